@@ -1,0 +1,94 @@
+import type { FloatHistogram } from '../model/histogram.ts';
+
+/** A float sample is neither stale nor a histogram. */
+export const FLOAT = 0;
+/** The series ended here. Its value reads as NaN; the payload 0x7ff0000000000002 need not survive in JavaScript. */
+export const STALE = 1;
+/** The sample is `histograms[i]`; its value reads as NaN. */
+export const HISTOGRAM = 2;
+/** A stale marker of a histogram series. */
+export const STALE_HISTOGRAM = 3;
+
+/** Samples of one series in columns, ascending by time, no time twice. Reused from series to series. */
+export class SampleColumns {
+  count = 0;
+  /** Unix ms. Only the first `count` entries of each column hold. */
+  times: Float64Array;
+  values: Float64Array;
+  /** FLOAT, STALE, HISTOGRAM or STALE_HISTOGRAM of each sample. Only to be read where `plain` is false. */
+  kinds: Uint8Array;
+  /** Whether every sample is a FLOAT. */
+  plain = true;
+  /** Start timestamps in ms, 0 where unknown. Only to be read where `hasStarts`. */
+  starts: Float64Array = new Float64Array(0);
+  hasStarts = false;
+  /** At the index of each sample of kind HISTOGRAM its histogram. */
+  histograms: (FloatHistogram | undefined)[] = [];
+
+  constructor(capacity = 512) {
+    this.times = new Float64Array(capacity);
+    this.values = new Float64Array(capacity);
+    this.kinds = new Uint8Array(capacity);
+  }
+
+  get capacity(): number {
+    return this.times.length;
+  }
+
+  clear(): void {
+    this.count = 0;
+    this.plain = true;
+    this.hasStarts = false;
+    this.histograms.length = 0;
+  }
+
+  /** Makes room for `capacity` samples; what the columns hold stays. */
+  reserve(capacity: number): void {
+    if (capacity <= this.times.length) return;
+    const size = Math.max(capacity, this.times.length * 2);
+    this.times = grown(this.times, new Float64Array(size));
+    this.values = grown(this.values, new Float64Array(size));
+    this.kinds = grown(this.kinds, new Uint8Array(size));
+    if (this.hasStarts) this.starts = grown(this.starts, new Float64Array(size));
+  }
+
+  pushFloat(timeMs: number, value: number): void {
+    this.#push(timeMs, value, FLOAT);
+  }
+
+  pushStale(timeMs: number, kind: typeof STALE | typeof STALE_HISTOGRAM = STALE): void {
+    this.#push(timeMs, Number.NaN, kind);
+    this.plain = false;
+  }
+
+  pushHistogram(timeMs: number, histogram: FloatHistogram): void {
+    this.#push(timeMs, Number.NaN, HISTOGRAM);
+    this.histograms[this.count - 1] = histogram;
+    this.plain = false;
+  }
+
+  /** Sets the start timestamp of the sample pushed last. */
+  setStart(startMs: number): void {
+    if (!this.hasStarts) {
+      if (this.starts.length < this.times.length) this.starts = new Float64Array(this.times.length);
+      else this.starts.fill(0, 0, this.count);
+      this.hasStarts = true;
+    }
+    this.starts[this.count - 1] = startMs;
+  }
+
+  #push(timeMs: number, value: number, kind: number): void {
+    const i = this.count;
+    if (i === this.times.length) this.reserve(i + 1);
+    this.times[i] = timeMs;
+    this.values[i] = value;
+    this.kinds[i] = kind;
+    if (this.hasStarts) this.starts[i] = 0;
+    this.count = i + 1;
+  }
+}
+
+function grown<T extends Float64Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}

@@ -1,0 +1,68 @@
+import type { Labels } from '../model/labels.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import type { SampleColumns } from './columns.ts';
+
+/** What a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
+export interface Queryable {
+  /** All series that match, with their samples in the range fetched but not yet decoded. */
+  select(request: SelectRequest, context: QueryContext): Promise<SeriesSet>;
+  /** Names of labels that series with data in the range have, ascending; all matchers of one list must hold, of the lists any. */
+  labelNames(request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
+  labelValues(name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
+}
+
+/** Times in Unix milliseconds, both ends included. */
+export interface SelectRequest {
+  readonly matchers: readonly LabelMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Only labels are wanted (`/api/v1/series`): `read` will not be called. */
+  readonly labelsOnly?: boolean;
+  /** At most so many series; 0 or absent: all. */
+  readonly limit?: number;
+}
+
+export interface LabelRequest {
+  /** Any of these lists may match; no list: everything. */
+  readonly matchers: readonly (readonly LabelMatcher[])[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly limit?: number;
+}
+
+export interface LabelAnswer {
+  readonly values: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+/** What flows along with a query: its end, and what it may use. */
+export interface QueryContext {
+  readonly signal: AbortSignal;
+  readonly budget: QueryBudget;
+}
+
+/** Counts what a query uses as it runs. Each method throws the limit's error when it is exceeded. */
+export interface QueryBudget {
+  /** Series of a selector. */
+  addSeries(count: number): void;
+  /** Bytes fetched from ingesters and store. */
+  addFetchedBytes(count: number): void;
+  /** Bytes held by the query; negative when let go. */
+  addMemory(bytes: number): void;
+  /** Rows and objects read from the store, as the clients counted them. */
+  addFetches(rows: number, objects: number): void;
+}
+
+/** Series announced first, then read one after another into columns that the caller owns. */
+export interface SeriesSet {
+  /** In ascending order of labels, none twice. */
+  readonly series: readonly Labels[];
+  /** Known permanent loss, limits cut: for the answer's `warnings`. */
+  readonly warnings: readonly string[];
+  /**
+   * Replaces what `out` holds by the samples of series `index` within the request's range. Synchronous: what is
+   * read was fetched by `select`. May be called any number of times, in any order, until `close`.
+   */
+  read(index: number, out: SampleColumns): void;
+  close(): void;
+}

@@ -1,0 +1,64 @@
+/** Rows `(table, hash, range) → value`, ordered by range within a hash. Keys and values are bytes. */
+export interface TableClient {
+  /** Puts all rows; where (hash, range) is already there, the value is replaced. All or an error: a part may then be written, writing again is harmless. */
+  write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void>;
+  /** Rows of one hash in ascending order of range, page by page. */
+  query(request: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]>;
+  /** Deletes rows; those that are not there do not count as an error. */
+  delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void>;
+  /** Puts `next` if the row's value equals `expected` (undefined: the row is not there). Says whether it did. */
+  compareAndSet(
+    table: string,
+    key: RowKey,
+    expected: Uint8Array | undefined,
+    next: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+export interface RowKey {
+  readonly hash: Uint8Array;
+  readonly range: Uint8Array;
+}
+
+export interface Row extends RowKey {
+  readonly value: Uint8Array;
+}
+
+export interface TableQuery {
+  readonly table: string;
+  readonly hash: Uint8Array;
+  /** Only ranges that start with these bytes. */
+  readonly prefix?: Uint8Array;
+  /** Only ranges at or after. */
+  readonly from?: Uint8Array;
+  /** Only ranges before. */
+  readonly before?: Uint8Array;
+  /** At most so many rows in all. */
+  readonly limit?: number;
+  /** A read that sees every write confirmed before it began, wherever it was made. */
+  readonly strong?: boolean;
+}
+
+/** Makes and drops tables. A table that is asked for but missing reads as empty. */
+export interface TableAdmin {
+  create(table: string): Promise<void>;
+  drop(table: string): Promise<void>;
+  /** Ascending. */
+  list(): Promise<readonly string[]>;
+  /** Every row of a table, for `verify`, export and tests; order by hash is the backend's own, by range ascending within a hash. */
+  scan(table: string, signal?: AbortSignal): AsyncIterable<readonly Row[]>;
+}
+
+/** What a backend can hold, so that the schema stays within it. */
+export interface TableLimits {
+  readonly valueBytesMax: number;
+  readonly keyBytesMax: number;
+}
+
+export interface TableStore {
+  readonly client: TableClient;
+  readonly admin: TableAdmin;
+  readonly limits: TableLimits;
+}
