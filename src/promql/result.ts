@@ -1,0 +1,33 @@
+import type { FloatHistogram } from '../model/histogram.ts';
+import type { Labels } from '../model/labels.ts';
+
+/** What a query answers. Times in Unix ms. */
+export type QueryValue =
+  | { readonly type: 'scalar'; readonly timeMs: number; readonly value: number }
+  | { readonly type: 'string'; readonly timeMs: number; readonly value: string }
+  | { readonly type: 'vector'; readonly samples: readonly VectorSample[] }
+  | { readonly type: 'matrix'; readonly series: readonly MatrixSeries[] };
+
+export interface VectorSample {
+  readonly labels: Labels;
+  readonly timeMs: number;
+  /** NaN where `histogram` is set. */
+  readonly value: number;
+  readonly histogram: FloatHistogram | undefined;
+}
+
+/** The points of one series, ascending by time; columns of equal length. */
+export interface MatrixSeries {
+  readonly labels: Labels;
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  /** Where present, the points that have one are histograms and not values. */
+  readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
+}
+
+export interface QueryResult {
+  readonly value: QueryValue;
+  /** In the form of the API: `PromQL warning: … (1:5)`. */
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+}

@@ -1,0 +1,22 @@
+/** A request of the Prometheus API, taken off HTTP: what crosses from the listener to a query worker. */
+export interface ApiRequest {
+  readonly tenant: string;
+  readonly method: string;
+  /** Without prefix, decoded: `/api/v1/query_range`, `/api/v1/label/job/values`. */
+  readonly path: string;
+  /** Query string and form body together, in order, as [name, value]. */
+  readonly params: readonly (readonly [string, string])[];
+}
+
+/** The answer; `body` is not yet compressed. */
+export interface ApiResponse {
+  readonly status: number;
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+/** Answers API requests: in the same thread, a worker, or another process. Never rejects but for an abort. */
+export interface ApiBackend {
+  handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse>;
+}
