@@ -1,6 +1,10 @@
 /** Rows `(table, hash, range) → value`, ordered by range within a hash. Keys and values are bytes. */
 export interface TableClient {
-  /** Puts all rows; where (hash, range) is already there, the value is replaced. All or an error: a part may then be written, writing again is harmless. */
+  /**
+   * Puts all rows; where (hash, range) is already there, the value is replaced. All or an error: a part may then be
+   * written, writing again is harmless. Rows that are over a limit are refused before any is written.
+   * @throws errors.storeTableMissing where the table was not made, or is dropped
+   */
   write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void>;
   /** Rows of one hash in ascending order of range, page by page. */
   query(request: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]>;
@@ -41,7 +45,10 @@ export interface TableQuery {
   readonly strong?: boolean;
 }
 
-/** Makes and drops tables. A table that is asked for but missing reads as empty. */
+/**
+ * Makes and drops tables, named by at most 48 small letters, digits and underscores. A table that is asked for but
+ * missing reads as empty. That a table is there already when made, or gone when dropped, does not count as an error.
+ */
 export interface TableAdmin {
   create(table: string): Promise<void>;
   drop(table: string): Promise<void>;
@@ -54,6 +61,7 @@ export interface TableAdmin {
 /** What a backend can hold, so that the schema stays within it. */
 export interface TableLimits {
   readonly valueBytesMax: number;
+  /** Of `hash` and of `range`, each. */
   readonly keyBytesMax: number;
 }
 
