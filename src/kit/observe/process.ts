@@ -1,0 +1,48 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { collectDefaultMetrics, type Registry } from 'prom-client';
+import type { Service } from '../service/service.ts';
+import { counter, gauge, metricTable } from './metrics.ts';
+
+const processMetrics = metricTable({
+  buildInfo: gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'nodeversion']),
+  loopDelay: gauge('event_loop_delay_seconds', 'Delay of the main thread over the last full minute.', ['quantile']),
+  loopDelayMax: gauge('event_loop_delay_max_seconds', 'Longest delay of the main thread since the start.'),
+  loopStalls: counter('event_loop_stalls_total', 'Minutes in which the main thread was once held up for over 250 ms.'),
+});
+
+const RESOLUTION_MS = 10;
+const PERIOD_MS = 60_000;
+const STALL_SECONDS = 0.25;
+
+/** CPU, memory, garbage collection, and how long the main thread was held up. */
+export function processObserver(registry: Registry, version: string): Service {
+  const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    name: 'process-observer',
+    async start() {
+      collectDefaultMetrics({ register: registry });
+      const metrics = processMetrics(registry);
+      metrics.buildInfo.set({ version, nodeversion: process.version }, 1);
+      // what it records is the time between two ticks, of which the resolution is none of our doing
+      const seconds = (ns: number) => Math.max(0, ns / 1e9 - RESOLUTION_MS / 1e3);
+      let longest = 0;
+      const take = () => {
+        if (delays.count === 0) return;
+        for (const quantile of [0.5, 0.99, 0.999]) {
+          metrics.loopDelay.set({ quantile: String(quantile) }, seconds(delays.percentile(quantile * 100)));
+        }
+        longest = Math.max(longest, seconds(delays.max));
+        metrics.loopDelayMax.set(longest);
+        if (seconds(delays.max) > STALL_SECONDS) metrics.loopStalls.inc();
+        delays.reset();
+      };
+      delays.enable();
+      timer = setInterval(take, PERIOD_MS).unref();
+    },
+    async stop() {
+      clearInterval(timer);
+      delays.disable();
+    },
+  };
+}

@@ -1,0 +1,36 @@
+import { workerData } from 'node:worker_threads';
+import { errors } from '../../model/errors.ts';
+import { type CallContext, type Role, Transferred } from './channel.ts';
+import { serveWorker } from './worker.ts';
+
+let aborted = 0;
+
+/** The role that the pool's tests talk to. */
+const role = {
+  add: ({ value }: { value: number }) => value + (workerData as number),
+  reverse(bytes: Uint8Array<ArrayBuffer>) {
+    bytes.reverse();
+    return Transferred.of(bytes, [bytes.buffer]);
+  },
+  fail({ limit }: { limit: number }): never {
+    throw errors.perUserSeriesLimit({ limit });
+  },
+  die(): void {
+    process.exit(3);
+  },
+  hoard(): number {
+    const held: number[][] = [];
+    for (;;) held.push(Array.from({ length: 10_000 }, (_, i) => i + 0.5));
+  },
+  async wait({ ms }: { ms: number }, { signal }: CallContext): Promise<void> {
+    const timer = setTimeout(() => {}, ms);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    clearTimeout(timer);
+    aborted++;
+  },
+  aborted: () => aborted,
+} satisfies Role;
+
+export type TestRole = typeof role;
+
+serveWorker(role);

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AppError, errors } from '../../model/errors.ts';
+import { silentLogger } from '../observe/log.ts';
+import { connectInThread, type Role, Transferred } from './channel.ts';
+import type { TestRole } from './test-worker.ts';
+import { WorkerThread, workerUrl } from './worker.ts';
+import { type PooledWorker, WorkerPool } from './worker-pool.ts';
+
+function threads(options: { size?: number; queueMax?: number; heapMb?: number } = {}): WorkerPool<TestRole> {
+  return WorkerPool.start<TestRole>({
+    name: 'test',
+    size: options.size ?? 1,
+    callsPerWorkerMax: 1,
+    queueMax: options.queueMax ?? 10,
+    log: silentLogger,
+    spawn: () =>
+      WorkerThread.start<TestRole>({
+        name: 'test-worker',
+        url: workerUrl('./test-worker', import.meta.url),
+        data: 5,
+        resourceLimits: { maxOldGenerationSizeMb: options.heapMb ?? 64 },
+      }),
+  });
+}
+
+test('a thread answers, keeps buffers moving, and hands errors over whole', async () => {
+  const pool = threads();
+  assert.equal(await pool.call('add', { value: 37 }), 42);
+  const bytes = new Uint8Array([1, 2, 3]);
+  const back = await pool.call('reverse', bytes, { transfer: [bytes.buffer] });
+  assert.deepEqual([...back], [3, 2, 1]);
+  assert.equal(bytes.length, 0, 'moved away');
+  await assert.rejects(pool.call('fail', { limit: 9 }), (error: unknown) => {
+    assert.ok(error instanceof AppError);
+    assert.equal(error.facts.id, 'per-user-series-limit');
+    assert.match(error.message, /of 9 exceeded/);
+    return true;
+  });
+  await pool.close();
+  await assert.rejects(pool.call('add', { value: 1 }), /shutting down/);
+});
+
+test('a worker that dies fails its own call and is replaced', async () => {
+  const pool = threads();
+  await assert.rejects(pool.call('die', undefined), (error: AppError) => error.facts.http === 503);
+  assert.equal(await pool.call('add', { value: 1 }), 6);
+  assert.equal(pool.deaths, 1);
+  await pool.close();
+});
+
+test('a worker over its heap dies alone', async () => {
+  const pool = threads({ heapMb: 16 });
+  await assert.rejects(pool.call('hoard', undefined), /memory/);
+  assert.equal(await pool.call('add', { value: 1 }), 6);
+  await pool.close();
+});
+
+test('the queue is bounded and a call can be cancelled, waiting or under way', async () => {
+  const pool = threads({ queueMax: 1 });
+  const running = new AbortController();
+  const waiting = new AbortController();
+  const first = pool.call('wait', { ms: 60_000 }, { signal: running.signal });
+  const second = pool.call('add', { value: 1 }, { signal: waiting.signal });
+  await assert.rejects(pool.call('add', { value: 2 }), (error: AppError) => error.facts.id === 'worker-queue-full');
+  waiting.abort(new Error('no longer wanted'));
+  await assert.rejects(second, /no longer wanted/);
+  running.abort(new Error('enough'));
+  await assert.rejects(first, /enough/);
+  assert.equal(await pool.call('aborted', undefined), 1, 'the role was told');
+  await pool.close();
+});
+
+test('the same role runs in this thread', async () => {
+  const role = {
+    double: (value: number) => value * 2,
+    bytes: () => Transferred.of(new Uint8Array(3), []),
+    fail: () => {
+      throw errors.perUserSeriesLimit({ limit: 1 });
+    },
+  } satisfies Role;
+  const { channel, close } = connectInThread(role);
+  assert.equal(await channel.call('double', 4), 8);
+  assert.equal((await channel.call('bytes', undefined)).length, 3);
+  await assert.rejects(channel.call('fail', undefined), AppError);
+  close();
+  await assert.rejects(channel.call('double', 4), /closed/);
+});
+
+test('calls go to the worker that has least to do', async () => {
+  const seen: number[] = [];
+  const pool = WorkerPool.start<{ work: (ms: number) => Promise<void> }>({
+    name: 'fake',
+    size: 2,
+    callsPerWorkerMax: 2,
+    queueMax: 0,
+    log: silentLogger,
+    spawn: (index): PooledWorker<{ work: (ms: number) => Promise<void> }> => ({
+      channel: {
+        call: (async () => {
+          seen.push(index);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+        }) as never,
+      },
+      gone: new Promise(() => {}),
+      terminate: async () => {},
+    }),
+  });
+  await Promise.all([1, 2, 3, 4].map((ms) => pool.call('work', ms)));
+  assert.deepEqual(seen.toSorted(), [0, 0, 1, 1]);
+  await pool.close();
+});

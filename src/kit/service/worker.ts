@@ -1,0 +1,63 @@
+import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
+import { assert } from '../../lib/assert.ts';
+import { errors } from '../../model/errors.ts';
+import { Channel, type Role, serve } from './channel.ts';
+
+export interface WorkerSpec {
+  /** For logs and errors: `query-worker`. */
+  readonly name: string;
+  /** From `workerUrl`. */
+  readonly url: URL;
+  /** Handed to the thread as `workerData`. */
+  readonly data?: unknown;
+  /** A thread that needs more heap dies alone. */
+  readonly resourceLimits?: ResourceLimits;
+}
+
+/** A thread that serves one role. */
+export class WorkerThread<R extends Role> {
+  readonly channel: Channel<R>;
+  /** Resolves with the reason when the thread is gone, whether asked to or not. */
+  readonly gone: Promise<Error>;
+  readonly #worker: Worker;
+
+  private constructor(spec: WorkerSpec) {
+    this.#worker = new Worker(spec.url, {
+      name: spec.name,
+      workerData: spec.data,
+      resourceLimits: spec.resourceLimits,
+    });
+    this.channel = new Channel<R>(this.#worker);
+    let failure: Error | undefined;
+    this.gone = new Promise((resolve) => {
+      this.#worker.on('error', (error) => {
+        failure = error;
+      });
+      this.#worker.on('exit', (code) => {
+        const reason = failure?.message ?? `exit code ${code}`;
+        const error = errors.workerGone({ worker: spec.name, reason });
+        this.channel.close(error);
+        resolve(error);
+      });
+    });
+  }
+
+  static start<R extends Role>(spec: WorkerSpec): WorkerThread<R> {
+    return new WorkerThread(spec);
+  }
+
+  async terminate(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
+/** In a worker's main file: answer the parent's messages. */
+export function serveWorker(role: Role): void {
+  assert(parentPort !== null, 'serveWorker outside of a worker');
+  serve(parentPort, role);
+}
+
+/** The file of a worker beside the caller, in a checkout (`.ts`) and in an installed package (`.js`). */
+export function workerUrl(name: string, from: string): URL {
+  return new URL(`${name}${from.endsWith('.ts') ? '.ts' : '.js'}`, from);
+}
