@@ -1,0 +1,62 @@
+import { bytes, choice, count, duration, secret, text, toggle } from '../config/field.ts';
+import { section } from '../config/section.ts';
+
+export const serverConfig = section('server', 'HTTP server', {
+  httpListenAddress: text({ default: '127.0.0.1', help: 'Address to listen on; 0.0.0.0 for all.' }),
+  httpListenPort: count({ default: 9009, max: 65535, help: 'Port to listen on; 0 takes any free one.' }),
+  adminAddress: text({
+    help: 'host:port of a second listener for endpoints that can do harm (heap snapshots, profiles). Empty: none.',
+  }),
+  httpTlsCertPath: text({ help: 'Certificate chain in PEM. With a key, the listener speaks TLS only.' }),
+  httpTlsKeyPath: text({ help: 'Private key in PEM.' }),
+  httpTlsCaPath: text({ help: 'Authorities in PEM that client certificates are checked against.' }),
+  httpTlsClientAuth: choice({
+    default: 'none',
+    values: ['none', 'request', 'require'],
+    help: 'Whether clients must show a certificate.',
+  }),
+  httpConnectionsMax: count({ default: 10_000, min: 1, help: 'Connections at once; further ones are closed.' }),
+  httpHeaderBytesMax: bytes({ default: '64KiB', min: '1KiB', help: 'Size of all headers of a request together.' }),
+  httpHeaderTimeoutMs: duration({ default: '10s', min: '1s', help: 'Time in which the headers must have come.' }),
+  httpReadTimeoutMs: duration({ default: '30s', min: '1s', help: 'Time in which a whole request must have come.' }),
+  httpStallTimeoutMs: duration({
+    default: '5m',
+    min: '1s',
+    help: 'A connection on which nothing moves for so long is closed. More than the longest query.',
+  }),
+  httpIdleTimeoutMs: duration({ default: '2m', min: '1s', help: 'Time a connection is kept for a next request.' }),
+  pushBodyBytesMax: bytes({ default: '100MB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
+  queryBodyBytesMax: bytes({ default: '10MiB', min: '1KiB', help: 'Size of a query sent as a form.' }),
+  compressBytesMin: bytes({ default: '1KiB', help: 'Answers of at least this size are compressed when asked for.' }),
+  shutdownTimeoutMs: duration({
+    default: '30s',
+    min: '1s',
+    flag: 'shutdown-timeout',
+    key: 'shutdown_timeout',
+    help: 'Time for a clean end; what is not done by then is left to the next start.',
+  }),
+  prometheusHttpPrefix: text({
+    default: '/prometheus',
+    flag: 'http.prometheus-http-prefix',
+    help: 'Prefix under which the Prometheus API is served, besides the root.',
+  }),
+});
+
+export type ServerConfig = typeof serverConfig.type;
+
+export const authConfig = section('auth', 'Tenants and authentication', {
+  tenancy: choice({
+    default: 'optional',
+    values: ['optional', 'required', 'single'],
+    help: 'What X-Scope-OrgID means: optional (without it the tenant is -auth.default-tenant), required (401 without), single (only -auth.default-tenant).',
+  }),
+  defaultTenant: text({ default: 'anonymous', help: 'The tenant of requests that name none.' }),
+  basicUser: text({ help: 'User name that clients must give. Empty: no basic authentication by this pair.' }),
+  basicPassword: secret({ help: 'Password of that user.' }),
+  usersFile: text({
+    help: 'YAML file of users with passwords or bearer tokens, and the tenants each may name. See the operating guide.',
+  }),
+  protectMetrics: toggle({ default: true, help: 'Whether /metrics needs authentication too, where there is any.' }),
+});
+
+export type AuthConfig = typeof authConfig.type;

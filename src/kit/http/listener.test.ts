@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { connect } from 'node:net';
+import { Readable } from 'node:stream';
+import { after, test } from 'node:test';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
+import { Registry } from 'prom-client';
+import { request as send } from 'undici';
+import { errors } from '../../model/errors.ts';
+import { defaultsOf } from '../config/section.ts';
+import { silentLogger } from '../observe/log.ts';
+import { Gate } from './auth.ts';
+import { authConfig, serverConfig } from './config.ts';
+import { HttpListener } from './listener.ts';
+import { type Route, textResponse } from './message.ts';
+
+const stops: (() => Promise<void>)[] = [];
+after(() => Promise.all(stops.map((stop) => stop())));
+
+async function listen(
+  routes: Route[],
+  settings: { server?: Partial<typeof serverConfig.type>; auth?: Partial<typeof authConfig.type>; users?: string } = {},
+): Promise<{ url: string; listener: HttpListener; registry: Registry }> {
+  const config = { ...defaultsOf(serverConfig), ...settings.server };
+  const registry = new Registry();
+  const listener = HttpListener.of({
+    name: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    config,
+    gate: Gate.of({ ...defaultsOf(authConfig), ...settings.auth }, () => settings.users ?? ''),
+    log: silentLogger,
+    registry,
+  });
+  listener.add(routes);
+  await listener.start();
+  stops.push(() => listener.stop({ signal: AbortSignal.abort(), progress: () => {} }));
+  return { url: listener.url, listener, registry };
+}
+
+const echo: Route = {
+  path: '/echo/:name',
+  methods: ['GET', 'POST'],
+  tenant: true,
+  cors: true,
+  head: false,
+  bodyBytesMax: 10,
+  bodyLimit: 'server.test-bytes-max',
+  handle: ({ method, path, query, body, tenant }) =>
+    textResponse(200, JSON.stringify([method, path, query, Buffer.from(body).toString(), tenant])),
+};
+const big: Route = { path: '/big', methods: ['GET'], handle: () => textResponse(200, 'x'.repeat(5000)) };
+
+test('paths are decoded without loss, bodies stay as they came', async () => {
+  const { url } = await listen([echo]);
+  const get = async (path: string) => (await (await send(`${url}${path}`)).body.json()) as string[];
+  assert.deepEqual(await get('/echo/a%2Fb?x=%20'), ['GET', '/echo/a/b', 'x=%20', '', 'anonymous']);
+  assert.equal((await get('/echo/%ff%C3%BC'))[1], '/echo/\udcffü');
+  assert.equal((await get('/echo/100%'))[1], '/echo/100%');
+  const post = await send(`${url}/echo/a`, {
+    method: 'POST',
+    body: 'abc',
+    headers: { 'x-scope-orgid': 't1', 'content-encoding': 'snappy' },
+  });
+  assert.deepEqual(await post.body.json(), ['POST', '/echo/a', '', 'abc', 't1']);
+});
+
+test('what is not served says so', async () => {
+  const { url } = await listen([echo, big]);
+  const put = await send(`${url}/echo/a`, { method: 'PUT', body: 'x' });
+  assert.deepEqual(
+    [put.statusCode, put.headers.allow, await put.body.text()],
+    [405, 'GET, OPTIONS, POST', 'Method Not Allowed\n'],
+  );
+  const head = await send(`${url}/echo/a`, { method: 'HEAD' });
+  assert.equal(head.statusCode, 405);
+  assert.equal((await send(`${url}/big`, { method: 'HEAD' })).statusCode, 200);
+  const none = await send(`${url}/nope`);
+  assert.deepEqual([none.statusCode, await none.body.text()], [404, '404 page not found\n']);
+});
+
+test('CORS is that of Prometheus', async () => {
+  const { url } = await listen([echo]);
+  const options = await send(`${url}/echo/a`, { method: 'OPTIONS', headers: { origin: 'http://x' } });
+  assert.equal(options.statusCode, 204);
+  assert.equal(options.headers['access-control-allow-origin'], '*');
+  assert.equal(options.headers.vary, 'Origin');
+  const plain = await send(`${url}/echo/a`);
+  assert.equal(plain.headers['access-control-allow-origin'], undefined);
+  assert.equal(plain.headers.vary, 'Origin');
+  await plain.body.dump();
+});
+
+test('a body over its limit is refused by name, with or without a length', async () => {
+  const { url } = await listen([echo]);
+  const known = await send(`${url}/echo/a`, { method: 'POST', body: 'x'.repeat(11) });
+  assert.equal(known.statusCode, 413);
+  assert.equal(await known.body.text(), 'the request body is larger than 10 bytes (server.test-bytes-max)\n');
+  async function* chunks() {
+    for (let i = 0; i < 4; i++) yield Buffer.from('abcdef');
+  }
+  const chunked = await send(`${url}/echo/a`, { method: 'POST', body: Readable.from(chunks()) });
+  assert.equal(chunked.statusCode, 413);
+  await chunked.body.dump();
+});
+
+test('large answers are compressed as asked', async () => {
+  const { url } = await listen([big, echo]);
+  const ask = async (encoding: string) => {
+    const answer = await send(`${url}/big`, { headers: { 'accept-encoding': encoding } });
+    return { encoding: answer.headers['content-encoding'], bytes: Buffer.from(await answer.body.arrayBuffer()) };
+  };
+  const gzip = await ask('gzip');
+  assert.equal(gunzipSync(gzip.bytes).length, 5000);
+  const zstd = await ask('gzip, deflate, br, zstd');
+  assert.equal(zstd.encoding, 'zstd');
+  assert.equal(zstdDecompressSync(zstd.bytes).length, 5000);
+  assert.equal((await ask('zstd;q=0.1, gzip')).encoding, 'gzip');
+  assert.equal((await ask('identity, gzip;q=0')).encoding, undefined);
+  const small = await send(`${url}/echo/a`, { headers: { 'accept-encoding': 'gzip' } });
+  assert.equal(small.headers['content-encoding'], undefined);
+  await small.body.dump();
+});
+
+test('tenants: optional, required, single', async () => {
+  const ask = async (url: string, tenant?: string) => {
+    const answer = await send(`${url}/echo/a`, { headers: tenant === undefined ? {} : { 'x-scope-orgid': tenant } });
+    const text = await answer.body.text();
+    return [answer.statusCode, answer.statusCode === 200 ? JSON.parse(text)[4] : text.trim()];
+  };
+  const optional = await listen([echo]);
+  assert.deepEqual(await ask(optional.url), [200, 'anonymous']);
+  assert.deepEqual(await ask(optional.url, 'a/b'), [400, `tenant ID 'a/b' contains unsupported character '/'`]);
+  const required = await listen([echo], { auth: { tenancy: 'required' } });
+  assert.deepEqual(await ask(required.url), [401, 'no org id']);
+  assert.deepEqual(await ask(required.url, 'a'), [200, 'a']);
+  const single = await listen([echo], { auth: { tenancy: 'single', defaultTenant: 'fake' } });
+  assert.deepEqual(await ask(single.url), [200, 'fake']);
+  assert.equal((await ask(single.url, 'other'))[0], 403);
+});
+
+test('basic authentication and bearer tokens name the tenants that are allowed', async () => {
+  const users =
+    'users:\n- {name: ann, password: pw, tenants: [a]}\n- {name: bot, token: "0123456789", tenants: [a, b]}\n';
+  const open: Route = { path: '/ready', methods: ['GET'], open: true, handle: () => textResponse(200, 'ready\n') };
+  const { url } = await listen([echo, open], {
+    auth: { usersFile: 'users.yaml', basicUser: 'root', basicPassword: 'r' },
+    users,
+  });
+  const basic = (pair: string) => `Basic ${Buffer.from(pair).toString('base64')}`;
+  const ask = async (authorization: string, tenant = '') => {
+    const answer = await send(`${url}/echo/a`, { headers: { authorization, 'x-scope-orgid': tenant } });
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  assert.equal(await ask(''), 401);
+  assert.equal(await ask(basic('ann:no')), 401);
+  assert.equal(await ask(basic('ann:pw')), 200);
+  assert.equal(await ask(basic('ann:pw'), 'b'), 403);
+  assert.equal(await ask('bearer 0123456789', 'b'), 200);
+  assert.equal(await ask('Bearer 0123456789'), 403, 'two tenants and none named');
+  assert.equal(await ask(basic('root:r'), 'anything'), 200);
+  assert.equal((await send(`${url}/ready`)).statusCode, 200);
+  const denied = await send(`${url}/echo/a`);
+  assert.match(String(denied.headers['www-authenticate']), /^Basic /);
+  assert.throws(
+    () => Gate.of({ ...defaultsOf(authConfig), usersFile: 'u' }, () => 'users: [{name: x, passwort: y}]'),
+    /passwort/,
+  );
+});
+
+test('errors keep their status; a bug is a 500', async () => {
+  const { url, registry } = await listen([
+    { path: '/full', methods: ['GET'], handle: () => Promise.reject(errors.headFull({ usedBytes: 2, limitBytes: 1 })) },
+    {
+      path: '/bug',
+      methods: ['GET'],
+      handle: () => {
+        throw new TypeError('x is undefined');
+      },
+    },
+  ]);
+  const full = await send(`${url}/full`);
+  assert.deepEqual([full.statusCode, full.headers['retry-after']], [503, '1']);
+  const bug = await send(`${url}/bug`);
+  assert.equal(bug.statusCode, 500);
+  assert.match(
+    await registry.metrics(),
+    /pallium_request_duration_seconds_count\{method="GET",route="\/full",status_code="503"\} 1/,
+  );
+});
+
+test('a client that goes away aborts its handler', async () => {
+  const aborted = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const { url } = await listen([
+    {
+      path: '/slow',
+      methods: ['GET'],
+      handle: ({ signal }) => {
+        started.resolve();
+        return new Promise((_, reject) =>
+          signal.addEventListener('abort', () => {
+            aborted.resolve();
+            reject(signal.reason);
+          }),
+        );
+      },
+    },
+  ]);
+  const leave = new AbortController();
+  const answer = send(`${url}/slow`, { signal: leave.signal });
+  await started.promise;
+  leave.abort();
+  await assert.rejects(answer);
+  await aborted.promise;
+});
+
+test('slow headers are cut off; garbage is a 400', async () => {
+  const { url } = await listen([big], { server: { httpHeaderTimeoutMs: 100, httpReadTimeoutMs: 200 } });
+  const { port } = new URL(url);
+  const raw = (text: string) =>
+    new Promise<string>((resolve) => {
+      let seen = '';
+      const socket = connect(Number(port), '127.0.0.1', () => socket.write(text));
+      socket.on('data', (data) => (seen += data));
+      socket.on('close', () => resolve(seen));
+      socket.on('error', () => resolve(seen));
+    });
+  assert.match(await raw('GET /big HTTP/1.1\r\nHo'), /^HTTP\/1.1 408 /);
+  assert.match(await raw('garbage\r\n\r\n'), /^HTTP\/1.1 400 /);
+});
+
+test('a stop lets requests under way finish', async () => {
+  const started = Promise.withResolvers<void>();
+  const finish = Promise.withResolvers<void>();
+  const { url, listener } = await listen([
+    {
+      path: '/slow',
+      methods: ['GET'],
+      async handle() {
+        started.resolve();
+        await finish.promise;
+        return textResponse(200, 'done');
+      },
+    },
+  ]);
+  const answer = send(`${url}/slow`);
+  await started.promise;
+  const stopped = listener.stop({ signal: new AbortController().signal, progress: () => {} });
+  finish.resolve();
+  assert.equal(await (await answer).body.text(), 'done');
+  await stopped;
+  await assert.rejects(send(`${url}/slow`));
+});

@@ -1,0 +1,322 @@
+import { readFileSync } from 'node:fs';
+import type { Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { AppError, errors } from '../../model/errors.ts';
+import type { Logger } from '../observe/log.ts';
+import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry } from '../observe/metrics.ts';
+import type { Service, Stop } from '../service/service.ts';
+import type { Gate } from './auth.ts';
+import { acceptedEncoding, compress } from './compress.ts';
+import type { ServerConfig } from './config.ts';
+import { type HttpResponse, type Route, textResponse } from './message.ts';
+import { parseTarget, routable } from './url.ts';
+
+const httpMetrics = metricTable({
+  duration: histogram(
+    'request_duration_seconds',
+    'Time from the headers of a request to its answer.',
+    DURATION_BUCKETS,
+    ['method', 'route', 'status_code'],
+  ),
+  inflight: gauge('inflight_requests', 'Requests under way.', ['route']),
+  receivedBytes: counter('request_body_bytes_total', 'Bytes of request bodies, as they came.', ['route']),
+  sentBytes: counter('response_body_bytes_total', 'Bytes of answers, as they went.', ['route']),
+  dropped: counter('connections_dropped_total', 'Connections closed because there were too many.'),
+});
+type HttpMetrics = ReturnType<typeof httpMetrics>;
+
+export interface ListenerOptions {
+  /** For logs: `http`, `admin`. */
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  readonly config: ServerConfig;
+  readonly gate: Gate;
+  readonly log: Logger;
+  /** Where its metrics go; only one listener of a process has them. */
+  readonly registry?: Registry;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Empty for routes without a tenant. */
+    tenant: string;
+  }
+}
+
+const BODY_BYTES_MAX = 1 << 20;
+const NO_BODY = new Uint8Array(0);
+
+/** Prometheus' headers for scripts of other origins, and the tenant's. */
+const CORS_HEADERS: Readonly<Record<string, string>> = {
+  'access-control-allow-headers': 'Accept, Authorization, Content-Type, Origin, X-Scope-OrgID',
+  'access-control-allow-methods': 'GET, POST, OPTIONS',
+  'access-control-allow-origin': '*',
+  'access-control-expose-headers': 'Date',
+};
+
+/** Listens on one address and hands requests to routes. Knows HTTP; knows nothing of what is served. */
+export class HttpListener implements Service {
+  readonly name: string;
+  readonly #options: ListenerOptions;
+  readonly #app: FastifyInstance;
+  readonly #metrics: HttpMetrics | undefined;
+  readonly #paths = new Set<string>();
+
+  private constructor(options: ListenerOptions) {
+    this.name = `${options.name}-listener`;
+    this.#options = options;
+    this.#app = createApp(options.config);
+    this.#metrics = options.registry === undefined ? undefined : httpMetrics(options.registry);
+    this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
+    this.#app.setNotFoundHandler((_, reply) => send(reply, textResponse(404, '404 page not found\n')));
+    this.#app.setErrorHandler((thrown, request, reply) => this.#fail(thrown, request, reply));
+  }
+
+  /** @throws where certificate or key cannot be read */
+  static of(options: ListenerOptions): HttpListener {
+    return new HttpListener(options);
+  }
+
+  /** Before `start`. Of two routes with the same path the first one stands. */
+  add(routes: readonly Route[]): void {
+    for (const route of routes) {
+      if (this.#paths.has(route.path)) continue;
+      this.#paths.add(route.path);
+      this.#app.all(
+        route.path,
+        {
+          bodyLimit: route.bodyBytesMax ?? BODY_BYTES_MAX,
+          config: { route },
+          // who asks is settled before a byte of the body is taken in
+          onRequest: async (request, reply) => {
+            const admitted = this.#admit(route, request);
+            if (typeof admitted === 'string') request.tenant = admitted;
+            else return this.#finish(route, request, reply, admitted);
+          },
+        },
+        (request, reply) => this.#answer(route, request, reply),
+      );
+    }
+  }
+
+  /** Paths served, for the page that lists them. */
+  get paths(): readonly string[] {
+    return [...this.#paths];
+  }
+
+  async start(): Promise<void> {
+    const { host, port, log } = this.#options;
+    try {
+      await this.#app.listen({ host, port });
+    } catch (cause) {
+      throw new Error(listenProblem(cause, host, port), { cause });
+    }
+    log.info({ address: this.url }, 'listening');
+  }
+
+  /** Where it listens, once it does. */
+  get url(): string {
+    const { config, host } = this.#options;
+    const address = this.#app.server.address() as AddressInfo | null;
+    const shown = host.includes(':') ? `[${host}]` : host;
+    return `${config.httpTlsCertPath === '' ? 'http' : 'https'}://${shown}:${address?.port ?? this.#options.port}`;
+  }
+
+  /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. */
+  async stop({ signal }: Stop): Promise<void> {
+    const cut = () => this.#app.server.closeAllConnections();
+    signal.addEventListener('abort', cut, { once: true });
+    if (signal.aborted) cut();
+    await this.#app.close();
+    signal.removeEventListener('abort', cut);
+  }
+
+  async #answer(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const labels = { route: route.path };
+    const body = (request.body as Uint8Array | undefined) ?? NO_BODY;
+    this.#metrics?.inflight.inc(labels);
+    this.#metrics?.receivedBytes.inc(labels, body.length);
+    let response: HttpResponse;
+    try {
+      response = await route.handle({
+        method: request.method,
+        ...parseTarget(request.originalUrl),
+        headers: request.headers,
+        body,
+        tenant: request.tenant,
+        signal: goneSignal(reply.raw),
+      });
+    } catch (thrown) {
+      response = this.#failure(thrown, request);
+    } finally {
+      this.#metrics?.inflight.dec(labels);
+    }
+    return this.#finish(route, request, reply, response);
+  }
+
+  /** The tenant (empty where the route wants none), or why the request goes no further. */
+  #admit(route: Route, request: FastifyRequest): string | HttpResponse {
+    const { gate } = this.#options;
+    const { method, headers } = request;
+    const asGet = method === 'HEAD' && route.head !== false && route.methods.includes('GET');
+    if (!route.methods.includes(method) && !asGet) {
+      const allow = { allow: allowed(route) };
+      return method === 'OPTIONS' ? { status: 204, headers: allow } : textResponse(405, 'Method Not Allowed\n', allow);
+    }
+    try {
+      const identity = route.open === true ? { name: '', tenants: undefined } : gate.identify(headers);
+      return route.tenant === true ? gate.tenant(headers, identity) : '';
+    } catch (thrown) {
+      return this.#failure(thrown, request);
+    }
+  }
+
+  async #finish(
+    route: Route,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    response: HttpResponse,
+  ): Promise<FastifyReply> {
+    this.#metrics?.duration.observe(
+      { method: request.method, route: route.path, status_code: response.status },
+      reply.elapsedTime / 1e3,
+    );
+    if (reply.raw.destroyed) return reply.hijack(); // the client is gone: there is nobody to answer
+    if (route.cors === true) {
+      reply.header('vary', 'Origin');
+      if (request.headers.origin !== undefined) reply.headers(CORS_HEADERS);
+    }
+    return this.#send(route, request, reply, response);
+  }
+
+  async #send(
+    route: Route,
+    request: FastifyRequest,
+    reply: FastifyReply,
+    response: HttpResponse,
+  ): Promise<FastifyReply> {
+    const { status, headers = {} } = response;
+    let body = response.body ?? '';
+    reply.code(status).headers(headers).header('x-content-type-options', 'nosniff');
+    const size = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+    if (size >= this.#options.config.compressBytesMin && headers['content-encoding'] === undefined) {
+      reply.header('vary', route.cors === true ? 'Origin, Accept-Encoding' : 'Accept-Encoding');
+      const encoding = acceptedEncoding(request.headers['accept-encoding']);
+      if (encoding !== undefined) {
+        body = await compress(body, encoding);
+        reply.header('content-encoding', encoding);
+      }
+    }
+    this.#metrics?.sentBytes.inc(
+      { route: route.path },
+      typeof body === 'string' ? Buffer.byteLength(body) : body.length,
+    );
+    return reply.send(status === 204 ? undefined : body);
+  }
+
+  /** An error as plain text, with what the client needs to know whether to try again. */
+  #failure(thrown: unknown, request: FastifyRequest): HttpResponse {
+    const error = AppError.from(thrown);
+    const { http, retry, id } = error.facts;
+    const { log } = this.#options;
+    if (!(thrown instanceof AppError)) log.error({ err: thrown, url: request.originalUrl }, 'request failed by a bug');
+    else if (http >= 500) log.warn({ id, url: request.originalUrl, error: error.message }, 'request failed');
+    const headers: Record<string, string> = {};
+    if (http === 503 && retry) headers['retry-after'] = '1';
+    if (id === 'unauthorized') headers['www-authenticate'] = 'Basic realm="pallium", charset="UTF-8"';
+    return textResponse(http, `${error.message}\n`, headers);
+  }
+
+  /** What fails before a handler sees the request: a body too large, a length that lies. */
+  #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const { code, statusCode, message } = thrown as { code?: string; statusCode?: number; message: string };
+    const { route } = request.routeOptions.config as { route?: Route };
+    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
+      const limitBytes = route?.bodyBytesMax ?? BODY_BYTES_MAX;
+      const error = errors.bodyTooLarge({ limitBytes, limit: route?.bodyLimit ?? 'fixed' });
+      // the rest of the body is still to come: the connection is of no further use
+      return send(reply, this.#failure(error, request)).header('connection', 'close');
+    }
+    if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
+    return send(reply, this.#failure(thrown, request));
+  }
+}
+
+function createApp(config: ServerConfig): FastifyInstance {
+  const common = {
+    maxHeaderSize: config.httpHeaderBytesMax,
+    headersTimeout: config.httpHeaderTimeoutMs,
+    connectionsCheckingInterval: 2_000,
+  };
+  const options = {
+    logger: false,
+    exposeHeadRoutes: false,
+    forceCloseConnections: 'idle' as const,
+    requestTimeout: config.httpReadTimeoutMs,
+    connectionTimeout: config.httpStallTimeoutMs,
+    keepAliveTimeout: config.httpIdleTimeoutMs,
+    routerOptions: { maxParamLength: 8192 },
+    rewriteUrl: (request: { url?: string | undefined }) => routable(request.url ?? '/'),
+  };
+  const app =
+    config.httpTlsCertPath === ''
+      ? fastify({ ...options, http: common })
+      : (fastify({ ...options, https: { ...common, ...tlsOptions(config) } }) as unknown as FastifyInstance<Server>);
+  app.server.maxConnections = config.httpConnectionsMax;
+  // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
+  app.decorateRequest('tenant', '');
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  return app;
+}
+
+function tlsOptions(config: ServerConfig): Record<string, unknown> {
+  return {
+    cert: readPem(config.httpTlsCertPath, '-server.http-tls-cert-path'),
+    key: readPem(config.httpTlsKeyPath, '-server.http-tls-key-path'),
+    ca: config.httpTlsCaPath === '' ? undefined : readPem(config.httpTlsCaPath, '-server.http-tls-ca-path'),
+    requestCert: config.httpTlsClientAuth !== 'none',
+    rejectUnauthorized: config.httpTlsClientAuth === 'require',
+    minVersion: 'TLSv1.2',
+  };
+}
+
+function readPem(file: string, flag: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (cause) {
+    throw new Error(`${flag}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** Aborted when the connection closes before the answer is written. */
+function goneSignal(raw: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) gone.abort(errors.callCancelled({}));
+  });
+  return gone.signal;
+}
+
+function allowed(route: Route): string {
+  const methods = new Set([...route.methods, 'OPTIONS']);
+  if (route.head !== false && methods.has('GET')) methods.add('HEAD');
+  return [...methods].sort().join(', ');
+}
+
+function send(reply: FastifyReply, { status, headers = {}, body }: HttpResponse): FastifyReply {
+  return reply.code(status).headers(headers).send(body);
+}
+
+function listenProblem(cause: unknown, host: string, port: number): string {
+  const { code, message } = cause as { code?: string; message: string };
+  const where = `cannot listen on ${host}:${port}`;
+  if (code === 'EADDRINUSE')
+    return `${where}: another process does already; choose another with -server.http-listen-port`;
+  if (code === 'EACCES')
+    return `${where}: not permitted; ports below 1024 need rights, choose another with -server.http-listen-port`;
+  if (code === 'EADDRNOTAVAIL') return `${where}: this machine has no such address; check -server.http-listen-address`;
+  return `${where}: ${message}`;
+}

@@ -1,0 +1,59 @@
+import type { IncomingHttpHeaders } from 'node:http';
+
+/** A request as handlers see it, whatever listens. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Decoded, without query. A byte that is no UTF-8 stands as the lone surrogate U+DC00 + byte. */
+  readonly path: string;
+  /** What stands after `?`, not decoded. */
+  readonly query: string;
+  readonly headers: IncomingHttpHeaders;
+  /** As it came: not inflated. Empty where the method has none. */
+  readonly body: Uint8Array;
+  /** Empty for routes without a tenant. */
+  readonly tenant: string;
+  /** Aborted when the client is gone before its answer. */
+  readonly signal: AbortSignal;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** A path and what answers it. */
+export interface Route {
+  /** `/api/v1/label/:name/values` */
+  readonly path: string;
+  readonly methods: readonly string[];
+  handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
+  /** The handler wants a tenant: from the header, as tenancy and authentication allow. */
+  readonly tenant?: boolean;
+  /** Answered without authentication: health checks. */
+  readonly open?: boolean;
+  /** HEAD is answered as GET without a body. Default true; the Prometheus API refuses it. */
+  readonly head?: boolean;
+  /** Scripts of other origins may call it. */
+  readonly cors?: boolean;
+  /** Size of a body as it comes; more is 413. */
+  readonly bodyBytesMax?: number;
+  /** The setting that `bodyBytesMax` comes from, for the error. */
+  readonly bodyLimit?: string;
+}
+
+export function textResponse(
+  status: number,
+  body: string,
+  headers: Readonly<Record<string, string>> = {},
+): HttpResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
+}
+
+export function htmlResponse(body: string): HttpResponse {
+  return { status: 200, headers: { 'content-type': 'text/html; charset=utf-8' }, body };
+}
+
+export function jsonResponse(status: number, value: unknown): HttpResponse {
+  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+}
