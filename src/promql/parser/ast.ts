@@ -40,9 +40,17 @@ export type At = { readonly timeMs: number } | 'start' | 'end';
 
 /** A length of time that may need arithmetic at query time (`5m + step()`). A plain one is `ms`. */
 export type DurationExpr =
-  | { readonly kind: 'number'; readonly ms: number; readonly duration: boolean; readonly pos: PosRange }
+  | {
+      readonly kind: 'number';
+      readonly ms: number;
+      /** What arithmetic counts in: `5m` is 300, `2` is 2. */
+      readonly seconds: number;
+      readonly duration: boolean;
+      readonly pos: PosRange;
+    }
   | {
       readonly kind: 'op';
+      /** `min` and `max` are written `min_of` and `max_of`. */
       readonly op: '+' | '-' | '*' | '/' | '%' | '^' | 'step' | 'range' | 'min' | 'max' | 'neg' | 'pos';
       readonly lhs: DurationExpr | undefined;
       readonly rhs: DurationExpr | undefined;
@@ -53,7 +61,7 @@ export type DurationExpr =
 
 export interface VectorSelector {
   readonly kind: 'vector';
-  /** The metric name where it was written before the braces or quoted within; also among `matchers`. */
+  /** The metric name where it was written before the braces, else `''`; also the last of `matchers`. */
   readonly name: string;
   readonly matchers: readonly LabelMatcher[];
   /** As written, positive looks back. */
@@ -90,7 +98,7 @@ export interface SubqueryExpr {
 
 export interface Call {
   readonly kind: 'call';
-  /** A name in `functions.ts`. */
+  /** A name in `signatures.ts`. */
   readonly func: string;
   readonly args: readonly Expr[];
   readonly pos: PosRange;

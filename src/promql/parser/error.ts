@@ -1,0 +1,51 @@
+import type { PosRange } from './ast.ts';
+
+/** One thing that is wrong with an expression. */
+export interface ParseIssue {
+  readonly pos: PosRange;
+  readonly text: string;
+}
+
+/**
+ * What is wrong with an expression; `message` says the first of it, `line:col: parse error: …`, as Prometheus does.
+ */
+export class ParseError extends Error {
+  readonly query: string;
+  readonly issues: readonly ParseIssue[];
+
+  constructor(query: string, issues: readonly ParseIssue[]) {
+    super(describeIssue(query, issues[0]!));
+    this.name = 'ParseError';
+    this.query = query;
+    this.issues = issues;
+  }
+
+  /** Every issue, each as `message` has the first. */
+  get messages(): string[] {
+    return this.issues.map((issue) => describeIssue(this.query, issue));
+  }
+
+  get pos(): PosRange {
+    return this.issues[0]!.pos;
+  }
+}
+
+function describeIssue(query: string, { pos, text }: ParseIssue): string {
+  return `${lineAndColumn(query, pos.start)}: parse error: ${text}`;
+}
+
+/** Both count from 1, the column in bytes. */
+export function lineAndColumn(query: string, offset: number): string {
+  if (query === '') return 'unknown position';
+  const bytes = new TextEncoder().encode(query);
+  if (offset > bytes.length) return 'invalid position';
+  let line = 1;
+  let lineStart = 0;
+  for (let i = 0; i < offset; i++) {
+    if (bytes[i] === 10) {
+      line++;
+      lineStart = i + 1;
+    }
+  }
+  return `${line}:${offset - lineStart + 1}`;
+}
