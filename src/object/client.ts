@@ -1,4 +1,7 @@
-/** Objects `key → bytes`. Keys are paths of ASCII letters, digits and `-_.=/`. An object is never changed once put. */
+/**
+ * Objects `key → bytes`. Keys are paths of ASCII letters, digits and `-_.=/`, no part of a path starts with a dot, and no
+ * object's key is the folder of another's. An object is never changed once put.
+ */
 export interface ObjectClient {
   /** Whole or not at all. Putting the same key again replaces it. */
   put(key: string, body: Uint8Array, signal?: AbortSignal): Promise<void>;

@@ -1,4 +1,5 @@
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { copyBytes } from '../lib/copy.ts';
 import { errors } from '../model/errors.ts';
 import type { ObjectClient, ObjectInfo } from './client.ts';
 import { assertObjectKey } from './key.ts';
@@ -18,7 +19,7 @@ export class MemoryObjectClient implements ObjectClient {
   async put(key: string, body: Uint8Array, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     assertObjectKey(key);
-    this.#objects.set(key, { body: body.slice(), modifiedMs: this.#clock.nowMs() });
+    this.#objects.set(key, { body: copyBytes(body), modifiedMs: this.#clock.nowMs() });
   }
 
   async get(key: string, signal?: AbortSignal): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { copyBytes } from '../lib/copy.ts';
 import type { TableQuery } from './client.ts';
 
 /** The ranges that a query asks for: [from, before), `before` undefined for no end. */
@@ -25,7 +26,7 @@ export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
   let end = prefix.length;
   while (end > 0 && prefix[end - 1] === 0xff) end--;
   if (end === 0) return undefined;
-  const after = prefix.slice(0, end);
+  const after = copyBytes(prefix.subarray(0, end));
   after[end - 1]! += 1;
   return after;
 }

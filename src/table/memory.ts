@@ -1,3 +1,4 @@
+import { copyBytes } from '../lib/copy.ts';
 import { errors } from '../model/errors.ts';
 import { boundsOf } from './bounds.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
@@ -35,7 +36,7 @@ export class MemoryTableStore implements TableStore, TableClient, TableAdmin {
   async *query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
     signal?.throwIfAborted();
     assertTableName(query.table);
-    const hash = query.hash.slice();
+    const hash = copyBytes(query.hash);
     const bounds = boundsOf(query);
     const partition = this.#tables.get(query.table)?.get(keyOf(hash));
     if (bounds === undefined || partition === undefined) return;
@@ -45,7 +46,7 @@ export class MemoryTableStore implements TableStore, TableClient, TableAdmin {
       if (left <= 0) return;
       const some = page.slice(0, left);
       left -= some.length;
-      yield some.map(([range, value]) => ({ hash: hash.slice(), range: bytesOf(range), value: value.slice() }));
+      yield some.map(([range, value]) => ({ hash: copyBytes(hash), range: bytesOf(range), value: copyBytes(value) }));
     }
   }
 
@@ -126,7 +127,7 @@ class Partition {
   put(range: Uint8Array, value: Uint8Array): void {
     const key = keyOf(range);
     if (!this.#values.has(key)) this.#ranges = undefined;
-    this.#values.set(key, value.slice());
+    this.#values.set(key, copyBytes(value));
   }
 
   delete(range: Uint8Array): void {
@@ -172,7 +173,7 @@ function lowerBound(sorted: readonly string[], key: string): number {
 }
 
 function keyOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice();
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
 }
 
 function bytesOf(key: string): Uint8Array {
