@@ -1,0 +1,722 @@
+// Columns of doubles in their cold encoding (docs/formats/group.md): a constant, decimals as scaled integers in packed blocks
+// of 32 differences, or differences of the bit patterns of what changed. Encoding appends to streams that the caller laid out;
+// decoding goes by descriptors that `coldIndex` wrote after it had checked every length of the block.
+
+const CONSTANT: u32 = 0;
+/** Differences that are never negative. */
+const DELTA: u32 = 1;
+const DELTA_ZIGZAG: u32 = 2;
+const DELTA2_ZIGZAG: u32 = 3;
+/** Differences of bit patterns, of what changed only. */
+const BITS_DELTA: u32 = 4;
+const BITS_DELTA2: u32 = 5;
+const CODEC_MASK: u32 = 0x0f;
+/** Beside the codec: single values that do not fit it are listed. */
+const EXCEPTIONS: u32 = 0x80;
+
+/** An integer that a double and every difference of two of them hold exactly. */
+const INTEGER_MAX: f64 = 9007199254740992.0;
+const EXPONENT_MAX: u32 = 14;
+const NEGATIVE_ZERO: u64 = 0x8000000000000000;
+const STALE_NAN: u64 = 0x7ff0000000000002;
+
+const MONOTONE: u32 = 1;
+const SPECIAL: u32 = 2;
+
+// 10^0 … 10^14, exact
+const POWERS: usize = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14]);
+
+// @ts-ignore
+@inline function zigzag(x: i64): u64 {
+  return (<u64>x << 1) ^ <u64>(x >> 63);
+}
+// @ts-ignore
+@inline function unzigzag(x: u64): i64 {
+  return <i64>((x >> 1) ^ (0 - (x & 1)));
+}
+// @ts-ignore
+@inline function powerOf10(exponent: u32): f64 {
+  return load<f64>(POWERS + (<usize>exponent << 3));
+}
+/** Not a number, infinite, or −0: bits that no integer has. */
+// @ts-ignore
+@inline function isException(bits: u64): bool {
+  return (bits & 0x7ff0000000000000) == 0x7ff0000000000000 || bits == NEGATIVE_ZERO;
+}
+// @ts-ignore
+@inline function isScaled(bits: u64, power: f64): bool {
+  const x = reinterpret<f64>(bits);
+  const r = nearest<f64>(x * power);
+  return Math.abs(r) <= INTEGER_MAX && reinterpret<u64>(r / power) == bits;
+}
+
+/** The smallest exponent with which every value but the exceptions is an integer; EXPONENT_MAX + 1: none. */
+function scaleOf(values: usize, n: u32): u32 {
+  let from: u32 = 0;
+  for (let e: u32 = 0; e <= EXPONENT_MAX; e++) {
+    const power = powerOf10(e);
+    // Starts where the last exponent failed: that is where this one most likely fails too.
+    let i = from;
+    let fits = true;
+    for (let k: u32 = 0; k < n; k++) {
+      const bits = load<u64>(values + (<usize>i << 3));
+      if (!isScaled(bits, power) && !isException(bits)) {
+        from = i;
+        fits = false;
+        break;
+      }
+      if (++i == n) i = 0;
+    }
+    if (fits) return e;
+  }
+  return EXPONENT_MAX + 1;
+}
+
+// What the caller lays out for an encoder: where each stream goes on (moved forward by each column), and scratch.
+//   0 codecs   4 exponents   8 shifts   12 widths   16 packed   20 bitmaps   24 changes   28 exceptions   32 scratch
+const AT_CODECS: usize = 0;
+const AT_EXPONENTS: usize = 4;
+const AT_SHIFTS: usize = 8;
+const AT_WIDTHS: usize = 12;
+const AT_PACKED: usize = 16;
+const AT_BITMAPS: usize = 20;
+const AT_CHANGES: usize = 24;
+const AT_EXCEPTIONS: usize = 28;
+const AT_SCRATCH: usize = 32;
+
+/**
+ * Appends a column of `n` ≥ 1 doubles; its first value is the caller's to keep. With b = ⌈(n − 1) / 32⌉ there must be room for
+ * b widths, 256·b packed bytes, ⌈n / 8⌉ bitmap bytes, 8·n bytes of changes, 13·n + 5 of exceptions, and 8·n + 256 of scratch.
+ * Returns MONOTONE | SPECIAL (a NaN of any kind is there).
+ */
+export function coldEncode(encoder: usize, values: usize, n: u32): u32 {
+  const first = load<u64>(values);
+  let diff: u64 = 0;
+  let exceptions: u32 = 0;
+  let flags: u32 = MONOTONE;
+  let before = reinterpret<f64>(first);
+  for (let i: u32 = 0; i < n; i++) {
+    const bits = load<u64>(values + (<usize>i << 3));
+    const x = reinterpret<f64>(bits);
+    diff |= bits ^ first;
+    if (isException(bits)) exceptions++;
+    if (x != x) flags |= SPECIAL;
+    if (!(x >= before)) flags &= ~MONOTONE;
+    before = x;
+  }
+  let codec = CONSTANT;
+  let exponent: u32 = 0;
+  let shift: u32 = 0;
+  if (diff != 0) {
+    exponent = exceptions * 4 <= n ? scaleOf(values, n) : EXPONENT_MAX + 1;
+    if (exponent <= EXPONENT_MAX) {
+      shift = toIntegers(values, n, powerOf10(exponent), load<u32>(encoder, AT_SCRATCH));
+      codec = pack(encoder, n, shift);
+      if (exceptions > 0) {
+        codec |= EXCEPTIONS;
+        listExceptions(encoder, values, n, exceptions);
+      }
+    } else {
+      exponent = 0;
+      codec = bitDifferences(encoder, values, n);
+    }
+  }
+  append8(encoder, AT_CODECS, codec);
+  append8(encoder, AT_EXPONENTS, exponent);
+  append8(encoder, AT_SHIFTS, shift);
+  return flags;
+}
+
+// @ts-ignore
+@inline function append8(encoder: usize, at: usize, value: u32): void {
+  const to = load<u32>(encoder + at);
+  store<u8>(to, <u8>value);
+  store<u32>(encoder + at, to + 1);
+}
+
+/** Writes the scaled integers, an exception as the one before it; returns how many low bits no difference uses. */
+function toIntegers(values: usize, n: u32, power: f64, out: usize): u32 {
+  let before: i64 = 0;
+  let used: u64 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const bits = load<u64>(values + (<usize>i << 3));
+    const at = out + (<usize>i << 3);
+    if (isException(bits)) {
+      store<i64>(at, before);
+      continue;
+    }
+    const x = <i64>nearest<f64>(reinterpret<f64>(bits) * power);
+    if (i > 0) used |= <u64>(x - before);
+    store<i64>(at, x);
+    before = x;
+  }
+  return used == 0 ? 0 : <u32>ctz<u64>(used);
+}
+
+/** Appends the differences of the integers in scratch in the shortest of three forms, and returns which. */
+function pack(encoder: usize, n: u32, shift: u32): u32 {
+  const integers: usize = load<u32>(encoder, AT_SCRATCH);
+  const forms: usize = integers + (<usize>n << 3);
+  let bits1: u32 = 0;
+  let bits2: u32 = 0;
+  let bits3: u32 = 0;
+  let negative: i64 = 0;
+  let before: i64 = 0;
+  const down = <i64>shift;
+  for (let i: u32 = 1; i < n; i += 32) {
+    const end = min<u32>(i + 32, n);
+    let or1: u64 = 0;
+    let or2: u64 = 0;
+    let or3: u64 = 0;
+    for (let k = i; k < end; k++) {
+      const at = integers + (<usize>k << 3);
+      const delta = (load<i64>(at) - load<i64>(at - 8)) >> down;
+      negative |= delta;
+      or1 |= <u64>delta;
+      or2 |= zigzag(delta);
+      or3 |= zigzag(delta - before);
+      before = delta;
+    }
+    bits1 += widthOf(or1);
+    bits2 += widthOf(or2);
+    bits3 += widthOf(or3);
+  }
+  let codec = negative >= 0 ? DELTA : DELTA_ZIGZAG;
+  if (bits3 < (codec == DELTA ? bits1 : bits2)) codec = DELTA2_ZIGZAG;
+
+  let widths: usize = load<u32>(encoder, AT_WIDTHS);
+  let to: usize = load<u32>(encoder, AT_PACKED);
+  before = 0;
+  for (let i: u32 = 1; i < n; i += 32) {
+    const end = min<u32>(i + 32, n);
+    let or: u64 = 0;
+    let form = forms;
+    for (let k = i; k < end; k++) {
+      const at = integers + (<usize>k << 3);
+      const delta = (load<i64>(at) - load<i64>(at - 8)) >> down;
+      const x = codec == DELTA ? <u64>delta : codec == DELTA_ZIGZAG ? zigzag(delta) : zigzag(delta - before);
+      before = delta;
+      or |= x;
+      store<u64>(form, x);
+      form += 8;
+    }
+    memory.fill(form, 0, forms + 256 - form);
+    const width = widthOf(or);
+    store<u8>(widths++, <u8>width);
+    to = packBlock(forms, width, to);
+  }
+  store<u32>(encoder, <u32>widths, AT_WIDTHS);
+  store<u32>(encoder, <u32>to, AT_PACKED);
+  return codec;
+}
+
+// Above 56 bits a value may straddle nine bytes; such blocks are stored whole.
+// @ts-ignore
+@inline function widthOf(or: u64): u32 {
+  const width = 64 - <u32>clz<u64>(or);
+  return width > 56 ? 64 : width;
+}
+
+/** 32 values of `width` bits, lowest first: 4·width bytes. */
+function packBlock(from: usize, width: u32, to: usize): usize {
+  if (width == 0) return to;
+  if (width == 64) {
+    memory.copy(to, from, 256);
+    return to + 256;
+  }
+  let word: u64 = 0;
+  let used: u32 = 0;
+  for (let k: usize = 0; k < 256; k += 8) {
+    const x = load<u64>(from + k);
+    word |= x << used;
+    used += width;
+    if (used >= 64) {
+      store<u64>(to, word);
+      to += 8;
+      used -= 64;
+      word = used == 0 ? 0 : x >> (width - used);
+    }
+  }
+  // 32·width bits are a whole number of 32-bit words
+  if (used > 0) {
+    store<u32>(to, <u32>word);
+    to += 4;
+  }
+  return to;
+}
+
+function listExceptions(encoder: usize, values: usize, n: u32, count: u32): void {
+  let to = appendUvarint(load<u32>(encoder, AT_EXCEPTIONS), count);
+  let before: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const bits = load<u64>(values + (<usize>i << 3));
+    if (!isException(bits)) continue;
+    to = appendUvarint(to, i - before);
+    store<u64>(to, bits);
+    to += 8;
+    before = i;
+  }
+  store<u32>(encoder, <u32>to, AT_EXCEPTIONS);
+}
+
+function appendUvarint(to: usize, value: u32): usize {
+  while (value >= 128) {
+    store<u8>(to++, <u8>(value | 128));
+    value >>= 7;
+  }
+  store<u8>(to++, <u8>value);
+  return to;
+}
+
+/** Appends a bit per value that says whether it differs from the one before, and the differences of those that do. */
+function bitDifferences(encoder: usize, values: usize, n: u32): u32 {
+  const bitmap: usize = load<u32>(encoder, AT_BITMAPS);
+  const changes: usize = load<u32>(encoder, AT_CHANGES);
+  const bytes = (n + 7) >> 3;
+  memory.fill(bitmap, 0, bytes);
+  store<u32>(encoder, <u32>bitmap + bytes, AT_BITMAPS);
+  let to = changes;
+  let before = load<u64>(values);
+  let deltaBefore: i64 = 0;
+  let bits1: u32 = 0;
+  let bits2: u32 = 0;
+  for (let i: u32 = 1; i < n; i++) {
+    const x = load<u64>(values + (<usize>i << 3));
+    const delta = <i64>(x - before);
+    if (delta == 0) continue;
+    const at = bitmap + (i >> 3);
+    store<u8>(at, <u8>(<u32>load<u8>(at) | ((<u32>1) << (i & 7))));
+    bits1 += 64 - <u32>clz<u64>(zigzag(delta));
+    bits2 += 64 - <u32>clz<u64>(zigzag(delta - deltaBefore));
+    store<i64>(to, delta);
+    to += 8;
+    before = x;
+    deltaBefore = delta;
+  }
+  const second = bits2 < bits1;
+  deltaBefore = 0;
+  for (let at = changes; at < to; at += 8) {
+    const delta = load<i64>(at);
+    store<u64>(at, zigzag(second ? delta - deltaBefore : delta));
+    deltaBefore = delta;
+  }
+  store<u32>(encoder, <u32>to, AT_CHANGES);
+  return second ? BITS_DELTA2 : BITS_DELTA;
+}
+
+/** Byte planes of `count` 64-bit values, the lowest bytes of all first. `to` has 8·count bytes. */
+export function coldPlanes(from: usize, count: u32, to: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const x = load<u64>(from + (<usize>i << 3));
+    for (let plane: u32 = 0; plane < 8; plane++) store<u8>(to + <usize>plane * count + i, <u8>(x >> (plane << 3)));
+  }
+}
+
+// A descriptor of a column, 32 bytes:
+//   0 u8 codec   1 u8 exponent   2 u8 shift   4 u32 n   8 widths   12 packed   16 bitmap   20 index of the first change   24 exceptions
+const DESCRIPTOR_BYTES: usize = 32;
+/** Bytes before the streams: their lengths. */
+const LENGTHS_BYTES: u32 = 20;
+
+/**
+ * Checks a block of `columns` columns with the given counts (u32 each) and describes each column. Returns 0, or why the block is refused:
+ * 1 too short, 2 lengths do not add up, 3 unknown codec, 4 exponent or shift out of range, 5 width out of range, 6 a stream ends early,
+ * 7 a stream has bytes left, 8 exceptions out of order, 9 an empty column.
+ */
+export function coldIndex(block: usize, bytes: u32, columns: u32, counts: usize, descriptors: usize): u32 {
+  if (<u64>bytes < <u64>columns * 3 + LENGTHS_BYTES) return 1;
+  const codecs = block;
+  const exponents = codecs + columns;
+  const shifts = exponents + columns;
+  const lengths = shifts + columns;
+  const changes: u64 = load<u32>(lengths, 12);
+  const total: u64 =
+    <u64>columns * 3 +
+    LENGTHS_BYTES +
+    load<u32>(lengths) +
+    load<u32>(lengths, 4) +
+    load<u32>(lengths, 8) +
+    changes * 8 +
+    load<u32>(lengths, 16);
+  if (total != <u64>bytes) return 2;
+  let widths = lengths + LENGTHS_BYTES;
+  const widthsEnd = widths + load<u32>(lengths);
+  let packed = widthsEnd;
+  const packedEnd = packed + load<u32>(lengths, 4);
+  let bitmaps = packedEnd;
+  const bitmapsEnd = bitmaps + load<u32>(lengths, 8);
+  const planes = bitmapsEnd;
+  let exceptions = planes + <usize>changes * 8;
+  const exceptionsEnd = exceptions + load<u32>(lengths, 16);
+  let change: u64 = 0;
+  let descriptor = descriptors;
+  for (let c: u32 = 0; c < columns; c++) {
+    const kind = <u32>load<u8>(codecs + c);
+    const codec = kind & CODEC_MASK;
+    const exponent = <u32>load<u8>(exponents + c);
+    const shift = <u32>load<u8>(shifts + c);
+    const n = load<u32>(counts + (<usize>c << 2));
+    if (n == 0) return 9;
+    if (codec > BITS_DELTA2 || (kind & ~(CODEC_MASK | EXCEPTIONS)) != 0) return 3;
+    if (exponent > EXPONENT_MAX || shift > 63) return 4;
+    const integers = codec >= DELTA && codec <= DELTA2_ZIGZAG;
+    if (!integers && (kind != codec || exponent != 0 || shift != 0)) return 3;
+    store<u8>(descriptor, <u8>kind);
+    store<u8>(descriptor, <u8>exponent, 1);
+    store<u8>(descriptor, <u8>shift, 2);
+    store<u32>(descriptor, n, 4);
+    store<u32>(descriptor, <u32>widths, 8);
+    store<u32>(descriptor, <u32>packed, 12);
+    store<u32>(descriptor, <u32>bitmaps, 16);
+    store<u32>(descriptor, <u32>change, 20);
+    store<u32>(descriptor, <u32>exceptions, 24);
+    if (integers) {
+      const blocks = (n - 1 + 31) >> 5;
+      if (<u64>widths + blocks > <u64>widthsEnd) return 6;
+      let size: u64 = 0;
+      for (let b: u32 = 0; b < blocks; b++) {
+        const width = <u32>load<u8>(widths + b);
+        if (width > 56 && width != 64) return 5;
+        size += width << 2;
+      }
+      if (<u64>packed + size > <u64>packedEnd) return 6;
+      widths += blocks;
+      packed += <usize>size;
+    } else if (codec != CONSTANT) {
+      const size = (<u64>n + 7) >> 3;
+      if (<u64>bitmaps + size > <u64>bitmapsEnd) return 6;
+      for (let i: usize = 0; i < <usize>size; i++) change += popcnt<u32>(load<u8>(bitmaps + i));
+      // the first value has none before it, and behind the last there is nothing
+      if ((load<u8>(bitmaps) & 1) != 0) return 8;
+      if ((n & 7) != 0 && load<u8>(bitmaps + <usize>size - 1) >> <u8>(n & 7) != 0) return 8;
+      if (change > changes) return 6;
+      bitmaps += <usize>size;
+    }
+    if ((kind & EXCEPTIONS) != 0) {
+      exceptions = skipExceptions(exceptions, exceptionsEnd, n);
+      if (exceptions == 0) return 8;
+    }
+    descriptor += DESCRIPTOR_BYTES;
+  }
+  if (widths != widthsEnd || packed != packedEnd || bitmaps != bitmapsEnd || change != changes || exceptions != exceptionsEnd) return 7;
+  return 0;
+}
+
+/** Behind the exceptions of a column of n, or 0 where they are not well formed. */
+function skipExceptions(from: usize, end: usize, n: u32): usize {
+  let at = from;
+  let left: u64 = 0;
+  let index: i64 = -1;
+  for (let k: u64 = 0; k <= left; k++) {
+    let x: u64 = 0;
+    let shift: u64 = 0;
+    for (;;) {
+      if (at >= end || shift > 28) return 0;
+      const byte = <u64>load<u8>(at++);
+      x |= (byte & 127) << shift;
+      shift += 7;
+      if (byte < 128) break;
+    }
+    if (k == 0) {
+      if (x == 0 || x > <u64>n) return 0;
+      left = x;
+      continue;
+    }
+    // the first gap counts from the first value, so only that one may be 0
+    if (k > 1 && x == 0) return 0;
+    index = k == 1 ? <i64>x : index + <i64>x;
+    if (index >= <i64>n || at + 8 > end) return 0;
+    at += 8;
+  }
+  return at;
+}
+
+/**
+ * Decodes the column of a descriptor that `coldIndex` wrote. `first` points to its first value, `planes` to the block's planes of
+ * `changes` values, `out` has room for n + 33 doubles, `scratch` for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
+ */
+export function coldDecode(descriptor: usize, first: usize, planes: usize, changes: u32, out: usize, scratch: usize): void {
+  const kind = <u32>load<u8>(descriptor);
+  const codec = kind & CODEC_MASK;
+  const n = load<u32>(descriptor, 4);
+  if (codec == CONSTANT) {
+    fill(out, n, load<f64>(first));
+    return;
+  }
+  if (codec >= BITS_DELTA) {
+    decodeBits(descriptor, load<u64>(first), planes, changes, out, scratch, codec == BITS_DELTA2);
+    return;
+  }
+  const power = powerOf10(<u32>load<u8>(descriptor, 1));
+  const firstBits = load<u64>(first);
+  const base = isException(firstBits) ? 0 : <i64>saturate(nearest<f64>(reinterpret<f64>(firstBits) * power));
+  const shift = <u64>load<u8>(descriptor, 2);
+  const widths: usize = load<u32>(descriptor, 8);
+  const packed: usize = load<u32>(descriptor, 12);
+  if (codec == DELTA) unpack<u8>(base, shift, widths, packed, n, out);
+  else if (codec == DELTA_ZIGZAG) unpack<i8>(base, shift, widths, packed, n, out);
+  else unpack<i16>(base, shift, widths, packed, n, out);
+  if (power != 1) {
+    const by = f64x2.splat(power);
+    const end = out + (<usize>n << 3);
+    for (let at = out; at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
+  }
+  if ((kind & EXCEPTIONS) != 0) putExceptions(load<u32>(descriptor, 24), out);
+  store<u64>(out, firstBits);
+}
+
+// A first value from a damaged block may be any bits: the conversion to an integer must not trap.
+// @ts-ignore
+@inline function saturate(x: f64): f64 {
+  return x != x ? 0 : Math.min(Math.max(x, -INTEGER_MAX), INTEGER_MAX);
+}
+
+function fill(out: usize, n: u32, value: f64): void {
+  const pair = f64x2.splat(value);
+  const end = out + (<usize>n << 3);
+  for (let at = out; at < end; at += 32) {
+    v128.store(at, pair);
+    v128.store(at, pair, 16);
+  }
+}
+
+/** The type says the form, so that each gets a loop of its own: u8 DELTA, i8 DELTA_ZIGZAG, i16 DELTA2_ZIGZAG. */
+// @ts-ignore
+@inline function unpack<Form>(base: i64, shift: u64, widths: usize, packed: usize, n: u32, out: usize): void {
+  let sum = base;
+  let delta: i64 = 0;
+  let from = packed;
+  let to = out + 8;
+  store<f64>(out, <f64>base);
+  const blocks = (n - 1 + 31) >> 5;
+  for (let b: u32 = 0; b < blocks; b++) {
+    const width = <u64>load<u8>(widths + b);
+    const end = to + 256;
+    if (width == 0) {
+      if (sizeof<Form>() == 1) {
+        const pair = f64x2.splat(<f64>sum);
+        for (; to < end; to += 32) {
+          v128.store(to, pair);
+          v128.store(to, pair, 16);
+        }
+      } else {
+        for (; to < end; to += 8) {
+          sum += delta << shift;
+          store<f64>(to, <f64>sum);
+        }
+      }
+    } else if (width <= 14) {
+      // four values from one load: 7 + 4·14 bits
+      const mask: u64 = (1 << width) - 1;
+      const width2 = width << 1;
+      const width3 = width2 + width;
+      const width4 = width << 2;
+      let bit: u64 = 0;
+      for (; to < end; to += 32) {
+        const x = load<u64>(from + <usize>(bit >> 3)) >> (bit & 7);
+        bit += width4;
+        const x0 = x & mask;
+        const x1 = (x >> width) & mask;
+        const x2 = (x >> width2) & mask;
+        const x3 = (x >> width3) & mask;
+        if (sizeof<Form>() == 1) {
+          const a = sum + (plain<Form>(x0) << shift);
+          const c = a + (plain<Form>(x1) << shift);
+          const d = c + (plain<Form>(x2) << shift);
+          sum = d + (plain<Form>(x3) << shift);
+          store<f64>(to, <f64>a);
+          store<f64>(to, <f64>c, 8);
+          store<f64>(to, <f64>d, 16);
+          store<f64>(to, <f64>sum, 24);
+        } else {
+          const da = delta + unzigzag(x0);
+          const dc = da + unzigzag(x1);
+          const dd = dc + unzigzag(x2);
+          delta = dd + unzigzag(x3);
+          const a = sum + (da << shift);
+          const c = a + (dc << shift);
+          const d = c + (dd << shift);
+          sum = d + (delta << shift);
+          store<f64>(to, <f64>a);
+          store<f64>(to, <f64>c, 8);
+          store<f64>(to, <f64>d, 16);
+          store<f64>(to, <f64>sum, 24);
+        }
+      }
+      from += <usize>width << 2;
+    } else {
+      // a width of 64 is whole words, whose mask the shift below cannot make
+      const mask: u64 = width == 64 ? u64.MAX_VALUE : (1 << width) - 1;
+      let bit: u64 = 0;
+      for (; to < end; to += 8) {
+        const x = (load<u64>(from + <usize>(bit >> 3)) >> (bit & 7)) & mask;
+        bit += width;
+        if (sizeof<Form>() == 1) sum += plain<Form>(x) << shift;
+        else {
+          delta += unzigzag(x);
+          sum += delta << shift;
+        }
+        store<f64>(to, <f64>sum);
+      }
+      from += <usize>width << 2;
+    }
+  }
+}
+
+// @ts-ignore
+@inline function plain<Form>(x: u64): i64 {
+  return isSigned<Form>() ? unzigzag(x) : <i64>x;
+}
+
+function putExceptions(list: usize, out: usize): void {
+  let at = list;
+  let index: usize = 0;
+  let left: u32 = 0;
+  for (let k: u32 = 0; k <= left; k++) {
+    let x: u32 = 0;
+    for (let shift: u32 = 0; ; shift += 7) {
+      const byte = <u32>load<u8>(at++);
+      x |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    if (k == 0) {
+      left = x;
+      continue;
+    }
+    index += x;
+    store<u64>(out + (index << 3), load<u64>(at));
+    at += 8;
+  }
+}
+
+function decodeBits(
+  descriptor: usize,
+  first: u64,
+  planes: usize,
+  changes: u32,
+  out: usize,
+  scratch: usize,
+  second: bool,
+): void {
+  const n = load<u32>(descriptor, 4);
+  const bitmap: usize = load<u32>(descriptor, 16);
+  const start: usize = load<u32>(descriptor, 20);
+  let count: u32 = 0;
+  const bytes: usize = (n + 7) >> 3;
+  for (let i: usize = 0; i < bytes; i++) count += popcnt<u32>(load<u8>(bitmap + i));
+  gather(planes + start, changes, count, scratch);
+
+  let bits = first;
+  let delta: i64 = 0;
+  let from = scratch;
+  let word: u64 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    if ((i & 63) == 0) word = load<u64>(bitmap + (i >> 3));
+    if ((word & 1) != 0) {
+      const x = unzigzag(load<u64>(from));
+      delta = second ? delta + x : x;
+      bits += <u64>delta;
+      from += 8;
+    }
+    word >>= 1;
+    store<u64>(out + (<usize>i << 3), bits);
+  }
+}
+
+/** Puts values together again whose bytes lie in eight planes, `stride` apart; 16 at a time, so up to 15 too many. */
+function gather(plane: usize, stride: usize, count: u32, to: usize): void {
+  for (let i: u32 = 0; i < count; i += 16) {
+    const at = plane + i;
+    const r0 = v128.load(at);
+    const r1 = v128.load(at + stride);
+    const r2 = v128.load(at + 2 * stride);
+    const r3 = v128.load(at + 3 * stride);
+    const r4 = v128.load(at + 4 * stride);
+    const r5 = v128.load(at + 5 * stride);
+    const r6 = v128.load(at + 6 * stride);
+    const r7 = v128.load(at + 7 * stride);
+    // bytes to pairs, pairs to fours, fours to eights
+    const a0 = interleave8Low(r0, r1);
+    const a1 = interleave8Low(r2, r3);
+    const a2 = interleave8Low(r4, r5);
+    const a3 = interleave8Low(r6, r7);
+    const b0 = interleave8High(r0, r1);
+    const b1 = interleave8High(r2, r3);
+    const b2 = interleave8High(r4, r5);
+    const b3 = interleave8High(r6, r7);
+    storeEight(a0, a1, a2, a3, to + (<usize>i << 3));
+    storeEight(b0, b1, b2, b3, to + (<usize>i << 3) + 64);
+  }
+}
+
+// @ts-ignore
+@inline function interleave8Low(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+// @ts-ignore
+@inline function interleave8High(a: v128, b: v128): v128 {
+  return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+// @ts-ignore
+@inline function storeEight(a0: v128, a1: v128, a2: v128, a3: v128, to: usize): void {
+  const c0 = i16x8.shuffle(a0, a1, 0, 8, 1, 9, 2, 10, 3, 11);
+  const c1 = i16x8.shuffle(a2, a3, 0, 8, 1, 9, 2, 10, 3, 11);
+  const c2 = i16x8.shuffle(a0, a1, 4, 12, 5, 13, 6, 14, 7, 15);
+  const c3 = i16x8.shuffle(a2, a3, 4, 12, 5, 13, 6, 14, 7, 15);
+  v128.store(to, i32x4.shuffle(c0, c1, 0, 4, 1, 5));
+  v128.store(to, i32x4.shuffle(c0, c1, 2, 6, 3, 7), 16);
+  v128.store(to, i32x4.shuffle(c2, c3, 0, 4, 1, 5), 32);
+  v128.store(to, i32x4.shuffle(c2, c3, 2, 6, 3, 7), 48);
+}
+
+/** Writes for each of `n` values whether it is the stale marker; returns how many are. */
+export function coldStale(values: usize, n: u32, out: usize): u32 {
+  let count: u32 = 0;
+  for (let i: u32 = 0; i < n; i++) {
+    const stale: u32 = load<u64>(values + (<usize>i << 3)) == STALE_NAN ? 1 : 0;
+    store<u8>(out + i, <u8>stale);
+    count += stale;
+  }
+  return count;
+}
+
+// Finaliser of splitmix64.
+// @ts-ignore
+@inline function mix(x: u64): u64 {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+/**
+ * Adds each (time, value bits) of a series to a sum of 128 bits, two 64-bit lanes without carry: `digest` points to the lanes,
+ * `seed` to the 128 bits that stand for the series. In which order, and in how many calls, does not show.
+ */
+export function coldDigest(times: usize, values: usize, n: u32, seed: usize, digest: usize): void {
+  let low = load<u64>(digest);
+  let high = load<u64>(digest, 8);
+  const seedLow = load<u64>(seed);
+  const seedHigh = load<u64>(seed, 8);
+  for (let i: u32 = 0; i < n; i++) {
+    const time = mix(load<u64>(times + (<usize>i << 3)) ^ seedLow);
+    const value = mix((load<u64>(values + (<usize>i << 3)) + time) ^ seedHigh);
+    low += value;
+    high += mix(value ^ time ^ seedLow);
+  }
+  store<u64>(digest, low);
+  store<u64>(digest, high, 8);
+}
+
+/** Largest distance between neighbours of `n` ascending times, 0 for one; −1 where they do not ascend or are no whole milliseconds. */
+export function coldGap(times: usize, n: u32): f64 {
+  let gap: f64 = 0;
+  let before = load<f64>(times);
+  if (!(Math.abs(before) <= INTEGER_MAX) || nearest<f64>(before) != before) return -1;
+  for (let i: u32 = 1; i < n; i++) {
+    const time = load<f64>(times + (<usize>i << 3));
+    if (!(time > before) || !(time <= INTEGER_MAX) || nearest<f64>(time) != time) return -1;
+    if (time - before > gap) gap = time - before;
+    before = time;
+  }
+  return gap;
+}

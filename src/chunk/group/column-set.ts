@@ -1,0 +1,240 @@
+import { assert } from '../../lib/assert.ts';
+import type { Kernel } from '../kernel.ts';
+import { BytesError } from './bytes.ts';
+import { type ColdExports, coldExports, Region } from './kernel.ts';
+
+/** A column has at most so many values: what one series may have in one group. */
+export const COLUMN_VALUES_MAX = 65536;
+
+// Fields of the encoder's state in kernel memory (kernel/cold.ts), in this order, four bytes each.
+const CODECS = 0;
+const EXPONENTS = 1;
+const SHIFTS = 2;
+const WIDTHS = 3;
+const PACKED = 4;
+const BITMAPS = 5;
+const CHANGES = 6;
+const EXCEPTIONS = 7;
+const SCRATCH = 8;
+const STATE_BYTES = 48;
+const DESCRIPTOR_BYTES = 32;
+/** The kernel may read so far behind a block and write so far behind a column. */
+const SLACK_BYTES = 512;
+
+/** Encodes columns of doubles one after another into one block (docs/formats/group.md, "Column set"). */
+export class ColumnSetEncoder {
+  readonly #kernel: Kernel;
+  readonly #cold: ColdExports;
+  readonly #region: Region;
+  readonly #input: Region;
+  #state = 0;
+  #starts: number[] = [];
+  #planes = 0;
+  #valuesMax = 0;
+  #columnsMax = 0;
+  #values = 0;
+  columns = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#cold = coldExports(kernel);
+    this.#region = new Region(kernel);
+    this.#input = new Region(kernel);
+  }
+
+  /** Begins a block of at most so many columns with so many values in all. */
+  begin(columnsMax: number, valuesMax: number): void {
+    const blocks = Math.ceil(valuesMax / 32) + columnsMax;
+    const sizes = [
+      columnsMax,
+      columnsMax,
+      columnsMax,
+      blocks,
+      256 * blocks,
+      Math.ceil(valuesMax / 8) + columnsMax,
+      8 * valuesMax,
+      13 * valuesMax + 5 * columnsMax,
+      8 * COLUMN_VALUES_MAX + 256,
+      8 * valuesMax,
+    ].map((bytes) => (bytes + 15) & ~15);
+    const total = sizes.reduce((sum, bytes) => sum + bytes, STATE_BYTES) + SLACK_BYTES;
+    let at = this.#region.ensure(total);
+    this.#state = at;
+    at += STATE_BYTES;
+    this.#starts = [];
+    const { view } = this.#kernel;
+    sizes.forEach((bytes, field) => {
+      this.#starts.push(at);
+      if (field <= SCRATCH) view.setUint32(this.#state + 4 * field, at, true);
+      else this.#planes = at;
+      at += bytes;
+    });
+    this.#valuesMax = valuesMax;
+    this.#columnsMax = columnsMax;
+    this.#values = 0;
+    this.columns = 0;
+  }
+
+  /** Where in kernel memory to put the `n` values of the next column, for `addInput`. */
+  input(n: number): number {
+    assert(n > 0 && n <= COLUMN_VALUES_MAX, 'a column of no or too many values');
+    return this.#input.ensure(8 * n + SLACK_BYTES);
+  }
+
+  /** Adds the `n` values that stand at `input(n)`. @returns the kernel's flags of it */
+  addInput(n: number): number {
+    this.#values += n;
+    this.columns++;
+    assert(this.#values <= this.#valuesMax && this.columns <= this.#columnsMax, 'a column set over its bounds');
+    return this.#cold.coldEncode(this.#state, this.input(n), n);
+  }
+
+  add(values: Float64Array): number {
+    const at = this.input(values.length);
+    this.#kernel.f64.set(values, at / 8);
+    return this.addInput(values.length);
+  }
+
+  /** Bytes of the block so far, before zstd. */
+  get rawBytes(): number {
+    let bytes = 20;
+    for (let field = CODECS; field < SCRATCH; field++) bytes += this.#length(field);
+    return bytes;
+  }
+
+  #length(field: number): number {
+    return this.#kernel.view.getUint32(this.#state + 4 * field, true) - this.#starts[field]!;
+  }
+
+  /** The block; first values and counts are not in it. A copy. */
+  finish(): Uint8Array {
+    const changes = this.#length(CHANGES) / 8;
+    this.#cold.coldPlanes(this.#starts[CHANGES]!, changes, this.#planes);
+    const out = new Uint8Array(this.rawBytes);
+    const { u8 } = this.#kernel;
+    let at = 0;
+    const put = (from: number, bytes: number) => {
+      out.set(u8.subarray(from, from + bytes), at);
+      at += bytes;
+    };
+    for (const field of [CODECS, EXPONENTS, SHIFTS]) put(this.#starts[field]!, this.columns);
+    const view = new DataView(out.buffer);
+    const lengths = [this.#length(WIDTHS), this.#length(PACKED), this.#length(BITMAPS), changes, this.#length(EXCEPTIONS)];
+    for (const length of lengths) {
+      view.setUint32(at, length, true);
+      at += 4;
+    }
+    for (const field of [WIDTHS, PACKED, BITMAPS]) put(this.#starts[field]!, this.#length(field));
+    put(this.#planes, 8 * changes);
+    put(this.#starts[EXCEPTIONS]!, this.#length(EXCEPTIONS));
+    return out;
+  }
+}
+
+const REASONS = [
+  '',
+  'too short',
+  'lengths that do not add up',
+  'an unknown codec',
+  'an exponent or a shift out of range',
+  'a width out of range',
+  'a stream that ends early',
+  'a stream with bytes left',
+  'exceptions out of order',
+  'an empty column',
+];
+
+/** A block of columns in kernel memory, checked, each column ready to be decoded. */
+export class ColumnSet {
+  readonly #kernel: Kernel;
+  readonly #cold: ColdExports;
+  readonly #region: Region;
+  #descriptors = 0;
+  #firsts = 0;
+  #planes = 0;
+  #changes = 0;
+  counts: Uint32Array = new Uint32Array(0);
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#cold = coldExports(kernel);
+    this.#region = new Region(kernel);
+  }
+
+  /**
+   * Takes a block in; what was loaded before is gone.
+   * @param counts values of each column; `firsts` the first value of each
+   * @throws BytesError
+   */
+  load(block: Uint8Array, counts: Uint32Array, firsts: Float64Array): void {
+    const columns = counts.length;
+    for (const count of counts) {
+      if (count > COLUMN_VALUES_MAX) throw new BytesError(`a column of ${count} values`);
+    }
+    const start = this.#region.ensure(columns * (DESCRIPTOR_BYTES + 12) + block.length + 64 + SLACK_BYTES);
+    this.#descriptors = start;
+    this.#firsts = start + columns * DESCRIPTOR_BYTES;
+    const countsAt = this.#firsts + columns * 8;
+    const at = countsAt + ((columns * 4 + 15) & ~15);
+    const { u8, f64 } = this.#kernel;
+    f64.set(firsts, this.#firsts / 8);
+    u8.set(new Uint8Array(counts.buffer, counts.byteOffset, columns * 4), countsAt);
+    u8.set(block, at);
+    const refused = this.#cold.coldIndex(at, block.length, columns, countsAt, start);
+    if (refused !== 0) {
+      this.counts = new Uint32Array(0);
+      throw new BytesError(REASONS[refused]!);
+    }
+    this.counts = counts;
+    const view = this.#kernel.view;
+    const lengths = at + 3 * columns;
+    this.#changes = view.getUint32(lengths + 12, true);
+    this.#planes =
+      lengths + 20 + view.getUint32(lengths, true) + view.getUint32(lengths + 4, true) + view.getUint32(lengths + 8, true);
+  }
+
+  /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`. */
+  decode(column: number, out: number, scratch: number): void {
+    assert(column < this.counts.length, 'a column that is not there');
+    this.#cold.coldDecode(
+      this.#descriptors + column * DESCRIPTOR_BYTES,
+      this.#firsts + column * 8,
+      this.#planes,
+      this.#changes,
+      out,
+      scratch,
+    );
+  }
+}
+
+/** Room that a column of `n` values needs to be decoded into, and as much as scratch. */
+export function decodeBytes(n: number): number {
+  return 8 * n + SLACK_BYTES;
+}
+
+/** Where single columns are decoded to before they are copied out. */
+export class DecodeBuffer {
+  readonly #kernel: Kernel;
+  readonly #out: Region;
+  readonly #scratch: Region;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#out = new Region(kernel);
+    this.#scratch = new Region(kernel);
+  }
+
+  /** Where in kernel memory the column's values stand until the next call. */
+  decode(set: ColumnSet, column: number): number {
+    const bytes = decodeBytes(set.counts[column]!);
+    const out = this.#out.ensure(bytes);
+    set.decode(column, out, this.#scratch.ensure(bytes));
+    return out;
+  }
+
+  /** The column's values, copied. */
+  read(set: ColumnSet, column: number): Float64Array {
+    const at = this.decode(set, column) / 8;
+    return this.#kernel.f64.slice(at, at + set.counts[column]!);
+  }
+}

@@ -1,0 +1,42 @@
+import type { Kernel, KernelExports } from '../kernel.ts';
+
+/** What `kernel/cold.ts` exports. Pointers are byte offsets into the kernel's memory; each function says what room it needs. */
+export interface ColdExports extends KernelExports {
+  coldEncode(encoder: number, values: number, n: number): number;
+  coldPlanes(from: number, count: number, to: number): void;
+  coldIndex(block: number, bytes: number, columns: number, counts: number, descriptors: number): number;
+  coldDecode(descriptor: number, first: number, planes: number, changes: number, out: number, scratch: number): void;
+  coldStale(values: number, n: number, out: number): number;
+  coldDigest(times: number, values: number, n: number, seed: number, digest: number): void;
+  coldGap(times: number, n: number): number;
+}
+
+/** Set by `coldEncode`: no value is below the one before it, and none is NaN. */
+export const MONOTONE = 1;
+/** Set by `coldEncode`: a NaN (a stale marker or any other) is there. */
+export const SPECIAL = 2;
+
+export function coldExports(kernel: Kernel): ColdExports {
+  return kernel.exports as ColdExports;
+}
+
+/** A stretch of kernel memory that grows by moving on; what it held is gone then. */
+export class Region {
+  readonly #kernel: Kernel;
+  #at = 0;
+  #bytes = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+  }
+
+  /** Where at least `bytes` begin. Memory is never given back, so growth is by doubling. */
+  ensure(bytes: number): number {
+    if (bytes > this.#bytes) {
+      const size = Math.max(bytes, this.#bytes * 2, 65536);
+      this.#at = this.#kernel.reserve(size);
+      this.#bytes = size;
+    }
+    return this.#at;
+  }
+}
