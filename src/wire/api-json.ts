@@ -1,0 +1,164 @@
+import { type FloatHistogram, usesCustomBuckets } from '../model/histogram.ts';
+import { bucketBound } from '../model/histogram-bounds.ts';
+import { ReverseSideCursor, SideCursor } from '../model/histogram-side.ts';
+import type { Labels } from '../model/labels.ts';
+
+/** Text gathered before it is encoded: long enough that the encoder's overhead vanishes, short enough to stay in the cache. */
+const PENDING_CHARS_MAX = 32 * 1024;
+/** UTF-8 needs at most so many bytes for a UTF-16 unit. */
+const BYTES_PER_CHAR_MAX = 3;
+
+/**
+ * Writes answers of the Prometheus API: JSON with numbers as Prometheus prints them. The caller sees to the brackets.
+ * Source: Prometheus `util/jsonutil/marshal.go`.
+ */
+export class ApiJsonWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #length = 0;
+  #pending = '';
+  readonly #encoder = new TextEncoder();
+  readonly #onGrow: (bytes: number) => void;
+  /** `[1767225600.5,"` of each time of the series written last: most series of an answer have the same times. */
+  #points: { readonly times: Float64Array; readonly texts: readonly string[] } | undefined;
+
+  /** @param onGrow told the bytes written so far whenever they grow by a good deal; may throw to end an answer that is too long */
+  constructor(onGrow: (bytes: number) => void = () => {}, capacity = 16 * 1024) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#onGrow = onGrow;
+  }
+
+  raw(text: string): void {
+    this.#pending += text;
+    if (this.#pending.length > PENDING_CHARS_MAX) this.#flush();
+  }
+
+  string(text: string): void {
+    this.raw(JSON.stringify(text));
+  }
+
+  json(value: unknown): void {
+    this.raw(JSON.stringify(value));
+  }
+
+  labels(labels: Labels): void {
+    const { pairs } = labels;
+    let text = '{';
+    for (let i = 0; i < pairs.length; i += 2) {
+      text += `${i === 0 ? '' : ','}${JSON.stringify(pairs[i])}:${JSON.stringify(pairs[i + 1])}`;
+    }
+    this.raw(`${text}}`);
+  }
+
+  /** `[1767225600.123,"4"]` */
+  point(timeMs: number, value: number): void {
+    this.raw(`[${formatTimestamp(timeMs)},"${formatApiValue(value)}"]`);
+  }
+
+  /** The points of a series, without those that `skip` names, separated by commas. */
+  points(times: Float64Array, values: Float64Array, skip: (i: number) => boolean = () => false): void {
+    const texts = this.#pointTexts(times);
+    let separator = '';
+    for (let i = 0; i < values.length; i++) {
+      if (skip(i)) continue;
+      this.raw(`${separator}${texts[i]}${formatApiValue(values[i]!)}"]`);
+      separator = ',';
+    }
+  }
+
+  /** `{"count":"3","sum":"4","buckets":[[0,"0.5","1","1"]]}`; empty buckets are left out. */
+  histogram(histogram: FloatHistogram): void {
+    this.raw(`{"count":"${formatApiValue(histogram.count)}","sum":"${formatApiValue(histogram.sum)}"`);
+    const buckets = bucketTexts(histogram);
+    if (buckets.length > 0) this.raw(`,"buckets":[${buckets.join(',')}]`);
+    this.raw('}');
+  }
+
+  /** All that was written. The writer is of no further use. */
+  finish(): Uint8Array<ArrayBuffer> {
+    this.#flush();
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #pointTexts(times: Float64Array): readonly string[] {
+    const last = this.#points;
+    if (last !== undefined && (last.times === times || sameTimes(last.times, times))) return last.texts;
+    const texts = Array.from(times, (timeMs) => `[${formatTimestamp(timeMs)},"`);
+    this.#points = { times, texts };
+    return texts;
+  }
+
+  #flush(): void {
+    const most = this.#pending.length * BYTES_PER_CHAR_MAX;
+    if (this.#length + most > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(this.#length + most, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = grown;
+    }
+    this.#length += this.#encoder.encodeInto(this.#pending, this.#bytes.subarray(this.#length)).written;
+    this.#pending = '';
+    this.#onGrow(this.#length);
+  }
+}
+
+function sameTimes(a: Float64Array, b: Float64Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+/** The fewest digits that read back as the same number; an exponent below 1e-06 and from 1e+21 on, of two digits at least. */
+export function formatApiValue(value: number): string {
+  const text = String(value);
+  // JavaScript and Prometheus agree on when an exponent is due, but for its width
+  if (Number.isFinite(value)) {
+    if (value === 0) return Object.is(value, -0) ? '-0' : '0';
+    if (Math.abs(value) >= 1e-6 && Math.abs(value) < 1e21) return text;
+    return text.replace(/e([+-])(\d)$/, 'e$10$2');
+  }
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
+}
+
+/** Seconds with three digits behind the point, or none. */
+export function formatTimestamp(timeMs: number): string {
+  const whole = Math.abs(timeMs);
+  const fraction = whole % 1000;
+  const seconds = `${timeMs < 0 ? '-' : ''}${(whole - fraction) / 1000}`;
+  return fraction === 0 ? seconds : `${seconds}.${String(fraction).padStart(3, '0')}`;
+}
+
+/** Which ends belong to a bucket: 0 the upper, 1 the lower, 2 none, 3 both. */
+function bucketText(
+  lower: number,
+  lowerIncluded: boolean,
+  upper: number,
+  upperIncluded: boolean,
+  count: number,
+): string {
+  const boundaries = lowerIncluded ? (upperIncluded ? 3 : 1) : upperIncluded ? 0 : 2;
+  return `[${boundaries},"${formatApiValue(lower)}","${formatApiValue(upper)}","${formatApiValue(count)}"]`;
+}
+
+/** From the most negative to the most positive; the zero bucket cuts off what lies within it. */
+function bucketTexts(histogram: FloatHistogram): string[] {
+  const { schema, customValues, zeroThreshold, zeroCount } = histogram;
+  const custom = usesCustomBuckets(histogram);
+  const bound = (index: number) => bucketBound(index, schema, customValues);
+  const texts: string[] = [];
+  const add = (index: number, lower: number, upper: number, count: number) => {
+    if (count === 0) return;
+    if (custom) texts.push(bucketText(lower, index === 0, upper, true, count));
+    else texts.push(bucketText(lower, lower < 0, upper, upper > 0, count));
+  };
+  const negative = new ReverseSideCursor(histogram.negativeSpans, histogram.negativeBuckets);
+  while (negative.next()) {
+    const { index, count } = negative;
+    add(index, -bound(index), Math.min(-bound(index - 1), -zeroThreshold), count);
+  }
+  if (zeroCount > 0) texts.push(bucketText(-zeroThreshold, true, zeroThreshold, true, zeroCount));
+  const positive = new SideCursor(histogram.positiveSpans, histogram.positiveBuckets);
+  while (positive.next()) {
+    const { index, count } = positive;
+    add(index, custom ? bound(index - 1) : Math.max(bound(index - 1), zeroThreshold), bound(index), count);
+  }
+  return texts;
+}
