@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { type AppError, errors } from '../model/errors.ts';
@@ -85,7 +85,8 @@ export class FilesystemObjectClient implements ObjectClient {
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     try {
-      await rm(this.#path(key), { force: true });
+      await unlink(this.#path(key));
+      await this.#removeEmpty(dirname(this.#path(key)));
     } catch (thrown) {
       if (isMissing(thrown)) return;
       throw errorOf(thrown, 'delete', key);
@@ -116,16 +117,29 @@ export class FilesystemObjectClient implements ObjectClient {
 
   async #placeAt(aside: string, path: string): Promise<void> {
     const folder = dirname(path);
-    await this.#makeFolder(folder);
-    try {
-      await rename(aside, path);
-    } catch (thrown) {
-      if (!isMissing(thrown)) throw thrown;
-      this.#folders.delete(folder); // somebody removed the folder since it was made
-      await this.#makeFolder(folder);
-      await rename(aside, path);
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#makeFolder(folder);
+        await rename(aside, path);
+        return await syncFolder(folder);
+      } catch (thrown) {
+        // a delete may take a folder away between our finding it and our using it
+        if (!isMissing(thrown) || tries === PLACE_TRIES_MAX) throw thrown;
+        this.#folders.clear();
+      }
     }
-    await syncFolder(folder);
+  }
+
+  /** Folders that a delete has emptied, upwards. */
+  async #removeEmpty(folder: string): Promise<void> {
+    for (let at = folder; at !== this.#dir; at = dirname(at)) {
+      try {
+        await rmdir(at);
+      } catch {
+        return; // not empty, or already gone
+      }
+      this.#folders.delete(at);
+    }
   }
 
   /** Makes a folder and those above it, each of them synced into the one above. */
@@ -151,6 +165,7 @@ async function sweepAside(dir: string, nowMs: number): Promise<void> {
 
 const ASIDE_AGE_MAX_MS = 3_600_000;
 const FOLDERS_REMEMBERED_MAX = 10_000;
+const PLACE_TRIES_MAX = 10;
 
 async function writeSynced(path: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
   await using file = await open(path, 'wx');
@@ -206,7 +221,7 @@ async function syncFolder(path: string): Promise<void> {
 
 function isMissing(thrown: unknown): boolean {
   const code = (thrown as NodeJS.ErrnoException).code;
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR'; // a folder is no object
 }
 
 function ignoreMissing(thrown: unknown): undefined {
