@@ -171,6 +171,8 @@ export function quoteGo(text: string): string {
     else if (code === 11) out += '\\v';
     else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
     else if (isPrintable(char)) out += char;
+    // a byte that was not UTF-8: see `promql/parser/string.ts`
+    else if (code >= 0xdc80 && code <= 0xdcff) out += `\\x${(code - 0xdc00).toString(16)}`;
     else if (code <= 0xffff) out += `\\u${code.toString(16).padStart(4, '0')}`;
     else out += `\\U${code.toString(16).padStart(8, '0')}`;
   }

@@ -53,7 +53,7 @@ export class Cursor {
     return this.#ahead;
   }
 
-  get kind(): TokenKind {
+  kind(): TokenKind {
     return this.peek().kind;
   }
 
@@ -64,7 +64,7 @@ export class Cursor {
   }
 
   accept(kind: TokenKind): Token | undefined {
-    return this.kind === kind ? this.take() : undefined;
+    return this.kind() === kind ? this.take() : undefined;
   }
 
   expect(kind: TokenKind): Token {

@@ -1,6 +1,6 @@
 import type { DurationExpr, PosRange } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
-import { DurationSyntaxError, parseDuration } from './duration.ts';
+import { DurationSyntaxError, parseDuration, secondsToMs } from './duration.ts';
 import { NumberSyntaxError, parseNumber } from './number.ts';
 import type { Token } from './token.ts';
 
@@ -47,7 +47,7 @@ export function positiveDurationExpr(cursor: Cursor): DurationExpr {
 export function offsetDurationExpr(cursor: Cursor): DurationExpr {
   const sign = cursor.accept('+') ?? cursor.accept('-');
   if (sign === undefined) return primary(cursor);
-  switch (cursor.kind) {
+  switch (cursor.kind()) {
     case 'NUMBER':
     case 'DURATION':
       return signed(cursor, sign, literal(cursor.take(), cursor));
@@ -72,7 +72,7 @@ export function offsetDurationExpr(cursor: Cursor): DurationExpr {
 function durationExpr(cursor: Cursor, precedenceMin: number): DurationExpr {
   let lhs = unary(cursor);
   for (;;) {
-    const { kind } = cursor;
+    const kind = cursor.kind();
     const precedence = PRECEDENCE[kind] ?? 0;
     if (precedence < precedenceMin) return lhs;
     const operator = cursor.take();
@@ -95,7 +95,7 @@ function unary(cursor: Cursor): DurationExpr {
 }
 
 function primary(cursor: Cursor): DurationExpr {
-  switch (cursor.kind) {
+  switch (cursor.kind()) {
     case 'NUMBER':
     case 'DURATION': {
       const token = cursor.take();
@@ -141,7 +141,7 @@ function literal(token: Token, cursor: Cursor): DurationNumber {
 }
 
 function number(seconds: number, duration: boolean, pos: PosRange): DurationNumber {
-  return { kind: 'number', ms: Math.trunc(seconds * 1000), seconds, duration, pos };
+  return { kind: 'number', ms: secondsToMs(seconds), seconds, duration, pos };
 }
 
 function op(

@@ -47,6 +47,17 @@ export function parseDuration(text: string): number {
   return Number(totalMs);
 }
 
+/** What Go makes of a length that `time.Duration` cannot hold, NaN above all. */
+export const OVERFLOWN_MS = Number(-(1n << 63n) / 1_000_000n);
+
+/** Of a length in seconds the milliseconds, as Go's `time.Duration` has them: whole nanoseconds in 63 bits. */
+export function secondsToMs(seconds: number): number {
+  const ns = seconds * 1e9;
+  if (!(Math.abs(ns) < 2 ** 63)) return OVERFLOWN_MS;
+  const rounded = BigInt(Math.round(Math.abs(ns))) / 1_000_000n;
+  return ns < 0 ? -Number(rounded) + 0 : Number(rounded);
+}
+
 function runEnd(text: string, start: number, digits: boolean): number {
   let end = start;
   while (end < text.length && /[0-9]/.test(text[end]!) === digits) end++;

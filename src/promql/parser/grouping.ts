@@ -45,7 +45,7 @@ export function groupingLabels(cursor: Cursor): string[] {
 }
 
 function label(cursor: Cursor): string {
-  const { kind } = cursor;
+  const kind = cursor.kind();
   if (!LABEL_WORDS.has(kind) && !aggregators.has(kind) && !preprocessors.has(kind)) cursor.fail(EXPECT_LABEL);
   const { text } = cursor.take();
   if (kind !== 'STRING') return text;
@@ -61,12 +61,12 @@ export function binaryModifiers(cursor: Cursor): { bool: boolean; matching: Vect
   let labels: string[] = [];
   let include: string[] = [];
   let on = false;
-  if (cursor.kind === 'on' || cursor.kind === 'ignoring') {
+  if (cursor.kind() === 'on' || cursor.kind() === 'ignoring') {
     on = cursor.take().kind === 'on';
     labels = groupingLabels(cursor);
-    if (cursor.kind === 'group_left' || cursor.kind === 'group_right') {
+    if (cursor.kind() === 'group_left' || cursor.kind() === 'group_right') {
       card = cursor.take().kind === 'group_left' ? 'many-to-one' : 'one-to-many';
-      if (cursor.kind === '(') include = groupingLabels(cursor);
+      if (cursor.kind() === '(') include = groupingLabels(cursor);
     }
   }
   return { bool, matching: { card, labels, on, include, ...fillModifiers(cursor) } };
@@ -91,7 +91,7 @@ function fillModifiers(cursor: Cursor): Pick<VectorMatching, 'fillLeft' | 'fillR
 function fillValue(cursor: Cursor): number {
   cursor.expect('(');
   const sign = cursor.accept('-') ?? cursor.accept('+');
-  if (cursor.kind !== 'NUMBER' && cursor.kind !== 'DURATION') cursor.fail();
+  if (cursor.kind() !== 'NUMBER' && cursor.kind() !== 'DURATION') cursor.fail();
   const { value } = numberOrDuration(cursor, cursor.take());
   cursor.expect(')');
   return sign?.kind === '-' ? -value : value;

@@ -12,7 +12,7 @@ const AFTER_STEP: Context = { place: 'subquery selector', expected: '"]"' };
 export function withModifiers(cursor: Cursor, expr: Expr): Expr {
   let modified = expr;
   for (;;) {
-    switch (cursor.kind) {
+    switch (cursor.kind()) {
       case '[':
         modified = withRange(cursor, modified);
         break;
@@ -135,14 +135,14 @@ function withOffset(cursor: Cursor, expr: Expr, offset: DurationExpr): Expr {
 }
 
 function withAt(cursor: Cursor, expr: Expr): Expr {
-  if (cursor.kind === 'start' || cursor.kind === 'end') {
+  if (cursor.kind() === 'start' || cursor.kind() === 'end') {
     const { kind } = cursor.take();
     cursor.expect('(');
     cursor.expect(')');
     return withTime(cursor, expr, kind as 'start' | 'end');
   }
   const sign = cursor.accept('+') ?? cursor.accept('-');
-  if (cursor.kind !== 'NUMBER' && cursor.kind !== 'DURATION') cursor.fail();
+  if (cursor.kind() !== 'NUMBER' && cursor.kind() !== 'DURATION') cursor.fail();
   const { value } = numberOrDuration(cursor, cursor.take());
   const seconds = sign?.kind === '-' ? -value : value;
   if (!(Math.abs(seconds) < 2 ** 63)) {

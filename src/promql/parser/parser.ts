@@ -53,12 +53,12 @@ const WITH_PARAM: ReadonlySet<string> = new Set([
  */
 export function parseExpr(text: string, options: ParserOptions = {}): Expr {
   const cursor = new Cursor(text, options);
-  if (cursor.kind === 'EOF') {
+  if (cursor.kind() === 'EOF') {
     cursor.note({ start: 0, end: 0 }, 'no expression found in input');
     throw cursor.error();
   }
   const expr = binary(cursor, 1);
-  if (cursor.kind !== 'EOF') cursor.fail(ANYWHERE);
+  if (cursor.kind() !== 'EOF') cursor.fail(ANYWHERE);
   // types are checked only where the syntax is right
   if (cursor.issues.length === 0) checkExpr(cursor, expr);
   if (cursor.issues.length > 0) throw cursor.error();
@@ -71,10 +71,10 @@ export function parseExpr(text: string, options: ParserOptions = {}): Expr {
  */
 export function parseMetricSelector(text: string, options: ParserOptions = {}): readonly LabelMatcher[] {
   const cursor = new Cursor(text, options);
-  const name = canNameMetric(cursor.kind) ? cursor.take() : undefined;
-  if (name === undefined && cursor.kind !== '{') cursor.fail(ANYWHERE);
+  const name = canNameMetric(cursor.kind()) ? cursor.take() : undefined;
+  if (name === undefined && cursor.kind() !== '{') cursor.fail(ANYWHERE);
   const selector = vectorSelector(cursor, name);
-  if (cursor.kind !== 'EOF') cursor.fail(ANYWHERE);
+  if (cursor.kind() !== 'EOF') cursor.fail(ANYWHERE);
   if (cursor.issues.length > 0) throw cursor.error();
   return selector.matchers;
 }
@@ -82,7 +82,7 @@ export function parseMetricSelector(text: string, options: ParserOptions = {}): 
 function binary(cursor: Cursor, precedenceMin: number): Expr {
   let lhs = unary(cursor);
   for (;;) {
-    const precedence = PRECEDENCE[cursor.kind] ?? 0;
+    const precedence = PRECEDENCE[cursor.kind()] ?? 0;
     if (precedence < precedenceMin) return lhs;
     const op = cursor.take().kind as BinaryOp;
     const { bool, matching } = binaryModifiers(cursor);
@@ -115,7 +115,7 @@ function unary(cursor: Cursor): Expr {
 }
 
 function primary(cursor: Cursor): Expr {
-  const { kind } = cursor;
+  const kind = cursor.kind();
   switch (kind) {
     case 'NUMBER':
     case 'DURATION': {
@@ -137,10 +137,10 @@ function primary(cursor: Cursor): Expr {
   }
   if (!canNameMetric(kind)) cursor.fail();
   const word = cursor.take();
-  if (aggregators.has(kind) && (cursor.kind === '(' || cursor.kind === 'by' || cursor.kind === 'without')) {
+  if (aggregators.has(kind) && (cursor.kind() === '(' || cursor.kind() === 'by' || cursor.kind() === 'without')) {
     return aggregate(cursor, word);
   }
-  if (cursor.kind === '(' && (kind === 'IDENTIFIER' || preprocessors.has(kind))) return call(cursor, word);
+  if (cursor.kind() === '(' && (kind === 'IDENTIFIER' || preprocessors.has(kind))) return call(cursor, word);
   return vectorSelector(cursor, word);
 }
 
@@ -164,7 +164,7 @@ function callBody(cursor: Cursor): { args: Expr[]; end: number } {
   for (;;) {
     const comma = cursor.accept(',');
     if (comma === undefined) break;
-    if (startsExpr(cursor.kind)) args.push(cursor.nested(() => binary(cursor, 1)));
+    if (startsExpr(cursor.kind())) args.push(cursor.nested(() => binary(cursor, 1)));
     else cursor.note(comma.pos, 'trailing commas not allowed in function call args');
   }
   close = cursor.expect(')');
@@ -203,7 +203,7 @@ function aggregate(cursor: Cursor, word: Token): Expr {
 }
 
 function aggregateModifier(cursor: Cursor): { grouping: string[]; without: boolean } | undefined {
-  if (cursor.kind !== 'by' && cursor.kind !== 'without') return undefined;
+  if (cursor.kind() !== 'by' && cursor.kind() !== 'without') return undefined;
   const without = cursor.take().kind === 'without';
   return { grouping: groupingLabels(cursor), without };
 }

@@ -43,7 +43,7 @@ const NAMING: ReadonlySet<TokenKind> = new Set<TokenKind>([
 export function vectorSelector(cursor: Cursor, name: Token | undefined): VectorSelector {
   const matchers: LabelMatcher[] = [];
   let pos = name?.pos;
-  if (cursor.kind === '{') {
+  if (cursor.kind() === '{') {
     const braces = labelMatchers(cursor, matchers);
     pos = { start: pos?.start ?? braces.start, end: braces.end };
   }
@@ -77,15 +77,15 @@ function labelMatchers(cursor: Cursor, matchers: LabelMatcher[]): PosRange {
 
 /** None where the regular expression is wrong, which is noted. */
 function labelMatcher(cursor: Cursor): LabelMatcher | undefined {
-  const quoted = cursor.kind === 'STRING';
-  if (!quoted && cursor.kind !== 'IDENTIFIER') cursor.fail(EXPECT_MATCHER);
+  const quoted = cursor.kind() === 'STRING';
+  if (!quoted && cursor.kind() !== 'IDENTIFIER') cursor.fail(EXPECT_MATCHER);
   const label = cursor.take();
   const name = quoted ? unquote(label.text) : label.text;
-  if (!MATCH_OPS.has(cursor.kind)) {
+  if (!MATCH_OPS.has(cursor.kind())) {
     return quoted ? LabelMatcher.of(METRIC_NAME, '=', name) : cursor.fail(EXPECT_OPERATOR);
   }
   const op = cursor.take().kind as MatchOp;
-  if (cursor.kind !== 'STRING') cursor.fail(EXPECT_VALUE);
+  if (cursor.kind() !== 'STRING') cursor.fail(EXPECT_VALUE);
   const value = cursor.take();
   try {
     return LabelMatcher.of(name, op, unquote(value.text));

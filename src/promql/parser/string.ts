@@ -8,16 +8,56 @@ const SIMPLE: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-/** The value of a quoted string that the lexer has found to be right. */
+/**
+ * The value of a quoted string that the lexer has found to be right. `\xff` and `\377` are bytes; those that make no
+ * UTF-8 become lone surrogates, U+DC00 and the byte, as in Python's `surrogateescape`: the string is then not
+ * well-formed, so that it is no label's name or value, but prints as it was written.
+ */
 export function unquote(quoted: string): string {
   const inner = quoted.slice(1, -1);
   if (quoted[0] === '`' || !inner.includes('\\')) return inner;
-  return inner.replace(
+  let hasBytes = false;
+  const text = inner.replace(
     /\\(?:x(..)|u(.{4})|U(.{8})|([0-7]{3})|(.))/gsu,
-    (_, hex: string, short: string, long: string, octal: string, char: string) => {
+    (_, hex?: string, short?: string, long?: string, octal?: string, char?: string) => {
       if (char !== undefined) return SIMPLE[char] ?? char;
-      const code = octal === undefined ? Number.parseInt(hex ?? short ?? long, 16) : Number.parseInt(octal, 8);
-      return String.fromCodePoint(code);
+      if (short !== undefined || long !== undefined) return String.fromCodePoint(Number.parseInt(short ?? long!, 16));
+      const byte = octal === undefined ? Number.parseInt(hex!, 16) : Number.parseInt(octal, 8);
+      if (byte < 0x80) return String.fromCharCode(byte);
+      hasBytes = true;
+      return String.fromCharCode(LONE_BYTES + byte);
     },
   );
+  return hasBytes ? joinBytes(text) : text;
+}
+
+/** A lone low surrogate from here on stands for a byte; text that was written out has none. */
+const LONE_BYTES = 0xdc00;
+
+/** Turns bytes, and bytes next to characters, into characters where they are UTF-8. */
+function joinBytes(text: string): string {
+  return text.replace(/(?<![\ud800-\udbff])[\udc80-\udcff]+/g, (run) => {
+    const bytes = Uint8Array.from(run, (unit) => unit.charCodeAt(0) - LONE_BYTES);
+    let joined = '';
+    for (let pos = 0; pos < bytes.length; ) {
+      const sequence = bytes.subarray(pos, pos + sequenceLength(bytes[pos]!));
+      const char = decode(sequence);
+      joined += char ?? run[pos];
+      pos += char === undefined ? 1 : sequence.length;
+    }
+    return joined;
+  });
+}
+
+function sequenceLength(lead: number): number {
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
+}
+
+function decode(sequence: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sequence);
+  } catch {
+    return undefined;
+  }
 }

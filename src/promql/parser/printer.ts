@@ -1,0 +1,152 @@
+import { compareUtf8, METRIC_NAME, quoteGo, quoteName } from '../../model/labels.ts';
+import type {
+  AggregateExpr,
+  At,
+  BinaryExpr,
+  DurationExpr,
+  Expr,
+  MatrixSelector,
+  SubqueryExpr,
+  VectorSelector,
+} from './ast.ts';
+import { formatDuration, OVERFLOWN_MS, secondsToMs } from './duration.ts';
+import { formatNumber, formatNumberGo } from './number.ts';
+
+/** An expression in Prometheus' own spelling, on one line. Parses to the same tree. */
+export function printExpr(expr: Expr): string {
+  switch (expr.kind) {
+    case 'number':
+      return printNumber(expr.value, expr.duration);
+    case 'string':
+      return quoteGo(expr.value);
+    case 'vector':
+      return printVector(expr);
+    case 'matrix':
+      return printMatrix(expr);
+    case 'subquery':
+      return printExpr(expr.expr) + printSubqueryRange(expr);
+    case 'call':
+      return `${expr.func}(${expr.args.map(printExpr).join(', ')})`;
+    case 'aggregate': {
+      const param = expr.param === undefined ? '' : `${printExpr(expr.param)}, `;
+      return `${printAggregation(expr)}(${param}${printExpr(expr.expr)})`;
+    }
+    case 'binary':
+      return `${printExpr(expr.lhs)} ${printOperator(expr)} ${printExpr(expr.rhs)}`;
+    case 'unary':
+      return expr.op + printExpr(expr.expr);
+    case 'paren':
+      return `(${printExpr(expr.expr)})`;
+  }
+}
+
+function printNumber(value: number, duration: boolean): string {
+  if (!duration) return formatNumber(value);
+  return value < 0 ? `-${formatDuration(secondsToMs(-value))}` : formatDuration(secondsToMs(value));
+}
+
+/** `sum by (job) `, before the parentheses. */
+export function printAggregation({ op, grouping, without }: AggregateExpr): string {
+  if (without) return `${op} without (${printLabels(grouping)}) `;
+  return grouping.length === 0 ? op : `${op} by (${printLabels(grouping)}) `;
+}
+
+function printLabels(labels: readonly string[]): string {
+  return labels.map(quoteName).join(', ');
+}
+
+/** `+ on (job) group_left ()`, between both sides. */
+export function printOperator({ op, bool, matching }: BinaryExpr): string {
+  let text = bool ? `${op} bool` : op;
+  if (matching === undefined) return text;
+  const { card, labels, on, include, fillLeft, fillRight } = matching;
+  const groups = card === 'many-to-one' || card === 'one-to-many';
+  if (labels.length > 0 || on || groups) text += ` ${on ? 'on' : 'ignoring'} (${printLabels(labels)})`;
+  if (groups) text += ` group_${card === 'many-to-one' ? 'left' : 'right'} (${printLabels(include)})`;
+  if (fillLeft !== undefined && Object.is(fillLeft, fillRight)) return `${text} fill (${formatNumberGo(fillLeft)})`;
+  if (fillLeft !== undefined) text += ` fill_left (${formatNumberGo(fillLeft)})`;
+  if (fillRight !== undefined) text += ` fill_right (${formatNumberGo(fillRight)})`;
+  return text;
+}
+
+function printVector(selector: VectorSelector): string {
+  const { at, anchored, smoothed } = selector;
+  return printSeries(selector) + printAt(at) + printExtension(anchored, smoothed) + printOffset(selector);
+}
+
+function printMatrix({ vector, rangeMs, rangeExpr }: MatrixSelector): string {
+  const range = printDuration(rangeMs, rangeExpr);
+  const extension = printExtension(vector.anchored, vector.smoothed);
+  return `${printSeries(vector)}[${range}]${extension}${printAt(vector.at)}${printOffset(vector)}`;
+}
+
+function printSeries({ name, matchers }: VectorSelector): string {
+  const printed: string[] = [];
+  for (const matcher of matchers) {
+    const isName = matcher.name === METRIC_NAME && matcher.op === '=' && matcher.value === name && name !== '';
+    if (!isName) printed.push(matcher.toString());
+  }
+  return printed.length === 0 ? name : `${name}{${printed.sort(compareUtf8).join(',')}}`;
+}
+
+/** `[5m:1m] @ 100.000 offset 1m`, behind the expression. */
+export function printSubqueryRange(subquery: SubqueryExpr): string {
+  const range = printDuration(subquery.rangeMs, subquery.rangeExpr);
+  const hasStep = subquery.stepMs !== 0 || subquery.stepExpr !== undefined;
+  const step = hasStep ? printDuration(subquery.stepMs, subquery.stepExpr) : '';
+  return `[${range}:${step}]${printAt(subquery.at)}${printOffset(subquery)}`;
+}
+
+function printAt(at: At | undefined): string {
+  if (at === undefined) return '';
+  return typeof at === 'string' ? ` @ ${at}()` : ` @ ${printSeconds(at.timeMs)}`;
+}
+
+/** As Go's `%.3f` of the seconds. */
+function printSeconds(timeMs: number): string {
+  const size = BigInt(Math.abs(timeMs));
+  return `${timeMs < 0 ? '-' : ''}${size / 1000n}.${String(size % 1000n).padStart(3, '0')}`;
+}
+
+function printExtension(anchored: boolean, smoothed: boolean): string {
+  if (anchored) return ' anchored';
+  return smoothed ? ' smoothed' : '';
+}
+
+function printOffset({ offsetMs, offsetExpr }: VectorSelector | SubqueryExpr): string {
+  if (offsetExpr !== undefined) return ` offset ${printDurationExpr(offsetExpr)}`;
+  if (offsetMs === 0) return '';
+  // Go cannot negate its smallest integer, and so prints its sign as well
+  if (offsetMs === OVERFLOWN_MS) return ` offset --${formatDuration(-offsetMs)}`;
+  return offsetMs > 0 ? ` offset ${formatDuration(offsetMs)}` : ` offset -${formatDuration(-offsetMs)}`;
+}
+
+function printDuration(ms: number, expr: DurationExpr | undefined): string {
+  return expr === undefined ? formatDuration(ms) : printDurationExpr(expr);
+}
+
+function printDurationExpr(expr: DurationExpr): string {
+  if (expr.kind === 'number') return printNumber(expr.seconds, expr.duration);
+  const lhs = expr.lhs === undefined ? '' : printDurationExpr(expr.lhs);
+  const rhs = expr.rhs === undefined ? '' : printDurationExpr(expr.rhs);
+  let text: string;
+  switch (expr.op) {
+    case 'step':
+    case 'range':
+      text = `${expr.op}()`;
+      break;
+    case 'min':
+    case 'max':
+      text = `${expr.op}_of(${lhs}, ${rhs})`;
+      break;
+    case 'neg':
+      text = `-${rhs}`;
+      break;
+    case 'pos':
+      text = rhs;
+      break;
+    default:
+      text = `${lhs} ${expr.op} ${rhs}`;
+  }
+  return expr.wrapped ? `(${text})` : text;
+}
