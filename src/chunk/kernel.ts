@@ -5,7 +5,92 @@ export interface KernelExports {
   readonly memory: WebAssembly.Memory;
   // memory.ts
   reserve(bytes: number): number;
+  // snappy.ts
+  snappyLength(src: number, bytes: number): number;
+  snappyDecode(src: number, bytes: number, dst: number, capacity: number): number;
+  // hash.ts
+  checksum(src: number, bytes: number): number;
+  // xor.ts
+  xorDecode(src: number, bytes: number, times: number, values: number, capacity: number): number;
+  // write-request.ts
+  scanLimits(
+    names: number,
+    nameBytes: number,
+    valueBytes: number,
+    labelsBytes: number,
+    fromMs: number,
+    toMs: number,
+  ): void;
+  scanWriteRequest(src: number, bytes: number, out: number, capacity: number): number;
+  scanBytes(): number;
+  scanSeries(): number;
+  scanSamples(): number;
+  scanCold(): number;
+  scanExtras(): number;
+  // head.ts and what it is made of
+  headInit(windowMs: number, secrets: number): number;
+  pagesUsed(): number;
+  arenaCount(): number;
+  arenaExists(id: number): number;
+  arenaWindow(id: number): number;
+  arenaSealed(id: number): number;
+  arenaPages(id: number): number;
+  arenaChunks(id: number): number;
+  arenaMake(id: number, window: bigint): number;
+  arenaSeal(id: number): void;
+  arenaDrop(id: number): void;
+  seriesTop(): number;
+  seriesLive(): number;
+  seriesIsLive(ref: number): number;
+  seriesFind(tenant: number, labels: number, bytes: number): number;
+  seriesTenant(ref: number): number;
+  seriesMetric(ref: number): number;
+  seriesMetricHash(ref: number): number;
+  seriesLastTime(ref: number): number;
+  seriesLabels(ref: number, out: number, capacity: number): number;
+  seriesDrop(ref: number): void;
+  pairTop(): number;
+  pairFind(src: number, bytes: number): number;
+  pairBytes(id: number): number;
+  pairLen(id: number): number;
+  pairName(id: number): number;
+  pairNameLen(id: number): number;
+  collectPairs(refs: number, count: number, name: number, verdicts: number, out: number): number;
+  filterRefs(refs: number, count: number, name: number, verdicts: number, missing: boolean): number;
+  filterTime(refs: number, count: number, fromMs: number, toMs: number): number;
+  markPairs(refs: number, count: number, marks: number): void;
+  exportSeries(ref: number, fromMs: number, toMs: number, arena: number, out: number, capacity: number): number;
+  refsOfArena(arena: number, from: number, to: number, out: number): number;
+  forgetArena(arena: number, from: number, to: number, out: number): number;
+  saveSeries(ref: number, out: number, capacity: number): number;
+  loadSeries(src: number, bytes: number): number;
+  // ingest.ts
+  ingestStart(frames: number): void;
+  ingestFrames(end: number, tenant: number, lateFromMs: number, anyOrder: boolean): number;
+  ingestCount(answer: number): number;
+  ingestRefused(): number;
+  ingestFirstReason(): number;
+  ingestFirstFrame(): number;
+  ingestFirstTime(): number;
+  ingestFirstLast(): number;
+  ingestNewest(): number;
+  logInit(at: number, bytes: number): void;
+  logBytes(): number;
+  logTaken(): void;
+  replayInit(lsns: number, count: number): void;
+  replayPayload(src: number, bytes: number, lsn: number): number;
 }
+
+/** What the kernel asks of whoever owns a head. */
+export interface KernelHooks {
+  /** Learns of a new series of a tenant (an index); 0, or why it is refused. */
+  admitSeries(ref: number, tenant: number, metricPair: number): number;
+  /** The ref that a new series gets; −1: the next one. */
+  nextRef(): number;
+}
+
+/** For an instance without a head. */
+const NO_HEAD: KernelHooks = { admitSeries: () => 1, nextRef: () => -1 };
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -25,10 +110,12 @@ export class Kernel {
     this.#view = new DataView(this.#buffer);
   }
 
-  static create(): Kernel {
+  static create(hooks: KernelHooks = NO_HEAD): Kernel {
     compiled ??= new WebAssembly.Module(fs.readFileSync(new URL('../../kernel/build/kernel.wasm', import.meta.url)));
     const instance = new WebAssembly.Instance(compiled, {
       env: {
+        admitSeries: (ref: number, tenant: number, metricPair: number) => hooks.admitSeries(ref, tenant, metricPair),
+        nextRef: () => hooks.nextRef(),
         abort(_message: number, _file: number, line: number, column: number) {
           throw new Error(`bug: the kernel aborted at ${line}:${column}`);
         },

@@ -1,0 +1,255 @@
+import { arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
+import { S_APPENDER, S_CHUNKS, seriesRecord } from './series';
+import {
+  A_ARENA, A_BITS, A_CAPACITY, A_COUNT, A_DATA, A_LEAD, A_TIME, A_TRAIL, A_VALUE, APPEND_ROOM, APPENDER_BYTES, xorAppend, xorFirstTime,
+} from './xor';
+
+// The chunks of a series: the open one, whose appender is in the series' record, and a list of the others. Each belongs to the
+// arena of its window. A chunk of the list that is F_LATE holds samples in the order they came, and may grow.
+
+export const C_NEXT: usize = 0; // u32
+export const C_FLAGS: usize = 4; // u32
+export const C_MIN: usize = 8; // i64
+export const C_MAX: usize = 16; // i64
+export const C_APPENDER: usize = 24;
+const CHUNK_UNITS: u32 = 5; // 80 bytes, of which 24 + 44 are used
+
+export const F_LATE: u32 = 1;
+
+// what append answers
+export const APPENDED: i32 = 0;
+export const HELD: i32 = 1; // the very same sample is there: success
+export const OUT_OF_ORDER: i32 = 2;
+export const DUPLICATE_TIME: i32 = 3;
+export const TOO_OLD: i32 = 4;
+export const NO_ROOM: i32 = 5; // the instance is full, or too many windows are open
+
+/**
+ * Appends one sample to a series.
+ * @param lateFrom samples that are not in order are kept from this time on; i64.MAX_VALUE: none
+ */
+export function append(ref: u32, t: i64, v: u64, lateFrom: i64): i32 {
+  const a = seriesRecord(ref) + S_APPENDER;
+  const last = load<i64>(a, A_TIME);
+  if (t > last) {
+    if (load<u16>(a, A_COUNT) != 0) {
+      if (arenaIsOpen(load<u32>(a, A_ARENA), windowOf(t))) {
+        if (reserveRoom(a)) {
+          xorAppend(a, t, v);
+          return APPENDED;
+        }
+        if (nextSize(<u32>load<u16>(a, A_CAPACITY)) != 0) return NO_ROOM;
+      }
+      if (!closeOpen(ref)) return NO_ROOM;
+    }
+    if (!begin(a, arenaOf(t))) return NO_ROOM;
+    xorAppend(a, t, v);
+    return APPENDED;
+  }
+  if (t == last && v == load<u64>(a, A_VALUE)) return HELD;
+  if (holds(ref, t, v)) return HELD;
+  if (t < lateFrom) return t == last ? DUPLICATE_TIME : lateFrom == i64.MAX_VALUE ? OUT_OF_ORDER : TOO_OLD;
+  if (t == last && lateFrom != i64.MIN_VALUE) return DUPLICATE_TIME;
+  return appendLate(ref, t, v);
+}
+
+/** Starts an empty chunk. */
+function begin(a: usize, arena: u32): bool {
+  if (arena == 0) return false;
+  const units = nextSize(0);
+  const data = arenaTake(arena, units);
+  if (data == 0) return false;
+  store<u32>(a, <u32>data, A_DATA);
+  store<u32>(a, 16, A_BITS);
+  store<u16>(a, 0, A_COUNT);
+  store<u16>(a, <u16>units, A_CAPACITY);
+  store<u32>(a, arena, A_ARENA);
+  store<u8>(a, 255, A_LEAD);
+  countChunk(arena);
+  return true;
+}
+
+/** Makes room for one more sample; false where the chunk is as large as it gets or there is no memory. */
+// @ts-ignore: decorator
+@inline function reserveRoom(a: usize): bool {
+  if ((load<u32>(a, A_BITS) >> 3) + APPEND_ROOM <= <u32>load<u16>(a, A_CAPACITY) << 4 && load<u16>(a, A_COUNT) != 65535) return true;
+  return growData(a);
+}
+
+function growData(a: usize): bool {
+  if (load<u16>(a, A_COUNT) == 65535) return false;
+  const units = <u32>load<u16>(a, A_CAPACITY);
+  const more = nextSize(units);
+  if (more == 0) return false;
+  const arena = load<u32>(a, A_ARENA);
+  const data = arenaTake(arena, more);
+  if (data == 0) return false;
+  const old = <usize>load<u32>(a, A_DATA);
+  memory.copy(data, old, units << 4);
+  arenaGive(arena, old, units);
+  store<u32>(a, <u32>data, A_DATA);
+  store<u16>(a, <u16>more, A_CAPACITY);
+  return true;
+}
+
+/** Moves the open chunk to the list. */
+function closeOpen(ref: u32): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  const c = newChunk(load<u32>(a, A_ARENA));
+  if (c == 0) return false;
+  store<u32>(c, 0, C_FLAGS);
+  store<i64>(c, xorFirstTime(<usize>load<u32>(a, A_DATA)), C_MIN);
+  store<i64>(c, load<i64>(a, A_TIME), C_MAX);
+  memory.copy(c + C_APPENDER, a, APPENDER_BYTES);
+  link(r, c);
+  store<u32>(a, 0, A_DATA);
+  store<u16>(a, 0, A_COUNT);
+  store<u32>(a, 0, A_ARENA);
+  return true;
+}
+
+export function newChunk(arena: u32): usize {
+  return arenaTake(arena, CHUNK_UNITS);
+}
+
+export function link(r: usize, c: usize): void {
+  store<u32>(c, load<u32>(r, S_CHUNKS), C_NEXT);
+  store<u32>(r, <u32>c, S_CHUNKS);
+}
+
+/** Appends where it does not matter what came before: to the late chunk of the sample's window. */
+function appendLate(ref: u32, t: i64, v: u64): i32 {
+  const r = seriesRecord(ref);
+  const w = windowOf(t);
+  let c = <usize>load<u32>(r, S_CHUNKS);
+  for (; c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    if ((load<u32>(c, C_FLAGS) & F_LATE) != 0 && arenaIsOpen(load<u32>(c + C_APPENDER, A_ARENA), w)) {
+      if (reserveRoom(c + C_APPENDER)) break;
+      if (nextSize(<u32>load<u16>(c + C_APPENDER, A_CAPACITY)) != 0) return NO_ROOM;
+    }
+  }
+  if (c == 0) {
+    const arena = arenaOf(t);
+    if (arena == 0) return NO_ROOM;
+    c = newChunk(arena);
+    if (c == 0 || !begin(c + C_APPENDER, arena)) return NO_ROOM;
+    store<u32>(c, F_LATE, C_FLAGS);
+    store<i64>(c, t, C_MIN);
+    store<i64>(c, t, C_MAX);
+    link(r, c);
+  }
+  if (t < load<i64>(c, C_MIN)) store<i64>(c, t, C_MIN);
+  if (t > load<i64>(c, C_MAX)) store<i64>(c, t, C_MAX);
+  xorAppend(c + C_APPENDER, t, v);
+  return APPENDED;
+}
+
+/** Whether a chunk of the series holds exactly this sample. */
+function holds(ref: u32, t: i64, v: u64): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  if (load<u16>(a, A_COUNT) != 0 && t >= xorFirstTime(<usize>load<u32>(a, A_DATA)) && dataHolds(a, t, v)) return true;
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    if (t >= load<i64>(c, C_MIN) && t <= load<i64>(c, C_MAX) && dataHolds(c + C_APPENDER, t, v)) return true;
+  }
+  return false;
+}
+
+// walks a chunk that we wrote ourselves, sample by sample; times are kept as integers here
+let walkTime: i64 = 0;
+let walkValue: u64 = 0;
+
+function dataHolds(a: usize, t: i64, v: u64): bool {
+  walkStart(a);
+  const n = <u32>load<u16>(a, A_COUNT);
+  for (let i: u32 = 0; i < n; i++) {
+    walkNext(i);
+    if (walkTime == t && walkValue == v) return true;
+  }
+  return false;
+}
+
+let walkData: usize = 0;
+let walkBits: u32 = 0;
+let walkDelta: i64 = 0;
+let walkSignificant: u32 = 0;
+let walkTrail: u32 = 0;
+
+function walkStart(a: usize): void {
+  walkData = <usize>load<u32>(a, A_DATA);
+  walkBits = 16;
+}
+
+function bitsAt(n: u32): u64 {
+  const p = walkData + (walkBits >> 3);
+  const used = walkBits & 7;
+  let w = bswap<u64>(load<u64>(p)) << used;
+  if (used + n > 64) w |= <u64>load<u8>(p, 8) >> (8 - used);
+  walkBits += n;
+  return w >> (64 - n);
+}
+
+function walkUvarint(): u64 {
+  let n: u64 = 0;
+  let shift: u64 = 0;
+  let b: u64;
+  do {
+    b = bitsAt(8);
+    n |= (b & 127) << shift;
+    shift += 7;
+  } while (b >= 128);
+  return n;
+}
+
+function walkNext(i: u32): void {
+  if (i == 0) {
+    const n = walkUvarint();
+    walkTime = <i64>(n >> 1) ^ -(<i64>(n & 1));
+    walkValue = bitsAt(64);
+    return;
+  }
+  if (i == 1) walkDelta = <i64>walkUvarint();
+  else if (bitsAt(1) != 0) {
+    if (bitsAt(1) == 0) walkDelta += signed(bitsAt(14), 14);
+    else if (bitsAt(1) == 0) walkDelta += signed(bitsAt(17), 17);
+    else if (bitsAt(1) == 0) walkDelta += signed(bitsAt(20), 20);
+    else walkDelta += <i64>bitsAt(64);
+  }
+  walkTime += walkDelta;
+  if (bitsAt(1) == 0) return;
+  if (bitsAt(1) != 0) {
+    const lead = <u32>bitsAt(5);
+    walkSignificant = <u32>bitsAt(6);
+    if (walkSignificant == 0) walkSignificant = 64;
+    walkTrail = 64 - lead - walkSignificant;
+  }
+  walkValue ^= bitsAt(walkSignificant) << walkTrail;
+}
+
+function signed(x: u64, n: u32): i64 {
+  return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
+}
+
+/** Takes all chunks of an arena out of a series. What is newest stays known. Returns how many chunks are left. */
+export function forgetChunks(ref: u32, arena: u32): u32 {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  let left: u32 = 0;
+  if (load<u16>(a, A_COUNT) != 0) {
+    if (load<u32>(a, A_ARENA) == arena) {
+      store<u32>(a, 0, A_DATA);
+      store<u16>(a, 0, A_COUNT);
+      store<u32>(a, 0, A_ARENA);
+    } else left++;
+  }
+  let link = r + S_CHUNKS;
+  for (let c = <usize>load<u32>(link); c != 0; c = <usize>load<u32>(link)) {
+    if (load<u32>(c + C_APPENDER, A_ARENA) == arena) store<u32>(link, load<u32>(c, C_NEXT));
+    else {
+      link = c + C_NEXT;
+      left++;
+    }
+  }
+  return left;
+}

@@ -1,0 +1,373 @@
+import { ARENA_TABLE_BYTES, arenaInit, arenaTake, countChunk, nextSize } from './arena';
+import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, F_LATE, forgetChunks, link, newChunk } from './chunks';
+import { reserve } from './memory';
+import { pairsInit } from './pairs';
+import {
+  S_APPENDER,
+  S_CHUNKS,
+  S_METRIC_HASH,
+  S_STATE,
+  S_TENANT,
+  seriesFind,
+  seriesInit,
+  seriesIsLive,
+  seriesLabels,
+  seriesMake,
+  seriesPair,
+  seriesRecord,
+  seriesTop,
+} from './series';
+import {
+  A_ARENA,
+  A_BITS,
+  A_CAPACITY,
+  A_COUNT,
+  A_DATA,
+  A_DELTA,
+  A_LEAD,
+  A_TIME,
+  A_TRAIL,
+  A_VALUE,
+  xorFirstTime,
+} from './xor';
+
+export {
+  arenaChunks,
+  arenaCount,
+  arenaDrop,
+  arenaExists,
+  arenaMake,
+  arenaPages,
+  arenaSeal,
+  arenaSealed,
+  arenaWindow,
+} from './arena';
+export { pagesUsed } from './pages';
+export { pairBytes, pairFind, pairLen, pairName, pairNameLen, pairTop } from './pairs';
+export {
+  seriesDrop,
+  seriesFind,
+  seriesIsLive,
+  seriesLabels,
+  seriesLastTime,
+  seriesLive,
+  seriesMetric,
+  seriesMetricHash,
+  seriesTenant,
+  seriesTop,
+} from './series';
+
+/** Begins an empty head. `secrets`: 24 random bytes. False when there is no memory. */
+export function headInit(windowMs: f64, secrets: usize): bool {
+  const arenas = reserve(ARENA_TABLE_BYTES);
+  if (arenas == 0) return false;
+  memory.fill(arenas, 0, ARENA_TABLE_BYTES);
+  arenaInit(arenas, <i64>windowMs);
+  return pairsInit(load<u64>(secrets)) && seriesInit(load<u64>(secrets, 8), load<u64>(secrets, 16));
+}
+
+// ---- matching: a verdict for each pair id, made when a pair is first met
+
+export const UNKNOWN: u8 = 0;
+export const MATCHES: u8 = 1;
+export const DIFFERS: u8 = 2;
+const ASKED: u8 = 3;
+
+/**
+ * Writes the pair ids named `name` that series of `refs` have and that no verdict stands for yet; they are marked as asked.
+ * Returns how many.
+ */
+export function collectPairs(refs: usize, count: u32, name: u32, verdicts: usize, out: usize): u32 {
+  let n: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const id = seriesPair(load<u32>(refs + ((<usize>i) << 2)), name);
+    if (id < 0) continue;
+    if (load<u8>(verdicts + <usize>id) == UNKNOWN) {
+      store<u8>(verdicts + <usize>id, ASKED);
+      store<u32>(out + ((<usize>n++) << 2), id);
+    }
+  }
+  return n;
+}
+
+/** Keeps of `refs` those whose pair of this name has the verdict MATCHES; what lacks the label is kept for `missing`. */
+export function filterRefs(refs: usize, count: u32, name: u32, verdicts: usize, missing: bool): u32 {
+  let n: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const ref = load<u32>(refs + ((<usize>i) << 2));
+    const id = seriesPair(ref, name);
+    if (id < 0 ? missing : load<u8>(verdicts + <usize>id) == MATCHES) store<u32>(refs + ((<usize>n++) << 2), ref);
+  }
+  return n;
+}
+
+/** Marks every pair that a series of `refs` has with a 1. */
+export function markPairs(refs: usize, count: u32, marks: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const list = <usize>load<u32>(seriesRecord(load<u32>(refs + ((<usize>i) << 2))), 64);
+    const end = list + 4 + ((<usize>load<u32>(list)) << 2);
+    for (let p = list + 4; p < end; p += 4) store<u8>(marks + load<u32>(p), 1);
+  }
+}
+
+/** Keeps of `refs` the series that have a chunk which touches the range. */
+export function filterTime(refs: usize, count: u32, from: f64, to: f64): u32 {
+  let n: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const ref = load<u32>(refs + ((<usize>i) << 2));
+    if (hasChunk(ref, <i64>from, <i64>to)) store<u32>(refs + ((<usize>n++) << 2), ref);
+  }
+  return n;
+}
+
+function hasChunk(ref: u32, from: i64, to: i64): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  if (load<u16>(a, A_COUNT) != 0 && load<i64>(a, A_TIME) >= from && xorFirstTime(<usize>load<u32>(a, A_DATA)) <= to)
+    return true;
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    if (load<i64>(c, C_MAX) >= from && load<i64>(c, C_MIN) <= to) return true;
+  }
+  return false;
+}
+
+// ---- export: a series and its chunks, for queries and flush
+//
+//   u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8
+//   per chunk: u32 bytes · u32 flags (1: any order) · the chunk as Prometheus has it, padded to 8
+
+export const EXPORT_FULL: i32 = -1;
+
+/**
+ * Writes a series with its chunks that touch the range, of one arena or, for 0, of all. Returns the bytes written, 0 where there
+ * is no such chunk, EXPORT_FULL where `capacity` is too small.
+ */
+export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, out: usize, capacity: u32): i32 {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  const min = <i64>from;
+  const max = <i64>to;
+  if (capacity < 16) return EXPORT_FULL;
+  let o: usize = 0;
+  let chunks: u32 = 0;
+  const end = out + capacity;
+  if (
+    load<u16>(a, A_COUNT) != 0 &&
+    (arena == 0 || load<u32>(a, A_ARENA) == arena) &&
+    load<i64>(a, A_TIME) >= min &&
+    xorFirstTime(<usize>load<u32>(a, A_DATA)) <= max
+  ) {
+    o = beginExport(ref, out, capacity);
+    if (o == 0) return EXPORT_FULL;
+    o = exportChunk(a, 0, o, end);
+    if (o == 0) return EXPORT_FULL;
+    chunks = 1;
+  }
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    const ca = c + C_APPENDER;
+    if ((arena != 0 && load<u32>(ca, A_ARENA) != arena) || load<i64>(c, C_MAX) < min || load<i64>(c, C_MIN) > max)
+      continue;
+    if (chunks == 0) {
+      o = beginExport(ref, out, capacity);
+      if (o == 0) return EXPORT_FULL;
+    }
+    o = exportChunk(ca, load<u32>(c, C_FLAGS), o, end);
+    if (o == 0) return EXPORT_FULL;
+    chunks++;
+  }
+  if (chunks == 0) return 0;
+  store<u32>(out, <u32>(o - out));
+  store<u32>(out, chunks, 8);
+  store<u32>(out, ref, 12);
+  return <i32>(o - out);
+}
+
+function beginExport(ref: u32, out: usize, capacity: u32): usize {
+  const len = seriesLabels(ref, out + 16, capacity - 16);
+  if (len == 0) return 0;
+  store<u32>(out, len, 4);
+  return (out + 16 + len + 7) & ~7;
+}
+
+function exportChunk(a: usize, flags: u32, o: usize, end: usize): usize {
+  const bytes = (load<u32>(a, A_BITS) + 7) >> 3;
+  const next = (o + 8 + bytes + 7) & ~7;
+  if (next > end) return 0;
+  store<u32>(o, bytes);
+  store<u32>(o, flags & F_LATE, 4);
+  memory.copy(o + 8, <usize>load<u32>(a, A_DATA), bytes);
+  const n = load<u16>(a, A_COUNT);
+  store<u8>(o + 8, <u8>(n >> 8));
+  store<u8>(o + 8, <u8>n, 1);
+  return next;
+}
+
+/** Writes the refs in [from, to) that have a chunk in the arena. Returns how many. */
+export function refsOfArena(arena: u32, from: u32, to: u32, out: usize): u32 {
+  let n: u32 = 0;
+  const end = min(to, seriesTop());
+  for (let ref = from; ref < end; ref++) {
+    const r = seriesRecord(ref);
+    if (load<u8>(r, S_STATE) == 0) continue;
+    const a = r + S_APPENDER;
+    let has = load<u16>(a, A_COUNT) != 0 && load<u32>(a, A_ARENA) == arena;
+    for (let c = <usize>load<u32>(r, S_CHUNKS); !has && c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+      has = load<u32>(c + C_APPENDER, A_ARENA) == arena;
+    }
+    if (has) store<u32>(out + ((<usize>n++) << 2), ref);
+  }
+  return n;
+}
+
+/** Takes an arena's chunks out of the series in [from, to); writes the refs that hold no chunk any more and returns how many. */
+export function forgetArena(arena: u32, from: u32, to: u32, out: usize): u32 {
+  let n: u32 = 0;
+  const end = min(to, seriesTop());
+  for (let ref = from; ref < end; ref++) {
+    if (load<u8>(seriesRecord(ref), S_STATE) != 0 && forgetChunks(ref, arena) == 0)
+      store<u32>(out + ((<usize>n++) << 2), ref);
+  }
+  return n;
+}
+
+// ---- checkpoint: a series as it stands, so that a log need not be replayed from its beginning
+//
+//   u32 bytes in all · u32 ref · u32 tenant · u32 metric hash · u32 bytes of labels · u32 chunks · i64 newest time · u64 newest value
+//   canonical labels; then per chunk: u32 arena · u32 bytes · u32 bits · u16 count · u8 lead · u8 trail · u8 kind (0 open, 1 closed,
+//   2 late) · 3 zero · i64 first, last (least, greatest) time · appender's time, value, delta (i64, u64, i64) · data
+
+const SAVED_HEAD: u32 = 40;
+const SAVED_CHUNK: u32 = 60;
+
+/** Returns the bytes written, or EXPORT_FULL. The ref must be live. */
+export function saveSeries(ref: u32, out: usize, capacity: u32): i32 {
+  if (capacity < SAVED_HEAD) return EXPORT_FULL;
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  const len = seriesLabels(ref, out + SAVED_HEAD, capacity - SAVED_HEAD);
+  if (len == 0) return EXPORT_FULL;
+  const end = out + capacity;
+  let o = out + SAVED_HEAD + len;
+  let chunks: u32 = 0;
+  // oldest first would need the list turned round; loadSeries does that
+  if (load<u16>(a, A_COUNT) != 0) {
+    o = saveChunk(a, 0, xorFirstTime(<usize>load<u32>(a, A_DATA)), load<i64>(a, A_TIME), o, end);
+    if (o == 0) return EXPORT_FULL;
+    chunks++;
+  }
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    o = saveChunk(
+      c + C_APPENDER,
+      (load<u32>(c, C_FLAGS) & F_LATE) != 0 ? 2 : 1,
+      load<i64>(c, C_MIN),
+      load<i64>(c, C_MAX),
+      o,
+      end,
+    );
+    if (o == 0) return EXPORT_FULL;
+    chunks++;
+  }
+  store<u32>(out, <u32>(o - out));
+  store<u32>(out, ref, 4);
+  store<u32>(out, load<u32>(r, S_TENANT), 8);
+  store<u32>(out, load<u32>(r, S_METRIC_HASH), 12);
+  store<u32>(out, len, 16);
+  store<u32>(out, chunks, 20);
+  store<i64>(out, load<i64>(a, A_TIME), 24);
+  store<u64>(out, load<u64>(a, A_VALUE), 32);
+  return <i32>(o - out);
+}
+
+function saveChunk(a: usize, kind: u8, first: i64, last: i64, o: usize, end: usize): usize {
+  const bits = load<u32>(a, A_BITS);
+  const bytes = (bits + 7) >> 3;
+  if (o + SAVED_CHUNK + bytes > end) return 0;
+  store<u32>(o, load<u32>(a, A_ARENA));
+  store<u32>(o, bytes, 4);
+  store<u32>(o, bits, 8);
+  store<u16>(o, load<u16>(a, A_COUNT), 12);
+  store<u8>(o, load<u8>(a, A_LEAD), 14);
+  store<u8>(o, load<u8>(a, A_TRAIL), 15);
+  store<u32>(o, kind, 16);
+  store<i64>(o, first, 20);
+  store<i64>(o, last, 28);
+  store<i64>(o, load<i64>(a, A_TIME), 36);
+  store<u64>(o, load<u64>(a, A_VALUE), 44);
+  store<i64>(o, load<i64>(a, A_DELTA), 52);
+  memory.copy(o + SAVED_CHUNK, <usize>load<u32>(a, A_DATA), bytes);
+  return o + SAVED_CHUNK + bytes;
+}
+
+export const LOAD_CORRUPT: i32 = -1;
+export const LOAD_FULL: i32 = -2;
+
+/** Loads one saved series; its arenas exist. Returns its bytes, or what is wrong. */
+export function loadSeries(src: usize, len: u32): i32 {
+  if (len < SAVED_HEAD) return LOAD_CORRUPT;
+  const bytes = load<u32>(src);
+  const ref = load<u32>(src, 4);
+  const labelsLen = load<u32>(src, 16);
+  const chunks = load<u32>(src, 20);
+  if (bytes > len || bytes < SAVED_HEAD || labelsLen > bytes - SAVED_HEAD || ref > 0xffffff || seriesIsLive(ref))
+    return LOAD_CORRUPT;
+  const labels = src + SAVED_HEAD;
+  const tenant = load<u32>(src, 8);
+  if (seriesFind(tenant, labels, labelsLen) >= 0) return LOAD_CORRUPT;
+  if (seriesMake(ref, tenant, labels, labelsLen, load<u32>(src, 12)) < 0) return LOAD_FULL;
+  const r = seriesRecord(ref);
+  const end = src + bytes;
+  let p = labels + labelsLen;
+  let last: usize = 0;
+  for (let i: u32 = 0; i < chunks; i++) {
+    if (p + SAVED_CHUNK > end) return LOAD_CORRUPT;
+    const n = load<u32>(p, 4);
+    const bits = load<u32>(p, 8);
+    if (n > <u32>(end - p) - SAVED_CHUNK || n != (bits + 7) >> 3 || n > 8192) return LOAD_CORRUPT;
+    const kind = load<u32>(p, 16);
+    const arena = load<u32>(p);
+    let a = r + S_APPENDER;
+    if (kind != 0) {
+      const c = newChunk(arena);
+      if (c == 0) return LOAD_FULL;
+      store<u32>(c, kind == 2 ? F_LATE : 0, C_FLAGS);
+      store<i64>(c, load<i64>(p, 20), C_MIN);
+      store<i64>(c, load<i64>(p, 28), C_MAX);
+      store<u32>(c, 0, C_NEXT);
+      // behind the one before it, so that the order of the list stays
+      if (last == 0) link(r, c);
+      else store<u32>(last, <u32>c, C_NEXT);
+      last = c;
+      a = c + C_APPENDER;
+    }
+    // as much room as the chunk would have had, so that it goes on as before
+    const units = roomFor(n);
+    const data = arenaTake(arena, units);
+    if (data == 0) return LOAD_FULL;
+    memory.copy(data, p + SAVED_CHUNK, n);
+    store<u32>(a, <u32>data, A_DATA);
+    store<u32>(a, bits, A_BITS);
+    store<u16>(a, load<u16>(p, 12), A_COUNT);
+    store<u16>(a, <u16>units, A_CAPACITY);
+    store<u32>(a, arena, A_ARENA);
+    store<u8>(a, load<u8>(p, 14), A_LEAD);
+    store<u8>(a, load<u8>(p, 15), A_TRAIL);
+    store<i64>(a, load<i64>(p, 36), A_TIME);
+    store<u64>(a, load<u64>(p, 44), A_VALUE);
+    store<i64>(a, load<i64>(p, 52), A_DELTA);
+    countChunk(arena);
+    p += SAVED_CHUNK + n;
+  }
+  store<i64>(r + S_APPENDER, load<i64>(src, 24), A_TIME);
+  store<u64>(r + S_APPENDER, load<u64>(src, 32), A_VALUE);
+  return <i32>bytes;
+}
+
+function roomFor(bytes: u32): u32 {
+  let units = nextSize(0);
+  while (units << 4 < bytes) {
+    const more = nextSize(units);
+    if (more == 0) break;
+    units = more;
+  }
+  return units;
+}

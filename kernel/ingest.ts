@@ -1,0 +1,259 @@
+import { APPENDED, append, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
+import { seriesDrop, seriesFind, seriesIsLive, seriesLabels, seriesLastTime, seriesMake, seriesMetric, seriesTop } from './series';
+import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
+import { F_ANY_ORDER, F_COLD, FRAME_HEAD } from './write-request';
+
+// Frames (write-request.ts) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
+// first byte of each says what it is:
+//   bits 0–1  0: a series: ref, tenant, length and labels, metric hash (u32)
+//             1: a sample
+//   for samples: bit 2: the ref is the last one plus 1, else its difference follows (zigzag); bit 3: the time is the last one, else
+//   its difference follows (zigzag); bits 4–5: the value is 0: +0, 1: an integer (zigzag), 2: eight bytes, 3: a float of four bytes;
+//   bit 6: it was kept out of order
+// "The last" starts at ref −1 and time 0 with each payload.
+
+/** Decides on a new series, and learns of it: 0, or why it is refused. */
+// @ts-ignore: decorator
+@external('env', 'admitSeries')
+declare function admitSeries(ref: u32, tenant: u32, metric: u32): u32;
+
+/** The ref that a new series gets; −1: the next one. */
+// @ts-ignore: decorator
+@external('env', 'nextRef')
+declare function nextRef(): i32;
+
+// ---- the log's payload
+let logStart: usize = 0;
+let logAt: usize = 0;
+let logEnd: usize = 0;
+let logRef: i64 = -1;
+let logTime: i64 = 0;
+
+/** The region that payloads are written to, at least 256 KiB. */
+export function logInit(p: usize, bytes: u32): void {
+  logStart = logAt = p;
+  logEnd = p + bytes;
+}
+export function logBytes(): u32 { return <u32>(logAt - logStart); }
+/** Begins a new payload: JavaScript has taken the last one. */
+export function logTaken(): void {
+  logAt = logStart;
+  logRef = -1;
+  logTime = 0;
+}
+
+const SAMPLE_ROOM: usize = 40;
+
+function logSeries(ref: u32, tenant: u32, labels: usize, len: u32, metricHash: u32): void {
+  let p = logAt;
+  store<u8>(p, 0);
+  p = writeUvarint(p + 1, ref);
+  p = writeUvarint(p, tenant);
+  p = writeUvarint(p, len);
+  memory.copy(p, labels, len);
+  store<u32>(p + len, metricHash);
+  logAt = p + len + 4;
+}
+
+// @ts-ignore: decorator
+@inline function logSample(ref: u32, t: i64, v: u64, late: bool): void {
+  const head = logAt;
+  let p = head + 1;
+  let op: u32 = late ? 0x41 : 1;
+  const step = <i64>ref - logRef;
+  if (step == 1) op |= 4;
+  else p = writeSvarint(p, step);
+  if (t == logTime) op |= 8;
+  else p = writeSvarint(p, t - logTime);
+  logRef = <i64>ref;
+  logTime = t;
+  if (v != 0) {
+    const x = reinterpret<f64>(v);
+    const whole = nearest<f64>(x);
+    if (whole == x && Math.abs(x) < 281474976710656 && v != 0x8000000000000000) {
+      op |= 0x10;
+      p = writeSvarint(p, <i64>whole);
+    } else {
+      const single = <f32>x;
+      if (x == x && reinterpret<u64>(<f64>single) == v) {
+        op |= 0x30;
+        store<u32>(p, reinterpret<u32>(single));
+        p += 4;
+      } else {
+        op |= 0x20;
+        store<u64>(p, v);
+        p += 8;
+      }
+    }
+  }
+  store<u8>(head, <u8>op);
+  logAt = p;
+}
+
+// ---- what a call to ingestFrames leaves behind
+export const INGEST_DONE: i32 = 0;
+export const INGEST_LOG_FULL: i32 = 1; // take the payload and call again
+const counts: usize = memory.data(8 * 4); // u32 by answer of append
+let refused: u32 = 0; // samples of refused series
+let firstReason: u32 = 0; // 1 + answer of append, or 16 + why the series was refused
+let firstAt: usize = 0; // frame
+let firstTime: i64 = 0; // of the sample
+let firstLast: i64 = 0; // newest of its series
+let frameAt: usize = 0;
+let sampleIndex: u32 = 0;
+let newestTime: i64 = 0;
+
+export function ingestCount(answer: u32): u32 { return load<u32>(counts + (<usize>answer << 2)); }
+export function ingestRefused(): u32 { return refused; }
+export function ingestFirstReason(): u32 { return firstReason; }
+export function ingestFirstFrame(): u32 { return <u32>firstAt; }
+export function ingestFirstTime(): f64 { return <f64>firstTime; }
+export function ingestFirstLast(): f64 { return <f64>firstLast; }
+/** Newest time of a sample kept; i64.MIN_VALUE as f64 where none was. */
+export function ingestNewest(): f64 { return <f64>newestTime; }
+
+/** Begins a request: `frames` as they came from an edge. */
+export function ingestStart(frames: usize): void {
+  frameAt = frames;
+  sampleIndex = 0;
+  memory.fill(counts, 0, 32);
+  refused = 0;
+  firstReason = 0;
+  newestTime = i64.MIN_VALUE;
+}
+
+/**
+ * Appends the frames up to `end`. INGEST_LOG_FULL: the log's payload is full, take it and call again.
+ * @param lateFrom Unix ms from which samples out of order are kept; +Infinity: none are
+ * @param anyOrder every sample is kept, whatever its order: it was acknowledged before
+ */
+export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: bool): i32 {
+  const from = anyOrder ? i64.MIN_VALUE : lateFrom > 9e18 ? i64.MAX_VALUE : <i64>lateFrom;
+  while (frameAt < end) {
+    const bytes = load<u32>(frameAt);
+    const flags = load<u32>(frameAt, 12);
+    if ((flags & F_COLD) == 0) {
+      const len = load<u32>(frameAt, 4);
+      const n = load<u32>(frameAt, 8);
+      const labels = frameAt + FRAME_HEAD;
+      if (n > 0) {
+        if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
+        let ref = seriesFind(tenant, labels, len);
+        if (ref < 0) {
+          ref = makeSeries(tenant, labels, len, load<u32>(frameAt, 16));
+          if (ref < 0) {
+            refused += n;
+            frameAt += bytes;
+            sampleIndex = 0;
+            continue;
+          }
+        }
+        const samples = labels + ((len + 7) & ~7);
+        for (; sampleIndex < n; sampleIndex++) {
+          if (logAt + SAMPLE_ROOM > logEnd) return INGEST_LOG_FULL;
+          const p = samples + (<usize>sampleIndex << 4);
+          const t = load<i64>(p);
+          const v = load<u64>(p, 8);
+          const answer = append(ref, t, v, from);
+          const count = counts + (<usize>answer << 2);
+          store<u32>(count, load<u32>(count) + 1);
+          if (answer == APPENDED) {
+            logSample(ref, t, v, anyOrder);
+            if (t > newestTime) newestTime = t;
+          } else if (answer != HELD && firstReason == 0) {
+            firstReason = 1 + <u32>answer;
+            firstAt = frameAt;
+            firstTime = t;
+            firstLast = <i64>seriesLastTime(ref);
+          }
+        }
+      }
+    }
+    frameAt += bytes;
+    sampleIndex = 0;
+  }
+  return INGEST_DONE;
+}
+
+function makeSeries(tenant: u32, labels: usize, len: u32, metricHash: u32): i32 {
+  const ref = seriesMake(nextRef(), tenant, labels, len, metricHash);
+  const why = ref < 0 ? 1 : admitSeries(ref, tenant, seriesMetric(ref));
+  if (why == 0) {
+    logSeries(ref, tenant, labels, len, metricHash);
+    return ref;
+  }
+  if (ref >= 0) seriesDrop(ref);
+  if (firstReason == 0) {
+    firstReason = 16 + why;
+    firstAt = frameAt;
+  }
+  return -1;
+}
+
+// ---- replay
+
+/** LSN up to which a block of 4,096 refs is already in the head, from a checkpoint; f64 by ref >> 12. 0: there is none. */
+let blockLsn: usize = 0;
+let blockCount: u32 = 0;
+let maxRef: u32 = 0;
+export function replayInit(lsns: usize, count: u32): void {
+  blockLsn = lsns;
+  blockCount = count;
+}
+
+export const REPLAY_CORRUPT: i32 = -1;
+export const REPLAY_FULL: i32 = -2;
+
+/** Applies a payload that was logged with this LSN. Returns the number of samples. */
+export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
+  const end = src + len;
+  let ref: i64 = -1;
+  let t: i64 = 0;
+  let applied: i32 = 0;
+  start(src);
+  while (at < end) {
+    const op = <u32>load<u8>(at);
+    moveTo(at + 1);
+    if ((op & 3) == 0) {
+      const own = <u32>readUvarint(end);
+      const tenant = <u32>readUvarint(end);
+      const n = readUvarint(end);
+      if (bad || n + 4 > <u64>(end - at) || own > 0xffffff) return REPLAY_CORRUPT;
+      const labels = at;
+      moveTo(at + <usize>n + 4);
+      if (!seriesIsLive(own) && !covered(own, lsn)) {
+        if (seriesFind(tenant, labels, <u32>n) >= 0) continue;
+        if (seriesMake(own, tenant, labels, <u32>n, load<u32>(labels + <usize>n)) < 0) return REPLAY_FULL;
+        admitSeries(own, tenant, seriesMetric(own));
+      }
+    } else if ((op & 3) == 1) {
+      ref += (op & 4) != 0 ? 1 : readSvarint(end);
+      if ((op & 8) == 0) t += readSvarint(end);
+      let v: u64 = 0;
+      const kind = (op >> 4) & 3;
+      if (kind == 1) v = reinterpret<u64>(<f64>readSvarint(end));
+      else if (kind == 2) {
+        if (end - at < 8) return REPLAY_CORRUPT;
+        v = load<u64>(at);
+        moveTo(at + 8);
+      } else if (kind == 3) {
+        if (end - at < 4) return REPLAY_CORRUPT;
+        v = reinterpret<u64>(<f64>reinterpret<f32>(load<u32>(at)));
+        moveTo(at + 4);
+      }
+      if (bad) return REPLAY_CORRUPT;
+      // a ref without series: the record that named it was lost
+      if (ref < 0 || ref >= <i64>seriesTop() || covered(<u32>ref, lsn) || !seriesIsLive(<u32>ref)) continue;
+      const answer = append(<u32>ref, t, v, i64.MIN_VALUE);
+      if (answer == NO_ROOM) return REPLAY_FULL;
+      applied++;
+    } else return REPLAY_CORRUPT;
+  }
+  return bad ? REPLAY_CORRUPT : applied;
+}
+
+// @ts-ignore: decorator
+@inline function covered(ref: u32, lsn: f64): bool {
+  const block = ref >> 12;
+  return block < blockCount && lsn <= load<f64>(blockLsn + (<usize>block << 3));
+}

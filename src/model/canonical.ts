@@ -1,0 +1,82 @@
+import { Labels } from './labels.ts';
+
+// Canonical label bytes: uvarint length, name, uvarint length, value, … ascending by name. They are a series' identity.
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
+
+/** Reads canonical labels at [from, to) of `bytes`. */
+export function decodeLabels(bytes: Uint8Array, from: number, to: number): Labels {
+  const pairs: string[] = [];
+  let at = from;
+  while (at < to) {
+    let length = bytes[at++]!;
+    if (length >= 128) {
+      length &= 127;
+      for (let shift = 7; ; shift += 7) {
+        const b = bytes[at++]!;
+        length |= (b & 127) << shift;
+        if (b < 128) break;
+      }
+    }
+    pairs.push(text(bytes, at, at + length));
+    at += length;
+  }
+  return Labels.fromSortedPairs(pairs);
+}
+
+/** Short ASCII, the common case, is faster by hand than through the decoder. */
+function text(bytes: Uint8Array, from: number, to: number): string {
+  if (to - from <= 24) {
+    let out = '';
+    for (let i = from; i < to; i++) {
+      const b = bytes[i]!;
+      if (b >= 128) return decoder.decode(bytes.subarray(from, to));
+      out += String.fromCharCode(b);
+    }
+    return out;
+  }
+  return decoder.decode(bytes.subarray(from, to));
+}
+
+export function encodeLabels(labels: Labels): Uint8Array {
+  const parts = labels.pairs.map((part) => encoder.encode(part));
+  let size = 0;
+  for (const part of parts) size += part.length + uvarintLength(part.length);
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    at = putUvarint(out, at, part.length);
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+/** The canonical bytes of one label, or with `value` absent of its name alone. */
+export function encodePair(name: string, value?: string): Uint8Array {
+  const parts = value === undefined ? [encoder.encode(name)] : [encoder.encode(name), encoder.encode(value)];
+  const out = new Uint8Array(parts.reduce((sum, part) => sum + part.length + uvarintLength(part.length), 0));
+  let at = 0;
+  for (const part of parts) {
+    at = putUvarint(out, at, part.length);
+    out.set(part, at);
+    at += part.length;
+  }
+  return out;
+}
+
+function uvarintLength(n: number): number {
+  return n < 0x80 ? 1 : n < 0x4000 ? 2 : n < 0x200000 ? 3 : 4;
+}
+
+function putUvarint(out: Uint8Array, at: number, n: number): number {
+  let rest = n;
+  let to = at;
+  while (rest >= 128) {
+    out[to++] = (rest & 127) | 128;
+    rest >>>= 7;
+  }
+  out[to++] = rest;
+  return to;
+}

@@ -1,0 +1,54 @@
+import type { MatchOp } from '../model/matcher.ts';
+
+/** What a querier asks of the holders of recent data: one process' shards, or other processes. */
+export interface IngesterClient {
+  /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
+  select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
+  /** Names, or for `name` values, of the labels of matching series; in no order. */
+  labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
+  metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
+}
+
+/** Times in Unix ms, both ends included. */
+export interface HeadSelect {
+  readonly tenant: string;
+  readonly matchers: readonly HeadMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly labelsOnly: boolean;
+}
+
+export interface HeadLabels {
+  readonly tenant: string;
+  /** Any of these lists may match; no list: everything. */
+  readonly matchers: readonly (readonly HeadMatcher[])[];
+  /** Absent: label names are asked for. */
+  readonly name?: string;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** A matcher as it travels. */
+export interface HeadMatcher {
+  readonly name: string;
+  readonly op: MatchOp;
+  readonly value: string;
+}
+
+/**
+ * Series and their chunks, one after another (kernel/head.ts):
+ * u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8; then per chunk
+ * u32 bytes · u32 flags · the chunk, padded to 8. Flags: bit 0: samples in any order; bits 8–15: the encoding, 0 is XOR.
+ */
+export interface HeadSlice {
+  readonly bytes: Uint8Array;
+  /** Known permanent loss that touches the answer. */
+  readonly warnings: readonly string[];
+}
+
+export interface MetricMetadata {
+  readonly metric: string;
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
