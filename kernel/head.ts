@@ -84,7 +84,7 @@ export function collectPairs(refs: usize, count: u32, name: u32, verdicts: usize
     if (id < 0) continue;
     if (load<u8>(verdicts + <usize>id) == UNKNOWN) {
       store<u8>(verdicts + <usize>id, ASKED);
-      store<u32>(out + ((<usize>n++) << 2), id);
+      store<u32>(out + (<usize>(n++) << 2), id);
     }
   }
   return n;
@@ -96,7 +96,7 @@ export function filterRefs(refs: usize, count: u32, name: u32, verdicts: usize, 
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(refs + ((<usize>i) << 2));
     const id = seriesPair(ref, name);
-    if (id < 0 ? missing : load<u8>(verdicts + <usize>id) == MATCHES) store<u32>(refs + ((<usize>n++) << 2), ref);
+    if (id < 0 ? missing : load<u8>(verdicts + <usize>id) == MATCHES) store<u32>(refs + (<usize>(n++) << 2), ref);
   }
   return n;
 }
@@ -115,7 +115,7 @@ export function filterTime(refs: usize, count: u32, from: f64, to: f64): u32 {
   let n: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(refs + ((<usize>i) << 2));
-    if (hasChunk(ref, <i64>from, <i64>to)) store<u32>(refs + ((<usize>n++) << 2), ref);
+    if (hasChunk(ref, <i64>from, <i64>to)) store<u32>(refs + (<usize>(n++) << 2), ref);
   }
   return n;
 }
@@ -214,7 +214,7 @@ export function refsOfArena(arena: u32, from: u32, to: u32, out: usize): u32 {
     for (let c = <usize>load<u32>(r, S_CHUNKS); !has && c != 0; c = <usize>load<u32>(c, C_NEXT)) {
       has = load<u32>(c + C_APPENDER, A_ARENA) == arena;
     }
-    if (has) store<u32>(out + ((<usize>n++) << 2), ref);
+    if (has) store<u32>(out + (<usize>(n++) << 2), ref);
   }
   return n;
 }
@@ -225,7 +225,7 @@ export function forgetArena(arena: u32, from: u32, to: u32, out: usize): u32 {
   const end = min(to, seriesTop());
   for (let ref = from; ref < end; ref++) {
     if (load<u8>(seriesRecord(ref), S_STATE) != 0 && forgetChunks(ref, arena) == 0)
-      store<u32>(out + ((<usize>n++) << 2), ref);
+      store<u32>(out + (<usize>(n++) << 2), ref);
   }
   return n;
 }
