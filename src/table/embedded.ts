@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
 import { errors } from '../model/errors.ts';
@@ -10,8 +20,8 @@ import { assertTableName, isTableName } from './name.ts';
 
 const BACKEND = 'embedded';
 /**
- * LMDB takes keys of 1978 bytes, of which ours spend two on a length. A row of more than about 2,000 bytes lies in whole
- * 4 KiB pages of its own (16 bytes of the first are taken): just below 2,000, or just below a multiple of 4 KiB, wastes least.
+ * LMDB takes keys of 1978 bytes, of which ours spend two on a length. A row of more than about 2,000 bytes lies in 4 KiB
+ * pages of its own, of which 24 bytes are taken: a value of up to 4,072 bytes costs one page, of up to 8,168 two.
  */
 const LIMITS: TableLimits = { valueBytesMax: 8 << 20, keyBytesMax: 988 };
 const FILE = '.mdb';
@@ -20,6 +30,8 @@ const PAGE_ROWS = 512;
 const PAGE_BYTES = 1 << 20;
 /** Address space set aside for each open table; LMDB maps anew, at some cost, where a table outgrows it. */
 const MAP_BYTES = 16 * 2 ** 30;
+/** A failure on a disk with less is put down to that. */
+const BYTES_FREE_MIN = 1 << 20;
 
 export interface EmbeddedTableOptions {
   /** The folder of the tables' files. Made where it is missing, unless `readOnly`. */
@@ -67,13 +79,12 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     checkRows(BACKEND, table, rows, this.limits);
-    const values = copyValues(rows);
-    await this.#change(table, 'write', (db) => {
-      // all puts of one turn are one transaction, and share their promise
-      const commits = new Set<Promise<boolean>>();
-      for (const [i, { hash, range }] of rows.entries()) commits.add(db.put(joinKey(hash, range), values[i]!));
-      return Promise.all(commits);
-    });
+    const puts = sortedCopies(rows);
+    await this.#change(table, 'write', (db) =>
+      db.batch(() => {
+        for (const { key, value } of puts) db.put(key, value);
+      }),
+    );
   }
 
   async *query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
@@ -93,11 +104,11 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     assertTableName(table);
     if (!existsSync(this.#path(table))) return;
     const some = keys.filter((key) => key.hash.length <= LIMITS.keyBytesMax && key.range.length <= LIMITS.keyBytesMax);
-    await this.#change(table, 'delete', (db) => {
-      const commits = new Set<Promise<boolean>>();
-      for (const { hash, range } of some) commits.add(db.remove(joinKey(hash, range)));
-      return Promise.all(commits);
-    });
+    await this.#change(table, 'delete', (db) =>
+      db.batch(() => {
+        for (const { hash, range } of some) db.remove(joinKey(hash, range));
+      }),
+    );
   }
 
   async compareAndSet(
@@ -244,6 +255,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
         mapSize: MAP_BYTES,
         overlappingSync: false, // a commit is told only once it is on disk
         cache: false,
+        eventTurnBatching: false, // it leaves the failure of a commit to a promise that nobody can await
       });
     } catch (thrown) {
       throw this.#errorOf(thrown, operation, table);
@@ -274,7 +286,8 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   #errorOf(thrown: unknown, operation: string, table: string): Error {
     const code = String((thrown as { code?: unknown }).code ?? '');
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
-    if (code === 'ENOSPC' || /no space left|disk quota/i.test(reason)) {
+    // LMDB says no more than "Input/output error" where the disk took only a part of its pages
+    if (code === 'ENOSPC' || /no space left|disk quota/i.test(reason) || bytesFree(this.#dir) < BYTES_FREE_MIN) {
       return errors.storeFull({ backend: BACKEND, operation, table });
     }
     return errors.storeUnavailable({ backend: BACKEND, operation, table, reason, tries: 1 });
@@ -330,23 +343,36 @@ function readPage(db: Db, start: Uint8Array, before: Uint8Array | undefined, row
 
 const FIRST = Uint8Array.of(0);
 
-/** LMDB's thread reads values after we have returned: copies, so that what the caller does with theirs is their own matter. */
-function copyValues(rows: readonly Row[]): Buffer[] {
+/**
+ * Rows in the order of their keys (of equal keys the later stays later), so that neighbours go to the same pages. LMDB's
+ * thread reads values after we have returned: copies, so that what the caller does with theirs is their own matter.
+ */
+function sortedCopies(rows: readonly Row[]): { key: Uint8Array; value: Buffer }[] {
   let bytes = 0;
   for (const row of rows) bytes += row.value.length;
-  const all = Buffer.allocUnsafeSlow(bytes); // a buffer of its own: the pool's may not be given to another thread
+  const all = Buffer.allocUnsafeSlow(bytes); // not of the pool that all small buffers share
   let at = 0;
-  return rows.map(({ value }) => {
+  const copies = rows.map(({ hash, range, value }) => {
     all.set(value, at);
     const copy = all.subarray(at, at + value.length);
     at += value.length;
-    return copy;
+    return { key: joinKey(hash, range), value: copy };
   });
+  return copies.sort((a, b) => Buffer.compare(a.key, b.key));
 }
 
 function fileOf(path: string): string | undefined {
   const stat = statSync(path, { throwIfNoEntry: false });
   return stat && `${stat.dev}:${stat.ino}`;
+}
+
+function bytesFree(dir: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(dir);
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY; // the folder is gone: that is another failure
+  }
 }
 
 function syncFolder(dir: string): void {
