@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
 import { nearest } from './problem.ts';
 import type { Setting } from './section.ts';
 
@@ -11,69 +11,118 @@ export interface FileValues {
 /** Alias nodes are the one way in which a small file becomes a large value. */
 const YAML_ALIASES_MAX = 100;
 
-/** Reads a YAML file against the declared settings. Every problem names file, line and column. */
-export function readFile(text: string, file: string, settings: readonly Setting[]): FileValues {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-  const at = (offset: number) => {
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const problems = document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`);
-  const values = new Map<string, unknown>();
-  if (problems.length > 0 || document.contents === null) return { values, problems };
+/** A YAML file taken apart, with the place of everything in it. */
+export class YamlFile {
+  /** The topmost mapping; undefined for an empty file. */
+  readonly top: YAMLMap | undefined;
+  /** Why it is no YAML, or no mapping. */
+  readonly problems: readonly string[];
+  readonly #file: string;
+  readonly #lines = new LineCounter();
+  readonly #document: ReturnType<typeof parseDocument>;
 
-  const byPath = new Map(settings.map((setting) => [setting.path, setting]));
-  const prefixes = new Set<string>();
-  for (const { path } of settings) {
-    for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) prefixes.add(path.slice(0, dot));
-  }
-  const toJs = (node: Node): unknown => node.toJS(document, { maxAliasCount: YAML_ALIASES_MAX });
-  const walk = (node: Node, prefix: string) => {
-    if (!isMap(node)) {
-      problems.push(`${at(node.range?.[0] ?? 0)}: ${prefix === '' ? 'the file' : prefix} must be a mapping`);
-      return;
+  private constructor(text: string, file: string) {
+    this.#file = file;
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
+    const { errors, contents } = this.#document;
+    const problems = errors.map((error) => `${this.at(error.pos[0])}: ${error.message}`);
+    if (problems.length === 0 && contents !== null && !isMap(contents)) {
+      problems.push(`${this.at(0)}: the file must be a mapping`);
     }
-    for (const { key, value } of node.items) {
-      const name = isScalar(key) ? String(key.value) : '';
-      const path = prefix === '' ? name : `${prefix}.${name}`;
-      const place = at(isScalar(key) ? (key.range?.[0] ?? 0) : 0);
-      const setting = byPath.get(path);
-      if (setting !== undefined) {
-        const read = readNode(value as Node | null, setting, toJs);
-        if ('problem' in read) problems.push(`${place}: ${path}: ${read.problem}`);
-        else values.set(path, read.value);
-      } else if (prefixes.has(path)) {
-        if (value !== null && !(isScalar(value) && value.value === null)) walk(value as Node, path);
-      } else {
-        const siblings = new Set(
-          [...byPath.keys(), ...prefixes]
-            .filter((known) => (prefix === '' ? true : known.startsWith(`${prefix}.`)))
-            .map((known) => known.slice(prefix === '' ? 0 : prefix.length + 1))
-            .filter((rest) => !rest.includes('.')),
-        );
-        problems.push(`${place}: unknown key ${JSON.stringify(path)}${nearest(name, siblings)}`);
+    this.problems = problems;
+    this.top = isMap(contents) ? contents : undefined;
+  }
+
+  static parse(text: string, file: string): YamlFile {
+    return new YamlFile(text, file);
+  }
+
+  /** `file:line:column` */
+  at(offset: number): string {
+    const { line, col } = this.#lines.linePos(offset);
+    return `${this.#file}:${line}:${col}`;
+  }
+
+  /** A key with its place. */
+  key(key: unknown): { readonly name: string; readonly place: string } {
+    return isScalar(key)
+      ? { name: String(key.value), place: this.at(key.range?.[0] ?? 0) }
+      : { name: '', place: this.at(0) };
+  }
+
+  toJs(node: Node): unknown {
+    return node.toJS(this.#document, { maxAliasCount: YAML_ALIASES_MAX });
+  }
+}
+
+/** Reads mappings against declared settings. Every problem names file, line and column. */
+export class SettingsReader {
+  readonly #byPath: ReadonlyMap<string, Setting>;
+  /** Paths that are no settings but have some below them. */
+  readonly #prefixes = new Set<string>();
+
+  constructor(settings: readonly Setting[]) {
+    this.#byPath = new Map(settings.map((setting) => [setting.path, setting]));
+    for (const { path } of settings) {
+      for (let dot = path.indexOf('.'); dot >= 0; dot = path.indexOf('.', dot + 1)) {
+        this.#prefixes.add(path.slice(0, dot));
       }
     }
-  };
-  walk(document.contents as Node, '');
-  return { values, problems };
+  }
+
+  read(file: YamlFile, map: YAMLMap): FileValues {
+    const values = new Map<string, unknown>();
+    const problems: string[] = [];
+    this.#walk(file, map, '', values, problems);
+    return { values, problems };
+  }
+
+  #walk(file: YamlFile, map: YAMLMap, prefix: string, values: Map<string, unknown>, problems: string[]): void {
+    for (const { key, value } of map.items) {
+      const { name, place } = file.key(key);
+      const path = prefix + name;
+      const setting = this.#byPath.get(path);
+      if (setting !== undefined) {
+        const read = readNode(value as Node | null, setting, file);
+        if ('problem' in read) problems.push(`${place}: ${path}: ${read.problem}`);
+        else values.set(path, read.value);
+      } else if (!this.#prefixes.has(path)) {
+        problems.push(`${place}: unknown key ${JSON.stringify(path)}${nearest(name, this.#siblings(prefix))}`);
+      } else if (isMap(value)) {
+        this.#walk(file, value, `${path}.`, values, problems);
+      } else if (!isNull(value)) {
+        problems.push(`${place}: ${path} must be a mapping`);
+      }
+    }
+  }
+
+  #siblings(prefix: string): Set<string> {
+    const known = [...this.#byPath.keys(), ...this.#prefixes].filter((path) => path.startsWith(prefix));
+    return new Set(known.map((path) => path.slice(prefix.length)).filter((rest) => !rest.includes('.')));
+  }
+}
+
+export function readFile(text: string, file: string, settings: readonly Setting[]): FileValues {
+  const parsed = YamlFile.parse(text, file);
+  if (parsed.top === undefined || parsed.problems.length > 0) return { values: new Map(), problems: parsed.problems };
+  return new SettingsReader(settings).read(parsed, parsed.top);
+}
+
+export function isNull(node: unknown): boolean {
+  return node === null || (isScalar(node) && node.value === null);
 }
 
 /** What a node says, read by its setting's field. */
-function readNode(
-  node: Node | null,
-  { field }: Setting,
-  toJs: (node: Node) => unknown,
-): { value: unknown } | { problem: string } {
+function readNode(node: Node | null, { field }: Setting, file: YamlFile): { value: unknown } | { problem: string } {
   try {
-    if (node === null || (isScalar(node) && node.value === null)) return { value: field.default };
+    if (node === null || isNull(node)) return { value: field.default };
     if (isAlias(node)) return { problem: 'aliases are not taken here' };
     // the text as written: YAML would make 1e3 of it, or a date, or an octal number
-    if (isScalar(node))
+    if (isScalar(node)) {
       return { value: field.parse(typeof node.value === 'string' ? node.value : (node.source ?? '')) };
+    }
     if (field.parseNode === undefined) return { problem: `a ${field.kind} is wanted, not a list or mapping` };
-    return { value: field.parseNode(toJs(node)) };
+    return { value: field.parseNode(file.toJs(node)) };
   } catch (thrown) {
     return { problem: thrown instanceof Error ? thrown.message : String(thrown) };
   }

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ConfigError } from '../kit/config/problem.ts';
+import { settingsOf } from '../kit/config/section.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DEFAULT_LIMITS, limitsConfig } from './limits.ts';
+import { LimitsService, parseOverrides, showOverrides } from './overrides.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+test('names are those of Cortex, and no flag is given twice', () => {
+  const settings = settingsOf({ limits: limitsConfig });
+  const paths = settings.map(({ path }) => path);
+  for (const name of [
+    'max_series_per_user',
+    'creation_grace_period',
+    'ha_tracker_failover_timeout',
+    'retention_period',
+  ]) {
+    assert.ok(paths.includes(`limits.${name}`), name);
+  }
+  const flags = settings.map(({ flag }) => flag).filter((flag) => flag !== undefined);
+  assert.equal(new Set(flags).size, flags.length);
+});
+
+test('a tenant has what the file says, and the defaults for the rest', () => {
+  const overrides = parseOverrides(
+    'overrides:\n  a:\n    max_series_per_user: 5\n    creation_grace_period: 1h\n    drop_labels: [x, y]\n  b:\n',
+    'f.yaml',
+  );
+  assert.deepEqual(overrides.get('a'), {
+    maxSeriesPerUser: 5,
+    creationGracePeriodMs: 3_600_000,
+    dropLabels: ['x', 'y'],
+  });
+  assert.equal(overrides.get('b'), undefined);
+  assert.equal(
+    showOverrides(overrides),
+    'overrides:\n  a:\n    drop_labels:\n      - x\n      - y\n    creation_grace_period: 1h\n    max_series_per_user: 5\n',
+  );
+  assert.equal(parseOverrides('', 'f').size, 0);
+});
+
+test('what is wrong is named with its place', () => {
+  const wrong = (source: string) => {
+    try {
+      parseOverrides(source, 'f.yaml');
+    } catch (thrown) {
+      assert.ok(thrown instanceof ConfigError);
+      return thrown.problems;
+    }
+    return assert.fail('nothing wrong');
+  };
+  assert.deepEqual(wrong('overrides:\n  a:\n    max_series_per_usr: 5\n  b/c: {}\n  d: {max_exemplars: -1}\n'), [
+    'f.yaml:3:5: unknown key "max_series_per_usr" (did you mean "max_series_per_user"?)',
+    `f.yaml:4:3: tenant ID 'b/c' contains unsupported character '/'`,
+    'f.yaml:5:7: max_exemplars: -1 is not a whole number',
+  ]);
+  assert.deepEqual(wrong('override: {}'), ['f.yaml:1:1: unknown key "override"; only "overrides" stands here']);
+  assert.match(wrong('a: [')[0]!, /^f\.yaml:1:/);
+});
+
+test('the file is read again when it changes; a wrong one changes nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'pallium-limits-'));
+  const file = join(folder, 'runtime.yaml');
+  await writeFile(file, 'overrides: {a: {max_series_per_user: 1}}');
+  const ticks: (() => void)[] = [];
+  const clock: Clock = {
+    nowMs: () => 0,
+    sleep: (_, signal) =>
+      new Promise((resolve, reject) => {
+        ticks.push(resolve);
+        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+      }),
+  };
+  const registry = new Registry();
+  const limits = LimitsService.of({
+    defaults: DEFAULT_LIMITS,
+    config: { file, reloadPeriodMs: 10_000 },
+    log: silentLogger,
+    registry,
+    clock,
+  });
+  const changes: number[] = [];
+  limits.onChange((overrides) => changes.push(overrides.size));
+  await limits.start();
+  const tick = async () => {
+    const before = ticks.length;
+    ticks.at(-1)!();
+    while (ticks.length === before) await new Promise((resolve) => setTimeout(resolve, 1));
+  };
+  assert.equal(limits.of('a').maxSeriesPerUser, 1);
+  assert.equal(limits.of('b'), DEFAULT_LIMITS);
+  await tick();
+  assert.deepEqual(changes, [1], 'an unchanged file is not read');
+  await writeFile(file, 'overrides: {a: {max_series_per_user: 22}, b: {max_exemplars: 7}}');
+  await tick();
+  assert.equal(limits.of('a').maxSeriesPerUser, 22);
+  assert.equal(limits.of('b').maxExemplars, 7);
+  await writeFile(file, 'overrides: {a: {max_series_per_user: many}}');
+  await tick();
+  assert.equal(limits.of('a').maxSeriesPerUser, 22);
+  assert.match(await registry.metrics(), /pallium_runtime_config_reloads_total\{result="failure"\} 1/);
+  await limits.stop();
+  await rm(folder, { recursive: true });
+});
+
+test('a bucket grants its burst at once and then its rate', () => {
+  let nowMs = 0;
+  const bucket = new TokenBucket({ nowMs: () => nowMs, sleep: async () => {} }, 10);
+  assert.equal(bucket.take(10, 2, 10), true);
+  assert.equal(bucket.take(1, 2, 10), false);
+  nowMs = 500;
+  assert.equal(bucket.take(1, 2, 10), true);
+  nowMs = 60_000;
+  assert.equal(bucket.take(11, 2, 10), false);
+  assert.equal(bucket.take(10, 2, 10), true);
+  nowMs = 0;
+  assert.equal(bucket.take(1, 2, 10), false);
+});

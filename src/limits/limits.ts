@@ -1,0 +1,243 @@
+import { bytes, choice, count, duration, list, mapping, ratio, text, toggle } from '../kit/config/field.ts';
+import { defaultsOf, section } from '../kit/config/section.ts';
+
+/**
+ * What a tenant may do. Names are Cortex'; each may be set for everybody (here) and for one tenant (in the file of
+ * overrides). 0 is no limit. By default what is about rates and numbers of series is off, what keeps one request or one
+ * query from hurting others is on.
+ */
+export const limitsConfig = section('limits', 'Limits of each tenant', {
+  // what comes in
+  ingestionRate: ratio({
+    default: 0,
+    min: 0,
+    flag: 'distributor.ingestion-rate-limit',
+    help: 'Samples a second; more are refused with 429. 0: no limit.',
+  }),
+  ingestionRateStrategy: choice({
+    default: 'local',
+    values: ['local', 'global'],
+    flag: 'distributor.ingestion-rate-limit-strategy',
+    help: 'Whether each distributor grants the whole rate, or all of them share it.',
+  }),
+  ingestionBurstSize: count({
+    default: 50_000,
+    flag: 'distributor.ingestion-burst-size',
+    help: 'Samples that may come at once above the rate.',
+  }),
+  acceptHaSamples: toggle({
+    default: false,
+    flag: 'distributor.ha-tracker.enable-for-all-users',
+    help: 'Take samples of one replica of each pair of Prometheus servers only.',
+  }),
+  haClusterLabel: text({
+    default: 'cluster',
+    flag: 'distributor.ha-tracker.cluster',
+    help: 'Label that names the pair.',
+  }),
+  haReplicaLabel: text({
+    default: '__replica__',
+    flag: 'distributor.ha-tracker.replica',
+    help: 'Label that names the replica; it is dropped.',
+  }),
+  haMaxClusters: count({
+    default: 0,
+    flag: 'distributor.ha-tracker.max-clusters',
+    help: 'Pairs of a tenant. 0: no limit.',
+  }),
+  haTrackerFailoverTimeoutMs: duration({
+    default: '30s',
+    flag: 'distributor.ha-tracker.failover-timeout',
+    help: 'Silence of a replica after which the other one is taken.',
+  }),
+  dropLabels: list({ flag: 'distributor.drop-label', help: 'Labels that are dropped from all series.' }),
+  maxLabelNameLength: count({
+    default: 1024,
+    flag: 'validation.max-length-label-name',
+    help: 'Bytes of a label name.',
+  }),
+  maxLabelValueLength: count({
+    default: 2048,
+    flag: 'validation.max-length-label-value',
+    help: 'Bytes of a label value.',
+  }),
+  maxLabelNamesPerSeries: count({
+    default: 30,
+    flag: 'validation.max-label-names-per-series',
+    help: 'Labels of a series, its name included.',
+  }),
+  maxLabelsSizeBytes: count({
+    default: 0,
+    flag: 'validation.max-labels-size-bytes',
+    help: 'Bytes of all label names and values of a series together. 0: no limit.',
+  }),
+  maxMetadataLength: count({
+    default: 1024,
+    flag: 'validation.max-metadata-length',
+    help: 'Bytes of the name, help and unit of a metric.',
+  }),
+  rejectOldSamples: toggle({
+    default: false,
+    flag: 'validation.reject-old-samples',
+    help: 'Refuse samples older than reject_old_samples_max_age.',
+  }),
+  rejectOldSamplesMaxAgeMs: duration({
+    default: '2w',
+    flag: 'validation.reject-old-samples.max-age',
+    help: 'Age up to which samples are taken.',
+  }),
+  creationGracePeriodMs: duration({
+    default: '10m',
+    flag: 'validation.create-grace-period',
+    help: 'How far ahead of our clock a sample may be.',
+  }),
+  outOfOrderTimeWindowMs: duration({
+    default: '0',
+    flag: 'ingester.out-of-order-time-window',
+    help: 'How much older than the newest sample of its series a sample may be and still be taken. 0: later ones only.',
+  }),
+  maxExemplars: count({ default: 0, flag: 'ingester.max-exemplars', help: 'Exemplars kept. 0: none.' }),
+  ingestionTenantShardSize: count({
+    default: 0,
+    flag: 'distributor.ingestion-tenant-shard-size',
+    help: 'Ingesters that a tenant is spread over. 0: all.',
+  }),
+  promoteResourceAttributes: list({
+    flag: 'distributor.promote-resource-attributes',
+    help: 'OTLP resource attributes that become labels.',
+  }),
+
+  // what is kept
+  maxSeriesPerUser: count({
+    default: 0,
+    flag: 'ingester.max-series-per-user',
+    help: 'Series in an ingester. 0: no limit.',
+  }),
+  maxSeriesPerMetric: count({
+    default: 0,
+    flag: 'ingester.max-series-per-metric',
+    help: 'Series of a metric in an ingester. 0: no limit.',
+  }),
+  maxGlobalSeriesPerUser: count({
+    default: 0,
+    flag: 'ingester.max-global-series-per-user',
+    help: 'Series in the whole cluster. 0: no limit.',
+  }),
+  maxGlobalSeriesPerMetric: count({
+    default: 0,
+    flag: 'ingester.max-global-series-per-metric',
+    help: 'Series of a metric in the whole cluster. 0: no limit.',
+  }),
+  maxMetadataPerUser: count({
+    default: 8000,
+    flag: 'ingester.max-metadata-per-user',
+    help: 'Metrics with metadata. 0: no limit.',
+  }),
+  maxMetadataPerMetric: count({
+    default: 10,
+    flag: 'ingester.max-metadata-per-metric',
+    help: 'Different metadata of one metric. 0: no limit.',
+  }),
+  retentionPeriodMs: duration({
+    default: '0',
+    flag: 'limits.retention-period',
+    help: 'Age up to which samples are kept. 0: for ever.',
+  }),
+
+  // what is asked
+  maxFetchedSeriesPerQuery: count({
+    default: 0,
+    flag: 'querier.max-fetched-series-per-query',
+    help: 'Series a query reads. 0: no limit.',
+  }),
+  maxFetchedChunksPerQuery: count({
+    default: 2_000_000,
+    flag: 'querier.max-fetched-chunks-per-query',
+    help: 'Chunks a query reads. 0: no limit.',
+  }),
+  maxFetchedChunkBytesPerQuery: bytes({
+    default: '0',
+    flag: 'querier.max-fetched-chunk-bytes-per-query',
+    help: 'Bytes of chunks a query reads. 0: no limit.',
+  }),
+  maxFetchedDataBytesPerQuery: bytes({
+    default: '0',
+    flag: 'querier.max-fetched-data-bytes-per-query',
+    help: 'Bytes of chunks and labels a query reads. 0: no limit.',
+  }),
+  maxQueryMemoryBytes: bytes({
+    default: '1GiB',
+    flag: 'querier.max-query-memory-bytes',
+    help: 'Memory a query holds at a time. 0: no limit.',
+  }),
+  maxQueryLookbackMs: duration({
+    default: '0',
+    flag: 'querier.max-query-lookback',
+    help: 'How far back a query sees; earlier data are left out. 0: no limit.',
+  }),
+  maxQueryLengthMs: duration({
+    default: '0',
+    flag: 'store.max-query-length',
+    help: 'Time between start and end of a query. 0: no limit.',
+  }),
+  maxQueryParallelism: count({
+    default: 14,
+    min: 1,
+    flag: 'querier.max-query-parallelism',
+    help: 'Parts of a query that run at once.',
+  }),
+  maxQueryResponseSize: bytes({
+    default: '0',
+    flag: 'frontend.max-query-response-size',
+    help: 'Bytes of an answer before it is compressed. 0: no limit.',
+  }),
+  maxCacheFreshnessMs: duration({
+    default: '1m',
+    flag: 'frontend.max-cache-freshness',
+    help: 'Results younger than this are not cached.',
+  }),
+  resultsCacheTtlMs: duration({
+    default: '0',
+    flag: 'frontend.results-cache-ttl',
+    help: 'How long cached results live. 0: as the cache says.',
+  }),
+  maxQueriersPerTenant: count({
+    default: 0,
+    flag: 'frontend.max-queriers-per-tenant',
+    help: 'Queriers that serve a tenant. 0: all.',
+  }),
+  maxOutstandingRequestsPerTenant: count({
+    default: 100,
+    min: 1,
+    flag: 'frontend.max-outstanding-requests-per-tenant',
+    help: 'Queries that wait; more are refused with 429.',
+  }),
+  queryIngestersWithinMs: duration({
+    default: '0',
+    flag: 'querier.query-ingesters-within',
+    help: 'Ingesters are asked only for data younger than this. 0: always.',
+  }),
+
+  // rules
+  rulerMaxRulesPerRuleGroup: count({
+    default: 0,
+    flag: 'ruler.max-rules-per-rule-group',
+    help: 'Rules of a group. 0: no limit.',
+  }),
+  rulerMaxRuleGroupsPerTenant: count({
+    default: 0,
+    flag: 'ruler.max-rule-groups-per-tenant',
+    help: 'Groups of rules. 0: no limit.',
+  }),
+  rulerQueryOffsetMs: duration({
+    default: '0',
+    flag: 'ruler.query-offset',
+    help: 'How far behind the clock rules are evaluated.',
+  }),
+  rulerExternalLabels: mapping({ help: 'Labels added to what rules produce.' }),
+});
+
+/** All limits of one tenant, overrides and defaults joined. */
+export type TenantLimits = typeof limitsConfig.type;
+
+export const DEFAULT_LIMITS: TenantLimits = defaultsOf(limitsConfig);

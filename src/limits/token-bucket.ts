@@ -1,0 +1,26 @@
+import type { Clock } from '../lib/clock.ts';
+
+/** Grants a rate with bursts: a bucket that fills steadily and is emptied by what is granted. */
+export class TokenBucket {
+  readonly #clock: Clock;
+  #tokens: number;
+  #atMs: number;
+
+  constructor(clock: Clock, burst: number) {
+    this.#clock = clock;
+    this.#tokens = burst;
+    this.#atMs = clock.nowMs();
+  }
+
+  /** Takes `count` tokens, or none where there are not enough. Rate and burst may change from call to call. */
+  take(count: number, ratePerSecond: number, burst: number): boolean {
+    const nowMs = this.#clock.nowMs();
+    // a clock that was set back gives nothing, and takes nothing away
+    const elapsedMs = Math.max(0, nowMs - this.#atMs);
+    this.#atMs = nowMs;
+    this.#tokens = Math.min(burst, this.#tokens + (elapsedMs * ratePerSecond) / 1000);
+    if (count > this.#tokens) return false;
+    this.#tokens -= count;
+    return true;
+  }
+}
