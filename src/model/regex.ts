@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { fits, type Part, plainAlternatives, shapesOf } from './regex-shape.ts';
 
 /** A compiled regular expression of a matcher, anchored at both ends as in Prometheus. Linear time in the value's length. */
 export interface Regex {
@@ -11,13 +12,136 @@ export interface Regex {
 /** What the pattern's author did wrong. The text is that of Go's regexp/syntax. */
 export class RegexSyntaxError extends Error {}
 
+/** A longer pattern is refused; one that the engine has to run, already when it is longer than `engineLengthMax`. */
+export const patternLengthMax = 1 << 20;
+const engineLengthMax = 1 << 16;
+
+/** Instructions of the engine; what a value's every character may cost at worst. */
+export const programSizeMax = 20_000;
+
+const cachedMax = 1000;
+const cachedLengthMax = 4096;
+
+/** The least recently used one first. */
+const cache = new Map<string, Regex>();
+
 /** @throws RegexSyntaxError */
 export function compileRegex(source: string): Regex {
-  let pattern: RE2JS;
-  try {
-    pattern = RE2JS.compile(`^(?s:${source})$`);
-  } catch (cause) {
-    throw new RegexSyntaxError(cause instanceof Error ? cause.message : String(cause), { cause });
+  const cached = cache.get(source);
+  if (cached !== undefined) {
+    cache.delete(source);
+    cache.set(source, cached);
+    return cached;
   }
-  return { source, literals: undefined, matches: (value) => pattern.testExact(value) };
+  const regex = compile(source);
+  if (source.length <= cachedLengthMax) {
+    cache.set(source, regex);
+    if (cache.size > cachedMax) cache.delete(cache.keys().next().value!);
+  }
+  return regex;
+}
+
+function compile(source: string): Regex {
+  if (source.length > patternLengthMax) throw tooLarge();
+  const plain = plainAlternatives(source);
+  if (plain !== undefined) return { source, literals: plain, matches: isOneOf(plain) };
+  // also where another way of matching is found: whether the pattern is right, only the engine knows
+  const engine = compileEngine(source);
+  const shapes = shapesOf(source) ?? [];
+  const only = shapes.length === 1 && shapes[0]!.length === 1 ? shapes[0]![0] : undefined;
+  if (only?.kind === 'set') return { source, literals: only.texts, matches: isOneOf(only.texts) };
+  return { source, literals: undefined, matches: matchShapes(shapes, engine) };
+}
+
+/** Asks the engine only where a value may match and its parts do not say whether it does. */
+function matchShapes(shapes: readonly (readonly Part[])[], engine: RE2JS): (value: string) => boolean {
+  const askEngine = (value: string) => engine.testExact(value);
+  const saysNothing = (parts: readonly Part[]) => parts.every((part) => part.kind !== 'set') && isVague(parts);
+  if (shapes.length === 0 || shapes.some(saysNothing)) return askEngine;
+  const fitsOne = (value: string) => shapes.some((parts) => fits(parts, value));
+  return shapes.some(isVague) ? (value) => fitsOne(value) && askEngine(value) : fitsOne;
+}
+
+function isVague(parts: readonly Part[]): boolean {
+  return parts.some((part) => part.kind === 'opaque');
+}
+
+function isOneOf(texts: readonly string[]): (value: string) => boolean {
+  if (texts.length === 1) {
+    const [only] = texts;
+    return (value) => value === only;
+  }
+  const set = new Set(texts);
+  return (value) => set.has(value);
+}
+
+/** `.` matches line ends, too. */
+function compileEngine(source: string): RE2JS {
+  if (source.length > engineLengthMax || expandedSize(source) > programSizeMax) throw tooLarge();
+  let engine: RE2JS;
+  try {
+    engine = RE2JS.compile(source, RE2JS.DOTALL);
+  } catch (thrown) {
+    throw new RegexSyntaxError(syntaxErrorText(source, thrown), { cause: thrown });
+  }
+  if (engine.programSize() > programSizeMax) throw tooLarge();
+  return engine;
+}
+
+function tooLarge(): RegexSyntaxError {
+  return new RegexSyntaxError('error parsing regexp: expression too large');
+}
+
+/** The engine adds its flags to the pattern, which then stand in its error: so it is asked once more without. */
+function syntaxErrorText(source: string, thrown: unknown): string {
+  let error = thrown;
+  try {
+    RE2JS.compile(source);
+  } catch (again) {
+    error = again;
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  // Go shows the empty rest of the pattern here
+  return text.endsWith('trailing backslash at end of expression') ? `${text}: \`\`` : text;
+}
+
+/**
+ * About how many instructions the pattern has once `{n,m}` is written out, before it is: what is small to write may be
+ * large to compile, as `((a{100}){100}){100}`.
+ */
+function expandedSize(source: string): number {
+  const outer: number[] = [];
+  let size = 0;
+  /** Of what a repetition would repeat. */
+  let atom = 0;
+  for (let i = 0; i < source.length; i++) {
+    switch (source[i]) {
+      case '(':
+        outer.push(size);
+        size = 0;
+        atom = 0;
+        continue;
+      case ')':
+        atom = size + 1;
+        size = (outer.pop() ?? 0) + atom;
+        continue;
+      case '{': {
+        const [all, least, most] = /^\{(\d{1,5})(?:,(\d{0,5}))?\}/.exec(source.slice(i, i + 16)) ?? [];
+        if (all === undefined) break;
+        const times = Math.max(Number(least), Number(most || 0), 1);
+        size += atom * (times - 1);
+        atom *= times;
+        i += all.length - 1;
+        continue;
+      }
+      case '[':
+        i = Math.max(i, source.indexOf(']', i + 1));
+        break;
+      case '\\':
+        i++;
+    }
+    atom = 1;
+    size++;
+  }
+  return size;
 }

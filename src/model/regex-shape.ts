@@ -1,0 +1,255 @@
+/**
+ * What a regular expression asks for, where that can be said without an engine: literals, and gaps between them. Reads a
+ * subset of the syntax, and only patterns that the engine has found to be right.
+ */
+export type Part =
+  /** One of these strings; a single literal is a set of one. */
+  | { readonly kind: 'set'; readonly texts: readonly string[] }
+  /** Any text of at least `charsMin` characters, 0 or 1. */
+  | { readonly kind: 'gap'; readonly charsMin: number }
+  /** Something that only the engine can judge. */
+  | { readonly kind: 'opaque' };
+
+/** More alternatives than this are not spelled out. An alternation of plain literals has no bound. */
+export const setSizeMax = 256;
+
+const OPAQUE: Part = { kind: 'opaque' };
+const EMPTY: Part = { kind: 'set', texts: [''] };
+
+const META = /[\\.+*?()|[\]{}^$]/;
+const META_BUT_BAR = /[\\.+*?()[\]{}^$]/;
+
+/** The alternatives of a pattern that is nothing but literals between bars: `a`, `a|b|c`. */
+export function plainAlternatives(source: string): string[] | undefined {
+  return META_BUT_BAR.test(source) ? undefined : [...new Set(source.split('|'))];
+}
+
+/**
+ * The alternatives of a pattern, each as parts one behind the other; undefined where the pattern says nothing. Where
+ * all are literals they are one.
+ */
+export function shapesOf(source: string): readonly (readonly Part[])[] | undefined {
+  if (!source.isWellFormed()) return undefined;
+  const reader = new ShapeReader(source);
+  try {
+    const branches = reader.branches();
+    if (!reader.done) return undefined;
+    const set = unionOf(branches);
+    return set === undefined ? branches : [[set]];
+  } catch (thrown) {
+    if (thrown instanceof NotUnderstood) return undefined;
+    throw thrown;
+  }
+}
+
+/** Thrown where the rest of a pattern cannot be told apart either: flags, `\Q`, an odd `{`. */
+class NotUnderstood extends Error {}
+
+const DEPTH_MAX = 100;
+
+class ShapeReader {
+  readonly #source: string;
+  #pos = 0;
+  #depth = 0;
+
+  constructor(source: string) {
+    this.#source = source;
+  }
+
+  get done(): boolean {
+    return this.#pos >= this.#source.length;
+  }
+
+  branches(): Part[][] {
+    const branches = [this.#concatenation()];
+    while (this.#accept('|')) branches.push(this.#concatenation());
+    return branches;
+  }
+
+  /** At least one part. */
+  #concatenation(): Part[] {
+    const parts: Part[] = [];
+    while (!this.done && !this.#at('|') && !this.#at(')')) for (const part of this.#repeated()) append(parts, part);
+    return parts.length === 0 ? [EMPTY] : parts;
+  }
+
+  /** An atom and what repeats it. */
+  #repeated(): Part[] {
+    const isDot = this.#at('.');
+    let parts = this.#atom();
+    if (this.#at('{')) throw new NotUnderstood();
+    const repeat = this.#source[this.#pos];
+    if (repeat !== '*' && repeat !== '+' && repeat !== '?') return parts;
+    this.#pos++;
+    // a lazy repetition matches the same strings
+    this.#accept('?');
+    if (this.#at('*') || this.#at('+') || this.#at('?') || this.#at('{')) throw new NotUnderstood();
+    const [part] = parts;
+    if (isDot && repeat !== '?') parts = [{ kind: 'gap', charsMin: repeat === '+' ? 1 : 0 }];
+    else if (repeat === '?' && parts.length === 1 && part!.kind === 'set') {
+      parts = [{ kind: 'set', texts: [...new Set([...part!.texts, ''])] }];
+    } else parts = [OPAQUE];
+    return parts;
+  }
+
+  #atom(): Part[] {
+    const char = String.fromCodePoint(this.#source.codePointAt(this.#pos)!);
+    this.#pos += char.length;
+    switch (char) {
+      case '.':
+        return [OPAQUE];
+      // at the ends of the whole pattern they say what holds anyway
+      case '^':
+        return [this.#pos === 1 ? EMPTY : OPAQUE];
+      case '$':
+        return [this.done ? EMPTY : OPAQUE];
+      case '[':
+        return [this.#charClass()];
+      case '\\':
+        return [this.#escape()];
+      case '(':
+        return this.#group();
+      case '*':
+      case '+':
+      case '?':
+      case '{':
+        throw new NotUnderstood();
+      default:
+        return [{ kind: 'set', texts: [char] }];
+    }
+  }
+
+  #group(): Part[] {
+    if (this.#accept('?') && !this.#accept(':')) throw new NotUnderstood();
+    if (++this.#depth > DEPTH_MAX) throw new NotUnderstood();
+    const branches = this.branches();
+    this.#depth--;
+    if (!this.#accept(')')) throw new NotUnderstood();
+    return branches.length === 1 ? branches[0]! : [unionOf(branches) ?? OPAQUE];
+  }
+
+  #escape(): Part {
+    const char = this.#source[this.#pos++];
+    if (char === undefined) throw new NotUnderstood();
+    if (META.test(char) || /[-/"'@#%&=~:;<>,! _]/.test(char)) return { kind: 'set', texts: [char] };
+    if (/[dDsSwWbBAz]/.test(char)) return OPAQUE;
+    throw new NotUnderstood();
+  }
+
+  /** Only plain characters and ranges are spelled out. */
+  #charClass(): Part {
+    const end = this.#source.indexOf(']', this.#pos + 1);
+    const inner = this.#source.slice(this.#pos, end);
+    if (end < 0 || /[\\[\]]/.test(inner) || inner === '^') throw new NotUnderstood();
+    this.#pos = end + 1;
+    if (inner.startsWith('^')) return OPAQUE;
+    const chars = [...inner];
+    const texts = new Set<string>();
+    for (let i = 0; i < chars.length; i++) {
+      const first = chars[i]!.codePointAt(0)!;
+      let last = first;
+      if (chars[i + 1] === '-' && i + 2 < chars.length) {
+        last = chars[i + 2]!.codePointAt(0)!;
+        i += 2;
+      }
+      if (last - first >= setSizeMax) return OPAQUE;
+      for (let code = first; code <= last; code++) texts.add(String.fromCodePoint(code));
+    }
+    return texts.size > setSizeMax ? OPAQUE : { kind: 'set', texts: [...texts] };
+  }
+
+  #at(char: string): boolean {
+    return this.#source[this.#pos] === char;
+  }
+
+  #accept(char: string): boolean {
+    if (!this.#at(char)) return false;
+    this.#pos++;
+    return true;
+  }
+}
+
+/** All alternatives as one set, where they are few and literal. */
+function unionOf(branches: readonly (readonly Part[])[]): Part | undefined {
+  const texts = new Set<string>();
+  for (const [part, ...rest] of branches) {
+    if (part?.kind !== 'set' || rest.length > 0) return undefined;
+    for (const text of part.texts) texts.add(text);
+  }
+  return texts.size > setSizeMax ? undefined : { kind: 'set', texts: [...texts] };
+}
+
+/** Joins what can be joined, so that sets and gaps take turns. */
+function append(parts: Part[], part: Part): void {
+  const last = parts.at(-1);
+  if (last?.kind === 'set' && part.kind === 'set') {
+    if (last.texts.length * part.texts.length <= setSizeMax) {
+      const texts = last.texts.flatMap((head) => part.texts.map((tail) => head + tail));
+      parts[parts.length - 1] = { kind: 'set', texts: [...new Set(texts)] };
+      return;
+    }
+    // too many to spell out; the first stays, as what must be there
+    parts.push(OPAQUE);
+    return;
+  }
+  if (last?.kind === 'gap' && part.kind === 'gap') {
+    // counting two characters is left to the engine: one may be two units of a string
+    const charsMin = last.charsMin + part.charsMin;
+    parts[parts.length - 1] = charsMin <= 1 ? { kind: 'gap', charsMin } : OPAQUE;
+    return;
+  }
+  if (last?.kind === 'opaque' && part.kind !== 'set') return;
+  parts.push(part);
+}
+
+/** Whether `value` is made of `parts`; where some are opaque, whether it may be. */
+export function fits(parts: readonly Part[], value: string): boolean {
+  let pos = 0;
+  /** How much may be skipped before the next set: nothing, or anything from `skipMin` on. */
+  let skips = false;
+  let skipMin = 0;
+  for (let i = 0; i < parts.length; i++) {
+    const part = parts[i]!;
+    if (part.kind !== 'set') {
+      skips = true;
+      skipMin = part.kind === 'gap' ? part.charsMin : 0;
+      continue;
+    }
+    if (i === parts.length - 1) return endsWithOne(part.texts, value, pos, skips, skipMin);
+    const end = skips ? earliestEnd(part.texts, value, pos + skipMin) : shortestPrefix(part.texts, value);
+    if (end < 0) return false;
+    pos = end;
+    skips = false;
+    skipMin = 0;
+  }
+  return skips ? value.length - pos >= skipMin : pos === value.length;
+}
+
+function endsWithOne(texts: readonly string[], value: string, pos: number, skips: boolean, skipMin: number): boolean {
+  for (const text of texts) {
+    const skipped = value.length - text.length - pos;
+    if ((skips ? skipped >= skipMin : skipped === 0) && value.endsWith(text)) return true;
+  }
+  return false;
+}
+
+/** Of all places where one of the texts is found, the earliest end: it leaves most for what follows. */
+function earliestEnd(texts: readonly string[], value: string, from: number): number {
+  let earliest = -1;
+  for (const text of texts) {
+    const found = value.indexOf(text, from);
+    if (found < 0 || from > value.length) continue;
+    const end = found + text.length;
+    if (earliest < 0 || end < earliest) earliest = end;
+  }
+  return earliest;
+}
+
+/** Only the first part has nothing to skip before it, so it stands at the start. */
+function shortestPrefix(texts: readonly string[], value: string): number {
+  let shortest = -1;
+  for (const text of texts) {
+    if ((shortest < 0 || text.length < shortest) && value.startsWith(text)) shortest = text.length;
+  }
+  return shortest;
+}
