@@ -707,6 +707,20 @@ export function coldDigest(times: usize, values: usize, n: u32, seed: usize, dig
   store<u64>(digest, high, 8);
 }
 
+/** 128 bits that stand for the labels of a series in digests. `bytes` has room for 8 zero bytes behind its end. */
+export function coldSeed(bytes: usize, length: u32, seed: usize): void {
+  let low = mix(<u64>length + 0x9e3779b97f4a7c15);
+  let high = mix(low);
+  store<u64>(bytes + length, 0);
+  for (let i: u32 = 0; i < length; i += 8) {
+    const word = load<u64>(bytes + i);
+    low = mix(low ^ word);
+    high = mix((high + word) ^ low);
+  }
+  store<u64>(seed, low);
+  store<u64>(seed, high, 8);
+}
+
 /** Largest distance between neighbours of `n` ascending times, 0 for one; −1 where they do not ascend or are no whole milliseconds. */
 export function coldGap(times: usize, n: u32): f64 {
   let gap: f64 = 0;

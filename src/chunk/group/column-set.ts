@@ -211,30 +211,3 @@ export class ColumnSet {
 export function decodeBytes(n: number): number {
   return 8 * n + SLACK_BYTES;
 }
-
-/** Where single columns are decoded to before they are copied out. */
-export class DecodeBuffer {
-  readonly #kernel: Kernel;
-  readonly #out: Region;
-  readonly #scratch: Region;
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-    this.#out = new Region(kernel);
-    this.#scratch = new Region(kernel);
-  }
-
-  /** Where in kernel memory the column's values stand until the next call. */
-  decode(set: ColumnSet, column: number): number {
-    const bytes = decodeBytes(set.counts[column]!);
-    const out = this.#out.ensure(bytes);
-    set.decode(column, out, this.#scratch.ensure(bytes));
-    return out;
-  }
-
-  /** The column's values, copied. */
-  read(set: ColumnSet, column: number): Float64Array {
-    const at = this.decode(set, column) / 8;
-    return this.#kernel.f64.slice(at, at + set.counts[column]!);
-  }
-}

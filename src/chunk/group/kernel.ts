@@ -8,6 +8,7 @@ export interface ColdExports extends KernelExports {
   coldDecode(descriptor: number, first: number, planes: number, changes: number, out: number, scratch: number): void;
   coldStale(values: number, n: number, out: number): number;
   coldDigest(times: number, values: number, n: number, seed: number, digest: number): void;
+  coldSeed(bytes: number, length: number, seed: number): void;
   coldGap(times: number, n: number): number;
 }
 

@@ -1,0 +1,134 @@
+import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
+import type { Kernel } from '../kernel.ts';
+import { ByteReader, BytesError } from './bytes.ts';
+import { ColumnReader, type ColumnSource } from './column-reader.ts';
+import { COLUMN_VALUES_MAX } from './column-set.ts';
+import { type BlockRef, blockName, guarded } from './head.ts';
+import { HistogramBlock } from './histogram-block.ts';
+import { type ColdExports, coldExports, Region } from './kernel.ts';
+import { readPlanes } from './planes.ts';
+import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';
+
+/** Time columns of a times block, decoded: many series share each. */
+export interface TimeColumns {
+  readonly times: readonly Float64Array[];
+  /** Largest distance between two neighbours of each column, in ms. */
+  readonly gaps: readonly number[];
+}
+
+/** The samples of one series in one group, fetched but not decoded. */
+export interface Chunk {
+  readonly times: Float64Array;
+  readonly gapMs: number;
+  /** FLAG_… */
+  readonly flags: number;
+  readonly values: ColumnSource;
+  /** Of the series in `values` and in `starts`. */
+  readonly column: number;
+  readonly histograms: HistogramBlock | undefined;
+  /** Of the series in `histograms`. */
+  readonly histogramIndex: number;
+  readonly starts: ColumnSource | undefined;
+}
+
+/** Decodes the sub-blocks of groups. One kernel serves any number of groups. */
+export class GroupDecoder {
+  readonly #kernel: Kernel;
+  readonly #cold: ColdExports;
+  readonly #stale: Region;
+  readonly reader: ColumnReader;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#cold = coldExports(kernel);
+    this.#stale = new Region(kernel);
+    this.reader = new ColumnReader(kernel);
+  }
+
+  /** @throws errors.groupCorrupt */
+  times(raw: Uint8Array, ref: BlockRef, name: string): TimeColumns {
+    const part = blockName(ref);
+    return guarded(name, part, () => {
+      const from = new ByteReader(raw);
+      const counts = Uint32Array.from({ length: ref.count }, () => from.uvarint(COLUMN_VALUES_MAX));
+      const gaps = Array.from({ length: ref.count }, () => from.f64());
+      const firsts = readPlanes(from, ref.count);
+      const source = { block: from.take(from.left), counts, firsts, name, part };
+      const times = gaps.map((gap, column) => {
+        const at = this.reader.decode(source, column);
+        if (this.#cold.coldGap(at, counts[column]!) !== gap) throw new BytesError('times that do not ascend as announced');
+        return this.#kernel.f64.slice(at / 8, at / 8 + counts[column]!);
+      });
+      return { times, gaps };
+    });
+  }
+
+  /** @param counts of the block's series and `firsts` their first values, from the series block */
+  values(raw: Uint8Array, ref: BlockRef, counts: Uint32Array, firsts: Float64Array, name: string): ColumnSource {
+    return { block: raw, counts, firsts, name, part: blockName(ref) };
+  }
+
+  /** @throws errors.groupCorrupt */
+  starts(raw: Uint8Array, ref: BlockRef, counts: Uint32Array, name: string): ColumnSource {
+    const part = blockName(ref);
+    return guarded(name, part, () => {
+      const from = new ByteReader(raw);
+      const firsts = readPlanes(from, ref.count);
+      return { block: from.take(from.left), counts, firsts, name, part };
+    });
+  }
+
+  /** @throws errors.groupCorrupt */
+  histograms(raw: Uint8Array, ref: BlockRef, counts: Uint32Array, name: string): HistogramBlock {
+    const part = blockName(ref);
+    return guarded(name, part, () => new HistogramBlock(raw, counts, name, part));
+  }
+
+  /** Appends all samples of a chunk. @throws errors.groupCorrupt */
+  append(chunk: Chunk, out: SampleColumns): void {
+    const n = chunk.times.length;
+    const at = out.count;
+    out.reserve(at + n);
+    if (chunk.values.counts[chunk.column] !== n) {
+      guarded(chunk.values.name, chunk.values.part, () => {
+        throw new BytesError(`${chunk.values.counts[chunk.column]} values for ${n} times`);
+      });
+    }
+    const from = this.reader.decode(chunk.values, chunk.column);
+    out.values.set(this.#kernel.f64.subarray(from / 8, from / 8 + n), at);
+    out.times.set(chunk.times, at);
+    if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + n);
+    else this.#putKinds(chunk, from, out, at);
+    if ((chunk.flags & FLAG_STARTS) !== 0 && chunk.starts !== undefined) this.#putStarts(chunk, out, at);
+    else if (out.hasStarts) out.starts.fill(0, at, at + n);
+    out.count = at + n;
+  }
+
+  #putKinds(chunk: Chunk, from: number, out: SampleColumns, at: number): void {
+    const n = chunk.times.length;
+    const kinds = chunk.histograms?.kinds(chunk.histogramIndex);
+    if (kinds !== undefined) {
+      out.kinds.set(kinds, at);
+      kinds.forEach((kind, i) => {
+        if (kind === HISTOGRAM) out.values[at + i] = Number.NaN;
+      });
+      chunk.histograms!.read(chunk.histogramIndex, this.reader, out.histograms, at);
+      out.plain = false;
+      return;
+    }
+    const stale = this.#stale.ensure(n);
+    const count = this.#cold.coldStale(from, n, stale);
+    // what the kernel wrote is 1 for a stale marker and 0 for all else: the kinds STALE and FLOAT
+    out.kinds.set(this.#kernel.u8.subarray(stale, stale + n), at);
+    if (count > 0) out.plain = false;
+  }
+
+  #putStarts(chunk: Chunk, out: SampleColumns, at: number): void {
+    if (!out.hasStarts) {
+      if (out.starts.length < out.times.length) out.starts = new Float64Array(out.times.length);
+      out.starts.fill(0, 0, at);
+      out.hasStarts = true;
+    }
+    this.reader.readInto(chunk.starts!, chunk.column, out.starts, at);
+  }
+}

@@ -1,0 +1,243 @@
+import zlib from 'node:zlib';
+import { errors } from '../../model/errors.ts';
+import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
+import { DIGEST_BYTES } from './digest.ts';
+
+export const GROUP_VERSION = 1;
+
+// Kinds of sub-blocks, in the order in which they lie in a group.
+export const SERIES_BLOCK = 1;
+export const TIMES_BLOCK = 2;
+export const VALUES_BLOCK = 3;
+export const HISTOGRAM_BLOCK = 4;
+export const STARTS_BLOCK = 5;
+export const DIGEST_BLOCK = 6;
+export type BlockKind = 1 | 2 | 3 | 4 | 5 | 6;
+
+const BLOCK_NAMES = ['', 'series', 'times', 'values', 'histograms', 'starts', 'digests'];
+
+/** Before zstd a sub-block is at most so long; most are far below. */
+export const BLOCK_RAW_BYTES_MAX = 64 * 2 ** 20;
+const HEAD_RAW_BYTES_MAX = 16 * 2 ** 20;
+const ZSTD_LEVEL = 1;
+
+/** A sub-block as the head describes it. */
+export interface BlockRef {
+  readonly kind: BlockKind;
+  /** The series it is about (of a times block: the time columns): `first` … `first + count − 1`. */
+  readonly first: number;
+  readonly count: number;
+  readonly rawBytes: number;
+  /** Within the group's body. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly crc: number;
+  /** Of a values block: the time columns its series have lie within these, both included. */
+  readonly timesFirst: number;
+  readonly timesLast: number;
+}
+
+/** The series of one metric: `first` … `first + count − 1`. */
+export interface MetricRef {
+  readonly name: string;
+  readonly first: number;
+  readonly count: number;
+}
+
+/** What is known of a group without its body: summary, metrics, and where each sub-block lies. */
+export interface GroupHead {
+  readonly windowStartMs: number;
+  readonly windowMs: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly seriesCount: number;
+  readonly sampleCount: number;
+  /** Sum over all series' digests. */
+  readonly digest: Uint8Array;
+  /** Ascending by the bytes of the name; a name may be empty. */
+  readonly metrics: readonly MetricRef[];
+  readonly blocks: readonly BlockRef[];
+  /** Length of all sub-blocks together. */
+  readonly bodyBytes: number;
+}
+
+/** A sub-block ready to be stored. */
+export interface StoredBlock extends Omit<BlockRef, 'offset' | 'bytes' | 'crc'> {
+  readonly stored: Uint8Array;
+}
+
+export function compress(raw: Uint8Array): Uint8Array {
+  return zlib.zstdCompressSync(raw, {
+    chunkSize: Math.max(64, raw.length + (raw.length >> 7) + 64),
+    params: { [zlib.constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL },
+  });
+}
+
+/** @throws BytesError where the bytes are no zstd frame of exactly `rawBytes` */
+export function decompress(stored: Uint8Array, rawBytes: number): Uint8Array {
+  let raw: Uint8Array;
+  try {
+    raw = zlib.zstdDecompressSync(stored, { chunkSize: Math.max(64, rawBytes), maxOutputLength: Math.max(1, rawBytes) });
+  } catch (error) {
+    throw new BytesError(`zstd: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+  if (raw.length !== rawBytes) throw new BytesError(`${raw.length} bytes where ${rawBytes} were announced`);
+  return raw;
+}
+
+/** @param metrics in group order, names as strings of one character a byte */
+export function encodeHead(
+  summary: Omit<GroupHead, 'metrics' | 'blocks' | 'bodyBytes'>,
+  metrics: readonly { readonly name: string; readonly count: number }[],
+  blocks: readonly StoredBlock[],
+): Uint8Array {
+  const out = new ByteWriter();
+  out.varint(summary.windowStartMs);
+  out.uvarint(summary.windowMs);
+  out.f64(summary.firstMs);
+  out.f64(summary.lastMs);
+  out.uvarint(summary.seriesCount);
+  out.uvarint(summary.sampleCount);
+  out.bytes(summary.digest);
+  out.uvarint(metrics.length);
+  let before = '';
+  for (const { name, count } of metrics) {
+    let shared = 0;
+    while (shared < before.length && shared < name.length && before[shared] === name[shared]) shared++;
+    out.uvarint(shared);
+    out.uvarint(name.length - shared);
+    out.bytes(Buffer.from(name.slice(shared), 'latin1'));
+    out.uvarint(count);
+    before = name;
+  }
+  out.uvarint(blocks.length);
+  const ends: number[] = [];
+  for (const block of blocks) {
+    out.u8(block.kind);
+    out.uvarint(block.first - (ends[block.kind] ?? 0));
+    out.uvarint(block.count);
+    out.uvarint(block.rawBytes);
+    out.uvarint(block.stored.length);
+    out.u32(zlib.crc32(block.stored));
+    if (block.kind === VALUES_BLOCK) {
+      out.uvarint(block.timesFirst);
+      out.uvarint(block.timesLast - block.timesFirst);
+    }
+    ends[block.kind] = block.first + block.count;
+  }
+  const raw = out.done();
+  const stored = compress(raw);
+  const frame = new ByteWriter();
+  frame.u8(GROUP_VERSION);
+  frame.uvarint(raw.length);
+  frame.uvarint(stored.length);
+  frame.u32(zlib.crc32(stored));
+  frame.bytes(stored);
+  return frame.done();
+}
+
+/**
+ * Reads a group's head. Bytes behind it are not looked at: where the group is inline, its body.
+ * @param name of the object or row, for errors
+ * @throws errors.groupCorrupt
+ */
+export function parseHead(bytes: Uint8Array, name: string): { head: GroupHead; headBytes: number } {
+  return guarded(name, 'head', () => {
+    const frame = new ByteReader(bytes);
+    const version = frame.u8();
+    if (version !== GROUP_VERSION) throw new BytesError(`version ${version}, known is ${GROUP_VERSION}`);
+    const rawBytes = frame.uvarint(HEAD_RAW_BYTES_MAX);
+    const storedBytes = frame.uvarint(bytes.length);
+    const crc = frame.u32();
+    const stored = frame.take(storedBytes);
+    if (zlib.crc32(stored) !== crc) throw new BytesError('the checksum differs');
+    return { head: readHead(new ByteReader(decompress(stored, rawBytes))), headBytes: frame.at };
+  });
+}
+
+function readHead(from: ByteReader): GroupHead {
+  const windowStartMs = from.varint();
+  const windowMs = from.uvarint();
+  const firstMs = from.f64();
+  const lastMs = from.f64();
+  if (!(firstMs <= lastMs)) throw new BytesError(`times from ${firstMs} to ${lastMs}`);
+  const seriesCount = from.uvarint(0xffffff);
+  const sampleCount = from.uvarint();
+  const digest = from.take(DIGEST_BYTES);
+  const metrics: MetricRef[] = [];
+  let first = 0;
+  let before = '';
+  for (let left = from.count(3); left > 0; left--) {
+    const shared = from.uvarint(before.length);
+    const suffix = from.take(from.uvarint(from.left));
+    const name = before.slice(0, shared) + Buffer.from(suffix).toString('latin1');
+    if (metrics.length > 0 && name <= before) throw new BytesError('metrics that do not ascend');
+    const count = from.uvarint(seriesCount - first);
+    metrics.push({ name: Buffer.from(name, 'latin1').toString('utf8'), first, count });
+    first += count;
+    before = name;
+  }
+  if (first !== seriesCount) throw new BytesError(`metrics of ${first} series in a group of ${seriesCount}`);
+  const { blocks, bodyBytes } = readBlocks(from, seriesCount);
+  from.end();
+  return { windowStartMs, windowMs, firstMs, lastMs, seriesCount, sampleCount, digest, metrics, blocks, bodyBytes };
+}
+
+function readBlocks(from: ByteReader, seriesCount: number): { blocks: BlockRef[]; bodyBytes: number } {
+  const blocks: BlockRef[] = [];
+  const ends = [0, 0, 0, 0, 0, 0, 0];
+  let offset = 0;
+  for (let left = from.count(8); left > 0; left--) {
+    const kind = from.u8();
+    if (kind < SERIES_BLOCK || kind > DIGEST_BLOCK) throw new BytesError(`a sub-block of kind ${kind}`);
+    const gap = from.uvarint(seriesCount);
+    if (gap > 0 && (kind <= VALUES_BLOCK || kind === DIGEST_BLOCK)) throw new BytesError('series without a sub-block');
+    const first = ends[kind]! + gap;
+    // there are no more time columns than series
+    const count = from.uvarint(seriesCount - first);
+    const rawBytes = from.uvarint(BLOCK_RAW_BYTES_MAX);
+    const bytes = from.uvarint(2 * BLOCK_RAW_BYTES_MAX);
+    const crc = from.u32();
+    let timesFirst = 0;
+    let timesLast = 0;
+    if (kind === VALUES_BLOCK) {
+      timesFirst = from.uvarint(ends[TIMES_BLOCK]! - 1);
+      timesLast = timesFirst + from.uvarint(ends[TIMES_BLOCK]! - 1 - timesFirst);
+    }
+    blocks.push({ kind: kind as BlockKind, first, count, rawBytes, offset, bytes, crc, timesFirst, timesLast });
+    ends[kind] = first + count;
+    offset += bytes;
+  }
+  if (ends[SERIES_BLOCK] !== seriesCount || ends[VALUES_BLOCK] !== seriesCount) {
+    throw new BytesError('series without a sub-block');
+  }
+  return { blocks, bodyBytes: offset };
+}
+
+/**
+ * A sub-block's content, checked and inflated.
+ * @param stored exactly the bytes that `ref` names
+ * @throws errors.groupCorrupt
+ */
+export function openBlock(ref: BlockRef, stored: Uint8Array, name: string): Uint8Array {
+  return guarded(name, blockName(ref), () => {
+    if (stored.length !== ref.bytes) throw new BytesError(`${stored.length} of ${ref.bytes} bytes`);
+    if (zlib.crc32(stored) !== ref.crc) throw new BytesError('the checksum differs');
+    return decompress(stored, ref.rawBytes);
+  });
+}
+
+/** For errors and tools: `values 512…1023`. */
+export function blockName(ref: BlockRef): string {
+  return `${BLOCK_NAMES[ref.kind]} ${ref.first}…${ref.first + ref.count - 1} at ${ref.offset}`;
+}
+
+/** Runs `read`; what it refuses is named as this part of this group. */
+export function guarded<T>(name: string, part: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof BytesError) throw errors.groupCorrupt({ name, part, reason: error.message });
+    throw error;
+  }
+}

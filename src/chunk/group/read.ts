@@ -1,0 +1,211 @@
+import { FLOAT, type SampleColumns } from '../../storage/columns.ts';
+import { BytesError } from './bytes.ts';
+import type { ColumnSource } from './column-reader.ts';
+import type { Chunk, GroupDecoder, TimeColumns } from './decode.ts';
+import { addDigest, DIGEST_BYTES, type Digester } from './digest.ts';
+import {
+  type BlockKind,
+  type BlockRef,
+  blockName,
+  DIGEST_BLOCK,
+  type GroupHead,
+  guarded,
+  HISTOGRAM_BLOCK,
+  openBlock,
+  SERIES_BLOCK,
+  STARTS_BLOCK,
+  TIMES_BLOCK,
+  VALUES_BLOCK,
+} from './head.ts';
+import type { HistogramBlock } from './histogram-block.ts';
+import { FLAG_HISTOGRAMS, FLAG_STARTS, type GroupSeries } from './series.ts';
+import { type LabelBlock, parseSeriesBlock, type SeriesBlock } from './series-block.ts';
+
+/** The sub-block of a kind that holds series `index` (of times blocks: column `index`), if any. `blocks` ascend by `first`. */
+export function blockOf(blocks: readonly BlockRef[], index: number): BlockRef | undefined {
+  let low = 0;
+  let high = blocks.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (blocks[middle]!.first <= index) low = middle + 1;
+    else high = middle;
+  }
+  const block = blocks[low - 1];
+  return block !== undefined && index < block.first + block.count ? block : undefined;
+}
+
+/** The sub-blocks of a group by kind. */
+export class GroupBlocks {
+  readonly #byKind: readonly (readonly BlockRef[])[];
+
+  constructor(head: GroupHead) {
+    const byKind: BlockRef[][] = [[], [], [], [], [], [], []];
+    for (const block of head.blocks) byKind[block.kind]!.push(block);
+    this.#byKind = byKind;
+  }
+
+  of(kind: BlockKind): readonly BlockRef[] {
+    return this.#byKind[kind]!;
+  }
+
+  find(kind: BlockKind, index: number): BlockRef | undefined {
+    return blockOf(this.#byKind[kind]!, index);
+  }
+
+  /** Of a kind, those that touch `first` … `end − 1`. */
+  within(kind: BlockKind, first: number, end: number): readonly BlockRef[] {
+    return this.#byKind[kind]!.filter((block) => block.first < end && block.first + block.count > first);
+  }
+}
+
+/** The opened parts of one group; gives the chunk of a series once the blocks that it needs are there. */
+export class OpenGroup {
+  readonly name: string;
+  readonly blocks: GroupBlocks;
+  readonly #decoder: GroupDecoder;
+  readonly #series = new Map<BlockRef, SeriesBlock>();
+  readonly #times = new Map<BlockRef, TimeColumns>();
+  readonly #columns = new Map<BlockRef, ColumnSource>();
+  readonly #histograms = new Map<BlockRef, HistogramBlock>();
+
+  constructor(decoder: GroupDecoder, head: GroupHead, name: string) {
+    this.#decoder = decoder;
+    this.blocks = new GroupBlocks(head);
+    this.name = name;
+  }
+
+  /**
+   * Takes in a stored sub-block. Series blocks come before those of values, histograms and starts about the same series.
+   * @throws errors.groupCorrupt
+   */
+  add(ref: BlockRef, stored: Uint8Array, labelsOf?: (raw: Uint8Array) => LabelBlock): void {
+    if (this.has(ref)) return;
+    const raw = openBlock(ref, stored, this.name);
+    switch (ref.kind) {
+      case SERIES_BLOCK:
+        guarded(this.name, blockName(ref), () => {
+          this.#series.set(ref, parseSeriesBlock(raw, ref.count, labelsOf));
+        });
+        return;
+      case TIMES_BLOCK:
+        this.#times.set(ref, this.#decoder.times(raw, ref, this.name));
+        return;
+      case VALUES_BLOCK: {
+        const { counts, firsts } = this.#tableOf(ref);
+        this.#columns.set(ref, this.#decoder.values(raw, ref, counts, firsts, this.name));
+        return;
+      }
+      case HISTOGRAM_BLOCK:
+        this.#histograms.set(ref, this.#decoder.histograms(raw, ref, this.#tableOf(ref).counts, this.name));
+        return;
+      case STARTS_BLOCK:
+        this.#columns.set(ref, this.#decoder.starts(raw, ref, this.#tableOf(ref).counts, this.name));
+        return;
+      case DIGEST_BLOCK:
+        return;
+    }
+  }
+
+  has(ref: BlockRef): boolean {
+    return this.#series.has(ref) || this.#times.has(ref) || this.#columns.has(ref) || this.#histograms.has(ref);
+  }
+
+  seriesBlock(ref: BlockRef): SeriesBlock {
+    return this.#series.get(ref)!;
+  }
+
+  /** Counts and first values of the series that a block is about, which may span several series blocks. */
+  #tableOf(ref: BlockRef): { counts: Uint32Array; firsts: Float64Array } {
+    const counts = new Uint32Array(ref.count);
+    const firsts = new Float64Array(ref.count);
+    for (let at = ref.first; at < ref.first + ref.count; ) {
+      const seriesRef = this.blocks.find(SERIES_BLOCK, at)!;
+      const block = this.#series.get(seriesRef)!;
+      const from = at - seriesRef.first;
+      const to = Math.min(seriesRef.count, ref.first + ref.count - seriesRef.first);
+      counts.set(block.counts.subarray(from, to), at - ref.first);
+      firsts.set(block.firsts.subarray(from, to), at - ref.first);
+      at = seriesRef.first + to;
+    }
+    return { counts, firsts };
+  }
+
+  /** @throws errors.groupCorrupt */
+  chunk(index: number): Chunk {
+    const seriesRef = this.blocks.find(SERIES_BLOCK, index)!;
+    const block = this.#series.get(seriesRef)!;
+    const flags = block.flags[index - seriesRef.first]!;
+    const timeColumn = block.timeColumns[index - seriesRef.first]!;
+    const timesRef = this.blocks.find(TIMES_BLOCK, timeColumn);
+    const valuesRef = this.blocks.find(VALUES_BLOCK, index)!;
+    const histogramRef = (flags & FLAG_HISTOGRAMS) === 0 ? undefined : this.blocks.find(HISTOGRAM_BLOCK, index);
+    const startsRef = (flags & FLAG_STARTS) === 0 ? undefined : this.blocks.find(STARTS_BLOCK, index);
+    return guarded(this.name, blockName(seriesRef), () => {
+      const times = timesRef === undefined ? undefined : this.#times.get(timesRef);
+      if (timesRef === undefined || times === undefined) throw new BytesError(`no time column ${timeColumn}`);
+      const histograms = histogramRef === undefined ? undefined : this.#histograms.get(histogramRef);
+      if ((flags & FLAG_HISTOGRAMS) !== 0 && histograms === undefined) throw new BytesError('no histograms');
+      const column = timeColumn - timesRef.first;
+      const count = block.counts[index - seriesRef.first]!;
+      if (times.times[column]!.length !== count) {
+        throw new BytesError(`${times.times[column]!.length} times for ${count} samples`);
+      }
+      return {
+        times: times.times[column]!,
+        gapMs: times.gaps[column]!,
+        flags,
+        values: this.#columns.get(valuesRef)!,
+        column: index - valuesRef.first,
+        histograms,
+        histogramIndex: histogramRef === undefined ? 0 : index - histogramRef.first,
+        starts: startsRef === undefined ? undefined : this.#columns.get(startsRef),
+      };
+    });
+  }
+}
+
+/**
+ * Every series of a whole group, one after another into `out`, and checks that they sum up to the digest in the head.
+ * @throws errors.groupCorrupt
+ */
+export function* readGroup(
+  decoder: GroupDecoder,
+  digester: Digester,
+  head: GroupHead,
+  body: Uint8Array,
+  name: string,
+  out: SampleColumns,
+): Generator<Uint8Array> {
+  const group = new OpenGroup(decoder, head, name);
+  for (const block of head.blocks) group.add(block, body.subarray(block.offset, block.offset + block.bytes));
+  const sum = new Uint8Array(DIGEST_BYTES);
+  let samples = 0;
+  for (let index = 0; index < head.seriesCount; index++) {
+    const ref = group.blocks.find(SERIES_BLOCK, index)!;
+    const labels = group.seriesBlock(ref).labels.labelBytes(index - ref.first);
+    out.clear();
+    decoder.append(group.chunk(index), out);
+    const digest = new Uint8Array(DIGEST_BYTES);
+    digester.add(seriesOf(labels, out), digest);
+    addDigest(sum, digest);
+    samples += out.count;
+    yield labels;
+  }
+  guarded(name, 'head', () => {
+    if (samples !== head.sampleCount) throw new BytesError(`${samples} samples where ${head.sampleCount} are announced`);
+    if (Buffer.compare(sum, head.digest) !== 0) throw new BytesError('the samples do not add up to the digest');
+  });
+}
+
+/** What was read, in the form in which it is written; shares the columns' memory. */
+export function seriesOf(labels: Uint8Array, columns: SampleColumns): GroupSeries {
+  const { count } = columns;
+  return {
+    labels,
+    times: columns.times.subarray(0, count),
+    values: columns.values.subarray(0, count),
+    kinds: columns.kinds.subarray(0, count).some((kind) => kind !== FLOAT) ? columns.kinds.subarray(0, count) : undefined,
+    starts: columns.hasStarts ? columns.starts.subarray(0, count) : undefined,
+    histograms: columns.histograms,
+  };
+}
