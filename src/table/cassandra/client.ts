@@ -1,0 +1,233 @@
+import type { Client } from 'cassandra-driver';
+import { copyBytes } from '../../lib/copy.ts';
+import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
+import { forEachAtOnce } from '../../lib/semaphore.ts';
+import { boundsOf } from '../bounds.ts';
+import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
+import { checkRows } from '../limits.ts';
+import { emptyIfMissing, ignoreMissing } from '../missing.ts';
+import { assertTableName } from '../name.ts';
+import { BACKEND, type CassandraSession } from './session.ts';
+
+/** Cassandra would take more, at a price: a coordinator holds whole rows and pages of them in memory. */
+export const CASSANDRA_LIMITS: TableLimits = { valueBytesMax: 1 << 20, keyBytesMax: 1024 };
+
+const BATCH_ROWS_MAX = 100;
+const WRITES_AT_ONCE = 16;
+const PAGE_BYTES = 4 << 20;
+const PAGE_ROWS_MIN = 16;
+const PAGE_ROWS_FIRST = 64;
+const PAGE_ROWS_MAX = 5000;
+
+/** What a row takes of a batch beyond its bytes. */
+const ROW_OVERHEAD_BYTES = 64;
+
+/**
+ * Rows as (hash, range) → value, one partition per hash. A partition key must not be empty, hence `escapeEmpty`.
+ *
+ * Of two writes of a row the one with the later time stamp stays, as the clocks of the writing processes have it; rows
+ * that are changed, rather than added, should change by `compareAndSet`.
+ */
+export class CassandraTableClient implements TableClient {
+  readonly #session: CassandraSession;
+
+  constructor(session: CassandraSession) {
+    this.#session = session;
+  }
+
+  async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    checkRows(BACKEND, table, rows, CASSANDRA_LIMITS);
+    const insert = `INSERT INTO ${this.#session.nameOf(table)} (hash, range, value) VALUES (?, ?, ?)`;
+    await forEachAtOnce(batchesOf(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
+      this.#change(
+        'write',
+        table,
+        batch.map((row) => ({ query: insert, params: [...keyOf(row), Buffer.from(row.value)] })),
+        signal,
+      ),
+    );
+  }
+
+  query(query: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
+    return emptyIfMissing(this.#query(query, signal));
+  }
+
+  async *#query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
+    signal?.throwIfAborted();
+    assertTableName(query.table);
+    const bounds = boundsOf(query);
+    if (bounds === undefined || query.limit === 0) return;
+    const { hash } = query;
+    let cql = `SELECT range, value FROM ${this.#session.nameOf(query.table)} WHERE hash = ?`;
+    const params: unknown[] = [Buffer.from(escapeEmpty(hash))];
+    if (bounds.from.length > 0) {
+      cql += ' AND range >= ?';
+      params.push(Buffer.from(bounds.from));
+    }
+    if (bounds.before !== undefined) {
+      cql += ' AND range < ?';
+      params.push(Buffer.from(bounds.before));
+    }
+    let left = query.limit ?? Number.POSITIVE_INFINITY;
+    for await (const all of this.pages('query', query.table, cql, params, left, signal)) {
+      const page = all.slice(0, left);
+      left -= page.length;
+      yield page.map((row) => ({ hash: copyBytes(hash), range: copyBytes(row.range), value: copyBytes(row.value) }));
+    }
+  }
+
+  async delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    const remove = `DELETE FROM ${this.#session.nameOf(table)} WHERE hash = ? AND range = ?`;
+    const rows = keys.map((key) => ({ ...key, value: EMPTY }));
+    try {
+      await forEachAtOnce(batchesOf(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
+        this.#change(
+          'delete',
+          table,
+          batch.map((row) => ({ query: remove, params: keyOf(row) })),
+          signal,
+        ),
+      );
+    } catch (thrown) {
+      ignoreMissing(thrown);
+    }
+  }
+
+  async compareAndSet(
+    table: string,
+    key: RowKey,
+    expected: Uint8Array | undefined,
+    next: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    checkRows(BACKEND, table, [{ ...key, value: next }], CASSANDRA_LIMITS);
+    const name = this.#session.nameOf(table);
+    const value = Buffer.from(next);
+    const [cql, params] =
+      expected === undefined
+        ? [`INSERT INTO ${name} (hash, range, value) VALUES (?, ?, ?) IF NOT EXISTS`, [...keyOf(key), value]]
+        : [
+            `UPDATE ${name} SET value = ? WHERE hash = ? AND range = ? IF value = ?`,
+            [value, ...keyOf(key), Buffer.from(expected)],
+          ];
+    const answer = await this.#session.call({ operation: 'compare-and-set', table }, signal, (client, failedTries) =>
+      client
+        .execute(cql, params, { ...this.#session.writeOptions, isIdempotent: false })
+        .then((result) => ({ row: result.first(), failedTries })),
+    );
+    if (answer.row['[applied]'] === true) return true;
+    // a try that seemed to fail may have been applied, and this one then met our own value
+    const held = answer.row['value'] as Buffer | null | undefined;
+    return answer.failedTries > 0 && held != null && held.equals(next);
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+
+  /**
+   * Pages of a statement's rows, at least until there are `limit`. How many a page may have is learnt from how large they
+   * are. The limit is not part of the statement: where it is within a page's size, Cassandra begins again at the first row.
+   */
+  async *pages(
+    operation: string,
+    table: string,
+    cql: string,
+    params: readonly unknown[],
+    limit: number,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<readonly StoredRow[]> {
+    let left = limit;
+    let pageState: string | undefined;
+    let fetchSize = PAGE_ROWS_FIRST;
+    do {
+      signal?.throwIfAborted();
+      const options = { ...this.#session.readOptions, fetchSize: Math.min(fetchSize, left), pageState };
+      const page = await this.#session.call({ operation, table }, signal, (client) =>
+        client.execute(cql, params as unknown[], options),
+      );
+      pageState = page.pageState;
+      const rows = page.rows as unknown as StoredRow[];
+      if (rows.length === 0) continue;
+      let bytes = 0;
+      for (const row of rows) bytes += row.range.length + row.value.length;
+      fetchSize = Math.max(
+        PAGE_ROWS_MIN,
+        Math.min(PAGE_ROWS_MAX, Math.floor((PAGE_BYTES * rows.length) / (bytes + 1))),
+      );
+      left -= rows.length;
+      yield rows;
+    } while (pageState != null && left > 0);
+  }
+
+  async #change(
+    operation: string,
+    table: string,
+    statements: { query: string; params: Buffer[] }[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { writeOptions } = this.#session;
+    const [first] = statements;
+    await this.#session.call({ operation, table }, signal, async (client: Client) => {
+      // one statement alone is no batch: those have a limit of their own
+      if (statements.length === 1) await client.execute(first!.query, first!.params, writeOptions);
+      else await client.batch(statements, { ...writeOptions, logged: false });
+    });
+  }
+}
+
+export interface StoredRow {
+  readonly hash?: Buffer;
+  readonly range: Buffer;
+  readonly value: Buffer;
+}
+
+const EMPTY = new Uint8Array(0);
+
+function keyOf(key: RowKey): Buffer[] {
+  return [Buffer.from(escapeEmpty(key.hash)), Buffer.from(key.range)];
+}
+
+export function hashOf(stored: Uint8Array): Uint8Array {
+  return unescapeEmpty(stored);
+}
+
+/**
+ * Rows of one partition each, few enough for a batch. Of rows with the same key only the last is kept: in one batch they
+ * would have the same time stamp, and the larger value would win.
+ */
+function batchesOf(rows: readonly Row[], bytesMax: number): Row[][] {
+  const partitions = new Map<string, Map<string, Row>>();
+  for (const row of rows) {
+    const hash = Buffer.from(row.hash).toString('latin1');
+    let partition = partitions.get(hash);
+    if (partition === undefined) {
+      partition = new Map();
+      partitions.set(hash, partition);
+    }
+    partition.set(Buffer.from(row.range).toString('latin1'), row);
+  }
+  const batches: Row[][] = [];
+  for (const partition of partitions.values()) {
+    let batch: Row[] = [];
+    let bytes = 0;
+    for (const row of partition.values()) {
+      const size = row.hash.length + row.range.length + row.value.length + ROW_OVERHEAD_BYTES;
+      if (batch.length === BATCH_ROWS_MAX || (batch.length > 0 && bytes + size > bytesMax)) {
+        batches.push(batch);
+        batch = [];
+        bytes = 0;
+      }
+      batch.push(row);
+      bytes += size;
+    }
+    batches.push(batch);
+  }
+  return batches;
+}
