@@ -1,0 +1,255 @@
+import { AppError, errors } from '../../model/errors.ts';
+import { quoteGo } from '../../model/labels.ts';
+import type { ValueType } from '../../promql/parser/ast.ts';
+import { ParseError, parseExpr } from '../../promql/parser/parser.ts';
+import { typeName, typeOf } from '../../promql/parser/type.ts';
+import type { QueryValue } from '../../promql/result.ts';
+import type { QueryStats } from '../../promql/stats.ts';
+import { type ApiJsonWriter, formatTimestamp } from '../../wire/api-json.ts';
+import type { ApiResponse } from '../api-contract.ts';
+import { LimitedBudget } from '../budget.ts';
+import { success, TRUNCATED } from './answer.ts';
+import { ApiError } from './error.ts';
+import type { Call } from './route.ts';
+import type { EngineResult } from './sources.ts';
+import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
+
+/** Points per series; one more passes, since what is compared is the number of steps between the first and the last. */
+const STEPS_MAX = 11_000n;
+
+/** `/api/v1/query` */
+export async function instantQuery(call: Call): Promise<ApiResponse> {
+  const { params, sources, request } = call;
+  const limit = params.limit();
+  const time = params.timeOr('time', timeOfMs(sources.clock.nowMs()));
+  const timeoutMs = timeoutOf(call);
+  const lookbackMs = lookbackOf(call);
+  const expr = params.get('query');
+  checkSyntax(call, expr);
+  const startedMs = performance.now();
+  const result = await evaluate(call, timeoutMs, (budget, signal) =>
+    sources.engine.query(
+      sources.queryable(request.tenant),
+      { expr, timeMs: engineMs(time), lookbackMs, perStepStats: params.get('stats') === 'all' },
+      { budget, signal },
+    ),
+  );
+  return answer(call, result, limit, startedMs);
+}
+
+/** `/api/v1/query_range` */
+export async function rangeQuery(call: Call): Promise<ApiResponse> {
+  const { params, sources, request } = call;
+  const limit = params.limit();
+  const start = params.time('start');
+  const end = params.time('end');
+  if (isBefore(end, start)) throw ApiError.invalidParam('end', 'end timestamp must not be before start time');
+  const stepNanos = params.durationNanos('step');
+  if (stepNanos <= 0n) {
+    throw ApiError.invalidParam(
+      'step',
+      'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    );
+  }
+  if (nanosBetween(end, start) / stepNanos > STEPS_MAX) {
+    throw ApiError.badData(
+      'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+    );
+  }
+  const stepMs = Number(stepNanos / 1_000_000n);
+  if (stepMs < 1) throw ApiError.invalidParam('step', 'query resolution step widths below 1ms are not accepted');
+  const timeoutMs = timeoutOf(call);
+  const lookbackMs = lookbackOf(call);
+  const expr = params.get('query');
+  const type = checkSyntax(call, expr);
+  if (type !== 'scalar' && type !== 'vector') {
+    throw ApiError.invalidParam(
+      'query',
+      `invalid expression type ${JSON.stringify(typeName(type))} for range query, must be Scalar or instant Vector`,
+    );
+  }
+  const { maxQueryLengthMs, maxQueryLookbackMs } = call.limits;
+  const endMs = engineMs(end);
+  let startMs = engineMs(start);
+  if (maxQueryLengthMs > 0 && endMs - startMs > maxQueryLengthMs) {
+    throw errors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
+  }
+  if (maxQueryLookbackMs > 0) {
+    // by whole steps, so that the points stay where they would be
+    const tooEarlyMs = sources.clock.nowMs() - maxQueryLookbackMs - startMs;
+    if (tooEarlyMs > 0) startMs = Math.min(endMs, startMs + Math.ceil(tooEarlyMs / stepMs) * stepMs);
+  }
+  const startedMs = performance.now();
+  const result = await evaluate(call, timeoutMs, (budget, signal) =>
+    sources.engine.queryRange(
+      sources.queryable(request.tenant),
+      { expr, startMs, endMs, stepMs, lookbackMs, perStepStats: params.get('stats') === 'all' },
+      { budget, signal },
+    ),
+  );
+  return answer(call, result, limit, startedMs);
+}
+
+/** The time that a query may take: the request's, or the server's where that is less. */
+function timeoutOf({ params, sources }: Call): number {
+  if (params.get('timeout') === '') return sources.timeoutMs;
+  return Math.min(sources.timeoutMs, Number(params.durationNanos('timeout') / 1_000_000n));
+}
+
+function lookbackOf({ params, sources }: Call): number {
+  const text = params.get('lookback_delta');
+  if (text === '') return sources.lookbackMs;
+  try {
+    const ms = Number(parseDurationNanos(text) / 1_000_000n);
+    return ms > 0 ? ms : sources.lookbackMs;
+  } catch (thrown) {
+    if (!(thrown instanceof DurationParamError)) throw thrown;
+    throw ApiError.badData(`error parsing lookback delta duration: ${thrown.message}`);
+  }
+}
+
+function checkSyntax({ sources }: Call, expr: string): ValueType {
+  try {
+    return typeOf(parseExpr(expr, sources.syntax));
+  } catch (thrown) {
+    if (thrown instanceof ParseError) throw ApiError.invalidParam('query', thrown.message);
+    throw thrown;
+  }
+}
+
+/** Runs `query` until its time is up or nobody waits for it any more. */
+async function evaluate(
+  call: Call,
+  timeoutMs: number,
+  query: (budget: LimitedBudget, signal: AbortSignal) => Promise<EngineResult>,
+): Promise<EngineResult> {
+  if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
+  const signal = AbortSignal.any([call.signal, timeUp.signal]);
+  try {
+    return await query(new LimitedBudget(call.limits), signal);
+  } catch (thrown) {
+    if (timeUp.signal.aborted) throw timeUp.signal.reason;
+    // what only evaluation can see of an expression, but is the asker's mistake all the same
+    if (thrown instanceof AppError && thrown.facts.id === 'query-invalid')
+      throw ApiError.invalidParam('query', thrown.message);
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function answer(call: Call, result: EngineResult, limit: number, startedMs: number): ApiResponse {
+  const evaluatedMs = performance.now() - startedMs;
+  const stats = call.params.get('stats');
+  const warnings = [...result.warnings];
+  const value = truncated(result.value, limit);
+  if (value !== result.value) warnings.push(TRUNCATED);
+  if (stats !== '' && stats !== 'true' && stats !== 'all') {
+    warnings.push(
+      `value ${quoteGo(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
+    );
+  }
+  return success(call.limits, { warnings, infos: result.infos }, (out) => {
+    out.raw(`{"resultType":"${value.type}","result":`);
+    writeValue(out, value);
+    if (stats !== '') {
+      out.raw(',"stats":');
+      out.json(statsJson(result.stats, evaluatedMs / 1e3));
+    }
+    out.raw('}');
+  });
+}
+
+/** The same value where nothing is cut off. */
+function truncated(value: QueryValue, limit: number): QueryValue {
+  if (limit === 0) return value;
+  if (value.type === 'vector' && value.samples.length > limit) {
+    return { type: 'vector', samples: value.samples.slice(0, limit) };
+  }
+  if (value.type === 'matrix' && value.series.length > limit) {
+    return { type: 'matrix', series: value.series.slice(0, limit) };
+  }
+  return value;
+}
+
+function writeValue(out: ApiJsonWriter, value: QueryValue): void {
+  switch (value.type) {
+    case 'scalar':
+      out.point(value.timeMs, value.value);
+      return;
+    case 'string':
+      out.raw(`[${formatTimestamp(value.timeMs)},`);
+      out.string(value.value);
+      out.raw(']');
+      return;
+    case 'vector':
+      out.raw('[');
+      for (const [i, { labels, timeMs, value: number, histogram }] of value.samples.entries()) {
+        out.raw(i === 0 ? '{"metric":' : ',{"metric":');
+        out.labels(labels);
+        if (histogram === undefined) {
+          out.raw(',"value":');
+          out.point(timeMs, number);
+        } else {
+          out.raw(`,"histogram":[${formatTimestamp(timeMs)},`);
+          out.histogram(histogram);
+          out.raw(']');
+        }
+        out.raw('}');
+      }
+      out.raw(']');
+      return;
+    case 'matrix':
+      out.raw('[');
+      for (const [i, { labels, times, values, histograms }] of value.series.entries()) {
+        out.raw(i === 0 ? '{"metric":' : ',{"metric":');
+        out.labels(labels);
+        const histogramCount = histograms?.reduce((sum, one) => sum + (one === undefined ? 0 : 1), 0) ?? 0;
+        if (histogramCount < times.length) {
+          out.raw(',"values":[');
+          if (histograms === undefined) out.points(times, values);
+          else out.points(times, values, (at) => histograms[at] !== undefined);
+          out.raw(']');
+        }
+        if (histogramCount > 0) {
+          out.raw(',"histograms":[');
+          let separator = '';
+          for (const [at, histogram] of histograms!.entries()) {
+            if (histogram === undefined) continue;
+            out.raw(`${separator}[${formatTimestamp(times[at]!)},`);
+            out.histogram(histogram);
+            out.raw(']');
+            separator = ',';
+          }
+          out.raw(']');
+        }
+        out.raw('}');
+      }
+      out.raw(']');
+      return;
+  }
+}
+
+/** The timings that a query here has no part for are 0. */
+function statsJson(stats: QueryStats | undefined, seconds: number): unknown {
+  return {
+    timings: {
+      evalTotalTime: seconds,
+      resultSortTime: 0,
+      queryPreparationTime: 0,
+      innerEvalTime: seconds,
+      execQueueTime: 0,
+      execTotalTime: seconds,
+    },
+    samples: {
+      ...(stats?.totalQueryableSamplesPerStep === undefined
+        ? {}
+        : { totalQueryableSamplesPerStep: stats.totalQueryableSamplesPerStep.map(([ms, count]) => [ms / 1e3, count]) }),
+      totalQueryableSamples: stats?.totalQueryableSamples ?? 0,
+      samplesRead: stats?.totalQueryableSamples ?? 0,
+      peakSamples: stats?.peakSamples ?? 0,
+    },
+  };
+}

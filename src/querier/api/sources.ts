@@ -1,0 +1,111 @@
+import type { Clock } from '../../lib/clock.ts';
+import type { TenantLimits } from '../../limits/limits.ts';
+import type { Labels } from '../../model/labels.ts';
+import type { LabelMatcher } from '../../model/matcher.ts';
+import type { ParserOptions } from '../../promql/parser/parser.ts';
+import type { QueryResult } from '../../promql/result.ts';
+import type { QueryStats } from '../../promql/stats.ts';
+import type { Queryable, QueryContext } from '../../storage/queryable.ts';
+
+/** All that the API stands on. A query worker puts it together; tests give small real ones. */
+export interface ApiSources {
+  readonly engine: ApiEngine;
+  /** What the parser takes beyond the stable language; the engine's must be the same. */
+  readonly syntax: ParserOptions;
+  queryable(tenant: string): Queryable;
+  readonly metadata: MetadataSource;
+  readonly exemplars: ExemplarSource;
+  readonly status: StatusSource;
+  limits(tenant: string): TenantLimits;
+  readonly clock: Clock;
+  /** A query that takes longer is ended; a request may ask for less. */
+  readonly timeoutMs: number;
+  readonly lookbackMs: number;
+}
+
+/** Evaluates expressions. Owned by the API; `src/promql/engine.ts` is one. */
+export interface ApiEngine {
+  query(
+    queryable: Queryable,
+    request: {
+      readonly expr: string;
+      readonly timeMs: number;
+      readonly lookbackMs: number;
+      readonly perStepStats: boolean;
+    },
+    context: QueryContext,
+  ): Promise<EngineResult>;
+  queryRange(
+    queryable: Queryable,
+    request: {
+      readonly expr: string;
+      readonly startMs: number;
+      readonly endMs: number;
+      readonly stepMs: number;
+      readonly lookbackMs: number;
+      readonly perStepStats: boolean;
+    },
+    context: QueryContext,
+  ): Promise<EngineResult>;
+}
+
+export interface EngineResult extends QueryResult {
+  readonly stats?: QueryStats;
+}
+
+export interface MetricMetadata {
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
+
+export interface MetadataSource {
+  /** By metric, ascending; each metric's entries differ. */
+  metadata(
+    tenant: string,
+    request: { readonly metric: string; readonly limit: number; readonly limitPerMetric: number },
+    context: QueryContext,
+  ): Promise<ReadonlyMap<string, readonly MetricMetadata[]>>;
+}
+
+export interface ExemplarSeries {
+  readonly labels: Labels;
+  /** Ascending by time. */
+  readonly exemplars: readonly { readonly labels: Labels; readonly value: number; readonly timeMs: number }[];
+}
+
+export interface ExemplarSource {
+  /** Series that any of the lists matches, ascending by labels. */
+  exemplars(
+    tenant: string,
+    request: {
+      readonly matchers: readonly (readonly LabelMatcher[])[];
+      readonly startMs: number;
+      readonly endMs: number;
+    },
+    context: QueryContext,
+  ): Promise<readonly ExemplarSeries[]>;
+}
+
+/** What the process says of itself. */
+export interface StatusSource {
+  readonly version: string;
+  readonly startTimeMs: number;
+  readonly flags: Readonly<Record<string, string>>;
+  /** The configuration as YAML, secrets masked. */
+  readonly configYaml: string;
+  /** Counts of the head; undefined where this process cannot tell. */
+  headStats(tenant: string): Promise<HeadStats | undefined>;
+}
+
+export interface HeadStats {
+  readonly seriesCount: number;
+  readonly labelPairCount: number;
+  readonly chunkCount: number;
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly seriesByMetric: ReadonlyMap<string, number>;
+  readonly valuesByLabel: ReadonlyMap<string, number>;
+  readonly bytesByLabel: ReadonlyMap<string, number>;
+  readonly seriesByPair: ReadonlyMap<string, number>;
+}

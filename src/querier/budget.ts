@@ -1,0 +1,49 @@
+import type { TenantLimits } from '../limits/limits.ts';
+import { errors } from '../model/errors.ts';
+import type { QueryBudget } from '../storage/queryable.ts';
+
+/** What one query may use by its tenant's limits, and what it has used. 0 is no limit. */
+export class LimitedBudget implements QueryBudget {
+  readonly #limits: BudgetLimits;
+  series = 0;
+  fetchedBytes = 0;
+  memoryBytes = 0;
+  peakMemoryBytes = 0;
+  fetchedRows = 0;
+  fetchedObjects = 0;
+
+  constructor(limits: BudgetLimits) {
+    this.#limits = limits;
+  }
+
+  addSeries(count: number): void {
+    this.series += count;
+    const limit = this.#limits.maxFetchedSeriesPerQuery;
+    if (limit > 0 && this.series > limit) throw errors.queryTooManySeries({ series: this.series, limit });
+  }
+
+  addFetchedBytes(count: number): void {
+    this.fetchedBytes += count;
+    const limit = this.#limits.maxFetchedDataBytesPerQuery;
+    if (limit > 0 && this.fetchedBytes > limit) throw errors.queryTooManyBytes({ bytes: this.fetchedBytes, limit });
+  }
+
+  addMemory(bytes: number): void {
+    this.memoryBytes += bytes;
+    if (this.memoryBytes > this.peakMemoryBytes) this.peakMemoryBytes = this.memoryBytes;
+    const limitBytes = this.#limits.maxQueryMemoryBytes;
+    if (limitBytes > 0 && this.memoryBytes > limitBytes) {
+      throw errors.queryMemoryExceeded({ usedBytes: this.memoryBytes, limitBytes });
+    }
+  }
+
+  addFetches(rows: number, objects: number): void {
+    this.fetchedRows += rows;
+    this.fetchedObjects += objects;
+  }
+}
+
+export type BudgetLimits = Pick<
+  TenantLimits,
+  'maxFetchedSeriesPerQuery' | 'maxFetchedDataBytesPerQuery' | 'maxQueryMemoryBytes'
+>;
