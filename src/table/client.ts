@@ -56,6 +56,8 @@ export interface TableAdmin {
   list(): Promise<readonly string[]>;
   /** Every row of a table, for `verify`, export and tests; order by hash is the backend's own, by range ascending within a hash. */
   scan(table: string, signal?: AbortSignal): AsyncIterable<readonly Row[]>;
+  /** The table's time is over, it will hardly be written: lowers what was set aside for it, where a backend does that. */
+  retire?(table: string): Promise<void>;
 }
 
 /** What a backend can hold, so that the schema stays within it. */

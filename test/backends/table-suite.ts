@@ -164,7 +164,7 @@ export function tableSuite(options: TableSuiteOptions): void {
   const batchRows = options.batchRows ?? 3000;
 
   check(`${batchRows} rows in one write come back, each once, page by page`, async () => {
-    const rows = Array.from({ length: batchRows }, (_, i) => row('h', number(i), `${i}`.padEnd(300, '.')));
+    const rows = Array.from({ length: batchRows }, (_, i) => row('h', number(i), `${i}`.padEnd(500, '.')));
     const name = await table(...rows);
     let pages = 0;
     const got: string[] = [];
