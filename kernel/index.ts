@@ -1,2 +1,34 @@
 // The kernel: everything that touches samples by the million. One WebAssembly module, instantiated once a thread and use.
+
+export { coldDecode, coldDigest, coldEncode, coldGap, coldIndex, coldPlanes, coldSeed, coldStale } from './cold';
+export { checksum } from './hash';
+export * from './head';
+export {
+  ingestCount,
+  ingestFirstFrame,
+  ingestFirstLast,
+  ingestFirstReason,
+  ingestFirstTime,
+  ingestFrames,
+  ingestNewest,
+  ingestRefused,
+  ingestStart,
+  logBytes,
+  logInit,
+  logTaken,
+  replayInit,
+  replayNewest,
+  replayPayload,
+} from './ingest';
 export { reserve } from './memory';
+export { snappyDecode, snappyLength } from './snappy';
+export {
+  scanBytes,
+  scanCold,
+  scanExtras,
+  scanLimits,
+  scanSamples,
+  scanSeries,
+  scanWriteRequest,
+} from './write-request';
+export { xorDecode } from './xor';

@@ -195,7 +195,9 @@ function makeSeries(tenant: u32, labels: usize, len: u32, metricHash: u32): i32 
 /** LSN up to which a block of 4,096 refs is already in the head, from a checkpoint; f64 by ref >> 12. 0: there is none. */
 let blockLsn: usize = 0;
 let blockCount: u32 = 0;
-let maxRef: u32 = 0;
+let replayTime: i64 = 0;
+/** Time of the sample replayed last, Unix ms; 0 before the first. */
+export function replayNewest(): f64 { return <f64>replayTime; }
 export function replayInit(lsns: usize, count: u32): void {
   blockLsn = lsns;
   blockCount = count;
@@ -227,7 +229,8 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
         admitSeries(own, tenant, seriesMetric(own));
       }
     } else if ((op & 3) == 1) {
-      ref += (op & 4) != 0 ? 1 : readSvarint(end);
+      if ((op & 4) != 0) ref++;
+      else ref += readSvarint(end);
       if ((op & 8) == 0) t += readSvarint(end);
       let v: u64 = 0;
       const kind = (op >> 4) & 3;
@@ -244,8 +247,11 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
       if (bad) return REPLAY_CORRUPT;
       // a ref without series: the record that named it was lost
       if (ref < 0 || ref >= <i64>seriesTop() || covered(<u32>ref, lsn) || !seriesIsLive(<u32>ref)) continue;
+      const next = at; // append reads chunks, and has the position for that
       const answer = append(<u32>ref, t, v, i64.MIN_VALUE);
+      moveTo(next);
       if (answer == NO_ROOM) return REPLAY_FULL;
+      replayTime = t;
       applied++;
     } else return REPLAY_CORRUPT;
   }

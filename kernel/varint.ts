@@ -43,8 +43,7 @@ function readLong(end: usize): u64 {
   return <i64>(n >> 1) ^ -(<i64>(n & 1));
 }
 
-// @ts-ignore: decorator
-@inline export function writeUvarint(p: usize, n: u64): usize {
+export function writeUvarint(p: usize, n: u64): usize {
   while (n >= 128) {
     store<u8>(p++, <u8>(n | 128));
     n >>= 7;
@@ -53,7 +52,6 @@ function readLong(end: usize): u64 {
   return p + 1;
 }
 
-// @ts-ignore: decorator
-@inline export function writeSvarint(p: usize, n: i64): usize {
+export function writeSvarint(p: usize, n: i64): usize {
   return writeUvarint(p, (<u64>n << 1) ^ <u64>(n >> 63));
 }

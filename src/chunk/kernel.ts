@@ -78,6 +78,7 @@ export interface KernelExports {
   logBytes(): number;
   logTaken(): void;
   replayInit(lsns: number, count: number): void;
+  replayNewest(): number;
   replayPayload(src: number, bytes: number, lsn: number): number;
 }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import { getOrMake } from '../lib/map.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import type { Labels } from '../model/labels.ts';
 import { RECORD_HEAD } from './wal.ts';
@@ -95,19 +96,23 @@ export class Head {
   readonly tenants: HeadTenant[] = [];
   readonly #byId = new Map<string, HeadTenant>();
   readonly #frames: Region;
+  /** Where checkpoints put their blocks together. */
+  readonly checkpointRegion: Region;
   /** Where a log payload lies, RECORD_HEAD bytes in. */
   readonly logAt: number;
   readonly #bytesMax: number;
   #limits: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
   /** Refs that no log names any more. */
   readonly #freeRefs: number[] = [];
+  /** Someone still walks over refs: none is used again meanwhile. */
+  holdRefs = false;
 
   constructor(options: { windowMs: number; bytesMax: number }) {
     this.windowMs = options.windowMs;
     this.#bytesMax = options.bytesMax;
     this.kernel = Kernel.create({
       admitSeries: (ref, tenant, metric) => this.#admit(ref, tenant, metric),
-      nextRef: () => this.#freeRefs.pop() ?? -1,
+      nextRef: () => (this.holdRefs ? -1 : (this.#freeRefs.pop() ?? -1)),
     });
     const secrets = this.kernel.reserve(32);
     this.kernel.u8.set(randomBytes(24), secrets);
@@ -115,6 +120,7 @@ export class Head {
     this.logAt = this.kernel.reserve(RECORD_HEAD + LOG_BYTES + 64);
     this.kernel.exports.logInit(this.logAt + RECORD_HEAD, LOG_BYTES);
     this.#frames = new Region(this.kernel, 512 * 1024);
+    this.checkpointRegion = new Region(this.kernel);
   }
 
   /** Bytes of samples, series and index in kernel memory. */
@@ -136,6 +142,12 @@ export class Head {
     this.tenants[index] = tenant;
     this.#byId.set(id, tenant);
     return tenant;
+  }
+
+  /** Takes back an `addTenant` of a tenant that has no series yet. */
+  removeNewestTenant(): void {
+    const tenant = this.tenants.pop();
+    if (tenant !== undefined) this.#byId.delete(tenant.id);
   }
 
   #admit(ref: number, tenantIndex: number, metric: number): number {
@@ -249,9 +261,7 @@ export class Head {
     const touched = new Map<HeadTenant, Set<number>>();
     for (const ref of refs) {
       const tenant = this.tenants[exports.seriesTenant(ref)]!;
-      let metrics = touched.get(tenant);
-      if (metrics === undefined) touched.set(tenant, (metrics = new Set()));
-      metrics.add(exports.seriesMetric(ref));
+      getOrMake(touched, tenant, () => new Set<number>()).add(exports.seriesMetric(ref));
       tenant.seriesCount--;
     }
     for (const [tenant, metrics] of touched) {

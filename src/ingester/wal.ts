@@ -9,7 +9,7 @@ import type { AppendFile, Disk } from './disk.ts';
 export const RECORD_HEAD = 24;
 export const RECORD_BYTES_MAX = 64 * 1024 * 1024;
 const MAGIC = 0x4c41577f; // 7f 'W' 'A' 'L'
-const SEGMENT_HEAD = new TextEncoder().encode('PALLIUM WAL 1\n\0\0');
+export const FILE_HEAD = new TextEncoder().encode('PALLIUM WAL 1\n\0\0');
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
 /** What a record holds. */
@@ -88,7 +88,7 @@ export class WalWriter {
   #begin(sequence: number): AppendFile {
     const file = this.#disk.append(path.join(this.#folder, segmentName(sequence)));
     try {
-      file.write(SEGMENT_HEAD);
+      file.write(FILE_HEAD);
       this.#disk.syncFolder(this.#folder);
     } catch (error) {
       file.close();
@@ -105,9 +105,9 @@ export class WalWriter {
   write(at: number, bytes: number, type: number): number {
     const lsn = this.lsn + 1;
     sealRecord(this.#kernel, at, bytes, type, lsn);
+    if (this.#torn) this.#mend();
     const from = this.#file.bytes;
     try {
-      if (this.#torn) this.#mend();
       this.#file.write(this.#kernel.u8.subarray(at, at + RECORD_HEAD + bytes));
     } catch (error) {
       if (this.#file.bytes > from) {
@@ -187,7 +187,7 @@ export class WalReader {
   readonly #file: ReturnType<Disk['open']>;
   readonly #name: string;
   readonly #buffer: Region;
-  #position = SEGMENT_HEAD.length; // of the buffer's first byte, in the file
+  #position = FILE_HEAD.length; // of the buffer's first byte, in the file
   #have = 0;
   #at = 0;
   readonly losses: WalLoss[] = [];

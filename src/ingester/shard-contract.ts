@@ -1,0 +1,79 @@
+import type { Transferred } from '../kit/service/channel.ts';
+import type { HeadLabels, HeadSelect, MetricMetadata } from '../storage/ingester-client.ts';
+import type { SavedArena } from './checkpoint.ts';
+import type { IngestLimits, IngestResult } from './head.ts';
+import type { ShardStats } from './shard.ts';
+
+// What a shard answers to: messages, so that it can live in a thread of its own.
+
+export interface ShardPush {
+  readonly tenant: string;
+  /** Frames (kernel/write-request.ts). Moves to the shard, and back with the answer so that it can be filled again. */
+  readonly frames: ArrayBuffer;
+  readonly bytes: number;
+  readonly limits: IngestLimits;
+}
+
+export interface ShardPushAnswer {
+  readonly result: ShardIngestResult;
+  readonly frames: ArrayBuffer;
+}
+
+/** An `IngestResult` as it travels: the labels as text. */
+export interface ShardIngestResult extends Omit<IngestResult, 'first'> {
+  readonly first: (Omit<NonNullable<IngestResult['first']>, 'labels'> & { readonly labels: string }) | undefined;
+}
+
+export interface ShardMetadata {
+  readonly tenant: string;
+  readonly entries: readonly MetricMetadata[];
+}
+
+/** A part of an answer to `select`; `cursor` 0: it was the last. */
+export interface ShardSlice {
+  readonly cursor: number;
+  readonly bytes: Uint8Array;
+  readonly warnings: readonly string[];
+}
+
+/** Series of a sealed window, from ref `from` on; `next` 0: there are no more. */
+export interface ShardExport {
+  readonly bytes: Uint8Array;
+  readonly next: number;
+}
+
+export interface SealRequest {
+  /** Windows that end at or before are sealed. */
+  readonly beforeMs: number;
+}
+
+/** Windows that the store does not have yet; arenas with the same LSN are confirmed together. */
+export interface SealedWindow {
+  readonly window: number;
+  readonly sealLsn: number;
+  readonly arenas: readonly number[];
+}
+
+export type ShardRole = {
+  push(request: ShardPush): Promise<Transferred<ShardPushAnswer>>;
+  setMetadata(request: ShardMetadata): Promise<void>;
+  select(request: HeadSelect): Promise<Transferred<ShardSlice>>;
+  selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
+  selectClose(request: { readonly cursor: number }): void;
+  labels(request: HeadLabels): readonly string[];
+  metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
+  seal(request: SealRequest): Promise<readonly SealedWindow[]>;
+  export(request: { readonly arena: number; readonly from: number }): ShardExport;
+  confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;
+  ready(request: Record<string, never>): Promise<void>;
+  stats(request: Record<string, never>): ShardStats & { readonly tenants: readonly TenantStats[] };
+  close(request: { readonly checkpoint: boolean }): Promise<void>;
+};
+
+export interface TenantStats {
+  readonly tenant: string;
+  readonly series: number;
+  readonly newestMs: number;
+}
+
+export type { SavedArena };

@@ -1,0 +1,158 @@
+import { Region } from '../chunk/region.ts';
+import { Transferred } from '../kit/service/channel.ts';
+import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
+import { errors } from '../model/errors.ts';
+import type { HeadLabels, HeadSelect } from '../storage/ingester-client.ts';
+import { HeadMatching } from './matching.ts';
+import type { Shard } from './shard.ts';
+import type { SealedWindow, ShardExport, ShardRole, ShardSlice } from './shard-contract.ts';
+
+const SLICE_BYTES = 1024 * 1024;
+const CURSORS_MAX = 256;
+const CURSOR_IDLE_MS = 60_000;
+/** More than one series can take: labels, and a chunk of 8 KiB for each open window and generation. */
+const SERIES_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Cursor {
+  readonly request: HeadSelect;
+  readonly refs: Uint32Array;
+  at: number;
+  usedMs: number;
+}
+
+/** A shard as a set of messages. */
+export function shardRole(shard: Shard, clock: Clock): ShardRole {
+  const { head } = shard;
+  const { exports } = head.kernel;
+  const matching = new HeadMatching(head);
+  const out = new Region(head.kernel, SLICE_BYTES);
+  const refsScratch = new Region(head.kernel);
+  const cursors = new Map<number, Cursor>();
+  let lastCursor = 0;
+
+  const mustBeReady = () => {
+    if (shard.state === 'replaying') throw errors.replaying({});
+    if (shard.state === 'closed') throw errors.shuttingDown({});
+  };
+
+  const expire = () => {
+    for (const [id, { usedMs }] of cursors) if (clock.nowMs() - usedMs > CURSOR_IDLE_MS) cursors.delete(id);
+    head.holdRefs = cursors.size > 0;
+  };
+
+  /** Copies series into `out` until it is full; one that alone is larger makes it larger. */
+  const fill = (refs: Uint32Array, from: number, startMs: number, endMs: number, arena: number) => {
+    let at = 0;
+    let i = from;
+    while (i < refs.length) {
+      const wrote = exports.seriesIsLive(refs[i]!)
+        ? exports.exportSeries(refs[i]!, startMs, endMs, arena, out.at + at, out.bytes - at)
+        : 0;
+      if (wrote < 0) {
+        if (at > 0) break;
+        if (out.bytes >= SERIES_BYTES_MAX)
+          throw new Error(`bug: series ${refs[i]} does not fit into ${out.bytes} bytes`);
+        out.ensure(out.bytes * 2);
+        continue;
+      }
+      at += wrote;
+      i++;
+    }
+    return { next: i, bytes: head.kernel.u8.slice(out.at, out.at + at) };
+  };
+
+  const slice = (id: number, cursor: Cursor): Transferred<ShardSlice> => {
+    const { startMs, endMs } = cursor.request;
+    const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, 0);
+    cursor.at = next;
+    cursor.usedMs = clock.nowMs();
+    const more = next < cursor.refs.length;
+    if (more) cursors.set(id, cursor);
+    else cursors.delete(id);
+    head.holdRefs = cursors.size > 0;
+    return Transferred.of({ cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) }, [
+      bytes.buffer as ArrayBuffer,
+    ]);
+  };
+
+  const refsOf = (request: HeadLabels): Uint32Array => {
+    const tenant = head.tenant(request.tenant);
+    if (tenant === undefined) return new Uint32Array(0);
+    const lists = request.matchers.length === 0 ? [[]] : request.matchers;
+    const all = lists.map((matchers) => matching.select(tenant, matchers, request.startMs, request.endMs));
+    return all.length === 1 ? all[0]! : Uint32Array.from(new Set(all.flatMap((refs) => [...refs])));
+  };
+
+  return {
+    async push({ tenant, frames, bytes, limits }) {
+      const result = await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
+      const { first } = result;
+      return Transferred.of(
+        { result: { ...result, first: first && { ...first, labels: first.labels.toString() } }, frames },
+        [frames],
+      );
+    },
+    setMetadata: ({ tenant, entries }) => shard.setMetadata(tenant, entries),
+    async select(request) {
+      mustBeReady();
+      expire();
+      const tenant = head.tenant(request.tenant);
+      const refs =
+        tenant === undefined
+          ? new Uint32Array(0)
+          : matching.select(tenant, request.matchers, request.startMs, request.endMs);
+      if (cursors.size >= CURSORS_MAX) throw errors.tooManySelects({ limit: CURSORS_MAX });
+      return slice(++lastCursor, { request, refs, at: 0, usedMs: clock.nowMs() });
+    },
+    async selectNext({ cursor: id }) {
+      const cursor = cursors.get(id);
+      if (cursor === undefined) throw errors.cursorExpired({ idleMs: CURSOR_IDLE_MS });
+      return slice(id, cursor);
+    },
+    selectClose({ cursor }) {
+      cursors.delete(cursor);
+      head.holdRefs = cursors.size > 0;
+    },
+    labels(request) {
+      mustBeReady();
+      return matching.labels(refsOf(request), request.name);
+    },
+    metadata({ tenant }) {
+      mustBeReady();
+      return shard.metadata.of(tenant);
+    },
+    async seal({ beforeMs }) {
+      mustBeReady();
+      const windows = new Map<number, { window: number; sealLsn: number; arenas: number[] }>();
+      for (const { id, window, sealLsn } of await shard.seal(beforeMs)) {
+        getOrMake(windows, sealLsn, () => ({ window, sealLsn, arenas: [] as number[] })).arenas.push(id);
+      }
+      return [...windows.values()] satisfies SealedWindow[];
+    },
+    export({ arena, from }): ShardExport {
+      let at = from;
+      const top = exports.seriesTop();
+      while (at < top) {
+        const refsAt = refsScratch.ensure(65536 * 4);
+        const to = Math.min(at + 65536, top);
+        const count = exports.refsOfArena(arena, at, to, refsAt);
+        if (count === 0) {
+          at = to;
+          continue;
+        }
+        const refs = new Uint32Array(head.kernel.u8.buffer, refsAt, count).slice();
+        const { next, bytes } = fill(refs, 0, -9.2e18, 9.2e18, arena);
+        return { bytes, next: next < refs.length ? refs[next]! : to < top ? to : 0 };
+      }
+      return { bytes: new Uint8Array(0), next: 0 };
+    },
+    confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
+    ready: () => shard.ready,
+    stats: () => ({
+      ...shard.stats(),
+      tenants: head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs })),
+    }),
+    close: (options) => shard.close(options),
+  };
+}

@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { Region } from '../chunk/region.ts';
+import { systemClock } from '../lib/clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { decodeLabels } from '../model/canonical.ts';
+import type { AppendFile, Disk } from './disk.ts';
+import { realDisk } from './disk.ts';
+import { DUPLICATE_TIME, OUT_OF_ORDER, REFUSED_PER_METRIC, REFUSED_PER_USER, TOO_OLD } from './head.ts';
+import { Shard, type ShardOptions } from './shard.ts';
+import { shardRole } from './shard-role.ts';
+import { type TestSeries, testFrames } from './test-frames.ts';
+
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
+const decoder = Kernel.create();
+const chunk = new Region(decoder, 65536);
+const times = new Region(decoder, 65536 * 8);
+const values = new Region(decoder, 65536 * 8);
+
+function folder(): string {
+  return fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-shard-'));
+}
+
+function open(at: string, more: Partial<ShardOptions> = {}): Shard {
+  return new Shard({
+    folder: at,
+    windowMs: 60_000,
+    headBytesMax: 1e9,
+    fsync: 'interval',
+    fsyncIntervalMs: 1000,
+    keepFlushedMs: 900_000,
+    disk: realDisk,
+    clock: systemClock,
+    log: () => {},
+    fatal: (error) => assert.fail(error),
+    ...more,
+  });
+}
+
+/** All samples of a tenant: `labels → time → value`, each time with how often it is there. */
+async function held(shard: Shard, tenant = 't'): Promise<Map<string, Map<number, number[]>>> {
+  await shard.ready;
+  const role = shardRole(shard, systemClock);
+  const all = new Map<string, Map<number, number[]>>();
+  let { cursor, bytes } = (await role.select({ tenant, matchers: [], startMs: -1e15, endMs: 1e15, labelsOnly: false }))
+    .value;
+  for (;;) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    for (let at = 0; at < bytes.length; at += view.getUint32(at, true)) {
+      const labelsBytes = view.getUint32(at + 4, true);
+      const key = decodeLabels(bytes, at + 16, at + 16 + labelsBytes).toString();
+      assert.ok(!all.has(key), `${key} came twice`);
+      const samples = new Map<number, number[]>();
+      all.set(key, samples);
+      let p = (at + 16 + labelsBytes + 7) & ~7;
+      for (let i = 0; i < view.getUint32(at + 8, true); i++) {
+        const length = view.getUint32(p, true);
+        const from = chunk.put(bytes.subarray(p + 8, p + 8 + length));
+        const flags = decoder.exports.xorDecode(from, length, times.at, values.at, 65535);
+        assert.ok(flags >= 0);
+        const count = bytes[p + 8]! * 256 + bytes[p + 9]!;
+        for (let k = 0; k < count; k++) {
+          const t = decoder.view.getFloat64(times.at + 8 * k, true);
+          const v = decoder.view.getFloat64(values.at + 8 * k, true);
+          samples.set(t, [...(samples.get(t) ?? []), v]);
+        }
+        p += (8 + length + 7) & ~7;
+      }
+    }
+    if (cursor === 0) return all;
+    ({ cursor, bytes } = (await role.selectNext({ cursor })).value);
+  }
+}
+
+function series(i: number, samples: TestSeries['samples']): TestSeries {
+  return { labels: { __name__: `m_${i % 7}`, instance: `host-${i}`, job: 'x' }, samples };
+}
+
+test('what was pushed is held, once, and again after a restart without a clean end', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  const random = seededRandom(7);
+  const want = new Map<string, Map<number, number[]>>();
+  for (let step = 0; step < 200; step++) {
+    const some = Array.from({ length: 20 }, (_, i) =>
+      series(i, [[1_700_000_000_000 + step * 15_000, i % 3 === 0 ? random() : Math.floor(random() * 100)]]),
+    );
+    for (const { labels, samples } of some) {
+      const key = `{${Object.entries(labels)
+        .map(([k, v]) => `${k}="${v}"`)
+        .join(', ')}}`;
+      if (!want.has(key)) want.set(key, new Map());
+      want.get(key)!.set(samples[0]![0], [samples[0]![1]]);
+    }
+    await shard.push('t', testFrames(some), LIMITS);
+    if (step === 90) await shard.checkpoint();
+  }
+  assert.deepEqual(await held(shard), want);
+  // as after kill -9: nothing is closed
+  const again = open(at);
+  assert.deepEqual(await held(again), want);
+  await again.close({ checkpoint: true });
+  const third = open(at);
+  assert.deepEqual(await held(third), want);
+  await third.close({ checkpoint: false });
+});
+
+test('a sample that is held already is success, anything else at or before the newest is refused', async () => {
+  const shard = open(folder());
+  await shard.ready;
+  await shard.push(
+    't',
+    testFrames([
+      series(1, [
+        [1000, 1],
+        [2000, 2],
+        [3000, 3],
+      ]),
+    ]),
+    LIMITS,
+  );
+  const again = await shard.push(
+    't',
+    testFrames([
+      series(1, [
+        [1000, 1],
+        [3000, 3],
+        [2000, 9],
+        [1500, 1],
+        [3000, 4],
+        [4000, 4],
+      ]),
+    ]),
+    LIMITS,
+  );
+  assert.deepEqual(again.counts, [1, 2, 2, 1, 0, 0]);
+  assert.equal(again.first?.answer, OUT_OF_ORDER);
+  assert.equal(again.first?.timeMs, 2000);
+  assert.equal(again.first?.newestMs, 3000);
+  assert.equal((await shard.push('t', testFrames([series(1, [[4000, 5]])]), LIMITS)).first?.answer, DUPLICATE_TIME);
+  await shard.close({ checkpoint: false });
+});
+
+test('samples out of order are kept within the tolerance', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  const limits = { ...LIMITS, outOfOrderMs: 100_000 };
+  await shard.push('t', testFrames([series(1, [[500_000, 1]])]), limits);
+  const late = await shard.push(
+    't',
+    testFrames([
+      series(1, [
+        [450_000, 2],
+        [449_000, 3],
+        [450_000, 2],
+        [390_000, 4],
+      ]),
+    ]),
+    limits,
+  );
+  assert.deepEqual(late.counts, [2, 1, 0, 0, 1, 0]);
+  assert.equal(late.first?.answer, TOO_OLD);
+  const want = [
+    [449_000, [3]],
+    [450_000, [2]],
+    [500_000, [1]],
+  ];
+  const sorted = async (s: Shard) => [...[...(await held(s)).values()][0]!].sort(([a], [b]) => a - b);
+  assert.deepEqual(await sorted(shard), want);
+  const again = open(at);
+  assert.deepEqual(await sorted(again), want);
+  await again.close({ checkpoint: false });
+});
+
+test('series limits are held, tenants are apart', async () => {
+  const shard = open(folder());
+  await shard.ready;
+  const many = Array.from({ length: 30 }, (_, i) => series(i, [[1000, i]]));
+  const perUser = await shard.push('t', testFrames(many), { ...LIMITS, seriesPerUserMax: 10 });
+  assert.deepEqual([perUser.counts[0], perUser.refused, perUser.first?.series], [10, 20, REFUSED_PER_USER]);
+  const perMetric = await shard.push('u', testFrames(many), { ...LIMITS, seriesPerMetricMax: 1 });
+  assert.deepEqual([perMetric.counts[0], perMetric.refused, perMetric.first?.series], [7, 23, REFUSED_PER_METRIC]);
+  assert.equal((await held(shard, 't')).size, 10);
+  assert.equal((await held(shard, 'u')).size, 7);
+  assert.equal((await held(shard, 'nobody')).size, 0);
+  await shard.close({ checkpoint: false });
+});
+
+test('a window is sealed, handed out, confirmed and dropped; late samples make another generation', async () => {
+  const at = folder();
+  const shard = open(at, { windowMs: 60_000 });
+  await shard.ready;
+  const role = shardRole(shard, systemClock);
+  await shard.push(
+    't',
+    testFrames([
+      series(1, [
+        [10_000, 1],
+        [20_000, 2],
+        [70_000, 3],
+      ]),
+      series(2, [[5_000, 1]]),
+    ]),
+    LIMITS,
+  );
+  const sealed = await role.seal({ beforeMs: 60_000 });
+  assert.deepEqual(
+    sealed.map(({ window }) => window),
+    [0],
+  );
+  const { bytes, next } = role.export({ arena: sealed[0]!.arenas[0]!, from: 0 });
+  assert.ok(bytes.length > 0 && next === 0);
+  await shard.push('t', testFrames([series(2, [[6_000, 2]])]), LIMITS);
+  await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
+  await shard.dropFlushed(systemClock.nowMs());
+  const check = async (s: Shard) => {
+    const all = await held(s);
+    assert.deepEqual(
+      [...all.values()].map((m) => [...m.keys()]),
+      [[70_000], [6_000]],
+    );
+  };
+  await check(shard);
+  assert.deepEqual(
+    (await role.seal({ beforeMs: 60_000 })).map(({ window }) => window),
+    [0],
+  );
+  // replay goes through the same seals; what is flushed is dropped again
+  const again = open(at);
+  await again.ready;
+  await again.dropFlushed(systemClock.nowMs());
+  await check(again);
+  await again.close({ checkpoint: true });
+  const third = open(at);
+  await third.ready;
+  await check(third);
+  await third.close({ checkpoint: false });
+});
+
+test('writes during replay are acknowledged, kept whatever their order, and there afterwards', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  for (let i = 0; i < 50; i++) await shard.push('t', testFrames([series(1, [[1_000_000 + i * 1000, i]])]), LIMITS);
+  const again = open(at);
+  assert.equal(again.state, 'replaying');
+  await again.push('t', testFrames([series(1, [[900_000, 7]]), series(9, [[5_000, 1]])]), LIMITS);
+  const check = async (s: Shard) => {
+    const all = [...(await held(s)).values()];
+    assert.deepEqual(all.map((m) => m.size).sort(), [1, 51]);
+  };
+  await check(again);
+  const third = open(at);
+  await check(third);
+  await third.close({ checkpoint: true });
+  const fourth = open(at);
+  await check(fourth);
+  await fourth.close({ checkpoint: false });
+});
+
+test('a corrupt record loses what it held and nothing else, a torn tail nothing', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  for (let i = 0; i < 30; i++) await shard.push('t', testFrames([series(1, [[1000 + i * 1000, i]])]), LIMITS);
+  const file = path.join(at, fs.readdirSync(at).find((name) => name.endsWith('.wal'))!);
+  const bytes = fs.readFileSync(file);
+  const offsets: number[] = [];
+  for (let p = bytes.indexOf('\x7fWAL'); p >= 0; p = bytes.indexOf('\x7fWAL', p + 1)) offsets.push(p);
+  bytes[offsets[12]! + 26]! ^= 0x55;
+  const said: string[] = [];
+  fs.writeFileSync(file, bytes.subarray(0, bytes.length - 3));
+  const again = open(at, { log: (level, text) => void said.push(`${level} ${text}`) });
+  const [samples] = [...(await held(again)).values()];
+  // record 0 names the tenant, record 12 a sample; the last one is torn
+  assert.equal(samples!.size, 28);
+  assert.equal(again.stats().walLosses, 1);
+  assert.ok(said.some((line) => line.startsWith('error a part of the log is corrupt')));
+  assert.equal(again.lossWarnings(0, 60_000).length, 1);
+  await again.close({ checkpoint: false });
+});
+
+/** A disk that is full when told to, and one that keeps only what was synced. */
+class TestDisk {
+  full = false;
+  readonly unsynced = new Map<string, number>();
+
+  readonly disk: Disk = {
+    ...realDisk,
+    append: (file): AppendFile => {
+      const real = realDisk.append(file);
+      if (!this.unsynced.has(file)) this.unsynced.set(file, real.bytes);
+      return {
+        get bytes() {
+          return real.bytes;
+        },
+        write: (part) => {
+          if (this.full) {
+            real.write(part.subarray(0, Math.floor(part.length / 2)));
+            throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+          }
+          real.write(part);
+        },
+        truncate: (bytes) => real.truncate(bytes),
+        sync: async () => {
+          const { bytes } = real;
+          await real.sync();
+          this.unsynced.set(file, bytes);
+        },
+        close: () => real.close(),
+      };
+    },
+  };
+
+  /** As after a power cut. */
+  cut(): void {
+    for (const [file, bytes] of this.unsynced) if (fs.existsSync(file)) fs.truncateSync(file, bytes);
+  }
+}
+
+test('a full disk refuses writes, loses nothing, and recovers without help', async () => {
+  const at = folder();
+  const disk = new TestDisk();
+  const shard = open(at, { disk: disk.disk });
+  await shard.ready;
+  await shard.push('t', testFrames([series(1, [[1000, 1]])]), LIMITS);
+  disk.full = true;
+  await assert.rejects(shard.push('t', testFrames([series(1, [[2000, 2]])]), LIMITS), /ENOSPC/);
+  await assert.rejects(shard.push('t', testFrames([series(1, [[2000, 2]])]), LIMITS), /ENOSPC/);
+  await assert.rejects(shard.push('new', testFrames([series(1, [[2000, 2]])]), LIMITS), /ENOSPC/);
+  disk.full = false;
+  await shard.push(
+    't',
+    testFrames([
+      series(1, [
+        [2000, 2],
+        [3000, 3],
+      ]),
+    ]),
+    LIMITS,
+  );
+  await shard.push('new', testFrames([series(1, [[2000, 2]])]), LIMITS);
+  const again = open(at);
+  assert.deepEqual([...[...(await held(again)).values()][0]!.keys()], [1000, 2000, 3000]);
+  assert.equal((await held(again, 'new')).size, 1);
+  assert.equal(again.stats().walLosses, 0);
+  await again.close({ checkpoint: false });
+});
+
+test('a power cut loses nothing acknowledged with fsync=always', async () => {
+  const at = folder();
+  const disk = new TestDisk();
+  const shard = open(at, { disk: disk.disk, fsync: 'always' });
+  await shard.ready;
+  const acknowledged = new Set<number>();
+  const pushes = Array.from({ length: 40 }, (_, i) =>
+    shard.push('t', testFrames([series(i, [[1000, i]])]), LIMITS).then(() => acknowledged.add(i)),
+  );
+  await Promise.race(pushes);
+  const count = acknowledged.size;
+  disk.cut();
+  const again = open(at);
+  assert.ok((await held(again)).size >= count && count > 0);
+  await Promise.allSettled(pushes);
+  await again.close({ checkpoint: false });
+});
