@@ -1,5 +1,7 @@
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
+import type { ExplainNode } from './exec/explain.ts';
+import type { QueryStats } from './stats.ts';
 
 /** What a query answers. Times in Unix ms. */
 export type QueryValue =
@@ -30,4 +32,7 @@ export interface QueryResult {
   /** In the form of the API: `PromQL warning: … (1:5)`. */
   readonly warnings: readonly string[];
   readonly infos: readonly string[];
+  readonly stats: QueryStats;
+  /** Only where it was asked for. */
+  readonly explain: ExplainNode | undefined;
 }

@@ -1,0 +1,256 @@
+import { errors } from '../model/errors.ts';
+import { Labels } from '../model/labels.ts';
+import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
+import type { Queryable, QueryContext } from '../storage/queryable.ts';
+import { Annotations } from './annotations.ts';
+import { RelabelOperator } from './exec/elementwise.ts';
+import { dropReserved, Execution, type Features } from './exec/execution.ts';
+import { Explainer, type ExplainNode } from './exec/explain.ts';
+import { mergeSameLabels } from './exec/merge.ts';
+import { Opener } from './exec/open.ts';
+import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './exec/row.ts';
+import { lineAndColumn } from './parser/error.ts';
+import { type ParserOptions, parseExpr } from './parser/parser.ts';
+import { typeName, typeOf } from './parser/type.ts';
+import { buildPlan } from './plan/build.ts';
+import { type Grid, gridOf, stepMs } from './plan/grid.ts';
+import type { MatrixNode, PlanNode } from './plan/node.ts';
+import { optimize } from './plan/optimize.ts';
+import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';
+import { SampleStats } from './stats.ts';
+
+export interface EngineOptions extends Partial<Features> {
+  /** Samples that a query may hold at a time. */
+  readonly samplesMax?: number;
+  readonly timeoutMs?: number;
+  readonly lookbackMs?: number;
+  /** The step of a subquery that names none. */
+  readonly subqueryStepMs?: number;
+  /** What the parser takes. */
+  readonly parser?: ParserOptions;
+  /** Off: plans are run as they were built. */
+  readonly optimize?: boolean;
+  readonly nowMs?: () => number;
+}
+
+interface QueryOptions {
+  readonly expr: string;
+  /** Overrides the engine's. */
+  readonly lookbackMs?: number;
+  /** Count the samples of each step. */
+  readonly perStepStats?: boolean;
+  /** Tell what each part of the plan did. */
+  readonly explain?: boolean;
+}
+
+export interface InstantQuery extends QueryOptions {
+  readonly timeMs: number;
+}
+
+export interface RangeQuery extends QueryOptions {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Above 0. */
+  readonly stepMs: number;
+}
+
+/** Evaluates PromQL over whatever is `Queryable`. Holds no state between queries. */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #features: Features;
+
+  constructor(options: EngineOptions = {}) {
+    this.#options = options;
+    this.#features = {
+      delayedNameRemoval: options.delayedNameRemoval ?? false,
+      startTimestamps: options.startTimestamps ?? false,
+      typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+    };
+  }
+
+  /** @throws ParseError, AppError */
+  query(queryable: Queryable, query: InstantQuery, context: QueryContext): Promise<QueryResult> {
+    const grid = { startMs: query.timeMs, stepMs: 1, steps: 1 };
+    return this.#run(queryable, query, grid, 0, context);
+  }
+
+  /** @throws ParseError, AppError */
+  queryRange(queryable: Queryable, query: RangeQuery, context: QueryContext): Promise<QueryResult> {
+    if (!(query.stepMs > 0))
+      throw errors.queryInvalid({
+        text: 'zero or negative query resolution step widths are not accepted. Try a positive integer',
+      });
+    const grid = gridOf(query.startMs, query.endMs, query.stepMs);
+    return this.#run(queryable, query, grid, query.stepMs, context, query.endMs);
+  }
+
+  async #run(
+    queryable: Queryable,
+    query: QueryOptions,
+    grid: Grid,
+    queryStepMs: number,
+    context: QueryContext,
+    endMs?: number,
+  ): Promise<QueryResult> {
+    const options = this.#options;
+    const expr = parseExpr(query.expr, options.parser);
+    const type = typeOf(expr);
+    const instant = queryStepMs === 0;
+    if (!instant && type !== 'scalar' && type !== 'vector') {
+      throw errors.queryInvalid({
+        text: `invalid expression type "${typeName(type)}" for range query, must be Scalar or instant Vector`,
+      });
+    }
+    const lookbackMs = query.lookbackMs ?? options.lookbackMs ?? 300_000;
+    const built = buildPlan(expr, grid, {
+      startMs: grid.startMs,
+      endMs: endMs ?? grid.startMs,
+      stepMs: queryStepMs,
+      lookbackMs,
+      defaultSubqueryStepMs: options.subqueryStepMs ?? 60_000,
+    });
+    const plan = options.optimize === false ? built : optimize(built);
+    const annotations = new Annotations();
+    const stats = new SampleStats(grid, query.perStepStats === true);
+    const execution = new Execution({
+      queryable,
+      context,
+      annotations,
+      features: this.#features,
+      lookbackMs,
+      stats,
+      samplesMax: options.samplesMax ?? 50_000_000,
+      timeoutMs: options.timeoutMs ?? 120_000,
+      nowMs: options.nowMs ?? (() => performance.now()),
+    });
+    const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;
+    const opener = new Opener(execution, explainer?.watch);
+    try {
+      const value = await evaluate(execution, opener, plan, type, grid, instant);
+      const positionOf = (pos: { start: number }): string => lineAndColumn(query.expr, pos.start);
+      const explain: ExplainNode | undefined = explainer?.tree(plan);
+      return { value, ...annotations.strings(positionOf), stats: stats.result(), explain };
+    } finally {
+      await opener.close();
+      execution.close();
+    }
+  }
+}
+
+async function evaluate(
+  execution: Execution,
+  opener: Opener,
+  plan: PlanNode,
+  type: ReturnType<typeof typeOf>,
+  grid: Grid,
+  instant: boolean,
+): Promise<QueryValue> {
+  if (plan.kind === 'string') return { type: 'string', timeMs: grid.startMs, value: plan.value };
+  if (type === 'matrix') return matrixValue(execution, opener, plan as MatrixNode);
+  const operator = await opener.open(plan);
+  if (instant && type === 'scalar') {
+    const row = new Row(1);
+    operator.row(0, row);
+    return { type: 'scalar', timeMs: grid.startMs, value: row.values[0]! };
+  }
+  const named = await withoutDroppedNames(execution, operator);
+  return instant ? vectorValue(execution, named, grid.startMs) : rangeValue(execution, named, grid);
+}
+
+/** Names that were only marked are dropped now. */
+async function withoutDroppedNames(execution: Execution, operator: Operator): Promise<Operator> {
+  if (!execution.features.delayedNameRemoval) return operator;
+  const drops = operator.series.some(({ dropName }) => dropName);
+  const series = operator.series.map((each) =>
+    each.dropName ? { labels: dropReserved(each.labels), dropName: true } : each,
+  );
+  return mergeSameLabels(execution, drops ? new RelabelOperator(operator, series) : operator);
+}
+
+async function vectorValue(execution: Execution, operator: Operator, timeMs: number): Promise<QueryValue> {
+  const samples: VectorSample[] = [];
+  const row = new Row(1);
+  for (let i = 0; i < operator.series.length; i++) {
+    if (execution.due) await execution.breathe();
+    operator.row(i, row);
+    const { labels } = operator.series[i]!;
+    if (row.present[0] === FLOAT_POINT) {
+      samples.push({ labels, timeMs, value: row.values[0]!, histogram: undefined });
+    } else if (row.present[0] === HISTOGRAM_POINT) {
+      samples.push({ labels, timeMs, value: Number.NaN, histogram: row.histograms[0] });
+    }
+    execution.hold(row.filled, row.filled * 100);
+  }
+  return { type: 'vector', samples };
+}
+
+async function rangeValue(execution: Execution, operator: Operator, grid: Grid): Promise<QueryValue> {
+  const series: MatrixSeries[] = [];
+  const row = new Row(grid.steps);
+  const allTimes = Float64Array.from({ length: grid.steps }, (_, step) => stepMs(grid, step));
+  for (let i = 0; i < operator.series.length; i++) {
+    if (execution.due) await execution.breathe();
+    operator.row(i, row);
+    if (row.filled === 0) continue;
+    execution.hold(row.filled, row.filled * 16);
+    series.push(matrixSeries(operator.series[i]!.labels, row, allTimes));
+  }
+  series.sort((a, b) => Labels.compare(a.labels, b.labels));
+  return { type: 'matrix', series };
+}
+
+function matrixSeries(labels: Labels, row: Row, allTimes: Float64Array): MatrixSeries {
+  // series without gaps share their times
+  if (row.plain) return { labels, times: allTimes, values: row.values.slice(), histograms: undefined };
+  const times = new Float64Array(row.filled);
+  const values = new Float64Array(row.filled);
+  const histograms = row.histogramCount > 0 ? new Array<MatrixHistogram>(row.filled) : undefined;
+  let at = 0;
+  for (let step = 0; step < row.steps; step++) {
+    const kind = row.present[step];
+    if (kind === ABSENT) continue;
+    times[at] = allTimes[step]!;
+    values[at] = kind === FLOAT_POINT ? row.values[step]! : Number.NaN;
+    if (kind === HISTOGRAM_POINT) histograms![at] = row.histograms[step];
+    at++;
+  }
+  return { labels, times, values, histograms };
+}
+
+type MatrixHistogram = NonNullable<MatrixSeries['histograms']>[number];
+
+/** The samples of a range vector, as they are. */
+async function matrixValue(execution: Execution, opener: Opener, node: MatrixNode): Promise<QueryValue> {
+  const { source, series: inputs } = await opener.source(node);
+  if (node.source.kind === 'select' && (node.source.anchored || node.source.smoothed)) {
+    execution.fail(`${node.source.anchored ? 'anchored' : 'smoothed'} modifier needs a function around the range`);
+  }
+  const columns = new SampleColumns();
+  const series: MatrixSeries[] = [];
+  for (let i = 0; i < inputs.length; i++) {
+    if (execution.due) await execution.breathe();
+    source.read(i, columns);
+    const from = node.dataStartMs - node.rangeMs;
+    const kept: number[] = [];
+    for (let at = 0; at < columns.count; at++) {
+      const timeMs = columns.times[at]!;
+      const kind = columns.plain ? FLOAT : columns.kinds[at]!;
+      if (timeMs > from && timeMs <= node.dataStartMs && (kind === FLOAT || kind === HISTOGRAM)) kept.push(at);
+    }
+    if (kept.length === 0) continue;
+    execution.hold(kept.length, kept.length * 16);
+    execution.stats.count(kept.length, node.grid, 0);
+    const hasHistograms = !columns.plain && kept.some((at) => columns.kinds[at] === HISTOGRAM);
+    const { labels, dropName } = inputs[i]!;
+    series.push({
+      labels: dropName ? dropReserved(labels) : labels,
+      times: Float64Array.from(kept, (at) => columns.times[at]!),
+      values: Float64Array.from(kept, (at) => columns.values[at]!),
+      histograms: hasHistograms
+        ? kept.map((at) => (columns.kinds[at] === HISTOGRAM ? columns.histograms[at] : undefined))
+        : undefined,
+    });
+  }
+  series.sort((a, b) => Labels.compare(a.labels, b.labels));
+  return { type: 'matrix', series };
+}

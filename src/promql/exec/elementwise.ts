@@ -1,0 +1,197 @@
+import { type FloatHistogram, multiplyHistogram } from '../../model/histogram.ts';
+import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row } from './row.ts';
+
+/** A function of each float, given the step; histograms are left out. */
+export class FloatMapOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  readonly #map: (value: number, step: number) => number;
+
+  constructor(input: Operator, series: readonly OutputSeries[], map: (value: number, step: number) => number) {
+    this.steps = input.steps;
+    this.series = series;
+    this.#input = input;
+    this.#map = map;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(index, out);
+    const map = this.#map;
+    const { values, present } = out;
+    for (let step = 0; step < out.steps; step++) {
+      const kind = present[step];
+      if (kind === FLOAT_POINT) values[step] = map(values[step]!, step);
+      else if (kind === HISTOGRAM_POINT) present[step] = ABSENT;
+    }
+    out.filled -= out.histogramCount;
+    out.histogramCount = 0;
+  }
+}
+
+/** A number from each histogram; floats are left out. */
+export class HistogramMapOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  readonly #map: (histogram: FloatHistogram) => number;
+
+  constructor(input: Operator, series: readonly OutputSeries[], map: (histogram: FloatHistogram) => number) {
+    this.steps = input.steps;
+    this.series = series;
+    this.#input = input;
+    this.#map = map;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(index, out);
+    const { values, present, histograms } = out;
+    for (let step = 0; step < out.steps; step++) {
+      const isHistogram = present[step] === HISTOGRAM_POINT;
+      if (isHistogram) values[step] = this.#map(histograms[step]!);
+      present[step] = isHistogram ? FLOAT_POINT : ABSENT;
+    }
+    out.filled = out.histogramCount;
+    out.histogramCount = 0;
+  }
+}
+
+/** Changes each point in place, in a way that keeps its kind. */
+export class NegateOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+
+  constructor(input: Operator, series: readonly OutputSeries[]) {
+    this.steps = input.steps;
+    this.series = series;
+    this.#input = input;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(index, out);
+    for (let step = 0; step < out.steps; step++) {
+      const kind = out.present[step];
+      if (kind === FLOAT_POINT) out.values[step] = -out.values[step]!;
+      else if (kind === HISTOGRAM_POINT) out.histograms[step] = multiplyHistogram(out.histograms[step]!, -1);
+    }
+  }
+}
+
+/** The input's rows under other labels; input series may be left out or put in another order. */
+export class RelabelOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  /** For each series the input's; absent: the same. */
+  readonly #from: readonly number[] | undefined;
+
+  constructor(input: Operator, series: readonly OutputSeries[], from?: readonly number[]) {
+    this.steps = input.steps;
+    this.series = series;
+    this.#input = input;
+    this.#from = from;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(this.#from === undefined ? index : this.#from[index]!, out);
+  }
+}
+
+/** What a single step gave, at every step. */
+export class RepeatOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  readonly #row = new Row(1);
+
+  constructor(input: Operator, steps: number) {
+    this.steps = steps;
+    this.series = input.series;
+    this.#input = input;
+  }
+
+  row(index: number, out: Row): void {
+    const one = this.#row;
+    this.#input.row(index, one);
+    const kind = one.present[0]!;
+    out.present.fill(kind);
+    out.filled = kind === ABSENT ? 0 : this.steps;
+    out.histogramCount = kind === HISTOGRAM_POINT ? this.steps : 0;
+    if (kind === FLOAT_POINT) out.values.fill(one.values[0]!);
+    else if (kind === HISTOGRAM_POINT) {
+      for (let step = 0; step < this.steps; step++) out.histograms[step] = one.histograms[0];
+    }
+  }
+}
+
+/** One series of floats that depend on the step only. */
+export class StepOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #at: (step: number) => number;
+
+  constructor(steps: number, series: OutputSeries, at: (step: number) => number) {
+    this.steps = steps;
+    this.series = [series];
+    this.#at = at;
+  }
+
+  row(_index: number, out: Row): void {
+    for (let step = 0; step < this.steps; step++) out.values[step] = this.#at(step);
+    out.present.fill(FLOAT_POINT);
+    out.filled = this.steps;
+    out.histogramCount = 0;
+  }
+}
+
+/** The input without the steps that are not `valid`. */
+export class StepFilterOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  readonly #valid: Uint8Array;
+
+  constructor(input: Operator, valid: Uint8Array) {
+    this.steps = input.steps;
+    this.series = input.series;
+    this.#input = input;
+    this.#valid = valid;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(index, out);
+    for (let step = 0; step < out.steps; step++) {
+      const kind = out.present[step]!;
+      if (kind === ABSENT || this.#valid[step] === 1) continue;
+      out.present[step] = ABSENT;
+      out.filled--;
+      if (kind === HISTOGRAM_POINT) out.histogramCount--;
+    }
+  }
+}
+
+/** A number of the step at each step at which the input has a point, of whichever kind. */
+export class TimestampOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #input: Operator;
+  readonly #at: (step: number) => number;
+
+  constructor(input: Operator, series: readonly OutputSeries[], at: (step: number) => number) {
+    this.steps = input.steps;
+    this.series = series;
+    this.#input = input;
+    this.#at = at;
+  }
+
+  row(index: number, out: Row): void {
+    this.#input.row(index, out);
+    for (let step = 0; step < out.steps; step++) {
+      if (out.present[step] === ABSENT) continue;
+      out.values[step] = this.#at(step);
+      out.present[step] = FLOAT_POINT;
+    }
+    out.histogramCount = 0;
+  }
+}

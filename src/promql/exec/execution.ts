@@ -1,0 +1,139 @@
+import { errors } from '../../model/errors.ts';
+import type { Labels } from '../../model/labels.ts';
+import type { Queryable, QueryContext } from '../../storage/queryable.ts';
+import type { Annotations } from '../annotations.ts';
+import type { PlanNode } from '../plan/node.ts';
+import type { SampleStats } from '../stats.ts';
+import { type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
+
+/** Switches of the engine that change what a query answers. */
+export interface Features {
+  readonly delayedNameRemoval: boolean;
+  readonly startTimestamps: boolean;
+  readonly typeAndUnitLabels: boolean;
+}
+
+/** Work between two looks at the clock may take so long. */
+const SLICE_MS = 20;
+
+/** What all parts of one running query share. */
+export class Execution {
+  readonly queryable: Queryable;
+  readonly context: QueryContext;
+  readonly annotations: Annotations;
+  readonly features: Features;
+  readonly lookbackMs: number;
+  readonly stats: SampleStats;
+  readonly #samplesMax: number;
+  readonly #timeoutMs: number;
+  readonly #nowMs: () => number;
+  readonly #startedMs: number;
+  #sliceEndMs: number;
+  #heldBytes = 0;
+  /** Of the outermost grid; a subquery's samples are counted at the end of the step that asked. */
+  #held = 0;
+
+  constructor(init: {
+    queryable: Queryable;
+    context: QueryContext;
+    annotations: Annotations;
+    features: Features;
+    lookbackMs: number;
+    stats: SampleStats;
+    samplesMax: number;
+    timeoutMs: number;
+    nowMs: () => number;
+  }) {
+    this.queryable = init.queryable;
+    this.context = init.context;
+    this.annotations = init.annotations;
+    this.features = init.features;
+    this.lookbackMs = init.lookbackMs;
+    this.stats = init.stats;
+    this.#samplesMax = init.samplesMax;
+    this.#timeoutMs = init.timeoutMs;
+    this.#nowMs = init.nowMs;
+    this.#startedMs = init.nowMs();
+    this.#sliceEndMs = this.#startedMs + SLICE_MS;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs();
+  }
+
+  /** Whether it is time to `breathe`. Cheap enough for every series, not for every step. */
+  get due(): boolean {
+    return this.#nowMs() >= this.#sliceEndMs;
+  }
+
+  /** Lets others run, and sees whether the query was cancelled or is out of time. */
+  async breathe(): Promise<void> {
+    this.check();
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.check();
+    this.#sliceEndMs = this.#nowMs() + SLICE_MS;
+  }
+
+  check(): void {
+    if (this.context.signal.aborted) throw errors.queryCanceled({});
+    if (this.#nowMs() - this.#startedMs > this.#timeoutMs) throw errors.queryTimedOut({ limitMs: this.#timeoutMs });
+  }
+
+  /** Accounts for points that are kept until `release`. */
+  hold(points: number, bytes: number): void {
+    this.#held += points;
+    this.#heldBytes += bytes;
+    this.context.budget.addMemory(bytes);
+    this.stats.atPeak(this.#held);
+    if (this.#held > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+  }
+
+  /** Sees that so many samples more, held for one series only, are not too many. */
+  pass(samples: number): void {
+    this.stats.atPeak(this.#held + samples);
+    if (this.#held + samples > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+  }
+
+  close(): void {
+    this.context.budget.addMemory(-this.#heldBytes);
+    this.#heldBytes = 0;
+  }
+
+  fail(text: string): never {
+    throw errors.queryFailed({ text });
+  }
+
+  /** The labels that a result without its metric name has now; with delayed removal only a mark is set. */
+  withoutName({ labels, dropName }: OutputSeries): OutputSeries {
+    if (this.features.delayedNameRemoval) return dropName ? { labels, dropName } : { labels, dropName: true };
+    return { labels: dropReserved(labels), dropName: true };
+  }
+
+  /** Every row of `input`, kept; series without any point are left out. */
+  async keep(input: Operator): Promise<RowTable> {
+    if (input instanceof RowTable) return input;
+    const series: OutputSeries[] = [];
+    const rows: Row[] = [];
+    let row = new Row(input.steps);
+    for (let i = 0; i < input.series.length; i++) {
+      if (this.due) await this.breathe();
+      input.row(i, row);
+      if (row.filled === 0) continue;
+      this.hold(row.filled, rowBytes(input.steps));
+      series.push(input.series[i]!);
+      rows.push(row);
+      row = new Row(input.steps);
+    }
+    return new RowTable(input.steps, series, rows);
+  }
+}
+
+const RESERVED = new Set(['__name__', '__type__', '__unit__']);
+
+/** Without metric name, type and unit: what no longer holds when a function has changed the meaning. */
+export function dropReserved(labels: Labels): Labels {
+  return labels.drop(RESERVED);
+}
+
+/** Opens a node: fetches what it needs and says which series it will produce. */
+export type Open = (node: PlanNode) => Promise<Operator>;

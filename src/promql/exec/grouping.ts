@@ -1,0 +1,43 @@
+import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import type { OutputSeries } from './row.ts';
+
+/** Which group each series is in; found once, before any value is looked at. */
+export interface Grouping {
+  readonly groupOf: Int32Array;
+  /** Of each group the labels; its name is dropped where that of any of its series is. */
+  readonly groups: readonly OutputSeries[];
+}
+
+/** @param names ascending */
+export function groupSeries(series: readonly OutputSeries[], names: readonly string[], without: boolean): Grouping {
+  const groupOf = new Int32Array(series.length);
+  const labels: Labels[] = [];
+  const dropNames: boolean[] = [];
+  const byKey = new Map<string, number>();
+  const project = projection(names, without);
+  for (let i = 0; i < series.length; i++) {
+    const { labels: own, dropName } = series[i]!;
+    const projected = project(own);
+    let group = byKey.get(projected.key);
+    if (group === undefined) {
+      group = labels.length;
+      byKey.set(projected.key, group);
+      labels.push(projected);
+      dropNames.push(false);
+    }
+    if (dropName) dropNames[group] = true;
+    groupOf[i] = group;
+  }
+  return { groupOf, groups: labels.map((own, i) => ({ labels: own, dropName: dropNames[i]! })) };
+}
+
+/** What of a series' labels its group keeps. */
+export function projection(names: readonly string[], without: boolean): (labels: Labels) => Labels {
+  if (without) {
+    const dropped = new Set([...names, METRIC_NAME]);
+    return (labels) => labels.drop(dropped);
+  }
+  if (names.length === 0) return () => Labels.empty;
+  const kept = new Set(names);
+  return (labels) => labels.keep(kept);
+}

@@ -1,0 +1,50 @@
+import { type Labels, METRIC_NAME } from '../../model/labels.ts';
+import type { VectorMatching } from '../parser/ast.ts';
+import type { OutputSeries } from './row.ts';
+
+/** The series of both sides of an operator by their signature, the labels that have to be equal. */
+export interface Matches {
+  readonly left: readonly (readonly number[])[];
+  readonly right: readonly (readonly number[])[];
+  /** Signature of each series. */
+  readonly leftOf: Int32Array;
+  readonly rightOf: Int32Array;
+}
+
+export function matchSeries(
+  left: readonly OutputSeries[],
+  right: readonly OutputSeries[],
+  matching: VectorMatching,
+): Matches {
+  const signature = signatureLabels(matching, true);
+  const byKey = new Map<string, number>();
+  const leftBy: number[][] = [];
+  const rightBy: number[][] = [];
+  const assign = (series: readonly OutputSeries[], to: number[][]): Int32Array => {
+    const of = new Int32Array(series.length);
+    for (let i = 0; i < series.length; i++) {
+      const { key } = signature(series[i]!.labels);
+      let at = byKey.get(key);
+      if (at === undefined) {
+        at = leftBy.length;
+        byKey.set(key, at);
+        leftBy.push([]);
+        rightBy.push([]);
+      }
+      to[at]!.push(i);
+      of[i] = at;
+    }
+    return of;
+  };
+  const leftOf = assign(left, leftBy);
+  const rightOf = assign(right, rightBy);
+  return { left: leftBy, right: rightBy, leftOf, rightOf };
+}
+
+/** What of a series' labels the other side has to share. */
+export function signatureLabels(matching: VectorMatching, withoutName: boolean): (labels: Labels) => Labels {
+  const names = new Set(matching.labels);
+  if (matching.on) return (labels) => labels.keep(names);
+  if (withoutName) names.add(METRIC_NAME);
+  return (labels) => labels.drop(names);
+}

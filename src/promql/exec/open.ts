@@ -1,0 +1,379 @@
+import type { FloatHistogram } from '../../model/histogram.ts';
+import { histogramAverage, histogramDeviation, histogramVariance } from '../../model/histogram-moments.ts';
+import { Labels } from '../../model/labels.ts';
+import { formatOpenMetrics } from '../format.ts';
+import { labelJoin, labelReplace, type Relabel } from '../functions/labels.ts';
+import { dateFunctions, goMax, goMin, mathFunctions, roundTo } from '../functions/math.ts';
+import { rangeFunctions } from '../functions/range-functions.ts';
+import { stepMs } from '../plan/grid.ts';
+import type { AggregateNode, BinaryNode, CallNode, MatrixNode, PlanNode, SelectorNode } from '../plan/node.ts';
+import { aggregate } from './aggregate.ts';
+import { aggregateK } from './aggregate-k.ts';
+import { countValues } from './count-values.ts';
+import { ARITHMETIC, floatFunction } from './element-binary.ts';
+import {
+  FloatMapOperator,
+  HistogramMapOperator,
+  NegateOperator,
+  RelabelOperator,
+  RepeatOperator,
+  StepFilterOperator,
+  StepOperator,
+  TimestampOperator,
+} from './elementwise.ts';
+import type { Execution } from './execution.ts';
+import { fractionAnswer, histogramFunction, quantileAnswer } from './histogram-functions.ts';
+import { addInfo } from './info.ts';
+import { mergeSameLabels, mergeUnlessDelayed, SAME_LABELSET } from './merge.ts';
+import { absentRow, scalarRow } from './presence.ts';
+import { RangeFunctionOperator } from './range-function.ts';
+import { type Operator, type OutputSeries, Row, RowTable } from './row.ts';
+import { VectorScalarOperator } from './scalar-binary.ts';
+import { type SelectorAnswer, SelectorOperator, SmoothedSelectorOperator } from './selector.ts';
+import { setBinary } from './set-binary.ts';
+import { sortByLabel, sortByValue } from './sort.ts';
+import { type SampleSource, Sources } from './sources.ts';
+import { SubquerySource } from './subquery.ts';
+import { vectorBinary } from './vector-binary.ts';
+
+const NAMELESS: OutputSeries = { labels: Labels.empty, dropName: false };
+
+const histogramMaps: Readonly<Record<string, (histogram: FloatHistogram) => number>> = {
+  histogram_avg: histogramAverage,
+  histogram_count: ({ count }) => count,
+  histogram_stddev: histogramDeviation,
+  histogram_stdvar: histogramVariance,
+  histogram_sum: ({ sum }) => sum,
+};
+
+/** Makes operators of plan nodes. */
+export class Opener {
+  readonly #execution: Execution;
+  readonly #sources: Sources;
+  readonly #shared = new Map<number, Promise<RowTable>>();
+  readonly #watch: ((node: PlanNode, operator: Operator) => Operator) | undefined;
+
+  /** @param watch sees every operator that is opened and may wrap it, to tell what it did */
+  constructor(execution: Execution, watch?: (node: PlanNode, operator: Operator) => Operator) {
+    this.#execution = execution;
+    this.#sources = new Sources(execution);
+    this.#watch = watch;
+  }
+
+  close(): Promise<void> {
+    return this.#sources.close();
+  }
+
+  async open(node: PlanNode): Promise<Operator> {
+    if (node.grid.steps === 0) return RowTable.empty(0);
+    this.#execution.check();
+    const operator = await this.#open(node);
+    return this.#watch === undefined ? operator : this.#watch(node, operator);
+  }
+
+  async #open(node: PlanNode): Promise<Operator> {
+    const { steps } = node.grid;
+    switch (node.kind) {
+      case 'number':
+        return new StepOperator(steps, NAMELESS, () => node.value);
+      case 'time':
+        return new StepOperator(steps, NAMELESS, (step) => stepMs(node.grid, step) / 1000);
+      case 'selector':
+        return this.#selector(node, 'value');
+      case 'repeat':
+        return new RepeatOperator(await this.open(node.input), steps);
+      case 'negate': {
+        const input = await this.open(node.input);
+        const series = input.series.map((each) => this.#execution.withoutName(each));
+        return mergeUnlessDelayed(this.#execution, new NegateOperator(input, series));
+      }
+      case 'shared':
+        return this.#openShared(node.id, node.input);
+      case 'aggregate':
+        return this.#aggregate(node);
+      case 'binary':
+        return this.#binary(node);
+      case 'call':
+        return this.#call(node);
+      case 'string':
+      case 'matrix':
+        throw new Error(`bug: a ${node.kind} has no rows`);
+    }
+  }
+
+  #openShared(id: number, input: PlanNode): Promise<RowTable> {
+    let table = this.#shared.get(id);
+    if (table === undefined) {
+      table = this.open(input).then((operator) => this.#execution.keep(operator));
+      this.#shared.set(id, table);
+    }
+    return table;
+  }
+
+  async #selector(node: SelectorNode, answer: SelectorAnswer): Promise<Operator> {
+    const execution = this.#execution;
+    const set = await this.#sources.select(node.select);
+    const series = set.series.map((labels): OutputSeries => ({ labels, dropName: false }));
+    return node.smoothed
+      ? new SmoothedSelectorOperator(execution, node, set, series)
+      : new SelectorOperator(execution, node, set, series, answer);
+  }
+
+  async source(matrix: MatrixNode): Promise<{ source: SampleSource; series: readonly OutputSeries[] }> {
+    if (matrix.source.kind === 'select') {
+      const set = await this.#sources.select(matrix.source.select);
+      return { source: set, series: set.series.map((labels) => ({ labels, dropName: false })) };
+    }
+    const { node } = matrix.source;
+    const input = await this.open(node);
+    return { source: new SubquerySource(input, node.grid), series: input.series };
+  }
+
+  /** A scalar at every step. */
+  async scalar(node: PlanNode): Promise<Row> {
+    const operator = await this.open(node);
+    const row = new Row(operator.steps);
+    if (operator.series.length > 0) operator.row(0, row);
+    return row;
+  }
+
+  async #aggregate(node: AggregateNode): Promise<Operator> {
+    if (node.op === 'count_values') {
+      return countValues(this.#execution, node, await this.open(node.input), textOf(node.param));
+    }
+    const param = node.param === undefined ? undefined : await this.scalar(node.param);
+    const input = await this.open(node.input);
+    switch (node.op) {
+      case 'topk':
+      case 'bottomk':
+      case 'limitk':
+      case 'limit_ratio':
+        return aggregateK(this.#execution, node, input, param!);
+      default:
+        return aggregate(this.#execution, node, input, param);
+    }
+  }
+
+  async #binary(node: BinaryNode): Promise<Operator> {
+    const execution = this.#execution;
+    const { op, bool } = node;
+    if (node.lhsScalar && node.rhsScalar) {
+      const lhs = await this.scalar(node.lhs);
+      const rhs = await this.scalar(node.rhs);
+      const float = floatFunction(op);
+      return new StepOperator(node.grid.steps, NAMELESS, (step) => float(lhs.values[step]!, rhs.values[step]!));
+    }
+    if (node.lhsScalar || node.rhsScalar) {
+      const swapped = node.lhsScalar;
+      const scalar = await this.scalar(swapped ? node.lhs : node.rhs);
+      const vector = await this.open(swapped ? node.rhs : node.lhs);
+      const changes = ARITHMETIC.has(op) || bool;
+      const series = changes ? vector.series.map((each) => execution.withoutName(each)) : vector.series;
+      const scope = { op, pos: node.pos, annotations: execution.annotations };
+      const operator = new VectorScalarOperator(vector, series, scalar, scope, { swapped, bool });
+      return changes ? mergeUnlessDelayed(execution, operator) : operator;
+    }
+    const lhs = await this.open(node.lhs);
+    const rhs = await this.open(node.rhs);
+    return op === 'and' || op === 'or' || op === 'unless'
+      ? setBinary(execution, node, lhs, rhs)
+      : vectorBinary(execution, node, lhs, rhs);
+  }
+
+  async #call(node: CallNode): Promise<Operator> {
+    const { func, args, grid } = node;
+    const execution = this.#execution;
+    if (rangeFunctions[func] !== undefined) return this.#rangeFunction(node);
+    const math = mathFunctions[func];
+    if (math !== undefined) return this.#mapFloats(args[0]!, math);
+    const date = dateFunctions[func];
+    if (date !== undefined) {
+      return args.length === 0
+        ? new StepOperator(grid.steps, NAMELESS, (step) => date(Math.trunc(stepMs(grid, step) / 1000)))
+        : this.#mapFloats(args[0]!, date);
+    }
+    const ofHistogram = histogramMaps[func];
+    if (ofHistogram !== undefined) {
+      const input = await this.open(args[0]!);
+      const series = input.series.map((each) => execution.withoutName(each));
+      return mergeUnlessDelayed(execution, new HistogramMapOperator(input, series, ofHistogram));
+    }
+    switch (func) {
+      case 'pi':
+        return new StepOperator(grid.steps, NAMELESS, () => Math.PI);
+      case 'scalar':
+        return rowOperator(NAMELESS, await scalarRow(execution, await this.open(args[0]!)));
+      case 'vector':
+        return rowOperator(NAMELESS, await this.scalar(args[0]!));
+      case 'max_of':
+      case 'min_of': {
+        const a = await this.scalar(args[0]!);
+        const b = await this.scalar(args[1]!);
+        const pick = func === 'max_of' ? goMax : goMin;
+        return new StepOperator(grid.steps, NAMELESS, (step) => pick(a.values[step]!, b.values[step]!));
+      }
+      case 'absent': {
+        const row = await absentRow(execution, await this.open(args[0]!));
+        return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: false }, row);
+      }
+      case 'clamp':
+        return this.#clamp(args[0]!, await this.scalar(args[1]!), await this.scalar(args[2]!));
+      case 'clamp_max':
+        return this.#clamp(args[0]!, undefined, await this.scalar(args[1]!));
+      case 'clamp_min':
+        return this.#clamp(args[0]!, await this.scalar(args[1]!), undefined);
+      case 'round': {
+        const nearest = args[1] === undefined ? undefined : await this.scalar(args[1]);
+        return this.#mapFloats(args[0]!, (value, step) => roundTo(value, 1 / (nearest?.values[step] ?? 1)));
+      }
+      case 'timestamp':
+      case 'start_timestamp':
+        return this.#timestamp(node);
+      case 'label_replace': {
+        const [dst, replacement, src, regex] = args.slice(1).map(textOf);
+        return this.#relabel(args[0]!, labelReplace(dst!, replacement!, src!, regex!));
+      }
+      case 'label_join': {
+        const [dst, separator, ...sources] = args.slice(1).map(textOf);
+        return this.#relabel(args[0]!, labelJoin(dst!, separator!, sources));
+      }
+      case 'sort':
+      case 'sort_desc':
+      case 'sort_by_label':
+      case 'sort_by_label_desc':
+        return this.#sort(node);
+      case 'histogram_quantile': {
+        const q = await this.scalar(args[0]!);
+        this.#noteQuantile(q, node, 0);
+        const input = await this.open(args[1]!);
+        const notes = { grid, nativePos: node.argPos[0]!, classicPos: node.argPos[1]! };
+        const answer = quantileAnswer(execution, q, notes);
+        return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[1]!, [answer]));
+      }
+      case 'histogram_quantiles':
+        return this.#histogramQuantiles(node);
+      case 'histogram_fraction': {
+        const lower = await this.scalar(args[0]!);
+        const upper = await this.scalar(args[1]!);
+        const input = await this.open(args[2]!);
+        const notes = { grid, nativePos: node.argPos[0]!, classicPos: node.argPos[2]! };
+        const answer = fractionAnswer(execution, lower, upper, notes);
+        return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[2]!, [answer]));
+      }
+      case 'info':
+        return addInfo(execution, this.#sources, node, await this.open(args[0]!));
+      default:
+        throw new Error(`bug: no function ${func}`);
+    }
+  }
+
+  async #rangeFunction(node: CallNode): Promise<Operator> {
+    const execution = this.#execution;
+    const matrixIndex = node.args.findIndex(({ kind }) => kind === 'matrix');
+    const params: Row[] = [];
+    for (const [i, arg] of node.args.entries()) if (i !== matrixIndex) params.push(await this.scalar(arg));
+    const { source, series } = await this.source(node.args[matrixIndex] as MatrixNode);
+    const operator = new RangeFunctionOperator(execution, node, matrixIndex, source, series, params);
+    if (node.func === 'absent_over_time') {
+      const row = await absentRow(execution, operator);
+      return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: true }, row);
+    }
+    if (execution.features.delayedNameRemoval) return operator;
+    const keys = new Set(operator.series.map(({ labels }) => labels.key));
+    if (keys.size === operator.series.length) return operator;
+    // unlike elsewhere, here series that only share their labels are refused, whenever their points are
+    const table = await execution.keep(operator);
+    if (new Set(table.series.map(({ labels }) => labels.key)).size < table.series.length) execution.fail(SAME_LABELSET);
+    return table;
+  }
+
+  async #mapFloats(arg: PlanNode, map: (value: number, step: number) => number): Promise<Operator> {
+    const input = await this.open(arg);
+    const series = input.series.map((each) => this.#execution.withoutName(each));
+    return mergeUnlessDelayed(this.#execution, new FloatMapOperator(input, series, map));
+  }
+
+  async #clamp(arg: PlanNode, min: Row | undefined, max: Row | undefined): Promise<Operator> {
+    const input = await this.open(arg);
+    const series = input.series.map((each) => this.#execution.withoutName(each));
+    const minAt = (step: number): number => (min === undefined ? -Infinity : min.values[step]!);
+    const maxAt = (step: number): number => (max === undefined ? Infinity : max.values[step]!);
+    const clamped = new FloatMapOperator(input, series, (value, step) => goMax(minAt(step), goMin(maxAt(step), value)));
+    const valid = new Uint8Array(input.steps);
+    for (let step = 0; step < input.steps; step++) valid[step] = maxAt(step) < minAt(step) ? 0 : 1;
+    const operator = valid.includes(0) ? new StepFilterOperator(clamped, valid) : clamped;
+    return mergeUnlessDelayed(this.#execution, operator);
+  }
+
+  async #timestamp(node: CallNode): Promise<Operator> {
+    const execution = this.#execution;
+    const arg = node.args[0]!;
+    const starts = node.func === 'start_timestamp';
+    if (arg.kind === 'selector' && !arg.smoothed) {
+      const input = await this.#selector(arg, starts ? 'start-timestamp' : 'timestamp');
+      const series = input.series.map((each) => execution.withoutName(each));
+      return mergeUnlessDelayed(execution, new RelabelOperator(input, series));
+    }
+    // only samples as they are stored know of their start
+    if (starts) return RowTable.empty(node.grid.steps);
+    const input = await this.open(arg);
+    const series = input.series.map((each) => execution.withoutName(each));
+    return mergeUnlessDelayed(
+      execution,
+      new TimestampOperator(input, series, (step) => stepMs(node.grid, step) / 1000),
+    );
+  }
+
+  async #relabel(arg: PlanNode, relabel: Relabel): Promise<Operator> {
+    const input = await this.open(arg);
+    return mergeSameLabels(this.#execution, new RelabelOperator(input, input.series.map(relabel)));
+  }
+
+  async #sort(node: CallNode): Promise<Operator> {
+    const input = await this.open(node.args[0]!);
+    const descending = node.func.endsWith('_desc');
+    const byValue = node.func === 'sort' || node.func === 'sort_desc';
+    if (node.grid.steps > 1) {
+      this.#execution.annotations.sortInRangeQuery(node.pos);
+      return byValue ? new FloatMapOperator(input, input.series, (value) => value) : input;
+    }
+    return byValue
+      ? sortByValue(this.#execution, input, descending)
+      : sortByLabel(input, node.args.slice(1).map(textOf), descending);
+  }
+
+  async #histogramQuantiles(node: CallNode): Promise<Operator> {
+    const execution = this.#execution;
+    const label = textOf(node.args[1]);
+    const quantiles: Row[] = [];
+    for (const [i, arg] of node.args.entries()) {
+      if (i < 2) continue;
+      const q = await this.scalar(arg);
+      this.#noteQuantile(q, node, i);
+      quantiles.push(q);
+    }
+    const input = await this.open(node.args[0]!);
+    const notes = { grid: node.grid, nativePos: node.argPos[0]!, classicPos: node.argPos[0]! };
+    const answers = quantiles.map((q) => {
+      const text = formatOpenMetrics(q.values[0]!);
+      return { ...quantileAnswer(execution, q, notes), series: (labels: Labels) => labels.with(label, text) };
+    });
+    return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[0]!, answers));
+  }
+
+  #noteQuantile(q: Row, node: CallNode, arg: number): void {
+    for (let step = 0; step < q.steps; step++) {
+      const value = q.values[step]!;
+      if (!(value >= 0 && value <= 1)) this.#execution.annotations.invalidQuantile(value, node.argPos[arg]!);
+    }
+  }
+}
+
+function textOf(node: PlanNode | undefined): string {
+  if (node?.kind !== 'string') throw new Error('bug: a string literal was expected');
+  return node.value;
+}
+
+function rowOperator(series: OutputSeries, row: Row): Operator {
+  return new RowTable(row.steps, [series], [row]);
+}

@@ -1,0 +1,202 @@
+import { histogramSampleWeight } from '../../model/histogram.ts';
+import { SampleColumns } from '../../storage/columns.ts';
+import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
+import { functionNames, type RangeFunction, type RowMethod, rangeFunctions } from '../functions/range-functions.ts';
+import { RateTable, ResetIndex, rateRow } from '../functions/rate.ts';
+import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
+import { stepMs } from '../plan/grid.ts';
+import type { CallNode, MatrixNode } from '../plan/node.ts';
+import type { Execution } from './execution.ts';
+import type { Operator, OutputSeries, Row } from './row.ts';
+import { SeriesSamples } from './series-samples.ts';
+import type { SampleSource } from './sources.ts';
+import { Windows } from './windows.ts';
+
+/** What a window reaches beyond the range: anchored and smoothed selectors look at the samples around it. */
+export function windowReach(matrix: MatrixNode, lookbackMs: number): { backMs: number; aheadMs: number } {
+  const { source, rangeMs } = matrix;
+  if (source.kind === 'subquery') return { backMs: rangeMs, aheadMs: 0 };
+  return {
+    backMs: rangeMs + (source.anchored || source.smoothed ? lookbackMs : 0),
+    aheadMs: source.smoothed ? lookbackMs : 0,
+  };
+}
+
+/** `func(…, matrix, …)`: one series at a time, its samples read once, its windows found once. */
+export class RangeFunctionOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #execution: Execution;
+  readonly #call: CallNode;
+  readonly #matrix: MatrixNode;
+  readonly #source: SampleSource;
+  readonly #inputs: readonly OutputSeries[];
+  readonly #function: RangeFunction;
+  /** The scalar arguments at each step. */
+  readonly #params: readonly Row[];
+  readonly #columns = new SampleColumns();
+  readonly #samples = new SeriesSamples();
+  readonly #floats: Windows;
+  readonly #histograms: Windows;
+  readonly #window: Window;
+  readonly #rows: RowMethods | undefined;
+
+  constructor(
+    execution: Execution,
+    call: CallNode,
+    matrixIndex: number,
+    source: SampleSource,
+    inputs: readonly OutputSeries[],
+    params: readonly Row[],
+  ) {
+    this.#execution = execution;
+    this.#call = call;
+    this.#matrix = call.args[matrixIndex] as MatrixNode;
+    this.#source = source;
+    this.#inputs = inputs;
+    this.#params = params;
+    this.#function = rangeFunctions[call.func]!;
+    this.steps = call.grid.steps;
+    this.series = this.#function.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
+    const { rangeMs, dataStartMs, fixed } = this.#matrix;
+    const matrixSource = this.#matrix.source;
+    const anchored = matrixSource.kind === 'select' && matrixSource.anchored;
+    const smoothed = matrixSource.kind === 'select' && matrixSource.smoothed;
+    if (anchored && !this.#function.anchorable) {
+      const names = functionNames((func) => func.anchorable);
+      execution.fail(`anchored modifier can only be used with: ${names} - not with ${call.func}`);
+    }
+    if (smoothed && !this.#function.smoothable) {
+      const names = functionNames((func) => func.smoothable);
+      execution.fail(`smoothed modifier can only be used with: ${names} - not with ${call.func}`);
+    }
+    const shape = {
+      steps: this.steps,
+      firstEndMs: dataStartMs,
+      stepMs: fixed ? 0 : call.grid.stepMs,
+      ...windowReach(this.#matrix, execution.lookbackMs),
+    };
+    this.#floats = new Windows(shape);
+    this.#histograms = new Windows(shape);
+    this.#window = new Window({
+      samples: this.#samples,
+      annotations: execution.annotations,
+      argPos: call.argPos[matrixIndex]!,
+      argsPos: call.argPos,
+      rangeMs,
+      anchored,
+      smoothed,
+    });
+    this.#window.useStarts = execution.features.startTimestamps && this.#function.starts === true;
+    const { rows } = this.#function;
+    this.#rows = rows === undefined || anchored || smoothed ? undefined : new RowMethods(rows, this.steps, rangeMs);
+  }
+
+  row(index: number, out: Row): void {
+    const { stats } = this.#execution;
+    const samples = this.#samples;
+    this.#source.read(index, this.#columns);
+    this.#execution.pass(this.#columns.count);
+    samples.take(this.#columns);
+    this.#floats.find(samples.floatTimes, samples.floats);
+    const needsStarts = this.#window.useStarts && samples.hasStarts;
+    if (this.#rows !== undefined && samples.histograms === 0 && !needsStarts) {
+      this.#rows.fill(samples, this.#floats, out);
+    } else {
+      this.#histograms.find(samples.histogramTimes, samples.histograms);
+      this.#fillByWindow(index, out);
+    }
+    if (stats.perStep === undefined && samples.histograms === 0) stats.countAll(this.#floats.total);
+    else this.#countSamples();
+    if (out.filled > out.histogramCount) this.#noteNonCounter(index);
+  }
+
+  #fillByWindow(index: number, out: Row): void {
+    const window = this.#window;
+    const { window: evaluate } = this.#function;
+    const { rangeMs } = this.#matrix;
+    window.metricName = this.#inputs[index]!.labels.metricName;
+    const withHistograms = this.#samples.histograms > 0;
+    out.clear();
+    for (let step = 0; step < this.steps; step++) {
+      window.floatsFrom = this.#floats.from[step]!;
+      window.floatsTo = this.#floats.to[step]!;
+      window.histogramsFrom = withHistograms ? this.#histograms.from[step]! : 0;
+      window.histogramsTo = withHistograms ? this.#histograms.to[step]! : 0;
+      if (window.floatsFrom === window.floatsTo && window.histogramsFrom === window.histogramsTo) continue;
+      window.timeMs = stepMs(this.#call.grid, step);
+      window.endMs = this.#floats.endMs(step);
+      window.startMs = window.endMs - rangeMs;
+      for (let i = 0; i < this.#params.length; i++) window.params[i] = this.#params[i]!.values[step]!;
+      const answer = evaluate(window);
+      if (answer === A_FLOAT) out.setFloat(step, window.value);
+      else if (answer === A_HISTOGRAM) out.setHistogram(step, window.histogram!);
+    }
+  }
+
+  #countSamples(): void {
+    const { stats } = this.#execution;
+    const withHistograms = this.#samples.histograms > 0;
+    for (let step = 0; step < this.steps; step++) {
+      let count = this.#floats.to[step]! - this.#floats.from[step]!;
+      if (withHistograms) {
+        const to = this.#histograms.to[step]!;
+        for (let i = this.#histograms.from[step]!; i < to; i++) {
+          count += histogramSampleWeight(this.#samples.histogramValues[i]!);
+        }
+      }
+      stats.count(count, this.#call.grid, step);
+    }
+  }
+
+  /** A rate of what is not named like a counter is probably a mistake. */
+  #noteNonCounter(index: number): void {
+    const { func } = this.#call;
+    if (func !== 'rate' && func !== 'increase') return;
+    const { labels } = this.#inputs[index]!;
+    const { metricName } = labels;
+    if (metricName === '') return;
+    const { annotations, features } = this.#execution;
+    if (features.typeAndUnitLabels) {
+      const type = labels.get('__type__');
+      if (type !== 'counter' && type !== 'histogram') {
+        annotations.possibleNonCounterLabel(metricName, type, this.#window.argPos);
+      }
+    } else if (!/_(?:total|sum|count|bucket)$/.test(metricName)) {
+      annotations.possibleNonCounter(metricName, this.#window.argPos);
+    }
+  }
+}
+
+/** The state of a function that has a way to fill whole rows of floats. */
+class RowMethods {
+  readonly #method: RowMethod;
+  readonly #rangeSeconds: number;
+  readonly #table: RateTable;
+  readonly #resets = new ResetIndex();
+  readonly #extremes = new ExtremeRows();
+  readonly #transitions = new TransitionRows();
+
+  constructor(method: RowMethod, steps: number, rangeMs: number) {
+    this.#method = method;
+    this.#rangeSeconds = rangeMs / 1000;
+    this.#table = new RateTable(method.kind === 'rate' ? steps : 0);
+  }
+
+  fill(samples: SeriesSamples, windows: Windows, out: Row): void {
+    const { floatValues, floatTimes, floats } = samples;
+    const method = this.#method;
+    switch (method.kind) {
+      case 'rate':
+        this.#table.find(windows, floatTimes);
+        if (method.rate.counter) this.#resets.find(floatValues, floats);
+        rateRow(floatValues, windows, this.#table, this.#resets, method.rate, this.#rangeSeconds, out);
+        return;
+      case 'extreme':
+        this.#extremes.row(floatValues, floats, windows, method.sign, out);
+        return;
+      case 'transitions':
+        this.#transitions.row(floatValues, floats, windows, method.falls, out);
+    }
+  }
+}

@@ -1,0 +1,121 @@
+import type { FloatHistogram } from '../../model/histogram.ts';
+import type { Labels } from '../../model/labels.ts';
+
+export const ABSENT = 0;
+export const FLOAT_POINT = 1;
+export const HISTOGRAM_POINT = 2;
+
+/**
+ * One series at every step. Owned by the caller of `Operator.row` and reused from series to series.
+ *
+ * Whoever fills it says so in `filled` and `histogramCount`; where all steps hold floats (`plain`) loops need no look at
+ * `present`.
+ */
+export class Row {
+  readonly steps: number;
+  /** NaN is a value like any other; what holds at a step is said by `present`. */
+  readonly values: Float64Array;
+  /** ABSENT, FLOAT_POINT or HISTOGRAM_POINT of each step. */
+  readonly present: Uint8Array;
+  /** At the steps that are HISTOGRAM_POINT their histogram; elsewhere anything. */
+  readonly histograms: (FloatHistogram | undefined)[] = [];
+  /** Steps that hold a point. */
+  filled = 0;
+  /** Of them, histograms. */
+  histogramCount = 0;
+
+  constructor(steps: number) {
+    this.steps = steps;
+    this.values = new Float64Array(steps);
+    this.present = new Uint8Array(steps);
+  }
+
+  /** Whether every step holds a float. */
+  get plain(): boolean {
+    return this.filled === this.steps && this.histogramCount === 0;
+  }
+
+  clear(): void {
+    this.present.fill(ABSENT);
+    this.filled = 0;
+    this.histogramCount = 0;
+  }
+
+  /** For a step that is absent so far. */
+  setFloat(step: number, value: number): void {
+    this.values[step] = value;
+    this.present[step] = FLOAT_POINT;
+    this.filled++;
+  }
+
+  /** For a step that is absent so far. */
+  setHistogram(step: number, histogram: FloatHistogram): void {
+    this.histograms[step] = histogram;
+    this.present[step] = HISTOGRAM_POINT;
+    this.filled++;
+    this.histogramCount++;
+  }
+
+  /** Takes the point of `from` at `step` for the own `to`, which is absent so far. */
+  take(to: number, from: Row, step: number): void {
+    const kind = from.present[step];
+    if (kind === FLOAT_POINT) this.setFloat(to, from.values[step]!);
+    else if (kind === HISTOGRAM_POINT) this.setHistogram(to, from.histograms[step]!);
+  }
+
+  copyFrom(other: Row): void {
+    this.values.set(other.values);
+    this.present.set(other.present);
+    this.filled = other.filled;
+    this.histogramCount = other.histogramCount;
+    if (other.histogramCount > 0) {
+      for (let i = 0; i < other.steps; i++) this.histograms[i] = other.histograms[i];
+    }
+  }
+}
+
+/** A series that an operator produces. */
+export interface OutputSeries {
+  readonly labels: Labels;
+  /** The metric name is to go at the end (delayed name removal). */
+  readonly dropName: boolean;
+}
+
+/** A part of a running query: its series are known when it is opened, then any of them can be had as a row. */
+export interface Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  /** Overwrites `out`, which has `steps` steps. Synchronous; in any order, more than once. */
+  row(index: number, out: Row): void;
+}
+
+/** Rows that were computed and are kept. */
+export class RowTable implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #rows: readonly Row[];
+
+  constructor(steps: number, series: readonly OutputSeries[], rows: readonly Row[]) {
+    this.steps = steps;
+    this.series = series;
+    this.#rows = rows;
+  }
+
+  static empty(steps: number): RowTable {
+    return new RowTable(steps, [], []);
+  }
+
+  row(index: number, out: Row): void {
+    out.copyFrom(this.#rows[index]!);
+  }
+
+  /** Without copying; not to be changed. */
+  rowAt(index: number): Row {
+    return this.#rows[index]!;
+  }
+}
+
+/** Bytes that a row of so many steps takes, histograms apart. */
+export function rowBytes(steps: number): number {
+  return steps * 9 + 200;
+}

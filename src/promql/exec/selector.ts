@@ -1,0 +1,163 @@
+import { FLOAT, HISTOGRAM, SampleColumns } from '../../storage/columns.ts';
+import type { SeriesSet } from '../../storage/queryable.ts';
+import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
+import type { SelectorNode } from '../plan/node.ts';
+import type { Execution } from './execution.ts';
+import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, type Row } from './row.ts';
+import { SeriesSamples } from './series-samples.ts';
+import { Windows } from './windows.ts';
+
+/** What a step of an instant vector selector answers: times in seconds, of an info series' floats in ms. */
+export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-timestamp';
+
+/** An instant vector selector: the newest sample that is at most the lookback old, unless that is a stale marker. */
+export class SelectorOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #execution: Execution;
+  readonly #node: SelectorNode;
+  readonly #set: SeriesSet;
+  readonly #answer: SelectorAnswer;
+  readonly #columns = new SampleColumns();
+
+  constructor(
+    execution: Execution,
+    node: SelectorNode,
+    set: SeriesSet,
+    series: readonly OutputSeries[],
+    answer: SelectorAnswer,
+  ) {
+    this.#execution = execution;
+    this.#node = node;
+    this.#set = set;
+    this.#answer = answer;
+    this.series = series;
+    this.steps = node.grid.steps;
+  }
+
+  row(index: number, out: Row): void {
+    const columns = this.#columns;
+    this.#set.read(index, columns);
+    this.#execution.pass(columns.count);
+    const { dataStartMs, grid } = this.#node;
+    const { lookbackMs, stats } = this.#execution;
+    if (columns.plain && this.#answer === 'value') {
+      fillPlain(columns.times, columns.values, columns.count, dataStartMs, grid.stepMs, lookbackMs, out);
+    } else {
+      this.#fillAny(out);
+    }
+    if (stats.perStep === undefined) {
+      stats.countAll(out.filled);
+    } else {
+      for (let step = 0; step < this.steps; step++) if (out.present[step] !== ABSENT) stats.count(1, grid, step);
+    }
+  }
+
+  #fillAny(out: Row): void {
+    const { times, values, kinds, plain, histograms, count } = this.#columns;
+    const { dataStartMs, grid } = this.#node;
+    const { lookbackMs, features } = this.#execution;
+    out.clear();
+    let at = -1;
+    for (let step = 0; step < this.steps; step++) {
+      const timeMs = dataStartMs + step * grid.stepMs;
+      while (at + 1 < count && times[at + 1]! <= timeMs) at++;
+      if (at < 0 || times[at]! <= timeMs - lookbackMs) continue;
+      const kind = plain ? FLOAT : kinds[at]!;
+      if (kind !== FLOAT && kind !== HISTOGRAM) continue;
+      if (this.#answer === 'timestamp') out.setFloat(step, times[at]! / 1000);
+      else if (this.#answer === 'start-timestamp') {
+        if (features.startTimestamps)
+          out.setFloat(step, this.#columns.hasStarts ? this.#columns.starts[at]! / 1000 : 0);
+      } else if (kind === FLOAT) out.setFloat(step, this.#answer === 'info-timestamp' ? times[at]! : values[at]!);
+      else out.setHistogram(step, histograms[at]!);
+    }
+  }
+}
+
+/** Free function: the loop of every plain selector. */
+function fillPlain(
+  times: Float64Array,
+  values: Float64Array,
+  count: number,
+  dataStartMs: number,
+  stepMs: number,
+  lookbackMs: number,
+  out: Row,
+): void {
+  const { steps, values: to, present } = out;
+  let filled = 0;
+  let at = -1;
+  for (let step = 0; step < steps; step++) {
+    const timeMs = dataStartMs + step * stepMs;
+    while (at + 1 < count && times[at + 1]! <= timeMs) at++;
+    if (at >= 0 && times[at]! > timeMs - lookbackMs) {
+      to[step] = values[at]!;
+      present[step] = FLOAT_POINT;
+      filled++;
+    } else {
+      present[step] = ABSENT;
+    }
+  }
+  out.filled = filled;
+  out.histogramCount = 0;
+}
+
+/** `metric smoothed`: interpolated between the samples before and after, each at most the lookback away. */
+export class SmoothedSelectorOperator implements Operator {
+  readonly steps: number;
+  readonly series: readonly OutputSeries[];
+  readonly #execution: Execution;
+  readonly #node: SelectorNode;
+  readonly #set: SeriesSet;
+  readonly #columns = new SampleColumns();
+  readonly #samples = new SeriesSamples();
+  readonly #floats: Windows;
+  readonly #histograms: Windows;
+
+  constructor(execution: Execution, node: SelectorNode, set: SeriesSet, series: readonly OutputSeries[]) {
+    this.#execution = execution;
+    this.#node = node;
+    this.#set = set;
+    this.series = series;
+    this.steps = node.grid.steps;
+    const shape = {
+      steps: node.grid.steps,
+      firstEndMs: node.dataStartMs,
+      stepMs: node.grid.stepMs,
+      backMs: execution.lookbackMs,
+      aheadMs: execution.lookbackMs,
+    };
+    this.#floats = new Windows(shape);
+    this.#histograms = new Windows(shape);
+  }
+
+  row(index: number, out: Row): void {
+    this.#set.read(index, this.#columns);
+    this.#execution.pass(this.#columns.count);
+    const samples = this.#samples;
+    samples.take(this.#columns);
+    this.#floats.find(samples.floatTimes, samples.floats);
+    this.#histograms.find(samples.histogramTimes, samples.histograms);
+    out.clear();
+    const { pos } = this.#node;
+    const { annotations } = this.#execution;
+    const metricName = this.series[index]!.labels.metricName;
+    for (let step = 0; step < this.steps; step++) {
+      const timeMs = this.#floats.endMs(step);
+      const floats = this.#floats.to[step]! - this.#floats.from[step]!;
+      const histograms = this.#histograms.to[step]! - this.#histograms.from[step]!;
+      this.#execution.stats.count(floats + histograms, this.#node.grid, step);
+      if (floats > 0 && histograms > 0) annotations.mixedFloatsHistograms(metricName, pos);
+      else if (floats > 0) {
+        const value = interpolatedFloat(samples, this.#floats.from[step]!, this.#floats.to[step]!, timeMs);
+        if (value !== undefined) out.setFloat(step, value);
+      } else if (histograms > 0) {
+        const from = this.#histograms.from[step]!;
+        const to = this.#histograms.to[step]!;
+        const histogram = interpolatedHistogram(samples, from, to, timeMs, { annotations, metricName, pos });
+        if (histogram !== undefined) out.setHistogram(step, histogram);
+      }
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { Labels } from '../../model/labels.ts';
+import { naturallyBefore } from '../functions/labels.ts';
+import { RelabelOperator } from './elementwise.ts';
+import type { Execution } from './execution.ts';
+import { FLOAT_POINT, type Operator } from './row.ts';
+
+/** `sort` and `sort_desc` of an instant query: floats only, NaN last. */
+export async function sortByValue(execution: Execution, input: Operator, descending: boolean): Promise<Operator> {
+  const table = await execution.keep(input);
+  const order = table.series.flatMap((_, i) => (table.rowAt(i).present[0] === FLOAT_POINT ? [i] : []));
+  const value = (i: number): number => table.rowAt(i).values[0]!;
+  order.sort((a, b) => {
+    const x = value(a);
+    const y = value(b);
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
+    return descending ? y - x || 0 : x - y || 0;
+  });
+  return new RelabelOperator(
+    table,
+    order.map((i) => table.series[i]!),
+    order,
+  );
+}
+
+/** `sort_by_label` and `sort_by_label_desc`: by the labels named, numbers in them as numbers, then by all. */
+export function sortByLabel(input: Operator, names: readonly string[], descending: boolean): Operator {
+  const sign = descending ? -1 : 1;
+  const order = input.series.map((_, i) => i);
+  order.sort((a, b) => {
+    const x = input.series[a]!.labels;
+    const y = input.series[b]!.labels;
+    for (const name of names) {
+      const valueX = x.get(name);
+      const valueY = y.get(name);
+      if (valueX !== valueY) return naturallyBefore(valueX, valueY) ? -sign : sign;
+    }
+    return sign * Labels.compare(x, y);
+  });
+  return new RelabelOperator(
+    input,
+    order.map((i) => input.series[i]!),
+    order,
+  );
+}

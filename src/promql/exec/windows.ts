@@ -1,0 +1,79 @@
+/**
+ * For each step the samples that its window holds: indexes `from[step]` up to but not including `to[step]`. Windows are
+ * open to the left: of samples at `end − range` and `end`, only the latter is in.
+ */
+export class Windows {
+  readonly steps: number;
+  /** The end of the first window, and how far the ends are apart; 0 where every step has the same window. */
+  readonly firstEndMs: number;
+  readonly stepMs: number;
+  /** How far a window reaches back from its end and, for what looks ahead, beyond it. */
+  readonly backMs: number;
+  readonly aheadMs: number;
+  readonly from: Int32Array;
+  readonly to: Int32Array;
+  /** Samples in all windows, those in several counted for each. */
+  total = 0;
+  /** Raised whenever `from` and `to` change: what is derived from them holds as long as it stays. */
+  generation = 0;
+  /** The times for which `from` and `to` were found. */
+  #times = new Float64Array(0);
+  #count = -1;
+
+  constructor(shape: {
+    steps: number;
+    firstEndMs: number;
+    stepMs: number;
+    backMs: number;
+    aheadMs: number;
+  }) {
+    this.steps = shape.steps;
+    this.firstEndMs = shape.firstEndMs;
+    this.stepMs = shape.stepMs;
+    this.backMs = shape.backMs;
+    this.aheadMs = shape.aheadMs;
+    this.from = new Int32Array(shape.steps);
+    this.to = new Int32Array(shape.steps);
+  }
+
+  /** Of a step's window, its end. */
+  endMs(step: number): number {
+    return this.firstEndMs + step * this.stepMs;
+  }
+
+  /**
+   * Finds the windows of samples at the first `count` of `times`, in O(count + steps). Series of one target often share
+   * their times: then what was found for the last series still holds.
+   */
+  find(times: Float64Array, count: number): void {
+    if (this.#count === count && equalTimes(this.#times, times, count)) return;
+    if (this.#times.length < count) this.#times = new Float64Array(Math.max(count, 512));
+    for (let i = 0; i < count; i++) this.#times[i] = times[i]!;
+    this.#count = count;
+    this.generation++;
+    this.total = slide(times, count, this, this.from, this.to);
+  }
+}
+
+function equalTimes(a: Float64Array, b: Float64Array, count: number): boolean {
+  for (let i = 0; i < count; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
+
+function slide(times: Float64Array, count: number, windows: Windows, from: Int32Array, to: Int32Array): number {
+  const { steps, firstEndMs, stepMs, backMs, aheadMs } = windows;
+  let lo = 0;
+  let hi = 0;
+  let total = 0;
+  for (let step = 0; step < steps; step++) {
+    const end = firstEndMs + step * stepMs;
+    const last = end + aheadMs;
+    const first = end - backMs;
+    while (hi < count && times[hi]! <= last) hi++;
+    while (lo < hi && times[lo]! <= first) lo++;
+    from[step] = lo;
+    to[step] = hi;
+    total += hi - lo;
+  }
+  return total;
+}

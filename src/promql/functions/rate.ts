@@ -1,0 +1,216 @@
+import type { FloatHistogram } from '../../model/histogram.ts';
+import { multiplyHistogram } from '../../model/histogram.ts';
+import { ABSENT, FLOAT_POINT, type Row } from '../exec/row.ts';
+import type { Windows } from '../exec/windows.ts';
+import { addNoted, histogramRate } from './histogram-rate.ts';
+import { isStartReset, startsOverlap } from './start-time.ts';
+import { NOTHING, type Window, type WindowAnswer } from './window.ts';
+
+/** What tells `rate`, `increase` and `delta` apart. */
+export interface RateKind {
+  readonly counter: boolean;
+  readonly perSecond: boolean;
+}
+
+export const RATE: RateKind = { counter: true, perSecond: true };
+export const INCREASE: RateKind = { counter: true, perSecond: false };
+export const DELTA: RateKind = { counter: false, perSecond: false };
+
+/**
+ * What of a rate depends on the times of samples alone, for each step: found once for series that share their times.
+ * In seconds.
+ */
+export class RateTable {
+  /** Between the first and the last sample of the window. */
+  readonly sampled: Float64Array;
+  /** By how much it is extended to either side, before a counter's zero point is looked at. */
+  readonly toStart: Float64Array;
+  readonly toEnd: Float64Array;
+  #generation = -1;
+
+  constructor(steps: number) {
+    this.sampled = new Float64Array(steps);
+    this.toStart = new Float64Array(steps);
+    this.toEnd = new Float64Array(steps);
+  }
+
+  find(windows: Windows, times: Float64Array): void {
+    if (this.#generation === windows.generation) return;
+    this.#generation = windows.generation;
+    const { steps, from, to, backMs } = windows;
+    for (let step = 0; step < steps; step++) {
+      const lo = from[step]!;
+      const hi = to[step]!;
+      if (hi - lo < 2) continue;
+      const first = times[lo]!;
+      const last = times[hi - 1]!;
+      const endMs = windows.endMs(step);
+      const sampled = (last - first) / 1000;
+      const average = sampled / (hi - lo - 1);
+      const threshold = average * 1.1;
+      const toStart = (first - (endMs - backMs)) / 1000;
+      const toEnd = (endMs - last) / 1000;
+      this.sampled[step] = sampled;
+      this.toStart[step] = toStart >= threshold ? average / 2 : toStart;
+      this.toEnd[step] = toEnd >= threshold ? average / 2 : toEnd;
+    }
+  }
+}
+
+/** Indexes of the samples that are below the one before them; reused from series to series. */
+export class ResetIndex {
+  #at = new Int32Array(16);
+  count = 0;
+
+  get at(): Int32Array {
+    return this.#at;
+  }
+
+  find(values: Float64Array, count: number): void {
+    let found = 0;
+    for (let i = 1; i < count; i++) {
+      if (values[i]! < values[i - 1]!) {
+        if (found === this.#at.length) {
+          const grown = new Int32Array(found * 2);
+          grown.set(this.#at);
+          this.#at = grown;
+        }
+        this.#at[found++] = i;
+      }
+    }
+    this.count = found;
+  }
+}
+
+/** A whole row of rates of a series of floats, in O(samples + steps). Bit for bit what `rateOfWindow` gives for each step. */
+export function rateRow(
+  values: Float64Array,
+  windows: Windows,
+  table: RateTable,
+  resets: ResetIndex,
+  kind: RateKind,
+  rangeSeconds: number,
+  out: Row,
+): void {
+  const { from, to, steps } = windows;
+  const { sampled, toStart, toEnd } = table;
+  const { values: result, present } = out;
+  const { counter, perSecond } = kind;
+  const resetCount = counter ? resets.count : 0;
+  const resetAt = resets.at;
+  let firstReset = 0;
+  let filled = 0;
+  for (let step = 0; step < steps; step++) {
+    const lo = from[step]!;
+    const hi = to[step]!;
+    if (hi - lo < 2) {
+      present[step] = ABSENT;
+      continue;
+    }
+    const first = values[lo]!;
+    let change = values[hi - 1]! - first;
+    if (resetCount > 0) {
+      while (firstReset < resetCount && resetAt[firstReset]! <= lo) firstReset++;
+      for (let r = firstReset; r < resetCount && resetAt[r]! < hi; r++) change += values[resetAt[r]! - 1]!;
+    }
+    const interval = sampled[step]!;
+    let before = toStart[step]!;
+    if (counter && change > 0 && first >= 0) {
+      const toZero = interval * (first / change);
+      if (toZero < before) before = toZero;
+    }
+    let factor = (interval + before + toEnd[step]!) / interval;
+    if (perSecond) factor /= rangeSeconds;
+    result[step] = change * factor;
+    present[step] = FLOAT_POINT;
+    filled++;
+  }
+  out.filled = filled;
+  out.histogramCount = 0;
+}
+
+/**
+ * One step of `rate`, `increase` or `delta`: with histograms, start timestamps, whatever there is.
+ * Source: Prometheus `extrapolatedRate`.
+ */
+export function rateOfWindow(window: Window, kind: RateKind): WindowAnswer {
+  const { samples, floats, histograms, floatsFrom, histogramsFrom } = window;
+  const { counter } = kind;
+  if (floats > 0 && histograms > 0) {
+    window.annotations.mixedFloatsHistograms(window.metricName, window.argPos);
+    return NOTHING;
+  }
+  const ofFloats = floats > 0;
+  const count = ofFloats ? floats : histograms;
+  const from = ofFloats ? floatsFrom : histogramsFrom;
+  const times = ofFloats ? samples.floatTimes : samples.histogramTimes;
+  const starts = ofFloats ? samples.floatStarts : samples.histogramStarts;
+  const useStarts = window.useStarts && samples.hasStarts;
+  const firstMs = times[from]!;
+  const lastMs = times[from + count - 1]!;
+
+  let change = 0;
+  let histogram: FloatHistogram | undefined;
+  if (ofFloats) {
+    change = floatChange(window, counter, useStarts);
+  } else if (histograms > 1) {
+    histogram = histogramRate(window, counter, useStarts);
+    if (histogram === undefined) return NOTHING;
+  }
+
+  let sampled = (lastMs - firstMs) / 1000;
+  const average = count > 1 ? sampled / (count - 1) : 0;
+  const threshold = average * 1.1;
+  let toStart = (firstMs - window.startMs) / 1000;
+  let toEnd = (window.endMs - lastMs) / 1000;
+  const startMs = useStarts ? starts[from]! : 0;
+  if (counter && startMs !== 0 && startMs > window.startMs && startMs < firstMs) {
+    // it began within the window: a sample of 0 then, and nothing to extrapolate on that side
+    toStart = 0;
+    sampled = (lastMs - startMs) / 1000;
+    if (ofFloats) {
+      change += samples.floatValues[from]!;
+    } else {
+      const first = samples.histogramValues[from]!;
+      histogram = histogram === undefined ? first : addNoted(histogram, first, window);
+      if (histogram === undefined) return NOTHING;
+    }
+  } else if (count === 1) {
+    return NOTHING;
+  } else {
+    if (toStart >= threshold) toStart = average / 2;
+    if (counter) {
+      // a counter is never below 0: where its slope would reach that, it began
+      let toZero = toStart;
+      if (ofFloats) {
+        const first = samples.floatValues[from]!;
+        if (change > 0 && first >= 0) toZero = sampled * (first / change);
+      } else {
+        const first = samples.histogramValues[from]!.count;
+        if (histogram!.count > 0 && first >= 0) toZero = sampled * (first / histogram!.count);
+      }
+      if (toZero < toStart) toStart = toZero;
+    }
+  }
+  if (toEnd >= threshold) toEnd = average / 2;
+  let factor = sampled === 0 ? 1 : (sampled + toStart + toEnd) / sampled;
+  if (kind.perSecond) factor /= window.rangeMs / 1000;
+  return ofFloats ? window.float(change * factor) : window.histogramAnswer(multiplyHistogram(histogram!, factor));
+}
+
+function floatChange(window: Window, counter: boolean, useStarts: boolean): number {
+  const { floatsFrom, floatsTo } = window;
+  const { floatValues, floatTimes, floatStarts } = window.samples;
+  let change = floatValues[floatsTo - 1]! - floatValues[floatsFrom]!;
+  if (!counter) return change;
+  let overlap = false;
+  for (let i = floatsFrom + 1; i < floatsTo; i++) {
+    if (useStarts && startsOverlap(floatStarts[i - 1]!, floatTimes[i - 1]!, floatStarts[i]!)) overlap = true;
+    const reset =
+      floatValues[i]! < floatValues[i - 1]! ||
+      (useStarts && isStartReset(floatStarts[i - 1]!, floatTimes[i - 1]!, floatStarts[i]!, floatTimes[i]!));
+    if (reset) change += floatValues[i - 1]!;
+  }
+  if (overlap) window.annotations.startTimeOverlap(window.metricName, window.argPos);
+  return change;
+}

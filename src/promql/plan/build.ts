@@ -1,0 +1,335 @@
+import { METRIC_NAME } from '../../model/labels.ts';
+import { LabelMatcher } from '../../model/matcher.ts';
+import type { At, Expr, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
+import { typeOf } from '../parser/type.ts';
+import { type DurationScope, durationMs } from './duration.ts';
+import { firstStep, type Grid, gridEndMs } from './grid.ts';
+import type { InfoSelect, MatrixNode, PlanNode, Select } from './node.ts';
+
+/** What times are resolved against. */
+export interface BuildScope {
+  /** Of the whole query. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0 for an instant query. */
+  readonly stepMs: number;
+  readonly lookbackMs: number;
+  readonly defaultSubqueryStepMs: number;
+}
+
+/** Resolves every time in `expr` and marks what does not depend on the step. Source: Prometheus `PreprocessExpr`. */
+export function buildPlan(expr: Expr, grid: Grid, scope: BuildScope): PlanNode {
+  return new Builder(scope).build(expr, grid);
+}
+
+/** Functions whose result may vary with the step although their arguments do not. */
+const STEP_DEPENDENT = new Set([
+  'days_in_month',
+  'day_of_month',
+  'day_of_week',
+  'day_of_year',
+  'hour',
+  'minute',
+  'month',
+  'year',
+  'predict_linear',
+  'time',
+  'timestamp',
+]);
+
+/** Constant for a query: replaced by numbers before anything else is looked at. */
+const QUERY_CONSTANTS = new Set(['start', 'end', 'range', 'step']);
+
+class Builder {
+  readonly #scope: BuildScope;
+  readonly #durations: DurationScope;
+  readonly #invariant = new Map<Expr, Invariance>();
+
+  constructor(scope: BuildScope) {
+    this.#scope = scope;
+    this.#durations = { stepMs: scope.stepMs, rangeMs: scope.endMs - scope.startMs };
+  }
+
+  build(expr: Expr, grid: Grid): PlanNode {
+    if (grid.steps > 1 && this.#invariance(expr).wrap) {
+      return { kind: 'repeat', input: this.#node(expr, firstStep(grid)), grid, pos: expr.pos };
+    }
+    return this.#node(expr, grid);
+  }
+
+  #node(expr: Expr, grid: Grid): PlanNode {
+    switch (expr.kind) {
+      case 'number':
+        return { kind: 'number', value: expr.value, grid, pos: expr.pos };
+      case 'string':
+        return { kind: 'string', value: expr.value, grid, pos: expr.pos };
+      case 'paren':
+        return this.build(expr.expr, grid);
+      case 'unary': {
+        const input = this.build(expr.expr, grid);
+        return expr.op === '+' ? input : { kind: 'negate', input, grid, pos: expr.pos };
+      }
+      case 'vector':
+        return this.#selector(expr, grid);
+      case 'matrix':
+      case 'subquery':
+        return this.#matrix(expr, grid);
+      case 'binary':
+        return {
+          kind: 'binary',
+          op: expr.op,
+          lhs: this.build(expr.lhs, grid),
+          rhs: this.build(expr.rhs, grid),
+          matching: expr.matching,
+          bool: expr.bool,
+          lhsScalar: typeOf(expr.lhs) === 'scalar',
+          rhsScalar: typeOf(expr.rhs) === 'scalar',
+          grid,
+          pos: expr.pos,
+        };
+      case 'aggregate': {
+        const grouping = [...expr.grouping].sort();
+        return {
+          kind: 'aggregate',
+          op: expr.op,
+          input: this.build(unwrapped(expr.expr), grid),
+          param: expr.param === undefined ? undefined : this.build(unwrapped(expr.param), grid),
+          grouping,
+          without: expr.without,
+          grid,
+          pos: expr.pos,
+        };
+      }
+      case 'call': {
+        const constant = this.#constant(expr.func);
+        if (constant !== undefined) return { kind: 'number', value: constant, grid, pos: expr.pos };
+        if (expr.func === 'time') return { kind: 'time', grid, pos: expr.pos };
+        const args = expr.args.map(unwrapped);
+        const isInfo = expr.func === 'info';
+        return {
+          kind: 'call',
+          func: expr.func,
+          // the second argument of info() is no selector of its own: it only carries matchers
+          args: (isInfo ? args.slice(0, 1) : args).map((arg) => this.build(arg, grid)),
+          argPos: args.map((arg) => arg.pos),
+          absentLabels: args.length > 0 && expr.func.startsWith('absent') ? absentLabels(args[0]!) : [],
+          info: isInfo ? this.#info(args, grid) : undefined,
+          grid,
+          pos: expr.pos,
+        };
+      }
+    }
+  }
+
+  #constant(func: string): number | undefined {
+    if (!QUERY_CONSTANTS.has(func)) return undefined;
+    const { startMs, endMs, stepMs } = this.#scope;
+    switch (func) {
+      case 'start':
+        return startMs / 1000;
+      case 'end':
+        return endMs / 1000;
+      case 'range':
+        return (endMs - startMs) / 1000;
+      default:
+        return startMs === endMs ? 0 : stepMs / 1000;
+    }
+  }
+
+  #selector(expr: VectorSelector, grid: Grid): PlanNode {
+    const { lookbackMs } = this.#scope;
+    const atMs = this.#atMs(expr.at);
+    const dataStartMs = (atMs ?? grid.startMs) - this.#offsetMs(expr);
+    const dataEndMs = dataStartMs + (atMs === undefined ? gridEndMs(grid) - grid.startMs : 0);
+    const select: Select = {
+      matchers: expr.matchers,
+      startMs: dataStartMs - lookbackMs + 1,
+      endMs: dataEndMs + (expr.smoothed ? lookbackMs : 0),
+    };
+    // with `@` every step sees the same data: Prometheus always evaluates that once, and so does `build`
+    const node = (on: Grid): PlanNode => ({
+      kind: 'selector',
+      select,
+      smoothed: expr.smoothed,
+      dataStartMs,
+      grid: on,
+      pos: expr.pos,
+    });
+    return atMs !== undefined && grid.steps > 1
+      ? { kind: 'repeat', input: node(firstStep(grid)), grid, pos: expr.pos }
+      : node(grid);
+  }
+
+  #matrix(expr: Expr & { kind: 'matrix' | 'subquery' }, grid: Grid): MatrixNode {
+    const rangeMs = expr.rangeExpr === undefined ? expr.rangeMs : durationMs(expr.rangeExpr, this.#durations, false);
+    const timed = expr.kind === 'matrix' ? expr.vector : expr;
+    const atMs = this.#atMs(timed.at);
+    const dataStartMs = (atMs ?? grid.startMs) - this.#offsetMs(timed);
+    const fixed = atMs !== undefined;
+    const dataEndMs = dataStartMs + (fixed ? 0 : gridEndMs(grid) - grid.startMs);
+    const shape = { kind: 'matrix', rangeMs, dataStartMs, fixed, grid, pos: expr.pos } as const;
+    if (expr.kind === 'subquery') {
+      return { ...shape, source: { kind: 'subquery', node: this.#subquery(expr, rangeMs, dataStartMs, dataEndMs) } };
+    }
+    const { anchored, smoothed, matchers } = expr.vector;
+    const { lookbackMs } = this.#scope;
+    const select: Select = {
+      matchers,
+      startMs: dataStartMs - rangeMs + 1 - (anchored || smoothed ? lookbackMs : 0),
+      endMs: dataEndMs + (smoothed ? lookbackMs : 0),
+    };
+    return { ...shape, source: { kind: 'select', select, anchored, smoothed } };
+  }
+
+  /** The inner steps are multiples of the subquery's step, from the first after the first window's start. */
+  #subquery(expr: SubqueryExpr, rangeMs: number, dataStartMs: number, dataEndMs: number): PlanNode {
+    const writtenMs = expr.stepExpr === undefined ? expr.stepMs : durationMs(expr.stepExpr, this.#durations, false);
+    const stepMs = writtenMs === 0 ? this.#scope.defaultSubqueryStepMs : writtenMs;
+    const startMs = Math.floor((dataStartMs - rangeMs) / stepMs) * stepMs + stepMs;
+    const steps = dataEndMs < startMs ? 0 : Math.floor((dataEndMs - startMs) / stepMs) + 1;
+    return this.build(expr.expr, { startMs, stepMs, steps });
+  }
+
+  #info(args: readonly Expr[], grid: Grid): InfoSelect {
+    const second = args[1];
+    const matchers = second?.kind === 'vector' ? second.matchers : [];
+    const nameMatchers = matchers.filter((matcher) => matcher.name === METRIC_NAME);
+    // what is only excluded is excluded from the default
+    if (!nameMatchers.some(({ op }) => op === '=' || op === '=~')) {
+      nameMatchers.unshift(LabelMatcher.of(METRIC_NAME, '=', 'target_info'));
+    }
+    const reference = this.#referenceMs(args[0]!, grid.startMs);
+    return {
+      dataMatchers: matchers.filter((matcher) => matcher.name !== METRIC_NAME),
+      nameMatchers,
+      dataStartMs: reference.timeMs,
+      fixed: reference.fixed,
+    };
+  }
+
+  /** The time whose data the first selector within `expr` sees: info series are matched as of the same. */
+  #referenceMs(expr: Expr, timeMs: number): { timeMs: number; fixed: boolean; found: boolean } {
+    switch (expr.kind) {
+      case 'vector': {
+        const atMs = this.#atMs(expr.at);
+        return { timeMs: (atMs ?? timeMs) - this.#offsetMs(expr), fixed: atMs !== undefined, found: true };
+      }
+      case 'matrix':
+        return this.#referenceMs(expr.vector, timeMs);
+      case 'subquery': {
+        const atMs = this.#atMs(expr.at);
+        const inner = this.#referenceMs(expr.expr, (atMs ?? timeMs) - this.#offsetMs(expr));
+        return { ...inner, fixed: inner.fixed || atMs !== undefined };
+      }
+      default: {
+        for (const child of childExpressions(expr)) {
+          const found = this.#referenceMs(child, timeMs);
+          if (found.found) return found;
+        }
+        return { timeMs, fixed: false, found: false };
+      }
+    }
+  }
+
+  #offsetMs(expr: VectorSelector | SubqueryExpr): number {
+    return expr.offsetExpr === undefined ? expr.offsetMs : durationMs(expr.offsetExpr, this.#durations, true);
+  }
+
+  #atMs(at: At | undefined): number | undefined {
+    if (at === undefined) return undefined;
+    if (at === 'start') return this.#scope.startMs;
+    if (at === 'end') return this.#scope.endMs;
+    return at.timeMs;
+  }
+
+  #invariance(expr: Expr): Invariance {
+    let known = this.#invariant.get(expr);
+    if (known === undefined) {
+      known = this.#findInvariance(expr);
+      this.#invariant.set(expr, known);
+    }
+    return known;
+  }
+
+  #findInvariance(expr: Expr): Invariance {
+    switch (expr.kind) {
+      case 'number':
+      case 'string':
+        return { invariant: true, wrap: false };
+      case 'vector':
+        return both(expr.at !== undefined);
+      case 'matrix':
+        return { invariant: expr.vector.at !== undefined, wrap: false };
+      case 'subquery':
+        return { invariant: expr.at !== undefined, wrap: false };
+      case 'paren':
+      case 'unary':
+        return this.#invariance(expr.expr);
+      case 'aggregate':
+        // only the input decides, as in Prometheus: a parameter that varies is then taken at the first step
+        return this.#invariance(unwrapped(expr.expr));
+      case 'binary':
+        return both(this.#invariance(expr.lhs).invariant && this.#invariance(expr.rhs).invariant);
+      case 'call': {
+        if (QUERY_CONSTANTS.has(expr.func)) return { invariant: true, wrap: false };
+        const args = expr.args.map(unwrapped);
+        const argsAre = args.every((arg) => this.#invariance(arg).invariant);
+        if (expr.func === 'timestamp') return both(argsAre && args.every((arg) => arg.kind === 'vector'));
+        return both(argsAre && !STEP_DEPENDENT.has(expr.func));
+      }
+    }
+  }
+}
+
+interface Invariance {
+  /** Does not depend on the step. */
+  readonly invariant: boolean;
+  /** Worth being evaluated once and repeated: not so for a literal, and not possible for a range vector. */
+  readonly wrap: boolean;
+}
+
+function both(invariant: boolean): Invariance {
+  return { invariant, wrap: invariant };
+}
+
+/** Parentheses around an argument mean nothing. */
+function unwrapped(expr: Expr): Expr {
+  let inner = expr;
+  while (inner.kind === 'paren') inner = inner.expr;
+  return inner;
+}
+
+function childExpressions(expr: Expr): readonly Expr[] {
+  switch (expr.kind) {
+    case 'call':
+      return expr.args;
+    case 'aggregate':
+      return expr.param === undefined ? [expr.expr] : [expr.expr, expr.param];
+    case 'binary':
+      return [expr.lhs, expr.rhs];
+    case 'unary':
+    case 'paren':
+    case 'subquery':
+      return [expr.expr];
+    default:
+      return [];
+  }
+}
+
+/** The labels that a selector pins down: of each name with one `=` and no other matcher. */
+function absentLabels(expr: Expr): [string, string][] {
+  const selector = expr.kind === 'matrix' ? expr.vector : expr;
+  if (selector.kind !== 'vector') return [];
+  const labels = new Map<string, string>();
+  const seen = new Set<string>();
+  for (const { name, op, value } of selector.matchers) {
+    if (name === METRIC_NAME) continue;
+    if (op === '=' && !seen.has(name)) {
+      labels.set(name, value);
+      seen.add(name);
+    } else {
+      labels.delete(name);
+    }
+  }
+  return [...labels];
+}
