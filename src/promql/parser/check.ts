@@ -4,12 +4,13 @@ import type {
   BinaryExpr,
   BinaryOp,
   Call,
+  DurationExpr,
   Expr,
   ValueType,
   VectorMatching,
   VectorSelector,
 } from './ast.ts';
-import { type Cursor, nestingDepthMax } from './cursor.ts';
+import { type Cursor, treeDepthMax } from './cursor.ts';
 import { signatureOf } from './signatures.ts';
 import { typeName, typeOf } from './type.ts';
 
@@ -23,35 +24,38 @@ const SET_OPS: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['and', 'or', 'unless']
  * anybody sees the tree it also settles how binary operators match, which depends on the types of both sides.
  */
 export function checkExpr(cursor: Cursor, expr: Expr): void {
-  if (depthExceeds(expr, nestingDepthMax)) {
-    cursor.note(expr.pos, `expression nests deeper than ${nestingDepthMax} levels`);
-  } else new Checker(cursor).check(expr);
+  if (depthExceeds(expr, treeDepthMax)) cursor.note(expr.pos, `expression is deeper than ${treeDepthMax} levels`);
+  else new Checker(cursor).check(expr);
 }
 
-/** Does not recurse: a long chain of operators is a deep tree although its parser did not nest. */
+/** Does not recurse itself. */
 function depthExceeds(root: Expr, depthMax: number): boolean {
-  let level: Expr[] = [root];
+  let level: (Expr | DurationExpr)[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > depthMax) return true;
-    level = level.flatMap(childrenOf);
+    level = level.flatMap(childrenOf).filter((child) => child !== undefined);
   }
   return false;
 }
 
-function childrenOf(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
+function childrenOf(node: Expr | DurationExpr): readonly (Expr | DurationExpr | undefined)[] {
+  switch (node.kind) {
     case 'binary':
-      return [expr.lhs, expr.rhs];
+    case 'op':
+      return [node.lhs, node.rhs];
     case 'call':
-      return expr.args;
+      return node.args;
     case 'aggregate':
-      return expr.param === undefined ? [expr.expr] : [expr.param, expr.expr];
+      return [node.param, node.expr];
     case 'paren':
     case 'unary':
+      return [node.expr];
     case 'subquery':
-      return [expr.expr];
+      return [node.expr, node.rangeExpr, node.stepExpr, node.offsetExpr];
     case 'matrix':
-      return [expr.vector];
+      return [node.vector, node.rangeExpr];
+    case 'vector':
+      return [node.offsetExpr];
     default:
       return [];
   }
@@ -185,11 +189,10 @@ class Checker {
     if (COMPARISONS.has(op) && !bool && left === 'scalar' && right === 'scalar') {
       this.#noteAtOperator(expr, 'comparisons between scalars must use BOOL modifier');
     }
-    for (const label of matching.on ? matching.labels : []) {
-      for (const included of matching.include) {
-        if (included !== label) continue;
-        this.#noteAtOperator(expr, `label ${quoteGo(label)} must not occur in ON and GROUP clause at once`);
-      }
+    const included = new Set(matching.on ? matching.include : []);
+    for (const label of matching.labels) {
+      if (!included.has(label)) continue;
+      this.#noteAtOperator(expr, `label ${quoteGo(label)} must not occur in ON and GROUP clause at once`);
     }
     for (const [side, type] of [
       [expr.lhs, left],

@@ -20,8 +20,17 @@ export interface Context {
 
 export const ANYWHERE: Context = { place: '', expected: '' };
 
-/** How deep an expression may nest; also how deep a tree the engine has to recurse into. */
-export const nestingDepthMax = 1000;
+/** How many levels of parentheses, arguments and signs an expression may have. */
+export const nestingDepthMax = 200;
+
+/** How deep its tree may be, as who reads it recurses: chains of operators lean to the left without nesting. */
+export const treeDepthMax = 500;
+
+/** Regular expressions take long to compile, for their length. */
+export const regexCountMax = 1000;
+
+/** More of what is wrong is not noted. */
+const issuesMax = 100;
 
 /**
  * The tokens of an expression with one of look-ahead, and what was found wrong so far.
@@ -39,8 +48,8 @@ export class Cursor {
   lastClosing = 0;
   readonly #lexer: Lexer;
   #ahead: Token | undefined;
-  #last: Token | undefined;
   #depth = 0;
+  #regexCount = 0;
 
   constructor(text: string, options: ParserOptions) {
     this.text = text;
@@ -73,24 +82,29 @@ export class Cursor {
 
   /** Notes what is wrong and goes on. */
   note(pos: PosRange, text: string): void {
-    this.issues.push({ pos, text });
+    if (this.issues.length < issuesMax) this.issues.push({ pos, text });
   }
 
-  /** Notes that the last token read is not what should be there, and goes on. */
-  noteUnexpected({ place, expected }: Context): void {
-    const token = this.#last ?? this.peek();
+  /** Gives up at the next token, which is not what should be there. */
+  fail({ place, expected }: Context = this.context): never {
+    const token = this.peek();
     const where = place === '' ? '' : ` in ${place}`;
     this.note(
       token.pos,
       `unexpected ${describeToken(token)}${where}${expected === '' ? '' : `, expected ${expected}`}`,
     );
+    throw this.error();
   }
 
-  /** Gives up at the next token. */
-  fail(context: Context = this.context): never {
-    this.peek();
-    this.noteUnexpected(context);
+  /** Gives up at the next token, for one of our own limits. */
+  refuse(text: string): never {
+    this.note(this.peek().pos, text);
     throw this.error();
+  }
+
+  countRegex(): void {
+    if (++this.#regexCount > regexCountMax)
+      this.refuse(`expression has more than ${regexCountMax} regular expressions`);
   }
 
   error(): ParseError {
@@ -108,10 +122,7 @@ export class Cursor {
 
   /** Runs `parse` one level deeper. */
   nested<T>(parse: () => T): T {
-    if (++this.#depth > nestingDepthMax) {
-      this.note(this.peek().pos, `expression nests deeper than ${nestingDepthMax} levels`);
-      throw this.error();
-    }
+    if (++this.#depth > nestingDepthMax) this.refuse(`expression nests deeper than ${nestingDepthMax} levels`);
     const result = parse();
     this.#depth--;
     return result;
@@ -126,7 +137,6 @@ export class Cursor {
       this.note({ start: thrown.start, end: this.#lexer.byteLength }, thrown.message);
       throw this.error();
     }
-    this.#last = token;
     if (CLOSING.has(token.kind)) this.lastClosing = token.pos.end;
     return token;
   }

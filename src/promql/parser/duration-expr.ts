@@ -43,8 +43,12 @@ export function positiveDurationExpr(cursor: Cursor): DurationExpr {
   return ZERO;
 }
 
-/** What stands behind `offset`: arithmetic only in parentheses, so that `a offset 1m + 2` adds 2 to `a`. */
+/**
+ * What stands behind `offset`. It ends where it can: `a offset 1m + 2` adds 2 to `a`, but `a offset (1m) + 2` and
+ * `a offset --1m + 2` go on as arithmetic of the offset, since yacc prefers to read on where no rule forbids it.
+ */
 export function offsetDurationExpr(cursor: Cursor): DurationExpr {
+  if (cursor.kind() === '(') return durationExpr(cursor, 1);
   const sign = cursor.accept('+') ?? cursor.accept('-');
   if (sign === undefined) return primary(cursor);
   switch (cursor.kind()) {
@@ -65,12 +69,17 @@ export function offsetDurationExpr(cursor: Cursor): DurationExpr {
       return op(sign.kind === '-' ? 'neg' : 'pos', undefined, inner, { start: sign.pos.start, end: inner.pos.end });
     }
     default:
-      return cursor.fail();
+      return binary(cursor, signedOperand(cursor, sign), 1);
   }
 }
 
 function durationExpr(cursor: Cursor, precedenceMin: number): DurationExpr {
-  let lhs = unary(cursor);
+  return binary(cursor, unary(cursor), precedenceMin);
+}
+
+/** The operators behind `first` that bind as tight as `precedenceMin`. */
+function binary(cursor: Cursor, first: DurationExpr, precedenceMin: number): DurationExpr {
+  let lhs = first;
   for (;;) {
     const kind = cursor.kind();
     const precedence = PRECEDENCE[kind] ?? 0;
@@ -89,9 +98,15 @@ function durationExpr(cursor: Cursor, precedenceMin: number): DurationExpr {
 
 function unary(cursor: Cursor): DurationExpr {
   const sign = cursor.accept('+') ?? cursor.accept('-');
-  if (sign === undefined) return primary(cursor);
-  const operand = cursor.nested(() => durationExpr(cursor, UNARY_PRECEDENCE + 1));
-  return signed(cursor, sign, operand);
+  return sign === undefined ? primary(cursor) : signedOperand(cursor, sign);
+}
+
+function signedOperand(cursor: Cursor, sign: Token): DurationExpr {
+  return signed(
+    cursor,
+    sign,
+    cursor.nested(() => durationExpr(cursor, UNARY_PRECEDENCE + 1)),
+  );
 }
 
 function primary(cursor: Cursor): DurationExpr {

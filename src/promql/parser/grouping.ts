@@ -1,3 +1,4 @@
+import { quoteGo } from '../../model/labels.ts';
 import type { VectorMatching } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { numberOrDuration } from './duration-expr.ts';
@@ -47,10 +48,10 @@ export function groupingLabels(cursor: Cursor): string[] {
 function label(cursor: Cursor): string {
   const kind = cursor.kind();
   if (!LABEL_WORDS.has(kind) && !aggregators.has(kind) && !preprocessors.has(kind)) cursor.fail(EXPECT_LABEL);
-  const { text } = cursor.take();
+  const { text, pos } = cursor.take();
   if (kind !== 'STRING') return text;
   const name = unquote(text);
-  if (name === '') cursor.noteUnexpected(EXPECT_LABEL);
+  if (name === '' || !name.isWellFormed()) cursor.note(pos, `invalid label name for grouping: ${quoteGo(name)}`);
   return name;
 }
 

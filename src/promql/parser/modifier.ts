@@ -148,7 +148,7 @@ function withAt(cursor: Cursor, expr: Expr): Expr {
   if (!(Math.abs(seconds) < 2 ** 63)) {
     cursor.note(expr.pos, `timestamp out of bounds for @ modifier: ${formatTimestampGo(seconds)}`);
   }
-  return withTime(cursor, expr, { timeMs: roundAwayFromZero(seconds * 1000) });
+  return withTime(cursor, expr, { timeMs: toTimeMs(seconds) });
 }
 
 function withTime(cursor: Cursor, expr: Expr, at: At): Expr {
@@ -161,8 +161,12 @@ function withTime(cursor: Cursor, expr: Expr, at: At): Expr {
   return shifted(cursor, target.node, { at });
 }
 
-function roundAwayFromZero(value: number): number {
-  return Math.sign(value) * Math.round(Math.abs(value)) + 0;
+/** Rounds half away from zero; what does not fit an int64 becomes the smallest one, as in Go on amd64. */
+function toTimeMs(seconds: number): number {
+  const size = Math.abs(seconds * 1000);
+  if (!(size < 2 ** 63)) return -(2 ** 63);
+  // `+ 0` makes -0 a plain 0
+  return Math.sign(seconds) * Math.round(size) + 0;
 }
 
 function withExtension(cursor: Cursor, expr: Expr, name: 'anchored' | 'smoothed'): Expr {

@@ -99,13 +99,7 @@ export function printSubqueryRange(subquery: SubqueryExpr): string {
 
 function printAt(at: At | undefined): string {
   if (at === undefined) return '';
-  return typeof at === 'string' ? ` @ ${at}()` : ` @ ${printSeconds(at.timeMs)}`;
-}
-
-/** As Go's `%.3f` of the seconds. */
-function printSeconds(timeMs: number): string {
-  const size = BigInt(Math.abs(timeMs));
-  return `${timeMs < 0 ? '-' : ''}${size / 1000n}.${String(size % 1000n).padStart(3, '0')}`;
+  return typeof at === 'string' ? ` @ ${at}()` : ` @ ${(at.timeMs / 1000).toFixed(3)}`;
 }
 
 function printExtension(anchored: boolean, smoothed: boolean): string {

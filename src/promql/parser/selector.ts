@@ -87,6 +87,7 @@ function labelMatcher(cursor: Cursor): LabelMatcher | undefined {
   const op = cursor.take().kind as MatchOp;
   if (cursor.kind() !== 'STRING') cursor.fail(EXPECT_VALUE);
   const value = cursor.take();
+  if (op === '=~' || op === '!~') cursor.countRegex();
   try {
     return LabelMatcher.of(name, op, unquote(value.text));
   } catch (thrown) {
