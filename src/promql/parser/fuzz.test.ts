@@ -184,6 +184,8 @@ function printsFaithfully(expr: Expr): boolean {
   const { offsetMs, offsetExpr, at, anchored, smoothed } = shiftOf(expr);
   if (Math.abs(offsetMs) > 2 ** 43) return false;
   if (offsetExpr !== undefined && (at !== undefined || anchored || smoothed)) return false;
+  if (offsetExpr?.kind === 'op' && offsetExpr.lhs !== undefined && !offsetExpr.wrapped && isInfix(offsetExpr.op))
+    return false;
   if ((expr.kind === 'matrix' || expr.kind === 'subquery') && expr.rangeExpr === undefined && expr.rangeMs === 0) {
     return false;
   }
@@ -203,6 +205,11 @@ function printsFaithfully(expr: Expr): boolean {
     default:
       return printsFaithfully(expr.expr);
   }
+}
+
+/** Written between two sides. As an offset only `--1m + 2` is such, which prints as `1m + 2`. */
+function isInfix(op: string): boolean {
+  return '+-*/%^'.includes(op);
 }
 
 type Shift = Pick<VectorSelector, 'offsetMs' | 'offsetExpr' | 'at'> &
