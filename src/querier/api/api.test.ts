@@ -5,7 +5,7 @@ import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { errors } from '../../model/errors.ts';
 import { PromApi } from './backend.ts';
 import type { ApiSources } from './sources.ts';
-import { ask, type TestSeries, testSources, tinyEngine } from './test-sources.ts';
+import { ask, type TestSeries, testSources } from './test-sources.ts';
 
 const T = 1767231000;
 const DATA: TestSeries[] = [
@@ -160,9 +160,11 @@ test('tenants have limits on what a query reads, spans and answers', async () =>
   );
 });
 
+const notAsked = () => Promise.reject(new Error('not asked'));
+
 test('time runs out, callers leave, engines fail', async () => {
   const slow: ApiSources['engine'] = {
-    ...tinyEngine,
+    queryRange: notAsked,
     query: (_, __, { signal }) =>
       new Promise((___, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   };
@@ -176,30 +178,36 @@ test('time runs out, callers leave, engines fail', async () => {
   const gone = new PromApi(testSources([], { engine: slow })).handle(request, leave.signal);
   leave.abort(errors.callCancelled({}));
   await assert.rejects(gone, /no longer waits/);
-  const broken: ApiSources['engine'] = { ...tinyEngine, query: () => Promise.reject(new TypeError('x of undefined')) };
+  const broken: ApiSources['engine'] = {
+    queryRange: notAsked,
+    query: () => Promise.reject(new TypeError('x of undefined')),
+  };
   assert.equal(await shown('/api/v1/query?query=1', { engine: broken }), '500 internal: x of undefined');
 });
 
 test('statistics come on demand', async () => {
-  const engine: ApiSources['engine'] = {
-    ...tinyEngine,
-    query: async (...args) => ({
-      ...(await tinyEngine.query(...args)),
-      stats: { totalQueryableSamples: 5, peakSamples: 3, totalQueryableSamplesPerStep: [[T * 1000, 5]] },
-    }),
-  };
-  const { stats } = (await shown(`/api/v1/query?query=1&time=${T}&stats=all`, { engine })) as {
+  const { stats } = (await shown(`/api/v1/query?query=up&time=${T}&stats=all`)) as {
     stats: { samples: unknown; timings: object };
   };
   assert.deepEqual(stats.samples, {
-    totalQueryableSamplesPerStep: [[T, 5]],
-    totalQueryableSamples: 5,
-    samplesRead: 5,
-    peakSamples: 3,
+    totalQueryableSamplesPerStep: [[T, 2]],
+    totalQueryableSamples: 2,
+    samplesRead: 2,
+    peakSamples: 2,
   });
   assert.equal(Object.keys(stats.timings).length, 6);
   const { json } = await ask(testSources(DATA), '/api/v1/query?query=1&stats=foo');
   assert.match((json as { warnings: string[] }).warnings[0]!, /^value "foo" for parameter "stats" is deprecated/);
+});
+
+test('a plan can be explained', async () => {
+  const tree = (await shown(`/api/v1/query_explain?query=sum(up)&time=${T}`)) as {
+    what: string;
+    children: { series: number }[];
+  };
+  assert.match(tree.what, /sum/);
+  assert.equal(tree.children[0]!.series, 2);
+  assert.ok(await shown(`/api/v1/query_range_explain?query=up&start=${T - 60}&end=${T}&step=15`));
 });
 
 test('what else Grafana and clients ask is well-formed', async () => {

@@ -1,9 +1,7 @@
 import { AppError, errors } from '../../model/errors.ts';
 import { quoteGo } from '../../model/labels.ts';
-import type { ValueType } from '../../promql/parser/ast.ts';
-import { ParseError, parseExpr } from '../../promql/parser/parser.ts';
-import { typeName, typeOf } from '../../promql/parser/type.ts';
-import type { QueryValue } from '../../promql/result.ts';
+import { ParseError } from '../../promql/parser/parser.ts';
+import type { QueryResult, QueryValue } from '../../promql/result.ts';
 import type { QueryStats } from '../../promql/stats.ts';
 import { type ApiJsonWriter, formatTimestamp } from '../../wire/api-json.ts';
 import type { ApiResponse } from '../api-contract.ts';
@@ -11,7 +9,6 @@ import { LimitedBudget } from '../budget.ts';
 import { success, TRUNCATED } from './answer.ts';
 import { ApiError } from './error.ts';
 import type { Call } from './route.ts';
-import type { EngineResult } from './sources.ts';
 import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
 
 /** Points per series; one more passes, since what is compared is the number of steps between the first and the last. */
@@ -19,26 +16,51 @@ const STEPS_MAX = 11_000n;
 
 /** `/api/v1/query` */
 export async function instantQuery(call: Call): Promise<ApiResponse> {
+  return answer(call, await runInstant(call, false));
+}
+
+/** `/api/v1/query_range` */
+export async function rangeQuery(call: Call): Promise<ApiResponse> {
+  return answer(call, await runRange(call, false));
+}
+
+/** `/api/v1/query_explain`: what each part of the plan did, in place of the result. */
+export async function explainInstant(call: Call): Promise<ApiResponse> {
+  return explained(call, await runInstant(call, true));
+}
+
+/** `/api/v1/query_range_explain` */
+export async function explainRange(call: Call): Promise<ApiResponse> {
+  return explained(call, await runRange(call, true));
+}
+
+/** A result with what the answer needs besides. */
+interface Ran {
+  readonly result: QueryResult;
+  /** Of the request; 0 is no limit. */
+  readonly limit: number;
+  readonly evaluatedMs: number;
+}
+
+async function runInstant(call: Call, explain: boolean): Promise<Ran> {
   const { params, sources, request } = call;
   const limit = params.limit();
   const time = params.timeOr('time', timeOfMs(sources.clock.nowMs()));
   const timeoutMs = timeoutOf(call);
   const lookbackMs = lookbackOf(call);
   const expr = params.get('query');
-  checkSyntax(call, expr);
   const startedMs = performance.now();
   const result = await evaluate(call, timeoutMs, (budget, signal) =>
     sources.engine.query(
       sources.queryable(request.tenant),
-      { expr, timeMs: engineMs(time), lookbackMs, perStepStats: params.get('stats') === 'all' },
+      { expr, timeMs: engineMs(time), lookbackMs, perStepStats: params.get('stats') === 'all', explain },
       { budget, signal },
     ),
   );
-  return answer(call, result, limit, startedMs);
+  return { result, limit, evaluatedMs: performance.now() - startedMs };
 }
 
-/** `/api/v1/query_range` */
-export async function rangeQuery(call: Call): Promise<ApiResponse> {
+async function runRange(call: Call, explain: boolean): Promise<Ran> {
   const { params, sources, request } = call;
   const limit = params.limit();
   const start = params.time('start');
@@ -61,13 +83,6 @@ export async function rangeQuery(call: Call): Promise<ApiResponse> {
   const timeoutMs = timeoutOf(call);
   const lookbackMs = lookbackOf(call);
   const expr = params.get('query');
-  const type = checkSyntax(call, expr);
-  if (type !== 'scalar' && type !== 'vector') {
-    throw ApiError.invalidParam(
-      'query',
-      `invalid expression type ${JSON.stringify(typeName(type))} for range query, must be Scalar or instant Vector`,
-    );
-  }
   const { maxQueryLengthMs, maxQueryLookbackMs } = call.limits;
   const endMs = engineMs(end);
   let startMs = engineMs(start);
@@ -83,11 +98,11 @@ export async function rangeQuery(call: Call): Promise<ApiResponse> {
   const result = await evaluate(call, timeoutMs, (budget, signal) =>
     sources.engine.queryRange(
       sources.queryable(request.tenant),
-      { expr, startMs, endMs, stepMs, lookbackMs, perStepStats: params.get('stats') === 'all' },
+      { expr, startMs, endMs, stepMs, lookbackMs, perStepStats: params.get('stats') === 'all', explain },
       { budget, signal },
     ),
   );
-  return answer(call, result, limit, startedMs);
+  return { result, limit, evaluatedMs: performance.now() - startedMs };
 }
 
 /** The time that a query may take: the request's, or the server's where that is less. */
@@ -108,21 +123,12 @@ function lookbackOf({ params, sources }: Call): number {
   }
 }
 
-function checkSyntax({ sources }: Call, expr: string): ValueType {
-  try {
-    return typeOf(parseExpr(expr, sources.syntax));
-  } catch (thrown) {
-    if (thrown instanceof ParseError) throw ApiError.invalidParam('query', thrown.message);
-    throw thrown;
-  }
-}
-
 /** Runs `query` until its time is up or nobody waits for it any more. */
 async function evaluate(
   call: Call,
   timeoutMs: number,
-  query: (budget: LimitedBudget, signal: AbortSignal) => Promise<EngineResult>,
-): Promise<EngineResult> {
+  query: (budget: LimitedBudget, signal: AbortSignal) => Promise<QueryResult>,
+): Promise<QueryResult> {
   if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
   const timeUp = new AbortController();
   const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
@@ -131,17 +137,19 @@ async function evaluate(
     return await query(new LimitedBudget(call.limits), signal);
   } catch (thrown) {
     if (timeUp.signal.aborted) throw timeUp.signal.reason;
-    // what only evaluation can see of an expression, but is the asker's mistake all the same
-    if (thrown instanceof AppError && thrown.facts.id === 'query-invalid')
-      throw ApiError.invalidParam('query', thrown.message);
+    const invalid = thrown instanceof ParseError || (thrown instanceof AppError && thrown.facts.id === 'query-invalid');
+    if (invalid) throw ApiError.invalidParam('query', thrown.message);
     throw thrown;
   } finally {
     clearTimeout(timer);
   }
 }
 
-function answer(call: Call, result: EngineResult, limit: number, startedMs: number): ApiResponse {
-  const evaluatedMs = performance.now() - startedMs;
+function explained(call: Call, { result }: Ran): ApiResponse {
+  return success(call.limits, result, (out) => out.json(result.explain));
+}
+
+function answer(call: Call, { result, limit, evaluatedMs }: Ran): ApiResponse {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -233,7 +241,7 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
 }
 
 /** The timings that a query here has no part for are 0. */
-function statsJson(stats: QueryStats | undefined, seconds: number): unknown {
+function statsJson(stats: QueryStats, seconds: number): unknown {
   return {
     timings: {
       evalTotalTime: seconds,
@@ -244,12 +252,12 @@ function statsJson(stats: QueryStats | undefined, seconds: number): unknown {
       execTotalTime: seconds,
     },
     samples: {
-      ...(stats?.totalQueryableSamplesPerStep === undefined
+      ...(stats.totalQueryableSamplesPerStep === undefined
         ? {}
         : { totalQueryableSamplesPerStep: stats.totalQueryableSamplesPerStep.map(([ms, count]) => [ms / 1e3, count]) }),
-      totalQueryableSamples: stats?.totalQueryableSamples ?? 0,
-      samplesRead: stats?.totalQueryableSamples ?? 0,
-      peakSamples: stats?.peakSamples ?? 0,
+      totalQueryableSamples: stats.totalQueryableSamples,
+      samplesRead: stats.totalQueryableSamples,
+      peakSamples: stats.peakSamples,
     },
   };
 }

@@ -7,7 +7,7 @@ import { federate } from './federate.ts';
 import { labelNames, labelValues, series } from './labels.ts';
 import { metadata } from './metadata.ts';
 import type { Params } from './params.ts';
-import { instantQuery, rangeQuery } from './query.ts';
+import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { alertmanagers, alerts, rules, scrapePools, targetMetadata, targets } from './scrape.ts';
 import type { ApiSources } from './sources.ts';
 import * as status from './status.ts';
@@ -38,6 +38,8 @@ const GET_POST = ['GET', 'POST'];
 export const apiRoutes: readonly ApiRoute[] = [
   { path: '/api/v1/query', methods: GET_POST, handle: instantQuery },
   { path: '/api/v1/query_range', methods: GET_POST, handle: rangeQuery },
+  { path: '/api/v1/query_explain', methods: GET_POST, handle: explainInstant },
+  { path: '/api/v1/query_range_explain', methods: GET_POST, handle: explainRange },
   { path: '/api/v1/query_exemplars', methods: GET_POST, handle: exemplars },
   { path: '/api/v1/format_query', methods: GET_POST, handle: formatQuery },
   { path: '/api/v1/parse_query', methods: GET_POST, handle: parseQuery },

@@ -2,14 +2,13 @@ import type { Clock } from '../../lib/clock.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { Labels } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
+import type { Engine } from '../../promql/engine.ts';
 import type { ParserOptions } from '../../promql/parser/parser.ts';
-import type { QueryResult } from '../../promql/result.ts';
-import type { QueryStats } from '../../promql/stats.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 
 /** All that the API stands on. A query worker puts it together; tests give small real ones. */
 export interface ApiSources {
-  readonly engine: ApiEngine;
+  readonly engine: Pick<Engine, 'query' | 'queryRange'>;
   /** What the parser takes beyond the stable language; the engine's must be the same. */
   readonly syntax: ParserOptions;
   queryable(tenant: string): Queryable;
@@ -21,36 +20,6 @@ export interface ApiSources {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly lookbackMs: number;
-}
-
-/** Evaluates expressions. Owned by the API; `src/promql/engine.ts` is one. */
-export interface ApiEngine {
-  query(
-    queryable: Queryable,
-    request: {
-      readonly expr: string;
-      readonly timeMs: number;
-      readonly lookbackMs: number;
-      readonly perStepStats: boolean;
-    },
-    context: QueryContext,
-  ): Promise<EngineResult>;
-  queryRange(
-    queryable: Queryable,
-    request: {
-      readonly expr: string;
-      readonly startMs: number;
-      readonly endMs: number;
-      readonly stepMs: number;
-      readonly lookbackMs: number;
-      readonly perStepStats: boolean;
-    },
-    context: QueryContext,
-  ): Promise<EngineResult>;
-}
-
-export interface EngineResult extends QueryResult {
-  readonly stats?: QueryStats;
 }
 
 export interface MetricMetadata {

@@ -1,12 +1,11 @@
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
-import { errors } from '../../model/errors.ts';
 import { Labels } from '../../model/labels.ts';
-import { parseMetricSelector } from '../../promql/parser/parser.ts';
-import { SampleColumns } from '../../storage/columns.ts';
+import { Engine } from '../../promql/engine.ts';
+import type { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable } from '../../storage/queryable.ts';
 import type { ApiRequest } from '../api-contract.ts';
 import { PromApi } from './backend.ts';
-import type { ApiEngine, ApiSources } from './sources.ts';
+import type { ApiSources } from './sources.ts';
 
 /** A series as tests write it: labels, then `[timeMs, value]` pairs. */
 export type TestSeries = readonly [labels: Readonly<Record<string, string>>, ...samples: (readonly [number, number])[]];
@@ -54,39 +53,10 @@ export function listQueryable(list: readonly TestSeries[]): Queryable {
   };
 }
 
-/** An engine that knows two things: a number is a scalar, a name the newest samples of its series. */
-export const tinyEngine: ApiEngine = {
-  async query(queryable, { expr, timeMs, lookbackMs }, context) {
-    if (Number.isFinite(Number(expr))) {
-      return { value: { type: 'scalar', timeMs, value: Number(expr) }, warnings: [], infos: [] };
-    }
-    context.signal.throwIfAborted();
-    if (!/^\w+$/.test(expr) || /^\d/.test(expr)) throw errors.queryFailed({ text: `this engine knows no ${expr}` });
-    const matchers = parseMetricSelector(expr);
-    const set = await queryable.select({ matchers, startMs: timeMs - lookbackMs + 1, endMs: timeMs }, context);
-    const columns = new SampleColumns();
-    const samples = set.series.map((labels, i) => {
-      set.read(i, columns);
-      return { labels, timeMs, value: columns.values[columns.count - 1]!, histogram: undefined };
-    });
-    return { value: { type: 'vector', samples }, warnings: [], infos: [] };
-  },
-  async queryRange(_, { expr, startMs, endMs, stepMs }) {
-    const count = Math.floor((endMs - startMs) / stepMs) + 1;
-    const times = Float64Array.from({ length: count }, (__, i) => startMs + i * stepMs);
-    const values = new Float64Array(count).fill(Number(expr));
-    return {
-      value: { type: 'matrix', series: [{ labels: Labels.empty, times, values, histograms: undefined }] },
-      warnings: [],
-      infos: [],
-    };
-  },
-};
-
 export function testSources(list: readonly TestSeries[], more: Partial<ApiSources> = {}): ApiSources {
   const queryable = listQueryable(list);
   return {
-    engine: tinyEngine,
+    engine: new Engine(),
     syntax: {},
     queryable: () => queryable,
     metadata: {

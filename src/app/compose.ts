@@ -1,0 +1,61 @@
+import { Gate } from '../kit/http/auth.ts';
+import { HttpListener } from '../kit/http/listener.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import { type Service, ServiceGroup } from '../kit/service/service.ts';
+import type { Clock } from '../lib/clock.ts';
+import { LimitsService } from '../limits/overrides.ts';
+import type { App } from './app.ts';
+import type { Config } from './config.ts';
+import { modules as allModules, type Module } from './modules.ts';
+
+export interface Composition {
+  readonly config: Config;
+  readonly version: string;
+  /** Names of modules, as `resolveTargets` gives them. */
+  readonly order: readonly string[];
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Others than the process' own, for tests. */
+  readonly modules?: Readonly<Record<string, Module>>;
+}
+
+/** Builds every module in order; nothing is started yet. @throws where a module cannot be built */
+export async function composeApp(from: Composition): Promise<App & { services: ServiceGroup }> {
+  const { config, version, order, log, clock, modules = allModules } = from;
+  const registry = new Registry();
+  const gate = Gate.of(config.auth);
+  const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
+  const app: App = {
+    config,
+    version,
+    startTimeMs: clock.nowMs(),
+    clock,
+    log,
+    registry,
+    metricSources: [],
+    limits: LimitsService.of({ defaults: config.limits, config: config.runtime, log, registry, clock }),
+    gate,
+    http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry }),
+    admin:
+      adminAddress === ''
+        ? undefined
+        : HttpListener.of({ name: 'admin', ...parseAddress(adminAddress), config: config.server, gate, log }),
+    parts: {},
+    services: undefined,
+  };
+  const services: Service[] = [];
+  for (const name of order) services.push(...(await modules[name]!.build(app)));
+  const group = new ServiceGroup(services, log);
+  app.services = group;
+  return Object.assign(app, { services: group });
+}
+
+/** `127.0.0.1:9010`, `[::1]:9010`, `:9010` */
+function parseAddress(text: string): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) {
+    throw new Error(`-server.admin-address ${text}: host and port are wanted, like 127.0.0.1:9010`);
+  }
+  return { host: bracketed ?? (plain || '127.0.0.1'), port: Number(port) };
+}

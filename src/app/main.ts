@@ -1,0 +1,90 @@
+import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../kit/config/load.ts';
+import { ConfigError } from '../kit/config/problem.ts';
+import { showHelp } from '../kit/config/show.ts';
+import { createLogger, type Logger } from '../kit/observe/log.ts';
+import { StartError } from '../kit/service/service.ts';
+import { systemClock } from '../lib/clock.ts';
+import { composeApp } from './compose.ts';
+import { sections } from './config.ts';
+import { modules, resolveTargets } from './modules.ts';
+import { readVersion } from './version.ts';
+
+/** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong. */
+const FAILED = 1;
+const MISUSED = 2;
+
+/** The process: reads its configuration, runs until it is told to end. */
+export async function main(args: readonly string[]): Promise<void> {
+  const version = readVersion();
+  let loaded: ReturnType<typeof loadConfig<typeof sections>>;
+  let order: string[];
+  try {
+    loaded = loadConfig(sections, { args, env: process.env });
+    const { command } = loaded;
+    if (command.help) return print(showHelp(sections, 'pallium'));
+    if (command.version) return print(`pallium ${version} (node ${process.version})`);
+    if (command.modules) return print(targetList());
+    order = resolveTargets(loaded.values.process.target);
+  } catch (thrown) {
+    if (!(thrown instanceof ConfigError)) throw thrown;
+    for (const problem of thrown.problems) process.stderr.write(`pallium: ${problem}\n`);
+    process.exitCode = MISUSED;
+    return;
+  }
+
+  const config = loaded.values;
+  const log = createLogger(config.log);
+  const stopAsked = Promise.withResolvers<string>();
+  const onSignal = (signal: string) => stopAsked.resolve(signal);
+  for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
+  process.on('disconnect', () => onSignal('end of the launcher'));
+  watchForBugs(log);
+
+  try {
+    const app = await composeApp({ config, version, order, log, clock: systemClock });
+    const { services } = app;
+    log.info({ version, node: process.version, target: config.process.target.join(',') }, 'starting');
+    const started = services.start();
+    // a signal while starting ends what has started so far
+    const early = await Promise.race([started.then(() => undefined), stopAsked.promise]);
+    if (early === undefined)
+      log.info({ url: app.http.url, tookMs: Date.now() - app.startTimeMs }, 'ready for requests');
+    const reason = early ?? (await stopAsked.promise);
+    const deadlineMs = config.server.shutdownTimeoutMs;
+    log.info({ reason, deadlineMs }, 'stopping');
+    process.once('SIGINT', () => process.exit(FAILED)); // asked twice: at once
+    await services.stop(deadlineMs);
+    await started.catch(() => {});
+    const failed = services.states.filter(([, state]) => state === 'failed').map(([name]) => name);
+    log.info({ failed: failed.join(',') || undefined }, 'stopped');
+    process.exit(failed.length === 0 ? 0 : FAILED);
+  } catch (thrown) {
+    const text = thrown instanceof Error ? thrown.message : String(thrown);
+    if (!(thrown instanceof StartError)) log.debug({ err: thrown }, 'not started');
+    process.stderr.write(`pallium: ${text}\n`);
+    process.exit(FAILED);
+  }
+}
+
+/** A bug that nobody caught leaves the process in an unknown state: it ends, and what is in the log of writes is safe. */
+function watchForBugs(log: Logger): void {
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (err: unknown) => {
+      log.error({ err, event }, 'ending because of a bug; please report this');
+      process.exit(FAILED);
+    });
+  }
+}
+
+function targetList(): string {
+  return Object.entries(modules)
+    .flatMap(([name, { target }]) => (target === undefined ? [] : [`${name.padEnd(16)} ${target}`]))
+    .join('\n');
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

@@ -1,0 +1,64 @@
+import { ConfigError, nearest } from '../kit/config/problem.ts';
+import { processObserver } from '../kit/observe/process.ts';
+import type { Service } from '../kit/service/service.ts';
+import type { App } from './app.ts';
+import { DataFolder } from './data-folder.ts';
+import { apiHandlers } from './routes/api.ts';
+import { ingesterRoutes } from './routes/ingester.ts';
+import { pushRoutes } from './routes/push.ts';
+import { statusRoutes } from './routes/status.ts';
+
+/** A part of a process that can be switched on. */
+export interface Module {
+  /** Modules that are built, and started, before it. */
+  readonly needs: readonly string[];
+  /** May be named by `-target`; what it is. Undefined: only there for others. */
+  readonly target?: string;
+  /** Makes its services and leaves in `app.parts` what others use. Started later, in the order of building. */
+  build(app: App): Promise<readonly Service[]> | readonly Service[];
+}
+
+/**
+ * All modules. The data path plugs in here: `distributor` sets `app.parts.push`, `ingester` sets `app.parts.ingester`,
+ * `querier` sets `app.parts.api`. Whatever parts a process has, `server` puts on HTTP: it starts last and stops first.
+ */
+export const modules: Readonly<Record<string, Module>> = {
+  observer: { needs: [], build: (app) => [processObserver(app.registry, app.version)] },
+  limits: { needs: [], build: (app) => [app.limits] },
+  'data-folder': { needs: [], build: (app) => [DataFolder.of(app.config.data.dir, app.version, app.clock)] },
+  server: {
+    needs: ['observer', 'limits'],
+    build(app) {
+      const { parts, http, admin } = app;
+      if (parts.push !== undefined) http.add(pushRoutes(parts.push, app.config.server));
+      if (parts.api !== undefined) http.add(apiHandlers(parts.api, app.config.server));
+      if (parts.ingester !== undefined) http.add(ingesterRoutes(parts.ingester));
+      http.add(statusRoutes(app));
+      return admin === undefined ? [http] : [admin, http];
+    },
+  },
+  all: { needs: ['data-folder', 'server'], target: 'Everything, in one process.', build: () => [] },
+};
+
+/**
+ * The modules that targets need, each after what it needs; `server` last.
+ * @throws ConfigError for a name that is no target
+ */
+export function resolveTargets(targets: readonly string[], from = modules): string[] {
+  const known = Object.keys(from).filter((name) => from[name]!.target !== undefined);
+  const problems = targets
+    .filter((name) => !known.includes(name))
+    .map((name) => `-target: ${name} is none of ${known.join(', ')}${nearest(name, known)}`);
+  if (targets.length === 0) problems.push(`-target: name at least one of ${known.join(', ')}`);
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  const order: string[] = [];
+  const add = (name: string, path: readonly string[]) => {
+    if (path.includes(name)) throw new Error(`bug: modules need each other: ${[...path, name].join(' → ')}`);
+    if (order.includes(name) || name === 'server') return;
+    for (const needed of from[name]!.needs) add(needed, [...path, name]);
+    order.push(name);
+  };
+  for (const name of [...targets, ...(from.server?.needs ?? [])]) add(name, []);
+  return [...order, 'server'];
+}

@@ -1,0 +1,22 @@
+import { type Route, textResponse } from '../../kit/http/message.ts';
+import { checkTenant } from '../../model/tenant.ts';
+import type { IngesterControl } from '../app.ts';
+
+/** `/ingester/flush?tenant=&wait=true` */
+export function ingesterRoutes(ingester: IngesterControl): Route[] {
+  return [
+    {
+      path: '/ingester/flush',
+      methods: ['GET', 'POST'],
+      head: false,
+      async handle({ query, signal }) {
+        const params = new URLSearchParams(query);
+        const tenant = params.get('tenant') || undefined;
+        if (tenant !== undefined) checkTenant(tenant);
+        const wait = params.get('wait') === 'true';
+        await ingester.flush({ tenant, wait }, signal);
+        return wait ? textResponse(200, 'flushed\n') : textResponse(202, 'flushing\n');
+      },
+    },
+  ];
+}

@@ -1,0 +1,42 @@
+import type { PushBackend } from '../../distributor/push-contract.ts';
+import type { ServerConfig } from '../../kit/http/config.ts';
+import { type Route, textResponse } from '../../kit/http/message.ts';
+
+/** The paths that senders know: Cortex', its older one, and Prometheus'. */
+const PATHS = ['/api/v1/push', '/api/prom/push', '/api/v1/write'];
+
+export function pushRoutes(backend: PushBackend, { pushBodyBytesMax }: ServerConfig): Route[] {
+  return PATHS.map((path) => ({
+    path,
+    methods: ['POST'],
+    tenant: true,
+    bodyBytesMax: pushBodyBytesMax,
+    bodyLimit: 'server.push_body_bytes_max',
+    async handle({ tenant, headers, body, signal }) {
+      const {
+        status,
+        headers: more,
+        text,
+      } = await backend.push(
+        {
+          tenant,
+          headers: {
+            'content-type': headers['content-type'],
+            'content-encoding': headers['content-encoding'],
+            'user-agent': headers['user-agent'],
+            'x-prometheus-remote-write-version': single(headers['x-prometheus-remote-write-version']),
+          },
+          body,
+        },
+        signal,
+      );
+      return text === ''
+        ? { status, headers: more }
+        : textResponse(status, text.endsWith('\n') ? text : `${text}\n`, more);
+    },
+  }));
+}
+
+function single(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
+}

@@ -1,0 +1,77 @@
+import { showConfig } from '../../kit/config/show.ts';
+import { htmlResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import { exposeMetrics } from '../../kit/observe/metrics.ts';
+import { showOverrides } from '../../limits/overrides.ts';
+import type { App } from '../app.ts';
+import { sections } from '../config.ts';
+import { homePage } from './home.ts';
+
+const YAML = { 'content-type': 'text/yaml; charset=utf-8' };
+
+/** What every process serves, whatever its target. */
+export function statusRoutes(app: App): Route[] {
+  const get = (path: string, handle: Route['handle'], more: Partial<Route> = {}): Route => ({
+    path,
+    methods: ['GET'],
+    handle,
+    ...more,
+  });
+  const notReady = () => app.services?.notReady() ?? ['starting'];
+  const { protectMetrics } = app.config.auth;
+  return [
+    get('/', () => htmlResponse(homePage(app, notReady()))),
+    get(
+      '/ready',
+      () => (notReady().length === 0 ? textResponse(200, 'ready\n') : textResponse(503, lines(notReady()))),
+      {
+        open: true,
+      },
+    ),
+    get('/-/healthy', () => textResponse(200, 'Prometheus Server is Healthy.\n'), { open: true }),
+    get(
+      '/-/ready',
+      () =>
+        notReady().length === 0
+          ? textResponse(200, 'Prometheus Server is Ready.\n')
+          : textResponse(503, lines(notReady())),
+      { open: true },
+    ),
+    get(
+      '/metrics',
+      async () => ({
+        status: 200,
+        headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+        body: await exposeMetrics(app.registry, app.metricSources),
+      }),
+      { open: !protectMetrics },
+    ),
+    get('/config', ({ query }) => {
+      const mode = new URLSearchParams(query).get('mode') ?? 'all';
+      if (mode !== 'all' && mode !== 'diff' && mode !== 'defaults')
+        return textResponse(400, 'mode is diff or defaults\n');
+      return textResponse(200, showConfig(sections, app.config, mode), YAML);
+    }),
+    get('/runtime_config', () => textResponse(200, showOverrides(app.limits.overrides), YAML)),
+    get('/services', () =>
+      textResponse(200, lines((app.services?.states ?? []).map(([name, state]) => `${name}: ${state}`))),
+    ),
+    lifecycle('/-/reload'),
+    lifecycle('/-/quit'),
+  ];
+}
+
+/** Prometheus can be told over HTTP to read its files again and to end; here signals do that. */
+function lifecycle(path: string): Route {
+  return {
+    path,
+    methods: ['GET', 'POST', 'PUT'],
+    handle: ({ method }) =>
+      method === 'GET' || method === 'HEAD'
+        ? textResponse(405, 'Only POST or PUT requests allowed', { allow: 'POST, PUT' })
+        : textResponse(403, 'Lifecycle API is not enabled.'),
+  };
+}
+
+function lines(texts: readonly string[]): string {
+  return texts.map((text) => `${text}\n`).join('');
+}

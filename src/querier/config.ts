@@ -1,0 +1,28 @@
+import { count, duration, toggle } from '../kit/config/field.ts';
+import { section } from '../kit/config/section.ts';
+
+export const querierConfig = section('querier', 'Querier', {
+  timeoutMs: duration({ default: '2m', min: '1ms', help: 'Time a query may take; a request may ask for less.' }),
+  lookbackDeltaMs: duration({
+    default: '5m',
+    min: '1ms',
+    help: 'Age up to which the newest sample of a series is its value.',
+  }),
+  maxSamples: count({ default: 50_000_000, min: 1, help: 'Samples a query holds at a time.' }),
+  workers: count({ default: 0, help: 'Threads that evaluate queries. 0: one for every two cores, at least one.' }),
+  maxConcurrent: count({ default: 20, min: 1, help: 'Queries under way at once in one thread.' }),
+  queueMax: count({ default: 200, help: 'Queries that wait for a thread; more are answered 503.' }),
+  workerHeapMb: count({
+    default: 1024,
+    min: 64,
+    help: 'JavaScript heap of a thread, in MB; one that needs more is replaced.',
+  }),
+  enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
+  enablePromqlExtendedRangeSelectors: toggle({ default: false, help: 'Take the modifiers anchored and smoothed.' }),
+  enablePromqlBinopFillModifiers: toggle({
+    default: false,
+    help: 'Take the modifiers fill, fill_left and fill_right.',
+  }),
+});
+
+export type QuerierConfig = typeof querierConfig.type;
