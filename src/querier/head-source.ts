@@ -76,7 +76,7 @@ export class HeadSource implements SampleSource {
   }
 
   #labelsOf(bytes: Uint8Array, from: number, to: number): Labels {
-    const key = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).latin1Slice();
+    const key = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
     const known = this.#labels.get(key);
     if (known !== undefined) return known;
     if (this.#labels.size >= LABELS_KEPT_MAX) this.#labels.clear();
@@ -175,18 +175,25 @@ function markStale(kernel: Kernel, at: number, count: number, out: SampleColumns
 
 const ordered = new SampleColumns(16);
 
-/** Samples that came in any order, ascending; of equal times all stay next to each other, merging keeps one. */
+/** Samples that came in any order, ascending; of equal times the larger bits stay. */
 function sortColumns(columns: SampleColumns): void {
   const { count, times, values, kinds, plain } = columns;
-  const order = Array.from({ length: count }, (_, i) => i).sort((a, b) => times[a]! - times[b]!);
+  const words = new Uint32Array(values.buffer, values.byteOffset, 2 * count);
+  const order = Array.from({ length: count }, (_, i) => i).sort(
+    (a, b) => times[a]! - times[b]! || words[2 * b + 1]! - words[2 * a + 1]! || words[2 * b]! - words[2 * a]!,
+  );
   ordered.clear();
   ordered.reserve(count);
-  for (const [to, from] of order.entries()) {
+  let to = 0;
+  for (const from of order) {
+    if (to > 0 && ordered.times[to - 1] === times[from]) continue;
     ordered.times[to] = times[from]!;
     ordered.values[to] = values[from]!;
     ordered.kinds[to] = plain ? 0 : kinds[from]!;
+    to++;
   }
-  columns.times.set(ordered.times.subarray(0, count));
-  columns.values.set(ordered.values.subarray(0, count));
-  columns.kinds.set(ordered.kinds.subarray(0, count));
+  columns.times.set(ordered.times.subarray(0, to));
+  columns.values.set(ordered.values.subarray(0, to));
+  columns.kinds.set(ordered.kinds.subarray(0, to));
+  columns.count = to;
 }

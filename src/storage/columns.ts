@@ -69,12 +69,24 @@ export class SampleColumns {
 
   /** Sets the start timestamp of the sample pushed last. */
   setStart(startMs: number): void {
-    if (!this.hasStarts) {
-      if (this.starts.length < this.times.length) this.starts = new Float64Array(this.times.length);
-      else this.starts.fill(0, 0, this.count);
-      this.hasStarts = true;
-    }
+    this.needStarts();
     this.starts[this.count - 1] = startMs;
+  }
+
+  /** From here on the start timestamps count; those of the samples so far are unknown. */
+  needStarts(): void {
+    if (this.starts.length < this.times.length) {
+      const starts = new Float64Array(this.times.length);
+      if (this.hasStarts) starts.set(this.starts);
+      this.starts = starts;
+    } else if (!this.hasStarts) this.starts.fill(0, 0, this.count);
+    this.hasStarts = true;
+  }
+
+  /** Keeps only the first `count` samples. */
+  truncate(count: number): void {
+    this.count = count;
+    if (this.histograms.length > count) this.histograms.length = count;
   }
 
   #push(timeMs: number, value: number, kind: number): void {
