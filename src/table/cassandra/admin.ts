@@ -41,7 +41,7 @@ export class CassandraTableAdmin implements TableAdmin {
       client.execute(cql, [keyspace], { ...this.#session.readOptions, consistency: undefined, fetchSize: 100_000 }),
     );
     return rows
-      .map((row) => String(row['table_name']))
+      .map((row) => String(row.table_name))
       .filter(isTableName)
       .sort();
   }

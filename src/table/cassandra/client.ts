@@ -4,9 +4,11 @@ import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
 import { boundsOf } from '../bounds.ts';
 import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
+import { distinct } from '../distinct.ts';
 import { checkRows } from '../limits.ts';
 import { emptyIfMissing, ignoreMissing } from '../missing.ts';
 import { assertTableName } from '../name.ts';
+import { PageSize } from '../page-size.ts';
 import { BACKEND, type CassandraSession } from './session.ts';
 
 /** Cassandra would take more, at a price: a coordinator holds whole rows and pages of them in memory. */
@@ -14,10 +16,6 @@ export const CASSANDRA_LIMITS: TableLimits = { valueBytesMax: 1 << 20, keyBytesM
 
 const BATCH_ROWS_MAX = 100;
 const WRITES_AT_ONCE = 16;
-const PAGE_BYTES = 4 << 20;
-const PAGE_ROWS_MIN = 16;
-const PAGE_ROWS_FIRST = 64;
-const PAGE_ROWS_MAX = 5000;
 
 /** What a row takes of a batch beyond its bytes. */
 const ROW_OVERHEAD_BYTES = 64;
@@ -123,7 +121,7 @@ export class CassandraTableClient implements TableClient {
     );
     if (answer.row['[applied]'] === true) return true;
     // a try that seemed to fail may have been applied, and this one then met our own value
-    const held = answer.row['value'] as Buffer | null | undefined;
+    const held = answer.row.value as Buffer | null | undefined;
     return answer.failedTries > 0 && held != null && held.equals(next);
   }
 
@@ -145,10 +143,10 @@ export class CassandraTableClient implements TableClient {
   ): AsyncGenerator<readonly StoredRow[]> {
     let left = limit;
     let pageState: string | undefined;
-    let fetchSize = PAGE_ROWS_FIRST;
+    const size = new PageSize();
     do {
       signal?.throwIfAborted();
-      const options = { ...this.#session.readOptions, fetchSize: Math.min(fetchSize, left), pageState };
+      const options = { ...this.#session.readOptions, fetchSize: Math.min(size.rows, left), pageState };
       const page = await this.#session.call({ operation, table }, signal, (client) =>
         client.execute(cql, params as unknown[], options),
       );
@@ -157,10 +155,7 @@ export class CassandraTableClient implements TableClient {
       if (rows.length === 0) continue;
       let bytes = 0;
       for (const row of rows) bytes += row.range.length + row.value.length;
-      fetchSize = Math.max(
-        PAGE_ROWS_MIN,
-        Math.min(PAGE_ROWS_MAX, Math.floor((PAGE_BYTES * rows.length) / (bytes + 1))),
-      );
+      size.learn(rows.length, bytes);
       left -= rows.length;
       yield rows;
     } while (pageState != null && left > 0);
@@ -199,25 +194,16 @@ export function hashOf(stored: Uint8Array): Uint8Array {
 }
 
 /**
- * Rows of one partition each, few enough for a batch. Of rows with the same key only the last is kept: in one batch they
+ * Rows of one partition each, few enough for a batch. Of rows with the same key only the last is sent: in one batch they
  * would have the same time stamp, and the larger value would win.
  */
 function batchesOf(rows: readonly Row[], bytesMax: number): Row[][] {
-  const partitions = new Map<string, Map<string, Row>>();
-  for (const row of rows) {
-    const hash = Buffer.from(row.hash).toString('latin1');
-    let partition = partitions.get(hash);
-    if (partition === undefined) {
-      partition = new Map();
-      partitions.set(hash, partition);
-    }
-    partition.set(Buffer.from(row.range).toString('latin1'), row);
-  }
+  const partitions = Map.groupBy(distinct(rows), (row) => Buffer.from(row.hash).toString('latin1'));
   const batches: Row[][] = [];
   for (const partition of partitions.values()) {
     let batch: Row[] = [];
     let bytes = 0;
-    for (const row of partition.values()) {
+    for (const row of partition) {
       const size = row.hash.length + row.range.length + row.value.length + ROW_OVERHEAD_BYTES;
       if (batch.length === BATCH_ROWS_MAX || (batch.length > 0 && bytes + size > bytesMax)) {
         batches.push(batch);

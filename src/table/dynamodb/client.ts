@@ -5,6 +5,7 @@ import { forEachAtOnce } from '../../lib/semaphore.ts';
 import { errors } from '../../model/errors.ts';
 import { boundsOf } from '../bounds.ts';
 import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
+import { distinct } from '../distinct.ts';
 import { checkRows } from '../limits.ts';
 import { emptyIfMissing, ignoreMissing } from '../missing.ts';
 import { assertTableName } from '../name.ts';
@@ -83,7 +84,7 @@ export class DynamodbTableClient implements TableClient {
           this.#session.service.send(new this.#session.sdk.QueryCommand({ ...input, Limit }), { abortSignal }),
       );
       let items = answer.Items ?? [];
-      if (before !== undefined) items = items.filter((item) => Buffer.compare(item['r']!.B!, before) < 0);
+      if (before !== undefined) items = items.filter((item) => Buffer.compare(item.r!.B!, before) < 0);
       items = items.slice(0, left);
       left -= items.length;
       if (items.length > 0) yield items.map(rowOf);
@@ -128,7 +129,7 @@ export class DynamodbTableClient implements TableClient {
       } catch (thrown) {
         if (!(thrown instanceof sdk.ConditionalCheckFailedException)) throw thrown;
         // a try that seemed to fail may have been applied, and this one then met our own value
-        const held = thrown.Item?.['v']?.B;
+        const held = thrown.Item?.v?.B;
         return failedTries > 0 && held !== undefined && Buffer.compare(held, next) === 0;
       }
     });
@@ -199,19 +200,8 @@ function itemOf(key: RowKey, value: Uint8Array): Record<string, AttributeValue> 
 
 function rowOf(item: Record<string, AttributeValue>): Row {
   return {
-    hash: unescapeEmpty(item['h']!.B!),
-    range: unescapeEmpty(item['r']!.B!),
-    value: copyBytes(item['v']!.B!),
+    hash: unescapeEmpty(item.h!.B!),
+    range: unescapeEmpty(item.r!.B!),
+    value: copyBytes(item.v!.B!),
   };
-}
-
-/** The last of each key: a batch may hold a key only once. */
-function distinct<K extends RowKey>(rows: readonly K[]): K[] {
-  const byKey = new Map<string, K>();
-  for (const row of rows) byKey.set(`${row.hash.length}:${latin1(row.hash)}${latin1(row.range)}`, row);
-  return [...byKey.values()];
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('latin1');
 }

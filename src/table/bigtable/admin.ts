@@ -1,0 +1,62 @@
+import type { Row, TableAdmin } from '../client.ts';
+import { emptyIfMissing, ignoreMissing } from '../missing.ts';
+import { assertTableName, isTableName } from '../name.ts';
+import { type BigtableTableClient, FAMILY } from './client.ts';
+import type { BigtableSession } from './session.ts';
+
+const ALREADY_EXISTS = 6;
+
+export class BigtableTableAdmin implements TableAdmin {
+  readonly #session: BigtableSession;
+  readonly #client: BigtableTableClient;
+
+  constructor(session: BigtableSession, client: BigtableTableClient) {
+    this.#session = session;
+    this.#client = client;
+  }
+
+  async create(table: string): Promise<void> {
+    assertTableName(table);
+    const { admin, caller, instance, callOptions } = this.#session;
+    const request = {
+      parent: instance,
+      tableId: table,
+      table: { columnFamilies: { [FAMILY]: { gcRule: { maxNumVersions: 1 } } } },
+    };
+    await caller.call({ operation: 'create', table }, undefined, async () => {
+      try {
+        await admin.createTable(request, callOptions);
+      } catch (thrown) {
+        if ((thrown as { code?: unknown }).code !== ALREADY_EXISTS) throw thrown;
+      }
+    });
+  }
+
+  async drop(table: string): Promise<void> {
+    assertTableName(table);
+    const { admin, caller, callOptions } = this.#session;
+    try {
+      await caller.call({ operation: 'drop', table }, undefined, async () => {
+        await admin.deleteTable({ name: this.#session.nameOf(table) }, callOptions);
+      });
+    } catch (thrown) {
+      ignoreMissing(thrown);
+    }
+  }
+
+  async list(): Promise<readonly string[]> {
+    const { admin, caller, instance, callOptions } = this.#session;
+    const [tables] = await caller.call({ operation: 'list' }, undefined, () =>
+      admin.listTables({ parent: instance, view: 'NAME_ONLY' }, callOptions),
+    );
+    return tables
+      .map((table) => (table.name ?? '').split('/').at(-1) ?? '')
+      .filter(isTableName)
+      .sort();
+  }
+
+  scan(table: string, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
+    assertTableName(table);
+    return emptyIfMissing(this.#client.pages('scan', table, new Uint8Array(0), undefined, undefined, signal));
+  }
+}

@@ -1,0 +1,285 @@
+import type { protos } from '@google-cloud/bigtable';
+import { copyBytes } from '../../lib/copy.ts';
+import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
+import { forEachAtOnce } from '../../lib/semaphore.ts';
+import { afterPrefix, boundsOf } from '../bounds.ts';
+import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
+import { distinct } from '../distinct.ts';
+import { joinKey, splitKey } from '../key.ts';
+import { checkRows } from '../limits.ts';
+import { emptyIfMissing, ignoreMissing } from '../missing.ts';
+import { assertTableName } from '../name.ts';
+import { PageSize } from '../page-size.ts';
+import { BACKEND, type BigtableSession, classifyBigtable, RowFailed } from './session.ts';
+
+type Mutation = protos.google.bigtable.v2.IMutation;
+type Entry = protos.google.bigtable.v2.MutateRowsRequest.IEntry;
+type RowFilter = protos.google.bigtable.v2.IRowFilter;
+type ReadRowsResponse = protos.google.bigtable.v2.IReadRowsResponse;
+
+/** A key of 4 KiB, of which two bytes are a length, holds both. Cells may be larger than this, rows are read whole. */
+export const BIGTABLE_LIMITS: TableLimits = { valueBytesMax: 4 << 20, keyBytesMax: 2047 };
+
+export const FAMILY = 'f';
+const COLUMN = Buffer.from('v');
+
+const BATCH_ROWS_MAX = 1000;
+const BATCH_BYTES_MAX = 4 << 20;
+const BATCHES_AT_ONCE = 8;
+
+const CELL: RowFilter = {
+  chain: { filters: [{ familyNameRegexFilter: FAMILY }, { cellsPerColumnLimitFilter: 1 }] },
+};
+
+const DELETE: Mutation[] = [{ deleteFromRow: {} }];
+
+/**
+ * Rows under one key of both parts, with one cell. The cell's time stamp is always 0: whatever is written later replaces
+ * it, whosever clock is behind. Its value is never empty (`escapeEmpty`): an empty one could not be asked for.
+ */
+export class BigtableTableClient implements TableClient {
+  readonly #session: BigtableSession;
+
+  constructor(session: BigtableSession) {
+    this.#session = session;
+  }
+
+  async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    checkRows(BACKEND, table, rows, BIGTABLE_LIMITS);
+    const entries = distinct(rows).map((row): Entry => ({ rowKey: keyOf(row), mutations: set(row.value) }));
+    await this.#mutate('write', table, entries, signal);
+  }
+
+  query(query: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
+    return emptyIfMissing(this.#query(query, signal));
+  }
+
+  async *#query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
+    signal?.throwIfAborted();
+    assertTableName(query.table);
+    const bounds = boundsOf(query);
+    if (bounds === undefined) return;
+    const end =
+      bounds.before === undefined
+        ? afterPrefix(joinKey(query.hash, new Uint8Array(0)))! // never undefined: a length does not start with 0xff
+        : joinKey(query.hash, bounds.before);
+    yield* this.pages('query', query.table, joinKey(query.hash, bounds.from), end, query.limit, signal);
+  }
+
+  async delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    const entries = distinct(keys).map((key): Entry => ({ rowKey: keyOf(key), mutations: DELETE }));
+    try {
+      await this.#mutate('delete', table, entries, signal);
+    } catch (thrown) {
+      ignoreMissing(thrown);
+    }
+  }
+
+  async compareAndSet(
+    table: string,
+    key: RowKey,
+    expected: Uint8Array | undefined,
+    next: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    signal?.throwIfAborted();
+    assertTableName(table);
+    checkRows(BACKEND, table, [{ ...key, value: next }], BIGTABLE_LIMITS);
+    const { data, caller, config, callOptions } = this.#session;
+    const request = {
+      tableName: this.#session.nameOf(table),
+      appProfileId: config.appProfile,
+      rowKey: keyOf(key),
+      predicateFilter: expected === undefined ? CELL : cellWith(expected),
+      trueMutations: expected === undefined ? [] : set(next),
+      falseMutations: expected === undefined ? set(next) : [],
+    };
+    const answer = await caller.call({ operation: 'compare-and-set', table }, signal, async (_signal, failedTries) => {
+      const [{ predicateMatched }] = await data.checkAndMutateRow(request, callOptions);
+      return { done: (predicateMatched ?? false) === (expected !== undefined), failedTries };
+    });
+    if (answer.done || answer.failedTries === 0) return answer.done;
+    // a try that seemed to fail may have been applied, and this one then met our own value
+    for await (const [row] of this.query({ table, hash: key.hash, from: key.range, limit: 1 }, signal)) {
+      return Buffer.compare(row!.range, key.range) === 0 && Buffer.compare(row!.value, next) === 0;
+    }
+    return false;
+  }
+
+  async close(): Promise<void> {
+    await this.#session.close();
+  }
+
+  /** Pages of rows with keys in [from, before), each a request of its own. */
+  async *pages(
+    operation: string,
+    table: string,
+    from: Uint8Array,
+    before: Uint8Array | undefined,
+    limit = Number.POSITIVE_INFINITY,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<readonly Row[]> {
+    const size = new PageSize();
+    let left = limit;
+    let start: protos.google.bigtable.v2.IRowRange = { startKeyClosed: from };
+    while (left > 0) {
+      signal?.throwIfAborted();
+      const rowsMax = Math.min(size.rows, left);
+      const request = {
+        tableName: this.#session.nameOf(table),
+        appProfileId: this.#session.config.appProfile,
+        rows: { rowRanges: [{ ...start, ...(before && { endKeyOpen: before }) }] },
+        filter: CELL,
+        rowsLimit: rowsMax,
+      };
+      const cells = await this.#session.caller.call({ operation, table }, signal, (stop) => this.#read(request, stop));
+      if (cells.length > 0) yield cells.map(rowOf);
+      if (cells.length < rowsMax) return;
+      left -= cells.length;
+      size.learn(cells.length, bytesOf(cells));
+      start = { startKeyOpen: cells[cells.length - 1]!.key };
+    }
+  }
+
+  async #read(request: protos.google.bigtable.v2.IReadRowsRequest, stop: AbortSignal): Promise<Cell[]> {
+    const stream = this.#session.data.readRows(request, this.#session.callOptions);
+    const onStop = () => stream.cancel();
+    stop.addEventListener('abort', onStop, { once: true });
+    try {
+      const reader = new CellReader();
+      for await (const response of stream) reader.take(response as ReadRowsResponse);
+      return reader.cells;
+    } finally {
+      stop.removeEventListener('abort', onStop);
+    }
+  }
+
+  async #mutate(
+    operation: string,
+    table: string,
+    entries: readonly Entry[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await forEachAtOnce(batchesOf(entries), BATCHES_AT_ONCE, (batch) =>
+      this.#session.caller.call({ operation, table }, signal, (stop) => this.#mutateBatch(table, batch, stop)),
+    );
+  }
+
+  /** Rows of a batch succeed or fail one by one; where one fails the batch is to be sent again whole, which is harmless. */
+  async #mutateBatch(table: string, entries: Entry[], stop: AbortSignal): Promise<void> {
+    const request = {
+      tableName: this.#session.nameOf(table),
+      appProfileId: this.#session.config.appProfile,
+      entries,
+    };
+    const stream = this.#session.data.mutateRows(request, this.#session.callOptions);
+    const onStop = () => stream.cancel();
+    stop.addEventListener('abort', onStop, { once: true });
+    let worst: RowFailed | undefined;
+    let done = 0;
+    try {
+      for await (const response of stream) {
+        for (const { status } of (response as protos.google.bigtable.v2.IMutateRowsResponse).entries ?? []) {
+          done++;
+          const code = status?.code ?? 0;
+          if (code === 0) continue;
+          const failed = new RowFailed(code, status?.message ?? `code ${code}`);
+          if (worst === undefined || !passing(failed)) worst = failed;
+        }
+      }
+    } finally {
+      stop.removeEventListener('abort', onStop);
+    }
+    if (worst) throw worst;
+    if (done < entries.length) throw new RowFailed(14, `only ${done} of ${entries.length} rows were answered`);
+  }
+}
+
+interface Cell {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** Puts rows together from the chunks that a read streams. Source: google/bigtable/v2/bigtable.proto, ReadRowsResponse.CellChunk. */
+export class CellReader {
+  readonly cells: Cell[] = [];
+  #key: Uint8Array | undefined;
+  #parts: Uint8Array[] = [];
+
+  take(response: ReadRowsResponse): void {
+    for (const chunk of response.chunks ?? []) {
+      if (chunk.resetRow) {
+        this.#key = undefined;
+        this.#parts = [];
+        continue;
+      }
+      const key = chunk.rowKey as Uint8Array | null | undefined;
+      if (key && key.length > 0) this.#key = key;
+      if (chunk.value) this.#parts.push(chunk.value as Uint8Array);
+      if (!chunk.commitRow) continue;
+      if (this.#key === undefined) throw new RowFailed(13, 'the service sent a row without a key');
+      this.cells.push({
+        key: this.#key,
+        value: this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts),
+      });
+      this.#key = undefined;
+      this.#parts = [];
+    }
+  }
+}
+
+function rowOf({ key, value }: Cell): Row {
+  const parts = splitKey(key);
+  if (parts === undefined) throw new RowFailed(3, `a key of ${key.length} bytes is not one of ours`);
+  return { hash: copyBytes(parts.hash), range: copyBytes(parts.range), value: unescapeEmpty(value) };
+}
+
+function keyOf(key: RowKey): Uint8Array {
+  return joinKey(key.hash, key.range);
+}
+
+function set(value: Uint8Array): Mutation[] {
+  return [{ setCell: { familyName: FAMILY, columnQualifier: COLUMN, timestampMicros: 0, value: escapeEmpty(value) } }];
+}
+
+function cellWith(value: Uint8Array): RowFilter {
+  const exactly = escapeEmpty(value);
+  return {
+    chain: {
+      filters: [CELL, { valueRangeFilter: { startValueClosed: exactly, endValueClosed: exactly } }],
+    },
+  };
+}
+
+function batchesOf(entries: readonly Entry[]): Entry[][] {
+  const batches: Entry[][] = [];
+  let batch: Entry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const size = entry.rowKey!.length + (entry.mutations![0]!.setCell?.value?.length ?? 0);
+    if (batch.length === BATCH_ROWS_MAX || (batch.length > 0 && bytes + size > BATCH_BYTES_MAX)) {
+      batches.push(batch);
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(entry);
+    bytes += size;
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}
+
+function bytesOf(cells: readonly Cell[]): number {
+  let bytes = 0;
+  for (const { key, value } of cells) bytes += key.length + value.length;
+  return bytes;
+}
+
+function passing(failed: RowFailed): boolean {
+  const { kind } = classifyBigtable(failed);
+  return kind === 'unavailable' || kind === 'throttled';
+}
