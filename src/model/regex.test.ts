@@ -58,6 +58,7 @@ test('errors are worded as in Go', () => {
   assert.equal(errorOf('*a'), 'error parsing regexp: missing argument to repetition operator: `*`');
   assert.equal(errorOf('a**'), 'error parsing regexp: invalid nested repetition operator: `**`');
   assert.equal(errorOf('(?=a)'), 'error parsing regexp: invalid or unsupported Perl syntax: `(?=`');
+  assert.equal(errorOf('a.\udcff'), 'error parsing regexp: invalid UTF-8: `\udcff`');
   assert.equal(errorOf('[z-a]'), 'error parsing regexp: invalid character class range: `z-a`');
 });
 
@@ -70,6 +71,7 @@ test('what would be large to compile is refused fast', () => {
     `${'.'.repeat(programSizeMax + 1)}`,
     '('.repeat(patternLengthMax + 1),
     '('.repeat(50_000),
+    `${'('.repeat(5000)}a${')'.repeat(5000)}`,
     'a?'.repeat(50_000),
   ]) {
     assert.match(errorOf(source), /^error parsing regexp: /, source.slice(0, 40));

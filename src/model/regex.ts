@@ -78,6 +78,8 @@ function isOneOf(texts: readonly string[]): (value: string) => boolean {
 /** `.` matches line ends, too. */
 function compileEngine(source: string): RE2JS {
   if (source.length > engineLengthMax || expandedSize(source) > programSizeMax) throw tooLarge();
+  const loneAt = source.search(/\p{Surrogate}/u);
+  if (loneAt >= 0) throw new RegexSyntaxError(`error parsing regexp: invalid UTF-8: \`${source.slice(loneAt)}\``);
   let engine: RE2JS;
   try {
     engine = RE2JS.compile(source, RE2JS.DOTALL);

@@ -63,7 +63,7 @@ function childrenOf(node: Expr | DurationExpr): readonly (Expr | DurationExpr | 
 
 class Checker {
   readonly #cursor: Cursor;
-  /** The byte offsets of the text start at its characters, so the operator is looked for in the bytes. */
+  /** What positions count. */
   readonly #bytes: Uint8Array;
   /** Second arguments of `info`, which may select everything. */
   readonly #mayBeEmpty = new Set<Expr>();

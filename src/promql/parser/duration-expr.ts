@@ -28,10 +28,13 @@ export function numberOrDuration(cursor: Cursor, token: Token): { value: number;
     if (token.kind === 'NUMBER') return { value: parseNumber(token.text), duration: false };
     return { value: parseDuration(token.text) / 1000, duration: true };
   } catch (thrown) {
-    if (thrown instanceof NumberSyntaxError) cursor.note(token.pos, `error parsing number: ${thrown.message}`);
-    else if (thrown instanceof DurationSyntaxError) cursor.note(token.pos, thrown.message);
-    else throw thrown;
-    return { value: 0, duration: token.kind === 'DURATION' };
+    if (thrown instanceof NumberSyntaxError) {
+      cursor.note(token.pos, `error parsing number: ${thrown.message}`);
+      return { value: thrown.value, duration: false };
+    }
+    if (!(thrown instanceof DurationSyntaxError)) throw thrown;
+    cursor.note(token.pos, thrown.message);
+    return { value: 0, duration: true };
   }
 }
 

@@ -1,7 +1,15 @@
 import { quoteGo } from '../../model/labels.ts';
 
 /** What is no number; the text is that of Go's strconv. */
-export class NumberSyntaxError extends Error {}
+export class NumberSyntaxError extends Error {
+  /** What Go goes on with: infinity where there is no larger number. */
+  readonly value: number;
+
+  constructor(text: string, value: number) {
+    super(text);
+    this.value = value;
+  }
+}
 
 const INT64_MAX = (1n << 63n) - 1n;
 
@@ -17,11 +25,11 @@ export function parseNumber(text: string): number {
   if (/^inf$/i.test(text)) return Number.POSITIVE_INFINITY;
   const plain = text.replaceAll('_', '');
   if (!/^(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(plain) || !underscoresAreRight(text)) {
-    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`);
+    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`, 0);
   }
   const value = Number(plain);
   if (!Number.isFinite(value)) {
-    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`);
+    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`, value);
   }
   return value;
 }

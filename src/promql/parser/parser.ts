@@ -1,3 +1,4 @@
+import { quoteGo } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import type { AggregateExpr, AggregateOp, BinaryExpr, BinaryOp, Call, Expr, PosRange } from './ast.ts';
 import { checkExpr } from './check.ts';
@@ -69,8 +70,8 @@ export function parseExpr(text: string, options: ParserOptions = {}): Expr {
  * A selector of series as `match[]` takes it.
  * @throws ParseError
  */
-export function parseMetricSelector(text: string, options: ParserOptions = {}): readonly LabelMatcher[] {
-  const cursor = new Cursor(text, options);
+export function parseMetricSelector(text: string): readonly LabelMatcher[] {
+  const cursor = new Cursor(text, {});
   const name = canNameMetric(cursor.kind()) ? cursor.take() : undefined;
   if (name === undefined && cursor.kind() !== '{') cursor.fail(ANYWHERE);
   const selector = vectorSelector(cursor, name);
@@ -148,9 +149,9 @@ function call(cursor: Cursor, name: Token): Call {
   const { args, end } = callBody(cursor);
   const func = name.text;
   const signature = signatureOf(func);
-  if (signature === undefined) cursor.note(name.pos, `unknown function with name ${JSON.stringify(func)}`);
+  if (signature === undefined) cursor.note(name.pos, `unknown function with name ${quoteGo(func)}`);
   else if (signature.experimental && !cursor.options.experimentalFunctions) {
-    cursor.note(name.pos, `function ${JSON.stringify(func)} is not enabled`);
+    cursor.note(name.pos, `function ${quoteGo(func)} is not enabled`);
   }
   return { kind: 'call', func, args, pos: { start: name.pos.start, end } };
 }
