@@ -31,8 +31,12 @@ export class XorValue {
     this.low = low;
   }
 
-  setValue(value: number): void {
-    this.set(highWord(value), lowWord(value));
+  writeFirstValue(to: BitWriter, value: number): void {
+    this.writeFirst(to, highWord(value), lowWord(value));
+  }
+
+  writeValue(to: BitWriter, value: number): void {
+    this.write(to, highWord(value), lowWord(value));
   }
 
   writeFirst(to: BitWriter, high: number, low: number): void {

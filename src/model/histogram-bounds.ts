@@ -59,5 +59,5 @@ export function bucketBound(index: number, schema: number, customValues: readonl
 
 /** Where bucket `index` of one exponential schema lies in a coarser one. */
 export function coarserIndex(index: number, schema: number, target: number): number {
-  return ((index - 1) >> (schema - target)) + 1;
+  return ((index - 1) >> Math.min(schema - target, 31)) + 1;
 }

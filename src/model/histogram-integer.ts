@@ -2,7 +2,7 @@ import type { FloatHistogram, ResetHint, Span } from './histogram.ts';
 
 /**
  * A native histogram as it was observed: whole counts, and buckets as differences to the bucket before (the first: its count).
- * All numbers but `sum`, `zeroThreshold` and `customValues` are integers of at most 2^53 − 1.
+ * All numbers but `sum`, `zeroThreshold` and `customValues` are integers of at most 2^51.
  * Source: Prometheus `model/histogram/histogram.go`.
  */
 export interface Histogram {

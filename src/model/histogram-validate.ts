@@ -35,7 +35,7 @@ const TEXTS: Readonly<Record<HistogramFaultKind, string>> = {
     "histogram's observation count should be at least the number of observations found in the buckets",
   negative_count: "histogram's observation count is negative",
   negative_bucket_count: 'histogram has a bucket whose observation count is negative',
-  number_too_large: 'histogram has a number beyond 2^53',
+  number_too_large: 'histogram has a number that is no integer or beyond 2^51',
   span_negative_offset: 'histogram has a span whose offset is negative',
   span_out_of_range: 'histogram has a span whose bucket index is out of range',
   spans_buckets_mismatch: 'histogram spans specify different number of buckets than provided',
@@ -49,6 +49,9 @@ const TEXTS: Readonly<Record<HistogramFaultKind, string>> = {
   zero_threshold: 'histogram zero threshold must be a number that is not negative',
   schema: `histogram has an invalid schema, which must be between ${EXPONENTIAL_SCHEMA_MIN} and ${EXPONENTIAL_SCHEMA_MAX} for exponential buckets, or -53 for custom buckets`,
 };
+
+/** Differences of differences of such counts are still exact. */
+export const COUNT_MAX = 2 ** 51;
 
 function fault(kind: HistogramFaultKind, before = '', after = ''): HistogramFault {
   return { kind, text: before + TEXTS[kind] + after };
@@ -100,7 +103,7 @@ export function histogramFault(histogram: Histogram): HistogramFault | undefined
 }
 
 function areSafe(numbers: readonly number[]): boolean {
-  return numbers.every(Number.isSafeInteger);
+  return numbers.every((number) => Number.isInteger(number) && Math.abs(number) <= COUNT_MAX);
 }
 
 type Layout = Pick<

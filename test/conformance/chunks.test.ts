@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { test } from 'node:test';
+import { type HistogramKind, HistogramReader, HistogramWriter } from '../../src/chunk/histogram.ts';
 import { Int64 } from '../../src/chunk/int64.ts';
 import { XorReader, XorWriter } from '../../src/chunk/xor.ts';
 import { Xor2Reader, Xor2Writer } from '../../src/chunk/xor2.ts';
+import { floatOfWords } from '../../src/lib/float-bits.ts';
+import type { FloatHistogram, ResetHint } from '../../src/model/histogram.ts';
+import { type Histogram, toIntegerHistogram } from '../../src/model/histogram-integer.ts';
 
 const VECTORS = new URL('../../../shared/conformance/vectors/', import.meta.url);
 const skip = fs.existsSync(VECTORS) ? false : 'there is no ../shared/conformance';
@@ -76,4 +80,92 @@ test('XOR2 chunks are those of Prometheus, byte for byte', { skip }, () => {
     assert.equal(reader.next(), false);
   }
   assert.ok(all.length >= 86);
+});
+
+interface HistogramJson {
+  readonly t: string;
+  readonly kind: 'int' | 'float';
+  readonly hint: ResetHint;
+  readonly schema: number;
+  readonly zero_threshold_bits: string;
+  readonly zero_count: string;
+  readonly count: string;
+  readonly sum_bits: string;
+  readonly positive_spans: readonly (readonly [offset: number, length: number])[];
+  readonly negative_spans: readonly (readonly [offset: number, length: number])[];
+  readonly positive: readonly string[];
+  readonly negative: readonly string[];
+  readonly custom_values_bits?: readonly string[];
+}
+
+interface HistogramVector {
+  readonly name: string;
+  readonly input: readonly HistogramJson[];
+  readonly steps: readonly { readonly new_chunk: boolean; readonly recoded: boolean }[];
+  readonly chunks: readonly {
+    readonly encoding: HistogramKind;
+    readonly hex: string;
+    readonly decoded: readonly HistogramJson[];
+  }[];
+}
+
+const float = (hex: string) => floatOfWords(...words(hex));
+
+function histogramOf(json: HistogramJson): Histogram | FloatHistogram {
+  const number = json.kind === 'int' ? Number : float;
+  const common = {
+    resetHint: json.hint,
+    schema: json.schema,
+    zeroThreshold: float(json.zero_threshold_bits),
+    zeroCount: number(json.zero_count),
+    count: number(json.count),
+    sum: float(json.sum_bits),
+    positiveSpans: json.positive_spans.map(([offset, length]) => ({ offset, length })),
+    negativeSpans: json.negative_spans.map(([offset, length]) => ({ offset, length })),
+    customValues: (json.custom_values_bits ?? []).map(float),
+  };
+  const positive = json.positive.map(number);
+  const negative = json.negative.map(number);
+  return json.kind === 'int'
+    ? { ...common, positiveDeltas: positive, negativeDeltas: negative }
+    : { ...common, positiveBuckets: positive, negativeBuckets: negative };
+}
+
+test('histogram chunks are those of Prometheus, byte for byte, and are cut where it cuts them', { skip }, () => {
+  const all = vectors<HistogramVector>('chunks-histogram.jsonl');
+  for (const { name, input, steps, chunks } of all) {
+    const kind: HistogramKind = input[0]!.kind === 'int' ? 'histogram' : 'floathistogram';
+    let writer = HistogramWriter.create(kind);
+    const done: HistogramWriter[] = [];
+    for (const [i, json] of input.entries()) {
+      if (i === input.length >> 1 && i > 0) writer = HistogramWriter.resume(kind, writer.toBytes());
+      const appended = writer.appendBits(int(json.t), histogramOf(json), ...words(json.sum_bits));
+      const { new_chunk, recoded } = steps[i]!;
+      assert.equal(appended.outcome, new_chunk ? 'cut' : recoded ? 'recoded' : 'appended', `${name}, sample ${i}`);
+      if (appended.outcome !== 'cut') continue;
+      done.push(writer);
+      writer = appended.next;
+    }
+    done.push(writer);
+    const hexes = done.map((chunk) => Buffer.from(chunk.toBytes()).toString('hex'));
+    assert.deepEqual(
+      hexes,
+      chunks.map((chunk) => chunk.hex),
+      name,
+    );
+    for (const chunk of chunks) {
+      assert.equal(chunk.encoding, kind);
+      const reader = new HistogramReader(kind, Buffer.from(chunk.hex, 'hex'));
+      for (const json of chunk.decoded) {
+        assert.ok(reader.next(), name);
+        assert.equal(String(reader.body.time.toBigInt()), json.t, name);
+        assert.equal(hexOf(reader.body.sum.high, reader.body.sum.low), json.sum_bits, name);
+        if (reader.isStale) continue;
+        const read = reader.histogram();
+        assert.deepEqual(kind === 'histogram' ? toIntegerHistogram(read) : read, histogramOf(json), name);
+      }
+      assert.equal(reader.next(), false);
+    }
+  }
+  assert.ok(all.length >= 42);
 });
