@@ -61,15 +61,21 @@ export class BigtableSession {
     return `${this.instance}/tables/${table}`;
   }
 
-  /** For every call: no retries but ours. */
-  get callOptions(): { timeout: number; retry: null } {
-    return { timeout: this.config.timeoutMs, retry: null };
+  /** For every call: no retries but ours. Calls and streams have their own ways to say so. */
+  get callOptions(): CallOptions {
+    return { timeout: this.config.timeoutMs, retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } };
   }
 
   async close(): Promise<void> {
     this.caller.close();
     await Promise.all([this.data.close(), this.admin.close()]);
   }
+}
+
+interface CallOptions {
+  readonly timeout: number;
+  readonly retry: null;
+  readonly retryRequestOptions: { readonly retries: number; readonly noResponseRetries: number };
 }
 
 /** A row of a batch that was refused, with the code of the service. */
