@@ -11,6 +11,8 @@ const LOCK_FILE = 'lock';
 /** How often the holder shows that it lives, and after how long without it another machine may take over. */
 const HEARTBEAT_MS = 5_000;
 const HEARTBEAT_EXPIRES_MS = 30_000;
+/** Start time of a process that lives, where the system does not tell. */
+const UNKNOWN = 'unknown';
 
 interface VersionFile {
   readonly format: number;
@@ -56,7 +58,12 @@ export class DataFolder implements Service {
       });
     }
     await this.#lock();
-    await this.#checkVersion();
+    try {
+      await this.#checkVersion();
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
     const file = join(this.path, LOCK_FILE);
     this.#heartbeat = setInterval(() => {
       const now = new Date(this.#clock.nowMs());
@@ -115,8 +122,9 @@ export class DataFolder implements Service {
     }
     if (lock.host === mine.host && lock.bootId === mine.bootId) {
       const ticks = await startTicks(String(lock.pid));
-      if (ticks !== '') return ticks === lock.startTicks && lock.pid !== mine.pid ? `process ${lock.pid}` : undefined;
-      return undefined;
+      // where start times are not to be had, a lock with our own number is one that we inherited with the number
+      const alive = ticks !== '' && ticks === lock.startTicks && (ticks !== UNKNOWN || lock.pid !== mine.pid);
+      return alive ? `process ${lock.pid}` : undefined;
     }
     if (lock.host === mine.host || ageMs > HEARTBEAT_EXPIRES_MS) return undefined; // the machine was started anew
     return `process ${lock.pid} on ${lock.host}`;
@@ -154,7 +162,7 @@ async function startTicks(pid: string): Promise<string> {
     // the name, in parentheses, may hold anything
     return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   } catch {
-    return isAlive(pid) ? 'unknown' : '';
+    return isAlive(pid) ? UNKNOWN : '';
   }
 }
 

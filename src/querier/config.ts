@@ -19,6 +19,11 @@ export const querierConfig = section('querier', 'Querier', {
   }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
   enablePromqlExtendedRangeSelectors: toggle({ default: false, help: 'Take the modifiers anchored and smoothed.' }),
+  enablePromqlPerStepStats: toggle({ default: false, help: 'Count the samples of each step for stats=all.' }),
+  enablePromqlDelayedNameRemoval: toggle({
+    default: false,
+    help: 'Drop metric names at the end of a query, not in each of its parts.',
+  }),
   enablePromqlBinopFillModifiers: toggle({
     default: false,
     help: 'Take the modifiers fill, fill_left and fill_right.',

@@ -53,7 +53,13 @@ async function runInstant(call: Call, explain: boolean): Promise<Ran> {
   const result = await evaluate(call, timeoutMs, (budget, signal) =>
     sources.engine.query(
       sources.queryable(request.tenant),
-      { expr, timeMs: engineMs(time), lookbackMs, perStepStats: params.get('stats') === 'all', explain },
+      {
+        expr,
+        timeMs: engineMs(time),
+        lookbackMs,
+        perStepStats: sources.perStepStats && params.get('stats') === 'all',
+        explain,
+      },
       { budget, signal },
     ),
   );
@@ -98,7 +104,15 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   const result = await evaluate(call, timeoutMs, (budget, signal) =>
     sources.engine.queryRange(
       sources.queryable(request.tenant),
-      { expr, startMs, endMs, stepMs, lookbackMs, perStepStats: params.get('stats') === 'all', explain },
+      {
+        expr,
+        startMs,
+        endMs,
+        stepMs,
+        lookbackMs,
+        perStepStats: sources.perStepStats && params.get('stats') === 'all',
+        explain,
+      },
       { budget, signal },
     ),
   );

@@ -17,6 +17,8 @@ export interface ApiSources {
   readonly status: StatusSource;
   limits(tenant: string): TenantLimits;
   readonly clock: Clock;
+  /** Whether `stats=all` counts samples for each step. */
+  readonly perStepStats: boolean;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly lookbackMs: number;

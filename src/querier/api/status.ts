@@ -121,7 +121,8 @@ export function features(call: Call): ApiResponse {
     },
     promql: {
       ...on('at_modifier bool by group_left group_right ignoring negative_offset offset on subqueries without'),
-      ...on('duration_expr per_query_lookback_delta per_step_stats'),
+      ...on('duration_expr per_query_lookback_delta'),
+      per_step_stats: call.sources.perStepStats,
       anchored: extendedRangeSelectors,
       smoothed: extendedRangeSelectors,
       fill: binopFillModifiers,

@@ -73,6 +73,7 @@ export function testSources(list: readonly TestSeries[], more: Partial<ApiSource
     },
     limits: () => DEFAULT_LIMITS,
     clock: { nowMs: () => 1767231000000, sleep: async () => {} },
+    perStepStats: true,
     timeoutMs: 120_000,
     lookbackMs: 300_000,
     ...more,

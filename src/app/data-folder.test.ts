@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
+import { DataFolder } from './data-folder.ts';
+
+const root = await mkdtemp(join(tmpdir(), 'pallium-data-'));
+after(() => rm(root, { recursive: true }));
+
+const open = async (name: string) => {
+  const folder = DataFolder.of(join(root, name), '0.1.0', systemClock);
+  await folder.start();
+  return folder;
+};
+
+async function locked(name: string, lock: object, ageMs = 0): Promise<void> {
+  await mkdir(join(root, name), { recursive: true });
+  const file = join(root, name, 'lock');
+  await writeFile(file, JSON.stringify(lock));
+  const then = new Date(Date.now() - ageMs);
+  await utimes(file, then, then);
+}
+
+test('a folder is made with its version, and left without a lock', async () => {
+  const folder = await open('new/deep');
+  assert.equal(JSON.parse(await readFile(join(folder.path, 'pallium.json'), 'utf8')).format, 1);
+  assert.deepEqual((await readdir(folder.path)).sort(), ['lock', 'pallium.json']);
+  await assert.rejects(open('new/deep'), /in use by process \d+; give this process another one with -data.dir/);
+  await folder.stop();
+  assert.deepEqual(await readdir(folder.path), ['pallium.json']);
+  await (await open('new/deep')).stop();
+});
+
+test('of two that come at once one gets it', async () => {
+  const outcomes = await Promise.allSettled([open('race'), open('race'), open('race')]);
+  const winners = outcomes.filter((outcome) => outcome.status === 'fulfilled');
+  assert.equal(winners.length, 1);
+  await winners[0]!.value.stop();
+});
+
+test('a lock outlives its process, but not its purpose', async () => {
+  const bootId = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+  const here = { host: hostname(), bootId };
+  for (const [name, lock, ageMs] of [
+    ['dead', { ...here, pid: 2 ** 22 - 1, startTicks: '1' }, 0],
+    ['reused-number', { ...here, pid: process.ppid, startTicks: '1' }, 0],
+    ['reboot', { host: hostname(), bootId: 'another', pid: process.ppid, startTicks: '1' }, 0],
+    ['silent-machine', { host: 'elsewhere', bootId: 'x', pid: 1, startTicks: '1' }, 60_000],
+  ] as const) {
+    await locked(name, lock, ageMs);
+    await (await open(name)).stop();
+  }
+  await locked('elsewhere', { host: 'elsewhere', bootId: 'x', pid: 7, startTicks: '1' });
+  await assert.rejects(open('elsewhere'), /in use by process 7 on elsewhere/);
+});
+
+test('a folder of a later version, or something else, is refused', async () => {
+  for (const [name, text, why] of [
+    ['later', '{"format":2}', /has format 2, this version \(0\.1\.0\) knows formats up to 1/],
+    ['garbage', 'not json', /is .* really a data folder\?/],
+    ['other', '{}', /has format undefined/],
+  ] as const) {
+    await mkdir(join(root, name));
+    await writeFile(join(root, name, 'pallium.json'), text);
+    await assert.rejects(open(name), why);
+    assert.deepEqual(await readdir(join(root, name)), ['pallium.json'], 'and left as it was');
+  }
+  await writeFile(join(root, 'file'), '');
+  await assert.rejects(open('file/data'), /cannot make the data folder .*set -data\.dir/);
+});
