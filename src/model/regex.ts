@@ -19,47 +19,58 @@ const engineLengthMax = 1 << 16;
 /** Instructions of the engine; what a value's every character may cost at worst. */
 export const programSizeMax = 20_000;
 
-const cachedMax = 1000;
+/** Patterns that are longer are not kept. */
 const cachedLengthMax = 4096;
+/** An engine may come to hold 8 MB of states, so few are kept. */
+const cachedEnginesMax = 100;
+const cachedMax = 1000;
 
-/** The least recently used one first. */
-const cache = new Map<string, Regex>();
+interface Compiled extends Regex {
+  readonly hasEngine: boolean;
+}
+
+/** The least recently used ones first. */
+const withoutEngine = new Map<string, Compiled>();
+const withEngine = new Map<string, Compiled>();
 
 /** @throws RegexSyntaxError */
 export function compileRegex(source: string): Regex {
-  const cached = cache.get(source);
-  if (cached !== undefined) {
-    cache.delete(source);
-    cache.set(source, cached);
-    return cached;
-  }
-  const regex = compile(source);
-  if (source.length <= cachedLengthMax) {
-    cache.set(source, regex);
-    if (cache.size > cachedMax) cache.delete(cache.keys().next().value!);
-  }
+  const regex = withoutEngine.get(source) ?? withEngine.get(source) ?? compile(source);
+  if (source.length > cachedLengthMax) return regex;
+  const cache = regex.hasEngine ? withEngine : withoutEngine;
+  cache.delete(source);
+  cache.set(source, regex);
+  if (cache.size > (regex.hasEngine ? cachedEnginesMax : cachedMax)) cache.delete(cache.keys().next().value!);
   return regex;
 }
 
-function compile(source: string): Regex {
+function compile(source: string): Compiled {
   if (source.length > patternLengthMax) throw tooLarge();
   const plain = plainAlternatives(source);
-  if (plain !== undefined) return { source, literals: plain, matches: isOneOf(plain) };
+  if (plain !== undefined) return { source, literals: plain, matches: isOneOf(plain), hasEngine: false };
   // also where another way of matching is found: whether the pattern is right, only the engine knows
   const engine = compileEngine(source);
   const shapes = shapesOf(source) ?? [];
   const only = shapes.length === 1 && shapes[0]!.length === 1 ? shapes[0]![0] : undefined;
-  if (only?.kind === 'set') return { source, literals: only.texts, matches: isOneOf(only.texts) };
-  return { source, literals: undefined, matches: matchShapes(shapes, engine) };
+  if (only?.kind === 'set') return { source, literals: only.texts, matches: isOneOf(only.texts), hasEngine: false };
+  const hasEngine = shapes.length === 0 || shapes.some(isVague);
+  return {
+    source,
+    literals: undefined,
+    matches: hasEngine ? fitsAndMatches(shapes, engine) : fitsOneOf(shapes),
+    hasEngine,
+  };
 }
 
-/** Asks the engine only where a value may match and its parts do not say whether it does. */
-function matchShapes(shapes: readonly (readonly Part[])[], engine: RE2JS): (value: string) => boolean {
-  const askEngine = (value: string) => engine.testExact(value);
-  const saysNothing = (parts: readonly Part[]) => parts.every((part) => part.kind !== 'set') && isVague(parts);
-  if (shapes.length === 0 || shapes.some(saysNothing)) return askEngine;
-  const fitsOne = (value: string) => shapes.some((parts) => fits(parts, value));
-  return shapes.some(isVague) ? (value) => fitsOne(value) && askEngine(value) : fitsOne;
+function fitsOneOf(shapes: readonly (readonly Part[])[]): (value: string) => boolean {
+  return (value) => shapes.some((parts) => fits(parts, value));
+}
+
+/** Asks the engine only where a value may match. */
+function fitsAndMatches(shapes: readonly (readonly Part[])[], engine: RE2JS): (value: string) => boolean {
+  const saysNothing = (parts: readonly Part[]) => parts.every((part) => part.kind !== 'set');
+  if (shapes.length === 0 || shapes.some(saysNothing)) return (value) => engine.testExact(value);
+  return (value) => shapes.some((parts) => fits(parts, value)) && engine.testExact(value);
 }
 
 function isVague(parts: readonly Part[]): boolean {
