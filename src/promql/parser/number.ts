@@ -75,13 +75,6 @@ export function formatNumber(value: number): string {
   return `${sign}${digits.padEnd(point, '0')}`;
 }
 
-/** As Go's `%v`: `%g` with the shortest digits, and an exponent below 1e-4 and from 1e21 on. */
-export function formatNumberGo(value: number): string {
-  const size = Math.abs(value);
-  if (value === 0 || !Number.isFinite(value) || (size >= 1e-4 && size < 1e21)) return formatNumber(value);
-  return value.toExponential().replace(/e([+-])(\d)$/, 'e$10$2');
-}
-
 /** As Go's `%f`. */
 export function formatTimestampGo(value: number): string {
   if (!Number.isFinite(value)) return formatNumber(value);

@@ -1,3 +1,4 @@
+import { formatG } from '../../lib/go-float.ts';
 import { compareUtf8, METRIC_NAME, quoteGo, quoteName } from '../../model/labels.ts';
 import type {
   AggregateExpr,
@@ -10,7 +11,7 @@ import type {
   VectorSelector,
 } from './ast.ts';
 import { formatDuration, OVERFLOWN_MS, secondsToMs } from './duration.ts';
-import { formatNumber, formatNumberGo } from './number.ts';
+import { formatNumber } from './number.ts';
 
 /** An expression in Prometheus' own spelling, on one line. Parses to the same tree. */
 export function printExpr(expr: Expr): string {
@@ -63,9 +64,9 @@ export function printOperator({ op, bool, matching }: BinaryExpr): string {
   const groups = card === 'many-to-one' || card === 'one-to-many';
   if (labels.length > 0 || on || groups) text += ` ${on ? 'on' : 'ignoring'} (${printLabels(labels)})`;
   if (groups) text += ` group_${card === 'many-to-one' ? 'left' : 'right'} (${printLabels(include)})`;
-  if (fillLeft !== undefined && Object.is(fillLeft, fillRight)) return `${text} fill (${formatNumberGo(fillLeft)})`;
-  if (fillLeft !== undefined) text += ` fill_left (${formatNumberGo(fillLeft)})`;
-  if (fillRight !== undefined) text += ` fill_right (${formatNumberGo(fillRight)})`;
+  if (fillLeft !== undefined && Object.is(fillLeft, fillRight)) return `${text} fill (${formatG(fillLeft)})`;
+  if (fillLeft !== undefined) text += ` fill_left (${formatG(fillLeft)})`;
+  if (fillRight !== undefined) text += ` fill_right (${formatG(fillRight)})`;
   return text;
 }
 
