@@ -11,7 +11,7 @@ export type Part =
   | { readonly kind: 'opaque' };
 
 /** More alternatives than this are not spelled out. An alternation of plain literals has no bound. */
-export const setSizeMax = 256;
+const setSizeMax = 256;
 
 const OPAQUE: Part = { kind: 'opaque' };
 const EMPTY: Part = { kind: 'set', texts: [''] };
