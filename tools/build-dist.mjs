@@ -16,5 +16,5 @@ for (const file of globSync('**/*.ts', { cwd: join(root, 'src') })) {
   const code = stripTypeScriptTypes(readFileSync(join(root, 'src', file), 'utf8'));
   const target = join(dist, file.replace(/\.ts$/, '.js'));
   mkdirSync(dirname(target), { recursive: true });
-  writeFileSync(target, code.replace(/[ \t]+$/gm, '').replace(RELATIVE_IMPORT, '$1$2$3.js$2'));
+  writeFileSync(target, code.replace(RELATIVE_IMPORT, '$1$2$3.js$2'));
 }

@@ -27,6 +27,11 @@ export const serverConfig = section('server', 'HTTP server', {
   httpIdleTimeoutMs: duration({ default: '2m', min: '1s', help: 'Time a connection is kept for a next request.' }),
   pushBodyBytesMax: bytes({ default: '100MB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
   queryBodyBytesMax: bytes({ default: '10MiB', min: '1KiB', help: 'Size of a query sent as a form.' }),
+  inflightBodyBytesMax: bytes({
+    default: '512MiB',
+    min: '1MiB',
+    help: 'Bodies of all requests under way together; further ones are answered 503 until there is room.',
+  }),
   compressBytesMin: bytes({ default: '1KiB', help: 'Answers of at least this size are compressed when asked for.' }),
   shutdownTimeoutMs: duration({
     default: '30s',

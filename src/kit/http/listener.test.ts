@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Registry } from 'prom-client';
-import { request as send } from 'undici';
+import { Agent, request as send } from 'undici';
 import { errors } from '../../model/errors.ts';
 import { defaultsOf } from '../config/section.ts';
 import { silentLogger } from '../observe/log.ts';
@@ -251,4 +255,61 @@ test('a stop lets requests under way finish', async () => {
   assert.equal(await (await answer).body.text(), 'done');
   await stopped;
   await assert.rejects(send(`${url}/slow`));
+});
+
+test('bodies under way together are bounded', async () => {
+  const started = Promise.withResolvers<void>();
+  const finish = Promise.withResolvers<void>();
+  const { url } = await listen(
+    [
+      {
+        path: '/push',
+        methods: ['POST'],
+        bodyBytesMax: 2 << 20,
+        async handle() {
+          started.resolve();
+          await finish.promise;
+          return textResponse(200, 'done');
+        },
+      },
+    ],
+    { server: { inflightBodyBytesMax: 1 << 20 } },
+  );
+  const first = send(`${url}/push`, { method: 'POST', body: Buffer.alloc(1.5 * 2 ** 20) });
+  await started.promise;
+  const second = await send(`${url}/push`, { method: 'POST', body: Buffer.alloc(100) });
+  assert.deepEqual([second.statusCode, second.headers['retry-after']], [503, '1']);
+  assert.match(await second.body.text(), /server\.inflight_body_bytes_max/);
+  finish.resolve();
+  await (await first).body.dump();
+  const third = await send(`${url}/push`, { method: 'POST', body: Buffer.alloc(100) });
+  assert.equal(third.statusCode, 200);
+  await third.body.dump();
+});
+
+test('TLS, with a client certificate where one is required', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pallium-tls-'));
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  try {
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const form = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
+    execFileSync('openssl', ['req', '-x509', ...form, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  } catch {
+    t.skip('openssl is not installed');
+    return;
+  }
+  const tls = { httpTlsCertPath: cert, httpTlsKeyPath: key };
+  const ca = readFileSync(cert);
+  const { url } = await listen([big], { server: tls });
+  assert.match(url, /^https:/);
+  const dispatcher = new Agent({ connect: { ca } });
+  assert.equal((await send(`${url}/big`, { dispatcher })).statusCode, 200);
+  const mutual = await listen([big], { server: { ...tls, httpTlsCaPath: cert, httpTlsClientAuth: 'require' } });
+  await assert.rejects(send(`${mutual.url}/big`, { dispatcher }));
+  const known = new Agent({ connect: { ca, cert: ca, key: readFileSync(key) } });
+  assert.equal((await send(`${mutual.url}/big`, { dispatcher: known })).statusCode, 200);
+  await assert.rejects(
+    listen([], { server: { ...tls, httpTlsKeyPath: 'nope' } }),
+    /-server\.http-tls-key-path: .*nope/,
+  );
 });

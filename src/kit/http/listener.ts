@@ -46,6 +46,7 @@ declare module 'fastify' {
 }
 
 const BODY_BYTES_MAX = 1 << 20;
+const CHUNKED_BYTES_ASSUMED = 4 << 20;
 const NO_BODY = new Uint8Array(0);
 
 /** Prometheus' headers for scripts of other origins, and the tenant's. */
@@ -63,6 +64,8 @@ export class HttpListener implements Service {
   readonly #app: FastifyInstance;
   readonly #metrics: HttpMetrics | undefined;
   readonly #paths = new Set<string>();
+  /** Announced sizes of the bodies of all requests under way. */
+  #heldBytes = 0;
 
   private constructor(options: ListenerOptions) {
     this.name = `${options.name}-listener`;
@@ -92,8 +95,9 @@ export class HttpListener implements Service {
           // who asks is settled before a byte of the body is taken in
           onRequest: async (request, reply) => {
             const admitted = this.#admit(route, request);
-            if (typeof admitted === 'string') request.tenant = admitted;
-            else return this.#finish(route, request, reply, admitted);
+            if (typeof admitted !== 'string') return this.#finish(route, request, reply, admitted);
+            request.tenant = admitted;
+            this.#reserve(announcedBytes(request, route), reply.raw);
           },
         },
         (request, reply) => this.#answer(route, request, reply),
@@ -171,6 +175,20 @@ export class HttpListener implements Service {
     } catch (thrown) {
       return this.#failure(thrown, request);
     }
+  }
+
+  /** Makes room for a body until its request is answered. @throws serverBusy */
+  #reserve(bytes: number, raw: ServerResponse): void {
+    if (bytes === 0) return;
+    const limitBytes = this.#options.config.inflightBodyBytesMax;
+    // a single body that is larger than all the room still passes when it comes alone
+    if (this.#heldBytes > 0 && this.#heldBytes + bytes > limitBytes) {
+      throw errors.serverBusy({ heldBytes: this.#heldBytes, limitBytes });
+    }
+    this.#heldBytes += bytes;
+    raw.once('close', () => {
+      this.#heldBytes -= bytes;
+    });
   }
 
   async #finish(
@@ -298,6 +316,13 @@ function goneSignal(raw: ServerResponse): AbortSignal {
     if (!raw.writableFinished) gone.abort(errors.callCancelled({}));
   });
   return gone.signal;
+}
+
+/** Size of a body still to come; one that does not say counts as much as it may have, within reason. */
+function announcedBytes({ headers }: FastifyRequest, { bodyBytesMax = BODY_BYTES_MAX }: Route): number {
+  if (headers['transfer-encoding'] !== undefined) return Math.min(bodyBytesMax, CHUNKED_BYTES_ASSUMED);
+  const bytes = Number(headers['content-length'] ?? 0);
+  return bytes <= bodyBytesMax ? bytes : 0; // one over its limit is not taken in at all
 }
 
 function allowed(route: Route): string {
