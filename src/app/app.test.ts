@@ -149,6 +149,17 @@ test('a flush is asked for over HTTP', async () => {
   assert.equal((await get('/ingester/flush?tenant=a/b')).status, 400);
 });
 
+test('profiles are only on the admin listener', async () => {
+  const { get, app } = await run('admin', '-server.admin-address=127.0.0.1:0');
+  assert.equal((await get('/debug/cpu')).status, 404);
+  const profile = await send(`${app.admin!.url}/debug/cpu?seconds=0.05`);
+  assert.equal(profile.statusCode, 200);
+  assert.ok('nodes' in ((await profile.body.json()) as object));
+  const bad = await send(`${app.admin!.url}/debug/heap?seconds=x`);
+  assert.equal(bad.statusCode, 400);
+  await bad.body.dump();
+});
+
 test('two processes do not share a data folder; a dead one holds nothing', async () => {
   const { app } = await run('shared');
   await assert.rejects(run('shared'), /data folder .*shared is in use by process \d+/);

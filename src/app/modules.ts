@@ -4,6 +4,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { App } from './app.ts';
 import { DataFolder } from './data-folder.ts';
 import { apiHandlers } from './routes/api.ts';
+import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
 import { pushRoutes } from './routes/push.ts';
 import { statusRoutes } from './routes/status.ts';
@@ -34,6 +35,7 @@ export const modules: Readonly<Record<string, Module>> = {
       if (parts.api !== undefined) http.add(apiHandlers(parts.api, app.config.server));
       if (parts.ingester !== undefined) http.add(ingesterRoutes(parts.ingester));
       http.add(statusRoutes(app));
+      admin?.add(debugRoutes());
       return admin === undefined ? [http] : [admin, http];
     },
   },

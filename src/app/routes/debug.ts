@@ -1,0 +1,52 @@
+import { Session } from 'node:inspector/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type HttpRequest, type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
+
+const SECONDS_MAX = 120;
+
+/** Profiles of the main thread, for the admin listener: they slow the process down and show what it holds. */
+export function debugRoutes(): Route[] {
+  // one at a time: two profilers in one process would record each other
+  let running = false;
+  const profile =
+    (record: (session: Session, seconds: number, signal: AbortSignal) => Promise<object>) =>
+    async ({ query, signal }: HttpRequest): Promise<HttpResponse> => {
+      const seconds = Number(new URLSearchParams(query).get('seconds') ?? 10);
+      if (!(seconds > 0 && seconds <= SECONDS_MAX))
+        return textResponse(400, `seconds is between 0 and ${SECONDS_MAX}\n`);
+      if (running) return textResponse(409, 'a profile is being taken already\n');
+      running = true;
+      const session = new Session();
+      try {
+        session.connect();
+        return {
+          status: 200,
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(await record(session, seconds, signal)),
+        };
+      } finally {
+        session.disconnect();
+        running = false;
+      }
+    };
+  const get = (path: string, handle: Route['handle']): Route => ({ path, methods: ['GET'], head: false, handle });
+  return [
+    get(
+      '/debug/cpu',
+      profile(async (session, seconds, signal) => {
+        await session.post('Profiler.enable');
+        await session.post('Profiler.start');
+        await sleep(seconds * 1000, undefined, { signal }).catch(() => {}); // gone: what is there so far is thrown away
+        return (await session.post('Profiler.stop')).profile;
+      }),
+    ),
+    get(
+      '/debug/heap',
+      profile(async (session, seconds, signal) => {
+        await session.post('HeapProfiler.startSampling');
+        await sleep(seconds * 1000, undefined, { signal }).catch(() => {});
+        return (await session.post('HeapProfiler.stopSampling')).profile;
+      }),
+    ),
+  ];
+}
