@@ -76,6 +76,7 @@ async function fetchInfos(
     kind: 'selector',
     select: request,
     smoothed: false,
+    statsOnly: false,
     dataStartMs: info.dataStartMs,
     grid: { ...grid, stepMs: dataStepMs },
     pos: node.pos,

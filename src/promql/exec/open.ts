@@ -246,7 +246,7 @@ export class Opener {
         const q = await this.scalar(args[0]!);
         this.#noteQuantile(q, node, 0);
         const input = await this.open(args[1]!);
-        const notes = { grid, nativePos: node.argPos[0]!, classicPos: node.argPos[1]! };
+        const notes = { grid, nativePos: node.argPos[1]!, classicPos: node.argPos[1]! };
         const answer = quantileAnswer(execution, q, notes);
         return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[1]!, [answer]));
       }
@@ -256,7 +256,7 @@ export class Opener {
         const lower = await this.scalar(args[0]!);
         const upper = await this.scalar(args[1]!);
         const input = await this.open(args[2]!);
-        const notes = { grid, nativePos: node.argPos[0]!, classicPos: node.argPos[2]! };
+        const notes = { grid, nativePos: node.argPos[2]!, classicPos: node.argPos[2]! };
         const answer = fractionAnswer(execution, lower, upper, notes);
         return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[2]!, [answer]));
       }

@@ -7,6 +7,7 @@ import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
+import { findResets } from './reset-hints.ts';
 import type { Operator, OutputSeries, Row } from './row.ts';
 import { SeriesSamples } from './series-samples.ts';
 import type { SampleSource } from './sources.ts';
@@ -97,6 +98,7 @@ export class RangeFunctionOperator implements Operator {
     const samples = this.#samples;
     this.#source.read(index, this.#columns);
     this.#execution.pass(this.#columns.count);
+    if (this.#matrix.source.kind === 'select' && this.#matrix.source.statsOnly) findResets(this.#columns);
     samples.take(this.#columns);
     this.#floats.find(samples.floatTimes, samples.floats);
     const needsStarts = this.#window.useStarts && samples.hasStarts;

@@ -3,6 +3,7 @@ import type { SeriesSet } from '../../storage/queryable.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
+import { findResets } from './reset-hints.ts';
 import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, type Row } from './row.ts';
 import { SeriesSamples } from './series-samples.ts';
 import { Windows } from './windows.ts';
@@ -39,6 +40,7 @@ export class SelectorOperator implements Operator {
     const columns = this.#columns;
     this.#set.read(index, columns);
     this.#execution.pass(columns.count);
+    if (this.#node.statsOnly) findResets(columns);
     const { dataStartMs, grid } = this.#node;
     const { lookbackMs, stats } = this.#execution;
     if (columns.plain && this.#answer === 'value') {

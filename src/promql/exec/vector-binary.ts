@@ -196,8 +196,9 @@ class Matcher {
     this.#swapped = matching.card === 'one-to-many';
     this.#many = this.#swapped ? right : left;
     this.#one = this.#swapped ? left : right;
-    this.#manyFill = this.#swapped ? matching.fillRight : matching.fillLeft;
-    this.#oneFill = this.#swapped ? matching.fillLeft : matching.fillRight;
+    // with group_right, too, the left value fills the many side, as in Prometheus
+    this.#manyFill = matching.fillLeft;
+    this.#oneFill = matching.fillRight;
     this.#element = new ElementOperator(execution, node);
     this.#labelsOf = resultLabels(execution, node);
     this.#dropName = node.bool;

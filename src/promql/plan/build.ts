@@ -44,6 +44,8 @@ class Builder {
   readonly #scope: BuildScope;
   readonly #durations: DurationScope;
   readonly #invariant = new Map<Expr, Invariance>();
+  /** What the expressions around the one being built want of histograms. */
+  #wanted: 'all' | 'stats' | 'buckets' = 'all';
 
   constructor(scope: BuildScope) {
     this.#scope = scope;
@@ -58,6 +60,14 @@ class Builder {
   }
 
   #node(expr: Expr, grid: Grid): PlanNode {
+    const around = this.#wanted;
+    this.#wanted = wantedWithin(expr, around);
+    const node = this.#bare(expr, grid);
+    this.#wanted = around;
+    return node;
+  }
+
+  #bare(expr: Expr, grid: Grid): PlanNode {
     switch (expr.kind) {
       case 'number':
         return { kind: 'number', value: expr.value, grid, pos: expr.pos };
@@ -151,6 +161,7 @@ class Builder {
       kind: 'selector',
       select,
       smoothed: expr.smoothed,
+      statsOnly: this.#wanted === 'stats',
       dataStartMs,
       grid: on,
       pos: expr.pos,
@@ -178,7 +189,7 @@ class Builder {
       startMs: dataStartMs - rangeMs + 1 - (anchored || smoothed ? lookbackMs : 0),
       endMs: dataEndMs + (smoothed ? lookbackMs : 0),
     };
-    return { ...shape, source: { kind: 'select', select, anchored, smoothed } };
+    return { ...shape, source: { kind: 'select', select, anchored, smoothed, statsOnly: this.#wanted === 'stats' } };
   }
 
   /** The inner steps are multiples of the subquery's step, from the first after the first window's start. */
@@ -280,6 +291,28 @@ class Builder {
     }
   }
 }
+
+/**
+ * What is wanted of histograms within `expr`. Once buckets matter they do further down, too. Source: Prometheus
+ * `detectHistogramStatsDecoding`.
+ */
+function wantedWithin(expr: Expr, around: 'all' | 'stats' | 'buckets'): 'all' | 'stats' | 'buckets' {
+  if (around === 'buckets') return around;
+  switch (expr.kind) {
+    case 'subquery':
+      return 'buckets';
+    case 'binary':
+      return expr.op === '</' || expr.op === '>/' ? 'buckets' : around;
+    case 'call':
+      if (STATS_FUNCTIONS.has(expr.func)) return 'stats';
+      return BUCKET_FUNCTIONS.has(expr.func) ? 'buckets' : around;
+    default:
+      return around;
+  }
+}
+
+const STATS_FUNCTIONS = new Set(['histogram_count', 'histogram_sum', 'histogram_avg']);
+const BUCKET_FUNCTIONS = new Set(['histogram_quantile', 'histogram_quantiles', 'histogram_fraction']);
 
 interface Invariance {
   /** Does not depend on the step. */

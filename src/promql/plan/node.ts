@@ -52,6 +52,8 @@ export interface SelectorNode {
   readonly kind: 'selector';
   readonly select: Select;
   readonly smoothed: boolean;
+  /** Of histograms only count and sum matter: their resets are found as they are read. */
+  readonly statsOnly: boolean;
   /** The time of the data that the first step sees; further steps as far apart as the grid's. */
   readonly dataStartMs: number;
   readonly grid: Grid;
@@ -60,7 +62,13 @@ export interface SelectorNode {
 
 /** Where the samples of a range vector come from. */
 export type MatrixSource =
-  | { readonly kind: 'select'; readonly select: Select; readonly anchored: boolean; readonly smoothed: boolean }
+  | {
+      readonly kind: 'select';
+      readonly select: Select;
+      readonly anchored: boolean;
+      readonly smoothed: boolean;
+      readonly statsOnly: boolean;
+    }
   | { readonly kind: 'subquery'; readonly node: PlanNode };
 
 /** A range vector: at each step the samples of a window. */

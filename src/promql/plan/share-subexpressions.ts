@@ -43,9 +43,9 @@ function ownKey(node: PlanNode): string {
   const shape = `${node.kind} ${describeNode(node)} @${describeGrid(node.grid)}`;
   switch (node.kind) {
     case 'selector':
-      return `${shape} ${node.dataStartMs}`;
+      return `${shape} ${node.dataStartMs} ${node.statsOnly}`;
     case 'matrix':
-      return `${shape} ${node.dataStartMs} ${node.fixed}`;
+      return `${shape} ${node.dataStartMs} ${node.fixed} ${node.source.kind === 'select' && node.source.statsOnly}`;
     case 'call':
       return `${shape} ${node.absentLabels.join()} ${node.info === undefined ? '' : describeInfo(node.info)}`;
     case 'binary':
