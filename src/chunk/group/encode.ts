@@ -133,8 +133,9 @@ export class GroupEncoder {
     const values: StoredBlock[] = [];
     const histograms: StoredBlock[] = [];
     const starts: StoredBlock[] = [];
+    const labelEnds = labelRuns(all).map(([, end]) => end);
     for (let first = 0; first < all.length; ) {
-      const planned = runEnd(all, first);
+      const planned = Math.min(runEnd(all, first), labelEnds.find((end) => end > first)!);
       const total = all.slice(first, planned).reduce((sum, { series }) => sum + series.times.length, 0);
       this.#columns.begin(planned - first, total);
       let end = first;

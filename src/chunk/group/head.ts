@@ -77,7 +77,8 @@ export function compress(raw: Uint8Array): Uint8Array {
 export function decompress(stored: Uint8Array, rawBytes: number): Uint8Array {
   let raw: Uint8Array;
   try {
-    raw = zlib.zstdDecompressSync(stored, { chunkSize: Math.max(64, rawBytes), maxOutputLength: Math.max(1, rawBytes) });
+    // one byte more than it takes, so that the first call also sees the end
+    raw = zlib.zstdDecompressSync(stored, { chunkSize: Math.max(64, rawBytes + 1), maxOutputLength: Math.max(1, rawBytes) });
   } catch (error) {
     throw new BytesError(`zstd: ${error instanceof Error ? error.message : error}`, { cause: error });
   }
@@ -208,10 +209,28 @@ function readBlocks(from: ByteReader, seriesCount: number): { blocks: BlockRef[]
     ends[kind] = first + count;
     offset += bytes;
   }
+  checkWithinSeries(blocks);
   if (ends[SERIES_BLOCK] !== seriesCount || ends[VALUES_BLOCK] !== seriesCount) {
     throw new BytesError('series without a sub-block');
   }
   return { blocks, bodyBytes: offset };
+}
+
+/** What is about series needs their series block, so it must lie within one. */
+function checkWithinSeries(blocks: readonly BlockRef[]): void {
+  const series = blocks.filter((block) => block.kind === SERIES_BLOCK);
+  let at = 0;
+  let kind = 0;
+  for (const block of blocks) {
+    if (block.kind === SERIES_BLOCK || block.kind === TIMES_BLOCK) continue;
+    if (block.kind !== kind) at = 0;
+    kind = block.kind;
+    while (at < series.length && series[at]!.first + series[at]!.count <= block.first) at++;
+    const within = series[at];
+    if (within === undefined || block.first + block.count > within.first + within.count) {
+      throw new BytesError(`${blockName(block)} lies in no series block`);
+    }
+  }
 }
 
 /**

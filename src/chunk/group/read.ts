@@ -114,20 +114,12 @@ export class OpenGroup {
     return this.#series.get(ref)!;
   }
 
-  /** Counts and first values of the series that a block is about, which may span several series blocks. */
+  /** Counts and first values of the series that a block is about. */
   #tableOf(ref: BlockRef): { counts: Uint32Array; firsts: Float64Array } {
-    const counts = new Uint32Array(ref.count);
-    const firsts = new Float64Array(ref.count);
-    for (let at = ref.first; at < ref.first + ref.count; ) {
-      const seriesRef = this.blocks.find(SERIES_BLOCK, at)!;
-      const block = this.#series.get(seriesRef)!;
-      const from = at - seriesRef.first;
-      const to = Math.min(seriesRef.count, ref.first + ref.count - seriesRef.first);
-      counts.set(block.counts.subarray(from, to), at - ref.first);
-      firsts.set(block.firsts.subarray(from, to), at - ref.first);
-      at = seriesRef.first + to;
-    }
-    return { counts, firsts };
+    const seriesRef = this.blocks.find(SERIES_BLOCK, ref.first)!;
+    const { counts, firsts } = this.#series.get(seriesRef)!;
+    const from = ref.first - seriesRef.first;
+    return { counts: counts.slice(from, from + ref.count), firsts: firsts.slice(from, from + ref.count) };
   }
 
   /** @throws errors.groupCorrupt */

@@ -1,0 +1,152 @@
+import { BytesError } from '../chunk/group/bytes.ts';
+import { type BlockRef, blockName, guarded } from '../chunk/group/head.ts';
+import type { OpenGroup } from '../chunk/group/read.ts';
+import type { LabelBlock } from '../chunk/group/series-block.ts';
+import { getOrMake } from '../lib/map.ts';
+import { forEachAtOnce } from '../lib/semaphore.ts';
+import type { QueryContext } from '../storage/queryable.ts';
+import type { FoundGroup } from './index-reader.ts';
+import type { StorePeriod } from './schema.ts';
+
+/** Keeps the bytes of sub-blocks, which never change. Owned by the chunk store; what it loses is read again. */
+export interface BlockCache {
+  get(key: string): Promise<Uint8Array | undefined>;
+  set(key: string, bytes: Uint8Array): void;
+}
+
+/** Bytes between two wanted ranges that are rather read along than left for another read. */
+const GAP_BYTES_MAX = 64 * 1024;
+const READ_BYTES_MAX = 8 * 2 ** 20;
+
+/** A group that a query reads from. */
+export interface GroupInUse {
+  readonly found: FoundGroup;
+  readonly open: OpenGroup;
+}
+
+interface Wanted {
+  readonly group: GroupInUse;
+  readonly ref: BlockRef;
+}
+
+interface RangeRead {
+  readonly period: StorePeriod;
+  readonly key: string;
+  readonly offset: number;
+  end: number;
+  readonly wanted: Wanted[];
+}
+
+/** Collects the sub-blocks that a step of a query needs and gets them with few reads. */
+export class BlockFetcher {
+  readonly #context: QueryContext;
+  readonly #cache: BlockCache | undefined;
+  readonly #readsAtOnce: number;
+  readonly #labelsOf: (raw: Uint8Array) => LabelBlock;
+  #wanted = new Map<GroupInUse, Set<BlockRef>>();
+  /** Memory that the opened blocks hold, more or less. */
+  heldBytes = 0;
+
+  constructor(
+    context: QueryContext,
+    cache: BlockCache | undefined,
+    readsAtOnce: number,
+    labelsOf: (raw: Uint8Array) => LabelBlock,
+  ) {
+    this.#context = context;
+    this.#cache = cache;
+    this.#readsAtOnce = readsAtOnce;
+    this.#labelsOf = labelsOf;
+  }
+
+  want(group: GroupInUse, ref: BlockRef): void {
+    if (group.open.has(ref)) return;
+    getOrMake(this.#wanted, group, () => new Set<BlockRef>()).add(ref);
+  }
+
+  /** Gets what is wanted and opens it in its groups. @throws errors.groupCorrupt, the stores' errors, a limit's error */
+  async fetch(): Promise<void> {
+    const wanted = [...this.#wanted].flatMap(([group, refs]) => [...refs].map((ref) => ({ group, ref })));
+    this.#wanted = new Map();
+    const stored = new Map<BlockRef, Uint8Array>();
+    const missing: Wanted[] = [];
+    for (const each of wanted) {
+      const { place } = each.group.found;
+      if (place.kind === 'inline') {
+        stored.set(each.ref, place.body.subarray(each.ref.offset, each.ref.offset + each.ref.bytes));
+      } else missing.push(each);
+    }
+    await this.#read(await this.#notCached(missing, stored), stored);
+    // Series blocks first: the others need their counts.
+    wanted.sort((a, b) => a.ref.kind - b.ref.kind);
+    for (const { group, ref } of wanted) {
+      this.#context.signal.throwIfAborted();
+      this.#context.budget.addMemory(ref.rawBytes);
+      this.heldBytes += ref.rawBytes;
+      group.open.add(ref, stored.get(ref)!, this.#labelsOf);
+    }
+  }
+
+  async #notCached(wanted: readonly Wanted[], stored: Map<BlockRef, Uint8Array>): Promise<Wanted[]> {
+    const cache = this.#cache;
+    if (cache === undefined) return [...wanted];
+    const missing: Wanted[] = [];
+    await Promise.all(
+      wanted.map(async (each) => {
+        const bytes = await cache.get(cacheKey(each));
+        if (bytes?.length === each.ref.bytes) stored.set(each.ref, bytes);
+        else missing.push(each);
+      }),
+    );
+    return missing;
+  }
+
+  async #read(wanted: readonly Wanted[], stored: Map<BlockRef, Uint8Array>): Promise<void> {
+    await forEachAtOnce(planReads(wanted), this.#readsAtOnce, async ({ period, key, offset, end, wanted: covered }) => {
+      const { signal, budget } = this.#context;
+      signal.throwIfAborted();
+      budget.addFetchedBytes(end - offset);
+      budget.addFetches(0, 1);
+      const bytes = await period.objects!.getRange(key, offset, end - offset, signal);
+      for (const each of covered) {
+        const from = bodyOffset(each) + each.ref.offset - offset;
+        guarded(`${key} (${each.group.found.id})`, blockName(each.ref), () => {
+          if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
+        });
+        // a copy, so that what is cached does not keep the whole range
+        const block = bytes.slice(from, from + each.ref.bytes);
+        stored.set(each.ref, block);
+        this.#cache?.set(cacheKey(each), block);
+      }
+    });
+  }
+}
+
+function cacheKey({ group, ref }: Wanted): string {
+  return `${group.found.id}/${ref.offset}`;
+}
+
+function bodyOffset({ group }: Wanted): number {
+  const { place } = group.found;
+  return place.kind === 'object' ? place.bodyOffset : 0;
+}
+
+/** Neighbouring ranges of an object become one read. */
+function planReads(wanted: readonly Wanted[]): RangeRead[] {
+  const reads: RangeRead[] = [];
+  const byObject = Map.groupBy(wanted, ({ group: { found } }) => (found.place.kind === 'object' ? found.place.key : ''));
+  for (const [key, inObject] of byObject) {
+    let last: RangeRead | undefined;
+    for (const each of inObject.sort((a, b) => bodyOffset(a) + a.ref.offset - bodyOffset(b) - b.ref.offset)) {
+      const offset = bodyOffset(each) + each.ref.offset;
+      const end = offset + each.ref.bytes;
+      if (last === undefined || offset - last.end > GAP_BYTES_MAX || end - last.offset > READ_BYTES_MAX) {
+        last = { period: each.group.found.period, key, offset, end, wanted: [] };
+        reads.push(last);
+      }
+      last.end = Math.max(last.end, end);
+      last.wanted.push(each);
+    }
+  }
+  return reads;
+}

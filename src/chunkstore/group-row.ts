@@ -1,0 +1,89 @@
+import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { type GroupHead, guarded, parseHead } from '../chunk/group/head.ts';
+import { CONTENT_ID_BYTES, idOfRange } from './keys.ts';
+
+const ROW_VERSION = 1;
+const INLINE = 0;
+const IN_OBJECT = 1;
+
+/** Where a group's sub-blocks lie. */
+export type GroupPlace =
+  | { readonly kind: 'inline'; readonly body: Uint8Array }
+  /** The whole group, head first, at `offset` of an object. */
+  | { readonly kind: 'object'; readonly key: string; readonly offset: number; readonly bodyOffset: number };
+
+/** The value of a group row. */
+export interface GroupRow {
+  /** Hex of the content id. */
+  readonly id: string;
+  readonly head: GroupHead;
+  readonly place: GroupPlace;
+  /** Ids of the groups that this one was merged from: a reader that sees it leaves them out. */
+  readonly replaces: readonly string[];
+}
+
+export function encodeInlineRow(head: Uint8Array, body: Uint8Array, replaces: readonly Uint8Array[] = []): Uint8Array {
+  const out = begin(INLINE, replaces);
+  out.bytes(head);
+  out.bytes(body);
+  return out.done();
+}
+
+export function encodeObjectRow(
+  head: Uint8Array,
+  key: string,
+  offset: number,
+  replaces: readonly Uint8Array[] = [],
+): Uint8Array {
+  const out = begin(IN_OBJECT, replaces);
+  const keyBytes = Buffer.from(key);
+  out.uvarint(keyBytes.length);
+  out.bytes(keyBytes);
+  out.uvarint(offset);
+  out.bytes(head);
+  return out.done();
+}
+
+function begin(kind: number, replaces: readonly Uint8Array[]): ByteWriter {
+  const out = new ByteWriter();
+  out.u8(ROW_VERSION);
+  out.u8(kind);
+  out.uvarint(replaces.length);
+  for (const id of replaces) out.bytes(id);
+  return out;
+}
+
+/**
+ * @param name of the row, for errors
+ * @throws errors.groupCorrupt
+ */
+export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: string): GroupRow {
+  const { replaces, place, at } = guarded(name, 'row', () => {
+    const from = new ByteReader(value);
+    const version = from.u8();
+    if (version !== ROW_VERSION) throw new BytesError(`version ${version}, known is ${ROW_VERSION}`);
+    const kind = from.u8();
+    if (kind !== INLINE && kind !== IN_OBJECT) throw new BytesError(`a row of kind ${kind}`);
+    const replaces = Array.from({ length: from.count(CONTENT_ID_BYTES) }, () => hexOf(from.take(CONTENT_ID_BYTES)));
+    if (kind === INLINE) return { replaces, place: undefined, at: from.at };
+    const key = Buffer.from(from.take(from.count(1))).toString();
+    return { replaces, place: { key, offset: from.uvarint() }, at: from.at };
+  });
+  const { head, headBytes } = parseHead(value.subarray(at), name);
+  const end = at + headBytes;
+  const id = hexOf(idOfRange(range));
+  if (place !== undefined) {
+    const bodyOffset = place.offset + headBytes;
+    return { id, head, place: { kind: 'object', key: place.key, offset: place.offset, bodyOffset }, replaces };
+  }
+  guarded(name, 'row', () => {
+    if (value.length - end !== head.bodyBytes) {
+      throw new BytesError(`a body of ${value.length - end} bytes where ${head.bodyBytes} are announced`);
+    }
+  });
+  return { id, head, place: { kind: 'inline', body: value.subarray(end) }, replaces };
+}
+
+export function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
+}

@@ -1,0 +1,188 @@
+import { BytesError } from '../chunk/group/bytes.ts';
+import type { Clock } from '../lib/clock.ts';
+import { forEachAtOnce } from '../lib/semaphore.ts';
+import { errors } from '../model/errors.ts';
+import type { QueryContext } from '../storage/queryable.ts';
+import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { Row, TableQuery } from '../table/client.ts';
+import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
+import {
+  DAY_MS,
+  dayOf,
+  dayOfRange,
+  daysHash,
+  daysRange,
+  groupHash,
+  labelHash,
+  mergedRange,
+  metadataHash,
+  placementHash,
+  windowRange,
+} from './keys.ts';
+import { decodeLabelRow, type LabelValues } from './label-row.ts';
+import { decodeMetadata } from './metadata-row.ts';
+import { decodePlacement, type Placement, type Slot } from './placement.ts';
+import { RowCache } from './row-cache.ts';
+import type { Schema, StorePeriod } from './schema.ts';
+
+export interface IndexReaderOptions {
+  /** The length of every window that was ever flushed divides it, and it divides a day. */
+  readonly windowMsMax: number;
+  readonly readsAtOnce: number;
+  readonly rowCacheTtlMs: number;
+  readonly rowCacheBytesMax: number;
+}
+
+/** A group row and the period that its object is in. */
+export interface FoundGroup extends GroupRow {
+  readonly period: StorePeriod;
+  /** Of the row, for errors. */
+  readonly name: string;
+}
+
+/** What reads rows need: how a query is ended, what it may use. */
+export type ReadContext = QueryContext;
+
+/** Reads the index rows: one method a kind of row, each with its cache. Rows are counted as the clients hand them over. */
+export class IndexReader {
+  readonly #schema: Schema;
+  readonly #clock: Clock;
+  readonly #options: IndexReaderOptions;
+  readonly #cache: RowCache;
+
+  constructor(schema: Schema, clock: Clock, options: IndexReaderOptions) {
+    this.#schema = schema;
+    this.#clock = clock;
+    this.#options = options;
+    this.#cache = new RowCache(clock, options.rowCacheTtlMs, options.rowCacheBytesMax);
+  }
+
+  /** Forgets cached rows, so that what was written since is seen. */
+  forget(): void {
+    this.#cache.clear();
+  }
+
+  /** Days from `startMs` to `endMs` on which the tenant may have data, ascending. */
+  async days(tenant: string, startMs: number, endMs: number, context: ReadContext): Promise<number[]> {
+    const found = new Set<number>();
+    const first = dayOf(startMs);
+    const last = dayOf(endMs);
+    await forEachAtOnce(this.#schema.tablesBetween(startMs, endMs), this.#options.readsAtOnce, async ({ period, table }) => {
+      const key = `d ${table} ${tenant}`;
+      const query = { table, hash: daysHash(tenant) };
+      for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
+        if (day >= first && day <= last) found.add(day);
+      }
+    });
+    return [...found].sort((a, b) => a - b);
+  }
+
+  /** Every placement that groups of the day were written by. */
+  async placements(tenant: string, day: number, context: ReadContext): Promise<Placement[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const query = { table, hash: placementHash(tenant, day) };
+    return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, (row) => decodePlacement(row.value));
+  }
+
+  /** Groups of the day and slot with windows that overlap the range; those that a merge has replaced are left out. */
+  async groups(
+    tenant: string,
+    day: number,
+    slot: Slot,
+    startMs: number,
+    endMs: number,
+    context: ReadContext,
+  ): Promise<FoundGroup[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const hash = groupHash(tenant, day, slot);
+    const decode = (row: Row): FoundGroup => {
+      const name = `${table}/${hexOf(row.hash)}/${hexOf(row.range)}`;
+      return { ...decodeGroupRow(row.range, row.value, name), period, name };
+    };
+    const read = (from: Uint8Array, before: Uint8Array, part: string) =>
+      this.#cached(
+        period,
+        `g ${table} ${hexOf(hash)} ${part}`,
+        { table, hash, from, before },
+        context,
+        decode,
+      );
+    // On the grid of windows, so that queries that move with the clock find what others have cached.
+    const { windowMsMax } = this.#options;
+    const first = Math.max(Math.floor(startMs / windowMsMax) * windowMsMax, day * DAY_MS);
+    const end = Math.min((Math.floor(endMs / windowMsMax) + 1) * windowMsMax, (day + 1) * DAY_MS);
+    const lists = await Promise.all([
+      read(mergedRange(), windowRange(-(2 ** 53)), 'merged'),
+      read(windowRange(first), windowRange(end), `${first} ${end}`),
+    ]);
+    const all = lists.flat();
+    const replaced = new Set(all.flatMap((group) => group.replaces));
+    return all.filter(({ id, head }) => !replaced.has(id) && head.firstMs <= endMs && head.lastMs >= startMs);
+  }
+
+  /** @param name a label name, or `''` for the names themselves */
+  async labelRows(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const query = { table, hash: labelHash(tenant, day, name) };
+    const rows = await this.#cached(period, `l ${table} ${day} ${tenant.length} ${tenant}${name}`, query, context, (row) =>
+      decodeLabelRow(row.value),
+    );
+    // long names are hashed in the key
+    return rows.filter((row) => row.name === name);
+  }
+
+  async metadata(tenant: string, day: number, context: ReadContext): Promise<MetricMetadata[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const query = { table, hash: metadataHash(tenant, day) };
+    return this.#cached(period, `m ${table} ${day} ${tenant}`, query, context, (row) => decodeMetadata(row.value));
+  }
+
+  /** Whether a day's row is there, read strongly: for tests and tools. */
+  async hasDay(tenant: string, day: number, context: ReadContext): Promise<boolean> {
+    const { period, table } = this.#schema.tableOf(day);
+    const range = daysRange(day);
+    const rows = await this.#read(period, { table, hash: daysHash(tenant), prefix: range, strong: true }, context);
+    return rows.length > 0;
+  }
+
+  async #cached<T>(
+    period: StorePeriod,
+    key: string,
+    query: TableQuery,
+    context: ReadContext,
+    decode: (row: Row) => T,
+  ): Promise<T[]> {
+    const known = this.#cache.get<T[]>(`${this.#schema.periods.indexOf(period)} ${key}`);
+    if (known !== undefined) return known;
+    const readMs = this.#clock.nowMs();
+    const rows = await this.#read(period, query, context);
+    let bytes = 200 + 2 * key.length;
+    const values = rows.map((row) => {
+      bytes += 200 + 2 * row.value.length;
+      return named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row));
+    });
+    this.#cache.set(`${this.#schema.periods.indexOf(period)} ${key}`, values, bytes, readMs);
+    return values;
+  }
+
+  async #read(period: StorePeriod, query: TableQuery, context: ReadContext): Promise<Row[]> {
+    const rows: Row[] = [];
+    for await (const page of period.tables.client.query(query, context.signal)) {
+      context.signal.throwIfAborted();
+      context.budget.addFetches(page.length, 0);
+      context.budget.addFetchedBytes(page.reduce((sum, row) => sum + row.value.length, 0));
+      rows.push(...page);
+    }
+    return rows;
+  }
+}
+
+/** Names the row whose bytes were refused. */
+function named<T>(name: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof BytesError) throw errors.rowCorrupt({ name, reason: error.message });
+    throw error;
+  }
+}

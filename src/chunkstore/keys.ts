@@ -1,0 +1,162 @@
+import crypto from 'node:crypto';
+import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
+
+export const DAY_MS = 86_400_000;
+/** Names longer than this stand in keys as a hash, and in full in the value. */
+export const KEY_NAME_BYTES_MAX = 200;
+const HASHED = 255;
+export const CONTENT_ID_BYTES = 16;
+
+/** What a row is, in its hash key behind tenant and day. */
+export const ROW_GROUP = 'g';
+export const ROW_LABEL = 'l';
+export const ROW_METADATA = 'm';
+export const ROW_PLACEMENT = 'p';
+export const ROW_DAYS = 'd';
+export const ROW_TOMBSTONE = 't';
+
+// How a group came to be, first in its range key.
+const FORM_MERGED = 0;
+const FORM_WINDOW = 1;
+
+/** Day number since 1970 of a Unix time; may be negative. */
+export function dayOf(timeMs: number): number {
+  return Math.floor(timeMs / DAY_MS);
+}
+
+/** 128 bits of SHA-256: equal content, equal id. */
+export function contentId(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = crypto.createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest().subarray(0, CONTENT_ID_BYTES);
+}
+
+/** A part of a key: length and bytes, or where it is long a mark and a hash. */
+function putName(out: ByteWriter, name: string): void {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= KEY_NAME_BYTES_MAX) {
+    out.u8(bytes.length);
+    out.bytes(bytes);
+  } else {
+    out.u8(HASHED);
+    out.bytes(contentId(bytes));
+  }
+}
+
+/** Days ascend as bytes. */
+function putDay(out: ByteWriter, day: number): void {
+  const shifted = day + 2 ** 31;
+  for (const scale of [2 ** 24, 2 ** 16, 2 ** 8, 1]) out.u8(Math.floor(shifted / scale) & 255);
+}
+
+/** Times of at most 2^53 ms to either side ascend as bytes. */
+function putTime(out: ByteWriter, timeMs: number): void {
+  const shifted = timeMs + 2 ** 53;
+  for (let scale = 2 ** 56; scale >= 1; scale /= 256) out.u8(Math.floor(shifted / scale) % 256);
+}
+
+function key(tenant: string, day: number | undefined, kind: string, rest?: (out: ByteWriter) => void): Uint8Array {
+  const out = new ByteWriter();
+  putName(out, tenant);
+  if (day !== undefined) putDay(out, day);
+  out.bytes(Buffer.from(kind));
+  rest?.(out);
+  return out.done();
+}
+
+export function groupHash(tenant: string, day: number, slot: Uint8Array): Uint8Array {
+  return key(tenant, day, ROW_GROUP, (out) => out.bytes(slot));
+}
+
+/** Range keys of groups that windows were flushed as, from one window start on. */
+export function windowRange(windowStartMs: number, id?: Uint8Array): Uint8Array {
+  const out = new ByteWriter();
+  out.u8(FORM_WINDOW);
+  putTime(out, windowStartMs);
+  if (id !== undefined) out.bytes(id);
+  return out.done();
+}
+
+/** Range keys of groups that a day was merged into. */
+export function mergedRange(id?: Uint8Array): Uint8Array {
+  const out = new ByteWriter();
+  out.u8(FORM_MERGED);
+  if (id !== undefined) out.bytes(id);
+  return out.done();
+}
+
+/** The content id at the end of a range key. */
+export function idOfRange(range: Uint8Array): Uint8Array {
+  return range.subarray(range.length - CONTENT_ID_BYTES);
+}
+
+/** @param name a label name, or `''` for the names themselves */
+export function labelHash(tenant: string, day: number, name: string, page = 0): Uint8Array {
+  return key(tenant, day, ROW_LABEL, (out) => {
+    putName(out, name);
+    out.uvarint(page);
+  });
+}
+
+export function metadataHash(tenant: string, day: number): Uint8Array {
+  return key(tenant, day, ROW_METADATA);
+}
+
+export function metadataRange(metric: string, id: Uint8Array): Uint8Array {
+  const out = new ByteWriter();
+  putName(out, metric);
+  out.bytes(id);
+  return out.done();
+}
+
+export function placementHash(tenant: string, day: number): Uint8Array {
+  return key(tenant, day, ROW_PLACEMENT);
+}
+
+export function placementRange(version: number): Uint8Array {
+  const out = new ByteWriter();
+  putTime(out, version);
+  return out.done();
+}
+
+export function daysHash(tenant: string): Uint8Array {
+  return key(tenant, undefined, ROW_DAYS);
+}
+
+export function daysRange(day: number): Uint8Array {
+  const out = new ByteWriter();
+  putDay(out, day);
+  return out.done();
+}
+
+export function dayOfRange(range: Uint8Array): number {
+  const view = new DataView(range.buffer, range.byteOffset, range.length);
+  return view.getUint32(0) - 2 ** 31;
+}
+
+export function tombstoneHash(tenant: string): Uint8Array {
+  return key(tenant, undefined, ROW_TOMBSTONE);
+}
+
+/** What a hash key says; for tools that walk a table. @throws BytesError */
+export interface ParsedHash {
+  /** Undefined where the tenant's name is hashed. */
+  readonly tenant: string | undefined;
+  readonly day: number | undefined;
+  readonly kind: string;
+}
+
+const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE]);
+const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT]);
+
+export function parseHash(hash: Uint8Array): ParsedHash | undefined {
+  const from = new ByteReader(hash);
+  const length = from.u8();
+  const tenant = length === HASHED ? undefined : Buffer.from(from.take(length)).toString();
+  if (length === HASHED) from.take(CONTENT_ID_BYTES);
+  const rest = from.take(from.left);
+  const text = (at: number) => String.fromCharCode(rest[at] ?? 0);
+  if (rest.length === 1 && KINDS_WITHOUT_DAY.has(text(0))) return { tenant, day: undefined, kind: text(0) };
+  if (rest.length < 5 || !KINDS_WITH_DAY.has(text(4))) return undefined;
+  return { tenant, day: dayOfRange(rest), kind: text(4) };
+}

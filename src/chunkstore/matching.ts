@@ -1,0 +1,99 @@
+import type { LabelBlock, LabelColumn, Section } from '../chunk/group/series-block.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { getOrMake } from '../lib/map.ts';
+
+/**
+ * Remembers label blocks by their bytes: a slot's series are mostly the same from window to window, and then labels are parsed,
+ * matched and joined once.
+ */
+export class LabelBlocks {
+  readonly #byLength = new Map<number, LabelBlock[]>();
+  readonly #parse: (raw: Uint8Array) => LabelBlock;
+
+  constructor(parse: (raw: Uint8Array) => LabelBlock) {
+    this.#parse = parse;
+  }
+
+  readonly of = (raw: Uint8Array): LabelBlock => {
+    const alike = getOrMake(this.#byLength, raw.length, () => [] as LabelBlock[]);
+    const known = alike.find((block) => Buffer.compare(block.raw, raw) === 0);
+    if (known !== undefined) return known;
+    const block = this.#parse(raw);
+    alike.push(block);
+    return block;
+  };
+}
+
+/** Matches a selector against label blocks, and numbers the series that match across all of them. */
+export class SeriesMatcher {
+  readonly #matchers: readonly LabelMatcher[];
+  /** Results per matcher and value: regular expressions are run once per distinct value. */
+  readonly #results: readonly Map<string, boolean>[];
+  readonly #ids = new Map<string, number>();
+  readonly #blocks = new Map<LabelBlock, Int32Array>();
+  /** Of each number. */
+  readonly labels: Labels[] = [];
+
+  constructor(matchers: readonly LabelMatcher[]) {
+    this.#matchers = matchers;
+    this.#results = matchers.map(() => new Map());
+  }
+
+  /** For each series of the block its number, or −1 where it does not match. */
+  numbers(block: LabelBlock): Int32Array {
+    let numbers = this.#blocks.get(block);
+    if (numbers === undefined) {
+      numbers = new Int32Array(block.count).fill(-1);
+      for (const section of block.sections) this.#matchSection(block, section, numbers);
+      this.#blocks.set(block, numbers);
+    }
+    return numbers;
+  }
+
+  #matchSection(block: LabelBlock, section: Section, numbers: Int32Array): void {
+    const tests: { column: LabelColumn; ok: Uint8Array }[] = [];
+    for (let m = 0; m < this.#matchers.length; m++) {
+      const { name } = this.#matchers[m]!;
+      const column = section.columns.find((each) => block.symbol(each.name) === name);
+      if (column === undefined) {
+        if (!this.#test(m, '')) return;
+        continue;
+      }
+      const ok = Uint8Array.from(column.dictionary, (symbol) => (this.#test(m, block.symbol(symbol)) ? 1 : 0));
+      if (!ok.includes(1)) return;
+      if (ok.includes(0)) tests.push({ column, ok });
+    }
+    for (let i = 0; i < section.count; i++) {
+      if (tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) {
+        numbers[section.first + i] = this.#number(block.pairs(section, i));
+      }
+    }
+  }
+
+  #test(matcher: number, value: string): boolean {
+    return getOrMake(this.#results[matcher]!, value, () => this.#matchers[matcher]!.matches(value));
+  }
+
+  #number(pairs: string[]): number {
+    const labels = Labels.fromSortedPairs(pairs);
+    return getOrMake(this.#ids, labels.key, () => this.labels.push(labels) - 1);
+  }
+}
+
+/** Which metrics a selector may be about. */
+export interface MetricFilter {
+  /** The only names that can match, where they are known. */
+  readonly names: readonly string[] | undefined;
+  matches(name: string): boolean;
+  /** Whether series that pass `matches` need no look at their labels. */
+  readonly decides: boolean;
+}
+
+export function metricFilter(matchers: readonly LabelMatcher[]): MetricFilter {
+  const about = matchers.filter((matcher) => matcher.name === METRIC_NAME);
+  const matches = (name: string) => about.every((matcher) => matcher.matches(name));
+  const sets = about.flatMap((matcher) => (matcher.setMatches === undefined ? [] : [matcher.setMatches]));
+  const smallest = sets.sort((a, b) => a.length - b.length)[0];
+  return { names: smallest?.filter(matches), matches, decides: about.length === matchers.length };
+}

@@ -1,0 +1,115 @@
+import xxhash from 'xxhash-wasm';
+import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { labelParts, metricOf } from '../chunk/group/series.ts';
+
+const { h64Raw } = await xxhash();
+
+/** How a tenant's series were spread over slots for a while. */
+export interface Placement {
+  /** When it began to hold, in Unix ms; of several of a day all may have been written by. */
+  readonly version: number;
+  /** 1, 16, 256 or 4096. */
+  readonly buckets: number;
+  /** Metrics that are spread over parts of their own, by hash of all labels. */
+  readonly splits: ReadonlyMap<string, number>;
+}
+
+export const PLACEMENT_DEFAULT: Placement = { version: 0, buckets: 1, splits: new Map() };
+
+/** A slot's bytes: what of a tenant's series sits together, as the end of a group row's hash key. */
+export type Slot = Uint8Array;
+
+const SLOT_BUCKET = 0;
+const SLOT_PART = 1;
+
+export function bucketSlot(buckets: number, bucket: number): Slot {
+  const out = new ByteWriter();
+  out.u8(SLOT_BUCKET);
+  out.uvarint(buckets);
+  out.uvarint(bucket);
+  return out.done();
+}
+
+/** A part of a metric that is split. */
+export function partSlot(metric: string, parts: number, part: number): Slot {
+  const out = new ByteWriter();
+  out.u8(SLOT_PART);
+  out.uvarint(parts);
+  out.uvarint(part);
+  // XXH64 rather than the name keeps keys short; two metrics in one slot do no harm
+  out.bytes(hashBytes(Buffer.from(metric)));
+  return out.done();
+}
+
+function hashBytes(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(8);
+  new DataView(out.buffer).setBigUint64(0, h64Raw(bytes, 0n));
+  return out;
+}
+
+/** XXH64, seed 0, modulo. */
+function bucketOf(bytes: Uint8Array, count: number): number {
+  return count === 1 ? 0 : Number(h64Raw(bytes, 0n) % BigInt(count));
+}
+
+/** The slot of the series with these canonical label bytes. */
+export function slotOf(placement: Placement, labels: Uint8Array): Slot {
+  const metric = Buffer.from(metricOf(labelParts(labels)), 'latin1');
+  if (placement.splits.size > 0) {
+    const name = metric.toString();
+    const parts = placement.splits.get(name);
+    if (parts !== undefined) return partSlot(name, parts, bucketOf(labels, parts));
+  }
+  return bucketSlot(placement.buckets, bucketOf(metric, placement.buckets));
+}
+
+/** All slots that series of a metric may be in. */
+export function slotsOfMetric(placement: Placement, metric: string): Slot[] {
+  const parts = placement.splits.get(metric);
+  if (parts !== undefined) return Array.from({ length: parts }, (_, part) => partSlot(metric, parts, part));
+  return [bucketSlot(placement.buckets, bucketOf(Buffer.from(metric), placement.buckets))];
+}
+
+/** Every slot there is. */
+export function allSlots(placement: Placement): Slot[] {
+  const slots = Array.from({ length: placement.buckets }, (_, bucket) => bucketSlot(placement.buckets, bucket));
+  for (const metric of placement.splits.keys()) slots.push(...slotsOfMetric(placement, metric));
+  return slots;
+}
+
+const PLACEMENT_VERSION = 1;
+const SLOTS_MAX = 65536;
+
+export function encodePlacement(placement: Placement): Uint8Array {
+  const out = new ByteWriter();
+  out.u8(PLACEMENT_VERSION);
+  out.uvarint(placement.version);
+  out.uvarint(placement.buckets);
+  out.uvarint(placement.splits.size);
+  for (const [metric, parts] of [...placement.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const bytes = Buffer.from(metric);
+    out.uvarint(bytes.length);
+    out.bytes(bytes);
+    out.uvarint(parts);
+  }
+  return out.done();
+}
+
+/** @throws BytesError */
+export function decodePlacement(bytes: Uint8Array): Placement {
+  const from = new ByteReader(bytes);
+  const format = from.u8();
+  if (format !== PLACEMENT_VERSION) throw new BytesError(`version ${format}, known is ${PLACEMENT_VERSION}`);
+  const version = from.uvarint();
+  const buckets = from.uvarint(SLOTS_MAX);
+  if (buckets === 0) throw new BytesError('no buckets');
+  const splits = new Map<string, number>();
+  for (let left = from.count(2); left > 0; left--) {
+    const metric = Buffer.from(from.take(from.count(1))).toString();
+    const parts = from.uvarint(SLOTS_MAX);
+    if (parts === 0) throw new BytesError('no parts');
+    splits.set(metric, parts);
+  }
+  from.end();
+  return { version, buckets, splits };
+}

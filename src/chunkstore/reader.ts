@@ -1,0 +1,317 @@
+import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chunk/group/head.ts';
+import { OpenGroup } from '../chunk/group/read.ts';
+import { LabelBlock } from '../chunk/group/series-block.ts';
+import type { Kernel } from '../chunk/kernel.ts';
+import type { Clock } from '../lib/clock.ts';
+import { forEachAtOnce } from '../lib/semaphore.ts';
+import { compareUtf8, Labels } from '../model/labels.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { QueryContext } from '../storage/queryable.ts';
+import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
+import { hexOf } from './group-row.ts';
+import { type FoundGroup, IndexReader } from './index-reader.ts';
+import { DAY_MS, dayOf } from './keys.ts';
+import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './matching.ts';
+import { allSlots, slotsOfMetric } from './placement.ts';
+import type { Schema } from './schema.ts';
+import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
+
+export interface ReaderOptions {
+  /** The length of every window that was ever flushed divides it, and it divides a day. */
+  readonly windowMsMax?: number;
+  /** Requests to the store at once, for one query. */
+  readonly readsAtOnce?: number;
+  /** How long lists of rows may be used again: less than the 15 minutes after which the head lets stored windows go. */
+  readonly rowCacheTtlMs?: number;
+  readonly rowCacheBytesMax?: number;
+  readonly blockCache?: BlockCache;
+}
+
+const OPTIONS = {
+  windowMsMax: 7_200_000,
+  readsAtOnce: 16,
+  rowCacheTtlMs: 600_000,
+  rowCacheBytesMax: 64 * 2 ** 20,
+};
+
+/** Where a day has more slots than this, label rows are asked which of them to look at. */
+const SLOTS_UNASKED_MAX = 16;
+/** Up to so many days are looked for one by one, rather than in the list of days. */
+const DAYS_UNASKED_MAX = 2;
+
+export interface StoreSelect {
+  readonly matchers: readonly LabelMatcher[];
+  /** Both ends included. */
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly labelsOnly?: boolean;
+  /** At most so many series; 0 or absent: all. */
+  readonly limit?: number;
+}
+
+/** Reads what `ChunkStoreWriter` wrote. One instance a thread. */
+export class ChunkStoreReader {
+  readonly index: IndexReader;
+  readonly #decoder: GroupDecoder;
+  readonly #options: typeof OPTIONS & ReaderOptions;
+
+  /** @param kernel to decode with; others may use it between calls */
+  constructor(schema: Schema, kernel: Kernel, clock: Clock, options: ReaderOptions = {}) {
+    this.#options = { ...OPTIONS, ...options };
+    this.index = new IndexReader(schema, clock, this.#options);
+    this.#decoder = new GroupDecoder(kernel);
+  }
+
+  /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
+  async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
+    const { startMs, endMs, labelsOnly = false } = request;
+    const metrics = metricFilter(request.matchers);
+    const found = await this.#groups(tenant, request, metrics, context);
+    const matcher = new SeriesMatcher(request.matchers);
+    const fetcher = new BlockFetcher(
+      context,
+      this.#options.blockCache,
+      this.#options.readsAtOnce,
+      new LabelBlocks(LabelBlock.parse).of,
+    );
+    try {
+      const groups = found.map((each) => ({ found: each, open: new OpenGroup(this.#decoder, each.head, each.name) }));
+      for (const group of groups) wantSeries(fetcher, group, metrics, !labelsOnly && metrics.decides);
+      await fetcher.fetch();
+      const matches = groups.map((group) => matchGroup(group, metrics, matcher));
+      context.budget.addSeries(matcher.labels.length);
+      if (!labelsOnly && !metrics.decides) {
+        groups.forEach((group, i) => {
+          wantSamples(fetcher, group, matches[i]!);
+        });
+        await fetcher.fetch();
+      }
+      const chunks: Chunk[][] = matcher.labels.map(() => []);
+      if (!labelsOnly) groups.forEach((group, i) => collectChunks(group, matches[i]!, startMs, endMs, chunks));
+      const series: StoreSeries[] = [];
+      matcher.labels.forEach((labels, number) => {
+        const own = chunks[number]!;
+        if (!labelsOnly && own.length === 0) return;
+        series.push({ labels, chunks: own.sort((a, b) => a.times[0]! - b.times[0]!), deleted: [] });
+      });
+      series.sort((a, b) => Labels.compare(a.labels, b.labels));
+      const some = request.limit ? series.slice(0, request.limit) : series;
+      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () => context.budget.addMemory(-fetcher.heldBytes));
+    } catch (error) {
+      context.budget.addMemory(-fetcher.heldBytes);
+      throw error;
+    }
+  }
+
+  /** Names of labels on the days of the range, ascending; with matchers, of series that match all of them. */
+  async labelNames(
+    tenant: string,
+    matchers: readonly LabelMatcher[],
+    startMs: number,
+    endMs: number,
+    context: QueryContext,
+  ): Promise<string[]> {
+    if (matchers.length === 0) return this.#valuesOfDays(tenant, '', startMs, endMs, context);
+    const names = new Set<string>();
+    for (const labels of await this.#labels(tenant, matchers, startMs, endMs, context)) {
+      for (const [name] of labels) names.add(name);
+    }
+    return [...names].sort(compareUtf8);
+  }
+
+  async labelValues(
+    tenant: string,
+    name: string,
+    matchers: readonly LabelMatcher[],
+    startMs: number,
+    endMs: number,
+    context: QueryContext,
+  ): Promise<string[]> {
+    if (matchers.length === 0) return this.#valuesOfDays(tenant, name, startMs, endMs, context);
+    const values = new Set<string>();
+    for (const labels of await this.#labels(tenant, matchers, startMs, endMs, context)) values.add(labels.get(name));
+    values.delete('');
+    return [...values].sort(compareUtf8);
+  }
+
+  /** What is known of metrics on the days of the range; of several entries for one metric all. */
+  async metadata(tenant: string, startMs: number, endMs: number, context: QueryContext): Promise<MetricMetadata[]> {
+    const byContent = new Map<string, MetricMetadata>();
+    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
+      for (const entry of await this.index.metadata(tenant, day, context)) {
+        byContent.set(JSON.stringify([entry.metric, entry.type, entry.help, entry.unit]), entry);
+      }
+    });
+    return [...byContent.values()].sort((a, b) => compareUtf8(a.metric, b.metric));
+  }
+
+  async #labels(
+    tenant: string,
+    matchers: readonly LabelMatcher[],
+    startMs: number,
+    endMs: number,
+    context: QueryContext,
+  ): Promise<readonly Labels[]> {
+    const set = await this.select(tenant, { matchers, startMs, endMs, labelsOnly: true }, context);
+    set.close();
+    return set.series;
+  }
+
+  async #valuesOfDays(
+    tenant: string,
+    name: string,
+    startMs: number,
+    endMs: number,
+    context: QueryContext,
+  ): Promise<string[]> {
+    const values = new Set<string>();
+    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
+      for (const row of await this.index.labelRows(tenant, day, name, context)) {
+        for (const value of row.values.keys()) values.add(value);
+      }
+    });
+    return [...values].sort(compareUtf8);
+  }
+
+  /** Runs `body` for each day of the range that may have data, a bounded number at once. */
+  async #forDays(
+    tenant: string,
+    startMs: number,
+    endMs: number,
+    context: QueryContext,
+    body: (day: number) => Promise<void>,
+  ): Promise<void> {
+    if (!(startMs <= endMs)) return;
+    const first = dayOf(startMs);
+    const last = dayOf(endMs);
+    const days =
+      last - first < DAYS_UNASKED_MAX
+        ? Array.from({ length: last - first + 1 }, (_, i) => first + i)
+        : await this.index.days(tenant, startMs, endMs, context);
+    await forEachAtOnce(days, this.#options.readsAtOnce, body);
+  }
+
+  /** Groups that may have series of the selector, in order of their rows' names. */
+  async #groups(
+    tenant: string,
+    { matchers, startMs, endMs }: StoreSelect,
+    metrics: MetricFilter,
+    context: QueryContext,
+  ): Promise<FoundGroup[]> {
+    const found: FoundGroup[] = [];
+    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
+      const slots = await this.#slots(tenant, day, matchers, metrics, context);
+      const from = Math.max(startMs, day * DAY_MS);
+      const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
+      await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
+        for (const group of await this.index.groups(tenant, day, slot, from, to, context)) {
+          if (group.head.metrics.some(({ name }) => metrics.matches(name))) found.push(group);
+        }
+      });
+    });
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  async #slots(
+    tenant: string,
+    day: number,
+    matchers: readonly LabelMatcher[],
+    metrics: MetricFilter,
+    context: QueryContext,
+  ): Promise<Uint8Array[]> {
+    const placements = await this.index.placements(tenant, day, context);
+    const slots = new Map<string, Uint8Array>();
+    for (const placement of placements) {
+      const of =
+        metrics.names === undefined
+          ? allSlots(placement)
+          : metrics.names.flatMap((name) => slotsOfMetric(placement, name));
+      for (const slot of of) slots.set(hexOf(slot), slot);
+    }
+    if (slots.size > SLOTS_UNASKED_MAX) {
+      for (const matcher of matchers) {
+        if (matcher.matchesEmpty) continue;
+        const having = new Set<string>();
+        for (const row of await this.index.labelRows(tenant, day, matcher.name, context)) {
+          for (const [value, of] of row.values) if (matcher.matches(value)) for (const slot of of) having.add(slot);
+        }
+        for (const slot of slots.keys()) if (!having.has(slot)) slots.delete(slot);
+      }
+    }
+    return [...slots.values()];
+  }
+}
+
+/** Series blocks of the metrics that may match, and where their name decides already, everything else of them. */
+function wantSeries(fetcher: BlockFetcher, group: GroupInUse, metrics: MetricFilter, samplesToo: boolean): void {
+  const { blocks } = group.open;
+  for (const { name, first, count } of group.found.head.metrics) {
+    if (!metrics.matches(name)) continue;
+    for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) fetcher.want(group, ref);
+    if (!samplesToo) continue;
+    for (const ref of blocks.within(VALUES_BLOCK, first, first + count)) {
+      fetcher.want(group, ref);
+      for (const times of blocks.within(TIMES_BLOCK, ref.timesFirst, ref.timesLast + 1)) fetcher.want(group, times);
+    }
+    for (const kind of [HISTOGRAM_BLOCK, STARTS_BLOCK] as const) {
+      for (const ref of blocks.within(kind, first, first + count)) fetcher.want(group, ref);
+    }
+  }
+}
+
+/** A series of a group and its number among all that match. */
+interface Match {
+  readonly index: number;
+  readonly number: number;
+}
+
+function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMatcher): Match[] {
+  const { blocks } = group.open;
+  const found: Match[] = [];
+  for (const { name, first, count } of group.found.head.metrics) {
+    if (!metrics.matches(name)) continue;
+    for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) {
+      const numbers = matcher.numbers(group.open.seriesBlock(ref).labels);
+      const to = Math.min(first + count, ref.first + ref.count);
+      for (let index = Math.max(first, ref.first); index < to; index++) {
+        const number = numbers[index - ref.first]!;
+        if (number >= 0) found.push({ index, number });
+      }
+    }
+  }
+  return found;
+}
+
+/** Everything but series blocks that the matching series of a group need. */
+function wantSamples(fetcher: BlockFetcher, group: GroupInUse, matches: readonly Match[]): void {
+  const { blocks } = group.open;
+  for (const { index } of matches) {
+    fetcher.want(group, blocks.find(VALUES_BLOCK, index)!);
+    const seriesRef = blocks.find(SERIES_BLOCK, index)!;
+    const column = group.open.seriesBlock(seriesRef).timeColumns[index - seriesRef.first]!;
+    for (const ref of [
+      blocks.find(TIMES_BLOCK, column),
+      blocks.find(HISTOGRAM_BLOCK, index),
+      blocks.find(STARTS_BLOCK, index),
+    ]) {
+      if (ref !== undefined) fetcher.want(group, ref);
+    }
+  }
+}
+
+function collectChunks(
+  group: GroupInUse,
+  matches: readonly Match[],
+  startMs: number,
+  endMs: number,
+  chunks: readonly Chunk[][],
+): void {
+  for (const { index, number } of matches) {
+    const chunk = group.open.chunk(index);
+    const { times } = chunk;
+    const from = lowerBound(times, times.length, startMs);
+    if (from < times.length && times[from]! <= endMs) chunks[number]!.push(chunk);
+  }
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../lib/clock.ts';
+
+/** Lists of rows, as what they were read to, for a while. Windows leave the head 15 minutes after they are stored, so it has to be less. */
+export class RowCache {
+  readonly #clock: Clock;
+  readonly #ttlMs: number;
+  readonly #bytesMax: number;
+  readonly #entries = new Map<string, { value: unknown; bytes: number; untilMs: number }>();
+  #bytes = 0;
+
+  constructor(clock: Clock, ttlMs: number, bytesMax: number) {
+    this.#clock = clock;
+    this.#ttlMs = ttlMs;
+    this.#bytesMax = bytesMax;
+  }
+
+  get<T>(key: string): T | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (entry.untilMs <= this.#clock.nowMs()) {
+      this.#drop(key, entry.bytes);
+      return undefined;
+    }
+    // last used, last out
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
+    return entry.value as T;
+  }
+
+  /** @param readMs when the rows were read: before they were, not after, so that nothing is kept too long */
+  set(key: string, value: unknown, bytes: number, readMs: number): void {
+    const before = this.#entries.get(key);
+    if (before !== undefined) this.#drop(key, before.bytes);
+    if (bytes > this.#bytesMax / 4) return;
+    this.#entries.set(key, { value, bytes, untilMs: readMs + this.#ttlMs });
+    this.#bytes += bytes;
+    for (const [oldest, entry] of this.#entries) {
+      if (this.#bytes <= this.#bytesMax) break;
+      this.#drop(oldest, entry.bytes);
+    }
+  }
+
+  clear(): void {
+    this.#entries.clear();
+    this.#bytes = 0;
+  }
+
+  #drop(key: string, bytes: number): void {
+    this.#entries.delete(key);
+    this.#bytes -= bytes;
+  }
+}

@@ -1,0 +1,86 @@
+import { assert } from '../lib/assert.ts';
+import type { ObjectClient } from '../object/client.ts';
+import type { TableStore } from '../table/client.ts';
+import { DAY_MS, dayOf } from './keys.ts';
+
+/** Where the days from `fromMs` on are kept, until the next period begins: so a store can be changed without moving data. */
+export interface StorePeriod {
+  /** Start of a UTC day; −Infinity for the first. */
+  readonly fromMs: number;
+  readonly tables: TableStore;
+  /** Absent: all groups lie in rows. */
+  readonly objects?: ObjectClient;
+  /** Lower-case letters, digits and `_`, beginning with a letter. */
+  readonly tablePrefix: string;
+  /** How long one table is for; whole days. */
+  readonly tableMs: number;
+}
+
+export const TABLE_MS_DEFAULT = 7 * DAY_MS;
+/** The table of what is kept per tenant and has no day; never dropped. */
+const TENANTS_TABLE = 'tenants';
+
+export interface TableOfPeriod {
+  readonly period: StorePeriod;
+  readonly table: string;
+}
+
+/** Which table of which store a day's rows are in. */
+export class Schema {
+  /** Ascending by `fromMs`. */
+  readonly periods: readonly StorePeriod[];
+
+  constructor(periods: readonly StorePeriod[]) {
+    assert(periods.length > 0, 'a schema without periods');
+    for (const { fromMs, tableMs } of periods) {
+      assert(tableMs >= DAY_MS && tableMs % DAY_MS === 0, `tables of ${tableMs} ms`);
+      assert(!Number.isFinite(fromMs) || fromMs % DAY_MS === 0, `a period from ${fromMs}, which begins no day`);
+    }
+    this.periods = [...periods].sort((a, b) => a.fromMs - b.fromMs);
+  }
+
+  periodOf(day: number): StorePeriod {
+    const timeMs = day * DAY_MS;
+    return this.periods.findLast((period) => period.fromMs <= timeMs) ?? this.periods[0]!;
+  }
+
+  tableOf(day: number): TableOfPeriod {
+    const period = this.periodOf(day);
+    return { period, table: tableName(period, Math.floor((day * DAY_MS) / period.tableMs)) };
+  }
+
+  /** Every table that may hold rows of the days from `startMs` to `endMs`, both included, in order. */
+  tablesBetween(startMs: number, endMs: number): TableOfPeriod[] {
+    const tables: TableOfPeriod[] = [];
+    this.periods.forEach((period, i) => {
+      const from = i === 0 ? startMs : Math.max(startMs, period.fromMs);
+      const to = Math.min(endMs, (this.periods[i + 1]?.fromMs ?? Number.POSITIVE_INFINITY) - 1);
+      const last = Math.floor((dayOf(to) * DAY_MS) / period.tableMs);
+      for (let n = Math.floor((dayOf(from) * DAY_MS) / period.tableMs); from <= to && n <= last; n++) {
+        tables.push({ period, table: tableName(period, n) });
+      }
+    });
+    return tables;
+  }
+
+  tenantsTable(period: StorePeriod): string {
+    return `${period.tablePrefix}${TENANTS_TABLE}`;
+  }
+
+  /** The time after which no row of a table is about, or undefined where the name is not one of the period's tables. */
+  tableEndMs(period: StorePeriod, table: string): number | undefined {
+    if (!table.startsWith(period.tablePrefix)) return undefined;
+    const match = /^(n?)(\d+)$/.exec(table.slice(period.tablePrefix.length));
+    if (match === null) return undefined;
+    return ((match[1] === 'n' ? -1 : 1) * Number(match[2]) + 1) * period.tableMs;
+  }
+
+  /** What all keys of a table's objects begin with. */
+  objectPrefix(table: string): string {
+    return `groups/${table}/`;
+  }
+}
+
+function tableName(period: StorePeriod, n: number): string {
+  return `${period.tablePrefix}${n < 0 ? 'n' : ''}${Math.abs(n)}`;
+}

@@ -1,0 +1,70 @@
+/** A set of 64-bit hashes in 8 bytes each, about half full. An equal hash counts as seen. */
+class HashSet {
+  #slots = new BigUint64Array(64);
+  size = 0;
+
+  /** Whether it was new. */
+  add(hash: bigint): boolean {
+    if (2 * this.size >= this.#slots.length) this.#grow();
+    // 0 stands for an empty place
+    const kept = hash === 0n ? 1n : hash;
+    const at = this.#find(kept);
+    if (this.#slots[at] === kept) return false;
+    this.#slots[at] = kept;
+    this.size++;
+    return true;
+  }
+
+  has(hash: bigint): boolean {
+    const kept = hash === 0n ? 1n : hash;
+    return this.#slots[this.#find(kept)] === kept;
+  }
+
+  get bytes(): number {
+    return this.#slots.byteLength;
+  }
+
+  #find(hash: bigint): number {
+    const mask = this.#slots.length - 1;
+    let at = Number(hash & BigInt(mask));
+    while (this.#slots[at] !== 0n && this.#slots[at] !== hash) at = (at + 1) & mask;
+    return at;
+  }
+
+  #grow(): void {
+    const old = this.#slots;
+    this.#slots = new BigUint64Array(old.length * 2);
+    for (const hash of old) if (hash !== 0n) this.#slots[this.#find(hash)] = hash;
+  }
+}
+
+/** What rows of each tenant and day were confirmed, so that they are not written again. Forgetting is harmless: rows are additive. */
+export class SeenRows {
+  readonly #bytesMax: number;
+  /** In order of last use. */
+  readonly #days = new Map<string, HashSet>();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  has(tenant: string, day: number, hash: bigint): boolean {
+    return this.#days.get(`${day} ${tenant}`)?.has(hash) ?? false;
+  }
+
+  add(tenant: string, day: number, hashes: Iterable<bigint>): void {
+    const key = `${day} ${tenant}`;
+    const set = this.#days.get(key) ?? new HashSet();
+    this.#days.delete(key);
+    this.#days.set(key, set);
+    const before = set.size === 0 ? 0 : set.bytes;
+    for (const hash of hashes) set.add(hash);
+    this.#bytes += set.bytes - before;
+    for (const [oldest, other] of this.#days) {
+      if (this.#bytes <= this.#bytesMax || other === set) break;
+      this.#days.delete(oldest);
+      this.#bytes -= other.bytes;
+    }
+  }
+}

@@ -1,0 +1,172 @@
+import type { Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import { histogramBytes } from '../chunk/group/digest.ts';
+import { highWord, lowWord } from '../lib/float-bits.ts';
+import type { Labels } from '../model/labels.ts';
+import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
+import type { SeriesSet } from '../storage/queryable.ts';
+
+/** The chunks of one series, from all groups. */
+export interface StoreSeries {
+  readonly labels: Labels;
+  /** Ascending by first time. */
+  readonly chunks: readonly Chunk[];
+  /** Samples that were deleted: both ends included. */
+  readonly deleted: readonly { readonly startMs: number; readonly endMs: number }[];
+}
+
+/** What the store has for a selector: everything is fetched, nothing decoded. */
+export class StoreSeriesSet implements SeriesSet {
+  readonly series: readonly Labels[];
+  readonly warnings: readonly string[] = [];
+  readonly #all: readonly StoreSeries[];
+  readonly #decoder: GroupDecoder;
+  readonly #startMs: number;
+  readonly #endMs: number;
+  readonly #onClose: () => void;
+  #closed = false;
+
+  /** @param all ascending by labels, none twice */
+  constructor(
+    all: readonly StoreSeries[],
+    decoder: GroupDecoder,
+    startMs: number,
+    endMs: number,
+    onClose: () => void,
+  ) {
+    this.#all = all;
+    this.series = all.map((each) => each.labels);
+    this.#decoder = decoder;
+    this.#startMs = startMs;
+    this.#endMs = endMs;
+    this.#onClose = onClose;
+  }
+
+  /** The encoded chunks of a series, for who decodes them itself. Samples outside of the range may be in them. */
+  chunks(index: number): StoreSeries {
+    return this.#all[index]!;
+  }
+
+  /** @throws errors.groupCorrupt */
+  read(index: number, out: SampleColumns): void {
+    const { chunks, deleted } = this.#all[index]!;
+    out.clear();
+    if (overlap(chunks)) mergeChunks(chunks, this.#decoder, out);
+    else for (const chunk of chunks) this.#decoder.append(chunk, out);
+    trim(out, this.#startMs, this.#endMs);
+    for (const { startMs, endMs } of deleted) cut(out, startMs, endMs);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#onClose();
+  }
+}
+
+function overlap(chunks: readonly Chunk[]): boolean {
+  for (let i = 1; i < chunks.length; i++) if (chunks[i - 1]!.times.at(-1)! >= chunks[i]!.times[0]!) return true;
+  return false;
+}
+
+/** The samples of chunks that overlap, each time once: a histogram before a float, then the larger bits. */
+function mergeChunks(chunks: readonly Chunk[], decoder: GroupDecoder, out: SampleColumns): void {
+  const sources = chunks.map((chunk) => {
+    const columns = new SampleColumns(chunk.times.length);
+    decoder.append(chunk, columns);
+    return columns;
+  });
+  const at = sources.map(() => 0);
+  for (;;) {
+    let best = -1;
+    for (let i = 0; i < sources.length; i++) {
+      if (at[i]! >= sources[i]!.count) continue;
+      if (best < 0) best = i;
+      else {
+        const order = sources[i]!.times[at[i]!]! - sources[best]!.times[at[best]!]!;
+        if (order < 0 || (order === 0 && preferred(sources[i]!, at[i]!, sources[best]!, at[best]!))) best = i;
+      }
+    }
+    if (best < 0) return;
+    const source = sources[best]!;
+    copySample(source, at[best]!, out);
+    const time = source.times[at[best]!]!;
+    for (let i = 0; i < sources.length; i++) {
+      if (at[i]! < sources[i]!.count && sources[i]!.times[at[i]!] === time) at[i]!++;
+    }
+  }
+}
+
+/** Whether of two samples of one time the first is kept. */
+export function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
+  const aHistogram = a.kinds[i] === HISTOGRAM;
+  const bHistogram = b.kinds[j] === HISTOGRAM;
+  if (aHistogram !== bHistogram) return aHistogram;
+  if (aHistogram) {
+    return Buffer.compare(histogramBytes(a.histograms[i]!), histogramBytes(b.histograms[j]!)) > 0;
+  }
+  const x = a.values[i]!;
+  const y = b.values[j]!;
+  const high = (highWord(x) >>> 0) - (highWord(y) >>> 0);
+  return high !== 0 ? high > 0 : lowWord(x) >>> 0 > lowWord(y) >>> 0;
+}
+
+function copySample(from: SampleColumns, i: number, to: SampleColumns): void {
+  const at = to.count;
+  to.reserve(at + 1);
+  to.times[at] = from.times[i]!;
+  to.values.set(from.values.subarray(i, i + 1), at); // by bits
+  const kind = from.kinds[i]!;
+  to.kinds[at] = kind;
+  if (kind !== FLOAT) to.plain = false;
+  if (kind === HISTOGRAM) {
+    const histogram = from.histograms[i]!;
+    // what came before it is another sample now
+    const known = histogram.resetHint === 'gauge' || histogram.resetHint === 'unknown';
+    to.histograms[at] = known ? histogram : { ...histogram, resetHint: 'unknown' };
+  }
+  to.count = at + 1;
+  const start = from.hasStarts ? from.starts[i]! : 0;
+  if (start !== 0) to.setStart(start);
+  else if (to.hasStarts) to.starts[at] = 0;
+}
+
+/** Keeps the samples from `startMs` to `endMs`. */
+function trim(columns: SampleColumns, startMs: number, endMs: number): void {
+  const { times, count } = columns;
+  let from = 0;
+  if (count > 0 && times[0]! < startMs) from = lowerBound(times, count, startMs);
+  let to = count;
+  if (count > 0 && times[count - 1]! > endMs) to = lowerBound(times, count, endMs + 1);
+  if (to < count) removeRange(columns, to, count);
+  if (from > 0) removeRange(columns, 0, Math.min(from, columns.count));
+}
+
+/** Removes the samples from `startMs` to `endMs`. */
+function cut(columns: SampleColumns, startMs: number, endMs: number): void {
+  const from = lowerBound(columns.times, columns.count, startMs);
+  const to = lowerBound(columns.times, columns.count, endMs + 1);
+  if (to > from) removeRange(columns, from, to);
+}
+
+function removeRange(columns: SampleColumns, from: number, to: number): void {
+  const { count } = columns;
+  columns.times.copyWithin(from, to, count);
+  columns.values.copyWithin(from, to, count);
+  columns.kinds.copyWithin(from, to, count);
+  if (columns.hasStarts) columns.starts.copyWithin(from, to, count);
+  if (columns.histograms.length > from) columns.histograms.splice(from, to - from);
+  columns.count = count - (to - from);
+  if (!columns.plain) columns.plain = !columns.kinds.subarray(0, columns.count).some((kind) => kind !== FLOAT);
+}
+
+/** Index of the first time at or after `timeMs`. */
+export function lowerBound(times: Float64Array, count: number, timeMs: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (times[middle]! < timeMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

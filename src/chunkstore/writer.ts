@@ -1,0 +1,394 @@
+import xxhash from 'xxhash-wasm';
+import { type EncodedGroup, GroupEncoder } from '../chunk/group/encode.ts';
+import { type GroupSeries, labelParts, metricOf } from '../chunk/group/series.ts';
+import { COLUMN_VALUES_MAX } from '../chunk/group/column-set.ts';
+import type { Kernel } from '../chunk/kernel.ts';
+import { assert } from '../lib/assert.ts';
+import { getOrMake } from '../lib/map.ts';
+import { forEachAtOnce } from '../lib/semaphore.ts';
+import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { Row } from '../table/client.ts';
+import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
+import {
+  contentId,
+  daysHash,
+  daysRange,
+  dayOf,
+  groupHash,
+  labelHash,
+  metadataHash,
+  metadataRange,
+  placementHash,
+  placementRange,
+  windowRange,
+} from './keys.ts';
+import { encodeLabelRow } from './label-row.ts';
+import { encodeMetadata } from './metadata-row.ts';
+import { encodePlacement, type Placement, type Slot } from './placement.ts';
+import { Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
+import { SeenRows } from './seen.ts';
+
+const { h64Raw } = await xxhash();
+
+/** The series of one tenant, slot and window, to be written as a group. */
+export interface WriteGroup {
+  readonly tenant: string;
+  /** The placement by which `slot` was chosen; its row is written before the group's. */
+  readonly placement: Placement;
+  readonly slot: Slot;
+  readonly windowStartMs: number;
+  readonly windowMs: number;
+  readonly series: readonly GroupSeries[];
+}
+
+/** A group that the store has confirmed. One `WriteGroup` makes more than one where it is too large. */
+export interface WrittenGroup {
+  readonly tenant: string;
+  readonly windowStartMs: number;
+  /** Hex. */
+  readonly id: string;
+  readonly digest: Uint8Array;
+  readonly seriesCount: number;
+  readonly sampleCount: number;
+  /** At rest. */
+  readonly bytes: number;
+}
+
+export interface WriterOptions {
+  /** Groups of at most so many bytes lie in their row, also where there are objects. */
+  readonly inlineBytesMax?: number;
+  /** An object is closed when it has so many bytes. */
+  readonly objectBytesAimed?: number;
+  /** Keep each series' digest in the groups, for other holders of the same samples. */
+  readonly seriesDigests?: boolean;
+  /** Requests to the store at once. */
+  readonly writesAtOnce?: number;
+  /** Memory for what label rows a day has already. */
+  readonly seenBytesMax?: number;
+}
+
+const OPTIONS: Required<WriterOptions> = {
+  inlineBytesMax: 16 * 1024,
+  objectBytesAimed: 32 * 2 ** 20,
+  seriesDigests: false,
+  writesAtOnce: 8,
+  seenBytesMax: 64 * 2 ** 20,
+};
+
+const LABEL_ROW_BYTES_AIMED = 64 * 1024;
+const WRITE_ROWS_MAX = 256;
+const WRITE_BYTES_MAX = 4 * 2 ** 20;
+
+interface Made extends EncodedGroup {
+  readonly group: WriteGroup;
+  readonly id: Uint8Array;
+  readonly target: TableOfPeriod;
+}
+
+/** Writes to the store what a flush hands over. All rows are additive and named by content, so writing again is harmless. */
+export class ChunkStoreWriter {
+  readonly #schema: Schema;
+  readonly #encoder: GroupEncoder;
+  readonly #options: Required<WriterOptions>;
+  readonly #seen: SeenRows;
+
+  /** @param kernel to encode with; nothing else may use it while `write` runs */
+  constructor(schema: Schema, kernel: Kernel, options: WriterOptions = {}) {
+    this.#schema = schema;
+    this.#encoder = new GroupEncoder(kernel);
+    this.#options = { ...OPTIONS, ...options };
+    this.#seen = new SeenRows(this.#options.seenBytesMax);
+  }
+
+  /**
+   * Writes all groups and what leads to them. When it returns, the store has confirmed everything; when it throws, a part may be
+   * there, and the same call again is harmless.
+   */
+  async write(batch: readonly WriteGroup[], signal?: AbortSignal): Promise<WrittenGroup[]> {
+    const written: WrittenGroup[] = [];
+    let pending: Made[] = [];
+    let pendingBytes = 0;
+    for (const group of batch) {
+      signal?.throwIfAborted();
+      for (const made of this.#encode(group)) {
+        pending.push(made);
+        pendingBytes += made.head.length + made.body.length;
+      }
+      // Encoding holds the thread; others get their turn between groups.
+      await new Promise((resolve) => setImmediate(resolve));
+      if (pendingBytes < this.#options.objectBytesAimed) continue;
+      written.push(...(await this.#store(pending, signal)));
+      pending = [];
+      pendingBytes = 0;
+    }
+    if (pending.length > 0) written.push(...(await this.#store(pending, signal)));
+    return written;
+  }
+
+  async writeMetadata(
+    tenant: string,
+    timeMs: number,
+    entries: readonly MetricMetadata[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const day = dayOf(timeMs);
+    const rows: Row[] = [];
+    const hashes: bigint[] = [];
+    for (const entry of entries) {
+      const value = encodeMetadata(entry);
+      const seen = h64Raw(value, 1n);
+      if (this.#seen.has(tenant, day, seen)) continue;
+      hashes.push(seen);
+      rows.push({ hash: metadataHash(tenant, day), range: metadataRange(entry.metric, contentId(value)), value });
+    }
+    await this.#put([{ target: this.#schema.tableOf(day), rows }], signal);
+    this.#seen.add(tenant, day, hashes);
+  }
+
+  #encode(group: WriteGroup): Made[] {
+    const target = this.#schema.tableOf(dayOf(group.windowStartMs));
+    return splitLong(group.series).flatMap((series) => this.#encodeWithin(group, series, target));
+  }
+
+  /** Halves what does not fit into a row, or whose head does not. */
+  #encodeWithin(group: WriteGroup, series: readonly GroupSeries[], target: TableOfPeriod): Made[] {
+    const { windowStartMs, windowMs } = group;
+    const { seriesDigests } = this.#options;
+    const encoded = this.#encoder.encode({ windowStartMs, windowMs, series, seriesDigests });
+    const { valueBytesMax } = target.period.tables.limits;
+    const inRow = encoded.head.length + (target.period.objects === undefined ? encoded.body.length : 0) + 512;
+    if (inRow > valueBytesMax) {
+      if (series.length > 1) {
+        const sorted = sortedByMetric(series);
+        const half = sorted.length >> 1;
+        return [sorted.slice(0, half), sorted.slice(half)].flatMap((part) => this.#encodeWithin(group, part, target));
+      }
+      const { times } = series[0]!;
+      assert(times.length > 1, 'a sample that does not fit into a row');
+      const half = times.length >> 1;
+      return [sliceOf(series[0]!, 0, half), sliceOf(series[0]!, half, times.length)].flatMap((part) =>
+        this.#encodeWithin(group, [part], target),
+      );
+    }
+    const id = contentId(encoded.head, encoded.body);
+    return [{ ...encoded, group: { ...group, series }, id, target }];
+  }
+
+  async #store(made: readonly Made[], signal?: AbortSignal): Promise<WrittenGroup[]> {
+    const leading = this.#leadingRows(made);
+    const groupRows: Placed[] = [];
+    const objects: PlannedObject[] = [];
+    for (const [period, ofPeriod] of byKey(made, (each) => each.target.period)) {
+      for (const [table, ofTable] of byKey(ofPeriod, (each) => each.target.table)) {
+        this.#place(period, table, ofTable, groupRows, objects);
+      }
+    }
+    await forEachAtOnce(objects, this.#options.writesAtOnce, ({ period, key, body }) =>
+      period.objects!.put(key, body(), signal),
+    );
+    // What leads to a group is there before the group, and a group's row only when its object is.
+    await this.#put(leading.rows, signal);
+    await this.#put(groupRows, signal);
+    for (const { tenant, day, hashes } of leading.seen) this.#seen.add(tenant, day, hashes);
+    return made.map(({ group, id, digest, seriesCount, sampleCount, head, body }) => ({
+      tenant: group.tenant,
+      windowStartMs: group.windowStartMs,
+      id: hexOf(id),
+      digest,
+      seriesCount,
+      sampleCount,
+      bytes: head.length + body.length,
+    }));
+  }
+
+  /** Decides for each group of a table whether it lies in its row or in which object. */
+  #place(period: StorePeriod, table: string, made: readonly Made[], rows: Placed[], objects: PlannedObject[]): void {
+    const target = { period, table };
+    const large: Made[] = [];
+    for (const each of made) {
+      const bytes = each.head.length + each.body.length;
+      if (period.objects !== undefined && bytes > this.#options.inlineBytesMax) large.push(each);
+      else rows.push({ target, rows: [groupRow(each, encodeInlineRow(each.head, each.body))] });
+    }
+    for (let from = 0; from < large.length; ) {
+      let to = from;
+      for (let bytes = 0; to < large.length && bytes < this.#options.objectBytesAimed; to++) {
+        bytes += large[to]!.head.length + large[to]!.body.length;
+      }
+      const inObject = large.slice(from, to);
+      const key = `${this.#schema.objectPrefix(table)}${hexOf(contentId(...inObject.map((each) => each.id)))}`;
+      objects.push({ period, key, body: () => Buffer.concat(inObject.flatMap((each) => [each.head, each.body])) });
+      let offset = 0;
+      for (const each of inObject) {
+        rows.push({ target, rows: [groupRow(each, encodeObjectRow(each.head, key, offset))] });
+        offset += each.head.length + each.body.length;
+      }
+      from = to;
+    }
+  }
+
+  /** Placement, days and label rows that are not known to be there. */
+  #leadingRows(made: readonly Made[]): { rows: Placed[]; seen: { tenant: string; day: number; hashes: bigint[] }[] } {
+    const rows: Placed[] = [];
+    const seen: { tenant: string; day: number; hashes: bigint[] }[] = [];
+    for (const [tenant, ofTenant] of byKey(made, (each) => each.group.tenant)) {
+      for (const [day, ofDay] of byKey(ofTenant, (each) => dayOf(each.group.windowStartMs))) {
+        const target = ofDay[0]!.target;
+        const hashes: bigint[] = [];
+        const add = (row: Row) => {
+          const hash = h64Raw(Buffer.concat([row.hash, row.range, row.value]), 0n);
+          if (this.#seen.has(tenant, day, hash)) return;
+          hashes.push(hash);
+          rows.push({ target, rows: [row] });
+        };
+        for (const placement of new Set(ofDay.map((each) => each.group.placement))) {
+          add({
+            hash: placementHash(tenant, day),
+            range: placementRange(placement.version),
+            value: encodePlacement(placement),
+          });
+        }
+        add({ hash: daysHash(tenant), range: daysRange(day), value: new Uint8Array(0) });
+        rows.push({ target, rows: this.#labelRows(tenant, day, ofDay, hashes) });
+        seen.push({ tenant, day, hashes });
+      }
+    }
+    return { rows, seen };
+  }
+
+  /** Label rows with the values that are new that day; adds their hashes. */
+  #labelRows(tenant: string, day: number, made: readonly Made[], hashes: bigint[]): Row[] {
+    const fresh = new Map<string, Map<string, Set<string>>>();
+    const asked = new Set<string>();
+    const add = (name: string, value: string, slot: string) => {
+      const key = `${slot} ${name.length} ${name}${value}`;
+      if (asked.has(key)) return;
+      asked.add(key);
+      const hash = h64Raw(Buffer.from(key, 'latin1'), 2n);
+      if (this.#seen.has(tenant, day, hash)) return;
+      hashes.push(hash);
+      const values = getOrMake(fresh, name, () => new Map<string, Set<string>>());
+      getOrMake(values, value, () => new Set<string>()).add(slot);
+    };
+    for (const { group } of made) {
+      const slot = hexOf(group.slot);
+      for (const { labels } of group.series) {
+        const parts = labelParts(labels);
+        for (let i = 0; i < parts.length; i += 2) {
+          add('', parts[i]!, slot);
+          add(parts[i]!, parts[i + 1]!, slot);
+        }
+      }
+    }
+    const rows: Row[] = [];
+    for (const [name, values] of fresh) {
+      for (const part of cutValues(values)) {
+        const value = encodeLabelRow({ name: utf8(name), values: part });
+        rows.push({ hash: labelHash(tenant, day, utf8(name)), range: contentId(value), value });
+      }
+    }
+    return rows;
+  }
+
+  /** Writes rows, those of a table together and in order of hash, in calls of bounded size. */
+  async #put(placed: readonly Placed[], signal?: AbortSignal): Promise<void> {
+    const calls: (() => Promise<void>)[] = [];
+    for (const [period, ofPeriod] of byKey(placed, (each) => each.target.period)) {
+      for (const [table, ofTable] of byKey(ofPeriod, (each) => each.target.table)) {
+        const rows = ofTable.flatMap((each) => each.rows).sort((a, b) => Buffer.compare(a.hash, b.hash));
+        for (const part of cutRows(rows)) calls.push(() => period.tables.client.write(table, part, signal));
+      }
+    }
+    await forEachAtOnce(calls, this.#options.writesAtOnce, (call) => call());
+  }
+}
+
+interface Placed {
+  readonly target: TableOfPeriod;
+  readonly rows: readonly Row[];
+}
+
+interface PlannedObject {
+  readonly period: StorePeriod;
+  readonly key: string;
+  readonly body: () => Uint8Array;
+}
+
+function groupRow(made: Made, value: Uint8Array): Row {
+  const { tenant, slot, windowStartMs } = made.group;
+  return { hash: groupHash(tenant, dayOf(windowStartMs), slot), range: windowRange(windowStartMs, made.id), value };
+}
+
+/** Items by key, keys in order of first use. */
+function byKey<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
+  return Map.groupBy(items, keyOf);
+}
+
+function utf8(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString();
+}
+
+/** Values in parts of a row each; their bytes as text. */
+function* cutValues(values: ReadonlyMap<string, ReadonlySet<string>>): Generator<Map<string, ReadonlySet<string>>> {
+  let part = new Map<string, ReadonlySet<string>>();
+  let bytes = 0;
+  for (const [value, slots] of values) {
+    if (bytes >= LABEL_ROW_BYTES_AIMED) {
+      yield part;
+      part = new Map();
+      bytes = 0;
+    }
+    part.set(utf8(value), slots);
+    bytes += value.length + 2 * slots.size + 2;
+  }
+  yield part;
+}
+
+function* cutRows(rows: readonly Row[]): Generator<Row[]> {
+  let part: Row[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    if (part.length > 0 && (part.length >= WRITE_ROWS_MAX || bytes + row.value.length > WRITE_BYTES_MAX)) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(row);
+    bytes += row.hash.length + row.range.length + row.value.length;
+  }
+  if (part.length > 0) yield part;
+}
+
+/** The series in as many lists as the longest has pieces of COLUMN_VALUES_MAX samples; nearly always one. */
+function splitLong(series: readonly GroupSeries[]): (readonly GroupSeries[])[] {
+  if (series.every(({ times }) => times.length <= COLUMN_VALUES_MAX)) return [series];
+  const lists: GroupSeries[][] = [];
+  for (const each of series) {
+    for (let from = 0, i = 0; from < each.times.length; from += COLUMN_VALUES_MAX, i++) {
+      if (lists.length === i) lists.push([]);
+      lists[i]!.push(sliceOf(each, from, Math.min(each.times.length, from + COLUMN_VALUES_MAX)));
+    }
+  }
+  return lists;
+}
+
+function sliceOf(series: GroupSeries, from: number, to: number): GroupSeries {
+  return {
+    labels: series.labels,
+    times: series.times.subarray(from, to),
+    values: series.values.subarray(from, to),
+    kinds: series.kinds?.subarray(from, to),
+    starts: series.starts?.subarray(from, to),
+    histograms: series.histograms?.slice(from, to),
+  };
+}
+
+function sortedByMetric(series: readonly GroupSeries[]): GroupSeries[] {
+  return series
+    .map((each) => ({ each, metric: metricOf(labelParts(each.labels)) }))
+    .sort((a, b) => {
+      if (a.metric !== b.metric) return a.metric < b.metric ? -1 : 1;
+      return Buffer.compare(a.each.labels, b.each.labels);
+    })
+    .map(({ each }) => each);
+}
