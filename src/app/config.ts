@@ -1,3 +1,5 @@
+import { distributorConfig } from '../distributor/config.ts';
+import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
 import { type ConfigOf, section } from '../kit/config/section.ts';
 import { authConfig, serverConfig } from '../kit/http/config.ts';
@@ -21,6 +23,8 @@ export const sections = {
   auth: authConfig,
   log: logConfig,
   data: dataConfig,
+  distributor: distributorConfig,
+  ingester: ingesterConfig,
   querier: querierConfig,
   runtime: runtimeConfig,
   limits: limitsConfig,

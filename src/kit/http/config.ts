@@ -25,7 +25,7 @@ export const serverConfig = section('server', 'HTTP server', {
     help: 'A connection on which nothing moves for so long is closed. More than the longest query.',
   }),
   httpIdleTimeoutMs: duration({ default: '2m', min: '1s', help: 'Time a connection is kept for a next request.' }),
-  pushBodyBytesMax: bytes({ default: '100MB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
+  pushBodyBytesMax: bytes({ default: '32MiB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
   queryBodyBytesMax: bytes({ default: '10MiB', min: '1KiB', help: 'Size of a query sent as a form.' }),
   inflightBodyBytesMax: bytes({
     default: '512MiB',
