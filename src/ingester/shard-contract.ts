@@ -1,6 +1,6 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Transferred } from '../kit/service/channel.ts';
 import type { HeadLabels, HeadSelect, MetricMetadata } from '../storage/ingester-client.ts';
-import type { SavedArena } from './checkpoint.ts';
 import type { IngestLimits, IngestResult } from './head.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -36,10 +36,11 @@ export interface ShardSlice {
   readonly warnings: readonly string[];
 }
 
-/** Series of a sealed window, from ref `from` on; `next` 0: there are no more. */
+/** Asks for a tenant's series of one sealed arena, ordered by bucket (hash of the metric name mod `buckets`), then metric. */
 export interface ShardExport {
-  readonly bytes: Uint8Array;
-  readonly next: number;
+  readonly arena: number;
+  readonly tenant: string;
+  readonly buckets: number;
 }
 
 export interface SealRequest {
@@ -63,17 +64,31 @@ export type ShardRole = {
   labels(request: HeadLabels): readonly string[];
   metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
   seal(request: SealRequest): Promise<readonly SealedWindow[]>;
-  export(request: { readonly arena: number; readonly from: number }): ShardExport;
+  /** Answered in slices, as `select` is. */
+  export(request: ShardExport): Promise<Transferred<ShardSlice>>;
+  /** Tenants that have chunks in an arena. */
+  tenantsOf(request: { readonly arena: number }): readonly TenantStats[];
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;
   ready(request: Record<string, never>): Promise<void>;
   stats(request: Record<string, never>): ShardStats & { readonly tenants: readonly TenantStats[] };
   close(request: { readonly checkpoint: boolean }): Promise<void>;
 };
 
+/** Besides, what only the thread that started it asks. */
+export type ShardThreadRole = ShardRole & {
+  /** Answers the same messages on another port: an edge's, a query worker's. */
+  connect(request: { readonly port: MessagePort }): void;
+  takeLogLines(request: Record<string, never>): readonly ShardLogLine[];
+};
+
+export interface ShardLogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly text: string;
+  readonly fields: Record<string, unknown> | undefined;
+}
+
 export interface TenantStats {
   readonly tenant: string;
   readonly series: number;
   readonly newestMs: number;
 }
-
-export type { SavedArena };

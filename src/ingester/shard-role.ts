@@ -3,10 +3,12 @@ import { Transferred } from '../kit/service/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { errors } from '../model/errors.ts';
-import type { HeadLabels, HeadSelect } from '../storage/ingester-client.ts';
+import { compareUtf8 } from '../model/labels.ts';
+import type { HeadLabels } from '../storage/ingester-client.ts';
+import type { Head, HeadTenant } from './head.ts';
 import { HeadMatching } from './matching.ts';
 import type { Shard } from './shard.ts';
-import type { SealedWindow, ShardExport, ShardRole, ShardSlice } from './shard-contract.ts';
+import type { SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-contract.ts';
 
 const SLICE_BYTES = 1024 * 1024;
 const CURSORS_MAX = 256;
@@ -15,7 +17,10 @@ const CURSOR_IDLE_MS = 60_000;
 const SERIES_BYTES_MAX = 64 * 1024 * 1024;
 
 interface Cursor {
-  readonly request: HeadSelect;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0: all. */
+  readonly arena: number;
   readonly refs: Uint32Array;
   at: number;
   usedMs: number;
@@ -63,8 +68,8 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   };
 
   const slice = (id: number, cursor: Cursor): Transferred<ShardSlice> => {
-    const { startMs, endMs } = cursor.request;
-    const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, 0);
+    const { startMs, endMs, arena } = cursor;
+    const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, arena);
     cursor.at = next;
     cursor.usedMs = clock.nowMs();
     const more = next < cursor.refs.length;
@@ -103,7 +108,8 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
           ? new Uint32Array(0)
           : matching.select(tenant, request.matchers, request.startMs, request.endMs);
       if (cursors.size >= CURSORS_MAX) throw errors.tooManySelects({ limit: CURSORS_MAX });
-      return slice(++lastCursor, { request, refs, at: 0, usedMs: clock.nowMs() });
+      const { startMs, endMs } = request;
+      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
     },
     async selectNext({ cursor: id }) {
       const cursor = cursors.get(id);
@@ -130,29 +136,51 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       }
       return [...windows.values()] satisfies SealedWindow[];
     },
-    export({ arena, from }): ShardExport {
-      let at = from;
+    async export({ arena, tenant: id, buckets }) {
+      mustBeReady();
+      const tenant = head.tenant(id);
+      const refs = tenant === undefined ? new Uint32Array(0) : exportOrder(head, tenant, buckets);
+      return slice(++lastCursor, { startMs: -9.2e18, endMs: 9.2e18, arena, refs, at: 0, usedMs: clock.nowMs() });
+    },
+    tenantsOf({ arena }) {
+      mustBeReady();
+      const found = new Set<number>();
       const top = exports.seriesTop();
-      while (at < top) {
+      for (let at = 0; at < top; at += 65536) {
         const refsAt = refsScratch.ensure(65536 * 4);
-        const to = Math.min(at + 65536, top);
-        const count = exports.refsOfArena(arena, at, to, refsAt);
-        if (count === 0) {
-          at = to;
-          continue;
-        }
-        const refs = new Uint32Array(head.kernel.u8.buffer, refsAt, count).slice();
-        const { next, bytes } = fill(refs, 0, -9.2e18, 9.2e18, arena);
-        return { bytes, next: next < refs.length ? refs[next]! : to < top ? to : 0 };
+        const count = exports.refsOfArena(arena, at, at + 65536, refsAt);
+        const { view } = head.kernel;
+        for (let i = 0; i < count; i++) found.add(exports.seriesTenant(view.getUint32(refsAt + 4 * i, true)));
       }
-      return { bytes: new Uint8Array(0), next: 0 };
+      return tenantStats(head).filter((_, index) => found.has(index));
     },
     confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
     ready: () => shard.ready,
     stats: () => ({
       ...shard.stats(),
-      tenants: head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs })),
+      tenants: tenantStats(head),
     }),
     close: (options) => shard.close(options),
   };
+}
+
+function tenantStats(head: Head): TenantStats[] {
+  return head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs }));
+}
+
+/** Refs of a tenant by bucket, then metric: as they go into groups. What has no chunk in the arena is left out by the export. */
+function exportOrder(head: Head, tenant: HeadTenant, buckets: number): Uint32Array {
+  const { exports } = head.kernel;
+  const metrics = [...tenant.metrics].map(([pair, list]) => {
+    const refs = list.refs;
+    return { refs, name: head.pairText(pair)[1], bucket: exports.seriesMetricHash(refs[0]!) % buckets };
+  });
+  metrics.sort((a, b) => a.bucket - b.bucket || compareUtf8(a.name, b.name));
+  const all = new Uint32Array(metrics.reduce((sum, { refs }) => sum + refs.length, 0));
+  let at = 0;
+  for (const { refs } of metrics) {
+    all.set(refs, at);
+    at += refs.length;
+  }
+  return all;
 }

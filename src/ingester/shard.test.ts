@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
+import { parseSlice } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -214,8 +215,14 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
     sealed.map(({ window }) => window),
     [0],
   );
-  const { bytes, next } = role.export({ arena: sealed[0]!.arenas[0]!, from: 0 });
-  assert.ok(bytes.length > 0 && next === 0);
+  const [arena] = sealed[0]!.arenas;
+  assert.deepEqual(
+    role.tenantsOf({ arena: arena! }).map(({ tenant }) => tenant),
+    ['t'],
+  );
+  const { value } = await role.export({ arena: arena!, tenant: 't', buckets: 16 });
+  const exported = [...parseSlice(value.bytes)];
+  assert.deepEqual([exported.length, exported[0]!.chunks.length, value.cursor], [2, 1, 0]);
   await shard.push('t', testFrames([series(2, [[6_000, 2]])]), LIMITS);
   await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
   await shard.dropFlushed(systemClock.nowMs());

@@ -1,0 +1,40 @@
+import { bytes, choice, count, duration } from '../kit/config/field.ts';
+import { section } from '../kit/config/section.ts';
+
+export const ingesterConfig = section('ingester', 'Ingester', {
+  windowMs: duration({
+    default: '2h',
+    min: '1m',
+    help: 'Time span of a chunk. All replicas of a cluster must agree on it.',
+  }),
+  shards: count({
+    default: 0,
+    help: 'Threads that hold recent samples, each with a log of its own. 0: as many as processors, less one, at most 8.',
+  }),
+  headBytesMax: bytes({
+    default: '3GiB',
+    help: 'Size of one shard at which new series are refused.',
+  }),
+  walFsync: choice({
+    default: 'interval',
+    values: ['interval', 'always'],
+    help: 'When the log is synced: every -ingester.wal-fsync-interval, or before each answer. With interval, a power cut (not the end of the process) may lose what came since.',
+  }),
+  walFsyncIntervalMs: duration({ default: '1s', min: '10ms', help: 'How often the log is synced.' }),
+  flushDelayMs: duration({
+    default: '15m',
+    help: 'Time after the end of a window before it is flushed; windows are spread over as long again.',
+  }),
+  flushCheckIntervalMs: duration({ default: '15s', min: '100ms', help: 'How often to look for windows to flush.' }),
+  keepFlushedMs: duration({
+    default: '15m',
+    help: 'How long a window stays in memory when the store has it. Lists of rows that queriers cache must expire sooner.',
+  }),
+  flushOnShutdown: choice({
+    default: 'none',
+    values: ['none', 'all'],
+    help: 'Whether all samples are written to the store before the process ends. Without, they are safe in the log.',
+  }),
+});
+
+export type IngesterConfig = typeof ingesterConfig.type;

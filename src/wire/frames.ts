@@ -1,0 +1,66 @@
+import type { Kernel } from '../chunk/kernel.ts';
+import { Region } from '../chunk/region.ts';
+
+// Frames: series and samples on their way from an edge to a shard (kernel/write-request.ts has the layout).
+
+export const FRAME_HEAD = 24;
+
+/** Writes frames of series that did not come the fast way. */
+export class FrameWriter {
+  readonly #kernel: Kernel;
+  readonly #scratch: Region;
+  #bytes = new Uint8Array(4096);
+  #view = new DataView(this.#bytes.buffer);
+  length = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#scratch = new Region(kernel, 4096);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** What was written since `clear`; only until the next write. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.length);
+  }
+
+  /**
+   * Begins a series; `sample` follows exactly `samples` times.
+   * @param labels canonical bytes
+   * @param metric its name in UTF-8
+   */
+  series(labels: Uint8Array, metric: Uint8Array, samples: number): void {
+    const samplesAt = FRAME_HEAD + ((labels.length + 7) & ~7);
+    const bytes = samplesAt + 16 * samples;
+    this.#reserve(bytes);
+    const at = this.length;
+    const view = this.#view;
+    view.setUint32(at, bytes, true);
+    view.setUint32(at + 4, labels.length, true);
+    view.setUint32(at + 8, samples, true);
+    view.setUint32(at + 12, 0, true);
+    view.setUint32(at + 16, this.#kernel.exports.checksum(this.#scratch.put(metric), metric.length), true);
+    view.setUint32(at + 20, 0, true);
+    this.#bytes.set(labels, at + FRAME_HEAD);
+    this.#bytes.fill(0, at + FRAME_HEAD + labels.length, at + samplesAt);
+    this.length = at + samplesAt;
+  }
+
+  /** @param valueBits the value's bits: NaN payloads are data */
+  sample(timeMs: bigint, valueBits: bigint): void {
+    this.#view.setBigInt64(this.length, timeMs, true);
+    this.#view.setBigUint64(this.length + 8, valueBits, true);
+    this.length += 16;
+  }
+
+  #reserve(more: number): void {
+    if (this.length + more <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.max(this.length + more, this.#bytes.length * 2));
+    bytes.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
