@@ -68,6 +68,31 @@ test('paths are decoded without loss, bodies stay as they came', async () => {
   assert.deepEqual(await post.body.json(), ['POST', '/echo/a', '', 'abc', 't1']);
 });
 
+test('a body is alone in its memory, and may be empty or cut short', async () => {
+  const seen: [number, number][] = [];
+  const { url } = await listen([
+    {
+      path: '/push',
+      methods: ['POST'],
+      handle({ body }) {
+        seen.push([body.length, body.buffer.byteLength]);
+        return textResponse(200, '');
+      },
+    },
+  ]);
+  for (const body of ['', 'abc', Readable.from(['ab', 'cde'])])
+    await (await send(`${url}/push`, { method: 'POST', body })).body.dump();
+  assert.deepEqual(seen, [
+    [0, 0],
+    [3, 3],
+    [5, 5],
+  ]);
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.end('POST /push HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc');
+  await new Promise((resolve) => socket.on('close', resolve).resume());
+  assert.equal(seen.length, 3, 'a part of a body never reaches its handler');
+});
+
 test('what is not served says so', async () => {
   const { url } = await listen([echo, big]);
   const put = await send(`${url}/echo/a`, { method: 'PUT', body: 'x' });

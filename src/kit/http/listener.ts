@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError, errors } from '../../model/errors.ts';
@@ -7,6 +7,7 @@ import type { Logger } from '../observe/log.ts';
 import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry } from '../observe/metrics.ts';
 import type { Service, Stop } from '../service/service.ts';
 import type { Gate } from './auth.ts';
+import { BodyIncomplete, BodyTooLarge, readBody } from './body.ts';
 import { acceptedEncoding, compress } from './compress.ts';
 import type { ServerConfig } from './config.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
@@ -90,7 +91,6 @@ export class HttpListener implements Service {
       this.#app.all(
         route.path,
         {
-          bodyLimit: route.bodyBytesMax ?? BODY_BYTES_MAX,
           config: { route },
           // who asks is settled before a byte of the body is taken in
           onRequest: async (request, reply) => {
@@ -249,17 +249,25 @@ export class HttpListener implements Service {
 
   /** What fails before a handler sees the request: a body too large, a length that lies. */
   #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    const { code, statusCode, message } = thrown as { code?: string; statusCode?: number; message: string };
-    const { route } = request.routeOptions.config as { route?: Route };
-    if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-      const limitBytes = route?.bodyBytesMax ?? BODY_BYTES_MAX;
-      const error = errors.bodyTooLarge({ limitBytes, limit: route?.bodyLimit ?? 'fixed' });
+    const { statusCode, message } = thrown as { statusCode?: number; message: string };
+    if (thrown instanceof BodyTooLarge) {
+      const limit = routeOf(request)?.bodyLimit ?? 'fixed';
+      const error = errors.bodyTooLarge({ limitBytes: bytesMaxOf(request), limit });
       // the rest of the body is still to come: the connection is of no further use
       return send(reply, this.#failure(error, request)).header('connection', 'close');
     }
+    if (thrown instanceof BodyIncomplete) return send(reply, textResponse(400, 'the body ended early\n'));
     if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
     return send(reply, this.#failure(thrown, request));
   }
+}
+
+function routeOf(request: FastifyRequest): Route | undefined {
+  return (request.routeOptions.config as { route?: Route }).route;
+}
+
+function bytesMaxOf(request: FastifyRequest): number {
+  return routeOf(request)?.bodyBytesMax ?? BODY_BYTES_MAX;
 }
 
 function createApp(config: ServerConfig): FastifyInstance {
@@ -286,7 +294,9 @@ function createApp(config: ServerConfig): FastifyInstance {
   // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
   app.decorateRequest('tenant', '');
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+    readBody(payload, bytesMaxOf(request)),
+  );
   return app;
 }
 
