@@ -76,7 +76,8 @@ export class AzureObjectClient implements ObjectClient {
         const { value } = await pages.byPage({ continuationToken: from, maxPageSize: PAGE_KEYS }).next();
         return value;
       });
-      const page = (answer?.segment.blobItems ?? []).map(
+      const blobs: readonly BlobItem[] = answer?.segment.blobItems ?? [];
+      const page = blobs.map(
         ({ name, properties }): ObjectInfo => ({
           key: name,
           bytes: properties.contentLength ?? 0,
