@@ -2,8 +2,9 @@
 
 const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
-const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
-const LOW = 1 - HIGH;
+/** Where the two words of an element lie in a Float64Array's buffer: at twice its index, plus these. */
+export const HIGH = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 1 : 0;
+export const LOW = 1 - HIGH;
 
 /** The upper 32 bits: sign, exponent and the first of the fraction; signed. */
 export function highWord(value: number): number {

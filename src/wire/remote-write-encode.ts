@@ -1,0 +1,200 @@
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { STALE_HIGH, STALE_LOW } from '../lib/float-bits.ts';
+import type { FloatHistogram, Span } from '../model/histogram.ts';
+import { type Histogram, isIntegerHistogram } from '../model/histogram-integer.ts';
+import { METRIC_NAME } from '../model/labels.ts';
+import type { MetricMetadata } from '../storage/ingester-client.ts';
+import { RESET_HINTS } from './write-histogram.ts';
+import {
+  METRIC_TYPES,
+  type WriteExemplar,
+  type WriteHistogram,
+  type WriteRequest,
+  type WriteSamples,
+} from './write-request.ts';
+
+// Encoders of both versions of remote write, not compressed: for tests and tools.
+
+/** A `prometheus.WriteRequest`. Start timestamps have no place in it. */
+export function encodeRemoteWrite1({ series, metadata }: WriteRequest): Uint8Array {
+  const out = new BinaryWriter();
+  for (const { pairs, samples, exemplars, histograms } of series) {
+    out.tag(1, WireType.LengthDelimited).fork();
+    writeLabels(out, pairs);
+    for (let i = 0; i < samples.count; i++) writeSample(out, samples, i, false);
+    for (const exemplar of exemplars) {
+      out.tag(3, WireType.LengthDelimited).fork();
+      writeLabels(out, exemplar.pairs);
+      writeExemplarPoint(out, exemplar);
+      out.join();
+    }
+    for (const histogram of histograms) writeHistogram(out, 4, histogram, false);
+    out.join();
+  }
+  for (const { metric, type, help, unit } of metadata) {
+    out.tag(3, WireType.LengthDelimited).fork();
+    out.tag(1, WireType.Varint).uint32(typeNumber(type));
+    writeText(out, 2, metric);
+    writeText(out, 4, help);
+    writeText(out, 5, unit);
+    out.join();
+  }
+  return out.finish();
+}
+
+/** An `io.prometheus.write.v2.Request`. Metadata goes with the first series of its metric; without one it is lost. */
+export function encodeRemoteWrite2({ series, metadata }: WriteRequest): Uint8Array {
+  const symbols = new SymbolTable();
+  const byMetric = new Map(metadata.map((entry) => [entry.metric, entry]));
+  const body = new BinaryWriter();
+  for (const { pairs, samples, exemplars, histograms } of series) {
+    body.tag(5, WireType.LengthDelimited).fork();
+    writeRefs(body, pairs, symbols);
+    for (let i = 0; i < samples.count; i++) writeSample(body, samples, i, true);
+    for (const histogram of histograms) writeHistogram(body, 3, histogram, true);
+    for (const exemplar of exemplars) {
+      body.tag(4, WireType.LengthDelimited).fork();
+      writeRefs(body, exemplar.pairs, symbols);
+      writeExemplarPoint(body, exemplar);
+      body.join();
+    }
+    const entry = takeMetadata(pairs, byMetric);
+    if (entry !== undefined) {
+      body.tag(5, WireType.LengthDelimited).fork();
+      body.tag(1, WireType.Varint).uint32(typeNumber(entry.type));
+      body.tag(3, WireType.Varint).uint32(symbols.ref(entry.help));
+      body.tag(4, WireType.Varint).uint32(symbols.ref(entry.unit));
+      body.join();
+    }
+    body.join();
+  }
+  const out = new BinaryWriter();
+  for (const text of symbols.texts) out.tag(4, WireType.LengthDelimited).string(text);
+  return out.raw(body.finish()).finish();
+}
+
+/** Texts by number; the first is empty, as the specification has it. */
+class SymbolTable {
+  readonly texts: string[] = [''];
+  readonly #refs = new Map<string, number>([['', 0]]);
+
+  ref(text: string): number {
+    let ref = this.#refs.get(text);
+    if (ref === undefined) {
+      ref = this.texts.length;
+      this.texts.push(text);
+      this.#refs.set(text, ref);
+    }
+    return ref;
+  }
+}
+
+function takeMetadata(pairs: readonly string[], byMetric: Map<string, MetricMetadata>): MetricMetadata | undefined {
+  for (let i = 0; i < pairs.length; i += 2) {
+    if (pairs[i] !== METRIC_NAME) continue;
+    const entry = byMetric.get(pairs[i + 1]!);
+    byMetric.delete(pairs[i + 1]!);
+    return entry;
+  }
+  return undefined;
+}
+
+function typeNumber(type: string): number {
+  return Math.max(0, (METRIC_TYPES as readonly string[]).indexOf(type));
+}
+
+function writeLabels(out: BinaryWriter, pairs: readonly string[]): void {
+  for (let i = 0; i < pairs.length; i += 2) {
+    out.tag(1, WireType.LengthDelimited).fork();
+    writeText(out, 1, pairs[i]!);
+    writeText(out, 2, pairs[i + 1]!);
+    out.join();
+  }
+}
+
+function writeRefs(out: BinaryWriter, pairs: readonly string[], symbols: SymbolTable): void {
+  if (pairs.length === 0) return;
+  out.tag(1, WireType.LengthDelimited).fork();
+  for (const text of pairs) out.uint32(symbols.ref(text));
+  out.join();
+}
+
+function writeText(out: BinaryWriter, field: number, text: string): void {
+  if (text !== '') out.tag(field, WireType.LengthDelimited).string(text);
+}
+
+function writeTime(out: BinaryWriter, field: number, timeMs: number): void {
+  if (timeMs !== 0) out.tag(field, WireType.Varint).int64(BigInt(timeMs));
+}
+
+function writeSample(out: BinaryWriter, samples: WriteSamples, i: number, withStart: boolean): void {
+  out.tag(2, WireType.LengthDelimited).fork();
+  out
+    .tag(1, WireType.Bit64)
+    .fixed32(samples.low(i) >>> 0)
+    .fixed32(samples.high(i) >>> 0);
+  writeTime(out, 2, samples.times[i]!);
+  if (withStart) writeTime(out, 3, samples.starts[i]!);
+  out.join();
+}
+
+function writeExemplarPoint(out: BinaryWriter, { value, timeMs }: WriteExemplar): void {
+  out.tag(2, WireType.Bit64).double(value);
+  writeTime(out, 3, timeMs);
+}
+
+function writeHistogram(out: BinaryWriter, field: number, sample: WriteHistogram, withStart: boolean): void {
+  const { histogram, stale } = sample;
+  out.tag(field, WireType.LengthDelimited).fork();
+  if (isIntegerHistogram(histogram)) writeIntegerNumbers(out, histogram);
+  else writeFloatNumbers(out, histogram);
+  out.tag(3, WireType.Bit64);
+  if (stale) out.fixed32(STALE_LOW).fixed32(STALE_HIGH);
+  else out.double(histogram.sum);
+  out.tag(4, WireType.Varint).sint32(histogram.schema);
+  out.tag(5, WireType.Bit64).double(histogram.zeroThreshold);
+  writeSpans(out, 8, histogram.negativeSpans);
+  writeSpans(out, 11, histogram.positiveSpans);
+  out.tag(14, WireType.Varint).uint32(RESET_HINTS.indexOf(histogram.resetHint));
+  writeTime(out, 15, sample.timeMs);
+  writeDoubles(out, 16, histogram.customValues);
+  if (withStart) writeTime(out, 17, sample.startMs);
+  out.join();
+}
+
+function writeIntegerNumbers(out: BinaryWriter, histogram: Histogram): void {
+  out.tag(1, WireType.Varint).uint64(histogram.count);
+  out.tag(6, WireType.Varint).uint64(histogram.zeroCount);
+  writeDeltas(out, 9, histogram.negativeDeltas);
+  writeDeltas(out, 12, histogram.positiveDeltas);
+}
+
+function writeFloatNumbers(out: BinaryWriter, histogram: FloatHistogram): void {
+  out.tag(2, WireType.Bit64).double(histogram.count);
+  out.tag(7, WireType.Bit64).double(histogram.zeroCount);
+  writeDoubles(out, 10, histogram.negativeBuckets);
+  writeDoubles(out, 13, histogram.positiveBuckets);
+}
+
+function writeSpans(out: BinaryWriter, field: number, spans: readonly Span[]): void {
+  for (const { offset, length } of spans) {
+    out.tag(field, WireType.LengthDelimited).fork();
+    out.tag(1, WireType.Varint).sint32(offset);
+    out.tag(2, WireType.Varint).uint32(length);
+    out.join();
+  }
+}
+
+function writeDeltas(out: BinaryWriter, field: number, deltas: readonly number[]): void {
+  if (deltas.length === 0) return;
+  out.tag(field, WireType.LengthDelimited).fork();
+  for (const delta of deltas) out.sint64(delta);
+  out.join();
+}
+
+function writeDoubles(out: BinaryWriter, field: number, values: readonly number[]): void {
+  if (values.length === 0) return;
+  out.tag(field, WireType.LengthDelimited).fork();
+  for (const value of values) out.double(value);
+  out.join();
+}
