@@ -88,6 +88,8 @@ class SumAccumulator implements Accumulator {
   readonly #lost: Float64Array;
   readonly #state: Uint8Array;
   readonly #counts: Float64Array | undefined;
+  /** Groups (by their first cell) of which every cell has a float: then nothing has to be looked up. */
+  readonly #whole = new Set<number>();
   /** Cells that have seen a histogram, first or among floats. */
   readonly #histograms = new Map<number, HistogramCell>();
   readonly #execution: Execution;
@@ -104,7 +106,8 @@ class SumAccumulator implements Accumulator {
 
   add(row: Row, at: number, metricName: string): void {
     if (this.#counts === undefined && row.plain) {
-      addPlain(row.values, this.#sums, this.#lost, this.#state, at, row.steps);
+      if (this.#whole.has(at)) addPlain(row.values, this.#sums, this.#lost, at, row.steps);
+      else this.#addFirst(row, at);
       return;
     }
     for (let step = 0; step < row.steps; step++) {
@@ -112,6 +115,11 @@ class SumAccumulator implements Accumulator {
       if (kind === FLOAT_POINT) this.#addFloat(at + step, row.values[step]!);
       else if (kind === HISTOGRAM_POINT) this.#addHistogram(at + step, row.histograms[step]!, metricName);
     }
+  }
+
+  #addFirst(row: Row, at: number): void {
+    for (let step = 0; step < row.steps; step++) this.#addFloat(at + step, row.values[step]!);
+    this.#whole.add(at);
   }
 
   #addFloat(cell: number, value: number): void {
@@ -203,22 +211,10 @@ interface HistogramCell {
  * Adds a row of floats to a group's: the engine's hottest loop. Compensated by TwoSum, which takes the same from each
  * addition as Neumaier's form in Prometheus and needs no branch.
  */
-function addPlain(
-  values: Float64Array,
-  sums: Float64Array,
-  lost: Float64Array,
-  state: Uint8Array,
-  at: number,
-  steps: number,
-): void {
+function addPlain(values: Float64Array, sums: Float64Array, lost: Float64Array, at: number, steps: number): void {
   for (let step = 0; step < steps; step++) {
     const cell = at + step;
     const value = values[step]!;
-    if (state[cell] === 0) {
-      state[cell] = SEEN;
-      sums[cell] = value;
-      continue;
-    }
     const sum = sums[cell]!;
     const next = sum + value;
     const taken = next - sum;

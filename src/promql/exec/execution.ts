@@ -110,7 +110,16 @@ export class Execution {
   }
 
   /** Every row of `input`, kept; series without any point are left out. */
-  async keep(input: Operator): Promise<RowTable> {
+  keep(input: Operator): Promise<RowTable> {
+    return this.#keep(input, false);
+  }
+
+  /** Every row of `input`, kept under its index. */
+  keepAll(input: Operator): Promise<RowTable> {
+    return this.#keep(input, true);
+  }
+
+  async #keep(input: Operator, empty: boolean): Promise<RowTable> {
     if (input instanceof RowTable) return input;
     const series: OutputSeries[] = [];
     const rows: Row[] = [];
@@ -118,7 +127,7 @@ export class Execution {
     for (let i = 0; i < input.series.length; i++) {
       if (this.due) await this.breathe();
       input.row(i, row);
-      if (row.filled === 0) continue;
+      if (row.filled === 0 && !empty) continue;
       this.hold(row.filled, rowBytes(input.steps));
       series.push(input.series[i]!);
       rows.push(row);

@@ -173,7 +173,6 @@ export class RangeFunctionOperator implements Operator {
 /** The state of a function that has a way to fill whole rows of floats. */
 class RowMethods {
   readonly #method: RowMethod;
-  readonly #rangeSeconds: number;
   readonly #table: RateTable;
   readonly #resets = new ResetIndex();
   readonly #extremes = new ExtremeRows();
@@ -181,8 +180,8 @@ class RowMethods {
 
   constructor(method: RowMethod, steps: number, rangeMs: number) {
     this.#method = method;
-    this.#rangeSeconds = rangeMs / 1000;
-    this.#table = new RateTable(method.kind === 'rate' ? steps : 0);
+    const perSecond = method.kind === 'rate' && method.rate.perSecond;
+    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? rangeMs / 1000 : 1);
   }
 
   fill(samples: SeriesSamples, windows: Windows, out: Row): void {
@@ -192,7 +191,7 @@ class RowMethods {
       case 'rate':
         this.#table.find(windows, floatTimes);
         if (method.rate.counter) this.#resets.find(floatValues, floats);
-        rateRow(floatValues, windows, this.#table, this.#resets, method.rate, this.#rangeSeconds, out);
+        rateRow(floatValues, windows, this.#table, this.#resets, method.rate.counter, out);
         return;
       case 'extreme':
         this.#extremes.row(floatValues, floats, windows, method.sign, out);

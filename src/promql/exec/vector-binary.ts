@@ -20,14 +20,15 @@ export async function vectorBinary(
   if (fillLeft === undefined && fillRight === undefined) {
     if (left.series.length === 0 || right.series.length === 0) return RowTable.empty(left.steps);
     const matches = matchSeries(left.series, right.series, matching);
-    if (isOneToOne(matches)) return pairs(execution, node, left, right, matches);
+    if (isStatic(matches, matching)) return pairs(execution, node, left, right, matches);
   }
   return new Matcher(execution, node, await execution.keep(left), await execution.keep(right)).run();
 }
 
-/** Whether no signature has more than one series on either side: then nothing depends on the step. */
-function isOneToOne({ left, right }: Matches): boolean {
-  return left.every((series) => series.length <= 1) && right.every((series) => series.length <= 1);
+/** Whether a series has at most one partner, whatever the step: the sides that may not repeat a signature do not. */
+function isStatic({ left, right }: Matches, { card }: VectorMatching): boolean {
+  const unique = (side: readonly (readonly number[])[]): boolean => side.every((series) => series.length <= 1);
+  return (card === 'many-to-one' || unique(left)) && (card === 'one-to-many' || unique(right));
 }
 
 /** The labels of a result, from those of the many side (or the left) and the other one. */
@@ -51,25 +52,29 @@ async function pairs(
   matches: Matches,
 ): Promise<Operator> {
   const labelsOf = resultLabels(execution, node);
-  const swapped = node.matching!.card === 'one-to-many';
+  const { card } = node.matching!;
+  const swapped = card === 'one-to-many';
+  const [many, manyOf, ones] = swapped ? [right, matches.rightOf, matches.left] : [left, matches.leftOf, matches.right];
   const found: [left: number, right: number][] = [];
   const series: OutputSeries[] = [];
   const keys = new Set<string>();
-  for (let i = 0; i < left.series.length; i++) {
-    const partner = matches.right[matches.leftOf[i]!]![0];
+  for (let i = 0; i < many.series.length; i++) {
+    const partner = ones[manyOf[i]!]![0];
     if (partner === undefined) continue;
-    const l = left.series[i]!.labels;
-    const r = right.series[partner]!.labels;
-    const labels = swapped ? labelsOf(r, l) : labelsOf(l, r);
+    const one = swapped ? left : right;
+    const labels = labelsOf(many.series[i]!.labels, one.series[partner]!.labels);
     keys.add(labels.key);
-    found.push([i, partner]);
+    found.push(swapped ? [partner, i] : [i, partner]);
     series.push({ labels, dropName: node.bool });
   }
   // results of different pairs with the same labels: a matter of single steps
   if (keys.size < series.length) {
     return new Matcher(execution, node, await execution.keep(left), await execution.keep(right)).run();
   }
-  return new PairOperator(execution, node, left, right, found, series);
+  // a row that several pairs need is made once
+  const leftRows = card === 'one-to-many' ? await execution.keepAll(left) : left;
+  const rightRows = card === 'many-to-one' ? await execution.keepAll(right) : right;
+  return new PairOperator(execution, node, leftRows, rightRows, found, series);
 }
 
 /** Each result from one series of either side: nothing is held, rows are made as they are asked for. */

@@ -26,12 +26,18 @@ export class RateTable {
   /** By how much it is extended to either side, before a counter's zero point is looked at. */
   readonly toStart: Float64Array;
   readonly toEnd: Float64Array;
+  /** What the change is multiplied by where no zero point is in the way. */
+  readonly factor: Float64Array;
+  readonly #rangeSeconds: number;
   #generation = -1;
 
-  constructor(steps: number) {
+  /** @param rangeSeconds what to divide by for a rate per second; 1 otherwise */
+  constructor(steps: number, rangeSeconds: number) {
     this.sampled = new Float64Array(steps);
     this.toStart = new Float64Array(steps);
     this.toEnd = new Float64Array(steps);
+    this.factor = new Float64Array(steps);
+    this.#rangeSeconds = rangeSeconds;
   }
 
   find(windows: Windows, times: Float64Array): void {
@@ -48,12 +54,19 @@ export class RateTable {
       const sampled = (last - first) / 1000;
       const average = sampled / (hi - lo - 1);
       const threshold = average * 1.1;
-      const toStart = (first - (endMs - backMs)) / 1000;
-      const toEnd = (endMs - last) / 1000;
+      let toStart = (first - (endMs - backMs)) / 1000;
+      let toEnd = (endMs - last) / 1000;
+      if (toStart >= threshold) toStart = average / 2;
+      if (toEnd >= threshold) toEnd = average / 2;
       this.sampled[step] = sampled;
-      this.toStart[step] = toStart >= threshold ? average / 2 : toStart;
-      this.toEnd[step] = toEnd >= threshold ? average / 2 : toEnd;
+      this.toStart[step] = toStart;
+      this.toEnd[step] = toEnd;
+      this.factor[step] = this.factorFrom(sampled, toStart, toEnd);
     }
+  }
+
+  factorFrom(sampled: number, toStart: number, toEnd: number): number {
+    return (sampled + toStart + toEnd) / sampled / this.#rangeSeconds;
   }
 }
 
@@ -88,14 +101,12 @@ export function rateRow(
   windows: Windows,
   table: RateTable,
   resets: ResetIndex,
-  kind: RateKind,
-  rangeSeconds: number,
+  counter: boolean,
   out: Row,
 ): void {
   const { from, to, steps } = windows;
-  const { sampled, toStart, toEnd } = table;
+  const { sampled, toStart, toEnd, factor } = table;
   const { values: result, present } = out;
-  const { counter, perSecond } = kind;
   const resetCount = counter ? resets.count : 0;
   const resetAt = resets.at;
   let firstReset = 0;
@@ -113,15 +124,15 @@ export function rateRow(
       while (firstReset < resetCount && resetAt[firstReset]! <= lo) firstReset++;
       for (let r = firstReset; r < resetCount && resetAt[r]! < hi; r++) change += values[resetAt[r]! - 1]!;
     }
-    const interval = sampled[step]!;
-    let before = toStart[step]!;
-    if (counter && change > 0 && first >= 0) {
+    let times = factor[step]!;
+    // A counter that has not doubled was 0 at least a whole interval ago. With three samples or more the extension is shorter
+    // than that: then there is nothing to divide.
+    if (counter && change > 0 && first >= 0 && (first < change || hi - lo === 2)) {
+      const interval = sampled[step]!;
       const toZero = interval * (first / change);
-      if (toZero < before) before = toZero;
+      if (toZero < toStart[step]!) times = table.factorFrom(interval, toZero, toEnd[step]!);
     }
-    let factor = (interval + before + toEnd[step]!) / interval;
-    if (perSecond) factor /= rangeSeconds;
-    result[step] = change * factor;
+    result[step] = change * times;
     present[step] = FLOAT_POINT;
     filled++;
   }
