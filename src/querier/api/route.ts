@@ -9,6 +9,7 @@ import { metadata } from './metadata.ts';
 import type { Params } from './params.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { alertmanagers, alerts, rules, scrapePools, targetMetadata, targets } from './scrape.ts';
+import { searchLabelNames, searchLabelValues, searchMetricNames } from './search.ts';
 import type { ApiSources } from './sources.ts';
 import * as status from './status.ts';
 import { formatQuery, parseQuery } from './syntax.ts';
@@ -62,9 +63,9 @@ export const apiRoutes: readonly ApiRoute[] = [
   { path: '/api/v1/status/walreplay', methods: GET, handle: status.walReplay },
   { path: '/api/v1/features', methods: GET, handle: status.features },
   { path: '/api/v1/notifications', methods: GET, handle: status.notifications },
-  { path: '/api/v1/search/metric_names', methods: GET_POST, handle: disabled('search API') },
-  { path: '/api/v1/search/label_names', methods: GET_POST, handle: disabled('search API') },
-  { path: '/api/v1/search/label_values', methods: GET_POST, handle: disabled('search API') },
+  { path: '/api/v1/search/metric_names', methods: GET_POST, handle: searchMetricNames },
+  { path: '/api/v1/search/label_names', methods: GET_POST, handle: searchLabelNames },
+  { path: '/api/v1/search/label_values', methods: GET_POST, handle: searchLabelValues },
   { path: '/api/v1/admin/tsdb/delete_series', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
   { path: '/api/v1/admin/tsdb/clean_tombstones', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
   { path: '/api/v1/admin/tsdb/snapshot', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },

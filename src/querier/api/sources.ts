@@ -19,6 +19,7 @@ export interface ApiSources {
   readonly clock: Clock;
   /** Whether `stats=all` counts samples for each step. */
   readonly perStepStats: boolean;
+  readonly searchEnabled: boolean;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly lookbackMs: number;

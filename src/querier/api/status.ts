@@ -117,7 +117,9 @@ export function features(call: Call): ApiResponse {
       admin: false,
       lifecycle: false,
       otlp_write_receiver: false,
-      search: false,
+      search: call.sources.searchEnabled,
+      search_fuzz_alg_jarowinkler: true,
+      search_fuzz_alg_subsequence: true,
     },
     promql: {
       ...on('at_modifier bool by group_left group_right ignoring negative_offset offset on subqueries without'),

@@ -74,6 +74,7 @@ export function testSources(list: readonly TestSeries[], more: Partial<ApiSource
     limits: () => DEFAULT_LIMITS,
     clock: { nowMs: () => 1767231000000, sleep: async () => {} },
     perStepStats: true,
+    searchEnabled: true,
     timeoutMs: 120_000,
     lookbackMs: 300_000,
     ...more,
@@ -88,7 +89,7 @@ export async function ask(
 ): Promise<{ status: number; text: string; json: unknown }> {
   const { pathname, searchParams } = new URL(url, 'http://test');
   const request: ApiRequest = { tenant: 't', method, path: decodeURIComponent(pathname), params: [...searchParams] };
-  const { status, body } = await new PromApi(sources).handle(request, new AbortController().signal);
+  const { status, contentType, body } = await new PromApi(sources).handle(request, new AbortController().signal);
   const text = new TextDecoder().decode(body);
-  return { status, text, json: text.startsWith('{') ? JSON.parse(text) : undefined };
+  return { status, text, json: contentType === 'application/json' && text !== '' ? JSON.parse(text) : undefined };
 }
