@@ -29,6 +29,10 @@ export class MemoryStorage implements Queryable {
     if (withCustomBuckets) this.#loadCustomBuckets([...lines.values()], stepMs);
   }
 
+  append(labels: Labels, timeMs: number, item: Item): void {
+    this.#seriesOf(labels).append(timeMs, item, 0);
+  }
+
   #seriesOf(labels: Labels): MemorySeries {
     let series = this.#series.get(labels.key);
     if (series === undefined) {
