@@ -78,4 +78,10 @@ console.table(
   })),
 );
 console.log(`${samples} samples, ${blocks} sub-blocks, ${(total / samples).toFixed(4)} bytes/sample`);
-console.table(Object.entries(speeds).map(([what, ms]) => ({ what, ms: +ms.toFixed(1), 'ns/sample': +((ms * 1e6) / samples).toFixed(2) })));
+console.table(
+  Object.entries(speeds).map(([what, ms]) => ({
+    what,
+    ms: +ms.toFixed(1),
+    'ns/sample': +((ms * 1e6) / samples).toFixed(2),
+  })),
+);

@@ -2,6 +2,7 @@ import { BytesError } from '../chunk/group/bytes.ts';
 import { type BlockRef, blockName, guarded } from '../chunk/group/head.ts';
 import type { OpenGroup } from '../chunk/group/read.ts';
 import type { LabelBlock } from '../chunk/group/series-block.ts';
+import { copyBytes } from '../lib/copy.ts';
 import { getOrMake } from '../lib/map.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import type { QueryContext } from '../storage/queryable.ts';
@@ -114,7 +115,7 @@ export class BlockFetcher {
           if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
         });
         // a copy, so that what is cached does not keep the whole range
-        const block = bytes.slice(from, from + each.ref.bytes);
+        const block = copyBytes(bytes.subarray(from, from + each.ref.bytes));
         stored.set(each.ref, block);
         this.#cache?.set(cacheKey(each), block);
       }
@@ -134,7 +135,9 @@ function bodyOffset({ group }: Wanted): number {
 /** Neighbouring ranges of an object become one read. */
 function planReads(wanted: readonly Wanted[]): RangeRead[] {
   const reads: RangeRead[] = [];
-  const byObject = Map.groupBy(wanted, ({ group: { found } }) => (found.place.kind === 'object' ? found.place.key : ''));
+  const byObject = Map.groupBy(wanted, ({ group: { found } }) =>
+    found.place.kind === 'object' ? found.place.key : '',
+  );
   for (const [key, inObject] of byObject) {
     let last: RangeRead | undefined;
     for (const each of inObject.sort((a, b) => bodyOffset(a) + a.ref.offset - bodyOffset(b) - b.ref.offset)) {

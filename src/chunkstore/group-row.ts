@@ -8,7 +8,8 @@ const IN_OBJECT = 1;
 
 /** Where a group's sub-blocks lie. */
 export type GroupPlace =
-  | { readonly kind: 'inline'; readonly body: Uint8Array }
+  /** `body` is what `group` ends with. */
+  | { readonly kind: 'inline'; readonly group: Uint8Array; readonly body: Uint8Array }
   /** The whole group, head first, at `offset` of an object. */
   | { readonly kind: 'object'; readonly key: string; readonly offset: number; readonly bodyOffset: number };
 
@@ -81,7 +82,7 @@ export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: strin
       throw new BytesError(`a body of ${value.length - end} bytes where ${head.bodyBytes} are announced`);
     }
   });
-  return { id, head, place: { kind: 'inline', body: value.subarray(end) }, replaces };
+  return { id, head, place: { kind: 'inline', group: value.subarray(at), body: value.subarray(end) }, replaces };
 }
 
 export function hexOf(bytes: Uint8Array): string {

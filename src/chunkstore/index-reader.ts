@@ -2,8 +2,8 @@ import { BytesError } from '../chunk/group/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { errors } from '../model/errors.ts';
-import type { QueryContext } from '../storage/queryable.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { QueryContext } from '../storage/queryable.ts';
 import type { Row, TableQuery } from '../table/client.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import {
@@ -67,13 +67,17 @@ export class IndexReader {
     const found = new Set<number>();
     const first = dayOf(startMs);
     const last = dayOf(endMs);
-    await forEachAtOnce(this.#schema.tablesBetween(startMs, endMs), this.#options.readsAtOnce, async ({ period, table }) => {
-      const key = `d ${table} ${tenant}`;
-      const query = { table, hash: daysHash(tenant) };
-      for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
-        if (day >= first && day <= last) found.add(day);
-      }
-    });
+    await forEachAtOnce(
+      this.#schema.tablesBetween(startMs, endMs),
+      this.#options.readsAtOnce,
+      async ({ period, table }) => {
+        const key = `d ${table} ${tenant}`;
+        const query = { table, hash: daysHash(tenant) };
+        for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
+          if (day >= first && day <= last) found.add(day);
+        }
+      },
+    );
     return [...found].sort((a, b) => a - b);
   }
 
@@ -100,13 +104,7 @@ export class IndexReader {
       return { ...decodeGroupRow(row.range, row.value, name), period, name };
     };
     const read = (from: Uint8Array, before: Uint8Array, part: string) =>
-      this.#cached(
-        period,
-        `g ${table} ${hexOf(hash)} ${part}`,
-        { table, hash, from, before },
-        context,
-        decode,
-      );
+      this.#cached(period, `g ${table} ${hexOf(hash)} ${part}`, { table, hash, from, before }, context, decode);
     // On the grid of windows, so that queries that move with the clock find what others have cached.
     const { windowMsMax } = this.#options;
     const first = Math.max(Math.floor(startMs / windowMsMax) * windowMsMax, day * DAY_MS);
@@ -124,8 +122,12 @@ export class IndexReader {
   async labelRows(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: labelHash(tenant, day, name) };
-    const rows = await this.#cached(period, `l ${table} ${day} ${tenant.length} ${tenant}${name}`, query, context, (row) =>
-      decodeLabelRow(row.value),
+    const rows = await this.#cached(
+      period,
+      `l ${table} ${day} ${tenant.length} ${tenant}${name}`,
+      query,
+      context,
+      (row) => decodeLabelRow(row.value),
     );
     // long names are hashed in the key
     return rows.filter((row) => row.name === name);

@@ -1,5 +1,6 @@
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
 import { compress, decompress } from '../chunk/group/head.ts';
+import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const ROW_VERSION = 1;
 const RAW_BYTES_MAX = 16 * 2 ** 20;
@@ -31,37 +32,24 @@ export function encodeLabelRow(row: LabelValues): Uint8Array {
   }
   const bytes = raw.done();
   const out = new ByteWriter();
-  out.u8(ROW_VERSION);
   out.uvarint(bytes.length);
   out.bytes(compress(bytes));
-  return out.done();
+  return sealRow(ROW_VERSION, out.done());
 }
 
 /** @throws BytesError */
 export function decodeLabelRow(value: Uint8Array): LabelValues {
-  const frame = new ByteReader(value);
-  const version = frame.u8();
-  if (version !== ROW_VERSION) throw new BytesError(`version ${version}, known is ${ROW_VERSION}`);
+  const frame = openRow(ROW_VERSION, value);
   const rawBytes = frame.uvarint(RAW_BYTES_MAX);
   const from = new ByteReader(decompress(frame.take(frame.left), rawBytes));
-  const name = text(from);
+  const name = takeText(from);
   const slots = Array.from({ length: from.count(1) }, () => Buffer.from(from.take(from.count(1))).toString('hex'));
   const values = new Map<string, ReadonlySet<string>>();
   for (let left = from.count(2); left > 0; left--) {
-    const value = text(from);
+    const value = takeText(from);
     const has = Array.from({ length: from.count(1) }, () => slots[from.uvarint(slots.length - 1)]!);
     values.set(value, new Set(has));
   }
   from.end();
   return { name, values };
-}
-
-function putText(out: ByteWriter, value: string): void {
-  const bytes = Buffer.from(value);
-  out.uvarint(bytes.length);
-  out.bytes(bytes);
-}
-
-function text(from: ByteReader): string {
-  return Buffer.from(from.take(from.count(1))).toString();
 }

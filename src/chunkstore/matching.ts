@@ -1,7 +1,7 @@
 import type { LabelBlock, LabelColumn, Section } from '../chunk/group/series-block.ts';
-import type { LabelMatcher } from '../model/matcher.ts';
-import { Labels, METRIC_NAME } from '../model/labels.ts';
 import { getOrMake } from '../lib/map.ts';
+import { Labels, METRIC_NAME } from '../model/labels.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
 
 /**
  * Remembers label blocks by their bytes: a slot's series are mostly the same from window to window, and then labels are parsed,

@@ -1,6 +1,7 @@
 import xxhash from 'xxhash-wasm';
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
 import { labelParts, metricOf } from '../chunk/group/series.ts';
+import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const { h64Raw } = await xxhash();
 
@@ -77,35 +78,30 @@ export function allSlots(placement: Placement): Slot[] {
   return slots;
 }
 
-const PLACEMENT_VERSION = 1;
+const ROW_VERSION = 1;
 const SLOTS_MAX = 65536;
 
 export function encodePlacement(placement: Placement): Uint8Array {
   const out = new ByteWriter();
-  out.u8(PLACEMENT_VERSION);
   out.uvarint(placement.version);
   out.uvarint(placement.buckets);
   out.uvarint(placement.splits.size);
   for (const [metric, parts] of [...placement.splits].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    const bytes = Buffer.from(metric);
-    out.uvarint(bytes.length);
-    out.bytes(bytes);
+    putText(out, metric);
     out.uvarint(parts);
   }
-  return out.done();
+  return sealRow(ROW_VERSION, out.done());
 }
 
 /** @throws BytesError */
 export function decodePlacement(bytes: Uint8Array): Placement {
-  const from = new ByteReader(bytes);
-  const format = from.u8();
-  if (format !== PLACEMENT_VERSION) throw new BytesError(`version ${format}, known is ${PLACEMENT_VERSION}`);
+  const from = openRow(ROW_VERSION, bytes);
   const version = from.uvarint();
   const buckets = from.uvarint(SLOTS_MAX);
   if (buckets === 0) throw new BytesError('no buckets');
   const splits = new Map<string, number>();
   for (let left = from.count(2); left > 0; left--) {
-    const metric = Buffer.from(from.take(from.count(1))).toString();
+    const metric = takeText(from);
     const parts = from.uvarint(SLOTS_MAX);
     if (parts === 0) throw new BytesError('no parts');
     splits.set(metric, parts);

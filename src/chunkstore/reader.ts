@@ -17,6 +17,7 @@ import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './m
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
+import { listTombstones } from './tombstones.ts';
 
 export interface ReaderOptions {
   /** The length of every window that was ever flushed divides it, and it divides a day. */
@@ -54,11 +55,13 @@ export interface StoreSelect {
 /** Reads what `ChunkStoreWriter` wrote. One instance a thread. */
 export class ChunkStoreReader {
   readonly index: IndexReader;
+  readonly #schema: Schema;
   readonly #decoder: GroupDecoder;
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
   constructor(schema: Schema, kernel: Kernel, clock: Clock, options: ReaderOptions = {}) {
+    this.#schema = schema;
     this.#options = { ...OPTIONS, ...options };
     this.index = new IndexReader(schema, clock, this.#options);
     this.#decoder = new GroupDecoder(kernel);
@@ -68,7 +71,11 @@ export class ChunkStoreReader {
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
     const { startMs, endMs, labelsOnly = false } = request;
     const metrics = metricFilter(request.matchers);
-    const found = await this.#groups(tenant, request, metrics, context);
+    const [found, tombstones] = await Promise.all([
+      this.#groups(tenant, request, metrics, context),
+      // Not cached: a delete is to be seen at once.
+      listTombstones(this.#schema, tenant, {}, context.signal),
+    ]);
     const matcher = new SeriesMatcher(request.matchers);
     const fetcher = new BlockFetcher(
       context,
@@ -89,16 +96,24 @@ export class ChunkStoreReader {
         await fetcher.fetch();
       }
       const chunks: Chunk[][] = matcher.labels.map(() => []);
-      if (!labelsOnly) groups.forEach((group, i) => collectChunks(group, matches[i]!, startMs, endMs, chunks));
+      groups.forEach((group, i) => {
+        if (!labelsOnly) collectChunks(group, matches[i]!, startMs, endMs, chunks);
+      });
       const series: StoreSeries[] = [];
       matcher.labels.forEach((labels, number) => {
         const own = chunks[number]!;
         if (!labelsOnly && own.length === 0) return;
-        series.push({ labels, chunks: own.sort((a, b) => a.times[0]! - b.times[0]!), deleted: [] });
+        const deleted = tombstones.filter(({ matchers }) =>
+          matchers.every((each) => each.matches(labels.get(each.name))),
+        );
+        if (own.length > 0 && own.every((chunk) => isDeleted(chunk, deleted))) return;
+        series.push({ labels, chunks: own.sort((a, b) => a.times[0]! - b.times[0]!), deleted });
       });
       series.sort((a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? series.slice(0, request.limit) : series;
-      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () => context.budget.addMemory(-fetcher.heldBytes));
+      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () =>
+        context.budget.addMemory(-fetcher.heldBytes),
+      );
     } catch (error) {
       context.budget.addMemory(-fetcher.heldBytes);
       throw error;
@@ -299,6 +314,10 @@ function wantSamples(fetcher: BlockFetcher, group: GroupInUse, matches: readonly
       if (ref !== undefined) fetcher.want(group, ref);
     }
   }
+}
+
+function isDeleted({ times }: Chunk, ranges: readonly { readonly startMs: number; readonly endMs: number }[]): boolean {
+  return ranges.some(({ startMs, endMs }) => startMs <= times[0]! && times.at(-1)! <= endMs);
 }
 
 function collectChunks(

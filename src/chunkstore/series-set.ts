@@ -26,13 +26,7 @@ export class StoreSeriesSet implements SeriesSet {
   #closed = false;
 
   /** @param all ascending by labels, none twice */
-  constructor(
-    all: readonly StoreSeries[],
-    decoder: GroupDecoder,
-    startMs: number,
-    endMs: number,
-    onClose: () => void,
-  ) {
+  constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
     this.#all = all;
     this.series = all.map((each) => each.labels);
     this.#decoder = decoder;

@@ -1,19 +1,20 @@
 import xxhash from 'xxhash-wasm';
+import { COLUMN_VALUES_MAX } from '../chunk/group/column-set.ts';
 import { type EncodedGroup, GroupEncoder } from '../chunk/group/encode.ts';
 import { type GroupSeries, labelParts, metricOf } from '../chunk/group/series.ts';
-import { COLUMN_VALUES_MAX } from '../chunk/group/column-set.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { assert } from '../lib/assert.ts';
 import { getOrMake } from '../lib/map.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
+import { AppError } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
 import {
   contentId,
+  dayOf,
   daysHash,
   daysRange,
-  dayOf,
   groupHash,
   labelHash,
   metadataHash,
@@ -25,7 +26,7 @@ import {
 import { encodeLabelRow } from './label-row.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import { encodePlacement, type Placement, type Slot } from './placement.ts';
-import { Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
+import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
 import { SeenRows } from './seen.ts';
 
 const { h64Raw } = await xxhash();
@@ -296,7 +297,7 @@ export class ChunkStoreWriter {
     for (const [period, ofPeriod] of byKey(placed, (each) => each.target.period)) {
       for (const [table, ofTable] of byKey(ofPeriod, (each) => each.target.table)) {
         const rows = ofTable.flatMap((each) => each.rows).sort((a, b) => Buffer.compare(a.hash, b.hash));
-        for (const part of cutRows(rows)) calls.push(() => period.tables.client.write(table, part, signal));
+        for (const part of cutRows(rows)) calls.push(() => writeRows(period, table, part, signal));
       }
     }
     await forEachAtOnce(calls, this.#options.writesAtOnce, (call) => call());
@@ -312,6 +313,22 @@ interface PlannedObject {
   readonly period: StorePeriod;
   readonly key: string;
   readonly body: () => Uint8Array;
+}
+
+/** Tables are made ahead of time; this is for samples older or younger than anybody thought of. */
+async function writeRows(
+  period: StorePeriod,
+  table: string,
+  rows: readonly Row[],
+  signal?: AbortSignal,
+): Promise<void> {
+  try {
+    await period.tables.client.write(table, rows, signal);
+  } catch (error) {
+    if (!(error instanceof AppError && error.facts.id === 'store-table-missing')) throw error;
+    await period.tables.admin.create(table);
+    await period.tables.client.write(table, rows, signal);
+  }
 }
 
 function groupRow(made: Made, value: Uint8Array): Row {

@@ -119,7 +119,13 @@ export class ColumnSetEncoder {
     };
     for (const field of [CODECS, EXPONENTS, SHIFTS]) put(this.#starts[field]!, this.columns);
     const view = new DataView(out.buffer);
-    const lengths = [this.#length(WIDTHS), this.#length(PACKED), this.#length(BITMAPS), changes, this.#length(EXCEPTIONS)];
+    const lengths = [
+      this.#length(WIDTHS),
+      this.#length(PACKED),
+      this.#length(BITMAPS),
+      changes,
+      this.#length(EXCEPTIONS),
+    ];
     for (const length of lengths) {
       view.setUint32(at, length, true);
       at += 4;
@@ -190,7 +196,11 @@ export class ColumnSet {
     const lengths = at + 3 * columns;
     this.#changes = view.getUint32(lengths + 12, true);
     this.#planes =
-      lengths + 20 + view.getUint32(lengths, true) + view.getUint32(lengths + 4, true) + view.getUint32(lengths + 8, true);
+      lengths +
+      20 +
+      view.getUint32(lengths, true) +
+      view.getUint32(lengths + 4, true) +
+      view.getUint32(lengths + 8, true);
   }
 
   /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`. */

@@ -56,7 +56,8 @@ export class GroupDecoder {
       const source = { block: from.take(from.left), counts, firsts, name, part };
       const times = gaps.map((gap, column) => {
         const at = this.reader.decode(source, column);
-        if (this.#cold.coldGap(at, counts[column]!) !== gap) throw new BytesError('times that do not ascend as announced');
+        if (this.#cold.coldGap(at, counts[column]!) !== gap)
+          throw new BytesError('times that do not ascend as announced');
         return this.#kernel.f64.slice(at / 8, at / 8 + counts[column]!);
       });
       return { times, gaps };

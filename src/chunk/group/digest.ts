@@ -1,5 +1,5 @@
-import type { FloatHistogram } from '../../model/histogram.ts';
 import { assert } from '../../lib/assert.ts';
+import type { FloatHistogram } from '../../model/histogram.ts';
 import { FLOAT, HISTOGRAM, STALE } from '../../storage/columns.ts';
 import type { Kernel } from '../kernel.ts';
 import { ByteWriter } from './bytes.ts';

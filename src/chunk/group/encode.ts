@@ -192,9 +192,7 @@ export class GroupEncoder {
     let cells = 0;
     const close = (to: number) => {
       if (part.length > 0) {
-        blocks.push(
-          stored(HISTOGRAM_BLOCK, first + from, to - from, encodeHistogramBlock(this.#columns, part)),
-        );
+        blocks.push(stored(HISTOGRAM_BLOCK, first + from, to - from, encodeHistogramBlock(this.#columns, part)));
       }
       part = [];
       cells = 0;

@@ -88,7 +88,11 @@ test('series of several metrics come back, with times stored once', () => {
   const series: GroupSeries[] = [];
   for (let i = 0; i < 700; i++) {
     series.push({
-      labels: labelBytes({ __name__: `metric_${i % 7}`, instance: `host-${i}`, ...(i % 3 ? { zone: `z${i % 5}` } : {}) }),
+      labels: labelBytes({
+        __name__: `metric_${i % 7}`,
+        instance: `host-${i}`,
+        ...(i % 3 ? { zone: `z${i % 5}` } : {}),
+      }),
       times: i % 2 === 0 ? shared : shared.slice(),
       values: Float64Array.from({ length: 480 }, (_, k) => (i % 4 === 0 ? Math.sin(i + k) : i * k)),
     });
@@ -100,7 +104,10 @@ test('series of several metrics come back, with times stored once', () => {
     Array.from({ length: 7 }, (_, i) => [`metric_${i}`, 100]),
   );
   assert.equal(head.sampleCount, 700 * 480);
-  assert.equal(head.blocks.filter((block) => block.kind === 2).reduce((sum, block) => sum + block.count, 0), 1);
+  assert.equal(
+    head.blocks.filter((block) => block.kind === 2).reduce((sum, block) => sum + block.count, 0),
+    1,
+  );
   assert.deepEqual([head.firstMs, head.lastMs], [shared[0], shared[479]]);
 });
 
@@ -141,17 +148,36 @@ const histogram = (i: number, more: Partial<FloatHistogram> = {}): FloatHistogra
 
 test('histograms of every kind, mixed with floats and stale markers, come back', () => {
   const n = 40;
-  const kinds = Uint8Array.from({ length: n }, (_, i) => [HISTOGRAM, HISTOGRAM, FLOAT, HISTOGRAM, STALE_HISTOGRAM, STALE][i % 6]!);
-  const custom = { schema: -53, customValues: [0.5, 1, 2.5], positiveSpans: [{ offset: 0, length: 4 }], positiveBuckets: [1.5, 0, 2, -0] };
+  const kinds = Uint8Array.from(
+    { length: n },
+    (_, i) => [HISTOGRAM, HISTOGRAM, FLOAT, HISTOGRAM, STALE_HISTOGRAM, STALE][i % 6]!,
+  );
+  const custom = {
+    schema: -53,
+    customValues: [0.5, 1, 2.5],
+    positiveSpans: [{ offset: 0, length: 4 }],
+    positiveBuckets: [1.5, 0, 2, -0],
+  };
   const histograms = Array.from(kinds, (kind, i) => {
     if (kind !== HISTOGRAM) return undefined;
-    return i < 20 ? histogram(i) : i < 30 ? histogram(i, custom) : histogram(i, { resetHint: 'gauge', sum: Number.NaN });
+    return i < 20
+      ? histogram(i)
+      : i < 30
+        ? histogram(i, custom)
+        : histogram(i, { resetHint: 'gauge', sum: Number.NaN });
   });
   const values = Float64Array.from({ length: n }, (_, i) => i * 1.5);
   const group = [
     { labels: labelBytes({ __name__: 'h', a: '1' }), times: times(n), values, kinds, histograms },
     { labels: labelBytes({ __name__: 'h', a: '2' }), times: times(n), values },
-    { labels: labelBytes({ __name__: 'h', a: '3' }), times: times(n), values, kinds, histograms, starts: times(n, 60_000) },
+    {
+      labels: labelBytes({ __name__: 'h', a: '3' }),
+      times: times(n),
+      values,
+      kinds,
+      histograms,
+      starts: times(n, 60_000),
+    },
     { labels: labelBytes({ __name__: 'h', a: '4' }), times: times(n), values, starts: new Float64Array(n).fill(BASE) },
     {
       labels: labelBytes({ __name__: 's' }),
@@ -207,16 +233,14 @@ const anyLabels = fc.dictionary(
   { maxKeys: 6 },
 );
 
-const anySeries = fc
-  .tuple(anyLabels, anyTimes)
-  .chain(([labels, columns]) =>
-    fc.record({
-      labels: fc.constant(utf8Sorted(labels)),
-      times: fc.constant(columns),
-      values: anyValues(columns.length),
-      starts: fc.option(anyValues(columns.length), { nil: undefined, freq: 5 }),
-    }),
-  );
+const anySeries = fc.tuple(anyLabels, anyTimes).chain(([labels, columns]) =>
+  fc.record({
+    labels: fc.constant(utf8Sorted(labels)),
+    times: fc.constant(columns),
+    values: anyValues(columns.length),
+    starts: fc.option(anyValues(columns.length), { nil: undefined, freq: 5 }),
+  }),
+);
 
 /** Label bytes with names in the order of their UTF-8 bytes. */
 function utf8Sorted(labels: Readonly<Record<string, string>>): Uint8Array {

@@ -78,7 +78,10 @@ export function decompress(stored: Uint8Array, rawBytes: number): Uint8Array {
   let raw: Uint8Array;
   try {
     // one byte more than it takes, so that the first call also sees the end
-    raw = zlib.zstdDecompressSync(stored, { chunkSize: Math.max(64, rawBytes + 1), maxOutputLength: Math.max(1, rawBytes) });
+    raw = zlib.zstdDecompressSync(stored, {
+      chunkSize: Math.max(64, rawBytes + 1),
+      maxOutputLength: Math.max(1, rawBytes),
+    });
   } catch (error) {
     throw new BytesError(`zstd: ${error instanceof Error ? error.message : error}`, { cause: error });
   }

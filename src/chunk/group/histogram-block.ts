@@ -2,8 +2,8 @@ import { assert } from '../../lib/assert.ts';
 import type { FloatHistogram, ResetHint, Span } from '../../model/histogram.ts';
 import { HISTOGRAM, STALE_HISTOGRAM } from '../../storage/columns.ts';
 import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
-import { COLUMN_VALUES_MAX, type ColumnSetEncoder } from './column-set.ts';
 import type { ColumnReader, ColumnSource } from './column-reader.ts';
+import { COLUMN_VALUES_MAX, type ColumnSetEncoder } from './column-set.ts';
 import { readPlanes, writePlanes } from './planes.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -84,7 +84,10 @@ function sameSpans(a: readonly Span[], b: readonly Span[]): boolean {
  * The histograms of a run of series, and the kinds of all samples of the series that have any.
  * @param run the series with their index in the run of the value block
  */
-export function encodeHistogramBlock(encoder: ColumnSetEncoder, run: readonly (readonly [number, GroupSeries])[]): Uint8Array {
+export function encodeHistogramBlock(
+  encoder: ColumnSetEncoder,
+  run: readonly (readonly [number, GroupSeries])[],
+): Uint8Array {
   const out = new ByteWriter();
   const firsts: number[] = [];
   out.uvarint(run.length);

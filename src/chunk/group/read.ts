@@ -184,7 +184,8 @@ export function* readGroup(
     yield labels;
   }
   guarded(name, 'head', () => {
-    if (samples !== head.sampleCount) throw new BytesError(`${samples} samples where ${head.sampleCount} are announced`);
+    if (samples !== head.sampleCount)
+      throw new BytesError(`${samples} samples where ${head.sampleCount} are announced`);
     if (Buffer.compare(sum, head.digest) !== 0) throw new BytesError('the samples do not add up to the digest');
   });
 }
@@ -196,7 +197,9 @@ export function seriesOf(labels: Uint8Array, columns: SampleColumns): GroupSerie
     labels,
     times: columns.times.subarray(0, count),
     values: columns.values.subarray(0, count),
-    kinds: columns.kinds.subarray(0, count).some((kind) => kind !== FLOAT) ? columns.kinds.subarray(0, count) : undefined,
+    kinds: columns.kinds.subarray(0, count).some((kind) => kind !== FLOAT)
+      ? columns.kinds.subarray(0, count)
+      : undefined,
     starts: columns.hasStarts ? columns.starts.subarray(0, count) : undefined,
     histograms: columns.histograms,
   };

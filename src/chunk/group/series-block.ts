@@ -1,3 +1,4 @@
+import { copyBytes } from '../../lib/copy.ts';
 import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { readPlanes, writePlanes, xorBits } from './planes.ts';
@@ -155,7 +156,7 @@ function packed(width: number, values: Uint32Array): Uint8Array {
 
 function unpacked(from: ByteReader, width: number, count: number): Uint8Array | Uint16Array | Uint32Array {
   // a copy, since the bytes need not be aligned
-  const bytes = from.take(width * count).slice();
+  const bytes = copyBytes(from.take(width * count));
   if (width === 1) return bytes;
   return width === 2 ? new Uint16Array(bytes.buffer) : new Uint32Array(bytes.buffer);
 }
@@ -204,7 +205,11 @@ export class LabelBlock {
   symbol(symbol: number): string {
     let text = this.#texts[symbol];
     if (text === undefined) {
-      text = this.#symbolBytes.toString('utf8', symbol === 0 ? 0 : this.#symbolEnds[symbol - 1]!, this.#symbolEnds[symbol]!);
+      text = this.#symbolBytes.toString(
+        'utf8',
+        symbol === 0 ? 0 : this.#symbolEnds[symbol - 1]!,
+        this.#symbolEnds[symbol]!,
+      );
       this.#texts[symbol] = text;
     }
     return text;

@@ -1,5 +1,5 @@
-import type { FloatHistogram } from '../../model/histogram.ts';
 import { assert } from '../../lib/assert.ts';
+import type { FloatHistogram } from '../../model/histogram.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 
 /** Samples of one series in one window, as they go into a group. */

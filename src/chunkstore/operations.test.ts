@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { seededRandom } from '../lib/random.ts';
+import { AppError } from '../model/errors.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { MemoryObjectClient } from '../object/memory.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { DAY_MS } from './keys.ts';
+import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
+import { ChunkStoreReader } from './reader.ts';
+import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
+import { TableManager } from './table-manager.ts';
+import { seriesOf, testContext } from './test-series.ts';
+import { Tombstones } from './tombstones.ts';
+import { verify } from './verify.ts';
+import { ChunkStoreWriter } from './writer.ts';
+
+const START = Date.UTC(2026, 0, 5);
+const WINDOW = 7_200_000;
+const kernel = Kernel.create();
+
+function store() {
+  const tables = new MemoryTableStore();
+  const objects = new MemoryObjectClient();
+  const schema = new Schema([
+    { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT },
+  ]);
+  const clock = { ms: START, nowMs: () => clock.ms, sleep: async () => {} };
+  const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 400 });
+  const reader = new ChunkStoreReader(schema, kernel, clock);
+  return { tables, objects, schema, clock, writer, reader };
+}
+
+/** One window of `count` series of a metric at a time. */
+async function fill(writer: ChunkStoreWriter, tenant: string, startMs: number, count = 3): Promise<void> {
+  const series = Array.from({ length: count }, (_, k) =>
+    seriesOf(
+      { __name__: 'm', k: `${k}` },
+      Array.from({ length: 20 }, (_, i) => startMs + i * 60_000),
+      (_, i) => Math.sqrt(i * k),
+    ),
+  );
+  const slot = slotOf(PLACEMENT_DEFAULT, series[0]!.labels);
+  await writer.write([
+    { tenant, placement: PLACEMENT_DEFAULT, slot, windowStartMs: startMs, windowMs: WINDOW, series },
+  ]);
+}
+
+async function counts(reader: ChunkStoreReader, tenant: string, startMs: number, endMs: number): Promise<number[]> {
+  const set = await reader.select(
+    tenant,
+    { matchers: [LabelMatcher.of('__name__', '=', 'm')], startMs, endMs },
+    testContext(),
+  );
+  const out = new SampleColumns();
+  return set.series.map((_, i) => {
+    set.read(i, out);
+    return out.count;
+  });
+}
+
+test('verify finds nothing in a sound store and counts what is there', async () => {
+  const { writer, schema } = store();
+  await fill(writer, 't', START);
+  await fill(writer, 't', START + WINDOW, 1);
+  await fill(writer, 'u', START);
+  await writer.writeMetadata('t', START, [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
+  let calls = 0;
+  const report = await verify(schema, kernel, () => calls++);
+  assert.deepEqual(report.problems, []);
+  assert.equal(report.groups, 3);
+  assert.equal(report.series, 7);
+  assert.equal(report.samples, 140);
+  // both tenants hold the same, and what is the same has one name
+  assert.equal(report.objects, 1);
+  assert.deepEqual(report.unreferenced, []);
+  assert.deepEqual(Object.keys(report.rows).sort(), ['d', 'g', 'l', 'm', 'p']);
+  assert.ok(calls > 0);
+});
+
+test('verify names every damaged row and object', async () => {
+  const { writer, schema, tables } = store();
+  await fill(writer, 't', START);
+  await fill(writer, 't', START + WINDOW, 1);
+  const [table] = await tables.admin.list();
+  const damaged: string[] = [];
+  for await (const page of tables.admin.scan(table!)) {
+    for (const row of page) {
+      if (row.value.length === 0) continue;
+      const value = row.value;
+      value[value.length - 2]! ^= 1;
+      await tables.client.write(table!, [{ ...row, value }]);
+      damaged.push(Buffer.from(row.range).toString('hex'));
+    }
+  }
+  const report = await verify(schema, kernel);
+  assert.deepEqual(report.problems.map(({ name }) => name.split('/').at(-1)).sort(), damaged.sort());
+
+  const other = store();
+  await fill(other.writer, 't', START);
+  for await (const page of other.objects.list('')) for (const { key } of page) await other.objects.delete(key);
+  const missing = await verify(other.schema, kernel);
+  assert.equal(missing.problemCount, 1);
+  assert.match(missing.problems[0]!.reason, /is not in the memory store/);
+});
+
+test('tables are made ahead and dropped behind, with their objects', async () => {
+  const { writer, schema, tables, objects, clock } = store();
+  const manager = new TableManager(schema, clock);
+  const first = await manager.run(0);
+  assert.deepEqual(first.created, ['test_2922', 'test_tenants']);
+  assert.deepEqual((await manager.run(0)).created, []);
+  await fill(writer, 't', START);
+  clock.ms = START + 6 * DAY_MS;
+  await fill(writer, 't', clock.ms);
+  const count = async () => {
+    let n = 0;
+    for await (const page of objects.list('')) n += page.length;
+    return n;
+  };
+  assert.equal(await count(), 2);
+  // the first week's table ends on the 8th
+  clock.ms = Date.UTC(2026, 0, 8) + 30 * DAY_MS - 1;
+  assert.deepEqual((await manager.run(30 * DAY_MS)).dropped, []);
+  clock.ms += 1;
+  assert.deepEqual((await manager.run(30 * DAY_MS)).dropped, ['test_2922']);
+  assert.equal(await count(), 1);
+  assert.ok((await tables.admin.list()).includes('test_2923'));
+  assert.ok((await tables.admin.list()).includes('test_tenants'));
+});
+
+test('deleted samples are left out at once, until the delete is cancelled', async () => {
+  const { writer, reader, schema, clock } = store();
+  await fill(writer, 't', START);
+  await fill(writer, 'u', START);
+  assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [20, 20, 20]);
+  const tombstones = new Tombstones(schema, clock, seededRandom(1), DAY_MS);
+  const matchers = [LabelMatcher.of('k', '=~', '0|1')];
+  const tombstone = await tombstones.create('t', matchers, START + 5 * 60_000, START + 9 * 60_000);
+  assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [15, 15, 20]);
+  assert.deepEqual(await counts(reader, 'u', START, START + WINDOW), [20, 20, 20]);
+  assert.deepEqual((await verify(schema, kernel)).problems, []);
+  await tombstones.cancel('t', tombstone.id);
+  assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [20, 20, 20]);
+  await assert.rejects(tombstones.cancel('t', tombstone.id), isNamed('delete-request-not-found'));
+
+  const late = await tombstones.create('t', matchers, START, START + DAY_MS);
+  clock.ms += DAY_MS;
+  await assert.rejects(tombstones.cancel('t', late.id), isNamed('delete-request-too-late'));
+  assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [20]);
+});
+
+function isNamed(id: string) {
+  return (error: unknown) => error instanceof AppError && error.facts.id === id;
+}

@@ -1,0 +1,404 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import type { GroupSeries } from '../chunk/group/series.ts';
+import { Kernel } from '../chunk/kernel.ts';
+import { type Random, seededRandom } from '../lib/random.ts';
+import { AppError } from '../model/errors.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { MemoryObjectClient } from '../object/memory.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { DAY_MS } from './keys.ts';
+import { PLACEMENT_DEFAULT, type Placement, slotOf } from './placement.ts';
+import { ChunkStoreReader } from './reader.ts';
+import { Schema, type StorePeriod, TABLE_MS_DEFAULT } from './schema.ts';
+import { seriesOf, testContext } from './test-series.ts';
+import { ChunkStoreWriter, type WriteGroup, type WriterOptions } from './writer.ts';
+
+const START = Date.UTC(2026, 0, 5);
+const WINDOW = 7_200_000;
+const kernel = Kernel.create();
+
+class FakeClock {
+  ms = START;
+  nowMs(): number {
+    return this.ms;
+  }
+  async sleep(): Promise<void> {}
+}
+
+function store(options: { objects?: boolean; writer?: WriterOptions; periods?: StorePeriod[] } = {}) {
+  const tables = new MemoryTableStore();
+  const objects = new MemoryObjectClient();
+  const period: StorePeriod = {
+    fromMs: Number.NEGATIVE_INFINITY,
+    tables,
+    objects: options.objects === false ? undefined : objects,
+    tablePrefix: 'test_',
+    tableMs: TABLE_MS_DEFAULT,
+  };
+  const schema = new Schema(options.periods ?? [period]);
+  const clock = new FakeClock();
+  return {
+    tables,
+    objects,
+    period,
+    schema,
+    clock,
+    writer: new ChunkStoreWriter(schema, kernel, options.writer),
+    reader: new ChunkStoreReader(schema, kernel, clock),
+  };
+}
+
+/** Series as groups by window and slot. */
+function groupsOf(
+  tenant: string,
+  series: readonly GroupSeries[],
+  placement: Placement = PLACEMENT_DEFAULT,
+): WriteGroup[] {
+  const groups = new Map<string, WriteGroup & { series: GroupSeries[] }>();
+  for (const each of series) {
+    const slot = slotOf(placement, each.labels);
+    const windows = new Set(Array.from(each.times, (time) => Math.floor(time / WINDOW) * WINDOW));
+    for (const windowStartMs of windows) {
+      const picked = Array.from(each.times.keys()).filter(
+        (i) => Math.floor(each.times[i]! / WINDOW) * WINDOW === windowStartMs,
+      );
+      const key = `${windowStartMs} ${Buffer.from(slot).toString('hex')}`;
+      let group = groups.get(key);
+      if (group === undefined) {
+        group = { tenant, placement, slot, windowStartMs, windowMs: WINDOW, series: [] };
+        groups.set(key, group);
+      }
+      group.series.push({
+        labels: each.labels,
+        times: Float64Array.from(picked, (i) => each.times[i]!),
+        values: Float64Array.from(picked, (i) => each.values[i]!),
+      });
+    }
+  }
+  return [...groups.values()];
+}
+
+async function readAll(
+  reader: ChunkStoreReader,
+  tenant: string,
+  matchers: readonly LabelMatcher[],
+  startMs: number,
+  endMs: number,
+  context = testContext(),
+): Promise<Map<string, [number, number][]>> {
+  const set = await reader.select(tenant, { matchers, startMs, endMs }, context);
+  const out = new SampleColumns(1);
+  const read = new Map<string, [number, number][]>();
+  set.series.forEach((labels, i) => {
+    set.read(i, out);
+    read.set(
+      labels.toString(),
+      Array.from({ length: out.count }, (_, k) => [out.times[k]!, out.values[k]!]),
+    );
+  });
+  set.close();
+  assert.equal(context.budget.memoryBytes, 0);
+  return read;
+}
+
+const name = (value: string) => LabelMatcher.of('__name__', '=', value);
+
+function steps(from: number, to: number, step: number): number[] {
+  const times: number[] = [];
+  for (let time = from; time < to; time += step) times.push(time);
+  return times;
+}
+
+test('what is written is read, by matchers and range', async () => {
+  const { writer, reader } = store();
+  const times = steps(START, START + 6 * 3_600_000, 60_000);
+  const series = ['a', 'b', 'c'].map((host) => seriesOf({ __name__: 'up', host }, times, (_, i) => i));
+  series.push(seriesOf({ __name__: 'down', host: 'a' }, times, (_, i) => -i));
+  const written = await writer.write(groupsOf('t', series));
+  assert.equal(
+    written.reduce((sum, group) => sum + group.sampleCount, 0),
+    4 * times.length,
+  );
+
+  const all = await readAll(reader, 't', [name('up')], START, START + DAY_MS);
+  assert.deepEqual(
+    [...all.keys()],
+    ['a', 'b', 'c'].map((host) => `{__name__="up", host="${host}"}`),
+  );
+  for (const samples of all.values())
+    assert.deepEqual(
+      samples,
+      times.map((time, i) => [time, i]),
+    );
+
+  const part = await readAll(
+    reader,
+    't',
+    [LabelMatcher.of('host', '=~', 'a|c'), LabelMatcher.of('__name__', '!=', 'down')],
+    START + 3_600_000,
+    START + 4 * 3_600_000,
+  );
+  assert.deepEqual([...part.keys()], ['{__name__="up", host="a"}', '{__name__="up", host="c"}']);
+  assert.deepEqual(
+    part.get('{__name__="up", host="a"}')!.map(([time]) => time),
+    steps(START + 3_600_000, START + 4 * 3_600_000 + 1, 60_000),
+  );
+
+  assert.equal((await readAll(reader, 'other', [name('up')], START, START + DAY_MS)).size, 0);
+  assert.equal((await readAll(reader, 't', [name('up')], START + DAY_MS, START + 2 * DAY_MS)).size, 0);
+  assert.deepEqual(await reader.labelNames('t', [], START, START, testContext()), ['__name__', 'host']);
+  assert.deepEqual(await reader.labelValues('t', 'host', [], START, START, testContext()), ['a', 'b', 'c']);
+  assert.deepEqual(await reader.labelValues('t', 'host', [name('down')], START, START, testContext()), ['a']);
+  assert.deepEqual(await reader.labelNames('t', [name('none')], START, START, testContext()), []);
+});
+
+test('writing again changes nothing', async () => {
+  const { writer, reader, tables } = store();
+  const times = steps(START, START + WINDOW, 60_000);
+  const groups = groupsOf('t', [seriesOf({ __name__: 'up' }, times, (_, i) => i)]);
+  const first = await writer.write(groups);
+  const countRows = async () => {
+    let rows = 0;
+    for (const table of await tables.admin.list())
+      for await (const page of tables.admin.scan(table)) rows += page.length;
+    return rows;
+  };
+  const rows = await countRows();
+  const second = await writer.write(groups);
+  assert.deepEqual(second, first);
+  assert.equal(await countRows(), rows);
+  const all = await readAll(reader, 't', [name('up')], START, START + DAY_MS);
+  assert.equal(all.get('{__name__="up"}')!.length, times.length);
+});
+
+test('samples of several generations are merged by time, the larger bits win', async () => {
+  const { writer, reader } = store();
+  const at = (minute: number) => START + minute * 60_000;
+  const write = (samples: readonly [number, number][]) => {
+    const times = samples.map(([minute]) => at(minute));
+    return writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, times, (_, i) => samples[i]![1])]));
+  };
+  await write([
+    [1, 10],
+    [3, 30],
+    [5, -50],
+  ]);
+  await write([
+    [2, 20],
+    [3, 31],
+    [5, 49],
+    [7, 70],
+  ]);
+  await write([[3, 29]]);
+  const all = await readAll(reader, 't', [name('m')], START, START + DAY_MS);
+  // −50 has the sign bit, so as an unsigned number it is the larger one
+  assert.deepEqual(all.get('{__name__="m"}'), [
+    [at(1), 10],
+    [at(2), 20],
+    [at(3), 31],
+    [at(5), -50],
+    [at(7), 70],
+  ]);
+});
+
+test('random series over days, slots and groups read as an oracle says', async () => {
+  for (let seed = 1; seed <= 12; seed++) {
+    const random = seededRandom(seed);
+    const objects = random() < 0.7;
+    const { writer, reader, clock } = store({
+      objects,
+      writer: {
+        inlineBytesMax: random() < 0.5 ? 0 : 2000,
+        objectBytesAimed: random() < 0.5 ? 1000 : 1e6,
+        seriesDigests: random() < 0.5,
+      },
+    });
+    const placement: Placement = {
+      version: 1,
+      buckets: pick(random, [1, 16, 256]),
+      splits: new Map(random() < 0.5 ? [['m2', 16]] : []),
+    };
+    const oracle = new Map<string, Map<number, number>>();
+    for (let flush = 0; flush < 4; flush++) {
+      const series = new Map<string, GroupSeries>();
+      for (let k = 0; k < 40; k++) {
+        const labels: Record<string, string> = {
+          __name__: `m${Math.floor(random() * 5)}`,
+          i: `${Math.floor(random() * 12)}`,
+        };
+        if (random() < 0.5) labels.zone = pick(random, ['x', 'y']);
+        const first = START + Math.floor(random() * 2 * DAY_MS);
+        const times = steps(first, first + random() * 5 * 3_600_000 + 1, 30_000 + Math.floor(random() * 500_000));
+        const each = seriesOf(labels, times, () => Math.floor(random() * 1000) / 8);
+        series.set(Buffer.from(each.labels).toString('hex'), each);
+      }
+      for (const each of series.values()) {
+        const samples = oracle.get(Buffer.from(each.labels).toString('latin1')) ?? new Map<number, number>();
+        oracle.set(Buffer.from(each.labels).toString('latin1'), samples);
+        each.times.forEach((time, i) => {
+          samples.set(time, Math.max(samples.get(time) ?? 0, each.values[i]!));
+        });
+      }
+      await writer.write(groupsOf('t', [...series.values()], placement));
+    }
+    for (let query = 0; query < 12; query++) {
+      const matchers = pick(random, [
+        [name('m1')],
+        [name('m2'), LabelMatcher.of('zone', '=', 'x')],
+        [LabelMatcher.of('__name__', '=~', 'm[123]'), LabelMatcher.of('i', '!=', '3')],
+        [LabelMatcher.of('i', '=~', '1.*')],
+        [LabelMatcher.of('zone', '=', ''), LabelMatcher.of('i', '=', '5')],
+      ]);
+      const startMs = START + Math.floor(random() * 2 * DAY_MS);
+      const endMs = startMs + Math.floor(random() * DAY_MS);
+      clock.ms += 300_000;
+      const read = await readAll(reader, 't', matchers, startMs, endMs);
+      const want = new Map<string, [number, number][]>();
+      for (const [key, samples] of oracle) {
+        const labels = seriesLabels(key);
+        if (!matchers.every((matcher) => matcher.matches(labels[matcher.name] ?? ''))) continue;
+        const within = [...samples].filter(([time]) => time >= startMs && time <= endMs).sort(([a], [b]) => a - b);
+        if (within.length > 0) want.set(JSON.stringify(labels), within);
+      }
+      const got = new Map([...read].map(([text, samples]) => [textLabels(text), samples]));
+      assert.deepEqual(new Map([...got].sort()), new Map([...want].sort()), `seed ${seed} query ${query}`);
+    }
+  }
+});
+
+function pick<T>(random: Random, from: readonly T[]): T {
+  return from[Math.floor(random() * from.length)]!;
+}
+
+/** Labels of canonical bytes that are shorter than 128 each. */
+function seriesLabels(bytes: string): Record<string, string> {
+  const labels: Record<string, string> = {};
+  for (let at = 0; at < bytes.length; ) {
+    const part = () => {
+      const length = bytes.charCodeAt(at++);
+      at += length;
+      return bytes.slice(at - length, at);
+    };
+    const label = part();
+    labels[label] = part();
+  }
+  return labels;
+}
+
+function textLabels(text: string): string {
+  return JSON.stringify(
+    Object.fromEntries([...text.matchAll(/(\w+)="([^"]*)"/g)].map(([, label, value]) => [label, value])),
+  );
+}
+
+test('a query for a few of many series reads little', async () => {
+  const { writer, schema, clock } = store();
+  const times = steps(START, START + WINDOW, 600_000);
+  const series = Array.from({ length: 20_000 }, (_, i) =>
+    seriesOf({ __name__: 'big', id: `${i}`, pod: `pod-${i % 997}` }, times, (_, k) => i * k),
+  );
+  await writer.write(groupsOf('t', series));
+  const context = testContext();
+  const reader = new ChunkStoreReader(schema, kernel, clock);
+  const few = await readAll(
+    reader,
+    't',
+    [name('big'), LabelMatcher.of('id', '=~', '1|77|4003|5999|19999')],
+    START,
+    START + 3_600_000,
+    context,
+  );
+  assert.equal(few.size, 5);
+  assert.ok(
+    context.budget.rows + context.budget.objects <= 20,
+    `${context.budget.rows} rows, ${context.budget.objects} objects`,
+  );
+  const whole = testContext();
+  const all = await readAll(
+    new ChunkStoreReader(schema, kernel, clock),
+    't',
+    [name('big')],
+    START,
+    START + 3_600_000,
+    whole,
+  );
+  assert.equal(all.size, 20_000);
+  assert.ok(
+    whole.budget.rows + whole.budget.objects <= 20,
+    `${whole.budget.rows} rows, ${whole.budget.objects} objects`,
+  );
+});
+
+test('a damaged object fails with its name', async () => {
+  const { writer, reader, objects } = store({ writer: { inlineBytesMax: 0 } });
+  const times = steps(START, START + WINDOW, 10_000);
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, times, (_, i) => Math.sin(i))]));
+  for await (const page of objects.list('')) {
+    for (const { key, bytes } of page) {
+      const body = await objects.get(key);
+      body[bytes - 20]! ^= 4;
+      await objects.put(key, body);
+    }
+  }
+  await assert.rejects(
+    readAll(reader, 't', [name('m')], START, START + DAY_MS),
+    (error) => error instanceof AppError && error.facts.id === 'group-corrupt' && /values 0…0/.test(error.message),
+  );
+});
+
+test('a store can be changed at a day', async () => {
+  const old = new MemoryTableStore();
+  const next = new MemoryTableStore();
+  const rest = { tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT };
+  const { writer, reader } = store({
+    periods: [
+      { fromMs: Number.NEGATIVE_INFINITY, tables: old, ...rest },
+      { fromMs: START + 2 * DAY_MS, tables: next, ...rest },
+    ],
+  });
+  const times = steps(START, START + 4 * DAY_MS, 3_600_000);
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, times, (_, i) => i)]));
+  const all = await readAll(reader, 't', [name('m')], START, START + 4 * DAY_MS);
+  assert.deepEqual(
+    all.get('{__name__="m"}'),
+    times.map((time, i) => [time, i]),
+  );
+  assert.equal((await old.admin.list()).length, 1);
+  // the week of tables ends on a Wednesday
+  assert.equal((await next.admin.list()).length, 2);
+});
+
+test('groups that are too large for a row are divided', async () => {
+  const tables = new MemoryTableStore({ valueBytesMax: 20_000, keyBytesMax: 1024 });
+  const { writer, reader } = store({
+    periods: [{ fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT }],
+  });
+  const times = steps(START, START + WINDOW, 1000);
+  const series = [0, 1, 2].map((k) => seriesOf({ __name__: `m${k}` }, times, (_, i) => Math.sin(i + k)));
+  const written = await writer.write(groupsOf('t', series));
+  assert.ok(written.length > 6);
+  const all = await readAll(reader, 't', [name('m1')], START, START + DAY_MS);
+  assert.deepEqual(
+    all.get('{__name__="m1"}'),
+    times.map((time, i) => [time, Math.sin(i + 1)]),
+  );
+});
+
+test('cancelled queries end', async () => {
+  const { writer, reader } = store();
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, [START], () => 1)]));
+  const controller = new AbortController();
+  controller.abort(new Error('enough'));
+  await assert.rejects(readAll(reader, 't', [name('m')], START, START + 1, testContext(controller.signal)), /enough/);
+});
+
+test('metadata is kept by day', async () => {
+  const { writer, reader } = store();
+  const entry = { metric: 'm', type: 'counter', help: 'Help.', unit: '' };
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, [START], () => 1)]));
+  await writer.writeMetadata('t', START, [entry, { ...entry, metric: 'n' }]);
+  await writer.writeMetadata('t', START, [entry]);
+  assert.deepEqual(await reader.metadata('t', START, START, testContext()), [entry, { ...entry, metric: 'n' }]);
+});

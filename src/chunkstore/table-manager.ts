@@ -1,0 +1,80 @@
+import type { Clock } from '../lib/clock.ts';
+import { DAY_MS } from './keys.ts';
+import type { Schema, StorePeriod } from './schema.ts';
+
+export interface TableManagerOptions {
+  /** Tables are made so long before their first day begins. */
+  readonly aheadMs: number;
+  /** And for so long into the past, for samples that come late. */
+  readonly behindMs: number;
+}
+
+const OPTIONS: TableManagerOptions = { aheadMs: 2 * DAY_MS, behindMs: DAY_MS };
+
+export interface TableManagerResult {
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
+}
+
+/** Makes tables ahead of time, and drops those behind every tenant's retention, objects first. */
+export class TableManager {
+  readonly #schema: Schema;
+  readonly #clock: Clock;
+  readonly #options: TableManagerOptions;
+
+  constructor(schema: Schema, clock: Clock, options: Partial<TableManagerOptions> = {}) {
+    this.#schema = schema;
+    this.#clock = clock;
+    this.#options = { ...OPTIONS, ...options };
+  }
+
+  /**
+   * Brings the tables up to date. May be run by several at once, at any time.
+   * @param retentionMs the longest of all tenants; 0: nothing is dropped
+   */
+  async run(retentionMs: number, signal?: AbortSignal): Promise<TableManagerResult> {
+    return { created: await this.#create(signal), dropped: await this.#drop(retentionMs, signal) };
+  }
+
+  async #create(signal?: AbortSignal): Promise<string[]> {
+    const nowMs = this.#clock.nowMs();
+    const created: string[] = [];
+    const wanted = this.#schema.tablesBetween(nowMs - this.#options.behindMs, nowMs + this.#options.aheadMs);
+    for (const period of this.#schema.periods) {
+      signal?.throwIfAborted();
+      const there = new Set(await period.tables.admin.list());
+      const names = wanted.filter((each) => each.period === period).map(({ table }) => table);
+      for (const table of [...names, this.#schema.tenantsTable(period)]) {
+        if (there.has(table)) continue;
+        await period.tables.admin.create(table);
+        created.push(table);
+      }
+    }
+    return created;
+  }
+
+  async #drop(retentionMs: number, signal?: AbortSignal): Promise<string[]> {
+    const dropped: string[] = [];
+    if (retentionMs <= 0) return dropped;
+    const beforeMs = this.#clock.nowMs() - retentionMs;
+    for (const period of this.#schema.periods) {
+      for (const table of await period.tables.admin.list()) {
+        const endMs = this.#schema.tableEndMs(period, table);
+        if (endMs === undefined || endMs > beforeMs) continue;
+        signal?.throwIfAborted();
+        // The table last: while it is there, a run that was cut short is found again.
+        await this.#deleteObjects(period, table, signal);
+        await period.tables.admin.drop(table);
+        dropped.push(table);
+      }
+    }
+    return dropped;
+  }
+
+  async #deleteObjects(period: StorePeriod, table: string, signal?: AbortSignal): Promise<void> {
+    if (period.objects === undefined) return;
+    for await (const page of period.objects.list(this.#schema.objectPrefix(table), signal)) {
+      for (const { key } of page) await period.objects.delete(key, signal);
+    }
+  }
+}
