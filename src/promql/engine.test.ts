@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MemoryStorage } from '../../test/conformance/promqltest/memory-storage.ts';
+import { parseScript } from '../../test/conformance/promqltest/script.ts';
+import { AppError, errors } from '../model/errors.ts';
+import { Labels } from '../model/labels.ts';
+import type { Queryable, QueryBudget, QueryContext } from '../storage/queryable.ts';
+import { Engine } from './engine.ts';
+
+const NO_BUDGET: QueryBudget = {
+  addSeries: () => {},
+  addFetchedBytes: () => {},
+  addMemory: () => {},
+  addFetches: () => {},
+};
+const context: QueryContext = { signal: new AbortController().signal, budget: NO_BUDGET };
+
+function storage(script: string): MemoryStorage {
+  const memory = new MemoryStorage();
+  for (const command of parseScript(script, {})) if (command.kind === 'load') memory.load(command);
+  return memory;
+}
+
+const RANGE = { startMs: 0, endMs: 600_000, stepMs: 60_000 };
+
+test('names dropped at once must not leave two series the same', async () => {
+  const data = storage('load 1m\n a{x="1"} 1x10\n b{x="1"} 2x10');
+  const query = { expr: 'abs({x="1"})', timeMs: 60_000 };
+  await assert.rejects(
+    new Engine().query(data, query, context),
+    /vector cannot contain metrics with the same labelset/,
+  );
+  await assert.rejects(
+    new Engine({ delayedNameRemoval: true }).query(data, query, context),
+    /vector cannot contain metrics with the same labelset/,
+  );
+});
+
+test('a query that was cancelled ends within 100 ms', async () => {
+  const controller = new AbortController();
+  const nothing = { values: [], warnings: [] };
+  const slow: Queryable = {
+    labelNames: () => Promise.resolve(nothing),
+    labelValues: () => Promise.resolve(nothing),
+    select: () =>
+      Promise.resolve({
+        series: Array.from({ length: 20_000 }, (_, i) => Labels.of({ __name__: 'a', i: String(i).padStart(6, '0') })),
+        warnings: [],
+        read: (_index, out) => {
+          out.clear();
+          for (let i = 0; i < 1000; i++) out.pushFloat(i * 1000, i);
+        },
+        close: () => {},
+      }),
+  };
+  const running = new Engine().queryRange(
+    slow,
+    { expr: 'sum(rate(a[5m]))', startMs: 0, endMs: 1_000_000, stepMs: 1000 },
+    { signal: controller.signal, budget: NO_BUDGET },
+  );
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const before = performance.now();
+  controller.abort();
+  await assert.rejects(running, (error) => AppError.from(error).facts.id === 'query-canceled');
+  assert.ok(performance.now() - before < 100);
+});
+
+test('a query over its time says so', async () => {
+  let nowMs = 0;
+  const engine = new Engine({ timeoutMs: 1000, nowMs: () => (nowMs += 300) });
+  const data = storage('load 1m\n a{i="1"} 1x10\n a{i="2"} 1x10');
+  await assert.rejects(engine.queryRange(data, { expr: 'sum(a)', ...RANGE }, context), /query timed out/);
+});
+
+test('a query over its samples says so', async () => {
+  const data = storage('load 1m\n a{i="1"} 1x10\n a{i="2"} 1x10');
+  const run = (samplesMax: number): Promise<unknown> =>
+    new Engine({ samplesMax }).queryRange(data, { expr: 'sum by (i) (a)', ...RANGE }, context);
+  await assert.rejects(run(20), /too many samples/);
+  await run(1000);
+});
+
+test('what a query holds is accounted for, and let go', async () => {
+  let held = 0;
+  let most = 0;
+  const budget: QueryBudget = {
+    ...NO_BUDGET,
+    addMemory: (bytes) => {
+      held += bytes;
+      most = Math.max(most, held);
+    },
+  };
+  const data = storage('load 1m\n a{i="1"} 1x10\n a{i="2"} 1x10');
+  await new Engine().queryRange(data, { expr: 'topk(1, a)', ...RANGE }, { ...context, budget });
+  assert.equal(held, 0);
+  assert.ok(most > 100);
+
+  const limit: QueryBudget = {
+    ...NO_BUDGET,
+    addMemory: (bytes) => {
+      if (bytes > 0) throw errors.queryMemoryExceeded({ usedBytes: bytes, limitBytes: 1 });
+    },
+  };
+  await assert.rejects(
+    new Engine().queryRange(data, { expr: 'topk(1, a)', ...RANGE }, { ...context, budget: limit }),
+    /more than 1 bytes/,
+  );
+});
+
+test('samples are counted for each step', async () => {
+  const data = storage('load 1m\n a 1x10');
+  const { stats } = await new Engine().queryRange(
+    data,
+    { expr: 'rate(a[2m])', startMs: 0, endMs: 240_000, stepMs: 120_000, perStepStats: true },
+    context,
+  );
+  assert.deepEqual(stats.totalQueryableSamplesPerStep, [
+    [0, 1],
+    [120_000, 2],
+    [240_000, 2],
+  ]);
+  assert.equal(stats.totalQueryableSamples, 5);
+});
+
+test('explain tells what each part did', async () => {
+  const data = storage('load 1m\n a{i="1"} 1x10\n a{i="2"} 1x10');
+  const { explain } = await new Engine().queryRange(
+    data,
+    { expr: 'sum(rate(a[2m]))', ...RANGE, explain: true },
+    context,
+  );
+  assert.equal(explain!.what, 'sum by ()');
+  assert.equal(explain!.series, 1);
+  assert.equal(explain!.children[0]!.what, 'rate()');
+  assert.equal(explain!.children[0]!.series, 2);
+  assert.equal(explain!.children[0]!.points, 20);
+});
+
+test('a range query of a range vector or string is refused', async () => {
+  const data = storage('load 1m\n a 1x10');
+  await assert.rejects(
+    new Engine().queryRange(data, { expr: 'a[5m]', ...RANGE }, context),
+    /invalid expression type "range vector" for range query, must be Scalar or instant Vector/,
+  );
+});
+
+test('an interval without steps is empty', async () => {
+  const data = storage('load 1m\n a 1x10');
+  const { value } = await new Engine().queryRange(
+    data,
+    { expr: 'a', startMs: 10_000, endMs: 0, stepMs: 1000 },
+    context,
+  );
+  assert.deepEqual(value, { type: 'matrix', series: [] });
+});
