@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { difference, sorted } from '../harness/compare.ts';
+import { Pallium } from '../harness/pallium.ts';
+import { conformanceFolder, readCases, skipWithoutConformance } from './api-data.ts';
+import { sendRaw } from './api-replay.ts';
+
+interface WriteCase {
+  readonly name: string;
+  readonly requests: readonly {
+    readonly method: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly file: string;
+    /** `204`, `4xx`, `any` or one status. */
+    readonly spec_status: string;
+  }[];
+  readonly prometheus: {
+    readonly responses: readonly { readonly status: number; readonly headers: Readonly<Record<string, string>> }[];
+    readonly queries: Readonly<Record<string, { readonly status: number; readonly json: unknown }>>;
+  };
+}
+
+/** Cases that leave behind something else than in Prometheus on purpose, and why. */
+const INTENDED: Readonly<Record<string, string>> = {};
+
+const WRITTEN = 'x-prometheus-remote-write-';
+
+describe('remote write as the specification allows', { skip: skipWithoutConformance }, () => {
+  let server: Pallium;
+  before(async () => {
+    server = await Pallium.start();
+  });
+  after(() => server[Symbol.asyncDispose]());
+
+  test('every case', async () => {
+    const cases = readCases<WriteCase>('remotewrite.jsonl');
+    const against: string[] = [];
+    const differing = new Map<string, string[]>();
+    for (const each of cases) {
+      const { spec, same } = await replay(server.url, each);
+      against.push(...spec.map((why) => `${each.name}: ${why}`));
+      if (same.length > 0) differing.set(each.name, same);
+    }
+    const equal = cases.length - differing.size;
+    console.log(
+      `remotewrite.jsonl: ${cases.length} cases, ${against.length} answers against the specification, ${equal} exactly as Prometheus`,
+    );
+    for (const [name, why] of differing) console.log(`  ${name}: ${INTENDED[name] ?? why.join('\n    ')}`);
+    assert.deepEqual(against, [], 'statuses that the specification does not allow');
+    assert.deepEqual(
+      [...differing.keys()].filter((name) => INTENDED[name] === undefined),
+      [],
+      'cases that differ from Prometheus and are not meant to',
+    );
+    assert.deepEqual(
+      Object.keys(INTENDED).filter((name) => !differing.has(name)),
+      [],
+      'intended differences that are none',
+    );
+  });
+});
+
+/** Each case is a tenant of its own, since they use the same names of series. */
+async function replay(url: string, each: WriteCase): Promise<{ spec: string[]; same: string[] }> {
+  const tenant = { 'x-scope-orgid': each.name.replaceAll(/[^A-Za-z0-9_-]/g, '-') };
+  const spec: string[] = [];
+  const same: string[] = [];
+  for (const [i, { method, headers, file, spec_status }] of each.requests.entries()) {
+    const body = readFileSync(join(conformanceFolder, 'vectors', file));
+    const answer = await sendRaw(url, method, '/api/v1/push', { ...headers, ...tenant }, body);
+    const text = answer.body.toString('utf8').slice(0, 200);
+    if (!allowed(spec_status, answer.status)) {
+      spec.push(`request ${i + 1}: ${spec_status} by the specification, there is ${answer.status} ${text}`);
+    }
+    const want = each.prometheus.responses[i]!;
+    if (want.status !== answer.status) {
+      same.push(`request ${i + 1}: Prometheus ${want.status}, there is ${answer.status} ${text}`);
+    }
+    for (const what of ['samples-written', 'histograms-written', 'exemplars-written']) {
+      const [a, b] = [Number(want.headers[WRITTEN + what] ?? 0), Number(answer.headers[WRITTEN + what] ?? 0)];
+      if (a !== b) same.push(`request ${i + 1}: ${what} ${a}, there is ${b}`);
+    }
+  }
+  for (const [path, want] of Object.entries(each.prometheus.queries)) {
+    const answer = await sendRaw(url, 'GET', path, tenant);
+    const text = answer.body.toString('utf8');
+    if (answer.status !== want.status) {
+      same.push(`${path.slice(0, 80)}: status ${want.status}, there is ${answer.status} ${text.slice(0, 200)}`);
+      continue;
+    }
+    const why = difference(sorted(want.json), sorted(shortened(JSON.parse(text))), { relative: 0, errors: true });
+    if (why !== undefined) same.push(`${path.slice(0, 80)}: ${why}`);
+  }
+  return { spec, same };
+}
+
+function allowed(spec: string, status: number): boolean {
+  const hundreds = Math.floor(status / 100);
+  switch (spec) {
+    case 'any':
+      return hundreds === 2 || hundreds === 4;
+    case '4xx':
+      return hundreds === 4;
+    case '204':
+      return hundreds === 2;
+    default:
+      return String(status) === spec;
+  }
+}
+
+/** Long texts as the recording has them. */
+function shortened(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(shortened);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shortened(inner)]));
+  }
+  if (typeof value !== 'string' || [...value].length <= 5000) return value;
+  return `<${[...value].length} characters, sha256 ${createHash('sha256').update(value).digest('hex')}>`;
+}

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, normalize, relative } from 'node:path';
+import { test } from 'node:test';
+
+const root = join(import.meta.dirname, '..');
+
+const GROUND = ['lib', 'model'];
+const KIT = [...GROUND, 'kit'];
+const DATA = [...GROUND, 'storage', 'chunk', 'wire'];
+const BELOW_SERVICES = [...KIT, ...DATA, 'promql', 'limits', 'table', 'object', 'cache', 'chunkstore', 'kv', 'ring'];
+
+/** Folder of src/ → the folders it may import from, besides itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  model: ['lib'],
+  storage: GROUND,
+  chunk: [...GROUND, 'storage'],
+  wire: [...GROUND, 'storage', 'chunk'],
+  promql: DATA,
+  kit: GROUND,
+  limits: KIT,
+  kv: KIT,
+  ring: [...KIT, 'kv'],
+  table: [...KIT, 'storage'],
+  object: [...KIT, 'storage'],
+  cache: [...KIT, 'storage'],
+  chunkstore: [...KIT, ...DATA, 'limits', 'table', 'object', 'cache'],
+  distributor: BELOW_SERVICES,
+  ingester: BELOW_SERVICES,
+  querier: BELOW_SERVICES,
+  frontend: BELOW_SERVICES,
+  ruler: BELOW_SERVICES,
+  alertmanager: BELOW_SERVICES,
+  compactor: BELOW_SERVICES,
+  app: [...BELOW_SERVICES, 'distributor', 'ingester', 'querier', 'frontend', 'ruler', 'alertmanager', 'compactor'],
+};
+
+/** Heavy packages → the only folder that may import them; that folder is itself only imported lazily. */
+const DRIVERS: Readonly<Record<string, string>> = {
+  'cassandra-driver': 'src/table/cassandra',
+  '@aws-sdk/client-dynamodb': 'src/table/dynamodb',
+  '@google-cloud/bigtable': 'src/table/bigtable',
+  '@aws-sdk/client-s3': 'src/object/s3',
+  '@aws-sdk/lib-storage': 'src/object/s3',
+  '@google-cloud/storage': 'src/object/gcs',
+  '@azure/storage-blob': 'src/object/azure',
+};
+
+interface Import {
+  readonly file: string;
+  readonly target: string;
+  /** Vanishes when types are stripped. */
+  readonly typeOnly: boolean;
+  readonly lazy: boolean;
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name));
+}
+
+function importsOf(file: string): Import[] {
+  const source = readFileSync(join(root, file), 'utf8');
+  const found: Import[] = [];
+  const add = (to: string, typeOnly: boolean, lazy: boolean) => {
+    const target = to.startsWith('.') ? relative(root, normalize(join(root, file, '..', to))) : to;
+    found.push({ file, target, typeOnly, lazy });
+  };
+  for (const [, keyword, what, to] of source.matchAll(/^(import|export)\s+([^;'"]*?)(?:from\s+)?'([^']+)';/gm)) {
+    add(to!, /^type\b/.test(what!) && keyword !== undefined, false);
+  }
+  for (const [, to] of source.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) add(to!, false, true);
+  return found;
+}
+
+const isTest = (file: string) => /(\.test|\/test-[^/]*)\.ts$/.test(file);
+const folderOf = (path: string) => path.split('/')[1]!;
+const imports = sourceFiles('src').flatMap(importsOf);
+
+test('folders import only what lies below them', () => {
+  const wrong = imports
+    .filter(({ target }) => target.startsWith('src/'))
+    .filter(({ file, target }) => {
+      const [from, to] = [folderOf(file), folderOf(target)];
+      if (from === to) return false;
+      const allowed = MAY_IMPORT[from];
+      assert.ok(allowed, `src/${from} has no rule yet: say here what it may import`);
+      // services meet in contracts: files that hold nothing but types
+      return !allowed.includes(to) && !target.endsWith('-contract.ts');
+    })
+    .map(({ file, target }) => `${file} imports ${target}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('nothing in src reaches out of src', () => {
+  const wrong = imports
+    .filter(({ file, target }) => /^(test|bench|tools|kernel|web)\//.test(target) && !isTest(file))
+    .map(({ file, target }) => `${file} imports ${target}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('the query engine and what lies below it know no Node', () => {
+  const wrong = imports
+    .filter(({ file }) => /^src\/(promql|model|lib)\//.test(file) && !isTest(file))
+    .filter(({ target }) => target.startsWith('node:'))
+    .map(({ file, target }) => `${file} imports ${target}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('drivers of stores are imported in one folder each, and that one lazily', () => {
+  const wrong: string[] = [];
+  for (const { file, target, typeOnly, lazy } of imports) {
+    if (isTest(file) || typeOnly) continue;
+    for (const [driver, home] of Object.entries(DRIVERS)) {
+      if ((target === driver || target.startsWith(`${driver}/`)) && !file.startsWith(`${home}/`)) {
+        wrong.push(`${file} imports ${driver}, which belongs into ${home}`);
+      }
+      if (target.startsWith(`${home}/`) && !file.startsWith(`${home}/`) && !lazy) {
+        wrong.push(`${file} imports ${target} at once, not when it is needed`);
+      }
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
