@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import zlib from 'node:zlib';
 import fc from 'fast-check';
 import { AppError } from '../../model/errors.ts';
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../storage/columns.ts';
 import { Kernel } from '../kernel.ts';
-import { ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
 import { GroupDecoder } from './decode.ts';
 import { Digester } from './digest.ts';
 import { type EncodedGroup, GroupEncoder } from './encode.ts';
-import { parseHead } from './head.ts';
+import { compress, decompress, encodeHead, openBlock, parseHead } from './head.ts';
 import { readGroup } from './read.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -292,6 +293,63 @@ test('a damaged group is refused by name', () => {
     const out = new SampleColumns();
     for (const _ of readGroup(decoder, digester, parsed.head, bad.subarray(parsed.headBytes, cutAt), 'row 7', out));
   };
+  // Also where checksums were made to fit: in the inflated content of the head and of every sub-block.
+  const parsed = parseHead(head, 'row 7');
+  const raws = parsed.head.blocks.map((block) => openBlock(block, body.subarray(block.offset, block.offset + block.bytes), ''));
+  const refits = (block: number, change: (raw: Uint8Array) => Uint8Array) => {
+    const blocks = parsed.head.blocks.map((ref, i) => {
+      const raw = i === block ? change(raws[i]!) : raws[i]!;
+      return { ...ref, rawBytes: raw.length, stored: compress(raw) };
+    });
+    const metrics = parsed.head.metrics.map(({ name, count }) => ({ name, count }));
+    return Buffer.concat([encodeHead(parsed.head, metrics, blocks), ...blocks.map((each) => each.stored)]);
+  };
+  assert.deepEqual(refits(-1, (raw) => raw), whole);
+  fc.assert(
+    fc.property(
+      fc.nat(raws.length - 1),
+      fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })), { minLength: 1, maxLength: 3 }),
+      fc.option(fc.nat(), { freq: 4 }),
+      (block, flips, cut) => {
+        const bad = refits(block, (raw) => {
+          const changed = Uint8Array.from(cut === null ? raw : raw.subarray(0, cut % raw.length));
+          for (const [at, mask] of flips) if (changed.length > 0) changed[at % changed.length]! ^= mask;
+          return changed;
+        });
+        try {
+          refuses(bad, bad.length);
+        } catch (error) {
+          assert.ok(error instanceof AppError && error.facts.id === 'group-corrupt', String(error));
+        }
+      },
+    ),
+    { numRuns: 3000 },
+  );
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 255 }), (at, mask) => {
+      const from = new ByteReader(head);
+      from.u8();
+      const rawBytes = from.uvarint();
+      from.uvarint();
+      from.u32();
+      const raw = Uint8Array.from(decompress(from.take(from.left), rawBytes));
+      raw[at % raw.length]! ^= mask;
+      const out = new ByteWriter();
+      const stored = compress(raw);
+      out.u8(1);
+      out.uvarint(raw.length);
+      out.uvarint(stored.length);
+      out.u32(zlib.crc32(stored));
+      out.bytes(stored);
+      const bad = Buffer.concat([out.done(), body]);
+      try {
+        refuses(bad, bad.length);
+      } catch (error) {
+        assert.ok(error instanceof AppError && error.facts.id === 'group-corrupt', String(error));
+      }
+    }),
+    { numRuns: 3000 },
+  );
   fc.assert(
     fc.property(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }), fc.boolean(), (at, mask, cut) => {
       const bad = Uint8Array.from(whole);
