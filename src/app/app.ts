@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/overrides.ts';
 import type { ApiBackend } from '../querier/api-contract.ts';
 import type { Config } from './config.ts';
+import type { IngesterService } from './ingester.ts';
 
 /** What modules of one process share, and where each leaves what others need of it. */
 export interface App {
@@ -33,7 +34,7 @@ export interface App {
 export interface Parts {
   push?: PushBackend;
   api?: ApiBackend;
-  ingester?: IngesterControl;
+  ingester?: IngesterService;
 }
 
 /** What an operator may ask of an ingester over HTTP. */

@@ -1,8 +1,15 @@
+import path from 'node:path';
+import type { StoreSpec } from '../chunkstore/open.ts';
 import { ConfigError, nearest } from '../kit/config/problem.ts';
+import { showConfig, showFlags } from '../kit/config/show.ts';
 import { processObserver } from '../kit/observe/process.ts';
 import type { Service } from '../kit/service/service.ts';
-import type { App } from './app.ts';
+import { type App, part } from './app.ts';
+import { sections } from './config.ts';
 import { DataFolder } from './data-folder.ts';
+import { DistributorService } from './distributor.ts';
+import { IngesterService } from './ingester.ts';
+import { QuerierService } from './querier.ts';
 import { apiHandlers } from './routes/api.ts';
 import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
@@ -39,8 +46,72 @@ export const modules: Readonly<Record<string, Module>> = {
       return admin === undefined ? [http] : [admin, http];
     },
   },
-  all: { needs: ['data-folder', 'server'], target: 'Everything, in one process.', build: () => [] },
+  ingester: {
+    needs: ['observer', 'data-folder'],
+    build(app) {
+      const { config, log, registry, clock } = app;
+      const ingester = new IngesterService({
+        config: config.ingester,
+        dir: path.join(config.data.dir, 'ingester'),
+        store: storeSpec(app),
+        log,
+        registry,
+        clock,
+      });
+      app.parts.ingester = ingester;
+      return [ingester];
+    },
+  },
+  distributor: {
+    needs: ['limits', 'ingester'],
+    build(app) {
+      const { config, limits, log, registry } = app;
+      const ingester = part(app, 'ingester');
+      const distributor = new DistributorService({
+        config: config.distributor,
+        ingester,
+        limits: (tenant) => limits.of(tenant),
+        log,
+        registry,
+      });
+      app.parts.push = distributor;
+      return [distributor];
+    },
+  },
+  querier: {
+    needs: ['limits', 'ingester'],
+    build(app) {
+      const { config, limits, log, version, startTimeMs } = app;
+      const querier = new QuerierService({
+        data: {
+          config: config.querier,
+          store: storeSpec(app),
+          windowMs: config.ingester.windowMs,
+          status: {
+            version,
+            startTimeMs,
+            flags: showFlags(sections, config),
+            configYaml: showConfig(sections, config, 'all'),
+          },
+        },
+        ingester: part(app, 'ingester'),
+        limits: (tenant) => limits.of(tenant),
+        log,
+      });
+      app.parts.api = querier;
+      return [querier];
+    },
+  },
+  all: {
+    needs: ['data-folder', 'ingester', 'distributor', 'querier', 'server'],
+    target: 'Everything, in one process.',
+    build: () => [],
+  },
 };
+
+function storeSpec({ config }: App): StoreSpec {
+  return { kind: 'embedded', dir: path.join(config.data.dir, 'store') };
+}
 
 /**
  * The modules that targets need, each after what it needs; `server` last.

@@ -49,11 +49,16 @@ export class FrameWriter {
     this.length = at + samplesAt;
   }
 
-  /** @param valueBits the value's bits: NaN payloads are data */
-  sample(timeMs: bigint, valueBits: bigint): void {
-    this.#view.setBigInt64(this.length, timeMs, true);
-    this.#view.setBigUint64(this.length + 8, valueBits, true);
-    this.length += 16;
+  /** @param timeMs whole; @param high, low the value's bits: NaN payloads are data */
+  sample(timeMs: number, high: number, low: number): void {
+    const at = this.length;
+    const view = this.#view;
+    const upper = Math.floor(timeMs / 2 ** 32);
+    view.setUint32(at, timeMs - upper * 2 ** 32, true);
+    view.setInt32(at + 4, Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, upper)), true);
+    view.setInt32(at + 8, low, true);
+    view.setInt32(at + 12, high, true);
+    this.length = at + 16;
   }
 
   #reserve(more: number): void {

@@ -1,0 +1,125 @@
+import os from 'node:os';
+import type { DistributorConfig } from '../distributor/config.ts';
+import type { EdgeAnswer, EdgeLimits, EdgeRole } from '../distributor/edge-contract.ts';
+import type { PushBackend, PushRequest, PushResponse } from '../distributor/push-contract.ts';
+import type { EdgeData } from '../distributor/worker.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import type { Service } from '../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import { WorkerPool } from '../kit/service/worker-pool.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import { AppError } from '../model/errors.ts';
+import type { IngesterService } from './ingester.ts';
+
+const distributorMetrics = metricTable({
+  samples: counter('distributor_received_samples_total', 'Samples received, kept or not.'),
+  series: counter('distributor_received_series_total', 'Series in writes received.'),
+  metadata: counter('distributor_received_metadata_total', 'Metadata entries received.'),
+  rawBytes: counter('distributor_received_bytes_total', 'Bytes of writes received, inflated.'),
+  discarded: counter('discarded_samples_total', 'Samples that were not kept, by tenant and reason.', [
+    'user',
+    'reason',
+  ]),
+});
+
+/** Tenants whose discarded samples are counted apart; what is beyond is counted as `other`. */
+const TENANTS_COUNTED_MAX = 1000;
+
+export interface DistributorOptions {
+  readonly config: DistributorConfig;
+  readonly ingester: IngesterService;
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly log: Logger;
+  readonly registry: Registry;
+}
+
+/** Hands writes to edge workers, and counts. */
+export class DistributorService implements Service, PushBackend {
+  readonly name = 'distributor';
+  readonly #options: DistributorOptions;
+  readonly #metrics: ReturnType<typeof distributorMetrics>;
+  readonly #tenants = new Set<string>();
+  #pool: WorkerPool<EdgeRole> | undefined;
+
+  constructor(options: DistributorOptions) {
+    this.#options = options;
+    this.#metrics = distributorMetrics(options.registry);
+  }
+
+  async start(): Promise<void> {
+    const { config, ingester, log } = this.#options;
+    const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize };
+    this.#pool = WorkerPool.start<EdgeRole>({
+      name: 'edge',
+      size: config.edgeWorkers || Math.max(1, Math.min(4, os.availableParallelism() >> 1)),
+      callsPerWorkerMax: config.inflightPushes,
+      queueMax: config.queuedPushes,
+      log,
+      spawn: (i) => {
+        const worker = WorkerThread.start<EdgeRole>({
+          name: `edge-${i}`,
+          url: workerUrl('../distributor/worker', import.meta.url),
+          data,
+        });
+        const shards = ingester.connect().slice(0, ingester.writable);
+        worker.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
+        return worker;
+      },
+    });
+  }
+
+  async push(request: PushRequest): Promise<PushResponse> {
+    const { tenant, headers, body } = request;
+    const limits = edgeLimits(this.#options.limits(tenant));
+    try {
+      // a body that shares its memory with others cannot move
+      const own = body.byteLength === body.buffer.byteLength ? body : body.slice();
+      const answer = await this.#pool!.call(
+        'push',
+        { tenant, headers, body: own, limits },
+        { transfer: [own.buffer as ArrayBuffer] },
+      );
+      this.#count(tenant, answer);
+      return answer.response;
+    } catch (thrown) {
+      const { facts, message } = AppError.from(thrown);
+      const status = facts.http >= 500 ? 503 : facts.http;
+      return { status, headers: status === 503 ? { 'retry-after': '1' } : {}, text: message };
+    }
+  }
+
+  #count(tenant: string, { samples, series, metadata, rawBytes, discarded }: EdgeAnswer): void {
+    this.#metrics.samples.inc(samples);
+    this.#metrics.series.inc(series);
+    this.#metrics.metadata.inc(metadata);
+    this.#metrics.rawBytes.inc(rawBytes);
+    const reasons = Object.entries(discarded);
+    if (reasons.length === 0) return;
+    if (this.#tenants.size < TENANTS_COUNTED_MAX) this.#tenants.add(tenant);
+    const user = this.#tenants.has(tenant) ? tenant : 'other';
+    for (const [reason, count] of reasons) this.#metrics.discarded.inc({ user, reason }, count);
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool?.close();
+  }
+}
+
+function edgeLimits(limits: TenantLimits): EdgeLimits {
+  return {
+    ingestionRate: limits.ingestionRate,
+    ingestionBurstSize: limits.ingestionBurstSize,
+    maxLabelNameLength: limits.maxLabelNameLength,
+    maxLabelValueLength: limits.maxLabelValueLength,
+    maxLabelNamesPerSeries: limits.maxLabelNamesPerSeries,
+    maxLabelsSizeBytes: limits.maxLabelsSizeBytes,
+    maxMetadataLength: limits.maxMetadataLength,
+    rejectOldSamples: limits.rejectOldSamples,
+    rejectOldSamplesMaxAgeMs: limits.rejectOldSamplesMaxAgeMs,
+    creationGracePeriodMs: limits.creationGracePeriodMs,
+    outOfOrderTimeWindowMs: limits.outOfOrderTimeWindowMs,
+    maxSeriesPerUser: limits.maxSeriesPerUser,
+    maxSeriesPerMetric: limits.maxSeriesPerMetric,
+  };
+}

@@ -1,0 +1,235 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { StoreSpec } from '../chunkstore/open.ts';
+import type { IngesterConfig } from '../ingester/config.ts';
+import type { FlushData, FlushReport, FlushRole } from '../ingester/flush-contract.ts';
+import { ingesterMetrics } from '../ingester/metrics.ts';
+import type { ShardThreadRole } from '../ingester/shard-contract.ts';
+import type { ShardData } from '../ingester/worker.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Registry } from '../kit/observe/metrics.ts';
+import type { Service, Stop } from '../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { IngesterControl } from './app.ts';
+
+export interface IngesterOptions {
+  readonly config: IngesterConfig;
+  /** Folder of the shards. */
+  readonly dir: string;
+  readonly store: StoreSpec;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+const LOG_POLL_MS = 1000;
+/** How long a flush worker is kept when there is nothing to flush. */
+const FLUSH_IDLE_MS = 30_000;
+
+/** The shards of this process in their threads, and what flushes them. */
+export class IngesterService implements Service, IngesterControl {
+  readonly name = 'ingester';
+  readonly #options: IngesterOptions;
+  readonly #shards: WorkerThread<ShardThreadRole>[] = [];
+  readonly #metrics: ReturnType<typeof ingesterMetrics>;
+  readonly #timers: NodeJS.Timeout[] = [];
+  /** Shards that take writes; the others only hold what an earlier run with more of them left. */
+  readonly writable: number;
+  #ready = false;
+  #stopping = false;
+  #failure: Error | undefined;
+  #flushWorker: { thread: WorkerThread<FlushRole>; idle: NodeJS.Timeout | undefined } | undefined;
+  #flushing: Promise<unknown> = Promise.resolve();
+
+  constructor(options: IngesterOptions) {
+    this.#options = options;
+    this.writable = options.config.shards || Math.max(1, Math.min(8, os.availableParallelism() - 1));
+    this.#metrics = ingesterMetrics(options.registry);
+  }
+
+  /** Ports on which every shard answers, in order, to be handed to another thread. */
+  connect(): MessagePort[] {
+    return this.#shards.map(({ channel }) => {
+      const { port1, port2 } = new MessageChannel();
+      channel.call('connect', { port: port1 }, { transfer: [port1] }).catch(() => {});
+      return port2;
+    });
+  }
+
+  async start(): Promise<void> {
+    const { log, config, dir } = this.#options;
+    for (let i = 0; i < Math.max(this.writable, existingShards(dir)); i++) {
+      const data: ShardData = {
+        folder: path.join(dir, `shard-${i}`),
+        windowMs: config.windowMs,
+        headBytesMax: config.headBytesMax,
+        fsync: config.walFsync,
+        fsyncIntervalMs: config.walFsyncIntervalMs,
+        keepFlushedMs: config.keepFlushedMs,
+      };
+      this.#shards.push(
+        WorkerThread.start({ name: `shard-${i}`, url: workerUrl('../ingester/worker', import.meta.url), data }),
+      );
+    }
+    for (const [i, shard] of this.#shards.entries()) {
+      void shard.gone.then((error) => {
+        if (this.#stopping) return;
+        // what it held is in its log, but nobody else may serve it: only a new start of the process is safe
+        log.error({ shard: i, error: error.message }, 'a shard is gone, ending');
+        process.exitCode = 1;
+        process.kill(process.pid, 'SIGTERM');
+      });
+    }
+    Promise.all(this.#shards.map(({ channel }) => channel.call('ready', {}))).then(
+      () => {
+        this.#ready = true;
+      },
+      (error: Error) => {
+        this.#failure = error;
+        log.error({ error: error.message }, 'the log cannot be replayed');
+      },
+    );
+    this.#timers.push(
+      setInterval(() => void this.#poll(), LOG_POLL_MS),
+      setInterval(() => void this.#flushDue(), config.flushCheckIntervalMs),
+    );
+  }
+
+  notReady(): string | undefined {
+    if (this.#failure !== undefined) return `the log cannot be replayed: ${this.#failure.message}`;
+    return this.#ready ? undefined : 'the write-ahead log is being replayed';
+  }
+
+  /** Fetches what the shards have to say, and their numbers. */
+  async #poll(): Promise<void> {
+    const { log } = this.#options;
+    await Promise.allSettled(
+      this.#shards.map(async ({ channel }, shard) => {
+        for (const { level, text, fields } of await channel.call('takeLogLines', {})) {
+          log[level]({ shard, ...fields }, text);
+        }
+        this.#metrics.observe(shard, await channel.call('stats', {}));
+      }),
+    );
+  }
+
+  async #flushDue(): Promise<void> {
+    const { config, clock, log } = this.#options;
+    if (!this.#ready || this.#stopping) return;
+    const report = await this.#flush(clock.nowMs() - config.flushDelayMs).catch((error: Error) => {
+      log.error({ error: error.message }, 'flushing failed, it will be tried again');
+      return undefined;
+    });
+    if (report !== undefined && report.windows > 0) log.info({ ...report }, 'flushed windows to the store');
+  }
+
+  async flush({ wait }: { readonly wait: boolean }): Promise<void> {
+    const done = this.#flush(Number.MAX_SAFE_INTEGER).then((report) => {
+      if (report.failures.length > 0) throw new Error(report.failures.join('; '));
+    });
+    if (wait) await done;
+    else done.catch((error: Error) => this.#options.log.error({ error: error.message }, 'flushing failed'));
+  }
+
+  /** One flush at a time; the worker comes when there is something to do. */
+  #flush(beforeMs: number): Promise<FlushReport> {
+    const turn = this.#flushing.then(async () => {
+      if (!(await this.#hasWork(beforeMs))) return NOTHING;
+      const worker = this.#flushThread();
+      clearTimeout(worker.idle);
+      try {
+        const report = await worker.thread.channel.call('flush', { beforeMs });
+        this.#metrics.flushed(report);
+        for (const failure of report.failures) this.#options.log.error({ failure }, 'a window could not be flushed');
+        return report;
+      } finally {
+        worker.idle = setTimeout(() => void this.#endFlushThread(), FLUSH_IDLE_MS);
+        worker.idle.unref();
+      }
+    });
+    this.#flushing = turn.catch(() => {});
+    return turn;
+  }
+
+  async #hasWork(beforeMs: number): Promise<boolean> {
+    const { windowMs } = this.#options.config;
+    for (const { channel } of this.#shards) {
+      const { arenas } = await channel.call('stats', {});
+      const due = arenas.some(
+        ({ window, sealLsn, flushedMs }) => flushedMs === 0 && (sealLsn > 0 || (window + 1) * windowMs <= beforeMs),
+      );
+      if (due) return true;
+    }
+    return false;
+  }
+
+  #flushThread() {
+    if (this.#flushWorker === undefined) {
+      const data: FlushData = { store: this.#options.store, windowMs: this.#options.config.windowMs };
+      const thread = WorkerThread.start<FlushRole>({
+        name: 'flush',
+        url: workerUrl('../ingester/flush-worker', import.meta.url),
+        data,
+      });
+      const shards = this.connect();
+      thread.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
+      const made = { thread, idle: undefined };
+      this.#flushWorker = made;
+      void thread.gone.then(() => {
+        if (this.#flushWorker === made) this.#flushWorker = undefined;
+      });
+    }
+    return this.#flushWorker;
+  }
+
+  async #endFlushThread(): Promise<void> {
+    const worker = this.#flushWorker;
+    this.#flushWorker = undefined;
+    clearTimeout(worker?.idle);
+    await worker?.thread.terminate();
+  }
+
+  async stop(stop: Stop): Promise<void> {
+    this.#stopping = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    if (this.#ready && this.#options.config.flushOnShutdown === 'all') {
+      stop.progress('flushing all windows to the store');
+      await Promise.race([this.flush({ wait: true }), aborted(stop.signal)]).catch((error: Error) =>
+        this.#options.log.error({ error: error.message }, 'could not flush all: it is safe in the log'),
+      );
+    }
+    await this.#flushing;
+    await this.#endFlushThread();
+    for (const [i, { channel }] of this.#shards.entries()) {
+      stop.progress(`closing shard ${i + 1} of ${this.#shards.length}`);
+      // with a checkpoint the next start is quick; past the deadline the log alone must do
+      const closed = channel.call('close', { checkpoint: !stop.signal.aborted });
+      await Promise.race([closed, aborted(stop.signal)]);
+      if (stop.signal.aborted) await channel.call('close', { checkpoint: false }).catch(() => {});
+    }
+    await this.#poll();
+    await Promise.all(this.#shards.map((shard) => shard.terminate()));
+  }
+}
+
+const NOTHING: FlushReport = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [] };
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** How many shards have a folder: all of them are opened, whatever the number of shards now. */
+function existingShards(dir: string): number {
+  if (!fs.existsSync(dir)) return 0;
+  const numbers = fs
+    .readdirSync(dir)
+    .map((name) => /^shard-(\d+)$/.exec(name)?.[1])
+    .filter((n) => n !== undefined);
+  return Math.max(0, ...numbers.map((n) => Number(n) + 1));
+}

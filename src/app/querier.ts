@@ -1,0 +1,69 @@
+import os from 'node:os';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Service } from '../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import { WorkerPool } from '../kit/service/worker-pool.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import { AppError } from '../model/errors.ts';
+import type { ApiBackend, ApiRequest, ApiResponse } from '../querier/api-contract.ts';
+import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
+import type { IngesterService } from './ingester.ts';
+
+export interface QuerierOptions {
+  readonly data: QueryWorkerData;
+  readonly ingester: IngesterService;
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly log: Logger;
+}
+
+/** Hands API requests to query workers. */
+export class QuerierService implements Service, ApiBackend {
+  readonly name = 'querier';
+  readonly #options: QuerierOptions;
+  #pool: WorkerPool<QueryRole> | undefined;
+
+  constructor(options: QuerierOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { data, ingester, log } = this.#options;
+    const { config } = data;
+    this.#pool = WorkerPool.start<QueryRole>({
+      name: 'query',
+      size: config.workers || Math.max(1, os.availableParallelism() >> 1),
+      callsPerWorkerMax: config.maxConcurrent,
+      queueMax: config.queueMax,
+      log,
+      spawn: (i) => {
+        const worker = WorkerThread.start<QueryRole>({
+          name: `query-${i}`,
+          url: workerUrl('../querier/worker', import.meta.url),
+          data,
+          resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb },
+        });
+        const shards = ingester.connect();
+        worker.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
+        return worker;
+      },
+    });
+  }
+
+  async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    try {
+      return await this.#pool!.call('handle', { request, limits: this.#options.limits(request.tenant) }, { signal });
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { facts, message } = AppError.from(thrown);
+      return {
+        status: facts.http,
+        contentType: 'application/json',
+        body: new TextEncoder().encode(JSON.stringify({ status: 'error', errorType: facts.promType, error: message })),
+      };
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool?.close();
+  }
+}

@@ -1,0 +1,42 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { PushRequest, PushResponse } from './push-contract.ts';
+
+// What an edge worker answers to.
+
+export type EdgeRole = {
+  /** Ports on which the shards answer (`ShardRole`), in their order. */
+  connect(request: { readonly shards: readonly MessagePort[] }): void;
+  push(request: EdgePush): Promise<EdgeAnswer>;
+};
+
+export interface EdgePush extends PushRequest {
+  readonly limits: EdgeLimits;
+}
+
+/** The limits of a tenant that concern writes; names as in `limits.ts`. */
+export interface EdgeLimits {
+  readonly ingestionRate: number;
+  readonly ingestionBurstSize: number;
+  readonly maxLabelNameLength: number;
+  readonly maxLabelValueLength: number;
+  readonly maxLabelNamesPerSeries: number;
+  readonly maxLabelsSizeBytes: number;
+  readonly maxMetadataLength: number;
+  readonly rejectOldSamples: boolean;
+  readonly rejectOldSamplesMaxAgeMs: number;
+  readonly creationGracePeriodMs: number;
+  readonly outOfOrderTimeWindowMs: number;
+  readonly maxSeriesPerUser: number;
+  readonly maxSeriesPerMetric: number;
+}
+
+export interface EdgeAnswer {
+  readonly response: PushResponse;
+  readonly samples: number;
+  readonly series: number;
+  readonly metadata: number;
+  /** Samples that were not kept, by reason. */
+  readonly discarded: Readonly<Record<string, number>>;
+  /** Bytes of the body, inflated. */
+  readonly rawBytes: number;
+}

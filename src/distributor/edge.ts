@@ -1,0 +1,356 @@
+import type { Kernel } from '../chunk/kernel.ts';
+import { Region } from '../chunk/region.ts';
+import type { Clock } from '../lib/clock.ts';
+import { TokenBucket } from '../limits/token-bucket.ts';
+import { AppError, errors } from '../model/errors.ts';
+import type { MetricMetadata } from '../storage/ingester-client.ts';
+import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
+import { decodeRemoteWrite2 } from '../wire/remote-write-2.ts';
+import { ColdWriter, checkMetadata } from './cold.ts';
+import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-contract.ts';
+import { mediaOf } from './media.ts';
+import type { PushResponse } from './push-contract.ts';
+import { noRefusals, type Refusals, refuse } from './refusals.ts';
+
+/** Where an edge sends what it has checked: a shard of this process, or another process. */
+export interface FrameTarget {
+  /** Takes frames; resolves when they are safe. The buffer comes back with the answer. */
+  push(request: {
+    readonly tenant: string;
+    readonly frames: ArrayBuffer;
+    readonly bytes: number;
+    readonly limits: FrameLimits;
+  }): Promise<{ readonly result: FrameResult; readonly frames: ArrayBuffer }>;
+  setMetadata(tenant: string, entries: readonly MetricMetadata[]): Promise<void>;
+}
+
+export interface FrameLimits {
+  readonly seriesPerUserMax: number;
+  readonly seriesPerMetricMax: number;
+  readonly outOfOrderMs: number;
+}
+
+export interface FrameResult {
+  /** Samples appended, already held, out of order, of a time that is taken, too old, without room. */
+  readonly counts: readonly number[];
+  /** Samples of series that were refused. */
+  readonly refused: number;
+  readonly first:
+    | {
+        readonly answer: number | undefined;
+        readonly series: number | undefined;
+        readonly labels: string;
+        readonly timeMs: number;
+        readonly newestMs: number;
+      }
+    | undefined;
+}
+
+export interface EdgeOptions {
+  readonly kernel: Kernel;
+  readonly clock: Clock;
+  /** Bytes of an inflated body. */
+  readonly rawBytesMax: number;
+  readonly targets: readonly FrameTarget[];
+}
+
+const NO_TIME_LIMIT = 9.2e18;
+const BUFFERS_KEPT_MAX = 16;
+const SCAN_FULL = -2;
+
+/**
+ * The distributor's work on one request: judge its headers, inflate, scan and check it, and hand frames to the shards. Its kernel is
+ * a scratch one: hostile bytes never meet the memory that holds data.
+ */
+export class Edge {
+  readonly #options: EdgeOptions;
+  readonly #body: Region;
+  readonly #raw: Region;
+  readonly #frames: Region;
+  readonly #cold: ColdWriter;
+  readonly #buckets = new Map<string, TokenBucket>();
+  /** Buffers that came back from shards. */
+  readonly #buffers: ArrayBuffer[] = [];
+
+  constructor(options: EdgeOptions) {
+    this.#options = options;
+    this.#body = new Region(options.kernel, 256 * 1024);
+    this.#raw = new Region(options.kernel, 1024 * 1024);
+    this.#frames = new Region(options.kernel, 1024 * 1024);
+    this.#cold = new ColdWriter(options.kernel);
+  }
+
+  async push(request: EdgePush): Promise<EdgeAnswer> {
+    try {
+      const media = mediaOf(request.headers);
+      const raw = this.#inflate(request.body);
+      return media === 'v1' ? await this.#pushV1(request, raw) : await this.#pushV2(request, raw);
+    } catch (thrown) {
+      const error = AppError.from(thrown);
+      return answer(responseOf(error));
+    }
+  }
+
+  /** @throws snappyInvalid, bodyTooLarge. Nothing is reserved for a length that the body only claims. */
+  #inflate(body: Uint8Array): { at: number; bytes: number } {
+    const { exports } = this.#options.kernel;
+    const at = this.#body.put(body);
+    const declared = exports.snappyLength(at, body.length);
+    if (declared < 0) throw errors.snappyInvalid({ reason: 'corrupt input' });
+    const limit = this.#options.rawBytesMax;
+    if (declared > limit) throw errors.inflatedTooLarge({ bytes: declared, limit });
+    // a block of snappy grows at most 64 bytes out of 3: what claims more lies
+    if (declared > body.length * 24 + 64)
+      throw errors.snappyInvalid({ reason: 'corrupt input: the length in front is impossible' });
+    const to = this.#raw.ensure(declared + 16);
+    const bytes = exports.snappyDecode(at, body.length, to, this.#raw.bytes + 16);
+    if (bytes < 0) throw errors.snappyInvalid({ reason: 'corrupt input' });
+    return { at: to, bytes };
+  }
+
+  async #pushV1(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
+    const { kernel } = this.#options;
+    const { exports } = kernel;
+    const { limits, tenant } = request;
+    const { fromMs, toMs } = this.#timeBounds(limits);
+    exports.scanLimits(
+      limits.maxLabelNamesPerSeries > 0 ? limits.maxLabelNamesPerSeries : 0xffffffff,
+      Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+      Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+      limits.maxLabelsSizeBytes,
+      fromMs,
+      toMs,
+    );
+    let scanned = exports.scanWriteRequest(
+      raw.at,
+      raw.bytes,
+      this.#frames.ensure(raw.bytes * 2 + 4096),
+      this.#frames.bytes,
+    );
+    while (scanned === SCAN_FULL) {
+      this.#frames.ensure(this.#frames.bytes * 2);
+      scanned = exports.scanWriteRequest(raw.at, raw.bytes, this.#frames.at, this.#frames.bytes);
+    }
+    if (scanned < 0) throw errors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
+    const fast = exports.scanBytes();
+    const series = exports.scanSeries();
+    const samples = exports.scanSamples();
+    const extras = exports.scanExtras();
+    if (exports.scanCold() === 0 && extras === 0) {
+      this.#charge(tenant, samples, 0, limits);
+      const frames = this.#take(fast);
+      frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
+      return this.#send(request, frames, { series, samples, metadata: 0, rawBytes: raw.bytes }, noRefusals());
+    }
+    const body = kernel.u8.slice(raw.at, raw.at + raw.bytes);
+    const metadata = (extras & 1) !== 0 ? checkMetadata(decodeRemoteWrite1(body).metadata, limits) : [];
+    const refusals = noRefusals();
+    this.#cold.clear();
+    const cold = coldBody(kernel, this.#frames.at, fast, body);
+    for (const one of decodeRemoteWrite1(cold).series) this.#cold.add(one, limits, fromMs, toMs, refusals);
+    const coldBytes = this.#cold.bytes;
+    const frames = this.#take(fast + coldBytes.length);
+    frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
+    frames.set(coldBytes, fast);
+    this.#charge(tenant, samples + this.#cold.samples, metadata.length, limits);
+    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
+    const counts = { series, samples: samples + this.#cold.samples, metadata: metadata.length, rawBytes: raw.bytes };
+    return this.#send(request, frames, counts, refusals);
+  }
+
+  async #pushV2(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
+    const { kernel } = this.#options;
+    const { limits, tenant } = request;
+    const { fromMs, toMs } = this.#timeBounds(limits);
+    const { series, metadata: all } = decodeRemoteWrite2(kernel.u8.slice(raw.at, raw.at + raw.bytes));
+    const metadata = checkMetadata(all, limits);
+    const refusals = noRefusals();
+    this.#cold.clear();
+    for (const one of series) this.#cold.add(one, limits, fromMs, toMs, refusals);
+    const frames = this.#take(this.#cold.bytes.length);
+    frames.set(this.#cold.bytes);
+    this.#charge(tenant, this.#cold.samples, metadata.length, limits);
+    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
+    const counts = {
+      series: series.length,
+      samples: this.#cold.samples,
+      metadata: metadata.length,
+      rawBytes: raw.bytes,
+    };
+    const sent = await this.#send(request, frames, counts, refusals);
+    return { ...sent, response: { ...sent.response, headers: { ...sent.response.headers, ...written(sent) } } };
+  }
+
+  #timeBounds(limits: EdgeLimits): { fromMs: number; toMs: number } {
+    const nowMs = this.#options.clock.nowMs();
+    return {
+      fromMs: limits.rejectOldSamples ? nowMs - limits.rejectOldSamplesMaxAgeMs : -NO_TIME_LIMIT,
+      toMs: limits.creationGracePeriodMs > 0 ? nowMs + limits.creationGracePeriodMs : NO_TIME_LIMIT,
+    };
+  }
+
+  /** @throws rateLimited */
+  #charge(tenant: string, samples: number, metadata: number, limits: EdgeLimits): void {
+    const { ingestionRate: rate, ingestionBurstSize: burst } = limits;
+    if (rate <= 0) return;
+    let bucket = this.#buckets.get(tenant);
+    if (bucket === undefined) {
+      bucket = new TokenBucket(this.#options.clock, burst);
+      this.#buckets.set(tenant, bucket);
+    }
+    if (!bucket.take(samples + metadata, rate, burst)) throw errors.rateLimited({ rate, samples, metadata });
+  }
+
+  #take(bytes: number): Uint8Array<ArrayBuffer> {
+    const i = this.#buffers.findIndex(({ byteLength }) => byteLength >= bytes);
+    const buffer = i >= 0 ? this.#buffers.splice(i, 1)[0]! : new ArrayBuffer(Math.max(512 * 1024, bytes));
+    return new Uint8Array(buffer, 0, bytes);
+  }
+
+  #give(buffer: ArrayBuffer): void {
+    if (this.#buffers.length < BUFFERS_KEPT_MAX && buffer.byteLength <= 4 * 1024 * 1024) this.#buffers.push(buffer);
+  }
+
+  /** The frames of each target: a metric's series stay together. */
+  #partition(tenant: string, frames: Uint8Array, targets: number): Uint8Array<ArrayBuffer>[] {
+    const view = new DataView(frames.buffer, frames.byteOffset, frames.length);
+    const salt = tenantSalt(tenant);
+    const targetOf = (at: number) => ((view.getUint32(at + 16, true) ^ salt) >>> 0) % targets;
+    const sizes = new Array<number>(targets).fill(0);
+    for (let at = 0; at < frames.length; at += view.getUint32(at, true))
+      sizes[targetOf(at)]! += view.getUint32(at, true);
+    const parts = sizes.map((size) => this.#take(size));
+    const ends = new Array<number>(targets).fill(0);
+    for (let at = 0; at < frames.length; ) {
+      const target = targetOf(at);
+      const next = at + view.getUint32(at, true);
+      parts[target]!.set(frames.subarray(at, next), ends[target]!);
+      ends[target]! += next - at;
+      at = next;
+    }
+    return parts;
+  }
+
+  async #send(
+    request: EdgePush,
+    frames: Uint8Array<ArrayBuffer>,
+    counts: Pick<EdgeAnswer, 'series' | 'samples' | 'metadata' | 'rawBytes'>,
+    refusals: Refusals,
+  ): Promise<EdgeAnswer> {
+    const { limits, tenant } = request;
+    const frameLimits = {
+      seriesPerUserMax: limits.maxSeriesPerUser,
+      seriesPerMetricMax: limits.maxSeriesPerMetric,
+      outOfOrderMs: limits.outOfOrderTimeWindowMs,
+    };
+    const push = async (target: FrameTarget, part: Uint8Array<ArrayBuffer>) => {
+      if (part.length === 0) return;
+      const sent = await target.push({ tenant, frames: part.buffer, bytes: part.length, limits: frameLimits });
+      this.#give(sent.frames);
+      addResult(refusals, sent.result, limits);
+    };
+    const { targets } = this.#options;
+    if (targets.length === 1) await push(targets[0]!, frames);
+    else {
+      const parts = this.#partition(tenant, frames, targets.length);
+      this.#give(frames.buffer);
+      // all of them, also when one fails: what is not acknowledged will come again
+      const sent = await Promise.allSettled(parts.map((part, i) => push(targets[i]!, part)));
+      for (const each of sent) if (each.status === 'rejected') throw each.reason;
+    }
+    const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
+    const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, counts.samples);
+    return { ...counts, response, discarded: refusals.byReason };
+  }
+}
+
+/** FNV-1a: spreads tenants that have the same metrics. */
+function tenantSalt(tenant: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < tenant.length; i++) hash = Math.imul(hash ^ tenant.charCodeAt(i), 0x01000193);
+  return hash;
+}
+
+/** A label pair's length is kept in 16 bits. */
+const LABEL_BYTES_MAX = 30_000;
+
+const OK: PushResponse = { status: 204, headers: {}, text: '' };
+
+/** Adds what a shard did not keep. */
+function addResult(refusals: Refusals, result: FrameResult, limits: EdgeLimits): void {
+  const { first, counts, refused } = result;
+  if (first === undefined) return;
+  const { labels: series, timeMs, newestMs: lastMs } = first;
+  const reasons: [samples: number, error: () => AppError, isFirst: boolean][] = [
+    [counts[2]!, () => errors.sampleOutOfOrder({ series, timeMs, lastMs }), first.answer === 2],
+    [counts[3]!, () => errors.newValueForTimestamp({ series, timeMs }), first.answer === 3],
+    [
+      counts[4]!,
+      () => errors.sampleTooOld({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs }),
+      first.answer === 4,
+    ],
+    [
+      refused,
+      () =>
+        first.series === 3
+          ? errors.perMetricSeriesLimit({ series, limit: limits.maxSeriesPerMetric })
+          : errors.perUserSeriesLimit({ limit: limits.maxSeriesPerUser }),
+      first.series !== undefined,
+    ],
+  ];
+  // the first offender's text is its own; the others only add to the counts
+  for (const [samples, error, isFirst] of reasons) if (samples > 0 && isFirst) refuse(refusals, error(), samples);
+  for (const [samples, error, isFirst] of reasons) if (samples > 0 && !isFirst) refuse(refusals, error(), samples);
+}
+
+function refusalResponse(first: AppError, refused: number, samples: number): PushResponse {
+  const text =
+    refused > 1 ? `${first.message} (and ${refused - 1} more samples refused; the others are kept)` : first.message;
+  return { status: first.facts.http, headers: {}, text: samples > 0 || refused > 0 ? text : first.message };
+}
+
+function responseOf(error: AppError): PushResponse {
+  return {
+    status: error.facts.http,
+    headers: error.facts.http === 503 || error.facts.http === 429 ? { 'retry-after': '1' } : {},
+    text: error.message,
+  };
+}
+
+function answer(response: PushResponse): EdgeAnswer {
+  return { response, samples: 0, series: 0, metadata: 0, discarded: {}, rawBytes: 0 };
+}
+
+/** What of the request was kept (remote write 2.0, section on response headers). */
+function written(sent: EdgeAnswer): Record<string, string> {
+  const refused = Object.values(sent.discarded).reduce((sum, n) => sum + n, 0);
+  return {
+    'X-Prometheus-Remote-Write-Samples-Written': String(Math.max(0, sent.samples - refused)),
+    'X-Prometheus-Remote-Write-Histograms-Written': '0',
+    'X-Prometheus-Remote-Write-Exemplars-Written': '0',
+  };
+}
+
+const FRAME_COLD = 1;
+
+/** A request of only the series that the scan left: they lie in the body where their frames say. */
+function coldBody(kernel: Kernel, from: number, bytes: number, body: Uint8Array): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const { view } = kernel;
+  for (let at = from; at < from + bytes; at += view.getUint32(at, true)) {
+    if ((view.getUint32(at + 12, true) & FRAME_COLD) === 0) continue;
+    const length = view.getUint32(at + 8, true);
+    const start = view.getUint32(at + 4, true);
+    parts.push(seriesTag(length), body.subarray(start, start + length));
+  }
+  return Buffer.concat(parts);
+}
+
+/** Field 1, length-delimited. */
+function seriesTag(length: number): Uint8Array {
+  const out = [0x0a];
+  let rest = length;
+  for (; rest >= 128; rest >>>= 7) out.push((rest & 127) | 128);
+  out.push(rest);
+  return Uint8Array.from(out);
+}

@@ -1,0 +1,39 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../chunk/kernel.ts';
+import type { ShardRole } from '../ingester/shard-contract.ts';
+import { Channel } from '../kit/service/channel.ts';
+import { serveWorker } from '../kit/service/worker.ts';
+import { systemClock } from '../lib/clock.ts';
+import { Edge, type FrameTarget } from './edge.ts';
+import type { EdgeRole } from './edge-contract.ts';
+
+// An edge in a thread of its own.
+
+export interface EdgeData {
+  readonly rawBytesMax: number;
+}
+
+let edge: Edge | undefined;
+
+const role: EdgeRole = {
+  connect({ shards }) {
+    edge = new Edge({
+      kernel: Kernel.create(),
+      clock: systemClock,
+      rawBytesMax: (workerData as EdgeData).rawBytesMax,
+      targets: shards.map((port) => shardTarget(new Channel<ShardRole>(port))),
+    });
+  },
+  push(request) {
+    if (edge === undefined) throw new Error('bug: push before connect');
+    return edge.push(request);
+  },
+};
+serveWorker(role);
+
+function shardTarget(shard: Channel<ShardRole>): FrameTarget {
+  return {
+    push: (request) => shard.call('push', request, { transfer: [request.frames] }),
+    setMetadata: (tenant, entries) => shard.call('setMetadata', { tenant, entries }),
+  };
+}

@@ -1,0 +1,26 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { StoreSpec } from '../chunkstore/open.ts';
+
+// What the flush worker answers to: it takes sealed windows out of shards and writes them to the store.
+
+export type FlushRole = {
+  connect(request: { readonly shards: readonly MessagePort[] }): void;
+  /** Seals what ends at or before `beforeMs`, writes all that is sealed, and confirms it to the shards. */
+  flush(request: { readonly beforeMs: number }): Promise<FlushReport>;
+};
+
+export interface FlushData {
+  readonly store: StoreSpec;
+  readonly windowMs: number;
+}
+
+export interface FlushReport {
+  readonly windows: number;
+  readonly groups: number;
+  readonly series: number;
+  readonly samples: number;
+  /** At rest. */
+  readonly bytes: number;
+  /** Windows that could not be written: they stay in the head and in the log, and are tried again. */
+  readonly failures: readonly string[];
+}

@@ -1,0 +1,39 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../chunk/kernel.ts';
+import { openStore } from '../chunkstore/open.ts';
+import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import { Channel } from '../kit/service/channel.ts';
+import { serveWorker } from '../kit/service/worker.ts';
+import { systemClock } from '../lib/clock.ts';
+import { Flusher } from './flush.ts';
+import type { FlushData, FlushRole } from './flush-contract.ts';
+import type { ShardRole } from './shard-contract.ts';
+
+// Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
+// the memory that it took.
+
+const { store, windowMs } = workerData as FlushData;
+const kernel = Kernel.create();
+const opened = openStore(store);
+let flusher: Promise<Flusher> | undefined;
+
+const role: FlushRole = {
+  connect({ shards }) {
+    const channels = shards.map((port) => new Channel<ShardRole>(port));
+    flusher = opened.then(
+      ({ schema }) =>
+        new Flusher({
+          shards: channels,
+          writer: new ChunkStoreWriter(schema, Kernel.create()),
+          kernel,
+          windowMs,
+          clock: systemClock,
+        }),
+    );
+  },
+  async flush({ beforeMs }) {
+    if (flusher === undefined) throw new Error('bug: flush before connect');
+    return (await flusher).flush(beforeMs);
+  },
+};
+serveWorker(role);

@@ -1,0 +1,56 @@
+import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import type { FlushReport } from './flush-contract.ts';
+import type { ShardStats } from './shard.ts';
+
+const table = metricTable({
+  series: gauge('ingester_memory_series', 'Series in the head.', ['shard']),
+  headBytes: gauge('ingester_head_bytes', 'Kernel memory that series, samples and their index take.', ['shard']),
+  kernelBytes: gauge('ingester_kernel_bytes', 'Kernel memory in all.', ['shard']),
+  walBytes: gauge('ingester_wal_bytes_written', 'Bytes written to the log since the start.', ['shard']),
+  walLosses: gauge('ingester_wal_corruptions', 'Parts of the log that were corrupt: what they held is lost.', [
+    'shard',
+  ]),
+  walFailures: gauge('ingester_wal_failed_writes', 'Writes to the log that failed, a full disk for one.', ['shard']),
+  replayedSamples: gauge('ingester_wal_replayed_samples', 'Samples replayed at the start.', ['shard']),
+  replaySeconds: gauge('ingester_wal_replay_duration_seconds', 'Time that replay took.', ['shard']),
+  windows: gauge('ingester_windows', 'Windows in the head, by state.', ['shard', 'state']),
+  checkpoints: gauge('ingester_checkpoints', 'Checkpoints written since the start.', ['shard']),
+  flushedWindows: counter('ingester_flushed_windows_total', 'Windows written to the store.'),
+  flushedGroups: counter('ingester_flushed_groups_total', 'Chunk groups written to the store.'),
+  flushedSeries: counter('ingester_flushed_series_total', 'Series of windows written to the store.'),
+  flushedSamples: counter('ingester_flushed_samples_total', 'Samples written to the store.'),
+  flushedBytes: counter('ingester_flushed_bytes_total', 'Bytes of groups written to the store.'),
+  flushFailures: counter('ingester_flush_failures_total', 'Windows that could not be written; they are tried again.'),
+});
+
+/** Numbers of the shards of a process, for its `/metrics`. */
+export function ingesterMetrics(registry: Registry) {
+  const metrics = table(registry);
+  return {
+    observe(index: number, stats: ShardStats): void {
+      const shard = String(index);
+      metrics.series.set({ shard }, stats.series);
+      metrics.headBytes.set({ shard }, stats.headBytes);
+      metrics.kernelBytes.set({ shard }, stats.kernelBytes);
+      metrics.walBytes.set({ shard }, stats.walBytes);
+      metrics.walLosses.set({ shard }, stats.walLosses);
+      metrics.walFailures.set({ shard }, stats.commitFailures);
+      metrics.replayedSamples.set({ shard }, stats.replayedSamples);
+      metrics.replaySeconds.set({ shard }, stats.replayMs / 1000);
+      metrics.checkpoints.set({ shard }, stats.checkpoints);
+      const count = (state: 'open' | 'sealed' | 'flushed') =>
+        stats.arenas.filter(({ sealLsn, flushedMs }) =>
+          state === 'open' ? sealLsn === 0 : state === 'sealed' ? sealLsn > 0 && flushedMs === 0 : flushedMs > 0,
+        ).length;
+      for (const state of ['open', 'sealed', 'flushed'] as const) metrics.windows.set({ shard, state }, count(state));
+    },
+    flushed(report: FlushReport): void {
+      metrics.flushedWindows.inc(report.windows);
+      metrics.flushedGroups.inc(report.groups);
+      metrics.flushedSeries.inc(report.series);
+      metrics.flushedSamples.inc(report.samples);
+      metrics.flushedBytes.inc(report.bytes);
+      metrics.flushFailures.inc(report.failures.length);
+    },
+  };
+}

@@ -1,0 +1,44 @@
+import type { ChunkStoreReader } from '../chunkstore/reader.ts';
+import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { SampleSource, SourceSeries } from '../storage/source.ts';
+
+/** What has been flushed, from the store. */
+export class StoreSource implements SampleSource {
+  readonly #reader: ChunkStoreReader;
+
+  constructor(reader: ChunkStoreReader) {
+    this.#reader = reader;
+  }
+
+  async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
+    const set = await this.#reader.select(tenant, request, context);
+    return {
+      labels: set.series,
+      warnings: set.warnings,
+      read: (index, out) => set.read(index, out),
+      close: () => set.close(),
+    };
+  }
+
+  labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer> {
+    return this.#union(request, (matchers) =>
+      this.#reader.labelNames(tenant, matchers, request.startMs, request.endMs, context),
+    );
+  }
+
+  labelValues(tenant: string, name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer> {
+    return this.#union(request, (matchers) =>
+      this.#reader.labelValues(tenant, name, matchers, request.startMs, request.endMs, context),
+    );
+  }
+
+  async #union(
+    request: LabelRequest,
+    ask: (matchers: LabelRequest['matchers'][number]) => Promise<readonly string[]>,
+  ): Promise<LabelAnswer> {
+    const lists = request.matchers.length === 0 ? [[]] : request.matchers;
+    const values = new Set<string>();
+    for (const matchers of lists) for (const value of await ask(matchers)) values.add(value);
+    return { values: [...values], warnings: [] };
+  }
+}

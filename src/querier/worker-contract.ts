@@ -1,0 +1,28 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { StoreSpec } from '../chunkstore/open.ts';
+import type { CallContext, Transferred } from '../kit/service/channel.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import type { ApiRequest, ApiResponse } from './api-contract.ts';
+import type { QuerierConfig } from './config.ts';
+
+// What a query worker answers to.
+
+export type QueryRole = {
+  connect(request: { readonly shards: readonly MessagePort[] }): void;
+  handle(
+    request: { readonly request: ApiRequest; readonly limits: TenantLimits },
+    call: CallContext,
+  ): Promise<Transferred<ApiResponse>>;
+};
+
+export interface QueryWorkerData {
+  readonly config: QuerierConfig;
+  readonly store: StoreSpec;
+  readonly windowMs: number;
+  readonly status: {
+    readonly version: string;
+    readonly startTimeMs: number;
+    readonly flags: Readonly<Record<string, string>>;
+    readonly configYaml: string;
+  };
+}

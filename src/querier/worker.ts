@@ -1,0 +1,73 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../chunk/kernel.ts';
+import { openStore } from '../chunkstore/open.ts';
+import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { ShardsClient } from '../ingester/shard-client.ts';
+import type { ShardRole } from '../ingester/shard-contract.ts';
+import { Channel, Transferred } from '../kit/service/channel.ts';
+import { serveWorker } from '../kit/service/worker.ts';
+import { systemClock } from '../lib/clock.ts';
+import { Engine } from '../promql/engine.ts';
+import type { IngesterClient } from '../storage/ingester-client.ts';
+import { mergedQueryable } from '../storage/merge.ts';
+import { PromApi } from './api/backend.ts';
+import type { ApiSources } from './api/sources.ts';
+import { HeadSource } from './head-source.ts';
+import { recentMetadata } from './metadata.ts';
+import { StoreSource } from './store-source.ts';
+import type { QueryRole, QueryWorkerData } from './worker-contract.ts';
+
+// Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
+
+const { config, store, windowMs, status } = workerData as QueryWorkerData;
+const syntax = {
+  experimentalFunctions: config.enablePromqlExperimentalFunctions,
+  extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
+  binopFillModifiers: config.enablePromqlBinopFillModifiers,
+};
+const engine = new Engine({
+  samplesMax: config.maxSamples,
+  timeoutMs: config.timeoutMs,
+  lookbackMs: config.lookbackDeltaMs,
+  delayedNameRemoval: config.enablePromqlDelayedNameRemoval,
+  parser: syntax,
+});
+const opened = openStore(store);
+
+async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
+  const { schema } = await opened;
+  const head = new HeadSource(ingester, Kernel.create());
+  const flushed = new StoreSource(
+    new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMsMax: windowMs }),
+  );
+  return {
+    engine,
+    syntax,
+    queryable: (tenant) => mergedQueryable(tenant, [head, flushed]),
+    metadata: recentMetadata(ingester),
+    exemplars: { exemplars: async () => [] },
+    status: { ...status, headStats: async () => undefined },
+    clock: systemClock,
+    timeoutMs: config.timeoutMs,
+    lookbackMs: config.lookbackDeltaMs,
+    perStepStats: config.enablePromqlPerStepStats,
+    searchEnabled: config.enableSearchApi,
+  };
+}
+
+let sources: Promise<Omit<ApiSources, 'limits'>> | undefined;
+
+const role: QueryRole = {
+  connect({ shards }) {
+    sources = sourcesFor(new ShardsClient(shards.map((port) => new Channel<ShardRole>(port))));
+  },
+  async handle({ request, limits }, { signal }) {
+    if (sources === undefined) throw new Error('bug: a query before connect');
+    const response = await new PromApi({ ...(await sources), limits: () => limits }).handle(request, signal);
+    const { body } = response;
+    // what is a view on something larger cannot move
+    const whole = body.byteLength === body.buffer.byteLength ? body : body.slice();
+    return Transferred.of({ ...response, body: whole }, [whole.buffer as ArrayBuffer]);
+  },
+};
+serveWorker(role);
