@@ -1,5 +1,6 @@
-import { bytes, choice, count, duration, list, mapping, ratio, text, toggle } from '../kit/config/field.ts';
+import { bytes, choice, count, duration, list, mapping, ratio, structure, text, toggle } from '../kit/config/field.ts';
 import { defaultsOf, section } from '../kit/config/section.ts';
+import { Relabelling } from './relabel.ts';
 
 /**
  * What a tenant may do. Names are Cortex'; each may be set for everybody (here) and for one tenant (in the file of
@@ -51,6 +52,12 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     help: 'Silence of a replica after which the other one is taken.',
   }),
   dropLabels: list({ flag: 'distributor.drop-label', help: 'Labels that are dropped from all series.' }),
+  metricRelabelConfigs: structure({
+    default: Relabelling.none,
+    help: 'Steps of relabelling for all series that come in, as Prometheus has them.',
+    parse: Relabelling.parse,
+    print: (steps) => steps.file,
+  }),
   maxLabelNameLength: count({
     default: 1024,
     flag: 'validation.max-length-label-name',

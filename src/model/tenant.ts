@@ -3,7 +3,7 @@ import { errors } from './errors.ts';
 /** The tenant of whoever names none. */
 export const ANONYMOUS_TENANT = 'anonymous';
 
-export const TENANT_BYTES_MAX = 150;
+const TENANT_BYTES_MAX = 150;
 
 /** Cortex' rules: letters, digits and `!-_.*'()`, at most 150 bytes, not `.` or `..`. @throws tenantInvalid */
 export function checkTenant(tenant: string): string {

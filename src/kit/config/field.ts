@@ -175,13 +175,15 @@ export function mapping(spec: Omit<Spec, 'flag'>): Field<Readonly<Record<string,
 }
 
 /** Anything else that a file may hold. Only in the file. */
-export function structure<T>(spec: Omit<Spec, 'flag'> & { default: T; parse: (value: unknown) => T }): Field<T> {
+export function structure<T>(
+  spec: Omit<Spec, 'flag'> & { default: T; parse: (value: unknown) => T; print: (value: T) => unknown },
+): Field<T> {
   return field<T>({ ...spec, flag: null }, 'structure', spec.default, {
     parse() {
       throw new RangeError('a list or mapping is wanted');
     },
     parseNode: spec.parse,
-    print: (value) => value,
+    print: spec.print,
   });
 }
 

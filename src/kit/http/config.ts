@@ -1,3 +1,4 @@
+import { ANONYMOUS_TENANT } from '../../model/tenant.ts';
 import { bytes, choice, count, duration, secret, text, toggle } from '../config/field.ts';
 import { section } from '../config/section.ts';
 
@@ -55,7 +56,7 @@ export const authConfig = section('auth', 'Tenants and authentication', {
     values: ['optional', 'required', 'single'],
     help: 'What X-Scope-OrgID means: optional (without it the tenant is -auth.default-tenant), required (401 without), single (only -auth.default-tenant).',
   }),
-  defaultTenant: text({ default: 'anonymous', help: 'The tenant of requests that name none.' }),
+  defaultTenant: text({ default: ANONYMOUS_TENANT, help: 'The tenant of requests that name none.' }),
   basicUser: text({ help: 'User name that clients must give. Empty: no basic authentication by this pair.' }),
   basicPassword: secret({ help: 'Password of that user.' }),
   usersFile: text({

@@ -53,7 +53,3 @@ export function textResponse(
 export function htmlResponse(body: string): HttpResponse {
   return { status: 200, headers: { 'content-type': 'text/html; charset=utf-8' }, body };
 }
-
-export function jsonResponse(status: number, value: unknown): HttpResponse {
-  return { status, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
-}
