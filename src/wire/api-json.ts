@@ -73,10 +73,10 @@ export class ApiJsonWriter {
     this.raw('}');
   }
 
-  /** All that was written. The writer is of no further use. */
+  /** All that was written, alone in its buffer. The writer is of no further use. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#flush();
-    return this.#bytes.subarray(0, this.#length);
+    return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
   }
 
   #pointTexts(times: Float64Array): readonly string[] {
