@@ -1,11 +1,11 @@
 import { errors } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
-import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { Annotations } from './annotations.ts';
 import { RelabelOperator } from './exec/elementwise.ts';
 import { dropReserved, Execution, type Features } from './exec/execution.ts';
 import { Explainer, type ExplainNode } from './exec/explain.ts';
+import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './exec/row.ts';
@@ -218,39 +218,3 @@ function matrixSeries(labels: Labels, row: Row, allTimes: Float64Array): MatrixS
 }
 
 type MatrixHistogram = NonNullable<MatrixSeries['histograms']>[number];
-
-/** The samples of a range vector, as they are. */
-async function matrixValue(execution: Execution, opener: Opener, node: MatrixNode): Promise<QueryValue> {
-  const { source, series: inputs } = await opener.source(node);
-  if (node.source.kind === 'select' && (node.source.anchored || node.source.smoothed)) {
-    execution.fail(`${node.source.anchored ? 'anchored' : 'smoothed'} modifier needs a function around the range`);
-  }
-  const columns = new SampleColumns();
-  const series: MatrixSeries[] = [];
-  for (let i = 0; i < inputs.length; i++) {
-    if (execution.due) await execution.breathe();
-    source.read(i, columns);
-    const from = node.dataStartMs - node.rangeMs;
-    const kept: number[] = [];
-    for (let at = 0; at < columns.count; at++) {
-      const timeMs = columns.times[at]!;
-      const kind = columns.plain ? FLOAT : columns.kinds[at]!;
-      if (timeMs > from && timeMs <= node.dataStartMs && (kind === FLOAT || kind === HISTOGRAM)) kept.push(at);
-    }
-    if (kept.length === 0) continue;
-    execution.hold(kept.length, kept.length * 16);
-    execution.stats.count(kept.length, node.grid, 0);
-    const hasHistograms = !columns.plain && kept.some((at) => columns.kinds[at] === HISTOGRAM);
-    const { labels, dropName } = inputs[i]!;
-    series.push({
-      labels: dropName ? dropReserved(labels) : labels,
-      times: Float64Array.from(kept, (at) => columns.times[at]!),
-      values: Float64Array.from(kept, (at) => columns.values[at]!),
-      histograms: hasHistograms
-        ? kept.map((at) => (columns.kinds[at] === HISTOGRAM ? columns.histograms[at] : undefined))
-        : undefined,
-    });
-  }
-  series.sort((a, b) => Labels.compare(a.labels, b.labels));
-  return { type: 'matrix', series };
-}

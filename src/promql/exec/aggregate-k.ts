@@ -3,7 +3,7 @@ import { ratioTakes, sampleOffset } from '../functions/sampling.ts';
 import type { AggregateNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
 import { groupSeries } from './grouping.ts';
-import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row, RowTable, rowBytes } from './row.ts';
+import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 const INT64_MIN = -(2 ** 63);
 const INT64_MAX = 2 ** 63 - 1024;
@@ -15,31 +15,10 @@ export async function aggregateK(
   input: Operator,
   param: Row,
 ): Promise<Operator> {
-  const { steps } = input;
-  if (!checkParam(execution, node, param)) return RowTable.empty(steps);
-  const table = await execution.keep(input);
-  const { groupOf, groups } = groupSeries(table.series, node.grouping, node.without);
-  execution.hold(0, table.series.length * rowBytes(steps));
-  const members: number[][] = groups.map(() => []);
-  for (let i = 0; i < groupOf.length; i++) members[groupOf[i]!]!.push(i);
-  const rows = table.series.map(() => new Row(steps));
-  const choose = chooser(execution, node, table, param);
-  const order: number[] = [];
-  for (let step = 0; step < steps; step++) {
-    if (execution.due) await execution.breathe();
-    for (const group of members) {
-      const chosen = choose(group, step);
-      for (const i of chosen) rows[i]!.take(step, table.rowAt(i), step);
-      if (steps === 1) order.push(...chosen);
-    }
-  }
-  // an instant query shows its result in the order of the values
-  const shown = steps === 1 ? order : rows.flatMap((row, i) => (row.filled > 0 ? [i] : []));
-  return new RowTable(
-    steps,
-    shown.map((i) => table.series[i]!),
-    shown.map((i) => rows[i]!),
-  );
+  if (!checkParam(execution, node, param)) return RowTable.empty(input.steps);
+  return node.op === 'topk' || node.op === 'bottomk'
+    ? chooseBest(execution, node, input, param)
+    : chooseSome(execution, node, input, param);
 }
 
 /** @returns false where no step asks for anything */
@@ -72,95 +51,186 @@ function checkParam(execution: Execution, node: AggregateNode, param: Row): bool
   return true;
 }
 
-/** Of the group's series, those to show at a step, in order. */
-type Choose = (group: readonly number[], step: number) => readonly number[];
-
-function chooser(execution: Execution, node: AggregateNode, table: RowTable, param: Row): Choose {
-  const kAt = (step: number): number => Math.min(Math.trunc(param.values[step]!), table.series.length);
-  switch (node.op) {
-    case 'limitk':
-      return (group, step) => {
-        const k = kAt(step);
-        if (k < 1) return [];
-        const chosen: number[] = [];
-        for (const i of group) {
-          if (chosen.length === k) break;
-          if (table.rowAt(i).present[step] !== ABSENT) chosen.push(i);
-        }
-        return chosen;
-      };
-    case 'limit_ratio': {
-      const offsets = table.series.map(({ labels }) => sampleOffset(labels));
-      return (group, step) => {
+/** `limitk`: the first k of each group; `limit_ratio`: those whose hash says so. */
+async function chooseSome(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
+  const { steps } = input;
+  const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
+  const limits = node.op === 'limitk';
+  const taken = new Int32Array(limits ? groups.length * steps : 0);
+  const series: OutputSeries[] = [];
+  const rows: Row[] = [];
+  const row = new Row(steps);
+  for (let i = 0; i < input.series.length; i++) {
+    if (execution.due) await execution.breathe();
+    const offset = limits ? 0 : sampleOffset(input.series[i]!.labels);
+    input.row(i, row);
+    const out = new Row(steps);
+    for (let step = 0; step < steps; step++) {
+      if (row.present[step] === ABSENT) continue;
+      if (limits) {
+        const cell = groupOf[i]! * steps + step;
+        if (taken[cell]! >= Math.trunc(param.values[step]!)) continue;
+        taken[cell]!++;
+      } else {
         const ratio = Math.max(-1, Math.min(1, param.values[step]!));
-        if (ratio === 0) return [];
-        return group.filter((i) => table.rowAt(i).present[step] !== ABSENT && ratioTakes(ratio, offsets[i]!));
-      };
+        if (ratio === 0 || !ratioTakes(ratio, offset)) continue;
+      }
+      out.take(step, row, step);
     }
-    default: {
-      const sign = node.op === 'topk' ? 1 : -1;
-      const ignore = (): void => execution.annotations.histogramIgnoredInAggregation(node.op, node.pos);
-      return (group, step) => best(group, step, kAt(step), sign, table, ignore);
-    }
+    if (out.filled === 0) continue;
+    execution.hold(out.filled, rowBytes(steps));
+    series.push(input.series[i]!);
+    rows.push(out);
   }
+  return new RowTable(steps, series, rows);
 }
 
-/** The k best, best first; NaN is worse than any number. */
-function best(
-  group: readonly number[],
-  step: number,
-  k: number,
-  sign: 1 | -1,
-  table: RowTable,
-  ignore: () => void,
-): readonly number[] {
-  if (k < 1) return [];
-  /** A heap whose root is the worst of what was chosen. */
-  const heap: number[] = [];
-  const value = (i: number): number => table.rowAt(i).values[step]!;
-  const worse = (a: number, b: number): boolean => {
-    const x = value(a);
-    const y = value(b);
-    return Number.isNaN(x) || x * sign < y * sign;
-  };
-  for (const i of group) {
-    const kind = table.rowAt(i).present[step];
-    if (kind === HISTOGRAM_POINT) ignore();
-    if (kind !== FLOAT_POINT) continue;
-    if (heap.length < k) {
-      heap.push(i);
-      siftUp(heap, worse);
-    } else {
-      const root = value(heap[0]!);
-      const own = value(i);
-      if (root * sign < own * sign || (Number.isNaN(root) && !Number.isNaN(own))) {
-        heap[0] = i;
-        siftDown(heap, worse);
+/** `topk` and `bottomk`: of each group and step only the k best so far are held, rows are seen once. */
+async function chooseBest(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
+  const { steps } = input;
+  const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
+  const heaps = new BestHeaps(groupOf, groups.length, param, node.op === 'topk' ? 1 : -1);
+  execution.hold(heaps.capacity, heaps.capacity * 12);
+  const row = new Row(steps);
+  for (let i = 0; i < input.series.length; i++) {
+    if (execution.due) await execution.breathe();
+    input.row(i, row);
+    if (row.histogramCount > 0) execution.annotations.histogramIgnoredInAggregation(node.op, node.pos);
+    heaps.offer(row, i);
+  }
+  const rows = new Map<number, Row>();
+  const order: number[] = [];
+  for (let group = 0; group < groups.length; group++) {
+    for (let step = 0; step < steps; step++) {
+      for (const { series, value } of heaps.best(group, step)) {
+        let out = rows.get(series);
+        if (out === undefined) {
+          out = new Row(steps);
+          execution.hold(steps, rowBytes(steps));
+          rows.set(series, out);
+          order.push(series);
+        }
+        out.setFloat(step, value);
       }
     }
   }
-  // in place of one before another only where it is better, so that equal ones stay as the heap had them
-  return heap.sort((a, b) => (worse(b, a) ? -1 : worse(a, b) ? 1 : 0));
+  // an instant query shows its result in the order of the values
+  return new RowTable(
+    steps,
+    order.map((i) => input.series[i]!),
+    order.map((i) => rows.get(i)!),
+  );
 }
 
-function siftUp(heap: number[], worse: (a: number, b: number) => boolean): void {
-  let at = heap.length - 1;
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    if (!worse(heap[at]!, heap[parent]!)) return;
-    [heap[at], heap[parent]] = [heap[parent]!, heap[at]!];
-    at = parent;
+/** For each group and step a heap of the best values so far, the worst of them at its root; NaN is worse than any number. */
+class BestHeaps {
+  readonly capacity: number;
+  readonly #steps: number;
+  readonly #sign: 1 | -1;
+  readonly #groupOf: Int32Array;
+  /** At most so many of a group are held at a step. */
+  readonly #k: Int32Array;
+  /** Of each group where its heaps begin, and how far they are apart. */
+  readonly #base: Int32Array;
+  readonly #room: Int32Array;
+  readonly #size: Int32Array;
+  readonly #values: Float64Array;
+  readonly #series: Int32Array;
+
+  constructor(groupOf: Int32Array, groupCount: number, param: Row, sign: 1 | -1) {
+    const { steps } = param;
+    this.#steps = steps;
+    this.#sign = sign;
+    this.#groupOf = groupOf;
+    this.#k = Int32Array.from({ length: steps }, (_, step) =>
+      Math.max(0, Math.min(groupOf.length, Math.trunc(param.values[step]!))),
+    );
+    const kMax = this.#k.reduce((most, k) => Math.max(most, k), 0);
+    this.#room = new Int32Array(groupCount);
+    for (const group of groupOf) this.#room[group]!++;
+    this.#base = new Int32Array(groupCount);
+    let at = 0;
+    for (let group = 0; group < groupCount; group++) {
+      this.#room[group] = Math.min(this.#room[group]!, kMax);
+      this.#base[group] = at;
+      at += this.#room[group]! * steps;
+    }
+    this.capacity = at;
+    this.#size = new Int32Array(groupCount * steps);
+    this.#values = new Float64Array(at);
+    this.#series = new Int32Array(at);
   }
-}
 
-function siftDown(heap: number[], worse: (a: number, b: number) => boolean): void {
-  let at = 0;
-  for (;;) {
-    let least = 2 * at + 1;
-    if (least >= heap.length) return;
-    if (least + 1 < heap.length && worse(heap[least + 1]!, heap[least]!)) least++;
-    if (!worse(heap[least]!, heap[at]!)) return;
-    [heap[at], heap[least]] = [heap[least]!, heap[at]!];
-    at = least;
+  offer(row: Row, series: number): void {
+    const group = this.#groupOf[series]!;
+    const room = this.#room[group]!;
+    const values = this.#values;
+    for (let step = 0; step < this.#steps; step++) {
+      if (row.present[step] !== FLOAT_POINT) continue;
+      const k = Math.min(room, this.#k[step]!);
+      if (k === 0) continue;
+      const at = this.#base[group]! + step * room;
+      const cell = group * this.#steps + step;
+      const value = row.values[step]!;
+      const size = this.#size[cell]!;
+      if (size < k) {
+        values[at + size] = value;
+        this.#series[at + size] = series;
+        this.#size[cell] = size + 1;
+        this.#siftUp(at, size);
+      } else if (this.#replaces(value, values[at]!)) {
+        values[at] = value;
+        this.#series[at] = series;
+        this.#siftDown(at, size);
+      }
+    }
+  }
+
+  #replaces(value: number, root: number): boolean {
+    return root * this.#sign < value * this.#sign || (Number.isNaN(root) && !Number.isNaN(value));
+  }
+
+  #worse(a: number, b: number): boolean {
+    const x = this.#values[a]!;
+    return Number.isNaN(x) || x * this.#sign < this.#values[b]! * this.#sign;
+  }
+
+  #swap(a: number, b: number): void {
+    const value = this.#values[a]!;
+    this.#values[a] = this.#values[b]!;
+    this.#values[b] = value;
+    const series = this.#series[a]!;
+    this.#series[a] = this.#series[b]!;
+    this.#series[b] = series;
+  }
+
+  #siftUp(base: number, from: number): void {
+    let at = from;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (!this.#worse(base + at, base + parent)) return;
+      this.#swap(base + at, base + parent);
+      at = parent;
+    }
+  }
+
+  #siftDown(base: number, size: number): void {
+    let at = 0;
+    for (;;) {
+      let least = 2 * at + 1;
+      if (least >= size) return;
+      if (least + 1 < size && this.#worse(base + least + 1, base + least)) least++;
+      if (!this.#worse(base + least, base + at)) return;
+      this.#swap(base + least, base + at);
+      at = least;
+    }
+  }
+
+  /** Best first; equal ones as the heap had them. */
+  best(group: number, step: number): { series: number; value: number }[] {
+    const at = this.#base[group]! + step * this.#room[group]!;
+    const order = Array.from({ length: this.#size[group * this.#steps + step]! }, (_, i) => at + i);
+    order.sort((a, b) => (this.#worse(b, a) ? -1 : this.#worse(a, b) ? 1 : 0));
+    return order.map((i) => ({ series: this.#series[i]!, value: this.#values[i]! }));
   }
 }

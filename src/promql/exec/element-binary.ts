@@ -110,7 +110,11 @@ export function histogramBinary(
         return undefined;
       }
       const name = op === '+' ? 'addition' : 'subtraction';
-      if (combined.resetsCollide) annotations.counterResetCollision(name, pos);
+      if (combined.resetsCollide) {
+        // Prometheus takes this warning for a failure: there is no result
+        annotations.counterResetCollision(name, pos);
+        return undefined;
+      }
       if (combined.boundsReconciled) annotations.mismatchedCustomBuckets(name, pos);
       const { histogram } = combined;
       return kept(compactHistogram(op === '+' ? histogram : withResetHint(histogram, 'gauge')));
