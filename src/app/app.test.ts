@@ -10,8 +10,10 @@ import { silentLogger } from '../kit/observe/log.ts';
 import { systemClock } from '../lib/clock.ts';
 import { PromApi } from '../querier/api/backend.ts';
 import { type TestSeries, testSources } from '../querier/api/test-sources.ts';
+import type { IngesterControl } from './app.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
+import type { IngesterService } from './ingester.ts';
 import { type Module, modules, resolveTargets } from './modules.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'pallium-app-'));
@@ -41,11 +43,12 @@ function fakeDataPath(): {
         },
       };
       app.parts.api = new PromApi(testSources(data));
-      app.parts.ingester = {
+      const control: IngesterControl = {
         async flush(request) {
           flushed.push(request);
         },
       };
+      app.parts.ingester = control as IngesterService; // nothing here asks for more of it
       return [];
     },
   };

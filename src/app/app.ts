@@ -5,7 +5,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { LimitsService } from '../limits/overrides.ts';
+import type { LimitsService } from '../limits/limits-service.ts';
 import type { ApiBackend } from '../querier/api-contract.ts';
 import type { Config } from './config.ts';
 import type { IngesterService } from './ingester.ts';

@@ -4,7 +4,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { type Service, ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
-import { LimitsService } from '../limits/overrides.ts';
+import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
 import type { Config } from './config.ts';
 import { modules as allModules, type Module } from './modules.ts';

@@ -5,7 +5,7 @@ import { type ConfigOf, section } from '../kit/config/section.ts';
 import { authConfig, serverConfig } from '../kit/http/config.ts';
 import { logConfig } from '../kit/observe/log.ts';
 import { limitsConfig } from '../limits/limits.ts';
-import { runtimeConfig } from '../limits/overrides.ts';
+import { runtimeConfig } from '../limits/limits-service.ts';
 import { querierConfig } from '../querier/config.ts';
 
 export const processConfig = section('', 'Process', {

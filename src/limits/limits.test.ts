@@ -8,8 +8,10 @@ import { settingsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Labels } from '../model/labels.ts';
 import { DEFAULT_LIMITS, limitsConfig } from './limits.ts';
-import { LimitsService, parseOverrides, showOverrides } from './overrides.ts';
+import { LimitsService } from './limits-service.ts';
+import { parseOverrides, showOverrides } from './overrides.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 test('names are those of Cortex, and no flag is given twice', () => {
@@ -105,6 +107,17 @@ test('the file is read again when it changes; a wrong one changes nothing', asyn
   await tick();
   assert.equal(limits.of('a').maxSeriesPerUser, 22);
   assert.match(await registry.metrics(), /pallium_runtime_config_reloads_total\{result="failure"\} 1/);
+  const many = Array.from(
+    { length: 1000 },
+    (_, i) => `  t${i}:\n    max_exemplars: ${i}\n    metric_relabel_configs: [{action: drop}]\n`,
+  );
+  await writeFile(file, `overrides:\n${many.join('')}`);
+  await tick();
+  assert.equal(limits.of('t999').maxExemplars, 999, 'a large file is read in a thread');
+  assert.equal(limits.of('t999').metricRelabelConfigs.apply(Labels.of({ a: 'b' })), undefined);
+  await writeFile(file, `overrides:\n${many.join('')}  x: {max_exemplars: -1}\n`);
+  await tick();
+  assert.equal(limits.of('t999').maxExemplars, 999);
   await limits.stop();
   await rm(folder, { recursive: true });
 });
