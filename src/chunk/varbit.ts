@@ -20,7 +20,7 @@ export function writeVarbit(to: BitWriter, value: Int64): void {
   to.writeLong(value.high, value.low, SIZES[step]!);
 }
 
-export function writeVarbitUnsigned(to: BitWriter, value: Int64): void {
+function writeVarbitUnsigned(to: BitWriter, value: Int64): void {
   if (value.isZero) {
     to.writeBit(0);
     return;
@@ -60,7 +60,7 @@ export function readVarbit(from: BitReader, value: Int64): void {
   value.setWords(high, from.low);
 }
 
-export function readVarbitUnsigned(from: BitReader, value: Int64): void {
+function readVarbitUnsigned(from: BitReader, value: Int64): void {
   const size = SIZES[from.readOnes(LAST)]!;
   if (size === 0) value.setWords(0, 0);
   else {

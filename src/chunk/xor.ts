@@ -178,7 +178,7 @@ export class XorReader {
 }
 
 /** A number from −(2^(count−1) − 1) to 2^(count−1), of at most 32 bits. */
-export function readCentred(reader: BitReader, count: number): number {
+function readCentred(reader: BitReader, count: number): number {
   const value = reader.readBits(count);
   return value > 2 ** (count - 1) ? value - 2 ** count : value;
 }

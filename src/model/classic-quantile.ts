@@ -11,7 +11,7 @@ export interface ClassicQuantile {
 }
 
 /** The bounds of the first and last bucket that was raised, and the most that one was raised by. */
-export interface ForcedMonotonic {
+interface ForcedMonotonic {
   readonly minBound: number;
   readonly maxBound: number;
   readonly maxDifference: number;

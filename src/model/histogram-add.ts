@@ -121,7 +121,7 @@ function assemble(
 }
 
 /** Whether one says that the counter was reset and the other that it was not. */
-export function hintsCollide(a: ResetHint, b: ResetHint): boolean {
+function hintsCollide(a: ResetHint, b: ResetHint): boolean {
   return (a === 'reset' && b === 'not_reset') || (a === 'not_reset' && b === 'reset');
 }
 

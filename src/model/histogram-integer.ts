@@ -83,7 +83,7 @@ export function countsOfDeltas(deltas: readonly number[]): number[] {
   return counts;
 }
 
-export function deltasOfCounts(counts: readonly number[]): number[] {
+function deltasOfCounts(counts: readonly number[]): number[] {
   const deltas = counts.slice();
   for (let i = counts.length - 1; i > 0; i--) deltas[i] = counts[i]! - counts[i - 1]!;
   return deltas;

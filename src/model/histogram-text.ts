@@ -54,9 +54,9 @@ export function histogramToTestNotation(histogram: FloatHistogram): string {
 }
 
 /** Which bounds of a bucket belong to it, as the API writes it: 0 the upper, 1 the lower, 2 none, 3 both. */
-export type ApiBoundaries = 0 | 1 | 2 | 3;
+type ApiBoundaries = 0 | 1 | 2 | 3;
 
-export type ApiBucket = readonly [boundaries: ApiBoundaries, lower: string, upper: string, count: string];
+type ApiBucket = readonly [boundaries: ApiBoundaries, lower: string, upper: string, count: string];
 
 /** A histogram in answers of the API. */
 export interface ApiHistogram {

@@ -3,7 +3,7 @@ import type { FloatHistogram, Span } from './histogram.ts';
 import { EXPONENTIAL_SCHEMA_MAX, EXPONENTIAL_SCHEMA_MIN, isExponentialSchema, usesCustomBuckets } from './histogram.ts';
 import { countsOfDeltas, type Histogram } from './histogram-integer.ts';
 
-export type HistogramFaultKind =
+type HistogramFaultKind =
   | 'count_mismatch'
   | 'count_not_big_enough'
   | 'negative_count'
@@ -51,7 +51,7 @@ const TEXTS: Readonly<Record<HistogramFaultKind, string>> = {
 };
 
 /** Differences of differences of such counts are still exact. */
-export const COUNT_MAX = 2 ** 51;
+const COUNT_MAX = 2 ** 51;
 
 function fault(kind: HistogramFaultKind, before = '', after = ''): HistogramFault {
   return { kind, text: before + TEXTS[kind] + after };

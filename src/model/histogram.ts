@@ -156,23 +156,8 @@ export function equalSpans(a: readonly Span[], b: readonly Span[]): boolean {
   }
 }
 
-/** Whether any number in it has become infinite. */
-export function hasOverflow(histogram: FloatHistogram): boolean {
-  return (
-    isInfinite(histogram.zeroCount) ||
-    isInfinite(histogram.count) ||
-    isInfinite(histogram.sum) ||
-    histogram.positiveBuckets.some(isInfinite) ||
-    histogram.negativeBuckets.some(isInfinite)
-  );
-}
-
-function isInfinite(value: number): boolean {
-  return value === Infinity || value === -Infinity;
-}
-
 /** Bytes that Prometheus counts a float histogram as. */
-export function histogramBytes(histogram: FloatHistogram): number {
+function histogramBytes(histogram: FloatHistogram): number {
   return (
     168 +
     8 *

@@ -4,7 +4,7 @@ export type ExpositionEntry =
   | { readonly kind: 'comment'; readonly text: string }
   | SeriesEntry;
 
-export interface SeriesEntry {
+interface SeriesEntry {
   readonly kind: 'series';
   /** name, value, … with the metric's name first; otherwise as they stand there. */
   readonly pairs: readonly string[];

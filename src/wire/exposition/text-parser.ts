@@ -200,7 +200,7 @@ export abstract class TextParser {
   }
 }
 
-export function isLetter(code: number, withColon: boolean): boolean {
+function isLetter(code: number, withColon: boolean): boolean {
   return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95 || (withColon && code === 58);
 }
 
