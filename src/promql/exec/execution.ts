@@ -30,7 +30,7 @@ export class Execution {
   readonly #startedMs: number;
   #sliceEndMs: number;
   #heldBytes = 0;
-  /** Of the outermost grid; a subquery's samples are counted at the end of the step that asked. */
+  /** Points. */
   #held = 0;
 
   constructor(init: {
@@ -138,6 +138,10 @@ export class Execution {
 }
 
 const RESERVED = new Set(['__name__', '__type__', '__unit__']);
+
+export function isReserved(name: string): boolean {
+  return RESERVED.has(name);
+}
 
 /** Without metric name, type and unit: what no longer holds when a function has changed the meaning. */
 export function dropReserved(labels: Labels): Labels {

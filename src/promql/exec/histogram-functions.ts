@@ -240,10 +240,9 @@ function quantileOfRows(
   return lower + (upper - lower) * ((rank - before) / (count - before));
 }
 
-/** As Go's `strconv.ParseFloat`. */
+/** The value of an `le` label as Go reads it; `undefined` where that is no number, or NaN. */
 export function parseBound(text: string): number | undefined {
   if (/^[+-]?inf(?:inity)?$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
-  if (/^nan$/i.test(text)) return Number.NaN;
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return undefined;
   const value = Number(text);
   return Number.isFinite(value) ? value : undefined;

@@ -1,8 +1,8 @@
-import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import { Labels } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { SelectRequest } from '../../storage/queryable.ts';
 import type { CallNode, InfoSelect, Select, SelectorNode } from '../plan/node.ts';
-import type { Execution } from './execution.ts';
+import { type Execution, isReserved } from './execution.ts';
 import { ABSENT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 import { SelectorOperator } from './selector.ts';
 import type { Sources } from './sources.ts';
@@ -194,7 +194,7 @@ class Joiner {
     const added = new Map<string, string>();
     for (const i of infos) {
       for (const [name, value] of this.#infos.series[i]!.labels) {
-        if (name === METRIC_NAME) continue;
+        if (isReserved(name)) continue;
         if (dataNames.size > 0 && !dataNames.has(name)) continue;
         const before = added.get(name);
         if (before !== undefined && before !== value) this.#execution.fail(`conflicting label: ${name}`);

@@ -2,7 +2,7 @@ import { histogramSampleWeight } from '../../model/histogram.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
 import { functionNames, type RangeFunction, type RowMethod, rangeFunctions } from '../functions/range-functions.ts';
-import { RateTable, ResetIndex, rateRow } from '../functions/rate.ts';
+import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
 import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
@@ -181,7 +181,7 @@ class RowMethods {
   constructor(method: RowMethod, steps: number, rangeMs: number) {
     this.#method = method;
     const perSecond = method.kind === 'rate' && method.rate.perSecond;
-    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? rangeMs / 1000 : 1);
+    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? seconds(rangeMs) : 1);
   }
 
   fill(samples: SeriesSamples, windows: Windows, out: Row): void {

@@ -3,7 +3,7 @@ import { compactHistogram } from '../../model/histogram-add.ts';
 import { detectReset } from '../../model/histogram-reset.ts';
 import { addNoted, subtractNoted } from './histogram-rate.ts';
 import { firstAtOrAfter, type InterpolationScope, interpolate, interpolateHistograms } from './interpolate.ts';
-import type { RateKind } from './rate.ts';
+import { type RateKind, seconds } from './rate.ts';
 import { NOTHING, type Window, type WindowAnswer } from './window.ts';
 
 /**
@@ -63,7 +63,7 @@ function floats(window: Window, kind: RateKind): WindowAnswer {
     if (right < previous) correction += previous;
     change += correction;
   }
-  return window.float(kind.perSecond ? change / (window.rangeMs / 1000) : change);
+  return window.float(kind.perSecond ? change / seconds(window.rangeMs) : change);
 }
 
 function histograms(window: Window, kind: RateKind): WindowAnswer {
@@ -96,7 +96,7 @@ function histograms(window: Window, kind: RateKind): WindowAnswer {
     if (correction !== undefined) change = addNoted(change, correction, window);
     if (change === undefined) return NOTHING;
   }
-  if (kind.perSecond) change = divideHistogram(change, window.rangeMs / 1000);
+  if (kind.perSecond) change = divideHistogram(change, seconds(window.rangeMs));
   return window.histogramAnswer(compactHistogram(withResetHint(change, 'gauge')));
 }
 

@@ -7,7 +7,7 @@ import { SeriesSamples } from '../exec/series-samples.ts';
 import { Windows } from '../exec/windows.ts';
 import { changes, maxOverTime, minOverTime, resets } from './over-time.ts';
 import { ExtremeRows, TransitionRows } from './over-time-rows.ts';
-import { DELTA, INCREASE, RATE, type RateKind, RateTable, ResetIndex, rateOfWindow, rateRow } from './rate.ts';
+import { DELTA, INCREASE, RATE, type RateKind, RateTable, ResetIndex, rateOfWindow, rateRow, seconds } from './rate.ts';
 import { NOTHING, Window, type WindowFunction } from './window.ts';
 
 /** Rows made at once have to be, bit for bit, what each window gives alone. */
@@ -17,7 +17,7 @@ const POS = { start: 0, end: 0 };
 for (const [name, kind] of Object.entries({ rate: RATE, increase: INCREASE, delta: DELTA })) {
   test(`rows of ${name} equal its windows`, () => {
     everySeries((samples, windows, rangeMs, row) => {
-      const table = new RateTable(windows.steps, kind.perSecond ? rangeMs / 1000 : 1);
+      const table = new RateTable(windows.steps, kind.perSecond ? seconds(rangeMs) : 1);
       table.find(windows, samples.floatTimes);
       const index = new ResetIndex();
       index.find(samples.floatValues, samples.floats);

@@ -12,6 +12,12 @@ export interface RateKind {
   readonly perSecond: boolean;
 }
 
+/** As Go's `Duration.Seconds`, whose last bit is not always that of a division by 1000. */
+export function seconds(durationMs: number): number {
+  const whole = Math.trunc(durationMs / 1000);
+  return whole + ((durationMs - whole * 1000) * 1e6) / 1e9;
+}
+
 export const RATE: RateKind = { counter: true, perSecond: true };
 export const INCREASE: RateKind = { counter: true, perSecond: false };
 export const DELTA: RateKind = { counter: false, perSecond: false };
@@ -205,7 +211,7 @@ export function rateOfWindow(window: Window, kind: RateKind): WindowAnswer {
   }
   if (toEnd >= threshold) toEnd = average / 2;
   let factor = sampled === 0 ? 1 : (sampled + toStart + toEnd) / sampled;
-  if (kind.perSecond) factor /= window.rangeMs / 1000;
+  if (kind.perSecond) factor /= seconds(window.rangeMs);
   return ofFloats ? window.float(change * factor) : window.histogramAnswer(multiplyHistogram(histogram!, factor));
 }
 

@@ -205,41 +205,53 @@ class Builder {
     const second = args[1];
     const matchers = second?.kind === 'vector' ? second.matchers : [];
     const nameMatchers = matchers.filter((matcher) => matcher.name === METRIC_NAME);
-    // what is only excluded is excluded from the default
+    if (nameMatchers.length === 0) nameMatchers.push(LabelMatcher.of(METRIC_NAME, '=', 'target_info'));
+    // where names are only excluded, they are so from all that look like info metrics
     if (!nameMatchers.some(({ op }) => op === '=' || op === '=~')) {
-      nameMatchers.unshift(LabelMatcher.of(METRIC_NAME, '=', 'target_info'));
+      nameMatchers.unshift(LabelMatcher.of(METRIC_NAME, '=~', '.+_info'));
     }
-    const reference = this.#referenceMs(args[0]!, grid.startMs);
+    const reference = this.#infoReference(args[0]!);
     return {
       dataMatchers: matchers.filter((matcher) => matcher.name !== METRIC_NAME),
       nameMatchers,
-      dataStartMs: reference.timeMs,
-      fixed: reference.fixed,
+      dataStartMs: (reference?.atMs ?? grid.startMs) - (reference?.offsetMs ?? 0),
+      fixed: reference?.atMs !== undefined,
     };
   }
 
-  /** The time whose data the first selector within `expr` sees: info series are matched as of the same. */
-  #referenceMs(expr: Expr, timeMs: number): { timeMs: number; fixed: boolean; found: boolean } {
-    switch (expr.kind) {
-      case 'vector': {
-        const atMs = this.#atMs(expr.at);
-        return { timeMs: (atMs ?? timeMs) - this.#offsetMs(expr), fixed: atMs !== undefined, found: true };
+  /** The time whose data every selector within `expr` sees: info series are matched as of it. `undefined` where they differ. */
+  #infoReference(expr: Expr): DataReference | undefined {
+    const references: DataReference[] = [];
+    if (!this.#collectReferences(expr, [], references)) return undefined;
+    const first = references[0];
+    if (first === undefined) return undefined;
+    const sameAs = (other: DataReference): boolean =>
+      first.atMs === undefined || other.atMs === undefined
+        ? first.atMs === other.atMs && first.offsetMs === other.offsetMs
+        : first.atMs - first.offsetMs === other.atMs - other.offsetMs;
+    return references.every(sameAs) ? first : undefined;
+  }
+
+  /** @returns false where part of `expr` is a vector without a selector: that is of the time of evaluation */
+  #collectReferences(expr: Expr, around: readonly SubqueryExpr[], into: DataReference[]): boolean {
+    const type = typeOf(expr);
+    if (type !== 'vector' && type !== 'matrix') return true;
+    if (expr.kind === 'vector') {
+      let offsetMs = this.#offsetMs(expr);
+      let atMs = this.#atMs(expr.at);
+      // a subquery shifts what is within it, unless that is pinned already
+      for (let i = around.length - 1; i >= 0 && atMs === undefined; i--) {
+        offsetMs += this.#offsetMs(around[i]!);
+        atMs = this.#atMs(around[i]!.at);
       }
-      case 'matrix':
-        return this.#referenceMs(expr.vector, timeMs);
-      case 'subquery': {
-        const atMs = this.#atMs(expr.at);
-        const inner = this.#referenceMs(expr.expr, (atMs ?? timeMs) - this.#offsetMs(expr));
-        return { ...inner, fixed: inner.fixed || atMs !== undefined };
-      }
-      default: {
-        for (const child of childExpressions(expr)) {
-          const found = this.#referenceMs(child, timeMs);
-          if (found.found) return found;
-        }
-        return { timeMs, fixed: false, found: false };
-      }
+      into.push({ atMs, offsetMs });
+      return true;
     }
+    const inner = expr.kind === 'subquery' ? [...around, expr] : around;
+    const before = into.length;
+    const children = expr.kind === 'call' && expr.func === 'info' ? expr.args.slice(0, 1) : childExpressions(expr);
+    const whole = children.every((child) => this.#collectReferences(child, inner, into));
+    return whole && into.length > before;
   }
 
   #offsetMs(expr: VectorSelector | SubqueryExpr): number {
@@ -283,7 +295,9 @@ class Builder {
         return both(this.#invariance(expr.lhs).invariant && this.#invariance(expr.rhs).invariant);
       case 'call': {
         if (QUERY_CONSTANTS.has(expr.func)) return { invariant: true, wrap: false };
-        const args = expr.args.map(unwrapped);
+        // the second argument of info() is not evaluated
+        const args = expr.args.slice(0, expr.func === 'info' ? 1 : undefined).map(unwrapped);
+        if (expr.func === 'info' && this.#infoReference(args[0]!) === undefined) return both(false);
         const argsAre = args.every((arg) => this.#invariance(arg).invariant);
         if (expr.func === 'timestamp') return both(argsAre && args.every((arg) => arg.kind === 'vector'));
         return both(argsAre && !STEP_DEPENDENT.has(expr.func));
@@ -313,6 +327,12 @@ function wantedWithin(expr: Expr, around: 'all' | 'stats' | 'buckets'): 'all' | 
 
 const STATS_FUNCTIONS = new Set(['histogram_count', 'histogram_sum', 'histogram_avg']);
 const BUCKET_FUNCTIONS = new Set(['histogram_quantile', 'histogram_quantiles', 'histogram_fraction']);
+
+/** The time of a selector's data: that of the step or, pinned, `atMs`, less the offset. */
+interface DataReference {
+  readonly atMs: number | undefined;
+  readonly offsetMs: number;
+}
 
 interface Invariance {
   /** Does not depend on the step. */
@@ -344,6 +364,8 @@ function childExpressions(expr: Expr): readonly Expr[] {
     case 'paren':
     case 'subquery':
       return [expr.expr];
+    case 'matrix':
+      return [expr.vector];
     default:
       return [];
   }
