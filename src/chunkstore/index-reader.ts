@@ -4,19 +4,19 @@ import { forEachAtOnce } from '../lib/semaphore.ts';
 import { errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { QueryContext } from '../storage/queryable.ts';
-import type { Row, TableQuery } from '../table/client.ts';
+import type { Row, RowKey, TableQuery } from '../table/client.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import {
   DAY_MS,
   dayOf,
   dayOfRange,
   daysHash,
-  daysRange,
   groupHash,
   labelHash,
   mergedRange,
   metadataHash,
   placementHash,
+  tenantsHash,
   windowRange,
 } from './keys.ts';
 import { decodeLabelRow, type LabelValues } from './label-row.ts';
@@ -36,6 +36,8 @@ export interface IndexReaderOptions {
 /** A group row and the period that its object is in. */
 export interface FoundGroup extends GroupRow {
   readonly period: StorePeriod;
+  readonly table: string;
+  readonly key: RowKey;
   /** Of the row, for errors. */
   readonly name: string;
 }
@@ -99,10 +101,7 @@ export class IndexReader {
   ): Promise<FoundGroup[]> {
     const { period, table } = this.#schema.tableOf(day);
     const hash = groupHash(tenant, day, slot);
-    const decode = (row: Row): FoundGroup => {
-      const name = `${table}/${hexOf(row.hash)}/${hexOf(row.range)}`;
-      return { ...decodeGroupRow(row.range, row.value, name), period, name };
-    };
+    const decode = (row: Row) => foundGroup(period, table, row);
     const read = (from: Uint8Array, before: Uint8Array, part: string) =>
       this.#cached(period, `g ${table} ${hexOf(hash)} ${part}`, { table, hash, from, before }, context, decode);
     // On the grid of windows, so that queries that move with the clock find what others have cached.
@@ -113,38 +112,49 @@ export class IndexReader {
       read(mergedRange(), windowRange(-(2 ** 53)), 'merged'),
       read(windowRange(first), windowRange(end), `${first} ${end}`),
     ]);
-    const all = lists.flat();
-    const replaced = new Set(all.flatMap((group) => group.replaces));
-    return all.filter(({ id, head }) => !replaced.has(id) && head.firstMs <= endMs && head.lastMs >= startMs);
+    return standing(lists.flat()).filter(({ head }) => head.firstMs <= endMs && head.lastMs >= startMs);
   }
 
-  /** @param name a label name, or `''` for the names themselves */
-  async labelRows(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
+  /** Every group row of a day and slot, also those that a merge has replaced; read strongly and past the cache. */
+  async allGroups(tenant: string, day: number, slot: Slot, context: ReadContext): Promise<FoundGroup[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const rows = await this.#read(period, { table, hash: groupHash(tenant, day, slot), strong: true }, context);
+    return rows.map((row) => foundGroup(period, table, row));
+  }
+
+  /** What the day's overview rows say of label names, those of one name several times. */
+  labelOverview(tenant: string, day: number, context: ReadContext): Promise<LabelValues[]> {
+    return this.#labelRows(tenant, day, '', context);
+  }
+
+  /** Values of a label name on a day and the slots that have them, in several lists. */
+  async labelValues(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
+    const overview = (await this.labelOverview(tenant, day, context)).filter((each) => each.name === name);
+    if (!overview.some((each) => each.elsewhere)) return overview;
+    const own = await this.#labelRows(tenant, day, name, context);
+    // long names are hashed in the key
+    return [...overview, ...own.filter((each) => each.name === name)];
+  }
+
+  async #labelRows(tenant: string, day: number, name: string, context: ReadContext): Promise<LabelValues[]> {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: labelHash(tenant, day, name) };
-    const rows = await this.#cached(
-      period,
-      `l ${table} ${day} ${tenant.length} ${tenant}${name}`,
-      query,
-      context,
-      (row) => decodeLabelRow(row.value),
-    );
-    // long names are hashed in the key
-    return rows.filter((row) => row.name === name);
+    const key = `l ${table} ${day} ${tenant.length} ${tenant}${name}`;
+    return (await this.#cached(period, key, query, context, (row) => decodeLabelRow(row.value))).flat();
+  }
+
+  /** Tenants that wrote on a day. */
+  async tenants(day: number, context: ReadContext): Promise<string[]> {
+    const { period, table } = this.#schema.tableOf(day);
+    const query = { table, hash: tenantsHash(day) };
+    const rows = await this.#read(period, query, context);
+    return rows.map((row) => Buffer.from(row.value).toString());
   }
 
   async metadata(tenant: string, day: number, context: ReadContext): Promise<MetricMetadata[]> {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: metadataHash(tenant, day) };
     return this.#cached(period, `m ${table} ${day} ${tenant}`, query, context, (row) => decodeMetadata(row.value));
-  }
-
-  /** Whether a day's row is there, read strongly: for tests and tools. */
-  async hasDay(tenant: string, day: number, context: ReadContext): Promise<boolean> {
-    const { period, table } = this.#schema.tableOf(day);
-    const range = daysRange(day);
-    const rows = await this.#read(period, { table, hash: daysHash(tenant), prefix: range, strong: true }, context);
-    return rows.length > 0;
   }
 
   async #cached<T>(
@@ -177,6 +187,18 @@ export class IndexReader {
     }
     return rows;
   }
+}
+
+function foundGroup(period: StorePeriod, table: string, row: Row): FoundGroup {
+  const name = `${table}/${hexOf(row.hash)}/${hexOf(row.range)}`;
+  const key = { hash: row.hash, range: row.range };
+  return { ...decodeGroupRow(row.range, row.value, name), period, table, key, name };
+}
+
+/** The groups that no other one replaces. */
+export function standing(groups: readonly FoundGroup[]): FoundGroup[] {
+  const replaced = new Set(groups.flatMap((group) => group.replaces));
+  return groups.filter(({ id }) => !replaced.has(id));
 }
 
 /** Names the row whose bytes were refused. */

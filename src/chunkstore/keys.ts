@@ -14,6 +14,8 @@ export const ROW_METADATA = 'm';
 export const ROW_PLACEMENT = 'p';
 export const ROW_DAYS = 'd';
 export const ROW_TOMBSTONE = 't';
+/** The tenants of a day: kept under no tenant. */
+export const ROW_TENANTS = 'n';
 
 // How a group came to be, first in its range key.
 const FORM_MERGED = 0;
@@ -85,6 +87,10 @@ export function mergedRange(id?: Uint8Array): Uint8Array {
   return out.done();
 }
 
+export function isMergedRange(range: Uint8Array): boolean {
+  return range[0] === FORM_MERGED;
+}
+
 /** The content id at the end of a range key. */
 export function idOfRange(range: Uint8Array): Uint8Array {
   return range.subarray(range.length - CONTENT_ID_BYTES);
@@ -134,6 +140,16 @@ export function dayOfRange(range: Uint8Array): number {
   return view.getUint32(0) - 2 ** 31;
 }
 
+export function tenantsHash(day: number): Uint8Array {
+  return key('', day, ROW_TENANTS);
+}
+
+export function tenantsRange(tenant: string): Uint8Array {
+  const out = new ByteWriter();
+  putName(out, tenant);
+  return out.done();
+}
+
 export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
@@ -147,7 +163,7 @@ export interface ParsedHash {
 }
 
 const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE]);
-const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT]);
+const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT, ROW_TENANTS]);
 
 export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   const from = new ByteReader(hash);

@@ -7,10 +7,12 @@ import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
+import { DayMerger } from './day-merge.ts';
 import { DAY_MS } from './keys.ts';
 import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
+import { Sweeper } from './sweeper.ts';
 import { TableManager } from './table-manager.ts';
 import { seriesOf, testContext } from './test-series.ts';
 import { Tombstones } from './tombstones.ts';
@@ -76,7 +78,7 @@ test('verify finds nothing in a sound store and counts what is there', async () 
   // both tenants hold the same, and what is the same has one name
   assert.equal(report.objects, 1);
   assert.deepEqual(report.unreferenced, []);
-  assert.deepEqual(Object.keys(report.rows).sort(), ['d', 'g', 'l', 'm', 'p']);
+  assert.deepEqual(Object.keys(report.rows).sort(), ['d', 'g', 'l', 'm', 'n', 'p']);
   assert.ok(calls > 0);
 });
 
@@ -88,7 +90,7 @@ test('verify names every damaged row and object', async () => {
   const damaged: string[] = [];
   for await (const page of tables.admin.scan(table!)) {
     for (const row of page) {
-      if (row.value.length === 0) continue;
+      if (row.value.length < 2) continue;
       const value = row.value;
       value[value.length - 2]! ^= 1;
       await tables.client.write(table!, [{ ...row, value }]);
@@ -150,6 +152,92 @@ test('deleted samples are left out at once, until the delete is cancelled', asyn
   clock.ms += DAY_MS;
   await assert.rejects(tombstones.cancel('t', late.id), isNamed('delete-request-too-late'));
   assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [20]);
+});
+
+test('a merged day reads as before, and the sweeper removes what it was merged from', async () => {
+  const { writer, reader, schema, clock, objects, tables } = store();
+  for (let w = 0; w < 6; w++) await fill(writer, 't', START + w * WINDOW, 3 + (w % 3));
+  // a generation that repeats a window, and one with more series
+  await fill(writer, 't', START, 5);
+  await fill(writer, 'u', START);
+  const dump = async () => {
+    const set = await reader.select(
+      't',
+      { matchers: [LabelMatcher.of('__name__', '=', 'm')], startMs: START, endMs: START + DAY_MS },
+      testContext(),
+    );
+    const out = new SampleColumns();
+    return set.series.map((labels, i) => {
+      set.read(i, out);
+      return [labels.toString(), [...out.times.subarray(0, out.count)], [...out.values.subarray(0, out.count)]];
+    });
+  };
+  const before = await dump();
+  const merger = new DayMerger(schema, writer, kernel, clock, { samplesAtOnceMax: 300 });
+  const day = START / DAY_MS;
+  const keep = { tombstones: [], keepFromMs: Number.NEGATIVE_INFINITY };
+  assert.deepEqual(await merger.tenants(day, testContext()), ['t', 'u']);
+  const merged = await merger.merge('t', day, keep, testContext());
+  assert.equal(merged.sources, 7);
+  assert.ok(merged.groups > 1);
+  reader.index.forget();
+  assert.deepEqual(await dump(), before);
+  // nothing came since
+  assert.equal((await merger.merge('t', day, keep, testContext())).groups, 0);
+  await fill(writer, 't', START + 8 * WINDOW, 2);
+  reader.index.forget();
+  const more = await dump();
+  assert.notDeepEqual(more, before);
+  await merger.merge('t', day, keep, testContext());
+  reader.index.forget();
+  assert.deepEqual(await dump(), more);
+  assert.deepEqual((await verify(schema, kernel)).problems, []);
+
+  const sweeper = new Sweeper(schema, clock);
+  const rows = async () => {
+    let n = 0;
+    for (const table of await tables.admin.list()) for await (const page of tables.admin.scan(table)) n += page.length;
+    return n;
+  };
+  const all = await rows();
+  assert.deepEqual(await sweeper.run(), { rows: 0, objects: 0 });
+  clock.ms = Date.now() + 2 * DAY_MS;
+  const swept = await sweeper.run();
+  assert.ok(swept.rows >= 8, `${swept.rows} rows`);
+  assert.equal(await rows(), all - swept.rows);
+  clock.ms += DAY_MS;
+  assert.ok((await sweeper.run()).objects > 0);
+  reader.index.forget();
+  assert.deepEqual(await dump(), more);
+  assert.deepEqual(await counts(reader, 'u', START, START + DAY_MS), [20, 20, 20]);
+  const report = await verify(schema, kernel);
+  assert.deepEqual(report.problems, []);
+  assert.deepEqual(report.unreferenced, []);
+  let left = 0;
+  for await (const page of objects.list('')) left += page.length;
+  assert.equal(left, report.objects);
+});
+
+test('what is deleted or past retention is gone from storage after a merge', async () => {
+  const { writer, reader, schema, clock } = store();
+  await fill(writer, 't', START);
+  await fill(writer, 't', START + WINDOW);
+  const merger = new DayMerger(schema, writer, kernel, clock);
+  const day = START / DAY_MS;
+  const tombstone = {
+    id: '00'.repeat(16),
+    matchers: [LabelMatcher.of('k', '=', '1')],
+    startMs: START,
+    endMs: START + WINDOW - 1,
+    createdMs: START,
+    state: 'pending' as const,
+  };
+  await merger.merge('t', day, { tombstones: [tombstone], keepFromMs: START + 10 * 60_000 }, testContext());
+  assert.deepEqual(await counts(reader, 't', START, START + DAY_MS), [30, 20, 30]);
+  await merger.merge('t', day, { tombstones: [], keepFromMs: START + DAY_MS }, testContext());
+  reader.index.forget();
+  assert.deepEqual(await counts(reader, 't', START, START + DAY_MS), []);
+  assert.equal((await verify(schema, kernel)).groups, 0);
 });
 
 function isNamed(id: string) {

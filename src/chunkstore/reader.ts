@@ -28,6 +28,8 @@ export interface ReaderOptions {
   readonly rowCacheTtlMs?: number;
   readonly rowCacheBytesMax?: number;
   readonly blockCache?: BlockCache;
+  /** How long a tenant's samples are to be seen; 0: for ever. */
+  readonly retentionMs?: (tenant: string) => number;
 }
 
 const OPTIONS = {
@@ -56,12 +58,14 @@ export interface StoreSelect {
 export class ChunkStoreReader {
   readonly index: IndexReader;
   readonly #schema: Schema;
+  readonly #clock: Clock;
   readonly #decoder: GroupDecoder;
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
   constructor(schema: Schema, kernel: Kernel, clock: Clock, options: ReaderOptions = {}) {
     this.#schema = schema;
+    this.#clock = clock;
     this.#options = { ...OPTIONS, ...options };
     this.index = new IndexReader(schema, clock, this.#options);
     this.#decoder = new GroupDecoder(kernel);
@@ -69,10 +73,11 @@ export class ChunkStoreReader {
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
-    const { startMs, endMs, labelsOnly = false } = request;
+    const { endMs, labelsOnly = false } = request;
+    const startMs = this.#visibleFrom(tenant, request.startMs);
     const metrics = metricFilter(request.matchers);
     const [found, tombstones] = await Promise.all([
-      this.#groups(tenant, request, metrics, context),
+      this.#groups(tenant, { ...request, startMs }, metrics, context),
       // Not cached: a delete is to be seen at once.
       listTombstones(this.#schema, tenant, {}, context.signal),
     ]);
@@ -128,7 +133,7 @@ export class ChunkStoreReader {
     endMs: number,
     context: QueryContext,
   ): Promise<string[]> {
-    if (matchers.length === 0) return this.#valuesOfDays(tenant, '', startMs, endMs, context);
+    if (matchers.length === 0) return this.#namesOfDays(tenant, startMs, endMs, context);
     const names = new Set<string>();
     for (const labels of await this.#labels(tenant, matchers, startMs, endMs, context)) {
       for (const [name] of labels) names.add(name);
@@ -162,6 +167,11 @@ export class ChunkStoreReader {
     return [...byContent.values()].sort((a, b) => compareUtf8(a.metric, b.metric));
   }
 
+  #visibleFrom(tenant: string, startMs: number): number {
+    const retentionMs = this.#options.retentionMs?.(tenant) ?? 0;
+    return retentionMs > 0 ? Math.max(startMs, this.#clock.nowMs() - retentionMs) : startMs;
+  }
+
   async #labels(
     tenant: string,
     matchers: readonly LabelMatcher[],
@@ -174,6 +184,14 @@ export class ChunkStoreReader {
     return set.series;
   }
 
+  async #namesOfDays(tenant: string, startMs: number, endMs: number, context: QueryContext): Promise<string[]> {
+    const names = new Set<string>();
+    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
+      for (const { name } of await this.index.labelOverview(tenant, day, context)) names.add(name);
+    });
+    return [...names].sort(compareUtf8);
+  }
+
   async #valuesOfDays(
     tenant: string,
     name: string,
@@ -183,7 +201,7 @@ export class ChunkStoreReader {
   ): Promise<string[]> {
     const values = new Set<string>();
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      for (const row of await this.index.labelRows(tenant, day, name, context)) {
+      for (const row of await this.index.labelValues(tenant, day, name, context)) {
         for (const value of row.values.keys()) values.add(value);
       }
     });
@@ -193,11 +211,12 @@ export class ChunkStoreReader {
   /** Runs `body` for each day of the range that may have data, a bounded number at once. */
   async #forDays(
     tenant: string,
-    startMs: number,
+    fromMs: number,
     endMs: number,
     context: QueryContext,
     body: (day: number) => Promise<void>,
   ): Promise<void> {
+    const startMs = this.#visibleFrom(tenant, fromMs);
     if (!(startMs <= endMs)) return;
     const first = dayOf(startMs);
     const last = dayOf(endMs);
@@ -249,7 +268,7 @@ export class ChunkStoreReader {
       for (const matcher of matchers) {
         if (matcher.matchesEmpty) continue;
         const having = new Set<string>();
-        for (const row of await this.index.labelRows(tenant, day, matcher.name, context)) {
+        for (const row of await this.index.labelValues(tenant, day, matcher.name, context)) {
           for (const [value, of] of row.values) if (matcher.matches(value)) for (const slot of of) having.add(slot);
         }
         for (const slot of slots.keys()) if (!having.has(slot)) slots.delete(slot);

@@ -17,6 +17,7 @@ import {
   ROW_LABEL,
   ROW_METADATA,
   ROW_PLACEMENT,
+  ROW_TENANTS,
   ROW_TOMBSTONE,
 } from './keys.ts';
 import { decodeLabelRow } from './label-row.ts';
@@ -137,6 +138,7 @@ class Verifier {
           decodeTombstone(row.value);
           return;
         case ROW_DAYS:
+        case ROW_TENANTS:
           return;
         default:
           throw new BytesError('a key of no known kind');

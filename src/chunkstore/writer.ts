@@ -17,13 +17,16 @@ import {
   daysRange,
   groupHash,
   labelHash,
+  mergedRange,
   metadataHash,
   metadataRange,
   placementHash,
   placementRange,
+  tenantsHash,
+  tenantsRange,
   windowRange,
 } from './keys.ts';
-import { encodeLabelRow } from './label-row.ts';
+import { encodeLabelRow, type LabelValues } from './label-row.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import { encodePlacement, type Placement, type Slot } from './placement.ts';
 import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
@@ -40,6 +43,8 @@ export interface WriteGroup {
   readonly windowStartMs: number;
   readonly windowMs: number;
   readonly series: readonly GroupSeries[];
+  /** Present where this is what a day was merged into: the groups that it stands for from now on. */
+  readonly replaces?: readonly Uint8Array[];
 }
 
 /** A group that the store has confirmed. One `WriteGroup` makes more than one where it is too large. */
@@ -77,6 +82,8 @@ const OPTIONS: Required<WriterOptions> = {
 };
 
 const LABEL_ROW_BYTES_AIMED = 64 * 1024;
+/** New values of a label name lie in the overview row up to so many bytes, so that small tenants pay for few rows. */
+const LABEL_OVERVIEW_BYTES_MAX = 1024;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 
@@ -111,7 +118,18 @@ export class ChunkStoreWriter {
     let pendingBytes = 0;
     for (const group of batch) {
       signal?.throwIfAborted();
-      for (const made of this.#encode(group)) {
+      const all = this.#encode(group);
+      if (group.replaces !== undefined) {
+        // The row that hides the sources comes last, when everything that stands for them is there.
+        const last = all.at(-1)!;
+        const others = all.slice(0, -1).map((each) => ({ ...each, group: { ...each.group, replaces: [] } }));
+        if (others.length > 0) written.push(...(await this.#store(others, signal)));
+        const ids = new Set(all.map((each) => hexOf(each.id)));
+        const replaces = group.replaces.filter((id) => !ids.has(hexOf(id)));
+        written.push(...(await this.#store([{ ...last, group: { ...last.group, replaces } }], signal)));
+        continue;
+      }
+      for (const made of all) {
         pending.push(made);
         pendingBytes += made.head.length + made.body.length;
       }
@@ -209,7 +227,7 @@ export class ChunkStoreWriter {
     for (const each of made) {
       const bytes = each.head.length + each.body.length;
       if (period.objects !== undefined && bytes > this.#options.inlineBytesMax) large.push(each);
-      else rows.push({ target, rows: [groupRow(each, encodeInlineRow(each.head, each.body))] });
+      else rows.push({ target, rows: [groupRow(each, encodeInlineRow(each.head, each.body, each.group.replaces))] });
     }
     for (let from = 0; from < large.length; ) {
       let to = from;
@@ -221,7 +239,7 @@ export class ChunkStoreWriter {
       objects.push({ period, key, body: () => Buffer.concat(inObject.flatMap((each) => [each.head, each.body])) });
       let offset = 0;
       for (const each of inObject) {
-        rows.push({ target, rows: [groupRow(each, encodeObjectRow(each.head, key, offset))] });
+        rows.push({ target, rows: [groupRow(each, encodeObjectRow(each.head, key, offset, each.group.replaces))] });
         offset += each.head.length + each.body.length;
       }
       from = to;
@@ -250,6 +268,7 @@ export class ChunkStoreWriter {
           });
         }
         add({ hash: daysHash(tenant), range: daysRange(day), value: new Uint8Array(0) });
+        add({ hash: tenantsHash(day), range: tenantsRange(tenant), value: Buffer.from(tenant) });
         rows.push({ target, rows: this.#labelRows(tenant, day, ofDay, hashes) });
         seen.push({ tenant, day, hashes });
       }
@@ -275,19 +294,27 @@ export class ChunkStoreWriter {
       const slot = hexOf(group.slot);
       for (const { labels } of group.series) {
         const parts = labelParts(labels);
-        for (let i = 0; i < parts.length; i += 2) {
-          add('', parts[i]!, slot);
-          add(parts[i]!, parts[i + 1]!, slot);
-        }
+        for (let i = 0; i < parts.length; i += 2) add(parts[i]!, parts[i + 1]!, slot);
       }
     }
+    if (fresh.size === 0) return [];
+    const overview: LabelValues[] = [];
     const rows: Row[] = [];
-    for (const [name, values] of fresh) {
-      for (const part of cutValues(values)) {
-        const value = encodeLabelRow({ name: utf8(name), values: part });
-        rows.push({ hash: labelHash(tenant, day, utf8(name)), range: contentId(value), value });
+    const addRow = (name: string, labels: readonly LabelValues[]) => {
+      const value = encodeLabelRow(labels);
+      rows.push({ hash: labelHash(tenant, day, name), range: contentId(value), value });
+    };
+    for (const [latin1, values] of fresh) {
+      const name = utf8(latin1);
+      const parts = [...cutValues(values)];
+      if (parts.length === 1 && sizeOf(parts[0]!) <= LABEL_OVERVIEW_BYTES_MAX) {
+        overview.push({ name, elsewhere: false, values: parts[0]! });
+        continue;
       }
+      overview.push({ name, elsewhere: true, values: new Map() });
+      for (const part of parts) addRow(name, [{ name, elsewhere: false, values: part }]);
     }
+    for (const part of cutOverview(overview)) addRow('', part);
     return rows;
   }
 
@@ -332,8 +359,9 @@ async function writeRows(
 }
 
 function groupRow(made: Made, value: Uint8Array): Row {
-  const { tenant, slot, windowStartMs } = made.group;
-  return { hash: groupHash(tenant, dayOf(windowStartMs), slot), range: windowRange(windowStartMs, made.id), value };
+  const { tenant, slot, windowStartMs, replaces } = made.group;
+  const range = replaces === undefined ? windowRange(windowStartMs, made.id) : mergedRange(made.id);
+  return { hash: groupHash(tenant, dayOf(windowStartMs), slot), range, value };
 }
 
 /** Items by key, keys in order of first use. */
@@ -357,6 +385,28 @@ function* cutValues(values: ReadonlyMap<string, ReadonlySet<string>>): Generator
     }
     part.set(utf8(value), slots);
     bytes += value.length + 2 * slots.size + 2;
+  }
+  yield part;
+}
+
+/** Bytes that values and their slots take in a row, more or less. */
+function sizeOf(values: ReadonlyMap<string, ReadonlySet<string>>): number {
+  let bytes = 0;
+  for (const [value, slots] of values) bytes += value.length + 2 * slots.size + 2;
+  return bytes;
+}
+
+function* cutOverview(labels: readonly LabelValues[]): Generator<LabelValues[]> {
+  let part: LabelValues[] = [];
+  let bytes = 0;
+  for (const each of labels) {
+    if (bytes >= LABEL_ROW_BYTES_AIMED) {
+      yield part;
+      part = [];
+      bytes = 0;
+    }
+    part.push(each);
+    bytes += each.name.length + sizeOf(each.values) + 4;
   }
   yield part;
 }

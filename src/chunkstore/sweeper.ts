@@ -1,0 +1,115 @@
+import type { Clock } from '../lib/clock.ts';
+import type { RowKey } from '../table/client.ts';
+import { decodeGroupRow, hexOf } from './group-row.ts';
+import { DAY_MS, parseHash, ROW_GROUP } from './keys.ts';
+import type { Schema, StorePeriod } from './schema.ts';
+
+export interface SweeperOptions {
+  /** Rows that a merge has replaced go so long after they were first seen so: longer than any query runs or rows are cached. */
+  readonly rowGraceMs: number;
+  /** Objects that no row names go when they are so old: longer than any flush takes from its objects to its rows. */
+  readonly objectGraceMs: number;
+}
+
+const OPTIONS: SweeperOptions = { rowGraceMs: 3_600_000, objectGraceMs: DAY_MS };
+
+export interface SweepResult {
+  rows: number;
+  objects: number;
+}
+
+interface SlotRows {
+  readonly standing: Map<string, RowKey>;
+  readonly replaced: Set<string>;
+}
+
+/** Removes what merges and flushes that were cut short have left. What it knows of the past is lost with it, which only delays it. */
+export class Sweeper {
+  readonly #schema: Schema;
+  readonly #clock: Clock;
+  readonly #options: SweeperOptions;
+  /** When a row was first seen replaced, an object without a row. */
+  #firstSeenMs = new Map<string, number>();
+
+  constructor(schema: Schema, clock: Clock, options: Partial<SweeperOptions> = {}) {
+    this.#schema = schema;
+    this.#clock = clock;
+    this.#options = { ...OPTIONS, ...options };
+  }
+
+  /** Walks all tables and their objects once. */
+  async run(signal?: AbortSignal): Promise<SweepResult> {
+    const result: SweepResult = { rows: 0, objects: 0 };
+    const seen = new Map<string, number>();
+    for (const period of this.#schema.periods) {
+      for (const table of await period.tables.admin.list()) {
+        if (this.#schema.tableEndMs(period, table) === undefined) continue;
+        await this.#table(period, table, seen, result, signal);
+      }
+    }
+    this.#firstSeenMs = seen;
+    return result;
+  }
+
+  async #table(
+    period: StorePeriod,
+    table: string,
+    seen: Map<string, number>,
+    result: SweepResult,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    // Objects are listed before rows are read: one that is written meanwhile is not in the list, or its row is among those read.
+    const objects = new Map<string, number>();
+    if (period.objects !== undefined) {
+      for await (const page of period.objects.list(this.#schema.objectPrefix(table), signal)) {
+        for (const { key, modifiedMs } of page) objects.set(key, modifiedMs);
+      }
+    }
+    const slots = new Map<string, SlotRows>();
+    const objectOf = new Map<string, string>();
+    for await (const page of period.tables.admin.scan(table, signal)) {
+      for (const row of page) {
+        if (parseHash(row.hash)?.kind !== ROW_GROUP) continue;
+        const hash = hexOf(row.hash);
+        const { id, place, replaces } = decodeGroupRow(row.range, row.value, `${table}/${hash}/${hexOf(row.range)}`);
+        let slot = slots.get(hash);
+        if (slot === undefined) {
+          slot = { standing: new Map(), replaced: new Set() };
+          slots.set(hash, slot);
+        }
+        slot.standing.set(`${id} ${hexOf(row.range)}`, { hash: row.hash, range: row.range });
+        for (const other of replaces) slot.replaced.add(other);
+        if (place.kind === 'object') objectOf.set(`${hash} ${hexOf(row.range)}`, place.key);
+      }
+    }
+    const gone: RowKey[] = [];
+    for (const [hash, { standing, replaced }] of slots) {
+      for (const [idAndRange, key] of standing) {
+        const name = `${hash} ${hexOf(key.range)}`;
+        const isReplaced = replaced.has(idAndRange.slice(0, idAndRange.indexOf(' ')));
+        if (isReplaced && this.#isDue(`row ${table} ${name}`, this.#options.rowGraceMs, seen)) gone.push(key);
+        else {
+          const object = objectOf.get(name);
+          if (object !== undefined) objects.delete(object);
+        }
+      }
+    }
+    if (gone.length > 0) await period.tables.client.delete(table, gone, signal);
+    result.rows += gone.length;
+    for (const [key, modifiedMs] of objects) {
+      signal?.throwIfAborted();
+      const isOld = modifiedMs + this.#options.objectGraceMs <= this.#clock.nowMs();
+      // Also so long after its last row went: a query may still read from it.
+      if (!this.#isDue(`object ${key}`, this.#options.rowGraceMs, seen) || !isOld) continue;
+      await period.objects!.delete(key, signal);
+      result.objects++;
+    }
+  }
+
+  #isDue(name: string, graceMs: number, seen: Map<string, number>): boolean {
+    const nowMs = this.#clock.nowMs();
+    const firstMs = this.#firstSeenMs.get(name) ?? nowMs;
+    seen.set(name, firstMs);
+    return firstMs + graceMs <= nowMs;
+  }
+}
