@@ -69,14 +69,22 @@ function labelRequest(call: Call, limit: number): LabelRequest {
   return { ...times, matchers: call.params.matchers(), limit: withOneMore(limit) };
 }
 
-/** Times of a look-up; what lies before the tenant's lookback is left out. */
+/**
+ * Times of a look-up. Open ends end where there can be data: not before 1970 or the tenant's lookback, and not after what is
+ * taken in ahead of the clock. The store would else be asked for every week there ever will be.
+ */
 function timesOf({ params, limits, sources }: Call): { startMs: number; endMs: number } {
   const startMs = storageMs(params.timeOr('start', MIN_TIME));
   const endMs = storageMs(params.timeOr('end', MAX_TIME));
-  const { maxQueryLookbackMs } = limits;
-  if (maxQueryLookbackMs === 0) return { startMs, endMs };
-  return { startMs: Math.max(startMs, sources.clock.nowMs() - maxQueryLookbackMs), endMs };
+  const nowMs = sources.clock.nowMs();
+  const { maxQueryLookbackMs, creationGracePeriodMs } = limits;
+  const oldestMs = maxQueryLookbackMs === 0 ? 0 : nowMs - maxQueryLookbackMs;
+  const newestMs = nowMs + Math.max(creationGracePeriodMs, AHEAD_MS);
+  return { startMs: Math.max(startMs, oldestMs), endMs: Math.min(endMs, newestMs) };
 }
+
+/** Clocks of ingesters and queriers differ. */
+const AHEAD_MS = 3_600_000;
 
 /** One more than is shown, to know whether there are more. */
 function withOneMore(limit: number): number {
