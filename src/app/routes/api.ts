@@ -12,7 +12,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
   const prefixes = new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), LEGACY_PREFIX]);
   return [...prefixes].flatMap((prefix) =>
     apiRoutes.map(
-      ({ path, methods }): Route => ({
+      ({ path, methods, takesBody = false }): Route => ({
         path: prefix + path,
         methods,
         tenant: true,
@@ -21,10 +21,16 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
         bodyBytesMax: config.queryBodyBytesMax,
         bodyLimit: 'server.query_body_bytes_max',
         async handle(request) {
-          const params = paramsOf(request);
+          const params = takesBody ? [] : paramsOf(request);
           if (params === undefined) return textResponse(415, 'a form (application/x-www-form-urlencoded) is wanted\n');
           const { status, contentType, headers, body } = await backend.handle(
-            { tenant: request.tenant, method: request.method, path: request.path.slice(prefix.length), params },
+            {
+              tenant: request.tenant,
+              method: request.method,
+              path: request.path.slice(prefix.length),
+              params,
+              body: takesBody ? request.body : undefined,
+            },
             request.signal,
           );
           return { status, headers: status === 204 ? headers : { ...headers, 'content-type': contentType }, body };

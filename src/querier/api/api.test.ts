@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { errors } from '../../model/errors.ts';
+import { deflateSnappy, inflateSnappy } from '../../wire/snappy.ts';
 import { PromApi } from './backend.ts';
 import type { ApiSources } from './sources.ts';
 import { ask, type TestSeries, testSources } from './test-sources.ts';
@@ -128,6 +130,29 @@ test('the newest samples are federated', async () => {
     text,
     `# TYPE up untyped\nup{instance="a:1",job="a"} 1 ${ms}\nup{job="b",instance=""} 0.5 ${ms}\n# TYPE _tf_8 untyped\n_tf_8{job="a",instance=""} 1.234567e+06 ${ms}\n`,
   );
+});
+
+test('remote read hands out raw samples, as a message or as chunks', async () => {
+  const query = new BinaryWriter().tag(1, WireType.LengthDelimited).fork();
+  query.tag(2, WireType.Varint).int64(T * 1000);
+  query.tag(3, WireType.LengthDelimited).fork();
+  query.tag(2, WireType.LengthDelimited).string('job').tag(3, WireType.LengthDelimited).string('b').join().join();
+  const messages = query.finish();
+  const read = (body: Uint8Array) =>
+    new PromApi(testSources(DATA)).handle(
+      { tenant: 't', method: 'POST', path: '/api/v1/read', params: [], body },
+      new AbortController().signal,
+    );
+  const sampled = await read(deflateSnappy(messages));
+  assert.deepEqual([sampled.status, sampled.contentType], [200, 'application/x-protobuf']);
+  const text = new TextDecoder('latin1').decode(inflateSnappy(sampled.body, 1000, 'test'));
+  assert.match(text, /job.*b/s);
+  assert.doesNotMatch(text, /instance/);
+  const chunked = await read(deflateSnappy(Uint8Array.of(...messages, 16, 1)));
+  assert.match(chunked.contentType, /^application\/x-streamed-protobuf/);
+  assert.ok(chunked.body.length > 0);
+  assert.equal((await read(Uint8Array.of(1, 2, 3))).status, 400);
+  assert.equal((await read(deflateSnappy(Uint8Array.of(255)))).status, 400);
 });
 
 test('tenants have limits on what a query reads, spans and answers', async () => {

@@ -8,6 +8,7 @@ import { labelNames, labelValues, series } from './labels.ts';
 import { metadata } from './metadata.ts';
 import type { Params } from './params.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
+import { remoteRead } from './remote-read.ts';
 import { alertmanagers, alerts, rules, scrapePools, targetMetadata, targets } from './scrape.ts';
 import { searchLabelNames, searchLabelValues, searchMetricNames } from './search.ts';
 import type { ApiSources } from './sources.ts';
@@ -30,6 +31,8 @@ export interface ApiRoute {
   readonly path: string;
   readonly methods: readonly string[];
   readonly handle: Handler;
+  /** Its body is no form. */
+  readonly takesBody?: boolean;
 }
 
 const GET = ['GET'];
@@ -69,6 +72,7 @@ export const apiRoutes: readonly ApiRoute[] = [
   { path: '/api/v1/admin/tsdb/delete_series', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
   { path: '/api/v1/admin/tsdb/clean_tombstones', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
   { path: '/api/v1/admin/tsdb/snapshot', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
+  { path: '/api/v1/read', methods: ['POST'], handle: remoteRead, takesBody: true },
   { path: '/federate', methods: GET, handle: federate },
 ];
 

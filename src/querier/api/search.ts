@@ -1,10 +1,10 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compareUtf8, METRIC_NAME, quoteGo } from '../../model/labels.ts';
 import type { LabelAnswer } from '../../storage/queryable.ts';
 import type { ApiResponse } from '../api-contract.ts';
 import { lookupContext } from './context.ts';
 import { ApiError } from './error.ts';
 import { isGoInt } from './params.ts';
+import { Pacer } from './pause.ts';
 import type { Call } from './route.ts';
 import { type SearchSpec, scorer } from './search-score.ts';
 import type { MetricMetadata } from './sources.ts';
@@ -14,8 +14,6 @@ const HOUR_MS = 3_600_000;
 /** More is nobody's typing, and costs time for every name there is. */
 const TERMS_MAX = 16;
 const TERM_CHARS_MAX = 256;
-/** Names are scored for so long at a time. */
-const SLICE_MS = 20;
 
 interface Search extends SearchSpec {
   readonly sortBy: string;
@@ -72,14 +70,11 @@ async function look(call: Call, search: Search, label: string | undefined): Prom
       : await queryable.labelValues(label, asked, context);
   const score = scorer(search);
   const fitting: { name: string; score: number }[] = [];
-  let sliceEndMs = performance.now() + SLICE_MS;
+  const pacer = new Pacer(context.signal);
   for (const name of answer.values) {
     const its = score(name);
     if (its > 0) fitting.push({ name, score: its });
-    if (performance.now() < sliceEndMs) continue;
-    await nextTurn();
-    context.signal.throwIfAborted();
-    sliceEndMs = performance.now() + SLICE_MS;
+    if (pacer.due) await pacer.pause();
   }
   const byName = (a: { name: string }, b: { name: string }) => compareUtf8(a.name, b.name);
   if (search.sortBy === 'score') fitting.sort((a, b) => b.score - a.score || byName(a, b));
