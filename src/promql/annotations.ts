@@ -19,8 +19,8 @@ interface Note {
 }
 
 /**
- * What a query has to say beside its result. A text is kept once, with the position at which it was said last, as
- * Prometheus does. Source: Prometheus `util/annotations/annotations.go`.
+ * What a query has to say beside its result. A text is kept once, with the last of its positions, as Prometheus
+ * does. Source: Prometheus `util/annotations/annotations.go`.
  */
 export class Annotations {
   readonly #warnings = new Map<string, Note>();
@@ -164,11 +164,11 @@ export class Annotations {
   }
 
   #warn(text: string, pos: PosRange): void {
-    this.#warnings.set(text, { text, pos, forced: undefined });
+    note(this.#warnings, text, pos);
   }
 
   #info(text: string, pos: PosRange): void {
-    this.#infos.set(text, { text, pos, forced: undefined });
+    note(this.#infos, text, pos);
   }
 
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
@@ -178,6 +178,13 @@ export class Annotations {
       infos: strings('PromQL info', this.#infos, positionOf),
     };
   }
+}
+
+/** Prometheus evaluates what stands later in a query later; here the order of evaluation is another. */
+function note(notes: Map<string, Note>, text: string, pos: PosRange): void {
+  const before = notes.get(text);
+  if (before === undefined) notes.set(text, { text, pos, forced: undefined });
+  else if (pos.start > before.pos.start) before.pos = pos;
 }
 
 function strings(kind: string, notes: ReadonlyMap<string, Note>, positionOf: (pos: PosRange) => string): string[] {

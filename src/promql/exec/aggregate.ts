@@ -18,11 +18,12 @@ export async function aggregate(
   param: Row | undefined,
 ): Promise<Operator> {
   const { steps } = input;
+  if (node.op === 'quantile') noteQuantiles(execution, param!, steps, node.param!.pos);
   const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
   const cells = groups.length * steps;
   if (cells === 0) return RowTable.empty(steps);
   execution.hold(cells, groups.length * rowBytes(steps));
-  const accumulator = accumulatorOf(execution, node, cells, param, steps);
+  const accumulator = accumulatorOf(execution, node, cells, param);
   const row = new Row(steps);
   for (let i = 0; i < input.series.length; i++) {
     if (execution.due) await execution.breathe();
@@ -47,13 +48,7 @@ interface Accumulator {
   finish(cell: number, out: Row, step: number): void;
 }
 
-function accumulatorOf(
-  execution: Execution,
-  node: AggregateNode,
-  cells: number,
-  param: Row | undefined,
-  steps: number,
-): Accumulator {
+function accumulatorOf(execution: Execution, node: AggregateNode, cells: number, param: Row | undefined): Accumulator {
   const ignore = (): void => execution.annotations.histogramIgnoredInAggregation(node.op, node.input.pos);
   switch (node.op) {
     case 'sum':
@@ -73,7 +68,7 @@ function accumulatorOf(
     case 'stdvar':
       return new VarianceAccumulator(cells, false, ignore);
     case 'quantile':
-      return new QuantileAccumulator(execution, node, cells, param!, steps, ignore);
+      return new QuantileAccumulator(execution, cells, param!, ignore);
     default:
       throw new Error(`bug: no accumulator for ${node.op}`);
   }
@@ -325,12 +320,11 @@ class QuantileAccumulator implements Accumulator {
   readonly #param: Row;
   readonly #ignore: () => void;
 
-  constructor(execution: Execution, node: AggregateNode, cells: number, param: Row, steps: number, ignore: () => void) {
+  constructor(execution: Execution, cells: number, param: Row, ignore: () => void) {
     this.#values = new Array<number[] | undefined>(cells);
     this.#execution = execution;
     this.#param = param;
     this.#ignore = ignore;
-    noteQuantiles(execution, param, steps, node.param!.pos);
   }
 
   add(row: Row, at: number): void {

@@ -114,6 +114,16 @@ export class Execution {
     return this.#keep(input, false);
   }
 
+  /** Makes rows for what there is to say of them only. */
+  async drain(input: Operator, indexes: Iterable<number> = input.series.keys()): Promise<void> {
+    if (input instanceof RowTable) return;
+    const row = new Row(input.steps);
+    for (const index of indexes) {
+      if (this.due) await this.breathe();
+      input.row(index, row);
+    }
+  }
+
   /** Every row of `input`, kept under its index. */
   keepAll(input: Operator): Promise<RowTable> {
     return this.#keep(input, true);

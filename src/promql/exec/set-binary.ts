@@ -1,4 +1,4 @@
-import type { BinaryNode } from '../plan/node.ts';
+import { type BinaryNode, isSilent } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
 import { matchSeries } from './matching.ts';
 import { mergeSameLabels } from './merge.ts';
@@ -17,12 +17,14 @@ export async function setBinary(
     const kept = await execution.keep(left);
     const keptMatches = matchSeries(kept.series, right.series, node.matching!);
     const present = await presence(execution, kept, keptMatches.left, steps);
-    const masked = new MaskedOperator(right, keptMatches.rightOf, present, false);
+    const masked = new MaskedOperator(right, keptMatches.rightOf, present, false, isSilent(node.rhs));
     return mergeSameLabels(execution, new ConcatOperator(kept, masked));
   }
-  const wanted = matches.right.map((series, signature) => (matches.left[signature]!.length > 0 ? series : []));
+  // of what matches nothing nobody needs to know whether it is there, unless there is something to say of it
+  const all = !isSilent(node.rhs);
+  const wanted = matches.right.map((series, signature) => (all || matches.left[signature]!.length > 0 ? series : []));
   const present = await presence(execution, right, wanted, steps);
-  return new MaskedOperator(left, matches.leftOf, present, node.op === 'and');
+  return new MaskedOperator(left, matches.leftOf, present, node.op === 'and', isSilent(node.lhs));
 }
 
 /** For each signature the steps at which any of its series has a point; `undefined` where none ever has. */
@@ -58,12 +60,14 @@ class MaskedOperator implements Operator {
   readonly #signatureOf: Int32Array;
   readonly #present: readonly (Uint8Array | undefined)[];
   readonly #keepPresent: boolean;
+  readonly #silent: boolean;
 
   constructor(
     input: Operator,
     signatureOf: Int32Array,
     present: readonly (Uint8Array | undefined)[],
     keepPresent: boolean,
+    silent: boolean,
   ) {
     this.steps = input.steps;
     this.series = input.series;
@@ -71,15 +75,17 @@ class MaskedOperator implements Operator {
     this.#signatureOf = signatureOf;
     this.#present = present;
     this.#keepPresent = keepPresent;
+    this.#silent = silent;
   }
 
   row(index: number, out: Row): void {
     const mask = this.#present[this.#signatureOf[index]!];
-    if (mask === undefined && this.#keepPresent) {
+    const empty = mask === undefined && this.#keepPresent;
+    if (!empty || !this.#silent) this.#input.row(index, out);
+    if (empty) {
       out.clear();
       return;
     }
-    this.#input.row(index, out);
     if (mask === undefined) return;
     for (let step = 0; step < out.steps; step++) {
       const kind = out.present[step]!;

@@ -1,7 +1,7 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
 import type { Labels } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
-import type { BinaryNode } from '../plan/node.ts';
+import { type BinaryNode, isSilent, type PlanNode } from '../plan/node.ts';
 import { ARITHMETIC, type BinaryScope, COMPARISONS, floatFunction, histogramBinary } from './element-binary.ts';
 import { dropReserved, type Execution } from './execution.ts';
 import { type Matches, matchSeries, signatureLabels } from './matching.ts';
@@ -18,7 +18,12 @@ export async function vectorBinary(
   const matching = node.matching!;
   const { fillLeft, fillRight } = matching;
   if (fillLeft === undefined && fillRight === undefined) {
-    if (left.series.length === 0 || right.series.length === 0) return RowTable.empty(left.steps);
+    if (left.series.length === 0 || right.series.length === 0) {
+      // there may be something to say of the side that is not empty
+      if (!isSilent(node.lhs)) await execution.drain(left);
+      if (!isSilent(node.rhs)) await execution.drain(right);
+      return RowTable.empty(left.steps);
+    }
     const matches = matchSeries(left.series, right.series, matching);
     if (isStatic(matches, matching)) return pairs(execution, node, left, right, matches);
   }
@@ -71,10 +76,25 @@ async function pairs(
   if (keys.size < series.length) {
     return new Matcher(execution, node, await execution.keep(left), await execution.keep(right)).run();
   }
+  await drainUnmatched(execution, node.lhs, left, matches.leftOf, matches.right);
+  await drainUnmatched(execution, node.rhs, right, matches.rightOf, matches.left);
   // a row that several pairs need is made once
   const leftRows = card === 'one-to-many' ? await execution.keepAll(left) : left;
   const rightRows = card === 'many-to-one' ? await execution.keepAll(right) : right;
   return new PairOperator(execution, node, leftRows, rightRows, found, series);
+}
+
+/** Rows without a partner on the other side are needed for what there is to say of them at most. */
+async function drainUnmatched(
+  execution: Execution,
+  node: PlanNode,
+  side: Operator,
+  signatureOf: Int32Array,
+  partners: readonly (readonly number[])[],
+): Promise<void> {
+  if (isSilent(node)) return;
+  const unmatched = [...side.series.keys()].filter((i) => partners[signatureOf[i]!]!.length === 0);
+  await execution.drain(side, unmatched);
 }
 
 /** Each result from one series of either side: nothing is held, rows are made as they are asked for. */

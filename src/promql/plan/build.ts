@@ -1,6 +1,6 @@
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
-import type { At, Expr, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
+import type { At, Expr, PosRange, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
 import { typeOf } from '../parser/type.ts';
 import { type DurationScope, durationMs } from './duration.ts';
 import { firstStep, type Grid, gridEndMs } from './grid.ts';
@@ -39,6 +39,8 @@ const STEP_DEPENDENT = new Set([
 
 /** Constant for a query: replaced by numbers before anything else is looked at. */
 const QUERY_CONSTANTS = new Set(['start', 'end', 'range', 'step']);
+
+const NOWHERE: PosRange = { start: 0, end: 0 };
 
 class Builder {
   readonly #scope: BuildScope;
@@ -121,7 +123,8 @@ class Builder {
           func: expr.func,
           // the second argument of info() is no selector of its own: it only carries matchers
           args: (isInfo ? args.slice(0, 1) : args).map((arg) => this.build(arg, grid)),
-          argPos: args.map((arg) => arg.pos),
+          // Prometheus puts something without a position in the place of a subquery, and notes point there
+          argPos: args.map((arg) => (arg.kind === 'subquery' ? NOWHERE : arg.pos)),
           absentLabels: args.length > 0 && expr.func.startsWith('absent') ? absentLabels(args[0]!) : [],
           info: isInfo ? this.#info(args, grid) : undefined,
           grid,

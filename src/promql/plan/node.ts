@@ -206,3 +206,20 @@ export function withChildren(node: PlanNode, children: readonly PlanNode[]): Pla
       return { ...node, input: children[0]! };
   }
 }
+
+/** Whether nothing is ever said of the node's rows, so that those nobody needs may be left out. */
+export function isSilent(node: PlanNode): boolean {
+  switch (node.kind) {
+    case 'matrix':
+    case 'aggregate':
+    case 'binary':
+    case 'shared':
+      return false;
+    case 'selector':
+      return !node.smoothed;
+    case 'call':
+      return !node.func.startsWith('histogram_') && node.func !== 'info' && node.args.every(isSilent);
+    default:
+      return childrenOf(node).every(isSilent);
+  }
+}
