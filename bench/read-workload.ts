@@ -69,7 +69,10 @@ function readRequest(body: Uint8Array, bySeries: Map<string, WorkloadSeries>): v
         timeMs = uvarint(body);
       }
     }
-    const labels = Buffer.concat(parts);
+    // an empty value is none
+    const labels = Buffer.concat(
+      parts.filter((part, i) => part.length > 1 && (i % 2 === 1 || parts[i + 1]!.length > 1)),
+    );
     const key = labels.toString('latin1');
     let series = bySeries.get(key);
     if (series === undefined) {

@@ -295,7 +295,9 @@ test('a damaged group is refused by name', () => {
   };
   // Also where checksums were made to fit: in the inflated content of the head and of every sub-block.
   const parsed = parseHead(head, 'row 7');
-  const raws = parsed.head.blocks.map((block) => openBlock(block, body.subarray(block.offset, block.offset + block.bytes), ''));
+  const raws = parsed.head.blocks.map((block) =>
+    openBlock(block, body.subarray(block.offset, block.offset + block.bytes), ''),
+  );
   const refits = (block: number, change: (raw: Uint8Array) => Uint8Array) => {
     const blocks = parsed.head.blocks.map((ref, i) => {
       const raw = i === block ? change(raws[i]!) : raws[i]!;
@@ -304,7 +306,10 @@ test('a damaged group is refused by name', () => {
     const metrics = parsed.head.metrics.map(({ name, count }) => ({ name, count }));
     return Buffer.concat([encodeHead(parsed.head, metrics, blocks), ...blocks.map((each) => each.stored)]);
   };
-  assert.deepEqual(refits(-1, (raw) => raw), whole);
+  assert.deepEqual(
+    refits(-1, (raw) => raw),
+    whole,
+  );
   fc.assert(
     fc.property(
       fc.nat(raws.length - 1),

@@ -42,7 +42,10 @@ export function labelParts(labels: Uint8Array): string[] {
     at += length;
   }
   assert(parts.length % 2 === 0, 'a label without a value');
-  for (let i = 2; i < parts.length; i += 2) assert(parts[i - 2]! < parts[i]!, 'label names that do not ascend');
+  for (let i = 0; i < parts.length; i += 2) {
+    assert(i === 0 || parts[i - 2]! < parts[i]!, 'label names that do not ascend');
+    assert(parts[i] !== '' && parts[i + 1] !== '', 'an empty label');
+  }
   return parts;
 }
 
