@@ -253,3 +253,13 @@ export function forgetChunks(ref: u32, arena: u32): u32 {
   }
   return left;
 }
+
+/** Takes all chunks out of a series. */
+export function forgetAllChunks(ref: u32): void {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  store<u32>(a, 0, A_DATA);
+  store<u16>(a, 0, A_COUNT);
+  store<u32>(a, 0, A_ARENA);
+  store<u32>(r, 0, S_CHUNKS);
+}

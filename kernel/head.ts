@@ -45,8 +45,7 @@ export {
 export { pagesUsed } from './pages';
 export { pairBytes, pairFind, pairLen, pairName, pairNameLen, pairTop } from './pairs';
 export {
-  seriesDrop,
-  seriesFind,
+    seriesFind,
   seriesIsLive,
   seriesLabels,
   seriesLastTime,

@@ -4,6 +4,7 @@ export { coldDecode, coldDigest, coldEncode, coldGap, coldIndex, coldPlanes, col
 export { checksum } from './hash';
 export * from './head';
 export {
+  dropSeries,
   ingestCount,
   ingestFirstFrame,
   ingestFirstLast,

@@ -1,12 +1,13 @@
-import { APPENDED, append, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
-import { seriesDrop, seriesFind, seriesIsLive, seriesLabels, seriesLastTime, seriesMake, seriesMetric, seriesTop } from './series';
+import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
+import { seriesDrop, seriesFind, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesTenant, seriesTop } from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
 import { F_ANY_ORDER, F_COLD, FRAME_HEAD } from './write-request';
 
 // Frames (write-request.ts) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
 // first byte of each says what it is:
-//   bits 0–1  0: a series: ref, tenant, length and labels, metric hash (u32)
-//             1: a sample
+//   0         a series: ref, tenant, length and labels, metric hash (u32)
+//   4         a series is gone: ref
+//   bits 0–1  1: a sample
 //   for samples: bit 2: the ref is the last one plus 1, else its difference follows (zigzag); bit 3: the time is the last one, else
 //   its difference follows (zigzag); bits 4–5: the value is 0: +0, 1: an integer (zigzag), 2: eight bytes, 3: a float of four bytes;
 //   bit 6: it was kept out of order
@@ -21,6 +22,11 @@ declare function admitSeries(ref: u32, tenant: u32, metric: u32): u32;
 // @ts-ignore: decorator
 @external('env', 'nextRef')
 declare function nextRef(): i32;
+
+/** In replay: a series is about to go. */
+// @ts-ignore: decorator
+@external('env', 'forgetSeries')
+declare function forgetSeries(ref: u32, tenant: u32, metric: u32): void;
 
 // ---- the log's payload
 let logStart: usize = 0;
@@ -43,6 +49,16 @@ export function logTaken(): void {
 }
 
 const SAMPLE_ROOM: usize = 40;
+const OP_GONE: u32 = 4;
+
+/** Forgets a series without chunks, and logs it. False: the log's payload is full, take it and call again. */
+export function dropSeries(ref: u32): bool {
+  if (logAt + SAMPLE_ROOM > logEnd) return false;
+  store<u8>(logAt, <u8>OP_GONE);
+  logAt = writeUvarint(logAt + 1, ref);
+  seriesDrop(ref);
+  return true;
+}
 
 function logSeries(ref: u32, tenant: u32, labels: usize, len: u32, metricHash: u32): void {
   let p = logAt;
@@ -216,7 +232,16 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
   while (at < end) {
     const op = <u32>load<u8>(at);
     moveTo(at + 1);
-    if ((op & 3) == 0) {
+    if (op == OP_GONE) {
+      const gone = <u32>readUvarint(end);
+      if (bad) return REPLAY_CORRUPT;
+      if (seriesIsLive(gone) && !covered(gone, lsn)) {
+        // its last windows may still be here, since the store had them when it went
+        forgetAllChunks(gone);
+        forgetSeries(gone, seriesTenant(gone), seriesMetric(gone));
+        seriesDrop(gone);
+      }
+    } else if ((op & 3) == 0) {
       const own = <u32>readUvarint(end);
       const tenant = <u32>readUvarint(end);
       const n = readUvarint(end);

@@ -48,7 +48,6 @@ export interface KernelExports {
   seriesMetricHash(ref: number): number;
   seriesLastTime(ref: number): number;
   seriesLabels(ref: number, out: number, capacity: number): number;
-  seriesDrop(ref: number): void;
   pairTop(): number;
   pairFind(src: number, bytes: number): number;
   pairBytes(id: number): number;
@@ -65,6 +64,7 @@ export interface KernelExports {
   saveSeries(ref: number, out: number, capacity: number): number;
   loadSeries(src: number, bytes: number): number;
   // ingest.ts
+  dropSeries(ref: number): number;
   ingestStart(frames: number): void;
   ingestFrames(end: number, tenant: number, lateFromMs: number, anyOrder: boolean): number;
   ingestCount(answer: number): number;
@@ -88,10 +88,12 @@ export interface KernelHooks {
   admitSeries(ref: number, tenant: number, metricPair: number): number;
   /** The ref that a new series gets; −1: the next one. */
   nextRef(): number;
+  /** In replay: a series is about to go. */
+  forgetSeries(ref: number, tenant: number, metricPair: number): void;
 }
 
 /** For an instance without a head. */
-const NO_HEAD: KernelHooks = { admitSeries: () => 1, nextRef: () => -1 };
+const NO_HEAD: KernelHooks = { admitSeries: () => 1, nextRef: () => -1, forgetSeries: () => {} };
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -117,6 +119,7 @@ export class Kernel {
       env: {
         admitSeries: (ref: number, tenant: number, metricPair: number) => hooks.admitSeries(ref, tenant, metricPair),
         nextRef: () => hooks.nextRef(),
+        forgetSeries: (ref: number, tenant: number, metricPair: number) => hooks.forgetSeries(ref, tenant, metricPair),
         abort(_message: number, _file: number, line: number, column: number) {
           throw new Error(`bug: the kernel aborted at ${line}:${column}`);
         },

@@ -104,6 +104,8 @@ export class Head {
   #limits: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
   /** Refs that no log names any more. */
   readonly #freeRefs: number[] = [];
+  /** Gone in replay, not yet out of the index. */
+  readonly #forgotten: { ref: number; tenant: number; metric: number }[] = [];
   /** Someone still walks over refs: none is used again meanwhile. */
   holdRefs = false;
 
@@ -112,6 +114,10 @@ export class Head {
     this.#bytesMax = options.bytesMax;
     this.kernel = Kernel.create({
       admitSeries: (ref, tenant, metric) => this.#admit(ref, tenant, metric),
+      forgetSeries: (ref, tenant, metric) => {
+        this.#sawTime(tenant, this.kernel.exports.seriesLastTime(ref));
+        this.#forgotten.push({ ref, tenant, metric });
+      },
       nextRef: () => (this.holdRefs ? -1 : (this.#freeRefs.pop() ?? -1)),
     });
     const secrets = this.kernel.reserve(32);
@@ -235,9 +241,9 @@ export class Head {
 
   /**
    * Takes the chunks of an arena out of all series and gives its memory back. Series without chunks whose newest sample is before
-   * `idleBeforeMs` go too; their refs are returned.
+   * `idleBeforeMs` go too, which is logged; their refs are returned.
    */
-  dropArena(arena: number, idleBeforeMs: number): number[] {
+  dropArena(arena: number, idleBeforeMs: number, commit: () => void): number[] {
     const { exports } = this.kernel;
     const out = this.#frames.ensure(4 * 65536);
     const gone: number[] = [];
@@ -250,28 +256,44 @@ export class Head {
       }
     }
     exports.arenaDrop(arena);
-    this.#dropSeries(gone);
+    this.#unindex(gone.map((ref) => ({ ref, tenant: exports.seriesTenant(ref), metric: exports.seriesMetric(ref) })));
+    for (const ref of gone) while (!exports.dropSeries(ref)) commit();
     return gone;
   }
 
-  #dropSeries(refs: number[]): void {
-    if (refs.length === 0) return;
+  /** After replay: the newest sample of each tenant, from its series. */
+  findNewest(): void {
     const { exports } = this.kernel;
-    const set = new Set(refs);
-    const touched = new Map<HeadTenant, Set<number>>();
-    for (const ref of refs) {
-      const tenant = this.tenants[exports.seriesTenant(ref)]!;
-      getOrMake(touched, tenant, () => new Set<number>()).add(exports.seriesMetric(ref));
+    for (let ref = 0; ref < exports.seriesTop(); ref++) {
+      if (exports.seriesIsLive(ref)) this.#sawTime(exports.seriesTenant(ref), exports.seriesLastTime(ref));
+    }
+  }
+
+  #sawTime(tenant: number, timeMs: number): void {
+    const { newestMs } = this.tenants[tenant]!;
+    if (timeMs > newestMs) this.tenants[tenant]!.newestMs = timeMs;
+  }
+
+  /** Series that went in what was replayed leave the index. */
+  unindexForgotten(): void {
+    if (this.#forgotten.length > 0) this.#unindex(this.#forgotten.splice(0));
+  }
+
+  #unindex(gone: readonly { ref: number; tenant: number; metric: number }[]): void {
+    const byTenant = new Map<HeadTenant, Map<number, Set<number>>>();
+    for (const { ref, tenant: index, metric } of gone) {
+      const tenant = this.tenants[index]!;
+      const metrics = getOrMake(byTenant, tenant, () => new Map<number, Set<number>>());
+      getOrMake(metrics, metric, () => new Set<number>()).add(ref);
       tenant.seriesCount--;
     }
-    for (const [tenant, metrics] of touched) {
-      for (const metric of metrics) {
+    for (const [tenant, metrics] of byTenant) {
+      for (const [metric, refs] of metrics) {
         const list = tenant.metrics.get(metric)!;
-        list.removeWhere((ref) => set.has(ref));
+        list.removeWhere((ref) => refs.has(ref));
         if (list.length === 0) tenant.metrics.delete(metric);
       }
     }
-    for (const ref of refs) exports.seriesDrop(ref);
   }
 
   /** Refs that were given back and that no log names any more. */

@@ -357,6 +357,7 @@ export class Shard {
       reader.close();
       log('info', 'replayed a log segment', { segment: sequence, of: segments.at(-1), samples: this.#replayedSamples });
     }
+    this.head.findNewest();
     // own segments last: what was staged meanwhile
     const first = this.#startSequence;
     const from = staged.length === 0 ? first : Math.min(first, staged[0]!.sequence);
@@ -415,6 +416,7 @@ export class Shard {
 
   #replayOps(record: WalRecord): void {
     const samples = this.head.kernel.exports.replayPayload(record.at, record.bytes, record.lsn);
+    this.head.unindexForgotten();
     if (samples === -2) {
       throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: this.#options.headBytesMax });
     }
@@ -535,7 +537,7 @@ export class Shard {
         if (flushedMs === 0 || flushedMs > beforeMs) continue;
         this.#sealed.delete(id);
         const idleBeforeMs = this.#options.clock.nowMs() - 2 * this.#options.windowMs;
-        this.#droppedRefs.push(...this.head.dropArena(id, idleBeforeMs));
+        for (const ref of this.head.dropArena(id, idleBeforeMs, () => this.#commitNow())) this.#droppedRefs.push(ref);
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
     });

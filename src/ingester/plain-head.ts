@@ -1,0 +1,88 @@
+import { getOrMake } from '../lib/map.ts';
+import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from './head.ts';
+
+/** A sample as the plain head keeps it: its bits tell NaN from NaN. */
+interface PlainSample {
+  readonly timeMs: number;
+  readonly bits: bigint;
+}
+
+interface PlainSeries {
+  newest: PlainSample | undefined;
+  /** In the order they came, by window. */
+  readonly windows: Map<number, PlainSample[]>;
+}
+
+/**
+ * What a head does, as plainly as it can be said: maps, and no memory of its own. The oracle that the kernel's head is fuzzed against;
+ * nothing else uses it.
+ */
+export class PlainHead {
+  readonly #windowMs: number;
+  readonly #tenants = new Map<string, { newestMs: number; readonly series: Map<string, PlainSeries> }>();
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  /** Samples of one request, in order; returns how many got which answer. */
+  ingest(
+    tenantId: string,
+    samples: readonly { readonly series: string; readonly timeMs: number; readonly bits: bigint }[],
+    outOfOrderMs: number,
+  ): number[] {
+    const tenant = getOrMake(this.#tenants, tenantId, () => ({
+      newestMs: Number.NEGATIVE_INFINITY,
+      series: new Map(),
+    }));
+    const lateFromMs =
+      outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - outOfOrderMs : Number.POSITIVE_INFINITY;
+    const counts = [0, 0, 0, 0, 0, 0];
+    let newestMs = tenant.newestMs;
+    for (const { series, timeMs, bits } of samples) {
+      const one = getOrMake(tenant.series, series, () => ({ newest: undefined, windows: new Map() }) as PlainSeries);
+      const answer = this.#append(one, { timeMs, bits }, lateFromMs);
+      counts[answer]!++;
+      if (answer === APPENDED) newestMs = Math.max(newestMs, timeMs);
+    }
+    tenant.newestMs = newestMs;
+    return counts;
+  }
+
+  #append(series: PlainSeries, sample: PlainSample, lateFromMs: number): number {
+    const { newest } = series;
+    const window = getOrMake(series.windows, Math.floor(sample.timeMs / this.#windowMs), () => []);
+    if (newest === undefined || sample.timeMs > newest.timeMs) {
+      window.push(sample);
+      series.newest = sample;
+      return APPENDED;
+    }
+    const isHeld = (held: PlainSample) => held.timeMs === sample.timeMs && held.bits === sample.bits;
+    if (isHeld(newest) || window.some(isHeld)) return HELD;
+    if (sample.timeMs === newest.timeMs) return DUPLICATE_TIME;
+    if (sample.timeMs < lateFromMs) return lateFromMs === Number.POSITIVE_INFINITY ? OUT_OF_ORDER : TOO_OLD;
+    window.push(sample);
+    return APPENDED;
+  }
+
+  /** Lets go of a window's samples. What is newest stays known. */
+  drop(window: number): void {
+    for (const { series } of this.#tenants.values()) for (const one of series.values()) one.windows.delete(window);
+  }
+
+  /** What queries see: of each series the samples by time, of equal times the one with the larger bits. */
+  held(tenantId: string): Map<string, Map<number, bigint>> {
+    const all = new Map<string, Map<number, bigint>>();
+    for (const [name, { windows }] of this.#tenants.get(tenantId)?.series ?? []) {
+      const samples = [...windows.values()].flat();
+      if (samples.length === 0) continue;
+      const byTime = new Map<number, bigint>();
+      for (const { timeMs, bits } of samples.sort((a, b) => a.timeMs - b.timeMs)) {
+        const other = byTime.get(timeMs);
+        if (other === undefined || bits > other) byTime.set(timeMs, bits);
+      }
+      all.set(name, byTime);
+    }
+    return all;
+  }
+}
