@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { defaultsOf } from '../../src/kit/config/section.ts';
+import { S3ObjectClient } from '../../src/object/s3/client.ts';
+import { s3Config } from '../../src/object/s3/config.ts';
+import { bigtableConfig } from '../../src/table/bigtable/config.ts';
+import { openBigtable } from '../../src/table/bigtable/store.ts';
+import { cassandraConfig } from '../../src/table/cassandra/config.ts';
+import { openCassandra } from '../../src/table/cassandra/store.ts';
+import type { TableStore } from '../../src/table/client.ts';
+import { dynamodbConfig } from '../../src/table/dynamodb/config.ts';
+import { openDynamodb } from '../../src/table/dynamodb/store.ts';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { all, bytes, row, show } from './table-suite.ts';
+
+const { CASSANDRA_PORT, DYNAMODB_PORT, BIGTABLE_PORT, MOTO_PORT } = process.env;
+const timeoutMs = 1500;
+const retries = { maxRetries: 30, minBackoffMs: 20, maxBackoffMs: 500, timeoutMs };
+
+const tables: [name: string, port: string | undefined, open: (port: number) => Promise<TableStore>][] = [
+  [
+    'cassandra',
+    CASSANDRA_PORT,
+    (port) =>
+      openCassandra({
+        ...defaultsOf(cassandraConfig),
+        addresses: ['127.0.0.1'],
+        port,
+        keyspace: 'faults',
+        replicationFactor: 1,
+        maxRetries: 30,
+        retryMinBackoffMs: 20,
+        retryMaxBackoffMs: 500,
+        timeoutMs,
+        connectTimeoutMs: timeoutMs,
+      }),
+  ],
+  [
+    'dynamodb',
+    DYNAMODB_PORT,
+    (port) =>
+      openDynamodb({
+        ...defaultsOf(dynamodbConfig),
+        endpoint: `http://127.0.0.1:${port}`,
+        accessKeyId: 'test',
+        secretAccessKey: 'test',
+        ...retries,
+      }),
+  ],
+  [
+    'bigtable',
+    BIGTABLE_PORT,
+    (port) =>
+      openBigtable({
+        ...defaultsOf(bigtableConfig),
+        project: 'test',
+        instance: 'faults',
+        emulatorHost: `127.0.0.1:${port}`,
+        ...retries,
+      }),
+  ],
+];
+
+const weathers = {
+  'cuts every now and then': { delayMs: 5, cut: 0.02 },
+  'delays and stalls': { delayMs: 20, stall: 0.005 },
+};
+
+for (const [name, port, open] of tables) {
+  if (port === undefined) {
+    test(`faults of ${name}: needs its port`, { skip: true });
+    continue;
+  }
+  for (const [what, weather] of Object.entries(weathers)) {
+    test(`${name} through a network that ${what}: nothing lost, nothing twice`, { timeout: 120_000 }, async () => {
+      const proxy = await TcpProxy.listen(Number(port));
+      const store = await open(proxy.port);
+      const table = `f${Date.now().toString(36)}`;
+      try {
+        await store.admin.create(table);
+        proxy.weather = weather;
+        const want: string[] = [];
+        for (let i = 0; i < 20; i++) {
+          const rows = Array.from({ length: 50 }, (_, j) =>
+            row('h', String(i * 50 + j).padStart(5, '0'), 'v'.repeat(500)),
+          );
+          want.push(...rows.map((one) => show(one.range)));
+          await store.client.write(table, rows);
+        }
+        const got = await all(store.client.query({ table, hash: bytes('h'), strong: true }));
+        assert.deepEqual(
+          got.map((one) => show(one.range)),
+          want,
+        );
+        for (let i = 0; i < 20; i++) {
+          const expected = i === 0 ? undefined : bytes(`value ${i - 1}`);
+          assert.equal(await store.client.compareAndSet(table, row('c', 'c'), expected, bytes(`value ${i}`)), true);
+        }
+      } finally {
+        proxy.weather = {};
+        await store.admin.drop(table);
+        await store.client.close();
+        await proxy.close();
+      }
+    });
+  }
+
+  test(`${name} away for some seconds: calls wait for it, and it is used again`, { timeout: 60_000 }, async () => {
+    const proxy = await TcpProxy.listen(Number(port));
+    proxy.weather = { refuse: true }; // away from the start
+    const store = await open(proxy.port);
+    const table = `f${Date.now().toString(36)}`;
+    setTimeout(() => {
+      proxy.weather = {};
+    }, 2000);
+    await store.admin.create(table);
+    await store.client.write(table, [row('h', '1')]);
+    proxy.weather = { refuse: true };
+    proxy.cutAll();
+    setTimeout(() => {
+      proxy.weather = {};
+    }, 2000);
+    await store.client.write(table, [row('h', '2')]);
+    const got = await all(store.client.query({ table, hash: bytes('h'), strong: true }));
+    assert.deepEqual(
+      got.map((one) => show(one.range)),
+      ['1', '2'],
+    );
+    await store.admin.drop(table);
+    await store.client.close();
+    await proxy.close();
+  });
+}
+
+if (MOTO_PORT === undefined) test('faults of s3: needs MOTO_PORT', { skip: true });
+else {
+  test('s3 through a network that cuts and stalls: bodies whole', { timeout: 120_000 }, async () => {
+    const proxy = await TcpProxy.listen(Number(MOTO_PORT));
+    const bucketName = `faults-${process.pid}`;
+    await fetch(`http://127.0.0.1:${MOTO_PORT}/${bucketName}`, { method: 'PUT' });
+    const client = await S3ObjectClient.open({
+      ...defaultsOf(s3Config),
+      bucketName,
+      endpoint: `http://127.0.0.1:${proxy.port}`,
+      forcePathStyle: true,
+      accessKeyId: 'test',
+      secretAccessKey: 'test',
+      partBytes: 5 << 20,
+      ...retries,
+      timeoutMs: 5000,
+    });
+    proxy.weather = { cut: 0.0008, stall: 0.0001 };
+    try {
+      const body = new Uint8Array(12 << 20);
+      for (let i = 0; i < body.length; i += 1009) body[i] = i % 251;
+      for (let i = 0; i < 8; i++) {
+        await client.put(`big/${i}`, body);
+        assert.equal(Buffer.compare(await client.get(`big/${i}`), body), 0);
+      }
+      assert.equal((await all(client.list('big/'))).length, 8);
+      assert.ok(proxy.broken > 0, 'the network was bad');
+    } finally {
+      await client.close();
+      await proxy.close();
+    }
+  });
+}
