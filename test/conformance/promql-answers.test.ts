@@ -17,6 +17,7 @@ interface Answer {
   readonly status: string;
   readonly data?: { readonly resultType: string; readonly result: unknown };
   readonly error?: string;
+  readonly errorType?: string;
   readonly warnings?: readonly string[];
   readonly infos?: readonly string[];
 }
@@ -67,7 +68,8 @@ test('api-static.jsonl: queries answer what Prometheus answers', { skip }, async
   )) {
     const { pathname, searchParams } = new URL(url, 'http://prom');
     const expr = searchParams.get('query');
-    if (varies === true || status !== 200 || expr === null || json?.data?.resultType === undefined) continue;
+    if (varies === true || expr === null || json === undefined) continue;
+    if (status === 200 ? json.data?.resultType === undefined : json.errorType !== 'execution') continue;
     // what the API decides: how many series are shown, how times are read
     if (/[?&](?:limit|stats)=|[?&]time=(?:Inf|1e30|-1)/.test(url)) continue;
     const ms = (name: string): number => timeMs(searchParams.get(name)!);
@@ -83,7 +85,9 @@ test('api-static.jsonl: queries answer what Prometheus answers', { skip }, async
         compare(url, json, await engine.queryRange(storage, { expr, ...range, lookbackMs }, context), wrong);
       }
     } catch (error) {
-      wrong.push(`${url}: ${(error as Error).stack}`);
+      const { message, stack } = error as Error;
+      if (status === 200) wrong.push(`${url}: ${stack}`);
+      else if (message !== json.error) wrong.push(`${url}: failed with ${message}, not ${json.error}`);
     }
   }
   assert.deepEqual(wrong, []);
@@ -107,8 +111,12 @@ interface Result {
 }
 
 function compare(what: string, expected: Answer, { value, warnings, infos }: Result, wrong: string[]): void {
+  if (expected.data === undefined) {
+    wrong.push(`${what}: should fail with ${expected.error}`);
+    return;
+  }
   const exact = !INEXACT.test(what);
-  const want = normal(expected.data!.resultType, expected.data!.result, exact);
+  const want = normal(expected.data.resultType, expected.data.result, exact);
   const got = normal(value.type, toJson(value), exact);
   if (JSON.stringify(got) !== JSON.stringify(want)) {
     wrong.push(`${what}: got ${firstDifference(got, want)}`);

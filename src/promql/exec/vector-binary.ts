@@ -298,9 +298,9 @@ class Matcher {
       if (before >= 0) {
         const group = signatureLabels(this.#matching, true)(one.series[i]!.labels);
         const side = this.#swapped ? 'left' : 'right';
-        const both = `[${one.series[i]!.labels}, ${one.series[before]!.labels}]`;
+        const [a, b] = [one.series[i]!, one.series[before]!].map(({ labels }) => String(labels)).sort();
         this.#execution.fail(
-          `found duplicate series for the match group ${group} on the ${side} hand-side of the operation: ${both};many-to-many matching not allowed: matching labels must be unique on one side`,
+          `found duplicate series for the match group ${group} on the ${side} hand-side of the operation: [${a}, ${b}];many-to-many matching not allowed: matching labels must be unique on one side`,
         );
       }
       oneOf[signature] = i;
