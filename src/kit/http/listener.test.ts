@@ -216,6 +216,7 @@ test('errors keep their status; a bug is a 500', async () => {
     await registry.metrics(),
     /pallium_request_duration_seconds_count\{method="GET",route="\/full",status_code="503"\} 1/,
   );
+  assert.match(await registry.metrics(), /pallium_request_duration_seconds_sum\{[^}]*"503"\} 0\.0/);
 });
 
 test('a client that goes away aborts its handler', async () => {

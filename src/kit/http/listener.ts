@@ -43,6 +43,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Empty for routes without a tenant. */
     tenant: string;
+    /** Of `performance.now()`, when its headers were there. */
+    startMs: number;
   }
 }
 
@@ -94,6 +96,7 @@ export class HttpListener implements Service {
           config: { route },
           // who asks is settled before a byte of the body is taken in
           onRequest: async (request, reply) => {
+            request.startMs = performance.now();
             const admitted = this.#admit(route, request);
             if (typeof admitted !== 'string') return this.#finish(route, request, reply, admitted);
             request.tenant = admitted;
@@ -199,7 +202,7 @@ export class HttpListener implements Service {
   ): Promise<FastifyReply> {
     this.#metrics?.duration.observe(
       { method: request.method, route: route.path, status_code: response.status },
-      reply.elapsedTime / 1e3,
+      (performance.now() - request.startMs) / 1e3,
     );
     if (reply.raw.destroyed) return reply.hijack(); // the client is gone: there is nobody to answer
     if (route.cors === true) {
@@ -293,6 +296,7 @@ function createApp(config: ServerConfig): FastifyInstance {
   app.server.maxConnections = config.httpConnectionsMax;
   // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
   app.decorateRequest('tenant', '');
+  app.decorateRequest('startMs', 0);
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
     readBody(payload, bytesMaxOf(request)),

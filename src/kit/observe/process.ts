@@ -5,13 +5,18 @@ import { counter, gauge, metricTable } from './metrics.ts';
 
 const processMetrics = metricTable({
   buildInfo: gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'nodeversion']),
-  loopDelay: gauge('event_loop_delay_seconds', 'Delay of the main thread over the last full minute.', ['quantile']),
+  loopDelay: gauge('event_loop_delay_seconds', 'Delay of the main thread over the last full ten seconds.', [
+    'quantile',
+  ]),
   loopDelayMax: gauge('event_loop_delay_max_seconds', 'Longest delay of the main thread since the start.'),
-  loopStalls: counter('event_loop_stalls_total', 'Minutes in which the main thread was once held up for over 250 ms.'),
+  loopStalls: counter(
+    'event_loop_stalls_total',
+    'Periods of ten seconds in which the main thread was once held up for over 250 ms.',
+  ),
 });
 
 const RESOLUTION_MS = 10;
-const PERIOD_MS = 60_000;
+const PERIOD_MS = 10_000;
 const STALL_SECONDS = 0.25;
 
 /** CPU, memory, garbage collection, and how long the main thread was held up. */
