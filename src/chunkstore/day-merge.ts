@@ -58,7 +58,7 @@ export class DayMerger {
     options: Partial<DayMergeOptions> = {},
   ) {
     this.#index = new IndexReader(schema, clock, {
-      windowMsMax: DAY_MS,
+      windowMs: DAY_MS,
       readsAtOnce: 4,
       rowCacheTtlMs: 0,
       rowCacheBytesMax: 0,

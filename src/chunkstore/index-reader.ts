@@ -26,8 +26,8 @@ import { RowCache } from './row-cache.ts';
 import type { Schema, StorePeriod } from './schema.ts';
 
 export interface IndexReaderOptions {
-  /** The length of every window that was ever flushed divides it, and it divides a day. */
-  readonly windowMsMax: number;
+  /** The length of windows as they are flushed now. Others that divide the grid made of it are found too: see `gridOf`. */
+  readonly windowMs: number;
   readonly readsAtOnce: number;
   readonly rowCacheTtlMs: number;
   readonly rowCacheBytesMax: number;
@@ -51,11 +51,13 @@ export class IndexReader {
   readonly #clock: Clock;
   readonly #options: IndexReaderOptions;
   readonly #cache: RowCache;
+  readonly #gridMs: number;
 
   constructor(schema: Schema, clock: Clock, options: IndexReaderOptions) {
     this.#schema = schema;
     this.#clock = clock;
     this.#options = options;
+    this.#gridMs = gridOf(options.windowMs);
     this.#cache = new RowCache(clock, options.rowCacheTtlMs, options.rowCacheBytesMax);
   }
 
@@ -105,9 +107,9 @@ export class IndexReader {
     const read = (from: Uint8Array, before: Uint8Array, part: string) =>
       this.#cached(period, `g ${table} ${hexOf(hash)} ${part}`, { table, hash, from, before }, context, decode);
     // On the grid of windows, so that queries that move with the clock find what others have cached.
-    const { windowMsMax } = this.#options;
-    const first = Math.max(Math.floor(startMs / windowMsMax) * windowMsMax, day * DAY_MS);
-    const end = Math.min((Math.floor(endMs / windowMsMax) + 1) * windowMsMax, (day + 1) * DAY_MS);
+    const gridMs = this.#gridMs;
+    const first = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS);
+    const end = Math.min((Math.floor(endMs / gridMs) + 1) * gridMs, (day + 1) * DAY_MS);
     const lists = await Promise.all([
       read(mergedRange(), windowRange(-(2 ** 53)), 'merged'),
       read(windowRange(first), windowRange(end), `${first} ${end}`),
@@ -187,6 +189,19 @@ export class IndexReader {
     }
     return rows;
   }
+}
+
+const WINDOW_MS_USUAL = 7_200_000;
+
+/**
+ * Windows never cross a multiple of it, so those that touch a range begin in the range's grid cells. It also holds for windows of the
+ * usual length and its parts, so that the length can be changed; a whole day holds for all.
+ */
+export function gridOf(windowMs: number): number {
+  for (let grid = WINDOW_MS_USUAL; grid < DAY_MS; grid += WINDOW_MS_USUAL) {
+    if (grid % windowMs === 0 && DAY_MS % grid === 0) return grid;
+  }
+  return DAY_MS;
 }
 
 function foundGroup(period: StorePeriod, table: string, row: Row): FoundGroup {

@@ -20,8 +20,8 @@ import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { listTombstones } from './tombstones.ts';
 
 export interface ReaderOptions {
-  /** The length of every window that was ever flushed divides it, and it divides a day. */
-  readonly windowMsMax?: number;
+  /** The length of windows as they are flushed now. */
+  readonly windowMs?: number;
   /** Requests to the store at once, for one query. */
   readonly readsAtOnce?: number;
   /** How long lists of rows may be used again: less than the 15 minutes after which the head lets stored windows go. */
@@ -33,7 +33,7 @@ export interface ReaderOptions {
 }
 
 const OPTIONS = {
-  windowMsMax: 7_200_000,
+  windowMs: 7_200_000,
   readsAtOnce: 16,
   rowCacheTtlMs: 600_000,
   rowCacheBytesMax: 64 * 2 ** 20,
