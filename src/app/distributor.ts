@@ -2,7 +2,6 @@ import os from 'node:os';
 import type { DistributorConfig } from '../distributor/config.ts';
 import type { EdgeAnswer, EdgeLimits, EdgeRole } from '../distributor/edge-contract.ts';
 import type { PushBackend, PushRequest, PushResponse } from '../distributor/push-contract.ts';
-import type { EdgeData } from '../distributor/worker.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
@@ -10,6 +9,7 @@ import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
 import { WorkerPool } from '../kit/service/worker-pool.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
+import type { EdgeData } from './edge-worker.ts';
 import type { IngesterService } from './ingester.ts';
 
 const distributorMetrics = metricTable({
@@ -59,7 +59,7 @@ export class DistributorService implements Service, PushBackend {
       spawn: (i) => {
         const worker = WorkerThread.start<EdgeRole>({
           name: `edge-${i}`,
-          url: workerUrl('../distributor/worker', import.meta.url),
+          url: workerUrl('./edge-worker', import.meta.url),
           data,
         });
         const shards = ingester.connect().slice(0, ingester.writable);

@@ -7,13 +7,13 @@ import type { IngesterConfig } from '../ingester/config.ts';
 import type { FlushData, FlushReport, FlushRole } from '../ingester/flush-contract.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
 import type { ShardThreadRole } from '../ingester/shard-contract.ts';
-import type { ShardData } from '../ingester/worker.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { IngesterControl } from './app.ts';
+import type { ShardData } from './shard-worker.ts';
 
 export interface IngesterOptions {
   readonly config: IngesterConfig;
@@ -71,7 +71,7 @@ export class IngesterService implements Service, IngesterControl {
         keepFlushedMs: config.keepFlushedMs,
       };
       this.#shards.push(
-        WorkerThread.start({ name: `shard-${i}`, url: workerUrl('../ingester/worker', import.meta.url), data }),
+        WorkerThread.start({ name: `shard-${i}`, url: workerUrl('./shard-worker', import.meta.url), data }),
       );
     }
     for (const [i, shard] of this.#shards.entries()) {
@@ -171,7 +171,7 @@ export class IngesterService implements Service, IngesterControl {
       const data: FlushData = { store: this.#options.store, windowMs: this.#options.config.windowMs };
       const thread = WorkerThread.start<FlushRole>({
         name: 'flush',
-        url: workerUrl('../ingester/flush-worker', import.meta.url),
+        url: workerUrl('./flush-worker', import.meta.url),
         data,
       });
       const shards = this.connect();

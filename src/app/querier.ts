@@ -38,7 +38,7 @@ export class QuerierService implements Service, ApiBackend {
       spawn: (i) => {
         const worker = WorkerThread.start<QueryRole>({
           name: `query-${i}`,
-          url: workerUrl('../querier/worker', import.meta.url),
+          url: workerUrl('./query-worker', import.meta.url),
           data,
           resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb },
         });

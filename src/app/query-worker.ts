@@ -8,14 +8,14 @@ import { Channel, Transferred } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Engine } from '../promql/engine.ts';
+import { PromApi } from '../querier/api/backend.ts';
+import type { ApiSources } from '../querier/api/sources.ts';
+import { HeadSource } from '../querier/head-source.ts';
+import { recentMetadata } from '../querier/metadata.ts';
+import { StoreSource } from '../querier/store-source.ts';
+import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
-import { PromApi } from './api/backend.ts';
-import type { ApiSources } from './api/sources.ts';
-import { HeadSource } from './head-source.ts';
-import { recentMetadata } from './metadata.ts';
-import { StoreSource } from './store-source.ts';
-import type { QueryRole, QueryWorkerData } from './worker-contract.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
@@ -37,9 +37,7 @@ const opened = openStore(store);
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
   const head = new HeadSource(ingester, Kernel.create());
-  const flushed = new StoreSource(
-    new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMsMax: windowMs }),
-  );
+  const flushed = new StoreSource(new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMs }));
   return {
     engine,
     syntax,

@@ -2,12 +2,12 @@ import { workerData } from 'node:worker_threads';
 import { Kernel } from '../chunk/kernel.ts';
 import { openStore } from '../chunkstore/open.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import { Flusher } from '../ingester/flush.ts';
+import type { FlushData, FlushRole } from '../ingester/flush-contract.ts';
+import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
-import { Flusher } from './flush.ts';
-import type { FlushData, FlushRole } from './flush-contract.ts';
-import type { ShardRole } from './shard-contract.ts';
 
 // Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
 // the memory that it took.

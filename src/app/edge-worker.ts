@@ -1,11 +1,11 @@
 import { workerData } from 'node:worker_threads';
 import { Kernel } from '../chunk/kernel.ts';
+import { Edge, type FrameTarget } from '../distributor/edge.ts';
+import type { EdgeRole } from '../distributor/edge-contract.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
-import { Edge, type FrameTarget } from './edge.ts';
-import type { EdgeRole } from './edge-contract.ts';
 
 // An edge in a thread of its own.
 

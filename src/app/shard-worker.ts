@@ -1,11 +1,11 @@
 import { workerData } from 'node:worker_threads';
+import { realDisk } from '../ingester/disk.ts';
+import { Shard, type ShardOptions } from '../ingester/shard.ts';
+import type { ShardThreadRole } from '../ingester/shard-contract.ts';
+import { shardRole } from '../ingester/shard-role.ts';
 import { serve } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
-import { realDisk } from './disk.ts';
-import { Shard, type ShardOptions } from './shard.ts';
-import type { ShardThreadRole } from './shard-contract.ts';
-import { shardRole } from './shard-role.ts';
 
 // A shard in a thread of its own.
 
