@@ -151,6 +151,7 @@ async function evaluate(
   if (instant && type === 'scalar') {
     const row = new Row(1);
     operator.row(0, row);
+    execution.stats.atPeak(1);
     return { type: 'scalar', timeMs: grid.startMs, value: row.values[0]! };
   }
   const named = await withoutDroppedNames(execution, operator);
@@ -169,6 +170,7 @@ async function withoutDroppedNames(execution: Execution, operator: Operator): Pr
 
 async function vectorValue(execution: Execution, operator: Operator, timeMs: number): Promise<QueryValue> {
   const samples: VectorSample[] = [];
+  let points = 0;
   const row = new Row(1);
   for (let i = 0; i < operator.series.length; i++) {
     if (execution.due) await execution.breathe();
@@ -180,12 +182,15 @@ async function vectorValue(execution: Execution, operator: Operator, timeMs: num
       samples.push({ labels, timeMs, value: Number.NaN, histogram: row.histograms[0] });
     }
     execution.hold(row.filled, row.filled * 100);
+    points += row.filled;
   }
+  execution.stats.atPeak(points);
   return { type: 'vector', samples };
 }
 
 async function rangeValue(execution: Execution, operator: Operator, grid: Grid): Promise<QueryValue> {
   const series: MatrixSeries[] = [];
+  let points = 0;
   const row = new Row(grid.steps);
   const allTimes = Float64Array.from({ length: grid.steps }, (_, step) => stepMs(grid, step));
   for (let i = 0; i < operator.series.length; i++) {
@@ -193,8 +198,10 @@ async function rangeValue(execution: Execution, operator: Operator, grid: Grid):
     operator.row(i, row);
     if (row.filled === 0) continue;
     execution.hold(row.filled, row.filled * 16);
+    points += row.filled;
     series.push(matrixSeries(operator.series[i]!.labels, row, allTimes));
   }
+  execution.stats.atPeak(points);
   series.sort((a, b) => Labels.compare(a.labels, b.labels));
   return { type: 'matrix', series };
 }

@@ -2,9 +2,13 @@ import { type Grid, stepMs } from './plan/grid.ts';
 
 /** What `stats=all` answers, beside the timings. */
 export interface QueryStats {
+  /** Samples that steps looked at, those in several windows counted for each. */
   readonly totalQueryableSamples: number;
+  /** As before, but those of a window only where they were not in the one before. */
+  readonly samplesRead: number;
+  /** As Prometheus counts them: as if every part kept all its points. What is really held is less. */
   readonly peakSamples: number;
-  /** [time in ms, samples read for that step]; only where it was asked for. */
+  /** [time in ms, samples looked at for that step]; only where it was asked for. */
   readonly totalQueryableSamplesPerStep: readonly (readonly [number, number])[] | undefined;
 }
 
@@ -13,6 +17,7 @@ export class SampleStats {
   readonly #grid: Grid;
   readonly perStep: Float64Array | undefined;
   #total = 0;
+  #read = 0;
   #peak = 0;
 
   constructor(grid: Grid, perStep: boolean) {
@@ -20,18 +25,21 @@ export class SampleStats {
     this.perStep = perStep ? new Float64Array(grid.steps) : undefined;
   }
 
-  /** @param step of `grid`; where that is not the query's own, all is counted at the end of the query, as Prometheus does */
-  count(samples: number, grid: Grid, step: number): void {
+  /** Samples of a series at all its steps, and how many of them were read for it. */
+  count(samples: number, read: number): void {
     this.#total += samples;
-    if (this.perStep !== undefined && this.perStep.length > 0) {
-      const own = grid.steps === this.#grid.steps && grid.startMs === this.#grid.startMs;
-      this.perStep[own ? step : this.perStep.length - 1]! += samples;
-    }
+    this.#read += read;
   }
 
-  /** For all steps together, where nobody asked for each. */
-  countAll(samples: number): void {
-    this.#total += samples;
+  /**
+   * For where `perStep` is wanted, beside `count`.
+   *
+   * @param step of `grid`; where that is not the query's own, all is counted at the end of the query, as Prometheus does
+   */
+  countStep(samples: number, grid: Grid, step: number): void {
+    if (this.perStep === undefined || this.perStep.length === 0) return;
+    const own = grid.steps === this.#grid.steps && grid.startMs === this.#grid.startMs;
+    this.perStep[own ? step : this.perStep.length - 1]! += samples;
   }
 
   atPeak(samples: number): void {
@@ -41,6 +49,7 @@ export class SampleStats {
   result(): QueryStats {
     return {
       totalQueryableSamples: this.#total,
+      samplesRead: this.#read,
       peakSamples: this.#peak,
       totalQueryableSamplesPerStep:
         this.perStep === undefined

@@ -5,14 +5,16 @@ import type { QueryContext } from '../../src/storage/queryable.ts';
 import { loadRecordedData } from './promqltest/recorded-data.ts';
 
 /**
- * `node promql-fuzz.ts URL [COUNT] [SEED]`: asks a Prometheus at URL, which holds the data of `shared/conformance/data` and
- * has experimental functions on, and the engine the same random questions, and says where they differ.
+ * `node promql-fuzz.ts URL [COUNT] [SEED] [delayed]`: asks a Prometheus at URL, which holds the data of
+ * `shared/conformance/data` and has experimental functions on, and the engine the same random questions, and says where they
+ * differ. `delayed`: names are removed in the end, there as here.
  */
 
-const [url = 'http://127.0.0.1:9090', count = '1000', seedText = String(Date.now() % 1e9)] = process.argv.slice(2);
+const [url = 'http://127.0.0.1:9090', count = '1000', seedText = String(Date.now() % 1e9), names] =
+  process.argv.slice(2);
 const folder = new URL('../../../shared/conformance/', import.meta.url);
 const storage = loadRecordedData(folder);
-const engine = new Engine({ parser: { experimentalFunctions: true } });
+const engine = new Engine({ delayedNameRemoval: names === 'delayed', parser: { experimentalFunctions: true } });
 const context: QueryContext = {
   signal: new AbortController().signal,
   budget: { addSeries: () => {}, addFetchedBytes: () => {}, addMemory: () => {}, addFetches: () => {} },

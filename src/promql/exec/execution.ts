@@ -84,13 +84,11 @@ export class Execution {
     this.#held += points;
     this.#heldBytes += bytes;
     this.context.budget.addMemory(bytes);
-    this.stats.atPeak(this.#held);
     if (this.#held > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
   }
 
   /** Sees that so many samples more, held for one series only, are not too many. */
   pass(samples: number): void {
-    this.stats.atPeak(this.#held + samples);
     if (this.#held + samples > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
   }
 

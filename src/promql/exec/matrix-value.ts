@@ -22,7 +22,8 @@ export async function matrixValue(execution: Execution, opener: Opener, node: Ma
     const shown = shownSamples(execution, node, samples, dropName ? dropReserved(labels) : labels);
     if (shown === undefined) continue;
     execution.hold(shown.times.length, shown.times.length * 16);
-    execution.stats.count(shown.times.length, node.grid, 0);
+    execution.stats.count(shown.times.length, shown.times.length);
+    execution.stats.countStep(shown.times.length, node.grid, 0);
     series.push(shown);
   }
   series.sort((a, b) => Labels.compare(a.labels, b.labels));

@@ -41,6 +41,7 @@ export class RangeFunctionOperator implements Operator {
   readonly #histograms: Windows;
   readonly #window: Window;
   readonly #rows: RowMethods | undefined;
+  #produced = 0;
 
   constructor(
     execution: Execution,
@@ -108,8 +109,13 @@ export class RangeFunctionOperator implements Operator {
       this.#histograms.find(samples.histogramTimes, samples.histograms);
       this.#fillByWindow(index, out);
     }
-    if (stats.perStep === undefined && samples.histograms === 0) stats.countAll(this.#floats.total);
-    else this.#countSamples();
+    if (stats.perStep === undefined && samples.histograms === 0) {
+      stats.count(this.#floats.total, this.#floats.distinct);
+    } else {
+      this.#countSamples();
+    }
+    this.#produced += out.filled;
+    stats.atPeak(this.#produced + this.#floats.longest);
     if (out.filled > out.histogramCount) this.#noteNonCounter(index);
   }
 
@@ -139,15 +145,22 @@ export class RangeFunctionOperator implements Operator {
   #countSamples(): void {
     const { stats } = this.#execution;
     const withHistograms = this.#samples.histograms > 0;
+    let seen = 0;
+    stats.count(this.#floats.total, this.#floats.distinct);
     for (let step = 0; step < this.steps; step++) {
-      let count = this.#floats.to[step]! - this.#floats.from[step]!;
+      let inHistograms = 0;
+      let read = 0;
       if (withHistograms) {
         const to = this.#histograms.to[step]!;
         for (let i = this.#histograms.from[step]!; i < to; i++) {
-          count += histogramSampleWeight(this.#samples.histogramValues[i]!);
+          const weight = histogramSampleWeight(this.#samples.histogramValues[i]!);
+          inHistograms += weight;
+          if (i >= seen) read += weight;
         }
+        seen = to;
+        stats.count(inHistograms, read);
       }
-      stats.count(count, this.#call.grid, step);
+      stats.countStep(this.#floats.to[step]! - this.#floats.from[step]! + inHistograms, this.#call.grid, step);
     }
   }
 

@@ -20,6 +20,7 @@ export class SelectorOperator implements Operator {
   readonly #set: SeriesSet;
   readonly #answer: SelectorAnswer;
   readonly #columns = new SampleColumns();
+  #produced = 0;
 
   constructor(
     execution: Execution,
@@ -48,10 +49,11 @@ export class SelectorOperator implements Operator {
     } else {
       this.#fillAny(out);
     }
-    if (stats.perStep === undefined) {
-      stats.countAll(out.filled);
-    } else {
-      for (let step = 0; step < this.steps; step++) if (out.present[step] !== ABSENT) stats.count(1, grid, step);
+    stats.count(out.filled, out.filled);
+    this.#produced += out.filled;
+    stats.atPeak(this.#produced);
+    if (stats.perStep !== undefined) {
+      for (let step = 0; step < this.steps; step++) if (out.present[step] !== ABSENT) stats.countStep(1, grid, step);
     }
   }
 
@@ -149,7 +151,8 @@ export class SmoothedSelectorOperator implements Operator {
       const timeMs = this.#floats.endMs(step);
       const floats = this.#floats.to[step]! - this.#floats.from[step]!;
       const histograms = this.#histograms.to[step]! - this.#histograms.from[step]!;
-      this.#execution.stats.count(floats + histograms, this.#node.grid, step);
+      this.#execution.stats.count(floats + histograms, floats + histograms);
+      this.#execution.stats.countStep(floats + histograms, this.#node.grid, step);
       if (floats > 0 && histograms > 0) annotations.mixedFloatsHistograms(metricName, pos);
       else if (floats > 0) {
         const value = interpolatedFloat(samples, this.#floats.from[step]!, this.#floats.to[step]!, timeMs);

@@ -14,6 +14,10 @@ export class Windows {
   readonly to: Int32Array;
   /** Samples in all windows, those in several counted for each. */
   total = 0;
+  /** Samples that are in any window. */
+  distinct = 0;
+  /** Samples of the largest window. */
+  longest = 0;
   /** Raised whenever `from` and `to` change: what is derived from them holds as long as it stays. */
   generation = 0;
   /** The times for which `from` and `to` were found. */
@@ -51,7 +55,23 @@ export class Windows {
     for (let i = 0; i < count; i++) this.#times[i] = times[i]!;
     this.#count = count;
     this.generation++;
-    this.total = slide(times, count, this, this.from, this.to);
+    slide(times, count, this);
+    this.#countSamples();
+  }
+
+  #countSamples(): void {
+    let seen = 0;
+    this.total = 0;
+    this.distinct = 0;
+    this.longest = 0;
+    for (let step = 0; step < this.steps; step++) {
+      const from = this.from[step]!;
+      const to = this.to[step]!;
+      this.total += to - from;
+      this.longest = Math.max(this.longest, to - from);
+      this.distinct += to - Math.min(to, Math.max(from, seen));
+      seen = to;
+    }
   }
 }
 
@@ -60,11 +80,10 @@ function equalTimes(a: Float64Array, b: Float64Array, count: number): boolean {
   return true;
 }
 
-function slide(times: Float64Array, count: number, windows: Windows, from: Int32Array, to: Int32Array): number {
-  const { steps, firstEndMs, stepMs, backMs, aheadMs } = windows;
+function slide(times: Float64Array, count: number, windows: Windows): void {
+  const { steps, firstEndMs, stepMs, backMs, aheadMs, from, to } = windows;
   let lo = 0;
   let hi = 0;
-  let total = 0;
   for (let step = 0; step < steps; step++) {
     const end = firstEndMs + step * stepMs;
     const last = end + aheadMs;
@@ -73,7 +92,5 @@ function slide(times: Float64Array, count: number, windows: Windows, from: Int32
     while (lo < hi && times[lo]! <= first) lo++;
     from[step] = lo;
     to[step] = hi;
-    total += hi - lo;
   }
-  return total;
 }
