@@ -1,3 +1,4 @@
+import { schemaConfig } from '../chunkstore/config.ts';
 import { distributorConfig } from '../distributor/config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
@@ -6,7 +7,13 @@ import { authConfig, serverConfig } from '../kit/http/config.ts';
 import { logConfig } from '../kit/observe/log.ts';
 import { limitsConfig } from '../limits/limits.ts';
 import { runtimeConfig } from '../limits/limits-service.ts';
+import { azureConfig } from '../object/azure/config.ts';
+import { gcsConfig } from '../object/gcs/config.ts';
+import { s3Config } from '../object/s3/config.ts';
 import { querierConfig } from '../querier/config.ts';
+import { bigtableConfig } from '../table/bigtable/config.ts';
+import { cassandraConfig } from '../table/cassandra/config.ts';
+import { dynamodbConfig } from '../table/dynamodb/config.ts';
 
 export const processConfig = section('', 'Process', {
   target: list({ default: ['all'], help: 'What runs in this process: all, or modules separated by commas.' }),
@@ -26,6 +33,13 @@ export const sections = {
   distributor: distributorConfig,
   ingester: ingesterConfig,
   querier: querierConfig,
+  schema: schemaConfig,
+  cassandra: cassandraConfig,
+  dynamodb: dynamodbConfig,
+  bigtable: bigtableConfig,
+  s3: s3Config,
+  gcs: gcsConfig,
+  azure: azureConfig,
   runtime: runtimeConfig,
   limits: limitsConfig,
 };

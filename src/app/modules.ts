@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { periodsOf } from '../chunkstore/config.ts';
 import type { StoreSpec } from '../chunkstore/open.ts';
 import { ConfigError, nearest } from '../kit/config/problem.ts';
 import { showConfig, showFlags } from '../kit/config/show.ts';
@@ -110,7 +111,9 @@ export const modules: Readonly<Record<string, Module>> = {
 };
 
 function storeSpec({ config }: App): StoreSpec {
-  return { kind: 'embedded', dir: path.join(config.data.dir, 'store') };
+  const { cassandra, dynamodb, bigtable, s3, gcs, azure } = config;
+  const dir = path.join(config.data.dir, 'store');
+  return { dir, periods: periodsOf(config.schema), cassandra, dynamodb, bigtable, s3, gcs, azure };
 }
 
 /**

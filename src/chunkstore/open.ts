@@ -1,13 +1,28 @@
 import path from 'node:path';
+import type { AzureConfig } from '../object/azure/config.ts';
+import type { ObjectClient } from '../object/client.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
+import type { GcsConfig } from '../object/gcs/config.ts';
+import type { S3Config } from '../object/s3/config.ts';
+import type { BigtableConfig } from '../table/bigtable/config.ts';
+import type { CassandraConfig } from '../table/cassandra/config.ts';
+import type { TableStore } from '../table/client.ts';
+import type { DynamodbConfig } from '../table/dynamodb/config.ts';
 import { EmbeddedTableStore } from '../table/embedded.ts';
-import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
+import type { IndexStore, ObjectStore, PeriodConfig } from './config.ts';
+import { Schema } from './schema.ts';
 
-/** Which stores to open: plain data, so that any thread can open its own clients. */
+/** Which stores to open: plain data, so that any thread can open clients of its own. */
 export interface StoreSpec {
-  readonly kind: 'embedded';
-  /** Folder of the tables and objects. */
+  /** Folder of what lies on this machine. */
   readonly dir: string;
+  readonly periods: readonly PeriodConfig[];
+  readonly cassandra: CassandraConfig;
+  readonly dynamodb: DynamodbConfig;
+  readonly bigtable: BigtableConfig;
+  readonly s3: S3Config;
+  readonly gcs: GcsConfig;
+  readonly azure: AzureConfig;
 }
 
 /** A schema whose clients belong to the caller. */
@@ -16,17 +31,62 @@ export interface OpenedStore {
   close(): Promise<void>;
 }
 
+/** Opens the stores of all periods, each once; drivers that no period needs are not loaded. */
 export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
-  const tables = await EmbeddedTableStore.open({ dir: path.join(spec.dir, 'tables') });
-  const objects = await FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects') });
-  const schema = new Schema([
-    { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'pallium_', tableMs: TABLE_MS_DEFAULT },
-  ]);
-  return {
-    schema,
-    async close() {
-      await tables.client.close();
-      await objects.close();
-    },
+  const tables = new Map<IndexStore, TableStore>();
+  const objects = new Map<ObjectStore, ObjectClient | undefined>();
+  const close = async () => {
+    for (const { client } of tables.values()) await client.close();
+    for (const client of objects.values()) await client?.close();
   };
+  try {
+    for (const { store, objectStore } of spec.periods) {
+      if (!tables.has(store)) tables.set(store, await openTables(store, spec));
+      if (!objects.has(objectStore)) objects.set(objectStore, await openObjects(objectStore, spec));
+    }
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const schema = new Schema(
+    spec.periods.map(({ fromMs, store, objectStore, prefix, periodMs }) => {
+      const client = objects.get(objectStore);
+      return {
+        fromMs,
+        tables: tables.get(store)!,
+        ...(client === undefined ? {} : { objects: client }),
+        tablePrefix: prefix,
+        tableMs: periodMs,
+      };
+    }),
+  );
+  return { schema, close };
+}
+
+async function openTables(store: IndexStore, spec: StoreSpec): Promise<TableStore> {
+  switch (store) {
+    case 'embedded':
+      return EmbeddedTableStore.open({ dir: path.join(spec.dir, 'tables') });
+    case 'cassandra':
+      return (await import('../table/cassandra/store.ts')).openCassandra(spec.cassandra);
+    case 'dynamodb':
+      return (await import('../table/dynamodb/store.ts')).openDynamodb(spec.dynamodb);
+    case 'bigtable':
+      return (await import('../table/bigtable/store.ts')).openBigtable(spec.bigtable);
+  }
+}
+
+async function openObjects(store: ObjectStore, spec: StoreSpec): Promise<ObjectClient | undefined> {
+  switch (store) {
+    case 'filesystem':
+      return FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects') });
+    case 's3':
+      return (await import('../object/s3/client.ts')).S3ObjectClient.open(spec.s3);
+    case 'gcs':
+      return (await import('../object/gcs/client.ts')).GcsObjectClient.open(spec.gcs);
+    case 'azure':
+      return (await import('../object/azure/client.ts')).AzureObjectClient.open(spec.azure);
+    case 'none':
+      return undefined;
+  }
 }

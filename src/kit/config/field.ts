@@ -187,6 +187,36 @@ export function structure<T>(
   });
 }
 
+/** A list of mappings, each read as one value; only in the file. */
+export function records<T>(
+  spec: Omit<Spec, 'flag'> & {
+    /** Throws with the reason. */
+    read(record: Readonly<Record<string, string>>): T;
+    print(value: T): Readonly<Record<string, string>>;
+  },
+): Field<readonly T[]> {
+  return field<readonly T[]>({ ...spec, flag: null }, 'list of mappings', [], {
+    parse() {
+      throw new RangeError('a list of mappings is wanted');
+    },
+    parseNode(value) {
+      if (!Array.isArray(value)) throw new RangeError('a list of mappings is wanted');
+      return value.map((one: unknown, i) => {
+        if (typeof one !== 'object' || one === null || Array.isArray(one)) {
+          throw new RangeError(`entry ${i + 1} is not a mapping`);
+        }
+        const record = Object.fromEntries(Object.entries(one).map(([name, each]) => [name, String(each)]));
+        try {
+          return spec.read(record);
+        } catch (error) {
+          throw new RangeError(`entry ${i + 1}: ${(error as Error).message}`);
+        }
+      });
+    },
+    print: (values) => values.map((value) => spec.print(value)),
+  });
+}
+
 function field<T>(
   spec: Spec,
   kind: string,
