@@ -11,12 +11,12 @@ import { TcpProxy } from '../faults/tcp-proxy.ts';
 const caches: [name: string, port: string | undefined, open: (port: number) => Promise<Cache>][] = [
   [
     'memcached',
-    process.env['MEMCACHED_PORT'],
+    process.env.MEMCACHED_PORT,
     (port) => openMemcached({ ...defaultsOf(memcachedConfig), addresses: [`127.0.0.1:${port}`], timeoutMs: 1000 }),
   ],
   [
     'redis',
-    process.env['REDIS_PORT'],
+    process.env.REDIS_PORT,
     (port) => openRedis({ ...defaultsOf(redisConfig), endpoint: `127.0.0.1:${port}`, timeoutMs: 1000 }),
   ],
 ];

@@ -5,7 +5,7 @@ import { s3Config } from '../../src/object/s3/config.ts';
 import { objectSuite } from './object-suite.ts';
 
 // moto takes any credentials, versitygw those that its start script gives it
-const services = { moto: process.env['MOTO_PORT'], versitygw: process.env['S3_PORT'] };
+const services = { moto: process.env.MOTO_PORT, versitygw: process.env.S3_PORT };
 
 for (const [name, port] of Object.entries(services)) {
   if (port === undefined) test(`s3 by ${name}: needs its port`, { skip: true });

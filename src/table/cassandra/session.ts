@@ -86,8 +86,6 @@ export class CassandraSession {
         },
       },
       socketOptions: { connectTimeout: config.connectTimeoutMs, readTimeout: config.timeoutMs },
-      // a promise of ours would keep what it captured: pages are cut by size, not by the driver
-      queryOptions: { prepare: true },
       ...(config.auth && { authProvider: new driver.auth.PlainTextAuthProvider(config.username, password) }),
       ...(config.ssl && {
         sslOptions: {
@@ -134,7 +132,10 @@ export class CassandraSession {
     const client = new this.#driver.Client(this.#options);
     try {
       await client.connect();
-      await client.execute(this.#keyspaceCql());
+      // asked first: whoever made the keyspace may not have given us the right to make one
+      const cql = 'SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ?';
+      const { rowLength } = await client.execute(cql, [this.config.keyspace], { prepare: true });
+      if (rowLength === 0) await client.execute(this.#keyspaceCql());
       return client;
     } catch (thrown) {
       await client.shutdown().catch(() => {});
