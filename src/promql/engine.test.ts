@@ -153,3 +153,9 @@ test('an interval without steps is empty', async () => {
   );
   assert.deepEqual(value, { type: 'matrix', series: [] });
 });
+
+test('more steps than a query may hold samples are refused before anything is made', async () => {
+  const data = storage('load 1m\n a 1x10');
+  const query = { expr: 'sum_over_time((a + 1)[10y:1ms])', timeMs: 600_000 };
+  await assert.rejects(new Engine().query(data, query, context), /too many samples/);
+});

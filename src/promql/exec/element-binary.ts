@@ -51,7 +51,7 @@ export function floatFunction(op: BinaryOp): (lhs: number, rhs: number) => numbe
 }
 
 /** Go's `math.Pow`: unlike JavaScript's, 1 to any power is 1, and −1 to an infinite one too. */
-export function power(lhs: number, rhs: number): number {
+function power(lhs: number, rhs: number): number {
   if (lhs === 1) return 1;
   if (lhs === -1 && Math.abs(rhs) === Infinity) return 1;
   return lhs ** rhs;

@@ -2,7 +2,6 @@ import { errors } from '../../model/errors.ts';
 import type { Labels } from '../../model/labels.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
-import type { PlanNode } from '../plan/node.ts';
 import type { SampleStats } from '../stats.ts';
 import { type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
@@ -74,9 +73,16 @@ export class Execution {
     this.#sliceEndMs = this.#nowMs() + SLICE_MS;
   }
 
+  /** Cheap; for within long loops, where a cancellation cannot be heard but the time still runs out. */
   check(): void {
     if (this.context.signal.aborted) throw errors.queryCanceled({});
     if (this.#nowMs() - this.#startedMs > this.#timeoutMs) throw errors.queryTimedOut({ limitMs: this.#timeoutMs });
+  }
+
+  /** Sees that a part of the query with so many steps can be evaluated at all, and accounts for its row. */
+  admit(steps: number): void {
+    if (steps > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+    this.hold(0, rowBytes(steps));
   }
 
   /** Accounts for points that are kept until `release`. */
@@ -155,6 +161,3 @@ export function isReserved(name: string): boolean {
 export function dropReserved(labels: Labels): Labels {
   return labels.drop(RESERVED);
 }
-
-/** Opens a node: fetches what it needs and says which series it will produce. */
-export type Open = (node: PlanNode) => Promise<Operator>;

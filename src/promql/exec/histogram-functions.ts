@@ -241,7 +241,7 @@ function quantileOfRows(
 }
 
 /** The value of an `le` label as Go reads it; `undefined` where that is no number, or NaN. */
-export function parseBound(text: string): number | undefined {
+function parseBound(text: string): number | undefined {
   if (/^[+-]?inf(?:inity)?$/i.test(text)) return text.startsWith('-') ? -Infinity : Infinity;
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return undefined;
   const value = Number(text);

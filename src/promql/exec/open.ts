@@ -67,6 +67,7 @@ export class Opener {
   async open(node: PlanNode): Promise<Operator> {
     if (node.grid.steps === 0) return RowTable.empty(0);
     this.#execution.check();
+    this.#execution.admit(node.grid.steps);
     const operator = await this.#open(node);
     return this.#watch === undefined ? operator : this.#watch(node, operator);
   }
@@ -125,6 +126,7 @@ export class Opener {
       return { source: set, series: set.series.map((labels) => ({ labels, dropName: false })) };
     }
     const { node } = matrix.source;
+    if (node.grid.steps === 0) return { source: { read: (_index, out) => out.clear() }, series: [] };
     const input = await this.open(node);
     return { source: new SubquerySource(input, node.grid), series: input.series };
   }

@@ -23,6 +23,9 @@ export function windowReach(matrix: MatrixNode, lookbackMs: number): { backMs: n
   };
 }
 
+/** After so many samples looked at within one row the clock is looked at, too. */
+const CHECK_SAMPLES = 10_000_000;
+
 /** `func(…, matrix, …)`: one series at a time, its samples read once, its windows found once. */
 export class RangeFunctionOperator implements Operator {
   readonly steps: number;
@@ -126,12 +129,18 @@ export class RangeFunctionOperator implements Operator {
     window.metricName = this.#inputs[index]!.labels.metricName;
     const withHistograms = this.#samples.histograms > 0;
     out.clear();
+    let untilCheck = CHECK_SAMPLES;
     for (let step = 0; step < this.steps; step++) {
       window.floatsFrom = this.#floats.from[step]!;
       window.floatsTo = this.#floats.to[step]!;
       window.histogramsFrom = withHistograms ? this.#histograms.from[step]! : 0;
       window.histogramsTo = withHistograms ? this.#histograms.to[step]! : 0;
       if (window.floatsFrom === window.floatsTo && window.histogramsFrom === window.histogramsTo) continue;
+      untilCheck -= window.floats + 10 * window.histograms;
+      if (untilCheck < 0) {
+        untilCheck = CHECK_SAMPLES;
+        this.#execution.check();
+      }
       window.timeMs = stepMs(this.#call.grid, step);
       window.endMs = this.#floats.endMs(step);
       window.startMs = window.endMs - rangeMs;

@@ -19,14 +19,14 @@ export type PlanNode =
   | RepeatNode
   | SharedNode;
 
-export interface NumberNode {
+interface NumberNode {
   readonly kind: 'number';
   readonly value: number;
   readonly grid: Grid;
   readonly pos: PosRange;
 }
 
-export interface StringNode {
+interface StringNode {
   readonly kind: 'string';
   readonly value: string;
   readonly grid: Grid;
@@ -34,7 +34,7 @@ export interface StringNode {
 }
 
 /** `time()`: the grid itself, in seconds. */
-export interface TimeNode {
+interface TimeNode {
   readonly kind: 'time';
   readonly grid: Grid;
   readonly pos: PosRange;
@@ -61,7 +61,7 @@ export interface SelectorNode {
 }
 
 /** Where the samples of a range vector come from. */
-export type MatrixSource =
+type MatrixSource =
   | {
       readonly kind: 'select';
       readonly select: Select;
@@ -135,7 +135,7 @@ export interface BinaryNode {
   readonly pos: PosRange;
 }
 
-export interface NegateNode {
+interface NegateNode {
   readonly kind: 'negate';
   readonly input: PlanNode;
   readonly grid: Grid;
@@ -143,7 +143,7 @@ export interface NegateNode {
 }
 
 /** Evaluated at the first step only; every step has its result. */
-export interface RepeatNode {
+interface RepeatNode {
   readonly kind: 'repeat';
   readonly input: PlanNode;
   readonly grid: Grid;
@@ -151,7 +151,7 @@ export interface RepeatNode {
 }
 
 /** A part that stands in the query more than once: evaluated once and kept. Equal `id`, equal result. */
-export interface SharedNode {
+interface SharedNode {
   readonly kind: 'shared';
   readonly id: number;
   readonly input: PlanNode;
