@@ -1,0 +1,177 @@
+import type { Random } from '../../src/lib/random.ts';
+
+export interface FuzzMetric {
+  readonly name: string;
+  readonly labels: readonly string[];
+  /** Of the labels, for matchers. */
+  readonly values: readonly string[];
+}
+
+export interface ExpressionOptions {
+  readonly random: Random;
+  readonly metrics: readonly FuzzMetric[];
+  /** Only what Prometheus 2.42 knows. */
+  readonly legacy: boolean;
+}
+
+const RANGES = ['20s', '45s', '1m', '2m30s', '5m', '11m', '1h'];
+const OVER_TIME =
+  'rate increase delta irate idelta deriv changes resets avg_over_time sum_over_time min_over_time max_over_time count_over_time stddev_over_time stdvar_over_time last_over_time present_over_time absent_over_time'.split(
+    ' ',
+  );
+const MATH = 'abs ceil floor sqrt sgn exp ln log2 log10 round deg rad sin cos atan sinh'.split(' ');
+// of times only: what Go makes of values that are no whole number of 64 bits depends on the processor
+const CALENDAR = 'hour minute day_of_week days_in_month month year'.split(' ');
+const AGGREGATIONS = 'sum avg min max count group stddev stdvar'.split(' ');
+const ARITHMETIC = '+ - * / % ^ atan2'.split(' ');
+const COMPARISONS = '== != < > <= >='.split(' ');
+const SETS = 'and or unless'.split(' ');
+
+/** Random expressions of known type; each is well-formed, most of them mean something. */
+export class Expressions {
+  readonly #random: Random;
+  readonly #metrics: readonly FuzzMetric[];
+  readonly #legacy: boolean;
+
+  constructor({ random, metrics, legacy }: ExpressionOptions) {
+    this.#random = random;
+    this.#metrics = metrics;
+    this.#legacy = legacy;
+  }
+
+  vector(depth: number): string {
+    if (depth <= 0 || this.#chance(0.1)) return `${this.#selector()}${this.#modifiers()}`;
+    const make = this.#pick([
+      () => `${this.#pick(OVER_TIME)}(${this.#matrix(depth)})`,
+      () => `${this.#pick(OVER_TIME)}(${this.#matrix(depth)})`,
+      () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
+      () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
+      () => `${this.#pick(MATH)}(${this.vector(depth - 1)})`,
+      () => this.#withScalar(depth),
+      () => this.#binary(depth),
+      () => this.#binary(depth),
+      () => this.#special(depth),
+      () => `-(${this.vector(depth - 1)})`,
+    ]);
+    return make();
+  }
+
+  #matrix(depth: number): string {
+    if (depth > 1 && this.#chance(0.2)) {
+      const resolution = this.#pick(['', '20s', '1m', '77s']);
+      return `(${this.vector(depth - 1)})[${this.#pick(RANGES.slice(2))}:${resolution}]${this.#modifiers()}`;
+    }
+    return `${this.#selector()}[${this.#pick(RANGES)}]${this.#modifiers()}`;
+  }
+
+  #scalar(depth: number): string {
+    if (depth > 0 && this.#chance(0.15)) return `scalar(${this.vector(depth - 1)})`;
+    return this.#pick([
+      '0',
+      '1',
+      '2',
+      '0.5',
+      '-3',
+      '1e3',
+      'NaN',
+      'Inf',
+      '-Inf',
+      '100',
+      '7.25',
+      'time()',
+      'pi()',
+      '0x1F',
+    ]);
+  }
+
+  #selector(): string {
+    const { name, labels, values } = this.#pick(this.#metrics);
+    const matchers = labels
+      .filter(() => this.#chance(0.2))
+      .map((label) => {
+        const value = this.#pick(values);
+        return this.#pick([
+          `${label}="${value}"`,
+          `${label}!="${value}"`,
+          `${label}=~"${value}|x.*"`,
+          `${label}!~"${value}.*"`,
+          `${label}=""`,
+          `${label}=~".+"`,
+        ]);
+      });
+    if (this.#chance(0.03)) return `{__name__=~"${name.slice(0, -1)}.*"${matchers.map((each) => `,${each}`).join('')}}`;
+    return matchers.length === 0 ? name : `${name}{${matchers.join(',')}}`;
+  }
+
+  #modifiers(): string {
+    let text = '';
+    if (this.#chance(0.15)) text += ` offset ${this.#pick(['40s', '-1m', '5m', '17s', '0s'])}`;
+    if (this.#chance(0.05)) text += ` @ ${this.#pick(['start()', 'end()'])}`;
+    return text;
+  }
+
+  #grouping(): string {
+    if (this.#chance(0.3)) return '';
+    const labels = this.#pick(this.#metrics).labels.filter(() => this.#chance(0.5));
+    return ` ${this.#pick(['by', 'without'])} (${labels.join(', ')}) `;
+  }
+
+  #withScalar(depth: number): string {
+    const op = this.#pick([...ARITHMETIC, ...COMPARISONS]);
+    const bool = COMPARISONS.includes(op) && this.#chance(0.5) ? ' bool' : '';
+    const [vector, scalar] = [`(${this.vector(depth - 1)})`, `(${this.#scalar(depth - 1)})`];
+    return this.#chance(0.5) ? `${vector} ${op}${bool} ${scalar}` : `${scalar} ${op}${bool} ${vector}`;
+  }
+
+  #binary(depth: number): string {
+    const left = this.vector(depth - 1);
+    const right = this.#chance(0.4) ? left : this.vector(depth - 1);
+    const labels = this.#pick(this.#metrics).labels;
+    const some = labels.filter(() => this.#chance(0.5)).join(', ');
+    const matching = this.#chance(0.5) ? '' : ` ${this.#pick(['on', 'ignoring'])} (${some})`;
+    if (this.#chance(0.3)) return `(${left}) ${this.#pick(SETS)}${matching} (${right})`;
+    const op = this.#pick([...ARITHMETIC, ...COMPARISONS]);
+    const bool = COMPARISONS.includes(op) && this.#chance(0.4) ? ' bool' : '';
+    if (matching === '' || this.#chance(0.4)) return `(${left}) ${op}${bool}${matching} (${right})`;
+    const by = `sum by (${some})`;
+    return `(${left}) ${op}${bool} on (${some}) group_left () (${by} (${right}))`;
+  }
+
+  #special(depth: number): string {
+    const inner = this.vector(depth - 1);
+    const makers = [
+      () => `quantile${this.#grouping()}(${this.#pick(['0.5', '0.9', '0', '1', '1.5', '-1', 'NaN'])}, ${inner})`,
+      () => `count_values("v", ${inner})`,
+      () => `histogram_quantile(${this.#pick(['0.5', '0.99', '0', '1', '-1', '2'])}, ${inner})`,
+      () => `clamp(${inner}, ${this.#scalar(0)}, ${this.#scalar(0)})`,
+      () => `clamp_max(${inner}, ${this.#scalar(0)})`,
+      () => `label_replace(${inner}, "x", "$1-y", "instance", "(.*)")`,
+      () => `label_join(${inner}, "x", "-", "instance", "job")`,
+      () => `absent(${inner})`,
+      () => `timestamp(${inner})`,
+      () => `${this.#pick(CALENDAR)}(timestamp(${inner}))`,
+      () => `sort_desc(${inner})`,
+      () => `vector(${this.#scalar(depth - 1)})`,
+      () => `quantile_over_time(${this.#pick(['0.5', '0.25', '2', '0'])}, ${this.#matrix(depth)})`,
+      () => `predict_linear(${this.#matrix(depth)}, ${this.#pick(['600', '-60', '0'])})`,
+    ];
+    if (!this.#legacy) {
+      makers.push(
+        () => `double_exponential_smoothing(${this.#matrix(depth)}, 0.4, 0.3)`,
+        () => `mad_over_time(${this.#matrix(depth)})`,
+        () => `histogram_fraction(0, ${this.#pick(['0.1', '1', 'Inf'])}, ${inner})`,
+        () => `first_over_time(${this.#matrix(depth)})`,
+        () => `ts_of_max_over_time(${this.#matrix(depth)})`,
+      );
+    }
+    return this.#pick(makers)();
+  }
+
+  #pick<T>(from: readonly T[]): T {
+    return from[Math.floor(this.#random() * from.length)]!;
+  }
+
+  #chance(part: number): boolean {
+    return this.#random() < part;
+  }
+}
