@@ -10,11 +10,19 @@ const NODE_MAJOR_MIN = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);
 
-if (Number(process.versions.node.split('.')[0]) >= NODE_MAJOR_MIN) {
+// A process of several threads: one arena of malloc and small nurseries save a fifth of its memory.
+const FLAGS = ['--max-semi-space-size=4'];
+const ENV = { MALLOC_ARENA_MAX: '1', ...process.env, PALLIUM_LAUNCHED: '1' };
+
+if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
+  runWith(bundledNode());
+} else if (process.env.PALLIUM_LAUNCHED === undefined && process.execve !== undefined && !process.connected) {
+  // the same process, begun anew: both are only looked at when one starts
+  const self = fileURLToPath(import.meta.url);
+  process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, self, ...args], ENV);
+} else {
   const { main } = await import(pathToFileURL(mainFile()).href);
   await main(args);
-} else {
-  runWith(bundledNode());
 }
 
 /** An installed package has JavaScript in dist; a checkout runs its sources as they are. */
@@ -44,8 +52,9 @@ function bundledNode() {
 /** Hands everything on: arguments, streams, signals, and the exit code. */
 function runWith(node) {
   // over the channel the other process notices when this one is killed, and ends too
-  const child = spawn(node, [fileURLToPath(import.meta.url), ...args], {
+  const child = spawn(node, [...FLAGS, fileURLToPath(import.meta.url), ...args], {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: ENV,
   });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));
