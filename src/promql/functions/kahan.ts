@@ -22,4 +22,20 @@ export class KahanSum {
     }
     this.sum = next;
   }
+
+  /** As `add` of each of `values` from `from` up to but not including `to`. */
+  addRange(values: Float64Array, from: number, to: number): void {
+    let { sum, lost } = this;
+    for (let i = from; i < to; i++) {
+      const value = values[i]!;
+      const next = sum + value;
+      const taken = next - sum;
+      const error = sum - (next - taken) + (value - taken);
+      // of a NaN the sum is NaN whatever was lost
+      lost = next - next === 0 ? lost + error : 0;
+      sum = next;
+    }
+    this.sum = sum;
+    this.lost = lost;
+  }
 }

@@ -83,9 +83,8 @@ function extreme(window: Window, better: (value: number, best: number) => boolea
 export function sumOverTime(window: Window): WindowAnswer {
   if (isMixed(window)) return NOTHING;
   if (window.floats === 0) return histogramAnswer(window, sumHistograms(window));
-  const { floatValues } = window.samples;
   kahan.start(0);
-  for (let i = window.floatsFrom; i < window.floatsTo; i++) kahan.add(floatValues[i]!);
+  kahan.addRange(window.samples.floatValues, window.floatsFrom, window.floatsTo);
   return window.float(Number.isFinite(kahan.sum) ? kahan.sum + kahan.lost : kahan.sum);
 }
 
@@ -95,14 +94,25 @@ export function avgOverTime(window: Window): WindowAnswer {
   const { floatValues } = window.samples;
   const { floatsFrom, floatsTo } = window;
   kahan.start(floatValues[floatsFrom]!);
+  kahan.addRange(floatValues, floatsFrom + 1, floatsTo);
+  const count = floatsTo - floatsFrom;
+  if (Number.isFinite(kahan.sum)) return window.float(kahan.sum / count + kahan.lost / count);
+  return window.float(meanOfMany(window));
+}
+
+/** Of values whose sum overflows, or among which are others than numbers. */
+function meanOfMany(window: Window): number {
+  const { floatValues } = window.samples;
+  const { floatsFrom, floatsTo } = window;
+  kahan.start(floatValues[floatsFrom]!);
   for (let i = floatsFrom + 1; i < floatsTo; i++) {
     const { sum, lost } = kahan;
     kahan.add(floatValues[i]!);
     // the sum overflows: from here on the mean is kept instead
-    if (kahan.sum === Infinity || kahan.sum === -Infinity) return window.float(meanFrom(window, i, sum, lost));
+    if (kahan.sum === Infinity || kahan.sum === -Infinity) return meanFrom(window, i, sum, lost);
   }
   const count = floatsTo - floatsFrom;
-  return window.float(kahan.sum / count + kahan.lost / count);
+  return kahan.sum / count + kahan.lost / count;
 }
 
 /** Goes on from the sum of the samples ahead of `at`, incrementally. */
