@@ -88,6 +88,7 @@ export const modules: Readonly<Record<string, Module>> = {
           config: config.querier,
           store: storeSpec(app),
           windowMs: config.ingester.windowMs,
+          keepFlushedMs: config.ingester.keepFlushedMs,
           status: {
             version,
             startTimeMs,

@@ -19,7 +19,7 @@ import { mergedQueryable } from '../storage/merge.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, store, windowMs, status } = workerData as QueryWorkerData;
+const { config, store, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
 const syntax = {
   experimentalFunctions: config.enablePromqlExperimentalFunctions,
   extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
@@ -37,7 +37,9 @@ const opened = openStore(store);
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
   const head = new HeadSource(ingester, Kernel.create());
-  const flushed = new StoreSource(new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMs }));
+  const flushed = new StoreSource(
+    new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMs, rowCacheTtlMs: (keepFlushedMs * 2) / 3 }),
+  );
   return {
     engine,
     syntax,

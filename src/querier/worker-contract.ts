@@ -19,6 +19,8 @@ export interface QueryWorkerData {
   readonly config: QuerierConfig;
   readonly store: StoreSpec;
   readonly windowMs: number;
+  /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */
+  readonly keepFlushedMs: number;
   readonly status: {
     readonly version: string;
     readonly startTimeMs: number;
