@@ -18,7 +18,7 @@ export function checkRows(backend: string, table: string, rows: readonly Row[], 
 }
 
 /** @throws errors.storeRowTooLarge */
-export function checkKey(backend: string, table: string, key: RowKey, limits: TableLimits): void {
+function checkKey(backend: string, table: string, key: RowKey, limits: TableLimits): void {
   const bytes = Math.max(key.hash.length, key.range.length);
   if (bytes > limits.keyBytesMax) {
     throw errors.storeRowTooLarge({ backend, table, part: 'key', bytes, limitBytes: limits.keyBytesMax });
