@@ -1,11 +1,14 @@
 // Bytes per sample of chunk groups by what they are spent on, and the speed of encoding and decoding.
 //   node bench/workload.mjs /tmp/x --instances 12 --steps 1440 --start-ms 1767225600000
 //   node bench/groups.ts /tmp/x [--windows 1]
+
+import { ColumnSet, ColumnSetEncoder, decodeBytes } from '../src/chunk/group/column-set.ts';
 import { GroupDecoder } from '../src/chunk/group/decode.ts';
 import { GroupEncoder } from '../src/chunk/group/encode.ts';
-import { openBlock, parseHead } from '../src/chunk/group/head.ts';
+import { compress, openBlock, parseHead } from '../src/chunk/group/head.ts';
 import { OpenGroup } from '../src/chunk/group/read.ts';
 import { Kernel } from '../src/chunk/kernel.ts';
+import { XorWriter } from '../src/chunk/xor.ts';
 import { SampleColumns } from '../src/storage/columns.ts';
 import { readWorkload, sliceWindow } from './read-workload.ts';
 
@@ -85,3 +88,78 @@ console.table(
     'ns/sample': +((ms * 1e6) / samples).toFixed(2),
   })),
 );
+
+// The kernel's own time: columns of one window decoded again and again, beside the same samples as XOR chunks.
+const series = all.map((each) => sliceWindow(each, start, start + WINDOW_MS)).filter((each) => each.times.length > 0);
+const room = decodeBytes(65536);
+const [out, times, scratch] = [room, room, room].map((size) => kernel.reserve(size));
+const kindOf = (values: Float64Array) =>
+  values.every((value) => value === values[0]) ? 'constant' : values.every(Number.isInteger) ? 'integers' : 'floats';
+const rows = [];
+const samplesOfWindow = series.reduce((sum, each) => sum + each.times.length, 0);
+for (const [kind, part] of [['all', series] as const, ...Map.groupBy(series, (each) => kindOf(each.values))]) {
+  const count = part.reduce((sum, each) => sum + each.times.length, 0);
+  const columns = new ColumnSetEncoder(kernel);
+  const sets: ColumnSet[] = [];
+  let stored = 0;
+  const chunks: Uint8Array[] = [];
+  for (let i = 0; i < part.length; i += 256) {
+    const run = part.slice(i, i + 256);
+    columns.begin(
+      run.length,
+      run.reduce((sum, each) => sum + each.times.length, 0),
+    );
+    for (const { values } of run) columns.add(values);
+    const set = new ColumnSet(kernel);
+    const counts = Uint32Array.from(run, (each) => each.values.length);
+    const block = columns.finish();
+    stored += compress(block).length;
+    set.load(
+      block,
+      counts,
+      Float64Array.from(run, (each) => each.values[0]!),
+    );
+    sets.push(set);
+  }
+  for (const each of part) {
+    const writer = XorWriter.create();
+    each.times.forEach((time, i) => {
+      writer.append(time, each.values[i]!);
+    });
+    chunks.push(writer.toBytes());
+  }
+  const best = (run: () => void) => {
+    let least = Number.POSITIVE_INFINITY;
+    for (let round = 0; round < 10; round++) {
+      const from = performance.now();
+      run();
+      least = Math.min(least, performance.now() - from);
+    }
+    return (least * 1e6) / count;
+  };
+  const cold = best(() => {
+    for (const set of sets) for (let i = 0; i < set.counts.length; i++) set.decode(i, out!, scratch!);
+  });
+  const places: [number, number][] = [];
+  const bytes = chunks.reduce((sum, chunk) => sum + chunk.length + 64, 0);
+  let at = kernel.reserve(bytes);
+  for (const chunk of chunks) {
+    kernel.u8.set(chunk, at);
+    places.push([at, chunk.length]);
+    at += chunk.length + 64;
+  }
+  const xor = best(() => {
+    for (const [from, length] of places) kernel.exports.xorDecode(from, length, times!, out!, 65535);
+  });
+  rows.push({
+    kind,
+    series: part.length,
+    samples: count,
+    'value bytes': stored,
+    'bytes/sample of all': +(stored / samplesOfWindow).toFixed(4),
+    'cold ns/sample': +cold.toFixed(2),
+    'XOR ns/sample': +xor.toFixed(2),
+    ratio: +(xor / cold).toFixed(1),
+  });
+}
+console.table(rows);

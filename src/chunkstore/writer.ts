@@ -279,22 +279,23 @@ export class ChunkStoreWriter {
   /** Label rows with the values that are new that day; adds their hashes. */
   #labelRows(tenant: string, day: number, made: readonly Made[], hashes: bigint[]): Row[] {
     const fresh = new Map<string, Map<string, Set<string>>>();
-    const asked = new Set<string>();
-    const add = (name: string, value: string, slot: string) => {
-      const key = `${slot} ${name.length} ${name}${value}`;
-      if (asked.has(key)) return;
-      asked.add(key);
-      const hash = h64Raw(Buffer.from(key, 'latin1'), 2n);
+    const asked = new Map<string, Map<string, Set<string>>>();
+    const add = (known: Map<string, Set<string>>, name: string, value: string, slot: string) => {
+      const values = getOrMake(known, name, () => new Set<string>());
+      if (values.has(value)) return;
+      values.add(value);
+      const hash = h64Raw(Buffer.from(`${slot} ${name.length} ${name}${value}`, 'latin1'), 2n);
       if (this.#seen.has(tenant, day, hash)) return;
       hashes.push(hash);
-      const values = getOrMake(fresh, name, () => new Map<string, Set<string>>());
-      getOrMake(values, value, () => new Set<string>()).add(slot);
+      const byValue = getOrMake(fresh, name, () => new Map<string, Set<string>>());
+      getOrMake(byValue, value, () => new Set<string>()).add(slot);
     };
     for (const { group } of made) {
       const slot = hexOf(group.slot);
+      const known = getOrMake(asked, slot, () => new Map<string, Set<string>>());
       for (const { labels } of group.series) {
         const parts = labelParts(labels);
-        for (let i = 0; i < parts.length; i += 2) add(parts[i]!, parts[i + 1]!, slot);
+        for (let i = 0; i < parts.length; i += 2) add(known, parts[i]!, parts[i + 1]!, slot);
       }
     }
     if (fresh.size === 0) return [];
