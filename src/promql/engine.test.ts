@@ -159,3 +159,45 @@ test('more steps than a query may hold samples are refused before anything is ma
   const query = { expr: 'sum_over_time((a + 1)[10y:1ms])', timeMs: 600_000 };
   await assert.rejects(new Engine().query(data, query, context), /too many samples/);
 });
+
+test('all selectors are fetched at the same time', async () => {
+  const data = storage('load 1m\n a 1x10\n b 1x10\n c 1x10');
+  let running = 0;
+  let most = 0;
+  const slow: Queryable = {
+    labelNames: (request) => data.labelNames(request),
+    labelValues: (name, request) => data.labelValues(name, request),
+    select: async (request) => {
+      running++;
+      most = Math.max(most, running);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      running--;
+      return data.select(request);
+    },
+  };
+  await new Engine().query(
+    slow,
+    { expr: 'sum(a) + sum(rate(b[5m])) + sum_over_time(c[5m:1m])', timeMs: 600_000 },
+    context,
+  );
+  assert.equal(most, 3);
+});
+
+test("a failure of the storage is the query's, and what was opened is closed", async () => {
+  const data = storage('load 1m\n a 1x10');
+  let closed = 0;
+  const failing: Queryable = {
+    labelNames: (request) => data.labelNames(request),
+    labelValues: (name, request) => data.labelValues(name, request),
+    select: async (request) => {
+      if (String(request.matchers[0]).includes('b')) throw errors.storeClosed({ backend: 'test' });
+      const set = await data.select(request);
+      return { ...set, close: () => void closed++ };
+    },
+  };
+  await assert.rejects(
+    new Engine().query(failing, { expr: 'sum(a) + sum(b)', timeMs: 600_000 }, context),
+    /the test store is closed/,
+  );
+  assert.equal(closed, 1);
+});

@@ -146,6 +146,7 @@ async function evaluate(
   instant: boolean,
 ): Promise<QueryValue> {
   if (plan.kind === 'string') return { type: 'string', timeMs: grid.startMs, value: plan.value };
+  opener.prefetch(plan);
   if (type === 'matrix') return matrixValue(execution, opener, plan as MatrixNode);
   const operator = await opener.open(plan);
   if (instant && type === 'scalar') {

@@ -6,7 +6,16 @@ import { labelJoin, labelReplace, type Relabel } from '../functions/labels.ts';
 import { dateFunctions, goMax, goMin, mathFunctions, roundTo } from '../functions/math.ts';
 import { rangeFunctions } from '../functions/range-functions.ts';
 import { stepMs } from '../plan/grid.ts';
-import type { AggregateNode, BinaryNode, CallNode, MatrixNode, PlanNode, SelectorNode } from '../plan/node.ts';
+import {
+  type AggregateNode,
+  type BinaryNode,
+  type CallNode,
+  childrenOf,
+  type MatrixNode,
+  type PlanNode,
+  type SelectorNode,
+  selectOf,
+} from '../plan/node.ts';
 import { aggregate } from './aggregate.ts';
 import { aggregateK } from './aggregate-k.ts';
 import { countValues } from './count-values.ts';
@@ -62,6 +71,13 @@ export class Opener {
 
   close(): Promise<void> {
     return this.#sources.close();
+  }
+
+  /** Asks the storage for all that the plan will read, so that nothing waits for one after another. */
+  prefetch(node: PlanNode): void {
+    const select = selectOf(node);
+    if (select !== undefined && node.grid.steps > 0) this.#sources.prefetch(select);
+    for (const child of childrenOf(node)) this.prefetch(child);
   }
 
   async open(node: PlanNode): Promise<Operator> {

@@ -17,11 +17,15 @@ export class Sources {
     let set = this.#sets.get(select);
     if (set === undefined) {
       set = this.#fetch(select);
-      // whoever awaits it hears of a failure; a second selector may not have come to that yet
-      set.catch(() => {});
       this.#sets.set(select, set);
     }
     return set;
+  }
+
+  /** Begins to fetch what `select` will be asked for. */
+  prefetch(select: Select): void {
+    // whoever selects it hears of a failure, and `close` waits for it
+    this.select(select).catch(() => {});
   }
 
   async #fetch(select: Select): Promise<SeriesSet> {

@@ -207,6 +207,12 @@ export function withChildren(node: PlanNode, children: readonly PlanNode[]): Pla
   }
 }
 
+/** What a node itself asks of the storage. */
+export function selectOf(node: PlanNode): Select | undefined {
+  if (node.kind === 'selector') return node.select;
+  return node.kind === 'matrix' && node.source.kind === 'select' ? node.source.select : undefined;
+}
+
 /** Whether nothing is ever said of the node's rows, so that those nobody needs may be left out. */
 export function isSilent(node: PlanNode): boolean {
   switch (node.kind) {

@@ -1,4 +1,4 @@
-import { childrenOf, type PlanNode, type Select, withChildren } from './node.ts';
+import { childrenOf, type PlanNode, type Select, selectOf, withChildren } from './node.ts';
 
 /** Selectors with equal matchers over ranges that touch become one `Select`: the storage is asked once. */
 export function shareSelects(plan: PlanNode): PlanNode {
@@ -42,11 +42,6 @@ function mergeRanges(selects: readonly Select[]): Map<Select, Select> {
   }
   finish();
   return merged;
-}
-
-function selectOf(node: PlanNode): Select | undefined {
-  if (node.kind === 'selector') return node.select;
-  return node.kind === 'matrix' && node.source.kind === 'select' ? node.source.select : undefined;
 }
 
 function collect(node: PlanNode, take: (select: Select) => void): void {
