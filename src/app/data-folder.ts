@@ -160,7 +160,9 @@ async function startTicks(pid: string): Promise<string> {
   try {
     const line = await readFile(`/proc/${pid}/stat`, 'utf8');
     // the name, in parentheses, may hold anything
-    return line.slice(line.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
+    // one that ended and that nobody has waited for holds nothing
+    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
   } catch {
     return isAlive(pid) ? UNKNOWN : '';
   }
