@@ -91,7 +91,7 @@ function mergeChunks(chunks: readonly Chunk[], decoder: GroupDecoder, out: Sampl
 }
 
 /** Whether of two samples of one time the first is kept. */
-export function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
+function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
   const aHistogram = a.kinds[i] === HISTOGRAM;
   const bHistogram = b.kinds[j] === HISTOGRAM;
   if (aHistogram !== bHistogram) return aHistogram;

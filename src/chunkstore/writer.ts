@@ -1,6 +1,7 @@
 import xxhash from 'xxhash-wasm';
 import { COLUMN_VALUES_MAX } from '../chunk/group/column-set.ts';
 import { type EncodedGroup, GroupEncoder } from '../chunk/group/encode.ts';
+import { HISTOGRAM_VALUES_MAX, histogramSize } from '../chunk/group/histogram-block.ts';
 import { type GroupSeries, labelParts, metricOf } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { assert } from '../lib/assert.ts';
@@ -427,17 +428,27 @@ function* cutRows(rows: readonly Row[]): Generator<Row[]> {
   if (part.length > 0) yield part;
 }
 
-/** The series in as many lists as the longest has pieces of COLUMN_VALUES_MAX samples; nearly always one. */
+/** The series in as many lists as the longest has pieces; nearly always one. */
 function splitLong(series: readonly GroupSeries[]): (readonly GroupSeries[])[] {
-  if (series.every(({ times }) => times.length <= COLUMN_VALUES_MAX)) return [series];
+  const pieces = series.map(pieceOf);
+  if (series.every(({ times }, i) => times.length <= pieces[i]!)) return [series];
   const lists: GroupSeries[][] = [];
-  for (const each of series) {
-    for (let from = 0, i = 0; from < each.times.length; from += COLUMN_VALUES_MAX, i++) {
+  series.forEach((each, k) => {
+    for (let from = 0, i = 0; from < each.times.length; from += pieces[k]!, i++) {
       if (lists.length === i) lists.push([]);
-      lists[i]!.push(sliceOf(each, from, Math.min(each.times.length, from + COLUMN_VALUES_MAX)));
+      lists[i]!.push(sliceOf(each, from, Math.min(each.times.length, from + pieces[k]!)));
     }
-  }
+  });
   return lists;
+}
+
+/** Samples of a series that one group takes. */
+function pieceOf(series: GroupSeries): number {
+  if (series.kinds === undefined) return COLUMN_VALUES_MAX;
+  const { values } = histogramSize(series);
+  // half of what a block may hold, since a block begun by others may come to have it too
+  const parts = Math.ceil(values / (HISTOGRAM_VALUES_MAX / 2));
+  return parts < 2 ? COLUMN_VALUES_MAX : Math.min(COLUMN_VALUES_MAX, Math.ceil(series.times.length / (2 * parts)));
 }
 
 function sliceOf(series: GroupSeries, from: number, to: number): GroupSeries {
