@@ -72,6 +72,7 @@ export class WalWriter {
   written = 0;
   #unsynced = false;
   #syncing: Promise<void> | undefined;
+  #rotating: Promise<void> | undefined;
   #torn = false;
 
   /** Starts a new segment. */
@@ -141,8 +142,15 @@ export class WalWriter {
     return this.#file.bytes >= SEGMENT_BYTES;
   }
 
-  /** Ends the segment, synced, and starts the next. */
-  async rotate(): Promise<void> {
+  /** Ends the segment, synced, and starts the next. Who asks meanwhile gets the same new segment. */
+  rotate(): Promise<void> {
+    this.#rotating ??= this.#rotate().finally(() => {
+      this.#rotating = undefined;
+    });
+    return this.#rotating;
+  }
+
+  async #rotate(): Promise<void> {
     await this.sync();
     const next = this.#begin(this.sequence + 1);
     const old = this.#file;
