@@ -19,7 +19,7 @@ const FLAGS = [
   '-ingester.window=1m',
   '-ingester.flush-delay=1s',
   '-ingester.flush-check-interval=200ms',
-  '-ingester.keep-flushed=5s',
+  `-ingester.keep-flushed=${process.env.KEEP_FLUSHED ?? '5s'}`,
   '-ingester.shards=2',
   `-ingester.out-of-order-time-window=${2 * LATE_MS}ms`,
 ];
