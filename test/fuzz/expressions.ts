@@ -19,10 +19,14 @@ const OVER_TIME =
   'rate increase delta irate idelta deriv changes resets avg_over_time sum_over_time min_over_time max_over_time count_over_time stddev_over_time stdvar_over_time last_over_time present_over_time absent_over_time'.split(
     ' ',
   );
-const MATH = 'abs ceil floor sqrt sgn exp ln log2 log10 round deg rad sin cos atan sinh'.split(' ');
+const MATH = 'abs ceil floor sqrt sgn round deg rad'.split(' ');
+// of selectors only: languages differ in the last bits of these, and what is made of those bits could be anything
+const TRANSCENDENTAL = 'exp ln log2 log10 sin cos atan sinh'.split(' ');
 // of times only: what Go makes of values that are no whole number of 64 bits depends on the processor
 const CALENDAR = 'hour minute day_of_week days_in_month month year'.split(' ');
-const AGGREGATIONS = 'sum avg min max count group stddev stdvar'.split(' ');
+const AGGREGATIONS = 'sum avg min max count group'.split(' ');
+// of selectors only: the order in which series are added up shows in large values that are close together
+const DEVIATIONS = 'stddev stdvar'.split(' ');
 const ARITHMETIC = '+ - * / % ^ atan2'.split(' ');
 const COMPARISONS = '== != < > <= >='.split(' ');
 const SETS = 'and or unless'.split(' ');
@@ -47,6 +51,8 @@ export class Expressions {
       () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
       () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
       () => `${this.#pick(MATH)}(${this.vector(depth - 1)})`,
+      () => `${this.#pick(TRANSCENDENTAL)}(${this.#selector()}${this.#modifiers()})`,
+      () => `${this.#pick(DEVIATIONS)}${this.#grouping()}(${this.#selector()}${this.#modifiers()})`,
       () => this.#withScalar(depth),
       () => this.#binary(depth),
       () => this.#binary(depth),
@@ -141,7 +147,7 @@ export class Expressions {
     const inner = this.vector(depth - 1);
     const makers = [
       () => `quantile${this.#grouping()}(${this.#pick(['0.5', '0.9', '0', '1', '1.5', '-1', 'NaN'])}, ${inner})`,
-      () => `count_values("v", ${inner})`,
+      () => `count_values("v", ${this.#selector()})`,
       () => `histogram_quantile(${this.#pick(['0.5', '0.99', '0', '1', '-1', '2'])}, ${inner})`,
       () => `clamp(${inner}, ${this.#scalar(0)}, ${this.#scalar(0)})`,
       () => `clamp_max(${inner}, ${this.#scalar(0)})`,

@@ -73,6 +73,7 @@ describe(`${COUNT} random questions get the same answers as from Prometheus`, ()
     const expressions = new Expressions({ random, metrics: METRICS, legacy: !isPrometheus3Installed });
     const wrong: string[] = [];
     let answered = 0;
+    let excused = 0;
     let next = 0;
     const lane = async () => {
       while (next++ < count && wrong.length < 20) {
@@ -80,11 +81,14 @@ describe(`${COUNT} random questions get the same answers as from Prometheus`, ()
         const [want, got] = await Promise.all([theirs.ask(path), ours.ask(path)]);
         if (want.status === 200 && !want.text.includes('"result":[]')) answered++;
         const why = compare(want, got);
-        if (why !== undefined) wrong.push(`${decodeURIComponent(path.replaceAll('+', ' '))}\n    ${why}`);
+        if (why !== undefined && isOfVersion(path, why)) excused++;
+        else if (why !== undefined) wrong.push(`${decodeURIComponent(path.replaceAll('+', ' '))}\n    ${why}`);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, lane));
-    console.log(`${count} questions, ${answered} answers that were not empty, ${wrong.length} differ; SEED=${SEED}`);
+    console.log(
+      `${count} questions, ${answered} answers that were not empty, ${wrong.length} differ, ${excused} by version; SEED=${SEED}`,
+    );
     assert.deepEqual(wrong, [], `SEED=${SEED}`);
     assert.ok(answered > count / 4, `only ${answered} of ${count} were answered with something`);
   };
@@ -98,6 +102,12 @@ function compare(want: { status: number; text: string }, got: { status: number; 
   // warnings and infos differ between versions
   const data = (text: string) => sorted({ data: (JSON.parse(text) as { data: unknown }).data });
   return difference(data(want.text), data(got.text), CLOSE);
+}
+
+/** Whether Prometheus 3.14, whose answers are the measure, differs from the one that is asked. */
+function isOfVersion(path: string, why: string): boolean {
+  // 3.16 gives infinity for a quantile between infinite values, 3.14 infinity times 0
+  return /quantile/.test(path) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
 }
 
 function question(random: Random, expressions: Expressions): string {

@@ -87,16 +87,14 @@ export class Pallium implements AsyncDisposable {
     return new ApiClient(this.url, headers);
   }
 
-  /** Waits for 200 of `/ready`. */
+  /** Waits for 200 of `/ready`. @throws at once when the process ends */
   async ready(timeoutMs = 60_000): Promise<void> {
-    await until(
+    const answer = await until(
       `Pallium on port ${this.port} ready`,
-      async () => {
-        if (!this.alive) throw new Error('the process has ended');
-        return (await fetch(`${this.url}/ready`)).status === 200;
-      },
+      async () => !this.alive || (await fetch(`${this.url}/ready`)).status === 200,
       { timeoutMs, intervalMs: 20 },
     );
+    if (answer && !this.alive) throw new Error(`Pallium on port ${this.port} ended before it was ready`);
   }
 
   /** Writes all that the head holds to the store. */
