@@ -49,9 +49,11 @@ export interface ReplayResult {
 }
 
 /** Sends a set from a process of its own, so that the sender's pauses are not the server's. */
-export async function replay(set: WorkloadSet, url: string, concurrency = 2): Promise<ReplayResult> {
+export async function replay(set: WorkloadSet, url: string, concurrency = 2, tenant = ''): Promise<ReplayResult> {
   const script = join(import.meta.dirname, 'replay.mjs');
-  const { stdout } = await run(process.execPath, [script, set.file, url, '--concurrency', String(concurrency)]);
+  const args = [script, set.file, url, '--concurrency', String(concurrency)];
+  if (tenant !== '') args.push('--tenant', tenant);
+  const { stdout } = await run(process.execPath, args);
   const result = JSON.parse(stdout) as ReplayResult;
   if (result.failed > 0) throw new Error(`${url}: ${result.failed} requests failed: ${result.firstError}`);
   return result;

@@ -16,6 +16,12 @@ const MISUSED = 2;
 
 /** The process: reads its configuration, runs until it is told to end. */
 export async function main(args: readonly string[]): Promise<void> {
+  const [command] = args;
+  if (command !== undefined && !command.startsWith('-')) {
+    const { runTool } = await import('./tools/run.ts');
+    process.exitCode = await runTool(command, args.slice(1));
+    return;
+  }
   const version = readVersion();
   let loaded: ReturnType<typeof loadConfig<typeof sections>>;
   let order: string[];

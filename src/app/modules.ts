@@ -1,6 +1,4 @@
 import path from 'node:path';
-import { periodsOf } from '../chunkstore/config.ts';
-import type { StoreSpec } from '../chunkstore/open.ts';
 import { ConfigError, nearest } from '../kit/config/problem.ts';
 import { showConfig, showFlags } from '../kit/config/show.ts';
 import { processObserver } from '../kit/observe/process.ts';
@@ -16,6 +14,7 @@ import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
 import { pushRoutes } from './routes/push.ts';
 import { statusRoutes } from './routes/status.ts';
+import { storeSpec } from './store-spec.ts';
 
 /** A part of a process that can be switched on. */
 export interface Module {
@@ -54,7 +53,7 @@ export const modules: Readonly<Record<string, Module>> = {
       const ingester = new IngesterService({
         config: config.ingester,
         dir: path.join(config.data.dir, 'ingester'),
-        store: storeSpec(app),
+        store: storeSpec(config),
         log,
         registry,
         clock,
@@ -86,7 +85,7 @@ export const modules: Readonly<Record<string, Module>> = {
       const querier = new QuerierService({
         data: {
           config: config.querier,
-          store: storeSpec(app),
+          store: storeSpec(config),
           windowMs: config.ingester.windowMs,
           keepFlushedMs: config.ingester.keepFlushedMs,
           status: {
@@ -110,12 +109,6 @@ export const modules: Readonly<Record<string, Module>> = {
     build: () => [],
   },
 };
-
-function storeSpec({ config }: App): StoreSpec {
-  const { cassandra, dynamodb, bigtable, s3, gcs, azure } = config;
-  const dir = path.join(config.data.dir, 'store');
-  return { dir, periods: periodsOf(config.schema), cassandra, dynamodb, bigtable, s3, gcs, azure };
-}
 
 /**
  * The modules that targets need, each after what it needs; `server` last.

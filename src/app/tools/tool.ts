@@ -1,0 +1,68 @@
+import type { Readable, Writable } from 'node:stream';
+import type { OpenedStore } from '../../chunkstore/open.ts';
+import type { Section } from '../../kit/config/section.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { sections } from '../config.ts';
+import type { Progress } from './progress.ts';
+
+/** Exit codes of tools. */
+export const DONE = 0;
+export const FAILED = 1;
+export const MISUSED = 2;
+/** The tool ran to its end and found damage. */
+export const DAMAGED = 3;
+
+/** Sections of the server's configuration that say which stores there are. */
+export type StoreSections = Pick<
+  typeof sections,
+  'data' | 'schema' | 'cassandra' | 'dynamodb' | 'bigtable' | 's3' | 'gcs' | 'azure'
+>;
+
+/** What a tool works with. */
+export interface ToolContext<Options> {
+  readonly options: Options;
+  /** Opens the stores that the configuration names; they are closed when the tool ends. Without `make` the data folder must be there. */
+  openStore(options?: { readonly make?: boolean }): Promise<OpenedStore>;
+  readonly clock: Clock;
+  readonly input: Readable;
+  /** For what was asked for; everything else goes to `progress`. */
+  readonly output: Writable;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** A command beside the server: `pallium verify`. */
+export interface Tool<S extends Section = Section> {
+  /** One line. */
+  readonly summary: string;
+  /** What more there is to say with `--help`. */
+  readonly description: string;
+  readonly options: S;
+  /** @returns the exit code @throws where it cannot go on; `UsageError` where the options do not fit together */
+  run(context: ToolContext<S['type']>): Promise<number>;
+}
+
+export function tool<const S extends Section>(one: Tool<S>): Tool<S> {
+  return one;
+}
+
+/** Options that do not fit together. */
+export class UsageError extends Error {}
+
+/** Writes text and waits where the reader is slow. */
+export async function print(output: Writable, text: string): Promise<void> {
+  if (output.write(text)) return;
+  await new Promise<void>((resolve, reject) => {
+    const done = () => {
+      output.off('drain', done);
+      output.off('error', failed);
+      resolve();
+    };
+    const failed = (error: Error) => {
+      output.off('drain', done);
+      reject(error);
+    };
+    output.once('drain', done);
+    output.once('error', failed);
+  });
+}
