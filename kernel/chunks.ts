@@ -1,5 +1,5 @@
 import { arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
-import { S_APPENDER, S_CHUNKS, seriesRecord } from './series';
+import { S_APPENDER, S_ASIDE, S_CHUNKS, seriesRecord } from './series';
 import {
   A_ARENA, A_BITS, A_CAPACITY, A_COUNT, A_DATA, A_LEAD, A_TIME, A_TRAIL, A_VALUE, APPEND_ROOM, APPENDER_BYTES, xorAppend, xorFirstTime,
 } from './xor';
@@ -66,6 +66,20 @@ function begin(a: usize, arena: u32): bool {
   store<u32>(a, arena, A_ARENA);
   store<u8>(a, 255, A_LEAD);
   countChunk(arena);
+  return true;
+}
+
+/**
+ * A sample that JavaScript keeps is the newest of a series: the open chunk ends, since the next float does not follow on its last.
+ * @param v what a float of the same time must be to be this sample
+ */
+export function sampleAside(ref: u32, t: i64, v: u64): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  if (load<u16>(a, A_COUNT) != 0 && !closeOpen(ref)) return false;
+  store<i64>(a, t, A_TIME);
+  store<u64>(a, v, A_VALUE);
+  store<u8>(r, 1, S_ASIDE);
   return true;
 }
 

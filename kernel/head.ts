@@ -1,5 +1,5 @@
-import { ARENA_TABLE_BYTES, arenaInit, arenaTake, countChunk, nextSize } from './arena';
-import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, F_LATE, forgetChunks, link, newChunk } from './chunks';
+import { ARENA_TABLE_BYTES, arenaInit, arenaOf, arenaTake, countChunk, nextSize } from './arena';
+import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, F_LATE, forgetChunks, link, newChunk, sampleAside } from './chunks';
 import { reserve } from './memory';
 import { pairsInit } from './pairs';
 import {
@@ -63,6 +63,23 @@ export function headInit(windowMs: f64, secrets: usize): bool {
   memory.fill(arenas, 0, ARENA_TABLE_BYTES);
   arenaInit(arenas, <i64>windowMs);
   return pairsInit(load<u64>(secrets)) && seriesInit(load<u64>(secrets, 8), load<u64>(secrets, 16));
+}
+
+// ---- what JavaScript keeps of a series: its times count, its chunks are elsewhere
+
+/** The open arena of the window of `t`; 0: the instance is full, or too many windows are open. */
+export function arenaFor(t: f64): u32 {
+  return arenaOf(<i64>t);
+}
+
+/** See sampleAside. */
+export function seriesAside(ref: u32, t: f64, high: u32, low: u32): bool {
+  return sampleAside(ref, <i64>t, (<u64>high << 32) | <u64>low);
+}
+
+/** Whether the value of the newest sample has these bits. */
+export function seriesLastIs(ref: u32, high: u32, low: u32): bool {
+  return load<u64>(seriesRecord(ref), S_APPENDER + A_VALUE) == ((<u64>high << 32) | <u64>low);
 }
 
 // ---- matching: a verdict for each pair id, made when a pair is first met

@@ -1,7 +1,9 @@
 import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
-import { seriesDrop, seriesFind, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesTenant, seriesTop } from './series';
+import {
+  S_ASIDE, seriesDrop, seriesFind, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant, seriesTop,
+} from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
-import { F_ANY_ORDER, F_COLD, FRAME_HEAD } from './write-request';
+import { F_ASIDE, F_COLD, FRAME_HEAD } from './write-request';
 
 // Frames (write-request.ts) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
 // first byte of each says what it is:
@@ -109,6 +111,7 @@ function logSeries(ref: u32, tenant: u32, labels: usize, len: u32, metricHash: u
 // ---- what a call to ingestFrames leaves behind
 export const INGEST_DONE: i32 = 0;
 export const INGEST_LOG_FULL: i32 = 1; // take the payload and call again
+export const INGEST_ASIDE: i32 = 2; // the frame at ingestFrame is JavaScript's: take what is in it, ingestSkip and call again
 const counts: usize = memory.data(8 * 4); // u32 by answer of append
 let refused: u32 = 0; // samples of refused series
 let firstReason: u32 = 0; // 1 + answer of append, or 16 + why the series was refused
@@ -138,8 +141,26 @@ export function ingestStart(frames: usize): void {
   newestTime = i64.MIN_VALUE;
 }
 
+/** Where the frame lies that is next. */
+export function ingestFrame(): u32 { return <u32>frameAt; }
+/** Goes on behind it. */
+export function ingestSkip(): void {
+  frameAt += load<u32>(frameAt);
+  sampleIndex = 0;
+}
+
+/** The ref of the series of the frame that is next, made where there is none; −1: it was refused, −2: the log's payload is full. */
+export function ingestSeries(tenant: u32): i32 {
+  const len = load<u32>(frameAt, 4);
+  if (logAt + len + 32 > logEnd) return -2;
+  const labels = frameAt + FRAME_HEAD;
+  const ref = seriesFind(tenant, labels, len);
+  return ref >= 0 ? ref : makeSeries(tenant, labels, len, load<u32>(frameAt, 16));
+}
+
 /**
- * Appends the frames up to `end`. INGEST_LOG_FULL: the log's payload is full, take it and call again.
+ * Appends the frames up to `end`. INGEST_LOG_FULL: the log's payload must be taken, with what was taken aside before it, then call
+ * again.
  * @param lateFrom Unix ms from which samples out of order are kept; +Infinity: none are
  * @param anyOrder every sample is kept, whatever its order: it was acknowledged before
  */
@@ -148,6 +169,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
   while (frameAt < end) {
     const bytes = load<u32>(frameAt);
     const flags = load<u32>(frameAt, 12);
+    if ((flags & F_ASIDE) != 0) return INGEST_ASIDE;
     if ((flags & F_COLD) == 0) {
       const len = load<u32>(frameAt, 4);
       const n = load<u32>(frameAt, 8);
@@ -163,6 +185,12 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
             sampleIndex = 0;
             continue;
           }
+        }
+        const r = seriesRecord(ref);
+        if (load<u8>(r, S_ASIDE) != 0) {
+          // what was taken aside is logged behind the payload: what follows it must be in the next one
+          store<u8>(r, 0, S_ASIDE);
+          return INGEST_LOG_FULL;
         }
         const samples = labels + ((len + 7) & ~7);
         for (; sampleIndex < n; sampleIndex++) {
@@ -282,6 +310,9 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
   }
   return bad ? REPLAY_CORRUPT : applied;
 }
+
+/** Whether what was logged of a series with this LSN is in the head since the checkpoint. */
+export function replayCovered(ref: u32, lsn: f64): bool { return covered(ref, lsn); }
 
 // @ts-ignore: decorator
 @inline function covered(ref: u32, lsn: f64): bool {

@@ -11,6 +11,7 @@ import { A_ARENA, A_COUNT, A_DATA, A_TIME } from './xor';
 export const S_HASH: usize = 0; // u64, u64
 export const S_APPENDER: usize = 16; // see xor.ts; A_TIME is the newest time ever, also when no chunk is open
 export const S_STATE: usize = 58; // u8: 0 free, 1 live
+export const S_ASIDE: usize = 59; // u8: 1: JavaScript has taken samples of it aside since the log's payload was last known to be in order
 export const S_CHUNKS: usize = 60; // u32, newest first
 export const S_LABELS: usize = 64; // u32 → u32 count, u32 pair ids
 export const S_TENANT: usize = 68; // u32
@@ -141,6 +142,7 @@ export function seriesMake(ref: i32, tenant: u32, labels: usize, len: u32, metri
   store<u16>(r, 0, S_APPENDER + A_COUNT);
   store<u32>(r, 0, S_APPENDER + A_ARENA);
   store<u8>(r, 1, S_STATE);
+  store<u8>(r, 0, S_ASIDE);
   store<u32>(r, 0, S_CHUNKS);
   store<u32>(r, <u32>list, S_LABELS);
   store<u32>(r, tenant, S_TENANT);

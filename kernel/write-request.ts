@@ -3,7 +3,7 @@
 //   u32 bytes of the frame, a multiple of 8 · u32 bytes of labels · u32 samples · u32 flags · u64 XXH64 of the metric name
 //   canonical labels (uvarint length, name, uvarint length, value, …), padded to 8 · samples of i64 ms, u64 value bits
 //
-// A series that is anything but plain (labels not in canonical form or over a limit, histograms, a time out of bounds) gets
+// A series that is anything but plain (labels not in canonical form or over a limit, histograms, exemplars, a time out of bounds) gets
 // a frame of 24 bytes with F_COLD and where it lies in the body; JavaScript decodes it and says what is wrong with it.
 // The bytes come from strangers: nothing is read past `end`, and nothing written past the capacity.
 
@@ -14,8 +14,8 @@ import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 export const FRAME_HEAD: u32 = 24;
 /** Labels length is the offset in the body, samples the length there. */
 export const F_COLD: u32 = 1;
-/** Samples may be in any order and are kept: they were acknowledged before their series was known. */
-export const F_ANY_ORDER: u32 = 2;
+/** Not for the kernel: samples in the encoding of src/wire/rich-samples.ts, or exemplars. */
+export const F_ASIDE: u32 = 4;
 
 export const SCAN_CORRUPT: i32 = -1;
 export const SCAN_FULL: i32 = -2;
@@ -224,7 +224,10 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       store<u64>(sampleAt + (<usize>samples << 4), v, 8);
       samples++;
     } else {
-      if (tag == 0x1a) extras |= 2;
+      if (tag == 0x1a) {
+        extras |= 2;
+        cold = true;
+      }
       if (tag == 0x22) cold = true;
       if (!skipField(tag, end)) return -1;
     }
@@ -232,7 +235,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   const labelsLen = <u32>(o - labels);
   if (cold || !hasName || (labelsBytesMax > 0 && labelsLen > labelsBytesMax)) return 0;
   if (samples == 0) {
-    // a series without samples is valid and says nothing; its exemplars, if any, are read by the cold path
+    // a series without samples is valid and says nothing
     store<u64>(o, 0);
     sampleAt = (o + 7) & ~7;
   }

@@ -121,5 +121,6 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     outOfOrderTimeWindowMs: limits.outOfOrderTimeWindowMs,
     maxSeriesPerUser: limits.maxSeriesPerUser,
     maxSeriesPerMetric: limits.maxSeriesPerMetric,
+    maxExemplars: limits.maxExemplars,
   };
 }

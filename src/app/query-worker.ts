@@ -10,6 +10,7 @@ import { systemClock } from '../lib/clock.ts';
 import { Engine } from '../promql/engine.ts';
 import { PromApi } from '../querier/api/backend.ts';
 import type { ApiSources } from '../querier/api/sources.ts';
+import { recentExemplars } from '../querier/exemplars.ts';
 import { HeadSource } from '../querier/head-source.ts';
 import { recentMetadata } from '../querier/metadata.ts';
 import { StoreSource } from '../querier/store-source.ts';
@@ -45,7 +46,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
     syntax,
     queryable: (tenant) => mergedQueryable(tenant, [head, flushed]),
     metadata: recentMetadata(ingester),
-    exemplars: { exemplars: async () => [] },
+    exemplars: recentExemplars(ingester),
     status: { ...status, headStats: async () => undefined },
     clock: systemClock,
     timeoutMs: config.timeoutMs,

@@ -1,15 +1,73 @@
-import { SampleColumns, STALE } from '../storage/columns.ts';
+import { withResetHint } from '../model/histogram.ts';
+import { HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { mergeColumns } from '../storage/merge-columns.ts';
+import { ByteReader, ByteWriter } from './group/bytes.ts';
+import { readHistograms } from './histogram.ts';
 import type { Kernel } from './kernel.ts';
 import { Region } from './region.ts';
+import { readXor2 } from './xor2.ts';
 
 // What a head hands out: series with their chunks (kernel/head.ts), and how to read them.
 
 export interface HeadChunk {
   /** As Prometheus has it, its two bytes of count included. */
   readonly bytes: Uint8Array;
-  /** Bit 0: samples in any order. */
+  /** CHUNK_UNORDERED, CHUNK_STARTS; bits 8–15: CHUNK_XOR … */
   readonly flags: number;
+}
+
+export const CHUNK_UNORDERED = 1;
+/** Behind `uvarint bytes · chunk` follow the samples' start timestamps, each as a varint: its difference to the one before. */
+export const CHUNK_STARTS = 2;
+
+/** How a chunk is encoded. All but XOR are the work of JavaScript. */
+export const CHUNK_XOR = 0;
+export const CHUNK_HISTOGRAM = 2;
+export const CHUNK_FLOAT_HISTOGRAM = 3;
+export const CHUNK_XOR2 = 4;
+
+export type RichEncoding = typeof CHUNK_HISTOGRAM | typeof CHUNK_FLOAT_HISTOGRAM | typeof CHUNK_XOR2;
+
+/** A chunk and the start timestamps of its samples, as CHUNK_STARTS has them. */
+export function joinStarts(chunk: Uint8Array, starts: readonly number[]): Uint8Array {
+  const out = new ByteWriter();
+  out.uvarint(chunk.length);
+  out.bytes(chunk);
+  let last = 0;
+  for (const start of starts) {
+    out.varint(start - last);
+    last = start;
+  }
+  return out.done();
+}
+
+/** What `joinStarts` put together. @throws BytesError */
+export function splitStarts(bytes: Uint8Array): { readonly chunk: Uint8Array; readonly starts: number[] } {
+  const from = new ByteReader(bytes);
+  const chunk = from.take(from.count(1));
+  const starts: number[] = [];
+  for (let last = 0; from.left > 0; starts.push(last)) last += from.varint();
+  return { chunk, starts };
+}
+
+/** Appends the samples of a chunk that JavaScript wrote, in its order. @throws AppError chunk-corrupt, BytesError */
+export function readRichChunk({ bytes, flags }: HeadChunk, out: SampleColumns): void {
+  if ((flags & CHUNK_STARTS) === 0) {
+    readRichSamples(bytes, flags >>> 8, out);
+    return;
+  }
+  const { chunk, starts } = splitStarts(bytes);
+  const from = out.count;
+  readRichSamples(chunk, flags >>> 8, out);
+  out.needStarts();
+  for (let i = from; i < out.count; i++) out.starts[i] = starts[i - from] ?? 0;
+}
+
+function readRichSamples(chunk: Uint8Array, encoding: number, out: SampleColumns): void {
+  if (encoding === CHUNK_HISTOGRAM) readHistograms('histogram', chunk, out);
+  else if (encoding === CHUNK_FLOAT_HISTOGRAM) readHistograms('floathistogram', chunk, out);
+  else if (encoding === CHUNK_XOR2) readXor2(chunk, out);
+  else throw new Error(`bug: a chunk of the head has encoding ${encoding}`);
 }
 
 /** Series of a slice (`HeadSlice` in storage/ingester-client.ts), one after another; what is yielded points into `bytes`. */
@@ -38,7 +96,6 @@ export interface SliceSeries {
 }
 
 const SAMPLES_MAX = 65535; // of a chunk
-const UNORDERED = 1;
 
 /** Decodes chunks of a head into columns. One serves a thread. */
 export class ChunkDecoder {
@@ -73,6 +130,11 @@ export class ChunkDecoder {
   #decode({ bytes, flags }: HeadChunk, out: SampleColumns): void {
     const { exports } = this.#kernel;
     out.clear();
+    if (flags >>> 8 !== CHUNK_XOR) {
+      readRichChunk({ bytes, flags }, out);
+      if ((flags & CHUNK_UNORDERED) !== 0) sortRich(out);
+      return;
+    }
     const count = bytes[0]! * 256 + bytes[1]!;
     const found = exports.xorDecode(this.#chunk.put(bytes), bytes.length, this.#times.at, this.#values.at, SAMPLES_MAX);
     if (found < 0) throw new Error('bug: a chunk of the head does not decode');
@@ -82,7 +144,7 @@ export class ChunkDecoder {
     out.values.set(f64.subarray(this.#values.at / 8, this.#values.at / 8 + count));
     out.count = count;
     if ((found & 1) !== 0) markStale(this.#kernel, this.#values.at, count, out);
-    if ((flags & UNORDERED) !== 0) sortColumns(out);
+    if ((flags & CHUNK_UNORDERED) !== 0) sortColumns(out);
   }
 }
 
@@ -119,4 +181,23 @@ function sortColumns(columns: SampleColumns): void {
   columns.values.set(ordered.values.subarray(0, to));
   columns.kinds.set(ordered.kinds.subarray(0, to));
   columns.count = to;
+}
+
+/** The same for chunks of histograms or with start timestamps. What was compared when a sample came is not the one before it now. */
+function sortRich(columns: SampleColumns): void {
+  const singles = Array.from({ length: columns.count }, (_, i) => singleOf(columns, i));
+  mergeColumns(singles, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, columns);
+}
+
+function singleOf(from: SampleColumns, i: number): SampleColumns {
+  const out = new SampleColumns(1);
+  const kind = from.plain ? 0 : from.kinds[i]!;
+  const histogram = from.histograms[i];
+  if (kind === HISTOGRAM && histogram !== undefined) {
+    const { resetHint } = histogram;
+    out.pushHistogram(from.times[i]!, resetHint === 'gauge' ? histogram : withResetHint(histogram, 'unknown'));
+  } else if (kind === 0) out.pushFloat(from.times[i]!, from.values[i]!);
+  else out.pushStale(from.times[i]!, kind === STALE ? STALE : STALE_HISTOGRAM);
+  if (from.hasStarts) out.setStart(from.starts[i]!);
+  return out;
 }

@@ -48,6 +48,9 @@ export interface KernelExports {
   seriesMetricHash(ref: number): number;
   seriesLastTime(ref: number): number;
   seriesLabels(ref: number, out: number, capacity: number): number;
+  arenaFor(timeMs: number): number;
+  seriesAside(ref: number, timeMs: number, high: number, low: number): number;
+  seriesLastIs(ref: number, high: number, low: number): number;
   pairTop(): number;
   pairFind(src: number, bytes: number): number;
   pairBytes(id: number): number;
@@ -74,11 +77,15 @@ export interface KernelExports {
   ingestFirstTime(): number;
   ingestFirstLast(): number;
   ingestNewest(): number;
+  ingestFrame(): number;
+  ingestSkip(): void;
+  ingestSeries(tenant: number): number;
   logInit(at: number, bytes: number): void;
   logBytes(): number;
   logTaken(): void;
   replayInit(lsns: number, count: number): void;
   replayNewest(): number;
+  replayCovered(ref: number, lsn: number): number;
   replayPayload(src: number, bytes: number, lsn: number): number;
 }
 

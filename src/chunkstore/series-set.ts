@@ -1,6 +1,6 @@
 import type { Chunk, GroupDecoder } from '../chunk/group/decode.ts';
-import { histogramBytes } from '../chunk/group/digest.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
+import { histogramBytes } from '../model/histogram-bytes.ts';
 import type { Labels } from '../model/labels.ts';
 import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import type { SeriesSet } from '../storage/queryable.ts';

@@ -1,11 +1,14 @@
+import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { type AppError, errors } from '../model/errors.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import { labelsFault, sortPairs } from '../model/validate.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
-import { FrameWriter } from '../wire/frames.ts';
-import type { WriteSeries } from '../wire/write-request.ts';
+import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
+import { FRAME_ASIDE, FRAME_EXEMPLARS, FrameWriter } from '../wire/frames.ts';
+import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
+import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
 import type { EdgeLimits } from './edge-contract.ts';
 import { type Refusals, refuse } from './refusals.ts';
 
@@ -14,8 +17,11 @@ const encoder = new TextEncoder();
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
 export class ColdWriter {
   readonly #frames: FrameWriter;
-  /** Samples written since `clear`. */
+  readonly #payload = new ByteWriter();
+  /** Floats, histograms and exemplars written since `clear`. */
   samples = 0;
+  histograms = 0;
+  exemplars = 0;
 
   constructor(kernel: Kernel) {
     this.#frames = new FrameWriter(kernel);
@@ -24,6 +30,8 @@ export class ColdWriter {
   clear(): void {
     this.#frames.clear();
     this.samples = 0;
+    this.histograms = 0;
+    this.exemplars = 0;
   }
 
   /** The frames; only until the next `add`. */
@@ -40,27 +48,95 @@ export class ColdWriter {
       refuse(refusals, fault, samples.count + histograms.length);
       return;
     }
-    for (const { fault: reason } of histograms) {
-      if (reason !== undefined) {
-        refuse(refusals, errors.histogramInvalid({ series: textOf(pairs), reason: reason.text }), 1);
-      } else {
-        // not an error of the sender: its floats are kept, and sending it again would not help
-        const why = errors.nativeHistogramUnsupported({}).reason;
-        refusals.byReason[why] = (refusals.byReason[why] ?? 0) + 1;
-      }
-    }
     const kept: number[] = [];
+    // one start timestamp makes all floats rich, so that they stay in one place and in their order
+    let rich = false;
     for (let i = 0; i < samples.count; i++) {
       const timeMs = samples.times[i]!;
       if (timeMs >= fromMs && timeMs <= toMs) kept.push(i);
       else refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
+      if (samples.starts[i] !== 0) rich = true;
     }
-    if (kept.length === 0) return;
-    const labels = Labels.fromSortedPairs(pairs);
-    this.#frames.series(encodeLabels(labels), encoder.encode(labels.get(METRIC_NAME)), kept.length);
-    for (const i of kept) this.#frames.sample(samples.times[i]!, samples.high(i), samples.low(i));
-    this.samples += kept.length;
+    const valid = histograms.filter(({ timeMs, fault: reason }) => {
+      if (reason !== undefined) {
+        refuse(refusals, errors.histogramInvalid({ series: textOf(pairs), reason: reason.text }), 1);
+      } else if (!(timeMs >= fromMs && timeMs <= toMs && isRichTime(timeMs))) {
+        refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
+      } else return true;
+      return false;
+    });
+    const exemplars = limits.maxExemplars === 0 ? [] : validExemplars(series.exemplars, pairs, refusals);
+    if (kept.length + valid.length + exemplars.length === 0) return;
+    const own = Labels.fromSortedPairs(pairs);
+    const labels = encodeLabels(own);
+    const metric = encoder.encode(own.get(METRIC_NAME));
+    if (kept.length > 0 && !rich) {
+      this.#frames.series(labels, metric, kept.length);
+      for (const i of kept) this.#frames.sample(samples.times[i]!, samples.high(i), samples.low(i));
+      this.samples += kept.length;
+    }
+    const payload = this.#payload;
+    payload.length = 0;
+    let count = valid.length;
+    for (const i of rich ? kept : []) {
+      const timeMs = samples.times[i]!;
+      if (isRichTime(timeMs)) {
+        const startMs = startOf(samples.starts[i]!);
+        writeRichSample(payload, { timeMs, startMs, high: samples.high(i), low: samples.low(i) });
+        this.samples++;
+        count++;
+      } else refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
+    }
+    for (const { timeMs, startMs, stale, histogram } of valid) {
+      writeRichSample(payload, { timeMs, startMs: startOf(startMs), histogram: stale ? undefined : histogram });
+    }
+    this.histograms += valid.length;
+    if (count > 0) this.#frames.aside(labels, metric, count, payload.done(), FRAME_ASIDE);
+    if (exemplars.length === 0) return;
+    payload.length = 0;
+    for (const { pairs: exemplarPairs, timeMs, value } of exemplars) {
+      const exemplarLabels = encodeLabels(Labels.fromSortedPairs(sortPairs(exemplarPairs)));
+      writeFrameExemplar(payload, { timeMs, value, labels: exemplarLabels });
+    }
+    this.#frames.aside(labels, metric, exemplars.length, payload.done(), FRAME_EXEMPLARS);
+    this.exemplars += exemplars.length;
   }
+}
+
+function isRichTime(timeMs: number): boolean {
+  return Math.abs(timeMs) <= RICH_TIME_MAX_MS;
+}
+
+/** What cannot be one is as good as none. */
+function startOf(startMs: number): number {
+  return isRichTime(startMs) ? startMs : 0;
+}
+
+/** Characters of all label names and values of an exemplar, as OpenMetrics has it. */
+const EXEMPLAR_RUNES_MAX = 128;
+
+/** Exemplars that are not are counted, but no error of the request: its samples matter more. */
+function validExemplars(
+  exemplars: readonly WriteExemplar[],
+  pairs: readonly string[],
+  refusals: Refusals,
+): readonly WriteExemplar[] {
+  return exemplars.filter(({ pairs: own, labelsFault: fault }) => {
+    if (fault !== undefined) {
+      refuse(
+        refusals,
+        errors.labelInvalid({ series: textOf(pairs), label: 'labels of an exemplar', reason: fault }),
+        1,
+      );
+      return false;
+    }
+    let runes = 0;
+    for (const text of own) for (const _ of text) runes++;
+    if (runes <= EXEMPLAR_RUNES_MAX) return true;
+    const error = errors.exemplarLabelsTooLong({ series: textOf(pairs), runes, limit: EXEMPLAR_RUNES_MAX });
+    refusals.byReason[error.reason] = (refusals.byReason[error.reason] ?? 0) + 1;
+    return false;
+  });
 }
 
 function unreadable(pairs: readonly string[], reason: string): AppError {

@@ -28,6 +28,7 @@ export interface EdgeLimits {
   readonly outOfOrderTimeWindowMs: number;
   readonly maxSeriesPerUser: number;
   readonly maxSeriesPerMetric: number;
+  readonly maxExemplars: number;
 }
 
 export interface EdgeAnswer {

@@ -28,11 +28,16 @@ export interface FrameLimits {
   readonly seriesPerUserMax: number;
   readonly seriesPerMetricMax: number;
   readonly outOfOrderMs: number;
+  /** Of the tenant at this target. */
+  readonly exemplarsMax: number;
 }
 
 export interface FrameResult {
   /** Samples appended, already held, out of order, of a time that is taken, too old, without room. */
   readonly counts: readonly number[];
+  /** How many of those not kept are histograms. */
+  readonly histogramsLost: number;
+  readonly exemplarsLost: number;
   /** Samples of series that were refused. */
   readonly refused: number;
   readonly first:
@@ -140,7 +145,8 @@ export class Edge {
       this.#charge(tenant, samples, 0, limits);
       const frames = this.#take(fast);
       frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
-      return this.#send(request, frames, { series, samples, metadata: 0, rawBytes: raw.bytes }, noRefusals());
+      const counts = { series, samples, metadata: 0, rawBytes: raw.bytes };
+      return (await this.#send(request, frames, counts, noRefusals())).answer;
     }
     const body = kernel.u8.slice(raw.at, raw.at + raw.bytes);
     const metadata = (extras & 1) !== 0 ? checkMetadata(decodeRemoteWrite1(body).metadata, limits) : [];
@@ -152,10 +158,11 @@ export class Edge {
     const frames = this.#take(fast + coldBytes.length);
     frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
     frames.set(coldBytes, fast);
-    this.#charge(tenant, samples + this.#cold.samples, metadata.length, limits);
+    const all = samples + this.#cold.samples + this.#cold.histograms;
+    this.#charge(tenant, all + this.#cold.exemplars, metadata.length, limits);
+    const counts = { series, samples: all, metadata: metadata.length, rawBytes: raw.bytes };
     if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
-    const counts = { series, samples: samples + this.#cold.samples, metadata: metadata.length, rawBytes: raw.bytes };
-    return this.#send(request, frames, counts, refusals);
+    return (await this.#send(request, frames, counts, refusals)).answer;
   }
 
   async #pushV2(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
@@ -169,16 +176,23 @@ export class Edge {
     for (const one of series) this.#cold.add(one, limits, fromMs, toMs, refusals);
     const frames = this.#take(this.#cold.bytes.length);
     frames.set(this.#cold.bytes);
-    this.#charge(tenant, this.#cold.samples, metadata.length, limits);
-    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
+    const { samples, histograms, exemplars } = this.#cold;
+    this.#charge(tenant, samples + histograms + exemplars, metadata.length, limits);
     const counts = {
       series: series.length,
-      samples: this.#cold.samples,
+      samples: samples + histograms,
       metadata: metadata.length,
       rawBytes: raw.bytes,
     };
-    const sent = await this.#send(request, frames, counts, refusals);
-    return { ...sent, response: { ...sent.response, headers: { ...sent.response.headers, ...written(sent) } } };
+    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
+    const { answer, lost } = await this.#send(request, frames, counts, refusals);
+    const headers = {
+      ...answer.response.headers,
+      'X-Prometheus-Remote-Write-Samples-Written': String(samples - lost.samples),
+      'X-Prometheus-Remote-Write-Histograms-Written': String(histograms - lost.histograms),
+      'X-Prometheus-Remote-Write-Exemplars-Written': String(exemplars - lost.exemplars),
+    };
+    return { ...answer, response: { ...answer.response, headers } };
   }
 
   #timeBounds(limits: EdgeLimits): { fromMs: number; toMs: number } {
@@ -236,20 +250,23 @@ export class Edge {
     frames: Uint8Array<ArrayBuffer>,
     counts: Pick<EdgeAnswer, 'series' | 'samples' | 'metadata' | 'rawBytes'>,
     refusals: Refusals,
-  ): Promise<EdgeAnswer> {
+  ): Promise<{ answer: EdgeAnswer; lost: Lost }> {
     const { limits, tenant } = request;
+    const lost = { samples: 0, histograms: 0, exemplars: 0 };
+    const { targets } = this.#options;
     const frameLimits = {
       seriesPerUserMax: limits.maxSeriesPerUser,
       seriesPerMetricMax: limits.maxSeriesPerMetric,
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
+      exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
     };
     const push = async (target: FrameTarget, part: Uint8Array<ArrayBuffer>) => {
       if (part.length === 0) return;
       const sent = await target.push({ tenant, frames: part.buffer, bytes: part.length, limits: frameLimits });
       this.#give(sent.frames);
       addResult(refusals, sent.result, limits);
+      addLost(lost, sent.result);
     };
-    const { targets } = this.#options;
     if (targets.length === 1) await push(targets[0]!, frames);
     else {
       const parts = this.#partition(tenant, frames, targets.length);
@@ -260,7 +277,7 @@ export class Edge {
     }
     const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
     const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, counts.samples);
-    return { ...counts, response, discarded: refusals.byReason };
+    return { answer: { ...counts, response, discarded: refusals.byReason }, lost };
   }
 }
 
@@ -275,6 +292,20 @@ function tenantSalt(tenant: string): number {
 const LABEL_BYTES_MAX = 30_000;
 
 const OK: PushResponse = { status: 204, headers: {}, text: '' };
+
+/** What was sent to shards and not kept there. */
+interface Lost {
+  samples: number;
+  histograms: number;
+  exemplars: number;
+}
+
+function addLost(lost: Lost, { counts, refused, histogramsLost, exemplarsLost }: FrameResult): void {
+  const [, , ...notKept] = counts;
+  lost.samples += notKept.reduce((sum, n) => sum + n, refused) - histogramsLost;
+  lost.histograms += histogramsLost;
+  lost.exemplars += exemplarsLost;
+}
 
 /** Adds what a shard did not keep. */
 function addResult(refusals: Refusals, result: FrameResult, limits: EdgeLimits): void {
@@ -319,16 +350,6 @@ function responseOf(error: AppError): PushResponse {
 
 function answer(response: PushResponse): EdgeAnswer {
   return { response, samples: 0, series: 0, metadata: 0, discarded: {}, rawBytes: 0 };
-}
-
-/** What of the request was kept (remote write 2.0, section on response headers). */
-function written(sent: EdgeAnswer): Record<string, string> {
-  const refused = Object.values(sent.discarded).reduce((sum, n) => sum + n, 0);
-  return {
-    'X-Prometheus-Remote-Write-Samples-Written': String(Math.max(0, sent.samples - refused)),
-    'X-Prometheus-Remote-Write-Histograms-Written': '0',
-    'X-Prometheus-Remote-Write-Exemplars-Written': '0',
-  };
 }
 
 const FRAME_COLD = 1;

@@ -1,9 +1,21 @@
 import path from 'node:path';
+import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Region } from '../chunk/region.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Disk } from './disk.ts';
-import type { Head } from './head.ts';
-import { FILE_HEAD, RECORD_HEAD, sealRecord, WAL_NOTE, WAL_SERIES, WalReader, type WalRecord } from './wal.ts';
+import { type Head, logExemplar } from './head.ts';
+import { loadRichChunks, saveRichChunks } from './rich-checkpoint.ts';
+import {
+  FILE_HEAD,
+  RECORD_HEAD,
+  sealRecord,
+  WAL_ASIDE,
+  WAL_NOTE,
+  WAL_RICH_CHUNKS,
+  WAL_SERIES,
+  WalReader,
+  type WalRecord,
+} from './wal.ts';
 
 // A checkpoint is the head as a file of log records (docs/formats/wal.md), taken slice by slice while samples come in: each block of
 // series says up to which LSN it is complete, and replay leaves out what the block already has.
@@ -93,12 +105,12 @@ export async function writeCheckpoint(
     sealRecord(kernel, region.at, bytes, type, ++count);
     file.write(kernel.u8.subarray(region.at, region.at + RECORD_HEAD + bytes));
   };
-  const note = (value: CheckpointNote) => {
-    const bytes = encoder.encode(JSON.stringify(value));
+  const writeBytes = (bytes: Uint8Array, type: number) => {
     region.ensure(bytes.length);
     kernel.u8.set(bytes, region.at + RECORD_HEAD);
-    write(bytes.length, WAL_NOTE);
+    write(bytes.length, type);
   };
+  const note = (value: CheckpointNote) => writeBytes(encoder.encode(JSON.stringify(value)), WAL_NOTE);
   const tenants = () => head.tenants.map(({ index, id, newestMs }) => [index, id, Math.max(newestMs, 0)] as const);
   try {
     file.write(FILE_HEAD);
@@ -139,8 +151,11 @@ export async function writeCheckpoint(
         view.setFloat64(region.at + RECORD_HEAD + 8, lsn, true);
         write(at, WAL_SERIES);
       } while (ref < to);
+      // of the same moment as the series above, hence before anybody else's turn
+      for (const bytes of saveRichChunks(head.rich, from, to)) writeBytes(bytes, WAL_RICH_CHUNKS);
       await pause();
     }
+    for (const bytes of exemplarRecords(head)) writeBytes(bytes, WAL_ASIDE);
     note({
       end: true,
       lsn: source.lsn(),
@@ -158,6 +173,18 @@ export async function writeCheckpoint(
   disk.rename(aside, path.join(folder, checkpointName(sequence)));
   disk.syncFolder(folder);
   return file.bytes;
+}
+
+/** As the log has them: putting them in again is harmless. */
+function* exemplarRecords(head: Head): Iterable<Uint8Array> {
+  const out = new ByteWriter();
+  for (const { tenant, labels, exemplar } of head.exemplars.all()) {
+    logExemplar(out, tenant, labels, exemplar);
+    if (out.length < BUFFER_BYTES) continue;
+    yield out.done();
+    out.length = 0;
+  }
+  if (out.length > 0) yield out.done();
 }
 
 /** Where blocks are put together, with room for a record's head. Kept by the head, since memory is never given back. */
@@ -237,6 +264,10 @@ export async function loadCheckpoint(
           head.indexLoaded(ref);
           at += bytes;
         }
+      } else if (record.type === WAL_RICH_CHUNKS) {
+        loadRichChunks(head.rich, kernel.u8.slice(record.at, record.at + record.bytes));
+      } else if (record.type === WAL_ASIDE) {
+        head.replayAside(kernel.u8.slice(record.at, record.at + record.bytes), 0);
       }
       await pause();
     }

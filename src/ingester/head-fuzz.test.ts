@@ -114,7 +114,7 @@ async function run(seed: number): Promise<void> {
           samples.push({ series: labels.key, timeMs, bits: bits[0]! });
         }
       }
-      const limits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs };
+      const limits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs, exemplarsMax: 100 };
       const got = await shard.push(tenant, frames.bytes.slice(), limits);
       const want = plain.ingest(tenant, samples, outOfOrderMs);
       assert.deepEqual(got.counts, want, `seed ${seed}: answers of step ${step}`);

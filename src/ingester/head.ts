@@ -1,20 +1,31 @@
 import { randomBytes } from 'node:crypto';
+import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import { getOrMake } from '../lib/map.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { errors } from '../model/errors.ts';
 import type { Labels } from '../model/labels.ts';
+import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
+import { FRAME_EXEMPLARS, FRAME_HEAD } from '../wire/frames.ts';
+import { isRichHistogram, readRichSample } from '../wire/rich-samples.ts';
+import { APPENDED, HELD, NO_ROOM } from './answers.ts';
+import { ExemplarStore } from './exemplars.ts';
+import { RichHead } from './rich-head.ts';
 import { RECORD_HEAD } from './wal.ts';
 
 const LOG_BYTES = 1024 * 1024;
 
-/** What the kernel answers for a sample (kernel/chunks.ts). */
-export const APPENDED = 0;
-export const HELD = 1;
-export const OUT_OF_ORDER = 2;
-export const DUPLICATE_TIME = 3;
-export const TOO_OLD = 4;
-export const NO_ROOM = 5;
+// Entries of the log for what the kernel leaves aside (docs/formats/wal.md):
+/** u8 · uvarint ref · the sample (wire/rich-samples.ts) */
+const ASIDE_SAMPLE = 0;
+/** u8 · uvarint tenant · uvarint bytes of labels · labels · the exemplar (wire/frame-exemplars.ts) */
+const ASIDE_EXEMPLAR = 1;
+
+/** Answers of the kernel's ingestFrames and ingestSeries. */
+const INGEST_DONE = 0;
+const INGEST_ASIDE = 2;
+const SERIES_LOG_FULL = -2;
 
 /** Why a new series is refused (after what `admitSeries` answered). */
 export const REFUSED_NO_ROOM = 1;
@@ -27,11 +38,16 @@ export interface IngestLimits {
   readonly seriesPerMetricMax: number;
   /** How far behind a series' newest sample one may be that comes late; 0: samples out of order are refused. */
   readonly outOfOrderMs: number;
+  /** Of the tenant in this shard. */
+  readonly exemplarsMax: number;
 }
 
 export interface IngestResult {
   /** Samples by answer: APPENDED … NO_ROOM. */
   readonly counts: readonly number[];
+  /** How many of those that were not kept are histograms. */
+  readonly histogramsLost: number;
+  readonly exemplarsLost: number;
   /** Samples of new series that were refused. */
   readonly refused: number;
   /** The first sample or series that was not kept. */
@@ -96,12 +112,16 @@ export class Head {
   readonly tenants: HeadTenant[] = [];
   readonly #byId = new Map<string, HeadTenant>();
   readonly #frames: Region;
+  readonly rich: RichHead;
+  readonly exemplars = new ExemplarStore();
+  /** What is to be logged behind the kernel's payload. */
+  readonly asideLog = new ByteWriter();
   /** Where checkpoints put their blocks together. */
   readonly checkpointRegion: Region;
   /** Where a log payload lies, RECORD_HEAD bytes in. */
   readonly logAt: number;
   readonly #bytesMax: number;
-  #limits: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
+  #limits = NO_LIMITS;
   /** Refs that no log names any more. */
   readonly #freeRefs: number[] = [];
   /** Gone in replay, not yet out of the index. */
@@ -117,9 +137,11 @@ export class Head {
       forgetSeries: (ref, tenant, metric) => {
         this.#sawTime(tenant, this.kernel.exports.seriesLastTime(ref));
         this.#forgotten.push({ ref, tenant, metric });
+        this.rich.forgetSeries(ref);
       },
       nextRef: () => (this.holdRefs ? -1 : (this.#freeRefs.pop() ?? -1)),
     });
+    this.rich = new RichHead(this.kernel);
     const secrets = this.kernel.reserve(32);
     this.kernel.u8.set(randomBytes(24), secrets);
     if (!this.kernel.exports.headInit(options.windowMs, secrets)) throw new RangeError('no memory for a head');
@@ -129,9 +151,9 @@ export class Head {
     this.checkpointRegion = new Region(this.kernel);
   }
 
-  /** Bytes of samples, series and index in kernel memory. */
+  /** Bytes of samples, series and index. */
   get bytes(): number {
-    return this.kernel.exports.pagesUsed() * 65536;
+    return this.kernel.exports.pagesUsed() * 65536 + this.rich.bytes + this.exemplars.bytes;
   }
 
   get seriesCount(): number {
@@ -201,12 +223,107 @@ export class Head {
     const lateFromMs =
       limits.outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - limits.outOfOrderMs : Number.POSITIVE_INFINITY;
     exports.ingestStart(at);
-    while (exports.ingestFrames(at + frames.length, tenant.index, lateFromMs, anyOrder) !== 0) commit();
-    const newestMs = exports.ingestNewest();
+    const aside = new AsideResult();
+    for (;;) {
+      const stopped = exports.ingestFrames(at + frames.length, tenant.index, lateFromMs, anyOrder);
+      if (stopped === INGEST_DONE) break;
+      if (stopped === INGEST_ASIDE) {
+        const from = exports.ingestFrame() - at;
+        const frame = frames.subarray(from, from + this.kernel.view.getUint32(at + from, true));
+        this.#takeAside(tenant, frame, anyOrder ? Number.NEGATIVE_INFINITY : lateFromMs, aside, commit);
+        exports.ingestSkip();
+      } else commit();
+    }
+    const newestMs = Math.max(exports.ingestNewest(), aside.newestMs);
     if (newestMs > tenant.newestMs) tenant.newestMs = newestMs;
-    const counts: number[] = [];
-    for (let answer = APPENDED; answer <= NO_ROOM; answer++) counts.push(exports.ingestCount(answer));
-    return { counts, refused: exports.ingestRefused(), first: this.#firstRefusal() };
+    const counts = aside.counts.map((count, answer) => count + exports.ingestCount(answer));
+    return {
+      counts,
+      histogramsLost: aside.histogramsLost,
+      exemplarsLost: aside.exemplarsLost,
+      refused: exports.ingestRefused() + aside.refused,
+      first: aside.first ?? this.#firstRefusal(),
+    };
+  }
+
+  /** Takes what the kernel leaves to us: a frame of rich samples or exemplars, whose series is the kernel's. */
+  #takeAside(tenant: HeadTenant, frame: Uint8Array, lateFromMs: number, result: AsideResult, commit: () => void): void {
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    const labelsTo = FRAME_HEAD + view.getUint32(4, true);
+    const count = view.getUint32(8, true);
+    const from = new ByteReader(frame.subarray((labelsTo + 7) & ~7));
+    if ((view.getUint32(12, true) & FRAME_EXEMPLARS) !== 0) {
+      this.#takeExemplars(tenant, frame.subarray(FRAME_HEAD, labelsTo), from, count, result);
+      return;
+    }
+    const { exports } = this.kernel;
+    let ref = exports.ingestSeries(tenant.index);
+    while (ref === SERIES_LOG_FULL) {
+      commit();
+      ref = exports.ingestSeries(tenant.index);
+    }
+    if (ref < 0) {
+      result.refused += count;
+      for (let i = 0; i < count; i++) if (isRichHistogram(readRichSample(from))) result.histogramsLost++;
+      return;
+    }
+    const isFull = this.bytes > this.#bytesMax;
+    for (let i = 0; i < count; i++) {
+      const start = from.at;
+      const sample = readRichSample(from);
+      const answer = isFull ? NO_ROOM : this.rich.append(ref, sample, lateFromMs);
+      result.counts[answer]!++;
+      if (answer > HELD && isRichHistogram(sample)) result.histogramsLost++;
+      if (answer === APPENDED) {
+        if (this.asideLog.length > LOG_BYTES) commit();
+        this.asideLog.u8(ASIDE_SAMPLE);
+        this.asideLog.uvarint(ref);
+        this.asideLog.bytes(from.bytes.subarray(start, from.at));
+        result.newestMs = Math.max(result.newestMs, sample.timeMs);
+      } else if (answer !== HELD && result.first === undefined && exports.ingestFirstReason() === 0) {
+        result.first = {
+          answer,
+          series: undefined,
+          labels: decodeLabels(frame, FRAME_HEAD, labelsTo),
+          timeMs: sample.timeMs,
+          newestMs: exports.seriesLastTime(ref),
+        };
+      }
+    }
+  }
+
+  #takeExemplars(tenant: HeadTenant, labels: Uint8Array, from: ByteReader, count: number, result: AsideResult): void {
+    for (let i = 0; i < count; i++) {
+      const exemplar = readFrameExemplar(from);
+      const { kept, isNew } = this.exemplars.add(tenant.index, labels, exemplar, this.#limits.exemplarsMax);
+      if (!kept) result.exemplarsLost++;
+      if (isNew) logExemplar(this.asideLog, tenant.index, labels, exemplar);
+    }
+  }
+
+  /** Puts in what was logged aside, a second time without harm. Returns the number of samples. @throws BytesError */
+  replayAside(payload: Uint8Array, lsn: number): number {
+    const { exports } = this.kernel;
+    const from = new ByteReader(payload);
+    let samples = 0;
+    while (from.left > 0) {
+      if (from.u8() === ASIDE_EXEMPLAR) {
+        const tenant = from.uvarint();
+        const labels = from.take(from.count(1));
+        const exemplar = readFrameExemplar(from);
+        if (this.tenants[tenant] !== undefined) this.exemplars.add(tenant, labels, exemplar, Number.POSITIVE_INFINITY);
+        continue;
+      }
+      const ref = from.uvarint(0xffffff);
+      const sample = readRichSample(from);
+      // a ref without series: the record that named it was lost
+      if (exports.replayCovered(ref, lsn) || !exports.seriesIsLive(ref)) continue;
+      if (this.rich.append(ref, sample, Number.NEGATIVE_INFINITY) === NO_ROOM) {
+        throw errors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
+      }
+      samples++;
+    }
+    return samples;
   }
 
   #firstRefusal(): IngestRefusal | undefined {
@@ -246,13 +363,14 @@ export class Head {
   dropArena(arena: number, idleBeforeMs: number, commit: () => void): number[] {
     const { exports } = this.kernel;
     const out = this.#frames.ensure(4 * 65536);
+    this.rich.forgetArena(arena);
     const gone: number[] = [];
     for (let from = 0; from < exports.seriesTop(); from += 65536) {
       const count = exports.forgetArena(arena, from, from + 65536, out);
       const { view } = this.kernel;
       for (let i = 0; i < count; i++) {
         const ref = view.getUint32(out + 4 * i, true);
-        if (exports.seriesLastTime(ref) < idleBeforeMs) gone.push(ref);
+        if (exports.seriesLastTime(ref) < idleBeforeMs && !this.rich.has(ref)) gone.push(ref);
       }
     }
     exports.arenaDrop(arena);
@@ -302,4 +420,22 @@ export class Head {
   }
 }
 
-const NO_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
+const NO_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+
+/** What became of the frames that the kernel left to us. */
+class AsideResult {
+  readonly counts = [0, 0, 0, 0, 0, 0];
+  histogramsLost = 0;
+  exemplarsLost = 0;
+  refused = 0;
+  newestMs = Number.NEGATIVE_INFINITY;
+  first: IngestRefusal | undefined;
+}
+
+export function logExemplar(out: ByteWriter, tenant: number, labels: Uint8Array, exemplar: FrameExemplar): void {
+  out.u8(ASIDE_EXEMPLAR);
+  out.uvarint(tenant);
+  out.uvarint(labels.length);
+  out.bytes(labels);
+  writeFrameExemplar(out, exemplar);
+}

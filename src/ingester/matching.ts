@@ -40,8 +40,19 @@ export class HeadMatching {
       if (matcher.name === METRIC_NAME || count === 0) continue;
       count = this.#filter(at, count, matcher);
     }
+    // what only has samples that the kernel does not keep
+    const rich = this.#richRefs(new Uint32Array(this.#head.kernel.u8.buffer, at, count), startMs, endMs);
     count = exports.filterTime(at, count, clampMs(startMs), clampMs(endMs));
-    return new Uint32Array(this.#head.kernel.u8.buffer, at, count).slice().sort();
+    const found = new Uint32Array(this.#head.kernel.u8.buffer, at, count).slice();
+    return (rich.length === 0 ? found : Uint32Array.from(new Set([...found, ...rich]))).sort();
+  }
+
+  #richRefs(refs: Uint32Array, startMs: number, endMs: number): number[] {
+    const { rich } = this.#head;
+    if (rich.seriesCount === 0) return [];
+    const found: number[] = [];
+    for (const ref of refs) if (rich.touches(ref, startMs, endMs)) found.push(ref);
+    return found;
   }
 
   /** Refs of the metrics whose name matches. */

@@ -1,5 +1,5 @@
 import { getOrMake } from '../lib/map.ts';
-import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from './head.ts';
+import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 
 /** A sample as the plain head keeps it: its bits tell NaN from NaN. */
 interface PlainSample {

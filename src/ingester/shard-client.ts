@@ -1,5 +1,13 @@
 import type { Channel } from '../kit/service/channel.ts';
-import type { HeadLabels, HeadSelect, HeadSlice, IngesterClient, MetricMetadata } from '../storage/ingester-client.ts';
+import type {
+  HeadExemplarRequest,
+  HeadExemplars,
+  HeadLabels,
+  HeadSelect,
+  HeadSlice,
+  IngesterClient,
+  MetricMetadata,
+} from '../storage/ingester-client.ts';
 import type { ShardRole } from './shard-contract.ts';
 
 /** The shards of this process as one ingester: a tenant's series may lie on any of them. */
@@ -41,6 +49,12 @@ export class ShardsClient implements IngesterClient {
 
   async metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]> {
     const answers = await Promise.all(this.#shards.map((shard) => shard.call('metadata', { tenant }, { signal })));
+    return answers.flat();
+  }
+
+  /** A series may have lain on another shard before their number changed: whoever asks merges. */
+  async exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]> {
+    const answers = await Promise.all(this.#shards.map((shard) => shard.call('exemplars', request, { signal })));
     return answers.flat();
   }
 }

@@ -1,6 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Transferred } from '../kit/service/channel.ts';
-import type { HeadLabels, HeadSelect, MetricMetadata } from '../storage/ingester-client.ts';
+import type {
+  HeadExemplarRequest,
+  HeadExemplars,
+  HeadLabels,
+  HeadSelect,
+  MetricMetadata,
+} from '../storage/ingester-client.ts';
 import type { IngestLimits, IngestResult } from './head.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -63,6 +69,7 @@ export type ShardRole = {
   selectClose(request: { readonly cursor: number }): void;
   labels(request: HeadLabels): readonly string[];
   metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
+  exemplars(request: HeadExemplarRequest): readonly HeadExemplars[];
   seal(request: SealRequest): Promise<readonly SealedWindow[]>;
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;

@@ -7,6 +7,7 @@ import { compareUtf8 } from '../model/labels.ts';
 import type { HeadLabels } from '../storage/ingester-client.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { HeadMatching } from './matching.ts';
+import { findExemplars } from './select-exemplars.ts';
 import type { Shard } from './shard.ts';
 import type { SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-contract.ts';
 
@@ -52,7 +53,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     let i = from;
     while (i < refs.length) {
       const wrote = exports.seriesIsLive(refs[i]!)
-        ? exports.exportSeries(refs[i]!, startMs, endMs, arena, out.at + at, out.bytes - at)
+        ? exportSeries(head, refs[i]!, startMs, endMs, arena, out.at + at, out.bytes - at)
         : 0;
       if (wrote < 0) {
         if (at > 0) break;
@@ -128,6 +129,10 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       mustBeReady();
       return shard.metadata.of(tenant);
     },
+    exemplars(request) {
+      mustBeReady();
+      return findExemplars(head, request);
+    },
     async seal({ beforeMs }) {
       mustBeReady();
       const windows = new Map<number, { window: number; sealLsn: number; arenas: number[] }>();
@@ -152,6 +157,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         const { view } = head.kernel;
         for (let i = 0; i < count; i++) found.add(exports.seriesTenant(view.getUint32(refsAt + 4 * i, true)));
       }
+      for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
       return tenantStats(head).filter((_, index) => found.has(index));
     },
     confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
@@ -167,6 +173,53 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
 function tenantStats(head: Head): TenantStats[] {
   return head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs }));
 }
+
+const EXPORT_FULL = -1;
+
+/** As the kernel's exportSeries, with the chunks that it does not have. */
+function exportSeries(
+  head: Head,
+  ref: number,
+  startMs: number,
+  endMs: number,
+  arena: number,
+  out: number,
+  capacity: number,
+): number {
+  const { kernel } = head;
+  const { exports } = kernel;
+  const wrote = exports.exportSeries(ref, startMs, endMs, arena, out, capacity);
+  if (wrote < 0 || !head.rich.has(ref)) return wrote;
+  const chunks = head.rich.chunksOf(ref, startMs, endMs, arena);
+  if (chunks.length === 0) return wrote;
+  let at = wrote;
+  if (wrote === 0) {
+    const labels =
+      capacity < SLICE_SERIES_HEAD
+        ? 0
+        : exports.seriesLabels(ref, out + SLICE_SERIES_HEAD, capacity - SLICE_SERIES_HEAD);
+    if (labels === 0) return EXPORT_FULL;
+    kernel.view.setUint32(out + 4, labels, true);
+    kernel.view.setUint32(out + 8, 0, true);
+    kernel.view.setUint32(out + 12, ref, true);
+    at = (SLICE_SERIES_HEAD + labels + 7) & ~7;
+  }
+  const { u8, view } = kernel;
+  for (const { flags, bytes } of chunks) {
+    const next = at + ((8 + bytes.length + 7) & ~7);
+    if (next > capacity) return EXPORT_FULL;
+    view.setUint32(out + at, bytes.length, true);
+    view.setUint32(out + at + 4, flags, true);
+    u8.set(bytes, out + at + 8);
+    at = next;
+  }
+  view.setUint32(out, at, true);
+  view.setUint32(out + 8, view.getUint32(out + 8, true) + chunks.length, true);
+  return at;
+}
+
+/** u32 bytes · u32 bytes of labels · u32 chunks · u32 ref (kernel/head.ts). */
+const SLICE_SERIES_HEAD = 16;
 
 /** Refs of a tenant by bucket, then metric: as they go into groups. What has no chunk in the arena is left out by the export. */
 function exportOrder(head: Head, tenant: HeadTenant, buckets: number): Uint32Array {

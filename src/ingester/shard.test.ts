@@ -9,14 +9,15 @@ import { Region } from '../chunk/region.ts';
 import { systemClock } from '../lib/clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { DUPLICATE_TIME, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { realDisk } from './disk.ts';
-import { DUPLICATE_TIME, OUT_OF_ORDER, REFUSED_PER_METRIC, REFUSED_PER_USER, TOO_OLD } from './head.ts';
+import { REFUSED_PER_METRIC, REFUSED_PER_USER } from './head.ts';
 import { Shard, type ShardOptions } from './shard.ts';
 import { shardRole } from './shard-role.ts';
 import { type TestSeries, testFrames } from './test-frames.ts';
 
-const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 100 };
 const decoder = Kernel.create();
 const chunk = new Region(decoder, 65536);
 const times = new Region(decoder, 65536 * 8);

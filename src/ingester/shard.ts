@@ -1,8 +1,10 @@
 import path from 'node:path';
+import { BytesError } from '../chunk/group/bytes.ts';
 import { Region } from '../chunk/region.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
+import { NO_ROOM } from './answers.ts';
 import {
   checkpointName,
   listCheckpoints,
@@ -13,12 +15,13 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts';
 import type { Disk } from './disk.ts';
-import { Head, type HeadTenant, type IngestLimits, type IngestResult, NO_ROOM, REFUSED_NO_ROOM } from './head.ts';
+import { Head, type HeadTenant, type IngestLimits, type IngestResult, REFUSED_NO_ROOM } from './head.ts';
 import { MetadataBook } from './metadata.ts';
 import { pausing } from './pause.ts';
 import {
   listSegments,
   segmentName,
+  WAL_ASIDE,
   WAL_NOTE,
   WAL_OPS,
   WAL_STAGED,
@@ -66,6 +69,10 @@ export interface ShardStats {
   readonly arenas: readonly SavedArena[];
   readonly checkpoints: number;
   readonly commitFailures: number;
+  /** Series that have histograms or start timestamps, and what these take. */
+  readonly richSeries: number;
+  readonly richBytes: number;
+  readonly exemplars: number;
 }
 
 export type ShardState = 'replaying' | 'live' | 'closed';
@@ -166,6 +173,9 @@ export class Shard {
       arenas: this.arenas(),
       checkpoints: this.#checkpoints,
       commitFailures: this.#commitFailures,
+      richSeries: this.head.rich.seriesCount,
+      richBytes: this.head.rich.bytes,
+      exemplars: this.head.exemplars.count,
     };
   }
 
@@ -204,7 +214,7 @@ export class Shard {
     payload.set(id, 4);
     payload.set(frames, framesAt);
     this.#writeOrThrow(() => this.#wal.writeBytes(payload, WAL_STAGED));
-    return { counts: [0, 0, 0, 0, 0, 0], refused: 0, first: undefined };
+    return STAGED_RESULT;
   }
 
   #tenant(id: string): HeadTenant {
@@ -242,13 +252,22 @@ export class Shard {
 
   #commitFailed = false;
 
-  /** Writes the kernel's payload as a record. What cannot be written stays, and is tried again before anything else is. */
+  /**
+   * Writes the kernel's payload as a record, and what it left aside as another. What cannot be written stays, and is tried again before
+   * anything else is.
+   */
   #commitNow(): void {
     const { exports } = this.head.kernel;
     const bytes = exports.logBytes();
-    if (bytes === 0) return;
-    this.#writeOrThrow(() => this.#wal.write(this.head.logAt, bytes, WAL_OPS));
-    exports.logTaken();
+    if (bytes > 0) {
+      this.#writeOrThrow(() => this.#wal.write(this.head.logAt, bytes, WAL_OPS));
+      exports.logTaken();
+    }
+    const { asideLog } = this.head;
+    if (asideLog.length > 0) {
+      this.#writeOrThrow(() => this.#wal.writeBytes(asideLog.done(), WAL_ASIDE));
+      asideLog.length = 0;
+    }
     this.#commitFailed = false;
   }
 
@@ -345,6 +364,7 @@ export class Shard {
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
         if (record.type === WAL_STAGED) staged.push({ sequence, lsn: record.lsn });
         else if (record.type === WAL_OPS) this.#replayOps(record);
+        else if (record.type === WAL_ASIDE) this.#replayAside(record);
         else if (record.type === WAL_NOTE) {
           const note = readNote<LogNote>(this.head, record);
           if ('staged' in note) staged = staged.filter(({ lsn }) => lsn > note.staged);
@@ -423,6 +443,16 @@ export class Shard {
     if (samples < 0) {
       this.#lost({ file: this.#options.folder, position: record.lsn, bytes: record.bytes, torn: false }, false);
     } else this.#replayedSamples += samples;
+  }
+
+  #replayAside(record: WalRecord): void {
+    const payload = this.head.kernel.u8.slice(record.at, record.at + record.bytes);
+    try {
+      this.#replayedSamples += this.head.replayAside(payload, record.lsn);
+    } catch (error) {
+      if (!(error instanceof BytesError)) throw error;
+      this.#lost({ file: this.#options.folder, position: record.lsn, bytes: record.bytes, torn: false }, false);
+    }
   }
 
   #replayNote(note: LogNote, lsn: number): void {
@@ -609,4 +639,18 @@ export class Shard {
   }
 }
 
-const STAGED_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0 };
+/** Limits were looked at when the request came, or not at all. */
+const STAGED_LIMITS: IngestLimits = {
+  seriesPerUserMax: 0,
+  seriesPerMetricMax: 0,
+  outOfOrderMs: 0,
+  exemplarsMax: Number.POSITIVE_INFINITY,
+};
+/** What a request is told that is only logged: nothing was refused. */
+const STAGED_RESULT: IngestResult = {
+  counts: [0, 0, 0, 0, 0, 0],
+  histogramsLost: 0,
+  exemplarsLost: 0,
+  refused: 0,
+  first: undefined,
+};

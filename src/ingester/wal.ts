@@ -17,7 +17,8 @@ export const WAL_OPS = 1; // a payload of the kernel (kernel/ingest.ts)
 export const WAL_NOTE = 2; // JSON: see `LogNote`
 export const WAL_STAGED = 3; // a request that came during replay: u32 bytes of tenant · tenant · 0–3 zero · frames
 export const WAL_SERIES = 4; // only in checkpoints: a block of saved series
-export const WAL_HISTOGRAMS = 5; // samples that are histograms (histogram-head.ts)
+export const WAL_ASIDE = 5; // samples and exemplars that the kernel leaves aside (head.ts), to be applied behind the payload before it
+export const WAL_RICH_CHUNKS = 6; // only in checkpoints: chunks of rich samples (checkpoint.ts)
 
 export interface WalRecord {
   readonly type: number;

@@ -103,7 +103,11 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'ingester.out-of-order-time-window',
     help: 'How much older than the newest sample of its series a sample may be and still be taken. 0: later ones only.',
   }),
-  maxExemplars: count({ default: 0, flag: 'ingester.max-exemplars', help: 'Exemplars kept. 0: none.' }),
+  maxExemplars: count({
+    default: 10_000,
+    flag: 'ingester.max-exemplars',
+    help: 'Exemplars kept: a new one takes the place of the oldest. 0: none.',
+  }),
   ingestionTenantShardSize: count({
     default: 0,
     flag: 'distributor.ingestion-tenant-shard-size',

@@ -7,6 +7,7 @@ export interface IngesterClient {
   /** Names, or for `name` values, of the labels of matching series; in no order. */
   labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
   metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
+  exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]>;
 }
 
 /** Times in Unix ms, both ends included. */
@@ -38,12 +39,27 @@ export interface HeadMatcher {
 /**
  * Series and their chunks, one after another (kernel/head.ts):
  * u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8; then per chunk
- * u32 bytes · u32 flags · the chunk, padded to 8. Flags: bit 0: samples in any order; bits 8–15: the encoding, 0 is XOR.
+ * u32 bytes · u32 flags · the chunk, padded to 8. Flags: bit 0: samples in any order; bit 1: start timestamps behind it; bits 8–15:
+ * the encoding, 0 is XOR (chunk/head-chunk.ts).
  */
 export interface HeadSlice {
   readonly bytes: Uint8Array;
   /** Known permanent loss that touches the answer. */
   readonly warnings: readonly string[];
+}
+
+export interface HeadExemplarRequest {
+  readonly tenant: string;
+  /** Any of these lists may match. */
+  readonly matchers: readonly (readonly HeadMatcher[])[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Exemplars of a series, ascending by time; labels as name, value, … */
+export interface HeadExemplars {
+  readonly pairs: readonly string[];
+  readonly exemplars: readonly { readonly timeMs: number; readonly value: number; readonly pairs: readonly string[] }[];
 }
 
 export interface MetricMetadata {

@@ -1,8 +1,11 @@
-import { FLOAT, HISTOGRAM, SampleColumns, STALE_HISTOGRAM } from './columns.ts';
+import { withResetHint } from '../model/histogram.ts';
+import { histogramBytes } from '../model/histogram-bytes.ts';
+import { FLOAT, HISTOGRAM, SampleColumns, STALE } from './columns.ts';
 
 /**
  * Puts the samples of several sources together, ascending by time and each time once: of samples with equal times a histogram goes
- * before a float, then the larger bits as an unsigned 64-bit integer. Only samples in [startMs, endMs] are taken.
+ * before a float, then the larger bits as an unsigned 64-bit integer (of histograms the larger canonical bytes). Only samples in
+ * [startMs, endMs] are taken. A histogram that follows on one of another source does not know whether the counter was reset between.
  */
 export function mergeColumns(
   sources: readonly SampleColumns[],
@@ -18,7 +21,7 @@ export function mergeColumns(
     const from = lowerBound(source.times, 0, source.count, startMs);
     const to = lowerBound(source.times, from, source.count, nextAfter(endMs));
     if (from === to) continue;
-    if (source.times[from]! > last) appendRange(out, source, from, to);
+    if (source.times[from]! > last) appendNext(out, source, from, to);
     else interleave(out, source, from, to);
   }
 }
@@ -63,6 +66,15 @@ function appendRange(out: SampleColumns, from: SampleColumns, start: number, end
   out.count = at + n;
 }
 
+/** The same, of another source than the sample before. */
+function appendNext(out: SampleColumns, from: SampleColumns, start: number, end: number): void {
+  const at = out.count;
+  appendRange(out, from, start, end);
+  if (at === 0 || from.plain || from.kinds[start] !== HISTOGRAM) return;
+  const histogram = from.histograms[start]!;
+  if (histogram.resetHint !== 'gauge') out.histograms[at] = withResetHint(histogram, 'unknown');
+}
+
 const spare = new SampleColumns(16);
 
 /** Both are ascending but reach into each other. */
@@ -73,36 +85,57 @@ function interleave(out: SampleColumns, from: SampleColumns, start: number, end:
   out.truncate(cut);
   let a = 0;
   let b = start;
+  /** Which of them the last sample was of. */
+  let last: SampleColumns | undefined;
   while (a < spare.count && b < end) {
     const ta = spare.times[a]!;
     const tb = from.times[b]!;
-    if (ta < tb) {
-      appendRange(out, spare, a, a + 1);
-      a++;
-    } else if (tb < ta) {
-      appendRange(out, from, b, b + 1);
-      b++;
-    } else {
-      if (precedes(spare, a, from, b)) appendRange(out, spare, a, a + 1);
-      else appendRange(out, from, b, b + 1);
-      a++;
-      b++;
-    }
+    const first = ta < tb || (ta === tb && precedes(spare, a, from, b));
+    const source = first ? spare : from;
+    const at = first ? a : b;
+    // the first of `out` follows on what is before the cut, as it did before
+    if (source === last || (last === undefined && first)) appendRange(out, source, at, at + 1);
+    else appendNext(out, source, at, at + 1);
+    last = source;
+    if (ta <= tb) a++;
+    if (tb <= ta) b++;
   }
-  if (a < spare.count) appendRange(out, spare, a, spare.count);
-  if (b < end) appendRange(out, from, b, end);
+  if (a < spare.count) (last === spare ? appendRange : appendNext)(out, spare, a, spare.count);
+  if (b < end) (last === from ? appendRange : appendNext)(out, from, b, end);
 }
 
 const bits = new Float64Array(2);
 const words = new Uint32Array(bits.buffer);
+/** What stale markers count as, whatever became of their bits. */
+const STALE_BITS = [0x7ff00000, 2] as const;
 
 /** Whether of two samples of the same time the first is the one to keep. */
 function precedes(x: SampleColumns, i: number, y: SampleColumns, j: number): boolean {
-  const xHistogram = !x.plain && x.kinds[i]! >= HISTOGRAM;
-  const yHistogram = !y.plain && y.kinds[j]! >= HISTOGRAM;
-  if (xHistogram !== yHistogram) return xHistogram;
-  if (xHistogram) return (x.kinds[i] === STALE_HISTOGRAM ? 0 : 1) >= (y.kinds[j] === STALE_HISTOGRAM ? 0 : 1);
-  bits[0] = x.values[i]!;
-  bits[1] = y.values[j]!;
-  return words[1]! > words[3]! || (words[1] === words[3] && words[0]! >= words[2]!);
+  const xKind = x.plain ? FLOAT : x.kinds[i]!;
+  const yKind = y.plain ? FLOAT : y.kinds[j]!;
+  // a histogram before its stale marker, both before floats
+  const rank = rankOf(xKind) - rankOf(yKind);
+  if (rank !== 0) return rank > 0;
+  if (xKind === HISTOGRAM) {
+    const order = compareBytes(histogramBytes(x.histograms[i]!), histogramBytes(y.histograms[j]!));
+    if (order !== 0) return order > 0;
+  } else if (xKind <= STALE) {
+    bits[0] = x.values[i]!;
+    bits[1] = y.values[j]!;
+    if (xKind === STALE) [words[1], words[0]] = STALE_BITS;
+    if (yKind === STALE) [words[3], words[2]] = STALE_BITS;
+    if (words[1] !== words[3]) return words[1]! > words[3]!;
+    if (words[0] !== words[2]) return words[0]! > words[2]!;
+  }
+  return (x.hasStarts ? x.starts[i]! : 0) >= (y.hasStarts ? y.starts[j]! : 0);
+}
+
+function rankOf(kind: number): number {
+  return kind === HISTOGRAM ? 2 : kind <= STALE ? 0 : 1;
+}
+
+function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const shared = Math.min(a.length, b.length);
+  for (let i = 0; i < shared; i++) if (a[i] !== b[i]) return a[i]! - b[i]!;
+  return a.length - b.length;
 }

@@ -5,6 +5,10 @@ import { Region } from '../chunk/region.ts';
 
 export const FRAME_HEAD = 24;
 
+/** What a frame holds that the kernel leaves to JavaScript (flags of its head): rich samples, or with FRAME_EXEMPLARS exemplars. */
+export const FRAME_ASIDE = 4;
+export const FRAME_EXEMPLARS = 8;
+
 /** Writes frames of series that did not come the fast way. */
 export class FrameWriter {
   readonly #kernel: Kernel;
@@ -33,15 +37,35 @@ export class FrameWriter {
    * @param metric its name in UTF-8
    */
   series(labels: Uint8Array, metric: Uint8Array, samples: number): void {
+    this.#begin(labels, metric, samples, 0, 16 * samples);
+  }
+
+  /** A frame of rich samples (rich-samples.ts) or exemplars (frame-exemplars.ts), `count` of them in `payload`. */
+  aside(
+    labels: Uint8Array,
+    metric: Uint8Array,
+    count: number,
+    payload: Uint8Array,
+    kind: typeof FRAME_ASIDE | typeof FRAME_EXEMPLARS,
+  ): void {
+    const padded = (payload.length + 7) & ~7;
+    this.#begin(labels, metric, count, FRAME_ASIDE | kind, padded);
+    this.#bytes.set(payload, this.length);
+    this.#bytes.fill(0, this.length + payload.length, this.length + padded);
+    this.length += padded;
+  }
+
+  /** Writes head and labels, and makes room for what follows. */
+  #begin(labels: Uint8Array, metric: Uint8Array, samples: number, flags: number, more: number): void {
     const samplesAt = FRAME_HEAD + ((labels.length + 7) & ~7);
-    const bytes = samplesAt + 16 * samples;
+    const bytes = samplesAt + more;
     this.#reserve(bytes);
     const at = this.length;
     const view = this.#view;
     view.setUint32(at, bytes, true);
     view.setUint32(at + 4, labels.length, true);
     view.setUint32(at + 8, samples, true);
-    view.setUint32(at + 12, 0, true);
+    view.setUint32(at + 12, flags, true);
     view.setUint32(at + 16, this.#kernel.exports.checksum(this.#scratch.put(metric), metric.length), true);
     view.setUint32(at + 20, 0, true);
     this.#bytes.set(labels, at + FRAME_HEAD);

@@ -1,8 +1,7 @@
 import { assert } from '../../lib/assert.ts';
-import type { FloatHistogram } from '../../model/histogram.ts';
+import { histogramBytes } from '../../model/histogram-bytes.ts';
 import { FLOAT, HISTOGRAM, STALE } from '../../storage/columns.ts';
 import type { Kernel } from '../kernel.ts';
-import { ByteWriter } from './bytes.ts';
 import { type ColdExports, coldExports, Region } from './kernel.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -78,26 +77,4 @@ export function addDigest(into: Uint8Array, other: Uint8Array): void {
   for (const lane of [0, 8]) {
     a.setBigUint64(lane, BigInt.asUintN(64, a.getBigUint64(lane, true) + b.getBigUint64(lane, true)), true);
   }
-}
-
-/**
- * A histogram as bytes in one canonical form: equal bytes, equal histogram. The reset hint is not in it, since it says something
- * of the sample before and not of this one. Also the order between histograms of one time.
- */
-export function histogramBytes(h: FloatHistogram): Uint8Array {
-  const out = new ByteWriter();
-  out.varint(h.schema);
-  for (const value of [h.zeroThreshold, h.zeroCount, h.count, h.sum]) out.f64(value);
-  for (const spans of [h.positiveSpans, h.negativeSpans]) {
-    out.uvarint(spans.length);
-    for (const span of spans) {
-      out.varint(span.offset);
-      out.uvarint(span.length);
-    }
-  }
-  for (const values of [h.positiveBuckets, h.negativeBuckets, h.customValues]) {
-    out.uvarint(values.length);
-    for (const value of values) out.f64(value);
-  }
-  return out.done();
 }

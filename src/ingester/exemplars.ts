@@ -1,0 +1,109 @@
+import { getOrMake } from '../lib/map.ts';
+import type { FrameExemplar } from '../wire/frame-exemplars.ts';
+
+/** Memory of all exemplars of a shard, roughly: what is oldest goes when there is more. */
+const BYTES_MAX = 32 * 1024 * 1024;
+const OVERHEAD_BYTES = 160;
+
+export interface ExemplarSeries {
+  /** Canonical. */
+  readonly labels: Uint8Array;
+  /** Ascending by time, value and labels. */
+  readonly exemplars: readonly FrameExemplar[];
+}
+
+interface StoredSeries extends ExemplarSeries {
+  readonly key: string;
+  readonly exemplars: FrameExemplar[];
+}
+
+interface TenantExemplars {
+  readonly series: Map<string, StoredSeries>;
+  /** Of which series each exemplar is, in the order they came; the first `from` are gone. */
+  order: StoredSeries[];
+  from: number;
+}
+
+/** The newest exemplars of each tenant, in the order they came: a new one takes the place of the oldest. */
+export class ExemplarStore {
+  readonly #tenants = new Map<number, TenantExemplars>();
+  readonly #bytesMax: number;
+  bytes = 0;
+  count = 0;
+
+  constructor(bytesMax = BYTES_MAX) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /**
+   * Takes an exemplar unless it is older than the series' newest; that is there already is success, too.
+   * @param max exemplars of the tenant
+   * @returns whether it is new
+   */
+  add(tenant: number, labels: Uint8Array, exemplar: FrameExemplar, max: number): { kept: boolean; isNew: boolean } {
+    const own = getOrMake(this.#tenants, tenant, () => ({ series: new Map(), order: [], from: 0 }) as TenantExemplars);
+    const key = Buffer.from(labels.buffer, labels.byteOffset, labels.length).toString('latin1');
+    const series = own.series.get(key) ?? { key, labels: labels.slice(), exemplars: [] };
+    const newest = series.exemplars.at(-1);
+    const order = newest === undefined ? 1 : compare(exemplar, newest);
+    if (order <= 0) return { kept: order === 0, isNew: false };
+    if (series.exemplars.length === 0) {
+      own.series.set(key, series);
+      this.bytes += OVERHEAD_BYTES + 2 * labels.length;
+    }
+    series.exemplars.push(exemplar);
+    own.order.push(series);
+    this.bytes += OVERHEAD_BYTES + exemplar.labels.length;
+    this.count++;
+    while (own.order.length - own.from > max) this.#dropOldest(own);
+    while (this.bytes > this.#bytesMax) this.#dropOldest(this.#largest());
+    return { kept: true, isNew: true };
+  }
+
+  #largest(): TenantExemplars {
+    let largest: TenantExemplars | undefined;
+    for (const each of this.#tenants.values()) {
+      if (largest === undefined || each.order.length - each.from > largest.order.length - largest.from) largest = each;
+    }
+    return largest!;
+  }
+
+  #dropOldest(own: TenantExemplars): void {
+    const series = own.order[own.from++]!;
+    const gone = series.exemplars.shift()!;
+    this.bytes -= OVERHEAD_BYTES + gone.labels.length;
+    this.count--;
+    if (series.exemplars.length === 0) {
+      own.series.delete(series.key);
+      this.bytes -= OVERHEAD_BYTES + 2 * series.labels.length;
+    }
+    if (own.from >= 1024 && own.from * 2 > own.order.length) {
+      own.order = own.order.slice(own.from);
+      own.from = 0;
+    }
+  }
+
+  of(tenant: number): Iterable<ExemplarSeries> {
+    return this.#tenants.get(tenant)?.series.values() ?? [];
+  }
+
+  /** In the order they came, for a checkpoint. */
+  *all(): Iterable<{ tenant: number; labels: Uint8Array; exemplar: FrameExemplar }> {
+    for (const [tenant, { order, from }] of this.#tenants) {
+      const next = new Map<StoredSeries, number>();
+      for (let i = from; i < order.length; i++) {
+        const series = order[i]!;
+        const at = next.get(series) ?? 0;
+        next.set(series, at + 1);
+        yield { tenant, labels: series.labels, exemplar: series.exemplars[at]! };
+      }
+    }
+  }
+}
+
+/** Those of one time may be of different buckets. */
+function compare(a: FrameExemplar, b: FrameExemplar): number {
+  return (
+    a.timeMs - b.timeMs || (Object.is(a.value, b.value) ? 0 : a.value - b.value) || Buffer.compare(a.labels, b.labels)
+  );
+}
