@@ -40,6 +40,7 @@ interface Ran {
   /** Of the request; 0 is no limit. */
   readonly limit: number;
   readonly evaluatedMs: number;
+  readonly budget: LimitedBudget;
 }
 
 async function runInstant(call: Call, explain: boolean): Promise<Ran> {
@@ -50,7 +51,8 @@ async function runInstant(call: Call, explain: boolean): Promise<Ran> {
   const lookbackMs = lookbackOf(call);
   const expr = params.get('query');
   const startedMs = performance.now();
-  const result = await evaluate(call, timeoutMs, (budget, signal) =>
+  const budget = new LimitedBudget(call.limits);
+  const result = await evaluate(call, timeoutMs, (signal) =>
     sources.engine.query(
       sources.queryable(request.tenant),
       {
@@ -63,7 +65,7 @@ async function runInstant(call: Call, explain: boolean): Promise<Ran> {
       { budget, signal },
     ),
   );
-  return { result, limit, evaluatedMs: performance.now() - startedMs };
+  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
 }
 
 async function runRange(call: Call, explain: boolean): Promise<Ran> {
@@ -101,7 +103,8 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
     if (tooEarlyMs > 0) startMs = Math.min(endMs, startMs + Math.ceil(tooEarlyMs / stepMs) * stepMs);
   }
   const startedMs = performance.now();
-  const result = await evaluate(call, timeoutMs, (budget, signal) =>
+  const budget = new LimitedBudget(call.limits);
+  const result = await evaluate(call, timeoutMs, (signal) =>
     sources.engine.queryRange(
       sources.queryable(request.tenant),
       {
@@ -116,7 +119,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
       { budget, signal },
     ),
   );
-  return { result, limit, evaluatedMs: performance.now() - startedMs };
+  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
 }
 
 /** The time that a query may take: the request's, or the server's where that is less. */
@@ -141,14 +144,14 @@ function lookbackOf({ params, sources }: Call): number {
 async function evaluate(
   call: Call,
   timeoutMs: number,
-  query: (budget: LimitedBudget, signal: AbortSignal) => Promise<QueryResult>,
+  query: (signal: AbortSignal) => Promise<QueryResult>,
 ): Promise<QueryResult> {
   if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
   const timeUp = new AbortController();
   const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
   const signal = AbortSignal.any([call.signal, timeUp.signal]);
   try {
-    return await query(new LimitedBudget(call.limits), signal);
+    return await query(signal);
   } catch (thrown) {
     if (timeUp.signal.aborted) throw timeUp.signal.reason;
     const invalid = thrown instanceof ParseError || (thrown instanceof AppError && thrown.facts.id === 'query-invalid');
@@ -163,7 +166,7 @@ function explained(call: Call, { result }: Ran): ApiResponse {
   return success(call.limits, result, (out) => out.json(result.explain));
 }
 
-function answer(call: Call, { result, limit, evaluatedMs }: Ran): ApiResponse {
+function answer(call: Call, { result, limit, budget, evaluatedMs }: Ran): ApiResponse {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -178,7 +181,7 @@ function answer(call: Call, { result, limit, evaluatedMs }: Ran): ApiResponse {
     writeValue(out, value);
     if (stats !== '') {
       out.raw(',"stats":');
-      out.json(statsJson(result.stats, evaluatedMs / 1e3));
+      out.json({ ...statsJson(result.stats, evaluatedMs / 1e3), ...(stats === 'all' ? storeStats(budget) : {}) });
     }
     out.raw('}');
   });
@@ -255,7 +258,7 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
 }
 
 /** The timings that a query here has no part for are 0. */
-function statsJson(stats: QueryStats, seconds: number): unknown {
+function statsJson(stats: QueryStats, seconds: number): object {
   return {
     timings: {
       evalTotalTime: seconds,
@@ -274,4 +277,10 @@ function statsJson(stats: QueryStats, seconds: number): unknown {
       peakSamples: stats.peakSamples,
     },
   };
+}
+
+/** What came from the store, beside what Prometheus says: nothing where nothing did, so that its clients see what they know. */
+function storeStats({ fetchedRows, fetchedObjects, fetchedBytes }: LimitedBudget): object {
+  if (fetchedRows + fetchedObjects === 0) return {};
+  return { store: { fetchedRows, fetchedObjects, fetchedBytes } };
 }
