@@ -6,31 +6,9 @@ export interface Differences {
   readonly missing: Readonly<Record<string, string>>;
 }
 
-const HISTOGRAMS = 'native histograms are not kept yet';
-const EXEMPLARS = 'exemplars are not kept yet';
-const PEAK = 'the peak of samples is counted otherwise';
-
 export const apiDifferences: Differences = {
   intended: {},
-  missing: {
-    query_native_histogram: HISTOGRAMS,
-    query_nh_rate: HISTOGRAMS,
-    query_nh_quantile: HISTOGRAMS,
-    query_nh_sum: HISTOGRAMS,
-    query_mixed_matrix: HISTOGRAMS,
-    range_histogram_rate: HISTOGRAMS,
-    range_mixed: HISTOGRAMS,
-    values_job: HISTOGRAMS,
-    query_stats: PEAK,
-    query_stats_other: PEAK,
-    range_stats: PEAK,
-    range_stats_all: PEAK,
-    exemplars: EXEMPLARS,
-    exemplars_two: EXEMPLARS,
-    exemplars_rate: EXEMPLARS,
-    exemplars_narrow: EXEMPLARS,
-    exemplars_post: EXEMPLARS,
-  },
+  missing: {},
 };
 
 const METADATA = 'metadata of remote write 1.0 is kept and served; Prometheus drops it';
@@ -49,21 +27,12 @@ export const writeDifferences: Differences = {
     v1_invalid_utf8_value: REFUSED,
     v1_out_of_order_one_request: TOLD,
     v1_duplicate_sample_in_request: TOLD,
+    v1_ts_negative: 'look-ups of series do not reach behind 1970',
     v1_too_old: 'late samples of a new series are kept, however old',
     v1_huge_label_value: LENGTH,
     v1_long_label_name_1025: LENGTH,
   },
   missing: {
-    v1_exemplars: EXEMPLARS,
-    v1_histogram_float: HISTOGRAMS,
-    v1_histogram_gauge: HISTOGRAMS,
-    v1_histogram_schema_9: HISTOGRAMS,
-    v1_histogram_stale: HISTOGRAMS,
-    v1_float_and_histogram_same_series: HISTOGRAMS,
-    v2_histogram_int: HISTOGRAMS,
-    v2_histogram_custom_buckets: HISTOGRAMS,
-    v2_histogram_stale: HISTOGRAMS,
-    v2_histogram_bad_then_good: HISTOGRAMS,
     v2_series_without_samples: 'Prometheus refuses a series without samples (400); the specification allows both',
   },
 };
