@@ -1,10 +1,18 @@
 import { getOrMake } from '../lib/map.ts';
 import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 
-/** A sample as the plain head keeps it: its bits tell NaN from NaN. */
-interface PlainSample {
+/** A sample as the plain head keeps it. */
+export interface PlainSample {
   readonly timeMs: number;
-  readonly bits: bigint;
+  /** Of a float or a stale marker: its bits tell NaN from NaN. */
+  readonly bits: bigint | undefined;
+  /** Of a histogram what it is, in one form. */
+  readonly histogram?: string;
+  /** Whether it is a histogram, or came with a start timestamp. */
+  readonly rich: boolean;
+  readonly startMs: number;
+  /** Decides between samples of one time: the greater one is seen. */
+  readonly rank: readonly [kind: number, order: bigint | string, startMs: number];
 }
 
 interface PlainSeries {
@@ -14,7 +22,7 @@ interface PlainSeries {
 }
 
 /**
- * What a head does, as plainly as it can be said: maps, and no memory of its own. The oracle that the kernel's head is fuzzed against;
+ * What a head does, as plainly as it can be said: maps, and no memory of its own. The oracle that the head is fuzzed against;
  * nothing else uses it.
  */
 export class PlainHead {
@@ -28,7 +36,7 @@ export class PlainHead {
   /** Samples of one request, in order; returns how many got which answer. */
   ingest(
     tenantId: string,
-    samples: readonly { readonly series: string; readonly timeMs: number; readonly bits: bigint }[],
+    samples: readonly { readonly series: string; readonly sample: PlainSample }[],
     outOfOrderMs: number,
   ): number[] {
     const tenant = getOrMake(this.#tenants, tenantId, () => ({
@@ -39,11 +47,11 @@ export class PlainHead {
       outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - outOfOrderMs : Number.POSITIVE_INFINITY;
     const counts = [0, 0, 0, 0, 0, 0];
     let newestMs = tenant.newestMs;
-    for (const { series, timeMs, bits } of samples) {
+    for (const { series, sample } of samples) {
       const one = getOrMake(tenant.series, series, () => ({ newest: undefined, windows: new Map() }) as PlainSeries);
-      const answer = this.#append(one, { timeMs, bits }, lateFromMs);
+      const answer = this.#append(one, sample, lateFromMs);
       counts[answer]!++;
-      if (answer === APPENDED) newestMs = Math.max(newestMs, timeMs);
+      if (answer === APPENDED) newestMs = Math.max(newestMs, sample.timeMs);
     }
     tenant.newestMs = newestMs;
     return counts;
@@ -57,8 +65,11 @@ export class PlainHead {
       series.newest = sample;
       return APPENDED;
     }
-    const isHeld = (held: PlainSample) => held.timeMs === sample.timeMs && held.bits === sample.bits;
-    if (isHeld(newest) || window.some(isHeld)) return HELD;
+    const isHeld = (held: PlainSample) =>
+      held.timeMs === sample.timeMs && held.bits === sample.bits && held.histogram === sample.histogram;
+    // of what is not the newest, histograms and start timestamps are looked for apart from plain floats
+    if (window.some((held) => held.rich === sample.rich && isHeld(held))) return HELD;
+    if (sample.histogram === undefined && sample.timeMs === newest.timeMs && newest.bits === sample.bits) return HELD;
     if (sample.timeMs === newest.timeMs) return DUPLICATE_TIME;
     if (sample.timeMs < lateFromMs) return lateFromMs === Number.POSITIVE_INFINITY ? OUT_OF_ORDER : TOO_OLD;
     window.push(sample);
@@ -70,19 +81,24 @@ export class PlainHead {
     for (const { series } of this.#tenants.values()) for (const one of series.values()) one.windows.delete(window);
   }
 
-  /** What queries see: of each series the samples by time, of equal times the one with the larger bits. */
-  held(tenantId: string): Map<string, Map<number, bigint>> {
-    const all = new Map<string, Map<number, bigint>>();
+  /** What queries see: of each series the samples by time, of equal times the one of the greatest rank. */
+  held(tenantId: string): Map<string, Map<number, PlainSample>> {
+    const all = new Map<string, Map<number, PlainSample>>();
     for (const [name, { windows }] of this.#tenants.get(tenantId)?.series ?? []) {
       const samples = [...windows.values()].flat();
       if (samples.length === 0) continue;
-      const byTime = new Map<number, bigint>();
-      for (const { timeMs, bits } of samples.sort((a, b) => a.timeMs - b.timeMs)) {
-        const other = byTime.get(timeMs);
-        if (other === undefined || bits > other) byTime.set(timeMs, bits);
+      const byTime = new Map<number, PlainSample>();
+      for (const sample of samples.sort((a, b) => a.timeMs - b.timeMs)) {
+        const other = byTime.get(sample.timeMs);
+        if (other === undefined || isGreater(sample.rank, other.rank)) byTime.set(sample.timeMs, sample);
       }
       all.set(name, byTime);
     }
     return all;
   }
+}
+
+function isGreater(a: PlainSample['rank'], b: PlainSample['rank']): boolean {
+  for (const i of [0, 1, 2] as const) if (a[i] !== b[i]) return a[i] > b[i];
+  return false;
 }
