@@ -1,0 +1,95 @@
+// What one query that runs into its memory budget does to everybody else: ingestion, short queries, the process' memory.
+//   npm run bench:isolation -- [--set 12x1440] [--seconds 20] [--budget 1GiB]
+// Small: --set 2x240 --seconds 5 --budget 64MiB. First without, then with that query asked again and again.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pallium } from '../test/harness/pallium.ts';
+import { rssBytes } from '../test/harness/process-cost.ts';
+import { push, writeBody } from '../test/harness/remote-write.ts';
+import { benchOptions } from './options.ts';
+import { replay, workloadSet } from './sets.ts';
+
+const options = benchOptions({ set: '12x1440', seconds: '20', budget: '1GiB', flags: '' });
+const set = await workloadSet(options.set);
+const end = set.endMs / 1000;
+await using server = await Pallium.start({
+  flags: [
+    `-querier.max-query-memory-bytes=${options.budget}`,
+    ...options.flags.split(' ').filter((flag) => flag !== ''),
+  ],
+});
+await replay(set, `${server.url}/api/v1/push`);
+const api = server.api();
+
+/** Passes what is estimated beforehand, since a subquery's size shows only as it runs. */
+const GREEDY = 'count(sum_over_time(rate({__name__=~".+"}[5m])[6h:15s]))';
+const SHORT = 'sum by (mode) (rate(node_cpu_seconds_total{instance="10.0.3.17:9100"}[5m]))';
+const LOAD_SERIES = 500;
+/** A pace that leaves half of a processor. */
+const WRITES_PER_S = 20;
+
+interface Phase {
+  readonly samplesPerS: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly queries: number;
+  readonly rssGrownMb: number;
+  readonly greedy: Record<string, number>;
+}
+
+async function phase(greedy: boolean, from: number): Promise<Phase> {
+  const until = performance.now() + Number(options.seconds) * 1000;
+  const started = performance.now();
+  const rssBefore = rssBytes(server.pid);
+  let rssMax = rssBefore;
+  let samples = 0;
+  const latencies: number[] = [];
+  const outcomes: Record<string, number> = {};
+  const going = () => performance.now() < until;
+  const write = async () => {
+    for (let i = 0; going(); i++) {
+      const body = writeBody(
+        Array.from({ length: LOAD_SERIES }, (_, s) => ({
+          labels: { __name__: 'isolation_load', instance: `${s}` },
+          samples: [[set.endMs + from + i, i] as const],
+        })),
+      );
+      const at = performance.now();
+      const { status } = await push(`${server.url}/api/v1/push`, body);
+      if (status === 204) samples += LOAD_SERIES;
+      rssMax = Math.max(rssMax, rssBytes(server.pid));
+      await sleep(Math.max(0, 1000 / WRITES_PER_S - (performance.now() - at)));
+    }
+  };
+  const ask = async () => {
+    while (going()) {
+      const at = performance.now();
+      await api.instant(SHORT, end);
+      latencies.push(performance.now() - at);
+      await sleep(20);
+    }
+  };
+  const eat = async () => {
+    while (greedy && going()) {
+      const params = new URLSearchParams({ query: GREEDY, time: String(end) });
+      const { status, text } = await api.ask(`/api/v1/query?${params}`);
+      const outcome = status === 200 ? '200' : `${status} ${(JSON.parse(text) as { error: string }).error}`;
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    }
+  };
+  await Promise.all([write(), ask(), eat()]);
+  latencies.sort((a, b) => a - b);
+  return {
+    samplesPerS: Math.round((samples * 1000) / (performance.now() - started)),
+    p50: Number(latencies[latencies.length >> 1]!.toFixed(1)),
+    p99: Number(latencies[Math.floor(latencies.length * 0.99)]!.toFixed(1)),
+    queries: latencies.length,
+    rssGrownMb: Math.round((rssMax - rssBefore) / 1e6),
+    greedy: outcomes,
+  };
+}
+
+const idle = await phase(false, 1);
+const eaten = await phase(true, 1_000_000);
+const columns = ({ greedy, ...numbers }: Phase) => numbers;
+console.table({ alone: columns(idle), 'beside the greedy query': columns(eaten) });
+console.log('the greedy query was answered', eaten.greedy);
