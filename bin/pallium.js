@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts Pallium with a Node that can run it. Plain JavaScript that old versions of Node can read.
-import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -21,17 +21,34 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   const self = fileURLToPath(import.meta.url);
   process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, self, ...args], ENV);
 } else {
-  const { main } = await import(pathToFileURL(mainFile()).href);
+  const { main } = await import(pathToFileURL(await mainFile()).href);
   await main(args);
 }
 
-/** An installed package has JavaScript in dist; a checkout runs its sources as they are. */
-function mainFile() {
+/**
+ * JavaScript in dist: all that an installed package has. In a checkout it is made anew when the sources have changed; where that
+ * cannot be, they run as they are, which takes more memory.
+ */
+async function mainFile() {
+  const built = join(root, 'dist', 'app', 'main.js');
   const source = join(root, 'src', 'app', 'main.ts');
   // Node strips no types below node_modules
-  const file = existsSync(source) && !root.includes('node_modules') ? source : join(root, 'dist', 'app', 'main.js');
+  const file = !existsSync(source) || root.includes('node_modules') || (await distIsFresh()) ? built : source;
   if (existsSync(file)) return file;
   fail(`${file} is missing: the package is not complete`);
+}
+
+async function distIsFresh() {
+  const { sourceState, STATE_FILE } = await import(pathToFileURL(join(root, 'tools', 'source-state.mjs')).href);
+  const state = sourceState(root);
+  const isFresh = () => {
+    const file = join(root, 'dist', STATE_FILE);
+    return existsSync(file) && readFileSync(file, 'utf8') === state;
+  };
+  if (isFresh()) return true;
+  // in a process of its own, so that its memory goes with it
+  const { status } = spawnSync(process.execPath, [join(root, 'tools', 'build-dist.mjs')], { stdio: 'ignore' });
+  return status === 0 && isFresh();
 }
 
 /** The Node that comes as an optional dependency. */

@@ -42,7 +42,6 @@ const DRIVERS: Readonly<Record<string, string>> = {
   '@aws-sdk/client-dynamodb': 'src/table/dynamodb',
   '@google-cloud/bigtable': 'src/table/bigtable',
   '@aws-sdk/client-s3': 'src/object/s3',
-  '@aws-sdk/lib-storage': 'src/object/s3',
   '@google-cloud/storage': 'src/object/gcs',
   '@azure/storage-blob': 'src/object/azure',
 };

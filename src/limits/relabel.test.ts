@@ -77,7 +77,7 @@ test('what is no step is refused by its number', () => {
     ['[{action: dropequal, target_label: a, regex: b}]', /dropequal takes no regex/],
     ['[{action: labelmap, replacement: "a-b"}]', /is no replacement for labelmap/],
     ['[{targetlabel: a}]', /targetlabel/],
-    ['{}', /array/],
+    ['{}', /a list is wanted/],
   ] as const) {
     assert.throws(
       () => Relabelling.parse(parse(steps)),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
+import { aListOf, aRecordOf, aText, expected } from '../kit/config/record.ts';
 import { Labels } from '../model/labels.ts';
 import { RegexSyntaxError } from '../model/regex.ts';
 import { CapturingRegex, parseTemplate, type RegexTemplate } from '../model/regex-template.ts';
@@ -21,20 +21,30 @@ const ACTIONS = [
 ] as const;
 type Action = (typeof ACTIONS)[number];
 
-const stepShape = z.strictObject({
-  source_labels: z.array(z.string().min(1)).optional(),
-  separator: z.string().default(DEFAULTS.separator),
-  regex: z.union([z.string(), z.number(), z.boolean()]).transform(String).default(DEFAULTS.regex),
-  modulus: z.number().int().min(0).default(0),
-  target_label: z.string().default(''),
-  replacement: z.string().default(DEFAULTS.replacement),
-  action: z
-    .string()
-    .transform((text) => text.toLowerCase())
-    .pipe(z.enum(ACTIONS))
-    .default(DEFAULTS.action),
-});
-type StepFile = z.infer<typeof stepShape>;
+const steps = aListOf(
+  aRecordOf({
+    source_labels: aListOf(aText(1)),
+    separator: aText(),
+    // YAML takes some regular expressions for numbers
+    regex: expected('a text', (value) => ['string', 'number', 'boolean'].includes(typeof value)),
+    modulus: expected('a whole number', (value) => Number.isSafeInteger(value) && (value as number) >= 0),
+    target_label: aText(),
+    replacement: aText(),
+    action: expected(`one of ${ACTIONS.join(', ')}`, (value) =>
+      ACTIONS.includes(String(value).toLowerCase() as Action),
+    ),
+  }),
+);
+
+interface StepFile {
+  readonly source_labels: readonly string[] | undefined;
+  readonly separator: string;
+  readonly regex: string;
+  readonly modulus: number;
+  readonly target_label: string;
+  readonly replacement: string;
+  readonly action: Action;
+}
 
 /** A target label with groups in it, as far as that can be judged before they are filled in. */
 const TARGET = /^(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+$/;
@@ -54,13 +64,13 @@ export class Relabelling {
 
   /** Reads a list of `relabel_config`. @throws RangeError with what is wrong, and in which step */
   static parse(value: unknown): Relabelling {
-    const read = z.array(stepShape).safeParse(value);
-    if (!read.success) throw new RangeError(z.prettifyError(read.error));
+    const wrong = steps(value);
+    if (wrong !== undefined) throw new RangeError(wrong);
     return new Relabelling(
       value,
-      read.data.map((step, i) => {
+      (value as Partial<StepFile>[]).map((step, i) => {
         try {
-          return compile(step);
+          return compile(completed(step));
         } catch (thrown) {
           if (thrown instanceof RangeError || thrown instanceof RegexSyntaxError)
             throw new RangeError(`step ${i + 1}: ${thrown.message}`);
@@ -94,6 +104,18 @@ interface Step {
   readonly target: string;
   readonly targetTemplate: RegexTemplate;
   readonly replacement: RegexTemplate;
+}
+
+function completed(step: Partial<StepFile>): StepFile {
+  return {
+    source_labels: step.source_labels,
+    separator: step.separator ?? DEFAULTS.separator,
+    regex: String(step.regex ?? DEFAULTS.regex),
+    modulus: step.modulus ?? 0,
+    target_label: step.target_label ?? '',
+    replacement: step.replacement ?? DEFAULTS.replacement,
+    action: (step.action?.toLowerCase() ?? DEFAULTS.action) as Action,
+  };
 }
 
 function compile(step: StepFile): Step {

@@ -2,9 +2,9 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
 import { parse } from 'yaml';
-import { z } from 'zod';
 import { errors } from '../../model/errors.ts';
 import { checkTenant } from '../../model/tenant.ts';
+import { aListOf, aRecordOf, aText } from '../config/record.ts';
 import type { AuthConfig } from './config.ts';
 
 /** Who asks, once that is proven. */
@@ -14,15 +14,18 @@ export interface Identity {
   readonly tenants: readonly string[] | undefined;
 }
 
-/** What the users file holds. */
-const usersFile = z.strictObject({
-  users: z.array(
-    z.strictObject({
-      name: z.string().min(1),
-      password: z.string().min(1).optional(),
-      token: z.string().min(8).optional(),
-      tenants: z.array(z.string()).min(1).optional(),
-    }),
+interface UsersFile {
+  readonly users: readonly {
+    readonly name: string;
+    readonly password?: string;
+    readonly token?: string;
+    readonly tenants?: readonly string[];
+  }[];
+}
+
+const usersFile = aRecordOf({
+  'users!': aListOf(
+    aRecordOf({ 'name!': aText(1), password: aText(1), token: aText(8), tenants: aListOf(aText(1), 1) }),
   ),
 });
 
@@ -44,9 +47,10 @@ export class Gate {
     if (config.basicUser !== '')
       gate.#admit(basic(config.basicUser, config.basicPassword), { name: config.basicUser, tenants: undefined });
     if (config.usersFile === '') return gate;
-    const read = usersFile.safeParse(parse(readText(config.usersFile)));
-    if (!read.success) throw new Error(`-auth.users-file ${config.usersFile}: ${z.prettifyError(read.error)}`);
-    for (const { name, password, token, tenants } of read.data.users) {
+    const file = parse(readText(config.usersFile)) as UsersFile;
+    const wrong = usersFile(file);
+    if (wrong !== undefined) throw new Error(`-auth.users-file ${config.usersFile}: ${wrong}`);
+    for (const { name, password, token, tenants } of file.users) {
       tenants?.forEach(checkTenant);
       if (password !== undefined) gate.#admit(basic(name, password), { name, tenants });
       if (token !== undefined) gate.#admit(`bearer ${token}`, { name, tenants });
