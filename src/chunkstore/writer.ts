@@ -88,61 +88,97 @@ const LABEL_OVERVIEW_BYTES_MAX = 1024;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 
+/** An encoded group that waits for others. What it was made of is not kept: a write may go through much more than memory holds. */
 interface Made extends EncodedGroup {
-  readonly group: WriteGroup;
+  readonly group: Omit<WriteGroup, 'series'>;
   readonly id: Uint8Array;
   readonly target: TableOfPeriod;
 }
+
+/** Rows that lead to groups which are not stored yet, of one tenant and day. */
+interface LeadingDay {
+  readonly tenant: string;
+  readonly day: number;
+  readonly target: TableOfPeriod;
+  readonly rows: Row[];
+  /** Label name → value → slots, as Latin-1: what is new that day. */
+  readonly fresh: Map<string, Map<string, Set<string>>>;
+  /** Of `rows` and whole groups, and of single values: seen from when they are stored. */
+  readonly rowHashes: Set<bigint>;
+  readonly valueHashes: Set<bigint>;
+}
+
+/** By tenant and day. */
+type Leading = Map<string, LeadingDay>;
 
 /** Writes to the store what a flush hands over. All rows are additive and named by content, so writing again is harmless. */
 export class ChunkStoreWriter {
   readonly #schema: Schema;
   readonly #encoder: GroupEncoder;
   readonly #options: Required<WriterOptions>;
-  readonly #seen: SeenRows;
+  /** Rows that every group needs, and the label sets of whole groups: little, so that it stays, and is mostly all that is asked. */
+  readonly #seenRows: SeenRows;
+  /** Single values of labels: where many tenants take turns the oldest are forgotten. */
+  readonly #seenValues: SeenRows;
 
   /** @param kernel to encode with; nothing else may use it while `write` runs */
   constructor(schema: Schema, kernel: Kernel, options: WriterOptions = {}) {
     this.#schema = schema;
     this.#encoder = new GroupEncoder(kernel);
     this.#options = { ...OPTIONS, ...options };
-    this.#seen = new SeenRows(this.#options.seenBytesMax);
+    this.#seenRows = new SeenRows(this.#options.seenBytesMax / 2);
+    this.#seenValues = new SeenRows(this.#options.seenBytesMax / 2);
   }
 
   /**
    * Writes all groups and what leads to them. When it returns, the store has confirmed everything; when it throws, a part may be
-   * there, and the same call again is harmless.
+   * there, and the same call again is harmless. Groups may come as they are made: memory is needed for about one object.
    */
-  async write(batch: readonly WriteGroup[], signal?: AbortSignal): Promise<WrittenGroup[]> {
+  async write(batch: Iterable<WriteGroup> | AsyncIterable<WriteGroup>, signal?: AbortSignal): Promise<WrittenGroup[]> {
     const written: WrittenGroup[] = [];
     let pending: Made[] = [];
+    let leading: Leading = new Map();
     let pendingBytes = 0;
-    for (const group of batch) {
+    for await (const group of batch) {
       signal?.throwIfAborted();
-      const all = this.#encode(group);
       if (group.replaces !== undefined) {
-        // The row that hides the sources comes last, when everything that stands for them is there.
-        const last = all.at(-1)!;
-        const others = all.slice(0, -1).map((each) => ({ ...each, group: { ...each.group, replaces: [] } }));
-        if (others.length > 0) written.push(...(await this.#store(others, signal)));
-        const ids = new Set(all.map((each) => hexOf(each.id)));
-        const replaces = group.replaces.filter((id) => !ids.has(hexOf(id)));
-        written.push(...(await this.#store([{ ...last, group: { ...last.group, replaces } }], signal)));
+        written.push(...(await this.#writeMerged(group, group.replaces, signal)));
         continue;
       }
-      for (const made of all) {
+      for (const made of this.#encode(group)) {
         pending.push(made);
         pendingBytes += made.head.length + made.body.length;
       }
+      this.#lead(leading, group);
       // Encoding holds the thread; others get their turn between groups.
       await new Promise((resolve) => setImmediate(resolve));
       if (pendingBytes < this.#options.objectBytesAimed) continue;
-      written.push(...(await this.#store(pending, signal)));
+      written.push(...(await this.#store(pending, leading, signal)));
       pending = [];
+      leading = new Map();
       pendingBytes = 0;
     }
-    if (pending.length > 0) written.push(...(await this.#store(pending, signal)));
+    if (pending.length > 0) written.push(...(await this.#store(pending, leading, signal)));
     return written;
+  }
+
+  /** The row that hides the sources comes last, when everything that stands for them is there. */
+  async #writeMerged(
+    group: WriteGroup,
+    replaces: readonly Uint8Array[],
+    signal?: AbortSignal,
+  ): Promise<WrittenGroup[]> {
+    const all = this.#encode(group);
+    const leading: Leading = new Map();
+    this.#lead(leading, group);
+    const last = all.at(-1)!;
+    const others = all.slice(0, -1).map((each) => ({ ...each, group: { ...each.group, replaces: [] } }));
+    const ids = new Set(all.map((each) => hexOf(each.id)));
+    const sources = replaces.filter((id) => !ids.has(hexOf(id)));
+    return [
+      ...(others.length > 0 ? await this.#store(others, leading, signal) : []),
+      ...(await this.#store([{ ...last, group: { ...last.group, replaces: sources } }], leading, signal)),
+    ];
   }
 
   async writeMetadata(
@@ -157,12 +193,12 @@ export class ChunkStoreWriter {
     for (const entry of entries) {
       const value = encodeMetadata(entry);
       const seen = h64Raw(value, 1n);
-      if (this.#seen.has(tenant, day, seen)) continue;
+      if (this.#seenRows.has(tenant, day, seen)) continue;
       hashes.push(seen);
       rows.push({ hash: metadataHash(tenant, day), range: metadataRange(entry.metric, contentId(value)), value });
     }
     await this.#put([{ target: this.#schema.tableOf(day), rows }], signal);
-    this.#seen.add(tenant, day, hashes);
+    this.#seenRows.add(tenant, day, hashes);
   }
 
   #encode(group: WriteGroup): Made[] {
@@ -191,11 +227,11 @@ export class ChunkStoreWriter {
       );
     }
     const id = contentId(encoded.head, encoded.body);
-    return [{ ...encoded, group: { ...group, series }, id, target }];
+    const { series: _, ...named } = group;
+    return [{ ...encoded, group: named, id, target }];
   }
 
-  async #store(made: readonly Made[], signal?: AbortSignal): Promise<WrittenGroup[]> {
-    const leading = this.#leadingRows(made);
+  async #store(made: readonly Made[], leading: Leading, signal?: AbortSignal): Promise<WrittenGroup[]> {
     const groupRows: Placed[] = [];
     const objects: PlannedObject[] = [];
     for (const [period, ofPeriod] of byKey(made, (each) => each.target.period)) {
@@ -207,9 +243,16 @@ export class ChunkStoreWriter {
       period.objects!.put(key, body(), signal),
     );
     // What leads to a group is there before the group, and a group's row only when its object is.
-    await this.#put(leading.rows, signal);
+    const leadingRows = [...leading.values()].map((each) => ({
+      target: each.target,
+      rows: [...each.rows, ...labelRows(each)],
+    }));
+    await this.#put(leadingRows, signal);
     await this.#put(groupRows, signal);
-    for (const { tenant, day, hashes } of leading.seen) this.#seen.add(tenant, day, hashes);
+    for (const { tenant, day, rowHashes, valueHashes } of leading.values()) {
+      this.#seenRows.add(tenant, day, rowHashes);
+      this.#seenValues.add(tenant, day, valueHashes);
+    }
     return made.map(({ group, id, digest, seriesCount, sampleCount, head, body }) => ({
       tenant: group.tenant,
       windowStartMs: group.windowStartMs,
@@ -247,77 +290,58 @@ export class ChunkStoreWriter {
     }
   }
 
-  /** Placement, days and label rows that are not known to be there. */
-  #leadingRows(made: readonly Made[]): { rows: Placed[]; seen: { tenant: string; day: number; hashes: bigint[] }[] } {
-    const rows: Placed[] = [];
-    const seen: { tenant: string; day: number; hashes: bigint[] }[] = [];
-    for (const [tenant, ofTenant] of byKey(made, (each) => each.group.tenant)) {
-      for (const [day, ofDay] of byKey(ofTenant, (each) => dayOf(each.group.windowStartMs))) {
-        const target = ofDay[0]!.target;
-        const hashes: bigint[] = [];
-        const add = (row: Row) => {
-          const hash = h64Raw(Buffer.concat([row.hash, row.range, row.value]), 0n);
-          if (this.#seen.has(tenant, day, hash)) return;
-          hashes.push(hash);
-          rows.push({ target, rows: [row] });
-        };
-        for (const placement of new Set(ofDay.map((each) => each.group.placement))) {
-          add({
-            hash: placementHash(tenant, day),
-            range: placementRange(placement.version),
-            value: encodePlacement(placement),
-          });
-        }
-        add({ hash: daysHash(tenant), range: daysRange(day), value: new Uint8Array(0) });
-        add({ hash: tenantsHash(day), range: tenantsRange(tenant), value: Buffer.from(tenant) });
-        rows.push({ target, rows: this.#labelRows(tenant, day, ofDay, hashes) });
-        seen.push({ tenant, day, hashes });
-      }
-    }
-    return { rows, seen };
+  /** Adds the placement, days and label rows for a group that are not known to be there. */
+  #lead(leading: Leading, { tenant, placement, slot, windowStartMs, series }: WriteGroup): void {
+    const day = dayOf(windowStartMs);
+    const of = getOrMake(leading, `${day} ${tenant}`, () => ({
+      tenant,
+      day,
+      target: this.#schema.tableOf(day),
+      rows: [],
+      fresh: new Map(),
+      rowHashes: new Set<bigint>(),
+      valueHashes: new Set<bigint>(),
+    }));
+    const isNew = (hash: bigint) => {
+      if (of.rowHashes.has(hash) || this.#seenRows.has(tenant, day, hash)) return false;
+      of.rowHashes.add(hash);
+      return true;
+    };
+    const rows: Row[] = [
+      {
+        hash: placementHash(tenant, day),
+        range: placementRange(placement.version),
+        value: encodePlacement(placement),
+      },
+      { hash: daysHash(tenant), range: daysRange(day), value: new Uint8Array(0) },
+      { hash: tenantsHash(day), range: tenantsRange(tenant), value: Buffer.from(tenant) },
+    ];
+    for (const row of rows) if (isNew(h64Raw(Buffer.concat([row.hash, row.range, row.value]), 0n))) of.rows.push(row);
+    // a slot's series are mostly those of the window before
+    if (isNew(h64Raw(Buffer.concat([slot, ...series.map(({ labels }) => labels)]), 3n)))
+      this.#leadLabels(of, slot, series);
   }
 
-  /** Label rows with the values that are new that day; adds their hashes. */
-  #labelRows(tenant: string, day: number, made: readonly Made[], hashes: bigint[]): Row[] {
-    const fresh = new Map<string, Map<string, Set<string>>>();
-    const asked = new Map<string, Map<string, Set<string>>>();
-    const add = (known: Map<string, Set<string>>, name: string, value: string, slot: string) => {
-      const values = getOrMake(known, name, () => new Set<string>());
-      if (values.has(value)) return;
-      values.add(value);
-      const hash = h64Raw(Buffer.from(`${slot} ${name.length} ${name}${value}`, 'latin1'), 2n);
-      if (this.#seen.has(tenant, day, hash)) return;
-      hashes.push(hash);
-      const byValue = getOrMake(fresh, name, () => new Map<string, Set<string>>());
-      getOrMake(byValue, value, () => new Set<string>()).add(slot);
-    };
-    for (const { group } of made) {
-      const slot = hexOf(group.slot);
-      const known = getOrMake(asked, slot, () => new Map<string, Set<string>>());
-      for (const { labels } of group.series) {
-        const parts = labelParts(labels);
-        for (let i = 0; i < parts.length; i += 2) add(known, parts[i]!, parts[i + 1]!, slot);
+  /** Adds the values of labels that are new that day. */
+  #leadLabels(of: LeadingDay, slotBytes: Slot, series: readonly GroupSeries[]): void {
+    const { tenant, day, fresh, valueHashes } = of;
+    const slot = hexOf(slotBytes);
+    const known = new Map<string, Set<string>>();
+    for (const { labels } of series) {
+      const parts = labelParts(labels);
+      for (let i = 0; i < parts.length; i += 2) {
+        const name = parts[i]!;
+        const value = parts[i + 1]!;
+        const values = getOrMake(known, name, () => new Set<string>());
+        if (values.has(value)) continue;
+        values.add(value);
+        const hash = h64Raw(Buffer.from(`${slot} ${name.length} ${name}${value}`, 'latin1'), 2n);
+        if (valueHashes.has(hash) || this.#seenValues.has(tenant, day, hash)) continue;
+        valueHashes.add(hash);
+        const byValue = getOrMake(fresh, name, () => new Map<string, Set<string>>());
+        getOrMake(byValue, value, () => new Set<string>()).add(slot);
       }
     }
-    if (fresh.size === 0) return [];
-    const overview: LabelValues[] = [];
-    const rows: Row[] = [];
-    const addRow = (name: string, labels: readonly LabelValues[]) => {
-      const value = encodeLabelRow(labels);
-      rows.push({ hash: labelHash(tenant, day, name), range: contentId(value), value });
-    };
-    for (const [latin1, values] of fresh) {
-      const name = utf8(latin1);
-      const parts = [...cutValues(values)];
-      if (parts.length === 1 && sizeOf(parts[0]!) <= LABEL_OVERVIEW_BYTES_MAX) {
-        overview.push({ name, elsewhere: false, values: parts[0]! });
-        continue;
-      }
-      overview.push({ name, elsewhere: true, values: new Map() });
-      for (const part of parts) addRow(name, [{ name, elsewhere: false, values: part }]);
-    }
-    for (const part of cutOverview(overview)) addRow('', part);
-    return rows;
   }
 
   /** Writes rows, those of a table together and in order of hash, in calls of bounded size. */
@@ -369,6 +393,29 @@ function groupRow(made: Made, value: Uint8Array): Row {
 /** Items by key, keys in order of first use. */
 function byKey<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {
   return Map.groupBy(items, keyOf);
+}
+
+/** Label rows with the values that are new that day. */
+function labelRows({ tenant, day, fresh }: LeadingDay): Row[] {
+  if (fresh.size === 0) return [];
+  const overview: LabelValues[] = [];
+  const rows: Row[] = [];
+  const addRow = (name: string, labels: readonly LabelValues[]) => {
+    const value = encodeLabelRow(labels);
+    rows.push({ hash: labelHash(tenant, day, name), range: contentId(value), value });
+  };
+  for (const [latin1, values] of fresh) {
+    const name = utf8(latin1);
+    const parts = [...cutValues(values)];
+    if (parts.length === 1 && sizeOf(parts[0]!) <= LABEL_OVERVIEW_BYTES_MAX) {
+      overview.push({ name, elsewhere: false, values: parts[0]! });
+      continue;
+    }
+    overview.push({ name, elsewhere: true, values: new Map() });
+    for (const part of parts) addRow(name, [{ name, elsewhere: false, values: part }]);
+  }
+  for (const part of cutOverview(overview)) addRow('', part);
+  return rows;
 }
 
 function utf8(latin1: string): string {
