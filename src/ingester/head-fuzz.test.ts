@@ -197,6 +197,7 @@ async function run(seed: number): Promise<void> {
         sealedUpTo.window = Math.max(sealedUpTo.window, window);
       }
       if (sealed.length > 0) {
+        again = undefined; // may be of a window that only the store has by now
         await shard.dropFlushed(systemClock.nowMs());
         for (const { window } of sealed) plain.drop(window);
       }
