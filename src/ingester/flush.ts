@@ -11,8 +11,6 @@ import type { SealedWindow, ShardRole } from './shard-contract.ts';
 
 /** Series of a group: enough that they share times and labels, few enough to be decoded at once. */
 const GROUP_SERIES_MAX = 4096;
-/** Samples that are decoded at once, over all groups of a write. */
-const WRITE_SAMPLES_MAX = 4_000_000;
 
 /** Moves sealed windows from shards to the store. */
 export class Flusher {
@@ -59,31 +57,35 @@ export class Flusher {
     report: { groups: number; series: number; samples: number; bytes: number },
   ): Promise<void> {
     const windowStartMs = window * this.#windowMs;
+    const tenants = new Set<string>();
+    // one write for all, so that the groups of many tenants and slots share objects
+    const written = await this.#writer.write(this.#groups(shard, windowStartMs, arenas, tenants));
+    for (const { seriesCount, sampleCount, bytes } of written) {
+      report.groups++;
+      report.series += seriesCount;
+      report.samples += sampleCount;
+      report.bytes += bytes;
+    }
+    for (const tenant of tenants) {
+      const metadata = await shard.call('metadata', { tenant });
+      if (metadata.length > 0) await this.#writer.writeMetadata(tenant, windowStartMs, metadata);
+    }
+  }
+
+  async *#groups(
+    shard: Channel<ShardRole>,
+    windowStartMs: number,
+    arenas: SealedWindow['arenas'],
+    tenants: Set<string>,
+  ): AsyncIterable<WriteGroup> {
     for (const arena of arenas) {
       for (const { tenant, series: active } of await shard.call('tenantsOf', { arena })) {
+        tenants.add(tenant);
         const placement = placementFor(active);
-        let batch: WriteGroup[] = [];
-        let samples = 0;
-        const write = async () => {
-          if (batch.length === 0) return;
-          for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(batch)) {
-            report.groups++;
-            report.series += seriesCount;
-            report.samples += sampleCount;
-            report.bytes += bytes;
-          }
-          batch = [];
-          samples = 0;
-        };
         const exported = this.#series(shard, { arena, tenant, buckets: placement.buckets });
         for await (const { slot, series } of bySlot(exported, placement)) {
-          batch.push({ tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series });
-          samples += series.reduce((sum, { times }) => sum + times.length, 0);
-          if (samples >= WRITE_SAMPLES_MAX) await write();
+          yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
         }
-        await write();
-        const metadata = await shard.call('metadata', { tenant });
-        if (metadata.length > 0) await this.#writer.writeMetadata(tenant, windowStartMs, metadata);
       }
     }
   }

@@ -1,0 +1,117 @@
+import { type GroupSeries, labelParts, metricOf } from '../src/chunk/group/series.ts';
+import { type Placement, slotOf } from '../src/chunkstore/placement.ts';
+import type { WriteGroup } from '../src/chunkstore/writer.ts';
+import { seededRandom } from '../src/lib/random.ts';
+import { readWorkload } from './read-workload.ts';
+import { workloadSet } from './sets.ts';
+
+/** As many series of a slot as the flusher puts into a group. */
+const GROUP_SERIES_MAX = 4096;
+
+/** The series of one instance of the workload, to be multiplied: pairs of latin-1 text, sorted. */
+export interface Instance {
+  readonly parts: readonly string[];
+  readonly metric: string;
+}
+
+export async function oneInstance(): Promise<Instance[]> {
+  const set = await workloadSet('1x4');
+  return readWorkload(set.file).map(({ labels }) => {
+    const parts = labelParts(labels);
+    return { parts, metric: metricOf(parts) };
+  });
+}
+
+/** Many instances of the same series, grouped as a flush of a tenant groups them. */
+export class Fleet {
+  readonly seriesCount: number;
+  /** Labels over all series, the metric's name not counted. */
+  readonly labelCount: number;
+  readonly #tenant: string;
+  readonly #placement: Placement;
+  /** Of each group the labels of its series, and the instance that each is of. */
+  readonly #groups: { slot: Uint8Array; labels: Uint8Array[]; instances: number[] }[] = [];
+
+  constructor(tenant: string, base: readonly Instance[], instances: number, placement: Placement, seriesMax: number) {
+    this.#tenant = tenant;
+    this.#placement = placement;
+    let labelCount = 0;
+    let left = seriesMax;
+    const bySlot = new Map<string, { slot: Uint8Array; base: Instance[] }>();
+    for (const one of base) {
+      const slot = slotOf(placement, encode(one.parts));
+      const key = Buffer.from(slot).toString('hex');
+      const known = bySlot.get(key);
+      if (known === undefined) bySlot.set(key, { slot, base: [one] });
+      else known.base.push(one);
+    }
+    for (const { slot, base } of bySlot.values()) {
+      let group = { slot, labels: [] as Uint8Array[], instances: [] as number[] };
+      for (const { parts } of base.sort((a, b) => (a.metric < b.metric ? -1 : 1))) {
+        const at = Object.fromEntries(LABELS.map((name) => [name, evenIndexOf(parts, name) + 1]));
+        for (let i = 0; i < instances && left > 0; i++, left--) {
+          const own = [...parts];
+          own[at.cluster!] = `prod-eu-west-${i % 3}`;
+          own[at.instance!] = `10.${(i >> 8) & 255}.${i & 255}.17:9100`;
+          own[at.namespace!] = `team-${i % 20}`;
+          own[at.pod!] = `node-exporter-${(Math.imul(i + 1, 2654435761) >>> 0).toString(36).slice(0, 5)}`;
+          if (group.labels.length === GROUP_SERIES_MAX) {
+            this.#groups.push(group);
+            group = { slot, labels: [], instances: [] };
+          }
+          group.labels.push(encode(own));
+          group.instances.push(i);
+          labelCount += own.length / 2 - 1;
+        }
+      }
+      if (group.labels.length > 0) this.#groups.push(group);
+    }
+    this.labelCount = labelCount;
+    this.seriesCount = seriesMax - left;
+  }
+
+  /** Everything of one window: a scrape of each instance every `stepMs`. */
+  *window(windowStartMs: number, windowMs: number, stepMs: number): Generator<WriteGroup> {
+    const random = seededRandom(windowStartMs % 2 ** 31);
+    const times = new Map<number, Float64Array>();
+    const count = Math.floor(windowMs / stepMs);
+    for (const { slot, labels, instances } of this.#groups) {
+      const series = labels.map((each, k): GroupSeries => {
+        const instance = instances[k]!;
+        let own = times.get(instance);
+        if (own === undefined) {
+          const offsetMs = (instance * 7919) % stepMs;
+          own = Float64Array.from({ length: count }, (_, i) => windowStartMs + i * stepMs + offsetMs);
+          times.set(instance, own);
+        }
+        let value = Math.floor(random() * 1e6);
+        const values = new Float64Array(count);
+        for (let i = 0; i < count; i++) {
+          value += Math.floor(random() * 100);
+          values[i] = value;
+        }
+        return { labels: each, times: own, values };
+      });
+      yield { tenant: this.#tenant, placement: this.#placement, slot, windowStartMs, windowMs, series };
+    }
+  }
+}
+
+const LABELS = ['cluster', 'instance', 'namespace', 'pod'];
+
+function evenIndexOf(parts: readonly string[], name: string): number {
+  for (let i = 0; i < parts.length; i += 2) if (parts[i] === name) return i;
+  throw new Error(`a series of the workload has no label ${name}`);
+}
+
+/** Canonical label bytes of short ASCII. */
+function encode(parts: readonly string[]): Uint8Array {
+  const out = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + part.length + 1, 0));
+  let at = 0;
+  for (const part of parts) {
+    if (part.length > 127) throw new Error('a long label in the workload');
+    out[at++] = part.length;
+    at += out.write(part, at, 'latin1');
+  }
+  return out;
+}
