@@ -1,29 +1,22 @@
 import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
-import { OpenGroup } from '../chunk/group/read.ts';
+import { OpenGroup, seriesOf } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
-import { FLOAT, SampleColumns } from '../storage/columns.ts';
+import { SampleColumns } from '../storage/columns.ts';
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, type ReadContext, standing } from './index-reader.ts';
 import { DAY_MS, isMergedRange } from './keys.ts';
 import { LabelBlocks, SeriesMatcher } from './matching.ts';
-import { allSlots, type Placement, type Slot } from './placement.ts';
+import { allSlots, type Slot } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import type { Tombstone } from './tombstone-row.ts';
-import { wholeGroup } from './verify.ts';
-import type { ChunkStoreWriter } from './writer.ts';
-
-export interface DayMergeOptions {
-  /** Samples that are decoded at once; a slot of more becomes several groups. */
-  readonly samplesAtOnceMax: number;
-}
-
-const OPTIONS: DayMergeOptions = { samplesAtOnceMax: 4_000_000 };
+import { isDamage, wholeGroup } from './verify.ts';
+import type { ChunkStoreWriter, WriteGroup } from './writer.ts';
 
 /** What of a tenant's day is to go when it is merged. */
 export interface MergeRemoval {
@@ -32,31 +25,34 @@ export interface MergeRemoval {
   readonly keepFromMs: number;
 }
 
+/** A tenant whose day is to be merged. */
+export interface MergeTenant {
+  readonly tenant: string;
+  readonly removal: MergeRemoval;
+}
+
 export interface MergeResult {
   /** Groups that were read and are replaced now. */
   sources: number;
   groups: number;
   samples: number;
+  /** At rest, of the groups that were written. */
+  bytes: number;
+  /** Slots that stay as they are because something of them is damaged: what, and why. */
+  readonly damaged: string[];
 }
 
 /**
  * Makes one best-sized set of groups of all that was written for a day and slot: windows, generations, supplements. Readers switch
  * when the last group's row is there, which lists what it replaces; what comes later stands beside it. To be killed at any point is
- * harmless: what was written until then is there twice, and samples of one time are one.
+ * harmless: what was written until then is there twice, and samples of one time are one. Holds one slot's sources at a time.
  */
 export class DayMerger {
   readonly #index: IndexReader;
   readonly #writer: ChunkStoreWriter;
   readonly #decoder: GroupDecoder;
-  readonly #options: DayMergeOptions;
 
-  constructor(
-    schema: Schema,
-    writer: ChunkStoreWriter,
-    kernel: Kernel,
-    clock: Clock,
-    options: Partial<DayMergeOptions> = {},
-  ) {
+  constructor(schema: Schema, writer: ChunkStoreWriter, kernel: Kernel, clock: Clock) {
     this.#index = new IndexReader(schema, clock, {
       windowMs: DAY_MS,
       readsAtOnce: 4,
@@ -65,7 +61,6 @@ export class DayMerger {
     });
     this.#writer = writer;
     this.#decoder = new GroupDecoder(kernel);
-    this.#options = { ...OPTIONS, ...options };
   }
 
   /** Tenants that wrote on a day, for whoever goes through them. */
@@ -74,70 +69,89 @@ export class DayMerger {
   }
 
   /** Merges every slot of a tenant's day to which something came since the last time, or which has something to remove. */
-  async merge(tenant: string, day: number, removal: MergeRemoval, context: ReadContext): Promise<MergeResult> {
-    const result: MergeResult = { sources: 0, groups: 0, samples: 0 };
-    const seen = new Set<string>();
-    for (const placement of await this.#index.placements(tenant, day, context)) {
-      for (const slot of allSlots(placement)) {
-        if (seen.has(hexOf(slot))) continue;
-        seen.add(hexOf(slot));
-        context.signal.throwIfAborted();
-        await this.#mergeSlot({ tenant, day, placement, slot }, removal, result, context);
-      }
+  merge(tenant: string, day: number, removal: MergeRemoval, context: ReadContext): Promise<MergeResult> {
+    return this.mergeAll([{ tenant, removal }], day, context);
+  }
+
+  /** The same for several tenants, who share objects. */
+  async mergeAll(tenants: readonly MergeTenant[], day: number, context: ReadContext): Promise<MergeResult> {
+    const result: MergeResult = { sources: 0, groups: 0, samples: 0, bytes: 0, damaged: [] };
+    /** Of slots of which nothing is left. */
+    const emptied: FoundGroup[] = [];
+    const written = await this.#writer.write(this.#slots(tenants, day, result, emptied, context), context.signal);
+    for (const { sampleCount, bytes } of written) {
+      result.groups++;
+      result.samples += sampleCount;
+      result.bytes += bytes;
     }
+    // What each has replaced goes with it, or it would come back.
+    for (const { period, table, key } of emptied) await period.tables.client.delete(table, [key], context.signal);
     return result;
   }
 
-  async #mergeSlot(
-    at: { tenant: string; day: number; placement: Placement; slot: Slot },
-    removal: MergeRemoval,
+  async *#slots(
+    tenants: readonly MergeTenant[],
+    day: number,
     result: MergeResult,
+    emptied: FoundGroup[],
     context: ReadContext,
-  ): Promise<void> {
-    const { tenant, day, placement, slot } = at;
+  ): AsyncGenerator<WriteGroup> {
+    for (const { tenant, removal } of tenants) {
+      const seen = new Set<string>();
+      for (const placement of await this.#index.placements(tenant, day, context)) {
+        for (const slot of allSlots(placement)) {
+          if (seen.has(hexOf(slot))) continue;
+          seen.add(hexOf(slot));
+          context.signal.throwIfAborted();
+          const where = { tenant, placement, slot, windowStartMs: day * DAY_MS, windowMs: DAY_MS };
+          try {
+            const merged = await this.#slot(tenant, day, slot, removal, emptied, context);
+            if (merged === undefined) continue;
+            yield { ...where, series: merged.series, replaces: merged.replaces };
+            result.sources += merged.sources;
+          } catch (error) {
+            if (!isDamage(error)) throw error;
+            result.damaged.push(`${tenant}, day ${day}: ${error.message}`);
+          }
+        }
+      }
+    }
+  }
+
+  /** What a slot's groups are merged into; undefined where there is nothing to do. */
+  async #slot(
+    tenant: string,
+    day: number,
+    slot: Slot,
+    { tombstones, keepFromMs }: MergeRemoval,
+    emptied: FoundGroup[],
+    context: ReadContext,
+  ): Promise<{ series: Iterable<GroupSeries>; replaces: Uint8Array[]; sources: number } | undefined> {
     const all = await this.#index.allGroups(tenant, day, slot, context);
     const sources = standing(all);
     const dayEndMs = (day + 1) * DAY_MS;
-    const tombstones = removal.tombstones.filter(({ startMs, endMs }) => startMs < dayEndMs && endMs >= day * DAY_MS);
-    const removes = tombstones.length > 0 || dayEndMs <= removal.keepFromMs;
+    const touching = tombstones.filter(({ startMs, endMs }) => startMs < dayEndMs && endMs >= day * DAY_MS);
+    const removes = touching.length > 0 || dayEndMs <= keepFromMs;
     const late = sources.filter(({ key }) => !isMergedRange(key.range));
-    if (sources.length === 0 || (!removes && (late.length === 0 || sources.length === 1))) return;
+    if (sources.length === 0 || (!removes && (late.length === 0 || sources.length === 1))) return undefined;
+    const found = await this.#open(sources, touching, context);
+    // What was replaced before stays so, until the sweeper has come by.
+    const replaces = all.map(({ id }) => Buffer.from(id, 'hex'));
+    return { series: this.#series(found, keepFromMs, () => emptied.push(...all)), replaces, sources: sources.length };
+  }
 
-    const series = await this.#open(sources, tombstones, context);
-    const set = new StoreSeriesSet(series, this.#decoder, removal.keepFromMs, Number.MAX_SAFE_INTEGER, () => {});
+  /** @param onNone called where no sample is left */
+  *#series(found: readonly StoreSeries[], keepFromMs: number, onNone: () => void): Generator<GroupSeries> {
+    const set = new StoreSeriesSet(found, this.#decoder, keepFromMs, Number.MAX_SAFE_INTEGER, () => {});
     const out = new SampleColumns();
-    const write = (part: readonly GroupSeries[], replaces: readonly Uint8Array[]) =>
-      this.#writer.write(
-        [{ tenant, placement, slot, windowStartMs: day * DAY_MS, windowMs: DAY_MS, series: part, replaces }],
-        context.signal,
-      );
-    const written = new Set<string>();
-    let part: GroupSeries[] = [];
-    let samples = 0;
-    for (let i = 0; i < series.length; i++) {
+    let some = false;
+    for (let i = 0; i < found.length; i++) {
       set.read(i, out);
       if (out.count === 0) continue;
-      if (samples + out.count > this.#options.samplesAtOnceMax && part.length > 0) {
-        for (const { id } of await write(part, [])) written.add(id);
-        result.groups++;
-        part = [];
-        samples = 0;
-      }
-      part.push(copyOf(encodeLabels(set.series[i]!), out));
-      samples += out.count;
-      result.samples += out.count;
+      some = true;
+      yield seriesOf(encodeLabels(set.series[i]!), out);
     }
-    // What was replaced before stays so, until the sweeper has come by.
-    const replaces = all.filter(({ id }) => !written.has(id)).map(({ id }) => Buffer.from(id, 'hex'));
-    if (part.length > 0) await write(part, replaces);
-    else {
-      // Nothing is left to stand for the sources. What each has replaced goes with it, or it would come back.
-      const { period, table } = all[0]!;
-      const keys = all.map((each) => each.key);
-      await period.tables.client.delete(table, keys, context.signal);
-    }
-    result.sources += sources.length;
-    result.groups += part.length > 0 ? 1 : 0;
+    if (!some) onNone();
   }
 
   /** All series of the groups, with their chunks, in the order of the groups to come. */
@@ -178,17 +192,4 @@ export class DayMerger {
 
 function compareMetric(a: StoreSeries, b: StoreSeries): number {
   return Labels.compare(Labels.of({ __name__: a.labels.metricName }), Labels.of({ __name__: b.labels.metricName }));
-}
-
-function copyOf(labels: Uint8Array, columns: SampleColumns): GroupSeries {
-  const { count } = columns;
-  const kinds = columns.kinds.slice(0, count);
-  return {
-    labels,
-    times: columns.times.slice(0, count),
-    values: columns.values.slice(0, count),
-    kinds: kinds.some((kind) => kind !== FLOAT) ? kinds : undefined,
-    starts: columns.hasStarts ? columns.starts.slice(0, count) : undefined,
-    histograms: columns.histograms.slice(),
-  };
 }

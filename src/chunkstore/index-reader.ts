@@ -23,7 +23,10 @@ import { decodeLabelRow, type LabelValues } from './label-row.ts';
 import { decodeMetadata } from './metadata-row.ts';
 import { decodePlacement, type Placement, type Slot } from './placement.ts';
 import { RowCache } from './row-cache.ts';
-import type { Schema, StorePeriod } from './schema.ts';
+import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
+
+/** How long a list of tables may be used again. */
+const TABLES_TTL_MS = 60_000;
 
 export interface IndexReaderOptions {
   /** The length of windows as they are flushed now. Others that divide the grid made of it are found too: see `gridOf`. */
@@ -71,18 +74,31 @@ export class IndexReader {
     const found = new Set<number>();
     const first = dayOf(startMs);
     const last = dayOf(endMs);
-    await forEachAtOnce(
-      this.#schema.tablesBetween(startMs, endMs),
-      this.#options.readsAtOnce,
-      async ({ period, table }) => {
-        const key = `d ${table} ${tenant}`;
-        const query = { table, hash: daysHash(tenant) };
-        for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
-          if (day >= first && day <= last) found.add(day);
-        }
-      },
-    );
+    await forEachAtOnce(await this.#tables(startMs, endMs), this.#options.readsAtOnce, async ({ period, table }) => {
+      const key = `d ${table} ${tenant}`;
+      const query = { table, hash: daysHash(tenant) };
+      for (const day of await this.#cached(period, key, query, context, (row) => dayOfRange(row.range))) {
+        if (day >= first && day <= last) found.add(day);
+      }
+    });
     return [...found].sort((a, b) => a - b);
+  }
+
+  /** Tables for the range that are there: a range may be as long as time, tables are few. */
+  async #tables(startMs: number, endMs: number): Promise<TableOfPeriod[]> {
+    const tables = await Promise.all(
+      this.#schema.periods.map(async (period, i) => {
+        const key = `${i} tables`;
+        let there = this.#cache.get<readonly string[]>(key);
+        if (there === undefined) {
+          const readMs = this.#clock.nowMs();
+          there = await period.tables.admin.list();
+          this.#cache.set(key, there, 100 * there.length, readMs, TABLES_TTL_MS);
+        }
+        return this.#schema.tablesWithin(period, there, startMs, endMs).map((table) => ({ period, table }));
+      }),
+    );
+    return tables.flat();
   }
 
   /** Every placement that groups of the day were written by. */

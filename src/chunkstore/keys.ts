@@ -1,5 +1,5 @@
 import crypto from 'node:crypto';
-import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
 
 export const DAY_MS = 86_400_000;
 /** Names longer than this stand in keys as a hash, and in full in the value. */
@@ -175,4 +175,14 @@ export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   if (rest.length === 1 && KINDS_WITHOUT_DAY.has(text(0))) return { tenant, day: undefined, kind: text(0) };
   if (rest.length < 5 || !KINDS_WITH_DAY.has(text(4))) return undefined;
   return { tenant, day: dayOfRange(rest), kind: text(4) };
+}
+
+/** The kind of a row; undefined where its hash key is none. */
+export function kindOf(hash: Uint8Array): string | undefined {
+  try {
+    return parseHash(hash)?.kind;
+  } catch (error) {
+    if (error instanceof BytesError) return undefined;
+    throw error;
+  }
 }

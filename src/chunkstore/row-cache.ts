@@ -27,12 +27,15 @@ export class RowCache {
     return entry.value as T;
   }
 
-  /** @param readMs when the rows were read: before they were, not after, so that nothing is kept too long */
-  set(key: string, value: unknown, bytes: number, readMs: number): void {
+  /**
+   * @param readMs when the rows were read: before they were, not after, so that nothing is kept too long
+   * @param ttlMs where it is to be kept shorter than the rest
+   */
+  set(key: string, value: unknown, bytes: number, readMs: number, ttlMs = this.#ttlMs): void {
     const before = this.#entries.get(key);
     if (before !== undefined) this.#drop(key, before.bytes);
     if (bytes > this.#bytesMax / 4) return;
-    this.#entries.set(key, { value, bytes, untilMs: readMs + this.#ttlMs });
+    this.#entries.set(key, { value, bytes, untilMs: readMs + Math.min(ttlMs, this.#ttlMs) });
     this.#bytes += bytes;
     for (const [oldest, entry] of this.#entries) {
       if (this.#bytes <= this.#bytesMax) break;

@@ -49,7 +49,7 @@ export class Schema {
     return { period, table: tableName(period, Math.floor((day * DAY_MS) / period.tableMs)) };
   }
 
-  /** Every table that may hold rows of the days from `startMs` to `endMs`, both included, in order. */
+  /** Names of all tables for the days from `startMs` to `endMs`, both included, in order, whether there or not: for short ranges. */
   tablesBetween(startMs: number, endMs: number): TableOfPeriod[] {
     const tables: TableOfPeriod[] = [];
     this.periods.forEach((period, i) => {
@@ -61,6 +61,17 @@ export class Schema {
       }
     });
     return tables;
+  }
+
+  /** Of the tables that a period has, those that may hold rows of the days from `startMs` to `endMs`, both included. */
+  tablesWithin(period: StorePeriod, there: readonly string[], startMs: number, endMs: number): string[] {
+    const i = this.periods.indexOf(period);
+    const from = i === 0 ? startMs : Math.max(startMs, period.fromMs);
+    const to = Math.min(endMs, (this.periods[i + 1]?.fromMs ?? Number.POSITIVE_INFINITY) - 1);
+    return there.filter((table) => {
+      const tableEndMs = this.tableEndMs(period, table);
+      return tableEndMs !== undefined && from < tableEndMs && to >= tableEndMs - period.tableMs;
+    });
   }
 
   tenantsTable(period: StorePeriod): string {

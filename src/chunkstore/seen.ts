@@ -38,6 +38,25 @@ class HashSet {
   }
 }
 
+/** Hashes in the order in which they came, in 8 bytes each. */
+export class HashList {
+  #hashes = new BigUint64Array(16);
+  #count = 0;
+
+  push(hash: bigint): void {
+    if (this.#count === this.#hashes.length) {
+      const grown = new BigUint64Array(2 * this.#count);
+      grown.set(this.#hashes);
+      this.#hashes = grown;
+    }
+    this.#hashes[this.#count++] = hash;
+  }
+
+  [Symbol.iterator](): Iterator<bigint> {
+    return this.#hashes.subarray(0, this.#count)[Symbol.iterator]();
+  }
+}
+
 /** What rows of each tenant and day were confirmed, so that they are not written again. Forgetting is harmless: rows are additive. */
 export class SeenRows {
   readonly #bytesMax: number;

@@ -47,7 +47,7 @@ export class StoreSeriesSet implements SeriesSet {
     if (overlap(chunks)) mergeChunks(chunks, this.#decoder, out);
     else for (const chunk of chunks) this.#decoder.append(chunk, out);
     trim(out, this.#startMs, this.#endMs);
-    for (const { startMs, endMs } of deleted) cut(out, startMs, endMs);
+    for (const { startMs, endMs } of deleted) removeTimes(out, startMs, endMs);
   }
 
   close(): void {
@@ -136,7 +136,7 @@ function trim(columns: SampleColumns, startMs: number, endMs: number): void {
 }
 
 /** Removes the samples from `startMs` to `endMs`. */
-function cut(columns: SampleColumns, startMs: number, endMs: number): void {
+export function removeTimes(columns: SampleColumns, startMs: number, endMs: number): void {
   const from = lowerBound(columns.times, columns.count, startMs);
   const to = lowerBound(columns.times, columns.count, endMs + 1);
   if (to > from) removeRange(columns, from, to);

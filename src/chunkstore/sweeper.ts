@@ -1,13 +1,17 @@
 import type { Clock } from '../lib/clock.ts';
-import type { RowKey } from '../table/client.ts';
-import { decodeGroupRow, hexOf } from './group-row.ts';
-import { DAY_MS, parseHash, ROW_GROUP } from './keys.ts';
+import { AppError } from '../model/errors.ts';
+import type { Row, RowKey } from '../table/client.ts';
+import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
+import { DAY_MS, kindOf, ROW_GROUP } from './keys.ts';
 import type { Schema, StorePeriod } from './schema.ts';
 
 export interface SweeperOptions {
   /** Rows that a merge has replaced go so long after they were first seen so: longer than any query runs or rows are cached. */
   readonly rowGraceMs: number;
-  /** Objects that no row names go when they are so old: longer than any flush takes from its objects to its rows. */
+  /**
+   * Objects that no row names go when they are so old: longer than any flush takes from its objects to its rows. At least a day: an
+   * object's key has the day on which it was put, so that by then nobody puts the same key again.
+   */
   readonly objectGraceMs: number;
 }
 
@@ -16,6 +20,8 @@ const OPTIONS: SweeperOptions = { rowGraceMs: 3_600_000, objectGraceMs: DAY_MS }
 export interface SweepResult {
   rows: number;
   objects: number;
+  /** Rows that do not decode, by name: what they name cannot be known, so that no object of their table goes. */
+  readonly damaged: string[];
 }
 
 interface SlotRows {
@@ -39,7 +45,7 @@ export class Sweeper {
 
   /** Walks all tables and their objects once. */
   async run(signal?: AbortSignal): Promise<SweepResult> {
-    const result: SweepResult = { rows: 0, objects: 0 };
+    const result: SweepResult = { rows: 0, objects: 0, damaged: [] };
     const seen = new Map<string, number>();
     for (const period of this.#schema.periods) {
       for (const table of await period.tables.admin.list()) {
@@ -69,9 +75,14 @@ export class Sweeper {
     const objectOf = new Map<string, string>();
     for await (const page of period.tables.admin.scan(table, signal)) {
       for (const row of page) {
-        if (parseHash(row.hash)?.kind !== ROW_GROUP) continue;
+        if (kindOf(row.hash) !== ROW_GROUP) continue;
         const hash = hexOf(row.hash);
-        const { id, place, replaces } = decodeGroupRow(row.range, row.value, `${table}/${hash}/${hexOf(row.range)}`);
+        const decoded = this.#decode(table, row, result);
+        if (decoded === undefined) {
+          objects.clear();
+          continue;
+        }
+        const { id, place, replaces } = decoded;
         let slot = slots.get(hash);
         if (slot === undefined) {
           slot = { standing: new Map(), replaced: new Set() };
@@ -103,6 +114,18 @@ export class Sweeper {
       if (!this.#isDue(`object ${key}`, this.#options.rowGraceMs, seen) || !isOld) continue;
       await period.objects!.delete(key, signal);
       result.objects++;
+    }
+  }
+
+  /** Undefined where the row is damaged. */
+  #decode(table: string, row: Row, result: SweepResult): GroupRow | undefined {
+    const name = `${table}/${hexOf(row.hash)}/${hexOf(row.range)}`;
+    try {
+      return decodeGroupRow(row.range, row.value, name);
+    } catch (error) {
+      if (!(error instanceof AppError && error.facts.id === 'group-corrupt')) throw error;
+      result.damaged.push(name);
+      return undefined;
     }
   }
 

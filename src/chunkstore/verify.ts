@@ -188,6 +188,7 @@ function sameId(a: Uint8Array, b: Uint8Array): void {
 
 const DAMAGE = new Set(['group-corrupt', 'row-corrupt', 'object-not-found']);
 
-function isDamage(error: unknown): error is Error {
+/** Whether an error says that bytes are damaged or gone, rather than that a store cannot be reached. */
+export function isDamage(error: unknown): error is Error {
   return error instanceof BytesError || (error instanceof AppError && DAMAGE.has(error.facts.id));
 }

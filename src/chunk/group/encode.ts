@@ -30,13 +30,17 @@ import {
 } from './series.ts';
 import { encodeSeriesBlock } from './series-block.ts';
 
-export interface GroupInput {
+/** What a group is about. */
+export interface GroupFrame {
   readonly windowStartMs: number;
   readonly windowMs: number;
-  /** In any order, none twice, each of at most COLUMN_VALUES_MAX samples. */
-  readonly series: readonly GroupSeries[];
   /** Whether to keep each series' digest, for other holders of the same samples to compare with. */
   readonly seriesDigests: boolean;
+}
+
+export interface GroupInput extends GroupFrame {
+  /** In any order, none twice, each of at most COLUMN_VALUES_MAX samples. */
+  readonly series: readonly GroupSeries[];
 }
 
 export interface EncodedGroup {
@@ -59,114 +63,250 @@ const RUN_VALUES_ENOUGH = 16384;
 const TIMES_RUN_VALUES_MAX = 65536;
 const LABEL_RUN_ENOUGH = 2048;
 const LABEL_RUN_MAX = 8192;
+/** Values of time columns that a series is compared with, of those that are encoded already: older ones are then stored twice. */
+const TIMES_KNOWN_VALUES_MAX = 1 << 20;
+// What the head takes at most before zstd, beside the names of its metrics: for all, for a metric, for a sub-block.
+const HEAD_BYTES = 128;
+const HEAD_METRIC_BYTES = 16;
+const HEAD_BLOCK_BYTES = 40;
+/** What series blocks take of a series at most before zstd, beside its labels. */
+const SERIES_BYTES = 40;
 
-interface Prepared {
+/** A series of the open run of values that has histograms or start timestamps. */
+interface RichSeries {
+  /** Within the run. */
+  readonly index: number;
   readonly series: GroupSeries;
-  readonly parts: readonly string[];
-  readonly metric: string;
-  timeColumn: number;
-  flags: number;
+  readonly hasHistograms: boolean;
 }
 
-/** Encodes groups with a kernel of its own, one at a time. */
+/**
+ * Encodes groups with a kernel of its own, one at a time: `begin`, `add` series after series, `finish`. Holds what is encoded, and
+ * besides the labels of a few thousand series and the values of a run.
+ */
 export class GroupEncoder {
   readonly #kernel: Kernel;
   readonly #columns: ColumnSetEncoder;
+  readonly #timeColumns: ColumnSetEncoder;
   readonly #digester: Digester;
+  #frame: GroupFrame = { windowStartMs: 0, windowMs: 0, seriesDigests: false };
+  /** By kind, in the order in which they lie in a group. */
+  #blocks: StoredBlock[][] = [];
+  #blockCount = 0;
+  /** Compressed so far. */
+  storedBytes = 0;
+  #metrics: { name: string; count: number }[] = [];
+  #metricBytes = 0;
+  #firstMs = 0;
+  #lastMs = 0;
+  readonly #digest = new Uint8Array(DIGEST_BYTES);
+  seriesCount = 0;
+  sampleCount = 0;
+
+  // The series since the last series block.
+  readonly #labels = {
+    parts: [] as string[][],
+    bytes: 0,
+    timeColumns: new Uint32Array(LABEL_RUN_MAX),
+    flags: new Uint8Array(LABEL_RUN_MAX),
+    counts: new Uint32Array(LABEL_RUN_MAX),
+    firsts: new Float64Array(LABEL_RUN_MAX),
+    lasts: new Float64Array(LABEL_RUN_MAX),
+    digests: new Uint8Array(LABEL_RUN_MAX * DIGEST_BYTES),
+  };
+  // The series since the last values block.
+  #run = { series: 0, values: 0, timesFirst: 0, timesLast: 0, rich: [] as RichSeries[], richBytes: 0 };
+  // Time columns since the last times block, and all that series are compared with.
+  #times = { first: 0, columns: [] as Float64Array[], values: 0 };
+  readonly #known = new Map<number, { id: number; times: Float64Array }[]>();
+  #knownValues = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#columns = new ColumnSetEncoder(kernel);
+    this.#timeColumns = new ColumnSetEncoder(kernel);
     this.#digester = new Digester(kernel);
   }
 
+  /** A whole group at once. */
   encode(input: GroupInput): EncodedGroup {
     assert(input.series.length > 0, 'a group without series');
-    const all = prepare(input.series);
-    const times = shareTimes(all);
-    const body: StoredBlock[] = [];
-    // Flags are known only when values are encoded, so series blocks come to be last and are put first.
-    const values = this.#values(all);
-    body.push(...this.#series(all));
-    body.push(...this.#times(times));
-    body.push(...values);
-    const digest = new Uint8Array(DIGEST_BYTES);
-    const digests = new Uint8Array(all.length * DIGEST_BYTES);
-    all.forEach(({ series }, i) => {
-      const own = digests.subarray(i * DIGEST_BYTES, (i + 1) * DIGEST_BYTES);
-      this.#digester.add(series, own);
-      addDigest(digest, own);
-    });
-    if (input.seriesDigests) {
-      for (const [first, end] of labelRuns(all)) {
-        body.push(stored(DIGEST_BLOCK, first, end - first, digests.subarray(first * DIGEST_BYTES, end * DIGEST_BYTES)));
-      }
+    this.begin(input);
+    const sorted = sortedByMetric(input.series);
+    for (let i = 0; i < sorted.length; i++) {
+      if (i > 0) assert(Buffer.compare(sorted[i - 1]!.labels, sorted[i]!.labels) !== 0, 'a series twice in a group');
+      this.add(sorted[i]!);
     }
-    const metrics: { name: string; count: number }[] = [];
-    for (const { metric } of all) {
-      const last = metrics.at(-1);
-      if (last?.name === metric) last.count++;
-      else metrics.push({ name: metric, count: 1 });
-    }
-    const sampleCount = all.reduce((sum, { series }) => sum + series.times.length, 0);
+    return this.finish();
+  }
+
+  /** Begins a group; one that was not finished is forgotten. */
+  begin(frame: GroupFrame): void {
+    this.#frame = frame;
+    this.#blocks = [[], [], [], [], [], [], []];
+    this.#blockCount = 0;
+    this.storedBytes = 0;
+    this.#metrics = [];
+    this.#metricBytes = 0;
+    this.#firstMs = Number.POSITIVE_INFINITY;
+    this.#lastMs = Number.NEGATIVE_INFINITY;
+    this.#digest.fill(0);
+    this.seriesCount = 0;
+    this.sampleCount = 0;
+    this.#labels.parts = [];
+    this.#labels.bytes = 0;
+    this.#times = { first: 0, columns: [], values: 0 };
+    this.#forgetTimes();
+    this.#beginRun();
+  }
+
+  /**
+   * Adds a series, which may be changed afterwards. Metrics ascend by bytes; that the series of a metric ascend by labels makes the
+   * group smaller. None comes twice, none has more than COLUMN_VALUES_MAX samples.
+   * @param parts its `labelParts`, where they are known
+   */
+  add(series: GroupSeries, parts: string[] = labelParts(series.labels)): void {
+    const n = series.times.length;
+    assert(n > 0 && n <= COLUMN_VALUES_MAX && n === series.values.length, 'a series of no, too many or uneven samples');
+    assert(series.kinds === undefined || series.kinds.length === n, 'kinds of another length');
+    assert(series.starts === undefined || series.starts.length === n, 'start timestamps of another length');
+    this.#makeRoom(n, metricOf(parts));
+    this.#countMetric(metricOf(parts));
+    const labels = this.#labels;
+    const at = labels.parts.length;
+    labels.parts.push(parts);
+    labels.bytes += series.labels.length + SERIES_BYTES;
+    const column = this.#timeColumn(series.times);
+    labels.timeColumns[at] = column;
+    labels.counts[at] = n;
+    labels.flags[at] = this.#addValues(series, at);
+    const run = this.#run;
+    if (run.series === 0 || column < run.timesFirst) run.timesFirst = column;
+    if (run.series === 0 || column > run.timesLast) run.timesLast = column;
+    run.series++;
+    run.values += n;
+    const digest = labels.digests.subarray(at * DIGEST_BYTES, (at + 1) * DIGEST_BYTES).fill(0);
+    this.#digester.add(series, digest);
+    addDigest(this.#digest, digest);
+    this.seriesCount++;
+    this.sampleCount += n;
+    this.#firstMs = Math.min(this.#firstMs, series.times[0]!);
+    this.#lastMs = Math.max(this.#lastMs, series.times[n - 1]!);
+  }
+
+  /** Bytes that the head takes at most. */
+  get headBytesMost(): number {
+    return HEAD_BYTES + this.#metricBytes + HEAD_BLOCK_BYTES * (this.#blockCount + 8);
+  }
+
+  /** Bytes that the body takes at most: what is not compressed yet counts as it is. */
+  get bodyBytesMost(): number {
+    const { richBytes, series } = this.#run;
+    const open = (series === 0 ? 0 : this.#columns.rawBytes) + richBytes + this.#labels.bytes + 9 * this.#times.values;
+    return this.storedBytes + (open === 0 ? 0 : open + 256);
+  }
+
+  /** Closes what is open, so that `bodyBytesMost` is exact. */
+  settle(): void {
+    this.#closeLabels();
+    this.#closeTimes();
+  }
+
+  finish(): EncodedGroup {
+    assert(this.seriesCount > 0, 'a group without series');
+    this.settle();
+    this.#forgetTimes();
+    const blocks = this.#blocks.flat();
+    const { windowStartMs, windowMs } = this.#frame;
+    const digest = this.#digest.slice();
+    const { seriesCount, sampleCount } = this;
     const summary = {
-      windowStartMs: input.windowStartMs,
-      windowMs: input.windowMs,
-      firstMs: times.reduce((least, column) => Math.min(least, column[0]!), Number.POSITIVE_INFINITY),
-      lastMs: times.reduce((most, column) => Math.max(most, column.at(-1)!), Number.NEGATIVE_INFINITY),
-      seriesCount: all.length,
+      windowStartMs,
+      windowMs,
+      firstMs: this.#firstMs,
+      lastMs: this.#lastMs,
+      seriesCount,
       sampleCount,
       digest,
     };
+    this.#blocks = [];
     return {
-      head: encodeHead(summary, metrics, body),
-      body: Buffer.concat(body.map((block) => block.stored)),
+      head: encodeHead(summary, this.#metrics, blocks),
+      body: Buffer.concat(blocks.map((block) => block.stored)),
       digest,
-      seriesCount: all.length,
+      seriesCount,
       sampleCount,
-      metrics: metrics.map(({ name }) => Buffer.from(name, 'latin1').toString('utf8')),
+      metrics: this.#metrics.map(({ name }) => Buffer.from(name, 'latin1').toString('utf8')),
     };
   }
 
-  /** Values, histograms and start timestamps, by the same runs. */
-  #values(all: readonly Prepared[]): StoredBlock[] {
-    const values: StoredBlock[] = [];
-    const histograms: StoredBlock[] = [];
-    const starts: StoredBlock[] = [];
-    const labelEnds = labelRuns(all).map(([, end]) => end);
-    for (let first = 0; first < all.length; ) {
-      const planned = Math.min(runEnd(all, first), labelEnds.find((end) => end > first)!);
-      const total = all.slice(first, planned).reduce((sum, { series }) => sum + series.times.length, 0);
-      this.#columns.begin(planned - first, total);
-      let end = first;
-      while (end < planned && this.#columns.rawBytes < RUN_RAW_BYTES_MAX) this.#addValues(all[end++]!);
-      const run = all.slice(first, end);
-      const ids = run.map((each) => each.timeColumn);
-      values.push({
-        ...stored(VALUES_BLOCK, first, run.length, this.#columns.finish()),
-        timesFirst: Math.min(...ids),
-        timesLast: Math.max(...ids),
-      });
-      histograms.push(...this.#histograms(run, first));
-      if (run.some(({ series }) => series.starts !== undefined)) starts.push(this.#starts(run, first));
-      first = end;
+  #countMetric(metric: string): void {
+    const last = this.#metrics.at(-1);
+    if (last?.name === metric) {
+      last.count++;
+      return;
     }
-    return [...values, ...histograms, ...starts];
+    assert(last === undefined || last.name < metric, 'metrics that do not ascend');
+    this.#metrics.push({ name: metric, count: 1 });
+    this.#metricBytes += metric.length + HEAD_METRIC_BYTES;
   }
 
-  #addValues(prepared: Prepared): void {
-    const { series } = prepared;
+  /** Closes what the next series does not fit into. */
+  #makeRoom(samples: number, metric: string): void {
+    const isNew = this.#metrics.at(-1)?.name !== metric;
+    const { parts } = this.#labels;
+    if (parts.length >= LABEL_RUN_MAX || (isNew && parts.length >= LABEL_RUN_ENOUGH)) this.#closeLabels();
+    const { series, values } = this.#run;
+    if (series === 0) return;
+    if (
+      series >= RUN_SERIES_MAX ||
+      values + samples > RUN_VALUES_MAX ||
+      (isNew && values >= RUN_VALUES_ENOUGH) ||
+      this.#columns.rawBytes >= RUN_RAW_BYTES_MAX
+    ) {
+      this.#closeRun();
+    }
+  }
+
+  #beginRun(): void {
+    this.#run = { series: 0, values: 0, timesFirst: 0, timesLast: 0, rich: [], richBytes: 0 };
+    this.#columns.begin(RUN_SERIES_MAX, RUN_VALUES_MAX);
+  }
+
+  /** @returns the flags of the series */
+  #addValues(series: GroupSeries, index: number): number {
     const n = series.times.length;
     const at = this.#columns.input(n);
     this.#kernel.f64.set(series.values, at / 8);
     const mixed = series.kinds?.some((kind) => kind !== FLOAT) ?? false;
     if (mixed) this.#putKinds(series.kinds!, at);
+    const { f64 } = this.#kernel;
+    this.#labels.firsts.set(f64.subarray(at / 8, at / 8 + 1), index);
+    this.#labels.lasts.set(f64.subarray(at / 8 + n - 1, at / 8 + n), index);
     const flags = this.#columns.addInput(n);
     const histograms = mixed && hasHistograms(series);
-    prepared.flags =
+    if (histograms || series.starts !== undefined) this.#keepRich(series, histograms);
+    return (
       (flags & SPECIAL ? FLAG_SPECIAL : 0) |
       (histograms ? FLAG_HISTOGRAMS : flags & FLAG_MONOTONE) |
-      (series.starts === undefined ? 0 : FLAG_STARTS);
+      (series.starts === undefined ? 0 : FLAG_STARTS)
+    );
+  }
+
+  /** Histograms and starts are encoded with the run; until then they are kept. */
+  #keepRich(series: GroupSeries, hasHistograms: boolean): void {
+    const { rich, series: index } = this.#run;
+    const { times, values, kinds, starts, histograms } = series;
+    const kept = {
+      labels: series.labels,
+      times: times.slice(),
+      values: values.slice(),
+      kinds: kinds?.slice(),
+      starts: starts?.slice(),
+      histograms: histograms?.slice(),
+    };
+    rich.push({ index, series: kept, hasHistograms });
+    this.#run.richBytes += 9 * times.length + (hasHistograms ? 10 * histogramSize(series).values : 0);
   }
 
   /** In place of what is no float: the stale marker, and where a histogram stands the value before, which costs nothing. */
@@ -184,34 +324,53 @@ export class GroupEncoder {
     });
   }
 
+  #store(kind: BlockKind, first: number, count: number, raw: Uint8Array, timesFirst = 0, timesLast = 0): void {
+    const block = { kind, first, count, rawBytes: raw.length, stored: compress(raw), timesFirst, timesLast };
+    this.#blocks[kind]!.push(block);
+    this.#blockCount++;
+    this.storedBytes += block.stored.length;
+  }
+
+  /** Values, histograms and start timestamps of the open run. */
+  #closeRun(): void {
+    const { series, timesFirst, timesLast, rich } = this.#run;
+    if (series === 0) return;
+    const first = this.seriesCount - series;
+    this.#store(VALUES_BLOCK, first, series, this.#columns.finish(), timesFirst, timesLast);
+    this.#storeHistograms(rich, first);
+    if (rich.some((each) => each.series.starts !== undefined)) this.#storeStarts(rich, first, series);
+    this.#beginRun();
+  }
+
   /** Blocks for the series of a run that have histograms; several where they are many or large. */
-  #histograms(run: readonly Prepared[], first: number): StoredBlock[] {
-    const blocks: StoredBlock[] = [];
-    let part: [number, GroupSeries][] = [];
-    let from = 0;
+  #storeHistograms(rich: readonly RichSeries[], first: number): void {
+    let part: RichSeries[] = [];
     let cells = 0;
-    const close = (to: number) => {
-      if (part.length > 0) {
-        blocks.push(stored(HISTOGRAM_BLOCK, first + from, to - from, encodeHistogramBlock(this.#columns, part)));
-      }
+    const close = () => {
+      if (part.length === 0) return;
+      const from = part[0]!.index;
+      const series = part.map(({ index, series }): [number, GroupSeries] => [index - from, series]);
+      const raw = encodeHistogramBlock(this.#columns, series);
+      this.#store(HISTOGRAM_BLOCK, first + from, part.at(-1)!.index + 1 - from, raw);
       part = [];
       cells = 0;
     };
-    run.forEach(({ series, flags }, i) => {
-      if ((flags & FLAG_HISTOGRAMS) === 0) return;
-      if (part.length === 0) from = i;
-      part.push([i - from, series]);
-      cells += histogramSize(series).values;
-      if (cells >= RUN_VALUES_MAX) close(i + 1);
-    });
-    close(run.length);
-    return blocks;
+    for (const each of rich) {
+      if (!each.hasHistograms) continue;
+      part.push(each);
+      cells += histogramSize(each.series).values;
+      if (cells >= RUN_VALUES_MAX) close();
+    }
+    close();
   }
 
-  #starts(run: readonly Prepared[], first: number): StoredBlock {
-    const columns = run.map(({ series }) => series.starts ?? new Float64Array(series.times.length));
+  #storeStarts(rich: readonly RichSeries[], first: number, count: number): void {
+    const known = new Map(rich.map(({ index, series }) => [index, series.starts]));
+    const { counts, parts } = this.#labels;
+    const from = parts.length - count;
+    const columns = Array.from({ length: count }, (_, i) => known.get(i) ?? new Float64Array(counts[from + i]!));
     this.#columns.begin(
-      run.length,
+      count,
       columns.reduce((sum, column) => sum + column.length, 0),
     );
     for (const column of columns) this.#columns.add(column);
@@ -221,71 +380,77 @@ export class GroupEncoder {
       Float64Array.from(columns, (column) => column[0]!),
     );
     out.bytes(this.#columns.finish());
-    return stored(STARTS_BLOCK, first, run.length, out.done());
+    this.#store(STARTS_BLOCK, first, count, out.done());
   }
 
-  #series(all: readonly Prepared[]): StoredBlock[] {
-    return labelRuns(all).map(([first, end]) => {
-      const run = all.slice(first, end);
-      const raw = encodeSeriesBlock(
-        run.map((each) => each.parts),
-        {
-          timeColumns: Uint32Array.from(run, (each) => each.timeColumn),
-          flags: Uint8Array.from(run, (each) => each.flags),
-          counts: Uint32Array.from(run, ({ series }) => series.times.length),
-          firsts: this.#ends(run, () => 0),
-          lasts: this.#ends(run, (series) => series.times.length - 1),
-        },
-      );
-      return stored(SERIES_BLOCK, first, run.length, raw);
+  /** What is about series lies within one series block, so that the run ends with it. */
+  #closeLabels(): void {
+    this.#closeRun();
+    const labels = this.#labels;
+    const count = labels.parts.length;
+    if (count === 0) return;
+    const first = this.seriesCount - count;
+    const raw = encodeSeriesBlock(labels.parts, {
+      timeColumns: labels.timeColumns.subarray(0, count),
+      flags: labels.flags.subarray(0, count),
+      counts: labels.counts.subarray(0, count),
+      firsts: labels.firsts.subarray(0, count),
+      lasts: labels.lasts.subarray(0, count),
     });
-  }
-
-  /** The bits of a sample of each series as its value column has them. */
-  #ends(run: readonly Prepared[], indexOf: (series: GroupSeries) => number): Float64Array {
-    const out = new Float64Array(run.length);
-    run.forEach(({ series }, i) => {
-      const index = indexOf(series);
-      const mixed = series.kinds?.some((kind) => kind !== FLOAT) ?? false;
-      if (!mixed) {
-        out.set(series.values.subarray(index, index + 1), i);
-        return;
-      }
-      const at = this.#columns.input(series.times.length);
-      this.#kernel.f64.set(series.values, at / 8);
-      this.#putKinds(series.kinds!, at);
-      out.set(this.#kernel.f64.subarray(at / 8 + index, at / 8 + index + 1), i);
-    });
-    return out;
-  }
-
-  #times(columns: readonly Float64Array[]): StoredBlock[] {
-    const blocks: StoredBlock[] = [];
-    for (let first = 0; first < columns.length; ) {
-      let values = 0;
-      let end = first;
-      while (end < columns.length && (end === first || values + columns[end]!.length <= TIMES_RUN_VALUES_MAX)) {
-        values += columns[end++]!.length;
-      }
-      const run = columns.slice(first, end);
-      const out = new ByteWriter();
-      for (const column of run) out.uvarint(column.length);
-      for (const column of run) out.f64(this.#gap(column));
-      writePlanes(
-        out,
-        Float64Array.from(run, (column) => column[0]!),
-      );
-      this.#columns.begin(run.length, values);
-      for (const column of run) this.#columns.add(column);
-      out.bytes(this.#columns.finish());
-      blocks.push(stored(TIMES_BLOCK, first, run.length, out.done()));
-      first = end;
+    this.#store(SERIES_BLOCK, first, count, raw);
+    if (this.#frame.seriesDigests) {
+      this.#store(DIGEST_BLOCK, first, count, labels.digests.subarray(0, count * DIGEST_BYTES));
     }
-    return blocks;
+    labels.parts = [];
+    labels.bytes = 0;
+  }
+
+  /** The number of the column with these times, in the order of first use. */
+  #timeColumn(times: Float64Array): number {
+    const n = times.length;
+    const key = times[0]! + 3 * times[n >> 1]! + 5 * times[n - 1]! + n;
+    let alike = this.#known.get(key);
+    const known = alike?.find((each) => equalBytes(each.times, times));
+    if (known !== undefined) return known.id;
+    if (this.#times.values > 0 && this.#times.values + n > TIMES_RUN_VALUES_MAX) this.#closeTimes();
+    if (this.#knownValues + n > TIMES_KNOWN_VALUES_MAX) {
+      this.#forgetTimes();
+      alike = undefined;
+    }
+    const own = times.slice();
+    const id = this.#times.first + this.#times.columns.length;
+    this.#times.columns.push(own);
+    this.#times.values += n;
+    this.#knownValues += n;
+    if (alike === undefined) this.#known.set(key, [{ id, times: own }]);
+    else alike.push({ id, times: own });
+    return id;
+  }
+
+  #forgetTimes(): void {
+    this.#known.clear();
+    this.#knownValues = 0;
+  }
+
+  #closeTimes(): void {
+    const { first, columns, values } = this.#times;
+    if (columns.length === 0) return;
+    const out = new ByteWriter();
+    for (const column of columns) out.uvarint(column.length);
+    for (const column of columns) out.f64(this.#gap(column));
+    writePlanes(
+      out,
+      Float64Array.from(columns, (column) => column[0]!),
+    );
+    this.#timeColumns.begin(columns.length, values);
+    for (const column of columns) this.#timeColumns.add(column);
+    out.bytes(this.#timeColumns.finish());
+    this.#store(TIMES_BLOCK, first, columns.length, out.done());
+    this.#times = { first: first + columns.length, columns: [], values: 0 };
   }
 
   #gap(times: Float64Array): number {
-    const at = this.#columns.input(times.length);
+    const at = this.#timeColumns.input(times.length);
     this.#kernel.f64.set(times, at / 8);
     const gap = coldExports(this.#kernel).coldGap(at, times.length);
     assert(gap >= 0, 'times that do not ascend or are no whole milliseconds');
@@ -293,56 +458,15 @@ export class GroupEncoder {
   }
 }
 
-function stored(kind: BlockKind, first: number, count: number, raw: Uint8Array): StoredBlock {
-  return { kind, first, count, rawBytes: raw.length, stored: compress(raw), timesFirst: 0, timesLast: 0 };
-}
-
-/** Series with their labels taken apart, in the order of the group: by metric, then by label bytes. */
-function prepare(series: readonly GroupSeries[]): Prepared[] {
-  const all = series.map((each) => {
-    const n = each.times.length;
-    assert(n > 0 && n <= COLUMN_VALUES_MAX && n === each.values.length, 'a series of no, too many or uneven samples');
-    assert(each.kinds === undefined || each.kinds.length === n, 'kinds of another length');
-    assert(each.starts === undefined || each.starts.length === n, 'start timestamps of another length');
-    const parts = labelParts(each.labels);
-    return { series: each, parts, metric: metricOf(parts), timeColumn: 0, flags: 0 };
-  });
-  all.sort((a, b) => {
-    if (a.metric !== b.metric) return a.metric < b.metric ? -1 : 1;
-    return Buffer.compare(a.series.labels, b.series.labels);
-  });
-  for (let i = 1; i < all.length; i++) {
-    assert(Buffer.compare(all[i - 1]!.series.labels, all[i]!.series.labels) !== 0, 'a series twice in a group');
-  }
-  return all;
-}
-
-/** Gives each series the number of its time column, and returns the columns, in the order of first use. */
-function shareTimes(all: readonly Prepared[]): Float64Array[] {
-  const columns: Float64Array[] = [];
-  const known = new Map<Float64Array, number>();
-  const alike = new Map<string, number[]>();
-  for (const prepared of all) {
-    const { times } = prepared.series;
-    let id = known.get(times);
-    if (id === undefined) {
-      const key = `${times.length} ${times[0]} ${times[times.length >> 1]} ${times.at(-1)}`;
-      let candidates = alike.get(key);
-      if (candidates === undefined) {
-        candidates = [];
-        alike.set(key, candidates);
-      }
-      id = candidates.find((candidate) => equalBytes(columns[candidate]!, times));
-      if (id === undefined) {
-        id = columns.length;
-        columns.push(times);
-        candidates.push(id);
-      }
-      known.set(times, id);
-    }
-    prepared.timeColumn = id;
-  }
-  return columns;
+/** In the order of a group: by metric, then by label bytes. */
+export function sortedByMetric(series: readonly GroupSeries[]): GroupSeries[] {
+  return series
+    .map((each) => ({ each, metric: metricOf(labelParts(each.labels)) }))
+    .sort((a, b) => {
+      if (a.metric !== b.metric) return a.metric < b.metric ? -1 : 1;
+      return Buffer.compare(a.each.labels, b.each.labels);
+    })
+    .map(({ each }) => each);
 }
 
 function equalBytes(a: Float64Array, b: Float64Array): boolean {
@@ -352,33 +476,4 @@ function equalBytes(a: Float64Array, b: Float64Array): boolean {
       new Uint8Array(b.buffer, b.byteOffset, b.byteLength),
     ) === 0
   );
-}
-
-/** Where the run of values that begins at `first` ends at the latest. */
-function runEnd(all: readonly Prepared[], first: number): number {
-  let values = 0;
-  for (let i = first; i < all.length; i++) {
-    const { series, metric } = all[i]!;
-    if (i > first) {
-      if (i - first >= RUN_SERIES_MAX || values + series.times.length > RUN_VALUES_MAX) return i;
-      if (values >= RUN_VALUES_ENOUGH && metric !== all[i - 1]!.metric) return i;
-    }
-    values += series.times.length;
-  }
-  return all.length;
-}
-
-/** Runs of series whose labels share a sub-block, and so their symbols. */
-function labelRuns(all: readonly Prepared[]): [first: number, end: number][] {
-  const runs: [number, number][] = [];
-  let first = 0;
-  for (let i = 1; i <= all.length; i++) {
-    const count = i - first;
-    const enough = i < all.length && count >= LABEL_RUN_ENOUGH && all[i]!.metric !== all[i - 1]!.metric;
-    if (i === all.length || enough || count >= LABEL_RUN_MAX) {
-      runs.push([first, i]);
-      first = i;
-    }
-  }
-  return runs;
 }
