@@ -1,32 +1,24 @@
-import { ClassicHistogram } from '../../../src/model/classic-histogram.ts';
 import { equalBounds, type FloatHistogram, type ResetHint, withResetHint } from '../../../src/model/histogram.ts';
-import { isIntegerHistogram, toFloatHistogram } from '../../../src/model/histogram-integer.ts';
 import { detectReset } from '../../../src/model/histogram-reset.ts';
-import { Labels, METRIC_NAME } from '../../../src/model/labels.ts';
+import { Labels } from '../../../src/model/labels.ts';
 import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../../src/storage/columns.ts';
-import type { LabelAnswer, LabelRequest, Queryable, SelectRequest, SeriesSet } from '../../../src/storage/queryable.ts';
+import type { LabelAnswer, LabelRequest, SelectRequest, SeriesSet } from '../../../src/storage/queryable.ts';
+import { loadedItems } from './loaded-items.ts';
+import type { TestStorage } from './runner.ts';
 import type { LoadCommand } from './script.ts';
-import type { Item, SeriesLine } from './series-line.ts';
+import type { Item } from './series-line.ts';
 
 /**
  * Series in memory, with the reset hints that a head of Prometheus gives back: a chunk of histograms ends where the counter
  * was reset or the layout changed; its first sample does not know of the one before.
  */
-export class MemoryStorage implements Queryable {
+export class MemoryStorage implements TestStorage {
   readonly #series = new Map<string, MemorySeries>();
 
-  load({ stepMs, series, withCustomBuckets }: LoadCommand): void {
-    const lines = new Map<string, SeriesLine>();
-    for (const line of series) lines.set(line.labels.key, line);
-    for (const line of lines.values()) {
-      const to = this.#seriesOf(line.labels);
-      for (const [i, item] of line.items.entries()) {
-        const timeMs = i * stepMs;
-        const offsetMs = line.starts?.[i];
-        to.append(timeMs, item, offsetMs === undefined ? 0 : timeMs + offsetMs);
-      }
+  load(command: LoadCommand): void {
+    for (const { labels, timeMs, item, startMs } of loadedItems(command)) {
+      this.#seriesOf(labels).append(timeMs, item, startMs);
     }
-    if (withCustomBuckets) this.#loadCustomBuckets([...lines.values()], stepMs);
   }
 
   append(labels: Labels, timeMs: number, item: Item): void {
@@ -40,42 +32,6 @@ export class MemoryStorage implements Queryable {
       this.#series.set(labels.key, series);
     }
     return series;
-  }
-
-  #loadCustomBuckets(lines: readonly SeriesLine[], stepMs: number): void {
-    const classics = new Map<string, { labels: Labels; at: Map<number, ClassicHistogram> }>();
-    for (const { labels, items } of lines) {
-      const match = /^(.*)_(bucket|count|sum)$/.exec(labels.metricName);
-      if (match === null) continue;
-      const [, name, part] = match;
-      const own = labels.with('le', '').with(METRIC_NAME, name!);
-      let classic = classics.get(own.key);
-      if (classic === undefined) {
-        classic = { labels: own, at: new Map() };
-        classics.set(own.key, classic);
-      }
-      const bound = part === 'bucket' ? boundOf(labels.get('le')) : 0;
-      if (bound === undefined) continue;
-      for (const [i, item] of items.entries()) {
-        if (item === undefined || item === 'stale' || !('value' in item)) continue;
-        let histogram = classic.at.get(i);
-        if (histogram === undefined) {
-          histogram = new ClassicHistogram();
-          classic.at.set(i, histogram);
-        }
-        if (part === 'bucket') histogram.setBucket(bound, item.value);
-        else if (part === 'count') histogram.setCount(item.value);
-        else histogram.setSum(item.value);
-      }
-    }
-    for (const { labels, at } of classics.values()) {
-      const to = this.#seriesOf(labels);
-      for (const [i, classic] of [...at].sort(([a], [b]) => a - b)) {
-        const native = classic.toNative();
-        const histogram = isIntegerHistogram(native) ? toFloatHistogram(native) : native;
-        to.append(i * stepMs, { histogram }, 0);
-      }
-    }
   }
 
   select({ matchers, startMs, endMs }: SelectRequest): Promise<SeriesSet> {
@@ -114,11 +70,6 @@ export class MemoryStorage implements Queryable {
     }
     return Promise.resolve({ values: [...values].sort(), warnings: [] });
   }
-}
-
-function boundOf(le: string): number | undefined {
-  if (/^[+-]?inf$/i.test(le)) return le.startsWith('-') ? -Infinity : Infinity;
-  return le !== '' && Number.isFinite(Number(le)) ? Number(le) : undefined;
 }
 
 class MemorySeries {

@@ -1,11 +1,20 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { type Failure, runScript } from './runner.ts';
+import { HeadStorage } from './head-storage.ts';
+import { type Failure, runScript, type TestStorage } from './runner.ts';
 
-/** `node run.ts [-v] [FOLDER|FILE…]`: runs the scripts there, by default the ones beside the repository. */
+/**
+ * `node run.ts [-v] [--head|--store] [FOLDER|FILE…]`: runs the scripts there, by default the ones beside the repository; on series in
+ * memory, in a real head, or in a head that has been flushed.
+ */
 const args = process.argv.slice(2);
 const verbose = args.includes('-v');
-const given = args.filter((arg) => arg !== '-v');
+const given = args.filter((arg) => !arg.startsWith('-'));
+const storages: Readonly<Record<string, () => TestStorage>> = {
+  '--head': () => new HeadStorage(false),
+  '--store': () => new HeadStorage(true),
+};
+const newStorage = args.map((arg) => storages[arg]).find((found) => found !== undefined);
 const paths = given.length > 0 ? given : [resolve(import.meta.dirname, '../../../../shared/conformance/promqltest')];
 
 let evals = 0;
@@ -15,7 +24,7 @@ for (const file of paths.flatMap(scriptsIn)) {
   let failures: readonly Failure[];
   let count = 0;
   try {
-    const outcome = await runScript(readFileSync(file, 'utf8'));
+    const outcome = await runScript(readFileSync(file, 'utf8'), newStorage);
     ({ failures, evals: count } = outcome);
     queries += outcome.queries;
   } catch (thrown) {

@@ -3,10 +3,10 @@ import type { Expr } from '../../../src/promql/parser/ast.ts';
 import { parseExpr } from '../../../src/promql/parser/parser.ts';
 import { printExpr } from '../../../src/promql/parser/printer.ts';
 import type { QueryResult, QueryValue } from '../../../src/promql/result.ts';
-import type { QueryContext } from '../../../src/storage/queryable.ts';
+import type { Queryable, QueryContext } from '../../../src/storage/queryable.ts';
 import { difference } from './compare.ts';
 import { MemoryStorage } from './memory-storage.ts';
-import { type EvalCommand, type Expectation, parseScript } from './script.ts';
+import { type EvalCommand, type Expectation, type LoadCommand, parseScript } from './script.ts';
 
 const PARSER = { experimentalFunctions: true, extendedRangeSelectors: true, binopFillModifiers: true };
 
@@ -36,6 +36,14 @@ export interface Failure {
   readonly text: string;
 }
 
+/** What scripts load series into and query them from. */
+export interface TestStorage extends Queryable {
+  load(command: LoadCommand): void | Promise<void>;
+  /** The scripts only query from here on, until they load again. */
+  settle?(): Promise<void>;
+  close?(): Promise<void>;
+}
+
 export interface Outcome {
   readonly evals: number;
   readonly queries: number;
@@ -43,7 +51,10 @@ export interface Outcome {
 }
 
 /** Runs a script; each instant query also with `@` at other times and in the middle of a range, as the reference does. */
-export async function runScript(text: string): Promise<Outcome> {
+export async function runScript(
+  text: string,
+  newStorage: () => TestStorage = () => new MemoryStorage(),
+): Promise<Outcome> {
   const engine = new Engine({
     delayedNameRemoval: true,
     startTimestamps: true,
@@ -51,20 +62,22 @@ export async function runScript(text: string): Promise<Outcome> {
     timeoutMs: 100_000,
     parser: PARSER,
   });
-  let storage = new MemoryStorage();
+  let storage = newStorage();
   let evals = 0;
   let queries = 0;
   const failures: Failure[] = [];
   for (const command of parseScript(text, PARSER)) {
     switch (command.kind) {
       case 'clear':
-        storage = new MemoryStorage();
+        await storage.close?.();
+        storage = newStorage();
         break;
       case 'load':
-        storage.load(command);
+        await storage.load(command);
         break;
       case 'eval': {
         evals++;
+        await storage.settle?.();
         const evaluation = new Evaluation(engine, storage, command);
         const failure = await evaluation.run();
         queries += evaluation.queries;
@@ -72,6 +85,7 @@ export async function runScript(text: string): Promise<Outcome> {
       }
     }
   }
+  await storage.close?.();
   return { evals, queries, failures };
 }
 
@@ -80,10 +94,10 @@ type Answer = { readonly result: QueryResult } | { readonly error: Error };
 class Evaluation {
   queries = 0;
   readonly #engine: Engine;
-  readonly #storage: MemoryStorage;
+  readonly #storage: Queryable;
   readonly #command: EvalCommand;
 
-  constructor(engine: Engine, storage: MemoryStorage, command: EvalCommand) {
+  constructor(engine: Engine, storage: Queryable, command: EvalCommand) {
     this.#engine = engine;
     this.#storage = storage;
     this.#command = command;
