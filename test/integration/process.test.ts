@@ -47,7 +47,7 @@ test('SIGTERM ends it clean within its deadline, with writes and queries under w
   await new Promise((done) => setTimeout(done, 1000));
   const from = performance.now();
   assert.deepEqual(await first.stop(), { code: 0, signal: null }, first.logTail());
-  assert.ok(performance.now() - from < 30_000);
+  assert.ok(performance.now() - from < 10_000, first.logTail());
   busy.abort();
   await Promise.all(lanes);
 

@@ -60,6 +60,9 @@ const CORS_HEADERS: Readonly<Record<string, string>> = {
   'access-control-expose-headers': 'Date',
 };
 
+/** How often connections that have become idle are closed while the listener stops. */
+const IDLE_SWEEP_MS = 50;
+
 /** Listens on one address and hands requests to routes. Knows HTTP; knows nothing of what is served. */
 export class HttpListener implements Service {
   readonly name: string;
@@ -136,8 +139,14 @@ export class HttpListener implements Service {
     const cut = () => this.#app.server.closeAllConnections();
     signal.addEventListener('abort', cut, { once: true });
     if (signal.aborted) cut();
-    await this.#app.close();
-    signal.removeEventListener('abort', cut);
+    // a connection with a request under way is idle only when that is answered, and its client may send nothing more
+    const sweep = setInterval(() => this.#app.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    try {
+      await this.#app.close();
+    } finally {
+      clearInterval(sweep);
+      signal.removeEventListener('abort', cut);
+    }
   }
 
   async #answer(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
