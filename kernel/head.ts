@@ -5,6 +5,7 @@ import { pairsInit } from './pairs';
 import {
   S_APPENDER,
   S_CHUNKS,
+  S_LABELS,
   S_METRIC_HASH,
   S_STATE,
   S_TENANT,
@@ -124,6 +125,54 @@ export function markPairs(refs: usize, count: u32, marks: usize): void {
     const end = list + 4 + ((<usize>load<u32>(list)) << 2);
     for (let p = list + 4; p < end; p += 4) store<u8>(marks + load<u32>(p), 1);
   }
+}
+
+let tallied: u32 = 0;
+let tallyFrom: i64 = i64.MAX_VALUE;
+let tallyTo: i64 = i64.MIN_VALUE;
+
+/** What tallySeries adds up is counted from here. */
+export function tallyStart(): void {
+  tallied = 0;
+  tallyFrom = i64.MAX_VALUE;
+  tallyTo = i64.MIN_VALUE;
+}
+
+/** Adds one to the count (u32) of every pair that a series of `refs` has, and looks at their chunks. Refs without series are passed by. */
+export function tallySeries(refs: usize, count: u32, counts: usize): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const r = seriesRecord(load<u32>(refs + ((<usize>i) << 2)));
+    if (load<u8>(r, S_STATE) == 0) continue;
+    const list = <usize>load<u32>(r, S_LABELS);
+    const end = list + 4 + ((<usize>load<u32>(list)) << 2);
+    for (let p = list + 4; p < end; p += 4) {
+      const at = counts + ((<usize>load<u32>(p)) << 2);
+      store<u32>(at, load<u32>(at) + 1);
+    }
+    const a = r + S_APPENDER;
+    if (load<u16>(a, A_COUNT) != 0) tallyChunk(xorFirstTime(<usize>load<u32>(a, A_DATA)), load<i64>(a, A_TIME));
+    for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT))
+      tallyChunk(load<i64>(c, C_MIN), load<i64>(c, C_MAX));
+  }
+}
+
+function tallyChunk(from: i64, to: i64): void {
+  tallied++;
+  if (from < tallyFrom) tallyFrom = from;
+  if (to > tallyTo) tallyTo = to;
+}
+
+export function tallyChunks(): u32 {
+  return tallied;
+}
+
+/** Their first sample; only where there are chunks. */
+export function tallyMin(): f64 {
+  return <f64>tallyFrom;
+}
+
+export function tallyMax(): f64 {
+  return <f64>tallyTo;
 }
 
 /** Keeps of `refs` the series that have a chunk which touches the range. */

@@ -7,8 +7,10 @@ import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
 import type { ApiBackend } from '../querier/api-contract.ts';
+import type { QueryBook } from '../querier/query-book.ts';
 import type { Config } from './config.ts';
 import type { IngesterService } from './ingester.ts';
+import type { TenantRates } from './tenant-rates.ts';
 
 /** What modules of one process share, and where each leaves what others need of it. */
 export interface App {
@@ -35,6 +37,10 @@ export interface Parts {
   push?: PushBackend;
   api?: ApiBackend;
   ingester?: IngesterService;
+  /** What tenants send a second. */
+  rates?: TenantRates;
+  /** Queries that run and that ran. */
+  queries?: QueryBook;
 }
 
 /** What an operator may ask of an ingester over HTTP. */

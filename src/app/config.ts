@@ -10,7 +10,7 @@ import { runtimeConfig } from '../limits/limits-service.ts';
 import { azureConfig } from '../object/azure/config.ts';
 import { gcsConfig } from '../object/gcs/config.ts';
 import { s3Config } from '../object/s3/config.ts';
-import { querierConfig } from '../querier/config.ts';
+import { purgerConfig, querierConfig } from '../querier/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
@@ -33,6 +33,7 @@ export const sections = {
   distributor: distributorConfig,
   ingester: ingesterConfig,
   querier: querierConfig,
+  purger: purgerConfig,
   schema: schemaConfig,
   cassandra: cassandraConfig,
   dynamodb: dynamodbConfig,

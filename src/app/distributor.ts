@@ -7,10 +7,12 @@ import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
 import { WorkerPool } from '../kit/service/worker-pool.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
 import type { EdgeData } from './edge-worker.ts';
 import type { IngesterService } from './ingester.ts';
+import { TenantRates } from './tenant-rates.ts';
 
 const distributorMetrics = metricTable({
   samples: counter('distributor_received_samples_total', 'Samples received, kept or not.'),
@@ -32,6 +34,7 @@ export interface DistributorOptions {
   readonly limits: (tenant: string) => TenantLimits;
   readonly log: Logger;
   readonly registry: Registry;
+  readonly clock: Clock;
 }
 
 /** Hands writes to edge workers, and counts. */
@@ -40,11 +43,13 @@ export class DistributorService implements Service, PushBackend {
   readonly #options: DistributorOptions;
   readonly #metrics: ReturnType<typeof distributorMetrics>;
   readonly #tenants = new Set<string>();
+  readonly rates: TenantRates;
   #pool: WorkerPool<EdgeRole> | undefined;
 
   constructor(options: DistributorOptions) {
     this.#options = options;
     this.#metrics = distributorMetrics(options.registry);
+    this.rates = new TenantRates(options.clock);
   }
 
   async start(): Promise<void> {
@@ -90,6 +95,7 @@ export class DistributorService implements Service, PushBackend {
   }
 
   #count(tenant: string, { samples, series, metadata, rawBytes, discarded }: EdgeAnswer): void {
+    this.rates.add(tenant, samples);
     this.#metrics.samples.inc(samples);
     this.#metrics.series.inc(series);
     this.#metrics.metadata.inc(metadata);

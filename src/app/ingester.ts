@@ -154,6 +154,16 @@ export class IngesterService implements Service, IngesterControl {
     return turn;
   }
 
+  /** Series of tenants in the shards of this process; as of the last second. */
+  async seriesOfTenants(): Promise<Map<string, number>> {
+    const series = new Map<string, number>();
+    for (const { channel } of this.#shards) {
+      const { tenants } = await channel.call('stats', {});
+      for (const { tenant, series: count } of tenants) series.set(tenant, (series.get(tenant) ?? 0) + count);
+    }
+    return series;
+  }
+
   async #hasWork(beforeMs: number): Promise<boolean> {
     const { windowMs } = this.#options.config;
     for (const { channel } of this.#shards) {

@@ -14,7 +14,9 @@ import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
 import { pushRoutes } from './routes/push.ts';
 import { statusRoutes } from './routes/status.ts';
+import { allStatsRoutes, tenantRoutes, type UserStats } from './routes/tenant.ts';
 import { storeSpec } from './store-spec.ts';
+import type { TenantRates } from './tenant-rates.ts';
 
 /** A part of a process that can be switched on. */
 export interface Module {
@@ -41,6 +43,14 @@ export const modules: Readonly<Record<string, Module>> = {
       if (parts.push !== undefined) http.add(pushRoutes(parts.push, app.config.server));
       if (parts.api !== undefined) http.add(apiHandlers(parts.api, app.config.server));
       if (parts.ingester !== undefined) http.add(ingesterRoutes(parts.ingester));
+      const { ingester, rates, queries } = parts;
+      if (ingester !== undefined && rates !== undefined && queries !== undefined) {
+        const stats = tenantStats(ingester, rates);
+        http.add(
+          tenantRoutes({ stats: stats.of, limits: (tenant) => app.limits.of(tenant), book: queries, clock: app.clock }),
+        );
+        admin?.add(allStatsRoutes(stats.all));
+      }
       http.add(statusRoutes(app));
       admin?.add(debugRoutes());
       return admin === undefined ? [http] : [admin, http];
@@ -65,7 +75,7 @@ export const modules: Readonly<Record<string, Module>> = {
   distributor: {
     needs: ['limits', 'ingester'],
     build(app) {
-      const { config, limits, log, registry } = app;
+      const { config, limits, log, registry, clock } = app;
       const ingester = part(app, 'ingester');
       const distributor = new DistributorService({
         config: config.distributor,
@@ -73,18 +83,21 @@ export const modules: Readonly<Record<string, Module>> = {
         limits: (tenant) => limits.of(tenant),
         log,
         registry,
+        clock,
       });
       app.parts.push = distributor;
+      app.parts.rates = distributor.rates;
       return [distributor];
     },
   },
   querier: {
     needs: ['limits', 'ingester'],
     build(app) {
-      const { config, limits, log, version, startTimeMs } = app;
+      const { config, limits, log, version, startTimeMs, clock } = app;
       const querier = new QuerierService({
         data: {
           config: config.querier,
+          purger: config.purger,
           store: storeSpec(config),
           windowMs: config.ingester.windowMs,
           keepFlushedMs: config.ingester.keepFlushedMs,
@@ -98,8 +111,10 @@ export const modules: Readonly<Record<string, Module>> = {
         ingester: part(app, 'ingester'),
         limits: (tenant) => limits.of(tenant),
         log,
+        clock,
       });
       app.parts.api = querier;
+      app.parts.queries = querier.book;
       return [querier];
     },
   },
@@ -109,6 +124,24 @@ export const modules: Readonly<Record<string, Module>> = {
     build: () => [],
   },
 };
+
+function tenantStats(ingester: IngesterService, rates: TenantRates) {
+  return {
+    async of(tenant: string): Promise<UserStats> {
+      const series = await ingester.seriesOfTenants();
+      return { ingestionRate: rates.of(tenant), numSeries: series.get(tenant) ?? 0 };
+    },
+    async all() {
+      const series = await ingester.seriesOfTenants();
+      const tenants = [...new Set([...series.keys(), ...rates.tenants])].sort();
+      return tenants.map((userID) => ({
+        userID,
+        ingestionRate: rates.of(userID),
+        numSeries: series.get(userID) ?? 0,
+      }));
+    },
+  };
+}
 
 /**
  * The modules that targets need, each after what it needs; `server` last.

@@ -3,9 +3,11 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
 import { WorkerPool } from '../kit/service/worker-pool.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../querier/api-contract.ts';
+import { QueryBook } from '../querier/query-book.ts';
 import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
 import type { IngesterService } from './ingester.ts';
 
@@ -14,16 +16,19 @@ export interface QuerierOptions {
   readonly ingester: IngesterService;
   readonly limits: (tenant: string) => TenantLimits;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
 /** Hands API requests to query workers. */
 export class QuerierService implements Service, ApiBackend {
   readonly name = 'querier';
   readonly #options: QuerierOptions;
+  readonly book: QueryBook;
   #pool: WorkerPool<QueryRole> | undefined;
 
   constructor(options: QuerierOptions) {
     this.#options = options;
+    this.book = new QueryBook(options.clock);
   }
 
   async start(): Promise<void> {
@@ -50,6 +55,7 @@ export class QuerierService implements Service, ApiBackend {
   }
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const ended = this.book.begin(request);
     try {
       return await this.#pool!.call('handle', { request, limits: this.#options.limits(request.tenant) }, { signal });
     } catch (thrown) {
@@ -58,8 +64,11 @@ export class QuerierService implements Service, ApiBackend {
       return {
         status: facts.http,
         contentType: 'application/json',
+        headers: facts.http === 503 ? { 'retry-after': '1' } : {},
         body: new TextEncoder().encode(JSON.stringify({ status: 'error', errorType: facts.promType, error: message })),
       };
+    } finally {
+      ended();
     }
   }
 

@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { Kernel } from '../chunk/kernel.ts';
 import { openStore } from '../chunkstore/open.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { listTombstones, Tombstones } from '../chunkstore/tombstones.ts';
 import { ShardsClient } from '../ingester/shard-client.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel, Transferred } from '../kit/service/channel.ts';
@@ -9,18 +10,19 @@ import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Engine } from '../promql/engine.ts';
 import { PromApi } from '../querier/api/backend.ts';
-import type { ApiSources } from '../querier/api/sources.ts';
+import type { ApiSources, DeleteSource } from '../querier/api/sources.ts';
 import { recentExemplars } from '../querier/exemplars.ts';
 import { HeadSource } from '../querier/head-source.ts';
 import { recentMetadata } from '../querier/metadata.ts';
 import { StoreSource } from '../querier/store-source.ts';
+import { UndeletedSource } from '../querier/undeleted-source.ts';
 import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, store, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
+const { config, purger, store, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
 const syntax = {
   experimentalFunctions: config.enablePromqlExperimentalFunctions,
   extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
@@ -37,7 +39,10 @@ const opened = openStore(store);
 
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
-  const head = new HeadSource(ingester, Kernel.create());
+  const head = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
+    listTombstones(schema, tenant, {}, signal),
+  );
+  const tombstones = new Tombstones(schema, systemClock, Math.random, purger.deleteRequestCancelPeriodMs);
   const flushed = new StoreSource(
     new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMs, rowCacheTtlMs: (keepFlushedMs * 2) / 3 }),
   );
@@ -47,12 +52,22 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
     queryable: (tenant) => mergedQueryable(tenant, [head, flushed]),
     metadata: recentMetadata(ingester),
     exemplars: recentExemplars(ingester),
-    status: { ...status, headStats: async () => undefined },
+    status: { ...status, headStats: (tenant, limit, signal) => ingester.headStats(tenant, limit, signal) },
+    deletes: purger.enableAdminApi ? deletesIn(tombstones) : undefined,
     clock: systemClock,
     timeoutMs: config.timeoutMs,
     lookbackMs: config.lookbackDeltaMs,
     perStepStats: config.enablePromqlPerStepStats,
     searchEnabled: config.enableSearchApi,
+  };
+}
+
+function deletesIn(tombstones: Tombstones): DeleteSource {
+  return {
+    create: (tenant, { matchers, startMs, endMs }, signal) =>
+      tombstones.create(tenant, matchers, startMs, endMs, signal),
+    list: (tenant, signal) => tombstones.list(tenant, signal),
+    cancel: (tenant, id, signal) => tombstones.cancel(tenant, id, signal),
   };
 }
 

@@ -61,6 +61,11 @@ export interface KernelExports {
   filterRefs(refs: number, count: number, name: number, verdicts: number, missing: boolean): number;
   filterTime(refs: number, count: number, fromMs: number, toMs: number): number;
   markPairs(refs: number, count: number, marks: number): void;
+  tallyStart(): void;
+  tallySeries(refs: number, count: number, counts: number): void;
+  tallyChunks(): number;
+  tallyMin(): number;
+  tallyMax(): number;
   exportSeries(ref: number, fromMs: number, toMs: number, arena: number, out: number, capacity: number): number;
   refsOfArena(arena: number, from: number, to: number, out: number): number;
   forgetArena(arena: number, from: number, to: number, out: number): number;

@@ -1,10 +1,12 @@
 import type { Channel } from '../kit/service/channel.ts';
+import { METRIC_NAME } from '../model/labels.ts';
 import type {
   HeadExemplarRequest,
   HeadExemplars,
   HeadLabels,
   HeadSelect,
   HeadSlice,
+  HeadTenantStats,
   IngesterClient,
   MetricMetadata,
 } from '../storage/ingester-client.ts';
@@ -57,4 +59,37 @@ export class ShardsClient implements IngesterClient {
     const answers = await Promise.all(this.#shards.map((shard) => shard.call('exemplars', request, { signal })));
     return answers.flat();
   }
+
+  async headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined> {
+    const answers = await Promise.all(
+      this.#shards.map((shard) => shard.call('headStats', { tenant, limit }, { signal })),
+    );
+    const found = answers.filter((stats) => stats !== undefined);
+    return found.length < 2 ? found[0] : together(found, limit);
+  }
+}
+
+/** A metric lies on one shard; values of other labels may lie on several, and count once only where a shard has them all. */
+function together(parts: readonly HeadTenantStats[], limit: number): HeadTenantStats {
+  const sum = (count: (part: HeadTenantStats) => number) => parts.reduce((total, part) => total + count(part), 0);
+  const lists = (list: (part: HeadTenantStats) => HeadTenantStats['seriesByPair'], largest = false) => {
+    const counts = new Map<string, number>();
+    for (const [name, count] of parts.flatMap(list)) {
+      const known = counts.get(name) ?? 0;
+      counts.set(name, largest && name !== METRIC_NAME ? Math.max(known, count) : known + count);
+    }
+    return [...counts].sort((a, b) => b[1] - a[1]).slice(0, limit);
+  };
+  const held = parts.filter(({ chunks }) => chunks > 0);
+  return {
+    series: sum(({ series }) => series),
+    labelPairs: sum(({ labelPairs }) => labelPairs),
+    chunks: sum(({ chunks }) => chunks),
+    minTimeMs: held.length === 0 ? 0 : Math.min(...held.map(({ minTimeMs }) => minTimeMs)),
+    maxTimeMs: held.length === 0 ? 0 : Math.max(...held.map(({ maxTimeMs }) => maxTimeMs)),
+    seriesByMetric: lists(({ seriesByMetric }) => seriesByMetric),
+    valuesByLabel: lists(({ valuesByLabel }) => valuesByLabel, true),
+    bytesByLabel: lists(({ bytesByLabel }) => bytesByLabel),
+    seriesByPair: lists(({ seriesByPair }) => seriesByPair),
+  };
 }

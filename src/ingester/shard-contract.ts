@@ -5,6 +5,7 @@ import type {
   HeadExemplars,
   HeadLabels,
   HeadSelect,
+  HeadTenantStats,
   MetricMetadata,
 } from '../storage/ingester-client.ts';
 import type { IngestLimits, IngestResult } from './head.ts';
@@ -78,6 +79,8 @@ export type ShardRole = {
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;
   ready(request: Record<string, never>): Promise<void>;
   stats(request: Record<string, never>): ShardStats & { readonly tenants: readonly TenantStats[] };
+  /** What a tenant's series are made of; undefined: it has none here. */
+  headStats(request: { readonly tenant: string; readonly limit: number }): Promise<HeadTenantStats | undefined>;
   close(request: { readonly checkpoint: boolean }): Promise<void>;
 };
 

@@ -6,6 +6,7 @@ import { errors } from '../model/errors.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { HeadLabels } from '../storage/ingester-client.ts';
 import type { Head, HeadTenant } from './head.ts';
+import { HeadStatistics } from './head-stats.ts';
 import { HeadMatching } from './matching.ts';
 import { findExemplars } from './select-exemplars.ts';
 import type { Shard } from './shard.ts';
@@ -32,6 +33,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const { head } = shard;
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
+  const statistics = new HeadStatistics(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
@@ -166,6 +168,10 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       ...shard.stats(),
       tenants: tenantStats(head),
     }),
+    async headStats({ tenant, limit }) {
+      mustBeReady();
+      return statistics.of(tenant, limit);
+    },
     close: (options) => shard.close(options),
   };
 }

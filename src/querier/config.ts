@@ -31,4 +31,17 @@ export const querierConfig = section('querier', 'Querier', {
   }),
 });
 
+export const purgerConfig = section('purger', 'Deletion', {
+  enableAdminApi: toggle({
+    default: false,
+    flag: 'web.enable-admin-api',
+    help: 'Let tenants delete series: /api/v1/admin/tsdb/delete_series.',
+  }),
+  deleteRequestCancelPeriodMs: duration({
+    default: '1d',
+    help: 'How long a delete request can be cancelled; only then the samples leave the store.',
+  }),
+});
+
+export type PurgerConfig = typeof purgerConfig.type;
 export type QuerierConfig = typeof querierConfig.type;

@@ -3,7 +3,7 @@ import type { StoreSpec } from '../chunkstore/open.ts';
 import type { CallContext, Transferred } from '../kit/service/channel.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { ApiRequest, ApiResponse } from './api-contract.ts';
-import type { QuerierConfig } from './config.ts';
+import type { PurgerConfig, QuerierConfig } from './config.ts';
 
 // What a query worker answers to.
 
@@ -17,6 +17,7 @@ export type QueryRole = {
 
 export interface QueryWorkerData {
   readonly config: QuerierConfig;
+  readonly purger: PurgerConfig;
   readonly store: StoreSpec;
   readonly windowMs: number;
   /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */

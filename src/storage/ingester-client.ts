@@ -7,6 +7,8 @@ export interface IngesterClient {
   /** Names, or for `name` values, of the labels of matching series; in no order. */
   labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
   metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
+  /** @param limit of each list; undefined: the tenant has nothing here */
+  headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined>;
   exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]>;
 }
 
@@ -67,4 +69,20 @@ export interface MetricMetadata {
   readonly type: string;
   readonly help: string;
   readonly unit: string;
+}
+
+/** What a tenant's recent series are made of; each list holds the largest, descending. */
+export interface HeadTenantStats {
+  readonly series: number;
+  /** Distinct pairs of a label and its value. */
+  readonly labelPairs: number;
+  readonly chunks: number;
+  /** Unix ms; 0 where there are no chunks. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly seriesByMetric: readonly (readonly [metric: string, series: number])[];
+  readonly valuesByLabel: readonly (readonly [name: string, values: number])[];
+  /** Of values, as often as they stand in a series. */
+  readonly bytesByLabel: readonly (readonly [name: string, bytes: number])[];
+  readonly seriesByPair: readonly (readonly [pair: string, series: number])[];
 }

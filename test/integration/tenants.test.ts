@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { apiRoutes } from '../../src/querier/api/route.ts';
+import { type ApiPath, apiPaths } from '../../src/querier/api/paths.ts';
 import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { Pallium } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
@@ -53,7 +53,7 @@ describe('a tenant sees its own data and no other', () => {
   });
   after(() => server[Symbol.asyncDispose]());
 
-  const ask = async (tenant: string | undefined, prefix: string, route: (typeof apiRoutes)[number]) => {
+  const ask = async (tenant: string | undefined, prefix: string, route: ApiPath) => {
     const path = prefix + route.path.replace(':name', `${SECRET}_label`);
     const params = new URLSearchParams({ ...EVERYTHING, label: `${SECRET}_label` });
     const post = !route.methods.includes('GET');
@@ -68,7 +68,7 @@ describe('a tenant sees its own data and no other', () => {
 
   const askAll = async () => {
     for (const prefix of ['', '/prometheus', '/api/prom']) {
-      for (const route of apiRoutes) {
+      for (const route of apiPaths) {
         // these echo what was asked
         if (/(parse|format|explain)/.test(route.path)) continue;
         const own = await ask('a', prefix, route);
@@ -123,7 +123,7 @@ test('with -auth.tenancy=required nothing goes without a tenant', async () => {
   const body = writeBody([{ labels: { __name__: 'm' }, samples: [[NOW_MS, 1]] }]);
   assert.equal((await push(`${server.url}/api/v1/push`, body)).status, 401);
   assert.equal((await push(`${server.url}/api/v1/push`, body, { 'x-scope-orgid': 'a' })).status, 204);
-  for (const { path, methods } of apiRoutes) {
+  for (const { path, methods } of apiPaths) {
     const method = methods.includes('GET') ? 'GET' : 'POST';
     const { status, text } = await server.api().ask(path.replace(':name', 'job'), { method });
     assert.equal(status, 401, `${path}: ${text}`);

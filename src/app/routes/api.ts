@@ -1,7 +1,7 @@
 import type { ServerConfig } from '../../kit/http/config.ts';
 import type { HttpRequest, Route } from '../../kit/http/message.ts';
 import { textResponse } from '../../kit/http/message.ts';
-import { apiRoutes } from '../../querier/api/route.ts';
+import { type ApiPath, apiPaths } from '../../querier/api/paths.ts';
 import type { ApiBackend } from '../../querier/api-contract.ts';
 
 /** Cortex' older prefix. */
@@ -11,8 +11,8 @@ const LEGACY_PREFIX = '/api/prom';
 export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] {
   const prefixes = new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), LEGACY_PREFIX]);
   return [...prefixes].flatMap((prefix) =>
-    apiRoutes.map(
-      ({ path, methods, takesBody = false }): Route => ({
+    apiPaths.map(
+      ({ path, methods, takesBody = false }: ApiPath): Route => ({
         path: prefix + path,
         methods,
         tenant: true,

@@ -273,7 +273,7 @@ function statsJson(stats: QueryStats, seconds: number): object {
         ? {}
         : { totalQueryableSamplesPerStep: stats.totalQueryableSamplesPerStep.map(([ms, count]) => [ms / 1e3, count]) }),
       totalQueryableSamples: stats.totalQueryableSamples,
-      samplesRead: stats.totalQueryableSamples,
+      samplesRead: stats.samplesRead,
       peakSamples: stats.peakSamples,
     },
   };

@@ -1,12 +1,13 @@
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { ApiRequest, ApiResponse } from '../api-contract.ts';
+import * as admin from './admin.ts';
 import { plain } from './answer.ts';
-import { ApiError } from './error.ts';
 import { exemplars } from './exemplars.ts';
 import { federate } from './federate.ts';
 import { labelNames, labelValues, series } from './labels.ts';
 import { metadata } from './metadata.ts';
 import type { Params } from './params.ts';
+import { type ApiPathName, apiPaths } from './paths.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { remoteRead } from './remote-read.ts';
 import { alertmanagers, alerts, rules, scrapePools, targetMetadata, targets } from './scrape.ts';
@@ -26,73 +27,55 @@ export interface Call {
 
 type Handler = (call: Call) => ApiResponse | Promise<ApiResponse>;
 
-export interface ApiRoute {
-  /** `/api/v1/label/:name/values` */
-  readonly path: string;
-  readonly methods: readonly string[];
-  readonly handle: Handler;
-  /** Its body is no form. */
-  readonly takesBody?: boolean;
-}
+const handlers: Readonly<Record<ApiPathName, Handler>> = {
+  '/api/v1/query': instantQuery,
+  '/api/v1/query_range': rangeQuery,
+  '/api/v1/query_explain': explainInstant,
+  '/api/v1/query_range_explain': explainRange,
+  '/api/v1/query_exemplars': exemplars,
+  '/api/v1/format_query': formatQuery,
+  '/api/v1/parse_query': parseQuery,
+  '/api/v1/series': series,
+  '/api/v1/labels': labelNames,
+  '/api/v1/label/:name/values': labelValues,
+  '/api/v1/metadata': metadata,
+  '/api/v1/rules': rules,
+  '/api/v1/alerts': alerts,
+  '/api/v1/targets': targets,
+  '/api/v1/targets/metadata': targetMetadata,
+  '/api/v1/scrape_pools': scrapePools,
+  '/api/v1/alertmanagers': alertmanagers,
+  '/api/v1/status/buildinfo': status.buildInfo,
+  '/api/v1/status/config': status.config,
+  '/api/v1/status/flags': status.flags,
+  '/api/v1/status/runtimeinfo': status.runtimeInfo,
+  '/api/v1/status/tsdb': status.tsdb,
+  '/api/v1/status/tsdb/blocks': status.blocks,
+  '/api/v1/status/walreplay': status.walReplay,
+  '/api/v1/features': status.features,
+  '/api/v1/notifications': status.notifications,
+  '/api/v1/search/metric_names': searchMetricNames,
+  '/api/v1/search/label_names': searchLabelNames,
+  '/api/v1/search/label_values': searchLabelValues,
+  '/api/v1/admin/tsdb/delete_series': admin.deleteSeries,
+  '/api/v1/admin/tsdb/cancel_delete_request': admin.cancelDeleteRequest,
+  '/api/v1/admin/tsdb/clean_tombstones': admin.cleanTombstones,
+  '/api/v1/admin/tsdb/snapshot': admin.snapshot,
+  '/api/v1/read': remoteRead,
+  '/federate': federate,
+};
 
-const GET = ['GET'];
-const GET_POST = ['GET', 'POST'];
-
-/** All of the API; whoever listens takes the paths from here. */
-export const apiRoutes: readonly ApiRoute[] = [
-  { path: '/api/v1/query', methods: GET_POST, handle: instantQuery },
-  { path: '/api/v1/query_range', methods: GET_POST, handle: rangeQuery },
-  { path: '/api/v1/query_explain', methods: GET_POST, handle: explainInstant },
-  { path: '/api/v1/query_range_explain', methods: GET_POST, handle: explainRange },
-  { path: '/api/v1/query_exemplars', methods: GET_POST, handle: exemplars },
-  { path: '/api/v1/format_query', methods: GET_POST, handle: formatQuery },
-  { path: '/api/v1/parse_query', methods: GET_POST, handle: parseQuery },
-  { path: '/api/v1/series', methods: GET_POST, handle: series },
-  { path: '/api/v1/labels', methods: GET_POST, handle: labelNames },
-  { path: '/api/v1/label/:name/values', methods: GET, handle: labelValues },
-  { path: '/api/v1/metadata', methods: GET, handle: metadata },
-  { path: '/api/v1/rules', methods: GET, handle: rules },
-  { path: '/api/v1/alerts', methods: GET, handle: alerts },
-  { path: '/api/v1/targets', methods: GET, handle: targets },
-  { path: '/api/v1/targets/metadata', methods: GET, handle: targetMetadata },
-  { path: '/api/v1/scrape_pools', methods: GET, handle: scrapePools },
-  { path: '/api/v1/alertmanagers', methods: GET, handle: alertmanagers },
-  { path: '/api/v1/status/buildinfo', methods: GET, handle: status.buildInfo },
-  { path: '/api/v1/status/config', methods: GET, handle: status.config },
-  { path: '/api/v1/status/flags', methods: GET, handle: status.flags },
-  { path: '/api/v1/status/runtimeinfo', methods: GET, handle: status.runtimeInfo },
-  { path: '/api/v1/status/tsdb', methods: GET, handle: status.tsdb },
-  { path: '/api/v1/status/tsdb/blocks', methods: GET, handle: status.blocks },
-  { path: '/api/v1/status/walreplay', methods: GET, handle: status.walReplay },
-  { path: '/api/v1/features', methods: GET, handle: status.features },
-  { path: '/api/v1/notifications', methods: GET, handle: status.notifications },
-  { path: '/api/v1/search/metric_names', methods: GET_POST, handle: searchMetricNames },
-  { path: '/api/v1/search/label_names', methods: GET_POST, handle: searchLabelNames },
-  { path: '/api/v1/search/label_values', methods: GET_POST, handle: searchLabelValues },
-  { path: '/api/v1/admin/tsdb/delete_series', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
-  { path: '/api/v1/admin/tsdb/clean_tombstones', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
-  { path: '/api/v1/admin/tsdb/snapshot', methods: ['POST', 'PUT'], handle: disabled('admin APIs') },
-  { path: '/api/v1/read', methods: ['POST'], handle: remoteRead, takesBody: true },
-  { path: '/federate', methods: GET, handle: federate },
-];
-
-const byPath = new Map(apiRoutes.filter(({ path }) => !path.includes(':')).map((route) => [route.path, route]));
-const LABEL_VALUES = apiRoutes.find(({ path }) => path === '/api/v1/label/:name/values')!;
+const methodsOf = new Map<string, readonly string[]>(apiPaths.map(({ path, methods }) => [path, methods]));
 
 /** What answers a request; 404 and 405 are answers too. */
 export function routeOf({ method, path }: ApiRequest): Handler {
   // a label name may hold slashes
-  const route = byPath.get(path) ?? (/^\/api\/v1\/label\/.*\/values$/s.test(path) ? LABEL_VALUES : undefined);
-  if (route === undefined) return () => plain(404, '404 page not found\n');
-  if (!route.methods.includes(method)) {
-    const allow = [...route.methods, 'OPTIONS'].sort().join(', ');
+  const known = /^\/api\/v1\/label\/.*\/values$/s.test(path) ? '/api/v1/label/:name/values' : path;
+  const methods = methodsOf.get(known);
+  if (methods === undefined) return () => plain(404, '404 page not found\n');
+  if (!methods.includes(method)) {
+    const allow = [...methods, 'OPTIONS'].sort().join(', ');
     return () => plain(405, 'Method Not Allowed\n', { allow });
   }
-  return route.handle;
-}
-
-function disabled(what: string): Handler {
-  return () => {
-    throw ApiError.disabled(what);
-  };
+  return handlers[known as ApiPathName];
 }

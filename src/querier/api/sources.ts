@@ -4,6 +4,7 @@ import type { Labels } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import type { Engine } from '../../promql/engine.ts';
 import type { ParserOptions } from '../../promql/parser/parser.ts';
+import type { HeadTenantStats } from '../../storage/ingester-client.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 
 /** All that the API stands on. A query worker puts it together; tests give small real ones. */
@@ -15,6 +16,8 @@ export interface ApiSources {
   readonly metadata: MetadataSource;
   readonly exemplars: ExemplarSource;
   readonly status: StatusSource;
+  /** Undefined: what could do harm is switched off. */
+  readonly deletes: DeleteSource | undefined;
   limits(tenant: string): TenantLimits;
   readonly clock: Clock;
   /** Whether `stats=all` counts samples for each step. */
@@ -66,18 +69,27 @@ export interface StatusSource {
   readonly flags: Readonly<Record<string, string>>;
   /** The configuration as YAML, secrets masked. */
   readonly configYaml: string;
-  /** Counts of the head; undefined where this process cannot tell. */
-  headStats(tenant: string): Promise<HeadStats | undefined>;
+  /** What the recent series are made of; undefined where there are none. @param limit of each list */
+  headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined>;
 }
 
-export interface HeadStats {
-  readonly seriesCount: number;
-  readonly labelPairCount: number;
-  readonly chunkCount: number;
-  readonly minTimeMs: number;
-  readonly maxTimeMs: number;
-  readonly seriesByMetric: ReadonlyMap<string, number>;
-  readonly valuesByLabel: ReadonlyMap<string, number>;
-  readonly bytesByLabel: ReadonlyMap<string, number>;
-  readonly seriesByPair: ReadonlyMap<string, number>;
+/** What was asked to be deleted: queries leave it out at once, the store after a while. */
+export interface DeleteSource {
+  create(
+    tenant: string,
+    request: { readonly matchers: readonly LabelMatcher[]; readonly startMs: number; readonly endMs: number },
+    signal: AbortSignal,
+  ): Promise<DeleteRequest>;
+  list(tenant: string, signal: AbortSignal): Promise<readonly DeleteRequest[]>;
+  /** @throws deleteRequestNotFound, deleteRequestTooLate */
+  cancel(tenant: string, id: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface DeleteRequest {
+  readonly id: string;
+  readonly matchers: readonly LabelMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly createdMs: number;
+  readonly state: 'pending' | 'processed';
 }

@@ -67,29 +67,29 @@ export function walReplay(call: Call): ApiResponse {
 
 /** `/api/v1/status/tsdb` */
 export async function tsdb(call: Call): Promise<ApiResponse> {
-  const { params, sources, request } = call;
+  const { params, sources, request, signal } = call;
   const text = params.get('limit');
   if (text !== '' && !(isGoInt(text) && Number(text) > 0)) throw ApiError.badData('limit must be a positive number');
   const limit = text === '' ? 10 : Number(text);
   if (limit > 10_000) throw ApiError.badData('limit must not exceed 10000');
-  const head = await sources.status.headStats(request.tenant);
-  const most = (counts: ReadonlyMap<string, number> | undefined) =>
-    [...(counts ?? [])]
-      .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+  const head = await sources.status.headStats(request.tenant, limit, signal);
+  const listed = (counts: readonly (readonly [string, number])[] = []) =>
+    counts
+      .toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
       .slice(0, limit)
       .map(([name, value]) => ({ name, value }));
   return shown(call, {
     headStats: {
-      numSeries: head?.seriesCount ?? 0,
-      numLabelPairs: head?.labelPairCount ?? 0,
-      chunkCount: head?.chunkCount ?? 0,
+      numSeries: head?.series ?? 0,
+      numLabelPairs: head?.labelPairs ?? 0,
+      chunkCount: head?.chunks ?? 0,
       minTime: head?.minTimeMs ?? 0,
       maxTime: head?.maxTimeMs ?? 0,
     },
-    seriesCountByMetricName: most(head?.seriesByMetric),
-    labelValueCountByLabelName: most(head?.valuesByLabel),
-    memoryInBytesByLabelName: most(head?.bytesByLabel),
-    seriesCountByLabelValuePair: most(head?.seriesByPair),
+    seriesCountByMetricName: listed(head?.seriesByMetric),
+    labelValueCountByLabelName: listed(head?.valuesByLabel),
+    memoryInBytesByLabelName: listed(head?.bytesByLabel),
+    seriesCountByLabelValuePair: listed(head?.seriesByPair),
   });
 }
 
@@ -114,7 +114,7 @@ export function features(call: Call): ApiResponse {
   return shown(call, {
     api: {
       ...on('label_values_match query_stats query_warnings remote_write_receiver time_range_labels time_range_series'),
-      admin: false,
+      admin: call.sources.deletes !== undefined,
       lifecycle: false,
       otlp_write_receiver: false,
       search: call.sources.searchEnabled,

@@ -71,6 +71,7 @@ export function testSources(list: readonly TestSeries[], more: Partial<ApiSource
       configYaml: 'target: all\n',
       headStats: async () => undefined,
     },
+    deletes: undefined,
     limits: () => DEFAULT_LIMITS,
     clock: { nowMs: () => 1767231000000, sleep: async () => {} },
     perStepStats: true,

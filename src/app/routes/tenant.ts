@@ -1,0 +1,104 @@
+import { settingsOf } from '../../kit/config/section.ts';
+import type { HttpResponse, Route } from '../../kit/http/message.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { limitsConfig, type TenantLimits } from '../../limits/limits.ts';
+import type { QueryBook, TopQuery } from '../../querier/query-book.ts';
+
+/** A tenant's numbers, in Cortex' names. */
+export interface UserStats {
+  readonly ingestionRate: number;
+  readonly numSeries: number;
+}
+
+/** What tenants may know of themselves. */
+export interface TenantSources {
+  stats(tenant: string): Promise<UserStats>;
+  limits(tenant: string): TenantLimits;
+  readonly book: QueryBook;
+  readonly clock: Clock;
+}
+
+const TOP_MAX = 1000;
+
+/** `/api/v1/user_stats`, `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/top_queries` */
+export function tenantRoutes(sources: TenantSources): Route[] {
+  const get = (path: string, answer: (tenant: string, params: URLSearchParams) => unknown): Route => ({
+    path,
+    methods: ['GET'],
+    tenant: true,
+    cors: true,
+    handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, new URLSearchParams(query))),
+  });
+  return [
+    get('/api/v1/user_stats', async (tenant) => cortexStats(await sources.stats(tenant))),
+    get('/api/v1/user_limits', (tenant) => shownLimits(sources.limits(tenant))),
+    get('/api/v1/status/active_queries', (tenant) => ({
+      status: 'ok',
+      data: sources.book.active(tenant).map(({ id, query, start, end, step, startedMs }) => ({
+        id: String(id),
+        duration: `${((sources.clock.nowMs() - startedMs) / 1e3).toFixed(3)}s`,
+        query,
+        start,
+        end,
+        step,
+      })),
+    })),
+    get('/api/v1/status/top_queries', (tenant, params) => {
+      const top = bounded(params.get('topN'), 20, TOP_MAX);
+      const withinMs = bounded(params.get('maxLifetimeSeconds'), 600, 86_400) * 1e3;
+      const queries = sources.book.ended(tenant, withinMs);
+      const average = ({ sumDurationSeconds, count }: TopQuery) => sumDurationSeconds / count;
+      const by = (measure: (query: TopQuery) => number) =>
+        queries.toSorted((a, b) => measure(b) - measure(a)).slice(0, top);
+      return {
+        status: 'ok',
+        topN: top,
+        topByCount: by(({ count }) => count).map(({ query, timeRangeSeconds, count }) => ({
+          query,
+          timeRangeSeconds,
+          count,
+        })),
+        topByAvgDuration: by(average).map((each) => ({
+          query: each.query,
+          timeRangeSeconds: each.timeRangeSeconds,
+          avgDurationSeconds: average(each),
+          count: each.count,
+        })),
+        topBySumDuration: by(({ sumDurationSeconds }) => sumDurationSeconds),
+      };
+    }),
+  ];
+}
+
+/** `/distributor/all_user_stats`, `/ingester/all_user_stats`: for operators, all tenants. */
+export function allStatsRoutes(all: () => Promise<readonly (UserStats & { readonly userID: string })[]>): Route[] {
+  return ['/distributor/all_user_stats', '/ingester/all_user_stats'].map((path) => ({
+    path,
+    methods: ['GET'],
+    handle: async () => jsonResponse((await all()).map(({ userID, ...stats }) => ({ userID, ...cortexStats(stats) }))),
+  }));
+}
+
+function cortexStats({ ingestionRate, numSeries }: UserStats) {
+  return { ingestionRate, numSeries, APIIngestionRate: ingestionRate, RuleIngestionRate: 0 };
+}
+
+const settings = settingsOf({ limits: limitsConfig });
+
+function shownLimits(limits: TenantLimits): Record<string, unknown> {
+  return Object.fromEntries(
+    settings.map(({ name, path, field }) => [
+      path.slice(limitsConfig.name.length + 1),
+      field.print(limits[name as keyof TenantLimits]),
+    ]),
+  );
+}
+
+function bounded(text: string | null, otherwise: number, max: number): number {
+  const value = Number(text ?? otherwise);
+  return Number.isFinite(value) && value >= 1 ? Math.min(Math.floor(value), max) : otherwise;
+}
+
+function jsonResponse(value: unknown): HttpResponse {
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
+}

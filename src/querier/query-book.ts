@@ -1,0 +1,89 @@
+import type { Clock } from '../lib/clock.ts';
+import type { ApiRequest } from './api-contract.ts';
+
+/** What is kept of a query that ended. */
+interface EndedQuery {
+  readonly tenant: string;
+  readonly query: string;
+  /** From start to end; 0 for an instant query. */
+  readonly rangeSeconds: number;
+  readonly endedMs: number;
+  readonly durationMs: number;
+}
+
+export interface ActiveQuery {
+  readonly id: number;
+  readonly tenant: string;
+  readonly query: string;
+  readonly path: string;
+  /** As they were asked for; empty where not. */
+  readonly start: string;
+  readonly end: string;
+  readonly step: string;
+  readonly startedMs: number;
+}
+
+export interface TopQuery {
+  readonly query: string;
+  readonly timeRangeSeconds: number;
+  readonly count: number;
+  readonly sumDurationSeconds: number;
+}
+
+const ENDED_MAX = 4096;
+const QUERY_CHARS_MAX = 2048;
+
+/** Queries that run, and the newest of those that did. */
+export class QueryBook {
+  readonly #clock: Clock;
+  readonly #active = new Map<number, ActiveQuery>();
+  /** A ring: the oldest are written over. */
+  readonly #ended: EndedQuery[] = [];
+  #endedCount = 0;
+  #lastId = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Notes a request; what is no query is passed by. Call what is returned when it ends. */
+  begin({ tenant, path, params }: ApiRequest): () => void {
+    const get = (name: string) => params.find(([key]) => key === name)?.[1] ?? '';
+    const query = get('query').slice(0, QUERY_CHARS_MAX);
+    if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
+    const id = ++this.#lastId;
+    const startedMs = this.#clock.nowMs();
+    const [start, end, step] = [get('start'), get('end'), get('step')];
+    this.#active.set(id, { id, tenant, query, path, start, end, step, startedMs });
+    return () => {
+      this.#active.delete(id);
+      const endedMs = this.#clock.nowMs();
+      const seconds = Number(end) - Number(start);
+      const rangeSeconds = path.endsWith('_range') && seconds > 0 ? Math.round(seconds) : 0;
+      const ended = { tenant, query, rangeSeconds, endedMs, durationMs: endedMs - startedMs };
+      this.#ended[this.#endedCount++ % ENDED_MAX] = ended;
+    };
+  }
+
+  active(tenant: string): ActiveQuery[] {
+    return [...this.#active.values()].filter((each) => each.tenant === tenant);
+  }
+
+  /** The queries of a tenant that ended within `withinMs`, equal ones added up, in no order. */
+  ended(tenant: string, withinMs: number): TopQuery[] {
+    const fromMs = this.#clock.nowMs() - withinMs;
+    const sums = new Map<string, TopQuery>();
+    for (const each of this.#ended) {
+      if (each.tenant !== tenant || each.endedMs < fromMs) continue;
+      const key = `${each.rangeSeconds} ${each.query}`;
+      const known = sums.get(key);
+      sums.set(key, {
+        query: each.query,
+        timeRangeSeconds: each.rangeSeconds,
+        count: (known?.count ?? 0) + 1,
+        sumDurationSeconds: (known?.sumDurationSeconds ?? 0) + each.durationMs / 1e3,
+      });
+    }
+    return [...sums.values()];
+  }
+}
