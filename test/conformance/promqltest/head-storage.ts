@@ -78,7 +78,7 @@ export class HeadStorage implements TestStorage {
     this.#queryable = mergedQueryable(TENANT, [this.#head]);
     const writer = new ChunkStoreWriter(schema, kernel);
     if (flushed) {
-      this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS, clock: systemClock });
+      this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS });
     }
   }
 
