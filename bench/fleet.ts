@@ -47,21 +47,22 @@ export class Fleet {
     }
     for (const { slot, base } of bySlot.values()) {
       let group = { slot, labels: [] as Uint8Array[], instances: [] as number[] };
-      for (const { parts } of base.sort((a, b) => (a.metric < b.metric ? -1 : 1))) {
-        const at = Object.fromEntries(LABELS.map((name) => [name, evenIndexOf(parts, name) + 1]));
-        for (let i = 0; i < instances && left > 0; i++, left--) {
-          const own = [...parts];
-          own[at.cluster!] = `prod-eu-west-${i % 3}`;
-          own[at.instance!] = `10.${(i >> 8) & 255}.${i & 255}.17:9100`;
-          own[at.namespace!] = `team-${i % 20}`;
-          own[at.pod!] = `node-exporter-${(Math.imul(i + 1, 2654435761) >>> 0).toString(36).slice(0, 5)}`;
-          if (group.labels.length === GROUP_SERIES_MAX) {
-            this.#groups.push(group);
-            group = { slot, labels: [], instances: [] };
+      // as the head hands them over: metric by metric, in the order in which series came
+      const metrics = Map.groupBy(base, ({ metric }) => metric);
+      for (const [, ofMetric] of [...metrics].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        for (let i = 0; i < instances; i++) {
+          for (const { parts } of ofMetric) {
+            if (left === 0) break;
+            left--;
+            if (group.labels.length === GROUP_SERIES_MAX) {
+              this.#groups.push(group);
+              group = { slot, labels: [], instances: [] };
+            }
+            const own = partsOf(parts, i);
+            group.labels.push(encode(own));
+            group.instances.push(i);
+            labelCount += own.length / 2 - 1;
           }
-          group.labels.push(encode(own));
-          group.instances.push(i);
-          labelCount += own.length / 2 - 1;
         }
       }
       if (group.labels.length > 0) this.#groups.push(group);
@@ -97,12 +98,22 @@ export class Fleet {
   }
 }
 
-const LABELS = ['cluster', 'instance', 'namespace', 'pod'];
-
-function evenIndexOf(parts: readonly string[], name: string): number {
-  for (let i = 0; i < parts.length; i += 2) if (parts[i] === name) return i;
-  throw new Error(`a series of the workload has no label ${name}`);
+/** The labels that tell instances apart, as the workload makes them. */
+function partsOf(parts: readonly string[], i: number): string[] {
+  const own = [...parts];
+  for (let at = 0; at < own.length; at += 2) {
+    const make = OF_INSTANCE[own[at]!];
+    if (make !== undefined) own[at + 1] = make(i);
+  }
+  return own;
 }
+
+const OF_INSTANCE: Readonly<Record<string, (i: number) => string>> = {
+  cluster: (i) => `prod-eu-west-${i % 3}`,
+  instance: (i) => `10.${(i >> 8) & 255}.${i & 255}.17:9100`,
+  namespace: (i) => `team-${i % 20}`,
+  pod: (i) => `node-exporter-${(Math.imul(i + 1, 2654435761) >>> 0).toString(36).slice(0, 5)}`,
+};
 
 /** Canonical label bytes of short ASCII. */
 function encode(parts: readonly string[]): Uint8Array {

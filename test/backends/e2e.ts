@@ -37,16 +37,43 @@ export async function endToEnd(flags: readonly string[]): Promise<void> {
     assert.match(before.get('small odd values')!, /NaN/);
 
     rmSync(join(dataDir, 'ingester'), { recursive: true });
-    await withServer(options, async (server) => compare(before, await askAll(server, set), 'with an empty head'));
+    await withServer(options, async (server) => {
+      const api = server.api({ 'x-scope-orgid': 'large' });
+      const { stats } = await api.data<{ stats: { store: { fetchedRows: number; fetchedBytes: number } } }>(
+        '/api/v1/query',
+        { query: 'max_over_time(node_load1[5m])', time: set.endMs / 1000, stats: 'all' },
+      );
+      assert.ok(stats.store.fetchedRows > 0 && stats.store.fetchedBytes > 0, JSON.stringify(stats));
+      compare(before, await askAll(server, set), 'with an empty head');
+    });
 
-    const { code, stdout, stderr } = await runTool(['verify', `-data.dir=${dataDir}`, ...flags]);
-    assert.equal(code, 0, stdout + stderr);
-    const samples = Number(/(\d+) samples/.exec(stdout)![1]);
-    assert.equal(samples, set.samples + SMALL_SAMPLES, stdout);
+    await verifyAll(dataDir, flags, set);
+    const folder = join(dataDir, 'backup');
+    await succeeds(['backup', `-folder=${folder}`, `-data.dir=${dataDir}`, ...flags]);
+    // wherever it was: here it is embedded now
+    const prefix = flags.filter((flag) => flag.startsWith('-schema.prefix='));
+    const restored = join(dataDir, 'restored');
+    await succeeds(['restore', `-folder=${folder}`, `-data.dir=${restored}`, ...prefix]);
+    await verifyAll(restored, prefix, set);
+    await withServer({ dataDir: restored, flags: [WINDOW, ...prefix] }, async (server) =>
+      compare(before, await askAll(server, set), 'restored from a backup'),
+    );
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
     rmSync(`${dataDir}.log`, { force: true });
   }
+}
+
+async function verifyAll(dataDir: string, flags: readonly string[], set: WorkloadSet): Promise<void> {
+  const text = await succeeds(['verify', `-data.dir=${dataDir}`, ...flags]);
+  const samples = Number(/(\d+) samples/.exec(text)![1]);
+  assert.equal(samples, set.samples + SMALL_SAMPLES, text);
+}
+
+async function succeeds(args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTool(args);
+  assert.equal(code, 0, `${args.join(' ')}: ${stdout}${stderr}`);
+  return stdout;
 }
 
 async function withServer<T>(

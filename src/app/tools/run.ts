@@ -7,6 +7,8 @@ import { showHelp } from '../../kit/config/show.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { sections } from '../config.ts';
 import { storeSpec } from '../store-spec.ts';
+import { backupTool, restoreTool } from './backup.ts';
+import { inspectTool } from './inspect.ts';
 import { Progress } from './progress.ts';
 import { FAILED, MISUSED, type Tool, UsageError } from './tool.ts';
 import { verifyTool } from './verify.ts';
@@ -14,6 +16,9 @@ import { verifyTool } from './verify.ts';
 // biome-ignore lint/suspicious/noExplicitAny: each tool has options of its own
 const tools: Readonly<Record<string, Tool<any>>> = {
   verify: verifyTool,
+  inspect: inspectTool,
+  backup: backupTool,
+  restore: restoreTool,
 };
 
 /** What says which stores there are. The rest of the server's configuration may stand in the file, and is passed over. */

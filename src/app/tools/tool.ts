@@ -49,8 +49,8 @@ export function tool<const S extends Section>(one: Tool<S>): Tool<S> {
 /** Options that do not fit together. */
 export class UsageError extends Error {}
 
-/** Writes text and waits where the reader is slow. */
-export async function print(output: Writable, text: string): Promise<void> {
+/** Writes and waits where the reader is slow. */
+export async function print(output: Writable, text: string | Uint8Array): Promise<void> {
   if (output.write(text)) return;
   await new Promise<void>((resolve, reject) => {
     const done = () => {
