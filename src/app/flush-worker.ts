@@ -7,7 +7,6 @@ import type { FlushData, FlushRole } from '../ingester/flush-contract.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
-import { systemClock } from '../lib/clock.ts';
 
 // Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
 // the memory that it took.
@@ -27,7 +26,6 @@ const role: FlushRole = {
           writer: new ChunkStoreWriter(schema, Kernel.create()),
           kernel,
           windowMs,
-          clock: systemClock,
         }),
     );
   },

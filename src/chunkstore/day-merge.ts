@@ -107,7 +107,7 @@ export class DayMerger {
           try {
             const merged = await this.#slot(tenant, day, slot, removal, emptied, context);
             if (merged === undefined) continue;
-            yield { ...where, series: merged.series, replaces: merged.replaces };
+            yield { ...where, series: oneRun(merged.series), replaces: merged.replaces };
             result.sources += merged.sources;
           } catch (error) {
             if (!isDamage(error)) throw error;
@@ -192,4 +192,8 @@ export class DayMerger {
 
 function compareMetric(a: StoreSeries, b: StoreSeries): number {
   return Labels.compare(Labels.of({ __name__: a.labels.metricName }), Labels.of({ __name__: b.labels.metricName }));
+}
+
+async function* oneRun<T>(run: T): AsyncGenerator<T> {
+  yield run;
 }

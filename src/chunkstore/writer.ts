@@ -27,10 +27,10 @@ export interface WriteGroup {
   readonly windowStartMs: number;
   readonly windowMs: number;
   /**
-   * An array in any order; or a stream in which metrics ascend by bytes, best with the series of each by labels. None twice. What a
-   * stream gives is used only until it is asked for the next.
+   * An array in any order; or a stream of runs in which metrics ascend by bytes, best with the series of each by labels. None twice. A
+   * series of a run is used only until the run is asked for the next.
    */
-  readonly series: readonly GroupSeries[] | Iterable<GroupSeries> | AsyncIterable<GroupSeries>;
+  readonly series: readonly GroupSeries[] | AsyncIterable<Iterable<GroupSeries>>;
   /** Present where this is what a day was merged into: the groups that it stands for from now on. */
   readonly replaces?: readonly Uint8Array[];
 }
@@ -161,6 +161,7 @@ class WriteRun {
   /** By table. */
   readonly #objects = new Map<string, OpenObject>();
   #leading = new Map<string, { rows: LeadingRows; target: TableOfPeriod }>();
+  #current: { group: WriteGroup; rows: LeadingRows } | undefined;
   #rows: Placed[] = [];
   /** Rows that hide others: when everything that stands for those is there. */
   #hiding: Placed[] = [];
@@ -201,13 +202,14 @@ class WriteRun {
       const others = replaces?.filter((each) => !ids.has(hexOf(each)));
       await this.#place(target, { ...encoded, group, id, replaces: others });
     };
-    for await (const series of sorted(group.series)) {
-      const parts = labelParts(series.labels);
-      const leading = this.#leadingOf(group, target);
-      leading.addLabels(parts);
-      for (const encoded of this.#encoder.add(series, parts)) {
-        if (last !== undefined) await place(last, replaces && []);
-        last = encoded;
+    for await (const run of runsOf(group.series)) {
+      for (const series of run) {
+        const parts = series.parts ?? labelParts(series.labels);
+        this.#leadingOf(group, target).addLabels(parts);
+        for (const encoded of this.#encoder.add(series, parts)) {
+          if (last !== undefined) await place(last, replaces && []);
+          last = encoded;
+        }
       }
     }
     for (const encoded of this.#encoder.finish()) {
@@ -223,7 +225,10 @@ class WriteRun {
     return this.#written;
   }
 
-  #leadingOf({ tenant, windowStartMs, placement, slot }: WriteGroup, target: TableOfPeriod): LeadingRows {
+  #leadingOf(group: WriteGroup, target: TableOfPeriod): LeadingRows {
+    // asked for each series: a commit in between begins anew
+    if (this.#current?.group === group) return this.#current.rows;
+    const { tenant, windowStartMs, placement, slot } = group;
     const day = dayOf(windowStartMs);
     const key = `${day} ${tenant}`;
     let known = this.#leading.get(key);
@@ -232,6 +237,7 @@ class WriteRun {
       this.#leading.set(key, known);
     }
     known.rows.beginSlot(placement, slot);
+    this.#current = { group, rows: known.rows };
     return known.rows;
   }
 
@@ -290,6 +296,7 @@ class WriteRun {
   async #commit(): Promise<void> {
     const leading = [...this.#leading.values()];
     this.#leading = new Map();
+    this.#current = undefined;
     const batches = [leading.map(({ rows, target }) => ({ target, rows: rows.rows() })), this.#rows, this.#hiding];
     this.#rows = [];
     this.#hiding = [];
@@ -299,9 +306,8 @@ class WriteRun {
   }
 }
 
-/** Arrays may be in any order. */
-function sorted(series: WriteGroup['series']): Iterable<GroupSeries> | AsyncIterable<GroupSeries> {
-  return Array.isArray(series) ? sortedByMetric(series) : series;
+function runsOf(series: WriteGroup['series']): Iterable<Iterable<GroupSeries>> | AsyncIterable<Iterable<GroupSeries>> {
+  return Symbol.asyncIterator in series ? series : [sortedByMetric(series)];
 }
 
 /** Writes rows, those of a table together and in order of hash, in calls of bounded size. */

@@ -6,6 +6,8 @@ import { METRIC_NAME } from '../../model/labels.ts';
 export interface GroupSeries {
   /** uvarint name length, name, uvarint value length, value, … ascending by name, no empty value. */
   readonly labels: Uint8Array;
+  /** `labelParts` of them, where they are known. */
+  readonly parts?: string[];
   /** Ascending, whole milliseconds. Series that share an array are cheaper than series whose arrays are equal. */
   readonly times: Float64Array;
   /** Taken as bits; of what is no FLOAT the value does not count. */
