@@ -81,13 +81,13 @@ describe(`${COUNT} random questions get the same answers as from Prometheus`, ()
         const [want, got] = await Promise.all([theirs.ask(path), ours.ask(path)]);
         if (want.status === 200 && !want.text.includes('"result":[]')) answered++;
         const why = compare(want, got);
-        if (why !== undefined && isOfVersion(path, why)) excused++;
+        if (why !== undefined && (isOfVersion(path, why) || isRounding(path, why))) excused++;
         else if (why !== undefined) wrong.push(`${decodeURIComponent(path.replaceAll('+', ' '))}\n    ${why}`);
       }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, lane));
     console.log(
-      `${count} questions, ${answered} answers that were not empty, ${wrong.length} differ, ${excused} by version; SEED=${SEED}`,
+      `${count} questions, ${answered} answers that were not empty, ${wrong.length} differ, ${excused} by version or rounding; SEED=${SEED}`,
     );
     assert.deepEqual(wrong, [], `SEED=${SEED}`);
     assert.ok(answered > count / 4, `only ${answered} of ${count} were answered with something`);
@@ -108,6 +108,12 @@ function compare(want: { status: number; text: string }, got: { status: number; 
 function isOfVersion(path: string, why: string): boolean {
   // 3.16 gives infinity for a quantile between infinite values, 3.14 infinity times 0
   return /quantile/.test(path) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
+}
+
+/** Deviations of few equal values are 0 or next to it, by the order in which series are added up. */
+function isRounding(path: string, why: string): boolean {
+  const [, want, got] = /wanted "([^"]*)", there is "([^"]*)"$/.exec(why) ?? [];
+  return /stddev|stdvar/.test(path) && Math.abs(Number(want) - Number(got)) <= 1e-6;
 }
 
 function question(random: Random, expressions: Expressions): string {
