@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts Pallium with a Node that can run it. Plain JavaScript that old versions of Node can read.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -26,29 +26,37 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
 }
 
 /**
- * JavaScript in dist: all that an installed package has. In a checkout it is made anew when the sources have changed; where that
- * cannot be, they run as they are, which takes more memory.
+ * A build in dist: an installed package has one. In a checkout one is made whenever the sources have changed; where that cannot be,
+ * they run as they are, which takes more memory.
  */
 async function mainFile() {
-  const built = join(root, 'dist', 'app', 'main.js');
   const source = join(root, 'src', 'app', 'main.ts');
+  const main = (build) => join(root, 'dist', build, 'src', 'app', 'main.js');
   // Node strips no types below node_modules
-  const file = !existsSync(source) || root.includes('node_modules') || (await distIsFresh()) ? built : source;
-  if (existsSync(file)) return file;
-  fail(`${file} is missing: the package is not complete`);
+  if (existsSync(source) && !root.includes('node_modules')) {
+    const build = await freshBuild();
+    return build === undefined ? source : main(build);
+  }
+  const build = existsSync(join(root, 'dist'))
+    ? readdirSync(join(root, 'dist')).find((name) => existsSync(main(name)))
+    : undefined;
+  if (build !== undefined) return main(build);
+  fail(`${join(root, 'dist')} has no build: the package is not complete`);
 }
 
-async function distIsFresh() {
-  const { sourceState, STATE_FILE } = await import(pathToFileURL(join(root, 'tools', 'source-state.mjs')).href);
-  const state = sourceState(root);
-  const isFresh = () => {
-    const file = join(root, 'dist', STATE_FILE);
-    return existsSync(file) && readFileSync(file, 'utf8') === state;
-  };
-  if (isFresh()) return true;
-  // in a process of its own, so that its memory goes with it
-  const { status } = spawnSync(process.execPath, [join(root, 'tools', 'build-dist.mjs')], { stdio: 'ignore' });
-  return status === 0 && isFresh();
+async function freshBuild() {
+  try {
+    const { sourceState } = await import(pathToFileURL(join(root, 'tools', 'source-state.mjs')).href);
+    const state = sourceState(root);
+    const folder = join(root, 'dist', state);
+    if (!existsSync(folder)) {
+      // in a process of its own, so that its memory goes with it
+      spawnSync(process.execPath, [join(root, 'tools', 'build-dist.mjs')], { stdio: 'ignore' });
+    }
+    return existsSync(folder) ? state : undefined;
+  } catch {
+    return undefined; // without a kernel: that it is missing will be said
+  }
 }
 
 /** The Node that comes as an optional dependency. */

@@ -1,61 +1,68 @@
-// Writes src/ as JavaScript to dist/: for the package, since Node strips no types below node_modules, and for a checkout, where
-// each of a process' threads would strip them anew and keep the memory that this takes. Run by `npm ci`, `npm pack` and the launcher.
-// Types are blanked out, not compiled: what runs from dist/ is what stands in src/, line by line.
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+// Writes src/ as JavaScript to dist/STATE/src, with what it reads beside it: for the package, since Node strips no types below
+// node_modules, and for a checkout, where each of a process' threads would strip them anew and keep the memory that this takes.
+// Run by `npm ci`, `npm pack` and the launcher. Types are blanked out, not compiled: what runs is what stands in src/, line by line.
+// A build is never changed: a process that runs from one finds the same code for as long as it runs.
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isShipped, STATE_FILE, sourceState } from './source-state.mjs';
+import { COPIED, isShipped, sourceState } from './source-state.mjs';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const dist = join(root, 'dist');
+/** Builds that are kept beside the new one; for a package none. */
+const KEPT_MAX = process.argv.includes('--only') ? 0 : 20;
 /** `from './x.ts'`, `import('./x.ts')`, `import './x.ts'` */
 const RELATIVE_IMPORT = /\b((?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g;
-/** Others may be building at the same time. */
-const SWAPS_MAX = 10;
 
 process.removeAllListeners('warning'); // that stripping types is young is known
 
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
 // taken first: what is changed meanwhile makes this build an old one
 const state = sourceState(root);
-const fresh = join(root, `dist.${process.pid}.new`);
-const old = join(root, `dist.${process.pid}.old`);
+const aside = join(dist, `.${process.pid}`);
 try {
+  if (!existsSync(join(dist, state))) build();
+  removeOld();
+} finally {
+  rmSync(aside, { recursive: true, force: true });
+}
+
+function build() {
   for (const file of readdirSync(join(root, 'src'), { recursive: true })) {
     if (!isShipped(file)) continue;
     const code = stripTypeScriptTypes(readFileSync(join(root, 'src', file), 'utf8'));
-    const target = join(fresh, file.replace(/\.ts$/, '.js'));
+    const target = join(aside, 'src', file.replace(/\.ts$/, '.js'));
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, code.replace(RELATIVE_IMPORT, '$1$2$3.js$2'));
   }
-  writeFileSync(join(fresh, STATE_FILE), state);
-  if (stateOf(dist) !== state) swap();
-} finally {
-  for (const folder of [fresh, old]) rmSync(folder, { recursive: true, force: true });
-}
-
-/** The folder is never there in part: it is made aside and moved into place. */
-function swap() {
-  for (let i = 0; ; i++) {
-    try {
-      renameSync(fresh, dist);
-      return;
-    } catch (error) {
-      if (!['ENOTEMPTY', 'EEXIST'].includes(error.code) || i === SWAPS_MAX) throw error;
-    }
-    rmSync(old, { recursive: true, force: true });
-    try {
-      renameSync(dist, old);
-    } catch (error) {
-      if (error.code !== 'ENOENT') throw error; // another was faster
-    }
+  for (const file of COPIED) {
+    mkdirSync(dirname(join(aside, file)), { recursive: true });
+    copyFileSync(join(root, file), join(aside, file));
   }
-}
-
-function stateOf(folder) {
   try {
-    return readFileSync(join(folder, STATE_FILE), 'utf8');
-  } catch {
-    return undefined;
+    renameSync(aside, join(dist, state)); // never there in part
+  } catch (error) {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error; // another was faster
   }
+}
+
+function removeOld() {
+  const builds = readdirSync(dist)
+    .filter((name) => name !== state && !name.startsWith('.'))
+    .map((name) => ({
+      path: join(dist, name),
+      mtimeMs: statSync(join(dist, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+    }))
+    .sort((a, b) => b.mtimeMs - a.mtimeMs);
+  for (const { path } of builds.slice(KEPT_MAX)) rmSync(path, { recursive: true, force: true });
 }

@@ -1,12 +1,10 @@
-// What src/ looks like: equal as long as no file in it was changed, added or taken away. Read by the launcher, whatever Node runs it.
+// What the sources look like: equal as long as no file of them was changed, added or taken away. Read by the launcher, whatever
+// Node runs it.
 import { createHash } from 'node:crypto';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** In dist/: the state of the sources that it was made of. */
-export const STATE_FILE = '.sources';
-
-/** What belongs into dist/. */
+/** What a build has of src/. */
 export function isShipped(file) {
   return (
     file.endsWith('.ts') &&
@@ -16,13 +14,17 @@ export function isShipped(file) {
   );
 }
 
-/** Of names, sizes and times: some 400 files in a few milliseconds. */
+/** What it has besides, at the same place as in the checkout. */
+export const COPIED = ['package.json', 'kernel/build/kernel.wasm'];
+
+/** Of names, sizes and times: some 400 files in a few milliseconds. @throws where the kernel was not compiled yet */
 export function sourceState(root) {
   const hash = createHash('sha256');
-  for (const file of readdirSync(join(root, 'src'), { recursive: true }).sort()) {
-    if (!isShipped(file)) continue;
+  for (const file of readdirSync(join(root, 'src'), { recursive: true }).filter(isShipped).sort()) {
     const { size, mtimeMs } = statSync(join(root, 'src', file));
     hash.update(`${file} ${size} ${mtimeMs}\n`);
   }
-  return hash.digest('hex');
+  // compiling the kernel anew does not make it another
+  for (const file of COPIED) hash.update(readFileSync(join(root, file)));
+  return hash.digest('hex').slice(0, 16);
 }
