@@ -26,6 +26,7 @@ export {
   replayPayload,
 } from './ingest';
 export { reserve } from './memory';
+export { readFlags, readSameTimes, readSeries } from './query';
 export { snappyDecode, snappyLength } from './snappy';
 export {
   scanBytes,
@@ -36,4 +37,4 @@ export {
   scanSeries,
   scanWriteRequest,
 } from './write-request';
-export { xorDecode } from './xor';
+export { xorAppend, xorDecode } from './xor';

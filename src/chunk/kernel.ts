@@ -11,6 +11,7 @@ export interface KernelExports {
   // hash.ts
   checksum(src: number, bytes: number): number;
   // xor.ts
+  xorAppend(appender: number, timeMs: bigint, valueBits: bigint): void;
   xorDecode(src: number, bytes: number, times: number, values: number, capacity: number): number;
   // write-request.ts
   scanLimits(
