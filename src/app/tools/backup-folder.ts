@@ -1,9 +1,9 @@
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Row } from '../../table/client.ts';
-import { print } from './tool.ts';
+import { end, outputFile, print } from './output.ts';
 
 const FORMAT = 1;
 const MANIFEST = 'backup.json';
@@ -60,19 +60,17 @@ export class BackupFolder {
   async writeRows(period: number, table: string, pages: AsyncIterable<readonly Row[]>): Promise<RowTotals> {
     const file = join(this.path, String(period), 'tables', `${table}.rows`);
     await mkdir(dirname(file), { recursive: true });
-    const out = createWriteStream(`${file}.new`, { flush: true });
-    const failed = new Promise<never>((_, reject) => out.once('error', reject));
-    failed.catch(() => {});
+    const out = outputFile(`${file}.new`);
     const totals = { rows: 0, bytes: 0 };
     for await (const page of pages) {
       for (const row of page) {
         const bytes = frame(row);
         totals.rows++;
         totals.bytes += bytes.length;
-        await Promise.race([print(out, bytes), failed]);
+        await print(out, bytes);
       }
     }
-    await Promise.race([new Promise<void>((resolve) => out.end(resolve)), failed]);
+    await end(out);
     await rename(`${file}.new`, file);
     return totals;
   }

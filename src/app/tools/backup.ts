@@ -5,8 +5,9 @@ import { forEachAtOnce } from '../../lib/semaphore.ts';
 import type { Row } from '../../table/client.ts';
 import { readVersion } from '../version.ts';
 import { BackupFolder, type ManifestPeriod } from './backup-folder.ts';
+import { print } from './output.ts';
 import { showBytes } from './progress.ts';
-import { DONE, print, tool, UsageError } from './tool.ts';
+import { DONE, tool, UsageError } from './tool.ts';
 
 const OBJECTS_AT_ONCE = 4;
 const WRITE_ROWS_MAX = 256;

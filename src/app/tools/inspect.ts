@@ -5,8 +5,9 @@ import { count, text, toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import { getOrMake } from '../../lib/map.ts';
 import type { Row } from '../../table/client.ts';
+import { print } from './output.ts';
 import { showBytes } from './progress.ts';
-import { DONE, print, tool } from './tool.ts';
+import { DONE, tool } from './tool.ts';
 
 interface TenantSizes {
   readonly days: Set<number>;

@@ -8,6 +8,8 @@ import { systemClock } from '../../lib/clock.ts';
 import { sections } from '../config.ts';
 import { storeSpec } from '../store-spec.ts';
 import { backupTool, restoreTool } from './backup.ts';
+import { exportTool } from './export.ts';
+import { importTool } from './import.ts';
 import { inspectTool } from './inspect.ts';
 import { Progress } from './progress.ts';
 import { FAILED, MISUSED, type Tool, UsageError } from './tool.ts';
@@ -17,6 +19,8 @@ import { verifyTool } from './verify.ts';
 const tools: Readonly<Record<string, Tool<any>>> = {
   verify: verifyTool,
   inspect: inspectTool,
+  export: exportTool,
+  import: importTool,
   backup: backupTool,
   restore: restoreTool,
 };
@@ -42,6 +46,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
   const ended = new AbortController();
   const onSignal = (signal: string) => ended.abort(new Error(`ended by ${signal}`));
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, onSignal);
+  process.stdout.on('error', () => {}); // thrown where it is written to
   const opened: OpenedStore[] = [];
   try {
     // the server's own sections may stand in the file
@@ -62,6 +67,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
         opened.push(store);
         return store;
       },
+      windowMs: loaded.values.ingester.windowMs,
       clock: systemClock,
       input: process.stdin,
       output: process.stdout,

@@ -23,6 +23,8 @@ export interface ToolContext<Options> {
   readonly options: Options;
   /** Opens the stores that the configuration names; they are closed when the tool ends. Without `make` the data folder must be there. */
   openStore(options?: { readonly make?: boolean }): Promise<OpenedStore>;
+  /** The length of windows, as the server writes them. */
+  readonly windowMs: number;
   readonly clock: Clock;
   readonly input: Readable;
   /** For what was asked for; everything else goes to `progress`. */
@@ -48,21 +50,3 @@ export function tool<const S extends Section>(one: Tool<S>): Tool<S> {
 
 /** Options that do not fit together. */
 export class UsageError extends Error {}
-
-/** Writes and waits where the reader is slow. */
-export async function print(output: Writable, text: string | Uint8Array): Promise<void> {
-  if (output.write(text)) return;
-  await new Promise<void>((resolve, reject) => {
-    const done = () => {
-      output.off('drain', done);
-      output.off('error', failed);
-      resolve();
-    };
-    const failed = (error: Error) => {
-      output.off('drain', done);
-      reject(error);
-    };
-    output.once('drain', done);
-    output.once('error', failed);
-  });
-}

@@ -2,8 +2,9 @@ import { Kernel } from '../../chunk/kernel.ts';
 import { type VerifyReport, verify } from '../../chunkstore/verify.ts';
 import { toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { print } from './output.ts';
 import { showBytes } from './progress.ts';
-import { DAMAGED, DONE, print, tool } from './tool.ts';
+import { DAMAGED, DONE, tool } from './tool.ts';
 
 export const verifyTool = tool({
   summary: 'Read everything in the store and check every checksum.',

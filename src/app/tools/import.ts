@@ -1,0 +1,254 @@
+import { createReadStream } from 'node:fs';
+import type { GroupSeries } from '../../chunk/group/series.ts';
+import { Kernel } from '../../chunk/kernel.ts';
+import { slotOf } from '../../chunkstore/placement.ts';
+import { ChunkStoreWriter, type WriteGroup } from '../../chunkstore/writer.ts';
+import { placementFor } from '../../ingester/flush.ts';
+import { text } from '../../kit/config/field.ts';
+import { section } from '../../kit/config/section.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { getOrMake } from '../../lib/map.ts';
+import { encodeLabels } from '../../model/canonical.ts';
+import { Labels } from '../../model/labels.ts';
+import { labelsFault, sortPairs } from '../../model/validate.ts';
+import type { MetricMetadata } from '../../storage/ingester-client.ts';
+import { encodeRemoteWrite2 } from '../../wire/remote-write-encode.ts';
+import { deflateSnappy } from '../../wire/snappy.ts';
+import { WriteSamples } from '../../wire/write-request.ts';
+import { readOpenMetrics } from './open-metrics-stream.ts';
+import { print } from './output.ts';
+import { DONE, FAILED, tool } from './tool.ts';
+
+/** Samples held at once. */
+const BATCH_SAMPLES_MAX = 1_000_000;
+const GROUP_SERIES_MAX = 4096;
+const REQUEST_SAMPLES_MAX = 10_000;
+const TRIES_MAX = 6;
+const RETRY_MS = 500;
+const ANY_LENGTH = { maxLabelNamesPerSeries: 0, maxLabelNameLength: 0, maxLabelValueLength: 0, maxLabelsSizeBytes: 0 };
+
+export const importTool = tool({
+  summary: 'Read OpenMetrics text into the store, or send it to a server.',
+  description: [
+    'Without -url the samples go straight into the store, whatever their age, in batches of a million samples, each its own',
+    'generation of the windows that it touches; a day-merge joins them. A server that runs beside it sees them within ten',
+    'minutes at the latest. With -url they go to a server by remote write 2.0, which refuses what is too old for it.',
+    'Samples without a time get the time of the import. Doing it twice is harmless.',
+  ].join('\n'),
+  options: section('', 'import', {
+    tenant: text({ default: 'anonymous', help: 'Whose samples they become.' }),
+    file: text({ default: '-', help: 'Where from; - is standard input.' }),
+    url: text({ help: 'Server to write to, like http://127.0.0.1:9009/api/v1/push. Empty: straight into the store.' }),
+  }),
+  async run({ options, openStore, windowMs, clock, input, output, progress, signal }) {
+    const { tenant, url } = options;
+    const sink: Sink = url === '' ? await storeSink() : new RemoteSink(url, tenant, clock, signal);
+    async function storeSink(): Promise<Sink> {
+      const { schema } = await openStore({ make: true });
+      return new StoreSink(new ChunkStoreWriter(schema, Kernel.create()), tenant, windowMs, signal);
+    }
+    const nowMs = clock.nowMs();
+    const totals = { samples: 0, refused: 0 };
+    const refusals = new Map<string, number>();
+    let batch = new Batch();
+    const bytes = options.file === '-' ? input : createReadStream(options.file, { highWaterMark: 1 << 20 });
+    for await (const entry of readOpenMetrics(bytes as AsyncIterable<Uint8Array>)) {
+      signal.throwIfAborted();
+      if (entry.kind === 'type' || entry.kind === 'help' || entry.kind === 'unit') {
+        batch.describe(entry.metric, entry.kind, entry.text);
+      } else if (entry.kind === 'series') {
+        const pairs = sortPairs(entry.pairs);
+        const fault = labelsFault(pairs, ANY_LENGTH);
+        if (fault !== undefined) {
+          totals.refused++;
+          refusals.set(fault.facts.id, (refusals.get(fault.facts.id) ?? 0) + 1);
+          continue;
+        }
+        batch.add(pairs, { timeMs: entry.timeMs ?? nowMs, value: entry.value, startMs: entry.startMs ?? 0 });
+        totals.samples++;
+        if (batch.samples < BATCH_SAMPLES_MAX) continue;
+        await sink.write(batch);
+        batch = new Batch();
+      }
+      progress.at(() => `${totals.samples} samples`);
+    }
+    await sink.write(batch);
+    await print(output, `${totals.samples} samples imported\n`);
+    for (const [id, count] of refusals) progress.say(`refused: ${count} samples (${id})`);
+    return totals.refused === 0 ? DONE : FAILED;
+  },
+});
+
+interface Sample {
+  readonly timeMs: number;
+  readonly value: number;
+  readonly startMs: number;
+}
+
+/** What was read and not written yet. */
+class Batch {
+  readonly series = new Map<string, { readonly pairs: readonly string[]; readonly samples: Sample[] }>();
+  readonly metadata = new Map<string, { metric: string; type: string; help: string; unit: string }>();
+  samples = 0;
+
+  describe(metric: string, kind: 'type' | 'help' | 'unit', text: string): void {
+    getOrMake(this.metadata, metric, () => ({ metric, type: 'unknown', help: '', unit: '' }))[kind] = text;
+  }
+
+  add(pairs: readonly string[], sample: Sample): void {
+    getOrMake(this.series, JSON.stringify(pairs), () => ({ pairs, samples: [] })).samples.push(sample);
+    this.samples++;
+  }
+}
+
+interface Sink {
+  write(batch: Batch): Promise<void>;
+}
+
+/** Writes groups as a flush does. */
+class StoreSink implements Sink {
+  readonly #writer: ChunkStoreWriter;
+  readonly #tenant: string;
+  readonly #windowMs: number;
+  readonly #signal: AbortSignal;
+
+  constructor(writer: ChunkStoreWriter, tenant: string, windowMs: number, signal: AbortSignal) {
+    this.#writer = writer;
+    this.#tenant = tenant;
+    this.#windowMs = windowMs;
+    this.#signal = signal;
+  }
+
+  async write(batch: Batch): Promise<void> {
+    if (batch.samples === 0) return;
+    await this.#writer.write(this.#groups(batch), this.#signal);
+    const metadata: MetricMetadata[] = [...batch.metadata.values()];
+    if (metadata.length === 0) return;
+    const starts = new Set<number>();
+    for (const { samples } of batch.series.values()) {
+      for (const { timeMs } of samples) starts.add(Math.floor(timeMs / DAY_MS) * DAY_MS);
+    }
+    for (const dayMs of starts) await this.#writer.writeMetadata(this.#tenant, dayMs, metadata, this.#signal);
+  }
+
+  *#groups(batch: Batch): Generator<WriteGroup> {
+    const windowMs = this.#windowMs;
+    const tenant = this.#tenant;
+    const placement = placementFor(batch.series.size);
+    const windows = new Map<string, { windowStartMs: number; slot: Uint8Array; series: GroupSeries[] }>();
+    for (const { pairs, samples } of batch.series.values()) {
+      const labels = encodeLabels(Labels.fromSortedPairs(pairs));
+      const slot = slotOf(placement, labels);
+      const slotKey = Buffer.from(slot).toString('hex');
+      const sorted = inOrder(samples);
+      for (let from = 0; from < sorted.length; ) {
+        const windowStartMs = Math.floor(sorted[from]!.timeMs / windowMs) * windowMs;
+        let to = from;
+        while (to < sorted.length && sorted[to]!.timeMs < windowStartMs + windowMs) to++;
+        const window = getOrMake(windows, `${windowStartMs} ${slotKey}`, () => ({ windowStartMs, slot, series: [] }));
+        window.series.push(groupSeries(labels, sorted.slice(from, to)));
+        from = to;
+      }
+    }
+    for (const { windowStartMs, slot, series } of windows.values()) {
+      for (let from = 0; from < series.length; from += GROUP_SERIES_MAX) {
+        const part = series.slice(from, from + GROUP_SERIES_MAX);
+        yield { tenant, placement, slot, windowStartMs, windowMs, series: part };
+      }
+    }
+  }
+}
+
+const DAY_MS = 86_400_000;
+
+/** Ascending by time; of one time the last that was read. */
+function inOrder(samples: readonly Sample[]): Sample[] {
+  const sorted = [...samples].sort((a, b) => a.timeMs - b.timeMs);
+  return sorted.filter(({ timeMs }, i) => sorted[i + 1]?.timeMs !== timeMs);
+}
+
+function groupSeries(labels: Uint8Array, samples: readonly Sample[]): GroupSeries {
+  return {
+    labels,
+    times: Float64Array.from(samples, ({ timeMs }) => timeMs),
+    values: Float64Array.from(samples, ({ value }) => value),
+    ...(samples.some(({ startMs }) => startMs !== 0)
+      ? { starts: Float64Array.from(samples, ({ startMs }) => startMs) }
+      : {}),
+  };
+}
+
+/** Sends remote write 2.0. */
+class RemoteSink implements Sink {
+  readonly #url: string;
+  readonly #tenant: string;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+
+  constructor(url: string, tenant: string, clock: Clock, signal: AbortSignal) {
+    this.#url = url;
+    this.#tenant = tenant;
+    this.#clock = clock;
+    this.#signal = signal;
+  }
+
+  async write(batch: Batch): Promise<void> {
+    let request: { pairs: readonly string[]; samples: Sample[] }[] = [];
+    let size = 0;
+    const metadata = [...batch.metadata.values()];
+    const send = async () => {
+      if (size === 0) return;
+      const series = request.map(({ pairs, samples }) => ({
+        pairs,
+        labelsFault: undefined,
+        samples: WriteSamples.of(samples),
+        histograms: [],
+        exemplars: [],
+      }));
+      await this.#post(deflateSnappy(encodeRemoteWrite2({ series, metadata })));
+      request = [];
+      size = 0;
+    };
+    for (const { pairs, samples } of batch.series.values()) {
+      const sorted = inOrder(samples);
+      for (let from = 0; from < sorted.length; from += REQUEST_SAMPLES_MAX) {
+        const part = sorted.slice(from, from + REQUEST_SAMPLES_MAX);
+        if (size + part.length > REQUEST_SAMPLES_MAX) await send();
+        request.push({ pairs, samples: part });
+        size += part.length;
+      }
+    }
+    await send();
+  }
+
+  async #post(body: Uint8Array): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      let problem: string;
+      try {
+        const answer = await fetch(this.#url, {
+          method: 'POST',
+          body: body as Uint8Array<ArrayBuffer>,
+          headers: {
+            'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+            'content-encoding': 'snappy',
+            'x-prometheus-remote-write-version': '2.0.0',
+            'x-scope-orgid': this.#tenant,
+          },
+          signal: this.#signal,
+        });
+        const said = await answer.text();
+        if (answer.ok) return;
+        problem = `${this.#url} answers ${answer.status} ${said.trim().slice(0, 300)}`;
+        if (answer.status < 500 && answer.status !== 429) throw new Refused(problem);
+      } catch (thrown) {
+        if (thrown instanceof Refused || this.#signal.aborted) throw thrown;
+        problem = `${this.#url}: ${(thrown as Error).cause ?? (thrown as Error).message}`;
+      }
+      if (tries === TRIES_MAX) throw new Error(problem);
+      await this.#clock.sleep(RETRY_MS * 2 ** (tries - 1), this.#signal);
+    }
+  }
+}
+
+/** What the server will not take, however often it is asked. */
+class Refused extends Error {}

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { push, writeBody } from '../harness/remote-write.ts';
+import { runTool } from '../harness/tool.ts';
+
+const START_MS = Date.UTC(2026, 9, 1, 11, 30);
+const folder = tempFolder('tools');
+const source = join(folder, 'source');
+const TENANT = 'team-a';
+
+before(async () => {
+  mkdirSync(source);
+  await using server = await Pallium.start({ dataDir: source });
+  const values = [
+    1,
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+    -0,
+    5e-324,
+    0.1,
+    -1e308,
+    undefined,
+  ];
+  const series = Array.from({ length: 300 }, (_, k) => ({
+    labels: { __name__: `m${k % 3}_total`, k: `${k}`, 'utf8.näme': '\u{1f308} "\n\\' },
+    samples: values.map((value, i) => [START_MS + i * 450_000 + k, value] as const),
+  }));
+  series.push({ labels: { __name__: 'näme', k: 'x' } as never, samples: [[START_MS + 1, 7]] });
+  const answer = await push(`${server.url}/api/v1/push`, writeBody(series), { 'x-scope-orgid': TENANT });
+  assert.ok(answer.status < 300, answer.text);
+  await server.flush();
+  await server.stop();
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+async function exported(dataDir: string, ...more: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runTool(['export', `-data.dir=${dataDir}`, `-tenant=${TENANT}`, ...more]);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+test('what is exported and imported is exported the same', async () => {
+  const text = await exported(source);
+  assert.equal(text.split('\n').length, 300 * 8 + 1 + 4 + 2);
+  assert.match(text, /^# TYPE m0_total unknown\nm0_total\{k="0","utf8\.näme"="🌈 \\"\\n\\\\"\} 1 1790854200$/m);
+  assert.match(text, /^\{"näme",k="x"\} 7 1790854200\.001/m);
+  assert.match(text, /^# EOF\n$/m);
+  const copy = join(folder, 'copy');
+  const run = await runTool(['import', `-data.dir=${copy}`, `-tenant=${TENANT}`], text);
+  assert.deepEqual([run.code, run.stdout], [0, '2401 samples imported\n'], run.stderr);
+  assert.equal(await exported(copy), text);
+  const again = await runTool(['import', `-data.dir=${copy}`, `-tenant=${TENANT}`], text);
+  assert.equal(again.code, 0);
+  assert.equal(await exported(copy), text);
+  const { code, stdout } = await runTool(['verify', `-data.dir=${copy}`]);
+  assert.equal(code, 0, stdout);
+});
+
+test('an export is of a selector and a range', async () => {
+  const text = await exported(source, '-match={k=~"1|2",__name__!="m1_total"}', `-until=${START_MS / 1000 + 500}`);
+  assert.equal(text.match(/^m2_total/gm)?.length, 2);
+  assert.doesNotMatch(text, /^(m0|m1|\{)/m);
+  const { code, stderr } = await runTool(['export', `-data.dir=${source}`, '-match={']);
+  assert.deepEqual([code, /^pallium export: -match: /.test(stderr)], [2, true], stderr);
+});
+
+test('an import goes to a server by remote write', async () => {
+  const text = await exported(source);
+  await using server = await Pallium.start();
+  const run = await runTool(['import', `-tenant=${TENANT}`, `-url=${server.url}/api/v1/push`], text);
+  assert.deepEqual([run.code, run.stdout], [0, '2401 samples imported\n'], run.stderr);
+  const api = server.api({ 'x-scope-orgid': TENANT });
+  const { result } = await api.instant('count(count_over_time({k=~".+"}[2h]))', START_MS / 1000 + 5000);
+  assert.equal(result[0]?.value?.[1], '301');
+  const refused = await runTool(['import', `-url=${server.url}/nowhere`], text);
+  assert.equal(refused.code, 1);
+  assert.match(refused.stderr, /answers 404/);
+});
+
+test('an import names the line that it cannot read, and misses the end', async () => {
+  const lines = Array.from({ length: 100_000 }, (_, i) => `m{i="${i}"} ${i} 1790854200`);
+  const bad = await runTool(['import', `-data.dir=${join(folder, 'bad')}`], `${lines.join('\n')}\nm{ 1\n# EOF\n`);
+  assert.deepEqual([bad.code, /line 100001: /.test(bad.stderr)], [1, true], bad.stderr);
+  const cut = await runTool(['import', `-data.dir=${join(folder, 'bad')}`], lines.slice(0, 10).join('\n'));
+  assert.deepEqual([cut.code, /# EOF/.test(cut.stderr)], [1, true], cut.stderr);
+});
+
+test('inspect tells sizes by tenant and metric', async () => {
+  const { code, stdout } = await runTool(['inspect', `-data.dir=${source}`, '-groups', '-rows']);
+  assert.equal(code, 0);
+  assert.match(stdout, /^team-a: 1 days, rows .*\b2 g\b.* 2701 samples, /m);
+  assert.match(stdout, /^ +[\d.]+ K?i?B +\d+ series {2}m0_total$/m);
+  assert.equal(stdout.match(/^group /gm)?.length, 2);
+});
+
+test('verify finds a damaged object, a backup copies it all the same, a damaged backup is refused', async () => {
+  const backup = join(folder, 'backup');
+  const made = await runTool(['backup', `-data.dir=${source}`, `-folder=${backup}`]);
+  assert.equal(made.code, 0, made.stderr);
+  assert.match((await runTool(['backup', `-data.dir=${source}`, `-folder=${backup}`])).stdout, /were there already/);
+
+  const objects = join(source, 'store/objects');
+  const file = readdirSync(objects, { recursive: true, withFileTypes: true }).find((each) => each.isFile());
+  if (file !== undefined) {
+    const path = join(file.parentPath, file.name);
+    const bytes = readFileSync(path);
+    const damaged = Buffer.from(bytes);
+    damaged[bytes.length - 20]! ^= 1;
+    writeFileSync(path, damaged);
+    const { code, stdout } = await runTool(['verify', `-data.dir=${source}`]);
+    assert.equal(code, 3, stdout);
+    assert.match(stdout, /^damaged: /m);
+    writeFileSync(path, bytes);
+  }
+  assert.equal((await runTool(['verify', `-data.dir=${source}`])).code, 0);
+
+  const tables = join(backup, '0/tables');
+  const rows = join(tables, readdirSync(tables).find((name) => name.endsWith('.rows'))!);
+  const whole = readFileSync(rows);
+  const restore = () => runTool(['restore', `-data.dir=${join(folder, 'restored')}`, `-folder=${backup}`]);
+  truncateSync(rows, whole.length - 3);
+  assert.match((await restore()).stderr, /ends within a row/);
+  const flipped = Buffer.from(whole);
+  flipped[whole.length - 3]! ^= 1;
+  writeFileSync(rows, flipped);
+  assert.match((await restore()).stderr, /a damaged row/);
+  writeFileSync(rows, whole);
+  const restored = await restore();
+  assert.equal(restored.code, 0, restored.stderr);
+  assert.equal(await exported(join(folder, 'restored')), await exported(source));
+});
+
+test('commands and flags that are none are named', async () => {
+  for (const [args, problem] of [
+    [['verfy'], /no such command \(did you mean "verify"\?\)/],
+    [['verify', '-data.dir=/nowhere/at/all'], /\/nowhere\/at\/all\/store is missing/],
+    [['backup', `-data.dir=${source}`], /-folder is missing/],
+    [['restore', '-folder=/nowhere', `-data.dir=${source}`], /no finished backup/],
+    [['inspect', '-schema.stor=cassandra'], /unknown flag -schema.stor \(did you mean "schema.store"\?\)/],
+  ] as const) {
+    const { code, stderr } = await runTool(args);
+    assert.ok(code === 1 || code === 2, `${code}`);
+    assert.match(stderr, problem);
+  }
+  assert.match((await runTool(['export', '--help'])).stdout, /^Usage: pallium export \[flags\]\n/);
+});
