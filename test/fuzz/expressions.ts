@@ -29,6 +29,8 @@ const AGGREGATIONS = 'sum avg min max count group'.split(' ');
 const DEVIATIONS = 'stddev stdvar'.split(' ');
 const ARITHMETIC = '+ - * / % ^ atan2'.split(' ');
 const COMPARISONS = '== != < > <= >='.split(' ');
+// what Prometheus 2 refuses or answers otherwise: it reaches further to zero, and keeps the name
+const SINCE_3 = ['0s', 'rate', 'increase', 'atan2'];
 const SETS = 'and or unless'.split(' ');
 
 /** Random expressions of known type; each is well-formed, most of them mean something. */
@@ -46,8 +48,8 @@ export class Expressions {
   vector(depth: number): string {
     if (depth <= 0 || this.#chance(0.1)) return `${this.#selector()}${this.#modifiers()}`;
     const make = this.#pick([
-      () => `${this.#pick(OVER_TIME)}(${this.#matrix(depth)})`,
-      () => `${this.#pick(OVER_TIME)}(${this.#matrix(depth)})`,
+      () => `${this.#known(OVER_TIME)}(${this.#matrix(depth)})`,
+      () => `${this.#known(OVER_TIME)}(${this.#matrix(depth)})`,
       () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
       () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
       () => `${this.#pick(MATH)}(${this.vector(depth - 1)})`,
@@ -111,7 +113,7 @@ export class Expressions {
 
   #modifiers(): string {
     let text = '';
-    if (this.#chance(0.15)) text += ` offset ${this.#pick(['40s', '-1m', '5m', '17s', '0s'])}`;
+    if (this.#chance(0.15)) text += ` offset ${this.#known(['40s', '-1m', '5m', '17s', '0s'])}`;
     if (this.#chance(0.05)) text += ` @ ${this.#pick(['start()', 'end()'])}`;
     return text;
   }
@@ -123,7 +125,7 @@ export class Expressions {
   }
 
   #withScalar(depth: number): string {
-    const op = this.#pick([...ARITHMETIC, ...COMPARISONS]);
+    const op = this.#known([...ARITHMETIC, ...COMPARISONS]);
     const bool = COMPARISONS.includes(op) && this.#chance(0.5) ? ' bool' : '';
     const [vector, scalar] = [`(${this.vector(depth - 1)})`, `(${this.#scalar(depth - 1)})`];
     return this.#chance(0.5) ? `${vector} ${op}${bool} ${scalar}` : `${scalar} ${op}${bool} ${vector}`;
@@ -136,7 +138,7 @@ export class Expressions {
     const some = labels.filter(() => this.#chance(0.5)).join(', ');
     const matching = this.#chance(0.5) ? '' : ` ${this.#pick(['on', 'ignoring'])} (${some})`;
     if (this.#chance(0.3)) return `(${left}) ${this.#pick(SETS)}${matching} (${right})`;
-    const op = this.#pick([...ARITHMETIC, ...COMPARISONS]);
+    const op = this.#known([...ARITHMETIC, ...COMPARISONS]);
     const bool = COMPARISONS.includes(op) && this.#chance(0.4) ? ' bool' : '';
     if (matching === '' || this.#chance(0.4)) return `(${left}) ${op}${bool}${matching} (${right})`;
     const by = `sum by (${some})`;
@@ -171,6 +173,10 @@ export class Expressions {
       );
     }
     return this.#pick(makers)();
+  }
+
+  #known(from: readonly string[]): string {
+    return this.#pick(this.#legacy ? from.filter((each) => !SINCE_3.includes(each)) : from);
   }
 
   #pick<T>(from: readonly T[]): T {
