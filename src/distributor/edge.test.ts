@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { systemClock } from '../lib/clock.ts';
+import { type Random, seededRandom } from '../lib/random.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { decodeLabels } from '../model/canonical.ts';
+import { Labels } from '../model/labels.ts';
+import { labelsFault, sortPairs } from '../model/validate.ts';
+import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
+import { deflateSnappy } from '../wire/snappy.ts';
+import { WriteSamples, type WriteSeries } from '../wire/write-request.ts';
+import { Edge, type FrameTarget } from './edge.ts';
+import type { EdgeAnswer } from './edge-contract.ts';
+
+// What the kernel's scan makes of a body beside what a plain reading of it would, and under hostile bytes. EDGE_FUZZ_RUNS changes
+// how much.
+
+const RUNS = Number(process.env.EDGE_FUZZ_RUNS ?? 1500);
+const LIMITS = { ...DEFAULT_LIMITS, maxLabelNamesPerSeries: 6, maxLabelNameLength: 20, maxLabelValueLength: 40 };
+const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+
+/** Keeps what it gets: series as text with their samples. */
+class Collector implements FrameTarget {
+  readonly series: { labels: string; samples: [number, bigint][] }[] = [];
+
+  async push({ frames, bytes }: Parameters<FrameTarget['push']>[0]) {
+    const body = new Uint8Array(frames, 0, bytes);
+    const view = new DataView(frames, 0, bytes);
+    let kept = 0;
+    for (let at = 0; at < bytes; ) {
+      const length = view.getUint32(at, true);
+      assert.ok(length >= 24 && length % 8 === 0 && at + length <= bytes, 'a frame within the buffer');
+      // only plain frames: cold ones stand for what came again behind them
+      if (view.getUint32(at + 12, true) === 0) {
+        const labelBytes = view.getUint32(at + 4, true);
+        const count = view.getUint32(at + 8, true);
+        const samplesAt = at + 24 + ((labelBytes + 7) & ~7);
+        assert.equal(samplesAt + 16 * count, at + length);
+        const samples = Array.from({ length: count }, (_, i): [number, bigint] => [
+          Number(view.getBigInt64(samplesAt + 16 * i, true)),
+          view.getBigUint64(samplesAt + 16 * i + 8, true),
+        ]);
+        const labels = decodeLabels(body, at + 24, at + 24 + labelBytes);
+        assert.equal(labelsFault(labels.pairs, LIMITS), undefined, `${labels} must not have come through`);
+        this.series.push({ labels: labels.toString(), samples });
+        kept += count;
+      }
+      at += length;
+    }
+    const result = { counts: [kept, 0, 0, 0, 0, 0], histogramsLost: 0, exemplarsLost: 0, refused: 0, first: undefined };
+    return { result, frames };
+  }
+
+  async setMetadata(): Promise<void> {}
+}
+
+function edgeWith(target: FrameTarget): Edge {
+  return new Edge({ kernel: Kernel.create(), clock: systemClock, rawBytesMax: 1 << 20, targets: [target] });
+}
+
+function push(edge: Edge, raw: Uint8Array, body = deflateSnappy(raw)): Promise<EdgeAnswer> {
+  return edge.push({ tenant: 't', headers: HEADERS, body: body.slice(), limits: LIMITS });
+}
+
+function randomText(random: Random, max: number): string {
+  const letters = 'abcXYZ_01 é漢😀"\\';
+  return Array.from({ length: Math.floor(random() * max) }, () => [...letters][Math.floor(random() * 16)]!).join('');
+}
+
+function randomSeries(random: Random): WriteSeries {
+  const labels = new Map([['__name__', `metric_${Math.floor(random() * 5)}`]]);
+  for (let i = 0; i < random() * 5; i++) labels.set(`l${Math.floor(random() * 20)}`, randomText(random, 10) || 'x');
+  if (random() < 0.1) labels.delete('__name__');
+  if (random() < 0.1) labels.set('empty', '');
+  if (random() < 0.1) labels.set(randomText(random, 30), randomText(random, 60));
+  const pairs = [...labels].sort(([a], [b]) => (a < b ? -1 : 1)).flat();
+  if (random() < 0.1) pairs.push(...pairs.slice(0, 2));
+  if (random() < 0.1) pairs.reverse();
+  const samples = Array.from({ length: Math.floor(random() * 4) }, (_, i) => ({
+    timeMs: 1_700_000_000_000 + i * 1000,
+    value: random() < 0.2 ? 0 : random() * 100,
+  }));
+  return {
+    pairs: pairs.length % 2 === 0 ? pairs : pairs.slice(1),
+    labelsFault: undefined,
+    samples: WriteSamples.of(samples),
+    histograms: [],
+    exemplars: [],
+  };
+}
+
+test('what the scan takes and refuses is what a plain reading does', async () => {
+  const random = seededRandom(3);
+  for (let run = 0; run < RUNS / 5; run++) {
+    const series = Array.from({ length: 1 + Math.floor(random() * 12) }, () => randomSeries(random));
+    const want: { labels: string; samples: [number, bigint][] }[] = [];
+    let refused = 0;
+    for (const { pairs, samples } of series) {
+      const sorted = sortPairs(pairs);
+      if (labelsFault(sorted, LIMITS) !== undefined) refused += samples.count;
+      else if (samples.count > 0) {
+        const bits = new BigUint64Array(samples.values.buffer);
+        want.push({
+          labels: Labels.fromSortedPairs(sorted).toString(),
+          samples: Array.from({ length: samples.count }, (_, i) => [samples.times[i]!, bits[i]!]),
+        });
+      }
+    }
+    const target = new Collector();
+    const { response, discarded } = await push(edgeWith(target), encodeRemoteWrite1({ series, metadata: [] }));
+    const byText = (a: { labels: string }, b: { labels: string }) => (a.labels < b.labels ? -1 : 1);
+    const got = target.series.filter(({ samples }) => samples.length > 0);
+    assert.deepEqual(got.sort(byText), want.sort(byText), `run ${run}`);
+    assert.equal(
+      Object.values(discarded).reduce((sum, n) => sum + n, 0),
+      refused,
+      `run ${run}`,
+    );
+    if (refused > 0) assert.equal(response.status, 400);
+  }
+});
+
+test('hostile bodies are answered 4xx or taken in part, never more', async () => {
+  const random = seededRandom(9);
+  const edge = edgeWith(new Collector());
+  for (let run = 0; run < RUNS; run++) {
+    const series = Array.from({ length: 1 + Math.floor(random() * 6) }, () => randomSeries(random));
+    const raw = encodeRemoteWrite1({ series, metadata: [] }).slice();
+    if (raw.length === 0) continue;
+    const flip = (bytes: Uint8Array) => {
+      for (let flips = 1 + random() * 6; flips > 0; flips--)
+        bytes[Math.floor(random() * bytes.length)] = random() * 256;
+      return random() < 0.2 ? bytes.subarray(0, Math.floor(random() * bytes.length)) : bytes;
+    };
+    const { response } =
+      random() < 0.5 ? await push(edge, flip(raw)) : await push(edge, raw, flip(deflateSnappy(raw).slice()));
+    assert.ok(response.status === 204 || response.status === 400 || response.status === 413, `${response.status}`);
+  }
+});
+
+test('a length that lies is refused before anything is inflated', async () => {
+  const edge = edgeWith(new Collector());
+  const claims = async (...bytes: number[]) => (await push(edge, new Uint8Array(0), Uint8Array.from(bytes))).response;
+  assert.equal((await claims(0xff, 0xff, 0xff, 0xff, 0x0f)).status, 400); // 4 GiB
+  assert.equal((await claims(0xff, 0xff, 0xff, 0x7f, 0)).status, 413); // 256 MiB, over the limit
+  assert.equal((await claims(0xff, 0xff, 0x3f, 0)).status, 400); // just below the limit, out of two bytes
+  const { text } = await claims(0xff, 0xff, 0xff, 0x7f, 0);
+  assert.match(text, /268435455 bytes, more than 1048576 \(distributor.max-recv-msg-size\)/);
+});
+
+test('headers are judged before the body', async () => {
+  const edge = edgeWith(new Collector());
+  const status = async (headers: Record<string, string>) =>
+    (await edge.push({ tenant: 't', headers, body: new Uint8Array(0), limits: LIMITS })).response.status;
+  assert.equal(await status({ 'content-type': 'text/plain' }), 415);
+  assert.equal(await status({ ...HEADERS, 'content-encoding': 'gzip' }), 415);
+  assert.equal(
+    await status({ ...HEADERS, 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v3' }),
+    415,
+  );
+  assert.equal(await status(HEADERS), 400);
+});
