@@ -29,8 +29,8 @@ const AGGREGATIONS = 'sum avg min max count group'.split(' ');
 const DEVIATIONS = 'stddev stdvar'.split(' ');
 const ARITHMETIC = '+ - * / % ^ atan2'.split(' ');
 const COMPARISONS = '== != < > <= >='.split(' ');
-// what Prometheus 2 refuses or answers otherwise: it reaches further to zero, and keeps the name
-const SINCE_3 = ['0s', 'rate', 'increase', 'atan2'];
+// what Prometheus 2 refuses or answers otherwise: it reaches further to zero, keeps the name, has other deviations of infinities
+const SINCE_3 = ['0s', 'rate', 'increase', 'atan2', 'stddev', 'stdvar', 'stddev_over_time', 'stdvar_over_time'];
 const SETS = 'and or unless'.split(' ');
 
 /** Random expressions of known type; each is well-formed, most of them mean something. */
@@ -54,7 +54,7 @@ export class Expressions {
       () => `${this.#pick(AGGREGATIONS)}${this.#grouping()}(${this.vector(depth - 1)})`,
       () => `${this.#pick(MATH)}(${this.vector(depth - 1)})`,
       () => `${this.#pick(TRANSCENDENTAL)}(${this.#selector()}${this.#modifiers()})`,
-      () => `${this.#pick(DEVIATIONS)}${this.#grouping()}(${this.#selector()}${this.#modifiers()})`,
+      () => `${this.#known([...DEVIATIONS, 'sum'])}${this.#grouping()}(${this.#selector()}${this.#modifiers()})`,
       () => this.#withScalar(depth),
       () => this.#binary(depth),
       () => this.#binary(depth),

@@ -106,6 +106,8 @@ function compare(want: { status: number; text: string }, got: { status: number; 
 
 /** Whether Prometheus 3.14, whose answers are the measure, differs from the one that is asked. */
 function isOfVersion(path: string, why: string): boolean {
+  // 2.42 does not look for doubles where nothing matches
+  if (!isPrometheus3Installed && /^status 200 wanted.*"result":\[\].*multiple matches/.test(why)) return true;
   // 3.16 gives infinity for a quantile between infinite values, 3.14 infinity times 0
   return /quantile/.test(path) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
 }
