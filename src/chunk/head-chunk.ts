@@ -149,7 +149,7 @@ export class ChunkDecoder {
 }
 
 /** Finds stale markers on the bits: as numbers all NaN are alike. */
-function markStale(kernel: Kernel, at: number, count: number, out: SampleColumns): void {
+export function markStale(kernel: Kernel, at: number, count: number, out: SampleColumns): void {
   const words = new Uint32Array(kernel.u8.buffer, at, 2 * count);
   out.kinds.fill(0, 0, count);
   out.plain = false;

@@ -7,6 +7,47 @@ const encoder = new TextEncoder();
 
 /** Reads canonical labels at [from, to) of `bytes`. */
 export function decodeLabels(bytes: Uint8Array, from: number, to: number): Labels {
+  return decodeWith(text, bytes, from, to);
+}
+
+const TEXTS_KEPT_MAX = 100_000;
+
+/** Decodes the labels of many series, whose names and values are mostly the same: each is made once, and then compared quickly. */
+export class LabelsDecoder {
+  readonly #texts = new Map<number, string>();
+  readonly #text = (bytes: Uint8Array, from: number, to: number): string => this.#kept(bytes, from, to);
+
+  decode(bytes: Uint8Array, from: number, to: number): Labels {
+    return decodeWith(this.#text, bytes, from, to);
+  }
+
+  #kept(bytes: Uint8Array, from: number, to: number): string {
+    let hash = to - from;
+    for (let i = from; i < to; i++) {
+      const b = bytes[i]!;
+      if (b >= 128) return decoder.decode(bytes.subarray(from, to));
+      hash = (Math.imul(hash, 31) + b) | 0;
+    }
+    const known = this.#texts.get(hash);
+    if (known !== undefined && isText(known, bytes, from, to)) return known;
+    const made = decoder.decode(bytes.subarray(from, to));
+    if (known === undefined) {
+      if (this.#texts.size >= TEXTS_KEPT_MAX) this.#texts.clear();
+      this.#texts.set(hash, made);
+    }
+    return made;
+  }
+}
+
+function isText(ascii: string, bytes: Uint8Array, from: number, to: number): boolean {
+  if (ascii.length !== to - from) return false;
+  for (let i = from; i < to; i++) if (ascii.charCodeAt(i - from) !== bytes[i]) return false;
+  return true;
+}
+
+type TextOf = (bytes: Uint8Array, from: number, to: number) => string;
+
+function decodeWith(textOf: TextOf, bytes: Uint8Array, from: number, to: number): Labels {
   const pairs: string[] = [];
   let at = from;
   while (at < to) {
@@ -19,10 +60,11 @@ export function decodeLabels(bytes: Uint8Array, from: number, to: number): Label
         if (b < 128) break;
       }
     }
-    pairs.push(text(bytes, at, at + length));
+    pairs.push(textOf(bytes, at, at + length));
     at += length;
   }
-  return Labels.fromSortedPairs(pairs);
+  // by pushing, an array has room for half as many again
+  return Labels.fromSortedPairs(pairs.slice());
 }
 
 /** Short ASCII, the common case, is faster by hand than through the decoder. */

@@ -11,6 +11,7 @@ export class Labels {
   /** name, value, name, value, … ascending by name. */
   readonly pairs: readonly string[];
   #key: string | undefined;
+  #unreserved: Labels | undefined;
 
   private constructor(pairs: readonly string[]) {
     this.pairs = pairs;
@@ -91,6 +92,12 @@ export class Labels {
       : this.#filter((name) => name !== METRIC_NAME);
   }
 
+  /** Without metric name, type and unit: what no longer holds when a function has changed the meaning. Kept, as series are. */
+  dropReserved(): Labels {
+    this.#unreserved ??= this.#filter((name) => !isReserved(name));
+    return this.#unreserved;
+  }
+
   #filter(keeps: (name: string) => boolean): Labels {
     const { pairs } = this;
     const next: string[] = [];
@@ -133,6 +140,10 @@ export class Labels {
     }
     return a.pairs.length - b.pairs.length;
   }
+}
+
+export function isReserved(name: string): boolean {
+  return name === METRIC_NAME || name === '__type__' || name === '__unit__';
 }
 
 /** Order of the UTF-8 bytes. JavaScript's own order is by UTF-16 units, which differs above U+FFFF. */

@@ -3,7 +3,7 @@ import { Labels } from '../model/labels.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { Annotations } from './annotations.ts';
 import { RelabelOperator } from './exec/elementwise.ts';
-import { dropReserved, Execution, type Features } from './exec/execution.ts';
+import { Execution, type Features } from './exec/execution.ts';
 import { Explainer, type ExplainNode } from './exec/explain.ts';
 import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
@@ -164,7 +164,7 @@ async function withoutDroppedNames(execution: Execution, operator: Operator): Pr
   if (!execution.features.delayedNameRemoval) return operator;
   const drops = operator.series.some(({ dropName }) => dropName);
   const series = operator.series.map((each) =>
-    each.dropName ? { labels: dropReserved(each.labels), dropName: true } : each,
+    each.dropName ? { labels: each.labels.dropReserved(), dropName: true } : each,
   );
   return mergeSameLabels(execution, drops ? new RelabelOperator(operator, series) : operator);
 }

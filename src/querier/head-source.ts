@@ -1,24 +1,22 @@
-import { ChunkDecoder, type HeadChunk, parseSlice } from '../chunk/head-chunk.ts';
+import { ChunkDecoder } from '../chunk/head-chunk.ts';
+import { chunksAt, forEachSeries, HeadSeriesDecoder, type SeriesPlace } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
-import { getOrMake } from '../lib/map.ts';
-import { decodeLabels } from '../model/canonical.ts';
 import type { Labels } from '../model/labels.ts';
+import type { SampleColumns } from '../storage/columns.ts';
 import type { HeadMatcher, IngesterClient } from '../storage/ingester-client.ts';
 import type { LabelRequest, QueryContext } from '../storage/queryable.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
-
-const LABELS_KEPT_MAX = 200_000;
+import { HeadLabels } from './head-labels.ts';
 
 /** Recent samples, from ingesters: chunks as the head has them, decoded here. */
 export class HeadSource implements SampleSource {
   readonly #client: IngesterClient;
-  readonly #decoder: ChunkDecoder;
-  /** Labels by their bytes: the same series are asked for again and again. */
-  readonly #labels = new Map<string, Labels>();
+  readonly #decoders: Decoders;
+  readonly #labels = new HeadLabels();
 
   constructor(client: IngesterClient, kernel: Kernel) {
     this.#client = client;
-    this.#decoder = new ChunkDecoder(kernel);
+    this.#decoders = { series: new HeadSeriesDecoder(kernel), chunks: new ChunkDecoder(kernel) };
   }
 
   async select(
@@ -26,52 +24,26 @@ export class HeadSource implements SampleSource {
     request: Parameters<SampleSource['select']>[1],
     context: QueryContext,
   ): Promise<SourceSeries> {
-    const series: HeadSeries[] = [];
-    const byLabels = new Map<Labels, HeadSeries>();
+    const { startMs, endMs, labelsOnly = false } = request;
+    const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, labelsOnly, context);
     const warnings = new Set<string>();
-    let held = 0;
-    const head = {
-      tenant,
-      matchers: request.matchers.map(({ name, op, value }) => ({ name, op, value })),
-      startMs: request.startMs,
-      endMs: request.endMs,
-      labelsOnly: request.labelsOnly ?? false,
-    };
-    for await (const slice of this.#client.select(head, context.signal)) {
-      context.budget.addFetchedBytes(slice.bytes.length);
-      context.budget.addMemory(slice.bytes.length);
-      held += slice.bytes.length;
-      for (const warning of slice.warnings) warnings.add(warning);
-      this.#parse(slice.bytes, byLabels, series);
+    const matchers = request.matchers.map(({ name, op, value }) => ({ name, op, value }));
+    try {
+      for await (const slice of this.#client.select({ tenant, matchers, startMs, endMs, labelsOnly }, context.signal)) {
+        context.budget.addFetchedBytes(slice.bytes.length);
+        for (const warning of slice.warnings) warnings.add(warning);
+        found.take(slice.bytes);
+      }
+    } catch (error) {
+      found.close();
+      throw error;
     }
     return {
-      labels: series.map(({ labels }) => labels),
+      labels: found.labels,
       warnings: [...warnings],
-      read: (index, out) => this.#decoder.read(series[index]!.chunks, request.startMs, request.endMs, out),
-      close: () => context.budget.addMemory(-held),
+      read: (index, out) => found.read(index, out),
+      close: () => found.close(),
     };
-  }
-
-  #parse(bytes: Uint8Array, byLabels: Map<Labels, HeadSeries>, series: HeadSeries[]): void {
-    for (const { labelsFrom, labelsTo, chunks } of parseSlice(bytes)) {
-      const labels = this.#labelsOf(bytes, labelsFrom, labelsTo);
-      const one = getOrMake(byLabels, labels, () => {
-        const made: HeadSeries = { labels, chunks: [] };
-        series.push(made);
-        return made;
-      });
-      one.chunks.push(...chunks);
-    }
-  }
-
-  #labelsOf(bytes: Uint8Array, from: number, to: number): Labels {
-    const key = Buffer.from(bytes.buffer, bytes.byteOffset + from, to - from).toString('latin1');
-    const known = this.#labels.get(key);
-    if (known !== undefined) return known;
-    if (this.#labels.size >= LABELS_KEPT_MAX) this.#labels.clear();
-    const labels = decodeLabels(bytes, from, to);
-    this.#labels.set(key, labels);
-    return labels;
   }
 
   async labelNames(tenant: string, request: LabelRequest, context: QueryContext) {
@@ -92,7 +64,94 @@ function headRange(request: LabelRequest) {
   return { matchers, startMs: request.startMs, endMs: request.endMs };
 }
 
-interface HeadSeries {
-  readonly labels: Labels;
-  readonly chunks: HeadChunk[];
+interface Decoders {
+  readonly series: HeadSeriesDecoder;
+  readonly chunks: ChunkDecoder;
+}
+
+/** Bytes that a series takes here and in what the engine makes of it, its chunks apart: labels, names, places in lists and maps. */
+const SERIES_BYTES = 700;
+
+/** Where the series of an answer lie: in columns, for there may be a million. */
+class FoundSeries {
+  readonly labels: Labels[] = [];
+  readonly #decoders: Decoders;
+  readonly #known: HeadLabels;
+  readonly #startMs: number;
+  readonly #endMs: number;
+  readonly #labelsOnly: boolean;
+  readonly #context: QueryContext;
+  readonly #slices: Uint8Array[] = [];
+  /** Of each part of a series: its slice, and where its chunks begin and end in it. The first parts are in the order of the series. */
+  readonly #parts: number[] = [];
+  /** Further parts, of series that several ingesters hold. */
+  readonly #more = new Map<number, number[]>();
+  readonly #indexes = new Map<Labels, number>();
+  #heldBytes = 0;
+  #closed = false;
+
+  constructor(
+    decoders: Decoders,
+    known: HeadLabels,
+    startMs: number,
+    endMs: number,
+    labelsOnly: boolean,
+    context: QueryContext,
+  ) {
+    this.#decoders = decoders;
+    this.#known = known;
+    known.open();
+    this.#startMs = startMs;
+    this.#endMs = endMs;
+    this.#labelsOnly = labelsOnly;
+    this.#context = context;
+  }
+
+  take(bytes: Uint8Array): void {
+    const before = this.labels.length;
+    const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
+    forEachSeries(bytes, (place) => this.#add(this.#known.at(bytes, place), slice, place));
+    this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES);
+  }
+
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    this.#context.budget.addMemory(bytes);
+  }
+
+  #add(labels: Labels, slice: number, { chunksFrom, chunksTo }: SeriesPlace): void {
+    const known = this.#indexes.get(labels);
+    if (known === undefined) {
+      this.#indexes.set(labels, this.labels.push(labels) - 1);
+      if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
+      return;
+    }
+    if (this.#labelsOnly) return;
+    const more = this.#more.get(known);
+    if (more === undefined) this.#more.set(known, [slice, chunksFrom, chunksTo]);
+    else more.push(slice, chunksFrom, chunksTo);
+  }
+
+  read(index: number, out: SampleColumns): void {
+    const at = index * 3;
+    const slice = this.#slices[this.#parts[at]!]!;
+    const from = this.#parts[at + 1]!;
+    const to = this.#parts[at + 2]!;
+    const more = this.#more.size === 0 ? undefined : this.#more.get(index);
+    const { series, chunks } = this.#decoders;
+    if (more === undefined && series.read(slice, from, to, this.#startMs, this.#endMs, out)) return;
+    const all = chunksAt(slice, from, to);
+    for (let i = 0; more !== undefined && i < more.length; i += 3) {
+      all.push(...chunksAt(this.#slices[more[i]!]!, more[i + 1]!, more[i + 2]!));
+    }
+    chunks.read(all, this.#startMs, this.#endMs, out);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#known.close();
+    this.#slices.length = 0;
+    this.#context.budget.addMemory(-this.#heldBytes);
+  }
 }

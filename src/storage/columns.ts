@@ -9,12 +9,24 @@ export const HISTOGRAM = 2;
 /** A stale marker of a histogram series. */
 export const STALE_HISTOGRAM = 3;
 
+let lastTimesId = 0;
+
+/** A number for times that no columns of this thread have had. */
+export function nextTimesId(): number {
+  return ++lastTimesId;
+}
+
 /** Samples of one series in columns, ascending by time, no time twice. Reused from series to series. */
 export class SampleColumns {
   count = 0;
   /** Unix ms. Only the first `count` entries of each column hold. */
   times: Float64Array;
   values: Float64Array;
+  /**
+   * Equal for columns with equal times: what is found from times once holds for all of them. 0: not known. Set by readers through
+   * `nextTimesId`, after all else; whatever changes the columns later makes it unknown.
+   */
+  timesId = 0;
   /** FLOAT, STALE, HISTOGRAM or STALE_HISTOGRAM of each sample. Only to be read where `plain` is false. */
   kinds: Uint8Array;
   /** Whether every sample is a FLOAT. */
@@ -37,6 +49,7 @@ export class SampleColumns {
 
   clear(): void {
     this.count = 0;
+    this.timesId = 0;
     this.plain = true;
     this.hasStarts = false;
     this.histograms.length = 0;
@@ -86,6 +99,7 @@ export class SampleColumns {
   /** Keeps only the first `count` samples. */
   truncate(count: number): void {
     this.count = count;
+    this.timesId = 0;
     if (this.histograms.length > count) this.histograms.length = count;
   }
 
@@ -93,6 +107,7 @@ export class SampleColumns {
     const i = this.count;
     if (i === this.times.length) this.reserve(i + 1);
     this.times[i] = timeMs;
+    this.timesId = 0;
     this.values[i] = value;
     this.kinds[i] = kind;
     if (this.hasStarts) this.starts[i] = 0;

@@ -55,8 +55,7 @@ class MergedSet implements SeriesSet {
   readonly series: readonly Labels[];
   readonly warnings: readonly string[];
   readonly #parts: readonly SourceSeries[];
-  /** Of each series, where it lies: (part, index in it) pairs. */
-  readonly #places: readonly (readonly number[])[];
+  readonly #places: Places;
   readonly #startMs: number;
   readonly #endMs: number;
   readonly #columns: SampleColumns[] = [];
@@ -66,23 +65,18 @@ class MergedSet implements SeriesSet {
     this.#startMs = request.startMs;
     this.#endMs = request.endMs;
     this.warnings = [...new Set(parts.flatMap(({ warnings }) => warnings))];
-    const byKey = new Map<string, { labels: Labels; places: number[] }>();
-    for (const [p, part] of parts.entries()) {
-      for (const [i, labels] of part.labels.entries()) {
-        getOrMake(byKey, labels.key, () => ({ labels, places: [] as number[] })).places.push(p, i);
-      }
-    }
-    const all = [...byKey.values()].sort((a, b) => Labels.compare(a.labels, b.labels));
+    const { all, places } = placed(parts.map(({ labels }) => labels));
     const some = request.limit === undefined || request.limit === 0 ? all : all.slice(0, request.limit);
-    this.series = some.map(({ labels }) => labels);
-    this.#places = some.map(({ places }) => places);
+    this.series = some;
+    this.#places = places;
     context.budget.addSeries(this.series.length);
   }
 
   read(index: number, out: SampleColumns): void {
-    const places = this.#places[index]!;
-    if (places.length === 2) {
-      this.#parts[places[0]!]!.read(places[1]!, out);
+    const { part, at, more } = this.#places;
+    const places = more.size === 0 ? undefined : more.get(index);
+    if (places === undefined) {
+      this.#parts[part[index]!]!.read(at[index]!, out);
       return;
     }
     const sources: SampleColumns[] = [];
@@ -101,4 +95,61 @@ class MergedSet implements SeriesSet {
   close(): void {
     for (const part of this.#parts) part.close();
   }
+}
+
+/** Where each of several series lies. */
+interface Places {
+  /** Of each series its (first) part, and the index in it. */
+  readonly part: Uint8Array;
+  readonly at: Uint32Array;
+  /** Of series that several parts have: all (part, index) pairs. */
+  readonly more: ReadonlyMap<number, readonly number[]>;
+}
+
+/** The series of all parts, ascending, each once. */
+function placed(parts: readonly (readonly Labels[])[]): { all: Labels[]; places: Places } {
+  const orders = parts.map(ascending);
+  const count = parts.reduce((sum, labels) => sum + labels.length, 0);
+  const all: Labels[] = [];
+  const part = new Uint8Array(count);
+  const at = new Uint32Array(count);
+  const more = new Map<number, number[]>();
+  const next = parts.map(() => 0);
+  for (;;) {
+    let least: Labels | undefined;
+    let leastPart = 0;
+    for (const [p, order] of orders.entries()) {
+      if (next[p] === order.length) continue;
+      const labels = parts[p]![order[next[p]!]!]!;
+      const difference = least === undefined ? -1 : Labels.compare(labels, least);
+      if (difference < 0) {
+        // what was found to be equal is equal to something that comes later
+        if (more.size > 0) more.delete(all.length);
+        least = labels;
+        leastPart = p;
+      } else if (difference === 0) {
+        const index = all.length;
+        const first = [leastPart, orders[leastPart]![next[leastPart]!]!];
+        getOrMake(more, index, () => first).push(p, order[next[p]!]!);
+      }
+    }
+    if (least === undefined) return { all, places: { part, at, more } };
+    const places = more.get(all.length) ?? [];
+    part[all.length] = leastPart;
+    at[all.length] = orders[leastPart]![next[leastPart]!]!;
+    next[leastPart]!++;
+    for (let i = 2; i < places.length; i += 2) next[places[i]!]!++;
+    all.push(least);
+  }
+}
+
+/** Indexes in ascending order of labels. */
+function ascending(labels: readonly Labels[]): Uint32Array {
+  const order = Uint32Array.from(labels, (_, i) => i);
+  return isAscending(labels) ? order : order.sort((a, b) => Labels.compare(labels[a]!, labels[b]!));
+}
+
+function isAscending(labels: readonly Labels[]): boolean {
+  for (let i = 1; i < labels.length; i++) if (Labels.compare(labels[i - 1]!, labels[i]!) >= 0) return false;
+  return true;
 }

@@ -1,5 +1,4 @@
 import { errors } from '../../model/errors.ts';
-import type { Labels } from '../../model/labels.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
 import type { SampleStats } from '../stats.ts';
@@ -13,7 +12,7 @@ export interface Features {
 }
 
 /** Work between two looks at the clock may take so long. */
-const SLICE_MS = 20;
+const SLICE_MS = 10;
 
 /** What all parts of one running query share. */
 export class Execution {
@@ -68,7 +67,7 @@ export class Execution {
   /** Lets others run, and sees whether the query was cancelled or is out of time. */
   async breathe(): Promise<void> {
     this.check();
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await (this.context.turn?.() ?? new Promise<void>((resolve) => setImmediate(resolve)));
     this.check();
     this.#sliceEndMs = this.#nowMs() + SLICE_MS;
   }
@@ -110,7 +109,7 @@ export class Execution {
   /** The labels that a result without its metric name has now; with delayed removal only a mark is set. */
   withoutName({ labels, dropName }: OutputSeries): OutputSeries {
     if (this.features.delayedNameRemoval) return dropName ? { labels, dropName } : { labels, dropName: true };
-    return { labels: dropReserved(labels), dropName: true };
+    return { labels: labels.dropReserved(), dropName: true };
   }
 
   /** Every row of `input`, kept; series without any point are left out. */
@@ -149,15 +148,4 @@ export class Execution {
     }
     return new RowTable(input.steps, series, rows);
   }
-}
-
-const RESERVED = new Set(['__name__', '__type__', '__unit__']);
-
-export function isReserved(name: string): boolean {
-  return RESERVED.has(name);
-}
-
-/** Without metric name, type and unit: what no longer holds when a function has changed the meaning. */
-export function dropReserved(labels: Labels): Labels {
-  return labels.drop(RESERVED);
 }

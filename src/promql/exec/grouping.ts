@@ -15,20 +15,32 @@ export function groupSeries(series: readonly OutputSeries[], names: readonly str
   const dropNames: boolean[] = [];
   const byKey = new Map<string, number>();
   const project = projection(names, without);
+  const keyOf = without ? (own: Labels) => project(own).key : (own: Labels) => keyOfNames(own, names);
   for (let i = 0; i < series.length; i++) {
     const { labels: own, dropName } = series[i]!;
-    const projected = project(own);
-    let group = byKey.get(projected.key);
+    const key = keyOf(own);
+    let group = byKey.get(key);
     if (group === undefined) {
       group = labels.length;
-      byKey.set(projected.key, group);
-      labels.push(projected);
+      byKey.set(key, group);
+      labels.push(project(own));
       dropNames.push(false);
     }
     if (dropName) dropNames[group] = true;
     groupOf[i] = group;
   }
   return { groupOf, groups: labels.map((own, i) => ({ labels: own, dropName: dropNames[i]! })) };
+}
+
+/** Tells groups apart without making their labels for every series. */
+function keyOfNames(labels: Labels, names: readonly string[]): string {
+  if (names.length === 1) return labels.get(names[0]!);
+  let key = '';
+  for (const name of names) {
+    const value = labels.get(name);
+    key += `${value.length}:${value}`;
+  }
+  return key;
 }
 
 /** What of a series' labels its group keeps. */

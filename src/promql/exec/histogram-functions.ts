@@ -5,7 +5,7 @@ import { histogramFraction, histogramQuantile } from '../../model/histogram-quan
 import type { Labels } from '../../model/labels.ts';
 import type { PosRange } from '../parser/ast.ts';
 import { type Grid, stepMs } from '../plan/grid.ts';
-import { dropReserved, type Execution } from './execution.ts';
+import type { Execution } from './execution.ts';
 import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 /** A number that is taken from a histogram, native or classic, at each step. */
@@ -139,7 +139,7 @@ export async function histogramFunction(
   const add = (labels: Labels, row: Row): void => {
     if (row.filled === 0) return;
     execution.hold(row.filled, rowBytes(steps));
-    series.push({ labels: features.delayedNameRemoval ? labels : dropReserved(labels), dropName: true });
+    series.push({ labels: features.delayedNameRemoval ? labels : labels.dropReserved(), dropName: true });
     rows.push(row);
   };
   for (const answer of answers) {

@@ -3,7 +3,7 @@ import { SampleColumns } from '../../storage/columns.ts';
 import { firstAtOrAfter, interpolate } from '../functions/interpolate.ts';
 import type { MatrixNode } from '../plan/node.ts';
 import type { MatrixSeries, QueryValue } from '../result.ts';
-import { dropReserved, type Execution } from './execution.ts';
+import type { Execution } from './execution.ts';
 import type { Opener } from './open.ts';
 import { windowReach } from './range-function.ts';
 import { SeriesSamples } from './series-samples.ts';
@@ -19,7 +19,7 @@ export async function matrixValue(execution: Execution, opener: Opener, node: Ma
     source.read(i, columns);
     samples.take(columns);
     const { labels, dropName } = inputs[i]!;
-    const shown = shownSamples(execution, node, samples, dropName ? dropReserved(labels) : labels);
+    const shown = shownSamples(execution, node, samples, dropName ? labels.dropReserved() : labels);
     if (shown === undefined) continue;
     execution.hold(shown.times.length, shown.times.length * 16);
     execution.stats.count(shown.times.length, shown.times.length);

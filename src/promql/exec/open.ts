@@ -1,6 +1,6 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { histogramAverage, histogramDeviation, histogramVariance } from '../../model/histogram-moments.ts';
-import { Labels } from '../../model/labels.ts';
+import { Labels, METRIC_NAME } from '../../model/labels.ts';
 import { formatOpenMetrics } from '../format.ts';
 import { labelJoin, labelReplace, type Relabel } from '../functions/labels.ts';
 import { dateFunctions, goMax, goMin, mathFunctions, roundTo } from '../functions/math.ts';
@@ -296,7 +296,8 @@ export class Opener {
       const row = await absentRow(execution, operator);
       return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: true }, row);
     }
-    if (execution.features.delayedNameRemoval) return operator;
+    if (execution.features.delayedNameRemoval || operator.series === series || differOnlyElsewhere(series))
+      return operator;
     const keys = new Set(operator.series.map(({ labels }) => labels.key));
     if (keys.size === operator.series.length) return operator;
     // unlike elsewhere, here series that only share their labels are refused, whenever their points are
@@ -385,6 +386,14 @@ export class Opener {
       if (!(value >= 0 && value <= 1)) this.#execution.annotations.invalidQuantile(value, node.argPos[arg]!);
     }
   }
+}
+
+const RESERVED = [METRIC_NAME, '__type__', '__unit__'];
+
+/** Whether series have the same of what is dropped: then without it they are still different. */
+function differOnlyElsewhere(series: readonly OutputSeries[]): boolean {
+  const first = series[0]?.labels;
+  return series.every(({ labels }) => RESERVED.every((name) => labels.get(name) === first!.get(name)));
 }
 
 function textOf(node: PlanNode | undefined): string {

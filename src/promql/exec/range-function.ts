@@ -104,7 +104,7 @@ export class RangeFunctionOperator implements Operator {
     this.#execution.pass(this.#columns.count);
     if (this.#matrix.source.kind === 'select' && this.#matrix.source.statsOnly) findResets(this.#columns);
     samples.take(this.#columns);
-    this.#floats.find(samples.floatTimes, samples.floats);
+    this.#floats.find(samples.floatTimes, samples.floats, samples.timesId);
     const needsStarts = this.#window.useStarts && samples.hasStarts;
     if (this.#rows !== undefined && samples.histograms === 0 && !needsStarts) {
       this.#rows.fill(samples, this.#floats, out);

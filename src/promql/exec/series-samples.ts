@@ -7,6 +7,8 @@ import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
  */
 export class SeriesSamples {
   floats = 0;
+  /** As `SampleColumns.timesId`, of `floatTimes`. */
+  timesId = 0;
   floatTimes: Float64Array = new Float64Array(0);
   floatValues: Float64Array = new Float64Array(0);
   /** Start timestamps, 0 where unknown; only where `hasStarts`. */
@@ -26,11 +28,13 @@ export class SeriesSamples {
     this.histograms = 0;
     if (columns.plain) {
       this.floats = columns.count;
+      this.timesId = columns.timesId;
       this.floatTimes = columns.times;
       this.floatValues = columns.values;
       this.floatStarts = columns.starts;
       return;
     }
+    this.timesId = 0;
     this.#split(columns);
   }
 

@@ -3,7 +3,7 @@ import type { Labels } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
 import { type BinaryNode, isSilent, type PlanNode } from '../plan/node.ts';
 import { ARITHMETIC, type BinaryScope, COMPARISONS, floatFunction, histogramBinary } from './element-binary.ts';
-import { dropReserved, type Execution } from './execution.ts';
+import type { Execution } from './execution.ts';
 import { type Matches, matchSeries, signatureLabels } from './matching.ts';
 import { SAME_LABELSET } from './merge.ts';
 import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
@@ -42,7 +42,7 @@ function resultLabels(execution: Execution, node: BinaryNode): (many: Labels, on
   const dropName = ARITHMETIC.has(node.op) || (node.bool && !execution.features.delayedNameRemoval);
   const names = new Set(matching.labels);
   return (many, one) => {
-    let labels = dropName ? dropReserved(many) : many;
+    let labels = dropName ? many.dropReserved() : many;
     if (matching.card === 'one-to-one') labels = matching.on ? labels.keep(names) : labels.drop(names);
     for (const name of matching.include) labels = labels.with(name, one.get(name));
     return labels;

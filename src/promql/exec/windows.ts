@@ -23,6 +23,7 @@ export class Windows {
   /** The times for which `from` and `to` were found. */
   #times = new Float64Array(0);
   #count = -1;
+  #timesId = 0;
 
   constructor(shape: {
     steps: number;
@@ -48,8 +49,12 @@ export class Windows {
   /**
    * Finds the windows of samples at the first `count` of `times`, in O(count + steps). Series of one target often share
    * their times: then what was found for the last series still holds.
+   *
+   * @param timesId of the columns, where they are used as they are
    */
-  find(times: Float64Array, count: number): void {
+  find(times: Float64Array, count: number, timesId = 0): void {
+    if (timesId !== 0 && timesId === this.#timesId) return;
+    this.#timesId = timesId;
     if (this.#count === count && equalTimes(this.#times, times, count)) return;
     if (this.#times.length < count) this.#times = new Float64Array(Math.max(count, 512));
     for (let i = 0; i < count; i++) this.#times[i] = times[i]!;

@@ -1,0 +1,164 @@
+// Reading for queries: all chunks of one series at once, into two columns that hold one series after another.
+import { bad, readSvarint, readUvarint, start as startVarint, at as varintAt } from './varint';
+import { XOR_CORRUPT, XOR_STALE, xorDecode } from './xor';
+
+const STALE_BITS: u64 = 0x7ff0000000000002;
+
+/** The chunks need more than order and concatenation: they overlap, are unordered, or not XOR. */
+export const READ_OTHERWISE: i32 = -2;
+export const READ_CORRUPT: i32 = -1;
+
+const CHUNKS_MAX: u32 = 256;
+const offsets: usize = memory.data(1024);
+
+/** What the last `readSeries` found: XOR_STALE. */
+let found: i32 = 0;
+/** Whether its times are those of the read before it. */
+let same: bool = false;
+
+export function readFlags(): i32 {
+  return found;
+}
+
+export function readSameTimes(): bool {
+  return same;
+}
+
+/**
+ * Decodes the chunks at [src, end) (as kernel/head.ts exports them, newest first: `u32 bytes · u32 flags · data`, aligned to 8) behind
+ * each other, oldest first. Values go to `values`. Times go to `times`, unless they equal the `lastCount` ones at `lastTimes`.
+ * Returns how many, READ_OTHERWISE or READ_CORRUPT. 24 bytes after `end` may be read.
+ */
+export function readSeries(
+  src: usize,
+  end: usize,
+  times: usize,
+  values: usize,
+  capacity: u32,
+  lastTimes: usize,
+  lastCount: u32,
+): i32 {
+  let chunks: u32 = 0;
+  for (let p = src; p < end; ) {
+    if (end - p < 8) return READ_CORRUPT;
+    const bytes = load<u32>(p);
+    if (bytes > <u32>(end - p) - 8 || bytes < 2) return READ_CORRUPT;
+    if (load<u32>(p, 4) != 0 || chunks == CHUNKS_MAX) return READ_OTHERWISE;
+    store<u32>(offsets + (<usize>chunks << 2), <u32>p);
+    chunks++;
+    p += (8 + bytes + 7) & ~7;
+  }
+  let n: u32 = 0;
+  found = 0;
+  for (let c = chunks; c > 0; c--) {
+    const p = <usize>load<u32>(offsets + (<usize>(c - 1) << 2));
+    const count = (<u32>load<u8>(p, 8) << 8) | <u32>load<u8>(p, 9);
+    if (count == 0) continue;
+    if (count > capacity - n) return READ_OTHERWISE;
+    const t = times + (<usize>n << 3);
+    const flags = decode(p + 8, load<u32>(p), t, values + (<usize>n << 3), capacity - n);
+    if (flags == XOR_CORRUPT) return READ_CORRUPT;
+    found |= flags;
+    if (n > 0 && load<f64>(t) <= load<f64>(t - 8)) return READ_OTHERWISE;
+    n += count;
+  }
+  same = n == lastCount && memory.compare(times, lastTimes, <usize>n << 3) == 0;
+  return <i32>n;
+}
+
+// @ts-ignore: decorator
+@inline function peek(p: usize, bits: u32): u64 {
+  return bswap<u64>(load<u64>(p + (bits >> 3))) << (bits & 7);
+}
+
+/** `n` (1 … 64) bits. */
+// @ts-ignore: decorator
+@inline function take(p: usize, bits: u32, n: u32): u64 {
+  const used = bits & 7;
+  let w = peek(p, bits);
+  if (used + n > 64) w |= <u64>load<u8>(p + (bits >> 3), 8) >> (8 - used);
+  return w >> (64 - n);
+}
+
+// @ts-ignore: decorator
+@inline function widen(x: u64, n: u32): i64 {
+  return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
+}
+
+/** As `xorDecode`, with what is common first: times that go on as before are added as numbers, one load does for a sample. */
+function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
+  const n = (<u32>load<u8>(src) << 8) | <u32>load<u8>(src, 1);
+  startVarint(src + 2);
+  const end = src + len;
+  let t = readSvarint(end);
+  if (bad || end - varintAt < 8 || n < 3) return xorDecode(src, len, times, values, capacity);
+  let v = bswap<u64>(load<u64>(varintAt));
+  let flags: i32 = v == STALE_BITS ? XOR_STALE : 0;
+  store<f64>(times, <f64>t);
+  store<u64>(values, v);
+  startVarint(varintAt + 8);
+  let delta = <i64>readUvarint(end);
+  if (bad) return XOR_CORRUPT;
+  const bitsEnd = len << 3;
+  let bits = <u32>(varintAt - src) << 3;
+  let lead: u32 = 0;
+  let trail: u32 = 0;
+  let significant: u32 = 0;
+  const timesEnd = times + (<usize>n << 3);
+  let at = times + 8;
+  const toValues = values - times;
+  t += delta;
+  let first = true;
+  while (at < timesEnd) {
+    if (bits >= bitsEnd) return XOR_CORRUPT;
+    let w = peek(src, bits);
+    if (first) first = false;
+    else {
+      if (<i64>w >= 0) {
+        bits += 1;
+        w <<= 1;
+      } else if ((w & 0x4000000000000000) == 0) {
+        delta += widen((w >> 48) & 0x3fff, 14);
+        bits += 16;
+        w <<= 16;
+      } else {
+        if ((w & 0x2000000000000000) == 0) {
+          delta += widen((w >> 44) & 0x1ffff, 17);
+          bits += 20;
+        } else if ((w & 0x1000000000000000) == 0) {
+          delta += widen((w >> 40) & 0xfffff, 20);
+          bits += 24;
+        } else {
+          delta += <i64>take(src, bits + 4, 64);
+          bits += 68;
+        }
+        if (bits >= bitsEnd) return XOR_CORRUPT;
+        w = peek(src, bits);
+      }
+      t += delta;
+    }
+    store<f64>(at, <f64>t);
+    // at least 41 bits of w hold from here
+    if (<i64>w < 0) {
+      if ((w & 0x4000000000000000) == 0) {
+        bits += 2;
+        w <<= 2;
+      } else {
+        lead = <u32>(w >> 57) & 31;
+        significant = <u32>(w >> 51) & 63;
+        if (significant == 0) significant = 64;
+        trail = 64 - lead - significant;
+        if (<i32>trail < 0) return XOR_CORRUPT;
+        bits += 13;
+        w <<= 13;
+      }
+      if (significant == 0 || bits + significant > bitsEnd) return XOR_CORRUPT;
+      v ^= (significant <= 28 ? w >> (64 - significant) : take(src, bits, significant)) << trail;
+      bits += significant;
+      if (v == STALE_BITS) flags |= XOR_STALE;
+    } else bits += 1;
+    store<u64>(at + toValues, v);
+    at += 8;
+  }
+  return bits > bitsEnd ? XOR_CORRUPT : flags;
+}

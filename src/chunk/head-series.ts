@@ -1,0 +1,135 @@
+import { nextTimesId, type SampleColumns } from '../storage/columns.ts';
+import { lowerBound } from '../storage/merge-columns.ts';
+import type { HeadChunk } from './head-chunk.ts';
+import { markStale } from './head-chunk.ts';
+import type { Kernel, KernelExports } from './kernel.ts';
+import { Region } from './region.ts';
+
+interface ReadExports extends KernelExports {
+  readSeries(
+    src: number,
+    end: number,
+    times: number,
+    values: number,
+    capacity: number,
+    lastTimes: number,
+    lastCount: number,
+  ): number;
+  readFlags(): number;
+  readSameTimes(): number;
+}
+
+/** Samples of one series that are decoded at once; more are read chunk by chunk. */
+const SAMPLES_MAX = 128 * 1024;
+const STALE_FOUND = 1;
+const OTHERWISE = -2;
+
+/** Series of a slice, and where their chunks lie: what `parseSlice` says, without an object for each chunk. */
+export interface SeriesPlace {
+  /** Canonical labels lie at [labelsFrom, labelsTo) of the slice, the chunks at [chunksFrom, chunksTo). */
+  labelsFrom: number;
+  labelsTo: number;
+  chunksFrom: number;
+  chunksTo: number;
+  /** The series' number in its shard; others may have it at other times. */
+  ref: number;
+}
+
+/** Goes through the series of a slice; `place` is the same object at each. */
+export function forEachSeries(bytes: Uint8Array, body: (place: SeriesPlace) => void): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const place: SeriesPlace = { labelsFrom: 0, labelsTo: 0, chunksFrom: 0, chunksTo: 0, ref: 0 };
+  for (let at = 0; at < bytes.length; at = place.chunksTo) {
+    place.labelsFrom = at + 16;
+    place.labelsTo = place.labelsFrom + view.getUint32(at + 4, true);
+    place.chunksFrom = (place.labelsTo + 7) & ~7;
+    place.chunksTo = at + view.getUint32(at, true);
+    place.ref = view.getUint32(at + 12, true);
+    body(place);
+  }
+}
+
+/** The chunks of one series, each as an object. */
+export function chunksAt(bytes: Uint8Array, from: number, to: number): HeadChunk[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const chunks: HeadChunk[] = [];
+  for (let p = from; p < to; ) {
+    const length = view.getUint32(p, true);
+    chunks.push({ bytes: bytes.subarray(p + 8, p + 8 + length), flags: view.getUint32(p + 4, true) });
+    p += (8 + length + 7) & ~7;
+  }
+  return chunks;
+}
+
+/** Decodes whole series of a head where their chunks are what they nearly always are: XOR, one behind the other. One serves a thread. */
+export class HeadSeriesDecoder {
+  readonly #kernel: Kernel;
+  readonly #exports: ReadExports;
+  readonly #chunks: Region;
+  /** Into which times are decoded next, and where those of the series before lie. */
+  #times: number;
+  #lastTimes: number;
+  #lastCount = 0;
+  readonly #values: number;
+  /** Of the times at `#lastTimes`, the part within [#startMs, #endMs]. */
+  #from = 0;
+  #to = 0;
+  #startMs = Number.NaN;
+  #endMs = Number.NaN;
+  #timesId = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#exports = kernel.exports as ReadExports;
+    this.#chunks = new Region(kernel, 16 * 1024);
+    this.#times = kernel.reserve(8 * SAMPLES_MAX);
+    this.#lastTimes = kernel.reserve(8 * SAMPLES_MAX);
+    this.#values = kernel.reserve(8 * SAMPLES_MAX);
+  }
+
+  /** Replaces what `out` holds by the samples within the range; false, and nothing is done, where that needs more than this. */
+  read(bytes: Uint8Array, from: number, to: number, startMs: number, endMs: number, out: SampleColumns): boolean {
+    const src = this.#chunks.put(bytes.subarray(from, to));
+    const { f64 } = this.#kernel;
+    const count = this.#exports.readSeries(
+      src,
+      src + to - from,
+      this.#times,
+      this.#values,
+      SAMPLES_MAX,
+      this.#lastTimes,
+      this.#lastCount,
+    );
+    if (count === OTHERWISE) return false;
+    if (count < 0) throw new Error('bug: a chunk of the head does not decode');
+    if (this.#exports.readSameTimes() === 0) {
+      [this.#times, this.#lastTimes] = [this.#lastTimes, this.#times];
+      this.#lastCount = count;
+      this.#startMs = Number.NaN;
+    }
+    const first = this.#lastTimes / 8;
+    if (startMs !== this.#startMs || endMs !== this.#endMs) {
+      const times = f64.subarray(first, first + count);
+      this.#from = lowerBound(times, 0, count, startMs);
+      this.#to = lowerBound(times, this.#from, count, Math.floor(endMs) + 1);
+      this.#startMs = startMs;
+      this.#endMs = endMs;
+      this.#timesId = nextTimesId();
+    }
+    this.#put(f64, first, out);
+    return true;
+  }
+
+  #put(f64: Float64Array, first: number, out: SampleColumns): void {
+    const count = this.#to - this.#from;
+    const known = out.timesId === this.#timesId;
+    out.clear();
+    out.reserve(count);
+    if (!known) out.times.set(f64.subarray(first + this.#from, first + this.#to));
+    const values = this.#values + 8 * this.#from;
+    out.values.set(f64.subarray(values / 8, values / 8 + count));
+    out.count = count;
+    if ((this.#exports.readFlags() & STALE_FOUND) !== 0) markStale(this.#kernel, values, count, out);
+    out.timesId = this.#timesId;
+  }
+}
