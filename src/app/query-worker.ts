@@ -15,6 +15,7 @@ import { recentExemplars } from '../querier/exemplars.ts';
 import { HeadSource } from '../querier/head-source.ts';
 import { recentMetadata } from '../querier/metadata.ts';
 import { StoreSource } from '../querier/store-source.ts';
+import { QueryTurns } from '../querier/turns.ts';
 import { UndeletedSource } from '../querier/undeleted-source.ts';
 import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
@@ -40,7 +41,7 @@ const opened = openStore(store);
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
   const head = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
-    listTombstones(schema, tenant, {}, signal),
+    listTombstones(schema, tenant, signal),
   );
   const tombstones = new Tombstones(schema, systemClock, Math.random, purger.deleteRequestCancelPeriodMs);
   const flushed = new StoreSource(
@@ -55,6 +56,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
     status: { ...status, headStats: (tenant, limit, signal) => ingester.headStats(tenant, limit, signal) },
     deletes: purger.enableAdminApi ? deletesIn(tombstones) : undefined,
     clock: systemClock,
+    turns: new QueryTurns(),
     timeoutMs: config.timeoutMs,
     lookbackMs: config.lookbackDeltaMs,
     perStepStats: config.enablePromqlPerStepStats,

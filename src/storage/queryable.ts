@@ -39,6 +39,8 @@ export interface LabelAnswer {
 export interface QueryContext {
   readonly signal: AbortSignal;
   readonly budget: QueryBudget;
+  /** Asked now and then by what takes long: lets others run, and resolves when it may go on. Absent: only lets others run. */
+  readonly turn?: () => Promise<void>;
 }
 
 /** Counts what a query uses as it runs. Each method throws the limit's error when it is exceeded. */

@@ -3,6 +3,7 @@ import { quoteGo } from '../../model/labels.ts';
 import { ParseError } from '../../promql/parser/parser.ts';
 import type { QueryResult, QueryValue } from '../../promql/result.ts';
 import type { QueryStats } from '../../promql/stats.ts';
+import type { QueryContext } from '../../storage/queryable.ts';
 import { type ApiJsonWriter, formatTimestamp } from '../../wire/api-json.ts';
 import type { ApiResponse } from '../api-contract.ts';
 import { LimitedBudget } from '../budget.ts';
@@ -52,7 +53,7 @@ async function runInstant(call: Call, explain: boolean): Promise<Ran> {
   const expr = params.get('query');
   const startedMs = performance.now();
   const budget = new LimitedBudget(call.limits);
-  const result = await evaluate(call, timeoutMs, (signal) =>
+  const result = await evaluate(call, budget, timeoutMs, (context) =>
     sources.engine.query(
       sources.queryable(request.tenant),
       {
@@ -62,7 +63,7 @@ async function runInstant(call: Call, explain: boolean): Promise<Ran> {
         perStepStats: sources.perStepStats && params.get('stats') === 'all',
         explain,
       },
-      { budget, signal },
+      context,
     ),
   );
   return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
@@ -104,7 +105,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   }
   const startedMs = performance.now();
   const budget = new LimitedBudget(call.limits);
-  const result = await evaluate(call, timeoutMs, (signal) =>
+  const result = await evaluate(call, budget, timeoutMs, (context) =>
     sources.engine.queryRange(
       sources.queryable(request.tenant),
       {
@@ -116,7 +117,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
         perStepStats: sources.perStepStats && params.get('stats') === 'all',
         explain,
       },
-      { budget, signal },
+      context,
     ),
   );
   return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
@@ -143,21 +144,24 @@ function lookbackOf({ params, sources }: Call): number {
 /** Runs `query` until its time is up or nobody waits for it any more. */
 async function evaluate(
   call: Call,
+  budget: LimitedBudget,
   timeoutMs: number,
-  query: (signal: AbortSignal) => Promise<QueryResult>,
+  query: (context: QueryContext) => Promise<QueryResult>,
 ): Promise<QueryResult> {
   if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
   const timeUp = new AbortController();
   const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
   const signal = AbortSignal.any([call.signal, timeUp.signal]);
+  const { turn, end } = call.sources.turns.begin();
   try {
-    return await query(signal);
+    return await query({ budget, signal, turn });
   } catch (thrown) {
     if (timeUp.signal.aborted) throw timeUp.signal.reason;
     const invalid = thrown instanceof ParseError || (thrown instanceof AppError && thrown.facts.id === 'query-invalid');
     if (invalid) throw ApiError.invalidParam('query', thrown.message);
     throw thrown;
   } finally {
+    end();
     clearTimeout(timer);
   }
 }

@@ -6,6 +6,7 @@ import type { Engine } from '../../promql/engine.ts';
 import type { ParserOptions } from '../../promql/parser/parser.ts';
 import type { HeadTenantStats } from '../../storage/ingester-client.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
+import type { QueryTurns } from '../turns.ts';
 
 /** All that the API stands on. A query worker puts it together; tests give small real ones. */
 export interface ApiSources {
@@ -20,6 +21,8 @@ export interface ApiSources {
   readonly deletes: DeleteSource | undefined;
   limits(tenant: string): TenantLimits;
   readonly clock: Clock;
+  /** Shared by all queries of a thread. */
+  readonly turns: QueryTurns;
   /** Whether `stats=all` counts samples for each step. */
   readonly perStepStats: boolean;
   readonly searchEnabled: boolean;

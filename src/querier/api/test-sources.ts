@@ -4,6 +4,7 @@ import { Engine } from '../../promql/engine.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable } from '../../storage/queryable.ts';
 import type { ApiRequest } from '../api-contract.ts';
+import { QueryTurns } from '../turns.ts';
 import { PromApi } from './backend.ts';
 import type { ApiSources } from './sources.ts';
 
@@ -74,6 +75,7 @@ export function testSources(list: readonly TestSeries[], more: Partial<ApiSource
     deletes: undefined,
     limits: () => DEFAULT_LIMITS,
     clock: { nowMs: () => 1767231000000, sleep: async () => {} },
+    turns: new QueryTurns(),
     perStepStats: true,
     searchEnabled: true,
     timeoutMs: 120_000,

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { QueryTurns } from './turns.ts';
+
+function harness() {
+  let nowMs = 0;
+  const turns = new QueryTurns(() => nowMs);
+  return {
+    turns,
+    work(ms: number) {
+      nowMs += ms;
+    },
+  };
+}
+
+async function settled(promise: Promise<void>): Promise<boolean> {
+  return Promise.race([promise.then(() => true), sleep(20).then(() => false)]);
+}
+
+test('a query that has worked for long waits for a short one, until that ends', async () => {
+  const { turns, work } = harness();
+  const long = turns.begin();
+  work(60);
+  assert.ok(await settled(long.turn()), 'alone it waits for nobody');
+  const short = turns.begin();
+  work(10);
+  const waits = long.turn();
+  assert.equal(await settled(waits), false);
+  assert.ok(await settled(short.turn()), 'short ones do not wait');
+  short.end();
+  assert.ok(await settled(waits));
+  long.end();
+});
+
+test('it waits no longer for one that has become long itself, and never for ever', async () => {
+  const { turns, work } = harness();
+  const first = turns.begin();
+  work(60);
+  await first.turn();
+  const second = turns.begin();
+  work(10);
+  const waits = first.turn();
+  work(50);
+  assert.ok(await settled(second.turn()), 'nobody is shorter');
+  assert.ok(await settled(waits));
+  const third = turns.begin();
+  work(10);
+  const bounded = first.turn();
+  await sleep(20);
+  work(200);
+  await bounded; // its own timer ends the wait
+  third.end();
+});
