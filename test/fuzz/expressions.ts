@@ -67,7 +67,9 @@ export class Expressions {
   #matrix(depth: number): string {
     if (depth > 1 && this.#chance(0.2)) {
       const resolution = this.#pick(['', '20s', '1m', '77s']);
-      return `(${this.vector(depth - 1)})[${this.#pick(RANGES.slice(2))}:${resolution}]${this.#modifiers()}`;
+      // one within another has its steps on the edge of the other's windows, where versions differ
+      const inner = this.vector(this.#legacy ? 1 : depth - 1);
+      return `(${inner})[${this.#pick(RANGES.slice(2))}:${resolution}]${this.#modifiers()}`;
     }
     return `${this.#selector()}[${this.#pick(RANGES)}]${this.#modifiers()}`;
   }
