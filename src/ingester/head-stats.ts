@@ -55,6 +55,11 @@ export class HeadStatistics {
         new Uint32Array(kernel.u8.buffer, at, part.length).set(part);
         exports.tallyStart();
         exports.tallySeries(at, part.length, counts);
+        for (const { minMs, maxMs } of head.rich.extents(part)) {
+          chunks++;
+          minTimeMs = Math.min(minTimeMs, minMs);
+          maxTimeMs = Math.max(maxTimeMs, maxMs);
+        }
         if (exports.tallyChunks() === 0) continue;
         chunks += exports.tallyChunks();
         minTimeMs = Math.min(minTimeMs, exports.tallyMin());

@@ -4,8 +4,13 @@ import type { ShardStats } from './shard.ts';
 
 const table = metricTable({
   series: gauge('ingester_memory_series', 'Series in the head.', ['shard']),
-  headBytes: gauge('ingester_head_bytes', 'Kernel memory that series, samples and their index take.', ['shard']),
+  headBytes: gauge('ingester_head_bytes', 'What series, samples and their index take.', ['shard']),
   kernelBytes: gauge('ingester_kernel_bytes', 'Kernel memory in all.', ['shard']),
+  richSeries: gauge('ingester_rich_series', 'Series that have native histograms or start timestamps.', ['shard']),
+  richBytes: gauge('ingester_rich_bytes', 'What native histograms and floats with start timestamps take, roughly.', [
+    'shard',
+  ]),
+  exemplars: gauge('ingester_exemplars', 'Exemplars kept.', ['shard']),
   walBytes: gauge('ingester_wal_bytes_written', 'Bytes written to the log since the start.', ['shard']),
   walLosses: gauge('ingester_wal_corruptions', 'Parts of the log that were corrupt: what they held is lost.', [
     'shard',
@@ -32,6 +37,9 @@ export function ingesterMetrics(registry: Registry) {
       metrics.series.set({ shard }, stats.series);
       metrics.headBytes.set({ shard }, stats.headBytes);
       metrics.kernelBytes.set({ shard }, stats.kernelBytes);
+      metrics.richSeries.set({ shard }, stats.richSeries);
+      metrics.richBytes.set({ shard }, stats.richBytes);
+      metrics.exemplars.set({ shard }, stats.exemplars);
       metrics.walBytes.set({ shard }, stats.walBytes);
       metrics.walLosses.set({ shard }, stats.walLosses);
       metrics.walFailures.set({ shard }, stats.commitFailures);

@@ -136,6 +136,12 @@ export class RichHead {
     return found;
   }
 
+  /** Of every chunk of these series from when to when it reaches. */
+  *extents(refs: Uint32Array): Iterable<{ readonly minMs: number; readonly maxMs: number }> {
+    if (this.#series.size === 0) return;
+    for (const ref of refs) yield* this.#series.get(ref)?.chunks ?? [];
+  }
+
   /** Refs that have a chunk in the arena. */
   *refsOfArena(arena: number): Iterable<number> {
     for (const [ref, { chunks }] of this.#series) if (chunks.some((chunk) => chunk.arena === arena)) yield ref;
