@@ -121,7 +121,8 @@ function validExemplars(
   pairs: readonly string[],
   refusals: Refusals,
 ): readonly WriteExemplar[] {
-  return exemplars.filter(({ pairs: own, labelsFault: fault }) => {
+  return exemplars.filter(({ pairs: own, labelsFault: fault, timeMs }) => {
+    if (!isRichTime(timeMs)) return false;
     if (fault !== undefined) {
       refuse(
         refusals,
