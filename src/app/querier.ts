@@ -36,7 +36,9 @@ export class QuerierService implements Service, ApiBackend {
     const { config } = data;
     this.#pool = WorkerPool.start<QueryRole>({
       name: 'query',
-      size: config.workers || Math.max(1, os.availableParallelism() >> 1),
+      // short queries find one that no long one holds up, also on two processors
+      size: config.workers || Math.max(2, os.availableParallelism() >> 1),
+      sizeMin: config.workers || 1,
       callsPerWorkerMax: config.maxConcurrent,
       queueMax: config.queueMax,
       log,
@@ -48,8 +50,9 @@ export class QuerierService implements Service, ApiBackend {
           resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb },
         });
         const shards = ingester.connect();
-        worker.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
-        return worker;
+        const ready = worker.channel.call('connect', { shards }, { transfer: shards });
+        ready.catch(() => {}); // then it is gone
+        return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
       },
     });
   }

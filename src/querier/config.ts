@@ -9,7 +9,10 @@ export const querierConfig = section('querier', 'Querier', {
     help: 'Age up to which the newest sample of a series is its value.',
   }),
   maxSamples: count({ default: 50_000_000, min: 1, help: 'Samples a query holds at a time.' }),
-  workers: count({ default: 0, help: 'Threads that evaluate queries. 0: one for every two cores, at least one.' }),
+  workers: count({
+    default: 0,
+    help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two.',
+  }),
   maxConcurrent: count({ default: 20, min: 1, help: 'Queries under way at once in one thread.' }),
   queueMax: count({ default: 200, help: 'Queries that wait for a thread; more are answered 503.' }),
   workerHeapMb: count({

@@ -110,3 +110,41 @@ test('calls go to the worker that has least to do', async () => {
   assert.deepEqual(seen.toSorted(), [0, 0, 1, 1]);
   await pool.close();
 });
+
+test('a worker more comes when a call takes long, and is used when it is ready', async () => {
+  const seen: number[] = [];
+  let nowMs = 0;
+  const spareReady = Promise.withResolvers<void>();
+  const pool = WorkerPool.start<{ work: (ms: number) => Promise<void> }>({
+    name: 'fake',
+    size: 2,
+    sizeMin: 1,
+    callsPerWorkerMax: 9,
+    queueMax: 0,
+    log: silentLogger,
+    clock: { nowMs: () => nowMs, sleep: async () => {} },
+    spawn: (index): PooledWorker<{ work: (ms: number) => Promise<void> }> => ({
+      channel: {
+        call: ((_: string, ms: number) => {
+          seen.push(index);
+          return new Promise((resolve) => setTimeout(resolve, ms));
+        }) as never,
+      },
+      gone: new Promise(() => {}),
+      terminate: async () => {},
+      ready: index === 0 ? Promise.resolve() : spareReady.promise,
+    }),
+  });
+  const long = pool.call('work', 60);
+  await pool.call('work', 1);
+  nowMs = 150;
+  await pool.call('work', 1);
+  await pool.call('work', 1);
+  assert.deepEqual(seen, [0, 0, 0, 0], 'the other is on its way');
+  spareReady.resolve();
+  await spareReady.promise;
+  await pool.call('work', 1);
+  assert.deepEqual(seen, [0, 0, 0, 0, 1]);
+  await long;
+  await pool.close();
+});

@@ -9,11 +9,15 @@ export interface PooledWorker<R extends Role> {
   readonly channel: Pick<Channel<R>, 'call'>;
   readonly gone: Promise<Error>;
   terminate(): Promise<void>;
+  /** Before it resolves, calls go to others where there are any. */
+  readonly ready?: Promise<unknown>;
 }
 
 export interface WorkerPoolOptions<R extends Role> {
   readonly name: string;
   readonly size: number;
+  /** Of these so many are always there (default: all); the others come when calls take long, and go when they have nothing to do. */
+  readonly sizeMin?: number;
   /** Calls that one worker has under way at once; more only where a role waits for something. */
   readonly callsPerWorkerMax: number;
   /** Calls that wait for a worker; one more is refused with 503. */
@@ -22,6 +26,10 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly log: Logger;
   readonly clock?: Clock;
 }
+
+/** A call that has been under way for so long makes another worker worth its memory. */
+const LONG_CALL_MS = 100;
+const SPARE_IDLE_MS = 60_000;
 
 /** A worker that dies again and again is replaced ever more slowly. */
 const REPLACE_DELAY_MS_MAX = 5_000;
@@ -42,7 +50,7 @@ export class WorkerPool<R extends Role> {
 
   static start<R extends Role>(options: WorkerPoolOptions<R>): WorkerPool<R> {
     const pool = new WorkerPool(options);
-    for (let i = 0; i < options.size; i++) pool.#seat(i);
+    for (let i = 0; i < (options.sizeMin ?? options.size); i++) pool.#seat(i);
     return pool;
   }
 
@@ -62,11 +70,11 @@ export class WorkerPool<R extends Role> {
     request: RequestOf<R, M>,
     options: CallOptions = {},
   ): Promise<ResponseOf<R, M>> {
-    const seat = await this.#freeSeat(options.signal);
+    const { seat, sinceMs } = await this.#freeSeat(options.signal);
     try {
       return await seat.worker.channel.call(method, request, options);
     } finally {
-      this.#release(seat);
+      this.#release(seat, sinceMs);
     }
   }
 
@@ -86,11 +94,19 @@ export class WorkerPool<R extends Role> {
   #seat(index: number): void {
     const { spawn, log, name } = this.#options;
     const worker = spawn(index);
-    const seat: Seat<R> = { worker, calls: 0, dead: false };
+    const seat: Seat<R> = { worker, calls: [], ready: worker.ready === undefined, dead: false, retired: false };
+    worker.ready?.then(
+      () => {
+        seat.ready = true;
+        this.#fill();
+      },
+      () => {}, // then it is gone, too
+    );
     this.#seats[index] = seat;
     const startMs = this.#clock.nowMs();
     void worker.gone.then(async (reason) => {
       seat.dead = true;
+      if (seat.retired) return;
       if (this.#closing.signal.aborted) return;
       this.#deaths++;
       log.error({ pool: name, worker: index, err: reason }, 'worker died and is replaced');
@@ -114,13 +130,13 @@ export class WorkerPool<R extends Role> {
   }
 
   /** The least busy worker that has room; waits in the queue where none has. */
-  #freeSeat(signal: AbortSignal | undefined): Promise<Seat<R>> {
+  #freeSeat(signal: AbortSignal | undefined): Promise<Taken<R>> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const seat = this.#queue.length === 0 ? this.#leastBusy() : undefined;
+    this.#growIfSlow(seat);
     if (seat !== undefined) {
-      seat.calls++;
-      return Promise.resolve(seat);
+      return Promise.resolve(this.#take(seat));
     }
     if (this.#queue.length >= this.#options.queueMax) {
       return Promise.reject(errors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
@@ -131,9 +147,9 @@ export class WorkerPool<R extends Role> {
         reject(signal?.reason);
       };
       const waiting: Waiting = {
-        resolve: (free) => {
+        resolve: (taken) => {
           signal?.removeEventListener('abort', leave);
-          resolve(free as Seat<R>);
+          resolve(taken as Taken<R>);
         },
         reject: (reason) => {
           signal?.removeEventListener('abort', leave);
@@ -146,36 +162,75 @@ export class WorkerPool<R extends Role> {
   }
 
   #leastBusy(): Seat<R> | undefined {
+    const open = this.#seats.filter(({ dead, calls }) => !dead && calls.length < this.#options.callsPerWorkerMax);
+    const ready = open.filter((seat) => seat.ready);
     let best: Seat<R> | undefined;
-    for (const seat of this.#seats) {
-      if (seat.dead || seat.calls >= this.#options.callsPerWorkerMax) continue;
-      if (best === undefined || seat.calls < best.calls) best = seat;
+    for (const seat of ready.length > 0 ? ready : open) {
+      if (best === undefined || seat.calls.length < best.calls.length) best = seat;
     }
     return best;
   }
 
-  #release(seat: Seat<R>): void {
-    seat.calls--;
+  /** Another worker where the least busy one has been at something for long: whoever comes next finds it free. */
+  #growIfSlow(seat: Seat<R> | undefined): void {
+    if (seat !== undefined && !(this.#clock.nowMs() - seat.calls[0]! >= LONG_CALL_MS)) return;
+    for (let i = 0; i < this.#options.size; i++) {
+      const there = this.#seats[i];
+      if (there !== undefined && !there.retired) {
+        if (!there.ready) return; // one is on its way
+        continue;
+      }
+      this.#seat(i);
+      return;
+    }
+  }
+
+  #take(seat: Seat<R>): Taken<R> {
+    clearTimeout(seat.idle);
+    const sinceMs = this.#clock.nowMs();
+    seat.calls.push(sinceMs);
+    return { seat, sinceMs };
+  }
+
+  #release(seat: Seat<R>, sinceMs: number): void {
+    seat.calls.splice(seat.calls.indexOf(sinceMs), 1);
     this.#fill();
+    const isSpare = this.#seats.indexOf(seat) >= (this.#options.sizeMin ?? this.#options.size);
+    if (!isSpare || seat.calls.length > 0 || this.#closing.signal.aborted) return;
+    seat.idle = setTimeout(() => {
+      seat.retired = true;
+      seat.dead = true;
+      void seat.worker.terminate();
+    }, SPARE_IDLE_MS);
+    seat.idle.unref();
   }
 
   #fill(): void {
     while (this.#queue.length > 0) {
       const seat = this.#leastBusy();
       if (seat === undefined) return;
-      seat.calls++;
-      this.#queue.shift()!.resolve(seat);
+      this.#queue.shift()!.resolve(this.#take(seat));
     }
   }
 }
 
 interface Seat<R extends Role> {
   readonly worker: PooledWorker<R>;
-  calls: number;
+  /** When each call under way began, the oldest first. */
+  readonly calls: number[];
+  ready: boolean;
   dead: boolean;
+  /** It was ended because there was nothing to do. */
+  retired: boolean;
+  idle?: NodeJS.Timeout;
+}
+
+interface Taken<R extends Role> {
+  readonly seat: Seat<R>;
+  readonly sinceMs: number;
 }
 
 interface Waiting {
-  resolve(seat: unknown): void;
+  resolve(taken: unknown): void;
   reject(reason: unknown): void;
 }
