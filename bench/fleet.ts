@@ -1,12 +1,14 @@
 import { type GroupSeries, labelParts, metricOf } from '../src/chunk/group/series.ts';
 import { type Placement, slotOf } from '../src/chunkstore/placement.ts';
 import type { WriteGroup } from '../src/chunkstore/writer.ts';
+import { getOrMake } from '../src/lib/map.ts';
 import { seededRandom } from '../src/lib/random.ts';
+import type { MetricMetadata } from '../src/storage/ingester-client.ts';
 import { readWorkload } from './read-workload.ts';
 import { workloadSet } from './sets.ts';
 
-/** As many series of a slot as the flusher puts into a group. */
-const GROUP_SERIES_MAX = 4096;
+/** As many series of a metric as the flusher puts in order of labels at a time. */
+const RUN_SERIES_MAX = 4096;
 
 /** The series of one instance of the workload, to be multiplied: pairs of latin-1 text, sorted. */
 export interface Instance {
@@ -27,13 +29,20 @@ export class Fleet {
   readonly seriesCount: number;
   /** Labels over all series, the metric's name not counted. */
   readonly labelCount: number;
-  readonly #tenant: string;
+  readonly tenant: string;
+  /** One entry for each metric, as a Prometheus server sends them. */
+  readonly metadata: readonly MetricMetadata[];
   readonly #placement: Placement;
-  /** Of each group the labels of its series, and the instance that each is of. */
-  readonly #groups: { slot: Uint8Array; labels: Uint8Array[]; instances: number[] }[] = [];
+  readonly #slots: { readonly slot: Uint8Array; readonly runs: Member[][] }[] = [];
 
   constructor(tenant: string, base: readonly Instance[], instances: number, placement: Placement, seriesMax: number) {
-    this.#tenant = tenant;
+    this.tenant = tenant;
+    this.metadata = [...new Set(base.map(({ metric }) => metric))].map((metric) => ({
+      metric,
+      type: 'gauge',
+      help: `What ${metric} says about the instance, in a sentence as they are.`,
+      unit: '',
+    }));
     this.#placement = placement;
     let labelCount = 0;
     let left = seriesMax;
@@ -46,26 +55,28 @@ export class Fleet {
       else known.base.push(one);
     }
     for (const { slot, base } of bySlot.values()) {
-      let group = { slot, labels: [] as Uint8Array[], instances: [] as number[] };
+      const runs: Member[][] = [];
       // as the head hands them over: metric by metric, in the order in which series came
       const metrics = Map.groupBy(base, ({ metric }) => metric);
       for (const [, ofMetric] of [...metrics].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        for (let i = 0; i < instances; i++) {
+        let run: Member[] = [];
+        for (let instance = 0; instance < instances; instance++) {
           for (const { parts } of ofMetric) {
             if (left === 0) break;
             left--;
-            if (group.labels.length === GROUP_SERIES_MAX) {
-              this.#groups.push(group);
-              group = { slot, labels: [], instances: [] };
+            if (run.length === RUN_SERIES_MAX) {
+              runs.push(run);
+              run = [];
             }
-            const own = partsOf(parts, i);
-            group.labels.push(encode(own));
-            group.instances.push(i);
+            const own = partsOf(parts, instance);
+            run.push({ labels: encode(own), instance });
             labelCount += own.length / 2 - 1;
           }
         }
+        if (run.length > 0) runs.push(run);
       }
-      if (group.labels.length > 0) this.#groups.push(group);
+      for (const run of runs) run.sort((a, b) => Buffer.compare(a.labels, b.labels));
+      if (runs.length > 0) this.#slots.push({ slot, runs });
     }
     this.labelCount = labelCount;
     this.seriesCount = seriesMax - left;
@@ -76,26 +87,32 @@ export class Fleet {
     const random = seededRandom(windowStartMs % 2 ** 31);
     const times = new Map<number, Float64Array>();
     const count = Math.floor(windowMs / stepMs);
-    for (const { slot, labels, instances } of this.#groups) {
-      const series = labels.map((each, k): GroupSeries => {
-        const instance = instances[k]!;
-        let own = times.get(instance);
-        if (own === undefined) {
-          const offsetMs = (instance * 7919) % stepMs;
-          own = Float64Array.from({ length: count }, (_, i) => windowStartMs + i * stepMs + offsetMs);
-          times.set(instance, own);
-        }
-        let value = Math.floor(random() * 1e6);
-        const values = new Float64Array(count);
-        for (let i = 0; i < count; i++) {
-          value += Math.floor(random() * 100);
-          values[i] = value;
-        }
-        return { labels: each, times: own, values };
-      });
-      yield { tenant: this.#tenant, placement: this.#placement, slot, windowStartMs, windowMs, series };
+    const seriesOf = ({ labels, instance }: Member): GroupSeries => {
+      const offsetMs = (instance * 7919) % stepMs;
+      const own = getOrMake(times, instance, () =>
+        Float64Array.from({ length: count }, (_, i) => windowStartMs + i * stepMs + offsetMs),
+      );
+      let value = Math.floor(random() * 1e6);
+      const values = new Float64Array(count);
+      for (let i = 0; i < count; i++) {
+        value += Math.floor(random() * 100);
+        values[i] = value;
+      }
+      return { labels, times: own, values };
+    };
+    async function* runsOf(runs: readonly Member[][]) {
+      for (const run of runs) yield run.values().map(seriesOf);
+    }
+    for (const { slot, runs } of this.#slots) {
+      const series = runsOf(runs);
+      yield { tenant: this.tenant, placement: this.#placement, slot, windowStartMs, windowMs, series };
     }
   }
+}
+
+interface Member {
+  readonly labels: Uint8Array;
+  readonly instance: number;
 }
 
 /** The labels that tell instances apart, as the workload makes them. */

@@ -7,6 +7,7 @@ import { DAY_MS } from '../src/chunkstore/keys.ts';
 import type { WriteGroup } from '../src/chunkstore/writer.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
 import { placementFor } from '../src/ingester/flush.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import { Fleet, oneInstance } from './fleet.ts';
 import { forgetfulStore } from './forgetful-store.ts';
 import { benchOptions } from './options.ts';
@@ -19,6 +20,7 @@ const VALUE_BYTES_MAX = 350 * 1024;
 const KINDS = [
   ['g', 'group'],
   ['l', 'label'],
+  ['m', 'metadata'],
   ['p', 'placement'],
   ['d', 'days'],
   ['n', 'tenants'],
@@ -48,12 +50,15 @@ console.table(results);
 
 async function measure(name: string, fleets: readonly Fleet[]): Promise<void> {
   const { schema, tableCounts, objectCounts, rowsByKind } = forgetfulStore(VALUE_BYTES_MAX);
-  const writer = new ChunkStoreWriter(schema, Kernel.create());
+  let nowMs = DAY_START_MS;
+  const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock: { ...systemClock, nowMs: () => nowMs } });
   const seriesCount = fleets.reduce((sum, fleet) => sum + fleet.seriesCount, 0);
   const labelCount = fleets.reduce((sum, fleet) => sum + fleet.labelCount, 0);
   const fromMs = performance.now();
   for (let startMs = DAY_START_MS; startMs < DAY_START_MS + DAY_MS; startMs += WINDOW_MS) {
+    nowMs = startMs + WINDOW_MS;
     await writer.write(windowOf(fleets, startMs));
+    for (const { tenant, metadata } of fleets) await writer.writeMetadata(tenant, startMs, metadata);
     console.error(`${name}: window at ${new Date(startMs).toISOString()}, ${tableCounts.rowsWritten} rows so far`);
   }
   const classic = labelCount + seriesCount + 2 * seriesCount;

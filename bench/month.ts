@@ -1,0 +1,131 @@
+// A store with a month in it: how long label queries and a query over all of it take, each in a process that has nothing cached
+// (the system's cache of files aside), and again.
+//   npm run bench:month -- [--days 30] [--series 2000] [--step 15000] [--merge true]
+// Goals: names and values of labels 100 ms, series of a metric 200 ms, a metric of 100 series over 30 days at steps of 1 h
+// 1 s cold, 300 ms warm.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kernel } from '../src/chunk/kernel.ts';
+import { DayMerger } from '../src/chunkstore/day-merge.ts';
+import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../src/chunkstore/schema.ts';
+import { Sweeper } from '../src/chunkstore/sweeper.ts';
+import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
+import { placementFor } from '../src/ingester/flush.ts';
+import { systemClock } from '../src/lib/clock.ts';
+import { FilesystemObjectClient } from '../src/object/filesystem.ts';
+import { EmbeddedTableStore } from '../src/table/embedded.ts';
+import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { unlimited } from './counted-store.ts';
+import { Fleet, type Instance, oneInstance } from './fleet.ts';
+import { benchOptions } from './options.ts';
+
+const WINDOW_MS = 7_200_000;
+const TENANT = 'anonymous';
+const METRIC = 'node_load1';
+
+const options = benchOptions({ days: '30', series: '2000', step: '15000', merge: 'true' });
+const series = Number(options.series);
+const startMs = (dayOf(Date.now()) - Number(options.days)) * DAY_MS;
+const endMs = startMs + Number(options.days) * DAY_MS;
+const dataDir = tempFolder('month');
+try {
+  await fill(join(dataDir, 'store'));
+  await ask();
+} finally {
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+/** A hundred instances of as many series each, so that every metric has hundreds. */
+async function fill(dir: string): Promise<void> {
+  const tables = await EmbeddedTableStore.open({ dir: join(dir, 'tables') });
+  const objects = await FilesystemObjectClient.open({ dir: join(dir, 'objects') });
+  const schema = new Schema([
+    { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'pallium_', tableMs: TABLE_MS_DEFAULT },
+  ]);
+  const kernel = Kernel.create();
+  let nowMs = startMs;
+  const clock = { ...systemClock, nowMs: () => nowMs };
+  const writer = new ChunkStoreWriter(schema, kernel, { clock });
+  const fleet = new Fleet(TENANT, someOf(await oneInstance()), 100, placementFor(series), series);
+  const fromMs = performance.now();
+  for (let at = startMs; at < endMs; at += WINDOW_MS) {
+    nowMs = at + WINDOW_MS;
+    await writer.write(fleet.window(at, WINDOW_MS, Number(options.step)));
+  }
+  if (options.merge === 'true') {
+    const merger = new DayMerger(schema, writer, kernel, clock);
+    const removal = { tombstones: [], keepFromMs: Number.NEGATIVE_INFINITY };
+    for (let day = dayOf(startMs); day < dayOf(endMs); day++) await merger.merge(TENANT, day, removal, unlimited());
+    for (const days of [0, 2, 4]) {
+      nowMs = Date.now() + days * DAY_MS;
+      await new Sweeper(schema, clock).run();
+    }
+  }
+  console.log(`${fleet.seriesCount} series of ${options.days} days in ${Math.round(performance.now() - fromMs)} ms`);
+  await tables.client.close();
+}
+
+/** Series of an instance, `node_load1` among them, so many that a hundred instances make all. */
+function someOf(base: readonly Instance[]): Instance[] {
+  const some = base.filter(({ metric }) => metric !== METRIC).slice(0, Math.ceil(series / 100) - 1);
+  return [...some, base.find(({ metric }) => metric === METRIC)!];
+}
+
+async function ask(): Promise<void> {
+  const range = { start: startMs / 1000, end: endMs / 1000 };
+  const questions: [
+    what: string,
+    path: string,
+    params: Record<string, string | number>,
+    coldMs: number,
+    warmMs: number,
+  ][] = [
+    ['label names', '/api/v1/labels', range, 100, 100],
+    ['label values', '/api/v1/label/instance/values', range, 100, 100],
+    ['metric names', '/api/v1/label/__name__/values', range, 100, 100],
+    ['series of a metric', '/api/v1/series', { ...range, 'match[]': METRIC }, 200, 200],
+    ['30 days, step 1 h', '/api/v1/query_range', { ...range, query: METRIC, step: 3600, stats: 'all' }, 1000, 300],
+    [
+      '30 days, average',
+      '/api/v1/query_range',
+      { ...range, query: `avg_over_time(${METRIC}[1h])`, step: 3600 },
+      1000,
+      300,
+    ],
+  ];
+  const rows: Record<string, unknown>[] = [];
+  for (const [what, path, params, coldGoalMs, warmGoalMs] of questions) {
+    // each its own process: no other has warmed anything
+    await using server = await Pallium.start({ dataDir });
+    await server.api().data('/api/v1/query', { query: '1+1' });
+    const times: number[] = [];
+    let size = '';
+    for (let i = 0; i < 6; i++) {
+      const fromMs = performance.now();
+      const { status, text } = await server.api().ask(`${path}?${search(params)}`);
+      times.push(performance.now() - fromMs);
+      if (status !== 200) throw new Error(`${what}: ${status} ${text}`);
+      const { data } = JSON.parse(text);
+      const store = data.stats?.store;
+      if (i === 0)
+        size = `${(data.result ?? data).length}${store ? `, ${store.fetchedRows} rows, ${store.fetchedObjects} objects` : ''}`;
+    }
+    const coldMs = times[0]!;
+    const warmMs = times.slice(1).sort((a, b) => a - b)[2]!;
+    rows.push({
+      what,
+      found: size,
+      'cold ms': Number(coldMs.toFixed(1)),
+      'warm ms': Number(warmMs.toFixed(1)),
+      goal: `${coldGoalMs} / ${warmGoalMs}`,
+      met: coldMs <= coldGoalMs && warmMs <= warmGoalMs,
+    });
+    await server.stop();
+  }
+  console.table(rows);
+}
+
+function search(params: Readonly<Record<string, string | number>>): URLSearchParams {
+  return new URLSearchParams(Object.entries(params).map(([name, value]): [string, string] => [name, String(value)]));
+}
