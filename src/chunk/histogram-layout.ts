@@ -139,6 +139,10 @@ export interface LayoutChange {
 }
 
 export function compareLayouts(chunk: Side, sample: Side): LayoutChange {
+  if (isSameLayout(chunk.spans, sample.spans)) {
+    const reset = chunk.buckets.some((count, i) => count > sample.buckets[i]!);
+    return { chunkLacks: false, sampleLacks: false, reset, union: sample.spans };
+  }
   const before = new SideCursor(chunk.spans, chunk.buckets);
   const now = new SideCursor(sample.spans, sample.buckets);
   const union = new SideBuilder();
@@ -167,8 +171,16 @@ export function compareLayouts(chunk: Side, sample: Side): LayoutChange {
   return { chunkLacks, sampleLacks, reset, union: union.finish().spans };
 }
 
+/** The common case: a layout seldom changes. */
+function isSameLayout(a: readonly Span[], b: readonly Span[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i]!.offset !== b[i]!.offset || a[i]!.length !== b[i]!.length) return false;
+  return true;
+}
+
 /** The buckets of a side in a layout that has all of them; the others are empty. */
-export function spread(side: Side, spans: readonly Span[]): number[] {
+export function spread(side: Side, spans: readonly Span[]): readonly number[] {
+  if (isSameLayout(side.spans, spans)) return side.buckets;
   const out = new Array<number>(bucketCount(spans)).fill(0);
   const from = new SideCursor(side.spans, side.buckets);
   const to = new SideCursor(spans, out);
