@@ -102,8 +102,8 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
   const bitsEnd = len << 3;
   let bits = <u32>(varintAt - src) << 3;
   let lead: u32 = 0;
-  let trail: u32 = 0;
   let significant: u32 = 0;
+  let trail: u32 = 0;
   const timesEnd = times + (<usize>n << 3);
   let at = times + 8;
   const toValues = values - times;
@@ -113,7 +113,20 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
     if (bits >= bitsEnd) return XOR_CORRUPT;
     let w = peek(src, bits);
     if (first) first = false;
-    else {
+    else if (w >> 48 == 0 && at + 64 <= timesEnd) {
+      // sixteen bits 0: eight times neither the interval nor the value changes
+      const same = i64x2.splat(<i64>v);
+      const by = f64x2.splat(2 * <f64>delta);
+      let at2 = f64x2.add(f64x2.splat(<f64>t), f64x2(<f64>delta, 2 * <f64>delta));
+      for (const end = at + 64; at < end; at += 16) {
+        v128.store(at, at2);
+        v128.store(at + toValues, same);
+        at2 = f64x2.add(at2, by);
+      }
+      t += delta << 3;
+      bits += 16;
+      continue;
+    } else {
       if (<i64>w >= 0) {
         bits += 1;
         w <<= 1;
