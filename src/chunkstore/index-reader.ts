@@ -172,7 +172,8 @@ export class IndexReader {
   async metadata(tenant: string, day: number, context: ReadContext): Promise<MetricMetadata[]> {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: metadataHash(tenant, day) };
-    return this.#cached(period, `m ${table} ${day} ${tenant}`, query, context, (row) => decodeMetadata(row.value));
+    const key = `m ${table} ${day} ${tenant}`;
+    return (await this.#cached(period, key, query, context, (row) => decodeMetadata(row.value))).flat();
   }
 
   async #cached<T>(

@@ -108,13 +108,6 @@ export function metadataHash(tenant: string, day: number): Uint8Array {
   return key(tenant, day, ROW_METADATA);
 }
 
-export function metadataRange(metric: string, id: Uint8Array): Uint8Array {
-  const out = new ByteWriter();
-  putName(out, metric);
-  out.bytes(id);
-  return out.done();
-}
-
 export function placementHash(tenant: string, day: number): Uint8Array {
   return key(tenant, day, ROW_PLACEMENT);
 }

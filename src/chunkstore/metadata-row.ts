@@ -4,16 +4,21 @@ import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const ROW_VERSION = 1;
 
-export function encodeMetadata(entry: MetricMetadata): Uint8Array {
+/** What is known of some metrics: a row of many, since a tenant has hundreds. */
+export function encodeMetadata(entries: readonly MetricMetadata[]): Uint8Array {
   const out = new ByteWriter();
-  for (const text of [entry.metric, entry.type, entry.help, entry.unit]) putText(out, text);
+  out.uvarint(entries.length);
+  for (const { metric, type, help, unit } of entries) for (const text of [metric, type, help, unit]) putText(out, text);
   return sealRow(ROW_VERSION, out.done());
 }
 
 /** @throws BytesError */
-export function decodeMetadata(value: Uint8Array): MetricMetadata {
+export function decodeMetadata(value: Uint8Array): MetricMetadata[] {
   const from = openRow(ROW_VERSION, value);
-  const [metric, type, help, unit] = Array.from({ length: 4 }, () => takeText(from));
+  const entries = Array.from({ length: from.count(4) }, () => {
+    const [metric, type, help, unit] = Array.from({ length: 4 }, () => takeText(from));
+    return { metric: metric!, type: type!, help: help!, unit: unit! };
+  });
   from.end();
-  return { metric: metric!, type: type!, help: help!, unit: unit! };
+  return entries;
 }

@@ -5,10 +5,11 @@ import type { Kernel } from '../chunk/kernel.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
+import { compareUtf8 } from '../model/labels.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
-import { contentId, dayOf, groupHash, mergedRange, metadataHash, metadataRange, windowRange } from './keys.ts';
+import { contentId, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import type { Placement, Slot } from './placement.ts';
@@ -74,6 +75,8 @@ const OPTIONS: Required<WriterOptions> = {
 /** What a group row has besides head, body and the ids that it replaces, at most. */
 const ROW_FRAME_BYTES = 512;
 const REPLACED_BYTES = 16;
+/** Of text in a row of metadata. */
+const METADATA_ROW_CHARS_AIMED = 32 * 1024;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 /** Rows wait for those that lead to them, up to so many bytes of both. */
@@ -119,18 +122,38 @@ export class ChunkStoreWriter {
     signal?: AbortSignal,
   ): Promise<void> {
     const day = dayOf(timeMs);
-    const rows: Row[] = [];
     const hashes = new HashList();
+    const fresh: MetricMetadata[] = [];
     for (const entry of entries) {
-      const value = encodeMetadata(entry);
-      const seen = h64Raw(value, 1n);
+      const seen = h64Raw(encodeMetadata([entry]), 1n);
       if (this.#seen.has(tenant, day, seen)) continue;
       hashes.push(seen);
-      rows.push({ hash: metadataHash(tenant, day), range: metadataRange(entry.metric, contentId(value)), value });
+      fresh.push(entry);
+    }
+    // equal entries, equal rows, in whatever order they came
+    fresh.sort((a, b) => compareUtf8(a.metric, b.metric) || compareUtf8(a.help, b.help));
+    const rows: Row[] = [];
+    for (const part of cutMetadata(fresh)) {
+      const value = encodeMetadata(part);
+      rows.push({ hash: metadataHash(tenant, day), range: contentId(value), value });
     }
     await putRows([{ target: this.#schema.tableOf(day), rows }], this.#options.writesAtOnce, signal);
     this.#seen.add(tenant, day, hashes);
   }
+}
+
+function* cutMetadata(entries: readonly MetricMetadata[]): Generator<MetricMetadata[]> {
+  let part: MetricMetadata[] = [];
+  let chars = 0;
+  for (const entry of entries) {
+    part.push(entry);
+    chars += entry.metric.length + entry.type.length + entry.help.length + entry.unit.length;
+    if (chars < METADATA_ROW_CHARS_AIMED) continue;
+    yield part;
+    part = [];
+    chars = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 interface Made extends EncodedGroup {
