@@ -183,6 +183,7 @@ export class IngesterService implements Service, IngesterControl {
         name: 'flush',
         url: workerUrl('./flush-worker', import.meta.url),
         data,
+        resourceLimits: { maxYoungGenerationSizeMb: 12 },
       });
       const shards = this.connect();
       thread.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});

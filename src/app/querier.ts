@@ -47,7 +47,8 @@ export class QuerierService implements Service, ApiBackend {
           name: `query-${i}`,
           url: workerUrl('./query-worker', import.meta.url),
           data,
-          resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb },
+          // its objects live as long as a query: what is too small a nursery for them is copied again and again
+          resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb, maxYoungGenerationSizeMb: 24 },
         });
         const shards = ingester.connect();
         const ready = worker.channel.call('connect', { shards }, { transfer: shards });

@@ -1,3 +1,4 @@
+import v8 from 'node:v8';
 import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { assert } from '../../lib/assert.ts';
 import { errors } from '../../model/errors.ts';
@@ -10,9 +11,12 @@ export interface WorkerSpec {
   readonly url: URL;
   /** Handed to the thread as `workerData`. */
   readonly data?: unknown;
-  /** A thread that needs more heap dies alone. */
+  /** A thread that needs more heap dies alone. For short-lived objects it has NURSERY_MB unless said otherwise. */
   readonly resourceLimits?: ResourceLimits;
 }
+
+/** Enough for who works on buffers; each megabyte counts once for every thread. */
+const NURSERY_MB = 3;
 
 /** A thread that serves one role. */
 export class WorkerThread<R extends Role> {
@@ -22,10 +26,12 @@ export class WorkerThread<R extends Role> {
   readonly #worker: Worker;
 
   private constructor(spec: WorkerSpec) {
+    // as a flag it would stand above the limits of each thread
+    v8.setFlagsFromString('--max-semi-space-size=0');
     this.#worker = new Worker(spec.url, {
       name: spec.name,
       workerData: spec.data,
-      resourceLimits: spec.resourceLimits,
+      resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB, ...spec.resourceLimits },
     });
     this.channel = new Channel<R>(this.#worker);
     let failure: Error | undefined;
