@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
 import type { ApiBackend } from '../querier/api-contract.ts';
 import type { QueryBook } from '../querier/query-book.ts';
+import type { CompactorService } from './compactor.ts';
 import type { Config } from './config.ts';
 import type { IngesterService } from './ingester.ts';
 import type { TenantRates } from './tenant-rates.ts';
@@ -37,6 +38,7 @@ export interface Parts {
   push?: PushBackend;
   api?: ApiBackend;
   ingester?: IngesterService;
+  compactor?: CompactorService;
   /** What tenants send a second. */
   rates?: TenantRates;
   /** Queries that run and that ran. */

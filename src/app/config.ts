@@ -1,4 +1,5 @@
 import { schemaConfig } from '../chunkstore/config.ts';
+import { compactorConfig } from '../compactor/config.ts';
 import { distributorConfig } from '../distributor/config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
@@ -34,6 +35,7 @@ export const sections = {
   ingester: ingesterConfig,
   querier: querierConfig,
   purger: purgerConfig,
+  compactor: compactorConfig,
   schema: schemaConfig,
   cassandra: cassandraConfig,
   dynamodb: dynamodbConfig,

@@ -1,15 +1,18 @@
 import path from 'node:path';
+import type { CompactorConfig } from '../compactor/config.ts';
 import { ConfigError, nearest } from '../kit/config/problem.ts';
 import { showConfig, showFlags } from '../kit/config/show.ts';
 import { processObserver } from '../kit/observe/process.ts';
 import type { Service } from '../kit/service/service.ts';
 import { type App, part } from './app.ts';
+import { CompactorService } from './compactor.ts';
 import { sections } from './config.ts';
 import { DataFolder } from './data-folder.ts';
 import { DistributorService } from './distributor.ts';
 import { IngesterService } from './ingester.ts';
 import { QuerierService } from './querier.ts';
 import { apiHandlers } from './routes/api.ts';
+import { compactorRoutes } from './routes/compactor.ts';
 import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
 import { pushRoutes } from './routes/push.ts';
@@ -50,6 +53,10 @@ export const modules: Readonly<Record<string, Module>> = {
           tenantRoutes({ stats: stats.of, limits: (tenant) => app.limits.of(tenant), book: queries, clock: app.clock }),
         );
         admin?.add(allStatsRoutes(stats.all));
+      }
+      if (parts.compactor !== undefined) {
+        http.add(compactorRoutes(parts.compactor, { sweepNow: false }));
+        admin?.add(compactorRoutes(parts.compactor, { sweepNow: true }));
       }
       http.add(statusRoutes(app));
       admin?.add(debugRoutes());
@@ -118,12 +125,43 @@ export const modules: Readonly<Record<string, Module>> = {
       return [querier];
     },
   },
+  compactor: {
+    needs: ['observer', 'limits', 'data-folder'],
+    target: 'Merges days that are over, keeps retention and deletes, makes and drops tables.',
+    build(app) {
+      const compactor = compactorService(app, app.config.compactor);
+      app.parts.compactor = compactor;
+      return [compactor];
+    },
+  },
+  'table-manager': {
+    needs: ['observer', 'limits', 'data-folder'],
+    target: 'Only makes and drops tables, as the compactor does too.',
+    build: (app) => (app.parts.compactor ? [] : [compactorService(app, { ...app.config.compactor, enabled: false })]),
+  },
   all: {
-    needs: ['data-folder', 'ingester', 'distributor', 'querier', 'server'],
+    needs: ['data-folder', 'ingester', 'distributor', 'querier', 'compactor', 'server'],
     target: 'Everything, in one process.',
     build: () => [],
   },
 };
+
+function compactorService({ config, limits, log, registry, clock }: App, own: CompactorConfig): CompactorService {
+  return new CompactorService({
+    config: own,
+    deleteRequestCancelPeriodMs: config.purger.deleteRequestCancelPeriodMs,
+    store: storeSpec(config),
+    retention() {
+      const tenants = [...limits.overrides.keys()].map(
+        (tenant) => [tenant, limits.of(tenant).retentionPeriodMs] as const,
+      );
+      return { defaultMs: config.limits.retentionPeriodMs, tenants: new Map(tenants) };
+    },
+    log,
+    registry,
+    clock,
+  });
+}
 
 function tenantStats(ingester: IngesterService, rates: TenantRates) {
   return {

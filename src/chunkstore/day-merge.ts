@@ -8,7 +8,7 @@ import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { hexOf } from './group-row.ts';
-import { type FoundGroup, IndexReader, type ReadContext, standing } from './index-reader.ts';
+import { type FoundGroup, type IndexReader, type ReadContext, standing, uncachedIndex } from './index-reader.ts';
 import { DAY_MS, isMergedRange } from './keys.ts';
 import { LabelBlocks, SeriesMatcher } from './matching.ts';
 import { allSlots, type Slot } from './placement.ts';
@@ -53,12 +53,7 @@ export class DayMerger {
   readonly #decoder: GroupDecoder;
 
   constructor(schema: Schema, writer: ChunkStoreWriter, kernel: Kernel, clock: Clock) {
-    this.#index = new IndexReader(schema, clock, {
-      windowMs: DAY_MS,
-      readsAtOnce: 4,
-      rowCacheTtlMs: 0,
-      rowCacheBytesMax: 0,
-    });
+    this.#index = uncachedIndex(schema, clock);
     this.#writer = writer;
     this.#decoder = new GroupDecoder(kernel);
   }

@@ -5,8 +5,10 @@ import { errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { Row, RowKey, TableQuery } from '../table/client.ts';
+import { type CompactedDay, decodeCompacted } from './compacted-row.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import {
+  compactedHash,
   DAY_MS,
   dayOf,
   dayOfRange,
@@ -47,6 +49,11 @@ export interface FoundGroup extends GroupRow {
 
 /** What reads rows need: how a query is ended, what it may use. */
 export type ReadContext = QueryContext;
+
+/** For work in the background: nothing is cached. */
+export function uncachedIndex(schema: Schema, clock: Clock): IndexReader {
+  return new IndexReader(schema, clock, { windowMs: DAY_MS, readsAtOnce: 4, rowCacheTtlMs: 0, rowCacheBytesMax: 0 });
+}
 
 /** Reads the index rows: one method a kind of row, each with its cache. Rows are counted as the clients hand them over. */
 export class IndexReader {
@@ -167,6 +174,13 @@ export class IndexReader {
     const query = { table, hash: tenantsHash(day) };
     const rows = await this.#read(period, query, context);
     return rows.map((row) => Buffer.from(row.value).toString());
+  }
+
+  /** What the compactor has been through of a day, by tenant. */
+  async compacted(day: number, context: ReadContext): Promise<Map<string, CompactedDay>> {
+    const { period, table } = this.#schema.tableOf(day);
+    const rows = await this.#read(period, { table, hash: compactedHash(day) }, context);
+    return new Map(rows.map((row) => decodeCompacted(row.value)).map((each) => [each.tenant, each]));
   }
 
   async metadata(tenant: string, day: number, context: ReadContext): Promise<MetricMetadata[]> {

@@ -17,6 +17,9 @@ export const ROW_TOMBSTONE = 't';
 /** The tenants of a day: kept under no tenant. */
 export const ROW_TENANTS = 'n';
 
+/** Which tenants' days the compactor has been through: kept under no tenant. */
+export const ROW_COMPACTED = 'c';
+
 // How a group came to be, first in its range key.
 const FORM_MERGED = 0;
 const FORM_WINDOW = 1;
@@ -143,6 +146,10 @@ export function tenantsRange(tenant: string): Uint8Array {
   return out.done();
 }
 
+export function compactedHash(day: number): Uint8Array {
+  return key('', day, ROW_COMPACTED);
+}
+
 export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
@@ -156,7 +163,7 @@ export interface ParsedHash {
 }
 
 const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE]);
-const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT, ROW_TENANTS]);
+const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT, ROW_TENANTS, ROW_COMPACTED]);
 
 export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   const from = new ByteReader(hash);

@@ -78,8 +78,7 @@ export class ChunkStoreReader {
     const metrics = metricFilter(request.matchers);
     const [found, tombstones] = await Promise.all([
       this.#groups(tenant, { ...request, startMs }, metrics, context),
-      // Not cached: a delete is to be seen at once.
-      listTombstones(this.#schema, tenant, {}, context.signal),
+      listTombstones(this.#schema, tenant, context.signal),
     ]);
     const matcher = new SeriesMatcher(request.matchers);
     const fetcher = new BlockFetcher(

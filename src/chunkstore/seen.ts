@@ -1,11 +1,11 @@
-/** A set of 64-bit hashes in 8 bytes each, about half full. An equal hash counts as seen. */
+/** A set of 64-bit hashes in 8 bytes each, at most three quarters full. An equal hash counts as seen. */
 class HashSet {
   #slots = new BigUint64Array(64);
   size = 0;
 
   /** Whether it was new. */
   add(hash: bigint): boolean {
-    if (2 * this.size >= this.#slots.length) this.#grow();
+    if (4 * this.size >= 3 * this.#slots.length) this.#grow();
     // 0 stands for an empty place
     const kept = hash === 0n ? 1n : hash;
     const at = this.#find(kept);

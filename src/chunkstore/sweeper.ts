@@ -35,12 +35,21 @@ export class Sweeper {
   readonly #clock: Clock;
   readonly #options: SweeperOptions;
   /** When a row was first seen replaced, an object without a row. */
-  #firstSeenMs = new Map<string, number>();
+  #firstSeenMs: ReadonlyMap<string, number> = new Map();
 
   constructor(schema: Schema, clock: Clock, options: Partial<SweeperOptions> = {}) {
     this.#schema = schema;
     this.#clock = clock;
     this.#options = { ...OPTIONS, ...options };
+  }
+
+  /** What it knows of the past, to be handed to another one. */
+  get firstSeen(): ReadonlyMap<string, number> {
+    return this.#firstSeenMs;
+  }
+
+  set firstSeen(firstSeenMs: ReadonlyMap<string, number>) {
+    this.#firstSeenMs = firstSeenMs;
   }
 
   /** Walks all tables and their objects once. */

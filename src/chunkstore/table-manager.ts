@@ -62,19 +62,24 @@ export class TableManager {
         const endMs = this.#schema.tableEndMs(period, table);
         if (endMs === undefined || endMs > beforeMs) continue;
         signal?.throwIfAborted();
-        // The table last: while it is there, a run that was cut short is found again.
-        await this.#deleteObjects(period, table, signal);
+        await deleteObjects(this.#schema, period, table, signal);
         await period.tables.admin.drop(table);
         dropped.push(table);
       }
     }
     return dropped;
   }
+}
 
-  async #deleteObjects(period: StorePeriod, table: string, signal?: AbortSignal): Promise<void> {
-    if (period.objects === undefined) return;
-    for await (const page of period.objects.list(this.#schema.objectPrefix(table), signal)) {
-      for (const { key } of page) await period.objects.delete(key, signal);
-    }
+/** All objects of a table. The table goes after them: while it is there, a run that was cut short is found again. */
+export async function deleteObjects(
+  schema: Schema,
+  period: StorePeriod,
+  table: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (period.objects === undefined) return;
+  for await (const page of period.objects.list(schema.objectPrefix(table), signal)) {
+    for (const { key } of page) await period.objects.delete(key, signal);
   }
 }

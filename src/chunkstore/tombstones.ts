@@ -1,11 +1,14 @@
 import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
 import type { Random } from '../lib/random.ts';
 import { errors } from '../model/errors.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import type { TableQuery } from '../table/client.ts';
-import { dayOf, tombstoneHash } from './keys.ts';
+import { dayOf, kindOf, parseHash, ROW_TOMBSTONE, tombstoneHash } from './keys.ts';
 import type { Schema } from './schema.ts';
 import { decodeTombstone, encodeTombstone, type Tombstone } from './tombstone-row.ts';
+
+/** The latest time, in Unix ms, that a date can have. */
+const MAX_TIME_MS = 8.64e15;
 
 /** Requests to delete series of tenants. */
 export class Tombstones {
@@ -40,6 +43,19 @@ export class Tombstones {
     return tombstone;
   }
 
+  /** All that the tenant has until now is to go; it cannot be cancelled. Queries leave it out from when this returns. */
+  async deleteTenant(tenant: string, signal?: AbortSignal): Promise<Tombstone> {
+    const known = await this.tenantDeletion(tenant, signal);
+    if (known?.state === 'pending') return known;
+    return this.create(tenant, [], -MAX_TIME_MS, this.#clock.nowMs(), signal);
+  }
+
+  /** The newest request to delete the whole tenant. `processed`: nothing is left of it in the store. */
+  async tenantDeletion(tenant: string, signal?: AbortSignal): Promise<Tombstone | undefined> {
+    const all = await listTombstones(this.#schema, tenant, signal);
+    return all.filter(isOfTenant).sort((a, b) => b.createdMs - a.createdMs)[0];
+  }
+
   /** Writes a tombstone, in place of the one with the same id. */
   async put(tenant: string, tombstone: Tombstone, signal?: AbortSignal): Promise<void> {
     const period = this.#schema.periodOf(dayOf(tombstone.createdMs));
@@ -50,13 +66,30 @@ export class Tombstones {
     await period.tables.client.write(table, [row], signal);
   }
 
-  list(tenant: string, signal?: AbortSignal): Promise<Tombstone[]> {
-    return listTombstones(this.#schema, tenant, { strong: true }, signal);
+  /** Requests to delete series of a tenant. */
+  async list(tenant: string, signal?: AbortSignal): Promise<Tombstone[]> {
+    return (await listTombstones(this.#schema, tenant, signal)).filter((each) => !isOfTenant(each));
+  }
+
+  /** Those of all tenants, for the compactor. */
+  async all(signal?: AbortSignal): Promise<{ readonly tenant: string; readonly tombstones: Tombstone[] }[]> {
+    const found = new Map<string, Tombstone[]>();
+    for (const period of this.#schema.periods) {
+      for await (const page of period.tables.admin.scan(this.#schema.tenantsTable(period), signal)) {
+        for (const row of page) {
+          if (kindOf(row.hash) !== ROW_TOMBSTONE) continue;
+          const tenant = parseHash(row.hash)?.tenant;
+          if (tenant !== undefined) getOrMake(found, tenant, () => [] as Tombstone[]).push(decodeTombstone(row.value));
+        }
+      }
+    }
+    return [...found].map(([tenant, tombstones]) => ({ tenant, tombstones }));
   }
 
   /** Whether the storage may go after what it deletes. */
   isDue(tombstone: Tombstone): boolean {
-    return tombstone.state === 'pending' && tombstone.createdMs + this.#cancelPeriodMs <= this.#clock.nowMs();
+    const waitMs = isOfTenant(tombstone) ? 0 : this.#cancelPeriodMs;
+    return tombstone.state === 'pending' && tombstone.createdMs + waitMs <= this.#clock.nowMs();
   }
 
   /** @throws errors.deleteRequestNotFound, errors.deleteRequestTooLate */
@@ -66,23 +99,30 @@ export class Tombstones {
     if (tombstone.state !== 'pending' || this.isDue(tombstone)) {
       throw errors.deleteRequestTooLate({ id, cancelPeriodMs: this.#cancelPeriodMs });
     }
-    const period = this.#schema.periodOf(dayOf(tombstone.createdMs));
+    await this.remove(tenant, tombstone, signal);
+  }
+
+  async remove(tenant: string, { id, createdMs }: Tombstone, signal?: AbortSignal): Promise<void> {
+    const period = this.#schema.periodOf(dayOf(createdMs));
     const key = { hash: tombstoneHash(tenant), range: Buffer.from(id, 'hex') };
     await period.tables.client.delete(this.#schema.tenantsTable(period), [key], signal);
   }
 }
 
-/** Of all periods; a tenant has few. */
-export async function listTombstones(
-  schema: Schema,
-  tenant: string,
-  options: Pick<TableQuery, 'strong'> = {},
-  signal?: AbortSignal,
-): Promise<Tombstone[]> {
+/** Whether it is about everything that a tenant has. */
+export function isOfTenant({ matchers }: Tombstone): boolean {
+  return matchers.length === 0;
+}
+
+/**
+ * Of all periods; a tenant has few. Read strongly and never from a cache: what was deleted is not to be seen by any query that begins
+ * afterwards, whichever process answers it.
+ */
+export async function listTombstones(schema: Schema, tenant: string, signal?: AbortSignal): Promise<Tombstone[]> {
   const lists = await Promise.all(
     schema.periods.map(async (period) => {
       const found: Tombstone[] = [];
-      const query = { table: schema.tenantsTable(period), hash: tombstoneHash(tenant), ...options };
+      const query = { table: schema.tenantsTable(period), hash: tombstoneHash(tenant), strong: true };
       for await (const page of period.tables.client.query(query, signal)) {
         for (const row of page) found.push(decodeTombstone(row.value));
       }

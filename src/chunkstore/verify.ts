@@ -7,11 +7,13 @@ import type { Kernel } from '../chunk/kernel.ts';
 import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
+import { decodeCompacted } from './compacted-row.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import {
   contentId,
   idOfRange,
   parseHash,
+  ROW_COMPACTED,
   ROW_DAYS,
   ROW_GROUP,
   ROW_LABEL,
@@ -136,6 +138,9 @@ class Verifier {
           return;
         case ROW_TOMBSTONE:
           decodeTombstone(row.value);
+          return;
+        case ROW_COMPACTED:
+          decodeCompacted(row.value);
           return;
         case ROW_DAYS:
         case ROW_TENANTS:

@@ -9,7 +9,7 @@ import { compareUtf8 } from '../model/labels.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
-import { contentId, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
+import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import type { Placement, Slot } from './placement.ts';
@@ -82,6 +82,9 @@ const WRITE_BYTES_MAX = 4 * 2 ** 20;
 /** Rows wait for those that lead to them, up to so many bytes of both. */
 const WAITING_BYTES_MAX = 24 * 2 ** 20;
 
+/** So long after its end nothing of a day is removed but by the sweeper, so that what was written needs no look. */
+const SEEN_AFTER_DAY_MS = 3_600_000;
+
 /** Writes to the store what a flush hands over. All rows are additive and named by content, so writing again is harmless. */
 export class ChunkStoreWriter {
   readonly #schema: Schema;
@@ -122,19 +125,16 @@ export class ChunkStoreWriter {
     signal?: AbortSignal,
   ): Promise<void> {
     const day = dayOf(timeMs);
+    // equal entries, equal rows, in whatever order they came
+    const sorted = [...entries].sort((a, b) => compareUtf8(a.metric, b.metric) || compareUtf8(a.help, b.help));
     const hashes = new HashList();
-    const fresh: MetricMetadata[] = [];
-    for (const entry of entries) {
-      const seen = h64Raw(encodeMetadata([entry]), 1n);
+    const rows: Row[] = [];
+    for (const part of cutMetadata(sorted)) {
+      const value = encodeMetadata(part);
+      // a row at a time: what is told changes rarely, and a hash for each metric of each tenant would be much memory
+      const seen = h64Raw(value, 1n);
       if (this.#seen.has(tenant, day, seen)) continue;
       hashes.push(seen);
-      fresh.push(entry);
-    }
-    // equal entries, equal rows, in whatever order they came
-    fresh.sort((a, b) => compareUtf8(a.metric, b.metric) || compareUtf8(a.help, b.help));
-    const rows: Row[] = [];
-    for (const part of cutMetadata(fresh)) {
-      const value = encodeMetadata(part);
       rows.push({ hash: metadataHash(tenant, day), range: contentId(value), value });
     }
     await putRows([{ target: this.#schema.tableOf(day), rows }], this.#options.writesAtOnce, signal);
@@ -228,7 +228,8 @@ class WriteRun {
     for await (const run of runsOf(group.series)) {
       for (const series of run) {
         const parts = series.parts ?? labelParts(series.labels);
-        this.#leadingOf(group, target).addLabels(parts);
+        // to the groups that a merged one replaces all rows lead already
+        if (replaces === undefined) this.#leadingOf(group, target).addLabels(parts);
         for (const encoded of this.#encoder.add(series, parts)) {
           if (last !== undefined) await place(last, replaces && []);
           last = encoded;
@@ -256,7 +257,9 @@ class WriteRun {
     const key = `${day} ${tenant}`;
     let known = this.#leading.get(key);
     if (known === undefined) {
-      known = { rows: new LeadingRows(tenant, day, this.#seen), target };
+      // what leads to a day that is long over may have been removed since, with all that the tenant had
+      const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
+      known = { rows: new LeadingRows(tenant, day, isOver ? new SeenRows(0) : this.#seen), target };
       this.#leading.set(key, known);
     }
     known.rows.beginSlot(placement, slot);

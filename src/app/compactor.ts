@@ -1,0 +1,112 @@
+import type { StoreSpec } from '../chunkstore/open.ts';
+import type { Retention } from '../compactor/compactor.ts';
+import type { CompactorConfig } from '../compactor/config.ts';
+import { compactorMetrics } from '../compactor/metrics.ts';
+import type { CompactionReport } from '../compactor/report.ts';
+import type { CompactorData, CompactorRole } from '../compactor/worker-contract.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Registry } from '../kit/observe/metrics.ts';
+import type { Service } from '../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import type { Clock } from '../lib/clock.ts';
+
+export interface CompactorServiceOptions {
+  readonly config: CompactorConfig;
+  readonly deleteRequestCancelPeriodMs: number;
+  readonly store: StoreSpec;
+  readonly retention: () => Retention;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** What an operator may ask of the compactor over HTTP. */
+export interface CompactorControl {
+  /** Does what is due now, after the run that is under way. @param force sweeps at once what is usually left for a while */
+  run(request: { readonly force: boolean }): Promise<CompactionReport>;
+}
+
+/** Runs the compactor now and then, each time in a thread of its own. */
+export class CompactorService implements Service, CompactorControl {
+  readonly name = 'compactor';
+  readonly #options: CompactorServiceOptions;
+  readonly #metrics: ReturnType<typeof compactorMetrics>;
+  readonly #stopping = new AbortController();
+  #firstSeen: ReadonlyMap<string, number> = new Map();
+  #sweptMs = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #loop: Promise<void> = Promise.resolve();
+
+  constructor(options: CompactorServiceOptions) {
+    this.#options = options;
+    this.#metrics = compactorMetrics(options.registry);
+  }
+
+  async start(): Promise<void> {
+    this.#loop = this.#repeat();
+  }
+
+  async #repeat(): Promise<void> {
+    const { clock, config, log } = this.#options;
+    const { signal } = this.#stopping;
+    for (;;) {
+      try {
+        await clock.sleep(config.intervalMs, signal);
+        await this.run({ force: false });
+      } catch (error) {
+        if (signal.aborted) return;
+        log.error({ error: (error as Error).message }, 'the compactor failed, it will be tried again');
+      }
+    }
+  }
+
+  run({ force }: { readonly force: boolean }): Promise<CompactionReport> {
+    const turn = this.#last.then(() => this.#run(force));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #run(force: boolean): Promise<CompactionReport> {
+    const { clock, config, store, retention, deleteRequestCancelPeriodMs } = this.#options;
+    const { signal } = this.#stopping;
+    signal.throwIfAborted();
+    const isSweepDue = this.#sweptMs + config.sweepIntervalMs <= clock.nowMs();
+    const data: CompactorData = { store, config, deleteRequestCancelPeriodMs };
+    const url = workerUrl('./compactor-worker', import.meta.url);
+    const worker = WorkerThread.start<CompactorRole>({ name: 'compactor', url, data });
+    this.#metrics.began();
+    try {
+      const sweep = force ? 'force' : isSweepDue ? 'due' : 'none';
+      const request = { retention: retention(), sweep, firstSeen: this.#firstSeen } as const;
+      const { report, firstSeen } = await worker.channel.call('run', request, { signal });
+      this.#firstSeen = firstSeen;
+      if (isSweepDue) this.#sweptMs = clock.nowMs();
+      this.#metrics.ended(report, clock.nowMs());
+      this.#tell(report);
+      return report;
+    } catch (error) {
+      this.#metrics.failed();
+      throw error;
+    } finally {
+      await worker.terminate();
+    }
+  }
+
+  #tell(report: CompactionReport): void {
+    const { log } = this.#options;
+    const { failures, damaged, tablesCreated, tablesDropped, swept, ...counts } = report;
+    for (const failure of failures) log.error({ failure }, 'a part of compaction failed, it will be tried again');
+    for (const name of damaged.slice(0, 100)) log.error({ name }, 'found damaged by the compactor');
+    if (tablesCreated.length > 0) log.info({ tables: tablesCreated.join(',') }, 'made tables');
+    if (tablesDropped.length > 0) log.info({ tables: tablesDropped.join(',') }, 'dropped tables past retention');
+    if (counts.groups > 0 || counts.daysRemoved > 0 || counts.deletes > 0) log.info(counts, 'compacted');
+    if (swept !== undefined && swept.rows + swept.objects > 0) log.info(swept, 'swept');
+  }
+
+  /** To be cut short is harmless: the next run goes on. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('stopping'));
+    await this.#loop;
+    await this.#last;
+  }
+}

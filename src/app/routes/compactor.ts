@@ -1,0 +1,29 @@
+import { type Route, textResponse } from '../../kit/http/message.ts';
+import type { CompactorControl } from '../compactor.ts';
+
+/** `/compactor/run?wait=true&sweep=now`; `sweep=now` only where nobody flushes or queries meanwhile, so it is for the admin listener. */
+export function compactorRoutes(compactor: CompactorControl, options: { readonly sweepNow: boolean }): Route[] {
+  return [
+    {
+      path: '/compactor/run',
+      methods: ['POST'],
+      head: false,
+      async handle({ query }) {
+        const params = new URLSearchParams(query);
+        const force = params.get('sweep') === 'now';
+        if (force && !options.sweepNow) return textResponse(403, 'sweep=now is for -server.admin-address\n');
+        const run = compactor.run({ force });
+        if (params.get('wait') !== 'true') {
+          run.catch(() => {}); // it is logged and counted where it runs
+          return textResponse(202, 'compacting\n');
+        }
+        const report = await run;
+        return {
+          status: report.failures.length === 0 ? 200 : 500,
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify(report),
+        };
+      },
+    },
+  ];
+}

@@ -1,0 +1,282 @@
+import type { Kernel } from '../chunk/kernel.ts';
+import { encodeCompacted } from '../chunkstore/compacted-row.ts';
+import { DayMerger, type MergeTenant } from '../chunkstore/day-merge.ts';
+import { type IndexReader, type ReadContext, uncachedIndex } from '../chunkstore/index-reader.ts';
+import { compactedHash, DAY_MS, dayOf, tenantsRange } from '../chunkstore/keys.ts';
+import { removeDay } from '../chunkstore/remove-day.ts';
+import type { Schema } from '../chunkstore/schema.ts';
+import { Sweeper } from '../chunkstore/sweeper.ts';
+import { TableManager } from '../chunkstore/table-manager.ts';
+import type { Tombstone } from '../chunkstore/tombstone-row.ts';
+import { isOfTenant, Tombstones } from '../chunkstore/tombstones.ts';
+import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { CompactorConfig } from './config.ts';
+import { type CompactionReport, emptyReport } from './report.ts';
+import { dropForSize, type TableSizes } from './size-retention.ts';
+
+/** How long samples are kept, in ms; 0: for ever. */
+export interface Retention {
+  readonly defaultMs: number;
+  readonly tenants: ReadonlyMap<string, number>;
+}
+
+export interface CompactionRequest {
+  readonly retention: Retention;
+  /** `force`: everything that is replaced or unnamed goes now. Only where nobody flushes or queries meanwhile. */
+  readonly sweep: 'none' | 'due' | 'force';
+  readonly signal: AbortSignal;
+}
+
+export interface CompactorOptions {
+  readonly schema: Schema;
+  /** To decode and encode with; nothing else may use them while a run lasts. */
+  readonly kernels: { readonly read: Kernel; readonly write: Kernel };
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly config: CompactorConfig;
+  readonly deleteRequestCancelPeriodMs: number;
+  /** Of the store in the data folder, where there is one. */
+  readonly sizes?: TableSizes;
+}
+
+/** Tenants whose day is merged in one go, so that small ones share objects. */
+const TENANTS_AT_ONCE_MAX = 1000;
+/** For so long after its end a day is looked at again, in case that windows came late, … */
+const LATE_MS = 3 * DAY_MS;
+/** … each time when so much has passed. */
+const LATE_CHECK_MS = DAY_MS / 4;
+/** Delete requests are listed for so long after they could not be cancelled any more. */
+const PROCESSED_KEPT_MS = 7 * DAY_MS;
+
+/**
+ * What is done to the store when its days are over: merges them, removes what was deleted or is past retention, sweeps what merges
+ * left, makes tables ahead and drops them behind. To be killed at any point is harmless, and to be run by several at once only
+ * makes work twice.
+ */
+export class Compactor {
+  readonly #options: CompactorOptions;
+  readonly #index: IndexReader;
+  readonly #merger: DayMerger;
+  readonly #tombstones: Tombstones;
+  readonly #tables: TableManager;
+  readonly sweeper: Sweeper;
+
+  constructor(options: CompactorOptions) {
+    const { schema, kernels, clock, random, config, deleteRequestCancelPeriodMs } = options;
+    this.#options = options;
+    this.#index = uncachedIndex(schema, clock);
+    const writer = new ChunkStoreWriter(schema, kernels.write, { clock });
+    this.#merger = new DayMerger(schema, writer, kernels.read, clock);
+    this.#tombstones = new Tombstones(schema, clock, random, deleteRequestCancelPeriodMs);
+    this.#tables = new TableManager(schema, clock, { aheadMs: config.createAheadMs });
+    this.sweeper = new Sweeper(schema, clock, { rowGraceMs: config.sweepGraceMs });
+  }
+
+  /** Does what is due. What fails is in the report, and does not keep the rest from being done. */
+  async run(request: CompactionRequest): Promise<CompactionReport> {
+    const report = emptyReport();
+    const { signal } = request;
+    const { config } = this.#options;
+    await this.#try(report, signal, () => this.#keepTables(request, report));
+    if (config.enabled) {
+      const context = backgroundContext(signal);
+      await this.#try(report, signal, () => this.#applyDeletes(report, context));
+      await this.#try(report, signal, () => this.#mergeDays(request, report, context));
+      if (request.sweep !== 'none') await this.#try(report, signal, () => this.#sweep(request, report));
+    }
+    return report;
+  }
+
+  async #try(report: CompactionReport, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+    try {
+      signal.throwIfAborted();
+      await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      report.failures.push((error as Error).message);
+    }
+  }
+
+  async #keepTables({ retention, signal }: CompactionRequest, report: CompactionReport): Promise<void> {
+    const { schema, clock, config, sizes } = this.#options;
+    const { created, dropped } = await this.#tables.run(longest(retention), signal);
+    report.tablesCreated.push(...created);
+    report.tablesDropped.push(...dropped);
+    if (sizes === undefined || config.retentionSize === 0) return;
+    report.tablesDropped.push(...(await dropForSize(schema, sizes, config.retentionSize, clock, signal)));
+  }
+
+  /** Whether no window of the day is still to be flushed. */
+  #isOver(day: number): boolean {
+    return (day + 1) * DAY_MS + this.#options.config.dayDelayMs <= this.#options.clock.nowMs();
+  }
+
+  async #applyDeletes(report: CompactionReport, context: ReadContext): Promise<void> {
+    const { clock, deleteRequestCancelPeriodMs } = this.#options;
+    for (const { tenant, tombstones } of await this.#tombstones.all(context.signal)) {
+      const due = tombstones.filter((each) => this.#tombstones.isDue(each));
+      for (const each of due.filter(isOfTenant)) await this.#removeTenant(tenant, each, report, context);
+      const series = due.filter((each) => !isOfTenant(each) && this.#isOver(dayOf(each.endMs)));
+      await this.#removeSeries(tenant, series, report, context);
+      for (const each of tombstones) {
+        const keptUntilMs = each.createdMs + deleteRequestCancelPeriodMs + PROCESSED_KEPT_MS;
+        if (each.state === 'processed' && keptUntilMs <= clock.nowMs()) {
+          await this.#tombstones.remove(tenant, each, context.signal);
+        }
+      }
+    }
+  }
+
+  /** What is over of the tenant goes now; the request is through when what it had in heads has been flushed, and has gone too. */
+  async #removeTenant(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext) {
+    const { schema } = this.#options;
+    for (const day of await this.#index.days(tenant, tombstone.startMs, tombstone.endMs, context)) {
+      if (!this.#isOver(day)) continue;
+      await removeDay(schema, this.#index, tenant, day, context);
+      report.daysRemoved++;
+    }
+    if (!this.#isOver(dayOf(tombstone.endMs))) return;
+    await this.#tombstones.put(tenant, { ...tombstone, state: 'processed' }, context.signal);
+    report.deletes++;
+  }
+
+  async #removeSeries(tenant: string, due: readonly Tombstone[], report: CompactionReport, context: ReadContext) {
+    if (due.length === 0) return;
+    const days = new Set<number>();
+    for (const { startMs, endMs } of due) {
+      for (const day of await this.#index.days(tenant, startMs, endMs, context)) days.add(day);
+    }
+    const damaged = report.damaged.length;
+    for (const day of days) {
+      const removal = { tombstones: due, keepFromMs: Number.NEGATIVE_INFINITY };
+      this.#add(report, await this.#merger.merge(tenant, day, removal, context));
+    }
+    // what is damaged still has it
+    if (report.damaged.length > damaged) return;
+    for (const each of due) await this.#tombstones.put(tenant, { ...each, state: 'processed' }, context.signal);
+    report.deletes += due.length;
+  }
+
+  async #mergeDays(request: CompactionRequest, report: CompactionReport, context: ReadContext): Promise<void> {
+    for (const day of await this.#days(context)) {
+      const tenants = await this.#merger.tenants(day, context);
+      const done = await this.#index.compacted(day, context);
+      const open: MergeTenant[] = [];
+      for (const tenant of tenants) {
+        const keepFromMs = this.#keepFromMs(tenant, request.retention);
+        const removed = (day + 1) * DAY_MS <= keepFromMs;
+        const last = done.get(tenant);
+        if (removed && last?.removed !== true) {
+          await this.#try(report, request.signal, () => this.#removeExpired(tenant, day, report, context));
+        } else if (!removed && this.#isOpen(day, last?.atMs)) {
+          open.push({ tenant, removal: { tombstones: [], keepFromMs } });
+        }
+      }
+      for (let from = 0; from < open.length; from += TENANTS_AT_ONCE_MAX) {
+        await this.#mergeTenants(open.slice(from, from + TENANTS_AT_ONCE_MAX), day, report, context);
+      }
+    }
+  }
+
+  async #removeExpired(tenant: string, day: number, report: CompactionReport, context: ReadContext): Promise<void> {
+    await removeDay(this.#options.schema, this.#index, tenant, day, context);
+    await this.#mark([tenant], day, true, context);
+    report.daysRemoved++;
+  }
+
+  #isOpen(day: number, mergedMs: number | undefined): boolean {
+    if (mergedMs === undefined) return true;
+    const nowMs = this.#options.clock.nowMs();
+    return (day + 1) * DAY_MS + LATE_MS > nowMs && mergedMs + LATE_CHECK_MS <= nowMs;
+  }
+
+  /** All together, so that they share objects; where that fails, each alone, so that one does not keep others from it. */
+  async #mergeTenants(tenants: readonly MergeTenant[], day: number, report: CompactionReport, context: ReadContext) {
+    try {
+      this.#add(report, await this.#merger.mergeAll(tenants, day, context));
+      await this.#mark(
+        tenants.map(({ tenant }) => tenant),
+        day,
+        false,
+        context,
+      );
+      report.days += tenants.length;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      if (tenants.length === 1) {
+        report.failures.push(`tenant ${tenants[0]!.tenant}, day ${day}: ${(error as Error).message}`);
+        report.oldestOpenMs ||= (day + 1) * DAY_MS;
+        return;
+      }
+      for (const each of tenants) await this.#mergeTenants([each], day, report, context);
+    }
+  }
+
+  #add(report: CompactionReport, merged: Awaited<ReturnType<DayMerger['merge']>>): void {
+    report.sources += merged.sources;
+    report.groups += merged.groups;
+    report.samples += merged.samples;
+    report.bytes += merged.bytes;
+    report.damaged.push(...merged.damaged);
+  }
+
+  async #mark(tenants: readonly string[], day: number, removed: boolean, context: ReadContext): Promise<void> {
+    const { schema, clock } = this.#options;
+    const { period, table } = schema.tableOf(day);
+    const atMs = clock.nowMs();
+    const rows = tenants.map((tenant) => ({
+      hash: compactedHash(day),
+      range: tenantsRange(tenant),
+      value: encodeCompacted({ tenant, atMs, removed }),
+    }));
+    await period.tables.client.write(table, rows, context.signal);
+  }
+
+  /** Days that are over and that there is a table for, the oldest first. */
+  async #days(context: ReadContext): Promise<number[]> {
+    const { schema } = this.#options;
+    const days = new Set<number>();
+    for (const period of schema.periods) {
+      for (const table of await period.tables.admin.list()) {
+        context.signal.throwIfAborted();
+        const endMs = schema.tableEndMs(period, table);
+        if (endMs === undefined) continue;
+        for (let day = dayOf(endMs - period.tableMs); day < dayOf(endMs); day++) {
+          // at a change of periods both may have a table for the day, and only one is asked
+          if (this.#isOver(day) && schema.periodOf(day) === period) days.add(day);
+        }
+      }
+    }
+    return [...days].sort((a, b) => a - b);
+  }
+
+  #keepFromMs(tenant: string, retention: Retention): number {
+    const keepMs = retention.tenants.get(tenant) ?? retention.defaultMs;
+    return keepMs > 0 ? this.#options.clock.nowMs() - keepMs : Number.NEGATIVE_INFINITY;
+  }
+
+  async #sweep({ sweep, signal }: CompactionRequest, report: CompactionReport): Promise<void> {
+    const { schema, clock } = this.#options;
+    const sweeper = sweep === 'force' ? new Sweeper(schema, clock, { rowGraceMs: 0, objectGraceMs: 0 }) : this.sweeper;
+    const swept = await sweeper.run(signal);
+    report.swept = { rows: swept.rows, objects: swept.objects };
+    report.damaged.push(...swept.damaged);
+  }
+}
+
+/** The longest that anybody keeps samples; 0 where somebody keeps them for ever. */
+function longest({ defaultMs, tenants }: Retention): number {
+  const all = [defaultMs, ...tenants.values()];
+  return all.includes(0) ? 0 : Math.max(...all);
+}
+
+/** Work in the background has no budget but that it holds one slot at a time. */
+function backgroundContext(signal: AbortSignal): ReadContext {
+  const nothing = () => {};
+  return {
+    signal,
+    budget: { addSeries: nothing, addFetchedBytes: nothing, addMemory: nothing, addFetches: nothing },
+  };
+}
