@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { QueryBook } from './query-book.ts';
+
+test('queries that run and that ran are told to their tenant only, equal ones added up', () => {
+  let nowMs = 0;
+  const book = new QueryBook({ nowMs: () => nowMs, sleep: async () => {} });
+  const begin = (tenant: string, path: string, params: Record<string, string>) =>
+    book.begin({ tenant, method: 'GET', path, params: Object.entries(params) });
+  const range = { query: 'up', start: '100', end: '160', step: '15' };
+  const ends = [
+    begin('a', '/api/v1/query_range', range),
+    begin('a', '/api/v1/query_range', range),
+    begin('a', '/api/v1/query', { query: 'up' }),
+    begin('b', '/api/v1/query', { query: 'secret' }),
+    begin('a', '/api/v1/labels', {}),
+  ];
+  assert.deepEqual(
+    book.active('a').map(({ query, step }) => [query, step]),
+    [
+      ['up', '15'],
+      ['up', '15'],
+      ['up', ''],
+    ],
+  );
+  nowMs = 2000;
+  for (const end of ends) end();
+  assert.deepEqual(book.active('a'), []);
+  assert.deepEqual(book.ended('a', 10_000), [
+    { query: 'up', timeRangeSeconds: 60, count: 2, sumDurationSeconds: 4 },
+    { query: 'up', timeRangeSeconds: 0, count: 1, sumDurationSeconds: 2 },
+  ]);
+  nowMs = 60_000;
+  assert.deepEqual(book.ended('a', 10_000), [], 'too long ago');
+  for (let i = 0; i < 10_000; i++) begin('a', '/api/v1/query', { query: 'x'.repeat(5000) })();
+  const [top] = book.ended('a', 10_000);
+  assert.equal(top!.count, 4096, 'bounded');
+  assert.equal(top!.query.length, 2048);
+});
