@@ -9,7 +9,7 @@ import { compareUtf8 } from '../model/labels.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
-import { contentId, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
+import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import type { Placement, Slot } from './placement.ts';
@@ -81,6 +81,9 @@ const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 /** Rows wait for those that lead to them, up to so many bytes of both. */
 const WAITING_BYTES_MAX = 24 * 2 ** 20;
+
+/** So long after its end nothing of a day is removed but by the sweeper, so that what was written needs no look. */
+const SEEN_AFTER_DAY_MS = 3_600_000;
 
 /** Writes to the store what a flush hands over. All rows are additive and named by content, so writing again is harmless. */
 export class ChunkStoreWriter {
@@ -225,7 +228,8 @@ class WriteRun {
     for await (const run of runsOf(group.series)) {
       for (const series of run) {
         const parts = series.parts ?? labelParts(series.labels);
-        this.#leadingOf(group, target).addLabels(parts);
+        // to the groups that a merged one replaces all rows lead already
+        if (replaces === undefined) this.#leadingOf(group, target).addLabels(parts);
         for (const encoded of this.#encoder.add(series, parts)) {
           if (last !== undefined) await place(last, replaces && []);
           last = encoded;
@@ -253,7 +257,9 @@ class WriteRun {
     const key = `${day} ${tenant}`;
     let known = this.#leading.get(key);
     if (known === undefined) {
-      known = { rows: new LeadingRows(tenant, day, this.#seen), target };
+      // what leads to a day that is long over may have been removed since, with all that the tenant had
+      const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
+      known = { rows: new LeadingRows(tenant, day, isOver ? new SeenRows(0) : this.#seen), target };
       this.#leading.set(key, known);
     }
     known.rows.beginSlot(placement, slot);
