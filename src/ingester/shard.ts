@@ -24,6 +24,7 @@ import {
   WAL_ASIDE,
   WAL_NOTE,
   WAL_OPS,
+  WAL_SERIES,
   WAL_STAGED,
   WalReader,
   type WalRecord,
@@ -336,11 +337,12 @@ export class Shard {
       if (lsn > 0) return lsn;
     }
     if (checkpoint === 0) return 0;
-    // only a checkpoint: its last note has it
+    // only a checkpoint: its last note has it, and where that is corrupt, no block is of a later one
     const reader = this.#reader(checkpointName(checkpoint));
     let lsn = 0;
     for (let record = reader.next(); record !== undefined; record = reader.next()) {
-      if (record.type === WAL_NOTE) lsn = readNote<{ lsn?: number }>(this.head, record).lsn ?? lsn;
+      if (record.type === WAL_NOTE) lsn = Math.max(lsn, readNote<{ lsn?: number }>(this.head, record).lsn ?? 0);
+      else if (record.type === WAL_SERIES) lsn = Math.max(lsn, this.head.kernel.view.getFloat64(record.at + 8, true));
     }
     reader.close();
     return lsn;
