@@ -177,6 +177,7 @@ test('targets bring what they need, once, the listener last', () => {
   assert.ok(order.includes('data-folder') && order.includes('limits'));
   assert.throws(
     () => resolveTargets(['al']),
-    (error: ConfigError) => error.message === '-target: al is none of all (did you mean "all"?)',
+    (error: ConfigError) =>
+      error.message === '-target: al is none of compactor, table-manager, all (did you mean "all"?)',
   );
 });

@@ -1,4 +1,6 @@
-import { schemaConfig } from '../chunkstore/config.ts';
+import { memcachedConfig } from '../cache/memcached/config.ts';
+import { redisConfig } from '../cache/redis/config.ts';
+import { chunkStoreConfig, schemaConfig } from '../chunkstore/config.ts';
 import { compactorConfig } from '../compactor/config.ts';
 import { distributorConfig } from '../distributor/config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
@@ -37,6 +39,9 @@ export const sections = {
   purger: purgerConfig,
   compactor: compactorConfig,
   schema: schemaConfig,
+  chunkStore: chunkStoreConfig,
+  memcached: memcachedConfig,
+  redis: redisConfig,
   cassandra: cassandraConfig,
   dynamodb: dynamodbConfig,
   bigtable: bigtableConfig,

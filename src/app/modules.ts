@@ -106,6 +106,7 @@ export const modules: Readonly<Record<string, Module>> = {
           config: config.querier,
           purger: config.purger,
           store: storeSpec(config),
+          caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
           windowMs: config.ingester.windowMs,
           keepFlushedMs: config.ingester.keepFlushedMs,
           status: {

@@ -20,10 +20,11 @@ import { UndeletedSource } from '../querier/undeleted-source.ts';
 import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
+import { openBlockCache } from './caches.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, purger, store, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
+const { config, purger, store, caches, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
 const syntax = {
   experimentalFunctions: config.enablePromqlExperimentalFunctions,
   extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
@@ -45,7 +46,14 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
   );
   const tombstones = new Tombstones(schema, systemClock, Math.random, purger.deleteRequestCancelPeriodMs);
   const flushed = new StoreSource(
-    new ChunkStoreReader(schema, Kernel.create(), systemClock, { windowMs, rowCacheTtlMs: (keepFlushedMs * 2) / 3 }),
+    new ChunkStoreReader(schema, Kernel.create(), systemClock, {
+      windowMs,
+      // Windows leave the head when the store has had them for so long: what does not know of them yet must be gone by then.
+      rowCacheTtlMs: (keepFlushedMs * 2) / 3,
+      rowCacheBytesMax: caches.chunkStore.rowCacheSize,
+      blockCache: await openBlockCache(caches),
+      retentionMs: (tenant) => retention.get(tenant) ?? 0,
+    }),
   );
   return {
     engine,
@@ -73,6 +81,8 @@ function deletesIn(tombstones: Tombstones): DeleteSource {
   };
 }
 
+/** Of the tenants that have asked, as their limits were then. */
+const retention = new Map<string, number>();
 let sources: Promise<Omit<ApiSources, 'limits'>> | undefined;
 
 const role: QueryRole = {
@@ -81,6 +91,7 @@ const role: QueryRole = {
   },
   async handle({ request, limits }, { signal }) {
     if (sources === undefined) throw new Error('bug: a query before connect');
+    retention.set(request.tenant, limits.retentionPeriodMs);
     const response = await new PromApi({ ...(await sources), limits: () => limits }).handle(request, signal);
     const { body } = response;
     // what is a view on something larger cannot move

@@ -15,8 +15,9 @@ export interface BlockCache {
   set(key: string, bytes: Uint8Array): void;
 }
 
-/** Bytes between two wanted ranges that are rather read along than left for another read. */
-const GAP_BYTES_MAX = 64 * 1024;
+/** Bytes between two wanted ranges that are rather read along than left for another read: more where there would be many reads. */
+const GAP_BYTES_MAX = [64 * 1024, 512 * 1024, 2 * 2 ** 20] as const;
+const READS_FEW = 6;
 const READ_BYTES_MAX = 8 * 2 ** 20;
 
 /** A group that a query reads from. */
@@ -82,6 +83,8 @@ export class BlockFetcher {
     wanted.sort((a, b) => a.ref.kind - b.ref.kind);
     for (const { group, ref } of wanted) {
       this.#context.signal.throwIfAborted();
+      // another query may have been faster
+      if (group.open.has(ref)) continue;
       this.#context.budget.addMemory(ref.rawBytes);
       this.heldBytes += ref.rawBytes;
       group.open.add(ref, stored.get(ref)!, this.#labelsOf);
@@ -132,8 +135,17 @@ function bodyOffset({ group }: Wanted): number {
   return place.kind === 'object' ? place.bodyOffset : 0;
 }
 
-/** Neighbouring ranges of an object become one read. */
 function planReads(wanted: readonly Wanted[]): RangeRead[] {
+  let reads: RangeRead[] = [];
+  for (const gapBytesMax of GAP_BYTES_MAX) {
+    reads = joinRanges(wanted, gapBytesMax);
+    if (reads.length <= READS_FEW) break;
+  }
+  return reads;
+}
+
+/** Neighbouring ranges of an object become one read. */
+function joinRanges(wanted: readonly Wanted[], gapBytesMax: number): RangeRead[] {
   const reads: RangeRead[] = [];
   const byObject = Map.groupBy(wanted, ({ group: { found } }) =>
     found.place.kind === 'object' ? found.place.key : '',
@@ -143,7 +155,7 @@ function planReads(wanted: readonly Wanted[]): RangeRead[] {
     for (const each of inObject.sort((a, b) => bodyOffset(a) + a.ref.offset - bodyOffset(b) - b.ref.offset)) {
       const offset = bodyOffset(each) + each.ref.offset;
       const end = offset + each.ref.bytes;
-      if (last === undefined || offset - last.end > GAP_BYTES_MAX || end - last.offset > READ_BYTES_MAX) {
+      if (last === undefined || offset - last.end > gapBytesMax || end - last.offset > READ_BYTES_MAX) {
         last = { period: each.group.found.period, key, offset, end, wanted: [] };
         reads.push(last);
       }

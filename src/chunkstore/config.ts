@@ -1,4 +1,4 @@
-import { choice, duration, records, text } from '../kit/config/field.ts';
+import { bytes, choice, duration, records, text } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 import { DAY_MS } from './keys.ts';
 
@@ -50,6 +50,23 @@ export const schemaConfig = section('schema', 'Long-term store', {
   }),
 });
 
+export const chunkStoreConfig = section('chunk_store', 'Reading from the long-term store', {
+  cacheBackend: choice({
+    default: 'memory',
+    values: ['memory', 'memcached', 'redis'],
+    help: 'Where parts of chunk groups are cached.',
+  }),
+  cacheSize: bytes({
+    default: '32MiB',
+    help: 'Memory of each query worker for parts of chunk groups, with the cache in memory. 0: none.',
+  }),
+  rowCacheSize: bytes({
+    default: '32MiB',
+    help: 'Memory of each query worker for lists of rows. They expire before -ingester.keep-flushed.',
+  }),
+});
+
+export type ChunkStoreConfig = typeof chunkStoreConfig.type;
 export type SchemaConfig = typeof schemaConfig.type;
 
 function checkPrefix(prefix: string): void {

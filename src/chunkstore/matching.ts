@@ -66,7 +66,7 @@ export class SeriesMatcher {
     }
     for (let i = 0; i < section.count; i++) {
       if (tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) {
-        numbers[section.first + i] = this.#number(block.pairs(section, i));
+        numbers[section.first + i] = this.#number(labelsAt(block, section, i));
       }
     }
   }
@@ -75,10 +75,20 @@ export class SeriesMatcher {
     return getOrMake(this.#results[matcher]!, value, () => this.#matchers[matcher]!.matches(value));
   }
 
-  #number(pairs: string[]): number {
-    const labels = Labels.fromSortedPairs(pairs);
+  #number(labels: Labels): number {
     return getOrMake(this.#ids, labels.key, () => this.labels.push(labels) - 1);
   }
+}
+
+/** Labels of the series of blocks, made once: blocks stay open from query to query. */
+const labelsOfBlocks = new WeakMap<LabelBlock, (Labels | undefined)[]>();
+
+function labelsAt(block: LabelBlock, section: Section, i: number): Labels {
+  const all = labelsOfBlocks.get(block) ?? new Array<Labels | undefined>(block.count);
+  labelsOfBlocks.set(block, all);
+  const labels = all[section.first + i] ?? Labels.fromSortedPairs(block.pairs(section, i));
+  all[section.first + i] = labels;
+  return labels;
 }
 
 /** Which metrics a selector may be about. */

@@ -1,6 +1,5 @@
 import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
 import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chunk/group/head.ts';
-import { OpenGroup } from '../chunk/group/read.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -14,6 +13,7 @@ import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader } from './index-reader.ts';
 import { DAY_MS, dayOf } from './keys.ts';
 import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './matching.ts';
+import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
@@ -28,6 +28,8 @@ export interface ReaderOptions {
   readonly rowCacheTtlMs?: number;
   readonly rowCacheBytesMax?: number;
   readonly blockCache?: BlockCache;
+  /** Inflated blocks that are kept open for the next query. */
+  readonly openBytesMax?: number;
   /** How long a tenant's samples are to be seen; 0: for ever. */
   readonly retentionMs?: (tenant: string) => number;
 }
@@ -37,6 +39,7 @@ const OPTIONS = {
   readsAtOnce: 16,
   rowCacheTtlMs: 600_000,
   rowCacheBytesMax: 64 * 2 ** 20,
+  openBytesMax: 64 * 2 ** 20,
 };
 
 /** Where a day has more slots than this, label rows are asked which of them to look at. */
@@ -60,6 +63,7 @@ export class ChunkStoreReader {
   readonly #schema: Schema;
   readonly #clock: Clock;
   readonly #decoder: GroupDecoder;
+  readonly #open: OpenGroups;
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
@@ -69,6 +73,7 @@ export class ChunkStoreReader {
     this.#options = { ...OPTIONS, ...options };
     this.index = new IndexReader(schema, clock, this.#options);
     this.#decoder = new GroupDecoder(kernel);
+    this.#open = new OpenGroups(this.#decoder, this.#options.openBytesMax);
   }
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
@@ -88,7 +93,7 @@ export class ChunkStoreReader {
       new LabelBlocks(LabelBlock.parse).of,
     );
     try {
-      const groups = found.map((each) => ({ found: each, open: new OpenGroup(this.#decoder, each.head, each.name) }));
+      const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
       for (const group of groups) wantSeries(fetcher, group, metrics, !labelsOnly && metrics.decides);
       await fetcher.fetch();
       const matches = groups.map((group) => matchGroup(group, metrics, matcher));
@@ -99,6 +104,7 @@ export class ChunkStoreReader {
         });
         await fetcher.fetch();
       }
+      this.#open.trim();
       const chunks: Chunk[][] = matcher.labels.map(() => []);
       groups.forEach((group, i) => {
         if (!labelsOnly) collectChunks(group, matches[i]!, startMs, endMs, chunks);

@@ -5,8 +5,10 @@ import { Kernel } from '../chunk/kernel.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import { CountingObjectClient } from '../object/counting.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import { CountingTableClient } from '../table/counting.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { DAY_MS } from './keys.ts';
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from './placement.ts';
@@ -329,6 +331,49 @@ test('a query for a few of many series reads little', async () => {
     whole.budget.rows + whole.budget.objects <= 20,
     `${whole.budget.rows} rows, ${whole.budget.objects} objects`,
   );
+});
+
+test('an hour of a metric of 50,000 series is few rows and objects, and ten of its series fewer', async () => {
+  const { writer, period, clock } = store();
+  // as a tenant of a million series has them
+  const placement = { version: 256, buckets: 256, splits: new Map() };
+  const times = steps(START, START + 2 * WINDOW, 300_000);
+  const series = Array.from({ length: 50_000 }, (_, i) =>
+    seriesOf({ __name__: 'big', id: `${i}`, pod: `pod-${i % 997}` }, times, (_, k) => Math.sqrt(i * k)),
+  );
+  series.push(seriesOf({ __name__: 'small' }, times, (_, k) => k));
+  await writer.write(groupsOf('t', series, placement));
+  const { client, admin, limits } = period.tables;
+  const read = async (matchers: LabelMatcher[]) => {
+    const tables = new CountingTableClient(client);
+    const objects = new CountingObjectClient(period.objects!);
+    const counting = new Schema([{ ...period, tables: { client: tables, admin, limits }, objects }]);
+    const context = testContext();
+    const reader = new ChunkStoreReader(counting, kernel, clock);
+    // across the end of a window
+    const range = [START + WINDOW - 1_800_000, START + WINDOW + 1_800_000] as const;
+    const { size } = await readAll(reader, 't', matchers, ...range, context);
+    const fetched = tables.counts.rowsRead + objects.counts.objectsRead;
+    assert.equal(context.budget.rows + context.budget.objects, fetched);
+    return { size, fetched };
+  };
+  const whole = await read([name('big')]);
+  assert.equal(whole.size, 50_000);
+  assert.ok(whole.fetched <= 100, `${whole.fetched} rows and objects`);
+  const ids = Array.from({ length: 10 }, (_, i) => i * 4999).join('|');
+  const some = await read([name('big'), LabelMatcher.of('id', '=~', ids)]);
+  assert.equal(some.size, 10);
+  assert.ok(some.fetched <= 20, `${some.fetched} rows and objects`);
+});
+
+test('a range without end asks only for tables that are there', async () => {
+  const { writer, reader } = store();
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, [START], () => 1)]));
+  const context = testContext();
+  const all = await readAll(reader, 't', [name('m')], -8.64e15, 8.64e15, context);
+  assert.equal(all.size, 1);
+  assert.ok(context.budget.rows < 10);
+  assert.deepEqual(await reader.labelNames('t', [], -8.64e15, 8.64e15, testContext()), ['__name__']);
 });
 
 test('a damaged object fails with its name', async () => {

@@ -1,4 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { MemcachedConfig } from '../cache/memcached/config.ts';
+import type { RedisConfig } from '../cache/redis/config.ts';
+import type { ChunkStoreConfig } from '../chunkstore/config.ts';
 import type { StoreSpec } from '../chunkstore/open.ts';
 import type { CallContext, Transferred } from '../kit/service/channel.ts';
 import type { TenantLimits } from '../limits/limits.ts';
@@ -15,10 +18,18 @@ export type QueryRole = {
   ): Promise<Transferred<ApiResponse>>;
 };
 
+/** Where parts of chunk groups are cached. */
+export interface CacheSettings {
+  readonly chunkStore: ChunkStoreConfig;
+  readonly memcached: MemcachedConfig;
+  readonly redis: RedisConfig;
+}
+
 export interface QueryWorkerData {
   readonly config: QuerierConfig;
   readonly purger: PurgerConfig;
   readonly store: StoreSpec;
+  readonly caches: CacheSettings;
   readonly windowMs: number;
   /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */
   readonly keepFlushedMs: number;

@@ -1,0 +1,30 @@
+import type { Cache } from '../cache/client.ts';
+import { MemoryCache } from '../cache/memory.ts';
+import type { BlockCache } from '../chunkstore/block-fetcher.ts';
+import type { CacheSettings } from '../querier/worker-contract.ts';
+
+/** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
+const BLOCK_TTL_MS = 14 * 86_400_000;
+
+/** The cache of sub-blocks, or undefined where there is to be none. */
+export async function openBlockCache(spec: CacheSettings): Promise<BlockCache | undefined> {
+  const cache = await openCache(spec);
+  if (cache === undefined) return undefined;
+  return {
+    get: async (key) => (await cache.get([key]))[0],
+    set(key, value) {
+      void cache.set([{ key, value, ttlMs: BLOCK_TTL_MS }]); // never fails
+    },
+  };
+}
+
+async function openCache({ chunkStore, memcached, redis }: CacheSettings): Promise<Cache | undefined> {
+  switch (chunkStore.cacheBackend) {
+    case 'memory':
+      return chunkStore.cacheSize === 0 ? undefined : new MemoryCache({ bytesMax: chunkStore.cacheSize });
+    case 'memcached':
+      return (await import('../cache/memcached/client.ts')).openMemcached(memcached);
+    case 'redis':
+      return (await import('../cache/redis/client.ts')).openRedis(redis);
+  }
+}
