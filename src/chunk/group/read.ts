@@ -62,6 +62,8 @@ export class GroupBlocks {
 export class OpenGroup {
   readonly name: string;
   readonly blocks: GroupBlocks;
+  /** Of the opened blocks, inflated; and as much again for each group, about. */
+  heldBytes = 4096;
   readonly #decoder: GroupDecoder;
   readonly #series = new Map<BlockRef, SeriesBlock>();
   readonly #times = new Map<BlockRef, TimeColumns>();
@@ -81,6 +83,7 @@ export class OpenGroup {
   add(ref: BlockRef, stored: Uint8Array, labelsOf?: (raw: Uint8Array) => LabelBlock): void {
     if (this.has(ref)) return;
     const raw = openBlock(ref, stored, this.name);
+    this.heldBytes += ref.rawBytes;
     switch (ref.kind) {
       case SERIES_BLOCK:
         guarded(this.name, blockName(ref), () => {
