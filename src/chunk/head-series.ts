@@ -31,20 +31,17 @@ export interface SeriesPlace {
   labelsTo: number;
   chunksFrom: number;
   chunksTo: number;
-  /** The series' number in its shard; others may have it at other times. */
-  ref: number;
 }
 
 /** Goes through the series of a slice; `place` is the same object at each. */
 export function forEachSeries(bytes: Uint8Array, body: (place: SeriesPlace) => void): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const place: SeriesPlace = { labelsFrom: 0, labelsTo: 0, chunksFrom: 0, chunksTo: 0, ref: 0 };
+  const place: SeriesPlace = { labelsFrom: 0, labelsTo: 0, chunksFrom: 0, chunksTo: 0 };
   for (let at = 0; at < bytes.length; at = place.chunksTo) {
     place.labelsFrom = at + 16;
     place.labelsTo = place.labelsFrom + view.getUint32(at + 4, true);
     place.chunksFrom = (place.labelsTo + 7) & ~7;
     place.chunksTo = at + view.getUint32(at, true);
-    place.ref = view.getUint32(at + 12, true);
     body(place);
   }
 }
