@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { ApiAnswer } from '../harness/api.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 import { runTool } from '../harness/tool.ts';
@@ -32,6 +34,12 @@ before(async () => {
   series.push({ labels: { __name__: 'näme', k: 'x' } as never, samples: [[START_MS + 1, 7]] });
   const answer = await push(`${server.url}/api/v1/push`, writeBody(series), { 'x-scope-orgid': TENANT });
   assert.ok(answer.status < 300, answer.text);
+  // of long random names, so that the group is too large for a row
+  const large = Array.from({ length: 400 }, (_, k) => ({
+    labels: { __name__: k % 2 === 0 ? 'even' : 'odd', id: randomBytes(64).toString('hex') },
+    samples: [[START_MS, k] as const],
+  }));
+  await push(`${server.url}/api/v1/push`, writeBody(large), { 'x-scope-orgid': 'team-b' });
   await server.flush();
   await server.stop();
 });
@@ -90,14 +98,24 @@ test('an import names the line that it cannot read, and misses the end', async (
 });
 
 test('inspect tells sizes by tenant and metric', async () => {
-  const { code, stdout } = await runTool(['inspect', `-data.dir=${source}`, '-groups', '-rows']);
+  const { code, stdout } = await runTool(['inspect', `-data.dir=${source}`, `-tenant=${TENANT}`, '-groups', '-rows']);
   assert.equal(code, 0);
   assert.match(stdout, /^team-a: 1 days, rows .*\b2 g\b.* 2701 samples, /m);
   assert.match(stdout, /^ +[\d.]+ K?i?B +\d+ series {2}m0_total$/m);
   assert.equal(stdout.match(/^group /gm)?.length, 2);
 });
 
-test('verify finds a damaged object, a backup copies it all the same, a damaged backup is refused', async () => {
+/** Asks a server that has only the store. */
+async function asked(tenant: string, query: string): Promise<ApiAnswer> {
+  rmSync(join(source, 'ingester'), { recursive: true, force: true });
+  await using server = await Pallium.start({ dataDir: source });
+  const search = new URLSearchParams({ query, time: String(START_MS / 1000) });
+  const answer = await server.api({ 'x-scope-orgid': tenant }).ask(`/api/v1/query?${search}`);
+  await server.stop();
+  return answer;
+}
+
+test('verify finds a damaged object, queries of it fail with its name, a backup copies it all the same, a damaged backup is refused', async () => {
   const backup = join(folder, 'backup');
   const made = await runTool(['backup', `-data.dir=${source}`, `-folder=${backup}`]);
   assert.equal(made.code, 0, made.stderr);
@@ -105,17 +123,20 @@ test('verify finds a damaged object, a backup copies it all the same, a damaged 
 
   const objects = join(source, 'store/objects');
   const file = readdirSync(objects, { recursive: true, withFileTypes: true }).find((each) => each.isFile());
-  if (file !== undefined) {
-    const path = join(file.parentPath, file.name);
-    const bytes = readFileSync(path);
-    const damaged = Buffer.from(bytes);
-    damaged[bytes.length - 20]! ^= 1;
-    writeFileSync(path, damaged);
-    const { code, stdout } = await runTool(['verify', `-data.dir=${source}`]);
-    assert.equal(code, 3, stdout);
-    assert.match(stdout, /^damaged: /m);
-    writeFileSync(path, bytes);
-  }
+  const path = join(file!.parentPath, file!.name);
+  const bytes = readFileSync(path);
+  const damaged = Buffer.from(bytes);
+  // within the series blocks
+  damaged[bytes.length >> 1]! ^= 1;
+  writeFileSync(path, damaged);
+  const { code, stdout } = await runTool(['verify', `-data.dir=${source}`]);
+  assert.equal(code, 3, stdout);
+  assert.match(stdout, /^damaged: /m);
+  const { status, text } = await asked('team-b', 'count({id=~".+"})');
+  assert.equal(status, 500, text);
+  assert.match(text, /chunk group pallium_\d+\/\S+ is damaged: series .* the checksum differs/);
+  assert.equal((await asked(TENANT, 'count({k=~".+"} offset -30m)')).status, 200);
+  writeFileSync(path, bytes);
   assert.equal((await runTool(['verify', `-data.dir=${source}`])).code, 0);
 
   const tables = join(backup, '0/tables');
