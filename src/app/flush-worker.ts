@@ -11,27 +11,24 @@ import { serveWorker } from '../kit/service/worker.ts';
 // Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
 // the memory that it took.
 
-const { store, windowMs } = workerData as FlushData;
+const { store, windowMs, seen } = workerData as FlushData;
 const kernel = Kernel.create();
 const opened = openStore(store);
+let writer: ChunkStoreWriter | undefined;
 let flusher: Promise<Flusher> | undefined;
 
 const role: FlushRole = {
   connect({ shards }) {
     const channels = shards.map((port) => new Channel<ShardRole>(port));
-    flusher = opened.then(
-      ({ schema }) =>
-        new Flusher({
-          shards: channels,
-          writer: new ChunkStoreWriter(schema, Kernel.create()),
-          kernel,
-          windowMs,
-        }),
-    );
+    flusher = opened.then(({ schema }) => {
+      writer = new ChunkStoreWriter(schema, Kernel.create(), { seen });
+      return new Flusher({ shards: channels, writer, kernel, windowMs });
+    });
   },
   async flush({ beforeMs }) {
     if (flusher === undefined) throw new Error('bug: flush before connect');
     return (await flusher).flush(beforeMs);
   },
+  seen: () => writer?.seen ?? seen,
 };
 serveWorker(role);

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../chunkstore/open.ts';
+import type { SavedSeen } from '../chunkstore/seen.ts';
 import type { IngesterConfig } from '../ingester/config.ts';
 import type { FlushData, FlushReport, FlushRole } from '../ingester/flush-contract.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
@@ -42,6 +43,8 @@ export class IngesterService implements Service, IngesterControl {
   #stopping = false;
   #failure: Error | undefined;
   #flushWorker: { thread: WorkerThread<FlushRole>; idle: NodeJS.Timeout | undefined } | undefined;
+  /** What rows flush workers have written lately. */
+  #seen: SavedSeen = new Map();
   #flushing: Promise<unknown> = Promise.resolve();
 
   constructor(options: IngesterOptions) {
@@ -178,7 +181,11 @@ export class IngesterService implements Service, IngesterControl {
 
   #flushThread() {
     if (this.#flushWorker === undefined) {
-      const data: FlushData = { store: this.#options.store, windowMs: this.#options.config.windowMs };
+      const data: FlushData = {
+        store: this.#options.store,
+        windowMs: this.#options.config.windowMs,
+        seen: this.#seen,
+      };
       const thread = WorkerThread.start<FlushRole>({
         name: 'flush',
         url: workerUrl('./flush-worker', import.meta.url),
@@ -200,7 +207,10 @@ export class IngesterService implements Service, IngesterControl {
     const worker = this.#flushWorker;
     this.#flushWorker = undefined;
     clearTimeout(worker?.idle);
-    await worker?.thread.terminate();
+    if (worker === undefined) return;
+    // forgotten where it died: rows are then written once more, which is harmless
+    this.#seen = await worker.thread.channel.call('seen', {}).catch(() => new Map());
+    await worker.thread.terminate();
   }
 
   async stop(stop: Stop): Promise<void> {

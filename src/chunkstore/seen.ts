@@ -1,7 +1,24 @@
+interface SavedSet {
+  readonly slots: BigUint64Array<ArrayBuffer>;
+  readonly size: number;
+}
+
+/** What one writer hands to the next: by day and tenant. Plain data. */
+export type SavedSeen = ReadonlyMap<string, SavedSet>;
+
 /** A set of 64-bit hashes in 8 bytes each, at most three quarters full. An equal hash counts as seen. */
 class HashSet {
-  #slots = new BigUint64Array(64);
-  size = 0;
+  #slots: BigUint64Array<ArrayBuffer>;
+  size: number;
+
+  constructor({ slots, size }: SavedSet = { slots: new BigUint64Array(64), size: 0 }) {
+    this.#slots = slots;
+    this.size = size;
+  }
+
+  save(): SavedSet {
+    return { slots: this.#slots, size: this.size };
+  }
 
   /** Whether it was new. */
   add(hash: bigint): boolean {
@@ -64,8 +81,21 @@ export class SeenRows {
   readonly #days = new Map<string, HashSet>();
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, saved: SavedSeen = new Map()) {
     this.#bytesMax = bytesMax;
+    for (const [key, set] of saved) {
+      this.#days.set(key, new HashSet(set));
+      this.#bytes += set.slots.byteLength;
+    }
+  }
+
+  /** Of the newest day and the one before: older ones are hardly written again. */
+  save(): SavedSeen {
+    const dayOf = (key: string) => Number(key.slice(0, key.indexOf(' ')));
+    let newest = Number.NEGATIVE_INFINITY;
+    for (const key of this.#days.keys()) newest = Math.max(newest, dayOf(key));
+    const recent = [...this.#days].filter(([key]) => dayOf(key) >= newest - 1);
+    return new Map(recent.map(([key, set]) => [key, set.save()]));
   }
 
   has(tenant: string, day: number, hash: bigint): boolean {

@@ -366,6 +366,28 @@ test('an hour of a metric of 50,000 series is few rows and objects, and ten of i
   assert.ok(some.fetched <= 20, `${some.fetched} rows and objects`);
 });
 
+test('a day of a small tenant is few rows, also where each window has a writer of its own', async () => {
+  const { period, clock } = store();
+  const client = new CountingTableClient(period.tables.client);
+  const { admin, limits } = period.tables;
+  const schema = new Schema([{ ...period, tables: { client, admin, limits } }]);
+  let writer = new ChunkStoreWriter(schema, kernel, { clock });
+  for (let windowStartMs = START; windowStartMs < START + DAY_MS; windowStartMs += WINDOW) {
+    clock.ms = windowStartMs + WINDOW;
+    const series = Array.from({ length: 365 }, (_, i) =>
+      seriesOf(
+        { __name__: `m${i % 73}`, instance: `${i % 5}`, job: 'j' },
+        steps(windowStartMs, clock.ms, 1_800_000),
+        () => i,
+      ),
+    );
+    await writer.write(groupsOf('t', series));
+    writer = new ChunkStoreWriter(schema, kernel, { clock, seen: writer.seen });
+  }
+  // placement, tenant, day and labels once
+  assert.ok(client.counts.rowsWritten <= 12 + 6, `${client.counts.rowsWritten} rows`);
+});
+
 test('a range without end asks only for tables that are there', async () => {
   const { writer, reader } = store();
   await writer.write(groupsOf('t', [seriesOf({ __name__: 'm' }, [START], () => 1)]));

@@ -14,7 +14,7 @@ import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import type { Placement, Slot } from './placement.ts';
 import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
-import { HashList, SeenRows } from './seen.ts';
+import { HashList, type SavedSeen, SeenRows } from './seen.ts';
 import { SlotEncoder } from './slot-encoder.ts';
 
 const { h64Raw } = await xxhash();
@@ -61,6 +61,8 @@ export interface WriterOptions {
   /** Memory for what label rows a day has already. */
   readonly seenBytesMax?: number;
   readonly clock?: Clock;
+  /** From a writer before. */
+  readonly seen?: SavedSeen;
 }
 
 const OPTIONS: Required<WriterOptions> = {
@@ -70,6 +72,7 @@ const OPTIONS: Required<WriterOptions> = {
   writesAtOnce: 8,
   seenBytesMax: 64 * 2 ** 20,
   clock: systemClock,
+  seen: new Map(),
 };
 
 /** What a group row has besides head, body and the ids that it replaces, at most. */
@@ -97,7 +100,12 @@ export class ChunkStoreWriter {
     this.#schema = schema;
     this.#encoder = new SlotEncoder(kernel);
     this.#options = { ...OPTIONS, ...options };
-    this.#seen = new SeenRows(this.#options.seenBytesMax);
+    this.#seen = new SeenRows(this.#options.seenBytesMax, this.#options.seen);
+  }
+
+  /** What rows it has written lately, for a writer that comes after it. */
+  get seen(): SavedSeen {
+    return this.#seen.save();
   }
 
   /**

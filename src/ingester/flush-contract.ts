@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../chunkstore/open.ts';
+import type { SavedSeen } from '../chunkstore/seen.ts';
 
 // What the flush worker answers to: it takes sealed windows out of shards and writes them to the store.
 
@@ -7,11 +8,15 @@ export type FlushRole = {
   connect(request: { readonly shards: readonly MessagePort[] }): void;
   /** Seals what ends at or before `beforeMs`, writes all that is sealed, and confirms it to the shards. */
   flush(request: { readonly beforeMs: number }): Promise<FlushReport>;
+  /** What rows it has written lately: for the worker that comes after it. */
+  seen(request: Record<string, never>): SavedSeen;
 };
 
 export interface FlushData {
   readonly store: StoreSpec;
   readonly windowMs: number;
+  /** From the worker before. */
+  readonly seen: SavedSeen;
 }
 
 export interface FlushReport {
