@@ -28,7 +28,10 @@ export async function main(args: readonly string[]): Promise<void> {
   try {
     loaded = loadConfig(sections, { args, env: process.env });
     const { command } = loaded;
-    if (command.help) return print(showHelp(sections, 'pallium'));
+    if (command.help) {
+      const { toolList } = await import('./tools/run.ts');
+      return print(`${showHelp(sections, 'pallium')}Commands, each with its own --help:\n${toolList()}`);
+    }
     if (command.version) return print(`pallium ${version} (node ${process.version})`);
     if (command.modules) return print(targetList());
     order = resolveTargets(loaded.values.process.target);

@@ -85,7 +85,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
   }
 }
 
-/** The tools, for the end of the server's help. */
+/** The commands, for the end of the server's help. */
 export function toolList(): string {
   return Object.entries(tools)
     .map(([name, { summary }]) => `  ${name.padEnd(9)} ${summary}`)

@@ -2,7 +2,6 @@ import type { Readable, Writable } from 'node:stream';
 import type { OpenedStore } from '../../chunkstore/open.ts';
 import type { Section } from '../../kit/config/section.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { sections } from '../config.ts';
 import type { Progress } from './progress.ts';
 
 /** Exit codes of tools. */
@@ -11,12 +10,6 @@ export const FAILED = 1;
 export const MISUSED = 2;
 /** The tool ran to its end and found damage. */
 export const DAMAGED = 3;
-
-/** Sections of the server's configuration that say which stores there are. */
-export type StoreSections = Pick<
-  typeof sections,
-  'data' | 'schema' | 'cassandra' | 'dynamodb' | 'bigtable' | 's3' | 'gcs' | 'azure'
->;
 
 /** What a tool works with. */
 export interface ToolContext<Options> {
