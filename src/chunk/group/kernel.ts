@@ -13,7 +13,7 @@ export interface ColdExports extends KernelExports {
 }
 
 /** Set by `coldEncode`: no value is below the one before it, and none is NaN. */
-export const MONOTONE = 1;
+const MONOTONE = 1;
 /** Set by `coldEncode`: a NaN (a stale marker or any other) is there. */
 export const SPECIAL = 2;
 
