@@ -2,7 +2,7 @@ import type { Chunk, GroupDecoder } from '../chunk/group/decode.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { histogramBytes } from '../model/histogram-bytes.ts';
 import type { Labels } from '../model/labels.ts';
-import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
+import { FLOAT, HISTOGRAM, nextTimesId, SampleColumns } from '../storage/columns.ts';
 import type { SeriesSet } from '../storage/queryable.ts';
 
 /** The chunks of one series, from all groups. */
@@ -24,6 +24,8 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #endMs: number;
   readonly #onClose: () => void;
   #closed = false;
+  #lastChunks: readonly Chunk[] = [];
+  #lastTimesId = nextTimesId();
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -44,10 +46,22 @@ export class StoreSeriesSet implements SeriesSet {
   read(index: number, out: SampleColumns): void {
     const { chunks, deleted } = this.#all[index]!;
     out.clear();
-    if (overlap(chunks)) mergeChunks(chunks, this.#decoder, out);
+    const overlapping = overlap(chunks);
+    if (overlapping) mergeChunks(chunks, this.#decoder, out);
     else for (const chunk of chunks) this.#decoder.append(chunk, out);
     trim(out, this.#startMs, this.#endMs);
+    if (!overlapping && deleted.length === 0) out.timesId = this.#timesIdOf(chunks);
     for (const { startMs, endMs } of deleted) removeTimes(out, startMs, endMs);
+  }
+
+  /** Series of a target share their time columns, and then all that is found from times. */
+  #timesIdOf(chunks: readonly Chunk[]): number {
+    const last = this.#lastChunks;
+    if (last.length !== chunks.length || chunks.some(({ times }, i) => times !== last[i]!.times)) {
+      this.#lastChunks = chunks;
+      this.#lastTimesId = nextTimesId();
+    }
+    return this.#lastTimesId;
   }
 
   close(): void {
