@@ -12,8 +12,6 @@ export interface ColdExports extends KernelExports {
   coldGap(times: number, n: number): number;
 }
 
-/** Set by `coldEncode`: no value is below the one before it, and none is NaN. */
-const MONOTONE = 1;
 /** Set by `coldEncode`: a NaN (a stale marker or any other) is there. */
 export const SPECIAL = 2;
 
