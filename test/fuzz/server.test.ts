@@ -115,12 +115,14 @@ test(`${QUERIES} queries, mutated and not, at the API`, async (t) => {
       Math.floor(random() * 9)
     ]!;
   };
+  // a megabyte of text now and then moves the process' size by more than what is looked for: those come first
+  let giants = true;
   const make = (): FuzzRequest => {
     let text: string = expressions.vector(1 + Math.floor(random() * 4));
     if (random() < 0.6)
       text = Buffer.from(mutate(Buffer.from(text), random)).toString(random() < 0.5 ? 'utf8' : 'latin1');
     if (random() < 0.005) text = '('.repeat(10_000) + text;
-    else if (random() < 0.002) text = `${text}+`.repeat(Math.ceil(EXPRESSION_BYTES_MAX / (text.length + 1)));
+    else if (giants && random() < 0.002) text = `${text}+`.repeat(Math.ceil(EXPRESSION_BYTES_MAX / (text.length + 1)));
     const path = paths[Math.floor(random() ** 2 * paths.length)]!;
     const params = new URLSearchParams({ query: text, 'match[]': text });
     for (const name of ['time', 'start', 'end']) if (random() < 0.9) params.set(name, number());
@@ -138,6 +140,7 @@ test(`${QUERIES} queries, mutated and not, at the API`, async (t) => {
     return { method: 'GET', path: `/api/v1/${path}?${body.slice(0, 8000)}`, headers: {}, shown };
   };
   await fuzz(server, WARM_UP_QUERIES, make);
+  giants = false;
   report(t, await fuzz(server, QUERIES, make));
   const { result } = await server.api().instant('count(m_0)', NOW_MS / 1000);
   assert.equal(result[0]?.value?.[1], '10');
