@@ -93,6 +93,7 @@ describe(`${COUNT} random questions get the same answers as from Prometheus`, ()
     const allowed = isPrometheus3Installed ? 0 : count / 500;
     if (wrong.length > allowed) assert.deepEqual(wrong, [], `SEED=${SEED}`);
     for (const each of wrong) console.log(each);
+    assert.ok(excused <= count / 500, `${excused} of ${count} were excused: more than rounding explains`);
     assert.ok(answered > count / 4, `only ${answered} of ${count} were answered with something`);
   };
 });
@@ -115,10 +116,19 @@ function isOfVersion(path: string, why: string): boolean {
   return /quantile/.test(path) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
 }
 
-/** Deviations of few equal values are 0 or next to it, by the order in which series are added up. */
+/** What may differ in its last digits: by the order in which series are added up, or between the languages' functions. */
+const INEXACT = /stddev|stdvar|\^|\b(exp|ln|log2|log10|a?sinh?|a?cosh?|a?tanh?|atan2)\b/;
+/** What makes a large difference of a small one. */
+const STEPPED = /%|\b(floor|ceil|round|sgn|changes|resets)\b/;
+
+/** Whether only a last digit differs that something else in the question made visible. */
 function isRounding(path: string, why: string): boolean {
   const [, want, got] = /wanted "([^"]*)", there is "([^"]*)"$/.exec(why) ?? [];
-  return /stddev|stdvar/.test(path) && Math.abs(Number(want) - Number(got)) <= 1e-6;
+  if (want === undefined) return false;
+  const query = new URLSearchParams(path.slice(path.indexOf('?'))).get('query')!;
+  // deviations of few equal values are 0 or next to it
+  if (/stddev|stdvar/.test(query) && Math.abs(Number(want) - Number(got)) <= 1e-6) return true;
+  return INEXACT.test(query) && STEPPED.test(query);
 }
 
 function question(random: Random, expressions: Expressions): string {
