@@ -1,7 +1,8 @@
 import { assert } from '../../lib/assert.ts';
 import type { Kernel } from '../kernel.ts';
+import { Region } from '../region.ts';
 import { BytesError } from './bytes.ts';
-import { type ColdExports, coldExports, Region } from './kernel.ts';
+import { type ColdExports, coldExports } from './kernel.ts';
 
 /** A column has at most so many values: what one series may have in one group. */
 export const COLUMN_VALUES_MAX = 65536;

@@ -1,11 +1,12 @@
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { Kernel } from '../kernel.ts';
+import { Region } from '../region.ts';
 import { ByteReader, BytesError } from './bytes.ts';
 import { ColumnReader, type ColumnSource } from './column-reader.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { type BlockRef, blockName, guarded } from './head.ts';
 import { HistogramBlock } from './histogram-block.ts';
-import { type ColdExports, coldExports, Region } from './kernel.ts';
+import { type ColdExports, coldExports } from './kernel.ts';
 import { readPlanes } from './planes.ts';
 import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';
 

@@ -2,7 +2,8 @@ import { assert } from '../../lib/assert.ts';
 import { histogramBytes } from '../../model/histogram-bytes.ts';
 import { FLOAT, HISTOGRAM, STALE } from '../../storage/columns.ts';
 import type { Kernel } from '../kernel.ts';
-import { type ColdExports, coldExports, Region } from './kernel.ts';
+import { Region } from '../region.ts';
+import { type ColdExports, coldExports } from './kernel.ts';
 import type { GroupSeries } from './series.ts';
 
 /** A digest: two lanes of 64 bits, each the sum of what all samples add, so that their order does not show. */

@@ -18,24 +18,3 @@ export const SPECIAL = 2;
 export function coldExports(kernel: Kernel): ColdExports {
   return kernel.exports as ColdExports;
 }
-
-/** A stretch of kernel memory that grows by moving on; what it held is gone then. */
-export class Region {
-  readonly #kernel: Kernel;
-  #at = 0;
-  #bytes = 0;
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-  }
-
-  /** Where at least `bytes` begin. Memory is never given back, so growth is by doubling. */
-  ensure(bytes: number): number {
-    if (bytes > this.#bytes) {
-      const size = Math.max(bytes, this.#bytes * 2, 65536);
-      this.#at = this.#kernel.reserve(size);
-      this.#bytes = size;
-    }
-    return this.#at;
-  }
-}
