@@ -76,7 +76,12 @@ export function sipHash(p: usize, len: u32, k0: u64, k1: u64): u64 {
     v0 ^= m;
   }
   m = <u64>len << 56;
-  for (let i: u32 = 0; i < (len & 7); i++) m |= <u64>load<u8>(p + i) << (i << 3);
+  const rest = len & 7;
+  if (len >= 8) {
+    if (rest != 0) m |= load<u64>(p + rest - 8) >> ((8 - rest) << 3);
+  } else {
+    for (let i: u32 = 0; i < rest; i++) m |= <u64>load<u8>(p + i) << (i << 3);
+  }
   v3 ^= m;
   v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
   v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;

@@ -17,6 +17,7 @@ import {
   seriesPair,
   seriesRecord,
   seriesTop,
+  tenantExists,
 } from './series';
 import {
   A_ARENA,
@@ -46,7 +47,7 @@ export {
 export { pagesUsed } from './pages';
 export { pairBytes, pairFind, pairLen, pairName, pairNameLen, pairTop } from './pairs';
 export {
-    seriesFind,
+  seriesFind,
   seriesIsLive,
   seriesLabels,
   seriesLastTime,
@@ -55,15 +56,16 @@ export {
   seriesMetricHash,
   seriesTenant,
   seriesTop,
+  tenantInit,
 } from './series';
 
-/** Begins an empty head. `secrets`: 24 random bytes. False when there is no memory. */
+/** Begins an empty head. `secrets`: 24 random bytes; the last 16 are what series' keys are made with. False when there is no memory. */
 export function headInit(windowMs: f64, secrets: usize): bool {
   const arenas = reserve(ARENA_TABLE_BYTES);
   if (arenas == 0) return false;
   memory.fill(arenas, 0, ARENA_TABLE_BYTES);
   arenaInit(arenas, <i64>windowMs);
-  return pairsInit(load<u64>(secrets)) && seriesInit(load<u64>(secrets, 8), load<u64>(secrets, 16));
+  return pairsInit(load<u64>(secrets)) && seriesInit(secrets + 8);
 }
 
 // ---- what JavaScript keeps of a series: its times count, its chunks are elsewhere
@@ -377,6 +379,7 @@ export function loadSeries(src: usize, len: u32): i32 {
     return LOAD_CORRUPT;
   const labels = src + SAVED_HEAD;
   const tenant = load<u32>(src, 8);
+  if (!tenantExists(tenant)) return LOAD_CORRUPT;
   if (seriesFind(tenant, labels, labelsLen) >= 0) return LOAD_CORRUPT;
   if (seriesMake(ref, tenant, labels, labelsLen, load<u32>(src, 12)) < 0) return LOAD_FULL;
   const r = seriesRecord(ref);

@@ -9,6 +9,7 @@ export {
   ingestFirstFrame,
   ingestFirstLast,
   ingestFirstReason,
+  ingestFirstRef,
   ingestFirstTime,
   ingestFrame,
   ingestFrames,
@@ -17,6 +18,7 @@ export {
   ingestSeries,
   ingestSkip,
   ingestStart,
+  ingestUnknown,
   logBytes,
   logInit,
   logTaken,
@@ -32,9 +34,12 @@ export {
   scanBytes,
   scanCold,
   scanExtras,
+  scanInit,
+  scanKey,
   scanLimits,
   scanSamples,
   scanSeries,
+  scanTenant,
   scanWriteRequest,
 } from './write-request';
 export { xorAppend, xorDecode } from './xor';

@@ -1,9 +1,10 @@
 import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
 import {
-  S_ASIDE, seriesDrop, seriesFind, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant, seriesTop,
+  S_ASIDE, seriesDrop, seriesFind, seriesFindKey, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant,
+  seriesTop, tenantExists,
 } from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
-import { F_ASIDE, F_COLD, FRAME_HEAD } from './write-request';
+import { F_ASIDE, F_COLD, F_KEY, FRAME_HEAD } from './write-request';
 
 // Frames (write-request.ts) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
 // first byte of each says what it is:
@@ -116,6 +117,7 @@ const counts: usize = memory.data(8 * 4); // u32 by answer of append
 let refused: u32 = 0; // samples of refused series
 let firstReason: u32 = 0; // 1 + answer of append, or 16 + why the series was refused
 let firstAt: usize = 0; // frame
+let firstRef: i32 = -1; // its series; −1: it was refused
 let firstTime: i64 = 0; // of the sample
 let firstLast: i64 = 0; // newest of its series
 let frameAt: usize = 0;
@@ -126,14 +128,27 @@ export function ingestCount(answer: u32): u32 { return load<u32>(counts + (<usiz
 export function ingestRefused(): u32 { return refused; }
 export function ingestFirstReason(): u32 { return firstReason; }
 export function ingestFirstFrame(): u32 { return <u32>firstAt; }
+export function ingestFirstRef(): i32 { return firstRef; }
 export function ingestFirstTime(): f64 { return <f64>firstTime; }
 export function ingestFirstLast(): f64 { return <f64>firstLast; }
 /** Newest time of a sample kept; i64.MIN_VALUE as f64 where none was. */
 export function ingestNewest(): f64 { return <f64>newestTime; }
 
-/** Begins a request: `frames` as they came from an edge. */
-export function ingestStart(frames: usize): void {
-  frameAt = frames;
+let framesAt: usize = 0;
+let unknownAt: usize = 0;
+let unknownCount: u32 = 0;
+/** How many frames name a key that no series has; where they begin, from the first frame on, is in the list given to ingestStart. */
+export function ingestUnknown(): u32 { return unknownCount; }
+
+/**
+ * Begins a request: `frames` as they came from an edge.
+ * @param unknown room for a u32 for each frame with a key
+ */
+export function ingestStart(frames: usize, unknown: usize): void {
+  frameAt = framesAt = frames;
+  unknownAt = unknown;
+  unknownCount = 0;
+  firstRef = -1;
   sampleIndex = 0;
   memory.fill(counts, 0, 32);
   refused = 0;
@@ -176,8 +191,15 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
       const labels = frameAt + FRAME_HEAD;
       if (n > 0) {
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
-        let ref = seriesFind(tenant, labels, len);
+        const hasKey = (flags & F_KEY) != 0;
+        let ref = hasKey ? seriesFindKey(load<u64>(labels), load<u64>(labels, 8)) : seriesFind(tenant, labels, len);
         if (ref < 0) {
+          if (hasKey) {
+            store<u32>(unknownAt + (<usize>(unknownCount++) << 2), <u32>(frameAt - framesAt));
+            frameAt += bytes;
+            sampleIndex = 0;
+            continue;
+          }
           ref = makeSeries(tenant, labels, len, load<u32>(frameAt, 16));
           if (ref < 0) {
             refused += n;
@@ -207,6 +229,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
           } else if (answer != HELD && firstReason == 0) {
             firstReason = 1 + <u32>answer;
             firstAt = frameAt;
+            firstRef = ref;
             firstTime = t;
             firstLast = <i64>seriesLastTime(ref);
           }
@@ -276,7 +299,8 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
       if (bad || n + 4 > <u64>(end - at) || own > 0xffffff) return REPLAY_CORRUPT;
       const labels = at;
       moveTo(at + <usize>n + 4);
-      if (!seriesIsLive(own) && !covered(own, lsn)) {
+      // without its tenant, whose record was lost, nobody could ask for it
+      if (tenantExists(tenant) && !seriesIsLive(own) && !covered(own, lsn)) {
         if (seriesFind(tenant, labels, <u32>n) >= 0) continue;
         if (seriesMake(own, tenant, labels, <u32>n, load<u32>(labels + <usize>n)) < 0) return REPLAY_FULL;
         admitSeries(own, tenant, seriesMetric(own));

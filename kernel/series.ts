@@ -1,12 +1,13 @@
-import { sipHash, sipHigh } from './hash';
+import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
+import { reserve } from './memory';
 import { PAGE_BYTES, takePage } from './pages';
 import { pairBytes, pairDrop, pairLen, pairName, pairUse } from './pairs';
 import { slabGive, slabTake } from './slab';
 import { TABLE_BYTES, tableInit, tablePut, tableRemove } from './table';
 import { A_ARENA, A_COUNT, A_DATA, A_TIME } from './xor';
 
-// The series table: (tenant, canonical labels) → ref. A record holds the key's 128-bit hash, the appender of the open chunk,
-// and a list of the other chunks. The labels are a list of pair ids; the hash alone decides equality, its key is secret.
+// The series table: (tenant, canonical labels) → ref. A record holds the series' key (key.ts), the appender of the open chunk,
+// and a list of the other chunks. The labels are a list of pair ids; the key alone decides equality.
 
 export const S_HASH: usize = 0; // u64, u64
 export const S_APPENDER: usize = 16; // see xor.ts; A_TIME is the newest time ever, also when no chunk is open
@@ -27,15 +28,43 @@ const directory: usize = memory.data(65536 * 4);
 const table: usize = memory.data(TABLE_BYTES);
 let top: u32 = 0;
 let live: u32 = 0;
-let k0: u64 = 0;
-let k1: u64 = 0;
+let tenantKeys: usize = 0; // u64, u64 by tenant; both 0: no such tenant
+let tenantsMax: u32 = 0;
 let blockAt: usize = 0;
 let blockEnd: usize = 0;
 
-export function seriesInit(secret0: u64, secret1: u64): bool {
-  k0 = secret0;
-  k1 = secret1;
+/** `secret`: 16 bytes, as of `keyInit`. */
+export function seriesInit(secret: usize): bool {
+  keyInit(secret);
   return tableInit(table, 16384);
+}
+
+const TENANTS_MAX: u32 = 1 << 24;
+
+/** Makes a tenant known under an index, before any of its series. False when the instance is full. */
+export function tenantInit(index: u32, id: usize, len: u32): bool {
+  if (index >= TENANTS_MAX) return false;
+  if (index >= tenantsMax) {
+    const more = max(<u32>256, max(index + 1, tenantsMax << 1));
+    const made = reserve(more << 4);
+    if (made == 0) return false;
+    memory.fill(made, 0, <usize>more << 4);
+    memory.copy(made, tenantKeys, <usize>tenantsMax << 4);
+    tenantKeys = made;
+    tenantsMax = more;
+  }
+  tenantKey(id, len);
+  const k = tenantKeys + (<usize>index << 4);
+  store<u64>(k, key0);
+  store<u64>(k, key1, 8);
+  return true;
+}
+
+/** Whether `tenantInit` was called for it. */
+export function tenantExists(index: u32): bool {
+  if (index >= tenantsMax) return false;
+  const k = tenantKeys + (<usize>index << 4);
+  return (load<u64>(k) | load<u64>(k, 8)) != 0;
 }
 
 // @ts-ignore: decorator
@@ -55,10 +84,17 @@ export function seriesLastTime(ref: u32): f64 { return <f64>load<i64>(seriesReco
 let hash0: u64 = 0;
 let hash1: u64 = 0;
 
-/** The ref of a series, or −1; leaves the hash for seriesMake. */
+/** The ref of a series, or −1; leaves the hash for seriesMake. The tenant exists. */
 export function seriesFind(tenant: u32, labels: usize, len: u32): i32 {
-  hash0 = sipHash(labels, len, k0 + <u64>tenant * 0x9e3779b97f4a7c15, k1);
-  hash1 = sipHigh;
+  const k = tenantKeys + (<usize>tenant << 4);
+  seriesKey(labels, len, load<u64>(k), load<u64>(k, 8));
+  return seriesFindKey(key0, key1);
+}
+
+/** As seriesFind, by the series' key. */
+export function seriesFindKey(first: u64, second: u64): i32 {
+  hash0 = first;
+  hash1 = second;
   const tag = <u32>hash0;
   const base = <usize>load<u32>(table);
   const mask = load<u32>(table, 4);

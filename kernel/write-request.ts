@@ -5,15 +5,20 @@
 //
 // A series that is anything but plain (labels not in canonical form or over a limit, histograms, exemplars, a time out of bounds) gets
 // a frame of 24 bytes with F_COLD and where it lies in the body; JavaScript decodes it and says what is wrong with it.
+// A series whose very label bytes were found to be plain before (known.ts) gets a frame with F_KEY: in place of its labels its key.
 // The bytes come from strangers: nothing is read past `end`, and nothing written past the capacity.
 
-import { xxh64 } from './hash';
+import { sipHash, sipHigh, xxh64 } from './hash';
+import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
+import { knownFind, knownPut, N_KEY, N_METRIC } from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 
 export const FRAME_HEAD: u32 = 24;
 /** Labels length is the offset in the body, samples the length there. */
 export const F_COLD: u32 = 1;
+/** In place of labels the series' key, 16 bytes. */
+export const F_KEY: u32 = 2;
 /** Not for the kernel: samples in the encoding of src/wire/rich-samples.ts, or exemplars. */
 export const F_ASIDE: u32 = 4;
 
@@ -50,8 +55,47 @@ export function scanLimits(names: u32, nameBytes: u32, valueBytes: u32, labelsBy
   timeMax = <i64>to;
 }
 
-/** Scans the body at `src`, writes frames to `out`. Returns 0, SCAN_CORRUPT, or SCAN_FULL when `capacity` is too small. */
-export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32): i32 {
+// of the tenant that the next scan is for
+let tenant0: u64 = 0;
+let tenant1: u64 = 0;
+// key of the hash of label bytes: other limits, other hashes, so that what was plain under them is looked at anew
+let bytes0: u64 = 0;
+let bytes1: u64 = 0;
+
+/** `secret`: 16 bytes, those of the heads that keys are for. */
+export function scanInit(secret: usize): void {
+  keyInit(secret);
+}
+
+/** Whose body the next scan is of; after scanLimits. `id` has 32 bytes of room before it. */
+export function scanTenant(id: usize, len: u32): void {
+  tenantKey(id, len);
+  tenant0 = key0;
+  tenant1 = key1;
+  const limits = id - 32;
+  store<u32>(limits, namesMax);
+  store<u32>(limits, nameBytesMax, 4);
+  store<u32>(limits, valueBytesMax, 8);
+  store<u32>(limits, labelsBytesMax, 12);
+  store<u64>(limits, 0, 16);
+  store<u64>(limits, 0, 24);
+  tenantKey(limits, 32 + len);
+  bytes0 = key0;
+  bytes1 = key1;
+}
+
+/** Writes the key of canonical labels, 16 bytes. */
+export function scanKey(labels: usize, len: u32, out: usize): void {
+  seriesKey(labels, len, tenant0, tenant1);
+  store<u64>(out, key0);
+  store<u64>(out, key1, 8);
+}
+
+/**
+ * Scans the body at `src`, writes frames to `out`. Returns 0, SCAN_CORRUPT, or SCAN_FULL when `capacity` is too small.
+ * @param useKnown series seen before, by the same bytes, get frames with their keys
+ */
+export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool): i32 {
   const end = src + len;
   const outEnd = out + capacity;
   let o = out;
@@ -71,7 +115,12 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
         if (need < 0) return SCAN_CORRUPT;
         if (<i64>o + need > <i64>outEnd) return SCAN_FULL;
       }
-      const wrote = scanSeriesInto(from, seriesEnd, o);
+      labelBytes = 0;
+      let wrote = useKnown ? scanKnown(from, seriesEnd, o) : 0;
+      if (wrote == 0) {
+        wrote = scanSeriesInto(from, seriesEnd, o);
+        if (useKnown && wrote > 0) remember(from, o);
+      }
       if (wrote < 0) return SCAN_CORRUPT;
       if (wrote > 0) {
         o += wrote;
@@ -128,6 +177,85 @@ function worstFrame(from: usize, end: usize): i64 {
   return true;
 }
 
+// of the series that is scanned: its labels where they come first and in one piece, and their hash; 0: there are none
+let labelBytes: u32 = 0;
+let hash0: u64 = 0;
+let hash1: u64 = 0;
+/** Where the last label ends that scanSeriesInto has found. */
+let labelsEnd: usize = 0;
+
+/**
+ * Writes the frame of a series that is known by its label bytes, and returns its length. 0: it is not known, or there is more to it
+ * than samples within bounds.
+ */
+function scanKnown(from: usize, end: usize, frame: usize): i32 {
+  let p = from;
+  while (end - p >= 2 && load<u8>(p) == 0x0a) {
+    let n = <u32>load<u8>(p, 1);
+    p += 2;
+    if (n >= 128) {
+      // a label of 16 KiB and more is no common one
+      if (p == end || load<u8>(p) >= 128) return 0;
+      n = (n & 127) | (<u32>load<u8>(p++) << 7);
+    }
+    if (n > <u32>(end - p)) return 0;
+    p += n;
+  }
+  labelBytes = <u32>(p - from);
+  if (labelBytes == 0) return 0;
+  hash0 = sipHash(from, labelBytes, bytes0, bytes1);
+  hash1 = sipHigh;
+  const entry = knownFind(hash0, hash1);
+  if (entry == 0) return 0;
+  labelBytes = 0; // nothing to remember
+  const samplesFrom = frame + FRAME_HEAD + 16;
+  let o = samplesFrom;
+  while (p < end) {
+    if (end - p < 2 || load<u8>(p) != 0x12) return 0;
+    const n = <u32>load<u8>(p, 1);
+    p += 2;
+    if (n >= 128 || n > <u32>(end - p)) return 0;
+    const sampleEnd = p + n;
+    let v: u64 = 0;
+    let t: u64 = 0;
+    if (n >= 9 && load<u8>(p) == 0x09) {
+      v = load<u64>(p, 1);
+      p += 9;
+    }
+    if (p < sampleEnd && load<u8>(p) == 0x10) {
+      p++;
+      let b: u64 = 128;
+      for (let shift: u64 = 0; b >= 128; shift += 7) {
+        if (p == sampleEnd || shift == 70) return 0;
+        b = <u64>load<u8>(p++);
+        t |= (b & 127) << shift;
+      }
+    }
+    if (p != sampleEnd || <i64>t < timeMin || <i64>t > timeMax) return 0;
+    store<u64>(o, t);
+    store<u64>(o, v, 8);
+    o += 16;
+  }
+  if (o == samplesFrom) return 0;
+  const samples = <u32>(o - samplesFrom) >> 4;
+  store<u32>(frame, <u32>(o - frame));
+  store<u32>(frame, 16, 4);
+  store<u32>(frame, samples, 8);
+  store<u32>(frame, F_KEY, 12);
+  store<u64>(frame, load<u32>(entry, N_METRIC), 16);
+  v128.store(frame + FRAME_HEAD, v128.load(entry, N_KEY));
+  sampleCount += samples;
+  return <i32>(o - frame);
+}
+
+/** Keeps what the scan has found, where the bytes that were hashed are all that it has found it in. */
+// @ts-ignore: decorator
+@inline function remember(from: usize, frame: usize): void {
+  if (labelBytes == 0 || labelsEnd != from + labelBytes) return;
+  seriesKey(frame + FRAME_HEAD, load<u32>(frame, 4), tenant0, tenant1);
+  knownPut(hash0, hash1, load<u32>(frame, 16), key0, key1);
+}
+
 const NAME: u64 = 0x5f5f656d616e5f5f; // "__name__"
 
 /** Writes one frame and returns its length; 0 for a cold one, −1 for a corrupt one. The position is at its start. */
@@ -142,6 +270,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   let cold = false;
   let samples: u32 = 0;
   let sampleAt: usize = 0;
+  labelsEnd = 0;
   start(from);
   while (at < end) {
     const tag = readUvarint(end);
@@ -150,6 +279,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       const n = readUvarint(end);
       if (bad || n > <u64>(end - at)) return -1;
       const labelEnd = at + <usize>n;
+      labelsEnd = labelEnd;
       if (samples > 0) cold = true; // a label behind a sample
       let name: usize = 0;
       let nameLen: u32 = 0;

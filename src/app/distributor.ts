@@ -54,7 +54,7 @@ export class DistributorService implements Service, PushBackend {
 
   async start(): Promise<void> {
     const { config, ingester, log } = this.#options;
-    const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize };
+    const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize, seriesSecret: ingester.seriesSecret };
     this.#pool = WorkerPool.start<EdgeRole>({
       name: 'edge',
       size: config.edgeWorkers || Math.max(1, Math.min(4, os.availableParallelism() >> 1)),

@@ -11,8 +11,11 @@ import { systemClock } from '../lib/clock.ts';
 
 export interface EdgeData {
   readonly rawBytesMax: number;
+  /** That of the shards. */
+  readonly seriesSecret: Uint8Array;
 }
 
+const { rawBytesMax, seriesSecret } = workerData as EdgeData;
 let edge: Edge | undefined;
 
 const role: EdgeRole = {
@@ -20,7 +23,8 @@ const role: EdgeRole = {
     edge = new Edge({
       kernel: Kernel.create(),
       clock: systemClock,
-      rawBytesMax: (workerData as EdgeData).rawBytesMax,
+      rawBytesMax,
+      seriesSecret,
       targets: shards.map((port) => shardTarget(new Channel<ShardRole>(port))),
     });
   },

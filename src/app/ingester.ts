@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -39,6 +40,8 @@ export class IngesterService implements Service, IngesterControl {
   readonly #timers: NodeJS.Timeout[] = [];
   /** Shards that take writes; the others only hold what an earlier run with more of them left. */
   readonly writable: number;
+  /** What the shards make keys of series with; for those that send them. */
+  readonly seriesSecret: Uint8Array = Uint8Array.from(randomBytes(16));
   #ready = false;
   #stopping = false;
   #failure: Error | undefined;
@@ -69,6 +72,7 @@ export class IngesterService implements Service, IngesterControl {
         folder: path.join(dir, `shard-${i}`),
         windowMs: config.windowMs,
         headBytesMax: config.headBytesMax,
+        seriesSecret: this.seriesSecret,
         fsync: config.walFsync,
         fsyncIntervalMs: config.walFsyncIntervalMs,
         keepFlushedMs: config.keepFlushedMs,

@@ -12,7 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 /** What the thread is started with. */
 export type ShardData = Pick<
   ShardOptions,
-  'folder' | 'windowMs' | 'headBytesMax' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
+  'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
 >;
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */

@@ -22,7 +22,10 @@ export interface KernelExports {
     fromMs: number,
     toMs: number,
   ): void;
-  scanWriteRequest(src: number, bytes: number, out: number, capacity: number): number;
+  scanInit(secret: number): void;
+  scanTenant(id: number, bytes: number): void;
+  scanKey(labels: number, bytes: number, out: number): void;
+  scanWriteRequest(src: number, bytes: number, out: number, capacity: number, useKnown: boolean): number;
   scanBytes(): number;
   scanSeries(): number;
   scanSamples(): number;
@@ -41,6 +44,7 @@ export interface KernelExports {
   arenaSeal(id: number): void;
   arenaDrop(id: number): void;
   seriesTop(): number;
+  tenantInit(index: number, id: number, bytes: number): number;
   seriesLive(): number;
   seriesIsLive(ref: number): number;
   seriesFind(tenant: number, labels: number, bytes: number): number;
@@ -74,12 +78,14 @@ export interface KernelExports {
   loadSeries(src: number, bytes: number): number;
   // ingest.ts
   dropSeries(ref: number): number;
-  ingestStart(frames: number): void;
+  ingestStart(frames: number, unknown: number): void;
+  ingestUnknown(): number;
   ingestFrames(end: number, tenant: number, lateFromMs: number, anyOrder: boolean): number;
   ingestCount(answer: number): number;
   ingestRefused(): number;
   ingestFirstReason(): number;
   ingestFirstFrame(): number;
+  ingestFirstRef(): number;
   ingestFirstTime(): number;
   ingestFirstLast(): number;
   ingestNewest(): number;

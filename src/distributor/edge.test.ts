@@ -48,8 +48,15 @@ class Collector implements FrameTarget {
       }
       at += length;
     }
-    const result = { counts: [kept, 0, 0, 0, 0, 0], histogramsLost: 0, exemplarsLost: 0, refused: 0, first: undefined };
-    return { result, frames };
+    const result = {
+      counts: [kept, 0, 0, 0, 0, 0],
+      histogramsLost: 0,
+      exemplarsLost: 0,
+      refused: 0,
+      first: undefined,
+      unknown: [],
+    };
+    return { result, frames, keysTaken: false };
   }
 
   async setMetadata(): Promise<void> {}

@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError, errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
+import { FRAME_HEAD } from '../wire/frames.ts';
 import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
 import { decodeRemoteWrite2 } from '../wire/remote-write-2.ts';
 import { ColdWriter, checkMetadata } from './cold.ts';
@@ -20,8 +21,15 @@ export interface FrameTarget {
     readonly frames: ArrayBuffer;
     readonly bytes: number;
     readonly limits: FrameLimits;
-  }): Promise<{ readonly result: FrameResult; readonly frames: ArrayBuffer }>;
+  }): Promise<FrameAnswer>;
   setMetadata(tenant: string, entries: readonly MetricMetadata[]): Promise<void>;
+}
+
+export interface FrameAnswer {
+  readonly result: FrameResult;
+  readonly frames: ArrayBuffer;
+  /** Whether the target takes frames with keys from now on. */
+  readonly keysTaken: boolean;
 }
 
 export interface FrameLimits {
@@ -49,6 +57,8 @@ export interface FrameResult {
         readonly newestMs: number;
       }
     | undefined;
+  /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
+  readonly unknown: readonly number[];
 }
 
 export interface EdgeOptions {
@@ -56,12 +66,25 @@ export interface EdgeOptions {
   readonly clock: Clock;
   /** Bytes of an inflated body. */
   readonly rawBytesMax: number;
+  /** What the targets make keys of series with, 16 bytes; absent: they get labels every time. */
+  readonly seriesSecret?: Uint8Array | undefined;
   readonly targets: readonly FrameTarget[];
 }
 
 const NO_TIME_LIMIT = 9.2e18;
 const BUFFERS_KEPT_MAX = 16;
 const SCAN_FULL = -2;
+/** Of samples that are taken, Unix ms. */
+interface TimeBounds {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Room before a tenant's id, for the kernel. */
+const ID_AT = 32;
+const TENANT_BYTES_MAX = 150;
+const KEY_BYTES = 16;
+const encoder = new TextEncoder();
 
 /**
  * The distributor's work on one request: judge its headers, inflate, scan and check it, and hand frames to the shards. Its kernel is
@@ -73,6 +96,11 @@ export class Edge {
   readonly #raw: Region;
   readonly #frames: Region;
   readonly #cold: ColdWriter;
+  /** ID_AT bytes, a tenant's id. */
+  readonly #id: Region;
+  readonly #key: Region;
+  /** By target: whether it takes keys. */
+  readonly #keysTaken: boolean[];
   readonly #buckets = new Map<string, TokenBucket>();
   /** Buffers that came back from shards. */
   readonly #buffers: ArrayBuffer[] = [];
@@ -83,6 +111,10 @@ export class Edge {
     this.#raw = new Region(options.kernel, 1024 * 1024);
     this.#frames = new Region(options.kernel, 1024 * 1024);
     this.#cold = new ColdWriter(options.kernel);
+    this.#id = new Region(options.kernel, ID_AT + 3 * TENANT_BYTES_MAX);
+    this.#key = new Region(options.kernel, KEY_BYTES);
+    this.#keysTaken = options.targets.map(() => false);
+    if (options.seriesSecret !== undefined) options.kernel.exports.scanInit(this.#id.put(options.seriesSecret));
   }
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
@@ -117,27 +149,9 @@ export class Edge {
     const { kernel } = this.#options;
     const { exports } = kernel;
     const { limits, tenant } = request;
-    const { fromMs, toMs } = this.#timeBounds(limits);
-    exports.scanLimits(
-      limits.maxLabelNamesPerSeries > 0 ? limits.maxLabelNamesPerSeries : 0xffffffff,
-      Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
-      Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
-      limits.maxLabelsSizeBytes,
-      fromMs,
-      toMs,
-    );
-    let scanned = exports.scanWriteRequest(
-      raw.at,
-      raw.bytes,
-      this.#frames.ensure(raw.bytes * 2 + 4096),
-      this.#frames.bytes,
-    );
-    while (scanned === SCAN_FULL) {
-      this.#frames.ensure(this.#frames.bytes * 2);
-      scanned = exports.scanWriteRequest(raw.at, raw.bytes, this.#frames.at, this.#frames.bytes);
-    }
-    if (scanned < 0) throw errors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
-    const fast = exports.scanBytes();
+    const bounds = this.#timeBounds(limits);
+    const useKnown = this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
+    const fast = this.#scan(tenant, raw, limits, bounds, useKnown);
     const series = exports.scanSeries();
     const samples = exports.scanSamples();
     const extras = exports.scanExtras();
@@ -146,14 +160,15 @@ export class Edge {
       const frames = this.#take(fast);
       frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
       const counts = { series, samples, metadata: 0, rawBytes: raw.bytes };
-      return (await this.#send(request, frames, counts, noRefusals())).answer;
+      return (await this.#send(request, bounds, frames, counts, noRefusals())).answer;
     }
     const body = kernel.u8.slice(raw.at, raw.at + raw.bytes);
     const metadata = (extras & 1) !== 0 ? checkMetadata(decodeRemoteWrite1(body).metadata, limits) : [];
     const refusals = noRefusals();
     this.#cold.clear();
     const cold = coldBody(kernel, this.#frames.at, fast, body);
-    for (const one of decodeRemoteWrite1(cold).series) this.#cold.add(one, limits, fromMs, toMs, refusals);
+    for (const one of decodeRemoteWrite1(cold).series)
+      this.#cold.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
     const coldBytes = this.#cold.bytes;
     const frames = this.#take(fast + coldBytes.length);
     frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
@@ -162,18 +177,88 @@ export class Edge {
     this.#charge(tenant, all + this.#cold.exemplars, metadata.length, limits);
     const counts = { series, samples: all, metadata: metadata.length, rawBytes: raw.bytes };
     if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
-    return (await this.#send(request, frames, counts, refusals)).answer;
+    return (await this.#send(request, bounds, frames, counts, refusals)).answer;
+  }
+
+  /** Writes the frames of a body. @returns their bytes */
+  #scan(
+    tenant: string,
+    raw: { at: number; bytes: number },
+    limits: EdgeLimits,
+    { fromMs, toMs }: TimeBounds,
+    useKnown: boolean,
+  ): number {
+    const { kernel } = this.#options;
+    const { exports } = kernel;
+    exports.scanLimits(
+      limits.maxLabelNamesPerSeries > 0 ? limits.maxLabelNamesPerSeries : 0xffffffff,
+      Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+      Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+      limits.maxLabelsSizeBytes,
+      fromMs,
+      toMs,
+    );
+    const id = encoder.encode(tenant);
+    const idAt = this.#id.ensure(ID_AT + id.length) + ID_AT;
+    kernel.u8.set(id, idAt);
+    exports.scanTenant(idAt, id.length);
+    let size = raw.bytes * 2 + 4096;
+    for (;;) {
+      const scanned = exports.scanWriteRequest(
+        raw.at,
+        raw.bytes,
+        this.#frames.ensure(size),
+        this.#frames.bytes,
+        useKnown,
+      );
+      if (scanned >= 0) return exports.scanBytes();
+      if (scanned !== SCAN_FULL) throw errors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
+      size = this.#frames.bytes * 2;
+    }
+  }
+
+  /**
+   * The frames, now with labels, of series that a target did not know by their keys: it has dropped them since, or refused them. The
+   * body is scanned once more for them.
+   */
+  #unknownFrames(
+    { tenant, body, limits }: EdgePush,
+    bounds: TimeBounds,
+    sent: Uint8Array,
+    unknown: readonly number[],
+  ): Uint8Array<ArrayBuffer> {
+    const { kernel } = this.#options;
+    const keys = new Set(unknown.map((at) => keyText(sent, at + FRAME_HEAD)));
+    const raw = this.#inflate(body);
+    const bytes = this.#scan(tenant, raw, limits, bounds, false);
+    const parts: Uint8Array[] = [];
+    const { view, u8 } = kernel;
+    for (let at = this.#frames.at, end = at + bytes; at < end; ) {
+      const next = at + view.getUint32(at, true);
+      if (view.getUint32(at + 12, true) === 0) {
+        kernel.exports.scanKey(at + FRAME_HEAD, view.getUint32(at + 4, true), this.#key.at);
+        if (keys.has(keyText(u8, this.#key.at))) parts.push(u8.subarray(at, next));
+      }
+      at = next;
+    }
+    const frames = this.#take(parts.reduce((sum, part) => sum + part.length, 0));
+    let at = 0;
+    for (const part of parts) {
+      frames.set(part, at);
+      at += part.length;
+    }
+    return frames;
   }
 
   async #pushV2(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
     const { kernel } = this.#options;
     const { limits, tenant } = request;
-    const { fromMs, toMs } = this.#timeBounds(limits);
+    const bounds = this.#timeBounds(limits);
     const { series, metadata: all } = decodeRemoteWrite2(kernel.u8.slice(raw.at, raw.at + raw.bytes));
     const metadata = checkMetadata(all, limits);
     const refusals = noRefusals();
     this.#cold.clear();
-    for (const one of series) this.#cold.add(one, limits, fromMs, toMs, refusals);
+    for (const one of series) this.#cold.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
     const frames = this.#take(this.#cold.bytes.length);
     frames.set(this.#cold.bytes);
     const { samples, histograms, exemplars } = this.#cold;
@@ -185,7 +270,7 @@ export class Edge {
       rawBytes: raw.bytes,
     };
     if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
-    const { answer, lost } = await this.#send(request, frames, counts, refusals);
+    const { answer, lost } = await this.#send(request, bounds, frames, counts, refusals);
     const headers = {
       ...answer.response.headers,
       'X-Prometheus-Remote-Write-Samples-Written': String(samples - lost.samples),
@@ -195,7 +280,7 @@ export class Edge {
     return { ...answer, response: { ...answer.response, headers } };
   }
 
-  #timeBounds(limits: EdgeLimits): { fromMs: number; toMs: number } {
+  #timeBounds(limits: EdgeLimits): TimeBounds {
     const nowMs = this.#options.clock.nowMs();
     return {
       fromMs: limits.rejectOldSamples ? nowMs - limits.rejectOldSamplesMaxAgeMs : -NO_TIME_LIMIT,
@@ -247,6 +332,7 @@ export class Edge {
 
   async #send(
     request: EdgePush,
+    bounds: TimeBounds,
     frames: Uint8Array<ArrayBuffer>,
     counts: Pick<EdgeAnswer, 'series' | 'samples' | 'metadata' | 'rawBytes'>,
     refusals: Refusals,
@@ -260,25 +346,38 @@ export class Edge {
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
       exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
     };
-    const push = async (target: FrameTarget, part: Uint8Array<ArrayBuffer>) => {
-      if (part.length === 0) return;
-      const sent = await target.push({ tenant, frames: part.buffer, bytes: part.length, limits: frameLimits });
+    const push = async (part: Uint8Array<ArrayBuffer>, i: number): Promise<void> => {
+      const { length } = part;
+      if (length === 0) return;
+      const sent = await targets[i]!.push({ tenant, frames: part.buffer, bytes: length, limits: frameLimits });
+      this.#keysTaken[i] = sent.keysTaken;
+      const { result } = sent;
+      addResult(refusals, result, limits);
+      addLost(lost, result);
+      const again =
+        result.unknown.length === 0
+          ? undefined
+          : this.#unknownFrames(request, bounds, new Uint8Array(sent.frames, 0, length), result.unknown);
       this.#give(sent.frames);
-      addResult(refusals, sent.result, limits);
-      addLost(lost, sent.result);
+      if (again !== undefined) await push(again, i);
     };
-    if (targets.length === 1) await push(targets[0]!, frames);
+    if (targets.length === 1) await push(frames, 0);
     else {
       const parts = this.#partition(tenant, frames, targets.length);
       this.#give(frames.buffer);
       // all of them, also when one fails: what is not acknowledged will come again
-      const sent = await Promise.allSettled(parts.map((part, i) => push(targets[i]!, part)));
+      const sent = await Promise.allSettled(parts.map(push));
       for (const each of sent) if (each.status === 'rejected') throw each.reason;
     }
     const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
     const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, counts.samples);
     return { answer: { ...counts, response, discarded: refusals.byReason }, lost };
   }
+}
+
+/** A series' key, to be compared. */
+function keyText(bytes: Uint8Array, at: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + at, KEY_BYTES).toString('latin1');
 }
 
 /** FNV-1a: spreads tenants that have the same metrics. */

@@ -7,7 +7,7 @@ import { decodeLabels } from '../model/canonical.ts';
 import { errors } from '../model/errors.ts';
 import type { Labels } from '../model/labels.ts';
 import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
-import { FRAME_EXEMPLARS, FRAME_HEAD } from '../wire/frames.ts';
+import { FRAME_EXEMPLARS, FRAME_HEAD, FRAME_KEY } from '../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../wire/rich-samples.ts';
 import { APPENDED, HELD, NO_ROOM } from './answers.ts';
 import { ExemplarStore } from './exemplars.ts';
@@ -15,6 +15,9 @@ import { RichHead } from './rich-head.ts';
 import { RECORD_HEAD } from './wal.ts';
 
 const LOG_BYTES = 1024 * 1024;
+/** A frame with a key and one sample. */
+const KEY_FRAME_BYTES_MIN = FRAME_HEAD + 32;
+const encoder = new TextEncoder();
 
 // Entries of the log for what the kernel leaves aside (docs/formats/wal.md):
 /** u8 · uvarint ref · the sample (wire/rich-samples.ts) */
@@ -52,6 +55,8 @@ export interface IngestResult {
   readonly refused: number;
   /** The first sample or series that was not kept. */
   readonly first: IngestRefusal | undefined;
+  /** Where frames begin that name a series by a key that none has: nothing was taken of them. */
+  readonly unknown: readonly number[];
 }
 
 export interface IngestRefusal {
@@ -112,6 +117,7 @@ export class Head {
   readonly tenants: HeadTenant[] = [];
   readonly #byId = new Map<string, HeadTenant>();
   readonly #frames: Region;
+  readonly #unknown: Region;
   readonly rich: RichHead;
   readonly exemplars = new ExemplarStore();
   /** What is to be logged behind the kernel's payload. */
@@ -129,7 +135,8 @@ export class Head {
   /** Someone still walks over refs: none is used again meanwhile. */
   holdRefs = false;
 
-  constructor(options: { windowMs: number; bytesMax: number }) {
+  /** @param options.secret what series' keys are made with: 16 bytes, shared with the edges that send keys; absent: its own */
+  constructor(options: { windowMs: number; bytesMax: number; secret?: Uint8Array | undefined }) {
     this.windowMs = options.windowMs;
     this.#bytesMax = options.bytesMax;
     this.kernel = Kernel.create({
@@ -144,10 +151,12 @@ export class Head {
     this.rich = new RichHead(this.kernel);
     const secrets = this.kernel.reserve(32);
     this.kernel.u8.set(randomBytes(24), secrets);
+    if (options.secret !== undefined) this.kernel.u8.set(options.secret, secrets + 8);
     if (!this.kernel.exports.headInit(options.windowMs, secrets)) throw new RangeError('no memory for a head');
     this.logAt = this.kernel.reserve(RECORD_HEAD + LOG_BYTES + 64);
     this.kernel.exports.logInit(this.logAt + RECORD_HEAD, LOG_BYTES);
     this.#frames = new Region(this.kernel, 512 * 1024);
+    this.#unknown = new Region(this.kernel);
     this.checkpointRegion = new Region(this.kernel);
   }
 
@@ -166,6 +175,10 @@ export class Head {
 
   /** @param index from a log; absent: the next one */
   addTenant(id: string, index = this.tenants.length): HeadTenant {
+    const bytes = encoder.encode(id);
+    if (!this.kernel.exports.tenantInit(index, this.#frames.put(bytes), bytes.length)) {
+      throw errors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
+    }
     const tenant: HeadTenant = { id, index, metrics: new Map(), seriesCount: 0, newestMs: Number.NEGATIVE_INFINITY };
     this.tenants[index] = tenant;
     this.#byId.set(id, tenant);
@@ -222,7 +235,8 @@ export class Head {
     const at = this.#frames.put(frames);
     const lateFromMs =
       limits.outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - limits.outOfOrderMs : Number.POSITIVE_INFINITY;
-    exports.ingestStart(at);
+    const unknownAt = this.#unknown.ensure(4 * Math.ceil(frames.length / KEY_FRAME_BYTES_MIN));
+    exports.ingestStart(at, unknownAt);
     const aside = new AsideResult();
     for (;;) {
       const stopped = exports.ingestFrames(at + frames.length, tenant.index, lateFromMs, anyOrder);
@@ -237,8 +251,10 @@ export class Head {
     const newestMs = Math.max(exports.ingestNewest(), aside.newestMs);
     if (newestMs > tenant.newestMs) tenant.newestMs = newestMs;
     const counts = aside.counts.map((count, answer) => count + exports.ingestCount(answer));
+    const { view } = this.kernel;
     return {
       counts,
+      unknown: Array.from({ length: exports.ingestUnknown() }, (_, i) => view.getUint32(unknownAt + 4 * i, true)),
       histogramsLost: aside.histogramsLost,
       exemplarsLost: aside.exemplarsLost,
       refused: exports.ingestRefused() + aside.refused,
@@ -331,8 +347,12 @@ export class Head {
     const reason = exports.ingestFirstReason();
     if (reason === 0) return undefined;
     const frame = exports.ingestFirstFrame();
-    const labelsAt = frame + 24;
-    const labels = decodeLabels(this.kernel.u8, labelsAt, labelsAt + this.kernel.view.getUint32(frame + 4, true));
+    const labelsAt = frame + FRAME_HEAD;
+    const { view, u8 } = this.kernel;
+    const labels =
+      (view.getUint32(frame + 12, true) & FRAME_KEY) !== 0
+        ? this.labelsOf(exports.ingestFirstRef(), this.#frames)
+        : decodeLabels(u8, labelsAt, labelsAt + view.getUint32(frame + 4, true));
     return {
       answer: reason < 16 ? reason - 1 : undefined,
       series: reason < 16 ? undefined : reason - 16,

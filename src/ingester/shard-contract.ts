@@ -23,6 +23,8 @@ export interface ShardPush {
 
 export interface ShardPushAnswer {
   readonly result: ShardIngestResult;
+  /** Whether series may be named by their keys alone from now on. */
+  readonly keysTaken: boolean;
   readonly frames: ArrayBuffer;
 }
 

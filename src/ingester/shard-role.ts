@@ -97,7 +97,11 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       const result = await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
       const { first } = result;
       return Transferred.of(
-        { result: { ...result, first: first && { ...first, labels: first.labels.toString() } }, frames },
+        {
+          result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
+          keysTaken: shard.state === 'live',
+          frames,
+        },
         [frames],
       );
     },

@@ -9,6 +9,7 @@ import { Region } from '../chunk/region.ts';
 import { systemClock } from '../lib/clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { FRAME_KEY } from '../wire/frames.ts';
 import { DUPLICATE_TIME, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { realDisk } from './disk.ts';
@@ -291,6 +292,44 @@ test('a corrupt record loses what it held and nothing else, a torn tail nothing'
   assert.equal(again.stats().walLosses, 1);
   assert.ok(said.some((line) => line.startsWith('error a part of the log is corrupt')));
   assert.equal(again.lossWarnings(0, 60_000).length, 1);
+  await again.close({ checkpoint: false });
+});
+
+test('when the record that names a tenant is corrupt its series are lost, and another tenant is not', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  for (const tenant of ['lost', 't']) await shard.push(tenant, testFrames([series(1, [[1000, 1]])]), LIMITS);
+  const file = path.join(at, fs.readdirSync(at).find((name) => name.endsWith('.wal'))!);
+  const bytes = fs.readFileSync(file);
+  bytes[bytes.indexOf('lost')]! ^= 0x55;
+  fs.writeFileSync(file, bytes);
+  const again = open(at);
+  assert.equal((await held(again, 'lost')).size, 0);
+  assert.equal((await held(again)).size, 1);
+  assert.equal(again.stats().walLosses, 1);
+  await again.push('lost', testFrames([series(2, [[1000, 1]])]), LIMITS);
+  await again.close({ checkpoint: false });
+  const third = open(at);
+  assert.equal((await held(third, 'lost')).size, 1);
+  assert.equal((await held(third)).size, 1);
+  await third.close({ checkpoint: false });
+});
+
+test('a key without labels is refused while the log is replayed: the next process could not read it', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  await shard.push('t', testFrames([series(1, [[1000, 1]])]), LIMITS);
+  const again = open(at);
+  const keyed = new Uint8Array(56);
+  const view = new DataView(keyed.buffer);
+  for (const [i, word] of [56, 16, 1, FRAME_KEY].entries()) view.setUint32(4 * i, word, true);
+  const plain = testFrames([series(8, [[2000, 2]])]);
+  const frames = Buffer.concat([plain, keyed, plain, keyed]);
+  const { unknown } = await again.push('t', frames, LIMITS);
+  assert.deepEqual(unknown, [plain.length, 2 * plain.length + keyed.length]);
+  assert.equal((await held(again)).size, 2);
   await again.close({ checkpoint: false });
 });
 

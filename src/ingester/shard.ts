@@ -4,6 +4,7 @@ import { Region } from '../chunk/region.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
+import { splitKeyed } from '../wire/frames.ts';
 import { NO_ROOM } from './answers.ts';
 import {
   checkpointName,
@@ -36,6 +37,8 @@ export interface ShardOptions {
   readonly windowMs: number;
   /** Size of the head at which new series are refused. */
   readonly headBytesMax: number;
+  /** What keys of series are made with, in edges too (docs/formats/slices.md); absent: no edge sends any. */
+  readonly seriesSecret?: Uint8Array | undefined;
   /** `always`: acknowledged means on the disk; `interval`: within `fsyncIntervalMs`. */
   readonly fsync: 'always' | 'interval';
   readonly fsyncIntervalMs: number;
@@ -124,7 +127,7 @@ export class Shard {
     this.#options = options;
     this.#disk = options.disk;
     this.#disk.makeFolder(options.folder);
-    this.head = new Head({ windowMs: options.windowMs, bytesMax: options.headBytesMax });
+    this.head = new Head({ windowMs: options.windowMs, bytesMax: options.headBytesMax, secret: options.seriesSecret });
     this.#buffer = new Region(this.head.kernel);
     const segments = listSegments(this.#disk, options.folder);
     const checkpoint = listCheckpoints(this.#disk, options.folder).at(-1) ?? 0;
@@ -206,8 +209,12 @@ export class Shard {
     return result;
   }
 
-  /** During replay a request is only logged; it is appended, whatever its order, when replay is through. */
-  #stage(tenantId: string, frames: Uint8Array): IngestResult {
+  /**
+   * During replay a request is only logged; it is appended, whatever its order, when replay is through. Of a series that comes with its
+   * key alone nothing is taken: keys are of this process, the log is for the next one too.
+   */
+  #stage(tenantId: string, all: Uint8Array): IngestResult {
+    const { frames, keyed } = splitKeyed(all);
     const id = encoder.encode(tenantId);
     const framesAt = 4 + ((id.length + 3) & ~3);
     const payload = new Uint8Array(framesAt + frames.length);
@@ -215,7 +222,7 @@ export class Shard {
     payload.set(id, 4);
     payload.set(frames, framesAt);
     this.#writeOrThrow(() => this.#wal.writeBytes(payload, WAL_STAGED));
-    return STAGED_RESULT;
+    return { ...STAGED_RESULT, unknown: keyed };
   }
 
   #tenant(id: string): HeadTenant {
@@ -655,4 +662,5 @@ const STAGED_RESULT: IngestResult = {
   exemplarsLost: 0,
   refused: 0,
   first: undefined,
+  unknown: [],
 };

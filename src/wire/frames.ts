@@ -5,6 +5,9 @@ import { Region } from '../chunk/region.ts';
 
 export const FRAME_HEAD = 24;
 
+/** A frame with the key of its series in place of labels. */
+export const FRAME_KEY = 2;
+
 /** What a frame holds that the kernel leaves to JavaScript (flags of its head): rich samples, or with FRAME_EXEMPLARS exemplars. */
 export const FRAME_ASIDE = 4;
 export const FRAME_EXEMPLARS = 8;
@@ -92,4 +95,17 @@ export class FrameWriter {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer);
   }
+}
+
+/** Frames that have labels, and where the others begin. */
+export function splitKeyed(frames: Uint8Array): { readonly frames: Uint8Array; readonly keyed: readonly number[] } {
+  const view = new DataView(frames.buffer, frames.byteOffset, frames.length);
+  const keyed: number[] = [];
+  const others: Uint8Array[] = [];
+  for (let at = 0, next = 0; at < frames.length; at = next) {
+    next = at + view.getUint32(at, true);
+    if ((view.getUint32(at + 12, true) & FRAME_KEY) !== 0) keyed.push(at);
+    else others.push(frames.subarray(at, next));
+  }
+  return { frames: keyed.length === 0 ? frames : Buffer.concat(others), keyed };
 }

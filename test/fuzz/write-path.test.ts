@@ -63,6 +63,8 @@ function randomSeries(random: Random, nowMs: number): WriteSeries {
   };
 }
 
+const SECRET = new Uint8Array(16).fill(7);
+
 test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, async () => {
   const random = seededRandom(SEED);
   const folder = mkdtempSync(join(tmpdir(), 'pallium-write-fuzz-'));
@@ -71,6 +73,7 @@ test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, a
       folder,
       windowMs: 7_200_000,
       headBytesMax: 2e9,
+      seriesSecret: SECRET,
       fsync: 'interval',
       fsyncIntervalMs: 3_600_000,
       keepFlushedMs: 0,
@@ -85,12 +88,17 @@ test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, a
     kernel: Kernel.create(),
     clock: systemClock,
     rawBytesMax: 1e7,
+    seriesSecret: SECRET,
     targets: [
       {
         async push({ tenant, frames, bytes, limits }) {
           const result = await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
           const { first } = result;
-          return { result: { ...result, first: first && { ...first, labels: first.labels.toString() } }, frames };
+          return {
+            result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
+            keysTaken: true,
+            frames,
+          };
         },
         setMetadata: async () => {},
       },
