@@ -54,11 +54,12 @@ export function logTaken(): void {
 const SAMPLE_ROOM: usize = 40;
 const OP_GONE: u32 = 4;
 
-/** Forgets a series without chunks, and logs it. False: the log's payload is full, take it and call again. */
+/** Forgets a series with the chunks that it still has, and logs it. False: the log's payload is full, take it and call again. */
 export function dropSeries(ref: u32): bool {
   if (logAt + SAMPLE_ROOM > logEnd) return false;
   store<u8>(logAt, <u8>OP_GONE);
   logAt = writeUvarint(logAt + 1, ref);
+  forgetAllChunks(ref);
   seriesDrop(ref);
   return true;
 }

@@ -11,6 +11,7 @@ import type { QueryBook } from '../querier/query-book.ts';
 import type { CompactorService } from './compactor.ts';
 import type { Config } from './config.ts';
 import type { IngesterService } from './ingester.ts';
+import type { TenantPurger } from './routes/purger.ts';
 import type { TenantRates } from './tenant-rates.ts';
 
 /** What modules of one process share, and where each leaves what others need of it. */
@@ -39,6 +40,8 @@ export interface Parts {
   api?: ApiBackend;
   ingester?: IngesterService;
   compactor?: CompactorService;
+  /** Undefined also where tenants may not be deleted. */
+  purger?: TenantPurger;
   /** What tenants send a second. */
   rates?: TenantRates;
   /** Queries that run and that ran. */

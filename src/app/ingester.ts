@@ -161,6 +161,11 @@ export class IngesterService implements Service, IngesterControl {
     return turn;
   }
 
+  /** Forgets all that a tenant has here. What a flush under way has read of it already still goes to the store. */
+  async deleteTenant(tenant: string): Promise<void> {
+    await Promise.all(this.#shards.map(({ channel }) => channel.call('deleteTenant', { tenant })));
+  }
+
   /** Series of tenants in the shards of this process; as of the last second. */
   async seriesOfTenants(): Promise<Map<string, number>> {
     const series = new Map<string, number>();

@@ -15,6 +15,7 @@ import { apiHandlers } from './routes/api.ts';
 import { compactorRoutes } from './routes/compactor.ts';
 import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
+import { purgerRoutes, type TenantPurger } from './routes/purger.ts';
 import { pushRoutes } from './routes/push.ts';
 import { statusRoutes } from './routes/status.ts';
 import { allStatsRoutes, tenantRoutes, type UserStats } from './routes/tenant.ts';
@@ -44,7 +45,10 @@ export const modules: Readonly<Record<string, Module>> = {
     build(app) {
       const { parts, http, admin } = app;
       if (parts.push !== undefined) http.add(pushRoutes(parts.push, app.config.server));
-      if (parts.api !== undefined) http.add(apiHandlers(parts.api, app.config.server));
+      if (parts.api !== undefined) {
+        http.add(apiHandlers(parts.api, app.config.server));
+        http.add(purgerRoutes(parts.purger));
+      }
       if (parts.ingester !== undefined) http.add(ingesterRoutes(parts.ingester));
       const { ingester, rates, queries } = parts;
       if (ingester !== undefined && rates !== undefined && queries !== undefined) {
@@ -123,6 +127,7 @@ export const modules: Readonly<Record<string, Module>> = {
       });
       app.parts.api = querier;
       app.parts.queries = querier.book;
+      if (config.purger.enableAdminApi) app.parts.purger = purger(querier, part(app, 'ingester'));
       return [querier];
     },
   },
@@ -162,6 +167,17 @@ function compactorService({ config, limits, log, registry, clock }: App, own: Co
     registry,
     clock,
   });
+}
+
+function purger(querier: QuerierService, ingester: IngesterService): TenantPurger {
+  return {
+    async delete(tenant, signal) {
+      // hidden before it is forgotten: what a flush under way has read of it still comes to the store
+      await querier.deleteTenant(tenant, signal);
+      await ingester.deleteTenant(tenant);
+    },
+    deletion: (tenant, signal) => querier.tenantDeletion(tenant, signal),
+  };
 }
 
 function tenantStats(ingester: IngesterService, rates: TenantRates) {

@@ -8,7 +8,7 @@ import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../querier/api-contract.ts';
 import { QueryBook } from '../querier/query-book.ts';
-import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
+import type { QueryRole, QueryWorkerData, TenantDeletion } from '../querier/worker-contract.ts';
 import type { IngesterService } from './ingester.ts';
 
 export interface QuerierOptions {
@@ -74,6 +74,16 @@ export class QuerierService implements Service, ApiBackend {
     } finally {
       ended();
     }
+  }
+
+  /** All that a tenant has until now is left out by queries, from when this resolves, and goes from the store by and by. */
+  async deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
+    return this.#pool!.call('deleteTenant', { tenant }, { signal });
+  }
+
+  /** The newest request to delete the tenant. */
+  async tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
+    return this.#pool!.call('tenantDeletion', { tenant }, { signal });
   }
 
   async stop(): Promise<void> {

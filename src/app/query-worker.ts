@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { Kernel } from '../chunk/kernel.ts';
 import { openStore } from '../chunkstore/open.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { listTombstones, Tombstones } from '../chunkstore/tombstones.ts';
 import { ShardsClient } from '../ingester/shard-client.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
@@ -17,7 +18,7 @@ import { recentMetadata } from '../querier/metadata.ts';
 import { StoreSource } from '../querier/store-source.ts';
 import { QueryTurns } from '../querier/turns.ts';
 import { UndeletedSource } from '../querier/undeleted-source.ts';
-import type { QueryRole, QueryWorkerData } from '../querier/worker-contract.ts';
+import type { QueryRole, QueryWorkerData, TenantDeletion } from '../querier/worker-contract.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import { openBlockCache } from './caches.ts';
@@ -44,7 +45,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
   const head = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
     listTombstones(schema, tenant, signal),
   );
-  const tombstones = new Tombstones(schema, systemClock, Math.random, purger.deleteRequestCancelPeriodMs);
+  const tombstones = await openTombstones();
   const flushed = new StoreSource(
     new ChunkStoreReader(schema, Kernel.create(), systemClock, {
       windowMs,
@@ -72,6 +73,15 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
   };
 }
 
+async function openTombstones(): Promise<Tombstones> {
+  const { schema } = await opened;
+  return new Tombstones(schema, systemClock, Math.random, purger.deleteRequestCancelPeriodMs);
+}
+
+function deletionOf({ endMs, state }: Tombstone): TenantDeletion {
+  return { endMs, processed: state === 'processed' };
+}
+
 function deletesIn(tombstones: Tombstones): DeleteSource {
   return {
     create: (tenant, { matchers, startMs, endMs }, signal) =>
@@ -97,6 +107,13 @@ const role: QueryRole = {
     // what is a view on something larger cannot move
     const whole = body.byteLength === body.buffer.byteLength ? body : body.slice();
     return Transferred.of({ ...response, body: whole }, [whole.buffer as ArrayBuffer]);
+  },
+  async deleteTenant({ tenant }, { signal }) {
+    return deletionOf(await (await openTombstones()).deleteTenant(tenant, signal));
+  },
+  async tenantDeletion({ tenant }, { signal }) {
+    const found = await (await openTombstones()).tenantDeletion(tenant, signal);
+    return found && deletionOf(found);
   },
 };
 serveWorker(role);

@@ -17,7 +17,7 @@ import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
-import { listTombstones } from './tombstones.ts';
+import { deletedUntil, listTombstones } from './tombstones.ts';
 
 export interface ReaderOptions {
   /** The length of windows as they are flushed now. */
@@ -85,6 +85,12 @@ export class ChunkStoreReader {
       this.#groups(tenant, { ...request, startMs }, metrics, context),
       listTombstones(this.#schema, tenant, context.signal),
     ]);
+    const deletedMs = deletedUntil(tombstones);
+    if (labelsOnly && dayOf(deletedMs) >= dayOf(startMs)) {
+      // of windows that a tenant's deletion cuts, only samples tell which series are left
+      const rest = { ...request, startMs: Math.max(startMs, deletedMs + 1), labelsOnly: false };
+      return this.select(tenant, rest, context);
+    }
     const matcher = new SeriesMatcher(request.matchers);
     const fetcher = new BlockFetcher(
       context,
@@ -138,9 +144,13 @@ export class ChunkStoreReader {
     endMs: number,
     context: QueryContext,
   ): Promise<string[]> {
-    if (matchers.length === 0) return this.#namesOfDays(tenant, startMs, endMs, context);
     const names = new Set<string>();
-    for (const labels of await this.#labels(tenant, matchers, startMs, endMs, context)) {
+    const rowsFromMs = await this.#rowsFrom(tenant, matchers, startMs, context);
+    await this.#forDays(tenant, rowsFromMs, endMs, context, async (day) => {
+      for (const { name } of await this.index.labelOverview(tenant, day, context)) names.add(name);
+    });
+    const labelsEndMs = Math.min(endMs, rowsFromMs - 1);
+    for (const labels of await this.#labels(tenant, matchers, startMs, labelsEndMs, context)) {
       for (const [name] of labels) names.add(name);
     }
     return [...names].sort(compareUtf8);
@@ -154,9 +164,17 @@ export class ChunkStoreReader {
     endMs: number,
     context: QueryContext,
   ): Promise<string[]> {
-    if (matchers.length === 0) return this.#valuesOfDays(tenant, name, startMs, endMs, context);
     const values = new Set<string>();
-    for (const labels of await this.#labels(tenant, matchers, startMs, endMs, context)) values.add(labels.get(name));
+    const rowsFromMs = await this.#rowsFrom(tenant, matchers, startMs, context);
+    await this.#forDays(tenant, rowsFromMs, endMs, context, async (day) => {
+      for (const row of await this.index.labelValues(tenant, day, name, context)) {
+        for (const value of row.values.keys()) values.add(value);
+      }
+    });
+    const labelsEndMs = Math.min(endMs, rowsFromMs - 1);
+    for (const labels of await this.#labels(tenant, matchers, startMs, labelsEndMs, context)) {
+      values.add(labels.get(name));
+    }
     values.delete('');
     return [...values].sort(compareUtf8);
   }
@@ -184,33 +202,25 @@ export class ChunkStoreReader {
     endMs: number,
     context: QueryContext,
   ): Promise<readonly Labels[]> {
+    if (!(startMs <= endMs)) return [];
     const set = await this.select(tenant, { matchers, startMs, endMs, labelsOnly: true }, context);
     set.close();
     return set.series;
   }
 
-  async #namesOfDays(tenant: string, startMs: number, endMs: number, context: QueryContext): Promise<string[]> {
-    const names = new Set<string>();
-    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      for (const { name } of await this.index.labelOverview(tenant, day, context)) names.add(name);
-    });
-    return [...names].sort(compareUtf8);
-  }
-
-  async #valuesOfDays(
+  /**
+   * From when on the label rows of days tell all that is asked for; before it the labels of series do: where there are matchers, and
+   * until the end of the day on which the tenant was deleted. At least `startMs`.
+   */
+  async #rowsFrom(
     tenant: string,
-    name: string,
+    matchers: readonly LabelMatcher[],
     startMs: number,
-    endMs: number,
-    context: QueryContext,
-  ): Promise<string[]> {
-    const values = new Set<string>();
-    await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      for (const row of await this.index.labelValues(tenant, day, name, context)) {
-        for (const value of row.values.keys()) values.add(value);
-      }
-    });
-    return [...values].sort(compareUtf8);
+    { signal }: QueryContext,
+  ): Promise<number> {
+    if (matchers.length > 0) return Number.POSITIVE_INFINITY;
+    const deletedMs = deletedUntil(await listTombstones(this.#schema, tenant, signal));
+    return Math.max(startMs, (dayOf(deletedMs) + 1) * DAY_MS);
   }
 
   /** Runs `body` for each day of the range that may have data, a bounded number at once. */

@@ -43,11 +43,17 @@ export class Tombstones {
     return tombstone;
   }
 
-  /** All that the tenant has until now is to go; it cannot be cancelled. Queries leave it out from when this returns. */
+  /**
+   * All that the tenant has until now is to go; it cannot be cancelled. Queries leave it out from when this returns. A request that is
+   * not through yet is moved on to now.
+   */
   async deleteTenant(tenant: string, signal?: AbortSignal): Promise<Tombstone> {
     const known = await this.tenantDeletion(tenant, signal);
-    if (known?.state === 'pending') return known;
-    return this.create(tenant, [], -MAX_TIME_MS, this.#clock.nowMs(), signal);
+    const endMs = this.#clock.nowMs();
+    if (known?.state !== 'pending') return this.create(tenant, [], -MAX_TIME_MS, endMs, signal);
+    const moved = { ...known, endMs };
+    await this.put(tenant, moved, signal);
+    return moved;
   }
 
   /** The newest request to delete the whole tenant. `processed`: nothing is left of it in the store. */
@@ -112,6 +118,11 @@ export class Tombstones {
 /** Whether it is about everything that a tenant has. */
 export function isOfTenant({ matchers }: Tombstone): boolean {
   return matchers.length === 0;
+}
+
+/** Until when everything is deleted, Unix ms; −Infinity: the tenant never was. */
+export function deletedUntil(tombstones: readonly Tombstone[]): number {
+  return Math.max(Number.NEGATIVE_INFINITY, ...tombstones.filter(isOfTenant).map(({ endMs }) => endMs));
 }
 
 /**

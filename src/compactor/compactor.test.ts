@@ -211,6 +211,38 @@ for (const [name, open] of [
   });
 }
 
+test('what a tenant writes after its deletion stays, on the same day too, and only that is told', async () => {
+  const { writer, reader, schema, clock, run, tombstones } = memory();
+  for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+  clock.ms = START + DAY_MS / 2 - 1;
+  await tombstones.deleteTenant('a');
+  const context = testContext();
+  const told = async (matchers: LabelMatcher[] = []) => [
+    await reader.labelNames('a', matchers, START, START + DAY_MS, context),
+    await reader.labelValues('a', 'k', matchers, START, START + DAY_MS, context),
+  ];
+  const whole = [
+    ['__name__', 'k', 'tenant'],
+    ['0', '1', '2'],
+  ];
+  assert.deepEqual(await told(), whole);
+  // one that is not through moves on: half a day more is gone
+  clock.ms = START + DAY_MS - 1;
+  await tombstones.deleteTenant('a');
+  assert.deepEqual(await told(), [[], []]);
+  assert.deepEqual(await told([LabelMatcher.of('k', '=', '1')]), [[], []]);
+  clock.ms = START + (3 * DAY_MS) / 2 - 1;
+  await writer.write(windows('a', START + DAY_MS));
+  await tombstones.deleteTenant('a');
+  clock.ms = START + 2 * DAY_MS + 2 * HOUR;
+  await run({ sweep: 'force' });
+  assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
+  assert.deepEqual(await counts(reader, 'a'), Array(3).fill(MINUTES / 2));
+  assert.deepEqual(await counts(reader, 'b'), Array(3).fill(MINUTES));
+  // not only hidden
+  assert.equal((await verify(schema, kernels.read)).samples, 3 * (MINUTES / 2) + 3 * MINUTES);
+});
+
 test('what is past retention goes: of a tenant day by day, of all with the table', async () => {
   const { writer, reader, schema, tables, clock, run } = memory();
   for (const tenant of ['short', 'long'])

@@ -129,15 +129,27 @@ export class Compactor {
     }
   }
 
-  /** What is over of the tenant goes now; the request is through when what it had in heads has been flushed, and has gone too. */
+  /**
+   * What is over of the tenant goes now; the request is through when what it had in heads has been flushed, and has gone too. Of the
+   * day on which it was asked for, what came afterwards stays.
+   */
   async #removeTenant(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext) {
     const { schema } = this.#options;
+    const lastDay = dayOf(tombstone.endMs);
     for (const day of await this.#index.days(tenant, tombstone.startMs, tombstone.endMs, context)) {
       if (!this.#isOver(day)) continue;
+      if (day === lastDay) {
+        const removal = { tombstones: [tombstone], keepFromMs: Number.NEGATIVE_INFINITY };
+        const merged = await this.#merger.merge(tenant, day, removal, context);
+        this.#add(report, merged);
+        // what is damaged still has it
+        if (merged.damaged.length > 0) return;
+        if (merged.groups > 0) continue;
+      }
       await removeDay(schema, this.#index, tenant, day, context);
       report.daysRemoved++;
     }
-    if (!this.#isOver(dayOf(tombstone.endMs))) return;
+    if (!this.#isOver(lastDay)) return;
     await this.#tombstones.put(tenant, { ...tombstone, state: 'processed' }, context.signal);
     report.deletes++;
   }

@@ -83,6 +83,14 @@ export class ExemplarStore {
     }
   }
 
+  /** Drops all that a tenant has. */
+  forget(tenant: number): void {
+    const own = this.#tenants.get(tenant);
+    if (own === undefined) return;
+    while (own.order.length > own.from) this.#dropOldest(own);
+    this.#tenants.delete(tenant);
+  }
+
   of(tenant: number): Iterable<ExemplarSeries> {
     return this.#tenants.get(tenant)?.series.values() ?? [];
   }

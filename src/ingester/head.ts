@@ -399,6 +399,34 @@ export class Head {
     return gone;
   }
 
+  /**
+   * Forgets all that a tenant has, which is logged series by series. Memory of samples comes back with their windows.
+   * @param gone takes the refs that went, also where `commit` throws: the rest is still there then
+   */
+  dropTenant(tenant: HeadTenant, gone: number[], commit: () => void): void {
+    const { exports } = this.kernel;
+    for (const [metric, list] of [...tenant.metrics]) {
+      const dropped = new Set<number>();
+      try {
+        for (const ref of list.refs) {
+          while (!exports.dropSeries(ref)) commit();
+          this.rich.forgetSeries(ref);
+          dropped.add(ref);
+          gone.push(ref);
+        }
+      } finally {
+        this.#unindex([...dropped].map((ref) => ({ ref, tenant: tenant.index, metric })));
+      }
+    }
+    this.forgetRest(tenant);
+  }
+
+  /** What a tenant has besides series. */
+  forgetRest(tenant: HeadTenant): void {
+    this.exemplars.forget(tenant.index);
+    tenant.newestMs = Number.NEGATIVE_INFINITY;
+  }
+
   /** After replay: the newest sample of each tenant, from its series. */
   findNewest(): void {
     const { exports } = this.kernel;

@@ -22,6 +22,10 @@ export class MetadataBook {
     return news;
   }
 
+  forget(tenant: string): void {
+    this.#byTenant.delete(tenant);
+  }
+
   of(tenant: string): MetricMetadata[] {
     return [...(this.#byTenant.get(tenant)?.values() ?? [])];
   }

@@ -78,6 +78,8 @@ export type ShardRole = {
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
   /** Tenants that have chunks in an arena. */
   tenantsOf(request: { readonly arena: number }): readonly TenantStats[];
+  /** Forgets all that a tenant has, in the log too. */
+  deleteTenant(request: { readonly tenant: string }): Promise<void>;
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;
   ready(request: Record<string, never>): Promise<void>;
   stats(request: Record<string, never>): ShardStats & { readonly tenants: readonly TenantStats[] };

@@ -166,6 +166,10 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
       return tenantStats(head).filter((_, index) => found.has(index));
     },
+    async deleteTenant({ tenant }) {
+      mustBeReady();
+      await shard.deleteTenant(tenant);
+    },
     confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
     ready: () => shard.ready,
     stats: () => ({

@@ -113,6 +113,71 @@ test('what was pushed is held, once, and again after a restart without a clean e
   await third.close({ checkpoint: false });
 });
 
+test('a tenant that is deleted is gone from head and log, its neighbour is not, and it may begin anew', async () => {
+  const at = folder();
+  const shard = open(at);
+  await shard.ready;
+  const T = 1_700_000_000_000;
+  const SECRET = 'secretOfT';
+  const label = { __name__: 'm', job: SECRET };
+  for (const tenant of ['t', 'u']) {
+    await shard.push(
+      tenant,
+      testFrames([{ labels: { ...label, job: tenant === 't' ? SECRET : 'x' }, samples: [[T, 1]] }]),
+      LIMITS,
+    );
+    await shard.setMetadata(tenant, [{ metric: 'm', type: 'gauge', help: tenant, unit: '' }]);
+  }
+  // of a window that the store has, of one that waits for it, and of one that is open
+  await shard.seal(T + 60_000);
+  await shard.push('t', testFrames([{ labels: label, samples: [[T + 120_000, 2]] }]), LIMITS);
+  await shard.deleteTenant('t');
+  await shard.deleteTenant('nobody');
+  const logs = () =>
+    fs
+      .readdirSync(at)
+      .map((name) => fs.readFileSync(path.join(at, name), 'latin1'))
+      .join('');
+  assert.ok(!logs().includes(SECRET));
+  const isGone = async (which: Shard) => {
+    assert.deepEqual(await held(which, 't'), new Map());
+    assert.deepEqual(await held(which, 'u'), new Map([['{__name__="m", job="x"}', new Map([[T, [1]]])]]));
+    assert.deepEqual(which.metadata.of('t'), []);
+    assert.equal(which.metadata.of('u').length, 1);
+  };
+  await isGone(shard);
+  // also the time before comes anew, into series of the same names
+  await shard.push('t', testFrames([{ labels: label, samples: [[T + 60_000, 3]] }]), LIMITS);
+  const anew = new Map([[`{__name__="m", job="${SECRET}"}`, new Map([[T + 60_000, [3]]])]]);
+  assert.deepEqual(await held(shard, 't'), anew);
+  // as after kill -9
+  const again = open(at);
+  assert.deepEqual(await held(again, 't'), anew);
+  await again.deleteTenant('t');
+  await isGone(again);
+  const third = open(at);
+  await third.ready;
+  await isGone(third);
+  await third.close({ checkpoint: false });
+});
+
+test('a deletion that the log has and no checkpoint yet is replayed', async () => {
+  const at = folder();
+  const full = { ...realDisk, rename: () => assert.fail('no checkpoint') };
+  const shard = open(at, { disk: full });
+  await shard.ready;
+  const T = 1_700_000_000_000;
+  for (const tenant of ['t', 'u']) await shard.push(tenant, testFrames([series(1, [[T, 1]])]), LIMITS);
+  await shard.setMetadata('t', [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
+  await assert.rejects(shard.deleteTenant('t'), /no checkpoint/);
+  const again = open(at);
+  await again.ready;
+  assert.deepEqual([(await held(again, 't')).size, (await held(again, 'u')).size], [0, 1]);
+  assert.deepEqual(again.metadata.of('t'), []);
+  assert.equal(again.head.seriesCount, 1);
+  await again.close({ checkpoint: true });
+});
+
 test('a sample that is held already is success, anything else at or before the newest is refused', async () => {
   const shard = open(folder());
   await shard.ready;

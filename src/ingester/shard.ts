@@ -59,7 +59,8 @@ type LogNote =
   | { readonly seal: number }
   | { readonly flushed: number; readonly atMs: number }
   | { readonly metadata: string; readonly entries: readonly MetricMetadata[] }
-  | { readonly staged: number };
+  | { readonly staged: number }
+  | { readonly gone: string };
 
 export interface ShardStats {
   readonly state: ShardState;
@@ -468,6 +469,7 @@ export class Shard {
     if ('tenant' in note) {
       if (this.head.tenant(note.tenant[1]) === undefined) this.head.addTenant(note.tenant[1], note.tenant[0]);
     } else if ('metadata' in note) this.metadata.set(note.metadata, note.entries);
+    else if ('gone' in note) this.#forgetRest(note.gone);
     else if ('seal' in note) this.#sealWindow(note.seal, lsn);
     else if ('flushed' in note) this.#markFlushed(note.flushed, note.atMs);
   }
@@ -580,6 +582,30 @@ export class Shard {
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
     });
+  }
+
+  /**
+   * Forgets all that a tenant has, in the log too when this resolves. What comes later begins anew.
+   * @throws logUnavailable where only a part went: the same call again takes the rest
+   */
+  async deleteTenant(tenantId: string): Promise<void> {
+    await this.#alone(async () => {
+      this.#commitNow();
+      const tenant = this.head.tenant(tenantId);
+      if (tenant === undefined) return;
+      this.head.dropTenant(tenant, this.#droppedRefs, () => this.#commitNow());
+      this.#commitNow();
+      this.#note({ gone: tenantId });
+      this.#forgetRest(tenantId);
+    });
+    // the log before a checkpoint goes, and with it the last of the samples
+    if (this.head.tenant(tenantId) !== undefined) await this.checkpoint();
+  }
+
+  #forgetRest(tenantId: string): void {
+    const tenant = this.head.tenant(tenantId);
+    if (tenant !== undefined) this.head.forgetRest(tenant);
+    this.metadata.forget(tenantId);
   }
 
   /** Writes the head to a file and lets the log before it go. */

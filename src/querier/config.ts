@@ -38,7 +38,7 @@ export const purgerConfig = section('purger', 'Deletion', {
   enableAdminApi: toggle({
     default: false,
     flag: 'web.enable-admin-api',
-    help: 'Let tenants delete series: /api/v1/admin/tsdb/delete_series.',
+    help: 'Let tenants delete series, and all they have: /api/v1/admin/tsdb/delete_series, /purger/delete_tenant.',
   }),
   deleteRequestCancelPeriodMs: duration({
     default: '1d',

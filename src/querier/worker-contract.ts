@@ -16,7 +16,19 @@ export type QueryRole = {
     request: { readonly request: ApiRequest; readonly limits: TenantLimits },
     call: CallContext,
   ): Promise<Transferred<ApiResponse>>;
+  /** Queries leave out what the tenant has until now from when this is answered. */
+  deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
+  /** The newest request; undefined: there is none. */
+  tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
+
+/** A request to delete all that a tenant has. */
+export interface TenantDeletion {
+  /** Everything until then, Unix ms. */
+  readonly endMs: number;
+  /** Nothing of it is left in the store. */
+  readonly processed: boolean;
+}
 
 /** Where parts of chunk groups are cached. */
 export interface CacheSettings {

@@ -1,0 +1,45 @@
+import { type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import type { TenantDeletion } from '../../querier/worker-contract.ts';
+
+/** Deletes tenants. */
+export interface TenantPurger {
+  /** From when it resolves nothing that the tenant had is in any answer, nor in a head or its log. */
+  delete(tenant: string, signal: AbortSignal): Promise<void>;
+  /** The newest request; undefined: there is none. */
+  deletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
+}
+
+/** `/purger/delete_tenant`, `/purger/delete_tenant_status`: as Cortex has them. @param purger undefined where it is switched off */
+export function purgerRoutes(purger: TenantPurger | undefined): Route[] {
+  const route = (
+    path: string,
+    method: string,
+    answer: (purger: TenantPurger, tenant: string, signal: AbortSignal) => Promise<HttpResponse>,
+  ): Route => ({
+    path,
+    methods: [method],
+    tenant: true,
+    head: false,
+    handle: async ({ tenant, signal }) =>
+      purger === undefined
+        ? textResponse(403, 'tenants can be deleted with -web.enable-admin-api\n')
+        : answer(purger, tenant, signal),
+  });
+  return [
+    route('/purger/delete_tenant', 'POST', async (on, tenant, signal) => {
+      await on.delete(tenant, signal);
+      return { status: 200 };
+    }),
+    route('/purger/delete_tenant_status', 'GET', async (on, tenant, signal) => {
+      const found = await on.deletion(tenant, signal);
+      const body = {
+        tenant_id: tenant,
+        // Cortex' name for: nothing of it is in the store any more
+        blocks_deleted: found?.processed ?? false,
+        status: found === undefined ? 'none' : found.processed ? 'processed' : 'pending',
+        ...(found && { deleted_until: found.endMs / 1e3 }),
+      };
+      return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    }),
+  ];
+}
