@@ -25,6 +25,9 @@ const distributorMetrics = metricTable({
   ]),
 });
 
+/** With so few a thread for each step of a write costs more in messages than it gains. */
+const WITHIN_SHARD_PROCESSORS_MAX = 2;
+
 /** Tenants whose discarded samples are counted apart; what is beyond is counted as `other`. */
 const TENANTS_COUNTED_MAX = 1000;
 
@@ -55,13 +58,16 @@ export class DistributorService implements Service, PushBackend {
   async start(): Promise<void> {
     const { config, ingester, log } = this.#options;
     const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize, seriesSecret: ingester.seriesSecret };
+    const processors = os.availableParallelism();
+    const within = config.edgeWorkers === 0 && ingester.writable === 1 && processors <= WITHIN_SHARD_PROCESSORS_MAX;
     this.#pool = WorkerPool.start<EdgeRole>({
       name: 'edge',
-      size: config.edgeWorkers || Math.max(1, Math.min(4, os.availableParallelism() >> 1)),
+      size: config.edgeWorkers || Math.max(1, Math.min(4, processors >> 1)),
       callsPerWorkerMax: config.inflightPushes,
       queueMax: config.queuedPushes,
       log,
       spawn: (i) => {
+        if (within) return ingester.edgeWithin(config.maxRecvMsgSize);
         const worker = WorkerThread.start<EdgeRole>({
           name: `edge-${i}`,
           url: workerUrl('./edge-worker', import.meta.url),

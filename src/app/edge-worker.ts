@@ -15,16 +15,14 @@ export interface EdgeData {
   readonly seriesSecret: Uint8Array;
 }
 
-const { rawBytesMax, seriesSecret } = workerData as EdgeData;
 let edge: Edge | undefined;
 
 const role: EdgeRole = {
   connect({ shards }) {
     edge = new Edge({
+      ...(workerData as EdgeData),
       kernel: Kernel.create(),
       clock: systemClock,
-      rawBytesMax,
-      seriesSecret,
       targets: shards.map((port) => shardTarget(new Channel<ShardRole>(port))),
     });
   },

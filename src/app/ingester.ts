@@ -5,14 +5,17 @@ import path from 'node:path';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../chunkstore/open.ts';
 import type { SavedSeen } from '../chunkstore/seen.ts';
+import type { EdgeRole } from '../distributor/edge-contract.ts';
 import type { IngesterConfig } from '../ingester/config.ts';
 import type { FlushData, FlushReport, FlushRole } from '../ingester/flush-contract.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
 import type { ShardThreadRole } from '../ingester/shard-contract.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
+import { Channel } from '../kit/service/channel.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import type { PooledWorker } from '../kit/service/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { IngesterControl } from './app.ts';
 import type { ShardData } from './shard-worker.ts';
@@ -63,6 +66,18 @@ export class IngesterService implements Service, IngesterControl {
       channel.call('connect', { port: port1 }, { transfer: [port1] }).catch(() => {});
       return port2;
     });
+  }
+
+  /** An edge in the thread of the only shard that takes writes: nothing has to move between the two. */
+  edgeWithin(rawBytesMax: number): PooledWorker<EdgeRole> {
+    const [shard] = this.#shards;
+    if (shard === undefined || this.writable !== 1) throw new Error('bug: an edge within one of several shards');
+    const { port1, port2 } = new MessageChannel();
+    shard.channel.call('connectEdge', { port: port1, rawBytesMax }, { transfer: [port1] }).catch(() => {});
+    const channel = new Channel<EdgeRole>(port2);
+    void shard.gone.then((error) => channel.close(error));
+    // it ends with its shard, and the process with that
+    return { channel, gone: shard.gone, terminate: async () => port2.close() };
   }
 
   async start(): Promise<void> {

@@ -1,13 +1,16 @@
 import { workerData } from 'node:worker_threads';
+import { Kernel } from '../chunk/kernel.ts';
+import { Edge } from '../distributor/edge.ts';
+import type { EdgeRole } from '../distributor/edge-contract.ts';
 import { realDisk } from '../ingester/disk.ts';
 import { Shard, type ShardOptions } from '../ingester/shard.ts';
-import type { ShardThreadRole } from '../ingester/shard-contract.ts';
+import type { ShardRole, ShardThreadRole } from '../ingester/shard-contract.ts';
 import { shardRole } from '../ingester/shard-role.ts';
 import { serve } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
 
-// A shard in a thread of its own.
+// A shard in a thread of its own; where processors are few, with the edge that fills it.
 
 /** What the thread is started with. */
 export type ShardData = Pick<
@@ -29,9 +32,30 @@ const shard = new Shard({
     process.exit(1);
   },
 });
+const own: ShardRole = shardRole(shard, systemClock);
 const role: ShardThreadRole = {
-  ...shardRole(shard, systemClock),
+  ...own,
   connect: ({ port }) => serve(port, role),
+  connectEdge({ port, rawBytesMax }) {
+    const { seriesSecret } = workerData as ShardData;
+    const edge = new Edge({
+      rawBytesMax,
+      seriesSecret,
+      kernel: Kernel.create(),
+      clock: systemClock,
+      targets: [
+        {
+          push: async (request) => (await own.push(request)).value,
+          setMetadata: (tenant, entries) => own.setMetadata({ tenant, entries }),
+        },
+      ],
+    });
+    const edgeRole: EdgeRole = {
+      connect: () => {},
+      push: (request) => edge.push(request),
+    };
+    serve(port, edgeRole);
+  },
   takeLogLines: () => lines.splice(0),
 };
 serveWorker(role);

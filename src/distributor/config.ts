@@ -4,7 +4,7 @@ import { section } from '../kit/config/section.ts';
 export const distributorConfig = section('distributor', 'Distributor', {
   edgeWorkers: count({
     default: 0,
-    help: 'Threads that read and check the bodies of writes. 0: one for every two processors, at most 4.',
+    help: "Threads that read and check the bodies of writes. 0: one for every two processors, at most 4; with two processors and one shard that shard's thread does it.",
   }),
   maxRecvMsgSize: bytes({
     default: '32MiB',

@@ -92,6 +92,8 @@ export type ShardRole = {
 export type ShardThreadRole = ShardRole & {
   /** Answers the same messages on another port: an edge's, a query worker's. */
   connect(request: { readonly port: MessagePort }): void;
+  /** Answers as an edge on this port, one that fills this shard alone. */
+  connectEdge(request: { readonly port: MessagePort; readonly rawBytesMax: number }): void;
   takeLogLines(request: Record<string, never>): readonly ShardLogLine[];
 };
 
