@@ -4,9 +4,9 @@
 import { Kernel } from '../src/chunk/kernel.ts';
 import { DayMerger } from '../src/chunkstore/day-merge.ts';
 import { dayOf } from '../src/chunkstore/keys.ts';
+import { placementFor } from '../src/chunkstore/placement-size.ts';
 import { ChunkStoreReader } from '../src/chunkstore/reader.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
-import { placementFor } from '../src/ingester/flush.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { LabelMatcher } from '../src/model/matcher.ts';
 import { SampleColumns } from '../src/storage/columns.ts';

@@ -4,9 +4,9 @@
 // Rows do not depend on the number of samples, so a few a window do. Small: --series 50000 --tenants 500.
 import { Kernel } from '../src/chunk/kernel.ts';
 import { DAY_MS } from '../src/chunkstore/keys.ts';
+import { placementFor } from '../src/chunkstore/placement-size.ts';
 import type { WriteGroup } from '../src/chunkstore/writer.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
-import { placementFor } from '../src/ingester/flush.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { Fleet, oneInstance } from './fleet.ts';
 import { forgetfulStore } from './forgetful-store.ts';

@@ -54,6 +54,7 @@ export {
   seriesLive,
   seriesMetric,
   seriesMetricHash,
+  seriesParts,
   seriesTenant,
   seriesTop,
   tenantInit,

@@ -1,3 +1,4 @@
+import { xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
 import { reserve } from './memory';
 import { PAGE_BYTES, takePage } from './pages';
@@ -227,6 +228,14 @@ export function seriesLabels(ref: u32, out: usize, capacity: u32): u32 {
     o += len;
   }
   return <u32>(o - out);
+}
+
+/** Writes for each of `refs` its part: XXH64 of its labels mod `parts`. `scratch` has room for the longest labels. */
+export function seriesParts(refs: usize, count: u32, parts: u32, scratch: usize, capacity: u32, out: usize): void {
+  for (let i: usize = 0; i < <usize>count; i++) {
+    const len = seriesLabels(load<u32>(refs + (i << 2)), scratch, capacity);
+    store<u32>(out + (i << 2), <u32>(xxh64(scratch, len) % <u64>parts));
+  }
 }
 
 /** The pair of a series that has this name, or −1. */

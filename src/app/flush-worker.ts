@@ -7,11 +7,12 @@ import type { FlushData, FlushRole } from '../ingester/flush-contract.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel } from '../kit/service/channel.ts';
 import { serveWorker } from '../kit/service/worker.ts';
+import { systemClock } from '../lib/clock.ts';
 
 // Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
 // the memory that it took.
 
-const { store, windowMs, seen } = workerData as FlushData;
+const { store, windowMs, splitSeries, seen } = workerData as FlushData;
 const kernel = Kernel.create();
 const opened = openStore(store);
 let writer: ChunkStoreWriter | undefined;
@@ -22,12 +23,12 @@ const role: FlushRole = {
     const channels = shards.map((port) => new Channel<ShardRole>(port));
     flusher = opened.then(({ schema }) => {
       writer = new ChunkStoreWriter(schema, Kernel.create(), { seen });
-      return new Flusher({ shards: channels, writer, kernel, windowMs });
+      return new Flusher({ shards: channels, writer, kernel, windowMs, splitSeries, clock: systemClock });
     });
   },
-  async flush({ beforeMs }) {
+  async flush(request) {
     if (flusher === undefined) throw new Error('bug: flush before connect');
-    return (await flusher).flush(beforeMs);
+    return (await flusher).flush(request);
   },
   seen: () => writer?.seen ?? seen,
 };

@@ -7,7 +7,8 @@ import type { StoreSpec } from '../chunkstore/open.ts';
 import type { SavedSeen } from '../chunkstore/seen.ts';
 import type { EdgeRole } from '../distributor/edge-contract.ts';
 import type { IngesterConfig } from '../ingester/config.ts';
-import type { FlushData, FlushReport, FlushRole } from '../ingester/flush-contract.ts';
+import type { FlushData, FlushReport, FlushRequest, FlushRole } from '../ingester/flush-contract.ts';
+import { FlushPlan } from '../ingester/flush-plan.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
 import type { ShardThreadRole } from '../ingester/shard-contract.ts';
 import type { Logger } from '../kit/observe/log.ts';
@@ -51,12 +52,15 @@ export class IngesterService implements Service, IngesterControl {
   #flushWorker: { thread: WorkerThread<FlushRole>; idle: NodeJS.Timeout | undefined } | undefined;
   /** What rows flush workers have written lately. */
   #seen: SavedSeen = new Map();
+  readonly #plan: FlushPlan;
   #flushing: Promise<unknown> = Promise.resolve();
 
   constructor(options: IngesterOptions) {
     this.#options = options;
     this.writable = options.config.shards || Math.max(1, Math.min(8, os.availableParallelism() - 1));
     this.#metrics = ingesterMetrics(options.registry);
+    const { windowMs, flushDelayMs, flushSpreadMs } = options.config;
+    this.#plan = new FlushPlan({ windowMs, delayMs: flushDelayMs, spreadMs: Math.min(flushSpreadMs, windowMs / 2) });
   }
 
   /** Ports on which every shard answers, in order, to be handed to another thread. */
@@ -127,29 +131,45 @@ export class IngesterService implements Service, IngesterControl {
 
   /** Fetches what the shards have to say, and their numbers. */
   async #poll(): Promise<void> {
-    const { log } = this.#options;
-    await Promise.allSettled(
+    const { log, clock } = this.#options;
+    const polled = await Promise.allSettled(
       this.#shards.map(async ({ channel }, shard) => {
         for (const { level, text, fields } of await channel.call('takeLogLines', {})) {
           log[level]({ shard, ...fields }, text);
         }
-        this.#metrics.observe(shard, await channel.call('stats', {}));
+        const stats = await channel.call('stats', {});
+        this.#metrics.observe(shard, stats);
+        return stats.arenas;
       }),
     );
+    const arenas = polled.map((each) => (each.status === 'fulfilled' ? each.value : []));
+    this.#metrics.flushing(this.#plan.status(arenas, clock.nowMs()));
   }
 
   async #flushDue(): Promise<void> {
     const { config, clock, log } = this.#options;
     if (!this.#ready || this.#stopping) return;
-    const report = await this.#flush(clock.nowMs() - config.flushDelayMs).catch((error: Error) => {
+    const due = async () => {
+      const stats = await Promise.all(this.#shards.map(({ channel }) => channel.call('stats', {})));
+      const hurry = stats.some(({ headBytes }) => headBytes > config.headBytesMax / 2);
+      const arenas = stats.map((each) => each.arenas);
+      return this.#plan.due(arenas, clock.nowMs(), hurry);
+    };
+    const report = await this.#flush(due).catch((error: Error) => {
       log.error({ error: error.message }, 'flushing failed, it will be tried again');
       return undefined;
     });
-    if (report !== undefined && report.windows > 0) log.info({ ...report }, 'flushed windows to the store');
+    if (report === undefined || report.groups === 0) return;
+    const { progress, ...counts } = report;
+    log.info({ ...counts, begun: progress.length }, 'flushed to the store');
   }
 
   async flush({ wait }: { readonly wait: boolean }): Promise<void> {
-    const done = this.#flush(Number.MAX_SAFE_INTEGER).then((report) => {
+    const all = async () => {
+      const stats = await Promise.all(this.#shards.map(({ channel }) => channel.call('stats', {})));
+      return this.#plan.all(stats.map(({ arenas }) => arenas));
+    };
+    const done = this.#flush(all).then((report) => {
       if (report.failures.length > 0) throw new Error(report.failures.join('; '));
     });
     if (wait) await done;
@@ -157,13 +177,15 @@ export class IngesterService implements Service, IngesterControl {
   }
 
   /** One flush at a time; the worker comes when there is something to do. */
-  #flush(beforeMs: number): Promise<FlushReport> {
+  #flush(plan: () => Promise<FlushRequest | undefined>): Promise<FlushReport> {
     const turn = this.#flushing.then(async () => {
-      if (!(await this.#hasWork(beforeMs))) return NOTHING;
+      const request = await plan();
+      if (request === undefined) return NOTHING;
       const worker = this.#flushThread();
       clearTimeout(worker.idle);
       try {
-        const report = await worker.thread.channel.call('flush', { beforeMs });
+        const report = await worker.thread.channel.call('flush', request);
+        this.#plan.reached(report.progress);
         this.#metrics.flushed(report);
         for (const failure of report.failures) this.#options.log.error({ failure }, 'a window could not be flushed');
         return report;
@@ -191,23 +213,12 @@ export class IngesterService implements Service, IngesterControl {
     return series;
   }
 
-  async #hasWork(beforeMs: number): Promise<boolean> {
-    const { windowMs } = this.#options.config;
-    for (const { channel } of this.#shards) {
-      const { arenas } = await channel.call('stats', {});
-      const due = arenas.some(
-        ({ window, sealLsn, flushedMs }) => flushedMs === 0 && (sealLsn > 0 || (window + 1) * windowMs <= beforeMs),
-      );
-      if (due) return true;
-    }
-    return false;
-  }
-
   #flushThread() {
     if (this.#flushWorker === undefined) {
       const data: FlushData = {
         store: this.#options.store,
         windowMs: this.#options.config.windowMs,
+        splitSeries: this.#options.config.splitMetricSeries,
         seen: this.#seen,
       };
       const thread = WorkerThread.start<FlushRole>({
@@ -260,7 +271,7 @@ export class IngesterService implements Service, IngesterControl {
   }
 }
 
-const NOTHING: FlushReport = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [] };
+const NOTHING: FlushReport = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [], progress: [] };
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

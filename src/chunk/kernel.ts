@@ -53,6 +53,7 @@ export interface KernelExports {
   seriesMetricHash(ref: number): number;
   seriesLastTime(ref: number): number;
   seriesLabels(ref: number, out: number, capacity: number): number;
+  seriesParts(refs: number, count: number, parts: number, scratch: number, capacity: number, out: number): void;
   arenaFor(timeMs: number): number;
   seriesAside(ref: number, timeMs: number, high: number, low: number): number;
   seriesLastIs(ref: number, high: number, low: number): number;

@@ -78,6 +78,11 @@ export function allSlots(placement: Placement): Slot[] {
   return slots;
 }
 
+/** When in the time that a window's flush takes a slot has its turn, from 0 to below 1: other slots, other times. */
+export function slotPhase(tenant: string, slot: Slot): number {
+  return Number(h64Raw(Buffer.concat([Buffer.from(tenant), slot]), 0n) >> 11n) / 2 ** 53;
+}
+
 const ROW_VERSION = 1;
 const SLOTS_MAX = 65536;
 

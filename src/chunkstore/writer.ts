@@ -9,10 +9,10 @@ import { compareUtf8 } from '../model/labels.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
-import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, windowRange } from './keys.ts';
+import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, placementHash, windowRange } from './keys.ts';
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
-import type { Placement, Slot } from './placement.ts';
+import { decodePlacement, type Placement, type Slot } from './placement.ts';
 import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
 import { HashList, type SavedSeen, SeenRows } from './seen.ts';
 import { SlotEncoder } from './slot-encoder.ts';
@@ -124,6 +124,18 @@ export class ChunkStoreWriter {
       await new Promise((resolve) => setImmediate(resolve));
     }
     return run.end();
+  }
+
+  /** The placements that groups of the tenant were written by on the day of a time. */
+  async heldPlacements(tenant: string, timeMs: number, signal?: AbortSignal): Promise<Placement[]> {
+    const day = dayOf(timeMs);
+    const { period, table } = this.#schema.tableOf(day);
+    const held: Placement[] = [];
+    const query = { table, hash: placementHash(tenant, day), strong: true };
+    for await (const rows of period.tables.client.query(query, signal)) {
+      for (const { value } of rows) held.push(decodePlacement(value));
+    }
+    return held;
   }
 
   async writeMetadata(

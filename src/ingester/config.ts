@@ -23,7 +23,16 @@ export const ingesterConfig = section('ingester', 'Ingester', {
   walFsyncIntervalMs: duration({ default: '1s', min: '10ms', help: 'How often the log is synced.' }),
   flushDelayMs: duration({
     default: '15m',
-    help: 'Time after the end of a window before it is flushed; windows are spread over as long again.',
+    help: 'Time after the end of a window before it is flushed: samples that come later are written apart, after as long again.',
+  }),
+  flushSpreadMs: duration({
+    default: '45m',
+    help: 'Time over which the slots of a window are flushed, each at a moment of its own; at most half of -ingester.window. 0: all at once.',
+  }),
+  splitMetricSeries: count({
+    default: 200_000,
+    min: 1,
+    help: 'Series of a metric that are stored together; one that has more is spread over slots of its own.',
   }),
   flushCheckIntervalMs: duration({ default: '15s', min: '100ms', help: 'How often to look for windows to flush.' }),
   keepFlushedMs: duration({

@@ -1,5 +1,6 @@
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { FlushReport } from './flush-contract.ts';
+import type { FlushStatus } from './flush-plan.ts';
 import type { ShardStats } from './shard.ts';
 
 const table = metricTable({
@@ -25,6 +26,12 @@ const table = metricTable({
   flushedSeries: counter('ingester_flushed_series_total', 'Series of windows written to the store.'),
   flushedSamples: counter('ingester_flushed_samples_total', 'Samples written to the store.'),
   flushedBytes: counter('ingester_flushed_bytes_total', 'Bytes of groups written to the store.'),
+  flushLag: gauge('ingester_flush_lag_seconds', 'How long what waits longest to be written to the store has been due.'),
+  flushPending: gauge(
+    'ingester_flush_windows_begun',
+    'Windows that are due, in part or in whole, and not all written.',
+  ),
+  flushShare: gauge('ingester_flush_progress_ratio', 'Share of their slots that is written; 1 where there are none.'),
   flushFailures: counter('ingester_flush_failures_total', 'Windows that could not be written; they are tried again.'),
 });
 
@@ -51,6 +58,11 @@ export function ingesterMetrics(registry: Registry) {
           state === 'open' ? sealLsn === 0 : state === 'sealed' ? sealLsn > 0 && flushedMs === 0 : flushedMs > 0,
         ).length;
       for (const state of ['open', 'sealed', 'flushed'] as const) metrics.windows.set({ shard, state }, count(state));
+    },
+    flushing({ lagSeconds, windows, share }: FlushStatus): void {
+      metrics.flushLag.set(lagSeconds);
+      metrics.flushPending.set(windows);
+      metrics.flushShare.set(share);
     },
     flushed(report: FlushReport): void {
       metrics.flushedWindows.inc(report.windows);

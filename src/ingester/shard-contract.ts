@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { Placement } from '../chunkstore/placement.ts';
 import type { Transferred } from '../kit/service/channel.ts';
 import type {
   HeadExemplarRequest,
@@ -45,16 +46,29 @@ export interface ShardSlice {
   readonly warnings: readonly string[];
 }
 
-/** Asks for a tenant's series of one sealed arena, ordered by bucket (hash of the metric name mod `buckets`), then metric. */
+/** Asks for a tenant's series of one sealed arena, ordered by slot, then metric. */
 export interface ShardExport {
   readonly arena: number;
   readonly tenant: string;
-  readonly buckets: number;
+  readonly placement: Placement;
+  /** Only slots with such a phase (`slotPhase`), the second excluded. */
+  readonly phases: readonly [from: number, to: number];
 }
 
 export interface SealRequest {
   /** Windows that end at or before are sealed. */
   readonly beforeMs: number;
+  /** Windows that are not. */
+  readonly except?: readonly number[];
+}
+
+/** A tenant that has chunks in an arena. */
+export interface ArenaTenant {
+  readonly tenant: string;
+  /** In the shard, now. */
+  readonly series: number;
+  /** Those of metrics that have more than what was asked for. */
+  readonly metrics: ReadonlyMap<string, number>;
 }
 
 /** Windows that the store does not have yet; arenas with the same LSN are confirmed together. */
@@ -76,8 +90,7 @@ export type ShardRole = {
   seal(request: SealRequest): Promise<readonly SealedWindow[]>;
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
-  /** Tenants that have chunks in an arena. */
-  tenantsOf(request: { readonly arena: number }): readonly TenantStats[];
+  tenantsOf(request: { readonly arena: number; readonly metricSeriesMin: number }): readonly ArenaTenant[];
   /** Forgets all that a tenant has, in the log too. */
   deleteTenant(request: { readonly tenant: string }): Promise<void>;
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;

@@ -3,14 +3,14 @@ import { Transferred } from '../kit/service/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { errors } from '../model/errors.ts';
-import { compareUtf8 } from '../model/labels.ts';
 import type { HeadLabels } from '../storage/ingester-client.ts';
+import { ExportOrder } from './export-order.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { HeadStatistics } from './head-stats.ts';
 import { HeadMatching } from './matching.ts';
 import { findExemplars } from './select-exemplars.ts';
 import type { Shard } from './shard.ts';
-import type { SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-contract.ts';
+import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-contract.ts';
 
 const SLICE_BYTES = 1024 * 1024;
 const CURSORS_MAX = 256;
@@ -37,7 +37,14 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
+  const exportOrder = new ExportOrder(head);
   let lastCursor = 0;
+  let exporting = 0;
+
+  /** Refs that someone still walks over are not used again. */
+  const hold = () => {
+    head.holdRefs = cursors.size > 0 || exporting > 0;
+  };
 
   const mustBeReady = () => {
     if (shard.state === 'replaying') throw errors.replaying({});
@@ -46,7 +53,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
 
   const expire = () => {
     for (const [id, { usedMs }] of cursors) if (clock.nowMs() - usedMs > CURSOR_IDLE_MS) cursors.delete(id);
-    head.holdRefs = cursors.size > 0;
+    hold();
   };
 
   /** Copies series into `out` until it is full; one that alone is larger makes it larger. */
@@ -78,7 +85,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     const more = next < cursor.refs.length;
     if (more) cursors.set(id, cursor);
     else cursors.delete(id);
-    head.holdRefs = cursors.size > 0;
+    hold();
     return Transferred.of({ cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) }, [
       bytes.buffer as ArrayBuffer,
     ]);
@@ -125,7 +132,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     },
     selectClose({ cursor }) {
       cursors.delete(cursor);
-      head.holdRefs = cursors.size > 0;
+      hold();
     },
     labels(request) {
       mustBeReady();
@@ -139,21 +146,28 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       mustBeReady();
       return findExemplars(head, request);
     },
-    async seal({ beforeMs }) {
+    async seal({ beforeMs, except }) {
       mustBeReady();
       const windows = new Map<number, { window: number; sealLsn: number; arenas: number[] }>();
-      for (const { id, window, sealLsn } of await shard.seal(beforeMs)) {
+      for (const { id, window, sealLsn } of await shard.seal(beforeMs, except)) {
         getOrMake(windows, sealLsn, () => ({ window, sealLsn, arenas: [] as number[] })).arenas.push(id);
       }
       return [...windows.values()] satisfies SealedWindow[];
     },
-    async export({ arena, tenant: id, buckets }) {
+    async export({ arena, tenant: id, placement, phases }) {
       mustBeReady();
       const tenant = head.tenant(id);
-      const refs = tenant === undefined ? new Uint32Array(0) : exportOrder(head, tenant, buckets);
-      return slice(++lastCursor, { startMs: -9.2e18, endMs: 9.2e18, arena, refs, at: 0, usedMs: clock.nowMs() });
+      exporting++;
+      hold();
+      try {
+        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, { placement, phases });
+        return slice(++lastCursor, { startMs: -9.2e18, endMs: 9.2e18, arena, refs, at: 0, usedMs: clock.nowMs() });
+      } finally {
+        exporting--;
+        hold();
+      }
     },
-    tenantsOf({ arena }) {
+    tenantsOf({ arena, metricSeriesMin }) {
       mustBeReady();
       const found = new Set<number>();
       const top = exports.seriesTop();
@@ -164,7 +178,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         for (let i = 0; i < count; i++) found.add(exports.seriesTenant(view.getUint32(refsAt + 4 * i, true)));
       }
       for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
-      return tenantStats(head).filter((_, index) => found.has(index));
+      return [...found].map((index) => arenaTenant(head, head.tenants[index]!, metricSeriesMin));
     },
     async deleteTenant({ tenant }) {
       mustBeReady();
@@ -182,6 +196,14 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     },
     close: (options) => shard.close(options),
   };
+}
+
+function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): ArenaTenant {
+  const metrics = new Map<string, number>();
+  for (const [pair, { length }] of tenant.metrics) {
+    if (length > metricSeriesMin) metrics.set(head.pairText(pair)[1], length);
+  }
+  return { tenant: tenant.id, series: tenant.seriesCount, metrics };
 }
 
 function tenantStats(head: Head): TenantStats[] {
@@ -234,20 +256,3 @@ function exportSeries(
 
 /** u32 bytes · u32 bytes of labels · u32 chunks · u32 ref (kernel/head.ts). */
 const SLICE_SERIES_HEAD = 16;
-
-/** Refs of a tenant by bucket, then metric: as they go into groups. What has no chunk in the arena is left out by the export. */
-function exportOrder(head: Head, tenant: HeadTenant, buckets: number): Uint32Array {
-  const { exports } = head.kernel;
-  const metrics = [...tenant.metrics].map(([pair, list]) => {
-    const refs = list.refs;
-    return { refs, name: head.pairText(pair)[1], bucket: exports.seriesMetricHash(refs[0]!) % buckets };
-  });
-  metrics.sort((a, b) => a.bucket - b.bucket || compareUtf8(a.name, b.name));
-  const all = new Uint32Array(metrics.reduce((sum, { refs }) => sum + refs.length, 0));
-  let at = 0;
-  for (const { refs } of metrics) {
-    all.set(refs, at);
-    at += refs.length;
-  }
-  return all;
-}

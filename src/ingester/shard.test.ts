@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { parseSlice } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import { placementFor } from '../chunkstore/placement-size.ts';
 import { systemClock } from '../lib/clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
@@ -284,10 +285,10 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
   );
   const [arena] = sealed[0]!.arenas;
   assert.deepEqual(
-    role.tenantsOf({ arena: arena! }).map(({ tenant }) => tenant),
+    role.tenantsOf({ arena: arena!, metricSeriesMin: 0 }).map(({ tenant }) => tenant),
     ['t'],
   );
-  const { value } = await role.export({ arena: arena!, tenant: 't', buckets: 16 });
+  const { value } = await role.export({ arena: arena!, tenant: 't', placement: placementFor(30_000), phases: [0, 1] });
   const exported = [...parseSlice(value.bytes)];
   assert.deepEqual([exported.length, exported[0]!.chunks.length, value.cursor], [2, 1, 0]);
   await shard.push('t', testFrames([series(2, [[6_000, 2]])]), LIMITS);

@@ -525,13 +525,13 @@ export class Shard {
     return arenas;
   }
 
-  /** Seals the windows that end at or before `beforeMs`; returns all that are sealed and not yet in the store. */
-  async seal(beforeMs: number): Promise<readonly SavedArena[]> {
+  /** Seals the windows that end at or before `beforeMs`, but for some; returns all that are sealed and not yet in the store. */
+  async seal(beforeMs: number, except: readonly number[] = []): Promise<readonly SavedArena[]> {
     return this.#alone(async () => {
       if (this.#state !== 'live') return [];
       this.#commitNow();
       for (const { window, sealLsn } of this.arenas()) {
-        if (sealLsn === 0 && (window + 1) * this.#options.windowMs <= beforeMs) {
+        if (sealLsn === 0 && (window + 1) * this.#options.windowMs <= beforeMs && !except.includes(window)) {
           this.#sealWindow(window, this.#note({ seal: window }));
         }
       }

@@ -49,7 +49,13 @@ for (const { service, flags } of cases) {
 async function away(proxy: TcpProxy, dataDir: string, flags: readonly string[]): Promise<void> {
   const options = {
     dataDir,
-    flags: ['-ingester.window=1m', '-ingester.flush-delay=1s', '-ingester.flush-check-interval=200ms', ...flags],
+    flags: [
+      '-ingester.window=1m',
+      '-ingester.flush-delay=1s',
+      '-ingester.flush-spread=0s',
+      '-ingester.flush-check-interval=200ms',
+      ...flags,
+    ],
   };
   const startMs = Math.floor(Date.now() / 60_000) * 60_000 - 6 * 3_600_000;
   let step = 0;

@@ -10,6 +10,7 @@ import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import { Edge } from '../../src/distributor/edge.ts';
 import { realDisk } from '../../src/ingester/disk.ts';
 import { Flusher } from '../../src/ingester/flush.ts';
+import { FLUSH_ALL } from '../../src/ingester/flush-contract.ts';
 import { Shard } from '../../src/ingester/shard.ts';
 import { ShardsClient } from '../../src/ingester/shard-client.ts';
 import type { ShardRole } from '../../src/ingester/shard-contract.ts';
@@ -265,8 +266,8 @@ test('histograms and start timestamps are the same from the head, after replay, 
     { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT },
   ]);
   const writer = new ChunkStoreWriter(schema, kernel);
-  const flusher = new Flusher({ shards: [last.channel], writer, kernel, windowMs });
-  assert.deepEqual((await flusher.flush(4e12)).failures, []);
+  const flusher = new Flusher({ shards: [last.channel], writer, kernel, windowMs, clock: systemClock });
+  assert.deepEqual((await flusher.flush(FLUSH_ALL)).failures, []);
   await again.dropFlushed(Number.MAX_SAFE_INTEGER);
   assert.equal(again.stats().richSeries, 0);
   assert.equal((await held(headOf(last.channel))).size, 0);

@@ -9,6 +9,7 @@ import { Schema, TABLE_MS_DEFAULT } from '../../../src/chunkstore/schema.ts';
 import { ChunkStoreWriter } from '../../../src/chunkstore/writer.ts';
 import { realDisk } from '../../../src/ingester/disk.ts';
 import { Flusher } from '../../../src/ingester/flush.ts';
+import { FLUSH_ALL } from '../../../src/ingester/flush-contract.ts';
 import { Shard } from '../../../src/ingester/shard.ts';
 import { ShardsClient } from '../../../src/ingester/shard-client.ts';
 import type { ShardRole } from '../../../src/ingester/shard-contract.ts';
@@ -78,7 +79,7 @@ export class HeadStorage implements TestStorage {
     this.#queryable = mergedQueryable(TENANT, [this.#head]);
     const writer = new ChunkStoreWriter(schema, kernel);
     if (flushed) {
-      this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS });
+      this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS, clock: systemClock });
     }
   }
 
@@ -100,7 +101,7 @@ export class HeadStorage implements TestStorage {
   async settle(): Promise<void> {
     if (this.#flusher === undefined || !this.#unflushed) return;
     this.#unflushed = false;
-    const { failures } = await this.#flusher.flush(Number.MAX_SAFE_INTEGER);
+    const { failures } = await this.#flusher.flush(FLUSH_ALL);
     assert.deepEqual(failures, []);
     await this.#shard.dropFlushed(Number.MAX_SAFE_INTEGER);
     // a reader of its own: it may remember lists of rows for as long as a head keeps what is flushed, and this one has just let go
