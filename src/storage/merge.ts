@@ -1,5 +1,6 @@
 import { getOrMake } from '../lib/map.ts';
 import { Labels } from '../model/labels.ts';
+import { ascendingLabels } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
@@ -108,7 +109,7 @@ interface Places {
 
 /** The series of all parts, ascending, each once. */
 function placed(parts: readonly (readonly Labels[])[]): { all: Labels[]; places: Places } {
-  const orders = parts.map(ascending);
+  const orders = parts.map(ascendingLabels);
   const count = parts.reduce((sum, labels) => sum + labels.length, 0);
   const all: Labels[] = [];
   const part = new Uint8Array(count);
@@ -141,15 +142,4 @@ function placed(parts: readonly (readonly Labels[])[]): { all: Labels[]; places:
     for (let i = 2; i < places.length; i += 2) next[places[i]!]!++;
     all.push(least);
   }
-}
-
-/** Indexes in ascending order of labels. */
-function ascending(labels: readonly Labels[]): Uint32Array {
-  const order = Uint32Array.from(labels, (_, i) => i);
-  return isAscending(labels) ? order : order.sort((a, b) => Labels.compare(labels[a]!, labels[b]!));
-}
-
-function isAscending(labels: readonly Labels[]): boolean {
-  for (let i = 1; i < labels.length; i++) if (Labels.compare(labels[i - 1]!, labels[i]!) >= 0) return false;
-  return true;
 }
