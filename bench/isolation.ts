@@ -14,14 +14,21 @@ const end = set.endMs / 1000;
 await using server = await Pallium.start({
   flags: [
     `-querier.max-query-memory-bytes=${options.budget}`,
+    // the budget of memory is to be the one that ends it
+    '-querier.max-samples=1000000000',
     ...options.flags.split(' ').filter((flag) => flag !== ''),
   ],
 });
 await replay(set, `${server.url}/api/v1/push`);
 const api = server.api();
 
-/** Passes what is estimated beforehand, since a subquery's size shows only as it runs. */
-const GREEDY = 'count(sum_over_time(rate({__name__=~".+"}[5m])[6h:15s]))';
+/** Passes what is estimated beforehand: how large its answer gets shows only as it runs. Of both sides one is always held. */
+const GREEDY = new URLSearchParams({
+  query: '({__name__=~".+"} + 0) or ({__name__=~".+"} + 1)',
+  start: String(end - 6 * 3600),
+  end: String(end),
+  step: '2',
+});
 const SHORT = 'sum by (mode) (rate(node_cpu_seconds_total{instance="10.0.3.17:9100"}[5m]))';
 const LOAD_SERIES = 500;
 /** A pace that leaves half of a processor. */
@@ -70,8 +77,7 @@ async function phase(greedy: boolean, from: number): Promise<Phase> {
   };
   const eat = async () => {
     while (greedy && going()) {
-      const params = new URLSearchParams({ query: GREEDY, time: String(end) });
-      const { status, text } = await api.ask(`/api/v1/query?${params}`);
+      const { status, text } = await api.ask(`/api/v1/query_range?${GREEDY}`);
       const outcome = status === 200 ? '200' : `${status} ${(JSON.parse(text) as { error: string }).error}`;
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }

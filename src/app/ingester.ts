@@ -33,7 +33,7 @@ export interface IngesterOptions {
 
 const LOG_POLL_MS = 1000;
 /** How long a flush worker is kept when there is nothing to flush. */
-const FLUSH_IDLE_MS = 30_000;
+const FLUSH_IDLE_MS = 3_000;
 
 /** The shards of this process in their threads, and what flushes them. */
 export class IngesterService implements Service, IngesterControl {

@@ -7,6 +7,7 @@ import { listTombstones, Tombstones } from '../chunkstore/tombstones.ts';
 import { ShardsClient } from '../ingester/shard-client.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel, Transferred } from '../kit/service/channel.ts';
+import { threadPriority } from '../kit/service/thread-priority.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Engine } from '../promql/engine.ts';
@@ -65,7 +66,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
     status: { ...status, headStats: (tenant, limit, signal) => ingester.headStats(tenant, limit, signal) },
     deletes: purger.enableAdminApi ? deletesIn(tombstones) : undefined,
     clock: systemClock,
-    turns: new QueryTurns(),
+    turns: new QueryTurns(threadPriority()),
     timeoutMs: config.timeoutMs,
     lookbackMs: config.lookbackDeltaMs,
     perStepStats: config.enablePromqlPerStepStats,

@@ -5,9 +5,11 @@ import { QueryTurns } from './turns.ts';
 
 function harness() {
   let nowMs = 0;
-  const turns = new QueryTurns(() => nowMs);
+  const nices: number[] = [];
+  const turns = new QueryTurns({ set: (nice) => nices.push(nice) > 0 }, () => nowMs);
   return {
     turns,
+    nices,
     work(ms: number) {
       nowMs += ms;
     },
@@ -51,4 +53,22 @@ test('it waits no longer for one that has become long itself, and never for ever
   work(200);
   await bounded; // its own timer ends the wait
   third.end();
+});
+
+test('a thread with nothing but queries that have worked for very long comes after others', async () => {
+  const { turns, work, nices } = harness();
+  const long = turns.begin();
+  work(900);
+  await long.turn();
+  assert.deepEqual(nices, []);
+  work(200);
+  await long.turn();
+  await long.turn();
+  assert.deepEqual(nices, [10]);
+  const short = turns.begin();
+  assert.deepEqual(nices, [10, 0]);
+  short.end();
+  assert.deepEqual(nices, [10, 0, 10]);
+  long.end();
+  assert.deepEqual(nices, [10, 0, 10, 0]);
 });

@@ -1,7 +1,12 @@
+import type { Priority } from '../kit/service/thread-priority.ts';
+
 /** Work up to which a query is a short one. */
 const SHORT_MS = 50;
 /** Longest that a long query waits for short ones at a time: it goes on at a tenth of its speed even when they never end. */
 const WAIT_MS_MAX = 90;
+/** Work from which a query is for nobody who looks at a screen: what else the machine has to do comes first. */
+const BACKGROUND_MS = 1000;
+const BACKGROUND_NICE = 10;
 
 interface Runner {
   workedMs: number;
@@ -13,9 +18,13 @@ interface Runner {
 export class QueryTurns {
   readonly #runners = new Set<Runner>();
   readonly #nowMs: () => number;
+  readonly #priority: Priority | undefined;
+  #isBackground = false;
   #waiting: (() => void)[] = [];
 
-  constructor(nowMs = () => performance.now()) {
+  /** @param priority of the thread: lower while it has nothing but queries that have worked for very long */
+  constructor(priority?: Priority, nowMs = () => performance.now()) {
+    this.#priority = priority;
     this.#nowMs = nowMs;
   }
 
@@ -23,10 +32,12 @@ export class QueryTurns {
   begin(): { turn(): Promise<void>; end(): void } {
     const runner: Runner = { workedMs: 0, sinceMs: this.#nowMs() };
     this.#runners.add(runner);
+    this.#settlePriority();
     return {
       turn: () => this.#turn(runner),
       end: () => {
         this.#runners.delete(runner);
+        this.#settlePriority();
         this.#wake();
       },
     };
@@ -35,12 +46,22 @@ export class QueryTurns {
   async #turn(runner: Runner): Promise<void> {
     runner.workedMs += this.#nowMs() - runner.sinceMs;
     if (runner.workedMs >= SHORT_MS) this.#wake(); // it may have been waited for
+    if (runner.workedMs >= BACKGROUND_MS) this.#settlePriority();
     await new Promise<void>((resolve) => setImmediate(resolve));
     const untilMs = this.#nowMs() + WAIT_MS_MAX;
     while (runner.workedMs >= SHORT_MS && this.#anyShort() && this.#nowMs() < untilMs) {
       await this.#change(untilMs - this.#nowMs());
     }
     runner.sinceMs = this.#nowMs();
+  }
+
+  #settlePriority(): void {
+    if (this.#priority === undefined) return;
+    let isBackground = this.#runners.size > 0;
+    for (const { workedMs } of this.#runners) if (workedMs < BACKGROUND_MS) isBackground = false;
+    if (isBackground === this.#isBackground) return;
+    // where the way back is not allowed it stays low, and is tried again
+    if (this.#priority.set(isBackground ? BACKGROUND_NICE : 0)) this.#isBackground = isBackground;
   }
 
   #anyShort(): boolean {
