@@ -34,7 +34,7 @@ export class ShardsClient implements IngesterClient {
           // asked for before this one is used, so that shard and reader work side by side
           const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
           next?.catch(() => {});
-          yield slice;
+          yield { ...slice, alone: this.#shards.length === 1 };
           if (next === undefined) break;
           slice = await next;
         }

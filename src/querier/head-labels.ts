@@ -2,7 +2,7 @@ import type { SeriesPlace } from '../chunk/head-series.ts';
 import { LabelsDecoder } from '../model/canonical.ts';
 import type { Labels } from '../model/labels.ts';
 
-/** As many as a query usually sees, several times over. While queries run, all of theirs are kept. */
+/** As many as a query usually sees, several times over. While queries run, those of theirs are kept that must be the same object. */
 const SERIES_KEPT_MAX = 100_000;
 const BLOCK_BYTES = 1024 * 1024;
 
@@ -17,7 +17,7 @@ interface Known {
 
 /**
  * Labels of series of heads, decoded once: the same series are asked for again and again. While a query holds on (`open` … `close`),
- * equal labels are the same object.
+ * equal labels are the same object, but for those that were asked for as `once`.
  */
 export class HeadLabels {
   readonly #byHash = new Map<number, Known>();
@@ -39,12 +39,14 @@ export class HeadLabels {
     this.#count = 0;
   }
 
-  at(slice: Uint8Array, { labelsFrom, labelsTo }: SeriesPlace): Labels {
+  /** @param once the query does not ask for this series again: beyond those that are kept it is not remembered */
+  at(slice: Uint8Array, { labelsFrom, labelsTo }: SeriesPlace, once: boolean): Labels {
     const hash = hashOf(slice, labelsFrom, labelsTo);
     const first = this.#byHash.get(hash);
     for (let known = first; known !== undefined; known = known.next) {
       if (isEqual(known, slice, labelsFrom, labelsTo)) return known.labels;
     }
+    if (once && this.#count >= SERIES_KEPT_MAX) return this.#decoder.decode(slice, labelsFrom, labelsTo);
     return this.#learn(hash, first, slice, labelsFrom, labelsTo);
   }
 

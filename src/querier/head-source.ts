@@ -32,7 +32,7 @@ export class HeadSource implements SampleSource {
       for await (const slice of this.#client.select({ tenant, matchers, startMs, endMs, labelsOnly }, context.signal)) {
         context.budget.addFetchedBytes(slice.bytes.length);
         for (const warning of slice.warnings) warnings.add(warning);
-        found.take(slice.bytes);
+        found.take(slice.bytes, slice.alone);
       }
     } catch (error) {
       found.close();
@@ -107,10 +107,12 @@ class FoundSeries {
     this.#context = context;
   }
 
-  take(bytes: Uint8Array): void {
+  /** @param alone no other slice has series of this one */
+  take(bytes: Uint8Array, alone: boolean): void {
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
-    forEachSeries(bytes, (place) => this.#add(this.#known.at(bytes, place), slice, place));
+    if (alone) forEachSeries(bytes, (place) => this.#addNew(this.#known.at(bytes, place, true), slice, place));
+    else forEachSeries(bytes, (place) => this.#add(this.#known.at(bytes, place, false), slice, place));
     this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES);
   }
 
@@ -119,14 +121,20 @@ class FoundSeries {
     this.#context.budget.addMemory(bytes);
   }
 
-  #add(labels: Labels, slice: number, { chunksFrom, chunksTo }: SeriesPlace): void {
+  #addNew(labels: Labels, slice: number, { chunksFrom, chunksTo }: SeriesPlace): void {
+    this.labels.push(labels);
+    if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
+  }
+
+  #add(labels: Labels, slice: number, place: SeriesPlace): void {
     const known = this.#indexes.get(labels);
     if (known === undefined) {
-      this.#indexes.set(labels, this.labels.push(labels) - 1);
-      if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
+      this.#indexes.set(labels, this.labels.length);
+      this.#addNew(labels, slice, place);
       return;
     }
     if (this.#labelsOnly) return;
+    const { chunksFrom, chunksTo } = place;
     const more = this.#more.get(known);
     if (more === undefined) this.#more.set(known, [slice, chunksFrom, chunksTo]);
     else more.push(slice, chunksFrom, chunksTo);

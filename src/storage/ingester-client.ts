@@ -46,6 +46,8 @@ export interface HeadMatcher {
  */
 export interface HeadSlice {
   readonly bytes: Uint8Array;
+  /** No other slice of the answer has series of this one, as where one shard has all. */
+  readonly alone: boolean;
   /** Known permanent loss that touches the answer. */
   readonly warnings: readonly string[];
 }
