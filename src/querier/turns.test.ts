@@ -16,8 +16,9 @@ function harness() {
   };
 }
 
-async function settled(promise: Promise<void>): Promise<boolean> {
-  return Promise.race([promise.then(() => true), sleep(20).then(() => false)]);
+/** Whether it settles; what is not to needs less time than what is, on a busy machine. */
+async function settled(promise: Promise<void>, withinMs = 2000): Promise<boolean> {
+  return Promise.race([promise.then(() => true), sleep(withinMs, undefined, { ref: false }).then(() => false)]);
 }
 
 test('a query that has worked for long waits for a short one, until that ends', async () => {
@@ -28,7 +29,7 @@ test('a query that has worked for long waits for a short one, until that ends', 
   const short = turns.begin();
   work(10);
   const waits = long.turn();
-  assert.equal(await settled(waits), false);
+  assert.equal(await settled(waits, 20), false);
   assert.ok(await settled(short.turn()), 'short ones do not wait');
   short.end();
   assert.ok(await settled(waits));
