@@ -22,9 +22,10 @@ await using server = await Pallium.start({
 await replay(set, `${server.url}/api/v1/push`);
 const api = server.api();
 
-/** Passes what is estimated beforehand: how large its answer gets shows only as it runs. Of both sides one is always held. */
+const copy = (name: string) => `label_replace({__name__=~".+"}, "copy", "${name}", "", "")`;
+/** Passes what is estimated beforehand: how large its answer gets shows only as it runs. */
 const GREEDY = new URLSearchParams({
-  query: '({__name__=~".+"} + 0) or ({__name__=~".+"} + 1)',
+  query: `${copy('a')} or ${copy('b')}`,
   start: String(end - 6 * 3600),
   end: String(end),
   step: '2',
