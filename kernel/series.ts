@@ -230,11 +230,13 @@ export function seriesLabels(ref: u32, out: usize, capacity: u32): u32 {
   return <u32>(o - out);
 }
 
-/** Writes for each of `refs` its part: XXH64 of its labels mod `parts`. `scratch` has room for the longest labels. */
+/** Writes for each of `refs` its part: XXH64 of its labels mod `parts`; of refs without series 0. `scratch` has room for the longest labels. */
 export function seriesParts(refs: usize, count: u32, parts: u32, scratch: usize, capacity: u32, out: usize): void {
   for (let i: usize = 0; i < <usize>count; i++) {
-    const len = seriesLabels(load<u32>(refs + (i << 2)), scratch, capacity);
-    store<u32>(out + (i << 2), <u32>(xxh64(scratch, len) % <u64>parts));
+    const ref = load<u32>(refs + (i << 2));
+    let part: u32 = 0;
+    if (seriesIsLive(ref)) part = <u32>(xxh64(scratch, seriesLabels(ref, scratch, capacity)) % <u64>parts);
+    store<u32>(out + (i << 2), part);
   }
 }
 
