@@ -2,7 +2,7 @@
 //   npm run bench:query -- [--set 12x1440] [--servers prometheus,victoria-metrics,pallium] [--runs 5] [--only head|store]
 // Small: --set 2x240 --runs 2. The first server's values are the reference; ≠ marks where another's differ.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
@@ -23,7 +23,11 @@ resources.defer(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const servers: Contender[] = [];
 for (const name of list(options.servers)) {
-  const server = await startContender(name, { dataDir });
+  // the set is of a day long past: nothing may be flushed before the head was measured
+  const server = await startContender(name, {
+    dataDir,
+    flags: name === 'pallium' ? ['-ingester.flush-delay=10000h'] : [],
+  });
   if (server === undefined) continue;
   resources.use(server);
   const { samples, wallS } = await replay(set, server.writeUrl);
@@ -83,6 +87,23 @@ async function measure(what: string, contenders: readonly Contender[]): Promise<
     });
   }
   console.table(ratios);
+  const own = contenders.find(({ name }) => name === 'pallium')!;
+  console.log(`range query over ${set.series} series: RSS grows by ${await growthMb(own)} MB`);
+}
+
+/** By how much a range query over every series makes the process grow beyond what it had before, in MB. */
+async function growthMb({ url, pid }: Contender): Promise<number> {
+  const memoryMb = (field: string) =>
+    Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1024;
+  writeFileSync(`/proc/${pid}/clear_refs`, '5'); // the peak starts anew
+  const beforeMb = memoryMb('VmRSS');
+  const endS = set.endMs / 1000;
+  const range = { start: `${endS - 6 * 3600}`, end: `${endS}`, step: '60' };
+  const query = 'count by (job) ({__name__=~".+"})';
+  const answer = await fetch(`${url}/api/v1/query_range?${new URLSearchParams({ query, ...range })}`);
+  if (answer.status !== 200) throw new Error(`${query}: ${answer.status} ${await answer.text()}`);
+  await answer.arrayBuffer();
+  return Math.round(memoryMb('VmHWM') - beforeMb);
 }
 
 function mean(ratios: readonly number[]): number {

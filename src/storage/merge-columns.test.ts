@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { seededRandom } from '../lib/random.ts';
 import { floatHistogram, type ResetHint } from '../model/histogram.ts';
 import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
@@ -94,3 +95,35 @@ test('a histogram that follows on one of another source does not know of a reset
     ],
   );
 });
+
+test('floats and stale markers of two sources in any order, as sample by sample', () => {
+  const random = seededRandom(17);
+  for (let round = 0; round < 300; round++) {
+    // some that both have, as of a window that was flushed a moment ago, and some of each alone
+    const all = Array.from({ length: 40 }, (_, i) => ({ timeMs: i * 10, value: [0, -0, 1, 2, Number.NaN][i % 5]! }));
+    const lists = [0, 1].map(() => {
+      const own: Sample[] = [];
+      for (const { timeMs, value } of all) {
+        const x = random();
+        if (x < 0.2) continue;
+        own.push([timeMs, round % 3 > 0 && x > 0.9 ? 'stale' : x > 0.8 ? value + 1 : value]);
+      }
+      return own;
+    });
+    const want = new Map<number, Sample>();
+    for (const sample of lists.flat()) {
+      const known = want.get(sample[0]);
+      if (known === undefined || bitsOf(sample) > bitsOf(known)) want.set(sample[0], sample);
+    }
+    both(
+      lists[0]!,
+      lists[1]!,
+      [...want.values()].sort((a, b) => a[0] - b[0]),
+    );
+  }
+});
+
+function bitsOf([, what]: Sample): bigint {
+  if (what === 'stale') return 0x7ff0000000000002n;
+  return new BigUint64Array(new Float64Array([Number(what)]).buffer)[0]!;
+}

@@ -82,7 +82,12 @@ function interleave(out: SampleColumns, from: SampleColumns, start: number, end:
   const cut = lowerBound(out.times, 0, out.count, from.times[start]!);
   spare.clear();
   appendRange(spare, out, cut, out.count);
+  const floats = isFloats(out) && isFloats(from);
   out.truncate(cut);
+  if (floats) {
+    interleaveFloats(out, spare, from, start, end);
+    return;
+  }
   let a = 0;
   let b = start;
   /** Which of them the last sample was of. */
@@ -102,6 +107,52 @@ function interleave(out: SampleColumns, from: SampleColumns, start: number, end:
   }
   if (a < spare.count) (last === spare ? appendRange : appendNext)(out, spare, a, spare.count);
   if (b < end) (last === from ? appendRange : appendNext)(out, from, b, end);
+}
+
+/** Whether there is nothing but values and stale markers. */
+function isFloats({ hasStarts, histograms }: SampleColumns): boolean {
+  return !hasStarts && histograms.length === 0;
+}
+
+/**
+ * Appends all of `a` and what of `b` is at [start, end), by the rules of `mergeColumns`. A window that has been flushed stays in memory
+ * for a while: then each of its samples is in both.
+ */
+function interleaveFloats(out: SampleColumns, a: SampleColumns, b: SampleColumns, start: number, end: number): void {
+  const plain = out.plain && a.plain && b.plain;
+  out.reserve(out.count + a.count + end - start);
+  if (!plain && out.plain) out.kinds.fill(FLOAT, 0, out.count);
+  out.plain = plain;
+  out.timesId = 0;
+  const { times, values, kinds } = out;
+  const { times: aTimes, values: aValues, count: aEnd } = a;
+  const { times: bTimes, values: bValues } = b;
+  let to = out.count;
+  let i = 0;
+  let j = start;
+  while (i < aEnd || j < end) {
+    const aTime = i < aEnd ? aTimes[i]! : Number.POSITIVE_INFINITY;
+    const bTime = j < end ? bTimes[j]! : Number.POSITIVE_INFINITY;
+    const value = aValues[i]!;
+    const ofA = aTime < bTime || (aTime === bTime && (isSame(value, bValues[j]!) || precedes(a, i, b, j)));
+    const source = ofA ? a : b;
+    const at = ofA ? i : j;
+    times[to] = source.times[at]!;
+    const kept = source.values[at]!;
+    if (Number.isNaN(kept))
+      values.set(source.values.subarray(at, at + 1), to); // by bits
+    else values[to] = kept;
+    if (!plain) kinds[to] = source.plain ? FLOAT : source.kinds[at]!;
+    to++;
+    if (aTime <= bTime) i++;
+    if (bTime <= aTime) j++;
+  }
+  out.count = to;
+}
+
+/** Whether two floats have equal bits; of NaN it is not said. */
+function isSame(a: number, b: number): boolean {
+  return a === b && (a !== 0 || Object.is(a, b));
 }
 
 const bits = new Float64Array(2);
