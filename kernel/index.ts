@@ -1,6 +1,7 @@
 // The kernel: everything that touches samples by the million. One WebAssembly module, instantiated once a thread and use.
 
 export { coldDecode, coldDigest, coldEncode, coldGap, coldIndex, coldPlanes, coldSeed, coldStale } from './cold';
+export { digitPowers, writePoints } from './digits';
 export { checksum } from './hash';
 export * from './head';
 export {

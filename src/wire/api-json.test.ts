@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { floatHistogram } from '../model/histogram.ts';
 import { Labels } from '../model/labels.ts';
-import { ApiJsonWriter, formatApiValue, formatTimestamp } from './api-json.ts';
+import { ApiJsonWriter, formatApiValue } from './api-json.ts';
+import { formatTimestamp } from './timestamp-text.ts';
 
 function written(write: (out: ApiJsonWriter) => void): string {
   const out = new ApiJsonWriter();

@@ -2,11 +2,15 @@ import { type FloatHistogram, usesCustomBuckets } from '../model/histogram.ts';
 import { bucketBound } from '../model/histogram-bounds.ts';
 import { ReverseSideCursor, SideCursor } from '../model/histogram-side.ts';
 import type { Labels } from '../model/labels.ts';
+import { writePointTexts } from './point-texts.ts';
+import { formatTimestamp } from './timestamp-text.ts';
 
 /** Text gathered before it is encoded: long enough that the encoder's overhead vanishes, short enough to stay in the cache. */
 const PENDING_CHARS_MAX = 32 * 1024;
 /** UTF-8 needs at most so many bytes for a UTF-16 unit. */
 const BYTES_PER_CHAR_MAX = 3;
+/** From so many points of a series on the kernel writes them. */
+const POINTS_MANY = 8;
 
 /**
  * Writes answers of the Prometheus API: JSON with numbers as Prometheus prints them. The caller sees to the brackets.
@@ -18,8 +22,6 @@ export class ApiJsonWriter {
   #pending = '';
   readonly #encoder = new TextEncoder();
   readonly #onGrow: (bytes: number) => void;
-  /** `[1767225600.5,"` of each time of the series written last: most series of an answer have the same times. */
-  #points: { readonly times: Float64Array; readonly texts: readonly string[] } | undefined;
 
   /** @param onGrow told the bytes written so far whenever they grow by a good deal; may throw to end an answer that is too long */
   constructor(onGrow: (bytes: number) => void = () => {}, capacity = 16 * 1024) {
@@ -55,12 +57,17 @@ export class ApiJsonWriter {
   }
 
   /** The points of a series, without those that `skip` names, separated by commas. */
-  points(times: Float64Array, values: Float64Array, skip: (i: number) => boolean = () => false): void {
-    const texts = this.#pointTexts(times);
+  points(times: Float64Array, values: Float64Array, skip?: (i: number) => boolean): void {
+    if (skip === undefined && values.length >= POINTS_MANY) {
+      this.#flush();
+      writePointTexts(times, values, (bytes) => this.#append(bytes));
+      return;
+    }
     let separator = '';
     for (let i = 0; i < values.length; i++) {
-      if (skip(i)) continue;
-      this.raw(`${separator}${texts[i]}${formatApiValue(values[i]!)}"]`);
+      if (skip?.(i)) continue;
+      this.raw(separator);
+      this.point(times[i]!, values[i]!);
       separator = ',';
     }
   }
@@ -79,31 +86,26 @@ export class ApiJsonWriter {
     return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
   }
 
-  #pointTexts(times: Float64Array): readonly string[] {
-    const last = this.#points;
-    if (last !== undefined && (last.times === times || sameTimes(last.times, times))) return last.texts;
-    const texts = Array.from(times, (timeMs) => `[${formatTimestamp(timeMs)},"`);
-    this.#points = { times, texts };
-    return texts;
-  }
-
   #flush(): void {
-    const most = this.#pending.length * BYTES_PER_CHAR_MAX;
-    if (this.#length + most > this.#bytes.length) {
-      const grown = new Uint8Array(Math.max(this.#length + most, this.#bytes.length * 2));
-      grown.set(this.#bytes.subarray(0, this.#length));
-      this.#bytes = grown;
-    }
+    this.#reserve(this.#pending.length * BYTES_PER_CHAR_MAX);
     this.#length += this.#encoder.encodeInto(this.#pending, this.#bytes.subarray(this.#length)).written;
     this.#pending = '';
     this.#onGrow(this.#length);
   }
-}
 
-function sameTimes(a: Float64Array, b: Float64Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
+  #append(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#onGrow(this.#length);
+  }
+
+  #reserve(most: number): void {
+    if (this.#length + most <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#length + most, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
 }
 
 /** The fewest digits that read back as the same number; an exponent below 1e-06 and from 1e+21 on, of two digits at least. */
@@ -116,14 +118,6 @@ export function formatApiValue(value: number): string {
     return text.replace(/e([+-])(\d)$/, 'e$10$2');
   }
   return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
-}
-
-/** Seconds with three digits behind the point, or none. */
-export function formatTimestamp(timeMs: number): string {
-  const whole = Math.abs(timeMs);
-  const fraction = whole % 1000;
-  const seconds = `${timeMs < 0 ? '-' : ''}${(whole - fraction) / 1000}`;
-  return fraction === 0 ? seconds : `${seconds}.${String(fraction).padStart(3, '0')}`;
 }
 
 /** Which ends belong to a bucket: 0 the upper, 1 the lower, 2 none, 3 both. */

@@ -1,7 +1,8 @@
 import type { LabelMatcher } from '../../model/matcher.ts';
 import type { Expr } from '../../promql/parser/ast.ts';
 import { ParseError, parseExpr } from '../../promql/parser/parser.ts';
-import { formatApiValue, formatTimestamp } from '../../wire/api-json.ts';
+import { formatApiValue } from '../../wire/api-json.ts';
+import { formatTimestamp } from '../../wire/timestamp-text.ts';
 import type { ApiResponse } from '../api-contract.ts';
 import { nothing, success } from './answer.ts';
 import { lookupContext } from './context.ts';
