@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ByteReader } from '../chunk/group/bytes.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { floatHistogram } from '../model/histogram.ts';
 import { Labels } from '../model/labels.ts';
 import { labelsFault, sortPairs } from '../model/validate.ts';
+import { FRAME_ASIDE } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
+import { readRichSample } from '../wire/rich-samples.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples, type WriteSeries } from '../wire/write-request.ts';
 import { Edge, type FrameTarget } from './edge.ts';
@@ -31,7 +35,7 @@ class Collector implements FrameTarget {
     for (let at = 0; at < bytes; ) {
       const length = view.getUint32(at, true);
       assert.ok(length >= 24 && length % 8 === 0 && at + length <= bytes, 'a frame within the buffer');
-      // only plain frames: cold ones stand for what came again behind them
+      // only plain frames: cold ones stand for what comes again behind each
       if (view.getUint32(at + 12, true) === 0) {
         const labelBytes = view.getUint32(at + 4, true);
         const count = view.getUint32(at + 8, true);
@@ -167,4 +171,34 @@ test('headers are judged before the body', async () => {
     415,
   );
   assert.equal(await status(HEADERS), 400);
+});
+
+test('floats and histograms of one series are handed on in the order they were sent', async () => {
+  const labels = ['__name__', 'mixed', 'job', 'x'];
+  const none = { pairs: labels, labelsFault: undefined, samples: WriteSamples.none, histograms: [], exemplars: [] };
+  const float = (timeMs: number): WriteSeries => ({ ...none, samples: WriteSamples.of([{ timeMs, value: 1 }]) });
+  const native = (timeMs: number): WriteSeries => ({
+    ...none,
+    histograms: [{ timeMs, startMs: 0, stale: false, histogram: floatHistogram({}), fault: undefined }],
+  });
+  const series = [float(1000), native(2000), float(3000), float(4000), native(5000), native(6000)];
+  const times: number[] = [];
+  const target = new Collector();
+  const edge = edgeWith({
+    push: (request) => {
+      const view = new DataView(request.frames, 0, request.bytes);
+      for (let at = 0; at < request.bytes; at += view.getUint32(at, true)) {
+        const kind = view.getUint32(at + 12, true);
+        const samplesAt = at + 24 + ((view.getUint32(at + 4, true) + 7) & ~7);
+        if (kind === 0) times.push(Number(view.getBigInt64(samplesAt, true)));
+        else if ((kind & FRAME_ASIDE) !== 0)
+          times.push(readRichSample(new ByteReader(new Uint8Array(request.frames, samplesAt))).timeMs);
+      }
+      return target.push(request);
+    },
+    setMetadata: async () => {},
+  });
+  const { response } = await push(edge, encodeRemoteWrite1({ series, metadata: [] }));
+  assert.equal(response.status, 204);
+  assert.deepEqual(times, [1000, 2000, 3000, 4000, 5000, 6000]);
 });

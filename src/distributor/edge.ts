@@ -167,17 +167,41 @@ export class Edge {
     const refusals = noRefusals();
     this.#cold.clear();
     const cold = coldBody(kernel, this.#frames.at, fast, body);
-    for (const one of decodeRemoteWrite1(cold).series)
+    const ends = decodeRemoteWrite1(cold).series.map((one) => {
       this.#cold.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
-    const coldBytes = this.#cold.bytes;
-    const frames = this.#take(fast + coldBytes.length);
-    frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
-    frames.set(coldBytes, fast);
+      return this.#cold.bytes.length;
+    });
+    const frames = this.#inOrder(fast, ends);
     const all = samples + this.#cold.samples + this.#cold.histograms;
     this.#charge(tenant, all + this.#cold.exemplars, metadata.length, limits);
     const counts = { series, samples: all, metadata: metadata.length, rawBytes: raw.bytes };
     if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
     return (await this.#send(request, bounds, frames, counts, refusals)).answer;
+  }
+
+  /**
+   * The frames of the scan with those of the cold series in their places: floats and histograms of one series may take turns in a
+   * request, and one that comes before an older one would make it late.
+   * @param ends of each cold series' frames among the cold writer's
+   */
+  #inOrder(fast: number, ends: readonly number[]): Uint8Array<ArrayBuffer> {
+    const { view, u8 } = this.#options.kernel;
+    const cold = this.#cold.bytes;
+    const frames = this.#take(fast + cold.length);
+    let [to, from, i] = [0, 0, 0];
+    for (let at = this.#frames.at, end = at + fast; at < end; ) {
+      const next = at + view.getUint32(at, true);
+      frames.set(u8.subarray(at, next), to);
+      to += next - at;
+      if ((view.getUint32(at + 12, true) & FRAME_COLD) !== 0) {
+        const part = cold.subarray(from, ends[i]!);
+        frames.set(part, to);
+        to += part.length;
+        from = ends[i++]!;
+      }
+      at = next;
+    }
+    return frames;
   }
 
   /** Writes the frames of a body. @returns their bytes */
