@@ -37,6 +37,7 @@ const engine = new Engine({
   timeoutMs: config.timeoutMs,
   lookbackMs: config.lookbackDeltaMs,
   delayedNameRemoval: config.enablePromqlDelayedNameRemoval,
+  startTimestamps: config.enablePromqlStartTimestamps,
   parser: syntax,
 });
 const opened = openStore(store);

@@ -32,6 +32,10 @@ export const querierConfig = section('querier', 'Querier', {
     default: false,
     help: 'Take the modifiers fill, fill_left and fill_right.',
   }),
+  enablePromqlStartTimestamps: toggle({
+    default: false,
+    help: 'Let rates and resets see the start timestamps of samples, as use-start-timestamps of Prometheus does.',
+  }),
 });
 
 export const purgerConfig = section('purger', 'Deletion', {
