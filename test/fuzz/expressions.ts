@@ -2,6 +2,10 @@ import type { Random } from '../../src/lib/random.ts';
 
 export interface FuzzMetric {
   readonly name: string;
+  /** Native histograms, or both in turn. */
+  readonly kind: 'float' | 'histogram' | 'mixed';
+  /** Whether its samples have start timestamps. */
+  readonly starts?: boolean;
   readonly labels: readonly string[];
   /** Of the labels, for matchers. */
   readonly values: readonly string[];
@@ -10,7 +14,7 @@ export interface FuzzMetric {
 export interface ExpressionOptions {
   readonly random: Random;
   readonly metrics: readonly FuzzMetric[];
-  /** Only what Prometheus 2.42 knows. */
+  /** Only what Prometheus 2.42 knows; else also what is experimental in 3.14. */
   readonly legacy: boolean;
 }
 
@@ -32,6 +36,15 @@ const COMPARISONS = '== != < > <= >='.split(' ');
 // what Prometheus 2 refuses or answers otherwise: it reaches further to zero, keeps the name, has other deviations of infinities
 const SINCE_3 = ['0s', 'rate', 'increase', 'atan2', 'stddev', 'stdvar', 'stddev_over_time', 'stdvar_over_time'];
 const SETS = 'and or unless'.split(' ');
+const HISTOGRAM_PARTS = 'histogram_count histogram_sum histogram_avg histogram_stddev histogram_stdvar'.split(' ');
+const HISTOGRAM_RANGES =
+  'rate increase delta irate idelta avg_over_time sum_over_time last_over_time first_over_time'.split(' ');
+/** With samples beyond the window's edges, or values between them. */
+const ANCHORED = 'rate increase delta changes resets'.split(' ');
+const SMOOTHED = 'rate increase delta'.split(' ');
+const TIMES_OVER = 'ts_of_first_over_time ts_of_last_over_time ts_of_max_over_time ts_of_min_over_time'.split(' ');
+const DURATIONS = ['30s', '1m', '45', '2m30s', 'step()', 'range()', '(1m * 2)', '(5m / 4)', '(10m % 4m)', '2 ^ 5'];
+const QUANTILES = ['0.5', '0.99', '0', '1', '0.25', '-1', '2', 'NaN'];
 
 /** Random expressions of known type; each is well-formed, most of them mean something. */
 export class Expressions {
@@ -60,8 +73,135 @@ export class Expressions {
       () => this.#binary(depth),
       () => this.#special(depth),
       () => `-(${this.vector(depth - 1)})`,
+      ...(this.#legacy
+        ? []
+        : [() => this.#ofHistograms(depth), () => this.#ofHistograms(depth), () => this.#experimental(depth)]),
     ]);
     return make();
+  }
+
+  /** Of which most are native histograms. */
+  #histograms(depth: number): string {
+    if (depth <= 0 || this.#chance(0.15)) return `${this.#selector('histogram')}${this.#modifiers()}`;
+    const inner = () => this.#histograms(depth - 1);
+    const range = () => `${this.#selector('histogram')}[${this.#range()}]${this.#modifiers()}`;
+    const make = this.#pick([
+      () => `${this.#pick(HISTOGRAM_RANGES)}(${range()})`,
+      () => `${this.#pick(HISTOGRAM_RANGES)}(${range()})`,
+      () =>
+        `${this.#pick(HISTOGRAM_RANGES)}((${inner()})[${this.#pick(RANGES.slice(2))}:${this.#pick(['', '20s', '1m'])}])`,
+      () => `${this.#pick(['sum', 'avg'])}${this.#grouping()}(${inner()})`,
+      () => `${this.#pick(['sum', 'avg'])}${this.#grouping()}(${inner()})`,
+      () => `(${inner()}) ${this.#pick(['*', '/'])} (${this.#scalar(depth - 1)})`,
+      () => `(${this.#scalar(depth - 1)}) * (${inner()})`,
+      () => `(${inner()}) ${this.#pick(['+', '-', '==', '!=', 'and', 'or', 'unless'])}${this.#matching()} (${inner()})`,
+      () => `(${inner()}) ${this.#pick(['*', '/'])}${this.#matching()} (${this.vector(depth - 1)})`,
+      () =>
+        `(${inner()}) ${this.#pick(['</', '>/'])} ${this.#pick(['0', '1', '0.3', '-1', '7.25', 'Inf', '-Inf', 'NaN'])}`,
+      () => `-(${inner()})`,
+      () => this.#extended('histogram'),
+    ]);
+    return make();
+  }
+
+  /** Numbers that are made of histograms. */
+  #ofHistograms(depth: number): string {
+    const inner = this.#histograms(depth - 1);
+    const bound = () => this.#pick(['0', '0.1', '1', '-1', '2.5', '-Inf', '+Inf', 'NaN']);
+    const make = this.#pick([
+      () => `${this.#pick(HISTOGRAM_PARTS)}(${inner})`,
+      () => `${this.#pick(HISTOGRAM_PARTS)}(${inner})`,
+      () => `histogram_quantile(${this.#pick(QUANTILES)}, ${inner})`,
+      () => `histogram_quantile(${this.#pick(QUANTILES)}, ${inner})`,
+      () => `histogram_fraction(${bound()}, ${bound()}, ${inner})`,
+      () => `histogram_quantiles(${inner}, "q", ${this.#pick(QUANTILES)}, ${this.#pick(['0.9', '0.1'])})`,
+      () =>
+        `${this.#pick(['count', 'group', 'count', 'min', 'topk', 'quantile'].slice(0, 3))}${this.#grouping()}(${inner})`,
+      () => `${this.#pick([...AGGREGATIONS, ...DEVIATIONS])}${this.#grouping()}(${inner})`,
+      () => `${this.#pick(OVER_TIME)}(${this.#selector('histogram')}[${this.#range()}]${this.#modifiers()})`,
+      () => `count_values${this.#grouping()}("v", ${this.#selector('histogram')})`,
+      () => `timestamp(${inner})`,
+      () => inner,
+    ]);
+    return make();
+  }
+
+  /** What has to be turned on. */
+  #experimental(depth: number): string {
+    const inner = this.vector(depth - 1);
+    const make = this.#pick([
+      () => this.#extended('float'),
+      () => this.#extended('float'),
+      () => this.#filled(depth),
+      () => this.#filled(depth),
+      // which ones is a matter of chance, how many is not
+      () => {
+        const by = this.#grouping();
+        return `count${by}(limitk${by}(${this.#pick(['1', '2', '5', '0'])}, ${inner}))`;
+      },
+      () => `limit_ratio${this.#grouping()}(${this.#pick(['0.5', '-0.5', '0.1', '1', '-1', '0', '0.9'])}, ${inner})`,
+      () => `sort_by_label${this.#pick(['', '_desc'])}(${inner}, "instance", "job")`,
+      () =>
+        `info(${inner}${this.#pick(['', ', {version=~".+"}', ', {region="eu"}', ', {__name__=~".+_info"}', ', {__name__="build_info", version!=""}'])})`,
+      () => `${this.#pick(TIMES_OVER)}(${this.#matrix(depth)})`,
+      () => `vector(${this.#pick(['start()', 'end()', 'step()', 'range()'])})`,
+      () => `(${inner}) * ${this.#pick(['max_of', 'min_of'])}(${this.#scalar(depth - 1)}, ${this.#scalar(0)})`,
+      () => `start_timestamp(${this.#selector()}${this.#modifiers()})`,
+      () =>
+        `${this.#pick(['rate', 'increase', 'irate', 'resets', 'changes'])}(${this.#selector('starts')}[${this.#range()}])`,
+      () => `${this.#pick(['rate', 'increase', 'irate', 'resets'])}(${this.#selector('starts')}[${this.#range()}])`,
+    ]);
+    return make();
+  }
+
+  #extended(kind: 'float' | 'histogram'): string {
+    // what start timestamps do to these has changed since 3.14
+    const selector = this.#selector(kind, (metric) => metric.starts !== true);
+    const dice = this.#random();
+    if (dice < 0.2) return `${selector} smoothed${this.#modifiers()}`;
+    if (dice < 0.6) return `${this.#pick(ANCHORED)}(${selector}[${this.#range()}] anchored${this.#modifiers()})`;
+    return `${this.#pick(SMOOTHED)}(${selector}[${this.#range()}] smoothed${this.#modifiers()})`;
+  }
+
+  #filled(depth: number): string {
+    const [left, right] = [this.vector(depth - 1), this.vector(depth - 1)];
+    const op = this.#pick([...ARITHMETIC, ...COMPARISONS]);
+    const bool = COMPARISONS.includes(op) && this.#chance(0.4) ? ' bool' : '';
+    const number = () => this.#pick(['0', '1', '-2.5', 'NaN', 'Inf', '23']);
+    const fill = this.#pick([
+      () => `fill(${number()})`,
+      () => `fill_left(${number()})`,
+      () => `fill_right(${number()})`,
+      () => `fill_left(${number()}) fill_right(${number()})`,
+    ])();
+    const some = this.#someLabels();
+    if (this.#chance(0.5)) return `(sum by (${some}) (${left})) ${op}${bool} ${fill} (sum by (${some}) (${right}))`;
+    if (this.#chance(0.5))
+      return `(${left}) ${op}${bool} on (${some}) group_left () ${fill} (sum by (${some}) (${right}))`;
+    // which side is meant with group_right has changed since 3.14
+    return `(sum by (${some}) (${left})) ${op}${bool} on (${some}) group_right () fill(${number()}) (${right})`;
+  }
+
+  #someLabels(): string {
+    return this.#pick(this.#metrics)
+      .labels.filter(() => this.#chance(0.5))
+      .join(', ');
+  }
+
+  #matching(): string {
+    return this.#chance(0.5) ? '' : ` ${this.#pick(['on', 'ignoring'])} (${this.#someLabels()})`;
+  }
+
+  #range(): string {
+    if (this.#legacy || this.#chance(0.85)) return this.#pick(RANGES);
+    const [one, other] = [this.#pick(DURATIONS), this.#pick(DURATIONS)];
+    // at least a second, whatever the parts are
+    return this.#pick([
+      `${one} + 1s`,
+      `${one} + ${other} + 1s`,
+      `max_of(${one}, 20s)`,
+      `min_of(${one}, ${other}) + 15s`,
+    ]);
   }
 
   #matrix(depth: number): string {
@@ -71,7 +211,7 @@ export class Expressions {
       const inner = this.vector(this.#legacy ? 1 : depth - 1);
       return `(${inner})[${this.#pick(RANGES.slice(2))}:${resolution}]${this.#modifiers()}`;
     }
-    return `${this.#selector()}[${this.#pick(RANGES)}]${this.#modifiers()}`;
+    return `${this.#selector()}[${this.#range()}]${this.#modifiers()}`;
   }
 
   #scalar(depth: number): string {
@@ -94,8 +234,12 @@ export class Expressions {
     ]);
   }
 
-  #selector(): string {
-    const { name, labels, values } = this.#pick(this.#metrics);
+  /** @param kind of the metric, most times, where there is such a one */
+  #selector(kind?: 'float' | 'histogram' | 'starts', allowed: (metric: FuzzMetric) => boolean = () => true): string {
+    const wanted = (metric: FuzzMetric) => (kind === 'starts' ? metric.starts === true : metric.kind === kind);
+    const all = this.#metrics.filter(allowed);
+    const fitting = all.filter(wanted);
+    const { name, labels, values } = this.#pick(fitting.length > 0 && this.#chance(0.85) ? fitting : all);
     const matchers = labels
       .filter(() => this.#chance(0.2))
       .map((label) => {
@@ -115,7 +259,10 @@ export class Expressions {
 
   #modifiers(): string {
     let text = '';
-    if (this.#chance(0.15)) text += ` offset ${this.#known(['40s', '-1m', '5m', '17s', '0s'])}`;
+    if (this.#chance(0.15)) {
+      const computed = !this.#legacy && this.#chance(0.15);
+      text += ` offset ${computed ? this.#pick(['step()', '(1m + 7s)', '-step()', 'min_of(step(), 30s)', '(90 / 4)', 'range()']) : this.#known(['40s', '-1m', '5m', '17s', '0s'])}`;
+    }
     if (this.#chance(0.05)) text += ` @ ${this.#pick(['start()', 'end()'])}`;
     return text;
   }
@@ -136,8 +283,7 @@ export class Expressions {
   #binary(depth: number): string {
     const left = this.vector(depth - 1);
     const right = this.#chance(0.4) ? left : this.vector(depth - 1);
-    const labels = this.#pick(this.#metrics).labels;
-    const some = labels.filter(() => this.#chance(0.5)).join(', ');
+    const some = this.#someLabels();
     const matching = this.#chance(0.5) ? '' : ` ${this.#pick(['on', 'ignoring'])} (${some})`;
     if (this.#chance(0.3)) return `(${left}) ${this.#pick(SETS)}${matching} (${right})`;
     const op = this.#known([...ARITHMETIC, ...COMPARISONS]);

@@ -90,6 +90,7 @@ test(`${QUERIES} queries, mutated and not, at the API`, async (t) => {
     random,
     metrics: ['m_0', 'm_1', 'm_2', 'm_3'].map((name) => ({
       name,
+      kind: 'float' as const,
       labels: ['instance', 'job', 'le'],
       values: ['0', '1'],
     })),

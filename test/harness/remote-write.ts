@@ -31,7 +31,7 @@ export function writeBody(
           .sort(([a], [b]) => (a < b ? -1 : 1))
           .flat(),
         labelsFault: undefined,
-        samples: columns(samples),
+        samples: writeSamples(samples),
         histograms: [],
         exemplars: [],
       })),
@@ -44,14 +44,17 @@ const NAN_HIGH = 0x7ff80000;
 const NAN_LOW = 1;
 const words = new DataView(new ArrayBuffer(8));
 
-function columns(samples: readonly (readonly [number, number | undefined])[]): WriteSamples {
+/** A value of undefined is a stale marker. */
+export function writeSamples(
+  samples: readonly (readonly [timeMs: number, value: number | undefined, startMs?: number])[],
+): WriteSamples {
   const out = new WriteSamples(samples.length);
-  for (const [timeMs, value] of samples) {
+  for (const [timeMs, value, startMs = 0] of samples) {
     words.setFloat64(0, value ?? 0);
     // a NaN's payload need not survive as a JavaScript number, so the marker goes in as words
-    if (value === undefined) out.push(timeMs, STALE_HIGH, STALE_LOW, 0);
-    else if (Number.isNaN(value)) out.push(timeMs, NAN_HIGH, NAN_LOW, 0);
-    else out.push(timeMs, words.getUint32(0), words.getUint32(4), 0);
+    if (value === undefined) out.push(timeMs, STALE_HIGH, STALE_LOW, startMs);
+    else if (Number.isNaN(value)) out.push(timeMs, NAN_HIGH, NAN_LOW, startMs);
+    else out.push(timeMs, words.getUint32(0), words.getUint32(4), startMs);
   }
   return out;
 }

@@ -1,0 +1,59 @@
+import { CLOSE, difference, sorted } from '../harness/compare.ts';
+import { isPrometheus3Installed } from '../harness/peers.ts';
+import type { Question } from './question.ts';
+
+export interface Reply {
+  readonly status: number;
+  readonly text: string;
+}
+
+export interface Verdict {
+  /** Where the answers differ first; undefined: nowhere. */
+  readonly why: string | undefined;
+  /** Whether Prometheus' version or rounding explains it. */
+  readonly excused: boolean;
+}
+
+/** @param want the answer of a real Prometheus */
+export function judge(question: Question, want: Reply, got: Reply): Verdict {
+  const why = compare(question, want, got);
+  const excused = why !== undefined && (isOfVersion(question, why) || isRounding(question, why));
+  return { why, excused };
+}
+
+function compare({ query, range }: Question, want: Reply, got: Reply): string | undefined {
+  if (want.status !== got.status) {
+    return `status ${want.status} wanted, there is ${got.status}: ${want.text.slice(0, 200)} | ${got.text.slice(0, 200)}`;
+  }
+  if (want.status !== 200) return undefined;
+  // the order means something where it was asked for and is whole
+  const inOrder = range === undefined && query.startsWith('sort_by_label');
+  // warnings and infos differ between versions
+  const data = (text: string) => {
+    const answer = { data: (JSON.parse(text) as { data: unknown }).data };
+    return inOrder ? answer : sorted(answer);
+  };
+  return difference(data(want.text), data(got.text), CLOSE);
+}
+
+/** Whether Prometheus 3.14, whose answers are the measure, differs from the one that is asked. */
+function isOfVersion({ query }: Question, why: string): boolean {
+  // 2.42 does not look for doubles where nothing matches
+  if (!isPrometheus3Installed && /^status 200 wanted.*"result":\[\].*multiple matches/.test(why)) return true;
+  // 3.16 gives infinity for a quantile between infinite values, 3.14 infinity times 0
+  return /quantile/.test(query) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
+}
+
+/** What may differ in its last digits: by the order in which series are added up, or between the languages' functions. */
+const INEXACT = /stddev|stdvar|\^|\b(exp|ln|log2|log10|a?sinh?|a?cosh?|a?tanh?|atan2)\b/;
+/** What makes a large difference of a small one. */
+const STEPPED = /%|\b(floor|ceil|round|sgn|changes|resets)\b/;
+
+/** Whether only a last digit differs that something else in the question made visible. */
+function isRounding({ query }: Question, why: string): boolean {
+  const [, want, got] = /wanted "([^"]*)", there is "([^"]*)"$/.exec(why) ?? [];
+  if (want === undefined) return false;
+  // deviations of few equal values are 0 or next to it
+  if (/stddev|stdvar/.test(query) && Math.abs(Number(want) - Number(got)) <= 1e-6) return true;
+  return INEXACT.test(query) && STEPPED.test(query);
+}
