@@ -201,3 +201,10 @@ test("a failure of the storage is the query's, and what was opened is closed", a
   );
   assert.equal(closed, 1);
 });
+
+test('the timestamp of a smoothed selector is that of its sample', async () => {
+  const data = storage('load 1m\n a 1 2 3');
+  const engine = new Engine({ parser: { extendedRangeSelectors: true } });
+  const { value } = await engine.query(data, { expr: 'timestamp(a smoothed)', timeMs: 90_000 }, context);
+  assert.deepEqual(value.type === 'vector' && value.samples.map((sample) => sample.value), [60]);
+});

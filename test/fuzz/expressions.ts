@@ -92,8 +92,8 @@ export class Expressions {
         `${this.#pick(HISTOGRAM_RANGES)}((${inner()})[${this.#pick(RANGES.slice(2))}:${this.#pick(['', '20s', '1m'])}])`,
       () => `${this.#pick(['sum', 'avg'])}${this.#grouping()}(${inner()})`,
       () => `${this.#pick(['sum', 'avg'])}${this.#grouping()}(${inner()})`,
-      () => `(${inner()}) ${this.#pick(['*', '/'])} (${this.#scalar(depth - 1)})`,
-      () => `(${this.#scalar(depth - 1)}) * (${inner()})`,
+      () => `(${inner()}) ${this.#pick(['*', '/'])} (${this.#factor(depth - 1)})`,
+      () => `(${this.#factor(depth - 1)}) * (${inner()})`,
       () => `(${inner()}) ${this.#pick(['+', '-', '==', '!=', 'and', 'or', 'unless'])}${this.#matching()} (${inner()})`,
       () => `(${inner()}) ${this.#pick(['*', '/'])}${this.#matching()} (${this.vector(depth - 1)})`,
       () =>
@@ -232,6 +232,11 @@ export class Expressions {
       'pi()',
       '0x1F',
     ]);
+  }
+
+  /** Of histograms: what is infinite makes NaN of empty buckets, and which of those there are is a matter of how chunks were cut. */
+  #factor(depth: number): string {
+    return this.#chance(0.8) ? this.#pick(['2', '0.5', '-3', '1e3', '0', '7.25', 'time()']) : this.#scalar(depth);
   }
 
   /** @param kind of the metric, most times, where there is such a one */

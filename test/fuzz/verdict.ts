@@ -30,18 +30,28 @@ function compare({ query, range }: Question, want: Reply, got: Reply): string | 
   const inOrder = range === undefined && query.startsWith('sort_by_label');
   // warnings and infos differ between versions
   const data = (text: string) => {
-    const answer = { data: (JSON.parse(text) as { data: unknown }).data };
+    const answer = { data: (JSON.parse(text, withoutNaNBuckets) as { data: unknown }).data };
     return inOrder ? answer : sorted(answer);
   };
   return difference(data(want.text), data(got.text), CLOSE);
 }
 
+/** Infinity times an empty bucket; which empty buckets there are is a matter of how chunks were cut. */
+function withoutNaNBuckets(key: string, value: unknown): unknown {
+  return key === 'buckets' ? (value as unknown[][]).filter(([, , , count]) => count !== 'NaN') : value;
+}
+
+const COUNTING = /\b(rate|increase|irate|resets|smoothed)\b/;
+
 /** Whether Prometheus 3.14, whose answers are the measure, differs from the one that is asked. */
 function isOfVersion({ query }: Question, why: string): boolean {
   // 2.42 does not look for doubles where nothing matches
   if (!isPrometheus3Installed && /^status 200 wanted.*"result":\[\].*multiple matches/.test(why)) return true;
-  // 3.16 gives infinity for a quantile between infinite values, 3.14 infinity times 0
-  return /quantile/.test(query) && /wanted "[+-]Inf", there is "NaN"$/.test(why);
+  // where only sums and counts are asked for, Prometheus reads no buckets, and then sees fewer resets of what is no counter
+  if (/histogram_(count|sum|avg)/.test(query) && /pool_usag|gauge_floa/.test(query) && COUNTING.test(query))
+    return true;
+  // 3.14 multiplies the value above an exact rank by 0 and adds it, whatever it is; 3.16 does not
+  return /quantile|mad_over_time/.test(query) && /wanted ".*", there is "NaN"$/.test(why);
 }
 
 /** What may differ in its last digits: by the order in which series are added up, or between the languages' functions. */

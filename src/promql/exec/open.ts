@@ -131,7 +131,8 @@ export class Opener {
     const execution = this.#execution;
     const set = await this.#sources.select(node.select);
     const series = set.series.map((labels): OutputSeries => ({ labels, dropName: false }));
-    return node.smoothed
+    // times are those of samples, whatever lies between them
+    return node.smoothed && answer === 'value'
       ? new SmoothedSelectorOperator(execution, node, set, series)
       : new SelectorOperator(execution, node, set, series, answer);
   }
@@ -328,7 +329,7 @@ export class Opener {
     const execution = this.#execution;
     const arg = node.args[0]!;
     const starts = node.func === 'start_timestamp';
-    if (arg.kind === 'selector' && !arg.smoothed) {
+    if (arg.kind === 'selector') {
       const input = await this.#selector(arg, starts ? 'start-timestamp' : 'timestamp');
       const series = input.series.map((each) => execution.withoutName(each));
       return mergeUnlessDelayed(execution, new RelabelOperator(input, series));
