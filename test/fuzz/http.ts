@@ -19,7 +19,8 @@ export interface FuzzReport {
 }
 
 const CONCURRENCY = 8;
-const TIMEOUT_MS = 20_000;
+/** More where the server is paused now and then. */
+const TIMEOUT_MS = Number(process.env.FUZZ_TIMEOUT_MS ?? 20_000);
 const RSS_EVERY = 100;
 /** Requests before memory is looked at: code that runs for the first time is compiled and kept. */
 const WARM_PART = 0.1;

@@ -30,6 +30,9 @@ const FLAGS = [
   '-ingester.max-metadata-per-user=100',
   '-log.level=error',
   '-querier.timeout=5s',
+  '-querier.enable-promql-experimental-functions',
+  '-querier.enable-promql-extended-range-selectors',
+  '-querier.enable-promql-binop-fill-modifiers',
   // another thread that comes when one is busy would look like a leak
   '-querier.workers=1',
 ];
