@@ -1,5 +1,6 @@
 import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { type AppError, errors } from '../model/errors.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
@@ -11,8 +12,6 @@ import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
 import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
 import type { EdgeLimits } from './edge-contract.ts';
 import { type Refusals, refuse } from './refusals.ts';
-
-const encoder = new TextEncoder();
 
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
 export class ColdWriter {
@@ -69,7 +68,7 @@ export class ColdWriter {
     if (kept.length + valid.length + exemplars.length === 0) return;
     const own = Labels.fromSortedPairs(pairs);
     const labels = encodeLabels(own);
-    const metric = encoder.encode(own.get(METRIC_NAME));
+    const metric = encodeUtf8(own.get(METRIC_NAME));
     if (kept.length > 0 && !rich) {
       this.#frames.series(labels, metric, kept.length);
       for (const i of kept) this.#frames.sample(samples.times[i]!, samples.high(i), samples.low(i));

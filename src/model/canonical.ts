@@ -1,3 +1,4 @@
+import { putAscii } from '../lib/utf8.ts';
 import { Labels } from './labels.ts';
 
 // Canonical label bytes: uvarint length, name, uvarint length, value, … ascending by name. They are a series' identity.
@@ -81,8 +82,27 @@ function text(bytes: Uint8Array, from: number, to: number): string {
   return decoder.decode(bytes.subarray(from, to));
 }
 
-export function encodeLabels(labels: Labels): Uint8Array {
-  const parts = labels.pairs.map((part) => encoder.encode(part));
+export function encodeLabels({ pairs }: Labels): Uint8Array {
+  return encodeAscii(pairs) ?? encodeAny(pairs);
+}
+
+/** `undefined` where some text is not ASCII. */
+function encodeAscii(pairs: readonly string[]): Uint8Array | undefined {
+  let size = 0;
+  for (let i = 0; i < pairs.length; i++) size += pairs[i]!.length + uvarintLength(pairs[i]!.length);
+  const out = new Uint8Array(size);
+  let at = 0;
+  for (let i = 0; i < pairs.length; i++) {
+    const text = pairs[i]!;
+    at = putUvarint(out, at, text.length);
+    if (!putAscii(text, out, at)) return undefined;
+    at += text.length;
+  }
+  return out;
+}
+
+function encodeAny(pairs: readonly string[]): Uint8Array {
+  const parts = pairs.map((part) => encoder.encode(part));
   let size = 0;
   for (const part of parts) size += part.length + uvarintLength(part.length);
   const out = new Uint8Array(size);

@@ -10,7 +10,7 @@ import type { Labels } from '../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
 import { RegexSyntaxError } from '../model/regex.ts';
 import { HISTOGRAM, type SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
-import { looseUtf8, MessageReader } from './message-reader.ts';
+import { MessageReader } from './message-reader.ts';
 import { writeHistogram, writeLabels, writeTime } from './message-writer.ts';
 
 /** What a `prometheus.ReadRequest` asks for. */
@@ -81,8 +81,8 @@ function readMatcher(reader: MessageReader, end: number): LabelMatcher {
   let value = '';
   reader.fields(end, (field, wireType) => {
     if (field === 1) type = reader.uint32(wireType);
-    else if (field === 2) name = looseUtf8(reader.bytes(wireType, end));
-    else if (field === 3) value = looseUtf8(reader.bytes(wireType, end));
+    else if (field === 2) name = reader.text(wireType, end);
+    else if (field === 3) value = reader.text(wireType, end);
     else return false;
     return true;
   });

@@ -1,7 +1,7 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
 import { errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
-import { looseUtf8, MessageReader, utf8 } from './message-reader.ts';
+import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
   METRIC_TYPES,
@@ -79,10 +79,9 @@ function readLabel(reader: MessageReader, wireType: WireType, end: number, pairs
   const inner = reader.message(wireType, end);
   reader.fields(inner, (field, fieldType) => {
     if (field !== 1 && field !== 2) return false;
-    const bytes = reader.bytes(fieldType, inner);
-    let text = utf8(bytes);
+    let text = reader.strictText(fieldType, inner);
     if (text === undefined) {
-      text = looseUtf8(bytes);
+      text = reader.readText;
       fault = field === 1 ? `the name ${text} is not UTF-8` : `the value ${text} is not UTF-8`;
     }
     if (field === 1) name = text;
@@ -130,9 +129,9 @@ function readMetadata(reader: MessageReader, end: number): MetricMetadata {
   let unit = '';
   reader.fields(end, (field, wireType) => {
     if (field === 1) type = reader.uint32(wireType);
-    else if (field === 2) metric = looseUtf8(reader.bytes(wireType, end));
-    else if (field === 4) help = looseUtf8(reader.bytes(wireType, end));
-    else if (field === 5) unit = looseUtf8(reader.bytes(wireType, end));
+    else if (field === 2) metric = reader.text(wireType, end);
+    else if (field === 4) help = reader.text(wireType, end);
+    else if (field === 5) unit = reader.text(wireType, end);
     else return false;
     return true;
   });

@@ -1,7 +1,7 @@
 import { errors } from '../model/errors.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
-import { looseUtf8, MessageReader, utf8 } from './message-reader.ts';
+import { MessageReader } from './message-reader.ts';
 import { WRITE_ITEMS_MAX } from './remote-write-1.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
@@ -37,10 +37,9 @@ function readRequest(reader: MessageReader, end: number): WriteRequest {
   const raw: RawSeries[] = [];
   reader.fields(end, (field, wireType) => {
     if (field === 4) {
-      const bytes = reader.bytes(wireType, end);
-      const text = utf8(bytes);
+      const text = reader.strictText(wireType, end);
       if (text === undefined) broken.add(texts.length);
-      texts.push(text ?? looseUtf8(bytes));
+      texts.push(text ?? reader.readText);
     } else if (field === 5) raw.push(readSeries(reader, reader.message(wireType, end)));
     else return false;
     return true;

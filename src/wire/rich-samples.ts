@@ -49,7 +49,7 @@ export function writeRichSample(out: ByteWriter, sample: RichSample): void {
       : isIntegerHistogram(histogram)
         ? INTEGER_HISTOGRAM
         : FLOAT_HISTOGRAM;
-  const hint = HINTS.indexOf(histogram?.resetHint ?? 'unknown');
+  const hint = histogram === undefined ? 0 : HINTS.indexOf(histogram.resetHint);
   out.u8(kind | (sample.startMs !== 0 ? HAS_START : 0) | (hint << 4));
   out.f64(sample.timeMs);
   if (sample.startMs !== 0) out.f64(sample.startMs);
@@ -129,16 +129,22 @@ function readHistogram(from: ByteReader, resetHint: ResetHint, whole: boolean): 
 }
 
 function readSpans(from: ByteReader): Span[] {
-  return Array.from({ length: from.count(2) }, () => {
+  const spans: Span[] = [];
+  for (let left = from.count(2); left > 0; left--) {
     const offset = from.varint();
-    return { offset, length: from.uvarint() };
-  });
+    spans.push({ offset, length: from.uvarint() });
+  }
+  return spans;
 }
 
 function readVarints(from: ByteReader): number[] {
-  return Array.from({ length: from.count(1) }, () => from.varint());
+  const numbers: number[] = [];
+  for (let left = from.count(1); left > 0; left--) numbers.push(from.varint());
+  return numbers;
 }
 
 function readFloats(from: ByteReader): number[] {
-  return Array.from({ length: from.count(8) }, () => from.f64());
+  const numbers: number[] = [];
+  for (let left = from.count(8); left > 0; left--) numbers.push(from.f64());
+  return numbers;
 }

@@ -38,6 +38,10 @@ export class ByteWriter {
 
   /** An integer from 0 to 2^53. */
   uvarint(value: number): void {
+    if (value < 128) {
+      this.u8(value);
+      return;
+    }
     let left = value;
     while (left >= 128) {
       this.u8((left % 128) | 128);
@@ -100,6 +104,11 @@ export class ByteReader {
   }
 
   uvarint(max = Number.MAX_SAFE_INTEGER): number {
+    const first = this.bytes[this.at];
+    if (first !== undefined && first < 128 && first <= max) {
+      this.at++;
+      return first;
+    }
     let value = 0;
     for (let scale = 1; ; scale *= 128) {
       const byte = this.u8();
@@ -113,6 +122,7 @@ export class ByteReader {
 
   varint(): number {
     const value = this.uvarint();
+    if (value < 2 ** 31) return (value >>> 1) ^ -(value & 1);
     return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
   }
 
