@@ -111,10 +111,12 @@ test('what the scan takes and refuses is what a plain reading does', async () =>
       const sorted = sortPairs(pairs);
       if (labelsFault(sorted, LIMITS) !== undefined) refused += samples.count;
       else if (samples.count > 0) {
-        const bits = new BigUint64Array(samples.values.buffer);
         want.push({
           labels: Labels.fromSortedPairs(sorted).toString(),
-          samples: Array.from({ length: samples.count }, (_, i) => [samples.times[i]!, bits[i]!]),
+          samples: Array.from({ length: samples.count }, (_, i) => [
+            samples.times[i]!,
+            (BigInt(samples.high(i) >>> 0) << 32n) | BigInt(samples.low(i) >>> 0),
+          ]),
         });
       }
     }

@@ -68,7 +68,7 @@ test('an answer of samples has the form of written series', () => {
   assert.deepEqual(series[0]!.pairs, labels.pairs);
   const { samples, histograms } = series[0]!;
   assert.deepEqual(
-    [samples.count, samples.times[129], samples.values[129], samples.isStale(130)],
+    [samples.count, samples.times[129], samples.value(129), samples.isStale(130)],
     [131, 129_000, 129, true],
   );
   assert.deepEqual(

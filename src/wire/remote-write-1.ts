@@ -50,7 +50,7 @@ function readSeries(reader: MessageReader, end: number): WriteSeries {
         labelsFault = readLabel(reader, wireType, end, pairs) ?? labelsFault;
         return true;
       case 2:
-        if (samples === WriteSamples.none) samples = new WriteSamples(1);
+        if (samples === WriteSamples.none) samples = new WriteSamples();
         readSample(reader, reader.message(wireType, end), samples);
         return true;
       case 3:

@@ -109,7 +109,7 @@ function readSeries(reader: MessageReader, end: number): RawSeries {
         reader.repeat(wireType, end, 'uint32', refs);
         return true;
       case 2:
-        if (samples === WriteSamples.none) samples = new WriteSamples(1);
+        if (samples === WriteSamples.none) samples = new WriteSamples();
         readSample(reader, reader.message(wireType, end), samples);
         return true;
       case 3:

@@ -1,4 +1,4 @@
-import { HIGH, isStale, LOW } from '../lib/float-bits.ts';
+import { floatOfWords, highWord, isStale, lowWord } from '../lib/float-bits.ts';
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Histogram } from '../model/histogram-integer.ts';
 import type { HistogramFault } from '../model/histogram-validate.ts';
@@ -20,68 +20,50 @@ export interface WriteSeries {
   readonly exemplars: readonly WriteExemplar[];
 }
 
-/** Float samples in the order they were sent, with every bit of their values. */
+/** Float samples in the order they were sent, with every bit of their values. Most hold one: typed arrays would cost more than it. */
 export class WriteSamples {
-  static readonly none = new WriteSamples(0);
+  static readonly none = new WriteSamples();
 
-  count = 0;
   /** Unix ms. Beyond ±2^53 they are not exact, but as far away. */
-  times: Float64Array;
-  values: Float64Array;
+  readonly times: number[] = [];
   /** Start timestamps, 0 where there are none. */
-  starts: Float64Array;
-  #words: Int32Array;
-
-  constructor(capacity: number) {
-    this.times = new Float64Array(capacity);
-    this.values = new Float64Array(capacity);
-    this.starts = new Float64Array(capacity);
-    this.#words = new Int32Array(this.values.buffer);
-  }
+  readonly starts: number[] = [];
+  /** The words of the values, signed. */
+  readonly #highs: number[] = [];
+  readonly #lows: number[] = [];
 
   static of(samples: readonly { timeMs: number; value: number; startMs?: number }[]): WriteSamples {
-    const out = new WriteSamples(samples.length);
-    for (const [i, { timeMs, value, startMs }] of samples.entries()) {
-      out.times[i] = timeMs;
-      out.values[i] = value;
-      out.starts[i] = startMs ?? 0;
-    }
-    out.count = samples.length;
+    const out = new WriteSamples();
+    for (const { timeMs, value, startMs } of samples) out.push(timeMs, highWord(value), lowWord(value), startMs ?? 0);
     return out;
   }
 
+  get count(): number {
+    return this.times.length;
+  }
+
   push(timeMs: number, high: number, low: number, startMs: number): void {
-    const i = this.count;
-    if (i === this.times.length) this.#grow();
-    this.times[i] = timeMs;
-    this.#words[2 * i + HIGH] = high;
-    this.#words[2 * i + LOW] = low;
-    this.starts[i] = startMs;
-    this.count = i + 1;
+    this.times.push(timeMs);
+    this.#highs.push(high | 0);
+    this.#lows.push(low | 0);
+    this.starts.push(startMs);
   }
 
   high(i: number): number {
-    return this.#words[2 * i + HIGH]!;
+    return this.#highs[i]!;
   }
 
   low(i: number): number {
-    return this.#words[2 * i + LOW]!;
+    return this.#lows[i]!;
+  }
+
+  /** A NaN's payload may be lost. */
+  value(i: number): number {
+    return floatOfWords(this.#highs[i]!, this.#lows[i]!);
   }
 
   isStale(i: number): boolean {
-    return isStale(this.high(i), this.low(i));
-  }
-
-  #grow(): void {
-    const size = Math.max(4, this.times.length * 2);
-    const grown = new WriteSamples(size);
-    grown.times.set(this.times);
-    grown.starts.set(this.starts);
-    grown.#words.set(this.#words); // as words, so that no NaN changes on the way
-    this.times = grown.times;
-    this.values = grown.values;
-    this.starts = grown.starts;
-    this.#words = grown.#words;
+    return isStale(this.#highs[i]!, this.#lows[i]!);
   }
 }
 

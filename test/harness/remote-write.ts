@@ -48,7 +48,7 @@ const words = new DataView(new ArrayBuffer(8));
 export function writeSamples(
   samples: readonly (readonly [timeMs: number, value: number | undefined, startMs?: number])[],
 ): WriteSamples {
-  const out = new WriteSamples(samples.length);
+  const out = new WriteSamples();
   for (const [timeMs, value, startMs = 0] of samples) {
     words.setFloat64(0, value ?? 0);
     // a NaN's payload need not survive as a JavaScript number, so the marker goes in as words

@@ -175,7 +175,7 @@ function sent(): Map<string, unknown[]> {
         const list = all.get(key) ?? [];
         all.set(key, list);
         for (let k = 0; k < samples.count; k++) {
-          list.push({ timeMs: samples.times[k], startMs: samples.starts[k], kind: 0, value: samples.values[k] });
+          list.push({ timeMs: samples.times[k], startMs: samples.starts[k], kind: 0, value: samples.value(k) });
         }
         for (const { timeMs, startMs, histogram } of histograms) {
           const float = 'positiveDeltas' in histogram ? toFloatHistogram(histogram) : histogram;

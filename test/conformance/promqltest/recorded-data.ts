@@ -34,7 +34,7 @@ export function loadRecordedData(folder: URL): MemoryStorage {
     for (let i = 0; i < pairs.length; i += 2) entries.push([pairs[i]!, pairs[i + 1]!]);
     const labels = Labels.fromEntries(entries);
     for (let i = 0; i < samples.count; i++) {
-      storage.append(labels, samples.times[i]!, samples.isStale(i) ? 'stale' : { value: samples.values[i]! });
+      storage.append(labels, samples.times[i]!, samples.isStale(i) ? 'stale' : { value: samples.value(i) });
     }
     for (const { timeMs, histogram } of histograms) {
       storage.append(labels, timeMs, {
