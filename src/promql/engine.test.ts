@@ -208,3 +208,33 @@ test('the timestamp of a smoothed selector is that of its sample', async () => {
   const { value } = await engine.query(data, { expr: 'timestamp(a smoothed)', timeMs: 90_000 }, context);
   assert.deepEqual(value.type === 'vector' && value.samples.map((sample) => sample.value), [60]);
 });
+
+test('a histogram counts against the limit of samples as much as it weighs', async () => {
+  const data = storage('load 1m\n h {{schema:0 count:6 sum:9 buckets:[1 2 3]}}x10');
+  for (const expr of ['h', 'sum by (x) (h)', 'h * 2', 'limitk(1, h)']) {
+    const engine = new Engine({ samplesMax: 40, parser: { experimentalFunctions: true } });
+    await assert.rejects(engine.queryRange(data, { expr, ...RANGE }, context), /too many samples/, expr);
+  }
+  const { value } = await new Engine({ samplesMax: 400 }).queryRange(data, { expr: 'h', ...RANGE }, context);
+  assert.equal(value.type === 'matrix' && value.series[0]?.times.length, 11);
+});
+
+test('topk asks for no memory that the limit of samples does not allow', async () => {
+  const nothing = { values: [], warnings: [] };
+  const wide: Queryable = {
+    labelNames: () => Promise.resolve(nothing),
+    labelValues: () => Promise.resolve(nothing),
+    select: () =>
+      Promise.resolve({
+        series: Array.from({ length: 50_000 }, (_, i) => Labels.of({ __name__: 'a', i: String(i) })),
+        warnings: [],
+        read: (_index, out) => out.clear(),
+        close: () => {},
+      }),
+  };
+  const range = { startMs: 0, endMs: 99_999_000, stepMs: 1000 };
+  await assert.rejects(
+    new Engine().queryRange(wide, { expr: 'topk(50000, a)', ...range }, context),
+    /too many samples/,
+  );
+});

@@ -198,7 +198,7 @@ async function rangeValue(execution: Execution, operator: Operator, grid: Grid):
     if (execution.due) await execution.breathe();
     operator.row(i, row);
     if (row.filled === 0) continue;
-    execution.hold(row.filled, row.filled * 16);
+    execution.holdPoints(row.filled - row.histogramCount + row.histogramWeight);
     points += row.filled;
     series.push(matrixSeries(operator.series[i]!.labels, row, allTimes));
   }

@@ -54,8 +54,9 @@ function checkParam(execution: Execution, node: AggregateNode, param: Row): bool
 /** `limitk`: the first k of each group; `limit_ratio`: those whose hash says so. */
 async function chooseSome(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
   const { steps } = input;
-  const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
   const limits = node.op === 'limitk';
+  if (limits) execution.hold(0, groups.length * steps * 4);
   const taken = new Int32Array(limits ? groups.length * steps : 0);
   const series: OutputSeries[] = [];
   const rows: Row[] = [];
@@ -78,7 +79,7 @@ async function chooseSome(execution: Execution, node: AggregateNode, input: Oper
       out.take(step, row, step);
     }
     if (out.filled === 0) continue;
-    execution.hold(out.filled, rowBytes(steps));
+    execution.holdRow(out);
     series.push(input.series[i]!);
     rows.push(out);
   }
@@ -88,9 +89,8 @@ async function chooseSome(execution: Execution, node: AggregateNode, input: Oper
 /** `topk` and `bottomk`: of each group and step only the k best so far are held, rows are seen once. */
 async function chooseBest(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
   const { steps } = input;
-  const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
-  const heaps = new BestHeaps(groupOf, groups.length, param, node.op === 'topk' ? 1 : -1);
-  execution.hold(heaps.capacity, heaps.capacity * 12);
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
+  const heaps = new BestHeaps(execution, groupOf, groups.length, param, node.op === 'topk' ? 1 : -1);
   const row = new Row(steps);
   for (let i = 0; i < input.series.length; i++) {
     if (execution.due) await execution.breathe();
@@ -102,6 +102,7 @@ async function chooseBest(execution: Execution, node: AggregateNode, input: Oper
   const order: number[] = [];
   for (let group = 0; group < groups.length; group++) {
     for (let step = 0; step < steps; step++) {
+      if (execution.due) await execution.breathe();
       for (const { series, value } of heaps.best(group, step)) {
         let out = rows.get(series);
         if (out === undefined) {
@@ -124,7 +125,6 @@ async function chooseBest(execution: Execution, node: AggregateNode, input: Oper
 
 /** For each group and step a heap of the best values so far, the worst of them at its root; NaN is worse than any number. */
 class BestHeaps {
-  readonly capacity: number;
   readonly #steps: number;
   readonly #sign: 1 | -1;
   readonly #groupOf: Int32Array;
@@ -137,7 +137,7 @@ class BestHeaps {
   readonly #values: Float64Array;
   readonly #series: Int32Array;
 
-  constructor(groupOf: Int32Array, groupCount: number, param: Row, sign: 1 | -1) {
+  constructor(execution: Execution, groupOf: Int32Array, groupCount: number, param: Row, sign: 1 | -1) {
     const { steps } = param;
     this.#steps = steps;
     this.#sign = sign;
@@ -155,7 +155,8 @@ class BestHeaps {
       this.#base[group] = at;
       at += this.#room[group]! * steps;
     }
-    this.capacity = at;
+    // before there is anything that takes it
+    execution.hold(at, at * 12 + groupCount * steps * 4);
     this.#size = new Int32Array(groupCount * steps);
     this.#values = new Float64Array(at);
     this.#series = new Int32Array(at);

@@ -1,11 +1,20 @@
-import type { FloatHistogram } from '../../model/histogram.ts';
+import { type FloatHistogram, histogramSampleWeight } from '../../model/histogram.ts';
 import { compactHistogram } from '../../model/histogram-add.ts';
 import { HistogramMean, HistogramSum } from '../../model/histogram-sum.ts';
 import { quantile } from '../functions/quantile.ts';
 import type { AggregateNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
 import { groupSeries } from './grouping.ts';
-import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row, RowTable, rowBytes } from './row.ts';
+import {
+  ABSENT,
+  FLOAT_POINT,
+  HISTOGRAM_POINT,
+  type Operator,
+  type OutputSeries,
+  Row,
+  RowTable,
+  rowBytes,
+} from './row.ts';
 
 /**
  * `sum`, `avg`, `count`, `min`, `max`, `group`, `stddev`, `stdvar` and `quantile`: takes the input's rows one after
@@ -19,10 +28,10 @@ export async function aggregate(
 ): Promise<Operator> {
   const { steps } = input;
   if (node.op === 'quantile') noteQuantiles(execution, param!, steps, node.param!.pos);
-  const { groupOf, groups } = groupSeries(input.series, node.grouping, node.without);
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
   const cells = groups.length * steps;
   if (cells === 0) return RowTable.empty(steps);
-  execution.hold(cells, groups.length * rowBytes(steps));
+  execution.hold(cells, groups.length * rowBytes(steps) + cells * CELL_BYTES[node.op]!);
   const accumulator = accumulatorOf(execution, node, cells, param);
   const row = new Row(steps);
   for (let i = 0; i < input.series.length; i++) {
@@ -31,14 +40,33 @@ export async function aggregate(
     if (row.filled > 0) accumulator.add(row, groupOf[i]! * steps, input.series[i]!.labels.metricName);
   }
   const rows: Row[] = [];
-  const kept = groups.filter((_, group) => {
+  const kept: OutputSeries[] = [];
+  for (let group = 0; group < groups.length; group++) {
     const out = new Row(steps);
-    for (let step = 0; step < steps; step++) accumulator.finish(group * steps + step, out, step);
-    if (out.filled > 0) rows.push(out);
-    return out.filled > 0;
-  });
+    for (let step = 0; step < steps; step++) {
+      const cell = group * steps + step;
+      if (execution.dueAfter(cell)) await execution.breathe();
+      accumulator.finish(cell, out, step);
+    }
+    if (out.filled === 0) continue;
+    kept.push(groups[group]!);
+    rows.push(out);
+  }
   return new RowTable(steps, kept, rows);
 }
+
+/** Bytes of an accumulator for each of its cells. */
+const CELL_BYTES: Readonly<Record<string, number>> = {
+  sum: 17,
+  avg: 25,
+  count: 8,
+  group: 8,
+  min: 9,
+  max: 9,
+  stddev: 24,
+  stdvar: 24,
+  quantile: 8,
+};
 
 /** The state of every (group, step), row-major. */
 interface Accumulator {
@@ -163,6 +191,7 @@ class SumAccumulator implements Accumulator {
     const { annotations } = this.#execution;
     const seen = this.#histograms.get(cell);
     if (seen === undefined) {
+      this.#execution.holdPoints(histogramSampleWeight(histogram));
       this.#histograms.set(cell, {
         sum: this.#counts === undefined ? new HistogramSum(histogram) : new HistogramMean(histogram),
         failed: false,

@@ -1,22 +1,36 @@
 import { type FloatHistogram, multiplyHistogram } from '../../model/histogram.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row } from './row.ts';
 
-/** A function of each float, given the step; histograms are left out. */
-export class FloatMapOperator implements Operator {
+/** Series under labels of their own whose rows are the input's, changed in place. */
+abstract class InPlaceOperator implements Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];
   readonly #input: Operator;
-  readonly #map: (value: number, step: number) => number;
 
-  constructor(input: Operator, series: readonly OutputSeries[], map: (value: number, step: number) => number) {
+  constructor(input: Operator, series: readonly OutputSeries[]) {
     this.steps = input.steps;
     this.series = series;
     this.#input = input;
-    this.#map = map;
   }
 
   row(index: number, out: Row): void {
     this.#input.row(index, out);
+    this.change(out);
+  }
+
+  protected abstract change(row: Row): void;
+}
+
+/** A function of each float, given the step; histograms are left out. */
+export class FloatMapOperator extends InPlaceOperator {
+  readonly #map: (value: number, step: number) => number;
+
+  constructor(input: Operator, series: readonly OutputSeries[], map: (value: number, step: number) => number) {
+    super(input, series);
+    this.#map = map;
+  }
+
+  protected change(out: Row): void {
     const map = this.#map;
     const { values, present } = out;
     for (let step = 0; step < out.steps; step++) {
@@ -30,21 +44,15 @@ export class FloatMapOperator implements Operator {
 }
 
 /** A number from each histogram; floats are left out. */
-export class HistogramMapOperator implements Operator {
-  readonly steps: number;
-  readonly series: readonly OutputSeries[];
-  readonly #input: Operator;
+export class HistogramMapOperator extends InPlaceOperator {
   readonly #map: (histogram: FloatHistogram) => number;
 
   constructor(input: Operator, series: readonly OutputSeries[], map: (histogram: FloatHistogram) => number) {
-    this.steps = input.steps;
-    this.series = series;
-    this.#input = input;
+    super(input, series);
     this.#map = map;
   }
 
-  row(index: number, out: Row): void {
-    this.#input.row(index, out);
+  protected change(out: Row): void {
     const { values, present, histograms } = out;
     for (let step = 0; step < out.steps; step++) {
       const isHistogram = present[step] === HISTOGRAM_POINT;
@@ -57,19 +65,8 @@ export class HistogramMapOperator implements Operator {
 }
 
 /** Changes each point in place, in a way that keeps its kind. */
-export class NegateOperator implements Operator {
-  readonly steps: number;
-  readonly series: readonly OutputSeries[];
-  readonly #input: Operator;
-
-  constructor(input: Operator, series: readonly OutputSeries[]) {
-    this.steps = input.steps;
-    this.series = series;
-    this.#input = input;
-  }
-
-  row(index: number, out: Row): void {
-    this.#input.row(index, out);
+export class NegateOperator extends InPlaceOperator {
+  protected change(out: Row): void {
     for (let step = 0; step < out.steps; step++) {
       const kind = out.present[step];
       if (kind === FLOAT_POINT) out.values[step] = -out.values[step]!;
@@ -146,21 +143,15 @@ export class StepOperator implements Operator {
 }
 
 /** The input without the steps that are not `valid`. */
-export class StepFilterOperator implements Operator {
-  readonly steps: number;
-  readonly series: readonly OutputSeries[];
-  readonly #input: Operator;
+export class StepFilterOperator extends InPlaceOperator {
   readonly #valid: Uint8Array;
 
   constructor(input: Operator, valid: Uint8Array) {
-    this.steps = input.steps;
-    this.series = input.series;
-    this.#input = input;
+    super(input, input.series);
     this.#valid = valid;
   }
 
-  row(index: number, out: Row): void {
-    this.#input.row(index, out);
+  protected change(out: Row): void {
     for (let step = 0; step < out.steps; step++) {
       const kind = out.present[step]!;
       if (kind === ABSENT || this.#valid[step] === 1) continue;
@@ -172,21 +163,15 @@ export class StepFilterOperator implements Operator {
 }
 
 /** A number of the step at each step at which the input has a point, of whichever kind. */
-export class TimestampOperator implements Operator {
-  readonly steps: number;
-  readonly series: readonly OutputSeries[];
-  readonly #input: Operator;
+export class TimestampOperator extends InPlaceOperator {
   readonly #at: (step: number) => number;
 
   constructor(input: Operator, series: readonly OutputSeries[], at: (step: number) => number) {
-    this.steps = input.steps;
-    this.series = series;
-    this.#input = input;
+    super(input, series);
     this.#at = at;
   }
 
-  row(index: number, out: Row): void {
-    this.#input.row(index, out);
+  protected change(out: Row): void {
     for (let step = 0; step < out.steps; step++) {
       if (out.present[step] === ABSENT) continue;
       out.values[step] = this.#at(step);

@@ -14,6 +14,12 @@ export interface Features {
 /** Work between two looks at the clock may take so long. */
 const SLICE_MS = 10;
 
+/** Of a time and a float. */
+const SAMPLE_BYTES = 16;
+
+/** Series that are looked at without a look at the clock. */
+const SERIES_BETWEEN = 1024;
+
 /** What all parts of one running query share. */
 export class Execution {
   readonly queryable: Queryable;
@@ -64,6 +70,11 @@ export class Execution {
     return this.#nowMs() >= this.#sliceEndMs;
   }
 
+  /** Whether it is time to `breathe` after `i` things of which each is quick: cheaper than `due`. */
+  dueAfter(i: number): boolean {
+    return i % SERIES_BETWEEN === SERIES_BETWEEN - 1 && this.due;
+  }
+
   /** Lets others run, and sees whether the query was cancelled or is out of time. */
   async breathe(): Promise<void> {
     this.check();
@@ -90,6 +101,17 @@ export class Execution {
     this.#heldBytes += bytes;
     this.context.budget.addMemory(bytes);
     if (this.#held > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+  }
+
+  /** Accounts for a row that is kept, with its histograms. */
+  holdRow(row: Row): void {
+    const weight = row.histogramWeight;
+    this.hold(row.filled - row.histogramCount + weight, rowBytes(row.steps) + SAMPLE_BYTES * weight);
+  }
+
+  /** Accounts for points of a result: times and values. */
+  holdPoints(points: number): void {
+    this.hold(points, SAMPLE_BYTES * points);
   }
 
   /** Sees that so many samples more, held for one series only, are not too many. */
@@ -141,7 +163,7 @@ export class Execution {
       if (this.due) await this.breathe();
       input.row(i, row);
       if (row.filled === 0 && !empty) continue;
-      this.hold(row.filled, rowBytes(input.steps));
+      this.holdRow(row);
       series.push(input.series[i]!);
       rows.push(row);
       row = new Row(input.steps);

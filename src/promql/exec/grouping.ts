@@ -1,4 +1,5 @@
 import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import type { Execution } from './execution.ts';
 import type { OutputSeries } from './row.ts';
 
 /** Which group each series is in; found once, before any value is looked at. */
@@ -9,7 +10,12 @@ export interface Grouping {
 }
 
 /** @param names ascending */
-export function groupSeries(series: readonly OutputSeries[], names: readonly string[], without: boolean): Grouping {
+export async function groupSeries(
+  execution: Execution,
+  series: readonly OutputSeries[],
+  names: readonly string[],
+  without: boolean,
+): Promise<Grouping> {
   const groupOf = new Int32Array(series.length);
   const labels: Labels[] = [];
   const dropNames: boolean[] = [];
@@ -17,6 +23,7 @@ export function groupSeries(series: readonly OutputSeries[], names: readonly str
   const project = projection(names, without);
   const keyOf = without ? (own: Labels) => project(own).key : (own: Labels) => keyOfNames(own, names);
   for (let i = 0; i < series.length; i++) {
+    if (execution.dueAfter(i)) await execution.breathe();
     const { labels: own, dropName } = series[i]!;
     const key = keyOf(own);
     let group = byKey.get(key);

@@ -97,6 +97,7 @@ export async function histogramFunction(
   const classics = new Map<string, ClassicHistogram>();
   const natives: number[] = [];
   for (let i = 0; i < table.series.length; i++) {
+    if (execution.dueAfter(i)) await execution.breathe();
     const row = table.rowAt(i);
     const { labels } = table.series[i]!;
     if (row.histogramCount > 0) natives.push(i);

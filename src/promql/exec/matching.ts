@@ -1,5 +1,6 @@
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
+import type { Execution } from './execution.ts';
 import type { OutputSeries } from './row.ts';
 
 /** The series of both sides of an operator by their signature, the labels that have to be equal. */
@@ -11,18 +12,20 @@ export interface Matches {
   readonly rightOf: Int32Array;
 }
 
-export function matchSeries(
+export async function matchSeries(
+  execution: Execution,
   left: readonly OutputSeries[],
   right: readonly OutputSeries[],
   matching: VectorMatching,
-): Matches {
+): Promise<Matches> {
   const signature = signatureLabels(matching, true);
   const byKey = new Map<string, number>();
   const leftBy: number[][] = [];
   const rightBy: number[][] = [];
-  const assign = (series: readonly OutputSeries[], to: number[][]): Int32Array => {
+  const assign = async (series: readonly OutputSeries[], to: number[][]): Promise<Int32Array> => {
     const of = new Int32Array(series.length);
     for (let i = 0; i < series.length; i++) {
+      if (execution.dueAfter(i)) await execution.breathe();
       const { key } = signature(series[i]!.labels);
       let at = byKey.get(key);
       if (at === undefined) {
@@ -36,8 +39,8 @@ export function matchSeries(
     }
     return of;
   };
-  const leftOf = assign(left, leftBy);
-  const rightOf = assign(right, rightBy);
+  const leftOf = await assign(left, leftBy);
+  const rightOf = await assign(right, rightBy);
   return { left: leftBy, right: rightBy, leftOf, rightOf };
 }
 

@@ -1,3 +1,4 @@
+import { histogramSampleWeight } from '../../model/histogram.ts';
 import { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { firstAtOrAfter, interpolate } from '../functions/interpolate.ts';
@@ -17,17 +18,25 @@ export async function matrixValue(execution: Execution, opener: Opener, node: Ma
   for (let i = 0; i < inputs.length; i++) {
     if (execution.due) await execution.breathe();
     source.read(i, columns);
+    execution.pass(columns.count);
     samples.take(columns);
     const { labels, dropName } = inputs[i]!;
     const shown = shownSamples(execution, node, samples, dropName ? labels.dropReserved() : labels);
     if (shown === undefined) continue;
-    execution.hold(shown.times.length, shown.times.length * 16);
+    execution.holdPoints(pointsOf(shown));
     execution.stats.count(shown.times.length, shown.times.length);
     execution.stats.countStep(shown.times.length, node.grid, 0);
     series.push(shown);
   }
   series.sort((a, b) => Labels.compare(a.labels, b.labels));
   return { type: 'matrix', series };
+}
+
+/** A histogram counts as several. */
+function pointsOf({ times, histograms }: MatrixSeries): number {
+  let points = times.length;
+  for (const histogram of histograms ?? []) if (histogram !== undefined) points += histogramSampleWeight(histogram) - 1;
+  return points;
 }
 
 function shownSamples(

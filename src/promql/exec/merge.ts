@@ -11,6 +11,7 @@ export async function mergeSameLabels(execution: Execution, input: Operator): Pr
   const into = new Int32Array(input.series.length);
   const series: OutputSeries[] = [];
   for (let i = 0; i < input.series.length; i++) {
+    if (execution.dueAfter(i)) await execution.breathe();
     const { key } = input.series[i]!.labels;
     let at = firstOf.get(key);
     if (at === undefined) {

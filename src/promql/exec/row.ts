@@ -1,4 +1,4 @@
-import type { FloatHistogram } from '../../model/histogram.ts';
+import { type FloatHistogram, histogramSampleWeight } from '../../model/histogram.ts';
 import type { Labels } from '../../model/labels.ts';
 
 export const ABSENT = 0;
@@ -39,6 +39,16 @@ export class Row {
     this.present.fill(ABSENT);
     this.filled = 0;
     this.histogramCount = 0;
+  }
+
+  /** As how many float samples its histograms count in limits. */
+  get histogramWeight(): number {
+    if (this.histogramCount === 0) return 0;
+    let weight = 0;
+    for (let step = 0; step < this.steps; step++) {
+      if (this.present[step] === HISTOGRAM_POINT) weight += histogramSampleWeight(this.histograms[step]!);
+    }
+    return weight;
   }
 
   /** For a step that is absent so far. */

@@ -12,10 +12,10 @@ export async function setBinary(
   right: Operator,
 ): Promise<Operator> {
   const { steps } = left;
-  const matches = matchSeries(left.series, right.series, node.matching!);
+  const matches = await matchSeries(execution, left.series, right.series, node.matching!);
   if (node.op === 'or') {
     const kept = await execution.keep(left);
-    const keptMatches = matchSeries(kept.series, right.series, node.matching!);
+    const keptMatches = await matchSeries(execution, kept.series, right.series, node.matching!);
     const present = await presence(execution, kept, keptMatches.left, steps);
     const masked = new MaskedOperator(right, keptMatches.rightOf, present, false, isSilent(node.rhs));
     return mergeSameLabels(execution, new ConcatOperator(kept, masked));

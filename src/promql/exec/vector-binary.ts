@@ -24,7 +24,7 @@ export async function vectorBinary(
       if (!isSilent(node.rhs)) await execution.drain(right);
       return RowTable.empty(left.steps);
     }
-    const matches = matchSeries(left.series, right.series, matching);
+    const matches = await matchSeries(execution, left.series, right.series, matching);
     if (isStatic(matches, matching)) return pairs(execution, node, left, right, matches);
   }
   return new Matcher(execution, node, await execution.keep(left), await execution.keep(right)).run();
@@ -64,6 +64,7 @@ async function pairs(
   const series: OutputSeries[] = [];
   const keys = new Set<string>();
   for (let i = 0; i < many.series.length; i++) {
+    if (execution.dueAfter(i)) await execution.breathe();
     const partner = ones[manyOf[i]!]![0];
     if (partner === undefined) continue;
     const one = swapped ? left : right;
@@ -232,7 +233,7 @@ class Matcher {
   async run(): Promise<Operator> {
     const many = this.#many;
     const one = this.#one;
-    const matches = matchSeries(many.series, one.series, this.#matching);
+    const matches = await matchSeries(this.#execution, many.series, one.series, this.#matching);
     const oneOf = new Int32Array(matches.left.length);
     const pairLabels = new Map<number, Labels>();
     const filled = new Row(1);
@@ -243,6 +244,7 @@ class Matcher {
       this.#findOnes(step, matches, oneOf);
       const matched = new Map<number, Set<string>>();
       for (let i = 0; i < many.series.length; i++) {
+        if (this.#execution.dueAfter(i)) await this.#execution.breathe();
         const row = many.rowAt(i);
         if (row.present[step] === ABSENT) continue;
         const signature = matches.leftOf[i]!;
@@ -263,6 +265,7 @@ class Matcher {
       }
       if (this.#manyFill === undefined) continue;
       for (let i = 0; i < one.series.length; i++) {
+        if (this.#execution.dueAfter(i)) await this.#execution.breathe();
         const row = one.rowAt(i);
         const signature = matches.rightOf[i]!;
         if (row.present[step] === ABSENT || matched.has(signature)) continue;
