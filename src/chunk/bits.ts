@@ -35,6 +35,12 @@ export class BitWriter {
   /** The lower `count` bits of `value`; at most 32. */
   writeBits(value: number, count: number): void {
     this.#reserve(count);
+    const used = this.#bits & 7;
+    if (used + count <= 8) {
+      this.#bytes[this.#bits >> 3]! |= (value & ((1 << count) - 1)) << (8 - used - count);
+      this.#bits += count;
+      return;
+    }
     let left = count;
     while (left > 0) {
       const free = 8 - (this.#bits & 7);
@@ -129,6 +135,14 @@ export class BitReader {
 
   /** Counts the ones in front of a zero, which is read too; but at most `max` bits are read. */
   readOnes(max: number): number {
+    const at = this.#bit >> 3;
+    if (max <= 8 && at + 1 < this.#bytes.length) {
+      // the next 8 bits, at the top of a word
+      const next = ((this.#bytes[at]! << 8) | this.#bytes[at + 1]!) << (16 + (this.#bit & 7));
+      const ones = Math.min(max, Math.clz32(~next));
+      this.#bit += ones < max ? ones + 1 : ones;
+      return ones;
+    }
     let ones = 0;
     while (ones < max && this.readBit() === 1) ones++;
     return ones;
@@ -137,6 +151,12 @@ export class BitReader {
   /** At most 32 bits, unsigned. */
   readBits(count: number): number {
     if (this.#bit + count > this.#end) this.#fail();
+    const used = this.#bit & 7;
+    if (used + count <= 8) {
+      const part = (this.#bytes[this.#bit >> 3]! >> (8 - used - count)) & ((1 << count) - 1);
+      this.#bit += count;
+      return part;
+    }
     let value = 0;
     let left = count;
     while (left > 0) {

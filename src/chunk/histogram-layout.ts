@@ -140,7 +140,8 @@ export interface LayoutChange {
 
 export function compareLayouts(chunk: Side, sample: Side): LayoutChange {
   if (isSameLayout(chunk.spans, sample.spans)) {
-    const reset = chunk.buckets.some((count, i) => count > sample.buckets[i]!);
+    let reset = false;
+    for (let i = 0; i < chunk.buckets.length && !reset; i++) reset = chunk.buckets[i]! > sample.buckets[i]!;
     return { chunkLacks: false, sampleLacks: false, reset, union: sample.spans };
   }
   const before = new SideCursor(chunk.spans, chunk.buckets);

@@ -7,6 +7,8 @@ import { Int64 } from './int64.ts';
  */
 const SIZES = [0, 3, 6, 9, 12, 18, 25, 56, 64] as const;
 const LAST = 8;
+/** Steps of at most 25 bits. */
+const SHORT_STEPS = 6;
 
 /** Signed: a step of n bits holds −(2^(n−1) − 1) to 2^(n−1). */
 export function writeVarbit(to: BitWriter, value: Int64): void {
@@ -41,10 +43,11 @@ function writeStep(to: BitWriter, step: number): void {
 /** Into `value`. */
 export function readVarbit(from: BitReader, value: Int64): void {
   const size = SIZES[from.readOnes(LAST)]!;
-  if (size === 0) {
-    value.setWords(0, 0);
-    return;
-  }
+  if (size === 0) value.setWords(0, 0);
+  else readStep(from, size, value);
+}
+
+function readStep(from: BitReader, size: number, value: Int64): void {
   from.readLong(size);
   let { high } = from;
   if (size <= 32) {
@@ -71,7 +74,13 @@ function readVarbitUnsigned(from: BitReader, value: Int64): void {
 
 /** As `writeVarbit` of an integer that a number holds exactly. */
 export function writeVarbitNumber(to: BitWriter, value: number): void {
-  writeVarbit(to, scratch.setNumber(value));
+  // most are small: prefix and bits at once
+  if (value === 0) to.writeBit(0);
+  else if (value >= -3 && value <= 4) to.writeBits((0b10 << 3) | (value & 7), 5);
+  else if (value >= -31 && value <= 32) to.writeBits((0b110 << 6) | (value & 63), 9);
+  else if (value >= -255 && value <= 256) to.writeBits((0b1110 << 9) | (value & 511), 13);
+  else if (value >= -2047 && value <= 2048) to.writeBits((0b11110 << 12) | (value & 4095), 17);
+  else writeVarbit(to, scratch.setNumber(value));
 }
 
 export function writeVarbitUnsignedNumber(to: BitWriter, value: number): void {
@@ -80,7 +89,14 @@ export function writeVarbitUnsignedNumber(to: BitWriter, value: number): void {
 
 /** One that has to be an integer that a number holds exactly. */
 export function readVarbitNumber(from: BitReader): number {
-  readVarbit(from, scratch);
+  const step = from.readOnes(LAST);
+  if (step === 0) return 0;
+  if (step <= SHORT_STEPS) {
+    const size = SIZES[step]!;
+    const bits = from.readBits(size);
+    return bits > 2 ** (size - 1) ? bits - 2 ** size : bits;
+  }
+  readStep(from, SIZES[step]!, scratch);
   if (!scratch.isSafe) from.fail(`it holds the number ${scratch.toBigInt()}`);
   return scratch.toNumber();
 }

@@ -1,7 +1,7 @@
 import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import { encodeLabels } from '../model/canonical.ts';
+import { encodeLabels, LabelEncoder } from '../model/canonical.ts';
 import { type AppError, errors } from '../model/errors.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import { labelsFault, sortPairs } from '../model/validate.ts';
@@ -17,6 +17,7 @@ import { type Refusals, refuse } from './refusals.ts';
 export class ColdWriter {
   readonly #frames: FrameWriter;
   readonly #payload = new ByteWriter();
+  readonly #labels = new LabelEncoder();
   /** Floats, histograms and exemplars written since `clear`. */
   samples = 0;
   histograms = 0;
@@ -67,7 +68,7 @@ export class ColdWriter {
     const exemplars = limits.maxExemplars === 0 ? [] : validExemplars(series.exemplars, pairs, refusals);
     if (kept.length + valid.length + exemplars.length === 0) return;
     const own = Labels.fromSortedPairs(pairs);
-    const labels = encodeLabels(own);
+    const labels = this.#labels.encode(pairs);
     const metric = encodeUtf8(own.get(METRIC_NAME));
     if (kept.length > 0 && !rich) {
       this.#frames.series(labels, metric, kept.length);

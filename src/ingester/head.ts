@@ -238,13 +238,14 @@ export class Head {
     const unknownAt = this.#unknown.ensure(4 * Math.ceil(frames.length / KEY_FRAME_BYTES_MIN));
     exports.ingestStart(at, unknownAt);
     const aside = new AsideResult();
+    const reader = new ByteReader(frames);
     for (;;) {
       const stopped = exports.ingestFrames(at + frames.length, tenant.index, lateFromMs, anyOrder);
       if (stopped === INGEST_DONE) break;
       if (stopped === INGEST_ASIDE) {
         const from = exports.ingestFrame() - at;
-        const frame = frames.subarray(from, from + this.kernel.view.getUint32(at + from, true));
-        this.#takeAside(tenant, frame, anyOrder ? Number.NEGATIVE_INFINITY : lateFromMs, aside, commit);
+        reader.at = from;
+        this.#takeAside(tenant, reader, anyOrder ? Number.NEGATIVE_INFINITY : lateFromMs, aside, commit);
         exports.ingestSkip();
       } else commit();
     }
@@ -262,14 +263,17 @@ export class Head {
     };
   }
 
-  /** Takes what the kernel leaves to us: a frame of rich samples or exemplars, whose series is the kernel's. */
-  #takeAside(tenant: HeadTenant, frame: Uint8Array, lateFromMs: number, result: AsideResult, commit: () => void): void {
-    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-    const labelsTo = FRAME_HEAD + view.getUint32(4, true);
-    const count = view.getUint32(8, true);
-    const from = new ByteReader(frame.subarray((labelsTo + 7) & ~7));
-    if ((view.getUint32(12, true) & FRAME_EXEMPLARS) !== 0) {
-      this.#takeExemplars(tenant, frame.subarray(FRAME_HEAD, labelsTo), from, count, result);
+  /** Takes what the kernel leaves to us: the frame of rich samples or exemplars at the reader, whose series is the kernel's. */
+  #takeAside(tenant: HeadTenant, from: ByteReader, lateFromMs: number, result: AsideResult, commit: () => void): void {
+    const frameAt = from.at;
+    from.u32(); // bytes of the frame
+    const labelsFrom = frameAt + FRAME_HEAD;
+    const labelsTo = labelsFrom + from.u32();
+    const count = from.u32();
+    const flags = from.u32();
+    from.at = frameAt + ((labelsTo - frameAt + 7) & ~7);
+    if ((flags & FRAME_EXEMPLARS) !== 0) {
+      this.#takeExemplars(tenant, from.bytes.subarray(labelsFrom, labelsTo), from, count, result);
       return;
     }
     const { exports } = this.kernel;
@@ -300,7 +304,7 @@ export class Head {
         result.first = {
           answer,
           series: undefined,
-          labels: decodeLabels(frame, FRAME_HEAD, labelsTo),
+          labels: decodeLabels(from.bytes, labelsFrom, labelsTo),
           timeMs: sample.timeMs,
           newestMs: exports.seriesLastTime(ref),
         };

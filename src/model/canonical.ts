@@ -83,25 +83,29 @@ function text(bytes: Uint8Array, from: number, to: number): string {
 }
 
 export function encodeLabels({ pairs }: Labels): Uint8Array {
-  return encodeAscii(pairs) ?? encodeAny(pairs);
+  return encodePairs(pairs);
 }
 
-/** `undefined` where some text is not ASCII. */
-function encodeAscii(pairs: readonly string[]): Uint8Array | undefined {
-  let size = 0;
-  for (let i = 0; i < pairs.length; i++) size += pairs[i]!.length + uvarintLength(pairs[i]!.length);
-  const out = new Uint8Array(size);
-  let at = 0;
-  for (let i = 0; i < pairs.length; i++) {
-    const text = pairs[i]!;
-    at = putUvarint(out, at, text.length);
-    if (!putAscii(text, out, at)) return undefined;
-    at += text.length;
+/** Encodes one series' labels after another into the same bytes: memory of its own for each costs more than all the rest. */
+export class LabelEncoder {
+  readonly #bytes = new Uint8Array(4096);
+
+  /** @param pairs as `Labels` has them. @returns only until the next call */
+  encode(pairs: readonly string[]): Uint8Array {
+    const bytes = this.#bytes;
+    let at = 0;
+    for (let i = 0; i < pairs.length; i++) {
+      const text = pairs[i]!;
+      if (at + 4 + text.length > bytes.length) return encodePairs(pairs);
+      at = putUvarint(bytes, at, text.length);
+      if (!putAscii(text, bytes, at)) return encodePairs(pairs);
+      at += text.length;
+    }
+    return bytes.subarray(0, at);
   }
-  return out;
 }
 
-function encodeAny(pairs: readonly string[]): Uint8Array {
+function encodePairs(pairs: readonly string[]): Uint8Array {
   const parts = pairs.map((part) => encoder.encode(part));
   let size = 0;
   for (const part of parts) size += part.length + uvarintLength(part.length);

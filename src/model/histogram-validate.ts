@@ -84,8 +84,12 @@ export function histogramFault(histogram: Histogram): HistogramFault | undefined
   if (wrong !== undefined) return wrong;
   const positive = countsOfDeltas(positiveDeltas);
   const negative = countsOfDeltas(negativeDeltas);
-  const numbers = [zeroCount, count];
-  if (![numbers, positiveDeltas, negativeDeltas, positive, negative].every(areSafe)) return fault('number_too_large');
+  if (
+    !(isSafe(zeroCount) && isSafe(count) && areSafe(positiveDeltas) && areSafe(negativeDeltas)) ||
+    !(areSafe(positive) && areSafe(negative))
+  ) {
+    return fault('number_too_large');
+  }
   const negativeWrong = countsFault(negative, 'negative side: ');
   if (negativeWrong !== undefined) return negativeWrong;
   if (!usesCustomBuckets(histogram) && histogram.customValues.length > 0)
@@ -95,15 +99,20 @@ export function histogramFault(histogram: Histogram): HistogramFault | undefined
   let total = zeroCount;
   for (const bucket of positive) total += bucket;
   for (const bucket of negative) total += bucket;
-  const found = `${total} observations found in buckets, but the Count field is ${count}: `;
   if (zeroCount < 0) return fault('negative_bucket_count', `zero bucket has observation count of ${zeroCount}: `);
   // observations of NaN are counted and lie in no bucket
-  if (Number.isNaN(histogram.sum)) return total > count ? fault('count_not_big_enough', found) : undefined;
-  return total === count ? undefined : fault('count_mismatch', found);
+  if (total === count || (total < count && Number.isNaN(histogram.sum))) return undefined;
+  const found = `${total} observations found in buckets, but the Count field is ${count}: `;
+  return fault(Number.isNaN(histogram.sum) ? 'count_not_big_enough' : 'count_mismatch', found);
 }
 
 function areSafe(numbers: readonly number[]): boolean {
-  return numbers.every((number) => Number.isInteger(number) && Math.abs(number) <= COUNT_MAX);
+  for (let i = 0; i < numbers.length; i++) if (!isSafe(numbers[i]!)) return false;
+  return true;
+}
+
+function isSafe(number: number): boolean {
+  return Number.isInteger(number) && number <= COUNT_MAX && number >= -COUNT_MAX;
 }
 
 type Layout = Pick<
