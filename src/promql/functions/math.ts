@@ -1,3 +1,6 @@
+/** From here on e^−x no longer shows in sinh and cosh. Go makes them of e^x then, which is infinite a little before they are. */
+const EXP_ALONE = 21;
+
 /** Functions of one float; histograms are left out of their results. */
 export const mathFunctions: Readonly<Record<string, (value: number) => number>> = {
   abs: Math.abs,
@@ -9,7 +12,7 @@ export const mathFunctions: Readonly<Record<string, (value: number) => number>> 
   atanh: Math.atanh,
   ceil: Math.ceil,
   cos: Math.cos,
-  cosh: Math.cosh,
+  cosh: (value) => (Math.abs(value) > EXP_ALONE ? Math.exp(Math.abs(value)) * 0.5 : Math.cosh(value)),
   deg: (value) => (value * 180) / Math.PI,
   exp: Math.exp,
   floor: Math.floor,
@@ -19,7 +22,8 @@ export const mathFunctions: Readonly<Record<string, (value: number) => number>> 
   rad: (value) => (value * Math.PI) / 180,
   sgn: (value) => (value < 0 ? -1 : value > 0 ? 1 : value),
   sin: Math.sin,
-  sinh: Math.sinh,
+  sinh: (value) =>
+    Math.abs(value) > EXP_ALONE ? Math.sign(value) * Math.exp(Math.abs(value)) * 0.5 : Math.sinh(value),
   sqrt: Math.sqrt,
   tan: Math.tan,
   tanh: Math.tanh,
