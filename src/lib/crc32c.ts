@@ -4,9 +4,12 @@ const TABLE = new Uint32Array(256).map((_, byte) => {
   return crc;
 });
 
-/** CRC-32 with Castagnoli's polynomial, as the frames of remote read have it; `node:zlib` has only the other one. */
-export function crc32c(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
+/**
+ * CRC-32 with Castagnoli's polynomial, as Prometheus has it in frames of remote read and in blocks; `node:zlib` has only the other one.
+ * @param before that of the bytes in front of these
+ */
+export function crc32c(bytes: Uint8Array, before = 0): number {
+  let crc = before ^ 0xffffffff;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ TABLE[(crc ^ bytes[i]!) & 0xff]!;
   return (crc ^ 0xffffffff) >>> 0;
 }

@@ -1,7 +1,5 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { type HistogramAppended, HistogramWriter } from '../chunk/histogram.ts';
-import { Int64 } from '../chunk/int64.ts';
-import { XorWriter } from '../chunk/xor.ts';
+import { chunksOf } from '../chunk/sample-chunks.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { STALE_HIGH, STALE_LOW } from '../lib/float-bits.ts';
 import { errors } from '../model/errors.ts';
@@ -34,9 +32,6 @@ const OPERATORS: readonly MatchOp[] = ['=', '!=', '=~', '!~'];
 
 /** STREAMED_XOR_CHUNKS */
 const CHUNKS = 1;
-
-/** So many samples make a chunk, as in Prometheus. */
-const CHUNK_SAMPLES = 120;
 
 /** Numbers of the encodings in the Chunk message. */
 const ENCODINGS = { xor: 1, floathistogram: 3 } as const;
@@ -166,56 +161,4 @@ export function encodeReadFrame(queryIndex: number, labels: Labels, samples: Sam
   new DataView(frame.buffer).setUint32(head.length, crc32c(message));
   frame.set(message, head.length + 4);
   return frame;
-}
-
-interface ReadChunk {
-  readonly fromMs: number;
-  readonly toMs: number;
-  readonly encoding: keyof typeof ENCODINGS;
-  readonly bytes: Uint8Array;
-}
-
-const time = new Int64();
-
-/** Floats and histograms of a series in chunks of their own, in order of time. */
-function chunksOf(samples: SampleColumns): ReadChunk[] {
-  const chunks: ReadChunk[] = [];
-  let at = 0;
-  while (at < samples.count) {
-    const from = at;
-    const histograms = isHistogram(samples, at);
-    let bytes: Uint8Array;
-    if (histograms) {
-      const writer = HistogramWriter.create('floathistogram');
-      while (canTake(samples, from, at, true) && appendHistogram(writer, samples, at).outcome !== 'cut') at++;
-      bytes = writer.toBytes();
-    } else {
-      const writer = XorWriter.create();
-      for (; canTake(samples, from, at, false); at++) {
-        const stale = !samples.plain && samples.kinds[at] === STALE;
-        // by its bits, since a NaN need not keep them on its way through a number
-        if (stale) writer.appendBits(time.setNumber(samples.times[at]!), STALE_HIGH, STALE_LOW);
-        else writer.append(samples.times[at]!, samples.values[at]!);
-      }
-      bytes = writer.toBytes();
-    }
-    const encoding = histograms ? 'floathistogram' : 'xor';
-    chunks.push({ fromMs: samples.times[from]!, toMs: samples.times[at - 1]!, encoding, bytes });
-  }
-  return chunks;
-}
-
-function isHistogram(samples: SampleColumns, i: number): boolean {
-  return !samples.plain && (samples.kinds[i] === HISTOGRAM || samples.kinds[i] === STALE_HISTOGRAM);
-}
-
-function canTake(samples: SampleColumns, from: number, at: number, histograms: boolean): boolean {
-  return at < samples.count && at - from < CHUNK_SAMPLES && isHistogram(samples, at) === histograms;
-}
-
-/** The first of a chunk is never cut off. */
-function appendHistogram(writer: HistogramWriter, samples: SampleColumns, i: number): HistogramAppended {
-  const histogram = samples.histograms[i];
-  const timeMs = samples.times[i]!;
-  return histogram === undefined ? writer.appendStale(timeMs) : writer.append(timeMs, histogram);
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { tempFolder } from './pallium.ts';
@@ -42,6 +42,8 @@ export interface PrometheusOptions {
   /** prometheus.yml; without it nothing is scraped. */
   readonly config?: string;
   readonly flags?: readonly string[];
+  /** What it is to begin with: blocks in their folders, copied. */
+  readonly dataFrom?: string;
 }
 
 export function startNodeExporter(): Promise<Peer> {
@@ -50,12 +52,12 @@ export function startNodeExporter(): Promise<Peer> {
 
 /** Prometheus 2.42, from Debian. */
 export function startPrometheusDebian(options: PrometheusOptions = {}): Promise<Peer> {
-  return start('prometheus-debian', 'PROMETHEUS_DEBIAN_PORT', prometheusEnv(options));
+  return start('prometheus-debian', 'PROMETHEUS_DEBIAN_PORT', prometheusEnv(options), options.dataFrom);
 }
 
 /** Prometheus 3.16. Building it takes minutes, so ask `isInstalled` first. */
 export function startPrometheus3(options: PrometheusOptions = {}): Promise<Peer> {
-  return start('prometheus', 'PROMETHEUS_PORT', prometheusEnv(options));
+  return start('prometheus', 'PROMETHEUS_PORT', prometheusEnv(options), options.dataFrom);
 }
 
 export function startVictoriaMetrics(): Promise<Peer> {
@@ -77,10 +79,20 @@ function prometheusEnv({ config, flags = [] }: PrometheusOptions): Record<string
 
 let count = 0;
 
-async function start(name: string, portName: string, env: Record<string, string> = {}): Promise<Peer> {
+async function start(
+  name: string,
+  portName: string,
+  env: Record<string, string> = {},
+  dataFrom?: string,
+): Promise<Peer> {
   const port = await freePort();
   const instance = `${name}-test-${process.pid}-${++count}`;
-  await run(join(scripts, `start-${name}`), [], { ...env, [portName]: String(port), SERVICES_INSTANCE: instance });
+  const all = { ...env, [portName]: String(port), SERVICES_INSTANCE: instance };
+  if (dataFrom === undefined) await run(join(scripts, `start-${name}`), [], all);
+  else {
+    cpSync(dataFrom, join(home, 'run', instance, 'data'), { recursive: true });
+    await run(join(scripts, `start-${name}`), [], { ...all, SERVICES_KEEP: '1' });
+  }
   return new Peer(name, instance, port);
 }
 

@@ -2,7 +2,7 @@ import { rename } from 'node:fs/promises';
 import { Kernel } from '../../chunk/kernel.ts';
 import { DAY_MS } from '../../chunkstore/keys.ts';
 import { ChunkStoreReader } from '../../chunkstore/reader.ts';
-import { text } from '../../kit/config/field.ts';
+import { duration, text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
@@ -11,6 +11,7 @@ import { parseMetricSelector } from '../../promql/parser/parser.ts';
 import { FLOAT, SampleColumns } from '../../storage/columns.ts';
 import type { MetricMetadata } from '../../storage/ingester-client.ts';
 import type { QueryContext } from '../../storage/queryable.ts';
+import { exportBlocks } from './blocks/export-blocks.ts';
 import { end, outputFile, print } from './output.ts';
 import { DONE, tool, UsageError } from './tool.ts';
 
@@ -19,11 +20,13 @@ const LATEST_MS = 2 ** 52;
 const PIECE_CHARS = 64 * 1024;
 
 export const exportTool = tool({
-  summary: "Write a tenant's samples as OpenMetrics text.",
+  summary: "Write a tenant's samples as OpenMetrics text or Prometheus blocks.",
   description: [
     'Metric by metric and, within a metric, day by day, so that memory is needed for one metric and day only: the samples',
     'of a series stand together day by day, which importers take, though the format wants them together altogether.',
     'Native histograms and stale markers have no form in OpenMetrics 1.0; they are left out and counted.',
+    'With -blocks they become blocks of Prometheus, native histograms and stale markers too; start timestamps are left out.',
+    'Prometheus reads them from its data folder when it starts.',
     'Only what was flushed is in the store: POST /ingester/flush?wait=true first for the rest.',
   ].join('\n'),
   options: section('', 'export', {
@@ -32,6 +35,8 @@ export const exportTool = tool({
     from: text({ help: 'Earliest time: Unix seconds or RFC 3339. Empty: all.', check: checkTime }),
     until: text({ help: 'Latest time. Empty: all.', check: checkTime }),
     file: text({ default: '-', help: 'Where to; - is standard output.' }),
+    blocks: text({ help: 'Folder in which to make blocks, in place of -file.' }),
+    blockRangeMs: duration({ default: '1d', min: '1m', help: 'Time that a block is for.' }),
   }),
   async run({ options, openStore, clock, output, progress, signal }) {
     const matchers = selectorOf(options.match);
@@ -41,6 +46,23 @@ export const exportTool = tool({
     const reader = new ChunkStoreReader(schema, Kernel.create(), clock);
     const context = unlimited(signal);
     const { tenant } = options;
+    if (options.blocks !== '') {
+      if (options.file !== '-') throw new UsageError('-blocks and -file do not go together');
+      const { blocks, samples } = await exportBlocks({
+        reader,
+        tenant,
+        matchers,
+        startMs,
+        endMs,
+        rangeMs: options.blockRangeMs,
+        folder: options.blocks,
+        random: Math.random,
+        progress,
+        context,
+      });
+      await print(output, `${samples} samples in ${blocks} blocks\n`);
+      return DONE;
+    }
     const days = await reader.index.days(tenant, startMs, endMs, context);
     const names = await reader.labelValues(tenant, METRIC_NAME, [], startMs, endMs, context);
     const about = matchers.filter(({ name }) => name === METRIC_NAME);

@@ -1,9 +1,6 @@
 import { createReadStream } from 'node:fs';
-import type { GroupSeries } from '../../chunk/group/series.ts';
 import { Kernel } from '../../chunk/kernel.ts';
-import { slotOf } from '../../chunkstore/placement.ts';
-import { placementFor } from '../../chunkstore/placement-size.ts';
-import { ChunkStoreWriter, type WriteGroup } from '../../chunkstore/writer.ts';
+import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -11,42 +8,53 @@ import { getOrMake } from '../../lib/map.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import { labelsFault, sortPairs } from '../../model/validate.ts';
+import { SampleColumns } from '../../storage/columns.ts';
 import type { MetricMetadata } from '../../storage/ingester-client.ts';
 import { encodeRemoteWrite2 } from '../../wire/remote-write-encode.ts';
 import { deflateSnappy } from '../../wire/snappy.ts';
 import { WriteSamples } from '../../wire/write-request.ts';
+import { importBlocks } from './blocks/import-blocks.ts';
 import { readOpenMetrics } from './open-metrics-stream.ts';
 import { print } from './output.ts';
-import { DONE, FAILED, tool } from './tool.ts';
+import { ANY_LENGTH, BATCH_SAMPLES_MAX, StoreBatch, type StoreBatchOptions } from './store-batch.ts';
+import { DONE, FAILED, tool, UsageError } from './tool.ts';
 
-/** Samples held at once. */
-const BATCH_SAMPLES_MAX = 1_000_000;
-const GROUP_SERIES_MAX = 4096;
 const REQUEST_SAMPLES_MAX = 10_000;
 const TRIES_MAX = 6;
 const RETRY_MS = 500;
-const ANY_LENGTH = { maxLabelNamesPerSeries: 0, maxLabelNameLength: 0, maxLabelValueLength: 0, maxLabelsSizeBytes: 0 };
 
 export const importTool = tool({
-  summary: 'Read OpenMetrics text into the store, or send it to a server.',
+  summary: 'Read OpenMetrics text or Prometheus blocks into the store, or send text to a server.',
   description: [
     'Without -url the samples go straight into the store, whatever their age, in batches of a million samples, each its own',
     'generation of the windows that it touches; a day-merge joins them. A server that runs beside it sees them within ten',
     'minutes at the latest. With -url they go to a server by remote write 2.0, which refuses what is too old for it.',
     'Samples without a time get the time of the import. Doing it twice is harmless.',
+    'With -blocks they come from a block of Prometheus, or from all blocks of its data folder; what it has not compacted',
+    'into a block yet is in none: a snapshot has it. A block with damage ends the import, and is named.',
   ].join('\n'),
   options: section('', 'import', {
     tenant: text({ default: 'anonymous', help: 'Whose samples they become.' }),
     file: text({ default: '-', help: 'Where from; - is standard input.' }),
+    blocks: text({ help: 'Folder of a Prometheus block, or of several, in place of -file.' }),
     url: text({ help: 'Server to write to, like http://127.0.0.1:9009/api/v1/push. Empty: straight into the store.' }),
   }),
   async run({ options, openStore, windowMs, clock, input, output, progress, signal }) {
-    const { tenant, url } = options;
-    const sink: Sink = url === '' ? await storeSink() : new RemoteSink(url, tenant, clock, signal);
-    async function storeSink(): Promise<Sink> {
+    const { tenant, url, blocks } = options;
+    const storeOptions = async (): Promise<StoreBatchOptions> => {
       const { schema } = await openStore({ make: true });
-      return new StoreSink(new ChunkStoreWriter(schema, Kernel.create()), tenant, windowMs, signal);
+      return { writer: new ChunkStoreWriter(schema, Kernel.create()), tenant, windowMs, signal };
+    };
+    if (blocks !== '') {
+      if (url !== '' || options.file !== '-')
+        throw new UsageError('-blocks goes straight into the store, without -url and -file');
+      const batch = new StoreBatch(await storeOptions());
+      const { samples, blocks: count, refused } = await importBlocks({ folder: blocks, batch, progress, signal });
+      await print(output, `${samples} samples of ${count} blocks imported\n`);
+      for (const [id, series] of refused) progress.say(`refused: ${series} series (${id})`);
+      return refused.size === 0 ? DONE : FAILED;
     }
+    const sink = url === '' ? new StoreSink(await storeOptions()) : new RemoteSink(url, tenant, clock, signal);
     const nowMs = clock.nowMs();
     const totals = { samples: 0, refused: 0 };
     const refusals = new Map<string, number>();
@@ -107,75 +115,36 @@ interface Sink {
 
 /** Writes groups as a flush does. */
 class StoreSink implements Sink {
-  readonly #writer: ChunkStoreWriter;
-  readonly #tenant: string;
-  readonly #windowMs: number;
-  readonly #signal: AbortSignal;
+  readonly #options: StoreBatchOptions;
 
-  constructor(writer: ChunkStoreWriter, tenant: string, windowMs: number, signal: AbortSignal) {
-    this.#writer = writer;
-    this.#tenant = tenant;
-    this.#windowMs = windowMs;
-    this.#signal = signal;
+  constructor(options: StoreBatchOptions) {
+    this.#options = options;
   }
 
   async write(batch: Batch): Promise<void> {
     if (batch.samples === 0) return;
-    await this.#writer.write(this.#groups(batch), this.#signal);
-    const metadata: MetricMetadata[] = [...batch.metadata.values()];
-    if (metadata.length === 0) return;
-    const starts = new Set<number>();
-    for (const { samples } of batch.series.values()) {
-      for (const { timeMs } of samples) starts.add(Math.floor(timeMs / DAY_MS) * DAY_MS);
-    }
-    for (const dayMs of starts) await this.#writer.writeMetadata(this.#tenant, dayMs, metadata, this.#signal);
-  }
-
-  *#groups(batch: Batch): Generator<WriteGroup> {
-    const windowMs = this.#windowMs;
-    const tenant = this.#tenant;
-    const placement = placementFor(batch.series.size);
-    const windows = new Map<string, { windowStartMs: number; slot: Uint8Array; series: GroupSeries[] }>();
+    const { writer, tenant, signal } = this.#options;
+    const groups = new StoreBatch(this.#options);
+    const columns = new SampleColumns();
     for (const { pairs, samples } of batch.series.values()) {
-      const labels = encodeLabels(Labels.fromSortedPairs(pairs));
-      const slot = slotOf(placement, labels);
-      const slotKey = Buffer.from(slot).toString('hex');
-      const sorted = inOrder(samples);
-      for (let from = 0; from < sorted.length; ) {
-        const windowStartMs = Math.floor(sorted[from]!.timeMs / windowMs) * windowMs;
-        let to = from;
-        while (to < sorted.length && sorted[to]!.timeMs < windowStartMs + windowMs) to++;
-        const window = getOrMake(windows, `${windowStartMs} ${slotKey}`, () => ({ windowStartMs, slot, series: [] }));
-        window.series.push(groupSeries(labels, sorted.slice(from, to)));
-        from = to;
+      columns.clear();
+      for (const { timeMs, value, startMs } of inOrder(samples)) {
+        columns.pushFloat(timeMs, value);
+        if (startMs !== 0) columns.setStart(startMs);
       }
+      groups.add(encodeLabels(Labels.fromSortedPairs(pairs)), columns);
     }
-    for (const { windowStartMs, slot, series } of windows.values()) {
-      for (let from = 0; from < series.length; from += GROUP_SERIES_MAX) {
-        const part = series.slice(from, from + GROUP_SERIES_MAX);
-        yield { tenant, placement, slot, windowStartMs, windowMs, series: part };
-      }
-    }
+    const { days } = groups;
+    await groups.write(batch.series.size);
+    const metadata: MetricMetadata[] = [...batch.metadata.values()];
+    if (metadata.length > 0) for (const dayMs of days) await writer.writeMetadata(tenant, dayMs, metadata, signal);
   }
 }
-
-const DAY_MS = 86_400_000;
 
 /** Ascending by time; of one time the last that was read. */
 function inOrder(samples: readonly Sample[]): Sample[] {
   const sorted = [...samples].sort((a, b) => a.timeMs - b.timeMs);
   return sorted.filter(({ timeMs }, i) => sorted[i + 1]?.timeMs !== timeMs);
-}
-
-function groupSeries(labels: Uint8Array, samples: readonly Sample[]): GroupSeries {
-  return {
-    labels,
-    times: Float64Array.from(samples, ({ timeMs }) => timeMs),
-    values: Float64Array.from(samples, ({ value }) => value),
-    ...(samples.some(({ startMs }) => startMs !== 0)
-      ? { starts: Float64Array.from(samples, ({ startMs }) => startMs) }
-      : {}),
-  };
 }
 
 /** Sends remote write 2.0. */
