@@ -34,31 +34,30 @@ const results: Record<string, unknown>[] = [];
 const series = Number(options.series);
 if (series > 0) {
   const instances = Math.ceil(series / base.length);
-  await measure('one tenant', [new Fleet('large', base, instances, placementFor(series), series)]);
+  await measure('one tenant', new Fleet('large', base, instances, placementFor(series), series), ['large']);
 }
 const tenants = Number(options.tenants);
 if (tenants > 0) {
   const each = Number(options['tenant-series']);
   const placement = placementFor(each);
-  const fleets = Array.from(
-    { length: tenants },
-    (_, i) => new Fleet(`tenant-${i}`, base.slice(0, each), 1, placement, each),
-  );
-  await measure(`${tenants} tenants`, fleets);
+  const fleet = new Fleet('', base.slice(0, each), 1, placement, each);
+  const names = Array.from({ length: tenants }, (_, i) => `tenant-${i}`);
+  await measure(`${tenants} tenants`, fleet, names);
 }
 console.table(results);
 
-async function measure(name: string, fleets: readonly Fleet[]): Promise<void> {
+/** @param tenants each with the same series */
+async function measure(name: string, fleet: Fleet, tenants: readonly string[]): Promise<void> {
   const { schema, tableCounts, objectCounts, rowsByKind } = forgetfulStore(VALUE_BYTES_MAX);
   let nowMs = DAY_START_MS;
   const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock: { ...systemClock, nowMs: () => nowMs } });
-  const seriesCount = fleets.reduce((sum, fleet) => sum + fleet.seriesCount, 0);
-  const labelCount = fleets.reduce((sum, fleet) => sum + fleet.labelCount, 0);
+  const seriesCount = fleet.seriesCount * tenants.length;
+  const labelCount = fleet.labelCount * tenants.length;
   const fromMs = performance.now();
   for (let startMs = DAY_START_MS; startMs < DAY_START_MS + DAY_MS; startMs += WINDOW_MS) {
     nowMs = startMs + WINDOW_MS;
-    await writer.write(windowOf(fleets, startMs));
-    for (const { tenant, metadata } of fleets) await writer.writeMetadata(tenant, startMs, metadata);
+    await writer.write(windowOf(fleet, tenants, startMs));
+    for (const tenant of tenants) await writer.writeMetadata(tenant, startMs, fleet.metadata);
     console.error(`${name}: window at ${new Date(startMs).toISOString()}, ${tableCounts.rowsWritten} rows so far`);
   }
   const classic = labelCount + seriesCount + 2 * seriesCount;
@@ -76,6 +75,8 @@ async function measure(name: string, fleets: readonly Fleet[]): Promise<void> {
   });
 }
 
-function* windowOf(fleets: readonly Fleet[], startMs: number): Generator<WriteGroup> {
-  for (const fleet of fleets) yield* fleet.window(startMs, WINDOW_MS, stepMs);
+function* windowOf(fleet: Fleet, tenants: readonly string[], startMs: number): Generator<WriteGroup> {
+  for (const tenant of tenants) {
+    for (const group of fleet.window(startMs, WINDOW_MS, stepMs)) yield { ...group, tenant };
+  }
 }
