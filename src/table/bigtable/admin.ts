@@ -1,18 +1,18 @@
 import type { Row, TableAdmin } from '../client.ts';
 import { emptyIfMissing, ignoreMissing } from '../missing.ts';
 import { assertTableName, isTableName } from '../name.ts';
-import { type BigtableTableClient, FAMILY } from './client.ts';
+import { type BigtableRows, FAMILY } from './client.ts';
 import type { BigtableSession } from './session.ts';
 
 const ALREADY_EXISTS = 6;
 
 export class BigtableTableAdmin implements TableAdmin {
   readonly #session: BigtableSession;
-  readonly #client: BigtableTableClient;
+  readonly #rows: BigtableRows;
 
-  constructor(session: BigtableSession, client: BigtableTableClient) {
+  constructor(session: BigtableSession, rows: BigtableRows) {
     this.#session = session;
-    this.#client = client;
+    this.#rows = rows;
   }
 
   async create(table: string): Promise<void> {
@@ -57,6 +57,6 @@ export class BigtableTableAdmin implements TableAdmin {
 
   scan(table: string, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
     assertTableName(table);
-    return emptyIfMissing(this.#client.pages('scan', table, new Uint8Array(0), undefined, undefined, signal));
+    return emptyIfMissing(this.#rows.pages('scan', table, new Uint8Array(0), undefined, undefined, signal));
   }
 }

@@ -2,14 +2,12 @@ import type { protos } from '@google-cloud/bigtable';
 import { copyBytes } from '../../lib/copy.ts';
 import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
-import { afterPrefix, boundsOf } from '../bounds.ts';
-import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
-import { distinct } from '../distinct.ts';
+import { batchesOf } from '../batches.ts';
+import { afterPrefix, type RangeBounds } from '../bounds.ts';
+import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
 import { joinKey, splitKey } from '../key.ts';
-import { checkRows } from '../limits.ts';
-import { emptyIfMissing, ignoreMissing } from '../missing.ts';
-import { assertTableName } from '../name.ts';
 import { PageSize } from '../page-size.ts';
+import type { RowService } from '../remote.ts';
 import { BACKEND, type BigtableSession, classifyBigtable, RowFailed } from './session.ts';
 
 type Mutation = protos.google.bigtable.v2.IMutation;
@@ -37,30 +35,21 @@ const DELETE: Mutation[] = [{ deleteFromRow: {} }];
  * Rows under one key of both parts, with one cell. The cell's time stamp is always 0: whatever is written later replaces
  * it, whosever clock is behind. Its value is never empty (`escapeEmpty`): an empty one could not be asked for.
  */
-export class BigtableTableClient implements TableClient {
+export class BigtableRows implements RowService {
+  readonly name = BACKEND;
+  readonly limits = BIGTABLE_LIMITS;
   readonly #session: BigtableSession;
 
   constructor(session: BigtableSession) {
     this.#session = session;
   }
 
-  async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, rows, BIGTABLE_LIMITS);
-    const entries = distinct(rows).map((row): Entry => ({ rowKey: keyOf(row), mutations: set(row.value) }));
+  async put(table: string, rows: readonly Row[], signal: AbortSignal | undefined): Promise<void> {
+    const entries = rows.map((row): Entry => ({ rowKey: keyOf(row), mutations: set(row.value) }));
     await this.#mutate('write', table, entries, signal);
   }
 
-  query(query: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
-    return emptyIfMissing(this.#query(query, signal));
-  }
-
-  async *#query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
-    signal?.throwIfAborted();
-    assertTableName(query.table);
-    const bounds = boundsOf(query);
-    if (bounds === undefined) return;
+  async *read(query: TableQuery, bounds: RangeBounds, signal: AbortSignal | undefined): AsyncGenerator<readonly Row[]> {
     const end =
       bounds.before === undefined
         ? afterPrefix(joinKey(query.hash, new Uint8Array(0)))! // never undefined: a length does not start with 0xff
@@ -68,15 +57,9 @@ export class BigtableTableClient implements TableClient {
     yield* this.pages('query', query.table, joinKey(query.hash, bounds.from), end, query.limit, signal);
   }
 
-  async delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    const entries = distinct(keys).map((key): Entry => ({ rowKey: keyOf(key), mutations: DELETE }));
-    try {
-      await this.#mutate('delete', table, entries, signal);
-    } catch (thrown) {
-      ignoreMissing(thrown);
-    }
+  async remove(table: string, keys: readonly RowKey[], signal: AbortSignal | undefined): Promise<void> {
+    const entries = keys.map((key): Entry => ({ rowKey: keyOf(key), mutations: DELETE }));
+    await this.#mutate('delete', table, entries, signal);
   }
 
   async compareAndSet(
@@ -84,11 +67,8 @@ export class BigtableTableClient implements TableClient {
     key: RowKey,
     expected: Uint8Array | undefined,
     next: Uint8Array,
-    signal?: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, [{ ...key, value: next }], BIGTABLE_LIMITS);
     const { data, caller, config, callOptions } = this.#session;
     const request = {
       tableName: this.#session.nameOf(table),
@@ -104,7 +84,8 @@ export class BigtableTableClient implements TableClient {
     });
     if (answer.done || answer.failedTries === 0) return answer.done;
     // a try that seemed to fail may have been applied, and this one then met our own value
-    for await (const [row] of this.query({ table, hash: key.hash, from: key.range, limit: 1 }, signal)) {
+    const onward = { from: key.range, before: undefined };
+    for await (const [row] of this.read({ table, hash: key.hash, limit: 1 }, onward, signal)) {
       return Buffer.compare(row!.range, key.range) === 0 && Buffer.compare(row!.value, next) === 0;
     }
     return false;
@@ -164,7 +145,7 @@ export class BigtableTableClient implements TableClient {
     entries: readonly Entry[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await forEachAtOnce(batchesOf(entries), BATCHES_AT_ONCE, (batch) =>
+    await forEachAtOnce(batchesOf(entries, BATCH), BATCHES_AT_ONCE, (batch) =>
       this.#session.caller.call({ operation, table }, signal, (stop) => this.#mutateBatch(table, batch, stop)),
     );
   }
@@ -255,23 +236,11 @@ function cellWith(value: Uint8Array): RowFilter {
   };
 }
 
-function batchesOf(entries: readonly Entry[]): Entry[][] {
-  const batches: Entry[][] = [];
-  let batch: Entry[] = [];
-  let bytes = 0;
-  for (const entry of entries) {
-    const size = entry.rowKey!.length + (entry.mutations![0]!.setCell?.value?.length ?? 0);
-    if (batch.length === BATCH_ROWS_MAX || (batch.length > 0 && bytes + size > BATCH_BYTES_MAX)) {
-      batches.push(batch);
-      batch = [];
-      bytes = 0;
-    }
-    batch.push(entry);
-    bytes += size;
-  }
-  if (batch.length > 0) batches.push(batch);
-  return batches;
-}
+const BATCH = {
+  itemsMax: BATCH_ROWS_MAX,
+  bytesMax: BATCH_BYTES_MAX,
+  bytesOf: ({ rowKey, mutations }: Entry) => rowKey!.length + (mutations![0]!.setCell?.value?.length ?? 0),
+};
 
 function bytesOf(cells: readonly Cell[]): number {
   let bytes = 0;

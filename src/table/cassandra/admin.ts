@@ -3,18 +3,18 @@ import { Semaphore } from '../../lib/semaphore.ts';
 import type { Row, TableAdmin } from '../client.ts';
 import { emptyIfMissing } from '../missing.ts';
 import { assertTableName, isTableName } from '../name.ts';
-import { type CassandraTableClient, hashOf } from './client.ts';
+import { type CassandraRows, hashOf } from './client.ts';
 import type { CassandraSession } from './session.ts';
 
 export class CassandraTableAdmin implements TableAdmin {
   readonly #session: CassandraSession;
-  readonly #client: CassandraTableClient;
+  readonly #rows: CassandraRows;
   /** Cassandra does not like changes of the schema side by side. */
   readonly #oneAtATime = new Semaphore(1);
 
-  constructor(session: CassandraSession, client: CassandraTableClient) {
+  constructor(session: CassandraSession, rows: CassandraRows) {
     this.#session = session;
-    this.#client = client;
+    this.#rows = rows;
   }
 
   async create(table: string): Promise<void> {
@@ -53,7 +53,7 @@ export class CassandraTableAdmin implements TableAdmin {
   async *#scan(table: string, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
     assertTableName(table);
     const cql = `SELECT hash, range, value FROM ${this.#session.nameOf(table)}`;
-    for await (const page of this.#client.pages('scan', table, cql, [], Number.POSITIVE_INFINITY, signal)) {
+    for await (const page of this.#rows.pages('scan', table, cql, [], Number.POSITIVE_INFINITY, signal)) {
       yield page.map((row) => ({ hash: hashOf(row.hash!), range: copyBytes(row.range), value: copyBytes(row.value) }));
     }
   }

@@ -2,13 +2,11 @@ import type { Client } from 'cassandra-driver';
 import { copyBytes } from '../../lib/copy.ts';
 import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
-import { boundsOf } from '../bounds.ts';
-import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
-import { distinct } from '../distinct.ts';
-import { checkRows } from '../limits.ts';
-import { emptyIfMissing, ignoreMissing } from '../missing.ts';
-import { assertTableName } from '../name.ts';
+import { batchesOf } from '../batches.ts';
+import type { RangeBounds } from '../bounds.ts';
+import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
 import { PageSize } from '../page-size.ts';
+import type { RowService } from '../remote.ts';
 import { BACKEND, type CassandraSession } from './session.ts';
 
 /** Cassandra would take more, at a price: a coordinator holds whole rows and pages of them in memory. */
@@ -26,19 +24,18 @@ const ROW_OVERHEAD_BYTES = 64;
  * Of two writes of a row the one with the later time stamp stays, as the clocks of the writing processes have it; rows
  * that are changed, rather than added, should change by `compareAndSet`.
  */
-export class CassandraTableClient implements TableClient {
+export class CassandraRows implements RowService {
+  readonly name = BACKEND;
+  readonly limits = CASSANDRA_LIMITS;
   readonly #session: CassandraSession;
 
   constructor(session: CassandraSession) {
     this.#session = session;
   }
 
-  async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, rows, CASSANDRA_LIMITS);
+  async put(table: string, rows: readonly Row[], signal: AbortSignal | undefined): Promise<void> {
     const insert = `INSERT INTO ${this.#session.nameOf(table)} (hash, range, value) VALUES (?, ?, ?)`;
-    await forEachAtOnce(batchesOf(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
+    await forEachAtOnce(partitioned(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
       this.#change(
         'write',
         table,
@@ -48,15 +45,7 @@ export class CassandraTableClient implements TableClient {
     );
   }
 
-  query(query: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
-    return emptyIfMissing(this.#query(query, signal));
-  }
-
-  async *#query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
-    signal?.throwIfAborted();
-    assertTableName(query.table);
-    const bounds = boundsOf(query);
-    if (bounds === undefined || query.limit === 0) return;
+  async *read(query: TableQuery, bounds: RangeBounds, signal: AbortSignal | undefined): AsyncGenerator<readonly Row[]> {
     const { hash } = query;
     let cql = `SELECT range, value FROM ${this.#session.nameOf(query.table)} WHERE hash = ?`;
     const params: unknown[] = [Buffer.from(escapeEmpty(hash))];
@@ -76,23 +65,17 @@ export class CassandraTableClient implements TableClient {
     }
   }
 
-  async delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
+  async remove(table: string, keys: readonly RowKey[], signal: AbortSignal | undefined): Promise<void> {
     const remove = `DELETE FROM ${this.#session.nameOf(table)} WHERE hash = ? AND range = ?`;
     const rows = keys.map((key) => ({ ...key, value: EMPTY }));
-    try {
-      await forEachAtOnce(batchesOf(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
-        this.#change(
-          'delete',
-          table,
-          batch.map((row) => ({ query: remove, params: keyOf(row) })),
-          signal,
-        ),
-      );
-    } catch (thrown) {
-      ignoreMissing(thrown);
-    }
+    await forEachAtOnce(partitioned(rows, this.#session.config.batchBytesMax), WRITES_AT_ONCE, (batch) =>
+      this.#change(
+        'delete',
+        table,
+        batch.map((row) => ({ query: remove, params: keyOf(row) })),
+        signal,
+      ),
+    );
   }
 
   async compareAndSet(
@@ -100,11 +83,8 @@ export class CassandraTableClient implements TableClient {
     key: RowKey,
     expected: Uint8Array | undefined,
     next: Uint8Array,
-    signal?: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, [{ ...key, value: next }], CASSANDRA_LIMITS);
     const name = this.#session.nameOf(table);
     const value = Buffer.from(next);
     const [cql, params] =
@@ -193,27 +173,9 @@ export function hashOf(stored: Uint8Array): Uint8Array {
   return unescapeEmpty(stored);
 }
 
-/**
- * Rows of one partition each, few enough for a batch. Of rows with the same key only the last is sent: in one batch they
- * would have the same time stamp, and the larger value would win.
- */
-function batchesOf(rows: readonly Row[], bytesMax: number): Row[][] {
-  const partitions = Map.groupBy(distinct(rows), (row) => Buffer.from(row.hash).toString('latin1'));
-  const batches: Row[][] = [];
-  for (const partition of partitions.values()) {
-    let batch: Row[] = [];
-    let bytes = 0;
-    for (const row of partition) {
-      const size = row.hash.length + row.range.length + row.value.length + ROW_OVERHEAD_BYTES;
-      if (batch.length === BATCH_ROWS_MAX || (batch.length > 0 && bytes + size > bytesMax)) {
-        batches.push(batch);
-        batch = [];
-        bytes = 0;
-      }
-      batch.push(row);
-      bytes += size;
-    }
-    batches.push(batch);
-  }
-  return batches;
+/** Rows of one partition each, few enough for a batch. */
+function partitioned(rows: readonly Row[], bytesMax: number): Row[][] {
+  const partitions = Map.groupBy(rows, (row) => Buffer.from(row.hash).toString('latin1'));
+  const bytesOf = ({ hash, range, value }: Row) => hash.length + range.length + value.length + ROW_OVERHEAD_BYTES;
+  return [...partitions.values()].flatMap((own) => batchesOf(own, { itemsMax: BATCH_ROWS_MAX, bytesMax, bytesOf }));
 }

@@ -3,7 +3,7 @@ import { errors } from '../../model/errors.ts';
 import type { Row, TableAdmin } from '../client.ts';
 import { emptyIfMissing, ignoreMissing } from '../missing.ts';
 import { assertTableName, isTableName } from '../name.ts';
-import type { DynamodbTableClient } from './client.ts';
+import type { DynamodbRows } from './client.ts';
 import { BACKEND, type DynamodbSession } from './session.ts';
 
 const POLL_MS = 1000;
@@ -11,11 +11,11 @@ const POLL_FIRST_MS = 20;
 
 export class DynamodbTableAdmin implements TableAdmin {
   readonly #session: DynamodbSession;
-  readonly #client: DynamodbTableClient;
+  readonly #rows: DynamodbRows;
 
-  constructor(session: DynamodbSession, client: DynamodbTableClient) {
+  constructor(session: DynamodbSession, rows: DynamodbRows) {
     this.#session = session;
-    this.#client = client;
+    this.#rows = rows;
   }
 
   async create(table: string): Promise<void> {
@@ -75,7 +75,7 @@ export class DynamodbTableAdmin implements TableAdmin {
 
   scan(table: string, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
     assertTableName(table);
-    return emptyIfMissing(this.#client.scan(table, signal));
+    return emptyIfMissing(this.#rows.scan(table, signal));
   }
 
   async retire(table: string): Promise<void> {

@@ -3,12 +3,10 @@ import { copyBytes } from '../../lib/copy.ts';
 import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
 import { errors } from '../../model/errors.ts';
-import { boundsOf } from '../bounds.ts';
-import type { Row, RowKey, TableClient, TableLimits, TableQuery } from '../client.ts';
-import { distinct } from '../distinct.ts';
-import { checkRows } from '../limits.ts';
-import { emptyIfMissing, ignoreMissing } from '../missing.ts';
-import { assertTableName } from '../name.ts';
+import { batchesOf } from '../batches.ts';
+import type { RangeBounds } from '../bounds.ts';
+import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
+import type { RowService } from '../remote.ts';
 import { BACKEND, type DynamodbSession } from './session.ts';
 
 /** DynamoDB's own, which count names and keys to the item. */
@@ -23,37 +21,28 @@ export const DYNAMODB_LIMITS: TableLimits = {
 };
 
 /** No batch of so many items of the largest size reaches the service's other limit, 16 MB. */
-const BATCH_ITEMS_MAX = 25;
+const BATCH = { itemsMax: 25, bytesMax: Number.POSITIVE_INFINITY, bytesOf: () => 0 };
 const BATCHES_AT_ONCE = 16;
 
 /**
  * Rows as items of three binary attributes: h (hash), r (range), v (value). Keys must not be empty, hence `escapeEmpty`,
  * which keeps their order.
  */
-export class DynamodbTableClient implements TableClient {
+export class DynamodbRows implements RowService {
+  readonly name = BACKEND;
+  readonly limits = DYNAMODB_LIMITS;
   readonly #session: DynamodbSession;
 
   constructor(session: DynamodbSession) {
     this.#session = session;
   }
 
-  async write(table: string, rows: readonly Row[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, rows, DYNAMODB_LIMITS);
-    const requests = distinct(rows).map((row): WriteRequest => ({ PutRequest: { Item: itemOf(row, row.value) } }));
+  async put(table: string, rows: readonly Row[], signal: AbortSignal | undefined): Promise<void> {
+    const requests = rows.map((row): WriteRequest => ({ PutRequest: { Item: itemOf(row, row.value) } }));
     await this.#batches('write', table, requests, signal);
   }
 
-  query(query: TableQuery, signal?: AbortSignal): AsyncIterable<readonly Row[]> {
-    return emptyIfMissing(this.#query(query, signal));
-  }
-
-  async *#query(query: TableQuery, signal?: AbortSignal): AsyncGenerator<readonly Row[]> {
-    signal?.throwIfAborted();
-    assertTableName(query.table);
-    const bounds = boundsOf(query);
-    if (bounds === undefined) return;
+  async *read(query: TableQuery, bounds: RangeBounds, signal: AbortSignal | undefined): AsyncGenerator<readonly Row[]> {
     const before = bounds.before && escapeEmpty(bounds.before);
     const values: Record<string, AttributeValue> = { ':h': { B: escapeEmpty(query.hash) } };
     let condition = 'h = :h';
@@ -93,15 +82,9 @@ export class DynamodbTableClient implements TableClient {
     }
   }
 
-  async delete(table: string, keys: readonly RowKey[], signal?: AbortSignal): Promise<void> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    const requests = distinct(keys).map((key): WriteRequest => ({ DeleteRequest: { Key: keyOf(key) } }));
-    try {
-      await this.#batches('delete', table, requests, signal);
-    } catch (thrown) {
-      ignoreMissing(thrown);
-    }
+  async remove(table: string, keys: readonly RowKey[], signal: AbortSignal | undefined): Promise<void> {
+    const requests = keys.map((key): WriteRequest => ({ DeleteRequest: { Key: keyOf(key) } }));
+    await this.#batches('delete', table, requests, signal);
   }
 
   async compareAndSet(
@@ -109,11 +92,8 @@ export class DynamodbTableClient implements TableClient {
     key: RowKey,
     expected: Uint8Array | undefined,
     next: Uint8Array,
-    signal?: AbortSignal,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    signal?.throwIfAborted();
-    assertTableName(table);
-    checkRows(BACKEND, table, [{ ...key, value: next }], DYNAMODB_LIMITS);
     const { sdk, service, caller } = this.#session;
     const command = new sdk.PutItemCommand({
       TableName: table,
@@ -158,10 +138,9 @@ export class DynamodbTableClient implements TableClient {
     requests: readonly WriteRequest[],
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    const batches: WriteRequest[][] = [];
-    for (let at = 0; at < requests.length; at += BATCH_ITEMS_MAX)
-      batches.push(requests.slice(at, at + BATCH_ITEMS_MAX));
-    await forEachAtOnce(batches, BATCHES_AT_ONCE, (batch) => this.#batch(operation, table, batch, signal));
+    await forEachAtOnce(batchesOf(requests, BATCH), BATCHES_AT_ONCE, (batch) =>
+      this.#batch(operation, table, batch, signal),
+    );
   }
 
   /** Sends a batch, and again what the service left undone: its way to throttle one partition among others. */
