@@ -65,6 +65,7 @@ export function unlimited(): Used {
       addFetchedBytes(count) {
         used.bytes += count;
       },
+      addCacheHits() {},
       addFetches(rows, objects) {
         used.rows += rows;
         used.objects += objects;

@@ -42,6 +42,7 @@ const context = () => {
       addFetchedBytes(count: number) {
         used.bytes += count;
       },
+      addCacheHits() {},
       addFetches(rows: number, count: number) {
         used.rows += rows;
         used.objects += count;

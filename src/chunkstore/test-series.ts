@@ -7,6 +7,7 @@ import type { QueryContext } from '../storage/queryable.ts';
 export class CountingBudget {
   series = 0;
   fetchedBytes = 0;
+  cachedBlocks = 0;
   memoryBytes = 0;
   rows = 0;
   objects = 0;
@@ -26,6 +27,10 @@ export class CountingBudget {
   addFetches(rows: number, objects: number): void {
     this.rows += rows;
     this.objects += objects;
+  }
+
+  addCacheHits(blocks: number): void {
+    this.cachedBlocks += blocks;
   }
 }
 

@@ -289,6 +289,12 @@ function backgroundContext(signal: AbortSignal): ReadContext {
   const nothing = () => {};
   return {
     signal,
-    budget: { addSeries: nothing, addFetchedBytes: nothing, addMemory: nothing, addFetches: nothing },
+    budget: {
+      addSeries: nothing,
+      addFetchedBytes: nothing,
+      addMemory: nothing,
+      addFetches: nothing,
+      addCacheHits: nothing,
+    },
   };
 }

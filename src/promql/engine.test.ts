@@ -12,6 +12,7 @@ const NO_BUDGET: QueryBudget = {
   addFetchedBytes: () => {},
   addMemory: () => {},
   addFetches: () => {},
+  addCacheHits: () => {},
 };
 const context: QueryContext = { signal: new AbortController().signal, budget: NO_BUDGET };
 

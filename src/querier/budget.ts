@@ -11,6 +11,7 @@ export class LimitedBudget implements QueryBudget {
   peakMemoryBytes = 0;
   fetchedRows = 0;
   fetchedObjects = 0;
+  cachedBlocks = 0;
 
   constructor(limits: BudgetLimits) {
     this.#limits = limits;
@@ -40,6 +41,10 @@ export class LimitedBudget implements QueryBudget {
   addFetches(rows: number, objects: number): void {
     this.fetchedRows += rows;
     this.fetchedObjects += objects;
+  }
+
+  addCacheHits(blocks: number): void {
+    this.cachedBlocks += blocks;
   }
 }
 

@@ -53,6 +53,8 @@ export interface QueryBudget {
   addMemory(bytes: number): void;
   /** Rows and objects read from the store, as the clients counted them. */
   addFetches(rows: number, objects: number): void;
+  /** Parts of chunk groups that a cache had. */
+  addCacheHits(blocks: number): void;
 }
 
 /** Series announced first, then read one after another into columns that the caller owns. */

@@ -32,7 +32,13 @@ function lines<T>(path: string): T[] {
 
 const context: QueryContext = {
   signal: new AbortController().signal,
-  budget: { addSeries: () => {}, addFetchedBytes: () => {}, addMemory: () => {}, addFetches: () => {} },
+  budget: {
+    addSeries: () => {},
+    addFetchedBytes: () => {},
+    addMemory: () => {},
+    addFetches: () => {},
+    addCacheHits: () => {},
+  },
 };
 
 /** The functions that Go computes otherwise than JavaScript, in the last digits. */

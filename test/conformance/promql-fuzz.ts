@@ -17,7 +17,13 @@ const storage = loadRecordedData(folder);
 const engine = new Engine({ delayedNameRemoval: names === 'delayed', parser: { experimentalFunctions: true } });
 const context: QueryContext = {
   signal: new AbortController().signal,
-  budget: { addSeries: () => {}, addFetchedBytes: () => {}, addMemory: () => {}, addFetches: () => {} },
+  budget: {
+    addSeries: () => {},
+    addFetchedBytes: () => {},
+    addMemory: () => {},
+    addFetches: () => {},
+    addCacheHits: () => {},
+  },
 };
 
 const METRICS: readonly (readonly [name: string, labels: readonly string[]])[] = [

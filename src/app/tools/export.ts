@@ -230,5 +230,8 @@ function showTime(timeMs: number): string {
 }
 
 function unlimited(signal: AbortSignal): QueryContext {
-  return { signal, budget: { addSeries() {}, addFetchedBytes() {}, addMemory() {}, addFetches() {} } };
+  return {
+    signal,
+    budget: { addSeries() {}, addFetchedBytes() {}, addMemory() {}, addFetches() {}, addCacheHits() {} },
+  };
 }

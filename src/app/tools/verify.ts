@@ -43,6 +43,7 @@ const KINDS: Readonly<Record<string, string>> = {
   d: 'days',
   t: 'tombstone',
   n: 'tenants',
+  c: 'compacted',
 };
 
 function summary({ tables, rows, rowBytes, objects, objectBytes, groups, series, samples }: VerifyReport): string {

@@ -236,6 +236,11 @@ function checkWithinSeries(blocks: readonly BlockRef[]): void {
   }
 }
 
+/** Whether these are the bytes of a sub-block, by length and checksum. */
+export function isIntact(ref: BlockRef, stored: Uint8Array): boolean {
+  return stored.length === ref.bytes && zlib.crc32(stored) === ref.crc;
+}
+
 /**
  * A sub-block's content, checked and inflated.
  * @param stored exactly the bytes that `ref` names

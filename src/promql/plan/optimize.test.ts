@@ -37,7 +37,13 @@ const EXPRESSIONS = [
 
 const context: QueryContext = {
   signal: new AbortController().signal,
-  budget: { addSeries: () => {}, addFetchedBytes: () => {}, addMemory: () => {}, addFetches: () => {} },
+  budget: {
+    addSeries: () => {},
+    addFetchedBytes: () => {},
+    addMemory: () => {},
+    addFetches: () => {},
+    addCacheHits: () => {},
+  },
 };
 
 class CountingStorage extends MemoryStorage {

@@ -285,7 +285,7 @@ function statsJson(stats: QueryStats, seconds: number): object {
 }
 
 /** What came from the store, beside what Prometheus says: nothing where nothing did, so that its clients see what they know. */
-function storeStats({ fetchedRows, fetchedObjects, fetchedBytes }: LimitedBudget): object {
-  if (fetchedRows + fetchedObjects === 0) return {};
-  return { store: { fetchedRows, fetchedObjects, fetchedBytes } };
+function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: LimitedBudget): object {
+  if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
+  return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };
 }

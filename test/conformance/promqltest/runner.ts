@@ -178,7 +178,13 @@ function answerOf(result: Promise<QueryResult>): Promise<Answer> {
 }
 
 function context(): QueryContext {
-  const budget = { addSeries: () => {}, addFetchedBytes: () => {}, addMemory: () => {}, addFetches: () => {} };
+  const budget = {
+    addSeries: () => {},
+    addFetchedBytes: () => {},
+    addMemory: () => {},
+    addFetches: () => {},
+    addCacheHits: () => {},
+  };
   return { signal: new AbortController().signal, budget };
 }
 

@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Redis } from 'ioredis';
+import memjs from 'memjs';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { push, writeBody } from '../harness/remote-write.ts';
+
+const TIMEOUT_MS = 300;
+const SERIES = 400;
+const SAMPLES = 10;
+const START_MS = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 12 * 3_600_000;
+
+const { MEMCACHED_PORT, REDIS_PORT } = process.env;
+const caches: [
+  name: string,
+  port: string | undefined,
+  flags: (port: number) => string[],
+  spoil: (port: number, prefix: string) => Promise<number>,
+][] = [
+  ['memcached', MEMCACHED_PORT, (port) => [`-memcached.addresses=127.0.0.1:${port}`], spoilMemcached],
+  ['redis', REDIS_PORT, (port) => [`-redis.endpoint=127.0.0.1:${port}`], spoilRedis],
+];
+
+for (const [name, port, flagsOf, spoil] of caches) {
+  if (port === undefined) {
+    test(`a server with ${name}: needs its port`, { skip: true });
+    continue;
+  }
+  test(`a server with ${name} uses it, and answers right when it is wrong, slow or away`, async () => {
+    const proxy = await TcpProxy.listen(Number(port));
+    const dataDir = tempFolder('cached');
+    const prefix = `t${randomBytes(4).toString('hex')}:`;
+    const flags = [
+      ...flagsOf(proxy.port),
+      `-chunk_store.cache-backend=${name}`,
+      `-${name}.timeout=${TIMEOUT_MS}ms`,
+      `-${name}.key-prefix=${prefix}`,
+      '-querier.workers=1',
+    ];
+    try {
+      await fill(dataDir, flags);
+      // what is opened stays with a worker: a new server each time, so that the cache is asked
+      const asked = async (tenants: readonly string[]) => {
+        await using server = await Pallium.start({ dataDir, flags });
+        const stats = [];
+        for (const tenant of tenants) stats.push(await ask(server, tenant));
+        await server.stop();
+        return stats;
+      };
+      const [first, other] = await asked(['a', 'b']);
+      assert.ok(first!.fetchedObjects > 0);
+      // the same bytes, but of another tenant
+      assert.deepEqual([first!.cachedBlocks, other!.cachedBlocks], [0, 0]);
+      const [again] = await asked(['a']);
+      assert.equal(again!.fetchedObjects, 0);
+      assert.ok(again!.cachedBlocks > 0);
+
+      assert.ok((await spoil(Number(port), prefix)) > 0);
+      const [spoilt] = await asked(['a']);
+      assert.equal(spoilt!.cachedBlocks, 0);
+      assert.ok(spoilt!.fetchedObjects > 0);
+      const [mended] = await asked(['a']);
+      assert.deepEqual(mended, again);
+
+      proxy.weather = { stall: 1 };
+      const [slow] = await asked(['a']);
+      assert.equal(slow!.cachedBlocks, 0);
+      proxy.weather = { refuse: true };
+      proxy.cutAll();
+      const [away] = await asked(['a']);
+      assert.equal(away!.cachedBlocks, 0);
+    } finally {
+      await proxy.close();
+      rmSync(dataDir, { recursive: true, force: true });
+      rmSync(`${dataDir}.log`, { force: true });
+    }
+  });
+}
+
+/** Two tenants with the same series, in objects, and an empty head. */
+async function fill(dataDir: string, flags: readonly string[]): Promise<void> {
+  await using server = await Pallium.start({ dataDir, flags });
+  const series = Array.from({ length: SERIES }, (_, i) => ({
+    labels: { __name__: 'm', id: randomBytes(64).toString('hex') },
+    samples: Array.from({ length: SAMPLES }, (_, at) => [START_MS + at * 60_000, i] as const),
+  }));
+  for (const tenant of ['a', 'b']) {
+    const answer = await push(`${server.url}/api/v1/push`, writeBody(series), { 'x-scope-orgid': tenant });
+    assert.ok(answer.status < 300, answer.text);
+  }
+  await server.flush();
+  await server.stop();
+  rmSync(join(dataDir, 'ingester'), { recursive: true });
+}
+
+interface StoreStats {
+  readonly fetchedObjects: number;
+  readonly cachedBlocks: number;
+}
+
+/** Asks for everything. @throws where the answer is not right, or took longer than a few timeouts of the cache */
+async function ask(server: Pallium, tenant: string): Promise<StoreStats> {
+  const beganMs = performance.now();
+  const { result, stats } = await server
+    .api({ 'x-scope-orgid': tenant })
+    .data<{ result: { value: [number, string] }[]; stats: { store: StoreStats } }>('/api/v1/query', {
+      query: `sum(sum_over_time(m[${SAMPLES}m]))`,
+      time: (START_MS + (SAMPLES - 1) * 60_000) / 1000,
+      stats: 'all',
+    });
+  const tookMs = performance.now() - beganMs;
+  assert.equal(result[0]!.value[1], String((SAMPLES * SERIES * (SERIES - 1)) / 2));
+  assert.ok(tookMs < 10_000, `${tookMs} ms`);
+  const { fetchedObjects, cachedBlocks } = stats.store;
+  return { fetchedObjects, cachedBlocks };
+}
+
+/** Puts other bytes of the same length in place of each entry. @returns how many */
+async function spoilRedis(port: number, prefix: string): Promise<number> {
+  const client = new Redis({ host: '127.0.0.1', port });
+  const keys = await client.keys(`${prefix}*`);
+  for (const key of keys) await client.set(key, spoilt((await client.getBuffer(key))!));
+  client.disconnect();
+  return keys.length;
+}
+
+async function spoilMemcached(port: number, prefix: string): Promise<number> {
+  const client = memjs.Client.create(`127.0.0.1:${port}`);
+  const keys = (await dumpMemcached(port)).filter((key) => key.startsWith(prefix));
+  for (const key of keys) await client.set(key, spoilt((await client.get(key)).value!), { expires: 600 });
+  client.close();
+  return keys.length;
+}
+
+function spoilt(value: Uint8Array): Buffer {
+  const bytes = Buffer.from(value);
+  bytes[bytes.length >> 1]! ^= 1;
+  return bytes;
+}
+
+/** All keys (memcached's doc/protocol.txt, "LRU_Crawler"). */
+function dumpMemcached(port: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const socket = connect(port, '127.0.0.1', () => socket.write('lru_crawler metadump all\r\n'));
+    socket.setEncoding('latin1').on('error', reject);
+    socket.on('data', (part: string) => {
+      text += part;
+      if (!text.endsWith('END\r\n')) return;
+      socket.destroy();
+      resolve([...text.matchAll(/^key=(\S+)/gm)].map(([, key]) => decodeURIComponent(key!)));
+    });
+  });
+}
