@@ -1,5 +1,9 @@
 import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
 import { Storage } from '@google-cloud/storage';
+import { sections } from '../../src/app/config.ts';
+import { storeSpec } from '../../src/app/store-spec.ts';
+import { type OpenedStore, openStore } from '../../src/chunkstore/open.ts';
+import { loadConfig } from '../../src/kit/config/load.ts';
 
 /** A real service, as flags of the server and of the tools. */
 export interface ServiceStore {
@@ -126,6 +130,11 @@ export const objectServices: readonly ServiceStore[] = [
     },
   },
 ];
+
+/** The stores that a server with these flags uses, for a test to reach into. */
+export function openStores(flags: readonly string[]): Promise<OpenedStore> {
+  return openStore(storeSpec(loadConfig(sections, { args: flags, env: {} }).values));
+}
 
 function portOf(variable: string): number | undefined {
   const text = process.env[variable];

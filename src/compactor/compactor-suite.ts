@@ -1,0 +1,328 @@
+import assert from 'node:assert/strict';
+import test, { type TestContext } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { DAY_MS } from '../chunkstore/keys.ts';
+import { PLACEMENT_DEFAULT, type Placement, slotOf } from '../chunkstore/placement.ts';
+import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { Schema } from '../chunkstore/schema.ts';
+import { seriesOf, testContext } from '../chunkstore/test-series.ts';
+import { Tombstones } from '../chunkstore/tombstones.ts';
+import { verify } from '../chunkstore/verify.ts';
+import { ChunkStoreWriter, type WriteGroup } from '../chunkstore/writer.ts';
+import { seededRandom } from '../lib/random.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import type { ObjectClient } from '../object/client.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import type { TableClient, TableStore } from '../table/client.ts';
+import { Compactor, type Retention } from './compactor.ts';
+import type { CompactorConfig } from './config.ts';
+
+// Objects bear the time of the machine, so that days are counted from tomorrow: then all of them are of the past.
+export const START = Math.ceil(Date.now() / DAY_MS) * DAY_MS;
+export const HOUR = 3_600_000;
+const WINDOW = 2 * HOUR;
+export const kernels = { read: Kernel.create(), write: Kernel.create() };
+export const FOR_EVER: Retention = { defaultMs: 0, tenants: new Map() };
+
+export const CONFIG: CompactorConfig = {
+  enabled: true,
+  intervalMs: 600_000,
+  dayDelayMs: HOUR,
+  sweepIntervalMs: HOUR,
+  sweepGraceMs: HOUR,
+  createAheadMs: 0,
+  retentionSize: 0,
+};
+
+export interface Stores {
+  readonly tables: TableStore;
+  readonly objects: ObjectClient;
+  /** Of tables and objects, where others use the stores too. */
+  readonly prefix?: string;
+}
+
+/** A compactor and what else works on the same store, at a time that the test sets. */
+export function compactorOn({ tables, objects, prefix = 'test_' }: Stores, tableMs = DAY_MS) {
+  const schema = new Schema([{ fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: prefix, tableMs }]);
+  const clock = { ms: START, nowMs: () => clock.ms, sleep: async () => {} };
+  const options = {
+    schema,
+    kernels,
+    clock,
+    random: seededRandom(1),
+    config: CONFIG,
+    deleteRequestCancelPeriodMs: DAY_MS,
+  };
+  const compactor = new Compactor(options);
+  const run = (more: { retention?: Retention; sweep?: 'none' | 'due' | 'force'; signal?: AbortSignal } = {}) =>
+    compactor.run({ retention: FOR_EVER, sweep: 'none', signal: new AbortController().signal, ...more });
+  return {
+    tables,
+    objects,
+    schema,
+    clock,
+    options,
+    run,
+    writer: new ChunkStoreWriter(schema, Kernel.create(), { inlineBytesMax: 400, clock }),
+    reader: new ChunkStoreReader(schema, Kernel.create(), clock),
+    tombstones: new Tombstones(schema, clock, seededRandom(2), DAY_MS),
+  };
+}
+
+/** Windows of a day: `series` series of the metric `m`, a sample a minute. */
+export function* windows(tenant: string, day: number, series = 3, placement: Placement = PLACEMENT_DEFAULT) {
+  for (let windowStartMs = day; windowStartMs < day + DAY_MS; windowStartMs += WINDOW) {
+    const all = Array.from({ length: series }, (_, k) =>
+      seriesOf(
+        { __name__: 'm', k: `${k}`, tenant },
+        Array.from({ length: 120 }, (_, i) => windowStartMs + i * 60_000),
+        (_, i) => Math.sqrt(i * k),
+      ),
+    );
+    const slot = slotOf(placement, all[0]!.labels);
+    yield { tenant, placement, slot, windowStartMs, windowMs: WINDOW, series: all } satisfies WriteGroup;
+  }
+}
+
+/** Samples of each series of the metric `m`. */
+export async function counts(
+  reader: ChunkStoreReader,
+  tenant: string,
+  startMs = START,
+  endMs = START + 40 * DAY_MS,
+): Promise<number[]> {
+  reader.index.forget();
+  const matchers = [LabelMatcher.of('__name__', '=', 'm')];
+  const set = await reader.select(tenant, { matchers, startMs, endMs }, testContext());
+  const out = new SampleColumns();
+  return set.series.map((_, i) => {
+    set.read(i, out);
+    return out.count;
+  });
+}
+
+export async function rowKinds(schema: Schema): Promise<Record<string, number>> {
+  const { rows, problems } = await verify(schema, kernels.read);
+  assert.deepEqual(problems, []);
+  return rows;
+}
+
+/** Samples of a series in a day. */
+export const MINUTES = DAY_MS / 60_000;
+
+/**
+ * What the compactor must do on every store.
+ * @param killStep 1: it is killed at each of its changes in turn; n: at every nth
+ * @param open stores with no table of the prefix; what is left there is the test's to clean
+ */
+export function compactorSuite(
+  name: string,
+  { killStep }: { readonly killStep: number },
+  open: (t: TestContext) => Promise<Stores> | Stores,
+): void {
+  test(`days are merged when they are over, and what they were is swept (${name})`, async (t) => {
+    const { writer, reader, schema, clock, run } = compactorOn(await open(t));
+    for (const tenant of ['a', 'b']) {
+      await writer.write(windows(tenant, START));
+      await writer.write(windows(tenant, START + DAY_MS, 2));
+    }
+    clock.ms = START + DAY_MS + HOUR - 1;
+    assert.equal((await run()).days, 0);
+    clock.ms += 1;
+    const first = await run({ sweep: 'due' });
+    assert.deepEqual(
+      [first.days, first.sources, first.groups, first.samples, first.failures],
+      [2, 24, 2, 6 * MINUTES, []],
+    );
+    assert.equal((await run()).days, 0);
+    clock.ms += DAY_MS;
+    assert.equal((await run()).sources, 24);
+    assert.deepEqual(await counts(reader, 'a'), [2 * MINUTES, 2 * MINUTES, MINUTES]);
+    assert.equal((await rowKinds(schema)).g, 4 * 12 + 4);
+
+    // a straggler is merged in when the day is looked at again
+    await writer.write([...windows('a', START + DAY_MS, 3)].slice(0, 1));
+    assert.equal((await run()).groups, 0);
+    clock.ms += 7 * HOUR;
+    const again = await run();
+    assert.deepEqual([again.sources, again.groups, again.samples], [2, 1, 2 * MINUTES + 120]);
+    assert.deepEqual(await counts(reader, 'a'), [2 * MINUTES, 2 * MINUTES, MINUTES + 120]);
+
+    const swept = [(await run({ sweep: 'due' })).swept!];
+    clock.ms += 2 * HOUR;
+    swept.push((await run({ sweep: 'due' })).swept!);
+    assert.deepEqual(
+      swept.map(({ rows }) => rows),
+      [24, 24 + 2],
+    );
+    clock.ms += 2 * HOUR;
+    await run({ sweep: 'due' });
+    const report = await verify(schema, kernels.read);
+    assert.deepEqual([report.problems, report.unreferenced, report.rows.g], [[], [], 4]);
+    assert.deepEqual(await counts(reader, 'a'), [2 * MINUTES, 2 * MINUTES, MINUTES + 120]);
+    assert.deepEqual(await counts(reader, 'b'), [2 * MINUTES, 2 * MINUTES, MINUTES]);
+  });
+
+  test(`what is deleted leaves the store after the cancel period, neighbours stay (${name})`, async (t) => {
+    const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
+    for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+    clock.ms = START + DAY_MS + 2 * HOUR;
+    const kept = await tombstones.create('a', [LabelMatcher.of('k', '=', '0')], START, START + DAY_MS - 1);
+    const gone = await tombstones.create('a', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS / 2 - 1);
+    assert.deepEqual(await counts(reader, 'a'), [MINUTES / 2, MINUTES]);
+    await run();
+    await tombstones.cancel('a', kept.id);
+    assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
+    clock.ms += DAY_MS;
+    const report = await run({ sweep: 'force' });
+    assert.deepEqual([report.deletes, report.failures], [1, []]);
+    assert.deepEqual(
+      (await tombstones.list('a')).map(({ id, state }) => [id, state]),
+      [[gone.id, 'processed']],
+    );
+    // also where no tombstone hides it
+    await tombstones.remove('a', gone);
+    assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
+    assert.equal((await verify(schema, kernels.read)).samples, 2.5 * MINUTES + 3 * MINUTES);
+    assert.deepEqual(await counts(reader, 'b'), [MINUTES, MINUTES, MINUTES]);
+  });
+
+  test(`a tenant is deleted whole, and may begin anew (${name})`, async (t) => {
+    const { writer, reader, schema, clock, run, tombstones, tables, objects } = compactorOn(await open(t));
+    for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+    await writer.writeMetadata('a', START, [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
+    clock.ms = START + DAY_MS + 2 * HOUR;
+    await tombstones.deleteTenant('a');
+    assert.deepEqual(await counts(reader, 'a'), []);
+    assert.deepEqual(await tombstones.list('a'), []);
+    await run();
+    assert.equal((await tombstones.tenantDeletion('a'))?.state, 'pending');
+    // what was in the head then comes now
+    await writer.write([...windows('a', START + DAY_MS)].slice(0, 1));
+    assert.deepEqual(await counts(reader, 'a'), []);
+    clock.ms += DAY_MS;
+    await writer.write([...windows('a', START + 2 * DAY_MS)].slice(0, 1));
+    await run({ sweep: 'force' });
+    assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
+    assert.equal((await tombstones.tenantDeletion('b'))?.state, undefined);
+    assert.deepEqual(await counts(reader, 'a'), [120, 120, 120]);
+    assert.deepEqual(await counts(reader, 'b'), [MINUTES, MINUTES, MINUTES]);
+    const report = await verify(schema, kernels.read);
+    assert.deepEqual([report.problems, report.unreferenced], [[], []]);
+    assert.equal(report.samples, 3 * MINUTES + 360);
+    assert.ok(report.rows.m === undefined);
+    let count = 0;
+    for (const table of await tables.admin.list()) {
+      if (!table.startsWith(schema.periods[0]!.tablePrefix)) continue;
+      for await (const page of objects.list(schema.objectPrefix(table))) count += page.length;
+    }
+    assert.equal(count, report.objects);
+  });
+
+  test(`what is past retention goes: of a tenant day by day, of all with the table (${name})`, async (t) => {
+    const { writer, reader, schema, tables, objects, clock, run } = compactorOn(await open(t));
+    for (const tenant of ['short', 'long'])
+      for (let d = 0; d < 4; d++) await writer.write(windows(tenant, START + d * DAY_MS));
+    const retention: Retention = { defaultMs: 6 * DAY_MS, tenants: new Map([['short', 2 * DAY_MS]]) };
+    clock.ms = START + 4 * DAY_MS + 2 * HOUR;
+    const report = await run({ retention });
+    assert.equal(report.daysRemoved, 2);
+    assert.deepEqual(await counts(reader, 'long'), Array(3).fill(4 * MINUTES));
+    // the day in the middle is cut where it is merged
+    assert.deepEqual(await counts(reader, 'short'), Array(3).fill(2 * MINUTES - 120));
+    clock.ms = START + 7 * DAY_MS;
+    const dropped = (await run({ retention })).tablesDropped;
+    assert.equal(dropped.length, 1);
+    assert.ok(!(await tables.admin.list()).includes(dropped[0]!));
+    for await (const page of objects.list(schema.objectPrefix(dropped[0]!))) assert.deepEqual(page, []);
+    assert.deepEqual(await counts(reader, 'long'), Array(3).fill(3 * MINUTES));
+    assert.deepEqual(await counts(reader, 'short'), []);
+    await rowKinds(schema);
+  });
+
+  test(`readers see each sample once at each point of a merge, wherever it is killed (${name})`, async (t) => {
+    const on = compactorOn(await open(t), 60 * DAY_MS);
+    const { writer, reader, schema, clock, run, options } = on;
+    const killed = new AbortController();
+    for (let killAt = 0; ; killAt += killStep) {
+      assert.ok(killAt < 25, 'it comes to its end');
+      const day = START + 2 * killAt * DAY_MS;
+      const tenants = [`a${killAt}`, `b${killAt}`];
+      for (const tenant of tenants) await writer.write(take(windows(tenant, day), 3));
+      await writer.write(take(windows(tenants[0]!, day + DAY_MS, 2), 2));
+      const [first, second] = [
+        [360, 360, 360],
+        [600, 600, 360],
+      ] as const;
+      const look = async (when: string) => {
+        assert.deepEqual(
+          await counts(reader, tenants[1]!, day, day + 2 * DAY_MS),
+          first,
+          `killed at ${killAt}, ${when}`,
+        );
+        assert.deepEqual(
+          await counts(reader, tenants[0]!, day, day + 2 * DAY_MS),
+          second,
+          `killed at ${killAt}, ${when}`,
+        );
+      };
+      clock.ms = day + 2 * DAY_MS + HOUR;
+      let calls = 0;
+      const dying = dyingStores(on, async () => {
+        if (killAt === 0) await look(`before change ${calls}`);
+        // the first run is not killed: it is looked at between all its changes
+        if (calls++ >= killAt && killAt > 0) throw new Error('killed');
+      });
+      const period = { ...schema.periods[0]!, tables: dying.tables, objects: dying.objects };
+      const compactor = new Compactor({ ...options, schema: new Schema([period]) });
+      const report = await compactor.run({ retention: FOR_EVER, sweep: 'force', signal: killed.signal });
+      await look('after that');
+      await run({ sweep: 'force' });
+      await look('after the next run');
+      if (killAt === 0) assert.ok(calls > 3, `${calls} changes`);
+      else if (report.failures.length === 0) break;
+    }
+    const whole = await verify(schema, kernels.read);
+    assert.deepEqual([whole.problems, whole.unreferenced], [[], []]);
+  });
+}
+
+function* take<T>(all: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  for (const each of all) {
+    if (left-- === 0) return;
+    yield each;
+  }
+}
+
+/** Stores that call `before` ahead of each change, and do not make it where that throws. */
+function dyingStores({ tables, objects }: Stores, before: () => Promise<void>): Stores {
+  const { client, admin, limits } = tables;
+  const dying = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      await before();
+      return call(...args);
+    };
+  };
+  return {
+    tables: {
+      client: {
+        write: dying((...args: Parameters<TableClient['write']>) => client.write(...args)),
+        query: (...args) => client.query(...args),
+        delete: dying((...args: Parameters<TableClient['delete']>) => client.delete(...args)),
+        compareAndSet: dying((...args: Parameters<TableClient['compareAndSet']>) => client.compareAndSet(...args)),
+        close: () => client.close(),
+      },
+      admin,
+      limits,
+    },
+    objects: {
+      put: dying((...args: Parameters<ObjectClient['put']>) => objects.put(...args)),
+      get: (...args) => objects.get(...args),
+      getRange: (...args) => objects.getRange(...args),
+      list: (...args) => objects.list(...args),
+      delete: dying((...args: Parameters<ObjectClient['delete']>) => objects.delete(...args)),
+      close: () => objects.close(),
+    },
+  };
+}
