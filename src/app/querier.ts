@@ -25,6 +25,7 @@ export class QuerierService implements Service, ApiBackend {
   readonly #options: QuerierOptions;
   readonly book: QueryBook;
   #pool: WorkerPool<QueryRole> | undefined;
+  #ready = false;
 
   constructor(options: QuerierOptions) {
     this.#options = options;
@@ -52,10 +53,19 @@ export class QuerierService implements Service, ApiBackend {
         });
         const shards = ingester.connect();
         const ready = worker.channel.call('connect', { shards }, { transfer: shards });
-        ready.catch(() => {}); // then it is gone
+        ready.then(
+          () => {
+            this.#ready = true;
+          },
+          () => {}, // then it is gone
+        );
         return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
       },
     });
+  }
+
+  notReady(): string | undefined {
+    return this.#ready ? undefined : 'query workers are starting';
   }
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {

@@ -23,6 +23,7 @@ import type { QueryRole, QueryWorkerData, TenantDeletion } from '../querier/work
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import { openBlockCache } from './caches.ts';
+import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
@@ -41,6 +42,7 @@ const engine = new Engine({
   parser: syntax,
 });
 const opened = openStore(store);
+const WARM_UP_MS = 400;
 
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
@@ -98,8 +100,10 @@ const retention = new Map<string, number>();
 let sources: Promise<Omit<ApiSources, 'limits'>> | undefined;
 
 const role: QueryRole = {
-  connect({ shards }) {
+  async connect({ shards }) {
     sources = sourcesFor(new ShardsClient(shards.map((port) => new Channel<ShardRole>(port))));
+    // slower at first is all that comes of it when this fails
+    await warmUp(await sources, WARM_UP_MS).catch((error: Error) => process.stderr.write(`${error.message}\n`));
   },
   async handle({ request, limits }, { signal }) {
     if (sources === undefined) throw new Error('bug: a query before connect');

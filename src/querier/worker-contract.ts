@@ -11,7 +11,8 @@ import type { PurgerConfig, QuerierConfig } from './config.ts';
 // What a query worker answers to.
 
 export type QueryRole = {
-  connect(request: { readonly shards: readonly MessagePort[] }): void;
+  /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
+  connect(request: { readonly shards: readonly MessagePort[] }): Promise<void>;
   handle(
     request: { readonly request: ApiRequest; readonly limits: TenantLimits },
     call: CallContext,

@@ -1,0 +1,140 @@
+import { Kernel } from '../chunk/kernel.ts';
+import { Region } from '../chunk/region.ts';
+import { Head, type IngestLimits } from '../ingester/head.ts';
+import { HeadMatching } from '../ingester/matching.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { encodeLabels } from '../model/canonical.ts';
+import { Labels } from '../model/labels.ts';
+import { PromApi } from '../querier/api/backend.ts';
+import type { ApiSources } from '../querier/api/sources.ts';
+import { HeadSource } from '../querier/head-source.ts';
+import type { IngesterClient } from '../storage/ingester-client.ts';
+import { mergedQueryable } from '../storage/merge.ts';
+import type { SampleSource } from '../storage/source.ts';
+import { FrameWriter } from '../wire/frames.ts';
+
+// A thread that has never answered a query runs it in the interpreter, several times slower than later. So that the first person to
+// open a dashboard does not wait for that, a query worker asks itself what dashboards ask, of a small head of its own.
+
+const TENANT = 'warm-up';
+const START_MS = 1_700_000_000_000;
+const STEP_MS = 15_000;
+const STEPS = 240;
+const END_S = (START_MS + STEPS * STEP_MS) / 1000;
+const OUT_BYTES = 1 << 20;
+const NO_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+
+const QUERIES = [
+  'gauge{instance="1"}',
+  'sum by (mode) (rate(seconds_total[5m]))',
+  '100 * (1 - avg by (instance) (rate(seconds_total{mode="1"}[5m])))',
+  'max_over_time(gauge[30m])',
+  'sum by (handler) (increase(latency_bucket{handler=~".*(1|3)",le!="+Inf"}[5m])) > 0',
+  'histogram_quantile(0.99, sum by (le, handler) (rate(latency_bucket[5m])))',
+  'topk(2, sum by (instance) (irate(seconds_total[5m])))',
+  'seconds_total / on (instance) group_left () gauge',
+  'quantile by (job) (0.9, gauge / gauge) or count by (job) ({__name__=~".+"})',
+  'max_over_time(rate(seconds_total{mode="2"}[5m])[15m:1m])',
+];
+
+/**
+ * Asks until `budgetMs` are over, or there is nothing more to learn from it; others get their turn between the queries.
+ * @returns the answers' lengths by query, in the order asked; the last round may be incomplete
+ */
+export async function warmUp(
+  sources: Omit<ApiSources, 'limits' | 'queryable'>,
+  budgetMs: number,
+): Promise<readonly number[]> {
+  const head = new HeadSource(headClient(smallHead()), Kernel.create());
+  const api = new PromApi({
+    ...sources,
+    limits: () => DEFAULT_LIMITS,
+    queryable: (tenant) => mergedQueryable(tenant, [head, EMPTY]),
+  });
+  const { signal } = new AbortController();
+  const untilMs = performance.now() + budgetMs;
+  const lengths: number[] = [];
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    for (const { path, params } of requests()) {
+      if (performance.now() > untilMs) return lengths;
+      const { status, body } = await api.handle({ tenant: TENANT, method: 'GET', path, params }, signal);
+      if (status !== 200) throw new Error(`bug: warm-up ended with ${Buffer.from(body)}`);
+      lengths.push(body.length);
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+  return lengths;
+}
+
+const ROUNDS_MAX = 50;
+
+function* requests(): Generator<{ path: string; params: [string, string][] }> {
+  const range: [string, string][] = [
+    ['start', String(END_S - 3600)],
+    ['end', String(END_S)],
+    ['step', '30'],
+  ];
+  for (const query of QUERIES) {
+    yield { path: '/api/v1/query_range', params: [['query', query], ...range] };
+    yield {
+      path: '/api/v1/query',
+      params: [
+        ['query', query],
+        ['time', String(END_S)],
+      ],
+    };
+  }
+}
+
+/** Counters, gauges and a classic histogram, a few series of each. */
+function smallHead(): Head {
+  const head = new Head({ windowMs: 2 * 3600 * 1000, bytesMax: 1e9 });
+  const frames = new FrameWriter(head.kernel);
+  const series = (labels: Record<string, string>, valueAt: (step: number) => number) => {
+    const own = Labels.of({ ...labels, job: 'warm-up' });
+    frames.series(encodeLabels(own), Buffer.from(own.metricName), STEPS);
+    const bits = new DataView(new ArrayBuffer(8));
+    for (let step = 0; step < STEPS; step++) {
+      bits.setFloat64(0, valueAt(step));
+      frames.sample(START_MS + step * STEP_MS, bits.getUint32(0), bits.getUint32(4));
+    }
+  };
+  for (let i = 1; i <= 4; i++) {
+    series({ __name__: 'gauge', instance: `${i}` }, (step) => 1e9 + (step % 7) * 4096 * i);
+    for (let k = 1; k <= 4; k++) {
+      series({ __name__: 'seconds_total', instance: `${i}`, mode: `${k}` }, (step) => (step % 100) * 0.37 * k);
+    }
+    for (const le of ['0.1', '0.5', '1', '5', '+Inf']) {
+      series({ __name__: 'latency_bucket', handler: `/${i}`, le }, (step) => step * i + le.length);
+    }
+  }
+  head.ingest(head.addTenant(TENANT), frames.bytes, NO_LIMITS, false, () => head.kernel.exports.logTaken());
+  return head;
+}
+
+/** The head as its readers see it, without a shard around it. */
+function headClient(head: Head): IngesterClient {
+  const matching = new HeadMatching(head);
+  const out = new Region(head.kernel, OUT_BYTES);
+  return {
+    async *select({ tenant, matchers, startMs, endMs }) {
+      const refs = matching.select(head.tenant(tenant)!, matchers, startMs, endMs);
+      let at = 0;
+      for (const ref of refs) {
+        at += head.kernel.exports.exportSeries(ref, startMs, endMs, 0, out.at + at, out.bytes - at);
+      }
+      yield { bytes: head.kernel.u8.slice(out.at, out.at + at), warnings: [], alone: true };
+    },
+    labels: async () => [],
+    metadata: async () => [],
+    headStats: async () => undefined,
+    exemplars: async () => [],
+  };
+}
+
+/** In the place of the store. */
+const EMPTY: SampleSource = {
+  select: async () => ({ labels: [], warnings: [], read: () => {}, close: () => {} }),
+  labelNames: async () => ({ values: [], warnings: [] }),
+  labelValues: async () => ({ values: [], warnings: [] }),
+};
