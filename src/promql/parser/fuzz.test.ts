@@ -178,7 +178,8 @@ function tryParse(text: string): Expr | undefined {
 /**
  * Where Prometheus' own printing does not parse to the same: `Inf ^ 2` becomes `+Inf ^ 2`, where the sign goes last;
  * lengths below a millisecond are cut to nothing; NaN as an offset prints two signs; an offset that is arithmetic moves
- * behind the other modifiers, and there takes the operators behind it in.
+ * behind the other modifiers, and there takes the operators behind it in; of a bare `{}`, which `info` takes, only the modifiers are left;
+ * a metric that is named `fill` behind `on (…)` is a modifier without its braces.
  */
 function printsFaithfully(expr: Expr): boolean {
   const { offsetMs, offsetExpr, at, anchored, smoothed } = shiftOf(expr);
@@ -192,8 +193,13 @@ function printsFaithfully(expr: Expr): boolean {
   switch (expr.kind) {
     case 'number':
       return Number.isFinite(expr.value);
-    case 'string':
     case 'vector':
+      return (
+        expr.name !== '' ||
+        expr.matchers.length > 0 ||
+        !(anchored || smoothed || at !== undefined || offsetMs !== 0 || offsetExpr !== undefined)
+      );
+    case 'string':
     case 'matrix':
       return true;
     case 'call':
@@ -201,6 +207,7 @@ function printsFaithfully(expr: Expr): boolean {
     case 'aggregate':
       return (expr.param === undefined || printsFaithfully(expr.param)) && printsFaithfully(expr.expr);
     case 'binary':
+      if (expr.matching !== undefined && /^fill(_left|_right)?\b/.test(printExpr(expr.rhs))) return false;
       return printsFaithfully(expr.lhs) && printsFaithfully(expr.rhs);
     default:
       return printsFaithfully(expr.expr);
