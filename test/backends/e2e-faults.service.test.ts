@@ -82,7 +82,7 @@ async function away(proxy: TcpProxy, dataDir: string, flags: readonly string[]):
   {
     await using server = await Pallium.start(options);
     await load(server, 1500);
-    await until('a window flushed', () => server.log().includes('flushed windows'));
+    await until('a window flushed', () => server.log().includes('flushed to the store'));
     await check(server, 'before');
     proxy.weather = { refuse: true };
     proxy.cutAll();
