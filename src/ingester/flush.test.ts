@@ -12,6 +12,7 @@ import { connectInThread } from '../kit/service/channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { encodeLabels } from '../model/canonical.ts';
+import { errors } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { SampleColumns } from '../storage/columns.ts';
@@ -217,4 +218,35 @@ test('a store that fails leaves a window where it was', async (t) => {
   tables.client.write = write;
   assert.equal(await bench.flush(bench.flusher(), bench.plan.due([bench.shard.arenas()], clock.nowMs(), false)), 10);
   assert.ok(bench.shard.arenas()[0]!.flushedMs > 0);
+});
+
+test('a store that cannot be read is asked once, not for every window that waits', async (t) => {
+  const bench = new Bench();
+  t.after(() => bench.close());
+  await bench.shard.ready;
+  for (let i = 0; i < 5; i++) await bench.push('large', 'm', 10, START_MS + i * WINDOW_MS + 1000);
+  clock.now = START_MS + 6 * WINDOW_MS + 60 * MINUTE;
+  const request = bench.plan.due([bench.shard.arenas()], clock.nowMs(), true)!;
+  const { tables } = bench.schema.periods[0]!;
+  const { query } = tables.client;
+  let asked = 0;
+  const count = (away: boolean) =>
+    Object.assign(tables.client, {
+      query: (...args: Parameters<typeof query>) => {
+        asked++;
+        if (away)
+          throw errors.storeUnavailable({ backend: 'b', operation: 'query', table: 't', reason: 'away', tries: 3 });
+        return query.apply(tables.client, args);
+      },
+    });
+  count(true);
+  const report = await bench.flusher().flush(request);
+  assert.deepEqual([report.windows, report.failures.length, asked], [0, 1, 1]);
+  assert.match(report.failures[0]!, /away/);
+  asked = 0;
+  count(false);
+  const again = await bench.flusher().flush(request);
+  assert.equal(again.windows, 5);
+  const days = new Set(Array.from({ length: 5 }, (_, i) => Math.floor((START_MS + i * WINDOW_MS) / 86_400_000)));
+  assert.equal(asked, days.size);
 });

@@ -1,6 +1,7 @@
 import { type GroupSeries, labelParts, metricOf } from '../chunk/group/series.ts';
 import { ChunkDecoder, type HeadChunk, parseSlice } from '../chunk/head-chunk.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { dayOf } from '../chunkstore/keys.ts';
 import {
   bucketSlot,
   PLACEMENT_DEFAULT,
@@ -13,6 +14,7 @@ import { placementOfDay, SPLIT_SERIES_MIN, type TenantSize } from '../chunkstore
 import type { ChunkStoreWriter, WriteGroup } from '../chunkstore/writer.ts';
 import type { Channel } from '../kit/service/channel.ts';
 import type { Clock } from '../lib/clock.ts';
+import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue } from './flush-plan.ts';
@@ -31,6 +33,8 @@ export class Flusher {
   readonly #splitSeries: number;
   readonly #clock: Clock;
   readonly #columns = new SampleColumns();
+  /** By day and tenant, during one flush. */
+  readonly #heldOfDays = new Map<string, Placement[]>();
 
   constructor(options: {
     shards: readonly Channel<ShardRole>[];
@@ -53,6 +57,7 @@ export class Flusher {
   async flush({ sealBeforeMs, keepOpen, pace, progress }: FlushRequest): Promise<FlushReport> {
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
+    this.#heldOfDays.clear();
     const windows: DueWindow[] = [];
     const begun = new Map<string, FlushProgress>();
     const keyOf = (shard: number, sealLsn: number) => `${shard} ${sealLsn}`;
@@ -103,6 +108,8 @@ export class Flusher {
       try {
         yield* this.#window(each, sizes, fail);
       } catch (error) {
+        // with the store away every other window would wait for it in vain as long
+        if (error instanceof StoreUnreadable) throw error.cause;
         fail(error);
       }
     }
@@ -149,11 +156,29 @@ export class Flusher {
     if (known !== undefined) return known;
     // of a flush that was begun all are known but those of tenants with one slot
     if (due.phases[0] > 0) return PLACEMENT_DEFAULT;
-    const held = await this.#writer.heldPlacements(tenant, windowStartMs);
+    const held = await this.#held(tenant, windowStartMs);
     const placement = placementOfDay(held, size, this.#clock.nowMs(), this.#splitSeries);
     if (placement.buckets === 1 && placement.splits.size === 0) return PLACEMENT_DEFAULT;
     due.placements.set(tenant, placement);
+    held.push(placement);
     return placement;
+  }
+
+  /** The placements of a tenant's day, those of this flush too: read once. */
+  async #held(tenant: string, windowStartMs: number): Promise<Placement[]> {
+    const key = `${dayOf(windowStartMs)} ${tenant}`;
+    let held = this.#heldOfDays.get(key);
+    if (held === undefined) {
+      try {
+        held = [...(await this.#writer.heldPlacements(tenant, windowStartMs))];
+      } catch (cause) {
+        // what is damaged concerns its tenant alone
+        if (!(cause instanceof AppError && cause.facts.retry)) throw cause;
+        throw new StoreUnreadable('placements', { cause });
+      }
+      this.#heldOfDays.set(key, held);
+    }
+    return held;
   }
 
   /** A tenant's series as they are exported, in runs of one metric and slot. */
@@ -213,6 +238,9 @@ export class Flusher {
     }
   }
 }
+
+/** What the store holds cannot be told: the whole flush fails, to be tried again. */
+class StoreUnreadable extends Error {}
 
 /** The only slot of a tenant that is not spread. */
 const WHOLE = bucketSlot(1, 0);
