@@ -86,7 +86,7 @@ function edgeOf(target: FrameTarget, secret?: Uint8Array): Edge {
 function bodyOf(random: Random, round: number): Uint8Array {
   const series = Array.from({ length: 1 + Math.floor(random() * 40) }, () => {
     const i = Math.floor(random() * 60);
-    const timeMs = START_MS + round * 1000 - (random() < 0.1 ? 5000 : 0) + (random() < 0.02 ? 1e9 : 0);
+    const timeMs = START_MS + round * 1000 - (random() < 0.1 ? 5000 : 0) + (random() < 0.005 ? 1e9 : 0);
     const times = random() < 0.05 ? [] : random() < 0.1 ? [timeMs, timeMs + 1] : [timeMs];
     const name = i % 10 === 0 ? 'a_long_name' : 'name';
     return {
@@ -161,6 +161,29 @@ test('series that the head has dropped come again with their labels, within the 
   await send(4);
   assert.deepEqual(target.arrived, { labels: 60, keys: 60 });
   assert.equal(target.head.seriesCount, 20);
+});
+
+test('of a series that the head has dropped no sample becomes late, where another of the request comes the slow way', async () => {
+  const target = new HeadTarget(SECRET);
+  const edge = edgeOf(target, SECRET);
+  const send = async (body: Uint8Array) => {
+    const { response } = await edge.push({ tenant: 't', headers: HEADERS, body, limits: DEFAULT_LIMITS });
+    assert.equal(response.status, 204, response.text);
+  };
+  for (let round = 0; round < 3; round++) await send(plainBody(1, round));
+  assert.equal(target.arrived.keys, 1);
+  target.drop(Number.POSITIVE_INFINITY);
+  const at = (round: number, exemplar: boolean) => ({
+    pairs: ['__name__', 'm', 'i', '0'],
+    labelsFault: undefined,
+    samples: WriteSamples.of([{ timeMs: START_MS + round, value: round }]),
+    histograms: [],
+    exemplars: exemplar
+      ? [{ pairs: ['trace_id', 'x'], labelsFault: undefined, value: 1, timeMs: START_MS + round }]
+      : [],
+  });
+  await send(deflateSnappy(encodeRemoteWrite1({ metadata: [], series: [at(10, false), at(11, true)] })));
+  assert.equal(target.head.seriesCount, 1);
 });
 
 test('a series over the limit is refused every time, and the others are taken', async () => {

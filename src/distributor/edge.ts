@@ -151,7 +151,9 @@ export class Edge {
     const { limits, tenant } = request;
     const bounds = this.#timeBounds(limits);
     const useKnown = this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
-    const fast = this.#scan(tenant, raw, limits, bounds, useKnown);
+    let fast = this.#scan(tenant, raw, limits, bounds, useKnown);
+    // what comes with labels would be taken at once, and a sample before it of the same series, sent again with labels, be late
+    if (useKnown && exports.scanCold() > 0) fast = this.#scan(tenant, raw, limits, bounds, false);
     const series = exports.scanSeries();
     const samples = exports.scanSamples();
     const extras = exports.scanExtras();
