@@ -4,17 +4,11 @@ import { MemoryStorage } from '../../test/conformance/promqltest/memory-storage.
 import { parseScript } from '../../test/conformance/promqltest/script.ts';
 import { AppError, errors } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
-import type { Queryable, QueryBudget, QueryContext } from '../storage/queryable.ts';
+import type { Queryable, QueryBudget } from '../storage/queryable.ts';
+import { unlimited } from '../storage/unlimited.ts';
 import { Engine } from './engine.ts';
 
-const NO_BUDGET: QueryBudget = {
-  addSeries: () => {},
-  addFetchedBytes: () => {},
-  addMemory: () => {},
-  addFetches: () => {},
-  addCacheHits: () => {},
-};
-const context: QueryContext = { signal: new AbortController().signal, budget: NO_BUDGET };
+const context = unlimited();
 
 function storage(script: string): MemoryStorage {
   const memory = new MemoryStorage();
@@ -57,7 +51,7 @@ test('a query that was cancelled ends within 100 ms', async () => {
   const running = new Engine().queryRange(
     slow,
     { expr: 'sum(rate(a[5m]))', startMs: 0, endMs: 1_000_000, stepMs: 1000 },
-    { signal: controller.signal, budget: NO_BUDGET },
+    unlimited(controller.signal),
   );
   await new Promise((resolve) => setTimeout(resolve, 30));
   const before = performance.now();
@@ -85,7 +79,7 @@ test('what a query holds is accounted for, and let go', async () => {
   let held = 0;
   let most = 0;
   const budget: QueryBudget = {
-    ...NO_BUDGET,
+    ...context.budget,
     addMemory: (bytes) => {
       held += bytes;
       most = Math.max(most, held);
@@ -97,7 +91,7 @@ test('what a query holds is accounted for, and let go', async () => {
   assert.ok(most > 100);
 
   const limit: QueryBudget = {
-    ...NO_BUDGET,
+    ...context.budget,
     addMemory: (bytes) => {
       if (bytes > 0) throw errors.queryMemoryExceeded({ usedBytes: bytes, limitBytes: 1 });
     },

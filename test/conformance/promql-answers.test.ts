@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { histogramToApi } from '../../src/model/histogram-text.ts';
 import { Engine } from '../../src/promql/engine.ts';
 import type { QueryValue } from '../../src/promql/result.ts';
-import type { QueryContext } from '../../src/storage/queryable.ts';
+import { unlimited } from '../../src/storage/unlimited.ts';
 import { formatApiValue } from '../../src/wire/api-json.ts';
 import { loadRecordedData } from './promqltest/recorded-data.ts';
 
@@ -30,16 +30,7 @@ function lines<T>(path: string): T[] {
     .map((line) => JSON.parse(line) as T);
 }
 
-const context: QueryContext = {
-  signal: new AbortController().signal,
-  budget: {
-    addSeries: () => {},
-    addFetchedBytes: () => {},
-    addMemory: () => {},
-    addFetches: () => {},
-    addCacheHits: () => {},
-  },
-};
+const context = unlimited();
 
 /** The functions that Go computes otherwise than JavaScript, in the last digits. */
 const INEXACT =

@@ -1,7 +1,7 @@
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { Engine } from '../../src/promql/engine.ts';
 import type { QueryResult, QueryValue } from '../../src/promql/result.ts';
-import type { QueryContext } from '../../src/storage/queryable.ts';
+import { unlimited } from '../../src/storage/unlimited.ts';
 import { loadRecordedData } from './promqltest/recorded-data.ts';
 
 /**
@@ -15,16 +15,7 @@ const [url = 'http://127.0.0.1:9090', count = '1000', seedText = String(Date.now
 const folder = new URL('../../../shared/conformance/', import.meta.url);
 const storage = loadRecordedData(folder);
 const engine = new Engine({ delayedNameRemoval: names === 'delayed', parser: { experimentalFunctions: true } });
-const context: QueryContext = {
-  signal: new AbortController().signal,
-  budget: {
-    addSeries: () => {},
-    addFetchedBytes: () => {},
-    addMemory: () => {},
-    addFetches: () => {},
-    addCacheHits: () => {},
-  },
-};
+const context = unlimited();
 
 const METRICS: readonly (readonly [name: string, labels: readonly string[]])[] = [
   ['demo_api_request_duration_seconds_bucket{method="GET"}', ['instance', 'le', 'path', 'status']],

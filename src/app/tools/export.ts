@@ -10,7 +10,7 @@ import { ParseError } from '../../promql/parser/error.ts';
 import { parseMetricSelector } from '../../promql/parser/parser.ts';
 import { FLOAT, SampleColumns } from '../../storage/columns.ts';
 import type { MetricMetadata } from '../../storage/ingester-client.ts';
-import type { QueryContext } from '../../storage/queryable.ts';
+import { unlimited } from '../../storage/unlimited.ts';
 import { exportBlocks } from './blocks/export-blocks.ts';
 import { end, outputFile, print } from './output.ts';
 import { DONE, tool, UsageError } from './tool.ts';
@@ -227,11 +227,4 @@ function showTime(timeMs: number): string {
   const plain = String(timeMs / 1000);
   if (Math.trunc(Number(plain) * 1000) === timeMs) return plain;
   return ((timeMs + (timeMs < 0 ? -0.5 : 0.5)) / 1000).toFixed(4);
-}
-
-function unlimited(signal: AbortSignal): QueryContext {
-  return {
-    signal,
-    budget: { addSeries() {}, addFetchedBytes() {}, addMemory() {}, addFetches() {}, addCacheHits() {} },
-  };
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryStorage } from '../../../test/conformance/promqltest/memory-storage.ts';
 import { parseScript } from '../../../test/conformance/promqltest/script.ts';
-import type { QueryContext, SelectRequest } from '../../storage/queryable.ts';
+import type { SelectRequest } from '../../storage/queryable.ts';
+import { unlimited } from '../../storage/unlimited.ts';
 import { Engine } from '../engine.ts';
 import { parseExpr } from '../parser/parser.ts';
 import { buildPlan } from './build.ts';
@@ -35,16 +36,7 @@ const EXPRESSIONS = [
   'label_replace(sum(a), "x", "1", "", "") + ignoring (x) label_replace(sum(a), "x", "2", "", "")',
 ];
 
-const context: QueryContext = {
-  signal: new AbortController().signal,
-  budget: {
-    addSeries: () => {},
-    addFetchedBytes: () => {},
-    addMemory: () => {},
-    addFetches: () => {},
-    addCacheHits: () => {},
-  },
-};
+const context = unlimited();
 
 class CountingStorage extends MemoryStorage {
   selects = 0;

@@ -3,7 +3,8 @@ import type { Expr } from '../../../src/promql/parser/ast.ts';
 import { parseExpr } from '../../../src/promql/parser/parser.ts';
 import { printExpr } from '../../../src/promql/parser/printer.ts';
 import type { QueryResult, QueryValue } from '../../../src/promql/result.ts';
-import type { Queryable, QueryContext } from '../../../src/storage/queryable.ts';
+import type { Queryable } from '../../../src/storage/queryable.ts';
+import { unlimited } from '../../../src/storage/unlimited.ts';
 import { difference } from './compare.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { type EvalCommand, type Expectation, type LoadCommand, parseScript } from './script.ts';
@@ -161,12 +162,12 @@ class Evaluation {
 
   #instant(expr: string, timeMs: number): Promise<Answer> {
     this.queries++;
-    return answerOf(this.#engine.query(this.#storage, { expr, timeMs }, context()));
+    return answerOf(this.#engine.query(this.#storage, { expr, timeMs }, unlimited()));
   }
 
   #range(expr: string, startMs: number, endMs: number, stepMs: number): Promise<Answer> {
     this.queries++;
-    return answerOf(this.#engine.queryRange(this.#storage, { expr, startMs, endMs, stepMs }, context()));
+    return answerOf(this.#engine.queryRange(this.#storage, { expr, startMs, endMs, stepMs }, unlimited()));
   }
 }
 
@@ -175,17 +176,6 @@ function answerOf(result: Promise<QueryResult>): Promise<Answer> {
     (value): Answer => ({ result: value }),
     (error: unknown): Answer => ({ error: error instanceof Error ? error : new Error(String(error)) }),
   );
-}
-
-function context(): QueryContext {
-  const budget = {
-    addSeries: () => {},
-    addFetchedBytes: () => {},
-    addMemory: () => {},
-    addFetches: () => {},
-    addCacheHits: () => {},
-  };
-  return { signal: new AbortController().signal, budget };
 }
 
 /** Of a range answer the points at one time, in the form of an instant answer like `like`. */
