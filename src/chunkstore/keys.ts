@@ -115,9 +115,11 @@ export function placementHash(tenant: string, day: number): Uint8Array {
   return key(tenant, day, ROW_PLACEMENT);
 }
 
-export function placementRange(version: number): Uint8Array {
+/** By version, and by content: two writers may settle on different placements in the same millisecond. */
+export function placementRange(version: number, id: Uint8Array): Uint8Array {
   const out = new ByteWriter();
   putTime(out, version);
+  out.bytes(id);
   return out.done();
 }
 

@@ -53,8 +53,9 @@ export class LeadingRows {
   beginSlot(placement: Placement, slot: Slot): void {
     if (!this.#placements.has(placement)) {
       this.#placements.add(placement);
-      const range = placementRange(placement.version);
-      this.#add({ hash: placementHash(this.#tenant, this.#day), range, value: encodePlacement(placement) });
+      const value = encodePlacement(placement);
+      const range = placementRange(placement.version, contentId(value));
+      this.#add({ hash: placementHash(this.#tenant, this.#day), range, value });
     }
     const hex = hexOf(slot);
     if (this.#slots.at(-1) === hex) return;

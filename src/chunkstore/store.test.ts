@@ -15,6 +15,7 @@ import { PLACEMENT_DEFAULT, type Placement, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
 import { Schema, type StorePeriod, TABLE_MS_DEFAULT } from './schema.ts';
 import { seriesOf, testContext } from './test-series.ts';
+import { verify } from './verify.ts';
 import { ChunkStoreWriter, type WriteGroup, type WriterOptions } from './writer.ts';
 
 const START = Date.UTC(2026, 0, 5);
@@ -413,6 +414,35 @@ test('a damaged object fails with its name', async () => {
     readAll(reader, 't', [name('m')], START, START + DAY_MS),
     (error) => error instanceof AppError && error.facts.id === 'group-corrupt' && /values 0…0/.test(error.message),
   );
+});
+
+test('writers who settle on different placements in the same millisecond are both read', async () => {
+  const { writer, schema, reader } = store();
+  const other = new ChunkStoreWriter(schema, kernel);
+  const series = Array.from({ length: 20 }, (_, k) =>
+    seriesOf({ __name__: `m${k % 2}`, k: `${k}` }, [START + k], () => k),
+  );
+  const placements = ['m0', 'm1'].map(
+    (metric): Placement => ({
+      version: START,
+      buckets: 16,
+      splits: new Map([[metric, 16]]),
+    }),
+  );
+  await writer.write(groupsOf('t', series, placements[0]));
+  await other.write(groupsOf('t', series, placements[1]));
+  for (const each of series) each.times[0]! += 1000;
+  // each has one that the other's slots do not hold
+  await writer.write(groupsOf('t', series.slice(0, 10), placements[0]));
+  await other.write(groupsOf('t', series.slice(10), placements[1]));
+  for (const metric of ['m0', 'm1']) {
+    const all = await readAll(reader, 't', [name(metric)], START, START + DAY_MS);
+    assert.deepEqual(
+      [...all.values()].map((samples) => samples.length),
+      Array(10).fill(2),
+    );
+  }
+  assert.deepEqual((await verify(schema, kernel)).problems, []);
 });
 
 test('a store can be changed at a day', async () => {

@@ -135,7 +135,7 @@ class Verifier {
           return sameId(idOfRange(row.range), contentId(row.value));
         case ROW_PLACEMENT:
           decodePlacement(row.value);
-          return;
+          return sameId(idOfRange(row.range), contentId(row.value));
         case ROW_TOMBSTONE:
           decodeTombstone(row.value);
           return;
