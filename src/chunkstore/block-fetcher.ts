@@ -116,7 +116,7 @@ export class BlockFetcher {
       const bytes = await period.objects!.getRange(key, offset, end - offset, signal);
       for (const each of covered) {
         const from = bodyOffset(each) + each.ref.offset - offset;
-        guarded(`${key} (${each.group.found.id})`, blockName(each.ref), () => {
+        guarded(each.group.open.name, blockName(each.ref), () => {
           if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
         });
         // a copy, so that what is cached does not keep the whole range

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { SampleColumns } from '../storage/columns.ts';
-import { hexOf } from './group-row.ts';
+import { groupName, hexOf } from './group-row.ts';
 import { type FoundGroup, type IndexReader, type ReadContext, standing, uncachedIndex } from './index-reader.ts';
 import { DAY_MS, isMergedRange } from './keys.ts';
 import { LabelBlocks, SeriesMatcher } from './matching.ts';
@@ -161,7 +161,7 @@ export class DayMerger {
     for (const source of sources) {
       const whole = await wholeGroup(source.period, source, context.signal);
       const body = whole.subarray(whole.length - source.head.bodyBytes);
-      const open = new OpenGroup(this.#decoder, source.head, source.name);
+      const open = new OpenGroup(this.#decoder, source.head, groupName(source.name, source.place));
       for (const ref of source.head.blocks) {
         open.add(ref, body.subarray(ref.offset, ref.offset + ref.bytes), labelsOf);
       }

@@ -85,6 +85,11 @@ export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: strin
   return { id, head, place: { kind: 'inline', group: value.subarray(at), body: value.subarray(end) }, replaces };
 }
 
+/** The group's name in errors: the row, and where its samples lie in an object, that too. */
+export function groupName(rowName: string, place: GroupPlace): string {
+  return place.kind === 'inline' ? rowName : `${rowName} in ${place.key}`;
+}
+
 export function hexOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }

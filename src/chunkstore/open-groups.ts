@@ -1,5 +1,6 @@
 import type { GroupDecoder } from '../chunk/group/decode.ts';
 import { OpenGroup } from '../chunk/group/read.ts';
+import { groupName } from './group-row.ts';
 import type { FoundGroup } from './index-reader.ts';
 
 /**
@@ -9,28 +10,28 @@ import type { FoundGroup } from './index-reader.ts';
 export class OpenGroups {
   readonly #decoder: GroupDecoder;
   readonly #bytesMax: number;
-  /** In order of last use. */
-  readonly #byId = new Map<string, OpenGroup>();
+  /** By the row's name, which is of one tenant, in order of last use. */
+  readonly #byName = new Map<string, OpenGroup>();
 
   constructor(decoder: GroupDecoder, bytesMax: number) {
     this.#decoder = decoder;
     this.#bytesMax = bytesMax;
   }
 
-  of({ id, head, name }: FoundGroup): OpenGroup {
-    const open = this.#byId.get(id) ?? new OpenGroup(this.#decoder, head, name);
-    this.#byId.delete(id);
-    this.#byId.set(id, open);
+  of({ head, name, place }: FoundGroup): OpenGroup {
+    const open = this.#byName.get(name) ?? new OpenGroup(this.#decoder, head, groupName(name, place));
+    this.#byName.delete(name);
+    this.#byName.set(name, open);
     return open;
   }
 
   /** Lets go of what is too much. Queries that use it keep theirs. */
   trim(): void {
     let held = 0;
-    for (const open of this.#byId.values()) held += open.heldBytes;
-    for (const [id, open] of this.#byId) {
+    for (const open of this.#byName.values()) held += open.heldBytes;
+    for (const [name, open] of this.#byName) {
       if (held <= this.#bytesMax) return;
-      this.#byId.delete(id);
+      this.#byName.delete(name);
       held -= open.heldBytes;
     }
   }

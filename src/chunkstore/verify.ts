@@ -8,7 +8,7 @@ import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
 import { decodeCompacted } from './compacted-row.ts';
-import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
+import { decodeGroupRow, type GroupRow, groupName, hexOf } from './group-row.ts';
 import {
   contentId,
   idOfRange,
@@ -157,10 +157,11 @@ class Verifier {
     const { report } = this;
     if (place.kind === 'object') named.add(place.key);
     const whole = await wholeGroup(period, group, this.#signal);
-    const { head: own, headBytes } = parseHead(whole, name);
+    const fullName = groupName(name, place);
+    const { head: own, headBytes } = parseHead(whole, fullName);
     if (hexOf(contentId(whole)) !== id) throw new BytesError('the content does not have the id of the row');
     if (own.sampleCount !== head.sampleCount) throw new BytesError('the heads in row and object differ');
-    for (const _ of readGroup(this.#decoder, this.#digester, own, whole.subarray(headBytes), name, this.#columns)) {
+    for (const _ of readGroup(this.#decoder, this.#digester, own, whole.subarray(headBytes), fullName, this.#columns)) {
       report.series++;
     }
     report.groups++;
