@@ -6,6 +6,7 @@ import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import type { TableAdmin } from '../table/client.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { DayMerger } from './day-merge.ts';
 import { DAY_MS } from './keys.ts';
@@ -131,6 +132,29 @@ test('tables are made ahead and dropped behind, with their objects', async () =>
   assert.equal(await count(), 1);
   assert.ok((await tables.admin.list()).includes('test_2923'));
   assert.ok((await tables.admin.list()).includes('test_tenants'));
+});
+
+test('what is set aside for a table is lowered when its time is over, and only then', async () => {
+  const { schema, tables, clock } = store();
+  const retired: string[] = [];
+  const admin: TableAdmin = {
+    create: (table) => tables.create(table),
+    drop: (table) => tables.drop(table),
+    list: () => tables.list(),
+    scan: (table) => tables.scan(table),
+    retire: async (table) => void retired.push(table),
+  };
+  const period = { ...schema.periods[0]!, tables: { client: tables.client, limits: tables.limits, admin } };
+  const manager = new TableManager(new Schema([period]), clock);
+  await manager.run(0);
+  // the table of another who uses the store
+  await tables.admin.create('other_1');
+  clock.ms = Date.UTC(2026, 0, 8) + 4 * DAY_MS - 1;
+  await manager.run(0);
+  assert.deepEqual(retired, []);
+  clock.ms += 1;
+  await manager.run(0);
+  assert.deepEqual(retired, ['test_2922']);
 });
 
 test('deleted samples are left out at once, until the delete is cancelled', async () => {

@@ -7,16 +7,21 @@ export interface TableManagerOptions {
   readonly aheadMs: number;
   /** And for so long into the past, for samples that come late. */
   readonly behindMs: number;
+  /** A table's time is over so long after its last day: what comes late is there, and its days are merged. */
+  readonly retireMs: number;
 }
 
-const OPTIONS: TableManagerOptions = { aheadMs: 2 * DAY_MS, behindMs: DAY_MS };
+const OPTIONS: TableManagerOptions = { aheadMs: 2 * DAY_MS, behindMs: DAY_MS, retireMs: 4 * DAY_MS };
 
 export interface TableManagerResult {
   readonly created: readonly string[];
   readonly dropped: readonly string[];
 }
 
-/** Makes tables ahead of time, and drops those behind every tenant's retention, objects first. */
+/**
+ * Makes tables ahead of time, lowers what is set aside for those whose time is over, and drops those behind every tenant's retention,
+ * objects first.
+ */
 export class TableManager {
   readonly #schema: Schema;
   readonly #clock: Clock;
@@ -33,7 +38,10 @@ export class TableManager {
    * @param retentionMs the longest of all tenants; 0: nothing is dropped
    */
   async run(retentionMs: number, signal?: AbortSignal): Promise<TableManagerResult> {
-    return { created: await this.#create(signal), dropped: await this.#drop(retentionMs, signal) };
+    const created = await this.#create(signal);
+    const dropped = await this.#drop(retentionMs, signal);
+    await this.#retire(signal);
+    return { created, dropped };
   }
 
   async #create(signal?: AbortSignal): Promise<string[]> {
@@ -68,6 +76,20 @@ export class TableManager {
       }
     }
     return dropped;
+  }
+
+  async #retire(signal?: AbortSignal): Promise<void> {
+    const beforeMs = this.#clock.nowMs() - this.#options.retireMs;
+    for (const period of this.#schema.periods) {
+      const { admin } = period.tables;
+      if (admin.retire === undefined) continue;
+      for (const table of await admin.list()) {
+        const endMs = this.#schema.tableEndMs(period, table);
+        if (endMs === undefined || endMs > beforeMs) continue;
+        signal?.throwIfAborted();
+        await admin.retire(table);
+      }
+    }
   }
 }
 
