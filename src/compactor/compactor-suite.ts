@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
-import { DAY_MS } from '../chunkstore/keys.ts';
+import { DAY_MS, dayOfRange, parseHash, ROW_DAYS } from '../chunkstore/keys.ts';
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from '../chunkstore/placement.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import { Schema } from '../chunkstore/schema.ts';
@@ -107,6 +107,33 @@ export async function rowKinds(schema: Schema): Promise<Record<string, number>> 
   return rows;
 }
 
+/** The days that the stores have rows of a tenant of, whatever their kind, from the first on. */
+async function daysWithRows(schema: Schema, tenant: string): Promise<number[]> {
+  const days = new Set<number>();
+  for (const period of schema.periods) {
+    for (const table of await period.tables.admin.list()) {
+      if (schema.tableEndMs(period, table) === undefined) continue;
+      for await (const page of period.tables.admin.scan(table)) {
+        for (const { hash, range } of page) {
+          const { tenant: owner, day, kind } = parseHash(hash)!;
+          if (owner === tenant) days.add((kind === ROW_DAYS ? dayOfRange(range) : day!) - START / DAY_MS);
+        }
+      }
+    }
+  }
+  return [...days].sort((a, b) => a - b);
+}
+
+/** Every object that there is, in tables that are there and in those that were. */
+async function objectsOf(schema: Schema): Promise<string[]> {
+  const { objects, tablePrefix } = schema.periods[0]!;
+  const keys: string[] = [];
+  for await (const page of objects!.list(schema.objectPrefix(tablePrefix).slice(0, -1))) {
+    keys.push(...page.map(({ key }) => key));
+  }
+  return keys;
+}
+
 /** Samples of a series in a day. */
 export const MINUTES = DAY_MS / 60_000;
 
@@ -174,8 +201,11 @@ export function compactorSuite(
     await tombstones.cancel('a', kept.id);
     assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
     clock.ms += DAY_MS;
+    const before = new Set(await objectsOf(schema));
     const report = await run({ sweep: 'force' });
     assert.deepEqual([report.deletes, report.failures], [1, []]);
+    const after = await objectsOf(schema);
+    assert.ok(before.size > 0 && after.every((key) => !before.has(key)), 'no object that had it is left');
     assert.deepEqual(
       (await tombstones.list('a')).map(({ id, state }) => [id, state]),
       [[gone.id, 'processed']],
@@ -183,12 +213,14 @@ export function compactorSuite(
     // also where no tombstone hides it
     await tombstones.remove('a', gone);
     assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
-    assert.equal((await verify(schema, kernels.read)).samples, 2.5 * MINUTES + 3 * MINUTES);
+    const left = await verify(schema, kernels.read);
+    assert.deepEqual([left.samples, left.rows.g, left.objects], [2.5 * MINUTES + 3 * MINUTES, 2, after.length]);
+    assert.deepEqual([left.problems, left.unreferenced], [[], []]);
     assert.deepEqual(await counts(reader, 'b'), [MINUTES, MINUTES, MINUTES]);
   });
 
   test(`a tenant is deleted whole, and may begin anew (${name})`, async (t) => {
-    const { writer, reader, schema, clock, run, tombstones, tables, objects } = compactorOn(await open(t));
+    const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
     for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
     await writer.writeMetadata('a', START, [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
     clock.ms = START + DAY_MS + 2 * HOUR;
@@ -200,9 +232,12 @@ export function compactorSuite(
     // what was in the head then comes now
     await writer.write([...windows('a', START + DAY_MS)].slice(0, 1));
     assert.deepEqual(await counts(reader, 'a'), []);
+    assert.deepEqual(await daysWithRows(schema, 'a'), [1]);
     clock.ms += DAY_MS;
     await writer.write([...windows('a', START + 2 * DAY_MS)].slice(0, 1));
     await run({ sweep: 'force' });
+    assert.deepEqual(await daysWithRows(schema, 'a'), [2]);
+    assert.deepEqual(await daysWithRows(schema, 'b'), [0]);
     assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
     assert.equal((await tombstones.tenantDeletion('b'))?.state, undefined);
     assert.deepEqual(await counts(reader, 'a'), [120, 120, 120]);
@@ -211,16 +246,11 @@ export function compactorSuite(
     assert.deepEqual([report.problems, report.unreferenced], [[], []]);
     assert.equal(report.samples, 3 * MINUTES + 360);
     assert.ok(report.rows.m === undefined);
-    let count = 0;
-    for (const table of await tables.admin.list()) {
-      if (!table.startsWith(schema.periods[0]!.tablePrefix)) continue;
-      for await (const page of objects.list(schema.objectPrefix(table))) count += page.length;
-    }
-    assert.equal(count, report.objects);
+    assert.equal((await objectsOf(schema)).length, report.objects);
   });
 
   test(`what is past retention goes: of a tenant day by day, of all with the table (${name})`, async (t) => {
-    const { writer, reader, schema, tables, objects, clock, run } = compactorOn(await open(t));
+    const { writer, reader, schema, tables, clock, run } = compactorOn(await open(t));
     for (const tenant of ['short', 'long'])
       for (let d = 0; d < 4; d++) await writer.write(windows(tenant, START + d * DAY_MS));
     const retention: Retention = { defaultMs: 6 * DAY_MS, tenants: new Map([['short', 2 * DAY_MS]]) };
@@ -230,14 +260,21 @@ export function compactorSuite(
     assert.deepEqual(await counts(reader, 'long'), Array(3).fill(4 * MINUTES));
     // the day in the middle is cut where it is merged
     assert.deepEqual(await counts(reader, 'short'), Array(3).fill(2 * MINUTES - 120));
+    assert.deepEqual(await daysWithRows(schema, 'short'), [2, 3]);
+    assert.deepEqual(await daysWithRows(schema, 'long'), [0, 1, 2, 3]);
     clock.ms = START + 7 * DAY_MS;
-    const dropped = (await run({ retention })).tablesDropped;
-    assert.equal(dropped.length, 1);
-    assert.ok(!(await tables.admin.list()).includes(dropped[0]!));
-    for await (const page of objects.list(schema.objectPrefix(dropped[0]!))) assert.deepEqual(page, []);
+    const { table } = schema.tableOf(START / DAY_MS);
+    const ofTable = async () => (await objectsOf(schema)).filter((key) => key.startsWith(schema.objectPrefix(table)));
+    assert.ok((await ofTable()).length > 0);
+    assert.deepEqual((await run({ retention })).tablesDropped, [table]);
+    assert.ok(!(await tables.admin.list()).includes(table));
+    assert.deepEqual(await ofTable(), []);
     assert.deepEqual(await counts(reader, 'long'), Array(3).fill(3 * MINUTES));
     assert.deepEqual(await counts(reader, 'short'), []);
-    await rowKinds(schema);
+    await run({ retention, sweep: 'force' });
+    const left = await verify(schema, kernels.read);
+    assert.deepEqual([left.samples, left.problems, left.unreferenced], [3 * 3 * MINUTES, [], []]);
+    assert.equal((await objectsOf(schema)).length, left.objects);
   });
 
   test(`readers see each sample once at each point of a merge, wherever it is killed (${name})`, async (t) => {
