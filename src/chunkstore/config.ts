@@ -1,5 +1,6 @@
 import { bytes, choice, duration, records, text } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
+import { storeSection } from '../kit/store/section.ts';
 import { DAY_MS } from './keys.ts';
 
 /** Stores that rows can lie in, and objects. */
@@ -50,7 +51,7 @@ export const schemaConfig = section('schema', 'Long-term store', {
   }),
 });
 
-export const chunkStoreConfig = section('chunk_store', 'Reading from the long-term store', {
+export const chunkStoreConfig = storeSection('chunk_store', 'chunk-store', 'Reading from the long-term store', {
   cacheBackend: choice({
     default: 'memory',
     values: ['memory', 'memcached', 'redis'],

@@ -38,7 +38,7 @@ for (const [name, port, flagsOf, spoil] of caches) {
     const prefix = `t${randomBytes(4).toString('hex')}:`;
     const flags = [
       ...flagsOf(proxy.port),
-      `-chunk_store.cache-backend=${name}`,
+      `-chunk-store.cache-backend=${name}`,
       `-${name}.timeout=${TIMEOUT_MS}ms`,
       `-${name}.key-prefix=${prefix}`,
       '-querier.workers=1',

@@ -2,8 +2,8 @@ import type { Field } from '../config/field.ts';
 import { type Fields, type Section, section } from '../config/section.ts';
 
 /**
- * A section of the file below `storage`, whose flags start with the backend's own name as in Cortex:
- * `storage.cassandra.addresses` in the file, `-cassandra.addresses` as a flag.
+ * A section whose flags start with another name than its path in the file, as in Cortex: `storage.cassandra.addresses` in the file,
+ * `-cassandra.addresses` as a flag.
  */
 export function storeSection<const F extends Fields>(path: string, flags: string, help: string, fields: F): Section<F> {
   const named = Object.entries(fields).map(([name, field]): [string, Field<unknown>] => [
