@@ -100,7 +100,7 @@ export class CompactorService implements Service, CompactorControl {
     if (tablesCreated.length > 0) log.info({ tables: tablesCreated.join(',') }, 'made tables');
     if (tablesDropped.length > 0) log.info({ tables: tablesDropped.join(',') }, 'dropped tables past retention');
     if (counts.groups > 0 || counts.daysRemoved > 0 || counts.deletes > 0) log.info(counts, 'compacted');
-    if (swept !== undefined && swept.rows + swept.objects > 0) log.info(swept, 'swept');
+    if (swept !== undefined && swept.rows + swept.objects + swept.moved > 0) log.info(swept, 'swept');
   }
 
   /** To be cut short is harmless: the next run goes on. */

@@ -4,6 +4,7 @@ import { Kernel } from '../chunk/kernel.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import type { ObjectInfo } from '../object/client.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { TableAdmin } from '../table/client.ts';
@@ -12,13 +13,14 @@ import { DayMerger } from './day-merge.ts';
 import { DAY_MS } from './keys.ts';
 import { PLACEMENT_DEFAULT, slotOf } from './placement.ts';
 import { ChunkStoreReader } from './reader.ts';
+import { removeDay } from './remove-day.ts';
 import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
 import { Sweeper } from './sweeper.ts';
 import { TableManager } from './table-manager.ts';
 import { seriesOf, testContext } from './test-series.ts';
 import { Tombstones } from './tombstones.ts';
 import { verify } from './verify.ts';
-import { ChunkStoreWriter } from './writer.ts';
+import { ChunkStoreWriter, type WriteGroup } from './writer.ts';
 
 const START = Date.UTC(2026, 0, 5);
 const WINDOW = 7_200_000;
@@ -225,7 +227,7 @@ test('a merged day reads as before, and the sweeper removes what it was merged f
     return n;
   };
   const all = await rows();
-  assert.deepEqual(await sweeper.run(), { rows: 0, objects: 0, damaged: [] });
+  assert.deepEqual(await sweeper.run(), { rows: 0, objects: 0, moved: 0, damaged: [] });
   clock.ms = Date.now() + 2 * DAY_MS;
   const swept = await sweeper.run();
   assert.ok(swept.rows >= 8, `${swept.rows} rows`);
@@ -241,6 +243,52 @@ test('a merged day reads as before, and the sweeper removes what it was merged f
   let left = 0;
   for await (const page of objects.list('')) left += page.length;
   assert.equal(left, report.objects);
+});
+
+test('what shares an object with what is gone is moved, so that the object can go', async () => {
+  const { schema, objects, reader, tables } = store();
+  const clock = { ms: Date.now(), nowMs: () => clock.ms, sleep: async () => {} };
+  const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 0, clock });
+  const windowsOf = (tenant: string, base: number): WriteGroup[] =>
+    [0, 1, 2].map((w) => {
+      const times = Array.from({ length: 20 }, (_, i) => START + w * WINDOW + i * 60_000);
+      const series = [seriesOf({ __name__: 'm', tenant }, times, (_, i) => Math.sqrt(i + base))];
+      const slot = slotOf(PLACEMENT_DEFAULT, series[0]!.labels);
+      const windowStartMs = START + w * WINDOW;
+      return { tenant, placement: PLACEMENT_DEFAULT, slot, windowStartMs, windowMs: WINDOW, series };
+    });
+  await writer.write([...windowsOf('gone', 1), ...windowsOf('stays', 2)]);
+  const list = async () => ((await objects.list('').next()).value ?? []) as readonly ObjectInfo[];
+  const [before] = await list();
+  await removeDay(schema, reader.index, 'gone', START / DAY_MS, testContext());
+
+  const sweeper = new Sweeper(schema, clock);
+  const run = async (afterMs: number) => {
+    clock.ms += afterMs;
+    const { rows, objects: count, moved, damaged } = await sweeper.run();
+    assert.deepEqual([rows, damaged], [0, []]);
+    return [moved, count];
+  };
+  const same = await counts(reader, 'stays', START, START + DAY_MS);
+  assert.deepEqual(same, [60]);
+  assert.deepEqual(await run(0), [0, 0]);
+  assert.deepEqual(await run(DAY_MS - 1), [0, 0], 'not before the object is a day old');
+  assert.deepEqual(await run(3_600_000), [3, 0]);
+  // a query that began before may still read what was there
+  assert.deepEqual(await counts(reader, 'stays', START, START + DAY_MS), same);
+  reader.index.forget();
+  assert.deepEqual(await counts(reader, 'stays', START, START + DAY_MS), same);
+  assert.deepEqual((await list()).length, 2);
+  assert.deepEqual(await run(0), [0, 0]);
+  assert.deepEqual(await run(3_600_000), [0, 1]);
+  const [after, ...more] = await list();
+  assert.deepEqual(more, []);
+  assert.ok(after!.key !== before!.key && after!.bytes < 0.7 * before!.bytes, `${after!.bytes} of ${before!.bytes}`);
+  assert.deepEqual(await run(DAY_MS), [0, 0]);
+  const report = await verify(schema, kernel);
+  assert.deepEqual([report.problems, report.unreferenced, report.samples], [[], [], 60]);
+  assert.deepEqual(await counts(reader, 'stays', START, START + DAY_MS), same);
+  assert.equal((await tables.admin.list()).length, 1);
 });
 
 test('what is deleted or past retention is gone from storage after a merge', async () => {

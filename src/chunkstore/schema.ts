@@ -1,7 +1,8 @@
 import { assert } from '../lib/assert.ts';
 import type { ObjectClient } from '../object/client.ts';
 import type { TableStore } from '../table/client.ts';
-import { DAY_MS, dayOf } from './keys.ts';
+import { hexOf } from './group-row.ts';
+import { contentId, DAY_MS, dayOf } from './keys.ts';
 
 /** Where the days from `fromMs` on are kept, until the next period begins: so a store can be changed without moving data. */
 export interface StorePeriod {
@@ -17,6 +18,8 @@ export interface StorePeriod {
 }
 
 export const TABLE_MS_DEFAULT = 7 * DAY_MS;
+/** An object is closed when it has so many bytes. */
+export const OBJECT_BYTES_AIMED = 16 * 2 ** 20;
 /** The table of what is kept per tenant and has no day; never dropped. */
 const TENANTS_TABLE = 'tenants';
 
@@ -89,6 +92,11 @@ export class Schema {
   /** What all keys of a table's objects begin with. */
   objectPrefix(table: string): string {
     return `groups/${table}/`;
+  }
+
+  /** @param today with the day on which it is put, so that what the sweeper finds to be old is not put again meanwhile */
+  objectKey(table: string, today: number, groupIds: readonly Uint8Array[]): string {
+    return `${this.objectPrefix(table)}${today}-${hexOf(contentId(...groupIds))}`;
   }
 }
 

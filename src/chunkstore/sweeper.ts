@@ -1,8 +1,11 @@
 import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
 import { AppError } from '../model/errors.ts';
+import type { ObjectInfo } from '../object/client.ts';
 import type { Row, RowKey } from '../table/client.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import { DAY_MS, kindOf, ROW_GROUP } from './keys.ts';
+import { repack } from './repack.ts';
 import type { Schema, StorePeriod } from './schema.ts';
 
 export interface SweeperOptions {
@@ -20,8 +23,16 @@ const OPTIONS: SweeperOptions = { rowGraceMs: 3_600_000, objectGraceMs: DAY_MS }
 export interface SweepResult {
   rows: number;
   objects: number;
+  /** Groups that were moved out of objects that held others too, which are gone. */
+  moved: number;
   /** Rows that do not decode, by name: what they name cannot be known, so that no object of their table goes. */
   readonly damaged: string[];
+}
+
+/** What rows name of an object. */
+interface NamedObject {
+  bytes: number;
+  readonly rows: RowKey[];
 }
 
 interface SlotRows {
@@ -29,7 +40,10 @@ interface SlotRows {
   readonly replaced: Set<string>;
 }
 
-/** Removes what merges and flushes that were cut short have left. What it knows of the past is lost with it, which only delays it. */
+/**
+ * Removes what merges, deletes and flushes that were cut short have left, also where it shares an object with what stays. What it knows
+ * of the past is lost with it, which only delays it.
+ */
 export class Sweeper {
   readonly #schema: Schema;
   readonly #clock: Clock;
@@ -54,7 +68,7 @@ export class Sweeper {
 
   /** Walks all tables and their objects once. */
   async run(signal?: AbortSignal): Promise<SweepResult> {
-    const result: SweepResult = { rows: 0, objects: 0, damaged: [] };
+    const result: SweepResult = { rows: 0, objects: 0, moved: 0, damaged: [] };
     const seen = new Map<string, number>();
     for (const period of this.#schema.periods) {
       for (const table of await period.tables.admin.list()) {
@@ -74,14 +88,14 @@ export class Sweeper {
     signal?: AbortSignal,
   ): Promise<void> {
     // Objects are listed before rows are read: one that is written meanwhile is not in the list, or its row is among those read.
-    const objects = new Map<string, number>();
+    const objects = new Map<string, ObjectInfo>();
     if (period.objects !== undefined) {
       for await (const page of period.objects.list(this.#schema.objectPrefix(table), signal)) {
-        for (const { key, modifiedMs } of page) objects.set(key, modifiedMs);
+        for (const info of page) objects.set(info.key, info);
       }
     }
     const slots = new Map<string, SlotRows>();
-    const objectOf = new Map<string, string>();
+    const placeOf = new Map<string, { key: string; bytes: number }>();
     for await (const page of period.tables.admin.scan(table, signal)) {
       for (const row of page) {
         if (kindOf(row.hash) !== ROW_GROUP) continue;
@@ -91,7 +105,7 @@ export class Sweeper {
           objects.clear();
           continue;
         }
-        const { id, place, replaces } = decoded;
+        const { id, head, place, replaces } = decoded;
         let slot = slots.get(hash);
         if (slot === undefined) {
           slot = { standing: new Map(), replaced: new Set() };
@@ -99,28 +113,48 @@ export class Sweeper {
         }
         slot.standing.set(`${id} ${hexOf(row.range)}`, { hash: row.hash, range: row.range });
         for (const other of replaces) slot.replaced.add(other);
-        if (place.kind === 'object') objectOf.set(`${hash} ${hexOf(row.range)}`, place.key);
+        if (place.kind === 'object') {
+          const bytes = place.bodyOffset - place.offset + head.bodyBytes;
+          placeOf.set(`${hash} ${hexOf(row.range)}`, { key: place.key, bytes });
+        }
       }
     }
     const gone: RowKey[] = [];
+    const named = new Map<string, NamedObject>();
     for (const [hash, { standing, replaced }] of slots) {
       for (const [idAndRange, key] of standing) {
         const name = `${hash} ${hexOf(key.range)}`;
         const isReplaced = replaced.has(idAndRange.slice(0, idAndRange.indexOf(' ')));
         if (isReplaced && this.#isDue(`row ${table} ${name}`, this.#options.rowGraceMs, seen)) gone.push(key);
         else {
-          const object = objectOf.get(name);
-          if (object !== undefined) objects.delete(object);
+          const place = placeOf.get(name);
+          if (place === undefined) continue;
+          const object = getOrMake(named, place.key, () => ({ bytes: 0, rows: [] }));
+          object.bytes += place.bytes;
+          object.rows.push(key);
         }
       }
     }
     if (gone.length > 0) await period.tables.client.delete(table, gone, signal);
     result.rows += gone.length;
-    for (const [key, modifiedMs] of objects) {
+    const isOld = ({ modifiedMs }: ObjectInfo) => modifiedMs + this.#options.objectGraceMs <= this.#clock.nowMs();
+    const moving: RowKey[] = [];
+    for (const [key, { bytes, rows }] of named) {
+      const info = objects.get(key);
+      objects.delete(key);
+      if (info === undefined || info.bytes <= bytes) continue;
+      // the rest may still be about to go, or rows to come
+      if (this.#isDue(`part ${key}`, this.#options.rowGraceMs, seen) && isOld(info)) moving.push(...rows);
+    }
+    if (moving.length > 0) {
+      const { groups, damaged } = await repack(this.#schema, period, table, moving, this.#clock, signal);
+      result.moved += groups;
+      result.damaged.push(...damaged);
+    }
+    for (const [key, info] of objects) {
       signal?.throwIfAborted();
-      const isOld = modifiedMs + this.#options.objectGraceMs <= this.#clock.nowMs();
       // Also so long after its last row went: a query may still read from it.
-      if (!this.#isDue(`object ${key}`, this.#options.rowGraceMs, seen) || !isOld) continue;
+      if (!this.#isDue(`object ${key}`, this.#options.rowGraceMs, seen) || !isOld(info)) continue;
       await period.objects!.delete(key, signal);
       result.objects++;
     }

@@ -13,7 +13,7 @@ import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, placeme
 import { LeadingRows } from './leading-rows.ts';
 import { encodeMetadata } from './metadata-row.ts';
 import { decodePlacement, type Placement, type Slot } from './placement.ts';
-import type { Schema, StorePeriod, TableOfPeriod } from './schema.ts';
+import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
 import { HashList, type SavedSeen, SeenRows } from './seen.ts';
 import { SlotEncoder } from './slot-encoder.ts';
 
@@ -67,7 +67,7 @@ export interface WriterOptions {
 
 const OPTIONS: Required<WriterOptions> = {
   inlineBytesMax: 16 * 1024,
-  objectBytesAimed: 16 * 2 ** 20,
+  objectBytesAimed: OBJECT_BYTES_AIMED,
   seriesDigests: false,
   writesAtOnce: 8,
   seenBytesMax: 64 * 2 ** 20,
@@ -317,9 +317,8 @@ class WriteRun {
 
   async #putObject({ target, groups }: OpenObject): Promise<void> {
     const { period, table } = target;
-    // With the day on which it is put, so that what the sweeper finds to be old is not put again meanwhile.
-    const today = dayOf(this.#options.clock.nowMs());
-    const key = `${this.#schema.objectPrefix(table)}${today}-${hexOf(contentId(...groups.map((each) => each.id)))}`;
+    const ids = groups.map((each) => each.id);
+    const key = this.#schema.objectKey(table, dayOf(this.#options.clock.nowMs()), ids);
     const body = Buffer.concat(groups.flatMap((each) => [each.head, each.body]));
     await period.objects!.put(key, body, this.#signal);
     let offset = 0;

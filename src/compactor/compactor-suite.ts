@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import test, { type TestContext } from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
-import { DAY_MS, dayOfRange, parseHash, ROW_DAYS } from '../chunkstore/keys.ts';
+import { decodeGroupRow } from '../chunkstore/group-row.ts';
+import { DAY_MS, dayOfRange, parseHash, ROW_DAYS, ROW_GROUP } from '../chunkstore/keys.ts';
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from '../chunkstore/placement.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { removeDay } from '../chunkstore/remove-day.ts';
 import { Schema } from '../chunkstore/schema.ts';
+import { Sweeper } from '../chunkstore/sweeper.ts';
 import { seriesOf, testContext } from '../chunkstore/test-series.ts';
 import { Tombstones } from '../chunkstore/tombstones.ts';
 import { verify } from '../chunkstore/verify.ts';
@@ -84,6 +87,11 @@ export function* windows(tenant: string, day: number, series = 3, placement: Pla
   }
 }
 
+/** Those of several tenants in one flush, so that they share objects. */
+function* windowsOfAll(tenants: readonly string[], day: number) {
+  for (const tenant of tenants) yield* windows(tenant, day);
+}
+
 /** Samples of each series of the metric `m`. */
 export async function counts(
   reader: ChunkStoreReader,
@@ -132,6 +140,26 @@ async function objectsOf(schema: Schema): Promise<string[]> {
     keys.push(...page.map(({ key }) => key));
   }
   return keys;
+}
+
+/** Bytes of objects that no row names any more. */
+async function bytesUnnamed(schema: Schema): Promise<number> {
+  const period = schema.periods[0]!;
+  let bytes = 0;
+  for await (const page of period.objects!.list(schema.objectPrefix(period.tablePrefix).slice(0, -1))) {
+    for (const info of page) bytes += info.bytes;
+  }
+  for (const table of await period.tables.admin.list()) {
+    if (schema.tableEndMs(period, table) === undefined) continue;
+    for await (const page of period.tables.admin.scan(table)) {
+      for (const { hash, range, value } of page) {
+        if (parseHash(hash)!.kind !== ROW_GROUP) continue;
+        const { head, place } = decodeGroupRow(range, value, table);
+        if (place.kind === 'object') bytes -= place.bodyOffset - place.offset + head.bodyBytes;
+      }
+    }
+  }
+  return bytes;
 }
 
 /** Samples of a series in a day. */
@@ -192,7 +220,7 @@ export function compactorSuite(
 
   test(`what is deleted leaves the store after the cancel period, neighbours stay (${name})`, async (t) => {
     const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
-    for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+    await writer.write(windowsOfAll(['a', 'b'], START));
     clock.ms = START + DAY_MS + 2 * HOUR;
     const kept = await tombstones.create('a', [LabelMatcher.of('k', '=', '0')], START, START + DAY_MS - 1);
     const gone = await tombstones.create('a', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS / 2 - 1);
@@ -213,6 +241,7 @@ export function compactorSuite(
     // also where no tombstone hides it
     await tombstones.remove('a', gone);
     assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
+    assert.equal(await bytesUnnamed(schema), 0);
     const left = await verify(schema, kernels.read);
     assert.deepEqual([left.samples, left.rows.g, left.objects], [2.5 * MINUTES + 3 * MINUTES, 2, after.length]);
     assert.deepEqual([left.problems, left.unreferenced], [[], []]);
@@ -221,7 +250,7 @@ export function compactorSuite(
 
   test(`a tenant is deleted whole, and may begin anew (${name})`, async (t) => {
     const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
-    for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+    await writer.write(windowsOfAll(['a', 'b'], START));
     await writer.writeMetadata('a', START, [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
     clock.ms = START + DAY_MS + 2 * HOUR;
     await tombstones.deleteTenant('a');
@@ -247,12 +276,12 @@ export function compactorSuite(
     assert.equal(report.samples, 3 * MINUTES + 360);
     assert.ok(report.rows.m === undefined);
     assert.equal((await objectsOf(schema)).length, report.objects);
+    assert.equal(await bytesUnnamed(schema), 0);
   });
 
   test(`what is past retention goes: of a tenant day by day, of all with the table (${name})`, async (t) => {
     const { writer, reader, schema, tables, clock, run } = compactorOn(await open(t));
-    for (const tenant of ['short', 'long'])
-      for (let d = 0; d < 4; d++) await writer.write(windows(tenant, START + d * DAY_MS));
+    for (let d = 0; d < 4; d++) await writer.write(windowsOfAll(['short', 'long'], START + d * DAY_MS));
     const retention: Retention = { defaultMs: 6 * DAY_MS, tenants: new Map([['short', 2 * DAY_MS]]) };
     clock.ms = START + 4 * DAY_MS + 2 * HOUR;
     const report = await run({ retention });
@@ -275,6 +304,26 @@ export function compactorSuite(
     const left = await verify(schema, kernels.read);
     assert.deepEqual([left.samples, left.problems, left.unreferenced], [3 * 3 * MINUTES, [], []]);
     assert.equal((await objectsOf(schema)).length, left.objects);
+    assert.equal(await bytesUnnamed(schema), 0);
+  });
+
+  test(`what shares an object with what is gone is moved, so that the object can go (${name})`, async (t) => {
+    const { writer, reader, schema, clock } = compactorOn(await open(t));
+    await writer.write(windowsOfAll(['gone', 'stays'], START));
+    const before = await objectsOf(schema);
+    await removeDay(schema, reader.index, 'gone', START / DAY_MS, testContext());
+    assert.deepEqual(await daysWithRows(schema, 'gone'), []);
+    assert.ok((await bytesUnnamed(schema)) > 0);
+    const sweeper = new Sweeper(schema, clock, { rowGraceMs: 0, objectGraceMs: 0 });
+    assert.deepEqual(await sweeper.run(), { rows: 0, objects: 0, moved: 12, damaged: [] });
+    // lists of rows that were read before hold as long as the old object is there
+    assert.deepEqual(await counts(reader, 'stays'), [MINUTES, MINUTES, MINUTES]);
+    assert.deepEqual(await sweeper.run(), { rows: 0, objects: before.length, moved: 0, damaged: [] });
+    assert.equal(await bytesUnnamed(schema), 0);
+    assert.ok((await objectsOf(schema)).every((key) => !before.includes(key)));
+    assert.deepEqual(await counts(reader, 'stays'), [MINUTES, MINUTES, MINUTES]);
+    const report = await verify(schema, kernels.read);
+    assert.deepEqual([report.problems, report.unreferenced, report.samples], [[], [], 3 * MINUTES]);
   });
 
   test(`readers see each sample once at each point of a merge, wherever it is killed (${name})`, async (t) => {

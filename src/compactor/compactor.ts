@@ -273,8 +273,10 @@ export class Compactor {
     const { schema, clock } = this.#options;
     const sweeper = sweep === 'force' ? new Sweeper(schema, clock, { rowGraceMs: 0, objectGraceMs: 0 }) : this.sweeper;
     const swept = await sweeper.run(signal);
-    report.swept = { rows: swept.rows, objects: swept.objects };
+    report.swept = { rows: swept.rows, objects: swept.objects, moved: swept.moved };
     report.damaged.push(...swept.damaged);
+    // what was moved has left objects that no row names
+    if (sweep === 'force' && swept.moved > 0) report.swept.objects += (await sweeper.run(signal)).objects;
   }
 }
 

@@ -15,6 +15,10 @@ const table = metricTable({
   deletes: counter('compactor_delete_requests_total', 'Delete requests that are through.'),
   sweptRows: counter('compactor_swept_rows_total', 'Rows that were removed because a merge had replaced them.'),
   sweptObjects: counter('compactor_swept_objects_total', 'Objects that were removed because no row named them.'),
+  movedGroups: counter(
+    'compactor_moved_groups_total',
+    'Chunk groups that were moved out of objects that held others too, which are gone.',
+  ),
   tablesDropped: counter('compactor_dropped_tables_total', 'Tables that were dropped.'),
   damaged: gauge('compactor_damaged_rows', 'Rows and slots that the last run found damaged.'),
 });
@@ -42,6 +46,7 @@ export function compactorMetrics(registry: Registry) {
       metrics.deletes.inc(report.deletes);
       metrics.sweptRows.inc(report.swept?.rows ?? 0);
       metrics.sweptObjects.inc(report.swept?.objects ?? 0);
+      metrics.movedGroups.inc(report.swept?.moved ?? 0);
       metrics.tablesDropped.inc(report.tablesDropped.length);
       metrics.damaged.set(report.damaged.length);
     },

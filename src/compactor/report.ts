@@ -15,7 +15,7 @@ export interface CompactionReport {
   bytes: number;
   /** Delete requests that are through. */
   deletes: number;
-  swept: { rows: number; objects: number } | undefined;
+  swept: { rows: number; objects: number; moved: number } | undefined;
   /** End of the oldest day that should have been merged and is not; 0: none. */
   oldestOpenMs: number;
   /** Rows and slots that are damaged: they stay as they are. */

@@ -1,0 +1,92 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Row, RowKey } from '../table/client.ts';
+import { decodeGroupRow, encodeObjectRow, hexOf } from './group-row.ts';
+import { contentId, dayOf } from './keys.ts';
+import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod } from './schema.ts';
+import { isDamage, wholeGroup } from './verify.ts';
+
+export interface Repacked {
+  /** Groups that lie in another object now. */
+  groups: number;
+  /** Rows whose groups cannot be read: they stay where they are. */
+  readonly damaged: string[];
+}
+
+interface Moving {
+  readonly row: Row;
+  readonly whole: Uint8Array;
+  readonly headBytes: number;
+  readonly replaces: readonly string[];
+}
+
+/**
+ * Moves groups into new objects, so that nothing names the old ones, and what else those hold can go. To be killed at any point is
+ * harmless: a group's row names the one place or the other.
+ * @param keys of group rows of the table
+ */
+export async function repack(
+  schema: Schema,
+  period: StorePeriod,
+  table: string,
+  keys: readonly RowKey[],
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<Repacked> {
+  const result: Repacked = { groups: 0, damaged: [] };
+  let moving: Moving[] = [];
+  let bytes = 0;
+  const put = async () => {
+    const ids = moving.map(({ whole }) => contentId(whole));
+    const key = schema.objectKey(table, dayOf(clock.nowMs()), ids);
+    await period.objects!.put(key, Buffer.concat(moving.map(({ whole }) => whole)), signal);
+    const rows: Row[] = [];
+    let offset = 0;
+    for (const { row, whole, headBytes, replaces } of moving) {
+      const replaced = replaces.map((id) => Buffer.from(id, 'hex'));
+      const value = encodeObjectRow(whole.subarray(0, headBytes), key, offset, replaced);
+      offset += whole.length;
+      // who has removed the row meanwhile wins
+      const held = await rowAt(period, table, row, signal);
+      if (held !== undefined && Buffer.compare(held.value, row.value) === 0) rows.push({ ...row, value });
+    }
+    await period.tables.client.write(table, rows, signal);
+    result.groups += rows.length;
+    moving = [];
+    bytes = 0;
+  };
+  for (const key of keys) {
+    signal?.throwIfAborted();
+    const name = `${table}/${hexOf(key.hash)}/${hexOf(key.range)}`;
+    try {
+      const row = await rowAt(period, table, key, signal);
+      if (row === undefined) continue;
+      const group = decodeGroupRow(row.range, row.value, name);
+      if (group.place.kind === 'inline') continue;
+      const whole = await wholeGroup(period, group, signal);
+      if (hexOf(contentId(whole)) !== group.id) {
+        result.damaged.push(name);
+        continue;
+      }
+      moving.push({ row, whole, headBytes: whole.length - group.head.bodyBytes, replaces: group.replaces });
+      bytes += whole.length;
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      result.damaged.push(name);
+    }
+    if (bytes >= OBJECT_BYTES_AIMED) await put();
+  }
+  if (moving.length > 0) await put();
+  return result;
+}
+
+async function rowAt(
+  { tables }: StorePeriod,
+  table: string,
+  { hash, range }: RowKey,
+  signal: AbortSignal | undefined,
+): Promise<Row | undefined> {
+  for await (const [row] of tables.client.query({ table, hash, prefix: range, limit: 1, strong: true }, signal)) {
+    return row;
+  }
+  return undefined;
+}
