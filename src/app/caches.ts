@@ -1,4 +1,4 @@
-import type { Cache } from '../cache/client.ts';
+import type { Cache, CacheStats } from '../cache/client.ts';
 import { MemoryCache } from '../cache/memory.ts';
 import type { BlockCache } from '../chunkstore/block-fetcher.ts';
 import type { CacheSettings } from '../querier/worker-contract.ts';
@@ -6,19 +6,42 @@ import type { CacheSettings } from '../querier/worker-contract.ts';
 /** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
 const BLOCK_TTL_MS = 14 * 86_400_000;
 
+export interface OpenedCache {
+  readonly blocks: BlockCache;
+  /** How it did since it was last asked. */
+  takeStats(): CacheStats;
+}
+
 /** The cache of sub-blocks, or undefined where there is to be none. */
-export async function openBlockCache(spec: CacheSettings): Promise<BlockCache | undefined> {
+export async function openBlockCache(spec: CacheSettings): Promise<OpenedCache | undefined> {
   const cache = await openCache(spec);
   if (cache === undefined) return undefined;
+  let taken: CacheStats = { hits: 0, misses: 0, failures: 0 };
   return {
-    get: async (key) => (await cache.get([key]))[0],
-    set(key, value) {
-      void cache.set([{ key, value, ttlMs: BLOCK_TTL_MS }]); // never fails
+    blocks: {
+      get: async (key) => (await cache.get([key]))[0],
+      set(key, value) {
+        void cache.set([{ key, value, ttlMs: BLOCK_TTL_MS }]); // never fails
+      },
+    },
+    takeStats() {
+      const now = { ...cache.stats };
+      const since = {
+        hits: now.hits - taken.hits,
+        misses: now.misses - taken.misses,
+        failures: now.failures - taken.failures,
+      };
+      taken = now;
+      return since;
     },
   };
 }
 
-async function openCache({ chunkStore, memcached, redis }: CacheSettings): Promise<Cache | undefined> {
+async function openCache({
+  chunkStore,
+  memcached,
+  redis,
+}: CacheSettings): Promise<(Cache & { readonly stats: CacheStats }) | undefined> {
   switch (chunkStore.cacheBackend) {
     case 'memory':
       return chunkStore.cacheSize === 0 ? undefined : new MemoryCache({ bytesMax: chunkStore.cacheSize });

@@ -104,7 +104,7 @@ export const modules: Readonly<Record<string, Module>> = {
   querier: {
     needs: ['limits', 'ingester'],
     build(app) {
-      const { config, limits, log, version, startTimeMs, clock } = app;
+      const { config, limits, log, registry, version, startTimeMs, clock } = app;
       const querier = new QuerierService({
         data: {
           config: config.querier,
@@ -123,6 +123,7 @@ export const modules: Readonly<Record<string, Module>> = {
         ingester: part(app, 'ingester'),
         limits: (tenant) => limits.of(tenant),
         log,
+        registry,
         clock,
       });
       app.parts.api = querier;

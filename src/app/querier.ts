@@ -1,5 +1,7 @@
 import os from 'node:os';
+import type { CacheStats } from '../cache/client.ts';
 import type { Logger } from '../kit/observe/log.ts';
+import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
 import { WorkerPool } from '../kit/service/worker-pool.ts';
@@ -11,11 +13,22 @@ import { QueryBook } from '../querier/query-book.ts';
 import type { QueryRole, QueryWorkerData, TenantDeletion } from '../querier/worker-contract.ts';
 import type { IngesterService } from './ingester.ts';
 
+const querierMetrics = metricTable({
+  fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
+  hits: counter('cache_hits_total', 'Parts of chunk groups that the cache had.', ['cache']),
+  failures: counter(
+    'cache_failures_total',
+    'Calls to the cache that failed, took too long, or were left out after others did.',
+    ['cache'],
+  ),
+});
+
 export interface QuerierOptions {
   readonly data: QueryWorkerData;
   readonly ingester: IngesterService;
   readonly limits: (tenant: string) => TenantLimits;
   readonly log: Logger;
+  readonly registry: Registry;
   readonly clock: Clock;
 }
 
@@ -24,12 +37,15 @@ export class QuerierService implements Service, ApiBackend {
   readonly name = 'querier';
   readonly #options: QuerierOptions;
   readonly book: QueryBook;
+  readonly #metrics: ReturnType<typeof querierMetrics>;
   #pool: WorkerPool<QueryRole> | undefined;
   #ready = false;
 
   constructor(options: QuerierOptions) {
     this.#options = options;
     this.book = new QueryBook(options.clock);
+    this.#metrics = querierMetrics(options.registry);
+    this.#count({ hits: 0, misses: 0, failures: 0 });
   }
 
   async start(): Promise<void> {
@@ -71,7 +87,10 @@ export class QuerierService implements Service, ApiBackend {
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const ended = this.book.begin(request);
     try {
-      return await this.#pool!.call('handle', { request, limits: this.#options.limits(request.tenant) }, { signal });
+      const asked = { request, limits: this.#options.limits(request.tenant) };
+      const { response, cache } = await this.#pool!.call('handle', asked, { signal });
+      if (cache !== undefined) this.#count(cache);
+      return response;
     } catch (thrown) {
       signal.throwIfAborted();
       const { facts, message } = AppError.from(thrown);
@@ -84,6 +103,13 @@ export class QuerierService implements Service, ApiBackend {
     } finally {
       ended();
     }
+  }
+
+  #count({ hits, misses, failures }: CacheStats): void {
+    const labels = { cache: this.#options.data.caches.chunkStore.cacheBackend };
+    this.#metrics.fetched.inc(labels, hits + misses);
+    this.#metrics.hits.inc(labels, hits);
+    this.#metrics.failures.inc(labels, failures);
   }
 
   /** All that a tenant has until now is left out by queries, from when this resolves, and goes from the store by and by. */

@@ -42,6 +42,7 @@ const engine = new Engine({
   parser: syntax,
 });
 const opened = openStore(store);
+const cache = openBlockCache(caches);
 const WARM_UP_MS = 400;
 
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
@@ -56,7 +57,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
       // Windows leave the head when the store has had them for so long: what does not know of them yet must be gone by then.
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax: caches.chunkStore.rowCacheSize,
-      blockCache: await openBlockCache(caches),
+      blockCache: (await cache)?.blocks,
       retentionMs: (tenant) => retention.get(tenant) ?? 0,
     }),
   );
@@ -112,7 +113,8 @@ const role: QueryRole = {
     const { body } = response;
     // what is a view on something larger cannot move
     const whole = body.byteLength === body.buffer.byteLength ? body : body.slice();
-    return Transferred.of({ ...response, body: whole }, [whole.buffer as ArrayBuffer]);
+    const answer = { response: { ...response, body: whole }, cache: (await cache)?.takeStats() };
+    return Transferred.of(answer, [whole.buffer as ArrayBuffer]);
   },
   async deleteTenant({ tenant }, { signal }) {
     return deletionOf(await (await openTombstones()).deleteTenant(tenant, signal));

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { CacheStats } from '../cache/client.ts';
 import type { MemcachedConfig } from '../cache/memcached/config.ts';
 import type { RedisConfig } from '../cache/redis/config.ts';
 import type { ChunkStoreConfig } from '../chunkstore/config.ts';
@@ -16,12 +17,18 @@ export type QueryRole = {
   handle(
     request: { readonly request: ApiRequest; readonly limits: TenantLimits },
     call: CallContext,
-  ): Promise<Transferred<ApiResponse>>;
+  ): Promise<Transferred<QueryAnswer>>;
   /** Queries leave out what the tenant has until now from when this is answered. */
   deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
   /** The newest request; undefined: there is none. */
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
+
+export interface QueryAnswer {
+  readonly response: ApiResponse;
+  /** How the worker's cache did since its last answer; undefined: it has none. */
+  readonly cache: CacheStats | undefined;
+}
 
 /** A request to delete all that a tenant has. */
 export interface TenantDeletion {
