@@ -1,7 +1,7 @@
 import { BytesError } from '../chunk/group/bytes.ts';
 import { GroupDecoder } from '../chunk/group/decode.ts';
 import { Digester } from '../chunk/group/digest.ts';
-import { parseHead } from '../chunk/group/head.ts';
+import { guarded, parseHead } from '../chunk/group/head.ts';
 import { readGroup } from '../chunk/group/read.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { AppError } from '../model/errors.ts';
@@ -159,11 +159,15 @@ class Verifier {
     const whole = await wholeGroup(period, group, this.#signal);
     const fullName = groupName(name, place);
     const { head: own, headBytes } = parseHead(whole, fullName);
-    if (hexOf(contentId(whole)) !== id) throw new BytesError('the content does not have the id of the row');
-    if (own.sampleCount !== head.sampleCount) throw new BytesError('the heads in row and object differ');
+    let series = 0;
     for (const _ of readGroup(this.#decoder, this.#digester, own, whole.subarray(headBytes), fullName, this.#columns)) {
-      report.series++;
+      series++;
     }
+    guarded(fullName, 'content', () => {
+      if (hexOf(contentId(whole)) !== id) throw new BytesError('it does not have the id of the row');
+      if (own.sampleCount !== head.sampleCount) throw new BytesError('the heads in row and object differ');
+    });
+    report.series += series;
     report.groups++;
     report.samples += own.sampleCount;
     // Decoding holds the thread; others get their turn between groups.
