@@ -13,8 +13,9 @@ import { runTool } from '../harness/tool.ts';
 import { openStores } from './e2e-stores.ts';
 
 const HOUR_MS = 3_600_000;
-/** Of long random names, so that a window's group is larger than what lies in rows where there are objects. */
-const IDS = Array.from({ length: 400 }, () => randomBytes(64).toString('hex'));
+const DAY_MS = 24 * HOUR_MS;
+/** Of long random names, so that a window's group is larger than what lies in rows where there are objects, and of several blocks. */
+const IDS = Array.from({ length: 1200 }, () => randomBytes(64).toString('hex'));
 const SAMPLES = 10;
 
 interface StoredGroup {
@@ -25,26 +26,27 @@ interface StoredGroup {
 }
 
 /**
- * A damaged row, and where there are objects a damaged object: what needs it is an error with its name, other windows and tenants
- * answer, and `verify` finds it.
+ * A damaged row, and where there are objects a damaged object: what needs it is an error with its name, other windows, of the same day
+ * too, and tenants answer, and `verify` finds it. Metrics with other blocks of the group do as long as its head is whole: that alone tells
+ * what there is.
  * @param flags which stores
  * @param objects whether groups lie in objects
  */
 export async function damage(flags: readonly string[], objects: boolean): Promise<void> {
   const dataDir = tempFolder('damage');
   const options = { dataDir, flags: ['-ingester.window=20m', ...flags] };
-  const startMs = Math.floor(Date.now() / HOUR_MS) * HOUR_MS - 60 * HOUR_MS;
-  // of different days: the groups of a day are listed together
-  const windows = [startMs, startMs + 30 * HOUR_MS];
+  const startMs = Math.floor(Date.now() / DAY_MS) * DAY_MS - 3 * DAY_MS + HOUR_MS;
+  const windows = [startMs, startMs + 6 * HOUR_MS, startMs + DAY_MS];
   try {
     {
       await using server = await Pallium.start(options);
       for (const tenant of ['a', 'b']) {
         for (const windowMs of windows) {
-          const series = IDS.map((id) => ({
-            labels: { __name__: 'm', id: tenant + id },
-            samples: Array.from({ length: SAMPLES }, (_, i) => [windowMs + i * 60_000, i] as const),
-          }));
+          const samples = Array.from({ length: SAMPLES }, (_, i) => [windowMs + i * 60_000, i] as const);
+          const series = [
+            { labels: { __name__: 'few', id: tenant }, samples },
+            ...IDS.map((id) => ({ labels: { __name__: 'many', id: tenant + id }, samples })),
+          ];
           const answer = await push(`${server.url}/api/v1/push`, writeBody(series), { 'x-scope-orgid': tenant });
           assert.ok(answer.status < 300, answer.text);
         }
@@ -68,15 +70,16 @@ export async function damage(flags: readonly string[], objects: boolean): Promis
 
     const flipped = { ...victim.row, value: flip(victim.row.value, victim.row.value.length - 3) };
     await withStore((store) => tablesOf(store).client.write(victim.table, [flipped]));
-    await oneWindowFails(options, windows, victim.name);
+    // a row is a head and, without objects, the samples behind it
+    await oneWindowFails(options, windows, [victim.name], { head: objects });
     await withStore((store) => tablesOf(store).client.write(victim.table, [victim.row]));
 
     const { place } = victim.group;
     if (place.kind === 'object') {
       const whole = await withStore((store) => objectsOf(store).get(place.key));
-      const damaged = flip(whole, place.bodyOffset + (victim.group.head.bodyBytes >> 1));
+      const damaged = flip(whole, place.bodyOffset + victim.group.head.bodyBytes - 3);
       await withStore((store) => objectsOf(store).put(place.key, damaged));
-      await oneWindowFails(options, windows, victim.name);
+      await oneWindowFails(options, windows, [victim.name, place.key], { head: false });
       await withStore((store) => objectsOf(store).put(place.key, whole));
     }
 
@@ -92,31 +95,39 @@ export async function damage(flags: readonly string[], objects: boolean): Promis
 async function oneWindowFails(
   options: { readonly dataDir: string; readonly flags: readonly string[] },
   windows: readonly number[],
-  name: string,
+  names: readonly string[],
+  { head }: { readonly head: boolean },
 ): Promise<void> {
   await using server = await Pallium.start(options);
-  const ask = (tenant: string, windowMs: number) => {
+  const ask = (tenant: string, metric: string, windowMs: number) => {
     const time = (windowMs + (SAMPLES - 1) * 60_000) / 1000;
-    const search = new URLSearchParams({ query: `sum(count_over_time(m[${SAMPLES}m]))`, time: String(time) });
+    const search = new URLSearchParams({ query: `sum(count_over_time(${metric}[${SAMPLES}m]))`, time: String(time) });
     return server.api({ 'x-scope-orgid': tenant }).ask(`/api/v1/query?${search}`);
   };
-  const right = `"${IDS.length * SAMPLES}"`;
-  for (const windowMs of windows) {
-    const { status, text } = await ask('b', windowMs);
-    assert.ok(status === 200 && text.includes(right), `the neighbour: ${text}`);
+  const right = { few: `"${SAMPLES}"`, many: `"${IDS.length * SAMPLES}"` };
+  const failed: string[] = [];
+  for (const tenant of ['a', 'b']) {
+    for (const metric of ['few', 'many'] as const) {
+      for (const [i, windowMs] of windows.entries()) {
+        const { status, text } = await ask(tenant, metric, windowMs);
+        if (status === 200) assert.ok(text.includes(right[metric]), `${tenant} ${metric} ${i}: ${text}`);
+        else {
+          failed.push(`${tenant} ${metric} ${i}`);
+          assert.equal(status, 500);
+          for (const name of names) assert.ok(text.includes(name), `${text} names ${name}`);
+        }
+      }
+    }
   }
-  const answers = [await ask('a', windows[0]!), await ask('a', windows[1]!)];
-  const failed = answers.filter(({ status }) => status !== 200);
-  assert.equal(failed.length, 1, answers.map(({ status, text }) => `${status} ${text.slice(0, 300)}`).join('\n'));
-  assert.equal(failed[0]!.status, 500);
-  assert.ok(failed[0]!.text.includes(name), `${failed[0]!.text} names ${name}`);
-  assert.ok(answers.some(({ text }) => text.includes(right)));
+  const [window] = failed.map((each) => each.at(-1)!);
+  assert.deepEqual(failed, head ? [`a few ${window}`, `a many ${window}`] : [`a many ${window}`]);
   await server.stop();
 
   const { code, stdout } = await runTool(['verify', `-data.dir=${options.dataDir}`, ...options.flags]);
   assert.equal(code, 3, stdout);
   const damaged = stdout.split('\n').filter((line) => line.startsWith('damaged: '));
-  assert.ok(damaged.length > 0 && damaged.every((line) => line.includes(name)), `${stdout} names ${name} alone`);
+  assert.equal(damaged.length, 1, stdout);
+  for (const name of names) assert.ok(damaged[0]!.includes(name), `${damaged[0]} names ${name}`);
 }
 
 async function firstGroup(store: OpenedStore, tenant: string): Promise<StoredGroup> {
