@@ -13,7 +13,7 @@ export const ingesterConfig = section('ingester', 'Ingester', {
   }),
   headBytesMax: bytes({
     default: '3GiB',
-    help: 'Size of one shard at which new series are refused.',
+    help: 'Size of one shard at which new series are refused, and a third beyond it all samples.',
   }),
   walFsync: choice({
     default: 'interval',

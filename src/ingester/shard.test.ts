@@ -10,6 +10,7 @@ import { placementFor } from '../chunkstore/placement-size.ts';
 import { systemClock } from '../lib/clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { AppError } from '../model/errors.ts';
 import { FRAME_KEY } from '../wire/frames.ts';
 import { DUPLICATE_TIME, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 import type { AppendFile, Disk } from './disk.ts';
@@ -436,6 +437,33 @@ class TestDisk {
     for (const [file, bytes] of this.unsynced) if (fs.existsSync(file)) fs.truncateSync(file, bytes);
   }
 }
+
+test('a full head refuses new series, a third beyond all samples, and takes them when windows have gone', async () => {
+  const headBytesMax = 2 ** 20;
+  const clock = { ms: 1_700_000_000_000, nowMs: () => clock.ms, sleep: systemClock.sleep };
+  const shard = open(folder(), { headBytesMax, keepFlushedMs: 0, clock });
+  await shard.ready;
+  const isFull = (error: unknown) => error instanceof AppError && error.facts.id === 'head-full';
+  const push = (timeMs: number, more = 0) =>
+    shard.push('t', testFrames(Array.from({ length: 100 + more }, (_, i) => series(i, [[timeMs, i]]))), LIMITS);
+  let timeMs = clock.ms;
+  for (; shard.head.bytes <= headBytesMax; timeMs += 60_000) await push(timeMs);
+  await assert.rejects(push(timeMs, 1), isFull);
+  // what was known goes on
+  let acknowledged = 0;
+  for (; acknowledged < 1000; acknowledged++, timeMs += 60_000) {
+    if (await push(timeMs).then(() => false, isFull)) break;
+  }
+  assert.ok(acknowledged > 3 && acknowledged < 1000, `${acknowledged} windows more`);
+  assert.ok(shard.head.bytes < headBytesMax * 1.5, `${shard.head.bytes} bytes`);
+  const before = shard.head.bytes;
+  await assert.rejects(push(timeMs), isFull);
+  assert.equal(shard.head.bytes, before);
+  for (const { sealLsn } of await shard.seal(Number.POSITIVE_INFINITY, [])) await shard.confirmFlushed(sealLsn);
+  await shard.dropFlushed(Number.POSITIVE_INFINITY);
+  await push(timeMs, 1);
+  await shard.close({ checkpoint: false });
+});
 
 test('a full disk refuses writes, loses nothing, and recovers without help', async () => {
   const at = folder();

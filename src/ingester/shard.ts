@@ -32,10 +32,13 @@ import {
   WalWriter,
 } from './wal.ts';
 
+/** What a head that takes no new series may grow by with samples of those it has: with a store away for long, everything is refused. */
+const BYTES_BEYOND = 4 / 3;
+
 export interface ShardOptions {
   readonly folder: string;
   readonly windowMs: number;
-  /** Size of the head at which new series are refused. */
+  /** Size of the head at which new series are refused, and a third beyond it all samples. */
   readonly headBytesMax: number;
   /** What keys of series are made with, in edges too (docs/formats/slices.md); absent: no edge sends any. */
   readonly seriesSecret?: Uint8Array | undefined;
@@ -203,9 +206,13 @@ export class Shard {
   #ingest(tenantId: string, frames: Uint8Array, limits: IngestLimits): IngestResult {
     // what a full disk left is written first: nothing new is taken on before
     if (this.#commitFailed) this.#commitNow();
+    const { headBytesMax } = this.#options;
+    if (this.head.bytes > headBytesMax * BYTES_BEYOND) {
+      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
+    }
     const result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commitNow());
     if (result.counts[NO_ROOM]! > 0 || result.first?.series === REFUSED_NO_ROOM) {
-      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: this.#options.headBytesMax });
+      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
     return result;
   }
