@@ -1,21 +1,29 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import memjs from 'memjs';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { freePort } from '../harness/ports.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
+import { until } from '../harness/wait.ts';
 
 /** Long enough to connect within, on a busy machine. */
 const TIMEOUT_MS = 2000;
+/** Asked for one at a time. */
+const METRICS = 40;
 const SERIES = 400;
 const SAMPLES = 10;
 const START_MS = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 12 * 3_600_000;
 
+const services = join(import.meta.dirname, '../services');
 const { MEMCACHED_PORT, REDIS_PORT } = process.env;
 const caches: [
   name: string,
@@ -83,13 +91,126 @@ for (const [name, port, flagsOf, spoil] of caches) {
   });
 }
 
+for (const name of ['memcached', 'redis'] as const) {
+  const needed = name === 'memcached' ? MEMCACHED_PORT : REDIS_PORT;
+  if (needed === undefined) {
+    test(`${name} killed: needs its port`, { skip: true });
+    continue;
+  }
+  test(`${name} killed while a server runs: every answer stays right, and it is used again when it is back`, async () => {
+    const port = await freePort();
+    const service = new OwnService(name, port);
+    const dataDir = tempFolder('cache-killed');
+    const address =
+      name === 'memcached' ? `-memcached.addresses=127.0.0.1:${port}` : `-redis.endpoint=127.0.0.1:${port}`;
+    const flags = [
+      address,
+      `-chunk-store.cache-backend=${name}`,
+      `-${name}.timeout=${TIMEOUT_MS}ms`,
+      '-querier.workers=1',
+    ];
+    try {
+      await service.start();
+      await fill(dataDir, flags);
+      await using server = await Pallium.start({ dataDir, flags });
+      // what was read stays open with the worker, so each question is about another metric
+      const metrics = Array.from({ length: METRICS }, (_, i) => `m${i}`);
+      const askNext = () => ask(server, 'a', metrics.shift()!);
+      await askNext();
+      const before = await cacheCounts(server, name);
+      assert.ok(before.fetched > 0);
+      assert.deepEqual([before.hits, before.failures], [0, 0]);
+      await service.kill();
+      for (let i = 0; i < 5; i++) assert.equal((await askNext()).cachedBlocks, 0);
+      const away = await cacheCounts(server, name);
+      assert.ok(away.failures > 0 && away.hits === 0, JSON.stringify(away));
+      await service.start();
+      // left alone for some seconds after many failures
+      const back = await until(
+        'it is asked again',
+        async () => {
+          const { failures } = await cacheCounts(server, name);
+          const metric = metrics[0]!;
+          await askNext();
+          return (await cacheCounts(server, name)).failures === failures && metric;
+        },
+        { intervalMs: 1000 },
+      );
+      await using another = await Pallium.start({ dataDir: copyOf(dataDir), flags });
+      assert.ok((await ask(another, 'a', back)).cachedBlocks > 0);
+      // not all: what metrics share was read when nothing could be kept
+      assert.ok((await cacheCounts(another, name)).hits > 0);
+    } finally {
+      await service.kill();
+      for (const folder of [dataDir, `${dataDir}-copy`]) {
+        rmSync(folder, { recursive: true, force: true });
+        rmSync(`${folder}.log`, { force: true });
+      }
+    }
+  });
+}
+
+/** A service of the test's own, to be killed. */
+class OwnService {
+  readonly #name: string;
+  readonly #port: number;
+  readonly #instance: string;
+
+  constructor(name: string, port: number) {
+    this.#name = name;
+    this.#port = port;
+    this.#instance = `test-${process.pid}-killed-${name}`;
+  }
+
+  async start(): Promise<void> {
+    const env = {
+      ...process.env,
+      [`${this.#name.toUpperCase()}_PORT`]: String(this.#port),
+      SERVICES_INSTANCE: this.#instance,
+    };
+    await promisify(execFile)(join(services, `start-${this.#name}`), { env });
+  }
+
+  /** At once, as a machine that is gone. */
+  async kill(): Promise<void> {
+    const run = join(process.env.SERVICES_HOME ?? join(homedir(), '.cache/pallium-services'), 'run', this.#instance);
+    if (!existsSync(join(run, 'pid'))) return;
+    const pid = Number(readFileSync(join(run, 'pid'), 'utf8'));
+    process.kill(pid, 'SIGKILL');
+    rmSync(run, { recursive: true });
+    await until(
+      'it is gone',
+      () => !existsSync(`/proc/${pid}`) || /State:\s+Z/.test(readFileSync(`/proc/${pid}/status`, 'utf8')),
+    );
+  }
+}
+
+/** What `/metrics` says of the cache. */
+async function cacheCounts(server: Pallium, cache: string) {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  const count = (name: string) => {
+    const [, value] = new RegExp(`^pallium_cache_${name}_total\\{cache="${cache}"\\} (\\d+)$`, 'm').exec(text) ?? [];
+    assert.ok(value !== undefined, `${name} in\n${text}`);
+    return Number(value);
+  };
+  return { fetched: count('fetched_keys'), hits: count('hits'), failures: count('failures') };
+}
+
+/** A folder as another server would have it. */
+function copyOf(dataDir: string): string {
+  cpSync(join(dataDir, 'store'), join(`${dataDir}-copy`, 'store'), { recursive: true });
+  return `${dataDir}-copy`;
+}
+
 /** Two tenants with the same series, in objects, and an empty head. */
 async function fill(dataDir: string, flags: readonly string[]): Promise<void> {
   await using server = await Pallium.start({ dataDir, flags });
-  const series = Array.from({ length: SERIES }, (_, i) => ({
-    labels: { __name__: 'm', id: randomBytes(64).toString('hex') },
-    samples: Array.from({ length: SAMPLES }, (_, at) => [START_MS + at * 60_000, i] as const),
-  }));
+  const series = Array.from({ length: METRICS }, (_, metric) =>
+    Array.from({ length: SERIES }, (_, i) => ({
+      labels: { __name__: `m${metric}`, id: randomBytes(64).toString('hex') },
+      samples: Array.from({ length: SAMPLES }, (_, at) => [START_MS + at * 60_000, i] as const),
+    })),
+  ).flat();
   for (const tenant of ['a', 'b']) {
     const answer = await push(`${server.url}/api/v1/push`, writeBody(series), { 'x-scope-orgid': tenant });
     assert.ok(answer.status < 300, answer.text);
@@ -105,12 +226,12 @@ interface StoreStats {
 }
 
 /** Asks for everything. @throws where the answer is not right, or took longer than a few timeouts of the cache */
-async function ask(server: Pallium, tenant: string): Promise<StoreStats> {
+async function ask(server: Pallium, tenant: string, metric = 'm0'): Promise<StoreStats> {
   const beganMs = performance.now();
   const { result, stats } = await server
     .api({ 'x-scope-orgid': tenant })
     .data<{ result: { value: [number, string] }[]; stats: { store: StoreStats } }>('/api/v1/query', {
-      query: `sum(sum_over_time(m[${SAMPLES}m]))`,
+      query: `sum(sum_over_time(${metric}[${SAMPLES}m]))`,
       time: (START_MS + (SAMPLES - 1) * 60_000) / 1000,
       stats: 'all',
     });
