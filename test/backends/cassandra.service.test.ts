@@ -109,6 +109,22 @@ else {
     await ask(`DROP KEYSPACE ${keyspace}`);
   });
 
+  test('cassandra batches are unlogged, and each is of one partition', async () => {
+    const table = `batches_${run}`;
+    await withStore(config, async ({ admin, client }) => {
+      await admin.create(table);
+      const rows = Array.from({ length: 300 }, (_, i) => row(`h${i % 10}`, `${i}`, 'v'));
+      await client.write(table, rows);
+      await client.delete(table, rows);
+      await admin.drop(table);
+    });
+    // of all that was sent to the node so far
+    const metrics = await ask('SELECT name, max FROM system_views.batch_metrics');
+    const most = Object.fromEntries(metrics.map(({ name, max }) => [String(name), Number(max)]));
+    assert.equal(most.partitions_per_unlogged_batch, 1);
+    assert.equal(most.partitions_per_logged_batch, 0);
+  });
+
   test('cassandra prepares its statements once, whatever their values', async () => {
     const table = `prepared_${run}`;
     await withStore(config, async ({ admin, client }) => {
