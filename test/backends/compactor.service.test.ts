@@ -12,9 +12,9 @@ for (const { name, port, flags } of tableServices) {
     continue;
   }
   let made = 0;
-  // each has tables of its own, that are dropped with the service
+  // each has tables and objects of its own, that go with the service
   compactorSuite(`${name} and ${s3.name}`, { killStep: 4 }, async (t) => {
-    const prefix = `${PREFIX}${made++}_`;
+    const prefix = `${PREFIX}${name}${made++}_`;
     const { schema, close } = await openStores([...flags(port), ...s3.flags(s3.port!), `-schema.prefix=${prefix}`]);
     t.after(close);
     const { tables, objects } = schema.periods[0]!;
