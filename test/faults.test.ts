@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../src/lib/random.ts';
-import { AppError } from '../src/model/errors.ts';
 import { MemoryObjectClient } from '../src/object/memory.ts';
 import { MemoryTableStore } from '../src/table/memory.ts';
 import { all, bytes, row, show } from './backends/table-suite.ts';
 import { FaultyObjectClient } from './faults/faulty-object.ts';
 import { FaultyTableClient } from './faults/faulty-table.ts';
+import { persist, storeThroughFaults } from './faults/store-suite.ts';
 
 const FAULTS = { unavailable: 0.1, throttled: 0.1, lost: 0.1, repeated: 0.1 };
-
-/** As a caller of a store would: again, while the error says that this may help. */
-async function persist<T>(call: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await call();
-    } catch (thrown) {
-      if (!(thrown instanceof AppError && thrown.facts.retry)) throw thrown;
-    }
-  }
-}
 
 test('rows written through faults, again until told that they are, are there once', async () => {
   const store = new MemoryTableStore();
@@ -45,3 +34,6 @@ test('objects put through faults are there whole', async () => {
   assert.equal((await persist(() => all(client.list('a/')))).length, 100);
   assert.ok(client.source.injected > 10);
 });
+
+test('windows are written, read and merged through faults, and each sample is there once', () =>
+  storeThroughFaults({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() }));

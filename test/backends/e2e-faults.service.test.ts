@@ -22,7 +22,7 @@ const SERIES = 400;
 const IDS = Array.from({ length: SERIES }, () => randomBytes(64).toString('hex'));
 const STEP_S = 10;
 const PUSH_PAUSE_MS = 100;
-/** Windows come so fast that the head is full when the outage is not half over. */
+/** Windows come so fast that the head is soon full. */
 const FULL = { pauseMs: 5, flags: ['-ingester.head-bytes-max=3MiB', '-ingester.keep-flushed=1s'] };
 const LOOK_EVERY_MS = 1000;
 const NUMBERS_EVERY_MS = 1100;
@@ -110,7 +110,7 @@ class Outage {
   }
 
   async run(t: TestContext, awayMs: number): Promise<void> {
-    const stepsMax = (awayMs + 30_000) / this.#pauseMs;
+    const stepsMax = (awayMs + 60_000) / this.#pauseMs;
     this.#startMs = Math.floor(Date.now() / 60_000) * 60_000 - 3_600_000 - stepsMax * STEP_S * 1000;
     const options = {
       dataDir: this.#dataDir,
@@ -132,6 +132,10 @@ class Outage {
       const rssBefore = rssBytes(server.pid);
       const stepBefore = this.#step;
       this.#setAway(true);
+      if (this.#full !== undefined) {
+        const isFull = () => this.#load(server, 500).then(() => this.#seen.refused > 0);
+        await until('the head full', isFull, { timeoutMs: 60_000 });
+      }
       await this.#load(server, awayMs);
       const failed = await fetch(`${server.url}/ingester/flush?wait=true`, { method: 'POST' });
       assert.ok(failed.status >= 500, `a flush with its store away answers ${failed.status}`);

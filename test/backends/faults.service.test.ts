@@ -10,10 +10,13 @@ import { openCassandra } from '../../src/table/cassandra/store.ts';
 import type { TableStore } from '../../src/table/client.ts';
 import { dynamodbConfig } from '../../src/table/dynamodb/config.ts';
 import { openDynamodb } from '../../src/table/dynamodb/store.ts';
+import { storeThroughFaults } from '../faults/store-suite.ts';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { objectServices, openStores, PREFIX, tableServices } from './e2e-stores.ts';
 import { all, bytes, row, show } from './table-suite.ts';
 
 const { CASSANDRA_PORT, DYNAMODB_PORT, BIGTABLE_PORT, MOTO_PORT } = process.env;
+const s3 = objectServices.find(({ name }) => name === 'moto')!;
 const timeoutMs = 1500;
 const retries = { maxRetries: 30, minBackoffMs: 20, maxBackoffMs: 500, timeoutMs };
 
@@ -102,6 +105,20 @@ for (const [name, port, open] of tables) {
         await store.client.close();
         await proxy.close();
       }
+    });
+  }
+
+  if (MOTO_PORT !== undefined) {
+    const title = `${name} and s3 that throttle, fail, lose answers and do things twice: each sample is there once`;
+    test(title, { timeout: 120_000 }, async () => {
+      await s3.prepare?.(s3.port!);
+      const service = tableServices.find((each) => each.name === name)!;
+      const prefix = `${PREFIX}seam_${name}_`;
+      const flags = [...service.flags(service.port!), ...s3.flags(s3.port!), `-schema.prefix=${prefix}`];
+      const { schema, close } = await openStores(flags);
+      const { tables, objects } = schema.periods[0]!;
+      await storeThroughFaults({ tables, objects: objects!, prefix });
+      await close();
     });
   }
 
