@@ -28,6 +28,7 @@ export class LabelBlocks {
 /** Matches a selector against label blocks, and numbers the series that match across all of them. */
 export class SeriesMatcher {
   readonly #matchers: readonly LabelMatcher[];
+  readonly #key: string;
   /** Results per matcher and value: regular expressions are run once per distinct value. */
   readonly #results: readonly Map<string, boolean>[];
   readonly #ids = new Map<string, number>();
@@ -37,6 +38,7 @@ export class SeriesMatcher {
 
   constructor(matchers: readonly LabelMatcher[]) {
     this.#matchers = matchers;
+    this.#key = JSON.stringify(matchers.map(({ name, op, value }) => [name, op, value]));
     this.#results = matchers.map(() => new Map());
   }
 
@@ -45,30 +47,43 @@ export class SeriesMatcher {
     let numbers = this.#blocks.get(block);
     if (numbers === undefined) {
       numbers = new Int32Array(block.count).fill(-1);
-      for (const section of block.sections) this.#matchSection(block, section, numbers);
+      for (const { index, labels } of this.#matching(block)) numbers[index] = this.#number(labels);
       this.#blocks.set(block, numbers);
     }
     return numbers;
   }
 
-  #matchSection(block: LabelBlock, section: Section, numbers: Int32Array): void {
+  #matching(block: LabelBlock): readonly MatchedSeries[] {
+    const known = getOrMake(matchedOfBlocks, block, () => new Map<string, readonly MatchedSeries[]>());
+    let found = known.get(this.#key);
+    if (found === undefined) {
+      found = block.sections.flatMap((section) => this.#matchSection(block, section));
+      if (known.size === SELECTORS_KEPT) known.delete(known.keys().next().value!);
+      if (found.length <= MATCHED_KEPT_MAX) known.set(this.#key, found);
+    }
+    return found;
+  }
+
+  #matchSection(block: LabelBlock, section: Section): MatchedSeries[] {
     const tests: { column: LabelColumn; ok: Uint8Array }[] = [];
     for (let m = 0; m < this.#matchers.length; m++) {
       const { name } = this.#matchers[m]!;
       const column = section.columns.find((each) => block.symbol(each.name) === name);
       if (column === undefined) {
-        if (!this.#test(m, '')) return;
+        if (!this.#test(m, '')) return [];
         continue;
       }
       const ok = Uint8Array.from(column.dictionary, (symbol) => (this.#test(m, block.symbol(symbol)) ? 1 : 0));
-      if (!ok.includes(1)) return;
+      if (!ok.includes(1)) return [];
       if (ok.includes(0)) tests.push({ column, ok });
     }
+    const found: MatchedSeries[] = [];
     for (let i = 0; i < section.count; i++) {
       if (tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) {
-        numbers[section.first + i] = this.#number(labelsAt(block, section, i));
+        found.push({ index: section.first + i, labels: labelsAt(block, section, i) });
       }
     }
+    return found;
   }
 
   #test(matcher: number, value: string): boolean {
@@ -79,6 +94,17 @@ export class SeriesMatcher {
     return getOrMake(this.#ids, labels.key, () => this.labels.push(labels) - 1);
   }
 }
+
+interface MatchedSeries {
+  /** In its block. */
+  readonly index: number;
+  readonly labels: Labels;
+}
+
+/** What the selectors of the last queries matched in blocks that are still open: a dashboard asks the same ones again and again. */
+const matchedOfBlocks = new WeakMap<LabelBlock, Map<string, readonly MatchedSeries[]>>();
+const SELECTORS_KEPT = 8;
+const MATCHED_KEPT_MAX = 256;
 
 /** Labels of the series of blocks, made once: blocks stay open from query to query. */
 const labelsOfBlocks = new WeakMap<LabelBlock, (Labels | undefined)[]>();

@@ -10,7 +10,8 @@ import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './exec/row.ts';
 import { lineAndColumn } from './parser/error.ts';
-import { type ParserOptions, parseExpr } from './parser/parser.ts';
+import { ParsedExprs } from './parser/parsed.ts';
+import type { ParserOptions } from './parser/parser.ts';
 import { typeName, typeOf } from './parser/type.ts';
 import { buildPlan } from './plan/build.ts';
 import { type Grid, gridOf, stepMs } from './plan/grid.ts';
@@ -54,10 +55,11 @@ export interface RangeQuery extends QueryOptions {
   readonly stepMs: number;
 }
 
-/** Evaluates PromQL over whatever is `Queryable`. Holds no state between queries. */
+/** Evaluates PromQL over whatever is `Queryable`. Of queries it keeps nothing but their parsed text. */
 export class Engine {
   readonly #options: EngineOptions;
   readonly #features: Features;
+  readonly #parsed: ParsedExprs;
 
   constructor(options: EngineOptions = {}) {
     this.#options = options;
@@ -66,6 +68,7 @@ export class Engine {
       startTimestamps: options.startTimestamps ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,
     };
+    this.#parsed = new ParsedExprs(options.parser);
   }
 
   /** @throws ParseError, AppError */
@@ -93,7 +96,7 @@ export class Engine {
     endMs?: number,
   ): Promise<QueryResult> {
     const options = this.#options;
-    const expr = parseExpr(query.expr, options.parser);
+    const expr = this.#parsed.of(query.expr);
     const type = typeOf(expr);
     const instant = queryStepMs === 0;
     if (!instant && type !== 'scalar' && type !== 'vector') {
