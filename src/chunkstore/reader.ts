@@ -17,7 +17,7 @@ import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
-import { deletedUntil, listTombstones } from './tombstones.ts';
+import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
 
 export interface ReaderOptions {
   /** The length of windows as they are flushed now. */
@@ -83,7 +83,7 @@ export class ChunkStoreReader {
     const metrics = metricFilter(request.matchers);
     const [found, tombstones] = await Promise.all([
       this.#groups(tenant, { ...request, startMs }, metrics, context),
-      listTombstones(this.#schema, tenant, context.signal),
+      tombstonesOfQuery(this.#schema, tenant, context.signal),
     ]);
     const deletedMs = deletedUntil(tombstones);
     if (labelsOnly && dayOf(deletedMs) >= dayOf(startMs)) {
@@ -219,7 +219,7 @@ export class ChunkStoreReader {
     { signal }: QueryContext,
   ): Promise<number> {
     if (matchers.length > 0) return Number.POSITIVE_INFINITY;
-    const deletedMs = deletedUntil(await listTombstones(this.#schema, tenant, signal));
+    const deletedMs = deletedUntil(await tombstonesOfQuery(this.#schema, tenant, signal));
     return Math.max(startMs, (dayOf(deletedMs) + 1) * DAY_MS);
   }
 

@@ -125,6 +125,14 @@ export function deletedUntil(tombstones: readonly Tombstone[]): number {
   return Math.max(Number.NEGATIVE_INFINITY, ...tombstones.filter(isOfTenant).map(({ endMs }) => endMs));
 }
 
+const ofQueries = new WeakMap<AbortSignal, Map<string, Promise<Tombstone[]>>>();
+
+/** As `listTombstones`, once for all that one query asks. @param signal the query's own */
+export function tombstonesOfQuery(schema: Schema, tenant: string, signal: AbortSignal): Promise<Tombstone[]> {
+  const tenants = getOrMake(ofQueries, signal, () => new Map<string, Promise<Tombstone[]>>());
+  return getOrMake(tenants, tenant, () => listTombstones(schema, tenant, signal));
+}
+
 /**
  * Of all periods; a tenant has few. Read strongly and never from a cache: what was deleted is not to be seen by any query that begins
  * afterwards, whichever process answers it.
