@@ -73,7 +73,10 @@ export class DistributorService implements Service, PushBackend {
           url: workerUrl('./edge-worker', import.meta.url),
           data,
         });
-        const shards = ingester.connect().slice(0, ingester.writable);
+        const shards = ingester
+          .connect()
+          .slice(0, ingester.writable)
+          .map(({ port }) => port);
         worker.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
         return worker;
       },

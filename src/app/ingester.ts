@@ -2,15 +2,16 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel } from 'node:worker_threads';
 import type { StoreSpec } from '../chunkstore/open.ts';
 import type { SavedSeen } from '../chunkstore/seen.ts';
 import type { EdgeRole } from '../distributor/edge-contract.ts';
 import type { IngesterConfig } from '../ingester/config.ts';
 import type { FlushData, FlushReport, FlushRequest, FlushRole } from '../ingester/flush-contract.ts';
 import { FlushPlan } from '../ingester/flush-plan.ts';
+import { HeldRange } from '../ingester/held-range.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
-import type { ShardThreadRole } from '../ingester/shard-contract.ts';
+import type { ShardConnection, ShardThreadRole } from '../ingester/shard-contract.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import { Channel } from '../kit/service/channel.ts';
@@ -40,6 +41,8 @@ export class IngesterService implements Service, IngesterControl {
   readonly name = 'ingester';
   readonly #options: IngesterOptions;
   readonly #shards: WorkerThread<ShardThreadRole>[] = [];
+  /** Of each shard the memory of its `HeldRange`. */
+  readonly #held: SharedArrayBuffer[] = [];
   readonly #metrics: ReturnType<typeof ingesterMetrics>;
   readonly #timers: NodeJS.Timeout[] = [];
   /** Shards that take writes; the others only hold what an earlier run with more of them left. */
@@ -63,12 +66,12 @@ export class IngesterService implements Service, IngesterControl {
     this.#plan = new FlushPlan({ windowMs, delayMs: flushDelayMs, spreadMs: Math.min(flushSpreadMs, windowMs / 2) });
   }
 
-  /** Ports on which every shard answers, in order, to be handed to another thread. */
-  connect(): MessagePort[] {
-    return this.#shards.map(({ channel }) => {
+  /** Every shard, in order, to be handed to another thread. */
+  connect(): ShardConnection[] {
+    return this.#shards.map(({ channel }, i) => {
       const { port1, port2 } = new MessageChannel();
       channel.call('connect', { port: port1 }, { transfer: [port1] }).catch(() => {});
-      return port2;
+      return { port: port2, held: this.#held[i]! };
     });
   }
 
@@ -87,7 +90,10 @@ export class IngesterService implements Service, IngesterControl {
   async start(): Promise<void> {
     const { log, config, dir } = this.#options;
     for (let i = 0; i < Math.max(this.writable, existingShards(dir)); i++) {
+      const held = HeldRange.everything().buffer;
+      this.#held.push(held);
       const data: ShardData = {
+        held,
         folder: path.join(dir, `shard-${i}`),
         windowMs: config.windowMs,
         headBytesMax: config.headBytesMax,
@@ -227,7 +233,7 @@ export class IngesterService implements Service, IngesterControl {
         data,
         resourceLimits: { maxYoungGenerationSizeMb: 12 },
       });
-      const shards = this.connect();
+      const shards = this.connect().map(({ port }) => port);
       thread.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
       const made = { thread, idle: undefined };
       this.#flushWorker = made;

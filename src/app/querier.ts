@@ -68,7 +68,7 @@ export class QuerierService implements Service, ApiBackend {
           resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb, maxYoungGenerationSizeMb: 24 },
         });
         const shards = ingester.connect();
-        const ready = worker.channel.call('connect', { shards }, { transfer: shards });
+        const ready = worker.channel.call('connect', { shards }, { transfer: shards.map(({ port }) => port) });
         ready.then(
           () => {
             this.#ready = true;

@@ -3,7 +3,8 @@ import { Kernel } from '../chunk/kernel.ts';
 import { openStore } from '../chunkstore/open.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
-import { listTombstones, Tombstones } from '../chunkstore/tombstones.ts';
+import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
+import { HeldRange } from '../ingester/held-range.ts';
 import { ShardsClient } from '../ingester/shard-client.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel, Transferred } from '../kit/service/channel.ts';
@@ -48,13 +49,14 @@ const WARM_UP_MS = 400;
 async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'limits'>> {
   const { schema } = await opened;
   const head = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
-    listTombstones(schema, tenant, signal),
+    tombstonesOfQuery(schema, tenant, signal),
   );
   const tombstones = await openTombstones();
   const flushed = new StoreSource(
     new ChunkStoreReader(schema, Kernel.create(), systemClock, {
       windowMs,
       // Windows leave the head when the store has had them for so long: what does not know of them yet must be gone by then.
+      // A third is left for the head's answer, see `overlapMs` below.
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax: caches.chunkStore.rowCacheSize,
       blockCache: (await cache)?.blocks,
@@ -64,7 +66,7 @@ async function sourcesFor(ingester: IngesterClient): Promise<Omit<ApiSources, 'l
   return {
     engine,
     syntax,
-    queryable: (tenant) => mergedQueryable(tenant, [head, flushed]),
+    queryable: (tenant) => mergedQueryable(tenant, { recent: head, stored: flushed, overlapMs: keepFlushedMs / 3 }),
     metadata: recentMetadata(ingester),
     exemplars: recentExemplars(ingester),
     status: { ...status, headStats: (tenant, limit, signal) => ingester.headStats(tenant, limit, signal) },
@@ -102,7 +104,11 @@ let sources: Promise<Omit<ApiSources, 'limits'>> | undefined;
 
 const role: QueryRole = {
   async connect({ shards }) {
-    sources = sourcesFor(new ShardsClient(shards.map((port) => new Channel<ShardRole>(port))));
+    sources = sourcesFor(
+      new ShardsClient(
+        shards.map(({ port, held }) => ({ channel: new Channel<ShardRole>(port), held: new HeldRange(held) })),
+      ),
+    );
     // slower at first is all that comes of it when this fails
     await warmUp(await sources, WARM_UP_MS).catch((error: Error) => process.stderr.write(`${error.message}\n`));
   },

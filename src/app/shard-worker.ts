@@ -3,6 +3,7 @@ import { Kernel } from '../chunk/kernel.ts';
 import { Edge } from '../distributor/edge.ts';
 import type { EdgeRole } from '../distributor/edge-contract.ts';
 import { realDisk } from '../ingester/disk.ts';
+import { HeldRange } from '../ingester/held-range.ts';
 import { Shard, type ShardOptions } from '../ingester/shard.ts';
 import type { ShardRole, ShardThreadRole } from '../ingester/shard-contract.ts';
 import { shardRole } from '../ingester/shard-role.ts';
@@ -16,13 +17,15 @@ import { systemClock } from '../lib/clock.ts';
 export type ShardData = Pick<
   ShardOptions,
   'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
->;
+> & { readonly held: SharedArrayBuffer };
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */
 const lines: { level: 'info' | 'warn' | 'error'; text: string; fields: Record<string, unknown> | undefined }[] = [];
 
+const { held, ...options } = workerData as ShardData;
 const shard = new Shard({
-  ...(workerData as ShardData),
+  ...options,
+  held: new HeldRange(held),
   disk: realDisk,
   clock: systemClock,
   log: (level, text, fields) => lines.push({ level, text, fields }),
@@ -37,10 +40,9 @@ const role: ShardThreadRole = {
   ...own,
   connect: ({ port }) => serve(port, role),
   connectEdge({ port, rawBytesMax }) {
-    const { seriesSecret } = workerData as ShardData;
     const edge = new Edge({
       rawBytesMax,
-      seriesSecret,
+      seriesSecret: options.seriesSecret,
       kernel: Kernel.create(),
       clock: systemClock,
       targets: [

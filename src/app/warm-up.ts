@@ -49,7 +49,8 @@ export async function warmUp(
   const api = new PromApi({
     ...sources,
     limits: () => DEFAULT_LIMITS,
-    queryable: (tenant) => mergedQueryable(tenant, [head, EMPTY]),
+    queryable: (tenant) =>
+      mergedQueryable(tenant, { recent: head, stored: EMPTY, overlapMs: Number.POSITIVE_INFINITY }),
   });
   const { signal } = new AbortController();
   const untilMs = performance.now() + budgetMs;

@@ -10,23 +10,37 @@ import type {
   IngesterClient,
   MetricMetadata,
 } from '../storage/ingester-client.ts';
+import type { HeldRange } from './held-range.ts';
 import type { ShardRole } from './shard-contract.ts';
+
+export interface ConnectedShard {
+  readonly channel: Channel<ShardRole>;
+  readonly held: HeldRange;
+}
 
 /** The shards of this process as one ingester: a tenant's series may lie on any of them. */
 export class ShardsClient implements IngesterClient {
+  readonly #all: readonly ConnectedShard[];
   readonly #shards: readonly Channel<ShardRole>[];
 
-  constructor(shards: readonly Channel<ShardRole>[]) {
-    this.#shards = shards;
+  constructor(shards: readonly ConnectedShard[]) {
+    this.#all = shards;
+    this.#shards = shards.map(({ channel }) => channel);
+  }
+
+  /** Those that may hold something between these times. */
+  #holding(startMs: number, endMs: number): Channel<ShardRole>[] {
+    return this.#all.filter(({ held }) => held.touches(startMs, endMs)).map(({ channel }) => channel);
   }
 
   async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
     // all shards match at once, then hand over their slices one after another
-    const firsts = this.#shards.map((shard) => shard.call('select', request, { signal }));
+    const shards = this.#holding(request.startMs, request.endMs);
+    const firsts = shards.map((shard) => shard.call('select', request, { signal }));
     for (const first of firsts) first.catch(() => {}); // its turn to fail comes below
     const open = new Map<Channel<ShardRole>, number>();
     try {
-      for (const [i, shard] of this.#shards.entries()) {
+      for (const [i, shard] of shards.entries()) {
         let slice = await firsts[i]!;
         for (;;) {
           if (slice.cursor === 0) open.delete(shard);
@@ -34,7 +48,7 @@ export class ShardsClient implements IngesterClient {
           // asked for before this one is used, so that shard and reader work side by side
           const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
           next?.catch(() => {});
-          yield { ...slice, alone: this.#shards.length === 1 };
+          yield { ...slice, alone: shards.length === 1 };
           if (next === undefined) break;
           slice = await next;
         }
@@ -45,7 +59,8 @@ export class ShardsClient implements IngesterClient {
   }
 
   async labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]> {
-    const answers = await Promise.all(this.#shards.map((shard) => shard.call('labels', request, { signal })));
+    const shards = this.#holding(request.startMs, request.endMs);
+    const answers = await Promise.all(shards.map((shard) => shard.call('labels', request, { signal })));
     return answers.length === 1 ? answers[0]! : [...new Set(answers.flat())];
   }
 

@@ -101,6 +101,12 @@ export type ShardRole = {
   close(request: { readonly checkpoint: boolean }): Promise<void>;
 };
 
+/** A shard for another thread: where it answers, and the memory of its `HeldRange`. */
+export interface ShardConnection {
+  readonly port: MessagePort;
+  readonly held: SharedArrayBuffer;
+}
+
 /** Besides, what only the thread that started it asks. */
 export type ShardThreadRole = ShardRole & {
   /** Answers the same messages on another port: an edge's, a query worker's. */

@@ -16,6 +16,7 @@ import { DUPLICATE_TIME, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { realDisk } from './disk.ts';
 import { REFUSED_PER_METRIC, REFUSED_PER_USER } from './head.ts';
+import { HeldRange } from './held-range.ts';
 import { Shard, type ShardOptions } from './shard.ts';
 import { shardRole } from './shard-role.ts';
 import { type TestSeries, testFrames } from './test-frames.ts';
@@ -510,4 +511,36 @@ test('a power cut loses nothing acknowledged with fsync=always', async () => {
   assert.ok((await held(again)).size >= count && count > 0);
   await Promise.allSettled(pushes);
   await again.close({ checkpoint: false });
+});
+
+test('the time of what a shard holds is known to others before a write is acknowledged, and everything while it replays', async () => {
+  const at = folder();
+  const range = HeldRange.everything();
+  const shard = open(at, { held: range });
+  await shard.ready;
+  assert.ok(!range.touches(-1e15, 1e15));
+  await shard.push('t', testFrames([series(1, [[130_000, 1]])]), LIMITS);
+  assert.deepEqual(
+    [range.touches(0, 119_999), range.touches(0, 120_000), range.touches(180_001, 1e15)],
+    [false, true, false],
+  );
+  await shard.push('t', testFrames([series(2, [[70_000, 1]])]), LIMITS);
+  assert.ok(range.touches(0, 60_000));
+  const role = shardRole(shard, systemClock);
+  const sealed = await role.seal({ beforeMs: 120_000 });
+  await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
+  assert.ok(range.touches(0, 119_999));
+  await shard.dropFlushed(systemClock.nowMs());
+  assert.ok(!range.touches(0, 119_999));
+  await shard.close({ checkpoint: false });
+  const again = HeldRange.everything();
+  const second = open(at, { held: again });
+  assert.equal(second.state, 'replaying');
+  assert.ok(again.touches(-1e15, -1e14));
+  await second.push('t', testFrames([series(3, [[10_000, 1]])]), LIMITS); // taken while the log is read
+  assert.ok(again.touches(0, 59_999));
+  await second.ready;
+  assert.ok(again.touches(0, 59_999));
+  assert.ok(!again.touches(180_001, 1e15));
+  await second.close({ checkpoint: false });
 });

@@ -17,6 +17,7 @@ import {
 } from './checkpoint.ts';
 import type { Disk } from './disk.ts';
 import { Head, type HeadTenant, type IngestLimits, type IngestResult, REFUSED_NO_ROOM } from './head.ts';
+import type { HeldRange } from './held-range.ts';
 import { MetadataBook } from './metadata.ts';
 import { pausing } from './pause.ts';
 import {
@@ -47,6 +48,8 @@ export interface ShardOptions {
   readonly fsyncIntervalMs: number;
   /** How long a flushed window stays in the head. */
   readonly keepFlushedMs: number;
+  /** Kept up to date for other threads. */
+  readonly held?: HeldRange;
   readonly disk: Disk;
   readonly clock: Clock;
   readonly log: ShardLog;
@@ -210,7 +213,12 @@ export class Shard {
     if (this.head.bytes > headBytesMax * BYTES_BEYOND) {
       throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
-    const result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commitNow());
+    let result: IngestResult;
+    try {
+      result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commitNow());
+    } finally {
+      this.#publishHeld();
+    }
     if (result.counts[NO_ROOM]! > 0 || result.first?.series === REFUSED_NO_ROOM) {
       throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
@@ -421,6 +429,7 @@ export class Shard {
     }
     // nothing came since the last look: from here on requests go to the head
     this.#state = 'live';
+    this.#publishHeld();
     this.#commitNow();
     if (last > 0) this.#note({ staged: last });
     this.#replayMs = performance.now() - started;
@@ -532,6 +541,15 @@ export class Shard {
     return arenas;
   }
 
+  /** Before what changed it is acknowledged. */
+  #publishHeld(): void {
+    const { held, windowMs } = this.#options;
+    if (held === undefined) return;
+    // what was lost is told to whoever asks for its time
+    const unknown = this.#state !== 'live' || this.#losses.length > 0;
+    held.publish(unknown ? undefined : this.arenas().map(({ window }) => window), windowMs);
+  }
+
   /** Seals the windows that end at or before `beforeMs`, but for some; returns all that are sealed and not yet in the store. */
   async seal(beforeMs: number, except: readonly number[] = []): Promise<readonly SavedArena[]> {
     return this.#alone(async () => {
@@ -586,6 +604,7 @@ export class Shard {
         this.#sealed.delete(id);
         const idleBeforeMs = this.#options.clock.nowMs() - 2 * this.#options.windowMs;
         for (const ref of this.head.dropArena(id, idleBeforeMs, () => this.#commitNow())) this.#droppedRefs.push(ref);
+        this.#publishHeld();
         await new Promise<void>((resolve) => setImmediate(resolve));
       }
     });

@@ -1,9 +1,9 @@
-import type { MessagePort } from 'node:worker_threads';
 import type { CacheStats } from '../cache/client.ts';
 import type { MemcachedConfig } from '../cache/memcached/config.ts';
 import type { RedisConfig } from '../cache/redis/config.ts';
 import type { ChunkStoreConfig } from '../chunkstore/config.ts';
 import type { StoreSpec } from '../chunkstore/open.ts';
+import type { ShardConnection } from '../ingester/shard-contract.ts';
 import type { CallContext, Transferred } from '../kit/service/channel.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { ApiRequest, ApiResponse } from './api-contract.ts';
@@ -13,7 +13,7 @@ import type { PurgerConfig, QuerierConfig } from './config.ts';
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
-  connect(request: { readonly shards: readonly MessagePort[] }): Promise<void>;
+  connect(request: { readonly shards: readonly ShardConnection[] }): Promise<void>;
   handle(
     request: { readonly request: ApiRequest; readonly limits: TenantLimits },
     call: CallContext,

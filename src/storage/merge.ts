@@ -6,20 +6,12 @@ import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
 import type { SampleSource, SourceSeries } from './source.ts';
 
-/**
- * A tenant's samples from several sources as one. They are asked in the order given: what is on its way from one to the next (from
- * ingesters to the store) is then seen at least once, and merging makes it once.
- */
-export function mergedQueryable(tenant: string, sources: readonly SampleSource[]): Queryable {
+/** A tenant's samples from several sources as one, each sample once. */
+export function mergedQueryable(tenant: string, sources: Sources): Queryable {
   return {
     async select(request, context) {
-      const parts: SourceSeries[] = [];
-      try {
-        for (const source of sources) parts.push(await source.select(tenant, request, context));
-      } catch (error) {
-        for (const part of parts) part.close();
-        throw error;
-      }
+      const close = (part: SourceSeries) => part.close();
+      const parts = await askAll(sources, (source) => source.select(tenant, request, context), close);
       return new MergedSet(parts, request, context);
     },
     labelNames: (request, context) =>
@@ -29,15 +21,54 @@ export function mergedQueryable(tenant: string, sources: readonly SampleSource[]
   };
 }
 
+/** Where a tenant's samples lie. */
+export interface Sources {
+  readonly recent: SampleSource;
+  /** What `recent` hands on to. Absent: it keeps everything. */
+  readonly stored?: SampleSource;
+  /** For how long `recent` still has what `stored` shows. */
+  readonly overlapMs: number;
+  readonly nowMs?: () => number;
+}
+
+/**
+ * Both at once, so that the one's way to other threads costs no time. What goes over from the one to the other meanwhile is seen at
+ * least once: `recent` has it for longer than it takes to answer, and where it took longer, `stored` is asked once more.
+ */
+async function askAll<T>(
+  { recent, stored, overlapMs, nowMs = () => performance.now() }: Sources,
+  ask: (source: SampleSource) => Promise<T>,
+  close: (answer: T) => void,
+): Promise<readonly T[]> {
+  const askedMs = nowMs();
+  let tookMs = 0;
+  const first = ask(recent).finally(() => {
+    tookMs = nowMs() - askedMs;
+  });
+  if (stored === undefined) return [await first];
+  const answers = await Promise.allSettled([first, ask(stored)]);
+  const got = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  try {
+    for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
+    if (tookMs > overlapMs) {
+      close(got.pop()!);
+      got.push(await ask(stored));
+    }
+    return got;
+  } catch (error) {
+    for (const answer of got) close(answer);
+    throw error;
+  }
+}
+
 async function mergedLabels(
-  sources: readonly SampleSource[],
+  sources: Sources,
   request: LabelRequest,
   ask: (source: SampleSource) => Promise<LabelAnswer>,
 ): Promise<LabelAnswer> {
   const values = new Set<string>();
   const warnings = new Set<string>();
-  for (const source of sources) {
-    const answer = await ask(source);
+  for (const answer of await askAll(sources, ask, () => {})) {
     for (const value of answer.values) values.add(value);
     for (const warning of answer.warnings) warnings.add(warning);
   }

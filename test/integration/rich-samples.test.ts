@@ -11,6 +11,7 @@ import { Edge } from '../../src/distributor/edge.ts';
 import { realDisk } from '../../src/ingester/disk.ts';
 import { Flusher } from '../../src/ingester/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush-contract.ts';
+import { HeldRange } from '../../src/ingester/held-range.ts';
 import { Shard } from '../../src/ingester/shard.ts';
 import { ShardsClient } from '../../src/ingester/shard-client.ts';
 import type { ShardRole } from '../../src/ingester/shard-contract.ts';
@@ -206,7 +207,8 @@ test('histograms and start timestamps are the same from the head, after replay, 
     });
   const kernel = Kernel.create();
   const connect = (shard: Shard) => connectInThread<ShardRole>(shardRole(shard, systemClock));
-  const headOf = (channel: Channel<ShardRole>) => new HeadSource(new ShardsClient([channel]), kernel);
+  const headOf = (channel: Channel<ShardRole>) =>
+    new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
   const shard = open();
   await shard.ready;
   const first = connect(shard);

@@ -10,6 +10,7 @@ import { ChunkStoreWriter } from '../../../src/chunkstore/writer.ts';
 import { realDisk } from '../../../src/ingester/disk.ts';
 import { Flusher } from '../../../src/ingester/flush.ts';
 import { FLUSH_ALL } from '../../../src/ingester/flush-contract.ts';
+import { HeldRange } from '../../../src/ingester/held-range.ts';
 import { Shard } from '../../../src/ingester/shard.ts';
 import { ShardsClient } from '../../../src/ingester/shard-client.ts';
 import type { ShardRole } from '../../../src/ingester/shard-contract.ts';
@@ -74,9 +75,9 @@ export class HeadStorage implements TestStorage {
         tableMs: TABLE_MS_DEFAULT,
       },
     ]);
-    this.#head = new HeadSource(new ShardsClient([channel]), kernel);
+    this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
     this.#schema = schema;
-    this.#queryable = mergedQueryable(TENANT, [this.#head]);
+    this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0 });
     const writer = new ChunkStoreWriter(schema, kernel);
     if (flushed) {
       this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS, clock: systemClock });
@@ -106,7 +107,11 @@ export class HeadStorage implements TestStorage {
     await this.#shard.dropFlushed(Number.MAX_SAFE_INTEGER);
     // a reader of its own: it may remember lists of rows for as long as a head keeps what is flushed, and this one has just let go
     const reader = new ChunkStoreReader(this.#schema, kernel, systemClock, { windowMs: WINDOW_MS });
-    this.#queryable = mergedQueryable(TENANT, [this.#head, new StoreSource(reader)]);
+    this.#queryable = mergedQueryable(TENANT, {
+      recent: this.#head,
+      stored: new StoreSource(reader),
+      overlapMs: Number.POSITIVE_INFINITY,
+    });
   }
 
   async close(): Promise<void> {

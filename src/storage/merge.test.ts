@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Labels } from '../model/labels.ts';
+import { SampleColumns } from './columns.ts';
+import { mergedQueryable } from './merge.ts';
+import type { SelectRequest } from './queryable.ts';
+import type { SampleSource, SourceSeries } from './source.ts';
+import { unlimited } from './unlimited.ts';
+
+const SERIES = Labels.of({ __name__: 'moving' });
+const ALL: SelectRequest = { matchers: [], startMs: 0, endMs: 1000 };
+
+/** A source that answers when it is let, with the samples that it has then. */
+class Place implements SampleSource {
+  times: number[] = [];
+  asked = 0;
+  open = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  async select(): Promise<SourceSeries> {
+    this.asked++;
+    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    const times = [...this.times];
+    this.open++;
+    return {
+      labels: times.length === 0 ? [] : [SERIES],
+      warnings: [],
+      read(_, out) {
+        out.clear();
+        for (const time of times) out.pushFloat(time, time);
+      },
+      close: () => {
+        this.open--;
+      },
+    };
+  }
+
+  labelNames = async () => ({ values: [], warnings: [] });
+  labelValues = async () => ({ values: [], warnings: [] });
+
+  async answer(): Promise<void> {
+    this.#waiting.shift()!();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+function setUp() {
+  const recent = new Place();
+  const stored = new Place();
+  const clock = { ms: 0 };
+  const queryable = mergedQueryable('t', { recent, stored, overlapMs: 100, nowMs: () => clock.ms });
+  const times = async () => {
+    const set = await queryable.select(ALL, unlimited());
+    const out = new SampleColumns(1);
+    const found = set.series.map((_, i) => {
+      set.read(i, out);
+      return [...out.times.subarray(0, out.count)];
+    });
+    set.close();
+    return found;
+  };
+  return { recent, stored, clock, times };
+}
+
+test('both places are asked at once, and what both have is there once', async () => {
+  const { recent, stored, times } = setUp();
+  recent.times = [20, 30];
+  stored.times = [10, 20];
+  const got = times();
+  assert.deepEqual([recent.asked, stored.asked], [1, 1]);
+  await stored.answer();
+  await recent.answer();
+  assert.deepEqual(await got, [[10, 20, 30]]);
+  assert.deepEqual([recent.open, stored.open, stored.asked], [0, 0, 1]);
+});
+
+test('what left the one before it answered, and had not reached the other when that did, is not missed', async () => {
+  const { recent, stored, clock, times } = setUp();
+  recent.times = [20];
+  const got = times();
+  await stored.answer(); // without it
+  stored.times = [20];
+  clock.ms = 101;
+  recent.times = [];
+  await recent.answer();
+  await stored.answer();
+  assert.deepEqual(await got, [[20]]);
+  assert.deepEqual([recent.open, stored.open, stored.asked], [0, 0, 2]);
+});
+
+test('where one place fails the other is let go', async () => {
+  const { recent, stored, times } = setUp();
+  stored.select = async () => {
+    throw new Error('away');
+  };
+  recent.times = [20];
+  const got = assert.rejects(times(), /away/);
+  await recent.answer();
+  await got;
+  assert.equal(recent.open, 0);
+});
