@@ -10,10 +10,10 @@ const NODE_MAJOR_MIN = 24;
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);
 
-// A process of several threads: one arena of malloc and small nurseries save a fifth of its memory. The flag is for the main thread;
-// workers say what they need (src/kit/service/worker.ts).
+// A process of several threads: one arena of malloc and small nurseries save a fifth of its memory, and what is large goes back to the
+// system when it is freed. The flag is for the main thread; workers say what they need (src/kit/service/worker.ts).
 const FLAGS = ['--max-semi-space-size=1'];
-const ENV = { MALLOC_ARENA_MAX: '1', ...process.env, PALLIUM_LAUNCHED: '1' };
+const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...process.env, PALLIUM_LAUNCHED: '1' };
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   runWith(bundledNode());

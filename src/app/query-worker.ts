@@ -8,6 +8,7 @@ import { HeldRange } from '../ingester/held-range.ts';
 import { ShardsClient } from '../ingester/shard-client.ts';
 import type { ShardRole } from '../ingester/shard-contract.ts';
 import { Channel, Transferred } from '../kit/service/channel.ts';
+import { IdleCollector } from '../kit/service/idle-collector.ts';
 import { threadPriority } from '../kit/service/thread-priority.ts';
 import { serveWorker } from '../kit/service/worker.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -98,6 +99,7 @@ function deletesIn(tombstones: Tombstones): DeleteSource {
   };
 }
 
+const garbage = new IdleCollector();
 /** Of the tenants that have asked, as their limits were then. */
 const retention = new Map<string, number>();
 let sources: Promise<Omit<ApiSources, 'limits'>> | undefined;
@@ -115,12 +117,17 @@ const role: QueryRole = {
   async handle({ request, limits }, { signal }) {
     if (sources === undefined) throw new Error('bug: a query before connect');
     retention.set(request.tenant, limits.retentionPeriodMs);
-    const response = await new PromApi({ ...(await sources), limits: () => limits }).handle(request, signal);
-    const { body } = response;
-    // what is a view on something larger cannot move
-    const whole = body.byteLength === body.buffer.byteLength ? body : body.slice();
-    const answer = { response: { ...response, body: whole }, cache: (await cache)?.takeStats() };
-    return Transferred.of(answer, [whole.buffer as ArrayBuffer]);
+    garbage.begin();
+    try {
+      const response = await new PromApi({ ...(await sources), limits: () => limits }).handle(request, signal);
+      const { body } = response;
+      // what is a view on something larger cannot move
+      const whole = body.byteLength === body.buffer.byteLength ? body : body.slice();
+      const answer = { response: { ...response, body: whole }, cache: (await cache)?.takeStats() };
+      return Transferred.of(answer, [whole.buffer as ArrayBuffer]);
+    } finally {
+      garbage.end();
+    }
   },
   async deleteTenant({ tenant }, { signal }) {
     return deletionOf(await (await openTombstones()).deleteTenant(tenant, signal));

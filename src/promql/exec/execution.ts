@@ -2,7 +2,7 @@ import { errors } from '../../model/errors.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
 import type { SampleStats } from '../stats.ts';
-import { type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
+import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from './row.ts';
 
 /** Switches of the engine that change what a query answers. */
 export interface Features {
@@ -158,7 +158,8 @@ export class Execution {
     if (input instanceof RowTable) return input;
     const series: OutputSeries[] = [];
     const rows: Row[] = [];
-    let row = new Row(input.steps);
+    const slabs = new RowSlabs(input.steps, input.series.length);
+    let row = slabs.row();
     for (let i = 0; i < input.series.length; i++) {
       if (this.due) await this.breathe();
       input.row(i, row);
@@ -166,7 +167,7 @@ export class Execution {
       this.holdRow(row);
       series.push(input.series[i]!);
       rows.push(row);
-      row = new Row(input.steps);
+      row = slabs.row();
     }
     return new RowTable(input.steps, series, rows);
   }

@@ -24,10 +24,10 @@ export class Row {
   /** Of them, histograms. */
   histogramCount = 0;
 
-  constructor(steps: number) {
+  constructor(steps: number, values = new Float64Array(steps), present = new Uint8Array(steps)) {
     this.steps = steps;
-    this.values = new Float64Array(steps);
-    this.present = new Uint8Array(steps);
+    this.values = values;
+    this.present = present;
   }
 
   /** Whether every step holds a float. */
@@ -122,6 +122,34 @@ export class RowTable implements Operator {
   /** Without copying; not to be changed. */
   rowAt(index: number): Row {
     return this.#rows[index]!;
+  }
+}
+
+const SLAB_BYTES = 1 << 20;
+
+/** Makes rows that are kept together, many in one piece of memory: single ones would leave gaps behind that nobody gives back. */
+export class RowSlabs {
+  readonly #steps: number;
+  readonly #rowsPerSlab: number;
+  #slab: ArrayBuffer | undefined;
+  #taken = 0;
+
+  /** @param rows at most so many are asked for, and one that is not kept */
+  constructor(steps: number, rows: number) {
+    this.#steps = steps;
+    this.#rowsPerSlab = Math.max(1, Math.min(rows + 1, Math.floor(SLAB_BYTES / (9 * steps))));
+  }
+
+  row(): Row {
+    const steps = this.#steps;
+    const rows = this.#rowsPerSlab;
+    if (this.#slab === undefined || this.#taken === rows) {
+      this.#slab = new ArrayBuffer(rows * steps * 9);
+      this.#taken = 0;
+    }
+    const at = this.#taken++;
+    const values = new Float64Array(this.#slab, at * steps * 8, steps);
+    return new Row(steps, values, new Uint8Array(this.#slab, rows * steps * 8 + at * steps, steps));
   }
 }
 
