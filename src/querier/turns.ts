@@ -5,7 +5,7 @@ const SHORT_MS = 50;
 /** Longest that a long query waits for short ones at a time: it goes on at a tenth of its speed even when they never end. */
 const WAIT_MS_MAX = 90;
 /** Work from which a query is for nobody who looks at a screen: what else the machine has to do comes first. */
-const BACKGROUND_MS = 1000;
+const BACKGROUND_MS = 300;
 const BACKGROUND_NICE = 10;
 
 interface Runner {
