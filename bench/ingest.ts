@@ -26,7 +26,9 @@ for (const name of list(options.sets)) {
     const idleMb = rssBytes(server.pid) / 1e6;
     const watch = server.pallium === undefined ? undefined : watchEventLoop(server.url);
     const before = cpuMs(server.pid);
-    const { samples, wallS, samplesPerS, retried } = await replay(set, server.writeUrl, Number(options.concurrency));
+    const { samples, wallS, samplesPerS, retried } = await replay(set, server.writeUrl, {
+      concurrency: Number(options.concurrency),
+    });
     const ingestMs = cpuMs(server.pid) - before;
     await server.pallium?.flush();
     const totalMs = cpuMs(server.pid) - before;

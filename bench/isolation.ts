@@ -1,10 +1,10 @@
-// What one query that runs into its memory budget does to everybody else: ingestion, short queries, the process' memory.
-//   npm run bench:isolation -- [--set 12x1440] [--seconds 20] [--budget 1GiB]
+// What one query that runs into its memory budget does to everybody else: ingestion at half of what the machine takes, short queries,
+// the process' memory.
+//   npm run bench:isolation -- [--set 12x1440] [--seconds 20] [--budget 1GiB] [--flags "-a=b …"]
 // Small: --set 2x240 --seconds 5 --budget 64MiB. First without, then with that query asked again and again.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pallium } from '../test/harness/pallium.ts';
 import { rssBytes } from '../test/harness/process-cost.ts';
-import { push, writeBody } from '../test/harness/remote-write.ts';
 import { benchOptions } from './options.ts';
 import { replay, workloadSet } from './sets.ts';
 
@@ -16,10 +16,13 @@ await using server = await Pallium.start({
     `-querier.max-query-memory-bytes=${options.budget}`,
     // the budget of memory is to be the one that ends it
     '-querier.max-samples=1000000000',
+    // the set is of a day long past: both phases do the same work
+    '-ingester.flush-delay=10000h',
     ...options.flags.split(' ').filter((flag) => flag !== ''),
   ],
 });
-await replay(set, `${server.url}/api/v1/push`);
+const pushUrl = `${server.url}/api/v1/push`;
+const { samplesPerS: fullRate } = await replay(set, pushUrl);
 const api = server.api();
 
 const copy = (name: string) => `label_replace({__name__=~".+"}, "copy", "${name}", "", "")`;
@@ -31,9 +34,6 @@ const GREEDY = new URLSearchParams({
   step: '2',
 });
 const SHORT = 'sum by (mode) (rate(node_cpu_seconds_total{instance="10.0.3.17:9100"}[5m]))';
-const LOAD_SERIES = 500;
-/** A pace that leaves half of a processor. */
-const WRITES_PER_S = 20;
 
 interface Phase {
   readonly samplesPerS: number;
@@ -44,29 +44,22 @@ interface Phase {
   readonly greedy: Record<string, number>;
 }
 
-async function phase(greedy: boolean, from: number): Promise<Phase> {
+async function phase(greedy: boolean): Promise<Phase> {
   const until = performance.now() + Number(options.seconds) * 1000;
-  const started = performance.now();
   const rssBefore = rssBytes(server.pid);
   let rssMax = rssBefore;
-  let samples = 0;
   const latencies: number[] = [];
   const outcomes: Record<string, number> = {};
   const going = () => performance.now() < until;
-  const write = async () => {
-    for (let i = 0; going(); i++) {
-      const body = writeBody(
-        Array.from({ length: LOAD_SERIES }, (_, s) => ({
-          labels: { __name__: 'isolation_load', instance: `${s}` },
-          samples: [[set.endMs + from + i, i] as const],
-        })),
-      );
-      const at = performance.now();
-      const { status } = await push(`${server.url}/api/v1/push`, body);
-      if (status === 204) samples += LOAD_SERIES;
-      rssMax = Math.max(rssMax, rssBytes(server.pid));
-      await sleep(Math.max(0, 1000 / WRITES_PER_S - (performance.now() - at)));
-    }
+  // to a tenant of its own, the same from the start in each phase
+  const write = () =>
+    replay(set, pushUrl, {
+      tenant: `load-${greedy}`,
+      rate: fullRate / 2,
+      seconds: Number(options.seconds),
+    });
+  const watch = async () => {
+    for (; going(); await sleep(20)) rssMax = Math.max(rssMax, rssBytes(server.pid));
   };
   const ask = async () => {
     while (going()) {
@@ -83,10 +76,10 @@ async function phase(greedy: boolean, from: number): Promise<Phase> {
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
   };
-  await Promise.all([write(), ask(), eat()]);
+  const [{ samplesPerS }] = await Promise.all([write(), watch(), ask(), eat()]);
   latencies.sort((a, b) => a - b);
   return {
-    samplesPerS: Math.round((samples * 1000) / (performance.now() - started)),
+    samplesPerS,
     p50: Number(latencies[latencies.length >> 1]!.toFixed(1)),
     p99: Number(latencies[Math.floor(latencies.length * 0.99)]!.toFixed(1)),
     queries: latencies.length,
@@ -95,8 +88,8 @@ async function phase(greedy: boolean, from: number): Promise<Phase> {
   };
 }
 
-const idle = await phase(false, 1);
-const eaten = await phase(true, 1_000_000);
+const idle = await phase(false);
+const eaten = await phase(true);
 const columns = ({ greedy, ...numbers }: Phase) => numbers;
 console.table({ alone: columns(idle), 'beside the greedy query': columns(eaten) });
 console.log('the greedy query was answered', eaten.greedy);

@@ -48,11 +48,20 @@ export interface ReplayResult {
   readonly firstError: string;
 }
 
+export interface ReplayOptions {
+  readonly concurrency?: number;
+  readonly tenant?: string;
+  /** Samples a second; absent: as fast as they are taken. */
+  readonly rate?: number;
+  /** Ends after that time, whether or not all is sent. */
+  readonly seconds?: number;
+}
+
 /** Sends a set from a process of its own, so that the sender's pauses are not the server's. */
-export async function replay(set: WorkloadSet, url: string, concurrency = 2, tenant = ''): Promise<ReplayResult> {
+export async function replay(set: WorkloadSet, url: string, options: ReplayOptions = {}): Promise<ReplayResult> {
   const script = join(import.meta.dirname, 'replay.mjs');
-  const args = [script, set.file, url, '--concurrency', String(concurrency)];
-  if (tenant !== '') args.push('--tenant', tenant);
+  const args = [script, set.file, url];
+  for (const [name, value] of Object.entries({ concurrency: 2, ...options })) args.push(`--${name}`, String(value));
   const { stdout } = await run(process.execPath, args);
   const result = JSON.parse(stdout) as ReplayResult;
   if (result.failed > 0) throw new Error(`${url}: ${result.failed} requests failed: ${result.firstError}`);

@@ -23,7 +23,7 @@ export async function endToEnd(flags: readonly string[]): Promise<void> {
   try {
     const options = { dataDir, flags: [WINDOW, ...flags] };
     const before = await withServer(options, async (server) => {
-      await replay(set, `${server.url}/api/v1/push`, 2, 'large');
+      await replay(set, `${server.url}/api/v1/push`, { tenant: 'large' });
       await pushSmall(server, set);
       const answers = await askAll(server, set);
       await server.flush();
