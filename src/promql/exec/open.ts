@@ -345,8 +345,14 @@ export class Opener {
   }
 
   async #relabel(arg: PlanNode, relabel: Relabel): Promise<Operator> {
+    const execution = this.#execution;
     const input = await this.open(arg);
-    return mergeSameLabels(this.#execution, new RelabelOperator(input, input.series.map(relabel)));
+    const series: OutputSeries[] = [];
+    for (const each of input.series) {
+      if (execution.due) await execution.breathe();
+      series.push(relabel(each));
+    }
+    return mergeSameLabels(execution, new RelabelOperator(input, series));
   }
 
   async #sort(node: CallNode): Promise<Operator> {
