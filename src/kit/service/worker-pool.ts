@@ -16,7 +16,10 @@ export interface PooledWorker<R extends Role> {
 export interface WorkerPoolOptions<R extends Role> {
   readonly name: string;
   readonly size: number;
-  /** Of these so many are always there (default: all); the others come when calls take long, and go when they have nothing to do. */
+  /**
+   * Of these so many are always there (default: all). One more comes soon after the first call, so that it is there when one takes long,
+   * the others when calls do take long; they go when there are no calls.
+   */
   readonly sizeMin?: number;
   /** Calls that one worker has under way at once; more only where a role waits for something. */
   readonly callsPerWorkerMax: number;
@@ -30,6 +33,7 @@ export interface WorkerPoolOptions<R extends Role> {
 /** A call that has been under way for so long makes another worker worth its memory. */
 const LONG_CALL_MS = 100;
 const SPARE_IDLE_MS = 60_000;
+const SPARE_AFTER_MS = 1_000;
 
 /** A worker that dies again and again is replaced ever more slowly. */
 const REPLACE_DELAY_MS_MAX = 5_000;
@@ -42,6 +46,7 @@ export class WorkerPool<R extends Role> {
   readonly #clock: Clock;
   readonly #closing = new AbortController();
   #deaths = 0;
+  #sparesEnd: NodeJS.Timeout | undefined;
 
   private constructor(options: WorkerPoolOptions<R>) {
     this.#options = options;
@@ -134,6 +139,7 @@ export class WorkerPool<R extends Role> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const seat = this.#queue.length === 0 ? this.#leastBusy() : undefined;
+    this.#keepSpares();
     this.#growIfSlow(seat);
     if (seat !== undefined) {
       return Promise.resolve(this.#take(seat));
@@ -173,7 +179,10 @@ export class WorkerPool<R extends Role> {
 
   /** Another worker where the least busy one has been at something for long: whoever comes next finds it free. */
   #growIfSlow(seat: Seat<R> | undefined): void {
-    if (seat !== undefined && !(this.#clock.nowMs() - seat.calls[0]! >= LONG_CALL_MS)) return;
+    if (seat === undefined || this.#clock.nowMs() - seat.calls[0]! >= LONG_CALL_MS) this.#grow();
+  }
+
+  #grow(): void {
     for (let i = 0; i < this.#options.size; i++) {
       const there = this.#seats[i];
       if (there !== undefined && !there.retired) {
@@ -186,7 +195,6 @@ export class WorkerPool<R extends Role> {
   }
 
   #take(seat: Seat<R>): Taken<R> {
-    clearTimeout(seat.idle);
     const sinceMs = this.#clock.nowMs();
     seat.calls.push(sinceMs);
     return { seat, sinceMs };
@@ -195,14 +203,36 @@ export class WorkerPool<R extends Role> {
   #release(seat: Seat<R>, sinceMs: number): void {
     seat.calls.splice(seat.calls.indexOf(sinceMs), 1);
     this.#fill();
-    const isSpare = this.#seats.indexOf(seat) >= (this.#options.sizeMin ?? this.#options.size);
-    if (!isSpare || seat.calls.length > 0 || this.#closing.signal.aborted) return;
-    seat.idle = setTimeout(() => {
+  }
+
+  /** While there are calls. */
+  #keepSpares(): void {
+    const sizeMin = this.#options.sizeMin ?? this.#options.size;
+    if (sizeMin === this.#options.size) return;
+    if (this.#sparesEnd === undefined) {
+      this.#sparesEnd = setTimeout(() => this.#endSpares(), SPARE_IDLE_MS);
+      this.#sparesEnd.unref();
+      this.#clock.sleep(SPARE_AFTER_MS, this.#closing.signal).then(
+        () => {
+          if (this.#seats.filter(({ retired }) => !retired).length === sizeMin) this.#grow();
+        },
+        () => {}, // closing
+      );
+    } else this.#sparesEnd.refresh();
+  }
+
+  #endSpares(): void {
+    const spares = this.#seats.slice(this.#options.sizeMin);
+    if (spares.some(({ calls }) => calls.length > 0)) {
+      this.#sparesEnd?.refresh();
+      return;
+    }
+    this.#sparesEnd = undefined;
+    for (const seat of spares) {
       seat.retired = true;
       seat.dead = true;
       void seat.worker.terminate();
-    }, SPARE_IDLE_MS);
-    seat.idle.unref();
+    }
   }
 
   #fill(): void {
@@ -222,7 +252,6 @@ interface Seat<R extends Role> {
   dead: boolean;
   /** It was ended because there was nothing to do. */
   retired: boolean;
-  idle?: NodeJS.Timeout;
 }
 
 interface Taken<R extends Role> {
