@@ -33,7 +33,7 @@ export interface WorkerPoolOptions<R extends Role> {
 /** A call that has been under way for so long makes another worker worth its memory. */
 const LONG_CALL_MS = 100;
 const SPARE_IDLE_MS = 60_000;
-const SPARE_AFTER_MS = 1_000;
+const SPARE_AFTER_MS = 5_000;
 
 /** A worker that dies again and again is replaced ever more slowly. */
 const REPLACE_DELAY_MS_MAX = 5_000;
