@@ -1,25 +1,36 @@
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import { bucketSlot, PLACEMENT_DEFAULT } from '../chunkstore/placement.ts';
+import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
+import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import { Head, type IngestLimits } from '../ingester/head.ts';
 import { HeadMatching } from '../ingester/matching.ts';
+import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
+import { MemoryObjectClient } from '../object/memory.ts';
 import { PromApi } from '../querier/api/backend.ts';
 import type { ApiSources } from '../querier/api/sources.ts';
 import { HeadSource } from '../querier/head-source.ts';
+import { StoreSource } from '../querier/store-source.ts';
 import type { IngesterClient } from '../storage/ingester-client.ts';
 import { mergedQueryable } from '../storage/merge.ts';
-import type { SampleSource } from '../storage/source.ts';
+import { MemoryTableStore } from '../table/memory.ts';
 import { FrameWriter } from '../wire/frames.ts';
 
 // A thread that has never answered a query runs it in the interpreter, several times slower than later. So that the first person to
-// open a dashboard does not wait for that, a query worker asks itself what dashboards ask, of a small head of its own.
+// open a dashboard does not wait for that, a query worker asks itself what dashboards ask, of a small head and a small store of its own.
 
 const TENANT = 'warm-up';
 const START_MS = 1_700_000_000_000;
 const STEP_MS = 15_000;
 const STEPS = 240;
+/** Those up to here are in the store, those from a little before it in the head. */
+const STORED_STEPS = 130;
+const HEAD_FROM_STEP = 120;
+const WINDOW_MS = 2 * 3600 * 1000;
 const END_S = (START_MS + STEPS * STEP_MS) / 1000;
 const OUT_BYTES = 1 << 20;
 const NO_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
@@ -45,12 +56,13 @@ export async function warmUp(
   sources: Omit<ApiSources, 'limits' | 'queryable'>,
   budgetMs: number,
 ): Promise<readonly number[]> {
-  const head = new HeadSource(headClient(smallHead()), Kernel.create());
+  const kernel = Kernel.create();
+  const head = new HeadSource(headClient(smallHead()), kernel);
+  const stored = new StoreSource(new ChunkStoreReader(await smallStore(kernel), kernel, systemClock));
   const api = new PromApi({
     ...sources,
     limits: () => DEFAULT_LIMITS,
-    queryable: (tenant) =>
-      mergedQueryable(tenant, { recent: head, stored: EMPTY, overlapMs: Number.POSITIVE_INFINITY }),
+    queryable: (tenant) => mergedQueryable(tenant, { recent: head, stored, overlapMs: Number.POSITIVE_INFINITY }),
   });
   const { signal } = new AbortController();
   const untilMs = performance.now() + budgetMs;
@@ -88,29 +100,67 @@ function* requests(): Generator<{ path: string; params: [string, string][] }> {
 }
 
 /** Counters, gauges and a classic histogram, a few series of each. */
-function smallHead(): Head {
-  const head = new Head({ windowMs: 2 * 3600 * 1000, bytesMax: 1e9 });
-  const frames = new FrameWriter(head.kernel);
-  const series = (labels: Record<string, string>, valueAt: (step: number) => number) => {
-    const own = Labels.of({ ...labels, job: 'warm-up' });
-    frames.series(encodeLabels(own), Buffer.from(own.metricName), STEPS);
-    const bits = new DataView(new ArrayBuffer(8));
-    for (let step = 0; step < STEPS; step++) {
-      bits.setFloat64(0, valueAt(step));
-      frames.sample(START_MS + step * STEP_MS, bits.getUint32(0), bits.getUint32(4));
-    }
-  };
+function* series(): Generator<{ labels: Labels; valueAt: (step: number) => number }> {
+  const of = (labels: Record<string, string>, valueAt: (step: number) => number) => ({
+    labels: Labels.of({ ...labels, job: 'warm-up' }),
+    valueAt,
+  });
   for (let i = 1; i <= 4; i++) {
-    series({ __name__: 'gauge', instance: `${i}` }, (step) => 1e9 + (step % 7) * 4096 * i);
+    yield of({ __name__: 'gauge', instance: `${i}` }, (step) => 1e9 + (step % 7) * 4096 * i);
     for (let k = 1; k <= 4; k++) {
-      series({ __name__: 'seconds_total', instance: `${i}`, mode: `${k}` }, (step) => (step % 100) * 0.37 * k);
+      yield of({ __name__: 'seconds_total', instance: `${i}`, mode: `${k}` }, (step) => (step % 100) * 0.37 * k);
     }
     for (const le of ['0.1', '0.5', '1', '5', '+Inf']) {
-      series({ __name__: 'latency_bucket', handler: `/${i}`, le }, (step) => step * i + le.length);
+      yield of({ __name__: 'latency_bucket', handler: `/${i}`, le }, (step) => step * i + le.length);
+    }
+  }
+}
+
+function timeAt(step: number): number {
+  return START_MS + step * STEP_MS;
+}
+
+function smallHead(): Head {
+  const head = new Head({ windowMs: WINDOW_MS, bytesMax: 1e9 });
+  const frames = new FrameWriter(head.kernel);
+  const bits = new DataView(new ArrayBuffer(8));
+  for (const { labels, valueAt } of series()) {
+    frames.series(encodeLabels(labels), Buffer.from(labels.metricName), STEPS - HEAD_FROM_STEP);
+    for (let step = HEAD_FROM_STEP; step < STEPS; step++) {
+      bits.setFloat64(0, valueAt(step));
+      frames.sample(timeAt(step), bits.getUint32(0), bits.getUint32(4));
     }
   }
   head.ingest(head.addTenant(TENANT), frames.bytes, NO_LIMITS, false, () => head.kernel.exports.logTaken());
   return head;
+}
+
+async function smallStore(kernel: Kernel): Promise<Schema> {
+  const schema = new Schema([
+    {
+      fromMs: Number.NEGATIVE_INFINITY,
+      tables: new MemoryTableStore(),
+      objects: new MemoryObjectClient(),
+      tablePrefix: 'warm_up_',
+      tableMs: TABLE_MS_DEFAULT,
+    },
+  ]);
+  const times = Float64Array.from({ length: STORED_STEPS }, (_, step) => timeAt(step));
+  await new ChunkStoreWriter(schema, kernel).write([
+    {
+      tenant: TENANT,
+      placement: PLACEMENT_DEFAULT,
+      slot: bucketSlot(1, 0),
+      windowStartMs: Math.floor(START_MS / WINDOW_MS) * WINDOW_MS,
+      windowMs: WINDOW_MS,
+      series: [...series()].map(({ labels, valueAt }) => ({
+        labels: encodeLabels(labels),
+        times,
+        values: Float64Array.from(times, (_, step) => valueAt(step)),
+      })),
+    },
+  ]);
+  return schema;
 }
 
 /** The head as its readers see it, without a shard around it. */
@@ -132,10 +182,3 @@ function headClient(head: Head): IngesterClient {
     exemplars: async () => [],
   };
 }
-
-/** In the place of the store. */
-const EMPTY: SampleSource = {
-  select: async () => ({ labels: [], warnings: [], read: () => {}, close: () => {} }),
-  labelNames: async () => ({ values: [], warnings: [] }),
-  labelValues: async () => ({ values: [], warnings: [] }),
-};
