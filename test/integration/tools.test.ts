@@ -134,7 +134,7 @@ test('verify finds a damaged object, queries of it fail with its name, a backup 
   assert.match(stdout, /^damaged: /m);
   const { status, text } = await asked('team-b', 'count({id=~".+"})');
   assert.equal(status, 500, text);
-  assert.match(text, /chunk group pallium_\d+\/\S+ is damaged: series .* the checksum differs/);
+  assert.match(text, /chunk group pallium_\d+\/\S+ in groups\/\S+ is damaged: series .* the checksum differs/);
   assert.equal((await asked(TENANT, 'count({k=~".+"} offset -30m)')).status, 200);
   writeFileSync(path, bytes);
   assert.equal((await runTool(['verify', `-data.dir=${source}`])).code, 0);
