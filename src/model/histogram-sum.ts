@@ -34,6 +34,7 @@ export class HistogramSum {
   /** Whether custom bounds differed, so that only those are left that all have. */
   boundsReconciled = false;
 
+  #isAlone = true;
   #resetHint: ResetHint;
   #resetSeen: boolean;
   #notResetSeen: boolean;
@@ -68,6 +69,7 @@ export class HistogramSum {
   add(histogram: FloatHistogram): boolean {
     const custom = this.#schema < -4;
     if (custom !== usesCustomBuckets(histogram)) return false;
+    this.#isAlone = false;
     this.#resetSeen ||= histogram.resetHint === 'reset';
     this.#notResetSeen ||= histogram.resetHint === 'not_reset';
     this.#resetHint = combinedHint(this.#resetHint, histogram.resetHint);
@@ -193,13 +195,18 @@ export class HistogramSum {
   }
 
   #scaledResult(divisor: number): FloatHistogram {
+    // of one alone −0 stays what it is: nothing is added to it
+    const total = this.#isAlone
+      ? (value: number) => value / divisor
+      : (value: number, lost: number) => value / divisor + lost / divisor;
+    const totals = ({ buckets, lost }: CompensatedSide) => buckets.map((value, i) => total(value, lost[i]!));
     return {
       ...this.#snapshot(),
-      zeroCount: this.#zeroCount / divisor + this.#zeroLost / divisor,
-      count: this.#count / divisor + this.#countLost / divisor,
-      sum: this.#sum / divisor + this.#sumLost / divisor,
-      positiveBuckets: totals(this.#positive, divisor),
-      negativeBuckets: totals(this.#negative, divisor),
+      zeroCount: total(this.#zeroCount, this.#zeroLost),
+      count: total(this.#count, this.#countLost),
+      sum: total(this.#sum, this.#sumLost),
+      positiveBuckets: totals(this.#positive),
+      negativeBuckets: totals(this.#negative),
     };
   }
 
@@ -291,12 +298,6 @@ export class HistogramMean {
 
 function uncompensated({ spans, buckets }: Side): CompensatedSide {
   return { spans, buckets: buckets.slice(), lost: new Array<number>(buckets.length).fill(0) };
-}
-
-function totals({ buckets, lost }: CompensatedSide, divisor: number): number[] {
-  const out = buckets.slice();
-  for (let i = 0; i < out.length; i++) out[i] = out[i]! / divisor + lost[i]! / divisor;
-  return out;
 }
 
 function isInfinite(value: number): boolean {
