@@ -3,6 +3,8 @@ import { runInNewContext } from 'node:vm';
 
 const IDLE_MS = 500;
 const GROWN_BYTES = 64 * 2 ** 20;
+/** Not to be left lying while other threads do the next large piece of work: collected between two pieces, idle or not. */
+const GROWN_BYTES_MAX = 128 * 2 ** 20;
 
 /**
  * Gives back what a thread no longer holds when it has nothing to do: V8 itself collects when memory is asked for, so what one large
@@ -21,6 +23,7 @@ export class IdleCollector {
   end(): void {
     this.#running--;
     if (this.#running > 0) return;
+    if (bytesHeld() > this.#keptBytes + GROWN_BYTES_MAX) setImmediate(() => this.#onIdle());
     if (this.#timer === undefined) {
       this.#timer = setTimeout(() => this.#onIdle(), IDLE_MS);
       this.#timer.unref();
