@@ -1,5 +1,5 @@
 import type { Execution } from './execution.ts';
-import { ABSENT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
+import { ABSENT, type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from './row.ts';
 
 export const SAME_LABELSET = 'vector cannot contain metrics with the same labelset';
 
@@ -23,7 +23,8 @@ export async function mergeSameLabels(execution: Execution, input: Operator): Pr
   }
   if (series.length === input.series.length) return input;
   execution.hold(0, series.length * rowBytes(input.steps));
-  const rows = series.map(() => new Row(input.steps));
+  const slabs = new RowSlabs(input.steps, series.length);
+  const rows = series.map(() => slabs.row());
   const row = new Row(input.steps);
   for (let i = 0; i < input.series.length; i++) {
     if (execution.due) await execution.breathe();
