@@ -13,6 +13,7 @@ export interface Repacked {
 }
 
 interface Moving {
+  readonly id: Uint8Array;
   readonly row: Row;
   readonly whole: Uint8Array;
   readonly headBytes: number;
@@ -36,7 +37,7 @@ export async function repack(
   let moving: Moving[] = [];
   let bytes = 0;
   const put = async () => {
-    const ids = moving.map(({ whole }) => contentId(whole));
+    const ids = moving.map(({ id }) => id);
     const key = schema.objectKey(table, dayOf(clock.nowMs()), ids);
     await period.objects!.put(key, Buffer.concat(moving.map(({ whole }) => whole)), signal);
     const rows: Row[] = [];
@@ -63,11 +64,12 @@ export async function repack(
       const group = decodeGroupRow(row.range, row.value, name);
       if (group.place.kind === 'inline') continue;
       const whole = await wholeGroup(period, group, signal);
-      if (hexOf(contentId(whole)) !== group.id) {
+      const id = contentId(whole);
+      if (hexOf(id) !== group.id) {
         result.damaged.push(name);
         continue;
       }
-      moving.push({ row, whole, headBytes: whole.length - group.head.bodyBytes, replaces: group.replaces });
+      moving.push({ id, row, whole, headBytes: whole.length - group.head.bodyBytes, replaces: group.replaces });
       bytes += whole.length;
     } catch (error) {
       if (!isDamage(error)) throw error;
