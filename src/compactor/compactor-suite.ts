@@ -6,7 +6,7 @@ import { DAY_MS, dayOfRange, parseHash, ROW_DAYS, ROW_GROUP } from '../chunkstor
 import { PLACEMENT_DEFAULT, type Placement, slotOf } from '../chunkstore/placement.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import { removeDay } from '../chunkstore/remove-day.ts';
-import { Schema } from '../chunkstore/schema.ts';
+import { Schema, type StorePeriod } from '../chunkstore/schema.ts';
 import { Sweeper } from '../chunkstore/sweeper.ts';
 import { seriesOf, testContext } from '../chunkstore/test-series.ts';
 import { Tombstones } from '../chunkstore/tombstones.ts';
@@ -16,7 +16,7 @@ import { seededRandom } from '../lib/random.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import type { ObjectClient } from '../object/client.ts';
 import { SampleColumns } from '../storage/columns.ts';
-import type { TableClient, TableStore } from '../table/client.ts';
+import type { Row, TableClient, TableStore } from '../table/client.ts';
 import { Compactor, type Retention } from './compactor.ts';
 import type { CompactorConfig } from './config.ts';
 
@@ -115,18 +115,21 @@ export async function rowKinds(schema: Schema): Promise<Record<string, number>> 
   return rows;
 }
 
+/** The rows of all days that a period's store has. */
+async function* rowsOfDays(schema: Schema, period: StorePeriod): AsyncGenerator<Row> {
+  for (const table of await period.tables.admin.list()) {
+    if (schema.tableEndMs(period, table) === undefined) continue;
+    for await (const page of period.tables.admin.scan(table)) yield* page;
+  }
+}
+
 /** The days that the stores have rows of a tenant of, whatever their kind, from the first on. */
 async function daysWithRows(schema: Schema, tenant: string): Promise<number[]> {
   const days = new Set<number>();
   for (const period of schema.periods) {
-    for (const table of await period.tables.admin.list()) {
-      if (schema.tableEndMs(period, table) === undefined) continue;
-      for await (const page of period.tables.admin.scan(table)) {
-        for (const { hash, range } of page) {
-          const { tenant: owner, day, kind } = parseHash(hash)!;
-          if (owner === tenant) days.add((kind === ROW_DAYS ? dayOfRange(range) : day!) - START / DAY_MS);
-        }
-      }
+    for await (const { hash, range } of rowsOfDays(schema, period)) {
+      const { tenant: owner, day, kind } = parseHash(hash)!;
+      if (owner === tenant) days.add((kind === ROW_DAYS ? dayOfRange(range) : day!) - START / DAY_MS);
     }
   }
   return [...days].sort((a, b) => a - b);
@@ -149,15 +152,10 @@ async function bytesUnnamed(schema: Schema): Promise<number> {
   for await (const page of period.objects!.list(schema.objectPrefix(period.tablePrefix).slice(0, -1))) {
     for (const info of page) bytes += info.bytes;
   }
-  for (const table of await period.tables.admin.list()) {
-    if (schema.tableEndMs(period, table) === undefined) continue;
-    for await (const page of period.tables.admin.scan(table)) {
-      for (const { hash, range, value } of page) {
-        if (parseHash(hash)!.kind !== ROW_GROUP) continue;
-        const { head, place } = decodeGroupRow(range, value, table);
-        if (place.kind === 'object') bytes -= place.bodyOffset - place.offset + head.bodyBytes;
-      }
-    }
+  for await (const { hash, range, value } of rowsOfDays(schema, period)) {
+    if (parseHash(hash)!.kind !== ROW_GROUP) continue;
+    const { head, place } = decodeGroupRow(range, value, 'a group');
+    if (place.kind === 'object') bytes -= place.bodyOffset - place.offset + head.bodyBytes;
   }
   return bytes;
 }
