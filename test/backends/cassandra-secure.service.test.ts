@@ -7,12 +7,10 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createServer } from 'node:tls';
 import { auth, Client } from 'cassandra-driver';
-import { defaultsOf } from '../../src/kit/config/section.ts';
 import { AppError } from '../../src/model/errors.ts';
-import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra/config.ts';
-import { openCassandra } from '../../src/table/cassandra/store.ts';
-import type { TableStore } from '../../src/table/client.ts';
+import type { CassandraConfig } from '../../src/table/cassandra/config.ts';
 import { until } from '../harness/wait.ts';
+import { singleNode, withStore } from './cassandra.ts';
 import { all, bytes, row, show } from './table-suite.ts';
 
 // A Cassandra that lets nobody in without a certificate and a password.
@@ -23,11 +21,7 @@ after(() => rmSync(dir, { recursive: true, force: true }));
 
 /** What an operator sets: all that is needed to be let in. */
 const right: CassandraConfig = {
-  ...defaultsOf(cassandraConfig),
-  addresses: ['127.0.0.1'],
-  port: Number(port),
-  keyspace: 'secure',
-  replicationFactor: 1,
+  ...singleNode(port, 'secure'),
   ssl: true,
   caPath: join(tls, 'ca.pem'),
   tlsCertPath: join(tls, 'client.pem'),
@@ -154,15 +148,6 @@ else {
       assert.equal((await all(store.client.query({ table: 'shared', hash: bytes('h') }))).length, 1);
     });
   });
-}
-
-async function withStore<T>(config: CassandraConfig, body: (store: TableStore) => Promise<T>): Promise<T> {
-  const store = await openCassandra(config);
-  try {
-    return await body(store);
-  } finally {
-    await store.client.close();
-  }
 }
 
 /** An authority of our own, and a certificate that it signed, for another name than any node has. */

@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'cassandra-driver';
-import { defaultsOf } from '../../src/kit/config/section.ts';
 import { AppError } from '../../src/model/errors.ts';
-import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra/config.ts';
+import type { CassandraConfig } from '../../src/table/cassandra/config.ts';
 import { openCassandra } from '../../src/table/cassandra/store.ts';
-import type { TableStore } from '../../src/table/client.ts';
+import { singleNode, withStore } from './cassandra.ts';
 import { all, bytes, row, tableSuite } from './table-suite.ts';
 
 const { CASSANDRA_PORT: port } = process.env;
 
 if (port === undefined) test('cassandra: needs CASSANDRA_PORT', { skip: true });
 else {
-  const config: CassandraConfig = {
-    ...defaultsOf(cassandraConfig),
-    addresses: ['127.0.0.1'],
-    port: Number(port),
-    keyspace: 'suite',
-    replicationFactor: 1,
-  };
+  const config = singleNode(port, 'suite');
   tableSuite({ name: 'cassandra', open: () => openCassandra(config) });
 
   const run = `${Date.now().toString(36)}${process.pid.toString(36)}`;
@@ -150,15 +143,6 @@ async function unreached(call: () => Promise<unknown>): Promise<string | undefin
   } catch (thrown) {
     assert.ok(thrown instanceof AppError && thrown.facts.id === 'store-unavailable', String(thrown));
     return / at consistency (?:level )?([A-Z_]+)/.exec(thrown.message)?.[1] ?? thrown.message;
-  }
-}
-
-async function withStore<T>(config: CassandraConfig, body: (store: TableStore) => Promise<T>): Promise<T> {
-  const store = await openCassandra(config);
-  try {
-    return await body(store);
-  } finally {
-    await store.client.close();
   }
 }
 

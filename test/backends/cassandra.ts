@@ -1,0 +1,25 @@
+import { defaultsOf } from '../../src/kit/config/section.ts';
+import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra/config.ts';
+import { openCassandra } from '../../src/table/cassandra/store.ts';
+import type { TableStore } from '../../src/table/client.ts';
+
+/** What an operator sets for a single node on this machine. */
+export function singleNode(port: string | undefined, keyspace: string): CassandraConfig {
+  return {
+    ...defaultsOf(cassandraConfig),
+    addresses: ['127.0.0.1'],
+    port: Number(port),
+    keyspace,
+    replicationFactor: 1,
+  };
+}
+
+/** Runs `body` with a store that is closed after it. */
+export async function withStore<T>(config: CassandraConfig, body: (store: TableStore) => Promise<T>): Promise<T> {
+  const store = await openCassandra(config);
+  try {
+    return await body(store);
+  } finally {
+    await store.client.close();
+  }
+}
