@@ -122,6 +122,42 @@ for (const [name, port, open] of tables) {
     });
   }
 
+  test(`${name} that comes and goes for ten seconds: each write there, and no error that nobody awaits`, {
+    timeout: 60_000,
+  }, async () => {
+    const end = Date.now() + 10_000;
+    const onePeer = async (peer: number) => {
+      const proxy = await TcpProxy.listen(Number(port));
+      const store = await open(proxy.port);
+      const table = `f${peer}${Date.now().toString(36)}`;
+      await store.admin.create(table);
+      const want: string[] = [];
+      while (Date.now() < end) {
+        if (want.length % 10 === 9) {
+          proxy.weather = { refuse: true };
+          proxy.cutAll();
+        }
+        const back = setTimeout(() => {
+          proxy.weather = weathers['cuts every now and then'];
+        }, 100 * peer);
+        const range = String(want.length).padStart(5, '0');
+        await store.client.write(table, [row('h', range)]);
+        want.push(range);
+        clearTimeout(back);
+      }
+      proxy.weather = {};
+      const got = await all(store.client.query({ table, hash: bytes('h'), strong: true }));
+      assert.deepEqual(
+        got.map((one) => show(one.range)),
+        want,
+      );
+      await store.admin.drop(table);
+      await store.client.close();
+      await proxy.close();
+    };
+    await Promise.all([1, 2, 3, 4, 5, 6].map(onePeer));
+  });
+
   test(`${name} away for some seconds: calls wait for it, and it is used again`, { timeout: 60_000 }, async () => {
     const proxy = await TcpProxy.listen(Number(port));
     proxy.weather = { refuse: true }; // away from the start

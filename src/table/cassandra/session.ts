@@ -4,6 +4,7 @@ import { StoreCaller, type StoreOperation } from '../../kit/store/caller.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { CassandraConfig } from './config.ts';
+import { type ControlConnection, refreshOneByOne } from './control-connection.ts';
 import { classifyCassandra } from './failure.ts';
 
 export const BACKEND = 'cassandra';
@@ -130,6 +131,7 @@ export class CassandraSession {
 
   async #connect(): Promise<Client> {
     const client = new this.#driver.Client(this.#options);
+    refreshOneByOne((client as unknown as { controlConnection: ControlConnection }).controlConnection);
     try {
       await client.connect();
       // asked first: whoever made the keyspace may not have given us the right to make one
