@@ -30,6 +30,7 @@ export {
 } from './ingest';
 export { reserve } from './memory';
 export { readFlags, readSameTimes, readSeries } from './query';
+export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';
 export { snappyDecode, snappyLength } from './snappy';
 export {
   scanBytes,

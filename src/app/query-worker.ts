@@ -18,6 +18,7 @@ import type { ApiSources, DeleteSource } from '../querier/api/sources.ts';
 import { recentExemplars } from '../querier/exemplars.ts';
 import { HeadSource } from '../querier/head-source.ts';
 import { recentMetadata } from '../querier/metadata.ts';
+import { KernelRows } from '../querier/row-kernel.ts';
 import { StoreSource } from '../querier/store-source.ts';
 import { QueryTurns } from '../querier/turns.ts';
 import { UndeletedSource } from '../querier/undeleted-source.ts';
@@ -42,6 +43,7 @@ const engine = new Engine({
   delayedNameRemoval: config.enablePromqlDelayedNameRemoval,
   startTimestamps: config.enablePromqlStartTimestamps,
   parser: syntax,
+  rowKernel: new KernelRows(),
 });
 const opened = openStore(store);
 const cache = openBlockCache(caches);

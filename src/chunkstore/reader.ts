@@ -17,6 +17,7 @@ import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
+import type { Tombstone } from './tombstone-row.ts';
 import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
 
 export interface ReaderOptions {
@@ -119,11 +120,10 @@ export class ChunkStoreReader {
       matcher.labels.forEach((labels, number) => {
         const own = chunks[number]!;
         if (!labelsOnly && own.length === 0) return;
-        const deleted = tombstones.filter(({ matchers }) =>
-          matchers.every((each) => each.matches(labels.get(each.name))),
-        );
-        if (own.length > 0 && own.every((chunk) => isDeleted(chunk, deleted))) return;
-        series.push({ labels, chunks: own.sort((a, b) => a.times[0]! - b.times[0]!), deleted });
+        const deleted = tombstones.length === 0 ? tombstones : deletedOf(labels, tombstones);
+        if (own.length > 0 && deleted.length > 0 && own.every((chunk) => isDeleted(chunk, deleted))) return;
+        if (own.length > 1) own.sort(byFirstTime);
+        series.push({ labels, chunks: own, deleted });
       });
       series.sort((a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? series.slice(0, request.limit) : series;
@@ -348,6 +348,14 @@ function wantSamples(fetcher: BlockFetcher, group: GroupInUse, matches: readonly
       if (ref !== undefined) fetcher.want(group, ref);
     }
   }
+}
+
+function byFirstTime(a: Chunk, b: Chunk): number {
+  return a.times[0]! - b.times[0]!;
+}
+
+function deletedOf(labels: Labels, tombstones: readonly Tombstone[]): readonly Tombstone[] {
+  return tombstones.filter(({ matchers }) => matchers.every((each) => each.matches(labels.get(each.name))));
 }
 
 function isDeleted({ times }: Chunk, ranges: readonly { readonly startMs: number; readonly endMs: number }[]): boolean {

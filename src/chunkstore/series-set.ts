@@ -26,6 +26,8 @@ export class StoreSeriesSet implements SeriesSet {
   #closed = false;
   #lastChunks: readonly Chunk[] = [];
   #lastTimesId = nextTimesId();
+  /** Of samples with the last times, those that are in the range. */
+  #trimmed: IndexRange = { from: 0, to: 0 };
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -45,13 +47,26 @@ export class StoreSeriesSet implements SeriesSet {
   /** @throws errors.groupCorrupt */
   read(index: number, out: SampleColumns): void {
     const { chunks, deleted } = this.#all[index]!;
-    out.clear();
-    const overlapping = overlap(chunks);
-    if (overlapping) mergeChunks(chunks, this.#decoder, out);
-    else for (const chunk of chunks) this.#decoder.append(chunk, out);
-    trim(out, this.#startMs, this.#endMs);
-    if (!overlapping && deleted.length === 0) out.timesId = this.#timesIdOf(chunks);
+    if (overlap(chunks)) {
+      out.clear();
+      mergeChunks(chunks, this.#decoder, out);
+      keepRange(out, rangeOf(out, this.#startMs, this.#endMs), true);
+    } else {
+      this.#readInOrder(chunks, out);
+      if (deleted.length > 0) out.timesId = 0;
+    }
     for (const { startMs, endMs } of deleted) removeTimes(out, startMs, endMs);
+  }
+
+  #readInOrder(chunks: readonly Chunk[], out: SampleColumns): void {
+    const timesId = this.#timesIdOf(chunks);
+    // of a series with the same times as the one before, these stand where that has left them
+    const known = out.timesId === timesId;
+    out.clear();
+    for (const chunk of chunks) this.#decoder.append(chunk, out, known);
+    if (!known) this.#trimmed = rangeOf(out, this.#startMs, this.#endMs);
+    keepRange(out, this.#trimmed, !known);
+    out.timesId = timesId;
   }
 
   /** Series of a target share their time columns, and then all that is found from times. */
@@ -138,27 +153,35 @@ function copySample(from: SampleColumns, i: number, to: SampleColumns): void {
   else if (to.hasStarts) to.starts[at] = 0;
 }
 
-/** Keeps the samples from `startMs` to `endMs`. */
-function trim(columns: SampleColumns, startMs: number, endMs: number): void {
-  const { times, count } = columns;
-  let from = 0;
-  if (count > 0 && times[0]! < startMs) from = lowerBound(times, count, startMs);
-  let to = count;
-  if (count > 0 && times[count - 1]! > endMs) to = lowerBound(times, count, endMs + 1);
-  if (to < count) removeRange(columns, to, count);
-  if (from > 0) removeRange(columns, 0, Math.min(from, columns.count));
+/** From `from` up to but not including `to`. */
+interface IndexRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The samples from `startMs` to `endMs`. */
+function rangeOf({ times, count }: SampleColumns, startMs: number, endMs: number): IndexRange {
+  const from = count > 0 && times[0]! < startMs ? lowerBound(times, count, startMs) : 0;
+  const to = count > 0 && times[count - 1]! > endMs ? lowerBound(times, count, endMs + 1) : count;
+  return { from: Math.min(from, to), to };
+}
+
+/** Removes all other samples; of their times only with `timesToo`. */
+function keepRange(columns: SampleColumns, { from, to }: IndexRange, timesToo: boolean): void {
+  if (to < columns.count) removeRange(columns, to, columns.count, timesToo);
+  if (from > 0) removeRange(columns, 0, from, timesToo);
 }
 
 /** Removes the samples from `startMs` to `endMs`. */
 export function removeTimes(columns: SampleColumns, startMs: number, endMs: number): void {
   const from = lowerBound(columns.times, columns.count, startMs);
   const to = lowerBound(columns.times, columns.count, endMs + 1);
-  if (to > from) removeRange(columns, from, to);
+  if (to > from) removeRange(columns, from, to, true);
 }
 
-function removeRange(columns: SampleColumns, from: number, to: number): void {
+function removeRange(columns: SampleColumns, from: number, to: number, timesToo: boolean): void {
   const { count } = columns;
-  columns.times.copyWithin(from, to, count);
+  if (timesToo) columns.times.copyWithin(from, to, count);
   columns.values.copyWithin(from, to, count);
   columns.kinds.copyWithin(from, to, count);
   if (columns.hasStarts) columns.starts.copyWithin(from, to, count);

@@ -9,6 +9,7 @@ import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './exec/row.ts';
+import type { RowKernel } from './exec/row-memory.ts';
 import { lineAndColumn } from './parser/error.ts';
 import { ParsedExprs } from './parser/parsed.ts';
 import type { ParserOptions } from './parser/parser.ts';
@@ -32,6 +33,8 @@ export interface EngineOptions extends Partial<Features> {
   /** Off: plans are run as they were built. */
   readonly optimize?: boolean;
   readonly nowMs?: () => number;
+  /** Runs hot loops outside of JavaScript. */
+  readonly rowKernel?: RowKernel;
 }
 
 interface QueryOptions {
@@ -125,6 +128,7 @@ export class Engine {
       samplesMax: options.samplesMax ?? 50_000_000,
       timeoutMs: options.timeoutMs ?? 120_000,
       nowMs: options.nowMs ?? (() => performance.now()),
+      rowKernel: options.rowKernel,
     });
     const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;
     const opener = new Opener(execution, explainer?.watch);

@@ -37,9 +37,13 @@ export class SampleColumns {
   /** At the index of each sample of kind HISTOGRAM its histogram. */
   histograms: (FloatHistogram | undefined)[] = [];
 
-  constructor(capacity = 512) {
+  readonly #floats: (count: number) => Float64Array;
+
+  /** @param floats makes the column of values */
+  constructor(capacity = 512, floats: (count: number) => Float64Array = (count) => new Float64Array(count)) {
+    this.#floats = floats;
     this.times = new Float64Array(capacity);
-    this.values = new Float64Array(capacity);
+    this.values = floats(capacity);
     this.kinds = new Uint8Array(capacity);
   }
 
@@ -60,7 +64,7 @@ export class SampleColumns {
     if (capacity <= this.times.length) return;
     const size = Math.max(capacity, this.times.length * 2);
     this.times = grown(this.times, new Float64Array(size));
-    this.values = grown(this.values, new Float64Array(size));
+    this.values = grown(this.values, this.#floats(size));
     this.kinds = grown(this.kinds, new Uint8Array(size));
     if (this.hasStarts) this.starts = grown(this.starts, new Float64Array(size));
   }

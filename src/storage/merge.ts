@@ -1,6 +1,6 @@
 import { getOrMake } from '../lib/map.ts';
 import { Labels } from '../model/labels.ts';
-import { ascendingLabels } from '../model/labels-order.ts';
+import { ascendingLabels, isAscending } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
@@ -138,8 +138,20 @@ interface Places {
   readonly more: ReadonlyMap<number, readonly number[]>;
 }
 
+/** The part that has all series; −1 where several have some. */
+function onlyPart(parts: readonly (readonly Labels[])[]): number {
+  const only = parts.findIndex(({ length }) => length > 0);
+  return parts.every(({ length }, i) => i === only || length === 0) ? only : -1;
+}
+
 /** The series of all parts, ascending, each once. */
-function placed(parts: readonly (readonly Labels[])[]): { all: Labels[]; places: Places } {
+function placed(parts: readonly (readonly Labels[])[]): { all: readonly Labels[]; places: Places } {
+  const only = onlyPart(parts);
+  if (only >= 0 && isAscending(parts[only]!)) {
+    const all = parts[only]!;
+    const at = Uint32Array.from(all, (_, i) => i);
+    return { all, places: { part: new Uint8Array(all.length).fill(only), at, more: new Map() } };
+  }
   const orders = parts.map(ascendingLabels);
   const count = parts.reduce((sum, labels) => sum + labels.length, 0);
   const all: Labels[] = [];

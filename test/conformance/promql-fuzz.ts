@@ -1,6 +1,7 @@
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { Engine } from '../../src/promql/engine.ts';
 import type { QueryResult, QueryValue } from '../../src/promql/result.ts';
+import { KernelRows } from '../../src/querier/row-kernel.ts';
 import { unlimited } from '../../src/storage/unlimited.ts';
 import { loadRecordedData } from './promqltest/recorded-data.ts';
 
@@ -14,7 +15,11 @@ const [url = 'http://127.0.0.1:9090', count = '1000', seedText = String(Date.now
   process.argv.slice(2);
 const folder = new URL('../../../shared/conformance/', import.meta.url);
 const storage = loadRecordedData(folder);
-const engine = new Engine({ delayedNameRemoval: names === 'delayed', parser: { experimentalFunctions: true } });
+const engine = new Engine({
+  delayedNameRemoval: names === 'delayed',
+  parser: { experimentalFunctions: true },
+  rowKernel: new KernelRows(),
+});
 const context = unlimited();
 
 const METRICS: readonly (readonly [name: string, labels: readonly string[]])[] = [

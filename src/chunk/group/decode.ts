@@ -37,6 +37,8 @@ export class GroupDecoder {
   readonly #kernel: Kernel;
   readonly #cold: ColdExports;
   readonly #stale: Region;
+  /** The values decoded last, as they lie in kernel memory. */
+  #decoded: Float64Array = new Float64Array(0);
   readonly reader: ColumnReader;
 
   constructor(kernel: Kernel) {
@@ -86,8 +88,13 @@ export class GroupDecoder {
     return guarded(name, part, () => new HistogramBlock(raw, counts, name, part));
   }
 
-  /** Appends all samples of a chunk. @throws errors.groupCorrupt */
-  append(chunk: Chunk, out: SampleColumns): void {
+  /**
+   * Appends all samples of a chunk.
+   *
+   * @param timesThere `out` has the times where they go
+   * @throws errors.groupCorrupt
+   */
+  append(chunk: Chunk, out: SampleColumns, timesThere = false): void {
     const n = chunk.times.length;
     const at = out.count;
     out.reserve(at + n);
@@ -97,13 +104,23 @@ export class GroupDecoder {
       });
     }
     const from = this.reader.decode(chunk.values, chunk.column);
-    out.values.set(this.#kernel.f64.subarray(from / 8, from / 8 + n), at);
-    out.times.set(chunk.times, at);
+    out.values.set(this.#valuesAt(from, n), at);
+    if (!timesThere) out.times.set(chunk.times, at);
     if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + n);
     else this.#putKinds(chunk, from, out, at);
     if ((chunk.flags & FLAG_STARTS) !== 0 && chunk.starts !== undefined) this.#putStarts(chunk, out, at);
     else if (out.hasStarts) out.starts.fill(0, at, at + n);
     out.count = at + n;
+  }
+
+  /** One array for many series: they are often equally long, and decoded to the same place. */
+  #valuesAt(from: number, n: number): Float64Array {
+    const { f64 } = this.#kernel;
+    const last = this.#decoded;
+    if (last.length !== n || last.byteOffset !== from || last.buffer !== f64.buffer) {
+      this.#decoded = f64.subarray(from / 8, from / 8 + n);
+    }
+    return this.#decoded;
   }
 
   #putKinds(chunk: Chunk, from: number, out: SampleColumns, at: number): void {

@@ -58,6 +58,9 @@ export class GroupBlocks {
   }
 }
 
+/** Of a chunk, apart from what it refers to. */
+const CHUNK_BYTES = 100;
+
 /** The opened parts of one group; gives the chunk of a series once the blocks that it needs are there. */
 export class OpenGroup {
   readonly name: string;
@@ -69,6 +72,8 @@ export class OpenGroup {
   readonly #times = new Map<BlockRef, TimeColumns>();
   readonly #columns = new Map<BlockRef, ColumnSource>();
   readonly #histograms = new Map<BlockRef, HistogramBlock>();
+  /** By series of a series block, those that were asked for: the next query asks for the same. */
+  readonly #chunks = new Map<BlockRef, (Chunk | undefined)[]>();
 
   constructor(decoder: GroupDecoder, head: GroupHead, name: string) {
     this.#decoder = decoder;
@@ -89,6 +94,7 @@ export class OpenGroup {
         guarded(this.name, blockName(ref), () => {
           this.#series.set(ref, parseSeriesBlock(raw, ref.count, labelsOf));
         });
+        this.#chunks.set(ref, new Array<Chunk | undefined>(ref.count));
         return;
       case TIMES_BLOCK:
         this.#times.set(ref, this.#decoder.times(raw, ref, this.name));
@@ -128,6 +134,17 @@ export class OpenGroup {
   /** @throws errors.groupCorrupt */
   chunk(index: number): Chunk {
     const seriesRef = this.blocks.find(SERIES_BLOCK, index)!;
+    const chunks = this.#chunks.get(seriesRef)!;
+    let chunk = chunks[index - seriesRef.first];
+    if (chunk === undefined) {
+      chunk = this.#makeChunk(index, seriesRef);
+      chunks[index - seriesRef.first] = chunk;
+      this.heldBytes += CHUNK_BYTES;
+    }
+    return chunk;
+  }
+
+  #makeChunk(index: number, seriesRef: BlockRef): Chunk {
     const block = this.#series.get(seriesRef)!;
     const flags = block.flags[index - seriesRef.first]!;
     const timeColumn = block.timeColumns[index - seriesRef.first]!;

@@ -15,6 +15,7 @@ import {
   RowTable,
   rowBytes,
 } from './row.ts';
+import type { RowMemory } from './row-memory.ts';
 
 /**
  * `sum`, `avg`, `count`, `min`, `max`, `group`, `stddev`, `stdvar` and `quantile`: takes the input's rows one after
@@ -32,8 +33,8 @@ export async function aggregate(
   const cells = groups.length * steps;
   if (cells === 0) return RowTable.empty(steps);
   execution.hold(cells, groups.length * rowBytes(steps) + cells * CELL_BYTES[node.op]!);
-  const accumulator = accumulatorOf(execution, node, cells, param);
-  const row = new Row(steps);
+  const accumulator = accumulatorOf(execution, node, groups.length, steps, param);
+  const row = execution.passingRow(steps);
   for (let i = 0; i < input.series.length; i++) {
     if (execution.due) await execution.breathe();
     input.row(i, row);
@@ -76,17 +77,24 @@ interface Accumulator {
   finish(cell: number, out: Row, step: number): void;
 }
 
-function accumulatorOf(execution: Execution, node: AggregateNode, cells: number, param: Row | undefined): Accumulator {
+function accumulatorOf(
+  execution: Execution,
+  node: AggregateNode,
+  groups: number,
+  steps: number,
+  param: Row | undefined,
+): Accumulator {
+  const cells = groups * steps;
   const ignore = (): void => execution.annotations.histogramIgnoredInAggregation(node.op, node.input.pos);
   switch (node.op) {
     case 'sum':
-      return new SumAccumulator(execution, node, cells, false);
+      return new SumAccumulator(execution, node, groups, steps, false);
     case 'avg':
-      return new SumAccumulator(execution, node, cells, true);
+      return new SumAccumulator(execution, node, groups, steps, true);
     case 'count':
-      return new CountAccumulator(cells, false);
+      return new CountAccumulator(cells, false, execution.memory);
     case 'group':
-      return new CountAccumulator(cells, true);
+      return new CountAccumulator(cells, true, execution.memory);
     case 'min':
       return new ExtremeAccumulator(cells, -1, ignore);
     case 'max':
@@ -111,26 +119,30 @@ class SumAccumulator implements Accumulator {
   readonly #lost: Float64Array;
   readonly #state: Uint8Array;
   readonly #counts: Float64Array | undefined;
-  /** Groups (by their first cell) of which every cell has a float: then nothing has to be looked up. */
-  readonly #whole = new Set<number>();
+  /** By group the steps, from and to, of which it is known that every cell has a float: there nothing has to be looked up. */
+  readonly #runs: Int32Array;
+  /** Whether any cell is INCREMENTAL. */
+  #incremental = false;
   /** Cells that have seen a histogram, first or among floats. */
   readonly #histograms = new Map<number, HistogramCell>();
   readonly #execution: Execution;
   readonly #node: AggregateNode;
 
-  constructor(execution: Execution, node: AggregateNode, cells: number, average: boolean) {
+  constructor(execution: Execution, node: AggregateNode, groups: number, steps: number, average: boolean) {
+    const cells = groups * steps;
     this.#execution = execution;
     this.#node = node;
-    this.#sums = new Float64Array(cells);
-    this.#lost = new Float64Array(cells);
+    this.#sums = execution.memory.floats(cells);
+    this.#lost = execution.memory.floats(cells);
     this.#state = new Uint8Array(cells);
-    this.#counts = average ? new Float64Array(cells) : undefined;
+    this.#counts = average ? execution.memory.floats(cells) : undefined;
+    this.#runs = new Int32Array(2 * groups);
   }
 
   add(row: Row, at: number, metricName: string): void {
-    if (this.#counts === undefined && row.plain) {
-      if (this.#whole.has(at)) addPlain(row.values, this.#sums, this.#lost, at, row.steps);
-      else this.#addFirst(row, at);
+    const { run } = row;
+    if (run >= 0 && !this.#incremental) {
+      this.#addRun(row, at, run, run + row.filled);
       return;
     }
     for (let step = 0; step < row.steps; step++) {
@@ -140,9 +152,55 @@ class SumAccumulator implements Accumulator {
     }
   }
 
-  #addFirst(row: Row, at: number): void {
-    for (let step = 0; step < row.steps; step++) this.#addFloat(at + step, row.values[step]!);
-    this.#whole.add(at);
+  /** Adds the row's floats from `from` to `to`: by a whole loop where the group is known to have floats, one by one elsewhere. */
+  #addRun(row: Row, at: number, from: number, to: number): void {
+    const group = (2 * at) / row.steps;
+    const knownFrom = this.#runs[group]!;
+    const knownTo = this.#runs[group + 1]!;
+    const bothFrom = Math.max(from, knownFrom);
+    const bothTo = Math.min(to, knownTo);
+    if (bothFrom >= bothTo) {
+      this.#addEach(row, at, from, to);
+    } else {
+      this.#addEach(row, at, from, bothFrom);
+      this.#addKnown(row, at, bothFrom, bothTo);
+      this.#addEach(row, at, bothTo, to);
+    }
+    if (knownFrom === knownTo) {
+      this.#runs[group] = from;
+      this.#runs[group + 1] = to;
+    } else if (from <= knownTo && to >= knownFrom) {
+      this.#runs[group] = Math.min(from, knownFrom);
+      this.#runs[group + 1] = Math.max(to, knownTo);
+    }
+  }
+
+  #addEach(row: Row, at: number, from: number, to: number): void {
+    for (let step = from; step < to; step++) this.#addFloat(at + step, row.values[step]!);
+  }
+
+  #addKnown(row: Row, at: number, from: number, to: number): void {
+    const sums = this.#sums;
+    const lost = this.#lost;
+    const counts = this.#counts;
+    const loops = this.#execution.memory.loopsOver(row.values, sums, counts ?? lost);
+    const cell = at + from;
+    const count = to - from;
+    if (loops === undefined) {
+      if (counts === undefined) addPlain(row.values, from, sums, lost, cell, count);
+      else this.#addEach(row, at, from, to);
+      return;
+    }
+    const values = row.values.byteOffset + 8 * from;
+    const sumsAt = sums.byteOffset + 8 * cell;
+    if (counts !== undefined) {
+      if (loops.rowOverflows(values, sumsAt, count) !== 0) {
+        this.#addEach(row, at, from, to);
+        return;
+      }
+      loops.rowCount(counts.byteOffset + 8 * cell, count);
+    }
+    loops.rowAdd(values, sumsAt, lost.byteOffset + 8 * cell, count);
   }
 
   #addFloat(cell: number, value: number): void {
@@ -175,6 +233,7 @@ class SumAccumulator implements Accumulator {
         return;
       }
       this.#state[cell] = INCREMENTAL;
+      this.#incremental = true;
       sums[cell] = sum / (count - 1);
       lost[cell] = lost[cell]! / (count - 1);
     }
@@ -235,10 +294,17 @@ interface HistogramCell {
  * Adds a row of floats to a group's: the engine's hottest loop. Compensated by TwoSum, which takes the same from each
  * addition as Neumaier's form in Prometheus and needs no branch.
  */
-function addPlain(values: Float64Array, sums: Float64Array, lost: Float64Array, at: number, steps: number): void {
-  for (let step = 0; step < steps; step++) {
-    const cell = at + step;
-    const value = values[step]!;
+function addPlain(
+  values: Float64Array,
+  from: number,
+  sums: Float64Array,
+  lost: Float64Array,
+  at: number,
+  count: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const cell = at + i;
+    const value = values[from + i]!;
     const sum = sums[cell]!;
     const next = sum + value;
     const taken = next - sum;
@@ -252,13 +318,21 @@ function addPlain(values: Float64Array, sums: Float64Array, lost: Float64Array, 
 class CountAccumulator implements Accumulator {
   readonly #counts: Float64Array;
   readonly #one: boolean;
+  readonly #memory: RowMemory;
 
-  constructor(cells: number, one: boolean) {
-    this.#counts = new Float64Array(cells);
+  constructor(cells: number, one: boolean, memory: RowMemory) {
+    this.#counts = memory.floats(cells);
     this.#one = one;
+    this.#memory = memory;
   }
 
   add(row: Row, at: number): void {
+    const { run } = row;
+    const loops = run < 0 ? undefined : this.#memory.loopsOver(this.#counts);
+    if (loops !== undefined) {
+      loops.rowCount(this.#counts.byteOffset + 8 * (at + run), row.filled);
+      return;
+    }
     for (let step = 0; step < row.steps; step++) if (row.present[step] !== ABSENT) this.#counts[at + step]!++;
   }
 

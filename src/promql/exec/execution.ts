@@ -1,8 +1,10 @@
 import { errors } from '../../model/errors.ts';
+import { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
 import type { SampleStats } from '../stats.ts';
 import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from './row.ts';
+import { type RowKernel, RowMemory } from './row-memory.ts';
 
 /** Switches of the engine that change what a query answers. */
 export interface Features {
@@ -28,6 +30,7 @@ export class Execution {
   readonly features: Features;
   readonly lookbackMs: number;
   readonly stats: SampleStats;
+  readonly memory: RowMemory;
   readonly #samplesMax: number;
   readonly #timeoutMs: number;
   readonly #nowMs: () => number;
@@ -47,6 +50,7 @@ export class Execution {
     samplesMax: number;
     timeoutMs: number;
     nowMs: () => number;
+    rowKernel: RowKernel | undefined;
   }) {
     this.queryable = init.queryable;
     this.context = init.context;
@@ -54,6 +58,7 @@ export class Execution {
     this.features = init.features;
     this.lookbackMs = init.lookbackMs;
     this.stats = init.stats;
+    this.memory = new RowMemory(init.rowKernel);
     this.#samplesMax = init.samplesMax;
     this.#timeoutMs = init.timeoutMs;
     this.#nowMs = init.nowMs;
@@ -122,6 +127,17 @@ export class Execution {
   close(): void {
     this.context.budget.addMemory(-this.#heldBytes);
     this.#heldBytes = 0;
+    this.memory.close();
+  }
+
+  /** A row that one series after another is put into, for hot loops to work on. */
+  passingRow(steps: number): Row {
+    return new Row(steps, this.memory.floats(steps));
+  }
+
+  /** Columns that one series after another is read into. */
+  passingColumns(): SampleColumns {
+    return new SampleColumns(undefined, (count) => this.memory.floats(count));
   }
 
   fail(text: string): never {

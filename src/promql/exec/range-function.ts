@@ -1,5 +1,5 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
-import { SampleColumns } from '../../storage/columns.ts';
+import type { SampleColumns } from '../../storage/columns.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
 import { functionNames, type RangeFunction, type RowMethod, rangeFunctions } from '../functions/range-functions.ts';
 import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
@@ -9,6 +9,7 @@ import type { CallNode, MatrixNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
 import { findResets } from './reset-hints.ts';
 import type { Operator, OutputSeries, Row } from './row.ts';
+import type { RowMemory } from './row-memory.ts';
 import { SeriesSamples } from './series-samples.ts';
 import type { SampleSource } from './sources.ts';
 import { Windows } from './windows.ts';
@@ -38,7 +39,7 @@ export class RangeFunctionOperator implements Operator {
   readonly #function: RangeFunction;
   /** The scalar arguments at each step. */
   readonly #params: readonly Row[];
-  readonly #columns = new SampleColumns();
+  readonly #columns: SampleColumns;
   readonly #samples = new SeriesSamples();
   readonly #floats: Windows;
   readonly #histograms: Windows;
@@ -55,6 +56,7 @@ export class RangeFunctionOperator implements Operator {
     params: readonly Row[],
   ) {
     this.#execution = execution;
+    this.#columns = execution.passingColumns();
     this.#call = call;
     this.#matrix = call.args[matrixIndex] as MatrixNode;
     this.#source = source;
@@ -81,7 +83,7 @@ export class RangeFunctionOperator implements Operator {
       stepMs: fixed ? 0 : call.grid.stepMs,
       ...windowReach(this.#matrix, execution.lookbackMs),
     };
-    this.#floats = new Windows(shape);
+    this.#floats = new Windows(shape, execution.memory);
     this.#histograms = new Windows(shape);
     this.#window = new Window({
       samples: this.#samples,
@@ -94,7 +96,10 @@ export class RangeFunctionOperator implements Operator {
     });
     this.#window.useStarts = execution.features.startTimestamps && this.#function.starts === true;
     const { rows } = this.#function;
-    this.#rows = rows === undefined || anchored || smoothed ? undefined : new RowMethods(rows, this.steps, rangeMs);
+    this.#rows =
+      rows === undefined || anchored || smoothed
+        ? undefined
+        : new RowMethods(rows, this.steps, rangeMs, execution.memory);
   }
 
   row(index: number, out: Row): void {
@@ -200,10 +205,10 @@ class RowMethods {
   readonly #extremes = new ExtremeRows();
   readonly #transitions = new TransitionRows();
 
-  constructor(method: RowMethod, steps: number, rangeMs: number) {
+  constructor(method: RowMethod, steps: number, rangeMs: number, memory: RowMemory) {
     this.#method = method;
     const perSecond = method.kind === 'rate' && method.rate.perSecond;
-    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? seconds(rangeMs) : 1);
+    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? seconds(rangeMs) : 1, memory);
   }
 
   fill(samples: SeriesSamples, windows: Windows, out: Row): void {
@@ -212,8 +217,7 @@ class RowMethods {
     switch (method.kind) {
       case 'rate':
         this.#table.find(windows, floatTimes);
-        if (method.rate.counter) this.#resets.find(floatValues, floats);
-        rateRow(floatValues, windows, this.#table, this.#resets, method.rate.counter, out);
+        rateRow(floatValues, floats, windows, this.#table, this.#resets, method.rate.counter, out);
         return;
       case 'extreme':
         this.#extremes.row(floatValues, floats, windows, method.sign, out);

@@ -24,7 +24,7 @@ export class Row {
   /** Of them, histograms. */
   histogramCount = 0;
 
-  constructor(steps: number, values = new Float64Array(steps), present = new Uint8Array(steps)) {
+  constructor(steps: number, values: Float64Array = new Float64Array(steps), present = new Uint8Array(steps)) {
     this.steps = steps;
     this.values = values;
     this.present = present;
@@ -33,6 +33,15 @@ export class Row {
   /** Whether every step holds a float. */
   get plain(): boolean {
     return this.filled === this.steps && this.histogramCount === 0;
+  }
+
+  /** Where the row's points begin, if they are floats without a gap; −1 otherwise. There are `filled` of them. */
+  get run(): number {
+    const { filled, present } = this;
+    if (this.histogramCount > 0 || filled === 0) return -1;
+    if (filled === this.steps) return 0;
+    const from = present.indexOf(FLOAT_POINT);
+    return present.lastIndexOf(FLOAT_POINT) - from + 1 === filled ? from : -1;
   }
 
   clear(): void {
@@ -49,6 +58,16 @@ export class Row {
       if (this.present[step] === HISTOGRAM_POINT) weight += histogramSampleWeight(this.histograms[step]!);
     }
     return weight;
+  }
+
+  /** Makes its points those floats from `from` to `to` that `values` has. */
+  setRun(from: number, to: number): void {
+    const { present } = this;
+    if (from > 0) present.fill(ABSENT, 0, from);
+    present.fill(FLOAT_POINT, from, to);
+    if (to < this.steps) present.fill(ABSENT, to);
+    this.filled = to - from;
+    this.histogramCount = 0;
   }
 
   /** For a step that is absent so far. */

@@ -1,10 +1,11 @@
-import { FLOAT, HISTOGRAM, SampleColumns } from '../../storage/columns.ts';
+import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
+import { NewestSamples } from './newest-samples.ts';
 import { findResets } from './reset-hints.ts';
-import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, type Row } from './row.ts';
+import { ABSENT, type Operator, type OutputSeries, type Row } from './row.ts';
 import { SeriesSamples } from './series-samples.ts';
 import { Windows } from './windows.ts';
 
@@ -19,7 +20,8 @@ export class SelectorOperator implements Operator {
   readonly #node: SelectorNode;
   readonly #set: SeriesSet;
   readonly #answer: SelectorAnswer;
-  readonly #columns = new SampleColumns();
+  readonly #columns: SampleColumns;
+  readonly #newest: NewestSamples;
   #produced = 0;
 
   constructor(
@@ -30,6 +32,9 @@ export class SelectorOperator implements Operator {
     answer: SelectorAnswer,
   ) {
     this.#execution = execution;
+    this.#columns = execution.passingColumns();
+    const { steps, stepMs } = node.grid;
+    this.#newest = new NewestSamples(steps, node.dataStartMs, stepMs, execution.lookbackMs, execution.memory);
     this.#node = node;
     this.#set = set;
     this.#answer = answer;
@@ -42,10 +47,11 @@ export class SelectorOperator implements Operator {
     this.#set.read(index, columns);
     this.#execution.pass(columns.count);
     if (this.#node.statsOnly) findResets(columns);
-    const { dataStartMs, grid } = this.#node;
-    const { lookbackMs, stats } = this.#execution;
+    const { grid } = this.#node;
+    const { stats } = this.#execution;
     if (columns.plain && this.#answer === 'value') {
-      fillPlain(columns.times, columns.values, columns.count, dataStartMs, grid.stepMs, lookbackMs, out);
+      this.#newest.find(columns);
+      this.#newest.fill(columns.values, out);
     } else {
       this.#fillAny(out);
     }
@@ -79,34 +85,6 @@ export class SelectorOperator implements Operator {
   }
 }
 
-/** Free function: the loop of every plain selector. */
-function fillPlain(
-  times: Float64Array,
-  values: Float64Array,
-  count: number,
-  dataStartMs: number,
-  stepMs: number,
-  lookbackMs: number,
-  out: Row,
-): void {
-  const { steps, values: to, present } = out;
-  let filled = 0;
-  let at = -1;
-  for (let step = 0; step < steps; step++) {
-    const timeMs = dataStartMs + step * stepMs;
-    while (at + 1 < count && times[at + 1]! <= timeMs) at++;
-    if (at >= 0 && times[at]! > timeMs - lookbackMs) {
-      to[step] = values[at]!;
-      present[step] = FLOAT_POINT;
-      filled++;
-    } else {
-      present[step] = ABSENT;
-    }
-  }
-  out.filled = filled;
-  out.histogramCount = 0;
-}
-
 /** `metric smoothed`: interpolated between the samples before and after, each at most the lookback away. */
 export class SmoothedSelectorOperator implements Operator {
   readonly steps: number;
@@ -114,13 +92,14 @@ export class SmoothedSelectorOperator implements Operator {
   readonly #execution: Execution;
   readonly #node: SelectorNode;
   readonly #set: SeriesSet;
-  readonly #columns = new SampleColumns();
+  readonly #columns: SampleColumns;
   readonly #samples = new SeriesSamples();
   readonly #floats: Windows;
   readonly #histograms: Windows;
 
   constructor(execution: Execution, node: SelectorNode, set: SeriesSet, series: readonly OutputSeries[]) {
     this.#execution = execution;
+    this.#columns = execution.passingColumns();
     this.#node = node;
     this.#set = set;
     this.series = series;

@@ -1,3 +1,5 @@
+import { PLAIN_MEMORY } from './row-memory.ts';
+
 /**
  * For each step the samples that its window holds: indexes `from[step]` up to but not including `to[step]`. Windows are
  * open to the left: of samples at `end − range` and `end`, only the latter is in.
@@ -25,20 +27,23 @@ export class Windows {
   #count = -1;
   #timesId = 0;
 
-  constructor(shape: {
-    steps: number;
-    firstEndMs: number;
-    stepMs: number;
-    backMs: number;
-    aheadMs: number;
-  }) {
+  constructor(
+    shape: {
+      steps: number;
+      firstEndMs: number;
+      stepMs: number;
+      backMs: number;
+      aheadMs: number;
+    },
+    memory = PLAIN_MEMORY,
+  ) {
     this.steps = shape.steps;
     this.firstEndMs = shape.firstEndMs;
     this.stepMs = shape.stepMs;
     this.backMs = shape.backMs;
     this.aheadMs = shape.aheadMs;
-    this.from = new Int32Array(shape.steps);
-    this.to = new Int32Array(shape.steps);
+    this.from = memory.ints(shape.steps);
+    this.to = memory.ints(shape.steps);
   }
 
   /** Of a step's window, its end. */

@@ -20,8 +20,7 @@ for (const [name, kind] of Object.entries({ rate: RATE, increase: INCREASE, delt
       const table = new RateTable(windows.steps, kind.perSecond ? seconds(rangeMs) : 1);
       table.find(windows, samples.floatTimes);
       const index = new ResetIndex();
-      index.find(samples.floatValues, samples.floats);
-      rateRow(samples.floatValues, windows, table, index, kind.counter, row);
+      rateRow(samples.floatValues, samples.floats, windows, table, index, kind.counter, row);
       expectWindows(samples, windows, rangeMs, row, (window) => rateOfWindow(window, kind as RateKind));
     });
   });

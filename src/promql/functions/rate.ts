@@ -1,6 +1,7 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { multiplyHistogram } from '../../model/histogram.ts';
 import { ABSENT, FLOAT_POINT, type Row } from '../exec/row.ts';
+import { PLAIN_MEMORY, type RowMemory } from '../exec/row-memory.ts';
 import type { Windows } from '../exec/windows.ts';
 import { addNoted, histogramRate } from './histogram-rate.ts';
 import { isStartReset, startsOverlap } from './start-time.ts';
@@ -34,26 +35,44 @@ export class RateTable {
   readonly toEnd: Float64Array;
   /** What the change is multiplied by where no zero point is in the way. */
   readonly factor: Float64Array;
-  readonly #rangeSeconds: number;
+  readonly rangeSeconds: number;
+  /** The steps that have a rate, if there is no gap between them; otherwise `runTo` is 0. */
+  runFrom = 0;
+  runTo = 0;
+  /** Whether a window has two samples only. */
+  pairs = false;
+  /** For a row that is not where the kernel sees it. */
+  readonly spare: Float64Array;
+  readonly memory: RowMemory;
   #generation = -1;
 
   /** @param rangeSeconds what to divide by for a rate per second; 1 otherwise */
-  constructor(steps: number, rangeSeconds: number) {
-    this.sampled = new Float64Array(steps);
-    this.toStart = new Float64Array(steps);
-    this.toEnd = new Float64Array(steps);
-    this.factor = new Float64Array(steps);
-    this.#rangeSeconds = rangeSeconds;
+  constructor(steps: number, rangeSeconds: number, memory = PLAIN_MEMORY) {
+    const columns = memory.floats(4 * steps);
+    this.factor = columns.subarray(0, steps);
+    this.sampled = columns.subarray(steps, 2 * steps);
+    this.toStart = columns.subarray(2 * steps, 3 * steps);
+    this.toEnd = columns.subarray(3 * steps);
+    this.spare = memory.floats(steps);
+    this.rangeSeconds = rangeSeconds;
+    this.memory = memory;
   }
 
   find(windows: Windows, times: Float64Array): void {
     if (this.#generation === windows.generation) return;
     this.#generation = windows.generation;
     const { steps, from, to, backMs } = windows;
+    let filled = 0;
+    this.runFrom = 0;
+    this.runTo = 0;
+    this.pairs = false;
     for (let step = 0; step < steps; step++) {
       const lo = from[step]!;
       const hi = to[step]!;
       if (hi - lo < 2) continue;
+      if (filled++ === 0) this.runFrom = step;
+      this.runTo = step + 1;
+      if (hi - lo === 2) this.pairs = true;
       const first = times[lo]!;
       const last = times[hi - 1]!;
       const endMs = windows.endMs(step);
@@ -69,10 +88,11 @@ export class RateTable {
       this.toEnd[step] = toEnd;
       this.factor[step] = this.factorFrom(sampled, toStart, toEnd);
     }
+    if (this.runTo - this.runFrom !== filled) this.runTo = 0;
   }
 
   factorFrom(sampled: number, toStart: number, toEnd: number): number {
-    return (sampled + toStart + toEnd) / sampled / this.#rangeSeconds;
+    return (sampled + toStart + toEnd) / sampled / this.rangeSeconds;
   }
 }
 
@@ -101,15 +121,22 @@ export class ResetIndex {
   }
 }
 
-/** A whole row of rates of a series of floats, in O(samples + steps). Bit for bit what `rateOfWindow` gives for each step. */
+/**
+ * A whole row of rates of a series of `floats` floats, in O(samples + steps). Bit for bit what `rateOfWindow` gives for each step.
+ *
+ * @param resets of the series before; found anew where they count
+ */
 export function rateRow(
   values: Float64Array,
+  floats: number,
   windows: Windows,
   table: RateTable,
   resets: ResetIndex,
   counter: boolean,
   out: Row,
 ): void {
+  if (rateRowOutside(values, floats, windows, table, counter, out)) return;
+  if (counter) resets.find(values, floats);
   const { from, to, steps } = windows;
   const { sampled, toStart, toEnd, factor } = table;
   const { values: result, present } = out;
@@ -144,6 +171,40 @@ export function rateRow(
   }
   out.filled = filled;
   out.histogramCount = 0;
+}
+
+/** The same by the kernel's loop, if it sees the arrays, and the series is as most are: without resets, all its rates behind each other. */
+function rateRowOutside(
+  values: Float64Array,
+  floats: number,
+  { from, to }: Windows,
+  table: RateTable,
+  counter: boolean,
+  out: Row,
+): boolean {
+  const { runFrom, runTo, factor, memory, rangeSeconds, pairs } = table;
+  const count = runTo - runFrom;
+  if (count <= 0) return false;
+  const loops = memory.loopsOver(values, factor, from);
+  if (loops === undefined) return false;
+  if (counter && loops.rowDrops(values.byteOffset, floats) !== 0) return false;
+  const direct = memory.loopsOver(out.values) !== undefined;
+  const result = direct ? out.values : table.spare;
+  loops.rowRate(
+    values.byteOffset,
+    from.byteOffset + 4 * runFrom,
+    to.byteOffset + 4 * runFrom,
+    factor.byteOffset + 8 * runFrom,
+    factor.byteLength,
+    rangeSeconds,
+    counter,
+    pairs,
+    count,
+    result.byteOffset + 8 * runFrom,
+  );
+  if (!direct) out.values.set(result.subarray(runFrom, runTo), runFrom);
+  out.setRun(runFrom, runTo);
+  return true;
 }
 
 /**

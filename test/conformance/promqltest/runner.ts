@@ -3,6 +3,7 @@ import type { Expr } from '../../../src/promql/parser/ast.ts';
 import { parseExpr } from '../../../src/promql/parser/parser.ts';
 import { printExpr } from '../../../src/promql/parser/printer.ts';
 import type { QueryResult, QueryValue } from '../../../src/promql/result.ts';
+import { KernelRows } from '../../../src/querier/row-kernel.ts';
 import type { Queryable } from '../../../src/storage/queryable.ts';
 import { unlimited } from '../../../src/storage/unlimited.ts';
 import { difference } from './compare.ts';
@@ -51,6 +52,9 @@ export interface Outcome {
   readonly failures: readonly Failure[];
 }
 
+/** As a server has it. */
+const rowKernel = new KernelRows();
+
 /** Runs a script; each instant query also with `@` at other times and in the middle of a range, as the reference does. */
 export async function runScript(
   text: string,
@@ -62,6 +66,7 @@ export async function runScript(
     samplesMax: 10_000,
     timeoutMs: 100_000,
     parser: PARSER,
+    rowKernel,
   });
   let storage = newStorage();
   let evals = 0;
