@@ -14,6 +14,18 @@ export interface StoreSeries {
   readonly deleted: readonly { readonly startMs: number; readonly endMs: number }[];
 }
 
+/** The times that series of a target have in common. */
+interface SharedTimes {
+  /** Of one of the series. */
+  readonly chunks: readonly Chunk[];
+  readonly id: number;
+  /** The samples that are in the range of the set. */
+  inRange: IndexRange | undefined;
+}
+
+/** Targets whose series alternate. */
+const TIMES_KEPT = 16;
+
 /** What the store has for a selector: everything is fetched, nothing decoded. */
 export class StoreSeriesSet implements SeriesSet {
   readonly series: readonly Labels[];
@@ -24,10 +36,8 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #endMs: number;
   readonly #onClose: () => void;
   #closed = false;
-  #lastChunks: readonly Chunk[] = [];
-  #lastTimesId = nextTimesId();
-  /** Of samples with the last times, those that are in the range. */
-  #trimmed: IndexRange = { from: 0, to: 0 };
+  /** The last few, the newest first. */
+  #times: SharedTimes[] = [];
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -59,24 +69,25 @@ export class StoreSeriesSet implements SeriesSet {
   }
 
   #readInOrder(chunks: readonly Chunk[], out: SampleColumns): void {
-    const timesId = this.#timesIdOf(chunks);
+    const shared = this.#timesOf(chunks);
     // of a series with the same times as the one before, these stand where that has left them
-    const known = out.timesId === timesId;
+    const known = out.timesId === shared.id;
     out.clear();
     for (const chunk of chunks) this.#decoder.append(chunk, out, known);
-    if (!known) this.#trimmed = rangeOf(out, this.#startMs, this.#endMs);
-    keepRange(out, this.#trimmed, !known);
-    out.timesId = timesId;
+    shared.inRange ??= rangeOf(out, this.#startMs, this.#endMs);
+    keepRange(out, shared.inRange, !known);
+    out.timesId = shared.id;
   }
 
   /** Series of a target share their time columns, and then all that is found from times. */
-  #timesIdOf(chunks: readonly Chunk[]): number {
-    const last = this.#lastChunks;
-    if (last.length !== chunks.length || chunks.some(({ times }, i) => times !== last[i]!.times)) {
-      this.#lastChunks = chunks;
-      this.#lastTimesId = nextTimesId();
-    }
-    return this.#lastTimesId;
+  #timesOf(chunks: readonly Chunk[]): SharedTimes {
+    const [newest] = this.#times;
+    if (newest !== undefined && haveEqualTimes(newest.chunks, chunks)) return newest;
+    const at = this.#times.findIndex((each) => haveEqualTimes(each.chunks, chunks));
+    if (at < 0 && this.#times.length === TIMES_KEPT) this.#times.pop();
+    const shared = at < 0 ? { chunks, id: nextTimesId(), inRange: undefined } : this.#times.splice(at, 1)[0]!;
+    this.#times.unshift(shared);
+    return shared;
   }
 
   close(): void {
@@ -84,6 +95,12 @@ export class StoreSeriesSet implements SeriesSet {
     this.#closed = true;
     this.#onClose();
   }
+}
+
+function haveEqualTimes(a: readonly Chunk[], b: readonly Chunk[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i]!.times !== b[i]!.times) return false;
+  return true;
 }
 
 function overlap(chunks: readonly Chunk[]): boolean {

@@ -215,8 +215,13 @@ async function rangeValue(execution: Execution, operator: Operator, grid: Grid):
 }
 
 function matrixSeries(labels: Labels, row: Row, allTimes: Float64Array): MatrixSeries {
-  // series without gaps share their times
-  if (row.plain) return { labels, times: allTimes, values: row.values.slice(), histograms: undefined };
+  const { run } = row;
+  if (run >= 0) {
+    const to = run + row.filled;
+    // series without gaps share their times
+    const times = row.filled === row.steps ? allTimes : allTimes.subarray(run, to);
+    return { labels, times, values: row.values.slice(run, to), histograms: undefined };
+  }
   const times = new Float64Array(row.filled);
   const values = new Float64Array(row.filled);
   const histograms = row.histogramCount > 0 ? new Array<MatrixHistogram>(row.filled) : undefined;

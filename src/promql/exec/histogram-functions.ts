@@ -176,17 +176,20 @@ function fillClassic(
   const rows = buckets.map(({ series }) => table.rowAt(series));
   const bounds = Float64Array.from(buckets, ({ bound }) => bound);
   const { ofRows } = answer;
+  const { run, filled } = rows[0]!;
+  /** Where all buckets have floats, and nowhere else any. */
   const whole =
     ofRows !== undefined &&
     conflict === undefined &&
     rows.length > 1 &&
-    rows.every((row) => row.plain) &&
+    run >= 0 &&
+    rows.every((row) => row.filled === filled && row.run === run) &&
     bounds.at(-1) === Infinity &&
     bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]!);
   const counts = whole ? rows.map((row) => row.values) : [];
   const { metricName } = labels;
   for (let step = 0; step < out.steps; step++) {
-    if (whole) {
+    if (whole && step >= run && step < run + filled) {
       const value = ofRows(bounds, counts, step);
       if (value !== undefined) {
         out.setFloat(step, value);

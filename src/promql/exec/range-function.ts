@@ -1,3 +1,4 @@
+import { getOrMake } from '../../lib/map.ts';
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
@@ -6,6 +7,7 @@ import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
 import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
+import { ByTimes } from './by-times.ts';
 import type { Execution } from './execution.ts';
 import { findResets } from './reset-hints.ts';
 import type { Operator, OutputSeries, Row } from './row.ts';
@@ -41,7 +43,9 @@ export class RangeFunctionOperator implements Operator {
   readonly #params: readonly Row[];
   readonly #columns: SampleColumns;
   readonly #samples = new SeriesSamples();
-  readonly #floats: Windows;
+  readonly #floatsByTimes: ByTimes<Windows>;
+  /** Those of the series at hand. */
+  #floats: Windows;
   readonly #histograms: Windows;
   readonly #window: Window;
   readonly #rows: RowMethods | undefined;
@@ -83,7 +87,8 @@ export class RangeFunctionOperator implements Operator {
       stepMs: fixed ? 0 : call.grid.stepMs,
       ...windowReach(this.#matrix, execution.lookbackMs),
     };
-    this.#floats = new Windows(shape, execution.memory);
+    this.#floatsByTimes = new ByTimes(this.steps, () => new Windows(shape, execution.memory));
+    this.#floats = this.#floatsByTimes.of(0);
     this.#histograms = new Windows(shape);
     this.#window = new Window({
       samples: this.#samples,
@@ -97,9 +102,7 @@ export class RangeFunctionOperator implements Operator {
     this.#window.useStarts = execution.features.startTimestamps && this.#function.starts === true;
     const { rows } = this.#function;
     this.#rows =
-      rows === undefined || anchored || smoothed
-        ? undefined
-        : new RowMethods(rows, this.steps, rangeMs, execution.memory);
+      rows === undefined || anchored || smoothed ? undefined : new RowMethods(rows, rangeMs, execution.memory);
   }
 
   row(index: number, out: Row): void {
@@ -109,6 +112,7 @@ export class RangeFunctionOperator implements Operator {
     this.#execution.pass(this.#columns.count);
     if (this.#matrix.source.kind === 'select' && this.#matrix.source.statsOnly) findResets(this.#columns);
     samples.take(this.#columns);
+    this.#floats = this.#floatsByTimes.of(samples.timesId);
     this.#floats.find(samples.floatTimes, samples.floats, samples.timesId);
     const needsStarts = this.#window.useStarts && samples.hasStarts;
     if (this.#rows !== undefined && samples.histograms === 0 && !needsStarts) {
@@ -200,25 +204,30 @@ export class RangeFunctionOperator implements Operator {
 /** The state of a function that has a way to fill whole rows of floats. */
 class RowMethods {
   readonly #method: RowMethod;
-  readonly #table: RateTable;
+  readonly #rangeSeconds: number;
+  readonly #memory: RowMemory;
+  readonly #tables = new Map<Windows, RateTable>();
   readonly #resets = new ResetIndex();
   readonly #extremes = new ExtremeRows();
   readonly #transitions = new TransitionRows();
 
-  constructor(method: RowMethod, steps: number, rangeMs: number, memory: RowMemory) {
+  constructor(method: RowMethod, rangeMs: number, memory: RowMemory) {
     this.#method = method;
-    const perSecond = method.kind === 'rate' && method.rate.perSecond;
-    this.#table = new RateTable(method.kind === 'rate' ? steps : 0, perSecond ? seconds(rangeMs) : 1, memory);
+    this.#rangeSeconds = method.kind === 'rate' && method.rate.perSecond ? seconds(rangeMs) : 1;
+    this.#memory = memory;
   }
 
   fill(samples: SeriesSamples, windows: Windows, out: Row): void {
     const { floatValues, floatTimes, floats } = samples;
     const method = this.#method;
     switch (method.kind) {
-      case 'rate':
-        this.#table.find(windows, floatTimes);
-        rateRow(floatValues, floats, windows, this.#table, this.#resets, method.rate.counter, out);
+      case 'rate': {
+        const { steps } = windows;
+        const table = getOrMake(this.#tables, windows, () => new RateTable(steps, this.#rangeSeconds, this.#memory));
+        table.find(windows, floatTimes);
+        rateRow(floatValues, floats, windows, table, this.#resets, method.rate.counter, out);
         return;
+      }
       case 'extreme':
         this.#extremes.row(floatValues, floats, windows, method.sign, out);
         return;

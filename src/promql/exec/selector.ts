@@ -2,6 +2,7 @@ import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
+import { ByTimes } from './by-times.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { findResets } from './reset-hints.ts';
@@ -21,7 +22,7 @@ export class SelectorOperator implements Operator {
   readonly #set: SeriesSet;
   readonly #answer: SelectorAnswer;
   readonly #columns: SampleColumns;
-  readonly #newest: NewestSamples;
+  readonly #newestByTimes: ByTimes<NewestSamples>;
   #produced = 0;
 
   constructor(
@@ -34,7 +35,11 @@ export class SelectorOperator implements Operator {
     this.#execution = execution;
     this.#columns = execution.passingColumns();
     const { steps, stepMs } = node.grid;
-    this.#newest = new NewestSamples(steps, node.dataStartMs, stepMs, execution.lookbackMs, execution.memory);
+    const { lookbackMs, memory } = execution;
+    this.#newestByTimes = new ByTimes(
+      steps,
+      () => new NewestSamples(steps, node.dataStartMs, stepMs, lookbackMs, memory),
+    );
     this.#node = node;
     this.#set = set;
     this.#answer = answer;
@@ -50,8 +55,9 @@ export class SelectorOperator implements Operator {
     const { grid } = this.#node;
     const { stats } = this.#execution;
     if (columns.plain && this.#answer === 'value') {
-      this.#newest.find(columns);
-      this.#newest.fill(columns.values, out);
+      const newest = this.#newestByTimes.of(columns.timesId);
+      newest.find(columns);
+      newest.fill(columns.values, out);
     } else {
       this.#fillAny(out);
     }

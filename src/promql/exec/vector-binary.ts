@@ -130,9 +130,10 @@ class PairOperator implements Operator {
     const other = this.#rightRow;
     this.#left.row(left, out);
     this.#right.row(right, other);
-    if (out.plain && other.plain && this.#element.mapsFloats) {
+    const { run } = out;
+    if (run >= 0 && run === other.run && out.filled === other.filled && this.#element.mapsFloats) {
       const { float } = this.#element;
-      for (let i = 0; i < out.steps; i++) out.values[i] = float(out.values[i]!, other.values[i]!);
+      for (let i = run; i < run + out.filled; i++) out.values[i] = float(out.values[i]!, other.values[i]!);
       return;
     }
     let filled = 0;
