@@ -47,43 +47,47 @@ export class SeriesMatcher {
     let numbers = this.#blocks.get(block);
     if (numbers === undefined) {
       numbers = new Int32Array(block.count).fill(-1);
-      for (const { index, labels } of this.#matching(block)) numbers[index] = this.#number(labels);
+      const all = labelsOf(block);
+      for (const index of this.#matching(block)) numbers[index] = this.#number(all[index]!);
       this.#blocks.set(block, numbers);
     }
     return numbers;
   }
 
-  #matching(block: LabelBlock): readonly MatchedSeries[] {
-    const known = getOrMake(matchedOfBlocks, block, () => new Map<string, readonly MatchedSeries[]>());
+  /** The series of the block that match; their labels are made by then. */
+  #matching(block: LabelBlock): Uint32Array {
+    const known = getOrMake(matchedOfBlocks, block, () => new Map<string, Uint32Array>());
     let found = known.get(this.#key);
     if (found === undefined) {
-      found = block.sections.flatMap((section) => this.#matchSection(block, section));
+      const indexes: number[] = [];
+      for (const section of block.sections) this.#matchSection(block, section, indexes);
+      found = Uint32Array.from(indexes);
       if (known.size === SELECTORS_KEPT) known.delete(known.keys().next().value!);
       if (found.length <= MATCHED_KEPT_MAX) known.set(this.#key, found);
     }
     return found;
   }
 
-  #matchSection(block: LabelBlock, section: Section): MatchedSeries[] {
+  #matchSection(block: LabelBlock, section: Section, found: number[]): void {
     const tests: { column: LabelColumn; ok: Uint8Array }[] = [];
     for (let m = 0; m < this.#matchers.length; m++) {
       const { name } = this.#matchers[m]!;
       const column = section.columns.find((each) => block.symbol(each.name) === name);
       if (column === undefined) {
-        if (!this.#test(m, '')) return [];
+        if (!this.#test(m, '')) return;
         continue;
       }
       const ok = Uint8Array.from(column.dictionary, (symbol) => (this.#test(m, block.symbol(symbol)) ? 1 : 0));
-      if (!ok.includes(1)) return [];
+      if (!ok.includes(1)) return;
       if (ok.includes(0)) tests.push({ column, ok });
     }
-    const found: MatchedSeries[] = [];
+    const labels = labelsOf(block);
     for (let i = 0; i < section.count; i++) {
-      if (tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) {
-        found.push({ index: section.first + i, labels: labelsAt(block, section, i) });
-      }
+      if (!tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) continue;
+      const index = section.first + i;
+      labels[index] ??= Labels.fromSortedPairs(block.pairs(section, i));
+      found.push(index);
     }
-    return found;
   }
 
   #test(matcher: number, value: string): boolean {
@@ -91,30 +95,25 @@ export class SeriesMatcher {
   }
 
   #number(labels: Labels): number {
-    return getOrMake(this.#ids, labels.key, () => this.labels.push(labels) - 1);
+    const { key } = labels;
+    const known = this.#ids.get(key);
+    if (known !== undefined) return known;
+    const number = this.labels.push(labels) - 1;
+    this.#ids.set(key, number);
+    return number;
   }
 }
 
-interface MatchedSeries {
-  /** In its block. */
-  readonly index: number;
-  readonly labels: Labels;
-}
-
 /** What the selectors of the last queries matched in blocks that are still open: a dashboard asks the same ones again and again. */
-const matchedOfBlocks = new WeakMap<LabelBlock, Map<string, readonly MatchedSeries[]>>();
+const matchedOfBlocks = new WeakMap<LabelBlock, Map<string, Uint32Array>>();
 const SELECTORS_KEPT = 8;
-const MATCHED_KEPT_MAX = 256;
+const MATCHED_KEPT_MAX = 4096;
 
-/** Labels of the series of blocks, made once: blocks stay open from query to query. */
 const labelsOfBlocks = new WeakMap<LabelBlock, (Labels | undefined)[]>();
 
-function labelsAt(block: LabelBlock, section: Section, i: number): Labels {
-  const all = labelsOfBlocks.get(block) ?? new Array<Labels | undefined>(block.count);
-  labelsOfBlocks.set(block, all);
-  const labels = all[section.first + i] ?? Labels.fromSortedPairs(block.pairs(section, i));
-  all[section.first + i] = labels;
-  return labels;
+/** Labels of the series of a block, made once, when they are first matched: blocks stay open from query to query. */
+function labelsOf(block: LabelBlock): (Labels | undefined)[] {
+  return getOrMake(labelsOfBlocks, block, () => new Array<Labels | undefined>(block.count));
 }
 
 /** Which metrics a selector may be about. */

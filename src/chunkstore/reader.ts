@@ -112,13 +112,14 @@ export class ChunkStoreReader {
         await fetcher.fetch();
       }
       this.#open.trim();
-      const chunks: Chunk[][] = matcher.labels.map(() => []);
+      const chunks = new ChunksOfSeries(matcher.labels.length);
       groups.forEach((group, i) => {
         if (!labelsOnly) collectChunks(group, matches[i]!, startMs, endMs, chunks);
       });
+      const chunksOf = chunks.bySeries();
       const series: StoreSeries[] = [];
       matcher.labels.forEach((labels, number) => {
-        const own = chunks[number]!;
+        const own = chunksOf[number]!;
         if (!labelsOnly && own.length === 0) return;
         const deleted = tombstones.length === 0 ? tombstones : deletedOf(labels, tombstones);
         if (own.length > 0 && deleted.length > 0 && own.every((chunk) => isDeleted(chunk, deleted))) return;
@@ -310,15 +311,17 @@ function wantSeries(fetcher: BlockFetcher, group: GroupInUse, metrics: MetricFil
   }
 }
 
-/** A series of a group and its number among all that match. */
-interface Match {
-  readonly index: number;
-  readonly number: number;
+/** Series of a group that match. */
+interface Matches {
+  /** In the group. */
+  readonly indexes: number[];
+  /** Of each its number among all that match. */
+  readonly numbers: number[];
 }
 
-function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMatcher): Match[] {
+function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMatcher): Matches {
   const { blocks } = group.open;
-  const found: Match[] = [];
+  const found: Matches = { indexes: [], numbers: [] };
   for (const { name, first, count } of group.found.head.metrics) {
     if (!metrics.matches(name)) continue;
     for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) {
@@ -326,7 +329,9 @@ function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMat
       const to = Math.min(first + count, ref.first + ref.count);
       for (let index = Math.max(first, ref.first); index < to; index++) {
         const number = numbers[index - ref.first]!;
-        if (number >= 0) found.push({ index, number });
+        if (number < 0) continue;
+        found.indexes.push(index);
+        found.numbers.push(number);
       }
     }
   }
@@ -334,9 +339,9 @@ function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMat
 }
 
 /** Everything but series blocks that the matching series of a group need. */
-function wantSamples(fetcher: BlockFetcher, group: GroupInUse, matches: readonly Match[]): void {
+function wantSamples(fetcher: BlockFetcher, group: GroupInUse, { indexes }: Matches): void {
   const { blocks } = group.open;
-  for (const { index } of matches) {
+  for (const index of indexes) {
     fetcher.want(group, blocks.find(VALUES_BLOCK, index)!);
     const seriesRef = blocks.find(SERIES_BLOCK, index)!;
     const column = group.open.seriesBlock(seriesRef).timeColumns[index - seriesRef.first]!;
@@ -364,15 +369,43 @@ function isDeleted({ times }: Chunk, ranges: readonly { readonly startMs: number
 
 function collectChunks(
   group: GroupInUse,
-  matches: readonly Match[],
+  { indexes, numbers }: Matches,
   startMs: number,
   endMs: number,
-  chunks: readonly Chunk[][],
+  chunks: ChunksOfSeries,
 ): void {
-  for (const { index, number } of matches) {
-    const chunk = group.open.chunk(index);
+  for (let i = 0; i < indexes.length; i++) {
+    const chunk = group.open.chunk(indexes[i]!);
     const { times } = chunk;
     const from = lowerBound(times, times.length, startMs);
-    if (from < times.length && times[from]! <= endMs) chunks[number]!.push(chunk);
+    if (from < times.length && times[from]! <= endMs) chunks.add(numbers[i]!, chunk);
+  }
+}
+
+/** Sorts chunks by the number of their series, with little for the garbage collector to do. */
+class ChunksOfSeries {
+  readonly #chunks: Chunk[] = [];
+  readonly #numbers: number[] = [];
+  readonly #counts: Uint32Array;
+
+  constructor(seriesCount: number) {
+    this.#counts = new Uint32Array(seriesCount);
+  }
+
+  add(number: number, chunk: Chunk): void {
+    this.#chunks.push(chunk);
+    this.#numbers.push(number);
+    this.#counts[number]!++;
+  }
+
+  /** Of each series its chunks, in the order in which they were added. */
+  bySeries(): Chunk[][] {
+    const all = Array.from(this.#counts, (count) => new Array<Chunk>(count));
+    const filled = new Uint32Array(this.#counts.length);
+    this.#chunks.forEach((chunk, i) => {
+      const number = this.#numbers[i]!;
+      all[number]![filled[number]!++] = chunk;
+    });
+    return all;
   }
 }
