@@ -107,7 +107,7 @@ export class SeriesMatcher {
 /** What the selectors of the last queries matched in blocks that are still open: a dashboard asks the same ones again and again. */
 const matchedOfBlocks = new WeakMap<LabelBlock, Map<string, Uint32Array>>();
 const SELECTORS_KEPT = 8;
-const MATCHED_KEPT_MAX = 4096;
+const MATCHED_KEPT_MAX = 64 * 1024;
 
 const labelsOfBlocks = new WeakMap<LabelBlock, (Labels | undefined)[]>();
 

@@ -36,8 +36,11 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #endMs: number;
   readonly #onClose: () => void;
   #closed = false;
-  /** The last few, the newest first. */
-  #times: SharedTimes[] = [];
+  /** The last few. */
+  readonly #times: SharedTimes[] = [];
+  /** Of them the one that was found last, and the one to give way next. */
+  #timesFound = 0;
+  #timesNext = 0;
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -81,12 +84,18 @@ export class StoreSeriesSet implements SeriesSet {
 
   /** Series of a target share their time columns, and then all that is found from times. */
   #timesOf(chunks: readonly Chunk[]): SharedTimes {
-    const [newest] = this.#times;
-    if (newest !== undefined && haveEqualTimes(newest.chunks, chunks)) return newest;
-    const at = this.#times.findIndex((each) => haveEqualTimes(each.chunks, chunks));
-    if (at < 0 && this.#times.length === TIMES_KEPT) this.#times.pop();
-    const shared = at < 0 ? { chunks, id: nextTimesId(), inRange: undefined } : this.#times.splice(at, 1)[0]!;
-    this.#times.unshift(shared);
+    const all = this.#times;
+    for (let i = 0; i < all.length; i++) {
+      const at = (this.#timesFound + i) % all.length;
+      const shared = all[at]!;
+      if (!haveEqualTimes(shared.chunks, chunks)) continue;
+      this.#timesFound = at;
+      return shared;
+    }
+    const shared = { chunks, id: nextTimesId(), inRange: undefined };
+    this.#timesFound = this.#timesNext;
+    all[this.#timesNext] = shared;
+    this.#timesNext = (this.#timesNext + 1) % TIMES_KEPT;
     return shared;
   }
 

@@ -19,17 +19,13 @@ export async function groupSeries(
   const groupOf = new Int32Array(series.length);
   const labels: Labels[] = [];
   const dropNames: boolean[] = [];
-  const byKey = new Map<string, number>();
+  const found = new FoundGroups();
   const project = projection(names, without);
-  const keyOf = without ? (own: Labels) => project(own).key : (own: Labels) => keyOfNames(own, names);
   for (let i = 0; i < series.length; i++) {
     if (execution.dueAfter(i)) await execution.breathe();
     const { labels: own, dropName } = series[i]!;
-    const key = keyOf(own);
-    let group = byKey.get(key);
-    if (group === undefined) {
-      group = labels.length;
-      byKey.set(key, group);
+    const group = without ? found.ofKey(project(own).key) : found.ofValues(own, names);
+    if (group === labels.length) {
       labels.push(project(own));
       dropNames.push(false);
     }
@@ -39,16 +35,43 @@ export async function groupSeries(
   return { groupOf, groups: labels.map((own, i) => ({ labels: own, dropName: dropNames[i]! })) };
 }
 
-/** Tells groups apart without making their labels for every series. */
-function keyOfNames(labels: Labels, names: readonly string[]): string {
-  if (names.length === 1) return labels.get(names[0]!);
-  let key = '';
-  for (const name of names) {
-    const value = labels.get(name);
-    key += `${value.length}:${value}`;
+/** Numbers groups in the order in which they are found. */
+class FoundGroups {
+  #count = 0;
+  readonly #root: ValueNode = new Map();
+
+  ofKey(key: string): number {
+    return this.#numberAt(this.#root, key);
   }
-  return key;
+
+  /** By the values of some labels, one level for each: makes nothing for a series whose group is known. */
+  ofValues(labels: Labels, names: readonly string[]): number {
+    let node = this.#root;
+    const last = names.length - 1;
+    for (let i = 0; i < last; i++) {
+      const value = labels.get(names[i]!);
+      let next = node.get(value);
+      if (next === undefined) {
+        next = new Map();
+        node.set(value, next);
+      }
+      node = next as ValueNode;
+    }
+    return this.#numberAt(node, last < 0 ? '' : labels.get(names[last]!));
+  }
+
+  #numberAt(node: ValueNode, value: string): number {
+    let group = node.get(value);
+    if (group === undefined) {
+      group = this.#count++;
+      node.set(value, group);
+    }
+    return group as number;
+  }
 }
+
+/** By a label's value the node of the next label, or of the last one the number of the group. */
+type ValueNode = Map<string, ValueNode | number>;
 
 /** What of a series' labels its group keeps. */
 export function projection(names: readonly string[], without: boolean): (labels: Labels) => Labels {

@@ -399,8 +399,11 @@ const RESERVED = [METRIC_NAME, '__type__', '__unit__'];
 
 /** Whether series have the same of what is dropped: then without it they are still different. */
 function differOnlyElsewhere(series: readonly OutputSeries[]): boolean {
-  const first = series[0]?.labels;
-  return series.every(({ labels }) => RESERVED.every((name) => labels.get(name) === first!.get(name)));
+  for (const name of RESERVED) {
+    const first = series[0]?.labels.get(name);
+    for (const { labels } of series) if (labels.get(name) !== first) return false;
+  }
+  return true;
 }
 
 function textOf(node: PlanNode | undefined): string {

@@ -1,4 +1,3 @@
-import { getOrMake } from '../../lib/map.ts';
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
@@ -222,8 +221,11 @@ class RowMethods {
     const method = this.#method;
     switch (method.kind) {
       case 'rate': {
-        const { steps } = windows;
-        const table = getOrMake(this.#tables, windows, () => new RateTable(steps, this.#rangeSeconds, this.#memory));
+        let table = this.#tables.get(windows);
+        if (table === undefined) {
+          table = new RateTable(windows.steps, this.#rangeSeconds, this.#memory);
+          this.#tables.set(windows, table);
+        }
         table.find(windows, floatTimes);
         rateRow(floatValues, floats, windows, table, this.#resets, method.rate.counter, out);
         return;
