@@ -66,18 +66,25 @@ export function readSeries(
   return <i32>n;
 }
 
-// @ts-ignore: decorator
-@inline function peek(p: usize, bits: u32): u64 {
-  return bswap<u64>(load<u64>(p + (bits >> 3))) << (bits & 7);
+/** Turns the bytes of each word in [p, end) round: a stream of bits then is a stream of words, whose first bits are the highest. */
+function turnWords(p: usize, end: usize): void {
+  for (; p < end; p += 16) {
+    v128.store(p, i8x16.shuffle(v128.load(p), v128.load(p), 7, 6, 5, 4, 3, 2, 1, 0, 15, 14, 13, 12, 11, 10, 9, 8));
+  }
 }
 
-/** `n` (1 … 64) bits. */
+/** The next 64 bits of turned words. */
+// @ts-ignore: decorator
+@inline function peek(p: usize, bits: u32): u64 {
+  const at = p + (<usize>(bits >> 6) << 3);
+  const used = <u64>(bits & 63);
+  return (load<u64>(at) << used) | ((load<u64>(at, 8) >> 1) >> (63 - used));
+}
+
+/** `n` (1 … 64) bits of turned words. */
 // @ts-ignore: decorator
 @inline function take(p: usize, bits: u32, n: u32): u64 {
-  const used = bits & 7;
-  let w = peek(p, bits);
-  if (used + n > 64) w |= <u64>load<u8>(p + (bits >> 3), 8) >> (8 - used);
-  return w >> (64 - n);
+  return peek(p, bits) >> (64 - n);
 }
 
 // @ts-ignore: decorator
@@ -85,7 +92,10 @@ export function readSeries(
   return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
 }
 
-/** As `xorDecode`, with what is common first: times that go on as before are added as numbers, one load does for a sample. */
+/**
+ * As `xorDecode`, with what is common first: times that go on as before are added as numbers, one look at the bits does for a sample.
+ * Leaves the chunk with its words turned round.
+ */
 function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
   const n = (<u32>load<u8>(src) << 8) | <u32>load<u8>(src, 1);
   startVarint(src + 2);
@@ -99,9 +109,9 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
   startVarint(varintAt + 8);
   let delta = <i64>readUvarint(end);
   if (bad) return XOR_CORRUPT;
+  turnWords(src, end);
   const bitsEnd = len << 3;
   let bits = <u32>(varintAt - src) << 3;
-  let lead: u32 = 0;
   let significant: u32 = 0;
   let trail: u32 = 0;
   const timesEnd = times + (<usize>n << 3);
@@ -112,6 +122,8 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
   while (at < timesEnd) {
     if (bits >= bitsEnd) return XOR_CORRUPT;
     let w = peek(src, bits);
+    /** So many bits of w hold. */
+    let left: u32 = 64;
     if (first) first = false;
     else if (w >> 48 == 0 && at + 64 <= timesEnd) {
       // sixteen bits 0: eight times neither the interval nor the value changes
@@ -130,10 +142,12 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
       if (<i64>w >= 0) {
         bits += 1;
         w <<= 1;
+        left = 63;
       } else if ((w & 0x4000000000000000) == 0) {
         delta += widen((w >> 48) & 0x3fff, 14);
         bits += 16;
         w <<= 16;
+        left = 48;
       } else {
         if ((w & 0x2000000000000000) == 0) {
           delta += widen((w >> 44) & 0x1ffff, 17);
@@ -151,22 +165,22 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
       t += delta;
     }
     store<f64>(at, <f64>t);
-    // at least 41 bits of w hold from here
     if (<i64>w < 0) {
       if ((w & 0x4000000000000000) == 0) {
         bits += 2;
         w <<= 2;
+        left -= 2;
       } else {
-        lead = <u32>(w >> 57) & 31;
         significant = <u32>(w >> 51) & 63;
         if (significant == 0) significant = 64;
-        trail = 64 - lead - significant;
+        trail = 64 - (<u32>(w >> 57) & 31) - significant;
         if (<i32>trail < 0) return XOR_CORRUPT;
         bits += 13;
         w <<= 13;
+        left -= 13;
       }
       if (significant == 0 || bits + significant > bitsEnd) return XOR_CORRUPT;
-      v ^= (significant <= 28 ? w >> (64 - significant) : take(src, bits, significant)) << trail;
+      v ^= (significant <= left ? w >> (64 - significant) : take(src, bits, significant)) << trail;
       bits += significant;
       if (v == STALE_BITS) flags |= XOR_STALE;
     } else bits += 1;

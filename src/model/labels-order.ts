@@ -10,8 +10,7 @@ export function ascendingLabels(labels: readonly Labels[]): Uint32Array {
   return order;
 }
 
-/** Whether each is greater than the one before. */
-export function isAscending(labels: readonly Labels[]): boolean {
+function isAscending(labels: readonly Labels[]): boolean {
   for (let i = 1; i < labels.length; i++) if (Labels.compare(labels[i - 1]!, labels[i]!) >= 0) return false;
   return true;
 }

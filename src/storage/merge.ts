@@ -1,6 +1,6 @@
 import { getOrMake } from '../lib/map.ts';
 import { Labels } from '../model/labels.ts';
-import { ascendingLabels, isAscending } from '../model/labels-order.ts';
+import { ascendingLabels } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
@@ -147,9 +147,10 @@ function onlyPart(parts: readonly (readonly Labels[])[]): number {
 /** The series of all parts, ascending, each once. */
 function placed(parts: readonly (readonly Labels[])[]): { all: readonly Labels[]; places: Places } {
   const only = onlyPart(parts);
-  if (only >= 0 && isAscending(parts[only]!)) {
-    const all = parts[only]!;
-    const at = Uint32Array.from(all, (_, i) => i);
+  if (only >= 0) {
+    const labels = parts[only]!;
+    const at = ascendingLabels(labels);
+    const all = Array.from(at, (i) => labels[i]!);
     return { all, places: { part: new Uint8Array(all.length).fill(only), at, more: new Map() } };
   }
   const orders = parts.map(ascendingLabels);
