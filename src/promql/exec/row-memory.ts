@@ -34,24 +34,28 @@ export interface RowLoops {
 /** Small arrays lie together in pieces of this size. */
 const PIECE_BYTES = 64 * 1024;
 
-/** The arrays of one running query that hot loops work on: in a kernel's memory where there is one and it has room, else JavaScript's own. */
+/**
+ * The arrays of one running query that hot loops work on: in a kernel's memory where there is one and it has room, else JavaScript's own.
+ * After `close` other queries have that memory. Nothing of a query may work on once it has ended, and nothing that outlives it may lie here.
+ */
 export class RowMemory {
   readonly #kernel: RowKernel | undefined;
   readonly #taken: number[] = [];
   #next = 0;
   #end = 0;
+  #closed = false;
 
   constructor(kernel?: RowKernel) {
     this.#kernel = kernel;
   }
 
-  /** All 0. Not to be used after `close`. */
+  /** All 0. */
   floats(count: number): Float64Array {
     const at = this.#take(count * 8);
     return at === undefined ? new Float64Array(count) : new Float64Array(this.#kernel!.buffer, at, count).fill(0);
   }
 
-  /** All 0. Not to be used after `close`. */
+  /** All 0. */
   ints(count: number): Int32Array {
     const at = this.#take(count * 4);
     return at === undefined ? new Int32Array(count) : new Int32Array(this.#kernel!.buffer, at, count).fill(0);
@@ -65,14 +69,14 @@ export class RowMemory {
   }
 
   close(): void {
+    this.#closed = true;
     for (const at of this.#taken) this.#kernel!.giveBack(at);
     this.#taken.length = 0;
-    this.#next = 0;
-    this.#end = 0;
   }
 
   #take(bytes: number): number | undefined {
     if (this.#kernel === undefined) return undefined;
+    if (this.#closed) throw new Error('bug: a query goes on after its end');
     const size = (bytes + 15) & ~15;
     if (size > this.#end - this.#next) {
       const piece = Math.max(size, PIECE_BYTES);
