@@ -432,19 +432,28 @@ function skipExceptions(from: usize, end: usize, n: u32): usize {
 }
 
 /**
- * Decodes the column of a descriptor that `coldIndex` wrote. `first` points to its first value, `planes` to the block's planes of
- * `changes` values, `out` has room for n + 33 doubles, `scratch` for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
+ * Decodes the column of a descriptor that `coldIndex` wrote: its values from `from` to `to`, each in its place; others are anything.
+ * `first` points to its first value, `planes` to the block's planes of `changes` values, `out` has room for n + 33 doubles, `scratch` for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
  */
-export function coldDecode(descriptor: usize, first: usize, planes: usize, changes: u32, out: usize, scratch: usize): void {
+export function coldDecode(
+  descriptor: usize,
+  first: usize,
+  planes: usize,
+  changes: u32,
+  from: u32,
+  to: u32,
+  out: usize,
+  scratch: usize,
+): void {
   const kind = <u32>load<u8>(descriptor);
   const codec = kind & CODEC_MASK;
-  const n = load<u32>(descriptor, 4);
+  const n = min(load<u32>(descriptor, 4), to);
   if (codec == CONSTANT) {
     fill(out, n, load<f64>(first));
     return;
   }
   if (codec >= BITS_DELTA) {
-    decodeBits(descriptor, load<u64>(first), planes, changes, out, scratch, codec == BITS_DELTA2);
+    decodeBits(descriptor, n, load<u64>(first), planes, changes, out, scratch, codec == BITS_DELTA2);
     return;
   }
   const power = powerOf10(<u32>load<u8>(descriptor, 1));
@@ -459,7 +468,7 @@ export function coldDecode(descriptor: usize, first: usize, planes: usize, chang
   if (power != 1) {
     const by = f64x2.splat(power);
     const end = out + (<usize>n << 3);
-    for (let at = out; at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
+    for (let at = out + (<usize>(from & ~1) << 3); at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
   }
   if ((kind & EXCEPTIONS) != 0) putExceptions(load<u32>(descriptor, 24), out);
   store<u64>(out, firstBits);
@@ -591,6 +600,7 @@ function putExceptions(list: usize, out: usize): void {
 
 function decodeBits(
   descriptor: usize,
+  n: u32,
   first: u64,
   planes: usize,
   changes: u32,
@@ -598,7 +608,6 @@ function decodeBits(
   scratch: usize,
   second: bool,
 ): void {
-  const n = load<u32>(descriptor, 4);
   const bitmap: usize = load<u32>(descriptor, 16);
   const start: usize = load<u32>(descriptor, 20);
   let count: u32 = 0;

@@ -1,4 +1,4 @@
-import type { Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import { type Chunk, type GroupDecoder, isRich } from '../chunk/group/decode.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { histogramBytes } from '../model/histogram-bytes.ts';
 import type { Labels } from '../model/labels.ts';
@@ -19,8 +19,8 @@ interface SharedTimes {
   /** Of one of the series. */
   readonly chunks: readonly Chunk[];
   readonly id: number;
-  /** The samples that are in the range of the set. */
-  inRange: IndexRange | undefined;
+  /** Of each chunk the samples that are in the range of the set. */
+  readonly ranges: readonly IndexRange[];
 }
 
 /** Targets whose series alternate. */
@@ -63,7 +63,7 @@ export class StoreSeriesSet implements SeriesSet {
     if (overlap(chunks)) {
       out.clear();
       mergeChunks(chunks, this.#decoder, out);
-      keepRange(out, rangeOf(out, this.#startMs, this.#endMs), true);
+      keepRange(out, this.#startMs, this.#endMs);
     } else {
       this.#readInOrder(chunks, out);
       if (deleted.length > 0) out.timesId = 0;
@@ -76,9 +76,15 @@ export class StoreSeriesSet implements SeriesSet {
     // of a series with the same times as the one before, these stand where that has left them
     const known = out.timesId === shared.id;
     out.clear();
-    for (const chunk of chunks) this.#decoder.append(chunk, out, known);
-    shared.inRange ??= rangeOf(out, this.#startMs, this.#endMs);
-    keepRange(out, shared.inRange, !known);
+    if (chunks.some(isRich)) {
+      for (const chunk of chunks) this.#decoder.append(chunk, out);
+      keepRange(out, this.#startMs, this.#endMs);
+    } else {
+      for (let i = 0; i < chunks.length; i++) {
+        const { from, to } = shared.ranges[i]!;
+        this.#decoder.appendRange(chunks[i]!, from, to, out, known);
+      }
+    }
     out.timesId = shared.id;
   }
 
@@ -92,7 +98,11 @@ export class StoreSeriesSet implements SeriesSet {
       this.#timesFound = at;
       return shared;
     }
-    const shared = { chunks, id: nextTimesId(), inRange: undefined };
+    const shared = {
+      chunks,
+      id: nextTimesId(),
+      ranges: chunks.map(({ times }) => rangeOf(times, times.length, this.#startMs, this.#endMs)),
+    };
     this.#timesFound = this.#timesNext;
     all[this.#timesNext] = shared;
     this.#timesNext = (this.#timesNext + 1) % TIMES_KEPT;
@@ -186,28 +196,29 @@ interface IndexRange {
 }
 
 /** The samples from `startMs` to `endMs`. */
-function rangeOf({ times, count }: SampleColumns, startMs: number, endMs: number): IndexRange {
+function rangeOf(times: Float64Array, count: number, startMs: number, endMs: number): IndexRange {
   const from = count > 0 && times[0]! < startMs ? lowerBound(times, count, startMs) : 0;
   const to = count > 0 && times[count - 1]! > endMs ? lowerBound(times, count, endMs + 1) : count;
   return { from: Math.min(from, to), to };
 }
 
-/** Removes all other samples; of their times only with `timesToo`. */
-function keepRange(columns: SampleColumns, { from, to }: IndexRange, timesToo: boolean): void {
-  if (to < columns.count) removeRange(columns, to, columns.count, timesToo);
-  if (from > 0) removeRange(columns, 0, from, timesToo);
+/** Keeps the samples from `startMs` to `endMs`. */
+function keepRange(columns: SampleColumns, startMs: number, endMs: number): void {
+  const { from, to } = rangeOf(columns.times, columns.count, startMs, endMs);
+  if (to < columns.count) removeRange(columns, to, columns.count);
+  if (from > 0) removeRange(columns, 0, from);
 }
 
 /** Removes the samples from `startMs` to `endMs`. */
 export function removeTimes(columns: SampleColumns, startMs: number, endMs: number): void {
   const from = lowerBound(columns.times, columns.count, startMs);
   const to = lowerBound(columns.times, columns.count, endMs + 1);
-  if (to > from) removeRange(columns, from, to, true);
+  if (to > from) removeRange(columns, from, to);
 }
 
-function removeRange(columns: SampleColumns, from: number, to: number, timesToo: boolean): void {
+function removeRange(columns: SampleColumns, from: number, to: number): void {
   const { count } = columns;
-  if (timesToo) columns.times.copyWithin(from, to, count);
+  columns.times.copyWithin(from, to, count);
   columns.values.copyWithin(from, to, count);
   columns.kinds.copyWithin(from, to, count);
   if (columns.hasStarts) columns.starts.copyWithin(from, to, count);

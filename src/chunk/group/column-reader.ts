@@ -41,12 +41,15 @@ export class ColumnReader {
     return this.#kernel.f64.slice(from, from + source.counts[column]!);
   }
 
-  /** Where in kernel memory the column's values stand until the next call. @throws errors.groupCorrupt */
-  decode(source: ColumnSource, column: number): number {
+  /**
+   * Where in kernel memory the column's values stand until the next call; those from `from` to `to`, if these are given.
+   * @throws errors.groupCorrupt
+   */
+  decode(source: ColumnSource, column: number, from?: number, to?: number): number {
     const set = this.#set(source);
     const bytes = decodeBytes(source.counts[column]!);
     const out = this.#out.ensure(bytes);
-    set.decode(column, out, this.#scratch.ensure(bytes));
+    set.decode(column, out, this.#scratch.ensure(bytes), from, to);
     return out;
   }
 

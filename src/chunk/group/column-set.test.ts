@@ -16,6 +16,12 @@ function read(column: number): Float64Array {
   return kernel.f64.slice(out / 8, out / 8 + set.counts[column]!);
 }
 
+function readRange(column: number, from: number, to: number): Float64Array {
+  kernel.u8.fill(0xaa, out, out + 8 * set.counts[column]!);
+  set.decode(column, out, scratch, from, to);
+  return kernel.f64.slice(out / 8 + from, out / 8 + to);
+}
+
 function encode(columns: readonly Float64Array[]): Uint8Array {
   encoder.begin(
     columns.length,
@@ -46,6 +52,15 @@ function roundTrips(columns: readonly Float64Array[]): number {
   load(block, columns);
   columns.forEach((column, i) => {
     assert.deepEqual(asBits(read(i)), asBits(column));
+    const n = column.length;
+    for (const [from, to] of [
+      [0, 1],
+      [n - 1, n],
+      [n >> 1, n],
+      [n >> 2, n >> 1],
+    ] as const) {
+      assert.deepEqual(asBits(readRange(i, from, to)), asBits(column.slice(from, to)), `${from} to ${to} of ${n}`);
+    }
   });
   return block.length;
 }

@@ -204,14 +204,16 @@ export class ColumnSet {
       view.getUint32(lengths + 8, true);
   }
 
-  /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`. */
-  decode(column: number, out: number, scratch: number): void {
+  /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`: its values from `from` to `to`, each in its place. */
+  decode(column: number, out: number, scratch: number, from = 0, to = this.counts[column]!): void {
     assert(column < this.counts.length, 'a column that is not there');
     this.#cold.coldDecode(
       this.#descriptors + column * DESCRIPTOR_BYTES,
       this.#firsts + column * 8,
       this.#planes,
       this.#changes,
+      from,
+      to,
       out,
       scratch,
     );

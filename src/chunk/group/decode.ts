@@ -32,6 +32,11 @@ export interface Chunk {
   readonly starts: ColumnSource | undefined;
 }
 
+/** Whether a chunk has more than floats and stale markers. */
+export function isRich({ flags }: Chunk): boolean {
+  return (flags & (FLAG_HISTOGRAMS | FLAG_STARTS)) !== 0;
+}
+
 /** Decodes the sub-blocks of groups. One kernel serves any number of groups. */
 export class GroupDecoder {
   readonly #kernel: Kernel;
@@ -88,29 +93,39 @@ export class GroupDecoder {
     return guarded(name, part, () => new HistogramBlock(raw, counts, name, part));
   }
 
+  /** Appends all samples of a chunk. @throws errors.groupCorrupt */
+  append(chunk: Chunk, out: SampleColumns): void {
+    this.#append(chunk, 0, chunk.times.length, out, false);
+  }
+
   /**
-   * Appends all samples of a chunk.
+   * Appends the samples from `from` to `to` of a chunk that has floats and stale markers only (`isRich`).
    *
    * @param timesThere `out` has the times where they go
    * @throws errors.groupCorrupt
    */
-  append(chunk: Chunk, out: SampleColumns, timesThere = false): void {
+  appendRange(chunk: Chunk, from: number, to: number, out: SampleColumns, timesThere: boolean): void {
+    this.#append(chunk, from, to, out, timesThere);
+  }
+
+  #append(chunk: Chunk, from: number, to: number, out: SampleColumns, timesThere: boolean): void {
     const n = chunk.times.length;
+    const count = to - from;
     const at = out.count;
-    out.reserve(at + n);
+    out.reserve(at + count);
     if (chunk.values.counts[chunk.column] !== n) {
       guarded(chunk.values.name, chunk.values.part, () => {
         throw new BytesError(`${chunk.values.counts[chunk.column]} values for ${n} times`);
       });
     }
-    const from = this.reader.decode(chunk.values, chunk.column);
-    out.values.set(this.#valuesAt(from, n), at);
-    if (!timesThere) out.times.set(chunk.times, at);
-    if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + n);
-    else this.#putKinds(chunk, from, out, at);
+    const values = this.reader.decode(chunk.values, chunk.column, from, to) + 8 * from;
+    out.values.set(this.#valuesAt(values, count), at);
+    if (!timesThere) out.times.set(count === n ? chunk.times : chunk.times.subarray(from, to), at);
+    if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + count);
+    else this.#putKinds(chunk, values, count, out, at);
     if ((chunk.flags & FLAG_STARTS) !== 0 && chunk.starts !== undefined) this.#putStarts(chunk, out, at);
-    else if (out.hasStarts) out.starts.fill(0, at, at + n);
-    out.count = at + n;
+    else if (out.hasStarts) out.starts.fill(0, at, at + count);
+    out.count = at + count;
   }
 
   /** One array for many series: they are often equally long, and decoded to the same place. */
@@ -123,8 +138,7 @@ export class GroupDecoder {
     return this.#decoded;
   }
 
-  #putKinds(chunk: Chunk, from: number, out: SampleColumns, at: number): void {
-    const n = chunk.times.length;
+  #putKinds(chunk: Chunk, values: number, n: number, out: SampleColumns, at: number): void {
     const kinds = chunk.histograms?.kinds(chunk.histogramIndex);
     if (kinds !== undefined) {
       out.kinds.set(kinds, at);
@@ -136,7 +150,7 @@ export class GroupDecoder {
       return;
     }
     const stale = this.#stale.ensure(n);
-    const count = this.#cold.coldStale(from, n, stale);
+    const count = this.#cold.coldStale(values, n, stale);
     // what the kernel wrote is 1 for a stale marker and 0 for all else: the kinds STALE and FLOAT
     out.kinds.set(this.#kernel.u8.subarray(stale, stale + n), at);
     if (count > 0) out.plain = false;

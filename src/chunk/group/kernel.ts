@@ -5,7 +5,16 @@ export interface ColdExports extends KernelExports {
   coldEncode(encoder: number, values: number, n: number): number;
   coldPlanes(from: number, count: number, to: number): void;
   coldIndex(block: number, bytes: number, columns: number, counts: number, descriptors: number): number;
-  coldDecode(descriptor: number, first: number, planes: number, changes: number, out: number, scratch: number): void;
+  coldDecode(
+    descriptor: number,
+    first: number,
+    planes: number,
+    changes: number,
+    from: number,
+    to: number,
+    out: number,
+    scratch: number,
+  ): void;
   coldStale(values: number, n: number, out: number): number;
   coldDigest(times: number, values: number, n: number, seed: number, digest: number): void;
   coldSeed(bytes: number, length: number, seed: number): void;
