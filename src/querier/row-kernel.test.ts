@@ -45,13 +45,18 @@ test('what the kernel computes is what JavaScript does, bit for bit, also where 
   const random = seededRandom(11);
   const roomy = new CountingRows(4 << 20);
   const small = new CountingRows(PAGE);
+  const unsteady = new CountingRows(4 << 20, () => random() < 0.5);
   for (let round = 0; round < 60; round++) {
     const data = randomData(random);
     const endMs = 60_000 + Math.floor(random() * 900_000);
-    const range = { startMs: Math.floor(random() * endMs), endMs, stepMs: 1000 + Math.floor(random() * 60_000) };
+    // now and then so many steps that each array is a piece of its own
+    const range =
+      round % 10 === 0
+        ? { startMs: 0, endMs: 900_000, stepMs: 100 }
+        : { startMs: Math.floor(random() * endMs), endMs, stepMs: 1000 + Math.floor(random() * 60_000) };
     for (const expr of EXPRS) {
       const [want, ...others] = await Promise.all(
-        [undefined, roomy, small].map(async (rowKernel) => {
+        [undefined, roomy, small, unsteady].map(async (rowKernel) => {
           const { value } = await new Engine({ rowKernel }).queryRange(data, { expr, ...range }, unlimited());
           return JSON.stringify(value, exact);
         }),
@@ -63,6 +68,7 @@ test('what the kernel computes is what JavaScript does, bit for bit, also where 
   assert.deepEqual([...roomy.calls.keys()].sort(), Object.keys(roomy.loops).sort());
   assert.equal(roomy.taken, 0, 'all memory was given back');
   assert.equal(small.taken, 0);
+  assert.equal(unsteady.taken, 0);
 });
 
 test('a counter that was 0 a little more than one interval before its two samples', async () => {
@@ -85,20 +91,40 @@ function exact(_key: string, value: unknown): unknown {
     : value;
 }
 
+/** Which arguments of the loops are pointers. */
+const POINTERS = {
+  rowDrops: [0],
+  rowGather: [0, 1, 3],
+  rowCount: [0],
+  rowAdd: [0, 1, 2],
+  rowOverflows: [0, 1],
+  rowRate: [0, 1, 2, 3, 9],
+} as const;
+
+/** Counts the calls and the pieces of memory that are taken. */
 class CountingRows implements RowKernel {
   readonly #rows: KernelRows;
   readonly calls = new Map<string, number>();
   readonly loops: RowKernel['loops'];
   taken = 0;
 
-  constructor(bytes: number) {
+  readonly #refuses: () => boolean;
+
+  /** @param refuses whether to say that there is no room */
+  constructor(bytes: number, refuses = () => false) {
+    this.#refuses = refuses;
     this.#rows = new KernelRows(bytes);
     const { loops } = this.#rows;
-    const names = ['rowDrops', 'rowGather', 'rowCount', 'rowAdd', 'rowOverflows', 'rowRate'] as const;
+    const start = this.#rows.take(1)!;
+    this.#rows.giveBack(start);
+    const names = Object.keys(POINTERS) as (keyof typeof POINTERS)[];
     this.loops = Object.fromEntries(
       names.map((name) => [
         name,
         (...args: never[]) => {
+          for (const i of POINTERS[name]) {
+            assert.ok(args[i]! >= start && args[i]! < start + bytes, `${name}: argument ${i} is outside of the pages`);
+          }
           this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
           return (loops[name] as (...args: never[]) => number)(...args);
         },
@@ -111,7 +137,7 @@ class CountingRows implements RowKernel {
   }
 
   take(bytes: number): number | undefined {
-    const at = this.#rows.take(bytes);
+    const at = this.#refuses() ? undefined : this.#rows.take(bytes);
     if (at !== undefined) this.taken++;
     return at;
   }

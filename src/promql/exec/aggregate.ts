@@ -183,7 +183,7 @@ class SumAccumulator implements Accumulator {
     const sums = this.#sums;
     const lost = this.#lost;
     const counts = this.#counts;
-    const loops = this.#execution.memory.loopsOver(row.values, sums, counts ?? lost);
+    const loops = this.#execution.memory.loopsOver(row.values, sums, lost, counts);
     const cell = at + from;
     const count = to - from;
     if (loops === undefined) {

@@ -61,11 +61,20 @@ export class RowMemory {
     return at === undefined ? new Int32Array(count) : new Int32Array(this.#kernel!.buffer, at, count).fill(0);
   }
 
-  /** The loops, if all of these arrays lie where they can see them. */
-  loopsOver(a: ArrayBufferView, b: ArrayBufferView = a, c: ArrayBufferView = a): RowLoops | undefined {
-    if (this.#kernel === undefined) return undefined;
-    const { buffer } = this.#kernel;
-    return a.buffer === buffer && b.buffer === buffer && c.buffer === buffer ? this.#kernel.loops : undefined;
+  /** The loops, if all of these arrays lie where they can see them: name each one whose place they are told. */
+  loopsOver(
+    a: ArrayBufferView,
+    b: ArrayBufferView = a,
+    c: ArrayBufferView = a,
+    d: ArrayBufferView = a,
+    e: ArrayBufferView = a,
+  ): RowLoops | undefined {
+    const kernel = this.#kernel;
+    if (kernel === undefined) return undefined;
+    const { buffer } = kernel;
+    const seesAll =
+      a.buffer === buffer && b.buffer === buffer && c.buffer === buffer && d.buffer === buffer && e.buffer === buffer;
+    return seesAll ? kernel.loops : undefined;
   }
 
   close(): void {

@@ -185,11 +185,11 @@ function rateRowOutside(
   const { runFrom, runTo, factor, memory, rangeSeconds, pairs } = table;
   const count = runTo - runFrom;
   if (count <= 0) return false;
-  const loops = memory.loopsOver(values, factor, from);
-  if (loops === undefined) return false;
-  if (counter && loops.rowDrops(values.byteOffset, floats) !== 0) return false;
   const direct = memory.loopsOver(out.values) !== undefined;
   const result = direct ? out.values : table.spare;
+  const loops = memory.loopsOver(values, factor, from, to, result);
+  if (loops === undefined) return false;
+  if (counter && loops.rowDrops(values.byteOffset, floats) !== 0) return false;
   loops.rowRate(
     values.byteOffset,
     from.byteOffset + 4 * runFrom,
