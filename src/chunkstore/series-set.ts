@@ -66,7 +66,6 @@ export class StoreSeriesSet implements SeriesSet {
       keepRange(out, this.#startMs, this.#endMs);
     } else {
       this.#readInOrder(chunks, out);
-      if (deleted.length > 0) out.timesId = 0;
     }
     for (const { startMs, endMs } of deleted) removeTimes(out, startMs, endMs);
   }
@@ -218,6 +217,7 @@ export function removeTimes(columns: SampleColumns, startMs: number, endMs: numb
 
 function removeRange(columns: SampleColumns, from: number, to: number): void {
   const { count } = columns;
+  columns.timesId = 0;
   columns.times.copyWithin(from, to, count);
   columns.values.copyWithin(from, to, count);
   columns.kinds.copyWithin(from, to, count);
