@@ -138,8 +138,7 @@ export class Engine {
       const explain: ExplainNode | undefined = explainer?.tree(plan);
       return { value, ...annotations.strings(positionOf), stats: stats.result(), explain };
     } finally {
-      await opener.close();
-      execution.close();
+      await opener.close().finally(() => execution.close());
     }
   }
 }

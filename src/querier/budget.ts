@@ -37,6 +37,8 @@ export class LimitedBudget implements QueryBudget {
 
   addMemory(bytes: number): void {
     this.memoryBytes += bytes;
+    // who gives back is at the end, and has more to give back
+    if (bytes <= 0) return;
     if (this.memoryBytes > this.peakMemoryBytes) this.peakMemoryBytes = this.memoryBytes;
     const limitBytes = this.#limits.maxQueryMemoryBytes;
     const usedBytes = Math.round(this.memoryBytes * GROWTH);

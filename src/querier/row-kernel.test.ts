@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '../lib/random.ts';
+import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/exec/row-memory.ts';
 import { nextTimesId } from '../storage/columns.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
+import { LimitedBudget } from './budget.ts';
 import { KernelRows } from './row-kernel.ts';
 
 const PAGE = 64 * 1024;
@@ -83,6 +85,35 @@ test('a counter that was 0 a little more than one interval before its two sample
   assert.deepEqual(got!.value, want!.value);
 });
 
+test('a query that runs into its memory limit gives everything back', async () => {
+  const rows = new CountingRows(4 << 20);
+  const budget = new LimitedBudget({
+    maxFetchedSeriesPerQuery: 0,
+    maxFetchedDataBytesPerQuery: 0,
+    maxQueryMemoryBytes: 1e6,
+  });
+  const one = storageOf(
+    Array.from({ length: 100 }, (_, i) => ({ labels: labelsOf(i), times: [0, 15_000], values: [1, 2], timesId: 0 })),
+  );
+  const counted: Queryable = {
+    ...one,
+    async select(request, context) {
+      const set = await one.select(request, context);
+      context.budget.addMemory(100_000);
+      return { ...set, close: () => context.budget.addMemory(-100_000) };
+    },
+  };
+  const expr = 'sum by (i) (rate(a[5m])) + sum(rate(b[5m]))';
+  const range = { expr, startMs: 0, endMs: 10_000_000, stepMs: 10_000 };
+  await assert.rejects(
+    new Engine({ rowKernel: rows }).queryRange(counted, range, { ...unlimited(), budget }),
+    (error) => AppError.from(error).facts.id === 'query-memory-exceeded',
+  );
+  assert.ok(rows.takenInAll > 0);
+  assert.equal(rows.taken, 0);
+  assert.equal(budget.memoryBytes, 0);
+});
+
 /** Numbers in full: JSON knows neither −0 nor NaN. */
 function exact(_key: string, value: unknown): unknown {
   if (value instanceof Float64Array) return Array.from(value, (each) => exact('', each));
@@ -107,6 +138,7 @@ class CountingRows implements RowKernel {
   readonly calls = new Map<string, number>();
   readonly loops: RowKernel['loops'];
   taken = 0;
+  takenInAll = 0;
 
   readonly #refuses: () => boolean;
 
@@ -138,7 +170,10 @@ class CountingRows implements RowKernel {
 
   take(bytes: number): number | undefined {
     const at = this.#refuses() ? undefined : this.#rows.take(bytes);
-    if (at !== undefined) this.taken++;
+    if (at !== undefined) {
+      this.taken++;
+      this.takenInAll++;
+    }
     return at;
   }
 

@@ -49,7 +49,7 @@ export interface QueryBudget {
   addSeries(count: number): void;
   /** Bytes fetched from ingesters and store. */
   addFetchedBytes(count: number): void;
-  /** Bytes held by the query; negative when let go. */
+  /** Bytes held by the query; negative when let go, which never throws. */
   addMemory(bytes: number): void;
   /** Rows and objects read from the store, as the clients counted them. */
   addFetches(rows: number, objects: number): void;

@@ -125,9 +125,9 @@ export class Execution {
   }
 
   close(): void {
+    this.memory.close();
     this.context.budget.addMemory(-this.#heldBytes);
     this.#heldBytes = 0;
-    this.memory.close();
   }
 
   /** A row that one series after another is put into, for hot loops to work on. */
