@@ -12,8 +12,8 @@ function fakeControl() {
         refreshes.push({ hosts, done, fail });
       }),
   };
-  refreshOneByOne(control, 1);
-  return { control, refreshes };
+  const stop = refreshOneByOne(control, 1);
+  return { control, refreshes, stop };
 }
 
 test('calls during a refresh are one more after it', async () => {
@@ -50,6 +50,16 @@ test('one that fails is tried again, and rejects for nobody; not after the end',
   refreshes[1]!.fail(new Error('no connection'));
   await refreshed;
   assert.equal(refreshes.length, 2);
+});
+
+test('nothing is refreshed once it was stopped', async () => {
+  const { control, refreshes, stop } = fakeControl();
+  const refreshed = control._refresh();
+  stop();
+  refreshes[0]!.fail(new Error('no connection'));
+  await refreshed;
+  await control._refresh();
+  assert.equal(refreshes.length, 1);
 });
 
 function turns(): Promise<void> {

@@ -13,11 +13,14 @@ const RETRY_MS = 1000;
  * lost connection; two at once take the connection from each other, and the error of one that the driver's own timer
  * started is caught by nobody, so a flaky network ends the process (NODEJS-681, open). A call during a refresh means
  * one more after it: the connection that it has just made may be the lost one.
+ *
+ * @returns ends it: for a client that did not connect, of which the driver's own shutdown does nothing
  */
-export function refreshOneByOne(control: ControlConnection, retryMs = RETRY_MS): void {
+export function refreshOneByOne(control: ControlConnection, retryMs = RETRY_MS): () => void {
   const refresh = control._refresh.bind(control);
   let running: Promise<void> | undefined;
   let again = false;
+  let stopped = false;
 
   const run = async (): Promise<void> => {
     do {
@@ -26,16 +29,20 @@ export function refreshOneByOne(control: ControlConnection, retryMs = RETRY_MS):
         await refresh();
       } catch {
         await sleep(retryMs, undefined, { ref: false });
-        again = !control._isShuttingDown;
+        again = !control._isShuttingDown && !stopped;
       }
     } while (again);
     running = undefined;
   };
 
   control._refresh = (hostIterator) => {
+    if (stopped) return Promise.resolve();
     if (hostIterator !== undefined) return refresh(hostIterator); // a refresh goes on with its next host
     if (running === undefined) running = run();
     else again = true;
     return running;
+  };
+  return () => {
+    stopped = true;
   };
 }

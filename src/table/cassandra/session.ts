@@ -131,7 +131,9 @@ export class CassandraSession {
 
   async #connect(): Promise<Client> {
     const client = new this.#driver.Client(this.#options);
-    refreshOneByOne((client as unknown as { controlConnection: ControlConnection }).controlConnection);
+    const stopRefreshing = refreshOneByOne(
+      (client as unknown as { controlConnection: ControlConnection }).controlConnection,
+    );
     try {
       await client.connect();
       // asked first: whoever made the keyspace may not have given us the right to make one
@@ -140,6 +142,7 @@ export class CassandraSession {
       if (rowLength === 0) await client.execute(this.#keyspaceCql());
       return client;
     } catch (thrown) {
+      stopRefreshing();
       await client.shutdown().catch(() => {});
       throw thrown;
     }
