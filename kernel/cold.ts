@@ -433,7 +433,8 @@ function skipExceptions(from: usize, end: usize, n: u32): usize {
 
 /**
  * Decodes the column of a descriptor that `coldIndex` wrote: its values from `from` to `to`, each in its place; others are anything.
- * `first` points to its first value, `planes` to the block's planes of `changes` values, `out` has room for n + 33 doubles, `scratch` for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
+ * `first` points to its first value, `planes` to the block's planes of `changes` values, `out` has room for n + 33 doubles, `scratch`
+ * for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
  */
 export function coldDecode(
   descriptor: usize,

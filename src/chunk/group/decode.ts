@@ -95,20 +95,16 @@ export class GroupDecoder {
 
   /** Appends all samples of a chunk. @throws errors.groupCorrupt */
   append(chunk: Chunk, out: SampleColumns): void {
-    this.#append(chunk, 0, chunk.times.length, out, false);
+    this.appendRange(chunk, 0, chunk.times.length, out, false);
   }
 
   /**
-   * Appends the samples from `from` to `to` of a chunk that has floats and stale markers only (`isRich`).
+   * Appends the samples from `from` to `to` of a chunk: of one that `isRich` all of them.
    *
    * @param timesThere `out` has the times where they go
    * @throws errors.groupCorrupt
    */
   appendRange(chunk: Chunk, from: number, to: number, out: SampleColumns, timesThere: boolean): void {
-    this.#append(chunk, from, to, out, timesThere);
-  }
-
-  #append(chunk: Chunk, from: number, to: number, out: SampleColumns, timesThere: boolean): void {
     const n = chunk.times.length;
     const count = to - from;
     const at = out.count;

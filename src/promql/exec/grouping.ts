@@ -1,3 +1,4 @@
+import { getOrMake } from '../../lib/map.ts';
 import { Labels, METRIC_NAME } from '../../model/labels.ts';
 import type { Execution } from './execution.ts';
 import type { OutputSeries } from './row.ts';
@@ -48,15 +49,7 @@ class FoundGroups {
   ofValues(labels: Labels, names: readonly string[]): number {
     let node = this.#root;
     const last = names.length - 1;
-    for (let i = 0; i < last; i++) {
-      const value = labels.get(names[i]!);
-      let next = node.get(value);
-      if (next === undefined) {
-        next = new Map();
-        node.set(value, next);
-      }
-      node = next as ValueNode;
-    }
+    for (let i = 0; i < last; i++) node = getOrMake(node, labels.get(names[i]!), newNode) as ValueNode;
     return this.#numberAt(node, last < 0 ? '' : labels.get(names[last]!));
   }
 
@@ -72,6 +65,10 @@ class FoundGroups {
 
 /** By a label's value the node of the next label, or of the last one the number of the group. */
 type ValueNode = Map<string, ValueNode | number>;
+
+function newNode(): ValueNode {
+  return new Map();
+}
 
 /** What of a series' labels its group keeps. */
 export function projection(names: readonly string[], without: boolean): (labels: Labels) => Labels {
