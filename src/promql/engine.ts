@@ -8,8 +8,6 @@ import { Explainer, type ExplainNode } from './exec/explain.ts';
 import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
-import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './exec/row.ts';
-import type { RowKernel } from './exec/row-memory.ts';
 import { lineAndColumn } from './parser/error.ts';
 import { ParsedExprs } from './parser/parsed.ts';
 import type { ParserOptions } from './parser/parser.ts';
@@ -19,6 +17,8 @@ import { type Grid, gridOf, stepMs } from './plan/grid.ts';
 import type { MatrixNode, PlanNode } from './plan/node.ts';
 import { optimize } from './plan/optimize.ts';
 import type { MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';
+import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './row/row.ts';
+import type { RowKernel } from './row/row-memory.ts';
 import { SampleStats } from './stats.ts';
 
 export interface EngineOptions extends Partial<Features> {

@@ -4,7 +4,7 @@ import { type Random, seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { Engine } from '../promql/engine.ts';
-import type { RowKernel } from '../promql/exec/row-memory.ts';
+import type { RowKernel } from '../promql/row/row-memory.ts';
 import { nextTimesId } from '../storage/columns.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';

@@ -1,5 +1,5 @@
 import { Kernel, type KernelExports } from '../chunk/kernel.ts';
-import type { RowKernel, RowLoops } from '../promql/exec/row-memory.ts';
+import type { RowKernel, RowLoops } from '../promql/row/row-memory.ts';
 
 const PAGE_BYTES = 64 * 1024;
 /** Address space; what no query has used takes no memory. */

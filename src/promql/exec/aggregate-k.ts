@@ -1,9 +1,9 @@
 import { formatG } from '../../lib/go-float.ts';
 import { ratioTakes, sampleOffset } from '../functions/sampling.ts';
 import type { AggregateNode } from '../plan/node.ts';
+import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 import { groupSeries } from './grouping.ts';
-import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 const INT64_MIN = -(2 ** 63);
 const INT64_MAX = 2 ** 63 - 1024;

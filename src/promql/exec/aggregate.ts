@@ -3,8 +3,6 @@ import { compactHistogram } from '../../model/histogram-add.ts';
 import { HistogramMean, HistogramSum } from '../../model/histogram-sum.ts';
 import { quantile } from '../functions/quantile.ts';
 import type { AggregateNode } from '../plan/node.ts';
-import type { Execution } from './execution.ts';
-import { groupSeries } from './grouping.ts';
 import {
   ABSENT,
   FLOAT_POINT,
@@ -14,8 +12,10 @@ import {
   Row,
   RowTable,
   rowBytes,
-} from './row.ts';
-import type { RowMemory } from './row-memory.ts';
+} from '../row/row.ts';
+import type { RowMemory } from '../row/row-memory.ts';
+import type { Execution } from './execution.ts';
+import { groupSeries } from './grouping.ts';
 
 /**
  * `sum`, `avg`, `count`, `min`, `max`, `group`, `stddev`, `stdvar` and `quantile`: takes the input's rows one after

@@ -3,9 +3,9 @@ import { quoteGo } from '../../model/labels.ts';
 import { formatF } from '../format.ts';
 import { isLabelName } from '../functions/labels.ts';
 import type { AggregateNode } from '../plan/node.ts';
+import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 import { projection } from './grouping.ts';
-import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 /** `count_values("label", …)`: a series for each value that a group has at any step. */
 export async function countValues(

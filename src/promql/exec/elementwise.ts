@@ -1,5 +1,5 @@
 import { type FloatHistogram, multiplyHistogram } from '../../model/histogram.ts';
-import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row } from './row.ts';
+import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row } from '../row/row.ts';
 
 /** Series under labels of their own whose rows are the input's, changed in place. */
 abstract class InPlaceOperator implements Operator {

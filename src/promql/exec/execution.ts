@@ -2,9 +2,9 @@ import { errors } from '../../model/errors.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
+import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from '../row/row.ts';
+import { type RowKernel, RowMemory } from '../row/row-memory.ts';
 import type { SampleStats } from '../stats.ts';
-import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from './row.ts';
-import { type RowKernel, RowMemory } from './row-memory.ts';
 
 /** Switches of the engine that change what a query answers. */
 export interface Features {

@@ -1,6 +1,6 @@
 import { describeNode } from '../plan/describe.ts';
 import { childrenOf, type PlanNode } from '../plan/node.ts';
-import type { Operator, Row } from './row.ts';
+import type { Operator, Row } from '../row/row.ts';
 
 /** What a part of a query was and did. */
 export interface ExplainNode {

@@ -1,7 +1,7 @@
 import { getOrMake } from '../../lib/map.ts';
 import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import type { OutputSeries } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import type { OutputSeries } from './row.ts';
 
 /** Which group each series is in; found once, before any value is looked at. */
 export interface Grouping {

@@ -5,8 +5,8 @@ import { histogramFraction, histogramQuantile } from '../../model/histogram-quan
 import type { Labels } from '../../model/labels.ts';
 import type { PosRange } from '../parser/ast.ts';
 import { type Grid, stepMs } from '../plan/grid.ts';
+import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 /** A number that is taken from a histogram, native or classic, at each step. */
 export interface HistogramAnswer {

@@ -2,8 +2,8 @@ import { isReserved, Labels } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { SelectRequest } from '../../storage/queryable.ts';
 import type { CallNode, InfoSelect, Select, SelectorNode } from '../plan/node.ts';
+import { ABSENT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import { ABSENT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 import { SelectorOperator } from './selector.ts';
 import type { Sources } from './sources.ts';
 

@@ -1,7 +1,7 @@
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
+import type { OutputSeries } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import type { OutputSeries } from './row.ts';
 
 /** The series of both sides of an operator by their signature, the labels that have to be equal. */
 export interface Matches {

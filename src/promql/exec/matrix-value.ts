@@ -4,10 +4,10 @@ import { SampleColumns } from '../../storage/columns.ts';
 import { firstAtOrAfter, interpolate } from '../functions/interpolate.ts';
 import type { MatrixNode } from '../plan/node.ts';
 import type { MatrixSeries, QueryValue } from '../result.ts';
+import { SeriesSamples } from '../row/series-samples.ts';
 import type { Execution } from './execution.ts';
 import type { Opener } from './open.ts';
 import { windowReach } from './range-function.ts';
-import { SeriesSamples } from './series-samples.ts';
 
 /** The samples of a range vector, as an instant query shows them. */
 export async function matrixValue(execution: Execution, opener: Opener, node: MatrixNode): Promise<QueryValue> {

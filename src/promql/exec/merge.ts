@@ -1,5 +1,5 @@
+import { ABSENT, type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import { ABSENT, type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from './row.ts';
 
 export const SAME_LABELSET = 'vector cannot contain metrics with the same labelset';
 

@@ -1,6 +1,6 @@
 import type { SampleColumns } from '../../storage/columns.ts';
-import { ABSENT, FLOAT_POINT, type Row } from './row.ts';
-import type { RowMemory } from './row-memory.ts';
+import { ABSENT, FLOAT_POINT, type Row } from '../row/row.ts';
+import type { RowMemory } from '../row/row-memory.ts';
 
 const NONE = -1;
 

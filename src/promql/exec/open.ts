@@ -16,6 +16,7 @@ import {
   type SelectorNode,
   selectOf,
 } from '../plan/node.ts';
+import { type Operator, type OutputSeries, Row, RowTable } from '../row/row.ts';
 import { aggregate } from './aggregate.ts';
 import { aggregateK } from './aggregate-k.ts';
 import { countValues } from './count-values.ts';
@@ -36,7 +37,6 @@ import { addInfo } from './info.ts';
 import { mergeSameLabels, mergeUnlessDelayed, SAME_LABELSET } from './merge.ts';
 import { absentRow, scalarRow } from './presence.ts';
 import { RangeFunctionOperator } from './range-function.ts';
-import { type Operator, type OutputSeries, Row, RowTable } from './row.ts';
 import { VectorScalarOperator } from './scalar-binary.ts';
 import { type SelectorAnswer, SelectorOperator, SmoothedSelectorOperator } from './selector.ts';
 import { setBinary } from './set-binary.ts';

@@ -1,5 +1,5 @@
+import { ABSENT, FLOAT_POINT, type Operator, Row } from '../row/row.ts';
 import type { Execution } from './execution.ts';
-import { ABSENT, FLOAT_POINT, type Operator, Row } from './row.ts';
 
 /** What `scalar()` is at each step: the one float that the vector has, NaN where it has none or several. */
 export async function scalarRow(execution: Execution, vector: Operator): Promise<Row> {

@@ -6,14 +6,14 @@ import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
 import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
-import { ByTimes } from './by-times.ts';
+import { ByTimes } from '../row/by-times.ts';
+import type { Operator, OutputSeries, Row } from '../row/row.ts';
+import type { RowMemory } from '../row/row-memory.ts';
+import { SeriesSamples } from '../row/series-samples.ts';
+import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { findResets } from './reset-hints.ts';
-import type { Operator, OutputSeries, Row } from './row.ts';
-import type { RowMemory } from './row-memory.ts';
-import { SeriesSamples } from './series-samples.ts';
 import type { SampleSource } from './sources.ts';
-import { Windows } from './windows.ts';
 
 /** What a window reaches beyond the range: anchored and smoothed selectors look at the samples around it. */
 export function windowReach(matrix: MatrixNode, lookbackMs: number): { backMs: number; aheadMs: number } {

@@ -1,6 +1,6 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
+import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, type Row } from '../row/row.ts';
 import { type BinaryScope, COMPARISONS, floatFunction, histogramBinary } from './element-binary.ts';
-import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, type Row } from './row.ts';
 
 /** An operator between the points of a vector and a scalar of each step. */
 export class VectorScalarOperator implements Operator {

@@ -2,13 +2,13 @@ import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
-import { ByTimes } from './by-times.ts';
+import { ByTimes } from '../row/by-times.ts';
+import { ABSENT, type Operator, type OutputSeries, type Row } from '../row/row.ts';
+import { SeriesSamples } from '../row/series-samples.ts';
+import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { findResets } from './reset-hints.ts';
-import { ABSENT, type Operator, type OutputSeries, type Row } from './row.ts';
-import { SeriesSamples } from './series-samples.ts';
-import { Windows } from './windows.ts';
 
 /** What a step of an instant vector selector answers: times in seconds, of an info series' floats in ms. */
 export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-timestamp';

@@ -1,8 +1,8 @@
 import { type BinaryNode, isSilent } from '../plan/node.ts';
+import { ABSENT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 import { matchSeries } from './matching.ts';
 import { mergeSameLabels } from './merge.ts';
-import { ABSENT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable } from './row.ts';
 
 /** `and`, `or`, `unless`: points of one side where the other has, or lacks, any with the same signature. */
 export async function setBinary(

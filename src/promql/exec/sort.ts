@@ -1,8 +1,8 @@
 import { Labels } from '../../model/labels.ts';
 import { naturallyBefore } from '../functions/labels.ts';
+import { FLOAT_POINT, type Operator } from '../row/row.ts';
 import { RelabelOperator } from './elementwise.ts';
 import type { Execution } from './execution.ts';
-import { FLOAT_POINT, type Operator } from './row.ts';
 
 /** `sort` and `sort_desc` of an instant query: floats only, NaN last. */
 export async function sortByValue(execution: Execution, input: Operator, descending: boolean): Promise<Operator> {

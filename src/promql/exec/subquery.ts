@@ -1,7 +1,7 @@
 import { type FloatHistogram, withResetHint } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import { type Grid, stepMs } from '../plan/grid.ts';
-import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './row.ts';
+import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from '../row/row.ts';
 import type { SampleSource } from './sources.ts';
 
 /** The steps of a subquery's expression as samples. */

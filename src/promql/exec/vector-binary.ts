@@ -2,11 +2,11 @@ import type { FloatHistogram } from '../../model/histogram.ts';
 import type { Labels } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
 import { type BinaryNode, isSilent, type PlanNode } from '../plan/node.ts';
+import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import { ARITHMETIC, type BinaryScope, COMPARISONS, floatFunction, histogramBinary } from './element-binary.ts';
 import type { Execution } from './execution.ts';
 import { type Matches, matchSeries, signatureLabels } from './matching.ts';
 import { SAME_LABELSET } from './merge.ts';
-import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from './row.ts';
 
 /** An arithmetic or comparison operator between two vectors. */
 export async function vectorBinary(

@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js';
 import { errors } from '../../model/errors.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
-import type { OutputSeries } from '../exec/row.ts';
+import type { OutputSeries } from '../row/row.ts';
 
 /** What a function makes of a series' labels. */
 export type Relabel = (series: OutputSeries) => OutputSeries;

@@ -1,5 +1,5 @@
-import { ABSENT, FLOAT_POINT, type Row } from '../exec/row.ts';
-import type { Windows } from '../exec/windows.ts';
+import { ABSENT, FLOAT_POINT, type Row } from '../row/row.ts';
+import type { Windows } from '../row/windows.ts';
 
 /** Whole rows of functions over series of floats, each in O(samples + steps). */
 

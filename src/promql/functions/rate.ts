@@ -1,8 +1,8 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { multiplyHistogram } from '../../model/histogram.ts';
-import { ABSENT, FLOAT_POINT, type Row } from '../exec/row.ts';
-import { PLAIN_MEMORY, type RowMemory } from '../exec/row-memory.ts';
-import type { Windows } from '../exec/windows.ts';
+import { ABSENT, FLOAT_POINT, type Row } from '../row/row.ts';
+import { PLAIN_MEMORY, type RowMemory } from '../row/row-memory.ts';
+import type { Windows } from '../row/windows.ts';
 import { addNoted, histogramRate } from './histogram-rate.ts';
 import { isStartReset, startsOverlap } from './start-time.ts';
 import { NOTHING, type Window, type WindowAnswer } from './window.ts';
