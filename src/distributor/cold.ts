@@ -2,16 +2,16 @@ import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeLabels, LabelEncoder } from '../model/canonical.ts';
-import { type AppError, errors } from '../model/errors.ts';
+import { errors } from '../model/errors.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
-import { labelsFault, sortPairs } from '../model/validate.ts';
+import { type Fault, faultOf, findLabelsFault, seriesText, sortPairs } from '../model/validate.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_ASIDE, FRAME_EXEMPLARS, FrameWriter } from '../wire/frames.ts';
 import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
 import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
 import type { EdgeLimits } from './edge-contract.ts';
-import { type Refusals, refuse } from './refusals.ts';
+import { countRefused, type Refusals, refuse } from './refusals.ts';
 
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
 export class ColdWriter {
@@ -43,7 +43,8 @@ export class ColdWriter {
   add(series: WriteSeries, limits: EdgeLimits, fromMs: number, toMs: number, refusals: Refusals): void {
     const { samples, histograms } = series;
     const pairs = sortPairs(series.pairs);
-    const fault = series.labelsFault === undefined ? labelsFault(pairs, limits) : unreadable(pairs, series.labelsFault);
+    const fault =
+      series.labelsFault === undefined ? findLabelsFault(pairs, limits) : unreadable(pairs, series.labelsFault);
     if (fault !== undefined) {
       refuse(refusals, fault, samples.count + histograms.length);
       return;
@@ -59,7 +60,11 @@ export class ColdWriter {
     }
     const valid = histograms.filter(({ timeMs, fault: reason }) => {
       if (reason !== undefined) {
-        refuse(refusals, errors.histogramInvalid({ series: textOf(pairs), reason: reason.text }), 1);
+        refuse(
+          refusals,
+          faultOf(errors.histogramInvalid, () => ({ series: seriesText(pairs), reason: reason.text })),
+          1,
+        );
       } else if (!(timeMs >= fromMs && timeMs <= toMs && isRichTime(timeMs))) {
         refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
       } else return true;
@@ -126,33 +131,44 @@ function validExemplars(
     if (fault !== undefined) {
       refuse(
         refusals,
-        errors.labelInvalid({ series: textOf(pairs), label: 'labels of an exemplar', reason: fault }),
+        faultOf(errors.labelInvalid, () => ({
+          series: seriesText(pairs),
+          label: 'labels of an exemplar',
+          reason: fault,
+        })),
         1,
       );
       return false;
     }
-    let runes = 0;
-    for (const text of own) for (const _ of text) runes++;
-    if (runes <= EXEMPLAR_RUNES_MAX) return true;
-    const error = errors.exemplarLabelsTooLong({ series: textOf(pairs), runes, limit: EXEMPLAR_RUNES_MAX });
-    refusals.byReason[error.reason] = (refusals.byReason[error.reason] ?? 0) + 1;
+    if (runesWithin(own, EXEMPLAR_RUNES_MAX)) return true;
+    countRefused(refusals, errors.exemplarLabelsTooLong.reason, 1);
     return false;
   });
 }
 
-function unreadable(pairs: readonly string[], reason: string): AppError {
-  return errors.labelInvalid({ series: textOf(pairs), label: 'labels', reason });
+/** Whether all texts together have at most `max` characters; reads no further than it must. */
+function runesWithin(texts: readonly string[], max: number): boolean {
+  let runes = 0;
+  for (const text of texts) for (const _ of text) if (++runes > max) return false;
+  return true;
 }
 
-function outOfBounds(pairs: readonly string[], timeMs: number, toMs: number, limits: EdgeLimits): AppError {
-  const series = textOf(pairs);
+function unreadable(pairs: readonly string[], reason: string): Fault {
+  return faultOf(errors.labelInvalid, () => ({ series: seriesText(pairs), label: 'labels', reason }));
+}
+
+function outOfBounds(pairs: readonly string[], timeMs: number, toMs: number, limits: EdgeLimits): Fault {
   return timeMs > toMs
-    ? errors.tooFarInFuture({ series, timeMs, graceMs: limits.creationGracePeriodMs })
-    : errors.greaterThanMaxSampleAge({ series, timeMs, maxAgeMs: limits.rejectOldSamplesMaxAgeMs });
-}
-
-function textOf(pairs: readonly string[]): string {
-  return Labels.fromSortedPairs(pairs).toString();
+    ? faultOf(errors.tooFarInFuture, () => ({
+        series: seriesText(pairs),
+        timeMs,
+        graceMs: limits.creationGracePeriodMs,
+      }))
+    : faultOf(errors.greaterThanMaxSampleAge, () => ({
+        series: seriesText(pairs),
+        timeMs,
+        maxAgeMs: limits.rejectOldSamplesMaxAgeMs,
+      }));
 }
 
 /** Metadata that is worth keeping: with a name, and within the limit on its length. */

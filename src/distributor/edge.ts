@@ -3,6 +3,7 @@ import { Region } from '../chunk/region.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError, errors } from '../model/errors.ts';
+import { type Fault, faultOf } from '../model/validate.ts';
 import type { MetricMetadata } from '../storage/ingester-client.ts';
 import { FRAME_HEAD } from '../wire/frames.ts';
 import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
@@ -437,26 +438,25 @@ function addResult(refusals: Refusals, result: FrameResult, limits: EdgeLimits):
   const { first, counts, refused } = result;
   if (first === undefined) return;
   const { labels: series, timeMs, newestMs: lastMs } = first;
-  const reasons: [samples: number, error: () => AppError, isFirst: boolean][] = [
-    [counts[2]!, () => errors.sampleOutOfOrder({ series, timeMs, lastMs }), first.answer === 2],
-    [counts[3]!, () => errors.newValueForTimestamp({ series, timeMs }), first.answer === 3],
+  const reasons: [samples: number, fault: Fault, isFirst: boolean][] = [
+    [counts[2]!, faultOf(errors.sampleOutOfOrder, () => ({ series, timeMs, lastMs })), first.answer === 2],
+    [counts[3]!, faultOf(errors.newValueForTimestamp, () => ({ series, timeMs })), first.answer === 3],
     [
       counts[4]!,
-      () => errors.sampleTooOld({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs }),
+      faultOf(errors.sampleTooOld, () => ({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs })),
       first.answer === 4,
     ],
     [
       refused,
-      () =>
-        first.series === 3
-          ? errors.perMetricSeriesLimit({ series, limit: limits.maxSeriesPerMetric })
-          : errors.perUserSeriesLimit({ limit: limits.maxSeriesPerUser }),
+      first.series === 3
+        ? faultOf(errors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
+        : faultOf(errors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
       first.series !== undefined,
     ],
   ];
   // the first offender's text is its own; the others only add to the counts
-  for (const [samples, error, isFirst] of reasons) if (samples > 0 && isFirst) refuse(refusals, error(), samples);
-  for (const [samples, error, isFirst] of reasons) if (samples > 0 && !isFirst) refuse(refusals, error(), samples);
+  for (const [samples, fault, isFirst] of reasons) if (samples > 0 && isFirst) refuse(refusals, fault, samples);
+  for (const [samples, fault, isFirst] of reasons) if (samples > 0 && !isFirst) refuse(refusals, fault, samples);
 }
 
 function refusalResponse(first: AppError, refused: number, samples: number): PushResponse {

@@ -1,4 +1,4 @@
-import { type AppError, errors } from './errors.ts';
+import { type AppError, type ErrorMaker, errors } from './errors.ts';
 import { compareUtf8, Labels, METRIC_NAME } from './labels.ts';
 
 /** The limits of a tenant on labels; 0: no limit. Lengths in bytes of UTF-8. */
@@ -14,7 +14,23 @@ export interface LabelLimits {
  * @param pairs name, value, … ascending by name, as `sortPairs` gives them
  */
 export function labelsFault(pairs: readonly string[], limits: LabelLimits): AppError | undefined {
+  return findLabelsFault(pairs, limits)?.error();
+}
+
+/** A fault that was found: the reason at once, the error with its text only where somebody is told it. */
+export interface Fault {
+  readonly reason: string;
+  error(): AppError;
+}
+
+/** `labelsFault` for requests with many faults: no text is made. */
+export function findLabelsFault(pairs: readonly string[], limits: LabelLimits): Fault | undefined {
   return nameFault(pairs) ?? orderFault(pairs) ?? limitFault(pairs, limits);
+}
+
+/** @param values of the error's text; they are asked for once the text is */
+export function faultOf<Values>(maker: ErrorMaker<Values>, values: () => Values): Fault {
+  return { reason: maker.reason, error: () => maker(values()) };
 }
 
 /** Sorted by name and without empty values, which mean that the label is not there. Names given twice stay, to be found. */
@@ -31,42 +47,48 @@ export function sortPairs(pairs: readonly string[]): readonly string[] {
 }
 
 /** Without a name a series cannot be found again. Any UTF-8 is a name but the empty one. */
-function nameFault(pairs: readonly string[]): AppError | undefined {
+function nameFault(pairs: readonly string[]): Fault | undefined {
   let found = false;
   for (let i = 0; i < pairs.length; i += 2) {
     const name = pairs[i]!;
     const value = pairs[i + 1]!;
     if (name === METRIC_NAME) {
       found = value !== '';
-      if (!value.isWellFormed()) return errors.metricNameInvalid({ name: value.toWellFormed() });
+      if (!value.isWellFormed())
+        return faultOf(errors.metricNameInvalid, () => ({ name: shortened(value.toWellFormed()) }));
     }
     if (name === '') return labelInvalid(pairs, '""', 'the name is empty');
     if (!name.isWellFormed()) return labelInvalid(pairs, name.toWellFormed(), 'the name is not UTF-8');
     if (!value.isWellFormed()) return labelInvalid(pairs, name, 'the value is not UTF-8');
   }
-  return found ? undefined : errors.missingMetricName({ series: seriesText(pairs) });
+  return found ? undefined : faultOf(errors.missingMetricName, () => ({ series: seriesText(pairs) }));
 }
 
-function labelInvalid(pairs: readonly string[], label: string, reason: string): AppError {
-  return errors.labelInvalid({ series: seriesText(pairs), label, reason });
+function labelInvalid(pairs: readonly string[], label: string, reason: string): Fault {
+  return faultOf(errors.labelInvalid, () => ({ series: seriesText(pairs), label: shortened(label), reason }));
 }
 
-function orderFault(pairs: readonly string[]): AppError | undefined {
+function orderFault(pairs: readonly string[]): Fault | undefined {
   for (let i = 2; i < pairs.length; i += 2) {
     const label = pairs[i]!;
     const order = compareUtf8(pairs[i - 2]!, label);
-    if (order === 0) return errors.duplicateLabelNames({ series: seriesText(pairs), label });
-    if (order > 0) return errors.labelsNotSorted({ series: seriesText(pairs), label });
+    if (order === 0)
+      return faultOf(errors.duplicateLabelNames, () => ({ series: seriesText(pairs), label: shortened(label) }));
+    if (order > 0)
+      return faultOf(errors.labelsNotSorted, () => ({ series: seriesText(pairs), label: shortened(label) }));
   }
   return undefined;
 }
 
-function limitFault(pairs: readonly string[], limits: LabelLimits): AppError | undefined {
+function limitFault(pairs: readonly string[], limits: LabelLimits): Fault | undefined {
   const { maxLabelNamesPerSeries, maxLabelNameLength, maxLabelValueLength, maxLabelsSizeBytes } = limits;
-  const series = () => seriesText(pairs);
   const count = pairs.length / 2;
   if (exceeds(count, maxLabelNamesPerSeries)) {
-    return errors.maxLabelNamesPerSeries({ series: series(), count, limit: maxLabelNamesPerSeries });
+    return faultOf(errors.maxLabelNamesPerSeries, () => ({
+      series: seriesText(pairs),
+      count,
+      limit: maxLabelNamesPerSeries,
+    }));
   }
   let total = 0;
   for (let i = 0; i < pairs.length; i += 2) {
@@ -76,14 +98,28 @@ function limitFault(pairs: readonly string[], limits: LabelLimits): AppError | u
     total += nameBytes + valueBytes;
     if (exceeds(nameBytes, maxLabelNameLength)) {
       const limit = maxLabelNameLength;
-      return errors.labelNameTooLong({ series: series(), label: shortened(label), bytes: nameBytes, limit });
+      return faultOf(errors.labelNameTooLong, () => ({
+        series: seriesText(pairs),
+        label: shortened(label),
+        bytes: nameBytes,
+        limit,
+      }));
     }
     if (exceeds(valueBytes, maxLabelValueLength)) {
-      return errors.labelValueTooLong({ series: series(), label, bytes: valueBytes, limit: maxLabelValueLength });
+      return faultOf(errors.labelValueTooLong, () => ({
+        series: seriesText(pairs),
+        label: shortened(label),
+        bytes: valueBytes,
+        limit: maxLabelValueLength,
+      }));
     }
   }
   if (!exceeds(total, maxLabelsSizeBytes)) return undefined;
-  return errors.labelsSizeBytesExceeded({ series: series(), bytes: total, limit: maxLabelsSizeBytes });
+  return faultOf(errors.labelsSizeBytesExceeded, () => ({
+    series: seriesText(pairs),
+    bytes: total,
+    limit: maxLabelsSizeBytes,
+  }));
 }
 
 function exceeds(value: number, limit: number): boolean {
@@ -108,6 +144,8 @@ function shortened(text: string): string {
   return text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX).toWellFormed()}…`;
 }
 
-function seriesText(pairs: readonly string[]): string {
-  return shortened(Labels.fromSortedPairs(pairs.map((text) => shortened(text))).toString());
+/** A series as errors name it: shortened before its text is made, however many labels it has. */
+export function seriesText(pairs: readonly string[]): string {
+  const told = pairs.slice(0, TEXT_MAX).map(shortened);
+  return shortened(Labels.fromSortedPairs(told).toString());
 }
