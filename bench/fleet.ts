@@ -3,7 +3,7 @@ import { type Placement, slotOf } from '../src/chunkstore/placement.ts';
 import type { WriteGroup } from '../src/chunkstore/writer.ts';
 import { getOrMake } from '../src/lib/map.ts';
 import { seededRandom } from '../src/lib/random.ts';
-import type { MetricMetadata } from '../src/storage/ingester-client.ts';
+import type { MetricMetadata } from '../src/model/metric-metadata.ts';
 import { readWorkload } from './read-workload.ts';
 import { workloadSet } from './sets.ts';
 

@@ -11,7 +11,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);
 
 // A process of several threads: one arena of malloc and small nurseries save a fifth of its memory, and what is large goes back to the
-// system when it is freed. The flag is for the main thread; workers say what they need (src/kit/service/worker.ts).
+// system when it is freed. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts).
 const FLAGS = ['--max-semi-space-size=1'];
 const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...process.env, PALLIUM_LAUNCHED: '1' };
 

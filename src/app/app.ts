@@ -1,4 +1,6 @@
-import type { PushBackend } from '../distributor/push-contract.ts';
+import type { ApiBackend } from '../contract/api.ts';
+import type { TenantPurger } from '../contract/control.ts';
+import type { PushBackend } from '../contract/push.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
@@ -6,12 +8,10 @@ import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
-import type { ApiBackend } from '../querier/api-contract.ts';
 import type { QueryBook } from '../querier/query-book.ts';
 import type { CompactorService } from './compactor.ts';
 import type { Config } from './config.ts';
 import type { IngesterService } from './ingester.ts';
-import type { TenantPurger } from './routes/purger.ts';
 import type { TenantRates } from './tenant-rates.ts';
 
 /** What modules of one process share, and where each leaves what others need of it. */
@@ -46,12 +46,6 @@ export interface Parts {
   rates?: TenantRates;
   /** Queries that run and that ran. */
   queries?: QueryBook;
-}
-
-/** What an operator may ask of an ingester over HTTP. */
-export interface IngesterControl {
-  /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
-  flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
 }
 
 /** @throws where a module was not built before the one that asks: a missing name in its `needs` */

@@ -2,13 +2,13 @@ import type { StoreSpec } from '../chunkstore/open.ts';
 import type { Retention } from '../compactor/compactor.ts';
 import type { CompactorConfig } from '../compactor/config.ts';
 import { compactorMetrics } from '../compactor/metrics.ts';
-import type { CompactionReport } from '../compactor/report.ts';
-import type { CompactorData, CompactorRole } from '../compactor/worker-contract.ts';
+import type { CompactionReport, CompactorControl } from '../contract/control.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { CompactorData, CompactorRole } from './threads/compactor-role.ts';
 
 export interface CompactorServiceOptions {
   readonly config: CompactorConfig;
@@ -18,12 +18,6 @@ export interface CompactorServiceOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
-}
-
-/** What an operator may ask of the compactor over HTTP. */
-export interface CompactorControl {
-  /** Does what is due now, after the run that is under way. @param force sweeps at once what is usually left for a while */
-  run(request: { readonly force: boolean }): Promise<CompactionReport>;
 }
 
 /** Runs the compactor now and then, each time in a thread of its own. */
@@ -72,7 +66,7 @@ export class CompactorService implements Service, CompactorControl {
     signal.throwIfAborted();
     const isSweepDue = this.#sweptMs + config.sweepIntervalMs <= clock.nowMs();
     const data: CompactorData = { store, config, deleteRequestCancelPeriodMs };
-    const url = workerUrl('./compactor-worker', import.meta.url);
+    const url = workerUrl('./threads/compactor-worker', import.meta.url);
     const worker = WorkerThread.start<CompactorRole>({ name: 'compactor', url, data });
     this.#metrics.began();
     try {

@@ -1,18 +1,19 @@
 import os from 'node:os';
+import type { PushBackend, PushRequest, PushResponse } from '../contract/push.ts';
 import type { DistributorConfig } from '../distributor/config.ts';
-import type { EdgeAnswer, EdgeLimits, EdgeRole } from '../distributor/edge-contract.ts';
-import type { PushBackend, PushRequest, PushResponse } from '../distributor/push-contract.ts';
+import type { EdgeAnswer, EdgeLimits } from '../distributor/edge-push.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
-import { WorkerPool } from '../kit/service/worker-pool.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
+import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
-import type { EdgeData } from './edge-worker.ts';
 import type { IngesterService } from './ingester.ts';
 import { TenantRates } from './tenant-rates.ts';
+import type { EdgeRole } from './threads/edge-role.ts';
+import type { EdgeData } from './threads/edge-worker.ts';
 
 const distributorMetrics = metricTable({
   samples: counter('distributor_received_samples_total', 'Samples received, kept or not.'),
@@ -70,7 +71,7 @@ export class DistributorService implements Service, PushBackend {
         if (within) return ingester.edgeWithin(config.maxRecvMsgSize);
         const worker = WorkerThread.start<EdgeRole>({
           name: `edge-${i}`,
-          url: workerUrl('./edge-worker', import.meta.url),
+          url: workerUrl('./threads/edge-worker', import.meta.url),
           data,
         });
         const shards = ingester

@@ -5,22 +5,23 @@ import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type { StoreSpec } from '../chunkstore/open.ts';
 import type { SavedSeen } from '../chunkstore/seen.ts';
-import type { EdgeRole } from '../distributor/edge-contract.ts';
+import type { IngesterControl } from '../contract/control.ts';
 import type { IngesterConfig } from '../ingester/config.ts';
-import type { FlushData, FlushReport, FlushRequest, FlushRole } from '../ingester/flush-contract.ts';
+import type { FlushReport, FlushRequest } from '../ingester/flush-contract.ts';
 import { FlushPlan } from '../ingester/flush-plan.ts';
 import { HeldRange } from '../ingester/held-range.ts';
 import { ingesterMetrics } from '../ingester/metrics.ts';
-import type { ShardConnection, ShardThreadRole } from '../ingester/shard-contract.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
-import { Channel } from '../kit/service/channel.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
-import type { PooledWorker } from '../kit/service/worker-pool.ts';
+import { Channel } from '../kit/thread/channel.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
+import type { PooledWorker } from '../kit/thread/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { IngesterControl } from './app.ts';
-import type { ShardData } from './shard-worker.ts';
+import type { EdgeRole } from './threads/edge-role.ts';
+import type { FlushData, FlushRole } from './threads/flush-role.ts';
+import type { ShardConnection, ShardThreadRole } from './threads/shard-thread.ts';
+import type { ShardData } from './threads/shard-worker.ts';
 
 export interface IngesterOptions {
   readonly config: IngesterConfig;
@@ -103,7 +104,7 @@ export class IngesterService implements Service, IngesterControl {
         keepFlushedMs: config.keepFlushedMs,
       };
       this.#shards.push(
-        WorkerThread.start({ name: `shard-${i}`, url: workerUrl('./shard-worker', import.meta.url), data }),
+        WorkerThread.start({ name: `shard-${i}`, url: workerUrl('./threads/shard-worker', import.meta.url), data }),
       );
     }
     for (const [i, shard] of this.#shards.entries()) {
@@ -229,7 +230,7 @@ export class IngesterService implements Service, IngesterControl {
       };
       const thread = WorkerThread.start<FlushRole>({
         name: 'flush',
-        url: workerUrl('./flush-worker', import.meta.url),
+        url: workerUrl('./threads/flush-worker', import.meta.url),
         data,
         resourceLimits: { maxYoungGenerationSizeMb: 12 },
       });

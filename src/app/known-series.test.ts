@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import { parseSlice } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
-import { Edge, type FrameTarget } from '../distributor/edge.ts';
-import { Head, type IngestLimits } from '../ingester/head.ts';
+import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
+import { Edge } from '../distributor/edge.ts';
+import { Head } from '../ingester/head.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
@@ -39,7 +40,7 @@ class HeadTarget implements FrameTarget {
       this.arrived[(view.getUint32(at + 12, true) & 2) === 0 ? 'labels' : 'keys']++;
     }
     const tenant = this.head.tenant(id) ?? this.head.addTenant(id);
-    const result = this.head.ingest(tenant, new Uint8Array(frames, 0, bytes), limits as IngestLimits, false, () =>
+    const result = this.head.ingest(tenant, new Uint8Array(frames, 0, bytes), limits as FrameLimits, false, () =>
       this.#commit(),
     );
     this.#commit();

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { CompactorConfig } from '../compactor/config.ts';
+import type { TenantPurger } from '../contract/control.ts';
 import { ConfigError, nearest } from '../kit/config/problem.ts';
 import { showConfig, showFlags } from '../kit/config/show.ts';
 import { processObserver } from '../kit/observe/process.ts';
@@ -15,7 +16,7 @@ import { apiHandlers } from './routes/api.ts';
 import { compactorRoutes } from './routes/compactor.ts';
 import { debugRoutes } from './routes/debug.ts';
 import { ingesterRoutes } from './routes/ingester.ts';
-import { purgerRoutes, type TenantPurger } from './routes/purger.ts';
+import { purgerRoutes } from './routes/purger.ts';
 import { pushRoutes } from './routes/push.ts';
 import { statusRoutes } from './routes/status.ts';
 import { allStatsRoutes, tenantRoutes, type UserStats } from './routes/tenant.ts';

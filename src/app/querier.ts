@@ -1,17 +1,18 @@
 import os from 'node:os';
 import type { CacheStats } from '../cache/client.ts';
+import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
+import type { TenantDeletion } from '../contract/control.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
-import { WorkerPool } from '../kit/service/worker-pool.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
+import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
-import type { ApiBackend, ApiRequest, ApiResponse } from '../querier/api-contract.ts';
 import { QueryBook } from '../querier/query-book.ts';
-import type { QueryRole, QueryWorkerData, TenantDeletion } from '../querier/worker-contract.ts';
 import type { IngesterService } from './ingester.ts';
+import type { QueryRole, QueryWorkerData } from './threads/query-role.ts';
 
 const querierMetrics = metricTable({
   fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
@@ -62,7 +63,7 @@ export class QuerierService implements Service, ApiBackend {
       spawn: (i) => {
         const worker = WorkerThread.start<QueryRole>({
           name: `query-${i}`,
-          url: workerUrl('./query-worker', import.meta.url),
+          url: workerUrl('./threads/query-worker', import.meta.url),
           data,
           // its objects live as long as a query: what is too small a nursery for them is copied again and again
           resourceLimits: { maxOldGenerationSizeMb: config.workerHeapMb, maxYoungGenerationSizeMb: 24 },

@@ -70,7 +70,7 @@ function readRichSamples(chunk: Uint8Array, encoding: number, out: SampleColumns
   else throw new Error(`bug: a chunk of the head has encoding ${encoding}`);
 }
 
-/** Series of a slice (`HeadSlice` in storage/ingester-client.ts), one after another; what is yielded points into `bytes`. */
+/** Series of a slice (`HeadSlice` in contract/ingester.ts), one after another; what is yielded points into `bytes`. */
 export function* parseSlice(bytes: Uint8Array): Iterable<SliceSeries> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length; ) {

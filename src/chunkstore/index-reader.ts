@@ -2,7 +2,7 @@ import { BytesError } from '../chunk/group/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { errors } from '../model/errors.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { Row, RowKey, TableQuery } from '../table/client.ts';
 import { type CompactedDay, decodeCompacted } from './compacted-row.ts';

@@ -1,5 +1,5 @@
 import { ByteWriter } from '../chunk/group/bytes.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const ROW_VERSION = 1;

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';

@@ -6,7 +6,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { compareUtf8 } from '../model/labels.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { Row } from '../table/client.ts';
 import { encodeInlineRow, encodeObjectRow, hexOf } from './group-row.ts';
 import { contentId, DAY_MS, dayOf, groupHash, mergedRange, metadataHash, placementHash, windowRange } from './keys.ts';

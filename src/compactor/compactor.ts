@@ -10,10 +10,11 @@ import { TableManager } from '../chunkstore/table-manager.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { isOfTenant, Tombstones } from '../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import type { CompactionReport } from '../contract/control.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { CompactorConfig } from './config.ts';
-import { type CompactionReport, emptyReport } from './report.ts';
+import { emptyReport } from './report.ts';
 import { dropForSize, type TableSizes } from './size-retention.ts';
 
 /** How long samples are kept, in ms; 0: for ever. */

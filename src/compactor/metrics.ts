@@ -1,5 +1,5 @@
+import type { CompactionReport } from '../contract/control.ts';
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
-import type { CompactionReport } from './report.ts';
 
 const table = metricTable({
   runs: counter('compactor_runs_total', 'Runs of the compactor.', ['result']),

@@ -4,13 +4,13 @@ import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeLabels, LabelEncoder } from '../model/canonical.ts';
 import { errors } from '../model/errors.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { type Fault, faultOf, findLabelsFault, seriesText, sortPairs } from '../model/validate.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
 import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_ASIDE, FRAME_EXEMPLARS, FrameWriter } from '../wire/frames.ts';
 import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
 import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
-import type { EdgeLimits } from './edge-contract.ts';
+import type { EdgeLimits } from './edge-push.ts';
 import { countRefused, type Refusals, refuse } from './refusals.ts';
 
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ByteReader } from '../chunk/group/bytes.ts';
 import { Kernel } from '../chunk/kernel.ts';
+import type { FrameTarget } from '../contract/ingest.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
@@ -14,8 +15,8 @@ import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { readRichSample } from '../wire/rich-samples.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples, type WriteSeries } from '../wire/write-request.ts';
-import { Edge, type FrameTarget } from './edge.ts';
-import type { EdgeAnswer } from './edge-contract.ts';
+import { Edge } from './edge.ts';
+import type { EdgeAnswer } from './edge-push.ts';
 
 // What the kernel's scan makes of a body beside what a plain reading of it would, and under hostile bytes. EDGE_FUZZ_RUNS changes
 // how much.

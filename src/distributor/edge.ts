@@ -1,66 +1,27 @@
 import type { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import {
+  APPENDED,
+  DUPLICATE_TIME,
+  type FrameTarget,
+  HELD,
+  type IngestResult,
+  OUT_OF_ORDER,
+  REFUSED_PER_METRIC,
+  TOO_OLD,
+} from '../contract/ingest.ts';
+import type { PushResponse } from '../contract/push.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError, errors } from '../model/errors.ts';
 import { type Fault, faultOf } from '../model/validate.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
 import { FRAME_HEAD } from '../wire/frames.ts';
 import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
 import { decodeRemoteWrite2 } from '../wire/remote-write-2.ts';
 import { ColdWriter, checkMetadata } from './cold.ts';
-import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-contract.ts';
+import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
 import { mediaOf } from './media.ts';
-import type { PushResponse } from './push-contract.ts';
 import { noRefusals, type Refusals, refuse } from './refusals.ts';
-
-/** Where an edge sends what it has checked: a shard of this process, or another process. */
-export interface FrameTarget {
-  /** Takes frames; resolves when they are safe. The buffer comes back with the answer. */
-  push(request: {
-    readonly tenant: string;
-    readonly frames: ArrayBuffer;
-    readonly bytes: number;
-    readonly limits: FrameLimits;
-  }): Promise<FrameAnswer>;
-  setMetadata(tenant: string, entries: readonly MetricMetadata[]): Promise<void>;
-}
-
-export interface FrameAnswer {
-  readonly result: FrameResult;
-  readonly frames: ArrayBuffer;
-  /** Whether the target takes frames with keys from now on. */
-  readonly keysTaken: boolean;
-}
-
-export interface FrameLimits {
-  readonly seriesPerUserMax: number;
-  readonly seriesPerMetricMax: number;
-  readonly outOfOrderMs: number;
-  /** Of the tenant at this target. */
-  readonly exemplarsMax: number;
-}
-
-export interface FrameResult {
-  /** Samples appended, already held, out of order, of a time that is taken, too old, without room. */
-  readonly counts: readonly number[];
-  /** How many of those not kept are histograms. */
-  readonly histogramsLost: number;
-  readonly exemplarsLost: number;
-  /** Samples of series that were refused. */
-  readonly refused: number;
-  readonly first:
-    | {
-        readonly answer: number | undefined;
-        readonly series: number | undefined;
-        readonly labels: string;
-        readonly timeMs: number;
-        readonly newestMs: number;
-      }
-    | undefined;
-  /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
-  readonly unknown: readonly number[];
-}
 
 export interface EdgeOptions {
   readonly kernel: Kernel;
@@ -426,29 +387,37 @@ interface Lost {
   exemplars: number;
 }
 
-function addLost(lost: Lost, { counts, refused, histogramsLost, exemplarsLost }: FrameResult): void {
-  const [, , ...notKept] = counts;
-  lost.samples += notKept.reduce((sum, n) => sum + n, refused) - histogramsLost;
+function addLost(lost: Lost, { counts, refused, histogramsLost, exemplarsLost }: IngestResult): void {
+  const notKept = counts.reduce((sum, n, answer) => (answer === APPENDED || answer === HELD ? sum : sum + n), refused);
+  lost.samples += notKept - histogramsLost;
   lost.histograms += histogramsLost;
   lost.exemplars += exemplarsLost;
 }
 
 /** Adds what a shard did not keep. */
-function addResult(refusals: Refusals, result: FrameResult, limits: EdgeLimits): void {
+function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits): void {
   const { first, counts, refused } = result;
   if (first === undefined) return;
   const { labels: series, timeMs, newestMs: lastMs } = first;
   const reasons: [samples: number, fault: Fault, isFirst: boolean][] = [
-    [counts[2]!, faultOf(errors.sampleOutOfOrder, () => ({ series, timeMs, lastMs })), first.answer === 2],
-    [counts[3]!, faultOf(errors.newValueForTimestamp, () => ({ series, timeMs })), first.answer === 3],
     [
-      counts[4]!,
+      counts[OUT_OF_ORDER]!,
+      faultOf(errors.sampleOutOfOrder, () => ({ series, timeMs, lastMs })),
+      first.answer === OUT_OF_ORDER,
+    ],
+    [
+      counts[DUPLICATE_TIME]!,
+      faultOf(errors.newValueForTimestamp, () => ({ series, timeMs })),
+      first.answer === DUPLICATE_TIME,
+    ],
+    [
+      counts[TOO_OLD]!,
       faultOf(errors.sampleTooOld, () => ({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs })),
-      first.answer === 4,
+      first.answer === TOO_OLD,
     ],
     [
       refused,
-      first.series === 3
+      first.series === REFUSED_PER_METRIC
         ? faultOf(errors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
         : faultOf(errors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
       first.series !== undefined,

@@ -1,5 +1,5 @@
+import type { PushRequest } from '../contract/push.ts';
 import { errors } from '../model/errors.ts';
-import type { PushRequest } from './push-contract.ts';
 
 const V1 = 'prometheus.WriteRequest';
 const V2 = 'io.prometheus.write.v2.Request';

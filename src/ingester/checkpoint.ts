@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Region } from '../chunk/region.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { Disk } from './disk.ts';
 import { type Head, logExemplar } from './head.ts';
 import { loadRichChunks, saveRichChunks } from './rich-checkpoint.ts';

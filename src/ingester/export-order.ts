@@ -3,7 +3,7 @@ import { bucketSlot, partSlot, slotPhase } from '../chunkstore/placement.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { pausing } from './pause.ts';
-import type { ShardExport } from './shard-contract.ts';
+import type { ShardExport } from './shard-messages.ts';
 
 /** Series whose parts are found in one call of the kernel. */
 const BATCH = 8192;

@@ -1,26 +1,4 @@
-import type { MessagePort } from 'node:worker_threads';
-import type { StoreSpec } from '../chunkstore/open.ts';
 import type { Placement } from '../chunkstore/placement.ts';
-import type { SavedSeen } from '../chunkstore/seen.ts';
-
-// What the flush worker answers to: it takes sealed windows out of shards and writes them to the store.
-
-export type FlushRole = {
-  connect(request: { readonly shards: readonly MessagePort[] }): void;
-  /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
-  flush(request: FlushRequest): Promise<FlushReport>;
-  /** What rows it has written lately: for the worker that comes after it. */
-  seen(request: Record<string, never>): SavedSeen;
-};
-
-export interface FlushData {
-  readonly store: StoreSpec;
-  readonly windowMs: number;
-  /** Series of a metric that stay together. */
-  readonly splitSeries: number;
-  /** From the worker before. */
-  readonly seen: SavedSeen;
-}
 
 export interface FlushRequest {
   /** Windows that end at or before are sealed. */

@@ -8,7 +8,7 @@ import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
-import { connectInThread } from '../kit/service/channel.ts';
+import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { encodeLabels } from '../model/canonical.ts';
@@ -23,7 +23,7 @@ import { Flusher } from './flush.ts';
 import type { FlushRequest } from './flush-contract.ts';
 import { FlushPlan, shareDue } from './flush-plan.ts';
 import { Shard } from './shard.ts';
-import type { ShardRole } from './shard-contract.ts';
+import type { ShardRole } from './shard-messages.ts';
 import { shardRole } from './shard-role.ts';
 
 const WINDOW_MS = 7_200_000;

@@ -12,13 +12,13 @@ import {
 } from '../chunkstore/placement.ts';
 import { placementOfDay, SPLIT_SERIES_MIN, type TenantSize } from '../chunkstore/placement-size.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../chunkstore/writer.ts';
-import type { Channel } from '../kit/service/channel.ts';
+import type { Channel } from '../kit/thread/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue } from './flush-plan.ts';
-import type { SealedWindow, ShardExport, ShardRole } from './shard-contract.ts';
+import type { SealedWindow, ShardExport, ShardRole } from './shard-messages.ts';
 
 // Series of a metric are put in order of their labels before they are decoded, as many as these allow.
 const RUN_SERIES_MAX = 4096;

@@ -1,6 +1,6 @@
 import { Region } from '../chunk/region.ts';
+import type { HeadTenantStats } from '../contract/ingester.ts';
 import { getOrMake } from '../lib/map.ts';
-import type { HeadTenantStats } from '../storage/ingester-client.ts';
 import type { Head } from './head.ts';
 import { pausing } from './pause.ts';
 

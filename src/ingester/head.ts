@@ -2,6 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import {
+  APPENDED,
+  type FrameLimits,
+  HELD,
+  type IngestResult,
+  NO_ROOM,
+  REFUSED_NO_ROOM,
+  REFUSED_PER_METRIC,
+  REFUSED_PER_USER,
+  type Refusal,
+} from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { errors } from '../model/errors.ts';
@@ -9,7 +20,6 @@ import type { Labels } from '../model/labels.ts';
 import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_EXEMPLARS, FRAME_HEAD, FRAME_KEY } from '../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../wire/rich-samples.ts';
-import { APPENDED, HELD, NO_ROOM } from './answers.ts';
 import { ExemplarStore } from './exemplars.ts';
 import { RichHead } from './rich-head.ts';
 import { RECORD_HEAD } from './wal.ts';
@@ -30,44 +40,13 @@ const INGEST_DONE = 0;
 const INGEST_ASIDE = 2;
 const SERIES_LOG_FULL = -2;
 
-/** Why a new series is refused (after what `admitSeries` answered). */
-export const REFUSED_NO_ROOM = 1;
-export const REFUSED_PER_USER = 2;
-export const REFUSED_PER_METRIC = 3;
-
-export interface IngestLimits {
-  /** 0: no limit. */
-  readonly seriesPerUserMax: number;
-  readonly seriesPerMetricMax: number;
-  /** How far behind a series' newest sample one may be that comes late; 0: samples out of order are refused. */
-  readonly outOfOrderMs: number;
-  /** Of the tenant in this shard. */
-  readonly exemplarsMax: number;
+/** An `IngestResult` whose first refusal has its labels not yet as text. */
+export interface HeadIngestResult extends Omit<IngestResult, 'first'> {
+  readonly first: HeadRefusal | undefined;
 }
 
-export interface IngestResult {
-  /** Samples by answer: APPENDED … NO_ROOM. */
-  readonly counts: readonly number[];
-  /** How many of those that were not kept are histograms. */
-  readonly histogramsLost: number;
-  readonly exemplarsLost: number;
-  /** Samples of new series that were refused. */
-  readonly refused: number;
-  /** The first sample or series that was not kept. */
-  readonly first: IngestRefusal | undefined;
-  /** Where frames begin that name a series by a key that none has: nothing was taken of them. */
-  readonly unknown: readonly number[];
-}
-
-export interface IngestRefusal {
-  /** OUT_OF_ORDER … NO_ROOM, or undefined where the series was refused. */
-  readonly answer: number | undefined;
-  /** REFUSED_…, where the series was. */
-  readonly series: number | undefined;
+export interface HeadRefusal extends Omit<Refusal, 'labels'> {
   readonly labels: Labels;
-  readonly timeMs: number;
-  /** The newest sample of the series. */
-  readonly newestMs: number;
 }
 
 /** A tenant's part of a head. */
@@ -226,10 +205,10 @@ export class Head {
   ingest(
     tenant: HeadTenant,
     frames: Uint8Array,
-    limits: IngestLimits,
+    limits: FrameLimits,
     anyOrder: boolean,
     commit: () => void,
-  ): IngestResult {
+  ): HeadIngestResult {
     const { exports } = this.kernel;
     this.#limits = limits;
     const at = this.#frames.put(frames);
@@ -346,7 +325,7 @@ export class Head {
     return samples;
   }
 
-  #firstRefusal(): IngestRefusal | undefined {
+  #firstRefusal(): HeadRefusal | undefined {
     const { exports } = this.kernel;
     const reason = exports.ingestFirstReason();
     if (reason === 0) return undefined;
@@ -472,7 +451,7 @@ export class Head {
   }
 }
 
-const NO_LIMITS: IngestLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+const NO_LIMITS: FrameLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 
 /** What became of the frames that the kernel left to us. */
 class AsideResult {
@@ -481,7 +460,7 @@ class AsideResult {
   exemplarsLost = 0;
   refused = 0;
   newestMs = Number.NEGATIVE_INFINITY;
-  first: IngestRefusal | undefined;
+  first: HeadRefusal | undefined;
 }
 
 export function logExemplar(out: ByteWriter, tenant: number, labels: Uint8Array, exemplar: FrameExemplar): void {

@@ -1,8 +1,8 @@
 import { Region } from '../chunk/region.ts';
+import type { HeadMatcher } from '../contract/ingester.ts';
 import { encodePair } from '../model/canonical.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
-import type { HeadMatcher } from '../storage/ingester-client.ts';
 import type { Head, HeadTenant } from './head.ts';
 
 const MATCHES = 1;

@@ -1,5 +1,5 @@
 import { getOrMake } from '../lib/map.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 
 /** At most so many metrics of a tenant have metadata; more is left out. */
 const METRICS_MAX = 100_000;

@@ -1,5 +1,5 @@
+import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
-import { APPENDED, DUPLICATE_TIME, HELD, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 
 /** A sample as the plain head keeps it. */
 export interface PlainSample {

@@ -1,8 +1,8 @@
 import type { RichEncoding } from '../chunk/head-chunk.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { APPENDED, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
 import { isRichHistogram, type RichSample } from '../wire/rich-samples.ts';
-import { APPENDED, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './answers.ts';
 import { encodingOf, RichChunk, type SavedRichChunk } from './rich-chunk.ts';
 
 /** The chunks of one series: in the order they were begun. */

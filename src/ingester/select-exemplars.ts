@@ -1,6 +1,6 @@
+import type { HeadExemplarRequest, HeadExemplars } from '../contract/ingester.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { LabelMatcher } from '../model/matcher.ts';
-import type { HeadExemplarRequest, HeadExemplars } from '../storage/ingester-client.ts';
 import type { Head } from './head.ts';
 
 /** Exemplars in the range of the tenant's series that any of the lists matches. */

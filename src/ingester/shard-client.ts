@@ -1,5 +1,3 @@
-import type { Channel } from '../kit/service/channel.ts';
-import { METRIC_NAME } from '../model/labels.ts';
 import type {
   HeadExemplarRequest,
   HeadExemplars,
@@ -8,10 +6,12 @@ import type {
   HeadSlice,
   HeadTenantStats,
   IngesterClient,
-  MetricMetadata,
-} from '../storage/ingester-client.ts';
+} from '../contract/ingester.ts';
+import type { Channel } from '../kit/thread/channel.ts';
+import { METRIC_NAME } from '../model/labels.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { HeldRange } from './held-range.ts';
-import type { ShardRole } from './shard-contract.ts';
+import type { ShardRole } from './shard-messages.ts';
 
 export interface ConnectedShard {
   readonly channel: Channel<ShardRole>;

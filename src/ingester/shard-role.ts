@@ -1,16 +1,16 @@
 import { Region } from '../chunk/region.ts';
-import { Transferred } from '../kit/service/channel.ts';
+import type { HeadLabels } from '../contract/ingester.ts';
+import { Transferred } from '../kit/thread/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { errors } from '../model/errors.ts';
-import type { HeadLabels } from '../storage/ingester-client.ts';
 import { ExportOrder } from './export-order.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { HeadStatistics } from './head-stats.ts';
 import { HeadMatching } from './matching.ts';
 import { findExemplars } from './select-exemplars.ts';
 import type { Shard } from './shard.ts';
-import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-contract.ts';
+import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-messages.ts';
 
 const SLICE_BYTES = 1024 * 1024;
 const CURSORS_MAX = 256;

@@ -1,11 +1,11 @@
 import path from 'node:path';
 import { BytesError } from '../chunk/group/bytes.ts';
 import { Region } from '../chunk/region.ts';
+import { type FrameLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errors } from '../model/errors.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { splitKeyed } from '../wire/frames.ts';
-import { NO_ROOM } from './answers.ts';
 import {
   checkpointName,
   listCheckpoints,
@@ -16,7 +16,7 @@ import {
   writeCheckpoint,
 } from './checkpoint.ts';
 import type { Disk } from './disk.ts';
-import { Head, type HeadTenant, type IngestLimits, type IngestResult, REFUSED_NO_ROOM } from './head.ts';
+import { Head, type HeadIngestResult, type HeadTenant } from './head.ts';
 import type { HeldRange } from './held-range.ts';
 import { MetadataBook } from './metadata.ts';
 import { pausing } from './pause.ts';
@@ -196,7 +196,7 @@ export class Shard {
    * Takes one request's frames. Resolves when what was kept is in the log.
    * @throws logUnavailable, headFull
    */
-  push(tenantId: string, frames: Uint8Array, limits: IngestLimits): Promise<IngestResult> {
+  push(tenantId: string, frames: Uint8Array, limits: FrameLimits): Promise<HeadIngestResult> {
     if (this.#state === 'closed') return Promise.reject(errors.shuttingDown({}));
     try {
       const result = this.#state === 'live' ? this.#ingest(tenantId, frames, limits) : this.#stage(tenantId, frames);
@@ -206,14 +206,14 @@ export class Shard {
     }
   }
 
-  #ingest(tenantId: string, frames: Uint8Array, limits: IngestLimits): IngestResult {
+  #ingest(tenantId: string, frames: Uint8Array, limits: FrameLimits): HeadIngestResult {
     // what a full disk left is written first: nothing new is taken on before
     if (this.#commitFailed) this.#commitNow();
     const { headBytesMax } = this.#options;
     if (this.head.bytes > headBytesMax * BYTES_BEYOND) {
       throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
-    let result: IngestResult;
+    let result: HeadIngestResult;
     try {
       result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commitNow());
     } finally {
@@ -229,7 +229,7 @@ export class Shard {
    * During replay a request is only logged; it is appended, whatever its order, when replay is through. Of a series that comes with its
    * key alone nothing is taken: keys are of this process, the log is for the next one too.
    */
-  #stage(tenantId: string, all: Uint8Array): IngestResult {
+  #stage(tenantId: string, all: Uint8Array): HeadIngestResult {
     const { frames, keyed } = splitKeyed(all);
     const id = encoder.encode(tenantId);
     const framesAt = 4 + ((id.length + 3) & ~3);
@@ -701,14 +701,14 @@ export class Shard {
 }
 
 /** Limits were looked at when the request came, or not at all. */
-const STAGED_LIMITS: IngestLimits = {
+const STAGED_LIMITS: FrameLimits = {
   seriesPerUserMax: 0,
   seriesPerMetricMax: 0,
   outOfOrderMs: 0,
   exemplarsMax: Number.POSITIVE_INFINITY,
 };
 /** What a request is told that is only logged: nothing was refused. */
-const STAGED_RESULT: IngestResult = {
+const STAGED_RESULT: HeadIngestResult = {
   counts: [0, 0, 0, 0, 0, 0],
   histogramsLost: 0,
   exemplarsLost: 0,

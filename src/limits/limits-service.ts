@@ -5,7 +5,7 @@ import { section } from '../kit/config/section.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/service/worker.ts';
+import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from './limits.ts';
 import { type Overrides, parseOverrides, unpackOverrides } from './overrides.ts';

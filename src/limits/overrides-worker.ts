@@ -1,5 +1,5 @@
 import { ConfigError } from '../kit/config/problem.ts';
-import { serveWorker } from '../kit/service/worker.ts';
+import { serveWorker } from '../kit/thread/worker.ts';
 import { type OverridesMessage, packOverrides, parseOverrides } from './overrides.ts';
 
 // Reads a large file of overrides off the main thread.

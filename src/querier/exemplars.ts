@@ -1,7 +1,7 @@
+import type { HeadExemplars, IngesterClient } from '../contract/ingester.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Labels } from '../model/labels.ts';
-import type { HeadExemplars, IngesterClient } from '../storage/ingester-client.ts';
-import type { ExemplarSource } from './api/sources.ts';
+import type { ExemplarSource } from '../storage/exemplars.ts';
 
 /** Exemplars as ingesters have them. */
 export function recentExemplars(ingester: IngesterClient): ExemplarSource {

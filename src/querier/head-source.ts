@@ -1,9 +1,9 @@
 import { ChunkDecoder } from '../chunk/head-chunk.ts';
 import { chunksAt, forEachSeries, HeadSeriesDecoder, type SeriesPlace } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import type { HeadMatcher, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
-import type { HeadMatcher, IngesterClient } from '../storage/ingester-client.ts';
 import type { LabelRequest, QueryContext } from '../storage/queryable.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 import { HeadLabels } from './head-labels.ts';

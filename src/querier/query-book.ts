@@ -1,5 +1,5 @@
+import type { ApiRequest } from '../contract/api.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { ApiRequest } from './api-contract.ts';
 
 /** What is kept of a query that ended. */
 interface EndedQuery {

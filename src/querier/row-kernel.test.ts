@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '../lib/random.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { Engine } from '../promql/engine.ts';
@@ -8,7 +9,6 @@ import type { RowKernel } from '../promql/row/row-memory.ts';
 import { nextTimesId } from '../storage/columns.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
-import { LimitedBudget } from './budget.ts';
 import { KernelRows } from './row-kernel.ts';
 
 const PAGE = 64 * 1024;

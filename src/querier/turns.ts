@@ -1,4 +1,4 @@
-import type { Priority } from '../kit/service/thread-priority.ts';
+import type { Priority } from '../kit/thread/thread-priority.ts';
 
 /** Work up to which a query is a short one. */
 const SHORT_MS = 50;

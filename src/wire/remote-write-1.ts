@@ -1,6 +1,6 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
 import { errors } from '../model/errors.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {

@@ -1,6 +1,6 @@
 import { errors } from '../model/errors.ts';
 import { METRIC_NAME } from '../model/labels.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { MessageReader } from './message-reader.ts';
 import { WRITE_ITEMS_MAX } from './remote-write-1.ts';
 import { readHistogram } from './write-histogram.ts';

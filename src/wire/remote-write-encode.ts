@@ -1,6 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { METRIC_NAME } from '../model/labels.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { writeHistogram, writeLabels, writeText, writeTime } from './message-writer.ts';
 import { METRIC_TYPES, type WriteExemplar, type WriteRequest, type WriteSamples } from './write-request.ts';
 

@@ -2,7 +2,7 @@ import { floatOfWords, highWord, isStale, lowWord } from '../lib/float-bits.ts';
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Histogram } from '../model/histogram-integer.ts';
 import type { HistogramFault } from '../model/histogram-validate.ts';
-import type { MetricMetadata } from '../storage/ingester-client.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 
 /** A remote-write request of either version, in full: what the fast path of the kernel does not take. */
 export interface WriteRequest {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, test } from 'node:test';
-import type { CompactionReport } from '../../src/compactor/report.ts';
+import type { CompactionReport } from '../../src/contract/control.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 import { runTool } from '../harness/tool.ts';

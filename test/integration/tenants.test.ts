@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { type ApiPath, apiPaths } from '../../src/querier/api/paths.ts';
+import { type ApiPath, apiPaths } from '../../src/api/paths.ts';
 import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';

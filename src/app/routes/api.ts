@@ -1,8 +1,8 @@
+import { type ApiPath, apiPaths } from '../../api/paths.ts';
+import type { ApiBackend } from '../../contract/api.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import type { HttpRequest, Route } from '../../kit/http/message.ts';
 import { textResponse } from '../../kit/http/message.ts';
-import { type ApiPath, apiPaths } from '../../querier/api/paths.ts';
-import type { ApiBackend } from '../../querier/api-contract.ts';
 
 /** Cortex' older prefix. */
 const LEGACY_PREFIX = '/api/prom';

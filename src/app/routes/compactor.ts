@@ -1,5 +1,5 @@
+import type { CompactorControl } from '../../contract/control.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
-import type { CompactorControl } from '../compactor.ts';
 
 /** `/compactor/run?wait=true&sweep=now`; `sweep=now` only where nobody flushes or queries meanwhile, so it is for the admin listener. */
 export function compactorRoutes(compactor: CompactorControl, options: { readonly sweepNow: boolean }): Route[] {

@@ -1,6 +1,6 @@
+import type { IngesterControl } from '../../contract/control.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 import { checkTenant } from '../../model/tenant.ts';
-import type { IngesterControl } from '../app.ts';
 
 /** `/ingester/flush?tenant=&wait=true` */
 export function ingesterRoutes(ingester: IngesterControl): Route[] {

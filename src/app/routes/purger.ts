@@ -1,13 +1,5 @@
+import type { TenantPurger } from '../../contract/control.ts';
 import { type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
-import type { TenantDeletion } from '../../querier/worker-contract.ts';
-
-/** Deletes tenants. */
-export interface TenantPurger {
-  /** From when it resolves nothing that the tenant had is in any answer, nor in a head or its log. */
-  delete(tenant: string, signal: AbortSignal): Promise<void>;
-  /** The newest request; undefined: there is none. */
-  deletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
-}
 
 /** `/purger/delete_tenant`, `/purger/delete_tenant_status`: as Cortex has them. @param purger undefined where it is switched off */
 export function purgerRoutes(purger: TenantPurger | undefined): Route[] {

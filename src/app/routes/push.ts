@@ -1,4 +1,4 @@
-import type { PushBackend } from '../../distributor/push-contract.ts';
+import type { PushBackend } from '../../contract/push.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 

@@ -1,0 +1,51 @@
+import type { ApiResponse } from '../contract/api.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import { errors } from '../model/errors.ts';
+import { ApiJsonWriter } from '../wire/api-json.ts';
+import type { ApiError } from './error.ts';
+
+export const TRUNCATED = 'results truncated due to limit';
+
+export interface Notes {
+  readonly warnings?: readonly string[];
+  readonly infos?: readonly string[];
+}
+
+/** `{"status":"success","data":…}`; `write` puts the data. */
+export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJsonWriter) => void): ApiResponse {
+  const limit = limits.maxQueryResponseSize;
+  const out = new ApiJsonWriter((bytes) => {
+    if (limit > 0 && bytes > limit) throw errors.responseTooLarge({ bytes, limit });
+  });
+  out.raw('{"status":"success","data":');
+  write(out);
+  if (notes.warnings !== undefined && notes.warnings.length > 0) {
+    out.raw(',"warnings":');
+    out.json(notes.warnings);
+  }
+  if (notes.infos !== undefined && notes.infos.length > 0) {
+    out.raw(',"infos":');
+    out.json(notes.infos);
+  }
+  out.raw('}');
+  return { status: 200, contentType: 'application/json', body: out.finish() };
+}
+
+export function failure({ status, type, message }: ApiError): ApiResponse {
+  const body = JSON.stringify({ status: 'error', errorType: type, error: message });
+  return {
+    status,
+    contentType: 'application/json',
+    headers: status === 503 ? { 'retry-after': '1' } : {},
+    body: new TextEncoder().encode(body),
+  };
+}
+
+export function plain(status: number, text: string, headers: Readonly<Record<string, string>> = {}): ApiResponse {
+  return { status, contentType: 'text/plain; charset=utf-8', headers, body: new TextEncoder().encode(text) };
+}
+
+/** 204: there is nothing to say, as where an expression has no selector whose exemplars could be shown. */
+export function nothing(): ApiResponse {
+  return { status: 204, contentType: 'application/json', body: new Uint8Array(0) };
+}

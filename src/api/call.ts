@@ -1,0 +1,13 @@
+import type { ApiRequest } from '../contract/api.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import type { Params } from './params.ts';
+import type { ApiSources } from './sources.ts';
+
+/** One request on its way, with all that a handler may need. */
+export interface Call {
+  readonly request: ApiRequest;
+  readonly params: Params;
+  readonly limits: TenantLimits;
+  readonly sources: ApiSources;
+  readonly signal: AbortSignal;
+}

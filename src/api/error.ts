@@ -1,0 +1,45 @@
+import { AppError } from '../model/errors.ts';
+
+/** `errorType` of the Prometheus API. */
+export type ApiErrorType =
+  | 'bad_data'
+  | 'execution'
+  | 'timeout'
+  | 'unavailable'
+  | 'internal'
+  | 'canceled'
+  | 'not_found'
+  | 'not_acceptable';
+
+/** An answer that is an error, as Prometheus would word it. */
+export class ApiError extends Error {
+  readonly type: ApiErrorType;
+  readonly status: number;
+
+  private constructor(type: ApiErrorType, status: number, text: string) {
+    super(text);
+    this.name = 'ApiError';
+    this.type = type;
+    this.status = status;
+  }
+
+  static badData(text: string): ApiError {
+    return new ApiError('bad_data', 400, text);
+  }
+
+  /** `invalid parameter "step": …` */
+  static invalidParam(name: string, text: string): ApiError {
+    return ApiError.badData(`invalid parameter ${JSON.stringify(name)}: ${text}`);
+  }
+
+  /** What Prometheus answers to for parts that are switched off: 500, not 503. */
+  static disabled(what: string): ApiError {
+    return new ApiError('unavailable', 500, `${what} disabled`);
+  }
+
+  static from(thrown: unknown): ApiError {
+    if (thrown instanceof ApiError) return thrown;
+    const { facts, message } = AppError.from(thrown);
+    return new ApiError(facts.promType, facts.http, message);
+  }
+}

@@ -1,0 +1,145 @@
+import type { ApiResponse } from '../contract/api.ts';
+import { errors } from '../model/errors.ts';
+import { Labels } from '../model/labels.ts';
+import type { LabelRequest } from '../storage/queryable.ts';
+import { success, TRUNCATED } from './answer.ts';
+import type { Call } from './call.ts';
+import { lookupContext } from './context.ts';
+import { ApiError } from './error.ts';
+import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
+
+/** `/api/v1/series`: the labels of all series that any selector matches. */
+export async function series(call: Call): Promise<ApiResponse> {
+  const { params, sources, request, limits } = call;
+  if (params.all('match[]').length === 0) throw ApiError.badData('no match[] parameter provided');
+  const limit = params.limit();
+  const { startMs, endMs } = timesOf(call);
+  const selectors = params.matchers('match[]');
+  const context = lookupContext(call);
+  const queryable = sources.queryable(request.tenant);
+  const found = new Map<string, Labels>();
+  const warnings: string[] = [];
+  for (const matchers of selectors) {
+    const set = await timed(call, () =>
+      queryable.select({ matchers, startMs, endMs, labelsOnly: true, limit: withOneMore(limit) }, context),
+    );
+    for (const labels of set.series) found.set(labels.key, labels);
+    warnings.push(...set.warnings);
+    set.close();
+  }
+  let list = [...found.values()];
+  if (selectors.length > 1) list.sort(Labels.compare);
+  if (limit > 0 && list.length > limit) {
+    list = list.slice(0, limit);
+    warnings.push(TRUNCATED);
+  }
+  return success(limits, { warnings }, (out) => {
+    out.raw('[');
+    for (const [i, labels] of list.entries()) {
+      if (i > 0) out.raw(',');
+      out.labels(labels);
+    }
+    out.raw(']');
+  });
+}
+
+/** `/api/v1/labels` */
+export async function labelNames(call: Call): Promise<ApiResponse> {
+  const { sources, request } = call;
+  const limit = call.params.limit();
+  const asked = labelRequest(call, limit);
+  const queryable = sources.queryable(request.tenant);
+  return strings(call, limit, await timed(call, () => queryable.labelNames(asked, lookupContext(call))));
+}
+
+/** `/api/v1/label/:name/values` */
+export async function labelValues(call: Call): Promise<ApiResponse> {
+  const { sources, request } = call;
+  const written = request.path.slice('/api/v1/label/'.length, -'/values'.length);
+  const name = written.startsWith('U__') ? unescapeName(written) : written;
+  if (name === '' || !name.isWellFormed()) throw ApiError.badData(`invalid label name: ${quoteBytes(name)}`);
+  const limit = call.params.limit();
+  const asked = labelRequest(call, limit);
+  const queryable = sources.queryable(request.tenant);
+  return strings(call, limit, await timed(call, () => queryable.labelValues(name, asked, lookupContext(call))));
+}
+
+function labelRequest(call: Call, limit: number): LabelRequest {
+  const times = timesOf(call);
+  return { ...times, matchers: call.params.matchers(), limit: withOneMore(limit) };
+}
+
+/**
+ * Times of a look-up. Open ends end where there can be data: not before 1970 or the tenant's lookback, and not after what is
+ * taken in ahead of the clock. The store would else be asked for every week there ever will be.
+ */
+function timesOf({ params, limits, sources }: Call): { startMs: number; endMs: number } {
+  const startMs = storageMs(params.timeOr('start', MIN_TIME));
+  const endMs = storageMs(params.timeOr('end', MAX_TIME));
+  const nowMs = sources.clock.nowMs();
+  const { maxQueryLookbackMs, creationGracePeriodMs } = limits;
+  const oldestMs = maxQueryLookbackMs === 0 ? 0 : nowMs - maxQueryLookbackMs;
+  const newestMs = nowMs + Math.max(creationGracePeriodMs, AHEAD_MS);
+  return { startMs: Math.max(startMs, oldestMs), endMs: Math.min(endMs, newestMs) };
+}
+
+/** Clocks of ingesters and queriers differ. */
+const AHEAD_MS = 3_600_000;
+
+/** One more than is shown, to know whether there are more. */
+function withOneMore(limit: number): number {
+  return limit === 0 ? 0 : limit + 1;
+}
+
+function strings(
+  { limits }: Call,
+  limit: number,
+  found: { readonly values: readonly string[]; readonly warnings: readonly string[] },
+): ApiResponse {
+  const cut = limit > 0 && found.values.length > limit;
+  return success(limits, { warnings: cut ? [...found.warnings, TRUNCATED] : found.warnings }, (out) =>
+    out.json(cut ? found.values.slice(0, limit) : found.values),
+  );
+}
+
+/** A look-up that runs out of time says so as a query does. */
+async function timed<T>({ signal, sources }: Call, lookup: () => Promise<T>): Promise<T> {
+  try {
+    return await lookup();
+  } catch (thrown) {
+    const timeUp = thrown instanceof DOMException && thrown.name === 'TimeoutError';
+    throw timeUp && !signal.aborted ? errors.queryTimedOut({ limitMs: sources.timeoutMs }) : thrown;
+  }
+}
+
+/**
+ * A name in the form that survives in a path: `U__` before it, `_` doubled, other characters as `_hex_`. What is not in
+ * that form stands for itself. Source: Prometheus `common/model/metric.go`.
+ */
+function unescapeName(written: string): string {
+  const escaped = written.slice('U__'.length);
+  let name = '';
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] !== '_') {
+      name += escaped[i];
+      continue;
+    }
+    if (escaped[i + 1] === '_') {
+      name += '_';
+      i++;
+      continue;
+    }
+    const [all, hex] = /^_([0-9a-fA-F]{0,5})_/.exec(escaped.slice(i, i + 7)) ?? [];
+    if (all === undefined) return written;
+    const code = hex === '' ? 0 : Number.parseInt(hex!, 16);
+    if (code >= 0xd800 && code <= 0xdfff) return written;
+    name += String.fromCodePoint(code);
+    i += all.length - 1;
+  }
+  return name;
+}
+
+/** Quoted; the lone surrogates that stand for bytes which are no UTF-8 (see the listener) as those bytes. */
+function quoteBytes(name: string): string {
+  return JSON.stringify(name).replace(/\\udc([89a-f][0-9a-f])/g, '\\x$1');
+}

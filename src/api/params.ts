@@ -1,0 +1,94 @@
+import type { ApiRequest } from '../contract/api.ts';
+import { quoteGo } from '../model/labels.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import { ParseError, parseMetricSelector } from '../promql/parser/parser.ts';
+import { ApiError } from './error.ts';
+import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from './time.ts';
+
+/** The parameters of a request, read as Prometheus reads them. Everything throws `ApiError`. */
+export class Params {
+  readonly #values = new Map<string, string[]>();
+
+  constructor(request: ApiRequest) {
+    for (const [name, value] of request.params) {
+      const values = this.#values.get(name);
+      if (values === undefined) this.#values.set(name, [value]);
+      else values.push(value);
+    }
+  }
+
+  /** The first value, `''` where there is none: to Prometheus they are the same. */
+  get(name: string): string {
+    return this.#values.get(name)?.[0] ?? '';
+  }
+
+  all(name: string): readonly string[] {
+    return this.#values.get(name) ?? [];
+  }
+
+  /** A time that must be given. */
+  time(name: string): GoTime {
+    const time = parseTime(this.get(name));
+    if (time === undefined) throw ApiError.invalidParam(name, noTime(this.get(name)));
+    return time;
+  }
+
+  /** A time, or `otherwise` where none is given. */
+  timeOr(name: string, otherwise: GoTime): GoTime {
+    const text = this.get(name);
+    if (text === '') return otherwise;
+    const time = parseTime(text);
+    if (time === undefined) throw ApiError.invalidParam(name, `invalid time value for '${name}': ${noTime(text)}`);
+    return time;
+  }
+
+  durationNanos(name: string): bigint {
+    try {
+      return parseDurationNanos(this.get(name));
+    } catch (thrown) {
+      if (thrown instanceof DurationParamError) throw ApiError.invalidParam(name, thrown.message);
+      throw thrown;
+    }
+  }
+
+  /** 0 is no limit. */
+  limit(): number {
+    const text = this.get('limit');
+    if (text === '') return 0;
+    if (!isGoInt(text)) {
+      throw ApiError.invalidParam('limit', `strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
+    }
+    if (Number(text) < 0) throw ApiError.invalidParam('limit', 'limit must be non-negative');
+    return Number(text);
+  }
+
+  /** @param param set where the error names the parameter */
+  matchers(param?: 'match[]'): LabelMatcher[][] {
+    return this.all('match[]').map((text) => {
+      const matchers = parseSelector(text, param);
+      if (matchers.every((matcher) => matcher.matchesEmpty)) {
+        const why = 'match[] must contain at least one non-empty matcher';
+        throw param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why);
+      }
+      return [...matchers];
+    });
+  }
+}
+
+export function parseSelector(text: string, param?: string): readonly LabelMatcher[] {
+  try {
+    return parseMetricSelector(text);
+  } catch (thrown) {
+    if (!(thrown instanceof ParseError)) throw thrown;
+    throw param === undefined ? ApiError.badData(thrown.message) : ApiError.invalidParam(param, thrown.message);
+  }
+}
+
+/** What Go's `strconv.Atoi` takes. */
+export function isGoInt(text: string): boolean {
+  return /^[+-]?\d{1,15}$/.test(text);
+}
+
+function noTime(text: string): string {
+  return `cannot parse ${quoteGo(text)} to a valid timestamp`;
+}

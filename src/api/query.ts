@@ -1,0 +1,291 @@
+import type { ApiResponse } from '../contract/api.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
+import { AppError, errors } from '../model/errors.ts';
+import { quoteGo } from '../model/labels.ts';
+import { ParseError } from '../promql/parser/parser.ts';
+import type { QueryResult, QueryValue } from '../promql/result.ts';
+import type { QueryStats } from '../promql/stats.ts';
+import type { QueryContext } from '../storage/queryable.ts';
+import type { ApiJsonWriter } from '../wire/api-json.ts';
+import { formatTimestamp } from '../wire/timestamp-text.ts';
+import { success, TRUNCATED } from './answer.ts';
+import type { Call } from './call.ts';
+import { ApiError } from './error.ts';
+import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
+
+/** Points per series; one more passes, since what is compared is the number of steps between the first and the last. */
+const STEPS_MAX = 11_000n;
+
+/** `/api/v1/query` */
+export async function instantQuery(call: Call): Promise<ApiResponse> {
+  return answer(call, await runInstant(call, false));
+}
+
+/** `/api/v1/query_range` */
+export async function rangeQuery(call: Call): Promise<ApiResponse> {
+  return answer(call, await runRange(call, false));
+}
+
+/** `/api/v1/query_explain`: what each part of the plan did, in place of the result. */
+export async function explainInstant(call: Call): Promise<ApiResponse> {
+  return explained(call, await runInstant(call, true));
+}
+
+/** `/api/v1/query_range_explain` */
+export async function explainRange(call: Call): Promise<ApiResponse> {
+  return explained(call, await runRange(call, true));
+}
+
+/** A result with what the answer needs besides. */
+interface Ran {
+  readonly result: QueryResult;
+  /** Of the request; 0 is no limit. */
+  readonly limit: number;
+  readonly evaluatedMs: number;
+  readonly budget: LimitedBudget;
+}
+
+async function runInstant(call: Call, explain: boolean): Promise<Ran> {
+  const { params, sources, request } = call;
+  const limit = params.limit();
+  const time = params.timeOr('time', timeOfMs(sources.clock.nowMs()));
+  const timeoutMs = timeoutOf(call);
+  const lookbackMs = lookbackOf(call);
+  const expr = params.get('query');
+  const startedMs = performance.now();
+  const budget = new LimitedBudget(call.limits);
+  const result = await evaluate(call, budget, timeoutMs, (context) =>
+    sources.engine.query(
+      sources.queryable(request.tenant),
+      {
+        expr,
+        timeMs: engineMs(time),
+        lookbackMs,
+        perStepStats: sources.perStepStats && params.get('stats') === 'all',
+        explain,
+      },
+      context,
+    ),
+  );
+  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
+}
+
+async function runRange(call: Call, explain: boolean): Promise<Ran> {
+  const { params, sources, request } = call;
+  const limit = params.limit();
+  const start = params.time('start');
+  const end = params.time('end');
+  if (isBefore(end, start)) throw ApiError.invalidParam('end', 'end timestamp must not be before start time');
+  const stepNanos = params.durationNanos('step');
+  if (stepNanos <= 0n) {
+    throw ApiError.invalidParam(
+      'step',
+      'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    );
+  }
+  if (nanosBetween(end, start) / stepNanos > STEPS_MAX) {
+    throw ApiError.badData(
+      'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+    );
+  }
+  const stepMs = Number(stepNanos / 1_000_000n);
+  if (stepMs < 1) throw ApiError.invalidParam('step', 'query resolution step widths below 1ms are not accepted');
+  const timeoutMs = timeoutOf(call);
+  const lookbackMs = lookbackOf(call);
+  const expr = params.get('query');
+  const { maxQueryLengthMs, maxQueryLookbackMs } = call.limits;
+  const endMs = engineMs(end);
+  let startMs = engineMs(start);
+  if (maxQueryLengthMs > 0 && endMs - startMs > maxQueryLengthMs) {
+    throw errors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
+  }
+  if (maxQueryLookbackMs > 0) {
+    // by whole steps, so that the points stay where they would be
+    const tooEarlyMs = sources.clock.nowMs() - maxQueryLookbackMs - startMs;
+    if (tooEarlyMs > 0) startMs = Math.min(endMs, startMs + Math.ceil(tooEarlyMs / stepMs) * stepMs);
+  }
+  const startedMs = performance.now();
+  const budget = new LimitedBudget(call.limits);
+  const result = await evaluate(call, budget, timeoutMs, (context) =>
+    sources.engine.queryRange(
+      sources.queryable(request.tenant),
+      {
+        expr,
+        startMs,
+        endMs,
+        stepMs,
+        lookbackMs,
+        perStepStats: sources.perStepStats && params.get('stats') === 'all',
+        explain,
+      },
+      context,
+    ),
+  );
+  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
+}
+
+/** The time that a query may take: the request's, or the server's where that is less. */
+function timeoutOf({ params, sources }: Call): number {
+  if (params.get('timeout') === '') return sources.timeoutMs;
+  return Math.min(sources.timeoutMs, Number(params.durationNanos('timeout') / 1_000_000n));
+}
+
+function lookbackOf({ params, sources }: Call): number {
+  const text = params.get('lookback_delta');
+  if (text === '') return sources.lookbackMs;
+  try {
+    const ms = Number(parseDurationNanos(text) / 1_000_000n);
+    return ms > 0 ? ms : sources.lookbackMs;
+  } catch (thrown) {
+    if (!(thrown instanceof DurationParamError)) throw thrown;
+    throw ApiError.badData(`error parsing lookback delta duration: ${thrown.message}`);
+  }
+}
+
+/** Runs `query` until its time is up or nobody waits for it any more. */
+async function evaluate(
+  call: Call,
+  budget: LimitedBudget,
+  timeoutMs: number,
+  query: (context: QueryContext) => Promise<QueryResult>,
+): Promise<QueryResult> {
+  if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
+  const timeUp = new AbortController();
+  const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
+  const signal = AbortSignal.any([call.signal, timeUp.signal]);
+  const { turn, end } = call.sources.turns.begin();
+  try {
+    return await query({ budget, signal, turn });
+  } catch (thrown) {
+    if (timeUp.signal.aborted) throw timeUp.signal.reason;
+    const invalid = thrown instanceof ParseError || (thrown instanceof AppError && thrown.facts.id === 'query-invalid');
+    if (invalid) throw ApiError.invalidParam('query', thrown.message);
+    throw thrown;
+  } finally {
+    end();
+    clearTimeout(timer);
+  }
+}
+
+function explained(call: Call, { result }: Ran): ApiResponse {
+  return success(call.limits, result, (out) => out.json(result.explain));
+}
+
+function answer(call: Call, { result, limit, budget, evaluatedMs }: Ran): ApiResponse {
+  const stats = call.params.get('stats');
+  const warnings = [...result.warnings];
+  const value = truncated(result.value, limit);
+  if (value !== result.value) warnings.push(TRUNCATED);
+  if (stats !== '' && stats !== 'true' && stats !== 'all') {
+    warnings.push(
+      `value ${quoteGo(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
+    );
+  }
+  return success(call.limits, { warnings, infos: result.infos }, (out) => {
+    out.raw(`{"resultType":"${value.type}","result":`);
+    writeValue(out, value);
+    if (stats !== '') {
+      out.raw(',"stats":');
+      out.json({ ...statsJson(result.stats, evaluatedMs / 1e3), ...(stats === 'all' ? storeStats(budget) : {}) });
+    }
+    out.raw('}');
+  });
+}
+
+/** The same value where nothing is cut off. */
+function truncated(value: QueryValue, limit: number): QueryValue {
+  if (limit === 0) return value;
+  if (value.type === 'vector' && value.samples.length > limit) {
+    return { type: 'vector', samples: value.samples.slice(0, limit) };
+  }
+  if (value.type === 'matrix' && value.series.length > limit) {
+    return { type: 'matrix', series: value.series.slice(0, limit) };
+  }
+  return value;
+}
+
+function writeValue(out: ApiJsonWriter, value: QueryValue): void {
+  switch (value.type) {
+    case 'scalar':
+      out.point(value.timeMs, value.value);
+      return;
+    case 'string':
+      out.raw(`[${formatTimestamp(value.timeMs)},`);
+      out.string(value.value);
+      out.raw(']');
+      return;
+    case 'vector':
+      out.raw('[');
+      for (const [i, { labels, timeMs, value: number, histogram }] of value.samples.entries()) {
+        out.raw(i === 0 ? '{"metric":' : ',{"metric":');
+        out.labels(labels);
+        if (histogram === undefined) {
+          out.raw(',"value":');
+          out.point(timeMs, number);
+        } else {
+          out.raw(`,"histogram":[${formatTimestamp(timeMs)},`);
+          out.histogram(histogram);
+          out.raw(']');
+        }
+        out.raw('}');
+      }
+      out.raw(']');
+      return;
+    case 'matrix':
+      out.raw('[');
+      for (const [i, { labels, times, values, histograms }] of value.series.entries()) {
+        out.raw(i === 0 ? '{"metric":' : ',{"metric":');
+        out.labels(labels);
+        const histogramCount = histograms?.reduce((sum, one) => sum + (one === undefined ? 0 : 1), 0) ?? 0;
+        if (histogramCount < times.length) {
+          out.raw(',"values":[');
+          if (histograms === undefined) out.points(times, values);
+          else out.points(times, values, (at) => histograms[at] !== undefined);
+          out.raw(']');
+        }
+        if (histogramCount > 0) {
+          out.raw(',"histograms":[');
+          let separator = '';
+          for (const [at, histogram] of histograms!.entries()) {
+            if (histogram === undefined) continue;
+            out.raw(`${separator}[${formatTimestamp(times[at]!)},`);
+            out.histogram(histogram);
+            out.raw(']');
+            separator = ',';
+          }
+          out.raw(']');
+        }
+        out.raw('}');
+      }
+      out.raw(']');
+      return;
+  }
+}
+
+/** The timings that a query here has no part for are 0. */
+function statsJson(stats: QueryStats, seconds: number): object {
+  return {
+    timings: {
+      evalTotalTime: seconds,
+      resultSortTime: 0,
+      queryPreparationTime: 0,
+      innerEvalTime: seconds,
+      execQueueTime: 0,
+      execTotalTime: seconds,
+    },
+    samples: {
+      ...(stats.totalQueryableSamplesPerStep === undefined
+        ? {}
+        : { totalQueryableSamplesPerStep: stats.totalQueryableSamplesPerStep.map(([ms, count]) => [ms / 1e3, count]) }),
+      totalQueryableSamples: stats.totalQueryableSamples,
+      samplesRead: stats.samplesRead,
+      peakSamples: stats.peakSamples,
+    },
+  };
+}
+
+/** What came from the store, beside what Prometheus says: nothing where nothing did, so that its clients see what they know. */
+function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: LimitedBudget): object {
+  if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
+  return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };
+}

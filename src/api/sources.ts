@@ -1,0 +1,64 @@
+import type { HeadTenantStats } from '../contract/ingester.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import type { Engine } from '../promql/engine.ts';
+import type { ParserOptions } from '../promql/parser/parser.ts';
+import type { ExemplarSource } from '../storage/exemplars.ts';
+import type { MetadataSource } from '../storage/metadata.ts';
+import type { Queryable } from '../storage/queryable.ts';
+
+/** All that the API stands on. A query worker puts it together; tests give small real ones. */
+export interface ApiSources {
+  readonly engine: Pick<Engine, 'query' | 'queryRange'>;
+  /** What the parser takes beyond the stable language; the engine's must be the same. */
+  readonly syntax: ParserOptions;
+  queryable(tenant: string): Queryable;
+  readonly metadata: MetadataSource;
+  readonly exemplars: ExemplarSource;
+  readonly status: StatusSource;
+  /** Undefined: what could do harm is switched off. */
+  readonly deletes: DeleteSource | undefined;
+  limits(tenant: string): TenantLimits;
+  readonly clock: Clock;
+  /** Shared by all queries of a thread. */
+  readonly turns: { begin(): { turn(): Promise<void>; end(): void } };
+  /** Whether `stats=all` counts samples for each step. */
+  readonly perStepStats: boolean;
+  readonly searchEnabled: boolean;
+  /** A query that takes longer is ended; a request may ask for less. */
+  readonly timeoutMs: number;
+  readonly lookbackMs: number;
+}
+
+/** What the process says of itself. */
+export interface StatusSource {
+  readonly version: string;
+  readonly startTimeMs: number;
+  readonly flags: Readonly<Record<string, string>>;
+  /** The configuration as YAML, secrets masked. */
+  readonly configYaml: string;
+  /** What the recent series are made of; undefined where there are none. @param limit of each list */
+  headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined>;
+}
+
+/** What was asked to be deleted: queries leave it out at once, the store after a while. */
+export interface DeleteSource {
+  create(
+    tenant: string,
+    request: { readonly matchers: readonly LabelMatcher[]; readonly startMs: number; readonly endMs: number },
+    signal: AbortSignal,
+  ): Promise<DeleteRequest>;
+  list(tenant: string, signal: AbortSignal): Promise<readonly DeleteRequest[]>;
+  /** @throws deleteRequestNotFound, deleteRequestTooLate */
+  cancel(tenant: string, id: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface DeleteRequest {
+  readonly id: string;
+  readonly matchers: readonly LabelMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly createdMs: number;
+  readonly state: 'pending' | 'processed';
+}

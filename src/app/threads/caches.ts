@@ -1,0 +1,53 @@
+import type { Cache, CacheStats } from '../../cache/client.ts';
+import { MemoryCache } from '../../cache/memory.ts';
+import type { BlockCache } from '../../chunkstore/block-fetcher.ts';
+import type { CacheSettings } from './query-role.ts';
+
+/** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
+const BLOCK_TTL_MS = 14 * 86_400_000;
+
+export interface OpenedCache {
+  readonly blocks: BlockCache;
+  /** How it did since it was last asked. */
+  takeStats(): CacheStats;
+}
+
+/** The cache of sub-blocks, or undefined where there is to be none. */
+export async function openBlockCache(spec: CacheSettings): Promise<OpenedCache | undefined> {
+  const cache = await openCache(spec);
+  if (cache === undefined) return undefined;
+  let taken: CacheStats = { hits: 0, misses: 0, failures: 0 };
+  return {
+    blocks: {
+      get: async (key) => (await cache.get([key]))[0],
+      set(key, value) {
+        void cache.set([{ key, value, ttlMs: BLOCK_TTL_MS }]); // never fails
+      },
+    },
+    takeStats() {
+      const now = { ...cache.stats };
+      const since = {
+        hits: now.hits - taken.hits,
+        misses: now.misses - taken.misses,
+        failures: now.failures - taken.failures,
+      };
+      taken = now;
+      return since;
+    },
+  };
+}
+
+async function openCache({
+  chunkStore,
+  memcached,
+  redis,
+}: CacheSettings): Promise<(Cache & { readonly stats: CacheStats }) | undefined> {
+  switch (chunkStore.cacheBackend) {
+    case 'memory':
+      return chunkStore.cacheSize === 0 ? undefined : new MemoryCache({ bytesMax: chunkStore.cacheSize });
+    case 'memcached':
+      return (await import('../../cache/memcached/client.ts')).openMemcached(memcached);
+    case 'redis':
+      return (await import('../../cache/redis/client.ts')).openRedis(redis);
+  }
+}

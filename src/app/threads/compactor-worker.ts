@@ -1,0 +1,35 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../../chunk/kernel.ts';
+import { openStore } from '../../chunkstore/open.ts';
+import { Compactor } from '../../compactor/compactor.ts';
+import { serveWorker } from '../../kit/thread/worker.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { CompactorData, CompactorRole } from './compactor-role.ts';
+import { localTableSizes } from './local-table-sizes.ts';
+
+// Merging, sweeping and dropping, in a thread of its own: it comes for a run and goes afterwards.
+
+const { store, config, deleteRequestCancelPeriodMs } = workerData as CompactorData;
+
+const role: CompactorRole = {
+  async run({ firstSeen, ...request }, { signal }) {
+    const opened = await openStore(store);
+    try {
+      const compactor = new Compactor({
+        schema: opened.schema,
+        kernels: { read: Kernel.create(), write: Kernel.create() },
+        clock: systemClock,
+        random: Math.random,
+        config,
+        deleteRequestCancelPeriodMs,
+        sizes: localTableSizes(opened.schema, store),
+      });
+      compactor.sweeper.firstSeen = firstSeen;
+      const report = await compactor.run({ ...request, signal });
+      return { report, firstSeen: compactor.sweeper.firstSeen };
+    } finally {
+      await opened.close();
+    }
+  },
+};
+serveWorker(role);

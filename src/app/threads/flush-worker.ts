@@ -1,0 +1,35 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../../chunk/kernel.ts';
+import { openStore } from '../../chunkstore/open.ts';
+import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
+import { Flusher } from '../../ingester/flush.ts';
+import type { ShardRole } from '../../ingester/shard-messages.ts';
+import { Channel } from '../../kit/thread/channel.ts';
+import { serveWorker } from '../../kit/thread/worker.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { FlushData, FlushRole } from './flush-role.ts';
+
+// Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
+// the memory that it took.
+
+const { store, windowMs, splitSeries, seen } = workerData as FlushData;
+const kernel = Kernel.create();
+const opened = openStore(store);
+let writer: ChunkStoreWriter | undefined;
+let flusher: Promise<Flusher> | undefined;
+
+const role: FlushRole = {
+  connect({ shards }) {
+    const channels = shards.map((port) => new Channel<ShardRole>(port));
+    flusher = opened.then(({ schema }) => {
+      writer = new ChunkStoreWriter(schema, Kernel.create(), { seen });
+      return new Flusher({ shards: channels, writer, kernel, windowMs, splitSeries, clock: systemClock });
+    });
+  },
+  async flush(request) {
+    if (flusher === undefined) throw new Error('bug: flush before connect');
+    return (await flusher).flush(request);
+  },
+  seen: () => writer?.seen ?? seen,
+};
+serveWorker(role);

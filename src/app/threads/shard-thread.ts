@@ -1,0 +1,23 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { ShardRole } from '../../ingester/shard-messages.ts';
+
+/** A shard for another thread: where it answers, and the memory of its `HeldRange`. */
+export interface ShardConnection {
+  readonly port: MessagePort;
+  readonly held: SharedArrayBuffer;
+}
+
+/** Besides, what only the thread that started it asks. */
+export type ShardThreadRole = ShardRole & {
+  /** Answers the same messages on another port: an edge's, a query worker's. */
+  connect(request: { readonly port: MessagePort }): void;
+  /** Answers as an edge on this port, one that fills this shard alone. */
+  connectEdge(request: { readonly port: MessagePort; readonly rawBytesMax: number }): void;
+  takeLogLines(request: Record<string, never>): readonly ShardLogLine[];
+};
+
+export interface ShardLogLine {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly text: string;
+  readonly fields: Record<string, unknown> | undefined;
+}

@@ -1,0 +1,64 @@
+import { workerData } from 'node:worker_threads';
+import { Kernel } from '../../chunk/kernel.ts';
+import { Edge } from '../../distributor/edge.ts';
+import { realDisk } from '../../ingester/disk.ts';
+import { HeldRange } from '../../ingester/held-range.ts';
+import { Shard, type ShardOptions } from '../../ingester/shard.ts';
+import type { ShardRole } from '../../ingester/shard-messages.ts';
+import { shardRole } from '../../ingester/shard-role.ts';
+import { serve } from '../../kit/thread/channel.ts';
+import { serveWorker } from '../../kit/thread/worker.ts';
+import { systemClock } from '../../lib/clock.ts';
+import type { EdgeRole } from './edge-role.ts';
+import type { ShardThreadRole } from './shard-thread.ts';
+
+// A shard in a thread of its own; where processors are few, with the edge that fills it.
+
+/** What the thread is started with. */
+export type ShardData = Pick<
+  ShardOptions,
+  'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
+> & { readonly held: SharedArrayBuffer };
+
+/** Until the parent fetches them: its logger has the level, and the place to write to. */
+const lines: { level: 'info' | 'warn' | 'error'; text: string; fields: Record<string, unknown> | undefined }[] = [];
+
+const { held, ...options } = workerData as ShardData;
+const shard = new Shard({
+  ...options,
+  held: new HeldRange(held),
+  disk: realDisk,
+  clock: systemClock,
+  log: (level, text, fields) => lines.push({ level, text, fields }),
+  fatal(error) {
+    // after a failed sync nobody knows what is on the disk: only a new start from what is there is safe
+    process.stderr.write(`fatal: the write-ahead log could not be synced, ending: ${error.message}\n`);
+    process.exit(1);
+  },
+});
+const own: ShardRole = shardRole(shard, systemClock);
+const role: ShardThreadRole = {
+  ...own,
+  connect: ({ port }) => serve(port, role),
+  connectEdge({ port, rawBytesMax }) {
+    const edge = new Edge({
+      rawBytesMax,
+      seriesSecret: options.seriesSecret,
+      kernel: Kernel.create(),
+      clock: systemClock,
+      targets: [
+        {
+          push: async (request) => (await own.push(request)).value,
+          setMetadata: (tenant, entries) => own.setMetadata({ tenant, entries }),
+        },
+      ],
+    });
+    const edgeRole: EdgeRole = {
+      connect: () => {},
+      push: (request) => edge.push(request),
+    };
+    serve(port, edgeRole);
+  },
+  takeLogLines: () => lines.splice(0),
+};
+serveWorker(role);

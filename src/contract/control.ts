@@ -1,0 +1,53 @@
+// What an operator may ask of a process over HTTP.
+
+export interface IngesterControl {
+  /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
+  flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
+}
+
+export interface CompactorControl {
+  /** Does what is due now, after the run that is under way. @param force sweeps at once what is usually left for a while */
+  run(request: { readonly force: boolean }): Promise<CompactionReport>;
+}
+
+/** What a run of the compactor has done. */
+export interface CompactionReport {
+  readonly tablesCreated: string[];
+  /** Past retention, or for `-retention.size`. */
+  readonly tablesDropped: string[];
+  /** Tenants' days that are merged now, or had nothing to merge. */
+  days: number;
+  /** Tenants' days of which all was past retention. */
+  daysRemoved: number;
+  /** Groups that were read and are replaced now. */
+  sources: number;
+  groups: number;
+  samples: number;
+  /** Of groups that were written. */
+  bytes: number;
+  /** Delete requests that are through. */
+  deletes: number;
+  swept: { rows: number; objects: number; moved: number } | undefined;
+  /** End of the oldest day that should have been merged and is not; 0: none. */
+  oldestOpenMs: number;
+  /** Rows and slots that are damaged: they stay as they are. */
+  readonly damaged: string[];
+  /** What could not be done, and is tried again. */
+  readonly failures: string[];
+}
+
+/** Deletes tenants. */
+export interface TenantPurger {
+  /** From when it resolves nothing that the tenant had is in any answer, nor in a head or its log. */
+  delete(tenant: string, signal: AbortSignal): Promise<void>;
+  /** The newest request; undefined: there is none. */
+  deletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
+}
+
+/** A request to delete all that a tenant has. */
+export interface TenantDeletion {
+  /** Everything until then, Unix ms. */
+  readonly endMs: number;
+  /** Nothing of it is left in the store. */
+  readonly processed: boolean;
+}

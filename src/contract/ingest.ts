@@ -1,0 +1,75 @@
+import type { MetricMetadata } from '../model/metric-metadata.ts';
+
+// Checked series on their way to those that hold them.
+
+/** Answers for a sample, as the kernel gives them (kernel/chunks.ts). */
+export const APPENDED = 0;
+/** The very same sample is there: success. */
+export const HELD = 1;
+export const OUT_OF_ORDER = 2;
+export const DUPLICATE_TIME = 3;
+export const TOO_OLD = 4;
+export const NO_ROOM = 5;
+
+/** Reasons for which a new series is refused. */
+export const REFUSED_NO_ROOM = 1;
+export const REFUSED_PER_USER = 2;
+export const REFUSED_PER_METRIC = 3;
+
+/** Takes what an edge has checked: a shard of this process, or another process. */
+export interface FrameTarget {
+  /** Takes frames; resolves when they are safe. The buffer comes back with the answer. */
+  push(request: FramePush): Promise<FrameAnswer>;
+  setMetadata(tenant: string, entries: readonly MetricMetadata[]): Promise<void>;
+}
+
+export interface FramePush {
+  readonly tenant: string;
+  /** Frames (kernel/write-request.ts). Moves to the target, and back with the answer so that it can be filled again. */
+  readonly frames: ArrayBuffer;
+  readonly bytes: number;
+  readonly limits: FrameLimits;
+}
+
+export interface FrameAnswer {
+  readonly result: IngestResult;
+  readonly frames: ArrayBuffer;
+  /** Whether the target takes frames with keys from now on. */
+  readonly keysTaken: boolean;
+}
+
+/** A tenant's limits at one target. */
+export interface FrameLimits {
+  /** 0: no limit. */
+  readonly seriesPerUserMax: number;
+  readonly seriesPerMetricMax: number;
+  /** How far behind a series' newest sample one may be that comes late; 0: samples out of order are refused. */
+  readonly outOfOrderMs: number;
+  readonly exemplarsMax: number;
+}
+
+export interface IngestResult {
+  /** Samples by answer: APPENDED … NO_ROOM. */
+  readonly counts: readonly number[];
+  /** How many of those that were not kept are histograms. */
+  readonly histogramsLost: number;
+  readonly exemplarsLost: number;
+  /** Samples of new series that were refused. */
+  readonly refused: number;
+  readonly first: Refusal | undefined;
+  /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
+  readonly unknown: readonly number[];
+}
+
+/** The first sample or series that was not kept. */
+export interface Refusal {
+  /** OUT_OF_ORDER … NO_ROOM, or undefined where the series was refused. */
+  readonly answer: number | undefined;
+  /** REFUSED_…, where the series was. */
+  readonly series: number | undefined;
+  /** As text. */
+  readonly labels: string;
+  readonly timeMs: number;
+  /** The newest sample of the series. */
+  readonly newestMs: number;
+}

@@ -1,0 +1,84 @@
+import type { MatchOp } from '../model/matcher.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
+
+/** What a querier asks of the holders of recent data: one process' shards, or other processes. */
+export interface IngesterClient {
+  /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
+  select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
+  /** Names, or for `name` values, of the labels of matching series; in no order. */
+  labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
+  metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
+  /** @param limit of each list; undefined: the tenant has nothing here */
+  headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined>;
+  exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]>;
+}
+
+/** Times in Unix ms, both ends included. */
+export interface HeadSelect {
+  readonly tenant: string;
+  readonly matchers: readonly HeadMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly labelsOnly: boolean;
+}
+
+export interface HeadLabels {
+  readonly tenant: string;
+  /** Any of these lists may match; no list: everything. */
+  readonly matchers: readonly (readonly HeadMatcher[])[];
+  /** Absent: label names are asked for. */
+  readonly name?: string;
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** A matcher as it travels. */
+export interface HeadMatcher {
+  readonly name: string;
+  readonly op: MatchOp;
+  readonly value: string;
+}
+
+/**
+ * Series and their chunks, one after another (kernel/head.ts):
+ * u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8; then per chunk
+ * u32 bytes · u32 flags · the chunk, padded to 8. Flags: bit 0: samples in any order; bit 1: start timestamps behind it; bits 8–15:
+ * the encoding, 0 is XOR (chunk/head-chunk.ts).
+ */
+export interface HeadSlice {
+  readonly bytes: Uint8Array;
+  /** No other slice of the answer has series of this one, as where one shard has all. */
+  readonly alone: boolean;
+  /** Known permanent loss that touches the answer. */
+  readonly warnings: readonly string[];
+}
+
+export interface HeadExemplarRequest {
+  readonly tenant: string;
+  /** Any of these lists may match. */
+  readonly matchers: readonly (readonly HeadMatcher[])[];
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** Exemplars of a series, ascending by time; labels as name, value, … */
+export interface HeadExemplars {
+  readonly pairs: readonly string[];
+  readonly exemplars: readonly { readonly timeMs: number; readonly value: number; readonly pairs: readonly string[] }[];
+}
+
+/** What a tenant's recent series are made of; each list holds the largest, descending. */
+export interface HeadTenantStats {
+  readonly series: number;
+  /** Distinct pairs of a label and its value. */
+  readonly labelPairs: number;
+  readonly chunks: number;
+  /** Unix ms; 0 where there are no chunks. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly seriesByMetric: readonly (readonly [metric: string, series: number])[];
+  readonly valuesByLabel: readonly (readonly [name: string, values: number])[];
+  /** Of values, as often as they stand in a series. */
+  readonly bytesByLabel: readonly (readonly [name: string, bytes: number])[];
+  readonly seriesByPair: readonly (readonly [pair: string, series: number])[];
+}

@@ -1,0 +1,34 @@
+import type { PushRequest, PushResponse } from '../contract/push.ts';
+
+export interface EdgePush extends PushRequest {
+  readonly limits: EdgeLimits;
+}
+
+/** The limits of a tenant that concern writes; names as in `limits.ts`. */
+export interface EdgeLimits {
+  readonly ingestionRate: number;
+  readonly ingestionBurstSize: number;
+  readonly maxLabelNameLength: number;
+  readonly maxLabelValueLength: number;
+  readonly maxLabelNamesPerSeries: number;
+  readonly maxLabelsSizeBytes: number;
+  readonly maxMetadataLength: number;
+  readonly rejectOldSamples: boolean;
+  readonly rejectOldSamplesMaxAgeMs: number;
+  readonly creationGracePeriodMs: number;
+  readonly outOfOrderTimeWindowMs: number;
+  readonly maxSeriesPerUser: number;
+  readonly maxSeriesPerMetric: number;
+  readonly maxExemplars: number;
+}
+
+export interface EdgeAnswer {
+  readonly response: PushResponse;
+  readonly samples: number;
+  readonly series: number;
+  readonly metadata: number;
+  /** Samples that were not kept, by reason. */
+  readonly discarded: Readonly<Record<string, number>>;
+  /** Bytes of the body, inflated. */
+  readonly rawBytes: number;
+}
