@@ -34,13 +34,13 @@ export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './
 export { snappyDecode, snappyLength } from './snappy';
 export {
   scanBytes,
-  scanCold,
   scanExtras,
   scanInit,
   scanKey,
   scanLimits,
   scanSamples,
   scanSeries,
+  scanSlow,
   scanTenant,
   scanWriteRequest,
 } from './write-request';

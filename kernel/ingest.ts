@@ -1,12 +1,24 @@
+import {
+  FRAME_ASIDE,
+  FRAME_BYTES_AT,
+  FRAME_FLAGS_AT,
+  FRAME_HEADER_BYTES,
+  FRAME_KEY,
+  FRAME_LABELS_BYTES_AT,
+  FRAME_METRIC_HASH_AT,
+  FRAME_SAMPLES_AT,
+  FRAME_SLOW,
+  SAMPLE_TIME_AT,
+  SAMPLE_VALUE_AT,
+} from '../src/wire/frame-layout';
 import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
 import {
   S_ASIDE, seriesDrop, seriesFind, seriesFindKey, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant,
   seriesTop, tenantExists,
 } from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
-import { F_ASIDE, F_COLD, F_KEY, FRAME_HEAD } from './write-request';
 
-// Frames (write-request.ts) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
+// Frames (docs/formats/slices.md) into the head, and what of them is new into the log. A log payload is a sequence of operations; the
 // first byte of each says what it is:
 //   0         a series: ref, tenant, length and labels, metric hash (u32)
 //   4         a series is gone: ref
@@ -161,17 +173,17 @@ export function ingestStart(frames: usize, unknown: usize): void {
 export function ingestFrame(): u32 { return <u32>frameAt; }
 /** Goes on behind it. */
 export function ingestSkip(): void {
-  frameAt += load<u32>(frameAt);
+  frameAt += load<u32>(frameAt, FRAME_BYTES_AT);
   sampleIndex = 0;
 }
 
 /** The ref of the series of the frame that is next, made where there is none; −1: it was refused, −2: the log's payload is full. */
 export function ingestSeries(tenant: u32): i32 {
-  const len = load<u32>(frameAt, 4);
+  const len = load<u32>(frameAt, FRAME_LABELS_BYTES_AT);
   if (logAt + len + 32 > logEnd) return -2;
-  const labels = frameAt + FRAME_HEAD;
+  const labels = frameAt + FRAME_HEADER_BYTES;
   const ref = seriesFind(tenant, labels, len);
-  return ref >= 0 ? ref : makeSeries(tenant, labels, len, load<u32>(frameAt, 16));
+  return ref >= 0 ? ref : makeSeries(tenant, labels, len, load<u32>(frameAt, FRAME_METRIC_HASH_AT));
 }
 
 /**
@@ -183,16 +195,16 @@ export function ingestSeries(tenant: u32): i32 {
 export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: bool): i32 {
   const from = anyOrder ? i64.MIN_VALUE : lateFrom > 9e18 ? i64.MAX_VALUE : <i64>lateFrom;
   while (frameAt < end) {
-    const bytes = load<u32>(frameAt);
-    const flags = load<u32>(frameAt, 12);
-    if ((flags & F_ASIDE) != 0) return INGEST_ASIDE;
-    if ((flags & F_COLD) == 0) {
-      const len = load<u32>(frameAt, 4);
-      const n = load<u32>(frameAt, 8);
-      const labels = frameAt + FRAME_HEAD;
+    const bytes = load<u32>(frameAt, FRAME_BYTES_AT);
+    const flags = load<u32>(frameAt, FRAME_FLAGS_AT);
+    if ((flags & FRAME_ASIDE) != 0) return INGEST_ASIDE;
+    if ((flags & FRAME_SLOW) == 0) {
+      const len = load<u32>(frameAt, FRAME_LABELS_BYTES_AT);
+      const n = load<u32>(frameAt, FRAME_SAMPLES_AT);
+      const labels = frameAt + FRAME_HEADER_BYTES;
       if (n > 0) {
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
-        const hasKey = (flags & F_KEY) != 0;
+        const hasKey = (flags & FRAME_KEY) != 0;
         let ref = hasKey ? seriesFindKey(load<u64>(labels), load<u64>(labels, 8)) : seriesFind(tenant, labels, len);
         if (ref < 0) {
           if (hasKey) {
@@ -201,7 +213,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
             sampleIndex = 0;
             continue;
           }
-          ref = makeSeries(tenant, labels, len, load<u32>(frameAt, 16));
+          ref = makeSeries(tenant, labels, len, load<u32>(frameAt, FRAME_METRIC_HASH_AT));
           if (ref < 0) {
             refused += n;
             frameAt += bytes;
@@ -219,8 +231,8 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         for (; sampleIndex < n; sampleIndex++) {
           if (logAt + SAMPLE_ROOM > logEnd) return INGEST_LOG_FULL;
           const p = samples + (<usize>sampleIndex << 4);
-          const t = load<i64>(p);
-          const v = load<u64>(p, 8);
+          const t = load<i64>(p, SAMPLE_TIME_AT);
+          const v = load<u64>(p, SAMPLE_VALUE_AT);
           const answer = append(ref, t, v, from);
           const count = counts + (<usize>answer << 2);
           store<u32>(count, load<u32>(count) + 1);

@@ -1,26 +1,32 @@
-// Scans a remote write 1.0 WriteRequest (prompb/remote.proto, types.proto) and writes a frame for each series:
-//
-//   u32 bytes of the frame, a multiple of 8 · u32 bytes of labels · u32 samples · u32 flags · u64 XXH64 of the metric name
-//   canonical labels (uvarint length, name, uvarint length, value, …), padded to 8 · samples of i64 ms, u64 value bits
+// Scans a remote write 1.0 WriteRequest (prompb/remote.proto, types.proto) and writes a frame for each series
+// (docs/formats/slices.md, src/wire/frame-layout.ts).
 //
 // A series that is anything but plain (labels not in canonical form or over a limit, histograms, exemplars, a time out of bounds) gets
-// a frame of 24 bytes with F_COLD and where it lies in the body; JavaScript decodes it and says what is wrong with it.
-// A series whose very label bytes were found to be plain before (known.ts) gets a frame with F_KEY: in place of its labels its key.
+// a frame with FRAME_SLOW, a header that says where it lies in the body; JavaScript decodes it and says what is wrong with it.
+// A series whose very label bytes were found to be plain before (known.ts) gets a frame with FRAME_KEY: in place of its labels its key.
 // The bytes come from strangers: nothing is read past `end`, and nothing written past the capacity.
 
+import {
+  FRAME_BODY_AT,
+  FRAME_BODY_BYTES_AT,
+  FRAME_BYTES_AT,
+  FRAME_FLAGS_AT,
+  FRAME_HEADER_BYTES,
+  FRAME_KEY,
+  FRAME_LABELS_BYTES_AT,
+  FRAME_METRIC_HASH_AT,
+  FRAME_SAMPLES_AT,
+  FRAME_SLOW,
+  KEY_BYTES,
+  SAMPLE_BYTES,
+  SAMPLE_TIME_AT,
+  SAMPLE_VALUE_AT,
+} from '../src/wire/frame-layout';
 import { sipHash, sipHigh, xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
 import { knownFind, knownPut, N_KEY, N_METRIC } from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
-
-export const FRAME_HEAD: u32 = 24;
-/** Labels length is the offset in the body, samples the length there. */
-export const F_COLD: u32 = 1;
-/** In place of labels the series' key, 16 bytes. */
-export const F_KEY: u32 = 2;
-/** Not for the kernel: samples in the encoding of src/wire/rich-samples.ts, or exemplars. */
-export const F_ASIDE: u32 = 4;
 
 export const SCAN_CORRUPT: i32 = -1;
 export const SCAN_FULL: i32 = -2;
@@ -29,12 +35,12 @@ export const SCAN_FULL: i32 = -2;
 let outBytes: u32 = 0;
 let seriesCount: u32 = 0;
 let sampleCount: u32 = 0;
-let coldCount: u32 = 0;
+let slowCount: u32 = 0;
 let extras: u32 = 0;
 export function scanBytes(): u32 { return outBytes; }
 export function scanSeries(): u32 { return seriesCount; }
 export function scanSamples(): u32 { return sampleCount; }
-export function scanCold(): u32 { return coldCount; }
+export function scanSlow(): u32 { return slowCount; }
 /** 1: there is metadata; 2: there are exemplars. */
 export function scanExtras(): u32 { return extras; }
 
@@ -45,7 +51,7 @@ let labelsBytesMax: u32 = 0;
 let timeMin: i64 = 0;
 let timeMax: i64 = 0;
 
-/** Limits of the tenant that the next scan is for; a series outside them goes the cold way, where it gets its reason. */
+/** Limits of the tenant that the next scan is for; a series outside them goes the slow path, where it gets its reason. */
 export function scanLimits(names: u32, nameBytes: u32, valueBytes: u32, labelsBytes: u32, from: f64, to: f64): void {
   namesMax = names;
   nameBytesMax = nameBytes;
@@ -99,7 +105,7 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
   const end = src + len;
   const outEnd = out + capacity;
   let o = out;
-  seriesCount = sampleCount = coldCount = extras = 0;
+  seriesCount = sampleCount = slowCount = extras = 0;
   start(src);
   while (at < end) {
     const tag = readUvarint(end);
@@ -110,7 +116,7 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
       const from = at;
       const seriesEnd = at + <usize>n;
       // the frame is never longer than this: see scanSeriesInto
-      if (<u64>o + FRAME_HEAD + 24 + n * 8 > <u64>outEnd) {
+      if (<u64>o + FRAME_HEADER_BYTES + 24 + n * 8 > <u64>outEnd) {
         const need = worstFrame(from, seriesEnd);
         if (need < 0) return SCAN_CORRUPT;
         if (<i64>o + need > <i64>outEnd) return SCAN_FULL;
@@ -125,13 +131,13 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
       if (wrote > 0) {
         o += wrote;
       } else {
-        store<u32>(o, FRAME_HEAD);
-        store<u32>(o, <u32>(from - src), 4);
-        store<u32>(o, <u32>n, 8);
-        store<u32>(o, F_COLD, 12);
-        store<u64>(o, 0, 16);
-        o += FRAME_HEAD;
-        coldCount++;
+        store<u32>(o, FRAME_HEADER_BYTES, FRAME_BYTES_AT);
+        store<u32>(o, <u32>(from - src), FRAME_BODY_AT);
+        store<u32>(o, <u32>n, FRAME_BODY_BYTES_AT);
+        store<u32>(o, FRAME_SLOW, FRAME_FLAGS_AT);
+        store<u64>(o, 0, FRAME_METRIC_HASH_AT);
+        o += FRAME_HEADER_BYTES;
+        slowCount++;
       }
       seriesCount++;
       moveTo(seriesEnd);
@@ -154,7 +160,7 @@ function worstFrame(from: usize, end: usize): i64 {
     if (tag == 0x12) samples++;
   }
   moveTo(from);
-  return FRAME_HEAD + <i64>(end - from) + 24 + samples * 16;
+  return FRAME_HEADER_BYTES + <i64>(end - from) + 24 + samples * SAMPLE_BYTES;
 }
 
 // @ts-ignore: decorator
@@ -208,7 +214,7 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   const entry = knownFind(hash0, hash1);
   if (entry == 0) return 0;
   labelBytes = 0; // nothing to remember
-  const samplesFrom = frame + FRAME_HEAD + 16;
+  const samplesFrom = frame + FRAME_HEADER_BYTES + KEY_BYTES;
   let o = samplesFrom;
   while (p < end) {
     if (end - p < 2 || load<u8>(p) != 0x12) return 0;
@@ -232,18 +238,18 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
       }
     }
     if (p != sampleEnd || <i64>t < timeMin || <i64>t > timeMax) return 0;
-    store<u64>(o, t);
-    store<u64>(o, v, 8);
-    o += 16;
+    store<u64>(o, t, SAMPLE_TIME_AT);
+    store<u64>(o, v, SAMPLE_VALUE_AT);
+    o += SAMPLE_BYTES;
   }
   if (o == samplesFrom) return 0;
   const samples = <u32>(o - samplesFrom) >> 4;
-  store<u32>(frame, <u32>(o - frame));
-  store<u32>(frame, 16, 4);
-  store<u32>(frame, samples, 8);
-  store<u32>(frame, F_KEY, 12);
-  store<u64>(frame, load<u32>(entry, N_METRIC), 16);
-  v128.store(frame + FRAME_HEAD, v128.load(entry, N_KEY));
+  store<u32>(frame, <u32>(o - frame), FRAME_BYTES_AT);
+  store<u32>(frame, KEY_BYTES, FRAME_LABELS_BYTES_AT);
+  store<u32>(frame, samples, FRAME_SAMPLES_AT);
+  store<u32>(frame, FRAME_KEY, FRAME_FLAGS_AT);
+  store<u64>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
+  v128.store(frame + FRAME_HEADER_BYTES, v128.load(entry, N_KEY));
   sampleCount += samples;
   return <i32>(o - frame);
 }
@@ -252,22 +258,22 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
 // @ts-ignore: decorator
 @inline function remember(from: usize, frame: usize): void {
   if (labelBytes == 0 || labelsEnd != from + labelBytes) return;
-  seriesKey(frame + FRAME_HEAD, load<u32>(frame, 4), tenant0, tenant1);
-  knownPut(hash0, hash1, load<u32>(frame, 16), key0, key1);
+  seriesKey(frame + FRAME_HEADER_BYTES, load<u32>(frame, FRAME_LABELS_BYTES_AT), tenant0, tenant1);
+  knownPut(hash0, hash1, load<u32>(frame, FRAME_METRIC_HASH_AT), key0, key1);
 }
 
 const NAME: u64 = 0x5f5f656d616e5f5f; // "__name__"
 
-/** Writes one frame and returns its length; 0 for a cold one, −1 for a corrupt one. The position is at its start. */
+/** Writes one frame and returns its length; 0 for a slow one, −1 for a corrupt one. The position is at its start. */
 function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
-  let o = frame + FRAME_HEAD;
+  let o = frame + FRAME_HEADER_BYTES;
   const labels = o;
   let names: u32 = 0;
   let lastName: usize = 0;
   let lastNameLen: u32 = 0;
   let metricHash: u64 = 0;
   let hasName = false;
-  let cold = false;
+  let slow = false;
   let samples: u32 = 0;
   let sampleAt: usize = 0;
   labelsEnd = 0;
@@ -280,7 +286,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       if (bad || n > <u64>(end - at)) return -1;
       const labelEnd = at + <usize>n;
       labelsEnd = labelEnd;
-      if (samples > 0) cold = true; // a label behind a sample
+      if (samples > 0) slow = true; // a label behind a sample
       let name: usize = 0;
       let nameLen: u32 = 0;
       let value: usize = 0;
@@ -301,14 +307,14 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
           moveTo(at + <usize>partLen);
         } else if (!skipField(part, labelEnd)) return -1;
       }
-      if (cold) continue;
+      if (slow) continue;
       names++;
       if (
         nameLen == 0 || names > namesMax || nameLen > nameBytesMax || valueLen > valueBytesMax ||
         (lastNameLen > 0 && !isBefore(lastName, lastNameLen, name, nameLen)) ||
         !isUtf8(name, nameLen) || !isUtf8(value, valueLen)
       ) {
-        cold = true;
+        slow = true;
         continue;
       }
       if (nameLen == 8 && valueLen > 0 && load<u64>(name) == NAME) {
@@ -341,40 +347,40 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
           if (bad) return -1;
         } else if (!skipField(part, sampleEnd)) return -1;
       }
-      if (cold) continue;
+      if (slow) continue;
       if (samples == 0) {
         sampleAt = (o + 7) & ~7;
         store<u64>(o, 0); // the padding; room for it is in the worst case
       }
       if (t < timeMin || t > timeMax) {
-        cold = true;
+        slow = true;
         continue;
       }
-      store<i64>(sampleAt + (<usize>samples << 4), t);
-      store<u64>(sampleAt + (<usize>samples << 4), v, 8);
+      store<i64>(sampleAt + (<usize>samples << 4), t, SAMPLE_TIME_AT);
+      store<u64>(sampleAt + (<usize>samples << 4), v, SAMPLE_VALUE_AT);
       samples++;
     } else {
       if (tag == 0x1a) {
         extras |= 2;
-        cold = true;
+        slow = true;
       }
-      if (tag == 0x22) cold = true;
+      if (tag == 0x22) slow = true;
       if (!skipField(tag, end)) return -1;
     }
   }
   const labelsLen = <u32>(o - labels);
-  if (cold || !hasName || (labelsBytesMax > 0 && labelsLen > labelsBytesMax)) return 0;
+  if (slow || !hasName || (labelsBytesMax > 0 && labelsLen > labelsBytesMax)) return 0;
   if (samples == 0) {
     // a series without samples is valid and says nothing
     store<u64>(o, 0);
     sampleAt = (o + 7) & ~7;
   }
   const bytes = <u32>(sampleAt - frame) + (samples << 4);
-  store<u32>(frame, bytes);
-  store<u32>(frame, labelsLen, 4);
-  store<u32>(frame, samples, 8);
-  store<u32>(frame, 0, 12);
-  store<u64>(frame, metricHash, 16);
+  store<u32>(frame, bytes, FRAME_BYTES_AT);
+  store<u32>(frame, labelsLen, FRAME_LABELS_BYTES_AT);
+  store<u32>(frame, samples, FRAME_SAMPLES_AT);
+  store<u32>(frame, 0, FRAME_FLAGS_AT);
+  store<u64>(frame, metricHash, FRAME_METRIC_HASH_AT);
   sampleCount += samples;
   return <i32>bytes;
 }

@@ -10,6 +10,8 @@ import type { Clock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';
+import { FRAME_KEY } from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples } from '../wire/write-request.ts';
@@ -35,9 +37,8 @@ class HeadTarget implements FrameTarget {
   }
 
   async push({ tenant: id, frames, bytes, limits }: Parameters<FrameTarget['push']>[0]) {
-    const view = new DataView(frames, 0, bytes);
-    for (let at = 0; at < bytes; at += view.getUint32(at, true)) {
-      this.arrived[(view.getUint32(at + 12, true) & 2) === 0 ? 'labels' : 'keys']++;
+    for (const view = new FrameView(new Uint8Array(frames, 0, bytes)); view.next(); ) {
+      this.arrived[view.has(FRAME_KEY) ? 'keys' : 'labels']++;
     }
     const tenant = this.head.tenant(id) ?? this.head.addTenant(id);
     const result = this.head.ingest(tenant, new Uint8Array(frames, 0, bytes), limits as FrameLimits, false, () =>

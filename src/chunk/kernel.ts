@@ -29,7 +29,7 @@ export interface KernelExports {
   scanBytes(): number;
   scanSeries(): number;
   scanSamples(): number;
-  scanCold(): number;
+  scanSlow(): number;
   scanExtras(): number;
   // head.ts and what it is made of
   headInit(windowMs: number, secrets: number): number;

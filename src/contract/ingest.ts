@@ -25,7 +25,7 @@ export interface FrameTarget {
 
 export interface FramePush {
   readonly tenant: string;
-  /** Frames (kernel/write-request.ts). Moves to the target, and back with the answer so that it can be filled again. */
+  /** Frames (wire/frame-layout.ts). Moves to the target, and back with the answer so that it can be filled again. */
   readonly frames: ArrayBuffer;
   readonly bytes: number;
   readonly limits: FrameLimits;

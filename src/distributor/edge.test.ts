@@ -10,7 +10,14 @@ import { decodeLabels } from '../model/canonical.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import { Labels } from '../model/labels.ts';
 import { labelsFault, sortPairs } from '../model/validate.ts';
-import { FRAME_ASIDE } from '../wire/frames.ts';
+import {
+  FRAME_ASIDE,
+  FRAME_HEADER_BYTES,
+  SAMPLE_BYTES,
+  SAMPLE_TIME_AT,
+  SAMPLE_VALUE_AT,
+} from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { readRichSample } from '../wire/rich-samples.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
@@ -33,25 +40,22 @@ class Collector implements FrameTarget {
     const body = new Uint8Array(frames, 0, bytes);
     const view = new DataView(frames, 0, bytes);
     let kept = 0;
-    for (let at = 0; at < bytes; ) {
-      const length = view.getUint32(at, true);
-      assert.ok(length >= 24 && length % 8 === 0 && at + length <= bytes, 'a frame within the buffer');
-      // only plain frames: cold ones stand for what comes again behind each
-      if (view.getUint32(at + 12, true) === 0) {
-        const labelBytes = view.getUint32(at + 4, true);
-        const count = view.getUint32(at + 8, true);
-        const samplesAt = at + 24 + ((labelBytes + 7) & ~7);
-        assert.equal(samplesAt + 16 * count, at + length);
+    for (const frame = new FrameView(body); frame.next(); ) {
+      const length = frame.end - frame.at;
+      assert.ok(length >= FRAME_HEADER_BYTES && length % 8 === 0 && frame.end <= bytes, 'a frame within the buffer');
+      // only plain frames: slow ones stand for what comes again behind each
+      if (frame.flags === 0) {
+        const { samples: count, samplesAt, labelsAt, labelsBytes } = frame;
+        assert.equal(samplesAt + SAMPLE_BYTES * count, frame.end);
         const samples = Array.from({ length: count }, (_, i): [number, bigint] => [
-          Number(view.getBigInt64(samplesAt + 16 * i, true)),
-          view.getBigUint64(samplesAt + 16 * i + 8, true),
+          Number(view.getBigInt64(samplesAt + SAMPLE_BYTES * i + SAMPLE_TIME_AT, true)),
+          view.getBigUint64(samplesAt + SAMPLE_BYTES * i + SAMPLE_VALUE_AT, true),
         ]);
-        const labels = decodeLabels(body, at + 24, at + 24 + labelBytes);
+        const labels = decodeLabels(body, labelsAt, labelsAt + labelsBytes);
         assert.equal(labelsFault(labels.pairs, LIMITS), undefined, `${labels} must not have come through`);
         this.series.push({ labels: labels.toString(), samples });
         kept += count;
       }
-      at += length;
     }
     const result = {
       counts: [kept, 0, 0, 0, 0, 0],
@@ -190,11 +194,10 @@ test('floats and histograms of one series are handed on in the order they were s
   const edge = edgeWith({
     push: (request) => {
       const view = new DataView(request.frames, 0, request.bytes);
-      for (let at = 0; at < request.bytes; at += view.getUint32(at, true)) {
-        const kind = view.getUint32(at + 12, true);
-        const samplesAt = at + 24 + ((view.getUint32(at + 4, true) + 7) & ~7);
-        if (kind === 0) times.push(Number(view.getBigInt64(samplesAt, true)));
-        else if ((kind & FRAME_ASIDE) !== 0)
+      for (const frame = new FrameView(new Uint8Array(request.frames, 0, request.bytes)); frame.next(); ) {
+        const { samplesAt } = frame;
+        if (frame.flags === 0) times.push(Number(view.getBigInt64(samplesAt + SAMPLE_TIME_AT, true)));
+        else if (frame.has(FRAME_ASIDE))
           times.push(readRichSample(new ByteReader(new Uint8Array(request.frames, samplesAt))).timeMs);
       }
       return target.push(request);

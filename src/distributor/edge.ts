@@ -15,13 +15,14 @@ import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError, errors } from '../model/errors.ts';
 import { type Fault, faultOf } from '../model/validate.ts';
-import { FRAME_HEAD } from '../wire/frames.ts';
+import { FRAME_HEADER_BYTES, FRAME_SLOW, KEY_BYTES } from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
 import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
 import { decodeRemoteWrite2 } from '../wire/remote-write-2.ts';
-import { ColdWriter, checkMetadata } from './cold.ts';
 import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
 import { mediaOf } from './media.ts';
 import { noRefusals, type Refusals, refuse } from './refusals.ts';
+import { checkMetadata, SlowPathWriter } from './slow-path.ts';
 
 export interface EdgeOptions {
   readonly kernel: Kernel;
@@ -45,7 +46,6 @@ interface TimeBounds {
 /** Room before a tenant's id, for the kernel. */
 const ID_AT = 32;
 const TENANT_BYTES_MAX = 150;
-const KEY_BYTES = 16;
 const encoder = new TextEncoder();
 
 /**
@@ -57,7 +57,7 @@ export class Edge {
   readonly #body: Region;
   readonly #raw: Region;
   readonly #frames: Region;
-  readonly #cold: ColdWriter;
+  readonly #slow: SlowPathWriter;
   /** ID_AT bytes, a tenant's id. */
   readonly #id: Region;
   readonly #key: Region;
@@ -72,7 +72,7 @@ export class Edge {
     this.#body = new Region(options.kernel, 256 * 1024);
     this.#raw = new Region(options.kernel, 1024 * 1024);
     this.#frames = new Region(options.kernel, 1024 * 1024);
-    this.#cold = new ColdWriter(options.kernel);
+    this.#slow = new SlowPathWriter(options.kernel);
     this.#id = new Region(options.kernel, ID_AT + 3 * TENANT_BYTES_MAX);
     this.#key = new Region(options.kernel, KEY_BYTES);
     this.#keysTaken = options.targets.map(() => false);
@@ -115,11 +115,11 @@ export class Edge {
     const useKnown = this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
     let fast = this.#scan(tenant, raw, limits, bounds, useKnown);
     // what comes with labels would be taken at once, and a sample before it of the same series, sent again with labels, be late
-    if (useKnown && exports.scanCold() > 0) fast = this.#scan(tenant, raw, limits, bounds, false);
+    if (useKnown && exports.scanSlow() > 0) fast = this.#scan(tenant, raw, limits, bounds, false);
     const series = exports.scanSeries();
     const samples = exports.scanSamples();
     const extras = exports.scanExtras();
-    if (exports.scanCold() === 0 && extras === 0) {
+    if (exports.scanSlow() === 0 && extras === 0) {
       this.#charge(tenant, samples, 0, limits);
       const frames = this.#take(fast);
       frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
@@ -129,43 +129,40 @@ export class Edge {
     const body = kernel.u8.slice(raw.at, raw.at + raw.bytes);
     const metadata = (extras & 1) !== 0 ? checkMetadata(decodeRemoteWrite1(body).metadata, limits) : [];
     const refusals = noRefusals();
-    this.#cold.clear();
-    const cold = coldBody(kernel, this.#frames.at, fast, body);
-    const ends = decodeRemoteWrite1(cold).series.map((one) => {
-      this.#cold.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
-      return this.#cold.bytes.length;
+    this.#slow.clear();
+    const slow = slowBody(new FrameView(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast)), body);
+    const ends = decodeRemoteWrite1(slow).series.map((one) => {
+      this.#slow.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
+      return this.#slow.bytes.length;
     });
     const frames = this.#inOrder(fast, ends);
-    const all = samples + this.#cold.samples + this.#cold.histograms;
-    this.#charge(tenant, all + this.#cold.exemplars, metadata.length, limits);
+    const all = samples + this.#slow.samples + this.#slow.histograms;
+    this.#charge(tenant, all + this.#slow.exemplars, metadata.length, limits);
     const counts = { series, samples: all, metadata: metadata.length, rawBytes: raw.bytes };
     if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
     return (await this.#send(request, bounds, frames, counts, refusals)).answer;
   }
 
   /**
-   * The frames of the scan with those of the cold series in their places: floats and histograms of one series may take turns in a
+   * The frames of the scan with those of the slow path in their places: floats and histograms of one series may take turns in a
    * request, and one that comes before an older one would make it late.
-   * @param ends of each cold series' frames among the cold writer's
+   * @param ends of each slow series' frames among the slow path's
    */
   #inOrder(fast: number, ends: readonly number[]): Uint8Array<ArrayBuffer> {
-    const { view, u8 } = this.#options.kernel;
-    const cold = this.#cold.bytes;
-    const frames = this.#take(fast + cold.length);
+    const { u8 } = this.#options.kernel;
+    const slow = this.#slow.bytes;
+    const all = this.#take(fast + slow.length);
     let [to, from, i] = [0, 0, 0];
-    for (let at = this.#frames.at, end = at + fast; at < end; ) {
-      const next = at + view.getUint32(at, true);
-      frames.set(u8.subarray(at, next), to);
-      to += next - at;
-      if ((view.getUint32(at + 12, true) & FRAME_COLD) !== 0) {
-        const part = cold.subarray(from, ends[i]!);
-        frames.set(part, to);
-        to += part.length;
-        from = ends[i++]!;
-      }
-      at = next;
+    for (const frames = new FrameView(u8.subarray(this.#frames.at, this.#frames.at + fast)); frames.next(); ) {
+      all.set(frames.bytes, to);
+      to += frames.end - frames.at;
+      if (!frames.has(FRAME_SLOW)) continue;
+      const part = slow.subarray(from, ends[i]!);
+      all.set(part, to);
+      to += part.length;
+      from = ends[i++]!;
     }
-    return frames;
+    return all;
   }
 
   /** Writes the frames of a body. @returns their bytes */
@@ -216,26 +213,23 @@ export class Edge {
     unknown: readonly number[],
   ): Uint8Array<ArrayBuffer> {
     const { kernel } = this.#options;
-    const keys = new Set(unknown.map((at) => keyText(sent, at + FRAME_HEAD)));
+    const keys = new Set(unknown.map((at) => keyText(sent, at + FRAME_HEADER_BYTES)));
     const raw = this.#inflate(body);
     const bytes = this.#scan(tenant, raw, limits, bounds, false);
     const parts: Uint8Array[] = [];
-    const { view, u8 } = kernel;
-    for (let at = this.#frames.at, end = at + bytes; at < end; ) {
-      const next = at + view.getUint32(at, true);
-      if (view.getUint32(at + 12, true) === 0) {
-        kernel.exports.scanKey(at + FRAME_HEAD, view.getUint32(at + 4, true), this.#key.at);
-        if (keys.has(keyText(u8, this.#key.at))) parts.push(u8.subarray(at, next));
-      }
-      at = next;
+    const { u8 } = kernel;
+    for (const frames = new FrameView(u8.subarray(this.#frames.at, this.#frames.at + bytes)); frames.next(); ) {
+      if (frames.flags !== 0) continue;
+      kernel.exports.scanKey(this.#frames.at + frames.labelsAt, frames.labelsBytes, this.#key.at);
+      if (keys.has(keyText(u8, this.#key.at))) parts.push(frames.bytes);
     }
-    const frames = this.#take(parts.reduce((sum, part) => sum + part.length, 0));
+    const all = this.#take(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
     for (const part of parts) {
-      frames.set(part, at);
+      all.set(part, at);
       at += part.length;
     }
-    return frames;
+    return all;
   }
 
   async #pushV2(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
@@ -245,11 +239,11 @@ export class Edge {
     const { series, metadata: all } = decodeRemoteWrite2(kernel.u8.slice(raw.at, raw.at + raw.bytes));
     const metadata = checkMetadata(all, limits);
     const refusals = noRefusals();
-    this.#cold.clear();
-    for (const one of series) this.#cold.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
-    const frames = this.#take(this.#cold.bytes.length);
-    frames.set(this.#cold.bytes);
-    const { samples, histograms, exemplars } = this.#cold;
+    this.#slow.clear();
+    for (const one of series) this.#slow.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
+    const frames = this.#take(this.#slow.bytes.length);
+    frames.set(this.#slow.bytes);
+    const { samples, histograms, exemplars } = this.#slow;
     this.#charge(tenant, samples + histograms + exemplars, metadata.length, limits);
     const counts = {
       series: series.length,
@@ -299,21 +293,17 @@ export class Edge {
   }
 
   /** The frames of each target: a metric's series stay together. */
-  #partition(tenant: string, frames: Uint8Array, targets: number): Uint8Array<ArrayBuffer>[] {
-    const view = new DataView(frames.buffer, frames.byteOffset, frames.length);
+  #partition(tenant: string, bytes: Uint8Array, targets: number): Uint8Array<ArrayBuffer>[] {
     const salt = tenantSalt(tenant);
-    const targetOf = (at: number) => ((view.getUint32(at + 16, true) ^ salt) >>> 0) % targets;
+    const targetOf = (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
     const sizes = new Array<number>(targets).fill(0);
-    for (let at = 0; at < frames.length; at += view.getUint32(at, true))
-      sizes[targetOf(at)]! += view.getUint32(at, true);
+    for (const frames = new FrameView(bytes); frames.next(); ) sizes[targetOf(frames)]! += frames.end - frames.at;
     const parts = sizes.map((size) => this.#take(size));
     const ends = new Array<number>(targets).fill(0);
-    for (let at = 0; at < frames.length; ) {
-      const target = targetOf(at);
-      const next = at + view.getUint32(at, true);
-      parts[target]!.set(frames.subarray(at, next), ends[target]!);
-      ends[target]! += next - at;
-      at = next;
+    for (const frames = new FrameView(bytes); frames.next(); ) {
+      const target = targetOf(frames);
+      parts[target]!.set(frames.bytes, ends[target]!);
+      ends[target]! += frames.end - frames.at;
     }
     return parts;
   }
@@ -446,17 +436,13 @@ function answer(response: PushResponse): EdgeAnswer {
   return { response, samples: 0, series: 0, metadata: 0, discarded: {}, rawBytes: 0 };
 }
 
-const FRAME_COLD = 1;
-
 /** A request of only the series that the scan left: they lie in the body where their frames say. */
-function coldBody(kernel: Kernel, from: number, bytes: number, body: Uint8Array): Uint8Array {
+function slowBody(frames: FrameView, body: Uint8Array): Uint8Array {
   const parts: Uint8Array[] = [];
-  const { view } = kernel;
-  for (let at = from; at < from + bytes; at += view.getUint32(at, true)) {
-    if ((view.getUint32(at + 12, true) & FRAME_COLD) === 0) continue;
-    const length = view.getUint32(at + 8, true);
-    const start = view.getUint32(at + 4, true);
-    parts.push(seriesTag(length), body.subarray(start, start + length));
+  while (frames.next()) {
+    if (!frames.has(FRAME_SLOW)) continue;
+    const { bodyAt, bodyBytes } = frames;
+    parts.push(seriesTag(bodyBytes), body.subarray(bodyAt, bodyAt + bodyBytes));
   }
   return Buffer.concat(parts);
 }

@@ -18,7 +18,8 @@ import { decodeLabels } from '../model/canonical.ts';
 import { errors } from '../model/errors.ts';
 import type { Labels } from '../model/labels.ts';
 import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
-import { FRAME_EXEMPLARS, FRAME_HEAD, FRAME_KEY } from '../wire/frames.ts';
+import { FRAME_EXEMPLARS, FRAME_HEADER_BYTES, FRAME_KEY, KEY_BYTES, SAMPLE_BYTES } from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../wire/rich-samples.ts';
 import { ExemplarStore } from './exemplars.ts';
 import { RichHead } from './rich-head.ts';
@@ -26,7 +27,7 @@ import { RECORD_HEAD } from './wal.ts';
 
 const LOG_BYTES = 1024 * 1024;
 /** A frame with a key and one sample. */
-const KEY_FRAME_BYTES_MIN = FRAME_HEAD + 32;
+const KEY_FRAME_BYTES_MIN = FRAME_HEADER_BYTES + KEY_BYTES + SAMPLE_BYTES;
 const encoder = new TextEncoder();
 
 // Entries of the log for what the kernel leaves aside (docs/formats/wal.md):
@@ -199,7 +200,7 @@ export class Head {
   }
 
   /**
-   * Appends the frames of one request (kernel/write-request.ts).
+   * Appends the frames of one request (wire/frame-layout.ts).
    * @param commit writes the log's payload; called when it is full, and left to the caller at the end
    */
   ingest(
@@ -217,24 +218,25 @@ export class Head {
     const unknownAt = this.#unknown.ensure(4 * Math.ceil(frames.length / KEY_FRAME_BYTES_MIN));
     exports.ingestStart(at, unknownAt);
     const aside = new AsideResult();
+    const view = new FrameView(frames);
     const reader = new ByteReader(frames);
     for (;;) {
       const stopped = exports.ingestFrames(at + frames.length, tenant.index, lateFromMs, anyOrder);
       if (stopped === INGEST_DONE) break;
       if (stopped === INGEST_ASIDE) {
-        const from = exports.ingestFrame() - at;
-        reader.at = from;
-        this.#takeAside(tenant, reader, anyOrder ? Number.NEGATIVE_INFINITY : lateFromMs, aside, commit);
+        view.moveTo(exports.ingestFrame() - at);
+        reader.at = view.samplesAt;
+        this.#takeAside(tenant, view, reader, anyOrder ? Number.NEGATIVE_INFINITY : lateFromMs, aside, commit);
         exports.ingestSkip();
       } else commit();
     }
     const newestMs = Math.max(exports.ingestNewest(), aside.newestMs);
     if (newestMs > tenant.newestMs) tenant.newestMs = newestMs;
     const counts = aside.counts.map((count, answer) => count + exports.ingestCount(answer));
-    const { view } = this.kernel;
+    const memory = this.kernel.view;
     return {
       counts,
-      unknown: Array.from({ length: exports.ingestUnknown() }, (_, i) => view.getUint32(unknownAt + 4 * i, true)),
+      unknown: Array.from({ length: exports.ingestUnknown() }, (_, i) => memory.getUint32(unknownAt + 4 * i, true)),
       histogramsLost: aside.histogramsLost,
       exemplarsLost: aside.exemplarsLost,
       refused: exports.ingestRefused() + aside.refused,
@@ -242,17 +244,18 @@ export class Head {
     };
   }
 
-  /** Takes what the kernel leaves to us: the frame of rich samples or exemplars at the reader, whose series is the kernel's. */
-  #takeAside(tenant: HeadTenant, from: ByteReader, lateFromMs: number, result: AsideResult, commit: () => void): void {
-    const frameAt = from.at;
-    from.u32(); // bytes of the frame
-    const labelsFrom = frameAt + FRAME_HEAD;
-    const labelsTo = labelsFrom + from.u32();
-    const count = from.u32();
-    const flags = from.u32();
-    from.at = frameAt + ((labelsTo - frameAt + 7) & ~7);
-    if ((flags & FRAME_EXEMPLARS) !== 0) {
-      this.#takeExemplars(tenant, from.bytes.subarray(labelsFrom, labelsTo), from, count, result);
+  /** Takes what the kernel leaves to us: a frame of rich samples or exemplars, with `from` before the first. */
+  #takeAside(
+    tenant: HeadTenant,
+    frame: FrameView,
+    from: ByteReader,
+    lateFromMs: number,
+    result: AsideResult,
+    commit: () => void,
+  ): void {
+    const count = frame.samples;
+    if (frame.has(FRAME_EXEMPLARS)) {
+      this.#takeExemplars(tenant, frame.labels, from, count, result);
       return;
     }
     const { exports } = this.kernel;
@@ -283,7 +286,7 @@ export class Head {
         result.first = {
           answer,
           series: undefined,
-          labels: decodeLabels(from.bytes, labelsFrom, labelsTo),
+          labels: labelsOf(frame),
           timeMs: sample.timeMs,
           newestMs: exports.seriesLastTime(ref),
         };
@@ -329,13 +332,9 @@ export class Head {
     const { exports } = this.kernel;
     const reason = exports.ingestFirstReason();
     if (reason === 0) return undefined;
-    const frame = exports.ingestFirstFrame();
-    const labelsAt = frame + FRAME_HEAD;
-    const { view, u8 } = this.kernel;
-    const labels =
-      (view.getUint32(frame + 12, true) & FRAME_KEY) !== 0
-        ? this.labelsOf(exports.ingestFirstRef(), this.#frames)
-        : decodeLabels(u8, labelsAt, labelsAt + view.getUint32(frame + 4, true));
+    const frame = new FrameView(this.kernel.u8);
+    frame.moveTo(exports.ingestFirstFrame());
+    const labels = frame.has(FRAME_KEY) ? this.labelsOf(exports.ingestFirstRef(), this.#frames) : labelsOf(frame);
     return {
       answer: reason < 16 ? reason - 1 : undefined,
       series: reason < 16 ? undefined : reason - 16,
@@ -449,6 +448,10 @@ export class Head {
   reuseRefs(refs: readonly number[]): void {
     this.#freeRefs.push(...refs);
   }
+}
+
+function labelsOf({ labels }: FrameView): Labels {
+  return decodeLabels(labels, 0, labels.length);
 }
 
 const NO_LIMITS: FrameLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };

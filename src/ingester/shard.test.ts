@@ -12,7 +12,16 @@ import { systemClock } from '../lib/clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { AppError } from '../model/errors.ts';
-import { FRAME_KEY } from '../wire/frames.ts';
+import {
+  FRAME_BYTES_AT,
+  FRAME_FLAGS_AT,
+  FRAME_HEADER_BYTES,
+  FRAME_KEY,
+  FRAME_LABELS_BYTES_AT,
+  FRAME_SAMPLES_AT,
+  KEY_BYTES,
+  SAMPLE_BYTES,
+} from '../wire/frame-layout.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { realDisk } from './disk.ts';
 import { HeldRange } from './held-range.ts';
@@ -389,9 +398,12 @@ test('a key without labels is refused while the log is replayed: the next proces
   await shard.ready;
   await shard.push('t', testFrames([series(1, [[1000, 1]])]), LIMITS);
   const again = open(at);
-  const keyed = new Uint8Array(56);
+  const keyed = new Uint8Array(FRAME_HEADER_BYTES + KEY_BYTES + SAMPLE_BYTES);
   const view = new DataView(keyed.buffer);
-  for (const [i, word] of [56, 16, 1, FRAME_KEY].entries()) view.setUint32(4 * i, word, true);
+  view.setUint32(FRAME_BYTES_AT, keyed.length, true);
+  view.setUint32(FRAME_LABELS_BYTES_AT, KEY_BYTES, true);
+  view.setUint32(FRAME_SAMPLES_AT, 1, true);
+  view.setUint32(FRAME_FLAGS_AT, FRAME_KEY, true);
   const plain = testFrames([series(8, [[2000, 2]])]);
   const frames = Buffer.concat([plain, keyed, plain, keyed]);
   const { unknown } = await again.push('t', frames, LIMITS);

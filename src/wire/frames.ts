@@ -1,16 +1,104 @@
 import type { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
+import {
+  FRAME_ASIDE,
+  FRAME_BODY_AT,
+  FRAME_BODY_BYTES_AT,
+  FRAME_BYTES_AT,
+  type FRAME_EXEMPLARS,
+  FRAME_FLAGS_AT,
+  FRAME_HEADER_BYTES,
+  FRAME_KEY,
+  FRAME_LABELS_BYTES_AT,
+  FRAME_METRIC_HASH_AT,
+  FRAME_SAMPLES_AT,
+  SAMPLE_BYTES,
+  SAMPLE_TIME_AT,
+  SAMPLE_VALUE_AT,
+} from './frame-layout.ts';
 
-// Frames: series and samples on their way from an edge to a shard (kernel/write-request.ts has the layout).
+// Frames: series and samples on their way from an edge to a shard (docs/formats/slices.md). The kernel's scan writes the same.
 
-export const FRAME_HEAD = 24;
+/** A cursor over frames that lie one behind the other. Nothing is copied, and lengths are not checked: edges write them. */
+export class FrameView {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** The frame lies at [at, end) of the bytes. */
+  at = 0;
+  end = 0;
 
-/** A frame with the key of its series in place of labels. */
-export const FRAME_KEY = 2;
+  /** Stands before the first frame. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  }
 
-/** What a frame holds that the kernel leaves to JavaScript (flags of its head): rich samples, or with FRAME_EXEMPLARS exemplars. */
-export const FRAME_ASIDE = 4;
-export const FRAME_EXEMPLARS = 8;
+  /** Moves on to the next frame; false behind the last one. */
+  next(): boolean {
+    if (this.end >= this.#bytes.length) return false;
+    this.moveTo(this.end);
+    return true;
+  }
+
+  /** Moves to the frame that begins at `at`. */
+  moveTo(at: number): void {
+    this.at = at;
+    this.end = at + this.#view.getUint32(at + FRAME_BYTES_AT, true);
+  }
+
+  /** The frame whole. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(this.at, this.end);
+  }
+
+  get flags(): number {
+    return this.#view.getUint32(this.at + FRAME_FLAGS_AT, true);
+  }
+
+  has(flag: number): boolean {
+    return (this.flags & flag) !== 0;
+  }
+
+  /** Labels (canonical) or, with FRAME_KEY, the key lie at [labelsAt, labelsAt + labelsBytes). */
+  get labelsAt(): number {
+    return this.at + FRAME_HEADER_BYTES;
+  }
+
+  get labelsBytes(): number {
+    return this.#view.getUint32(this.at + FRAME_LABELS_BYTES_AT, true);
+  }
+
+  get labels(): Uint8Array {
+    return this.#bytes.subarray(this.labelsAt, this.labelsAt + this.labelsBytes);
+  }
+
+  /** Samples or exemplars in the frame. */
+  get samples(): number {
+    return this.#view.getUint32(this.at + FRAME_SAMPLES_AT, true);
+  }
+
+  get samplesAt(): number {
+    return this.at + aligned(FRAME_HEADER_BYTES + this.labelsBytes);
+  }
+
+  /** The low half of the XXH64 of the metric name. */
+  get metricHash(): number {
+    return this.#view.getUint32(this.at + FRAME_METRIC_HASH_AT, true);
+  }
+
+  /** Of a frame with FRAME_SLOW: where its series lies in the body. */
+  get bodyAt(): number {
+    return this.#view.getUint32(this.at + FRAME_BODY_AT, true);
+  }
+
+  get bodyBytes(): number {
+    return this.#view.getUint32(this.at + FRAME_BODY_BYTES_AT, true);
+  }
+}
+
+function aligned(bytes: number): number {
+  return (bytes + 7) & ~7;
+}
 
 /** Writes frames of series that did not come the fast way. */
 export class FrameWriter {
@@ -40,7 +128,7 @@ export class FrameWriter {
    * @param metric its name in UTF-8
    */
   series(labels: Uint8Array, metric: Uint8Array, samples: number): void {
-    this.#begin(labels, metric, samples, 0, 16 * samples);
+    this.#begin(labels, metric, samples, 0, SAMPLE_BYTES * samples);
   }
 
   /** A frame of rich samples (rich-samples.ts) or exemplars (frame-exemplars.ts), `count` of them in `payload`. */
@@ -51,28 +139,29 @@ export class FrameWriter {
     payload: Uint8Array,
     kind: typeof FRAME_ASIDE | typeof FRAME_EXEMPLARS,
   ): void {
-    const padded = (payload.length + 7) & ~7;
+    const padded = aligned(payload.length);
     this.#begin(labels, metric, count, FRAME_ASIDE | kind, padded);
     this.#bytes.set(payload, this.length);
     this.#bytes.fill(0, this.length + payload.length, this.length + padded);
     this.length += padded;
   }
 
-  /** Writes head and labels, and makes room for what follows. */
+  /** Writes header and labels, and makes room for what follows. */
   #begin(labels: Uint8Array, metric: Uint8Array, samples: number, flags: number, more: number): void {
-    const samplesAt = FRAME_HEAD + ((labels.length + 7) & ~7);
+    const samplesAt = aligned(FRAME_HEADER_BYTES + labels.length);
     const bytes = samplesAt + more;
     this.#reserve(bytes);
     const at = this.length;
     const view = this.#view;
-    view.setUint32(at, bytes, true);
-    view.setUint32(at + 4, labels.length, true);
-    view.setUint32(at + 8, samples, true);
-    view.setUint32(at + 12, flags, true);
-    view.setUint32(at + 16, this.#kernel.exports.checksum(this.#scratch.put(metric), metric.length), true);
-    view.setUint32(at + 20, 0, true);
-    this.#bytes.set(labels, at + FRAME_HEAD);
-    this.#bytes.fill(0, at + FRAME_HEAD + labels.length, at + samplesAt);
+    const metricHash = this.#kernel.exports.checksum(this.#scratch.put(metric), metric.length);
+    view.setUint32(at + FRAME_BYTES_AT, bytes, true);
+    view.setUint32(at + FRAME_LABELS_BYTES_AT, labels.length, true);
+    view.setUint32(at + FRAME_SAMPLES_AT, samples, true);
+    view.setUint32(at + FRAME_FLAGS_AT, flags, true);
+    view.setUint32(at + FRAME_METRIC_HASH_AT, metricHash, true);
+    view.setUint32(at + FRAME_METRIC_HASH_AT + 4, 0, true);
+    this.#bytes.set(labels, at + FRAME_HEADER_BYTES);
+    this.#bytes.fill(0, at + FRAME_HEADER_BYTES + labels.length, at + samplesAt);
     this.length = at + samplesAt;
   }
 
@@ -81,11 +170,11 @@ export class FrameWriter {
     const at = this.length;
     const view = this.#view;
     const upper = Math.floor(timeMs / 2 ** 32);
-    view.setUint32(at, timeMs - upper * 2 ** 32, true);
-    view.setInt32(at + 4, Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, upper)), true);
-    view.setInt32(at + 8, low, true);
-    view.setInt32(at + 12, high, true);
-    this.length = at + 16;
+    view.setUint32(at + SAMPLE_TIME_AT, timeMs - upper * 2 ** 32, true);
+    view.setInt32(at + SAMPLE_TIME_AT + 4, Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, upper)), true);
+    view.setInt32(at + SAMPLE_VALUE_AT, low, true);
+    view.setInt32(at + SAMPLE_VALUE_AT + 4, high, true);
+    this.length = at + SAMPLE_BYTES;
   }
 
   #reserve(more: number): void {
@@ -98,14 +187,12 @@ export class FrameWriter {
 }
 
 /** Frames that have labels, and where the others begin. */
-export function splitKeyed(frames: Uint8Array): { readonly frames: Uint8Array; readonly keyed: readonly number[] } {
-  const view = new DataView(frames.buffer, frames.byteOffset, frames.length);
+export function splitKeyed(bytes: Uint8Array): { readonly frames: Uint8Array; readonly keyed: readonly number[] } {
   const keyed: number[] = [];
   const others: Uint8Array[] = [];
-  for (let at = 0, next = 0; at < frames.length; at = next) {
-    next = at + view.getUint32(at, true);
-    if ((view.getUint32(at + 12, true) & FRAME_KEY) !== 0) keyed.push(at);
-    else others.push(frames.subarray(at, next));
+  for (const frames = new FrameView(bytes); frames.next(); ) {
+    if (frames.has(FRAME_KEY)) keyed.push(frames.at);
+    else others.push(frames.bytes);
   }
-  return { frames: keyed.length === 0 ? frames : Buffer.concat(others), keyed };
+  return { frames: keyed.length === 0 ? bytes : Buffer.concat(others), keyed };
 }

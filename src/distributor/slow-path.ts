@@ -7,14 +7,15 @@ import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { type Fault, faultOf, findLabelsFault, seriesText, sortPairs } from '../model/validate.ts';
 import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
-import { FRAME_ASIDE, FRAME_EXEMPLARS, FrameWriter } from '../wire/frames.ts';
+import { FRAME_ASIDE, FRAME_EXEMPLARS } from '../wire/frame-layout.ts';
+import { FrameWriter } from '../wire/frames.ts';
 import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
 import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
 import type { EdgeLimits } from './edge-push.ts';
 import { countRefused, type Refusals, refuse } from './refusals.ts';
 
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
-export class ColdWriter {
+export class SlowPathWriter {
   readonly #frames: FrameWriter;
   readonly #payload = new ByteWriter();
   readonly #labels = new LabelEncoder();

@@ -1,0 +1,42 @@
+// The bytes of a frame, said once: the kernel (AssemblyScript) compiles this file too, so it holds plain numbers and imports nothing.
+// docs/formats/slices.md draws it.
+
+/** Frames and their parts begin at multiples of 8; a frame's bytes are one. */
+export const FRAME_HEADER_BYTES = 24;
+
+// where the fields lie in the header
+/** u32, header included. */
+export const FRAME_BYTES_AT = 0;
+/** u32, without the padding behind them. */
+export const FRAME_LABELS_BYTES_AT = 4;
+/** u32 */
+export const FRAME_SAMPLES_AT = 8;
+/** u32: FRAME_SLOW … FRAME_EXEMPLARS; 0: labels and samples for the kernel. */
+export const FRAME_FLAGS_AT = 12;
+/** u64: XXH64 of the metric name, seed 0. */
+export const FRAME_METRIC_HASH_AT = 16;
+
+// a frame with FRAME_SLOW is a header alone, with these in place of labels and samples
+/** u32: where the series lies in the body. */
+export const FRAME_BODY_AT = 4;
+/** u32 */
+export const FRAME_BODY_BYTES_AT = 8;
+
+// flags
+/** Only within an edge: the scan left this series to JavaScript. */
+export const FRAME_SLOW = 1;
+/** In place of labels the series' key. */
+export const FRAME_KEY = 2;
+/** The kernel leaves the samples to JavaScript: rich ones (rich-samples.ts), or with FRAME_EXEMPLARS exemplars (frame-exemplars.ts). */
+export const FRAME_ASIDE = 4;
+export const FRAME_EXEMPLARS = 8;
+
+/** A series' key. */
+export const KEY_BYTES = 16;
+
+// a sample
+export const SAMPLE_BYTES = 16;
+/** i64, Unix ms. */
+export const SAMPLE_TIME_AT = 0;
+/** u64, the value's bits. */
+export const SAMPLE_VALUE_AT = 8;
