@@ -5,6 +5,7 @@ import { showHelp } from '../kit/config/show.ts';
 import { createLogger, type Logger } from '../kit/observe/log.ts';
 import { StartError } from '../kit/service/service.ts';
 import { systemClock } from '../lib/clock.ts';
+import { maskSecrets } from '../lib/mask.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
 import { modules, resolveTargets } from './modules.ts';
@@ -37,7 +38,7 @@ export async function main(args: readonly string[]): Promise<void> {
     order = resolveTargets(loaded.values.process.target);
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
-    for (const problem of thrown.problems) process.stderr.write(`pallium: ${problem}\n`);
+    for (const problem of thrown.problems) process.stderr.write(`pallium: ${maskSecrets(problem)}\n`);
     process.exitCode = MISUSED;
     return;
   }
@@ -71,7 +72,7 @@ export async function main(args: readonly string[]): Promise<void> {
   } catch (thrown) {
     const text = thrown instanceof Error ? thrown.message : String(thrown);
     if (!(thrown instanceof StartError)) log.debug({ err: thrown }, 'not started');
-    process.stderr.write(`pallium: ${text}\n`);
+    process.stderr.write(`pallium: ${maskSecrets(text)}\n`);
     process.exit(FAILED);
   }
 }

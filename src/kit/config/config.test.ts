@@ -122,3 +122,29 @@ test('durations and sizes read what they print', () => {
   for (const bad of ['', '5', 'h', '1h 3m', '-1s']) assert.throws(() => parseDuration(bad), RangeError);
   for (const bad of ['', '5X', 'GiB', '-1']) assert.throws(() => parseBytes(bad), RangeError);
 });
+
+test('an empty value is refused where one is wanted', () => {
+  const one = {
+    auth: section('auth', 'Auth', {
+      file: text({ valueWanted: true, help: 'File.' }),
+      key: secret({ valueWanted: true, help: 'Key.' }),
+    }),
+  };
+  for (const [args, file] of [
+    [['-auth.file='], ''],
+    [['-config.file=x'], 'auth: {file: }'],
+    [['-config.file=x'], 'auth: {key: ""}'],
+  ] as const) {
+    assert.throws(
+      () => loadConfig(one, { args, env: {}, readText: () => file }),
+      /auth\.(file|key): it is given, but empty/,
+    );
+  }
+  assert.equal(loadConfig(one, { args: [], env: {} }).values.auth.file, '');
+});
+
+test('secrets in addresses are masked wherever configuration is shown', () => {
+  const { values } = load(['-store.user=https://ann:pw@host/?sig=abc']);
+  assert.equal(showFlags(sections, values)['store.user'], 'https://ann:********@host/?sig=********');
+  assert.match(showConfig(sections, values, 'all'), /user: https:\/\/ann:\*{8}@host/);
+});

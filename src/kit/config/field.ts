@@ -19,6 +19,8 @@ export interface Field<T> {
   readonly boolean: boolean;
   /** Given more than once, the values add up. */
   readonly repeatable: boolean;
+  /** Written without a value it is refused: an empty variable of the environment is not a choice. */
+  readonly valueWanted: boolean;
   /** Reads a flag's text, or several of a repeatable flag. Throws with the reason; the caller adds flag, or file and line. */
   parse(text: string): T;
   /** Reads a list or a mapping of the file; absent: only plain values are taken. */
@@ -85,19 +87,27 @@ export function bytes(spec: Spec & { default: string; min?: string }): Field<num
   });
 }
 
-export function text(spec: Spec & { default?: string; check?: (value: string) => void }): Field<string> {
-  return field(spec, 'text', spec.default ?? '', {
-    parse(value) {
+export function text(
+  spec: Spec & { default?: string; valueWanted?: boolean; check?: (value: string) => void },
+): Field<string> {
+  const { valueWanted = false } = spec;
+  const reads = {
+    parse(value: string) {
+      if (valueWanted && value === '') throw new RangeError(NO_VALUE);
       spec.check?.(value);
       return value;
     },
-    print: (value) => value,
-  });
+    print: (value: string) => value,
+  };
+  return { ...field(spec, 'text', spec.default ?? '', reads), valueWanted };
 }
 
+/** Said of what is written without a value, and wants one. */
+export const NO_VALUE = 'it is given, but empty; give it a value or leave it out';
+
 /** Text that is never shown. */
-export function secret(spec: Spec): Field<string> {
-  return { ...field(spec, 'secret', '', { parse: (value) => value, print: (value) => value }), secret: true };
+export function secret(spec: Spec & { valueWanted?: boolean }): Field<string> {
+  return { ...text(spec), kind: 'secret', secret: true };
 }
 
 /** Yes or no. */
@@ -232,6 +242,7 @@ function field<T>(
     secret: false,
     boolean: false,
     repeatable: false,
+    valueWanted: false,
     ...reads,
   };
 }

@@ -1,4 +1,5 @@
 import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { NO_VALUE } from './field.ts';
 import { nearest } from './problem.ts';
 import type { Setting } from './section.ts';
 
@@ -115,7 +116,7 @@ export function isNull(node: unknown): boolean {
 /** What a node says, read by its setting's field. */
 function readNode(node: Node | null, { field }: Setting, file: YamlFile): { value: unknown } | { problem: string } {
   try {
-    if (node === null || isNull(node)) return { value: field.default };
+    if (node === null || isNull(node)) return field.valueWanted ? { problem: NO_VALUE } : { value: field.default };
     if (isAlias(node)) return { problem: 'aliases are not taken here' };
     // the text as written: YAML would make 1e3 of it, or a date, or an octal number
     if (isScalar(node)) {

@@ -1,8 +1,7 @@
 import { stringify } from 'yaml';
+import { MASK, maskSecrets } from '../../lib/mask.ts';
 import { commandLine } from './load.ts';
 import { type ConfigOf, type Sections, type Setting, settingsOf } from './section.ts';
-
-const MASK = '********';
 
 /** The configuration as a file, secrets masked. `diff`: only what differs from the defaults. */
 export function showConfig<S extends Sections>(
@@ -14,7 +13,7 @@ export function showConfig<S extends Sections>(
   for (const { section, name, path, field } of settingsOf(sections)) {
     const value =
       mode === 'defaults' ? field.default : (values as Record<string, Record<string, unknown>>)[section]?.[name];
-    const shown = field.secret && value !== '' ? MASK : field.print(value);
+    const shown = field.secret && value !== '' ? MASK : masked(field.print(value));
     if (mode === 'diff' && JSON.stringify(field.print(value)) === JSON.stringify(field.print(field.default))) continue;
     place(tree, path.split('.'), shown);
   }
@@ -27,7 +26,7 @@ export function showFlags<S extends Sections>(sections: S, values: ConfigOf<S>):
   for (const { section, name, flag, field } of settingsOf(sections)) {
     if (flag === undefined) continue;
     const value = (values as Record<string, Record<string, unknown>>)[section]?.[name];
-    flags[flag] = field.secret && value !== '' ? MASK : printed(field.print(value));
+    flags[flag] = field.secret && value !== '' ? MASK : printed(masked(field.print(value)));
   }
   return Object.fromEntries(Object.entries(flags).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
@@ -82,6 +81,14 @@ function referenceRow({ path, flag, field }: Setting, onlyFlag: boolean): string
     `${field.help} *(${field.kind.replaceAll('|', ' \\| ')})*`,
   ];
   return `| ${cells.join(' | ')} |`;
+}
+
+/** Addresses may carry a password or a token. */
+function masked(value: unknown): unknown {
+  if (typeof value === 'string') return maskSecrets(value);
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, masked(one)]));
 }
 
 function printed(value: unknown): string {

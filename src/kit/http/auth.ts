@@ -1,59 +1,49 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { IncomingHttpHeaders } from 'node:http';
-import { parse } from 'yaml';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { errors } from '../../model/errors.ts';
 import { checkTenant } from '../../model/tenant.ts';
-import { aListOf, aRecordOf, aText } from '../config/record.ts';
+import { type Logger, silentLogger } from '../observe/log.ts';
 import type { AuthConfig } from './config.ts';
+import { LoginBrake } from './login-brake.ts';
+import { type Identity, type ReadText, RIGHTS, readTextFile, readUsers } from './users.ts';
 
-/** Who asks, once that is proven. */
-export interface Identity {
-  readonly name: string;
-  /** The tenants it may name; undefined: any. */
-  readonly tenants: readonly string[] | undefined;
+/** Whoever asks where nobody has to prove who they are. */
+export const ANYBODY: Identity = { name: '', tenants: undefined, rights: RIGHTS };
+
+const NAME_SHOWN_CHARS = 64;
+
+interface GateOptions {
+  readonly log?: Logger;
+  readonly clock?: Clock;
 }
-
-interface UsersFile {
-  readonly users: readonly {
-    readonly name: string;
-    readonly password?: string;
-    readonly token?: string;
-    readonly tenants?: readonly string[];
-  }[];
-}
-
-const usersFile = aRecordOf({
-  'users!': aListOf(
-    aRecordOf({ 'name!': aText(1), password: aText(1), token: aText(8), tenants: aListOf(aText(1), 1) }),
-  ),
-});
 
 /** Proves who asks, and decides on the tenant. */
 export class Gate {
   readonly #config: AuthConfig;
+  readonly #log: Logger;
+  readonly #brake: LoginBrake;
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
   readonly #identities = new Map<string, Identity>();
   readonly #key = randomBytes(32);
 
-  private constructor(config: AuthConfig) {
+  private constructor(config: AuthConfig, { log = silentLogger, clock = systemClock }: GateOptions) {
     this.#config = config;
+    this.#log = log;
+    this.#brake = new LoginBrake(() => clock.nowMs());
   }
 
-  /** @throws where the users file cannot be read or says something else than users */
-  static of(config: AuthConfig, readText = (file: string) => readFileSync(file, 'utf8')): Gate {
-    checkTenant(config.defaultTenant);
-    const gate = new Gate(config);
-    if (config.basicUser !== '')
-      gate.#admit(basic(config.basicUser, config.basicPassword), { name: config.basicUser, tenants: undefined });
-    if (config.usersFile === '') return gate;
-    const file = parse(readText(config.usersFile)) as UsersFile;
-    const wrong = usersFile(file);
-    if (wrong !== undefined) throw new Error(`-auth.users-file ${config.usersFile}: ${wrong}`);
-    for (const { name, password, token, tenants } of file.users) {
-      tenants?.forEach(checkTenant);
-      if (password !== undefined) gate.#admit(basic(name, password), { name, tenants });
-      if (token !== undefined) gate.#admit(`bearer ${token}`, { name, tenants });
+  /** @throws where authentication is configured by half, with the setting's name */
+  static of(config: AuthConfig, readText: ReadText = readTextFile, options: GateOptions = {}): Gate {
+    if (config.defaultTenant === '') throw new Error('-auth.default-tenant is empty');
+    try {
+      checkTenant(config.defaultTenant);
+    } catch (cause) {
+      throw new Error(`-auth.default-tenant: ${(cause as Error).message}`, { cause });
+    }
+    const gate = new Gate(config, options);
+    for (const { credentials, ...identity } of readUsers(config, readText)) {
+      for (const one of credentials) gate.#identities.set(gate.#digest(one), identity);
     }
     return gate;
   }
@@ -63,22 +53,34 @@ export class Gate {
     return this.#identities.size > 0;
   }
 
-  /** @throws unauthorized */
-  identify(headers: IncomingHttpHeaders): Identity {
-    if (!this.closed) return { name: '', tenants: undefined };
-    const [, scheme, rest] = /^(\S+)\s+(\S+)\s*$/.exec(headers.authorization ?? '') ?? [];
-    const presented = scheme === undefined ? '' : `${scheme.toLowerCase()} ${rest}`;
-    const identity = this.#identities.get(this.#digest(presented));
-    if (identity === undefined) throw errors.unauthorized({});
+  /**
+   * @param address of the client; logins that fail are logged and slowed by it
+   * @throws unauthorized, tooManyFailedLogins
+   */
+  identify(headers: IncomingHttpHeaders, address = ''): Identity {
+    if (!this.closed) return ANYBODY;
+    const { authorization } = headers;
+    if (authorization === undefined || authorization === '') throw errors.unauthorized({});
+    const [, scheme = '', rest = ''] = /^(\S+)\s+(\S+)\s*$/.exec(authorization) ?? [];
+    const digest = this.#digest(`${scheme.toLowerCase()} ${rest}`);
+    if (!this.#brake.mayTry(address, digest)) throw errors.tooManyFailedLogins({ address });
+    const identity = this.#identities.get(digest);
+    if (identity === undefined) {
+      const failures = this.#brake.failed(address);
+      if (failures !== undefined) this.#log.warn({ address, user: nameIn(scheme, rest), failures }, 'login failed');
+      throw errors.unauthorized({});
+    }
+    this.#brake.succeeded(address, digest);
     return identity;
   }
 
   /** @throws tenantMissing, tenantInvalid, tenantForbidden */
-  tenant(headers: IncomingHttpHeaders, { name, tenants }: Identity): string {
+  tenant(headers: IncomingHttpHeaders, { name, tenants }: Pick<Identity, 'name' | 'tenants'>): string {
     const header = headers['x-scope-orgid'];
     const named = Array.isArray(header) ? header[0] : header;
     const { tenancy, defaultTenant } = this.#config;
     if (named === undefined || named === '') {
+      if (tenancy === 'single') return this.#allowed(defaultTenant, name, tenants);
       if (tenants?.length === 1) return tenants[0]!;
       if (tenancy === 'required') throw errors.tenantMissing({});
       return this.#allowed(defaultTenant, name, tenants);
@@ -98,15 +100,16 @@ export class Gate {
     throw errors.tenantForbidden({ tenant, reason: `${name} may name ${tenants.join(', ')}` });
   }
 
-  #admit(credentials: string, identity: Identity): void {
-    this.#identities.set(this.#digest(credentials), identity);
-  }
-
   #digest(credentials: string): string {
     return createHmac('sha256', this.#key).update(credentials).digest('base64');
   }
 }
 
-function basic(user: string, password: string): string {
-  return `basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
+/** The user's name in what a client presents, for the log; a token is not shown. */
+function nameIn(scheme: string, rest: string): string | undefined {
+  if (scheme.toLowerCase() !== 'basic') return undefined;
+  const pair = Buffer.from(rest.slice(0, 4 * NAME_SHOWN_CHARS), 'base64').toString();
+  const colon = pair.indexOf(':');
+  // without a colon it may be a password in the wrong place
+  return colon < 0 ? undefined : pair.slice(0, Math.min(colon, NAME_SHOWN_CHARS));
 }

@@ -8,9 +8,12 @@ export const serverConfig = section('server', 'HTTP server', {
   adminAddress: text({
     help: 'host:port of a second listener for endpoints that can do harm (heap snapshots, profiles). Empty: none.',
   }),
-  httpTlsCertPath: text({ help: 'Certificate chain in PEM. With a key, the listener speaks TLS only.' }),
-  httpTlsKeyPath: text({ help: 'Private key in PEM.' }),
-  httpTlsCaPath: text({ help: 'Authorities in PEM that client certificates are checked against.' }),
+  httpTlsCertPath: text({
+    valueWanted: true,
+    help: 'Certificate chain in PEM. With a key, the listener speaks TLS only.',
+  }),
+  httpTlsKeyPath: text({ valueWanted: true, help: 'Private key in PEM.' }),
+  httpTlsCaPath: text({ valueWanted: true, help: 'Authorities in PEM that client certificates are checked against.' }),
   httpTlsClientAuth: choice({
     default: 'none',
     values: ['none', 'request', 'require'],
@@ -57,10 +60,15 @@ export const authConfig = section('auth', 'Tenants and authentication', {
     help: 'What X-Scope-OrgID means: optional (without it the tenant is -auth.default-tenant), required (401 without), single (only -auth.default-tenant).',
   }),
   defaultTenant: text({ default: ANONYMOUS_TENANT, help: 'The tenant of requests that name none.' }),
-  basicUser: text({ help: 'User name that clients must give. Empty: no basic authentication by this pair.' }),
-  basicPassword: secret({ help: 'Password of that user.' }),
+  basicUser: text({
+    valueWanted: true,
+    help: 'User name that clients must give. Unset: no basic authentication by this pair.',
+  }),
+  basicPassword: secret({ valueWanted: true, help: 'Password of that user.' }),
+  basicPasswordFile: text({ valueWanted: true, help: 'File that holds the password of that user, and nothing else.' }),
   usersFile: text({
-    help: 'YAML file of users with passwords or bearer tokens, and the tenants each may name. See the operating guide.',
+    valueWanted: true,
+    help: 'YAML file of users with passwords or bearer tokens, the tenants each may name and what it may do. See the operating guide.',
   }),
   protectMetrics: toggle({ default: true, help: 'Whether /metrics needs authentication too, where there is any.' }),
 });

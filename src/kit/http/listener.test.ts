@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -338,4 +338,31 @@ test('TLS, with a client certificate where one is required', async (t) => {
     listen([], { server: { ...tls, httpTlsKeyPath: 'nope' } }),
     /-server\.http-tls-key-path: .*nope/,
   );
+  const asked = await listen([big], { server: { ...tls, httpTlsCaPath: cert, httpTlsClientAuth: 'request' } });
+  assert.equal((await send(`${asked.url}/big`, { dispatcher })).statusCode, 200, 'it may be left out');
+  assert.equal((await send(`${asked.url}/big`, { dispatcher: known })).statusCode, 200);
+  const [key2, cert2] = [join(folder, 'key2.pem'), join(folder, 'cert2.pem')];
+  const form = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1', '-subj', '/CN=x'];
+  execFileSync('openssl', ['req', '-x509', ...form, '-keyout', key2, '-out', cert2], { stdio: 'ignore' });
+  const stranger = new Agent({ connect: { ca, cert: readFileSync(cert2), key: readFileSync(key2) } });
+  await assert.rejects(send(`${asked.url}/big`, { dispatcher: stranger }), 'but one that is shown must be right');
+
+  const empty = join(folder, 'empty.pem');
+  writeFileSync(empty, '');
+  const refused: [RegExp, Partial<typeof serverConfig.type>][] = [
+    [/^-server\.http-tls-key-path is missing/, { httpTlsCertPath: cert }],
+    [/^-server\.http-tls-cert-path is missing/, { httpTlsKeyPath: key }],
+    [/^-server\.http-tls-cert-path is missing/, { httpTlsCaPath: cert }],
+    [/^-server\.http-tls-cert-path is missing/, { httpTlsClientAuth: 'require' }],
+    [/^-server\.http-tls-ca-path is missing/, { ...tls, httpTlsClientAuth: 'require' }],
+    [/^-server\.http-tls-ca-path is missing/, { ...tls, httpTlsClientAuth: 'request' }],
+    [/^-server\.http-tls-client-auth is none/, { ...tls, httpTlsCaPath: cert }],
+    [
+      /^-server\.http-tls-ca-path: .*empty\.pem holds nothing/,
+      { ...tls, httpTlsCaPath: empty, httpTlsClientAuth: 'require' },
+    ],
+    [/^-server\.http-tls-cert-path: .*empty\.pem holds nothing/, { ...tls, httpTlsCertPath: empty }],
+    [/^-server\.http-tls-cert-path, -server\.http-tls-key-path: /, { ...tls, httpTlsKeyPath: key2 }],
+  ];
+  for (const [message, server] of refused) await assert.rejects(listen([], { server }), { message });
 });

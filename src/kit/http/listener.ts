@@ -1,16 +1,17 @@
-import { readFileSync } from 'node:fs';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { AppError, errors } from '../../model/errors.ts';
 import type { Logger } from '../observe/log.ts';
 import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry } from '../observe/metrics.ts';
 import type { Service, Stop } from '../service/service.ts';
-import type { Gate } from './auth.ts';
+import { ANYBODY, type Gate } from './auth.ts';
 import { BodyIncomplete, BodyTooLarge, readBody } from './body.ts';
 import { acceptedEncoding, compress } from './compress.ts';
 import type { ServerConfig } from './config.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
+import { tlsOptions } from './tls.ts';
 import { parseTarget, routable } from './url.ts';
 
 const httpMetrics = metricTable({
@@ -182,7 +183,7 @@ export class HttpListener implements Service {
       return method === 'OPTIONS' ? { status: 204, headers: allow } : textResponse(405, 'Method Not Allowed\n', allow);
     }
     try {
-      const identity = route.open === true ? { name: '', tenants: undefined } : gate.identify(headers);
+      const identity = route.open === true ? ANYBODY : gate.identify(headers, request.raw.socket.remoteAddress);
       return route.tenant === true ? gate.tenant(headers, identity) : '';
     } catch (thrown) {
       return this.#failure(thrown, request);
@@ -298,10 +299,15 @@ function createApp(config: ServerConfig): FastifyInstance {
     routerOptions: { maxParamLength: 8192 },
     rewriteUrl: (request: { url?: string | undefined }) => routable(request.url ?? '/'),
   };
+  const tls = tlsOptions(config);
   const app =
-    config.httpTlsCertPath === ''
+    tls === undefined
       ? fastify({ ...options, http: common })
-      : (fastify({ ...options, https: { ...common, ...tlsOptions(config) } }) as unknown as FastifyInstance<Server>);
+      : (fastify({ ...options, https: { ...common, ...tls } }) as unknown as FastifyInstance<Server>);
+  // a certificate may be left out where it is only asked for, but one that is shown must be right
+  app.server.prependListener('secureConnection', (socket: TLSSocket) => {
+    if (tls?.requestCert && !socket.authorized && socket.getPeerX509Certificate() !== undefined) socket.destroy();
+  });
   app.server.maxConnections = config.httpConnectionsMax;
   // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
   app.decorateRequest('tenant', '');
@@ -311,25 +317,6 @@ function createApp(config: ServerConfig): FastifyInstance {
     readBody(payload, bytesMaxOf(request)),
   );
   return app;
-}
-
-function tlsOptions(config: ServerConfig): Record<string, unknown> {
-  return {
-    cert: readPem(config.httpTlsCertPath, '-server.http-tls-cert-path'),
-    key: readPem(config.httpTlsKeyPath, '-server.http-tls-key-path'),
-    ca: config.httpTlsCaPath === '' ? undefined : readPem(config.httpTlsCaPath, '-server.http-tls-ca-path'),
-    requestCert: config.httpTlsClientAuth !== 'none',
-    rejectUnauthorized: config.httpTlsClientAuth === 'require',
-    minVersion: 'TLSv1.2',
-  };
-}
-
-function readPem(file: string, flag: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    throw new Error(`${flag}: ${(cause as Error).message}`, { cause });
-  }
 }
 
 /** Aborted when the connection closes before the answer is written. */

@@ -1,4 +1,5 @@
 import { type Logger as PinoLogger, pino } from 'pino';
+import { maskSecrets } from '../../lib/mask.ts';
 import { choice } from '../config/field.ts';
 import { section } from '../config/section.ts';
 
@@ -22,7 +23,9 @@ export interface LogSink {
 }
 
 export function createLogger(config: typeof logConfig.type, sink: LogSink = process.stderr): Logger {
-  const formatted: LogSink = config.format === 'json' ? sink : { write: (line) => sink.write(toLogfmt(line)) };
+  const form = config.format === 'json' ? (line: string) => line : toLogfmt;
+  // whatever is logged may quote an address with a password in it
+  const formatted: LogSink = { write: (line) => sink.write(maskSecrets(form(line))) };
   return pino(
     {
       level: config.level,
