@@ -118,6 +118,34 @@ test('folders import only what lies below them', () => {
   assert.deepEqual(wrong, []);
 });
 
+/** Folder of src/promql/ → the folders of it that it may import from, besides itself. Files beside them are on the floor that they import from. */
+const PROMQL_MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  row: [],
+  functions: ['row'],
+  parser: ['functions'],
+  plan: ['functions', 'parser'],
+  exec: ['row', 'functions', 'parser', 'plan'],
+};
+/** Files of src/promql/ that every floor may import. */
+const PROMQL_GROUND = ['position.ts', 'annotations.ts', 'format.ts'];
+
+test('the floors of the query engine import only what lies below them', () => {
+  const wrong = imports
+    .filter(({ file, target }) => file.startsWith('src/promql/') && target.startsWith('src/promql/') && !isTest(file))
+    .filter(({ file, target }) => {
+      const [from, to] = [file, target].map((path) => path.split('/')[2]!);
+      if (from === to) return false;
+      if (PROMQL_GROUND.includes(from!)) return !PROMQL_GROUND.includes(to!);
+      const allowed = PROMQL_MAY_IMPORT[from!];
+      // the engine and what it answers stand on top
+      if (allowed === undefined || PROMQL_GROUND.includes(to!)) return false;
+      if (from === 'exec' && (to === 'result.ts' || to === 'stats.ts')) return false;
+      return !allowed.includes(to!);
+    })
+    .map(({ file, target }) => `${file} imports ${target}`);
+  assert.deepEqual(wrong, []);
+});
+
 test('nothing in src reaches out of src', () => {
   const wrong = imports
     .filter(({ file, target }) => /^(test|bench|tools|kernel|web)\//.test(target) && !isTest(file))

@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { signatures } from '../promql/parser/signatures.ts';
+import { functions } from '../promql/functions/table.ts';
 import { success } from './answer.ts';
 import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
@@ -132,7 +132,7 @@ export function features(call: Call): ApiResponse {
       fill_right: binopFillModifiers,
     },
     promql_functions: Object.fromEntries(
-      Object.entries(signatures).map(([name, { experimental }]) => [name, !experimental || experimentalFunctions]),
+      Object.values(functions).map(({ name, signature }) => [name, !signature.experimental || experimentalFunctions]),
     ),
     promql_operators: {
       ...on('!= !~ % * + - / < </ <= == =~ > >/ >= @ ^ and atan2 or unless'),

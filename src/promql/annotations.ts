@@ -1,7 +1,7 @@
 import { formatG } from '../lib/go-float.ts';
 import { quoteGo } from '../model/labels.ts';
 import { formatRough } from './format.ts';
-import type { PosRange } from './parser/ast.ts';
+import type { PosRange } from './position.ts';
 
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
 

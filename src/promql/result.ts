@@ -1,6 +1,5 @@
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
-import type { ExplainNode } from './exec/explain.ts';
 import type { QueryStats } from './stats.ts';
 
 /** What a query answers. Times in Unix ms. */
@@ -35,4 +34,16 @@ export interface QueryResult {
   readonly stats: QueryStats;
   /** Only where it was asked for. */
   readonly explain: ExplainNode | undefined;
+}
+
+/** What a part of a query was and did. */
+export interface ExplainNode {
+  readonly what: string;
+  readonly steps: number;
+  readonly series: number;
+  /** Points that its rows held; those of a row read twice counted twice. */
+  readonly points: number;
+  /** Time spent on its rows, with that of its children. */
+  readonly ms: number;
+  readonly children: readonly ExplainNode[];
 }

@@ -8,7 +8,8 @@ import {
 import { addHistograms, compactHistogram, subtractHistograms } from '../../model/histogram-add.ts';
 import { trimHistogram } from '../../model/histogram-trim.ts';
 import type { Annotations } from '../annotations.ts';
-import type { BinaryOp, PosRange } from '../parser/ast.ts';
+import type { BinaryOp } from '../parser/ast.ts';
+import type { PosRange } from '../position.ts';
 
 /** Operators that keep or drop a sample by comparing it. */
 export const COMPARISONS: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=', '<', '<=', '>', '>=']);

@@ -1,18 +1,7 @@
 import { describeNode } from '../plan/describe.ts';
 import { childrenOf, type PlanNode } from '../plan/node.ts';
+import type { ExplainNode } from '../result.ts';
 import type { Operator, Row } from '../row/row.ts';
-
-/** What a part of a query was and did. */
-export interface ExplainNode {
-  readonly what: string;
-  readonly steps: number;
-  readonly series: number;
-  /** Points that its rows held; those of a row read twice counted twice. */
-  readonly points: number;
-  /** Time spent on its rows, with that of its children. */
-  readonly ms: number;
-  readonly children: readonly ExplainNode[];
-}
 
 interface Seen {
   series: number;

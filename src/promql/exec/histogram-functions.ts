@@ -3,8 +3,8 @@ import { classicFraction, classicQuantile } from '../../model/classic-quantile.t
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { histogramFraction, histogramQuantile } from '../../model/histogram-quantile.ts';
 import type { Labels } from '../../model/labels.ts';
-import type { PosRange } from '../parser/ast.ts';
 import { type Grid, stepMs } from '../plan/grid.ts';
+import type { PosRange } from '../position.ts';
 import { FLOAT_POINT, HISTOGRAM_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 

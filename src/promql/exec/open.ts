@@ -1,10 +1,8 @@
-import type { FloatHistogram } from '../../model/histogram.ts';
-import { histogramAverage, histogramDeviation, histogramVariance } from '../../model/histogram-moments.ts';
 import { Labels, METRIC_NAME } from '../../model/labels.ts';
 import { formatOpenMetrics } from '../format.ts';
-import { labelJoin, labelReplace, type Relabel } from '../functions/labels.ts';
-import { dateFunctions, goMax, goMin, mathFunctions, roundTo } from '../functions/math.ts';
-import { rangeFunctions } from '../functions/range-functions.ts';
+import type { Opening } from '../functions/function.ts';
+import type { Relabel } from '../functions/labels.ts';
+import { goMax, goMin, roundTo } from '../functions/math.ts';
 import { stepMs } from '../plan/grid.ts';
 import {
   type AggregateNode,
@@ -47,13 +45,7 @@ import { vectorBinary } from './vector-binary.ts';
 
 const NAMELESS: OutputSeries = { labels: Labels.empty, dropName: false };
 
-const histogramMaps: Readonly<Record<string, (histogram: FloatHistogram) => number>> = {
-  histogram_avg: histogramAverage,
-  histogram_count: ({ count }) => count,
-  histogram_stddev: histogramDeviation,
-  histogram_stdvar: histogramVariance,
-  histogram_sum: ({ sum }) => sum,
-};
+type Opened<K extends Opening['kind']> = Extract<Opening, { kind: K }>;
 
 /** Makes operators of plan nodes. */
 export class Opener {
@@ -200,68 +192,54 @@ export class Opener {
   }
 
   async #call(node: CallNode): Promise<Operator> {
-    const { func, args, grid } = node;
+    const { args, grid } = node;
+    const { open } = node.func;
     const execution = this.#execution;
-    if (rangeFunctions[func] !== undefined) return this.#rangeFunction(node);
-    const math = mathFunctions[func];
-    if (math !== undefined) return this.#mapFloats(args[0]!, math);
-    const date = dateFunctions[func];
-    if (date !== undefined) {
-      return args.length === 0
-        ? new StepOperator(grid.steps, NAMELESS, (step) => date(Math.trunc(stepMs(grid, step) / 1000)))
-        : this.#mapFloats(args[0]!, date);
-    }
-    const ofHistogram = histogramMaps[func];
-    if (ofHistogram !== undefined) {
-      const input = await this.open(args[0]!);
-      const series = input.series.map((each) => execution.withoutName(each));
-      return mergeUnlessDelayed(execution, new HistogramMapOperator(input, series, ofHistogram));
-    }
-    switch (func) {
-      case 'pi':
-        return new StepOperator(grid.steps, NAMELESS, () => Math.PI);
+    switch (open.kind) {
+      case 'range':
+        return this.#rangeFunction(node, open);
+      case 'floats':
+        return this.#mapFloats(args[0]!, open.map);
+      case 'date':
+        return args.length === 0
+          ? new StepOperator(grid.steps, NAMELESS, (step) => open.part(Math.trunc(stepMs(grid, step) / 1000)))
+          : this.#mapFloats(args[0]!, open.part);
+      case 'histograms': {
+        const input = await this.open(args[0]!);
+        const series = input.series.map((each) => execution.withoutName(each));
+        return mergeUnlessDelayed(execution, new HistogramMapOperator(input, series, open.map));
+      }
+      case 'constant':
+        return new StepOperator(grid.steps, NAMELESS, () => open.value);
       case 'scalar':
         return rowOperator(NAMELESS, await scalarRow(execution, await this.open(args[0]!)));
       case 'vector':
         return rowOperator(NAMELESS, await this.scalar(args[0]!));
-      case 'max_of':
-      case 'min_of': {
+      case 'pick': {
         const a = await this.scalar(args[0]!);
         const b = await this.scalar(args[1]!);
-        const pick = func === 'max_of' ? goMax : goMin;
-        return new StepOperator(grid.steps, NAMELESS, (step) => pick(a.values[step]!, b.values[step]!));
+        return new StepOperator(grid.steps, NAMELESS, (step) => open.pick(a.values[step]!, b.values[step]!));
       }
       case 'absent': {
         const row = await absentRow(execution, await this.open(args[0]!));
         return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: false }, row);
       }
-      case 'clamp':
-        return this.#clamp(args[0]!, await this.scalar(args[1]!), await this.scalar(args[2]!));
-      case 'clamp_max':
-        return this.#clamp(args[0]!, undefined, await this.scalar(args[1]!));
-      case 'clamp_min':
-        return this.#clamp(args[0]!, await this.scalar(args[1]!), undefined);
+      case 'clamp': {
+        const min = open.min === undefined ? undefined : await this.scalar(args[open.min]!);
+        const max = open.max === undefined ? undefined : await this.scalar(args[open.max]!);
+        return this.#clamp(args[0]!, min, max);
+      }
       case 'round': {
         const nearest = args[1] === undefined ? undefined : await this.scalar(args[1]);
         return this.#mapFloats(args[0]!, (value, step) => roundTo(value, 1 / (nearest?.values[step] ?? 1)));
       }
       case 'timestamp':
-      case 'start_timestamp':
-        return this.#timestamp(node);
-      case 'label_replace': {
-        const [dst, replacement, src, regex] = args.slice(1).map(textOf);
-        return this.#relabel(args[0]!, labelReplace(dst!, replacement!, src!, regex!));
-      }
-      case 'label_join': {
-        const [dst, separator, ...sources] = args.slice(1).map(textOf);
-        return this.#relabel(args[0]!, labelJoin(dst!, separator!, sources));
-      }
+        return this.#timestamp(node, open.of);
+      case 'relabel':
+        return this.#relabel(args[0]!, open.relabel(args.slice(1).map(textOf)));
       case 'sort':
-      case 'sort_desc':
-      case 'sort_by_label':
-      case 'sort_by_label_desc':
-        return this.#sort(node);
-      case 'histogram_quantile': {
+        return this.#sort(node, open);
+      case 'quantile': {
         const q = await this.scalar(args[0]!);
         this.#noteQuantile(q, node, 0);
         const input = await this.open(args[1]!);
@@ -269,9 +247,9 @@ export class Opener {
         const answer = quantileAnswer(execution, q, notes);
         return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[1]!, [answer]));
       }
-      case 'histogram_quantiles':
+      case 'quantiles':
         return this.#histogramQuantiles(node);
-      case 'histogram_fraction': {
+      case 'fraction': {
         const lower = await this.scalar(args[0]!);
         const upper = await this.scalar(args[1]!);
         const input = await this.open(args[2]!);
@@ -281,19 +259,20 @@ export class Opener {
       }
       case 'info':
         return addInfo(execution, this.#sources, node, await this.open(args[0]!));
-      default:
-        throw new Error(`bug: no function ${func}`);
+      case 'query':
+      case 'time':
+        throw new Error(`bug: ${node.func.name}() is resolved by the plan`);
     }
   }
 
-  async #rangeFunction(node: CallNode): Promise<Operator> {
+  async #rangeFunction(node: CallNode, open: Opened<'range'>): Promise<Operator> {
     const execution = this.#execution;
     const matrixIndex = node.args.findIndex(({ kind }) => kind === 'matrix');
     const params: Row[] = [];
     for (const [i, arg] of node.args.entries()) if (i !== matrixIndex) params.push(await this.scalar(arg));
     const { source, series } = await this.source(node.args[matrixIndex] as MatrixNode);
-    const operator = new RangeFunctionOperator(execution, node, matrixIndex, source, series, params);
-    if (node.func === 'absent_over_time') {
+    const operator = new RangeFunctionOperator(execution, node, open, matrixIndex, source, series, params);
+    if (node.func.absent) {
       const row = await absentRow(execution, operator);
       return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: true }, row);
     }
@@ -325,17 +304,16 @@ export class Opener {
     return mergeUnlessDelayed(this.#execution, operator);
   }
 
-  async #timestamp(node: CallNode): Promise<Operator> {
+  async #timestamp(node: CallNode, of: 'sample' | 'start'): Promise<Operator> {
     const execution = this.#execution;
     const arg = node.args[0]!;
-    const starts = node.func === 'start_timestamp';
     if (arg.kind === 'selector') {
-      const input = await this.#selector(arg, starts ? 'start-timestamp' : 'timestamp');
+      const input = await this.#selector(arg, of === 'start' ? 'start-timestamp' : 'timestamp');
       const series = input.series.map((each) => execution.withoutName(each));
       return mergeUnlessDelayed(execution, new RelabelOperator(input, series));
     }
     // only samples as they are stored know of their start
-    if (starts) return RowTable.empty(node.grid.steps);
+    if (of === 'start') return RowTable.empty(node.grid.steps);
     const input = await this.open(arg);
     const series = input.series.map((each) => execution.withoutName(each));
     return mergeUnlessDelayed(
@@ -355,15 +333,13 @@ export class Opener {
     return mergeSameLabels(execution, new RelabelOperator(input, series));
   }
 
-  async #sort(node: CallNode): Promise<Operator> {
+  async #sort(node: CallNode, { by, descending }: Opened<'sort'>): Promise<Operator> {
     const input = await this.open(node.args[0]!);
-    const descending = node.func.endsWith('_desc');
-    const byValue = node.func === 'sort' || node.func === 'sort_desc';
     if (node.grid.steps > 1) {
       this.#execution.annotations.sortInRangeQuery(node.pos);
-      return byValue ? new FloatMapOperator(input, input.series, (value) => value) : input;
+      return by === 'value' ? new FloatMapOperator(input, input.series, (value) => value) : input;
     }
-    return byValue
+    return by === 'value'
       ? sortByValue(this.#execution, input, descending)
       : sortByLabel(input, node.args.slice(1).map(textOf), descending);
   }

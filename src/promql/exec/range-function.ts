@@ -1,9 +1,10 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
+import type { Opening, RowMethod } from '../functions/function.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
-import { functionNames, type RangeFunction, type RowMethod, rangeFunctions } from '../functions/range-functions.ts';
 import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
-import { A_FLOAT, A_HISTOGRAM, Window } from '../functions/window.ts';
+import { functionNames } from '../functions/table.ts';
+import { A_FLOAT, A_HISTOGRAM, Window, type WindowFunction } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
 import { ByTimes } from '../row/by-times.ts';
@@ -25,6 +26,8 @@ export function windowReach(matrix: MatrixNode, lookbackMs: number): { backMs: n
   };
 }
 
+type RangeOpening = Extract<Opening, { kind: 'range' }>;
+
 /** After so many samples looked at within one row the clock is looked at, too. */
 const CHECK_SAMPLES = 10_000_000;
 
@@ -37,7 +40,7 @@ export class RangeFunctionOperator implements Operator {
   readonly #matrix: MatrixNode;
   readonly #source: SampleSource;
   readonly #inputs: readonly OutputSeries[];
-  readonly #function: RangeFunction;
+  readonly #evaluate: WindowFunction;
   /** The scalar arguments at each step. */
   readonly #params: readonly Row[];
   readonly #columns: SampleColumns;
@@ -53,6 +56,7 @@ export class RangeFunctionOperator implements Operator {
   constructor(
     execution: Execution,
     call: CallNode,
+    open: RangeOpening,
     matrixIndex: number,
     source: SampleSource,
     inputs: readonly OutputSeries[],
@@ -65,20 +69,21 @@ export class RangeFunctionOperator implements Operator {
     this.#source = source;
     this.#inputs = inputs;
     this.#params = params;
-    this.#function = rangeFunctions[call.func]!;
+    this.#evaluate = open.window;
+    const { func } = call;
     this.steps = call.grid.steps;
-    this.series = this.#function.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
+    this.series = func.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
     const { rangeMs, dataStartMs, fixed } = this.#matrix;
     const matrixSource = this.#matrix.source;
     const anchored = matrixSource.kind === 'select' && matrixSource.anchored;
     const smoothed = matrixSource.kind === 'select' && matrixSource.smoothed;
-    if (anchored && !this.#function.anchorable) {
-      const names = functionNames((func) => func.anchorable);
-      execution.fail(`anchored modifier can only be used with: ${names} - not with ${call.func}`);
+    if (anchored && !func.anchorable) {
+      const names = functionNames(({ anchorable }) => anchorable);
+      execution.fail(`anchored modifier can only be used with: ${names} - not with ${func.name}`);
     }
-    if (smoothed && !this.#function.smoothable) {
-      const names = functionNames((func) => func.smoothable);
-      execution.fail(`smoothed modifier can only be used with: ${names} - not with ${call.func}`);
+    if (smoothed && !func.smoothable) {
+      const names = functionNames(({ smoothable }) => smoothable);
+      execution.fail(`smoothed modifier can only be used with: ${names} - not with ${func.name}`);
     }
     const shape = {
       steps: this.steps,
@@ -98,8 +103,8 @@ export class RangeFunctionOperator implements Operator {
       anchored,
       smoothed,
     });
-    this.#window.useStarts = execution.features.startTimestamps && this.#function.starts === true;
-    const { rows } = this.#function;
+    this.#window.useStarts = execution.features.startTimestamps && func.starts === true;
+    const { rows } = open;
     this.#rows =
       rows === undefined || anchored || smoothed ? undefined : new RowMethods(rows, rangeMs, execution.memory);
   }
@@ -132,7 +137,7 @@ export class RangeFunctionOperator implements Operator {
 
   #fillByWindow(index: number, out: Row): void {
     const window = this.#window;
-    const { window: evaluate } = this.#function;
+    const evaluate = this.#evaluate;
     const { rangeMs } = this.#matrix;
     window.metricName = this.#inputs[index]!.labels.metricName;
     const withHistograms = this.#samples.histograms > 0;
@@ -183,8 +188,7 @@ export class RangeFunctionOperator implements Operator {
 
   /** A rate of what is not named like a counter is probably a mistake. */
   #noteNonCounter(index: number): void {
-    const { func } = this.#call;
-    if (func !== 'rate' && func !== 'increase') return;
+    if (!this.#call.func.ofCounters) return;
     const { labels } = this.#inputs[index]!;
     const { metricName } = labels;
     if (metricName === '') return;

@@ -2,7 +2,7 @@ import { type FloatHistogram, multiplyHistogram, usesCustomBuckets, withResetHin
 import { addHistograms, subtractHistograms } from '../../model/histogram-add.ts';
 import { detectReset } from '../../model/histogram-reset.ts';
 import type { Annotations } from '../annotations.ts';
-import type { PosRange } from '../parser/ast.ts';
+import type { PosRange } from '../position.ts';
 import type { SeriesSamples } from '../row/series-samples.ts';
 
 /** Who is to be told what an interpolation found. */

@@ -1,7 +1,7 @@
 import { errors } from '../../model/errors.ts';
 import type { FloatHistogram } from '../../model/histogram.ts';
 import type { Annotations } from '../annotations.ts';
-import type { PosRange } from '../parser/ast.ts';
+import type { PosRange } from '../position.ts';
 import type { SeriesSamples } from '../row/series-samples.ts';
 
 /** What a window function answers; a float is in `Window.value`, a histogram in `Window.histogram`. */

@@ -1,12 +1,5 @@
 import type { LabelMatcher } from '../../model/matcher.ts';
-
-/** Byte offsets (UTF-8) into the expression's text; `end` is exclusive. */
-export interface PosRange {
-  readonly start: number;
-  readonly end: number;
-}
-
-export type ValueType = 'none' | 'scalar' | 'vector' | 'matrix' | 'string';
+import type { PosRange } from '../position.ts';
 
 /** A PromQL syntax tree, as Prometheus' `promql/parser/ast.go` has it. Nodes are immutable. */
 export type Expr =
@@ -98,7 +91,7 @@ export interface SubqueryExpr {
 
 export interface Call {
   readonly kind: 'call';
-  /** A name in `signatures.ts`. */
+  /** A name in the table of functions. */
   readonly func: string;
   readonly args: readonly Expr[];
   readonly pos: PosRange;

@@ -1,4 +1,6 @@
 import { METRIC_NAME, quoteGo } from '../../model/labels.ts';
+import type { ValueType } from '../functions/function.ts';
+import { functionOf } from '../functions/table.ts';
 import type {
   AggregateExpr,
   BinaryExpr,
@@ -6,12 +8,10 @@ import type {
   Call,
   DurationExpr,
   Expr,
-  ValueType,
   VectorMatching,
   VectorSelector,
 } from './ast.ts';
 import { type Cursor, treeDepthMax } from './cursor.ts';
-import { signatureOf } from './signatures.ts';
 import { typeName, typeOf } from './type.ts';
 
 type Settled = { -readonly [Key in keyof BinaryExpr]: BinaryExpr[Key] };
@@ -144,7 +144,8 @@ class Checker {
 
   #checkCall(call: Call): ValueType {
     const { func, args } = call;
-    const { argTypes, variadic, returnType } = signatureOf(func)!;
+    const { signature, info } = functionOf(func)!;
+    const { argTypes, variadic, returnType } = signature;
     const name = quoteGo(func);
     const least = argTypes.length - 1;
     if (variadic === 0) {
@@ -156,7 +157,7 @@ class Checker {
     } else if (variadic > 0 && args.length > least + variadic) {
       this.#note(call, `expected at most ${least + variadic} argument(s) in call to ${name}, got ${args.length}`);
     }
-    if (func === 'info' && args.length > 1) this.#checkInfoSelector(call, args[1]!);
+    if (info === true && args.length > 1) this.#checkInfoSelector(call, args[1]!);
     for (const [i, arg] of args.entries()) {
       if (i >= argTypes.length && variadic === 0) break;
       this.#expect(arg, argTypes[Math.min(i, argTypes.length - 1)]!, `call to function ${name}`);

@@ -1,4 +1,4 @@
-import type { PosRange } from './ast.ts';
+import type { PosRange } from '../position.ts';
 import { ParseError, type ParseIssue } from './error.ts';
 import { LexError, Lexer } from './lexer.ts';
 import { describeToken, type Token, type TokenKind } from './token.ts';

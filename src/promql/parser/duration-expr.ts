@@ -1,4 +1,5 @@
-import type { DurationExpr, PosRange } from './ast.ts';
+import type { PosRange } from '../position.ts';
+import type { DurationExpr } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { DurationSyntaxError, parseDuration, secondsToMs } from './duration.ts';
 import { NumberSyntaxError, parseNumber } from './number.ts';

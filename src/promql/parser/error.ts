@@ -1,4 +1,4 @@
-import type { PosRange } from './ast.ts';
+import { lineAndColumn, type PosRange } from '../position.ts';
 
 /** One thing that is wrong with an expression. */
 export interface ParseIssue {
@@ -32,20 +32,4 @@ export class ParseError extends Error {
 
 function describeIssue(query: string, { pos, text }: ParseIssue): string {
   return `${lineAndColumn(query, pos.start)}: parse error: ${text}`;
-}
-
-/** Both count from 1, the column in bytes. */
-export function lineAndColumn(query: string, offset: number): string {
-  if (query === '') return 'unknown position';
-  const bytes = new TextEncoder().encode(query);
-  if (offset > bytes.length) return 'invalid position';
-  let line = 1;
-  let lineStart = 0;
-  for (let i = 0; i < offset; i++) {
-    if (bytes[i] === 10) {
-      line++;
-      lineStart = i + 1;
-    }
-  }
-  return `${line}:${offset - lineStart + 1}`;
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '../../lib/random.ts';
+import { functions } from '../functions/table.ts';
 import type { Expr, VectorSelector } from './ast.ts';
 import { exprToJson } from './json.ts';
 import { ParseError, type ParserOptions, parseExpr, parseMetricSelector } from './parser.ts';
 import { prettyExpr } from './pretty.ts';
 import { printExpr } from './printer.ts';
-import { signatures } from './signatures.ts';
 import { typeOf } from './type.ts';
 
 /** `FUZZ_RUNS=1000000 FUZZ_SEED=7 node --test …` looks longer, and elsewhere. */
@@ -50,7 +50,9 @@ class Grammar {
       case 'binary':
         return `${this.#vector()} ${this.#operator()} ${this.pick([this.#vector(), this.#vector(), this.#scalar()])}`;
       case 'call': {
-        const [name, { argTypes }] = this.pick(Object.entries(signatures).filter(([, s]) => s.returnType === 'vector'));
+        const vectors = Object.values(functions).filter(({ signature }) => signature.returnType === 'vector');
+        const { name, signature } = this.pick(vectors);
+        const { argTypes } = signature;
         const args = argTypes.map((type) => {
           if (type === 'vector') return this.#vector();
           return type === 'matrix' ? this.#matrix() : type === 'scalar' ? this.#scalar() : '"a"';

@@ -1,6 +1,6 @@
+import { functionOf } from '../functions/table.ts';
 import type { At, DurationExpr, Expr, VectorMatching, VectorSelector } from './ast.ts';
 import { formatNumber } from './number.ts';
-import { signatureOf } from './signatures.ts';
 
 /** A tree as `/api/v1/parse_query` gives it; the fields in the order in which Prometheus writes them. */
 export type JsonNode = { readonly [field: string]: unknown };
@@ -41,7 +41,7 @@ export function exprToJson(expr: Expr): JsonNode {
       };
     }
     case 'call': {
-      const { argTypes, returnType, variadic } = signatureOf(expr.func)!;
+      const { argTypes, returnType, variadic } = functionOf(expr.func)!.signature;
       return {
         args: expr.args.map(exprToJson),
         func: { argTypes, name: expr.func, returnType, variadic },

@@ -1,4 +1,5 @@
-import type { At, DurationExpr, Expr, MatrixSelector, PosRange, SubqueryExpr, VectorSelector } from './ast.ts';
+import type { PosRange } from '../position.ts';
+import type { At, DurationExpr, Expr, MatrixSelector, SubqueryExpr, VectorSelector } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { IN_BRACKETS, IN_OFFSET, numberOrDuration, offsetDurationExpr, positiveDurationExpr } from './duration-expr.ts';
 import { formatTimestampGo } from './number.ts';

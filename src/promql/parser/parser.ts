@@ -1,13 +1,14 @@
 import { quoteGo } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
-import type { AggregateExpr, AggregateOp, BinaryExpr, BinaryOp, Call, Expr, PosRange } from './ast.ts';
+import { functionOf } from '../functions/table.ts';
+import type { PosRange } from '../position.ts';
+import type { AggregateExpr, AggregateOp, BinaryExpr, BinaryOp, Call, Expr } from './ast.ts';
 import { checkExpr } from './check.ts';
 import { ANYWHERE, type Context, Cursor, type ParserOptions } from './cursor.ts';
 import { numberOrDuration } from './duration-expr.ts';
 import { binaryModifiers, groupingLabels } from './grouping.ts';
 import { withModifiers } from './modifier.ts';
 import { canNameMetric, vectorSelector } from './selector.ts';
-import { signatureOf } from './signatures.ts';
 import { unquote } from './string.ts';
 import { aggregators, preprocessors, type Token, type TokenKind } from './token.ts';
 
@@ -148,9 +149,9 @@ function primary(cursor: Cursor): Expr {
 function call(cursor: Cursor, name: Token): Call {
   const { args, end } = callBody(cursor);
   const func = name.text;
-  const signature = signatureOf(func);
-  if (signature === undefined) cursor.note(name.pos, `unknown function with name ${quoteGo(func)}`);
-  else if (signature.experimental && !cursor.options.experimentalFunctions) {
+  const known = functionOf(func);
+  if (known === undefined) cursor.note(name.pos, `unknown function with name ${quoteGo(func)}`);
+  else if (known.signature.experimental && !cursor.options.experimentalFunctions) {
     cursor.note(name.pos, `function ${quoteGo(func)} is not enabled`);
   }
   return { kind: 'call', func, args, pos: { start: name.pos.start, end } };

@@ -1,7 +1,8 @@
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../../model/matcher.ts';
 import { RegexSyntaxError } from '../../model/regex.ts';
-import type { PosRange, VectorSelector } from './ast.ts';
+import type { PosRange } from '../position.ts';
+import type { VectorSelector } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { unquote } from './string.ts';
 import { aggregators, preprocessors, type Token, type TokenKind } from './token.ts';

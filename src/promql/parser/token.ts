@@ -1,5 +1,5 @@
 import { quoteGo } from '../../model/labels.ts';
-import type { PosRange } from './ast.ts';
+import type { PosRange } from '../position.ts';
 
 /** Kinds with a text of their own (`(`, `sum`, `==`) are named by it; the others are in capitals. */
 export type TokenKind =

@@ -1,5 +1,6 @@
-import type { Expr, ValueType } from './ast.ts';
-import { signatureOf } from './signatures.ts';
+import type { ValueType } from '../functions/function.ts';
+import { functionOf } from '../functions/table.ts';
+import type { Expr } from './ast.ts';
 
 /** The type of what an expression evaluates to. */
 export function typeOf(expr: Expr): ValueType {
@@ -17,7 +18,7 @@ export function typeOf(expr: Expr): ValueType {
       case 'subquery':
         return 'matrix';
       case 'call':
-        return signatureOf(node.func)?.returnType ?? 'none';
+        return functionOf(node.func)?.signature.returnType ?? 'none';
       case 'binary':
         return isScalar(node.lhs) && isScalar(node.rhs) ? 'scalar' : 'vector';
       case 'unary':

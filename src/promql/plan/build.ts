@@ -1,18 +1,16 @@
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
-import type { At, Expr, PosRange, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
+import type { PromFunction, QueryTimes } from '../functions/function.ts';
+import { functionOf } from '../functions/table.ts';
+import type { At, Expr, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
 import { typeOf } from '../parser/type.ts';
+import type { PosRange } from '../position.ts';
 import { type DurationScope, durationMs } from './duration.ts';
 import { firstStep, type Grid, gridEndMs } from './grid.ts';
 import type { InfoSelect, MatrixNode, PlanNode, Select } from './node.ts';
 
 /** What times are resolved against. */
-export interface BuildScope {
-  /** Of the whole query. */
-  readonly startMs: number;
-  readonly endMs: number;
-  /** 0 for an instant query. */
-  readonly stepMs: number;
+export interface BuildScope extends QueryTimes {
   readonly lookbackMs: number;
   readonly defaultSubqueryStepMs: number;
 }
@@ -21,24 +19,6 @@ export interface BuildScope {
 export function buildPlan(expr: Expr, grid: Grid, scope: BuildScope): PlanNode {
   return new Builder(scope).build(expr, grid);
 }
-
-/** Functions whose result may vary with the step although their arguments do not. */
-const STEP_DEPENDENT = new Set([
-  'days_in_month',
-  'day_of_month',
-  'day_of_week',
-  'day_of_year',
-  'hour',
-  'minute',
-  'month',
-  'year',
-  'predict_linear',
-  'time',
-  'timestamp',
-]);
-
-/** Constant for a query: replaced by numbers before anything else is looked at. */
-const QUERY_CONSTANTS = new Set(['start', 'end', 'range', 'step']);
 
 const NOWHERE: PosRange = { start: 0, end: 0 };
 
@@ -113,39 +93,25 @@ class Builder {
         };
       }
       case 'call': {
-        const constant = this.#constant(expr.func);
-        if (constant !== undefined) return { kind: 'number', value: constant, grid, pos: expr.pos };
-        if (expr.func === 'time') return { kind: 'time', grid, pos: expr.pos };
+        const func = functionOf(expr.func)!;
+        const { open } = func;
+        if (open.kind === 'query') {
+          return { kind: 'number', value: open.seconds(this.#scope), grid, pos: expr.pos };
+        }
+        if (open.kind === 'time') return { kind: 'time', grid, pos: expr.pos };
         const args = expr.args.map(unwrapped);
-        const isInfo = expr.func === 'info';
         return {
           kind: 'call',
-          func: expr.func,
-          // the second argument of info() is no selector of its own: it only carries matchers
-          args: (isInfo ? args.slice(0, 1) : args).map((arg) => this.build(arg, grid)),
+          func,
+          args: evaluatedArgs(func, args).map((arg) => this.build(arg, grid)),
           // Prometheus puts something without a position in the place of a subquery, and notes point there
           argPos: args.map((arg) => (arg.kind === 'subquery' ? NOWHERE : arg.pos)),
-          absentLabels: args.length > 0 && expr.func.startsWith('absent') ? absentLabels(args[0]!) : [],
-          info: isInfo ? this.#info(args, grid) : undefined,
+          absentLabels: func.absent ? absentLabels(args[0]!) : [],
+          info: func.info ? this.#info(args, grid) : undefined,
           grid,
           pos: expr.pos,
         };
       }
-    }
-  }
-
-  #constant(func: string): number | undefined {
-    if (!QUERY_CONSTANTS.has(func)) return undefined;
-    const { startMs, endMs, stepMs } = this.#scope;
-    switch (func) {
-      case 'start':
-        return startMs / 1000;
-      case 'end':
-        return endMs / 1000;
-      case 'range':
-        return (endMs - startMs) / 1000;
-      default:
-        return startMs === endMs ? 0 : stepMs / 1000;
     }
   }
 
@@ -252,7 +218,7 @@ class Builder {
     }
     const inner = expr.kind === 'subquery' ? [...around, expr] : around;
     const before = into.length;
-    const children = expr.kind === 'call' && expr.func === 'info' ? expr.args.slice(0, 1) : childExpressions(expr);
+    const children = expr.kind === 'call' ? evaluatedArgs(functionOf(expr.func)!, expr.args) : childExpressions(expr);
     const whole = children.every((child) => this.#collectReferences(child, inner, into));
     return whole && into.length > before;
   }
@@ -297,13 +263,15 @@ class Builder {
       case 'binary':
         return both(this.#invariance(expr.lhs).invariant && this.#invariance(expr.rhs).invariant);
       case 'call': {
-        if (QUERY_CONSTANTS.has(expr.func)) return { invariant: true, wrap: false };
-        // the second argument of info() is not evaluated
-        const args = expr.args.slice(0, expr.func === 'info' ? 1 : undefined).map(unwrapped);
-        if (expr.func === 'info' && this.#infoReference(args[0]!) === undefined) return both(false);
+        const func = functionOf(expr.func)!;
+        const { open } = func;
+        if (open.kind === 'query') return { invariant: true, wrap: false };
+        const args = evaluatedArgs(func, expr.args).map(unwrapped);
+        if (func.info && this.#infoReference(args[0]!) === undefined) return both(false);
         const argsAre = args.every((arg) => this.#invariance(arg).invariant);
-        if (expr.func === 'timestamp') return both(argsAre && args.every((arg) => arg.kind === 'vector'));
-        return both(argsAre && !STEP_DEPENDENT.has(expr.func));
+        // the time of a sample is that of the sample, that of anything else the step's
+        const pinned = open.kind === 'timestamp' && args.every((arg) => arg.kind === 'vector');
+        return both(argsAre && (pinned || !func.stepDependent));
       }
     }
   }
@@ -321,15 +289,11 @@ function wantedWithin(expr: Expr, around: 'all' | 'stats' | 'buckets'): 'all' | 
     case 'binary':
       return expr.op === '</' || expr.op === '>/' ? 'buckets' : around;
     case 'call':
-      if (STATS_FUNCTIONS.has(expr.func)) return 'stats';
-      return BUCKET_FUNCTIONS.has(expr.func) ? 'buckets' : around;
+      return functionOf(expr.func)!.histograms ?? around;
     default:
       return around;
   }
 }
-
-const STATS_FUNCTIONS = new Set(['histogram_count', 'histogram_sum', 'histogram_avg']);
-const BUCKET_FUNCTIONS = new Set(['histogram_quantile', 'histogram_quantiles', 'histogram_fraction']);
 
 /** The time of a selector's data: that of the step or, pinned, `atMs`, less the offset. */
 interface DataReference {
@@ -346,6 +310,11 @@ interface Invariance {
 
 function both(invariant: boolean): Invariance {
   return { invariant, wrap: invariant };
+}
+
+/** The second argument of info() is not evaluated. */
+function evaluatedArgs(func: PromFunction, args: readonly Expr[]): readonly Expr[] {
+  return func.info ? args.slice(0, 1) : args;
 }
 
 /** Parentheses around an argument mean nothing. */

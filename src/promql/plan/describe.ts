@@ -17,7 +17,7 @@ export function describeNode(node: PlanNode): string {
         ? `range ${node.rangeMs}ms of ${describeSelect(node.source.select)}${node.source.anchored ? ' anchored' : ''}${node.source.smoothed ? ' smoothed' : ''}`
         : `subquery over ${node.rangeMs}ms`;
     case 'call':
-      return `${node.func}()`;
+      return `${node.func.name}()`;
     case 'aggregate':
       return `${node.op} ${node.without ? 'without' : 'by'} (${node.grouping.join(', ')})`;
     case 'binary':

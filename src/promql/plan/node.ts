@@ -1,5 +1,7 @@
 import type { LabelMatcher } from '../../model/matcher.ts';
-import type { AggregateOp, BinaryOp, PosRange, VectorMatching } from '../parser/ast.ts';
+import type { PromFunction } from '../functions/function.ts';
+import type { AggregateOp, BinaryOp, VectorMatching } from '../parser/ast.ts';
+import type { PosRange } from '../position.ts';
 import type { Grid } from './grid.ts';
 
 /**
@@ -86,7 +88,7 @@ export interface MatrixNode {
 
 export interface CallNode {
   readonly kind: 'call';
-  readonly func: string;
+  readonly func: PromFunction;
   readonly args: readonly PlanNode[];
   /** Of each argument as it was written, before anything was folded. */
   readonly argPos: readonly PosRange[];
@@ -224,7 +226,7 @@ export function isSilent(node: PlanNode): boolean {
     case 'selector':
       return !node.smoothed;
     case 'call':
-      return !node.func.startsWith('histogram_') && node.func !== 'info' && node.args.every(isSilent);
+      return node.func.silent !== false && node.args.every(isSilent);
     default:
       return childrenOf(node).every(isSilent);
   }
