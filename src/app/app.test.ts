@@ -141,7 +141,7 @@ test('a flush is asked for over HTTP', async () => {
   assert.deepEqual(
     [
       (await get('/ingester/flush?wait=true', { method: 'POST' })).status,
-      (await get('/ingester/flush?tenant=a')).status,
+      (await get('/ingester/flush?tenant=a', { method: 'POST' })).status,
     ],
     [200, 202],
   );
@@ -149,7 +149,8 @@ test('a flush is asked for over HTTP', async () => {
     { tenant: undefined, wait: true },
     { tenant: 'a', wait: false },
   ]);
-  assert.equal((await get('/ingester/flush?tenant=a/b')).status, 400);
+  assert.equal((await get('/ingester/flush?tenant=a/b', { method: 'POST' })).status, 400);
+  assert.equal((await get('/ingester/flush')).status, 405, 'a GET changes nothing');
 });
 
 test('profiles are only on the admin listener', async () => {

@@ -7,7 +7,7 @@ export function ingesterRoutes(ingester: IngesterControl): Route[] {
   return [
     {
       path: '/ingester/flush',
-      methods: ['GET', 'POST'],
+      methods: ['POST', 'PUT'],
       head: false,
       async handle({ query, signal }) {
         const params = new URLSearchParams(query);

@@ -1,12 +1,20 @@
 import { ANONYMOUS_TENANT } from '../../model/tenant.ts';
-import { bytes, choice, count, duration, secret, text, toggle } from '../config/field.ts';
+import { bytes, choice, count, duration, list, secret, text, toggle } from '../config/field.ts';
 import { section } from '../config/section.ts';
+import { checkOriginSetting } from './browser.ts';
 
 export const serverConfig = section('server', 'HTTP server', {
   httpListenAddress: text({ default: '127.0.0.1', help: 'Address to listen on; 0.0.0.0 for all.' }),
   httpListenPort: count({ default: 9009, max: 65535, help: 'Port to listen on; 0 takes any free one.' }),
   adminAddress: text({
     help: 'host:port of a second listener for endpoints that can do harm (heap snapshots, profiles). Empty: none.',
+  }),
+  httpHostNames: list({
+    help: 'Names that requests may give as Host, besides addresses and localhost. Checked where the listener is bound to loopback, or where names are given.',
+  }),
+  httpCorsOrigins: list({
+    check: checkOriginSetting,
+    help: 'Origins (https://grafana.example.com) whose scripts may call the API in a browser. *: any may read, but name no tenant. Unset: none.',
   }),
   httpTlsCertPath: text({
     valueWanted: true,

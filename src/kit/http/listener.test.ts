@@ -13,6 +13,7 @@ import { errors } from '../../model/errors.ts';
 import { defaultsOf } from '../config/section.ts';
 import { silentLogger } from '../observe/log.ts';
 import { Gate } from './auth.ts';
+import { BrowserGuard } from './browser.ts';
 import { authConfig, serverConfig } from './config.ts';
 import { HttpListener } from './listener.ts';
 import { type Route, textResponse } from './message.ts';
@@ -107,8 +108,8 @@ test('what is not served says so', async () => {
   assert.deepEqual([none.statusCode, await none.body.text()], [404, '404 page not found\n']);
 });
 
-test('CORS is that of Prometheus', async () => {
-  const { url } = await listen([echo]);
+test('CORS for all is that of Prometheus, but for the tenant', async () => {
+  const { url } = await listen([echo], { server: { httpCorsOrigins: ['*'] } });
   const options = await send(`${url}/echo/a`, { method: 'OPTIONS', headers: { origin: 'http://x' } });
   assert.equal(options.statusCode, 204);
   assert.equal(options.headers['access-control-allow-origin'], '*');
@@ -117,6 +118,90 @@ test('CORS is that of Prometheus', async () => {
   assert.equal(plain.headers['access-control-allow-origin'], undefined);
   assert.equal(plain.headers.vary, 'Origin');
   await plain.body.dump();
+  assert.doesNotMatch(String(options.headers['access-control-allow-headers']), /org/i);
+});
+
+test('CORS is off unless an origin is named, which may then name a tenant', async () => {
+  const asked = async (url: string, origin: string) => {
+    const { headers, body } = await send(`${url}/echo/a`, { method: 'OPTIONS', headers: { origin } });
+    await body.dump();
+    return [headers['access-control-allow-origin'], headers['access-control-allow-headers']];
+  };
+  const off = await listen([echo]);
+  assert.deepEqual(await asked(off.url, 'http://x'), [undefined, undefined]);
+  const named = await listen([echo], { server: { httpCorsOrigins: ['https://graf.example:3000'] } });
+  assert.deepEqual(await asked(named.url, 'http://x'), [undefined, undefined]);
+  const [origin, headers] = await asked(named.url, 'https://graf.example:3000');
+  assert.equal(origin, 'https://graf.example:3000');
+  assert.match(String(headers), /X-Scope-OrgID/);
+});
+
+test('a page of another origin changes nothing, and one of another name gets nothing', async () => {
+  const { url } = await listen([echo], {
+    server: { httpCorsOrigins: ['https://graf.example', '*'], httpHostNames: ['metrics.example'] },
+  });
+  const own = new URL(url).host;
+  const ask = async (method: 'GET' | 'POST', headers: Record<string, string>) => {
+    const answer = await send(`${url}/echo/a`, { method, headers });
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  for (const headers of [
+    { origin: 'http://evil.example' },
+    { origin: 'null' },
+    { origin: `http://${own}.evil.example` },
+    { origin: 'http://127.0.0.1:1' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: `http://${own}`, 'sec-fetch-site': 'cross-site' },
+  ] as Record<string, string>[]) {
+    assert.equal(await ask('POST', headers), 403, JSON.stringify(headers));
+    assert.equal(await ask('GET', headers), 200, JSON.stringify(headers));
+  }
+  for (const headers of [
+    {},
+    { origin: `http://${own}`, 'sec-fetch-site': 'same-origin' },
+    { 'sec-fetch-site': 'none' },
+    { origin: 'https://graf.example', 'sec-fetch-site': 'cross-site' },
+    { host: 'metrics.example', origin: 'https://metrics.example' },
+  ] as Record<string, string>[]) {
+    assert.equal(await ask('POST', headers), 200, JSON.stringify(headers));
+  }
+  for (const host of [
+    'evil.example',
+    `evil.example:${new URL(url).port}`,
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    '',
+  ]) {
+    assert.equal(await ask('GET', { host }), 403, host);
+  }
+  for (const host of [
+    'localhost',
+    'LOCALHOST:9009',
+    'a.localhost',
+    '[::1]:9009',
+    '10.1.2.3',
+    'metrics.example.',
+    'Metrics.Example:80',
+  ]) {
+    assert.equal(await ask('GET', { host }), 200, host);
+  }
+});
+
+test('a listener for other machines may be asked by any name, unless names are given', async () => {
+  const any = BrowserGuard.of({ host: '0.0.0.0', tls: false, hostNames: [], corsOrigins: [] });
+  any.check('GET', { host: 'whatever.example' });
+  const named = BrowserGuard.of({ host: '0.0.0.0', tls: true, hostNames: ['m.example'], corsOrigins: [] });
+  named.check('POST', { host: 'm.example', origin: 'https://m.example' });
+  assert.throws(
+    () => named.check('POST', { host: 'm.example', origin: 'http://m.example' }),
+    /may change nothing here/,
+  );
+  assert.throws(() => named.check('GET', { host: 'whatever.example' }), /-server\.http-host-names/);
+  for (const wrong of ['graf.example', 'https://graf.example/', 'ftp://x', 'https://u@x']) {
+    assert.throws(() => serverConfig.fields.httpCorsOrigins.parse(wrong), /is no origin/);
+  }
 });
 
 test('a body over its limit is refused by name, with or without a length', async () => {

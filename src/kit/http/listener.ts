@@ -8,6 +8,7 @@ import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry
 import type { Service, Stop } from '../service/service.ts';
 import { ANYBODY, type Gate } from './auth.ts';
 import { BodyIncomplete, BodyTooLarge, readBody } from './body.ts';
+import { BrowserGuard } from './browser.ts';
 import { acceptedEncoding, compress } from './compress.ts';
 import type { ServerConfig } from './config.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
@@ -53,14 +54,6 @@ const BODY_BYTES_MAX = 1 << 20;
 const CHUNKED_BYTES_ASSUMED = 4 << 20;
 const NO_BODY = new Uint8Array(0);
 
-/** Prometheus' headers for scripts of other origins, and the tenant's. */
-const CORS_HEADERS: Readonly<Record<string, string>> = {
-  'access-control-allow-headers': 'Accept, Authorization, Content-Type, Origin, X-Scope-OrgID',
-  'access-control-allow-methods': 'GET, POST, OPTIONS',
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers': 'Date',
-};
-
 /** How often connections that have become idle are closed while the listener stops. */
 const IDLE_SWEEP_MS = 50;
 
@@ -71,6 +64,7 @@ export class HttpListener implements Service {
   readonly #app: FastifyInstance;
   readonly #metrics: HttpMetrics | undefined;
   readonly #paths = new Set<string>();
+  readonly #browsers: BrowserGuard;
   /** Announced sizes of the bodies of all requests under way. */
   #heldBytes = 0;
 
@@ -78,6 +72,8 @@ export class HttpListener implements Service {
     this.name = `${options.name}-listener`;
     this.#options = options;
     this.#app = createApp(options.config);
+    const { httpHostNames: hostNames, httpCorsOrigins: corsOrigins, httpTlsCertPath } = options.config;
+    this.#browsers = BrowserGuard.of({ host: options.host, tls: httpTlsCertPath !== '', hostNames, corsOrigins });
     this.#metrics = options.registry === undefined ? undefined : httpMetrics(options.registry);
     this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
     this.#app.setNotFoundHandler((_, reply) => send(reply, textResponse(404, '404 page not found\n')));
@@ -177,6 +173,11 @@ export class HttpListener implements Service {
   #admit(route: Route, request: FastifyRequest): string | HttpResponse {
     const { gate } = this.#options;
     const { method, headers } = request;
+    try {
+      this.#browsers.check(method, headers);
+    } catch (thrown) {
+      return this.#failure(thrown, request);
+    }
     const asGet = method === 'HEAD' && route.head !== false && route.methods.includes('GET');
     if (!route.methods.includes(method) && !asGet) {
       const allow = { allow: allowed(route) };
@@ -217,7 +218,7 @@ export class HttpListener implements Service {
     if (reply.raw.destroyed) return reply.hijack(); // the client is gone: there is nobody to answer
     if (route.cors === true) {
       reply.header('vary', 'Origin');
-      if (request.headers.origin !== undefined) reply.headers(CORS_HEADERS);
+      reply.headers({ ...this.#browsers.corsHeaders(request.headers) });
     }
     return this.#send(route, request, reply, response);
   }

@@ -34,7 +34,7 @@ export interface Route {
   readonly open?: boolean;
   /** HEAD is answered as GET without a body. Default true; the Prometheus API refuses it. */
   readonly head?: boolean;
-  /** Scripts of other origins may call it. */
+  /** Scripts of origins that are named may call it. */
   readonly cors?: boolean;
   /** Size of a body as it comes; more is 413. */
   readonly bodyBytesMax?: number;
