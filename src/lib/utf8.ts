@@ -1,5 +1,4 @@
 const encoder = new TextEncoder();
-const strictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const looseDecoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** A name or a value of a label is seldom longer: up to here characters are taken one by one, which is faster than a call of the runtime. */
@@ -25,13 +24,13 @@ export function putAscii(text: string, to: Uint8Array, at: number): boolean {
 
 /** Text, or `undefined` where the bytes are not UTF-8. */
 export function decodeUtf8(bytes: Uint8Array, from: number, to: number): string | undefined {
-  const ascii = shortAscii(bytes, from, to);
-  if (ascii !== undefined) return ascii;
-  try {
-    return strictDecoder.decode(bytes.subarray(from, to));
-  } catch {
-    return undefined;
-  }
+  const text = decodeLooseUtf8(bytes, from, to);
+  // what has no U+FFFD had nothing to replace; a decoder that throws would cost a hundred times more
+  if (!text.includes('\ufffd')) return text;
+  const back = encoder.encode(text);
+  if (back.length !== to - from) return undefined;
+  for (let i = 0; i < back.length; i++) if (back[i] !== bytes[from + i]) return undefined;
+  return text;
 }
 
 /** With U+FFFD for what is not UTF-8. */

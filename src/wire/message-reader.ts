@@ -1,16 +1,22 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire';
+import { WireType } from '@bufbuild/protobuf/wire';
 import { decodeLooseUtf8, decodeUtf8 } from '../lib/utf8.ts';
-import { AppError } from '../model/errors.ts';
+import { AppError, errors } from '../model/errors.ts';
 
 /** What is wrong with a message. */
 class MessageFault extends Error {}
 
 const TWO_32 = 2 ** 32;
 
+/** Bytes by which the parts of a message may weigh more than it: small requests, of tests and by hand, are not judged by it. */
+const WEIGHT_SLACK = 64 * 1024;
+
+/** Groups, an old form of messages within messages, that may lie in each other. */
+const GROUP_DEPTH_MAX = 32;
+
 /**
  * Reads a protobuf message field by field. Messages within do not get past the end of the one around them, and all of them
- * together not past a number of items, so that few bytes cannot become many objects. 64-bit numbers are made of their words: a
- * BigInt for each would cost more than all the rest.
+ * together not past a number of items, nor past the weight that the bytes can carry, so that few bytes cannot become many objects.
+ * 64-bit numbers are made of their words: a BigInt for each would cost more than all the rest.
  */
 export class MessageReader {
   /** The words of the 64-bit number read last, signed. */
@@ -23,26 +29,39 @@ export class MessageReader {
   #textAt = 0;
   #itemsLeft: number;
   readonly #itemsMax: number;
+  #weightLeft: number;
+  readonly #fault: (reason: string) => AppError;
+  /** Wire type of the field that `next` found. */
+  wireType: WireType = WireType.Varint;
 
-  constructor(bytes: Uint8Array, itemsMax: number) {
+  /** @param fault what to make of a fault's text */
+  constructor(bytes: Uint8Array, itemsMax: number, fault: (reason: string) => AppError) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#itemsLeft = itemsMax;
     this.#itemsMax = itemsMax;
+    this.#weightLeft = bytes.length + WEIGHT_SLACK;
+    this.#fault = fault;
   }
 
-  /** Reads it all with `read`. @throws what `named` makes of a fault's text */
+  /** Reads it all with `read`. @throws what `fault` makes of a fault's text */
   static read<T>(
     bytes: Uint8Array,
     itemsMax: number,
     read: (reader: MessageReader, end: number) => T,
-    named: (reason: string) => AppError,
+    fault: (reason: string) => AppError,
   ): T {
+    const reader = new MessageReader(bytes, itemsMax, fault);
+    return reader.named(() => read(reader, bytes.length));
+  }
+
+  /** Runs `read`, which reads from here. @throws AppError, also where it throws another error */
+  named<T>(read: () => T): T {
     try {
-      return read(new MessageReader(bytes, itemsMax), bytes.length);
+      return read();
     } catch (thrown) {
       if (thrown instanceof AppError || !(thrown instanceof Error)) throw thrown;
-      throw named(thrown.message);
+      throw this.#fault(thrown.message);
     }
   }
 
@@ -50,13 +69,28 @@ export class MessageReader {
     return this.#at;
   }
 
-  /** Calls `field` for each field up to `end`; it reads the field, or gives false for one that it does not know. */
-  fields(end: number, field: (number: number, wireType: WireType) => boolean): void {
-    while (this.#at < end) {
+  /** Goes on from there: for a part that was passed over, to be read when it is its turn. */
+  moveTo(position: number): void {
+    this.#at = position;
+  }
+
+  /** The number of the next field of a message that ends at `end`, with its `wireType`; 0 behind the last one. */
+  next(end: number): number {
+    if (this.#at < end) {
       const tag = this.#tag();
-      if (!field(tag >>> 3, tag & 7)) this.#skip(tag >>> 3, tag & 7);
+      this.wireType = tag & 7;
+      return tag >>> 3;
     }
     if (this.#at !== end) throw new MessageFault(`a field ends ${this.#at - end} bytes behind its message`);
+    return 0;
+  }
+
+  /** Calls `field` for each field up to `end`; it reads the field, or gives false for one that it does not know. */
+  fields(end: number, field: (number: number, wireType: WireType) => boolean): void {
+    for (let number = this.next(end); number !== 0; number = this.next(end)) {
+      const { wireType } = this;
+      if (!field(number, wireType)) this.skip(number, wireType);
+    }
   }
 
   #tag(): number {
@@ -72,23 +106,63 @@ export class MessageReader {
     return tag;
   }
 
-  #skip(number: number, wireType: WireType): void {
-    const reader = new BinaryReader(this.#bytes);
-    reader.pos = this.#at;
-    reader.skip(wireType, number);
-    this.#at = reader.pos;
+  /** Passes over a field. */
+  skip(number: number, wireType: WireType): void {
+    switch (wireType) {
+      case WireType.Varint:
+        this.#varint();
+        return;
+      case WireType.Bit64:
+        this.#eight();
+        return;
+      case WireType.Bit32:
+        this.#pass(4);
+        return;
+      case WireType.LengthDelimited:
+        this.#pass(this.#uint32());
+        return;
+      case WireType.StartGroup:
+        this.#skipGroup(number);
+        return;
+      default:
+        throw new MessageFault(`the end of a group ${number} that did not begin`);
+    }
   }
 
-  /** The end of a message within one that ends at `end`. */
-  message(wireType: WireType, end: number): number {
+  #pass(bytes: number): void {
+    if (bytes > this.#bytes.length - this.#at) throw new MessageFault('premature EOF');
+    this.#at += bytes;
+  }
+
+  #skipGroup(outermost: number): void {
+    const open = [outermost];
+    while (open.length > 0) {
+      const tag = this.#tag();
+      const number = tag >>> 3;
+      if ((tag & 7) === WireType.EndGroup) {
+        if (open.pop() !== number) throw new MessageFault(`the end of a group ${number} that did not begin`);
+      } else if ((tag & 7) !== WireType.StartGroup) this.skip(number, tag & 7);
+      else if (open.push(number) > GROUP_DEPTH_MAX) {
+        throw new MessageFault(`more than ${GROUP_DEPTH_MAX} groups within each other`);
+      }
+    }
+  }
+
+  /**
+   * The end of a message within one that ends at `end`.
+   * @param weight bytes that a valid one takes at the least, without the messages within it
+   */
+  message(wireType: WireType, end: number, weight = 2): number {
     this.#expect(wireType, WireType.LengthDelimited);
-    this.#take();
+    this.#take(weight);
     return this.#end(end);
   }
 
-  #take(): void {
+  #take(weight: number): void {
     if (this.#itemsLeft-- === 0)
       throw new MessageFault(`more than ${this.#itemsMax} series, samples, labels and so on`);
+    this.#weightLeft -= weight;
+    if (this.#weightLeft < 0) throw errors.writeItemsTooMany({ bytes: this.#bytes.length });
   }
 
   #end(end: number): number {
@@ -148,6 +222,16 @@ export class MessageReader {
     this.#textAt = this.#at;
     this.#at = inner;
     return decodeUtf8(this.#bytes, this.#textAt, inner);
+  }
+
+  /** The bytes from `from` to before `to` as text; undefined where they are not UTF-8. */
+  textAt(from: number, to: number): string | undefined {
+    return decodeUtf8(this.#bytes, from, to);
+  }
+
+  /** As `textAt`, with U+FFFD for what is not UTF-8. */
+  looseTextAt(from: number, to: number): string {
+    return decodeLooseUtf8(this.#bytes, from, to);
   }
 
   /** The text read last. */
@@ -210,20 +294,21 @@ export class MessageReader {
     this.high = this.#view.getInt32(at + 4, true);
   }
 
-  /** Values of a repeated field, packed or not, at the end of `out`. */
-  repeat(wireType: WireType, end: number, kind: 'uint32' | 'sint64' | 'double', out: number[]): void {
+  /** Values of a repeated field, packed or not, at the end of `out`, which then holds at most `max`. */
+  repeat(wireType: WireType, end: number, kind: 'uint32' | 'sint64' | 'double', out: number[], max: number): void {
     if (wireType !== WireType.LengthDelimited) {
       this.#expect(wireType, kind === 'double' ? WireType.Bit64 : WireType.Varint);
       out.push(this.#one(kind));
-      return;
+    } else {
+      const inner = this.#end(end);
+      while (this.#at < inner && out.length <= max) out.push(this.#one(kind));
+      if (this.#at !== inner && out.length <= max) throw new MessageFault('a packed field that ends elsewhere');
     }
-    const inner = this.#end(end);
-    while (this.#at < inner) out.push(this.#one(kind));
-    if (this.#at !== inner) throw new MessageFault('a packed field that ends elsewhere');
+    if (out.length > max) throw new MessageFault(`more than ${max} values in a list`);
   }
 
   #one(kind: 'uint32' | 'sint64' | 'double'): number {
-    this.#take();
+    this.#take(1);
     if (kind === 'uint32') return this.#uint32();
     return kind === 'double' ? this.#view.getFloat64(this.#eight(), true) : this.#sint64();
   }

@@ -49,7 +49,7 @@ function readRequest(reader: MessageReader, end: number): ReadRequest {
   const accepted: number[] = [];
   reader.fields(end, (field, wireType) => {
     if (field === 1) queries.push(readQuery(reader, reader.message(wireType, end)));
-    else if (field === 2) reader.repeat(wireType, end, 'uint32', accepted);
+    else if (field === 2) reader.repeat(wireType, end, 'uint32', accepted, ITEMS_MAX);
     else return false;
     return true;
   });

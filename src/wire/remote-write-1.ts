@@ -1,15 +1,23 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
-import { errors } from '../model/errors.ts';
+import { type AppError, errors } from '../model/errors.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { passed } from './message-parts.ts';
 import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
+  addSample,
+  LABELS_PER_SERIES_MAX,
+  METADATA_PER_REQUEST_MAX,
   METRIC_TYPES,
+  type ReadSeries,
+  readAll,
+  WEIGHT,
   type WriteExemplar,
   type WriteHistogram,
+  type WriteParts,
+  type WriteReader,
   type WriteRequest,
   WriteSamples,
-  type WriteSeries,
 } from './write-request.ts';
 
 /** Series, samples, labels and so on that a request may hold: each is at least two bytes of a body, but ten times more as objects. */
@@ -18,32 +26,56 @@ export const WRITE_ITEMS_MAX = 5_000_000;
 /**
  * A `prometheus.WriteRequest`, which is remote write 1.0.
  * @param body inflated
- * @throws AppError write-request-invalid
+ * @throws AppError write-request-invalid, write-items-too-many
  */
 export function decodeRemoteWrite1(body: Uint8Array, itemsMax = WRITE_ITEMS_MAX): WriteRequest {
-  return MessageReader.read(body, itemsMax, readRequest, (reason) =>
-    errors.writeRequestInvalid({ version: '1.0', reason }),
-  );
+  return readAll(new RemoteWrite1Reader(body, itemsMax));
 }
 
-function readRequest(reader: MessageReader, end: number): WriteRequest {
-  const series: WriteSeries[] = [];
-  const metadata: MetricMetadata[] = [];
-  reader.fields(end, (field, wireType) => {
-    if (field === 1) series.push(readSeries(reader, reader.message(wireType, end)));
-    else if (field === 3) metadata.push(readMetadata(reader, reader.message(wireType, end)));
-    else return false;
-    return true;
-  });
-  return { series, metadata };
+function fault(reason: string): AppError {
+  return errors.writeRequestInvalid({ version: '1.0', reason });
 }
 
-function readSeries(reader: MessageReader, end: number): WriteSeries {
+/** Reads a `prometheus.WriteRequest` series by series. */
+export class RemoteWrite1Reader implements WriteReader {
+  readonly #reader: MessageReader;
+  readonly #end: number;
+  readonly metadata: MetricMetadata[] = [];
+
+  /** @param body inflated */
+  constructor(body: Uint8Array, itemsMax = WRITE_ITEMS_MAX) {
+    this.#reader = new MessageReader(body, itemsMax, fault);
+    this.#end = body.length;
+  }
+
+  next(): ReadSeries | undefined {
+    return this.#reader.named(() => this.#next());
+  }
+
+  #next(): ReadSeries | undefined {
+    const reader = this.#reader;
+    const end = this.#end;
+    for (let field = reader.next(end); field !== 0; field = reader.next(end)) {
+      const { wireType } = reader;
+      if (field === 1) return readSeries(reader, reader.message(wireType, end, WEIGHT.series));
+      if (field === 3) this.#addMetadata(readMetadata(reader, reader.message(wireType, end, WEIGHT.metadata)));
+      else reader.skip(field, wireType);
+    }
+    return undefined;
+  }
+
+  #addMetadata(entry: MetricMetadata): void {
+    if (this.metadata.push(entry) > METADATA_PER_REQUEST_MAX)
+      throw errors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
+  }
+}
+
+function readSeries(reader: MessageReader, end: number): ReadSeries {
   const pairs: string[] = [];
   let labelsFault: string | undefined;
   let samples = WriteSamples.none;
-  let histograms: WriteHistogram[] = NO_HISTOGRAMS;
-  let exemplars: WriteExemplar[] = NO_EXEMPLARS;
+  let histograms: WriteParts<WriteHistogram> = [];
+  let exemplars: WriteParts<WriteExemplar> = [];
   reader.fields(end, (field, wireType) => {
     switch (field) {
       case 1:
@@ -51,15 +83,13 @@ function readSeries(reader: MessageReader, end: number): WriteSeries {
         return true;
       case 2:
         if (samples === WriteSamples.none) samples = new WriteSamples();
-        readSample(reader, reader.message(wireType, end), samples);
+        readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples);
         return true;
       case 3:
-        if (exemplars === NO_EXEMPLARS) exemplars = [];
-        exemplars.push(readExemplar(reader, reader.message(wireType, end)));
+        exemplars = passed(exemplars, reader, readExemplar, reader.message(wireType, end, WEIGHT.exemplar));
         return true;
       case 4:
-        if (histograms === NO_HISTOGRAMS) histograms = [];
-        histograms.push(readHistogram(reader, reader.message(wireType, end)));
+        histograms = passed(histograms, reader, readHistogram, reader.message(wireType, end, WEIGHT.histogram));
         return true;
       default:
         return false;
@@ -68,26 +98,29 @@ function readSeries(reader: MessageReader, end: number): WriteSeries {
   return { pairs, labelsFault, samples, histograms, exemplars };
 }
 
-const NO_HISTOGRAMS: WriteHistogram[] = [];
-const NO_EXEMPLARS: WriteExemplar[] = [];
+/** Characters of a text that a fault names. */
+const FAULT_TEXT_MAX = 200;
 
 /** Appends name and value. @returns what is wrong with them, if anything */
 function readLabel(reader: MessageReader, wireType: WireType, end: number, pairs: string[]): string | undefined {
   let name = '';
   let value = '';
   let fault: string | undefined;
-  const inner = reader.message(wireType, end);
+  const inner = reader.message(wireType, end, WEIGHT.label);
   reader.fields(inner, (field, fieldType) => {
     if (field !== 1 && field !== 2) return false;
     let text = reader.strictText(fieldType, inner);
     if (text === undefined) {
       text = reader.readText;
-      fault = field === 1 ? `the name ${text} is not UTF-8` : `the value ${text} is not UTF-8`;
+      const told = text.slice(0, FAULT_TEXT_MAX);
+      fault = field === 1 ? `the name ${told} is not UTF-8` : `the value ${told} is not UTF-8`;
     }
     if (field === 1) name = text;
     else value = text;
     return true;
   });
+  if (pairs.length >= 2 * LABELS_PER_SERIES_MAX)
+    throw errors.writeTooMany({ limit: LABELS_PER_SERIES_MAX, what: 'labels of a series' });
   pairs.push(name, value);
   return fault;
 }
@@ -104,7 +137,7 @@ function readSample(reader: MessageReader, end: number, out: WriteSamples): void
     else return false;
     return true;
   });
-  out.push(timeMs, high, low, 0);
+  addSample(out, timeMs, high, low, 0);
 }
 
 function readExemplar(reader: MessageReader, end: number): WriteExemplar {

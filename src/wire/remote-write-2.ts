@@ -1,131 +1,246 @@
-import { errors } from '../model/errors.ts';
+import { type AppError, errors } from '../model/errors.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { passed } from './message-parts.ts';
 import { MessageReader } from './message-reader.ts';
 import { WRITE_ITEMS_MAX } from './remote-write-1.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
+  addSample,
+  LABELS_PER_SERIES_MAX,
+  METADATA_PER_REQUEST_MAX,
   METRIC_TYPES,
+  type ReadSeries,
+  readAll,
+  WEIGHT,
   type WriteExemplar,
   type WriteHistogram,
+  type WriteParts,
+  type WriteReader,
   type WriteRequest,
   WriteSamples,
-  type WriteSeries,
 } from './write-request.ts';
 
-/** Texts that labels refer to by number. */
-interface Symbols {
-  readonly texts: readonly string[];
-  /** Numbers of those that are not UTF-8. */
-  readonly broken: ReadonlySet<number>;
-}
+/** Symbols that are kept as texts. */
+const TEXTS_KEPT_MAX = 65_536;
+
+/** Bytes of a symbol that are read: one more than the longest label that there can be, so that it is found to be too long. */
+const SYMBOL_BYTES_MAX = 30_001;
+
+/** Bytes that labels may take once symbols are written out, where the caller sets no limit. */
+const WRITTEN_OUT_MAX = 1024 * 1024 * 1024;
 
 /**
  * An `io.prometheus.write.v2.Request`, which is remote write 2.0.
  * @param body inflated
- * @throws AppError write-request-invalid. References to symbols that are not there are a fault of the series that has them
+ * @throws AppError write-request-invalid, write-items-too-many. References to symbols that are not there are a fault of the series
+ * that has them
  */
 export function decodeRemoteWrite2(body: Uint8Array, itemsMax = WRITE_ITEMS_MAX): WriteRequest {
-  return MessageReader.read(body, itemsMax, readRequest, (reason) =>
-    errors.writeRequestInvalid({ version: '2.0', reason }),
-  );
+  return readAll(new RemoteWrite2Reader(body, WRITTEN_OUT_MAX, itemsMax));
 }
 
-function readRequest(reader: MessageReader, end: number): WriteRequest {
-  const texts: string[] = [];
-  const broken = new Set<number>();
-  const raw: RawSeries[] = [];
-  reader.fields(end, (field, wireType) => {
-    if (field === 4) {
-      const text = reader.strictText(wireType, end);
-      if (text === undefined) broken.add(texts.length);
-      texts.push(text ?? reader.readText);
-    } else if (field === 5) raw.push(readSeries(reader, reader.message(wireType, end)));
-    else return false;
-    return true;
-  });
-  // symbols may stand behind the series that refer to them
-  const symbols: Symbols = { texts, broken };
-  const metadata = new Map<string, MetricMetadata>();
-  const series = raw.map((one) => resolveSeries(one, symbols, metadata));
-  return { series, metadata: [...metadata.values()] };
+function fault(reason: string): AppError {
+  return errors.writeRequestInvalid({ version: '2.0', reason });
 }
 
-interface RawExemplar {
-  readonly refs: readonly number[];
-  readonly value: number;
-  readonly timeMs: number;
-}
+/** Texts that labels refer to by number: where they lie in the body, and those that were asked for lately. */
+class Symbols {
+  readonly #reader: MessageReader;
+  /** Start and end of each. */
+  #bounds = new Uint32Array(512);
+  readonly #texts = new Map<number, string>();
+  /** Numbers of those that are not UTF-8, of those that were asked for. */
+  readonly #broken = new Set<number>();
+  count = 0;
 
-interface RawSeries {
-  readonly refs: readonly number[];
-  readonly samples: WriteSamples;
-  readonly histograms: readonly WriteHistogram[];
-  readonly exemplars: readonly RawExemplar[];
-  readonly metadata: { readonly type: number; readonly helpRef: number; readonly unitRef: number } | undefined;
-}
-
-function resolveSeries(raw: RawSeries, symbols: Symbols, metadata: Map<string, MetricMetadata>): WriteSeries {
-  const { pairs, labelsFault } = resolveLabels(raw.refs, symbols);
-  const exemplars = raw.exemplars.map(
-    ({ refs, value, timeMs }): WriteExemplar => ({ ...resolveLabels(refs, symbols), value, timeMs }),
-  );
-  if (raw.metadata !== undefined && labelsFault === undefined) {
-    const name = pairs.findIndex((text, i) => i % 2 === 0 && text === METRIC_NAME);
-    const type = METRIC_TYPES[raw.metadata.type] ?? 'unknown';
-    const help = symbols.texts[raw.metadata.helpRef] ?? '';
-    const unit = symbols.texts[raw.metadata.unitRef] ?? '';
-    const known = type !== 'unknown' || help !== '' || unit !== '';
-    if (name >= 0 && known) metadata.set(pairs[name + 1]!, { metric: pairs[name + 1]!, type, help, unit });
+  constructor(reader: MessageReader) {
+    this.#reader = reader;
   }
-  return { pairs, labelsFault, samples: raw.samples, histograms: raw.histograms, exemplars };
-}
 
-function resolveLabels(
-  refs: readonly number[],
-  { texts, broken }: Symbols,
-): { pairs: readonly string[]; labelsFault: string | undefined } {
-  let labelsFault: string | undefined;
-  if (refs.length % 2 !== 0) labelsFault = `${refs.length} references are no pairs`;
-  const pairs: string[] = [];
-  for (const ref of refs) {
-    if (ref >= texts.length) labelsFault ??= `reference to symbol ${ref} of ${texts.length}`;
-    else if (broken.has(ref)) labelsFault ??= `${texts[ref]} is not UTF-8`;
-    pairs.push(texts[ref] ?? '');
-  }
-  if (pairs.length % 2 !== 0) pairs.push('');
-  return { pairs, labelsFault };
-}
-
-function readSeries(reader: MessageReader, end: number): RawSeries {
-  const refs: number[] = [];
-  let samples = WriteSamples.none;
-  const histograms: WriteHistogram[] = [];
-  const exemplars: RawExemplar[] = [];
-  let metadata: RawSeries['metadata'];
-  reader.fields(end, (field, wireType) => {
-    switch (field) {
-      case 1:
-        reader.repeat(wireType, end, 'uint32', refs);
-        return true;
-      case 2:
-        if (samples === WriteSamples.none) samples = new WriteSamples();
-        readSample(reader, reader.message(wireType, end), samples);
-        return true;
-      case 3:
-        histograms.push(readHistogram(reader, reader.message(wireType, end)));
-        return true;
-      case 4:
-        exemplars.push(readExemplar(reader, reader.message(wireType, end)));
-        return true;
-      case 5:
-        metadata = readMetadata(reader, reader.message(wireType, end));
-        return true;
-      default:
-        return false;
+  add(from: number, to: number): void {
+    if (2 * this.count === this.#bounds.length) {
+      const grown = new Uint32Array(this.#bounds.length * 2);
+      grown.set(this.#bounds);
+      this.#bounds = grown;
     }
-  });
-  return { refs, samples, histograms, exemplars, metadata };
+    this.#bounds[2 * this.count] = from;
+    this.#bounds[2 * this.count + 1] = to;
+    this.count++;
+  }
+
+  bytesOf(ref: number): number {
+    return this.#bounds[2 * ref + 1]! - this.#bounds[2 * ref]!;
+  }
+
+  /** Empty for a reference to nothing. */
+  text(ref: number): string {
+    if (ref >= this.count) return '';
+    const known = this.#texts.get(ref);
+    if (known !== undefined) return known;
+    const from = this.#bounds[2 * ref]!;
+    const to = Math.min(this.#bounds[2 * ref + 1]!, from + SYMBOL_BYTES_MAX);
+    const strict = this.#reader.textAt(from, to);
+    if (strict === undefined && this.bytesOf(ref) <= SYMBOL_BYTES_MAX) this.#broken.add(ref);
+    const text = strict ?? this.#reader.looseTextAt(from, to);
+    if (this.#texts.size === TEXTS_KEPT_MAX) this.#texts.clear();
+    this.#texts.set(ref, text);
+    return text;
+  }
+
+  /** Whether the text, which was asked for, is not UTF-8. */
+  isBroken(ref: number): boolean {
+    return this.#broken.has(ref);
+  }
+}
+
+/** Reads an `io.prometheus.write.v2.Request` series by series. */
+export class RemoteWrite2Reader implements WriteReader {
+  readonly #reader: MessageReader;
+  readonly #end: number;
+  readonly #symbols: Symbols;
+  readonly #metadata = new Map<string, MetricMetadata>();
+  readonly #writtenOutMax: number;
+  #writtenOut = 0;
+
+  /**
+   * @param body inflated
+   * @param writtenOutMax bytes of all labels with their symbols written out
+   * @throws AppError write-request-invalid
+   */
+  constructor(body: Uint8Array, writtenOutMax: number, itemsMax = WRITE_ITEMS_MAX) {
+    this.#reader = new MessageReader(body, itemsMax, fault);
+    this.#end = body.length;
+    this.#symbols = new Symbols(this.#reader);
+    this.#writtenOutMax = writtenOutMax;
+    this.#reader.named(() => this.#findSymbols());
+  }
+
+  get metadata(): readonly MetricMetadata[] {
+    return [...this.#metadata.values()];
+  }
+
+  next(): ReadSeries | undefined {
+    return this.#reader.named(() => this.#next());
+  }
+
+  /** Symbols may stand behind the series that refer to them. */
+  #findSymbols(): void {
+    const reader = this.#reader;
+    const end = this.#end;
+    for (let field = reader.next(end); field !== 0; field = reader.next(end)) {
+      const { wireType } = reader;
+      if (field === 4) {
+        const to = reader.message(wireType, end, WEIGHT.symbol);
+        this.#symbols.add(reader.position, to);
+        reader.moveTo(to);
+      } else reader.skip(field, wireType);
+    }
+    reader.moveTo(0);
+  }
+
+  #next(): ReadSeries | undefined {
+    const reader = this.#reader;
+    const end = this.#end;
+    for (let field = reader.next(end); field !== 0; field = reader.next(end)) {
+      const { wireType } = reader;
+      if (field === 5) return this.#series(reader.message(wireType, end, WEIGHT.series));
+      reader.skip(field, wireType);
+    }
+    return undefined;
+  }
+
+  #series(end: number): ReadSeries {
+    const reader = this.#reader;
+    const refs: number[] = [];
+    let samples = WriteSamples.none;
+    let histograms: WriteParts<WriteHistogram> = [];
+    let exemplars: WriteParts<WriteExemplar> = [];
+    let metadata: MetadataRefs | undefined;
+    reader.fields(end, (field, wireType) => {
+      switch (field) {
+        case 1:
+          reader.repeat(wireType, end, 'uint32', refs, 2 * LABELS_PER_SERIES_MAX);
+          return true;
+        case 2:
+          if (samples === WriteSamples.none) samples = new WriteSamples();
+          readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples);
+          return true;
+        case 3:
+          histograms = passed(histograms, reader, readHistogram, reader.message(wireType, end, WEIGHT.histogram));
+          return true;
+        case 4:
+          exemplars = passed(
+            exemplars,
+            reader,
+            (_, exemplarEnd) => this.#exemplar(exemplarEnd),
+            reader.message(wireType, end, WEIGHT.exemplar),
+          );
+          return true;
+        case 5:
+          metadata = readMetadata(reader, reader.message(wireType, end, WEIGHT.metadata));
+          return true;
+        default:
+          return false;
+      }
+    });
+    const { pairs, labelsFault } = this.#labels(refs);
+    if (metadata !== undefined && labelsFault === undefined) this.#addMetadata(pairs, metadata);
+    return { pairs, labelsFault, samples, histograms, exemplars };
+  }
+
+  #addMetadata(pairs: readonly string[], refs: MetadataRefs): void {
+    const name = pairs.findIndex((text, i) => i % 2 === 0 && text === METRIC_NAME);
+    const type = METRIC_TYPES[refs.type] ?? 'unknown';
+    const help = this.#symbols.text(refs.helpRef);
+    const unit = this.#symbols.text(refs.unitRef);
+    if (name < 0 || (type === 'unknown' && help === '' && unit === '')) return;
+    const metric = pairs[name + 1]!;
+    this.#metadata.set(metric, { metric, type, help, unit });
+    if (this.#metadata.size > METADATA_PER_REQUEST_MAX)
+      throw errors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
+  }
+
+  #labels(refs: readonly number[]): { pairs: readonly string[]; labelsFault: string | undefined } {
+    const symbols = this.#symbols;
+    let labelsFault: string | undefined;
+    if (refs.length % 2 !== 0) labelsFault = `${refs.length} references are no pairs`;
+    const pairs: string[] = [];
+    for (const ref of refs) {
+      if (ref < symbols.count) this.#writtenOut += Math.min(symbols.bytesOf(ref), SYMBOL_BYTES_MAX);
+      if (this.#writtenOut > this.#writtenOutMax) throw errors.writtenOutTooLarge({ limit: this.#writtenOutMax });
+      const text = symbols.text(ref);
+      if (ref >= symbols.count) labelsFault ??= `reference to symbol ${ref} of ${symbols.count}`;
+      else if (symbols.isBroken(ref)) labelsFault ??= `${text.slice(0, FAULT_TEXT_MAX)} is not UTF-8`;
+      pairs.push(text);
+    }
+    if (pairs.length % 2 !== 0) pairs.push('');
+    return { pairs, labelsFault };
+  }
+
+  #exemplar(end: number): WriteExemplar {
+    const reader = this.#reader;
+    const refs: number[] = [];
+    let value = 0;
+    let timeMs = 0;
+    reader.fields(end, (field, wireType) => {
+      if (field === 1) reader.repeat(wireType, end, 'uint32', refs, 2 * LABELS_PER_SERIES_MAX);
+      else if (field === 2) value = reader.double(wireType);
+      else if (field === 3) timeMs = reader.int64(wireType);
+      else return false;
+      return true;
+    });
+    return { ...this.#labels(refs), value, timeMs };
+  }
+}
+
+/** Characters of a text that a fault names. */
+const FAULT_TEXT_MAX = 200;
+
+interface MetadataRefs {
+  readonly type: number;
+  readonly helpRef: number;
+  readonly unitRef: number;
 }
 
 function readSample(reader: MessageReader, end: number, out: WriteSamples): void {
@@ -142,24 +257,10 @@ function readSample(reader: MessageReader, end: number, out: WriteSamples): void
     else return false;
     return true;
   });
-  out.push(timeMs, high, low, startMs);
+  addSample(out, timeMs, high, low, startMs);
 }
 
-function readExemplar(reader: MessageReader, end: number): RawExemplar {
-  const refs: number[] = [];
-  let value = 0;
-  let timeMs = 0;
-  reader.fields(end, (field, wireType) => {
-    if (field === 1) reader.repeat(wireType, end, 'uint32', refs);
-    else if (field === 2) value = reader.double(wireType);
-    else if (field === 3) timeMs = reader.int64(wireType);
-    else return false;
-    return true;
-  });
-  return { refs, value, timeMs };
-}
-
-function readMetadata(reader: MessageReader, end: number): NonNullable<RawSeries['metadata']> {
+function readMetadata(reader: MessageReader, end: number): MetadataRefs {
   let type = 0;
   let helpRef = 0;
   let unitRef = 0;

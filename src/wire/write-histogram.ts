@@ -1,17 +1,21 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
 import { isStale } from '../lib/float-bits.ts';
+import { errors } from '../model/errors.ts';
 import { type FloatHistogram, floatHistogram, type ResetHint, type Span } from '../model/histogram.ts';
 import { copyToSchema } from '../model/histogram-add.ts';
 import { type Histogram, toFloatHistogram, toIntegerHistogram } from '../model/histogram-integer.ts';
 import { floatHistogramFault, type HistogramFault, histogramFault } from '../model/histogram-validate.ts';
 import type { MessageReader } from './message-reader.ts';
-import type { WriteHistogram } from './write-request.ts';
+import { WEIGHT, type WriteHistogram } from './write-request.ts';
 
 /** Reset hints by their number. */
 export const RESET_HINTS: readonly ResetHint[] = ['unknown', 'reset', 'not_reset', 'gauge'];
 
 /** The finest resolution that is known; those above 8 are read in resolution 8. */
 const SCHEMA_RESERVED_MAX = 52;
+
+/** Buckets of a histogram on one side, and its spans and bounds: far more than any client sends. */
+const BUCKETS_MAX = 20_000;
 
 /** The Histogram message, which both versions of remote write have alike. */
 export function readHistogram(reader: MessageReader, end: number): WriteHistogram {
@@ -61,22 +65,22 @@ export function readHistogram(reader: MessageReader, end: number): WriteHistogra
         zeroCount = reader.double(wireType);
         return true;
       case 8:
-        negativeSpans.push(readSpan(reader, wireType, end));
+        addSpan(negativeSpans, readSpan(reader, wireType, end));
         return true;
       case 9:
-        reader.repeat(wireType, end, 'sint64', negativeDeltas);
+        reader.repeat(wireType, end, 'sint64', negativeDeltas, BUCKETS_MAX);
         return true;
       case 10:
-        reader.repeat(wireType, end, 'double', negativeBuckets);
+        reader.repeat(wireType, end, 'double', negativeBuckets, BUCKETS_MAX);
         return true;
       case 11:
-        positiveSpans.push(readSpan(reader, wireType, end));
+        addSpan(positiveSpans, readSpan(reader, wireType, end));
         return true;
       case 12:
-        reader.repeat(wireType, end, 'sint64', positiveDeltas);
+        reader.repeat(wireType, end, 'sint64', positiveDeltas, BUCKETS_MAX);
         return true;
       case 13:
-        reader.repeat(wireType, end, 'double', positiveBuckets);
+        reader.repeat(wireType, end, 'double', positiveBuckets, BUCKETS_MAX);
         return true;
       case 14:
         resetHint = RESET_HINTS[reader.uint32(wireType)] ?? 'unknown';
@@ -85,7 +89,7 @@ export function readHistogram(reader: MessageReader, end: number): WriteHistogra
         timeMs = reader.int64(wireType);
         return true;
       case 16:
-        reader.repeat(wireType, end, 'double', customValues);
+        reader.repeat(wireType, end, 'double', customValues, BUCKETS_MAX);
         return true;
       case 17:
         startMs = reader.int64(wireType);
@@ -123,10 +127,14 @@ function floatOf(reader: MessageReader): number {
 
 const view = new DataView(new ArrayBuffer(8));
 
+function addSpan(spans: Span[], span: Span): void {
+  if (spans.push(span) > BUCKETS_MAX) throw errors.writeTooMany({ limit: BUCKETS_MAX, what: 'spans of a histogram' });
+}
+
 function readSpan(reader: MessageReader, wireType: WireType, end: number): Span {
   let offset = 0;
   let length = 0;
-  reader.fields(reader.message(wireType, end), (field, inner) => {
+  reader.fields(reader.message(wireType, end, WEIGHT.span), (field, inner) => {
     if (field === 1) offset = reader.sint32(inner);
     else if (field === 2) length = reader.uint32(inner);
     else return false;

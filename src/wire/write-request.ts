@@ -1,4 +1,5 @@
 import { floatOfWords, highWord, isStale, lowWord } from '../lib/float-bits.ts';
+import { errors } from '../model/errors.ts';
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Histogram } from '../model/histogram-integer.ts';
 import type { HistogramFault } from '../model/histogram-validate.ts';
@@ -19,6 +20,58 @@ export interface WriteSeries {
   readonly histograms: readonly WriteHistogram[];
   readonly exemplars: readonly WriteExemplar[];
 }
+
+/**
+ * Parts of a series that are read one at a time, each when it is asked for: few bytes of a body would be many objects. A list of them
+ * is one too.
+ */
+export interface WriteParts<T> extends Iterable<T> {
+  readonly length: number;
+}
+
+/** A series as the body has it; `WriteSeries` has all of it at once. */
+export interface ReadSeries extends Omit<WriteSeries, 'histograms' | 'exemplars'> {
+  readonly histograms: WriteParts<WriteHistogram>;
+  readonly exemplars: WriteParts<WriteExemplar>;
+}
+
+/** A body that is read series by series, so that no more than one of them lies in memory. */
+export interface WriteReader {
+  /** The next series; undefined behind the last. @throws AppError write-request-invalid, write-items-too-many */
+  next(): ReadSeries | undefined;
+  /** Entries of what was read until now. */
+  readonly metadata: readonly MetricMetadata[];
+}
+
+/** Reads all that a reader has. */
+export function readAll(reader: WriteReader): WriteRequest {
+  const series: WriteSeries[] = [];
+  for (let one = reader.next(); one !== undefined; one = reader.next()) {
+    series.push({ ...one, histograms: [...one.histograms], exemplars: [...one.exemplars] });
+  }
+  return { series, metadata: reader.metadata };
+}
+
+/** Labels of a series; far more than any limit on them that is of use. */
+export const LABELS_PER_SERIES_MAX = 5_000;
+
+/** Floats of one series in one request, of those that are not taken by the kernel's scan. */
+export const SAMPLES_PER_SERIES_MAX = 100_000;
+
+/** Entries of metadata in one request. Prometheus sends at most 2,000 at a time. */
+export const METADATA_PER_REQUEST_MAX = 20_000;
+
+/** Bytes of the parts of a valid request at the least, without the parts within them: see `MessageReader.message`. */
+export const WEIGHT = {
+  series: 2,
+  label: 5,
+  sample: 9,
+  exemplar: 12,
+  histogram: 20,
+  span: 3,
+  metadata: 4,
+  symbol: 2,
+} as const;
 
 /** Float samples in the order they were sent, with every bit of their values. Most hold one: typed arrays would cost more than it. */
 export class WriteSamples {
@@ -65,6 +118,17 @@ export class WriteSamples {
   isStale(i: number): boolean {
     return isStale(this.#highs[i]!, this.#lows[i]!);
   }
+}
+
+/** @throws AppError write-too-many: what is not scanned by the kernel is read in one piece, which must stay small */
+export function addSample(out: WriteSamples, timeMs: number, high: number, low: number, startMs: number): void {
+  if (out.count === SAMPLES_PER_SERIES_MAX) {
+    throw errors.writeTooMany({
+      limit: SAMPLES_PER_SERIES_MAX,
+      what: 'samples of a series that comes with histograms, exemplars or start timestamps',
+    });
+  }
+  out.push(timeMs, high, low, startMs);
 }
 
 export interface WriteHistogram {
