@@ -1,3 +1,4 @@
+import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
 import { arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
 import { S_APPENDER, S_ASIDE, S_CHUNKS, seriesRecord } from './series';
 import {
@@ -5,16 +6,14 @@ import {
 } from './xor';
 
 // The chunks of a series: the open one, whose appender is in the series' record, and a list of the others. Each belongs to the
-// arena of its window. A chunk of the list that is F_LATE holds samples in the order they came, and may grow.
+// arena of its window. A chunk of the list that is CHUNK_UNORDERED holds samples in the order they came, and may grow.
 
 export const C_NEXT: usize = 0; // u32
-export const C_FLAGS: usize = 4; // u32
+export const C_FLAGS: usize = 4; // u32: CHUNK_UNORDERED
 export const C_MIN: usize = 8; // i64
 export const C_MAX: usize = 16; // i64
 export const C_APPENDER: usize = 24;
 const CHUNK_UNITS: u32 = 5; // 80 bytes, of which 24 + 44 are used
-
-export const F_LATE: u32 = 1;
 
 // what append answers
 export const APPENDED: i32 = 0;
@@ -138,7 +137,7 @@ function appendLate(ref: u32, t: i64, v: u64): i32 {
   const w = windowOf(t);
   let c = <usize>load<u32>(r, S_CHUNKS);
   for (; c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-    if ((load<u32>(c, C_FLAGS) & F_LATE) != 0 && arenaIsOpen(load<u32>(c + C_APPENDER, A_ARENA), w)) {
+    if ((load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 && arenaIsOpen(load<u32>(c + C_APPENDER, A_ARENA), w)) {
       if (reserveRoom(c + C_APPENDER)) break;
       if (nextSize(<u32>load<u16>(c + C_APPENDER, A_CAPACITY)) != 0) return NO_ROOM;
     }
@@ -148,7 +147,7 @@ function appendLate(ref: u32, t: i64, v: u64): i32 {
     if (arena == 0) return NO_ROOM;
     c = newChunk(arena);
     if (c == 0 || !begin(c + C_APPENDER, arena)) return NO_ROOM;
-    store<u32>(c, F_LATE, C_FLAGS);
+    store<u32>(c, CHUNK_UNORDERED, C_FLAGS);
     store<i64>(c, t, C_MIN);
     store<i64>(c, t, C_MAX);
     link(r, c);

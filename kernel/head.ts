@@ -1,5 +1,16 @@
+import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
+import {
+  CHUNK_BYTES_AT,
+  CHUNK_FLAGS_AT,
+  CHUNK_HEADER_BYTES,
+  SERIES_BYTES_AT,
+  SERIES_CHUNKS_AT,
+  SERIES_HEADER_BYTES,
+  SERIES_LABELS_BYTES_AT,
+  SERIES_REF_AT,
+} from '../src/wire/slice-layout';
 import { ARENA_TABLE_BYTES, arenaInit, arenaOf, arenaTake, countChunk, nextSize } from './arena';
-import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, F_LATE, forgetChunks, link, newChunk, sampleAside } from './chunks';
+import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, forgetChunks, link, newChunk, sampleAside } from './chunks';
 import { reserve } from './memory';
 import { pairsInit } from './pairs';
 import {
@@ -199,10 +210,7 @@ function hasChunk(ref: u32, from: i64, to: i64): bool {
   return false;
 }
 
-// ---- export: a series and its chunks, for queries and flush
-//
-//   u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8
-//   per chunk: u32 bytes · u32 flags (1: any order) · the chunk as Prometheus has it, padded to 8
+// ---- export: a series and its chunks, for queries and flush (docs/formats/slices.md)
 
 export const EXPORT_FULL: i32 = -1;
 
@@ -215,7 +223,7 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, out: usiz
   const a = r + S_APPENDER;
   const min = <i64>from;
   const max = <i64>to;
-  if (capacity < 16) return EXPORT_FULL;
+  if (capacity < <u32>SERIES_HEADER_BYTES) return EXPORT_FULL;
   let o: usize = 0;
   let chunks: u32 = 0;
   const end = out + capacity;
@@ -244,29 +252,30 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, out: usiz
     chunks++;
   }
   if (chunks == 0) return 0;
-  store<u32>(out, <u32>(o - out));
-  store<u32>(out, chunks, 8);
-  store<u32>(out, ref, 12);
+  store<u32>(out, <u32>(o - out), SERIES_BYTES_AT);
+  store<u32>(out, chunks, SERIES_CHUNKS_AT);
+  store<u32>(out, ref, SERIES_REF_AT);
   return <i32>(o - out);
 }
 
 function beginExport(ref: u32, out: usize, capacity: u32): usize {
-  const len = seriesLabels(ref, out + 16, capacity - 16);
+  const len = seriesLabels(ref, out + SERIES_HEADER_BYTES, capacity - SERIES_HEADER_BYTES);
   if (len == 0) return 0;
-  store<u32>(out, len, 4);
-  return (out + 16 + len + 7) & ~7;
+  store<u32>(out, len, SERIES_LABELS_BYTES_AT);
+  return (out + SERIES_HEADER_BYTES + len + 7) & ~7;
 }
 
 function exportChunk(a: usize, flags: u32, o: usize, end: usize): usize {
   const bytes = (load<u32>(a, A_BITS) + 7) >> 3;
-  const next = (o + 8 + bytes + 7) & ~7;
+  const data = o + CHUNK_HEADER_BYTES;
+  const next = (data + bytes + 7) & ~7;
   if (next > end) return 0;
-  store<u32>(o, bytes);
-  store<u32>(o, flags & F_LATE, 4);
-  memory.copy(o + 8, <usize>load<u32>(a, A_DATA), bytes);
+  store<u32>(o, bytes, CHUNK_BYTES_AT);
+  store<u32>(o, flags & CHUNK_UNORDERED, CHUNK_FLAGS_AT);
+  memory.copy(data, <usize>load<u32>(a, A_DATA), bytes);
   const n = load<u16>(a, A_COUNT);
-  store<u8>(o + 8, <u8>(n >> 8));
-  store<u8>(o + 8, <u8>n, 1);
+  store<u8>(data, <u8>(n >> 8));
+  store<u8>(data, <u8>n, 1);
   return next;
 }
 
@@ -326,7 +335,7 @@ export function saveSeries(ref: u32, out: usize, capacity: u32): i32 {
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
     o = saveChunk(
       c + C_APPENDER,
-      (load<u32>(c, C_FLAGS) & F_LATE) != 0 ? 2 : 1,
+      (load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 ? 2 : 1,
       load<i64>(c, C_MIN),
       load<i64>(c, C_MAX),
       o,
@@ -398,7 +407,7 @@ export function loadSeries(src: usize, len: u32): i32 {
     if (kind != 0) {
       const c = newChunk(arena);
       if (c == 0) return LOAD_FULL;
-      store<u32>(c, kind == 2 ? F_LATE : 0, C_FLAGS);
+      store<u32>(c, kind == 2 ? CHUNK_UNORDERED : 0, C_FLAGS);
       store<i64>(c, load<i64>(p, 20), C_MIN);
       store<i64>(c, load<i64>(p, 28), C_MAX);
       store<u32>(c, 0, C_NEXT);

@@ -1,4 +1,5 @@
 // Reading for queries: all chunks of one series at once, into two columns that hold one series after another.
+import { CHUNK_BYTES_AT, CHUNK_FLAGS_AT, CHUNK_HEADER_BYTES } from '../src/wire/slice-layout';
 import { bad, readSvarint, readUvarint, start as startVarint, at as varintAt } from './varint';
 import { XOR_CORRUPT, XOR_STALE, xorDecode } from './xor';
 
@@ -25,8 +26,8 @@ export function readSameTimes(): bool {
 }
 
 /**
- * Decodes the chunks at [src, end) (as kernel/head.ts exports them, newest first: `u32 bytes · u32 flags · data`, aligned to 8) behind
- * each other, oldest first. Values go to `values`. Times go to `times`, unless they equal the `lastCount` ones at `lastTimes`.
+ * Decodes the chunks at [src, end) (of a slice, newest first) behind each other, oldest first. Values go to `values`. Times go to
+ * `times`, unless they equal the `lastCount` ones at `lastTimes`.
  * Returns how many, READ_OTHERWISE or READ_CORRUPT. 24 bytes after `end` may be read.
  */
 export function readSeries(
@@ -40,23 +41,23 @@ export function readSeries(
 ): i32 {
   let chunks: u32 = 0;
   for (let p = src; p < end; ) {
-    if (end - p < 8) return READ_CORRUPT;
-    const bytes = load<u32>(p);
-    if (bytes > <u32>(end - p) - 8 || bytes < 2) return READ_CORRUPT;
-    if (load<u32>(p, 4) != 0 || chunks == CHUNKS_MAX) return READ_OTHERWISE;
+    if (end - p < <usize>CHUNK_HEADER_BYTES) return READ_CORRUPT;
+    const bytes = load<u32>(p, CHUNK_BYTES_AT);
+    if (bytes > <u32>(end - p) - <u32>CHUNK_HEADER_BYTES || bytes < 2) return READ_CORRUPT;
+    if (load<u32>(p, CHUNK_FLAGS_AT) != 0 || chunks == CHUNKS_MAX) return READ_OTHERWISE;
     store<u32>(offsets + (<usize>chunks << 2), <u32>p);
     chunks++;
-    p += (8 + bytes + 7) & ~7;
+    p += (CHUNK_HEADER_BYTES + bytes + 7) & ~7;
   }
   let n: u32 = 0;
   found = 0;
   for (let c = chunks; c > 0; c--) {
     const p = <usize>load<u32>(offsets + (<usize>(c - 1) << 2));
-    const count = (<u32>load<u8>(p, 8) << 8) | <u32>load<u8>(p, 9);
+    const count = (<u32>load<u8>(p, CHUNK_HEADER_BYTES) << 8) | <u32>load<u8>(p, CHUNK_HEADER_BYTES + 1);
     if (count == 0) continue;
     if (count > capacity - n) return READ_OTHERWISE;
     const t = times + (<usize>n << 3);
-    const flags = decode(p + 8, load<u32>(p), t, values + (<usize>n << 3), capacity - n);
+    const flags = decode(p + CHUNK_HEADER_BYTES, load<u32>(p, CHUNK_BYTES_AT), t, values + (<usize>n << 3), capacity - n);
     if (flags == XOR_CORRUPT) return READ_CORRUPT;
     found |= flags;
     if (n > 0 && load<f64>(t) <= load<f64>(t - 8)) return READ_OTHERWISE;

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSlice } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
@@ -13,6 +12,7 @@ import { decodeLabels } from '../model/canonical.ts';
 import { FRAME_KEY } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
+import { SliceView } from '../wire/slices.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples } from '../wire/write-request.ts';
 
@@ -70,8 +70,9 @@ class HeadTarget implements FrameTarget {
       if (!exports.seriesIsLive(ref)) continue;
       const wrote = exports.exportSeries(ref, -1e15, 1e15, 0, this.#out.at, this.#out.bytes);
       const slice = kernel.u8.slice(this.#out.at, this.#out.at + wrote);
-      for (const { labelsFrom, labelsTo, chunks } of parseSlice(slice)) {
-        const name = `${this.head.tenants[exports.seriesTenant(ref)]!.id} ${decodeLabels(slice, labelsFrom, labelsTo)}`;
+      for (const series = new SliceView(slice); series.next(); ) {
+        const { labels, chunks } = series;
+        const name = `${this.head.tenants[exports.seriesTenant(ref)]!.id} ${decodeLabels(labels, 0, labels.length)}`;
         assert.ok(!all.has(name), `${name} is there twice`);
         all.set(name, chunks.map(({ bytes }) => Buffer.from(bytes).toString('hex')).join());
       }

@@ -2,12 +2,13 @@ import { withResetHint } from '../model/histogram.ts';
 import { HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { mergeColumns } from '../storage/merge-columns.ts';
 import { ByteReader, ByteWriter } from './group/bytes.ts';
+import { CHUNK_STARTS, CHUNK_UNORDERED } from './head-chunk-flags.ts';
 import { readHistograms } from './histogram.ts';
 import type { Kernel } from './kernel.ts';
 import { Region } from './region.ts';
 import { readXor2 } from './xor2.ts';
 
-// What a head hands out: series with their chunks (kernel/head.ts), and how to read them.
+// Chunks of a head, and how to read them.
 
 export interface HeadChunk {
   /** As Prometheus has it, its two bytes of count included. */
@@ -15,10 +16,6 @@ export interface HeadChunk {
   /** CHUNK_UNORDERED, CHUNK_STARTS; bits 8–15: CHUNK_XOR … */
   readonly flags: number;
 }
-
-export const CHUNK_UNORDERED = 1;
-/** Behind `uvarint bytes · chunk` follow the samples' start timestamps, each as a varint: its difference to the one before. */
-export const CHUNK_STARTS = 2;
 
 /** How a chunk is encoded. All but XOR are the work of JavaScript. */
 export const CHUNK_XOR = 0;
@@ -68,31 +65,6 @@ function readRichSamples(chunk: Uint8Array, encoding: number, out: SampleColumns
   else if (encoding === CHUNK_FLOAT_HISTOGRAM) readHistograms('floathistogram', chunk, out);
   else if (encoding === CHUNK_XOR2) readXor2(chunk, out);
   else throw new Error(`bug: a chunk of the head has encoding ${encoding}`);
-}
-
-/** Series of a slice (`HeadSlice` in contract/ingester.ts), one after another; what is yielded points into `bytes`. */
-export function* parseSlice(bytes: Uint8Array): Iterable<SliceSeries> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + view.getUint32(at, true);
-    const labelsFrom = at + 16;
-    const labelsTo = labelsFrom + view.getUint32(at + 4, true);
-    const chunks: HeadChunk[] = [];
-    for (let p = (labelsTo + 7) & ~7; p < end; ) {
-      const length = view.getUint32(p, true);
-      chunks.push({ bytes: bytes.subarray(p + 8, p + 8 + length), flags: view.getUint32(p + 4, true) });
-      p += (8 + length + 7) & ~7;
-    }
-    yield { labelsFrom, labelsTo, chunks };
-    at = end;
-  }
-}
-
-export interface SliceSeries {
-  /** Canonical labels lie at [labelsFrom, labelsTo) of the slice. */
-  readonly labelsFrom: number;
-  readonly labelsTo: number;
-  readonly chunks: readonly HeadChunk[];
 }
 
 const SAMPLES_MAX = 65535; // of a chunk

@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../lib/random.ts';
 import { SampleColumns } from '../storage/columns.ts';
-import { CHUNK_UNORDERED, ChunkDecoder } from './head-chunk.ts';
-import { chunksAt, forEachSeries, HeadSeriesDecoder } from './head-series.ts';
+import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
+import { chunksAt, SliceSeriesWriter } from '../wire/slices.ts';
+import { ChunkDecoder, type HeadChunk } from './head-chunk.ts';
+import { CHUNK_UNORDERED } from './head-chunk-flags.ts';
+import { HeadSeriesDecoder } from './head-series.ts';
 import { Int64 } from './int64.ts';
 import { Kernel } from './kernel.ts';
 import { XorWriter } from './xor.ts';
@@ -12,18 +15,17 @@ const random = seededRandom(7);
 const below = (n: number) => Math.floor(random() * n);
 
 /** Chunks as a head hands them out: newest first. */
-function record(chunks: readonly { bytes: Uint8Array; flags: number }[]): Uint8Array {
-  const out: number[] = [];
-  for (const { bytes, flags } of [...chunks].reverse()) {
-    out.push(bytes.length & 255, (bytes.length >> 8) & 255, 0, 0, flags, 0, 0, 0, ...bytes);
-    while (out.length % 8 !== 0) out.push(0);
-  }
-  return Uint8Array.from(out);
+function record(chunks: readonly HeadChunk[]): Uint8Array {
+  const room = new Uint8Array(chunks.reduce((sum, { bytes }) => sum + bytes.length + 16, SERIES_HEADER_BYTES));
+  const series = new SliceSeriesWriter(room);
+  series.begin(0, 0);
+  for (const chunk of [...chunks].reverse()) series.chunk(chunk);
+  return room.slice(SERIES_HEADER_BYTES, series.end());
 }
 
 const start = 1_790_000_000_000;
 
-function randomChunks(): { bytes: Uint8Array; flags: number }[] {
+function randomChunks(): HeadChunk[] {
   const stepMs = [15_000, 1000, 1][below(3)]!;
   const jitter = [0, 0, 3, 40_000, 1e9][below(5)]!;
   const constant = random() < 0.3;
@@ -88,27 +90,4 @@ test('damaged chunks are refused or read as something, and nothing beyond them i
       assert.match(String(error), /a chunk of the head does not decode/);
     }
   }
-});
-
-test('a slice names where labels and chunks of each series lie', () => {
-  const chunks = record(randomChunks());
-  const labels = Uint8Array.from([1, 97, 1, 98]);
-  const size = 24 + chunks.length;
-  const slice = new Uint8Array(size * 2);
-  for (const [i, at] of [0, size].entries()) {
-    new Uint32Array(slice.buffer, at, 4).set([size, labels.length, 1, i + 5]);
-    slice.set(labels, at + 16);
-    slice.set(chunks, at + 24);
-  }
-  const found: unknown[] = [];
-  forEachSeries(slice, (place) => found.push({ ...place }));
-  assert.deepEqual(
-    found,
-    [0, size].map((at) => ({
-      labelsFrom: at + 16,
-      labelsTo: at + 20,
-      chunksFrom: at + 24,
-      chunksTo: at + size,
-    })),
-  );
 });

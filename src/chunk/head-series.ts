@@ -1,6 +1,5 @@
 import { nextTimesId, type SampleColumns } from '../storage/columns.ts';
 import { lowerBound } from '../storage/merge-columns.ts';
-import type { HeadChunk } from './head-chunk.ts';
 import { markStale } from './head-chunk.ts';
 import type { Kernel, KernelExports } from './kernel.ts';
 import { Region } from './region.ts';
@@ -23,40 +22,6 @@ interface ReadExports extends KernelExports {
 const SAMPLES_MAX = 128 * 1024;
 const STALE_FOUND = 1;
 const OTHERWISE = -2;
-
-/** Series of a slice, and where their chunks lie: what `parseSlice` says, without an object for each chunk. */
-export interface SeriesPlace {
-  /** Canonical labels lie at [labelsFrom, labelsTo) of the slice, the chunks at [chunksFrom, chunksTo). */
-  labelsFrom: number;
-  labelsTo: number;
-  chunksFrom: number;
-  chunksTo: number;
-}
-
-/** Goes through the series of a slice; `place` is the same object at each. */
-export function forEachSeries(bytes: Uint8Array, body: (place: SeriesPlace) => void): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const place: SeriesPlace = { labelsFrom: 0, labelsTo: 0, chunksFrom: 0, chunksTo: 0 };
-  for (let at = 0; at < bytes.length; at = place.chunksTo) {
-    place.labelsFrom = at + 16;
-    place.labelsTo = place.labelsFrom + view.getUint32(at + 4, true);
-    place.chunksFrom = (place.labelsTo + 7) & ~7;
-    place.chunksTo = at + view.getUint32(at, true);
-    body(place);
-  }
-}
-
-/** The chunks of one series, each as an object. */
-export function chunksAt(bytes: Uint8Array, from: number, to: number): HeadChunk[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const chunks: HeadChunk[] = [];
-  for (let p = from; p < to; ) {
-    const length = view.getUint32(p, true);
-    chunks.push({ bytes: bytes.subarray(p + 8, p + 8 + length), flags: view.getUint32(p + 4, true) });
-    p += (8 + length + 7) & ~7;
-  }
-  return chunks;
-}
 
 /** Decodes whole series of a head where their chunks are what they nearly always are: XOR, one behind the other. One serves a thread. */
 export class HeadSeriesDecoder {

@@ -39,12 +39,7 @@ export interface HeadMatcher {
   readonly value: string;
 }
 
-/**
- * Series and their chunks, one after another (kernel/head.ts):
- * u32 bytes in all, a multiple of 8 · u32 bytes of labels · u32 chunks · u32 ref · canonical labels, padded to 8; then per chunk
- * u32 bytes · u32 flags · the chunk, padded to 8. Flags: bit 0: samples in any order; bit 1: start timestamps behind it; bits 8–15:
- * the encoding, 0 is XOR (chunk/head-chunk.ts).
- */
+/** Series and their chunks, one after another: docs/formats/slices.md, and wire/slices.ts to read them. */
 export interface HeadSlice {
   readonly bytes: Uint8Array;
   /** No other slice of the answer has series of this one, as where one shard has all. */

@@ -1,5 +1,5 @@
 import { type GroupSeries, labelParts, metricOf } from '../chunk/group/series.ts';
-import { ChunkDecoder, type HeadChunk, parseSlice } from '../chunk/head-chunk.ts';
+import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { dayOf } from '../chunkstore/keys.ts';
 import {
@@ -16,6 +16,7 @@ import type { Channel } from '../kit/thread/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import { SliceView } from '../wire/slices.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue } from './flush-plan.ts';
 import type { SealedWindow, ShardExport, ShardRole } from './shard-messages.ts';
@@ -193,9 +194,9 @@ export class Flusher {
     for (let slice = await shard.call('export', request); ; ) {
       const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor });
       next?.catch(() => {});
-      for (const { labelsFrom, labelsTo, chunks } of parseSlice(slice.bytes)) {
+      for (const series = new SliceView(slice.bytes); series.next(); ) {
+        const { labels, chunks } = series;
         if (chunks.length === 0) continue;
-        const labels = slice.bytes.subarray(labelsFrom, labelsTo);
         const parts = labelParts(labels);
         const metric = metricOf(parts);
         const slot = slots.of(labels, metric);

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { ChunkDecoder, parseSlice } from '../chunk/head-chunk.ts';
+import { ChunkDecoder } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
@@ -14,6 +14,7 @@ import { SampleColumns } from '../storage/columns.ts';
 import { FRAME_ASIDE } from '../wire/frame-layout.ts';
 import { FrameWriter } from '../wire/frames.ts';
 import { isRichHistogram, type RichSample } from '../wire/rich-samples.ts';
+import { SliceView } from '../wire/slices.ts';
 import { realDisk } from './disk.ts';
 import { PlainHead, type PlainSample } from './plain-head.ts';
 import { Shard } from './shard.ts';
@@ -104,9 +105,10 @@ async function held(shard: Shard, tenant: string): Promise<Map<string, Map<numbe
   const all = new Map<string, Map<number, string>>();
   const request = { tenant, matchers: [], startMs: -1e15, endMs: 1e15, labelsOnly: false };
   for (let slice = (await role.select(request)).value; ; ) {
-    for (const { labelsFrom, labelsTo, chunks } of parseSlice(slice.bytes)) {
+    for (const series = new SliceView(slice.bytes); series.next(); ) {
+      const { labels, chunks } = series;
       decoder.read(chunks, -1e15, 1e15, columns);
-      all.set(decodeLabels(slice.bytes, labelsFrom, labelsTo).key, columnTexts(columns));
+      all.set(decodeLabels(labels, 0, labels.length).key, columnTexts(columns));
     }
     if (slice.cursor === 0) return all;
     slice = (await role.selectNext({ cursor: slice.cursor })).value;

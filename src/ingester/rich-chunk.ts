@@ -1,14 +1,13 @@
 import {
   CHUNK_FLOAT_HISTOGRAM,
   CHUNK_HISTOGRAM,
-  CHUNK_STARTS,
-  CHUNK_UNORDERED,
   CHUNK_XOR2,
   joinStarts,
   type RichEncoding,
   readRichChunk,
   splitStarts,
 } from '../chunk/head-chunk.ts';
+import { CHUNK_STARTS, CHUNK_UNORDERED } from '../chunk/head-chunk-flags.ts';
 import { HistogramWriter } from '../chunk/histogram.ts';
 import { Int64 } from '../chunk/int64.ts';
 import { Xor2Writer } from '../chunk/xor2.ts';

@@ -4,7 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
 import { ByteWriter } from '../chunk/group/bytes.ts';
-import { ChunkDecoder, parseSlice } from '../chunk/head-chunk.ts';
+import { ChunkDecoder } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { REFUSED_PER_METRIC } from '../contract/ingest.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -16,6 +16,7 @@ import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_ASIDE, FRAME_EXEMPLARS } from '../wire/frame-layout.ts';
 import { FrameWriter } from '../wire/frames.ts';
 import type { RichSample } from '../wire/rich-samples.ts';
+import { SliceView } from '../wire/slices.ts';
 import { realDisk } from './disk.ts';
 import { Shard, type ShardOptions } from './shard.ts';
 import { shardRole } from './shard-role.ts';
@@ -79,9 +80,10 @@ async function held(shard: Shard): Promise<Record<string, (readonly [number, num
   const { bytes } = (await role.select(request)).value;
   const columns = new SampleColumns();
   const all: Record<string, (readonly [number, number | string])[]> = {};
-  for (const { labelsFrom, labelsTo, chunks } of parseSlice(bytes)) {
+  for (const series = new SliceView(bytes); series.next(); ) {
+    const { labels, chunks } = series;
     decoder.read(chunks, -1e15, 1e15, columns);
-    const name = Buffer.from(bytes.subarray(labelsFrom, labelsTo)).toString('latin1').slice(10);
+    const name = Buffer.from(labels).toString('latin1').slice(10);
     all[name.slice(0, name.indexOf('\x04'))] = Array.from({ length: columns.count }, (_, i) => {
       const isHistogram = !columns.plain && columns.kinds[i] === HISTOGRAM;
       return [columns.times[i]! - T, isHistogram ? `histogram ${columns.histograms[i]!.count}` : columns.values[i]!];

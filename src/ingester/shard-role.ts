@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { errors } from '../model/errors.ts';
 import { ExportOrder } from './export-order.ts';
+import { exportSeries } from './export-series.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { HeadStatistics } from './head-stats.ts';
 import { HeadMatching } from './matching.ts';
@@ -209,50 +210,3 @@ function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): A
 function tenantStats(head: Head): TenantStats[] {
   return head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs }));
 }
-
-const EXPORT_FULL = -1;
-
-/** As the kernel's exportSeries, with the chunks that it does not have. */
-function exportSeries(
-  head: Head,
-  ref: number,
-  startMs: number,
-  endMs: number,
-  arena: number,
-  out: number,
-  capacity: number,
-): number {
-  const { kernel } = head;
-  const { exports } = kernel;
-  const wrote = exports.exportSeries(ref, startMs, endMs, arena, out, capacity);
-  if (wrote < 0 || !head.rich.has(ref)) return wrote;
-  const chunks = head.rich.chunksOf(ref, startMs, endMs, arena);
-  if (chunks.length === 0) return wrote;
-  let at = wrote;
-  if (wrote === 0) {
-    const labels =
-      capacity < SLICE_SERIES_HEAD
-        ? 0
-        : exports.seriesLabels(ref, out + SLICE_SERIES_HEAD, capacity - SLICE_SERIES_HEAD);
-    if (labels === 0) return EXPORT_FULL;
-    kernel.view.setUint32(out + 4, labels, true);
-    kernel.view.setUint32(out + 8, 0, true);
-    kernel.view.setUint32(out + 12, ref, true);
-    at = (SLICE_SERIES_HEAD + labels + 7) & ~7;
-  }
-  const { u8, view } = kernel;
-  for (const { flags, bytes } of chunks) {
-    const next = at + ((8 + bytes.length + 7) & ~7);
-    if (next > capacity) return EXPORT_FULL;
-    view.setUint32(out + at, bytes.length, true);
-    view.setUint32(out + at + 4, flags, true);
-    u8.set(bytes, out + at + 8);
-    at = next;
-  }
-  view.setUint32(out, at, true);
-  view.setUint32(out + 8, view.getUint32(out + 8, true) + chunks.length, true);
-  return at;
-}
-
-/** u32 bytes · u32 bytes of labels · u32 chunks · u32 ref (kernel/head.ts). */
-const SLICE_SERIES_HEAD = 16;

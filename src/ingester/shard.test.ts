@@ -3,7 +3,6 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
-import { parseSlice } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import { placementFor } from '../chunkstore/placement-size.ts';
@@ -22,6 +21,7 @@ import {
   KEY_BYTES,
   SAMPLE_BYTES,
 } from '../wire/frame-layout.ts';
+import { SliceView } from '../wire/slices.ts';
 import type { AppendFile, Disk } from './disk.ts';
 import { realDisk } from './disk.ts';
 import { HeldRange } from './held-range.ts';
@@ -63,26 +63,20 @@ async function held(shard: Shard, tenant = 't'): Promise<Map<string, Map<number,
   let { cursor, bytes } = (await role.select({ tenant, matchers: [], startMs: -1e15, endMs: 1e15, labelsOnly: false }))
     .value;
   for (;;) {
-    const view = new DataView(bytes.buffer, bytes.byteOffset);
-    for (let at = 0; at < bytes.length; at += view.getUint32(at, true)) {
-      const labelsBytes = view.getUint32(at + 4, true);
-      const key = decodeLabels(bytes, at + 16, at + 16 + labelsBytes).toString();
+    for (const one = new SliceView(bytes); one.next(); ) {
+      const key = decodeLabels(bytes, one.labelsFrom, one.labelsTo).toString();
       assert.ok(!all.has(key), `${key} came twice`);
       const samples = new Map<number, number[]>();
       all.set(key, samples);
-      let p = (at + 16 + labelsBytes + 7) & ~7;
-      for (let i = 0; i < view.getUint32(at + 8, true); i++) {
-        const length = view.getUint32(p, true);
-        const from = chunk.put(bytes.subarray(p + 8, p + 8 + length));
-        const flags = decoder.exports.xorDecode(from, length, times.at, values.at, 65535);
+      for (const { bytes: data } of one.chunks) {
+        const flags = decoder.exports.xorDecode(chunk.put(data), data.length, times.at, values.at, 65535);
         assert.ok(flags >= 0);
-        const count = bytes[p + 8]! * 256 + bytes[p + 9]!;
+        const count = data[0]! * 256 + data[1]!;
         for (let k = 0; k < count; k++) {
           const t = decoder.view.getFloat64(times.at + 8 * k, true);
           const v = decoder.view.getFloat64(values.at + 8 * k, true);
           samples.set(t, [...(samples.get(t) ?? []), v]);
         }
-        p += (8 + length + 7) & ~7;
       }
     }
     if (cursor === 0) return all;
@@ -299,8 +293,9 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
     ['t'],
   );
   const { value } = await role.export({ arena: arena!, tenant: 't', placement: placementFor(30_000), phases: [0, 1] });
-  const exported = [...parseSlice(value.bytes)];
-  assert.deepEqual([exported.length, exported[0]!.chunks.length, value.cursor], [2, 1, 0]);
+  const chunks: number[] = [];
+  for (const exported = new SliceView(value.bytes); exported.next(); ) chunks.push(exported.chunks.length);
+  assert.deepEqual([chunks.length, chunks[0], value.cursor], [2, 1, 0]);
   await shard.push('t', testFrames([series(2, [[6_000, 2]])]), LIMITS);
   await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
   await shard.dropFlushed(systemClock.nowMs());

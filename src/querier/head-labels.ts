@@ -1,4 +1,3 @@
-import type { SeriesPlace } from '../chunk/head-series.ts';
 import { LabelsDecoder } from '../model/canonical.ts';
 import type { Labels } from '../model/labels.ts';
 
@@ -39,8 +38,11 @@ export class HeadLabels {
     this.#count = 0;
   }
 
-  /** @param once the query does not ask for this series again: beyond those that are kept it is not remembered */
-  at(slice: Uint8Array, { labelsFrom, labelsTo }: SeriesPlace, once: boolean): Labels {
+  /**
+   * The labels at [labelsFrom, labelsTo) of a slice.
+   * @param once the query does not ask for this series again: beyond those that are kept it is not remembered
+   */
+  at(slice: Uint8Array, labelsFrom: number, labelsTo: number, once: boolean): Labels {
     const hash = hashOf(slice, labelsFrom, labelsTo);
     const first = this.#byHash.get(hash);
     for (let known = first; known !== undefined; known = known.next) {

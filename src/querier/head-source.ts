@@ -1,11 +1,12 @@
 import { ChunkDecoder } from '../chunk/head-chunk.ts';
-import { chunksAt, forEachSeries, HeadSeriesDecoder, type SeriesPlace } from '../chunk/head-series.ts';
+import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { HeadMatcher, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { LabelRequest, QueryContext } from '../storage/queryable.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
+import { chunksAt, SliceView } from '../wire/slices.ts';
 import { HeadLabels } from './head-labels.ts';
 
 /** Recent samples, from ingesters: chunks as the head has them, decoded here. */
@@ -111,8 +112,11 @@ class FoundSeries {
   take(bytes: Uint8Array, alone: boolean): void {
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
-    if (alone) forEachSeries(bytes, (place) => this.#addNew(this.#known.at(bytes, place, true), slice, place));
-    else forEachSeries(bytes, (place) => this.#add(this.#known.at(bytes, place, false), slice, place));
+    for (const series = new SliceView(bytes); series.next(); ) {
+      const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
+      if (alone) this.#addNew(labels, slice, series);
+      else this.#add(labels, slice, series);
+    }
     this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES);
   }
 
@@ -121,20 +125,20 @@ class FoundSeries {
     this.#context.budget.addMemory(bytes);
   }
 
-  #addNew(labels: Labels, slice: number, { chunksFrom, chunksTo }: SeriesPlace): void {
+  #addNew(labels: Labels, slice: number, { chunksFrom, chunksTo }: SliceView): void {
     this.labels.push(labels);
     if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
   }
 
-  #add(labels: Labels, slice: number, place: SeriesPlace): void {
+  #add(labels: Labels, slice: number, series: SliceView): void {
     const known = this.#indexes.get(labels);
     if (known === undefined) {
       this.#indexes.set(labels, this.labels.length);
-      this.#addNew(labels, slice, place);
+      this.#addNew(labels, slice, series);
       return;
     }
     if (this.#labelsOnly) return;
-    const { chunksFrom, chunksTo } = place;
+    const { chunksFrom, chunksTo } = series;
     const more = this.#more.get(known);
     if (more === undefined) this.#more.set(known, [slice, chunksFrom, chunksTo]);
     else more.push(slice, chunksFrom, chunksTo);

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ChunkDecoder, parseSlice } from '../../src/chunk/head-chunk.ts';
+import { ChunkDecoder } from '../../src/chunk/head-chunk.ts';
 import { Kernel } from '../../src/chunk/kernel.ts';
 import { Edge } from '../../src/distributor/edge.ts';
 import { realDisk } from '../../src/ingester/disk.ts';
@@ -15,6 +15,7 @@ import { floatHistogram } from '../../src/model/histogram.ts';
 import { toIntegerHistogram } from '../../src/model/histogram-integer.ts';
 import { SampleColumns } from '../../src/storage/columns.ts';
 import { encodeRemoteWrite1, encodeRemoteWrite2 } from '../../src/wire/remote-write-encode.ts';
+import { SliceView } from '../../src/wire/slices.ts';
 import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { WriteSamples, type WriteSeries } from '../../src/wire/write-request.ts';
 
@@ -125,10 +126,11 @@ test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, a
     const role = shardRole(shard, systemClock);
     const request = { tenant: 't', matchers: [], startMs: -1e19, endMs: 1e19, labelsOnly: false };
     for (let slice = (await role.select(request)).value; ; ) {
-      for (const { labelsFrom, labelsTo, chunks } of parseSlice(slice.bytes)) {
+      for (const series = new SliceView(slice.bytes); series.next(); ) {
+        const { labels, chunks } = series;
         decoder.read(chunks, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, columns);
         for (let i = 1; i < columns.count; i++) assert.ok(columns.times[i]! > columns.times[i - 1]!);
-        all.set(Buffer.from(slice.bytes.subarray(labelsFrom, labelsTo)).toString('latin1'), columns.count);
+        all.set(Buffer.from(labels).toString('latin1'), columns.count);
       }
       if (slice.cursor === 0) return all;
       slice = (await role.selectNext({ cursor: slice.cursor })).value;
