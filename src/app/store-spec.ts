@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { periodsOf } from '../chunkstore/config.ts';
 import type { StoreSpec } from '../chunkstore/open.ts';
+import { CheckedFiles } from '../table/checked-files.ts';
 import type { Config } from './config.ts';
 
 type StoreConfig = Pick<Config, 'data' | 'schema' | 'cassandra' | 'dynamodb' | 'bigtable' | 's3' | 'gcs' | 'azure'>;
@@ -9,5 +10,15 @@ type StoreConfig = Pick<Config, 'data' | 'schema' | 'cassandra' | 'dynamodb' | '
 export function storeSpec(config: StoreConfig): StoreSpec {
   const { cassandra, dynamodb, bigtable, s3, gcs, azure } = config;
   const dir = path.join(config.data.dir, 'store');
-  return { dir, periods: periodsOf(config.schema), cassandra, dynamodb, bigtable, s3, gcs, azure };
+  return {
+    dir,
+    checked: CheckedFiles.memory(),
+    periods: periodsOf(config.schema),
+    cassandra,
+    dynamodb,
+    bigtable,
+    s3,
+    gcs,
+    azure,
+  };
 }

@@ -6,6 +6,7 @@ import type { GcsConfig } from '../object/gcs/config.ts';
 import type { S3Config } from '../object/s3/config.ts';
 import type { BigtableConfig } from '../table/bigtable/config.ts';
 import type { CassandraConfig } from '../table/cassandra/config.ts';
+import { CheckedFiles } from '../table/checked-files.ts';
 import type { TableStore } from '../table/client.ts';
 import type { DynamodbConfig } from '../table/dynamodb/config.ts';
 import { EmbeddedTableStore } from '../table/embedded.ts';
@@ -16,6 +17,8 @@ import { Schema } from './schema.ts';
 export interface StoreSpec {
   /** Folder of what lies on this machine. */
   readonly dir: string;
+  /** Memory of the `CheckedFiles` that all who open it share. */
+  readonly checked?: SharedArrayBuffer;
   readonly periods: readonly PeriodConfig[];
   readonly cassandra: CassandraConfig;
   readonly dynamodb: DynamodbConfig;
@@ -66,7 +69,10 @@ export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
 async function openTables(store: IndexStore, spec: StoreSpec): Promise<TableStore> {
   switch (store) {
     case 'embedded':
-      return EmbeddedTableStore.open({ dir: path.join(spec.dir, 'tables') });
+      return EmbeddedTableStore.open({
+        dir: path.join(spec.dir, 'tables'),
+        ...(spec.checked === undefined ? {} : { checked: new CheckedFiles(spec.checked) }),
+      });
     case 'cassandra':
       return (await import('../table/cassandra/store.ts')).openCassandra(spec.cassandra);
     case 'dynamodb':

@@ -174,22 +174,27 @@ export class Compactor {
 
   async #mergeDays(request: CompactionRequest, report: CompactionReport, context: ReadContext): Promise<void> {
     for (const day of await this.#days(context)) {
-      const tenants = await this.#merger.tenants(day, context);
-      const done = await this.#index.compacted(day, context);
-      const open: MergeTenant[] = [];
-      for (const tenant of tenants) {
-        const keepFromMs = this.#keepFromMs(tenant, request.retention);
-        const removed = (day + 1) * DAY_MS <= keepFromMs;
-        const last = done.get(tenant);
-        if (removed && last?.removed !== true) {
-          await this.#try(report, request.signal, () => this.#removeExpired(tenant, day, report, context));
-        } else if (!removed && this.#isOpen(day, last?.atMs)) {
-          open.push({ tenant, removal: { tombstones: [], keepFromMs } });
-        }
+      // a table that cannot be read keeps no other day from being merged
+      await this.#try(report, request.signal, () => this.#mergeDay(day, request, report, context));
+    }
+  }
+
+  async #mergeDay(day: number, request: CompactionRequest, report: CompactionReport, context: ReadContext) {
+    const tenants = await this.#merger.tenants(day, context);
+    const done = await this.#index.compacted(day, context);
+    const open: MergeTenant[] = [];
+    for (const tenant of tenants) {
+      const keepFromMs = this.#keepFromMs(tenant, request.retention);
+      const removed = (day + 1) * DAY_MS <= keepFromMs;
+      const last = done.get(tenant);
+      if (removed && last?.removed !== true) {
+        await this.#try(report, request.signal, () => this.#removeExpired(tenant, day, report, context));
+      } else if (!removed && this.#isOpen(day, last?.atMs)) {
+        open.push({ tenant, removal: { tombstones: [], keepFromMs } });
       }
-      for (let from = 0; from < open.length; from += TENANTS_AT_ONCE_MAX) {
-        await this.#mergeTenants(open.slice(from, from + TENANTS_AT_ONCE_MAX), day, report, context);
-      }
+    }
+    for (let from = 0; from < open.length; from += TENANTS_AT_ONCE_MAX) {
+      await this.#mergeTenants(open.slice(from, from + TENANTS_AT_ONCE_MAX), day, report, context);
     }
   }
 

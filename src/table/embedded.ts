@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import {
   closeSync,
   existsSync,
   fsyncSync,
+  linkSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -9,14 +11,16 @@ import {
   statfsSync,
   statSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
-import { errors } from '../model/errors.ts';
+import { AppError, errors } from '../model/errors.ts';
 import { afterPrefix, boundsOf } from './bounds.ts';
+import { CheckedFiles } from './checked-files.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
 import { joinKey, splitKey } from './key.ts';
 import { checkRows } from './limits.ts';
 import { assertTableName, isTableName } from './name.ts';
+import { tableFileFault } from './table-file.ts';
 
 const BACKEND = 'embedded';
 /**
@@ -32,6 +36,8 @@ const PAGE_BYTES = 1 << 20;
 const MAP_BYTES = 16 * 2 ** 30;
 /** A failure on a disk with less is put down to that. */
 const BYTES_FREE_MIN = 1 << 20;
+/** Pages of a table's trees that are looked at before it is opened first: all of most tables, some 20 ms at most. */
+const CHECK_PAGES_MAX = 4096;
 
 export interface EmbeddedTableOptions {
   /** The folder of the tables' files. Made where it is missing, unless `readOnly`. */
@@ -40,6 +46,8 @@ export interface EmbeddedTableOptions {
   readonly readOnly?: boolean;
   /** Tables kept open at once; the least recently used one is closed for another. */
   readonly tablesOpenMax?: number;
+  /** Files that another store of this process has looked at. */
+  readonly checked?: CheckedFiles;
 }
 
 /**
@@ -51,6 +59,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   readonly #dir: string;
   readonly #readOnly: boolean;
   readonly #tablesOpenMax: number;
+  readonly #checked: CheckedFiles;
   readonly #lmdb: typeof import('lmdb');
   /** Least recently used first. */
   readonly #open = new Map<string, OpenTable>();
@@ -61,6 +70,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     this.#dir = options.dir;
     this.#readOnly = options.readOnly ?? false;
     this.#tablesOpenMax = options.tablesOpenMax ?? 64;
+    this.#checked = options.checked ?? new CheckedFiles();
   }
 
   static async open(options: EmbeddedTableOptions): Promise<EmbeddedTableStore> {
@@ -137,9 +147,21 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     assertTableName(table);
     this.#refuseReadOnly('create', table);
     if (existsSync(this.#path(table))) return;
-    const entry = this.#acquire(table, 'create', true);
-    if (entry) release(entry);
+    // made aside, so that no table's file is ever seen unfinished: one that is empty is a damaged one
+    const aside = `${this.#path(table)}.${randomUUID()}`;
+    try {
+      await this.#openFile(aside, 'create', table).close();
+      linkSync(aside, this.#path(table));
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code === 'EEXIST') return; // another one was faster
+      throw thrown instanceof AppError ? thrown : this.#errorOf(thrown, 'create', table);
+    } finally {
+      rmSync(aside, { force: true });
+      rmSync(`${aside}-lock`, { force: true });
+    }
     syncFolder(this.#dir);
+    const entry = this.#acquire(table, 'create');
+    if (entry) release(entry);
   }
 
   async drop(table: string): Promise<void> {
@@ -186,7 +208,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     let left = limit;
     while (left > 0) {
       signal?.throwIfAborted();
-      const entry = this.#acquire(table, operation, false);
+      const entry = this.#acquire(table, operation);
       if (entry === undefined) return;
       let rows: Row[];
       try {
@@ -209,7 +231,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   /** Runs a change on an open table, and makes sure that the table was still the one with this name when it was done. */
   async #change(table: string, operation: string, change: (db: Db) => Promise<unknown>): Promise<void> {
     this.#refuseReadOnly(operation, table);
-    const entry = this.#acquire(table, operation, false);
+    const entry = this.#acquire(table, operation);
     if (entry === undefined) throw errors.storeTableMissing({ backend: BACKEND, operation, table });
     try {
       await change(entry.db);
@@ -223,7 +245,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   }
 
   /** The open table, or undefined where its file is missing. Another thread may have dropped it, or made it anew. */
-  #acquire(table: string, operation: string, create: boolean): OpenTable | undefined {
+  #acquire(table: string, operation: string): OpenTable | undefined {
     if (this.#closed) throw errors.storeClosed({ backend: BACKEND });
     const path = this.#path(table);
     const file = fileOf(path);
@@ -233,7 +255,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
       entry = undefined;
     }
     if (entry === undefined) {
-      if (file === undefined && !create) return undefined;
+      if (file === undefined) return undefined;
       entry = this.#openTable(path, operation, table);
       this.#closeIdle();
     }
@@ -243,10 +265,29 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     return entry;
   }
 
+  /** @throws errors.storeFileDamaged before LMDB maps the file: what it believes of one that is cut would end the process */
   #openTable(path: string, operation: string, table: string): OpenTable {
-    let db: Db;
+    const { dev, ino } = statSync(path, { bigint: true });
+    const isChecked = this.#checked.has(dev, ino);
+    const reason = tableFileFault(path, isChecked ? 0 : CHECK_PAGES_MAX);
+    if (reason !== undefined) {
+      throw errors.storeFileDamaged({
+        backend: BACKEND,
+        operation,
+        table,
+        file: `${basename(this.#dir)}/${basename(path)}`,
+        reason,
+      });
+    }
+    if (!isChecked) this.#checked.add(dev, ino);
+    const db = this.#openFile(path, operation, table);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    return { db, file: fileOf(path), uses: 0, closing: false, closed: promise, onClosed: resolve };
+  }
+
+  #openFile(path: string, operation: string, table: string): Db {
     try {
-      db = this.#lmdb.open<Buffer, Uint8Array>({
+      return this.#lmdb.open<Buffer, Uint8Array>({
         path,
         noSubdir: true,
         keyEncoding: 'binary',
@@ -260,8 +301,6 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     } catch (thrown) {
       throw this.#errorOf(thrown, operation, table);
     }
-    const { promise, resolve } = Promise.withResolvers<void>();
-    return { db, file: fileOf(path), uses: 0, closing: false, closed: promise, onClosed: resolve };
   }
 
   #closeIdle(): void {
