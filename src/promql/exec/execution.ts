@@ -5,6 +5,7 @@ import type { Annotations } from '../annotations.ts';
 import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from '../row/row.ts';
 import { type RowKernel, RowMemory } from '../row/row-memory.ts';
 import type { SampleStats } from '../stats.ts';
+import { nextTurn } from './turn.ts';
 
 /** Switches of the engine that change what a query answers. */
 export interface Features {
@@ -83,7 +84,7 @@ export class Execution {
   /** Lets others run, and sees whether the query was cancelled or is out of time. */
   async breathe(): Promise<void> {
     this.check();
-    await (this.context.turn?.() ?? new Promise<void>((resolve) => setImmediate(resolve)));
+    await (this.context.turn?.() ?? nextTurn());
     this.check();
     this.#sliceEndMs = this.#nowMs() + SLICE_MS;
   }
