@@ -1,4 +1,5 @@
 import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
+import { memoryError } from '../model/memory-error.ts';
 import { failure } from './answer.ts';
 import { ApiError } from './error.ts';
 import { Params } from './params.ts';
@@ -21,7 +22,7 @@ export class PromApi implements ApiBackend {
       return await handler({ request, params: new Params(request), limits, sources, signal });
     } catch (thrown) {
       signal.throwIfAborted(); // nobody waits for what is left to say
-      return failure(ApiError.from(thrown));
+      return failure(ApiError.from(memoryError(thrown) ?? thrown));
     }
   }
 }

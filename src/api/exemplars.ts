@@ -2,6 +2,7 @@ import type { ApiResponse } from '../contract/api.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { ParseError, parseExpr } from '../promql/parser/parser.ts';
+import { checkSize } from '../promql/plan/size.ts';
 import { formatApiValue } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
 import { nothing, success } from './answer.ts';
@@ -42,7 +43,9 @@ export async function exemplars(call: Call): Promise<ApiResponse> {
 
 function parsed({ params, sources }: Call): Expr {
   try {
-    return parseExpr(params.get('query'), sources.syntax);
+    const expr = parseExpr(params.get('query'), sources.syntax);
+    checkSize(expr);
+    return expr;
   } catch (thrown) {
     if (thrown instanceof ParseError) throw ApiError.badData(thrown.message);
     throw thrown;

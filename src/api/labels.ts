@@ -2,10 +2,12 @@ import type { ApiResponse } from '../contract/api.ts';
 import { errors } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import type { LabelRequest } from '../storage/queryable.ts';
+import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { success, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
 import { lookupContext } from './context.ts';
 import { ApiError } from './error.ts';
+import { Pacer } from './pause.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
 /** `/api/v1/series`: the labels of all series that any selector matches. */
@@ -19,13 +21,21 @@ export async function series(call: Call): Promise<ApiResponse> {
   const queryable = sources.queryable(request.tenant);
   const found = new Map<string, Labels>();
   const warnings: string[] = [];
+  const pacer = new Pacer(context.signal);
   for (const matchers of selectors) {
     const set = await timed(call, () =>
       queryable.select({ matchers, startMs, endMs, labelsOnly: true, limit: withOneMore(limit) }, context),
     );
-    for (const labels of set.series) found.set(labels.key, labels);
-    warnings.push(...set.warnings);
-    set.close();
+    try {
+      for (const labels of set.series) {
+        if (!found.has(labels.key)) context.budget.addMemory(2 * labels.chars);
+        found.set(labels.key, labels);
+        if (pacer.due) await pacer.pause();
+      }
+      for (const warning of set.warnings) warnings.push(warning);
+    } finally {
+      set.close();
+    }
   }
   let list = [...found.values()];
   if (selectors.length > 1) list.sort(Labels.compare);
@@ -98,8 +108,17 @@ function strings(
 ): ApiResponse {
   const cut = limit > 0 && found.values.length > limit;
   return success(limits, { warnings: cut ? [...found.warnings, TRUNCATED] : found.warnings }, (out) =>
-    out.json(cut ? found.values.slice(0, limit) : found.values),
+    writeStrings(out, found.values, cut ? limit : found.values.length),
   );
+}
+
+/** One by one: together they may be longer than a string can be. */
+function writeStrings(out: ApiJsonWriter, values: readonly string[], count: number): void {
+  for (let i = 0; i < count; i++) {
+    out.raw(i === 0 ? '[' : ',');
+    out.string(values[i]!);
+  }
+  out.raw(count === 0 ? '[]' : ']');
 }
 
 /** A look-up that runs out of time says so as a query does. */

@@ -2,6 +2,7 @@ import type { ApiRequest } from '../contract/api.ts';
 import { quoteGo } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import { ParseError, parseMetricSelector } from '../promql/parser/parser.ts';
+import { checkMatchers, checkSelectors } from '../promql/plan/size.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from './time.ts';
 
@@ -64,8 +65,11 @@ export class Params {
 
   /** @param param set where the error names the parameter */
   matchers(param?: 'match[]'): LabelMatcher[][] {
-    return this.all('match[]').map((text) => {
+    const texts = this.all('match[]');
+    checkSelectors(texts.length);
+    return texts.map((text) => {
       const matchers = parseSelector(text, param);
+      checkMatchers(matchers.length);
       if (matchers.every((matcher) => matcher.matchesEmpty)) {
         const why = 'match[] must contain at least one non-empty matcher';
         throw param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why);

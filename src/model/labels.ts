@@ -42,6 +42,13 @@ export class Labels {
     return this.pairs.length / 2;
   }
 
+  /** Characters of all names and values. */
+  get chars(): number {
+    let chars = 0;
+    for (const part of this.pairs) chars += part.length;
+    return chars;
+  }
+
   /** The value, or `''` where the label is missing: to PromQL they are the same. */
   get(name: string): string {
     const { pairs } = this;

@@ -12,9 +12,12 @@ export interface Regex {
 /** What the pattern's author did wrong. The text is that of Go's regexp/syntax. */
 export class RegexSyntaxError extends Error {}
 
+/** The pattern, or what it would have to do, is over one of our own limits, which the text names. */
+export class RegexTooLargeError extends RegexSyntaxError {}
+
 /** A longer pattern is refused; one that the engine has to run, already when it is longer than `engineLengthMax`. */
 export const patternLengthMax = 1 << 20;
-const engineLengthMax = 1 << 16;
+export const engineLengthMax = 1 << 16;
 
 /** Instructions of the engine; what a value's every character may cost at worst. */
 export const programSizeMax = 20_000;
@@ -45,7 +48,7 @@ export function compileRegex(source: string): Regex {
 }
 
 function compile(source: string): Compiled {
-  if (source.length > patternLengthMax) throw tooLarge();
+  if (source.length > patternLengthMax) throw patternTooLong('expression', source.length, patternLengthMax);
   const plain = plainAlternatives(source);
   if (plain !== undefined) return { source, literals: plain, matches: isOneOf(plain), hasEngine: false };
   // also where another way of matching is found: whether the pattern is right, only the engine knows
@@ -88,7 +91,7 @@ function isOneOf(texts: readonly string[]): (value: string) => boolean {
 
 /** `.` matches line ends, too. */
 function compileEngine(source: string): RE2JS {
-  if (source.length > engineLengthMax || expandedSize(source) > programSizeMax) throw tooLarge();
+  checkPatternSize(source);
   const loneAt = source.search(/\p{Surrogate}/u);
   if (loneAt >= 0) throw new RegexSyntaxError(`error parsing regexp: invalid UTF-8: \`${source.slice(loneAt)}\``);
   let engine: RE2JS;
@@ -97,12 +100,32 @@ function compileEngine(source: string): RE2JS {
   } catch (thrown) {
     throw new RegexSyntaxError(syntaxErrorText(source, thrown), { cause: thrown });
   }
-  if (engine.programSize() > programSizeMax) throw tooLarge();
+  checkProgramSize(engine.programSize());
   return engine;
 }
 
-function tooLarge(): RegexSyntaxError {
-  return new RegexSyntaxError('error parsing regexp: expression too large');
+/** What the engine is not asked to compile. @throws RegexTooLargeError */
+export function checkPatternSize(source: string): void {
+  if (source.length > engineLengthMax) throw patternTooLong('expression', source.length);
+  checkProgramSize(expandedSize(source));
+}
+
+/** @throws RegexTooLargeError */
+export function checkProgramSize(instructions: number): void {
+  if (instructions <= programSizeMax) return;
+  throw new RegexTooLargeError(
+    `error parsing regexp: expression too large: about ${instructions} instructions, more than ${programSizeMax} (regex_program_size_max)`,
+  );
+}
+
+export function patternTooLong(
+  what: 'expression' | 'replacement',
+  chars: number,
+  limit = engineLengthMax,
+): RegexTooLargeError {
+  return new RegexTooLargeError(
+    `error parsing regexp: ${what} too large: ${chars} characters, more than ${limit} (regex_length_max)`,
+  );
 }
 
 /** The engine adds its flags to the pattern, which then stand in its error: so it is asked once more without. */

@@ -23,8 +23,8 @@ interface Note {
  * does. Source: Prometheus `util/annotations/annotations.go`.
  */
 export class Annotations {
-  readonly #warnings = new Map<string, Note>();
-  readonly #infos = new Map<string, Note>();
+  readonly #warnings = new Notes();
+  readonly #infos = new Notes();
   /** Of the storage: without position. */
   readonly #storage = new Set<string>();
 
@@ -143,55 +143,84 @@ export class Annotations {
 
   forcedMonotonicity(metricName: string, pos: PosRange, timeMs: number, forced: ForcedMonotonicity): void {
     const text = `input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forName(metricName)}`;
-    const seen = this.#infos.get(text);
-    const before = seen?.forced;
+    const seen = this.#infos.of(text, pos);
+    if (seen === undefined) return;
+    const before = seen.forced;
     const now = { ...forced, minMs: timeMs, maxMs: timeMs, count: 1 };
-    this.#infos.set(text, {
-      text,
-      pos: seen?.pos ?? pos,
-      forced:
-        before === undefined
-          ? now
-          : {
-              minBucket: Math.min(before.minBucket, now.minBucket),
-              maxBucket: Math.max(before.maxBucket, now.maxBucket),
-              maxDiff: Math.max(before.maxDiff, now.maxDiff),
-              minMs: Math.min(before.minMs, timeMs),
-              maxMs: Math.max(before.maxMs, timeMs),
-              count: before.count + 1,
-            },
-    });
+    seen.forced =
+      before === undefined
+        ? now
+        : {
+            minBucket: Math.min(before.minBucket, now.minBucket),
+            maxBucket: Math.max(before.maxBucket, now.maxBucket),
+            maxDiff: Math.max(before.maxDiff, now.maxDiff),
+            minMs: Math.min(before.minMs, timeMs),
+            maxMs: Math.max(before.maxMs, timeMs),
+            count: before.count + 1,
+          };
   }
 
   #warn(text: string, pos: PosRange): void {
-    note(this.#warnings, text, pos);
+    this.#warnings.note(text, pos);
   }
 
   #info(text: string, pos: PosRange): void {
-    note(this.#infos, text, pos);
+    this.#infos.note(text, pos);
   }
 
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
   strings(positionOf: (pos: PosRange) => string): { warnings: string[]; infos: string[] } {
     return {
-      warnings: [...this.#storage, ...strings('PromQL warning', this.#warnings, positionOf)],
-      infos: strings('PromQL info', this.#infos, positionOf),
+      warnings: [...this.#storage, ...strings('warning', this.#warnings, positionOf)],
+      infos: strings('info', this.#infos, positionOf),
     };
   }
 }
 
-/** Prometheus evaluates what stands later in a query later; here the order of evaluation is another. */
-function note(notes: Map<string, Note>, text: string, pos: PosRange): void {
-  const before = notes.get(text);
-  if (before === undefined) notes.set(text, { text, pos, forced: undefined });
-  else if (pos.start > before.pos.start) before.pos = pos;
+/** Different texts of a kind that are kept, and their characters together: each metric of a query may make one. */
+const NOTES_MAX = 1000;
+const NOTES_CHARS_MAX = 1 << 20;
+
+/** Texts of one kind, each once. */
+class Notes {
+  readonly #byText = new Map<string, Note>();
+  #chars = 0;
+  /** Times that a text was left out. */
+  omitted = 0;
+
+  /** The note of a text; undefined where there is no room for another one. */
+  of(text: string, pos: PosRange): Note | undefined {
+    let note = this.#byText.get(text);
+    if (note !== undefined) return note;
+    if (this.#byText.size === NOTES_MAX || this.#chars + text.length > NOTES_CHARS_MAX) {
+      this.omitted++;
+      return undefined;
+    }
+    note = { text, pos, forced: undefined };
+    this.#byText.set(text, note);
+    this.#chars += text.length;
+    return note;
+  }
+
+  /** Prometheus evaluates what stands later in a query later; here the order of evaluation is another. */
+  note(text: string, pos: PosRange): void {
+    const note = this.of(text, pos);
+    if (note !== undefined && pos.start > note.pos.start) note.pos = pos;
+  }
+
+  values(): Iterable<Note> {
+    return this.#byText.values();
+  }
 }
 
-function strings(kind: string, notes: ReadonlyMap<string, Note>, positionOf: (pos: PosRange) => string): string[] {
-  return [...notes.values()].map(
+function strings(kind: 'warning' | 'info', notes: Notes, positionOf: (pos: PosRange) => string): string[] {
+  const texts = Array.from(
+    notes.values(),
     ({ text, pos, forced }) =>
-      `${kind}: ${text}${forced === undefined ? '' : describeForced(forced)} (${positionOf(pos)})`,
+      `PromQL ${kind}: ${text}${forced === undefined ? '' : describeForced(forced)} (${positionOf(pos)})`,
   );
+  if (notes.omitted > 0) texts.push(`more ${kind} annotations omitted (at most ${NOTES_MAX} are kept)`);
+  return texts;
 }
 
 function describeForced(forced: NonNullable<Note['forced']>): string {

@@ -31,6 +31,94 @@ test('names dropped at once must not leave two series the same', async () => {
   );
 });
 
+/** Refuses what would take more memory than this. */
+function memoryLimited(limitBytes: number) {
+  const budget: QueryBudget & { peakBytes: number } = { ...context.budget, peakBytes: 0, addMemory: () => {} };
+  let heldBytes = 0;
+  budget.addMemory = (bytes) => {
+    heldBytes += bytes;
+    budget.peakBytes = Math.max(budget.peakBytes, heldBytes);
+    if (bytes > 0 && heldBytes > limitBytes) throw errors.queryMemoryExceeded({ usedBytes: heldBytes, limitBytes });
+  };
+  return { ...context, budget };
+}
+
+test('labels that a query makes are bounded before they are made, each and together', async () => {
+  const data = storage('load 1m\n a{x="1"} 1x10');
+  const engine = new Engine({ parser: { experimentalFunctions: true } });
+  const ask = (expr: string, limitBytes = 64 << 20) =>
+    engine.query(data, { expr, timeMs: 60_000 }, memoryLimited(limitBytes));
+  const refused = (expr: string, text: RegExp, limitBytes?: number) =>
+    assert.rejects(ask(expr, limitBytes), (error: Error) => {
+      assert.match(error.message, text);
+      assert.equal(AppError.from(error).facts.http, 422);
+      return true;
+    });
+  const tooLong = /label value of \d+ characters for "x", more than 65536 \(querier\.max-label-value-length\)/;
+  const start = `label_replace(a, "x", "${'A'.repeat(1000)}", "", "")`;
+  const doubled = (times: number) => {
+    let expr = start;
+    for (let i = 0; i < times; i++) expr = `label_join(${expr}, "x", "", "x", "x")`;
+    return expr;
+  };
+  assert.equal((await ask(doubled(6))).value.type, 'vector');
+  await refused(doubled(19), tooLong);
+  await refused(`label_join(${start}, "x", "${'B'.repeat(70_000)}", "x", "x")`, tooLong);
+  let replaced = start;
+  for (let i = 0; i < 19; i++) replaced = `label_replace(${replaced}, "x", "$1$1", "x", "(.*)")`;
+  await refused(replaced, tooLong);
+  await refused(`label_replace(${start}, "x", "${'$1'.repeat(30_000)}", "x", "(.*)")`, tooLong);
+  await refused(`label_replace(${start}, "x", "${'$1'.repeat(40_000)}", "x", "(.*)")`, /regex_length_max/);
+  await refused(`label_replace(a, "x", "$1", "y", "${'.{0,1000}'.repeat(3000)}")`, /regex_program_size_max/);
+  await refused(`label_replace(a, "x", "$1", "y", "${'(a?)'.repeat(20_000)}")`, /regex_length_max/);
+  // a wide set of labels, none of them long
+  let wide = 'a';
+  for (let i = 0; i < 60; i++) wide = `label_replace(${wide}, "l${i}", "${'C'.repeat(30_000)}", "", "")`;
+  await refused(wide, /labels of \d+ characters, more than 1048576 \(16 times/);
+  await refused(`${'label_replace('.repeat(20)}a${', "x", "D", "", "")'.repeat(20)}`, /max_query_memory_bytes/, 5000);
+});
+
+test('what a query is made of is bounded in number', async () => {
+  const data = storage('load 1m\n a 1x10');
+  const refused = (expr: string, text: RegExp) =>
+    assert.rejects(new Engine().query(data, { expr, timeMs: 60_000 }, context), text);
+  const names = Array.from({ length: 1001 }, (_, i) => `l${i}`).join();
+  await refused(`sum by (${names}) (a)`, /1001 labels in a list, more than 1000 \(query_label_list_max\)/);
+  await refused(`a + on (${names}) a`, /query_label_list_max/);
+  await refused(`a{${'b="",'.repeat(1001)}}`, /more than 1000 \(query_matchers_max\)/);
+  const sums = Array.from({ length: 10 }, () => `(${Array.from({ length: 110 }, () => 'a').join(' + ')})`);
+  await refused(sums.join(' + '), /1001 selectors, more than 1000 \(query_selectors_max\)/);
+  await refused(`label_join(a, "x", "", ${'"y", '.repeat(20_000)}"y")`, /more than 20000 parts/);
+});
+
+test('what a query has to say of its series is bounded', async () => {
+  const nothing = { values: [], warnings: [] };
+  const many: Queryable = {
+    labelNames: () => Promise.resolve(nothing),
+    labelValues: () => Promise.resolve(nothing),
+    select: () =>
+      Promise.resolve({
+        series: Array.from({ length: 5000 }, (_, i) =>
+          Labels.of({ __name__: `metric_${String(i).padStart(6, '0')}`, i: String(i) }),
+        ),
+        warnings: [],
+        read: (_index, out) => {
+          out.clear();
+          out.pushFloat(0, 1);
+          out.pushFloat(30_000, 2);
+        },
+        close: () => {},
+      }),
+  };
+  const { infos } = await new Engine().query(
+    many,
+    { expr: 'rate({x!="y",__name__!=""}[5m])', timeMs: 60_000 },
+    context,
+  );
+  assert.equal(infos.length, 1001);
+  assert.match(infos.at(-1)!, /omitted/);
+});
+
 test('a query that was cancelled ends within 100 ms', async () => {
   const controller = new AbortController();
   const nothing = { values: [], warnings: [] };

@@ -1,5 +1,6 @@
 import { errors } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
+import { memoryError } from '../model/memory-error.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { Annotations } from './annotations.ts';
 import { RelabelOperator } from './exec/elementwise.ts';
@@ -8,6 +9,7 @@ import { Explainer } from './exec/explain.ts';
 import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
+import { sortInTurns } from './exec/sort-in-turns.ts';
 import { ParsedExprs } from './parser/parsed.ts';
 import type { ParserOptions } from './parser/parser.ts';
 import { typeName, typeOf } from './parser/type.ts';
@@ -15,7 +17,8 @@ import { buildPlan } from './plan/build.ts';
 import { type Grid, gridOf, stepMs } from './plan/grid.ts';
 import type { MatrixNode, PlanNode } from './plan/node.ts';
 import { optimize } from './plan/optimize.ts';
-import { lineAndColumn } from './position.ts';
+import { checkSize } from './plan/size.ts';
+import { positionsIn } from './position.ts';
 import type { ExplainNode, MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './row/row.ts';
 import type { RowKernel } from './row/row-memory.ts';
@@ -24,6 +27,8 @@ import { SampleStats } from './stats.ts';
 export interface EngineOptions extends Partial<Features> {
   /** Samples that a query may hold at a time. */
   readonly samplesMax?: number;
+  /** Characters of a label value that a query makes. */
+  readonly labelValueCharsMax?: number;
   readonly timeoutMs?: number;
   readonly lookbackMs?: number;
   /** The step of a subquery that names none. */
@@ -100,6 +105,7 @@ export class Engine {
   ): Promise<QueryResult> {
     const options = this.#options;
     const expr = this.#parsed.of(query.expr);
+    checkSize(expr);
     const type = typeOf(expr);
     const instant = queryStepMs === 0;
     if (!instant && type !== 'scalar' && type !== 'vector') {
@@ -126,6 +132,7 @@ export class Engine {
       lookbackMs,
       stats,
       samplesMax: options.samplesMax ?? 50_000_000,
+      labelValueCharsMax: options.labelValueCharsMax ?? 65_536,
       timeoutMs: options.timeoutMs ?? 120_000,
       nowMs: options.nowMs ?? (() => performance.now()),
       rowKernel: options.rowKernel,
@@ -134,9 +141,12 @@ export class Engine {
     const opener = new Opener(execution, explainer?.watch);
     try {
       const value = await evaluate(execution, opener, plan, type, grid, instant);
-      const positionOf = (pos: { start: number }): string => lineAndColumn(query.expr, pos.start);
+      const positionAt = positionsIn(query.expr);
+      const positionOf = (pos: { start: number }): string => positionAt(pos.start);
       const explain: ExplainNode | undefined = explainer?.tree(plan);
       return { value, ...annotations.strings(positionOf), stats: stats.result(), explain };
+    } catch (thrown) {
+      throw memoryError(thrown) ?? thrown;
     } finally {
       await opener.close().finally(() => execution.close());
     }
@@ -209,8 +219,7 @@ async function rangeValue(execution: Execution, operator: Operator, grid: Grid):
     series.push(matrixSeries(operator.series[i]!.labels, row, allTimes));
   }
   execution.stats.atPeak(points);
-  series.sort((a, b) => Labels.compare(a.labels, b.labels));
-  return { type: 'matrix', series };
+  return { type: 'matrix', series: await sortInTurns(execution, series, (a, b) => Labels.compare(a.labels, b.labels)) };
 }
 
 function matrixSeries(labels: Labels, row: Row, allTimes: Float64Array): MatrixSeries {

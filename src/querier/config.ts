@@ -9,6 +9,11 @@ export const querierConfig = section('querier', 'Querier', {
     help: 'Age up to which the newest sample of a series is its value.',
   }),
   maxSamples: count({ default: 50_000_000, min: 1, help: 'Samples a query holds at a time.' }),
+  maxLabelValueLength: count({
+    default: 65_536,
+    min: 1,
+    help: 'Characters of a label value that a query makes, by label_join, label_replace, count_values; all labels of a series together may have 16 times as many.',
+  }),
   workers: count({
     default: 0,
     help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two.',

@@ -32,6 +32,9 @@ export interface TopQuery {
 
 const ENDED_MAX = 4096;
 const QUERY_CHARS_MAX = 2048;
+const TIME_CHARS_MAX = 64;
+
+type Times = [start: string, end: string, step: string];
 
 /** Queries that run, and the newest of those that did. */
 export class QueryBook {
@@ -53,7 +56,7 @@ export class QueryBook {
     if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
     const id = ++this.#lastId;
     const startedMs = this.#clock.nowMs();
-    const [start, end, step] = [get('start'), get('end'), get('step')];
+    const [start, end, step] = ['start', 'end', 'step'].map((name) => get(name).slice(0, TIME_CHARS_MAX)) as Times;
     this.#active.set(id, { id, tenant, query, path, start, end, step, startedMs });
     return () => {
       this.#active.delete(id);

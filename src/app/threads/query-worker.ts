@@ -39,6 +39,7 @@ const syntax = {
 };
 const engine = new Engine({
   samplesMax: config.maxSamples,
+  labelValueCharsMax: config.maxLabelValueLength,
   timeoutMs: config.timeoutMs,
   lookbackMs: config.lookbackDeltaMs,
   delayedNameRemoval: config.enablePromqlDelayedNameRemoval,

@@ -31,14 +31,16 @@ export async function countValues(
     for (let step = 0; step < steps; step++) {
       const kind = row.present[step];
       if (kind === ABSENT) continue;
+      if (execution.dueAfter(step)) await execution.breathe();
       const text = kind === FLOAT_POINT ? formatF(row.values[step]!) : histogramToString(row.histograms[step]!);
       if (text !== lastText || counted === undefined) {
         lastText = text;
         const group = project(labels.with(label, text));
         counted = byKey.get(group.key);
         if (counted === undefined) {
-          counted = new Row(steps);
+          execution.admitLabel(group, label, text.length);
           execution.hold(steps, rowBytes(steps));
+          counted = new Row(steps);
           byKey.set(group.key, counted);
           series.push({ labels: group, dropName: false });
           rows.push(counted);

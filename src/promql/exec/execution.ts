@@ -1,4 +1,5 @@
 import { errors } from '../../model/errors.ts';
+import type { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
@@ -20,8 +21,23 @@ const SLICE_MS = 10;
 /** Of a time and a float. */
 const SAMPLE_BYTES = 16;
 
+/** Memory of a label set beside its characters: the object, its list, its place in a map. */
+const LABELS_BYTES = 160;
+/** Memory of a label's place in its set. */
+const LABEL_BYTES = 16;
+/** A made label set may have so many times the characters of one label value. */
+const LABEL_SET_VALUES = 16;
+
 /** Series that are looked at without a look at the clock. */
 const SERIES_BETWEEN = 1024;
+
+/** An `OutputSeries` and its place in a list. */
+const OUTPUT_SERIES_BYTES = 40;
+
+/** Two bytes for each character of the key. */
+function labelSetBytes(labels: number, chars: number): number {
+  return LABELS_BYTES + LABEL_BYTES * labels + 2 * chars;
+}
 
 /** What all parts of one running query share. */
 export class Execution {
@@ -33,6 +49,7 @@ export class Execution {
   readonly stats: SampleStats;
   readonly memory: RowMemory;
   readonly #samplesMax: number;
+  readonly #labelValueCharsMax: number;
   readonly #timeoutMs: number;
   readonly #nowMs: () => number;
   readonly #startedMs: number;
@@ -49,6 +66,7 @@ export class Execution {
     lookbackMs: number;
     stats: SampleStats;
     samplesMax: number;
+    labelValueCharsMax: number;
     timeoutMs: number;
     nowMs: () => number;
     rowKernel: RowKernel | undefined;
@@ -61,6 +79,7 @@ export class Execution {
     this.stats = init.stats;
     this.memory = new RowMemory(init.rowKernel);
     this.#samplesMax = init.samplesMax;
+    this.#labelValueCharsMax = init.labelValueCharsMax;
     this.#timeoutMs = init.timeoutMs;
     this.#nowMs = init.nowMs;
     this.#startedMs = init.nowMs();
@@ -107,6 +126,35 @@ export class Execution {
     this.#heldBytes += bytes;
     this.context.budget.addMemory(bytes);
     if (this.#held > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+  }
+
+  /** Accounts for a label that `labels` get, before it is made: its value, and a set with a key of its own. */
+  readonly admitLabel = (labels: Labels, name: string, chars: number): void => {
+    const limit = this.#labelValueCharsMax;
+    if (chars > limit) throw errors.queryLabelTooLong({ name, chars, limit });
+    const setChars = labels.chars + name.length + chars;
+    if (setChars > LABEL_SET_VALUES * limit) {
+      throw errors.queryLabelsTooLong({ chars: setChars, limit: LABEL_SET_VALUES * limit });
+    }
+    this.hold(0, 2 * chars + labelSetBytes(labels.size + 1, setChars));
+  };
+
+  /** Accounts for labels that `labels` get and share with others. */
+  admitLabels(labels: Labels, count: number, chars: number): void {
+    const setChars = labels.chars + chars;
+    const limit = LABEL_SET_VALUES * this.#labelValueCharsMax;
+    if (setChars > limit) throw errors.queryLabelsTooLong({ chars: setChars, limit });
+    this.hold(0, labelSetBytes(labels.size + count, setChars));
+  }
+
+  /** Accounts for a label set that shares its values with others. */
+  holdLabels(labels: Labels): void {
+    this.hold(0, labelSetBytes(labels.size, labels.chars));
+  }
+
+  /** Accounts for what an operator keeps for each series, beside labels and rows. */
+  holdSeries(count: number): void {
+    this.hold(0, count * OUTPUT_SERIES_BYTES);
   }
 
   /** Accounts for a row that is kept, with its histograms. */

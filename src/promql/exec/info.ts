@@ -12,6 +12,8 @@ const IDENTIFYING = ['instance', 'job'];
 const IDENTIFYING_SET: ReadonlySet<string> = new Set(IDENTIFYING);
 /** Beyond so many values of an identifying label the storage is not asked for them one by one. */
 const ID_VALUES_MAX = 1000;
+/** So long is a pattern of them at most, even where each character has to be quoted. */
+const ID_CHARS_MAX = 30_000;
 
 /**
  * `info(v, {…})`: series with the labels of the info series that go with them, at each step those of the newest sample.
@@ -62,7 +64,7 @@ async function fetchInfos(
   const { grid } = node;
   const matchers = [...info.nameMatchers, ...info.dataMatchers];
   for (const [name, values] of idValues) {
-    if (values.size > ID_VALUES_MAX) continue;
+    if (values.size > ID_VALUES_MAX || charsOf(values) > ID_CHARS_MAX) continue;
     matchers.push(LabelMatcher.of(name, '=~', [...values].map(quoteRegex).join('|')));
   }
   const dataStepMs = info.fixed ? 0 : grid.stepMs;
@@ -83,6 +85,12 @@ async function fetchInfos(
   };
   const series = set.series.map((labels) => ({ labels, dropName: false }));
   return execution.keep(new SelectorOperator(execution, selector, set, series, 'info-timestamp'));
+}
+
+function charsOf(values: ReadonlySet<string>): number {
+  let chars = 0;
+  for (const value of values) chars += value.length;
+  return chars;
 }
 
 function quoteRegex(text: string): string {
@@ -201,7 +209,11 @@ class Joiner {
         if (!base.has(name)) added.set(name, value);
       }
     }
-    return added.size === 0 ? base : Labels.fromEntries([...base, ...added]);
+    if (added.size === 0) return base;
+    let chars = 0;
+    for (const [name, value] of added) chars += name.length + value.length;
+    this.#execution.admitLabels(base, added.size, chars);
+    return Labels.fromEntries([...base, ...added]);
   }
 
   #put(from: OutputSeries, labels: Labels, row: Row, step: number): void {

@@ -8,6 +8,7 @@ import { SeriesSamples } from '../row/series-samples.ts';
 import type { Execution } from './execution.ts';
 import type { Opener } from './open.ts';
 import { windowReach } from './range-function.ts';
+import { sortInTurns } from './sort-in-turns.ts';
 
 /** The samples of a range vector, as an instant query shows them. */
 export async function matrixValue(execution: Execution, opener: Opener, node: MatrixNode): Promise<QueryValue> {
@@ -28,8 +29,7 @@ export async function matrixValue(execution: Execution, opener: Opener, node: Ma
     execution.stats.countStep(shown.times.length, node.grid, 0);
     series.push(shown);
   }
-  series.sort((a, b) => Labels.compare(a.labels, b.labels));
-  return { type: 'matrix', series };
+  return { type: 'matrix', series: await sortInTurns(execution, series, (a, b) => Labels.compare(a.labels, b.labels)) };
 }
 
 /** A histogram counts as several. */

@@ -43,6 +43,9 @@ import { type SampleSource, Sources } from './sources.ts';
 import { SubquerySource } from './subquery.ts';
 import { vectorBinary } from './vector-binary.ts';
 
+/** A series' samples in columns, and a function's own. */
+const SUBQUERY_STEP_BYTES = 40;
+
 const NAMELESS: OutputSeries = { labels: Labels.empty, dropName: false };
 
 type Opened<K extends Opening['kind']> = Extract<Opening, { kind: K }>;
@@ -77,6 +80,7 @@ export class Opener {
     this.#execution.check();
     this.#execution.admit(node.grid.steps);
     const operator = await this.#open(node);
+    this.#execution.holdSeries(operator.series.length);
     return this.#watch === undefined ? operator : this.#watch(node, operator);
   }
 
@@ -136,6 +140,7 @@ export class Opener {
     }
     const { node } = matrix.source;
     if (node.grid.steps === 0) return { source: { read: (_index, out) => out.clear() }, series: [] };
+    this.#execution.hold(0, SUBQUERY_STEP_BYTES * node.grid.steps);
     const input = await this.open(node);
     return { source: new SubquerySource(input, node.grid), series: input.series };
   }
@@ -236,7 +241,7 @@ export class Opener {
       case 'timestamp':
         return this.#timestamp(node, open.of);
       case 'relabel':
-        return this.#relabel(args[0]!, open.relabel(args.slice(1).map(textOf)));
+        return this.#relabel(args[0]!, open.relabel(args.slice(1).map(textOf), execution.admitLabel));
       case 'sort':
         return this.#sort(node, open);
       case 'quantile': {
@@ -341,7 +346,7 @@ export class Opener {
     }
     return by === 'value'
       ? sortByValue(this.#execution, input, descending)
-      : sortByLabel(input, node.args.slice(1).map(textOf), descending);
+      : sortByLabel(this.#execution, input, node.args.slice(1).map(textOf), descending);
   }
 
   async #histogramQuantiles(node: CallNode): Promise<Operator> {
@@ -358,7 +363,11 @@ export class Opener {
     const notes = { grid: node.grid, nativePos: node.argPos[0]!, classicPos: node.argPos[0]! };
     const answers = quantiles.map((q) => {
       const text = formatOpenMetrics(q.values[0]!);
-      return { ...quantileAnswer(execution, q, notes), series: (labels: Labels) => labels.with(label, text) };
+      const series = (labels: Labels): Labels => {
+        execution.admitLabel(labels, label, text.length);
+        return labels.with(label, text);
+      };
+      return { ...quantileAnswer(execution, q, notes), series };
     });
     return mergeUnlessDelayed(execution, await histogramFunction(execution, input, node.argPos[0]!, answers));
   }

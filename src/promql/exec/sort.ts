@@ -3,13 +3,14 @@ import { naturallyBefore } from '../functions/labels.ts';
 import { FLOAT_POINT, type Operator } from '../row/row.ts';
 import { RelabelOperator } from './elementwise.ts';
 import type { Execution } from './execution.ts';
+import { sortInTurns } from './sort-in-turns.ts';
 
 /** `sort` and `sort_desc` of an instant query: floats only, NaN last. */
 export async function sortByValue(execution: Execution, input: Operator, descending: boolean): Promise<Operator> {
   const table = await execution.keep(input);
   const order = table.series.flatMap((_, i) => (table.rowAt(i).present[0] === FLOAT_POINT ? [i] : []));
   const value = (i: number): number => table.rowAt(i).values[0]!;
-  order.sort((a, b) => {
+  const sorted = await sortInTurns(execution, order, (a, b) => {
     const x = value(a);
     const y = value(b);
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
@@ -17,16 +18,20 @@ export async function sortByValue(execution: Execution, input: Operator, descend
   });
   return new RelabelOperator(
     table,
-    order.map((i) => table.series[i]!),
-    order,
+    sorted.map((i) => table.series[i]!),
+    sorted,
   );
 }
 
 /** `sort_by_label` and `sort_by_label_desc`: by the labels named, numbers in them as numbers, then by all. */
-export function sortByLabel(input: Operator, names: readonly string[], descending: boolean): Operator {
+export async function sortByLabel(
+  execution: Execution,
+  input: Operator,
+  names: readonly string[],
+  descending: boolean,
+): Promise<Operator> {
   const sign = descending ? -1 : 1;
-  const order = input.series.map((_, i) => i);
-  order.sort((a, b) => {
+  const order = await sortInTurns(execution, [...input.series.keys()], (a, b) => {
     const x = input.series[a]!.labels;
     const y = input.series[b]!.labels;
     for (const name of names) {

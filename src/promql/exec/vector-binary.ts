@@ -69,6 +69,7 @@ async function pairs(
     if (partner === undefined) continue;
     const one = swapped ? left : right;
     const labels = labelsOf(many.series[i]!.labels, one.series[partner]!.labels);
+    execution.holdLabels(labels);
     keys.add(labels.key);
     found.push(swapped ? [partner, i] : [i, partner]);
     series.push({ labels, dropName: node.bool });
@@ -256,6 +257,7 @@ class Matcher {
         if (partner >= 0) {
           const pair = i * one.series.length + partner;
           labels = pairLabels.get(pair) ?? this.#labelsOf(own, one.series[partner]!.labels);
+          if (!pairLabels.has(pair)) this.#execution.holdLabels(labels);
           pairLabels.set(pair, labels);
         } else {
           filled.values[0] = this.#oneFill!;
@@ -351,8 +353,9 @@ class Matcher {
       at = this.#series.length;
       this.#byKey.set(labels.key, at);
       this.#series.push({ labels, dropName: this.#dropName });
-      this.#rows.push(new Row(this.#steps));
+      this.#execution.holdLabels(labels);
       this.#execution.hold(this.#steps, rowBytes(this.#steps));
+      this.#rows.push(new Row(this.#steps));
     }
     return this.#rows[at]!;
   }

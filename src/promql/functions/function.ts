@@ -1,5 +1,5 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
-import type { Relabel } from './labels.ts';
+import type { AdmitLabel, Relabel } from './labels.ts';
 import type { RateKind } from './rate.ts';
 import type { WindowFunction } from './window.ts';
 
@@ -69,7 +69,7 @@ export type Opening =
   | { readonly kind: 'clamp'; readonly min: number | undefined; readonly max: number | undefined }
   | { readonly kind: 'timestamp'; readonly of: 'sample' | 'start' }
   /** Other labels, found from the strings behind the vector. */
-  | { readonly kind: 'relabel'; readonly relabel: (texts: readonly string[]) => Relabel }
+  | { readonly kind: 'relabel'; readonly relabel: (texts: readonly string[], admit: AdmitLabel) => Relabel }
   | { readonly kind: 'sort'; readonly by: 'value' | 'label'; readonly descending: boolean }
   | { readonly kind: 'quantile' | 'quantiles' | 'fraction' };
 

@@ -1,42 +1,48 @@
-import { RE2JS } from 're2js';
 import { errors } from '../../model/errors.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
+import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex.ts';
+import { CapturingRegex, parseTemplate } from '../../model/regex-template.ts';
 import type { OutputSeries } from '../row/row.ts';
 
 /** What a function makes of a series' labels. */
 export type Relabel = (series: OutputSeries) => OutputSeries;
 
+/** Called before a label value of so many characters is made. @throws where the query may not */
+export type AdmitLabel = (labels: Labels, name: string, chars: number) => void;
+
 /** `label_replace(v, dst, replacement, src, regex)`. @throws where `regex` or `dst` is none */
-export function labelReplace(dst: string, replacement: string, src: string, regex: string): Relabel {
-  let pattern: RE2JS;
-  try {
-    pattern = RE2JS.compile(`^(?s:${regex})$`);
-  } catch {
-    throw errors.queryFailed({ text: `invalid regular expression in label_replace(): ${regex}` });
-  }
+export function labelReplace(dst: string, replacement: string, src: string, regex: string, admit: AdmitLabel): Relabel {
+  const { pattern, template } = compiled(regex, replacement);
   if (!isLabelName(dst)) {
     throw errors.queryFailed({ text: `invalid destination label name in label_replace(): ${dst}` });
   }
-  const template = parseTemplate(replacement);
-  const names = pattern.namedGroups();
   return (series) => {
-    const matcher = pattern.matcher(series.labels.get(src));
-    if (!matcher.find()) return series;
-    const groups = matcher.groupCount();
-    const value = template
-      .map((part) => {
-        if (part.kind === 'text') return part.text;
-        const named = names[part.name];
-        const group = /^\d+$/.test(part.name) ? Number(part.name) : named;
-        return group === undefined || group > groups ? '' : (matcher.group(group) ?? '');
-      })
-      .join('');
-    return relabelled(series, dst, value);
+    let filled: string[] | undefined;
+    try {
+      filled = pattern.expand(series.labels.get(src), [template], (chars) => admit(series.labels, dst, chars));
+    } catch (thrown) {
+      throw thrown instanceof RegexTooLargeError ? refused(thrown) : thrown;
+    }
+    return filled === undefined ? series : relabelled(series, dst, filled[0]!);
   };
 }
 
+function compiled(regex: string, replacement: string) {
+  try {
+    return { pattern: CapturingRegex.compile(regex), template: parseTemplate(replacement) };
+  } catch (thrown) {
+    if (thrown instanceof RegexTooLargeError) throw refused(thrown);
+    if (!(thrown instanceof RegexSyntaxError)) throw thrown;
+    throw errors.queryFailed({ text: `invalid regular expression in label_replace(): ${regex}` });
+  }
+}
+
+function refused({ message }: RegexTooLargeError) {
+  return errors.queryFailed({ text: `label_replace(): ${message}` });
+}
+
 /** `label_join(v, dst, separator, src…)`. @throws where one of the names is none */
-export function labelJoin(dst: string, separator: string, sources: readonly string[]): Relabel {
+export function labelJoin(dst: string, separator: string, sources: readonly string[], admit: AdmitLabel): Relabel {
   for (const source of sources) {
     if (!isLabelName(source)) {
       throw errors.queryFailed({ text: `invalid source label name in label_join(): ${source}` });
@@ -45,7 +51,13 @@ export function labelJoin(dst: string, separator: string, sources: readonly stri
   if (!isLabelName(dst)) {
     throw errors.queryFailed({ text: `invalid destination label name in label_join(): ${dst}` });
   }
-  return (series) => relabelled(series, dst, sources.map((source) => series.labels.get(source)).join(separator));
+  return (series) => {
+    const values = sources.map((source) => series.labels.get(source));
+    let chars = Math.max(0, values.length - 1) * separator.length;
+    for (const value of values) chars += value.length;
+    admit(series.labels, dst, chars);
+    return relabelled(series, dst, values.join(separator));
+  };
 }
 
 function relabelled(series: OutputSeries, dst: string, value: string): OutputSeries {
@@ -59,38 +71,43 @@ export function isLabelName(name: string): boolean {
   return name !== '' && name.isWellFormed() && !name.includes('\uFFFD');
 }
 
-type TemplatePart =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'group'; readonly name: string };
-
-/** As Go's `regexp.Expand`: `$1`, `${1}`, `$name`, `$$`; a `$` that begins none of them stays. */
-function parseTemplate(template: string): TemplatePart[] {
-  const parts: TemplatePart[] = [];
-  const pattern = /\$(?:\$|\{([\p{L}\p{Nd}_]+)\}|([\p{L}\p{Nd}_]+))/gu;
-  let at = 0;
-  for (const match of template.matchAll(pattern)) {
-    parts.push({ kind: 'text', text: template.slice(at, match.index) });
-    const name = match[1] ?? match[2];
-    parts.push(name === undefined ? { kind: 'text', text: '$' } : { kind: 'group', name });
-    at = match.index + match[0].length;
-  }
-  parts.push({ kind: 'text', text: template.slice(at) });
-  return parts;
-}
-
 /** Whether `a` comes before `b` where runs of digits count as numbers. Source: facette/natsort, as Prometheus uses it. */
 export function naturallyBefore(a: string, b: string): boolean {
-  const chunksA = a.match(/\d+|\D+/g) ?? [''];
-  const chunksB = b.match(/\d+|\D+/g) ?? [''];
-  for (let i = 0; i < chunksA.length; i++) {
-    if (i >= chunksB.length) return false;
-    const x = chunksA[i]!;
-    const y = chunksB[i]!;
-    const numbers = /^\d/.test(x) && /^\d/.test(y);
-    const equal = numbers ? BigInt(x) === BigInt(y) : x === y;
-    if (!equal) return numbers ? BigInt(x) < BigInt(y) : x < y;
-    if (i === chunksA.length - 1) return true;
-    if (i === chunksB.length - 1) return false;
+  let atA = 0;
+  let atB = 0;
+  for (;;) {
+    const endA = runEnd(a, atA);
+    const endB = runEnd(b, atB);
+    const x = a.slice(atA, endA);
+    const y = b.slice(atB, endB);
+    if (isDigit(a, atA) && isDigit(b, atB)) {
+      const order = compareDigits(x, y);
+      if (order !== 0) return order < 0;
+    } else if (x !== y) return x < y;
+    if (endA === a.length) return true;
+    if (endB === b.length) return false;
+    atA = endA;
+    atB = endB;
   }
-  return false;
+}
+
+/** Where the digits, or the other characters, that begin at `from` end. */
+function runEnd(text: string, from: number): number {
+  const digits = isDigit(text, from);
+  let end = from;
+  while (end < text.length && isDigit(text, end) === digits) end++;
+  return end;
+}
+
+function isDigit(text: string, at: number): boolean {
+  const code = text.charCodeAt(at);
+  return code >= 48 && code <= 57;
+}
+
+/** Two whole numbers as written, in time linear in their length. */
+function compareDigits(a: string, b: string): number {
+  const x = a.replace(/^0+/, '');
+  const y = b.replace(/^0+/, '');
+  if (x.length !== y.length) return x.length - y.length;
+  return x < y ? -1 : x > y ? 1 : 0;
 }

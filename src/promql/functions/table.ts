@@ -132,13 +132,16 @@ const definitions: Readonly<Record<string, Definition>> = {
   irate: range({ window: (window) => instantRate(window, true) }, { starts: true }),
   label_join: {
     signature: takes(['vector', 'string', 'string', 'string'], 'vector', { variadic: -1 }),
-    open: { kind: 'relabel', relabel: ([dst, separator, ...sources]) => labelJoin(dst!, separator!, sources) },
+    open: {
+      kind: 'relabel',
+      relabel: ([dst, separator, ...sources], admit) => labelJoin(dst!, separator!, sources, admit),
+    },
   },
   label_replace: {
     signature: takes(['vector', 'string', 'string', 'string', 'string']),
     open: {
       kind: 'relabel',
-      relabel: ([dst, replacement, src, regex]) => labelReplace(dst!, replacement!, src!, regex!),
+      relabel: ([dst, replacement, src, regex], admit) => labelReplace(dst!, replacement!, src!, regex!, admit),
     },
   },
   last_over_time: range({ window: overTime.lastOverTime }, { keepsName: true }),

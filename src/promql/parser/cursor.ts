@@ -29,6 +29,9 @@ export const treeDepthMax = 500;
 /** Regular expressions take long to compile, for their length. */
 export const regexCountMax = 1000;
 
+/** Parts of an expression: each one is an operator with rows of its own. */
+export const nodeCountMax = 20_000;
+
 /** More of what is wrong is not noted. */
 const issuesMax = 100;
 
@@ -50,6 +53,7 @@ export class Cursor {
   #ahead: Token | undefined;
   #depth = 0;
   #regexCount = 0;
+  #nodeCount = 0;
 
   constructor(text: string, options: ParserOptions) {
     this.text = text;
@@ -105,6 +109,10 @@ export class Cursor {
   countRegex(): void {
     if (++this.#regexCount > regexCountMax)
       this.refuse(`expression has more than ${regexCountMax} regular expressions`);
+  }
+
+  countNode(): void {
+    if (++this.#nodeCount > nodeCountMax) this.refuse(`expression has more than ${nodeCountMax} parts`);
   }
 
   error(): ParseError {

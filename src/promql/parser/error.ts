@@ -1,4 +1,4 @@
-import { lineAndColumn, type PosRange } from '../position.ts';
+import { type PosRange, positionsIn } from '../position.ts';
 
 /** One thing that is wrong with an expression. */
 export interface ParseIssue {
@@ -22,7 +22,8 @@ export class ParseError extends Error {
 
   /** Every issue, each as `message` has the first. */
   get messages(): string[] {
-    return this.issues.map((issue) => describeIssue(this.query, issue));
+    const positionOf = positionsIn(this.query);
+    return this.issues.map(({ pos, text }) => `${positionOf(pos.start)}: parse error: ${text}`);
   }
 
   get pos(): PosRange {
@@ -31,5 +32,5 @@ export class ParseError extends Error {
 }
 
 function describeIssue(query: string, { pos, text }: ParseIssue): string {
-  return `${lineAndColumn(query, pos.start)}: parse error: ${text}`;
+  return `${positionsIn(query)(pos.start)}: parse error: ${text}`;
 }

@@ -117,6 +117,7 @@ function unary(cursor: Cursor): Expr {
 }
 
 function primary(cursor: Cursor): Expr {
+  cursor.countNode();
   const kind = cursor.kind();
   switch (kind) {
     case 'NUMBER':
