@@ -146,8 +146,12 @@ test('the floors of the query engine import only what lies below them', () => {
   assert.deepEqual(wrong, []);
 });
 
+/** Written by the build, types alone. */
+const KERNEL_TYPES = 'kernel/build/kernel.d.ts';
+
 test('nothing in src reaches out of src', () => {
   const wrong = imports
+    .filter(({ target, typeOnly }) => !(target === KERNEL_TYPES && typeOnly))
     .filter(({ file, target }) => /^(test|bench|tools|kernel|web)\//.test(target) && !isTest(file))
     .map(({ file, target }) => `${file} imports ${target}`);
   assert.deepEqual(wrong, []);

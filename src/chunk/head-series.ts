@@ -4,20 +4,6 @@ import { markStale } from './head-chunk.ts';
 import type { Kernel, KernelExports } from './kernel.ts';
 import { Region } from './region.ts';
 
-interface ReadExports extends KernelExports {
-  readSeries(
-    src: number,
-    end: number,
-    times: number,
-    values: number,
-    capacity: number,
-    lastTimes: number,
-    lastCount: number,
-  ): number;
-  readFlags(): number;
-  readSameTimes(): number;
-}
-
 /** Samples of one series that are decoded at once; more are read chunk by chunk. */
 const SAMPLES_MAX = 128 * 1024;
 const STALE_FOUND = 1;
@@ -26,7 +12,7 @@ const OTHERWISE = -2;
 /** Decodes whole series of a head where their chunks are what they nearly always are: XOR, one behind the other. One serves a thread. */
 export class HeadSeriesDecoder {
   readonly #kernel: Kernel;
-  readonly #exports: ReadExports;
+  readonly #exports: KernelExports;
   readonly #chunks: Region;
   /** Into which times are decoded next, and where those of the series before lie. */
   #times: number;
@@ -42,7 +28,7 @@ export class HeadSeriesDecoder {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#exports = kernel.exports as ReadExports;
+    this.#exports = kernel.exports;
     this.#chunks = new Region(kernel, 16 * 1024);
     this.#times = kernel.reserve(8 * SAMPLES_MAX);
     this.#lastTimes = kernel.reserve(8 * SAMPLES_MAX);

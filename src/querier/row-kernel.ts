@@ -1,4 +1,4 @@
-import { Kernel, type KernelExports } from '../chunk/kernel.ts';
+import { Kernel } from '../chunk/kernel.ts';
 import type { RowKernel, RowLoops } from '../promql/row/row-memory.ts';
 
 const PAGE_BYTES = 64 * 1024;
@@ -18,7 +18,7 @@ export class KernelRows implements RowKernel {
     const kernel = Kernel.create();
     this.#start = kernel.reserve(bytes);
     this.buffer = kernel.u8.buffer;
-    this.loops = kernel.exports as KernelExports & RowLoops;
+    this.loops = kernel.exports;
     this.#used = new Uint8Array(Math.floor(bytes / PAGE_BYTES));
   }
 

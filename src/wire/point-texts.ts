@@ -1,10 +1,5 @@
-import { Kernel, type KernelExports } from '../chunk/kernel.ts';
+import { Kernel } from '../chunk/kernel.ts';
 import { formatTimestamp } from './timestamp-text.ts';
-
-interface DigitExports extends KernelExports {
-  digitPowers(): number;
-  writePoints(values: number, count: number, prefixes: number, out: number): number;
-}
 
 /** Points that are written at once. */
 const POINTS_MAX = 4096;
@@ -15,7 +10,7 @@ const POINT_BYTES = 64;
 /** Points of series as JSON: `[1767225600.5,"4"]`, separated by commas. One serves a thread. */
 class PointTexts {
   readonly #kernel = Kernel.create();
-  readonly #exports = this.#kernel.exports as DigitExports;
+  readonly #exports = this.#kernel.exports;
   readonly #values = this.#kernel.reserve(POINTS_MAX * 8);
   /** `,[1767225600.5,"` of each time of the points written last: most series of an answer have the same times. */
   readonly #prefixes = this.#kernel.reserve(POINTS_MAX * PREFIX_BYTES);

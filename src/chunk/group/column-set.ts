@@ -1,8 +1,7 @@
 import { assert } from '../../lib/assert.ts';
-import type { Kernel } from '../kernel.ts';
+import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
 import { BytesError } from './bytes.ts';
-import { type ColdExports, coldExports } from './kernel.ts';
 
 /** A column has at most so many values: what one series may have in one group. */
 export const COLUMN_VALUES_MAX = 65536;
@@ -25,7 +24,7 @@ const SLACK_BYTES = 512;
 /** Encodes columns of doubles one after another into one block (docs/formats/group.md, "Column set"). */
 export class ColumnSetEncoder {
   readonly #kernel: Kernel;
-  readonly #cold: ColdExports;
+  readonly #exports: KernelExports;
   readonly #region: Region;
   readonly #input: Region;
   #state = 0;
@@ -38,7 +37,7 @@ export class ColumnSetEncoder {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#cold = coldExports(kernel);
+    this.#exports = kernel.exports;
     this.#region = new Region(kernel);
     this.#input = new Region(kernel);
   }
@@ -87,7 +86,7 @@ export class ColumnSetEncoder {
     this.#values += n;
     this.columns++;
     assert(this.#values <= this.#valuesMax && this.columns <= this.#columnsMax, 'a column set over its bounds');
-    return this.#cold.coldEncode(this.#state, this.input(n), n);
+    return this.#exports.coldEncode(this.#state, this.input(n), n);
   }
 
   add(values: Float64Array): number {
@@ -110,7 +109,7 @@ export class ColumnSetEncoder {
   /** The block; first values and counts are not in it. A copy. */
   finish(): Uint8Array {
     const changes = this.#length(CHANGES) / 8;
-    this.#cold.coldPlanes(this.#starts[CHANGES]!, changes, this.#planes);
+    this.#exports.coldPlanes(this.#starts[CHANGES]!, changes, this.#planes);
     const out = new Uint8Array(this.rawBytes);
     const { u8 } = this.#kernel;
     let at = 0;
@@ -154,7 +153,7 @@ const REASONS = [
 /** A block of columns in kernel memory, checked, each column ready to be decoded. */
 export class ColumnSet {
   readonly #kernel: Kernel;
-  readonly #cold: ColdExports;
+  readonly #exports: KernelExports;
   readonly #region: Region;
   #descriptors = 0;
   #firsts = 0;
@@ -164,7 +163,7 @@ export class ColumnSet {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#cold = coldExports(kernel);
+    this.#exports = kernel.exports;
     this.#region = new Region(kernel);
   }
 
@@ -187,7 +186,7 @@ export class ColumnSet {
     f64.set(firsts, this.#firsts / 8);
     u8.set(new Uint8Array(counts.buffer, counts.byteOffset, columns * 4), countsAt);
     u8.set(block, at);
-    const refused = this.#cold.coldIndex(at, block.length, columns, countsAt, start);
+    const refused = this.#exports.coldIndex(at, block.length, columns, countsAt, start);
     if (refused !== 0) {
       this.counts = new Uint32Array(0);
       throw new BytesError(REASONS[refused]!);
@@ -207,7 +206,7 @@ export class ColumnSet {
   /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`: its values from `from` to `to`, each in its place. */
   decode(column: number, out: number, scratch: number, from = 0, to = this.counts[column]!): void {
     assert(column < this.counts.length, 'a column that is not there');
-    this.#cold.coldDecode(
+    this.#exports.coldDecode(
       this.#descriptors + column * DESCRIPTOR_BYTES,
       this.#firsts + column * 8,
       this.#planes,

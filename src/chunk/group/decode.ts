@@ -1,12 +1,11 @@
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
-import type { Kernel } from '../kernel.ts';
+import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
 import { ByteReader, BytesError } from './bytes.ts';
 import { ColumnReader, type ColumnSource } from './column-reader.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { type BlockRef, blockName, guarded } from './head.ts';
 import { HistogramBlock } from './histogram-block.ts';
-import { type ColdExports, coldExports } from './kernel.ts';
 import { readPlanes } from './planes.ts';
 import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';
 
@@ -40,7 +39,7 @@ export function isRich({ flags }: Chunk): boolean {
 /** Decodes the sub-blocks of groups. One kernel serves any number of groups. */
 export class GroupDecoder {
   readonly #kernel: Kernel;
-  readonly #cold: ColdExports;
+  readonly #exports: KernelExports;
   readonly #stale: Region;
   /** The values decoded last, as they lie in kernel memory. */
   #decoded: Float64Array = new Float64Array(0);
@@ -48,7 +47,7 @@ export class GroupDecoder {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#cold = coldExports(kernel);
+    this.#exports = kernel.exports;
     this.#stale = new Region(kernel);
     this.reader = new ColumnReader(kernel);
   }
@@ -64,7 +63,7 @@ export class GroupDecoder {
       const source = { block: from.take(from.left), counts, firsts, name, part };
       const times = gaps.map((gap, column) => {
         const at = this.reader.decode(source, column);
-        if (this.#cold.coldGap(at, counts[column]!) !== gap)
+        if (this.#exports.coldGap(at, counts[column]!) !== gap)
           throw new BytesError('times that do not ascend as announced');
         return this.#kernel.f64.slice(at / 8, at / 8 + counts[column]!);
       });
@@ -146,7 +145,7 @@ export class GroupDecoder {
       return;
     }
     const stale = this.#stale.ensure(n);
-    const count = this.#cold.coldStale(values, n, stale);
+    const count = this.#exports.coldStale(values, n, stale);
     // what the kernel wrote is 1 for a stale marker and 0 for all else: the kinds STALE and FLOAT
     out.kinds.set(this.#kernel.u8.subarray(stale, stale + n), at);
     if (count > 0) out.plain = false;

@@ -1,9 +1,8 @@
 import { assert } from '../../lib/assert.ts';
 import { histogramBytes } from '../../model/histogram-bytes.ts';
 import { FLOAT, HISTOGRAM, STALE } from '../../storage/columns.ts';
-import type { Kernel } from '../kernel.ts';
+import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
-import { type ColdExports, coldExports } from './kernel.ts';
 import type { GroupSeries } from './series.ts';
 
 /** A digest: two lanes of 64 bits, each the sum of what all samples add, so that their order does not show. */
@@ -17,14 +16,14 @@ export const STALE_HISTOGRAM_LOW = 3;
 /** Digests of series over (labels, time, value bits): what two holders of the same samples agree upon. */
 export class Digester {
   readonly #kernel: Kernel;
-  readonly #cold: ColdExports;
+  readonly #exports: KernelExports;
   readonly #state: number;
   readonly #labels: Region;
   readonly #columns: Region;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#cold = coldExports(kernel);
+    this.#exports = kernel.exports;
     this.#state = kernel.reserve(2 * DIGEST_BYTES);
     this.#labels = new Region(kernel);
     this.#columns = new Region(kernel);
@@ -38,12 +37,12 @@ export class Digester {
     const times = this.#columns.ensure(16 * n + 64);
     const values = times + 8 * n;
     this.#kernel.u8.set(series.labels, labels);
-    this.#cold.coldSeed(labels, series.labels.length, this.#state);
+    this.#exports.coldSeed(labels, series.labels.length, this.#state);
     this.#kernel.f64.set(series.times, times / 8);
     this.#kernel.f64.set(series.values, values / 8);
     if (series.kinds !== undefined) this.#putKinds(series, values);
     this.#kernel.u8.set(digest, this.#state + DIGEST_BYTES);
-    this.#cold.coldDigest(times, values, n, this.#state, this.#state + DIGEST_BYTES);
+    this.#exports.coldDigest(times, values, n, this.#state, this.#state + DIGEST_BYTES);
     digest.set(this.#kernel.u8.subarray(this.#state + DIGEST_BYTES, this.#state + 2 * DIGEST_BYTES));
   }
 
@@ -66,7 +65,7 @@ export class Digester {
     const at = this.#labels.ensure(bytes.length + 16);
     this.#kernel.u8.set(bytes, at);
     const to = this.#state + DIGEST_BYTES;
-    this.#cold.coldSeed(at, bytes.length, to);
+    this.#exports.coldSeed(at, bytes.length, to);
     return this.#kernel.view.getBigUint64(to, true);
   }
 }

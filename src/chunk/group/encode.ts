@@ -17,7 +17,6 @@ import {
   VALUES_BLOCK,
 } from './head.ts';
 import { encodeHistogramBlock, hasHistograms, histogramSize } from './histogram-block.ts';
-import { coldExports, SPECIAL } from './kernel.ts';
 import { writePlanes } from './planes.ts';
 import {
   FLAG_HISTOGRAMS,
@@ -69,6 +68,8 @@ const TIMES_KNOWN_VALUES_MAX = 1 << 20;
 const HEAD_BYTES = 128;
 const HEAD_METRIC_BYTES = 16;
 const HEAD_BLOCK_BYTES = 40;
+/** In what coldEncode answers: a NaN (a stale marker or any other) is there. */
+const SPECIAL = 2;
 /** What series blocks take of a series at most before zstd, beside its labels. */
 const SERIES_BYTES = 40;
 
@@ -452,7 +453,7 @@ export class GroupEncoder {
   #gap(times: Float64Array): number {
     const at = this.#timeColumns.input(times.length);
     this.#kernel.f64.set(times, at / 8);
-    const gap = coldExports(this.#kernel).coldGap(at, times.length);
+    const gap = this.#kernel.exports.coldGap(at, times.length);
     assert(gap >= 0, 'times that do not ascend or are no whole milliseconds');
     return gap;
   }
