@@ -176,6 +176,7 @@ export function quoteName(name: string): string {
 
 /** As Go's `strconv.Quote` for printable and common control characters. */
 export function quoteGo(text: string): string {
+  if (/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) return `"${text}"`;
   let out = '"';
   for (const char of text) {
     const code = char.codePointAt(0)!;
@@ -188,7 +189,7 @@ export function quoteGo(text: string): string {
     else if (code === 9) out += '\\t';
     else if (code === 11) out += '\\v';
     else if (code < 0x20 || code === 0x7f) out += `\\x${code.toString(16).padStart(2, '0')}`;
-    else if (isPrintable(char)) out += char;
+    else if (code < 0x7f || isPrintable(char)) out += char;
     // a byte that was not UTF-8: see `promql/parser/string.ts`
     else if (code >= 0xdc80 && code <= 0xdcff) out += `\\x${(code - 0xdc00).toString(16)}`;
     else if (code <= 0xffff) out += `\\u${code.toString(16).padStart(4, '0')}`;

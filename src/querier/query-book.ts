@@ -52,11 +52,11 @@ export class QueryBook {
   /** Notes a request; what is no query is passed by. Call what is returned when it ends. */
   begin({ tenant, path, params }: ApiRequest): () => void {
     const get = (name: string) => params.find(([key]) => key === name)?.[1] ?? '';
-    const query = get('query').slice(0, QUERY_CHARS_MAX);
+    const query = shortened(get('query'), QUERY_CHARS_MAX);
     if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
     const id = ++this.#lastId;
     const startedMs = this.#clock.nowMs();
-    const [start, end, step] = ['start', 'end', 'step'].map((name) => get(name).slice(0, TIME_CHARS_MAX)) as Times;
+    const [start, end, step] = ['start', 'end', 'step'].map((name) => shortened(get(name), TIME_CHARS_MAX)) as Times;
     this.#active.set(id, { id, tenant, query, path, start, end, step, startedMs });
     return () => {
       this.#active.delete(id);
@@ -89,4 +89,9 @@ export class QueryBook {
     }
     return [...sums.values()];
   }
+}
+
+/** The beginning of a text, as a copy: a slice would hold all of it in memory. */
+function shortened(text: string, charsMax: number): string {
+  return text.length <= charsMax ? text : Buffer.from(text.slice(0, charsMax)).toString();
 }

@@ -1,4 +1,5 @@
 import type { CompactorControl } from '../../contract/control.ts';
+import { AddressParams } from '../../kit/http/form.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 
 /** `/compactor/run?wait=true&sweep=now`; `sweep=now` only where nobody flushes or queries meanwhile, so it is for the admin listener. */
@@ -9,7 +10,7 @@ export function compactorRoutes(compactor: CompactorControl, options: { readonly
       methods: ['POST'],
       head: false,
       async handle({ query }) {
-        const params = new URLSearchParams(query);
+        const params = AddressParams.of(query);
         const force = params.get('sweep') === 'now';
         if (force && !options.sweepNow) return textResponse(403, 'sweep=now is for -server.admin-address\n');
         const run = compactor.run({ force });

@@ -1,5 +1,6 @@
 import { Session } from 'node:inspector/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
 
 const SECONDS_MAX = 120;
@@ -11,7 +12,7 @@ export function debugRoutes(): Route[] {
   const profile =
     (record: (session: Session, seconds: number, signal: AbortSignal) => Promise<object>) =>
     async ({ query, signal }: HttpRequest): Promise<HttpResponse> => {
-      const seconds = Number(new URLSearchParams(query).get('seconds') ?? 10);
+      const seconds = Number(AddressParams.of(query).get('seconds') ?? 10);
       if (!(seconds > 0 && seconds <= SECONDS_MAX))
         return textResponse(400, `seconds is between 0 and ${SECONDS_MAX}\n`);
       if (running) return textResponse(409, 'a profile is being taken already\n');

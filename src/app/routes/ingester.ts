@@ -1,4 +1,5 @@
 import type { IngesterControl } from '../../contract/control.ts';
+import { AddressParams } from '../../kit/http/form.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 import { checkTenant } from '../../model/tenant.ts';
 
@@ -10,7 +11,7 @@ export function ingesterRoutes(ingester: IngesterControl): Route[] {
       methods: ['POST', 'PUT'],
       head: false,
       async handle({ query, signal }) {
-        const params = new URLSearchParams(query);
+        const params = AddressParams.of(query);
         const tenant = params.get('tenant') || undefined;
         if (tenant !== undefined) checkTenant(tenant);
         const wait = params.get('wait') === 'true';

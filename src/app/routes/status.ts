@@ -1,4 +1,5 @@
 import { showConfig } from '../../kit/config/show.ts';
+import { AddressParams } from '../../kit/http/form.ts';
 import { htmlResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import { exposeMetrics } from '../../kit/observe/metrics.ts';
 import { showOverrides } from '../../limits/overrides.ts';
@@ -46,7 +47,7 @@ export function statusRoutes(app: App): Route[] {
       { open: !protectMetrics },
     ),
     get('/config', ({ query }) => {
-      const mode = new URLSearchParams(query).get('mode') ?? 'all';
+      const mode = AddressParams.of(query).get('mode') ?? 'all';
       if (mode !== 'all' && mode !== 'diff' && mode !== 'defaults')
         return textResponse(400, 'mode is diff or defaults\n');
       return textResponse(200, showConfig(sections, app.config, mode), YAML);

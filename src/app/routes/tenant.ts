@@ -1,4 +1,5 @@
 import { settingsOf } from '../../kit/config/section.ts';
+import { AddressParams } from '../../kit/http/form.ts';
 import type { HttpResponse, Route } from '../../kit/http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { limitsConfig, type TenantLimits } from '../../limits/limits.ts';
@@ -22,12 +23,12 @@ const TOP_MAX = 1000;
 
 /** `/api/v1/user_stats`, `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/top_queries` */
 export function tenantRoutes(sources: TenantSources): Route[] {
-  const get = (path: string, answer: (tenant: string, params: URLSearchParams) => unknown): Route => ({
+  const get = (path: string, answer: (tenant: string, params: AddressParams) => unknown): Route => ({
     path,
     methods: ['GET'],
     tenant: true,
     cors: true,
-    handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, new URLSearchParams(query))),
+    handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, AddressParams.of(query))),
   });
   return [
     get('/api/v1/user_stats', async (tenant) => cortexStats(await sources.stats(tenant))),

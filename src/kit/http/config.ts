@@ -39,6 +39,11 @@ export const serverConfig = section('server', 'HTTP server', {
   httpIdleTimeoutMs: duration({ default: '2m', min: '1s', help: 'Time a connection is kept for a next request.' }),
   pushBodyBytesMax: bytes({ default: '32MiB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
   queryBodyBytesMax: bytes({ default: '10MiB', min: '1KiB', help: 'Size of a query sent as a form.' }),
+  formParamsMax: count({
+    default: 10_000,
+    min: 1,
+    help: 'Parameters of a request in address and form together; more are answered 400.',
+  }),
   inflightBodyBytesMax: bytes({
     default: '512MiB',
     min: '1MiB',

@@ -13,7 +13,7 @@ import { acceptedEncoding, compress } from './compress.ts';
 import type { ServerConfig } from './config.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
 import { tlsOptions } from './tls.ts';
-import { parseTarget, routable } from './url.ts';
+import { isPathTooLong, PATH_BYTES_MAX, parseTarget, routable, withoutDoubledSlashes } from './url.ts';
 
 const httpMetrics = metricTable({
   duration: histogram(
@@ -53,6 +53,7 @@ declare module 'fastify' {
 const BODY_BYTES_MAX = 1 << 20;
 const CHUNKED_BYTES_ASSUMED = 4 << 20;
 const NO_BODY = new Uint8Array(0);
+const NO_QUERY = Object.freeze({});
 
 /** How often connections that have become idle are closed while the listener stops. */
 const IDLE_SWEEP_MS = 50;
@@ -76,7 +77,9 @@ export class HttpListener implements Service {
     this.#browsers = BrowserGuard.of({ host: options.host, tls: httpTlsCertPath !== '', hostNames, corsOrigins });
     this.#metrics = options.registry === undefined ? undefined : httpMetrics(options.registry);
     this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
-    this.#app.setNotFoundHandler((_, reply) => send(reply, textResponse(404, '404 page not found\n')));
+    this.#app.addHook('onRequest', async (request, reply) => {
+      if (request.is404) return send(reply, notFound(request.originalUrl)); // before a byte of its body is taken in
+    });
     this.#app.setErrorHandler((thrown, request, reply) => this.#fail(thrown, request, reply));
   }
 
@@ -276,6 +279,14 @@ export class HttpListener implements Service {
   }
 }
 
+function notFound(url: string): HttpResponse {
+  if (isPathTooLong(url)) return textResponse(414, `the path is longer than ${PATH_BYTES_MAX} bytes\n`);
+  const location = withoutDoubledSlashes(url);
+  return location === undefined
+    ? textResponse(404, '404 page not found\n')
+    : textResponse(307, `see ${location}\n`, { location });
+}
+
 function routeOf(request: FastifyRequest): Route | undefined {
   return (request.routeOptions.config as { route?: Route }).route;
 }
@@ -297,7 +308,8 @@ function createApp(config: ServerConfig): FastifyInstance {
     requestTimeout: config.httpReadTimeoutMs,
     connectionTimeout: config.httpStallTimeoutMs,
     keepAliveTimeout: config.httpIdleTimeoutMs,
-    routerOptions: { maxParamLength: 8192 },
+    // what stands behind `?` is the handlers' business
+    routerOptions: { maxParamLength: 8192, querystringParser: () => NO_QUERY },
     rewriteUrl: (request: { url?: string | undefined }) => routable(request.url ?? '/'),
   };
   const tls = tlsOptions(config);

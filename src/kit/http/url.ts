@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** A request target taken apart. */
 export interface Target {
   /** Decoded. A byte that is no UTF-8 stands as the lone surrogate U+DC00 + byte, so that nothing is lost. */
@@ -5,66 +7,95 @@ export interface Target {
   readonly query: string;
 }
 
+/** A path of more bytes is answered without being read. */
+export const PATH_BYTES_MAX = 32 << 10;
+
+/** Where a router looks for what has too long a path: nowhere. */
+const NOWHERE = '/414';
+
 export function parseTarget(url: string): Target {
-  const mark = url.indexOf('?');
-  const path = mark < 0 ? url : url.slice(0, mark);
-  return { path: decodePercent(path), query: mark < 0 ? '' : url.slice(mark + 1) };
+  const [path, query] = parted(url);
+  return { path: decodePath(path), query };
 }
 
-/** The same target with nothing in its path that a router would refuse to decode. */
+/** The same target with nothing in its path that a router would refuse to decode, or take long for. */
 export function routable(url: string): string {
+  const [path, query] = parted(url);
+  if (path.length > PATH_BYTES_MAX) return NOWHERE;
+  if (!path.includes('%') || isDecodable(path)) return url;
+  const segments = path.split('/').map((segment) => encodeURIComponent(decodePath(segment).toWellFormed()));
+  return segments.join('/') + (query === '' ? '' : `?${query}`);
+}
+
+/** Whether the path is longer than any that is served. */
+export function isPathTooLong(url: string): boolean {
+  return parted(url)[0].length > PATH_BYTES_MAX;
+}
+
+/** The target without doubled slashes; undefined where there are none. */
+export function withoutDoubledSlashes(url: string): string | undefined {
+  const [path, query] = parted(url);
+  if (!path.includes('//')) return undefined;
+  return path.replace(/\/{2,}/g, '/') + (query === '' ? '' : `?${query}`);
+}
+
+function parted(url: string): [path: string, query: string] {
   const mark = url.indexOf('?');
-  const path = mark < 0 ? url : url.slice(0, mark);
+  return mark < 0 ? [url, ''] : [url.slice(0, mark), url.slice(mark + 1)];
+}
+
+function isDecodable(path: string): boolean {
   try {
     decodeURIComponent(path);
-    return url;
+    return true;
   } catch {
-    const segments = path.split('/').map((segment) => encodeURIComponent(decodePercent(segment).toWellFormed()));
-    return segments.join('/') + (mark < 0 ? '' : url.slice(mark));
+    return false;
   }
 }
 
-function decodePercent(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return decodeBytes(percentBytes(text));
-  }
+function decodePath(path: string): string {
+  const bytes = percentDecoded(Buffer.from(path, 'latin1'));
+  return isUtf8(bytes) ? bytes.toString('utf8') : decodeLossless(bytes);
 }
 
 /** A `%` that two hexadecimal digits do not follow stands for itself. */
-function percentBytes(text: string): Uint8Array {
-  const out: number[] = [];
-  const raw = new TextEncoder().encode(text);
-  for (let i = 0; i < raw.length; i++) {
-    const code = raw[i] === 0x25 ? Number.parseInt(hexPair(raw, i + 1), 16) : Number.NaN;
-    if (Number.isNaN(code)) out.push(raw[i]!);
-    else {
-      out.push(code);
-      i += 2;
-    }
+function percentDecoded(text: Buffer): Buffer {
+  let from = text.indexOf(PERCENT);
+  if (from < 0) return text;
+  const out = Buffer.allocUnsafe(text.length);
+  let at = text.copy(out, 0, 0, from);
+  for (; from < text.length; from++) {
+    const code = text[from] === PERCENT ? hexPair(text, from + 1) : -1;
+    out[at++] = code < 0 ? text[from]! : code;
+    if (code >= 0) from += 2;
   }
-  return Uint8Array.from(out);
+  return out.subarray(0, at);
 }
 
-function hexPair(raw: Uint8Array, at: number): string {
-  const pair = String.fromCharCode(raw[at] ?? 0, raw[at + 1] ?? 0);
-  return /^[0-9a-fA-F]{2}$/.test(pair) ? pair : 'no';
-}
-
-function decodeBytes(bytes: Uint8Array): string {
-  const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  let out = '';
+function decodeLossless(bytes: Buffer): string {
+  const parts: string[] = [];
   for (let i = 0; i < bytes.length; ) {
     const lead = bytes[i]!;
     const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    try {
-      out += strict.decode(bytes.subarray(i, i + length));
-      i += length;
-    } catch {
-      out += String.fromCharCode(0xdc00 + lead);
-      i++;
-    }
+    const sequence = bytes.subarray(i, i + length);
+    const whole = sequence.length === length && isUtf8(sequence);
+    parts.push(whole ? sequence.toString('utf8') : String.fromCharCode(0xdc00 + lead));
+    i += whole ? length : 1;
   }
-  return out;
+  return parts.join('');
 }
+
+/** The byte that two hexadecimal digits stand for; -1: they are none. */
+export function hexPair(text: Uint8Array, at: number): number {
+  const high = HEX[text[at] ?? 0]!;
+  const low = HEX[text[at + 1] ?? 0]!;
+  return high < 0 || low < 0 ? -1 : (high << 4) | low;
+}
+
+/** Byte → its value as a hexadecimal digit, or -1. */
+const HEX = Int8Array.from({ length: 256 }, (_, byte) => {
+  const value = Number.parseInt(String.fromCharCode(byte), 16);
+  return Number.isNaN(value) ? -1 : value;
+});
+
+const PERCENT = 0x25;

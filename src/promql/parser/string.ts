@@ -40,10 +40,9 @@ function joinBytes(text: string): string {
     const bytes = Uint8Array.from(run, (unit) => unit.charCodeAt(0) - LONE_BYTES);
     let joined = '';
     for (let pos = 0; pos < bytes.length; ) {
-      const sequence = bytes.subarray(pos, pos + sequenceLength(bytes[pos]!));
-      const char = decode(sequence);
-      joined += char ?? run[pos];
-      pos += char === undefined ? 1 : sequence.length;
+      const code = codePointAt(bytes, pos);
+      joined += code === undefined ? run[pos] : String.fromCodePoint(code);
+      pos += code === undefined ? 1 : sequenceLength(bytes[pos]!);
     }
     return joined;
   });
@@ -54,10 +53,20 @@ function sequenceLength(lead: number): number {
   return lead < 0xf0 ? 3 : 4;
 }
 
-function decode(sequence: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(sequence);
-  } catch {
-    return undefined;
+/** Least code point that a sequence of so many bytes may stand for. */
+const LEAST_CODE = [0, 0, 0x80, 0x800, 0x10000];
+
+/** The code point whose UTF-8 begins at `pos`; undefined: none does. Every byte is at least 0x80. */
+function codePointAt(bytes: Uint8Array, pos: number): number | undefined {
+  const lead = bytes[pos]!;
+  const length = sequenceLength(lead);
+  if (lead < 0xc2 || lead > 0xf4 || pos + length > bytes.length) return undefined;
+  let code = lead & (0xff >> (length + 1));
+  for (let i = 1; i < length; i++) {
+    const next = bytes[pos + i]!;
+    if (next >> 6 !== 0b10) return undefined;
+    code = (code << 6) | (next & 0x3f);
   }
+  const isSurrogate = code >= 0xd800 && code < 0xe000;
+  return code < LEAST_CODE[length]! || code > 0x10ffff || isSurrogate ? undefined : code;
 }
