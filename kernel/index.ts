@@ -1,6 +1,8 @@
 // The kernel: everything that touches samples by the million. One WebAssembly module, instantiated once a thread and use.
 
-export { coldDecode, coldDigest, coldEncode, coldGap, coldIndex, coldPlanes, coldSeed, coldStale } from './cold';
+export { coldDecode, coldIndex } from './cold-decode';
+export { coldEncode, coldPlanes } from './cold-encode';
+export { digestSamples, digestSeed } from './digest';
 export { digitPowers, writePoints } from './digits';
 export { checksum } from './hash';
 export * from './head';
@@ -32,6 +34,7 @@ export { reserve } from './memory';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';
 export { snappyDecode, snappyLength } from './snappy';
+export { findStale, largestGap } from './times';
 export {
   scanBytes,
   scanExtras,

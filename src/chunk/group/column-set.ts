@@ -6,7 +6,7 @@ import { BytesError } from './bytes.ts';
 /** A column has at most so many values: what one series may have in one group. */
 export const COLUMN_VALUES_MAX = 65536;
 
-// Fields of the encoder's state in kernel memory (kernel/cold.ts), in this order, four bytes each.
+// Fields of the encoder's state in kernel memory (kernel/cold-encode.ts), in this order, four bytes each.
 const CODECS = 0;
 const EXPONENTS = 1;
 const SHIFTS = 2;

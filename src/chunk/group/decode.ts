@@ -63,7 +63,7 @@ export class GroupDecoder {
       const source = { block: from.take(from.left), counts, firsts, name, part };
       const times = gaps.map((gap, column) => {
         const at = this.reader.decode(source, column);
-        if (this.#exports.coldGap(at, counts[column]!) !== gap)
+        if (this.#exports.largestGap(at, counts[column]!) !== gap)
           throw new BytesError('times that do not ascend as announced');
         return this.#kernel.f64.slice(at / 8, at / 8 + counts[column]!);
       });
@@ -145,7 +145,7 @@ export class GroupDecoder {
       return;
     }
     const stale = this.#stale.ensure(n);
-    const count = this.#exports.coldStale(values, n, stale);
+    const count = this.#exports.findStale(values, n, stale);
     // what the kernel wrote is 1 for a stale marker and 0 for all else: the kinds STALE and FLOAT
     out.kinds.set(this.#kernel.u8.subarray(stale, stale + n), at);
     if (count > 0) out.plain = false;

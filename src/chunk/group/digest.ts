@@ -37,12 +37,12 @@ export class Digester {
     const times = this.#columns.ensure(16 * n + 64);
     const values = times + 8 * n;
     this.#kernel.u8.set(series.labels, labels);
-    this.#exports.coldSeed(labels, series.labels.length, this.#state);
+    this.#exports.digestSeed(labels, series.labels.length, this.#state);
     this.#kernel.f64.set(series.times, times / 8);
     this.#kernel.f64.set(series.values, values / 8);
     if (series.kinds !== undefined) this.#putKinds(series, values);
     this.#kernel.u8.set(digest, this.#state + DIGEST_BYTES);
-    this.#exports.coldDigest(times, values, n, this.#state, this.#state + DIGEST_BYTES);
+    this.#exports.digestSamples(times, values, n, this.#state, this.#state + DIGEST_BYTES);
     digest.set(this.#kernel.u8.subarray(this.#state + DIGEST_BYTES, this.#state + 2 * DIGEST_BYTES));
   }
 
@@ -65,7 +65,7 @@ export class Digester {
     const at = this.#labels.ensure(bytes.length + 16);
     this.#kernel.u8.set(bytes, at);
     const to = this.#state + DIGEST_BYTES;
-    this.#exports.coldSeed(at, bytes.length, to);
+    this.#exports.digestSeed(at, bytes.length, to);
     return this.#kernel.view.getBigUint64(to, true);
   }
 }

@@ -453,7 +453,7 @@ export class GroupEncoder {
   #gap(times: Float64Array): number {
     const at = this.#timeColumns.input(times.length);
     this.#kernel.f64.set(times, at / 8);
-    const gap = this.#kernel.exports.coldGap(at, times.length);
+    const gap = this.#kernel.exports.largestGap(at, times.length);
     assert(gap >= 0, 'times that do not ascend or are no whole milliseconds');
     return gap;
   }
