@@ -5,7 +5,7 @@
 import { ColumnSet, ColumnSetEncoder, decodeBytes } from '../src/chunk/group/column-set.ts';
 import { GroupDecoder } from '../src/chunk/group/decode.ts';
 import { GroupEncoder } from '../src/chunk/group/encode.ts';
-import { compress, openBlock, parseHead } from '../src/chunk/group/head.ts';
+import { compress, openBlock, parseHeader } from '../src/chunk/group/header.ts';
 import { OpenGroup } from '../src/chunk/group/read.ts';
 import { Kernel } from '../src/chunk/kernel.ts';
 import { XorWriter } from '../src/chunk/xor.ts';
@@ -18,7 +18,7 @@ const WINDOW_MS = 7_200_000;
 const all = readWorkload(file!);
 const start = Math.floor(all[0]!.times[0]! / WINDOW_MS) * WINDOW_MS;
 
-const KINDS = ['head', 'labels and series', 'times', 'values', 'histograms', 'starts', 'digests'];
+const KINDS = ['header', 'labels and series', 'times', 'values', 'histograms', 'starts', 'digests'];
 const kernel = Kernel.create();
 const encoder = new GroupEncoder(kernel);
 const bytes = new Map<string, number>();
@@ -41,11 +41,11 @@ for (let w = 0; w < windows; w++) {
   if (w === 0) encoder.encode(input); // warm
   const group = timed('encode', () => encoder.encode(input));
   samples += group.sampleCount;
-  const { head } = parseHead(group.head, file!);
-  add(bytes, 'head', group.head.length);
-  add(raws, 'head', group.head.length);
-  blocks += head.blocks.length;
-  for (const block of head.blocks) {
+  const { header } = parseHeader(group.header, file!);
+  add(bytes, 'header', group.header.length);
+  add(raws, 'header', group.header.length);
+  blocks += header.blocks.length;
+  for (const block of header.blocks) {
     add(bytes, KINDS[block.kind]!, block.bytes);
     add(raws, KINDS[block.kind]!, block.rawBytes);
   }
@@ -53,17 +53,17 @@ for (let w = 0; w < windows; w++) {
   for (let round = 0; round < 3; round++) {
     const suffix = round === 2 ? '' : ' (cold code)';
     timed(`zstd${suffix}`, () => {
-      for (const block of head.blocks) {
+      for (const block of header.blocks) {
         openBlock(block, group.body.subarray(block.offset, block.offset + block.bytes), file!);
       }
     });
     const decoder = new GroupDecoder(kernel);
-    const open = new OpenGroup(decoder, head, file!);
+    const open = new OpenGroup(decoder, header, file!);
     timed(`open${suffix}`, () => {
-      for (const block of head.blocks) open.add(block, group.body.subarray(block.offset, block.offset + block.bytes));
+      for (const block of header.blocks) open.add(block, group.body.subarray(block.offset, block.offset + block.bytes));
     });
     timed(`decode${suffix}`, () => {
-      for (let i = 0; i < head.seriesCount; i++) {
+      for (let i = 0; i < header.seriesCount; i++) {
         out.clear();
         decoder.append(open.chunk(i), out);
       }

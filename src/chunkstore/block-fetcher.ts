@@ -1,5 +1,5 @@
 import { BytesError } from '../chunk/group/bytes.ts';
-import { type BlockRef, blockName, guarded, isIntact } from '../chunk/group/head.ts';
+import { type BlockRef, blockName, guarded, isIntact } from '../chunk/group/header.ts';
 import type { OpenGroup } from '../chunk/group/read.ts';
 import type { LabelBlock } from '../chunk/group/series-block.ts';
 import { copyBytes } from '../lib/copy.ts';
@@ -98,7 +98,7 @@ export class BlockFetcher {
     await Promise.all(
       wanted.map(async (each) => {
         const bytes = await cache.get(cacheKey(each));
-        // others may write to a cache on the network: what is not what the group's head says is as good as nothing
+        // others may write to a cache on the network: what is not what the group's header says is as good as nothing
         if (bytes !== undefined && isIntact(each.ref, bytes)) stored.set(each.ref, bytes);
         else missing.push(each);
       }),

@@ -160,9 +160,9 @@ export class DayMerger {
     const chunks: Chunk[][] = [];
     for (const source of sources) {
       const whole = await wholeGroup(source.period, source, context.signal);
-      const body = whole.subarray(whole.length - source.head.bodyBytes);
-      const open = new OpenGroup(this.#decoder, source.head, groupName(source.name, source.place));
-      for (const ref of source.head.blocks) {
+      const body = whole.subarray(whole.length - source.header.bodyBytes);
+      const open = new OpenGroup(this.#decoder, source.header, groupName(source.name, source.place));
+      for (const ref of source.header.blocks) {
         open.add(ref, body.subarray(ref.offset, ref.offset + ref.bytes), labelsOf);
       }
       for (const ref of open.blocks.of(1)) {

@@ -1,5 +1,5 @@
 import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
-import { type GroupHead, guarded, parseHead } from '../chunk/group/head.ts';
+import { type GroupHeader, guarded, parseHeader } from '../chunk/group/header.ts';
 import { CONTENT_ID_BYTES, idOfRange } from './keys.ts';
 
 const ROW_VERSION = 1;
@@ -10,28 +10,32 @@ const IN_OBJECT = 1;
 export type GroupPlace =
   /** `body` is what `group` ends with. */
   | { readonly kind: 'inline'; readonly group: Uint8Array; readonly body: Uint8Array }
-  /** The whole group, head first, at `offset` of an object. */
+  /** The whole group, header first, at `offset` of an object. */
   | { readonly kind: 'object'; readonly key: string; readonly offset: number; readonly bodyOffset: number };
 
 /** The value of a group row. */
 export interface GroupRow {
   /** Hex of the content id. */
   readonly id: string;
-  readonly head: GroupHead;
+  readonly header: GroupHeader;
   readonly place: GroupPlace;
   /** Ids of the groups that this one was merged from: a reader that sees it leaves them out. */
   readonly replaces: readonly string[];
 }
 
-export function encodeInlineRow(head: Uint8Array, body: Uint8Array, replaces: readonly Uint8Array[] = []): Uint8Array {
+export function encodeInlineRow(
+  header: Uint8Array,
+  body: Uint8Array,
+  replaces: readonly Uint8Array[] = [],
+): Uint8Array {
   const out = begin(INLINE, replaces);
-  out.bytes(head);
+  out.bytes(header);
   out.bytes(body);
   return out.done();
 }
 
 export function encodeObjectRow(
-  head: Uint8Array,
+  header: Uint8Array,
   key: string,
   offset: number,
   replaces: readonly Uint8Array[] = [],
@@ -41,7 +45,7 @@ export function encodeObjectRow(
   out.uvarint(keyBytes.length);
   out.bytes(keyBytes);
   out.uvarint(offset);
-  out.bytes(head);
+  out.bytes(header);
   return out.done();
 }
 
@@ -70,19 +74,19 @@ export function decodeGroupRow(range: Uint8Array, value: Uint8Array, name: strin
     const key = Buffer.from(from.take(from.count(1))).toString();
     return { replaces, place: { key, offset: from.uvarint() }, at: from.at };
   });
-  const { head, headBytes } = parseHead(value.subarray(at), name);
-  const end = at + headBytes;
+  const { header, headerBytes } = parseHeader(value.subarray(at), name);
+  const end = at + headerBytes;
   const id = hexOf(idOfRange(range));
   if (place !== undefined) {
-    const bodyOffset = place.offset + headBytes;
-    return { id, head, place: { kind: 'object', key: place.key, offset: place.offset, bodyOffset }, replaces };
+    const bodyOffset = place.offset + headerBytes;
+    return { id, header, place: { kind: 'object', key: place.key, offset: place.offset, bodyOffset }, replaces };
   }
   guarded(name, 'row', () => {
-    if (value.length - end !== head.bodyBytes) {
-      throw new BytesError(`a body of ${value.length - end} bytes where ${head.bodyBytes} are announced`);
+    if (value.length - end !== header.bodyBytes) {
+      throw new BytesError(`a body of ${value.length - end} bytes where ${header.bodyBytes} are announced`);
     }
   });
-  return { id, head, place: { kind: 'inline', group: value.subarray(at), body: value.subarray(end) }, replaces };
+  return { id, header, place: { kind: 'inline', group: value.subarray(at), body: value.subarray(end) }, replaces };
 }
 
 /** The group's name in errors: the row, and where its samples lie in an object, that too. */

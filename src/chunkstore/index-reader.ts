@@ -137,7 +137,7 @@ export class IndexReader {
       read(mergedRange(), windowRange(-(2 ** 53)), 'merged'),
       read(windowRange(first), windowRange(end), `${first} ${end}`),
     ]);
-    return standing(lists.flat()).filter(({ head }) => head.firstMs <= endMs && head.lastMs >= startMs);
+    return standing(lists.flat()).filter(({ header }) => header.firstMs <= endMs && header.lastMs >= startMs);
   }
 
   /** Every group row of a day and slot, also those that a merge has replaced; read strongly and past the cache. */

@@ -18,8 +18,8 @@ export class OpenGroups {
     this.#bytesMax = bytesMax;
   }
 
-  of({ head, name, place }: FoundGroup): OpenGroup {
-    const open = this.#byName.get(name) ?? new OpenGroup(this.#decoder, head, groupName(name, place));
+  of({ header, name, place }: FoundGroup): OpenGroup {
+    const open = this.#byName.get(name) ?? new OpenGroup(this.#decoder, header, groupName(name, place));
     this.#byName.delete(name);
     this.#byName.set(name, open);
     return open;

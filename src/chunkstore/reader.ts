@@ -1,5 +1,5 @@
 import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
-import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chunk/group/head.ts';
+import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chunk/group/header.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -257,7 +257,7 @@ export class ChunkStoreReader {
       const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
       await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
         for (const group of await this.index.groups(tenant, day, slot, from, to, context)) {
-          if (group.head.metrics.some(({ name }) => metrics.matches(name))) found.push(group);
+          if (group.header.metrics.some(({ name }) => metrics.matches(name))) found.push(group);
         }
       });
     });
@@ -297,7 +297,7 @@ export class ChunkStoreReader {
 /** Series blocks of the metrics that may match, and where their name decides already, everything else of them. */
 function wantSeries(fetcher: BlockFetcher, group: GroupInUse, metrics: MetricFilter, samplesToo: boolean): void {
   const { blocks } = group.open;
-  for (const { name, first, count } of group.found.head.metrics) {
+  for (const { name, first, count } of group.found.header.metrics) {
     if (!metrics.matches(name)) continue;
     for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) fetcher.want(group, ref);
     if (!samplesToo) continue;
@@ -322,7 +322,7 @@ interface Matches {
 function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMatcher): Matches {
   const { blocks } = group.open;
   const found: Matches = { indexes: [], numbers: [] };
-  for (const { name, first, count } of group.found.head.metrics) {
+  for (const { name, first, count } of group.found.header.metrics) {
     if (!metrics.matches(name)) continue;
     for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) {
       const numbers = matcher.numbers(group.open.seriesBlock(ref).labels);

@@ -16,7 +16,7 @@ interface Moving {
   readonly id: Uint8Array;
   readonly row: Row;
   readonly whole: Uint8Array;
-  readonly headBytes: number;
+  readonly headerBytes: number;
   readonly replaces: readonly string[];
 }
 
@@ -42,9 +42,9 @@ export async function repack(
     await period.objects!.put(key, Buffer.concat(moving.map(({ whole }) => whole)), signal);
     const rows: Row[] = [];
     let offset = 0;
-    for (const { row, whole, headBytes, replaces } of moving) {
+    for (const { row, whole, headerBytes, replaces } of moving) {
       const replaced = replaces.map((id) => Buffer.from(id, 'hex'));
-      const value = encodeObjectRow(whole.subarray(0, headBytes), key, offset, replaced);
+      const value = encodeObjectRow(whole.subarray(0, headerBytes), key, offset, replaced);
       offset += whole.length;
       // who has removed the row meanwhile wins
       const held = await rowAt(period, table, row, signal);
@@ -69,7 +69,7 @@ export async function repack(
         result.damaged.push(name);
         continue;
       }
-      moving.push({ id, row, whole, headBytes: whole.length - group.head.bodyBytes, replaces: group.replaces });
+      moving.push({ id, row, whole, headerBytes: whole.length - group.header.bodyBytes, replaces: group.replaces });
       bytes += whole.length;
     } catch (error) {
       if (!isDamage(error)) throw error;

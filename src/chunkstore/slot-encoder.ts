@@ -6,7 +6,7 @@ import type { Kernel } from '../chunk/kernel.ts';
 import { assert } from '../lib/assert.ts';
 
 export interface SlotLimits {
-  /** Of a row's value: the head, and where there are no objects the body too. */
+  /** Of a row's value: the header, and where there are no objects the body too. */
   readonly rowBytesMax: number;
   /** Whether bodies always lie in rows. */
   readonly inline: boolean;
@@ -16,8 +16,8 @@ export interface SlotLimits {
 
 /** Pieces of one series that are under way at once, each in a group of its own. */
 const PIECES_MAX = 4;
-// What a series takes at most: in a head, in a body beside its samples, and for each sample or cell of a histogram.
-const HEAD_BYTES = 160;
+// What a series takes at most: in a header, in a body beside its samples, and for each sample or cell of a histogram.
+const HEADER_BYTES = 160;
 const BODY_BYTES = 128;
 const SAMPLE_BYTES = 20;
 const CELL_BYTES = 10;
@@ -97,7 +97,7 @@ export class SlotEncoder {
   #addAlone(encoder: GroupEncoder, series: GroupSeries, parts: string[], full: EncodedGroup[]): void {
     encoder.add(series, parts);
     const group = this.#finish(encoder);
-    const bytes = group.head.length + (this.#limits.inline ? group.body.length : 0);
+    const bytes = group.header.length + (this.#limits.inline ? group.body.length : 0);
     if (bytes <= this.#limits.rowBytesMax) {
       full.push(group);
       return;
@@ -110,15 +110,15 @@ export class SlotEncoder {
 
   #room(encoder: GroupEncoder): number {
     const { rowBytesMax, inline } = this.#limits;
-    return rowBytesMax - encoder.headBytesMost - (inline ? encoder.bodyBytesMost : 0);
+    return rowBytesMax - encoder.headerBytesMost - (inline ? encoder.bodyBytesMost : 0);
   }
 
   /** What a series adds to its row at most. */
   #bytesMost(series: GroupSeries, parts: readonly string[]): number {
-    const head = metricOf(parts).length + HEAD_BYTES;
-    if (!this.#limits.inline) return head;
+    const header = metricOf(parts).length + HEADER_BYTES;
+    if (!this.#limits.inline) return header;
     const cells = series.kinds === undefined ? 0 : histogramSize(series).values;
-    return head + BODY_BYTES + series.labels.length + SAMPLE_BYTES * series.times.length + CELL_BYTES * cells;
+    return header + BODY_BYTES + series.labels.length + SAMPLE_BYTES * series.times.length + CELL_BYTES * cells;
   }
 }
 

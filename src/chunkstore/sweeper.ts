@@ -105,7 +105,7 @@ export class Sweeper {
           objects.clear();
           continue;
         }
-        const { id, head, place, replaces } = decoded;
+        const { id, header, place, replaces } = decoded;
         let slot = slots.get(hash);
         if (slot === undefined) {
           slot = { standing: new Map(), replaced: new Set() };
@@ -114,7 +114,7 @@ export class Sweeper {
         slot.standing.set(`${id} ${hexOf(row.range)}`, { hash: row.hash, range: row.range });
         for (const other of replaces) slot.replaced.add(other);
         if (place.kind === 'object') {
-          const bytes = place.bodyOffset - place.offset + head.bodyBytes;
+          const bytes = place.bodyOffset - place.offset + header.bodyBytes;
           placeOf.set(`${hash} ${hexOf(row.range)}`, { key: place.key, bytes });
         }
       }

@@ -1,7 +1,7 @@
 import { BytesError } from '../chunk/group/bytes.ts';
 import { GroupDecoder } from '../chunk/group/decode.ts';
 import { Digester } from '../chunk/group/digest.ts';
-import { guarded, parseHead } from '../chunk/group/head.ts';
+import { guarded, parseHeader } from '../chunk/group/header.ts';
 import { readGroup } from '../chunk/group/read.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { AppError } from '../model/errors.ts';
@@ -153,19 +153,26 @@ class Verifier {
 
   async #group(period: StorePeriod, row: Row, name: string, named: Set<string>): Promise<void> {
     const group = decodeGroupRow(row.range, row.value, name);
-    const { head, place, id } = group;
+    const { header, place, id } = group;
     const { report } = this;
     if (place.kind === 'object') named.add(place.key);
     const whole = await wholeGroup(period, group, this.#signal);
     const fullName = groupName(name, place);
-    const { head: own, headBytes } = parseHead(whole, fullName);
+    const { header: own, headerBytes } = parseHeader(whole, fullName);
     let series = 0;
-    for (const _ of readGroup(this.#decoder, this.#digester, own, whole.subarray(headBytes), fullName, this.#columns)) {
+    for (const _ of readGroup(
+      this.#decoder,
+      this.#digester,
+      own,
+      whole.subarray(headerBytes),
+      fullName,
+      this.#columns,
+    )) {
       series++;
     }
     guarded(fullName, 'content', () => {
       if (hexOf(contentId(whole)) !== id) throw new BytesError('it does not have the id of the row');
-      if (own.sampleCount !== head.sampleCount) throw new BytesError('the heads in row and object differ');
+      if (own.sampleCount !== header.sampleCount) throw new BytesError('the headers in row and object differ');
     });
     report.series += series;
     report.groups++;
@@ -185,11 +192,11 @@ class Verifier {
   }
 }
 
-/** All bytes of a row's group, head and body. @throws the object store's errors */
+/** All bytes of a row's group, header and body. @throws the object store's errors */
 export async function wholeGroup(period: StorePeriod, row: GroupRow, signal?: AbortSignal): Promise<Uint8Array> {
-  const { head, place } = row;
+  const { header, place } = row;
   if (place.kind === 'inline') return place.group;
-  return period.objects!.getRange(place.key, place.offset, place.bodyOffset - place.offset + head.bodyBytes, signal);
+  return period.objects!.getRange(place.key, place.offset, place.bodyOffset - place.offset + header.bodyBytes, signal);
 }
 
 function sameId(a: Uint8Array, b: Uint8Array): void {

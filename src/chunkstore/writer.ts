@@ -75,7 +75,7 @@ const OPTIONS: Required<WriterOptions> = {
   seen: new Map(),
 };
 
-/** What a group row has besides head, body and the ids that it replaces, at most. */
+/** What a group row has besides header, body and the ids that it replaces, at most. */
 const ROW_FRAME_BYTES = 512;
 const REPLACED_BYTES = 16;
 /** Of text in a row of metadata. */
@@ -240,7 +240,7 @@ class WriteRun {
     const ids = new Set<string>();
     let last: EncodedGroup | undefined;
     const place = async (encoded: EncodedGroup, replaces: readonly Uint8Array[] | undefined) => {
-      const id = contentId(encoded.head, encoded.body);
+      const id = contentId(encoded.header, encoded.body);
       ids.add(hexOf(id));
       const others = replaces?.filter((each) => !ids.has(hexOf(each)));
       await this.#place(target, { ...encoded, group, id, replaces: others });
@@ -290,12 +290,12 @@ class WriteRun {
   /** Decides whether a group lies in its row or in the open object of its table. */
   async #place(target: TableOfPeriod, made: Made): Promise<void> {
     const { period, table } = target;
-    const bytes = made.head.length + made.body.length;
+    const bytes = made.header.length + made.body.length;
     const { group, id, digest, seriesCount, sampleCount } = made;
     const { tenant, windowStartMs } = group;
     this.#written.push({ tenant, windowStartMs, id: hexOf(id), digest, seriesCount, sampleCount, bytes });
     if (period.objects === undefined || bytes <= this.#options.inlineBytesMax) {
-      this.#addRow(target, made, encodeInlineRow(made.head, made.body, made.replaces));
+      this.#addRow(target, made, encodeInlineRow(made.header, made.body, made.replaces));
     } else {
       const name = `${this.#schema.periods.indexOf(period)} ${table}`;
       let object = this.#objects.get(name);
@@ -319,12 +319,12 @@ class WriteRun {
     const { period, table } = target;
     const ids = groups.map((each) => each.id);
     const key = this.#schema.objectKey(table, dayOf(this.#options.clock.nowMs()), ids);
-    const body = Buffer.concat(groups.flatMap((each) => [each.head, each.body]));
+    const body = Buffer.concat(groups.flatMap((each) => [each.header, each.body]));
     await period.objects!.put(key, body, this.#signal);
     let offset = 0;
     for (const made of groups) {
-      this.#addRow(target, made, encodeObjectRow(made.head, key, offset, made.replaces));
-      offset += made.head.length + made.body.length;
+      this.#addRow(target, made, encodeObjectRow(made.header, key, offset, made.replaces));
+      offset += made.header.length + made.body.length;
     }
   }
 

@@ -154,8 +154,8 @@ async function bytesUnnamed(schema: Schema): Promise<number> {
   }
   for await (const { hash, range, value } of rowsOfDays(schema, period)) {
     if (parseHash(hash)!.kind !== ROW_GROUP) continue;
-    const { head, place } = decodeGroupRow(range, value, 'a group');
-    if (place.kind === 'object') bytes -= place.bodyOffset - place.offset + head.bodyBytes;
+    const { header, place } = decodeGroupRow(range, value, 'a group');
+    if (place.kind === 'object') bytes -= place.bodyOffset - place.offset + header.bodyBytes;
   }
   return bytes;
 }

@@ -77,7 +77,7 @@ export async function damage(flags: readonly string[], objects: boolean): Promis
     const { place } = victim.group;
     if (place.kind === 'object') {
       const whole = await withStore((store) => objectsOf(store).get(place.key));
-      const damaged = flip(whole, place.bodyOffset + victim.group.head.bodyBytes - 3);
+      const damaged = flip(whole, place.bodyOffset + victim.group.header.bodyBytes - 3);
       await withStore((store) => objectsOf(store).put(place.key, damaged));
       await oneWindowFails(options, windows, [victim.name, place.key], { head: false });
       await withStore((store) => objectsOf(store).put(place.key, whole));

@@ -1,4 +1,4 @@
-import { SERIES_BLOCK, TIMES_BLOCK } from '../../chunk/group/head.ts';
+import { SERIES_BLOCK, TIMES_BLOCK } from '../../chunk/group/header.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from '../../chunkstore/group-row.ts';
 import { DAY_MS, isMergedRange, type ParsedHash, parseHash, ROW_GROUP } from '../../chunkstore/keys.ts';
 import { count, text, toggle } from '../../kit/config/field.ts';
@@ -95,17 +95,17 @@ function addRow(sizes: TenantSizes, { hash, range, value }: Row, parsed: ParsedH
   if (parsed?.day !== undefined) sizes.days.add(parsed.day);
 }
 
-function addGroup(sizes: TenantSizes, metrics: Map<string, MetricSizes>, { head }: GroupRow): void {
+function addGroup(sizes: TenantSizes, metrics: Map<string, MetricSizes>, { header }: GroupRow): void {
   sizes.groups++;
-  sizes.groupBytes += head.bodyBytes;
-  sizes.seriesWindows += head.seriesCount;
-  sizes.samples += head.sampleCount;
-  const timeBytes = head.blocks.reduce((sum, { kind, bytes }) => (kind === TIMES_BLOCK ? sum + bytes : sum), 0);
-  for (const { name, first, count } of head.metrics) {
+  sizes.groupBytes += header.bodyBytes;
+  sizes.seriesWindows += header.seriesCount;
+  sizes.samples += header.sampleCount;
+  const timeBytes = header.blocks.reduce((sum, { kind, bytes }) => (kind === TIMES_BLOCK ? sum + bytes : sum), 0);
+  for (const { name, first, count } of header.metrics) {
     const of = getOrMake(metrics, name, () => ({ bytes: 0, seriesWindows: 0 }));
     of.seriesWindows += count;
-    of.bytes += (timeBytes * count) / head.seriesCount;
-    for (const block of head.blocks) {
+    of.bytes += (timeBytes * count) / header.seriesCount;
+    for (const block of header.blocks) {
       if (block.kind === TIMES_BLOCK) continue;
       const shared = Math.min(first + count, block.first + block.count) - Math.max(first, block.first);
       if (shared > 0) of.bytes += (block.bytes * shared) / block.count;
@@ -130,14 +130,14 @@ function showRow(table: string, { hash, range, value }: Row, parsed: ParsedHash 
 }
 
 function showGroup(table: string, tenant: string, { day }: ParsedHash, row: Row, group: GroupRow): string {
-  const { head, place, id, replaces } = group;
+  const { header, place, id, replaces } = group;
   const form = isMergedRange(row.range) ? `merged of ${replaces.length}` : 'window';
   const where = place.kind === 'inline' ? 'in its row' : `${place.key} at ${place.offset}`;
-  const labelBytes = head.blocks.reduce((sum, { kind, bytes }) => (kind === SERIES_BLOCK ? sum + bytes : sum), 0);
+  const labelBytes = header.blocks.reduce((sum, { kind, bytes }) => (kind === SERIES_BLOCK ? sum + bytes : sum), 0);
   return (
     `group ${id} ${table} ${JSON.stringify(tenant)} ${day === undefined ? '-' : showDay(day)} ${form} ` +
-    `${new Date(head.windowStartMs).toISOString()} ${head.metrics.length} metrics, ${head.seriesCount} series, ` +
-    `${head.sampleCount} samples, ${head.bodyBytes} bytes (${labelBytes} labels), ${where}`
+    `${new Date(header.windowStartMs).toISOString()} ${header.metrics.length} metrics, ${header.seriesCount} series, ` +
+    `${header.sampleCount} samples, ${header.bodyBytes} bytes (${labelBytes} labels), ${where}`
   );
 }
 

@@ -1,7 +1,7 @@
 import type { Kernel } from '../kernel.ts';
 import { Region } from '../region.ts';
 import { ColumnSet, decodeBytes } from './column-set.ts';
-import { guarded } from './head.ts';
+import { guarded } from './header.ts';
 
 /** A column set outside of kernel memory: inflated, not yet checked. */
 export interface ColumnSource {

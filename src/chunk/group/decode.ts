@@ -4,7 +4,7 @@ import { Region } from '../region.ts';
 import { ByteReader, BytesError } from './bytes.ts';
 import { ColumnReader, type ColumnSource } from './column-reader.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
-import { type BlockRef, blockName, guarded } from './head.ts';
+import { type BlockRef, blockName, guarded } from './header.ts';
 import { HistogramBlock } from './histogram-block.ts';
 import { readPlanes } from './planes.ts';
 import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';

@@ -8,14 +8,14 @@ import {
   type BlockKind,
   compress,
   DIGEST_BLOCK,
-  encodeHead,
+  encodeHeader,
   HISTOGRAM_BLOCK,
   SERIES_BLOCK,
   STARTS_BLOCK,
   type StoredBlock,
   TIMES_BLOCK,
   VALUES_BLOCK,
-} from './head.ts';
+} from './header.ts';
 import { encodeHistogramBlock, hasHistograms, histogramSize } from './histogram-block.ts';
 import { writePlanes } from './planes.ts';
 import {
@@ -43,8 +43,8 @@ export interface GroupInput extends GroupFrame {
 }
 
 export interface EncodedGroup {
-  /** Head and body are the group; a row may hold the head and an object both. */
-  readonly head: Uint8Array;
+  /** Header and body are the group; a row may hold the header and an object both. */
+  readonly header: Uint8Array;
   readonly body: Uint8Array;
   readonly digest: Uint8Array;
   readonly seriesCount: number;
@@ -64,10 +64,10 @@ const LABEL_RUN_ENOUGH = 2048;
 const LABEL_RUN_MAX = 8192;
 /** Values of time columns that a series is compared with, of those that are encoded already: older ones are then stored twice. */
 const TIMES_KNOWN_VALUES_MAX = 1 << 20;
-// What the head takes at most before zstd, beside the names of its metrics: for all, for a metric, for a sub-block.
-const HEAD_BYTES = 128;
-const HEAD_METRIC_BYTES = 16;
-const HEAD_BLOCK_BYTES = 40;
+// What the header takes at most before zstd, beside the names of its metrics: for all, for a metric, for a sub-block.
+const HEADER_BYTES = 128;
+const HEADER_METRIC_BYTES = 16;
+const HEADER_BLOCK_BYTES = 40;
 /** In what coldEncode answers: a NaN (a stale marker or any other) is there. */
 const SPECIAL = 2;
 /** What series blocks take of a series at most before zstd, beside its labels. */
@@ -195,9 +195,9 @@ export class GroupEncoder {
     this.#lastMs = Math.max(this.#lastMs, series.times[n - 1]!);
   }
 
-  /** Bytes that the head takes at most. */
-  get headBytesMost(): number {
-    return HEAD_BYTES + this.#metricBytes + HEAD_BLOCK_BYTES * (this.#blockCount + 8);
+  /** Bytes that the header takes at most. */
+  get headerBytesMost(): number {
+    return HEADER_BYTES + this.#metricBytes + HEADER_BLOCK_BYTES * (this.#blockCount + 8);
   }
 
   /** Bytes that the body takes at most: what is not compressed yet counts as it is. */
@@ -232,7 +232,7 @@ export class GroupEncoder {
     };
     this.#blocks = [];
     return {
-      head: encodeHead(summary, this.#metrics, blocks),
+      header: encodeHeader(summary, this.#metrics, blocks),
       body: Buffer.concat(blocks.map((block) => block.stored)),
       digest,
       seriesCount,
@@ -249,7 +249,7 @@ export class GroupEncoder {
     }
     assert(last === undefined || last.name < metric, 'metrics that do not ascend');
     this.#metrics.push({ name: metric, count: 1 });
-    this.#metricBytes += metric.length + HEAD_METRIC_BYTES;
+    this.#metricBytes += metric.length + HEADER_METRIC_BYTES;
   }
 
   /** Closes what the next series does not fit into. */

@@ -10,7 +10,7 @@ import { ByteReader, ByteWriter } from './bytes.ts';
 import { GroupDecoder } from './decode.ts';
 import { Digester } from './digest.ts';
 import { type EncodedGroup, GroupEncoder } from './encode.ts';
-import { compress, decompress, encodeHead, openBlock, parseHead } from './head.ts';
+import { compress, decompress, encodeHeader, openBlock, parseHeader } from './header.ts';
 import { readGroup } from './read.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -39,12 +39,12 @@ interface ReadSeries {
   histograms: (FloatHistogram | undefined)[];
 }
 
-function decode(head: Uint8Array, body: Uint8Array): Map<string, ReadSeries> {
-  const parsed = parseHead(head, 'test');
-  assert.equal(parsed.headBytes, head.length);
+function decode(header: Uint8Array, body: Uint8Array): Map<string, ReadSeries> {
+  const parsed = parseHeader(header, 'test');
+  assert.equal(parsed.headerBytes, header.length);
   const read = new Map<string, ReadSeries>();
   const out = new SampleColumns(1);
-  for (const labels of readGroup(decoder, digester, parsed.head, body, 'test', out)) {
+  for (const labels of readGroup(decoder, digester, parsed.header, body, 'test', out)) {
     read.set(Buffer.from(labels).toString('hex'), {
       times: out.times.slice(0, out.count),
       bits: new BigUint64Array(out.values.slice(0, out.count).buffer),
@@ -62,7 +62,7 @@ function encode(series: readonly GroupSeries[], seriesDigests = true): EncodedGr
 
 function roundTrips(series: readonly GroupSeries[]): EncodedGroup {
   const group = encode(series);
-  const read = decode(group.head, group.body);
+  const read = decode(group.header, group.body);
   assert.equal(read.size, series.length);
   for (const each of series) {
     const got = read.get(Buffer.from(each.labels).toString('hex'));
@@ -99,17 +99,17 @@ test('series of several metrics come back, with times stored once', () => {
     });
   }
   const group = roundTrips(series);
-  const { head } = parseHead(group.head, 'test');
+  const { header } = parseHeader(group.header, 'test');
   assert.deepEqual(
-    head.metrics.map(({ name, count }) => [name, count]),
+    header.metrics.map(({ name, count }) => [name, count]),
     Array.from({ length: 7 }, (_, i) => [`metric_${i}`, 100]),
   );
-  assert.equal(head.sampleCount, 700 * 480);
+  assert.equal(header.sampleCount, 700 * 480);
   assert.equal(
-    head.blocks.filter((block) => block.kind === 2).reduce((sum, block) => sum + block.count, 0),
+    header.blocks.filter((block) => block.kind === 2).reduce((sum, block) => sum + block.count, 0),
     1,
   );
-  assert.deepEqual([head.firstMs, head.lastMs], [shared[0], shared[479]]);
+  assert.deepEqual([header.firstMs, header.lastMs], [shared[0], shared[479]]);
 });
 
 test('the digest does not depend on how samples are spread over groups', () => {
@@ -187,7 +187,7 @@ test('histograms of every kind, mixed with floats and stale markers, come back',
       kinds: Uint8Array.from({ length: n }, (_, i) => (i % 9 === 8 ? STALE : FLOAT)),
     },
   ];
-  const read = decode(...headAndBody(encode(group)));
+  const read = decode(...headerAndBody(encode(group)));
   assert.equal(read.size, 5);
   const got = read.get(Buffer.from(group[0]!.labels).toString('hex'))!;
   assert.deepEqual([...got.kinds], [...kinds]);
@@ -199,8 +199,8 @@ test('histograms of every kind, mixed with floats and stale markers, come back',
   assert.deepEqual([...stale.kinds], [...group[4]!.kinds!]);
 });
 
-function headAndBody(group: EncodedGroup): [Uint8Array, Uint8Array] {
-  return [group.head, group.body];
+function headerAndBody(group: EncodedGroup): [Uint8Array, Uint8Array] {
+  return [group.header, group.body];
 }
 
 const anyValues = (length: number) =>
@@ -286,25 +286,25 @@ test('a damaged group is refused by name', () => {
       starts: i === 3 ? times(n) : undefined,
     })),
   ];
-  const { head, body } = encode(series);
-  const whole = Buffer.concat([head, body]);
+  const { header, body } = encode(series);
+  const whole = Buffer.concat([header, body]);
   const refuses = (bad: Uint8Array, cutAt: number) => {
-    const parsed = parseHead(bad.subarray(0, cutAt), 'row 7');
+    const parsed = parseHeader(bad.subarray(0, cutAt), 'row 7');
     const out = new SampleColumns();
-    for (const _ of readGroup(decoder, digester, parsed.head, bad.subarray(parsed.headBytes, cutAt), 'row 7', out));
+    for (const _ of readGroup(decoder, digester, parsed.header, bad.subarray(parsed.headerBytes, cutAt), 'row 7', out));
   };
-  // Also where checksums were made to fit: in the inflated content of the head and of every sub-block.
-  const parsed = parseHead(head, 'row 7');
-  const raws = parsed.head.blocks.map((block) =>
+  // Also where checksums were made to fit: in the inflated content of the header and of every sub-block.
+  const parsed = parseHeader(header, 'row 7');
+  const raws = parsed.header.blocks.map((block) =>
     openBlock(block, body.subarray(block.offset, block.offset + block.bytes), ''),
   );
   const refits = (block: number, change: (raw: Uint8Array) => Uint8Array) => {
-    const blocks = parsed.head.blocks.map((ref, i) => {
+    const blocks = parsed.header.blocks.map((ref, i) => {
       const raw = i === block ? change(raws[i]!) : raws[i]!;
       return { ...ref, rawBytes: raw.length, stored: compress(raw) };
     });
-    const metrics = parsed.head.metrics.map(({ name, count }) => ({ name, count }));
-    return Buffer.concat([encodeHead(parsed.head, metrics, blocks), ...blocks.map((each) => each.stored)]);
+    const metrics = parsed.header.metrics.map(({ name, count }) => ({ name, count }));
+    return Buffer.concat([encodeHeader(parsed.header, metrics, blocks), ...blocks.map((each) => each.stored)]);
   };
   assert.deepEqual(
     refits(-1, (raw) => raw),
@@ -332,7 +332,7 @@ test('a damaged group is refused by name', () => {
   );
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 1, max: 255 }), (at, mask) => {
-      const from = new ByteReader(head);
+      const from = new ByteReader(header);
       from.u8();
       const rawBytes = from.uvarint();
       from.uvarint();

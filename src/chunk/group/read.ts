@@ -8,7 +8,7 @@ import {
   type BlockRef,
   blockName,
   DIGEST_BLOCK,
-  type GroupHead,
+  type GroupHeader,
   guarded,
   HISTOGRAM_BLOCK,
   openBlock,
@@ -16,7 +16,7 @@ import {
   STARTS_BLOCK,
   TIMES_BLOCK,
   VALUES_BLOCK,
-} from './head.ts';
+} from './header.ts';
 import type { HistogramBlock } from './histogram-block.ts';
 import { FLAG_HISTOGRAMS, FLAG_STARTS, type GroupSeries } from './series.ts';
 import { type LabelBlock, parseSeriesBlock, type SeriesBlock } from './series-block.ts';
@@ -38,9 +38,9 @@ export function blockOf(blocks: readonly BlockRef[], index: number): BlockRef | 
 export class GroupBlocks {
   readonly #byKind: readonly (readonly BlockRef[])[];
 
-  constructor(head: GroupHead) {
+  constructor(header: GroupHeader) {
     const byKind: BlockRef[][] = [[], [], [], [], [], [], []];
-    for (const block of head.blocks) byKind[block.kind]!.push(block);
+    for (const block of header.blocks) byKind[block.kind]!.push(block);
     this.#byKind = byKind;
   }
 
@@ -75,9 +75,9 @@ export class OpenGroup {
   /** By series of a series block, those that were asked for: the next query asks for the same. */
   readonly #chunks = new Map<BlockRef, (Chunk | undefined)[]>();
 
-  constructor(decoder: GroupDecoder, head: GroupHead, name: string) {
+  constructor(decoder: GroupDecoder, header: GroupHeader, name: string) {
     this.#decoder = decoder;
-    this.blocks = new GroupBlocks(head);
+    this.blocks = new GroupBlocks(header);
     this.name = name;
   }
 
@@ -177,22 +177,22 @@ export class OpenGroup {
 }
 
 /**
- * Every series of a whole group, one after another into `out`, and checks that they sum up to the digest in the head.
+ * Every series of a whole group, one after another into `out`, and checks that they sum up to the digest in the header.
  * @throws errors.groupCorrupt
  */
 export function* readGroup(
   decoder: GroupDecoder,
   digester: Digester,
-  head: GroupHead,
+  header: GroupHeader,
   body: Uint8Array,
   name: string,
   out: SampleColumns,
 ): Generator<Uint8Array> {
-  const group = new OpenGroup(decoder, head, name);
-  for (const block of head.blocks) group.add(block, body.subarray(block.offset, block.offset + block.bytes));
+  const group = new OpenGroup(decoder, header, name);
+  for (const block of header.blocks) group.add(block, body.subarray(block.offset, block.offset + block.bytes));
   const sum = new Uint8Array(DIGEST_BYTES);
   let samples = 0;
-  for (let index = 0; index < head.seriesCount; index++) {
+  for (let index = 0; index < header.seriesCount; index++) {
     const ref = group.blocks.find(SERIES_BLOCK, index)!;
     const labels = group.seriesBlock(ref).labels.labelBytes(index - ref.first);
     out.clear();
@@ -203,10 +203,10 @@ export function* readGroup(
     samples += out.count;
     yield labels;
   }
-  guarded(name, 'head', () => {
-    if (samples !== head.sampleCount)
-      throw new BytesError(`${samples} samples where ${head.sampleCount} are announced`);
-    if (Buffer.compare(sum, head.digest) !== 0) throw new BytesError('the samples do not add up to the digest');
+  guarded(name, 'header', () => {
+    if (samples !== header.sampleCount)
+      throw new BytesError(`${samples} samples where ${header.sampleCount} are announced`);
+    if (Buffer.compare(sum, header.digest) !== 0) throw new BytesError('the samples do not add up to the digest');
   });
 }
 

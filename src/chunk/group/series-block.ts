@@ -284,7 +284,7 @@ export interface SeriesBlock extends SeriesTable {
 }
 
 /**
- * @param count of series, as the head has it
+ * @param count of series, as the header has it
  * @param labelsOf gives the labels for their raw bytes; pass one that remembers, windows mostly repeat them
  * @throws BytesError
  */

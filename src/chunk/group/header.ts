@@ -18,10 +18,10 @@ const BLOCK_NAMES = ['', 'series', 'times', 'values', 'histograms', 'starts', 'd
 
 /** Before zstd a sub-block is at most so long; most are far below. */
 export const BLOCK_RAW_BYTES_MAX = 64 * 2 ** 20;
-const HEAD_RAW_BYTES_MAX = 16 * 2 ** 20;
+const HEADER_RAW_BYTES_MAX = 16 * 2 ** 20;
 const ZSTD_LEVEL = 1;
 
-/** A sub-block as the head describes it. */
+/** A sub-block as the header describes it. */
 export interface BlockRef {
   readonly kind: BlockKind;
   /** The series it is about (of a times block: the time columns): `first` … `first + count − 1`. */
@@ -45,7 +45,7 @@ export interface MetricRef {
 }
 
 /** What is known of a group without its body: summary, metrics, and where each sub-block lies. */
-export interface GroupHead {
+export interface GroupHeader {
   readonly windowStartMs: number;
   readonly windowMs: number;
   readonly firstMs: number;
@@ -90,8 +90,8 @@ export function decompress(stored: Uint8Array, rawBytes: number): Uint8Array {
 }
 
 /** @param metrics in group order, names as strings of one character a byte */
-export function encodeHead(
-  summary: Omit<GroupHead, 'metrics' | 'blocks' | 'bodyBytes'>,
+export function encodeHeader(
+  summary: Omit<GroupHeader, 'metrics' | 'blocks' | 'bodyBytes'>,
   metrics: readonly { readonly name: string; readonly count: number }[],
   blocks: readonly StoredBlock[],
 ): Uint8Array {
@@ -141,25 +141,25 @@ export function encodeHead(
 }
 
 /**
- * Reads a group's head. Bytes behind it are not looked at: where the group is inline, its body.
+ * Reads a group's header. Bytes behind it are not looked at: where the group is inline, its body.
  * @param name of the object or row, for errors
  * @throws errors.groupCorrupt
  */
-export function parseHead(bytes: Uint8Array, name: string): { head: GroupHead; headBytes: number } {
-  return guarded(name, 'head', () => {
+export function parseHeader(bytes: Uint8Array, name: string): { header: GroupHeader; headerBytes: number } {
+  return guarded(name, 'header', () => {
     const frame = new ByteReader(bytes);
     const version = frame.u8();
     if (version !== GROUP_VERSION) throw new BytesError(`version ${version}, known is ${GROUP_VERSION}`);
-    const rawBytes = frame.uvarint(HEAD_RAW_BYTES_MAX);
+    const rawBytes = frame.uvarint(HEADER_RAW_BYTES_MAX);
     const storedBytes = frame.uvarint(bytes.length);
     const crc = frame.u32();
     const stored = frame.take(storedBytes);
     if (zlib.crc32(stored) !== crc) throw new BytesError('the checksum differs');
-    return { head: readHead(new ByteReader(decompress(stored, rawBytes))), headBytes: frame.at };
+    return { header: readHeader(new ByteReader(decompress(stored, rawBytes))), headerBytes: frame.at };
   });
 }
 
-function readHead(from: ByteReader): GroupHead {
+function readHeader(from: ByteReader): GroupHeader {
   const windowStartMs = from.varint();
   const windowMs = from.uvarint();
   const firstMs = from.f64();
