@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
+import { apiError } from '../kit/http/failure.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { errors } from '../model/errors.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
@@ -31,12 +32,12 @@ export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJson
   return { status: 200, contentType: 'application/json', body: out.finish() };
 }
 
-export function failure({ status, type, message }: ApiError): ApiResponse {
-  const body = JSON.stringify({ status: 'error', errorType: type, error: message });
+export function failure({ status, type, headers, message }: ApiError): ApiResponse {
+  const body = JSON.stringify(apiError(type, message));
   return {
     status,
     contentType: 'application/json',
-    headers: status === 503 ? { 'retry-after': '1' } : {},
+    headers,
     body: new TextEncoder().encode(body),
   };
 }

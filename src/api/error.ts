@@ -1,4 +1,4 @@
-import { AppError } from '../model/errors.ts';
+import { failureOf } from '../kit/http/failure.ts';
 
 /** `errorType` of the Prometheus API. */
 export type ApiErrorType =
@@ -15,12 +15,19 @@ export type ApiErrorType =
 export class ApiError extends Error {
   readonly type: ApiErrorType;
   readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
 
-  private constructor(type: ApiErrorType, status: number, text: string) {
+  private constructor(
+    type: ApiErrorType,
+    status: number,
+    text: string,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(text);
     this.name = 'ApiError';
     this.type = type;
     this.status = status;
+    this.headers = headers;
   }
 
   static badData(text: string): ApiError {
@@ -39,7 +46,7 @@ export class ApiError extends Error {
 
   static from(thrown: unknown): ApiError {
     if (thrown instanceof ApiError) return thrown;
-    const { facts, message } = AppError.from(thrown);
-    return new ApiError(facts.promType, facts.http, message);
+    const { errorType, status, text, headers } = failureOf(thrown);
+    return new ApiError(errorType, status, text, headers);
   }
 }

@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { AppError } from '../model/errors.ts';
+import { failureOf } from '../kit/http/failure.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { decodeReadRequest, encodeReadFrame, type ReadQuery, ReadResponseWriter } from '../wire/remote-read.ts';
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
@@ -21,8 +21,8 @@ export async function remoteRead(call: Call): Promise<ApiResponse> {
     return takesChunks ? await streamed(call, queries) : await sampled(call, queries);
   } catch (thrown) {
     call.signal.throwIfAborted();
-    const { facts, message } = AppError.from(thrown);
-    return plain(facts.http, `${message}\n`);
+    const { status, headers, text } = failureOf(thrown);
+    return plain(status, `${text}\n`, headers);
   }
 }
 

@@ -2,6 +2,7 @@ import os from 'node:os';
 import type { PushBackend, PushRequest, PushResponse } from '../contract/push.ts';
 import type { DistributorConfig } from '../distributor/config.ts';
 import type { EdgeAnswer, EdgeLimits } from '../distributor/edge-push.ts';
+import { senderFailureOf } from '../kit/http/failure.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
@@ -9,7 +10,6 @@ import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
-import { AppError } from '../model/errors.ts';
 import type { IngesterService } from './ingester.ts';
 import { TenantRates } from './tenant-rates.ts';
 import type { EdgeRole } from './threads/edge-role.ts';
@@ -98,9 +98,8 @@ export class DistributorService implements Service, PushBackend {
       this.#count(tenant, answer);
       return answer.response;
     } catch (thrown) {
-      const { facts, message } = AppError.from(thrown);
-      const status = facts.http >= 500 ? 503 : facts.http;
-      return { status, headers: status === 503 ? { 'retry-after': '1' } : {}, text: message };
+      const { status, headers, text } = senderFailureOf(thrown);
+      return { status, headers, text };
     }
   }
 

@@ -2,6 +2,7 @@ import os from 'node:os';
 import type { CacheStats } from '../cache/client.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { TenantDeletion } from '../contract/control.ts';
+import { apiError, failureOf } from '../kit/http/failure.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
@@ -9,7 +10,6 @@ import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import { WorkerPool } from '../kit/thread/worker-pool.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
-import { AppError } from '../model/errors.ts';
 import { QueryBook } from '../querier/query-book.ts';
 import type { IngesterService } from './ingester.ts';
 import type { QueryRole, QueryWorkerData } from './threads/query-role.ts';
@@ -94,13 +94,9 @@ export class QuerierService implements Service, ApiBackend {
       return response;
     } catch (thrown) {
       signal.throwIfAborted();
-      const { facts, message } = AppError.from(thrown);
-      return {
-        status: facts.http,
-        contentType: 'application/json',
-        headers: facts.http === 503 ? { 'retry-after': '1' } : {},
-        body: new TextEncoder().encode(JSON.stringify({ status: 'error', errorType: facts.promType, error: message })),
-      };
+      const { status, errorType, headers, text } = failureOf(thrown);
+      const body = new TextEncoder().encode(JSON.stringify(apiError(errorType, text)));
+      return { status, contentType: 'application/json', headers, body };
     } finally {
       ended();
     }

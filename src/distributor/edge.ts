@@ -11,6 +11,7 @@ import {
   TOO_OLD,
 } from '../contract/ingest.ts';
 import type { PushResponse } from '../contract/push.ts';
+import { failureOf } from '../kit/http/failure.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError, errors } from '../model/errors.ts';
@@ -421,15 +422,12 @@ function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits)
 function refusalResponse(first: AppError, refused: number, samples: number): PushResponse {
   const text =
     refused > 1 ? `${first.message} (and ${refused - 1} more samples refused; the others are kept)` : first.message;
-  return { status: first.facts.http, headers: {}, text: samples > 0 || refused > 0 ? text : first.message };
+  return { status: failureOf(first).status, headers: {}, text: samples > 0 || refused > 0 ? text : first.message };
 }
 
 function responseOf(error: AppError): PushResponse {
-  return {
-    status: error.facts.http,
-    headers: error.facts.http === 503 || error.facts.http === 429 ? { 'retry-after': '1' } : {},
-    text: error.message,
-  };
+  const { status, headers, text } = failureOf(error);
+  return { status, headers, text };
 }
 
 function answer(response: PushResponse): EdgeAnswer {

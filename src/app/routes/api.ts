@@ -19,6 +19,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
         tenant: true,
         cors: true,
         head: false,
+        failures: path === '/api/v1/read' || path === '/federate' ? 'text' : 'api',
         bodyBytesMax: config.queryBodyBytesMax,
         bodyLimit: 'server.query_body_bytes_max',
         async handle(request) {

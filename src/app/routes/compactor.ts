@@ -1,6 +1,6 @@
 import type { CompactorControl } from '../../contract/control.ts';
 import { AddressParams } from '../../kit/http/form.ts';
-import { type Route, textResponse } from '../../kit/http/message.ts';
+import { jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 
 /** `/compactor/run?wait=true&sweep=now`; `sweep=now` only where nobody flushes or queries meanwhile, so it is for the admin listener. */
 export function compactorRoutes(compactor: CompactorControl, options: { readonly sweepNow: boolean }): Route[] {
@@ -19,11 +19,7 @@ export function compactorRoutes(compactor: CompactorControl, options: { readonly
           return textResponse(202, 'compacting\n');
         }
         const report = await run;
-        return {
-          status: report.failures.length === 0 ? 200 : 500,
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(report),
-        };
+        return jsonResponse(report, { status: report.failures.length === 0 ? 200 : 500 });
       },
     },
   ];

@@ -1,7 +1,7 @@
 import { Session } from 'node:inspector/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressParams } from '../../kit/http/form.ts';
-import { type HttpRequest, type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 
 const SECONDS_MAX = 120;
 
@@ -20,11 +20,7 @@ export function debugRoutes(): Route[] {
       const session = new Session();
       try {
         session.connect();
-        return {
-          status: 200,
-          headers: { 'content-type': 'application/json' },
-          body: JSON.stringify(await record(session, seconds, signal)),
-        };
+        return jsonResponse(await record(session, seconds, signal));
       } finally {
         session.disconnect();
         running = false;

@@ -1,5 +1,5 @@
 import type { TenantPurger } from '../../contract/control.ts';
-import { type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import { type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 
 /** `/purger/delete_tenant`, `/purger/delete_tenant_status`: as Cortex has them. @param purger undefined where it is switched off */
 export function purgerRoutes(purger: TenantPurger | undefined): Route[] {
@@ -31,7 +31,7 @@ export function purgerRoutes(purger: TenantPurger | undefined): Route[] {
         status: found === undefined ? 'none' : found.processed ? 'processed' : 'pending',
         ...(found && { deleted_until: found.endMs / 1e3 }),
       };
-      return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+      return jsonResponse(body);
     }),
   ];
 }

@@ -1,6 +1,6 @@
 import { settingsOf } from '../../kit/config/section.ts';
 import { AddressParams } from '../../kit/http/form.ts';
-import type { HttpResponse, Route } from '../../kit/http/message.ts';
+import { jsonResponse, type Route } from '../../kit/http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { limitsConfig, type TenantLimits } from '../../limits/limits.ts';
 import type { QueryBook, TopQuery } from '../../querier/query-book.ts';
@@ -98,8 +98,4 @@ function shownLimits(limits: TenantLimits): Record<string, unknown> {
 function bounded(text: string | null, otherwise: number, max: number): number {
   const value = Number(text ?? otherwise);
   return Number.isFinite(value) && value >= 1 ? Math.min(Math.floor(value), max) : otherwise;
-}
-
-function jsonResponse(value: unknown): HttpResponse {
-  return { status: 200, headers: { 'content-type': 'application/json' }, body: JSON.stringify(value) };
 }

@@ -1,5 +1,6 @@
+import { pipeline, Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { constants, gzip, zstdCompress } from 'node:zlib';
+import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib';
 
 export type Encoding = 'gzip' | 'zstd';
 
@@ -20,12 +21,18 @@ export function acceptedEncoding(header: string | undefined): Encoding | undefin
   return best;
 }
 
+const GZIP = { level: 1 };
+const ZSTD = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 const gzipAsync = promisify(gzip);
 const zstdAsync = promisify(zstdCompress);
 
 /** Runs in the thread pool, not on the event loop. */
 export function compress(body: string | Uint8Array, encoding: Encoding): Promise<Buffer> {
-  return encoding === 'gzip'
-    ? gzipAsync(body, { level: 1 })
-    : zstdAsync(body, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return encoding === 'gzip' ? gzipAsync(body, GZIP) : zstdAsync(body, ZSTD);
+}
+
+/** The same for a body that comes piece by piece; where it fails, so does what this gives. */
+export function compressStream(body: AsyncIterable<Uint8Array>, encoding: Encoding): AsyncIterable<Uint8Array> {
+  const compressor = encoding === 'gzip' ? createGzip(GZIP) : createZstdCompress(ZSTD);
+  return pipeline(Readable.from(body), compressor, () => {}); // its reader is told
 }

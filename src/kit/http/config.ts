@@ -36,6 +36,11 @@ export const serverConfig = section('server', 'HTTP server', {
     min: '1s',
     help: 'A connection on which nothing moves for so long is closed. More than the longest query.',
   }),
+  httpWriteTimeoutMs: duration({
+    default: '30s',
+    min: '100ms',
+    help: 'Time in which a client must take a piece (256 KiB) of its answer.',
+  }),
   httpIdleTimeoutMs: duration({ default: '2m', min: '1s', help: 'Time a connection is kept for a next request.' }),
   pushBodyBytesMax: bytes({ default: '32MiB', min: '1KiB', help: 'Size of a write as it comes, compressed.' }),
   queryBodyBytesMax: bytes({ default: '10MiB', min: '1KiB', help: 'Size of a query sent as a form.' }),

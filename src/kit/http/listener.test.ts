@@ -11,7 +11,7 @@ import { Registry } from 'prom-client';
 import { Agent, request as send } from 'undici';
 import { errors } from '../../model/errors.ts';
 import { defaultsOf } from '../config/section.ts';
-import { silentLogger } from '../observe/log.ts';
+import { createLogger, silentLogger } from '../observe/log.ts';
 import { Gate } from './auth.ts';
 import { BrowserGuard } from './browser.ts';
 import { authConfig, serverConfig } from './config.ts';
@@ -450,4 +450,146 @@ test('TLS, with a client certificate where one is required', async (t) => {
     [/^-server\.http-tls-cert-path, -server\.http-tls-key-path: /, { ...tls, httpTlsKeyPath: key2 }],
   ];
   for (const [message, server] of refused) await assert.rejects(listen([], { server }), { message });
+});
+
+const PIECE = new Uint8Array(64 << 10).fill(120);
+/** A body without an end, and how many pieces of it were asked for. */
+function endless(delayAfter = Number.POSITIVE_INFINITY) {
+  const counts = { asked: 0, returned: false };
+  async function* body() {
+    try {
+      for (;;) {
+        if (++counts.asked > delayAfter) await new Promise((resolve) => setTimeout(resolve, 20));
+        yield PIECE;
+      }
+    } finally {
+      counts.returned = true;
+    }
+  }
+  return { counts, body: body() };
+}
+
+test('a body may be a stream, compressed as asked', async () => {
+  const { url } = await listen([
+    {
+      path: '/stream',
+      methods: ['GET'],
+      handle: () => ({
+        status: 200,
+        headers: { 'content-type': 'text/plain' },
+        body: (async function* () {
+          for (let i = 0; i < 100; i++) yield PIECE;
+        })(),
+      }),
+    },
+    {
+      path: '/fails',
+      methods: ['GET'],
+      handle: () => ({
+        status: 200,
+        body: (async function* () {
+          yield PIECE;
+          throw new Error('half-way');
+        })(),
+      }),
+    },
+    { path: '/whole', methods: ['GET'], handle: () => ({ status: 200, body: new Uint8Array(3 << 20).fill(121) }) },
+  ]);
+  const bytesOf = async (path: string, encoding = 'identity', method: 'GET' | 'HEAD' = 'GET') => {
+    const { headers, body } = await send(`${url}${path}`, { method, headers: { 'accept-encoding': encoding } });
+    return { headers, bytes: Buffer.from(await body.arrayBuffer()) };
+  };
+  assert.equal((await bytesOf('/stream')).bytes.length, 100 * PIECE.length);
+  assert.equal(gunzipSync((await bytesOf('/stream', 'gzip')).bytes).length, 100 * PIECE.length);
+  assert.equal(zstdDecompressSync((await bytesOf('/stream', 'zstd')).bytes).length, 100 * PIECE.length);
+  assert.equal((await bytesOf('/stream', 'identity', 'HEAD')).bytes.length, 0);
+  const whole = await bytesOf('/whole');
+  assert.deepEqual([whole.headers['content-length'], whole.bytes.length], [String(3 << 20), 3 << 20]);
+  assert.equal(zstdDecompressSync((await bytesOf('/whole', 'zstd')).bytes).length, 3 << 20);
+  for (const encoding of ['identity', 'gzip'])
+    await assert.rejects(bytesOf('/fails', encoding), /closed|terminated|aborted/);
+});
+
+test('an answer that nobody reads holds little and ends in time', async () => {
+  const { counts, body } = endless();
+  const { url } = await listen(
+    [
+      { path: '/endless', methods: ['GET'], handle: () => ({ status: 200, body }) },
+      { path: '/whole', methods: ['GET'], handle: () => ({ status: 200, body: new Uint8Array(64 << 20) }) },
+    ],
+    { server: { httpWriteTimeoutMs: 300 } },
+  );
+  for (const path of ['/endless', '/whole']) {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    socket.pause();
+    const startMs = performance.now();
+    // a paused socket learns of its end only when it writes
+    const probe = setInterval(() => socket.write('GET / HTTP/1.1\r\n'), 100);
+    await new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
+    clearInterval(probe);
+    socket.destroy();
+    assert.ok(performance.now() - startMs < 20_000, path);
+  }
+  assert.ok(counts.asked < 400, `${counts.asked} pieces were asked for`);
+  assert.equal(counts.returned, true, 'whoever makes the body is told');
+});
+
+test('whoever leaves ends a stream', async () => {
+  const { counts, body } = endless(10);
+  const { url } = await listen([{ path: '/endless', methods: ['GET'], handle: () => ({ status: 200, body }) }]);
+  const answer = await send(`${url}/endless`);
+  answer.body.destroy();
+  answer.body.on('error', () => {});
+  while (!counts.returned) await new Promise((resolve) => setTimeout(resolve, 10));
+});
+
+test('errors are worded as their route does, and doubled slashes lead to the clean path', async () => {
+  const fails: Route = {
+    path: '/api/v1/fails',
+    methods: ['GET'],
+    tenant: true,
+    failures: 'api',
+    handle: () =>
+      Promise.reject(errors.storeRefused({ backend: 's3', operation: 'get', reason: 'GET https://k:s3cret@host/x' })),
+  };
+  const { url } = await listen([fails, echo]);
+  const failed = await send(`${url}/api/v1/fails`);
+  const { status, errorType, error } = (await failed.body.json()) as Record<string, string>;
+  assert.deepEqual([failed.statusCode, status, errorType], [500, 'error', 'internal']);
+  assert.match(String(error), /https:\/\/k:\*{8}@host/);
+  const refused = await send(`${url}/api/v1/fails`, { headers: { 'x-scope-orgid': 'a/b' } });
+  assert.equal(((await refused.body.json()) as { errorType: string }).errorType, 'bad_data');
+  const doubled = await send(`${url}//echo//a?x=//`, { method: 'POST', body: 'abc' });
+  assert.deepEqual([doubled.statusCode, doubled.headers.location], [307, '/echo/a?x=//']);
+  await doubled.body.dump();
+  assert.equal((await send(`${url}/${'a'.repeat(33 << 10)}`)).statusCode, 414);
+});
+
+test('each answer with 5xx is logged, in few lines where there are many', async () => {
+  const lines: string[] = [];
+  const listener = HttpListener.of({
+    name: 'test',
+    host: '127.0.0.1',
+    port: 0,
+    config: defaultsOf(serverConfig),
+    gate: Gate.of(defaultsOf(authConfig)),
+    log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
+  });
+  listener.add([
+    { path: '/said', methods: ['GET'], handle: () => textResponse(502, 'the store is away\n') },
+    {
+      path: '/thrown',
+      methods: ['GET'],
+      handle: () => Promise.reject(errors.headFull({ usedBytes: 2, limitBytes: 1 })),
+    },
+  ]);
+  await listener.start();
+  stops.push(() => listener.stop({ signal: AbortSignal.abort(), progress: () => {} }));
+  for (let i = 0; i < 50; i++) await (await send(`${listener.url}/said?token=secret`)).body.dump();
+  await (await send(`${listener.url}/thrown`)).body.dump();
+  const failed = lines.filter((line) => line.includes('request failed'));
+  assert.ok(failed.length >= 2 && failed.length < 25, `${failed.length} lines`);
+  assert.match(failed[0]!, /status=502 method=GET url="?\/said\?token=\*+"? error="the store is away" requests=1/);
+  assert.match(failed.at(-1)!, /status=503 .*the head holds 2 of 1 bytes/);
 });

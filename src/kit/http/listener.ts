@@ -1,4 +1,4 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
@@ -9,9 +9,11 @@ import type { Service, Stop } from '../service/service.ts';
 import { ANYBODY, type Gate } from './auth.ts';
 import { BodyIncomplete, BodyTooLarge, readBody } from './body.ts';
 import { BrowserGuard } from './browser.ts';
-import { acceptedEncoding, compress } from './compress.ts';
+import { acceptedEncoding, compress, compressStream, type Encoding } from './compress.ts';
 import type { ServerConfig } from './config.ts';
+import { failureOf, failureResponse } from './failure.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
+import { cutWhenUnread, isLarge, piecesOf, writeBody } from './send.ts';
 import { tlsOptions } from './tls.ts';
 import { isPathTooLong, PATH_BYTES_MAX, parseTarget, routable, withoutDoubledSlashes } from './url.ts';
 
@@ -55,6 +57,9 @@ const CHUNKED_BYTES_ASSUMED = 4 << 20;
 const NO_BODY = new Uint8Array(0);
 const NO_QUERY = Object.freeze({});
 
+const FAILURE_LOG_INTERVAL_MS = 1_000;
+const TEXT_LOGGED_CHARS = 512;
+
 /** How often connections that have become idle are closed while the listener stops. */
 const IDLE_SWEEP_MS = 50;
 
@@ -66,6 +71,8 @@ export class HttpListener implements Service {
   readonly #metrics: HttpMetrics | undefined;
   readonly #paths = new Set<string>();
   readonly #browsers: BrowserGuard;
+  /** Status → when an answer with it was logged, and how many there were since. */
+  readonly #failed = new Map<number, { loggedMs: number; since: number }>();
   /** Announced sizes of the bodies of all requests under way. */
   #heldBytes = 0;
 
@@ -164,6 +171,7 @@ export class HttpListener implements Service {
         tenant: request.tenant,
         signal: goneSignal(reply.raw),
       });
+      if (response.status >= 500) this.#logFailed(request, response.status, shownBody(response));
     } catch (thrown) {
       response = this.#failure(thrown, request);
     } finally {
@@ -232,36 +240,64 @@ export class HttpListener implements Service {
     reply: FastifyReply,
     response: HttpResponse,
   ): Promise<FastifyReply> {
-    const { status, headers = {} } = response;
-    let body = response.body ?? '';
+    const { status, headers = {}, body = '' } = response;
+    const { compressBytesMin, httpWriteTimeoutMs } = this.#options.config;
     reply.code(status).headers(headers).header('x-content-type-options', 'nosniff');
-    const size = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-    if (size >= this.#options.config.compressBytesMin && headers['content-encoding'] === undefined) {
+    const size = sizeOf(body);
+    let encoding: Encoding | undefined;
+    if (size >= compressBytesMin && headers['content-encoding'] === undefined) {
       reply.header('vary', route.cors === true ? 'Origin, Accept-Encoding' : 'Accept-Encoding');
-      const encoding = acceptedEncoding(request.headers['accept-encoding']);
-      if (encoding !== undefined) {
-        body = await compress(body, encoding);
-        reply.header('content-encoding', encoding);
-      }
+      encoding = acceptedEncoding(request.headers['accept-encoding']);
+      if (encoding !== undefined) reply.header('content-encoding', encoding);
     }
-    this.#metrics?.sentBytes.inc(
-      { route: route.path },
-      typeof body === 'string' ? Buffer.byteLength(body) : body.length,
-    );
-    return reply.send(status === 204 ? undefined : body);
+    const sent = (bytes: number) => this.#metrics?.sentBytes.inc({ route: route.path }, bytes);
+    if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
+      sent(await sendStream(reply, encoding === undefined ? body : compressStream(body, encoding), httpWriteTimeoutMs));
+      return reply;
+    }
+    const whole = encoding === undefined ? body : await compress(body, encoding);
+    sent(sizeOf(whole));
+    if (whole instanceof Uint8Array && isLarge(whole) && request.method !== 'HEAD') {
+      reply.header('content-length', whole.length);
+      await sendStream(reply, piecesOf(whole), httpWriteTimeoutMs);
+      return reply;
+    }
+    reply.send(status === 204 ? undefined : whole);
+    cutWhenUnread(reply.raw, httpWriteTimeoutMs);
+    return reply;
   }
 
-  /** An error as plain text, with what the client needs to know whether to try again. */
+  /** An error as its route words it. */
   #failure(thrown: unknown, request: FastifyRequest): HttpResponse {
-    const error = AppError.from(thrown);
-    const { http, retry, id } = error.facts;
     const { log } = this.#options;
-    if (!(thrown instanceof AppError)) log.error({ err: thrown, url: request.originalUrl }, 'request failed by a bug');
-    else if (http >= 500) log.warn({ id, url: request.originalUrl, error: error.message }, 'request failed');
-    const headers: Record<string, string> = {};
-    if (http === 503 && retry) headers['retry-after'] = '1';
-    if (id === 'unauthorized') headers['www-authenticate'] = 'Basic realm="pallium", charset="UTF-8"';
-    return textResponse(http, `${error.message}\n`, headers);
+    const failure = failureOf(thrown);
+    if (!(thrown instanceof AppError)) log.error({ err: thrown, url: shownUrl(request) }, 'request failed by a bug');
+    else if (failure.status >= 500) this.#logFailed(request, failure.status, failure.text);
+    return failureResponse(failure, routeOf(request)?.failures ?? 'text');
+  }
+
+  /** One line a second and status: where all fail at once, the log does not grow with them. */
+  #logFailed(request: FastifyRequest, status: number, error: string): void {
+    const nowMs = performance.now();
+    const seen = this.#failed.get(status) ?? { loggedMs: Number.NEGATIVE_INFINITY, since: 0 };
+    this.#failed.set(status, seen);
+    seen.since++;
+    if (nowMs - seen.loggedMs < FAILURE_LOG_INTERVAL_MS) return;
+    const { method } = request;
+    const tenant = request.tenant || undefined;
+    this.#options.log.warn(
+      {
+        status,
+        method,
+        url: shownUrl(request),
+        tenant,
+        error: error.slice(0, TEXT_LOGGED_CHARS),
+        requests: seen.since,
+      },
+      'request failed',
+    );
+    seen.loggedMs = nowMs;
+    seen.since = 0;
   }
 
   /** What fails before a handler sees the request: a body too large, a length that lies. */
@@ -277,6 +313,32 @@ export class HttpListener implements Service {
     if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
     return send(reply, this.#failure(thrown, request));
   }
+}
+
+function sizeOf(body: NonNullable<HttpResponse['body']>): number {
+  if (typeof body === 'string') return Buffer.byteLength(body);
+  return body instanceof Uint8Array ? body.length : Number.POSITIVE_INFINITY;
+}
+
+/** Sends a body that is more than one piece; the connection is closed where it fails half-way. */
+function sendStream(
+  reply: FastifyReply,
+  body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  pieceTimeoutMs: number,
+): Promise<number> {
+  const { raw, statusCode } = reply.hijack();
+  raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders);
+  return writeBody(raw, reply.request.method === 'HEAD' ? [] : body, pieceTimeoutMs);
+}
+
+/** A request's address for the log. */
+function shownUrl({ originalUrl }: FastifyRequest): string {
+  return originalUrl.slice(0, TEXT_LOGGED_CHARS);
+}
+
+function shownBody({ body }: HttpResponse): string {
+  if (typeof body === 'string') return body.trim();
+  return body instanceof Uint8Array ? Buffer.from(body.subarray(0, TEXT_LOGGED_CHARS)).toString() : '';
 }
 
 function notFound(url: string): HttpResponse {

@@ -19,8 +19,12 @@ export interface HttpRequest {
 export interface HttpResponse {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
+  /** A stream is asked for its next piece only when the client has taken most of those before. */
+  readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
+
+/** How a route words what fails: as plain text, or as the Prometheus API. */
+export type FailureStyle = 'text' | 'api';
 
 /** A path and what answers it. */
 export interface Route {
@@ -32,6 +36,8 @@ export interface Route {
   readonly tenant?: boolean;
   /** Answered without authentication: health checks. */
   readonly open?: boolean;
+  /** How what fails is worded. Default `text`. */
+  readonly failures?: FailureStyle;
   /** HEAD is answered as GET without a body. Default true; the Prometheus API refuses it. */
   readonly head?: boolean;
   /** Scripts of origins that are named may call it. */
@@ -48,6 +54,17 @@ export function textResponse(
   headers: Readonly<Record<string, string>> = {},
 ): HttpResponse {
   return { status, headers: { 'content-type': 'text/plain; charset=utf-8', ...headers }, body };
+}
+
+export function jsonResponse(
+  value: unknown,
+  more: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
+): HttpResponse {
+  return {
+    status: more.status ?? 200,
+    headers: { 'content-type': 'application/json', ...more.headers },
+    body: JSON.stringify(value),
+  };
 }
 
 export function htmlResponse(body: string): HttpResponse {
