@@ -19,7 +19,7 @@ export class PromApi implements ApiBackend {
     try {
       const handler = routeOf(request);
       const limits = sources.limits(request.tenant);
-      return await handler({ request, params: new Params(request), limits, sources, signal });
+      return await handler({ request, params: new Params(request, sources.syntax), limits, sources, signal });
     } catch (thrown) {
       signal.throwIfAborted(); // nobody waits for what is left to say
       return failure(ApiError.from(memoryError(thrown) ?? thrown));

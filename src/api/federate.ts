@@ -18,7 +18,7 @@ export async function federate(call: Call): Promise<ApiResponse> {
   checkSelectors(params.all('match[]').length);
   for (const text of params.all('match[]')) {
     try {
-      const matchers = parseMetricSelector(text);
+      const matchers = parseMetricSelector(text, sources.syntax);
       checkMatchers(matchers.length);
       selectors.push(matchers);
     } catch (thrown) {

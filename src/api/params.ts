@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../contract/api.ts';
 import { quoteGo } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import { ParseError, parseMetricSelector } from '../promql/parser/parser.ts';
+import { ParseError, type ParserOptions, parseMetricSelector } from '../promql/parser/parser.ts';
 import { checkMatchers, checkSelectors } from '../promql/plan/size.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from './time.ts';
@@ -9,8 +9,11 @@ import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from '
 /** The parameters of a request, read as Prometheus reads them. Everything throws `ApiError`. */
 export class Params {
   readonly #values = new Map<string, string[]>();
+  readonly #syntax: ParserOptions;
 
-  constructor(request: ApiRequest) {
+  /** @param syntax what selectors may be written in */
+  constructor(request: ApiRequest, syntax: ParserOptions = {}) {
+    this.#syntax = syntax;
     for (const [name, value] of request.params) {
       const values = this.#values.get(name);
       if (values === undefined) this.#values.set(name, [value]);
@@ -68,7 +71,7 @@ export class Params {
     const texts = this.all('match[]');
     checkSelectors(texts.length);
     return texts.map((text) => {
-      const matchers = parseSelector(text, param);
+      const matchers = this.selector(text, param);
       checkMatchers(matchers.length);
       if (matchers.every((matcher) => matcher.matchesEmpty)) {
         const why = 'match[] must contain at least one non-empty matcher';
@@ -77,14 +80,14 @@ export class Params {
       return [...matchers];
     });
   }
-}
 
-export function parseSelector(text: string, param?: string): readonly LabelMatcher[] {
-  try {
-    return parseMetricSelector(text);
-  } catch (thrown) {
-    if (!(thrown instanceof ParseError)) throw thrown;
-    throw param === undefined ? ApiError.badData(thrown.message) : ApiError.invalidParam(param, thrown.message);
+  selector(text: string, param?: string): readonly LabelMatcher[] {
+    try {
+      return parseMetricSelector(text, this.#syntax);
+    } catch (thrown) {
+      if (!(thrown instanceof ParseError)) throw thrown;
+      throw param === undefined ? ApiError.badData(thrown.message) : ApiError.invalidParam(param, thrown.message);
+    }
   }
 }
 

@@ -3,7 +3,6 @@ import { quoteGo } from '../model/labels.ts';
 import { success } from './answer.ts';
 import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
-import { parseSelector } from './params.ts';
 
 /**
  * What a Prometheus server knows of its own scraping and rules. Nothing is scraped here, so the lists are empty; their
@@ -50,7 +49,7 @@ export function targets(call: Call): ApiResponse {
 /** `/api/v1/targets/metadata` */
 export function targetMetadata(call: Call): ApiResponse {
   const match = call.params.get('match_target');
-  if (match !== '') parseSelector(match, 'match_target');
+  if (match !== '') call.params.selector(match, 'match_target');
   return empty(call, []);
 }
 

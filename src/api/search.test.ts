@@ -67,6 +67,9 @@ test('names come in batches of lines, then how it ended', async () => {
     { results: [{ name: '__name__' }] },
     { status: 'success', has_more: false },
   ]);
+  assert.deepEqual((await found('/api/v1/search/label_values?label=__name__&search[]=up&include_score=1'))[0], {
+    results: [{ value: 'up', score: 1 }],
+  });
   assert.deepEqual(await found('/api/v1/search/label_values?label=nope'), [
     { results: [] },
     { status: 'success', has_more: false },

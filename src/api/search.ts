@@ -29,7 +29,7 @@ export async function searchMetricNames(call: Call): Promise<ApiResponse> {
   const includeMetadata = flagOf(call, 'include_metadata', false);
   const found = await look(call, search, METRIC_NAME);
   const metadata = includeMetadata ? await metadataOf(call, found.names) : undefined;
-  return lines(search, found, (name) => metadata?.get(name)?.[0]);
+  return lines(search, found, 'name', (name) => metadata?.get(name)?.[0]);
 }
 
 /** `/api/v1/search/label_names` */
@@ -43,7 +43,7 @@ export async function searchLabelValues(call: Call): Promise<ApiResponse> {
   const label = call.params.get('label');
   const search = searchOf(call, 'label_values');
   if (label === '') throw ApiError.badData('missing required parameter "label"');
-  return lines(search, await look(call, search, label));
+  return lines(search, await look(call, search, label), 'value');
 }
 
 interface Found {
@@ -97,9 +97,14 @@ async function metadataOf(call: Call, names: Found['names']): Promise<ReadonlyMa
 function lines(
   { batchSize, includeScore }: Search,
   { names, hasMore, warnings }: Found,
+  field: 'name' | 'value' = 'name',
   more: (name: string) => object | undefined = () => undefined,
 ): ApiResponse {
-  const results = names.map(({ name, score }) => ({ name, ...(includeScore ? { score } : {}), ...more(name) }));
+  const results = names.map(({ name, score }) => ({
+    [field]: name,
+    ...(includeScore ? { score } : {}),
+    ...more(name),
+  }));
   const texts: string[] = [];
   for (let at = 0; at < results.length || at === 0; at += batchSize) {
     const noted = at === 0 && warnings.length > 0 ? { warnings } : {};

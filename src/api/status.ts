@@ -109,6 +109,7 @@ export function features(call: Call): ApiResponse {
     experimentalFunctions = false,
     extendedRangeSelectors = false,
     binopFillModifiers = false,
+    unquotedUtf8Names = false,
   } = call.sources.syntax;
   const on = (names: string) => Object.fromEntries(names.split(' ').map((name) => [name, true]));
   return shown(call, {
@@ -127,6 +128,7 @@ export function features(call: Call): ApiResponse {
       per_step_stats: call.sources.perStepStats,
       anchored: extendedRangeSelectors,
       smoothed: extendedRangeSelectors,
+      unquoted_utf8_names: unquotedUtf8Names,
       fill: binopFillModifiers,
       fill_left: binopFillModifiers,
       fill_right: binopFillModifiers,

@@ -149,8 +149,11 @@ export class Labels {
   }
 }
 
+/** What no longer holds of a series when its values mean something else. */
+export const RESERVED_NAMES: readonly string[] = [METRIC_NAME, '__type__', '__unit__'];
+
 export function isReserved(name: string): boolean {
-  return name === METRIC_NAME || name === '__type__' || name === '__unit__';
+  return RESERVED_NAMES.includes(name);
 }
 
 /** Order of the UTF-8 bytes. JavaScript's own order is by UTF-16 units, which differs above U+FFFF. */

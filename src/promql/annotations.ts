@@ -36,6 +36,10 @@ export class Annotations {
     this.#warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, pos);
   }
 
+  invalidIntegralStrategy(strategy: number, pos: PosRange): void {
+    this.#warn(`strategy should be 0, 1, or 2 (default), using 2, got ${formatG(strategy)}`, pos);
+  }
+
   invalidRatio(ratio: number, to: number, pos: PosRange): void {
     this.#warn(`ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(to)}`, pos);
   }

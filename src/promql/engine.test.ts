@@ -321,3 +321,53 @@ test('topk asks for no memory that the limit of samples does not allow', async (
     /too many samples/,
   );
 });
+
+test('a label tells what is a counter, where that is switched on', async () => {
+  const data = storage('load 1m\n a{__type__="counter"} 1x10\n b_total{__type__="gauge"} 1x10');
+  const infos = async (expr: string, typeAndUnitLabels: boolean): Promise<readonly string[]> =>
+    (await new Engine({ typeAndUnitLabels }).query(data, { expr, timeMs: 600_000 }, context)).infos;
+  assert.deepEqual(await infos('rate(a[5m])', true), []);
+  assert.equal((await infos('rate(a[5m])', false)).length, 1);
+  assert.deepEqual(await infos('rate(b_total[5m])', true), [
+    'PromQL info: metric might not be a counter, __type__ label is not set to "counter" or "histogram", got "gauge": "b_total" (1:6)',
+  ]);
+  assert.deepEqual(await infos('rate(b_total[5m])', false), []);
+});
+
+test('type and unit are no labels to match, group or miss a series by', async () => {
+  const data = storage('load 1m\n a{__type__="gauge",x="1"} 2x10\n b{__unit__="s",x="1"} 3x10');
+  const labels = async (expr: string): Promise<string[]> => {
+    const { value } = await new Engine().query(data, { expr, timeMs: 600_000 }, context);
+    return value.type === 'vector' ? value.samples.map((sample) => `${sample.labels} ${sample.value}`) : [];
+  };
+  assert.deepEqual(await labels('a * b'), ['{x="1"} 6']);
+  assert.deepEqual(await labels('sum without (y) ({__name__=~"a|b"})'), ['{x="1"} 5']);
+  assert.deepEqual(await labels('absent(c{__type__="gauge",x="2"})'), ['{x="2"} 1']);
+});
+
+test('with group_right a fill is of the side that it names', async () => {
+  const data = storage(
+    'load 1m\n one{i="a"} 10x10\n one{i="b"} 20x10\n many{i="a",j="1"} 1x10\n many{i="c",j="1"} 3x10',
+  );
+  const values = async (expr: string): Promise<number[]> => {
+    const { value } = await new Engine({ parser: { binopFillModifiers: true } }).query(
+      data,
+      { expr, timeMs: 600_000 },
+      context,
+    );
+    return value.type === 'vector' ? value.samples.map((sample) => sample.value).sort((a, b) => a - b) : [];
+  };
+  assert.deepEqual(await values('one + on(i) group_right fill_left(100) many'), [11, 103]);
+  assert.deepEqual(await values('one + on(i) group_right fill_right(100) many'), [11, 120]);
+});
+
+test('range functions merge series that differ in their name only and never meet', async () => {
+  const data = storage('load 1m\n a 1x3 _x20\n b _x20 1x3\n c 1x30');
+  const rows = async (expr: string): Promise<number> => {
+    const range = { expr, startMs: 0, endMs: 1_500_000, stepMs: 60_000 };
+    const { value } = await new Engine().queryRange(data, range, context);
+    return value.type === 'matrix' ? value.series.length : 0;
+  };
+  assert.equal(await rows('sum_over_time({__name__=~"a|b"}[2m])'), 1);
+  await assert.rejects(rows('sum_over_time({__name__=~"a|c"}[2m])'), /same labelset/);
+});

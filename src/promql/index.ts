@@ -27,7 +27,7 @@ export { ParseError, type ParseIssue } from './parser/error.ts';
 export { exprToJson, type JsonNode } from './parser/json.ts';
 export { type ParserOptions, parseExpr, parseMetricSelector } from './parser/parser.ts';
 export { prettyExpr } from './parser/pretty.ts';
-export { printExpr } from './parser/printer.ts';
+export { type NamePrinter, printExpr, quoteOddName } from './parser/printer.ts';
 export { typeOf } from './parser/type.ts';
 export type { PosRange } from './position.ts';
 export type { ExplainNode, MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';

@@ -41,6 +41,14 @@ export const querierConfig = section('querier', 'Querier', {
     default: false,
     help: 'Let rates and resets see the start timestamps of samples, as use-start-timestamps of Prometheus does.',
   }),
+  enablePromqlUnquotedUtf8Names: toggle({
+    default: false,
+    help: 'Take names with letters of any script, and with dots, without quotes.',
+  }),
+  enableTypeAndUnitLabels: toggle({
+    default: false,
+    help: 'Tell by the label __type__ what is a counter, where a query says that a rate is of none.',
+  }),
 });
 
 export const purgerConfig = section('purger', 'Deletion', {

@@ -36,6 +36,7 @@ const syntax = {
   experimentalFunctions: config.enablePromqlExperimentalFunctions,
   extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
   binopFillModifiers: config.enablePromqlBinopFillModifiers,
+  unquotedUtf8Names: config.enablePromqlUnquotedUtf8Names,
 };
 const engine = new Engine({
   samplesMax: config.maxSamples,
@@ -44,6 +45,7 @@ const engine = new Engine({
   lookbackMs: config.lookbackDeltaMs,
   delayedNameRemoval: config.enablePromqlDelayedNameRemoval,
   startTimestamps: config.enablePromqlStartTimestamps,
+  typeAndUnitLabels: config.enableTypeAndUnitLabels,
   parser: syntax,
   rowKernel: new KernelRows(),
 });

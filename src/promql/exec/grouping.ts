@@ -1,5 +1,5 @@
 import { getOrMake } from '../../lib/map.ts';
-import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
 import type { OutputSeries } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 
@@ -73,7 +73,7 @@ function newNode(): ValueNode {
 /** What of a series' labels its group keeps. */
 export function projection(names: readonly string[], without: boolean): (labels: Labels) => Labels {
   if (without) {
-    const dropped = new Set([...names, METRIC_NAME]);
+    const dropped = new Set([...names, ...RESERVED_NAMES]);
     return (labels) => labels.drop(dropped);
   }
   if (names.length === 0) return () => Labels.empty;

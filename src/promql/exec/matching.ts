@@ -1,4 +1,4 @@
-import { type Labels, METRIC_NAME } from '../../model/labels.ts';
+import { type Labels, RESERVED_NAMES } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
 import type { OutputSeries } from '../row/row.ts';
 import type { Execution } from './execution.ts';
@@ -18,7 +18,7 @@ export async function matchSeries(
   right: readonly OutputSeries[],
   matching: VectorMatching,
 ): Promise<Matches> {
-  const signature = signatureLabels(matching, true);
+  const signature = signatureLabels(matching);
   const byKey = new Map<string, number>();
   const leftBy: number[][] = [];
   const rightBy: number[][] = [];
@@ -45,9 +45,9 @@ export async function matchSeries(
 }
 
 /** What of a series' labels the other side has to share. */
-export function signatureLabels(matching: VectorMatching, withoutName: boolean): (labels: Labels) => Labels {
+export function signatureLabels(matching: VectorMatching): (labels: Labels) => Labels {
   const names = new Set(matching.labels);
   if (matching.on) return (labels) => labels.keep(names);
-  if (withoutName) names.add(METRIC_NAME);
+  for (const name of RESERVED_NAMES) names.add(name);
   return (labels) => labels.drop(names);
 }

@@ -1,4 +1,4 @@
-import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
 import { formatOpenMetrics } from '../format.ts';
 import type { Opening } from '../functions/function.ts';
 import type { Relabel } from '../functions/labels.ts';
@@ -32,7 +32,7 @@ import {
 import type { Execution } from './execution.ts';
 import { fractionAnswer, histogramFunction, quantileAnswer } from './histogram-functions.ts';
 import { addInfo } from './info.ts';
-import { mergeSameLabels, mergeUnlessDelayed, SAME_LABELSET } from './merge.ts';
+import { mergeSameLabels, mergeUnlessDelayed } from './merge.ts';
 import { absentRow, scalarRow } from './presence.ts';
 import { RangeFunctionOperator } from './range-function.ts';
 import { VectorScalarOperator } from './scalar-binary.ts';
@@ -283,12 +283,7 @@ export class Opener {
     }
     if (execution.features.delayedNameRemoval || operator.series === series || differOnlyElsewhere(series))
       return operator;
-    const keys = new Set(operator.series.map(({ labels }) => labels.key));
-    if (keys.size === operator.series.length) return operator;
-    // unlike elsewhere, here series that only share their labels are refused, whenever their points are
-    const table = await execution.keep(operator);
-    if (new Set(table.series.map(({ labels }) => labels.key)).size < table.series.length) execution.fail(SAME_LABELSET);
-    return table;
+    return mergeSameLabels(execution, operator);
   }
 
   async #mapFloats(arg: PlanNode, map: (value: number, step: number) => number): Promise<Operator> {
@@ -380,11 +375,9 @@ export class Opener {
   }
 }
 
-const RESERVED = [METRIC_NAME, '__type__', '__unit__'];
-
 /** Whether series have the same of what is dropped: then without it they are still different. */
 function differOnlyElsewhere(series: readonly OutputSeries[]): boolean {
-  for (const name of RESERVED) {
+  for (const name of RESERVED_NAMES) {
     const first = series[0]?.labels.get(name);
     for (const { labels } of series) if (labels.get(name) !== first) return false;
   }

@@ -100,6 +100,7 @@ export class RangeFunctionOperator implements Operator {
       argPos: call.argPos[matrixIndex]!,
       argsPos: call.argPos,
       rangeMs,
+      lookbackMs: execution.lookbackMs,
       anchored,
       smoothed,
     });

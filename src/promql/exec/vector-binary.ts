@@ -224,9 +224,8 @@ class Matcher {
     this.#swapped = matching.card === 'one-to-many';
     this.#many = this.#swapped ? right : left;
     this.#one = this.#swapped ? left : right;
-    // with group_right, too, the left value fills the many side, as in Prometheus
-    this.#manyFill = matching.fillLeft;
-    this.#oneFill = matching.fillRight;
+    this.#manyFill = this.#swapped ? matching.fillRight : matching.fillLeft;
+    this.#oneFill = this.#swapped ? matching.fillLeft : matching.fillRight;
     this.#element = new ElementOperator(execution, node);
     this.#labelsOf = resultLabels(execution, node);
     this.#dropName = node.bool;
@@ -261,7 +260,7 @@ class Matcher {
           pairLabels.set(pair, labels);
         } else {
           filled.values[0] = this.#oneFill!;
-          labels = this.#labelsOf(own, signatureLabels(this.#matching, true)(own));
+          labels = this.#labelsOf(own, signatureLabels(this.#matching)(own));
         }
         const other = partner >= 0 ? one.rowAt(partner) : filled;
         this.#add(step, signature, labels, row, step, other, partner >= 0 ? step : 0, matched);
@@ -274,7 +273,7 @@ class Matcher {
         if (row.present[step] === ABSENT || matched.has(signature)) continue;
         filled.values[0] = this.#manyFill;
         const own = one.series[i]!.labels;
-        const labels = this.#labelsOf(signatureLabels(this.#matching, true)(own), own);
+        const labels = this.#labelsOf(signatureLabels(this.#matching)(own), own);
         this.#add(step, signature, labels, filled, 0, row, step, matched);
       }
     }
@@ -302,7 +301,7 @@ class Matcher {
       const signature = matches.rightOf[i]!;
       const before = oneOf[signature]!;
       if (before >= 0) {
-        const group = signatureLabels(this.#matching, true)(one.series[i]!.labels);
+        const group = signatureLabels(this.#matching)(one.series[i]!.labels);
         const side = this.#swapped ? 'left' : 'right';
         const [a, b] = [one.series[i]!, one.series[before]!].map(({ labels }) => String(labels)).sort();
         this.#execution.fail(

@@ -4,6 +4,7 @@ import { detectReset } from '../../model/histogram-reset.ts';
 import { addNoted, subtractNoted } from './histogram-rate.ts';
 import { firstAtOrAfter, type InterpolationScope, interpolate, interpolateHistograms } from './interpolate.ts';
 import { type RateKind, seconds } from './rate.ts';
+import { isStartReset, isStartResetAfter } from './start-time.ts';
 import { NOTHING, type Window, type WindowAnswer } from './window.ts';
 
 /**
@@ -35,35 +36,123 @@ function boundsOf(
 }
 
 function floats(window: Window, kind: RateKind): WindowAnswer {
-  const { floatTimes: times, floatValues: values } = window.samples;
+  const { floatTimes: times } = window.samples;
   const { startMs, endMs, smoothed, floatsFrom } = window;
-  const bounds = boundsOf(times, floatsFrom, window.floatsTo, window);
-  if (bounds === undefined) return NOTHING;
-  let { first, last } = bounds;
   const { counter } = kind;
-  const left =
-    smoothed && times[first]! < startMs
-      ? interpolate(times[first]!, values[first]!, times[first + 1]!, values[first + 1]!, startMs, counter)
-      : values[first]!;
-  const right =
-    smoothed && last > floatsFrom && times[last]! > endMs
-      ? interpolate(times[last - 1]!, values[last - 1]!, times[last]!, values[last]!, endMs, counter)
-      : values[last]!;
-  let change = right - left;
+  let last = window.floatsTo - 1;
+  // the last sample at or before the start, or the first of all
+  let first = Math.max(floatsFrom, firstAtOrAfter(times, floatsFrom, last, startMs + 1) - 1);
+  if (smoothed) last = firstAtOrAfter(times, floatsFrom, last, endMs);
+  if (times[last]! <= startMs) return NOTHING;
+  if (smoothed && times[first]! > endMs && !(counter && beganWithin(window, first))) return NOTHING;
+  const left = leftEnd(window, first, counter);
+  const right = rightEnd(window, last, counter);
+  let change = right.value - left.value;
   if (counter) {
     // what lies on the bounds is in `left` and `right` already, with its resets
     if (times[first]! <= startMs) first++;
     if (times[last]! >= endMs) last--;
-    let correction = 0;
-    let previous = left;
-    for (let i = first; i <= last; i++) {
-      if (values[i]! < previous) correction += previous;
-      previous = values[i]!;
-    }
-    if (right < previous) correction += previous;
-    change += correction;
+    change += lostToResets(window, first, last, left, right);
   }
   return window.float(kind.perSecond ? change / seconds(window.rangeMs) : change);
+}
+
+/** What a counter or gauge is at an end of the range, and since when it counts; 0 where that is unknown. */
+interface RangeEnd {
+  readonly value: number;
+  readonly startMs: number;
+}
+
+function startAt(window: Window, i: number): number {
+  return window.useStarts && window.samples.hasStarts ? window.samples.floatStarts[i]! : 0;
+}
+
+/** Whether the sample at `i`, which is after the range, tells of a start within it or shortly before. */
+function beganWithin(window: Window, i: number): boolean {
+  const timeMs = window.samples.floatTimes[i]!;
+  const startMs = startAt(window, i);
+  return (
+    isStartResetAfter(window.startMs - window.lookbackMs, startMs, timeMs) &&
+    !isStartResetAfter(window.endMs, startMs, timeMs)
+  );
+}
+
+/**
+ * The value at the range's start.
+ *
+ * @param first the last sample at or before it or, without one, the first after it
+ */
+function leftEnd(window: Window, first: number, counter: boolean): RangeEnd {
+  const { floatTimes: times, floatValues: values } = window.samples;
+  const { startMs: atMs, smoothed } = window;
+  const timeMs = times[first]!;
+  const firstStart = startAt(window, first);
+  if (timeMs === atMs) return { value: values[first]!, startMs: firstStart };
+  const startMs = firstStart > atMs ? 0 : firstStart;
+  if (timeMs > atMs) return { value: counter ? beforeFirst(window, first, atMs) : values[first]!, startMs };
+
+  const next = first + 1;
+  const nextStart = startAt(window, next);
+  let [t1, v1, t2, v2] = [timeMs, values[first]!, times[next]!, values[next]!];
+  let since = startMs;
+  if (counter && isStartResetAfter(atMs, nextStart, t2)) {
+    [t2, v2] = [nextStart, 0];
+  } else if (counter && isStartReset(firstStart, t1, nextStart, t2)) {
+    [t1, v1] = [nextStart, 0];
+    since = nextStart;
+  }
+  return { value: smoothed ? interpolate(t1, v1, t2, v2, atMs, counter) : v1, startMs: since };
+}
+
+/** The value at the range's end. @param last the first sample at or after it or, without one, the last of all */
+function rightEnd(window: Window, last: number, counter: boolean): RangeEnd {
+  const { floatTimes: times, floatValues: values } = window.samples;
+  const { endMs: atMs, smoothed } = window;
+  const timeMs = times[last]!;
+  const lastStart = startAt(window, last);
+  const startMs = lastStart > atMs ? 0 : lastStart;
+  if (timeMs <= atMs) return { value: values[last]!, startMs };
+  if (last === window.floatsFrom) return { value: counter ? beforeFirst(window, last, atMs) : values[last]!, startMs };
+
+  const previous = last - 1;
+  const previousStart = startAt(window, previous);
+  let [t1, v1, t2, v2] = [times[previous]!, values[previous]!, timeMs, values[last]!];
+  let since = startMs;
+  if (counter && isStartResetAfter(atMs, lastStart, t2)) {
+    [t2, v2] = [lastStart, 0];
+    since = previousStart;
+  } else if (counter && isStartReset(previousStart, t1, lastStart, t2)) {
+    [t1, v1] = [lastStart, 0];
+  }
+  return { value: smoothed ? interpolate(t1, v1, t2, v2, atMs, counter) : v1, startMs: since };
+}
+
+/** A counter at `atMs`, ahead of its first sample: what its start timestamp says, where it has one that is not too far back. */
+function beforeFirst(window: Window, first: number, atMs: number): number {
+  const timeMs = window.samples.floatTimes[first]!;
+  const value = window.samples.floatValues[first]!;
+  const startMs = startAt(window, first);
+  if (!isStartResetAfter(window.startMs - window.lookbackMs, startMs, timeMs)) return value;
+  if (isStartResetAfter(atMs, startMs, timeMs)) return 0;
+  return window.smoothed ? interpolate(startMs, 0, timeMs, value, atMs, true) : 0;
+}
+
+/** What a counter lost to resets at the samples `first` … `last` and at the range's end. */
+function lostToResets(window: Window, first: number, last: number, left: RangeEnd, right: RangeEnd): number {
+  const { floatTimes: times, floatValues: values } = window.samples;
+  let lost = 0;
+  let previous = left.value;
+  let previousMs = window.startMs;
+  let previousStart = left.startMs;
+  for (let i = first; i <= last; i++) {
+    const startMs = startAt(window, i);
+    if (values[i]! < previous || isStartReset(previousStart, previousMs, startMs, times[i]!)) lost += previous;
+    previous = values[i]!;
+    previousMs = times[i]!;
+    previousStart = startMs;
+  }
+  if (right.value < previous || isStartReset(previousStart, previousMs, right.startMs, window.endMs)) lost += previous;
+  return lost;
 }
 
 function histograms(window: Window, kind: RateKind): WindowAnswer {

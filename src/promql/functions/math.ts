@@ -14,12 +14,13 @@ export function sign(value: number): number {
   return value < 0 ? -1 : value > 0 ? 1 : value;
 }
 
+/** By one factor: `value * 180` overflows where the result does not. */
 export function toDegrees(value: number): number {
-  return (value * 180) / Math.PI;
+  return value * (180 / Math.PI);
 }
 
 export function toRadians(value: number): number {
-  return (value * Math.PI) / 180;
+  return value * (Math.PI / 180);
 }
 
 /** Go's `math.Max` and `math.Min`: an infinity wins over NaN. */

@@ -101,6 +101,7 @@ function expectWindows(
     argPos: POS,
     argsPos: [POS],
     rangeMs,
+    lookbackMs: 300_000,
     anchored: false,
     smoothed: false,
   });

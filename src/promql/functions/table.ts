@@ -3,6 +3,7 @@ import * as dates from './date.ts';
 import { extendedRateOfWindow } from './extended-rate.ts';
 import type { Opening, PromFunction, Signature, ValueType } from './function.ts';
 import { instantRate } from './instant-rate.ts';
+import { integral } from './integral.ts';
 import { labelJoin, labelReplace } from './labels.ts';
 import * as math from './math.ts';
 import * as overTime from './over-time.ts';
@@ -73,7 +74,7 @@ function sort(by: 'value' | 'label', descending: boolean): Definition {
 
 const definitions: Readonly<Record<string, Definition>> = {
   abs: floats(Math.abs),
-  absent: { signature: VECTOR, open: { kind: 'absent' }, absent: true },
+  absent: { signature: VECTOR, open: { kind: 'absent' }, absent: true, histograms: 'stats' },
   absent_over_time: range({ window: overTime.presentOverTime }, { absent: true }),
   acos: floats(Math.acos),
   acosh: floats(Math.acosh),
@@ -83,7 +84,10 @@ const definitions: Readonly<Record<string, Definition>> = {
   atanh: floats(Math.atanh),
   avg_over_time: range({ window: overTime.avgOverTime }),
   ceil: floats(Math.ceil),
-  changes: range({ window: overTime.changes, rows: { kind: 'transitions', falls: false } }, { anchorable: true }),
+  changes: range(
+    { window: overTime.changes, rows: { kind: 'transitions', falls: false } },
+    { anchorable: true, histograms: 'buckets' },
+  ),
   clamp: { signature: takes(['vector', 'scalar', 'scalar']), open: { kind: 'clamp', min: 1, max: 2 } },
   clamp_max: { signature: takes(['vector', 'scalar']), open: { kind: 'clamp', min: undefined, max: 1 } },
   clamp_min: { signature: takes(['vector', 'scalar']), open: { kind: 'clamp', min: 1, max: undefined } },
@@ -117,8 +121,8 @@ const definitions: Readonly<Record<string, Definition>> = {
     takes(['vector', 'string', 'scalar', 'scalar'], 'vector', { variadic: 9, experimental: true }),
     { histograms: 'buckets' },
   ),
-  histogram_stddev: ofHistogram({ kind: 'histograms', map: histogramDeviation }),
-  histogram_stdvar: ofHistogram({ kind: 'histograms', map: histogramVariance }),
+  histogram_stddev: ofHistogram({ kind: 'histograms', map: histogramDeviation }, VECTOR, { histograms: 'buckets' }),
+  histogram_stdvar: ofHistogram({ kind: 'histograms', map: histogramVariance }, VECTOR, { histograms: 'buckets' }),
   histogram_sum: ofHistogram({ kind: 'histograms', map: ({ sum }) => sum }, VECTOR, { histograms: 'stats' }),
   hour: date(dates.hour),
   idelta: range({ window: (window) => instantRate(window, false) }),
@@ -129,6 +133,7 @@ const definitions: Readonly<Record<string, Definition>> = {
     info: true,
     silent: false,
   },
+  integral: range({ window: integral }, {}, takes(['matrix', 'scalar'], 'vector', { variadic: 1, experimental: true })),
   irate: range({ window: (window) => instantRate(window, true) }, { starts: true }),
   label_join: {
     signature: takes(['vector', 'string', 'string', 'string'], 'vector', { variadic: -1 }),
@@ -180,6 +185,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   start_timestamp: {
     signature: takes(['vector'], 'vector', EXPERIMENTAL),
     open: { kind: 'timestamp', of: 'start' },
+    histograms: 'stats',
   },
   stddev_over_time: range({ window: overTime.stddevOverTime }),
   stdvar_over_time: range({ window: overTime.stdvarOverTime }),
@@ -188,7 +194,12 @@ const definitions: Readonly<Record<string, Definition>> = {
   tan: floats(Math.tan),
   tanh: floats(Math.tanh),
   time: { signature: takes([], 'scalar'), open: { kind: 'time' }, stepDependent: true },
-  timestamp: { signature: VECTOR, open: { kind: 'timestamp', of: 'sample' }, stepDependent: true },
+  timestamp: {
+    signature: VECTOR,
+    open: { kind: 'timestamp', of: 'sample' },
+    stepDependent: true,
+    histograms: 'stats',
+  },
   ts_of_first_over_time: range({ window: overTime.tsOfFirstOverTime }, {}, NEW_MATRIX),
   ts_of_last_over_time: range({ window: overTime.tsOfLastOverTime }, {}, NEW_MATRIX),
   ts_of_max_over_time: range({ window: overTime.tsOfMaxOverTime }, {}, NEW_MATRIX),

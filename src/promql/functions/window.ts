@@ -18,6 +18,8 @@ export class Window {
   readonly argPos: PosRange;
   readonly #argsPos: readonly PosRange[];
   readonly rangeMs: number;
+  /** How far back a selector looks for a sample. */
+  readonly lookbackMs: number;
   readonly anchored: boolean;
   readonly smoothed: boolean;
   /** Whether start timestamps count. */
@@ -45,6 +47,7 @@ export class Window {
     argPos: PosRange;
     argsPos: readonly PosRange[];
     rangeMs: number;
+    lookbackMs: number;
     anchored: boolean;
     smoothed: boolean;
   }) {
@@ -53,6 +56,7 @@ export class Window {
     this.argPos = init.argPos;
     this.#argsPos = init.argsPos;
     this.rangeMs = init.rangeMs;
+    this.lookbackMs = init.lookbackMs;
     this.anchored = init.anchored;
     this.smoothed = init.smoothed;
   }

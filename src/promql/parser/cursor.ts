@@ -10,6 +10,8 @@ export interface ParserOptions {
   readonly extendedRangeSelectors?: boolean;
   /** `fill`, `fill_left`, `fill_right` of binary operators. */
   readonly binopFillModifiers?: boolean;
+  /** Names with Unicode letters, and dots behind the first character, without quotes. */
+  readonly unquotedUtf8Names?: boolean;
 }
 
 /** Where a token was not expected, and what was: `in offset, expected number`. */
@@ -58,7 +60,7 @@ export class Cursor {
   constructor(text: string, options: ParserOptions) {
     this.text = text;
     this.options = options;
-    this.#lexer = new Lexer(text);
+    this.#lexer = new Lexer(text, options.unquotedUtf8Names);
   }
 
   peek(): Token {

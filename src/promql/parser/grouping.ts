@@ -2,6 +2,7 @@ import { quoteGo } from '../../model/labels.ts';
 import type { VectorMatching } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { numberOrDuration } from './duration-expr.ts';
+import { isUnquotedName } from './lexer.ts';
 import { unquote } from './string.ts';
 import { aggregators, preprocessors, type TokenKind } from './token.ts';
 
@@ -49,7 +50,13 @@ function label(cursor: Cursor): string {
   const kind = cursor.kind();
   if (!LABEL_WORDS.has(kind) && !aggregators.has(kind) && !preprocessors.has(kind)) cursor.fail(EXPECT_LABEL);
   const { text, pos } = cursor.take();
-  if (kind !== 'STRING') return text;
+  if (kind !== 'STRING') {
+    // without the option a name with a colon passes, as it always did
+    if (cursor.options.unquotedUtf8Names && !isUnquotedName(text)) {
+      cursor.note(pos, `invalid label name for grouping: ${quoteGo(text)}`);
+    }
+    return text;
+  }
   const name = unquote(text);
   if (name === '' || !name.isWellFormed()) cursor.note(pos, `invalid label name for grouping: ${quoteGo(name)}`);
   return name;

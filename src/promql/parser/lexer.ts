@@ -35,6 +35,7 @@ export class Lexer {
   readonly #bytes: Uint8Array;
   /** Then a byte offset is also an index into the text. */
   readonly #ascii: boolean;
+  readonly #anyLetters: boolean;
   #pos = 0;
   #start = 0;
   /** Width in bytes of what `#next` returned last. */
@@ -48,8 +49,10 @@ export class Lexer {
   /** Right after `[`, until the first number: only what a duration may hold. */
   #durationMode = false;
 
-  constructor(text: string) {
+  /** @param unquotedUtf8Names whether Unicode letters and, behind the first character, dots are part of a name */
+  constructor(text: string, unquotedUtf8Names = false) {
     this.#text = text;
+    this.#anyLetters = unquotedUtf8Names;
     this.#bytes = new TextEncoder().encode(text);
     this.#ascii = this.#bytes.length === text.length;
   }
@@ -117,6 +120,7 @@ export class Lexer {
         // [
         if (this.#inBrackets) throw this.#error(`unexpected left bracket ${quoteRune(char)}`);
         this.#gotColon = false;
+        this.#gotDuration = false;
         const token = this.#emit('[');
         this.#skipSpaces();
         this.#inBrackets = true;
@@ -134,7 +138,7 @@ export class Lexer {
       this.#backup();
       return this.#scanNumberOrDuration();
     }
-    if (isAlpha(char) || char === 0x3a) {
+    if (this.#startsName(char) || char === 0x3a) {
       if (!this.#inBrackets) return this.#scanWord();
       if (char === 0x3a) {
         if (this.#gotColon) throw this.#error(`unexpected colon ${quoteRune(char)}`);
@@ -181,8 +185,8 @@ export class Lexer {
         this.#inBraces = false;
         return this.#emit('}');
     }
-    if (!isAlpha(char)) throw this.#error(`unexpected character inside braces: ${quoteRune(char)}`);
-    this.#acceptRun(isAlphaNumeric);
+    if (!this.#startsName(char)) throw this.#error(`unexpected character inside braces: ${quoteRune(char)}`);
+    this.#acceptName(isAlphaNumeric);
     return this.#emit('IDENTIFIER');
   }
 
@@ -249,9 +253,10 @@ export class Lexer {
   }
 
   #scanWord(): Token {
-    this.#acceptRun(isWord);
+    this.#acceptName(isWord);
     const word = this.#slice();
-    const kind = words.get(word.toLowerCase());
+    // a letter whose lower case is one of ASCII makes no keyword
+    const kind = isAscii(word) ? words.get(word.toLowerCase()) : undefined;
     if (kind === undefined) return this.#emit(word.includes(':') ? 'METRIC_IDENTIFIER' : 'IDENTIFIER');
     // these became keywords late, so they are ones only where nothing else can be meant
     if ((kind === 'fill' || kind === 'fill_left' || kind === 'fill_right') && !this.#parenFollows()) {
@@ -431,6 +436,22 @@ export class Lexer {
     while (matches(this.#peek())) this.#pos++;
   }
 
+  #startsName(char: number): boolean {
+    return isAlpha(char) || (this.#anyLetters && isOtherLetter(char));
+  }
+
+  /** The rest of a name whose first character was read. @param isPlain what is part of names in any case */
+  #acceptName(isPlain: (char: number) => boolean): void {
+    for (;;) {
+      this.#acceptRun(isPlain);
+      if (!this.#anyLetters || this.#peek() === EOF) return;
+      const char = this.#next();
+      if (char === 0x2e || isOtherLetter(char)) continue;
+      this.#backup();
+      return;
+    }
+  }
+
   #slice(): string {
     return this.#ascii
       ? this.#text.slice(this.#start, this.#pos)
@@ -446,6 +467,20 @@ export class Lexer {
   #error(text: string): LexError {
     return new LexError(this.#start, text);
   }
+}
+
+/** Whether names may hold it without quotes if any letters may be in them: dots are, too, but not at the beginning. */
+export function isUnquotedName(name: string): boolean {
+  return /^[\p{L}_][\p{L}\d_.]*$/u.test(name);
+}
+
+function isOtherLetter(char: number): boolean {
+  return char >= 0x80 && /\p{L}/u.test(String.fromCodePoint(char));
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
 }
 
 const isSpace = (char: number) => char === 0x20 || char === 0x09 || char === 0x0a || char === 0x0d;
@@ -468,7 +503,7 @@ const isNumberPunctuation = (char: number) => isDotOrUnderscore(char) || isE(cha
 const isS = (char: number) => char === 0x73;
 const isUnitButYear = (char: number) => char !== EOF && 'smhdw'.includes(String.fromCharCode(char));
 const isUnit = (char: number) => char === 0x79 || isUnitButYear(char);
-const isDurationKeywordStart = (char: number) => 'sSmMrR'.includes(String.fromCharCode(char));
+const isDurationKeywordStart = (char: number) => char < 0x80 && 'sSmMrR'.includes(String.fromCharCode(char));
 
 function digitValue(char: number): number {
   if (isDigit(char)) return char - 0x30;

@@ -4,7 +4,7 @@ import type { Expr } from './ast.ts';
 import { nestingDepthMax, regexCountMax, treeDepthMax } from './cursor.ts';
 import { ParseError, type ParserOptions, parseExpr, parseMetricSelector } from './parser.ts';
 import { prettyExpr } from './pretty.ts';
-import { printExpr } from './printer.ts';
+import { printExpr, quoteOddName } from './printer.ts';
 
 function errorOf(text: string, options?: ParserOptions): ParseError {
   try {
@@ -141,4 +141,45 @@ test('parseMetricSelector', () => {
   refused('up[5m]', '1:3: parse error: unexpected "["');
   refused('1', '1:1: parse error: unexpected number "1"');
   refused('up{', '1:4: parse error: unexpected end of input inside braces');
+});
+
+test('names of any letters go without quotes where that is switched on', () => {
+  const on: ParserOptions = { unquotedUtf8Names: true };
+  for (const name of [
+    'Björn',
+    '温度',
+    '𐐀',
+    'a𐐀9',
+    'http.server.request.duration',
+    'foo..bar',
+    'foo.',
+    'sum.total',
+    'İnf',
+  ]) {
+    const expr = parseExpr(name, on);
+    assert.equal(expr.kind === 'vector' && expr.name, name);
+    assert.deepEqual(parseMetricSelector(name, on).map(String), parseMetricSelector(`{"${name}"}`).map(String));
+    assert.throws(() => parseExpr(name), ParseError, name);
+  }
+  const text = 'sum by (service.name, équipe) (http.server.requests{場所=~"東京.*"} offset 5m) + 0.5';
+  assert.equal(printExpr(parseExpr(text, on), quoteOddName), text);
+  assert.equal(
+    printExpr(parseExpr(text, on)),
+    'sum by ("service.name", "équipe") (http.server.requests{"場所"=~"東京.*"} offset 5m) + 0.5',
+  );
+  for (const wrong of [
+    '.foo',
+    '5foo',
+    'foo{.a="x"}',
+    'foo{a:b="x"}',
+    'foo😀',
+    'foo١',
+    'o\u0308',
+    'foo[5m.foo]',
+    'a.b(c)',
+  ]) {
+    assert.throws(() => parseExpr(wrong, on), ParseError, wrong);
+  }
+  assert.match(errorOf('sum by (a:b) (foo)', on).message, /invalid label name for grouping: "a:b"$/);
+  parseExpr('sum by (a:b) (foo)');
 });

@@ -71,8 +71,8 @@ export function parseExpr(text: string, options: ParserOptions = {}): Expr {
  * A selector of series as `match[]` takes it.
  * @throws ParseError
  */
-export function parseMetricSelector(text: string): readonly LabelMatcher[] {
-  const cursor = new Cursor(text, {});
+export function parseMetricSelector(text: string, options: ParserOptions = {}): readonly LabelMatcher[] {
+  const cursor = new Cursor(text, options);
   const name = canNameMetric(cursor.kind()) ? cursor.take() : undefined;
   if (name === undefined && cursor.kind() !== '{') cursor.fail(ANYWHERE);
   const selector = vectorSelector(cursor, name);

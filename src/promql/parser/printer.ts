@@ -11,33 +11,41 @@ import type {
   VectorSelector,
 } from './ast.ts';
 import { formatDuration, OVERFLOWN_MS, secondsToMs } from './duration.ts';
+import { isUnquotedName } from './lexer.ts';
 import { formatNumber } from './number.ts';
 
+/** A name as it stands in an expression, with quotes where it needs them. */
+export type NamePrinter = (name: string) => string;
+
+/** Where names may hold letters of any kind. */
+export const quoteOddName: NamePrinter = (name) => (isUnquotedName(name) ? name : quoteGo(name));
+
 /** An expression in Prometheus' own spelling, on one line. Parses to the same tree. */
-export function printExpr(expr: Expr): string {
+export function printExpr(expr: Expr, printName: NamePrinter = quoteName): string {
+  const print = (inner: Expr): string => printExpr(inner, printName);
   switch (expr.kind) {
     case 'number':
       return printNumber(expr.value, expr.duration);
     case 'string':
       return quoteGo(expr.value);
     case 'vector':
-      return printVector(expr);
+      return printVector(expr, printName);
     case 'matrix':
-      return printMatrix(expr);
+      return printMatrix(expr, printName);
     case 'subquery':
-      return printExpr(expr.expr) + printSubqueryRange(expr);
+      return print(expr.expr) + printSubqueryRange(expr);
     case 'call':
-      return `${expr.func}(${expr.args.map(printExpr).join(', ')})`;
+      return `${expr.func}(${expr.args.map(print).join(', ')})`;
     case 'aggregate': {
-      const param = expr.param === undefined ? '' : `${printExpr(expr.param)}, `;
-      return `${printAggregation(expr)}(${param}${printExpr(expr.expr)})`;
+      const param = expr.param === undefined ? '' : `${print(expr.param)}, `;
+      return `${printAggregation(expr, printName)}(${param}${print(expr.expr)})`;
     }
     case 'binary':
-      return `${printExpr(expr.lhs)} ${printOperator(expr)} ${printExpr(expr.rhs)}`;
+      return `${print(expr.lhs)} ${printOperator(expr, printName)} ${print(expr.rhs)}`;
     case 'unary':
-      return expr.op + printExpr(expr.expr);
+      return expr.op + print(expr.expr);
     case 'paren':
-      return `(${printExpr(expr.expr)})`;
+      return `(${print(expr.expr)})`;
   }
 }
 
@@ -47,45 +55,45 @@ function printNumber(value: number, duration: boolean): string {
 }
 
 /** `sum by (job) `, before the parentheses. */
-export function printAggregation({ op, grouping, without }: AggregateExpr): string {
-  if (without) return `${op} without (${printLabels(grouping)}) `;
-  return grouping.length === 0 ? op : `${op} by (${printLabels(grouping)}) `;
+export function printAggregation({ op, grouping, without }: AggregateExpr, printName: NamePrinter): string {
+  if (without) return `${op} without (${printLabels(grouping, printName)}) `;
+  return grouping.length === 0 ? op : `${op} by (${printLabels(grouping, printName)}) `;
 }
 
-function printLabels(labels: readonly string[]): string {
-  return labels.map(quoteName).join(', ');
+function printLabels(labels: readonly string[], printName: NamePrinter): string {
+  return labels.map(printName).join(', ');
 }
 
 /** `+ on (job) group_left ()`, between both sides. */
-export function printOperator({ op, bool, matching }: BinaryExpr): string {
+export function printOperator({ op, bool, matching }: BinaryExpr, printName: NamePrinter): string {
   let text = bool ? `${op} bool` : op;
   if (matching === undefined) return text;
   const { card, labels, on, include, fillLeft, fillRight } = matching;
   const groups = card === 'many-to-one' || card === 'one-to-many';
-  if (labels.length > 0 || on || groups) text += ` ${on ? 'on' : 'ignoring'} (${printLabels(labels)})`;
-  if (groups) text += ` group_${card === 'many-to-one' ? 'left' : 'right'} (${printLabels(include)})`;
+  if (labels.length > 0 || on || groups) text += ` ${on ? 'on' : 'ignoring'} (${printLabels(labels, printName)})`;
+  if (groups) text += ` group_${card === 'many-to-one' ? 'left' : 'right'} (${printLabels(include, printName)})`;
   if (fillLeft !== undefined && Object.is(fillLeft, fillRight)) return `${text} fill (${formatG(fillLeft)})`;
   if (fillLeft !== undefined) text += ` fill_left (${formatG(fillLeft)})`;
   if (fillRight !== undefined) text += ` fill_right (${formatG(fillRight)})`;
   return text;
 }
 
-function printVector(selector: VectorSelector): string {
+function printVector(selector: VectorSelector, printName: NamePrinter): string {
   const { at, anchored, smoothed } = selector;
-  return printSeries(selector) + printAt(at) + printExtension(anchored, smoothed) + printOffset(selector);
+  return printSeries(selector, printName) + printAt(at) + printExtension(anchored, smoothed) + printOffset(selector);
 }
 
-function printMatrix({ vector, rangeMs, rangeExpr }: MatrixSelector): string {
+function printMatrix({ vector, rangeMs, rangeExpr }: MatrixSelector, printName: NamePrinter): string {
   const range = printDuration(rangeMs, rangeExpr);
   const extension = printExtension(vector.anchored, vector.smoothed);
-  return `${printSeries(vector)}[${range}]${extension}${printAt(vector.at)}${printOffset(vector)}`;
+  return `${printSeries(vector, printName)}[${range}]${extension}${printAt(vector.at)}${printOffset(vector)}`;
 }
 
-function printSeries({ name, matchers }: VectorSelector): string {
+function printSeries({ name, matchers }: VectorSelector, printName: NamePrinter): string {
   const printed: string[] = [];
   for (const matcher of matchers) {
     const isName = matcher.name === METRIC_NAME && matcher.op === '=' && matcher.value === name && name !== '';
-    if (!isName) printed.push(matcher.toString());
+    if (!isName) printed.push(`${printName(matcher.name)}${matcher.op}${quoteGo(matcher.value)}`);
   }
   return printed.length === 0 ? name : `${name}{${printed.sort(compareUtf8).join(',')}}`;
 }

@@ -1,4 +1,4 @@
-import { METRIC_NAME } from '../../model/labels.ts';
+import { isReserved, METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { PromFunction, QueryTimes } from '../functions/function.ts';
 import { functionOf } from '../functions/table.ts';
@@ -287,13 +287,18 @@ function wantedWithin(expr: Expr, around: 'all' | 'stats' | 'buckets'): 'all' | 
     case 'subquery':
       return 'buckets';
     case 'binary':
-      return expr.op === '</' || expr.op === '>/' ? 'buckets' : around;
+      return BUCKET_OPS.has(expr.op) ? 'buckets' : around;
+    case 'aggregate':
+      return expr.op === 'count_values' ? 'buckets' : around;
     case 'call':
       return functionOf(expr.func)!.histograms ?? around;
     default:
       return around;
   }
 }
+
+/** Cut histograms, or tell whether they are the same. */
+const BUCKET_OPS: ReadonlySet<string> = new Set(['</', '>/', '==', '!=']);
 
 /** The time of a selector's data: that of the step or, pinned, `atMs`, less the offset. */
 interface DataReference {
@@ -350,7 +355,7 @@ function absentLabels(expr: Expr): [string, string][] {
   const labels = new Map<string, string>();
   const seen = new Set<string>();
   for (const { name, op, value } of selector.matchers) {
-    if (name === METRIC_NAME) continue;
+    if (isReserved(name)) continue;
     if (op === '=' && !seen.has(name)) {
       labels.set(name, value);
       seen.add(name);

@@ -15,7 +15,8 @@ const storages: Readonly<Record<string, () => TestStorage>> = {
   '--store': () => new HeadStorage(true),
 };
 const newStorage = args.map((arg) => storages[arg]).find((found) => found !== undefined);
-const paths = given.length > 0 ? given : [resolve(import.meta.dirname, '../../../../shared/conformance/promqltest')];
+const paths =
+  given.length > 0 ? given : [resolve(import.meta.dirname, '../../../../shared/conformance/promqltest-3.16')];
 
 let evals = 0;
 let queries = 0;

@@ -10,7 +10,12 @@ import { difference } from './compare.ts';
 import { MemoryStorage } from './memory-storage.ts';
 import { type EvalCommand, type Expectation, type LoadCommand, parseScript } from './script.ts';
 
-const PARSER = { experimentalFunctions: true, extendedRangeSelectors: true, binopFillModifiers: true };
+const PARSER = {
+  experimentalFunctions: true,
+  extendedRangeSelectors: true,
+  binopFillModifiers: true,
+  unquotedUtf8Names: true,
+};
 
 const MINUTE_MS = 60_000;
 

@@ -80,14 +80,14 @@ const STRING = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/y;
 
 function parseLabels(cursor: LineCursor): Labels {
   const entries: [string, string][] = [];
-  const name = cursor.take(/[a-zA-Z_:][a-zA-Z0-9_:]*/y);
+  const name = cursor.take(/[\p{L}_:][\p{L}\d_:.]*/uy);
   if (name !== undefined) entries.push([METRIC_NAME, name]);
   if (cursor.take(/\s*\{(?!\{)/y) !== undefined) {
     for (;;) {
       cursor.take(/\s+/y);
       if (cursor.take(/\}/y) !== undefined) break;
       const quoted = cursor.take(STRING);
-      const label = quoted === undefined ? cursor.expect(/[a-zA-Z_][a-zA-Z0-9_]*/y, 'a label name') : unquote(quoted);
+      const label = quoted === undefined ? cursor.expect(/[\p{L}_][\p{L}\d_.]*/uy, 'a label name') : unquote(quoted);
       if (cursor.take(/\s*=\s*/y) !== undefined) {
         entries.push([label, unquote(cursor.expect(STRING, 'a label value'))]);
       } else {
