@@ -1,7 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { apiError } from '../kit/http/failure.ts';
 import type { TenantLimits } from '../limits/limits.ts';
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
 import type { ApiError } from './error.ts';
 
@@ -16,7 +16,7 @@ export interface Notes {
 export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJsonWriter) => void): ApiResponse {
   const limit = limits.maxQueryResponseSize;
   const out = new ApiJsonWriter((bytes) => {
-    if (limit > 0 && bytes > limit) throw errors.responseTooLarge({ bytes, limit });
+    if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
   });
   out.raw('{"status":"success","data":');
   write(out);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
-import { errors } from '../model/errors.ts';
+import { processErrors } from '../model/errors-process.ts';
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
 import { PromApi } from './backend.ts';
 import type { ApiSources } from './sources.ts';
@@ -201,7 +201,7 @@ test('time runs out, callers leave, engines fail', async () => {
   const leave = new AbortController();
   const request = { tenant: 't', method: 'GET', path: '/api/v1/query', params: [['query', '1']] as const };
   const gone = new PromApi(testSources([], { engine: slow })).handle(request, leave.signal);
-  leave.abort(errors.callCancelled({}));
+  leave.abort(processErrors.callCancelled({}));
   await assert.rejects(gone, /no longer waits/);
   const broken: ApiSources['engine'] = {
     queryRange: notAsked,

@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import type { LabelRequest } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
@@ -127,7 +127,7 @@ async function timed<T>({ signal, sources }: Call, lookup: () => Promise<T>): Pr
     return await lookup();
   } catch (thrown) {
     const timeUp = thrown instanceof DOMException && thrown.name === 'TimeoutError';
-    throw timeUp && !signal.aborted ? errors.queryTimedOut({ limitMs: sources.timeoutMs }) : thrown;
+    throw timeUp && !signal.aborted ? queryErrors.queryTimedOut({ limitMs: sources.timeoutMs }) : thrown;
   }
 }
 

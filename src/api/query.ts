@@ -1,6 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
-import { AppError, errors } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { quoteGo } from '../model/labels.ts';
 import { ParseError } from '../promql/parser/parser.ts';
 import type { QueryResult, QueryValue } from '../promql/result.ts';
@@ -97,7 +98,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   const endMs = engineMs(end);
   let startMs = engineMs(start);
   if (maxQueryLengthMs > 0 && endMs - startMs > maxQueryLengthMs) {
-    throw errors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
+    throw queryErrors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
   }
   if (maxQueryLookbackMs > 0) {
     // by whole steps, so that the points stay where they would be
@@ -149,9 +150,9 @@ async function evaluate(
   timeoutMs: number,
   query: (context: QueryContext) => Promise<QueryResult>,
 ): Promise<QueryResult> {
-  if (timeoutMs <= 0) throw errors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
+  if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
   const timeUp = new AbortController();
-  const timer = setTimeout(() => timeUp.abort(errors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
+  const timer = setTimeout(() => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
   const signal = AbortSignal.any([call.signal, timeUp.signal]);
   const { turn, end } = call.sources.turns.begin();
   try {

@@ -1,4 +1,4 @@
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 
 /** Appends bits, highest first, to bytes that grow. Source: Prometheus `tsdb/chunkenc/bstream.go`. */
 export class BitWriter {
@@ -203,7 +203,7 @@ export class BitReader {
   }
 
   fail(reason: string): never {
-    throw errors.chunkCorrupt({ encoding: this.#encoding, reason });
+    throw storeErrors.chunkCorrupt({ encoding: this.#encoding, reason });
   }
 
   #fail(): never {

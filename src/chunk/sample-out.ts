@@ -1,5 +1,5 @@
 import { floatOfWords, isStale } from '../lib/float-bits.ts';
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { Int64 } from './int64.ts';
 
@@ -11,6 +11,6 @@ export function pushSample(out: SampleColumns, timeMs: number, high: number, low
 
 /** A time for a column. No store takes in one that a number cannot hold. @throws AppError chunk-corrupt */
 export function safeTime(time: Int64, encoding: string): number {
-  if (!time.isSafe) throw errors.chunkCorrupt({ encoding, reason: `it holds a sample at ${time.toBigInt()} ms` });
+  if (!time.isSafe) throw storeErrors.chunkCorrupt({ encoding, reason: `it holds a sample at ${time.toBigInt()} ms` });
   return time.toNumber();
 }

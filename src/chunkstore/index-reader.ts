@@ -1,7 +1,7 @@
 import { BytesError } from '../chunk/group/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { Row, RowKey, TableQuery } from '../table/client.ts';
@@ -252,7 +252,7 @@ function named<T>(name: string, decode: () => T): T {
   try {
     return decode();
   } catch (error) {
-    if (error instanceof BytesError) throw errors.rowCorrupt({ name, reason: error.message });
+    if (error instanceof BytesError) throw storeErrors.rowCorrupt({ name, reason: error.message });
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { Random } from '../lib/random.ts';
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import { dayOf, kindOf, parseHash, ROW_TOMBSTONE, tombstoneHash } from './keys.ts';
 import type { Schema } from './schema.ts';
@@ -98,12 +98,12 @@ export class Tombstones {
     return tombstone.state === 'pending' && tombstone.createdMs + waitMs <= this.#clock.nowMs();
   }
 
-  /** @throws errors.deleteRequestNotFound, errors.deleteRequestTooLate */
+  /** @throws queryErrors.deleteRequestNotFound, queryErrors.deleteRequestTooLate */
   async cancel(tenant: string, id: string, signal?: AbortSignal): Promise<void> {
     const tombstone = (await this.list(tenant, signal)).find((each) => each.id === id);
-    if (tombstone === undefined) throw errors.deleteRequestNotFound({ id });
+    if (tombstone === undefined) throw queryErrors.deleteRequestNotFound({ id });
     if (tombstone.state !== 'pending' || this.isDue(tombstone)) {
-      throw errors.deleteRequestTooLate({ id, cancelPeriodMs: this.#cancelPeriodMs });
+      throw queryErrors.deleteRequestTooLate({ id, cancelPeriodMs: this.#cancelPeriodMs });
     }
     await this.remove(tenant, tombstone, signal);
   }

@@ -14,7 +14,8 @@ import type { PushResponse } from '../contract/push.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import type { Clock } from '../lib/clock.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
-import { AppError, errors } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import { type Fault, faultOf } from '../model/validate.ts';
 import { FRAME_HEADER_BYTES, FRAME_SLOW, KEY_BYTES } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
@@ -96,15 +97,15 @@ export class Edge {
     const { exports } = this.#options.kernel;
     const at = this.#body.put(body);
     const declared = exports.snappyLength(at, body.length);
-    if (declared < 0) throw errors.snappyInvalid({ reason: 'corrupt input' });
+    if (declared < 0) throw writeErrors.snappyInvalid({ reason: 'corrupt input' });
     const limit = this.#options.rawBytesMax;
-    if (declared > limit) throw errors.inflatedTooLarge({ bytes: declared, limit });
+    if (declared > limit) throw writeErrors.inflatedTooLarge({ bytes: declared, limit });
     // a block of snappy grows at most 64 bytes out of 3: what claims more lies
     if (declared > body.length * 24 + 64)
-      throw errors.snappyInvalid({ reason: 'corrupt input: the length in front is impossible' });
+      throw writeErrors.snappyInvalid({ reason: 'corrupt input: the length in front is impossible' });
     const to = this.#raw.ensure(declared + 16);
     const bytes = exports.snappyDecode(at, body.length, to, this.#raw.bytes + 16);
-    if (bytes < 0) throw errors.snappyInvalid({ reason: 'corrupt input' });
+    if (bytes < 0) throw writeErrors.snappyInvalid({ reason: 'corrupt input' });
     return { at: to, bytes };
   }
 
@@ -198,7 +199,8 @@ export class Edge {
         useKnown,
       );
       if (scanned >= 0) return exports.scanBytes();
-      if (scanned !== SCAN_FULL) throw errors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
+      if (scanned !== SCAN_FULL)
+        throw writeErrors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
       size = this.#frames.bytes * 2;
     }
   }
@@ -280,7 +282,7 @@ export class Edge {
       bucket = new TokenBucket(this.#options.clock, burst);
       this.#buckets.set(tenant, bucket);
     }
-    if (!bucket.take(samples + metadata, rate, burst)) throw errors.rateLimited({ rate, samples, metadata });
+    if (!bucket.take(samples + metadata, rate, burst)) throw writeErrors.rateLimited({ rate, samples, metadata });
   }
 
   #take(bytes: number): Uint8Array<ArrayBuffer> {
@@ -393,24 +395,24 @@ function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits)
   const reasons: [samples: number, fault: Fault, isFirst: boolean][] = [
     [
       counts[OUT_OF_ORDER]!,
-      faultOf(errors.sampleOutOfOrder, () => ({ series, timeMs, lastMs })),
+      faultOf(writeErrors.sampleOutOfOrder, () => ({ series, timeMs, lastMs })),
       first.answer === OUT_OF_ORDER,
     ],
     [
       counts[DUPLICATE_TIME]!,
-      faultOf(errors.newValueForTimestamp, () => ({ series, timeMs })),
+      faultOf(writeErrors.newValueForTimestamp, () => ({ series, timeMs })),
       first.answer === DUPLICATE_TIME,
     ],
     [
       counts[TOO_OLD]!,
-      faultOf(errors.sampleTooOld, () => ({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs })),
+      faultOf(writeErrors.sampleTooOld, () => ({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs })),
       first.answer === TOO_OLD,
     ],
     [
       refused,
       first.series === REFUSED_PER_METRIC
-        ? faultOf(errors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
-        : faultOf(errors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
+        ? faultOf(writeErrors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
+        : faultOf(writeErrors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
       first.series !== undefined,
     ],
   ];

@@ -1,5 +1,5 @@
 import type { PushRequest } from '../contract/push.ts';
-import { errors } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 
 const V1 = 'prometheus.WriteRequest';
 const V2 = 'io.prometheus.write.v2.Request';
@@ -14,19 +14,19 @@ export function mediaOf(headers: PushRequest['headers']): 'v1' | 'v2' {
   if (type !== undefined && type.trim() !== '') {
     const [media, ...parameters] = type.split(';').map((part) => part.trim());
     if (media!.toLowerCase() !== 'application/x-protobuf') {
-      throw errors.unsupportedMedia({ type, want: 'application/x-protobuf' });
+      throw writeErrors.unsupportedMedia({ type, want: 'application/x-protobuf' });
     }
     for (const parameter of parameters) {
       const [name, value] = parameter.split('=', 2).map((part) => part.trim());
       if (name?.toLowerCase() !== 'proto') continue;
       const message = value?.replace(/^"(.*)"$/, '$1');
       if (message === V2) version = 'v2';
-      else if (message !== V1) throw errors.unsupportedMedia({ type, want: `proto=${V1} or proto=${V2}` });
+      else if (message !== V1) throw writeErrors.unsupportedMedia({ type, want: `proto=${V1} or proto=${V2}` });
     }
   }
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
-    throw errors.unsupportedEncoding({ encoding, want: 'snappy' });
+    throw writeErrors.unsupportedEncoding({ encoding, want: 'snappy' });
   }
   return version;
 }

@@ -2,7 +2,7 @@ import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeLabels, LabelEncoder } from '../model/canonical.ts';
-import { errors } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { type Fault, faultOf, findLabelsFault, seriesText, sortPairs } from '../model/validate.ts';
@@ -63,7 +63,7 @@ export class SlowPathWriter {
       if (reason !== undefined) {
         refuse(
           refusals,
-          faultOf(errors.histogramInvalid, () => ({ series: seriesText(pairs), reason: reason.text })),
+          faultOf(writeErrors.histogramInvalid, () => ({ series: seriesText(pairs), reason: reason.text })),
           1,
         );
       } else if (!(timeMs >= fromMs && timeMs <= toMs && isRichTime(timeMs))) {
@@ -132,7 +132,7 @@ function validExemplars(
     if (fault !== undefined) {
       refuse(
         refusals,
-        faultOf(errors.labelInvalid, () => ({
+        faultOf(writeErrors.labelInvalid, () => ({
           series: seriesText(pairs),
           label: 'labels of an exemplar',
           reason: fault,
@@ -142,7 +142,7 @@ function validExemplars(
       return false;
     }
     if (runesWithin(own, EXEMPLAR_RUNES_MAX)) return true;
-    countRefused(refusals, errors.exemplarLabelsTooLong.reason, 1);
+    countRefused(refusals, writeErrors.exemplarLabelsTooLong.reason, 1);
     return false;
   });
 }
@@ -155,17 +155,17 @@ function runesWithin(texts: readonly string[], max: number): boolean {
 }
 
 function unreadable(pairs: readonly string[], reason: string): Fault {
-  return faultOf(errors.labelInvalid, () => ({ series: seriesText(pairs), label: 'labels', reason }));
+  return faultOf(writeErrors.labelInvalid, () => ({ series: seriesText(pairs), label: 'labels', reason }));
 }
 
 function outOfBounds(pairs: readonly string[], timeMs: number, toMs: number, limits: EdgeLimits): Fault {
   return timeMs > toMs
-    ? faultOf(errors.tooFarInFuture, () => ({
+    ? faultOf(writeErrors.tooFarInFuture, () => ({
         series: seriesText(pairs),
         timeMs,
         graceMs: limits.creationGracePeriodMs,
       }))
-    : faultOf(errors.greaterThanMaxSampleAge, () => ({
+    : faultOf(writeErrors.greaterThanMaxSampleAge, () => ({
         series: seriesText(pairs),
         timeMs,
         maxAgeMs: limits.rejectOldSamplesMaxAgeMs,

@@ -12,7 +12,7 @@ import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { encodeLabels } from '../model/canonical.ts';
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { SampleColumns } from '../storage/columns.ts';
@@ -235,7 +235,13 @@ test('a store that cannot be read is asked once, not for every window that waits
       query: (...args: Parameters<typeof query>) => {
         asked++;
         if (away)
-          throw errors.storeUnavailable({ backend: 'b', operation: 'query', table: 't', reason: 'away', tries: 3 });
+          throw storeErrors.storeUnavailable({
+            backend: 'b',
+            operation: 'query',
+            table: 't',
+            reason: 'away',
+            tries: 3,
+          });
         return query.apply(tables.client, args);
       },
     });

@@ -15,7 +15,7 @@ import {
 } from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
 import { decodeLabels } from '../model/canonical.ts';
-import { errors } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import type { Labels } from '../model/labels.ts';
 import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_EXEMPLARS, FRAME_HEADER_BYTES, FRAME_KEY, KEY_BYTES, SAMPLE_BYTES } from '../wire/frame-layout.ts';
@@ -157,7 +157,7 @@ export class Head {
   addTenant(id: string, index = this.tenants.length): HeadTenant {
     const bytes = encoder.encode(id);
     if (!this.kernel.exports.tenantInit(index, this.#frames.put(bytes), bytes.length)) {
-      throw errors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
+      throw writeErrors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
     }
     const tenant: HeadTenant = { id, index, metrics: new Map(), seriesCount: 0, newestMs: Number.NEGATIVE_INFINITY };
     this.tenants[index] = tenant;
@@ -321,7 +321,7 @@ export class Head {
       // a ref without series: the record that named it was lost
       if (exports.replayCovered(ref, lsn) || !exports.seriesIsLive(ref)) continue;
       if (this.rich.append(ref, sample, Number.NEGATIVE_INFINITY) === NO_ROOM) {
-        throw errors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
+        throw writeErrors.headFull({ usedBytes: this.bytes, limitBytes: this.#bytesMax });
       }
       samples++;
     }

@@ -3,7 +3,8 @@ import type { HeadLabels } from '../contract/ingester.ts';
 import { Transferred } from '../kit/thread/channel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
-import { errors } from '../model/errors.ts';
+import { processErrors } from '../model/errors-process.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { ExportOrder } from './export-order.ts';
 import { exportSeries } from './export-series.ts';
 import type { Head, HeadTenant } from './head.ts';
@@ -48,8 +49,8 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   };
 
   const mustBeReady = () => {
-    if (shard.state === 'replaying') throw errors.replaying({});
-    if (shard.state === 'closed') throw errors.shuttingDown({});
+    if (shard.state === 'replaying') throw queryErrors.replaying({});
+    if (shard.state === 'closed') throw processErrors.shuttingDown({});
   };
 
   const expire = () => {
@@ -122,13 +123,13 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         tenant === undefined
           ? new Uint32Array(0)
           : matching.select(tenant, request.matchers, request.startMs, request.endMs);
-      if (cursors.size >= CURSORS_MAX) throw errors.tooManySelects({ limit: CURSORS_MAX });
+      if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
       const { startMs, endMs } = request;
       return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
     },
     async selectNext({ cursor: id }) {
       const cursor = cursors.get(id);
-      if (cursor === undefined) throw errors.cursorExpired({ idleMs: CURSOR_IDLE_MS });
+      if (cursor === undefined) throw queryErrors.cursorExpired({ idleMs: CURSOR_IDLE_MS });
       return slice(id, cursor);
     },
     selectClose({ cursor }) {

@@ -3,7 +3,8 @@ import { BytesError } from '../chunk/group/bytes.ts';
 import { Region } from '../chunk/region.ts';
 import { type FrameLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
-import { errors } from '../model/errors.ts';
+import { processErrors } from '../model/errors-process.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { splitKeyed } from '../wire/frames.ts';
 import {
@@ -197,7 +198,7 @@ export class Shard {
    * @throws logUnavailable, headFull
    */
   push(tenantId: string, frames: Uint8Array, limits: FrameLimits): Promise<HeadIngestResult> {
-    if (this.#state === 'closed') return Promise.reject(errors.shuttingDown({}));
+    if (this.#state === 'closed') return Promise.reject(processErrors.shuttingDown({}));
     try {
       const result = this.#state === 'live' ? this.#ingest(tenantId, frames, limits) : this.#stage(tenantId, frames);
       return this.#committed(result);
@@ -211,7 +212,7 @@ export class Shard {
     if (this.#commitFailed) this.#commitNow();
     const { headBytesMax } = this.#options;
     if (this.head.bytes > headBytesMax * BYTES_BEYOND) {
-      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
+      throw writeErrors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
     let result: HeadIngestResult;
     try {
@@ -220,7 +221,7 @@ export class Shard {
       this.#publishHeld();
     }
     if (result.counts[NO_ROOM]! > 0 || result.first?.series === REFUSED_NO_ROOM) {
-      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
+      throw writeErrors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });
     }
     return result;
   }
@@ -301,7 +302,7 @@ export class Shard {
     } catch (error) {
       this.#commitFailures++;
       this.#commitFailed = true;
-      throw errors.logUnavailable({ reason: (error as Error).message });
+      throw writeErrors.logUnavailable({ reason: (error as Error).message });
     }
   }
 
@@ -327,7 +328,7 @@ export class Shard {
         if (this.#options.fsync === 'always') {
           await this.#wal.sync().catch((error) => {
             this.#options.fatal(error);
-            throw errors.logUnavailable({ reason: (error as Error).message });
+            throw writeErrors.logUnavailable({ reason: (error as Error).message });
           });
         }
         for (const { done } of batch) done();
@@ -446,7 +447,7 @@ export class Shard {
     const file = path.join(folder, checkpointName(checkpoint));
     const loaded = await loadCheckpoint(this.head, this.#disk, file, this.#buffer, pause);
     if (loaded.windowMs !== windowMs && loaded.arenas.length > 0) {
-      throw errors.windowChanged({ folder, hadMs: loaded.windowMs, wantMs: windowMs });
+      throw writeErrors.windowChanged({ folder, hadMs: loaded.windowMs, wantMs: windowMs });
     }
     const at = lsns.ensure(loaded.blockLsns.length * 8);
     new Float64Array(this.head.kernel.u8.buffer, at, loaded.blockLsns.length).set(loaded.blockLsns);
@@ -464,7 +465,7 @@ export class Shard {
     const samples = this.head.kernel.exports.replayPayload(record.at, record.bytes, record.lsn);
     this.head.unindexForgotten();
     if (samples === -2) {
-      throw errors.headFull({ usedBytes: this.head.bytes, limitBytes: this.#options.headBytesMax });
+      throw writeErrors.headFull({ usedBytes: this.head.bytes, limitBytes: this.#options.headBytesMax });
     }
     if (samples < 0) {
       this.#lost({ file: this.#options.folder, position: record.lsn, bytes: record.bytes, torn: false }, false);

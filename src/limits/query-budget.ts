@@ -1,4 +1,4 @@
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import type { QueryBudget } from '../storage/queryable.ts';
 import type { TenantLimits } from './limits.ts';
 
@@ -26,13 +26,14 @@ export class LimitedBudget implements QueryBudget {
   addSeries(count: number): void {
     this.series += count;
     const limit = this.#limits.maxFetchedSeriesPerQuery;
-    if (limit > 0 && this.series > limit) throw errors.queryTooManySeries({ series: this.series, limit });
+    if (limit > 0 && this.series > limit) throw queryErrors.queryTooManySeries({ series: this.series, limit });
   }
 
   addFetchedBytes(count: number): void {
     this.fetchedBytes += count;
     const limit = this.#limits.maxFetchedDataBytesPerQuery;
-    if (limit > 0 && this.fetchedBytes > limit) throw errors.queryTooManyBytes({ bytes: this.fetchedBytes, limit });
+    if (limit > 0 && this.fetchedBytes > limit)
+      throw queryErrors.queryTooManyBytes({ bytes: this.fetchedBytes, limit });
   }
 
   addMemory(bytes: number): void {
@@ -42,7 +43,7 @@ export class LimitedBudget implements QueryBudget {
     if (this.memoryBytes > this.peakMemoryBytes) this.peakMemoryBytes = this.memoryBytes;
     const limitBytes = this.#limits.maxQueryMemoryBytes;
     const usedBytes = Math.round(this.memoryBytes * GROWTH);
-    if (limitBytes > 0 && usedBytes > limitBytes) throw errors.queryMemoryExceeded({ usedBytes, limitBytes });
+    if (limitBytes > 0 && usedBytes > limitBytes) throw queryErrors.queryMemoryExceeded({ usedBytes, limitBytes });
   }
 
   addFetches(rows: number, objects: number): void {

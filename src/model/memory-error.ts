@@ -1,4 +1,5 @@
-import { type AppError, errors } from './errors.ts';
+import type { AppError } from './errors.ts';
+import { queryErrors } from './errors-query.ts';
 
 /** How V8 words that one allocation is larger than it can be, or than there is memory. */
 const REFUSED =
@@ -7,5 +8,5 @@ const REFUSED =
 /** The error of a query whose allocation was refused; undefined where `thrown` is something else. */
 export function memoryError(thrown: unknown): AppError | undefined {
   if (!(thrown instanceof RangeError) || !REFUSED.test(thrown.message)) return undefined;
-  return errors.queryMemoryUnavailable({ reason: thrown.message });
+  return queryErrors.queryMemoryUnavailable({ reason: thrown.message });
 }

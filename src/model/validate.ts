@@ -1,4 +1,5 @@
-import { type AppError, type ErrorMaker, errors } from './errors.ts';
+import type { AppError, ErrorMaker } from './errors.ts';
+import { writeErrors } from './errors-write.ts';
 import { compareUtf8, Labels, METRIC_NAME } from './labels.ts';
 
 /** The limits of a tenant on labels; 0: no limit. Lengths in bytes of UTF-8. */
@@ -55,17 +56,17 @@ function nameFault(pairs: readonly string[]): Fault | undefined {
     if (name === METRIC_NAME) {
       found = value !== '';
       if (!value.isWellFormed())
-        return faultOf(errors.metricNameInvalid, () => ({ name: shortened(value.toWellFormed()) }));
+        return faultOf(writeErrors.metricNameInvalid, () => ({ name: shortened(value.toWellFormed()) }));
     }
     if (name === '') return labelInvalid(pairs, '""', 'the name is empty');
     if (!name.isWellFormed()) return labelInvalid(pairs, name.toWellFormed(), 'the name is not UTF-8');
     if (!value.isWellFormed()) return labelInvalid(pairs, name, 'the value is not UTF-8');
   }
-  return found ? undefined : faultOf(errors.missingMetricName, () => ({ series: seriesText(pairs) }));
+  return found ? undefined : faultOf(writeErrors.missingMetricName, () => ({ series: seriesText(pairs) }));
 }
 
 function labelInvalid(pairs: readonly string[], label: string, reason: string): Fault {
-  return faultOf(errors.labelInvalid, () => ({ series: seriesText(pairs), label: shortened(label), reason }));
+  return faultOf(writeErrors.labelInvalid, () => ({ series: seriesText(pairs), label: shortened(label), reason }));
 }
 
 function orderFault(pairs: readonly string[]): Fault | undefined {
@@ -73,9 +74,9 @@ function orderFault(pairs: readonly string[]): Fault | undefined {
     const label = pairs[i]!;
     const order = compareUtf8(pairs[i - 2]!, label);
     if (order === 0)
-      return faultOf(errors.duplicateLabelNames, () => ({ series: seriesText(pairs), label: shortened(label) }));
+      return faultOf(writeErrors.duplicateLabelNames, () => ({ series: seriesText(pairs), label: shortened(label) }));
     if (order > 0)
-      return faultOf(errors.labelsNotSorted, () => ({ series: seriesText(pairs), label: shortened(label) }));
+      return faultOf(writeErrors.labelsNotSorted, () => ({ series: seriesText(pairs), label: shortened(label) }));
   }
   return undefined;
 }
@@ -84,7 +85,7 @@ function limitFault(pairs: readonly string[], limits: LabelLimits): Fault | unde
   const { maxLabelNamesPerSeries, maxLabelNameLength, maxLabelValueLength, maxLabelsSizeBytes } = limits;
   const count = pairs.length / 2;
   if (exceeds(count, maxLabelNamesPerSeries)) {
-    return faultOf(errors.maxLabelNamesPerSeries, () => ({
+    return faultOf(writeErrors.maxLabelNamesPerSeries, () => ({
       series: seriesText(pairs),
       count,
       limit: maxLabelNamesPerSeries,
@@ -98,7 +99,7 @@ function limitFault(pairs: readonly string[], limits: LabelLimits): Fault | unde
     total += nameBytes + valueBytes;
     if (exceeds(nameBytes, maxLabelNameLength)) {
       const limit = maxLabelNameLength;
-      return faultOf(errors.labelNameTooLong, () => ({
+      return faultOf(writeErrors.labelNameTooLong, () => ({
         series: seriesText(pairs),
         label: shortened(label),
         bytes: nameBytes,
@@ -106,7 +107,7 @@ function limitFault(pairs: readonly string[], limits: LabelLimits): Fault | unde
       }));
     }
     if (exceeds(valueBytes, maxLabelValueLength)) {
-      return faultOf(errors.labelValueTooLong, () => ({
+      return faultOf(writeErrors.labelValueTooLong, () => ({
         series: seriesText(pairs),
         label: shortened(label),
         bytes: valueBytes,
@@ -115,7 +116,7 @@ function limitFault(pairs: readonly string[], limits: LabelLimits): Fault | unde
     }
   }
   if (!exceeds(total, maxLabelsSizeBytes)) return undefined;
-  return faultOf(errors.labelsSizeBytesExceeded, () => ({
+  return faultOf(writeErrors.labelsSizeBytesExceeded, () => ({
     series: seriesText(pairs),
     bytes: total,
     limit: maxLabelsSizeBytes,

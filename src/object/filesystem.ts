@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { type AppError, errors } from '../model/errors.ts';
+import type { AppError } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import type { ObjectClient, ObjectInfo } from './client.ts';
 import { assertObjectKey } from './key.ts';
 
@@ -230,10 +231,10 @@ function ignoreMissing(thrown: unknown): undefined {
 
 function errorOf(thrown: unknown, operation: string, key: string): AppError {
   const code = (thrown as NodeJS.ErrnoException).code ?? 'unknown';
-  if (isMissing(thrown) && operation === 'get') return errors.objectNotFound({ backend: BACKEND, key });
-  if (code === 'ENOSPC' || code === 'EDQUOT') return errors.storeFull({ backend: BACKEND, operation, key });
+  if (isMissing(thrown) && operation === 'get') return storeErrors.objectNotFound({ backend: BACKEND, key });
+  if (code === 'ENOSPC' || code === 'EDQUOT') return storeErrors.storeFull({ backend: BACKEND, operation, key });
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return errors.storeDenied({ backend: BACKEND, operation, key, reason: code });
+    return storeErrors.storeDenied({ backend: BACKEND, operation, key, reason: code });
   }
-  return errors.storeUnavailable({ backend: BACKEND, operation, key, reason: code, tries: 1 });
+  return storeErrors.storeUnavailable({ backend: BACKEND, operation, key, reason: code, tries: 1 });
 }

@@ -1,6 +1,6 @@
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { copyBytes } from '../lib/copy.ts';
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import type { ObjectClient, ObjectInfo } from './client.ts';
 import { assertObjectKey } from './key.ts';
 
@@ -55,7 +55,7 @@ export class MemoryObjectClient implements ObjectClient {
     signal?.throwIfAborted();
     assertObjectKey(key);
     const object = this.#objects.get(key);
-    if (object === undefined) throw errors.objectNotFound({ backend: BACKEND, key });
+    if (object === undefined) throw storeErrors.objectNotFound({ backend: BACKEND, key });
     return object.body;
   }
 }

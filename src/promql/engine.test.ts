@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryStorage } from '../../test/conformance/promqltest/memory-storage.ts';
 import { parseScript } from '../../test/conformance/promqltest/script.ts';
-import { AppError, errors } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { Labels } from '../model/labels.ts';
 import type { Queryable, QueryBudget } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
@@ -38,7 +40,8 @@ function memoryLimited(limitBytes: number) {
   budget.addMemory = (bytes) => {
     heldBytes += bytes;
     budget.peakBytes = Math.max(budget.peakBytes, heldBytes);
-    if (bytes > 0 && heldBytes > limitBytes) throw errors.queryMemoryExceeded({ usedBytes: heldBytes, limitBytes });
+    if (bytes > 0 && heldBytes > limitBytes)
+      throw queryErrors.queryMemoryExceeded({ usedBytes: heldBytes, limitBytes });
   };
   return { ...context, budget };
 }
@@ -181,7 +184,7 @@ test('what a query holds is accounted for, and let go', async () => {
   const limit: QueryBudget = {
     ...context.budget,
     addMemory: (bytes) => {
-      if (bytes > 0) throw errors.queryMemoryExceeded({ usedBytes: bytes, limitBytes: 1 });
+      if (bytes > 0) throw queryErrors.queryMemoryExceeded({ usedBytes: bytes, limitBytes: 1 });
     },
   };
   await assert.rejects(
@@ -273,7 +276,7 @@ test("a failure of the storage is the query's, and what was opened is closed", a
     labelNames: (request) => data.labelNames(request),
     labelValues: (name, request) => data.labelValues(name, request),
     select: async (request) => {
-      if (String(request.matchers[0]).includes('b')) throw errors.storeClosed({ backend: 'test' });
+      if (String(request.matchers[0]).includes('b')) throw storeErrors.storeClosed({ backend: 'test' });
       const set = await data.select(request);
       return { ...set, close: () => void closed++ };
     },

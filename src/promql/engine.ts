@@ -1,4 +1,4 @@
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
@@ -88,7 +88,7 @@ export class Engine {
   /** @throws ParseError, AppError */
   queryRange(queryable: Queryable, query: RangeQuery, context: QueryContext): Promise<QueryResult> {
     if (!(query.stepMs > 0))
-      throw errors.queryInvalid({
+      throw queryErrors.queryInvalid({
         text: 'zero or negative query resolution step widths are not accepted. Try a positive integer',
       });
     const grid = gridOf(query.startMs, query.endMs, query.stepMs);
@@ -109,7 +109,7 @@ export class Engine {
     const type = typeOf(expr);
     const instant = queryStepMs === 0;
     if (!instant && type !== 'scalar' && type !== 'vector') {
-      throw errors.queryInvalid({
+      throw queryErrors.queryInvalid({
         text: `invalid expression type "${typeName(type)}" for range query, must be Scalar or instant Vector`,
       });
     }

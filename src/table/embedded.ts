@@ -13,7 +13,8 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
-import { AppError, errors } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { afterPrefix, boundsOf } from './bounds.ts';
 import { CheckedFiles } from './checked-files.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
@@ -232,7 +233,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   async #change(table: string, operation: string, change: (db: Db) => Promise<unknown>): Promise<void> {
     this.#refuseReadOnly(operation, table);
     const entry = this.#acquire(table, operation);
-    if (entry === undefined) throw errors.storeTableMissing({ backend: BACKEND, operation, table });
+    if (entry === undefined) throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
     try {
       await change(entry.db);
     } catch (thrown) {
@@ -241,12 +242,12 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
       release(entry);
     }
     if (fileOf(this.#path(table)) !== entry.file)
-      throw errors.storeTableMissing({ backend: BACKEND, operation, table });
+      throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
   }
 
   /** The open table, or undefined where its file is missing. Another thread may have dropped it, or made it anew. */
   #acquire(table: string, operation: string): OpenTable | undefined {
-    if (this.#closed) throw errors.storeClosed({ backend: BACKEND });
+    if (this.#closed) throw storeErrors.storeClosed({ backend: BACKEND });
     const path = this.#path(table);
     const file = fileOf(path);
     let entry = this.#open.get(table);
@@ -265,13 +266,13 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     return entry;
   }
 
-  /** @throws errors.storeFileDamaged before LMDB maps the file: what it believes of one that is cut would end the process */
+  /** @throws storeErrors.storeFileDamaged before LMDB maps the file: what it believes of one that is cut would end the process */
   #openTable(path: string, operation: string, table: string): OpenTable {
     const { dev, ino } = statSync(path, { bigint: true });
     const isChecked = this.#checked.has(dev, ino);
     const reason = tableFileFault(path, isChecked ? 0 : CHECK_PAGES_MAX);
     if (reason !== undefined) {
-      throw errors.storeFileDamaged({
+      throw storeErrors.storeFileDamaged({
         backend: BACKEND,
         operation,
         table,
@@ -318,7 +319,12 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
 
   #refuseReadOnly(operation: string, table: string): void {
     if (this.#readOnly) {
-      throw errors.storeRefused({ backend: BACKEND, operation, table, reason: 'the store is open for reading only' });
+      throw storeErrors.storeRefused({
+        backend: BACKEND,
+        operation,
+        table,
+        reason: 'the store is open for reading only',
+      });
     }
   }
 
@@ -327,9 +333,9 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     const reason = thrown instanceof Error ? thrown.message : String(thrown);
     // LMDB says no more than "Input/output error" where the disk took only a part of its pages
     if (code === 'ENOSPC' || /no space left|disk quota/i.test(reason) || bytesFree(this.#dir) < BYTES_FREE_MIN) {
-      return errors.storeFull({ backend: BACKEND, operation, table });
+      return storeErrors.storeFull({ backend: BACKEND, operation, table });
     }
-    return errors.storeUnavailable({ backend: BACKEND, operation, table, reason, tries: 1 });
+    return storeErrors.storeUnavailable({ backend: BACKEND, operation, table, reason, tries: 1 });
   }
 
   #path(table: string): string {

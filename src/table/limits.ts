@@ -1,12 +1,12 @@
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import type { Row, RowKey, TableLimits } from './client.ts';
 
-/** Judges rows before anything is sent, so that a write that cannot succeed changes nothing. @throws errors.storeRowTooLarge */
+/** Judges rows before anything is sent, so that a write that cannot succeed changes nothing. @throws storeErrors.storeRowTooLarge */
 export function checkRows(backend: string, table: string, rows: readonly Row[], limits: TableLimits): void {
   for (const row of rows) {
     checkKey(backend, table, row, limits);
     if (row.value.length > limits.valueBytesMax) {
-      throw errors.storeRowTooLarge({
+      throw storeErrors.storeRowTooLarge({
         backend,
         table,
         part: 'value',
@@ -17,10 +17,10 @@ export function checkRows(backend: string, table: string, rows: readonly Row[], 
   }
 }
 
-/** @throws errors.storeRowTooLarge */
+/** @throws storeErrors.storeRowTooLarge */
 function checkKey(backend: string, table: string, key: RowKey, limits: TableLimits): void {
   const bytes = Math.max(key.hash.length, key.range.length);
   if (bytes > limits.keyBytesMax) {
-    throw errors.storeRowTooLarge({ backend, table, part: 'key', bytes, limitBytes: limits.keyBytesMax });
+    throw storeErrors.storeRowTooLarge({ backend, table, part: 'key', bytes, limitBytes: limits.keyBytesMax });
   }
 }

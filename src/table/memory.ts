@@ -1,5 +1,5 @@
 import { copyBytes } from '../lib/copy.ts';
-import { errors } from '../model/errors.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { boundsOf } from './bounds.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
 import { checkRows } from './limits.ts';
@@ -105,7 +105,7 @@ export class MemoryTableStore implements TableStore, TableClient, TableAdmin {
   #existing(table: string, operation: string): Map<string, Partition> {
     assertTableName(table);
     const partitions = this.#tables.get(table);
-    if (partitions === undefined) throw errors.storeTableMissing({ backend: BACKEND, operation, table });
+    if (partitions === undefined) throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
     return partitions;
   }
 }

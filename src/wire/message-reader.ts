@@ -1,6 +1,7 @@
 import { WireType } from '@bufbuild/protobuf/wire';
 import { decodeLooseUtf8, decodeUtf8 } from '../lib/utf8.ts';
-import { AppError, errors } from '../model/errors.ts';
+import { AppError } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 
 /** What is wrong with a message. */
 class MessageFault extends Error {}
@@ -162,7 +163,7 @@ export class MessageReader {
     if (this.#itemsLeft-- === 0)
       throw new MessageFault(`more than ${this.#itemsMax} series, samples, labels and so on`);
     this.#weightLeft -= weight;
-    if (this.#weightLeft < 0) throw errors.writeItemsTooMany({ bytes: this.#bytes.length });
+    if (this.#weightLeft < 0) throw writeErrors.writeItemsTooMany({ bytes: this.#bytes.length });
   }
 
   #end(end: number): number {

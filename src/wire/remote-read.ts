@@ -2,7 +2,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { chunksOf } from '../chunk/sample-chunks.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { STALE_HIGH, STALE_LOW } from '../lib/float-bits.ts';
-import { errors } from '../model/errors.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
@@ -41,7 +41,7 @@ const ENCODINGS = { xor: 1, floathistogram: 3 } as const;
  * @throws AppError read-request-invalid
  */
 export function decodeReadRequest(body: Uint8Array): ReadRequest {
-  return MessageReader.read(body, ITEMS_MAX, readRequest, (reason) => errors.readRequestInvalid({ reason }));
+  return MessageReader.read(body, ITEMS_MAX, readRequest, (reason) => queryErrors.readRequestInvalid({ reason }));
 }
 
 function readRequest(reader: MessageReader, end: number): ReadRequest {
@@ -82,12 +82,14 @@ function readMatcher(reader: MessageReader, end: number): LabelMatcher {
     return true;
   });
   const op = OPERATORS[type];
-  if (op === undefined) throw errors.readRequestInvalid({ reason: `a matcher has type ${type}` });
+  if (op === undefined) throw queryErrors.readRequestInvalid({ reason: `a matcher has type ${type}` });
   try {
     return LabelMatcher.of(name, op, value);
   } catch (thrown) {
     if (!(thrown instanceof RegexSyntaxError)) throw thrown;
-    throw errors.readRequestInvalid({ reason: `the pattern ${value} is not a regular expression: ${thrown.message}` });
+    throw queryErrors.readRequestInvalid({
+      reason: `the pattern ${value} is not a regular expression: ${thrown.message}`,
+    });
   }
 }
 

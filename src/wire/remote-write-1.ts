@@ -1,5 +1,6 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
-import { type AppError, errors } from '../model/errors.ts';
+import type { AppError } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { passed } from './message-parts.ts';
 import { MessageReader } from './message-reader.ts';
@@ -33,7 +34,7 @@ export function decodeRemoteWrite1(body: Uint8Array, itemsMax = WRITE_ITEMS_MAX)
 }
 
 function fault(reason: string): AppError {
-  return errors.writeRequestInvalid({ version: '1.0', reason });
+  return writeErrors.writeRequestInvalid({ version: '1.0', reason });
 }
 
 /** Reads a `prometheus.WriteRequest` series by series. */
@@ -66,7 +67,7 @@ export class RemoteWrite1Reader implements WriteReader {
 
   #addMetadata(entry: MetricMetadata): void {
     if (this.metadata.push(entry) > METADATA_PER_REQUEST_MAX)
-      throw errors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
+      throw writeErrors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
   }
 }
 
@@ -120,7 +121,7 @@ function readLabel(reader: MessageReader, wireType: WireType, end: number, pairs
     return true;
   });
   if (pairs.length >= 2 * LABELS_PER_SERIES_MAX)
-    throw errors.writeTooMany({ limit: LABELS_PER_SERIES_MAX, what: 'labels of a series' });
+    throw writeErrors.writeTooMany({ limit: LABELS_PER_SERIES_MAX, what: 'labels of a series' });
   pairs.push(name, value);
   return fault;
 }

@@ -1,4 +1,5 @@
-import { type AppError, errors } from '../model/errors.ts';
+import type { AppError } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { passed } from './message-parts.ts';
@@ -41,7 +42,7 @@ export function decodeRemoteWrite2(body: Uint8Array, itemsMax = WRITE_ITEMS_MAX)
 }
 
 function fault(reason: string): AppError {
-  return errors.writeRequestInvalid({ version: '2.0', reason });
+  return writeErrors.writeRequestInvalid({ version: '2.0', reason });
 }
 
 /** Texts that labels refer to by number: where they lie in the body, and those that were asked for lately. */
@@ -198,7 +199,7 @@ export class RemoteWrite2Reader implements WriteReader {
     const metric = pairs[name + 1]!;
     this.#metadata.set(metric, { metric, type, help, unit });
     if (this.#metadata.size > METADATA_PER_REQUEST_MAX)
-      throw errors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
+      throw writeErrors.writeTooMany({ limit: METADATA_PER_REQUEST_MAX, what: 'metadata entries' });
   }
 
   #labels(refs: readonly number[]): { pairs: readonly string[]; labelsFault: string | undefined } {
@@ -208,7 +209,7 @@ export class RemoteWrite2Reader implements WriteReader {
     const pairs: string[] = [];
     for (const ref of refs) {
       if (ref < symbols.count) this.#writtenOut += Math.min(symbols.bytesOf(ref), SYMBOL_BYTES_MAX);
-      if (this.#writtenOut > this.#writtenOutMax) throw errors.writtenOutTooLarge({ limit: this.#writtenOutMax });
+      if (this.#writtenOut > this.#writtenOutMax) throw writeErrors.writtenOutTooLarge({ limit: this.#writtenOutMax });
       const text = symbols.text(ref);
       if (ref >= symbols.count) labelsFault ??= `reference to symbol ${ref} of ${symbols.count}`;
       else if (symbols.isBroken(ref)) labelsFault ??= `${text.slice(0, FAULT_TEXT_MAX)} is not UTF-8`;

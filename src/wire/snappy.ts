@@ -1,4 +1,5 @@
-import { errors } from '../model/errors.ts';
+import { processErrors } from '../model/errors-process.ts';
+import { writeErrors } from '../model/errors-write.ts';
 
 // The snappy block format. Source: github.com/google/snappy, format_description.txt.
 
@@ -19,7 +20,7 @@ const EXPANSION_MAX = 22;
 export function inflateSnappy(block: Uint8Array, limitBytes: number, limit: string): Uint8Array {
   const header = readLength(block);
   const { length } = header;
-  if (length > limitBytes) throw errors.bodyTooLarge({ limitBytes, limit });
+  if (length > limitBytes) throw processErrors.bodyTooLarge({ limitBytes, limit });
   let from = header.at;
   const end = block.length;
   if (length > (end - from) * EXPANSION_MAX) {
@@ -72,7 +73,7 @@ export function inflateSnappy(block: Uint8Array, limitBytes: number, limit: stri
 }
 
 function invalid(reason: string): never {
-  throw errors.snappyInvalid({ reason });
+  throw writeErrors.snappyInvalid({ reason });
 }
 
 /** A uvarint of 32 bits. */

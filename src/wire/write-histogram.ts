@@ -1,6 +1,6 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
 import { isStale } from '../lib/float-bits.ts';
-import { errors } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import { type FloatHistogram, floatHistogram, type ResetHint, type Span } from '../model/histogram.ts';
 import { copyToSchema } from '../model/histogram-add.ts';
 import { type Histogram, toFloatHistogram, toIntegerHistogram } from '../model/histogram-integer.ts';
@@ -128,7 +128,8 @@ function floatOf(reader: MessageReader): number {
 const view = new DataView(new ArrayBuffer(8));
 
 function addSpan(spans: Span[], span: Span): void {
-  if (spans.push(span) > BUCKETS_MAX) throw errors.writeTooMany({ limit: BUCKETS_MAX, what: 'spans of a histogram' });
+  if (spans.push(span) > BUCKETS_MAX)
+    throw writeErrors.writeTooMany({ limit: BUCKETS_MAX, what: 'spans of a histogram' });
 }
 
 function readSpan(reader: MessageReader, wireType: WireType, end: number): Span {

@@ -1,5 +1,5 @@
 import { floatOfWords, highWord, isStale, lowWord } from '../lib/float-bits.ts';
-import { errors } from '../model/errors.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Histogram } from '../model/histogram-integer.ts';
 import type { HistogramFault } from '../model/histogram-validate.ts';
@@ -123,7 +123,7 @@ export class WriteSamples {
 /** @throws AppError write-too-many: what is not scanned by the kernel is read in one piece, which must stay small */
 export function addSample(out: WriteSamples, timeMs: number, high: number, low: number, startMs: number): void {
   if (out.count === SAMPLES_PER_SERIES_MAX) {
-    throw errors.writeTooMany({
+    throw writeErrors.writeTooMany({
       limit: SAMPLES_PER_SERIES_MAX,
       what: 'samples of a series that comes with histograms, exemplars or start timestamps',
     });

@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/lib/clock.ts';
 import type { Random } from '../../src/lib/random.ts';
-import { type AppError, errors } from '../../src/model/errors.ts';
+import type { AppError } from '../../src/model/errors.ts';
+import { storeErrors } from '../../src/model/errors-store.ts';
 
 /** How often what goes wrong, each from 0 to 1. May be changed while a test runs. */
 export interface Faults {
@@ -46,7 +47,8 @@ export class FaultSource {
     const { delayMs } = this.faults;
     if (delayMs) await this.#clock.sleep(this.#random() * delayMs);
     if (this.#happens('unavailable')) throw this.#unavailable(operation, table, 'ECONNREFUSED');
-    if (this.#happens('throttled')) throw errors.storeThrottled({ backend: this.#backend, operation, table, tries: 1 });
+    if (this.#happens('throttled'))
+      throw storeErrors.storeThrottled({ backend: this.#backend, operation, table, tries: 1 });
   }
 
   #happens(fault: 'unavailable' | 'throttled' | 'lost' | 'repeated'): boolean {
@@ -56,6 +58,6 @@ export class FaultSource {
   }
 
   #unavailable(operation: string, table: string, reason: string): AppError {
-    return errors.storeUnavailable({ backend: this.#backend, operation, table, reason, tries: 1 });
+    return storeErrors.storeUnavailable({ backend: this.#backend, operation, table, reason, tries: 1 });
   }
 }

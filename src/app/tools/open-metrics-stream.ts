@@ -1,4 +1,5 @@
-import { AppError, errors } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
+import { writeErrors } from '../../model/errors-write.ts';
 import { type ExpositionEntry, withStarts } from '../../wire/exposition/entry.ts';
 import { parseOpenMetrics } from '../../wire/exposition/open-metrics.ts';
 
@@ -10,7 +11,7 @@ const NEWLINE = 10;
 
 /**
  * Entries of OpenMetrics text of any length, read piece by piece.
- * @throws errors.expositionInvalid with the line of the whole text, also where its end is missing
+ * @throws writeErrors.expositionInvalid with the line of the whole text, also where its end is missing
  */
 export async function* readOpenMetrics(input: AsyncIterable<Uint8Array>): AsyncGenerator<ExpositionEntry> {
   const parser = new PieceParser();
@@ -62,7 +63,7 @@ class PieceParser {
   }
 
   fail(reason: string, line = 1): never {
-    throw errors.expositionInvalid({ line: this.#linesBefore + line, reason });
+    throw writeErrors.expositionInvalid({ line: this.#linesBefore + line, reason });
   }
 
   #beforeEnd(piece: Buffer): Buffer {

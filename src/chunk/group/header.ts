@@ -1,5 +1,5 @@
 import zlib from 'node:zlib';
-import { errors } from '../../model/errors.ts';
+import { storeErrors } from '../../model/errors-store.ts';
 import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
 import { DIGEST_BYTES } from './digest.ts';
 
@@ -143,7 +143,7 @@ export function encodeHeader(
 /**
  * Reads a group's header. Bytes behind it are not looked at: where the group is inline, its body.
  * @param name of the object or row, for errors
- * @throws errors.groupCorrupt
+ * @throws storeErrors.groupCorrupt
  */
 export function parseHeader(bytes: Uint8Array, name: string): { header: GroupHeader; headerBytes: number } {
   return guarded(name, 'header', () => {
@@ -244,7 +244,7 @@ export function isIntact(ref: BlockRef, stored: Uint8Array): boolean {
 /**
  * A sub-block's content, checked and inflated.
  * @param stored exactly the bytes that `ref` names
- * @throws errors.groupCorrupt
+ * @throws storeErrors.groupCorrupt
  */
 export function openBlock(ref: BlockRef, stored: Uint8Array, name: string): Uint8Array {
   return guarded(name, blockName(ref), () => {
@@ -264,7 +264,7 @@ export function guarded<T>(name: string, part: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof BytesError) throw errors.groupCorrupt({ name, part, reason: error.message });
+    if (error instanceof BytesError) throw storeErrors.groupCorrupt({ name, part, reason: error.message });
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import { errors } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import { checkTenant } from '../../model/tenant.ts';
 import { type Logger, silentLogger } from '../observe/log.ts';
 import type { AuthConfig } from './config.ts';
@@ -60,15 +60,15 @@ export class Gate {
   identify(headers: IncomingHttpHeaders, address = ''): Identity {
     if (!this.closed) return ANYBODY;
     const { authorization } = headers;
-    if (authorization === undefined || authorization === '') throw errors.unauthorized({});
+    if (authorization === undefined || authorization === '') throw processErrors.unauthorized({});
     const [, scheme = '', rest = ''] = /^(\S+)\s+(\S+)\s*$/.exec(authorization) ?? [];
     const digest = this.#digest(`${scheme.toLowerCase()} ${rest}`);
-    if (!this.#brake.mayTry(address, digest)) throw errors.tooManyFailedLogins({ address });
+    if (!this.#brake.mayTry(address, digest)) throw processErrors.tooManyFailedLogins({ address });
     const identity = this.#identities.get(digest);
     if (identity === undefined) {
       const failures = this.#brake.failed(address);
       if (failures !== undefined) this.#log.warn({ address, user: nameIn(scheme, rest), failures }, 'login failed');
-      throw errors.unauthorized({});
+      throw processErrors.unauthorized({});
     }
     this.#brake.succeeded(address, digest);
     return identity;
@@ -82,12 +82,12 @@ export class Gate {
     if (named === undefined || named === '') {
       if (tenancy === 'single') return this.#allowed(defaultTenant, name, tenants);
       if (tenants?.length === 1) return tenants[0]!;
-      if (tenancy === 'required') throw errors.tenantMissing({});
+      if (tenancy === 'required') throw processErrors.tenantMissing({});
       return this.#allowed(defaultTenant, name, tenants);
     }
     checkTenant(named);
     if (tenancy === 'single' && named !== defaultTenant) {
-      throw errors.tenantForbidden({
+      throw processErrors.tenantForbidden({
         tenant: named,
         reason: `this server holds only ${defaultTenant} (-auth.tenancy=single)`,
       });
@@ -97,7 +97,7 @@ export class Gate {
 
   #allowed(tenant: string, name: string, tenants: readonly string[] | undefined): string {
     if (tenants === undefined || tenants.includes(tenant)) return tenant;
-    throw errors.tenantForbidden({ tenant, reason: `${name} may name ${tenants.join(', ')}` });
+    throw processErrors.tenantForbidden({ tenant, reason: `${name} may name ${tenants.join(', ')}` });
   }
 
   #digest(credentials: string): string {

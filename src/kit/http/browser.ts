@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
-import { errors } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 
 export interface BrowserOptions {
   /** Where the listener is bound. */
@@ -53,7 +53,7 @@ export class BrowserGuard {
     if (this.#names === undefined || host === undefined) return;
     const name = nameOf(host);
     if (isIP(name) !== 0 || this.#names.has(name) || name.endsWith('.localhost')) return;
-    throw errors.hostForbidden({ host: name });
+    throw processErrors.hostForbidden({ host: name });
   }
 
   #checkOrigin({ origin, host, 'sec-fetch-site': site }: IncomingHttpHeaders): void {
@@ -61,7 +61,7 @@ export class BrowserGuard {
     // another port of the same machine is of the same site, and may be anybody's
     const foreignSite = site !== undefined && site !== 'same-origin' && site !== 'none';
     if (!foreignSite && (origin === undefined || this.#isOwn(origin, host ?? ''))) return;
-    throw errors.originForbidden({ origin: origin ?? `a ${site} page` });
+    throw processErrors.originForbidden({ origin: origin ?? `a ${site} page` });
   }
 
   #isOwn(origin: string, host: string): boolean {

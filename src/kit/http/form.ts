@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate as turn } from 'node:timers/promises';
-import { errors } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import { hexPair } from './url.ts';
 
 /** Parameters in their order. */
@@ -104,7 +104,7 @@ function* readUrlEncoded(texts: readonly Buffer[], limit: ParamsLimit): Reading 
       if (byte === EQUALS && equals < 0) equals = i;
       if (byte === AMPERSAND || byte === undefined) {
         if (i > start) {
-          if (params.length >= limit.params) throw errors.tooManyParams(limit);
+          if (params.length >= limit.params) throw processErrors.tooManyParams(limit);
           const name = yield* decoded(text, start, equals < 0 ? i : equals);
           const value = equals < 0 ? '' : yield* decoded(text, equals + 1, i);
           params.push([name, value]);
@@ -153,7 +153,9 @@ function* readMultipart(address: Buffer, form: Buffer, type: string, limit: Para
   const [, quoted, plain] = /;\s*boundary=(?:"([^"]*)"|([^\s;"]+))/i.exec(type) ?? [];
   const boundary = quoted ?? plain ?? '';
   if (boundary === '' || boundary.length > BOUNDARY_CHARS_MAX) {
-    throw errors.formInvalid({ reason: `its boundary is missing or longer than ${BOUNDARY_CHARS_MAX} characters` });
+    throw processErrors.formInvalid({
+      reason: `its boundary is missing or longer than ${BOUNDARY_CHARS_MAX} characters`,
+    });
   }
   const delimiter = Buffer.from(`\r\n--${boundary}`, 'latin1');
   // the first one may stand at the very beginning, without a line break
@@ -161,12 +163,12 @@ function* readMultipart(address: Buffer, form: Buffer, type: string, limit: Para
     ? delimiter.length - 2
     : after(form.indexOf(delimiter), delimiter);
   for (let parts = 1; form[at] !== DASH || form[at + 1] !== DASH; parts++) {
-    if (params.length >= limit.params || parts > limit.params) throw errors.tooManyParams(limit);
+    if (params.length >= limit.params || parts > limit.params) throw processErrors.tooManyParams(limit);
     const header = form.indexOf('\r\n', at, 'latin1') + 2;
     const end = form.indexOf(delimiter, at);
     const headerEnd = form.subarray(header - 2, header + PART_HEADER_BYTES_MAX).indexOf('\r\n\r\n') + header - 2;
     if (end < 0 || header < 2 || headerEnd < header - 2 || headerEnd + 4 > end + 2) {
-      throw errors.formInvalid({ reason: 'a part of it ends early, or has no header' });
+      throw processErrors.formInvalid({ reason: 'a part of it ends early, or has no header' });
     }
     const [, name] =
       /^content-disposition:\s*form-data;(?:.*;)?\s*name="([^"\r\n]*)"/im.exec(
@@ -182,7 +184,7 @@ function* readMultipart(address: Buffer, form: Buffer, type: string, limit: Para
 }
 
 function after(at: number, delimiter: Buffer): number {
-  if (at < 0) throw errors.formInvalid({ reason: 'its boundary is nowhere in it' });
+  if (at < 0) throw processErrors.formInvalid({ reason: 'its boundary is nowhere in it' });
   return at + delimiter.length;
 }
 

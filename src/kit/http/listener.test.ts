@@ -9,7 +9,8 @@ import { after, test } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Registry } from 'prom-client';
 import { Agent, request as send } from 'undici';
-import { errors } from '../../model/errors.ts';
+import { storeErrors } from '../../model/errors-store.ts';
+import { writeErrors } from '../../model/errors-write.ts';
 import { defaultsOf } from '../config/section.ts';
 import { createLogger, silentLogger } from '../observe/log.ts';
 import { Gate } from './auth.ts';
@@ -284,7 +285,11 @@ test('basic authentication and bearer tokens name the tenants that are allowed',
 
 test('errors keep their status; a bug is a 500', async () => {
   const { url, registry } = await listen([
-    { path: '/full', methods: ['GET'], handle: () => Promise.reject(errors.headFull({ usedBytes: 2, limitBytes: 1 })) },
+    {
+      path: '/full',
+      methods: ['GET'],
+      handle: () => Promise.reject(writeErrors.headFull({ usedBytes: 2, limitBytes: 1 })),
+    },
     {
       path: '/bug',
       methods: ['GET'],
@@ -551,7 +556,9 @@ test('errors are worded as their route does, and doubled slashes lead to the cle
     tenant: true,
     failures: 'api',
     handle: () =>
-      Promise.reject(errors.storeRefused({ backend: 's3', operation: 'get', reason: 'GET https://k:s3cret@host/x' })),
+      Promise.reject(
+        storeErrors.storeRefused({ backend: 's3', operation: 'get', reason: 'GET https://k:s3cret@host/x' }),
+      ),
   };
   const { url } = await listen([fails, echo]);
   const failed = await send(`${url}/api/v1/fails`);
@@ -581,7 +588,7 @@ test('each answer with 5xx is logged, in few lines where there are many', async 
     {
       path: '/thrown',
       methods: ['GET'],
-      handle: () => Promise.reject(errors.headFull({ usedBytes: 2, limitBytes: 1 })),
+      handle: () => Promise.reject(writeErrors.headFull({ usedBytes: 2, limitBytes: 1 })),
     },
   ]);
   await listener.start();

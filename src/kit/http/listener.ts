@@ -2,7 +2,8 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { AppError, errors } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry } from '../observe/metrics.ts';
 import type { Service, Stop } from '../service/service.ts';
@@ -208,7 +209,7 @@ export class HttpListener implements Service {
     const limitBytes = this.#options.config.inflightBodyBytesMax;
     // a single body that is larger than all the room still passes when it comes alone
     if (this.#heldBytes > 0 && this.#heldBytes + bytes > limitBytes) {
-      throw errors.serverBusy({ heldBytes: this.#heldBytes, limitBytes });
+      throw processErrors.serverBusy({ heldBytes: this.#heldBytes, limitBytes });
     }
     this.#heldBytes += bytes;
     raw.once('close', () => {
@@ -305,7 +306,7 @@ export class HttpListener implements Service {
     const { statusCode, message } = thrown as { statusCode?: number; message: string };
     if (thrown instanceof BodyTooLarge) {
       const limit = routeOf(request)?.bodyLimit ?? 'fixed';
-      const error = errors.bodyTooLarge({ limitBytes: bytesMaxOf(request), limit });
+      const error = processErrors.bodyTooLarge({ limitBytes: bytesMaxOf(request), limit });
       // the rest of the body is still to come: the connection is of no further use
       return send(reply, this.#failure(error, request)).header('connection', 'close');
     }
@@ -398,7 +399,7 @@ function createApp(config: ServerConfig): FastifyInstance {
 function goneSignal(raw: ServerResponse): AbortSignal {
   const gone = new AbortController();
   raw.once('close', () => {
-    if (!raw.writableFinished) gone.abort(errors.callCancelled({}));
+    if (!raw.writableFinished) gone.abort(processErrors.callCancelled({}));
   });
   return gone.signal;
 }

@@ -2,7 +2,8 @@ import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { Semaphore } from '../../lib/semaphore.ts';
-import { AppError, errors } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
+import { storeErrors } from '../../model/errors-store.ts';
 import { type Failure, redact } from './failure.ts';
 
 export interface StoreCallerOptions {
@@ -112,7 +113,7 @@ export class StoreCaller {
   }
 
   #throwIfClosed(): void {
-    if (this.#closed.signal.aborted) throw errors.storeClosed({ backend: this.#options.backend });
+    if (this.#closed.signal.aborted) throw storeErrors.storeClosed({ backend: this.#options.backend });
   }
 
   #failureOf(thrown: unknown): Failure {
@@ -125,19 +126,19 @@ export class StoreCaller {
     const { operation, table, key } = what;
     switch (kind) {
       case 'unavailable':
-        return errors.storeUnavailable({ backend, operation, table, key, reason, tries });
+        return storeErrors.storeUnavailable({ backend, operation, table, key, reason, tries });
       case 'throttled':
-        return errors.storeThrottled({ backend, operation, table, key, tries });
+        return storeErrors.storeThrottled({ backend, operation, table, key, tries });
       case 'denied':
-        return errors.storeDenied({ backend, operation, table, key, reason });
+        return storeErrors.storeDenied({ backend, operation, table, key, reason });
       case 'refused':
-        return errors.storeRefused({ backend, operation, table, key, reason });
+        return storeErrors.storeRefused({ backend, operation, table, key, reason });
       case 'full':
-        return errors.storeFull({ backend, operation, table, key });
+        return storeErrors.storeFull({ backend, operation, table, key });
       case 'table-missing':
-        return errors.storeTableMissing({ backend, operation, table: table ?? '' });
+        return storeErrors.storeTableMissing({ backend, operation, table: table ?? '' });
       case 'object-missing':
-        return errors.objectNotFound({ backend, key: key ?? '' });
+        return storeErrors.objectNotFound({ backend, key: key ?? '' });
     }
   }
 }

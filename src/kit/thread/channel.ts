@@ -1,5 +1,6 @@
 import { MessageChannel, type MessagePort, type Transferable } from 'node:worker_threads';
-import { AppError, type ErrorFacts, errors } from '../../model/errors.ts';
+import { AppError, type ErrorFacts } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 
 /**
  * What a role answers to: a function per message. The same role runs in a worker thread (`serveWorker`) or, for tests,
@@ -133,7 +134,7 @@ export function serve(port: Port, role: Role): void {
   const running = new Map<number, AbortController>();
   port.on('message', (message: ToRole) => {
     if (message.kind === 'cancel') {
-      running.get(message.id)?.abort(errors.callCancelled({}));
+      running.get(message.id)?.abort(processErrors.callCancelled({}));
       return;
     }
     const { id } = message;
@@ -168,7 +169,7 @@ export function connectInThread<R extends Role>(role: R): { channel: Channel<R>;
   return {
     channel,
     close() {
-      channel.close(errors.workerGone({ worker: 'in-thread', reason: 'closed' }));
+      channel.close(processErrors.workerGone({ worker: 'in-thread', reason: 'closed' }));
       for (const port of ports) port.close();
     },
   };

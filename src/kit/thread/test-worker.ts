@@ -1,5 +1,5 @@
 import { workerData } from 'node:worker_threads';
-import { errors } from '../../model/errors.ts';
+import { writeErrors } from '../../model/errors-write.ts';
 import { type CallContext, type Role, Transferred } from './channel.ts';
 import { serveWorker } from './worker.ts';
 
@@ -13,7 +13,7 @@ const role = {
     return Transferred.of(bytes, [bytes.buffer]);
   },
   fail({ limit }: { limit: number }): never {
-    throw errors.perUserSeriesLimit({ limit });
+    throw writeErrors.perUserSeriesLimit({ limit });
   },
   die(): void {
     process.exit(3);

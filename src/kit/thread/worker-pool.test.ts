@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AppError, errors } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
+import { writeErrors } from '../../model/errors-write.ts';
 import { silentLogger } from '../observe/log.ts';
 import { connectInThread, type Role, Transferred } from './channel.ts';
 import type { TestRole } from './test-worker.ts';
@@ -76,7 +77,7 @@ test('the same role runs in this thread', async () => {
     double: (value: number) => value * 2,
     bytes: () => Transferred.of(new Uint8Array(3), []),
     fail: () => {
-      throw errors.perUserSeriesLimit({ limit: 1 });
+      throw writeErrors.perUserSeriesLimit({ limit: 1 });
     },
   } satisfies Role;
   const { channel, close } = connectInThread(role);

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { errors } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CallOptions, Channel, RequestOf, ResponseOf, Role } from './channel.ts';
 
@@ -91,7 +91,7 @@ export class WorkerPool<R extends Role> {
 
   /** Ends all workers; calls under way fail. */
   async close(): Promise<void> {
-    this.#closing.abort(errors.workerGone({ worker: this.#options.name, reason: 'shutting down' }));
+    this.#closing.abort(processErrors.workerGone({ worker: this.#options.name, reason: 'shutting down' }));
     for (const { reject } of this.#queue.splice(0)) reject(this.#closing.signal.reason);
     await Promise.all(this.#seats.map(({ worker }) => worker.terminate()));
   }
@@ -145,7 +145,7 @@ export class WorkerPool<R extends Role> {
       return Promise.resolve(this.#take(seat));
     }
     if (this.#queue.length >= this.#options.queueMax) {
-      return Promise.reject(errors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
+      return Promise.reject(processErrors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
     }
     return new Promise((resolve, reject) => {
       const leave = () => {

@@ -1,7 +1,7 @@
 import v8 from 'node:v8';
 import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { assert } from '../../lib/assert.ts';
-import { errors } from '../../model/errors.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import { Channel, type Role, serve } from './channel.ts';
 
 export interface WorkerSpec {
@@ -41,7 +41,7 @@ export class WorkerThread<R extends Role> {
       });
       this.#worker.on('exit', (code) => {
         const reason = failure?.message ?? `exit code ${code}`;
-        const error = errors.workerGone({ worker: spec.name, reason });
+        const error = processErrors.workerGone({ worker: spec.name, reason });
         this.channel.close(error);
         resolve(error);
       });

@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import type { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
@@ -110,13 +110,14 @@ export class Execution {
 
   /** Cheap; for within long loops, where a cancellation cannot be heard but the time still runs out. */
   check(): void {
-    if (this.context.signal.aborted) throw errors.queryCanceled({});
-    if (this.#nowMs() - this.#startedMs > this.#timeoutMs) throw errors.queryTimedOut({ limitMs: this.#timeoutMs });
+    if (this.context.signal.aborted) throw queryErrors.queryCanceled({});
+    if (this.#nowMs() - this.#startedMs > this.#timeoutMs)
+      throw queryErrors.queryTimedOut({ limitMs: this.#timeoutMs });
   }
 
   /** Sees that a part of the query with so many steps can be evaluated at all, and accounts for its row. */
   admit(steps: number): void {
-    if (steps > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+    if (steps > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
     this.hold(0, rowBytes(steps));
   }
 
@@ -125,16 +126,16 @@ export class Execution {
     this.#held += points;
     this.#heldBytes += bytes;
     this.context.budget.addMemory(bytes);
-    if (this.#held > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+    if (this.#held > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
   }
 
   /** Accounts for a label that `labels` get, before it is made: its value, and a set with a key of its own. */
   readonly admitLabel = (labels: Labels, name: string, chars: number): void => {
     const limit = this.#labelValueCharsMax;
-    if (chars > limit) throw errors.queryLabelTooLong({ name, chars, limit });
+    if (chars > limit) throw queryErrors.queryLabelTooLong({ name, chars, limit });
     const setChars = labels.chars + name.length + chars;
     if (setChars > LABEL_SET_VALUES * limit) {
-      throw errors.queryLabelsTooLong({ chars: setChars, limit: LABEL_SET_VALUES * limit });
+      throw queryErrors.queryLabelsTooLong({ chars: setChars, limit: LABEL_SET_VALUES * limit });
     }
     this.hold(0, 2 * chars + labelSetBytes(labels.size + 1, setChars));
   };
@@ -143,7 +144,7 @@ export class Execution {
   admitLabels(labels: Labels, count: number, chars: number): void {
     const setChars = labels.chars + chars;
     const limit = LABEL_SET_VALUES * this.#labelValueCharsMax;
-    if (setChars > limit) throw errors.queryLabelsTooLong({ chars: setChars, limit });
+    if (setChars > limit) throw queryErrors.queryLabelsTooLong({ chars: setChars, limit });
     this.hold(0, labelSetBytes(labels.size + count, setChars));
   }
 
@@ -170,7 +171,7 @@ export class Execution {
 
   /** Sees that so many samples more, held for one series only, are not too many. */
   pass(samples: number): void {
-    if (this.#held + samples > this.#samplesMax) throw errors.queryTooManySamples({ limit: this.#samplesMax });
+    if (this.#held + samples > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
   }
 
   close(): void {
@@ -190,7 +191,7 @@ export class Execution {
   }
 
   fail(text: string): never {
-    throw errors.queryFailed({ text });
+    throw queryErrors.queryFailed({ text });
   }
 
   /** The labels that a result without its metric name has now; with delayed removal only a mark is set. */

@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex.ts';
 import { CapturingRegex, parseTemplate } from '../../model/regex-template.ts';
@@ -14,7 +14,7 @@ export type AdmitLabel = (labels: Labels, name: string, chars: number) => void;
 export function labelReplace(dst: string, replacement: string, src: string, regex: string, admit: AdmitLabel): Relabel {
   const { pattern, template } = compiled(regex, replacement);
   if (!isLabelName(dst)) {
-    throw errors.queryFailed({ text: `invalid destination label name in label_replace(): ${dst}` });
+    throw queryErrors.queryFailed({ text: `invalid destination label name in label_replace(): ${dst}` });
   }
   return (series) => {
     let filled: string[] | undefined;
@@ -33,23 +33,23 @@ function compiled(regex: string, replacement: string) {
   } catch (thrown) {
     if (thrown instanceof RegexTooLargeError) throw refused(thrown);
     if (!(thrown instanceof RegexSyntaxError)) throw thrown;
-    throw errors.queryFailed({ text: `invalid regular expression in label_replace(): ${regex}` });
+    throw queryErrors.queryFailed({ text: `invalid regular expression in label_replace(): ${regex}` });
   }
 }
 
 function refused({ message }: RegexTooLargeError) {
-  return errors.queryFailed({ text: `label_replace(): ${message}` });
+  return queryErrors.queryFailed({ text: `label_replace(): ${message}` });
 }
 
 /** `label_join(v, dst, separator, src…)`. @throws where one of the names is none */
 export function labelJoin(dst: string, separator: string, sources: readonly string[], admit: AdmitLabel): Relabel {
   for (const source of sources) {
     if (!isLabelName(source)) {
-      throw errors.queryFailed({ text: `invalid source label name in label_join(): ${source}` });
+      throw queryErrors.queryFailed({ text: `invalid source label name in label_join(): ${source}` });
     }
   }
   if (!isLabelName(dst)) {
-    throw errors.queryFailed({ text: `invalid destination label name in label_join(): ${dst}` });
+    throw queryErrors.queryFailed({ text: `invalid destination label name in label_join(): ${dst}` });
   }
   return (series) => {
     const values = sources.map((source) => series.labels.get(source));

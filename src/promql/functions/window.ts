@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import type { FloatHistogram } from '../../model/histogram.ts';
 import type { Annotations } from '../annotations.ts';
 import type { PosRange } from '../position.ts';
@@ -84,7 +84,7 @@ export class Window {
   }
 
   fail(text: string): never {
-    throw errors.queryFailed({ text });
+    throw queryErrors.queryFailed({ text });
   }
 
   /** For functions of floats that pass over histograms, and say so. */

@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import type { DurationExpr } from '../parser/ast.ts';
 
 /** What a duration expression may refer to. */
@@ -55,5 +55,5 @@ function evaluate(expr: DurationExpr, scope: DurationScope): number {
 }
 
 function fail(expr: DurationExpr, what: string): never {
-  throw errors.queryInvalid({ text: `${expr.pos.start}:${expr.pos.end}: ${what}` });
+  throw queryErrors.queryInvalid({ text: `${expr.pos.start}:${expr.pos.end}: ${what}` });
 }

@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import type { Expr } from '../parser/ast.ts';
 
 /** Selectors of a query: each one is a read of the storage. */
@@ -59,5 +59,5 @@ function checkList(count: number): void {
 }
 
 function check(what: string, count: number, limit: number, name: string): void {
-  if (count > limit) throw errors.queryTooManyParts({ what, count, limit, name });
+  if (count > limit) throw queryErrors.queryTooManyParts({ what, count, limit, name });
 }

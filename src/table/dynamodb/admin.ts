@@ -1,5 +1,5 @@
 import type { BillingMode, ProvisionedThroughput, TableDescription } from '@aws-sdk/client-dynamodb';
-import { errors } from '../../model/errors.ts';
+import { storeErrors } from '../../model/errors-store.ts';
 import type { Row, TableAdmin } from '../client.ts';
 import { emptyIfMissing, ignoreMissing } from '../missing.ts';
 import { assertTableName, isTableName } from '../name.ts';
@@ -129,7 +129,7 @@ export class DynamodbTableAdmin implements TableAdmin {
     for (let pauseMs = POLL_FIRST_MS; !done(await this.#describe(operation, table)); pauseMs *= 2) {
       if (clock.nowMs() - startMs > config.tableTimeoutMs) {
         const reason = `not done after ${config.tableTimeoutMs} ms`;
-        throw errors.storeUnavailable({ backend: BACKEND, operation, table, reason, tries: 1 });
+        throw storeErrors.storeUnavailable({ backend: BACKEND, operation, table, reason, tries: 1 });
       }
       await clock.sleep(Math.min(pauseMs, POLL_MS));
     }

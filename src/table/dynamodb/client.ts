@@ -2,7 +2,7 @@ import type { AttributeValue, QueryCommandInput, ScanCommandInput, WriteRequest 
 import { copyBytes } from '../../lib/copy.ts';
 import { escapeEmpty, unescapeEmpty } from '../../lib/escape.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
-import { errors } from '../../model/errors.ts';
+import { storeErrors } from '../../model/errors-store.ts';
 import { batchesOf } from '../batches.ts';
 import type { RangeBounds } from '../bounds.ts';
 import type { Row, RowKey, TableLimits, TableQuery } from '../client.ts';
@@ -161,7 +161,7 @@ export class DynamodbRows implements RowService {
       if (undone.length === 0) return;
       vainTries = undone.length < left.length ? 1 : vainTries + 1;
       if (vainTries > config.maxRetries) {
-        throw errors.storeThrottled({ backend: BACKEND, operation, table, tries: vainTries });
+        throw storeErrors.storeThrottled({ backend: BACKEND, operation, table, tries: vainTries });
       }
       left = undone;
       await caller.pause(vainTries, signal);

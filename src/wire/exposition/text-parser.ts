@@ -1,4 +1,4 @@
-import { errors } from '../../model/errors.ts';
+import { writeErrors } from '../../model/errors-write.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricType } from './entry.ts';
 import { formatOpenMetrics, parseGoFloat, quoteBytes, textOfBytes } from './go-parse.ts';
@@ -63,7 +63,7 @@ export abstract class TextParser {
   protected fail(reason: string): never {
     let line = 1;
     for (let i = 0; i < this.entryStart; i++) if (this.bytes.charCodeAt(i) === 10) line++;
-    throw errors.expositionInvalid({ line, reason });
+    throw writeErrors.expositionInvalid({ line, reason });
   }
 
   protected failAt(expected: string, got: Token): never {

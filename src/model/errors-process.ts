@@ -1,0 +1,99 @@
+import { catalogue } from './errors.ts';
+
+/** Errors of the process and of its HTTP edge: who asks, how much at once, and whether there is anybody to answer. */
+export const processErrors = catalogue({
+  shuttingDown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'this process is shutting down; send again to another, or later',
+  },
+  workerQueueFull: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { pool: string; limit: number }) =>
+      `too many outstanding requests: ${v.limit} wait for the ${v.pool} workers already`,
+  },
+  workerGone: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { worker: string; reason: string }) => `the ${v.worker} thread ended (${v.reason}); send again`,
+  },
+  callCancelled: {
+    http: 499,
+    promType: 'canceled',
+    retry: true,
+    text: (_: Record<string, never>) => 'the caller no longer waits',
+  },
+  tenantMissing: {
+    http: 401,
+    promType: 'bad_data',
+    retry: false,
+    text: (_: Record<string, never>) => 'no org id',
+  },
+  tenantInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reason: string }) => v.reason,
+  },
+  tenantForbidden: {
+    http: 403,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { tenant: string; reason: string }) => `tenant ${v.tenant} is not yours: ${v.reason}`,
+  },
+  unauthorized: {
+    http: 401,
+    promType: 'bad_data',
+    retry: false,
+    text: (_: Record<string, never>) => 'authentication required',
+  },
+  hostForbidden: {
+    http: 403,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { host: string }) => `this server is not known as ${v.host}; name it with -server.http-host-names`,
+  },
+  originForbidden: {
+    http: 403,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { origin: string }) =>
+      `a page of ${v.origin} may change nothing here; origins that may are named with -server.http-cors-origins`,
+  },
+  tooManyFailedLogins: {
+    http: 429,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { address: string }) => `too many failed logins from ${v.address}; one a second is looked at`,
+  },
+  serverBusy: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { heldBytes: number; limitBytes: number }) =>
+      `bodies of ${v.heldBytes} bytes are being taken in, of at most ${v.limitBytes} (server.inflight_body_bytes_max); send again later`,
+  },
+  bodyTooLarge: {
+    http: 413,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { limitBytes: number; limit: string }) =>
+      `the request body is larger than ${v.limitBytes} bytes (${v.limit})`,
+  },
+  tooManyParams: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { params: number; limit: string }) => `the request has more than ${v.params} parameters (${v.limit})`,
+  },
+  formInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reason: string }) => `the body is no form: ${v.reason}`,
+  },
+});

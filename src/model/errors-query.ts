@@ -1,0 +1,145 @@
+import { catalogue } from './errors.ts';
+
+/** Names may be as long as what they come in. */
+const QUOTED_CHARS_MAX = 200;
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > QUOTED_CHARS_MAX ? `${text.slice(0, QUOTED_CHARS_MAX)}…` : text);
+}
+
+/** Errors of queries, reads and deletes. */
+export const queryErrors = catalogue({
+  queryMemoryExceeded: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { usedBytes: number; limitBytes: number }) =>
+      `query needs more than ${v.limitBytes} bytes of memory, it held ${v.usedBytes} (max_query_memory_bytes)`,
+  },
+  queryInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { text: string }) => v.text,
+  },
+  queryFailed: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { text: string }) => v.text,
+  },
+  queryTooManySamples: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { limit: number }) =>
+      `query processing would load too many samples into memory in query execution (more than ${v.limit}, querier.max-samples)`,
+  },
+  queryTooManyParts: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { what: string; count: number; limit: number; name: string }) =>
+      `the query has ${v.count} ${v.what}, more than ${v.limit} (${v.name})`,
+  },
+  queryLabelTooLong: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { name: string; chars: number; limit: number }) =>
+      `the query would make a label value of ${v.chars} characters for ${quoted(v.name)}, more than ${v.limit} (querier.max-label-value-length)`,
+  },
+  queryLabelsTooLong: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { chars: number; limit: number }) =>
+      `the query would make a series with labels of ${v.chars} characters, more than ${v.limit} (16 times querier.max-label-value-length)`,
+  },
+  queryMemoryUnavailable: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { reason: string }) =>
+      `the query asks for more memory at once than can be had: ${v.reason} (querier.worker-heap-mb)`,
+  },
+  queryTimedOut: {
+    http: 503,
+    promType: 'timeout',
+    retry: true,
+    text: (v: { limitMs: number }) =>
+      `query timed out in expression evaluation after ${v.limitMs} ms (querier.timeout)`,
+  },
+  queryCanceled: {
+    http: 499,
+    promType: 'canceled',
+    retry: true,
+    text: (_: Record<string, never>) => 'query was canceled in expression evaluation',
+  },
+  queryTooManySeries: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { series: number; limit: number }) =>
+      `the query reads at least ${v.series} series, more than ${v.limit} (max_fetched_series_per_query)`,
+  },
+  queryTooManyBytes: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `the query reads at least ${v.bytes} bytes, more than ${v.limit} (max_fetched_data_bytes_per_query)`,
+  },
+  queryTooLong: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { lengthMs: number; limitMs: number }) =>
+      `the query spans ${v.lengthMs / 1000} s, more than ${v.limitMs / 1000} s (max_query_length)`,
+  },
+  responseTooLarge: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `the answer has at least ${v.bytes} bytes, more than ${v.limit} (max_query_response_size)`,
+  },
+  replaying: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) =>
+      'the write-ahead log is being replayed; queries are answered when it is through',
+  },
+  tooManySelects: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { limit: number }) => `more than ${v.limit} reads of recent data at the same time`,
+  },
+  cursorExpired: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { idleMs: number }) => `a read of recent data stood still for more than ${v.idleMs} ms and was given up`,
+  },
+  deleteRequestNotFound: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { id: string }) => `there is no delete request ${v.id}`,
+  },
+  deleteRequestTooLate: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { id: string; cancelPeriodMs: number }) =>
+      `delete request ${v.id} can no longer be cancelled, that is possible for ${v.cancelPeriodMs} ms (purger.delete-request-cancel-period)`,
+  },
+  readRequestInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reason: string }) => `the body is not a remote-read request: ${v.reason}`,
+  },
+});
