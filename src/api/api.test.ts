@@ -6,8 +6,7 @@ import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
 import { PromApi } from './backend.ts';
-import type { ApiSources } from './sources.ts';
-import { ask, type TestSeries, testSources } from './test-sources.ts';
+import { ask, type TestParts, type TestSeries, testSources } from './test-sources.ts';
 
 const T = 1767231000;
 const DATA: TestSeries[] = [
@@ -17,7 +16,7 @@ const DATA: TestSeries[] = [
 ];
 
 /** A small language: url → the answer's data, or `status errorType: error`. */
-async function shown(url: string, more: Partial<ApiSources> = {}, method = 'GET'): Promise<unknown> {
+async function shown(url: string, more: TestParts = {}, method = 'GET'): Promise<unknown> {
   const { status, json, text } = await ask(testSources(DATA, more), url, method);
   const answer = json as
     | { status: string; data: unknown; errorType: string; error: string; warnings?: string[] }
@@ -188,7 +187,7 @@ test('tenants have limits on what a query reads, spans and answers', async () =>
 const notAsked = () => Promise.reject(new Error('not asked'));
 
 test('time runs out, callers leave, engines fail', async () => {
-  const slow: ApiSources['engine'] = {
+  const slow: NonNullable<TestParts['engine']> = {
     queryRange: notAsked,
     query: (_, __, { signal }) =>
       new Promise((___, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
@@ -203,7 +202,7 @@ test('time runs out, callers leave, engines fail', async () => {
   const gone = new PromApi(testSources([], { engine: slow })).handle(request, leave.signal);
   leave.abort(processErrors.callCancelled({}));
   await assert.rejects(gone, /no longer waits/);
-  const broken: ApiSources['engine'] = {
+  const broken: NonNullable<TestParts['engine']> = {
     queryRange: notAsked,
     query: () => Promise.reject(new TypeError('x of undefined')),
   };

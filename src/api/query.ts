@@ -1,12 +1,8 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { LimitedBudget } from '../limits/query-budget.ts';
+import type { QueryResult, QueryRunContext, QueryRunner, QueryStatistics, QueryValue } from '../contract/query.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { quoteGo } from '../model/labels.ts';
-import { ParseError } from '../promql/parser/parser.ts';
-import type { QueryResult, QueryValue } from '../promql/result.ts';
-import type { QueryStats } from '../promql/stats.ts';
-import type { QueryContext } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
 import { success, TRUNCATED } from './answer.ts';
@@ -42,37 +38,21 @@ interface Ran {
   readonly result: QueryResult;
   /** Of the request; 0 is no limit. */
   readonly limit: number;
-  readonly evaluatedMs: number;
-  readonly budget: LimitedBudget;
 }
 
 async function runInstant(call: Call, explain: boolean): Promise<Ran> {
-  const { params, sources, request } = call;
+  const { params, sources } = call;
   const limit = params.limit();
   const time = params.timeOr('time', timeOfMs(sources.clock.nowMs()));
-  const timeoutMs = timeoutOf(call);
-  const lookbackMs = lookbackOf(call);
-  const expr = params.get('query');
-  const startedMs = performance.now();
-  const budget = new LimitedBudget(call.limits);
-  const result = await evaluate(call, budget, timeoutMs, (context) =>
-    sources.engine.query(
-      sources.queryable(request.tenant),
-      {
-        expr,
-        timeMs: engineMs(time),
-        lookbackMs,
-        perStepStats: sources.perStepStats && params.get('stats') === 'all',
-        explain,
-      },
-      context,
-    ),
-  );
-  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
+  const request = { ...commonOf(call, explain), timeMs: engineMs(time) };
+  return {
+    limit,
+    result: await evaluated(call, (queries, context) => queries.instant(call.request.tenant, request, context)),
+  };
 }
 
 async function runRange(call: Call, explain: boolean): Promise<Ran> {
-  const { params, sources, request } = call;
+  const { params, sources } = call;
   const limit = params.limit();
   const start = params.time('start');
   const end = params.time('end');
@@ -91,9 +71,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   }
   const stepMs = Number(stepNanos / 1_000_000n);
   if (stepMs < 1) throw ApiError.invalidParam('step', 'query resolution step widths below 1ms are not accepted');
-  const timeoutMs = timeoutOf(call);
-  const lookbackMs = lookbackOf(call);
-  const expr = params.get('query');
+  const common = commonOf(call, explain);
   const { maxQueryLengthMs, maxQueryLookbackMs } = call.limits;
   const endMs = engineMs(end);
   let startMs = engineMs(start);
@@ -105,24 +83,23 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
     const tooEarlyMs = sources.clock.nowMs() - maxQueryLookbackMs - startMs;
     if (tooEarlyMs > 0) startMs = Math.min(endMs, startMs + Math.ceil(tooEarlyMs / stepMs) * stepMs);
   }
-  const startedMs = performance.now();
-  const budget = new LimitedBudget(call.limits);
-  const result = await evaluate(call, budget, timeoutMs, (context) =>
-    sources.engine.queryRange(
-      sources.queryable(request.tenant),
-      {
-        expr,
-        startMs,
-        endMs,
-        stepMs,
-        lookbackMs,
-        perStepStats: sources.perStepStats && params.get('stats') === 'all',
-        explain,
-      },
-      context,
-    ),
-  );
-  return { result, limit, budget, evaluatedMs: performance.now() - startedMs };
+  const request = { ...common, startMs, endMs, stepMs };
+  return {
+    limit,
+    result: await evaluated(call, (queries, context) => queries.range(call.request.tenant, request, context)),
+  };
+}
+
+/** What requests of both kinds say. */
+function commonOf(call: Call, explain: boolean) {
+  const { params, sources } = call;
+  return {
+    timeoutMs: timeoutOf(call),
+    lookbackMs: lookbackOf(call),
+    expr: params.get('query'),
+    perStepStatistics: sources.perStepStats && params.get('stats') === 'all',
+    explain,
+  };
 }
 
 /** The time that a query may take: the request's, or the server's where that is less. */
@@ -143,36 +120,23 @@ function lookbackOf({ params, sources }: Call): number {
   }
 }
 
-/** Runs `query` until its time is up or nobody waits for it any more. */
-async function evaluate(
-  call: Call,
-  budget: LimitedBudget,
-  timeoutMs: number,
-  query: (context: QueryContext) => Promise<QueryResult>,
+async function evaluated(
+  { sources, signal }: Call,
+  query: (queries: QueryRunner, context: QueryRunContext) => Promise<QueryResult>,
 ): Promise<QueryResult> {
-  if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
-  const timeUp = new AbortController();
-  const timer = setTimeout(() => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
-  const signal = AbortSignal.any([call.signal, timeUp.signal]);
-  const { turn, end } = call.sources.turns.begin();
   try {
-    return await query({ budget, signal, turn });
+    return await query(sources.queries, { signal });
   } catch (thrown) {
-    if (timeUp.signal.aborted) throw timeUp.signal.reason;
-    const invalid = thrown instanceof ParseError || (thrown instanceof AppError && thrown.facts.id === 'query-invalid');
-    if (invalid) throw ApiError.invalidParam('query', thrown.message);
-    throw thrown;
-  } finally {
-    end();
-    clearTimeout(timer);
+    const invalid = thrown instanceof AppError && thrown.facts.id === 'query-invalid';
+    throw invalid ? ApiError.invalidParam('query', thrown.message) : thrown;
   }
 }
 
 function explained(call: Call, { result }: Ran): ApiResponse {
-  return success(call.limits, result, (out) => out.json(result.explain));
+  return success(call.limits, result, (out) => out.json(result.explanation));
 }
 
-function answer(call: Call, { result, limit, budget, evaluatedMs }: Ran): ApiResponse {
+function answer(call: Call, { result, limit }: Ran): ApiResponse {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -187,7 +151,7 @@ function answer(call: Call, { result, limit, budget, evaluatedMs }: Ran): ApiRes
     writeValue(out, value);
     if (stats !== '') {
       out.raw(',"stats":');
-      out.json({ ...statsJson(result.stats, evaluatedMs / 1e3), ...(stats === 'all' ? storeStats(budget) : {}) });
+      out.json({ ...statsJson(result.statistics), ...(stats === 'all' ? storeStats(result.statistics) : {}) });
     }
     out.raw('}');
   });
@@ -196,8 +160,14 @@ function answer(call: Call, { result, limit, budget, evaluatedMs }: Ran): ApiRes
 /** The same value where nothing is cut off. */
 function truncated(value: QueryValue, limit: number): QueryValue {
   if (limit === 0) return value;
-  if (value.type === 'vector' && value.samples.length > limit) {
-    return { type: 'vector', samples: value.samples.slice(0, limit) };
+  if (value.type === 'vector' && value.pairs.length > limit) {
+    const { pairs, values, histograms } = value;
+    return {
+      ...value,
+      pairs: pairs.slice(0, limit),
+      values: values.subarray(0, limit),
+      histograms: histograms?.slice(0, limit),
+    };
   }
   if (value.type === 'matrix' && value.series.length > limit) {
     return { type: 'matrix', series: value.series.slice(0, limit) };
@@ -217,12 +187,14 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
       return;
     case 'vector':
       out.raw('[');
-      for (const [i, { labels, timeMs, value: number, histogram }] of value.samples.entries()) {
+      for (let i = 0; i < value.pairs.length; i++) {
+        const { timeMs } = value;
+        const histogram = value.histograms?.[i];
         out.raw(i === 0 ? '{"metric":' : ',{"metric":');
-        out.labels(labels);
+        out.labels({ pairs: value.pairs[i]! });
         if (histogram === undefined) {
           out.raw(',"value":');
-          out.point(timeMs, number);
+          out.point(timeMs, value.values[i]!);
         } else {
           out.raw(`,"histogram":[${formatTimestamp(timeMs)},`);
           out.histogram(histogram);
@@ -234,9 +206,9 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
       return;
     case 'matrix':
       out.raw('[');
-      for (const [i, { labels, times, values, histograms }] of value.series.entries()) {
+      for (const [i, { pairs, times, values, histograms }] of value.series.entries()) {
         out.raw(i === 0 ? '{"metric":' : ',{"metric":');
-        out.labels(labels);
+        out.labels({ pairs });
         const histogramCount = histograms?.reduce((sum, one) => sum + (one === undefined ? 0 : 1), 0) ?? 0;
         if (histogramCount < times.length) {
           out.raw(',"values":[');
@@ -264,7 +236,8 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
 }
 
 /** The timings that a query here has no part for are 0. */
-function statsJson(stats: QueryStats, seconds: number): object {
+function statsJson(stats: QueryStatistics): object {
+  const seconds = stats.evaluatedMs / 1e3;
   return {
     timings: {
       evalTotalTime: seconds,
@@ -286,7 +259,7 @@ function statsJson(stats: QueryStats, seconds: number): object {
 }
 
 /** What came from the store, beside what Prometheus says: nothing where nothing did, so that its clients see what they know. */
-function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: LimitedBudget): object {
+function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: QueryStatistics): object {
   if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
   return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };
 }

@@ -1,17 +1,17 @@
 import type { HeadTenantStats } from '../contract/ingester.ts';
+import type { QueryRunner } from '../contract/query.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import type { Engine } from '../promql/engine.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import type { ExemplarSource } from '../storage/exemplars.ts';
 import type { MetadataSource } from '../storage/metadata.ts';
 import type { Queryable } from '../storage/queryable.ts';
 
-/** All that the API stands on. A query worker puts it together; tests give small real ones. */
+/** All that the API stands on. Whoever hosts it puts it together; tests give small real ones. */
 export interface ApiSources {
-  readonly engine: Pick<Engine, 'query' | 'queryRange'>;
-  /** What the parser takes beyond the stable language; the engine's must be the same. */
+  readonly queries: QueryRunner;
+  /** What the parser takes beyond the stable language; that of `queries` must be the same. */
   readonly syntax: ParserOptions;
   queryable(tenant: string): Queryable;
   readonly metadata: MetadataSource;
@@ -21,8 +21,6 @@ export interface ApiSources {
   readonly deletes: DeleteSource | undefined;
   limits(tenant: string): TenantLimits;
   readonly clock: Clock;
-  /** Shared by all queries of a thread. */
-  readonly turns: { begin(): { turn(): Promise<void>; end(): void } };
   /** Whether `stats=all` counts samples for each step. */
   readonly perStepStats: boolean;
   readonly searchEnabled: boolean;

@@ -2,6 +2,8 @@ import type { ApiRequest } from '../contract/api.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { Labels } from '../model/labels.ts';
 import { Engine } from '../promql/engine.ts';
+import { EngineRunner, type EngineRunnerOptions } from '../querier/engine-runner.ts';
+import { QueryTurns } from '../querier/turns.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { PromApi } from './backend.ts';
@@ -53,10 +55,18 @@ export function listQueryable(list: readonly TestSeries[]): Queryable {
   };
 }
 
-export function testSources(list: readonly TestSeries[], more: Partial<ApiSources> = {}): ApiSources {
+/** What a test gives in place of what there is. */
+export type TestParts = Partial<ApiSources & Pick<EngineRunnerOptions, 'engine'>>;
+
+export function testSources(
+  list: readonly TestSeries[],
+  { engine = new Engine(), ...more }: TestParts = {},
+): ApiSources {
   const queryable = listQueryable(list);
+  const limits = more.limits ?? (() => DEFAULT_LIMITS);
+  const timeoutMs = more.timeoutMs ?? 120_000;
   return {
-    engine: new Engine(),
+    queries: new EngineRunner({ engine, queryable: () => queryable, limits, turns: new QueryTurns(), timeoutMs }),
     syntax: {},
     queryable: () => queryable,
     metadata: {
@@ -72,12 +82,11 @@ export function testSources(list: readonly TestSeries[], more: Partial<ApiSource
       headStats: async () => undefined,
     },
     deletes: undefined,
-    limits: () => DEFAULT_LIMITS,
+    limits,
     clock: { nowMs: () => 1767231000000, sleep: async () => {} },
-    turns: { begin: () => ({ turn: async () => {}, end() {} }) },
     perStepStats: true,
     searchEnabled: true,
-    timeoutMs: 120_000,
+    timeoutMs,
     lookbackMs: 300_000,
     ...more,
   };

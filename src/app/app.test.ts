@@ -6,15 +6,19 @@ import { after, test } from 'node:test';
 import { request as send } from 'undici';
 import { PromApi } from '../api/backend.ts';
 import { type TestSeries, testSources } from '../api/test-sources.ts';
-import type { IngesterControl } from '../contract/control.ts';
+import type { IngesterAdmin } from '../contract/ingester.ts';
+import type { PushBackend } from '../contract/push.ts';
 import { loadConfig } from '../kit/config/load.ts';
 import type { ConfigError } from '../kit/config/problem.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { systemClock } from '../lib/clock.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
-import type { IngesterService } from './ingester.ts';
-import { type Module, modules, resolveTargets } from './modules.ts';
+import type { Module } from './modules/module.ts';
+import { modules, resolveTargets } from './modules/modules.ts';
+import { apiHandlers } from './routes/api.ts';
+import { ingesterRoutes } from './routes/ingester.ts';
+import { pushRoutes } from './routes/push.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'pallium-app-'));
 const stops: (() => Promise<void>)[] = [];
@@ -35,20 +39,22 @@ function fakeDataPath(): {
   const fake: Module = {
     needs: ['data-folder'],
     build(app) {
-      app.parts.push = {
+      const push: PushBackend = {
         async push({ tenant, body, headers }) {
           if (headers['content-encoding'] !== 'snappy') return { status: 415, headers: {}, text: 'snappy is wanted' };
           pushed.push({ tenant, size: body.length });
           return { status: 204, headers: {}, text: '' };
         },
       };
-      app.parts.api = new PromApi(testSources(data));
-      const control: IngesterControl = {
+      const ingester: Pick<IngesterAdmin, 'flush'> = {
         async flush(request) {
           flushed.push(request);
         },
       };
-      app.parts.ingester = control as IngesterService; // nothing here asks for more of it
+      const { server } = app.config;
+      app.http.add(pushRoutes(push, server));
+      app.http.add(apiHandlers(new PromApi(testSources(data)), server));
+      app.http.add(ingesterRoutes(ingester));
       return [];
     },
   };

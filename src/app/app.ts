@@ -1,6 +1,5 @@
-import type { ApiBackend } from '../contract/api.ts';
-import type { TenantPurger } from '../contract/control.ts';
-import type { PushBackend } from '../contract/push.ts';
+import type { CompactorControl } from '../contract/control.ts';
+import type { IngesterAdmin } from '../contract/ingester.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
@@ -8,11 +7,9 @@ import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
-import type { QueryBook } from '../querier/query-book.ts';
-import type { CompactorService } from './compactor.ts';
 import type { Config } from './config.ts';
-import type { IngesterService } from './ingester.ts';
-import type { TenantRates } from './tenant-rates.ts';
+import type { ThreadLayout } from './threads/layout.ts';
+import type { ShardHost } from './threads/shard-thread-role.ts';
 
 /** What modules of one process share, and where each leaves what others need of it. */
 export interface App {
@@ -36,16 +33,10 @@ export interface App {
 
 /** Set by the module that makes it, used by those that are built after it. */
 export interface Parts {
-  push?: PushBackend;
-  api?: ApiBackend;
-  ingester?: IngesterService;
-  compactor?: CompactorService;
-  /** Undefined also where tenants may not be deleted. */
-  purger?: TenantPurger;
-  /** What tenants send a second. */
-  rates?: TenantRates;
-  /** Queries that run and that ran. */
-  queries?: QueryBook;
+  layout?: ThreadLayout;
+  shards?: ShardHost;
+  ingester?: IngesterAdmin;
+  compactor?: CompactorControl;
 }
 
 /** @throws where a module was not built before the one that asks: a missing name in its `needs` */

@@ -7,7 +7,8 @@ import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
 import type { Config } from './config.ts';
-import { modules as allModules, type Module } from './modules.ts';
+import type { Module } from './modules/module.ts';
+import { modules as allModules } from './modules/modules.ts';
 
 export interface Composition {
   readonly config: Config;

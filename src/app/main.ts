@@ -8,7 +8,7 @@ import { systemClock } from '../lib/clock.ts';
 import { maskSecrets } from '../lib/mask.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
-import { modules, resolveTargets } from './modules.ts';
+import { modules, resolveTargets } from './modules/modules.ts';
 import { readVersion } from './version.ts';
 
 /** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong. */

@@ -1,10 +1,5 @@
 // What an operator may ask of a process over HTTP.
 
-export interface IngesterControl {
-  /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
-  flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
-}
-
 export interface CompactorControl {
   /** Does what is due now, after the run that is under way. @param force sweeps at once what is usually left for a while */
   run(request: { readonly force: boolean }): Promise<CompactionReport>;

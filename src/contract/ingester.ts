@@ -13,6 +13,21 @@ export interface IngesterClient {
   exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]>;
 }
 
+/** What an operator, and the parts of a process, may have an ingester do. */
+export interface IngesterAdmin {
+  /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
+  flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
+  /** Forgets all that a tenant has here. What a flush under way has read of it already still goes to the store. */
+  deleteTenant(tenant: string): Promise<void>;
+  /** Of tenants that have series here; as of the last second. */
+  tenantSeries(): Promise<readonly TenantSeries[]>;
+}
+
+export interface TenantSeries {
+  readonly tenant: string;
+  readonly series: number;
+}
+
 /** Times in Unix ms, both ends included. */
 export interface HeadSelect {
   readonly tenant: string;

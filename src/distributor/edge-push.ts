@@ -1,5 +1,10 @@
 import type { PushRequest, PushResponse } from '../contract/push.ts';
 
+/** Edges behind their service: in threads of their own, or one in this thread. */
+export interface Edges {
+  push(request: EdgePush): Promise<EdgeAnswer>;
+}
+
 export interface EdgePush extends PushRequest {
   readonly limits: EdgeLimits;
 }

@@ -1,5 +1,13 @@
 import type { Placement } from '../chunkstore/placement.ts';
 
+// What flushes are asked for, and what they answer.
+
+/** Does flushes: in a thread of its own, or in this one. */
+export interface FlushRunner {
+  /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
+  flush(request: FlushRequest): Promise<FlushReport>;
+}
+
 export interface FlushRequest {
   /** Windows that end at or before are sealed. */
   readonly sealBeforeMs: number;

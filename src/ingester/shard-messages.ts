@@ -7,7 +7,7 @@ import type {
   HeadSelect,
   HeadTenantStats,
 } from '../contract/ingester.ts';
-import type { Transferred } from '../kit/thread/channel.ts';
+import type { Channel, Transferred } from '../kit/thread/channel.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -79,6 +79,9 @@ export type ShardRole = {
   headStats(request: { readonly tenant: string; readonly limit: number }): Promise<HeadTenantStats | undefined>;
   close(request: { readonly checkpoint: boolean }): Promise<void>;
 };
+
+/** A shard to be asked: in a thread of its own, or in this one. */
+export type ShardCalls = Pick<Channel<ShardRole>, 'call'>;
 
 export interface TenantStats {
   readonly tenant: string;

@@ -42,8 +42,7 @@ export class ApiJsonWriter {
     this.raw(JSON.stringify(value));
   }
 
-  labels(labels: Labels): void {
-    const { pairs } = labels;
+  labels({ pairs }: Pick<Labels, 'pairs'>): void {
     let text = '{';
     for (let i = 0; i < pairs.length; i += 2) {
       text += `${i === 0 ? '' : ','}${JSON.stringify(pairs[i])}:${JSON.stringify(pairs[i + 1])}`;

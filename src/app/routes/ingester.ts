@@ -1,10 +1,10 @@
-import type { IngesterControl } from '../../contract/control.ts';
+import type { IngesterAdmin } from '../../contract/ingester.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 import { checkTenant } from '../../model/tenant.ts';
 
 /** `/ingester/flush?tenant=&wait=true` */
-export function ingesterRoutes(ingester: IngesterControl): Route[] {
+export function ingesterRoutes(ingester: Pick<IngesterAdmin, 'flush'>): Route[] {
   return [
     {
       path: '/ingester/flush',

@@ -5,15 +5,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { limitsConfig, type TenantLimits } from '../../limits/limits.ts';
 import type { QueryBook, TopQuery } from '../../querier/query-book.ts';
 
-/** A tenant's numbers, in Cortex' names. */
-export interface UserStats {
-  readonly ingestionRate: number;
-  readonly numSeries: number;
-}
-
 /** What tenants may know of themselves. */
 export interface TenantSources {
-  stats(tenant: string): Promise<UserStats>;
   limits(tenant: string): TenantLimits;
   readonly book: QueryBook;
   readonly clock: Clock;
@@ -21,7 +14,7 @@ export interface TenantSources {
 
 const TOP_MAX = 1000;
 
-/** `/api/v1/user_stats`, `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/top_queries` */
+/** `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/top_queries` */
 export function tenantRoutes(sources: TenantSources): Route[] {
   const get = (path: string, answer: (tenant: string, params: AddressParams) => unknown): Route => ({
     path,
@@ -31,7 +24,6 @@ export function tenantRoutes(sources: TenantSources): Route[] {
     handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, AddressParams.of(query))),
   });
   return [
-    get('/api/v1/user_stats', async (tenant) => cortexStats(await sources.stats(tenant))),
     get('/api/v1/user_limits', (tenant) => shownLimits(sources.limits(tenant))),
     get('/api/v1/status/active_queries', (tenant) => ({
       status: 'ok',
@@ -69,19 +61,6 @@ export function tenantRoutes(sources: TenantSources): Route[] {
       };
     }),
   ];
-}
-
-/** `/distributor/all_user_stats`, `/ingester/all_user_stats`: for operators, all tenants. */
-export function allStatsRoutes(all: () => Promise<readonly (UserStats & { readonly userID: string })[]>): Route[] {
-  return ['/distributor/all_user_stats', '/ingester/all_user_stats'].map((path) => ({
-    path,
-    methods: ['GET'],
-    handle: async () => jsonResponse((await all()).map(({ userID, ...stats }) => ({ userID, ...cortexStats(stats) }))),
-  }));
-}
-
-function cortexStats({ ingestionRate, numSeries }: UserStats) {
-  return { ingestionRate, numSeries, APIIngestionRate: ingestionRate, RuleIngestionRate: 0 };
 }
 
 const settings = settingsOf({ limits: limitsConfig });

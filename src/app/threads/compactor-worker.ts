@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import { Kernel } from '../../chunk/kernel.ts';
 import { openStore } from '../../chunkstore/open.ts';
-import { Compactor } from '../../compactor/compactor.ts';
+import { runCompactor } from '../../compactor/compaction-run.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { CompactorData, CompactorRole } from './compactor-role.ts';
@@ -12,21 +12,19 @@ import { localTableSizes } from './local-table-sizes.ts';
 const { store, config, deleteRequestCancelPeriodMs } = workerData as CompactorData;
 
 const role: CompactorRole = {
-  async run({ firstSeen, ...request }, { signal }) {
+  async run(request, { signal }) {
     const opened = await openStore(store);
+    const options = {
+      schema: opened.schema,
+      kernels: { read: Kernel.create(), write: Kernel.create() },
+      clock: systemClock,
+      random: Math.random,
+      config,
+      deleteRequestCancelPeriodMs,
+      sizes: localTableSizes(opened.schema, store),
+    };
     try {
-      const compactor = new Compactor({
-        schema: opened.schema,
-        kernels: { read: Kernel.create(), write: Kernel.create() },
-        clock: systemClock,
-        random: Math.random,
-        config,
-        deleteRequestCancelPeriodMs,
-        sizes: localTableSizes(opened.schema, store),
-      });
-      compactor.sweeper.firstSeen = firstSeen;
-      const report = await compactor.run({ ...request, signal });
-      return { report, firstSeen: compactor.sweeper.firstSeen };
+      return await runCompactor(options, request, signal);
     } finally {
       await opened.close();
     }

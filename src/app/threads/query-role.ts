@@ -1,14 +1,15 @@
-import type { CacheStats } from '../../cache/client.ts';
 import type { MemcachedConfig } from '../../cache/memcached/config.ts';
 import type { RedisConfig } from '../../cache/redis/config.ts';
 import type { ChunkStoreConfig } from '../../chunkstore/config.ts';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
+import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
-import type { ShardConnection } from './shard-thread.ts';
+import type { Asked, Worked } from '../../querier/service.ts';
+import type { ShardConnection } from './shard-thread-role.ts';
 
 // What a query worker answers to.
 
@@ -16,19 +17,19 @@ export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
   connect(request: { readonly shards: readonly ShardConnection[] }): Promise<void>;
   handle(
-    request: { readonly request: ApiRequest; readonly limits: TenantLimits },
+    request: { readonly request: ApiRequest } & Limited,
     call: CallContext,
-  ): Promise<Transferred<QueryAnswer>>;
+  ): Promise<Transferred<Worked<ApiResponse>>>;
+  instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
+  range(request: Asked<RangeRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
   /** Queries leave out what the tenant has until now from when this is answered. */
   deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
   /** The newest request; undefined: there is none. */
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
 
-export interface QueryAnswer {
-  readonly response: ApiResponse;
-  /** How the worker's cache did since its last answer; undefined: it has none. */
-  readonly cache: CacheStats | undefined;
+interface Limited {
+  readonly limits: TenantLimits;
 }
 
 /** Where parts of chunk groups are cached. */

@@ -10,7 +10,7 @@ import { serve } from '../../kit/thread/channel.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { EdgeRole } from './edge-role.ts';
-import type { ShardThreadRole } from './shard-thread.ts';
+import type { ShardThreadRole } from './shard-thread-role.ts';
 
 // A shard in a thread of its own; where processors are few, with the edge that fills it.
 

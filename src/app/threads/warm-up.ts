@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import { MemoryObjectClient } from '../../object/memory.ts';
+import { EngineRunner, type EngineRunnerOptions } from '../../querier/engine-runner.ts';
 import { HeadSource } from '../../querier/head-source.ts';
 import { StoreSource } from '../../querier/store-source.ts';
 import { mergedQueryable } from '../../storage/merge.ts';
@@ -54,17 +55,18 @@ const QUERIES = [
  * @returns the answers' lengths by query, in the order asked; the last round may be incomplete
  */
 export async function warmUp(
-  sources: Omit<ApiSources, 'limits' | 'queryable'>,
+  sources: ApiSources,
+  evaluation: Pick<EngineRunnerOptions, 'engine' | 'turns' | 'timeoutMs'>,
   budgetMs: number,
 ): Promise<readonly number[]> {
   const kernel = Kernel.create();
   const head = new HeadSource(headClient(smallHead()), kernel);
   const stored = new StoreSource(new ChunkStoreReader(await smallStore(kernel), kernel, systemClock));
-  const api = new PromApi({
-    ...sources,
-    limits: () => DEFAULT_LIMITS,
-    queryable: (tenant) => mergedQueryable(tenant, { recent: head, stored, overlapMs: Number.POSITIVE_INFINITY }),
-  });
+  const limits = () => DEFAULT_LIMITS;
+  const queryable = (tenant: string) =>
+    mergedQueryable(tenant, { recent: head, stored, overlapMs: Number.POSITIVE_INFINITY });
+  const queries = new EngineRunner({ ...evaluation, queryable, limits });
+  const api = new PromApi({ ...sources, queries, queryable, limits });
   const { signal } = new AbortController();
   const untilMs = performance.now() + budgetMs;
   const lengths: number[] = [];

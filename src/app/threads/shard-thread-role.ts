@@ -1,10 +1,22 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ShardRole } from '../../ingester/shard-messages.ts';
+import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
+import type { EdgeRole } from './edge-role.ts';
 
 /** A shard for another thread: where it answers, and the memory of its `HeldRange`. */
 export interface ShardConnection {
   readonly port: MessagePort;
   readonly held: SharedArrayBuffer;
+}
+
+/** The shards of a process, for those who connect to them. */
+export interface ShardHost {
+  /** The shards' secret for keys of series; for those that send them. */
+  readonly seriesSecret: Uint8Array;
+  /** Every shard, in order, to be handed to another thread; those that take writes come first. */
+  connect(): ShardConnection[];
+  /** An edge in the thread of the only shard that takes writes. */
+  edgeWithin(rawBytesMax: number): PooledWorker<EdgeRole>;
 }
 
 /** Besides, what only the thread that started it asks. */

@@ -1,26 +1,23 @@
-import type { StoreSpec } from '../chunkstore/open.ts';
-import type { Retention } from '../compactor/compactor.ts';
-import type { CompactorConfig } from '../compactor/config.ts';
-import { compactorMetrics } from '../compactor/metrics.ts';
 import type { CompactionReport, CompactorControl } from '../contract/control.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
-import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { CompactorData, CompactorRole } from './threads/compactor-role.ts';
+import type { CompactionRunner } from './compaction-run.ts';
+import type { Retention } from './compactor.ts';
+import type { CompactorConfig } from './config.ts';
+import { compactorMetrics } from './metrics.ts';
 
 export interface CompactorServiceOptions {
   readonly config: CompactorConfig;
-  readonly deleteRequestCancelPeriodMs: number;
-  readonly store: StoreSpec;
+  readonly runner: CompactionRunner;
   readonly retention: () => Retention;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
 }
 
-/** Runs the compactor now and then, each time in a thread of its own. */
+/** Runs the compactor now and then, and when it is asked to; one run at a time. */
 export class CompactorService implements Service, CompactorControl {
   readonly name = 'compactor';
   readonly #options: CompactorServiceOptions;
@@ -61,18 +58,15 @@ export class CompactorService implements Service, CompactorControl {
   }
 
   async #run(force: boolean): Promise<CompactionReport> {
-    const { clock, config, store, retention, deleteRequestCancelPeriodMs } = this.#options;
+    const { clock, config, runner, retention } = this.#options;
     const { signal } = this.#stopping;
     signal.throwIfAborted();
     const isSweepDue = this.#sweptMs + config.sweepIntervalMs <= clock.nowMs();
-    const data: CompactorData = { store, config, deleteRequestCancelPeriodMs };
-    const url = workerUrl('./threads/compactor-worker', import.meta.url);
-    const worker = WorkerThread.start<CompactorRole>({ name: 'compactor', url, data });
     this.#metrics.began();
     try {
       const sweep = force ? 'force' : isSweepDue ? 'due' : 'none';
-      const request = { retention: retention(), sweep, firstSeen: this.#firstSeen } as const;
-      const { report, firstSeen } = await worker.channel.call('run', request, { signal });
+      const run = { retention: retention(), sweep, firstSeen: this.#firstSeen } as const;
+      const { report, firstSeen } = await runner.run(run, signal);
       this.#firstSeen = firstSeen;
       if (isSweepDue) this.#sweptMs = clock.nowMs();
       this.#metrics.ended(report, clock.nowMs());
@@ -81,8 +75,6 @@ export class CompactorService implements Service, CompactorControl {
     } catch (error) {
       this.#metrics.failed();
       throw error;
-    } finally {
-      await worker.terminate();
     }
   }
 

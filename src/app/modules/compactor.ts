@@ -1,0 +1,45 @@
+import type { CompactorConfig } from '../../compactor/config.ts';
+import { CompactorService } from '../../compactor/service.ts';
+import type { App } from '../app.ts';
+import { compactorRoutes } from '../routes/compactor.ts';
+import { storeSpec } from '../store-spec.ts';
+import { CompactorThread } from '../threads/compactor-thread.ts';
+import type { Module } from './module.ts';
+
+const NEEDS = ['observer', 'limits', 'data-folder'];
+
+/** What is done to the store when its days are over. */
+export const compactorModule: Module = {
+  needs: NEEDS,
+  target: 'Merges days that are over, keeps retention and deletes, makes and drops tables.',
+  build(app) {
+    const compactor = compactorService(app, app.config.compactor);
+    app.parts.compactor = compactor;
+    app.http.add(compactorRoutes(compactor, { sweepNow: false }));
+    app.admin?.add(compactorRoutes(compactor, { sweepNow: true }));
+    return [compactor];
+  },
+};
+
+export const tableManagerModule: Module = {
+  needs: NEEDS,
+  target: 'Only makes and drops tables, as the compactor does too.',
+  build: (app) => (app.parts.compactor ? [] : [compactorService(app, { ...app.config.compactor, enabled: false })]),
+};
+
+function compactorService({ config, limits, log, registry, clock }: App, own: CompactorConfig): CompactorService {
+  const { deleteRequestCancelPeriodMs } = config.purger;
+  return new CompactorService({
+    config: own,
+    runner: new CompactorThread({ store: storeSpec(config), config: own, deleteRequestCancelPeriodMs }),
+    retention() {
+      const tenants = [...limits.overrides.keys()].map(
+        (tenant) => [tenant, limits.of(tenant).retentionPeriodMs] as const,
+      );
+      return { defaultMs: config.limits.retentionPeriodMs, tenants: new Map(tenants) };
+    },
+    log,
+    registry,
+    clock,
+  });
+}

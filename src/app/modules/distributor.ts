@@ -1,0 +1,48 @@
+import type { IngesterAdmin } from '../../contract/ingester.ts';
+import { DistributorService } from '../../distributor/service.ts';
+import type { TenantRates } from '../../distributor/tenant-rates.ts';
+import { part } from '../app.ts';
+import { pushRoutes } from '../routes/push.ts';
+import { allStatsRoutes, statsRoutes, type UserStats } from '../routes/stats.ts';
+import { EdgeThreads } from '../threads/edge-threads.ts';
+import type { Module } from './module.ts';
+
+/** Takes writes. */
+export const distributorModule: Module = {
+  needs: ['limits', 'ingester', 'threads'],
+  build(app) {
+    const { config, limits, log, registry, clock, http, admin } = app;
+    const edges = new EdgeThreads({
+      config: config.distributor,
+      layout: part(app, 'layout'),
+      shards: part(app, 'shards'),
+      log,
+    });
+    const distributor = new DistributorService({ edges, limits: (tenant) => limits.of(tenant), registry, clock });
+    const stats = tenantStats(part(app, 'ingester'), distributor.rates);
+    http.add(pushRoutes(distributor, config.server));
+    http.add(statsRoutes(stats.of));
+    admin?.add(allStatsRoutes(stats.all));
+    return [edges, distributor];
+  },
+};
+
+function tenantStats(ingester: IngesterAdmin, rates: TenantRates) {
+  const seriesOf = async () =>
+    new Map((await ingester.tenantSeries()).map(({ tenant, series }) => [tenant, series] as const));
+  return {
+    async of(tenant: string): Promise<UserStats> {
+      const series = await seriesOf();
+      return { ingestionRate: rates.of(tenant), numSeries: series.get(tenant) ?? 0 };
+    },
+    async all() {
+      const series = await seriesOf();
+      const tenants = [...new Set([...series.keys(), ...rates.tenants])].sort();
+      return tenants.map((userID) => ({
+        userID,
+        ingestionRate: rates.of(userID),
+        numSeries: series.get(userID) ?? 0,
+      }));
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { ConfigError, nearest } from '../../kit/config/problem.ts';
+import { processObserver } from '../../kit/observe/process.ts';
+import { DataFolder } from '../data-folder.ts';
+import { compactorModule, tableManagerModule } from './compactor.ts';
+import { distributorModule } from './distributor.ts';
+import { ingesterModule } from './ingester.ts';
+import type { Module } from './module.ts';
+import { querierModule } from './querier.ts';
+import { serverModule } from './server.ts';
+import { threadsModule } from './threads.ts';
+
+/** All modules, by name. */
+export const modules: Readonly<Record<string, Module>> = {
+  observer: { needs: [], build: (app) => [processObserver(app.registry, app.version)] },
+  limits: { needs: [], build: (app) => [app.limits] },
+  'data-folder': { needs: [], build: (app) => [DataFolder.of(app.config.data.dir, app.version, app.clock)] },
+  threads: threadsModule,
+  server: serverModule,
+  ingester: ingesterModule,
+  distributor: distributorModule,
+  querier: querierModule,
+  compactor: compactorModule,
+  'table-manager': tableManagerModule,
+  all: {
+    needs: ['data-folder', 'ingester', 'distributor', 'querier', 'compactor', 'server'],
+    target: 'Everything, in one process.',
+    build: () => [],
+  },
+};
+
+/**
+ * The modules that targets need, each after what it needs; `server` last.
+ * @throws ConfigError for a name that is no target
+ */
+export function resolveTargets(targets: readonly string[], from = modules): string[] {
+  const known = Object.keys(from).filter((name) => from[name]!.target !== undefined);
+  const problems = targets
+    .filter((name) => !known.includes(name))
+    .map((name) => `-target: ${name} is none of ${known.join(', ')}${nearest(name, known)}`);
+  if (targets.length === 0) problems.push(`-target: name at least one of ${known.join(', ')}`);
+  if (problems.length > 0) throw new ConfigError(problems);
+
+  const order: string[] = [];
+  const add = (name: string, path: readonly string[]) => {
+    if (path.includes(name)) throw new Error(`bug: modules need each other: ${[...path, name].join(' → ')}`);
+    if (order.includes(name) || name === 'server') return;
+    for (const needed of from[name]!.needs) add(needed, [...path, name]);
+    order.push(name);
+  };
+  for (const name of [...targets, ...(from.server?.needs ?? [])]) add(name, []);
+  return [...order, 'server'];
+}

@@ -1,0 +1,60 @@
+import type { TenantPurger } from '../../contract/control.ts';
+import type { IngesterAdmin } from '../../contract/ingester.ts';
+import { showConfig, showFlags } from '../../kit/config/show.ts';
+import { QuerierService } from '../../querier/service.ts';
+import { part } from '../app.ts';
+import { sections } from '../config.ts';
+import { apiHandlers } from '../routes/api.ts';
+import { purgerRoutes } from '../routes/purger.ts';
+import { tenantRoutes } from '../routes/tenant.ts';
+import { storeSpec } from '../store-spec.ts';
+import { QueryThreads } from '../threads/query-threads.ts';
+import type { Module } from './module.ts';
+
+/** Answers queries. */
+export const querierModule: Module = {
+  needs: ['limits', 'ingester', 'threads'],
+  build(app) {
+    const { config, limits, log, registry, version, startTimeMs, clock, http } = app;
+    const limitsOf = (tenant: string) => limits.of(tenant);
+    const workers = new QueryThreads({
+      data: {
+        config: config.querier,
+        purger: config.purger,
+        store: storeSpec(config),
+        caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
+        windowMs: config.ingester.windowMs,
+        keepFlushedMs: config.ingester.keepFlushedMs,
+        status: {
+          version,
+          startTimeMs,
+          flags: showFlags(sections, config),
+          configYaml: showConfig(sections, config, 'all'),
+        },
+      },
+      layout: part(app, 'layout'),
+      shards: part(app, 'shards'),
+      log,
+    });
+    const { cacheBackend } = config.chunkStore;
+    const querier = new QuerierService({ workers, cacheBackend, limits: limitsOf, registry, clock });
+    http.add(apiHandlers(querier, config.server));
+    http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester')) : undefined));
+    http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
+    return [workers, querier];
+  },
+};
+
+function purger(
+  querier: Pick<QuerierService, 'deleteTenant' | 'tenantDeletion'>,
+  ingester: Pick<IngesterAdmin, 'deleteTenant'>,
+): TenantPurger {
+  return {
+    async delete(tenant, signal) {
+      // hidden before it is forgotten: what a flush under way has read of it still comes to the store
+      await querier.deleteTenant(tenant, signal);
+      await ingester.deleteTenant(tenant);
+    },
+    deletion: (tenant, signal) => querier.tenantDeletion(tenant, signal),
+  };
+}

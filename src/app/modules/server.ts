@@ -1,0 +1,14 @@
+import { debugRoutes } from '../routes/debug.ts';
+import { statusRoutes } from '../routes/status.ts';
+import type { Module } from './module.ts';
+
+/** The listeners with what every process serves. It starts last and stops first. */
+export const serverModule: Module = {
+  needs: ['observer', 'limits'],
+  build(app) {
+    const { http, admin } = app;
+    http.add(statusRoutes(app));
+    admin?.add(debugRoutes());
+    return admin === undefined ? [http] : [admin, http];
+  },
+};

@@ -1,0 +1,64 @@
+import type { DistributorConfig } from '../../distributor/config.ts';
+import type { EdgeAnswer, EdgePush, Edges } from '../../distributor/edge-push.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import type { Service } from '../../kit/service/service.ts';
+import { movable } from '../../kit/thread/movable.ts';
+import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { WorkerPool } from '../../kit/thread/worker-pool.ts';
+import type { EdgeRole } from './edge-role.ts';
+import type { EdgeData } from './edge-worker.ts';
+import type { ThreadLayout } from './layout.ts';
+import type { ShardHost } from './shard-thread-role.ts';
+
+export interface EdgeThreadsOptions {
+  readonly config: DistributorConfig;
+  readonly layout: ThreadLayout;
+  readonly shards: ShardHost;
+  readonly log: Logger;
+}
+
+/** Edges in threads of their own, or the one in the thread of the only shard. */
+export class EdgeThreads implements Service, Edges {
+  readonly name = 'edge-threads';
+  readonly #options: EdgeThreadsOptions;
+  #pool: WorkerPool<EdgeRole> | undefined;
+
+  constructor(options: EdgeThreadsOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { config, layout, shards, log } = this.#options;
+    const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize, seriesSecret: shards.seriesSecret };
+    this.#pool = WorkerPool.start<EdgeRole>({
+      name: 'edge',
+      size: layout.edges,
+      callsPerWorkerMax: config.inflightPushes,
+      queueMax: config.queuedPushes,
+      log,
+      spawn: (i) => {
+        if (layout.edgeWithinShard) return shards.edgeWithin(config.maxRecvMsgSize);
+        const worker = WorkerThread.start<EdgeRole>({
+          name: `edge-${i}`,
+          url: workerUrl('./edge-worker', import.meta.url),
+          data,
+        });
+        const ports = shards
+          .connect()
+          .slice(0, layout.shards)
+          .map(({ port }) => port);
+        worker.channel.call('connect', { shards: ports }, { transfer: ports }).catch(() => {});
+        return worker;
+      },
+    });
+  }
+
+  async push(request: EdgePush): Promise<EdgeAnswer> {
+    const body = movable(request.body);
+    return this.#pool!.call('push', { ...request, body }, { transfer: [body.buffer] });
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool?.close();
+  }
+}

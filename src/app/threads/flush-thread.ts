@@ -1,0 +1,78 @@
+import type { StoreSpec } from '../../chunkstore/open.ts';
+import type { SavedSeen } from '../../chunkstore/seen.ts';
+import type { IngesterConfig } from '../../ingester/config.ts';
+import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush-contract.ts';
+import type { Service } from '../../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import type { FlushData, FlushRole } from './flush-role.ts';
+import type { ShardHost } from './shard-thread-role.ts';
+
+export interface FlushThreadOptions {
+  readonly config: IngesterConfig;
+  readonly store: StoreSpec;
+  readonly shards: ShardHost;
+}
+
+/** How long the thread is kept when there is nothing to flush. */
+const IDLE_MS = 3_000;
+
+/** Flushes in a thread that comes when there is something to do, and goes afterwards with all the memory that it took. */
+export class FlushThread implements Service, FlushRunner {
+  readonly name = 'flush-thread';
+  readonly #options: FlushThreadOptions;
+  #worker: { readonly thread: WorkerThread<FlushRole>; idle: NodeJS.Timeout | undefined } | undefined;
+  /** Rows that threads have written lately. */
+  #seen: SavedSeen = new Map();
+
+  constructor(options: FlushThreadOptions) {
+    this.#options = options;
+  }
+
+  async flush(request: FlushRequest): Promise<FlushReport> {
+    const worker = this.#running();
+    clearTimeout(worker.idle);
+    try {
+      return await worker.thread.channel.call('flush', request);
+    } finally {
+      worker.idle = setTimeout(() => void this.stop(), IDLE_MS);
+      worker.idle.unref();
+    }
+  }
+
+  #running() {
+    if (this.#worker === undefined) {
+      const { store, config } = this.#options;
+      const data: FlushData = {
+        store,
+        windowMs: config.windowMs,
+        splitSeries: config.splitMetricSeries,
+        seen: this.#seen,
+      };
+      const thread = WorkerThread.start<FlushRole>({
+        name: 'flush',
+        url: workerUrl('./flush-worker', import.meta.url),
+        data,
+        resourceLimits: { maxYoungGenerationSizeMb: 12 },
+      });
+      const shards = this.#options.shards.connect().map(({ port }) => port);
+      thread.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
+      const made = { thread, idle: undefined };
+      this.#worker = made;
+      void thread.gone.then(() => {
+        if (this.#worker === made) this.#worker = undefined;
+      });
+    }
+    return this.#worker;
+  }
+
+  /** Ends the thread where there is one; the next flush starts another. */
+  async stop(): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    clearTimeout(worker?.idle);
+    if (worker === undefined) return;
+    // forgotten where it died: rows are then written once more, which is harmless
+    this.#seen = await worker.thread.channel.call('seen', {}).catch(() => new Map());
+    await worker.thread.terminate();
+  }
+}

@@ -1,0 +1,96 @@
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
+import type { TenantDeletion } from '../../contract/control.ts';
+import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import type { Service } from '../../kit/service/service.ts';
+import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { WorkerPool } from '../../kit/thread/worker-pool.ts';
+import type { TenantLimits } from '../../limits/limits.ts';
+import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
+import type { ThreadLayout } from './layout.ts';
+import type { QueryRole, QueryWorkerData } from './query-role.ts';
+import type { ShardHost } from './shard-thread-role.ts';
+
+export interface QueryThreadsOptions {
+  readonly data: QueryWorkerData;
+  readonly layout: ThreadLayout;
+  readonly shards: ShardHost;
+  readonly log: Logger;
+}
+
+/** Queries in threads of their own: one that is always there, others when queries take long. */
+export class QueryThreads implements Service, QueryWorkers {
+  readonly name = 'query-threads';
+  readonly #options: QueryThreadsOptions;
+  #pool: WorkerPool<QueryRole> | undefined;
+  #ready = false;
+
+  constructor(options: QueryThreadsOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { data, layout, log } = this.#options;
+    this.#pool = WorkerPool.start<QueryRole>({
+      name: 'query',
+      size: layout.queryThreads,
+      sizeMin: layout.queryThreadsMin,
+      callsPerWorkerMax: data.config.maxConcurrent,
+      queueMax: data.config.queueMax,
+      log,
+      spawn: (i) => this.#spawn(i),
+    });
+  }
+
+  #spawn(index: number) {
+    const { data, shards } = this.#options;
+    const worker = WorkerThread.start<QueryRole>({
+      name: `query-${index}`,
+      url: workerUrl('./query-worker', import.meta.url),
+      data,
+      // its objects live as long as a query: what is too small a nursery for them is copied again and again
+      resourceLimits: { maxOldGenerationSizeMb: data.config.workerHeapMb, maxYoungGenerationSizeMb: 24 },
+    });
+    const connections = shards.connect();
+    const ready = worker.channel.call(
+      'connect',
+      { shards: connections },
+      { transfer: connections.map(({ port }) => port) },
+    );
+    ready.then(
+      () => {
+        this.#ready = true;
+      },
+      () => {}, // then it is gone
+    );
+    return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
+  }
+
+  notReady(): string | undefined {
+    return this.#ready ? undefined : 'query workers are starting';
+  }
+
+  handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
+    return this.#pool!.call('handle', { request, limits }, { signal });
+  }
+
+  instant(asked: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
+    return this.#pool!.call('instant', { ...asked, limits }, { signal });
+  }
+
+  range(asked: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
+    return this.#pool!.call('range', { ...asked, limits }, { signal });
+  }
+
+  deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
+    return this.#pool!.call('deleteTenant', { tenant }, { signal });
+  }
+
+  tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
+    return this.#pool!.call('tenantDeletion', { tenant }, { signal });
+  }
+
+  async stop(): Promise<void> {
+    await this.#pool?.close();
+  }
+}

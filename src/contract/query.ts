@@ -1,0 +1,112 @@
+import type { FloatHistogram } from '../model/histogram.ts';
+
+// The place where expressions are handed over: to the querier of this process, to another, or to who splits them.
+
+/** Evaluates PromQL for a tenant, within the tenant's limits. */
+export interface QueryRunner {
+  /** @throws AppError; queryInvalid where the expression cannot be parsed or evaluated */
+  instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult>;
+  /** @throws AppError; queryInvalid where the expression cannot be parsed or evaluated */
+  range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult>;
+}
+
+export interface QueryRunContext {
+  /** Aborted when nobody waits for the answer any more. */
+  readonly signal: AbortSignal;
+}
+
+interface QueryRequest {
+  readonly expr: string;
+  /** Age up to which the newest sample of a series is its value; absent: as configured. */
+  readonly lookbackMs?: number;
+  /** Time the query may take, where that is less than what is configured. */
+  readonly timeoutMs?: number;
+  /** Count the samples of each step. */
+  readonly perStepStatistics?: boolean;
+  /** Tell what each part of the plan did. */
+  readonly explain?: boolean;
+}
+
+export interface InstantRequest extends QueryRequest {
+  readonly timeMs: number;
+}
+
+export interface RangeRequest extends QueryRequest {
+  readonly startMs: number;
+  /** Inclusive. */
+  readonly endMs: number;
+  /** Above 0. */
+  readonly stepMs: number;
+}
+
+/** Plain data: values in columns, nothing that has methods. */
+export interface QueryResult {
+  readonly value: QueryValue;
+  /** In the form of the API: `PromQL warning: … (1:5)`. */
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+  readonly statistics: QueryStatistics;
+  /** Only where it was asked for. */
+  readonly explanation: QueryExplanation | undefined;
+}
+
+/** Times in Unix ms. */
+export type QueryValue =
+  | { readonly type: 'scalar'; readonly timeMs: number; readonly value: number }
+  | { readonly type: 'string'; readonly timeMs: number; readonly value: string }
+  | VectorColumns
+  | { readonly type: 'matrix'; readonly series: readonly ResultSeries[] }; // ascending by labels for a range
+
+/** Samples of one time. Columns of equal length. */
+export interface VectorColumns {
+  readonly type: 'vector';
+  readonly timeMs: number;
+  /** The labels of each sample: name, value, … ascending by name. */
+  readonly pairs: readonly (readonly string[])[];
+  /** NaN where a sample is a histogram. */
+  readonly values: Float64Array;
+  /** Where present, the samples that have one are histograms and not values. */
+  readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
+}
+
+/** The points of one series, ascending by time; columns of equal length. */
+export interface ResultSeries {
+  /** name, value, … ascending by name. */
+  readonly pairs: readonly string[];
+  readonly times: Float64Array;
+  readonly values: Float64Array;
+  /** Where present, the points that have one are histograms and not values. */
+  readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
+}
+
+/** What a query took. */
+export interface QueryStatistics {
+  /** From the start of its evaluation to its end, waiting for others included. */
+  readonly evaluatedMs: number;
+  /** Samples that steps looked at, those in several windows counted for each. */
+  readonly totalQueryableSamples: number;
+  /** As before, but those of a window only where they were not in the one before. */
+  readonly samplesRead: number;
+  /** As Prometheus counts them: as if every part kept all its points. */
+  readonly peakSamples: number;
+  /** [time in ms, samples looked at for that step]; only where it was asked for. */
+  readonly totalQueryableSamplesPerStep: readonly (readonly [number, number])[] | undefined;
+  /** Bytes fetched from ingesters and store. */
+  readonly fetchedBytes: number;
+  readonly fetchedRows: number;
+  readonly fetchedObjects: number;
+  /** Parts of chunk groups that a cache had. */
+  readonly cachedBlocks: number;
+}
+
+/** A part of a query's plan, and what it did. */
+export interface QueryExplanation {
+  readonly what: string;
+  readonly steps: number;
+  readonly series: number;
+  /** Points that its rows held; those of a row read twice counted twice. */
+  readonly points: number;
+  /** Time spent on its rows, with that of its children. */
+  readonly ms: number;
+  readonly children: readonly QueryExplanation[];
+}

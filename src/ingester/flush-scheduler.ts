@@ -1,0 +1,84 @@
+import type { Logger } from '../kit/observe/log.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { IngesterConfig } from './config.ts';
+import type { FlushReport, FlushRequest, FlushRunner } from './flush-contract.ts';
+import { FlushPlan, type FlushStatus } from './flush-plan.ts';
+import type { ingesterMetrics } from './metrics.ts';
+import type { ShardStats } from './shard.ts';
+import type { ShardCalls } from './shard-messages.ts';
+
+export interface FlushSchedulerOptions {
+  readonly config: IngesterConfig;
+  readonly shards: () => readonly ShardCalls[];
+  readonly flusher: FlushRunner;
+  readonly metrics: ReturnType<typeof ingesterMetrics>;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Has windows flushed when they are due, one flush at a time. */
+export class FlushScheduler {
+  readonly #options: FlushSchedulerOptions;
+  readonly #plan: FlushPlan;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: FlushSchedulerOptions) {
+    this.#options = options;
+    const { windowMs, flushDelayMs, flushSpreadMs } = options.config;
+    this.#plan = new FlushPlan({ windowMs, delayMs: flushDelayMs, spreadMs: Math.min(flushSpreadMs, windowMs / 2) });
+  }
+
+  /** Writes what is due now. Rejects never: what fails is logged, and tried again. */
+  async due(): Promise<void> {
+    const { config, clock, log } = this.#options;
+    const plan = async () => {
+      const stats = await this.#stats();
+      const hurry = stats.some(({ headBytes }) => headBytes > config.headBytesMax / 2);
+      const arenas = stats.map((each) => each.arenas);
+      return this.#plan.due(arenas, clock.nowMs(), hurry);
+    };
+    const report = await this.#flush(plan).catch((error: Error) => {
+      log.error({ error: error.message }, 'flushing failed, it will be tried again');
+      return undefined;
+    });
+    if (report === undefined || report.groups === 0) return;
+    const { progress, ...counts } = report;
+    log.info({ ...counts, begun: progress.length }, 'flushed to the store');
+  }
+
+  /** Writes everything that is in memory. @throws where a window could not be written */
+  async all(): Promise<void> {
+    const report = await this.#flush(async () => this.#plan.all((await this.#stats()).map(({ arenas }) => arenas)));
+    if (report.failures.length > 0) throw new Error(report.failures.join('; '));
+  }
+
+  status(arenas: readonly ShardStats['arenas'][]): FlushStatus {
+    return this.#plan.status(arenas, this.#options.clock.nowMs());
+  }
+
+  /** Resolves when no flush is under way or waits for its turn. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  #stats() {
+    return Promise.all(this.#options.shards().map((shard) => shard.call('stats', {})));
+  }
+
+  #flush(plan: () => Promise<FlushRequest | undefined>): Promise<FlushReport> {
+    const { flusher, metrics, log } = this.#options;
+    const turn = this.#last.then(async () => {
+      const request = await plan();
+      if (request === undefined) return NOTHING;
+      const report = await flusher.flush(request);
+      this.#plan.reached(report.progress);
+      metrics.flushed(report);
+      for (const failure of report.failures) log.error({ failure }, 'a window could not be flushed');
+      return report;
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+const NOTHING: FlushReport = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [], progress: [] };

@@ -1,0 +1,128 @@
+import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Registry } from '../kit/observe/metrics.ts';
+import type { Service, Stop } from '../kit/service/service.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { IngesterConfig } from './config.ts';
+import type { FlushRunner } from './flush-contract.ts';
+import { FlushScheduler } from './flush-scheduler.ts';
+import { ingesterMetrics } from './metrics.ts';
+import type { ShardCalls } from './shard-messages.ts';
+
+export interface IngesterOptions {
+  readonly config: IngesterConfig;
+  /** All shards of the process, in order; asked for once it has started. */
+  readonly shards: () => readonly ShardCalls[];
+  readonly flusher: FlushRunner;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+const STATS_INTERVAL_MS = 1000;
+
+/** The shards of this process as one: whether they are ready, what they hold, when they are flushed, how they end. */
+export class IngesterService implements Service, IngesterAdmin {
+  readonly name = 'ingester';
+  readonly #options: IngesterOptions;
+  readonly #metrics: ReturnType<typeof ingesterMetrics>;
+  readonly #flushes: FlushScheduler;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #ready = false;
+  #stopping = false;
+  #failure: Error | undefined;
+
+  constructor(options: IngesterOptions) {
+    this.#options = options;
+    this.#metrics = ingesterMetrics(options.registry);
+    this.#flushes = new FlushScheduler({ ...options, metrics: this.#metrics });
+  }
+
+  async start(): Promise<void> {
+    const { log, config, shards } = this.#options;
+    Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
+      () => {
+        this.#ready = true;
+      },
+      (error: Error) => {
+        this.#failure = error;
+        log.error({ error: error.message }, 'the log cannot be replayed');
+      },
+    );
+    this.#timers.push(
+      setInterval(() => void this.#observe(), STATS_INTERVAL_MS),
+      setInterval(() => void this.flushDue(), config.flushCheckIntervalMs),
+    );
+  }
+
+  notReady(): string | undefined {
+    if (this.#failure !== undefined) return `the log cannot be replayed: ${this.#failure.message}`;
+    return this.#ready ? undefined : 'the write-ahead log is being replayed';
+  }
+
+  /** Fetches the shards' numbers. */
+  async #observe(): Promise<void> {
+    const asked = await Promise.allSettled(
+      this.#options.shards().map(async (shard, index) => {
+        const stats = await shard.call('stats', {});
+        this.#metrics.observe(index, stats);
+        return stats.arenas;
+      }),
+    );
+    const arenas = asked.map((each) => (each.status === 'fulfilled' ? each.value : []));
+    this.#metrics.flushing(this.#flushes.status(arenas));
+  }
+
+  /** Writes what is due by now to the store; called every so often while it runs. */
+  async flushDue(): Promise<void> {
+    if (this.#ready && !this.#stopping) await this.#flushes.due();
+  }
+
+  async flush({ wait }: { readonly wait: boolean }): Promise<void> {
+    const done = this.#flushes.all();
+    if (wait) await done;
+    else done.catch((error: Error) => this.#options.log.error({ error: error.message }, 'flushing failed'));
+  }
+
+  async deleteTenant(tenant: string): Promise<void> {
+    await Promise.all(this.#options.shards().map((shard) => shard.call('deleteTenant', { tenant })));
+  }
+
+  async tenantSeries(): Promise<readonly TenantSeries[]> {
+    const counts = new Map<string, number>();
+    for (const shard of this.#options.shards()) {
+      const { tenants } = await shard.call('stats', {});
+      for (const { tenant, series } of tenants) counts.set(tenant, (counts.get(tenant) ?? 0) + series);
+    }
+    return [...counts].map(([tenant, series]) => ({ tenant, series }));
+  }
+
+  async stop(stop: Stop): Promise<void> {
+    const { log, config, shards } = this.#options;
+    this.#stopping = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    if (this.#ready && config.flushOnShutdown === 'all') {
+      stop.progress('flushing all windows to the store');
+      await Promise.race([this.#flushes.all(), aborted(stop.signal)]).catch((error: Error) =>
+        log.error({ error: error.message }, 'could not flush all: it is safe in the log'),
+      );
+    }
+    await this.#flushes.settled();
+    const all = shards();
+    for (const [i, shard] of all.entries()) {
+      stop.progress(`closing shard ${i + 1} of ${all.length}`);
+      // with a checkpoint the next start is quick; past the deadline the log alone must do
+      const closed = shard.call('close', { checkpoint: !stop.signal.aborted });
+      await Promise.race([closed, aborted(stop.signal)]);
+      if (stop.signal.aborted) await shard.call('close', { checkpoint: false }).catch(() => {});
+    }
+    await this.#observe();
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,156 @@
+import { Kernel } from '../chunk/kernel.ts';
+import type { BlockCache } from '../chunkstore/block-fetcher.ts';
+import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import type { Schema } from '../chunkstore/schema.ts';
+import type { Tombstone } from '../chunkstore/tombstone-row.ts';
+import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
+import type { TenantDeletion } from '../contract/control.ts';
+import type { IngesterClient } from '../contract/ingester.ts';
+import type { Priority } from '../kit/thread/thread-priority.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import { Engine } from '../promql/engine.ts';
+import type { RowKernel } from '../promql/row/row-memory.ts';
+import { mergedQueryable } from '../storage/merge.ts';
+import type { Queryable } from '../storage/queryable.ts';
+import type { PurgerConfig, QuerierConfig } from './config.ts';
+import { EngineRunner } from './engine-runner.ts';
+import { recentExemplars } from './exemplars.ts';
+import { HeadSource } from './head-source.ts';
+import { recentMetadata } from './metadata.ts';
+import { StoreSource } from './store-source.ts';
+import { QueryTurns } from './turns.ts';
+import { UndeletedSource } from './undeleted-source.ts';
+
+export interface QuerierOptions {
+  readonly config: QuerierConfig;
+  readonly purger: PurgerConfig;
+  readonly engine: Engine;
+  readonly ingester: IngesterClient;
+  readonly schema: Schema;
+  readonly blockCache: BlockCache | undefined;
+  readonly rowCacheBytesMax: number;
+  readonly windowMs: number;
+  /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */
+  readonly keepFlushedMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Of the thread that it runs in. */
+  readonly priority?: Priority | undefined;
+}
+
+/** What the parser takes beyond the stable language. */
+export function querierSyntax(config: QuerierConfig) {
+  return {
+    experimentalFunctions: config.enablePromqlExperimentalFunctions,
+    extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
+    binopFillModifiers: config.enablePromqlBinopFillModifiers,
+    unquotedUtf8Names: config.enablePromqlUnquotedUtf8Names,
+  };
+}
+
+export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel): Engine {
+  return new Engine({
+    samplesMax: config.maxSamples,
+    labelValueCharsMax: config.maxLabelValueLength,
+    timeoutMs: config.timeoutMs,
+    lookbackMs: config.lookbackDeltaMs,
+    delayedNameRemoval: config.enablePromqlDelayedNameRemoval,
+    startTimestamps: config.enablePromqlStartTimestamps,
+    typeAndUnitLabels: config.enableTypeAndUnitLabels,
+    parser: querierSyntax(config),
+    ...(rowKernel === undefined ? {} : { rowKernel }),
+  });
+}
+
+/** Reads and evaluates in this thread: PromQL over recent samples and the store. */
+export class Querier {
+  readonly turns: QueryTurns;
+  readonly #options: QuerierOptions;
+  readonly #recent: UndeletedSource;
+  readonly #stored: StoreSource;
+  readonly #tombstones: Tombstones;
+  /** Of tenants that have asked, as their limits were then. */
+  readonly #retentionMs = new Map<string, number>();
+
+  constructor(options: QuerierOptions) {
+    const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
+    this.#options = options;
+    this.turns = new QueryTurns(options.priority);
+    this.#recent = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
+      tombstonesOfQuery(schema, tenant, signal),
+    );
+    this.#tombstones = new Tombstones(schema, clock, random, purger.deleteRequestCancelPeriodMs);
+    const reader = new ChunkStoreReader(schema, Kernel.create(), clock, {
+      windowMs,
+      // Windows leave the head when the store has had them for so long: what does not know of them yet must be gone by then.
+      // A third is left for the head's answer, see `overlapMs` below.
+      rowCacheTtlMs: (keepFlushedMs * 2) / 3,
+      rowCacheBytesMax,
+      ...(blockCache === undefined ? {} : { blockCache }),
+      retentionMs: (tenant) => this.#retentionMs.get(tenant) ?? 0,
+    });
+    this.#stored = new StoreSource(reader);
+  }
+
+  queryable(tenant: string): Queryable {
+    const { keepFlushedMs } = this.#options;
+    return mergedQueryable(tenant, { recent: this.#recent, stored: this.#stored, overlapMs: keepFlushedMs / 3 });
+  }
+
+  /** All that the API answers from for one call, with the limits that its tenant has now. */
+  sources(tenant: string, limits: TenantLimits) {
+    const { config, purger, ingester, engine, clock } = this.#options;
+    this.#retentionMs.set(tenant, limits.retentionPeriodMs);
+    const queryable = (of: string) => this.queryable(of);
+    const limitsOf = () => limits;
+    return {
+      queries: new EngineRunner({
+        engine,
+        queryable,
+        limits: limitsOf,
+        turns: this.turns,
+        timeoutMs: config.timeoutMs,
+      }),
+      syntax: querierSyntax(config),
+      queryable,
+      limits: limitsOf,
+      metadata: recentMetadata(ingester),
+      exemplars: recentExemplars(ingester),
+      deletes: purger.enableAdminApi ? deletesIn(this.#tombstones) : undefined,
+      clock,
+      timeoutMs: config.timeoutMs,
+      lookbackMs: config.lookbackDeltaMs,
+      perStepStats: config.enablePromqlPerStepStats,
+      searchEnabled: config.enableSearchApi,
+    };
+  }
+
+  /** Queries leave out what the tenant has until now from when this resolves. */
+  async deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
+    return deletionOf(await this.#tombstones.deleteTenant(tenant, signal));
+  }
+
+  /** The newest request; undefined: there is none. */
+  async tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
+    const found = await this.#tombstones.tenantDeletion(tenant, signal);
+    return found && deletionOf(found);
+  }
+}
+
+function deletionOf({ endMs, state }: Tombstone): TenantDeletion {
+  return { endMs, processed: state === 'processed' };
+}
+
+function deletesIn(tombstones: Tombstones) {
+  return {
+    create: (
+      tenant: string,
+      { matchers, startMs, endMs }: Pick<Tombstone, 'matchers' | 'startMs' | 'endMs'>,
+      signal: AbortSignal,
+    ) => tombstones.create(tenant, matchers, startMs, endMs, signal),
+    list: (tenant: string, signal: AbortSignal) => tombstones.list(tenant, signal),
+    cancel: (tenant: string, id: string, signal: AbortSignal) => tombstones.cancel(tenant, id, signal),
+  };
+}

@@ -1,0 +1,113 @@
+import type { CacheStats } from '../cache/client.ts';
+import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
+import type { TenantDeletion } from '../contract/control.ts';
+import type { InstantRequest, QueryResult, QueryRunContext, QueryRunner, RangeRequest } from '../contract/query.ts';
+import { apiError, failureOf } from '../kit/http/failure.ts';
+import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import type { Service } from '../kit/service/service.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { TenantLimits } from '../limits/limits.ts';
+import { QueryBook } from './query-book.ts';
+
+const querierMetrics = metricTable({
+  fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
+  hits: counter('cache_hits_total', 'Parts of chunk groups that the cache had.', ['cache']),
+  failures: counter(
+    'cache_failures_total',
+    'Calls to the cache that failed, took too long, or were left out after others did.',
+    ['cache'],
+  ),
+});
+
+/** What the service has evaluated by: query threads, or a querier in this one. */
+export interface QueryWorkers {
+  handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
+  instant(request: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
+  range(request: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
+  /** Queries leave out what the tenant has until now from when this resolves. */
+  deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion>;
+  /** The newest request; undefined: there is none. */
+  tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
+}
+
+export interface Asked<Request> {
+  readonly tenant: string;
+  readonly request: Request;
+}
+
+export interface Worked<Answer> {
+  readonly answer: Answer;
+  /** How the worker's cache did since its last answer; undefined: it has none. */
+  readonly cache: CacheStats | undefined;
+}
+
+export interface QuerierServiceOptions {
+  readonly workers: QueryWorkers;
+  /** Of the cache of chunk groups, as metrics name it. */
+  readonly cacheBackend: string;
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Hands queries to its workers with the limits of their tenants, and keeps the book of them. */
+export class QuerierService implements Service, ApiBackend, QueryRunner {
+  readonly name = 'querier';
+  readonly #options: QuerierServiceOptions;
+  readonly book: QueryBook;
+  readonly #metrics: ReturnType<typeof querierMetrics>;
+
+  constructor(options: QuerierServiceOptions) {
+    this.#options = options;
+    this.book = new QueryBook(options.clock);
+    this.#metrics = querierMetrics(options.registry);
+    this.#count({ hits: 0, misses: 0, failures: 0 });
+  }
+
+  async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const { workers, limits } = this.#options;
+    const ended = this.book.begin(request);
+    try {
+      return this.#answer(await workers.handle(request, limits(request.tenant), signal));
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { status, errorType, headers, text } = failureOf(thrown);
+      const body = new TextEncoder().encode(JSON.stringify(apiError(errorType, text)));
+      return { status, contentType: 'application/json', headers, body };
+    } finally {
+      ended();
+    }
+  }
+
+  async instant(tenant: string, request: InstantRequest, { signal }: QueryRunContext): Promise<QueryResult> {
+    const { workers, limits } = this.#options;
+    return this.#answer(await workers.instant({ tenant, request }, limits(tenant), signal));
+  }
+
+  async range(tenant: string, request: RangeRequest, { signal }: QueryRunContext): Promise<QueryResult> {
+    const { workers, limits } = this.#options;
+    return this.#answer(await workers.range({ tenant, request }, limits(tenant), signal));
+  }
+
+  #answer<Answer>({ answer, cache }: Worked<Answer>): Answer {
+    if (cache !== undefined) this.#count(cache);
+    return answer;
+  }
+
+  #count({ hits, misses, failures }: CacheStats): void {
+    const labels = { cache: this.#options.cacheBackend };
+    this.#metrics.fetched.inc(labels, hits + misses);
+    this.#metrics.hits.inc(labels, hits);
+    this.#metrics.failures.inc(labels, failures);
+  }
+
+  /** All that a tenant has until now is left out by queries, from when this resolves, and goes from the store by and by. */
+  deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
+    return this.#options.workers.deleteTenant(tenant, signal);
+  }
+
+  /** The newest request to delete the tenant. */
+  tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
+    return this.#options.workers.tenantDeletion(tenant, signal);
+  }
+}
