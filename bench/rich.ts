@@ -4,7 +4,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Kernel } from '../src/chunk/kernel.ts';
 import { Edge } from '../src/distributor/edge.ts';
 import { realDisk } from '../src/ingester/disk.ts';
 import { Shard } from '../src/ingester/shard.ts';
@@ -113,7 +112,6 @@ async function run(kind: Kind): Promise<void> {
     return (user + system) / 1000;
   };
   const edge = new Edge({
-    kernel: Kernel.create(),
     clock: systemClock,
     rawBytesMax: 1e8,
     targets: [

@@ -45,6 +45,12 @@ export {
   scanSeries,
   scanSlow,
   scanTenant,
-  scanWriteRequest,
+  scanBegin,
+  scanFirstOutAt,
+  scanFirstOutBytes,
+  scanFirstOutTime,
+  scanMore,
+  scanTooNew,
+  scanTooOld,
 } from './write-request';
 export { xorAppend, xorDecode } from './xor';

@@ -1,15 +1,23 @@
 // Scans a remote write 1.0 WriteRequest (prompb/remote.proto, types.proto) and writes a frame for each series
 // (docs/formats/slices.md, src/wire/frame-layout.ts).
 //
-// A series that is anything but plain (labels not in canonical form or over a limit, histograms, exemplars, a time out of bounds) gets
-// a frame with FRAME_SLOW, a header that says where it lies in the body; JavaScript decodes it and says what is wrong with it.
+// A series that is anything but plain (labels not in canonical form or over a limit, histograms, exemplars) gets a frame with
+// FRAME_SLOW, a header that says where it lies in the body; JavaScript decodes it and says what is wrong with it. Samples with a time
+// out of bounds are counted and left out.
 // A series whose very label bytes were found to be plain before (known.ts) gets a frame with FRAME_KEY: in place of its labels its key.
 // The bytes come from strangers: nothing is read past `end`, and nothing written past the capacity.
 
 import {
+  FAULT_LABEL_INVALID,
+  FAULT_NAME_TOO_LONG,
+  FAULT_NO_NAME,
+  FAULT_TOO_MANY_NAMES,
+  FAULT_VALUE_TOO_LONG,
   FRAME_BODY_AT,
   FRAME_BODY_BYTES_AT,
   FRAME_BYTES_AT,
+  FRAME_FAULT_AT,
+  FRAME_FAULT_SAMPLES_AT,
   FRAME_FLAGS_AT,
   FRAME_HEADER_BYTES,
   FRAME_KEY,
@@ -28,8 +36,21 @@ import { knownFind, knownPut, N_KEY, N_METRIC } from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 
+export const SCAN_MORE: i32 = 1;
 export const SCAN_CORRUPT: i32 = -1;
 export const SCAN_FULL: i32 = -2;
+/** More parts than as many bytes of valid ones hold. */
+export const SCAN_DENSE: i32 = -3;
+
+// bytes that the parts of a valid request take at the least, without those within them (as WEIGHT in src/wire/write-request.ts)
+const SERIES_WEIGHT: i64 = 10;
+const LABEL_WEIGHT: i64 = 5;
+const SAMPLE_WEIGHT: i64 = 9;
+const EXEMPLAR_WEIGHT: i64 = 12;
+const HISTOGRAM_WEIGHT: i64 = 20;
+const METADATA_WEIGHT: i64 = 4;
+const WEIGHT_SLACK: i64 = 65536;
+let weightLeft: i64 = 0;
 
 // what a scan leaves behind
 let outBytes: u32 = 0;
@@ -43,6 +64,19 @@ export function scanSamples(): u32 { return sampleCount; }
 export function scanSlow(): u32 { return slowCount; }
 /** 1: there is metadata; 2: there are exemplars. */
 export function scanExtras(): u32 { return extras; }
+
+// samples of plain series whose times are out of bounds: they are left out of the frames
+let tooOldCount: u32 = 0;
+let tooNewCount: u32 = 0;
+let firstOutAt: u32 = 0;
+let firstOutBytes: u32 = 0;
+let firstOutTime: i64 = 0;
+export function scanTooOld(): u32 { return tooOldCount; }
+export function scanTooNew(): u32 { return tooNewCount; }
+/** Where the series of the first of them lies in the body. */
+export function scanFirstOutAt(): u32 { return firstOutAt; }
+export function scanFirstOutBytes(): u32 { return firstOutBytes; }
+export function scanFirstOutTime(): f64 { return <f64>firstOutTime; }
 
 let namesMax: u32 = 0;
 let nameBytesMax: u32 = 0;
@@ -97,17 +131,40 @@ export function scanKey(labels: usize, len: u32, out: usize): void {
   store<u64>(out, key1, 8);
 }
 
+// the scan under way
+let bodyAt: usize = 0;
+let bodyEnd: usize = 0;
+let nextAt: usize = 0;
+let outStart: usize = 0;
+let outAt: usize = 0;
+let outEnd: usize = 0;
+let knownToo: bool = false;
+
 /**
- * Scans the body at `src`, writes frames to `out`. Returns 0, SCAN_CORRUPT, or SCAN_FULL when `capacity` is too small.
+ * Begins to scan the body at `src`, whose frames go to `out`.
  * @param useKnown series seen before, by the same bytes, get frames with their keys
  */
-export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool): i32 {
-  const end = src + len;
-  const outEnd = out + capacity;
-  let o = out;
+export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool): void {
+  bodyAt = nextAt = src;
+  bodyEnd = src + len;
+  outStart = outAt = out;
+  outEnd = out + capacity;
+  knownToo = useKnown;
+  weightLeft = <i64>len + WEIGHT_SLACK;
   seriesCount = sampleCount = slowCount = extras = 0;
-  start(src);
-  while (at < end) {
+  tooOldCount = tooNewCount = 0;
+  outBytes = 0;
+}
+
+/** Scans some `bytes` more. Returns 0 at the end, SCAN_MORE, or why it cannot go on: SCAN_CORRUPT, SCAN_DENSE, SCAN_FULL. */
+export function scanMore(bytes: u32): i32 {
+  const src = bodyAt;
+  const end = bodyEnd;
+  const stop = end - nextAt > <usize>bytes ? nextAt + bytes : end;
+  const useKnown = knownToo;
+  let o = outAt;
+  start(nextAt);
+  while (at < stop) {
     const tag = readUvarint(end);
     if (bad) return SCAN_CORRUPT;
     if (tag == 0x0a) {
@@ -122,12 +179,14 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
         if (<i64>o + need > <i64>outEnd) return SCAN_FULL;
       }
       labelBytes = 0;
+      weightLeft -= SERIES_WEIGHT;
       let wrote = useKnown ? scanKnown(from, seriesEnd, o) : 0;
       if (wrote == 0) {
         wrote = scanSeriesInto(from, seriesEnd, o);
         if (useKnown && wrote > 0) remember(from, o);
       }
       if (wrote < 0) return SCAN_CORRUPT;
+      if (weightLeft < 0) return SCAN_DENSE;
       if (wrote > 0) {
         o += wrote;
       } else {
@@ -135,19 +194,26 @@ export function scanWriteRequest(src: usize, len: u32, out: usize, capacity: u32
         store<u32>(o, <u32>(from - src), FRAME_BODY_AT);
         store<u32>(o, <u32>n, FRAME_BODY_BYTES_AT);
         store<u32>(o, FRAME_SLOW, FRAME_FLAGS_AT);
-        store<u64>(o, 0, FRAME_METRIC_HASH_AT);
+        store<u32>(o, fault, FRAME_FAULT_AT);
+        store<u32>(o, faultSamples, FRAME_FAULT_SAMPLES_AT);
         o += FRAME_HEADER_BYTES;
         slowCount++;
       }
       seriesCount++;
       moveTo(seriesEnd);
     } else {
-      if (tag == 0x1a) extras |= 1;
+      if (tag == 0x1a) {
+        extras |= 1;
+        weightLeft -= METADATA_WEIGHT;
+        if (weightLeft < 0) return SCAN_DENSE;
+      }
       if (!skipField(tag, end)) return SCAN_CORRUPT;
     }
   }
-  outBytes = <u32>(o - out);
-  return 0;
+  nextAt = at;
+  outAt = o;
+  outBytes = <u32>(o - outStart);
+  return at < end ? SCAN_MORE : 0;
 }
 
 /** The most bytes that the frame of this series can take, or −1 where its fields do not add up. */
@@ -264,6 +330,10 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
 
 const NAME: u64 = 0x5f5f656d616e5f5f; // "__name__"
 
+// of the series that is scanned, where it goes the slow path: why its labels are refused for sure (FAULT_…), and how many samples it has
+let fault: u32 = 0;
+let faultSamples: u32 = 0;
+
 /** Writes one frame and returns its length; 0 for a slow one, −1 for a corrupt one. The position is at its start. */
 function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   let o = frame + FRAME_HEADER_BYTES;
@@ -274,8 +344,15 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   let metricHash: u64 = 0;
   let hasName = false;
   let slow = false;
+  /** Labels that are not in order, or refused: those behind are passed over. */
+  let labelsOut = false;
   let samples: u32 = 0;
   let sampleAt: usize = 0;
+  let tooOld: u32 = 0;
+  let tooNew: u32 = 0;
+  let outTime: i64 = 0;
+  fault = 0;
+  faultSamples = 0;
   labelsEnd = 0;
   start(from);
   while (at < end) {
@@ -286,7 +363,8 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       if (bad || n > <u64>(end - at)) return -1;
       const labelEnd = at + <usize>n;
       labelsEnd = labelEnd;
-      if (samples > 0) slow = true; // a label behind a sample
+      weightLeft -= LABEL_WEIGHT;
+      if (samples > 0) labelsOut = true; // a label behind a sample
       let name: usize = 0;
       let nameLen: u32 = 0;
       let value: usize = 0;
@@ -307,14 +385,17 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
           moveTo(at + <usize>partLen);
         } else if (!skipField(part, labelEnd)) return -1;
       }
-      if (slow) continue;
-      names++;
-      if (
-        nameLen == 0 || names > namesMax || nameLen > nameBytesMax || valueLen > valueBytesMax ||
-        (lastNameLen > 0 && !isBefore(lastName, lastNameLen, name, nameLen)) ||
-        !isUtf8(name, nameLen) || !isUtf8(value, valueLen)
-      ) {
-        slow = true;
+      if (labelsOut) continue;
+      if (valueLen > 0) names++;
+      if (nameLen == 0 || !isUtf8(name, nameLen) || !isUtf8(value, valueLen)) fault = FAULT_LABEL_INVALID;
+      else if (lastNameLen > 0 && !isBefore(lastName, lastNameLen, name, nameLen)) labelsOut = true;
+      else if (valueLen > 0) {
+        if (names > namesMax) fault = FAULT_TOO_MANY_NAMES;
+        else if (nameLen > nameBytesMax) fault = FAULT_NAME_TOO_LONG;
+        else if (valueLen > valueBytesMax) fault = FAULT_VALUE_TOO_LONG;
+      }
+      if (labelsOut || fault != 0) {
+        labelsOut = true;
         continue;
       }
       if (nameLen == 8 && valueLen > 0 && load<u64>(name) == NAME) {
@@ -333,6 +414,8 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       const n = readUvarint(end);
       if (bad || n > <u64>(end - at)) return -1;
       const sampleEnd = at + <usize>n;
+      weightLeft -= SAMPLE_WEIGHT;
+      faultSamples++;
       let v: u64 = 0;
       let t: i64 = 0;
       while (at < sampleEnd) {
@@ -347,14 +430,16 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
           if (bad) return -1;
         } else if (!skipField(part, sampleEnd)) return -1;
       }
-      if (slow) continue;
+      if (slow || labelsOut) continue;
+      if (t < timeMin || t > timeMax) {
+        if (tooOld + tooNew == 0) outTime = t;
+        if (t < timeMin) tooOld++;
+        else tooNew++;
+        continue;
+      }
       if (samples == 0) {
         sampleAt = (o + 7) & ~7;
         store<u64>(o, 0); // the padding; room for it is in the worst case
-      }
-      if (t < timeMin || t > timeMax) {
-        slow = true;
-        continue;
       }
       store<i64>(sampleAt + (<usize>samples << 4), t, SAMPLE_TIME_AT);
       store<u64>(sampleAt + (<usize>samples << 4), v, SAMPLE_VALUE_AT);
@@ -363,13 +448,31 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       if (tag == 0x1a) {
         extras |= 2;
         slow = true;
+        weightLeft -= EXEMPLAR_WEIGHT;
       }
-      if (tag == 0x22) slow = true;
+      if (tag == 0x22) {
+        slow = true;
+        faultSamples++;
+        weightLeft -= HISTOGRAM_WEIGHT;
+      }
       if (!skipField(tag, end)) return -1;
     }
   }
   const labelsLen = <u32>(o - labels);
-  if (slow || !hasName || (labelsBytesMax > 0 && labelsLen > labelsBytesMax)) return 0;
+  if (!labelsOut && !hasName) {
+    fault = FAULT_NO_NAME;
+    return 0;
+  }
+  if (slow || labelsOut || (labelsBytesMax > 0 && labelsLen > labelsBytesMax)) return 0;
+  if (tooOld + tooNew > 0) {
+    if (tooOldCount + tooNewCount == 0) {
+      firstOutAt = <u32>(from - bodyAt);
+      firstOutBytes = <u32>(end - from);
+      firstOutTime = outTime;
+    }
+    tooOldCount += tooOld;
+    tooNewCount += tooNew;
+  }
   if (samples == 0) {
     // a series without samples is valid and says nothing
     store<u64>(o, 0);

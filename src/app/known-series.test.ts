@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
 import { Edge } from '../distributor/edge.ts';
@@ -82,7 +81,7 @@ class HeadTarget implements FrameTarget {
 }
 
 function edgeOf(target: FrameTarget, secret?: Uint8Array): Edge {
-  return new Edge({ kernel: Kernel.create(), clock, rawBytesMax: 1 << 22, seriesSecret: secret, targets: [target] });
+  return new Edge({ clock, rawBytesMax: 1 << 22, seriesSecret: secret, targets: [target] });
 }
 
 /** Series that come again and again: some late, some with labels that not every limit lets through, some with changed bytes. */

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ByteReader } from '../chunk/group/bytes.ts';
-import { Kernel } from '../chunk/kernel.ts';
 import type { FrameTarget } from '../contract/ingest.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
@@ -72,7 +71,7 @@ class Collector implements FrameTarget {
 }
 
 function edgeWith(target: FrameTarget): Edge {
-  return new Edge({ kernel: Kernel.create(), clock: systemClock, rawBytesMax: 1 << 20, targets: [target] });
+  return new Edge({ clock: systemClock, rawBytesMax: 1 << 20, targets: [target] });
 }
 
 function push(edge: Edge, raw: Uint8Array, body = deflateSnappy(raw)): Promise<EdgeAnswer> {

@@ -1,8 +1,7 @@
-import type { Kernel } from '../chunk/kernel.ts';
-import { Region } from '../chunk/region.ts';
 import {
   APPENDED,
   DUPLICATE_TIME,
+  type FrameLimits,
   type FrameTarget,
   HELD,
   type IngestResult,
@@ -13,21 +12,33 @@ import {
 import type { PushResponse } from '../contract/push.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import type { Clock } from '../lib/clock.ts';
+import { pausing } from '../lib/pause.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { type Fault, faultOf } from '../model/validate.ts';
-import { FRAME_HEADER_BYTES, FRAME_SLOW, KEY_BYTES } from '../wire/frame-layout.ts';
-import { FrameView } from '../wire/frames.ts';
-import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
-import { decodeRemoteWrite2 } from '../wire/remote-write-2.ts';
+import {
+  FAULT_LABEL_INVALID,
+  FAULT_NAME_TOO_LONG,
+  FAULT_NO_NAME,
+  FAULT_TOO_MANY_NAMES,
+  FAULT_VALUE_TOO_LONG,
+  FRAME_HEADER_BYTES,
+  FRAME_SLOW,
+} from '../wire/frame-layout.ts';
+import { type FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
+import { RemoteWrite1Reader } from '../wire/remote-write-1.ts';
+import { RemoteWrite2Reader } from '../wire/remote-write-2.ts';
 import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
+import { BufferPool, type FramePart, frameParts } from './frame-parts.ts';
 import { mediaOf } from './media.ts';
-import { noRefusals, type Refusals, refuse } from './refusals.ts';
-import { checkMetadata, SlowPathWriter } from './slow-path.ts';
+import { countRefused, noRefusals, type Refusals, refuse } from './refusals.ts';
+import { declaredBytes, keyText, type RawBody, Scratch } from './scratch.ts';
+import { checkMetadata, outOfBounds, SlowPathWriter, type TimeBounds } from './slow-path.ts';
+import { TenantTurns } from './tenant-turns.ts';
 
 export interface EdgeOptions {
-  readonly kernel: Kernel;
   readonly clock: Clock;
   /** Bytes of an inflated body. */
   readonly rawBytesMax: number;
@@ -37,232 +48,296 @@ export interface EdgeOptions {
 }
 
 const NO_TIME_LIMIT = 9.2e18;
-const BUFFERS_KEPT_MAX = 16;
-const SCAN_FULL = -2;
-/** Of samples that are taken, Unix ms. */
-interface TimeBounds {
-  readonly fromMs: number;
-  readonly toMs: number;
+
+/** Bytes of an inflated body up to which it is judged in one go. */
+const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
+
+/** Moments to pause that a body may have and still be judged in one go: some 20 ms of series on the slow path. */
+const WHOLE_STEPS_MAX = 2_500;
+
+/** A larger body is judged in slices of about so long. */
+const SLICE_MS = 8;
+
+/** Memory of a scratch up to which it is kept for the next large body. */
+const SCRATCH_BYTES_KEPT_MAX = 24 * 1024 * 1024;
+
+/** Series of a request of which it is said exactly why their labels are refused; others are counted by what the scan found first. */
+const EXACT_FAULTS_MAX = 1_000;
+
+/** Tenants with a rate whose buckets are kept; beyond, those that are full are forgotten. */
+const BUCKETS_KEPT_MAX = 10_000;
+
+/** What is known of a request once its body is read. */
+interface Judged {
+  /** Series in the body. */
+  series: number;
+  /** Floats, histograms and exemplars that are sent on. */
+  samples: number;
+  histograms: number;
+  exemplars: number;
+  metadata: readonly MetricMetadata[];
+  /** Of each series of the slow path: where its frames end among the slow path's. */
+  readonly ends: number[];
+  readonly refusals: Refusals;
 }
 
-/** Room before a tenant's id, for the kernel. */
-const ID_AT = 32;
-const TENANT_BYTES_MAX = 150;
-const encoder = new TextEncoder();
+/** A request on its way through the edge. */
+interface Work {
+  readonly request: EdgePush;
+  readonly limits: EdgeLimits;
+  readonly bounds: TimeBounds;
+  readonly scratch: Scratch;
+  readonly slow: SlowPathWriter;
+  readonly raw: RawBody;
+  readonly version: 'v1' | 'v2';
+  readonly judged: Judged;
+}
 
 /**
- * The distributor's work on one request: judge its headers, inflate, scan and check it, and hand frames to the shards. Its kernel is
- * a scratch one: hostile bytes never meet the memory that holds data.
+ * The distributor's work on one request: judge its headers, inflate, scan and check it, and hand frames to the shards. A small body is
+ * judged in one go. A large one waits for its tenant's turn and is judged in slices, so that others come in between, in memory that is
+ * given back.
  */
 export class Edge {
   readonly #options: EdgeOptions;
-  readonly #body: Region;
-  readonly #raw: Region;
-  readonly #frames: Region;
+  readonly #small: Scratch;
   readonly #slow: SlowPathWriter;
-  /** ID_AT bytes, a tenant's id. */
-  readonly #id: Region;
-  readonly #key: Region;
+  readonly #slowOfLarge: SlowPathWriter;
+  /** Kept from the last large body, where that was not very large. */
+  #large: Scratch | undefined;
+  readonly #turns = new TenantTurns();
   /** By target: whether it takes keys. */
   readonly #keysTaken: boolean[];
   readonly #buckets = new Map<string, TokenBucket>();
-  /** Buffers that came back from shards. */
-  readonly #buffers: ArrayBuffer[] = [];
+  readonly #buffers = new BufferPool();
 
   constructor(options: EdgeOptions) {
     this.#options = options;
-    this.#body = new Region(options.kernel, 256 * 1024);
-    this.#raw = new Region(options.kernel, 1024 * 1024);
-    this.#frames = new Region(options.kernel, 1024 * 1024);
-    this.#slow = new SlowPathWriter(options.kernel);
-    this.#id = new Region(options.kernel, ID_AT + 3 * TENANT_BYTES_MAX);
-    this.#key = new Region(options.kernel, KEY_BYTES);
+    this.#small = new Scratch(options.seriesSecret);
+    this.#slow = new SlowPathWriter(this.#small.kernel);
+    this.#slowOfLarge = new SlowPathWriter(this.#small.kernel);
     this.#keysTaken = options.targets.map(() => false);
-    if (options.seriesSecret !== undefined) options.kernel.exports.scanInit(this.#id.put(options.seriesSecret));
   }
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
     try {
-      const media = mediaOf(request.headers);
-      const raw = this.#inflate(request.body);
-      return media === 'v1' ? await this.#pushV1(request, raw) : await this.#pushV2(request, raw);
+      const version = mediaOf(request.headers);
+      const declared = declaredBytes(request.body, this.#options.rawBytesMax);
+      const whole = declared <= WHOLE_BYTES_MAX ? this.#judgeWhole(request, version, declared) : undefined;
+      if (whole !== undefined) return await this.#send(whole.work, whole.parts, version);
+      return await this.#turns.run(request.tenant, () => this.#pushInSlices(request, version, declared));
     } catch (thrown) {
-      const error = AppError.from(thrown);
-      return answer(responseOf(error));
+      return answer(responseOf(AppError.from(thrown)));
     }
   }
 
-  /** @throws snappyInvalid, bodyTooLarge. Nothing is reserved for a length that the body only claims. */
-  #inflate(body: Uint8Array): { at: number; bytes: number } {
-    const { exports } = this.#options.kernel;
-    const at = this.#body.put(body);
-    const declared = exports.snappyLength(at, body.length);
-    if (declared < 0) throw writeErrors.snappyInvalid({ reason: 'corrupt input' });
-    const limit = this.#options.rawBytesMax;
-    if (declared > limit) throw writeErrors.inflatedTooLarge({ bytes: declared, limit });
-    // a block of snappy grows at most 64 bytes out of 3: what claims more lies
-    if (declared > body.length * 24 + 64)
-      throw writeErrors.snappyInvalid({ reason: 'corrupt input: the length in front is impossible' });
-    const to = this.#raw.ensure(declared + 16);
-    const bytes = exports.snappyDecode(at, body.length, to, this.#raw.bytes + 16);
-    if (bytes < 0) throw writeErrors.snappyInvalid({ reason: 'corrupt input' });
-    return { at: to, bytes };
+  /** Judges a body and copies its frames, all in one go; undefined: it is too much for that. */
+  #judgeWhole(
+    request: EdgePush,
+    version: 'v1' | 'v2',
+    declared: number,
+  ): { work: Work; parts: readonly FramePart[] } | undefined {
+    const work = this.#begin(request, version, declared, this.#small, this.#slow);
+    let steps = 0;
+    for (const _ of this.#judge(work)) if (++steps > WHOLE_STEPS_MAX) return undefined;
+    return { work, parts: [...this.#parts(work)] };
   }
 
-  async #pushV1(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
-    const { kernel } = this.#options;
-    const { exports } = kernel;
-    const { limits, tenant } = request;
-    const bounds = this.#timeBounds(limits);
-    const useKnown = this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
-    let fast = this.#scan(tenant, raw, limits, bounds, useKnown);
+  async #pushInSlices(request: EdgePush, version: 'v1' | 'v2', declared: number): Promise<EdgeAnswer> {
+    const scratch = this.#large ?? new Scratch(this.#options.seriesSecret);
+    this.#large = undefined;
+    const work = this.#begin(request, version, declared, scratch, this.#slowOfLarge);
+    const pause = pausing(SLICE_MS);
+    for (const _ of this.#judge(work)) await pause();
+    const sent = await this.#send(work, this.#parts(work), version);
+    this.#slowOfLarge.clear();
+    if (scratch.size <= SCRATCH_BYTES_KEPT_MAX) this.#large = scratch;
+    return sent;
+  }
+
+  #begin(request: EdgePush, version: 'v1' | 'v2', declared: number, scratch: Scratch, slow: SlowPathWriter): Work {
+    slow.clear();
+    const raw = scratch.inflate(request.body, declared);
+    const limits = storable(request.limits);
+    const judged: Judged = {
+      series: 0,
+      samples: 0,
+      histograms: 0,
+      exemplars: 0,
+      metadata: [],
+      ends: [],
+      refusals: noRefusals(),
+    };
+    return { request, limits, bounds: this.#timeBounds(limits), scratch, slow, raw, version, judged };
+  }
+
+  /** Checks a body and makes its frames; then its samples are charged. @throws AppError */
+  *#judge(work: Work): Generator<undefined, void> {
+    yield* work.version === 'v1' ? this.#judgeV1(work) : this.#judgeV2(work);
+    const { judged, slow, request, limits } = work;
+    judged.samples += slow.samples;
+    judged.histograms = slow.histograms;
+    judged.exemplars = slow.exemplars;
+    const { samples, histograms, exemplars, metadata } = judged;
+    this.#charge(request.tenant, samples + histograms + exemplars, metadata.length, limits);
+  }
+
+  *#judgeV1(work: Work): Generator<undefined, void> {
+    const { request, limits, bounds, scratch, raw, judged } = work;
+    const { exports } = scratch.kernel;
+    // keys are remembered where most requests come by
+    const useKnown =
+      scratch === this.#small && this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
+    yield* scratch.scan(request.tenant, raw, limits, bounds, useKnown);
     // what comes with labels would be taken at once, and a sample before it of the same series, sent again with labels, be late
-    if (useKnown && exports.scanSlow() > 0) fast = this.#scan(tenant, raw, limits, bounds, false);
-    const series = exports.scanSeries();
-    const samples = exports.scanSamples();
-    const extras = exports.scanExtras();
-    if (exports.scanSlow() === 0 && extras === 0) {
-      this.#charge(tenant, samples, 0, limits);
-      const frames = this.#take(fast);
-      frames.set(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast));
-      const counts = { series, samples, metadata: 0, rawBytes: raw.bytes };
-      return (await this.#send(request, bounds, frames, counts, noRefusals())).answer;
+    if (useKnown && exports.scanSlow() > 0) yield* scratch.scan(request.tenant, raw, limits, bounds, false);
+    judged.series = exports.scanSeries();
+    judged.samples = exports.scanSamples();
+    this.#refuseOutOfBounds(work);
+    if (exports.scanSlow() > 0) yield* this.#judgeSlow(work);
+    if ((exports.scanExtras() & 1) === 0) return;
+    const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
+    yield* reader.metadataSteps();
+    judged.metadata = checkMetadata(reader.metadata, limits);
+  }
+
+  /** Samples that the scan has left out for their times. */
+  #refuseOutOfBounds({ scratch, raw, bounds, limits, judged }: Work): void {
+    const { exports } = scratch.kernel;
+    const [tooOld, tooNew] = [exports.scanTooOld(), exports.scanTooNew()];
+    if (tooOld + tooNew === 0) return;
+    const timeMs = exports.scanFirstOutTime();
+    const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
+    const pairs = reader.labelsAt(exports.scanFirstOutAt(), exports.scanFirstOutBytes());
+    const first = outOfBounds(pairs, timeMs, bounds, limits);
+    const other = outOfBounds(pairs, timeMs > bounds.toMs ? bounds.fromMs - 1 : bounds.toMs + 1, bounds, limits);
+    const [ofFirst, ofOther] = timeMs > bounds.toMs ? [tooNew, tooOld] : [tooOld, tooNew];
+    refuse(judged.refusals, first, ofFirst);
+    if (ofOther > 0) refuse(judged.refusals, other, ofOther);
+  }
+
+  *#judgeSlow({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<undefined, void> {
+    const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
+    let faults = 0;
+    for (const frames = scratch.frames; frames.next(); ) {
+      if (!frames.has(FRAME_SLOW)) continue;
+      if (frames.fault !== 0 && ++faults > EXACT_FAULTS_MAX) {
+        countRefused(judged.refusals, FAULT_REASONS[frames.fault]!, frames.faultSamples);
+        if (faults % FAULTS_PER_STEP === 0) yield;
+        continue;
+      }
+      yield* slow.add(reader.seriesAt(frames.bodyAt, frames.bodyBytes), limits, bounds, judged.refusals);
+      if (frames.fault === 0) judged.ends.push(slow.length);
+      yield;
     }
-    const body = kernel.u8.slice(raw.at, raw.at + raw.bytes);
-    const metadata = (extras & 1) !== 0 ? checkMetadata(decodeRemoteWrite1(body).metadata, limits) : [];
-    const refusals = noRefusals();
-    this.#slow.clear();
-    const slow = slowBody(new FrameView(kernel.u8.subarray(this.#frames.at, this.#frames.at + fast)), body);
-    const ends = decodeRemoteWrite1(slow).series.map((one) => {
-      this.#slow.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
-      return this.#slow.bytes.length;
-    });
-    const frames = this.#inOrder(fast, ends);
-    const all = samples + this.#slow.samples + this.#slow.histograms;
-    this.#charge(tenant, all + this.#slow.exemplars, metadata.length, limits);
-    const counts = { series, samples: all, metadata: metadata.length, rawBytes: raw.bytes };
-    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
-    return (await this.#send(request, bounds, frames, counts, refusals)).answer;
+  }
+
+  *#judgeV2({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<undefined, void> {
+    const reader = new RemoteWrite2Reader(scratch.bytesOf(raw), this.#options.rawBytesMax);
+    for (const series of reader.series()) {
+      if (series !== undefined) {
+        yield* slow.add(series, limits, bounds, judged.refusals);
+        judged.series++;
+      }
+      yield;
+    }
+    judged.metadata = checkMetadata(reader.metadata, limits);
+  }
+
+  #parts({ request, version, scratch, slow, judged }: Work): Generator<FramePart, void> {
+    const targets = this.#options.targets.length;
+    const salt = tenantSalt(request.tenant);
+    // a metric's series stay together
+    const targetOf = targets === 1 ? () => 0 : (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
+    const scanned = version === 'v1' ? scratch.frames.all : NO_FRAMES;
+    return version === 'v1'
+      ? frameParts(scanned, slow.bytes, judged.ends, targets, targetOf, this.#buffers)
+      : frameParts(slow.bytes, NO_FRAMES, [], targets, targetOf, this.#buffers);
   }
 
   /**
-   * The frames of the scan with those of the slow path in their places: floats and histograms of one series may take turns in a
-   * request, and one that comes before an older one would make it late.
-   * @param ends of each slow series' frames among the slow path's
+   * Sends frames part after part to each target.
+   * @param parts may hold on to the memory of the work until they are through
    */
-  #inOrder(fast: number, ends: readonly number[]): Uint8Array<ArrayBuffer> {
-    const { u8 } = this.#options.kernel;
-    const slow = this.#slow.bytes;
-    const all = this.#take(fast + slow.length);
-    let [to, from, i] = [0, 0, 0];
-    for (const frames = new FrameView(u8.subarray(this.#frames.at, this.#frames.at + fast)); frames.next(); ) {
-      all.set(frames.bytes, to);
-      to += frames.end - frames.at;
-      if (!frames.has(FRAME_SLOW)) continue;
-      const part = slow.subarray(from, ends[i]!);
-      all.set(part, to);
-      to += part.length;
-      from = ends[i++]!;
-    }
-    return all;
+  async #send(work: Work, parts: Iterable<FramePart>, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
+    const { request, limits, judged, raw } = work;
+    const { targets } = this.#options;
+    const { series, samples, histograms, metadata, refusals } = judged;
+    if (metadata.length > 0) await targets[0]!.setMetadata(request.tenant, metadata);
+    const frameLimits: FrameLimits = {
+      seriesPerUserMax: limits.maxSeriesPerUser,
+      seriesPerMetricMax: limits.maxSeriesPerMetric,
+      outOfOrderMs: limits.outOfOrderTimeWindowMs,
+      exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
+    };
+    const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
+    /** Keys of series that a target does not have, by target. */
+    const unknown = targets.map(() => new Set<string>());
+    const push = async ({ target, frames }: FramePart): Promise<void> => {
+      const { length } = frames;
+      const sent = await targets[target]!.push({
+        tenant: request.tenant,
+        frames: frames.buffer,
+        bytes: length,
+        limits: frameLimits,
+      });
+      this.#keysTaken[target] = sent.keysTaken;
+      addResult(refusals, sent.result, limits);
+      addLost(lost, sent.result);
+      const back = new Uint8Array(sent.frames, 0, length);
+      for (const at of sent.result.unknown) unknown[target]!.add(keyText(back, at + FRAME_HEADER_BYTES));
+      this.#buffers.give(sent.frames);
+    };
+    await this.#pushAll(parts, push);
+    // a key is unknown for all parts alike, so what comes again keeps its order
+    if (unknown.some(({ size }) => size > 0)) await this.#pushAll(this.#unknownParts(work, unknown), push);
+    const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
+    const all = samples + histograms;
+    const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, all);
+    return {
+      series,
+      samples: all,
+      metadata: metadata.length,
+      rawBytes: raw.bytes,
+      discarded: refusals.byReason,
+      response:
+        version === 'v1' ? response : { ...response, headers: { ...response.headers, ...written(judged, lost) } },
+    };
   }
 
-  /** Writes the frames of a body. @returns their bytes */
-  #scan(
-    tenant: string,
-    raw: { at: number; bytes: number },
-    limits: EdgeLimits,
-    { fromMs, toMs }: TimeBounds,
-    useKnown: boolean,
-  ): number {
-    const { kernel } = this.#options;
-    const { exports } = kernel;
-    exports.scanLimits(
-      limits.maxLabelNamesPerSeries > 0 ? limits.maxLabelNamesPerSeries : 0xffffffff,
-      Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
-      Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
-      limits.maxLabelsSizeBytes,
-      fromMs,
-      toMs,
-    );
-    const id = encoder.encode(tenant);
-    const idAt = this.#id.ensure(ID_AT + id.length) + ID_AT;
-    kernel.u8.set(id, idAt);
-    exports.scanTenant(idAt, id.length);
-    let size = raw.bytes * 2 + 4096;
-    for (;;) {
-      const scanned = exports.scanWriteRequest(
-        raw.at,
-        raw.bytes,
-        this.#frames.ensure(size),
-        this.#frames.bytes,
-        useKnown,
-      );
-      if (scanned >= 0) return exports.scanBytes();
-      if (scanned !== SCAN_FULL)
-        throw writeErrors.writeRequestInvalid({ version: '1.0', reason: 'malformed protobuf' });
-      size = this.#frames.bytes * 2;
+  /** Each target gets its parts one after the other, and all of them something at a time. */
+  async #pushAll(parts: Iterable<FramePart>, push: (part: FramePart) => Promise<void>): Promise<void> {
+    const under: (Promise<void> | undefined)[] = this.#options.targets.map(() => undefined);
+    let failure: { readonly reason: unknown } | undefined;
+    for (const part of parts) {
+      await under[part.target];
+      if (failure !== undefined) break;
+      under[part.target] = push(part).catch((reason: unknown) => {
+        failure ??= { reason };
+      });
     }
+    // all of them, also when one fails: what is not acknowledged will come again
+    await Promise.all(under);
+    if (failure !== undefined) throw failure.reason;
   }
 
   /**
    * The frames, now with labels, of series that a target did not know by their keys: it has dropped them since, or refused them. The
    * body is scanned once more for them.
    */
-  #unknownFrames(
-    { tenant, body, limits }: EdgePush,
-    bounds: TimeBounds,
-    sent: Uint8Array,
-    unknown: readonly number[],
-  ): Uint8Array<ArrayBuffer> {
-    const { kernel } = this.#options;
-    const keys = new Set(unknown.map((at) => keyText(sent, at + FRAME_HEADER_BYTES)));
-    const raw = this.#inflate(body);
-    const bytes = this.#scan(tenant, raw, limits, bounds, false);
-    const parts: Uint8Array[] = [];
-    const { u8 } = kernel;
-    for (const frames = new FrameView(u8.subarray(this.#frames.at, this.#frames.at + bytes)); frames.next(); ) {
-      if (frames.flags !== 0) continue;
-      kernel.exports.scanKey(this.#frames.at + frames.labelsAt, frames.labelsBytes, this.#key.at);
-      if (keys.has(keyText(u8, this.#key.at))) parts.push(frames.bytes);
+  #unknownParts({ request, limits, bounds }: Work, unknown: readonly ReadonlySet<string>[]): FramePart[] {
+    const scratch = this.#small;
+    const raw = scratch.inflate(request.body, declaredBytes(request.body, this.#options.rawBytesMax));
+    for (const _ of scratch.scan(request.tenant, raw, limits, bounds, false));
+    const keys = new Set(unknown.flatMap((each) => [...each]));
+    const wanted: Uint8Array[] = [];
+    for (const frames = scratch.frames; frames.next(); ) {
+      if (frames.flags === 0 && keys.has(scratch.keyOf(frames))) wanted.push(frames.bytes);
     }
-    const all = this.#take(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    return all;
-  }
-
-  async #pushV2(request: EdgePush, raw: { at: number; bytes: number }): Promise<EdgeAnswer> {
-    const { kernel } = this.#options;
-    const { limits, tenant } = request;
-    const bounds = this.#timeBounds(limits);
-    const { series, metadata: all } = decodeRemoteWrite2(kernel.u8.slice(raw.at, raw.at + raw.bytes));
-    const metadata = checkMetadata(all, limits);
-    const refusals = noRefusals();
-    this.#slow.clear();
-    for (const one of series) this.#slow.add(one, limits, bounds.fromMs, bounds.toMs, refusals);
-    const frames = this.#take(this.#slow.bytes.length);
-    frames.set(this.#slow.bytes);
-    const { samples, histograms, exemplars } = this.#slow;
-    this.#charge(tenant, samples + histograms + exemplars, metadata.length, limits);
-    const counts = {
-      series: series.length,
-      samples: samples + histograms,
-      metadata: metadata.length,
-      rawBytes: raw.bytes,
-    };
-    if (metadata.length > 0) await this.#options.targets[0]!.setMetadata(tenant, metadata);
-    const { answer, lost } = await this.#send(request, bounds, frames, counts, refusals);
-    const headers = {
-      ...answer.response.headers,
-      'X-Prometheus-Remote-Write-Samples-Written': String(samples - lost.samples),
-      'X-Prometheus-Remote-Write-Histograms-Written': String(histograms - lost.histograms),
-      'X-Prometheus-Remote-Write-Exemplars-Written': String(exemplars - lost.exemplars),
-    };
-    return { ...answer, response: { ...answer.response, headers } };
+    const salt = tenantSalt(request.tenant);
+    const targets = this.#options.targets.length;
+    const targetOf = (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
+    return [...frameParts(Buffer.concat(wanted), NO_FRAMES, [], targets, targetOf, this.#buffers)];
   }
 
   #timeBounds(limits: EdgeLimits): TimeBounds {
@@ -279,86 +354,49 @@ export class Edge {
     if (rate <= 0) return;
     let bucket = this.#buckets.get(tenant);
     if (bucket === undefined) {
+      if (this.#buckets.size >= BUCKETS_KEPT_MAX) this.#forgetFullBuckets();
       bucket = new TokenBucket(this.#options.clock, burst);
       this.#buckets.set(tenant, bucket);
     }
     if (!bucket.take(samples + metadata, rate, burst)) throw writeErrors.rateLimited({ rate, samples, metadata });
   }
 
-  #take(bytes: number): Uint8Array<ArrayBuffer> {
-    const i = this.#buffers.findIndex(({ byteLength }) => byteLength >= bytes);
-    const buffer = i >= 0 ? this.#buffers.splice(i, 1)[0]! : new ArrayBuffer(Math.max(512 * 1024, bytes));
-    return new Uint8Array(buffer, 0, bytes);
-  }
-
-  #give(buffer: ArrayBuffer): void {
-    if (this.#buffers.length < BUFFERS_KEPT_MAX && buffer.byteLength <= 4 * 1024 * 1024) this.#buffers.push(buffer);
-  }
-
-  /** The frames of each target: a metric's series stay together. */
-  #partition(tenant: string, bytes: Uint8Array, targets: number): Uint8Array<ArrayBuffer>[] {
-    const salt = tenantSalt(tenant);
-    const targetOf = (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
-    const sizes = new Array<number>(targets).fill(0);
-    for (const frames = new FrameView(bytes); frames.next(); ) sizes[targetOf(frames)]! += frames.end - frames.at;
-    const parts = sizes.map((size) => this.#take(size));
-    const ends = new Array<number>(targets).fill(0);
-    for (const frames = new FrameView(bytes); frames.next(); ) {
-      const target = targetOf(frames);
-      parts[target]!.set(frames.bytes, ends[target]!);
-      ends[target]! += frames.end - frames.at;
-    }
-    return parts;
-  }
-
-  async #send(
-    request: EdgePush,
-    bounds: TimeBounds,
-    frames: Uint8Array<ArrayBuffer>,
-    counts: Pick<EdgeAnswer, 'series' | 'samples' | 'metadata' | 'rawBytes'>,
-    refusals: Refusals,
-  ): Promise<{ answer: EdgeAnswer; lost: Lost }> {
-    const { limits, tenant } = request;
-    const lost = { samples: 0, histograms: 0, exemplars: 0 };
-    const { targets } = this.#options;
-    const frameLimits = {
-      seriesPerUserMax: limits.maxSeriesPerUser,
-      seriesPerMetricMax: limits.maxSeriesPerMetric,
-      outOfOrderMs: limits.outOfOrderTimeWindowMs,
-      exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
-    };
-    const push = async (part: Uint8Array<ArrayBuffer>, i: number): Promise<void> => {
-      const { length } = part;
-      if (length === 0) return;
-      const sent = await targets[i]!.push({ tenant, frames: part.buffer, bytes: length, limits: frameLimits });
-      this.#keysTaken[i] = sent.keysTaken;
-      const { result } = sent;
-      addResult(refusals, result, limits);
-      addLost(lost, result);
-      const again =
-        result.unknown.length === 0
-          ? undefined
-          : this.#unknownFrames(request, bounds, new Uint8Array(sent.frames, 0, length), result.unknown);
-      this.#give(sent.frames);
-      if (again !== undefined) await push(again, i);
-    };
-    if (targets.length === 1) await push(frames, 0);
-    else {
-      const parts = this.#partition(tenant, frames, targets.length);
-      this.#give(frames.buffer);
-      // all of them, also when one fails: what is not acknowledged will come again
-      const sent = await Promise.allSettled(parts.map(push));
-      for (const each of sent) if (each.status === 'rejected') throw each.reason;
-    }
-    const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
-    const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, counts.samples);
-    return { answer: { ...counts, response, discarded: refusals.byReason }, lost };
+  /** A bucket that is full is as good as a new one. */
+  #forgetFullBuckets(): void {
+    for (const [tenant, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(tenant);
   }
 }
 
-/** A series' key, to be compared. */
-function keyText(bytes: Uint8Array, at: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + at, KEY_BYTES).toString('latin1');
+const NO_FRAMES = new Uint8Array(0);
+
+/** Series that are only counted, between two moments to pause. */
+const FAULTS_PER_STEP = 65_536;
+
+/** Why labels are refused, by FAULT_…. */
+const FAULT_REASONS: Readonly<Record<number, string>> = {
+  [FAULT_LABEL_INVALID]: writeErrors.labelInvalid.reason,
+  [FAULT_TOO_MANY_NAMES]: writeErrors.maxLabelNamesPerSeries.reason,
+  [FAULT_NAME_TOO_LONG]: writeErrors.labelNameTooLong.reason,
+  [FAULT_VALUE_TOO_LONG]: writeErrors.labelValueTooLong.reason,
+  [FAULT_NO_NAME]: writeErrors.missingMetricName.reason,
+};
+
+/** A tenant's limits, with those that a label has anyway: what is longer cannot be kept. */
+function storable(limits: EdgeLimits): EdgeLimits {
+  return {
+    ...limits,
+    maxLabelNameLength: Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+    maxLabelValueLength: Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
+  };
+}
+
+/** Headers of remote write 2.0. */
+function written({ samples, histograms, exemplars }: Judged, lost: Lost): Record<string, string> {
+  return {
+    'X-Prometheus-Remote-Write-Samples-Written': String(samples - lost.samples),
+    'X-Prometheus-Remote-Write-Histograms-Written': String(histograms - lost.histograms),
+    'X-Prometheus-Remote-Write-Exemplars-Written': String(exemplars - lost.exemplars),
+  };
 }
 
 /** FNV-1a: spreads tenants that have the same metrics. */
@@ -367,9 +405,6 @@ function tenantSalt(tenant: string): number {
   for (let i = 0; i < tenant.length; i++) hash = Math.imul(hash ^ tenant.charCodeAt(i), 0x01000193);
   return hash;
 }
-
-/** A label pair's length is kept in 16 bits. */
-const LABEL_BYTES_MAX = 30_000;
 
 const OK: PushResponse = { status: 204, headers: {}, text: '' };
 
@@ -434,24 +469,4 @@ function responseOf(error: AppError): PushResponse {
 
 function answer(response: PushResponse): EdgeAnswer {
   return { response, samples: 0, series: 0, metadata: 0, discarded: {}, rawBytes: 0 };
-}
-
-/** A request of only the series that the scan left: they lie in the body where their frames say. */
-function slowBody(frames: FrameView, body: Uint8Array): Uint8Array {
-  const parts: Uint8Array[] = [];
-  while (frames.next()) {
-    if (!frames.has(FRAME_SLOW)) continue;
-    const { bodyAt, bodyBytes } = frames;
-    parts.push(seriesTag(bodyBytes), body.subarray(bodyAt, bodyAt + bodyBytes));
-  }
-  return Buffer.concat(parts);
-}
-
-/** Field 1, length-delimited. */
-function seriesTag(length: number): Uint8Array {
-  const out = [0x0a];
-  let rest = length;
-  for (; rest >= 128; rest >>>= 7) out.push((rest & 127) | 128);
-  out.push(rest);
-  return Uint8Array.from(out);
 }

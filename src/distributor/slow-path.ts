@@ -7,17 +7,17 @@ import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { type Fault, faultOf, findLabelsFault, seriesText, sortPairs } from '../model/validate.ts';
 import { writeFrameExemplar } from '../wire/frame-exemplars.ts';
-import { FRAME_ASIDE, FRAME_EXEMPLARS } from '../wire/frame-layout.ts';
+import { FRAME_ASIDE, FRAME_EXEMPLARS, SAMPLES_PER_FRAME_MAX } from '../wire/frame-layout.ts';
 import { FrameWriter } from '../wire/frames.ts';
 import { RICH_TIME_MAX_MS, writeRichSample } from '../wire/rich-samples.ts';
-import type { WriteExemplar, WriteSeries } from '../wire/write-request.ts';
+import type { ReadSeries, WriteExemplar, WriteSamples } from '../wire/write-request.ts';
 import type { EdgeLimits } from './edge-push.ts';
 import { countRefused, type Refusals, refuse } from './refusals.ts';
 
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
 export class SlowPathWriter {
   readonly #frames: FrameWriter;
-  readonly #payload = new ByteWriter();
+  #payload = new ByteWriter();
   readonly #labels = new LabelEncoder();
   /** Floats, histograms and exemplars written since `clear`. */
   samples = 0;
@@ -30,9 +30,15 @@ export class SlowPathWriter {
 
   clear(): void {
     this.#frames.clear();
+    this.#payload = new ByteWriter();
     this.samples = 0;
     this.histograms = 0;
     this.exemplars = 0;
+  }
+
+  /** Bytes of the frames. */
+  get length(): number {
+    return this.#frames.length;
   }
 
   /** The frames; only until the next `add`. */
@@ -40,8 +46,8 @@ export class SlowPathWriter {
     return this.#frames.bytes;
   }
 
-  /** Takes what of the series is valid and counts the rest. */
-  add(series: WriteSeries, limits: EdgeLimits, fromMs: number, toMs: number, refusals: Refusals): void {
+  /** Takes what of the series is valid and counts the rest. Stops now and then, for the caller to pause. */
+  *add(series: ReadSeries, limits: EdgeLimits, bounds: TimeBounds, refusals: Refusals): Generator<undefined, void> {
     const { samples, histograms } = series;
     const pairs = sortPairs(series.pairs);
     const fault =
@@ -50,64 +56,138 @@ export class SlowPathWriter {
       refuse(refusals, fault, samples.count + histograms.length);
       return;
     }
+    const own: SeriesLabels = {
+      pairs,
+      labels: this.#labels.encode(pairs),
+      metric: encodeUtf8(Labels.fromSortedPairs(pairs).get(METRIC_NAME)),
+    };
+    const floats = this.#floats(samples, own, limits, bounds, refusals);
+    yield;
+    yield* this.#rich(floats, series, own, limits, bounds, refusals);
+    if (limits.maxExemplars !== 0) yield* this.#exemplars(series.exemplars, own, refusals);
+  }
+
+  /**
+   * Writes the floats within bounds, where none has a start timestamp.
+   * @returns those that are left: one start timestamp makes all of them rich, so that they stay in one place and in their order
+   */
+  #floats(
+    samples: WriteSamples,
+    { pairs, labels, metric }: SeriesLabels,
+    limits: EdgeLimits,
+    bounds: TimeBounds,
+    refusals: Refusals,
+  ): readonly number[] {
     const kept: number[] = [];
-    // one start timestamp makes all floats rich, so that they stay in one place and in their order
     let rich = false;
     for (let i = 0; i < samples.count; i++) {
       const timeMs = samples.times[i]!;
-      if (timeMs >= fromMs && timeMs <= toMs) kept.push(i);
-      else refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
+      if (timeMs >= bounds.fromMs && timeMs <= bounds.toMs) kept.push(i);
+      else refuse(refusals, outOfBounds(pairs, timeMs, bounds, limits), 1);
       if (samples.starts[i] !== 0) rich = true;
     }
-    const valid = histograms.filter(({ timeMs, fault: reason }) => {
-      if (reason !== undefined) {
-        refuse(
-          refusals,
-          faultOf(writeErrors.histogramInvalid, () => ({ series: seriesText(pairs), reason: reason.text })),
-          1,
-        );
-      } else if (!(timeMs >= fromMs && timeMs <= toMs && isRichTime(timeMs))) {
-        refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
-      } else return true;
-      return false;
-    });
-    const exemplars = limits.maxExemplars === 0 ? [] : validExemplars(series.exemplars, pairs, refusals);
-    if (kept.length + valid.length + exemplars.length === 0) return;
-    const own = Labels.fromSortedPairs(pairs);
-    const labels = this.#labels.encode(pairs);
-    const metric = encodeUtf8(own.get(METRIC_NAME));
-    if (kept.length > 0 && !rich) {
-      this.#frames.series(labels, metric, kept.length);
-      for (const i of kept) this.#frames.sample(samples.times[i]!, samples.high(i), samples.low(i));
-      this.samples += kept.length;
+    if (rich) return kept;
+    for (let from = 0; from < kept.length; from += SAMPLES_PER_FRAME_MAX) {
+      const some = kept.slice(from, from + SAMPLES_PER_FRAME_MAX);
+      this.#frames.series(labels, metric, some.length);
+      for (const i of some) this.#frames.sample(samples.times[i]!, samples.high(i), samples.low(i));
     }
+    this.samples += kept.length;
+    return [];
+  }
+
+  /** Writes floats with start timestamps, then histograms. */
+  *#rich(
+    floats: readonly number[],
+    { samples, histograms }: ReadSeries,
+    own: SeriesLabels,
+    limits: EdgeLimits,
+    bounds: TimeBounds,
+    refusals: Refusals,
+  ): Generator<undefined, void> {
+    const { pairs } = own;
     const payload = this.#payload;
     payload.length = 0;
-    let count = valid.length;
-    for (const i of rich ? kept : []) {
+    let count = 0;
+    for (const i of floats) {
       const timeMs = samples.times[i]!;
-      if (isRichTime(timeMs)) {
-        const startMs = startOf(samples.starts[i]!);
-        writeRichSample(payload, { timeMs, startMs, high: samples.high(i), low: samples.low(i) });
-        this.samples++;
-        count++;
-      } else refuse(refusals, outOfBounds(pairs, timeMs, toMs, limits), 1);
+      if (!isRichTime(timeMs)) {
+        refuse(refusals, outOfBounds(pairs, timeMs, bounds, limits), 1);
+        continue;
+      }
+      const startMs = startOf(samples.starts[i]!);
+      writeRichSample(payload, { timeMs, startMs, high: samples.high(i), low: samples.low(i) });
+      this.samples++;
+      count = this.#aside(own, count + 1, FRAME_ASIDE);
+      if (count === 0) yield;
     }
-    for (const { timeMs, startMs, stale, histogram } of valid) {
-      writeRichSample(payload, { timeMs, startMs: startOf(startMs), histogram: stale ? undefined : histogram });
+    let read = 0;
+    for (const { timeMs, startMs, stale, histogram, fault } of histograms) {
+      if (++read % ASIDE_PER_FRAME_MAX === 0) yield;
+      if (fault !== undefined) {
+        refuse(
+          refusals,
+          faultOf(writeErrors.histogramInvalid, () => ({ series: seriesText(pairs), reason: fault.text })),
+          1,
+        );
+      } else if (!(timeMs >= bounds.fromMs && timeMs <= bounds.toMs && isRichTime(timeMs))) {
+        refuse(refusals, outOfBounds(pairs, timeMs, bounds, limits), 1);
+      } else {
+        writeRichSample(payload, { timeMs, startMs: startOf(startMs), histogram: stale ? undefined : histogram });
+        this.histograms++;
+        count = this.#aside(own, count + 1, FRAME_ASIDE);
+      }
     }
-    this.histograms += valid.length;
-    if (count > 0) this.#frames.aside(labels, metric, count, payload.done(), FRAME_ASIDE);
-    if (exemplars.length === 0) return;
-    payload.length = 0;
-    for (const { pairs: exemplarPairs, timeMs, value } of exemplars) {
-      const exemplarLabels = encodeLabels(Labels.fromSortedPairs(sortPairs(exemplarPairs)));
-      writeFrameExemplar(payload, { timeMs, value, labels: exemplarLabels });
+    this.#aside(own, count, FRAME_ASIDE, true);
+  }
+
+  *#exemplars(exemplars: ReadSeries['exemplars'], own: SeriesLabels, refusals: Refusals): Generator<undefined, void> {
+    this.#payload.length = 0;
+    let count = 0;
+    let read = 0;
+    for (const exemplar of exemplars) {
+      if (++read % ASIDE_PER_FRAME_MAX === 0) yield;
+      if (!isValidExemplar(exemplar, own.pairs, refusals)) continue;
+      const { pairs, timeMs, value } = exemplar;
+      const labels = encodeLabels(Labels.fromSortedPairs(sortPairs(pairs)));
+      writeFrameExemplar(this.#payload, { timeMs, value, labels });
+      this.exemplars++;
+      count = this.#aside(own, count + 1, FRAME_EXEMPLARS);
     }
-    this.#frames.aside(labels, metric, exemplars.length, payload.done(), FRAME_EXEMPLARS);
-    this.exemplars += exemplars.length;
+    this.#aside(own, count, FRAME_EXEMPLARS, true);
+  }
+
+  /** Writes a frame of the payload once it holds many, or it is the last. @returns how many it holds then */
+  #aside(
+    { labels, metric }: SeriesLabels,
+    count: number,
+    kind: typeof FRAME_ASIDE | typeof FRAME_EXEMPLARS,
+    last = false,
+  ): number {
+    if (count < ASIDE_PER_FRAME_MAX && !last) return count;
+    if (count > 0) this.#frames.aside(labels, metric, count, this.#payload.done(), kind);
+    this.#payload.length = 0;
+    return 0;
   }
 }
+
+/** Accepted sample times, Unix ms, both ends inclusive. */
+export interface TimeBounds {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** A series' labels as its frames need them. */
+interface SeriesLabels {
+  readonly pairs: readonly string[];
+  /** Canonical. */
+  readonly labels: Uint8Array;
+  /** In UTF-8. */
+  readonly metric: Uint8Array;
+}
+
+/** Rich samples or exemplars of a frame: what a shard takes in one go. */
+const ASIDE_PER_FRAME_MAX = 256;
 
 function isRichTime(timeMs: number): boolean {
   return Math.abs(timeMs) <= RICH_TIME_MAX_MS;
@@ -121,30 +201,28 @@ function startOf(startMs: number): number {
 /** Characters of all label names and values of an exemplar, as OpenMetrics has it. */
 const EXEMPLAR_RUNES_MAX = 128;
 
-/** Exemplars that are not are counted, but no error of the request: its samples matter more. */
-function validExemplars(
-  exemplars: readonly WriteExemplar[],
-  pairs: readonly string[],
+/** What is wrong with an exemplar is counted, but no error of the request: its samples matter more. */
+function isValidExemplar(
+  { pairs, labelsFault: fault, timeMs }: WriteExemplar,
+  series: readonly string[],
   refusals: Refusals,
-): readonly WriteExemplar[] {
-  return exemplars.filter(({ pairs: own, labelsFault: fault, timeMs }) => {
-    if (!isRichTime(timeMs)) return false;
-    if (fault !== undefined) {
-      refuse(
-        refusals,
-        faultOf(writeErrors.labelInvalid, () => ({
-          series: seriesText(pairs),
-          label: 'labels of an exemplar',
-          reason: fault,
-        })),
-        1,
-      );
-      return false;
-    }
-    if (runesWithin(own, EXEMPLAR_RUNES_MAX)) return true;
-    countRefused(refusals, writeErrors.exemplarLabelsTooLong.reason, 1);
+): boolean {
+  if (!isRichTime(timeMs)) return false;
+  if (fault !== undefined) {
+    refuse(
+      refusals,
+      faultOf(writeErrors.labelInvalid, () => ({
+        series: seriesText(series),
+        label: 'labels of an exemplar',
+        reason: fault,
+      })),
+      1,
+    );
     return false;
-  });
+  }
+  if (runesWithin(pairs, EXEMPLAR_RUNES_MAX)) return true;
+  countRefused(refusals, writeErrors.exemplarLabelsTooLong.reason, 1);
+  return false;
 }
 
 /** Whether all texts together have at most `max` characters; reads no further than it must. */
@@ -158,7 +236,8 @@ function unreadable(pairs: readonly string[], reason: string): Fault {
   return faultOf(writeErrors.labelInvalid, () => ({ series: seriesText(pairs), label: 'labels', reason }));
 }
 
-function outOfBounds(pairs: readonly string[], timeMs: number, toMs: number, limits: EdgeLimits): Fault {
+/** @param pairs of the series */
+export function outOfBounds(pairs: readonly string[], timeMs: number, { toMs }: TimeBounds, limits: EdgeLimits): Fault {
   return timeMs > toMs
     ? faultOf(writeErrors.tooFarInFuture, () => ({
         series: seriesText(pairs),

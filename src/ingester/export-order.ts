@@ -1,8 +1,8 @@
 import { Region } from '../chunk/region.ts';
 import { bucketSlot, partSlot, slotPhase } from '../chunkstore/placement.ts';
+import { pausing } from '../lib/pause.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { Head, HeadTenant } from './head.ts';
-import { pausing } from './pause.ts';
 import type { ShardExport } from './shard-messages.ts';
 
 /** Series whose parts are found in one call of the kernel. */

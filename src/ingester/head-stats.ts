@@ -1,8 +1,8 @@
 import { Region } from '../chunk/region.ts';
 import type { HeadTenantStats } from '../contract/ingester.ts';
 import { getOrMake } from '../lib/map.ts';
+import { pausing } from '../lib/pause.ts';
 import type { Head } from './head.ts';
-import { pausing } from './pause.ts';
 
 const REFS_AT_ONCE = 16_384;
 /** Pairs that may come while others have their turn; with more, what was not yet looked at is left out. */

@@ -3,6 +3,7 @@ import { BytesError } from '../chunk/group/bytes.ts';
 import { Region } from '../chunk/region.ts';
 import { type FrameLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
+import { pausing } from '../lib/pause.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
@@ -20,7 +21,6 @@ import type { Disk } from './disk.ts';
 import { Head, type HeadIngestResult, type HeadTenant } from './head.ts';
 import type { HeldRange } from './held-range.ts';
 import { MetadataBook } from './metadata.ts';
-import { pausing } from './pause.ts';
 import {
   listSegments,
   segmentName,

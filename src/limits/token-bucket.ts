@@ -5,22 +5,37 @@ export class TokenBucket {
   readonly #clock: Clock;
   #tokens: number;
   #atMs: number;
+  #ratePerSecond = 0;
+  #burst: number;
 
   constructor(clock: Clock, burst: number) {
     this.#clock = clock;
     this.#tokens = burst;
+    this.#burst = burst;
     this.#atMs = clock.nowMs();
   }
 
   /** Takes `count` tokens, or none where there are not enough. Rate and burst may change from call to call. */
   take(count: number, ratePerSecond: number, burst: number): boolean {
+    this.#ratePerSecond = ratePerSecond;
+    this.#burst = burst;
+    this.#fill();
+    if (count > this.#tokens) return false;
+    this.#tokens -= count;
+    return true;
+  }
+
+  /** As of the last rate and burst. */
+  get isFull(): boolean {
+    this.#fill();
+    return this.#tokens >= this.#burst;
+  }
+
+  #fill(): void {
     const nowMs = this.#clock.nowMs();
     // a clock that was set back gives nothing, and takes nothing away
     const elapsedMs = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;
-    this.#tokens = Math.min(burst, this.#tokens + (elapsedMs * ratePerSecond) / 1000);
-    if (count > this.#tokens) return false;
-    this.#tokens -= count;
-    return true;
+    this.#tokens = Math.min(this.#burst, this.#tokens + (elapsedMs * this.#ratePerSecond) / 1000);
   }
 }

@@ -22,6 +22,17 @@ export const FRAME_BODY_AT = 4;
 /** u32 */
 export const FRAME_BODY_BYTES_AT = 8;
 
+/** u32: why its labels are refused for sure, FAULT_LABEL_INVALID … FAULT_NO_NAME; 0: it is to be seen. */
+export const FRAME_FAULT_AT = 16;
+/** u32: samples and histograms of the series. */
+export const FRAME_FAULT_SAMPLES_AT = 20;
+
+export const FAULT_LABEL_INVALID = 1;
+export const FAULT_TOO_MANY_NAMES = 2;
+export const FAULT_NAME_TOO_LONG = 3;
+export const FAULT_VALUE_TOO_LONG = 4;
+export const FAULT_NO_NAME = 5;
+
 // flags
 /** Only within an edge: the scan left this series to JavaScript. */
 export const FRAME_SLOW = 1;
@@ -40,3 +51,6 @@ export const SAMPLE_BYTES = 16;
 export const SAMPLE_TIME_AT = 0;
 /** u64, the value's bits. */
 export const SAMPLE_VALUE_AT = 8;
+
+/** Samples of a frame that is sent: what a shard appends in one go. */
+export const SAMPLES_PER_FRAME_MAX = 8192;

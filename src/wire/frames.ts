@@ -6,6 +6,8 @@ import {
   FRAME_BODY_BYTES_AT,
   FRAME_BYTES_AT,
   type FRAME_EXEMPLARS,
+  FRAME_FAULT_AT,
+  FRAME_FAULT_SAMPLES_AT,
   FRAME_FLAGS_AT,
   FRAME_HEADER_BYTES,
   FRAME_KEY,
@@ -44,6 +46,11 @@ export class FrameView {
   moveTo(at: number): void {
     this.at = at;
     this.end = at + this.#view.getUint32(at + FRAME_BYTES_AT, true);
+  }
+
+  /** All frames. */
+  get all(): Uint8Array {
+    return this.#bytes;
   }
 
   /** The frame whole. */
@@ -94,11 +101,26 @@ export class FrameView {
   get bodyBytes(): number {
     return this.#view.getUint32(this.at + FRAME_BODY_BYTES_AT, true);
   }
+
+  /** Of a frame with FRAME_SLOW: FAULT_LABEL_INVALID … where its labels are refused for sure, else 0. */
+  get fault(): number {
+    return this.#view.getUint32(this.at + FRAME_FAULT_AT, true);
+  }
+
+  /** Of a frame with FRAME_SLOW: samples and histograms of its series. */
+  get faultSamples(): number {
+    return this.#view.getUint32(this.at + FRAME_FAULT_SAMPLES_AT, true);
+  }
 }
 
 function aligned(bytes: number): number {
   return (bytes + 7) & ~7;
 }
+
+/** Bytes of a label's name or value: the length of a pair is kept in 16 bits. */
+export const LABEL_BYTES_MAX = 30_000;
+
+const FRAMES_BYTES_KEPT_MAX = 2 * 1024 * 1024;
 
 /** Writes frames of series that did not come the fast way. */
 export class FrameWriter {
@@ -110,11 +132,16 @@ export class FrameWriter {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#scratch = new Region(kernel, 4096);
+    // no metric name is longer, so that the memory does not grow under views of it
+    this.#scratch = new Region(kernel, LABEL_BYTES_MAX);
   }
 
+  /** Forgets what was written, and gives back memory that grew large. */
   clear(): void {
     this.length = 0;
+    if (this.#bytes.length <= FRAMES_BYTES_KEPT_MAX) return;
+    this.#bytes = new Uint8Array(4096);
+    this.#view = new DataView(this.#bytes.buffer);
   }
 
   /** What was written since `clear`; only until the next write. */

@@ -162,6 +162,11 @@ export class MessageReader {
   #take(weight: number): void {
     if (this.#itemsLeft-- === 0)
       throw new MessageFault(`more than ${this.#itemsMax} series, samples, labels and so on`);
+    this.weigh(weight);
+  }
+
+  /** Counts a part that is passed over. @throws writeItemsTooMany where all of them weigh more than the bytes */
+  weigh(weight: number): void {
     this.#weightLeft -= weight;
     if (this.#weightLeft < 0) throw writeErrors.writeItemsTooMany({ bytes: this.#bytes.length });
   }

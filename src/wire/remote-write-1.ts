@@ -7,6 +7,7 @@ import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
   addSample,
+  FIELDS_PER_STEP,
   LABELS_PER_SERIES_MAX,
   METADATA_PER_REQUEST_MAX,
   METRIC_TYPES,
@@ -49,8 +50,57 @@ export class RemoteWrite1Reader implements WriteReader {
     this.#end = body.length;
   }
 
-  next(): ReadSeries | undefined {
-    return this.#reader.named(() => this.#next());
+  *series(): Generator<ReadSeries | undefined, void> {
+    const reader = this.#reader;
+    for (let one = reader.named(() => this.#next()); one !== undefined; one = reader.named(() => this.#next()))
+      yield one;
+  }
+
+  /** The series that lies there, without what is around it. */
+  seriesAt(at: number, bytes: number): ReadSeries {
+    const reader = this.#reader;
+    reader.moveTo(at);
+    return reader.named(() => readSeries(reader, at + bytes));
+  }
+
+  /** Only the labels of the series that lies there: name, value, … */
+  labelsAt(at: number, bytes: number): readonly string[] {
+    const reader = this.#reader;
+    const end = at + bytes;
+    const pairs: string[] = [];
+    reader.moveTo(at);
+    reader.named(() =>
+      reader.fields(end, (field, wireType) => {
+        if (field !== 1) return false;
+        readLabel(reader, wireType, end, pairs);
+        return true;
+      }),
+    );
+    return pairs;
+  }
+
+  /** Reads the metadata alone, from the beginning, with moments to pause. */
+  *metadataSteps(): Generator<undefined, void> {
+    const reader = this.#reader;
+    reader.moveTo(0);
+    for (let more = true; more; ) {
+      more = reader.named(() => this.#passSeries(FIELDS_PER_STEP));
+      yield;
+    }
+  }
+
+  /** Passes over some fields, and keeps the metadata among them. @returns whether there are more */
+  #passSeries(fields: number): boolean {
+    const reader = this.#reader;
+    const end = this.#end;
+    for (let i = 0; i < fields; i++) {
+      const field = reader.next(end);
+      const { wireType } = reader;
+      if (field === 0) return false;
+      if (field === 3) this.#addMetadata(readMetadata(reader, reader.message(wireType, end, WEIGHT.metadata)));
+      else reader.skip(field, wireType);
+    }
+    return true;
   }
 
   #next(): ReadSeries | undefined {

@@ -8,6 +8,7 @@ import { WRITE_ITEMS_MAX } from './remote-write-1.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
   addSample,
+  FIELDS_PER_STEP,
   LABELS_PER_SERIES_MAX,
   METADATA_PER_REQUEST_MAX,
   METRIC_TYPES,
@@ -24,6 +25,9 @@ import {
 
 /** Symbols that are kept as texts. */
 const TEXTS_KEPT_MAX = 65_536;
+
+/** Bytes of a series with nothing but the references of its name. */
+const SERIES_WEIGHT = 6;
 
 /** Bytes of a symbol that are read: one more than the longest label that there can be, so that it is found to be too long. */
 const SYMBOL_BYTES_MAX = 30_001;
@@ -107,37 +111,46 @@ export class RemoteWrite2Reader implements WriteReader {
   /**
    * @param body inflated
    * @param writtenOutMax bytes of all labels with their symbols written out
-   * @throws AppError write-request-invalid
    */
   constructor(body: Uint8Array, writtenOutMax: number, itemsMax = WRITE_ITEMS_MAX) {
     this.#reader = new MessageReader(body, itemsMax, fault);
     this.#end = body.length;
     this.#symbols = new Symbols(this.#reader);
     this.#writtenOutMax = writtenOutMax;
-    this.#reader.named(() => this.#findSymbols());
   }
 
   get metadata(): readonly MetricMetadata[] {
     return [...this.#metadata.values()];
   }
 
-  next(): ReadSeries | undefined {
-    return this.#reader.named(() => this.#next());
+  *series(): Generator<ReadSeries | undefined, void> {
+    const reader = this.#reader;
+    // symbols may stand behind the series that refer to them
+    while (reader.named(() => this.#findSymbols(FIELDS_PER_STEP))) yield;
+    reader.moveTo(0);
+    for (let one = reader.named(() => this.#next()); one !== undefined; one = reader.named(() => this.#next()))
+      yield one;
   }
 
-  /** Symbols may stand behind the series that refer to them. */
-  #findSymbols(): void {
+  /** Passes over some fields, and keeps where the symbols among them lie. @returns whether there are more */
+  #findSymbols(fields: number): boolean {
     const reader = this.#reader;
     const end = this.#end;
-    for (let field = reader.next(end); field !== 0; field = reader.next(end)) {
+    for (let i = 0; i < fields; i++) {
+      const field = reader.next(end);
       const { wireType } = reader;
+      if (field === 0) return false;
       if (field === 4) {
         const to = reader.message(wireType, end, WEIGHT.symbol);
         this.#symbols.add(reader.position, to);
         reader.moveTo(to);
-      } else reader.skip(field, wireType);
+        continue;
+      }
+      // before the first of many that say nothing is read
+      if (field === 5) reader.weigh(SERIES_WEIGHT);
+      reader.skip(field, wireType);
     }
-    reader.moveTo(0);
+    return true;
   }
 
   #next(): ReadSeries | undefined {
@@ -145,7 +158,7 @@ export class RemoteWrite2Reader implements WriteReader {
     const end = this.#end;
     for (let field = reader.next(end); field !== 0; field = reader.next(end)) {
       const { wireType } = reader;
-      if (field === 5) return this.#series(reader.message(wireType, end, WEIGHT.series));
+      if (field === 5) return this.#series(reader.message(wireType, end, 0));
       reader.skip(field, wireType);
     }
     return undefined;

@@ -37,8 +37,11 @@ export interface ReadSeries extends Omit<WriteSeries, 'histograms' | 'exemplars'
 
 /** A body that is read series by series, so that no more than one of them lies in memory. */
 export interface WriteReader {
-  /** The next series; undefined behind the last. @throws AppError write-request-invalid, write-items-too-many */
-  next(): ReadSeries | undefined;
+  /**
+   * The series, each to be used before the next one is asked for; undefined now and then, where there is none yet: a moment to pause.
+   * @throws AppError write-request-invalid, write-items-too-many
+   */
+  series(): Generator<ReadSeries | undefined, void>;
   /** Entries of what was read until now. */
   readonly metadata: readonly MetricMetadata[];
 }
@@ -46,11 +49,14 @@ export interface WriteReader {
 /** Reads all that a reader has. */
 export function readAll(reader: WriteReader): WriteRequest {
   const series: WriteSeries[] = [];
-  for (let one = reader.next(); one !== undefined; one = reader.next()) {
-    series.push({ ...one, histograms: [...one.histograms], exemplars: [...one.exemplars] });
+  for (const one of reader.series()) {
+    if (one !== undefined) series.push({ ...one, histograms: [...one.histograms], exemplars: [...one.exemplars] });
   }
   return { series, metadata: reader.metadata };
 }
+
+/** Fields that are passed over between two moments to pause. */
+export const FIELDS_PER_STEP = 8_192;
 
 /** Labels of a series; far more than any limit on them that is of use. */
 export const LABELS_PER_SERIES_MAX = 5_000;
@@ -61,7 +67,10 @@ export const SAMPLES_PER_SERIES_MAX = 100_000;
 /** Entries of metadata in one request. Prometheus sends at most 2,000 at a time. */
 export const METADATA_PER_REQUEST_MAX = 20_000;
 
-/** Bytes of the parts of a valid request at the least, without the parts within them: see `MessageReader.message`. */
+/**
+ * Bytes of the parts of a valid request at the least, without the parts within them: see `MessageReader.message`. The kernel's scan
+ * weighs series of remote write 1.0, which have their labels written out, as more.
+ */
 export const WEIGHT = {
   series: 2,
   label: 5,

@@ -86,7 +86,6 @@ test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, a
   let shard = open();
   await shard.ready;
   const edge = new Edge({
-    kernel: Kernel.create(),
     clock: systemClock,
     rawBytesMax: 1e7,
     seriesSecret: SECRET,

@@ -213,7 +213,6 @@ test('histograms and start timestamps are the same from the head, after replay, 
   await shard.ready;
   const first = connect(shard);
   const edge = new Edge({
-    kernel: Kernel.create(),
     clock: systemClock,
     rawBytesMax: 1e8,
     targets: [

@@ -1,5 +1,4 @@
 import { workerData } from 'node:worker_threads';
-import { Kernel } from '../../chunk/kernel.ts';
 import type { FrameTarget } from '../../contract/ingest.ts';
 import { Edge } from '../../distributor/edge.ts';
 import type { ShardRole } from '../../ingester/shard-messages.ts';
@@ -22,7 +21,6 @@ const role: EdgeRole = {
   connect({ shards }) {
     edge = new Edge({
       ...(workerData as EdgeData),
-      kernel: Kernel.create(),
       clock: systemClock,
       targets: shards.map((port) => shardTarget(new Channel<ShardRole>(port))),
     });

@@ -1,5 +1,4 @@
 import { workerData } from 'node:worker_threads';
-import { Kernel } from '../../chunk/kernel.ts';
 import { Edge } from '../../distributor/edge.ts';
 import { realDisk } from '../../ingester/disk.ts';
 import { HeldRange } from '../../ingester/held-range.ts';
@@ -44,7 +43,6 @@ const role: ShardThreadRole = {
     const edge = new Edge({
       rawBytesMax,
       seriesSecret: options.seriesSecret,
-      kernel: Kernel.create(),
       clock: systemClock,
       targets: [
         {

@@ -1,0 +1,141 @@
+import {
+  FRAME_BYTES_AT,
+  FRAME_HEADER_BYTES,
+  FRAME_SAMPLES_AT,
+  FRAME_SLOW,
+  SAMPLE_BYTES,
+  SAMPLES_PER_FRAME_MAX,
+} from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
+
+/** Bytes that a target gets in one go: it appends them without pausing. One frame may be longer. */
+const PART_BYTES = 1024 * 1024;
+
+/** Frames that are sent: buffers come from the pool and go back to it. */
+export class BufferPool {
+  readonly #buffers: ArrayBuffer[] = [];
+
+  take(bytes: number): Uint8Array<ArrayBuffer> {
+    const i = this.#buffers.findIndex(({ byteLength }) => byteLength >= bytes);
+    const buffer = i >= 0 ? this.#buffers.splice(i, 1)[0]! : new ArrayBuffer(Math.max(BUFFER_BYTES_MIN, bytes));
+    return new Uint8Array(buffer, 0, bytes);
+  }
+
+  give(buffer: ArrayBuffer): void {
+    if (this.#buffers.length < BUFFERS_KEPT_MAX && buffer.byteLength <= BUFFER_BYTES_KEPT_MAX) {
+      this.#buffers.push(buffer);
+    }
+  }
+}
+
+const BUFFER_BYTES_MIN = 512 * 1024;
+const BUFFER_BYTES_KEPT_MAX = 2 * PART_BYTES;
+const BUFFERS_KEPT_MAX = 16;
+
+/** Frames for a target. */
+export interface FramePart {
+  readonly target: number;
+  readonly frames: Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * The frames of a scan with those of the slow path in their places, in parts for their targets. The order of frames stays: floats and
+ * histograms of one series may take turns in a request, and one that comes before an older one would make it late.
+ * @param scanned frames of the scan
+ * @param slow frames of the slow path
+ * @param ends of each slow series' frames among them
+ * @param targetOf which of the targets a frame is for
+ */
+export function* frameParts(
+  scanned: Uint8Array,
+  slow: Uint8Array,
+  ends: readonly number[],
+  targets: number,
+  targetOf: (frame: FrameView) => number,
+  pool: BufferPool,
+): Generator<FramePart, void> {
+  const collectors = Array.from({ length: targets }, (_, target) => new Collector(target, pool));
+  const slowFrames = new FrameView(slow);
+  let i = 0;
+  for (const frames = new FrameView(scanned); frames.next(); ) {
+    if (frames.has(FRAME_SLOW)) {
+      if (frames.fault !== 0) continue;
+      for (const end = ends[i++]!; slowFrames.end < end; ) {
+        slowFrames.next();
+        const collector = collectors[targetOf(slowFrames)]!;
+        collector.add(slow, slowFrames.at, slowFrames.end);
+        if (collector.bytes >= PART_BYTES) yield collector.take();
+      }
+      continue;
+    }
+    const collector = collectors[targetOf(frames)]!;
+    if (frames.samples <= SAMPLES_PER_FRAME_MAX) {
+      collector.add(scanned, frames.at, frames.end);
+      if (collector.bytes >= PART_BYTES) yield collector.take();
+      continue;
+    }
+    for (const part of splitFrame(frames)) {
+      collector.add(part, 0, part.length);
+      if (collector.bytes >= PART_BYTES) yield collector.take();
+    }
+  }
+  for (const collector of collectors) if (collector.bytes > 0) yield collector.take();
+}
+
+/** Remembers where the frames of one target lie until they are enough for a part. */
+class Collector {
+  readonly #target: number;
+  readonly #pool: BufferPool;
+  // stretches of bytes: from where, first, behind the last
+  #sources: Uint8Array[] = [];
+  #froms: number[] = [];
+  #tos: number[] = [];
+  bytes = 0;
+
+  constructor(target: number, pool: BufferPool) {
+    this.#target = target;
+    this.#pool = pool;
+  }
+
+  add(source: Uint8Array, from: number, to: number): void {
+    const last = this.#tos.length - 1;
+    this.bytes += to - from;
+    if (last >= 0 && this.#tos[last] === from && this.#sources[last] === source) this.#tos[last] = to;
+    else {
+      this.#sources.push(source);
+      this.#froms.push(from);
+      this.#tos.push(to);
+    }
+  }
+
+  take(): FramePart {
+    const frames = this.#pool.take(this.bytes);
+    let at = 0;
+    for (const [i, source] of this.#sources.entries()) {
+      frames.set(source.subarray(this.#froms[i]!, this.#tos[i]!), at);
+      at += this.#tos[i]! - this.#froms[i]!;
+    }
+    this.#sources = [];
+    this.#froms = [];
+    this.#tos = [];
+    this.bytes = 0;
+    return { target: this.#target, frames };
+  }
+}
+
+/** A frame of the scan as several with some of its samples each. */
+function* splitFrame(frame: FrameView): Generator<Uint8Array, void> {
+  const whole = frame.bytes;
+  const header = frame.samplesAt - frame.at;
+  for (let first = 0; first < frame.samples; first += SAMPLES_PER_FRAME_MAX) {
+    const samples = Math.min(SAMPLES_PER_FRAME_MAX, frame.samples - first);
+    const part = new Uint8Array(header + samples * SAMPLE_BYTES);
+    const at = header + first * SAMPLE_BYTES;
+    part.set(whole.subarray(0, header));
+    part.set(whole.subarray(at, at + samples * SAMPLE_BYTES), header);
+    const view = new DataView(part.buffer, 0, FRAME_HEADER_BYTES);
+    view.setUint32(FRAME_BYTES_AT, part.length, true);
+    view.setUint32(FRAME_SAMPLES_AT, samples, true);
+    yield part;
+  }
+}
