@@ -15,6 +15,13 @@ export const processErrors = catalogue({
     text: (v: { pool: string; limit: number }) =>
       `too many outstanding requests: ${v.limit} wait for the ${v.pool} workers already`,
   },
+  tooManyOutstandingRequests: {
+    http: 429,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { limit: number }) =>
+      `too many outstanding requests: ${v.limit} of this tenant wait already (max_outstanding_requests_per_tenant)`,
+  },
   workerGone: {
     http: 503,
     promType: 'unavailable',

@@ -55,7 +55,7 @@ export class EdgeThreads implements Service, Edges {
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
     const body = movable(request.body);
-    return this.#pool!.call('push', { ...request, body }, { transfer: [body.buffer] });
+    return this.#pool!.call('push', { ...request, body }, { transfer: [body.buffer], tenant: request.tenant });
   }
 
   async stop(): Promise<void> {

@@ -4,7 +4,7 @@ import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/q
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
-import { WorkerPool } from '../../kit/thread/worker-pool.ts';
+import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ThreadLayout } from './layout.ts';
@@ -71,15 +71,15 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
-    return this.#pool!.call('handle', { request, limits }, { signal });
+    return this.#pool!.call('handle', { request, limits }, of(request.tenant, limits, signal));
   }
 
   instant(asked: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('instant', { ...asked, limits }, { signal });
+    return this.#pool!.call('instant', { ...asked, limits }, of(asked.tenant, limits, signal));
   }
 
   range(asked: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('range', { ...asked, limits }, { signal });
+    return this.#pool!.call('range', { ...asked, limits }, of(asked.tenant, limits, signal));
   }
 
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
@@ -93,4 +93,8 @@ export class QueryThreads implements Service, QueryWorkers {
   async stop(): Promise<void> {
     await this.#pool?.close();
   }
+}
+
+function of(tenant: string, limits: TenantLimits, signal: AbortSignal): PooledCallOptions {
+  return { signal, tenant, outstandingMax: limits.maxOutstandingRequestsPerTenant };
 }

@@ -170,3 +170,71 @@ test('soon after the first call there is a worker more than was needed, but it i
   await long;
   await pool.close();
 });
+
+/** A pool of one worker with `seats` calls at once; a call ends when the test says so. */
+function held(seats: number, queueMax: number) {
+  const ends: (() => void)[] = [];
+  const pool = WorkerPool.start<Work>({
+    name: 'fake',
+    size: 1,
+    callsPerWorkerMax: seats,
+    queueMax,
+    log: silentLogger,
+    spawn: (): PooledWorker<Work> => ({
+      channel: { call: (() => new Promise<void>((resolve) => ends.push(resolve))) as never },
+      gone: new Promise(() => {}),
+      terminate: async () => {},
+    }),
+  });
+  const call = (tenant: string, outstandingMax?: number) => pool.call('work', 1, { tenant, outstandingMax });
+  return { pool, ends, call };
+}
+
+const turns = () => new Promise((resolve) => setImmediate(resolve));
+const idOf = (error: AppError) => error.facts.id;
+
+test('a tenant that floods the pool holds up only itself', async () => {
+  const { pool, ends, call } = held(8, 40);
+  const flood = Array.from({ length: 100 }, () => call('a').then(() => 'done', idOf));
+  await turns();
+  assert.equal(ends.length, 6, 'two seats are left for others');
+  assert.equal(pool.queued, 30, 'and a quarter of the queue');
+  assert.deepEqual(
+    (await Promise.all(flood.slice(36))).filter((id) => id !== 'worker-queue-full'),
+    [],
+  );
+  const others = ['b', 'c'].map((tenant) => call(tenant));
+  await turns();
+  assert.equal(ends.length, 8, 'the others are at work at once');
+  const waiting = [call('b'), call('d')];
+  await turns();
+  assert.equal(pool.queued, 32);
+  ends[0]!();
+  await turns();
+  assert.equal(ends.length, 9);
+  for (const end of ends.splice(6)) end();
+  await Promise.all([...others, waiting[1]]);
+  while (pool.queued > 0 || ends.length > 0) {
+    for (const end of ends.splice(0)) end();
+    await turns();
+  }
+  await Promise.all(waiting);
+  assert.deepEqual(new Set(await Promise.all(flood.slice(0, 36))), new Set(['done']));
+  await pool.close();
+});
+
+test('calls of a tenant that wait are bounded by its limit', async () => {
+  const { pool, ends, call } = held(1, 40);
+  const running = call('a', 2);
+  const waiting = [call('a', 2), call('a', 2)];
+  await assert.rejects(call('a', 2), {
+    message: 'too many outstanding requests: 2 of this tenant wait already (max_outstanding_requests_per_tenant)',
+  });
+  waiting.push(call('b', 2));
+  while (ends.length > 0) {
+    ends.shift()!();
+    await turns();
+  }
+  await Promise.all([running, ...waiting]);
+  await pool.close();
+});

@@ -1,5 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { FairQueue } from '../../lib/fair-queue.ts';
+import { fitsShare } from '../../lib/shared-room.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CallOptions, Channel, RequestOf, ResponseOf, Role } from './channel.ts';
@@ -30,10 +32,24 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly clock?: Clock;
 }
 
+/** For whom a call is: tenants have turns, and none has all of the workers while others wait. */
+export interface PooledCallOptions extends CallOptions {
+  /** Undefined: the process itself, which is never held back. */
+  readonly tenant?: string;
+  /** Calls of this tenant that may wait (`max_outstanding_requests_per_tenant`); one more is refused with 429. */
+  readonly outstandingMax?: number;
+}
+
+/** The owner of calls of the process itself. */
+const OWN = '';
+
 /** A call that has been under way for so long makes another worker worth its memory. */
 const LONG_CALL_MS = 100;
 const SPARE_IDLE_MS = 60_000;
 const SPARE_AFTER_MS = 5_000;
+
+/** With fewer seats than this a share of them would be none. */
+const SHARED_SEATS_MIN = 4;
 
 /** A worker that dies again and again is replaced ever more slowly. */
 const REPLACE_DELAY_MS_MAX = 5_000;
@@ -42,7 +58,9 @@ const REPLACE_DELAY_MS_MAX = 5_000;
 export class WorkerPool<R extends Role> {
   readonly #options: WorkerPoolOptions<R>;
   readonly #seats: Seat<R>[] = [];
-  readonly #queue: Waiting[] = [];
+  readonly #queue: FairQueue<Waiting>;
+  /** Calls under way, by tenant. */
+  readonly #running = new Map<string, number>();
   readonly #clock: Clock;
   readonly #closing = new AbortController();
   #deaths = 0;
@@ -50,6 +68,7 @@ export class WorkerPool<R extends Role> {
 
   private constructor(options: WorkerPoolOptions<R>) {
     this.#options = options;
+    this.#queue = new FairQueue({ capacity: options.queueMax });
     this.#clock = options.clock ?? systemClock;
   }
 
@@ -61,7 +80,7 @@ export class WorkerPool<R extends Role> {
 
   /** Calls that wait for a worker. */
   get queued(): number {
-    return this.#queue.length;
+    return this.#queue.size;
   }
 
   /** Workers that died since the start. */
@@ -69,17 +88,18 @@ export class WorkerPool<R extends Role> {
     return this.#deaths;
   }
 
-  /** @throws workerQueueFull, workerGone, what the role throws, or the signal's reason */
+  /** @throws workerQueueFull, tooManyOutstandingRequests, workerGone, what the role throws, or the signal's reason */
   async call<M extends keyof R & string>(
     method: M,
     request: RequestOf<R, M>,
-    options: CallOptions = {},
+    options: PooledCallOptions = {},
   ): Promise<ResponseOf<R, M>> {
-    const { seat, sinceMs } = await this.#freeSeat(options.signal);
+    const tenant = options.tenant ?? OWN;
+    const { seat, sinceMs } = await this.#freeSeat(tenant, options);
     try {
       return await seat.worker.channel.call(method, request, options);
     } finally {
-      this.#release(seat, sinceMs);
+      this.#release(tenant, seat, sinceMs);
     }
   }
 
@@ -92,7 +112,9 @@ export class WorkerPool<R extends Role> {
   /** Ends all workers; calls under way fail. */
   async close(): Promise<void> {
     this.#closing.abort(processErrors.workerGone({ worker: this.#options.name, reason: 'shutting down' }));
-    for (const { reject } of this.#queue.splice(0)) reject(this.#closing.signal.reason);
+    for (let left = this.#queue.shift(); left !== undefined; left = this.#queue.shift()) {
+      left.reject(this.#closing.signal.reason);
+    }
     await Promise.all(this.#seats.map(({ worker }) => worker.terminate()));
   }
 
@@ -135,24 +157,29 @@ export class WorkerPool<R extends Role> {
   }
 
   /** The least busy worker that has room; waits in the queue where none has. */
-  #freeSeat(signal: AbortSignal | undefined): Promise<Taken<R>> {
+  #freeSeat(
+    tenant: string,
+    { signal, outstandingMax = Number.POSITIVE_INFINITY }: PooledCallOptions,
+  ): Promise<Taken<R>> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const seat = this.#queue.length === 0 ? this.#leastBusy() : undefined;
+    // whoever waits already may have no turn now; those of others are not in its way
+    const seat = this.#queue.sizeOf(tenant) === 0 && this.#mayRun(tenant) ? this.#leastBusy() : undefined;
     this.#keepSpares();
     this.#growIfSlow(seat);
     if (seat !== undefined) {
-      return Promise.resolve(this.#take(seat));
+      return Promise.resolve(this.#take(tenant, seat));
     }
-    if (this.#queue.length >= this.#options.queueMax) {
-      return Promise.reject(processErrors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
+    if (this.#queue.sizeOf(tenant) >= outstandingMax) {
+      return Promise.reject(processErrors.tooManyOutstandingRequests({ limit: outstandingMax }));
     }
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1);
+        this.#queue.remove(tenant, waiting);
         reject(signal?.reason);
       };
       const waiting: Waiting = {
+        tenant,
         resolve: (taken) => {
           signal?.removeEventListener('abort', leave);
           resolve(taken as Taken<R>);
@@ -162,9 +189,26 @@ export class WorkerPool<R extends Role> {
           reject(reason);
         },
       };
+      if (!this.#queue.push(tenant, waiting)) {
+        return reject(processErrors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
+      }
       signal?.addEventListener('abort', leave, { once: true });
-      this.#queue.push(waiting);
     });
+  }
+
+  /** Whether a tenant may have one more call under way: those that have none yet always find a worker that has room. */
+  #mayRun(tenant: string): boolean {
+    const own = this.#running.get(tenant) ?? 0;
+    if (tenant === OWN || own === 0) return true;
+    const { callsPerWorkerMax } = this.#options;
+    let seats = 0;
+    let taken = 0;
+    for (const { dead, calls } of this.#seats) {
+      if (dead) continue;
+      seats += callsPerWorkerMax;
+      taken += calls.length;
+    }
+    return seats < SHARED_SEATS_MIN || fitsShare(own, 1, seats - taken);
   }
 
   #leastBusy(): Seat<R> | undefined {
@@ -194,13 +238,17 @@ export class WorkerPool<R extends Role> {
     }
   }
 
-  #take(seat: Seat<R>): Taken<R> {
+  #take(tenant: string, seat: Seat<R>): Taken<R> {
+    this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
     const sinceMs = this.#clock.nowMs();
     seat.calls.push(sinceMs);
     return { seat, sinceMs };
   }
 
-  #release(seat: Seat<R>, sinceMs: number): void {
+  #release(tenant: string, seat: Seat<R>, sinceMs: number): void {
+    const left = this.#running.get(tenant)! - 1;
+    if (left > 0) this.#running.set(tenant, left);
+    else this.#running.delete(tenant);
     seat.calls.splice(seat.calls.indexOf(sinceMs), 1);
     this.#fill();
   }
@@ -236,10 +284,11 @@ export class WorkerPool<R extends Role> {
   }
 
   #fill(): void {
-    while (this.#queue.length > 0) {
+    while (this.#queue.size > 0) {
       const seat = this.#leastBusy();
-      if (seat === undefined) return;
-      this.#queue.shift()!.resolve(this.#take(seat));
+      const next = seat && this.#queue.shift((tenant) => this.#mayRun(tenant));
+      if (next === undefined) return;
+      next.resolve(this.#take(next.tenant, seat!));
     }
   }
 }
@@ -260,6 +309,7 @@ interface Taken<R extends Role> {
 }
 
 interface Waiting {
+  readonly tenant: string;
   resolve(taken: unknown): void;
   reject(reason: unknown): void;
 }
