@@ -18,13 +18,17 @@ const P5: u64 = 0x27d4eb2f165667c5;
 }
 
 export function xxh64(p: usize, len: u32): u64 {
+  return xxh64Seeded(p, len, 0);
+}
+
+export function xxh64Seeded(p: usize, len: u32, seed: u64): u64 {
   const end = p + len;
   let h: u64;
   if (len >= 32) {
-    let a = P1 + P2;
-    let b = P2;
-    let c: u64 = 0;
-    let d: u64 = 0 - P1;
+    let a = seed + P1 + P2;
+    let b = seed + P2;
+    let c = seed;
+    let d = seed - P1;
     const stop = end - 32;
     do {
       a = round(a, load<u64>(p));
@@ -36,7 +40,7 @@ export function xxh64(p: usize, len: u32): u64 {
     h = rotl<u64>(a, 1) + rotl<u64>(b, 7) + rotl<u64>(c, 12) + rotl<u64>(d, 18);
     h = merge(merge(merge(merge(h, a), b), c), d);
   } else {
-    h = P5;
+    h = seed + P5;
   }
   h += len;
   for (; p + 8 <= end; p += 8) h = rotl<u64>(h ^ round(0, load<u64>(p)), 27) * P1 + P4;

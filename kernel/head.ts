@@ -9,11 +9,12 @@ import {
   SERIES_LABELS_BYTES_AT,
   SERIES_REF_AT,
 } from '../src/wire/slice-layout';
-import { ARENA_TABLE_BYTES, arenaInit, arenaOf, arenaTake, countChunk, nextSize } from './arena';
+import { ARENA_TABLE_BYTES, arenaCount, arenaExists, arenaInit, arenaOf, arenaTake, countChunk, nextSize } from './arena';
 import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, forgetChunks, link, newChunk, sampleAside } from './chunks';
 import { reserve } from './memory';
 import { pairsInit } from './pairs';
 import {
+  labelsAreWhole,
   S_APPENDER,
   S_CHUNKS,
   S_LABELS,
@@ -316,40 +317,56 @@ export function forgetArena(arena: u32, from: u32, to: u32, out: usize): u32 {
 const SAVED_HEAD: u32 = 40;
 const SAVED_CHUNK: u32 = 60;
 
-/** Returns the bytes written, or EXPORT_FULL. The ref must be live. */
-export function saveSeries(ref: u32, out: usize, capacity: u32): i32 {
+/** Chunks of a part that does not begin its series: it is saved without labels, and its chunks follow those before it. */
+const SAVED_MORE: u32 = 0x80000000;
+
+let savedTo: u32 = 0;
+/** How many of its chunks are saved, of the series saved last; 0: all. */
+export function savedChunks(): u32 { return savedTo; }
+
+/**
+ * Returns the bytes written, or EXPORT_FULL. The ref must be live.
+ * @param skip chunks that earlier parts have
+ * @param inParts where not all chunks fit, those that do are written, at least one; savedChunks says how far that goes
+ */
+export function saveSeries(ref: u32, skip: u32, inParts: bool, out: usize, capacity: u32): i32 {
   if (capacity < SAVED_HEAD) return EXPORT_FULL;
   const r = seriesRecord(ref);
   const a = r + S_APPENDER;
-  const len = seriesLabels(ref, out + SAVED_HEAD, capacity - SAVED_HEAD);
-  if (len == 0) return EXPORT_FULL;
+  let len: u32 = 0;
+  if (skip == 0) {
+    len = seriesLabels(ref, out + SAVED_HEAD, capacity - SAVED_HEAD);
+    if (len == 0) return EXPORT_FULL;
+  }
   const end = out + capacity;
   let o = out + SAVED_HEAD + len;
-  let chunks: u32 = 0;
+  let i: u32 = 0; // of the chunk
+  let next: usize = 0;
+  savedTo = 0;
   // oldest first would need the list turned round; loadSeries does that
   if (load<u16>(a, A_COUNT) != 0) {
-    o = saveChunk(a, 0, xorFirstTime(<usize>load<u32>(a, A_DATA)), load<i64>(a, A_TIME), o, end);
-    if (o == 0) return EXPORT_FULL;
-    chunks++;
+    if (i++ >= skip) {
+      o = saveChunk(a, 0, xorFirstTime(<usize>load<u32>(a, A_DATA)), load<i64>(a, A_TIME), o, end);
+      if (o == 0) return EXPORT_FULL;
+    }
   }
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-    o = saveChunk(
-      c + C_APPENDER,
-      (load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 ? 2 : 1,
-      load<i64>(c, C_MIN),
-      load<i64>(c, C_MAX),
-      o,
-      end,
-    );
-    if (o == 0) return EXPORT_FULL;
-    chunks++;
+    if (i++ < skip) continue;
+    const kind: u8 = (load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 ? 2 : 1;
+    next = saveChunk(c + C_APPENDER, kind, load<i64>(c, C_MIN), load<i64>(c, C_MAX), o, end);
+    if (next == 0) {
+      if (!inParts || i - 1 == skip) return EXPORT_FULL;
+      savedTo = --i;
+      break;
+    }
+    o = next;
   }
   store<u32>(out, <u32>(o - out));
   store<u32>(out, ref, 4);
   store<u32>(out, load<u32>(r, S_TENANT), 8);
   store<u32>(out, load<u32>(r, S_METRIC_HASH), 12);
   store<u32>(out, len, 16);
-  store<u32>(out, chunks, 20);
+  store<u32>(out, (i - skip) | (skip == 0 ? 0 : SAVED_MORE), 20);
   store<i64>(out, load<i64>(a, A_TIME), 24);
   store<u64>(out, load<u64>(a, A_VALUE), 32);
   return <i32>(o - out);
@@ -377,33 +394,49 @@ function saveChunk(a: usize, kind: u8, first: i64, last: i64, o: usize, end: usi
 
 export const LOAD_CORRUPT: i32 = -1;
 export const LOAD_FULL: i32 = -2;
+/** The tenant of the series, or the part that begins it, was lost: the caller goes on behind its bytes. */
+export const LOAD_ALONE: i32 = -3;
+
+/** First time, first value: no chunk is shorter. */
+const CHUNK_BITS_MIN: u32 = 16 + 8 + 64;
 
 /** Loads one saved series; its arenas exist. Returns its bytes, or what is wrong. */
 export function loadSeries(src: usize, len: u32): i32 {
   if (len < SAVED_HEAD) return LOAD_CORRUPT;
   const bytes = load<u32>(src);
   const ref = load<u32>(src, 4);
-  const labelsLen = load<u32>(src, 16);
-  const chunks = load<u32>(src, 20);
-  if (bytes > len || bytes < SAVED_HEAD || labelsLen > bytes - SAVED_HEAD || ref > 0xffffff || seriesIsLive(ref))
-    return LOAD_CORRUPT;
-  const labels = src + SAVED_HEAD;
   const tenant = load<u32>(src, 8);
-  if (!tenantExists(tenant)) return LOAD_CORRUPT;
-  if (seriesFind(tenant, labels, labelsLen) >= 0) return LOAD_CORRUPT;
-  if (seriesMake(ref, tenant, labels, labelsLen, load<u32>(src, 12)) < 0) return LOAD_FULL;
+  const labelsLen = load<u32>(src, 16);
+  const more = (load<u32>(src, 20) & SAVED_MORE) != 0;
+  const chunks = load<u32>(src, 20) & ~SAVED_MORE;
+  if (bytes > len || bytes < SAVED_HEAD || labelsLen > bytes - SAVED_HEAD || ref > 0xffffff) return LOAD_CORRUPT;
+  const labels = src + SAVED_HEAD;
+  let last: usize = 0;
+  if (more) {
+    if (!seriesIsLive(ref)) return LOAD_ALONE;
+    if (labelsLen != 0 || load<u32>(seriesRecord(ref), S_TENANT) != tenant) return LOAD_CORRUPT;
+    for (let c = <usize>load<u32>(seriesRecord(ref), S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) last = c;
+  } else {
+    if (seriesIsLive(ref) || !labelsAreWhole(labels, labelsLen)) return LOAD_CORRUPT;
+    if (!tenantExists(tenant)) return LOAD_ALONE;
+    if (seriesFind(tenant, labels, labelsLen) >= 0) return LOAD_CORRUPT;
+    if (seriesMake(ref, tenant, labels, labelsLen, load<u32>(src, 12)) < 0) return LOAD_FULL;
+  }
   const r = seriesRecord(ref);
   const end = src + bytes;
   let p = labels + labelsLen;
-  let last: usize = 0;
   for (let i: u32 = 0; i < chunks; i++) {
     if (p + SAVED_CHUNK > end) return LOAD_CORRUPT;
     const n = load<u32>(p, 4);
     const bits = load<u32>(p, 8);
-    if (n > <u32>(end - p) - SAVED_CHUNK || n != (bits + 7) >> 3 || n > 8192) return LOAD_CORRUPT;
+    if (n > <u32>(end - p) - SAVED_CHUNK || n > 8192 || bits < CHUNK_BITS_MIN || bits > 65536 || n != (bits + 7) >> 3)
+      return LOAD_CORRUPT;
     const kind = load<u32>(p, 16);
     const arena = load<u32>(p);
+    if (arena == 0 || arena >= arenaCount() || !arenaExists(arena) || kind > 2) return LOAD_CORRUPT;
     let a = r + S_APPENDER;
+    // there is one open chunk, and it is the first
+    if (kind == 0 && (more || i > 0)) return LOAD_CORRUPT;
     if (kind != 0) {
       const c = newChunk(arena);
       if (c == 0) return LOAD_FULL;

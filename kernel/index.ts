@@ -8,6 +8,7 @@ export { checksum } from './hash';
 export * from './head';
 export {
   dropSeries,
+  framesAreWhole,
   ingestCount,
   ingestFirstFrame,
   ingestFirstLast,
@@ -30,6 +31,14 @@ export {
   replayNewest,
   replayPayload,
 } from './ingest';
+export {
+  fileSeal,
+  logKey,
+  oldRecordHolds,
+  recordHeaderHolds,
+  recordPayloadHolds,
+  recordSeal,
+} from './log-record';
 export { reserve } from './memory';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';

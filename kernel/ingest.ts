@@ -1,6 +1,7 @@
 import {
   FRAME_ASIDE,
   FRAME_BYTES_AT,
+  FRAME_EXEMPLARS,
   FRAME_FLAGS_AT,
   FRAME_HEADER_BYTES,
   FRAME_KEY,
@@ -8,12 +9,13 @@ import {
   FRAME_METRIC_HASH_AT,
   FRAME_SAMPLES_AT,
   FRAME_SLOW,
+  SAMPLE_BYTES,
   SAMPLE_TIME_AT,
   SAMPLE_VALUE_AT,
 } from '../src/wire/frame-layout';
 import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
 import {
-  S_ASIDE, seriesDrop, seriesFind, seriesFindKey, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant,
+  labelsAreWhole, S_ASIDE, seriesDrop, seriesFind, seriesFindKey, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant,
   seriesTop, tenantExists,
 } from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
@@ -63,6 +65,10 @@ export function logTaken(): void {
   logTime = 0;
 }
 
+/** Longest canonical labels of a series: a record of the log and a buffer of a checkpoint hold them whole. */
+const LABELS_BYTES_MAX: u32 = 256 * 1024;
+/** After what admitSeries answers. */
+const REFUSED_LABELS_TOO_LONG: u32 = 4;
 const SAMPLE_ROOM: usize = 40;
 const OP_GONE: u32 = 4;
 
@@ -180,6 +186,7 @@ export function ingestSkip(): void {
 /** The ref of the series of the frame that is next, made where there is none; −1: it was refused, −2: the log's payload is full. */
 export function ingestSeries(tenant: u32): i32 {
   const len = load<u32>(frameAt, FRAME_LABELS_BYTES_AT);
+  if (len > LABELS_BYTES_MAX) return refuseSeries(REFUSED_LABELS_TOO_LONG);
   if (logAt + len + 32 > logEnd) return -2;
   const labels = frameAt + FRAME_HEADER_BYTES;
   const ref = seriesFind(tenant, labels, len);
@@ -203,6 +210,13 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
       const n = load<u32>(frameAt, FRAME_SAMPLES_AT);
       const labels = frameAt + FRAME_HEADER_BYTES;
       if (n > 0) {
+        if (len > LABELS_BYTES_MAX) {
+          refuseSeries(REFUSED_LABELS_TOO_LONG);
+          refused += n;
+          frameAt += bytes;
+          sampleIndex = 0;
+          continue;
+        }
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
         const hasKey = (flags & FRAME_KEY) != 0;
         let ref = hasKey ? seriesFindKey(load<u64>(labels), load<u64>(labels, 8)) : seriesFind(tenant, labels, len);
@@ -263,6 +277,10 @@ function makeSeries(tenant: u32, labels: usize, len: u32, metricHash: u32): i32 
     return ref;
   }
   if (ref >= 0) seriesDrop(ref);
+  return refuseSeries(why);
+}
+
+function refuseSeries(why: u32): i32 {
   if (firstReason == 0) {
     firstReason = 16 + why;
     firstAt = frameAt;
@@ -309,11 +327,17 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
       const own = <u32>readUvarint(end);
       const tenant = <u32>readUvarint(end);
       const n = readUvarint(end);
-      if (bad || n + 4 > <u64>(end - at) || own > 0xffffff) return REPLAY_CORRUPT;
+      if (bad || n + 4 > <u64>(end - at) || n > <u64>(end - src) || own > 0xffffff) return REPLAY_CORRUPT;
       const labels = at;
-      moveTo(at + <usize>n + 4);
+      if (!labelsAreWhole(labels, <u32>n)) return REPLAY_CORRUPT;
+      moveTo(labels + <usize>n + 4);
       // without its tenant, whose record was lost, nobody could ask for it
-      if (tenantExists(tenant) && !seriesIsLive(own) && !covered(own, lsn)) {
+      if (tenantExists(tenant) && !covered(own, lsn)) {
+        if (seriesIsLive(own)) {
+          // a ref is never told twice of two series: samples of the one would go to the other, of whatever tenant
+          if (seriesFind(tenant, labels, <u32>n) != <i32>own) return REPLAY_CORRUPT;
+          continue;
+        }
         if (seriesFind(tenant, labels, <u32>n) >= 0) continue;
         if (seriesMake(own, tenant, labels, <u32>n, load<u32>(labels + <usize>n)) < 0) return REPLAY_FULL;
         admitSeries(own, tenant, seriesMetric(own));
@@ -355,4 +379,26 @@ export function replayCovered(ref: u32, lsn: f64): bool { return covered(ref, ls
 @inline function covered(ref: u32, lsn: f64): bool {
   const block = ref >> 12;
   return block < blockCount && lsn <= load<f64>(blockLsn + (<usize>block << 3));
+}
+
+// ---- requests that were only logged
+
+/** Whether frames from a log can be appended: every length holds, labels end where they should, and no series is named by a key. */
+export function framesAreWhole(src: usize, len: u32): bool {
+  const end = src + len;
+  for (let p = src; p < end; p += load<u32>(p, FRAME_BYTES_AT)) {
+    const left = <u32>(end - p);
+    const header = <u32>FRAME_HEADER_BYTES;
+    if (left < header) return false;
+    const bytes = load<u32>(p, FRAME_BYTES_AT);
+    const labels = load<u32>(p, FRAME_LABELS_BYTES_AT);
+    const flags = load<u32>(p, FRAME_FLAGS_AT);
+    if (bytes < header || bytes > left || (bytes & 7) != 0) return false;
+    if ((flags & ~<u32>(FRAME_ASIDE | FRAME_EXEMPLARS)) != 0 || flags == <u32>FRAME_EXEMPLARS) return false;
+    if (labels > bytes - header || !labelsAreWhole(p + header, labels)) return false;
+    const samplesAt = header + ((labels + 7) & ~7);
+    if (samplesAt > bytes) return false;
+    if (flags == 0 && <u64>load<u32>(p, FRAME_SAMPLES_AT) * SAMPLE_BYTES > <u64>(bytes - samplesAt)) return false;
+  }
+  return true;
 }

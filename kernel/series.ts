@@ -5,6 +5,7 @@ import { PAGE_BYTES, takePage } from './pages';
 import { pairBytes, pairDrop, pairLen, pairName, pairUse } from './pairs';
 import { slabGive, slabTake } from './slab';
 import { TABLE_BYTES, tableInit, tablePut, tableRemove } from './table';
+import { at, bad, moveTo, readUvarint, start } from './varint';
 import { A_ARENA, A_COUNT, A_DATA, A_TIME } from './xor';
 
 // The series table: (tenant, canonical labels) → ref. A record holds the series' key (key.ts), the appender of the open chunk,
@@ -186,6 +187,22 @@ export function seriesMake(ref: i32, tenant: u32, labels: usize, len: u32, metri
   store<u32>(r, metricHash, S_METRIC_HASH);
   live++;
   return <i32>own;
+}
+
+/** Whether canonical labels from a log end where they should: what makes a series of them looks at no length. */
+export function labelsAreWhole(labels: usize, len: u32): bool {
+  const end = labels + len;
+  start(labels);
+  while (at < end) {
+    for (let i = 0; i < 2; i++) {
+      const from = at;
+      const n = readUvarint(end);
+      // skipText reads lengths in 32 bits
+      if (bad || at - from > 4 || n > <u64>(end - at)) return false;
+      moveTo(at + <usize>n);
+    }
+  }
+  return true;
 }
 
 /** Past a length and as many bytes, in canonical labels. */

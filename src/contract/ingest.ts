@@ -15,6 +15,11 @@ export const NO_ROOM = 5;
 export const REFUSED_NO_ROOM = 1;
 export const REFUSED_PER_USER = 2;
 export const REFUSED_PER_METRIC = 3;
+/** Its labels are longer than a series' may be (LABELS_BYTES_MAX). */
+export const REFUSED_LABELS_TOO_LONG = 4;
+
+/** Longest canonical labels of a series: a record of the log holds them whole. kernel/ingest.ts has the number too. */
+export const LABELS_BYTES_MAX = 256 * 1024;
 
 /** Takes what an edge has checked: a shard of this process, or another process. */
 export interface FrameTarget {

@@ -5,7 +5,9 @@ import {
   type FrameTarget,
   HELD,
   type IngestResult,
+  LABELS_BYTES_MAX,
   OUT_OF_ORDER,
+  REFUSED_LABELS_TOO_LONG,
   REFUSED_PER_METRIC,
   TOO_OLD,
 } from '../contract/ingest.ts';
@@ -447,7 +449,9 @@ function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits)
       refused,
       first.series === REFUSED_PER_METRIC
         ? faultOf(writeErrors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
-        : faultOf(writeErrors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
+        : first.series === REFUSED_LABELS_TOO_LONG
+          ? faultOf(writeErrors.seriesLabelsTooLong, () => ({ limit: LABELS_BYTES_MAX }))
+          : faultOf(writeErrors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
       first.series !== undefined,
     ],
   ];

@@ -9,6 +9,8 @@ export interface Disk {
   /** Opens a file for appending, made when it is not there. */
   append(file: string): AppendFile;
   open(file: string): ReadFile;
+  /** Makes a file that only its owner reads; after a power cut all of it is there or nothing. */
+  writeWhole(file: string, bytes: Uint8Array): void;
   rename(from: string, to: string): void;
   remove(file: string): void;
   /** What was made, renamed or removed in the folder stays so after a power cut. */
@@ -45,6 +47,13 @@ export const realDisk: Disk = {
       read: (into, position) => fs.readSync(fd, into, 0, into.length, position),
       close: () => fs.closeSync(fd),
     };
+  },
+  writeWhole(file, bytes) {
+    const draft = `${file}.tmp`;
+    fs.rmSync(draft, { force: true });
+    fs.writeFileSync(draft, bytes, { mode: 0o600, flag: 'wx', flush: true });
+    fs.renameSync(draft, file);
+    realDisk.syncFolder(path.dirname(file));
   },
   rename: (from, to) => fs.renameSync(from, to),
   remove: (file) => fs.rmSync(file, { force: true }),

@@ -32,7 +32,7 @@ test('the newest of a tenant are kept, in the order of their times; the same aga
   ]);
   assert.equal(store.count, 4);
   assert.deepEqual(
-    [...store.all()].map(({ tenant, exemplar: { timeMs } }) => [tenant, timeMs]),
+    [...store.all()].map(({ series: { tenant }, exemplar: { timeMs } }) => [tenant, timeMs]),
     [
       [0, 10],
       [0, 10],

@@ -12,7 +12,9 @@ export interface ExemplarSeries {
   readonly exemplars: readonly FrameExemplar[];
 }
 
-interface StoredSeries extends ExemplarSeries {
+/** A series of the store, or one that is about to be: what `open` gives to `addTo`. */
+export interface StoredSeries extends ExemplarSeries {
+  readonly tenant: number;
   readonly key: string;
   readonly exemplars: FrameExemplar[];
 }
@@ -35,15 +37,26 @@ export class ExemplarStore {
     this.#bytesMax = bytesMax;
   }
 
+  /** The series with these labels, for any number of exemplars: labels are copied and looked up once. */
+  open(tenant: number, labels: Uint8Array): StoredSeries {
+    const key = Buffer.from(labels.buffer, labels.byteOffset, labels.length).toString('latin1');
+    return this.#tenants.get(tenant)?.series.get(key) ?? { tenant, key, labels: labels.slice(), exemplars: [] };
+  }
+
+  /** As `addTo`, for one. */
+  add(tenant: number, labels: Uint8Array, exemplar: FrameExemplar, max: number): { kept: boolean; isNew: boolean } {
+    return this.addTo(this.open(tenant, labels), exemplar, max);
+  }
+
   /**
    * Takes an exemplar unless it is older than the series' newest; that is there already is success, too.
+   * @param series of `open`, with no other call between them but those for it
    * @param max exemplars of the tenant
    * @returns whether it is new
    */
-  add(tenant: number, labels: Uint8Array, exemplar: FrameExemplar, max: number): { kept: boolean; isNew: boolean } {
+  addTo(series: StoredSeries, exemplar: FrameExemplar, max: number): { kept: boolean; isNew: boolean } {
+    const { tenant, key, labels } = series;
     const own = getOrMake(this.#tenants, tenant, () => ({ series: new Map(), order: [], from: 0 }) as TenantExemplars);
-    const key = Buffer.from(labels.buffer, labels.byteOffset, labels.length).toString('latin1');
-    const series = own.series.get(key) ?? { key, labels: labels.slice(), exemplars: [] };
     const newest = series.exemplars.at(-1);
     const order = newest === undefined ? 1 : compare(exemplar, newest);
     if (order <= 0) return { kept: order === 0, isNew: false };
@@ -95,15 +108,20 @@ export class ExemplarStore {
     return this.#tenants.get(tenant)?.series.values() ?? [];
   }
 
-  /** In the order they came, for a checkpoint. */
-  *all(): Iterable<{ tenant: number; labels: Uint8Array; exemplar: FrameExemplar }> {
-    for (const [tenant, { order, from }] of this.#tenants) {
+  /** Every series, for a checkpoint. */
+  *series(): Iterable<StoredSeries> {
+    for (const { series } of this.#tenants.values()) yield* series.values();
+  }
+
+  /** Every exemplar, a tenant's in the order they came. */
+  *all(): Iterable<{ readonly series: StoredSeries; readonly exemplar: FrameExemplar }> {
+    for (const { order, from } of this.#tenants.values()) {
       const next = new Map<StoredSeries, number>();
       for (let i = from; i < order.length; i++) {
         const series = order[i]!;
         const at = next.get(series) ?? 0;
         next.set(series, at + 1);
-        yield { tenant, labels: series.labels, exemplar: series.exemplars[at]! };
+        yield { series, exemplar: series.exemplars[at]! };
       }
     }
   }

@@ -1,5 +1,6 @@
 import { Region } from '../chunk/region.ts';
 import { bucketSlot, partSlot, slotPhase } from '../chunkstore/placement.ts';
+import { LABELS_BYTES_MAX } from '../contract/ingest.ts';
 import { pausing } from '../lib/pause.ts';
 import { compareUtf8 } from '../model/labels.ts';
 import type { Head, HeadTenant } from './head.ts';
@@ -7,8 +8,6 @@ import type { ShardExport } from './shard-messages.ts';
 
 /** Series whose parts are found in one call of the kernel. */
 const BATCH = 8192;
-/** More than the labels of a series can take. */
-const LABELS_BYTES_MAX = 256 * 1024;
 
 /** Refs of one slot and metric. */
 interface Run {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, BytesError } from '../chunk/group/bytes.ts';
 import { Kernel } from '../chunk/kernel.ts';
 import { Region } from '../chunk/region.ts';
 import {
@@ -7,6 +7,7 @@ import {
   type FrameLimits,
   HELD,
   type IngestResult,
+  LABELS_BYTES_MAX,
   NO_ROOM,
   REFUSED_NO_ROOM,
   REFUSED_PER_METRIC,
@@ -14,27 +15,30 @@ import {
   type Refusal,
 } from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
-import { decodeLabels } from '../model/canonical.ts';
+import { decodeLabels, labelsAreWhole } from '../model/canonical.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { Labels } from '../model/labels.ts';
-import { type FrameExemplar, readFrameExemplar, writeFrameExemplar } from '../wire/frame-exemplars.ts';
+import { type FrameExemplar, readFrameExemplar } from '../wire/frame-exemplars.ts';
 import { FRAME_EXEMPLARS, FRAME_HEADER_BYTES, FRAME_KEY, KEY_BYTES, SAMPLE_BYTES } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../wire/rich-samples.ts';
-import { ExemplarStore } from './exemplars.ts';
+import { ASIDE_EXEMPLAR, ASIDE_NUMBERED_EXEMPLAR, ASIDE_SAMPLE, ASIDE_SERIES, AsideLog } from './aside-log.ts';
+import { ExemplarStore, type StoredSeries } from './exemplars.ts';
+import { MetadataBook } from './metadata.ts';
+import { RECORD_HEADER_BYTES } from './record-layout.ts';
 import { RichHead } from './rich-head.ts';
-import { RECORD_HEAD } from './wal.ts';
+import { RECORD_BYTES_AIMED } from './wal.ts';
 
-const LOG_BYTES = 1024 * 1024;
+const LOG_BYTES = RECORD_BYTES_AIMED;
+/** Longest sample or exemplar as the log has it: a record holds it whole. */
+export const ENTRY_BYTES_MAX = 1024 * 1024;
+/** Tenants whose notes may be missing between two that a log has: more is damage. */
+const TENANT_GAP_MAX = 1_000_000;
+/** Memory of a tenant besides its series, roughly. */
+const TENANT_BYTES = 400;
 /** A frame with a key and one sample. */
 const KEY_FRAME_BYTES_MIN = FRAME_HEADER_BYTES + KEY_BYTES + SAMPLE_BYTES;
 const encoder = new TextEncoder();
-
-// Entries of the log for what the kernel leaves aside (docs/formats/wal.md):
-/** u8 · uvarint ref · the sample (wire/rich-samples.ts) */
-const ASIDE_SAMPLE = 0;
-/** u8 · uvarint tenant · uvarint bytes of labels · labels · the exemplar (wire/frame-exemplars.ts) */
-const ASIDE_EXEMPLAR = 1;
 
 /** Answers of the kernel's ingestFrames and ingestSeries. */
 const INGEST_DONE = 0;
@@ -100,11 +104,13 @@ export class Head {
   readonly #unknown: Region;
   readonly rich: RichHead;
   readonly exemplars = new ExemplarStore();
+  readonly metadata = new MetadataBook();
   /** What is to be logged behind the kernel's payload. */
-  readonly asideLog = new ByteWriter();
+  readonly asideLog = new AsideLog();
+  #tenantBytes = 0;
   /** Where checkpoints put their blocks together. */
   readonly checkpointRegion: Region;
-  /** Where a log payload lies, RECORD_HEAD bytes in. */
+  /** Where a log payload lies, RECORD_HEADER_BYTES in. */
   readonly logAt: number;
   readonly #bytesMax: number;
   #limits = NO_LIMITS;
@@ -133,16 +139,17 @@ export class Head {
     this.kernel.u8.set(randomBytes(24), secrets);
     if (options.secret !== undefined) this.kernel.u8.set(options.secret, secrets + 8);
     if (!this.kernel.exports.headInit(options.windowMs, secrets)) throw new RangeError('no memory for a head');
-    this.logAt = this.kernel.reserve(RECORD_HEAD + LOG_BYTES + 64);
-    this.kernel.exports.logInit(this.logAt + RECORD_HEAD, LOG_BYTES);
+    this.logAt = this.kernel.reserve(RECORD_HEADER_BYTES + LOG_BYTES + 64);
+    this.kernel.exports.logInit(this.logAt + RECORD_HEADER_BYTES, LOG_BYTES);
     this.#frames = new Region(this.kernel, 512 * 1024);
     this.#unknown = new Region(this.kernel);
     this.checkpointRegion = new Region(this.kernel);
   }
 
-  /** Bytes of samples, series and index. */
+  /** Bytes of samples, series and index, and of what is kept of metrics and tenants. */
   get bytes(): number {
-    return this.kernel.exports.pagesUsed() * 65536 + this.rich.bytes + this.exemplars.bytes;
+    const own = this.rich.bytes + this.exemplars.bytes + this.metadata.bytes + this.#tenantBytes;
+    return this.kernel.exports.pagesUsed() * 65536 + own;
   }
 
   get seriesCount(): number {
@@ -162,13 +169,24 @@ export class Head {
     const tenant: HeadTenant = { id, index, metrics: new Map(), seriesCount: 0, newestMs: Number.NEGATIVE_INFINITY };
     this.tenants[index] = tenant;
     this.#byId.set(id, tenant);
+    this.#tenantBytes += TENANT_BYTES + 2 * id.length;
     return tenant;
+  }
+
+  /** The tenant that a log gives this index; undefined where index or name is another's, or the index cannot be one. */
+  bindTenant(index: number, id: string): HeadTenant | undefined {
+    const known = this.tenants[index];
+    if (known !== undefined) return known.id === id ? known : undefined;
+    if (this.#byId.has(id) || index > this.tenants.length + TENANT_GAP_MAX) return undefined;
+    return this.addTenant(id, index);
   }
 
   /** Takes back an `addTenant` of a tenant that has no series yet. */
   removeNewestTenant(): void {
     const tenant = this.tenants.pop();
-    if (tenant !== undefined) this.#byId.delete(tenant.id);
+    if (tenant === undefined) return;
+    this.#byId.delete(tenant.id);
+    this.#tenantBytes -= TENANT_BYTES + 2 * tenant.id.length;
   }
 
   #admit(ref: number, tenantIndex: number, metric: number): number {
@@ -255,7 +273,7 @@ export class Head {
   ): void {
     const count = frame.samples;
     if (frame.has(FRAME_EXEMPLARS)) {
-      this.#takeExemplars(tenant, frame.labels, from, count, result);
+      this.#takeExemplars(tenant, frame.labels, from, count, result, commit);
       return;
     }
     const { exports } = this.kernel;
@@ -273,14 +291,13 @@ export class Head {
     for (let i = 0; i < count; i++) {
       const start = from.at;
       const sample = readRichSample(from);
+      checkEntry(from.at - start);
       const answer = isFull ? NO_ROOM : this.rich.append(ref, sample, lateFromMs);
       result.counts[answer]!++;
       if (answer > HELD && isRichHistogram(sample)) result.histogramsLost++;
       if (answer === APPENDED) {
-        if (this.asideLog.length > LOG_BYTES) commit();
-        this.asideLog.u8(ASIDE_SAMPLE);
-        this.asideLog.uvarint(ref);
-        this.asideLog.bytes(from.bytes.subarray(start, from.at));
+        if (this.asideLog.isFull) commit();
+        this.asideLog.sample(ref, from.bytes.subarray(start, from.at));
         result.newestMs = Math.max(result.newestMs, sample.timeMs);
       } else if (answer !== HELD && result.first === undefined && exports.ingestFirstReason() === 0) {
         result.first = {
@@ -294,28 +311,64 @@ export class Head {
     }
   }
 
-  #takeExemplars(tenant: HeadTenant, labels: Uint8Array, from: ByteReader, count: number, result: AsideResult): void {
+  #takeExemplars(
+    tenant: HeadTenant,
+    labels: Uint8Array,
+    from: ByteReader,
+    count: number,
+    result: AsideResult,
+    commit: () => void,
+  ): void {
+    if (labels.length > LABELS_BYTES_MAX) {
+      throw writeErrors.seriesLabelsTooLong({ limit: LABELS_BYTES_MAX });
+    }
+    const series = this.exemplars.open(tenant.index, labels);
     for (let i = 0; i < count; i++) {
+      const start = from.at;
       const exemplar = readFrameExemplar(from);
-      const { kept, isNew } = this.exemplars.add(tenant.index, labels, exemplar, this.#limits.exemplarsMax);
+      checkEntry(from.at - start);
+      const { kept, isNew } = this.exemplars.addTo(series, exemplar, this.#limits.exemplarsMax);
       if (!kept) result.exemplarsLost++;
-      if (isNew) logExemplar(this.asideLog, tenant.index, labels, exemplar);
+      if (!isNew) continue;
+      if (this.asideLog.isFull) commit();
+      this.asideLog.exemplar(series, exemplar);
     }
   }
 
-  /** Puts in what was logged aside, a second time without harm. Returns the number of samples. @throws BytesError */
-  replayAside(payload: Uint8Array, lsn: number): number {
+  /**
+   * Puts in what was logged aside, a second time without harm. Returns the number of samples.
+   * @param series those that entries told with a number, and their numbers: of this payload, or of all of a checkpoint
+   * @throws BytesError
+   */
+  replayAside(payload: Uint8Array, lsn: number, series = new Map<number, StoredSeries>()): number {
     const { exports } = this.kernel;
     const from = new ByteReader(payload);
     let samples = 0;
     while (from.left > 0) {
-      if (from.u8() === ASIDE_EXEMPLAR) {
+      const kind = from.u8();
+      if (kind === ASIDE_EXEMPLAR || kind === ASIDE_SERIES) {
+        const number = kind === ASIDE_SERIES ? from.uvarint() : 0;
         const tenant = from.uvarint();
         const labels = from.take(from.count(1));
+        if (!labelsAreWhole(labels)) throw new BytesError('labels that are none');
+        const isKnown = this.tenants[tenant] !== undefined;
+        if (kind === ASIDE_SERIES) {
+          if (series.has(number)) throw new BytesError(`two series of number ${number}`);
+          if (isKnown) series.set(number, this.exemplars.open(tenant, labels));
+          continue;
+        }
         const exemplar = readFrameExemplar(from);
-        if (this.tenants[tenant] !== undefined) this.exemplars.add(tenant, labels, exemplar, Number.POSITIVE_INFINITY);
+        if (isKnown) this.#replayExemplar(this.exemplars.open(tenant, labels), exemplar);
         continue;
       }
+      if (kind === ASIDE_NUMBERED_EXEMPLAR) {
+        const told = series.get(from.uvarint());
+        const exemplar = readFrameExemplar(from);
+        // without its series, whose record was lost, it is nobody's
+        if (told !== undefined) this.#replayExemplar(told, exemplar);
+        continue;
+      }
+      if (kind !== ASIDE_SAMPLE) throw new BytesError(`an entry of kind ${kind}`);
       const ref = from.uvarint(0xffffff);
       const sample = readRichSample(from);
       // a ref without series: the record that named it was lost
@@ -326,6 +379,11 @@ export class Head {
       samples++;
     }
     return samples;
+  }
+
+  #replayExemplar(series: StoredSeries, exemplar: FrameExemplar): void {
+    if (!labelsAreWhole(exemplar.labels)) throw new BytesError('labels that are none');
+    this.exemplars.addTo(series, exemplar, Number.POSITIVE_INFINITY);
   }
 
   #firstRefusal(): HeadRefusal | undefined {
@@ -406,6 +464,7 @@ export class Head {
   /** What a tenant has besides series. */
   forgetRest(tenant: HeadTenant): void {
     this.exemplars.forget(tenant.index);
+    this.metadata.forget(tenant.id);
     tenant.newestMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -450,6 +509,11 @@ export class Head {
   }
 }
 
+/** @throws sampleTooLarge */
+export function checkEntry(bytes: number): void {
+  if (bytes > ENTRY_BYTES_MAX) throw writeErrors.sampleTooLarge({ bytes, limit: ENTRY_BYTES_MAX });
+}
+
 function labelsOf({ labels }: FrameView): Labels {
   return decodeLabels(labels, 0, labels.length);
 }
@@ -464,12 +528,4 @@ class AsideResult {
   refused = 0;
   newestMs = Number.NEGATIVE_INFINITY;
   first: HeadRefusal | undefined;
-}
-
-export function logExemplar(out: ByteWriter, tenant: number, labels: Uint8Array, exemplar: FrameExemplar): void {
-  out.u8(ASIDE_EXEMPLAR);
-  out.uvarint(tenant);
-  out.uvarint(labels.length);
-  out.bytes(labels);
-  writeFrameExemplar(out, exemplar);
 }

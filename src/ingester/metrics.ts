@@ -16,6 +16,14 @@ const table = metricTable({
   walLosses: gauge('ingester_wal_corruptions', 'Parts of the log that were corrupt: what they held is lost.', [
     'shard',
   ]),
+  walLostBytes: gauge(
+    'ingester_wal_lost_bytes',
+    'Bytes of the log that could not be read at the start, unfinished records at its end included.',
+    ['shard'],
+  ),
+  walLostSamples: gauge('ingester_wal_lost_samples', 'Samples in these bytes, by what the records read held.', [
+    'shard',
+  ]),
   walFailures: gauge('ingester_wal_failed_writes', 'Writes to the log that failed, a full disk for one.', ['shard']),
   replayedSamples: gauge('ingester_wal_replayed_samples', 'Samples replayed at the start.', ['shard']),
   replaySeconds: gauge('ingester_wal_replay_duration_seconds', 'Time that replay took.', ['shard']),
@@ -49,6 +57,8 @@ export function ingesterMetrics(registry: Registry) {
       metrics.exemplars.set({ shard }, stats.exemplars);
       metrics.walBytes.set({ shard }, stats.walBytes);
       metrics.walLosses.set({ shard }, stats.walLosses);
+      metrics.walLostBytes.set({ shard }, stats.walLostBytes);
+      metrics.walLostSamples.set({ shard }, stats.walLostSamples);
       metrics.walFailures.set({ shard }, stats.commitFailures);
       metrics.replayedSamples.set({ shard }, stats.replayedSamples);
       metrics.replaySeconds.set({ shard }, stats.replayMs / 1000);

@@ -1,17 +1,22 @@
-import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
-import type { RichEncoding } from '../chunk/head-chunk.ts';
+import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { CHUNK_FLOAT_HISTOGRAM, CHUNK_HISTOGRAM, CHUNK_XOR2, type RichEncoding } from '../chunk/head-chunk.ts';
 import type { RichHead } from './rich-head.ts';
+import { RECORD_BYTES_AIMED } from './wal.ts';
 
 // Rich chunks in a checkpoint: uvarint ref, arena · u8 late · f64 least, greatest time · u32 flags (as in slices) · uvarint bytes ·
 // the chunk; of a series in the order they were begun.
 
-const RECORD_BYTES_AIMED = 1024 * 1024;
+const ENCODINGS: readonly number[] = [CHUNK_HISTOGRAM, CHUNK_FLOAT_HISTOGRAM, CHUNK_XOR2];
 
 /** Payloads with the chunks of the refs in [from, to); each only until the next. */
 export function* saveRichChunks(rich: RichHead, from: number, to: number): Iterable<Uint8Array> {
   const out = new ByteWriter();
   for (const ref of rich.refsBetween(from, to)) {
     for (const chunk of rich.chunksOf(ref, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, 0)) {
+      if (out.length > 0 && out.length + chunk.bytes.length > RECORD_BYTES_AIMED) {
+        yield out.done();
+        out.length = 0;
+      }
       out.uvarint(ref);
       out.uvarint(chunk.arena);
       out.u8(chunk.late ? 1 : 0);
@@ -21,15 +26,19 @@ export function* saveRichChunks(rich: RichHead, from: number, to: number): Itera
       out.uvarint(chunk.bytes.length);
       out.bytes(chunk.bytes);
     }
-    if (out.length < RECORD_BYTES_AIMED) continue;
-    yield out.done();
-    out.length = 0;
   }
   if (out.length > 0) yield out.done();
 }
 
-/** @throws BytesError */
-export function loadRichChunks(rich: RichHead, payload: Uint8Array): void {
+/**
+ * Puts the chunks of a payload into the head, but for those that `isHeld` denies.
+ * @throws BytesError
+ */
+export function loadRichChunks(
+  rich: RichHead,
+  payload: Uint8Array,
+  isHeld: (ref: number, arena: number) => boolean,
+): void {
   const from = new ByteReader(payload);
   while (from.left > 0) {
     const ref = from.uvarint(0xffffff);
@@ -39,6 +48,9 @@ export function loadRichChunks(rich: RichHead, payload: Uint8Array): void {
     const maxMs = from.f64();
     const flags = from.u32();
     const bytes = from.take(from.count(1));
-    rich.load(ref, { arena, encoding: (flags >>> 8) as RichEncoding, late, minMs, maxMs, flags, bytes });
+    const encoding = flags >>> 8;
+    if (!ENCODINGS.includes(encoding) || bytes.length < 3) throw new BytesError(`a chunk of encoding ${encoding}`);
+    if (isHeld(ref, arena))
+      rich.load(ref, { arena, encoding: encoding as RichEncoding, late, minMs, maxMs, flags, bytes });
   }
 }

@@ -114,7 +114,9 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         [frames],
       );
     },
-    setMetadata: ({ tenant, entries }) => shard.setMetadata(tenant, entries),
+    async setMetadata({ tenant, entries }) {
+      await shard.setMetadata(tenant, entries);
+    },
     async select(request) {
       mustBeReady();
       expire();
@@ -209,5 +211,6 @@ function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): A
 }
 
 function tenantStats(head: Head): TenantStats[] {
-  return head.tenants.map(({ id, seriesCount, newestMs }) => ({ tenant: id, series: seriesCount, newestMs }));
+  // some may be missing, whose notes in the log were lost
+  return head.tenants.flatMap(({ id, seriesCount, newestMs }) => [{ tenant: id, series: seriesCount, newestMs }]);
 }

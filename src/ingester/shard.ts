@@ -4,6 +4,7 @@ import { Region } from '../chunk/region.ts';
 import { type FrameLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
 import { pausing } from '../lib/pause.ts';
+import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
@@ -12,7 +13,6 @@ import {
   checkpointName,
   listCheckpoints,
   loadCheckpoint,
-  readNote,
   type SavedArena,
   type SavedLoss,
   writeCheckpoint,
@@ -20,15 +20,21 @@ import {
 import type { Disk } from './disk.ts';
 import { Head, type HeadIngestResult, type HeadTenant } from './head.ts';
 import type { HeldRange } from './held-range.ts';
-import { MetadataBook } from './metadata.ts';
+import { useLogKey } from './log-key.ts';
+import { encodeNote, isCount, type LogNote, noteParts, readLogNote, readNote } from './log-note.ts';
+import type { MetadataBook, MetadataLimits, MetadataRefusals } from './metadata.ts';
+import { readStaged, stagedPayloads } from './staged.ts';
 import {
   listSegments,
+  needsKey,
+  RECORD_BYTES_AIMED,
   segmentName,
   WAL_ASIDE,
   WAL_NOTE,
   WAL_OPS,
   WAL_SERIES,
   WAL_STAGED,
+  type WalLoss,
   WalReader,
   type WalRecord,
   WalWriter,
@@ -60,15 +66,6 @@ export interface ShardOptions {
 
 export type ShardLog = (level: 'info' | 'warn' | 'error', text: string, fields?: Record<string, unknown>) => void;
 
-/** What the log says besides samples. */
-type LogNote =
-  | { readonly tenant: readonly [index: number, id: string] }
-  | { readonly seal: number }
-  | { readonly flushed: number; readonly atMs: number }
-  | { readonly metadata: string; readonly entries: readonly MetricMetadata[] }
-  | { readonly staged: number }
-  | { readonly gone: string };
-
 export interface ShardStats {
   readonly state: ShardState;
   readonly series: number;
@@ -76,6 +73,9 @@ export interface ShardStats {
   readonly kernelBytes: number;
   readonly walBytes: number;
   readonly walLosses: number;
+  /** Bytes and samples (as far as can be told) of the log that could not be read at the start, unfinished records at its end included. */
+  readonly walLostBytes: number;
+  readonly walLostSamples: number;
   readonly replayedSamples: number;
   readonly replayMs: number;
   readonly arenas: readonly SavedArena[];
@@ -96,7 +96,11 @@ interface Waiting {
 }
 
 const CHECKPOINT_BYTES_MIN = 64 * 1024 * 1024;
-const encoder = new TextEncoder();
+/** Losses that are told one by one; of more the last one tells. */
+const LOSSES_MAX = 1000;
+/** Losses in a row that are logged one by one. */
+const LOSSES_LOGGED_MAX = 100;
+const NO_METADATA_LIMITS: MetadataLimits = { metricsMax: 0, perMetricMax: 0 };
 
 /**
  * One shard of an ingester: a head and its log, the only writer of both. Everything happens in one thread; what takes long pauses
@@ -104,7 +108,6 @@ const encoder = new TextEncoder();
  */
 export class Shard {
   readonly head: Head;
-  readonly metadata = new MetadataBook();
   readonly #options: ShardOptions;
   readonly #disk: Disk;
   readonly #buffer: Region;
@@ -118,7 +121,12 @@ export class Shard {
   /** LSN of the seal of each sealed arena, and when the store had it. */
   readonly #sealed = new Map<number, { sealLsn: number; flushedMs: number }>();
   #losses: SavedLoss[] = [];
+  #lossesFound = 0;
+  #lostBytes = 0;
+  #lostSamples = 0;
   #replayedSamples = 0;
+  /** Bytes of the records that `#replayedSamples` were in. */
+  #replayedBytes = 0;
   #replayMs = 0;
   #checkpoints = 0;
   #checkpointBytes = 0;
@@ -138,7 +146,11 @@ export class Shard {
     this.head = new Head({ windowMs: options.windowMs, bytesMax: options.headBytesMax, secret: options.seriesSecret });
     this.#buffer = new Region(this.head.kernel);
     const segments = listSegments(this.#disk, options.folder);
-    const checkpoint = listCheckpoints(this.#disk, options.folder).at(-1) ?? 0;
+    const checkpoints = listCheckpoints(this.#disk, options.folder);
+    const checkpoint = checkpoints.at(-1) ?? 0;
+    const files = [...segments.map(segmentName), ...checkpoints.map(checkpointName)];
+    const isNew = !files.some((name) => needsKey(this.#disk, path.join(options.folder, name)));
+    useLogKey(this.head.kernel, this.#disk, options.folder, isNew);
     const old = segments.filter((sequence) => sequence >= checkpoint);
     const lsn = this.#lastLsn(segments, checkpoint);
     this.#startSequence = (segments.at(-1) ?? checkpoint) + 1;
@@ -168,6 +180,10 @@ export class Shard {
     }
   }
 
+  get metadata(): MetadataBook {
+    return this.head.metadata;
+  }
+
   get state(): ShardState {
     return this.#state;
   }
@@ -180,6 +196,8 @@ export class Shard {
       kernelBytes: this.head.kernel.u8.byteLength,
       walBytes: this.#wal.written,
       walLosses: this.#losses.length,
+      walLostBytes: this.#lostBytes,
+      walLostSamples: Math.round(this.#lostSamples),
       replayedSamples: this.#replayedSamples,
       replayMs: this.#replayMs,
       arenas: this.arenas(),
@@ -195,7 +213,7 @@ export class Shard {
 
   /**
    * Takes one request's frames. Resolves when what was kept is in the log.
-   * @throws logUnavailable, headFull
+   * @throws logUnavailable, headFull; sampleTooLarge, seriesLabelsTooLong for what no record of the log can hold
    */
   push(tenantId: string, frames: Uint8Array, limits: FrameLimits): Promise<HeadIngestResult> {
     if (this.#state === 'closed') return Promise.reject(processErrors.shuttingDown({}));
@@ -232,13 +250,9 @@ export class Shard {
    */
   #stage(tenantId: string, all: Uint8Array): HeadIngestResult {
     const { frames, keyed } = splitKeyed(all);
-    const id = encoder.encode(tenantId);
-    const framesAt = 4 + ((id.length + 3) & ~3);
-    const payload = new Uint8Array(framesAt + frames.length);
-    new DataView(payload.buffer).setUint32(0, id.length, true);
-    payload.set(id, 4);
-    payload.set(frames, framesAt);
-    this.#writeOrThrow(() => this.#wal.writeBytes(payload, WAL_STAGED));
+    for (const payload of stagedPayloads(tenantId, frames)) {
+      this.#writeOrThrow(() => this.#wal.writeBytes(payload, WAL_STAGED));
+    }
     return { ...STAGED_RESULT, unknown: keyed };
   }
 
@@ -259,20 +273,28 @@ export class Shard {
   #note(note: LogNote): number {
     let lsn = 0;
     this.#writeOrThrow(() => {
-      lsn = this.#wal.writeBytes(encoder.encode(JSON.stringify(note)), WAL_NOTE);
+      lsn = this.#wal.writeBytes(encodeNote(note), WAL_NOTE);
     });
     return lsn;
   }
 
-  setMetadata(tenantId: string, entries: readonly MetricMetadata[]): Promise<void> {
-    const news = this.metadata.set(tenantId, entries);
-    if (news.length === 0) return Promise.resolve();
+  /** Takes metadata within the limits. Resolves when what was taken is in the log, with how much was not. @throws logUnavailable */
+  async setMetadata(
+    tenantId: string,
+    entries: readonly MetricMetadata[],
+    limits = NO_METADATA_LIMITS,
+  ): Promise<MetadataRefusals> {
+    const nowMs = this.#options.clock.nowMs();
+    const isFull = this.head.bytes > this.#options.headBytesMax;
+    const { news, refused } = this.metadata.take(tenantId, entries, { limits, nowMs, isFull });
+    if (news.length === 0) return refused;
     try {
-      this.#note({ metadata: tenantId, entries: news });
-      return this.#committed(undefined);
+      for (const part of noteParts(news, RECORD_BYTES_AIMED)) this.#note({ metadata: tenantId, entries: part });
     } catch (error) {
-      return Promise.reject(error);
+      this.metadata.drop(tenantId, news);
+      throw error;
     }
+    return this.#committed(refused);
   }
 
   #commitFailed = false;
@@ -290,8 +312,8 @@ export class Shard {
     }
     const { asideLog } = this.head;
     if (asideLog.length > 0) {
-      this.#writeOrThrow(() => this.#wal.writeBytes(asideLog.done(), WAL_ASIDE));
-      asideLog.length = 0;
+      this.#writeOrThrow(() => this.#wal.writeBytes(asideLog.bytes, WAL_ASIDE));
+      asideLog.clear();
     }
     this.#commitFailed = false;
   }
@@ -365,11 +387,23 @@ export class Shard {
     const reader = this.#reader(checkpointName(checkpoint));
     let lsn = 0;
     for (let record = reader.next(); record !== undefined; record = reader.next()) {
-      if (record.type === WAL_NOTE) lsn = Math.max(lsn, readNote<{ lsn?: number }>(this.head, record).lsn ?? 0);
-      else if (record.type === WAL_SERIES) lsn = Math.max(lsn, this.head.kernel.view.getFloat64(record.at + 8, true));
+      if (record.type === WAL_NOTE) lsn = Math.max(lsn, this.#lsnOfNote(record));
+      else if (record.type === WAL_SERIES && record.bytes >= 16) {
+        lsn = Math.max(lsn, this.head.kernel.view.getFloat64(record.at + 8, true));
+      }
     }
     reader.close();
     return lsn;
+  }
+
+  #lsnOfNote(record: WalRecord): number {
+    try {
+      const { lsn } = readNote(this.head.kernel, record);
+      return isCount(lsn) ? lsn : 0;
+    } catch (error) {
+      if (error instanceof BytesError) return 0; // counted when the checkpoint is loaded
+      throw error;
+    }
   }
 
   #reader(name: string): WalReader {
@@ -385,24 +419,34 @@ export class Shard {
     if (checkpoint > 0) await this.#loadCheckpoint(checkpoint, lsns, pause);
     /** Requests that an earlier replay staged and did not get to append. */
     let staged: { readonly sequence: number; readonly lsn: number }[] = [];
-    for (const [i, sequence] of segments.entries()) {
+    let lsn = 0;
+    /** An unfinished record at the end of a segment: nothing, where the next segment goes on behind the record before it. */
+    let cut: WalLoss | undefined;
+    for (const sequence of segments) {
       const reader = this.#reader(segmentName(sequence));
       for (let record = reader.next(); record !== undefined; record = reader.next()) {
-        if (record.type === WAL_STAGED) staged.push({ sequence, lsn: record.lsn });
-        else if (record.type === WAL_OPS) this.#replayOps(record);
-        else if (record.type === WAL_ASIDE) this.#replayAside(record);
-        else if (record.type === WAL_NOTE) {
-          const note = readNote<LogNote>(this.head, record);
-          if ('staged' in note) staged = staged.filter(({ lsn }) => lsn > note.staged);
-          else this.#replayNote(note, record.lsn);
+        for (const loss of reader.losses.splice(0)) this.#lost(loss);
+        if (cut !== undefined) this.#lost(cut, { isUnfinished: lsn === 0 || record.lsn === lsn + 1 });
+        cut = undefined;
+        lsn = record.lsn;
+        try {
+          const note = this.#replayRecord(record);
+          if (record.type === WAL_STAGED) staged.push({ sequence, lsn: record.lsn });
+          else if (note !== undefined) staged = staged.filter((one) => one.lsn > note.staged);
+        } catch (error) {
+          if (!(error instanceof BytesError)) throw error;
+          this.#lostPayload(record, error);
         }
-        for (const loss of reader.losses.splice(0)) this.#lost(loss, false);
         await pause();
       }
-      for (const loss of reader.losses) this.#lost(loss, loss.torn && i === segments.length - 1);
+      for (const loss of reader.losses) {
+        if (loss.kind === 'cut') cut = loss;
+        else this.#lost(loss);
+      }
       reader.close();
       log('info', 'replayed a log segment', { segment: sequence, of: segments.at(-1), samples: this.#replayedSamples });
     }
+    if (cut !== undefined) this.#lost(cut, { isUnfinished: true });
     this.head.findNewest();
     // own segments last: what was staged meanwhile
     const first = this.#startSequence;
@@ -420,7 +464,14 @@ export class Shard {
           break;
         }
         if (record.type === WAL_STAGED && (sequence >= first || open.has(record.lsn))) {
-          this.#appendStaged(record);
+          try {
+            this.#appendStaged(record);
+          } catch (error) {
+            // a log of the first version may hold what no record holds now
+            const isTooLarge = error instanceof AppError && error.facts.http === 413;
+            if (!(error instanceof BytesError) && !isTooLarge) throw error;
+            this.#lostPayload(record, error);
+          }
           last = record.lsn;
         }
         await pause();
@@ -445,7 +496,8 @@ export class Shard {
   async #loadCheckpoint(checkpoint: number, lsns: Region, pause: () => Promise<void>): Promise<void> {
     const { folder, windowMs, log } = this.#options;
     const file = path.join(folder, checkpointName(checkpoint));
-    const loaded = await loadCheckpoint(this.head, this.#disk, file, this.#buffer, pause);
+    const nowMs = this.#options.clock.nowMs();
+    const loaded = await loadCheckpoint(this.head, this.#disk, file, this.#buffer, nowMs, pause);
     if (loaded.windowMs !== windowMs && loaded.arenas.length > 0) {
       throw writeErrors.windowChanged({ folder, hadMs: loaded.windowMs, wantMs: windowMs });
     }
@@ -455,10 +507,34 @@ export class Shard {
     for (const { id, sealLsn, flushedMs } of loaded.arenas) {
       if (sealLsn > 0) this.#sealed.set(id, { sealLsn, flushedMs });
     }
-    for (const [tenant, entries] of loaded.metadata) this.metadata.set(tenant, entries);
-    this.#losses.push(...loaded.losses);
-    for (const loss of loaded.corrupt) this.#lost({ file, ...loss, torn: false }, false);
+    this.#losses.push(...loaded.losses.slice(0, LOSSES_MAX));
+    for (const loss of loaded.damage) this.#lost(loss);
     log('info', 'loaded the checkpoint', { checkpoint, series: this.head.seriesCount });
+  }
+
+  /** Applies a record; returns the note that says which staged requests are in the head. @throws BytesError */
+  #replayRecord(record: WalRecord): { readonly staged: number } | undefined {
+    switch (record.type) {
+      case WAL_OPS:
+        this.#replayOps(record);
+        return undefined;
+      case WAL_ASIDE: {
+        const { u8 } = this.head.kernel;
+        this.#replayedSamples += this.head.replayAside(u8.slice(record.at, record.at + record.bytes), record.lsn);
+        this.#replayedBytes += record.bytes;
+        return undefined;
+      }
+      case WAL_NOTE: {
+        const note = readLogNote(this.head.kernel, record);
+        if ('staged' in note) return note;
+        this.#replayNote(note, record.lsn);
+        return undefined;
+      }
+      case WAL_STAGED:
+        return undefined;
+      default:
+        throw new BytesError(`a record of type ${record.type}`);
+    }
   }
 
   #replayOps(record: WalRecord): void {
@@ -467,51 +543,66 @@ export class Shard {
     if (samples === -2) {
       throw writeErrors.headFull({ usedBytes: this.head.bytes, limitBytes: this.#options.headBytesMax });
     }
-    if (samples < 0) {
-      this.#lost({ file: this.#options.folder, position: record.lsn, bytes: record.bytes, torn: false }, false);
-    } else this.#replayedSamples += samples;
-  }
-
-  #replayAside(record: WalRecord): void {
-    const payload = this.head.kernel.u8.slice(record.at, record.at + record.bytes);
-    try {
-      this.#replayedSamples += this.head.replayAside(payload, record.lsn);
-    } catch (error) {
-      if (!(error instanceof BytesError)) throw error;
-      this.#lost({ file: this.#options.folder, position: record.lsn, bytes: record.bytes, torn: false }, false);
-    }
+    if (samples < 0) throw new BytesError('operations that are none');
+    this.#replayedSamples += samples;
+    this.#replayedBytes += record.bytes;
   }
 
   #replayNote(note: LogNote, lsn: number): void {
     if ('tenant' in note) {
-      if (this.head.tenant(note.tenant[1]) === undefined) this.head.addTenant(note.tenant[1], note.tenant[0]);
-    } else if ('metadata' in note) this.metadata.set(note.metadata, note.entries);
+      // an index is never told twice of two tenants: series of the one would be the other's
+      if (this.head.bindTenant(...note.tenant) === undefined) throw new BytesError('an index of another tenant');
+    } else if ('metadata' in note) this.metadata.load(note.metadata, note.entries, this.#options.clock.nowMs());
     else if ('gone' in note) this.#forgetRest(note.gone);
     else if ('seal' in note) this.#sealWindow(note.seal, lsn);
     else if ('flushed' in note) this.#markFlushed(note.flushed, note.atMs);
   }
 
+  /** @throws BytesError */
   #appendStaged(record: WalRecord): void {
-    const { kernel } = this.head;
-    const idBytes = kernel.view.getUint32(record.at, true);
-    const id = new TextDecoder().decode(kernel.u8.subarray(record.at + 4, record.at + 4 + idBytes));
-    const framesAt = record.at + 4 + ((idBytes + 3) & ~3);
-    const frames = kernel.u8.slice(framesAt, record.at + record.bytes);
-    this.head.ingest(this.#tenant(id), frames, STAGED_LIMITS, true, () => this.#commitNow());
+    const { tenantId, frames } = readStaged(this.head.kernel, record);
+    this.head.ingest(this.#tenant(tenantId), frames, STAGED_LIMITS, true, () => this.#commitNow());
     this.#commitNow();
   }
 
-  #lost(loss: { file: string; position: number; bytes: number; torn: boolean }, harmless: boolean): void {
-    if (harmless) {
-      this.#options.log('info', 'cut off an unfinished record at the end of the log', loss);
+  /** A record whose sums hold says what cannot be: it is a loss whole. */
+  #lostPayload(record: WalRecord, { message: reason }: Error): void {
+    const loss = { file: this.#options.folder, position: record.lsn, bytes: record.bytes, kind: 'damage' as const };
+    this.#lost(loss, { reason });
+  }
+
+  /** @param isUnfinished a write that was cut short, of which nothing need have been acknowledged */
+  #lost(
+    { file, position, bytes, kind }: WalLoss,
+    { isUnfinished = false, reason }: { readonly isUnfinished?: boolean; readonly reason?: string } = {},
+  ): void {
+    const samples = this.#replayedBytes === 0 ? 0 : (bytes / this.#replayedBytes) * this.#replayedSamples;
+    this.#lostBytes += bytes;
+    this.#lostSamples += samples;
+    this.#lossesFound++;
+    const { log } = this.#options;
+    const fields = { file, position, bytes, samplesAbout: Math.round(samples), ...(reason && { reason }) };
+    if (isUnfinished) {
+      log('warn', 'cut off an unfinished record at the end of the log', fields);
       return;
     }
     const newest = this.head.kernel.exports.replayNewest();
     const { windowMs } = this.#options;
     const fromMs = newest > 0 ? newest - windowMs : 0;
     const toMs = newest > 0 ? newest + windowMs : Number.MAX_SAFE_INTEGER;
-    this.#losses.push({ file: loss.file, position: loss.position, bytes: loss.bytes, fromMs, toMs });
-    this.#options.log('error', 'a part of the log is corrupt: what it held is lost', { ...loss, fromMs, toMs });
+    const last = this.#losses.at(-1);
+    if (last === undefined || this.#losses.length < LOSSES_MAX) {
+      this.#losses.push({ file, position, bytes, samples: fields.samplesAbout, fromMs, toMs });
+    } else {
+      const all = { bytes: last.bytes + bytes, samples: (last.samples ?? 0) + fields.samplesAbout };
+      const [from, to] = [Math.min(last.fromMs, fromMs), Math.max(last.toMs, toMs)];
+      this.#losses.splice(-1, 1, { ...last, ...all, fromMs: from, toMs: to });
+    }
+    if (this.#lossesFound > LOSSES_LOGGED_MAX) return;
+    if (kind === 'damage')
+      log('error', 'a part of the log is corrupt: what it held is lost', { ...fields, fromMs, toMs });
+    else
+      log('warn', 'cut off what is damaged at the end of the log: what it held is lost', { ...fields, fromMs, toMs });
   }
 
   /** What is known to be lost for good in the range, for an answer's warnings. */
@@ -632,7 +723,7 @@ export class Shard {
   #forgetRest(tenantId: string): void {
     const tenant = this.head.tenant(tenantId);
     if (tenant !== undefined) this.head.forgetRest(tenant);
-    this.metadata.forget(tenantId);
+    else this.metadata.forget(tenantId);
   }
 
   /** Writes the head to a file and lets the log before it go. */
@@ -654,7 +745,6 @@ export class Shard {
             return this.#wal.lsn;
           },
           arenas: () => this.arenas(),
-          metadata: () => this.metadata.all(),
           losses: () => this.#losses,
         },
         this.#disk,

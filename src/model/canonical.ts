@@ -6,6 +6,23 @@ import { Labels } from './labels.ts';
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
+/** Whether lengths of names and values end where the bytes do: for labels from a file, which `decodeLabels` takes as they are. */
+export function labelsAreWhole(bytes: Uint8Array): boolean {
+  let at = 0;
+  for (let texts = 0; ; texts++) {
+    if (at === bytes.length) return texts % 2 === 0;
+    let length = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++];
+      if (byte === undefined || shift > 21) return false;
+      length |= (byte & 127) << shift;
+      if (byte < 128) break;
+    }
+    at += length;
+    if (at > bytes.length) return false;
+  }
+}
+
 /** Reads canonical labels at [from, to) of `bytes`. */
 export function decodeLabels(bytes: Uint8Array, from: number, to: number): Labels {
   return decodeWith(text, bytes, from, to);

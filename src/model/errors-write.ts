@@ -104,6 +104,20 @@ export const writeErrors = catalogue({
     text: (v: { series: string; limit: number }) =>
       `per-metric series limit of ${v.limit} exceeded (max_series_per_metric): ${v.series}`,
   },
+  sampleTooLarge: {
+    http: 413,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `a sample or exemplar of ${v.bytes} bytes, more than the ${v.limit} that a record of the write-ahead log takes (sample_bytes_max)`,
+  },
+  seriesLabelsTooLong: {
+    http: 413,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { limit: number }) =>
+      `the labels of a series have more than ${v.limit} bytes, which no series may have (labels_bytes_max)`,
+  },
   logUnavailable: {
     http: 503,
     promType: 'unavailable',

@@ -20,7 +20,7 @@ export function tearTails(dataDir: string): number {
     readSync(fd, part, 0, bytes, 0);
     closeSync(fd);
     // past the head of the file, so that it starts as a record does
-    appendFileSync(file, part.subarray(16, 16 + Math.floor(bytes / 2)));
+    appendFileSync(file, part.subarray(24, 24 + Math.floor(bytes / 2)));
   }
   return newest.size;
 }
