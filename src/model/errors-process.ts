@@ -81,8 +81,15 @@ export const processErrors = catalogue({
     http: 503,
     promType: 'unavailable',
     retry: true,
-    text: (v: { heldBytes: number; limitBytes: number }) =>
-      `bodies of ${v.heldBytes} bytes are being taken in, of at most ${v.limitBytes} (server.inflight_body_bytes_max); send again later`,
+    text: (v: { heldBytes: number; ownBytes: number; limitBytes: number }) =>
+      `bodies of ${v.heldBytes} bytes are being taken in, ${v.ownBytes} of them of this tenant, of at most ${v.limitBytes} (server.inflight_body_bytes_max); send again later`,
+  },
+  tooManyAnswers: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { heldBytes: number; ownBytes: number; limitBytes: number }) =>
+      `answers of ${v.heldBytes} bytes wait to be read, ${v.ownBytes} of them of this tenant, of at most ${v.limitBytes} (server.inflight_answer_bytes_max); ask again later`,
   },
   bodyTooLarge: {
     http: 413,

@@ -6,51 +6,63 @@ export class BodyTooLarge extends Error {}
 /** The client went away, or sent less than it said. */
 export class BodyIncomplete extends Error {}
 
+/** A body that is announced with at most so many bytes has its room as soon as it begins, a larger one as it comes. */
+const AT_ONCE_BYTES_MAX = 256 << 10;
+
+interface BodyOptions {
+  readonly bytesMax: number;
+  /** Told of bytes as they arrive; throws where there is no room for them. */
+  readonly take: (bytes: number) => void;
+}
+
 /**
- * Takes in a body as it comes, not inflated. What it gives is alone in its `ArrayBuffer`, so that it can move to another
- * thread (Node's own buffers may share one with many others).
+ * Takes in a body as it comes, not inflated, in memory that grows with what has arrived and not with what was announced. What
+ * it gives is alone in its `ArrayBuffer`, so that it can move to another thread (Node's own buffers may share one with many
+ * others).
+ * @throws BodyTooLarge, BodyIncomplete, and what `take` throws
  */
-export function readBody(from: IncomingMessage, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
-  const announced = from.headers['content-length'];
-  return announced === undefined ? readUnknown(from, bytesMax) : readKnown(from, Number(announced), bytesMax);
-}
-
-function readKnown(from: IncomingMessage, size: number, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+export function readBody(from: IncomingMessage, options: BodyOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { bytesMax, take } = options;
+  const length = from.headers['content-length'];
+  const announced = length === undefined ? undefined : Number(length);
   return new Promise((resolve, reject) => {
-    if (size > bytesMax) return reject(new BodyTooLarge());
-    const body = Buffer.allocUnsafeSlow(size) as Uint8Array<ArrayBuffer>;
+    if (announced !== undefined && announced > bytesMax) return reject(new BodyTooLarge());
+    const capacityMax = announced ?? bytesMax;
+    let body = EMPTY;
     let at = 0;
-    from.on('data', (chunk: Buffer) => {
-      body.set(chunk, at); // the parser lets no more through than was announced
-      at += chunk.length;
+    const fail = (reason: unknown) => {
+      from.off('data', onData);
+      body = EMPTY;
+      reject(reason);
+    };
+    const onData = (chunk: Buffer) => {
+      const end = at + chunk.length;
+      if (end > capacityMax) return fail(new BodyTooLarge());
+      try {
+        take(chunk.length);
+      } catch (thrown) {
+        return fail(thrown);
+      }
+      if (end > body.length) body = grown(body, at, Math.min(capacityMax, Math.max(end, 2 * at, AT_ONCE_BYTES_MAX)));
+      body.set(chunk, at);
+      at = end;
+    };
+    from.on('data', onData);
+    from.once('end', () => {
+      if (announced !== undefined && at !== announced) return fail(new BodyIncomplete());
+      resolve(at === body.length ? body : grown(body, at, at));
     });
-    from.once('end', () => (at === size ? resolve(body) : reject(new BodyIncomplete())));
-    from.once('error', () => reject(new BodyIncomplete()));
+    from.once('error', () => fail(new BodyIncomplete()));
   });
 }
 
-function readUnknown(from: IncomingMessage, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const take = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > bytesMax) {
-        from.off('data', take);
-        chunks.length = 0;
-        reject(new BodyTooLarge());
-      } else chunks.push(chunk);
-    };
-    from.on('data', take);
-    from.once('error', () => reject(new BodyIncomplete()));
-    from.once('end', () => {
-      const body = Buffer.allocUnsafeSlow(size) as Uint8Array<ArrayBuffer>;
-      let at = 0;
-      for (const chunk of chunks) {
-        body.set(chunk, at);
-        at += chunk.length;
-      }
-      resolve(body);
-    });
-  });
+const EMPTY = Buffer.allocUnsafeSlow(0) as Bytes;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A copy of the first `used` bytes with room for `capacity`. */
+function grown(body: Bytes, used: number, capacity: number): Bytes {
+  const larger = Buffer.allocUnsafeSlow(capacity) as Bytes;
+  larger.set(body.subarray(0, used));
+  return larger;
 }

@@ -28,6 +28,11 @@ export const serverConfig = section('server', 'HTTP server', {
     help: 'Whether clients must show a certificate.',
   }),
   httpConnectionsMax: count({ default: 10_000, min: 1, help: 'Connections at once; further ones are closed.' }),
+  httpConnectionsPerClientMax: count({
+    default: 2_000,
+    min: 1,
+    help: 'Connections of one address (an IPv6 network of 64 bits) at once; further ones are closed.',
+  }),
   httpHeaderBytesMax: bytes({ default: '64KiB', min: '1KiB', help: 'Size of all headers of a request together.' }),
   httpHeaderTimeoutMs: duration({ default: '10s', min: '1s', help: 'Time in which the headers must have come.' }),
   httpReadTimeoutMs: duration({ default: '30s', min: '1s', help: 'Time in which a whole request must have come.' }),
@@ -52,7 +57,12 @@ export const serverConfig = section('server', 'HTTP server', {
   inflightBodyBytesMax: bytes({
     default: '512MiB',
     min: '1MiB',
-    help: 'Bodies of all requests under way together; further ones are answered 503 until there is room.',
+    help: 'Bodies of all requests under way together, as far as they have arrived; a tenant has at most three times what is left. Further ones are answered 503 until there is room.',
+  }),
+  inflightAnswerBytesMax: bytes({
+    default: '512MiB',
+    min: '1MiB',
+    help: 'Answers of 64 KiB and more that their clients have not taken yet, together; shared out as bodies are.',
   }),
   compressBytesMin: bytes({ default: '1KiB', help: 'Answers of at least this size are compressed when asked for.' }),
   shutdownTimeoutMs: duration({

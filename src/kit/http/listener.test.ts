@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -599,4 +600,123 @@ test('each answer with 5xx is logged, in few lines where there are many', async 
   assert.ok(failed.length >= 2 && failed.length < 25, `${failed.length} lines`);
   assert.match(failed[0]!, /status=502 method=GET url="?\/said\?token=\*+"? error="the store is away" requests=1/);
   assert.match(failed.at(-1)!, /status=503 .*the head holds 2 of 1 bytes/);
+});
+
+/** Sends the head of a request and some of its body, and keeps the connection. */
+function announce(url: string, tenant: string, announced: number, sent: number) {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write(
+    `POST /push HTTP/1.1\r\nHost: localhost\r\nX-Scope-OrgID: ${tenant}\r\nContent-Length: ${announced}\r\n\r\n`,
+  );
+  socket.write(Buffer.alloc(sent));
+  let answer = '';
+  socket.on('data', (data) => (answer += data));
+  return { socket, answer: () => answer };
+}
+
+const sink: Route = {
+  path: '/push',
+  methods: ['POST'],
+  tenant: true,
+  bodyBytesMax: 64 << 20,
+  handle: ({ body }) => textResponse(200, String(body.length)),
+};
+
+test('what is announced and not sent takes nothing from anybody', async () => {
+  const { url } = await listen([sink], { server: { inflightBodyBytesMax: 8 << 20 } });
+  const before = process.memoryUsage().arrayBuffers;
+  const hoarders = Array.from({ length: 40 }, () => announce(url, 'evil', 32 << 20, 1000));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.ok(process.memoryUsage().arrayBuffers - before < 64 << 20);
+  const victim = await send(`${url}/push`, { method: 'POST', body: Buffer.alloc(1 << 20) });
+  assert.deepEqual([victim.statusCode, await victim.body.text()], [200, String(1 << 20)]);
+  for (const { socket } of hoarders) socket.destroy();
+});
+
+test('bytes under way are shared out: a tenant that sends without end leaves room for others', async () => {
+  const { url } = await listen([sink], { server: { inflightBodyBytesMax: 8 << 20 } });
+  const hoarders = Array.from({ length: 20 }, () => announce(url, 'evil', 32 << 20, 1 << 20));
+  const refused = () => hoarders.filter(({ answer }) => / 503 .*of this tenant, of at most 8388608/s.test(answer()));
+  while (refused().length < 12) await new Promise((resolve) => setTimeout(resolve, 20));
+  const ask = async (tenant: string, bytes: number) => {
+    const answer = await send(`${url}/push`, {
+      method: 'POST',
+      body: Buffer.alloc(bytes),
+      headers: { 'x-scope-orgid': tenant },
+    });
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  assert.equal(await ask('good', 1 << 20), 200);
+  assert.equal(await ask('evil', 2 << 20), 503);
+  for (const { socket } of hoarders) socket.destroy();
+  let status = 0;
+  for (let i = 0; status !== 200 && i < 100; i++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    status = await ask('evil', 2 << 20);
+  }
+  assert.equal(status, 200, 'alone it has most of it');
+});
+
+test('bodies arrive whole, whatever their size and pieces', async () => {
+  const { url } = await listen([
+    {
+      ...sink,
+      handle: ({ body }) =>
+        textResponse(200, `${body.length} ${body.buffer.byteLength} ${createHash('md5').update(body).digest('hex')}`),
+    },
+  ]);
+  for (const size of [1, 65_536, 262_143, 262_144, 262_145, 700_000, 5_000_001]) {
+    const bytes = Buffer.from(Array.from({ length: size }, (_, i) => (i * 31) >> 3));
+    const wanted = `${size} ${size} ${createHash('md5').update(bytes).digest('hex')}`;
+    for (const body of [bytes, Readable.from([bytes.subarray(0, size >> 1), bytes.subarray(size >> 1)])]) {
+      assert.equal(await (await send(`${url}/push`, { method: 'POST', body })).body.text(), wanted);
+    }
+  }
+});
+
+test('answers that wait to be read are shared out, too', async () => {
+  const { url } = await listen(
+    [{ path: '/big', methods: ['GET'], tenant: true, handle: () => ({ status: 200, body: new Uint8Array(16 << 20) }) }],
+    { server: { inflightAnswerBytesMax: 64 << 20 } },
+  );
+  const sockets = Array.from({ length: 8 }, () => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    socket.on('error', () => {});
+    socket.write('GET /big HTTP/1.1\r\nHost: localhost\r\nX-Scope-OrgID: evil\r\n\r\n');
+    return socket.pause();
+  });
+  const ask = async (tenant: string) => {
+    const { statusCode, body } = await send(`${url}/big`, { headers: { 'x-scope-orgid': tenant } });
+    return [statusCode, statusCode === 200 ? (await body.arrayBuffer()).byteLength : await body.text()] as const;
+  };
+  let refused = '';
+  while (refused === '') {
+    const [status, text] = await ask('evil');
+    if (status === 503) refused = String(text);
+  }
+  assert.match(refused, /50331648 of them of this tenant, of at most 67108864 \(server\.inflight_answer_bytes_max\)/);
+  assert.equal((await ask('good'))[0], 503, 'what is left is a share of the smallest only');
+  for (const socket of sockets) socket.destroy();
+  for (let status = 0; status !== 200; ) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    [status] = await ask('evil');
+  }
+});
+
+test('a client has so many connections only', async () => {
+  const { url } = await listen([big], { server: { httpConnectionsPerClientMax: 3 } });
+  const port = Number(new URL(url).port);
+  const open = () => connect(port, '127.0.0.1').on('error', () => {});
+  const sockets = [open(), open(), open()];
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const further = open();
+  await new Promise((resolve) => further.once('close', resolve));
+  sockets[0]!.destroy();
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const again = open();
+  again.write('GET /big HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  assert.match(String(await new Promise((resolve) => again.once('data', resolve))), /^HTTP\/1\.1 200 /);
+  for (const socket of [...sockets, again]) socket.destroy();
 });

@@ -1,7 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
@@ -13,6 +14,7 @@ import { BrowserGuard } from './browser.ts';
 import { acceptedEncoding, compress, compressStream, type Encoding } from './compress.ts';
 import type { ServerConfig } from './config.ts';
 import { failureOf, failureResponse } from './failure.ts';
+import { networkOf } from './login-brake.ts';
 import { type HttpResponse, type Route, textResponse } from './message.ts';
 import { cutWhenUnread, isLarge, piecesOf, writeBody } from './send.ts';
 import { tlsOptions } from './tls.ts';
@@ -50,11 +52,14 @@ declare module 'fastify' {
     tenant: string;
     /** Of `performance.now()`, when its headers were there. */
     startMs: number;
+    /** Bytes of its body that have arrived and are counted. */
+    heldBytes: number;
   }
 }
 
 const BODY_BYTES_MAX = 1 << 20;
-const CHUNKED_BYTES_ASSUMED = 4 << 20;
+/** Smaller answers are not counted: they lie with the connection at once. */
+const ANSWER_COUNTED_BYTES_MIN = 64 << 10;
 const NO_BODY = new Uint8Array(0);
 const NO_QUERY = Object.freeze({});
 
@@ -72,19 +77,30 @@ export class HttpListener implements Service {
   readonly #metrics: HttpMetrics | undefined;
   readonly #paths = new Set<string>();
   readonly #browsers: BrowserGuard;
+  /** Open connections, by client. */
+  readonly #connections = new Map<string, number>();
   /** Status → when an answer with it was logged, and how many there were since. */
   readonly #failed = new Map<number, { loggedMs: number; since: number }>();
-  /** Announced sizes of the bodies of all requests under way. */
-  #heldBytes = 0;
+  /** Bodies of requests under way, as far as they have arrived, by tenant. */
+  readonly #bodies: SharedRoom;
+  /** Answers that their clients have not taken yet, by tenant. */
+  readonly #answers: SharedRoom;
 
   private constructor(options: ListenerOptions) {
     this.name = `${options.name}-listener`;
     this.#options = options;
     this.#app = createApp(options.config);
+    this.#bodies = new SharedRoom(options.config.inflightBodyBytesMax);
+    this.#answers = new SharedRoom(options.config.inflightAnswerBytesMax);
+    // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
+    this.#app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
+      readBody(payload, { bytesMax: bytesMaxOf(request), take: (bytes) => this.#take(request, bytes) }),
+    );
     const { httpHostNames: hostNames, httpCorsOrigins: corsOrigins, httpTlsCertPath } = options.config;
     this.#browsers = BrowserGuard.of({ host: options.host, tls: httpTlsCertPath !== '', hostNames, corsOrigins });
     this.#metrics = options.registry === undefined ? undefined : httpMetrics(options.registry);
     this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
+    this.#app.server.on('connection', (socket: Socket) => this.#admitConnection(socket));
     this.#app.addHook('onRequest', async (request, reply) => {
       if (request.is404) return send(reply, notFound(request.originalUrl)); // before a byte of its body is taken in
     });
@@ -111,7 +127,7 @@ export class HttpListener implements Service {
             const admitted = this.#admit(route, request);
             if (typeof admitted !== 'string') return this.#finish(route, request, reply, admitted);
             request.tenant = admitted;
-            this.#reserve(announcedBytes(request, route), reply.raw);
+            reply.raw.once('close', () => this.#bodies.give(admitted, request.heldBytes));
           },
         },
         (request, reply) => this.#answer(route, request, reply),
@@ -157,6 +173,23 @@ export class HttpListener implements Service {
     }
   }
 
+  /** One client has so many connections only, so that others find some. */
+  #admitConnection(socket: Socket): void {
+    const client = networkOf(socket.remoteAddress ?? '');
+    const count = this.#connections.get(client) ?? 0;
+    if (count >= this.#options.config.httpConnectionsPerClientMax) {
+      this.#metrics?.dropped.inc();
+      socket.destroy();
+      return;
+    }
+    this.#connections.set(client, count + 1);
+    socket.once('close', () => {
+      const left = this.#connections.get(client)! - 1;
+      if (left > 0) this.#connections.set(client, left);
+      else this.#connections.delete(client);
+    });
+  }
+
   async #answer(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const labels = { route: route.path };
     const body = (request.body as Uint8Array | undefined) ?? NO_BODY;
@@ -172,6 +205,7 @@ export class HttpListener implements Service {
         tenant: request.tenant,
         signal: goneSignal(reply.raw),
       });
+      this.#hold(request.tenant, response, reply.raw);
       if (response.status >= 500) this.#logFailed(request, response.status, shownBody(response));
     } catch (thrown) {
       response = this.#failure(thrown, request);
@@ -203,18 +237,30 @@ export class HttpListener implements Service {
     }
   }
 
-  /** Makes room for a body until its request is answered. @throws serverBusy */
-  #reserve(bytes: number, raw: ServerResponse): void {
-    if (bytes === 0) return;
-    const limitBytes = this.#options.config.inflightBodyBytesMax;
+  /** Makes room for bytes of a body as they arrive, until its request is answered. @throws serverBusy */
+  #take(request: FastifyRequest, bytes: number): void {
+    const { tenant } = request;
+    const bodies = this.#bodies;
     // a single body that is larger than all the room still passes when it comes alone
-    if (this.#heldBytes > 0 && this.#heldBytes + bytes > limitBytes) {
-      throw processErrors.serverBusy({ heldBytes: this.#heldBytes, limitBytes });
+    if (bodies.held === request.heldBytes) bodies.force(tenant, bytes);
+    else if (!bodies.take(tenant, bytes)) {
+      const [heldBytes, ownBytes, limitBytes] = [bodies.held, bodies.heldBy(tenant), bodies.size];
+      throw processErrors.serverBusy({ heldBytes, ownBytes, limitBytes });
     }
-    this.#heldBytes += bytes;
-    raw.once('close', () => {
-      this.#heldBytes -= bytes;
-    });
+    request.heldBytes += bytes;
+  }
+
+  /** Makes room for an answer until its client has taken it. @throws tooManyAnswers */
+  #hold(tenant: string, { body }: HttpResponse, raw: ServerResponse): void {
+    const bytes = typeof body === 'string' || body instanceof Uint8Array ? body.length : 0;
+    if (bytes < ANSWER_COUNTED_BYTES_MIN || raw.destroyed) return;
+    const answers = this.#answers;
+    if (answers.held === 0) answers.force(tenant, bytes);
+    else if (!answers.take(tenant, bytes)) {
+      const [heldBytes, ownBytes, limitBytes] = [answers.held, answers.heldBy(tenant), answers.size];
+      throw processErrors.tooManyAnswers({ heldBytes, ownBytes, limitBytes });
+    }
+    raw.once('close', () => answers.give(tenant, bytes));
   }
 
   async #finish(
@@ -304,11 +350,14 @@ export class HttpListener implements Service {
   /** What fails before a handler sees the request: a body too large, a length that lies. */
   #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { statusCode, message } = thrown as { statusCode?: number; message: string };
+    // the rest of the body is still to come: the connection is of no further use
+    if (!request.raw.complete) reply.header('connection', 'close');
     if (thrown instanceof BodyTooLarge) {
       const limit = routeOf(request)?.bodyLimit ?? 'fixed';
-      const error = processErrors.bodyTooLarge({ limitBytes: bytesMaxOf(request), limit });
-      // the rest of the body is still to come: the connection is of no further use
-      return send(reply, this.#failure(error, request)).header('connection', 'close');
+      return send(
+        reply,
+        this.#failure(processErrors.bodyTooLarge({ limitBytes: bytesMaxOf(request), limit }), request),
+      );
     }
     if (thrown instanceof BodyIncomplete) return send(reply, textResponse(400, 'the body ended early\n'));
     if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
@@ -385,13 +434,10 @@ function createApp(config: ServerConfig): FastifyInstance {
     if (tls?.requestCert && !socket.authorized && socket.getPeerX509Certificate() !== undefined) socket.destroy();
   });
   app.server.maxConnections = config.httpConnectionsMax;
-  // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
   app.decorateRequest('tenant', '');
   app.decorateRequest('startMs', 0);
+  app.decorateRequest('heldBytes', 0);
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', (request: FastifyRequest, payload: IncomingMessage) =>
-    readBody(payload, bytesMaxOf(request)),
-  );
   return app;
 }
 
@@ -402,13 +448,6 @@ function goneSignal(raw: ServerResponse): AbortSignal {
     if (!raw.writableFinished) gone.abort(processErrors.callCancelled({}));
   });
   return gone.signal;
-}
-
-/** Size of a body still to come; one that does not say counts as much as it may have, within reason. */
-function announcedBytes({ headers }: FastifyRequest, { bodyBytesMax = BODY_BYTES_MAX }: Route): number {
-  if (headers['transfer-encoding'] !== undefined) return Math.min(bodyBytesMax, CHUNKED_BYTES_ASSUMED);
-  const bytes = Number(headers['content-length'] ?? 0);
-  return bytes <= bodyBytesMax ? bytes : 0; // one over its limit is not taken in at all
 }
 
 function allowed(route: Route): string {
