@@ -19,7 +19,7 @@ import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
-import { type Fault, faultOf } from '../model/validate.ts';
+import { type Fault, faultOf, shortened } from '../model/validate.ts';
 import {
   FAULT_LABEL_INVALID,
   FAULT_NAME_TOO_LONG,
@@ -56,6 +56,7 @@ const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Moments to pause that a body may have and still be judged in one go: some 20 ms of series on the slow path. */
 const WHOLE_STEPS_MAX = 2_500;
+const WHOLE_SLOW_BYTES_MAX = 1024 * 1024;
 
 /** A larger body is judged in slices of about so long. */
 const SLICE_MS = 8;
@@ -141,7 +142,9 @@ export class Edge {
   ): { work: Work; parts: readonly FramePart[] } | undefined {
     const work = this.#begin(request, version, declared, this.#small, this.#slow);
     let steps = 0;
-    for (const _ of this.#judge(work)) if (++steps > WHOLE_STEPS_MAX) return undefined;
+    for (const _ of this.#judge(work)) {
+      if (++steps > WHOLE_STEPS_MAX || work.slow.length > WHOLE_SLOW_BYTES_MAX) return undefined;
+    }
     return { work, parts: [...this.#parts(work)] };
   }
 
@@ -428,7 +431,8 @@ function addLost(lost: Lost, { counts, refused, histogramsLost, exemplarsLost }:
 function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits): void {
   const { first, counts, refused } = result;
   if (first === undefined) return;
-  const { labels: series, timeMs, newestMs: lastMs } = first;
+  const { timeMs, newestMs: lastMs } = first;
+  const series = shortened(first.labels);
   const reasons: [samples: number, fault: Fault, isFirst: boolean][] = [
     [
       counts[OUT_OF_ORDER]!,

@@ -141,7 +141,8 @@ export function utf8Length(text: string): number {
 /** Longer ones say nothing more, and would fill logs. */
 const TEXT_MAX = 200;
 
-function shortened(text: string): string {
+/** A text as errors have it. */
+export function shortened(text: string): string {
   return text.length <= TEXT_MAX ? text : `${text.slice(0, TEXT_MAX).toWellFormed()}…`;
 }
 
