@@ -2,7 +2,7 @@ import type { ApiRequest } from '../contract/api.ts';
 import { quoteGo } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import { ParseError, type ParserOptions, parseMetricSelector } from '../promql/parser/parser.ts';
-import { checkMatchers, checkSelectors } from '../promql/plan/size.ts';
+import { checkInstructions, checkMatchers, checkSelectors } from '../promql/plan/size.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from './time.ts';
 
@@ -70,9 +70,12 @@ export class Params {
   matchers(param?: 'match[]'): LabelMatcher[][] {
     const texts = this.all('match[]');
     checkSelectors(texts.length);
+    let instructions = 0;
     return texts.map((text) => {
       const matchers = this.selector(text, param);
       checkMatchers(matchers.length);
+      for (const { regex } of matchers) instructions += regex?.programSize ?? 0;
+      checkInstructions(instructions);
       if (matchers.every((matcher) => matcher.matchesEmpty)) {
         const why = 'match[] must contain at least one non-empty matcher';
         throw param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why);

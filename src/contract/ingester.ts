@@ -1,5 +1,6 @@
 import type { MatchOp } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import type { PlanData } from '../model/regex/plan.ts';
 
 /** What a querier asks of the holders of recent data: one process' shards, or other processes. */
 export interface IngesterClient {
@@ -51,7 +52,10 @@ export interface HeadLabels {
 export interface HeadMatcher {
   readonly name: string;
   readonly op: MatchOp;
+  /** Of a long regular expression nothing: its plan says all. */
   readonly value: string;
+  /** A regular expression as whoever asks has compiled it. */
+  readonly plan?: PlanData;
 }
 
 /** Series and their chunks, one after another: docs/formats/slices.md, and wire/slices.ts to read them. */

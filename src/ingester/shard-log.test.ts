@@ -69,7 +69,13 @@ function push(shard: Shard, tenant: string, series: readonly Record<string, stri
 async function metrics(shard: Shard, tenant: string): Promise<readonly string[]> {
   await shard.ready;
   return [
-    ...shardRole(shard, systemClock).labels({ tenant, matchers: [], name: '__name__', startMs: 0, endMs: 1e15 }),
+    ...(await shardRole(shard, systemClock).labels({
+      tenant,
+      matchers: [],
+      name: '__name__',
+      startMs: 0,
+      endMs: 1e15,
+    })),
   ].sort();
 }
 

@@ -7,7 +7,7 @@ import type {
   HeadSelect,
   HeadTenantStats,
 } from '../contract/ingester.ts';
-import type { Channel, Transferred } from '../kit/thread/channel.ts';
+import type { CallContext, Channel, Transferred } from '../kit/thread/channel.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -60,12 +60,12 @@ export interface SealedWindow {
 export type ShardRole = {
   push(request: FramePush): Promise<Transferred<FrameAnswer>>;
   setMetadata(request: ShardMetadata): Promise<void>;
-  select(request: HeadSelect): Promise<Transferred<ShardSlice>>;
+  select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;
-  labels(request: HeadLabels): readonly string[];
+  labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;
   metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
-  exemplars(request: HeadExemplarRequest): readonly HeadExemplars[];
+  exemplars(request: HeadExemplarRequest, call?: CallContext): Promise<readonly HeadExemplars[]>;
   seal(request: SealRequest): Promise<readonly SealedWindow[]>;
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;

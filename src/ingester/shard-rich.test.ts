@@ -200,10 +200,10 @@ test('what comes during replay is there afterwards, exemplars too', async () => 
   const exemplars = [
     { pairs: ['__name__', 'm', 'host', 'h'], exemplars: [{ timeMs: T, value: 2, pairs: ['trace_id', 'x'] }] },
   ];
-  assert.deepEqual(shardRole(shard, systemClock).exemplars(asked), exemplars);
+  assert.deepEqual(await shardRole(shard, systemClock).exemplars(asked), exemplars);
   await shard.close({ checkpoint: true });
   const again = open(folder);
   assert.deepEqual(await held(again), want);
-  assert.deepEqual(shardRole(again, systemClock).exemplars(asked), exemplars);
+  assert.deepEqual(await shardRole(again, systemClock).exemplars(asked), exemplars);
   await again.close({ checkpoint: false });
 });

@@ -9,13 +9,16 @@ import { ExportOrder } from './export-order.ts';
 import { exportSeries } from './export-series.ts';
 import type { Head, HeadTenant } from './head.ts';
 import { HeadStatistics } from './head-stats.ts';
-import { HeadMatching } from './matching.ts';
+import { type MatchTurn, MatchTurns } from './match-turns.ts';
+import { HeadMatching, joinedRefs } from './matching.ts';
 import { findExemplars } from './select-exemplars.ts';
 import type { Shard } from './shard.ts';
 import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-messages.ts';
 
 const SLICE_BYTES = 1024 * 1024;
 const CURSORS_MAX = 256;
+/** Reads of one tenant that look for their series at the same time. */
+const TENANT_READS_MAX = 128;
 const CURSOR_IDLE_MS = 60_000;
 /** More than one series can take: labels, and a chunk of 8 KiB for each open window and generation. */
 const SERIES_BYTES_MAX = 64 * 1024 * 1024;
@@ -35,6 +38,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const { head } = shard;
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
+  const turns = new MatchTurns();
   const statistics = new HeadStatistics(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
@@ -45,7 +49,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
 
   /** Refs that someone still walks over are not used again. */
   const hold = () => {
-    head.holdRefs = cursors.size > 0 || exporting > 0;
+    head.holdRefs = cursors.size > 0 || exporting > 0 || reading.size > 0;
   };
 
   const mustBeReady = () => {
@@ -93,12 +97,46 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     ]);
   };
 
-  const refsOf = (request: HeadLabels): Uint32Array => {
+  /** Refs of the series that any of the lists matches, each once. */
+  const refsOf = async (request: HeadLabels, turn: MatchTurn): Promise<Uint32Array> => {
     const tenant = head.tenant(request.tenant);
     if (tenant === undefined) return new Uint32Array(0);
-    const lists = request.matchers.length === 0 ? [[]] : request.matchers;
-    const all = lists.map((matchers) => matching.select(tenant, matchers, request.startMs, request.endMs));
-    return all.length === 1 ? all[0]! : Uint32Array.from(new Set(all.flatMap((refs) => [...refs])));
+    const { matchers: lists, startMs, endMs } = request;
+    if (lists.length < 2) return matching.select(tenant, lists[0] ?? [], startMs, endMs, turn);
+    const seen = new Uint8Array(exports.seriesTop());
+    const all: Uint32Array[] = [];
+    for (const matchers of lists) {
+      const refs = await matching.select(tenant, matchers, startMs, endMs, turn);
+      all.push(
+        refs.filter((ref) => {
+          const isNew = seen[ref] !== 1;
+          // a later one may come twice, which does no harm
+          seen[ref] = 1;
+          return isNew;
+        }),
+      );
+    }
+    return joinedRefs(all);
+  };
+
+  /** Reads under way, by tenant. */
+  const reading = new Map<string, number>();
+
+  /** Looks for series of a tenant in turns with others. */
+  const read = async <T>(tenant: string, signal: AbortSignal | undefined, find: (turn: MatchTurn) => Promise<T>) => {
+    mustBeReady();
+    const own = reading.get(tenant) ?? 0;
+    if (own >= TENANT_READS_MAX) throw queryErrors.tooManySelectsOfTenant({ limit: TENANT_READS_MAX });
+    reading.set(tenant, own + 1);
+    hold();
+    try {
+      return await find(turns.begin(tenant, signal));
+    } finally {
+      const left = reading.get(tenant)! - 1;
+      if (left > 0) reading.set(tenant, left);
+      else reading.delete(tenant);
+      hold();
+    }
   };
 
   return {
@@ -117,17 +155,20 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     async setMetadata({ tenant, entries }) {
       await shard.setMetadata(tenant, entries);
     },
-    async select(request) {
+    async select(request, call) {
       mustBeReady();
       expire();
-      const tenant = head.tenant(request.tenant);
-      const refs =
-        tenant === undefined
-          ? new Uint32Array(0)
-          : matching.select(tenant, request.matchers, request.startMs, request.endMs);
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
       const { startMs, endMs } = request;
-      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
+      return read(request.tenant, call?.signal, async (turn) => {
+        const tenant = head.tenant(request.tenant);
+        const refs =
+          tenant === undefined
+            ? new Uint32Array(0)
+            : await matching.select(tenant, request.matchers, startMs, endMs, turn);
+        if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
+        return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
+      });
     },
     async selectNext({ cursor: id }) {
       const cursor = cursors.get(id);
@@ -138,17 +179,17 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       cursors.delete(cursor);
       hold();
     },
-    labels(request) {
-      mustBeReady();
-      return matching.labels(refsOf(request), request.name);
+    labels(request, call) {
+      return read(request.tenant, call?.signal, async (turn) =>
+        matching.labels(await refsOf(request, turn), request.name, turn),
+      );
     },
     metadata({ tenant }) {
       mustBeReady();
       return shard.metadata.of(tenant);
     },
-    exemplars(request) {
-      mustBeReady();
-      return findExemplars(head, request);
+    exemplars(request, call) {
+      return read(request.tenant, call?.signal, (turn) => findExemplars(head, request, turn));
     },
     async seal({ beforeMs, except }) {
       mustBeReady();

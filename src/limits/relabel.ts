@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { aListOf, aRecordOf, aText, expected } from '../kit/config/record.ts';
 import { Labels } from '../model/labels.ts';
-import { RegexSyntaxError } from '../model/regex.ts';
-import { CapturingRegex, parseTemplate, type RegexTemplate } from '../model/regex-template.ts';
+import { RegexSyntaxError } from '../model/regex/regex.ts';
+import { CapturingRegex, parseTemplate, type RegexTemplate } from '../model/regex/template.ts';
 
 /** One step of relabelling, as it stands in a file: Prometheus' `relabel_config`. */
 const DEFAULTS = { separator: ';', regex: '(.*)', replacement: '$1', action: 'replace' } as const;

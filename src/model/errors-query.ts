@@ -111,6 +111,20 @@ export const queryErrors = catalogue({
     text: (_: Record<string, never>) =>
       'the write-ahead log is being replayed; queries are answered when it is through',
   },
+  labelAnswerTooLarge: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { chars: number; limit: number }) =>
+      `the label names or values asked for have more than ${v.limit} characters together (label_answer_chars_max): ask for fewer with match[]`,
+  },
+  tooManySelectsOfTenant: {
+    http: 422,
+    promType: 'execution',
+    retry: true,
+    text: (v: { limit: number }) =>
+      `more than ${v.limit} reads of recent data of one tenant at the same time (tenant_selects_max)`,
+  },
   tooManySelects: {
     http: 503,
     promType: 'unavailable',

@@ -1,5 +1,5 @@
 import { quoteGo, quoteName } from './labels.ts';
-import { compileRegex, type Regex } from './regex.ts';
+import { compileRegex, PausedMatch, type Regex, type Work } from './regex/regex.ts';
 
 export type MatchOp = '=' | '!=' | '=~' | '!~';
 
@@ -21,6 +21,21 @@ export class LabelMatcher {
   /** @throws RegexSyntaxError where `op` asks for a regular expression and `value` is not one */
   static of(name: string, op: MatchOp, value: string): LabelMatcher {
     return new LabelMatcher(name, op, value, op === '=~' || op === '!~' ? compileRegex(value) : undefined);
+  }
+
+  /** @param regex of what came compiled */
+  static withRegex(name: string, op: MatchOp, regex: Regex): LabelMatcher {
+    return new LabelMatcher(name, op, regex.source, regex);
+  }
+
+  /** As `matches`, but no more than `work` allows: a paused match is to be gone on with. */
+  match(value: string, work: Work, from?: PausedMatch): boolean | PausedMatch {
+    if (this.regex === undefined) {
+      work.steps--;
+      return this.matches(value);
+    }
+    const verdict = this.regex.match(value, work, from);
+    return verdict instanceof PausedMatch || this.op === '=~' ? verdict : !verdict;
   }
 
   matches(value: string): boolean {

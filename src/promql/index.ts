@@ -7,7 +7,7 @@ export { AppError, type ErrorFacts } from '../model/errors.ts';
 export { type FloatHistogram, floatHistogram, type ResetHint, type Span } from '../model/histogram.ts';
 export { Labels, METRIC_NAME } from '../model/labels.ts';
 export { LabelMatcher, type MatchOp } from '../model/matcher.ts';
-export { RegexSyntaxError } from '../model/regex.ts';
+export { RegexSyntaxError } from '../model/regex/regex.ts';
 export { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 export type {
   LabelAnswer,

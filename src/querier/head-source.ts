@@ -1,13 +1,14 @@
 import { ChunkDecoder } from '../chunk/head-chunk.ts';
 import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
-import type { HeadMatcher, IngesterClient } from '../contract/ingester.ts';
+import type { IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { LabelRequest, QueryContext } from '../storage/queryable.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 import { chunksAt, SliceView } from '../wire/slices.ts';
 import { HeadLabels } from './head-labels.ts';
+import { headMatcher } from './head-matcher.ts';
 
 /** Recent samples, from ingesters: chunks as the head has them, decoded here. */
 export class HeadSource implements SampleSource {
@@ -28,7 +29,7 @@ export class HeadSource implements SampleSource {
     const { startMs, endMs, labelsOnly = false } = request;
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, labelsOnly, context);
     const warnings = new Set<string>();
-    const matchers = request.matchers.map(({ name, op, value }) => ({ name, op, value }));
+    const matchers = request.matchers.map(headMatcher);
     try {
       for await (const slice of this.#client.select({ tenant, matchers, startMs, endMs, labelsOnly }, context.signal)) {
         context.budget.addFetchedBytes(slice.bytes.length);
@@ -48,20 +49,26 @@ export class HeadSource implements SampleSource {
   }
 
   async labelNames(tenant: string, request: LabelRequest, context: QueryContext) {
-    const values = await this.#client.labels({ tenant, ...headRange(request) }, context.signal);
-    return { values, warnings: [] };
+    return answerOf(await this.#client.labels({ tenant, ...headRange(request) }, context.signal), context);
   }
 
   async labelValues(tenant: string, name: string, request: LabelRequest, context: QueryContext) {
-    const values = await this.#client.labels({ tenant, name, ...headRange(request) }, context.signal);
-    return { values, warnings: [] };
+    return answerOf(await this.#client.labels({ tenant, name, ...headRange(request) }, context.signal), context);
   }
 }
 
+function answerOf(values: readonly string[], { budget }: QueryContext) {
+  let chars = 0;
+  for (const value of values) chars += value.length;
+  budget.addMemory(VALUE_BYTES * values.length + chars);
+  return { values, warnings: [] };
+}
+
+/** Memory of a label's value beside its characters, in lists and sets of them. */
+const VALUE_BYTES = 80;
+
 function headRange(request: LabelRequest) {
-  const matchers: HeadMatcher[][] = request.matchers.map((list) =>
-    list.map(({ name, op, value }) => ({ name, op, value })),
-  );
+  const matchers = request.matchers.map((list) => list.map(headMatcher));
   return { matchers, startMs: request.startMs, endMs: request.endMs };
 }
 

@@ -6,7 +6,7 @@ import { queryErrors } from '../model/errors-query.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
-import { RegexSyntaxError } from '../model/regex.ts';
+import { RegexSyntaxError } from '../model/regex/regex.ts';
 import { HISTOGRAM, type SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { MessageReader } from './message-reader.ts';
 import { writeHistogram, writeLabels, writeTime } from './message-writer.ts';

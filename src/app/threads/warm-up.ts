@@ -9,6 +9,7 @@ import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import type { FrameLimits } from '../../contract/ingest.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
 import { Head } from '../../ingester/head.ts';
+import { MatchTurns } from '../../ingester/match-turns.ts';
 import { HeadMatching } from '../../ingester/matching.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
@@ -169,10 +170,11 @@ async function smallStore(kernel: Kernel): Promise<Schema> {
 /** The head as its readers see it, without a shard around it. */
 function headClient(head: Head): IngesterClient {
   const matching = new HeadMatching(head);
+  const turns = new MatchTurns();
   const out = new Region(head.kernel, OUT_BYTES);
   return {
     async *select({ tenant, matchers, startMs, endMs }) {
-      const refs = matching.select(head.tenant(tenant)!, matchers, startMs, endMs);
+      const refs = await matching.select(head.tenant(tenant)!, matchers, startMs, endMs, turns.begin(tenant));
       let at = 0;
       for (const ref of refs) {
         at += head.kernel.exports.exportSeries(ref, startMs, endMs, 0, out.at + at, out.bytes - at);

@@ -1,7 +1,7 @@
 import { queryErrors } from '../../model/errors-query.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
-import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex.ts';
-import { CapturingRegex, parseTemplate } from '../../model/regex-template.ts';
+import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex/regex.ts';
+import { CapturingRegex, parseTemplate } from '../../model/regex/template.ts';
 import type { OutputSeries } from '../row/row.ts';
 
 /** What a function makes of a series' labels. */

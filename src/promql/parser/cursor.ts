@@ -34,6 +34,9 @@ export const regexCountMax = 1000;
 /** Parts of an expression: each one is an operator with rows of its own. */
 export const nodeCountMax = 20_000;
 
+/** Instructions of all of them together. */
+const instructionCountMax = 100_000;
+
 /** More of what is wrong is not noted. */
 const issuesMax = 100;
 
@@ -55,6 +58,7 @@ export class Cursor {
   #ahead: Token | undefined;
   #depth = 0;
   #regexCount = 0;
+  #instructionCount = 0;
   #nodeCount = 0;
 
   constructor(text: string, options: ParserOptions) {
@@ -111,6 +115,14 @@ export class Cursor {
   countRegex(): void {
     if (++this.#regexCount > regexCountMax)
       this.refuse(`expression has more than ${regexCountMax} regular expressions`);
+  }
+
+  /** @param instructions of a regular expression that was compiled */
+  countInstructions(instructions: number): void {
+    this.#instructionCount += instructions;
+    if (this.#instructionCount > instructionCountMax) {
+      this.refuse(`expression has regular expressions of more than ${instructionCountMax} instructions`);
+    }
   }
 
   countNode(): void {

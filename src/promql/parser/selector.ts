@@ -1,6 +1,6 @@
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../../model/matcher.ts';
-import { RegexSyntaxError } from '../../model/regex.ts';
+import { RegexSyntaxError } from '../../model/regex/regex.ts';
 import type { PosRange } from '../position.ts';
 import type { VectorSelector } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
@@ -90,7 +90,9 @@ function labelMatcher(cursor: Cursor): LabelMatcher | undefined {
   const value = cursor.take();
   if (op === '=~' || op === '!~') cursor.countRegex();
   try {
-    return LabelMatcher.of(name, op, unquote(value.text));
+    const matcher = LabelMatcher.of(name, op, unquote(value.text));
+    cursor.countInstructions(matcher.regex?.programSize ?? 0);
+    return matcher;
   } catch (thrown) {
     if (!(thrown instanceof RegexSyntaxError)) throw thrown;
     cursor.note({ start: label.pos.start, end: value.pos.end }, thrown.message);

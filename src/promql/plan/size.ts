@@ -5,6 +5,8 @@ import type { Expr } from '../parser/ast.ts';
 const selectorsMax = 1000;
 /** Matchers of a selector: each one looks at every series that the others leave. */
 const matchersMax = 1000;
+/** Instructions of the regular expressions of all `match[]`: what compiling them may take. */
+const instructionsMax = 100_000;
 /** Names in a list of labels: `by`, `on`, `group_left`, the arguments of `label_join`. */
 const labelListMax = 1000;
 
@@ -52,6 +54,11 @@ export function checkSelectors(count: number): void {
 /** @throws AppError */
 export function checkMatchers(count: number): void {
   check('matchers in a selector', count, matchersMax, 'query_matchers_max');
+}
+
+/** @throws AppError */
+export function checkInstructions(count: number): void {
+  check('instructions in its regular expressions', count, instructionsMax, 'query_regex_instructions_max');
 }
 
 function checkList(count: number): void {

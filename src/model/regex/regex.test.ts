@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { RE2JS } from 're2js';
-import { compileRegex, patternLengthMax, programSizeMax, RegexSyntaxError } from './regex.ts';
+import { compileRegex, PausedMatch, patternLengthMax, programSizeMax, Regex, RegexSyntaxError } from './regex.ts';
+
+/** As a shard matches: a little at a time. */
+function inPieces(regex: Regex, value: string): boolean {
+  let verdict = regex.match(value, { steps: 0 });
+  while (verdict instanceof PausedMatch) verdict = regex.match(value, { steps: 1 }, verdict);
+  return verdict;
+}
 
 function errorOf(source: string): string {
   try {
@@ -49,6 +56,43 @@ test('a plain alternation may be long', () => {
   assert.equal(regex.matches('instance-20000:9090'), false);
 });
 
+test('alternations of literals, prefixes and suffixes need no engine, whatever their length', () => {
+  const hosts = Array.from({ length: 100_000 }, (_, i) => `10\\.${i >> 16}\\.${(i >> 8) & 255}\\.${i & 255}`);
+  const long = [
+    [hosts.join('|'), '10.1.2.3', '10.1.200.3'],
+    [`(${hosts.join('|')}):9100`, '10.1.2.3:9100', '10.1.2.3'],
+    [`(?:${hosts.map((host) => `(${host})`).join('|')})`, '10.0.2.3', '10x0.2.3'],
+    [hosts.map((host) => `${host}:.*`).join('|'), '10.1.2.3:80', '10.1.2.3'],
+    [`(${hosts.join('|')}):.*`, '10.1.2.3:', '10.1.2.3;'],
+    [hosts.map((host) => `.*-${host}`).join('|'), 'a-10.1.2.3', '10.1.2.3'],
+    [`.*(${hosts.join('|')})`, '10.1.2.3', '10.1.2'],
+    [`^(?:${hosts.join('|')}|rest-.*)$`, 'rest-', 'rest'],
+  ] as const;
+  const cpu = process.cpuUsage();
+  for (const [source, right, wrong] of long) {
+    const regex = compileRegex(source);
+    assert.equal(regex.programSize, 0, source.slice(0, 40));
+    assert.deepEqual([regex.matches(right), regex.matches(wrong)], [true, false], source.slice(0, 40));
+  }
+  assert.ok(process.cpuUsage(cpu).user < 10e6);
+});
+
+test('a character costs a step for each instruction at most, and a match can stop after any', () => {
+  const regex = compileRegex('(?:[a-m].?|[n-z]..?|[0-9]?){600}(?:[a-c].?|[d-z]..?|[0-9]?){600}[!]');
+  const value = 'k9z'.repeat(20);
+  const work = { steps: 1000 };
+  let pieces = 1;
+  let verdict = regex.match(value, work);
+  while (verdict instanceof PausedMatch) {
+    assert.ok(work.steps > -2 * programSizeMax);
+    work.steps = 1000;
+    verdict = regex.match(value, work, verdict);
+    pieces++;
+  }
+  assert.equal(verdict, false);
+  assert.ok(pieces > 30);
+});
+
 test('errors are worded as in Go', () => {
   assert.equal(errorOf('('), 'error parsing regexp: missing closing ): `(`');
   assert.equal(errorOf('['), 'error parsing regexp: missing closing ]: `[`');
@@ -73,6 +117,7 @@ test('what would be large to compile is refused fast', () => {
     '('.repeat(50_000),
     `${'('.repeat(5000)}a${')'.repeat(5000)}`,
     'a?'.repeat(50_000),
+    '\\pL'.repeat(5000),
   ]) {
     assert.match(errorOf(source), /^error parsing regexp: /, source.slice(0, 40));
   }
@@ -136,8 +181,10 @@ describe('property', () => {
       fc.property(pattern, fc.array(value, { minLength: 1, maxLength: 20 }), (source, values) => {
         const engine = RE2JS.compile(`^(?s:${source})$`);
         const regex = compileRegex(source);
+        const elsewhere = Regex.of('', structuredClone(regex.plan));
         for (const candidate of [...values, ...(regex.literals ?? [])]) {
           const expected = engine.testExact(candidate);
+          assert.equal(inPieces(elsewhere, candidate), expected);
           assert.equal(regex.matches(candidate), expected, `${JSON.stringify(source)} on ${JSON.stringify(candidate)}`);
           if (regex.literals !== undefined) assert.equal(regex.literals.includes(candidate), expected);
         }

@@ -1,6 +1,6 @@
 /**
- * What a regular expression asks for, where that can be said without an engine: literals, and gaps between them. Reads a
- * subset of the syntax, and only patterns that the engine has found to be right.
+ * The texts a regular expression asks for, where that can be said without an engine: literals, and gaps between them. Reads
+ * a subset of the syntax in which every pattern that it understands is right.
  */
 export type Part =
   /** One of these strings; a single literal is a set of one. */
@@ -10,8 +10,11 @@ export type Part =
   /** Something that only the engine can judge. */
   | { readonly kind: 'opaque' };
 
-/** More alternatives than this are not spelled out. An alternation of plain literals has no bound. */
+/** More alternatives than this do not come of classes and of parts behind each other. Alternations that are written out have no bound. */
 const setSizeMax = 256;
+
+/** Characters of the texts that a pattern makes by putting parts behind each other, for each of its own. */
+const madeCharsFactor = 4;
 
 const OPAQUE: Part = { kind: 'opaque' };
 const EMPTY: Part = { kind: 'set', texts: [''] };
@@ -21,7 +24,7 @@ const META_BUT_BAR = /[\\.+*?()[\]{}^$]/;
 
 /** The alternatives of a pattern that is nothing but literals between bars: `a`, `a|b|c`. */
 export function plainAlternatives(source: string): string[] | undefined {
-  return META_BUT_BAR.test(source) ? undefined : [...new Set(source.split('|'))];
+  return META_BUT_BAR.test(source) || !source.isWellFormed() ? undefined : [...new Set(source.split('|'))];
 }
 
 /**
@@ -30,7 +33,7 @@ export function plainAlternatives(source: string): string[] | undefined {
  */
 export function shapesOf(source: string): readonly (readonly Part[])[] | undefined {
   if (!source.isWellFormed()) return undefined;
-  const reader = new ShapeReader(source);
+  const reader = new ShapeReader(withoutGroup(source));
   try {
     const branches = reader.branches();
     if (!reader.done) return undefined;
@@ -42,6 +45,41 @@ export function shapesOf(source: string): readonly (readonly Part[])[] | undefin
   }
 }
 
+/** What stands in a group that is all of the pattern, so that its alternatives are the pattern's. */
+function withoutGroup(source: string): string {
+  let inner = source;
+  for (let depth = 0; depth < DEPTH_MAX; depth++) {
+    const [opening] = /^\^?\((?:\?:|(?!\?))/.exec(inner) ?? [];
+    if (opening === undefined) return inner;
+    const close = groupEnd(inner, opening.length);
+    if (close !== inner.length - 1 && inner.slice(close) !== ')$') return inner;
+    inner = inner.slice(opening.length, close);
+  }
+  return inner;
+}
+
+/** Where the group that has begun before `from` ends. */
+function groupEnd(source: string, from: number): number {
+  let depth = 1;
+  for (let i = from; i < source.length; i++) {
+    switch (source.charCodeAt(i)) {
+      case BACKSLASH:
+        i++;
+        break;
+      case 0x5b: // [
+        i = source.indexOf(']', i + (source[i + 1] === '^' ? 3 : 2));
+        if (i < 0) return -1;
+        break;
+      case 0x28: // (
+        depth++;
+        break;
+      case 0x29: // )
+        if (--depth === 0) return i;
+    }
+  }
+  return -1;
+}
+
 /** Thrown where the rest of a pattern cannot be told apart either: flags, `\Q`, an odd `{`. */
 class NotUnderstood extends Error {}
 
@@ -51,9 +89,11 @@ class ShapeReader {
   readonly #source: string;
   #pos = 0;
   #depth = 0;
+  #charsLeft: number;
 
   constructor(source: string) {
     this.#source = source;
+    this.#charsLeft = 1024 + madeCharsFactor * source.length;
   }
 
   get done(): boolean {
@@ -69,8 +109,92 @@ class ShapeReader {
   /** At least one part. */
   #concatenation(): Part[] {
     const parts: Part[] = [];
-    while (!this.done && !this.#at('|') && !this.#at(')')) for (const part of this.#repeated()) append(parts, part);
+    while (!this.done && !this.#at('|') && !this.#at(')')) {
+      const literal = this.#literal();
+      if (literal !== '') this.#append(parts, { kind: 'set', texts: [literal] });
+      else for (const part of this.#repeated()) this.#append(parts, part);
+    }
     return parts.length === 0 ? [EMPTY] : parts;
+  }
+
+  /** Characters that stand for themselves, as many as there are: without the last one where that is repeated. */
+  #literal(): string {
+    const source = this.#source;
+    let text = '';
+    let from = this.#pos;
+    let at = from;
+    // before the last character: the place in `source`, and what `text` and `from` were
+    let lastAt = at;
+    let lastText = text;
+    let lastFrom = from;
+    for (;;) {
+      const code = source.charCodeAt(at);
+      if (Number.isNaN(code)) break;
+      if (code === BACKSLASH) {
+        const escaped = source.charCodeAt(at + 1);
+        if (!isEscapable(escaped)) break;
+        lastAt = at;
+        lastText = text;
+        lastFrom = from;
+        text += source.slice(from, at);
+        from = at + 1;
+        at += 2;
+        continue;
+      }
+      if (isMeta(code)) break;
+      if (code < 0xdc00 || code > 0xdfff) {
+        lastAt = at;
+        lastText = text;
+        lastFrom = from;
+      }
+      at++;
+    }
+    if (at === this.#pos) return '';
+    if (at < source.length && '*+?{'.includes(source[at]!)) {
+      this.#pos = lastAt;
+      return lastText + source.slice(lastFrom, lastAt);
+    }
+    this.#pos = at;
+    return text + source.slice(from, at);
+  }
+
+  /** Joins what can be joined, so that sets and gaps take turns. */
+  #append(parts: Part[], part: Part): void {
+    const last = parts.at(-1);
+    if (last?.kind === 'set' && part.kind === 'set') {
+      const texts = this.#joined(last.texts, part.texts);
+      if (texts !== undefined) {
+        parts[parts.length - 1] = { kind: 'set', texts };
+        return;
+      }
+      // too many to spell out; the first stays, as what must be there
+      parts.push(OPAQUE);
+      return;
+    }
+    if (last?.kind === 'gap' && part.kind === 'gap') {
+      // counting two characters is left to the engine: one may be two units of a string
+      const charsMin = last.charsMin + part.charsMin;
+      parts[parts.length - 1] = charsMin <= 1 ? { kind: 'gap', charsMin } : OPAQUE;
+      return;
+    }
+    if (last?.kind === 'opaque' && part.kind !== 'set') return;
+    parts.push(part);
+  }
+
+  /** Every first with every second text. */
+  #joined(firsts: readonly string[], seconds: readonly string[]): string[] | undefined {
+    if (firsts.length > 1 && seconds.length > 1 && firsts.length * seconds.length > setSizeMax) return undefined;
+    if (firsts.length === 1 && seconds.length === 1) {
+      this.#spend(firsts[0]!.length + seconds[0]!.length);
+      return [firsts[0]! + seconds[0]!];
+    }
+    this.#spend(charsOf(firsts) * seconds.length + charsOf(seconds) * firsts.length);
+    return [...new Set(firsts.flatMap((head) => seconds.map((tail) => head + tail)))];
+  }
+
+  #spend(chars: number): void {
+    this.#charsLeft -= chars;
+    if (this.#charsLeft < 0) throw new NotUnderstood();
   }
 
   /** An atom and what repeats it. */
@@ -131,7 +255,7 @@ class ShapeReader {
   #escape(): Part {
     const char = this.#source[this.#pos++];
     if (char === undefined) throw new NotUnderstood();
-    if (META.test(char) || /[-/"'@#%&=~:;<>,! _]/.test(char)) return { kind: 'set', texts: [char] };
+    if (isEscapable(char.charCodeAt(0))) return { kind: 'set', texts: [char] };
     if (/[dDsSwWbBAz]/.test(char)) return OPAQUE;
     throw new NotUnderstood();
   }
@@ -152,9 +276,11 @@ class ShapeReader {
         last = chars[i + 2]!.codePointAt(0)!;
         i += 2;
       }
+      if (last < first) throw new NotUnderstood();
       if (last - first >= setSizeMax) return OPAQUE;
       for (let code = first; code <= last; code++) texts.add(String.fromCodePoint(code));
     }
+    this.#spend(texts.size);
     return texts.size > setSizeMax ? OPAQUE : { kind: 'set', texts: [...texts] };
   }
 
@@ -169,37 +295,33 @@ class ShapeReader {
   }
 }
 
-/** All alternatives as one set, where they are few and literal. */
+/** All alternatives as one set, where they are literal. */
 function unionOf(branches: readonly (readonly Part[])[]): Part | undefined {
   const texts = new Set<string>();
   for (const [part, ...rest] of branches) {
     if (part?.kind !== 'set' || rest.length > 0) return undefined;
     for (const text of part.texts) texts.add(text);
   }
-  return texts.size > setSizeMax ? undefined : { kind: 'set', texts: [...texts] };
+  return { kind: 'set', texts: [...texts] };
 }
 
-/** Joins what can be joined, so that sets and gaps take turns. */
-function append(parts: Part[], part: Part): void {
-  const last = parts.at(-1);
-  if (last?.kind === 'set' && part.kind === 'set') {
-    if (last.texts.length * part.texts.length <= setSizeMax) {
-      const texts = last.texts.flatMap((head) => part.texts.map((tail) => head + tail));
-      parts[parts.length - 1] = { kind: 'set', texts: [...new Set(texts)] };
-      return;
-    }
-    // too many to spell out; the first stays, as what must be there
-    parts.push(OPAQUE);
-    return;
-  }
-  if (last?.kind === 'gap' && part.kind === 'gap') {
-    // counting two characters is left to the engine: one may be two units of a string
-    const charsMin = last.charsMin + part.charsMin;
-    parts[parts.length - 1] = charsMin <= 1 ? { kind: 'gap', charsMin } : OPAQUE;
-    return;
-  }
-  if (last?.kind === 'opaque' && part.kind !== 'set') return;
-  parts.push(part);
+function charsOf(texts: readonly string[]): number {
+  let chars = 0;
+  for (const text of texts) chars += text.length;
+  return chars;
+}
+
+const BACKSLASH = 0x5c;
+
+const META_CODES = Uint8Array.from({ length: 128 }, (_, code) => (META.test(String.fromCharCode(code)) ? 1 : 0));
+
+function isMeta(code: number): boolean {
+  return code < 128 && META_CODES[code] === 1;
+}
+
+/** Every ASCII character but letters and digits stands for itself behind a backslash, as in Go. */
+function isEscapable(code: number): boolean {
+  return code < 128 && !/[0-9A-Za-z]/.test(String.fromCharCode(code));
 }
 
 /** Whether `value` is made of `parts`; where some are opaque, whether it may be. */
