@@ -91,8 +91,9 @@ function importsOf(file: string): Import[] {
     const target = to.startsWith('.') ? relative(root, normalize(join(root, file, '..', to))) : to;
     found.push({ file, target, typeOnly, lazy });
   };
-  for (const [, keyword, what, to] of source.matchAll(/^(import|export)\s+([^;'"]*?)(?:from\s+)?'([^']+)';/gm)) {
-    add(to!, /^type\b/.test(what!) && keyword !== undefined, false);
+  for (const [, keyword, what, from, to] of source.matchAll(/^(import|export)\s+([^;'"]*?)(from\s+)?'([^']+)';/gm)) {
+    // an export without `from` is a declaration in which a text stands
+    if (keyword === 'import' || from !== undefined) add(to!, /^type\b/.test(what!), false);
   }
   for (const [, to] of source.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) add(to!, false, true);
   return found;
@@ -145,6 +146,82 @@ test('the floors of the query engine import only what lies below them', () => {
       return !allowed.includes(to!);
     })
     .map(({ file, target }) => `${file} imports ${target}`);
+  assert.deepEqual(wrong, []);
+});
+
+test('no circle between folders, nor between a folder and files beside it', () => {
+  // in each folder a graph of its own: what lies in it, folders as a whole
+  const graphs = new Map<string, Map<string, Set<string>>>();
+  for (const { file, target } of imports) {
+    if (isTest(file) || !target.startsWith('src/')) continue;
+    const [from, to] = [file.split('/'), target.split('/')];
+    let depth = 0;
+    while (from[depth] === to[depth]) depth++;
+    const graph = getOrAdd(graphs, from.slice(0, depth).join('/'), () => new Map<string, Set<string>>());
+    getOrAdd(graph, from[depth]!, () => new Set<string>()).add(to[depth]!);
+  }
+  for (const [folder, graph] of graphs) {
+    assert.equal(circleIn(graph)?.join(' → '), undefined, `a circle in ${folder}`);
+  }
+});
+
+function getOrAdd<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+/** Nodes that lead back to the first of them, which is named again at the end. */
+function circleIn(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const through = new Set<string>();
+  const walk = (node: string, path: readonly string[]): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (through.has(node)) return undefined;
+    through.add(node);
+    for (const next of graph.get(node) ?? []) {
+      const circle = walk(next, [...path, node]);
+      if (circle !== undefined) return circle;
+    }
+    return undefined;
+  };
+  for (const node of graph.keys()) {
+    const circle = walk(node, []);
+    if (circle !== undefined) return circle;
+  }
+  return undefined;
+}
+
+test('a circle is found where there is one', () => {
+  const graph = (...edges: string[]) => {
+    const made = new Map<string, Set<string>>();
+    for (const [from, to] of edges) getOrAdd(made, from!, () => new Set<string>()).add(to!);
+    return made;
+  };
+  assert.deepEqual(circleIn(graph('ab', 'bc', 'cb')), ['b', 'c', 'b']);
+  assert.deepEqual(circleIn(graph('ac', 'ab', 'bd', 'da')), ['a', 'b', 'd', 'a']);
+  assert.equal(circleIn(graph('ab', 'ac', 'bd', 'cd')), undefined);
+});
+
+test('contracts are types and constants, of what can go over a network', () => {
+  const wrong: string[] = [];
+  for (const { file, target, typeOnly } of imports) {
+    if (!file.startsWith('src/contract/')) continue;
+    if (!typeOnly) wrong.push(`${file} imports ${target}, and not as a type`);
+    if (!target.startsWith('src/')) wrong.push(`${file} imports ${target}`);
+  }
+  for (const file of sourceFiles('src/contract')) {
+    const code = readFileSync(join(root, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+    for (const statement of code.split(/^(?=\S)/m)) {
+      if (/^\s*$|^(import type|export (interface|type)|interface|type)\b|^[})|]/.test(statement)) continue;
+      if (/^export const [A-Z][A-Z0-9_]* = (-?\d+|'[^']*');\s*$/.test(statement)) continue;
+      wrong.push(`${file}: ${statement.trim()}`);
+    }
+    const within =
+      /\b(MessagePort|SharedArrayBuffer|Worker|(?:Readonly)?(?:Map|Set)<|Labels|LabelMatcher|Buffer)\b/.exec(code);
+    if (within !== null) wrong.push(`${file} names ${within[0]}, which stays within a process`);
+  }
   assert.deepEqual(wrong, []);
 });
 

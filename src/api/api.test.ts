@@ -4,9 +4,10 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
+import type { TestSeries } from '../storage/test-list.ts';
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
 import { PromApi } from './backend.ts';
-import { ask, type TestParts, type TestSeries, testSources } from './test-sources.ts';
+import { ask, type TestParts, testSources } from './test-sources.ts';
 
 const T = 1767231000;
 const DATA: TestSeries[] = [

@@ -39,6 +39,14 @@ export interface TenantPurger {
   deletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
 }
 
+/** Has queries leave out what a tenant had. */
+export interface TenantHider {
+  /** All that a tenant has until now is left out by queries, from when this resolves, and goes from the store by and by. */
+  deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion>;
+  /** The newest request; undefined: there is none. */
+  tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
+}
+
 /** A request to delete all that a tenant has. */
 export interface TenantDeletion {
   /** Everything until then, Unix ms. */

@@ -4,7 +4,7 @@ import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
-import type { TenantDeletion } from '../contract/control.ts';
+import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -65,7 +65,7 @@ export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel): Eng
 }
 
 /** Reads and evaluates in this thread: PromQL over recent samples and the store. */
-export class Querier {
+export class Querier implements TenantHider {
   readonly turns: QueryTurns;
   readonly #options: QuerierOptions;
   readonly #recent: UndeletedSource;
@@ -127,12 +127,10 @@ export class Querier {
     };
   }
 
-  /** Queries leave out what the tenant has until now from when this resolves. */
   async deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
     return deletionOf(await this.#tombstones.deleteTenant(tenant, signal));
   }
 
-  /** The newest request; undefined: there is none. */
   async tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
     const found = await this.#tombstones.tenantDeletion(tenant, signal);
     return found && deletionOf(found);

@@ -1,6 +1,6 @@
 import type { CacheStats } from '../cache/client.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
-import type { TenantDeletion } from '../contract/control.ts';
+import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type { InstantRequest, QueryResult, QueryRunContext, QueryRunner, RangeRequest } from '../contract/query.ts';
 import { apiError, failureOf } from '../kit/http/failure.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
@@ -20,14 +20,10 @@ const querierMetrics = metricTable({
 });
 
 /** What the service has evaluated by: query threads, or a querier in this one. */
-export interface QueryWorkers {
+export interface QueryWorkers extends TenantHider {
   handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
   instant(request: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
-  /** Queries leave out what the tenant has until now from when this resolves. */
-  deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion>;
-  /** The newest request; undefined: there is none. */
-  tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined>;
 }
 
 export interface Asked<Request> {
@@ -51,7 +47,7 @@ export interface QuerierServiceOptions {
 }
 
 /** Hands queries to its workers with the limits of their tenants, and keeps the book of them. */
-export class QuerierService implements Service, ApiBackend, QueryRunner {
+export class QuerierService implements Service, ApiBackend, QueryRunner, TenantHider {
   readonly name = 'querier';
   readonly #options: QuerierServiceOptions;
   readonly book: QueryBook;
@@ -101,12 +97,10 @@ export class QuerierService implements Service, ApiBackend, QueryRunner {
     this.#metrics.failures.inc(labels, failures);
   }
 
-  /** All that a tenant has until now is left out by queries, from when this resolves, and goes from the store by and by. */
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
     return this.#options.workers.deleteTenant(tenant, signal);
   }
 
-  /** The newest request to delete the tenant. */
   tenantDeletion(tenant: string, signal: AbortSignal): Promise<TenantDeletion | undefined> {
     return this.#options.workers.tenantDeletion(tenant, signal);
   }

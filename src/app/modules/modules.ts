@@ -1,5 +1,5 @@
 import { ConfigError, nearest } from '../../kit/config/problem.ts';
-import { processObserver } from '../../kit/observe/process.ts';
+import { processObserver } from '../../kit/service/process-observer.ts';
 import { DataFolder } from '../data-folder.ts';
 import { compactorModule, tableManagerModule } from './compactor.ts';
 import { distributorModule } from './distributor.ts';

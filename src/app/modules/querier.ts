@@ -1,4 +1,4 @@
-import type { TenantPurger } from '../../contract/control.ts';
+import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
 import { QuerierService } from '../../querier/service.ts';
@@ -45,10 +45,7 @@ export const querierModule: Module = {
   },
 };
 
-function purger(
-  querier: Pick<QuerierService, 'deleteTenant' | 'tenantDeletion'>,
-  ingester: Pick<IngesterAdmin, 'deleteTenant'>,
-): TenantPurger {
+function purger(querier: TenantHider, ingester: Pick<IngesterAdmin, 'deleteTenant'>): TenantPurger {
   return {
     async delete(tenant, signal) {
       // hidden before it is forgotten: what a flush under way has read of it still comes to the store

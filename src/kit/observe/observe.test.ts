@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLogger } from './log.ts';
 import { counter, exposeMetrics, gauge, metricTable, Registry } from './metrics.ts';
-import { processObserver } from './process.ts';
+import { processObserver } from '../service/process-observer.ts';
 
 test('a line of the log is logfmt or JSON, with what went wrong', () => {
   const lines: string[] = [];

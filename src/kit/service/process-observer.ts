@@ -1,7 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
-import type { Service } from '../service/service.ts';
-import { counter, gauge, metricTable } from './metrics.ts';
+import { counter, gauge, metricTable } from '../observe/metrics.ts';
+import type { Service } from './service.ts';
 
 const processMetrics = metricTable({
   buildInfo: gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'nodeversion']),
