@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { PLACEMENT_DEFAULT, slotOf } from '../chunkstore/placement.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
+import { seriesOf } from '../chunkstore/test-series.ts';
+import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import type { IngesterClient } from '../contract/ingester.ts';
+import { defaultsOf } from '../kit/config/section.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import { seededRandom } from '../lib/random.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { processErrors } from '../model/errors-process.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { purgerConfig, querierConfig } from './config.ts';
+import { Querier, querierEngine } from './querier.ts';
+import { QuerierService, type QueryWorkers } from './service.ts';
+
+// The service over a querier in this thread, which reads from a store in memory. Nothing is recent.
+
+const WINDOW_MS = 7_200_000;
+const START_MS = 20_000 * 86_400_000;
+const END_MS = START_MS + 600_000;
+const { signal } = new AbortController();
+const clock = { ms: START_MS + 4 * WINDOW_MS, nowMs: () => clock.ms, sleep: async () => {} };
+
+const nothingRecent: IngesterClient = {
+  async *select() {},
+  labels: async () => [],
+  metadata: async () => [],
+  headStats: async () => undefined,
+  exemplars: async () => [],
+};
+
+async function storeWith(tenant: string): Promise<Schema> {
+  const schema = new Schema([
+    { fromMs: Number.NEGATIVE_INFINITY, tables: new MemoryTableStore(), tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT },
+  ]);
+  const times = Array.from({ length: 41 }, (_, i) => START_MS + i * 15_000);
+  const series = ['a', 'b'].map((job, k) => seriesOf({ __name__: 'up', job }, times, (_, i) => i + 100 * k));
+  await new ChunkStoreWriter(schema, Kernel.create(), { clock }).write([
+    {
+      tenant,
+      placement: PLACEMENT_DEFAULT,
+      slot: slotOf(PLACEMENT_DEFAULT, series[0]!.labels),
+      windowStartMs: START_MS,
+      windowMs: WINDOW_MS,
+      series,
+    },
+  ]);
+  return schema;
+}
+
+async function serviceOn(more: Partial<QueryWorkers> = {}) {
+  const config = defaultsOf(querierConfig);
+  const querier = new Querier({
+    config,
+    purger: defaultsOf(purgerConfig),
+    engine: querierEngine(config),
+    ingester: nothingRecent,
+    schema: await storeWith('a'),
+    blockCache: undefined,
+    rowCacheBytesMax: 1 << 20,
+    windowMs: WINDOW_MS,
+    keepFlushedMs: 900_000,
+    clock,
+    random: seededRandom(1),
+  });
+  const workers: QueryWorkers = {
+    handle: () => Promise.reject(processErrors.workerQueueFull({ pool: 'query', limit: 3 })),
+    instant: async ({ tenant, request }, limits, abort) => ({
+      answer: await querier.sources(tenant, limits).queries.instant(tenant, request, { signal: abort }),
+      cache: { hits: 1, misses: 2, failures: 0 },
+    }),
+    range: async ({ tenant, request }, limits, abort) => ({
+      answer: await querier.sources(tenant, limits).queries.range(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
+    deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),
+    tenantDeletion: (tenant, abort) => querier.tenantDeletion(tenant, abort),
+    ...more,
+  };
+  const registry = new Registry();
+  const service = new QuerierService({
+    workers,
+    cacheBackend: 'memory',
+    limits: () => DEFAULT_LIMITS,
+    registry,
+    clock,
+  });
+  return { service, registry };
+}
+
+const context = { signal };
+
+test('what is in the store is found, by an instant and over a range, and what it took is told', async () => {
+  const { service, registry } = await serviceOn();
+  const { value, statistics } = await service.instant('a', { expr: 'sum(up)', timeMs: END_MS }, context);
+  assert.deepEqual(value.type === 'vector' && [...value.values], [180]);
+  assert.ok(statistics.fetchedRows > 0 && statistics.fetchedBytes > 0);
+  const range = await service.range(
+    'a',
+    { expr: 'up{job="a"}', startMs: START_MS, endMs: END_MS, stepMs: 300_000 },
+    context,
+  );
+  assert.deepEqual(range.value.type === 'matrix' && range.value.series.map(({ values }) => [...values]), [[0, 20, 40]]);
+  assert.deepEqual((await service.instant('b', { expr: 'up', timeMs: END_MS }, context)).value, {
+    type: 'vector',
+    timeMs: END_MS,
+    pairs: [],
+    values: new Float64Array(0),
+    histograms: undefined,
+  });
+  const shown = await registry.getSingleMetricAsString('pallium_cache_fetched_keys_total');
+  assert.match(shown, /\{cache="memory"\} 6$/m);
+});
+
+test("a tenant's past is left out once it is deleted", async () => {
+  const { service } = await serviceOn();
+  assert.equal(await service.tenantDeletion('a', signal), undefined);
+  assert.deepEqual(await service.deleteTenant('a', signal), { endMs: clock.ms, processed: false });
+  assert.deepEqual(await service.tenantDeletion('a', signal), { endMs: clock.ms, processed: false });
+  const { value } = await service.instant('a', { expr: 'count(up)', timeMs: END_MS }, context);
+  assert.deepEqual(value.type === 'vector' && value.pairs, []);
+});
+
+test('an API request is in the book while it runs, and workers that cannot take it are an answer', async () => {
+  const asked = Promise.withResolvers<void>();
+  const { service } = await serviceOn({
+    async handle() {
+      await asked.promise;
+      throw processErrors.workerQueueFull({ pool: 'query', limit: 3 });
+    },
+  });
+  const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', 'up']] as const };
+  const answer = service.handle(request, signal);
+  assert.deepEqual(
+    service.book.active('a').map(({ query }) => query),
+    ['up'],
+  );
+  asked.resolve();
+  const { status, headers, body } = await answer;
+  assert.equal(status, 503);
+  assert.ok('retry-after' in (headers ?? {}));
+  assert.equal(JSON.parse(new TextDecoder().decode(body)).errorType, 'unavailable');
+  assert.deepEqual(service.book.active('a'), []);
+});
