@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
+import { testContext } from '../chunkstore/test-series.ts';
+import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import { defaultsOf } from '../kit/config/section.ts';
+import { createLogger, silentLogger } from '../kit/observe/log.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import { connectInThread } from '../kit/thread/channel.ts';
+import { systemClock } from '../lib/clock.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { type IngesterConfig, ingesterConfig } from './config.ts';
+import type { Disk } from './disk.ts';
+import { Flusher } from './flush.ts';
+import { IngesterService } from './service.ts';
+import { Shard } from './shard.ts';
+import type { ShardRole } from './shard-messages.ts';
+import { shardRole } from './shard-role.ts';
+import { MemoryDisk } from './test-disk.ts';
+import { testFrames } from './test-frames.ts';
+
+// The service over two shards and a flusher in this thread, on a disk in memory, at a time that the test sets.
+
+const WINDOW_MS = 7_200_000;
+const START_MS = 20_000 * 86_400_000;
+const MINUTE = 60_000;
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+const { signal } = new AbortController();
+const kernel = Kernel.create();
+
+async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfig> = {}) {
+  const clock = { ms: START_MS, nowMs: () => clock.ms, sleep: () => new Promise<void>(() => {}) };
+  const config = { ...defaultsOf(ingesterConfig), windowMs: WINDOW_MS, ...more };
+  const lines: string[] = [];
+  const log = createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) });
+  const shards = [0, 1].map(
+    (i) =>
+      new Shard({
+        folder: `shard-${i}`,
+        windowMs: WINDOW_MS,
+        headBytesMax: config.headBytesMax,
+        fsync: 'interval',
+        fsyncIntervalMs: MINUTE,
+        keepFlushedMs: config.keepFlushedMs,
+        disk,
+        clock,
+        log: (level, text, fields) => log[level](fields ?? {}, text),
+        fatal: (error) => assert.fail(error),
+      }),
+  );
+  const links = shards.map((shard) => connectInThread<ShardRole>(shardRole(shard, clock)));
+  const channels = links.map(({ channel }) => channel);
+  const schema = new Schema([
+    { fromMs: Number.NEGATIVE_INFINITY, tables: new MemoryTableStore(), tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT },
+  ]);
+  const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock });
+  const flusher = new Flusher({ shards: channels, writer, kernel, windowMs: WINDOW_MS, clock });
+  const registry = new Registry();
+  const service = new IngesterService({ config, shards: () => channels, flusher, log, registry, clock });
+  const stop = () => service.stop({ signal, progress: () => {} });
+  await service.start();
+  t.after(async () => {
+    await stop().catch(() => {});
+    for (const link of links) link.close();
+  });
+  /** A sample a minute of each of `jobs`, on the shards in turn. */
+  const push = async (tenant: string, jobs: readonly string[], minutes: number) => {
+    for (const [i, job] of jobs.entries()) {
+      const samples = Array.from({ length: minutes }, (_, m) => [START_MS + m * MINUTE, m] as const);
+      await shards[i % 2]!.push(tenant, testFrames([{ labels: { __name__: 'up', job }, samples }]), LIMITS);
+    }
+  };
+  /** Samples of each series in the store. */
+  const stored = async (tenant: string) => {
+    const reader = new ChunkStoreReader(schema, kernel, clock);
+    const set = await reader.select(
+      tenant,
+      { matchers: [], startMs: START_MS, endMs: START_MS + 86_400_000 },
+      testContext(),
+    );
+    const columns = new SampleColumns();
+    return set.series.map((labels, i) => {
+      set.read(i, columns);
+      return `${labels.get('job')} ${columns.count}`;
+    });
+  };
+  return { service, shards, clock, lines, push, stored, stop, registry };
+}
+
+/** Until replay is through: shards say so by messages. */
+async function ready(service: IngesterService): Promise<void> {
+  while (service.notReady() !== undefined) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('shards are one ingester: series of tenants, a tenant gone', async (t) => {
+  const { service, push } = await serviceOn(t, new MemoryDisk());
+  assert.match(service.notReady()!, /being replayed/);
+  await ready(service);
+  await push('a', ['x', 'y', 'z'], 3);
+  await push('b', ['x'], 3);
+  const series = async () =>
+    Object.fromEntries((await service.tenantSeries()).map((each) => [each.tenant, each.series]));
+  assert.deepEqual(await series(), { a: 3, b: 1 });
+  await service.deleteTenant('a');
+  const { a = 0, b } = await series();
+  assert.deepEqual([a, b], [0, 1]);
+});
+
+test('what is asked for is written at once, what is due in its time', async (t) => {
+  const { service, clock, push, stored, lines, registry } = await serviceOn(t, new MemoryDisk());
+  await ready(service);
+  await push('a', ['x', 'y'], 10);
+  await service.flushDue();
+  assert.deepEqual(await stored('a'), [], 'its window is not over');
+  await service.flush({ wait: true });
+  assert.deepEqual((await stored('a')).sort(), ['x 10', 'y 10']);
+
+  await push('b', ['x'], 10);
+  clock.ms = START_MS + WINDOW_MS + 2 * 3_600_000;
+  for (let look = 0; look < 3; look++, clock.ms += 3_600_000) await service.flushDue();
+  assert.deepEqual(await stored('b'), ['x 10']);
+  assert.ok(lines.some((line) => line.includes('flushed to the store')));
+  const shown = await registry.getSingleMetricAsString('pallium_ingester_flushed_samples_total');
+  assert.match(shown, / 30$/m);
+});
+
+test('it ends with all in the store where that is wanted, and closes its shards', async (t) => {
+  const { service, shards, push, stored, stop } = await serviceOn(t, new MemoryDisk(), { flushOnShutdown: 'all' });
+  await ready(service);
+  await push('a', ['x', 'y'], 5);
+  await stop();
+  assert.deepEqual(
+    shards.map(({ state }) => state),
+    ['closed', 'closed'],
+  );
+  assert.deepEqual((await stored('a')).sort(), ['x 5', 'y 5']);
+});
+
+test('a later one on the same disk has what an earlier one took', async (t) => {
+  const disk = new MemoryDisk();
+  const first = await serviceOn(t, disk);
+  await ready(first.service);
+  await first.push('a', ['x', 'y', 'z'], 4);
+  await first.stop();
+  const second = await serviceOn(t, disk);
+  await ready(second.service);
+  assert.deepEqual(await second.service.tenantSeries(), [{ tenant: 'a', series: 3 }]);
+  await second.service.flush({ wait: true });
+  assert.deepEqual((await second.stored('a')).sort(), ['x 4', 'y 4', 'z 4']);
+});
+
+test('a log that cannot be read keeps it from being ready, and says why', async (t) => {
+  const gone = { call: () => Promise.reject(new Error('the disk is gone')) };
+  const service = new IngesterService({
+    config: defaultsOf(ingesterConfig),
+    shards: () => [gone],
+    flusher: { flush: () => assert.fail('nothing to flush') },
+    log: silentLogger,
+    registry: new Registry(),
+    clock: systemClock,
+  });
+  await service.start();
+  t.after(() => service.stop({ signal, progress: () => {} }).catch(() => {}));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(service.notReady(), 'the log cannot be replayed: the disk is gone');
+  await service.flushDue();
+  await assert.rejects(service.tenantSeries(), /the disk is gone/);
+});
