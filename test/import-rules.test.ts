@@ -215,7 +215,7 @@ test('contracts are types and constants, of what can go over a network', () => {
     const code = readFileSync(join(root, file), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
     for (const statement of code.split(/^(?=\S)/m)) {
       if (/^\s*$|^(import type|export (interface|type)|interface|type)\b|^[})|]/.test(statement)) continue;
-      if (/^export const [A-Z][A-Z0-9_]* = (-?\d+|'[^']*');\s*$/.test(statement)) continue;
+      if (/^export const [A-Z][A-Z0-9_]* = (-?\d[\d_*\s]*|'[^']*');\s*$/.test(statement)) continue;
       wrong.push(`${file}: ${statement.trim()}`);
     }
     const within =

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Kernel } from '../chunk/kernel.ts';
 import { APPENDED, type FramePush, type FrameTarget } from '../contract/ingest.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
@@ -50,7 +49,7 @@ class Collector implements FrameTarget {
 function serviceWith(limits: (tenant: string) => TenantLimits = () => DEFAULT_LIMITS) {
   const clock = { ms: NOW_MS, nowMs: () => clock.ms, sleep: async () => {} };
   const target = new Collector();
-  const edge = new Edge({ kernel: Kernel.create(), clock, rawBytesMax: 1 << 20, targets: [target] });
+  const edge = new Edge({ clock, rawBytesMax: 1 << 20, targets: [target] });
   const registry = new Registry();
   const service = new DistributorService({ edges: edge, limits, registry, clock });
   const metric = async (name: string) => (await registry.getSingleMetricAsString(name)).split('\n').slice(2);

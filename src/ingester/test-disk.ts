@@ -64,6 +64,10 @@ export class MemoryDisk implements Disk {
     };
   }
 
+  writeWhole(file: string, bytes: Uint8Array): void {
+    this.#files.set(path.normalize(file), bytes.slice());
+  }
+
   rename(from: string, to: string): void {
     this.#files.set(path.normalize(to), this.#bytesOf(path.normalize(from)));
     this.#files.delete(path.normalize(from));

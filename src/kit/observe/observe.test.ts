@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { processObserver } from '../service/process-observer.ts';
 import { createLogger } from './log.ts';
 import { counter, exposeMetrics, gauge, metricTable, Registry } from './metrics.ts';
-import { processObserver } from '../service/process-observer.ts';
 
 test('a line of the log is logfmt or JSON, with what went wrong', () => {
   const lines: string[] = [];
