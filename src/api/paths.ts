@@ -1,8 +1,12 @@
+import type { Route } from '../kit/http/message.ts';
+
 /** A path of the API, apart from what answers it: whoever listens needs no more, and loads no more. */
 export interface ApiPath {
   /** `/api/v1/label/:name/values` */
   readonly path: string;
   readonly methods: readonly string[];
+  /** What a user must be allowed for it, by method where they differ. Default `read`. */
+  readonly needs?: Route['needs'];
   /** Its body is no form. */
   readonly takesBody?: boolean;
 }
@@ -32,8 +36,8 @@ export const apiPaths = [
   { path: '/api/v1/scrape_pools', methods: GET },
   { path: '/api/v1/alertmanagers', methods: GET },
   { path: '/api/v1/status/buildinfo', methods: GET },
-  { path: '/api/v1/status/config', methods: GET },
-  { path: '/api/v1/status/flags', methods: GET },
+  { path: '/api/v1/status/config', methods: GET, needs: 'admin' },
+  { path: '/api/v1/status/flags', methods: GET, needs: 'admin' },
   { path: '/api/v1/status/runtimeinfo', methods: GET },
   { path: '/api/v1/status/tsdb', methods: GET },
   { path: '/api/v1/status/tsdb/blocks', methods: GET },
@@ -43,10 +47,14 @@ export const apiPaths = [
   { path: '/api/v1/search/metric_names', methods: GET_POST },
   { path: '/api/v1/search/label_names', methods: GET_POST },
   { path: '/api/v1/search/label_values', methods: GET_POST },
-  { path: '/api/v1/admin/tsdb/delete_series', methods: ['GET', 'POST', 'PUT'] },
-  { path: '/api/v1/admin/tsdb/cancel_delete_request', methods: POST_PUT },
-  { path: '/api/v1/admin/tsdb/clean_tombstones', methods: POST_PUT },
-  { path: '/api/v1/admin/tsdb/snapshot', methods: POST_PUT },
+  {
+    path: '/api/v1/admin/tsdb/delete_series',
+    methods: ['GET', 'POST', 'PUT'],
+    needs: { GET: 'read', POST: 'edit', PUT: 'edit' },
+  },
+  { path: '/api/v1/admin/tsdb/cancel_delete_request', methods: POST_PUT, needs: 'edit' },
+  { path: '/api/v1/admin/tsdb/clean_tombstones', methods: POST_PUT, needs: 'edit' },
+  { path: '/api/v1/admin/tsdb/snapshot', methods: POST_PUT, needs: 'edit' },
   { path: '/api/v1/read', methods: POST, takesBody: true },
   { path: '/federate', methods: GET },
 ] as const satisfies readonly ApiPath[];

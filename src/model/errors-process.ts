@@ -52,6 +52,12 @@ export const processErrors = catalogue({
     retry: false,
     text: (v: { tenant: string; reason: string }) => `tenant ${v.tenant} is not yours: ${v.reason}`,
   },
+  rightMissing: {
+    http: 403,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { name: string; right: string }) => `${v.name} has not the right ${v.right} (auth.users_file)`,
+  },
   unauthorized: {
     http: 401,
     promType: 'bad_data',

@@ -13,9 +13,10 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
   const limit = { params: config.formParamsMax, limit: 'server.form_params_max' };
   return [...prefixes].flatMap((prefix) =>
     apiPaths.map(
-      ({ path, methods, takesBody = false }: ApiPath): Route => ({
+      ({ path, methods, needs = 'read', takesBody = false }: ApiPath): Route => ({
         path: prefix + path,
         methods,
+        needs,
         tenant: true,
         cors: true,
         head: false,

@@ -8,6 +8,7 @@ export function compactorRoutes(compactor: CompactorControl, options: { readonly
     {
       path: '/compactor/run',
       methods: ['POST'],
+      needs: 'admin',
       head: false,
       async handle({ query }) {
         const params = AddressParams.of(query);

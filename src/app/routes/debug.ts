@@ -26,7 +26,13 @@ export function debugRoutes(): Route[] {
         running = false;
       }
     };
-  const get = (path: string, handle: Route['handle']): Route => ({ path, methods: ['GET'], head: false, handle });
+  const get = (path: string, handle: Route['handle']): Route => ({
+    path,
+    methods: ['GET'],
+    needs: 'admin',
+    head: false,
+    handle,
+  });
   return [
     get(
       '/debug/cpu',

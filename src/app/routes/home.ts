@@ -16,7 +16,7 @@ const LINKS: readonly (readonly [path: string, what: string])[] = [
 /** The page at `/`: what runs here, and where things are. */
 export function homePage(app: App, notReady: readonly string[]): string {
   const { config, version, http, clock, startTimeMs } = app;
-  const served = new Set(http.paths);
+  const served = new Set(http.routes.map(({ path }) => path));
   const links = LINKS.filter(([path]) => served.has(path.split('?')[0]!));
   const uptimeMs = Math.floor((clock.nowMs() - startTimeMs) / 1000) * 1000;
   const ready = notReady.length === 0;

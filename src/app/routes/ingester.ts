@@ -9,6 +9,7 @@ export function ingesterRoutes(ingester: Pick<IngesterAdmin, 'flush'>): Route[] 
     {
       path: '/ingester/flush',
       methods: ['POST', 'PUT'],
+      needs: 'admin',
       head: false,
       async handle({ query, signal }) {
         const params = AddressParams.of(query);

@@ -10,6 +10,7 @@ export function purgerRoutes(purger: TenantPurger | undefined): Route[] {
   ): Route => ({
     path,
     methods: [method],
+    needs: method === 'GET' ? 'read' : 'edit',
     tenant: true,
     head: false,
     handle: async ({ tenant, signal }) =>

@@ -9,6 +9,7 @@ export function pushRoutes(backend: PushBackend, { pushBodyBytesMax }: ServerCon
   return PATHS.map((path) => ({
     path,
     methods: ['POST'],
+    needs: 'write' as const,
     tenant: true,
     bodyBytesMax: pushBodyBytesMax,
     bodyLimit: 'server.push_body_bytes_max',

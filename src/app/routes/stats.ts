@@ -12,6 +12,7 @@ export function statsRoutes(statsOf: (tenant: string) => Promise<UserStats>): Ro
     {
       path: '/api/v1/user_stats',
       methods: ['GET'],
+      needs: 'read',
       tenant: true,
       cors: true,
       handle: async ({ tenant }) => jsonResponse(cortexStats(await statsOf(tenant))),
@@ -24,6 +25,7 @@ export function allStatsRoutes(all: () => Promise<readonly (UserStats & { readon
   return ['/distributor/all_user_stats', '/ingester/all_user_stats'].map((path) => ({
     path,
     methods: ['GET'],
+    needs: 'admin' as const,
     handle: async () => jsonResponse((await all()).map(({ userID, ...stats }) => ({ userID, ...cortexStats(stats) }))),
   }));
 }

@@ -14,28 +14,29 @@ export function statusRoutes(app: App): Route[] {
   const get = (path: string, handle: Route['handle'], more: Partial<Route> = {}): Route => ({
     path,
     methods: ['GET'],
+    needs: 'admin',
     handle,
     ...more,
   });
   const notReady = () => app.services?.notReady() ?? ['starting'];
   const { protectMetrics } = app.config.auth;
   return [
-    get('/', () => htmlResponse(homePage(app, notReady()))),
+    get('/', () => htmlResponse(homePage(app, notReady())), { needs: 'read' }),
     get(
       '/ready',
       () => (notReady().length === 0 ? textResponse(200, 'ready\n') : textResponse(503, lines(notReady()))),
       {
-        open: true,
+        needs: 'nothing',
       },
     ),
-    get('/-/healthy', () => textResponse(200, 'Prometheus Server is Healthy.\n'), { open: true }),
+    get('/-/healthy', () => textResponse(200, 'Prometheus Server is Healthy.\n'), { needs: 'nothing' }),
     get(
       '/-/ready',
       () =>
         notReady().length === 0
           ? textResponse(200, 'Prometheus Server is Ready.\n')
           : textResponse(503, lines(notReady())),
-      { open: true },
+      { needs: 'nothing' },
     ),
     get(
       '/metrics',
@@ -44,7 +45,7 @@ export function statusRoutes(app: App): Route[] {
         headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
         body: await exposeMetrics(app.registry, app.metricSources),
       }),
-      { open: !protectMetrics },
+      { needs: protectMetrics ? 'admin' : 'nothing' },
     ),
     get('/config', ({ query }) => {
       const mode = AddressParams.of(query).get('mode') ?? 'all';
@@ -66,6 +67,7 @@ function lifecycle(path: string): Route {
   return {
     path,
     methods: ['GET', 'POST', 'PUT'],
+    needs: 'admin',
     handle: ({ method }) =>
       method === 'GET' || method === 'HEAD'
         ? textResponse(405, 'Only POST or PUT requests allowed', { allow: 'POST, PUT' })

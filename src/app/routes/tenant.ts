@@ -19,6 +19,7 @@ export function tenantRoutes(sources: TenantSources): Route[] {
   const get = (path: string, answer: (tenant: string, params: AddressParams) => unknown): Route => ({
     path,
     methods: ['GET'],
+    needs: 'read',
     tenant: true,
     cors: true,
     handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, AddressParams.of(query))),

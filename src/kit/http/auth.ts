@@ -6,7 +6,7 @@ import { checkTenant } from '../../model/tenant.ts';
 import { type Logger, silentLogger } from '../observe/log.ts';
 import type { AuthConfig } from './config.ts';
 import { LoginBrake } from './login-brake.ts';
-import { type Identity, type ReadText, RIGHTS, readTextFile, readUsers } from './users.ts';
+import { type Identity, type ReadText, RIGHTS, type Right, readTextFile, readUsers } from './users.ts';
 
 /** Whoever asks where nobody has to prove who they are. */
 export const ANYBODY: Identity = { name: '', tenants: undefined, rights: RIGHTS };
@@ -72,6 +72,11 @@ export class Gate {
     }
     this.#brake.succeeded(address, digest);
     return identity;
+  }
+
+  /** @throws rightMissing */
+  check({ name, rights }: Identity, right: Right): void {
+    if (!rights.includes(right)) throw processErrors.rightMissing({ name, right });
   }
 
   /** @throws tenantMissing, tenantInvalid, tenantForbidden */

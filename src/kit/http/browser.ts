@@ -33,10 +33,11 @@ export class BrowserGuard {
     return new BrowserGuard(options);
   }
 
-  /** @throws hostForbidden, originForbidden */
-  check(method: string, headers: IncomingHttpHeaders): void {
+  /** @param isReading the request changes nothing, whatever its method
+   *  @throws hostForbidden, originForbidden */
+  check(method: string, headers: IncomingHttpHeaders, isReading = false): void {
     this.#checkHost(headers.host);
-    if (!SAFE_METHODS.has(method)) this.#checkOrigin(headers);
+    if (!SAFE_METHODS.has(method) && !(isReading && this.#origins.has(ANY))) this.#checkOrigin(headers);
   }
 
   /** What a script of another origin needs to see the answer; undefined: it may not. */

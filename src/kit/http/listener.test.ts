@@ -47,6 +47,7 @@ async function listen(
 const echo: Route = {
   path: '/echo/:name',
   methods: ['GET', 'POST'],
+  needs: 'read',
   tenant: true,
   cors: true,
   head: false,
@@ -55,7 +56,7 @@ const echo: Route = {
   handle: ({ method, path, query, body, tenant }) =>
     textResponse(200, JSON.stringify([method, path, query, Buffer.from(body).toString(), tenant])),
 };
-const big: Route = { path: '/big', methods: ['GET'], handle: () => textResponse(200, 'x'.repeat(5000)) };
+const big: Route = { path: '/big', methods: ['GET'], needs: 'read', handle: () => textResponse(200, 'x'.repeat(5000)) };
 
 test('paths are decoded without loss, bodies stay as they came', async () => {
   const { url } = await listen([echo]);
@@ -77,6 +78,7 @@ test('a body is alone in its memory, and may be empty or cut short', async () =>
     {
       path: '/push',
       methods: ['POST'],
+      needs: 'read',
       handle({ body }) {
         seen.push([body.length, body.buffer.byteLength]);
         return textResponse(200, '');
@@ -139,9 +141,17 @@ test('CORS is off unless an origin is named, which may then name a tenant', asyn
 });
 
 test('a page of another origin changes nothing, and one of another name gets nothing', async () => {
-  const { url } = await listen([echo], {
+  const reading: Route = { ...echo, path: '/read' };
+  const { url } = await listen([{ ...echo, needs: 'write' }, reading], {
     server: { httpCorsOrigins: ['https://graf.example', '*'], httpHostNames: ['metrics.example'] },
   });
+  const query = async (to: string) => {
+    const answer = await send(`${to}/read`, { method: 'POST', headers: { origin: 'http://x' } });
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  assert.equal(await query(url), 200, 'a query changes nothing, and all may read');
+  assert.equal(await query((await listen([reading])).url), 403);
   const own = new URL(url).host;
   const ask = async (method: 'GET' | 'POST', headers: Record<string, string>) => {
     const answer = await send(`${url}/echo/a`, { method, headers });
@@ -257,7 +267,12 @@ test('tenants: optional, required, single', async () => {
 test('basic authentication and bearer tokens name the tenants that are allowed', async () => {
   const users =
     'users:\n- {name: ann, password: pw, tenants: [a]}\n- {name: bot, token: "0123456789", tenants: [a, b]}\n';
-  const open: Route = { path: '/ready', methods: ['GET'], open: true, handle: () => textResponse(200, 'ready\n') };
+  const open: Route = {
+    path: '/ready',
+    methods: ['GET'],
+    needs: 'nothing',
+    handle: () => textResponse(200, 'ready\n'),
+  };
   const { url } = await listen([echo, open], {
     auth: { usersFile: 'users.yaml', basicUser: 'root', basicPassword: 'r' },
     users,
@@ -289,11 +304,13 @@ test('errors keep their status; a bug is a 500', async () => {
     {
       path: '/full',
       methods: ['GET'],
+      needs: 'read',
       handle: () => Promise.reject(writeErrors.headFull({ usedBytes: 2, limitBytes: 1 })),
     },
     {
       path: '/bug',
       methods: ['GET'],
+      needs: 'read',
       handle: () => {
         throw new TypeError('x is undefined');
       },
@@ -317,6 +334,7 @@ test('a client that goes away aborts its handler', async () => {
     {
       path: '/slow',
       methods: ['GET'],
+      needs: 'read',
       handle: ({ signal }) => {
         started.resolve();
         return new Promise((_, reject) =>
@@ -358,6 +376,7 @@ test('a stop lets requests under way finish', async () => {
     {
       path: '/slow',
       methods: ['GET'],
+      needs: 'read',
       async handle() {
         started.resolve();
         await finish.promise;
@@ -382,6 +401,7 @@ test('bodies under way together are bounded', async () => {
       {
         path: '/push',
         methods: ['POST'],
+        needs: 'read',
         bodyBytesMax: 2 << 20,
         async handle() {
           started.resolve();
@@ -480,6 +500,7 @@ test('a body may be a stream, compressed as asked', async () => {
     {
       path: '/stream',
       methods: ['GET'],
+      needs: 'read',
       handle: () => ({
         status: 200,
         headers: { 'content-type': 'text/plain' },
@@ -491,6 +512,7 @@ test('a body may be a stream, compressed as asked', async () => {
     {
       path: '/fails',
       methods: ['GET'],
+      needs: 'read',
       handle: () => ({
         status: 200,
         body: (async function* () {
@@ -499,7 +521,12 @@ test('a body may be a stream, compressed as asked', async () => {
         })(),
       }),
     },
-    { path: '/whole', methods: ['GET'], handle: () => ({ status: 200, body: new Uint8Array(3 << 20).fill(121) }) },
+    {
+      path: '/whole',
+      methods: ['GET'],
+      needs: 'read',
+      handle: () => ({ status: 200, body: new Uint8Array(3 << 20).fill(121) }),
+    },
   ]);
   const bytesOf = async (path: string, encoding = 'identity', method: 'GET' | 'HEAD' = 'GET') => {
     const { headers, body } = await send(`${url}${path}`, { method, headers: { 'accept-encoding': encoding } });
@@ -520,8 +547,13 @@ test('an answer that nobody reads holds little and ends in time', async () => {
   const { counts, body } = endless();
   const { url } = await listen(
     [
-      { path: '/endless', methods: ['GET'], handle: () => ({ status: 200, body }) },
-      { path: '/whole', methods: ['GET'], handle: () => ({ status: 200, body: new Uint8Array(64 << 20) }) },
+      { path: '/endless', methods: ['GET'], needs: 'read', handle: () => ({ status: 200, body }) },
+      {
+        path: '/whole',
+        methods: ['GET'],
+        needs: 'read',
+        handle: () => ({ status: 200, body: new Uint8Array(64 << 20) }),
+      },
     ],
     { server: { httpWriteTimeoutMs: 300 } },
   );
@@ -543,7 +575,9 @@ test('an answer that nobody reads holds little and ends in time', async () => {
 
 test('whoever leaves ends a stream', async () => {
   const { counts, body } = endless(10);
-  const { url } = await listen([{ path: '/endless', methods: ['GET'], handle: () => ({ status: 200, body }) }]);
+  const { url } = await listen([
+    { path: '/endless', methods: ['GET'], needs: 'read', handle: () => ({ status: 200, body }) },
+  ]);
   const answer = await send(`${url}/endless`);
   answer.body.destroy();
   answer.body.on('error', () => {});
@@ -554,6 +588,7 @@ test('errors are worded as their route does, and doubled slashes lead to the cle
   const fails: Route = {
     path: '/api/v1/fails',
     methods: ['GET'],
+    needs: 'read',
     tenant: true,
     failures: 'api',
     handle: () =>
@@ -585,10 +620,11 @@ test('each answer with 5xx is logged, in few lines where there are many', async 
     log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
   });
   listener.add([
-    { path: '/said', methods: ['GET'], handle: () => textResponse(502, 'the store is away\n') },
+    { path: '/said', methods: ['GET'], needs: 'read', handle: () => textResponse(502, 'the store is away\n') },
     {
       path: '/thrown',
       methods: ['GET'],
+      needs: 'read',
       handle: () => Promise.reject(writeErrors.headFull({ usedBytes: 2, limitBytes: 1 })),
     },
   ]);
@@ -618,6 +654,7 @@ function announce(url: string, tenant: string, announced: number, sent: number) 
 const sink: Route = {
   path: '/push',
   methods: ['POST'],
+  needs: 'read',
   tenant: true,
   bodyBytesMax: 64 << 20,
   handle: ({ body }) => textResponse(200, String(body.length)),
@@ -678,7 +715,15 @@ test('bodies arrive whole, whatever their size and pieces', async () => {
 
 test('answers that wait to be read are shared out, too', async () => {
   const { url } = await listen(
-    [{ path: '/big', methods: ['GET'], tenant: true, handle: () => ({ status: 200, body: new Uint8Array(16 << 20) }) }],
+    [
+      {
+        path: '/big',
+        methods: ['GET'],
+        needs: 'read',
+        tenant: true,
+        handle: () => ({ status: 200, body: new Uint8Array(16 << 20) }),
+      },
+    ],
     { server: { inflightAnswerBytesMax: 64 << 20 } },
   );
   const sockets = Array.from({ length: 8 }, () => {

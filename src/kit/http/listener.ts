@@ -15,7 +15,7 @@ import { acceptedEncoding, compress, compressStream, type Encoding } from './com
 import type { ServerConfig } from './config.ts';
 import { failureOf, failureResponse } from './failure.ts';
 import { networkOf } from './login-brake.ts';
-import { type HttpResponse, type Route, textResponse } from './message.ts';
+import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
 import { cutWhenUnread, isLarge, piecesOf, writeBody } from './send.ts';
 import { tlsOptions } from './tls.ts';
 import { isPathTooLong, PATH_BYTES_MAX, parseTarget, routable, withoutDoubledSlashes } from './url.ts';
@@ -75,7 +75,8 @@ export class HttpListener implements Service {
   readonly #options: ListenerOptions;
   readonly #app: FastifyInstance;
   readonly #metrics: HttpMetrics | undefined;
-  readonly #paths = new Set<string>();
+  /** By path. */
+  readonly #routes = new Map<string, Route>();
   readonly #browsers: BrowserGuard;
   /** Open connections, by client. */
   readonly #connections = new Map<string, number>();
@@ -115,8 +116,8 @@ export class HttpListener implements Service {
   /** Before `start`. Of two routes with the same path the first one stands. */
   add(routes: readonly Route[]): void {
     for (const route of routes) {
-      if (this.#paths.has(route.path)) continue;
-      this.#paths.add(route.path);
+      if (this.#routes.has(route.path)) continue;
+      this.#routes.set(route.path, route);
       this.#app.all(
         route.path,
         {
@@ -135,9 +136,9 @@ export class HttpListener implements Service {
     }
   }
 
-  /** Paths served, for the page that lists them. */
-  get paths(): readonly string[] {
-    return [...this.#paths];
+  /** All that is served. */
+  get routes(): readonly Route[] {
+    return [...this.#routes.values()];
   }
 
   async start(): Promise<void> {
@@ -219,18 +220,20 @@ export class HttpListener implements Service {
   #admit(route: Route, request: FastifyRequest): string | HttpResponse {
     const { gate } = this.#options;
     const { method, headers } = request;
-    try {
-      this.#browsers.check(method, headers);
-    } catch (thrown) {
-      return this.#failure(thrown, request);
-    }
     const asGet = method === 'HEAD' && route.head !== false && route.methods.includes('GET');
-    if (!route.methods.includes(method) && !asGet) {
-      const allow = { allow: allowed(route) };
-      return method === 'OPTIONS' ? { status: 204, headers: allow } : textResponse(405, 'Method Not Allowed\n', allow);
-    }
+    const isServed = asGet || route.methods.includes(method);
+    const need = needOf(route, method);
     try {
-      const identity = route.open === true ? ANYBODY : gate.identify(headers, request.raw.socket.remoteAddress);
+      this.#browsers.check(method, headers, isServed && need === 'read');
+      if (!isServed) {
+        const allow = { allow: allowed(route) };
+        return method === 'OPTIONS'
+          ? { status: 204, headers: allow }
+          : textResponse(405, 'Method Not Allowed\n', allow);
+      }
+      if (need === 'nothing') return route.tenant === true ? gate.tenant(headers, ANYBODY) : '';
+      const identity = gate.identify(headers, request.raw.socket.remoteAddress);
+      gate.check(identity, need);
       return route.tenant === true ? gate.tenant(headers, identity) : '';
     } catch (thrown) {
       return this.#failure(thrown, request);

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Right } from './users.ts';
 
 /** A request as handlers see it, whatever listens. */
 export interface HttpRequest {
@@ -23,6 +24,14 @@ export interface HttpResponse {
   readonly body?: string | Uint8Array | AsyncIterable<Uint8Array>;
 }
 
+export type Need = Right | 'nothing';
+
+/** What a method of a route needs. */
+export function needOf({ needs }: Pick<Route, 'needs'>, method: string): Need {
+  if (typeof needs === 'string') return needs;
+  return needs[method === 'HEAD' ? 'GET' : method] ?? 'admin';
+}
+
 /** How a route words what fails: as plain text, or as the Prometheus API. */
 export type FailureStyle = 'text' | 'api';
 
@@ -32,10 +41,10 @@ export interface Route {
   readonly path: string;
   readonly methods: readonly string[];
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
+  /** What a user must be allowed for it; `nothing`: it is answered without authentication. By method where they differ. */
+  readonly needs: Need | Readonly<Record<string, Need>>;
   /** The handler wants a tenant: from the header, as tenancy and authentication allow. */
   readonly tenant?: boolean;
-  /** Answered without authentication: health checks. */
-  readonly open?: boolean;
   /** How what fails is worded. Default `text`. */
   readonly failures?: FailureStyle;
   /** HEAD is answered as GET without a body. Default true; the Prometheus API refuses it. */
