@@ -122,7 +122,7 @@ async function run(kind: Kind): Promise<void> {
           shardMs += cpuMs() - from;
           return { result: { ...result, first: undefined }, keysTaken: false, frames };
         },
-        setMetadata: async () => {},
+        setMetadata: async () => ({}),
       },
     ],
   });

@@ -49,7 +49,9 @@ class HeadTarget implements FrameTarget {
     return { result: { ...result, first: shown }, frames, keysTaken: true };
   }
 
-  async setMetadata(): Promise<void> {}
+  async setMetadata() {
+    return {};
+  }
 
   #commit = () => this.head.kernel.exports.logTaken();
 

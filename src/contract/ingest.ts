@@ -25,7 +25,22 @@ export const LABELS_BYTES_MAX = 256 * 1024;
 export interface FrameTarget {
   /** Takes frames; resolves when they are safe. The buffer comes back with the answer. */
   push(request: FramePush): Promise<FrameAnswer>;
-  setMetadata(tenant: string, entries: readonly MetricMetadata[]): Promise<void>;
+  /** Resolves when what was taken is safe, with how many entries were not, by reason. */
+  setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
+}
+
+export interface MetadataPush {
+  readonly tenant: string;
+  readonly entries: readonly MetricMetadata[];
+  readonly limits: MetadataLimits;
+}
+
+/** A tenant's limits on metadata at one target; 0: no limit. */
+export interface MetadataLimits {
+  /** Metrics that have metadata. */
+  readonly metricsMax: number;
+  /** Different metadata of one metric. */
+  readonly perMetricMax: number;
 }
 
 export interface FramePush {

@@ -40,7 +40,9 @@ class Recorder implements FrameTarget {
     return { result, frames, keysTaken: false };
   }
 
-  async setMetadata(): Promise<void> {}
+  async setMetadata() {
+    return {};
+  }
 }
 
 function edgeOf(target = new Recorder()) {

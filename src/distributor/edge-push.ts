@@ -18,6 +18,8 @@ export interface EdgeLimits {
   readonly maxLabelNamesPerSeries: number;
   readonly maxLabelsSizeBytes: number;
   readonly maxMetadataLength: number;
+  readonly maxMetadataPerUser: number;
+  readonly maxMetadataPerMetric: number;
   readonly rejectOldSamples: boolean;
   readonly rejectOldSamplesMaxAgeMs: number;
   readonly creationGracePeriodMs: number;
@@ -34,6 +36,8 @@ export interface EdgeAnswer {
   readonly metadata: number;
   /** Samples that were not kept, by reason. */
   readonly discarded: Readonly<Record<string, number>>;
+  /** Metadata entries that were not kept, by reason. */
+  readonly discardedMetadata: Readonly<Record<string, number>>;
   /** Bytes of the body, inflated. */
   readonly rawBytes: number;
 }

@@ -67,7 +67,9 @@ class Collector implements FrameTarget {
     return { result, frames, keysTaken: false };
   }
 
-  async setMetadata(): Promise<void> {}
+  async setMetadata() {
+    return {};
+  }
 }
 
 function edgeWith(target: FrameTarget): Edge {
@@ -201,9 +203,43 @@ test('floats and histograms of one series are handed on in the order they were s
       }
       return target.push(request);
     },
-    setMetadata: async () => {},
+    setMetadata: async () => ({}),
   });
   const { response } = await push(edge, encodeRemoteWrite1({ series, metadata: [] }));
   assert.equal(response.status, 204);
   assert.deepEqual(times, [1000, 2000, 3000, 4000, 5000, 6000]);
+});
+
+test('metadata that is not kept is counted by reason, and fails nobody’s samples', async () => {
+  const asked: unknown[] = [];
+  const target = new Collector();
+  const edge = edgeWith({
+    push: (request) => target.push(request),
+    setMetadata: async ({ entries, limits }) => {
+      asked.push(
+        limits,
+        entries.map(({ metric }) => metric),
+      );
+      return { per_user_metadata_limit: 2 };
+    },
+  });
+  const entry = (metric: string, help = '', unit = '') => ({ metric, type: 'gauge', help, unit });
+  const metadata = [
+    entry('ok', 'a'.repeat(1024)),
+    entry(''),
+    entry('m'.repeat(1025)),
+    entry('long', 'é'.repeat(513)),
+    entry('unit', '', 'u'.repeat(1025)),
+  ];
+  const { response, discarded, discardedMetadata } = await push(edge, encodeRemoteWrite1({ series: [], metadata }));
+  assert.equal(response.status, 204);
+  assert.deepEqual(asked, [{ metricsMax: 8000, perMetricMax: 10 }, ['ok']]);
+  assert.deepEqual(discarded, {});
+  assert.deepEqual(discardedMetadata, {
+    missing_metric_name: 1,
+    metric_name_too_long: 1,
+    help_too_long: 1,
+    unit_too_long: 1,
+    per_user_metadata_limit: 2,
+  });
 });

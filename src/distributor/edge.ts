@@ -79,6 +79,8 @@ interface Judged {
   histograms: number;
   exemplars: number;
   metadata: readonly MetricMetadata[];
+  /** They fail no request: its samples matter more. */
+  readonly metadataRefusals: Refusals;
   /** Of each series of the slow path: where its frames end among the slow path's. */
   readonly ends: number[];
   readonly refusals: Refusals;
@@ -170,6 +172,7 @@ export class Edge {
       histograms: 0,
       exemplars: 0,
       metadata: [],
+      metadataRefusals: noRefusals(),
       ends: [],
       refusals: noRefusals(),
     };
@@ -203,7 +206,7 @@ export class Edge {
     if ((exports.scanExtras() & 1) === 0) return;
     const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
     yield* reader.metadataSteps();
-    judged.metadata = checkMetadata(reader.metadata, limits);
+    judged.metadata = checkMetadata(reader.metadata, limits, judged.metadataRefusals);
   }
 
   /** Samples that the scan has left out for their times. */
@@ -246,7 +249,7 @@ export class Edge {
       }
       yield;
     }
-    judged.metadata = checkMetadata(reader.metadata, limits);
+    judged.metadata = checkMetadata(reader.metadata, limits, judged.metadataRefusals);
   }
 
   #parts({ request, version, scratch, slow, judged }: Work): Generator<FramePart, void> {
@@ -268,7 +271,7 @@ export class Edge {
     const { request, limits, judged, raw } = work;
     const { targets } = this.#options;
     const { series, samples, histograms, metadata, refusals } = judged;
-    if (metadata.length > 0) await targets[0]!.setMetadata(request.tenant, metadata);
+    if (metadata.length > 0) await this.#setMetadata(work);
     const frameLimits: FrameLimits = {
       seriesPerUserMax: limits.maxSeriesPerUser,
       seriesPerMetricMax: limits.maxSeriesPerMetric,
@@ -305,9 +308,19 @@ export class Edge {
       metadata: metadata.length,
       rawBytes: raw.bytes,
       discarded: refusals.byReason,
+      discardedMetadata: judged.metadataRefusals.byReason,
       response:
         version === 'v1' ? response : { ...response, headers: { ...response.headers, ...written(judged, lost) } },
     };
+  }
+
+  async #setMetadata({ request, limits, judged }: Work): Promise<void> {
+    const refused = await this.#options.targets[0]!.setMetadata({
+      tenant: request.tenant,
+      entries: judged.metadata,
+      limits: { metricsMax: limits.maxMetadataPerUser, perMetricMax: limits.maxMetadataPerMetric },
+    });
+    for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
   }
 
   /** Each target gets its parts one after the other, and all of them something at a time. */
@@ -476,5 +489,5 @@ function responseOf(error: AppError): PushResponse {
 }
 
 function answer(response: PushResponse): EdgeAnswer {
-  return { response, samples: 0, series: 0, metadata: 0, discarded: {}, rawBytes: 0 };
+  return { response, samples: 0, series: 0, metadata: 0, discarded: {}, discardedMetadata: {}, rawBytes: 0 };
 }

@@ -43,7 +43,9 @@ class Collector implements FrameTarget {
     return { result, frames, keysTaken: false };
   }
 
-  async setMetadata(): Promise<void> {}
+  async setMetadata() {
+    return {};
+  }
 }
 
 function serviceWith(limits: (tenant: string) => TenantLimits = () => DEFAULT_LIMITS) {

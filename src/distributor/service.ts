@@ -17,9 +17,13 @@ const distributorMetrics = metricTable({
     'user',
     'reason',
   ]),
+  discardedMetadata: counter('discarded_metadata_total', 'Metadata that was not kept, by tenant and reason.', [
+    'user',
+    'reason',
+  ]),
 });
 
-/** Tenants whose discarded samples are counted apart; what is beyond is counted as `other`. */
+/** Tenants whose discarded samples and metadata are counted apart; what is beyond is counted as `other`. */
 const TENANTS_COUNTED_MAX = 1000;
 
 export interface DistributorOptions {
@@ -60,17 +64,20 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     return this.push({ tenant, ...encodeSeriesPush(series) });
   }
 
-  #count(tenant: string, { samples, series, metadata, rawBytes, discarded }: EdgeAnswer): void {
+  #count(tenant: string, answer: EdgeAnswer): void {
+    const { samples, series, metadata, rawBytes } = answer;
     this.rates.add(tenant, samples);
     this.#metrics.samples.inc(samples);
     this.#metrics.series.inc(series);
     this.#metrics.metadata.inc(metadata);
     this.#metrics.rawBytes.inc(rawBytes);
-    const reasons = Object.entries(discarded);
-    if (reasons.length === 0) return;
+    const reasons = Object.entries(answer.discarded);
+    const metadataReasons = Object.entries(answer.discardedMetadata);
+    if (reasons.length + metadataReasons.length === 0) return;
     if (this.#tenants.size < TENANTS_COUNTED_MAX) this.#tenants.add(tenant);
     const user = this.#tenants.has(tenant) ? tenant : 'other';
     for (const [reason, count] of reasons) this.#metrics.discarded.inc({ user, reason }, count);
+    for (const [reason, count] of metadataReasons) this.#metrics.discardedMetadata.inc({ user, reason }, count);
   }
 }
 
@@ -83,6 +90,8 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     maxLabelNamesPerSeries: limits.maxLabelNamesPerSeries,
     maxLabelsSizeBytes: limits.maxLabelsSizeBytes,
     maxMetadataLength: limits.maxMetadataLength,
+    maxMetadataPerUser: limits.maxMetadataPerUser,
+    maxMetadataPerMetric: limits.maxMetadataPerMetric,
     rejectOldSamples: limits.rejectOldSamples,
     rejectOldSamplesMaxAgeMs: limits.rejectOldSamplesMaxAgeMs,
     creationGracePeriodMs: limits.creationGracePeriodMs,

@@ -251,11 +251,29 @@ export function outOfBounds(pairs: readonly string[], timeMs: number, { toMs }: 
       }));
 }
 
-/** Metadata that is worth keeping: with a name, and within the limit on its length. */
-export function checkMetadata(entries: readonly MetricMetadata[], limits: EdgeLimits): MetricMetadata[] {
-  const max = limits.maxMetadataLength;
-  return entries.filter(
-    ({ metric, help, unit }) =>
-      metric !== '' && (max === 0 || (metric.length <= max && help.length <= max && unit.length <= max)),
-  );
+/** Metadata with a name, and within the limit on its length. What is not is counted. */
+export function checkMetadata(
+  entries: readonly MetricMetadata[],
+  { maxMetadataLength: max }: EdgeLimits,
+  refusals: Refusals,
+): MetricMetadata[] {
+  return entries.filter((entry) => {
+    const reason = metadataFault(entry, max);
+    if (reason !== undefined) countRefused(refusals, reason, 1);
+    return reason === undefined;
+  });
+}
+
+/** The reason for which an entry is not kept, as Cortex has them in its metrics. */
+function metadataFault({ metric, help, unit }: MetricMetadata, max: number): string | undefined {
+  if (metric === '') return 'missing_metric_name';
+  if (max === 0) return undefined;
+  if (isLonger(metric, max)) return 'metric_name_too_long';
+  if (isLonger(help, max)) return 'help_too_long';
+  return isLonger(unit, max) ? 'unit_too_long' : undefined;
+}
+
+/** In bytes of UTF-8, which are at most three for each character. */
+function isLonger(text: string, max: number): boolean {
+  return text.length > max || (3 * text.length > max && Buffer.byteLength(text) > max);
 }

@@ -1,21 +1,6 @@
+import type { MetadataLimits } from '../contract/ingest.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
-
-/** A tenant's limits at one shard; 0: no limit. */
-export interface MetadataLimits {
-  /** Metrics that have metadata. */
-  readonly metricsMax: number;
-  /** Different metadata of one metric. */
-  readonly perMetricMax: number;
-}
-
-/** Entries that were not taken, by reason. */
-export interface MetadataRefusals {
-  perUser: number;
-  perMetric: number;
-  /** The head is full. */
-  noRoom: number;
-}
 
 /** Most characters of an entry, whatever the limits: a note of the log holds it. */
 const ENTRY_CHARS_MAX = 1024 * 1024;
@@ -27,6 +12,11 @@ const TENANT_OVERHEAD_BYTES = 400;
 const RETAINED_MS = 600_000;
 /** How often a tenant at its limit is searched for such entries. */
 const SEARCH_EVERY_MS = 60_000;
+
+// reasons, as Cortex has them in its metrics
+const PER_USER = 'per_user_metadata_limit';
+const PER_METRIC = 'per_metric_metadata_limit';
+const NO_ROOM = 'head_full';
 
 interface KnownEntry extends MetricMetadata {
   /** When a sender told it last. */
@@ -47,26 +37,28 @@ export class MetadataBook {
   /**
    * Takes entries within the limits.
    * @param isFull whether there is no room for anything new
-   * @returns those that say something new, to be logged
+   * @returns those that say something new, to be logged; how many were not taken, by reason
    */
   take(
     tenant: string,
     entries: readonly MetricMetadata[],
     { limits, nowMs, isFull }: { readonly limits: MetadataLimits; readonly nowMs: number; readonly isFull: boolean },
-  ): { readonly news: MetricMetadata[]; readonly refused: MetadataRefusals } {
-    const known = this.#byTenant.get(tenant);
-    const refused: MetadataRefusals = { perUser: 0, perMetric: 0, noRoom: 0 };
+  ): { readonly news: MetricMetadata[]; readonly refused: Record<string, number> } {
+    const refused: Record<string, number> = {};
+    const refuse = (reason: string) => {
+      refused[reason] = (refused[reason] ?? 0) + 1;
+    };
     const news: MetricMetadata[] = [];
     for (const entry of entries) {
-      const old = known?.metrics.get(entry.metric);
+      const old = this.#byTenant.get(tenant)?.metrics.get(entry.metric);
       const same = old?.find((one) => isSame(one, entry));
       if (same !== undefined) {
         same.seenMs = nowMs;
         continue;
       }
-      if (isFull || entry.metric.length + entry.help.length + entry.unit.length > ENTRY_CHARS_MAX) refused.noRoom++;
-      else if (old !== undefined && this.#isFullMetric(old, limits, nowMs)) refused.perMetric++;
-      else if (old === undefined && this.#isFullTenant(tenant, limits, nowMs)) refused.perUser++;
+      if (isFull || entry.metric.length + entry.help.length + entry.unit.length > ENTRY_CHARS_MAX) refuse(NO_ROOM);
+      else if (old !== undefined && this.#isFullMetric(old, limits, nowMs)) refuse(PER_METRIC);
+      else if (old === undefined && this.#isFullTenant(tenant, limits, nowMs)) refuse(PER_USER);
       else if (this.#add(tenant, entry, nowMs)) news.push(entry);
     }
     return { news, refused };
@@ -81,9 +73,7 @@ export class MetadataBook {
   drop(tenant: string, news: readonly MetricMetadata[]): void {
     const own = this.#byTenant.get(tenant);
     if (own === undefined) return;
-    for (const entry of news) {
-      this.#keep(own, entry.metric, (one) => !isSame(one, entry));
-    }
+    for (const entry of news) this.#keep(own, entry.metric, (one) => !isSame(one, entry));
   }
 
   #add(tenant: string, entry: MetricMetadata, nowMs: number): boolean {
@@ -103,7 +93,7 @@ export class MetadataBook {
 
   #isFullMetric(list: readonly KnownEntry[], { perMetricMax }: MetadataLimits, nowMs: number): boolean {
     if (perMetricMax === 0 || list.length < perMetricMax) return false;
-    // what nobody tells any more makes room: `#keep` would change the list that the caller holds
+    // what nobody tells any more makes room
     const stale = list.findIndex(({ seenMs }) => seenMs < nowMs - RETAINED_MS);
     if (stale < 0) return true;
     this.bytes -= sizeOf(list[stale]!);

@@ -1,5 +1,5 @@
 import type { Placement } from '../chunkstore/placement.ts';
-import type { FrameAnswer, FramePush } from '../contract/ingest.ts';
+import type { FrameAnswer, FramePush, MetadataPush } from '../contract/ingest.ts';
 import type {
   HeadExemplarRequest,
   HeadExemplars,
@@ -12,11 +12,6 @@ import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { ShardStats } from './shard.ts';
 
 // What a shard answers to: messages, so that it can live in a thread of its own.
-
-export interface ShardMetadata {
-  readonly tenant: string;
-  readonly entries: readonly MetricMetadata[];
-}
 
 /** A part of an answer to `select`; `cursor` 0: it was the last. */
 export interface ShardSlice {
@@ -59,7 +54,7 @@ export interface SealedWindow {
 
 export type ShardRole = {
   push(request: FramePush): Promise<Transferred<FrameAnswer>>;
-  setMetadata(request: ShardMetadata): Promise<void>;
+  setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
   select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;

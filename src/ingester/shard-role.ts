@@ -152,9 +152,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         [frames],
       );
     },
-    async setMetadata({ tenant, entries }) {
-      await shard.setMetadata(tenant, entries);
-    },
+    setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
     async select(request, call) {
       mustBeReady();
       expire();

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { BytesError } from '../chunk/group/bytes.ts';
 import { Region } from '../chunk/region.ts';
-import { type FrameLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
+import { type FrameLimits, type MetadataLimits, NO_ROOM, REFUSED_NO_ROOM } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
 import { pausing } from '../lib/pause.ts';
 import { AppError } from '../model/errors.ts';
@@ -22,7 +22,7 @@ import { Head, type HeadIngestResult, type HeadTenant } from './head.ts';
 import type { HeldRange } from './held-range.ts';
 import { useLogKey } from './log-key.ts';
 import { encodeNote, isCount, type LogNote, noteParts, readLogNote, readNote } from './log-note.ts';
-import type { MetadataBook, MetadataLimits, MetadataRefusals } from './metadata.ts';
+import type { MetadataBook } from './metadata.ts';
 import { readStaged, stagedPayloads } from './staged.ts';
 import {
   listSegments,
@@ -278,12 +278,12 @@ export class Shard {
     return lsn;
   }
 
-  /** Takes metadata within the limits. Resolves when what was taken is in the log, with how much was not. @throws logUnavailable */
+  /** Takes metadata within the limits. Resolves when what was taken is in the log, with how many were not, by reason. @throws logUnavailable */
   async setMetadata(
     tenantId: string,
     entries: readonly MetricMetadata[],
     limits = NO_METADATA_LIMITS,
-  ): Promise<MetadataRefusals> {
+  ): Promise<Readonly<Record<string, number>>> {
     const nowMs = this.#options.clock.nowMs();
     const isFull = this.head.bytes > this.#options.headBytesMax;
     const { news, refused } = this.metadata.take(tenantId, entries, { limits, nowMs, isFull });

@@ -147,7 +147,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   maxMetadataPerMetric: count({
     default: 10,
     flag: 'ingester.max-metadata-per-metric',
-    help: 'Different metadata of one metric. 0: no limit.',
+    help: 'Different metadata of one metric; what no sender has told for ten minutes makes room. 0: no limit.',
   }),
   retentionPeriodMs: duration({
     default: '0',

@@ -33,6 +33,8 @@ const LIMITS = {
   maxLabelNamesPerSeries: 30,
   maxLabelsSizeBytes: 0,
   maxMetadataLength: 1024,
+  maxMetadataPerUser: 0,
+  maxMetadataPerMetric: 0,
   rejectOldSamples: false,
   rejectOldSamplesMaxAgeMs: 0,
   creationGracePeriodMs: 600_000,
@@ -100,7 +102,7 @@ test(`changed requests: none makes the path fail (${RUNS} from seed ${SEED})`, a
             frames,
           };
         },
-        setMetadata: async () => {},
+        setMetadata: async () => ({}),
       },
     ],
   });

@@ -122,6 +122,8 @@ const LIMITS = {
   maxLabelNamesPerSeries: 30,
   maxLabelsSizeBytes: 0,
   maxMetadataLength: 1024,
+  maxMetadataPerUser: 0,
+  maxMetadataPerMetric: 0,
   rejectOldSamples: false,
   rejectOldSamplesMaxAgeMs: 0,
   creationGracePeriodMs: 600_000,
@@ -218,7 +220,7 @@ test('histograms and start timestamps are the same from the head, after replay, 
     targets: [
       {
         push: (request) => first.channel.call('push', request, { transfer: [request.frames] }),
-        setMetadata: async () => {},
+        setMetadata: async () => ({}),
       },
     ],
   });

@@ -35,6 +35,6 @@ serveWorker(role);
 function shardTarget(shard: Channel<ShardRole>): FrameTarget {
   return {
     push: (request) => shard.call('push', request, { transfer: [request.frames] }),
-    setMetadata: (tenant, entries) => shard.call('setMetadata', { tenant, entries }),
+    setMetadata: (request) => shard.call('setMetadata', request),
   };
 }

@@ -47,7 +47,7 @@ const role: ShardThreadRole = {
       targets: [
         {
           push: async (request) => (await own.push(request)).value,
-          setMetadata: (tenant, entries) => own.setMetadata({ tenant, entries }),
+          setMetadata: (request) => own.setMetadata(request),
         },
       ],
     });
