@@ -23,7 +23,7 @@ import {
   MINUTES,
   START,
   windows,
-} from './compactor-suite.ts';
+} from './test-suite.ts';
 
 const memoryStores = () => ({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() });
 const memory = () => compactorOn(memoryStores());

@@ -6,8 +6,8 @@ import { Registry } from '../kit/observe/metrics.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type CompactionRun, type CompactionRunner, runCompactor } from './compaction-run.ts';
-import { CONFIG, compactorOn, counts, FOR_EVER, START, windows } from './compactor-suite.ts';
 import { CompactorService } from './service.ts';
+import { CONFIG, compactorOn, counts, FOR_EVER, START, windows } from './test-suite.ts';
 
 // The service with runs in this thread.
 

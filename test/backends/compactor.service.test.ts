@@ -1,5 +1,5 @@
 import { before, test } from 'node:test';
-import { compactorSuite } from '../../src/compactor/compactor-suite.ts';
+import { compactorSuite } from '../../src/compactor/test-suite.ts';
 import { objectServices, openStores, PREFIX, tableServices } from './e2e-stores.ts';
 
 const s3 = objectServices.find(({ name }) => name === 'moto')!;

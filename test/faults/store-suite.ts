@@ -10,7 +10,7 @@ import {
   START,
   type Stores,
   windows,
-} from '../../src/compactor/compactor-suite.ts';
+} from '../../src/compactor/test-suite.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { FaultyObjectClient } from './faulty-object.ts';
