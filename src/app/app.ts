@@ -1,5 +1,6 @@
 import type { CompactorControl } from '../contract/control.ts';
 import type { IngesterAdmin } from '../contract/ingester.ts';
+import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
@@ -33,6 +34,7 @@ export interface App {
 
 /** Set by the module that makes it, used by those that are built after it. */
 export interface Parts {
+  hold?: HoldToken;
   layout?: ThreadLayout;
   shards?: ShardHost;
   ingester?: IngesterAdmin;

@@ -23,7 +23,7 @@ export const processConfig = section('', 'Process', {
 });
 
 export const dataConfig = section('data', 'Data folder', {
-  dir: text({ default: './data', help: 'Folder that holds everything kept on this machine.' }),
+  dir: text({ default: './data', valueWanted: true, help: 'Folder that holds everything kept on this machine.' }),
 });
 
 /** Everything an operator may set, in the order of the reference page. */

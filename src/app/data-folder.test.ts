@@ -9,8 +9,11 @@ import { DataFolder } from './data-folder.ts';
 const root = await mkdtemp(join(tmpdir(), 'pallium-data-'));
 after(() => rm(root, { recursive: true }));
 
+/** Locks of processes that cannot be seen from here are watched for so long. */
+const lockTimes = { beatMs: 40, watchMs: 200 };
+
 const open = async (name: string) => {
-  const folder = DataFolder.of(join(root, name), '0.1.0', systemClock);
+  const folder = DataFolder.of(join(root, name), '0.1.0', systemClock, { lockTimes });
   await folder.start();
   return folder;
 };
@@ -61,6 +64,12 @@ test('a folder of a later version, or something else, is refused', async () => {
     ['later', '{"format":2}', /has format 2, this version \(0\.1\.0\) knows formats up to 1/],
     ['garbage', 'not json', /is .* really a data folder\?/],
     ['other', '{}', /has format undefined/],
+    ['null', 'null', /null\/pallium\.json: .* has format undefined/],
+    ['text', '{"format":"1"}', /text\/pallium\.json: .* has format 1/],
+    ['zero', '{"format":0}', /zero\/pallium\.json: .* has format 0/],
+    ['list', '[]', /list\/pallium\.json: .* has format undefined/],
+    ['empty', '', /empty\/pallium\.json cannot be read/],
+    ['long', ' '.repeat(100_000), /long\/pallium\.json cannot be read \(it has 100000 bytes\)/],
   ] as const) {
     await mkdir(join(root, name));
     await writeFile(join(root, name, 'pallium.json'), text);
@@ -69,4 +78,13 @@ test('a folder of a later version, or something else, is refused', async () => {
   }
   await writeFile(join(root, 'file'), '');
   await assert.rejects(open('file/data'), /cannot make the data folder .*set -data\.dir/);
+});
+
+test('folders in place of its files are named', async () => {
+  for (const name of ['pallium.json', 'lock']) {
+    const dir = join(root, `folder-${name}`);
+    await mkdir(join(dir, name), { recursive: true });
+    await assert.rejects(open(`folder-${name}`), new RegExp(`folder-${name}/${name}`.replaceAll('.', '\\.')));
+    assert.deepEqual(await readdir(dir), [name], 'and left as it was');
+  }
 });

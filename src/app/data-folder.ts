@@ -1,33 +1,29 @@
-import { link, mkdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
+import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { HoldLostError, HoldToken } from '../kit/folder/hold.ts';
+import { FolderLock, type LockTimes } from '../kit/folder/lock.ts';
+import { makeFolder } from '../kit/folder/make-folder.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 
-/** Of the folder's layout. A process refuses a folder that is newer than itself. */
+/** Version of the folder's layout. A process refuses a folder that is newer than itself. */
 const FORMAT_VERSION = 1;
 const VERSION_FILE = 'pallium.json';
-const LOCK_FILE = 'lock';
-/** How often the holder shows that it lives, and after how long without it another machine may take over. */
-const HEARTBEAT_MS = 5_000;
-const HEARTBEAT_EXPIRES_MS = 30_000;
-/** Start time of a process that lives, where the system does not tell. */
-const UNKNOWN = 'unknown';
+const VERSION_BYTES_MAX = 64 * 1024;
 
 interface VersionFile {
   readonly format: number;
-  /** Of Pallium, when the folder was made. */
+  /** The Pallium that made the folder. */
   readonly createdBy: string;
   readonly createdAt: string;
 }
 
-/** Who holds the folder. On one machine the process and its start time tell whether it lives; across machines the heartbeat. */
-interface Lock {
-  readonly pid: number;
-  /** Of the process, in the kernel's ticks; equal numbers with the same pid are the same process. */
-  readonly startTicks: string;
-  readonly bootId: string;
-  readonly host: string;
+export interface DataFolderOptions {
+  /** Says why the start takes long. */
+  readonly say?: (text: string) => void;
+  /** Called once, when the folder turns out to be another process': this one must end. */
+  readonly onLost?: (error: HoldLostError) => void;
+  readonly lockTimes?: Partial<LockTimes>;
 }
 
 /** The folder for everything on this machine: says which version wrote it, and that only one process uses it. */
@@ -36,104 +32,60 @@ export class DataFolder implements Service {
   readonly path: string;
   readonly #version: string;
   readonly #clock: Clock;
-  #heartbeat: NodeJS.Timeout | undefined;
+  readonly #lock: FolderLock;
 
-  private constructor(path: string, version: string, clock: Clock) {
+  private constructor(path: string, version: string, clock: Clock, options: DataFolderOptions) {
     this.path = resolve(path);
     this.#version = version;
     this.#clock = clock;
+    const { say = () => {}, onLost = () => {}, lockTimes = {} } = options;
+    this.#lock = new FolderLock(this.path, { clock, say, onLost, times: lockTimes });
   }
 
-  static of(path: string, version: string, clock: Clock): DataFolder {
-    return new DataFolder(path, version, clock);
+  static of(path: string, version: string, clock: Clock, options: DataFolderOptions = {}): DataFolder {
+    return new DataFolder(path, version, clock, options);
   }
 
-  /** @throws where the folder cannot be made, is another process', or of a later version */
-  async start(): Promise<void> {
+  /** For threads that change something in the folder; it holds once the service has started. */
+  get hold(): HoldToken {
+    return this.#lock.token;
+  }
+
+  /** @throws where the folder cannot be made or written, is another process', or of a later version */
+  async start(signal?: AbortSignal): Promise<void> {
     try {
-      await mkdir(this.path, { recursive: true });
+      await makeFolder(this.path);
     } catch (cause) {
-      throw new Error(`cannot make the data folder ${this.path}: ${(cause as Error).message}; set -data.dir`, {
-        cause,
-      });
+      throw this.#failure('cannot make the data folder', cause);
     }
-    await this.#lock();
     try {
+      await this.#lock.take(signal);
       await this.#checkVersion();
     } catch (thrown) {
       await this.stop();
-      throw thrown;
+      throw (thrown as NodeJS.ErrnoException).code === undefined
+        ? thrown
+        : this.#failure('cannot write to the data folder', thrown);
     }
-    const file = join(this.path, LOCK_FILE);
-    this.#heartbeat = setInterval(() => {
-      const now = new Date(this.#clock.nowMs());
-      // one missed heartbeat does no harm; the folder itself gone is noticed by those who write to it
-      utimes(file, now, now).catch(() => {});
-    }, HEARTBEAT_MS).unref();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#heartbeat);
-    await rm(join(this.path, LOCK_FILE), { force: true });
+    await this.#lock.release();
   }
 
-  async #lock(): Promise<void> {
-    const file = join(this.path, LOCK_FILE);
-    const mine: Lock = {
-      pid: process.pid,
-      host: hostname(),
-      bootId: await bootId(),
-      startTicks: await startTicks('self'),
-    };
-    const draft = `${file}.${process.pid}`;
-    await writeFile(draft, JSON.stringify(mine));
-    try {
-      for (let attempt = 0; attempt < 3; attempt++) {
-        try {
-          await link(draft, file); // fails where the file is there already
-          return;
-        } catch (cause) {
-          if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-        }
-        const holder = await this.#holder(file, mine);
-        if (holder !== undefined) {
-          throw new Error(
-            `the data folder ${this.path} is in use by ${holder}; give this process another one with -data.dir, or end that one`,
-          );
-        }
-        await rename(file, `${draft}.stale`).catch(() => {}); // gone already: another process was faster
-        await rm(`${draft}.stale`, { force: true });
-      }
-      throw new Error(`the data folder ${this.path} is being taken by another process at this moment`);
-    } finally {
-      await rm(draft, { force: true });
-    }
-  }
-
-  /** Who holds the folder, in words; undefined where that process is no more. */
-  async #holder(file: string, mine: Lock): Promise<string | undefined> {
-    let lock: Lock;
-    let ageMs: number;
-    try {
-      lock = JSON.parse(await readFile(file, 'utf8'));
-      ageMs = this.#clock.nowMs() - (await stat(file)).mtimeMs;
-    } catch {
-      return undefined; // it went away, or was never finished: whoever wrote it holds nothing
-    }
-    if (lock.host === mine.host && lock.bootId === mine.bootId) {
-      const ticks = await startTicks(String(lock.pid));
-      // where start times are not to be had, a lock with our own number is one that we inherited with the number
-      const alive = ticks !== '' && ticks === lock.startTicks && (ticks !== UNKNOWN || lock.pid !== mine.pid);
-      return alive ? `process ${lock.pid}` : undefined;
-    }
-    if (lock.host === mine.host || ageMs > HEARTBEAT_EXPIRES_MS) return undefined; // the machine was started anew
-    return `process ${lock.pid} on ${lock.host}`;
+  #failure(what: string, cause: unknown): Error {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const isFull = code === 'ENOSPC' || code === 'EDQUOT';
+    const way = isFull ? 'make room on its disk, or set -data.dir to a folder on another one' : 'set -data.dir';
+    return new Error(`${what} ${this.path}: ${message}; ${way}`, { cause });
   }
 
   async #checkVersion(): Promise<void> {
     const file = join(this.path, VERSION_FILE);
-    let found: VersionFile;
+    let found: VersionFile | null;
     try {
+      const { size } = await stat(file);
+      if (size > VERSION_BYTES_MAX) throw new Error(`it has ${size} bytes`);
       found = JSON.parse(await readFile(file, 'utf8'));
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') {
@@ -147,37 +99,11 @@ export class DataFolder implements Service {
       await rename(`${file}.new`, file);
       return;
     }
-    if (!(found.format <= FORMAT_VERSION)) {
+    const format: unknown = found?.format;
+    if (typeof format !== 'number' || !(format >= 1 && format <= FORMAT_VERSION)) {
       throw new Error(
-        `the data folder ${this.path} has format ${found.format}, this version (${this.#version}) knows formats up to ${FORMAT_VERSION}: use the version that wrote it, or a later one`,
+        `${file}: the data folder ${this.path} has format ${format}, this version (${this.#version}) knows formats up to ${FORMAT_VERSION}: use the version that wrote it, or a later one`,
       );
     }
   }
-}
-
-/** When a process was started; empty where it is not there, or this is no Linux. */
-async function startTicks(pid: string): Promise<string> {
-  try {
-    const line = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // the name, in parentheses, may hold anything
-    const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
-    // one that ended and that nobody has waited for holds nothing
-    return fields[0] === 'Z' || fields[0] === 'X' ? '' : (fields[19] ?? '');
-  } catch {
-    return isAlive(pid) ? UNKNOWN : '';
-  }
-}
-
-function isAlive(pid: string): boolean {
-  if (pid === 'self') return true;
-  try {
-    process.kill(Number(pid), 0);
-    return true;
-  } catch (thrown) {
-    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-async function bootId(): Promise<string> {
-  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')).trim();
 }

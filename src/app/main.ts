@@ -14,6 +14,8 @@ import { readVersion } from './version.ts';
 /** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong. */
 const FAILED = 1;
 const MISUSED = 2;
+/** Time that a service has to end its start when the process is told to stop. */
+const START_ENDS_MS = 2_000;
 
 /** The process: reads its configuration, runs until it is told to end. */
 export async function main(args: readonly string[]): Promise<void> {
@@ -65,10 +67,11 @@ export async function main(args: readonly string[]): Promise<void> {
     log.info({ reason, deadlineMs }, 'stopping');
     process.once('SIGINT', () => process.exit(FAILED)); // asked twice: at once
     await services.stop(deadlineMs);
-    await started.catch(() => {});
+    // what does not heed the end of the start does not keep the process from ending
+    await Promise.race([started.catch(() => {}), systemClock.sleep(START_ENDS_MS)]);
     const failed = services.states.filter(([, state]) => state === 'failed').map(([name]) => name);
     log.info({ failed: failed.join(',') || undefined }, 'stopped');
-    process.exit(failed.length === 0 ? 0 : FAILED);
+    process.exit(failed.length === 0 ? (process.exitCode ?? 0) : FAILED);
   } catch (thrown) {
     const text = thrown instanceof Error ? thrown.message : String(thrown);
     if (!(thrown instanceof StartError)) log.debug({ err: thrown }, 'not started');

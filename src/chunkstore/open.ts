@@ -1,4 +1,6 @@
 import path from 'node:path';
+import { FolderHold, type HoldToken } from '../kit/folder/hold.ts';
+import { systemClock } from '../lib/clock.ts';
 import type { AzureConfig } from '../object/azure/config.ts';
 import type { ObjectClient } from '../object/client.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
@@ -17,6 +19,8 @@ import { Schema } from './schema.ts';
 export interface StoreSpec {
   /** Folder of what lies on this machine. */
   readonly dir: string;
+  /** This process' hold on the data folder; absent where none is needed, as for tools that only add to the store. */
+  readonly hold?: HoldToken;
   /** Memory of the `CheckedFiles` that all who open it share. */
   readonly checked?: SharedArrayBuffer;
   readonly periods: readonly PeriodConfig[];
@@ -66,11 +70,16 @@ export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
   return { schema, close };
 }
 
+function holdOf({ hold }: StoreSpec): FolderHold | undefined {
+  return hold === undefined ? undefined : new FolderHold(hold, systemClock);
+}
+
 async function openTables(store: IndexStore, spec: StoreSpec): Promise<TableStore> {
   switch (store) {
     case 'embedded':
       return EmbeddedTableStore.open({
         dir: path.join(spec.dir, 'tables'),
+        hold: holdOf(spec),
         ...(spec.checked === undefined ? {} : { checked: new CheckedFiles(spec.checked) }),
       });
     case 'cassandra':
@@ -85,7 +94,7 @@ async function openTables(store: IndexStore, spec: StoreSpec): Promise<TableStor
 async function openObjects(store: ObjectStore, spec: StoreSpec): Promise<ObjectClient | undefined> {
   switch (store) {
     case 'filesystem':
-      return FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects') });
+      return FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects'), hold: holdOf(spec) });
     case 's3':
       return (await import('../object/s3/client.ts')).S3ObjectClient.open(spec.s3);
     case 'gcs':

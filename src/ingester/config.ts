@@ -1,5 +1,6 @@
 import { bytes, choice, count, duration } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
+import { SHARDS_MAX } from './shard-folder.ts';
 
 export const ingesterConfig = section('ingester', 'Ingester', {
   windowMs: duration({
@@ -9,6 +10,7 @@ export const ingesterConfig = section('ingester', 'Ingester', {
   }),
   shards: count({
     default: 0,
+    max: SHARDS_MAX,
     help: 'Threads that hold recent samples, each with a log of its own. 0: as many as processors, less one, at most 8.',
   }),
   headBytesMax: bytes({

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeFolderSync } from '../kit/folder/make-folder.ts';
 
 /** The disk as the log sees it: a seam, so that a test can fill it up or make it lose what was not synced. */
 export interface Disk {
@@ -35,7 +36,7 @@ export interface ReadFile {
 }
 
 export const realDisk: Disk = {
-  makeFolder: (folder) => void fs.mkdirSync(folder, { recursive: true }),
+  makeFolder: makeFolderSync,
   list: (folder) => fs.readdirSync(folder),
   append: (file) => new RealAppendFile(file),
   open(file) {

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, rmdir, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { FolderHold } from '../kit/folder/hold.ts';
+import { makeFolder } from '../kit/folder/make-folder.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { AppError } from '../model/errors.ts';
 import { storeErrors } from '../model/errors-store.ts';
@@ -17,6 +19,8 @@ export interface FilesystemObjectOptions {
   readonly dir: string;
   readonly readOnly?: boolean;
   readonly clock?: Clock;
+  /** Asked before anything is changed. */
+  readonly hold?: FolderHold | undefined;
 }
 
 /**
@@ -28,20 +32,24 @@ export class FilesystemObjectClient implements ObjectClient {
   /** Folders known to be there and on disk. */
   readonly #folders = new Set<string>();
 
-  private constructor(dir: string) {
+  readonly #hold: FolderHold | undefined;
+
+  private constructor({ dir, hold }: FilesystemObjectOptions) {
     this.#dir = dir;
+    this.#hold = hold;
   }
 
   static async open(options: FilesystemObjectOptions): Promise<FilesystemObjectClient> {
     if (!options.readOnly) {
-      await mkdir(join(options.dir, ASIDE), { recursive: true });
+      await makeFolder(join(options.dir, ASIDE));
       await sweepAside(join(options.dir, ASIDE), (options.clock ?? systemClock).nowMs());
     }
-    return new FilesystemObjectClient(options.dir);
+    return new FilesystemObjectClient(options);
   }
 
   async put(key: string, body: Uint8Array, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    this.#hold?.check();
     const path = this.#path(key);
     const aside = join(this.#dir, ASIDE, randomUUID());
     try {
@@ -85,6 +93,7 @@ export class FilesystemObjectClient implements ObjectClient {
 
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
+    this.#hold?.check();
     try {
       await unlink(this.#path(key));
       await this.#removeEmpty(dirname(this.#path(key)));

@@ -4,7 +4,6 @@ import {
   existsSync,
   fsyncSync,
   linkSync,
-  mkdirSync,
   openSync,
   readdirSync,
   rmSync,
@@ -13,6 +12,8 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
+import type { FolderHold } from '../kit/folder/hold.ts';
+import { makeFolderSync } from '../kit/folder/make-folder.ts';
 import { AppError } from '../model/errors.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { afterPrefix, boundsOf } from './bounds.ts';
@@ -49,6 +50,8 @@ export interface EmbeddedTableOptions {
   readonly tablesOpenMax?: number;
   /** Files that another store of this process has looked at. */
   readonly checked?: CheckedFiles;
+  /** Asked before anything is changed. */
+  readonly hold?: FolderHold | undefined;
 }
 
 /**
@@ -61,6 +64,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   readonly #readOnly: boolean;
   readonly #tablesOpenMax: number;
   readonly #checked: CheckedFiles;
+  readonly #hold: FolderHold | undefined;
   readonly #lmdb: typeof import('lmdb');
   /** Least recently used first. */
   readonly #open = new Map<string, OpenTable>();
@@ -72,10 +76,11 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     this.#readOnly = options.readOnly ?? false;
     this.#tablesOpenMax = options.tablesOpenMax ?? 64;
     this.#checked = options.checked ?? new CheckedFiles();
+    this.#hold = options.hold;
   }
 
   static async open(options: EmbeddedTableOptions): Promise<EmbeddedTableStore> {
-    if (!options.readOnly) mkdirSync(options.dir, { recursive: true });
+    if (!options.readOnly) makeFolderSync(options.dir);
     return new EmbeddedTableStore(await import('lmdb'), options);
   }
 
@@ -146,7 +151,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
 
   async create(table: string): Promise<void> {
     assertTableName(table);
-    this.#refuseReadOnly('create', table);
+    this.#checkChange('create', table);
     if (existsSync(this.#path(table))) return;
     // made aside, so that no table's file is ever seen unfinished: one that is empty is a damaged one
     const aside = `${this.#path(table)}.${randomUUID()}`;
@@ -167,7 +172,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
 
   async drop(table: string): Promise<void> {
     assertTableName(table);
-    this.#refuseReadOnly('drop', table);
+    this.#checkChange('drop', table);
     const entry = this.#open.get(table);
     if (entry) this.#forget(table, entry);
     rmSync(this.#path(table), { force: true });
@@ -231,7 +236,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
 
   /** Runs a change on an open table, and makes sure that the table was still the one with this name when it was done. */
   async #change(table: string, operation: string, change: (db: Db) => Promise<unknown>): Promise<void> {
-    this.#refuseReadOnly(operation, table);
+    this.#checkChange(operation, table);
     const entry = this.#acquire(table, operation);
     if (entry === undefined) throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
     try {
@@ -317,7 +322,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     if (entry.uses === 0) closeTable(entry);
   }
 
-  #refuseReadOnly(operation: string, table: string): void {
+  #checkChange(operation: string, table: string): void {
     if (this.#readOnly) {
       throw storeErrors.storeRefused({
         backend: BACKEND,
@@ -326,6 +331,7 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
         reason: 'the store is open for reading only',
       });
     }
+    this.#hold?.check();
   }
 
   #errorOf(thrown: unknown, operation: string, table: string): Error {

@@ -1,6 +1,6 @@
 import type { CompactorConfig } from '../../compactor/config.ts';
 import { CompactorService } from '../../compactor/service.ts';
-import type { App } from '../app.ts';
+import { type App, part } from '../app.ts';
 import { compactorRoutes } from '../routes/compactor.ts';
 import { storeSpec } from '../store-spec.ts';
 import { CompactorThread } from '../threads/compactor-thread.ts';
@@ -27,11 +27,16 @@ export const tableManagerModule: Module = {
   build: (app) => (app.parts.compactor ? [] : [compactorService(app, { ...app.config.compactor, enabled: false })]),
 };
 
-function compactorService({ config, limits, log, registry, clock }: App, own: CompactorConfig): CompactorService {
+function compactorService(app: App, own: CompactorConfig): CompactorService {
+  const { config, limits, log, registry, clock } = app;
   const { deleteRequestCancelPeriodMs } = config.purger;
   return new CompactorService({
     config: own,
-    runner: new CompactorThread({ store: storeSpec(config), config: own, deleteRequestCancelPeriodMs }),
+    runner: new CompactorThread({
+      store: storeSpec(config, part(app, 'hold')),
+      config: own,
+      deleteRequestCancelPeriodMs,
+    }),
     retention() {
       const tenants = [...limits.overrides.keys()].map(
         (tenant) => [tenant, limits.of(tenant).retentionPeriodMs] as const,

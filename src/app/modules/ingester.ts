@@ -12,9 +12,10 @@ export const ingesterModule: Module = {
   needs: ['observer', 'data-folder', 'threads'],
   build(app) {
     const { config, log, registry, clock } = app;
+    const hold = part(app, 'hold');
     const dir = path.join(config.data.dir, 'ingester');
-    const shards = new ShardThreads({ config: config.ingester, layout: part(app, 'layout'), dir, log });
-    const flusher = new FlushThread({ config: config.ingester, store: storeSpec(config), shards });
+    const shards = new ShardThreads({ config: config.ingester, layout: part(app, 'layout'), dir, hold, log });
+    const flusher = new FlushThread({ config: config.ingester, store: storeSpec(config, hold), shards });
     const ingester = new IngesterService({
       config: config.ingester,
       shards: () => shards.all,

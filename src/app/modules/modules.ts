@@ -1,7 +1,7 @@
 import { ConfigError, nearest } from '../../kit/config/problem.ts';
 import { processObserver } from '../../kit/service/process-observer.ts';
-import { DataFolder } from '../data-folder.ts';
 import { compactorModule, tableManagerModule } from './compactor.ts';
+import { dataFolderModule } from './data-folder.ts';
 import { distributorModule } from './distributor.ts';
 import { ingesterModule } from './ingester.ts';
 import type { Module } from './module.ts';
@@ -13,7 +13,7 @@ import { threadsModule } from './threads.ts';
 export const modules: Readonly<Record<string, Module>> = {
   observer: { needs: [], build: (app) => [processObserver(app.registry, app.version)] },
   limits: { needs: [], build: (app) => [app.limits] },
-  'data-folder': { needs: [], build: (app) => [DataFolder.of(app.config.data.dir, app.version, app.clock)] },
+  'data-folder': dataFolderModule,
   threads: threadsModule,
   server: serverModule,
   ingester: ingesterModule,

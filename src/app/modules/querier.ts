@@ -21,7 +21,7 @@ export const querierModule: Module = {
       data: {
         config: config.querier,
         purger: config.purger,
-        store: storeSpec(config),
+        store: storeSpec(config, part(app, 'hold')),
         caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
         windowMs: config.ingester.windowMs,
         keepFlushedMs: config.ingester.keepFlushedMs,

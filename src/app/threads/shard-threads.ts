@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import fs from 'node:fs';
 import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type { IngesterConfig } from '../../ingester/config.ts';
 import { HeldRange } from '../../ingester/held-range.ts';
+import { shardFolders } from '../../ingester/shard-folder.ts';
 import type { ShardCalls } from '../../ingester/shard-messages.ts';
+import type { HoldToken } from '../../kit/folder/hold.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { Channel } from '../../kit/thread/channel.ts';
@@ -20,6 +21,8 @@ export interface ShardThreadsOptions {
   readonly layout: ThreadLayout;
   /** Folder of the shards. */
   readonly dir: string;
+  /** This process' hold on the data folder. */
+  readonly hold: HoldToken;
   readonly log: Logger;
 }
 
@@ -66,12 +69,15 @@ export class ShardThreads implements Service, ShardHost {
   }
 
   async start(): Promise<void> {
-    const { log, config, layout, dir } = this.#options;
-    for (let i = 0; i < Math.max(layout.shards, existingShards(dir)); i++) {
+    const { log, config, layout, dir, hold } = this.#options;
+    const writable = Array.from({ length: layout.shards }, (_, i) => i);
+    const earlier = shardFolders(dir).filter((number) => number >= layout.shards);
+    for (const i of [...writable, ...earlier]) {
       const held = HeldRange.everything().buffer;
       this.#held.push(held);
       const data: ShardData = {
         held,
+        hold,
         folder: path.join(dir, `shard-${i}`),
         windowMs: config.windowMs,
         headBytesMax: config.headBytesMax,
@@ -111,14 +117,4 @@ export class ShardThreads implements Service, ShardHost {
     await this.#takeLogLines();
     await Promise.all(this.#threads.map((shard) => shard.terminate()));
   }
-}
-
-/** How many shards have a folder: all of them are opened, whatever the number of shards now. */
-function existingShards(dir: string): number {
-  if (!fs.existsSync(dir)) return 0;
-  const numbers = fs
-    .readdirSync(dir)
-    .map((name) => /^shard-(\d+)$/.exec(name)?.[1])
-    .filter((n) => n !== undefined);
-  return Math.max(0, ...numbers.map((n) => Number(n) + 1));
 }

@@ -1,10 +1,12 @@
 import { workerData } from 'node:worker_threads';
 import { Edge } from '../../distributor/edge.ts';
 import { realDisk } from '../../ingester/disk.ts';
+import { heldDisk } from '../../ingester/held-disk.ts';
 import { HeldRange } from '../../ingester/held-range.ts';
 import { Shard, type ShardOptions } from '../../ingester/shard.ts';
 import type { ShardRole } from '../../ingester/shard-messages.ts';
 import { shardRole } from '../../ingester/shard-role.ts';
+import { FolderHold, type HoldToken } from '../../kit/folder/hold.ts';
 import { serve } from '../../kit/thread/channel.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -17,16 +19,16 @@ import type { ShardThreadRole } from './shard-thread-role.ts';
 export type ShardData = Pick<
   ShardOptions,
   'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
-> & { readonly held: SharedArrayBuffer };
+> & { readonly held: SharedArrayBuffer; readonly hold: HoldToken };
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */
 const lines: { level: 'info' | 'warn' | 'error'; text: string; fields: Record<string, unknown> | undefined }[] = [];
 
-const { held, ...options } = workerData as ShardData;
+const { held, hold, ...options } = workerData as ShardData;
 const shard = new Shard({
   ...options,
   held: new HeldRange(held),
-  disk: realDisk,
+  disk: heldDisk(realDisk, new FolderHold(hold, systemClock)),
   clock: systemClock,
   log: (level, text, fields) => lines.push({ level, text, fields }),
   fatal(error) {

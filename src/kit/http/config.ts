@@ -75,9 +75,17 @@ export const serverConfig = section('server', 'HTTP server', {
   prometheusHttpPrefix: text({
     default: '/prometheus',
     flag: 'http.prometheus-http-prefix',
+    check: checkPrefix,
     help: 'Prefix under which the Prometheus API is served, besides the root.',
   }),
 });
+
+/** @throws where a prefix of paths is none */
+function checkPrefix(prefix: string): void {
+  if (prefix !== '' && !/^\/[\w.~!$&'()*+,;=:@/-]*$/.test(prefix)) {
+    throw new RangeError(`${prefix} is not a path that begins with a slash, like /prometheus`);
+  }
+}
 
 export type ServerConfig = typeof serverConfig.type;
 

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import v8 from 'node:v8';
 import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { assert } from '../../lib/assert.ts';
@@ -17,6 +18,8 @@ export interface WorkerSpec {
 
 /** Enough for who works on buffers; each megabyte counts once for every thread. */
 const NURSERY_MB = 3;
+/** A thread that is to end has so long to load its modules: one that is ended while it loads native ones may end the process. */
+const LOADED_WAIT_MS = 5_000;
 
 /** A thread that serves one role. */
 export class WorkerThread<R extends Role> {
@@ -24,6 +27,8 @@ export class WorkerThread<R extends Role> {
   /** Resolves with the reason when the thread is gone, whether asked to or not. */
   readonly gone: Promise<Error>;
   readonly #worker: Worker;
+  /** Resolves when the thread has said something: its modules are loaded. */
+  readonly #loaded: Promise<void>;
 
   private constructor(spec: WorkerSpec) {
     // as a flag it would stand above the limits of each thread
@@ -34,6 +39,9 @@ export class WorkerThread<R extends Role> {
       resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB, ...spec.resourceLimits },
     });
     this.channel = new Channel<R>(this.#worker);
+    this.#loaded = new Promise((resolve) => {
+      this.#worker.once('message', () => resolve());
+    });
     let failure: Error | undefined;
     this.gone = new Promise((resolve) => {
       this.#worker.on('error', (error) => {
@@ -53,6 +61,13 @@ export class WorkerThread<R extends Role> {
   }
 
   async terminate(): Promise<void> {
+    const waited = new AbortController();
+    await Promise.race([
+      this.#loaded,
+      this.gone,
+      setTimeout(LOADED_WAIT_MS, undefined, { signal: waited.signal }).catch(() => {}),
+    ]);
+    waited.abort();
     await this.#worker.terminate();
   }
 }
