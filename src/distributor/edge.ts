@@ -32,6 +32,7 @@ import {
 import { type FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
 import { RemoteWrite1Reader } from '../wire/remote-write-1.ts';
 import { RemoteWrite2Reader } from '../wire/remote-write-2.ts';
+import type { ReadSeries } from '../wire/write-request.ts';
 import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
 import { BufferPool, type FramePart, frameParts } from './frame-parts.ts';
 import { mediaOf } from './media.ts';
@@ -54,8 +55,9 @@ const NO_TIME_LIMIT = 9.2e18;
 /** Bytes of an inflated body up to which it is judged in one go. */
 const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Moments to pause that a body may have and still be judged in one go: some 20 ms of series on the slow path. */
-const WHOLE_STEPS_MAX = 2_500;
+/** Work of the slow path that is done in one go, some 20 ms: SERIES_WORK for each series and one for each label. */
+const WHOLE_WORK_MAX = 65_000;
+const SERIES_WORK = 16;
 const WHOLE_SLOW_BYTES_MAX = 1024 * 1024;
 
 /** A larger body is judged in slices of about so long. */
@@ -69,6 +71,9 @@ const EXACT_FAULTS_MAX = 1_000;
 
 /** Tenants with a rate whose buckets are kept; beyond, those that are full are forgotten. */
 const BUCKETS_KEPT_MAX = 10_000;
+
+/** A moment to pause, with the work since the last one; undefined: about one series. */
+type Step = number | undefined;
 
 /** What is known of a request once its body is read. */
 interface Judged {
@@ -143,9 +148,10 @@ export class Edge {
     declared: number,
   ): { work: Work; parts: readonly FramePart[] } | undefined {
     const work = this.#begin(request, version, declared, this.#small, this.#slow);
-    let steps = 0;
-    for (const _ of this.#judge(work)) {
-      if (++steps > WHOLE_STEPS_MAX || work.slow.length > WHOLE_SLOW_BYTES_MAX) return undefined;
+    let done = 0;
+    for (const step of this.#judge(work)) {
+      done += step ?? SERIES_WORK;
+      if (done > WHOLE_WORK_MAX || work.slow.length > WHOLE_SLOW_BYTES_MAX) return undefined;
     }
     return { work, parts: [...this.#parts(work)] };
   }
@@ -180,7 +186,7 @@ export class Edge {
   }
 
   /** Checks a body and makes its frames; then its samples are charged. @throws AppError */
-  *#judge(work: Work): Generator<undefined, void> {
+  *#judge(work: Work): Generator<Step, void> {
     yield* work.version === 'v1' ? this.#judgeV1(work) : this.#judgeV2(work);
     const { judged, slow, request, limits } = work;
     judged.samples += slow.samples;
@@ -190,7 +196,7 @@ export class Edge {
     this.#charge(request.tenant, samples + histograms + exemplars, metadata.length, limits);
   }
 
-  *#judgeV1(work: Work): Generator<undefined, void> {
+  *#judgeV1(work: Work): Generator<Step, void> {
     const { request, limits, bounds, scratch, raw, judged } = work;
     const { exports } = scratch.kernel;
     // keys are remembered where most requests come by
@@ -224,7 +230,7 @@ export class Edge {
     if (ofOther > 0) refuse(judged.refusals, other, ofOther);
   }
 
-  *#judgeSlow({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<undefined, void> {
+  *#judgeSlow({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<Step, void> {
     const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
     let faults = 0;
     for (const frames = scratch.frames; frames.next(); ) {
@@ -234,20 +240,23 @@ export class Edge {
         if (faults % FAULTS_PER_STEP === 0) yield;
         continue;
       }
-      yield* slow.add(reader.seriesAt(frames.bodyAt, frames.bodyBytes), limits, bounds, judged.refusals);
+      const series = reader.seriesAt(frames.bodyAt, frames.bodyBytes);
+      yield* slow.add(series, limits, bounds, judged.refusals);
       if (frames.fault === 0) judged.ends.push(slow.length);
-      yield;
+      yield workOf(series);
     }
   }
 
-  *#judgeV2({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<undefined, void> {
+  *#judgeV2({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<Step, void> {
     const reader = new RemoteWrite2Reader(scratch.bytesOf(raw), this.#options.rawBytesMax);
     for (const series of reader.series()) {
-      if (series !== undefined) {
-        yield* slow.add(series, limits, bounds, judged.refusals);
-        judged.series++;
+      if (series === undefined) {
+        yield;
+        continue;
       }
-      yield;
+      yield* slow.add(series, limits, bounds, judged.refusals);
+      judged.series++;
+      yield workOf(series);
     }
     judged.metadata = checkMetadata(reader.metadata, limits, judged.metadataRefusals);
   }
@@ -384,6 +393,14 @@ export class Edge {
     for (const [tenant, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(tenant);
   }
 }
+
+/** Many labels are also sorted and compared. */
+function workOf({ pairs }: ReadSeries): number {
+  const labels = pairs.length / 2;
+  return SERIES_WORK + (labels > MANY_LABELS ? 5 * labels : labels);
+}
+
+const MANY_LABELS = 64;
 
 const NO_FRAMES = new Uint8Array(0);
 

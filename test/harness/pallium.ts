@@ -21,6 +21,8 @@ export interface PalliumOptions {
   readonly scheme?: 'http' | 'https';
   /** What runs before the command, like `prlimit`. */
   readonly wrapper?: readonly string[];
+  /** Added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A server process of its own. `await using` ends it. */
@@ -50,7 +52,7 @@ export class Pallium implements AsyncDisposable {
       `-server.http-listen-port=${port}`,
       ...(options.flags ?? []),
     ];
-    this.#child = spawn(command!, args, { stdio: ['ignore', log, log] });
+    this.#child = spawn(command!, args, { stdio: ['ignore', log, log], env: { ...process.env, ...options.env } });
     closeSync(log);
     this.ended = new Promise((done, fail) => {
       this.#child.once('error', fail);
