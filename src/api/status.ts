@@ -14,16 +14,21 @@ function shown(call: Call, data: unknown): ApiResponse {
  * whose language this is; ours stands beside it.
  */
 export function buildInfo(call: Call): ApiResponse {
-  return shown(call, {
+  return shown(call, buildInfoOf(call.sources.status.version));
+}
+
+/** @param version of Pallium */
+export function buildInfoOf(version: string): object {
+  return {
     application: 'Pallium',
     version: PROMETHEUS_VERSION,
-    revision: call.sources.status.version,
+    revision: version,
     branch: '',
     buildUser: '',
     buildDate: '',
     goVersion: '',
     nodeVersion: process.version,
-  });
+  };
 }
 
 const PROMETHEUS_VERSION = '3.14.0';

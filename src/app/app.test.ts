@@ -189,3 +189,58 @@ test('targets bring what they need, once, the listener last', () => {
       error.message === '-target: al is none of compactor, table-manager, all (did you mean "all"?)',
   );
 });
+
+test('what is asked of a base address is there', async () => {
+  const { get, app } = await run('base');
+  for (const path of [
+    '/prometheus/-/healthy',
+    '/prometheus/-/ready',
+    '/prometheus',
+    '/prometheus/',
+    '/version',
+    '/prometheus/version',
+    '/prometheus/metrics',
+  ]) {
+    assert.equal((await get(path)).status, 200, path);
+  }
+  assert.match((await get('/prometheus/version')).text, /"application":"Pallium","version":"3\./);
+  for (const path of ['/prometheus/api/v1/push', '/prometheus/api/v1/write']) {
+    assert.equal((await get(path)).status, 405, path);
+    const headers = { 'content-encoding': 'snappy' };
+    assert.equal((await get(path, { method: 'POST', body: 'abc', headers })).status, 204, path);
+  }
+  const form = new FormData();
+  form.set('query', '7');
+  const answer = await fetch(`${app.http.url}/api/v1/query`, { method: 'POST', body: form });
+  assert.match(await answer.text(), /"result":\[[\d.]+,"7"\]/);
+});
+
+test('all of it may be below a path', async () => {
+  const { get, app } = await run('below', '-server.http-path-prefix=/monitor/prom/');
+  assert.match(app.http.url, /\/monitor\/prom$/);
+  for (const path of [
+    '/',
+    '/ready',
+    '/metrics',
+    '/api/v1/query?query=up',
+    '/prometheus/api/v1/query?query=up',
+    '/?a=b',
+  ]) {
+    assert.equal((await get(path)).status, 200, path);
+  }
+  const values = await get('/api/v1/label/%ff/values');
+  assert.deepEqual([values.status, JSON.parse(values.text).error], [400, 'invalid label name: "\\xff"']);
+  assert.match((await get('/')).text, /href="\/monitor\/prom\/ready"/);
+  const { origin } = new URL(app.http.url);
+  const outside = async (path: string) => {
+    const { statusCode, headers, body } = await send(origin + path);
+    await body.dump();
+    return [statusCode, headers.location];
+  };
+  assert.deepEqual(await outside('/ready'), [404, undefined]);
+  assert.deepEqual(await outside('/monitor/promready'), [404, undefined]);
+  assert.deepEqual(await outside('/monitor/prom'), [200, undefined]);
+  assert.deepEqual(await outside('/'), [307, '/monitor/prom/']);
+  assert.deepEqual(await outside('//monitor//prom/ready?a=1'), [307, '/monitor/prom/ready?a=1']);
+  await assert.rejects(run('wrong', '-server.http-path-prefix=monitor'), /monitor is no path prefix/);
+});

@@ -174,6 +174,7 @@ test('headers are judged before the body', async () => {
     (await edge.push({ tenant: 't', headers, body: new Uint8Array(0), limits: LIMITS })).response.status;
   assert.equal(await status({ 'content-type': 'text/plain' }), 415);
   assert.equal(await status({ ...HEADERS, 'content-encoding': 'gzip' }), 415);
+  assert.notEqual(await status({ ...HEADERS, 'content-encoding': ' Snappy' }), 415, 'in any case');
   assert.equal(
     await status({ ...HEADERS, 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v3' }),
     415,

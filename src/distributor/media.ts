@@ -25,7 +25,7 @@ export function mediaOf(headers: PushRequest['headers']): 'v1' | 'v2' {
     }
   }
   const encoding = headers['content-encoding'];
-  if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
+  if (encoding !== undefined && encoding !== '' && encoding.trim().toLowerCase() !== 'snappy') {
     throw writeErrors.unsupportedEncoding({ encoding, want: 'snappy' });
   }
   return version;

@@ -17,6 +17,7 @@ const LINKS: readonly (readonly [path: string, what: string])[] = [
 export function homePage(app: App, notReady: readonly string[]): string {
   const { config, version, http, clock, startTimeMs } = app;
   const served = new Set(http.routes.map(({ path }) => path));
+  const prefix = config.server.httpPathPrefix.replace(/\/$/, '');
   const links = LINKS.filter(([path]) => served.has(path.split('?')[0]!));
   const uptimeMs = Math.floor((clock.nowMs() - startTimeMs) / 1000) * 1000;
   const ready = notReady.length === 0;
@@ -47,7 +48,7 @@ pre { overflow-x: auto; padding: 1rem; border: 1px solid var(--line); border-rad
 ${notReady.map((reason) => `<p>${escaped(reason)}</p>`).join('\n')}
 <h2>Here</h2>
 <dl>
-${links.map(([path, what]) => `<dt><a href="${escaped(path)}">${escaped(path)}</a></dt><dd>${escaped(what)}</dd>`).join('\n')}
+${links.map(([path, what]) => `<dt><a href="${escaped(prefix + path)}">${escaped(path)}</a></dt><dd>${escaped(what)}</dd>`).join('\n')}
 </dl>
 ${served.has('/api/v1/push') ? connectSection(http.url) : ''}
 </body>

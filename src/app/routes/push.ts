@@ -2,11 +2,13 @@ import type { PushBackend } from '../../contract/push.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
 
-/** The paths that senders know: Cortex', its older one, and Prometheus'. */
+/** The paths that senders know: Cortex', its older one, and Prometheus'; the first and the last also below the prefix of the API. */
 const PATHS = ['/api/v1/push', '/api/prom/push', '/api/v1/write'];
 
-export function pushRoutes(backend: PushBackend, { pushBodyBytesMax }: ServerConfig): Route[] {
-  return PATHS.map((path) => ({
+export function pushRoutes(backend: PushBackend, { pushBodyBytesMax, prometheusHttpPrefix }: ServerConfig): Route[] {
+  const prefix = prometheusHttpPrefix.replace(/\/$/, '');
+  const paths = new Set([...PATHS, `${prefix}/api/v1/push`, `${prefix}/api/v1/write`]);
+  return [...paths].map((path) => ({
     path,
     methods: ['POST'],
     needs: 'write' as const,

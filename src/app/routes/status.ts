@@ -1,6 +1,7 @@
+import { buildInfoOf } from '../../api/status.ts';
 import { showConfig } from '../../kit/config/show.ts';
 import { AddressParams } from '../../kit/http/form.ts';
-import { htmlResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import { htmlResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import { exposeMetrics } from '../../kit/observe/metrics.ts';
 import { showOverrides } from '../../limits/overrides.ts';
 import type { App } from '../app.ts';
@@ -19,27 +20,18 @@ export function statusRoutes(app: App): Route[] {
     ...more,
   });
   const notReady = () => app.services?.notReady() ?? ['starting'];
+  const ready = (text: string) =>
+    notReady().length === 0 ? textResponse(200, text) : textResponse(503, lines(notReady()));
   const { protectMetrics } = app.config.auth;
-  return [
-    get('/', () => htmlResponse(homePage(app, notReady())), { needs: 'read' }),
+  const prefix = app.config.server.prometheusHttpPrefix.replace(/\/$/, '');
+  // whoever is given the address of the API looks for these below it
+  const below = [...new Set(['', prefix])].flatMap((at) => [
+    get(`${at}/`, () => htmlResponse(homePage(app, notReady())), { needs: 'read' }),
+    get(`${at}/-/healthy`, () => textResponse(200, 'Prometheus Server is Healthy.\n'), { needs: 'nothing' }),
+    get(`${at}/-/ready`, () => ready('Prometheus Server is Ready.\n'), { needs: 'nothing' }),
+    get(`${at}/version`, () => jsonResponse(buildInfoOf(app.version)), { needs: 'read' }),
     get(
-      '/ready',
-      () => (notReady().length === 0 ? textResponse(200, 'ready\n') : textResponse(503, lines(notReady()))),
-      {
-        needs: 'nothing',
-      },
-    ),
-    get('/-/healthy', () => textResponse(200, 'Prometheus Server is Healthy.\n'), { needs: 'nothing' }),
-    get(
-      '/-/ready',
-      () =>
-        notReady().length === 0
-          ? textResponse(200, 'Prometheus Server is Ready.\n')
-          : textResponse(503, lines(notReady())),
-      { needs: 'nothing' },
-    ),
-    get(
-      '/metrics',
+      `${at}/metrics`,
       async () => ({
         status: 200,
         headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
@@ -47,6 +39,11 @@ export function statusRoutes(app: App): Route[] {
       }),
       { needs: protectMetrics ? 'admin' : 'nothing' },
     ),
+  ]);
+  return [
+    ...below,
+    ...(prefix === '' ? [] : [get(prefix, () => htmlResponse(homePage(app, notReady())), { needs: 'read' })]),
+    get('/ready', () => ready('ready\n'), { needs: 'nothing' }),
     get('/config', ({ query }) => {
       const mode = AddressParams.of(query).get('mode') ?? 'all';
       if (mode !== 'all' && mode !== 'diff' && mode !== 'defaults')

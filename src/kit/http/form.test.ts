@@ -161,7 +161,7 @@ test('paths are decoded without loss in linear time', () => {
     routable(url);
     assert.ok(performance.now() - startMs < 1_000, unit);
   }
-  assert.equal(routable(`/${'a/'.repeat(20_000)}`), '/414');
+  assert.equal(routable(`/${'a/'.repeat(20_000)}`), '/nowhere');
   assert.equal(withoutDoubledSlashes('//api///v1/x?a=//b'), '/api/v1/x?a=//b');
   assert.equal(withoutDoubledSlashes('/api/v1?a=//b'), undefined);
 });

@@ -365,8 +365,15 @@ test('slow headers are cut off; garbage is a 400', async () => {
       socket.on('close', () => resolve(seen));
       socket.on('error', () => resolve(seen));
     });
-  assert.match(await raw('GET /big HTTP/1.1\r\nHo'), /^HTTP\/1.1 408 /);
-  assert.match(await raw('garbage\r\n\r\n'), /^HTTP\/1.1 400 /);
+  assert.match(await raw('GET /big HTTP/1.1\r\nHo'), /^HTTP\/1.1 408 .*server\.http_header_timeout/s);
+  assert.match(await raw('garbage\r\n\r\n'), /^HTTP\/1.1 400 .*this is no HTTP request/s);
+  const long = `GET /big?${'a'.repeat(1 << 20)} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
+  assert.match(
+    await raw(long),
+    /^HTTP\/1.1 431 .*larger than 65536 bytes \(server\.http_header_bytes_max\); a long query/s,
+  );
+  const two = await raw('GET /big HTTP/1.1\r\nHost: localhost\r\n\r\ngarbage\r\n\r\n');
+  assert.equal(two.match(/HTTP\/1\.1 /g)?.length, 1, 'one answer is not put into another');
 });
 
 test('a stop lets requests under way finish', async () => {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
@@ -18,7 +18,15 @@ import { networkOf } from './login-brake.ts';
 import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
 import { cutWhenUnread, isLarge, piecesOf, writeBody } from './send.ts';
 import { tlsOptions } from './tls.ts';
-import { isPathTooLong, PATH_BYTES_MAX, parseTarget, routable, withoutDoubledSlashes } from './url.ts';
+import {
+  belowPrefix,
+  isPathTooLong,
+  NOWHERE,
+  PATH_BYTES_MAX,
+  parseTarget,
+  routable,
+  withoutDoubledSlashes,
+} from './url.ts';
 
 const httpMetrics = metricTable({
   duration: histogram(
@@ -63,6 +71,9 @@ const ANSWER_COUNTED_BYTES_MIN = 64 << 10;
 const NO_BODY = new Uint8Array(0);
 const NO_QUERY = Object.freeze({});
 
+/** How long a connection whose request is no HTTP is still read. */
+const LINGER_MS = 1_000;
+
 const FAILURE_LOG_INTERVAL_MS = 1_000;
 const TEXT_LOGGED_CHARS = 512;
 
@@ -78,6 +89,8 @@ export class HttpListener implements Service {
   /** By path. */
   readonly #routes = new Map<string, Route>();
   readonly #browsers: BrowserGuard;
+  /** Path below which all routes are. */
+  readonly #prefix: string;
   /** Open connections, by client. */
   readonly #connections = new Map<string, number>();
   /** Status → when an answer with it was logged, and how many there were since. */
@@ -91,6 +104,7 @@ export class HttpListener implements Service {
     this.name = `${options.name}-listener`;
     this.#options = options;
     this.#app = createApp(options.config);
+    this.#prefix = prefixOf(options.config);
     this.#bodies = new SharedRoom(options.config.inflightBodyBytesMax);
     this.#answers = new SharedRoom(options.config.inflightAnswerBytesMax);
     // bodies stay as they came: what they hold is the handler's business, and nothing inflates before its size is judged
@@ -103,7 +117,7 @@ export class HttpListener implements Service {
     this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
     this.#app.server.on('connection', (socket: Socket) => this.#admitConnection(socket));
     this.#app.addHook('onRequest', async (request, reply) => {
-      if (request.is404) return send(reply, notFound(request.originalUrl)); // before a byte of its body is taken in
+      if (request.is404) return send(reply, notFound(request.originalUrl, this.#prefix)); // before a byte of its body is taken in
     });
     this.#app.setErrorHandler((thrown, request, reply) => this.#fail(thrown, request, reply));
   }
@@ -156,7 +170,8 @@ export class HttpListener implements Service {
     const { config, host } = this.#options;
     const address = this.#app.server.address() as AddressInfo | null;
     const shown = host.includes(':') ? `[${host}]` : host;
-    return `${config.httpTlsCertPath === '' ? 'http' : 'https'}://${shown}:${address?.port ?? this.#options.port}`;
+    const scheme = config.httpTlsCertPath === '' ? 'http' : 'https';
+    return `${scheme}://${shown}:${address?.port ?? this.#options.port}${this.#prefix}`;
   }
 
   /** Takes no new connections, lets requests under way finish, and cuts them at the deadline. */
@@ -200,7 +215,7 @@ export class HttpListener implements Service {
     try {
       response = await route.handle({
         method: request.method,
-        ...parseTarget(request.originalUrl),
+        ...parseTarget(belowPrefix(request.originalUrl, this.#prefix) ?? request.originalUrl),
         headers: request.headers,
         body,
         tenant: request.tenant,
@@ -394,9 +409,9 @@ function shownBody({ body }: HttpResponse): string {
   return body instanceof Uint8Array ? Buffer.from(body.subarray(0, TEXT_LOGGED_CHARS)).toString() : '';
 }
 
-function notFound(url: string): HttpResponse {
+function notFound(url: string, prefix: string): HttpResponse {
   if (isPathTooLong(url)) return textResponse(414, `the path is longer than ${PATH_BYTES_MAX} bytes\n`);
-  const location = withoutDoubledSlashes(url);
+  const location = withoutDoubledSlashes(url) ?? (url === '/' && prefix !== '' ? `${prefix}/` : undefined);
   return location === undefined
     ? textResponse(404, '404 page not found\n')
     : textResponse(307, `see ${location}\n`, { location });
@@ -410,6 +425,11 @@ function bytesMaxOf(request: FastifyRequest): number {
   return routeOf(request)?.bodyBytesMax ?? BODY_BYTES_MAX;
 }
 
+/** `/metrics/` → `/metrics` */
+function prefixOf({ httpPathPrefix }: ServerConfig): string {
+  return httpPathPrefix.replace(/\/$/, '');
+}
+
 function createApp(config: ServerConfig): FastifyInstance {
   const common = {
     maxHeaderSize: config.httpHeaderBytesMax,
@@ -420,12 +440,19 @@ function createApp(config: ServerConfig): FastifyInstance {
     logger: false,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle' as const,
+    clientErrorHandler: (error: ConnectionError, socket: Socket) => refuseGarbage(error, socket, config),
+    frameworkErrors: (error: Error & { statusCode?: number }, _: FastifyRequest, reply: FastifyReply) => {
+      send(reply, textResponse(error.statusCode ?? 400, `${error.message}\n`));
+    },
     requestTimeout: config.httpReadTimeoutMs,
     connectionTimeout: config.httpStallTimeoutMs,
     keepAliveTimeout: config.httpIdleTimeoutMs,
     // what stands behind `?` is the handlers' business
     routerOptions: { maxParamLength: 8192, querystringParser: () => NO_QUERY },
-    rewriteUrl: (request: { url?: string | undefined }) => routable(request.url ?? '/'),
+    rewriteUrl: ({ url = '/' }: { url?: string | undefined }) => {
+      const target = belowPrefix(url, prefixOf(config));
+      return target === undefined ? NOWHERE : routable(target);
+    },
   };
   const tls = tlsOptions(config);
   const app =
@@ -442,6 +469,36 @@ function createApp(config: ServerConfig): FastifyInstance {
   app.decorateRequest('heldBytes', 0);
   app.removeAllContentTypeParsers();
   return app;
+}
+
+/** Answers what Node's parser does not take, in our own words. */
+function refuseGarbage({ code }: ConnectionError, socket: Socket, config: ServerConfig): void {
+  if (code === 'ECONNRESET' || socket.destroyed) return;
+  const [status, text] =
+    code === 'HPE_HEADER_OVERFLOW'
+      ? [
+          '431 Request Header Fields Too Large',
+          `address and headers are larger than ${config.httpHeaderBytesMax} bytes (server.http_header_bytes_max); a long query goes as a form, with POST`,
+        ]
+      : code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? [
+            '408 Request Timeout',
+            `headers must come within ${config.httpHeaderTimeoutMs} ms (server.http_header_timeout), a whole request within ${config.httpReadTimeoutMs} ms (server.http_read_timeout)`,
+          ]
+        : code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW'
+          ? ['413 Payload Too Large', 'the extensions of its chunks are too large']
+          : ['400 Bad Request', `this is no HTTP request (${code ?? 'unknown'})`];
+  const body = `${text}\n`;
+  // nothing may go in between an answer to an earlier request
+  const isAnswering = (socket as { _httpMessage?: ServerResponse })._httpMessage?.headersSent === true;
+  if (!socket.writable || isAnswering) return void socket.destroy();
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+  // what is still to come is thrown away for a moment: a client that is cut off while it sends does not read the answer
+  socket.removeAllListeners('data').on('data', () => {});
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.once('close', () => clearTimeout(timer));
 }
 
 /** Aborted when the connection closes before the answer is written. */

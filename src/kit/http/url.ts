@@ -10,8 +10,8 @@ export interface Target {
 /** A path of more bytes is answered without being read. */
 export const PATH_BYTES_MAX = 32 << 10;
 
-/** Where a router looks for what has too long a path: nowhere. */
-const NOWHERE = '/414';
+/** Where a router looks for what it shall not find. */
+export const NOWHERE = '/nowhere';
 
 export function parseTarget(url: string): Target {
   const [path, query] = parted(url);
@@ -25,6 +25,21 @@ export function routable(url: string): string {
   if (!path.includes('%') || isDecodable(path)) return url;
   const segments = path.split('/').map((segment) => encodeURIComponent(decodePath(segment).toWellFormed()));
   return segments.join('/') + (query === '' ? '' : `?${query}`);
+}
+
+/** The target below a prefix like `/metrics-store`; undefined where it is elsewhere. */
+export function belowPrefix(url: string, prefix: string): string | undefined {
+  if (prefix === '') return url;
+  if (!url.startsWith(prefix)) return undefined;
+  const rest = url.slice(prefix.length);
+  return rest === '' || rest.startsWith('?') ? `/${rest}` : rest.startsWith('/') ? rest : undefined;
+}
+
+/** For settings; a slash at the end is left to whoever reads them. @throws where it does not begin with one */
+export function checkPrefixSetting(prefix: string): void {
+  if (prefix !== '' && !/^(\/[\w.~-]+)*\/?$/.test(prefix)) {
+    throw new RangeError(`${prefix} is no path prefix, like /metrics`);
+  }
 }
 
 /** Whether the path is longer than any that is served. */
