@@ -242,5 +242,9 @@ test('all of it may be below a path', async () => {
   assert.deepEqual(await outside('/monitor/prom'), [200, undefined]);
   assert.deepEqual(await outside('/'), [307, '/monitor/prom/']);
   assert.deepEqual(await outside('//monitor//prom/ready?a=1'), [307, '/monitor/prom/ready?a=1']);
-  await assert.rejects(run('wrong', '-server.http-path-prefix=monitor'), /monitor is no path prefix/);
+  await assert.rejects(run('wrong1', '-server.http-path-prefix=/:a'), /:a is not a path/);
+  await assert.rejects(
+    run('wrong', '-server.http-path-prefix=monitor'),
+    /monitor is not a path that begins with a slash/,
+  );
 });

@@ -2,7 +2,6 @@ import { ANONYMOUS_TENANT } from '../../model/tenant.ts';
 import { bytes, choice, count, duration, list, secret, text, toggle } from '../config/field.ts';
 import { section } from '../config/section.ts';
 import { checkOriginSetting } from './browser.ts';
-import { checkPrefixSetting } from './url.ts';
 
 export const serverConfig = section('server', 'HTTP server', {
   httpListenAddress: text({ default: '127.0.0.1', help: 'Address to listen on; 0.0.0.0 for all.' }),
@@ -74,21 +73,20 @@ export const serverConfig = section('server', 'HTTP server', {
     help: 'Time for a clean end; what is not done by then is left to the next start.',
   }),
   httpPathPrefix: text({
-    check: checkPrefixSetting,
+    check: checkPrefix,
     help: 'Path below which everything is served, as behind a proxy that hands paths on unchanged.',
   }),
   prometheusHttpPrefix: text({
     default: '/prometheus',
-    check: checkPrefixSetting,
     flag: 'http.prometheus-http-prefix',
     check: checkPrefix,
     help: 'Prefix under which the Prometheus API is served, besides the root.',
   }),
 });
 
-/** @throws where a prefix of paths is none */
+/** @throws where a prefix of paths is none; what a router takes for a parameter is none */
 function checkPrefix(prefix: string): void {
-  if (prefix !== '' && !/^\/[\w.~!$&'()*+,;=:@/-]*$/.test(prefix)) {
+  if (prefix !== '' && !/^(\/[\w.~!$&'+,;=@-]+)*\/?$/.test(prefix)) {
     throw new RangeError(`${prefix} is not a path that begins with a slash, like /prometheus`);
   }
 }

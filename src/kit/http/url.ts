@@ -35,13 +35,6 @@ export function belowPrefix(url: string, prefix: string): string | undefined {
   return rest === '' || rest.startsWith('?') ? `/${rest}` : rest.startsWith('/') ? rest : undefined;
 }
 
-/** For settings; a slash at the end is left to whoever reads them. @throws where it does not begin with one */
-export function checkPrefixSetting(prefix: string): void {
-  if (prefix !== '' && !/^(\/[\w.~-]+)*\/?$/.test(prefix)) {
-    throw new RangeError(`${prefix} is no path prefix, like /metrics`);
-  }
-}
-
 /** Whether the path is longer than any that is served. */
 export function isPathTooLong(url: string): boolean {
   return parted(url)[0].length > PATH_BYTES_MAX;
