@@ -39,6 +39,13 @@ test('an instant query answers at a time', async () => {
     resultType: 'scalar',
     result: [T + 0.25, '4'],
   });
+  for (const [query, text] of [
+    ['1e-9', '0.000000001'],
+    ['1e21', '1000000000000000000000'],
+  ]) {
+    const want = { resultType: 'scalar', result: [T, text] };
+    assert.deepEqual(await shown(`/api/v1/query?query=${query}&time=${T}`), want);
+  }
   assert.deepEqual(await shown('/api/v1/query?query=4'), { resultType: 'scalar', result: [T, '4'] }, 'now');
 });
 

@@ -3,6 +3,7 @@ import type { QueryResult, QueryRunContext, QueryRunner, QueryStatistics, QueryV
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { quoteGo } from '../model/labels.ts';
+import { formatF } from '../promql/format.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
 import { success, TRUNCATED } from './answer.ts';
@@ -178,10 +179,11 @@ function truncated(value: QueryValue, limit: number): QueryValue {
 function writeValue(out: ApiJsonWriter, value: QueryValue): void {
   switch (value.type) {
     case 'scalar':
-      out.point(value.timeMs, value.value);
+      // unlike a series' points these never have an exponent, nor zeros behind the time
+      out.raw(`[${value.timeMs / 1000},"${formatF(value.value)}"]`);
       return;
     case 'string':
-      out.raw(`[${formatTimestamp(value.timeMs)},`);
+      out.raw(`[${value.timeMs / 1000},`);
       out.string(value.value);
       out.raw(']');
       return;

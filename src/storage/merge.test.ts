@@ -99,3 +99,15 @@ test('where one place fails the other is let go', async () => {
   await got;
   assert.equal(recent.open, 0);
 });
+
+test('labels of all sources are in the order of their bytes', async () => {
+  const source = (values: readonly string[]): SampleSource => {
+    const answer = async () => ({ values, warnings: [] });
+    return Object.assign(new Place(), { labelNames: answer, labelValues: answer });
+  };
+  const sources = { recent: source(['a', '😀']), stored: source(['\uffee', '😀']), overlapMs: 100, nowMs: () => 0 };
+  const queryable = mergedQueryable('t', sources);
+  const request = { matchers: [], startMs: 0, endMs: 1000 };
+  assert.deepEqual((await queryable.labelValues('x', request, unlimited())).values, ['a', '\uffee', '😀']);
+  assert.deepEqual((await queryable.labelNames({ ...request, limit: 2 }, unlimited())).values, ['a', '\uffee']);
+});

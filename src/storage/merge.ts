@@ -1,5 +1,5 @@
 import { getOrMake } from '../lib/map.ts';
-import { Labels } from '../model/labels.ts';
+import { compareUtf8, Labels } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
@@ -72,15 +72,11 @@ async function mergedLabels(
     for (const value of answer.values) values.add(value);
     for (const warning of answer.warnings) warnings.add(warning);
   }
-  const sorted = [...values].sort(compareText);
+  const sorted = [...values].sort(compareUtf8);
   return {
     values: request.limit === undefined || request.limit === 0 ? sorted : sorted.slice(0, request.limit),
     warnings: [...warnings],
   };
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 class MergedSet implements SeriesSet {
