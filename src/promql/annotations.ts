@@ -15,6 +15,8 @@ export interface ForcedMonotonicity {
 interface Note {
   readonly text: string;
   pos: PosRange;
+  /** Times that it was found, where that is told. */
+  count: number;
   forced: (ForcedMonotonicity & { readonly minMs: number; readonly maxMs: number; readonly count: number }) | undefined;
 }
 
@@ -27,6 +29,12 @@ export class Annotations {
   readonly #infos = new Notes();
   /** Of the storage: without position. */
   readonly #storage = new Set<string>();
+  readonly #owed: (() => void)[] = [];
+
+  /** `tell` is called when all is evaluated: it notes what can be said only then. */
+  owed(tell: () => void): void {
+    this.#owed.push(tell);
+  }
 
   fromStorage(texts: readonly string[]): void {
     for (const text of texts) this.#storage.add(text);
@@ -88,10 +96,9 @@ export class Annotations {
   }
 
   startTimeOverlap(metricName: string, pos: PosRange): void {
-    this.#warn(
-      `sample has start time that overlaps with previous sample timestamp for metric ${quoteGo(metricName)}`,
-      pos,
-    );
+    const text = `sample has start time that overlaps with previous sample timestamp for metric ${quoteGo(metricName)}`;
+    const note = this.#warnings.first(text, pos);
+    if (note !== undefined) note.count++;
   }
 
   possibleNonCounter(metricName: string, pos: PosRange): void {
@@ -147,7 +154,7 @@ export class Annotations {
 
   forcedMonotonicity(metricName: string, pos: PosRange, timeMs: number, forced: ForcedMonotonicity): void {
     const text = `input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forName(metricName)}`;
-    const seen = this.#infos.of(text, pos);
+    const seen = this.#infos.first(text, pos);
     if (seen === undefined) return;
     const before = seen.forced;
     const now = { ...forced, minMs: timeMs, maxMs: timeMs, count: 1 };
@@ -174,6 +181,7 @@ export class Annotations {
 
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
   strings(positionOf: (pos: PosRange) => string): { warnings: string[]; infos: string[] } {
+    for (const tell of this.#owed.splice(0)) tell();
     return {
       warnings: [...this.#storage, ...strings('warning', this.#warnings, positionOf)],
       infos: strings('info', this.#infos, positionOf),
@@ -200,16 +208,23 @@ class Notes {
       this.omitted++;
       return undefined;
     }
-    note = { text, pos, forced: undefined };
+    note = { text, pos, count: 0, forced: undefined };
     this.#byText.set(text, note);
     this.#chars += text.length;
     return note;
   }
 
-  /** Prometheus evaluates what stands later in a query later; here the order of evaluation is another. */
+  /** A text that is told of the last place where it was found. */
   note(text: string, pos: PosRange): void {
     const note = this.of(text, pos);
-    if (note !== undefined && pos.start > note.pos.start) note.pos = pos;
+    if (note !== undefined && isLater(pos, note.pos)) note.pos = pos;
+  }
+
+  /** A text that is told of the first place where it was found. */
+  first(text: string, pos: PosRange): Note | undefined {
+    const note = this.of(text, pos);
+    if (note !== undefined && isLater(note.pos, pos)) note.pos = pos;
+    return note;
   }
 
   values(): Iterable<Note> {
@@ -217,11 +232,21 @@ class Notes {
   }
 }
 
+/** Prometheus evaluates what stands later in a query later, and what is around something after it; here the order is another. */
+function isLater(a: PosRange, b: PosRange): boolean {
+  if (a.start > b.start) return a.end > b.end || !contains(b, a);
+  return contains(a, b) && !contains(b, a);
+}
+
+function contains(outer: PosRange, inner: PosRange): boolean {
+  return outer.start <= inner.start && outer.end >= inner.end;
+}
+
 function strings(kind: 'warning' | 'info', notes: Notes, positionOf: (pos: PosRange) => string): string[] {
   const texts = Array.from(
     notes.values(),
-    ({ text, pos, forced }) =>
-      `PromQL ${kind}: ${text}${forced === undefined ? '' : describeForced(forced)} (${positionOf(pos)})`,
+    ({ text, pos, count, forced }) =>
+      `PromQL ${kind}: ${text}${count > 1 ? ` (${count} occurrences)` : ''}${forced === undefined ? '' : describeForced(forced)} (${positionOf(pos)})`,
   );
   if (notes.omitted > 0) texts.push(`more ${kind} annotations omitted (at most ${NOTES_MAX} are kept)`);
   return texts;

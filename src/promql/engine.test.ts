@@ -8,7 +8,7 @@ import { storeErrors } from '../model/errors-store.ts';
 import { Labels } from '../model/labels.ts';
 import type { Queryable, QueryBudget } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
-import { Engine } from './engine.ts';
+import { Engine, type EngineOptions } from './engine.ts';
 
 const context = unlimited();
 
@@ -373,4 +373,98 @@ test('range functions merge series that differ in their name only and never meet
   };
   assert.equal(await rows('sum_over_time({__name__=~"a|b"}[2m])'), 1);
   await assert.rejects(rows('sum_over_time({__name__=~"a|c"}[2m])'), /same labelset/);
+});
+
+/** What a query at the end of ten minutes has to say. */
+async function notesOf(
+  script: string,
+  expr: string,
+  options: EngineOptions = {},
+): Promise<{ warnings: readonly string[]; infos: readonly string[] }> {
+  const parser = { experimentalFunctions: true, binopFillModifiers: true };
+  const { warnings, infos } = await new Engine({ parser, ...options }).query(
+    storage(script),
+    { expr, timeMs: 600_000 },
+    context,
+  );
+  return { warnings, infos };
+}
+
+const GAUGE = '{{count:1 sum:1 counter_reset_hint:gauge buckets:[1]}}x10';
+const NOT_A_COUNTER = 'PromQL warning: this native histogram metric is not a counter: "h"';
+
+test('what nobody asks for is evaluated for what there is to say of it', async () => {
+  const script = `load 1m\n h ${GAUGE}`;
+  for (const [before, after] of [
+    ['limitk(0, ', ')'],
+    ['topk(0, ', ')'],
+    ['limit_ratio(0, ', ')'],
+    ['start_timestamp(-', ')'],
+    ['timestamp(', ')'],
+  ] as const) {
+    const { warnings } = await notesOf(script, `${before}rate(h[5m])${after}`);
+    assert.deepEqual(warnings, [`${NOT_A_COUNTER} (1:${before.length + 'rate('.length + 1})`]);
+  }
+});
+
+test('a text is told of the place that Prometheus evaluates last, what is around something after it', async () => {
+  const mixed =
+    'load 1m\n m{i="1",j="1"} 1x10\n m{i="1",j="2"} {{count:1}}x10\n m{i="2",j="1"} 1x10\n m{i="3",j="1"} {{count:1}}x10';
+  const { warnings } = await notesOf(mixed, 'sum(sum by (i) (m))');
+  assert.deepEqual(warnings, ['PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)']);
+  const beside = await notesOf(mixed, 'sum by (i) (m) or sum by (i) (m)');
+  assert.deepEqual(beside.warnings, [
+    'PromQL warning: encountered a mix of histograms and floats for aggregation (1:31)',
+  ]);
+});
+
+test('overlapping starts are counted, each time that they are asked for', async () => {
+  const script =
+    'load 1m\n a_total{i="1"}@st _ -90sx9\n a_total{i="1"} 1x10\n a_total{i="2"}@st _ -90sx9\n a_total{i="2"} 1x10';
+  const text =
+    'PromQL warning: sample has start time that overlaps with previous sample timestamp for metric "a_total"';
+  const on = { startTimestamps: true };
+  assert.deepEqual((await notesOf(script, 'rate(a_total[5m])', on)).warnings, [`${text} (2 occurrences) (1:6)`]);
+  assert.deepEqual((await notesOf(script, 'sum(rate(a_total[5m])) / sum(rate(a_total[5m]))', on)).warnings, [
+    `${text} (4 occurrences) (1:10)`,
+  ]);
+  assert.deepEqual((await notesOf(script, 'rate(a_total{i="1"}[5m])', on)).warnings, [`${text} (1:6)`]);
+});
+
+test('of what an operator finds at a step the last is told', async () => {
+  const script = 'load 1m\n l{i="1"} 1x10\n l{i="2"} {{count:1}}x10\n r{i="1"} {{count:1}}x10\n r{i="2"} 1x10';
+  const found = (kinds: string) => [
+    `PromQL info: incompatible sample types encountered for binary operator "<": ${kinds} (1:1)`,
+  ];
+  assert.deepEqual((await notesOf(script, 'l < r')).infos, found('histogram < float'));
+  // none of them matched, so those on the right are filled, too
+  assert.deepEqual((await notesOf(script, 'l < on(i) fill(1) r')).infos, found('float < histogram'));
+});
+
+test('sorting is said to be in vain in a subquery of one step, too', async () => {
+  const { warnings } = await notesOf('load 1m\n a 1x10', 'last_over_time(sort(a)[40s:35s])');
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0]!, /^PromQL warning: sort is ineffective for range queries/);
+});
+
+test('where only counts and sums are asked for, bounds of buckets do not matter', async () => {
+  const script =
+    'load 1m\n h{i="1"} {{schema:-53 count:2 custom_values:[1 2] buckets:[1 1]}}x10\n h{i="2"} {{schema:-53 count:3 custom_values:[1 3] buckets:[2 1]}}x10';
+  assert.deepEqual((await notesOf(script, 'histogram_count(sum(h))')).infos, []);
+  assert.deepEqual((await notesOf(script, 'sum(h)')).infos, [
+    'PromQL info: mismatched custom buckets were reconciled during aggregation (1:5)',
+  ]);
+});
+
+test('numbers in labels are numbers as far as an int64 reaches, all else is sorted by its bytes', async () => {
+  const values = ['a9', 'a10', '\uffee', '😀', '9223372036854775808', '99999999999999999999'];
+  const data = storage(`load 1m\n${values.map((value) => ` m{x="${value}"} 1x10`).join('\n')}`);
+  const order = async (func: string): Promise<string[]> => {
+    const engine = new Engine({ parser: { experimentalFunctions: true } });
+    const { value } = await engine.query(data, { expr: `${func}(m, "x")`, timeMs: 600_000 }, context);
+    return value.type === 'vector' ? value.samples.map(({ labels }) => labels.get('x')) : [];
+  };
+  const ascending = ['9223372036854775808', '99999999999999999999', 'a9', 'a10', '\uffee', '😀'];
+  assert.deepEqual(await order('sort_by_label'), ascending);
+  assert.deepEqual(await order('sort_by_label_desc'), ascending.toReversed());
 });

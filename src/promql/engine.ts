@@ -121,7 +121,7 @@ export class Engine {
       lookbackMs,
       defaultSubqueryStepMs: options.subqueryStepMs ?? 60_000,
     });
-    const plan = options.optimize === false ? built : optimize(built);
+    const plan = options.optimize === false ? built : optimize(built, this.#features.startTimestamps);
     const annotations = new Annotations();
     const stats = new SampleStats(grid, query.perStepStats === true);
     const execution = new Execution({

@@ -3,7 +3,11 @@ import { formatG } from '../lib/go-float.ts';
 /** Go's `%.2g`: two digits, for numbers that are only to give an idea. */
 export function formatRough(value: number): string {
   if (!Number.isFinite(value) || value === 0) return formatG(value);
-  return formatG(Number(value.toExponential(1)));
+  const [digits, exponentText] = value.toExponential(1).split('e');
+  const exponent = Number(exponentText);
+  if (exponent >= -4 && exponent < 2) return formatG(Number(value.toExponential(1)));
+  const sign = exponent < 0 ? '-' : '+';
+  return `${digits!.replace('.0', '')}e${sign}${String(Math.abs(exponent)).padStart(2, '0')}`;
 }
 
 /** Go's `strconv.FormatFloat(value, 'f', -1, 64)`: never an exponent. */

@@ -1,6 +1,6 @@
 import { formatG } from '../../lib/go-float.ts';
 import { ratioTakes, sampleOffset } from '../functions/sampling.ts';
-import type { AggregateNode } from '../plan/node.ts';
+import { type AggregateNode, isSilent } from '../plan/node.ts';
 import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 import { groupSeries } from './grouping.ts';
@@ -15,7 +15,11 @@ export async function aggregateK(
   input: Operator,
   param: Row,
 ): Promise<Operator> {
-  if (!checkParam(execution, node, param)) return RowTable.empty(input.steps);
+  if (!checkParam(execution, node, param)) {
+    // there may be something to say of what nobody asks for
+    if (!isSilent(node.input)) await execution.drain(input);
+    return RowTable.empty(input.steps);
+  }
   return node.op === 'topk' || node.op === 'bottomk'
     ? chooseBest(execution, node, input, param)
     : chooseSome(execution, node, input, param);

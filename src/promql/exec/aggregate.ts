@@ -251,14 +251,18 @@ class SumAccumulator implements Accumulator {
     const seen = this.#histograms.get(cell);
     if (seen === undefined) {
       this.#execution.holdPoints(histogramSampleWeight(histogram));
-      this.#histograms.set(cell, {
-        sum: this.#counts === undefined ? new HistogramSum(histogram) : new HistogramMean(histogram),
-        failed: false,
-      });
-    } else if (!seen.failed && !seen.sum.add(histogram)) {
+      this.#histograms.set(cell, { sum: this.#firstOf(cell, histogram), failed: false, mixed: false });
+    } else if (seen.sum !== undefined && !seen.failed && !seen.sum.add(histogram)) {
       seen.failed = true;
+      seen.mixed = this.#state[cell] !== 0;
       annotations.mixedExponentialCustom(metricName, this.#node.input.pos);
     }
+  }
+
+  /** Where floats came first there is a mix, and nothing to add up. */
+  #firstOf(cell: number, histogram: FloatHistogram): HistogramCell['sum'] {
+    if (this.#state[cell] !== 0) return undefined;
+    return this.#counts === undefined ? new HistogramSum(histogram) : new HistogramMean(histogram);
   }
 
   finish(cell: number, out: Row, step: number): void {
@@ -267,14 +271,13 @@ class SumAccumulator implements Accumulator {
     const hasFloat = this.#state[cell] !== 0;
     const histogram = this.#histograms.size === 0 ? undefined : this.#histograms.get(cell);
     if (histogram !== undefined) {
-      if (hasFloat) {
-        annotations.mixedFloatsHistogramsAggregation(pos);
-        return;
-      }
-      if (histogram.sum.boundsReconciled) annotations.mismatchedCustomBuckets('aggregation', pos);
-      if (histogram.failed) return;
-      if (histogram.sum.resetsCollide) annotations.counterResetCollision('aggregation', pos);
-      out.setHistogram(step, compactHistogram(histogram.sum.result()));
+      const { sum, failed, mixed } = histogram;
+      if (sum?.boundsReconciled) annotations.mismatchedCustomBuckets('aggregation', pos);
+      // what comes after histograms that do not go together is not looked at
+      if (failed ? mixed : hasFloat) annotations.mixedFloatsHistogramsAggregation(pos);
+      if (sum === undefined || failed || hasFloat) return;
+      if (sum.resetsCollide) annotations.counterResetCollision('aggregation', pos);
+      out.setHistogram(step, compactHistogram(sum.result()));
       return;
     }
     if (!hasFloat) return;
@@ -286,8 +289,11 @@ class SumAccumulator implements Accumulator {
 }
 
 interface HistogramCell {
-  readonly sum: HistogramSum | HistogramMean;
+  readonly sum: HistogramSum | HistogramMean | undefined;
+  /** Two of them do not go together. */
   failed: boolean;
+  /** Whether there were floats until then. */
+  mixed: boolean;
 }
 
 /**

@@ -65,11 +65,38 @@ export interface HistogramOutcome {
   keep: boolean;
 }
 
-/** Who hears of what goes wrong. */
+/** What there is to say of two points: kinds that do not go together, or what was done so that they do. */
+export type Finding =
+  | 'float and float'
+  | 'float and histogram'
+  | 'histogram and float'
+  | 'histogram and histogram'
+  | 'layout'
+  | 'collision'
+  | 'reconciled';
+
+/** Who hears of it. */
 export interface BinaryScope {
   readonly op: BinaryOp;
-  readonly pos: PosRange;
-  readonly annotations: Annotations;
+  readonly found: (finding: Finding) => void;
+}
+
+export function noteFinding(annotations: Annotations, op: BinaryOp, pos: PosRange, finding: Finding): void {
+  switch (finding) {
+    case 'layout':
+      annotations.incompatibleBucketLayout(op, pos);
+      return;
+    case 'collision':
+      annotations.counterResetCollision(op === '+' ? 'addition' : 'subtraction', pos);
+      return;
+    case 'reconciled':
+      annotations.mismatchedCustomBuckets(op === '+' ? 'addition' : 'subtraction', pos);
+      return;
+    default: {
+      const [lhs, rhs] = finding.split(' and ');
+      annotations.incompatibleTypes(lhs!, op, rhs!, pos);
+    }
+  }
 }
 
 /**
@@ -81,10 +108,10 @@ export function histogramBinary(
   lhs: number | FloatHistogram,
   rhs: number | FloatHistogram,
 ): HistogramOutcome | undefined {
-  const { op, pos, annotations } = scope;
+  const { op, found } = scope;
   if (typeof lhs === 'number') {
     if (op === '*' && typeof rhs !== 'number') return kept(compactHistogram(multiplyHistogram(rhs, lhs)));
-    annotations.incompatibleTypes('float', op, typeof rhs === 'number' ? 'float' : 'histogram', pos);
+    found(typeof rhs === 'number' ? 'float and float' : 'float and histogram');
     return undefined;
   }
   if (typeof rhs === 'number') {
@@ -98,7 +125,7 @@ export function histogramBinary(
       case '>/':
         return kept(trimHistogram(lhs, rhs, 'above'));
       default:
-        annotations.incompatibleTypes('histogram', op, 'float', pos);
+        found('histogram and float');
         return undefined;
     }
   }
@@ -107,16 +134,15 @@ export function histogramBinary(
     case '-': {
       const combined = op === '+' ? addHistograms(lhs, rhs) : subtractHistograms(lhs, rhs);
       if (combined === undefined) {
-        annotations.incompatibleBucketLayout(op, pos);
+        found('layout');
         return undefined;
       }
-      const name = op === '+' ? 'addition' : 'subtraction';
       if (combined.resetsCollide) {
         // Prometheus takes this warning for a failure: there is no result
-        annotations.counterResetCollision(name, pos);
+        found('collision');
         return undefined;
       }
-      if (combined.boundsReconciled) annotations.mismatchedCustomBuckets(name, pos);
+      if (combined.boundsReconciled) found('reconciled');
       const { histogram } = combined;
       return kept(compactHistogram(op === '+' ? histogram : withResetHint(histogram, 'gauge')));
     }
@@ -125,7 +151,7 @@ export function histogramBinary(
     case '!=':
       return { histogram: lhs, keep: !equalHistograms(lhs, rhs) };
     default:
-      annotations.incompatibleTypes('histogram', op, 'histogram', pos);
+      found('histogram and histogram');
       return undefined;
   }
 }

@@ -3,12 +3,13 @@ import { formatOpenMetrics } from '../format.ts';
 import type { Opening } from '../functions/function.ts';
 import type { Relabel } from '../functions/labels.ts';
 import { goMax, goMin, roundTo } from '../functions/math.ts';
-import { stepMs } from '../plan/grid.ts';
+import { stepMs, takesTime } from '../plan/grid.ts';
 import {
   type AggregateNode,
   type BinaryNode,
   type CallNode,
   childrenOf,
+  isSilent,
   type MatrixNode,
   type PlanNode,
   type SelectorNode,
@@ -18,7 +19,7 @@ import { type Operator, type OutputSeries, Row, RowTable } from '../row/row.ts';
 import { aggregate } from './aggregate.ts';
 import { aggregateK } from './aggregate-k.ts';
 import { countValues } from './count-values.ts';
-import { ARITHMETIC, floatFunction } from './element-binary.ts';
+import { ARITHMETIC, type Finding, floatFunction, noteFinding } from './element-binary.ts';
 import {
   FloatMapOperator,
   HistogramMapOperator,
@@ -185,8 +186,8 @@ export class Opener {
       const vector = await this.open(swapped ? node.rhs : node.lhs);
       const changes = ARITHMETIC.has(op) || bool;
       const series = changes ? vector.series.map((each) => execution.withoutName(each)) : vector.series;
-      const scope = { op, pos: node.pos, annotations: execution.annotations };
-      const operator = new VectorScalarOperator(vector, series, scalar, scope, { swapped, bool });
+      const found = (finding: Finding): void => noteFinding(execution.annotations, op, node.pos, finding);
+      const operator = new VectorScalarOperator(vector, series, scalar, { op, found }, { swapped, bool });
       return changes ? mergeUnlessDelayed(execution, operator) : operator;
     }
     const lhs = await this.open(node.lhs);
@@ -312,9 +313,12 @@ export class Opener {
       const series = input.series.map((each) => execution.withoutName(each));
       return mergeUnlessDelayed(execution, new RelabelOperator(input, series));
     }
-    // only samples as they are stored know of their start
-    if (of === 'start') return RowTable.empty(node.grid.steps);
     const input = await this.open(arg);
+    if (of === 'start') {
+      // only samples as they are stored know of their start
+      if (!isSilent(arg)) await execution.drain(input);
+      return RowTable.empty(node.grid.steps);
+    }
     const series = input.series.map((each) => execution.withoutName(each));
     return mergeUnlessDelayed(
       execution,
@@ -335,8 +339,8 @@ export class Opener {
 
   async #sort(node: CallNode, { by, descending }: Opened<'sort'>): Promise<Operator> {
     const input = await this.open(node.args[0]!);
+    if (takesTime(node.grid)) this.#execution.annotations.sortInRangeQuery(node.pos);
     if (node.grid.steps > 1) {
-      this.#execution.annotations.sortInRangeQuery(node.pos);
       return by === 'value' ? new FloatMapOperator(input, input.series, (value) => value) : input;
     }
     return by === 'value'

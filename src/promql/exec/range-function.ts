@@ -13,7 +13,7 @@ import type { RowMemory } from '../row/row-memory.ts';
 import { SeriesSamples } from '../row/series-samples.ts';
 import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
-import { findResets } from './reset-hints.ts';
+import { keepStats } from './reset-hints.ts';
 import type { SampleSource } from './sources.ts';
 
 /** What a window reaches beyond the range: anchored and smoothed selectors look at the samples around it. */
@@ -115,7 +115,7 @@ export class RangeFunctionOperator implements Operator {
     const samples = this.#samples;
     this.#source.read(index, this.#columns);
     this.#execution.pass(this.#columns.count);
-    if (this.#matrix.source.kind === 'select' && this.#matrix.source.statsOnly) findResets(this.#columns);
+    if (this.#matrix.source.kind === 'select' && this.#matrix.source.statsOnly) keepStats(this.#columns);
     samples.take(this.#columns);
     this.#floats = this.#floatsByTimes.of(samples.timesId);
     this.#floats.find(samples.floatTimes, samples.floats, samples.timesId);

@@ -1,18 +1,23 @@
-import { withResetHint } from '../../model/histogram.ts';
+import { floatHistogram } from '../../model/histogram.ts';
 import { detectReset } from '../../model/histogram-reset.ts';
 import { HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 
-/** Gives histograms that do not know whether the counter was reset before them the answer, but for the first. */
-export function findResets(columns: SampleColumns): void {
+/**
+ * Leaves of each histogram count, sum and schema, and tells whether the counter was reset before it, which cannot be seen later; of
+ * the first that stays unknown. Source: Prometheus `HistogramStatsIterator`.
+ */
+export function keepStats(columns: SampleColumns): void {
   if (columns.plain) return;
   let last = -1;
+  let before = columns.histograms[0];
   for (let i = 0; i < columns.count; i++) {
     if (columns.kinds[i] !== HISTOGRAM) continue;
     const histogram = columns.histograms[i]!;
-    if (last >= 0 && histogram.resetHint === 'unknown') {
-      const reset = detectReset(histogram, columns.histograms[last]!);
-      columns.histograms[i] = withResetHint(histogram, reset ? 'reset' : 'not_reset');
-    }
+    const { schema, count, sum } = histogram;
+    let { resetHint } = histogram;
+    if (last >= 0 && resetHint === 'unknown') resetHint = detectReset(histogram, before!) ? 'reset' : 'not_reset';
+    columns.histograms[i] = floatHistogram({ schema, count, sum, resetHint });
+    before = histogram;
     last = i;
   }
 }

@@ -8,7 +8,7 @@ import { SeriesSamples } from '../row/series-samples.ts';
 import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
-import { findResets } from './reset-hints.ts';
+import { keepStats } from './reset-hints.ts';
 
 /** What a step of an instant vector selector answers: times in seconds, of an info series' floats in ms. */
 export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-timestamp';
@@ -51,7 +51,7 @@ export class SelectorOperator implements Operator {
     const columns = this.#columns;
     this.#set.read(index, columns);
     this.#execution.pass(columns.count);
-    if (this.#node.statsOnly) findResets(columns);
+    if (this.#node.statsOnly) keepStats(columns);
     const { grid } = this.#node;
     const { stats } = this.#execution;
     if (columns.plain && this.#answer === 'value') {

@@ -1,12 +1,20 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
-import type { Labels } from '../../model/labels.ts';
+import { compareUtf8, type Labels } from '../../model/labels.ts';
 import type { VectorMatching } from '../parser/ast.ts';
 import { type BinaryNode, isSilent, type PlanNode } from '../plan/node.ts';
 import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
-import { ARITHMETIC, type BinaryScope, COMPARISONS, floatFunction, histogramBinary } from './element-binary.ts';
+import {
+  ARITHMETIC,
+  type BinaryScope,
+  COMPARISONS,
+  floatFunction,
+  histogramBinary,
+  noteFinding,
+} from './element-binary.ts';
 import type { Execution } from './execution.ts';
 import { type Matches, matchSeries, signatureLabels } from './matching.ts';
 import { SAME_LABELSET } from './merge.ts';
+import { StepFindings } from './step-findings.ts';
 
 /** An arithmetic or comparison operator between two vectors. */
 export async function vectorBinary(
@@ -137,11 +145,14 @@ class PairOperator implements Operator {
       for (let i = run; i < run + out.filled; i++) out.values[i] = float(out.values[i]!, other.values[i]!);
       return;
     }
+    const element = this.#element;
+    element.pair = index;
     let filled = 0;
     let histogramCount = 0;
     for (let step = 0; step < out.steps; step++) {
       if (out.present[step] === ABSENT) continue;
-      const answer = other.present[step] === ABSENT ? undefined : this.#element.of(out, step, other, step);
+      element.step = step;
+      const answer = other.present[step] === ABSENT ? undefined : element.of(out, step, other, step);
       if (answer === undefined || answer === DROPPED) {
         out.present[step] = ABSENT;
       } else if (typeof answer === 'number') {
@@ -168,13 +179,21 @@ class ElementOperator {
   readonly float: (lhs: number, rhs: number) => number;
   /** Floats always give floats. */
   readonly mapsFloats: boolean;
+  /** What is at hand. */
+  step = 0;
+  pair = 0;
   readonly #scope: BinaryScope;
   readonly #bool: boolean;
   readonly #compares: boolean;
   readonly #trims: boolean;
 
   constructor(execution: Execution, node: BinaryNode) {
-    this.#scope = { op: node.op, pos: node.pos, annotations: execution.annotations };
+    const { annotations } = execution;
+    const findings = new StepFindings(node.grid.steps, (finding) =>
+      noteFinding(annotations, node.op, node.pos, finding),
+    );
+    annotations.owed(() => findings.tell());
+    this.#scope = { op: node.op, found: (finding) => findings.add(this.step, this.pair, finding) };
     this.#bool = node.bool;
     this.#compares = COMPARISONS.has(node.op);
     this.#trims = node.op === '</' || node.op === '>/';
@@ -303,7 +322,7 @@ class Matcher {
       if (before >= 0) {
         const group = signatureLabels(this.#matching)(one.series[i]!.labels);
         const side = this.#swapped ? 'left' : 'right';
-        const [a, b] = [one.series[i]!, one.series[before]!].map(({ labels }) => String(labels)).sort();
+        const [a, b] = [one.series[i]!, one.series[before]!].map(({ labels }) => String(labels)).sort(compareUtf8);
         this.#execution.fail(
           `found duplicate series for the match group ${group} on the ${side} hand-side of the operation: [${a}, ${b}];many-to-many matching not allowed: matching labels must be unique on one side`,
         );
@@ -322,9 +341,10 @@ class Matcher {
     oneStep: number,
     matched: Map<number, Set<string>>,
   ): void {
-    const answer = this.#swapped
-      ? this.#element.of(one, oneStep, many, manyStep)
-      : this.#element.of(many, manyStep, one, oneStep);
+    const element = this.#element;
+    element.step = step;
+    element.pair++;
+    const answer = this.#swapped ? element.of(one, oneStep, many, manyStep) : element.of(many, manyStep, one, oneStep);
     if (answer === undefined) return;
     let seen = matched.get(signature);
     if (seen === undefined) {

@@ -28,6 +28,8 @@ export interface PromFunction {
   readonly info?: boolean;
   /** `false`: there may be something to say of its rows, so that none may be left out. */
   readonly silent?: boolean;
+  /** It is told how often something was found in its arguments. */
+  readonly counts?: boolean;
   /** The result may vary with the step although the arguments do not. */
   readonly stepDependent?: boolean;
   /** What it reads of the histograms within its arguments; absent: what is read around it. */

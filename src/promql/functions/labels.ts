@@ -1,5 +1,5 @@
 import { queryErrors } from '../../model/errors-query.ts';
-import { type Labels, METRIC_NAME } from '../../model/labels.ts';
+import { compareUtf8, type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex/regex.ts';
 import { CapturingRegex, parseTemplate } from '../../model/regex/template.ts';
 import type { OutputSeries } from '../row/row.ts';
@@ -71,43 +71,35 @@ export function isLabelName(name: string): boolean {
   return name !== '' && name.isWellFormed() && !name.includes('\uFFFD');
 }
 
-/** Whether `a` comes before `b` where runs of digits count as numbers. Source: facette/natsort, as Prometheus uses it. */
+/**
+ * Whether `a` comes before `b` where runs of digits count as numbers, those that an int64 holds; all else by its bytes.
+ * Source: facette/natsort, as Prometheus uses it.
+ */
 export function naturallyBefore(a: string, b: string): boolean {
-  let atA = 0;
-  let atB = 0;
-  for (;;) {
-    const endA = runEnd(a, atA);
-    const endB = runEnd(b, atB);
-    const x = a.slice(atA, endA);
-    const y = b.slice(atB, endB);
-    if (isDigit(a, atA) && isDigit(b, atB)) {
-      const order = compareDigits(x, y);
-      if (order !== 0) return order < 0;
-    } else if (x !== y) return x < y;
-    if (endA === a.length) return true;
-    if (endB === b.length) return false;
-    atA = endA;
-    atB = endB;
+  const chunksA = a.match(/\d+|\D+/g) ?? [''];
+  const chunksB = b.match(/\d+|\D+/g) ?? [''];
+  for (let i = 0; i < chunksA.length; i++) {
+    if (i >= chunksB.length) return false;
+    const x = chunksA[i]!;
+    const y = chunksB[i]!;
+    const numberX = wholeNumber(x);
+    const numberY = wholeNumber(y);
+    if (numberX !== undefined && numberY !== undefined) {
+      if (numberX !== numberY) return numberX < numberY;
+    } else if (x !== y) {
+      return compareUtf8(x, y) < 0;
+    }
+    if (i === chunksA.length - 1) return true;
+    if (i === chunksB.length - 1) return false;
   }
+  return false;
 }
 
-/** Where the digits, or the other characters, that begin at `from` end. */
-function runEnd(text: string, from: number): number {
-  const digits = isDigit(text, from);
-  let end = from;
-  while (end < text.length && isDigit(text, end) === digits) end++;
-  return end;
-}
+const INT64_MAX = 2n ** 63n - 1n;
 
-function isDigit(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 48 && code <= 57;
-}
-
-/** Two whole numbers as written, in time linear in their length. */
-function compareDigits(a: string, b: string): number {
-  const x = a.replace(/^0+/, '');
-  const y = b.replace(/^0+/, '');
-  if (x.length !== y.length) return x.length - y.length;
-  return x < y ? -1 : x > y ? 1 : 0;
+function wholeNumber(chunk: string): bigint | undefined {
+  // a label's value may be all digits: leading zeros apart, 19 hold every number that counts
+  const digits = /^0*(\d{1,19})$/.exec(chunk)?.[1];
+  const value = digits === undefined ? undefined : BigInt(digits);
+  return value !== undefined && value <= INT64_MAX ? value : undefined;
 }

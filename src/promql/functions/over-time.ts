@@ -47,8 +47,8 @@ export function tsOfFirstOverTime(window: Window): WindowAnswer {
 
 export function tsOfLastOverTime(window: Window): WindowAnswer {
   const { samples } = window;
-  const float = window.floats > 0 ? samples.floatTimes[window.floatsTo - 1]! : 0;
-  const histogram = window.histograms > 0 ? samples.histogramTimes[window.histogramsTo - 1]! : 0;
+  const float = window.floats > 0 ? samples.floatTimes[window.floatsTo - 1]! : -Infinity;
+  const histogram = window.histograms > 0 ? samples.histogramTimes[window.histogramsTo - 1]! : -Infinity;
   return window.float(Math.max(float, histogram) / 1000);
 }
 

@@ -115,11 +115,14 @@ const definitions: Readonly<Record<string, Definition>> = {
   histogram_fraction: ofHistogram({ kind: 'fraction' }, takes(['scalar', 'scalar', 'vector']), {
     histograms: 'buckets',
   }),
-  histogram_quantile: ofHistogram({ kind: 'quantile' }, takes(['scalar', 'vector']), { histograms: 'buckets' }),
+  histogram_quantile: ofHistogram({ kind: 'quantile' }, takes(['scalar', 'vector']), {
+    histograms: 'buckets',
+    counts: true,
+  }),
   histogram_quantiles: ofHistogram(
     { kind: 'quantiles' },
     takes(['vector', 'string', 'scalar', 'scalar'], 'vector', { variadic: 9, experimental: true }),
-    { histograms: 'buckets' },
+    { histograms: 'buckets', counts: true },
   ),
   histogram_stddev: ofHistogram({ kind: 'histograms', map: histogramDeviation }, VECTOR, { histograms: 'buckets' }),
   histogram_stdvar: ofHistogram({ kind: 'histograms', map: histogramVariance }, VECTOR, { histograms: 'buckets' }),

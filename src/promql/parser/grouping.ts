@@ -3,6 +3,7 @@ import type { VectorMatching } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { numberOrDuration } from './duration-expr.ts';
 import { isUnquotedName } from './lexer.ts';
+import { startsExpr } from './selector.ts';
 import { unquote } from './string.ts';
 import { aggregators, preprocessors, type TokenKind } from './token.ts';
 
@@ -74,7 +75,7 @@ export function binaryModifiers(cursor: Cursor): { bool: boolean; matching: Vect
     labels = groupingLabels(cursor);
     if (cursor.kind() === 'group_left' || cursor.kind() === 'group_right') {
       card = cursor.take().kind === 'group_left' ? 'many-to-one' : 'one-to-many';
-      if (cursor.kind() === '(') include = groupingLabels(cursor);
+      if (!startsExpr(cursor.kind()) || cursor.kind() === '(') include = groupingLabels(cursor);
     }
   }
   return { bool, matching: { card, labels, on, include, ...fillModifiers(cursor) } };

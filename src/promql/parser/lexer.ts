@@ -227,7 +227,10 @@ export class Lexer {
       }
     }
     const keyword = isAlpha(char) ? this.#scanDurationKeyword(char) : undefined;
-    if (keyword !== undefined) return keyword;
+    if (keyword !== undefined) {
+      this.#gotDuration = true;
+      return keyword;
+    }
     if (isDigit(char) || (char === 0x2e && isDigit(this.#peek()))) {
       this.#backup();
       this.#gotDuration = true;

@@ -183,3 +183,11 @@ test('names of any letters go without quotes where that is switched on', () => {
   assert.match(errorOf('sum by (a:b) (foo)', on).message, /invalid label name for grouping: "a:b"$/);
   parseExpr('sum by (a:b) (foo)');
 });
+
+test('what is missing behind a modifier is named, and ranges may be words', () => {
+  const wanted = 'in grouping opts, expected "("';
+  assert.equal(errorOf('foo < on(a) group_left').message, `1:23: parse error: unexpected end of input ${wanted}`);
+  assert.equal(errorOf('a + on(b) group_right = c').message, `1:23: parse error: unexpected "=" ${wanted}`);
+  for (const text of ['foo[range():1s]', 'foo[step():]']) assert.equal(printExpr(parseExpr(text)), text);
+  assert.match(errorOf('foo[5m] + bar[:1m]').message, /unexpected colon before duration in duration expression$/);
+});

@@ -8,7 +8,7 @@ import { ANYWHERE, type Context, Cursor, type ParserOptions } from './cursor.ts'
 import { numberOrDuration } from './duration-expr.ts';
 import { binaryModifiers, groupingLabels } from './grouping.ts';
 import { withModifiers } from './modifier.ts';
-import { canNameMetric, vectorSelector } from './selector.ts';
+import { canNameMetric, startsExpr, vectorSelector } from './selector.ts';
 import { unquote } from './string.ts';
 import { aggregators, preprocessors, type Token, type TokenKind } from './token.ts';
 
@@ -172,19 +172,6 @@ function callBody(cursor: Cursor): { args: Expr[]; end: number } {
   }
   close = cursor.expect(')');
   return { args, end: close.pos.end };
-}
-
-function startsExpr(kind: TokenKind): boolean {
-  return (
-    canNameMetric(kind) ||
-    kind === 'NUMBER' ||
-    kind === 'DURATION' ||
-    kind === 'STRING' ||
-    kind === '(' ||
-    kind === '{' ||
-    kind === '+' ||
-    kind === '-'
-  );
 }
 
 function aggregate(cursor: Cursor, word: Token): Expr {

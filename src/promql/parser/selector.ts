@@ -40,6 +40,20 @@ const NAMING: ReadonlySet<TokenKind> = new Set<TokenKind>([
   'smoothed',
 ]);
 
+/** The tokens that an expression may begin with. */
+export function startsExpr(kind: TokenKind): boolean {
+  return (
+    canNameMetric(kind) ||
+    kind === 'NUMBER' ||
+    kind === 'DURATION' ||
+    kind === 'STRING' ||
+    kind === '(' ||
+    kind === '{' ||
+    kind === '+' ||
+    kind === '-'
+  );
+}
+
 /** `name{…}`, `name` or `{…}`; the name was read. */
 export function vectorSelector(cursor: Cursor, name: Token | undefined): VectorSelector {
   const matchers: LabelMatcher[] = [];

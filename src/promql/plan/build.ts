@@ -6,7 +6,7 @@ import type { At, Expr, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
 import { typeOf } from '../parser/type.ts';
 import type { PosRange } from '../position.ts';
 import { type DurationScope, durationMs } from './duration.ts';
-import { firstStep, type Grid, gridEndMs } from './grid.ts';
+import { firstStep, type Grid, gridEndMs, gridOf } from './grid.ts';
 import type { InfoSelect, MatrixNode, PlanNode, Select } from './node.ts';
 
 /** What times are resolved against. */
@@ -166,8 +166,7 @@ class Builder {
     const writtenMs = expr.stepExpr === undefined ? expr.stepMs : durationMs(expr.stepExpr, this.#durations, false);
     const stepMs = writtenMs === 0 ? this.#scope.defaultSubqueryStepMs : writtenMs;
     const startMs = Math.floor((dataStartMs - rangeMs) / stepMs) * stepMs + stepMs;
-    const steps = dataEndMs < startMs ? 0 : Math.floor((dataEndMs - startMs) / stepMs) + 1;
-    return this.build(expr.expr, { startMs, stepMs, steps });
+    return this.build(expr.expr, gridOf(startMs, dataEndMs, stepMs));
   }
 
   #info(args: readonly Expr[], grid: Grid): InfoSelect {

@@ -7,14 +7,14 @@ import { childrenOf, type PlanNode, withChildren } from './node.ts';
  *
  * Of equal parts the last is the one that runs, since notes are given at the position where something was said last.
  */
-export function shareSubexpressions(plan: PlanNode): PlanNode {
+export function shareSubexpressions(plan: PlanNode, startTimestamps = false): PlanNode {
   const keys = new Map<PlanNode, string>();
   const last = new Map<string, { node: PlanNode; count: number }>();
   count(plan, keys, last);
   const shared = new Map<string, PlanNode>();
   let id = 0;
   for (const [key, { node, count: times }] of last) {
-    if (times > 1 && isWorthKeeping(node)) {
+    if (times > 1 && isWorthKeeping(node) && !counts(node, startTimestamps)) {
       shared.set(key, { kind: 'shared', id: id++, input: node, grid: node.grid, pos: node.pos });
     }
   }
@@ -70,6 +70,12 @@ function isWorthKeeping(node: PlanNode): boolean {
     default:
       return false;
   }
+}
+
+/** Whether it is told how often something was found in the node: then each time has to be found. */
+function counts(node: PlanNode, startTimestamps: boolean): boolean {
+  if (node.kind === 'call' && (node.func.counts || (startTimestamps && node.func.starts))) return true;
+  return childrenOf(node).some((child) => counts(child, startTimestamps));
 }
 
 function replaced(
