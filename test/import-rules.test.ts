@@ -20,12 +20,14 @@ const BELOW_SERVICES = [
   'chunkstore',
   'kv',
   'ring',
+  'template',
 ];
 
 /** Folder of src/ → the folders it may import from, besides itself. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   model: ['lib'],
+  template: [],
   storage: GROUND,
   chunk: [...GROUND, 'storage'],
   wire: [...GROUND, 'storage', 'chunk'],
