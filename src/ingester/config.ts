@@ -17,6 +17,11 @@ export const ingesterConfig = section('ingester', 'Ingester', {
     default: '3GiB',
     help: 'Size of one shard at which new series are refused, and a third beyond it all samples.',
   }),
+  shardHeapMb: count({
+    default: 2048,
+    min: 64,
+    help: 'JavaScript heap of one shard, in MB, beside its samples: metadata, exemplars, histograms. One that needs more is started again from its log.',
+  }),
   walFsync: choice({
     default: 'interval',
     values: ['interval', 'always'],

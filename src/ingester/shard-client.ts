@@ -7,21 +7,20 @@ import type {
   HeadTenantStats,
   IngesterClient,
 } from '../contract/ingester.ts';
-import type { Channel } from '../kit/thread/channel.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { HeldRange } from './held-range.ts';
-import type { ShardRole } from './shard-messages.ts';
+import type { ShardCalls } from './shard-messages.ts';
 
 export interface ConnectedShard {
-  readonly channel: Channel<ShardRole>;
+  readonly channel: ShardCalls;
   readonly held: HeldRange;
 }
 
 /** The shards of this process as one ingester: a tenant's series may lie on any of them. */
 export class ShardsClient implements IngesterClient {
   readonly #all: readonly ConnectedShard[];
-  readonly #shards: readonly Channel<ShardRole>[];
+  readonly #shards: readonly ShardCalls[];
 
   constructor(shards: readonly ConnectedShard[]) {
     this.#all = shards;
@@ -29,7 +28,7 @@ export class ShardsClient implements IngesterClient {
   }
 
   /** Those that may hold something between these times. */
-  #holding(startMs: number, endMs: number): Channel<ShardRole>[] {
+  #holding(startMs: number, endMs: number): ShardCalls[] {
     return this.#all.filter(({ held }) => held.touches(startMs, endMs)).map(({ channel }) => channel);
   }
 
@@ -38,7 +37,7 @@ export class ShardsClient implements IngesterClient {
     const shards = this.#holding(request.startMs, request.endMs);
     const firsts = shards.map((shard) => shard.call('select', request, { signal }));
     for (const first of firsts) first.catch(() => {}); // its turn to fail comes below
-    const open = new Map<Channel<ShardRole>, number>();
+    const open = new Map<ShardCalls, number>();
     try {
       for (const [i, shard] of shards.entries()) {
         let slice = await firsts[i]!;

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { Region } from '../chunk/region.ts';
 import type { HeadLabels } from '../contract/ingester.ts';
 import { Transferred } from '../kit/thread/channel.ts';
@@ -44,7 +45,8 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
   const exportOrder = new ExportOrder(head);
-  let lastCursor = 0;
+  // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
+  let lastCursor = randomInt(2 ** 47);
   let exporting = 0;
 
   /** Refs that someone still walks over are not used again. */

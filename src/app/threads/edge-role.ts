@@ -1,10 +1,14 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { EdgeAnswer, EdgePush } from '../../distributor/edge-push.ts';
 
+import type { ShardReplacement } from './shard-connection.ts';
+
 // What an edge worker answers to.
 
 export type EdgeRole = {
   /** Ports on which the shards answer (`ShardRole`), in their order. */
   connect(request: { readonly shards: readonly MessagePort[] }): void;
+  /** The way to a shard that was started again. */
+  reconnect(request: ShardReplacement): void;
   push(request: EdgePush): Promise<EdgeAnswer>;
 };

@@ -43,10 +43,12 @@ export class EdgeThreads implements Service, Edges {
           url: workerUrl('./edge-worker', import.meta.url),
           data,
         });
-        const ports = shards
-          .connect()
-          .slice(0, layout.shards)
-          .map(({ port }) => port);
+        const connections = shards.connect((shard, connection) => {
+          if (shard >= layout.shards) return connection.port.close();
+          worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
+        }, worker.gone);
+        const ports = connections.slice(0, layout.shards).map(({ port }) => port);
+        for (const { port } of connections.slice(layout.shards)) port.close();
         worker.channel.call('connect', { shards: ports }, { transfer: ports }).catch(() => {});
         return worker;
       },

@@ -1,10 +1,12 @@
 import { workerData } from 'node:worker_threads';
 import type { FrameTarget } from '../../contract/ingest.ts';
 import { Edge } from '../../distributor/edge.ts';
-import type { ShardRole } from '../../ingester/shard-messages.ts';
+import type { ShardCalls, ShardRole } from '../../ingester/shard-messages.ts';
 import { Channel } from '../../kit/thread/channel.ts';
+import { Link } from '../../kit/thread/link.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import type { EdgeRole } from './edge-role.ts';
 
 // An edge in a thread of its own.
@@ -16,14 +18,21 @@ export interface EdgeData {
 }
 
 let edge: Edge | undefined;
+/** The ways to the shards, in their order. */
+let links: readonly Link<ShardRole>[] = [];
 
 const role: EdgeRole = {
   connect({ shards }) {
+    links = shards.map((port) => new Link(new Channel<ShardRole>(port)));
     edge = new Edge({
       ...(workerData as EdgeData),
       clock: systemClock,
-      targets: shards.map((port) => shardTarget(new Channel<ShardRole>(port))),
+      targets: links.map(shardTarget),
     });
+  },
+  reconnect({ shard, connection: { port } }) {
+    const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
+    links[shard]!.replace(new Channel<ShardRole>(port), reason);
   },
   push(request) {
     if (edge === undefined) throw new Error('bug: push before connect');
@@ -32,7 +41,7 @@ const role: EdgeRole = {
 };
 serveWorker(role);
 
-function shardTarget(shard: Channel<ShardRole>): FrameTarget {
+function shardTarget(shard: ShardCalls): FrameTarget {
   return {
     push: (request) => shard.call('push', request, { transfer: [request.frames] }),
     setMetadata: (request) => shard.call('setMetadata', request),

@@ -5,12 +5,20 @@ import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flus
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { FlushData, FlushRole } from './flush-role.ts';
+import type { ShardConnection } from './shard-connection.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface FlushThreadOptions {
   readonly config: IngesterConfig;
   readonly store: StoreSpec;
   readonly shards: ShardHost;
+}
+
+interface Worker {
+  readonly thread: WorkerThread<FlushRole>;
+  idle: NodeJS.Timeout | undefined;
+  /** One of the shards that it knows is gone. */
+  stale: boolean;
 }
 
 /** How long the thread is kept when there is nothing to flush. */
@@ -20,7 +28,7 @@ const IDLE_MS = 3_000;
 export class FlushThread implements Service, FlushRunner {
   readonly name = 'flush-thread';
   readonly #options: FlushThreadOptions;
-  #worker: { readonly thread: WorkerThread<FlushRole>; idle: NodeJS.Timeout | undefined } | undefined;
+  #worker: Worker | undefined;
   /** Rows that threads have written lately. */
   #seen: SavedSeen = new Map();
 
@@ -29,6 +37,7 @@ export class FlushThread implements Service, FlushRunner {
   }
 
   async flush(request: FlushRequest): Promise<FlushReport> {
+    if (this.#worker?.stale === true) await this.stop();
     const worker = this.#running();
     clearTimeout(worker.idle);
     try {
@@ -54,9 +63,14 @@ export class FlushThread implements Service, FlushRunner {
         data,
         resourceLimits: { maxYoungGenerationSizeMb: 12 },
       });
-      const shards = this.#options.shards.connect().map(({ port }) => port);
+      const made: Worker = { thread, idle: undefined, stale: false };
+      // what a flush under way has seen of a shard does not hold for one that was started again: the next one asks anew
+      const replaced = (_: number, { port }: ShardConnection) => {
+        port.close();
+        made.stale = true;
+      };
+      const shards = this.#options.shards.connect(replaced, thread.gone).map(({ port }) => port);
       thread.channel.call('connect', { shards }, { transfer: shards }).catch(() => {});
-      const made = { thread, idle: undefined };
       this.#worker = made;
       void thread.gone.then(() => {
         if (this.#worker === made) this.#worker = undefined;

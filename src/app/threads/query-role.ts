@@ -9,13 +9,15 @@ import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
 import type { Asked, Worked } from '../../querier/service.ts';
-import type { ShardConnection } from './shard-thread-role.ts';
+import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
 
 // What a query worker answers to.
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
   connect(request: { readonly shards: readonly ShardConnection[] }): Promise<void>;
+  /** The way to a shard that was started again. */
+  reconnect(request: ShardReplacement): Promise<void>;
   handle(
     request: { readonly request: ApiRequest } & Limited,
     call: CallContext,

@@ -51,7 +51,9 @@ export class QueryThreads implements Service, QueryWorkers {
       // its objects live as long as a query: what is too small a nursery for them is copied again and again
       resourceLimits: { maxOldGenerationSizeMb: data.config.workerHeapMb, maxYoungGenerationSizeMb: 24 },
     });
-    const connections = shards.connect();
+    const connections = shards.connect((shard, connection) => {
+      worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
+    }, worker.gone);
     const ready = worker.channel.call(
       'connect',
       { shards: connections },

@@ -7,16 +7,18 @@ import { ShardsClient } from '../../ingester/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard-messages.ts';
 import { Channel, Transferred } from '../../kit/thread/channel.ts';
 import { IdleCollector } from '../../kit/thread/idle-collector.ts';
+import { Link } from '../../kit/thread/link.ts';
 import { movable } from '../../kit/thread/movable.ts';
 import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../../limits/limits.ts';
+import { processErrors } from '../../model/errors-process.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { openBlockCache } from './caches.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
-import type { ShardConnection } from './shard-thread-role.ts';
+import type { ShardConnection } from './shard-connection.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
@@ -33,9 +35,16 @@ interface Connected {
   sources(tenant: string, limits: TenantLimits): ApiSources;
 }
 
+/** The ways to the shards, in their order. */
+const links: Link<ShardRole>[] = [];
+
 async function connected(shards: readonly ShardConnection[]): Promise<Connected> {
   const ingester = new ShardsClient(
-    shards.map(({ port, held }) => ({ channel: new Channel<ShardRole>(port), held: new HeldRange(held) })),
+    shards.map(({ port, held }) => {
+      const channel = new Link(new Channel<ShardRole>(port));
+      links.push(channel);
+      return { channel, held: new HeldRange(held) };
+    }),
   );
   const { schema } = await opened;
   const querier = new Querier({
@@ -85,6 +94,11 @@ const role: QueryRole = {
       { engine, turns: querier.turns, timeoutMs: config.timeoutMs },
       WARM_UP_MS,
     ).catch((error: Error) => process.stderr.write(`${error.message}\n`));
+  },
+  async reconnect({ shard, connection: { port } }) {
+    await connection;
+    const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
+    links[shard]!.replace(new Channel<ShardRole>(port), reason);
   },
   async handle({ request, limits }, { signal }) {
     const { answer, cache } = await worked(async ({ sources }) => {

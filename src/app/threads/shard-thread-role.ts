@@ -2,19 +2,18 @@ import type { MessagePort } from 'node:worker_threads';
 import type { ShardRole } from '../../ingester/shard-messages.ts';
 import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
 import type { EdgeRole } from './edge-role.ts';
-
-/** A shard for another thread: where it answers, and the memory of its `HeldRange`. */
-export interface ShardConnection {
-  readonly port: MessagePort;
-  readonly held: SharedArrayBuffer;
-}
+import type { ShardConnection } from './shard-connection.ts';
 
 /** The shards of a process, for those who connect to them. */
 export interface ShardHost {
   /** The shards' secret for keys of series; for those that send them. */
   readonly seriesSecret: Uint8Array;
-  /** Every shard, in order, to be handed to another thread; those that take writes come first. */
-  connect(): ShardConnection[];
+  /**
+   * Every shard, in order, to be handed to another thread; those that take writes come first.
+   * @param replaced told the new way to a shard that was started again
+   * @param gone resolves when the other thread has ended
+   */
+  connect(replaced: (shard: number, connection: ShardConnection) => void, gone: Promise<unknown>): ShardConnection[];
   /** An edge in the thread of the only shard that takes writes. */
   edgeWithin(rawBytesMax: number): PooledWorker<EdgeRole>;
 }

@@ -7,14 +7,20 @@ import { shardFolders } from '../../ingester/shard-folder.ts';
 import type { ShardCalls } from '../../ingester/shard-messages.ts';
 import type { HoldToken } from '../../kit/folder/hold.ts';
 import type { Logger } from '../../kit/observe/log.ts';
+import { counter, metricTable, type Registry } from '../../kit/observe/metrics.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { Channel } from '../../kit/thread/channel.ts';
-import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { Link } from '../../kit/thread/link.ts';
+import { type WorkerSpec, WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { ShardConnection, ShardHost, ShardThreadRole } from './shard-thread-role.ts';
+import type { ShardConnection } from './shard-connection.ts';
+import type { ShardHost, ShardThreadRole } from './shard-thread-role.ts';
 import type { ShardData } from './shard-worker.ts';
+
+export type StartShard = (spec: WorkerSpec) => WorkerThread<ShardThreadRole>;
 
 export interface ShardThreadsOptions {
   readonly config: IngesterConfig;
@@ -24,87 +30,154 @@ export interface ShardThreadsOptions {
   /** This process' hold on the data folder. */
   readonly hold: HoldToken;
   readonly log: Logger;
+  readonly clock: Clock;
+  readonly registry: Registry;
+  /** Starts a thread; tests hold on to it. */
+  readonly start?: StartShard | undefined;
 }
 
-const LOG_POLL_MS = 1000;
+const shardMetrics = metricTable({
+  restarts: counter('ingester_shard_restarts_total', 'Times that a shard died and was started again from its log.', [
+    'shard',
+  ]),
+});
 
-/** The shards of this process, each in a thread. */
+const LOG_POLL_MS = 1000;
+/** A shard that has lived for so long is started again at once, others ever later. */
+const LIVED_MS = 60_000;
+const RESTART_DELAY_MS = 500;
+const RESTART_DELAY_MS_MAX = 30_000;
+
+/** A shard: the thread that it is in now. */
+interface Seat {
+  /** Its place among the shards. */
+  readonly index: number;
+  /** That of its folder. */
+  readonly number: number;
+  thread: WorkerThread<ShardThreadRole>;
+  readonly link: Link<ShardThreadRole>;
+  /** The memory of its `HeldRange`. */
+  readonly held: SharedArrayBuffer;
+  startedMs: number;
+  /** In a row, without a life between them. */
+  deaths: number;
+}
+
+/** The shards of this process, each in a thread. One that dies is started again from its log; the others go on. */
 export class ShardThreads implements Service, ShardHost {
   readonly name = 'shard-threads';
   readonly #options: ShardThreadsOptions;
-  readonly #threads: WorkerThread<ShardThreadRole>[] = [];
-  /** The memory of each shard's `HeldRange`. */
-  readonly #held: SharedArrayBuffer[] = [];
+  readonly #seats: Seat[] = [];
+  readonly #replaced = new Set<(shard: number, connection: ShardConnection) => void>();
+  readonly #stopping = new AbortController();
+  readonly #metrics: ReturnType<typeof shardMetrics>;
   readonly seriesSecret: Uint8Array = Uint8Array.from(randomBytes(16));
   #polls: NodeJS.Timeout | undefined;
-  #stopping = false;
 
   constructor(options: ShardThreadsOptions) {
     this.#options = options;
+    this.#metrics = shardMetrics(options.registry);
   }
 
   /** Every shard, in order; those that take writes come first. */
   get all(): readonly ShardCalls[] {
-    return this.#threads.map(({ channel }) => channel);
+    return this.#seats.map(({ link }) => link);
   }
 
-  connect(): ShardConnection[] {
-    return this.#threads.map(({ channel }, i) => {
-      const { port1, port2 } = new MessageChannel();
-      channel.call('connect', { port: port1 }, { transfer: [port1] }).catch(() => {});
-      return { port: port2, held: this.#held[i]! };
-    });
+  connect(replaced: (shard: number, connection: ShardConnection) => void, gone: Promise<unknown>): ShardConnection[] {
+    this.#replaced.add(replaced);
+    void gone.then(() => this.#replaced.delete(replaced));
+    return this.#seats.map((seat) => connectionTo(seat));
   }
 
   edgeWithin(rawBytesMax: number): PooledWorker<EdgeRole> {
-    const [shard] = this.#threads;
-    if (shard === undefined || this.#options.layout.shards !== 1)
+    const [seat] = this.#seats;
+    if (seat === undefined || this.#options.layout.shards !== 1)
       throw new Error('bug: an edge within one of several shards');
+    const { thread } = seat;
     const { port1, port2 } = new MessageChannel();
-    shard.channel.call('connectEdge', { port: port1, rawBytesMax }, { transfer: [port1] }).catch(() => {});
+    thread.channel.call('connectEdge', { port: port1, rawBytesMax }, { transfer: [port1] }).catch(() => port1.close());
     const channel = new Channel<EdgeRole>(port2);
-    void shard.gone.then((error) => channel.close(error));
-    // it ends with its shard, and the process with that
-    return { channel, gone: shard.gone, terminate: async () => port2.close() };
+    void thread.gone.then((error) => channel.close(error));
+    // it ends with its shard
+    return { channel, gone: thread.gone, terminate: async () => port2.close() };
   }
 
   async start(): Promise<void> {
-    const { log, config, layout, dir, hold } = this.#options;
+    const { layout, dir } = this.#options;
     const writable = Array.from({ length: layout.shards }, (_, i) => i);
     const earlier = shardFolders(dir).filter((number) => number >= layout.shards);
-    for (const i of [...writable, ...earlier]) {
+    for (const [index, number] of [...writable, ...earlier].entries()) {
       const held = HeldRange.everything().buffer;
-      this.#held.push(held);
-      const data: ShardData = {
+      const thread = this.#thread(number, held);
+      const seat: Seat = {
+        index,
+        number,
+        thread,
+        link: new Link(thread.channel),
         held,
-        hold,
-        folder: path.join(dir, `shard-${i}`),
-        windowMs: config.windowMs,
-        headBytesMax: config.headBytesMax,
-        seriesSecret: this.seriesSecret,
-        fsync: config.walFsync,
-        fsyncIntervalMs: config.walFsyncIntervalMs,
-        keepFlushedMs: config.keepFlushedMs,
+        startedMs: this.#options.clock.nowMs(),
+        deaths: 0,
       };
-      const url = workerUrl('./shard-worker', import.meta.url);
-      this.#threads.push(WorkerThread.start({ name: `shard-${i}`, url, data }));
-    }
-    for (const [i, shard] of this.#threads.entries()) {
-      void shard.gone.then((error) => {
-        if (this.#stopping) return;
-        // what it held is in its log, but nobody else may serve it: only a new start of the process is safe
-        log.error({ shard: i, error: error.message }, 'a shard is gone, ending');
-        process.exitCode = 1;
-        process.kill(process.pid, 'SIGTERM');
-      });
+      this.#seats.push(seat);
+      this.#watch(seat);
     }
     this.#polls = setInterval(() => void this.#takeLogLines(), LOG_POLL_MS);
   }
 
+  #thread(number: number, held: SharedArrayBuffer): WorkerThread<ShardThreadRole> {
+    const { config, dir, hold, start = WorkerThread.start<ShardThreadRole> } = this.#options;
+    const data: ShardData = {
+      held,
+      hold,
+      folder: path.join(dir, `shard-${number}`),
+      windowMs: config.windowMs,
+      headBytesMax: config.headBytesMax,
+      seriesSecret: this.seriesSecret,
+      fsync: config.walFsync,
+      fsyncIntervalMs: config.walFsyncIntervalMs,
+      keepFlushedMs: config.keepFlushedMs,
+    };
+    return start({
+      name: `shard-${number}`,
+      url: workerUrl('./shard-worker', import.meta.url),
+      data,
+      resourceLimits: { maxOldGenerationSizeMb: config.shardHeapMb },
+    });
+  }
+
+  #watch(seat: Seat): void {
+    void seat.thread.gone.then((error) => this.#restart(seat, error));
+  }
+
+  /** What it held is in its log; who asks it meanwhile is told that it is gone. */
+  async #restart(seat: Seat, error: Error): Promise<void> {
+    const { log, clock } = this.#options;
+    const { signal } = this.#stopping;
+    if (signal.aborted) return;
+    const livedMs = clock.nowMs() - seat.startedMs;
+    seat.deaths = livedMs > LIVED_MS ? 1 : seat.deaths + 1;
+    const delayMs = Math.min(RESTART_DELAY_MS_MAX, RESTART_DELAY_MS * (2 ** Math.min(seat.deaths - 1, 10) - 1));
+    log.error(
+      { shard: seat.number, error: error.message, delayMs },
+      'a shard is gone and is started again from its log',
+    );
+    if (delayMs > 0) await clock.sleep(delayMs, signal).catch(() => {});
+    if (signal.aborted) return;
+    // until the log is replayed nobody knows what of it is there
+    new HeldRange(seat.held).publish(undefined, this.#options.config.windowMs);
+    seat.thread = this.#thread(seat.number, seat.held);
+    seat.startedMs = clock.nowMs();
+    seat.link.replace(seat.thread.channel, error);
+    this.#metrics.restarts.inc({ shard: String(seat.number) });
+    this.#watch(seat);
+    for (const replaced of this.#replaced) replaced(seat.index, connectionTo(seat));
+  }
+
   async #takeLogLines(): Promise<void> {
     const { log } = this.#options;
-    const taken = this.#threads.map(async ({ channel }, shard) => {
-      for (const { level, text, fields } of await channel.call('takeLogLines', {})) {
+    const taken = this.#seats.map(async ({ link }, shard) => {
+      for (const { level, text, fields } of await link.call('takeLogLines', {})) {
         log[level]({ shard, ...fields }, text);
       }
     });
@@ -112,9 +185,16 @@ export class ShardThreads implements Service, ShardHost {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
+    this.#stopping.abort();
     clearInterval(this.#polls);
     await this.#takeLogLines();
-    await Promise.all(this.#threads.map((shard) => shard.terminate()));
+    await Promise.all(this.#seats.map(({ thread }) => thread.terminate()));
   }
+}
+
+function connectionTo({ thread, held }: Seat): ShardConnection {
+  const { port1, port2 } = new MessageChannel();
+  // of a thread that is gone the other end must know
+  thread.channel.call('connect', { port: port1 }, { transfer: [port1] }).catch(() => port1.close());
+  return { port: port2, held };
 }

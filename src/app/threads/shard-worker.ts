@@ -55,6 +55,7 @@ const role: ShardThreadRole = {
     });
     const edgeRole: EdgeRole = {
       connect: () => {},
+      reconnect: () => {},
       push: (request) => edge.push(request),
     };
     serve(port, edgeRole);

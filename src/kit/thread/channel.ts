@@ -43,7 +43,7 @@ export interface CallOptions {
 export interface Port {
   postMessage(message: unknown, transfer?: readonly Transferable[]): void;
   // biome-ignore lint/suspicious/noExplicitAny: both ends know what they send each other
-  on(event: 'message', listener: (message: any) => void): unknown;
+  on(event: 'message' | 'close', listener: (message: any) => void): unknown;
 }
 
 type ToRole =
@@ -72,6 +72,8 @@ export class Channel<R extends Role> {
   constructor(port: Port) {
     this.#port = port;
     port.on('message', (message: FromRole) => this.#take(message));
+    // whoever answered is gone, or has closed its end
+    port.on('close', () => this.close(processErrors.workerGone({ worker: 'other', reason: 'its port was closed' })));
   }
 
   /** Calls under way. */
@@ -132,6 +134,10 @@ interface PendingCall {
 /** The role's end: answers the messages of `port` until it is closed. */
 export function serve(port: Port, role: Role): void {
   const running = new Map<number, AbortController>();
+  // nobody waits for what the caller asked before it went
+  port.on('close', () => {
+    for (const cancel of running.values()) cancel.abort(processErrors.callCancelled({}));
+  });
   port.on('message', (message: ToRole) => {
     if (message.kind === 'cancel') {
       running.get(message.id)?.abort(processErrors.callCancelled({}));
