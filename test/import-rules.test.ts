@@ -265,3 +265,41 @@ test('drivers of stores are imported in one folder each, and that one lazily', (
   }
   assert.deepEqual(wrong, []);
 });
+
+/** Asks the system for the time, for a timer, or for chance. */
+const TIME_OR_CHANCE =
+  /\b(Date\.now|performance\.now|process\.hrtime|setTimeout|setInterval|setImmediate|AbortSignal\.timeout|Math\.random|getRandomValues|new Date\(\))|node:timers|\brandomBytes\b.*'node:crypto'/;
+
+/** Where these come from; everyone else takes a Clock or Random. */
+const SOURCES_OF_TIME = [
+  'src/lib/clock.ts',
+  'src/lib/turn.ts',
+  'src/lib/random.ts',
+  'src/kit/observe/log.ts', // when a line was written
+];
+
+/** Files that do not yet, and are to. */
+const STILL_WITHOUT_CLOCK = [
+  'src/api/context.ts',
+  'src/ingester/head.ts',
+  'src/ingester/log-key.ts',
+  'src/ingester/match-turns.ts',
+  'src/ingester/shard.ts',
+  'src/kit/http/auth.ts',
+  'src/kit/http/form.ts',
+  'src/kit/http/listener.ts',
+  'src/kit/http/send.ts',
+  'src/lib/pause.ts',
+  'src/object/s3/client.ts',
+];
+
+test('time and chance come in through a parameter', () => {
+  const found = sourceFiles('src')
+    .filter((file) => !isTest(file) && !/-suite\.ts$/.test(file) && !SOURCES_OF_TIME.includes(file))
+    .filter((file) => TIME_OR_CHANCE.test(withoutComments(readFileSync(join(root, file), 'utf8'))));
+  assert.deepEqual(found.sort(), STILL_WITHOUT_CLOCK);
+});
+
+function withoutComments(source: string): string {
+  return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
+}

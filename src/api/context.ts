@@ -1,3 +1,4 @@
+import { Pacer } from '../lib/pacer.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { Call } from './call.ts';
@@ -8,4 +9,12 @@ export function lookupContext({ limits, signal, sources }: Call): QueryContext {
     signal: AbortSignal.any([signal, AbortSignal.timeout(sources.timeoutMs)]),
     budget: new LimitedBudget(limits),
   };
+}
+
+/** The thread is held up for at most about so long at a time. */
+const SLICE_MS = 20;
+
+/** For loops that may take long: gives the thread's other work its turn, and ends where nobody waits any more. */
+export function pacerFor({ sources }: Call, { signal }: QueryContext): Pacer {
+  return new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
 }

@@ -6,8 +6,7 @@ import { checkMatchers, checkSelectors } from '../promql/plan/size.ts';
 import { FLOAT, SampleColumns } from '../storage/columns.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext } from './context.ts';
-import { Pacer } from './pause.ts';
+import { lookupContext, pacerFor } from './context.ts';
 
 const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8; escaping=underscores';
 
@@ -31,7 +30,7 @@ export async function federate(call: Call): Promise<ApiResponse> {
   const context = lookupContext(call);
   const found = new Map<string, Newest>();
   const columns = new SampleColumns();
-  const pacer = new Pacer(context.signal);
+  const pacer = pacerFor(call, context);
   for (const matchers of selectors) {
     const set = await sources.queryable(request.tenant).select({ matchers, startMs, endMs }, context);
     try {

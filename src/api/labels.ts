@@ -5,9 +5,8 @@ import type { LabelRequest } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { success, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext } from './context.ts';
+import { lookupContext, pacerFor } from './context.ts';
 import { ApiError } from './error.ts';
-import { Pacer } from './pause.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
 /** `/api/v1/series`: the labels of all series that any selector matches. */
@@ -21,7 +20,7 @@ export async function series(call: Call): Promise<ApiResponse> {
   const queryable = sources.queryable(request.tenant);
   const found = new Map<string, Labels>();
   const warnings: string[] = [];
-  const pacer = new Pacer(context.signal);
+  const pacer = pacerFor(call, context);
   for (const matchers of selectors) {
     const set = await timed(call, () =>
       queryable.select({ matchers, startMs, endMs, labelsOnly: true, limit: withOneMore(limit) }, context),

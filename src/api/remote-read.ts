@@ -5,8 +5,7 @@ import { decodeReadRequest, encodeReadFrame, type ReadQuery, ReadResponseWriter 
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext } from './context.ts';
-import { Pacer } from './pause.ts';
+import { lookupContext, pacerFor } from './context.ts';
 
 /** A request holds matchers and times, no data. */
 const REQUEST_BYTES_MAX = 1 << 20;
@@ -64,7 +63,7 @@ async function eachSeries(
 ): Promise<void> {
   const { sources, request } = call;
   const context = lookupContext(call);
-  const pacer = new Pacer(context.signal);
+  const pacer = pacerFor(call, context);
   const samples = new SampleColumns();
   for (const [index, query] of queries.entries()) {
     onQuery?.();

@@ -3,10 +3,9 @@ import { compareUtf8, METRIC_NAME, quoteGo } from '../model/labels.ts';
 import type { MetadataEntry } from '../storage/metadata.ts';
 import type { LabelAnswer } from '../storage/queryable.ts';
 import type { Call } from './call.ts';
-import { lookupContext } from './context.ts';
+import { lookupContext, pacerFor } from './context.ts';
 import { ApiError } from './error.ts';
 import { isGoInt } from './params.ts';
-import { Pacer } from './pause.ts';
 import { type SearchSpec, scorer } from './search-score.ts';
 import { storageMs, timeOfMs } from './time.ts';
 
@@ -70,7 +69,7 @@ async function look(call: Call, search: Search, label: string | undefined): Prom
       : await queryable.labelValues(label, asked, context);
   const score = scorer(search);
   const fitting: { name: string; score: number }[] = [];
-  const pacer = new Pacer(context.signal);
+  const pacer = pacerFor(call, context);
   for (const name of answer.values) {
     const its = score(name);
     if (its > 0) fitting.push({ name, score: its });

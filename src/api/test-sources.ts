@@ -1,4 +1,5 @@
 import type { ApiRequest } from '../contract/api.ts';
+import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { Engine } from '../promql/engine.ts';
 import { EngineRunner, type EngineRunnerOptions } from '../querier/engine-runner.ts';
@@ -17,8 +18,16 @@ export function testSources(
   const queryable = listQueryable(list);
   const limits = more.limits ?? (() => DEFAULT_LIMITS);
   const timeoutMs = more.timeoutMs ?? 120_000;
+  const clock = { ...systemClock, nowMs: () => 1767231000000 };
   return {
-    queries: new EngineRunner({ engine, queryable: () => queryable, limits, turns: new QueryTurns(), timeoutMs }),
+    queries: new EngineRunner({
+      engine,
+      queryable: () => queryable,
+      limits,
+      turns: new QueryTurns(clock),
+      timeoutMs,
+      clock,
+    }),
     syntax: {},
     queryable: () => queryable,
     metadata: {
@@ -35,7 +44,7 @@ export function testSources(
     },
     deletes: undefined,
     limits,
-    clock: { nowMs: () => 1767231000000, sleep: async () => {} },
+    clock,
     perStepStats: true,
     searchEnabled: true,
     timeoutMs,

@@ -47,7 +47,7 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   };
   const services: Service[] = [];
   for (const name of order) services.push(...(await modules[name]!.build(app)));
-  const group = new ServiceGroup(services, log);
+  const group = new ServiceGroup(services, log, app.clock);
   app.services = group;
   return Object.assign(app, { services: group });
 }

@@ -4,7 +4,7 @@ import { Region } from '../chunk/region.ts';
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
 import { Edge } from '../distributor/edge.ts';
 import { Head } from '../ingester/head.ts';
-import type { Clock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';
@@ -21,7 +21,7 @@ const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 const WINDOW_MS = 60_000;
 const START_MS = 1_700_000_040_000;
 const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
-const clock = { nowMs: () => START_MS } as Clock;
+const clock = new ManualClock(START_MS);
 const OUT_BYTES = 1 << 20;
 
 /** A head as a target; `arrived` counts frames with labels and with keys. */

@@ -61,7 +61,7 @@ export async function main(args: readonly string[]): Promise<void> {
     // a signal while starting ends what has started so far
     const early = await Promise.race([started.then(() => undefined), stopAsked.promise]);
     if (early === undefined)
-      log.info({ url: app.http.url, tookMs: Date.now() - app.startTimeMs }, 'ready for requests');
+      log.info({ url: app.http.url, tookMs: systemClock.nowMs() - app.startTimeMs }, 'ready for requests');
     const reason = early ?? (await stopAsked.promise);
     const deadlineMs = config.server.shutdownTimeoutMs;
     log.info({ reason, deadlineMs }, 'stopping');

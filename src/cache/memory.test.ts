@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { MemoryCache } from './memory.ts';
 
 const KEY_BYTES = 130; // one letter and the overhead
 
 function cache(entries: number, valueBytes: number) {
-  const clock = { now: 0, nowMs: () => clock.now, sleep: async () => {} };
+  const clock = new ManualClock();
   return { clock, cache: new MemoryCache({ bytesMax: entries * (KEY_BYTES + valueBytes), clock }) };
 }
 
@@ -43,9 +44,9 @@ test('replacing counts the bytes once', async () => {
 test('forgets in time', async () => {
   const { cache: of, clock } = cache(3, 100);
   await of.set([entry('a', 100, 50), entry('b', 100, 500), entry('c', 100, 0)]);
-  clock.now = 49;
+  clock.set(49);
   assert.equal(await held(of, 'abc'), 'ab');
-  clock.now = 50;
+  clock.set(50);
   assert.equal(await held(of, 'abc'), 'b');
   assert.deepEqual(of.stats, { hits: 3, misses: 3, failures: 0 });
   assert.equal(of.bytes, KEY_BYTES + 100);

@@ -23,7 +23,7 @@ export class MemoryCache implements Cache {
   }
 
   async get(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     return keys.map((key) => {
       const held = this.#entries.get(key);
       if (held === undefined || held.endMs <= nowMs) {
@@ -39,7 +39,7 @@ export class MemoryCache implements Cache {
   }
 
   async set(entries: readonly CacheEntry[]): Promise<void> {
-    const nowMs = this.#clock.nowMs();
+    const nowMs = this.#clock.monotonicMs();
     for (const { key, value, ttlMs } of entries) {
       this.#remove(key);
       const bytes = sizeOf(key, value);

@@ -1,15 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { RemoteCache, type RemoteStore } from './remote.ts';
 
 const value = new Uint8Array([1, 2, 3]);
 
 function make(store: Partial<RemoteStore>, timeoutMs = 20) {
-  const clock = {
-    now: 0,
-    nowMs: () => clock.now,
-    sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)),
-  };
+  const clock = Object.assign(new ManualClock(), { sleep: systemClock.sleep });
   const held = new Map<string, Uint8Array>();
   const whole: RemoteStore = {
     get: async (keys) => keys.map((key) => held.get(key)),
@@ -64,7 +62,7 @@ test('a server that fails again and again is left alone for a while', async () =
   });
   for (let i = 0; i < 30; i++) await cache.get(['a']);
   assert.equal(calls, 10);
-  clock.now = 5000;
+  clock.set(5000);
   await cache.get(['a']);
   assert.equal(calls, 11);
 });

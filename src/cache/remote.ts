@@ -73,7 +73,7 @@ export class RemoteCache implements Cache {
 
   /** Undefined where it failed, took too long, or was not tried. @throws only the signal's reason */
   async #call<T>(body: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
-    if (this.#waiting >= WAITING_MAX || this.#clock.nowMs() < this.#restUntilMs) {
+    if (this.#waiting >= WAITING_MAX || this.#clock.monotonicMs() < this.#restUntilMs) {
       this.stats.failures++;
       return undefined;
     }
@@ -94,7 +94,7 @@ export class RemoteCache implements Cache {
       this.stats.failures++;
       if (++this.#failuresInARow >= FAILURES_MAX) {
         this.#failuresInARow = 0;
-        this.#restUntilMs = this.#clock.nowMs() + REST_MS;
+        this.#restUntilMs = this.#clock.monotonicMs() + REST_MS;
       }
       return undefined;
     } finally {

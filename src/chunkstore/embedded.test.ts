@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
 import { SampleColumns } from '../storage/columns.ts';
@@ -25,7 +26,7 @@ test('windows of one minute on the embedded store are there after it was closed 
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'chunkstore-'));
   t.after(() => fs.rmSync(dir, { recursive: true }));
   const kernel = Kernel.create();
-  const clock = { nowMs: () => START + 40 * DAY_MS, sleep: async () => {} };
+  const clock = new ManualClock(START + 40 * DAY_MS);
   const open = async () => {
     const tables = await EmbeddedTableStore.open({ dir: path.join(dir, 'tables') });
     const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects') });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
@@ -32,7 +33,7 @@ function store() {
   const schema = new Schema([
     { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT },
   ]);
-  const clock = { ms: START, nowMs: () => clock.ms, sleep: async () => {} };
+  const clock = new ManualClock(START);
   const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 400 });
   const reader = new ChunkStoreReader(schema, kernel, clock);
   return { tables, objects, schema, clock, writer, reader };
@@ -118,8 +119,8 @@ test('tables are made ahead and dropped behind, with their objects', async () =>
   assert.deepEqual(first.created, ['test_2922', 'test_tenants']);
   assert.deepEqual((await manager.run(0)).created, []);
   await fill(writer, 't', START);
-  clock.ms = START + 6 * DAY_MS;
-  await fill(writer, 't', clock.ms);
+  clock.set(START + 6 * DAY_MS);
+  await fill(writer, 't', clock.nowMs());
   const count = async () => {
     let n = 0;
     for await (const page of objects.list('')) n += page.length;
@@ -127,9 +128,9 @@ test('tables are made ahead and dropped behind, with their objects', async () =>
   };
   assert.equal(await count(), 2);
   // the first week's table ends on the 8th
-  clock.ms = Date.UTC(2026, 0, 8) + 30 * DAY_MS - 1;
+  clock.set(Date.UTC(2026, 0, 8) + 30 * DAY_MS - 1);
   assert.deepEqual((await manager.run(30 * DAY_MS)).dropped, []);
-  clock.ms += 1;
+  clock.set(clock.nowMs() + 1);
   assert.deepEqual((await manager.run(30 * DAY_MS)).dropped, ['test_2922']);
   assert.equal(await count(), 1);
   assert.ok((await tables.admin.list()).includes('test_2923'));
@@ -151,10 +152,10 @@ test('what is set aside for a table is lowered when its time is over, and only t
   await manager.run(0);
   // the table of another who uses the store
   await tables.admin.create('other_1');
-  clock.ms = Date.UTC(2026, 0, 8) + 4 * DAY_MS - 1;
+  clock.set(Date.UTC(2026, 0, 8) + 4 * DAY_MS - 1);
   await manager.run(0);
   assert.deepEqual(retired, []);
-  clock.ms += 1;
+  clock.set(clock.nowMs() + 1);
   await manager.run(0);
   assert.deepEqual(retired, ['test_2922']);
 });
@@ -175,7 +176,7 @@ test('deleted samples are left out at once, until the delete is cancelled', asyn
   await assert.rejects(tombstones.cancel('t', tombstone.id), isNamed('delete-request-not-found'));
 
   const late = await tombstones.create('t', matchers, START, START + DAY_MS);
-  clock.ms += DAY_MS;
+  clock.set(clock.nowMs() + DAY_MS);
   await assert.rejects(tombstones.cancel('t', late.id), isNamed('delete-request-too-late'));
   assert.deepEqual(await counts(reader, 't', START, START + WINDOW), [20]);
 });
@@ -228,11 +229,11 @@ test('a merged day reads as before, and the sweeper removes what it was merged f
   };
   const all = await rows();
   assert.deepEqual(await sweeper.run(), { rows: 0, objects: 0, moved: 0, damaged: [] });
-  clock.ms = Date.now() + 2 * DAY_MS;
+  clock.set(Date.now() + 2 * DAY_MS);
   const swept = await sweeper.run();
   assert.ok(swept.rows >= 8, `${swept.rows} rows`);
   assert.equal(await rows(), all - swept.rows);
-  clock.ms += DAY_MS;
+  clock.set(clock.nowMs() + DAY_MS);
   assert.ok((await sweeper.run()).objects > 0);
   reader.index.forget();
   assert.deepEqual(await dump(), more);
@@ -247,7 +248,7 @@ test('a merged day reads as before, and the sweeper removes what it was merged f
 
 test('what shares an object with what is gone is moved, so that the object can go', async () => {
   const { schema, objects, reader, tables } = store();
-  const clock = { ms: Date.now(), nowMs: () => clock.ms, sleep: async () => {} };
+  const clock = new ManualClock(Date.now());
   const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 0, clock });
   const windowsOf = (tenant: string, base: number): WriteGroup[] =>
     [0, 1, 2].map((w) => {
@@ -264,7 +265,7 @@ test('what shares an object with what is gone is moved, so that the object can g
 
   const sweeper = new Sweeper(schema, clock);
   const run = async (afterMs: number) => {
-    clock.ms += afterMs;
+    clock.set(clock.nowMs() + afterMs);
     const { rows, objects: count, moved, damaged } = await sweeper.run();
     assert.deepEqual([rows, damaged], [0, []]);
     return [moved, count];

@@ -1,6 +1,9 @@
 import type { Clock } from '../lib/clock.ts';
 
-/** Lists of rows, as what they were read to, for a while. Windows leave the head 15 minutes after they are stored, so it has to be less. */
+/**
+ * Lists of rows, as what they were read to, for a while. Windows leave the head 15 minutes after they are stored, so it has to be less;
+ * by the wall clock, since that is theirs.
+ */
 export class RowCache {
   readonly #clock: Clock;
   readonly #ttlMs: number;

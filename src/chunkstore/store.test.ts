@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { Kernel } from '../chunk/kernel.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
@@ -23,14 +24,6 @@ const START = Date.UTC(2026, 0, 5);
 const WINDOW = 7_200_000;
 const kernel = Kernel.create();
 
-class FakeClock {
-  ms = START;
-  nowMs(): number {
-    return this.ms;
-  }
-  async sleep(): Promise<void> {}
-}
-
 function store(options: { objects?: boolean; writer?: WriterOptions; periods?: StorePeriod[] } = {}) {
   const tables = new MemoryTableStore();
   const objects = new MemoryObjectClient();
@@ -42,7 +35,7 @@ function store(options: { objects?: boolean; writer?: WriterOptions; periods?: S
     tableMs: TABLE_MS_DEFAULT,
   };
   const schema = new Schema(options.periods ?? [period]);
-  const clock = new FakeClock();
+  const clock = new ManualClock(START);
   return {
     tables,
     objects,
@@ -257,7 +250,7 @@ test('random series over days, slots and groups read as an oracle says', async (
       ]);
       const startMs = START + Math.floor(random() * 2 * DAY_MS);
       const endMs = startMs + Math.floor(random() * DAY_MS);
-      clock.ms += 300_000;
+      clock.set(clock.nowMs() + 300_000);
       const read = await readAll(reader, 't', matchers, startMs, endMs);
       const want = new Map<string, [number, number][]>();
       for (const [key, samples] of oracle) {
@@ -375,11 +368,11 @@ test('a day of a small tenant is few rows, also where each window has a writer o
   const schema = new Schema([{ ...period, tables: { client, admin, limits } }]);
   let writer = new ChunkStoreWriter(schema, kernel, { clock });
   for (let windowStartMs = START; windowStartMs < START + DAY_MS; windowStartMs += WINDOW) {
-    clock.ms = windowStartMs + WINDOW;
+    clock.set(windowStartMs + WINDOW);
     const series = Array.from({ length: 365 }, (_, i) =>
       seriesOf(
         { __name__: `m${i % 73}`, instance: `${i % 5}`, job: 'j' },
-        steps(windowStartMs, clock.ms, 1_800_000),
+        steps(windowStartMs, clock.nowMs(), 1_800_000),
         () => i,
       ),
     );

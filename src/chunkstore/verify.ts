@@ -4,6 +4,7 @@ import { Digester } from '../chunk/group/digest.ts';
 import { guarded, parseHeader } from '../chunk/group/header.ts';
 import { readGroup } from '../chunk/group/read.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { nextTurn } from '../lib/turn.ts';
 import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
@@ -178,7 +179,7 @@ class Verifier {
     report.groups++;
     report.samples += own.sampleCount;
     // Decoding holds the thread; others get their turn between groups.
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 
   async #check(name: string, body: () => Promise<void> | void): Promise<void> {

@@ -121,7 +121,7 @@ export class ChunkStoreWriter {
       signal?.throwIfAborted();
       await run.add(group);
       // Encoding holds the thread; others get their turn between groups.
-      await new Promise((resolve) => setImmediate(resolve));
+      await this.#options.clock.turn();
     }
     return run.end();
   }

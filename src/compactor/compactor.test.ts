@@ -43,7 +43,7 @@ compactorSuite('embedded', { killStep: 4 }, async (t) => {
 test('what a tenant writes after its deletion stays, on the same day too, and only that is told', async () => {
   const { writer, reader, schema, clock, run, tombstones } = memory();
   for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
-  clock.ms = START + DAY_MS / 2 - 1;
+  clock.set(START + DAY_MS / 2 - 1);
   await tombstones.deleteTenant('a');
   // each time a query of its own
   const told = async (matchers: LabelMatcher[] = []) => [
@@ -56,14 +56,14 @@ test('what a tenant writes after its deletion stays, on the same day too, and on
   ];
   assert.deepEqual(await told(), whole);
   // one that is not through moves on: half a day more is gone
-  clock.ms = START + DAY_MS - 1;
+  clock.set(START + DAY_MS - 1);
   await tombstones.deleteTenant('a');
   assert.deepEqual(await told(), [[], []]);
   assert.deepEqual(await told([LabelMatcher.of('k', '=', '1')]), [[], []]);
-  clock.ms = START + (3 * DAY_MS) / 2 - 1;
+  clock.set(START + (3 * DAY_MS) / 2 - 1);
   await writer.write(windows('a', START + DAY_MS));
   await tombstones.deleteTenant('a');
-  clock.ms = START + 2 * DAY_MS + 2 * HOUR;
+  clock.set(START + 2 * DAY_MS + 2 * HOUR);
   await run({ sweep: 'force' });
   assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
   assert.deepEqual(await counts(reader, 'a'), Array(3).fill(MINUTES / 2));
@@ -75,7 +75,7 @@ test('what a tenant writes after its deletion stays, on the same day too, and on
 test('the oldest tables are dropped where the store may have a size', async () => {
   const { writer, reader, clock, options } = memory();
   for (let d = 0; d < 4; d++) await writer.write(windows('t', START + d * DAY_MS));
-  clock.ms = START + 3 * DAY_MS + HOUR;
+  clock.set(START + 3 * DAY_MS + HOUR);
   const compactor = new Compactor({
     ...options,
     config: { ...CONFIG, retentionSize: 250 },
@@ -99,7 +99,7 @@ test('a damaged group stays as it is, the rest is merged', async () => {
       damaged = true;
     }
   }
-  clock.ms = START + DAY_MS + HOUR;
+  clock.set(START + DAY_MS + HOUR);
   const report = await run({ sweep: 'force' });
   assert.equal(report.damaged.length, 2, 'by the merge and by the sweep');
   assert.equal(report.groups, 1);

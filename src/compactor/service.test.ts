@@ -25,14 +25,13 @@ function serviceOn(runnerOf: (own: CompactionRunner) => CompactionRunner = (own)
   const log = createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) });
   /** Ends the sleep that the service is in. */
   let wake = () => {};
-  const clock = {
-    nowMs: () => bench.clock.ms,
+  const clock = Object.assign(bench.clock, {
     sleep: (_: number, signal?: AbortSignal) =>
       new Promise<void>((resolve, reject) => {
         wake = resolve;
         signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
       }),
-  };
+  });
   const service = new CompactorService({
     config: CONFIG,
     runner: runnerOf(own),
@@ -53,7 +52,7 @@ test('a day that is over is merged, and the report says so', async () => {
   const { service, bench, runs, lines } = serviceOn();
   await bench.writer.write(windows('a', START));
   const before = await counts(bench.reader, 'a');
-  bench.clock.ms = START + DAY_MS + CONFIG.dayDelayMs;
+  bench.clock.set(START + DAY_MS + CONFIG.dayDelayMs);
   const report = await service.run({ force: false });
   assert.deepEqual([report.days, report.groups > 0, report.failures], [1, true, []]);
   assert.deepEqual(await counts(bench.reader, 'a'), before);
@@ -61,7 +60,7 @@ test('a day that is over is merged, and the report says so', async () => {
   assert.ok(lines.some((line) => line.includes('msg=compacted')));
   assert.equal((await service.run({ force: false })).days, 0);
   assert.equal(runs[1]!.sweep, 'none', 'it has just been swept');
-  bench.clock.ms += CONFIG.sweepIntervalMs;
+  bench.clock.set(bench.clock.nowMs() + CONFIG.sweepIntervalMs);
   await service.run({ force: false });
   assert.equal(runs[2]!.sweep, 'due');
   assert.ok(runs[2]!.firstSeen.size > 0, 'what one run saw the next one knows');

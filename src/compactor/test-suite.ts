@@ -12,6 +12,7 @@ import { seriesOf, testContext } from '../chunkstore/test-series.ts';
 import { Tombstones } from '../chunkstore/tombstones.ts';
 import { verify } from '../chunkstore/verify.ts';
 import { ChunkStoreWriter, type WriteGroup } from '../chunkstore/writer.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import type { ObjectClient } from '../object/client.ts';
@@ -47,7 +48,7 @@ export interface Stores {
 /** A compactor and what else works on the same store, at a time that the test sets. */
 export function compactorOn({ tables, objects, prefix = 'test_' }: Stores, tableMs = DAY_MS) {
   const schema = new Schema([{ fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: prefix, tableMs }]);
-  const clock = { ms: START, nowMs: () => clock.ms, sleep: async () => {} };
+  const clock = new ManualClock(START);
   const options = {
     schema,
     kernels,
@@ -179,16 +180,16 @@ export function compactorSuite(
       await writer.write(windows(tenant, START));
       await writer.write(windows(tenant, START + DAY_MS, 2));
     }
-    clock.ms = START + DAY_MS + HOUR - 1;
+    clock.set(START + DAY_MS + HOUR - 1);
     assert.equal((await run()).days, 0);
-    clock.ms += 1;
+    clock.set(clock.nowMs() + 1);
     const first = await run({ sweep: 'due' });
     assert.deepEqual(
       [first.days, first.sources, first.groups, first.samples, first.failures],
       [2, 24, 2, 6 * MINUTES, []],
     );
     assert.equal((await run()).days, 0);
-    clock.ms += DAY_MS;
+    clock.set(clock.nowMs() + DAY_MS);
     assert.equal((await run()).sources, 24);
     assert.deepEqual(await counts(reader, 'a'), [2 * MINUTES, 2 * MINUTES, MINUTES]);
     assert.equal((await rowKinds(schema)).g, 4 * 12 + 4);
@@ -196,19 +197,19 @@ export function compactorSuite(
     // a straggler is merged in when the day is looked at again
     await writer.write([...windows('a', START + DAY_MS, 3)].slice(0, 1));
     assert.equal((await run()).groups, 0);
-    clock.ms += 7 * HOUR;
+    clock.set(clock.nowMs() + 7 * HOUR);
     const again = await run();
     assert.deepEqual([again.sources, again.groups, again.samples], [2, 1, 2 * MINUTES + 120]);
     assert.deepEqual(await counts(reader, 'a'), [2 * MINUTES, 2 * MINUTES, MINUTES + 120]);
 
     const swept = [(await run({ sweep: 'due' })).swept!];
-    clock.ms += 2 * HOUR;
+    clock.set(clock.nowMs() + 2 * HOUR);
     swept.push((await run({ sweep: 'due' })).swept!);
     assert.deepEqual(
       swept.map(({ rows }) => rows),
       [24, 24 + 2],
     );
-    clock.ms += 2 * HOUR;
+    clock.set(clock.nowMs() + 2 * HOUR);
     await run({ sweep: 'due' });
     const report = await verify(schema, kernels.read);
     assert.deepEqual([report.problems, report.unreferenced, report.rows.g], [[], [], 4]);
@@ -219,14 +220,14 @@ export function compactorSuite(
   test(`what is deleted leaves the store after the cancel period, neighbours stay (${name})`, async (t) => {
     const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
     await writer.write(windowsOfAll(['a', 'b'], START));
-    clock.ms = START + DAY_MS + 2 * HOUR;
+    clock.set(START + DAY_MS + 2 * HOUR);
     const kept = await tombstones.create('a', [LabelMatcher.of('k', '=', '0')], START, START + DAY_MS - 1);
     const gone = await tombstones.create('a', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS / 2 - 1);
     assert.deepEqual(await counts(reader, 'a'), [MINUTES / 2, MINUTES]);
     await run();
     await tombstones.cancel('a', kept.id);
     assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES / 2, MINUTES]);
-    clock.ms += DAY_MS;
+    clock.set(clock.nowMs() + DAY_MS);
     const before = new Set(await objectsOf(schema));
     const report = await run({ sweep: 'force' });
     assert.deepEqual([report.deletes, report.failures], [1, []]);
@@ -250,7 +251,7 @@ export function compactorSuite(
     const { writer, reader, schema, clock, run, tombstones } = compactorOn(await open(t));
     await writer.write(windowsOfAll(['a', 'b'], START));
     await writer.writeMetadata('a', START, [{ metric: 'm', type: 'gauge', help: '', unit: '' }]);
-    clock.ms = START + DAY_MS + 2 * HOUR;
+    clock.set(START + DAY_MS + 2 * HOUR);
     await tombstones.deleteTenant('a');
     assert.deepEqual(await counts(reader, 'a'), []);
     assert.deepEqual(await tombstones.list('a'), []);
@@ -260,7 +261,7 @@ export function compactorSuite(
     await writer.write([...windows('a', START + DAY_MS)].slice(0, 1));
     assert.deepEqual(await counts(reader, 'a'), []);
     assert.deepEqual(await daysWithRows(schema, 'a'), [1]);
-    clock.ms += DAY_MS;
+    clock.set(clock.nowMs() + DAY_MS);
     await writer.write([...windows('a', START + 2 * DAY_MS)].slice(0, 1));
     await run({ sweep: 'force' });
     assert.deepEqual(await daysWithRows(schema, 'a'), [2]);
@@ -281,7 +282,7 @@ export function compactorSuite(
     const { writer, reader, schema, tables, clock, run } = compactorOn(await open(t));
     for (let d = 0; d < 4; d++) await writer.write(windowsOfAll(['short', 'long'], START + d * DAY_MS));
     const retention: Retention = { defaultMs: 6 * DAY_MS, tenants: new Map([['short', 2 * DAY_MS]]) };
-    clock.ms = START + 4 * DAY_MS + 2 * HOUR;
+    clock.set(START + 4 * DAY_MS + 2 * HOUR);
     const report = await run({ retention });
     assert.equal(report.daysRemoved, 2);
     assert.deepEqual(await counts(reader, 'long'), Array(3).fill(4 * MINUTES));
@@ -289,7 +290,7 @@ export function compactorSuite(
     assert.deepEqual(await counts(reader, 'short'), Array(3).fill(2 * MINUTES - 120));
     assert.deepEqual(await daysWithRows(schema, 'short'), [2, 3]);
     assert.deepEqual(await daysWithRows(schema, 'long'), [0, 1, 2, 3]);
-    clock.ms = START + 7 * DAY_MS;
+    clock.set(START + 7 * DAY_MS);
     const { table } = schema.tableOf(START / DAY_MS);
     const ofTable = async () => (await objectsOf(schema)).filter((key) => key.startsWith(schema.objectPrefix(table)));
     assert.ok((await ofTable()).length > 0);
@@ -350,7 +351,7 @@ export function compactorSuite(
           `killed at ${killAt}, ${when}`,
         );
       };
-      clock.ms = day + 2 * DAY_MS + HOUR;
+      clock.set(day + 2 * DAY_MS + HOUR);
       let calls = 0;
       const dying = dyingStores(on, async () => {
         if (killAt === 0) await look(`before change ${calls}`);

@@ -14,7 +14,7 @@ import {
 import type { PushResponse } from '../contract/push.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import type { Clock } from '../lib/clock.ts';
-import { pausing } from '../lib/pause.ts';
+import { Pacer } from '../lib/pacer.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
@@ -160,8 +160,8 @@ export class Edge {
     const scratch = this.#large ?? new Scratch(this.#options.seriesSecret);
     this.#large = undefined;
     const work = this.#begin(request, version, declared, scratch, this.#slowOfLarge);
-    const pause = pausing(SLICE_MS);
-    for (const _ of this.#judge(work)) await pause();
+    const pacer = new Pacer(this.#options.clock, { sliceMs: SLICE_MS });
+    for (const _ of this.#judge(work)) if (pacer.due) await pacer.pause();
     const sent = await this.#send(work, this.#parts(work), version);
     this.#slowOfLarge.clear();
     if (scratch.size <= SCRATCH_BYTES_KEPT_MAX) this.#large = scratch;

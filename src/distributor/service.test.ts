@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { APPENDED, type FramePush, type FrameTarget } from '../contract/ingest.ts';
 import { Registry } from '../kit/observe/metrics.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -49,7 +50,7 @@ class Collector implements FrameTarget {
 }
 
 function serviceWith(limits: (tenant: string) => TenantLimits = () => DEFAULT_LIMITS) {
-  const clock = { ms: NOW_MS, nowMs: () => clock.ms, sleep: async () => {} };
+  const clock = new ManualClock(NOW_MS);
   const target = new Collector();
   const edge = new Edge({ clock, rawBytesMax: 1 << 20, targets: [target] });
   const registry = new Registry();
@@ -67,7 +68,7 @@ test('a body is taken, counted, and rated', async () => {
   assert.deepEqual(await metric('pallium_distributor_received_samples_total'), [
     'pallium_distributor_received_samples_total 1',
   ]);
-  clock.ms += 15_000;
+  clock.set(clock.nowMs() + 15_000);
   assert.ok(service.rates.of('a') > 0);
   assert.equal(service.rates.of('b'), 0);
 });
@@ -117,7 +118,7 @@ test("each tenant's limits are its own, and what is refused is counted by reason
 
 test('an edge that is gone or busy is a status, with the time to come back', async () => {
   const registry = new Registry();
-  const clock = { nowMs: () => NOW_MS, sleep: async () => {} };
+  const clock = new ManualClock(NOW_MS);
   const edges = { push: () => Promise.reject(processErrors.workerQueueFull({ pool: 'edge', limit: 3 })) };
   const service = new DistributorService({ edges, limits: () => DEFAULT_LIMITS, registry, clock });
   const answer = await service.push({ tenant: 'a', headers: {}, body: new Uint8Array(0) });

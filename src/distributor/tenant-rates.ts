@@ -22,7 +22,7 @@ export class TenantRates {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#tickedMs = clock.nowMs();
+    this.#tickedMs = clock.monotonicMs();
   }
 
   add(tenant: string, samples: number): void {
@@ -42,7 +42,7 @@ export class TenantRates {
   }
 
   #tick(): void {
-    const elapsedMs = this.#clock.nowMs() - this.#tickedMs;
+    const elapsedMs = this.#clock.monotonicMs() - this.#tickedMs;
     if (elapsedMs < TICK_MS) return;
     this.#tickedMs += elapsedMs;
     const ticks = elapsedMs / TICK_MS;

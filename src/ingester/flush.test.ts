@@ -9,8 +9,8 @@ import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
-import { systemClock } from '../lib/clock.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import { Labels } from '../model/labels.ts';
@@ -32,11 +32,7 @@ const MINUTE = 60_000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 const TIMES = { windowMs: WINDOW_MS, delayMs: 15 * MINUTE, spreadMs: 45 * MINUTE };
 const kernel = Kernel.create();
-const clock = {
-  now: START_MS,
-  nowMs: () => clock.now,
-  sleep: systemClock.sleep,
-};
+const clock = new ManualClock(START_MS);
 
 /** A shard, a store, and a flusher that can be made anew as after a restart. */
 class Bench {
@@ -119,12 +115,13 @@ test('a window goes to the store slot by slot over the hour after its end, whoev
   for (let m = 0; m < 60; m++) await bench.push('large', `metric_${m}`, 350, START_MS + 1000);
   for (let t = 0; t < 40; t++) await bench.push(`small-${t}`, 'm', 3, START_MS + 1000);
   const steps: number[] = [];
-  for (clock.now = START_MS + WINDOW_MS; clock.now <= START_MS + WINDOW_MS + 60 * MINUTE; clock.now += MINUTE) {
+  for (let minute = 0; minute <= 60; minute++) {
+    clock.set(START_MS + WINDOW_MS + minute * MINUTE);
     const request = bench.plan.due([bench.shard.arenas()], clock.nowMs(), false);
     if (request === undefined) continue;
     const isLast = shareDue(request.pace!, START_MS + WINDOW_MS) === 1;
     // what came to the tenant meanwhile does not change how this window is spread
-    await bench.push('large', `later_${steps.length}`, 100, clock.now);
+    await bench.push('large', `later_${steps.length}`, 100, clock.nowMs());
     steps.push(await bench.flush(bench.flusher(), request));
     assert.equal(bench.shard.arenas()[0]!.flushedMs > 0, isLast);
   }
@@ -147,7 +144,7 @@ test('a flush that was cut off in the middle begins anew, and nothing is there t
   await bench.shard.ready;
   for (let tenant = 0; tenant < 40; tenant++) await bench.push(`t${tenant}`, 'm', 3, START_MS + 1000);
   const at = (minutes: number) => {
-    clock.now = START_MS + WINDOW_MS + minutes * MINUTE;
+    clock.set(START_MS + WINDOW_MS + minutes * MINUTE);
     return bench.plan.due([bench.shard.arenas()], clock.nowMs(), false);
   };
   const first = await bench.flush(bench.flusher(), at(30));
@@ -170,7 +167,7 @@ test('a metric of many series gets slots of its own, and a query for a few of th
     await bench.push('t', 'many', count, START_MS + at * WINDOW_MS + 1000);
     await bench.push('t', 'few', 5, START_MS + at * WINDOW_MS + 1000);
   };
-  clock.now = START_MS + WINDOW_MS;
+  clock.set(START_MS + WINDOW_MS);
   await window(0, 400);
   await bench.flush(bench.flusher(500), bench.plan.all([bench.shard.arenas()]));
   await window(1, 600);
@@ -207,7 +204,7 @@ test('a store that fails leaves a window where it was', async (t) => {
   t.after(() => bench.close());
   await bench.shard.ready;
   await bench.push('large', 'm', 10, START_MS + 1000);
-  clock.now = START_MS + WINDOW_MS + 60 * MINUTE;
+  clock.set(START_MS + WINDOW_MS + 60 * MINUTE);
   const request = bench.plan.due([bench.shard.arenas()], clock.nowMs(), true)!;
   const { tables } = bench.schema.periods[0]!;
   const { write } = tables.client;
@@ -225,7 +222,7 @@ test('a store that cannot be read is asked once, not for every window that waits
   t.after(() => bench.close());
   await bench.shard.ready;
   for (let i = 0; i < 5; i++) await bench.push('large', 'm', 10, START_MS + i * WINDOW_MS + 1000);
-  clock.now = START_MS + 6 * WINDOW_MS + 60 * MINUTE;
+  clock.set(START_MS + 6 * WINDOW_MS + 60 * MINUTE);
   const request = bench.plan.due([bench.shard.arenas()], clock.nowMs(), true)!;
   const { tables } = bench.schema.periods[0]!;
   const { query } = tables.client;

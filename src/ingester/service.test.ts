@@ -10,6 +10,7 @@ import { createLogger, silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type IngesterConfig, ingesterConfig } from './config.ts';
@@ -32,7 +33,7 @@ const { signal } = new AbortController();
 const kernel = Kernel.create();
 
 async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfig> = {}) {
-  const clock = { ms: START_MS, nowMs: () => clock.ms, sleep: () => new Promise<void>(() => {}) };
+  const clock = new ManualClock(START_MS);
   const config = { ...defaultsOf(ingesterConfig), windowMs: WINDOW_MS, ...more };
   const lines: string[] = [];
   const log = createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) });
@@ -119,8 +120,10 @@ test('what is asked for is written at once, what is due in its time', async (t) 
   assert.deepEqual((await stored('a')).sort(), ['x 10', 'y 10']);
 
   await push('b', ['x'], 10);
-  clock.ms = START_MS + WINDOW_MS + 2 * 3_600_000;
-  for (let look = 0; look < 3; look++, clock.ms += 3_600_000) await service.flushDue();
+  for (let hour = 2; hour < 5; hour++) {
+    clock.set(START_MS + WINDOW_MS + hour * 3_600_000);
+    await service.flushDue();
+  }
   assert.deepEqual(await stored('b'), ['x 10']);
   assert.ok(lines.some((line) => line.includes('flushed to the store')));
   const shown = await registry.getSingleMetricAsString('pallium_ingester_flushed_samples_total');

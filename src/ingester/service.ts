@@ -2,7 +2,7 @@ import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush-contract.ts';
 import { FlushScheduler } from './flush-scheduler.ts';
@@ -27,7 +27,7 @@ export class IngesterService implements Service, IngesterAdmin {
   readonly #options: IngesterOptions;
   readonly #metrics: ReturnType<typeof ingesterMetrics>;
   readonly #flushes: FlushScheduler;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #timers: Timer[] = [];
   #ready = false;
   #stopping = false;
   #failure: Error | undefined;
@@ -39,7 +39,7 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   async start(): Promise<void> {
-    const { log, config, shards } = this.#options;
+    const { log, config, shards, clock } = this.#options;
     Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
       () => {
         this.#ready = true;
@@ -50,8 +50,8 @@ export class IngesterService implements Service, IngesterAdmin {
       },
     );
     this.#timers.push(
-      setInterval(() => void this.#observe(), STATS_INTERVAL_MS),
-      setInterval(() => void this.flushDue(), config.flushCheckIntervalMs),
+      clock.every(STATS_INTERVAL_MS, () => void this.#observe()),
+      clock.every(config.flushCheckIntervalMs, () => void this.flushDue()),
     );
   }
 
@@ -100,7 +100,7 @@ export class IngesterService implements Service, IngesterAdmin {
   async stop(stop: Stop): Promise<void> {
     const { log, config, shards } = this.#options;
     this.#stopping = true;
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#timers) timer.cancel();
     if (this.#ready && config.flushOnShutdown === 'all') {
       stop.progress('flushing all windows to the store');
       await Promise.race([this.#flushes.all(), aborted(stop.signal)]).catch((error: Error) =>

@@ -8,6 +8,7 @@ import { Region } from '../chunk/region.ts';
 import { placementFor } from '../chunkstore/placement-size.ts';
 import { DUPLICATE_TIME, OUT_OF_ORDER, REFUSED_PER_METRIC, REFUSED_PER_USER, TOO_OLD } from '../contract/ingest.ts';
 import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { AppError } from '../model/errors.ts';
@@ -447,13 +448,13 @@ class TestDisk {
 
 test('a full head refuses new series, a third beyond all samples, and takes them when windows have gone', async () => {
   const headBytesMax = 2 ** 20;
-  const clock = { ms: 1_700_000_000_000, nowMs: () => clock.ms, sleep: systemClock.sleep };
+  const clock = new ManualClock(1_700_000_000_000);
   const shard = open(folder(), { headBytesMax, keepFlushedMs: 0, clock });
   await shard.ready;
   const isFull = (error: unknown) => error instanceof AppError && error.facts.id === 'head-full';
   const push = (timeMs: number, more = 0) =>
     shard.push('t', testFrames(Array.from({ length: 100 + more }, (_, i) => series(i, [[timeMs, i]]))), LIMITS);
-  let timeMs = clock.ms;
+  let timeMs = clock.nowMs();
   for (; shard.head.bytes <= headBytesMax; timeMs += 60_000) await push(timeMs);
   await assert.rejects(push(timeMs, 1), isFull);
   // what was known goes on

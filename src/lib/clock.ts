@@ -1,13 +1,26 @@
-/** Time comes in through a parameter, so that a whole cluster can run on a fake clock. */
+import { nextTurn } from './turn.ts';
+
+/** Time comes in through a parameter, so that a whole cluster can run on a manual clock. Nothing else in src/ asks the system for it. */
 export interface Clock {
-  /** Unix time in milliseconds. */
+  /** Wall clock, Unix ms: for windows, samples, and what outlives the process. May jump. */
   nowMs(): number;
+  /** Milliseconds from some moment on, with fractions: for durations and deadlines. Never goes back. */
+  monotonicMs(): number;
   /** Resolves after `ms`; rejects with the signal's reason when it is aborted first. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `work` again and again, `ms` apart, until it is cancelled. Keeps no process alive. */
+  every(ms: number, work: () => void): Timer;
+  /** Resolves when messages, timers and input that wait have had their turn. */
+  turn(): Promise<void>;
+}
+
+export interface Timer {
+  cancel(): void;
 }
 
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -21,4 +34,20 @@ export const systemClock: Clock = {
       }, ms);
       signal?.addEventListener('abort', onAbort, { once: true });
     }),
+  every: (ms, work) => {
+    const timer = setInterval(work, ms);
+    // a number in browsers
+    if (typeof timer === 'object') (timer as { unref(): void }).unref();
+    return { cancel: () => clearInterval(timer) };
+  },
+  turn: nextTurn,
 };
+
+/** Calls `work` once, after `ms`, unless it is cancelled. Keeps no process alive. */
+export function after(clock: Clock, ms: number, work: () => void): Timer {
+  const timer = clock.every(ms, () => {
+    timer.cancel();
+    work();
+  });
+  return timer;
+}

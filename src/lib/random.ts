@@ -1,6 +1,14 @@
 /** A number in [0, 1). Comes in through a parameter where its outcome can be seen. */
 export type Random = () => number;
 
+/** Chance itself; nothing else in src/ asks the system for it. */
+export const systemRandom: Random = Math.random;
+
+/** So many bytes that nobody can guess. */
+export type RandomBytes = (count: number) => Uint8Array<ArrayBuffer>;
+
+export const systemBytes: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count));
+
 /** The same sequence for the same seed (mulberry32). */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0;

@@ -7,7 +7,7 @@ import { ConfigError } from '../kit/config/problem.ts';
 import { settingsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
-import type { Clock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { Labels } from '../model/labels.ts';
 import { DEFAULT_LIMITS, limitsConfig } from './limits.ts';
 import { LimitsService } from './limits-service.ts';
@@ -70,15 +70,7 @@ test('the file is read again when it changes; a wrong one changes nothing', asyn
   const folder = await mkdtemp(join(tmpdir(), 'pallium-limits-'));
   const file = join(folder, 'runtime.yaml');
   await writeFile(file, 'overrides: {a: {max_series_per_user: 1}}');
-  const ticks: (() => void)[] = [];
-  const clock: Clock = {
-    nowMs: () => 0,
-    sleep: (_, signal) =>
-      new Promise((resolve, reject) => {
-        ticks.push(resolve);
-        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-      }),
-  };
+  const clock = new ManualClock();
   const registry = new Registry();
   const limits = LimitsService.of({
     defaults: DEFAULT_LIMITS,
@@ -91,9 +83,8 @@ test('the file is read again when it changes; a wrong one changes nothing', asyn
   limits.onChange((overrides) => changes.push(overrides.size));
   await limits.start();
   const tick = async () => {
-    const before = ticks.length;
-    ticks.at(-1)!();
-    while (ticks.length === before) await new Promise((resolve) => setTimeout(resolve, 1));
+    await clock.advance(10_000);
+    while (clock.timers === 0) await new Promise((resolve) => setTimeout(resolve, 1));
   };
   assert.equal(limits.of('a').maxSeriesPerUser, 1);
   assert.equal(limits.of('b'), DEFAULT_LIMITS);
@@ -123,15 +114,15 @@ test('the file is read again when it changes; a wrong one changes nothing', asyn
 });
 
 test('a bucket grants its burst at once and then its rate', () => {
-  let nowMs = 0;
-  const bucket = new TokenBucket({ nowMs: () => nowMs, sleep: async () => {} }, 10);
+  const clock = new ManualClock();
+  const bucket = new TokenBucket(clock, 10);
   assert.equal(bucket.take(10, 2, 10), true);
   assert.equal(bucket.take(1, 2, 10), false);
-  nowMs = 500;
+  clock.set(500);
   assert.equal(bucket.take(1, 2, 10), true);
-  nowMs = 60_000;
+  clock.set(60_000);
   assert.equal(bucket.take(11, 2, 10), false);
   assert.equal(bucket.take(10, 2, 10), true);
-  nowMs = 0;
+  clock.setWall(0);
   assert.equal(bucket.take(1, 2, 10), false);
 });

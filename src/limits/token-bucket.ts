@@ -12,7 +12,7 @@ export class TokenBucket {
     this.#clock = clock;
     this.#tokens = burst;
     this.#burst = burst;
-    this.#atMs = clock.nowMs();
+    this.#atMs = clock.monotonicMs();
   }
 
   /** Takes `count` tokens, or none where there are not enough. Rate and burst may change from call to call. */
@@ -32,9 +32,8 @@ export class TokenBucket {
   }
 
   #fill(): void {
-    const nowMs = this.#clock.nowMs();
-    // a clock that was set back gives nothing, and takes nothing away
-    const elapsedMs = Math.max(0, nowMs - this.#atMs);
+    const nowMs = this.#clock.monotonicMs();
+    const elapsedMs = nowMs - this.#atMs;
     this.#atMs = nowMs;
     this.#tokens = Math.min(this.#burst, this.#tokens + (elapsedMs * this.#ratePerSecond) / 1000);
   }

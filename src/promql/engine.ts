@@ -1,3 +1,4 @@
+import { systemClock } from '../lib/clock.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -134,7 +135,7 @@ export class Engine {
       samplesMax: options.samplesMax ?? 50_000_000,
       labelValueCharsMax: options.labelValueCharsMax ?? 65_536,
       timeoutMs: options.timeoutMs ?? 120_000,
-      nowMs: options.nowMs ?? (() => performance.now()),
+      nowMs: options.nowMs ?? systemClock.monotonicMs,
       rowKernel: options.rowKernel,
     });
     const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -23,8 +24,9 @@ function runnerOn(queryable: Queryable, more: Partial<EngineRunnerOptions> = {})
     engine: new Engine(),
     queryable: () => queryable,
     limits: () => DEFAULT_LIMITS,
-    turns: new QueryTurns(),
+    turns: new QueryTurns(systemClock),
     timeoutMs: 10_000,
+    clock: systemClock,
     ...more,
   });
 }

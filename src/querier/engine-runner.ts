@@ -6,6 +6,7 @@ import type {
   QueryValue,
   RangeRequest,
 } from '../contract/query.ts';
+import { after, type Clock } from '../lib/clock.ts';
 import { type BudgetLimits, LimitedBudget } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -23,6 +24,7 @@ export interface EngineRunnerOptions {
   readonly turns: QueryTurns;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
 }
 
 /** Evaluates queries in this thread, each within the limits of its tenant and its time. */
@@ -55,25 +57,26 @@ export class EngineRunner implements QueryRunner {
     context: QueryRunContext,
     query: (context: QueryContext) => Promise<EngineResult>,
   ): Promise<QueryResult> {
+    const { clock } = this.#options;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
     const budget = new LimitedBudget(this.#options.limits(tenant));
     if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
-    const startedMs = performance.now();
+    const startedMs = clock.monotonicMs();
     const timeUp = new AbortController();
-    const timer = setTimeout(() => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })), timeoutMs);
+    const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
     const { turn, end } = this.#options.turns.begin();
     try {
       const result = await query({ budget, signal, turn });
       const value = columnsOf(result.value, 'timeMs' in request ? request.timeMs : request.endMs);
-      return resultOf(result, value, budget, performance.now() - startedMs);
+      return resultOf(result, value, budget, clock.monotonicMs() - startedMs);
     } catch (thrown) {
       if (timeUp.signal.aborted) throw timeUp.signal.reason;
       if (thrown instanceof ParseError) throw queryErrors.queryInvalid({ text: thrown.message });
       throw memoryError(thrown) ?? thrown;
     } finally {
       end();
-      clearTimeout(timer);
+      timer.cancel();
     }
   }
 }

@@ -77,7 +77,7 @@ export class Querier implements TenantHider {
   constructor(options: QuerierOptions) {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
     this.#options = options;
-    this.turns = new QueryTurns(options.priority);
+    this.turns = new QueryTurns(clock, options.priority);
     this.#recent = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
       tombstonesOfQuery(schema, tenant, signal),
     );
@@ -95,8 +95,8 @@ export class Querier implements TenantHider {
   }
 
   queryable(tenant: string): Queryable {
-    const { keepFlushedMs } = this.#options;
-    return mergedQueryable(tenant, { recent: this.#recent, stored: this.#stored, overlapMs: keepFlushedMs / 3 });
+    const { keepFlushedMs, clock } = this.#options;
+    return mergedQueryable(tenant, { recent: this.#recent, stored: this.#stored, overlapMs: keepFlushedMs / 3, clock });
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */
@@ -112,6 +112,7 @@ export class Querier implements TenantHider {
         limits: limitsOf,
         turns: this.turns,
         timeoutMs: config.timeoutMs,
+        clock,
       }),
       syntax: querierSyntax(config),
       queryable,

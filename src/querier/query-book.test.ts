@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { QueryBook } from './query-book.ts';
 
 test('queries that run and that ran are told to their tenant only, equal ones added up', () => {
-  let nowMs = 0;
-  const book = new QueryBook({ nowMs: () => nowMs, sleep: async () => {} });
+  const clock = new ManualClock();
+  const book = new QueryBook(clock);
   const begin = (tenant: string, path: string, params: Record<string, string>) =>
     book.begin({ tenant, method: 'GET', path, params: Object.entries(params) });
   const range = { query: 'up', start: '100', end: '160', step: '15' };
@@ -23,14 +24,14 @@ test('queries that run and that ran are told to their tenant only, equal ones ad
       ['up', ''],
     ],
   );
-  nowMs = 2000;
+  clock.set(2000);
   for (const end of ends) end();
   assert.deepEqual(book.active('a'), []);
   assert.deepEqual(book.ended('a', 10_000), [
     { query: 'up', timeRangeSeconds: 60, count: 2, sumDurationSeconds: 4 },
     { query: 'up', timeRangeSeconds: 0, count: 1, sumDurationSeconds: 2 },
   ]);
-  nowMs = 60_000;
+  clock.set(60_000);
   assert.deepEqual(book.ended('a', 10_000), [], 'too long ago');
   for (let i = 0; i < 10_000; i++) begin('a', '/api/v1/query', { query: 'x'.repeat(5000) })();
   const [top] = book.ended('a', 10_000);

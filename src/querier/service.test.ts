@@ -8,6 +8,7 @@ import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { Registry } from '../kit/observe/metrics.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -22,7 +23,7 @@ const WINDOW_MS = 7_200_000;
 const START_MS = 20_000 * 86_400_000;
 const END_MS = START_MS + 600_000;
 const { signal } = new AbortController();
-const clock = { ms: START_MS + 4 * WINDOW_MS, nowMs: () => clock.ms, sleep: async () => {} };
+const clock = new ManualClock(START_MS + 4 * WINDOW_MS);
 
 const nothingRecent: IngesterClient = {
   async *select() {},
@@ -118,8 +119,8 @@ test('what is in the store is found, by an instant and over a range, and what it
 test("a tenant's past is left out once it is deleted", async () => {
   const { service } = await serviceOn();
   assert.equal(await service.tenantDeletion('a', signal), undefined);
-  assert.deepEqual(await service.deleteTenant('a', signal), { endMs: clock.ms, processed: false });
-  assert.deepEqual(await service.tenantDeletion('a', signal), { endMs: clock.ms, processed: false });
+  assert.deepEqual(await service.deleteTenant('a', signal), { endMs: clock.nowMs(), processed: false });
+  assert.deepEqual(await service.tenantDeletion('a', signal), { endMs: clock.nowMs(), processed: false });
   const { value } = await service.instant('a', { expr: 'count(up)', timeMs: END_MS }, context);
   assert.deepEqual(value.type === 'vector' && value.pairs, []);
 });

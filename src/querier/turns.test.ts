@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { QueryTurns } from './turns.ts';
 
 function harness() {
-  let nowMs = 0;
+  const clock = new ManualClock();
   const nices: number[] = [];
-  const turns = new QueryTurns({ set: (nice) => nices.push(nice) > 0 }, () => nowMs);
+  const turns = new QueryTurns(clock, { set: (nice) => nices.push(nice) > 0 });
   return {
+    clock,
     turns,
     nices,
     work(ms: number) {
-      nowMs += ms;
+      clock.set(clock.nowMs() + ms);
     },
   };
 }
@@ -37,7 +39,7 @@ test('a query that has worked for long waits for a short one, until that ends', 
 });
 
 test('it waits no longer for one that has become long itself, and never for ever', async () => {
-  const { turns, work } = harness();
+  const { turns, work, clock } = harness();
   const first = turns.begin();
   work(60);
   await first.turn();
@@ -51,7 +53,7 @@ test('it waits no longer for one that has become long itself, and never for ever
   work(10);
   const bounded = first.turn();
   await sleep(20);
-  work(200);
+  await clock.advance(200);
   await bounded; // its own timer ends the wait
   third.end();
 });

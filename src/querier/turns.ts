@@ -1,4 +1,5 @@
 import type { Priority } from '../kit/thread/thread-priority.ts';
+import { after, type Clock } from '../lib/clock.ts';
 
 /** Work up to which a query is a short one. */
 const SHORT_MS = 50;
@@ -17,20 +18,20 @@ interface Runner {
 /** The turns of the queries of one thread: one that has worked for long waits for those that have not. */
 export class QueryTurns {
   readonly #runners = new Set<Runner>();
-  readonly #nowMs: () => number;
+  readonly #clock: Clock;
   readonly #priority: Priority | undefined;
   #isBackground = false;
   #waiting: (() => void)[] = [];
 
   /** @param priority of the thread: lower while it has nothing but queries that have worked for very long */
-  constructor(priority?: Priority, nowMs = () => performance.now()) {
+  constructor(clock: Clock, priority?: Priority) {
+    this.#clock = clock;
     this.#priority = priority;
-    this.#nowMs = nowMs;
   }
 
   /** `turn` for a query's context; `end` when it is through. */
   begin(): { turn(): Promise<void>; end(): void } {
-    const runner: Runner = { workedMs: 0, sinceMs: this.#nowMs() };
+    const runner: Runner = { workedMs: 0, sinceMs: this.#clock.monotonicMs() };
     this.#runners.add(runner);
     this.#settlePriority();
     return {
@@ -44,15 +45,15 @@ export class QueryTurns {
   }
 
   async #turn(runner: Runner): Promise<void> {
-    runner.workedMs += this.#nowMs() - runner.sinceMs;
+    runner.workedMs += this.#clock.monotonicMs() - runner.sinceMs;
     if (runner.workedMs >= SHORT_MS) this.#wake(); // it may have been waited for
     if (runner.workedMs >= BACKGROUND_MS) this.#settlePriority();
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    const untilMs = this.#nowMs() + WAIT_MS_MAX;
-    while (runner.workedMs >= SHORT_MS && this.#anyShort() && this.#nowMs() < untilMs) {
-      await this.#change(untilMs - this.#nowMs());
+    await this.#clock.turn();
+    const untilMs = this.#clock.monotonicMs() + WAIT_MS_MAX;
+    while (runner.workedMs >= SHORT_MS && this.#anyShort() && this.#clock.monotonicMs() < untilMs) {
+      await this.#change(untilMs - this.#clock.monotonicMs());
     }
-    runner.sinceMs = this.#nowMs();
+    runner.sinceMs = this.#clock.monotonicMs();
   }
 
   #settlePriority(): void {
@@ -72,9 +73,9 @@ export class QueryTurns {
   /** Until a query ends or is no longer short, or the time is up. */
   #change(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = after(this.#clock, ms, resolve);
       this.#waiting.push(() => {
-        clearTimeout(timer);
+        timer.cancel();
         resolve();
       });
     });

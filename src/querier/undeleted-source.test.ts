@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { Engine } from '../promql/engine.ts';
@@ -41,7 +42,7 @@ async function ask(expr: string, deleted: string | undefined): Promise<Map<strin
       ? []
       : [{ startMs: 0, endMs: 300_000, matchers: [LabelMatcher.of('i', '=', deleted)] } as unknown as Tombstone];
   const recent = new UndeletedSource(sharedTimes(), async () => tombstones);
-  const data = mergedQueryable('t', { recent, overlapMs: 1e9 });
+  const data = mergedQueryable('t', { recent, overlapMs: 1e9, clock: new ManualClock() });
   const range = { expr, startMs: 0, endMs: 600_000, stepMs: 60_000 };
   const { value } = await new Engine().queryRange(data, range, unlimited());
   assert.ok(value.type === 'matrix');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { Labels } from '../model/labels.ts';
 import { SampleColumns } from './columns.ts';
 import { mergedQueryable } from './merge.ts';
@@ -47,8 +48,8 @@ class Place implements SampleSource {
 function setUp() {
   const recent = new Place();
   const stored = new Place();
-  const clock = { ms: 0 };
-  const queryable = mergedQueryable('t', { recent, stored, overlapMs: 100, nowMs: () => clock.ms });
+  const clock = new ManualClock();
+  const queryable = mergedQueryable('t', { recent, stored, overlapMs: 100, clock });
   const times = async () => {
     const set = await queryable.select(ALL, unlimited());
     const out = new SampleColumns(1);
@@ -80,7 +81,7 @@ test('what left the one before it answered, and had not reached the other when t
   const got = times();
   await stored.answer(); // without it
   stored.times = [20];
-  clock.ms = 101;
+  clock.set(101);
   recent.times = [];
   await recent.answer();
   await stored.answer();
@@ -105,7 +106,12 @@ test('labels of all sources are in the order of their bytes', async () => {
     const answer = async () => ({ values, warnings: [] });
     return Object.assign(new Place(), { labelNames: answer, labelValues: answer });
   };
-  const sources = { recent: source(['a', '😀']), stored: source(['\uffee', '😀']), overlapMs: 100, nowMs: () => 0 };
+  const sources = {
+    recent: source(['a', '😀']),
+    stored: source(['\uffee', '😀']),
+    overlapMs: 100,
+    clock: new ManualClock(),
+  };
   const queryable = mergedQueryable('t', sources);
   const request = { matchers: [], startMs: 0, endMs: 1000 };
   assert.deepEqual((await queryable.labelValues('x', request, unlimited())).values, ['a', '\uffee', '😀']);

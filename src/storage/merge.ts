@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
@@ -28,7 +29,7 @@ export interface Sources {
   readonly stored?: SampleSource;
   /** For how long `recent` still has what `stored` shows. */
   readonly overlapMs: number;
-  readonly nowMs?: () => number;
+  readonly clock: Clock;
 }
 
 /**
@@ -36,14 +37,14 @@ export interface Sources {
  * least once: `recent` has it for longer than it takes to answer, and where it took longer, `stored` is asked once more.
  */
 async function askAll<T>(
-  { recent, stored, overlapMs, nowMs = () => performance.now() }: Sources,
+  { recent, stored, overlapMs, clock }: Sources,
   ask: (source: SampleSource) => Promise<T>,
   close: (answer: T) => void,
 ): Promise<readonly T[]> {
-  const askedMs = nowMs();
+  const askedMs = clock.monotonicMs();
   let tookMs = 0;
   const first = ask(recent).finally(() => {
-    tookMs = nowMs() - askedMs;
+    tookMs = clock.monotonicMs() - askedMs;
   });
   if (stored === undefined) return [await first];
   const answers = await Promise.allSettled([first, ask(stored)]);

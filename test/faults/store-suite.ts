@@ -58,7 +58,7 @@ export async function storeThroughFaults({ tables, objects, prefix }: Stores): P
   const all = tenants.map((tenant) => [...windows(tenant, START)]);
   for (const [i, first] of all[0]!.entries()) await persist(() => on.writer.write([first, all[1]![i]!]));
   await check('written');
-  on.clock.ms = START + DAY_MS + HOUR;
+  on.clock.set(START + DAY_MS + HOUR);
   let failures = 0;
   for (let runs = 1; ; runs++) {
     assert.ok(runs < TRIES_MAX, 'the compactor comes to its end');

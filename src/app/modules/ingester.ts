@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { IngesterService } from '../../ingester/service.ts';
 import type { Service } from '../../kit/service/service.ts';
+import { systemBytes } from '../../lib/random.ts';
 import { type App, part } from '../app.ts';
 import { ingesterRoutes } from '../routes/ingester.ts';
 import { storeSpec } from '../store-spec.ts';
@@ -26,10 +27,11 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     hold,
     log,
     clock,
+    randomBytes: systemBytes,
     registry,
     start,
   });
-  const flusher = new FlushThread({ config: config.ingester, store: storeSpec(config, hold), shards });
+  const flusher = new FlushThread({ config: config.ingester, store: storeSpec(config, hold), shards, clock });
   const ingester = new IngesterService({
     config: config.ingester,
     shards: () => shards.all,

@@ -11,7 +11,7 @@ import { threadsModule } from './threads.ts';
 
 /** All modules, by name. */
 export const modules: Readonly<Record<string, Module>> = {
-  observer: { needs: [], build: (app) => [processObserver(app.registry, app.version)] },
+  observer: { needs: [], build: (app) => [processObserver(app.registry, app.version, app.clock)] },
   limits: { needs: [], build: (app) => [app.limits] },
   'data-folder': dataFolderModule,
   threads: threadsModule,

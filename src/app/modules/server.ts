@@ -8,7 +8,7 @@ export const serverModule: Module = {
   build(app) {
     const { http, admin } = app;
     http.add(statusRoutes(app));
-    admin?.add(debugRoutes());
+    admin?.add(debugRoutes(app.clock));
     return admin === undefined ? [http] : [admin, http];
   },
 };

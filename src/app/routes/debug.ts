@@ -1,12 +1,12 @@
 import { Session } from 'node:inspector/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import type { Clock } from '../../lib/clock.ts';
 
 const SECONDS_MAX = 120;
 
 /** Profiles of the main thread, for the admin listener: they slow the process down and show what it holds. */
-export function debugRoutes(): Route[] {
+export function debugRoutes(clock: Clock): Route[] {
   // one at a time: two profilers in one process would record each other
   let running = false;
   const profile =
@@ -39,7 +39,7 @@ export function debugRoutes(): Route[] {
       profile(async (session, seconds, signal) => {
         await session.post('Profiler.enable');
         await session.post('Profiler.start');
-        await sleep(seconds * 1000, undefined, { signal }).catch(() => {}); // gone: what is there so far is thrown away
+        await clock.sleep(seconds * 1000, signal).catch(() => {}); // gone: what is there so far is thrown away
         return (await session.post('Profiler.stop')).profile;
       }),
     ),
@@ -47,7 +47,7 @@ export function debugRoutes(): Route[] {
       '/debug/heap',
       profile(async (session, seconds, signal) => {
         await session.post('HeapProfiler.startSampling');
-        await sleep(seconds * 1000, undefined, { signal }).catch(() => {});
+        await clock.sleep(seconds * 1000, signal).catch(() => {});
         return (await session.post('HeapProfiler.stopSampling')).profile;
       }),
     ),

@@ -4,6 +4,7 @@ import { openStore } from '../../chunkstore/open.ts';
 import { runCompactor } from '../../compactor/compaction-run.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { systemRandom } from '../../lib/random.ts';
 import type { CompactorData, CompactorRole } from './compactor-role.ts';
 import { localTableSizes } from './local-table-sizes.ts';
 
@@ -18,7 +19,7 @@ const role: CompactorRole = {
       schema: opened.schema,
       kernels: { read: Kernel.create(), write: Kernel.create() },
       clock: systemClock,
-      random: Math.random,
+      random: systemRandom,
       config,
       deleteRequestCancelPeriodMs,
       sizes: localTableSizes(opened.schema, store),

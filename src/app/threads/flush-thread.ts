@@ -4,6 +4,7 @@ import type { IngesterConfig } from '../../ingester/config.ts';
 import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush-contract.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
+import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import type { FlushData, FlushRole } from './flush-role.ts';
 import type { ShardConnection } from './shard-connection.ts';
 import type { ShardHost } from './shard-thread-role.ts';
@@ -12,11 +13,12 @@ export interface FlushThreadOptions {
   readonly config: IngesterConfig;
   readonly store: StoreSpec;
   readonly shards: ShardHost;
+  readonly clock: Clock;
 }
 
 interface Worker {
   readonly thread: WorkerThread<FlushRole>;
-  idle: NodeJS.Timeout | undefined;
+  idle: Timer | undefined;
   /** One of the shards that it knows is gone. */
   stale: boolean;
 }
@@ -39,12 +41,11 @@ export class FlushThread implements Service, FlushRunner {
   async flush(request: FlushRequest): Promise<FlushReport> {
     if (this.#worker?.stale === true) await this.stop();
     const worker = this.#running();
-    clearTimeout(worker.idle);
+    worker.idle?.cancel();
     try {
       return await worker.thread.channel.call('flush', request);
     } finally {
-      worker.idle = setTimeout(() => void this.stop(), IDLE_MS);
-      worker.idle.unref();
+      worker.idle = after(this.#options.clock, IDLE_MS, () => void this.stop());
     }
   }
 
@@ -83,7 +84,7 @@ export class FlushThread implements Service, FlushRunner {
   async stop(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    clearTimeout(worker?.idle);
+    worker?.idle?.cancel();
     if (worker === undefined) return;
     // forgotten where it died: rows are then written once more, which is harmless
     this.#seen = await worker.thread.channel.call('seen', {}).catch(() => new Map());

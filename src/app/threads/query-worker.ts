@@ -12,6 +12,7 @@ import { movable } from '../../kit/thread/movable.ts';
 import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../../limits/limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
@@ -58,7 +59,7 @@ async function connected(shards: readonly ShardConnection[]): Promise<Connected>
     windowMs,
     keepFlushedMs,
     clock: systemClock,
-    random: Math.random,
+    random: systemRandom,
     priority: threadPriority(),
   });
   const headStats: ApiSources['status']['headStats'] = (tenant, limit, signal) =>
@@ -69,7 +70,7 @@ async function connected(shards: readonly ShardConnection[]): Promise<Connected>
   };
 }
 
-const garbage = new IdleCollector();
+const garbage = new IdleCollector(systemClock);
 let connection: Promise<Connected> | undefined;
 
 /** Runs a query, and says how the cache did meanwhile. */
@@ -91,7 +92,7 @@ const role: QueryRole = {
     // slower at first is all that comes of it when this fails
     await warmUp(
       sources('', DEFAULT_LIMITS),
-      { engine, turns: querier.turns, timeoutMs: config.timeoutMs },
+      { engine, turns: querier.turns, timeoutMs: config.timeoutMs, clock: systemClock },
       WARM_UP_MS,
     ).catch((error: Error) => process.stderr.write(`${error.message}\n`));
   },

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type { IngesterConfig } from '../../ingester/config.ts';
@@ -13,7 +12,8 @@ import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
 import { type WorkerSpec, WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { RandomBytes } from '../../lib/random.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { ThreadLayout } from './layout.ts';
 import type { ShardConnection } from './shard-connection.ts';
@@ -31,6 +31,7 @@ export interface ShardThreadsOptions {
   readonly hold: HoldToken;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
   readonly registry: Registry;
   /** Starts a thread; tests hold on to it. */
   readonly start?: StartShard | undefined;
@@ -71,11 +72,12 @@ export class ShardThreads implements Service, ShardHost {
   readonly #replaced = new Set<(shard: number, connection: ShardConnection) => void>();
   readonly #stopping = new AbortController();
   readonly #metrics: ReturnType<typeof shardMetrics>;
-  readonly seriesSecret: Uint8Array = Uint8Array.from(randomBytes(16));
-  #polls: NodeJS.Timeout | undefined;
+  readonly seriesSecret: Uint8Array;
+  #polls: Timer | undefined;
 
   constructor(options: ShardThreadsOptions) {
     this.#options = options;
+    this.seriesSecret = options.randomBytes(16);
     this.#metrics = shardMetrics(options.registry);
   }
 
@@ -104,7 +106,7 @@ export class ShardThreads implements Service, ShardHost {
   }
 
   async start(): Promise<void> {
-    const { layout, dir } = this.#options;
+    const { layout, dir, clock } = this.#options;
     const writable = Array.from({ length: layout.shards }, (_, i) => i);
     const earlier = shardFolders(dir).filter((number) => number >= layout.shards);
     for (const [index, number] of [...writable, ...earlier].entries()) {
@@ -116,13 +118,13 @@ export class ShardThreads implements Service, ShardHost {
         thread,
         link: new Link(thread.channel),
         held,
-        startedMs: this.#options.clock.nowMs(),
+        startedMs: clock.monotonicMs(),
         deaths: 0,
       };
       this.#seats.push(seat);
       this.#watch(seat);
     }
-    this.#polls = setInterval(() => void this.#takeLogLines(), LOG_POLL_MS);
+    this.#polls = clock.every(LOG_POLL_MS, () => void this.#takeLogLines());
   }
 
   #thread(number: number, held: SharedArrayBuffer): WorkerThread<ShardThreadRole> {
@@ -155,7 +157,7 @@ export class ShardThreads implements Service, ShardHost {
     const { log, clock } = this.#options;
     const { signal } = this.#stopping;
     if (signal.aborted) return;
-    const livedMs = clock.nowMs() - seat.startedMs;
+    const livedMs = clock.monotonicMs() - seat.startedMs;
     seat.deaths = livedMs > LIVED_MS ? 1 : seat.deaths + 1;
     const delayMs = Math.min(RESTART_DELAY_MS_MAX, RESTART_DELAY_MS * (2 ** Math.min(seat.deaths - 1, 10) - 1));
     log.error(
@@ -167,7 +169,7 @@ export class ShardThreads implements Service, ShardHost {
     // until the log is replayed nobody knows what of it is there
     new HeldRange(seat.held).publish(undefined, this.#options.config.windowMs);
     seat.thread = this.#thread(seat.number, seat.held);
-    seat.startedMs = clock.nowMs();
+    seat.startedMs = clock.monotonicMs();
     seat.link.replace(seat.thread.channel, error);
     this.#metrics.restarts.inc({ shard: String(seat.number) });
     this.#watch(seat);
@@ -186,7 +188,7 @@ export class ShardThreads implements Service, ShardHost {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    clearInterval(this.#polls);
+    this.#polls?.cancel();
     await this.#takeLogLines();
     await Promise.all(this.#seats.map(({ thread }) => thread.terminate()));
   }

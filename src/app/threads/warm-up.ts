@@ -57,7 +57,7 @@ const QUERIES = [
  */
 export async function warmUp(
   sources: ApiSources,
-  evaluation: Pick<EngineRunnerOptions, 'engine' | 'turns' | 'timeoutMs'>,
+  evaluation: Pick<EngineRunnerOptions, 'engine' | 'turns' | 'timeoutMs' | 'clock'>,
   budgetMs: number,
 ): Promise<readonly number[]> {
   const kernel = Kernel.create();
@@ -65,19 +65,19 @@ export async function warmUp(
   const stored = new StoreSource(new ChunkStoreReader(await smallStore(kernel), kernel, systemClock));
   const limits = () => DEFAULT_LIMITS;
   const queryable = (tenant: string) =>
-    mergedQueryable(tenant, { recent: head, stored, overlapMs: Number.POSITIVE_INFINITY });
+    mergedQueryable(tenant, { recent: head, stored, overlapMs: Number.POSITIVE_INFINITY, clock: systemClock });
   const queries = new EngineRunner({ ...evaluation, queryable, limits });
   const api = new PromApi({ ...sources, queries, queryable, limits });
   const { signal } = new AbortController();
-  const untilMs = performance.now() + budgetMs;
+  const untilMs = systemClock.monotonicMs() + budgetMs;
   const lengths: number[] = [];
   for (let round = 0; round < ROUNDS_MAX; round++) {
     for (const { path, params } of requests()) {
-      if (performance.now() > untilMs) return lengths;
+      if (systemClock.monotonicMs() > untilMs) return lengths;
       const { status, body } = await api.handle({ tenant: TENANT, method: 'GET', path, params }, signal);
       if (status !== 200) throw new Error(`bug: warm-up ended with ${Buffer.from(body)}`);
       lengths.push(body.length);
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      await systemClock.turn();
     }
   }
   return lengths;

@@ -4,6 +4,7 @@ import { DAY_MS } from '../../chunkstore/keys.ts';
 import { ChunkStoreReader } from '../../chunkstore/reader.ts';
 import { duration, text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { systemRandom } from '../../lib/random.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
@@ -56,7 +57,7 @@ export const exportTool = tool({
         endMs,
         rangeMs: options.blockRangeMs,
         folder: options.blocks,
-        random: Math.random,
+        random: systemRandom,
         progress,
         context,
       });

@@ -71,7 +71,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
       clock: systemClock,
       input: process.stdin,
       output: process.stdout,
-      progress: new Progress(process.stderr, () => performance.now()),
+      progress: new Progress(process.stderr, systemClock.monotonicMs),
       signal: ended.signal,
     });
   } catch (thrown) {

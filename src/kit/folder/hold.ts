@@ -59,7 +59,7 @@ export class FolderHold {
       this.lose();
       throw new HoldLostError(this.#text('is in use by another process'));
     }
-    this.#lookedMonotonicMs = performance.now();
+    this.#lookedMonotonicMs = this.#clock.monotonicMs();
     this.#lookedWallMs = this.#clock.nowMs();
   }
 
@@ -67,7 +67,7 @@ export class FolderHold {
   checkLately(): void {
     const isFresh =
       !this.isLost &&
-      performance.now() - this.#lookedMonotonicMs < LOOK_LASTS_MS &&
+      this.#clock.monotonicMs() - this.#lookedMonotonicMs < LOOK_LASTS_MS &&
       Math.abs(this.#clock.nowMs() - this.#lookedWallMs) < LOOK_LASTS_MS;
     if (!isFresh) this.check();
   }

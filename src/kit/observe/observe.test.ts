@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
 import { processObserver } from '../service/process-observer.ts';
 import { createLogger } from './log.ts';
 import { counter, exposeMetrics, gauge, metricTable, Registry } from './metrics.ts';
@@ -37,7 +38,7 @@ test('metrics of threads are added up under one name', async () => {
 
 test('a process shows what it is and how long it was held up', async () => {
   const registry = new Registry();
-  const observer = processObserver(registry, '1.2.3');
+  const observer = processObserver(registry, '1.2.3', systemClock);
   await observer.start!(new AbortController().signal);
   const text = await registry.metrics();
   await observer.stop!({ signal: new AbortController().signal, progress: () => {} });

@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { collectDefaultMetrics, type Registry } from 'prom-client';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import { counter, gauge, metricTable } from '../observe/metrics.ts';
 import type { Service } from './service.ts';
 
@@ -20,9 +21,9 @@ const PERIOD_MS = 10_000;
 const STALL_SECONDS = 0.25;
 
 /** CPU, memory, garbage collection, and how long the main thread was held up. */
-export function processObserver(registry: Registry, version: string): Service {
+export function processObserver(registry: Registry, version: string, clock: Clock): Service {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  let timer: NodeJS.Timeout | undefined;
+  let timer: Timer | undefined;
   return {
     name: 'process-observer',
     async start() {
@@ -43,10 +44,10 @@ export function processObserver(registry: Registry, version: string): Service {
         delays.reset();
       };
       delays.enable();
-      timer = setInterval(take, PERIOD_MS).unref();
+      timer = clock.every(PERIOD_MS, take);
     },
     async stop() {
-      clearInterval(timer);
+      timer?.cancel();
       delays.disable();
     },
   };

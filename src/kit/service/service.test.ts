@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../observe/log.ts';
 import { type Service, ServiceGroup, StartError } from './service.ts';
 
@@ -23,7 +24,7 @@ function recorded(names: string[], failing = ''): { services: Service[]; seen: s
 
 test('starts in order and stops in reverse, once', async () => {
   const { services, seen } = recorded(['a', 'b', 'c']);
-  const group = new ServiceGroup(services, silentLogger);
+  const group = new ServiceGroup(services, silentLogger, systemClock);
   assert.deepEqual(group.notReady(), ['a: new', 'b: new', 'c: new']);
   await group.start();
   assert.deepEqual(group.notReady(), []);
@@ -37,7 +38,7 @@ test('starts in order and stops in reverse, once', async () => {
 
 test('one that does not start stops those before it and is named', async () => {
   const { services, seen } = recorded(['a', 'b', 'c'], 'b');
-  const group = new ServiceGroup(services, silentLogger);
+  const group = new ServiceGroup(services, silentLogger, systemClock);
   await assert.rejects(group.start(), (error: StartError) => {
     assert.ok(error instanceof StartError);
     assert.equal(error.message, 'b did not start: port taken');
@@ -52,7 +53,7 @@ test('the deadline reaches a service that takes too long', async () => {
     start: async () => {},
     stop: ({ signal }) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   };
-  const group = new ServiceGroup([slow], silentLogger);
+  const group = new ServiceGroup([slow], silentLogger, systemClock);
   await group.start();
   await group.stop(20);
   assert.deepEqual(group.states, [['slow', 'failed']]);
@@ -60,7 +61,7 @@ test('the deadline reaches a service that takes too long', async () => {
 
 test('a running service may still not be ready', async () => {
   const replaying: Service = { name: 'ingester', notReady: () => 'replaying the log, 40 %' };
-  const group = new ServiceGroup([replaying], silentLogger);
+  const group = new ServiceGroup([replaying], silentLogger, systemClock);
   await group.start();
   assert.deepEqual(group.notReady(), ['ingester: replaying the log, 40 %']);
 });

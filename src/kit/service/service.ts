@@ -1,3 +1,4 @@
+import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
 
 /** Something that runs as long as the process does. Parts that need neither start nor stop are no services. */
@@ -37,12 +38,14 @@ export class ServiceGroup {
   readonly #services: readonly Service[];
   readonly #states = new Map<string, ServiceState>();
   readonly #log: Logger;
+  readonly #clock: Clock;
   readonly #starting = new AbortController();
   #stopped: Promise<void> | undefined;
 
-  constructor(services: readonly Service[], log: Logger) {
+  constructor(services: readonly Service[], log: Logger, clock: Clock) {
     this.#services = services;
     this.#log = log;
+    this.#clock = clock;
     for (const { name } of services) this.#states.set(name, 'new');
   }
 
@@ -71,26 +74,28 @@ export class ServiceGroup {
   async #stopAll(deadlineMs: number): Promise<void> {
     this.#starting.abort(new Error('stopping'));
     const deadline = new AbortController();
-    const timer = setTimeout(() => deadline.abort(new Error(`not done within ${deadlineMs} ms`)), deadlineMs);
+    const tooLate = () => deadline.abort(new Error(`not done within ${deadlineMs} ms`));
+    const stopped = new AbortController();
+    this.#clock.sleep(deadlineMs, stopped.signal).then(tooLate, () => {});
     for (const service of this.#services.toReversed()) {
       const state = this.#states.get(service.name);
       if (state === 'new' || state === 'failed') continue;
       this.#states.set(service.name, 'stopping');
-      const startMs = performance.now();
+      const startMs = this.#clock.monotonicMs();
       try {
         await service.stop?.({
           signal: deadline.signal,
           progress: (text) => this.#log.info({ service: service.name }, text),
         });
         this.#states.set(service.name, 'terminated');
-        const tookMs = Math.round(performance.now() - startMs);
+        const tookMs = Math.round(this.#clock.monotonicMs() - startMs);
         this.#log.debug({ service: service.name, tookMs }, 'stopped');
       } catch (err) {
         this.#states.set(service.name, 'failed');
         this.#log.error({ service: service.name, err }, 'did not stop cleanly');
       }
     }
-    clearTimeout(timer);
+    stopped.abort();
   }
 
   /** Why the process cannot serve yet, one line per service; empty when it can. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clock } from '../../lib/clock.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { StoreCaller, type StoreCallerOptions } from './caller.ts';
 import { type Failure, redact } from './failure.ts';
@@ -9,14 +10,13 @@ const what = { operation: 'read', table: 't' };
 
 /** A clock on which a pause is over at once, and the time for a try never. */
 function quickClock(pauses: number[]): Clock {
-  return {
-    nowMs: () => 0,
-    sleep(ms, signal) {
-      if (ms === TIMEOUT_MS) return new Promise((_, reject) => signal?.addEventListener('abort', reject));
+  return Object.assign(new ManualClock(), {
+    sleep(ms: number, signal?: AbortSignal) {
+      if (ms === TIMEOUT_MS) return new Promise<void>((_, reject) => signal?.addEventListener('abort', reject));
       pauses.push(ms);
       return Promise.resolve();
     },
-  };
+  });
 }
 
 const TIMEOUT_MS = 30_000;
@@ -95,7 +95,7 @@ test('what will not pass is told at once', async () => {
 
 test('a try that does not answer in time is given up and made again', async () => {
   let tries = 0;
-  const clock: Clock = { nowMs: () => 0, sleep: () => Promise.resolve() };
+  const clock = Object.assign(new ManualClock(), { sleep: () => Promise.resolve() });
   const call = caller({ clock }).call(what, undefined, () => {
     tries++;
     return new Promise(() => {});
@@ -108,13 +108,7 @@ test('an abort ends a call that does not listen, and one that pauses', async () 
   const reason = new Error('enough');
   const abort = new AbortController();
   const hanging = caller().call(what, abort.signal, () => new Promise(() => {}));
-  const sleeping = caller({
-    clock: {
-      nowMs: () => 0,
-      sleep: (_, signal) =>
-        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
-    },
-  }).call(what, abort.signal, failing('unavailable'));
+  const sleeping = caller({ clock: new ManualClock() }).call(what, abort.signal, failing('unavailable'));
   setImmediate(() => abort.abort(reason));
   for (const call of [hanging, sleeping]) await assert.rejects(call, (thrown) => thrown === reason);
 });

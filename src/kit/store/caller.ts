@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
-import type { Random } from '../../lib/random.ts';
+import { type Random, systemRandom } from '../../lib/random.ts';
 import { Semaphore } from '../../lib/semaphore.ts';
 import { AppError } from '../../model/errors.ts';
 import { storeErrors } from '../../model/errors-store.ts';
@@ -42,7 +42,7 @@ export class StoreCaller {
   constructor(options: StoreCallerOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? Math.random;
+    this.#random = options.random ?? systemRandom;
     this.#places = new Semaphore(options.parallelMax);
   }
 

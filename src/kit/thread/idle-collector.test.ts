@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getHeapStatistics } from 'node:v8';
+import { systemClock } from '../../lib/clock.ts';
 import { IdleCollector } from './idle-collector.ts';
 
 const external = () => getHeapStatistics().external_memory;
 
 test('what a large piece of work held is given back after it, also where small ones follow', async () => {
-  const collector = new IdleCollector();
+  const collector = new IdleCollector(systemClock);
   const before = external();
   collector.begin();
   let held: Uint8Array[] | undefined = Array.from({ length: 200 }, () => new Uint8Array(1 << 20).fill(1));

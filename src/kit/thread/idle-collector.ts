@@ -1,5 +1,7 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import type { Clock } from '../../lib/clock.ts';
+import { IdleTimer } from '../../lib/idle-timer.ts';
 
 const IDLE_MS = 500;
 const GROWN_BYTES = 64 * 2 ** 20;
@@ -13,8 +15,14 @@ const GROWN_BYTES_MAX = 128 * 2 ** 20;
 export class IdleCollector {
   #running = 0;
   #keptBytes = 0;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: Clock;
+  readonly #idle: IdleTimer;
   #collect: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#idle = new IdleTimer(clock, IDLE_MS, () => this.#onIdle());
+  }
 
   begin(): void {
     this.#running++;
@@ -23,11 +31,8 @@ export class IdleCollector {
   end(): void {
     this.#running--;
     if (this.#running > 0) return;
-    if (bytesHeld() > this.#keptBytes + GROWN_BYTES_MAX) setImmediate(() => this.#onIdle());
-    if (this.#timer === undefined) {
-      this.#timer = setTimeout(() => this.#onIdle(), IDLE_MS);
-      this.#timer.unref();
-    } else this.#timer.refresh();
+    if (bytesHeld() > this.#keptBytes + GROWN_BYTES_MAX) void this.#clock.turn().then(() => this.#onIdle());
+    this.#idle.used();
   }
 
   #onIdle(): void {

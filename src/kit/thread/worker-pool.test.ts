@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import { silentLogger } from '../observe/log.ts';
@@ -115,9 +116,9 @@ test('calls go to the worker that has least to do', async () => {
 type Work = { work: (ms: number) => Promise<void> };
 
 /** A pool of which one worker is always there and one at times. */
-function growing(sleep: () => Promise<void>) {
+function growing() {
   const seen: number[] = [];
-  const time = { nowMs: 0 };
+  const clock = new ManualClock();
   const spareReady = Promise.withResolvers<void>();
   const pool = WorkerPool.start<Work>({
     name: 'fake',
@@ -126,7 +127,7 @@ function growing(sleep: () => Promise<void>) {
     callsPerWorkerMax: 9,
     queueMax: 0,
     log: silentLogger,
-    clock: { nowMs: () => time.nowMs, sleep },
+    clock,
     spawn: (index): PooledWorker<Work> => ({
       channel: {
         call: ((_: string, ms: number) => {
@@ -139,16 +140,16 @@ function growing(sleep: () => Promise<void>) {
       ready: index === 0 ? Promise.resolve() : spareReady.promise,
     }),
   });
-  return { pool, seen, time, spareReady };
+  return { pool, seen, clock, spareReady };
 }
 
 test('a worker more comes when a call takes long, and is used when it is ready', async () => {
-  const { pool, seen, time, spareReady } = growing(() => new Promise(() => {}));
+  const { pool, seen, clock, spareReady } = growing();
   const long = pool.call('work', 60);
   spareReady.resolve();
   await pool.call('work', 1);
   assert.deepEqual(seen, [0, 0], 'no call has taken long');
-  time.nowMs = 150;
+  clock.set(150);
   await pool.call('work', 1);
   await spareReady.promise;
   await pool.call('work', 1);
@@ -158,8 +159,9 @@ test('a worker more comes when a call takes long, and is used when it is ready',
 });
 
 test('soon after the first call there is a worker more than was needed, but it is not waited for', async () => {
-  const { pool, seen, spareReady } = growing(async () => {});
+  const { pool, seen, clock, spareReady } = growing();
   const long = pool.call('work', 60);
+  await clock.advance(5000);
   await pool.call('work', 1);
   await pool.call('work', 1);
   assert.deepEqual(seen, [0, 0, 0], 'the other is on its way');

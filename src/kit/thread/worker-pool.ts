@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { FairQueue } from '../../lib/fair-queue.ts';
+import { IdleTimer } from '../../lib/idle-timer.ts';
 import { fitsShare } from '../../lib/shared-room.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
@@ -64,12 +65,13 @@ export class WorkerPool<R extends Role> {
   readonly #clock: Clock;
   readonly #closing = new AbortController();
   #deaths = 0;
-  #sparesEnd: NodeJS.Timeout | undefined;
+  readonly #sparesUsed: IdleTimer;
 
   private constructor(options: WorkerPoolOptions<R>) {
     this.#options = options;
     this.#queue = new FairQueue({ capacity: options.queueMax });
     this.#clock = options.clock ?? systemClock;
+    this.#sparesUsed = new IdleTimer(this.#clock, SPARE_IDLE_MS, () => this.#endSpares());
   }
 
   static start<R extends Role>(options: WorkerPoolOptions<R>): WorkerPool<R> {
@@ -130,14 +132,14 @@ export class WorkerPool<R extends Role> {
       () => {}, // then it is gone, too
     );
     this.#seats[index] = seat;
-    const startMs = this.#clock.nowMs();
+    const startMs = this.#clock.monotonicMs();
     void worker.gone.then(async (reason) => {
       seat.dead = true;
       if (seat.retired) return;
       if (this.#closing.signal.aborted) return;
       this.#deaths++;
       log.error({ pool: name, worker: index, err: reason }, 'worker died and is replaced');
-      const livedMs = this.#clock.nowMs() - startMs;
+      const livedMs = this.#clock.monotonicMs() - startMs;
       if (livedMs < REPLACE_DELAY_MS_MAX) {
         const slept = this.#clock.sleep(
           Math.min(REPLACE_DELAY_MS_MAX, 100 * 2 ** Math.min(this.#deaths, 10)),
@@ -223,7 +225,7 @@ export class WorkerPool<R extends Role> {
 
   /** Another worker where the least busy one has been at something for long: whoever comes next finds it free. */
   #growIfSlow(seat: Seat<R> | undefined): void {
-    if (seat === undefined || this.#clock.nowMs() - seat.calls[0]! >= LONG_CALL_MS) this.#grow();
+    if (seat === undefined || this.#clock.monotonicMs() - seat.calls[0]! >= LONG_CALL_MS) this.#grow();
   }
 
   #grow(): void {
@@ -240,7 +242,7 @@ export class WorkerPool<R extends Role> {
 
   #take(tenant: string, seat: Seat<R>): Taken<R> {
     this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
-    const sinceMs = this.#clock.nowMs();
+    const sinceMs = this.#clock.monotonicMs();
     seat.calls.push(sinceMs);
     return { seat, sinceMs };
   }
@@ -257,25 +259,23 @@ export class WorkerPool<R extends Role> {
   #keepSpares(): void {
     const sizeMin = this.#options.sizeMin ?? this.#options.size;
     if (sizeMin === this.#options.size) return;
-    if (this.#sparesEnd === undefined) {
-      this.#sparesEnd = setTimeout(() => this.#endSpares(), SPARE_IDLE_MS);
-      this.#sparesEnd.unref();
+    if (!this.#sparesUsed.running) {
       this.#clock.sleep(SPARE_AFTER_MS, this.#closing.signal).then(
         () => {
           if (this.#seats.filter(({ retired }) => !retired).length === sizeMin) this.#grow();
         },
         () => {}, // closing
       );
-    } else this.#sparesEnd.refresh();
+    }
+    this.#sparesUsed.used();
   }
 
   #endSpares(): void {
     const spares = this.#seats.slice(this.#options.sizeMin);
     if (spares.some(({ calls }) => calls.length > 0)) {
-      this.#sparesEnd?.refresh();
+      this.#sparesUsed.used();
       return;
     }
-    this.#sparesEnd = undefined;
     for (const seat of spares) {
       seat.retired = true;
       seat.dead = true;

@@ -1,7 +1,7 @@
-import { setTimeout } from 'node:timers/promises';
 import v8 from 'node:v8';
 import { parentPort, type ResourceLimits, Worker } from 'node:worker_threads';
 import { assert } from '../../lib/assert.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { Channel, type Role, serve } from './channel.ts';
 
@@ -62,11 +62,7 @@ export class WorkerThread<R extends Role> {
 
   async terminate(): Promise<void> {
     const waited = new AbortController();
-    await Promise.race([
-      this.#loaded,
-      this.gone,
-      setTimeout(LOADED_WAIT_MS, undefined, { signal: waited.signal }).catch(() => {}),
-    ]);
+    await Promise.race([this.#loaded, this.gone, systemClock.sleep(LOADED_WAIT_MS, waited.signal).catch(() => {})]);
     waited.abort();
     await this.#worker.terminate();
   }

@@ -1,3 +1,5 @@
+import { systemBytes } from '../../lib/random.ts';
+
 /** Texts as they travel between threads: few objects, whatever their number. */
 export interface TextTableData {
   /** All behind each other. */
@@ -34,7 +36,7 @@ export class TextTable {
     while (size < 2 * texts.length) size *= 2;
     const slots = new Uint32Array(size);
     const lengths = new Set<number>();
-    const seed = crypto.getRandomValues(new Uint32Array(2));
+    const seed = new Uint32Array(systemBytes(8).buffer);
     for (const [i, each] of texts.entries()) {
       starts[i + 1] = starts[i]! + each.length;
       lengths.add(each.length);

@@ -1,3 +1,5 @@
+import { Pacer } from '../../lib/pacer.ts';
+import { nextTurn } from '../../lib/turn.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
@@ -6,7 +8,6 @@ import type { Annotations } from '../annotations.ts';
 import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from '../row/row.ts';
 import { type RowKernel, RowMemory } from '../row/row-memory.ts';
 import type { SampleStats } from '../stats.ts';
-import { nextTurn } from './turn.ts';
 
 /** Switches of the engine that change what a query answers. */
 export interface Features {
@@ -53,7 +54,7 @@ export class Execution {
   readonly #timeoutMs: number;
   readonly #nowMs: () => number;
   readonly #startedMs: number;
-  #sliceEndMs: number;
+  readonly #pacer: Pacer;
   #heldBytes = 0;
   /** Points. */
   #held = 0;
@@ -83,7 +84,8 @@ export class Execution {
     this.#timeoutMs = init.timeoutMs;
     this.#nowMs = init.nowMs;
     this.#startedMs = init.nowMs();
-    this.#sliceEndMs = this.#startedMs + SLICE_MS;
+    const turn = () => init.context.turn?.() ?? nextTurn();
+    this.#pacer = new Pacer({ monotonicMs: init.nowMs, turn }, { sliceMs: SLICE_MS });
   }
 
   get nowMs(): number {
@@ -92,7 +94,7 @@ export class Execution {
 
   /** Whether it is time to `breathe`. Cheap enough for every series, not for every step. */
   get due(): boolean {
-    return this.#nowMs() >= this.#sliceEndMs;
+    return this.#pacer.due;
   }
 
   /** Whether it is time to `breathe` after `i` things of which each is quick: cheaper than `due`. */
@@ -103,9 +105,8 @@ export class Execution {
   /** Lets others run, and sees whether the query was cancelled or is out of time. */
   async breathe(): Promise<void> {
     this.check();
-    await (this.context.turn?.() ?? nextTurn());
+    await this.#pacer.pause();
     this.check();
-    this.#sliceEndMs = this.#nowMs() + SLICE_MS;
   }
 
   /** Cheap; for within long loops, where a cancellation cannot be heard but the time still runs out. */

@@ -12,7 +12,7 @@ function fakeControl() {
         refreshes.push({ hosts, done, fail });
       }),
   };
-  const stop = refreshOneByOne(control, 1);
+  const stop = refreshOneByOne(control, { retryMs: 1 });
   return { control, refreshes, stop };
 }
 

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { after, type Clock, systemClock } from '../../lib/clock.ts';
 
 /** What is used of the driver's connection by which it follows the cluster's topology. */
 export interface ControlConnection {
@@ -16,7 +16,10 @@ const RETRY_MS = 1000;
  *
  * @returns ends it: for a client that did not connect, of which the driver's own shutdown does nothing
  */
-export function refreshOneByOne(control: ControlConnection, retryMs = RETRY_MS): () => void {
+export function refreshOneByOne(
+  control: ControlConnection,
+  { retryMs = RETRY_MS, clock = systemClock }: { readonly retryMs?: number; readonly clock?: Clock } = {},
+): () => void {
   const refresh = control._refresh.bind(control);
   let running: Promise<void> | undefined;
   let again = false;
@@ -28,7 +31,7 @@ export function refreshOneByOne(control: ControlConnection, retryMs = RETRY_MS):
       try {
         await refresh();
       } catch {
-        await sleep(retryMs, undefined, { ref: false });
+        await new Promise<void>((resolve) => after(clock, retryMs, resolve));
         again = !control._isShuttingDown && !stopped;
       }
     } while (again);

@@ -78,7 +78,7 @@ export class HeadStorage implements TestStorage {
     ]);
     this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
     this.#schema = schema;
-    this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0 });
+    this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0, clock: systemClock });
     const writer = new ChunkStoreWriter(schema, kernel);
     if (flushed) {
       this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS, clock: systemClock });
@@ -112,6 +112,7 @@ export class HeadStorage implements TestStorage {
       recent: this.#head,
       stored: new StoreSource(reader),
       overlapMs: Number.POSITIVE_INFINITY,
+      clock: systemClock,
     });
   }
 

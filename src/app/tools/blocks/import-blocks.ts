@@ -1,4 +1,4 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { nextTurn } from '../../../lib/turn.ts';
 import { encodeLabels } from '../../../model/canonical.ts';
 import { Labels } from '../../../model/labels.ts';
 import { labelsFault, sortPairs } from '../../../model/validate.ts';
@@ -37,7 +37,7 @@ export async function importBlocks({ folder, batch, progress, signal }: BlockImp
       let series = 0;
       const before = totals.samples;
       for (const found of block.series()) {
-        if (++series % TURN_SERIES === 0) await turn();
+        if (++series % TURN_SERIES === 0) await nextTurn();
         signal.throwIfAborted();
         const pairs = sortPairs(found.pairs);
         const fault = labelsFault(pairs, ANY_LENGTH);
