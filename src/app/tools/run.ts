@@ -12,6 +12,7 @@ import { exportTool } from './export.ts';
 import { importTool } from './import.ts';
 import { inspectTool } from './inspect.ts';
 import { Progress } from './progress.ts';
+import { rulesTool } from './rules.ts';
 import { FAILED, MISUSED, type Tool, UsageError } from './tool.ts';
 import { verifyTool } from './verify.ts';
 
@@ -23,6 +24,7 @@ const tools: Readonly<Record<string, Tool<any>>> = {
   import: importTool,
   backup: backupTool,
   restore: restoreTool,
+  rules: rulesTool,
 };
 
 /** What says which stores there are. The rest of the server's configuration may stand in the file, and is passed over. */
@@ -50,13 +52,17 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
   const opened: OpenedStore[] = [];
   try {
     // the server's own sections may stand in the file
-    const loaded = loadConfig({ tool: found.options, ...sections }, { args, env: process.env });
+    const loaded = loadConfig(
+      { tool: found.options, ...sections },
+      { args, env: process.env, takesWords: found.words !== undefined },
+    );
     if (loaded.command.help) {
       process.stdout.write(helpOf(name, found));
       return 0;
     }
     return await found.run({
       options: loaded.values.tool,
+      words: loaded.words,
       async openStore({ make = false } = {}) {
         const spec = storeSpec(loaded.values);
         const local = spec.periods.some((each) => each.store === 'embedded' || each.objectStore === 'filesystem');
@@ -68,9 +74,11 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
         return store;
       },
       windowMs: loaded.values.ingester.windowMs,
+      querier: loaded.values.querier,
       clock: systemClock,
       input: process.stdin,
       output: process.stdout,
+      errors: process.stderr,
       progress: new Progress(process.stderr, systemClock.monotonicMs),
       signal: ended.signal,
     });
@@ -92,11 +100,21 @@ export function toolList(): string {
     .join('\n');
 }
 
-function helpOf(name: string, { summary, description, options }: Tool): string {
+function helpOf(name: string, { summary, description, options, words }: Tool): string {
   const own = settingsOf({ tool: options }).map(({ flag, field }) => {
     const text = String(field.print(field.default) ?? '');
     return `  -${flag} <${field.kind}>${text === '' ? '' : `  (default ${text})`}\n        ${field.help}`;
   });
   const [, ...rest] = showHelp(storeSections, `pallium ${name}`).split('\n');
-  return [`Usage: pallium ${name} [flags]`, '', summary, '', description, '', ...own, ...rest, ''].join('\n');
+  return [
+    `Usage: pallium ${name} [flags]${words === undefined ? '' : ` ${words}`}`,
+    '',
+    summary,
+    '',
+    description,
+    '',
+    ...own,
+    ...rest,
+    '',
+  ].join('\n');
 }

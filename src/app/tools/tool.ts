@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { OpenedStore } from '../../chunkstore/open.ts';
 import type { Section } from '../../kit/config/section.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { QuerierConfig } from '../../querier/config.ts';
 import type { Progress } from './progress.ts';
 
 /** Exit codes of tools. */
@@ -14,14 +15,20 @@ export const DAMAGED = 3;
 /** What a tool works with. */
 export interface ToolContext<Options> {
   readonly options: Options;
+  /** What was named beside the flags. */
+  readonly words: readonly string[];
   /** Opens the stores that the configuration names; they are closed when the tool ends. Without `make` the data folder must be there. */
   openStore(options?: { readonly make?: boolean }): Promise<OpenedStore>;
   /** The length of windows, as the server writes them. */
   readonly windowMs: number;
+  /** How the server evaluates expressions. */
+  readonly querier: QuerierConfig;
   readonly clock: Clock;
   readonly input: Readable;
   /** For what was asked for; everything else goes to `progress`. */
   readonly output: Writable;
+  /** For what is wrong with the input. */
+  readonly errors: Writable;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -33,6 +40,8 @@ export interface Tool<S extends Section = Section> {
   /** What more there is to say with `--help`. */
   readonly description: string;
   readonly options: S;
+  /** What may be named beside the flags, as the usage shows it; nothing where it is absent. */
+  readonly words?: string;
   /** @returns the exit code @throws where it cannot go on; `UsageError` where the options do not fit together */
   run(context: ToolContext<S['type']>): Promise<number>;
 }

@@ -5,21 +5,31 @@ import type { Setting } from './section.ts';
 export interface FlagValues {
   /** Flag without dash → its texts in order. */
   readonly values: ReadonlyMap<string, readonly string[]>;
+  /** Arguments that are no flags, where they are taken. */
+  readonly words: readonly string[];
   readonly problems: readonly string[];
 }
 
 /**
  * Flags as Go's: one dash or two, `-flag=value` or `-flag value`, a boolean without a value is true. `--` ends them.
- * Anything that is not a flag is refused.
+ * Anything that is not a flag is refused, unless `takesWords`.
  */
-export function readFlags(args: readonly string[], settings: readonly Setting[]): FlagValues {
+export function readFlags(args: readonly string[], settings: readonly Setting[], takesWords = false): FlagValues {
   const byFlag = new Map(settings.flatMap((setting) => (setting.flag === undefined ? [] : [[setting.flag, setting]])));
   const values = new Map<string, string[]>();
+  const words: string[] = [];
   const problems: string[] = [];
   for (let i = 0; i < args.length; i++) {
     const arg = args[i]!;
-    if (arg === '--' && i === args.length - 1) break;
+    if (arg === '--' && (takesWords || i === args.length - 1)) {
+      words.push(...args.slice(i + 1));
+      break;
+    }
     const [, flag, value] = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(arg) ?? [];
+    if (flag === undefined && takesWords && (arg === '-' || !arg.startsWith('-'))) {
+      words.push(arg);
+      continue;
+    }
     if (flag === undefined) {
       problems.push(`unexpected argument ${JSON.stringify(arg)}: flags look like -target=all; --help lists them`);
       continue;
@@ -41,5 +51,5 @@ export function readFlags(args: readonly string[], settings: readonly Setting[])
     else if (setting.field.repeatable) given.push(text);
     else values.set(flag, [text]);
   }
-  return { values, problems };
+  return { values, words, problems };
 }

@@ -22,11 +22,15 @@ export const commandLine = section('', 'Command line', {
 export interface LoadedConfig<S extends Sections> {
   readonly command: typeof commandLine.type;
   readonly values: ConfigOf<S>;
+  /** Arguments that are no flags. */
+  readonly words: readonly string[];
 }
 
 /** Where configuration comes from; a parameter, so that tests need neither files nor environment. */
 export interface ConfigSources {
   readonly args: readonly string[];
+  /** Arguments that are no flags are taken; else they are refused. */
+  readonly takesWords?: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Throws where it cannot. */
   readonly readText?: (file: string) => string;
@@ -39,7 +43,7 @@ export interface ConfigSources {
 export function loadConfig<const S extends Sections>(sections: S, from: ConfigSources): LoadedConfig<S> {
   const settings = settingsOf(sections);
   const commands = settingsOf({ command: commandLine });
-  const flags = readFlags(from.args, [...commands, ...settings]);
+  const flags = readFlags(from.args, [...commands, ...settings], from.takesWords);
   const problems = [...flags.problems];
 
   const fromFlags = (of: typeof settings) => {
@@ -86,5 +90,5 @@ export function loadConfig<const S extends Sections>(sections: S, from: ConfigSo
         ? fileValues.get(path)
         : field.default;
   }
-  return { command, values: values as ConfigOf<S> };
+  return { command, values: values as ConfigOf<S>, words: flags.words };
 }
