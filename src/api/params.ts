@@ -1,5 +1,5 @@
 import type { ApiRequest } from '../contract/api.ts';
-import { quoteGo } from '../model/labels.ts';
+import { quoteGoCut } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import { ParseError, type ParserOptions, parseMetricSelector } from '../promql/parser/parser.ts';
 import { checkInstructions, checkMatchers, checkSelectors } from '../promql/plan/size.ts';
@@ -60,7 +60,7 @@ export class Params {
     const text = this.get('limit');
     if (text === '') return 0;
     if (!isGoInt(text)) {
-      throw ApiError.invalidParam('limit', `strconv.Atoi: parsing ${quoteGo(text)}: invalid syntax`);
+      throw ApiError.invalidParam('limit', `strconv.Atoi: parsing ${quoteGoCut(text)}: invalid syntax`);
     }
     if (Number(text) < 0) throw ApiError.invalidParam('limit', 'limit must be non-negative');
     return Number(text);
@@ -100,5 +100,5 @@ export function isGoInt(text: string): boolean {
 }
 
 function noTime(text: string): string {
-  return `cannot parse ${quoteGo(text)} to a valid timestamp`;
+  return `cannot parse ${quoteGoCut(text)} to a valid timestamp`;
 }

@@ -2,7 +2,7 @@ import type { ApiResponse } from '../contract/api.ts';
 import type { QueryResult, QueryRunContext, QueryRunner, QueryStatistics, QueryValue } from '../contract/query.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
-import { quoteGo } from '../model/labels.ts';
+import { quoteGoCut } from '../model/labels.ts';
 import { formatF } from '../promql/format.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
@@ -144,7 +144,7 @@ function answer(call: Call, { result, limit }: Ran): ApiResponse {
   if (value !== result.value) warnings.push(TRUNCATED);
   if (stats !== '' && stats !== 'true' && stats !== 'all') {
     warnings.push(
-      `value ${quoteGo(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
+      `value ${quoteGoCut(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
     );
   }
   return success(call.limits, { warnings, infos: result.infos }, (out) => {

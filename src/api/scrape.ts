@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { quoteGo } from '../model/labels.ts';
+import { quoteGoCut } from '../model/labels.ts';
 import { success } from './answer.ts';
 import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
@@ -18,7 +18,7 @@ export function rules(call: Call): ApiResponse {
   params.matchers();
   const type = params.get('type').toLowerCase();
   if (type !== '' && type !== 'alert' && type !== 'record') {
-    throw ApiError.invalidParam('type', `not supported value ${quoteGo(params.get('type'))}`);
+    throw ApiError.invalidParam('type', `not supported value ${quoteGoCut(params.get('type'))}`);
   }
   const limit = params.get('group_limit');
   const token = params.get('group_next_token');

@@ -1,5 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
-import { compareUtf8, METRIC_NAME, quoteGo } from '../model/labels.ts';
+import { compareUtf8, METRIC_NAME, quoteGoCut } from '../model/labels.ts';
 import type { MetadataEntry } from '../storage/metadata.ts';
 import type { LabelAnswer } from '../storage/queryable.ts';
 import type { Call } from './call.ts';
@@ -124,11 +124,11 @@ function searchOf(call: Call, where: string): Search {
   }
   const threshold = params.get('fuzz_threshold');
   if (threshold !== '' && !(isGoInt(threshold) && Number(threshold) >= 0 && Number(threshold) <= 100)) {
-    throw ApiError.badData(`invalid fuzz_threshold ${quoteGo(threshold)}: must be 0-100`);
+    throw ApiError.badData(`invalid fuzz_threshold ${quoteGoCut(threshold)}: must be 0-100`);
   }
   const algorithm = params.get('fuzz_alg') || 'subsequence';
   if (algorithm !== 'subsequence' && algorithm !== 'jarowinkler') {
-    throw ApiError.badData(`unsupported fuzz_alg ${quoteGo(algorithm)}: must be one of [subsequence jarowinkler]`);
+    throw ApiError.badData(`unsupported fuzz_alg ${quoteGoCut(algorithm)}: must be one of [subsequence jarowinkler]`);
   }
   const caseSensitive = flagOf(call, 'case_sensitive', true);
   const includeScore = flagOf(call, 'include_score', false);
@@ -137,13 +137,13 @@ function searchOf(call: Call, where: string): Search {
   if (direction !== '' && sortBy === '') throw ApiError.badData('sort_dir is only valid when sort_by is set');
   if (direction !== '' && sortBy === 'score') throw ApiError.badData('sort_dir is not supported for sort_by=score');
   if (direction !== '' && direction !== 'asc' && direction !== 'dsc') {
-    throw ApiError.badData(`invalid sort_dir ${quoteGo(direction)}: must be "asc" or "dsc"`);
+    throw ApiError.badData(`invalid sort_dir ${quoteGoCut(direction)}: must be "asc" or "dsc"`);
   }
   if (sortBy === 'score' && terms.length === 0) throw ApiError.badData('sort_by=score requires search[] to be set');
   const limit = sizeOf(call, 'limit');
   const batchSize = sizeOf(call, 'batch_size');
   if (sortBy !== '' && sortBy !== 'alpha' && sortBy !== 'score') {
-    throw ApiError.badData(`invalid sort_by ${quoteGo(sortBy)} for ${where}: must be "alpha" or "score"`);
+    throw ApiError.badData(`invalid sort_by ${quoteGoCut(sortBy)} for ${where}: must be "alpha" or "score"`);
   }
   return {
     terms,
@@ -162,7 +162,7 @@ function searchOf(call: Call, where: string): Search {
 function sizeOf({ params }: Call, name: string): number {
   const text = params.get(name);
   if (text !== '' && !(isGoInt(text) && Number(text) >= 0)) {
-    throw ApiError.badData(`invalid ${name} ${quoteGo(text)}: must be non-negative integer`);
+    throw ApiError.badData(`invalid ${name} ${quoteGoCut(text)}: must be non-negative integer`);
   }
   return Number(text) || 100;
 }
@@ -173,5 +173,5 @@ function flagOf({ params }: Call, name: string, otherwise: boolean): boolean {
   if (text === '') return otherwise;
   if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
   if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw ApiError.badData(`invalid ${name} ${quoteGo(text)}: must be boolean`);
+  throw ApiError.badData(`invalid ${name} ${quoteGoCut(text)}: must be boolean`);
 }

@@ -1,4 +1,4 @@
-import { quoteGo } from '../model/labels.ts';
+import { quoteGoCut } from '../model/labels.ts';
 import { parseDuration as parsePrometheusDuration } from '../promql/parser/duration.ts';
 
 /** A time as Go holds it: what is added up wraps at 64 bits, and some of that shows in answers. */
@@ -64,19 +64,23 @@ export function parseDurationNanos(text: string): bigint {
   if (seconds !== undefined) {
     const nanos = seconds * 1e9;
     if (nanos > 2 ** 63 || nanos < -(2 ** 63)) {
-      throw new DurationParamError(`cannot parse ${quoteGo(text)} to a valid duration. It overflows int64`);
+      throw new DurationParamError(`cannot parse ${quoteGoCut(text)} to a valid duration. It overflows int64`);
     }
     return int64(Math.trunc(nanos));
   }
   try {
     return BigInt(parsePrometheusDuration(text)) * 1_000_000n;
   } catch {
-    throw new DurationParamError(`cannot parse ${quoteGo(text)} to a valid duration`);
+    throw new DurationParamError(`cannot parse ${quoteGoCut(text)} to a valid duration`);
   }
 }
 
+/** No number that anybody writes is longer, and none is read beyond it. */
+const NUMBER_CHARS_MAX = 1_000;
+
 /** As Go's `strconv.ParseFloat`, but for hexadecimal numbers; undefined where it would refuse. */
 function parseGoFloat(text: string): number | undefined {
+  if (text.length > NUMBER_CHARS_MAX) return undefined;
   const word = /^([+-]?)(inf|infinity|nan)$/i.exec(text);
   if (word !== null) {
     if (word[2]!.toLowerCase() === 'nan') return word[1] === '' ? Number.NaN : undefined;

@@ -201,6 +201,14 @@ export function quoteGo(text: string): string {
   return `${out}"`;
 }
 
+/** Names and values in errors are cut after this: an error costs no more than what it tells. */
+const QUOTED_CHARS_MAX = 1_000;
+
+/** The same for errors, with the end of a long text left out. */
+export function quoteGoCut(text: string): string {
+  return text.length <= QUOTED_CHARS_MAX ? quoteGo(text) : `${quoteGo(text.slice(0, QUOTED_CHARS_MAX))}…`;
+}
+
 /** Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols, and of the spaces only U+0020. */
 function isPrintable(char: string): boolean {
   return char === ' ' || /^[\p{L}\p{M}\p{N}\p{P}\p{S}]$/u.test(char);

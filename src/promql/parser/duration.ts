@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGoCut } from '../../model/labels.ts';
 
 /** What is no duration; the text is Prometheus'. */
 export class DurationSyntaxError extends Error {}
@@ -24,7 +24,7 @@ const DURATION_NS_MAX = (1n << 63n) - 1n;
 export function parseDuration(text: string): number {
   if (text === '0') return 0;
   if (text === '') throw new DurationSyntaxError('empty duration string');
-  const invalid = () => new DurationSyntaxError(`not a valid duration string: ${quoteGo(text)}`);
+  const invalid = () => new DurationSyntaxError(`not a valid duration string: ${quoteGoCut(text)}`);
   let totalMs = 0n;
   let lastPlace = 0;
   for (let pos = 0; pos < text.length; ) {
@@ -36,7 +36,7 @@ export function parseDuration(text: string): number {
     const unitText = text.slice(digits, unitEnd);
     const unit = Object.hasOwn(UNITS, unitText) ? UNITS[unitText] : undefined;
     if (unit === undefined) {
-      throw new DurationSyntaxError(`unknown unit ${quoteGo(unitText)} in duration ${quoteGo(text)}`);
+      throw new DurationSyntaxError(`unknown unit ${quoteGoCut(unitText)} in duration ${quoteGoCut(text)}`);
     }
     if (unit.place <= lastPlace) throw invalid();
     lastPlace = unit.place;
@@ -60,7 +60,10 @@ export function secondsToMs(seconds: number): number {
 
 function runEnd(text: string, start: number, digits: boolean): number {
   let end = start;
-  while (end < text.length && /[0-9]/.test(text[end]!) === digits) end++;
+  for (; end < text.length; end++) {
+    const code = text.charCodeAt(end);
+    if ((code >= 0x30 && code <= 0x39) !== digits) break;
+  }
   return end;
 }
 

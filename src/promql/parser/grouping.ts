@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import type { VectorMatching } from './ast.ts';
 import type { Context, Cursor } from './cursor.ts';
 import { numberOrDuration } from './duration-expr.ts';
@@ -54,7 +54,7 @@ function label(cursor: Cursor): string {
   if (kind !== 'STRING') {
     // without the option a name with a colon passes, as it always did
     if (cursor.options.unquotedUtf8Names && !isUnquotedName(text)) {
-      cursor.note(pos, `invalid label name for grouping: ${quoteGo(text)}`);
+      cursor.note(pos, `invalid label name for grouping: ${quoteGoCut(text)}`);
     }
     return text;
   }

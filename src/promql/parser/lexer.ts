@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import { type Token, type TokenKind, words } from './token.ts';
 
 /** What the lexer cannot read. Scanning ends there. */
@@ -280,7 +280,7 @@ export class Lexer {
       this.#backup();
       return this.#emit('DURATION');
     }
-    throw this.#error(`bad number or duration syntax: ${quoteGo(this.#slice())}`);
+    throw this.#error(`bad number or duration syntax: ${quoteGoCut(this.#slice())}`);
   }
 
   /** Not every text it accepts is a number; the parser finds out. */
@@ -436,7 +436,10 @@ export class Lexer {
   }
 
   #acceptRun(matches: (char: number) => boolean): void {
-    while (matches(this.#peek())) this.#pos++;
+    const bytes = this.#bytes;
+    let pos = this.#pos;
+    while (matches(bytes[pos] ?? EOF)) pos++;
+    this.#pos = pos;
   }
 
   #startsName(char: number): boolean {

@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGoCut } from '../../model/labels.ts';
 
 /** What is no number; the text is that of Go's strconv. */
 export class NumberSyntaxError extends Error {
@@ -25,11 +25,11 @@ export function parseNumber(text: string): number {
   if (/^inf$/i.test(text)) return Number.POSITIVE_INFINITY;
   const plain = text.replaceAll('_', '');
   if (!/^(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/.test(plain) || !underscoresAreRight(text)) {
-    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: invalid syntax`, 0);
+    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGoCut(text)}: invalid syntax`, 0);
   }
   const value = Number(plain);
   if (!Number.isFinite(value)) {
-    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGo(text)}: value out of range`, value);
+    throw new NumberSyntaxError(`strconv.ParseFloat: parsing ${quoteGoCut(text)}: value out of range`, value);
   }
   return value;
 }

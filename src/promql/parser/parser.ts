@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import { functionOf } from '../functions/table.ts';
 import type { PosRange } from '../position.ts';
@@ -151,7 +151,7 @@ function call(cursor: Cursor, name: Token): Call {
   const { args, end } = callBody(cursor);
   const func = name.text;
   const known = functionOf(func);
-  if (known === undefined) cursor.note(name.pos, `unknown function with name ${quoteGo(func)}`);
+  if (known === undefined) cursor.note(name.pos, `unknown function with name ${quoteGoCut(func)}`);
   else if (known.signature.experimental && !cursor.options.experimentalFunctions) {
     cursor.note(name.pos, `function ${quoteGo(func)} is not enabled`);
   }

@@ -1,4 +1,4 @@
-import { quoteGo } from '../../model/labels.ts';
+import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import type { PosRange } from '../position.ts';
 
 /** Kinds with a text of their own (`(`, `sum`, `==`) are named by it; the others are in capitals. */
@@ -119,11 +119,11 @@ const NOUNS: Partial<Record<TokenKind, string>> = {
 export function describeToken({ kind, text }: Token): string {
   if (kind === 'EOF') return 'end of input';
   const noun = NOUNS[kind];
-  if (kind === 'IDENTIFIER' || kind === 'METRIC_IDENTIFIER') return `${noun} ${quoteGo(text)}`;
+  if (kind === 'IDENTIFIER' || kind === 'METRIC_IDENTIFIER') return `${noun} ${quoteGoCut(text)}`;
   if (keywords.has(kind)) return `<${text}>`;
   if (operators.has(kind)) return `<op:${text}>`;
   if (aggregators.has(kind)) return `<aggr:${text}>`;
-  const shown = utf8Length(text) > 10 ? `${quoteGo([...text].slice(0, 10).join(''))}...` : quoteGo(text);
+  const shown = utf8Length(text) > 10 ? `${quoteGo([...text.slice(0, 20)].slice(0, 10).join(''))}...` : quoteGo(text);
   return noun === undefined ? shown : `${noun} ${shown}`;
 }
 
