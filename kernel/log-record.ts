@@ -7,7 +7,7 @@ import {
   RECORD_MAGIC,
   RECORD_MAGIC_AT,
   RECORD_TYPE_AT,
-} from '../src/ingester/record-layout';
+} from '../src/wire/record-layout';
 import { sipHash, xxh64, xxh64Seeded } from './hash';
 
 // Records of the log (docs/formats/wal.md). Both sums are made with the folder's key, so that nobody who may only write samples

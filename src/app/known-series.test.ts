@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Region } from '../chunk/region.ts';
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
 import { Edge } from '../distributor/edge.ts';
-import { Head } from '../ingester/head.ts';
+import { Head } from '../ingester/head/head.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';

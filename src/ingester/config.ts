@@ -1,6 +1,6 @@
 import { bytes, choice, count, duration } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
-import { SHARDS_MAX } from './shard-folder.ts';
+import { SHARDS_MAX } from './shard/shard-folder.ts';
 
 export const ingesterConfig = section('ingester', 'Ingester', {
   windowMs: duration({

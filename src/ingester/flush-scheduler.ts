@@ -1,11 +1,11 @@
 import type { Logger } from '../kit/observe/log.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { IngesterConfig } from './config.ts';
-import type { FlushReport, FlushRequest, FlushRunner } from './flush-contract.ts';
-import { FlushPlan, type FlushStatus } from './flush-plan.ts';
+import type { FlushReport, FlushRequest, FlushRunner } from './flush/flush-contract.ts';
+import { FlushPlan, type FlushStatus } from './flush/flush-plan.ts';
 import type { ingesterMetrics } from './metrics.ts';
-import type { ShardStats } from './shard.ts';
-import type { ShardCalls } from './shard-messages.ts';
+import type { ShardStats } from './shard/shard.ts';
+import type { ShardCalls } from './shard/shard-messages.ts';
 
 export interface FlushSchedulerOptions {
   readonly config: IngesterConfig;

@@ -1,7 +1,7 @@
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
-import type { FlushReport } from './flush-contract.ts';
-import type { FlushStatus } from './flush-plan.ts';
-import type { ShardStats } from './shard.ts';
+import type { FlushReport } from './flush/flush-contract.ts';
+import type { FlushStatus } from './flush/flush-plan.ts';
+import type { ShardStats } from './shard/shard.ts';
 
 const table = metricTable({
   series: gauge('ingester_memory_series', 'Series in the head.', ['shard']),

@@ -14,14 +14,14 @@ import { ManualClock } from '../lib/manual-clock.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type IngesterConfig, ingesterConfig } from './config.ts';
-import type { Disk } from './disk.ts';
-import { Flusher } from './flush.ts';
+import { Flusher } from './flush/flush.ts';
+import type { Disk } from './log/disk.ts';
+import { MemoryDisk } from './log/test-disk.ts';
 import { IngesterService } from './service.ts';
-import { Shard } from './shard.ts';
-import type { ShardRole } from './shard-messages.ts';
-import { shardRole } from './shard-role.ts';
-import { MemoryDisk } from './test-disk.ts';
-import { testFrames } from './test-frames.ts';
+import { Shard } from './shard/shard.ts';
+import type { ShardRole } from './shard/shard-messages.ts';
+import { shardRole } from './shard/shard-role.ts';
+import { testFrames } from './shard/test-frames.ts';
 
 // The service over two shards and a flusher in this thread, on a disk in memory, at a time that the test sets.
 

@@ -4,10 +4,10 @@ import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { IngesterConfig } from './config.ts';
-import type { FlushRunner } from './flush-contract.ts';
+import type { FlushRunner } from './flush/flush-contract.ts';
 import { FlushScheduler } from './flush-scheduler.ts';
 import { ingesterMetrics } from './metrics.ts';
-import type { ShardCalls } from './shard-messages.ts';
+import type { ShardCalls } from './shard/shard-messages.ts';
 
 export interface IngesterOptions {
   readonly config: IngesterConfig;

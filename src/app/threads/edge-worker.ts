@@ -1,7 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { FrameTarget } from '../../contract/ingest.ts';
 import { Edge } from '../../distributor/edge.ts';
-import type { ShardCalls, ShardRole } from '../../ingester/shard-messages.ts';
+import type { ShardCalls, ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';

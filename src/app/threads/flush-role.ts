@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
-import type { FlushReport, FlushRequest } from '../../ingester/flush-contract.ts';
+import type { FlushReport, FlushRequest } from '../../ingester/flush/flush-contract.ts';
 
 // What the flush worker answers to: it takes sealed windows out of shards and writes them to the store.
 

@@ -1,7 +1,7 @@
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
 import type { IngesterConfig } from '../../ingester/config.ts';
-import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush-contract.ts';
+import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush/flush-contract.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { after, type Clock, type Timer } from '../../lib/clock.ts';

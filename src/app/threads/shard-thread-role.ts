@@ -1,5 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { ShardRole } from '../../ingester/shard-messages.ts';
+import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { ShardConnection } from './shard-connection.ts';

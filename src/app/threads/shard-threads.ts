@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type { IngesterConfig } from '../../ingester/config.ts';
-import { HeldRange } from '../../ingester/held-range.ts';
-import { shardFolders } from '../../ingester/shard-folder.ts';
-import type { ShardCalls } from '../../ingester/shard-messages.ts';
+import { HeldRange } from '../../ingester/head/held-range.ts';
+import { shardFolders } from '../../ingester/shard/shard-folder.ts';
+import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { HoldToken } from '../../kit/folder/hold.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../../kit/observe/metrics.ts';

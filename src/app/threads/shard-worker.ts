@@ -1,11 +1,11 @@
 import { workerData } from 'node:worker_threads';
 import { Edge } from '../../distributor/edge.ts';
-import { realDisk } from '../../ingester/disk.ts';
-import { heldDisk } from '../../ingester/held-disk.ts';
-import { HeldRange } from '../../ingester/held-range.ts';
-import { Shard, type ShardOptions } from '../../ingester/shard.ts';
-import type { ShardRole } from '../../ingester/shard-messages.ts';
-import { shardRole } from '../../ingester/shard-role.ts';
+import { HeldRange } from '../../ingester/head/held-range.ts';
+import { realDisk } from '../../ingester/log/disk.ts';
+import { heldDisk } from '../../ingester/log/held-disk.ts';
+import { Shard, type ShardOptions } from '../../ingester/shard/shard.ts';
+import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
+import { shardRole } from '../../ingester/shard/shard-role.ts';
 import { FolderHold, type HoldToken } from '../../kit/folder/hold.ts';
 import { serve } from '../../kit/thread/channel.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';

@@ -1,0 +1,59 @@
+import type { Placement } from '../../chunkstore/placement.ts';
+
+// What flushes are asked for, and what they answer.
+
+/** Does flushes: in a thread of its own, or in this one. */
+export interface FlushRunner {
+  /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
+  flush(request: FlushRequest): Promise<FlushReport>;
+}
+
+export interface FlushRequest {
+  /** Windows that end at or before are sealed. */
+  readonly sealBeforeMs: number;
+  /** By shard: windows that stay open all the same. */
+  readonly keepOpen: readonly (readonly number[])[];
+  /** When the slots of a window are due; undefined: all are. */
+  readonly pace: FlushPace | undefined;
+  /** How far the windows are that earlier flushes have begun; of others nothing is written. */
+  readonly progress: readonly FlushProgress[];
+}
+
+export interface FlushPace {
+  readonly nowMs: number;
+  /** From the end of a window to its first slots. */
+  readonly delayMs: number;
+  /** From its first slots to its last. */
+  readonly spreadMs: number;
+}
+
+/** A sealed window of a shard of which a part is in the store. */
+export interface FlushProgress {
+  readonly shard: number;
+  readonly sealLsn: number;
+  /** Slots whose phase (`slotPhase`) is below are written. */
+  readonly share: number;
+  /** By tenant: how its series are spread, for all of the window. */
+  readonly placements: ReadonlyMap<string, Placement>;
+}
+
+export const FLUSH_ALL: FlushRequest = {
+  sealBeforeMs: Number.MAX_SAFE_INTEGER,
+  keepOpen: [],
+  pace: undefined,
+  progress: [],
+};
+
+export interface FlushReport {
+  /** Written in whole. */
+  readonly windows: number;
+  readonly groups: number;
+  readonly series: number;
+  readonly samples: number;
+  /** At rest. */
+  readonly bytes: number;
+  /** Windows that could not be written: they stay in the head and in the log, and are tried again. */
+  readonly failures: readonly string[];
+  /** Windows that are written in part. */
+  readonly progress: readonly FlushProgress[];
+}

@@ -1,0 +1,129 @@
+import type { SavedArena } from '../log/checkpoint.ts';
+import { FLUSH_ALL, type FlushPace, type FlushProgress, type FlushRequest } from './flush-contract.ts';
+
+/** A window's slots are written in so many steps: each fills objects and asks the shard once, however many slots there are. */
+const STEPS = 9;
+
+export interface FlushTimes {
+  readonly windowMs: number;
+  /** From the end of a window to its first slots. */
+  readonly delayMs: number;
+  /** From its first slots to its last. */
+  readonly spreadMs: number;
+}
+
+export interface FlushStatus {
+  /** How long the slot that waits longest has been due. */
+  readonly lagSeconds: number;
+  /** Windows that are due in part or in whole, and not yet all in the store. */
+  readonly windows: number;
+  /** The share of their slots that is written; 1 where there are none. */
+  readonly share: number;
+}
+
+/** The share of a window's slots, in order of their phase, that is to be in the store by now. */
+export function shareDue({ nowMs, delayMs, spreadMs }: FlushPace, windowEndMs: number): number {
+  const sinceMs = nowMs - windowEndMs - delayMs;
+  if (sinceMs < 0) return 0;
+  return sinceMs >= spreadMs ? 1 : Math.min(STEPS, Math.floor((sinceMs / spreadMs) * STEPS) + 1) / STEPS;
+}
+
+/** When the slots behind this share become due. */
+function nextDueMs({ delayMs, spreadMs }: Omit<FlushPace, 'nowMs'>, windowEndMs: number, share: number): number {
+  return windowEndMs + delayMs + share * spreadMs;
+}
+
+/**
+ * When windows are sealed and written: slot by slot over the time after their end, so that the store and this process never have all
+ * of it at once. Knows how far each window is.
+ */
+export class FlushPlan {
+  readonly #times: FlushTimes;
+  #progress: readonly FlushProgress[] = [];
+  /** By shard: windows that are long over and open again, with when that was seen. */
+  readonly #lateSinceMs: Map<number, number>[] = [];
+
+  constructor(times: FlushTimes) {
+    this.#times = times;
+  }
+
+  /** What each shard holds, looked at anew. */
+  #seeLate(shards: readonly (readonly SavedArena[])[], nowMs: number): void {
+    const { delayMs, spreadMs } = this.#times;
+    for (const [shard, arenas] of shards.entries()) {
+      this.#lateSinceMs[shard] ??= new Map();
+      const known = this.#lateSinceMs[shard];
+      const late = new Set<number>();
+      for (const { window, sealLsn } of arenas) {
+        if (sealLsn === 0 && this.#endMs(window) + delayMs + spreadMs <= nowMs) late.add(window);
+      }
+      for (const window of known.keys()) if (!late.has(window)) known.delete(window);
+      for (const window of late) if (!known.has(window)) known.set(window, nowMs);
+    }
+  }
+
+  /**
+   * What is to be flushed now; undefined: nothing.
+   * @param shards what each holds
+   * @param hurry memory is short: what is over is written at once
+   */
+  due(shards: readonly (readonly SavedArena[])[], nowMs: number, hurry: boolean): FlushRequest | undefined {
+    this.#seeLate(shards, nowMs);
+    const { delayMs, spreadMs } = this.#times;
+    const pace = { nowMs, delayMs, spreadMs: hurry ? 0 : spreadMs };
+    // Late samples come in trickles: what a while brings goes together.
+    const keepOpen = this.#lateSinceMs.map((since) =>
+      [...since].filter(([, sinceMs]) => !hurry && sinceMs + delayMs > nowMs).map(([window]) => window),
+    );
+    const work = shards.some((arenas, shard) =>
+      arenas.some(({ window, sealLsn, flushedMs }) => {
+        if (flushedMs > 0 || (sealLsn === 0 && keepOpen[shard]!.includes(window))) return false;
+        return shareDue(pace, this.#endMs(window)) > this.#shareOf(shard, sealLsn);
+      }),
+    );
+    return work ? { sealBeforeMs: nowMs - delayMs, keepOpen, pace, progress: this.#progress } : undefined;
+  }
+
+  /** For everything that is in memory, at once; undefined: there is nothing. */
+  all(shards: readonly (readonly SavedArena[])[]): FlushRequest | undefined {
+    const work = shards.some((arenas) => arenas.some(({ flushedMs }) => flushedMs === 0));
+    if (!work) return undefined;
+    return { ...FLUSH_ALL, progress: this.#progress };
+  }
+
+  /** How far windows are, after a flush. */
+  reached(progress: readonly FlushProgress[]): void {
+    this.#progress = progress;
+  }
+
+  status(shards: readonly (readonly SavedArena[])[], nowMs: number): FlushStatus {
+    this.#seeLate(shards, nowMs);
+    let lagMs = 0;
+    const shares: number[] = [];
+    for (const [shard, arenas] of shards.entries()) {
+      const counted = new Set<number>();
+      for (const { window, sealLsn, flushedMs } of arenas) {
+        if (flushedMs > 0 || (sealLsn > 0 && counted.has(sealLsn))) continue;
+        counted.add(sealLsn);
+        const share = this.#shareOf(shard, sealLsn);
+        const lateMs = sealLsn === 0 ? this.#lateSinceMs[shard]!.get(window) : undefined;
+        const dueMs =
+          lateMs === undefined ? nextDueMs(this.#times, this.#endMs(window), share) : lateMs + this.#times.delayMs;
+        if (dueMs > nowMs && share === 0) continue;
+        shares.push(share);
+        lagMs = Math.max(lagMs, nowMs - dueMs);
+      }
+    }
+    const share = shares.length === 0 ? 1 : shares.reduce((sum, each) => sum + each, 0) / shares.length;
+    return { lagSeconds: lagMs / 1000, windows: shares.length, share };
+  }
+
+  #endMs(window: number): number {
+    return (window + 1) * this.#times.windowMs;
+  }
+
+  #shareOf(shard: number, sealLsn: number): number {
+    if (sealLsn === 0) return 0;
+    return this.#progress.find((each) => each.shard === shard && each.sealLsn === sealLsn)?.share ?? 0;
+  }
+}

@@ -1,0 +1,323 @@
+import { type GroupSeries, labelParts, metricOf } from '../../chunk/group/series.ts';
+import { ChunkDecoder, type HeadChunk } from '../../chunk/head-chunk.ts';
+import type { Kernel } from '../../chunk/kernel.ts';
+import { dayOf } from '../../chunkstore/keys.ts';
+import {
+  bucketSlot,
+  PLACEMENT_DEFAULT,
+  type Placement,
+  type Slot,
+  slotOf,
+  slotPhase,
+} from '../../chunkstore/placement.ts';
+import { placementOfDay, SPLIT_SERIES_MIN, type TenantSize } from '../../chunkstore/placement-size.ts';
+import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
+import type { Channel } from '../../kit/thread/channel.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { AppError } from '../../model/errors.ts';
+import { SampleColumns } from '../../storage/columns.ts';
+import { SliceView } from '../../wire/slices.ts';
+import type { SealedWindow, ShardExport, ShardRole } from '../shard/shard-messages.ts';
+import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
+import { shareDue } from './flush-plan.ts';
+
+// Series of a metric are put in order of their labels before they are decoded, as many as these allow.
+const RUN_SERIES_MAX = 4096;
+const RUN_BYTES_MAX = 8 * 2 ** 20;
+
+/** Moves sealed windows from shards to the store. */
+export class Flusher {
+  readonly #shards: readonly Channel<ShardRole>[];
+  readonly #writer: ChunkStoreWriter;
+  readonly #decoder: ChunkDecoder;
+  readonly #windowMs: number;
+  readonly #splitSeries: number;
+  readonly #clock: Clock;
+  readonly #columns = new SampleColumns();
+  /** By day and tenant, during one flush. */
+  readonly #heldOfDays = new Map<string, Placement[]>();
+
+  constructor(options: {
+    shards: readonly Channel<ShardRole>[];
+    writer: ChunkStoreWriter;
+    kernel: Kernel;
+    windowMs: number;
+    clock: Clock;
+    /** Series of a metric that stay together. */
+    splitSeries?: number;
+  }) {
+    this.#shards = options.shards;
+    this.#writer = options.writer;
+    this.#decoder = new ChunkDecoder(options.kernel);
+    this.#windowMs = options.windowMs;
+    this.#splitSeries = options.splitSeries ?? SPLIT_SERIES_MIN;
+    this.#clock = options.clock;
+  }
+
+  /** All that is due goes in one write, so that windows, tenants and slots share objects. */
+  async flush({ sealBeforeMs, keepOpen, pace, progress }: FlushRequest): Promise<FlushReport> {
+    const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
+    const failures: string[] = [];
+    this.#heldOfDays.clear();
+    const windows: DueWindow[] = [];
+    const begun = new Map<string, FlushProgress>();
+    const keyOf = (shard: number, sealLsn: number) => `${shard} ${sealLsn}`;
+    for (const [index, shard] of this.#shards.entries()) {
+      for (const sealed of await shard.call('seal', { beforeMs: sealBeforeMs, except: keepOpen[index] ?? [] })) {
+        const known = progress.find((each) => each.shard === index && each.sealLsn === sealed.sealLsn);
+        if (known !== undefined) begun.set(keyOf(index, sealed.sealLsn), known);
+        const from = known?.share ?? 0;
+        const to = pace === undefined ? 1 : shareDue(pace, (sealed.window + 1) * this.#windowMs);
+        if (to <= from) continue;
+        const placements = new Map(known?.placements);
+        windows.push({ shard, index, sealed, phases: [from, to], placements, failed: false });
+      }
+    }
+    try {
+      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(this.#groups(windows, failures))) {
+        counts.groups++;
+        counts.series += seriesCount;
+        counts.samples += sampleCount;
+        counts.bytes += bytes;
+      }
+    } catch (error) {
+      failures.push((error as Error).message);
+      return { ...counts, failures, progress: [...begun.values()] };
+    }
+    for (const { shard, index, sealed, phases, placements, failed } of windows) {
+      if (failed) continue;
+      const { sealLsn } = sealed;
+      if (phases[1] < 1) {
+        begun.set(keyOf(index, sealLsn), { shard: index, sealLsn, share: phases[1], placements });
+        continue;
+      }
+      await shard.call('confirmFlushed', { sealLsn });
+      begun.delete(keyOf(index, sealLsn));
+      counts.windows++;
+    }
+    return { ...counts, failures, progress: [...begun.values()] };
+  }
+
+  /** The groups of all windows; what fails of one leaves the others alone. */
+  async *#groups(windows: readonly DueWindow[], failures: string[]): AsyncGenerator<WriteGroup> {
+    const sizes = windows.some(({ phases }) => phases[0] === 0) ? await this.#seriesOfTenants() : new Map();
+    for (const each of windows) {
+      const fail = (error: unknown) => {
+        each.failed = true;
+        failures.push((error as Error).message);
+      };
+      try {
+        yield* this.#window(each, sizes, fail);
+      } catch (error) {
+        // with the store away every other window would wait for it in vain as long
+        if (error instanceof StoreUnreadable) throw error.cause;
+        fail(error);
+      }
+    }
+  }
+
+  /** Over all shards. */
+  async #seriesOfTenants(): Promise<Map<string, number>> {
+    const series = new Map<string, number>();
+    for (const shard of this.#shards) {
+      for (const { tenant, series: count } of (await shard.call('stats', {})).tenants) {
+        series.set(tenant, (series.get(tenant) ?? 0) + count);
+      }
+    }
+    return series;
+  }
+
+  async *#window(
+    due: DueWindow,
+    sizes: ReadonlyMap<string, number>,
+    fail: (error: unknown) => void,
+  ): AsyncGenerator<WriteGroup> {
+    const { shard, sealed, phases } = due;
+    const windowStartMs = sealed.window * this.#windowMs;
+    for (const arena of sealed.arenas) {
+      for (const { tenant, metrics } of await shard.call('tenantsOf', { arena, metricSeriesMin: this.#splitSeries })) {
+        const size = { series: sizes.get(tenant) ?? 0, metrics };
+        const placement = await this.#placement(due, tenant, size, windowStartMs);
+        if (phases[0] === 0) {
+          const metadata = await shard.call('metadata', { tenant });
+          if (metadata.length > 0) await this.#writer.writeMetadata(tenant, windowStartMs, metadata);
+        }
+        if (placement === PLACEMENT_DEFAULT && !isDue(phases, tenant, WHOLE)) continue;
+        const runs = this.#runs(shard, { arena, tenant, placement, phases }, fail);
+        for await (const { slot, series } of bySlot(runs, fail)) {
+          yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
+        }
+      }
+    }
+  }
+
+  /** How a tenant's series are spread in a window: settled when its flush begins, by what the store has of the day and by their number. */
+  async #placement(due: DueWindow, tenant: string, size: TenantSize, windowStartMs: number): Promise<Placement> {
+    const known = due.placements.get(tenant);
+    if (known !== undefined) return known;
+    // of a flush that was begun all are known but those of tenants with one slot
+    if (due.phases[0] > 0) return PLACEMENT_DEFAULT;
+    const held = await this.#held(tenant, windowStartMs);
+    const placement = placementOfDay(held, size, this.#clock.nowMs(), this.#splitSeries);
+    if (placement.buckets === 1 && placement.splits.size === 0) return PLACEMENT_DEFAULT;
+    due.placements.set(tenant, placement);
+    held.push(placement);
+    return placement;
+  }
+
+  /** The placements of a tenant's day, those of this flush too: read once. */
+  async #held(tenant: string, windowStartMs: number): Promise<Placement[]> {
+    const key = `${dayOf(windowStartMs)} ${tenant}`;
+    let held = this.#heldOfDays.get(key);
+    if (held === undefined) {
+      try {
+        held = [...(await this.#writer.heldPlacements(tenant, windowStartMs))];
+      } catch (cause) {
+        // what is damaged concerns its tenant alone
+        if (!(cause instanceof AppError && cause.facts.retry)) throw cause;
+        throw new StoreUnreadable('placements', { cause });
+      }
+      this.#heldOfDays.set(key, held);
+    }
+    return held;
+  }
+
+  /** A tenant's series as they are exported, in runs of one metric and slot. */
+  async *#runs(shard: Channel<ShardRole>, request: ShardExport, fail: (error: unknown) => void): AsyncGenerator<Run> {
+    const runOf = (exported: Exported[]): Run => {
+      exported.sort((a, b) => Buffer.compare(a.labels, b.labels));
+      return { slot: exported[0]!.slot, series: this.#decoded(exported, fail) };
+    };
+    const slots = new SlotFinder(request.placement);
+    let run: Exported[] = [];
+    let bytes = 0;
+    for (let slice = await shard.call('export', request); ; ) {
+      const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor });
+      next?.catch(() => {});
+      for (const series = new SliceView(slice.bytes); series.next(); ) {
+        const { labels, chunks } = series;
+        if (chunks.length === 0) continue;
+        const parts = labelParts(labels);
+        const metric = metricOf(parts);
+        const slot = slots.of(labels, metric);
+        const isFull = run.length >= RUN_SERIES_MAX || bytes >= RUN_BYTES_MAX;
+        if (run.length > 0 && (isFull || slot !== run[0]!.slot || metric !== run[0]!.metric)) {
+          yield runOf(run);
+          run = [];
+          bytes = 0;
+        }
+        run.push({ labels, parts, metric, slot, chunks });
+        bytes += chunks.reduce((sum, chunk) => sum + chunk.bytes.length, 0);
+      }
+      if (next === undefined) break;
+      slice = await next;
+    }
+    if (run.length > 0) yield runOf(run);
+  }
+
+  /** The samples of a run's series, one after another in the same columns. */
+  *#decoded(run: readonly Exported[], fail: (error: unknown) => void): Generator<GroupSeries> {
+    const columns = this.#columns;
+    for (const { labels, parts, chunks } of run) {
+      try {
+        this.#decoder.read(chunks, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, columns);
+      } catch (error) {
+        fail(error);
+        continue;
+      }
+      const { count } = columns;
+      if (count === 0) continue;
+      yield {
+        labels,
+        parts,
+        times: columns.times.subarray(0, count),
+        values: columns.values.subarray(0, count),
+        kinds: columns.plain ? undefined : columns.kinds.subarray(0, count),
+        histograms: columns.plain ? undefined : columns.histograms,
+        starts: columns.hasStarts ? columns.starts.subarray(0, count) : undefined,
+      };
+    }
+  }
+}
+
+/** What the store holds cannot be told: the whole flush fails, to be tried again. */
+class StoreUnreadable extends Error {}
+
+/** The only slot of a tenant that is not spread. */
+const WHOLE = bucketSlot(1, 0);
+
+function isDue(phases: ShardExport['phases'], tenant: string, slot: Slot): boolean {
+  const phase = slotPhase(tenant, slot);
+  return phases[0] <= phase && phase < phases[1];
+}
+
+/** A sealed window of which slots are due. */
+interface DueWindow {
+  readonly shard: Channel<ShardRole>;
+  readonly index: number;
+  readonly sealed: SealedWindow;
+  /** Of the slots, the second excluded. */
+  readonly phases: ShardExport['phases'];
+  /** By tenant; those without have one slot. */
+  readonly placements: Map<string, Placement>;
+  /** It could not be exported: it stays in the head, to be flushed again. */
+  failed: boolean;
+}
+
+/** A series as the shard gives it. */
+interface Exported {
+  readonly labels: Uint8Array;
+  readonly parts: string[];
+  readonly metric: string;
+  readonly slot: Slot;
+  readonly chunks: readonly HeadChunk[];
+}
+
+/** Series of one metric and slot. */
+interface Run {
+  readonly slot: Slot;
+  readonly series: Iterable<GroupSeries>;
+}
+
+/** Slots of series that come by slot and metric: the same object as long as it is the same slot. */
+class SlotFinder {
+  readonly #placement: Placement;
+  #metric: string | undefined;
+  #last: Slot = WHOLE;
+
+  constructor(placement: Placement) {
+    this.#placement = placement;
+  }
+
+  /** @param metric of the series, one character a byte */
+  of(labels: Uint8Array, metric: string): Slot {
+    if (metric === this.#metric && this.#placement.splits.size === 0) return this.#last;
+    const slot = slotOf(this.#placement, labels);
+    this.#metric = metric;
+    if (Buffer.compare(slot, this.#last) !== 0) this.#last = slot;
+    return this.#last;
+  }
+}
+
+/** Runs of the same slot together, without holding more than one. What breaks within a slot ends it early and is told to `fail`. */
+async function* bySlot(
+  runs: AsyncGenerator<Run>,
+  fail: (error: unknown) => void,
+): AsyncGenerator<{ slot: Slot; series: AsyncIterable<Iterable<GroupSeries>> }> {
+  let next = await runs.next();
+  while (next.done !== true) {
+    const { slot } = next.value;
+    const ofSlot = async function* () {
+      try {
+        while (next.done !== true && slot === next.value.slot) {
+          yield next.value.series;
+          next = await runs.next();
+        }
+      } catch (error) {
+        next = { done: true, value: undefined };
+        fail(error);
+      }
+    };
+    yield { slot, series: ofSlot() };
+  }
+}

@@ -1,0 +1,106 @@
+import { Region } from '../../chunk/region.ts';
+import { bucketSlot, type Placement, partSlot, slotPhase } from '../../chunkstore/placement.ts';
+import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
+import { pausing } from '../../lib/pause.ts';
+import { compareUtf8 } from '../../model/labels.ts';
+import type { Head, HeadTenant } from './head.ts';
+
+/** Series whose parts are found in one call of the kernel. */
+const BATCH = 8192;
+
+/** Refs of one slot and metric. */
+interface Run {
+  readonly slot: string;
+  readonly name: string;
+  readonly refs: Uint32Array;
+}
+
+/** Slots that are due. */
+export interface ExportedSlots {
+  readonly placement: Placement;
+  /** Only slots with such a phase (`slotPhase`), the second excluded. */
+  readonly phases: readonly [from: number, to: number];
+}
+
+/** Puts series in the order in which they go into groups. */
+export class ExportOrder {
+  readonly #head: Head;
+  readonly #scratch: Region;
+
+  constructor(head: Head) {
+    this.#head = head;
+    this.#scratch = new Region(head.kernel);
+  }
+
+  /**
+   * Refs of a tenant by slot, then metric. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
+   * again meanwhile (`holdRefs`).
+   */
+  async refs(tenant: HeadTenant, { placement, phases }: ExportedSlots): Promise<Uint32Array> {
+    const { exports } = this.#head.kernel;
+    const isDue = (slot: Uint8Array) => {
+      const phase = slotPhase(tenant.id, slot);
+      return phases[0] <= phase && phase < phases[1];
+    };
+    /** Of buckets; undefined where it is not due. */
+    const slots = new Map<number, string | undefined>();
+    const runs: Run[] = [];
+    const pause = pausing(8);
+    for (const [pair, list] of [...tenant.metrics]) {
+      const refs = list.refs;
+      if (refs.length === 0) continue;
+      const name = this.#head.pairText(pair)[1];
+      const parts = placement.splits.get(name);
+      if (parts !== undefined) {
+        for (const [part, of] of (await this.#parts(refs.slice(), parts, pause)).entries()) {
+          if (of.length === 0) continue;
+          const slot = partSlot(name, parts, part);
+          if (isDue(slot)) runs.push({ slot: hexOf(slot), name, refs: of });
+        }
+        continue;
+      }
+      const bucket = (exports.seriesMetricHash(refs[0]!) >>> 0) % placement.buckets;
+      if (!slots.has(bucket)) {
+        const slot = bucketSlot(placement.buckets, bucket);
+        slots.set(bucket, isDue(slot) ? hexOf(slot) : undefined);
+      }
+      const slot = slots.get(bucket);
+      if (slot !== undefined) runs.push({ slot, name, refs: refs.slice() });
+    }
+    runs.sort((a, b) => (a.slot === b.slot ? compareUtf8(a.name, b.name) : a.slot < b.slot ? -1 : 1));
+    const all = new Uint32Array(runs.reduce((sum, { refs }) => sum + refs.length, 0));
+    let at = 0;
+    for (const { refs } of runs) {
+      all.set(refs, at);
+      at += refs.length;
+    }
+    return all;
+  }
+
+  /** The series of a metric by part. */
+  async #parts(refs: Uint32Array, parts: number, pause: () => Promise<void>): Promise<Uint32Array[]> {
+    const { kernel } = this.#head;
+    const partOf = new Uint16Array(refs.length);
+    const sizes = new Uint32Array(parts);
+    for (let from = 0; from < refs.length; from += BATCH) {
+      const batch = refs.subarray(from, from + BATCH);
+      const at = this.#scratch.ensure(8 * BATCH + LABELS_BYTES_MAX);
+      new Uint32Array(kernel.u8.buffer, at, batch.length).set(batch);
+      const out = at + 4 * BATCH;
+      kernel.exports.seriesParts(at, batch.length, parts, at + 8 * BATCH, LABELS_BYTES_MAX, out);
+      for (const [i, part] of new Uint32Array(kernel.u8.buffer, out, batch.length).entries()) {
+        partOf[from + i] = part;
+        sizes[part]!++;
+      }
+      await pause();
+    }
+    const lists = Array.from(sizes, (size) => new Uint32Array(size));
+    const ends = new Uint32Array(parts);
+    for (const [i, part] of partOf.entries()) lists[part]![ends[part]!++] = refs[i]!;
+    return lists;
+  }
+}
+
+function hexOf(slot: Uint8Array): string {
+  return Buffer.from(slot.buffer, slot.byteOffset, slot.length).toString('hex');
+}

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import type { HeadMatcher } from '../../contract/ingester.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { decodeLabels } from '../../model/canonical.ts';
+import { LabelMatcher, type MatchOp } from '../../model/matcher.ts';
+import { SliceView } from '../../wire/slices.ts';
+import { realDisk } from '../log/disk.ts';
+import { Shard } from '../shard/shard.ts';
+import type { ShardRole } from '../shard/shard-messages.ts';
+import { shardRole } from '../shard/shard-role.ts';
+import { testFrames } from '../shard/test-frames.ts';
+import { MatchTurns } from './match-turns.ts';
+
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 100 };
+const EVERYTHING = { startMs: -1e15, endMs: 1e15, labelsOnly: false };
+
+async function openShard(): Promise<{ shard: Shard; role: ShardRole }> {
+  const shard = new Shard({
+    folder: fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-matching-')),
+    windowMs: 60_000,
+    headBytesMax: 1e9,
+    fsync: 'interval',
+    fsyncIntervalMs: 1000,
+    keepFlushedMs: 900_000,
+    disk: realDisk,
+    clock: systemClock,
+    log: () => {},
+    fatal: (error) => assert.fail(error),
+  });
+  await shard.ready;
+  return { shard, role: shardRole(shard, systemClock) };
+}
+
+/** As a querier sends it. */
+function planned(name: string, op: MatchOp, value: string): HeadMatcher {
+  const { regex } = LabelMatcher.of(name, op, value);
+  return regex === undefined ? { name, op, value } : { name, op, value, plan: structuredClone(regex.plan) };
+}
+
+async function push(shard: Shard, labels: readonly Record<string, string>[], timeMs = 1000): Promise<void> {
+  for (let at = 0; at < labels.length; at += 1000) {
+    const some = labels.slice(at, at + 1000).map((each) => ({ labels: each, samples: [[timeMs, 1]] as const }));
+    await shard.push('t', testFrames(some), LIMITS);
+  }
+}
+
+/** The values of `id` of the series that match. */
+async function found(role: ShardRole, matchers: readonly HeadMatcher[]): Promise<string[]> {
+  const ids: string[] = [];
+  let { cursor, bytes } = (await role.select({ tenant: 't', matchers, ...EVERYTHING })).value;
+  for (;;) {
+    for (const one = new SliceView(bytes); one.next(); ) {
+      ids.push(decodeLabels(bytes, one.labelsFrom, one.labelsTo).get('id'));
+    }
+    if (cursor === 0) return ids.sort();
+    ({ cursor, bytes } = (await role.selectNext({ cursor })).value);
+  }
+}
+
+/** Counts the rounds of the event loop until it is told to stop. */
+function countRounds(): () => number {
+  let rounds = 0;
+  let runs = true;
+  const next = () => {
+    rounds++;
+    if (runs) setImmediate(next);
+  };
+  next();
+  return () => {
+    runs = false;
+    return rounds;
+  };
+}
+
+const EVIL = '(?:[a-m].?|[n-z]..?|[0-9]?){600}(?:[a-c].?|[d-z]..?|[0-9]?){600}[!]';
+
+test('an expression that takes long to match lets others work, and ends with its caller', async () => {
+  const { shard, role } = await openShard();
+  const random = seededRandom(5);
+  const text = (length: number) => Array.from({ length }, () => ((random() * 36) | 0).toString(36)).join('');
+  await push(
+    shard,
+    Array.from({ length: 20 }, (_, i) => ({ __name__: 'evil', id: String(i), v: text(40) })),
+  );
+  const matchers = [planned('__name__', '=', 'evil'), planned('v', '=~', EVIL)];
+  const stop = countRounds();
+  const cpu = process.cpuUsage();
+  assert.deepEqual(await found(role, matchers), []);
+  const usedMs = process.cpuUsage(cpu).user / 1000;
+  assert.ok(stop() > usedMs / 20, 'at least a round for every 20 ms of work');
+
+  await push(
+    shard,
+    Array.from({ length: 500 }, (_, i) => ({ __name__: 'evil', id: `more-${i}`, v: text(2000) })),
+  );
+  const caller = new AbortController();
+  const asked = role.select({ tenant: 't', matchers, ...EVERYTHING }, { signal: caller.signal });
+  const label = role.labels({ tenant: 't', matchers: [matchers], ...EVERYTHING }, { signal: caller.signal });
+  setTimeout(() => caller.abort(new Error('gone')), 50);
+  await Promise.all([assert.rejects(asked, /gone/), assert.rejects(label, /gone/)]);
+  assert.equal(shard.head.holdRefs, false);
+  // the others' turn
+  assert.equal((await found(role, [planned('id', '=~', 'more-1.*')])).length, 111);
+  await shard.close({ checkpoint: false });
+});
+
+test('readers that take turns with each other and with writes find what they would find alone', async () => {
+  const { shard, role } = await openShard();
+  const random = seededRandom(11);
+  const all = Array.from({ length: 40_000 }, (_, i) => ({
+    __name__: `m_${i % 3}`,
+    id: String(i),
+    a: `a-${(random() * 5000) | 0}`,
+    ...(i % 4 === 0 ? {} : { b: `b-${(random() * 100) | 0}` }),
+  }));
+  await push(shard, all);
+  const sets: [string, MatchOp, string][][] = [
+    [
+      ['a', '=~', 'a-(1|2).*9'],
+      ['b', '!~', 'b-[0-4]'],
+    ],
+    [
+      ['__name__', '=', 'm_1'],
+      ['b', '=', ''],
+      ['a', '!~', '.*[13579]'],
+    ],
+    [
+      ['__name__', '=~', 'm_.'],
+      ['a', '=~', 'a-1.*|a-2.*|.*7'],
+      ['b', '=', 'b-7'],
+    ],
+    [
+      ['a', '!=', 'a-7'],
+      ['b', '=~', '(b-1)?'],
+      ['id', '=~', '.*(11|22|33).*'],
+    ],
+  ];
+  const asked = sets.map((set) =>
+    found(
+      role,
+      set.map((each) => planned(...each)),
+    ),
+  );
+  // they do not see what comes meanwhile, or they do: it has no id that counts
+  await push(
+    shard,
+    Array.from({ length: 5000 }, (_, i) => ({ __name__: 'other', id: 'none', z: String(i) })),
+  );
+  for (const [i, set] of sets.entries()) {
+    const matchers = set.map((each) => LabelMatcher.of(...each));
+    const want = all
+      .filter((labels: Record<string, string>) => matchers.every((each) => each.matches(labels[each.name] ?? '')))
+      .map(({ id }) => id);
+    assert.deepEqual(
+      (await asked[i]!).filter((id) => id !== 'none'),
+      want.sort(),
+    );
+  }
+  const names = await role.labels({ tenant: 't', matchers: [], ...EVERYTHING });
+  assert.deepEqual([...names].sort(), ['__name__', 'a', 'b', 'id', 'z']);
+  const values = await role.labels({
+    tenant: 't',
+    name: 'b',
+    matchers: [[planned('__name__', '=', 'm_1')], [planned('__name__', '=', 'm_2')]],
+    ...EVERYTHING,
+  });
+  assert.equal(values.length, 100);
+  await shard.close({ checkpoint: false });
+});
+
+test('a long list of alternatives is not compiled by the shard', async () => {
+  const { shard, role } = await openShard();
+  await push(
+    shard,
+    Array.from({ length: 300 }, (_, i) => ({ __name__: 'up', id: String(i), ip: `10.0.${i >> 8}.${i & 255}:9100` })),
+  );
+  const ips = Array.from({ length: 200_000 }, (_, i) => `10\\.${i >> 16}\\.${(i >> 8) & 255}\\.${i & 255}:9100`);
+  const plan = planned('ip', '=~', ips.slice(1).join('|'));
+  assert.equal(plan.plan?.program, undefined);
+  assert.equal((await found(role, [plan])).length, 299);
+  await shard.close({ checkpoint: false });
+});
+
+test('tenants have their turns one after another, whoever asks most', async () => {
+  const turns = new MatchTurns();
+  const order: string[] = [];
+  const work = async (tenant: string) => {
+    const turn = turns.begin(tenant);
+    for (let i = 0; i < 3; i++) {
+      await turn.pause();
+      order.push(tenant);
+    }
+  };
+  await Promise.all([work('a'), work('a'), work('a'), work('b')]);
+  assert.ok(order.lastIndexOf('b') <= 6, order.join(''));
+});

@@ -1,0 +1,72 @@
+import type { Work } from '../../model/regex/regex.ts';
+
+/** A reader works so long before others have their turn. */
+const SLICE_MS = 4;
+/** Steps of matching between two looks at the clock; about as long as a quarter of a millisecond. */
+const STEPS_BETWEEN = 20_000;
+
+/**
+ * The turns of those who look for series in a shard. One of them works between two rounds of the event loop, tenants one after
+ * another: what else the shard has to do waits for one slice at most, whoever many wait here.
+ */
+export class MatchTurns {
+  readonly #waiting = new Map<string, (() => void)[]>();
+  #scheduled = false;
+
+  begin(tenant: string, signal?: AbortSignal): MatchTurn {
+    return new MatchTurn(() => this.#next(tenant), signal);
+  }
+
+  #next(tenant: string): Promise<void> {
+    return new Promise((resolve) => {
+      const own = this.#waiting.get(tenant);
+      if (own === undefined) this.#waiting.set(tenant, [resolve]);
+      else own.push(resolve);
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      const [tenant, own] = this.#waiting.entries().next().value!;
+      this.#waiting.delete(tenant);
+      const first = own.shift()!;
+      // the tenant comes again when the others have been
+      if (own.length > 0) this.#waiting.set(tenant, own);
+      if (this.#waiting.size > 0) this.#schedule();
+      first();
+    });
+  }
+}
+
+/** What one reader may do before it has to wait. */
+export class MatchTurn implements Work {
+  steps = STEPS_BETWEEN;
+  readonly #next: () => Promise<void>;
+  readonly #signal: AbortSignal | undefined;
+  #sliceEndMs = performance.now() + SLICE_MS;
+
+  constructor(next: () => Promise<void>, signal: AbortSignal | undefined) {
+    this.#next = next;
+    this.#signal = signal;
+  }
+
+  /** Whether it is time to `pause`; if not, there are steps again. Cheap while there are any left. */
+  isDue(): boolean {
+    if (this.steps > 0) return false;
+    this.steps = STEPS_BETWEEN;
+    return performance.now() >= this.#sliceEndMs;
+  }
+
+  /** @throws the signal's reason where nobody waits for the answer any more */
+  async pause(): Promise<void> {
+    this.#signal?.throwIfAborted();
+    await this.#next();
+    this.#signal?.throwIfAborted();
+    this.steps = STEPS_BETWEEN;
+    this.#sliceEndMs = performance.now() + SLICE_MS;
+  }
+}

@@ -1,0 +1,109 @@
+import type {
+  HeadExemplarRequest,
+  HeadExemplars,
+  HeadLabels,
+  HeadSelect,
+  HeadSlice,
+  HeadTenantStats,
+  IngesterClient,
+} from '../../contract/ingester.ts';
+import { METRIC_NAME } from '../../model/labels.ts';
+import type { MetricMetadata } from '../../model/metric-metadata.ts';
+import type { HeldRange } from '../head/held-range.ts';
+import type { ShardCalls } from './shard-messages.ts';
+
+export interface ConnectedShard {
+  readonly channel: ShardCalls;
+  readonly held: HeldRange;
+}
+
+/** The shards of this process as one ingester: a tenant's series may lie on any of them. */
+export class ShardsClient implements IngesterClient {
+  readonly #all: readonly ConnectedShard[];
+  readonly #shards: readonly ShardCalls[];
+
+  constructor(shards: readonly ConnectedShard[]) {
+    this.#all = shards;
+    this.#shards = shards.map(({ channel }) => channel);
+  }
+
+  /** Those that may hold something between these times. */
+  #holding(startMs: number, endMs: number): ShardCalls[] {
+    return this.#all.filter(({ held }) => held.touches(startMs, endMs)).map(({ channel }) => channel);
+  }
+
+  async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
+    // all shards match at once, then hand over their slices one after another
+    const shards = this.#holding(request.startMs, request.endMs);
+    const firsts = shards.map((shard) => shard.call('select', request, { signal }));
+    for (const first of firsts) first.catch(() => {}); // its turn to fail comes below
+    const open = new Map<ShardCalls, number>();
+    try {
+      for (const [i, shard] of shards.entries()) {
+        let slice = await firsts[i]!;
+        for (;;) {
+          if (slice.cursor === 0) open.delete(shard);
+          else open.set(shard, slice.cursor);
+          // asked for before this one is used, so that shard and reader work side by side
+          const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
+          next?.catch(() => {});
+          yield { ...slice, alone: shards.length === 1 };
+          if (next === undefined) break;
+          slice = await next;
+        }
+      }
+    } finally {
+      for (const [shard, cursor] of open) shard.call('selectClose', { cursor }).catch(() => {});
+    }
+  }
+
+  async labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]> {
+    const shards = this.#holding(request.startMs, request.endMs);
+    const answers = await Promise.all(shards.map((shard) => shard.call('labels', request, { signal })));
+    return answers.length === 1 ? answers[0]! : [...new Set(answers.flat())];
+  }
+
+  async metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]> {
+    const answers = await Promise.all(this.#shards.map((shard) => shard.call('metadata', { tenant }, { signal })));
+    return answers.flat();
+  }
+
+  /** A series may have lain on another shard before their number changed: whoever asks merges. */
+  async exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]> {
+    const answers = await Promise.all(this.#shards.map((shard) => shard.call('exemplars', request, { signal })));
+    return answers.flat();
+  }
+
+  async headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined> {
+    const answers = await Promise.all(
+      this.#shards.map((shard) => shard.call('headStats', { tenant, limit }, { signal })),
+    );
+    const found = answers.filter((stats) => stats !== undefined);
+    return found.length < 2 ? found[0] : together(found, limit);
+  }
+}
+
+/** A metric lies on one shard; values of other labels may lie on several, and count once only where a shard has them all. */
+function together(parts: readonly HeadTenantStats[], limit: number): HeadTenantStats {
+  const sum = (count: (part: HeadTenantStats) => number) => parts.reduce((total, part) => total + count(part), 0);
+  const lists = (list: (part: HeadTenantStats) => HeadTenantStats['seriesByPair'], largest = false) => {
+    const counts = new Map<string, number>();
+    for (const [name, count] of parts.flatMap(list)) {
+      const known = counts.get(name) ?? 0;
+      counts.set(name, largest && name !== METRIC_NAME ? Math.max(known, count) : known + count);
+    }
+    return [...counts].sort((a, b) => b[1] - a[1]).slice(0, limit);
+  };
+  const held = parts.filter(({ chunks }) => chunks > 0);
+  return {
+    series: sum(({ series }) => series),
+    labelPairs: sum(({ labelPairs }) => labelPairs),
+    chunks: sum(({ chunks }) => chunks),
+    minTimeMs: held.length === 0 ? 0 : Math.min(...held.map(({ minTimeMs }) => minTimeMs)),
+    maxTimeMs: held.length === 0 ? 0 : Math.max(...held.map(({ maxTimeMs }) => maxTimeMs)),
+    seriesByMetric: lists(({ seriesByMetric }) => seriesByMetric),
+    valuesByLabel: lists(({ valuesByLabel }) => valuesByLabel, true),
+    bytesByLabel: lists(({ bytesByLabel }) => bytesByLabel),
+    seriesByPair: lists(({ seriesByPair }) => seriesByPair),
+  };
+}

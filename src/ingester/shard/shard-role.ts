@@ -1,0 +1,257 @@
+import { randomInt } from 'node:crypto';
+import { Region } from '../../chunk/region.ts';
+import type { HeadLabels } from '../../contract/ingester.ts';
+import { Transferred } from '../../kit/thread/channel.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { getOrMake } from '../../lib/map.ts';
+import { processErrors } from '../../model/errors-process.ts';
+import { queryErrors } from '../../model/errors-query.ts';
+import { ExportOrder } from '../head/export-order.ts';
+import { exportSeries } from '../head/export-series.ts';
+import type { Head, HeadTenant } from '../head/head.ts';
+import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
+import { HeadStatistics } from '../head/head-stats.ts';
+import { type MatchTurn, MatchTurns } from '../head/match-turns.ts';
+import { findExemplars } from '../head/select-exemplars.ts';
+import type { Shard } from './shard.ts';
+import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-messages.ts';
+
+const SLICE_BYTES = 1024 * 1024;
+const CURSORS_MAX = 256;
+/** Reads of one tenant that look for their series at the same time. */
+const TENANT_READS_MAX = 128;
+const CURSOR_IDLE_MS = 60_000;
+/** More than one series can take: labels, and a chunk of 8 KiB for each open window and generation. */
+const SERIES_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Cursor {
+  readonly startMs: number;
+  readonly endMs: number;
+  /** 0: all. */
+  readonly arena: number;
+  readonly refs: Uint32Array;
+  at: number;
+  usedMs: number;
+}
+
+/** A shard as a set of messages. */
+export function shardRole(shard: Shard, clock: Clock): ShardRole {
+  const { head } = shard;
+  const { exports } = head.kernel;
+  const matching = new HeadMatching(head);
+  const turns = new MatchTurns();
+  const statistics = new HeadStatistics(head);
+  const out = new Region(head.kernel, SLICE_BYTES);
+  const refsScratch = new Region(head.kernel);
+  const cursors = new Map<number, Cursor>();
+  const exportOrder = new ExportOrder(head);
+  // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
+  let lastCursor = randomInt(2 ** 47);
+  let exporting = 0;
+
+  /** Refs that someone still walks over are not used again. */
+  const hold = () => {
+    head.holdRefs = cursors.size > 0 || exporting > 0 || reading.size > 0;
+  };
+
+  const mustBeReady = () => {
+    if (shard.state === 'replaying') throw queryErrors.replaying({});
+    if (shard.state === 'closed') throw processErrors.shuttingDown({});
+  };
+
+  const expire = () => {
+    for (const [id, { usedMs }] of cursors) if (clock.nowMs() - usedMs > CURSOR_IDLE_MS) cursors.delete(id);
+    hold();
+  };
+
+  /** Copies series into `out` until it is full; one that alone is larger makes it larger. */
+  const fill = (refs: Uint32Array, from: number, startMs: number, endMs: number, arena: number) => {
+    let at = 0;
+    let i = from;
+    while (i < refs.length) {
+      const wrote = exports.seriesIsLive(refs[i]!)
+        ? exportSeries(head, refs[i]!, startMs, endMs, arena, out.at + at, out.bytes - at)
+        : 0;
+      if (wrote < 0) {
+        if (at > 0) break;
+        if (out.bytes >= SERIES_BYTES_MAX)
+          throw new Error(`bug: series ${refs[i]} does not fit into ${out.bytes} bytes`);
+        out.ensure(out.bytes * 2);
+        continue;
+      }
+      at += wrote;
+      i++;
+    }
+    return { next: i, bytes: head.kernel.u8.slice(out.at, out.at + at) };
+  };
+
+  const slice = (id: number, cursor: Cursor): Transferred<ShardSlice> => {
+    const { startMs, endMs, arena } = cursor;
+    const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, arena);
+    cursor.at = next;
+    cursor.usedMs = clock.nowMs();
+    const more = next < cursor.refs.length;
+    if (more) cursors.set(id, cursor);
+    else cursors.delete(id);
+    hold();
+    return Transferred.of({ cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) }, [
+      bytes.buffer as ArrayBuffer,
+    ]);
+  };
+
+  /** Refs of the series that any of the lists matches, each once. */
+  const refsOf = async (request: HeadLabels, turn: MatchTurn): Promise<Uint32Array> => {
+    const tenant = head.tenant(request.tenant);
+    if (tenant === undefined) return new Uint32Array(0);
+    const { matchers: lists, startMs, endMs } = request;
+    if (lists.length < 2) return matching.select(tenant, lists[0] ?? [], startMs, endMs, turn);
+    const seen = new Uint8Array(exports.seriesTop());
+    const all: Uint32Array[] = [];
+    for (const matchers of lists) {
+      const refs = await matching.select(tenant, matchers, startMs, endMs, turn);
+      all.push(
+        refs.filter((ref) => {
+          const isNew = seen[ref] !== 1;
+          // a later one may come twice, which does no harm
+          seen[ref] = 1;
+          return isNew;
+        }),
+      );
+    }
+    return joinedRefs(all);
+  };
+
+  /** Reads under way, by tenant. */
+  const reading = new Map<string, number>();
+
+  /** Looks for series of a tenant in turns with others. */
+  const read = async <T>(tenant: string, signal: AbortSignal | undefined, find: (turn: MatchTurn) => Promise<T>) => {
+    mustBeReady();
+    const own = reading.get(tenant) ?? 0;
+    if (own >= TENANT_READS_MAX) throw queryErrors.tooManySelectsOfTenant({ limit: TENANT_READS_MAX });
+    reading.set(tenant, own + 1);
+    hold();
+    try {
+      return await find(turns.begin(tenant, signal));
+    } finally {
+      const left = reading.get(tenant)! - 1;
+      if (left > 0) reading.set(tenant, left);
+      else reading.delete(tenant);
+      hold();
+    }
+  };
+
+  return {
+    async push({ tenant, frames, bytes, limits }) {
+      const result = await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
+      const { first } = result;
+      return Transferred.of(
+        {
+          result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
+          keysTaken: shard.state === 'live',
+          frames,
+        },
+        [frames],
+      );
+    },
+    setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
+    async select(request, call) {
+      mustBeReady();
+      expire();
+      if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
+      const { startMs, endMs } = request;
+      return read(request.tenant, call?.signal, async (turn) => {
+        const tenant = head.tenant(request.tenant);
+        const refs =
+          tenant === undefined
+            ? new Uint32Array(0)
+            : await matching.select(tenant, request.matchers, startMs, endMs, turn);
+        if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
+        return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
+      });
+    },
+    async selectNext({ cursor: id }) {
+      const cursor = cursors.get(id);
+      if (cursor === undefined) throw queryErrors.cursorExpired({ idleMs: CURSOR_IDLE_MS });
+      return slice(id, cursor);
+    },
+    selectClose({ cursor }) {
+      cursors.delete(cursor);
+      hold();
+    },
+    labels(request, call) {
+      return read(request.tenant, call?.signal, async (turn) =>
+        matching.labels(await refsOf(request, turn), request.name, turn),
+      );
+    },
+    metadata({ tenant }) {
+      mustBeReady();
+      return shard.metadata.of(tenant);
+    },
+    exemplars(request, call) {
+      return read(request.tenant, call?.signal, (turn) => findExemplars(head, request, turn));
+    },
+    async seal({ beforeMs, except }) {
+      mustBeReady();
+      const windows = new Map<number, { window: number; sealLsn: number; arenas: number[] }>();
+      for (const { id, window, sealLsn } of await shard.seal(beforeMs, except)) {
+        getOrMake(windows, sealLsn, () => ({ window, sealLsn, arenas: [] as number[] })).arenas.push(id);
+      }
+      return [...windows.values()] satisfies SealedWindow[];
+    },
+    async export({ arena, tenant: id, placement, phases }) {
+      mustBeReady();
+      const tenant = head.tenant(id);
+      exporting++;
+      hold();
+      try {
+        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, { placement, phases });
+        return slice(++lastCursor, { startMs: -9.2e18, endMs: 9.2e18, arena, refs, at: 0, usedMs: clock.nowMs() });
+      } finally {
+        exporting--;
+        hold();
+      }
+    },
+    tenantsOf({ arena, metricSeriesMin }) {
+      mustBeReady();
+      const found = new Set<number>();
+      const top = exports.seriesTop();
+      for (let at = 0; at < top; at += 65536) {
+        const refsAt = refsScratch.ensure(65536 * 4);
+        const count = exports.refsOfArena(arena, at, at + 65536, refsAt);
+        const { view } = head.kernel;
+        for (let i = 0; i < count; i++) found.add(exports.seriesTenant(view.getUint32(refsAt + 4 * i, true)));
+      }
+      for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
+      return [...found].map((index) => arenaTenant(head, head.tenants[index]!, metricSeriesMin));
+    },
+    async deleteTenant({ tenant }) {
+      mustBeReady();
+      await shard.deleteTenant(tenant);
+    },
+    confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
+    ready: () => shard.ready,
+    stats: () => ({
+      ...shard.stats(),
+      tenants: tenantStats(head),
+    }),
+    async headStats({ tenant, limit }) {
+      mustBeReady();
+      return statistics.of(tenant, limit);
+    },
+    close: (options) => shard.close(options),
+  };
+}
+
+function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): ArenaTenant {
+  const metrics = new Map<string, number>();
+  for (const [pair, { length }] of tenant.metrics) {
+    if (length > metricSeriesMin) metrics.set(head.pairText(pair)[1], length);
+  }
+  return { tenant: tenant.id, series: tenant.seriesCount, metrics };
+}
+
+function tenantStats(head: Head): TenantStats[] {
+  // some may be missing, whose notes in the log were lost
+  return head.tenants.flatMap(({ id, seriesCount, newestMs }) => [{ tenant: id, series: seriesCount, newestMs }]);
+}
