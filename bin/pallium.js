@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // Starts Pallium with a Node that can run it. Plain JavaScript that old versions of Node can read.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -12,8 +12,14 @@ const args = process.argv.slice(2);
 
 // A process of several threads: one arena of malloc and small nurseries save a fifth of its memory, and what is large goes back to the
 // system when it is freed. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts).
-const FLAGS = ['--max-semi-space-size=1'];
+// SIGUSR1 opens no debugger.
+const FLAGS = ['--max-semi-space-size=1', '--disable-sigusr1'];
 const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...process.env, PALLIUM_LAUNCHED: '1' };
+
+// As the first process of a container it would not heed a signal that it does not wait for.
+const STOPPING = ['SIGTERM', 'SIGINT'];
+const stopEarly = () => process.exit(0);
+for (const signal of STOPPING) process.on(signal, stopEarly);
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   runWith(bundledNode());
@@ -23,7 +29,17 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, self, ...args], ENV);
 } else {
   const { main } = await import(pathToFileURL(await mainFile()).href);
+  if (process.env.npm_lifecycle_event !== undefined) watchParent();
+  for (const signal of STOPPING) process.removeListener(signal, stopEarly);
   await main(args);
+}
+
+/** npm that is killed tells nobody: whoever it started has another parent then. */
+function watchParent() {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM');
+  }, 1000).unref();
 }
 
 /**
@@ -52,7 +68,8 @@ async function freshBuild() {
     const folder = join(root, 'dist', state);
     if (!existsSync(folder)) {
       // in a process of its own, so that its memory goes with it
-      spawnSync(process.execPath, [join(root, 'tools', 'build-dist.mjs')], { stdio: 'ignore' });
+      const builder = spawn(process.execPath, [join(root, 'tools', 'build-dist.mjs')], { stdio: 'ignore' });
+      await new Promise((done) => builder.once('exit', done).once('error', done));
     }
     return existsSync(folder) ? state : undefined;
   } catch {
@@ -82,11 +99,14 @@ function runWith(node) {
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env: ENV,
   });
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+  const passed = [...STOPPING, 'SIGHUP'];
+  for (const signal of STOPPING) process.removeListener(signal, stopEarly);
+  for (const signal of passed) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT']) process.on(signal, () => {});
   child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code);
-    for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.removeAllListeners(name);
+    for (const name of passed) process.removeAllListeners(name);
     process.kill(process.pid, signal);
   });
 }

@@ -9,11 +9,23 @@ import { maskSecrets } from '../lib/mask.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
 import { modules, resolveTargets } from './modules/modules.ts';
+import { reload } from './reload.ts';
 import { readVersion } from './version.ts';
 
 /** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong. */
 const FAILED = 1;
 const MISUSED = 2;
+const IGNORED_SIGNALS = [
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGQUIT',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGIO',
+  'SIGPWR',
+  'SIGSTKFLT',
+] as const;
+const SAME_ASKING_MS = 500;
 /** Time that a service has to end its start when the process is told to stop. */
 const START_ENDS_MS = 2_000;
 
@@ -51,11 +63,16 @@ export async function main(args: readonly string[]): Promise<void> {
   const onSignal = (signal: string) => stopAsked.resolve(signal);
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
   process.on('disconnect', () => onSignal('end of the launcher'));
+  // what would end the process, or open a debugger for everybody on the machine, is not asked for by a signal
+  for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
+  let reloading = async () => {};
+  process.on('SIGHUP', () => void reloading());
   watchForBugs(log);
 
   try {
     const app = await composeApp({ config, version, order, log, clock: systemClock });
     const { services } = app;
+    reloading = async () => void (await reload(app));
     log.info({ version, node: process.version, target: config.process.target.join(',') }, 'starting');
     const started = services.start();
     // a signal while starting ends what has started so far
@@ -65,7 +82,11 @@ export async function main(args: readonly string[]): Promise<void> {
     const reason = early ?? (await stopAsked.promise);
     const deadlineMs = config.server.shutdownTimeoutMs;
     log.info({ reason, deadlineMs }, 'stopping');
-    process.once('SIGINT', () => process.exit(FAILED)); // asked twice: at once
+    const stoppingMs = systemClock.monotonicMs();
+    process.on('SIGINT', () => {
+      // asked twice: at once. A terminal's one comes to the launcher too, which hands it on
+      if (systemClock.monotonicMs() - stoppingMs > SAME_ASKING_MS) process.exit(FAILED);
+    });
     await services.stop(deadlineMs);
     // what does not heed the end of the start does not keep the process from ending
     await Promise.race([started.catch(() => {}), systemClock.sleep(START_ENDS_MS)]);

@@ -95,6 +95,19 @@ export class LimitsService implements Service {
     await this.#watching;
   }
 
+  /** Reads the runtime file now, whether it has changed or not. @throws what is wrong with it: the limits in force stay */
+  async reload(): Promise<void> {
+    if (this.#options.config.file === '') return;
+    this.#seen = '';
+    try {
+      await this.#load();
+    } catch (err) {
+      this.#metrics.reloads.inc({ result: 'failure' });
+      this.#metrics.valid.set(0);
+      throw err;
+    }
+  }
+
   async #watch(): Promise<void> {
     const { clock, config, log } = this.#options;
     const { signal } = this.#stopping;

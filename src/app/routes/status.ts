@@ -6,6 +6,7 @@ import { exposeMetrics } from '../../kit/observe/metrics.ts';
 import { showOverrides } from '../../limits/overrides.ts';
 import type { App } from '../app.ts';
 import { sections } from '../config.ts';
+import { reload } from '../reload.ts';
 import { homePage } from './home.ts';
 
 const YAML = { 'content-type': 'text/yaml; charset=utf-8' };
@@ -54,13 +55,17 @@ export function statusRoutes(app: App): Route[] {
     get('/services', () =>
       textResponse(200, lines((app.services?.states ?? []).map(([name, state]) => `${name}: ${state}`))),
     ),
-    lifecycle('/-/reload'),
-    lifecycle('/-/quit'),
+    lifecycle('/-/reload', async () => {
+      const problems = await reload(app);
+      if (problems.length === 0) return textResponse(200, '');
+      return textResponse(500, `failed to reload config: ${problems.join('; ')}\n`);
+    }),
+    lifecycle('/-/quit', () => textResponse(403, 'Lifecycle API is not enabled.')),
   ];
 }
 
-/** Prometheus can be told over HTTP to read its files again and to end; here signals do that. */
-function lifecycle(path: string): Route {
+/** Prometheus can be told over HTTP to read its files again and to end; to end, here signals say. */
+function lifecycle(path: string, handle: () => ReturnType<Route['handle']>): Route {
   return {
     path,
     methods: ['GET', 'POST', 'PUT'],
@@ -68,7 +73,7 @@ function lifecycle(path: string): Route {
     handle: ({ method }) =>
       method === 'GET' || method === 'HEAD'
         ? textResponse(405, 'Only POST or PUT requests allowed', { allow: 'POST, PUT' })
-        : textResponse(403, 'Lifecycle API is not enabled.'),
+        : handle(),
   };
 }
 

@@ -24,11 +24,18 @@ export class Gate {
   readonly #log: Logger;
   readonly #brake: LoginBrake;
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
-  readonly #identities = new Map<string, Identity>();
+  #identities: ReadonlyMap<string, Identity> = new Map();
   readonly #key = randomBytes(32);
 
-  private constructor(config: AuthConfig, { log = silentLogger, clock = systemClock }: GateOptions) {
+  readonly #readText: ReadText;
+
+  private constructor(
+    config: AuthConfig,
+    readText: ReadText,
+    { log = silentLogger, clock = systemClock }: GateOptions,
+  ) {
     this.#config = config;
+    this.#readText = readText;
     this.#log = log;
     this.#brake = new LoginBrake(() => clock.nowMs());
   }
@@ -41,11 +48,18 @@ export class Gate {
     } catch (cause) {
       throw new Error(`-auth.default-tenant: ${(cause as Error).message}`, { cause });
     }
-    const gate = new Gate(config, options);
-    for (const { credentials, ...identity } of readUsers(config, readText)) {
-      for (const one of credentials) gate.#identities.set(gate.#digest(one), identity);
-    }
+    const gate = new Gate(config, readText, options);
+    gate.reload();
     return gate;
+  }
+
+  /** Reads users, passwords and tokens again from their files. @throws what is wrong with them: those in force stay */
+  reload(): void {
+    const identities = new Map<string, Identity>();
+    for (const { credentials, ...identity } of readUsers(this.#config, this.#readText)) {
+      for (const one of credentials) identities.set(this.#digest(one), identity);
+    }
+    this.#identities = identities;
   }
 
   /** Whether anybody must prove who they are. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { type TLSSocket, Server as TlsServer } from 'node:tls';
 import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
@@ -153,6 +153,12 @@ export class HttpListener implements Service {
   /** All that is served. */
   get routes(): readonly Route[] {
     return [...this.#routes.values()];
+  }
+
+  /** Reads certificates and keys again; connections there are keep theirs. @throws what is wrong with them: those in force stay */
+  reload(): void {
+    const tls = tlsOptions(this.#options.config);
+    if (tls !== undefined && this.#app.server instanceof TlsServer) this.#app.server.setSecureContext(tls);
   }
 
   async start(): Promise<void> {
