@@ -16,6 +16,17 @@ const OPTIONS: TableManagerOptions = { aheadMs: 2 * DAY_MS, behindMs: DAY_MS, re
 export interface TableManagerResult {
   readonly created: readonly string[];
   readonly dropped: readonly string[];
+  /** Behind retention, and left for the next time. */
+  readonly due: readonly string[];
+}
+
+/** What goes of what lies behind retention. */
+export interface DropBounds {
+  /** The time that retention counts from, Unix ms. */
+  readonly nowMs: number;
+  /** The same, where it is not yet sure: what lies behind it is only named. */
+  readonly dueNowMs: number;
+  readonly dropsMax: number;
 }
 
 /**
@@ -36,12 +47,15 @@ export class TableManager {
   /**
    * Brings the tables up to date. May be run by several at once, at any time.
    * @param retentionMs the longest of all tenants; 0: nothing is dropped
+   * @param bounds default: all that lies behind retention now
    */
-  async run(retentionMs: number, signal?: AbortSignal): Promise<TableManagerResult> {
+  async run(retentionMs: number, signal?: AbortSignal, bounds?: DropBounds): Promise<TableManagerResult> {
     const created = await this.#create(signal);
-    const dropped = await this.#drop(retentionMs, signal);
+    const nowMs = this.#clock.nowMs();
+    const all = { nowMs, dueNowMs: nowMs, dropsMax: Number.POSITIVE_INFINITY };
+    const { dropped, due } = await this.#drop(retentionMs, bounds ?? all, signal);
     await this.#retire(signal);
-    return { created, dropped };
+    return { created, dropped, due };
   }
 
   async #create(signal?: AbortSignal): Promise<string[]> {
@@ -61,21 +75,29 @@ export class TableManager {
     return created;
   }
 
-  async #drop(retentionMs: number, signal?: AbortSignal): Promise<string[]> {
+  async #drop(retentionMs: number, { nowMs, dueNowMs, dropsMax }: DropBounds, signal?: AbortSignal) {
     const dropped: string[] = [];
-    if (retentionMs <= 0) return dropped;
-    const beforeMs = this.#clock.nowMs() - retentionMs;
+    const due: string[] = [];
+    if (retentionMs <= 0) return { dropped, due };
+    const behind: { period: StorePeriod; table: string; endMs: number }[] = [];
     for (const period of this.#schema.periods) {
       for (const table of await period.tables.admin.list()) {
         const endMs = this.#schema.tableEndMs(period, table);
-        if (endMs === undefined || endMs > beforeMs) continue;
-        signal?.throwIfAborted();
-        await deleteObjects(this.#schema, period, table, signal);
-        await period.tables.admin.drop(table);
-        dropped.push(table);
+        if (endMs !== undefined && endMs <= dueNowMs - retentionMs) behind.push({ period, table, endMs });
       }
     }
-    return dropped;
+    // the oldest first
+    for (const { period, table, endMs } of behind.sort((a, b) => a.endMs - b.endMs)) {
+      if (endMs > nowMs - retentionMs || dropped.length >= dropsMax) {
+        due.push(table);
+        continue;
+      }
+      signal?.throwIfAborted();
+      await deleteObjects(this.#schema, period, table, signal);
+      await period.tables.admin.drop(table);
+      dropped.push(table);
+    }
+    return { dropped, due };
   }
 
   async #retire(signal?: AbortSignal): Promise<void> {

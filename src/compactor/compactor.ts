@@ -27,7 +27,20 @@ export interface CompactionRequest {
   readonly retention: Retention;
   /** `force`: everything that is replaced or unnamed goes now. Only where nobody flushes or queries meanwhile. */
   readonly sweep: 'none' | 'due' | 'force';
+  /** What earlier runs took for the time that retention counts from; absent: the clock is right, this run alone decides. */
+  readonly looks?: RetentionLooks;
   readonly signal: AbortSignal;
+}
+
+/**
+ * A clock may be wrong for a while. So retention counts from the newest data where that is older than the clock, as in Prometheus, and,
+ * since data of wrong times may come too, from what several looks in a row agree on: the earliest of them.
+ */
+export interface RetentionLooks {
+  /** Times that earlier looks found, Unix ms. */
+  readonly past: readonly number[];
+  /** So many looks are wanted, this one included; with fewer nothing is past retention. */
+  readonly wanted: number;
 }
 
 export interface CompactorOptions {
@@ -44,6 +57,9 @@ export interface CompactorOptions {
 
 /** Tenants whose day is merged in one go, so that small ones share objects. */
 const TENANTS_AT_ONCE_MAX = 1000;
+/** Tables that a run drops for retention, and days of which it removes tenants: a mistake is seen before all is gone. */
+const TABLES_DROPPED_MAX = 2;
+const DAYS_REMOVED_MAX = 14;
 /** For so long after its end a day is looked at again, in case that windows came late, … */
 const LATE_MS = 3 * DAY_MS;
 /** … each time when so much has passed. */
@@ -80,11 +96,16 @@ export class Compactor {
     const report = emptyReport();
     const { signal } = request;
     const { config } = this.#options;
-    await this.#try(report, signal, () => this.#keepTables(request, report));
+    const context = backgroundContext(signal);
+    await this.#try(report, signal, async () => {
+      const nowMs = this.#options.clock.nowMs();
+      report.retentionNowMs = request.looks === undefined ? nowMs : Math.min(nowMs, await this.#newestMs(context));
+    });
+    const nowMs = settledNow(report.retentionNowMs, request.looks);
+    await this.#try(report, signal, () => this.#keepTables(request, nowMs, report));
     if (config.enabled) {
-      const context = backgroundContext(signal);
       await this.#try(report, signal, () => this.#applyDeletes(report, context));
-      await this.#try(report, signal, () => this.#mergeDays(request, report, context));
+      await this.#try(report, signal, () => this.#mergeDays(request, nowMs, report, context));
       if (request.sweep !== 'none') await this.#try(report, signal, () => this.#sweep(request, report));
     }
     return report;
@@ -100,9 +121,32 @@ export class Compactor {
     }
   }
 
-  async #keepTables({ retention, signal }: CompactionRequest, report: CompactionReport): Promise<void> {
+  /** End of the newest table that has anything, Unix ms; −Infinity: none has. */
+  async #newestMs(context: ReadContext): Promise<number> {
+    const { schema } = this.#options;
+    const tables: { endMs: number; tableMs: number }[] = [];
+    for (const period of schema.periods) {
+      for (const table of await period.tables.admin.list()) {
+        const endMs = schema.tableEndMs(period, table);
+        if (endMs !== undefined) tables.push({ endMs, tableMs: period.tableMs });
+      }
+    }
+    for (const { endMs, tableMs } of tables.sort((a, b) => b.endMs - a.endMs)) {
+      for (let day = dayOf(endMs) - 1; day >= dayOf(endMs - tableMs); day--) {
+        if ((await this.#merger.tenants(day, context)).length > 0) return endMs;
+      }
+    }
+    return Number.NEGATIVE_INFINITY;
+  }
+
+  async #keepTables({ retention, signal }: CompactionRequest, nowMs: number, report: CompactionReport): Promise<void> {
     const { schema, clock, config, sizes } = this.#options;
-    const { created, dropped } = await this.#tables.run(longest(retention), signal);
+    const { created, dropped, due } = await this.#tables.run(longest(retention), signal, {
+      nowMs,
+      dueNowMs: report.retentionNowMs,
+      dropsMax: TABLES_DROPPED_MAX,
+    });
+    report.tablesDue.push(...due);
     report.tablesCreated.push(...created);
     report.tablesDropped.push(...dropped);
     if (sizes === undefined || config.retentionSize === 0) return;
@@ -172,22 +216,33 @@ export class Compactor {
     report.deletes += due.length;
   }
 
-  async #mergeDays(request: CompactionRequest, report: CompactionReport, context: ReadContext): Promise<void> {
+  async #mergeDays(request: CompactionRequest, nowMs: number, report: CompactionReport, context: ReadContext) {
+    const removing = new Set<number>();
     for (const day of await this.#days(context)) {
       // a table that cannot be read keeps no other day from being merged
-      await this.#try(report, request.signal, () => this.#mergeDay(day, request, report, context));
+      await this.#try(report, request.signal, () => this.#mergeDay(day, request, nowMs, removing, report, context));
     }
   }
 
-  async #mergeDay(day: number, request: CompactionRequest, report: CompactionReport, context: ReadContext) {
+  /** @param removing days of which this run removes something */
+  async #mergeDay(
+    day: number,
+    request: CompactionRequest,
+    nowMs: number,
+    removing: Set<number>,
+    report: CompactionReport,
+    context: ReadContext,
+  ): Promise<void> {
     const tenants = await this.#merger.tenants(day, context);
     const done = await this.#index.compacted(day, context);
     const open: MergeTenant[] = [];
     for (const tenant of tenants) {
-      const keepFromMs = this.#keepFromMs(tenant, request.retention);
+      const keepFromMs = keepFrom(tenant, request.retention, nowMs);
       const removed = (day + 1) * DAY_MS <= keepFromMs;
       const last = done.get(tenant);
       if (removed && last?.removed !== true) {
+        if (!removing.has(day) && removing.size >= DAYS_REMOVED_MAX) continue;
+        removing.add(day);
         await this.#try(report, request.signal, () => this.#removeExpired(tenant, day, report, context));
       } else if (!removed && this.#isOpen(day, last?.atMs)) {
         open.push({ tenant, removal: { tombstones: [], keepFromMs } });
@@ -270,11 +325,6 @@ export class Compactor {
     return [...days].sort((a, b) => a - b);
   }
 
-  #keepFromMs(tenant: string, retention: Retention): number {
-    const keepMs = retention.tenants.get(tenant) ?? retention.defaultMs;
-    return keepMs > 0 ? this.#options.clock.nowMs() - keepMs : Number.NEGATIVE_INFINITY;
-  }
-
   async #sweep({ sweep, signal }: CompactionRequest, report: CompactionReport): Promise<void> {
     const { schema, clock } = this.#options;
     const sweeper = sweep === 'force' ? new Sweeper(schema, clock, { rowGraceMs: 0, objectGraceMs: 0 }) : this.sweeper;
@@ -284,6 +334,17 @@ export class Compactor {
     // what was moved has left objects that no row names
     if (sweep === 'force' && swept.moved > 0) report.swept.objects += (await sweeper.run(signal)).objects;
   }
+}
+
+/** What several looks agree on; −Infinity while there are too few. */
+function settledNow(nowMs: number, looks: RetentionLooks | undefined): number {
+  if (looks === undefined) return nowMs;
+  return looks.past.length + 1 < looks.wanted ? Number.NEGATIVE_INFINITY : Math.min(nowMs, ...looks.past);
+}
+
+function keepFrom(tenant: string, retention: Retention, nowMs: number): number {
+  const keepMs = retention.tenants.get(tenant) ?? retention.defaultMs;
+  return keepMs > 0 ? nowMs - keepMs : Number.NEGATIVE_INFINITY;
 }
 
 /** The longest that anybody keeps samples; 0 where somebody keeps them for ever. */

@@ -4,6 +4,8 @@ export function emptyReport(): CompactionReport {
   return {
     tablesCreated: [],
     tablesDropped: [],
+    tablesDue: [],
+    retentionNowMs: Number.NEGATIVE_INFINITY,
     days: 0,
     daysRemoved: 0,
     sources: 0,

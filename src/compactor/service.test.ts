@@ -6,13 +6,17 @@ import { Registry } from '../kit/observe/metrics.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type CompactionRun, type CompactionRunner, runCompactor } from './compaction-run.ts';
+import type { Retention } from './compactor.ts';
 import { CompactorService } from './service.ts';
 import { CONFIG, compactorOn, counts, FOR_EVER, START, windows } from './test-suite.ts';
 
 // The service with runs in this thread.
 
 /** A service whose time passes when the test says so. */
-function serviceOn(runnerOf: (own: CompactionRunner) => CompactionRunner = (own) => own) {
+function serviceOn(
+  runnerOf: (own: CompactionRunner) => CompactionRunner = (own) => own,
+  retention: Retention = FOR_EVER,
+) {
   const bench = compactorOn({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() });
   const runs: CompactionRun[] = [];
   const own: CompactionRunner = {
@@ -35,7 +39,7 @@ function serviceOn(runnerOf: (own: CompactionRunner) => CompactionRunner = (own)
   const service = new CompactorService({
     config: CONFIG,
     runner: runnerOf(own),
-    retention: () => FOR_EVER,
+    retention: () => retention,
     log,
     registry: new Registry(),
     clock,
@@ -98,5 +102,72 @@ test('a run that fails is told, and tried again', async () => {
   assert.ok(lines.some((line) => line.includes('store away')));
   failing = false;
   await passed();
+  await service.stop();
+});
+
+const KEEP: Retention = { defaultMs: 6 * DAY_MS, tenants: new Map([['brief', 3 * DAY_MS]]) };
+
+/** A service with a week of two tenants, and `looked` to have its loop run so often. */
+async function weekOn(retention: Retention) {
+  const on = serviceOn((own) => own, retention);
+  const { bench, service } = on;
+  for (let day = 0; day < 7; day++) {
+    for (const tenant of ['brief', 'other']) await bench.writer.write(windows(tenant, START + day * DAY_MS));
+  }
+  bench.clock.set(START + 7 * DAY_MS + 2 * CONFIG.dayDelayMs);
+  const of = async (tenant: string) => (await counts(bench.reader, tenant, START, START + 400 * DAY_MS))[0] ?? 0;
+  await service.start();
+  const looked = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      bench.clock.advance(CONFIG.intervalMs);
+      await on.passed();
+    }
+  };
+  return { ...on, of, looked };
+}
+
+test('a clock that is a year ahead for a while drops nothing', async () => {
+  const { bench, service, of, looked } = await weekOn({ defaultMs: 60 * DAY_MS, tenants: new Map() });
+  const before = [await of('brief'), await of('other')];
+  await looked(3);
+  const right = bench.clock.nowMs();
+  bench.clock.set(right + 365 * DAY_MS);
+  await looked(40);
+  bench.clock.set(right);
+  await looked(10);
+  assert.deepEqual([await of('brief'), await of('other')], before);
+  await service.stop();
+});
+
+test('nor does one with which samples of its time come, for as long as an hour', async () => {
+  const { bench, service, lines, of, looked } = await weekOn(KEEP);
+  await looked(12);
+  const before = [await of('brief'), await of('other')];
+  const right = bench.clock.nowMs();
+  const ahead = START + 200 * DAY_MS;
+  bench.clock.set(ahead + DAY_MS);
+  await bench.writer.write([...windows('other', ahead)].slice(0, 1));
+  await looked(4);
+  const due = lines.findLast((line) => line.includes('will be dropped when further looks agree'));
+  assert.match(due ?? '', /level=warn .*tables=test_\d+,test_\d+/);
+  bench.clock.set(right);
+  await looked(12);
+  assert.deepEqual([await of('brief'), (await of('other')) - 120], before);
+  await service.stop();
+});
+
+test('what is past retention goes when the looks of an hour agree, and little by little', async () => {
+  const { bench, service, lines, of, looked } = await weekOn(KEEP);
+  const day = (await of('other')) / 7;
+  for (let later = 7; later < 12; later++) await bench.writer.write(windows('other', START + later * DAY_MS));
+  bench.clock.set(START + 12 * DAY_MS + CONFIG.dayDelayMs);
+  assert.deepEqual([await of('other'), await of('brief')], [12 * day, 7 * day]);
+  await looked(2);
+  assert.deepEqual([await of('other'), await of('brief')], [12 * day, 7 * day]);
+  await looked(12);
+  assert.deepEqual([await of('other'), await of('brief')], [6 * day, 0]);
+  const dropped = lines.filter((line) => line.includes('dropped tables past retention'));
+  assert.ok(dropped.length >= 3, 'two at most at once');
+  assert.ok(lines.findIndex((line) => line.includes('will be dropped')) < lines.indexOf(dropped[0]!));
   await service.stop();
 });

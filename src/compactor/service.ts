@@ -8,6 +8,9 @@ import type { Retention } from './compactor.ts';
 import type { CompactorConfig } from './config.ts';
 import { compactorMetrics } from './metrics.ts';
 
+/** Looks of the loop, an interval apart, that must agree before anything is past retention: an hour's, with the default interval. */
+const RETENTION_LOOKS = 6;
+
 export interface CompactorServiceOptions {
   readonly config: CompactorConfig;
   readonly runner: CompactionRunner;
@@ -25,6 +28,9 @@ export class CompactorService implements Service, CompactorControl {
   readonly #stopping = new AbortController();
   #firstSeen: ReadonlyMap<string, number> = new Map();
   #sweptMs = 0;
+  /** What the loop's last looks took for the time that retention counts from, the newest last. */
+  #looks: number[] = [];
+  #dueTold = '';
   #last: Promise<unknown> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
 
@@ -43,7 +49,8 @@ export class CompactorService implements Service, CompactorControl {
     for (;;) {
       try {
         await clock.sleep(config.intervalMs, signal);
-        await this.run({ force: false });
+        const { retentionNowMs } = await this.run({ force: false });
+        this.#looks = [...this.#looks, retentionNowMs].slice(1 - RETENTION_LOOKS);
       } catch (error) {
         if (signal.aborted) return;
         log.error({ error: (error as Error).message }, 'the compactor failed, it will be tried again');
@@ -65,7 +72,9 @@ export class CompactorService implements Service, CompactorControl {
     this.#metrics.began();
     try {
       const sweep = force ? 'force' : isSweepDue ? 'due' : 'none';
-      const run = { retention: retention(), sweep, firstSeen: this.#firstSeen } as const;
+      // who asks for all of it at once means now
+      const looks = { past: this.#looks, wanted: RETENTION_LOOKS };
+      const run = { retention: retention(), sweep, firstSeen: this.#firstSeen, ...(force ? {} : { looks }) } as const;
       const { report, firstSeen } = await runner.run(run, signal);
       this.#firstSeen = firstSeen;
       if (isSweepDue) this.#sweptMs = clock.nowMs();
@@ -80,7 +89,13 @@ export class CompactorService implements Service, CompactorControl {
 
   #tell(report: CompactionReport): void {
     const { log } = this.#options;
-    const { failures, damaged, tablesCreated, tablesDropped, swept, ...counts } = report;
+    const { failures, damaged, tablesCreated, tablesDropped, tablesDue, retentionNowMs, swept, ...counts } = report;
+    const due = tablesDue.join(',');
+    if (due !== this.#dueTold && due !== '') {
+      const looks = RETENTION_LOOKS;
+      log.warn({ tables: due, looks }, 'tables are past retention, and will be dropped when further looks agree');
+    }
+    this.#dueTold = due;
     for (const failure of failures) log.error({ failure }, 'a part of compaction failed, it will be tried again');
     for (const name of damaged.slice(0, 100)) log.error({ name }, 'found damaged by the compactor');
     if (tablesCreated.length > 0) log.info({ tables: tablesCreated.join(',') }, 'made tables');

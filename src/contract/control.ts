@@ -10,6 +10,10 @@ export interface CompactionReport {
   readonly tablesCreated: string[];
   /** Past retention, or for `-retention.size`. */
   readonly tablesDropped: string[];
+  /** Past retention as it looked to this run; they are dropped when further looks agree. */
+  readonly tablesDue: string[];
+  /** The time that retention counts from, as it looked to this run, Unix ms; −Infinity: there are no samples. */
+  retentionNowMs: number;
   /** Tenants' days that are merged now, or had nothing to merge. */
   days: number;
   /** Tenants' days of which all was past retention. */
