@@ -8,6 +8,7 @@ const R_PAGE: usize = 8; // u32, first page; 0: the arena is free
 const R_AT: usize = 12; // u32
 const R_END: usize = 16; // u32
 const R_SEALED: usize = 20; // u8
+const R_NEXT: usize = 22; // u16, the next arena whose window has the same bucket; 0: none
 const R_PAGES: usize = 24; // u32
 const R_CHUNKS: usize = 28; // u32, chunks begun
 const R_FREE: usize = 32; // u32 × FREE_CLASSES: buffers that a growing chunk left
@@ -16,6 +17,22 @@ const RECORD: usize = 128;
 
 /** How many windows and generations may be open at once. */
 export const ARENAS_MAX: u32 = 4096;
+
+/** Decides on a window that no arena is open for. */
+// @ts-ignore: decorator
+@external('env', 'admitWindow')
+declare function admitWindow(window: f64): bool;
+
+// arenas by window: the first of each bucket
+const buckets: usize = memory.data(4096 * 2); // u16
+let denied: bool = false;
+/** Whether the last arena that was asked for was not to be had since `admitWindow` denied it. */
+export function arenaDenied(): bool { return denied; }
+
+// @ts-ignore: decorator
+@inline function bucketOf(w: i64): usize {
+  return buckets + (<usize>(<u32>w & 4095) << 1);
+}
 
 let table: usize = 0;
 let windowMs: i64 = 0;
@@ -46,16 +63,17 @@ export function arenaOf(t: i64): u32 {
     const r = record(newest);
     if (load<u32>(r, R_PAGE) != 0 && load<i64>(r, R_WINDOW) == w && load<u8>(r, R_SEALED) == 0) return newest;
   }
-  let free: u32 = 0;
-  for (let id: u32 = 1; id < top; id++) {
+  for (let id = <u32>load<u16>(bucketOf(w)); id != 0; id = <u32>load<u16>(record(id), R_NEXT)) {
     const r = record(id);
-    if (load<u32>(r, R_PAGE) == 0) {
-      if (free == 0) free = id;
-    } else if (load<i64>(r, R_WINDOW) == w && load<u8>(r, R_SEALED) == 0) {
+    if (load<i64>(r, R_WINDOW) == w && load<u8>(r, R_SEALED) == 0) {
       newest = id;
       return id;
     }
   }
+  denied = !admitWindow(<f64>w);
+  if (denied) return 0;
+  let free: u32 = 0;
+  for (let id: u32 = 1; id < top && free == 0; id++) if (load<u32>(record(id), R_PAGE) == 0) free = id;
   if (free == 0) {
     if (top == ARENAS_MAX) return 0;
     free = top;
@@ -79,6 +97,9 @@ export function arenaMake(id: u32, w: i64): bool {
   store<u32>(r, <u32>page + 16, R_AT);
   store<u32>(r, <u32>page + PAGE_BYTES, R_END);
   store<u32>(r, 1, R_PAGES);
+  const bucket = bucketOf(w);
+  store<u16>(r, load<u16>(bucket), R_NEXT);
+  store<u16>(bucket, <u16>id);
   if (id >= top) top = id + 1;
   return true;
 }
@@ -104,6 +125,15 @@ export function arenaDrop(id: u32): void {
     page = next;
   }
   store<u32>(r, 0, R_PAGE);
+  const bucket = bucketOf(load<i64>(r, R_WINDOW));
+  const next = load<u16>(r, R_NEXT);
+  if (<u32>load<u16>(bucket) == id) {
+    store<u16>(bucket, next);
+    return;
+  }
+  let before = <u32>load<u16>(bucket);
+  while (<u32>load<u16>(record(before), R_NEXT) != id) before = <u32>load<u16>(record(before), R_NEXT);
+  store<u16>(record(before), next, R_NEXT);
 }
 
 // for JavaScript, which decides what is sealed, flushed and dropped

@@ -1,5 +1,5 @@
 import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
-import { arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
+import { arenaDenied, arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
 import { S_APPENDER, S_ASIDE, S_CHUNKS, seriesRecord } from './series';
 import {
   A_ARENA, A_BITS, A_CAPACITY, A_COUNT, A_DATA, A_LEAD, A_TIME, A_TRAIL, A_VALUE, APPEND_ROOM, APPENDER_BYTES, xorAppend, xorFirstTime,
@@ -22,6 +22,7 @@ export const OUT_OF_ORDER: i32 = 2;
 export const DUPLICATE_TIME: i32 = 3;
 export const TOO_OLD: i32 = 4;
 export const NO_ROOM: i32 = 5; // the instance is full, or too many windows are open
+export const WINDOW_DENIED: i32 = 6; // its tenant may begin no further window so far from now
 
 /**
  * Appends one sample to a series.
@@ -41,7 +42,9 @@ export function append(ref: u32, t: i64, v: u64, lateFrom: i64): i32 {
       }
       if (!closeOpen(ref)) return NO_ROOM;
     }
-    if (!begin(a, arenaOf(t))) return NO_ROOM;
+    const arena = arenaOf(t);
+    if (arena == 0) return arenaDenied() ? WINDOW_DENIED : NO_ROOM;
+    if (!begin(a, arena)) return NO_ROOM;
     xorAppend(a, t, v);
     return APPENDED;
   }
@@ -144,7 +147,7 @@ function appendLate(ref: u32, t: i64, v: u64): i32 {
   }
   if (c == 0) {
     const arena = arenaOf(t);
-    if (arena == 0) return NO_ROOM;
+    if (arena == 0) return arenaDenied() ? WINDOW_DENIED : NO_ROOM;
     c = newChunk(arena);
     if (c == 0 || !begin(c + C_APPENDER, arena)) return NO_ROOM;
     store<u32>(c, CHUNK_UNORDERED, C_FLAGS);

@@ -48,6 +48,7 @@ import {
 export {
   arenaChunks,
   arenaCount,
+  arenaDenied,
   arenaDrop,
   arenaExists,
   arenaMake,

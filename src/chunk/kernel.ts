@@ -9,12 +9,19 @@ export interface KernelHooks {
   admitSeries(ref: number, tenant: number, metricPair: number): number;
   /** The ref that a new series gets; −1: the next one. */
   nextRef(): number;
+  /** Decides on a window that none is open for (its number: time by length). */
+  admitWindow(window: number): boolean;
   /** In replay: a series is about to go. */
   forgetSeries(ref: number, tenant: number, metricPair: number): void;
 }
 
 /** For an instance without a head. */
-const NO_HEAD: KernelHooks = { admitSeries: () => 1, nextRef: () => -1, forgetSeries: () => {} };
+const NO_HEAD: KernelHooks = {
+  admitSeries: () => 1,
+  nextRef: () => -1,
+  admitWindow: () => true,
+  forgetSeries: () => {},
+};
 
 let compiled: WebAssembly.Module | undefined;
 
@@ -40,6 +47,7 @@ export class Kernel {
       env: {
         admitSeries: (ref: number, tenant: number, metricPair: number) => hooks.admitSeries(ref, tenant, metricPair),
         nextRef: () => hooks.nextRef(),
+        admitWindow: (window: number) => hooks.admitWindow(window),
         forgetSeries: (ref: number, tenant: number, metricPair: number) => hooks.forgetSeries(ref, tenant, metricPair),
         abort(_message: number, _file: number, line: number, column: number) {
           throw new Error(`bug: the kernel aborted at ${line}:${column}`);

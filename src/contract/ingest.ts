@@ -10,6 +10,8 @@ export const OUT_OF_ORDER = 2;
 export const DUPLICATE_TIME = 3;
 export const TOO_OLD = 4;
 export const NO_ROOM = 5;
+/** Its tenant may begin no further window so far from now. */
+export const WINDOW_DENIED = 6;
 
 /** Reasons for which a new series is refused. */
 export const REFUSED_NO_ROOM = 1;
@@ -66,6 +68,8 @@ export interface FrameLimits {
   /** How far behind a series' newest sample one may be that comes late; 0: samples out of order are refused. */
   readonly outOfOrderMs: number;
   readonly exemplarsMax: number;
+  /** Windows far from now that the tenant may have open; 0: no limit of its own. Absent: the default. */
+  readonly oldWindowsMax?: number;
 }
 
 export interface IngestResult {
@@ -76,6 +80,8 @@ export interface IngestResult {
   readonly exemplarsLost: number;
   /** Samples of new series that were refused. */
   readonly refused: number;
+  /** Samples with the answer WINDOW_DENIED; absent: none. */
+  readonly windowsDenied?: number;
   readonly first: Refusal | undefined;
   /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
   readonly unknown: readonly number[];
@@ -83,7 +89,7 @@ export interface IngestResult {
 
 /** The first sample or series that was not kept. */
 export interface Refusal {
-  /** OUT_OF_ORDER … NO_ROOM, or undefined where the series was refused. */
+  /** OUT_OF_ORDER … WINDOW_DENIED, or undefined where the series was refused. */
   readonly answer: number | undefined;
   /** REFUSED_…, where the series was. */
   readonly series: number | undefined;

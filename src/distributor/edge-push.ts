@@ -27,6 +27,7 @@ export interface EdgeLimits {
   readonly maxSeriesPerUser: number;
   readonly maxSeriesPerMetric: number;
   readonly maxExemplars: number;
+  readonly maxOldWindowsPerUser: number;
 }
 
 export interface EdgeAnswer {

@@ -10,6 +10,7 @@ import {
   REFUSED_LABELS_TOO_LONG,
   REFUSED_PER_METRIC,
   TOO_OLD,
+  WINDOW_DENIED,
 } from '../contract/ingest.ts';
 import type { PushResponse } from '../contract/push.ts';
 import { failureOf } from '../kit/http/failure.ts';
@@ -286,6 +287,7 @@ export class Edge {
       seriesPerMetricMax: limits.maxSeriesPerMetric,
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
       exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
+      oldWindowsMax: limits.maxOldWindowsPerUser,
     };
     const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
     /** Keys of series that a target does not have, by target. */
@@ -450,8 +452,12 @@ interface Lost {
   exemplars: number;
 }
 
-function addLost(lost: Lost, { counts, refused, histogramsLost, exemplarsLost }: IngestResult): void {
-  const notKept = counts.reduce((sum, n, answer) => (answer === APPENDED || answer === HELD ? sum : sum + n), refused);
+function addLost(
+  lost: Lost,
+  { counts, refused, windowsDenied = 0, histogramsLost, exemplarsLost }: IngestResult,
+): void {
+  const whole = refused + windowsDenied;
+  const notKept = counts.reduce((sum, n, answer) => (answer === APPENDED || answer === HELD ? sum : sum + n), whole);
   lost.samples += notKept - histogramsLost;
   lost.histograms += histogramsLost;
   lost.exemplars += exemplarsLost;
@@ -478,6 +484,11 @@ function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits)
       counts[TOO_OLD]!,
       faultOf(writeErrors.sampleTooOld, () => ({ series, timeMs, windowMs: limits.outOfOrderTimeWindowMs })),
       first.answer === TOO_OLD,
+    ],
+    [
+      result.windowsDenied ?? 0,
+      faultOf(writeErrors.tooManyOldWindows, () => ({ series, timeMs, limit: limits.maxOldWindowsPerUser })),
+      first.answer === WINDOW_DENIED,
     ],
     [
       refused,

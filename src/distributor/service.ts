@@ -99,5 +99,6 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     maxSeriesPerUser: limits.maxSeriesPerUser,
     maxSeriesPerMetric: limits.maxSeriesPerMetric,
     maxExemplars: limits.maxExemplars,
+    maxOldWindowsPerUser: limits.maxOldWindowsPerUser,
   };
 }

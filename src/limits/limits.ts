@@ -139,6 +139,11 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'ingester.max-global-series-per-metric',
     help: 'Series of a metric in the whole cluster. 0: no limit.',
   }),
+  maxOldWindowsPerUser: count({
+    default: 512,
+    flag: 'ingester.max-old-windows-per-user',
+    help: 'Windows (-ingester.window) far from now that samples may begin before they are in the store, and weeks that they may lie in. 0: as many as there are.',
+  }),
   maxMetadataPerUser: count({
     default: 8000,
     flag: 'ingester.max-metadata-per-user',

@@ -76,6 +76,13 @@ export const writeErrors = catalogue({
     text: (v: { series: string; timeMs: number; windowMs: number }) =>
       `too old sample: ${v.series} at ${v.timeMs} is out of order by more than ${v.windowMs} ms (out_of_order_time_window)`,
   },
+  tooManyOldWindows: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { series: string; timeMs: number; limit: number }) =>
+      `too many windows of old samples: ${v.series} at ${v.timeMs} would begin another beyond ${v.limit} (max_old_windows_per_user) or beyond the share that is left; send again when what came before is in the store`,
+  },
   greaterThanMaxSampleAge: {
     http: 400,
     promType: 'bad_data',

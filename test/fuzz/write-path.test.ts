@@ -35,6 +35,7 @@ const LIMITS = {
   maxMetadataLength: 1024,
   maxMetadataPerUser: 0,
   maxMetadataPerMetric: 0,
+  maxOldWindowsPerUser: 0,
   rejectOldSamples: false,
   rejectOldSamplesMaxAgeMs: 0,
   creationGracePeriodMs: 600_000,

@@ -13,6 +13,7 @@ import {
   REFUSED_PER_METRIC,
   REFUSED_PER_USER,
   type Refusal,
+  WINDOW_DENIED,
 } from '../../contract/ingest.ts';
 import { getOrMake } from '../../lib/map.ts';
 import { decodeLabels, labelsAreWhole } from '../../model/canonical.ts';
@@ -27,6 +28,7 @@ import { ASIDE_EXEMPLAR, ASIDE_NUMBERED_EXEMPLAR, ASIDE_SAMPLE, ASIDE_SERIES, As
 import { ExemplarStore, type StoredSeries } from './exemplars.ts';
 import { MetadataBook } from './metadata.ts';
 import { RichHead } from './rich-head.ts';
+import { OLD_WINDOWS_PER_USER, WindowQuota } from './window-quota.ts';
 
 const LOG_BYTES = RECORD_BYTES_AIMED;
 /** Longest sample or exemplar as the log has it: a record holds it whole. */
@@ -104,6 +106,7 @@ export class Head {
   readonly rich: RichHead;
   readonly exemplars = new ExemplarStore();
   readonly metadata = new MetadataBook();
+  readonly windows: WindowQuota;
   /** What is to be logged behind the kernel's payload. */
   readonly asideLog = new AsideLog();
   #tenantBytes = 0;
@@ -123,9 +126,11 @@ export class Head {
   /** @param options.secret what series' keys are made with: 16 bytes, shared with the edges that send keys; absent: its own */
   constructor(options: { windowMs: number; bytesMax: number; secret?: Uint8Array | undefined }) {
     this.windowMs = options.windowMs;
+    this.windows = new WindowQuota(options.windowMs);
     this.#bytesMax = options.bytesMax;
     this.kernel = Kernel.create({
       admitSeries: (ref, tenant, metric) => this.#admit(ref, tenant, metric),
+      admitWindow: (window) => this.windows.admit(window),
       forgetSeries: (ref, tenant, metric) => {
         this.#sawTime(tenant, this.kernel.exports.seriesLastTime(ref));
         this.#forgotten.push({ ref, tenant, metric });
@@ -229,6 +234,7 @@ export class Head {
   ): HeadIngestResult {
     const { exports } = this.kernel;
     this.#limits = limits;
+    this.windows.begin(tenant.index, limits.oldWindowsMax ?? OLD_WINDOWS_PER_USER);
     const at = this.#frames.put(frames);
     const lateFromMs =
       limits.outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - limits.outOfOrderMs : Number.POSITIVE_INFINITY;
@@ -247,6 +253,7 @@ export class Head {
         exports.ingestSkip();
       } else commit();
     }
+    this.windows.end();
     const newestMs = Math.max(exports.ingestNewest(), aside.newestMs);
     if (newestMs > tenant.newestMs) tenant.newestMs = newestMs;
     const counts = aside.counts.map((count, answer) => count + exports.ingestCount(answer));
@@ -257,6 +264,7 @@ export class Head {
       histogramsLost: aside.histogramsLost,
       exemplarsLost: aside.exemplarsLost,
       refused: exports.ingestRefused() + aside.refused,
+      windowsDenied: exports.ingestCount(WINDOW_DENIED) + aside.windowsDenied,
       first: aside.first ?? this.#firstRefusal(),
     };
   }
@@ -292,7 +300,8 @@ export class Head {
       const sample = readRichSample(from);
       checkEntry(from.at - start);
       const answer = isFull ? NO_ROOM : this.rich.append(ref, sample, lateFromMs);
-      result.counts[answer]!++;
+      if (answer === WINDOW_DENIED) result.windowsDenied++;
+      else result.counts[answer]!++;
       if (answer > HELD && isRichHistogram(sample)) result.histogramsLost++;
       if (answer === APPENDED) {
         if (this.asideLog.isFull) commit();
@@ -432,10 +441,19 @@ export class Head {
         if (exports.seriesLastTime(ref) < idleBeforeMs && !this.rich.has(ref)) gone.push(ref);
       }
     }
+    const window = exports.arenaWindow(arena);
     exports.arenaDrop(arena);
+    this.windows.drop(window, this.#windowsHeld());
     this.#unindex(gone.map((ref) => ({ ref, tenant: exports.seriesTenant(ref), metric: exports.seriesMetric(ref) })));
     for (const ref of gone) while (!exports.dropSeries(ref)) commit();
     return gone;
+  }
+
+  #windowsHeld(): number {
+    const { exports } = this.kernel;
+    let count = 0;
+    for (let id = 1; id < exports.arenaCount(); id++) if (exports.arenaExists(id)) count++;
+    return count;
   }
 
   /**
@@ -464,12 +482,14 @@ export class Head {
   forgetRest(tenant: HeadTenant): void {
     this.exemplars.forget(tenant.index);
     this.metadata.forget(tenant.id);
+    this.windows.forget(tenant.index);
     tenant.newestMs = Number.NEGATIVE_INFINITY;
   }
 
-  /** After replay: the newest sample of each tenant, from its series. */
+  /** After replay: the newest sample of each tenant, from its series, and how many windows there are. */
   findNewest(): void {
     const { exports } = this.kernel;
+    this.windows.setHeld(this.#windowsHeld());
     for (let ref = 0; ref < exports.seriesTop(); ref++) {
       if (exports.seriesIsLive(ref)) this.#sawTime(exports.seriesTenant(ref), exports.seriesLastTime(ref));
     }
@@ -525,6 +545,7 @@ class AsideResult {
   histogramsLost = 0;
   exemplarsLost = 0;
   refused = 0;
+  windowsDenied = 0;
   newestMs = Number.NEGATIVE_INFINITY;
   first: HeadRefusal | undefined;
 }

@@ -1,6 +1,14 @@
 import type { RichEncoding } from '../../chunk/head-chunk.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
-import { APPENDED, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from '../../contract/ingest.ts';
+import {
+  APPENDED,
+  DUPLICATE_TIME,
+  HELD,
+  NO_ROOM,
+  OUT_OF_ORDER,
+  TOO_OLD,
+  WINDOW_DENIED,
+} from '../../contract/ingest.ts';
 import { getOrMake } from '../../lib/map.ts';
 import { isRichHistogram, type RichSample } from '../../wire/rich-samples.ts';
 import { encodingOf, RichChunk, type SavedRichChunk } from './rich-chunk.ts';
@@ -59,7 +67,8 @@ export class RichHead {
     const { exports } = this.#kernel;
     const arena = exports.arenaFor(sample.timeMs);
     const [high, low] = bitsOf(sample);
-    if (arena === 0 || !exports.seriesAside(ref, sample.timeMs, high, low)) return NO_ROOM;
+    if (arena === 0) return exports.arenaDenied() ? WINDOW_DENIED : NO_ROOM;
+    if (!exports.seriesAside(ref, sample.timeMs, high, low)) return NO_ROOM;
     const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
     let { open } = series;
     // a float that the kernel took since ends the chunk: what follows it does not follow on our last
@@ -75,8 +84,9 @@ export class RichHead {
   }
 
   #appendLate(ref: number, sample: RichSample): number {
-    const arena = this.#kernel.exports.arenaFor(sample.timeMs);
-    if (arena === 0) return NO_ROOM;
+    const { exports } = this.#kernel;
+    const arena = exports.arenaFor(sample.timeMs);
+    if (arena === 0) return exports.arenaDenied() ? WINDOW_DENIED : NO_ROOM;
     const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
     const encoding = encodingOf(sample, undefined);
     const last = series.chunks.findLast((chunk) => chunk.late && chunk.arena === arena && chunk.encoding === encoding);

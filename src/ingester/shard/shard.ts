@@ -228,6 +228,7 @@ export class Shard {
   #ingest(tenantId: string, frames: Uint8Array, limits: FrameLimits): HeadIngestResult {
     // what a full disk left is written first: nothing new is taken on before
     if (this.#commitFailed) this.#commitNow();
+    this.head.windows.setNow(this.#options.clock.nowMs());
     const { headBytesMax } = this.#options;
     if (this.head.bytes > headBytesMax * BYTES_BEYOND) {
       throw writeErrors.headFull({ usedBytes: this.head.bytes, limitBytes: headBytesMax });

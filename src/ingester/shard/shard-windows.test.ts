@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { WINDOW_DENIED } from '../../contract/ingest.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { WindowQuota } from '../head/window-quota.ts';
+import { realDisk } from '../log/disk.ts';
+import { Shard } from './shard.ts';
+import { testFrames } from './test-frames.ts';
+
+const HOUR_MS = 3_600_000;
+const WINDOW_MS = 2 * HOUR_MS;
+const T = 1_700_000_000_000;
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+
+function open(at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'))): Shard {
+  return new Shard({
+    folder: at,
+    windowMs: WINDOW_MS,
+    headBytesMax: 3e9,
+    fsync: 'interval',
+    fsyncIntervalMs: 1000,
+    keepFlushedMs: 0,
+    disk: realDisk,
+    clock: { ...systemClock, nowMs: () => T },
+    log: () => {},
+    fatal: (error) => assert.fail(error),
+  });
+}
+
+/** A sample in each of `count` windows that follow one another from `fromMs` on. */
+function push(shard: Shard, tenant: string, fromMs: number, count: number, limits = LIMITS) {
+  const samples = Array.from({ length: count }, (_, i) => [fromMs + i * WINDOW_MS, 1] as const);
+  return shard.push(tenant, testFrames([{ labels: { __name__: 'm' }, samples }]), limits);
+}
+
+test('one write into thousands of old windows gets its share, and takes from nobody the windows of now', async () => {
+  const shard = open();
+  await shard.ready;
+  const greedy = await push(shard, 'attacker', T - 5000 * WINDOW_MS, 4500);
+  assert.deepEqual([greedy.counts[0], greedy.windowsDenied, greedy.first?.answer], [512, 3988, WINDOW_DENIED]);
+  for (let i = 0; i < 30; i++) await push(shard, `attacker${i}`, T - (10_000 + 600 * i) * WINDOW_MS, 600);
+  const { arenas } = shard.stats();
+  assert.ok(arenas.length <= 3072, `${arenas.length} windows`);
+  for (const timeMs of [T - WINDOW_MS, T, T + WINDOW_MS]) {
+    assert.equal((await push(shard, 'victim', timeMs, 1)).counts[0], 1);
+  }
+  // what others have begun costs nothing
+  assert.equal((await push(shard, 'neighbour', T - 5000 * WINDOW_MS, 512)).counts[0], 512);
+  await shard.close({ checkpoint: false });
+});
+
+test('a backfill over days passes, also beside one that takes all it may, and goes on when windows are in the store', async () => {
+  const at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'));
+  const shard = open(at);
+  await shard.ready;
+  await push(shard, 'attacker', T - 5000 * WINDOW_MS, 4500);
+  const days = await push(shard, 'u', T - 30 * 24 * HOUR_MS, 12 * 30);
+  assert.deepEqual([days.counts[0], days.windowsDenied], [360, 0]);
+  assert.equal((await push(shard, 'attacker', T - 1000 * WINDOW_MS, 10)).windowsDenied, 10);
+  for (const { sealLsn } of await shard.seal(T)) await shard.confirmFlushed(sealLsn);
+  await shard.dropFlushed(Number.MAX_SAFE_INTEGER);
+  assert.equal((await push(shard, 'attacker', T - 500 * WINDOW_MS, 10)).windowsDenied, 0);
+  await shard.close({ checkpoint: true });
+  // and the windows that a log has are there whatever was begun by whom
+  const again = open(at);
+  await again.ready;
+  assert.equal(again.stats().arenas.length, shard.stats().arenas.length);
+  await again.close({ checkpoint: false });
+});
+
+test('a limit of its own holds for a tenant, and 0 leaves the share', async () => {
+  const shard = open();
+  await shard.ready;
+  const few = await push(shard, 't', T - 5000 * WINDOW_MS, 100, { ...LIMITS, oldWindowsMax: 20 } as typeof LIMITS);
+  assert.deepEqual([few.counts[0], few.windowsDenied], [20, 80]);
+  const all = await push(shard, 'u', T - 9000 * WINDOW_MS, 4000, { ...LIMITS, oldWindowsMax: 0 } as typeof LIMITS);
+  assert.ok(all.counts[0]! > 900 && all.counts[0]! < 1536, `${all.counts[0]}`);
+  await shard.close({ checkpoint: false });
+});
+
+test('in as many weeks as windows a tenant may write while the process runs: each has tables in the store', () => {
+  const quota = new WindowQuota(WINDOW_MS);
+  quota.setNow(T);
+  const begin = (tenant: number, weeks: number) => {
+    quota.begin(tenant, 100);
+    let admitted = 0;
+    for (let i = 1; i <= weeks; i++) {
+      const window = Math.floor((T - i * 7 * 24 * HOUR_MS) / WINDOW_MS);
+      if (!quota.admit(window)) continue;
+      admitted++;
+      quota.drop(window, 0);
+    }
+    quota.end();
+    return admitted;
+  };
+  assert.equal(begin(0, 2900), 100);
+  assert.equal(begin(0, 100), 100, 'weeks that it has are no others');
+  assert.equal(begin(1, 50), 50);
+  quota.forget(0);
+  assert.equal(begin(0, 2900), 100);
+});
