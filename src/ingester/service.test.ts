@@ -130,6 +130,16 @@ test('what is asked for is written at once, what is due in its time', async (t) 
   assert.match(shown, / 30$/m);
 });
 
+test('what is asked for is written whole, also a backlog that takes several flushes', async (t) => {
+  const { service, shards, clock } = await serviceOn(t, new MemoryDisk());
+  await ready(service);
+  clock.set(START_MS + 500 * WINDOW_MS);
+  const samples = Array.from({ length: 400 }, (_, i) => [START_MS + i * WINDOW_MS, i] as const);
+  await shards[0]!.push('a', testFrames([{ labels: { __name__: 'm' }, samples }]), LIMITS);
+  await service.flush({ wait: true });
+  assert.equal(shards[0]!.arenas().filter(({ flushedMs }) => flushedMs === 0).length, 0);
+});
+
 test('it ends with all in the store where that is wanted, and closes its shards', async (t) => {
   const { service, shards, push, stored, stop } = await serviceOn(t, new MemoryDisk(), { flushOnShutdown: 'all' });
   await ready(service);

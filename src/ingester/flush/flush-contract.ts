@@ -56,4 +56,6 @@ export interface FlushReport {
   readonly failures: readonly string[];
   /** Windows that are written in part. */
   readonly progress: readonly FlushProgress[];
+  /** Windows that are due and wait for another flush, since one takes only so many; absent: none. */
+  readonly left?: number;
 }

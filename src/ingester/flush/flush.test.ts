@@ -253,3 +253,23 @@ test('a store that cannot be read is asked once, not for every window that waits
   const days = new Set(Array.from({ length: 5 }, (_, i) => Math.floor((START_MS + i * WINDOW_MS) / 86_400_000)));
   assert.equal(asked, days.size);
 });
+
+test('a backlog of many windows is written in several flushes, the newest first', async (t) => {
+  const bench = new Bench();
+  t.after(() => bench.close());
+  await bench.shard.ready;
+  clock.set(START_MS + 300 * WINDOW_MS);
+  for (let i = 0; i < 300; i++) await bench.push('t', 'm', 1, START_MS + i * WINDOW_MS);
+  const windows: number[] = [];
+  for (let left = 1; left > 0; ) {
+    const report = await bench.flusher().flush(bench.plan.all([bench.shard.arenas()])!);
+    windows.push(report.windows);
+    left = report.left ?? 0;
+    const flushed = bench.shard.arenas().filter(({ flushedMs }) => flushedMs > 0);
+    const waiting = bench.shard.arenas().filter(({ flushedMs }) => flushedMs === 0);
+    assert.equal(waiting.length, left);
+    const newest = Math.max(...waiting.map(({ window }) => window));
+    assert.ok(flushed.every(({ window }) => window > newest));
+  }
+  assert.deepEqual(windows, [128, 128, 44]);
+});

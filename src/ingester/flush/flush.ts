@@ -25,6 +25,9 @@ import { shareDue } from './flush-plan.ts';
 const RUN_SERIES_MAX = 4096;
 const RUN_BYTES_MAX = 8 * 2 ** 20;
 
+/** Windows of one flush and shard: what others wait for must end. A process that is well has a few, a backfill many. */
+const WINDOWS_MAX = 128;
+
 /** Moves sealed windows from shards to the store. */
 export class Flusher {
   readonly #shards: readonly Channel<ShardRole>[];
@@ -54,12 +57,12 @@ export class Flusher {
     this.#clock = options.clock;
   }
 
-  /** All that is due goes in one write, so that windows, tenants and slots share objects. */
+  /** What is due goes in one write, so that windows, tenants and slots share objects; of many windows the newest first. */
   async flush({ sealBeforeMs, keepOpen, pace, progress }: FlushRequest): Promise<FlushReport> {
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
     this.#heldOfDays.clear();
-    const windows: DueWindow[] = [];
+    const due: DueWindow[] = [];
     const begun = new Map<string, FlushProgress>();
     const keyOf = (shard: number, sealLsn: number) => `${shard} ${sealLsn}`;
     for (const [index, shard] of this.#shards.entries()) {
@@ -70,9 +73,11 @@ export class Flusher {
         const to = pace === undefined ? 1 : shareDue(pace, (sealed.window + 1) * this.#windowMs);
         if (to <= from) continue;
         const placements = new Map(known?.placements);
-        windows.push({ shard, index, sealed, phases: [from, to], placements, failed: false });
+        due.push({ shard, index, sealed, phases: [from, to], placements, failed: false });
       }
     }
+    const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, WINDOWS_MAX * this.#shards.length);
+    const left = due.length > 0 ? { left: due.length } : {};
     try {
       for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(this.#groups(windows, failures))) {
         counts.groups++;
@@ -95,7 +100,7 @@ export class Flusher {
       begun.delete(keyOf(index, sealLsn));
       counts.windows++;
     }
-    return { ...counts, failures, progress: [...begun.values()] };
+    return { ...counts, failures, progress: [...begun.values()], ...left };
   }
 
   /** The groups of all windows; what fails of one leaves the others alone. */
