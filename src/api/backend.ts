@@ -16,13 +16,17 @@ export class PromApi implements ApiBackend {
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const sources = this.#sources;
+    const ended: (() => void)[] = [];
     try {
       const handler = routeOf(request);
       const limits = sources.limits(request.tenant);
-      return await handler({ request, params: new Params(request, sources.syntax), limits, sources, signal });
+      const params = new Params(request, sources.syntax);
+      return await handler({ request, params, limits, sources, signal, ended });
     } catch (thrown) {
       signal.throwIfAborted(); // nobody waits for what is left to say
       return failure(ApiError.from(memoryError(thrown) ?? thrown));
+    } finally {
+      for (const end of ended) end();
     }
   }
 }

@@ -10,4 +10,6 @@ export interface Call {
   readonly limits: TenantLimits;
   readonly sources: ApiSources;
   readonly signal: AbortSignal;
+  /** Called when there is an answer. */
+  readonly ended: (() => void)[];
 }

@@ -2,6 +2,7 @@ import type { HeadTenantStats } from '../contract/ingester.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
+import type { SharedMemory } from '../limits/query-budget.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import type { ExemplarSource } from '../storage/exemplars.ts';
@@ -13,6 +14,8 @@ export interface ApiSources {
   readonly queries: QueryRunner;
   /** What the parser takes beyond the stable language; that of `queries` must be the same. */
   readonly syntax: ParserOptions;
+  /** Shared by all calls of a thread. */
+  readonly memory?: SharedMemory;
   queryable(tenant: string): Queryable;
   readonly metadata: MetadataSource;
   readonly exemplars: ExemplarSource;

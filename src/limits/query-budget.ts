@@ -8,9 +8,38 @@ import type { TenantLimits } from './limits.ts';
  */
 const GROWTH = 1.2;
 
+/**
+ * Memory that all queries of a thread hold, within its heap: one allocation that does not fit would end more than the query. Where it
+ * is used up, a query goes on that holds no more than its share.
+ */
+export class SharedMemory {
+  readonly #limitBytes: number;
+  #heldBytes = 0;
+  #holders = 0;
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** A query holds `afterBytes` in place of `beforeBytes`. */
+  change(beforeBytes: number, afterBytes: number): void {
+    this.#heldBytes += afterBytes - beforeBytes;
+    this.#holders += Number(afterBytes > 0) - Number(beforeBytes > 0);
+  }
+
+  /** @param ownBytes of the query that wants more @throws queryThreadMemoryExceeded */
+  check(ownBytes: number): void {
+    const usedBytes = Math.round(this.#heldBytes * GROWTH);
+    const limitBytes = this.#limitBytes;
+    if (usedBytes <= limitBytes || ownBytes * GROWTH * this.#holders <= limitBytes) return;
+    throw queryErrors.queryThreadMemoryExceeded({ usedBytes, limitBytes });
+  }
+}
+
 /** What one query may use by its tenant's limits, and what it has used. 0 is no limit. */
 export class LimitedBudget implements QueryBudget {
   readonly #limits: BudgetLimits;
+  readonly #shared: SharedMemory | undefined;
   series = 0;
   fetchedBytes = 0;
   memoryBytes = 0;
@@ -19,8 +48,9 @@ export class LimitedBudget implements QueryBudget {
   fetchedObjects = 0;
   cachedBlocks = 0;
 
-  constructor(limits: BudgetLimits) {
+  constructor(limits: BudgetLimits, shared?: SharedMemory) {
     this.#limits = limits;
+    this.#shared = shared;
   }
 
   addSeries(count: number): void {
@@ -37,13 +67,21 @@ export class LimitedBudget implements QueryBudget {
   }
 
   addMemory(bytes: number): void {
+    const before = this.memoryBytes;
     this.memoryBytes += bytes;
+    this.#shared?.change(before, this.memoryBytes);
     // who gives back is at the end, and has more to give back
     if (bytes <= 0) return;
     if (this.memoryBytes > this.peakMemoryBytes) this.peakMemoryBytes = this.memoryBytes;
     const limitBytes = this.#limits.maxQueryMemoryBytes;
     const usedBytes = Math.round(this.memoryBytes * GROWTH);
     if (limitBytes > 0 && usedBytes > limitBytes) throw queryErrors.queryMemoryExceeded({ usedBytes, limitBytes });
+    this.#shared?.check(this.memoryBytes);
+  }
+
+  /** Gives back what is still held. */
+  close(): void {
+    this.addMemory(-this.memoryBytes);
   }
 
   addFetches(rows: number, objects: number): void {

@@ -16,6 +16,13 @@ export const queryErrors = catalogue({
     text: (v: { usedBytes: number; limitBytes: number }) =>
       `query needs more than ${v.limitBytes} bytes of memory, it held ${v.usedBytes} (max_query_memory_bytes)`,
   },
+  queryThreadMemoryExceeded: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { usedBytes: number; limitBytes: number }) =>
+      `the queries of this thread hold ${v.usedBytes} bytes of memory, of ${v.limitBytes}, and this one more than its share (querier.worker-heap-mb); send it again later`,
+  },
   queryInvalid: {
     http: 400,
     promType: 'bad_data',

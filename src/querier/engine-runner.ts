@@ -7,7 +7,7 @@ import type {
   RangeRequest,
 } from '../contract/query.ts';
 import { after, type Clock } from '../lib/clock.ts';
-import { type BudgetLimits, LimitedBudget } from '../limits/query-budget.ts';
+import { type BudgetLimits, LimitedBudget, type SharedMemory } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { memoryError } from '../model/memory-error.ts';
 import type { Engine } from '../promql/engine.ts';
@@ -20,7 +20,8 @@ export interface EngineRunnerOptions {
   readonly engine: Pick<Engine, 'query' | 'queryRange'>;
   readonly queryable: (tenant: string) => Queryable;
   readonly limits: (tenant: string) => BudgetLimits;
-  /** Shared by all queries of a thread. */
+  /** Shared by all queries of a thread, as `turns` are. */
+  readonly memory?: SharedMemory | undefined;
   readonly turns: QueryTurns;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
@@ -59,7 +60,7 @@ export class EngineRunner implements QueryRunner {
   ): Promise<QueryResult> {
     const { clock } = this.#options;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
-    const budget = new LimitedBudget(this.#options.limits(tenant));
+    const budget = new LimitedBudget(this.#options.limits(tenant), this.#options.memory);
     if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
     const startedMs = clock.monotonicMs();
     const timeUp = new AbortController();
@@ -76,6 +77,7 @@ export class EngineRunner implements QueryRunner {
       throw memoryError(thrown) ?? thrown;
     } finally {
       end();
+      budget.close();
       timer.cancel();
     }
   }

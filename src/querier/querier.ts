@@ -10,6 +10,7 @@ import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { TenantLimits } from '../limits/limits.ts';
+import { SharedMemory } from '../limits/query-budget.ts';
 import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
@@ -68,6 +69,7 @@ export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel): Eng
 export class Querier implements TenantHider {
   readonly turns: QueryTurns;
   readonly #options: QuerierOptions;
+  readonly #memory: SharedMemory;
   readonly #recent: UndeletedSource;
   readonly #stored: StoreSource;
   readonly #tombstones: Tombstones;
@@ -78,6 +80,7 @@ export class Querier implements TenantHider {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
     this.#options = options;
     this.turns = new QueryTurns(clock, options.priority);
+    this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
     this.#recent = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
       tombstonesOfQuery(schema, tenant, signal),
     );
@@ -110,10 +113,12 @@ export class Querier implements TenantHider {
         engine,
         queryable,
         limits: limitsOf,
+        memory: this.#memory,
         turns: this.turns,
         timeoutMs: config.timeoutMs,
         clock,
       }),
+      memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,
       limits: limitsOf,
