@@ -1,8 +1,10 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { apiError } from '../kit/http/failure.ts';
+import { Pacer } from '../lib/pacer.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
+import type { Call } from './call.ts';
 import type { ApiError } from './error.ts';
 
 export const TRUNCATED = 'results truncated due to limit';
@@ -14,12 +16,35 @@ export interface Notes {
 
 /** `{"status":"success","data":…}`; `write` puts the data. */
 export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJsonWriter) => void): ApiResponse {
-  const limit = limits.maxQueryResponseSize;
+  const out = begun(limits);
+  write(out);
+  return ended(out, notes);
+}
+
+/** A thread is held up for at most about so long at a time. */
+const SLICE_MS = 10;
+
+/** As `success`, for what may be large: others have their turn where `write` yields. */
+export async function successInTurns(
+  { limits, signal, sources }: Call,
+  notes: Notes,
+  write: (out: ApiJsonWriter) => Iterable<undefined>,
+): Promise<ApiResponse> {
+  const pacer = new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
+  const out = begun(limits);
+  for (const _ of write(out)) if (pacer.due) await pacer.pause();
+  return ended(out, notes);
+}
+
+function begun({ maxQueryResponseSize: limit }: TenantLimits): ApiJsonWriter {
   const out = new ApiJsonWriter((bytes) => {
     if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
   });
   out.raw('{"status":"success","data":');
-  write(out);
+  return out;
+}
+
+function ended(out: ApiJsonWriter, notes: Notes): ApiResponse {
   if (notes.warnings !== undefined && notes.warnings.length > 0) {
     out.raw(',"warnings":');
     out.json(notes.warnings);

@@ -3,7 +3,7 @@ import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import type { LabelRequest } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
-import { success, TRUNCATED } from './answer.ts';
+import { successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
 import { lookupContext, pacerFor } from './context.ts';
 import { ApiError } from './error.ts';
@@ -11,7 +11,7 @@ import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
 /** `/api/v1/series`: the labels of all series that any selector matches. */
 export async function series(call: Call): Promise<ApiResponse> {
-  const { params, sources, request, limits } = call;
+  const { params, sources, request } = call;
   if (params.all('match[]').length === 0) throw ApiError.badData('no match[] parameter provided');
   const limit = params.limit();
   const { startMs, endMs } = timesOf(call);
@@ -42,11 +42,12 @@ export async function series(call: Call): Promise<ApiResponse> {
     list = list.slice(0, limit);
     warnings.push(TRUNCATED);
   }
-  return success(limits, { warnings }, (out) => {
+  return successInTurns(call, { warnings }, function* (out) {
     out.raw('[');
     for (const [i, labels] of list.entries()) {
       if (i > 0) out.raw(',');
       out.labels(labels);
+      yield;
     }
     out.raw(']');
   });
@@ -101,21 +102,22 @@ function withOneMore(limit: number): number {
 }
 
 function strings(
-  { limits }: Call,
+  call: Call,
   limit: number,
   found: { readonly values: readonly string[]; readonly warnings: readonly string[] },
-): ApiResponse {
+): Promise<ApiResponse> {
   const cut = limit > 0 && found.values.length > limit;
-  return success(limits, { warnings: cut ? [...found.warnings, TRUNCATED] : found.warnings }, (out) =>
+  return successInTurns(call, { warnings: cut ? [...found.warnings, TRUNCATED] : found.warnings }, (out) =>
     writeStrings(out, found.values, cut ? limit : found.values.length),
   );
 }
 
 /** One by one: together they may be longer than a string can be. */
-function writeStrings(out: ApiJsonWriter, values: readonly string[], count: number): void {
+function* writeStrings(out: ApiJsonWriter, values: readonly string[], count: number): Generator<undefined> {
   for (let i = 0; i < count; i++) {
     out.raw(i === 0 ? '[' : ',');
     out.string(values[i]!);
+    yield;
   }
   out.raw(count === 0 ? '[]' : ']');
 }

@@ -6,7 +6,7 @@ import { quoteGoCut } from '../model/labels.ts';
 import { formatF } from '../promql/format.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
-import { success, TRUNCATED } from './answer.ts';
+import { success, successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
@@ -137,7 +137,7 @@ function explained(call: Call, { result }: Ran): ApiResponse {
   return success(call.limits, result, (out) => out.json(result.explanation));
 }
 
-function answer(call: Call, { result, limit }: Ran): ApiResponse {
+function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -147,9 +147,9 @@ function answer(call: Call, { result, limit }: Ran): ApiResponse {
       `value ${quoteGoCut(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
     );
   }
-  return success(call.limits, { warnings, infos: result.infos }, (out) => {
+  return successInTurns(call, { warnings, infos: result.infos }, function* (out) {
     out.raw(`{"resultType":"${value.type}","result":`);
-    writeValue(out, value);
+    yield* writeValue(out, value);
     if (stats !== '') {
       out.raw(',"stats":');
       out.json({ ...statsJson(result.statistics), ...(stats === 'all' ? storeStats(result.statistics) : {}) });
@@ -176,7 +176,8 @@ function truncated(value: QueryValue, limit: number): QueryValue {
   return value;
 }
 
-function writeValue(out: ApiJsonWriter, value: QueryValue): void {
+/** Yields behind each series. */
+function* writeValue(out: ApiJsonWriter, value: QueryValue): Generator<undefined> {
   switch (value.type) {
     case 'scalar':
       // unlike a series' points these never have an exponent, nor zeros behind the time
@@ -203,6 +204,7 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
           out.raw(']');
         }
         out.raw('}');
+        yield;
       }
       out.raw(']');
       return;
@@ -231,6 +233,7 @@ function writeValue(out: ApiJsonWriter, value: QueryValue): void {
           out.raw(']');
         }
         out.raw('}');
+        yield;
       }
       out.raw(']');
       return;

@@ -1,6 +1,7 @@
 import type { LabelBlock, LabelColumn, Section } from '../chunk/group/series-block.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { type MatchTurn, matchesInTurns } from '../model/match-turn.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 
 /**
@@ -25,6 +26,9 @@ export class LabelBlocks {
   };
 }
 
+/** Steps that looking up a value counts beside the matching itself. */
+const VALUE_STEPS = 20;
+
 /** Matches a selector against label blocks, and numbers the series that match across all of them. */
 export class SeriesMatcher {
   readonly #matchers: readonly LabelMatcher[];
@@ -40,6 +44,24 @@ export class SeriesMatcher {
     this.#matchers = matchers;
     this.#key = JSON.stringify(matchers.map(({ name, op, value }) => [name, op, value]));
     this.#results = matchers.map(() => new Map());
+  }
+
+  /** Finds out about the block's label values with turns for others in between, before `numbers` needs to know. */
+  async prepare(block: LabelBlock, turn: MatchTurn): Promise<void> {
+    if (this.#blocks.has(block) || matchedOfBlocks.get(block)?.has(this.#key) === true) return;
+    for (const section of block.sections) {
+      for (const [m, matcher] of this.#matchers.entries()) {
+        const results = this.#results[m]!;
+        const column = section.columns.find((each) => block.symbol(each.name) === matcher.name);
+        if (column === undefined) continue;
+        for (const symbol of column.dictionary) {
+          const value = block.symbol(symbol);
+          turn.steps -= VALUE_STEPS;
+          if (turn.isDue()) await turn.pause();
+          if (!results.has(value)) results.set(value, await matchesInTurns(matcher, value, turn));
+        }
+      }
+    }
   }
 
   /** For each series of the block its number, or −1 where it does not match. */
@@ -121,14 +143,25 @@ export interface MetricFilter {
   /** The only names that can match, where they are known. */
   readonly names: readonly string[] | undefined;
   matches(name: string): boolean;
+  /** As `matches`, with turns for others; afterwards `matches` knows. */
+  find(name: string, turn: MatchTurn): Promise<boolean>;
   /** Whether series that pass `matches` need no look at their labels. */
   readonly decides: boolean;
 }
 
 export function metricFilter(matchers: readonly LabelMatcher[]): MetricFilter {
   const about = matchers.filter((matcher) => matcher.name === METRIC_NAME);
-  const matches = (name: string) => about.every((matcher) => matcher.matches(name));
+  const known = new Map<string, boolean>();
+  const matches = (name: string) => getOrMake(known, name, () => about.every((matcher) => matcher.matches(name)));
+  const find = async (name: string, turn: MatchTurn) => {
+    let verdict = known.get(name) ?? about.length === 0;
+    if (known.has(name) || verdict) return verdict;
+    verdict = true;
+    for (const matcher of about) verdict &&= await matchesInTurns(matcher, name, turn);
+    known.set(name, verdict);
+    return verdict;
+  };
   const sets = about.flatMap((matcher) => (matcher.setMatches === undefined ? [] : [matcher.setMatches]));
   const smallest = sets.sort((a, b) => a.length - b.length)[0];
-  return { names: smallest?.filter(matches), matches, decides: about.length === matchers.length };
+  return { names: smallest?.filter(matches), matches, find, decides: about.length === matchers.length };
 }

@@ -3,8 +3,11 @@ import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK 
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Pacer } from '../lib/pacer.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
+import { type MatchTurn, matchesInTurns, PacedTurn } from '../model/match-turn.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { QueryContext } from '../storage/queryable.ts';
@@ -42,6 +45,9 @@ const OPTIONS = {
   rowCacheBytesMax: 64 * 2 ** 20,
   openBytesMax: 64 * 2 ** 20,
 };
+
+/** Matching holds the thread up for so long at a time. */
+const SLICE_MS = 10;
 
 /** Where a day has more slots than this, label rows are asked which of them to look at. */
 const SLOTS_UNASKED_MAX = 16;
@@ -82,8 +88,10 @@ export class ChunkStoreReader {
     const { endMs, labelsOnly = false } = request;
     const startMs = this.#visibleFrom(tenant, request.startMs);
     const metrics = metricFilter(request.matchers);
+    const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
+    const turn = new PacedTurn(pacer);
     const [found, tombstones] = await Promise.all([
-      this.#groups(tenant, { ...request, startMs }, metrics, context),
+      this.#groups(tenant, { ...request, startMs }, metrics, context, turn),
       tombstonesOfQuery(this.#schema, tenant, context.signal),
     ]);
     const deletedMs = deletedUntil(tombstones);
@@ -103,7 +111,12 @@ export class ChunkStoreReader {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
       for (const group of groups) wantSeries(fetcher, group, metrics, !labelsOnly && metrics.decides);
       await fetcher.fetch();
-      const matches = groups.map((group) => matchGroup(group, metrics, matcher));
+      const matches: Matches[] = [];
+      for (const group of groups) {
+        for (const block of labelBlocksOf(group, metrics)) await matcher.prepare(block, turn);
+        matches.push(matchGroup(group, metrics, matcher));
+        await pacer.step();
+      }
       context.budget.addSeries(matcher.labels.length);
       if (!labelsOnly && !metrics.decides) {
         groups.forEach((group, i) => {
@@ -126,8 +139,8 @@ export class ChunkStoreReader {
         if (own.length > 1) own.sort(byFirstTime);
         series.push({ labels, chunks: own, deleted });
       });
-      series.sort((a, b) => Labels.compare(a.labels, b.labels));
-      const some = request.limit ? series.slice(0, request.limit) : series;
+      const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
+      const some = request.limit ? sorted.slice(0, request.limit) : sorted;
       return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () =>
         context.budget.addMemory(-fetcher.heldBytes),
       );
@@ -249,15 +262,18 @@ export class ChunkStoreReader {
     { matchers, startMs, endMs }: StoreSelect,
     metrics: MetricFilter,
     context: QueryContext,
+    turn: MatchTurn,
   ): Promise<FoundGroup[]> {
     const found: FoundGroup[] = [];
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      const slots = await this.#slots(tenant, day, matchers, metrics, context);
+      const slots = await this.#slots(tenant, day, matchers, metrics, context, turn);
       const from = Math.max(startMs, day * DAY_MS);
       const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
       await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
         for (const group of await this.index.groups(tenant, day, slot, from, to, context)) {
-          if (group.header.metrics.some(({ name }) => metrics.matches(name))) found.push(group);
+          let matches = false;
+          for (const { name } of group.header.metrics) matches = (await metrics.find(name, turn)) || matches;
+          if (matches) found.push(group);
         }
       });
     });
@@ -270,6 +286,7 @@ export class ChunkStoreReader {
     matchers: readonly LabelMatcher[],
     metrics: MetricFilter,
     context: QueryContext,
+    turn: MatchTurn,
   ): Promise<Uint8Array[]> {
     const placements = await this.index.placements(tenant, day, context);
     const slots = new Map<string, Uint8Array>();
@@ -285,7 +302,11 @@ export class ChunkStoreReader {
         if (matcher.matchesEmpty) continue;
         const having = new Set<string>();
         for (const row of await this.index.labelValues(tenant, day, matcher.name, context)) {
-          for (const [value, of] of row.values) if (matcher.matches(value)) for (const slot of of) having.add(slot);
+          for (const [value, of] of row.values) {
+            turn.steps -= of.size;
+            if (turn.isDue()) await turn.pause();
+            if (await matchesInTurns(matcher, value, turn)) for (const slot of of) having.add(slot);
+          }
         }
         for (const slot of slots.keys()) if (!having.has(slot)) slots.delete(slot);
       }
@@ -317,6 +338,14 @@ interface Matches {
   readonly indexes: number[];
   /** Of each its number among all that match. */
   readonly numbers: number[];
+}
+
+/** The labels of the series that a selector may find in a group. */
+function* labelBlocksOf({ found, open }: GroupInUse, metrics: MetricFilter): Generator<LabelBlock> {
+  for (const { name, first, count } of found.header.metrics) {
+    if (!metrics.matches(name)) continue;
+    for (const ref of open.blocks.within(SERIES_BLOCK, first, first + count)) yield open.seriesBlock(ref).labels;
+  }
 }
 
 function matchGroup(group: GroupInUse, metrics: MetricFilter, matcher: SeriesMatcher): Matches {

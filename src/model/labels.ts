@@ -179,7 +179,8 @@ export function quoteName(name: string): string {
 
 /** As Go's `strconv.Quote` for printable and common control characters. */
 export function quoteGo(text: string): string {
-  if (/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) return `"${text}"`;
+  // nothing but these is quoted in plain text, of which there may be megabytes
+  if (/^[\x20-\x7e]*$/.test(text)) return `"${text.replace(/["\\]/g, '\\$&')}"`;
   let out = '"';
   for (const char of text) {
     const code = char.codePointAt(0)!;

@@ -1,4 +1,5 @@
 import { systemClock } from '../lib/clock.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -10,7 +11,6 @@ import { Explainer } from './exec/explain.ts';
 import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
-import { sortInTurns } from './exec/sort-in-turns.ts';
 import { ParsedExprs } from './parser/parsed.ts';
 import type { ParserOptions } from './parser/parser.ts';
 import { typeName, typeOf } from './parser/type.ts';
@@ -220,7 +220,10 @@ async function rangeValue(execution: Execution, operator: Operator, grid: Grid):
     series.push(matrixSeries(operator.series[i]!.labels, row, allTimes));
   }
   execution.stats.atPeak(points);
-  return { type: 'matrix', series: await sortInTurns(execution, series, (a, b) => Labels.compare(a.labels, b.labels)) };
+  return {
+    type: 'matrix',
+    series: await sortInTurns(execution.turns, series, (a, b) => Labels.compare(a.labels, b.labels)),
+  };
 }
 
 function matrixSeries(labels: Labels, row: Row, allTimes: Float64Array): MatrixSeries {

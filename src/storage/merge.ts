@@ -1,5 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import { Pacer } from '../lib/pacer.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
@@ -62,6 +64,9 @@ async function askAll<T>(
   }
 }
 
+/** Sorting holds the thread up for so long at a time. */
+const SLICE_MS = 10;
+
 async function mergedLabels(
   sources: Sources,
   request: LabelRequest,
@@ -73,7 +78,8 @@ async function mergedLabels(
     for (const value of answer.values) values.add(value);
     for (const warning of answer.warnings) warnings.add(warning);
   }
-  const sorted = [...values].sort(compareUtf8);
+  const pacer = new Pacer(sources.clock, { sliceMs: SLICE_MS });
+  const sorted = await sortInTurns(pacer, [...values], compareUtf8);
   return {
     values: request.limit === undefined || request.limit === 0 ? sorted : sorted.slice(0, request.limit),
     warnings: [...warnings],

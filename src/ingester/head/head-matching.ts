@@ -3,10 +3,10 @@ import type { HeadMatcher } from '../../contract/ingester.ts';
 import { encodePair } from '../../model/canonical.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
+import { type MatchTurn, matchesInTurns } from '../../model/match-turn.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import { KeptRegexes, PausedMatch, Regex } from '../../model/regex/regex.ts';
 import type { Head, HeadTenant } from './head.ts';
-import type { MatchTurn } from './match-turns.ts';
 
 const MATCHES = 1;
 const DIFFERS = 2;
@@ -301,16 +301,6 @@ export function compiledMatcher({ name, op, value, plan }: HeadMatcher): LabelMa
   if (plan === undefined) return LabelMatcher.of(name, op, value);
   const make = () => Regex.of(value, plan);
   return LabelMatcher.withRegex(name, op, value === '' ? make() : kept.of(value, make));
-}
-
-/** Whether it matches, with turns for others in between. */
-export async function matchesInTurns(matcher: LabelMatcher, value: string, turn: MatchTurn): Promise<boolean> {
-  let verdict = matcher.match(value, turn);
-  while (verdict instanceof PausedMatch) {
-    if (turn.isDue()) await turn.pause();
-    verdict = matcher.match(value, turn, verdict);
-  }
-  return verdict;
 }
 
 /** All lists behind each other. */

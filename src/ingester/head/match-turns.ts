@@ -1,9 +1,7 @@
-import type { Work } from '../../model/regex/regex.ts';
+import { type MatchTurn, STEPS_BETWEEN } from '../../model/match-turn.ts';
 
 /** A reader works so long before others have their turn. */
 const SLICE_MS = 4;
-/** Steps of matching between two looks at the clock; about as long as a quarter of a millisecond. */
-const STEPS_BETWEEN = 20_000;
 
 /**
  * The turns of those who look for series in a shard. One of them works between two rounds of the event loop, tenants one after
@@ -14,7 +12,7 @@ export class MatchTurns {
   #scheduled = false;
 
   begin(tenant: string, signal?: AbortSignal): MatchTurn {
-    return new MatchTurn(() => this.#next(tenant), signal);
+    return new ReaderTurn(() => this.#next(tenant), signal);
   }
 
   #next(tenant: string): Promise<void> {
@@ -43,7 +41,7 @@ export class MatchTurns {
 }
 
 /** What one reader may do before it has to wait. */
-export class MatchTurn implements Work {
+class ReaderTurn implements MatchTurn {
   steps = STEPS_BETWEEN;
   readonly #next: () => Promise<void>;
   readonly #signal: AbortSignal | undefined;
@@ -54,14 +52,13 @@ export class MatchTurn implements Work {
     this.#signal = signal;
   }
 
-  /** Whether it is time to `pause`; if not, there are steps again. Cheap while there are any left. */
   isDue(): boolean {
     if (this.steps > 0) return false;
     this.steps = STEPS_BETWEEN;
     return performance.now() >= this.#sliceEndMs;
   }
 
-  /** @throws the signal's reason where nobody waits for the answer any more */
+  /** @throws the signal's reason */
   async pause(): Promise<void> {
     this.#signal?.throwIfAborted();
     await this.#next();

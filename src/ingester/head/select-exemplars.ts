@@ -1,10 +1,10 @@
 import type { HeadExemplarRequest, HeadExemplars } from '../../contract/ingester.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import type { Labels } from '../../model/labels.ts';
+import { type MatchTurn, matchesInTurns } from '../../model/match-turn.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import type { Head } from './head.ts';
-import { compiledMatcher, matchesInTurns } from './head-matching.ts';
-import type { MatchTurn } from './match-turns.ts';
+import { compiledMatcher } from './head-matching.ts';
 
 /** Steps that looking at an exemplar counts. */
 const EXEMPLAR_STEPS = 50;

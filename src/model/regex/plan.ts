@@ -84,15 +84,15 @@ export function planOf(shapes: readonly (readonly Part[])[]): Planned | undefine
     if (general.length > GENERAL_MAX || texts > GENERAL_TEXTS_MAX) return undefined;
   }
   const isVague = general.some((parts) => parts.some((part) => part.kind === 'opaque'));
-  const literals = prefixes.length + suffixes.length + general.length === 0 ? [...new Set(exact)] : undefined;
+  const found = exact.length > 0 ? TextTable.of(exact) : undefined;
   return {
     data: {
-      ...(exact.length > 0 ? { exact: TextTable.of(literals ?? [...new Set(exact)]).data } : {}),
-      ...(prefixes.length > 0 ? { prefixes: TextTable.of([...new Set(prefixes)]).data } : {}),
-      ...(suffixes.length > 0 ? { suffixes: TextTable.of([...new Set(suffixes)], true).data } : {}),
+      ...(found === undefined ? {} : { exact: found.table.data }),
+      ...(prefixes.length > 0 ? { prefixes: TextTable.of(prefixes).table.data } : {}),
+      ...(suffixes.length > 0 ? { suffixes: TextTable.of(suffixes, true).table.data } : {}),
       general,
     },
-    literals,
+    literals: prefixes.length + suffixes.length + general.length === 0 ? found?.unique : undefined,
     exact: !isVague,
   };
 }

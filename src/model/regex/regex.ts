@@ -107,8 +107,7 @@ export function compileRegex(source: string): Regex {
 function compile(source: string): Regex {
   if (source.length > patternLengthMax) throw patternTooLong('expression', source.length, patternLengthMax);
   const plain = plainAlternatives(source);
-  if (plain !== undefined) return Regex.of(source, planOf([[{ kind: 'set', texts: plain }]])!.data, plain);
-  const shapes = shapesOf(source);
+  const shapes = plain === undefined ? shapesOf(source) : [[{ kind: 'set', texts: plain } as const]];
   const planned = shapes === undefined ? undefined : planOf(shapes);
   if (planned?.exact === true) return Regex.of(source, planned.data, planned.literals);
   const program = programOf(compileEngine(source));

@@ -24,7 +24,7 @@ const META_BUT_BAR = /[\\.+*?()[\]{}^$]/;
 
 /** The alternatives of a pattern that is nothing but literals between bars: `a`, `a|b|c`. */
 export function plainAlternatives(source: string): string[] | undefined {
-  return META_BUT_BAR.test(source) || !source.isWellFormed() ? undefined : [...new Set(source.split('|'))];
+  return META_BUT_BAR.test(source) || !source.isWellFormed() ? undefined : source.split('|');
 }
 
 /**
@@ -184,11 +184,8 @@ class ShapeReader {
   /** Every first with every second text. */
   #joined(firsts: readonly string[], seconds: readonly string[]): string[] | undefined {
     if (firsts.length > 1 && seconds.length > 1 && firsts.length * seconds.length > setSizeMax) return undefined;
-    if (firsts.length === 1 && seconds.length === 1) {
-      this.#spend(firsts[0]!.length + seconds[0]!.length);
-      return [firsts[0]! + seconds[0]!];
-    }
     this.#spend(charsOf(firsts) * seconds.length + charsOf(seconds) * firsts.length);
+    if (seconds.length === 1) return firsts.map((head) => head + seconds[0]!);
     return [...new Set(firsts.flatMap((head) => seconds.map((tail) => head + tail)))];
   }
 
@@ -297,12 +294,13 @@ class ShapeReader {
 
 /** All alternatives as one set, where they are literal. */
 function unionOf(branches: readonly (readonly Part[])[]): Part | undefined {
-  const texts = new Set<string>();
-  for (const [part, ...rest] of branches) {
-    if (part?.kind !== 'set' || rest.length > 0) return undefined;
-    for (const text of part.texts) texts.add(text);
+  const texts: string[] = [];
+  for (const parts of branches) {
+    const [part] = parts;
+    if (part?.kind !== 'set' || parts.length > 1) return undefined;
+    for (const text of part.texts) texts.push(text);
   }
-  return { kind: 'set', texts: [...texts] };
+  return { kind: 'set', texts: texts.length > setSizeMax ? texts : [...new Set(texts)] };
 }
 
 function charsOf(texts: readonly string[]): number {

@@ -28,23 +28,34 @@ export class TextTable {
     return new TextTable(data);
   }
 
-  /** @param texts each once */
-  static of(texts: readonly string[], backwards = false): TextTable {
-    const text = texts.join('');
-    const starts = new Uint32Array(texts.length + 1);
+  static of(texts: readonly string[], backwards = false): { readonly table: TextTable; readonly unique: string[] } {
+    const unique: string[] = [];
+    const ends: number[] = [0];
+    let end = 0;
     let size = 4;
     while (size < 2 * texts.length) size *= 2;
     const slots = new Uint32Array(size);
     const lengths = new Set<number>();
     const seed = new Uint32Array(systemBytes(8).buffer);
-    for (const [i, each] of texts.entries()) {
-      starts[i + 1] = starts[i]! + each.length;
-      lengths.add(each.length);
+    for (const each of texts) {
       let slot = hashOf(each, backwards, seed) & (size - 1);
-      while (slots[slot] !== 0) slot = (slot + 1) & (size - 1);
-      slots[slot] = i + 1;
+      while (slots[slot] !== 0 && unique[slots[slot]! - 1] !== each) slot = (slot + 1) & (size - 1);
+      if (slots[slot] !== 0) continue;
+      slots[slot] = unique.push(each);
+      end += each.length;
+      ends.push(end);
+      lengths.add(each.length);
     }
-    return new TextTable({ text, starts, slots, lengths: Uint32Array.from(lengths).sort(), seed, backwards });
+    const starts = Uint32Array.from(ends);
+    const table = new TextTable({
+      text: unique.join(''),
+      starts,
+      slots,
+      lengths: Uint32Array.from(lengths).sort(),
+      seed,
+      backwards,
+    });
+    return { table, unique };
   }
 
   get size(): number {

@@ -92,6 +92,17 @@ export class Execution {
     return this.#nowMs();
   }
 
+  /** For what others do for the query with turns in between. */
+  get turns(): { readonly due: boolean; pause(): Promise<void> } {
+    const execution = this;
+    return {
+      get due() {
+        return execution.due;
+      },
+      pause: () => execution.breathe(),
+    };
+  }
+
   /** Whether it is time to `breathe`. Cheap enough for every series, not for every step. */
   get due(): boolean {
     return this.#pacer.due;

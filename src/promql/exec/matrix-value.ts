@@ -1,3 +1,4 @@
+import { sortInTurns } from '../../lib/sort-in-turns.ts';
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
@@ -8,7 +9,6 @@ import { SeriesSamples } from '../row/series-samples.ts';
 import type { Execution } from './execution.ts';
 import type { Opener } from './open.ts';
 import { windowReach } from './range-function.ts';
-import { sortInTurns } from './sort-in-turns.ts';
 
 /** The samples of a range vector, as an instant query shows them. */
 export async function matrixValue(execution: Execution, opener: Opener, node: MatrixNode): Promise<QueryValue> {
@@ -29,7 +29,10 @@ export async function matrixValue(execution: Execution, opener: Opener, node: Ma
     execution.stats.countStep(shown.times.length, node.grid, 0);
     series.push(shown);
   }
-  return { type: 'matrix', series: await sortInTurns(execution, series, (a, b) => Labels.compare(a.labels, b.labels)) };
+  return {
+    type: 'matrix',
+    series: await sortInTurns(execution.turns, series, (a, b) => Labels.compare(a.labels, b.labels)),
+  };
 }
 
 /** A histogram counts as several. */

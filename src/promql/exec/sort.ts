@@ -1,16 +1,16 @@
+import { sortInTurns } from '../../lib/sort-in-turns.ts';
 import { Labels } from '../../model/labels.ts';
 import { naturallyBefore } from '../functions/labels.ts';
 import { FLOAT_POINT, type Operator } from '../row/row.ts';
 import { RelabelOperator } from './elementwise.ts';
 import type { Execution } from './execution.ts';
-import { sortInTurns } from './sort-in-turns.ts';
 
 /** `sort` and `sort_desc` of an instant query: floats only, NaN last. */
 export async function sortByValue(execution: Execution, input: Operator, descending: boolean): Promise<Operator> {
   const table = await execution.keep(input);
   const order = table.series.flatMap((_, i) => (table.rowAt(i).present[0] === FLOAT_POINT ? [i] : []));
   const value = (i: number): number => table.rowAt(i).values[0]!;
-  const sorted = await sortInTurns(execution, order, (a, b) => {
+  const sorted = await sortInTurns(execution.turns, order, (a, b) => {
     const x = value(a);
     const y = value(b);
     if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
@@ -31,7 +31,7 @@ export async function sortByLabel(
   descending: boolean,
 ): Promise<Operator> {
   const sign = descending ? -1 : 1;
-  const order = await sortInTurns(execution, [...input.series.keys()], (a, b) => {
+  const order = await sortInTurns(execution.turns, [...input.series.keys()], (a, b) => {
     const x = input.series[a]!.labels;
     const y = input.series[b]!.labels;
     for (const name of names) {

@@ -16,6 +16,8 @@ const SIMPLE: Readonly<Record<string, string>> = {
 export function unquote(quoted: string): string {
   const inner = quoted.slice(1, -1);
   if (quoted[0] === '`' || !inner.includes('\\')) return inner;
+  // as in patterns, where others are rare and there may be many
+  if (/^(?:[^\\]|\\\\)*$/.test(inner)) return inner.replaceAll('\\\\', '\\');
   let hasBytes = false;
   const text = inner.replace(
     /\\(?:x(..)|u(.{4})|U(.{8})|([0-7]{3})|(.))/gsu,

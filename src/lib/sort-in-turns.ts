@@ -1,19 +1,19 @@
-import type { Execution } from './execution.ts';
-
-/** Items sorted without a look at the clock. */
+/** Items sorted, or put in place, without a look at the clock. */
 const RUN = 2048;
 
-/** `items` in order, as `toSorted` gives them, with turns for other queries in between. */
-export async function sortInTurns<T>(
-  execution: Execution,
-  items: readonly T[],
-  compare: (a: T, b: T) => number,
-): Promise<T[]> {
+/** Tells when others should have their turn, and gives it to them: a `Pacer`. */
+interface Turns {
+  readonly due: boolean;
+  pause(): Promise<void>;
+}
+
+/** `items` in order, as `toSorted` gives them, with turns for others in between. */
+export async function sortInTurns<T>(turns: Turns, items: readonly T[], compare: (a: T, b: T) => number): Promise<T[]> {
   const { length } = items;
   if (length <= RUN) return items.toSorted(compare);
   let from: T[] = [];
   for (let at = 0; at < length; at += RUN) {
-    if (execution.due) await execution.breathe();
+    if (turns.due) await turns.pause();
     for (const item of items.slice(at, at + RUN).sort(compare)) from.push(item);
   }
   let to: T[] = from.slice();
@@ -24,7 +24,7 @@ export async function sortInTurns<T>(
       let left = start;
       let right = middle;
       for (let at = start; at < end; at++) {
-        if (execution.dueAfter(at)) await execution.breathe();
+        if (at % RUN === 0 && turns.due) await turns.pause();
         const takesLeft = left < middle && (right >= end || compare(from[left]!, from[right]!) <= 0);
         to[at] = takesLeft ? from[left++]! : from[right++]!;
       }
