@@ -15,6 +15,8 @@ export interface ForcedMonotonicity {
 interface Note {
   readonly text: string;
   pos: PosRange;
+  /** The part of the query that says it. */
+  by: PosRange;
   /** Times that it was found, where that is told. */
   count: number;
   forced: (ForcedMonotonicity & { readonly minMs: number; readonly maxMs: number; readonly count: number }) | undefined;
@@ -40,16 +42,17 @@ export class Annotations {
     for (const text of texts) this.#storage.add(text);
   }
 
-  invalidQuantile(q: number, pos: PosRange): void {
-    this.#warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, pos);
+  /** @param by the whole of what says it, where that is more than `pos` */
+  invalidQuantile(q: number, pos: PosRange, by: PosRange): void {
+    this.#warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, pos, by);
   }
 
-  invalidIntegralStrategy(strategy: number, pos: PosRange): void {
-    this.#warn(`strategy should be 0, 1, or 2 (default), using 2, got ${formatG(strategy)}`, pos);
+  invalidIntegralStrategy(strategy: number, pos: PosRange, by: PosRange): void {
+    this.#warn(`strategy should be 0, 1, or 2 (default), using 2, got ${formatG(strategy)}`, pos, by);
   }
 
-  invalidRatio(ratio: number, to: number, pos: PosRange): void {
-    this.#warn(`ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(to)}`, pos);
+  invalidRatio(ratio: number, to: number, pos: PosRange, by: PosRange): void {
+    this.#warn(`ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${formatG(to)}`, pos, by);
   }
 
   badBucketLabel(metricName: string, value: string, pos: PosRange): void {
@@ -126,10 +129,11 @@ export class Annotations {
     this.#info(`ignored histogram in ${aggregation} aggregation`, pos);
   }
 
-  histogramIgnoredInMixedRange(metricName: string, pos: PosRange): void {
+  histogramIgnoredInMixedRange(metricName: string, pos: PosRange, by: PosRange): void {
     this.#info(
       `ignored histograms in a range containing both floats and histograms for metric name ${quoteGo(metricName)}`,
       pos,
+      by,
     );
   }
 
@@ -171,12 +175,12 @@ export class Annotations {
           };
   }
 
-  #warn(text: string, pos: PosRange): void {
-    this.#warnings.note(text, pos);
+  #warn(text: string, pos: PosRange, by = pos): void {
+    this.#warnings.note(text, pos, by);
   }
 
-  #info(text: string, pos: PosRange): void {
-    this.#infos.note(text, pos);
+  #info(text: string, pos: PosRange, by = pos): void {
+    this.#infos.note(text, pos, by);
   }
 
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
@@ -201,28 +205,30 @@ class Notes {
   omitted = 0;
 
   /** The note of a text; undefined where there is no room for another one. */
-  of(text: string, pos: PosRange): Note | undefined {
+  of(text: string, pos: PosRange, by: PosRange): Note | undefined {
     let note = this.#byText.get(text);
     if (note !== undefined) return note;
     if (this.#byText.size === NOTES_MAX || this.#chars + text.length > NOTES_CHARS_MAX) {
       this.omitted++;
       return undefined;
     }
-    note = { text, pos, count: 0, forced: undefined };
+    note = { text, pos, by, count: 0, forced: undefined };
     this.#byText.set(text, note);
     this.#chars += text.length;
     return note;
   }
 
   /** A text that is told of the last place where it was found. */
-  note(text: string, pos: PosRange): void {
-    const note = this.of(text, pos);
-    if (note !== undefined && isLater(pos, note.pos)) note.pos = pos;
+  note(text: string, pos: PosRange, by: PosRange): void {
+    const note = this.of(text, pos, by);
+    if (note === undefined || !isLater(by, note.by)) return;
+    note.pos = pos;
+    note.by = by;
   }
 
   /** A text that is told of the first place where it was found. */
   first(text: string, pos: PosRange): Note | undefined {
-    const note = this.of(text, pos);
+    const note = this.of(text, pos, pos);
     if (note !== undefined && isLater(note.pos, pos)) note.pos = pos;
     return note;
   }

@@ -412,6 +412,8 @@ test('a text is told of the place that Prometheus evaluates last, what is around
     'load 1m\n m{i="1",j="1"} 1x10\n m{i="1",j="2"} {{count:1}}x10\n m{i="2",j="1"} 1x10\n m{i="3",j="1"} {{count:1}}x10';
   const { warnings } = await notesOf(mixed, 'sum(sum by (i) (m))');
   assert.deepEqual(warnings, ['PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)']);
+  const { warnings: quantiles } = await notesOf('load 1m\n a 1x10', 'quantile(-1, quantile_over_time(-1, a[5m]))');
+  assert.deepEqual(quantiles, ['PromQL warning: quantile value should be between 0 and 1, got -1 (1:10)']);
   const beside = await notesOf(mixed, 'sum by (i) (m) or sum by (i) (m)');
   assert.deepEqual(beside.warnings, [
     'PromQL warning: encountered a mix of histograms and floats for aggregation (1:31)',

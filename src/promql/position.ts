@@ -2,6 +2,8 @@
 export interface PosRange {
   readonly start: number;
   readonly end: number;
+  /** What is said of it points to the beginning of the query, as Prometheus has it of subqueries. */
+  readonly unplaced?: boolean;
 }
 
 /**

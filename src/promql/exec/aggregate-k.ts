@@ -44,8 +44,8 @@ function checkParam(execution: Execution, node: AggregateNode, param: Row): bool
   if (op === 'limit_ratio') {
     if (!nan && max === 0 && min === 0) return false;
     if (nan) execution.fail('Ratio value is NaN');
-    if (max > 1) execution.annotations.invalidRatio(max, 1, pos);
-    if (min < -1) execution.annotations.invalidRatio(min, -1, pos);
+    if (max > 1) execution.annotations.invalidRatio(max, 1, pos, node.pos);
+    if (min < -1) execution.annotations.invalidRatio(min, -1, pos, node.pos);
     return true;
   }
   if (!nan && max < 1) return false;

@@ -28,7 +28,7 @@ export async function aggregate(
   param: Row | undefined,
 ): Promise<Operator> {
   const { steps } = input;
-  if (node.op === 'quantile') noteQuantiles(execution, param!, steps, node.param!.pos);
+  if (node.op === 'quantile') noteQuantiles(execution, param!, steps, node);
   const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
   const cells = groups.length * steps;
   if (cells === 0) return RowTable.empty(steps);
@@ -454,17 +454,18 @@ class QuantileAccumulator implements Accumulator {
 }
 
 /** Says which of the quantiles asked for are none: of those out of bounds the farthest. */
-function noteQuantiles(execution: Execution, param: Row, steps: number, pos: AggregateNode['pos']): void {
+function noteQuantiles(execution: Execution, param: Row, steps: number, node: AggregateNode): void {
+  const note = (q: number): void => execution.annotations.invalidQuantile(q, node.param!.pos, node.pos);
   let min = Infinity;
   let max = -Infinity;
   for (let step = 0; step < steps; step++) {
     const q = param.values[step]!;
-    if (Number.isNaN(q)) execution.annotations.invalidQuantile(Number.NaN, pos);
+    if (Number.isNaN(q)) note(Number.NaN);
     min = Math.min(min, Number.isNaN(q) ? min : q);
     max = Math.max(max, Number.isNaN(q) ? max : q);
   }
-  if (max > 1) execution.annotations.invalidQuantile(max, pos);
-  if (min < 0) execution.annotations.invalidQuantile(min, pos);
+  if (max > 1) note(max);
+  if (min < 0) note(min);
 }
 
 function isInfinite(value: number): boolean {

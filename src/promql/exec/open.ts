@@ -374,7 +374,7 @@ export class Opener {
   #noteQuantile(q: Row, node: CallNode, arg: number): void {
     for (let step = 0; step < q.steps; step++) {
       const value = q.values[step]!;
-      if (!(value >= 0 && value <= 1)) this.#execution.annotations.invalidQuantile(value, node.argPos[arg]!);
+      if (!(value >= 0 && value <= 1)) this.#execution.annotations.invalidQuantile(value, node.argPos[arg]!, node.pos);
     }
   }
 }

@@ -99,6 +99,7 @@ export class RangeFunctionOperator implements Operator {
       annotations: execution.annotations,
       argPos: call.argPos[matrixIndex]!,
       argsPos: call.argPos,
+      callPos: call.pos,
       rangeMs,
       lookbackMs: execution.lookbackMs,
       anchored,

@@ -34,7 +34,7 @@ export function integral(window: Window): WindowAnswer {
 function strategyOf(window: Window): number {
   const given = window.params[0] ?? TRAPEZOIDAL;
   if (given === LEFT_POINT || given === RIGHT_POINT || given === TRAPEZOIDAL) return given;
-  window.annotations.invalidIntegralStrategy(given, window.callArgPos(1));
+  window.annotations.invalidIntegralStrategy(given, window.callArgPos(1), window.callPos);
   return TRAPEZOIDAL;
 }
 

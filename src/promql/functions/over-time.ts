@@ -167,7 +167,7 @@ function variance(window: Window): number {
 export function quantileOverTime(window: Window): WindowAnswer {
   if (window.floats === 0) return NOTHING;
   const q = window.params[0]!;
-  if (Number.isNaN(q) || q < 0 || q > 1) window.annotations.invalidQuantile(q, window.callArgPos(0));
+  if (Number.isNaN(q) || q < 0 || q > 1) window.annotations.invalidQuantile(q, window.callArgPos(0), window.callPos);
   window.noteIgnoredHistograms();
   return window.float(quantile(q, valuesOf(window)));
 }

@@ -100,6 +100,7 @@ function expectWindows(
     annotations: new Annotations(),
     argPos: POS,
     argsPos: [POS],
+    callPos: POS,
     rangeMs,
     lookbackMs: 300_000,
     anchored: false,

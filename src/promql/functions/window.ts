@@ -17,6 +17,7 @@ export class Window {
   /** Of the range vector argument, and of every argument. */
   readonly argPos: PosRange;
   readonly #argsPos: readonly PosRange[];
+  readonly callPos: PosRange;
   readonly rangeMs: number;
   /** How far back a selector looks for a sample. */
   readonly lookbackMs: number;
@@ -46,6 +47,7 @@ export class Window {
     annotations: Annotations;
     argPos: PosRange;
     argsPos: readonly PosRange[];
+    callPos: PosRange;
     rangeMs: number;
     lookbackMs: number;
     anchored: boolean;
@@ -55,6 +57,7 @@ export class Window {
     this.annotations = init.annotations;
     this.argPos = init.argPos;
     this.#argsPos = init.argsPos;
+    this.callPos = init.callPos;
     this.rangeMs = init.rangeMs;
     this.lookbackMs = init.lookbackMs;
     this.anchored = init.anchored;
@@ -89,7 +92,8 @@ export class Window {
 
   /** For functions of floats that pass over histograms, and say so. */
   noteIgnoredHistograms(): void {
-    if (this.histograms > 0) this.annotations.histogramIgnoredInMixedRange(this.metricName, this.callArgPos(0));
+    if (this.histograms > 0)
+      this.annotations.histogramIgnoredInMixedRange(this.metricName, this.callArgPos(0), this.callPos);
   }
 }
 

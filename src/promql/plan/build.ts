@@ -4,7 +4,6 @@ import type { PromFunction, QueryTimes } from '../functions/function.ts';
 import { functionOf } from '../functions/table.ts';
 import type { At, Expr, SubqueryExpr, VectorSelector } from '../parser/ast.ts';
 import { typeOf } from '../parser/type.ts';
-import type { PosRange } from '../position.ts';
 import { type DurationScope, durationMs } from './duration.ts';
 import { firstStep, type Grid, gridEndMs, gridOf } from './grid.ts';
 import type { InfoSelect, MatrixNode, PlanNode, Select } from './node.ts';
@@ -19,8 +18,6 @@ export interface BuildScope extends QueryTimes {
 export function buildPlan(expr: Expr, grid: Grid, scope: BuildScope): PlanNode {
   return new Builder(scope).build(expr, grid);
 }
-
-const NOWHERE: PosRange = { start: 0, end: 0 };
 
 class Builder {
   readonly #scope: BuildScope;
@@ -105,7 +102,7 @@ class Builder {
           func,
           args: evaluatedArgs(func, args).map((arg) => this.build(arg, grid)),
           // Prometheus puts something without a position in the place of a subquery, and notes point there
-          argPos: args.map((arg) => (arg.kind === 'subquery' ? NOWHERE : arg.pos)),
+          argPos: args.map((arg) => (arg.kind === 'subquery' ? { ...arg.pos, unplaced: true } : arg.pos)),
           absentLabels: func.absent ? absentLabels(args[0]!) : [],
           info: func.info ? this.#info(args, grid) : undefined,
           grid,
