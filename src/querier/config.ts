@@ -27,7 +27,7 @@ export const querierConfig = section('querier', 'Querier', {
   }),
   enableSearchApi: toggle({ default: false, help: 'Serve /api/v1/search: names that fit what is typed.' }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
-  enablePromqlExtendedRangeSelectors: toggle({ default: false, help: 'Take the modifiers anchored and smoothed.' }),
+  enablePromqlExtendedRangeSelectors: toggle({ default: true, help: 'Take the modifiers anchored and smoothed.' }),
   enablePromqlPerStepStats: toggle({ default: false, help: 'Count the samples of each step for stats=all.' }),
   enablePromqlDelayedNameRemoval: toggle({
     default: false,

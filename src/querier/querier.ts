@@ -20,6 +20,7 @@ import { EngineRunner } from './engine-runner.ts';
 import { recentExemplars } from './exemplars.ts';
 import { HeadSource } from './head-source.ts';
 import { recentMetadata } from './metadata.ts';
+import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { StoreSource } from './store-source.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
@@ -48,6 +49,7 @@ export function querierSyntax(config: QuerierConfig) {
     extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
     binopFillModifiers: config.enablePromqlBinopFillModifiers,
     unquotedUtf8Names: config.enablePromqlUnquotedUtf8Names,
+    levelsMax: EXPRESSION_LEVELS_MAX,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
+import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ThreadLayout } from './layout.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
@@ -49,7 +50,11 @@ export class QueryThreads implements Service, QueryWorkers {
       url: workerUrl('./query-worker', import.meta.url),
       data,
       // its objects live as long as a query: what is too small a nursery for them is copied again and again
-      resourceLimits: { maxOldGenerationSizeMb: data.config.workerHeapMb, maxYoungGenerationSizeMb: 24 },
+      resourceLimits: {
+        maxOldGenerationSizeMb: data.config.workerHeapMb,
+        maxYoungGenerationSizeMb: 24,
+        stackSizeMb: QUERY_STACK_MB,
+      },
     });
     const connections = shards.connect((shard, connection) => {
       worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});

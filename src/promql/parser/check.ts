@@ -11,7 +11,7 @@ import type {
   VectorMatching,
   VectorSelector,
 } from './ast.ts';
-import { type Cursor, treeDepthMax } from './cursor.ts';
+import type { Cursor } from './cursor.ts';
 import { typeName, typeOf } from './type.ts';
 
 type Settled = { -readonly [Key in keyof BinaryExpr]: BinaryExpr[Key] };
@@ -24,7 +24,8 @@ const SET_OPS: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['and', 'or', 'unless']
  * anybody sees the tree it also settles how binary operators match, which depends on the types of both sides.
  */
 export function checkExpr(cursor: Cursor, expr: Expr): void {
-  if (depthExceeds(expr, treeDepthMax)) cursor.note(expr.pos, `expression is deeper than ${treeDepthMax} levels`);
+  const levelsMax = cursor.treeLevelsMax;
+  if (depthExceeds(expr, levelsMax)) cursor.note(expr.pos, `expression is deeper than ${levelsMax} levels`);
   else new Checker(cursor).check(expr);
 }
 

@@ -12,6 +12,8 @@ export interface ParserOptions {
   readonly binopFillModifiers?: boolean;
   /** Names with Unicode letters, and dots behind the first character, without quotes. */
   readonly unquotedUtf8Names?: boolean;
+  /** Levels that an expression may nest, for threads with a large stack; absent: as many as one of a megabyte takes for sure. */
+  readonly levelsMax?: number;
 }
 
 /** Where a token was not expected, and what was: `in offset, expected number`. */
@@ -27,6 +29,9 @@ export const nestingDepthMax = 200;
 
 /** How deep its tree may be, as who reads it recurses: chains of operators lean to the left without nesting. */
 export const treeDepthMax = 500;
+
+/** Levels of a tree for each that may be nested. */
+const TREE_LEVELS = treeDepthMax / nestingDepthMax;
 
 /** Regular expressions take long to compile, for their length. */
 export const regexCountMax = 1000;
@@ -54,6 +59,7 @@ export class Cursor {
   context: Context = ANYWHERE;
   /** End of the last token read that may close an expression; looked-at ones count, as in Prometheus. */
   lastClosing = 0;
+  readonly #levelsMax: number;
   readonly #lexer: Lexer;
   #ahead: Token | undefined;
   #depth = 0;
@@ -64,6 +70,7 @@ export class Cursor {
   constructor(text: string, options: ParserOptions) {
     this.text = text;
     this.options = options;
+    this.#levelsMax = options.levelsMax ?? nestingDepthMax;
     this.#lexer = new Lexer(text, options.unquotedUtf8Names);
   }
 
@@ -129,6 +136,10 @@ export class Cursor {
     if (++this.#nodeCount > nodeCountMax) this.refuse(`expression has more than ${nodeCountMax} parts`);
   }
 
+  get treeLevelsMax(): number {
+    return this.#levelsMax * TREE_LEVELS;
+  }
+
   error(): ParseError {
     return new ParseError(this.text, this.issues);
   }
@@ -144,7 +155,7 @@ export class Cursor {
 
   /** Runs `parse` one level deeper. */
   nested<T>(parse: () => T): T {
-    if (++this.#depth > nestingDepthMax) this.refuse(`expression nests deeper than ${nestingDepthMax} levels`);
+    if (++this.#depth > this.#levelsMax) this.refuse(`expression nests deeper than ${this.#levelsMax} levels`);
     const result = parse();
     this.#depth--;
     return result;

@@ -22,7 +22,24 @@ export const quoteOddName: NamePrinter = (name) => (isUnquotedName(name) ? name 
 
 /** An expression in Prometheus' own spelling, on one line. Parses to the same tree. */
 export function printExpr(expr: Expr, printName: NamePrinter = quoteName): string {
-  const print = (inner: Expr): string => printExpr(inner, printName);
+  return exprPrinter(printName)(expr);
+}
+
+/** Prints expressions and remembers how: for who prints every part of a tree. */
+export function exprPrinter(printName: NamePrinter): (expr: Expr) => string {
+  const known = new Map<Expr, string>();
+  const print = (expr: Expr): string => {
+    let text = known.get(expr);
+    if (text === undefined) {
+      text = printed(expr, print, printName);
+      known.set(expr, text);
+    }
+    return text;
+  };
+  return print;
+}
+
+function printed(expr: Expr, print: (expr: Expr) => string, printName: NamePrinter): string {
   switch (expr.kind) {
     case 'number':
       return printNumber(expr.value, expr.duration);

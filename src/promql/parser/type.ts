@@ -20,7 +20,7 @@ export function typeOf(expr: Expr): ValueType {
       case 'call':
         return functionOf(node.func)?.signature.returnType ?? 'none';
       case 'binary':
-        return isScalar(node.lhs) && isScalar(node.rhs) ? 'scalar' : 'vector';
+        return isScalar(node.rhs) && isScalar(node.lhs) ? 'scalar' : 'vector';
       case 'unary':
       case 'paren':
         node = node.expr;

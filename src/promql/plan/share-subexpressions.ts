@@ -8,35 +8,40 @@ import { childrenOf, type PlanNode, withChildren } from './node.ts';
  * Of equal parts the last is the one that runs, since notes are given at the position where something was said last.
  */
 export function shareSubexpressions(plan: PlanNode, startTimestamps = false): PlanNode {
-  const keys = new Map<PlanNode, string>();
-  const last = new Map<string, { node: PlanNode; count: number }>();
-  count(plan, keys, last);
-  const shared = new Map<string, PlanNode>();
+  const parts = new Parts();
+  parts.add(plan);
+  const shared = new Map<number, PlanNode>();
   let id = 0;
-  for (const [key, { node, count: times }] of last) {
+  for (const [part, { node, count: times }] of parts.found.entries()) {
     if (times > 1 && isWorthKeeping(node) && !counts(node, startTimestamps)) {
-      shared.set(key, { kind: 'shared', id: id++, input: node, grid: node.grid, pos: node.pos });
+      shared.set(part, { kind: 'shared', id: id++, input: node, grid: node.grid, pos: node.pos });
     }
   }
-  return shared.size === 0 ? plan : replaced(plan, keys, shared);
+  return shared.size === 0 ? plan : replaced(plan, parts.numbers, shared);
 }
 
-function count(
-  node: PlanNode,
-  keys: Map<PlanNode, string>,
-  last: Map<string, { node: PlanNode; count: number }>,
-): string {
-  const children = childrenOf(node).map((child) => count(child, keys, last));
-  const key = `${ownKey(node)}(${children.join(';')})`;
-  keys.set(node, key);
-  const seen = last.get(key);
-  // in the order of first occurrence; the node of the last
-  if (seen === undefined) last.set(key, { node, count: 1 });
-  else {
-    seen.node = node;
-    seen.count++;
+/** Numbers parts that are equal alike, in the order of first occurrence. */
+class Parts {
+  readonly numbers = new Map<PlanNode, number>();
+  /** By number how often the part occurs, and the node of the last. */
+  readonly found: { node: PlanNode; count: number }[] = [];
+  readonly #byKey = new Map<string, number>();
+
+  add(node: PlanNode): number {
+    // by the numbers of its children: whole trees as keys would grow with the square of their depth
+    const children = childrenOf(node).map((child) => this.add(child));
+    const key = `${ownKey(node)}(${children.join(';')})`;
+    let number = this.#byKey.get(key);
+    if (number === undefined) {
+      number = this.found.length;
+      this.#byKey.set(key, number);
+      this.found.push({ node, count: 1 });
+    } else {
+      this.found[number] = { node, count: this.found[number]!.count + 1 };
+    }
+    this.numbers.set(node, number);
+    return number;
   }
-  return key;
 }
 
 function ownKey(node: PlanNode): string {
@@ -80,16 +85,16 @@ function counts(node: PlanNode, startTimestamps: boolean): boolean {
 
 function replaced(
   node: PlanNode,
-  keys: ReadonlyMap<PlanNode, string>,
-  shared: ReadonlyMap<string, PlanNode>,
+  numbers: ReadonlyMap<PlanNode, number>,
+  shared: ReadonlyMap<number, PlanNode>,
 ): PlanNode {
-  const whole = shared.get(keys.get(node)!);
+  const whole = shared.get(numbers.get(node)!);
   if (whole !== undefined) return whole;
   const children = childrenOf(node);
   return children.length === 0
     ? node
     : withChildren(
         node,
-        children.map((child) => replaced(child, keys, shared)),
+        children.map((child) => replaced(child, numbers, shared)),
       );
 }
