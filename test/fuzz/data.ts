@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Random } from '../../src/lib/random.ts';
+import { Labels } from '../../src/model/labels.ts';
 import { encodeRemoteWrite1, encodeRemoteWrite2 } from '../../src/wire/remote-write-encode.ts';
 import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { type WriteHistogram, WriteSamples, type WriteSeries } from '../../src/wire/write-request.ts';
@@ -12,6 +13,8 @@ export const STEP_MS = 15_000;
 /** Off whole seconds: Prometheus 2 closes windows on the left, where subqueries have their steps. */
 const PHASE_MS = 137;
 const BATCH_STEPS = 10;
+/** Farther back than any window of a question reaches. */
+const ANNOUNCED_MS = 7_200_000;
 
 interface DataMetric extends FuzzMetric {
   /** How a float value comes about, from one step to the next. */
@@ -216,6 +219,7 @@ export async function load(
     labelSets(metric).map((labels) => new FuzzSeries(metric, labels, startMs, random)),
   );
   if (metrics.some(({ kind }) => kind === 'histogram')) series.push(...infoSeries(startMs, random));
+  await announce(series, startMs, urls);
   for (let from = 0; from < STEPS; from += BATCH_STEPS) {
     const batch = series.map(
       (each) => [each, each.samples(startMs, from, from + BATCH_STEPS, random)] as [FuzzSeries, Sample[]],
@@ -226,6 +230,22 @@ export async function load(
     await send(rest, from % (2 * BATCH_STEPS) === 0 ? 1 : 2, urls);
     if (starting.length > 0) await send(starting, 2, urls);
   }
+}
+
+/**
+ * Lets all series begin in the order of their labels, with a marker that nobody sees: Prometheus adds up what it reads in the order in
+ * which series came to be.
+ */
+async function announce(series: readonly FuzzSeries[], startMs: number, urls: readonly string[]): Promise<void> {
+  const timeMs = startMs - ANNOUNCED_MS;
+  const marker: Sample = { timeMs, startMs: 0, value: 0, histogram: undefined, stale: true };
+  const order = series.map(({ pairs }) => Labels.fromSortedPairs(pairs)).map((labels, i) => [labels, i] as const);
+  order.sort(([a], [b]) => Labels.compare(a, b));
+  await send(
+    order.map(([, i]) => [series[i]!, [marker]]),
+    1,
+    urls,
+  );
 }
 
 function labelSets({ name, labels, values }: FuzzMetric): Record<string, string>[] {

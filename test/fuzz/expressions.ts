@@ -14,7 +14,7 @@ export interface FuzzMetric {
 export interface ExpressionOptions {
   readonly random: Random;
   readonly metrics: readonly FuzzMetric[];
-  /** Only what Prometheus 2.42 knows; else also what is experimental in 3.14. */
+  /** Only what Prometheus 2.42 knows; else also what is experimental in 3.16. */
   readonly legacy: boolean;
 }
 
@@ -144,6 +144,7 @@ export class Expressions {
       () =>
         `info(${inner}${this.#pick(['', ', {version=~".+"}', ', {region="eu"}', ', {__name__=~".+_info"}', ', {__name__="build_info", version!=""}'])})`,
       () => `${this.#pick(TIMES_OVER)}(${this.#matrix(depth)})`,
+      () => `integral(${this.#matrix(depth)}${this.#pick(['', '', ', 0', ', 1', ', 2', ', 3'])})`,
       () => `vector(${this.#pick(['start()', 'end()', 'step()', 'range()'])})`,
       () => `(${inner}) * ${this.#pick(['max_of', 'min_of'])}(${this.#scalar(depth - 1)}, ${this.#scalar(0)})`,
       () => `start_timestamp(${this.#selector()}${this.#modifiers()})`,
@@ -155,8 +156,7 @@ export class Expressions {
   }
 
   #extended(kind: 'float' | 'histogram'): string {
-    // what start timestamps do to these has changed since 3.14
-    const selector = this.#selector(kind, (metric) => metric.starts !== true);
+    const selector = this.#selector(kind === 'float' && this.#chance(0.3) ? 'starts' : kind);
     const dice = this.#random();
     if (dice < 0.2) return `${selector} smoothed${this.#modifiers()}`;
     if (dice < 0.6) return `${this.#pick(ANCHORED)}(${selector}[${this.#range()}] anchored${this.#modifiers()})`;
@@ -178,8 +178,7 @@ export class Expressions {
     if (this.#chance(0.5)) return `(sum by (${some}) (${left})) ${op}${bool} ${fill} (sum by (${some}) (${right}))`;
     if (this.#chance(0.5))
       return `(${left}) ${op}${bool} on (${some}) group_left () ${fill} (sum by (${some}) (${right}))`;
-    // which side is meant with group_right has changed since 3.14
-    return `(sum by (${some}) (${left})) ${op}${bool} on (${some}) group_right () fill(${number()}) (${right})`;
+    return `(sum by (${some}) (${left})) ${op}${bool} on (${some}) group_right () ${fill} (${right})`;
   }
 
   #someLabels(): string {
@@ -240,11 +239,10 @@ export class Expressions {
   }
 
   /** @param kind of the metric, most times, where there is such a one */
-  #selector(kind?: 'float' | 'histogram' | 'starts', allowed: (metric: FuzzMetric) => boolean = () => true): string {
+  #selector(kind?: 'float' | 'histogram' | 'starts'): string {
     const wanted = (metric: FuzzMetric) => (kind === 'starts' ? metric.starts === true : metric.kind === kind);
-    const all = this.#metrics.filter(allowed);
-    const fitting = all.filter(wanted);
-    const { name, labels, values } = this.#pick(fitting.length > 0 && this.#chance(0.85) ? fitting : all);
+    const fitting = this.#metrics.filter(wanted);
+    const { name, labels, values } = this.#pick(fitting.length > 0 && this.#chance(0.85) ? fitting : this.#metrics);
     const matchers = labels
       .filter(() => this.#chance(0.2))
       .map((label) => {

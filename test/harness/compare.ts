@@ -25,7 +25,13 @@ export function difference(want: unknown, got: unknown, tolerance = CLOSE, path 
   if (isObject(want) && isObject(got)) {
     for (const key of new Set([...Object.keys(want), ...Object.keys(got)])) {
       if (key === 'error' && !tolerance.errors) continue;
-      if ((key === 'warnings' || key === 'infos') && sameSet(want[key], got[key])) continue;
+      if (key === 'warnings' || key === 'infos') {
+        const [missing, surplus] = setDifference(want[key], got[key]);
+        if (missing.length + surplus.length === 0) continue;
+        if (missing.length === 1 && surplus.length === 1) {
+          return `${path}.${key}[0]: wanted ${show(missing[0])}, there is ${show(surplus[0])}`;
+        }
+      }
       if (!(key in want)) return `${path}.${key}: not wanted, there is ${show(got[key])}`;
       if (!(key in got)) return `${path}.${key}: wanted ${show(want[key])}, is missing`;
       const found = difference(want[key], got[key], tolerance, `${path}.${key}`);
@@ -78,9 +84,10 @@ function number(value: unknown): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-function sameSet(a: unknown, b: unknown): boolean {
-  const list = (x: unknown) => (Array.isArray(x) ? [...x].sort() : []);
-  return JSON.stringify(list(a)) === JSON.stringify(list(b));
+/** What of two lists is in one of them only. */
+function setDifference(want: unknown, got: unknown): [missing: unknown[], surplus: unknown[]] {
+  const [a, b] = [want, got].map((list) => new Set(Array.isArray(list) ? (list as unknown[]) : []));
+  return [[...a!.difference(b!)], [...b!.difference(a!)]];
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -88,5 +95,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function show(value: unknown): string {
-  return (JSON.stringify(value) ?? 'nothing').slice(0, 120);
+  return (JSON.stringify(value) ?? 'nothing').slice(0, 400);
 }
