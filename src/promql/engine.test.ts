@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryStorage } from '../../test/conformance/promqltest/memory-storage.ts';
+import { LoadedStorage } from '../../test/conformance/promqltest/loaded-storage.ts';
 import { parseScript } from '../../test/conformance/promqltest/script.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -12,8 +12,8 @@ import { Engine, type EngineOptions } from './engine.ts';
 
 const context = unlimited();
 
-function storage(script: string): MemoryStorage {
-  const memory = new MemoryStorage();
+function storage(script: string): LoadedStorage {
+  const memory = new LoadedStorage();
   for (const command of parseScript(script, {})) if (command.kind === 'load') memory.load(command);
   return memory;
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { test } from 'node:test';
 import { HeadStorage } from './promqltest/head-storage.ts';
-import { MemoryStorage } from './promqltest/memory-storage.ts';
+import { LoadedStorage } from './promqltest/loaded-storage.ts';
 import { runScript, type TestStorage } from './promqltest/runner.ts';
 
 const folder = resolve(import.meta.dirname, '../../../shared/conformance/promqltest-3.16');
@@ -12,7 +12,7 @@ const folder = resolve(import.meta.dirname, '../../../shared/conformance/promqlt
 const STORED = new Set(['native_histograms.test', 'start_timestamps.test', 'staleness.test']);
 
 const storages: Readonly<Record<string, { make: () => TestStorage; runs: (name: string) => boolean }>> = {
-  'in memory': { make: () => new MemoryStorage(), runs: () => true },
+  'in memory': { make: () => new LoadedStorage(), runs: () => true },
   'in a head': { make: () => new HeadStorage(false), runs: () => true },
   'in the store': { make: () => new HeadStorage(true), runs: (name) => STORED.has(name) },
 };

@@ -1,10 +1,17 @@
-import { readFile } from 'node:fs/promises';
+import { globSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { text as readStream } from 'node:stream/consumers';
-import { choice, toggle } from '../../kit/config/field.ts';
+import { choice, list, text, toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { compileRegex } from '../../model/regex/regex.ts';
+import { Engine } from '../../promql/engine.ts';
+import type { QuerierConfig } from '../../querier/config.ts';
 import { querierSyntax } from '../../querier/querier.ts';
-import { duplicateRules, readRuleFile } from '../../ruler/rule-file.ts';
+import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-file.ts';
+import { runRuleTest } from '../../ruler/unit-test/run-test.ts';
+import { readRuleTestFile } from '../../ruler/unit-test/test-file.ts';
 import { print } from './output.ts';
 import { DONE, FAILED, type ToolContext, tool, UsageError } from './tool.ts';
 
@@ -12,34 +19,45 @@ import { DONE, FAILED, type ToolContext, tool, UsageError } from './tool.ts';
 const LINT_FAILED = 3;
 
 const options = section('', 'rules', {
-  ignoreUnknownFields: toggle({ default: false, help: 'check: fields that are not known are passed over.' }),
+  ignoreUnknownFields: toggle({ default: false, help: 'Fields of rule files that are not known are passed over.' }),
   lint: choice({
     default: 'duplicate-rules',
     values: ['all', 'duplicate-rules', 'none'],
     help: 'check: complain about rules that write the same series.',
   }),
   lintFatal: toggle({ default: false, help: 'check: exit with 3 where -lint finds something.' }),
+  run: list({ help: 'test: only tests whose name matches one of these regular expressions.' }),
+  diff: toggle({ default: false, help: 'test: show what alerts differ by, line by line.' }),
+  junit: text({ help: 'test: file to write the results to, as JUnit XML.' }),
 });
 
 type Context = ToolContext<typeof options.type>;
 
 export const rulesTool = tool({
-  summary: 'Check rule files.',
+  summary: 'Check rule files, and run unit tests of rules.',
   description: [
     'check FILES   reads rule files as the ruler does and says what is wrong with them; without files, standard input.',
+    'test FILES    runs unit tests of rules in the format of promtool, on samples that they bring themselves.',
     '',
     'Expressions are read with the features that the -querier.enable-… flags or -config.file switch on.',
-    'Exit code: 0 all is well, 1 a file is wrong, 3 only -lint found something and -lint-fatal is set.',
+    'Exit code: 0 all is well, 1 a file is wrong or a test fails, 3 only -lint found something and -lint-fatal is set.',
   ].join('\n'),
-  words: 'check FILES',
+  words: 'check|test FILES',
   options,
   run(context) {
     const [command, ...files] = context.words;
     switch (command) {
       case 'check':
         return check(context, files);
-      default:
-        throw new UsageError(command === undefined ? 'say what to do: check' : `unknown command ${command}: check`);
+      case 'test':
+        if (files.length === 0) throw new UsageError('name the files with the tests');
+        return test(context, files);
+      default: {
+        const known = 'check or test';
+        throw new UsageError(
+          command === undefined ? `say what to do: ${known}` : `unknown command ${command}: ${known}`,
+        );
+      }
     }
   },
 });
@@ -83,6 +101,131 @@ async function check(context: Context, files: readonly string[]): Promise<number
   }
   if (failed) return FAILED;
   return linted && options.lintFatal ? LINT_FAILED : DONE;
+}
+
+async function test(context: Context, files: readonly string[]): Promise<number> {
+  const { output, errors, options } = context;
+  const suites: JunitSuite[] = [];
+  for (const name of files) {
+    await print(output, `Processing test file: ${name}\n`);
+    const suite: JunitSuite = { name, cases: [], error: undefined };
+    suites.push(suite);
+    const failures = await testFile(context, name, suite);
+    if (failures.length === 0) await print(output, '  SUCCESS\n');
+    else {
+      await print(errors, '  FAILED:\n');
+      for (const failure of failures) {
+        await print(errors, `${failure}\n`);
+        await print(output, '\n');
+      }
+    }
+    await print(output, '\n');
+  }
+  if (options.junit !== '') await writeFile(options.junit, junitText(suites, context.clock.nowMs()));
+  return suites.some(({ cases, error }) => error !== undefined || cases.some(({ failures }) => failures.length > 0))
+    ? FAILED
+    : DONE;
+}
+
+async function testFile(context: Context, name: string, suite: JunitSuite): Promise<readonly string[]> {
+  const { options, clock, signal, querier } = context;
+  const failures: string[] = [];
+  try {
+    const chosen = options.run.map((pattern) => compileRegex(`.*(?:${pattern}).*`));
+    const file = readRuleTestFile(await readFile(name, 'utf8'));
+    const engine = ruleTestEngine(querier, file.evaluationIntervalMs);
+    const ruleFiles = await resolvedRuleFiles(context, dirname(name), file.ruleFiles);
+    for (const [i, one] of file.tests.entries()) {
+      if (chosen.length > 0 && !chosen.some((regex) => regex.matches(one.name))) continue;
+      const { groups, errors } = await readRuleFiles(context, ruleFiles);
+      const found =
+        errors.length > 0
+          ? errors
+          : await runRuleTest(one, { groups, file, engine, diff: options.diff, signal, nowMs: clock.monotonicMs });
+      suite.cases.push({ name: one.name || `unnamed#${i}`, failures: found });
+      failures.push(...found);
+    }
+  } catch (thrown) {
+    if (signal.aborted || !(thrown instanceof Error)) throw thrown;
+    suite.error = thrown.message;
+    failures.push(thrown.message);
+  }
+  return failures;
+}
+
+/** Names of rule files, relative to the file that names them, with patterns replaced by what matches. */
+async function resolvedRuleFiles(context: Context, folder: string, patterns: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const pattern of patterns) {
+    const path = isAbsolute(pattern) ? pattern : join(folder, pattern);
+    const matching = globSync(path).sort();
+    if (matching.length === 0) await print(context.errors, `  WARNING: no file match pattern ${path}\n`);
+    found.push(...matching);
+  }
+  return found;
+}
+
+async function readRuleFiles(
+  { options, querier }: Context,
+  names: readonly string[],
+): Promise<{ groups: readonly RuleGroup[]; errors: readonly string[] }> {
+  const groups: RuleGroup[] = [];
+  const errors: string[] = [];
+  for (const name of names) {
+    const { ignoreUnknownFields } = options;
+    const read = readRuleFile(await readFile(name, 'utf8'), { ignoreUnknownFields, parser: querierSyntax(querier) });
+    groups.push(...read.groups);
+    errors.push(...read.errors.map((error) => `${name}: ${error}`));
+    if (read.errors.length > 0) break;
+  }
+  return { groups, errors };
+}
+
+/** The server's engine, but for steps of subqueries, which promtool takes from the test. */
+function ruleTestEngine(querier: QuerierConfig, subqueryStepMs: number): Engine {
+  return new Engine({
+    parser: querierSyntax(querier),
+    lookbackMs: querier.lookbackDeltaMs,
+    delayedNameRemoval: querier.enablePromqlDelayedNameRemoval,
+    subqueryStepMs,
+  });
+}
+
+interface JunitSuite {
+  readonly name: string;
+  readonly cases: { readonly name: string; readonly failures: readonly string[] }[];
+  /** Why the file could not be run. */
+  error: string | undefined;
+}
+
+function junitText(suites: readonly JunitSuite[], nowMs: number): string {
+  const timestamp = new Date(nowMs).toISOString().slice(0, 19);
+  const texts = suites.map(({ name, cases, error }) => {
+    const all = error === undefined || cases.length > 0 ? cases : [{ name: 'unknown', failures: [] }];
+    const bodies = all.map((one, i) => {
+      const failures = one.failures.map((failure) => `<failure>${xml(failure)}</failure>`).join('');
+      const end = error !== undefined && i === all.length - 1 ? `<error>${xml(error)}</error>` : '';
+      return `<testcase name="${xml(one.name)}">${failures}${end}</testcase>`;
+    });
+    const failureCount = cases.reduce((sum, { failures }) => sum + failures.length, 0);
+    const counts = `tests="${all.length}" failures="${failureCount}" errors="${error === undefined ? 0 : 1}" skipped="0"`;
+    return `<testsuite name="${xml(name)}" ${counts} timestamp="${timestamp}">${bodies.join('')}</testsuite>`;
+  });
+  return `<testsuites>${texts.join('')}</testsuites>\n`;
+}
+
+const XML: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&#34;',
+  '\n': '&#xA;',
+  '\t': '&#x9;',
+  '\r': '&#xD;',
+};
+
+function xml(text: string): string {
+  return text.replace(/[&<>"\n\t\r]/g, (character) => XML[character]!);
 }
 
 function complain(to: Writable, errors: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MemoryStorage } from '../../../test/conformance/promqltest/memory-storage.ts';
+import { LoadedStorage } from '../../../test/conformance/promqltest/loaded-storage.ts';
 import { parseScript } from '../../../test/conformance/promqltest/script.ts';
 import type { SelectRequest } from '../../storage/queryable.ts';
 import { unlimited } from '../../storage/unlimited.ts';
@@ -38,10 +38,10 @@ const EXPRESSIONS = [
 
 const context = unlimited();
 
-class CountingStorage extends MemoryStorage {
+class CountingStorage extends LoadedStorage {
   selects = 0;
 
-  override select(request: SelectRequest): ReturnType<MemoryStorage['select']> {
+  override select(request: SelectRequest): ReturnType<LoadedStorage['select']> {
     this.selects++;
     return super.select(request);
   }

@@ -3,8 +3,8 @@ import { compactHistogram } from '../../../src/model/histogram-add.ts';
 import { histogramToTestNotation } from '../../../src/model/histogram-text.ts';
 import { Labels } from '../../../src/model/labels.ts';
 import type { QueryValue } from '../../../src/promql/result.ts';
+import { type Item, namesHint } from '../../../src/ruler/unit-test/series-line.ts';
 import type { EvalCommand, ExpectedResult } from './script.ts';
-import { type Item, namesHint } from './series-line.ts';
 
 const EPSILON = 1e-6;
 const SMALLEST_NORMAL = 2 ** -1022;

@@ -1,8 +1,8 @@
 import { ClassicHistogram } from '../../../src/model/classic-histogram.ts';
 import { isIntegerHistogram, toFloatHistogram } from '../../../src/model/histogram-integer.ts';
 import { type Labels, METRIC_NAME } from '../../../src/model/labels.ts';
+import type { Item, SeriesLine } from '../../../src/ruler/unit-test/series-line.ts';
 import type { LoadCommand } from './script.ts';
-import type { Item, SeriesLine } from './series-line.ts';
 
 export interface LoadedItem {
   readonly labels: Labels;

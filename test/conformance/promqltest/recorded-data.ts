@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { isIntegerHistogram, toFloatHistogram } from '../../../src/model/histogram-integer.ts';
 import { Labels, METRIC_NAME } from '../../../src/model/labels.ts';
 import { unquote } from '../../../src/promql/parser/string.ts';
+import { MemoryStorage } from '../../../src/ruler/unit-test/memory-storage.ts';
 import { decodeRemoteWrite1 } from '../../../src/wire/remote-write-1.ts';
 import { inflateSnappy } from '../../../src/wire/snappy.ts';
-import { MemoryStorage } from './memory-storage.ts';
 
 const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\d+)$/;
 

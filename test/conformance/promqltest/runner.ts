@@ -7,7 +7,7 @@ import { KernelRows } from '../../../src/querier/row-kernel.ts';
 import type { Queryable } from '../../../src/storage/queryable.ts';
 import { unlimited } from '../../../src/storage/unlimited.ts';
 import { difference } from './compare.ts';
-import { MemoryStorage } from './memory-storage.ts';
+import { LoadedStorage } from './loaded-storage.ts';
 import { type EvalCommand, type Expectation, type LoadCommand, parseScript } from './script.ts';
 
 const PARSER = {
@@ -63,7 +63,7 @@ const rowKernel = new KernelRows();
 /** Runs a script; each instant query also with `@` at other times and in the middle of a range, as the reference does. */
 export async function runScript(
   text: string,
-  newStorage: () => TestStorage = () => new MemoryStorage(),
+  newStorage: () => TestStorage = () => new LoadedStorage(),
 ): Promise<Outcome> {
   const engine = new Engine({
     delayedNameRemoval: true,

@@ -1,7 +1,7 @@
 import { parseDuration } from '../../../src/promql/parser/duration.ts';
 import { type ParserOptions, parseExpr } from '../../../src/promql/parser/parser.ts';
 import { unquote } from '../../../src/promql/parser/string.ts';
-import { parseSeriesLine, type SeriesLine } from './series-line.ts';
+import { parseSeriesLine, type SeriesLine } from '../../../src/ruler/unit-test/series-line.ts';
 
 /** A script of the promqltest language; `docs` of the reference: Prometheus `promql/promqltest/README.md`. */
 export type Command = ClearCommand | LoadCommand | EvalCommand;

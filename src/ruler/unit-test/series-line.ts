@@ -4,12 +4,12 @@ import {
   floatHistogram,
   type ResetHint,
   type Span,
-} from '../../../src/model/histogram.ts';
-import { addHistograms, subtractHistograms } from '../../../src/model/histogram-add.ts';
-import { Labels, METRIC_NAME } from '../../../src/model/labels.ts';
-import { parseDuration } from '../../../src/promql/parser/duration.ts';
-import { parseNumber } from '../../../src/promql/parser/number.ts';
-import { unquote } from '../../../src/promql/parser/string.ts';
+} from '../../model/histogram.ts';
+import { addHistograms, subtractHistograms } from '../../model/histogram-add.ts';
+import { Labels, METRIC_NAME } from '../../model/labels.ts';
+import { parseDuration } from '../../promql/parser/duration.ts';
+import { parseNumber } from '../../promql/parser/number.ts';
+import { unquote } from '../../promql/parser/string.ts';
 
 /** One position of a series line; `undefined` where there is no sample. */
 export type Item = { readonly value: number } | { readonly histogram: FloatHistogram } | 'stale' | undefined;
@@ -31,6 +31,13 @@ export function namesHint(histogram: FloatHistogram): boolean {
   return hinted.has(histogram);
 }
 
+/** What is no series line. */
+export class SeriesLineError extends Error {}
+
+/** Items of one line; a repetition is short to write. */
+const itemsMax = 1_000_000;
+
+/** @throws SeriesLineError */
 export function parseSeriesLine(line: string): SeriesLine {
   const cursor = new LineCursor(line);
   const labels = parseLabels(cursor);
@@ -40,8 +47,9 @@ export function parseSeriesLine(line: string): SeriesLine {
   for (;;) {
     cursor.take(/\s+/y);
     if (cursor.done) break;
-    if (isStarts) starts.push(...parseStarts(cursor));
-    else items.push(...parseItems(cursor));
+    if (isStarts) for (const start of parseStarts(cursor)) starts.push(start);
+    else for (const item of parseItems(cursor)) items.push(item);
+    if (items.length > itemsMax || starts.length > itemsMax) throw tooMany(line);
   }
   return { labels, items, starts: isStarts ? starts : undefined, isStarts };
 }
@@ -70,7 +78,7 @@ class LineCursor {
   expect(pattern: RegExp, what: string): string {
     const taken = this.take(pattern);
     if (taken === undefined) {
-      throw new Error(`expected ${what} at ${this.#at + 1} of: ${this.text}`);
+      throw new SeriesLineError(`expected ${what} at ${this.#at + 1} of: ${this.text}`);
     }
     return taken;
   }
@@ -111,7 +119,7 @@ function parseItems(cursor: LineCursor): Item[] {
   const sign = cursor.take(/[+-](?=[\d.in])/iy);
   const increment = sign === undefined ? 0 : number(cursor.expect(NUMBER, 'an increment'));
   const times = repetitions(cursor);
-  if (sign !== undefined && times === undefined) throw new Error(`expected a repetition in: ${cursor.text}`);
+  if (sign !== undefined && times === undefined) throw new SeriesLineError(`expected a repetition in: ${cursor.text}`);
   const items: Item[] = [{ value }];
   let last = value;
   for (let i = 0; i < (times ?? 0); i++) {
@@ -122,6 +130,10 @@ function parseItems(cursor: LineCursor): Item[] {
   return items;
 }
 
+function tooMany(line: string): SeriesLineError {
+  return new SeriesLineError(`limit of ${itemsMax} samples of a series exceeded in: ${line.slice(0, 200)}`);
+}
+
 function number(text: string): number {
   const sign = text.startsWith('-') ? -1 : 1;
   return sign * parseNumber(text.replace(/^[+-]/, ''));
@@ -129,7 +141,10 @@ function number(text: string): number {
 
 function repetitions(cursor: LineCursor): number | undefined {
   const taken = cursor.take(/x\d+/y);
-  return taken === undefined ? undefined : Number(taken.slice(1));
+  if (taken === undefined) return undefined;
+  const times = Number(taken.slice(1));
+  if (times > itemsMax) throw tooMany(cursor.text);
+  return times;
 }
 
 function parseHistograms(cursor: LineCursor): Item[] {
@@ -142,10 +157,10 @@ function parseHistograms(cursor: LineCursor): Item[] {
   for (let i = 0; i < (times ?? 0); i++) {
     if (increment !== undefined) {
       if (last.schema > increment.schema) {
-        throw new Error(`cannot merge from schema ${increment.schema} to ${last.schema}`);
+        throw new SeriesLineError(`cannot merge from schema ${increment.schema} to ${last.schema}`);
       }
       const next = sign!.startsWith('+') ? addHistograms(last, increment) : subtractHistograms(last, increment);
-      if (next === undefined) throw new Error(`histograms do not go together in: ${cursor.text}`);
+      if (next === undefined) throw new SeriesLineError(`histograms do not go together in: ${cursor.text}`);
       const isHinted = hinted.has(last);
       last = next.histogram;
       if (isHinted) hinted.add(last);

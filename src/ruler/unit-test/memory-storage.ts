@@ -1,28 +1,20 @@
-import { equalBounds, type FloatHistogram, type ResetHint, withResetHint } from '../../../src/model/histogram.ts';
-import { detectReset } from '../../../src/model/histogram-reset.ts';
-import { Labels } from '../../../src/model/labels.ts';
-import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../../src/storage/columns.ts';
-import type { LabelAnswer, LabelRequest, SelectRequest, SeriesSet } from '../../../src/storage/queryable.ts';
-import { loadedItems } from './loaded-items.ts';
-import type { TestStorage } from './runner.ts';
-import type { LoadCommand } from './script.ts';
+import { equalBounds, type FloatHistogram, type ResetHint, withResetHint } from '../../model/histogram.ts';
+import { detectReset } from '../../model/histogram-reset.ts';
+import { Labels } from '../../model/labels.ts';
+import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../storage/columns.ts';
+import type { LabelAnswer, LabelRequest, Queryable, SelectRequest, SeriesSet } from '../../storage/queryable.ts';
 import type { Item } from './series-line.ts';
 
 /**
  * Series in memory, with the reset hints that a head of Prometheus gives back: a chunk of histograms ends where the counter
  * was reset or the layout changed; its first sample does not know of the one before.
  */
-export class MemoryStorage implements TestStorage {
+export class MemoryStorage implements Queryable {
   readonly #series = new Map<string, MemorySeries>();
 
-  load(command: LoadCommand): void {
-    for (const { labels, timeMs, item, startMs } of loadedItems(command)) {
-      this.#seriesOf(labels).append(timeMs, item, startMs);
-    }
-  }
-
-  append(labels: Labels, timeMs: number, item: Item): void {
-    this.#seriesOf(labels).append(timeMs, item, 0);
+  /** What is not newer than the newest of its series is left out. @param startMs 0 where unknown */
+  append(labels: Labels, timeMs: number, item: Item, startMs = 0): void {
+    this.#seriesOf(labels).append(timeMs, item, startMs);
   }
 
   #seriesOf(labels: Labels): MemorySeries {
@@ -82,7 +74,6 @@ class MemorySeries {
     this.labels = labels;
   }
 
-  /** What is not newer than the newest is left out. */
   append(timeMs: number, item: Item, startMs: number): void {
     const samples = this.#samples;
     if (item === undefined) return;
@@ -123,19 +114,28 @@ class MemorySeries {
   }
 
   hasSamples(startMs: number, endMs: number): boolean {
-    for (let i = 0; i < this.#samples.count; i++) {
-      const timeMs = this.#samples.times[i]!;
-      if (timeMs >= startMs && timeMs <= endMs) return true;
+    const first = this.#firstFrom(startMs);
+    return first < this.#samples.count && this.#samples.times[first]! <= endMs;
+  }
+
+  /** The first sample not before that time. */
+  #firstFrom(startMs: number): number {
+    const { times, count } = this.#samples;
+    let [low, high] = [0, count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (times[middle]! < startMs) low = middle + 1;
+      else high = middle;
     }
-    return false;
+    return low;
   }
 
   read(startMs: number, endMs: number, out: SampleColumns): void {
     const { times, values, kinds, histograms, count, hasStarts, starts } = this.#samples;
     out.clear();
-    for (let i = 0; i < count; i++) {
+    for (let i = this.#firstFrom(startMs); i < count; i++) {
       const timeMs = times[i]!;
-      if (timeMs < startMs || timeMs > endMs) continue;
+      if (timeMs > endMs) break;
       const kind = kinds[i]!;
       if (kind === FLOAT) out.pushFloat(timeMs, values[i]!);
       else if (kind === HISTOGRAM) out.pushHistogram(timeMs, histograms[i]!);
