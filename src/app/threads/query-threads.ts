@@ -19,6 +19,9 @@ export interface QueryThreadsOptions {
   readonly log: Logger;
 }
 
+/** Queries of one tenant that a thread has under way while other tenants ask, too: they take turns, and each turn is some 10 ms. */
+const TENANT_CALLS_MAX = 4;
+
 /** Queries in threads of their own: one that is always there, others when queries take long. */
 export class QueryThreads implements Service, QueryWorkers {
   readonly name = 'query-threads';
@@ -38,6 +41,7 @@ export class QueryThreads implements Service, QueryWorkers {
       sizeMin: layout.queryThreadsMin,
       callsPerWorkerMax: data.config.maxConcurrent,
       queueMax: data.config.queueMax,
+      callsPerTenantMax: TENANT_CALLS_MAX,
       log,
       spawn: (i) => this.#spawn(i),
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Clock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -174,13 +175,19 @@ test('soon after the first call there is a worker more than was needed, but it i
 });
 
 /** A pool of one worker with `seats` calls at once; a call ends when the test says so. */
-function held(seats: number, queueMax: number) {
+function held(
+  seats: number,
+  queueMax: number,
+  { callsPerTenantMax, clock }: { callsPerTenantMax?: number; clock?: Clock } = {},
+) {
   const ends: (() => void)[] = [];
   const pool = WorkerPool.start<Work>({
     name: 'fake',
     size: 1,
     callsPerWorkerMax: seats,
     queueMax,
+    callsPerTenantMax,
+    clock,
     log: silentLogger,
     spawn: (): PooledWorker<Work> => ({
       channel: { call: (() => new Promise<void>((resolve) => ends.push(resolve))) as never },
@@ -238,5 +245,30 @@ test('calls of a tenant that wait are bounded by its limit', async () => {
     await turns();
   }
   await Promise.all([running, ...waiting]);
+  await pool.close();
+});
+
+test('while others call, too, a tenant has a few calls of each worker', async () => {
+  const clock = new ManualClock();
+  const { pool, ends, call } = held(16, 40, { callsPerTenantMax: 2, clock });
+  const first = Array.from({ length: 10 }, () => call('a'));
+  await turns();
+  assert.equal(ends.length, 10, 'alone it has them');
+  const calls = [call('b'), call('a')];
+  await turns();
+  assert.equal(ends.length, 11);
+  for (const end of ends.splice(0, 9)) end();
+  await turns();
+  assert.equal(ends.length, 3, 'one of a, one of b, and the one that waited');
+  calls.push(call('a'));
+  await turns();
+  assert.equal(ends.length, 3);
+  clock.set(10_000);
+  calls.push(call('a'));
+  for (const end of ends.splice(0, 1)) end();
+  await turns();
+  assert.equal(ends.length, 4, 'b has not called for long');
+  for (const end of ends.splice(0)) end();
+  await Promise.all([...first, ...calls]);
   await pool.close();
 });

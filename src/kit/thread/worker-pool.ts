@@ -28,6 +28,8 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly callsPerWorkerMax: number;
   /** Calls that wait for a worker; one more is refused with 503. */
   readonly queueMax: number;
+  /** Calls of one tenant that a worker has under way while other tenants call, too. Default: no bound but the share of all. */
+  readonly callsPerTenantMax?: number;
   readonly spawn: (index: number) => PooledWorker<R>;
   readonly log: Logger;
   readonly clock?: Clock;
@@ -49,6 +51,16 @@ const LONG_CALL_MS = 100;
 const SPARE_IDLE_MS = 60_000;
 const SPARE_AFTER_MS = 5_000;
 
+interface Caller {
+  readonly tenant: string;
+  readonly atMs: number;
+}
+
+const NOBODY: Caller = { tenant: OWN, atMs: Number.NEGATIVE_INFINITY };
+
+/** A tenant that called within this time is one that others make room for. */
+const OTHERS_MS = 5_000;
+
 /** With fewer seats than this a share of them would be none. */
 const SHARED_SEATS_MIN = 4;
 
@@ -60,6 +72,8 @@ export class WorkerPool<R extends Role> {
   readonly #options: WorkerPoolOptions<R>;
   readonly #seats: Seat<R>[] = [];
   readonly #queue: FairQueue<Waiting>;
+  /** The tenant that called last, and the last other one. */
+  readonly #callers: [last: Caller, other: Caller] = [NOBODY, NOBODY];
   /** Calls under way, by tenant. */
   readonly #running = new Map<string, number>();
   readonly #clock: Clock;
@@ -97,6 +111,7 @@ export class WorkerPool<R extends Role> {
     options: PooledCallOptions = {},
   ): Promise<ResponseOf<R, M>> {
     const tenant = options.tenant ?? OWN;
+    if (tenant !== OWN) this.#noteCaller(tenant);
     const { seat, sinceMs } = await this.#freeSeat(tenant, options);
     try {
       return await seat.worker.channel.call(method, request, options);
@@ -202,15 +217,30 @@ export class WorkerPool<R extends Role> {
   #mayRun(tenant: string): boolean {
     const own = this.#running.get(tenant) ?? 0;
     if (tenant === OWN || own === 0) return true;
-    const { callsPerWorkerMax } = this.#options;
+    const { callsPerWorkerMax, callsPerTenantMax } = this.#options;
     let seats = 0;
     let taken = 0;
+    let workers = 0;
     for (const { dead, calls } of this.#seats) {
       if (dead) continue;
+      workers++;
       seats += callsPerWorkerMax;
       taken += calls.length;
     }
+    if (callsPerTenantMax !== undefined && own >= workers * callsPerTenantMax && this.#anyOther(tenant)) return false;
     return seats < SHARED_SEATS_MIN || fitsShare(own, 1, seats - taken);
+  }
+
+  #noteCaller(tenant: string): void {
+    const [last] = this.#callers;
+    if (last.tenant !== tenant) this.#callers[1] = last;
+    this.#callers[0] = { tenant, atMs: this.#clock.monotonicMs() };
+  }
+
+  /** Whether another tenant has called lately. */
+  #anyOther(tenant: string): boolean {
+    const [last, other] = this.#callers;
+    return this.#clock.monotonicMs() - (last.tenant === tenant ? other : last).atMs < OTHERS_MS;
   }
 
   #leastBusy(): Seat<R> | undefined {
