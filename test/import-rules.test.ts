@@ -283,13 +283,10 @@ const STILL_WITHOUT_CLOCK = [
   'src/api/context.ts',
   'src/ingester/head/head.ts',
   'src/ingester/head/match-turns.ts',
-  'src/ingester/log/log-key.ts',
-  'src/ingester/shard/shard.ts',
   'src/kit/http/auth.ts',
   'src/kit/http/form.ts',
   'src/kit/http/listener.ts',
   'src/kit/http/send.ts',
-  'src/lib/pause.ts',
   'src/object/s3/client.ts',
 ];
 

@@ -1,10 +1,13 @@
 import { Region } from '../../chunk/region.ts';
 import { bucketSlot, type Placement, partSlot, slotPhase } from '../../chunkstore/placement.ts';
 import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
-import { pausing } from '../../lib/pause.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { Pacer } from '../../lib/pacer.ts';
 import { compareUtf8 } from '../../model/labels.ts';
 import type { Head, HeadTenant } from './head.ts';
 
+/** For how long at a time the shard's thread may be held up. */
+const SLICE_MS = 8;
 /** Series whose parts are found in one call of the kernel. */
 const BATCH = 8192;
 
@@ -25,10 +28,12 @@ export interface ExportedSlots {
 /** Puts series in the order in which they go into groups. */
 export class ExportOrder {
   readonly #head: Head;
+  readonly #clock: Clock;
   readonly #scratch: Region;
 
-  constructor(head: Head) {
+  constructor(head: Head, clock: Clock) {
     this.#head = head;
+    this.#clock = clock;
     this.#scratch = new Region(head.kernel);
   }
 
@@ -45,14 +50,14 @@ export class ExportOrder {
     /** Of buckets; undefined where it is not due. */
     const slots = new Map<number, string | undefined>();
     const runs: Run[] = [];
-    const pause = pausing(8);
+    const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
     for (const [pair, list] of [...tenant.metrics]) {
       const refs = list.refs;
       if (refs.length === 0) continue;
       const name = this.#head.pairText(pair)[1];
       const parts = placement.splits.get(name);
       if (parts !== undefined) {
-        for (const [part, of] of (await this.#parts(refs.slice(), parts, pause)).entries()) {
+        for (const [part, of] of (await this.#parts(refs.slice(), parts, pacer)).entries()) {
           if (of.length === 0) continue;
           const slot = partSlot(name, parts, part);
           if (isDue(slot)) runs.push({ slot: hexOf(slot), name, refs: of });
@@ -78,7 +83,7 @@ export class ExportOrder {
   }
 
   /** The series of a metric by part. */
-  async #parts(refs: Uint32Array, parts: number, pause: () => Promise<void>): Promise<Uint32Array[]> {
+  async #parts(refs: Uint32Array, parts: number, pacer: Pacer): Promise<Uint32Array[]> {
     const { kernel } = this.#head;
     const partOf = new Uint16Array(refs.length);
     const sizes = new Uint32Array(parts);
@@ -92,7 +97,7 @@ export class ExportOrder {
         partOf[from + i] = part;
         sizes[part]!++;
       }
-      await pause();
+      await pacer.step();
     }
     const lists = Array.from(sizes, (size) => new Uint32Array(size));
     const ends = new Uint32Array(parts);

@@ -1,7 +1,8 @@
 import { Region } from '../../chunk/region.ts';
 import type { HeadTenantStats } from '../../contract/ingester.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
-import { pausing } from '../../lib/pause.ts';
+import { Pacer } from '../../lib/pacer.ts';
 import type { Head } from './head.ts';
 
 const REFS_AT_ONCE = 16_384;
@@ -12,13 +13,15 @@ const SLICE_MS = 5;
 /** What a tenant's series are made of. Looks at every series and every pair, a few milliseconds at a time. */
 export class HeadStatistics {
   readonly #head: Head;
+  readonly #clock: Clock;
   readonly #refs: Region;
   readonly #counts: Region;
   /** They share the counts: one after another. */
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(head: Head) {
+  constructor(head: Head, clock: Clock) {
     this.#head = head;
+    this.#clock = clock;
     this.#refs = new Region(head.kernel);
     this.#counts = new Region(head.kernel);
   }
@@ -36,7 +39,7 @@ export class HeadStatistics {
     const { exports } = kernel;
     const tenant = head.tenant(tenantId);
     if (tenant === undefined) return undefined;
-    const pause = pausing(SLICE_MS);
+    const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
     const pairs = exports.pairTop() + PAIRS_MORE_MAX;
     const counts = this.#counts.ensure(pairs * 4);
     kernel.u8.fill(0, counts, counts + pairs * 4);
@@ -48,7 +51,7 @@ export class HeadStatistics {
       if (this.#lives(metric)) metrics.push([head.pairText(metric)[1], list.length]);
       const refs = list.refs.slice();
       for (let from = 0; from < refs.length; from += REFS_AT_ONCE) {
-        await pause();
+        await pacer.step();
         if (exports.pairTop() > pairs) break;
         const part = refs.subarray(from, from + REFS_AT_ONCE);
         const at = this.#refs.ensure(part.length * 4);
@@ -70,7 +73,7 @@ export class HeadStatistics {
     const top = new Top(limit);
     let labelPairs = 0;
     for (let id = 0; id < Math.min(pairs, exports.pairTop()); id++) {
-      if ((id & 4095) === 0) await pause();
+      if ((id & 4095) === 0) await pacer.step();
       const count = kernel.view.getUint32(counts + 4 * id, true);
       if (count === 0 || !this.#lives(id)) continue;
       labelPairs++;

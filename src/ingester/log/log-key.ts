@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Kernel } from '../../chunk/kernel.ts';
+import { systemBytes } from '../../lib/random.ts';
 import type { Disk } from './disk.ts';
 
 // The key of a folder's log: what the sums of its records are made with (docs/formats/wal.md). Whoever can only send samples does not
@@ -26,7 +26,7 @@ export function useLogKey(kernel: Kernel, disk: Disk, folder: string, isNew: boo
         `${file} is missing: without it the log of this folder cannot be read; put it back from where the folder was copied, or move the folder away`,
       );
     }
-    disk.writeWhole(file, keyFile(randomBytes(KEY_BYTES)));
+    disk.writeWhole(file, keyFile(systemBytes(KEY_BYTES)));
   }
   const bytes = new Uint8Array(FILE_BYTES + 1);
   const from = disk.open(file);

@@ -41,11 +41,11 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
   const turns = new MatchTurns();
-  const statistics = new HeadStatistics(head);
+  const statistics = new HeadStatistics(head, clock);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
-  const exportOrder = new ExportOrder(head);
+  const exportOrder = new ExportOrder(head, clock);
   // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
   let lastCursor = randomInt(2 ** 47);
   let exporting = 0;
@@ -61,7 +61,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   };
 
   const expire = () => {
-    for (const [id, { usedMs }] of cursors) if (clock.nowMs() - usedMs > CURSOR_IDLE_MS) cursors.delete(id);
+    for (const [id, { usedMs }] of cursors) if (clock.monotonicMs() - usedMs > CURSOR_IDLE_MS) cursors.delete(id);
     hold();
   };
 
@@ -90,7 +90,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     const { startMs, endMs, arena } = cursor;
     const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, arena);
     cursor.at = next;
-    cursor.usedMs = clock.nowMs();
+    cursor.usedMs = clock.monotonicMs();
     const more = next < cursor.refs.length;
     if (more) cursors.set(id, cursor);
     else cursors.delete(id);
@@ -168,7 +168,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
             ? new Uint32Array(0)
             : await matching.select(tenant, request.matchers, startMs, endMs, turn);
         if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-        return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.nowMs() });
+        return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
       });
     },
     async selectNext({ cursor: id }) {
@@ -207,7 +207,14 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
       hold();
       try {
         const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, { placement, phases });
-        return slice(++lastCursor, { startMs: -9.2e18, endMs: 9.2e18, arena, refs, at: 0, usedMs: clock.nowMs() });
+        return slice(++lastCursor, {
+          startMs: -9.2e18,
+          endMs: 9.2e18,
+          arena,
+          refs,
+          at: 0,
+          usedMs: clock.monotonicMs(),
+        });
       } finally {
         exporting--;
         hold();

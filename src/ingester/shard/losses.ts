@@ -1,0 +1,83 @@
+import path from 'node:path';
+import type { SavedLoss } from '../log/checkpoint.ts';
+import type { WalLoss } from '../log/wal.ts';
+import type { ShardLog } from './logger.ts';
+
+/** Losses that are told one by one; of more the last one tells. */
+const LOSSES_MAX = 1000;
+/** Losses in a row that are logged one by one. */
+const LOSSES_LOGGED_MAX = 100;
+
+export interface LossContext {
+  /** A write that was cut short, of which nothing need have been acknowledged. */
+  readonly isUnfinished?: boolean;
+  readonly reason?: string;
+  /** What was read of the log so far, to guess from. */
+  readonly read: { readonly samples: number; readonly bytes: number };
+  /** Time of the sample read last, Unix ms; 0: there is none. */
+  readonly newestMs: number;
+}
+
+/** Parts of a log that could not be read: told to whoever asks for their time, as long as the shard lives. */
+export class Losses {
+  readonly #windowMs: number;
+  readonly #log: ShardLog;
+  readonly #list: SavedLoss[] = [];
+  #found = 0;
+  /** Bytes and samples (as far as can be told), unfinished writes included. */
+  bytes = 0;
+  samples = 0;
+
+  constructor(windowMs: number, log: ShardLog) {
+    this.#windowMs = windowMs;
+    this.#log = log;
+  }
+
+  get all(): readonly SavedLoss[] {
+    return this.#list;
+  }
+
+  /** Those that a checkpoint tells. */
+  load(losses: readonly SavedLoss[]): void {
+    this.#list.push(...losses.slice(0, LOSSES_MAX));
+  }
+
+  add(
+    { file, position, bytes, kind }: WalLoss,
+    { isUnfinished = false, reason, read, newestMs: newest }: LossContext,
+  ): void {
+    const samples = read.bytes === 0 ? 0 : (bytes / read.bytes) * read.samples;
+    this.bytes += bytes;
+    this.samples += samples;
+    this.#found++;
+    const fields = { file, position, bytes, samplesAbout: Math.round(samples), ...(reason && { reason }) };
+    if (isUnfinished) {
+      this.#log('warn', 'cut off an unfinished record at the end of the log', fields);
+      return;
+    }
+    const fromMs = newest > 0 ? newest - this.#windowMs : 0;
+    const toMs = newest > 0 ? newest + this.#windowMs : Number.MAX_SAFE_INTEGER;
+    const last = this.#list.at(-1);
+    if (last === undefined || this.#list.length < LOSSES_MAX) {
+      this.#list.push({ file, position, bytes, samples: fields.samplesAbout, fromMs, toMs });
+    } else {
+      const all = { bytes: last.bytes + bytes, samples: (last.samples ?? 0) + fields.samplesAbout };
+      const [from, to] = [Math.min(last.fromMs, fromMs), Math.max(last.toMs, toMs)];
+      this.#list.splice(-1, 1, { ...last, ...all, fromMs: from, toMs: to });
+    }
+    if (this.#found > LOSSES_LOGGED_MAX) return;
+    const told = { ...fields, fromMs, toMs };
+    if (kind === 'damage') this.#log('error', 'a part of the log is corrupt: what it held is lost', told);
+    else this.#log('warn', 'cut off what is damaged at the end of the log: what it held is lost', told);
+  }
+
+  /** What is known to be lost for good in the range, for an answer's warnings. */
+  warnings(startMs: number, endMs: number): string[] {
+    return this.#list
+      .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)
+      .map(
+        ({ file, position, bytes }) =>
+          `${bytes} bytes of ${path.basename(file)} at ${position} were corrupt: samples may be missing`,
+      );
+  }
+}
