@@ -414,6 +414,8 @@ test('a text is told of the place that Prometheus evaluates last, what is around
   assert.deepEqual(warnings, ['PromQL warning: encountered a mix of histograms and floats for aggregation (1:5)']);
   const { warnings: quantiles } = await notesOf('load 1m\n a 1x10', 'quantile(-1, quantile_over_time(-1, a[5m]))');
   assert.deepEqual(quantiles, ['PromQL warning: quantile value should be between 0 and 1, got -1 (1:10)']);
+  const range = await notesOf(`load 1m\n h ${GAUGE}`, '1 * increase((rate(h[2m]))[5m:1m])');
+  assert.deepEqual(range.warnings, [`${NOT_A_COUNTER} (1:20)`, `${NOT_A_COUNTER.replace('"h"', '""')} (1:1)`]);
   const beside = await notesOf(mixed, 'sum by (i) (m) or sum by (i) (m)');
   assert.deepEqual(beside.warnings, [
     'PromQL warning: encountered a mix of histograms and floats for aggregation (1:31)',

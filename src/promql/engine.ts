@@ -19,7 +19,7 @@ import { type Grid, gridOf, stepMs } from './plan/grid.ts';
 import type { MatrixNode, PlanNode } from './plan/node.ts';
 import { optimize } from './plan/optimize.ts';
 import { checkSize } from './plan/size.ts';
-import { positionsIn } from './position.ts';
+import { type PosRange, positionsIn } from './position.ts';
 import type { ExplainNode, MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './row/row.ts';
 import type { RowKernel } from './row/row-memory.ts';
@@ -143,7 +143,7 @@ export class Engine {
     try {
       const value = await evaluate(execution, opener, plan, type, grid, instant);
       const positionAt = positionsIn(query.expr);
-      const positionOf = (pos: { start: number }): string => positionAt(pos.start);
+      const positionOf = ({ start, unplaced }: PosRange): string => positionAt(unplaced ? 0 : start);
       const explain: ExplainNode | undefined = explainer?.tree(plan);
       return { value, ...annotations.strings(positionOf), stats: stats.result(), explain };
     } catch (thrown) {
