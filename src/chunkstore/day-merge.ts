@@ -64,24 +64,70 @@ export class DayMerger {
   }
 
   /** Merges every slot of a tenant's day to which something came since the last time, or which has something to remove. */
-  merge(tenant: string, day: number, removal: MergeRemoval, context: ReadContext): Promise<MergeResult> {
-    return this.mergeAll([{ tenant, removal }], day, context);
+  merge(
+    tenant: string,
+    day: number,
+    removal: MergeRemoval,
+    context: ReadContext,
+    fence?: () => Promise<void>,
+  ): Promise<MergeResult> {
+    return this.mergeAll([{ tenant, removal }], day, context, fence);
   }
 
-  /** The same for several tenants, who share objects. */
-  async mergeAll(tenants: readonly MergeTenant[], day: number, context: ReadContext): Promise<MergeResult> {
+  /**
+   * The same for several tenants, who share objects.
+   * @param fence asked before rows are changed; where it throws none are
+   */
+  async mergeAll(
+    tenants: readonly MergeTenant[],
+    day: number,
+    context: ReadContext,
+    fence?: () => Promise<void>,
+  ): Promise<MergeResult> {
     const result: MergeResult = { sources: 0, groups: 0, samples: 0, bytes: 0, damaged: [] };
     /** Of slots of which nothing is left. */
     const emptied: FoundGroup[] = [];
-    const written = await this.#writer.write(this.#slots(tenants, day, result, emptied, context), context.signal);
+    const written = await this.#writer.write(
+      this.#slots(tenants, day, result, emptied, context),
+      context.signal,
+      fence,
+    );
     for (const { sampleCount, bytes } of written) {
       result.groups++;
       result.samples += sampleCount;
       result.bytes += bytes;
     }
     // What each has replaced goes with it, or it would come back.
+    if (emptied.length > 0) await fence?.();
     for (const { period, table, key } of emptied) await period.tables.client.delete(table, [key], context.signal);
     return result;
+  }
+
+  /** Whether a group that stands has a sample of what is to go. */
+  async holds(tenant: string, day: number, tombstones: readonly Tombstone[], context: ReadContext): Promise<boolean> {
+    const seen = new Set<string>();
+    const out = new SampleColumns();
+    for (const placement of await this.#index.placements(tenant, day, context)) {
+      for (const slot of allSlots(placement)) {
+        if (seen.has(hexOf(slot))) continue;
+        seen.add(hexOf(slot));
+        context.signal.throwIfAborted();
+        const sources = standing(await this.#index.allGroups(tenant, day, slot, context));
+        if (sources.length === 0) continue;
+        for (const { deleted, ...series } of await this.#open(sources, tombstones, context)) {
+          if (deleted.length === 0) continue;
+          const startMs = Math.min(...deleted.map((each) => each.startMs));
+          const endMs = Math.max(...deleted.map((each) => each.endMs));
+          const set = new StoreSeriesSet([{ ...series, deleted: [] }], this.#decoder, startMs, endMs, () => {});
+          set.read(0, out);
+          for (let i = 0; i < out.count; i++) {
+            const timeMs = out.times[i]!;
+            if (deleted.some((each) => each.startMs <= timeMs && timeMs <= each.endMs)) return true;
+          }
+        }
+      }
+    }
+    return false;
   }
 
   async *#slots(

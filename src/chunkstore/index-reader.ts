@@ -36,6 +36,8 @@ export interface IndexReaderOptions {
   readonly readsAtOnce: number;
   readonly rowCacheTtlMs: number;
   readonly rowCacheBytesMax: number;
+  /** Every read sees what was confirmed before it began: for who removes what it does not find. */
+  readonly strong?: boolean;
 }
 
 /** A group row and the period that its object is in. */
@@ -52,7 +54,13 @@ export type ReadContext = QueryContext;
 
 /** For work in the background: nothing is cached. */
 export function uncachedIndex(schema: Schema, clock: Clock): IndexReader {
-  return new IndexReader(schema, clock, { windowMs: DAY_MS, readsAtOnce: 4, rowCacheTtlMs: 0, rowCacheBytesMax: 0 });
+  return new IndexReader(schema, clock, {
+    windowMs: DAY_MS,
+    readsAtOnce: 4,
+    rowCacheTtlMs: 0,
+    rowCacheBytesMax: 0,
+    strong: true,
+  });
 }
 
 /** Reads the index rows: one method a kind of row, each with its cache. Rows are counted as the clients hand them over. */
@@ -210,7 +218,8 @@ export class IndexReader {
     return values;
   }
 
-  async #read(period: StorePeriod, query: TableQuery, context: ReadContext): Promise<Row[]> {
+  async #read(period: StorePeriod, asked: TableQuery, context: ReadContext): Promise<Row[]> {
+    const query = this.#options.strong === true ? { ...asked, strong: true } : asked;
     const rows: Row[] = [];
     for await (const page of period.tables.client.query(query, context.signal)) {
       context.signal.throwIfAborted();

@@ -19,6 +19,8 @@ export const ROW_TENANTS = 'n';
 
 /** Which tenants' days the compactor has been through: kept under no tenant. */
 export const ROW_COMPACTED = 'c';
+/** Leases on tenants' days: kept under no tenant. */
+export const ROW_LEASE = 'e';
 
 // How a group came to be, first in its range key.
 const FORM_MERGED = 0;
@@ -152,6 +154,10 @@ export function compactedHash(day: number): Uint8Array {
   return key('', day, ROW_COMPACTED);
 }
 
+export function leaseHash(day: number): Uint8Array {
+  return key('', day, ROW_LEASE);
+}
+
 export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
@@ -165,7 +171,15 @@ export interface ParsedHash {
 }
 
 const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE]);
-const KINDS_WITH_DAY = new Set([ROW_GROUP, ROW_LABEL, ROW_METADATA, ROW_PLACEMENT, ROW_TENANTS, ROW_COMPACTED]);
+const KINDS_WITH_DAY = new Set([
+  ROW_GROUP,
+  ROW_LABEL,
+  ROW_METADATA,
+  ROW_PLACEMENT,
+  ROW_TENANTS,
+  ROW_COMPACTED,
+  ROW_LEASE,
+]);
 
 export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   const from = new ByteReader(hash);

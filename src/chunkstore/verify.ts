@@ -9,6 +9,7 @@ import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
 import { decodeCompacted } from './compacted-row.ts';
+import { decodeLease } from './day-lease.ts';
 import { decodeGroupRow, type GroupRow, groupName, hexOf } from './group-row.ts';
 import {
   contentId,
@@ -18,6 +19,7 @@ import {
   ROW_DAYS,
   ROW_GROUP,
   ROW_LABEL,
+  ROW_LEASE,
   ROW_METADATA,
   ROW_PLACEMENT,
   ROW_TENANTS,
@@ -142,6 +144,9 @@ class Verifier {
           return;
         case ROW_COMPACTED:
           decodeCompacted(row.value);
+          return;
+        case ROW_LEASE:
+          decodeLease(row.value);
           return;
         case ROW_DAYS:
         case ROW_TENANTS:

@@ -111,12 +111,14 @@ export class ChunkStoreWriter {
   /**
    * Writes all groups and what leads to them, and holds an object's worth of them at a time. When it returns, the store has confirmed
    * everything; when it throws, a part may be there, and the same call again is harmless. One call at a time.
+   * @param fence asked before rows are written; where it throws none are
    */
   async write(
     batch: Iterable<WriteGroup> | AsyncIterable<WriteGroup>,
     signal?: AbortSignal,
+    fence?: () => Promise<void>,
   ): Promise<readonly WrittenGroup[]> {
-    const run = new WriteRun(this.#schema, this.#encoder, this.#seen, this.#options, signal);
+    const run = new WriteRun(this.#schema, this.#encoder, this.#seen, this.#options, signal, fence);
     for await (const group of batch) {
       signal?.throwIfAborted();
       await run.add(group);
@@ -200,6 +202,7 @@ class WriteRun {
   readonly #seen: SeenRows;
   readonly #options: Required<WriterOptions>;
   readonly #signal: AbortSignal | undefined;
+  readonly #fence: (() => Promise<void>) | undefined;
   readonly #written: WrittenGroup[] = [];
   /** By table. */
   readonly #objects = new Map<string, OpenObject>();
@@ -216,12 +219,14 @@ class WriteRun {
     seen: SeenRows,
     options: Required<WriterOptions>,
     signal: AbortSignal | undefined,
+    fence: (() => Promise<void>) | undefined,
   ) {
     this.#schema = schema;
     this.#encoder = encoder;
     this.#seen = seen;
     this.#options = options;
     this.#signal = signal;
+    this.#fence = fence;
   }
 
   async add(group: WriteGroup): Promise<void> {
@@ -346,7 +351,10 @@ class WriteRun {
     this.#rows = [];
     this.#hiding = [];
     this.#rowBytes = 0;
-    for (const batch of batches) await putRows(batch, this.#options.writesAtOnce, this.#signal);
+    for (const batch of batches) {
+      await this.#fence?.();
+      await putRows(batch, this.#options.writesAtOnce, this.#signal);
+    }
     for (const { rows } of leading) rows.confirm();
   }
 }

@@ -1,5 +1,6 @@
 import type { Kernel } from '../chunk/kernel.ts';
 import { encodeCompacted } from '../chunkstore/compacted-row.ts';
+import { type DayLease, DayLeases } from '../chunkstore/day-lease.ts';
 import { DayMerger, type MergeTenant } from '../chunkstore/day-merge.ts';
 import { type IndexReader, type ReadContext, uncachedIndex } from '../chunkstore/index-reader.ts';
 import { compactedHash, DAY_MS, dayOf, tenantsRange } from '../chunkstore/keys.ts';
@@ -69,8 +70,8 @@ const PROCESSED_KEPT_MS = 7 * DAY_MS;
 
 /**
  * What is done to the store when its days are over: merges them, removes what was deleted or is past retention, sweeps what merges
- * left, makes tables ahead and drops them behind. To be killed at any point is harmless, and to be run by several at once only
- * makes work twice.
+ * left, makes tables ahead and drops them behind. To be killed at any point is harmless. Several may run at once: what changes a
+ * tenant's day holds the lease on it (docs/decisions/leases-on-days.md), and leaves a day that another holds to the next run.
  */
 export class Compactor {
   readonly #options: CompactorOptions;
@@ -78,6 +79,7 @@ export class Compactor {
   readonly #merger: DayMerger;
   readonly #tombstones: Tombstones;
   readonly #tables: TableManager;
+  readonly #leases: DayLeases;
   readonly sweeper: Sweeper;
 
   constructor(options: CompactorOptions) {
@@ -87,6 +89,7 @@ export class Compactor {
     const writer = new ChunkStoreWriter(schema, kernels.write, { clock });
     this.#merger = new DayMerger(schema, writer, kernels.read, clock);
     this.#tombstones = new Tombstones(schema, clock, random, deleteRequestCancelPeriodMs);
+    this.#leases = new DayLeases(schema, clock, random);
     this.#tables = new TableManager(schema, clock, { aheadMs: config.createAheadMs });
     this.sweeper = new Sweeper(schema, clock, { rowGraceMs: config.sweepGraceMs });
   }
@@ -174,6 +177,23 @@ export class Compactor {
     }
   }
 
+  /** Runs `work` with the lease on a tenant's day; undefined where another compactor has it. */
+  async #leased<T>(
+    tenant: string,
+    day: number,
+    context: ReadContext,
+    work: (fence: () => Promise<void>) => Promise<T>,
+  ): Promise<T | undefined> {
+    const lease = await this.#leases.take(tenant, day, context.signal);
+    if (lease === undefined) return undefined;
+    try {
+      return await work(() => lease.keep(context.signal));
+    } finally {
+      // one that is not given back runs out
+      await lease.release().catch(() => {});
+    }
+  }
+
   /**
    * What is over of the tenant goes now; the request is through when what it had in heads has been flushed, and has gone too. Of the
    * day on which it was asked for, what came afterwards stays.
@@ -181,37 +201,49 @@ export class Compactor {
   async #removeTenant(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext) {
     const { schema } = this.#options;
     const lastDay = dayOf(tombstone.endMs);
+    let isThrough = true;
     for (const day of await this.#index.days(tenant, tombstone.startMs, tombstone.endMs, context)) {
       if (!this.#isOver(day)) continue;
-      if (day === lastDay) {
-        const removal = { tombstones: [tombstone], keepFromMs: Number.NEGATIVE_INFINITY };
-        const merged = await this.#merger.merge(tenant, day, removal, context);
-        this.#add(report, merged);
-        // what is damaged still has it
-        if (merged.damaged.length > 0) return;
-        if (merged.groups > 0) continue;
-      }
-      await removeDay(schema, this.#index, tenant, day, context);
-      report.daysRemoved++;
+      const gone = await this.#leased(tenant, day, context, async (fence) => {
+        if (day === lastDay) {
+          const removal = { tombstones: [tombstone], keepFromMs: Number.NEGATIVE_INFINITY };
+          const merged = await this.#merger.merge(tenant, day, removal, context, fence);
+          this.#add(report, merged);
+          // what is damaged still has it
+          if (merged.damaged.length > 0) return false;
+          if (merged.groups > 0) return !(await this.#merger.holds(tenant, day, [tombstone], context));
+        }
+        await fence();
+        await removeDay(schema, this.#index, tenant, day, context);
+        report.daysRemoved++;
+        return true;
+      });
+      isThrough &&= gone ?? false;
     }
-    if (!this.#isOver(lastDay)) return;
+    if (!isThrough || !this.#isOver(lastDay)) return;
     await this.#tombstones.put(tenant, { ...tombstone, state: 'processed' }, context.signal);
     report.deletes++;
   }
 
+  /** A request is through when a look under the lease on each of its days has found nothing that it deletes. */
   async #removeSeries(tenant: string, due: readonly Tombstone[], report: CompactionReport, context: ReadContext) {
     if (due.length === 0) return;
     const days = new Set<number>();
     for (const { startMs, endMs } of due) {
       for (const day of await this.#index.days(tenant, startMs, endMs, context)) days.add(day);
     }
-    const damaged = report.damaged.length;
+    let isThrough = true;
     for (const day of days) {
       const removal = { tombstones: due, keepFromMs: Number.NEGATIVE_INFINITY };
-      this.#add(report, await this.#merger.merge(tenant, day, removal, context));
+      const gone = await this.#leased(tenant, day, context, async (fence) => {
+        const merged = await this.#merger.merge(tenant, day, removal, context, fence);
+        this.#add(report, merged);
+        // what is damaged still has it
+        return merged.damaged.length === 0 && !(await this.#merger.holds(tenant, day, due, context));
+      });
+      isThrough &&= gone ?? false;
     }
-    // what is damaged still has it
-    if (report.damaged.length > damaged) return;
+    if (!isThrough) return;
     for (const each of due) await this.#tombstones.put(tenant, { ...each, state: 'processed' }, context.signal);
     report.deletes += due.length;
   }
@@ -254,9 +286,12 @@ export class Compactor {
   }
 
   async #removeExpired(tenant: string, day: number, report: CompactionReport, context: ReadContext): Promise<void> {
-    await removeDay(this.#options.schema, this.#index, tenant, day, context);
-    await this.#mark([tenant], day, true, context);
-    report.daysRemoved++;
+    await this.#leased(tenant, day, context, async (fence) => {
+      await fence();
+      await removeDay(this.#options.schema, this.#index, tenant, day, context);
+      await this.#mark([tenant], day, true, context);
+      report.daysRemoved++;
+    });
   }
 
   #isOpen(day: number, mergedMs: number | undefined): boolean {
@@ -266,9 +301,35 @@ export class Compactor {
   }
 
   /** All together, so that they share objects; where that fails, each alone, so that one does not keep others from it. */
-  async #mergeTenants(tenants: readonly MergeTenant[], day: number, report: CompactionReport, context: ReadContext) {
+  async #mergeTenants(all: readonly MergeTenant[], day: number, report: CompactionReport, context: ReadContext) {
+    const leases: DayLease[] = [];
+    const tenants: MergeTenant[] = [];
     try {
-      this.#add(report, await this.#merger.mergeAll(tenants, day, context));
+      for (const each of all) {
+        const lease = await this.#leases.take(each.tenant, day, context.signal);
+        if (lease === undefined) continue;
+        leases.push(lease);
+        tenants.push(each);
+      }
+      const fence = async () => {
+        for (const lease of leases) await lease.keep(context.signal);
+      };
+      await this.#mergeLeased(tenants, day, fence, report, context);
+    } finally {
+      for (const lease of leases) await lease.release().catch(() => {});
+    }
+  }
+
+  async #mergeLeased(
+    tenants: readonly MergeTenant[],
+    day: number,
+    fence: () => Promise<void>,
+    report: CompactionReport,
+    context: ReadContext,
+  ): Promise<void> {
+    if (tenants.length === 0) return;
+    try {
+      this.#add(report, await this.#merger.mergeAll(tenants, day, context, fence));
       await this.#mark(
         tenants.map(({ tenant }) => tenant),
         day,
@@ -283,7 +344,7 @@ export class Compactor {
         report.oldestOpenMs ||= (day + 1) * DAY_MS;
         return;
       }
-      for (const each of tenants) await this.#mergeTenants([each], day, report, context);
+      for (const each of tenants) await this.#mergeLeased([each], day, fence, report, context);
     }
   }
 

@@ -68,6 +68,8 @@ export interface TableLimits {
 }
 
 export interface TableStore {
+  /** One process has all of it, so that nobody else changes what this one is about to change. */
+  readonly oneProcess?: boolean;
   readonly client: TableClient;
   readonly admin: TableAdmin;
   readonly limits: TableLimits;

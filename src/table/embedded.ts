@@ -60,6 +60,7 @@ export interface EmbeddedTableOptions {
  */
 export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   readonly limits = LIMITS;
+  readonly oneProcess = true;
   readonly #dir: string;
   readonly #readOnly: boolean;
   readonly #tablesOpenMax: number;

@@ -58,7 +58,7 @@ export class CassandraRows implements RowService {
       params.push(Buffer.from(bounds.before));
     }
     let left = query.limit ?? Number.POSITIVE_INFINITY;
-    for await (const all of this.pages('query', query.table, cql, params, left, signal)) {
+    for await (const all of this.pages('query', query.table, cql, params, left, signal, query.strong)) {
       const page = all.slice(0, left);
       left -= page.length;
       yield page.map((row) => ({ hash: copyBytes(hash), range: copyBytes(row.range), value: copyBytes(row.value) }));
@@ -120,13 +120,16 @@ export class CassandraRows implements RowService {
     params: readonly unknown[],
     limit: number,
     signal: AbortSignal | undefined,
+    strong = false,
   ): AsyncGenerator<readonly StoredRow[]> {
     let left = limit;
     let pageState: string | undefined;
     const size = new PageSize();
     do {
       signal?.throwIfAborted();
-      const options = { ...this.#session.readOptions, fetchSize: Math.min(size.rows, left), pageState };
+      const { readOptions, strongReadOptions } = this.#session;
+      const level = strong ? strongReadOptions : readOptions;
+      const options = { ...level, fetchSize: Math.min(size.rows, left), pageState };
       const page = await this.#session.call({ operation, table }, signal, (client) =>
         client.execute(cql, params as unknown[], options),
       );

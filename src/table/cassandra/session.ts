@@ -21,6 +21,8 @@ export interface CassandraParts {
 export class CassandraSession {
   readonly config: CassandraConfig;
   readonly readOptions: QueryOptions;
+  /** For reads that see every write confirmed before. */
+  readonly strongReadOptions: QueryOptions;
   readonly writeOptions: QueryOptions;
   readonly #caller: StoreCaller;
   readonly #driver: typeof import('cassandra-driver');
@@ -49,6 +51,9 @@ export class CassandraSession {
     // each quorum is a level of writes only
     const readLevel = level === 'EACH_QUORUM' ? 'LOCAL_QUORUM' : level;
     this.readOptions = { prepare: true, isIdempotent: true, consistency: consistencies[lowerCamel(readLevel)] };
+    // what one replica confirmed is sure to be seen only where all are asked
+    const strongLevel = level === 'ONE' || level === 'LOCAL_ONE' ? 'ALL' : readLevel;
+    this.strongReadOptions = { ...this.readOptions, consistency: consistencies[lowerCamel(strongLevel)] };
     this.#caller = new StoreCaller({
       backend: BACKEND,
       classify: classifyCassandra,
