@@ -50,7 +50,8 @@ export function readBody(from: IncomingMessage, options: BodyOptions): Promise<U
     from.on('data', onData);
     from.once('end', () => {
       if (announced !== undefined && at !== announced) return fail(new BodyIncomplete());
-      resolve(at === body.length ? body : grown(body, at, at));
+      // an empty one gets memory of its own too: whoever takes it may move it away
+      resolve(at > 0 && at === body.length ? body : grown(body, at, at));
     });
     from.once('error', () => fail(new BodyIncomplete()));
   });
