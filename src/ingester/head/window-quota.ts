@@ -53,7 +53,7 @@ export class WindowQuota {
       return true;
     }
     const { index, windowsMax } = this.#tenant;
-    if (window >= this.#currentWindow - CURRENT_BEFORE && window <= this.#currentWindow + CURRENT_BEHIND) return true;
+    if (isCurrent(window, this.#currentWindow)) return true;
     const owned = this.#owned.get(index) ?? 0;
     const share = Math.max(OLD_WINDOWS_MIN, Math.floor((OLD_WINDOWS_MAX - this.#old) / 2));
     const max = windowsMax === 0 ? share : Math.min(windowsMax, share);
@@ -87,5 +87,48 @@ export class WindowQuota {
 
   forget(tenant: number): void {
     this.#weeks.delete(tenant);
+  }
+}
+
+function isCurrent(window: number, currentWindow: number): boolean {
+  return window >= currentWindow - CURRENT_BEFORE && window <= currentWindow + CURRENT_BEHIND;
+}
+
+/**
+ * The same for requests that are only logged while a log is replayed: nobody knows yet which windows there are, so that each tenant's
+ * are counted apart, and all of them get half of the places.
+ */
+export class StagedWindows {
+  readonly #windowMs: number;
+  readonly #byTenant = new Map<string, Set<number>>();
+  #count = 0;
+
+  constructor(windowMs: number) {
+    this.#windowMs = windowMs;
+  }
+
+  /** Counts the windows of a request's samples. Returns a time that would begin one too many: then none of them is counted. */
+  take(tenant: string, times: Iterable<number>, nowMs: number, windowsMax: number): number | undefined {
+    const known = this.#byTenant.get(tenant);
+    const currentWindow = Math.floor(nowMs / this.#windowMs);
+    const room = Math.min(
+      OLD_WINDOWS_MAX / 2 - this.#count,
+      windowsMax === 0 ? Number.POSITIVE_INFINITY : windowsMax - (known?.size ?? 0),
+    );
+    const begun = new Set<number>();
+    let last = currentWindow;
+    for (const timeMs of times) {
+      const window = Math.floor(timeMs / this.#windowMs);
+      if (window === last) continue;
+      last = window;
+      if (isCurrent(window, currentWindow) || known?.has(window) === true || begun.has(window)) continue;
+      if (begun.size >= room) return timeMs;
+      begun.add(window);
+    }
+    if (begun.size === 0) return undefined;
+    this.#count += begun.size;
+    const all = getOrMake(this.#byTenant, tenant, () => new Set<number>());
+    for (const window of begun) all.add(window);
+    return undefined;
   }
 }

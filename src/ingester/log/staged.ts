@@ -9,6 +9,7 @@ import {
   FRAME_EXEMPLARS,
   FRAME_SAMPLES_AT,
   SAMPLE_BYTES,
+  SAMPLE_TIME_AT,
 } from '../../wire/frame-layout.ts';
 import { FrameView } from '../../wire/frames.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
@@ -35,6 +36,24 @@ export function stagedPayloads(tenantId: string, frames: Uint8Array): Iterable<U
     if (view.has(FRAME_ASIDE) && view.bytes.length > ENTRY_BYTES_MAX) for (const _ of asideEnds(view)) void _;
   }
   return payloads(tenantId, frames);
+}
+
+/** Times of all samples in frames, Unix ms. */
+export function* sampleTimes(frames: Uint8Array): Generator<number> {
+  const view = new FrameView(frames);
+  const bytes = new DataView(frames.buffer, frames.byteOffset, frames.length);
+  while (view.next()) {
+    if (view.has(FRAME_EXEMPLARS)) continue;
+    if (view.has(FRAME_ASIDE)) {
+      const reader = new ByteReader(frames.subarray(view.samplesAt, view.end));
+      for (let i = 0; i < view.samples; i++) yield readRichSample(reader).timeMs;
+      continue;
+    }
+    const end = view.samplesAt + SAMPLE_BYTES * view.samples;
+    for (let at = view.samplesAt + SAMPLE_TIME_AT; at < end; at += SAMPLE_BYTES) {
+      yield bytes.getInt32(at + 4, true) * 2 ** 32 + bytes.getUint32(at, true);
+    }
+  }
 }
 
 function* payloads(tenantId: string, frames: Uint8Array): Generator<Uint8Array> {

@@ -102,3 +102,30 @@ test('in as many weeks as windows a tenant may write while the process runs: eac
   quota.forget(0);
   assert.equal(begin(0, 2900), 100);
 });
+
+test('also while a log is replayed nobody begins more windows than their share', async () => {
+  const at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'));
+  const before = open(at);
+  await before.ready;
+  await push(before, 'u', T, 1);
+  const shard = open(at);
+  assert.equal(shard.state, 'replaying');
+  // all of them come before the replay has had a turn
+  const asked = [
+    push(shard, 'attacker', T - 5000 * WINDOW_MS, 4500),
+    push(shard, 'attacker', T - 5000 * WINDOW_MS, 512),
+    push(shard, 'attacker', T - 5000 * WINDOW_MS, 512),
+    push(shard, 'attacker', T - 9000 * WINDOW_MS, 1),
+    push(shard, 'victim', T, 1),
+    push(shard, 'victim', T - 84 * WINDOW_MS, 84),
+  ];
+  assert.equal(shard.state, 'replaying');
+  const answers = await Promise.allSettled(asked);
+  assert.deepEqual(
+    answers.map((one) => (one.status === 'rejected' ? (one.reason as Error).message.match(/max_\w+/)?.[0] : 'taken')),
+    ['max_old_windows_per_user', 'taken', 'taken', 'max_old_windows_per_user', 'taken', 'taken'],
+  );
+  await shard.ready;
+  assert.equal(shard.stats().arenas.length, 512 + 85);
+  await shard.close({ checkpoint: false });
+});

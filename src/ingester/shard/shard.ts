@@ -11,11 +11,12 @@ import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import { Head, type HeadIngestResult, type HeadTenant } from '../head/head.ts';
 import type { HeldRange } from '../head/held-range.ts';
 import type { MetadataBook } from '../head/metadata.ts';
+import { OLD_WINDOWS_PER_USER, StagedWindows } from '../head/window-quota.ts';
 import { checkpointName, listCheckpoints, type SavedArena, writeCheckpoint } from '../log/checkpoint.ts';
 import type { Disk } from '../log/disk.ts';
 import { useLogKey } from '../log/log-key.ts';
 import { noteParts } from '../log/log-note.ts';
-import { stagedPayloads } from '../log/staged.ts';
+import { sampleTimes, stagedPayloads } from '../log/staged.ts';
 import { listSegments, needsKey, segmentName, WalWriter } from '../log/wal.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { ShardLog } from './logger.ts';
@@ -82,6 +83,7 @@ const NO_METADATA_LIMITS: MetadataLimits = { metricsMax: 0, perMetricMax: 0 };
  */
 export class Shard {
   readonly head: Head;
+  readonly #stagedWindows: StagedWindows;
   readonly #options: ShardOptions;
   readonly #disk: Disk;
   readonly #wal: WalWriter;
@@ -107,6 +109,7 @@ export class Shard {
     disk.makeFolder(folder);
     const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret });
     this.head = head;
+    this.#stagedWindows = new StagedWindows(windowMs);
     const segments = listSegments(disk, folder);
     const checkpoints = listCheckpoints(disk, folder);
     const checkpoint = checkpoints.at(-1) ?? 0;
@@ -197,7 +200,8 @@ export class Shard {
   push(tenantId: string, frames: Uint8Array, limits: FrameLimits): Promise<HeadIngestResult> {
     if (this.#state === 'closed') return Promise.reject(processErrors.shuttingDown({}));
     try {
-      const result = this.#state === 'live' ? this.#ingest(tenantId, frames, limits) : this.#stage(tenantId, frames);
+      const result =
+        this.#state === 'live' ? this.#ingest(tenantId, frames, limits) : this.#stage(tenantId, frames, limits);
       return this.#commit.committed(result);
     } catch (error) {
       return Promise.reject(error);
@@ -228,8 +232,11 @@ export class Shard {
    * During replay a request is only logged; it is appended, whatever its order, when replay is through. Of a series that comes with its
    * key alone nothing is taken: keys are of this process, the log is for the next one too.
    */
-  #stage(tenantId: string, all: Uint8Array): HeadIngestResult {
+  #stage(tenantId: string, all: Uint8Array, limits: FrameLimits): HeadIngestResult {
     const { frames, keyed } = splitKeyed(all);
+    const limit = limits.oldWindowsMax ?? OLD_WINDOWS_PER_USER;
+    const timeMs = this.#stagedWindows.take(tenantId, sampleTimes(frames), this.#options.clock.nowMs(), limit);
+    if (timeMs !== undefined) throw writeErrors.tooManyOldWindows({ series: 'a series', timeMs, limit });
     for (const payload of stagedPayloads(tenantId, frames)) this.#commit.stage(payload);
     return { ...STAGED_RESULT, unknown: keyed };
   }
