@@ -272,3 +272,43 @@ test('while others call, too, a tenant has a few calls of each worker', async ()
   await Promise.all([...first, ...calls]);
   await pool.close();
 });
+
+test('calls go round a worker that has not answered for a while', async () => {
+  const clock = new ManualClock();
+  const seen: number[] = [];
+  const ends: (() => void)[] = [];
+  const pool = WorkerPool.start<{ work: (request: undefined) => Promise<void> }>({
+    name: 'fake',
+    size: 2,
+    callsPerWorkerMax: 10,
+    queueMax: 0,
+    log: silentLogger,
+    clock,
+    spawn: (index): PooledWorker<{ work: (request: undefined) => Promise<void> }> => ({
+      channel: {
+        call: (() => {
+          seen.push(index);
+          return new Promise<void>((resolve) => ends.push(resolve));
+        }) as never,
+      },
+      gone: new Promise(() => {}),
+      terminate: async () => {},
+    }),
+  });
+  const work = () => void pool.call('work', undefined).catch(() => {});
+  work();
+  await clock.turn();
+  await clock.advance(100);
+  // the first is silent: the second takes what comes, also when it has more to do
+  for (let i = 0; i < 4; i++) {
+    work();
+    await clock.turn();
+  }
+  assert.deepEqual(seen, [0, 1, 1, 1, 1]);
+  ends[0]!();
+  await clock.turn();
+  work();
+  await clock.turn();
+  assert.equal(seen.at(-1), 0);
+  await pool.close();
+});

@@ -64,6 +64,11 @@ const OTHERS_MS = 5_000;
 /** With fewer seats than this a share of them would be none. */
 const SHARED_SEATS_MIN = 4;
 
+/** A worker that has calls and has not answered any for so long is held up, or has long ones only. */
+const SILENT_MS = 50;
+/** As many calls more it seems to have. */
+const SILENT_CALLS = 4;
+
 /** A worker that dies again and again is replaced ever more slowly. */
 const REPLACE_DELAY_MS_MAX = 5_000;
 
@@ -138,7 +143,14 @@ export class WorkerPool<R extends Role> {
   #seat(index: number): void {
     const { spawn, log, name } = this.#options;
     const worker = spawn(index);
-    const seat: Seat<R> = { worker, calls: [], ready: worker.ready === undefined, dead: false, retired: false };
+    const seat: Seat<R> = {
+      worker,
+      calls: [],
+      answeredMs: 0,
+      ready: worker.ready === undefined,
+      dead: false,
+      retired: false,
+    };
     worker.ready?.then(
       () => {
         seat.ready = true;
@@ -248,9 +260,17 @@ export class WorkerPool<R extends Role> {
     const ready = open.filter((seat) => seat.ready);
     let best: Seat<R> | undefined;
     for (const seat of ready.length > 0 ? ready : open) {
-      if (best === undefined || seat.calls.length < best.calls.length) best = seat;
+      if (best === undefined || this.#load(seat) < this.#load(best)) best = seat;
     }
     return best;
+  }
+
+  /** Calls under way; one that has not answered for a while may be held up by one of them, and counts as if it had more. */
+  #load({ calls, answeredMs }: Seat<R>): number {
+    const [oldestMs] = calls;
+    if (oldestMs === undefined) return 0;
+    const silentMs = this.#clock.monotonicMs() - Math.max(oldestMs, answeredMs);
+    return calls.length + (silentMs >= SILENT_MS ? SILENT_CALLS : 0);
   }
 
   /** Another worker where the least busy one has been at something for long: whoever comes next finds it free. */
@@ -282,6 +302,7 @@ export class WorkerPool<R extends Role> {
     if (left > 0) this.#running.set(tenant, left);
     else this.#running.delete(tenant);
     seat.calls.splice(seat.calls.indexOf(sinceMs), 1);
+    seat.answeredMs = this.#clock.monotonicMs();
     this.#fill();
   }
 
@@ -327,6 +348,8 @@ interface Seat<R extends Role> {
   readonly worker: PooledWorker<R>;
   /** When each call under way began, the oldest first. */
   readonly calls: number[];
+  /** When it last answered one. */
+  answeredMs: number;
   ready: boolean;
   dead: boolean;
   /** It was ended because there was nothing to do. */
