@@ -283,10 +283,6 @@ const STILL_WITHOUT_CLOCK = [
   'src/api/context.ts',
   'src/ingester/head/head.ts',
   'src/ingester/head/match-turns.ts',
-  'src/kit/http/auth.ts',
-  'src/kit/http/form.ts',
-  'src/kit/http/listener.ts',
-  'src/kit/http/send.ts',
   'src/object/s3/client.ts',
 ];
 

@@ -37,11 +37,11 @@ export async function composeApp(from: Composition): Promise<App & { services: S
     metricSources: [],
     limits: LimitsService.of({ defaults: config.limits, config: config.runtime, log, registry, clock }),
     gate,
-    http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry }),
+    http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry, clock }),
     admin:
       adminAddress === ''
         ? undefined
-        : HttpListener.of({ name: 'admin', ...parseAddress(adminAddress), config: config.server, gate, log }),
+        : HttpListener.of({ name: 'admin', ...parseAddress(adminAddress), config: config.server, gate, log, clock }),
     parts: {},
     services: undefined,
   };

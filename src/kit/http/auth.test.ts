@@ -117,7 +117,7 @@ test('failed logins are slowed by address; who was right from there before is le
   let nowMs = 0;
   const lines: string[] = [];
   const gate = Gate.of({ ...base, ...FILE }, () => 'users: [{name: a, password: x}, {name: b, password: y}]', {
-    clock: { nowMs: () => nowMs } as Clock,
+    clock: { monotonicMs: () => nowMs } as Clock,
     log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
   });
   const status = (pair: string, address: string) => {

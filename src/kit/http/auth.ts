@@ -1,6 +1,7 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Clock, systemClock } from '../../lib/clock.ts';
+import { systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { checkTenant } from '../../model/tenant.ts';
 import { type Logger, silentLogger } from '../observe/log.ts';
@@ -25,7 +26,7 @@ export class Gate {
   readonly #brake: LoginBrake;
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
   #identities: ReadonlyMap<string, Identity> = new Map();
-  readonly #key = randomBytes(32);
+  readonly #key = systemBytes(32);
 
   readonly #readText: ReadText;
 
@@ -37,7 +38,7 @@ export class Gate {
     this.#config = config;
     this.#readText = readText;
     this.#log = log;
-    this.#brake = new LoginBrake(() => clock.nowMs());
+    this.#brake = new LoginBrake(() => clock.monotonicMs());
   }
 
   /** @throws where authentication is configured by half, with the setting's name */

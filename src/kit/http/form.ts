@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { setImmediate as turn } from 'node:timers/promises';
+import { nextTurn } from '../../lib/turn.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { hexPair } from './url.ts';
 
@@ -88,7 +88,7 @@ async function runInTurns(reading: Reading): Promise<FormParams> {
   for (;;) {
     const { done, value } = reading.next();
     if (done === true) return value;
-    await turn();
+    await nextTurn();
   }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import type { AddressInfo, Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
 import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { after, type Clock, systemClock } from '../../lib/clock.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
@@ -16,7 +17,7 @@ import type { ServerConfig } from './config.ts';
 import { failureOf, failureResponse } from './failure.ts';
 import { networkOf } from './login-brake.ts';
 import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
-import { cutWhenUnread, isLarge, piecesOf, writeBody } from './send.ts';
+import { cutWhenUnread, isLarge, type Patience, piecesOf, writeBody } from './send.ts';
 import { tlsOptions } from './tls.ts';
 import {
   belowPrefix,
@@ -50,6 +51,7 @@ export interface ListenerOptions {
   readonly config: ServerConfig;
   readonly gate: Gate;
   readonly log: Logger;
+  readonly clock?: Clock;
   /** Where its metrics go; only one listener of a process has them. */
   readonly registry?: Registry;
 }
@@ -58,7 +60,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Empty for routes without a tenant. */
     tenant: string;
-    /** Of `performance.now()`, when its headers were there. */
+    /** When its headers were there, by the monotonic clock. */
     startMs: number;
     /** Bytes of its body that have arrived and are counted. */
     heldBytes: number;
@@ -89,6 +91,8 @@ export class HttpListener implements Service {
   /** By path. */
   readonly #routes = new Map<string, Route>();
   readonly #browsers: BrowserGuard;
+  readonly #clock: Clock;
+  readonly #patience: Patience;
   /** Path below which all routes are. */
   readonly #prefix: string;
   /** Open connections, by client. */
@@ -103,7 +107,9 @@ export class HttpListener implements Service {
   private constructor(options: ListenerOptions) {
     this.name = `${options.name}-listener`;
     this.#options = options;
-    this.#app = createApp(options.config);
+    this.#clock = options.clock ?? systemClock;
+    this.#patience = { clock: this.#clock, pieceTimeoutMs: options.config.httpWriteTimeoutMs };
+    this.#app = createApp(options.config, this.#clock);
     this.#prefix = prefixOf(options.config);
     this.#bodies = new SharedRoom(options.config.inflightBodyBytesMax);
     this.#answers = new SharedRoom(options.config.inflightAnswerBytesMax);
@@ -138,7 +144,7 @@ export class HttpListener implements Service {
           config: { route },
           // who asks is settled before a byte of the body is taken in
           onRequest: async (request, reply) => {
-            request.startMs = performance.now();
+            request.startMs = this.#clock.monotonicMs();
             const admitted = this.#admit(route, request);
             if (typeof admitted !== 'string') return this.#finish(route, request, reply, admitted);
             request.tenant = admitted;
@@ -186,11 +192,11 @@ export class HttpListener implements Service {
     signal.addEventListener('abort', cut, { once: true });
     if (signal.aborted) cut();
     // a connection with a request under way is idle only when that is answered, and its client may send nothing more
-    const sweep = setInterval(() => this.#app.server.closeIdleConnections(), IDLE_SWEEP_MS);
+    const sweep = this.#clock.every(IDLE_SWEEP_MS, () => this.#app.server.closeIdleConnections());
     try {
       await this.#app.close();
     } finally {
-      clearInterval(sweep);
+      sweep.cancel();
       signal.removeEventListener('abort', cut);
     }
   }
@@ -295,7 +301,7 @@ export class HttpListener implements Service {
   ): Promise<FastifyReply> {
     this.#metrics?.duration.observe(
       { method: request.method, route: route.path, status_code: response.status },
-      (performance.now() - request.startMs) / 1e3,
+      (this.#clock.monotonicMs() - request.startMs) / 1e3,
     );
     if (reply.raw.destroyed) return reply.hijack(); // the client is gone: there is nobody to answer
     if (route.cors === true) {
@@ -312,7 +318,7 @@ export class HttpListener implements Service {
     response: HttpResponse,
   ): Promise<FastifyReply> {
     const { status, headers = {}, body = '' } = response;
-    const { compressBytesMin, httpWriteTimeoutMs } = this.#options.config;
+    const { compressBytesMin } = this.#options.config;
     reply.code(status).headers(headers).header('x-content-type-options', 'nosniff');
     const size = sizeOf(body);
     let encoding: Encoding | undefined;
@@ -323,18 +329,18 @@ export class HttpListener implements Service {
     }
     const sent = (bytes: number) => this.#metrics?.sentBytes.inc({ route: route.path }, bytes);
     if (typeof body !== 'string' && !(body instanceof Uint8Array)) {
-      sent(await sendStream(reply, encoding === undefined ? body : compressStream(body, encoding), httpWriteTimeoutMs));
+      sent(await sendStream(reply, encoding === undefined ? body : compressStream(body, encoding), this.#patience));
       return reply;
     }
     const whole = encoding === undefined ? body : await compress(body, encoding);
     sent(sizeOf(whole));
     if (whole instanceof Uint8Array && isLarge(whole) && request.method !== 'HEAD') {
       reply.header('content-length', whole.length);
-      await sendStream(reply, piecesOf(whole), httpWriteTimeoutMs);
+      await sendStream(reply, piecesOf(whole), this.#patience);
       return reply;
     }
     reply.send(status === 204 ? undefined : whole);
-    cutWhenUnread(reply.raw, httpWriteTimeoutMs);
+    cutWhenUnread(reply.raw, this.#patience);
     return reply;
   }
 
@@ -349,7 +355,7 @@ export class HttpListener implements Service {
 
   /** One line a second and status: where all fail at once, the log does not grow with them. */
   #logFailed(request: FastifyRequest, status: number, error: string): void {
-    const nowMs = performance.now();
+    const nowMs = this.#clock.monotonicMs();
     const seen = this.#failed.get(status) ?? { loggedMs: Number.NEGATIVE_INFINITY, since: 0 };
     this.#failed.set(status, seen);
     seen.since++;
@@ -398,11 +404,11 @@ function sizeOf(body: NonNullable<HttpResponse['body']>): number {
 function sendStream(
   reply: FastifyReply,
   body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  pieceTimeoutMs: number,
+  patience: Patience,
 ): Promise<number> {
   const { raw, statusCode } = reply.hijack();
   raw.writeHead(statusCode, reply.getHeaders() as OutgoingHttpHeaders);
-  return writeBody(raw, reply.request.method === 'HEAD' ? [] : body, pieceTimeoutMs);
+  return writeBody(raw, reply.request.method === 'HEAD' ? [] : body, patience);
 }
 
 /** A request's address for the log. */
@@ -436,7 +442,7 @@ function prefixOf({ httpPathPrefix }: ServerConfig): string {
   return httpPathPrefix.replace(/\/$/, '');
 }
 
-function createApp(config: ServerConfig): FastifyInstance {
+function createApp(config: ServerConfig, clock: Clock): FastifyInstance {
   const common = {
     maxHeaderSize: config.httpHeaderBytesMax,
     headersTimeout: config.httpHeaderTimeoutMs,
@@ -446,7 +452,7 @@ function createApp(config: ServerConfig): FastifyInstance {
     logger: false,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle' as const,
-    clientErrorHandler: (error: ConnectionError, socket: Socket) => refuseGarbage(error, socket, config),
+    clientErrorHandler: (error: ConnectionError, socket: Socket) => refuseGarbage(error, socket, config, clock),
     frameworkErrors: (error: Error & { statusCode?: number }, _: FastifyRequest, reply: FastifyReply) => {
       send(reply, textResponse(error.statusCode ?? 400, `${error.message}\n`));
     },
@@ -478,7 +484,7 @@ function createApp(config: ServerConfig): FastifyInstance {
 }
 
 /** Answers what Node's parser does not take, in our own words. */
-function refuseGarbage({ code }: ConnectionError, socket: Socket, config: ServerConfig): void {
+function refuseGarbage({ code }: ConnectionError, socket: Socket, config: ServerConfig, clock: Clock): void {
   if (code === 'ECONNRESET' || socket.destroyed) return;
   const [status, text] =
     code === 'HPE_HEADER_OVERFLOW'
@@ -503,8 +509,8 @@ function refuseGarbage({ code }: ConnectionError, socket: Socket, config: Server
   );
   // what is still to come is thrown away for a moment: a client that is cut off while it sends does not read the answer
   socket.removeAllListeners('data').on('data', () => {});
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-  socket.once('close', () => clearTimeout(timer));
+  const timer = after(clock, LINGER_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
 }
 
 /** Aborted when the connection closes before the answer is written. */

@@ -1,8 +1,16 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
+import { after, type Clock } from '../../lib/clock.ts';
 
 /** Bodies are written in pieces of this size: a client that takes none of it for too long is cut off. */
 const PIECE_BYTES = 256 << 10;
+
+/** How long a client is waited for. */
+export interface Patience {
+  readonly clock: Clock;
+  /** Time in which it must take a piece. */
+  readonly pieceTimeoutMs: number;
+}
 
 /** A body in pieces, to be written one after the other. */
 export function* piecesOf(body: Uint8Array): Generator<Uint8Array> {
@@ -22,7 +30,7 @@ export function isLarge(body: Uint8Array): boolean {
 export async function writeBody(
   raw: ServerResponse,
   body: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-  pieceTimeoutMs: number,
+  patience: Patience,
 ): Promise<number> {
   let bytes = 0;
   const deadline = new AbortController();
@@ -32,10 +40,10 @@ export async function writeBody(
     for await (const piece of body) {
       if (raw.destroyed) break;
       bytes += piece.length;
-      if (!raw.write(piece)) await drained(raw, pieceTimeoutMs, deadline.signal);
+      if (!raw.write(piece)) await drained(raw, patience, deadline.signal);
     }
     if (!raw.destroyed) raw.end();
-    cutWhenUnread(raw, pieceTimeoutMs);
+    cutWhenUnread(raw, patience);
   } catch {
     raw.destroy(); // what went out does not look whole
   } finally {
@@ -45,18 +53,17 @@ export async function writeBody(
 }
 
 /** Ends the connection where what was written to it is not taken in time. */
-export function cutWhenUnread(raw: ServerResponse, timeoutMs: number): void {
+export function cutWhenUnread(raw: ServerResponse, { clock, pieceTimeoutMs }: Patience): void {
   if (raw.writableFinished || raw.destroyed || raw.socket?.writableLength === 0) return;
-  const timer = setTimeout(() => raw.destroy(), timeoutMs);
-  timer.unref();
-  raw.once('close', () => clearTimeout(timer));
+  const timer = after(clock, pieceTimeoutMs, () => raw.destroy());
+  raw.once('close', () => timer.cancel());
 }
 
-async function drained(raw: ServerResponse, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const timer = setTimeout(() => raw.destroy(), timeoutMs);
+async function drained(raw: ServerResponse, { clock, pieceTimeoutMs }: Patience, signal: AbortSignal): Promise<void> {
+  const timer = after(clock, pieceTimeoutMs, () => raw.destroy());
   try {
     await once(raw, 'drain', { signal });
   } finally {
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
