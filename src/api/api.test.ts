@@ -139,6 +139,29 @@ test('the newest samples are federated', async () => {
   );
 });
 
+test('federation answers in the form that is accepted', async () => {
+  const federated = async (accept: string) => {
+    const params: [string, string][] = [['match[]', '{job="a"}']];
+    const request = { tenant: 't', method: 'GET', path: '/federate', params, accept };
+    return new PromApi(testSources(DATA)).handle(request, new AbortController().signal);
+  };
+  const ms = T * 1000 - 1000;
+  const text = await federated('text/plain;version=0.0.4;escaping=allow-utf-8');
+  assert.equal(text.contentType, 'text/plain; version=0.0.4; charset=utf-8; escaping=allow-utf-8');
+  assert.match(
+    new TextDecoder().decode(text.body),
+    new RegExp(`# TYPE "ütf.8" untyped\\n{"ütf.8",job="a",instance=""} 1.234567e\\+06 ${ms}\\n$`),
+  );
+  const messages = await federated(
+    'application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,text/plain;q=0.5',
+  );
+  assert.match(
+    messages.contentType,
+    /^application\/vnd\.google\.protobuf; .*encoding=delimited; escaping=underscores$/,
+  );
+  assert.match(new TextDecoder('latin1').decode(messages.body), /_tf_8.*job/s);
+});
+
 test('remote read hands out raw samples, as a message or as chunks', async () => {
   const query = new BinaryWriter().tag(1, WireType.LengthDelimited).fork();
   query.tag(2, WireType.Varint).int64(T * 1000);

@@ -6,6 +6,8 @@ export interface ApiRequest {
   readonly path: string;
   /** Query string and form body together, in order, as [name, value]. */
   readonly params: readonly (readonly [string, string])[];
+  /** The header `Accept`, where the answer has several forms. */
+  readonly accept?: string;
   /** Of a request that is no form (remote read), as it came. */
   readonly body?: Uint8Array;
 }

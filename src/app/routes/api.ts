@@ -32,6 +32,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               method: request.method,
               path: request.path.slice(prefix.length),
               params,
+              accept: request.headers.accept,
               body: takesBody ? request.body : undefined,
             },
             request.signal,
