@@ -4,7 +4,8 @@ import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { compareUtf8 } from '../../model/labels.ts';
-import type { Head, HeadTenant } from './head.ts';
+import type { Head } from './head.ts';
+import type { HeadTenant } from './tenant-index.ts';
 
 /** For how long at a time the shard's thread may be held up. */
 const SLICE_MS = 8;

@@ -6,7 +6,8 @@ import { METRIC_NAME } from '../../model/labels.ts';
 import { type MatchTurn, matchesInTurns } from '../../model/match-turn.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import { KeptRegexes, PausedMatch, Regex } from '../../model/regex/regex.ts';
-import type { Head, HeadTenant } from './head.ts';
+import type { Head } from './head.ts';
+import type { HeadTenant } from './tenant-index.ts';
 
 const MATCHES = 1;
 const DIFFERS = 2;

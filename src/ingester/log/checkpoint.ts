@@ -4,6 +4,7 @@ import type { Region } from '../../chunk/region.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { RECORD_BYTES_AIMED, RECORD_HEADER_BYTES } from '../../wire/record-layout.ts';
 import { AsideLog } from '../head/aside-log.ts';
+import { replayAside } from '../head/aside-replay.ts';
 import type { StoredSeries } from '../head/exemplars.ts';
 import type { Head } from '../head/head.ts';
 import type { Disk } from './disk.ts';
@@ -358,7 +359,7 @@ class CheckpointLoader {
         loadRichChunks(this.#head.rich, payload(), (ref, arena) => this.#isHeld(ref, arena));
         return;
       case WAL_ASIDE:
-        this.#head.replayAside(payload(), 0, this.#exemplars);
+        replayAside(this.#head, payload(), 0, this.#exemplars);
         return;
       default:
         throw new BytesError(`a record of type ${record.type}`);

@@ -14,7 +14,7 @@ import {
 import { FrameView } from '../../wire/frames.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import { readRichSample } from '../../wire/rich-samples.ts';
-import { checkEntry, ENTRY_BYTES_MAX } from '../head/head.ts';
+import { checkEntry, ENTRY_BYTES_MAX } from '../head/entry.ts';
 import type { WalRecord } from './wal.ts';
 
 // Requests that come while a log is replayed are only written down, in records of bounded size:

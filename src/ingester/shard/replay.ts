@@ -6,7 +6,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
-import type { Head, HeadTenant } from '../head/head.ts';
+import { replayAside } from '../head/aside-replay.ts';
+import type { Head } from '../head/head.ts';
+import type { HeadTenant } from '../head/tenant-index.ts';
 import { checkpointName, loadCheckpoint } from '../log/checkpoint.ts';
 import type { Disk } from '../log/disk.ts';
 import { isCount, type LogNote, readLogNote, readNote } from '../log/log-note.ts';
@@ -229,7 +231,7 @@ export class Replay {
         return undefined;
       case WAL_ASIDE: {
         const { u8 } = this.#head.kernel;
-        this.samples += this.#head.replayAside(u8.slice(record.at, record.at + record.bytes), record.lsn);
+        this.samples += replayAside(this.#head, u8.slice(record.at, record.at + record.bytes), record.lsn);
         this.#bytes += record.bytes;
         return undefined;
       }

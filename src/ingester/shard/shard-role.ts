@@ -9,11 +9,12 @@ import { queryErrors } from '../../model/errors-query.ts';
 import type { MatchTurn } from '../../model/match-turn.ts';
 import { ExportOrder } from '../head/export-order.ts';
 import { exportSeries } from '../head/export-series.ts';
-import type { Head, HeadTenant } from '../head/head.ts';
+import type { Head } from '../head/head.ts';
 import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
 import { MatchTurns } from '../head/match-turns.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
+import type { HeadTenant } from '../head/tenant-index.ts';
 import type { Shard } from './shard.ts';
 import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-messages.ts';
 

@@ -1,0 +1,129 @@
+import { type FrameLimits, REFUSED_NO_ROOM, REFUSED_PER_METRIC, REFUSED_PER_USER } from '../../contract/ingest.ts';
+import { getOrMake } from '../../lib/map.ts';
+
+/** Tenants whose notes may be missing between two that a log has: more is damage. */
+const TENANT_GAP_MAX = 1_000_000;
+/** Memory of a tenant besides its series, roughly. */
+const TENANT_BYTES = 400;
+
+/** A tenant's part of a head. */
+export interface HeadTenant {
+  readonly id: string;
+  readonly index: number;
+  /** By the pair id of the metric name. */
+  readonly metrics: Map<number, RefList>;
+  seriesCount: number;
+  /** Newest sample kept, Unix ms. */
+  newestMs: number;
+}
+
+/** Refs of a metric's series, in no order. */
+export class RefList {
+  #refs = new Uint32Array(2);
+  length = 0;
+
+  push(ref: number): void {
+    if (this.length === this.#refs.length) {
+      const more = new Uint32Array(this.length < 1024 ? this.length * 2 : Math.ceil(this.length * 1.5));
+      more.set(this.#refs);
+      this.#refs = more;
+    }
+    this.#refs[this.length++] = ref;
+  }
+
+  get refs(): Uint32Array {
+    return this.#refs.subarray(0, this.length);
+  }
+
+  removeWhere(gone: (ref: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.length; i++) {
+      const ref = this.#refs[i]!;
+      if (!gone(ref)) this.#refs[kept++] = ref;
+    }
+    this.length = kept;
+  }
+}
+
+/** A series: its ref, the index of its tenant, the pair id of its metric name. */
+export interface IndexedSeries {
+  readonly ref: number;
+  readonly tenant: number;
+  readonly metric: number;
+}
+
+/** Which tenants a head has, and which series of each metric. */
+export class TenantIndex {
+  /** By index. */
+  readonly all: HeadTenant[] = [];
+  readonly #byId = new Map<string, HeadTenant>();
+  /** Memory of tenants besides their series, roughly. */
+  bytes = 0;
+
+  get(id: string): HeadTenant | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** What `index` says of a log may be: it and the name are nobody else's, and not too far from what there is. */
+  isFree(index: number, id: string): boolean {
+    return this.all[index] === undefined && !this.#byId.has(id) && index <= this.all.length + TENANT_GAP_MAX;
+  }
+
+  add(id: string, index: number): HeadTenant {
+    const tenant: HeadTenant = { id, index, metrics: new Map(), seriesCount: 0, newestMs: Number.NEGATIVE_INFINITY };
+    this.all[index] = tenant;
+    this.#byId.set(id, tenant);
+    this.bytes += TENANT_BYTES + 2 * id.length;
+    return tenant;
+  }
+
+  /** Takes back an `add` of a tenant that has no series yet. */
+  removeNewest(): void {
+    const tenant = this.all.pop();
+    if (tenant === undefined) return;
+    this.#byId.delete(tenant.id);
+    this.bytes -= TENANT_BYTES + 2 * tenant.id.length;
+  }
+
+  /** Takes a new series, or says why not: REFUSED_NO_ROOM (no such tenant), REFUSED_PER_USER, REFUSED_PER_METRIC. */
+  admit(
+    { ref, tenant: index, metric }: IndexedSeries,
+    { seriesPerUserMax, seriesPerMetricMax }: Pick<FrameLimits, 'seriesPerUserMax' | 'seriesPerMetricMax'>,
+  ): number {
+    const tenant = this.all[index];
+    if (tenant === undefined) return REFUSED_NO_ROOM;
+    let list = tenant.metrics.get(metric);
+    if (seriesPerUserMax > 0 && tenant.seriesCount >= seriesPerUserMax) return REFUSED_PER_USER;
+    if (seriesPerMetricMax > 0 && list !== undefined && list.length >= seriesPerMetricMax) return REFUSED_PER_METRIC;
+    if (list === undefined) {
+      list = new RefList();
+      tenant.metrics.set(metric, list);
+    }
+    list.push(ref);
+    tenant.seriesCount++;
+    return 0;
+  }
+
+  remove(gone: readonly IndexedSeries[]): void {
+    const byTenant = new Map<HeadTenant, Map<number, Set<number>>>();
+    for (const { ref, tenant: index, metric } of gone) {
+      const tenant = this.all[index]!;
+      const metrics = getOrMake(byTenant, tenant, () => new Map<number, Set<number>>());
+      getOrMake(metrics, metric, () => new Set<number>()).add(ref);
+      tenant.seriesCount--;
+    }
+    for (const [tenant, metrics] of byTenant) {
+      for (const [metric, refs] of metrics) {
+        const list = tenant.metrics.get(metric)!;
+        list.removeWhere((ref) => refs.has(ref));
+        if (list.length === 0) tenant.metrics.delete(metric);
+      }
+    }
+  }
+
+  /** The tenant has a sample of this time. */
+  sawTime(index: number, timeMs: number): void {
+    const tenant = this.all[index]!;
+    if (timeMs > tenant.newestMs) tenant.newestMs = timeMs;
+  }
+}
