@@ -46,9 +46,13 @@ export class FlushScheduler {
     log.info({ ...counts, begun: progress.length }, 'flushed to the store');
   }
 
-  /** Writes everything that is in memory. @throws where a window could not be written */
-  async all(): Promise<void> {
-    const plan = async () => this.#plan.all((await this.#stats()).map(({ arenas }) => arenas));
+  /** Writes everything that is in memory, or all that one tenant has there. @throws where a window could not be written */
+  async all(tenant?: string): Promise<void> {
+    const plan = async () =>
+      this.#plan.all(
+        (await this.#stats()).map(({ arenas }) => arenas),
+        tenant,
+      );
     let report = await this.#flush(plan);
     // what is due takes its turn in between; what came since the first of these stays
     while (report.failures.length === 0 && (report.left ?? 0) > 0) {

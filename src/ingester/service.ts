@@ -78,8 +78,8 @@ export class IngesterService implements Service, IngesterAdmin {
     if (this.#ready && !this.#stopping) await this.#flushes.due();
   }
 
-  async flush({ wait }: { readonly wait: boolean }): Promise<void> {
-    const done = this.#flushes.all();
+  async flush({ tenant, wait }: { readonly tenant?: string | undefined; readonly wait: boolean }): Promise<void> {
+    const done = this.#flushes.all(tenant);
     if (wait) await done;
     else done.catch((error: Error) => this.#options.log.error({ error: error.message }, 'flushing failed'));
   }

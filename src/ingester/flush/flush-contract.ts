@@ -13,6 +13,8 @@ export interface FlushRequest {
   readonly sealBeforeMs: number;
   /** By shard: windows that stay open all the same. */
   readonly keepOpen: readonly (readonly number[])[];
+  /** Only what this tenant has is written, and no window is confirmed; absent: what all have. */
+  readonly tenant?: string;
   /** When the slots of a window are due; undefined: all are. */
   readonly pace: FlushPace | undefined;
   /** How far the windows are that earlier flushes have begun; of others nothing is written. */

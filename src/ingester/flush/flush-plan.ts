@@ -84,11 +84,11 @@ export class FlushPlan {
     return work ? { sealBeforeMs: nowMs - delayMs, keepOpen, pace, progress: this.#progress } : undefined;
   }
 
-  /** For everything that is in memory, at once; undefined: there is nothing. */
-  all(shards: readonly (readonly SavedArena[])[]): FlushRequest | undefined {
+  /** For everything that is in memory, or all that one tenant has there, at once; undefined: there is nothing. */
+  all(shards: readonly (readonly SavedArena[])[], tenant?: string): FlushRequest | undefined {
     const work = shards.some((arenas) => arenas.some(({ flushedMs }) => flushedMs === 0));
     if (!work) return undefined;
-    return { ...FLUSH_ALL, progress: this.#progress };
+    return { ...FLUSH_ALL, ...(tenant === undefined ? {} : { tenant }), progress: this.#progress };
   }
 
   /** How far windows are, after a flush. */

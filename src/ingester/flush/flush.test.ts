@@ -273,3 +273,27 @@ test('a backlog of many windows is written in several flushes, the newest first'
   }
   assert.deepEqual(windows, [128, 128, 44]);
 });
+
+test('a flush of one tenant writes what that one has, and nothing of others', async (t) => {
+  const bench = new Bench();
+  t.after(() => bench.close());
+  for (const tenant of ['a', 'b']) {
+    for (const window of [0, 1]) await bench.push(tenant, 'm', 3, START_MS + window * WINDOW_MS + MINUTE);
+  }
+  const flusher = bench.flusher();
+  assert.equal(await bench.flush(flusher, bench.plan.all([bench.shard.arenas()], 'a')), 6);
+  assert.equal((await bench.stored('a', everything)).size, 3);
+  assert.equal((await bench.stored('b', everything)).size, 0);
+  // nothing has left the head: the windows are as due as they were
+  assert.ok(bench.shard.arenas().every(({ flushedMs }) => flushedMs === 0));
+  assert.equal(await bench.flush(flusher, bench.plan.all([bench.shard.arenas()], 'nobody')), 0);
+  assert.equal(await bench.flush(flusher, bench.plan.all([bench.shard.arenas()])), 12);
+  for (const tenant of ['a', 'b']) {
+    const stored = await bench.stored(tenant, everything);
+    assert.deepEqual(
+      [...stored.values()],
+      [0, 1, 2].map((i) => [i, i]),
+    );
+  }
+  assert.ok(bench.shard.arenas().every(({ flushedMs }) => flushedMs > 0));
+});

@@ -58,7 +58,7 @@ export class Flusher {
   }
 
   /** What is due goes in one write, so that windows, tenants and slots share objects; of many windows the newest first. */
-  async flush({ sealBeforeMs, keepOpen, pace, progress }: FlushRequest): Promise<FlushReport> {
+  async flush({ sealBeforeMs, keepOpen, tenant, pace, progress }: FlushRequest): Promise<FlushReport> {
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
     this.#heldOfDays.clear();
@@ -69,17 +69,21 @@ export class Flusher {
       for (const sealed of await shard.call('seal', { beforeMs: sealBeforeMs, except: keepOpen[index] ?? [] })) {
         const known = progress.find((each) => each.shard === index && each.sealLsn === sealed.sealLsn);
         if (known !== undefined) begun.set(keyOf(index, sealed.sealLsn), known);
-        const from = known?.share ?? 0;
+        // what of one tenant was written before is written again: the same rows
+        const from = tenant === undefined ? (known?.share ?? 0) : 0;
         const to = pace === undefined ? 1 : shareDue(pace, (sealed.window + 1) * this.#windowMs);
         if (to <= from) continue;
         const placements = new Map(known?.placements);
         due.push({ shard, index, sealed, phases: [from, to], placements, failed: false });
       }
     }
-    const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, WINDOWS_MAX * this.#shards.length);
+    const windowsMax = tenant === undefined ? WINDOWS_MAX * this.#shards.length : due.length;
+    const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, windowsMax);
     const left = due.length > 0 ? { left: due.length } : {};
     try {
-      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(this.#groups(windows, failures))) {
+      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(
+        this.#groups(windows, tenant, failures),
+      )) {
         counts.groups++;
         counts.series += seriesCount;
         counts.samples += sampleCount;
@@ -89,6 +93,7 @@ export class Flusher {
       failures.push((error as Error).message);
       return { ...counts, failures, progress: [...begun.values()] };
     }
+    if (tenant !== undefined) return { ...counts, failures, progress };
     for (const { shard, index, sealed, phases, placements, failed } of windows) {
       if (failed) continue;
       const { sealLsn } = sealed;
@@ -104,7 +109,11 @@ export class Flusher {
   }
 
   /** The groups of all windows; what fails of one leaves the others alone. */
-  async *#groups(windows: readonly DueWindow[], failures: string[]): AsyncGenerator<WriteGroup> {
+  async *#groups(
+    windows: readonly DueWindow[],
+    only: string | undefined,
+    failures: string[],
+  ): AsyncGenerator<WriteGroup> {
     const sizes = windows.some(({ phases }) => phases[0] === 0) ? await this.#seriesOfTenants() : new Map();
     for (const each of windows) {
       const fail = (error: unknown) => {
@@ -112,7 +121,7 @@ export class Flusher {
         failures.push((error as Error).message);
       };
       try {
-        yield* this.#window(each, sizes, fail);
+        yield* this.#window(each, only, sizes, fail);
       } catch (error) {
         // with the store away every other window would wait for it in vain as long
         if (error instanceof StoreUnreadable) throw error.cause;
@@ -134,6 +143,7 @@ export class Flusher {
 
   async *#window(
     due: DueWindow,
+    only: string | undefined,
     sizes: ReadonlyMap<string, number>,
     fail: (error: unknown) => void,
   ): AsyncGenerator<WriteGroup> {
@@ -141,6 +151,7 @@ export class Flusher {
     const windowStartMs = sealed.window * this.#windowMs;
     for (const arena of sealed.arenas) {
       for (const { tenant, metrics } of await shard.call('tenantsOf', { arena, metricSeriesMin: this.#splitSeries })) {
+        if (only !== undefined && tenant !== only) continue;
         const size = { series: sizes.get(tenant) ?? 0, metrics };
         const placement = await this.#placement(due, tenant, size, windowStartMs);
         if (phases[0] === 0) {
