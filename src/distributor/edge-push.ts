@@ -23,6 +23,10 @@ export interface EdgeLimits {
   readonly rejectOldSamples: boolean;
   readonly rejectOldSamplesMaxAgeMs: number;
   readonly creationGracePeriodMs: number;
+  /** Samples before are refused, Unix ms; 0 or absent: none for that. */
+  readonly minSampleMs?: number;
+  /** Samples older than this are refused; 0 or absent: they are kept for ever. */
+  readonly retentionPeriodMs?: number;
   readonly outOfOrderTimeWindowMs: number;
   readonly maxSeriesPerUser: number;
   readonly maxSeriesPerMetric: number;

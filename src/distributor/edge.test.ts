@@ -244,3 +244,35 @@ test('metadata that is not kept is counted by reason, and fails nobody’s sampl
     per_user_metadata_limit: 2,
   });
 });
+
+test('samples that would not be kept, or have no time, are refused with a reason of their own', async () => {
+  const nowMs = Date.now();
+  const DAY_MS = 86_400_000;
+  const limits = { ...LIMITS, minSampleMs: 31 * DAY_MS, retentionPeriodMs: 3 * DAY_MS };
+  const none = { labelsFault: undefined, samples: WriteSamples.none, histograms: [], exemplars: [] };
+  const cases = [
+    [0, 'sample_without_time', /min_sample_time/],
+    [Math.floor(nowMs / 1000), 'sample_without_time', /no time in milliseconds/],
+    [-5, 'sample_without_time', /min_sample_time/],
+    [nowMs - 10 * DAY_MS, 'sample_older_than_retention', /older than 259200000 ms.*retention_period/],
+  ] as const;
+  for (const [timeMs, reason, text] of cases) {
+    const pairs = ['__name__', 'm', 'job', 'x'];
+    const plain: WriteSeries = { ...none, pairs, samples: WriteSamples.of([{ timeMs, value: 1 }]) };
+    const histogram = { timeMs, startMs: 0, stale: false, histogram: floatHistogram({}), fault: undefined };
+    const rich: WriteSeries = { ...none, pairs: ['__name__', 'h', 'job', 'x'], histograms: [histogram] };
+    for (const series of [plain, rich]) {
+      const target = new Collector();
+      const { response, discarded } = await edgeWith(target).push({
+        tenant: 't',
+        headers: HEADERS,
+        body: deflateSnappy(encodeRemoteWrite1({ series: [series], metadata: [] })).slice(),
+        limits,
+      });
+      assert.equal(response.status, 400, `${timeMs}`);
+      assert.match(response.text, text);
+      assert.deepEqual(discarded, { [reason]: 1 });
+      assert.ok(target.series.every(({ samples }) => samples.length === 0));
+    }
+  }
+});

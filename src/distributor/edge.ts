@@ -371,8 +371,14 @@ export class Edge {
 
   #timeBounds(limits: EdgeLimits): TimeBounds {
     const nowMs = this.#options.clock.nowMs();
+    const { minSampleMs = 0, retentionPeriodMs = 0 } = limits;
+    const minMs = minSampleMs > 0 ? minSampleMs : -NO_TIME_LIMIT;
+    const keptFromMs = retentionPeriodMs > 0 ? nowMs - retentionPeriodMs : -NO_TIME_LIMIT;
+    const youngMs = limits.rejectOldSamples ? nowMs - limits.rejectOldSamplesMaxAgeMs : -NO_TIME_LIMIT;
     return {
-      fromMs: limits.rejectOldSamples ? nowMs - limits.rejectOldSamplesMaxAgeMs : -NO_TIME_LIMIT,
+      fromMs: Math.max(minMs, keptFromMs, youngMs),
+      minMs,
+      keptFromMs,
       toMs: limits.creationGracePeriodMs > 0 ? nowMs + limits.creationGracePeriodMs : NO_TIME_LIMIT,
     };
   }

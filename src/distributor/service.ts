@@ -95,6 +95,8 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     rejectOldSamples: limits.rejectOldSamples,
     rejectOldSamplesMaxAgeMs: limits.rejectOldSamplesMaxAgeMs,
     creationGracePeriodMs: limits.creationGracePeriodMs,
+    minSampleMs: limits.minSampleTimeS * 1000,
+    retentionPeriodMs: limits.retentionPeriodMs,
     outOfOrderTimeWindowMs: limits.outOfOrderTimeWindowMs,
     maxSeriesPerUser: limits.maxSeriesPerUser,
     maxSeriesPerMetric: limits.maxSeriesPerMetric,

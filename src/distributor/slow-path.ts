@@ -175,6 +175,9 @@ export class SlowPathWriter {
 export interface TimeBounds {
   readonly fromMs: number;
   readonly toMs: number;
+  /** Parts of `fromMs`: times before the first are none, what is before the second would not be kept. */
+  readonly minMs: number;
+  readonly keptFromMs: number;
 }
 
 /** A series' labels as its frames need them. */
@@ -237,18 +240,17 @@ function unreadable(pairs: readonly string[], reason: string): Fault {
 }
 
 /** @param pairs of the series */
-export function outOfBounds(pairs: readonly string[], timeMs: number, { toMs }: TimeBounds, limits: EdgeLimits): Fault {
-  return timeMs > toMs
-    ? faultOf(writeErrors.tooFarInFuture, () => ({
-        series: seriesText(pairs),
-        timeMs,
-        graceMs: limits.creationGracePeriodMs,
-      }))
-    : faultOf(writeErrors.greaterThanMaxSampleAge, () => ({
-        series: seriesText(pairs),
-        timeMs,
-        maxAgeMs: limits.rejectOldSamplesMaxAgeMs,
-      }));
+export function outOfBounds(pairs: readonly string[], timeMs: number, bounds: TimeBounds, limits: EdgeLimits): Fault {
+  const { minSampleMs = 0, retentionPeriodMs = 0 } = limits;
+  const of = () => ({ series: seriesText(pairs), timeMs });
+  if (timeMs > bounds.toMs) {
+    return faultOf(writeErrors.tooFarInFuture, () => ({ ...of(), graceMs: limits.creationGracePeriodMs }));
+  }
+  if (timeMs < bounds.minMs) return faultOf(writeErrors.sampleWithoutTime, () => ({ ...of(), minMs: minSampleMs }));
+  if (timeMs < bounds.keptFromMs) {
+    return faultOf(writeErrors.sampleOlderThanRetention, () => ({ ...of(), retentionMs: retentionPeriodMs }));
+  }
+  return faultOf(writeErrors.greaterThanMaxSampleAge, () => ({ ...of(), maxAgeMs: limits.rejectOldSamplesMaxAgeMs }));
 }
 
 /** Metadata with a name, and within the limit on its length. What is not is counted. */

@@ -93,6 +93,12 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'validation.reject-old-samples.max-age',
     help: 'Age up to which samples are taken.',
   }),
+  minSampleTimeS: count({
+    key: 'min_sample_time',
+    default: 2_678_400,
+    flag: 'validation.min-sample-time',
+    help: 'Unix seconds; earlier samples are refused: they have no time, or seconds in place of milliseconds. 0: any time is taken.',
+  }),
   creationGracePeriodMs: duration({
     default: '10m',
     flag: 'validation.create-grace-period',
@@ -157,7 +163,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   retentionPeriodMs: duration({
     default: '0',
     flag: 'limits.retention-period',
-    help: 'Age up to which samples are kept. 0: for ever.',
+    help: 'Age up to which samples are kept, and taken. 0: for ever.',
   }),
 
   // what is asked

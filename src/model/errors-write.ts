@@ -90,6 +90,20 @@ export const writeErrors = catalogue({
     text: (v: { series: string; timeMs: number; maxAgeMs: number }) =>
       `out of bounds: timestamp ${v.timeMs} of ${v.series} is older than ${v.maxAgeMs} ms (reject_old_samples_max_age)`,
   },
+  sampleOlderThanRetention: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { series: string; timeMs: number; retentionMs: number }) =>
+      `out of bounds: timestamp ${v.timeMs} of ${v.series} is older than ${v.retentionMs} ms, for which samples are kept (retention_period)`,
+  },
+  sampleWithoutTime: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { series: string; timeMs: number; minMs: number }) =>
+      `out of bounds: timestamp ${v.timeMs} of ${v.series} is no time in milliseconds since 1970, or before ${v.minMs} (min_sample_time)`,
+  },
   tooFarInFuture: {
     http: 400,
     promType: 'bad_data',
