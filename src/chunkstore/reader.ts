@@ -46,6 +46,10 @@ const OPTIONS = {
   openBytesMax: 64 * 2 ** 20,
 };
 
+/** Characters of a series' labels that are not counted, and how often longer ones are there: in values and keys. */
+const LABEL_CHARS_USUAL = 256;
+const LABEL_COPIES = 3;
+
 /** Matching holds the thread up for so long at a time. */
 const SLICE_MS = 10;
 
@@ -101,6 +105,8 @@ export class ChunkStoreReader {
       return this.select(tenant, rest, context);
     }
     const matcher = new SeriesMatcher(request.matchers);
+    /** Memory of labels that are longer than usual. */
+    let wideBytes = 0;
     const fetcher = new BlockFetcher(
       context,
       this.#options.blockCache,
@@ -118,6 +124,8 @@ export class ChunkStoreReader {
         await pacer.step();
       }
       context.budget.addSeries(matcher.labels.length);
+      for (const labels of matcher.labels) wideBytes += Math.max(0, LABEL_COPIES * (labels.chars - LABEL_CHARS_USUAL));
+      context.budget.addMemory(wideBytes);
       if (!labelsOnly && !metrics.decides) {
         groups.forEach((group, i) => {
           wantSamples(fetcher, group, matches[i]!);
@@ -142,10 +150,10 @@ export class ChunkStoreReader {
       const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? sorted.slice(0, request.limit) : sorted;
       return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () =>
-        context.budget.addMemory(-fetcher.heldBytes),
+        context.budget.addMemory(-fetcher.heldBytes - wideBytes),
       );
     } catch (error) {
-      context.budget.addMemory(-fetcher.heldBytes);
+      context.budget.addMemory(-fetcher.heldBytes - wideBytes);
       throw error;
     }
   }

@@ -3,7 +3,7 @@ import { queryErrors } from './errors-query.ts';
 
 /** How V8 words that one allocation is larger than it can be, or than there is memory. */
 const REFUSED =
-  /^(?:Array buffer allocation failed|Invalid (?:string|array|typed array|array buffer) length|Invalid typed array length: .*|(?:Map|Set) maximum size exceeded|WebAssembly\.Memory.*|Invalid count value.*)/;
+  /^(?:Array buffer allocation failed|Invalid (?:string|array|typed array|array buffer) length|Invalid typed array length: .*|(?:Map|Set) maximum size exceeded|WebAssembly\.Memory.*|Invalid count value.*|the kernel cannot reserve.*)/;
 
 /** The error of a query whose allocation was refused; undefined where `thrown` is something else. */
 export function memoryError(thrown: unknown): AppError | undefined {

@@ -79,6 +79,8 @@ interface Decoders {
 
 /** Bytes that a series takes here and in what the engine makes of it, its chunks apart: labels, names, places in lists and maps. */
 const SERIES_BYTES = 700;
+/** As often the characters of its labels are there, in values, keys and what is remembered of them: with long ones that is more. */
+const LABEL_COPIES = 3;
 
 /** Where the series of an answer lie: in columns, for there may be a million. */
 class FoundSeries {
@@ -119,12 +121,14 @@ class FoundSeries {
   take(bytes: Uint8Array, alone: boolean): void {
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
+    let wideBytes = 0;
     for (const series = new SliceView(bytes); series.next(); ) {
+      wideBytes += Math.max(0, LABEL_COPIES * (series.labelsTo - series.labelsFrom) - SERIES_BYTES);
       const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
       if (alone) this.#addNew(labels, slice, series);
       else this.#add(labels, slice, series);
     }
-    this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES);
+    this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES + wideBytes);
   }
 
   #hold(bytes: number): void {

@@ -40,7 +40,7 @@ export const regexCountMax = 1000;
 export const nodeCountMax = 20_000;
 
 /** Instructions of all of them together. */
-const instructionCountMax = 100_000;
+const instructionCountMax = 50_000;
 
 /** More of what is wrong is not noted. */
 const issuesMax = 100;

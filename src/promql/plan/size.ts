@@ -6,7 +6,7 @@ const selectorsMax = 1000;
 /** Matchers of a selector: each one looks at every series that the others leave. */
 const matchersMax = 1000;
 /** Instructions of the regular expressions of all `match[]`: what compiling them may take. */
-const instructionsMax = 100_000;
+const instructionsMax = 50_000;
 /** Names in a list of labels: `by`, `on`, `group_left`, the arguments of `label_join`. */
 const labelListMax = 1000;
 

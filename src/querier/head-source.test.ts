@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Kernel } from '../chunk/kernel.ts';
+import type { HeadSelect, IngesterClient } from '../contract/ingester.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
+import { encodeLabels } from '../model/canonical.ts';
+import { Labels } from '../model/labels.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
+import { SliceSeriesWriter } from '../wire/slices.ts';
+import { HeadSource } from './head-source.ts';
+
+/** An ingester of series without chunks, one in each slice. */
+function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = []): IngesterClient {
+  const none = async () => [];
+  return {
+    async *select(request) {
+      asked.push(request);
+      for (const [ref, labels] of series.entries()) {
+        const encoded = encodeLabels(labels);
+        const room = new Uint8Array(SERIES_HEADER_BYTES + encoded.length + 64);
+        room.set(encoded, SERIES_HEADER_BYTES);
+        const writer = new SliceSeriesWriter(room);
+        writer.begin(ref, encoded.length);
+        yield { bytes: room.subarray(0, writer.end()), warnings: [], alone: true };
+      }
+    },
+    labels: async () => ['a'.repeat(1000), 'b'.repeat(1000)],
+    metadata: none,
+    exemplars: none,
+    headStats: async () => undefined,
+  };
+}
+
+function limited(maxQueryMemoryBytes: number) {
+  const budget = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes });
+  return { budget, signal: new AbortController().signal };
+}
+
+const ALL = { matchers: [], startMs: 0, endMs: 1 };
+
+test('long labels count as what they take', async () => {
+  const wide = Array.from({ length: 100 }, (_, i) =>
+    Labels.of({
+      __name__: 'm',
+      i: String(i),
+      ...Object.fromEntries(Array.from({ length: 20 }, (_, j) => [`l${j}`, 'v'.repeat(2000)])),
+    }),
+  );
+  const source = new HeadSource(ingesterOf(wide), Kernel.create());
+  for (const labelsOnly of [true, false]) {
+    const context = limited(0);
+    const set = await source.select('t', { ...ALL, labelsOnly }, context);
+    assert.equal(set.labels.length, 100);
+    assert.ok(context.budget.memoryBytes > 100 * 20 * 2000 * 2, String(context.budget.memoryBytes));
+    set.close();
+    assert.equal(context.budget.memoryBytes, 0);
+    await assert.rejects(source.select('t', { ...ALL, labelsOnly }, limited(1_000_000)), /max_query_memory_bytes/);
+  }
+  await assert.rejects(source.labelValues('t', 'a', ALL, limited(1000)), /max_query_memory_bytes/);
+});
+
+test('a regular expression travels compiled, a long one without its text', async () => {
+  const asked: HeadSelect[] = [];
+  const source = new HeadSource(ingesterOf([], asked), Kernel.create());
+  const many = Array.from({ length: 1000 }, (_, i) => `10\\.0\\.${i >> 8}\\.${i & 255}`).join('|');
+  const matchers = [
+    LabelMatcher.of('a', '=', 'b'),
+    LabelMatcher.of('a', '=~', 'b.*\\d'),
+    LabelMatcher.of('a', '=~', many),
+  ];
+  await source.select('t', { ...ALL, matchers }, limited(0));
+  const [plain, small, long] = structuredClone(asked[0]!.matchers);
+  assert.deepEqual(plain, { name: 'a', op: '=', value: 'b' });
+  assert.ok(small!.value === 'b.*\\d' && small!.plan!.program!.ops.length > 0);
+  assert.ok(long!.value === '' && long!.plan!.program === undefined && long!.plan!.exact!.starts.length === 1001);
+});
