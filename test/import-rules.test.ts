@@ -278,14 +278,11 @@ const SOURCES_OF_TIME = [
   'src/kit/observe/log.ts', // when a line was written
 ];
 
-/** Files that do not yet, and are to. */
-const STILL_WITHOUT_CLOCK = ['src/api/context.ts', 'src/ingester/head/match-turns.ts', 'src/object/s3/client.ts'];
-
 test('time and chance come in through a parameter', () => {
   const found = sourceFiles('src')
     .filter((file) => !isTest(file) && !/-suite\.ts$/.test(file) && !SOURCES_OF_TIME.includes(file))
     .filter((file) => TIME_OR_CHANCE.test(withoutComments(readFileSync(join(root, file), 'utf8'))));
-  assert.deepEqual(found.sort(), STILL_WITHOUT_CLOCK);
+  assert.deepEqual(found, []);
 });
 
 function withoutComments(source: string): string {

@@ -1,3 +1,4 @@
+import { timeout } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import type { QueryContext } from '../storage/queryable.ts';
@@ -6,11 +7,12 @@ import type { Call } from './call.ts';
 /** For what reads labels and metadata only: the tenant's limits, and the server's time-out. */
 export function lookupContext({ limits, signal, sources, ended }: Call): QueryContext {
   const budget = new LimitedBudget(limits, sources.memory);
-  ended.push(() => budget.close());
-  return {
-    signal: AbortSignal.any([signal, AbortSignal.timeout(sources.timeoutMs)]),
-    budget,
-  };
+  const outOfTime = timeout(sources.clock, sources.timeoutMs);
+  ended.push(() => {
+    outOfTime.cancel();
+    budget.close();
+  });
+  return { signal: AbortSignal.any([signal, outOfTime.signal]), budget };
 }
 
 /** The thread is held up for at most about so long at a time. */

@@ -43,6 +43,14 @@ export const systemClock: Clock = {
   turn: nextTurn,
 };
 
+/** Aborted after `ms`, with the reason that `AbortSignal.timeout` has, unless it is cancelled. Keeps no process alive. */
+export function timeout(clock: Clock, ms: number): { readonly signal: AbortSignal } & Timer {
+  const abort = new AbortController();
+  const reason = () => new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+  const timer = after(clock, ms, () => abort.abort(reason()));
+  return { signal: abort.signal, cancel: () => timer.cancel() };
+}
+
 /** Calls `work` once, after `ms`, unless it is cancelled. Keeps no process alive. */
 export function after(clock: Clock, ms: number, work: () => void): Timer {
   const timer = clock.every(ms, () => {

@@ -170,7 +170,7 @@ async function smallStore(kernel: Kernel): Promise<Schema> {
 /** The head as its readers see it, without a shard around it. */
 function headClient(head: Head): IngesterClient {
   const matching = new HeadMatching(head);
-  const turns = new MatchTurns();
+  const turns = new MatchTurns(systemClock);
   const out = new Region(head.kernel, OUT_BYTES);
   return {
     async *select({ tenant, matchers, startMs, endMs }) {

@@ -187,7 +187,7 @@ test('a long list of alternatives is not compiled by the shard', async () => {
 });
 
 test('tenants have their turns one after another, whoever asks most', async () => {
-  const turns = new MatchTurns();
+  const turns = new MatchTurns(systemClock);
   const order: string[] = [];
   const work = async (tenant: string) => {
     const turn = turns.begin(tenant);

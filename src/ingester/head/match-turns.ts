@@ -1,3 +1,4 @@
+import type { Clock } from '../../lib/clock.ts';
 import { type MatchTurn, STEPS_BETWEEN } from '../../model/match-turn.ts';
 
 /** A reader works so long before others have their turn. */
@@ -9,10 +10,15 @@ const SLICE_MS = 4;
  */
 export class MatchTurns {
   readonly #waiting = new Map<string, (() => void)[]>();
+  readonly #clock: Clock;
   #scheduled = false;
 
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
   begin(tenant: string, signal?: AbortSignal): MatchTurn {
-    return new ReaderTurn(() => this.#next(tenant), signal);
+    return new ReaderTurn(this.#clock, () => this.#next(tenant), signal);
   }
 
   #next(tenant: string): Promise<void> {
@@ -27,7 +33,7 @@ export class MatchTurns {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    void this.#clock.turn().then(() => {
       this.#scheduled = false;
       const [tenant, own] = this.#waiting.entries().next().value!;
       this.#waiting.delete(tenant);
@@ -45,17 +51,20 @@ class ReaderTurn implements MatchTurn {
   steps = STEPS_BETWEEN;
   readonly #next: () => Promise<void>;
   readonly #signal: AbortSignal | undefined;
-  #sliceEndMs = performance.now() + SLICE_MS;
+  readonly #clock: Clock;
+  #sliceEndMs: number;
 
-  constructor(next: () => Promise<void>, signal: AbortSignal | undefined) {
+  constructor(clock: Clock, next: () => Promise<void>, signal: AbortSignal | undefined) {
+    this.#clock = clock;
     this.#next = next;
     this.#signal = signal;
+    this.#sliceEndMs = clock.monotonicMs() + SLICE_MS;
   }
 
   isDue(): boolean {
     if (this.steps > 0) return false;
     this.steps = STEPS_BETWEEN;
-    return performance.now() >= this.#sliceEndMs;
+    return this.#clock.monotonicMs() >= this.#sliceEndMs;
   }
 
   /** @throws the signal's reason */
@@ -64,6 +73,6 @@ class ReaderTurn implements MatchTurn {
     await this.#next();
     this.#signal?.throwIfAborted();
     this.steps = STEPS_BETWEEN;
-    this.#sliceEndMs = performance.now() + SLICE_MS;
+    this.#sliceEndMs = this.#clock.monotonicMs() + SLICE_MS;
   }
 }

@@ -41,7 +41,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const { head } = shard;
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
-  const turns = new MatchTurns();
+  const turns = new MatchTurns(clock);
   const statistics = new HeadStatistics(head, clock);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);

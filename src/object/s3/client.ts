@@ -3,7 +3,7 @@ import { classifyAws } from '../../kit/store/aws.ts';
 import { StoreCaller } from '../../kit/store/caller.ts';
 import type { Failure } from '../../kit/store/failure.ts';
 import { readBody } from '../../kit/store/http.ts';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, systemClock, timeout } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
 import type { ObjectClient, ObjectInfo } from '../client.ts';
@@ -11,6 +11,8 @@ import { assertObjectKey } from '../key.ts';
 import type { S3Config } from './config.ts';
 
 const BACKEND = 's3';
+/** How long it may take to say that an upload is given up. */
+const ABORT_TIMEOUT_MS = 5000;
 const PARTS_AT_ONCE = 4;
 
 export interface S3Parts {
@@ -25,6 +27,7 @@ export class S3ObjectClient implements ObjectClient {
   readonly #sdk: Sdk;
   readonly #service: S3Client;
   readonly #caller: StoreCaller;
+  readonly #clock: Clock;
   readonly #bucket: string;
   readonly #partBytes: number;
   /** What every new object is made with. */
@@ -32,6 +35,7 @@ export class S3ObjectClient implements ObjectClient {
 
   private constructor(sdk: Sdk, config: S3Config, parts: S3Parts) {
     this.#sdk = sdk;
+    this.#clock = parts.clock ?? systemClock;
     this.#bucket = config.bucketName;
     this.#partBytes = config.partBytes;
     this.#encryption = encryptionOf(config);
@@ -157,7 +161,9 @@ export class S3ObjectClient implements ObjectClient {
     } catch (thrown) {
       // parts that nobody completes are stored, and paid for, until somebody removes them
       const command = new this.#sdk.AbortMultipartUploadCommand({ ...target, UploadId });
-      await this.#service.send(command, { abortSignal: AbortSignal.timeout(5000) }).catch(() => {});
+      const { signal: abortSignal, cancel } = timeout(this.#clock, ABORT_TIMEOUT_MS);
+      await this.#service.send(command, { abortSignal }).catch(() => {});
+      cancel();
       throw thrown;
     }
   }
