@@ -46,10 +46,13 @@ export { snappyDecode, snappyLength } from './snappy';
 export { findStale, largestGap } from './times';
 export {
   scanBytes,
+  scanDropped,
   scanExtras,
   scanInit,
   scanKey,
   scanLimits,
+  scanRemember,
+  scanRules,
   scanSamples,
   scanSeries,
   scanSlow,

@@ -84,6 +84,8 @@ let valueBytesMax: u32 = 0;
 let labelsBytesMax: u32 = 0;
 let timeMin: i64 = 0;
 let timeMax: i64 = 0;
+/** Rules that change labels, by a hash of theirs; 0: there are none. */
+let rules: u64 = 0;
 
 /** Limits of the tenant that the next scan is for; a series outside them goes the slow path, where it gets its reason. */
 export function scanLimits(names: u32, nameBytes: u32, valueBytes: u32, labelsBytes: u32, from: f64, to: f64): void {
@@ -93,6 +95,15 @@ export function scanLimits(names: u32, nameBytes: u32, valueBytes: u32, labelsBy
   labelsBytesMax = labelsBytes;
   timeMin = <i64>from;
   timeMax = <i64>to;
+  rules = 0;
+}
+
+/**
+ * Labels of the next scan are changed by rules with this hash; after scanLimits. Series go the slow path until what they become is
+ * known (scanRemember).
+ */
+export function scanRules(hash0: u32, hash1: u32): void {
+  rules = (<u64>hash1 << 32) | <u64>hash0;
 }
 
 // of the tenant that the next scan is for
@@ -117,12 +128,33 @@ export function scanTenant(id: usize, len: u32): void {
   store<u32>(limits, nameBytesMax, 4);
   store<u32>(limits, valueBytesMax, 8);
   store<u32>(limits, labelsBytesMax, 12);
-  store<u64>(limits, 0, 16);
+  store<u64>(limits, rules, 16);
   store<u64>(limits, 0, 24);
   tenantKey(limits, 32 + len);
   bytes0 = key0;
   bytes1 = key1;
 }
+
+/**
+ * Keeps what the rules have made of the series at `from`: the key and the metric's hash of what it became, or 0 as both where it is
+ * dropped. Only where all its labels come first and in one piece.
+ */
+export function scanRemember(from: usize, bytes: u32, key: usize, metric: u32): void {
+  const end = from + bytes;
+  const labels = labelsPrefix(from, end);
+  if (labels == 0) return;
+  start(from + labels);
+  while (at < end) {
+    const tag = readUvarint(end);
+    if (bad || tag == 0x0a || !skipField(tag, end)) return;
+  }
+  const half = sipHash(from, labels, bytes0, bytes1);
+  knownPut(half, sipHigh, metric, key == 0 ? 0 : load<u64>(key), key == 0 ? 0 : load<u64>(key, 8));
+}
+
+/** Samples of series that the rules drop. */
+let droppedCount: u32 = 0;
+export function scanDropped(): u32 { return droppedCount; }
 
 /** Writes the key of canonical labels, 16 bytes. */
 export function scanKey(labels: usize, len: u32, out: usize): void {
@@ -152,7 +184,7 @@ export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKn
   knownToo = useKnown;
   weightLeft = <i64>len + WEIGHT_SLACK;
   seriesCount = sampleCount = slowCount = extras = 0;
-  tooOldCount = tooNewCount = 0;
+  tooOldCount = tooNewCount = droppedCount = 0;
   outBytes = 0;
 }
 
@@ -185,9 +217,11 @@ export function scanMore(bytes: u32): i32 {
         wrote = scanSeriesInto(from, seriesEnd, o);
         if (useKnown && wrote > 0) remember(from, o);
       }
-      if (wrote < 0) return SCAN_CORRUPT;
+      if (wrote < 0 && wrote != DROPPED) return SCAN_CORRUPT;
       if (weightLeft < 0) return SCAN_DENSE;
-      if (wrote > 0) {
+      if (wrote == DROPPED) {
+        // nothing is left of it
+      } else if (wrote > 0) {
         o += wrote;
       } else {
         store<u32>(o, FRAME_HEADER_BYTES, FRAME_BYTES_AT);
@@ -256,11 +290,9 @@ let hash1: u64 = 0;
 /** Where the last label ends that scanSeriesInto has found. */
 let labelsEnd: usize = 0;
 
-/**
- * Writes the frame of a series that is known by its label bytes, and returns its length. 0: it is not known, or there is more to it
- * than samples within bounds.
- */
-function scanKnown(from: usize, end: usize, frame: usize): i32 {
+/** Bytes of the labels that a series begins with; 0 where there are none, or none that is usual. */
+// @ts-ignore: decorator
+@inline function labelsPrefix(from: usize, end: usize): u32 {
   let p = from;
   while (end - p >= 2 && load<u8>(p) == 0x0a) {
     let n = <u32>load<u8>(p, 1);
@@ -273,7 +305,19 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
     if (n > <u32>(end - p)) return 0;
     p += n;
   }
-  labelBytes = <u32>(p - from);
+  return <u32>(p - from);
+}
+
+/** Of `scanKnown`: the rules drop the series. */
+const DROPPED: i32 = -9;
+
+/**
+ * Writes the frame of a series that is known by its label bytes, and returns its length. 0: it is not known, or there is more to it
+ * than samples within bounds.
+ */
+function scanKnown(from: usize, end: usize, frame: usize): i32 {
+  labelBytes = labelsPrefix(from, end);
+  let p = from + labelBytes;
   if (labelBytes == 0) return 0;
   hash0 = sipHash(from, labelBytes, bytes0, bytes1);
   hash1 = sipHigh;
@@ -310,6 +354,10 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   }
   if (o == samplesFrom) return 0;
   const samples = <u32>(o - samplesFrom) >> 4;
+  if (load<u64>(entry, N_KEY) == 0 && load<u64>(entry, N_KEY + 8) == 0) {
+    droppedCount += samples;
+    return DROPPED;
+  }
   store<u32>(frame, <u32>(o - frame), FRAME_BYTES_AT);
   store<u32>(frame, KEY_BYTES, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
@@ -459,6 +507,11 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
     }
   }
   const labelsLen = <u32>(o - labels);
+  if (rules != 0) {
+    // what is wrong with the labels may be what the rules change
+    fault = 0;
+    return 0;
+  }
   if (!labelsOut && !hasName) {
     fault = FAULT_NO_NAME;
     return 0;

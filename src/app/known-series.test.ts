@@ -3,10 +3,12 @@ import { test } from 'node:test';
 import { Region } from '../chunk/region.ts';
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
 import { Edge } from '../distributor/edge.ts';
+import { rewriteText } from '../distributor/rewrite.ts';
 import { Head } from '../ingester/head/head.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
+import { Relabelling } from '../limits/relabel.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { FRAME_KEY } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
@@ -107,6 +109,19 @@ function bodyOf(random: Random, round: number): Uint8Array {
   return deflateSnappy(body);
 }
 
+const RULES: readonly Partial<TenantLimits>[] = [
+  {},
+  { dropLabels: ['i', 'code'] },
+  {
+    metricRelabelConfigs: Relabelling.parse([
+      { source_labels: ['__name__'], regex: '(.*)_0', target_label: '__name__', replacement: 'renamed_$1' },
+      { source_labels: ['__name__'], regex: '.*_1', action: 'drop' },
+      { regex: 'a.*', action: 'labeldrop' },
+      { target_label: 'cluster', replacement: 'one' },
+    ]),
+  },
+];
+
 test('a head holds the same, and senders are told the same, as if labels had come every time', async () => {
   const random = seededRandom(11);
   const [keyed, plain] = [new HeadTarget(SECRET), new HeadTarget()];
@@ -122,7 +137,11 @@ test('a head holds the same, and senders are told the same, as if labels had com
     };
     const body = bodyOf(random, round);
     const answers = [];
-    for (const edge of edges) answers.push(await edge.push({ tenant, headers: HEADERS, body: body.slice(), limits }));
+    // rules come and go, too: what a series becomes is known by the same bytes
+    const rewrite = rewriteText({ ...limits, ...RULES[Math.floor(round / 60) % RULES.length] });
+    for (const edge of edges) {
+      answers.push(await edge.push({ tenant, headers: HEADERS, body: body.slice(), limits: { ...limits, rewrite } }));
+    }
     const [got, want] = answers.map(({ response: { status, text }, discarded, samples, series }) => {
       // which of several offenders comes first may differ
       return { status, refused: /and \d+ more/.exec(text)?.[0], discarded, samples, series };

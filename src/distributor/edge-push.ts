@@ -32,6 +32,8 @@ export interface EdgeLimits {
   readonly maxSeriesPerMetric: number;
   readonly maxExemplars: number;
   readonly maxOldWindowsPerUser: number;
+  /** Rules on labels (`rewriteText`); empty or absent: none. */
+  readonly rewrite?: string;
 }
 
 export interface EdgeAnswer {

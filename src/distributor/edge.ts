@@ -28,9 +28,10 @@ import {
   FAULT_TOO_MANY_NAMES,
   FAULT_VALUE_TOO_LONG,
   FRAME_HEADER_BYTES,
+  FRAME_KEY,
   FRAME_SLOW,
 } from '../wire/frame-layout.ts';
-import { type FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
+import { FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
 import { RemoteWrite1Reader } from '../wire/remote-write-1.ts';
 import { RemoteWrite2Reader } from '../wire/remote-write-2.ts';
 import type { ReadSeries } from '../wire/write-request.ts';
@@ -38,6 +39,7 @@ import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
 import { BufferPool, type FramePart, frameParts } from './frame-parts.ts';
 import { mediaOf } from './media.ts';
 import { countRefused, noRefusals, type Refusals, refuse } from './refusals.ts';
+import { type Rewrite, Rewrites } from './rewrite.ts';
 import { declaredBytes, keyText, type RawBody, Scratch } from './scratch.ts';
 import { checkMetadata, outOfBounds, SlowPathWriter, type TimeBounds } from './slow-path.ts';
 import { TenantTurns } from './tenant-turns.ts';
@@ -97,11 +99,12 @@ interface Work {
   readonly request: EdgePush;
   readonly limits: EdgeLimits;
   readonly bounds: TimeBounds;
+  readonly rewrite: Rewrite | undefined;
   readonly scratch: Scratch;
   readonly slow: SlowPathWriter;
   readonly raw: RawBody;
   readonly version: 'v1' | 'v2';
-  readonly judged: Judged;
+  judged: Judged;
 }
 
 /**
@@ -121,6 +124,7 @@ export class Edge {
   readonly #keysTaken: boolean[];
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #buffers = new BufferPool();
+  readonly #rewrites = new Rewrites();
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -173,17 +177,18 @@ export class Edge {
     slow.clear();
     const raw = scratch.inflate(request.body, declared);
     const limits = storable(request.limits);
-    const judged: Judged = {
-      series: 0,
-      samples: 0,
-      histograms: 0,
-      exemplars: 0,
-      metadata: [],
-      metadataRefusals: noRefusals(),
-      ends: [],
-      refusals: noRefusals(),
+    const rewrite = this.#rewrites.of(limits.rewrite);
+    return {
+      request,
+      limits,
+      bounds: this.#timeBounds(limits),
+      rewrite,
+      scratch,
+      slow,
+      raw,
+      version,
+      judged: nothingJudged(),
     };
-    return { request, limits, bounds: this.#timeBounds(limits), scratch, slow, raw, version, judged };
   }
 
   /** Checks a body and makes its frames; then its samples are charged. @throws AppError */
@@ -198,22 +203,39 @@ export class Edge {
   }
 
   *#judgeV1(work: Work): Generator<Step, void> {
-    const { request, limits, bounds, scratch, raw, judged } = work;
+    const { limits, scratch, raw, slow } = work;
     const { exports } = scratch.kernel;
     // keys are remembered where most requests come by
     const useKnown =
       scratch === this.#small && this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken);
-    yield* scratch.scan(request.tenant, raw, limits, bounds, useKnown);
-    // what comes with labels would be taken at once, and a sample before it of the same series, sent again with labels, be late
-    if (useKnown && exports.scanSlow() > 0) yield* scratch.scan(request.tenant, raw, limits, bounds, false);
-    judged.series = exports.scanSeries();
-    judged.samples = exports.scanSamples();
-    this.#refuseOutOfBounds(work);
-    if (exports.scanSlow() > 0) yield* this.#judgeSlow(work);
+    const isSure = yield* this.#judgeScanned(work, useKnown);
+    if (!isSure) {
+      // a target takes what comes with labels at once, and a sample of the same series that came before it with a key, and is sent again
+      // with labels, would be late
+      work.judged = nothingJudged();
+      slow.clear();
+      yield* this.#judgeScanned(work, false);
+    }
+    const { judged } = work;
     if ((exports.scanExtras() & 1) === 0) return;
     const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
     yield* reader.metadataSteps();
     judged.metadata = checkMetadata(reader.metadata, limits, judged.metadataRefusals);
+  }
+
+  /** @returns whether no series may have come both with its key and with its labels */
+  *#judgeScanned(work: Work, useKnown: boolean): Generator<Step, boolean> {
+    const { request, limits, bounds, rewrite, scratch, raw, judged } = work;
+    const { exports } = scratch.kernel;
+    yield* scratch.scan(request.tenant, raw, limits, bounds, rewrite, useKnown);
+    if (useKnown && rewrite === undefined && exports.scanSlow() > 0) return false;
+    judged.series = exports.scanSeries();
+    judged.samples = exports.scanSamples();
+    if (exports.scanDropped() > 0) countRefused(judged.refusals, DROPPED_REASON, exports.scanDropped());
+    this.#refuseOutOfBounds(work);
+    if (exports.scanSlow() === 0) return true;
+    const became = yield* this.#judgeSlow(work);
+    return !useKnown || !hasKey(scratch.frames, became);
   }
 
   /** Samples that the scan has left out for their times. */
@@ -231,31 +253,59 @@ export class Edge {
     if (ofOther > 0) refuse(judged.refusals, other, ofOther);
   }
 
-  *#judgeSlow({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<Step, void> {
+  /** @returns keys of the series that came the slow path and are sent on, where rules have changed them */
+  *#judgeSlow({
+    limits,
+    bounds,
+    rewrite,
+    scratch,
+    slow,
+    raw,
+    judged,
+  }: Work): Generator<Step, ReadonlySet<string | undefined>> {
     const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
+    const became = new Set<string | undefined>();
+    /** What the rules have made of series: where the frames of each begin; undefined: it is dropped. */
+    const outcomes: { readonly bodyAt: number; readonly bodyBytes: number; readonly from: number | undefined }[] = [];
     let faults = 0;
     for (const frames = scratch.frames; frames.next(); ) {
       if (!frames.has(FRAME_SLOW)) continue;
-      if (frames.fault !== 0 && ++faults > EXACT_FAULTS_MAX) {
-        countRefused(judged.refusals, FAULT_REASONS[frames.fault]!, frames.faultSamples);
+      const { fault, bodyAt, bodyBytes } = frames;
+      if (fault !== 0 && ++faults > EXACT_FAULTS_MAX) {
+        countRefused(judged.refusals, FAULT_REASONS[fault]!, frames.faultSamples);
         if (faults % FAULTS_PER_STEP === 0) yield;
         continue;
       }
-      const series = reader.seriesAt(frames.bodyAt, frames.bodyBytes);
-      yield* slow.add(series, limits, bounds, judged.refusals);
-      if (frames.fault === 0) judged.ends.push(slow.length);
-      yield workOf(series);
+      const sent = reader.seriesAt(bodyAt, bodyBytes);
+      const series = rewritten(sent, rewrite);
+      const from = slow.length;
+      if (series === undefined) countRefused(judged.refusals, DROPPED_REASON, samplesOf(sent));
+      else yield* slow.add(series, limits, bounds, judged.refusals);
+      if (fault === 0) judged.ends.push(slow.length);
+      if (rewrite !== undefined && (series === undefined || slow.length > from)) {
+        outcomes.push({ bodyAt, bodyBytes, from: series === undefined ? undefined : from });
+      }
+      yield workOf(sent);
     }
+    // at the end: what remembers them may grow the memory under the frames
+    for (const { bodyAt, bodyBytes, from } of outcomes) {
+      const frame = from === undefined ? undefined : firstFrame(slow.bytes.subarray(from));
+      if (scratch === this.#small) scratch.remember(raw, bodyAt, bodyBytes, frame);
+      if (frame !== undefined) became.add(scratch.keyOf(frame.labels));
+    }
+    return became;
   }
 
-  *#judgeV2({ limits, bounds, scratch, slow, raw, judged }: Work): Generator<Step, void> {
+  *#judgeV2({ limits, bounds, rewrite, scratch, slow, raw, judged }: Work): Generator<Step, void> {
     const reader = new RemoteWrite2Reader(scratch.bytesOf(raw), this.#options.rawBytesMax);
     for (const series of reader.series()) {
       if (series === undefined) {
         yield;
         continue;
       }
-      yield* slow.add(series, limits, bounds, judged.refusals);
+      const became = rewritten(series, rewrite);
+      if (became === undefined) countRefused(judged.refusals, DROPPED_REASON, samplesOf(series));
+      else yield* slow.add(became, limits, bounds, judged.refusals);
       judged.series++;
       yield workOf(series);
     }
@@ -264,13 +314,18 @@ export class Edge {
 
   #parts({ request, version, scratch, slow, judged }: Work): Generator<FramePart, void> {
     const targets = this.#options.targets.length;
-    const salt = tenantSalt(request.tenant);
-    // a metric's series stay together
-    const targetOf = targets === 1 ? () => 0 : (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
-    const scanned = version === 'v1' ? scratch.frames.all : NO_FRAMES;
+    const targetOf = this.#targetOf(request);
     return version === 'v1'
-      ? frameParts(scanned, slow.bytes, judged.ends, targets, targetOf, this.#buffers)
+      ? frameParts(scratch.frames.all, slow.bytes, judged.ends, targets, targetOf, this.#buffers)
       : frameParts(slow.bytes, NO_FRAMES, [], targets, targetOf, this.#buffers);
+  }
+
+  /** Which target a frame is for: a metric's series stay together. */
+  #targetOf({ tenant }: EdgePush): (frame: FrameView) => number {
+    const targets = this.#options.targets.length;
+    if (targets === 1) return () => 0;
+    const salt = tenantSalt(tenant);
+    return (frame) => ((frame.metricHash ^ salt) >>> 0) % targets;
   }
 
   /**
@@ -354,19 +409,35 @@ export class Edge {
    * The frames, now with labels, of series that a target did not know by their keys: it has dropped them since, or refused them. The
    * body is scanned once more for them.
    */
-  #unknownParts({ request, limits, bounds }: Work, unknown: readonly ReadonlySet<string>[]): FramePart[] {
+  #unknownParts({ request }: Work, unknown: readonly ReadonlySet<string>[]): FramePart[] {
     const scratch = this.#small;
-    const raw = scratch.inflate(request.body, declaredBytes(request.body, this.#options.rawBytesMax));
-    for (const _ of scratch.scan(request.tenant, raw, limits, bounds, false));
+    const work = this.#begin(
+      request,
+      'v1',
+      declaredBytes(request.body, this.#options.rawBytesMax),
+      scratch,
+      this.#slow,
+    );
+    for (const _ of this.#judgeScanned(work, false));
     const keys = new Set(unknown.flatMap((each) => [...each]));
     const wanted: Uint8Array[] = [];
-    for (const frames = scratch.frames; frames.next(); ) {
-      if (frames.flags === 0 && keys.has(scratch.keyOf(frames))) wanted.push(frames.bytes);
+    for (const { frames } of this.#parts(work)) {
+      for (const frame = new FrameView(frames); frame.next(); ) {
+        const key = frame.flags === 0 ? scratch.keyOf(frame.labels) : undefined;
+        if (key !== undefined && keys.has(key)) wanted.push(frame.bytes.slice());
+      }
+      this.#buffers.give(frames.buffer);
     }
-    const salt = tenantSalt(request.tenant);
-    const targets = this.#options.targets.length;
-    const targetOf = (frame: FrameView) => ((frame.metricHash ^ salt) >>> 0) % targets;
-    return [...frameParts(Buffer.concat(wanted), NO_FRAMES, [], targets, targetOf, this.#buffers)];
+    return [
+      ...frameParts(
+        Buffer.concat(wanted),
+        NO_FRAMES,
+        [],
+        this.#options.targets.length,
+        this.#targetOf(request),
+        this.#buffers,
+      ),
+    ];
   }
 
   #timeBounds(limits: EdgeLimits): TimeBounds {
@@ -400,6 +471,51 @@ export class Edge {
   #forgetFullBuckets(): void {
     for (const [tenant, bucket] of this.#buckets) if (bucket.isFull) this.#buckets.delete(tenant);
   }
+}
+
+function nothingJudged(): Judged {
+  return {
+    series: 0,
+    samples: 0,
+    histograms: 0,
+    exemplars: 0,
+    metadata: [],
+    ends: [],
+    refusals: noRefusals(),
+    metadataRefusals: noRefusals(),
+  };
+}
+
+/** Under this samples are counted that the tenant's own rules drop. */
+const DROPPED_REASON = 'relabel_configuration';
+
+/** The series as the rules change it; undefined: they drop it. */
+function rewritten(series: ReadSeries, rewrite: Rewrite | undefined): ReadSeries | undefined {
+  if (rewrite === undefined || series.labelsFault !== undefined) return series;
+  const pairs = rewrite.apply(series.pairs);
+  return pairs === undefined ? undefined : { ...series, pairs };
+}
+
+function samplesOf({ samples, histograms }: ReadSeries): number {
+  return samples.count + histograms.length;
+}
+
+function firstFrame(bytes: Uint8Array): FrameView {
+  const frame = new FrameView(bytes);
+  frame.next();
+  return frame;
+}
+
+/** Whether one of the frames names its series by one of these keys. */
+function hasKey(frames: FrameView, keys: ReadonlySet<string | undefined>): boolean {
+  if (keys.size === 0) return false;
+  // labels too long to make a key of may be anybody's
+  if (keys.has(undefined)) return true;
+  const bytes = frames.all;
+  while (frames.next()) {
+    if (frames.has(FRAME_KEY) && keys.has(keyText(bytes, frames.labelsAt))) return true;
+  }
+  return false;
 }
 
 /** Many labels are also sorted and compared. */

@@ -4,6 +4,7 @@ import { writeErrors } from '../model/errors-write.ts';
 import { KEY_BYTES } from '../wire/frame-layout.ts';
 import { FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
 import type { EdgeLimits } from './edge-push.ts';
+import type { Rewrite } from './rewrite.ts';
 import type { TimeBounds } from './slow-path.ts';
 
 /** A body, inflated, in the memory of a scratch. */
@@ -41,6 +42,7 @@ export class Scratch {
   /** ID_AT bytes, a tenant's id. */
   readonly #id = new Region(this.kernel, ID_AT + 3 * TENANT_BYTES_MAX);
   readonly #key = new Region(this.kernel, KEY_BYTES);
+  readonly #labels = new Region(this.kernel, LABELS_BYTES_MAX);
 
   /** @param seriesSecret what keys of series are made with, 16 bytes */
   constructor(seriesSecret: Uint8Array | undefined) {
@@ -69,6 +71,7 @@ export class Scratch {
 
   /**
    * Scans a body of remote write 1.0; its frames are then `frames`. Stops now and then, for the caller to pause.
+   * @param rewrite rules on labels: series go the slow path until it is known what they become
    * @param useKnown series that were seen before are named by their keys
    * @throws writeRequestInvalid, writeItemsTooMany
    */
@@ -77,6 +80,7 @@ export class Scratch {
     raw: RawBody,
     limits: EdgeLimits,
     { fromMs, toMs }: TimeBounds,
+    rewrite: Rewrite | undefined,
     useKnown: boolean,
   ): Generator<undefined, void> {
     const { kernel } = this;
@@ -89,6 +93,7 @@ export class Scratch {
       fromMs,
       toMs,
     );
+    if (rewrite !== undefined) exports.scanRules(...rewrite.hash);
     const id = encoder.encode(tenant);
     kernel.u8.set(id, this.#id.at + ID_AT);
     exports.scanTenant(this.#id.at + ID_AT, id.length);
@@ -111,12 +116,32 @@ export class Scratch {
     return new FrameView(this.kernel.u8.subarray(at, at + this.kernel.exports.scanBytes()));
   }
 
-  /** The key of the series of a frame with labels, of the tenant of the last scan. */
-  keyOf(frame: FrameView): string {
-    this.kernel.exports.scanKey(this.#frames.at + frame.labelsAt, frame.labelsBytes, this.#key.at);
-    return keyText(this.kernel.u8, this.#key.at);
+  /** The key of a series by its canonical labels, of the tenant of the last scan; undefined where they are very long. */
+  keyOf(labels: Uint8Array): string | undefined {
+    return this.#putKey(labels) ? keyText(this.kernel.u8, this.#key.at) : undefined;
+  }
+
+  /**
+   * Keeps what the rules of the last scan have made of a series, so that the next scan knows it.
+   * @param at, bytes where the series lies in the body
+   * @param frame of what it became; undefined: it was dropped
+   */
+  remember(raw: RawBody, at: number, bytes: number, frame: FrameView | undefined): void {
+    const { exports } = this.kernel;
+    if (frame === undefined) exports.scanRemember(raw.at + at, bytes, 0, 0);
+    else if (this.#putKey(frame.labels)) exports.scanRemember(raw.at + at, bytes, this.#key.at, frame.metricHash);
+  }
+
+  #putKey(labels: Uint8Array): boolean {
+    // no room is made: the memory must not grow under views of it
+    if (labels.length > LABELS_BYTES_MAX) return false;
+    this.kernel.exports.scanKey(this.#labels.put(labels), labels.length, this.#key.at);
+    return true;
   }
 }
+
+/** Bytes of canonical labels that keys are made of here. */
+const LABELS_BYTES_MAX = 128 * 1024;
 
 /** A series' key, to be compared. */
 export function keyText(bytes: Uint8Array, at: number): string {

@@ -5,6 +5,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { EdgeAnswer, EdgeLimits, Edges } from './edge-push.ts';
+import { rewriteText } from './rewrite.ts';
 import { encodeSeriesPush } from './series-push.ts';
 import { TenantRates } from './tenant-rates.ts';
 
@@ -102,5 +103,6 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     maxSeriesPerMetric: limits.maxSeriesPerMetric,
     maxExemplars: limits.maxExemplars,
     maxOldWindowsPerUser: limits.maxOldWindowsPerUser,
+    rewrite: rewriteText(limits),
   };
 }
