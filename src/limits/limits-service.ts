@@ -7,8 +7,9 @@ import { counter, gauge, metricTable, type Registry } from '../kit/observe/metri
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
 import type { TenantLimits } from './limits.ts';
-import { type Overrides, parseOverrides, unpackOverrides } from './overrides.ts';
+import { OTHER_TENANTS, type Overrides, parseOverrides, unpackOverrides } from './overrides.ts';
 import type { OverridesRole } from './overrides-worker.ts';
 
 export const runtimeConfig = section('runtime_config', 'Runtime configuration', {
@@ -48,7 +49,7 @@ export class LimitsService implements Service {
   readonly #stopping = new AbortController();
   readonly #listeners: ((overrides: Overrides) => void)[] = [];
   /** Joined with the defaults on first use. */
-  readonly #joined = new Map<string, TenantLimits>();
+  #joined = new WeakMap<Partial<TenantLimits>, TenantLimits>();
   #overrides: Overrides = new Map();
   /** Size and time of the file that was read last; unequal means read again. */
   #seen = '';
@@ -65,13 +66,15 @@ export class LimitsService implements Service {
 
   of(tenant: string): TenantLimits {
     const own = this.#overrides.get(tenant);
-    if (own === undefined) return this.#options.defaults;
-    let joined = this.#joined.get(tenant);
-    if (joined === undefined) {
-      joined = { ...this.#options.defaults, ...own };
-      this.#joined.set(tenant, joined);
-    }
-    return joined;
+    if (own === undefined) return this.others;
+    return getOrMake(this.#joined, own, () => ({ ...this.#options.defaults, ...own }));
+  }
+
+  /** Limits of all tenants that have no overrides of their own. */
+  get others(): TenantLimits {
+    const { defaults } = this.#options;
+    const own = this.#overrides.get(OTHER_TENANTS);
+    return own === undefined ? defaults : getOrMake(this.#joined, own, () => ({ ...defaults, ...own }));
   }
 
   get overrides(): Overrides {
@@ -135,7 +138,6 @@ export class LimitsService implements Service {
     this.#seen = seen; // also where it is wrong: once is enough to say so
     const overrides = await read(await readFile(config.file, 'utf8'), config.file);
     this.#overrides = overrides;
-    this.#joined.clear();
     this.#metrics.reloads.inc({ result: 'success' });
     this.#metrics.valid.set(1);
     log.info({ file: config.file, tenants: overrides.size }, 'runtime file loaded');

@@ -11,7 +11,7 @@ import { ManualClock } from '../lib/manual-clock.ts';
 import { Labels } from '../model/labels.ts';
 import { DEFAULT_LIMITS, limitsConfig } from './limits.ts';
 import { LimitsService } from './limits-service.ts';
-import { parseOverrides, showOverrides } from './overrides.ts';
+import { packOverrides, parseOverrides, showOverrides, unpackOverrides } from './overrides.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 test('names are those of Cortex, and no flag is given twice', () => {
@@ -45,6 +45,73 @@ test('a tenant has what the file says, and the defaults for the rest', () => {
     'overrides:\n  a:\n    drop_labels:\n      - x\n      - y\n    creation_grace_period: 1h\n    max_series_per_user: 5\n',
   );
   assert.equal(parseOverrides('', 'f').size, 0);
+});
+
+test('tenants may share limits by alias, and add to them', () => {
+  const shared = parseOverrides(
+    `overrides:
+  team-a: &big
+    max_series_per_user: 2000000
+  team-b: *big
+  team-c:
+    <<: *big
+    ingestion_rate: 5000
+  team-d: {ingestion_rate: 1, <<: [{max_exemplars: 1}, *big], max_series_per_user: 7}
+`,
+    'f.yaml',
+  );
+  const big = { maxSeriesPerUser: 2_000_000 };
+  assert.deepEqual(Object.fromEntries(shared), {
+    'team-a': big,
+    'team-b': big,
+    'team-c': { ...big, ingestionRate: 5000 },
+    'team-d': { ingestionRate: 1, maxExemplars: 1, maxSeriesPerUser: 7 },
+  });
+  const wrong = 'overrides:\n  a: &a {max_exemplar: 1}\n  b: *a\n  c: {<<: *a}\n';
+  assert.throws(
+    () => parseOverrides(wrong, 'f'),
+    ({ problems }: ConfigError) => problems.length === 1 && /^f:2:10: unknown key/.test(problems[0]!),
+  );
+  const many = `overrides:\n  t: &t {max_exemplars: 1}\n${Array.from({ length: 20_000 }, (_, i) => `  t${i}: *t\n`).join('')}`;
+  const passed = unpackOverrides(structuredClone(packOverrides(parseOverrides(many, 'f'))));
+  assert.equal(passed.size, 20_001);
+  assert.equal(passed.get('t19999'), passed.get('t'));
+});
+
+test('what is not in this version is refused with its place', () => {
+  assert.throws(
+    () => parseOverrides('overrides:\n  a:\n    accept_ha_samples: true\n    ha_max_clusters: 0\n', 'f'),
+    ({ problems }: ConfigError) => {
+      assert.deepEqual(problems, [
+        'f:3:5: accept_ha_samples: not in this version: nothing but the default, false, is taken',
+      ]);
+      return true;
+    },
+  );
+});
+
+test('"*" holds for all tenants without overrides of their own', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'pallium-limits-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'runtime.yaml');
+  await writeFile(file, 'overrides:\n  "*": {max_exemplars: 5}\n  a: {ingestion_rate: 3}\n  b: {}\n  c:\n');
+  const limits = LimitsService.of({
+    defaults: DEFAULT_LIMITS,
+    config: { file, reloadPeriodMs: 10_000 },
+    log: silentLogger,
+    registry: new Registry(),
+    clock: new ManualClock(),
+  });
+  assert.equal(limits.others, DEFAULT_LIMITS);
+  await limits.start();
+  t.after(() => limits.stop());
+  const { maxExemplars } = DEFAULT_LIMITS;
+  const exemplars = ['a', 'b', 'c', 'd'].map((tenant) => limits.of(tenant).maxExemplars);
+  assert.deepEqual(exemplars, [maxExemplars, maxExemplars, 5, 5]);
+  assert.equal(limits.others.maxExemplars, 5);
+  await writeFile(file, 'overrides: {a: {}}');
+  await limits.reload();
+  assert.equal(limits.of('d'), DEFAULT_LIMITS);
 });
 
 test('what is wrong is named with its place', () => {

@@ -1,11 +1,23 @@
-import { bytes, choice, count, duration, list, mapping, ratio, structure, text, toggle } from '../kit/config/field.ts';
+import {
+  bytes,
+  choice,
+  count,
+  duration,
+  list,
+  mapping,
+  planned,
+  ratio,
+  structure,
+  text,
+  toggle,
+} from '../kit/config/field.ts';
 import { defaultsOf, section } from '../kit/config/section.ts';
 import { Relabelling } from './relabel.ts';
 
 /**
  * What a tenant may do. Names are Cortex'; each may be set for everybody (here) and for one tenant (in the file of
  * overrides). 0 is no limit. By default what is about rates and numbers of series is off, what keeps one request or one
- * query from hurting others is on.
+ * query from hurting others is on. What is `planned` is read by a later version, and refused until then.
  */
 export const limitsConfig = section('limits', 'Limits of each tenant', {
   // what comes in
@@ -26,31 +38,41 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'distributor.ingestion-burst-size',
     help: 'Samples that may come at once above the rate.',
   }),
-  acceptHaSamples: toggle({
-    default: false,
-    flag: 'distributor.ha-tracker.enable-for-all-users',
-    help: 'Take samples of one replica of each pair of Prometheus servers only.',
-  }),
-  haClusterLabel: text({
-    default: 'cluster',
-    flag: 'distributor.ha-tracker.cluster',
-    help: 'Label that names the pair.',
-  }),
-  haReplicaLabel: text({
-    default: '__replica__',
-    flag: 'distributor.ha-tracker.replica',
-    help: 'Label that names the replica; it is dropped.',
-  }),
-  haMaxClusters: count({
-    default: 0,
-    flag: 'distributor.ha-tracker.max-clusters',
-    help: 'Pairs of a tenant. 0: no limit.',
-  }),
-  haTrackerFailoverTimeoutMs: duration({
-    default: '30s',
-    flag: 'distributor.ha-tracker.failover-timeout',
-    help: 'Silence of a replica after which the other one is taken.',
-  }),
+  acceptHaSamples: planned(
+    toggle({
+      default: false,
+      flag: 'distributor.ha-tracker.enable-for-all-users',
+      help: 'Take samples of one replica of each pair of Prometheus servers only.',
+    }),
+  ),
+  haClusterLabel: planned(
+    text({
+      default: 'cluster',
+      flag: 'distributor.ha-tracker.cluster',
+      help: 'Label that names the pair.',
+    }),
+  ),
+  haReplicaLabel: planned(
+    text({
+      default: '__replica__',
+      flag: 'distributor.ha-tracker.replica',
+      help: 'Label that names the replica; it is dropped.',
+    }),
+  ),
+  haMaxClusters: planned(
+    count({
+      default: 0,
+      flag: 'distributor.ha-tracker.max-clusters',
+      help: 'Pairs of a tenant. 0: no limit.',
+    }),
+  ),
+  haTrackerFailoverTimeoutMs: planned(
+    duration({
+      default: '30s',
+      flag: 'distributor.ha-tracker.failover-timeout',
+      help: 'Silence of a replica after which the other one is taken.',
+    }),
+  ),
   dropLabels: list({ flag: 'distributor.drop-label', help: 'Labels that are dropped from all series.' }),
   metricRelabelConfigs: structure({
     default: Relabelling.none,
@@ -114,15 +136,19 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'ingester.max-exemplars',
     help: 'Exemplars kept: a new one takes the place of the oldest. 0: none.',
   }),
-  ingestionTenantShardSize: count({
-    default: 0,
-    flag: 'distributor.ingestion-tenant-shard-size',
-    help: 'Ingesters that a tenant is spread over. 0: all.',
-  }),
-  promoteResourceAttributes: list({
-    flag: 'distributor.promote-resource-attributes',
-    help: 'OTLP resource attributes that become labels.',
-  }),
+  ingestionTenantShardSize: planned(
+    count({
+      default: 0,
+      flag: 'distributor.ingestion-tenant-shard-size',
+      help: 'Ingesters that a tenant is spread over. 0: all.',
+    }),
+  ),
+  promoteResourceAttributes: planned(
+    list({
+      flag: 'distributor.promote-resource-attributes',
+      help: 'OTLP resource attributes that become labels.',
+    }),
+  ),
 
   // what is kept
   maxSeriesPerUser: count({
@@ -202,32 +228,40 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'store.max-query-length',
     help: 'Time between start and end of a query. 0: no limit.',
   }),
-  maxQueryParallelism: count({
-    default: 14,
-    min: 1,
-    flag: 'querier.max-query-parallelism',
-    help: 'Parts of a query that run at once.',
-  }),
+  maxQueryParallelism: planned(
+    count({
+      default: 14,
+      min: 1,
+      flag: 'querier.max-query-parallelism',
+      help: 'Parts of a query that run at once.',
+    }),
+  ),
   maxQueryResponseSize: bytes({
     default: '0',
     flag: 'frontend.max-query-response-size',
     help: 'Bytes of an answer before it is compressed. 0: no limit.',
   }),
-  maxCacheFreshnessMs: duration({
-    default: '1m',
-    flag: 'frontend.max-cache-freshness',
-    help: 'Results younger than this are not cached.',
-  }),
-  resultsCacheTtlMs: duration({
-    default: '0',
-    flag: 'frontend.results-cache-ttl',
-    help: 'How long cached results live. 0: as the cache says.',
-  }),
-  maxQueriersPerTenant: count({
-    default: 0,
-    flag: 'frontend.max-queriers-per-tenant',
-    help: 'Queriers that serve a tenant. 0: all.',
-  }),
+  maxCacheFreshnessMs: planned(
+    duration({
+      default: '1m',
+      flag: 'frontend.max-cache-freshness',
+      help: 'Results younger than this are not cached.',
+    }),
+  ),
+  resultsCacheTtlMs: planned(
+    duration({
+      default: '0',
+      flag: 'frontend.results-cache-ttl',
+      help: 'How long cached results live. 0: as the cache says.',
+    }),
+  ),
+  maxQueriersPerTenant: planned(
+    count({
+      default: 0,
+      flag: 'frontend.max-queriers-per-tenant',
+      help: 'Queriers that serve a tenant. 0: all.',
+    }),
+  ),
   maxOutstandingRequestsPerTenant: count({
     default: 100,
     min: 1,
@@ -241,22 +275,28 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   }),
 
   // rules
-  rulerMaxRulesPerRuleGroup: count({
-    default: 0,
-    flag: 'ruler.max-rules-per-rule-group',
-    help: 'Rules of a group. 0: no limit.',
-  }),
-  rulerMaxRuleGroupsPerTenant: count({
-    default: 0,
-    flag: 'ruler.max-rule-groups-per-tenant',
-    help: 'Groups of rules. 0: no limit.',
-  }),
-  rulerQueryOffsetMs: duration({
-    default: '0',
-    flag: 'ruler.query-offset',
-    help: 'How far behind the clock rules are evaluated.',
-  }),
-  rulerExternalLabels: mapping({ help: 'Labels added to what rules produce.' }),
+  rulerMaxRulesPerRuleGroup: planned(
+    count({
+      default: 0,
+      flag: 'ruler.max-rules-per-rule-group',
+      help: 'Rules of a group. 0: no limit.',
+    }),
+  ),
+  rulerMaxRuleGroupsPerTenant: planned(
+    count({
+      default: 0,
+      flag: 'ruler.max-rule-groups-per-tenant',
+      help: 'Groups of rules. 0: no limit.',
+    }),
+  ),
+  rulerQueryOffsetMs: planned(
+    duration({
+      default: '0',
+      flag: 'ruler.query-offset',
+      help: 'How far behind the clock rules are evaluated.',
+    }),
+  ),
+  rulerExternalLabels: planned(mapping({ help: 'Labels added to what rules produce.' })),
 });
 
 /** All limits of one tenant, overrides and defaults joined. */

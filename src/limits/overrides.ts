@@ -2,8 +2,12 @@ import { isMap, stringify, type YAMLMap } from 'yaml';
 import { isNull, SettingsReader, YamlFile } from '../kit/config/file.ts';
 import { ConfigError } from '../kit/config/problem.ts';
 import { keyOf, section, settingsOf } from '../kit/config/section.ts';
+import { getOrMake } from '../lib/map.ts';
 import { checkTenant } from '../model/tenant.ts';
 import { limitsConfig, type TenantLimits } from './limits.ts';
+
+/** Stands for all tenants that have no overrides of their own. */
+export const OTHER_TENANTS = '*';
 
 /** Tenant → only what differs from the defaults. */
 export type Overrides = ReadonlyMap<string, Partial<TenantLimits>>;
@@ -20,14 +24,14 @@ export function parseOverrides(source: string, fileName: string): Overrides {
   const file = YamlFile.parse(source, fileName);
   const problems = [...file.problems];
   const overrides = new Map<string, Partial<TenantLimits>>();
-  for (const { key, value } of problems.length > 0 ? [] : (file.top?.items ?? [])) {
-    const { name, place } = file.key(key);
+  const entries = file.top === undefined || problems.length > 0 ? [] : file.entries(file.top, problems);
+  for (const { name, place, value } of entries) {
     if (name !== 'overrides')
       problems.push(`${place}: unknown key ${JSON.stringify(name)}; only "overrides" stands here`);
     else if (isMap(value)) readTenants(file, value, overrides, problems);
     else if (!isNull(value)) problems.push(`${place}: overrides must be a mapping of tenants`);
   }
-  if (problems.length > 0) throw new ConfigError(problems);
+  if (problems.length > 0) throw new ConfigError([...new Set(problems)]);
   return overrides;
 }
 
@@ -37,8 +41,9 @@ function readTenants(
   overrides: Map<string, Partial<TenantLimits>>,
   problems: string[],
 ): void {
-  for (const { key, value } of tenants.items) {
-    const { name: tenant, place } = file.key(key);
+  // tenants may share a mapping by its alias
+  const read = new Map<YAMLMap, Partial<TenantLimits>>();
+  for (const { name: tenant, place, value } of file.entries(tenants, problems)) {
     try {
       checkTenant(tenant);
     } catch (thrown) {
@@ -50,13 +55,19 @@ function readTenants(
       problems.push(`${place}: the limits of ${tenant} must be a mapping`);
       continue;
     }
-    const read = reader.read(file, value);
-    problems.push(...read.problems);
-    const own: Record<string, unknown> = {};
-    for (const setting of settings)
-      if (read.values.has(setting.path)) own[setting.name] = read.values.get(setting.path);
-    overrides.set(tenant, own as Partial<TenantLimits>);
+    overrides.set(
+      tenant,
+      getOrMake(read, value, () => readLimits(file, value, problems)),
+    );
   }
+}
+
+function readLimits(file: YamlFile, limits: YAMLMap, problems: string[]): Partial<TenantLimits> {
+  const read = reader.read(file, limits);
+  problems.push(...read.problems);
+  const own: Record<string, unknown> = {};
+  for (const setting of settings) if (read.values.has(setting.path)) own[setting.name] = read.values.get(setting.path);
+  return own as Partial<TenantLimits>;
 }
 
 /** The overrides as a file. */
@@ -77,24 +88,28 @@ export function showOverrides(overrides: Overrides): string {
 export type OverridesMessage = readonly (readonly [tenant: string, own: Readonly<Record<string, unknown>>])[];
 
 export function packOverrides(overrides: Overrides): OverridesMessage {
-  return [...overrides].map(([tenant, own]) => [tenant, mapStructures(own, (field, value) => field.print(value))]);
+  return mapStructures([...overrides], (field, value) => field.print(value));
 }
 
 export function unpackOverrides(message: OverridesMessage): Overrides {
   return new Map(
-    message.map(([tenant, own]) => [
-      tenant,
-      mapStructures(own, (field, value) => field.parseNode!(value)) as Partial<TenantLimits>,
-    ]),
+    mapStructures(message, (field, value) => field.parseNode!(value)) as [string, Partial<TenantLimits>][],
   );
 }
 
+/** What tenants share they share afterwards, too. */
 function mapStructures(
-  own: Readonly<Record<string, unknown>>,
+  overrides: OverridesMessage,
   change: (field: (typeof settings)[number]['field'], value: unknown) => unknown,
-): Record<string, unknown> {
-  const next = { ...own };
-  for (const { name, field } of settings)
-    if (field.kind === 'structure' && name in next) next[name] = change(field, next[name]);
-  return next;
+): OverridesMessage {
+  const changed = new Map<object, Record<string, unknown>>();
+  return overrides.map(([tenant, own]) => [
+    tenant,
+    getOrMake(changed, own, () => {
+      const next: Record<string, unknown> = { ...own };
+      for (const { name, field } of settings)
+        if (field.kind === 'structure' && name in next) next[name] = change(field, next[name]);
+      return next;
+    }),
+  ]);
 }

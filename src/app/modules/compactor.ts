@@ -41,7 +41,7 @@ function compactorService(app: App, own: CompactorConfig): CompactorService {
       const tenants = [...limits.overrides.keys()].map(
         (tenant) => [tenant, limits.of(tenant).retentionPeriodMs] as const,
       );
-      return { defaultMs: config.limits.retentionPeriodMs, tenants: new Map(tenants) };
+      return { defaultMs: limits.others.retentionPeriodMs, tenants: new Map(tenants) };
     },
     log,
     registry,

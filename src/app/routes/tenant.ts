@@ -1,4 +1,4 @@
-import { settingsOf } from '../../kit/config/section.ts';
+import { settingsInForce } from '../../kit/config/section.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { jsonResponse, type Route } from '../../kit/http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -64,7 +64,7 @@ export function tenantRoutes(sources: TenantSources): Route[] {
   ];
 }
 
-const settings = settingsOf({ limits: limitsConfig });
+const settings = settingsInForce({ limits: limitsConfig });
 
 function shownLimits(limits: TenantLimits): Record<string, unknown> {
   return Object.fromEntries(

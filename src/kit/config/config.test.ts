@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, choice, count, duration, list, mapping, secret, text, toggle } from './field.ts';
+import { bytes, choice, count, duration, list, mapping, planned, secret, structure, text, toggle } from './field.ts';
 import { loadConfig } from './load.ts';
 import { ConfigError } from './problem.ts';
 import { section } from './section.ts';
@@ -147,4 +147,104 @@ test('secrets in addresses are masked wherever configuration is shown', () => {
   const { values } = load(['-store.user=https://ann:pw@host/?sig=abc']);
   assert.equal(showFlags(sections, values)['store.user'], 'https://ann:********@host/?sig=********');
   assert.match(showConfig(sections, values, 'all'), /user: https:\/\/ann:\*{8}@host/);
+});
+
+test('what no version acts on yet is refused, but for its default, and listed nowhere', () => {
+  const later = {
+    later: section('later', 'Later', {
+      on: planned(toggle({ default: false, help: 'On.' })),
+      labels: planned(mapping({ help: 'Labels.' })),
+      ttlMs: planned(duration({ default: '30s', help: 'Age.' })),
+    }),
+  };
+  const read = (args: string[], file: string) =>
+    loadConfig(later, { args: ['-config.file=x', ...args], env: {}, readText: () => file }).values;
+  const { later: values } = read(['-later.on=false'], 'later: {labels: {}, ttl: 30s}');
+  assert.deepEqual(values, { on: false, labels: {}, ttlMs: 30_000 });
+  assert.throws(
+    () => read(['-later.on'], 'later:\n  labels: {a: b}\n  ttl: 31s\n'),
+    ({ problems }: ConfigError) => {
+      assert.deepEqual(problems, [
+        '-later.on: not in this version: nothing but the default, false, is taken',
+        'x:2:3: later.labels: not in this version: nothing but the default, {}, is taken',
+        'x:3:3: later.ttl: not in this version: nothing but the default, "30s", is taken',
+      ]);
+      return true;
+    },
+  );
+  assert.equal(showConfig(later, { later: values }, 'all'), '{}\n');
+  assert.deepEqual(showFlags(later, { later: values }), {});
+  for (const page of [showHelp(later, 'pallium'), showReference(later)]) assert.doesNotMatch(page, /later\.(on|ttl)/);
+});
+
+test('aliases stand for what they name, and << merges mappings in', () => {
+  const any = {
+    any: section('any', 'Any', {
+      labels: mapping({ help: 'Labels.' }),
+      more: mapping({ help: 'Labels.' }),
+      windowMs: duration({ default: '0', help: 'Window.' }),
+      spanMs: duration({ default: '0', help: 'Span.' }),
+      steps: structure({ default: [] as unknown, help: 'Steps.', parse: (value) => value, print: (value) => value }),
+    }),
+  };
+  const read = (file: string) =>
+    loadConfig(any, { args: ['-config.file=x'], env: {}, readText: () => file }).values.any;
+  const wrong = (file: string) => {
+    try {
+      read(file);
+    } catch (thrown) {
+      return (thrown as ConfigError).problems;
+    }
+    return assert.fail(`taken: ${file}`);
+  };
+  assert.deepEqual(
+    read(
+      'any:\n  labels: &l {a: x, b: &y z}\n  more: {c: *y, <<: *l, a: own}\n  window: &w 3h\n  span: *w\n' +
+        '  steps: [&one {p: 1, q: 2}, {<<: [{q: 3}, *one]}, *one, [*y], {"<<": 4}]\n',
+    ),
+    {
+      labels: { a: 'x', b: 'z' },
+      more: { c: 'z', a: 'own', b: 'z' },
+      windowMs: 3 * 3_600_000,
+      spanMs: 3 * 3_600_000,
+      steps: [{ p: 1, q: 2 }, { q: 3, p: 1 }, { p: 1, q: 2 }, ['z'], { '<<': 4 }],
+    },
+  );
+  assert.equal(read('any:\n  <<: {window: 2m}\n  span: 1m').windowMs, 120_000);
+  assert.deepEqual(wrong('any:\n  labels: &l {a: *l}'), ['x:2:18: *l stands within what it names']);
+  assert.deepEqual(wrong('any:\n  labels: *l\n  more: &l {}'), ['x:2:11: *l has no anchor before it']);
+  assert.deepEqual(wrong('any:\n  <<: 3\n  labels: {<<: [a]}'), [
+    'x:2:3: only mappings can be merged in',
+    'x:3:3: any.labels: x:3:12: only mappings can be merged in',
+  ]);
+  assert.deepEqual(wrong('any: {window: 1m, window: 2m}'), ['x:1:19: "window" stands twice in this mapping']);
+  assert.deepEqual(wrong('any: {<<: {windw: 1h}}'), ['x:1:12: unknown key "any.windw" (did you mean "window"?)']);
+});
+
+test('aliases of aliases are refused before they are worth more than a file may be', () => {
+  const laughs = ['any:', '  steps:', `    - &a0 [${Array(10).fill('ha').join(', ')}]`];
+  for (let i = 1; i < 60; i++)
+    laughs.push(
+      `    - &a${i} [${Array(10)
+        .fill(`*a${i - 1}`)
+        .join(', ')}]`,
+    );
+  const merges = ['any:', '  steps:', '    - &a0 {k: v}'];
+  for (let i = 1; i < 60; i++)
+    merges.push(
+      `    - &a${i} {<<: [${Array(10)
+        .fill(`*a${i - 1}`)
+        .join(', ')}], k${i}: v}`,
+    );
+  for (const lines of [laughs, merges]) {
+    const any = {
+      any: section('any', 'Any', {
+        steps: structure({ default: 0 as unknown, help: 'Steps.', parse: (value) => value, print: (value) => value }),
+      }),
+    };
+    assert.throws(
+      () => loadConfig(any, { args: ['-config.file=x'], env: {}, readText: () => lines.join('\n') }),
+      /x:[89]:\d+: aliases stand for more than 2000000 values in this file$/,
+    );
+  }
 });

@@ -21,6 +21,8 @@ export interface Field<T> {
   readonly repeatable: boolean;
   /** Written without a value it is refused: an empty variable of the environment is not a choice. */
   readonly valueWanted: boolean;
+  /** A later version acts on it: nothing but its default is taken, and no page lists it. */
+  readonly planned: boolean;
   /** Reads a flag's text, or several of a repeatable flag. Throws with the reason; the caller adds flag, or file and line. */
   parse(text: string): T;
   /** Reads a list or a mapping of the file; absent: only plain values are taken. */
@@ -227,6 +229,22 @@ export function records<T>(
   });
 }
 
+/** A setting that is known, but that nothing acts on in this version. Its default may be written down; what differs is refused. */
+export function planned<T>(of: Field<T>): Field<T> {
+  const { parseNode } = of;
+  const standing = JSON.stringify(of.print(of.default));
+  const checked = (value: T): T => {
+    if (JSON.stringify(of.print(value)) === standing) return value;
+    throw new RangeError(`not in this version: nothing but the default, ${standing}, is taken`);
+  };
+  return {
+    ...of,
+    planned: true,
+    parse: (text) => checked(of.parse(text)),
+    ...(parseNode === undefined ? {} : { parseNode: (value: unknown) => checked(parseNode(value)) }),
+  };
+}
+
 function field<T>(
   spec: Spec,
   kind: string,
@@ -243,6 +261,7 @@ function field<T>(
     boolean: false,
     repeatable: false,
     valueWanted: false,
+    planned: false,
     ...reads,
   };
 }

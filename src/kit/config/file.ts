@@ -1,4 +1,5 @@
-import { isAlias, isMap, isScalar, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, type YAMLMap } from 'yaml';
+import { Aliases } from './aliases.ts';
 import { NO_VALUE } from './field.ts';
 import { nearest } from './problem.ts';
 import type { Setting } from './section.ts';
@@ -9,10 +10,7 @@ export interface FileValues {
   readonly problems: readonly string[];
 }
 
-/** Alias nodes are the one way in which a small file becomes a large value. */
-const YAML_ALIASES_MAX = 100;
-
-/** A YAML file taken apart, with the place of everything in it. */
+/** A YAML file taken apart, with the place of everything in it. Aliases stand for what they name, and `<<` merges mappings in. */
 export class YamlFile {
   /** The topmost mapping; undefined for an empty file. */
   readonly top: YAMLMap | undefined;
@@ -20,16 +18,23 @@ export class YamlFile {
   readonly problems: readonly string[];
   readonly #file: string;
   readonly #lines = new LineCounter();
-  readonly #document: ReturnType<typeof parseDocument>;
+  readonly #aliases: Aliases;
 
   private constructor(text: string, file: string) {
     this.#file = file;
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false });
-    const { errors, contents } = this.#document;
+    const { errors, contents } = parseDocument(text, {
+      lineCounter: this.#lines,
+      prettyErrors: false,
+      // its search is quadratic: `entries` looks for doubles
+      uniqueKeys: false,
+    });
     const problems = errors.map((error) => `${this.at(error.pos[0])}: ${error.message}`);
     if (problems.length === 0 && contents !== null && !isMap(contents)) {
       problems.push(`${this.at(0)}: the file must be a mapping`);
     }
+    this.#aliases = Aliases.of(problems.length === 0 ? contents : null);
+    const { wrong } = this.#aliases;
+    if (wrong !== undefined) problems.push(`${this.at(wrong.offset)}: ${wrong.reason}`);
     this.problems = problems;
     this.top = isMap(contents) ? contents : undefined;
   }
@@ -44,16 +49,60 @@ export class YamlFile {
     return `${this.#file}:${line}:${col}`;
   }
 
-  /** A key with its place. */
-  key(key: unknown): { readonly name: string; readonly place: string } {
-    return isScalar(key)
-      ? { name: String(key.value), place: this.at(key.range?.[0] ?? 0) }
-      : { name: '', place: this.at(0) };
+  /**
+   * A mapping's entries, those that are merged in behind its own, which win.
+   * @param problems gets keys that stand twice, and what cannot be merged in
+   */
+  entries(map: YAMLMap, problems: string[]): readonly YamlEntry[] {
+    const entries = new Map<string, YamlEntry>();
+    this.#collect(map, entries, problems);
+    return [...entries.values()];
   }
 
-  toJs(node: Node): unknown {
-    return node.toJS(this.#document, { maxAliasCount: YAML_ALIASES_MAX });
+  #collect(map: YAMLMap, entries: Map<string, YamlEntry>, problems: string[]): void {
+    const merged: { place: string; value: Node | null }[] = [];
+    const own = new Set<string>();
+    for (const pair of map.items) {
+      const key = this.#aliases.resolve(pair.key);
+      const name = isScalar(key) ? String(key.value) : '';
+      const place = this.at((pair.key as Node).range?.[0] ?? 0);
+      const value = this.#aliases.resolve(pair.value);
+      if (isMergeKey(key)) {
+        merged.push({ place, value });
+        continue;
+      }
+      if (own.has(name)) problems.push(`${place}: ${JSON.stringify(name)} stands twice in this mapping`);
+      own.add(name);
+      if (!entries.has(name)) entries.set(name, { name, place, value });
+    }
+    for (const { place, value } of merged) {
+      for (const one of isSeq(value) ? value.items.map((item) => this.#aliases.resolve(item)) : [value]) {
+        if (isMap(one)) this.#collect(one, entries, problems);
+        else problems.push(`${place}: only mappings can be merged in`);
+      }
+    }
   }
+
+  /** @param problems as of `entries` */
+  toJs(node: Node | null, problems: string[]): unknown {
+    if (isScalar(node)) return node.value;
+    if (isSeq(node)) return node.items.map((item) => this.toJs(this.#aliases.resolve(item), problems));
+    if (!isMap(node)) return null;
+    return Object.fromEntries(
+      this.entries(node, problems).map(({ name, value }) => [name, this.toJs(value, problems)]),
+    );
+  }
+}
+
+/** An entry of a mapping, with the place of its key; its value is no alias. */
+export interface YamlEntry {
+  readonly name: string;
+  readonly place: string;
+  readonly value: Node | null;
+}
+
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && key.value === '<<' && key.type === 'PLAIN';
 }
 
 /** Reads mappings against declared settings. Every problem names file, line and column. */
@@ -79,12 +128,11 @@ export class SettingsReader {
   }
 
   #walk(file: YamlFile, map: YAMLMap, prefix: string, values: Map<string, unknown>, problems: string[]): void {
-    for (const { key, value } of map.items) {
-      const { name, place } = file.key(key);
+    for (const { name, place, value } of file.entries(map, problems)) {
       const path = prefix + name;
       const setting = this.#byPath.get(path);
       if (setting !== undefined) {
-        const read = readNode(value as Node | null, setting, file);
+        const read = readNode(value, setting, file);
         if ('problem' in read) problems.push(`${place}: ${path}: ${read.problem}`);
         else values.set(path, read.value);
       } else if (!this.#prefixes.has(path)) {
@@ -117,13 +165,14 @@ export function isNull(node: unknown): boolean {
 function readNode(node: Node | null, { field }: Setting, file: YamlFile): { value: unknown } | { problem: string } {
   try {
     if (node === null || isNull(node)) return field.valueWanted ? { problem: NO_VALUE } : { value: field.default };
-    if (isAlias(node)) return { problem: 'aliases are not taken here' };
     // the text as written: YAML would make 1e3 of it, or a date, or an octal number
     if (isScalar(node)) {
       return { value: field.parse(typeof node.value === 'string' ? node.value : (node.source ?? '')) };
     }
     if (field.parseNode === undefined) return { problem: `a ${field.kind} is wanted, not a list or mapping` };
-    return { value: field.parseNode(file.toJs(node)) };
+    const problems: string[] = [];
+    const value = file.toJs(node, problems);
+    return problems.length > 0 ? { problem: problems.join('; ') } : { value: field.parseNode(value) };
   } catch (thrown) {
     return { problem: thrown instanceof Error ? thrown.message : String(thrown) };
   }

@@ -61,6 +61,11 @@ export function settingsOf(sections: Sections): Setting[] {
   );
 }
 
+/** Those that something acts on: what pages and answers list. */
+export function settingsInForce(sections: Sections): Setting[] {
+  return settingsOf(sections).filter(({ field }) => !field.planned);
+}
+
 /** A field's key within its section of the file: `windowMs` → `window`, `maxSeriesPerUser` → `max_series_per_user`. */
 export function keyOf(name: string, field: Fields[string]): string {
   return field.key ?? lowered(name.replace(/Ms$/, ''), '_');

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { MASK, maskSecrets } from '../../lib/mask.ts';
 import { commandLine } from './load.ts';
-import { type ConfigOf, type Sections, type Setting, settingsOf } from './section.ts';
+import { type ConfigOf, type Sections, type Setting, settingsInForce } from './section.ts';
 
 /** The configuration as a file, secrets masked. `diff`: only what differs from the defaults. */
 export function showConfig<S extends Sections>(
@@ -10,7 +10,7 @@ export function showConfig<S extends Sections>(
   mode: 'all' | 'diff' | 'defaults',
 ): string {
   const tree: Record<string, unknown> = {};
-  for (const { section, name, path, field } of settingsOf(sections)) {
+  for (const { section, name, path, field } of settingsInForce(sections)) {
     const value =
       mode === 'defaults' ? field.default : (values as Record<string, Record<string, unknown>>)[section]?.[name];
     const shown = field.secret && value !== '' ? MASK : masked(field.print(value));
@@ -23,7 +23,7 @@ export function showConfig<S extends Sections>(
 /** Every flag with its value as text, as `/api/v1/status/flags` lists them. */
 export function showFlags<S extends Sections>(sections: S, values: ConfigOf<S>): Record<string, string> {
   const flags: Record<string, string> = {};
-  for (const { section, name, flag, field } of settingsOf(sections)) {
+  for (const { section, name, flag, field } of settingsInForce(sections)) {
     if (flag === undefined) continue;
     const value = (values as Record<string, Record<string, unknown>>)[section]?.[name];
     flags[flag] = field.secret && value !== '' ? MASK : printed(masked(field.print(value)));
@@ -41,7 +41,7 @@ export function showHelp(sections: Sections, command: string): string {
   ];
   for (const [key, one] of Object.entries({ command: commandLine, ...sections })) {
     lines.push(`${one.help}:`);
-    for (const setting of settingsOf({ [key]: one })) {
+    for (const setting of settingsInForce({ [key]: one })) {
       if (setting.flag === undefined) continue;
       const value = printed(setting.field.print(setting.field.default));
       lines.push(`  -${setting.flag} <${setting.field.kind}>${value === '' ? '' : `  (default ${value})`}`);
@@ -66,7 +66,7 @@ export function showReference(sections: Sections): string {
   ];
   for (const [key, one] of Object.entries({ command: commandLine, ...sections })) {
     lines.push(`## ${one.help}`, '', '| key | flag | default | |', '|---|---|---|---|');
-    for (const setting of settingsOf({ [key]: one })) lines.push(referenceRow(setting, key === 'command'));
+    for (const setting of settingsInForce({ [key]: one })) lines.push(referenceRow(setting, key === 'command'));
     lines.push('');
   }
   return lines.join('\n');
