@@ -1,8 +1,19 @@
-// Adds to package-lock.json the optional platform packages that this registry does not carry, so that `npm ci` accepts the
-// lock here and installs them elsewhere. They carry no integrity: their registry could not be asked.
+// Completes package-lock.json, so that it serves on every platform and pins all of it. Entries without an integrity are asked for
+// anew; optional platform packages that this registry does not carry are added by name and version, so that `npm ci` accepts the lock
+// here and installs them elsewhere.
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 
-const lock = JSON.parse(fs.readFileSync('package-lock.json', 'utf8'));
+const readLock = () => JSON.parse(fs.readFileSync('package-lock.json', 'utf8'));
+const unpinned = readLock();
+for (const [at, { link, integrity }] of Object.entries(unpinned.packages)) {
+  if (at !== '' && !link && integrity === undefined) delete unpinned.packages[at];
+}
+fs.writeFileSync('package-lock.json', `${JSON.stringify(unpinned, null, 2)}\n`);
+const ask = ['install', '--package-lock-only', '--ignore-scripts', '--omit-lockfile-registry-resolved', '--no-audit'];
+execFileSync('npm', [...ask, '--no-fund'], { stdio: 'inherit' });
+
+const lock = readLock();
 const P = lock.packages;
 let added = 0;
 for (const [at, p] of Object.entries(P)) {
