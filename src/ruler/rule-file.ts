@@ -56,9 +56,27 @@ export interface RuleFileOptions {
   readonly parser?: ParserOptions;
 }
 
-const GROUPS = 'rulefmt.RuleGroups';
 const GROUP = 'rulefmt.RuleGroup';
 const RULE = 'rulefmt.Rule';
+
+/**
+ * Prometheus reads a file twice, strictly and then only for places, and shows what goes wrong with both: the second time
+ * under other names, without fields that are not known, and with anything for a name or an expression.
+ */
+interface Pass {
+  readonly groups: string;
+  readonly group: string;
+  readonly rule: string;
+  readonly isForPlaces: boolean;
+}
+
+const STRICT: Pass = { groups: 'rulefmt.RuleGroups', group: GROUP, rule: RULE, isForPlaces: false };
+const PLACES: Pass = {
+  groups: 'rulefmt.ruleGroups',
+  group: 'rulefmt.RuleGroupNode',
+  rule: 'rulefmt.RuleNode',
+  isForPlaces: true,
+};
 
 /** Fields of other rulers: what does the same here. */
 const ELSEWHERE: Readonly<Record<string, Readonly<Record<string, string>>>> = {
@@ -110,30 +128,46 @@ interface ReadGroup {
   rules: readonly ReadRule[];
   sourceTenants: readonly string[];
   alignsToInterval: boolean;
-  readonly place: Place;
 }
 
 /** Reads a rule file with all its verdicts; errors are worded as Prometheus words them, but for the file's name. */
 export function readRuleFile(text: string, options: RuleFileOptions = {}): RuleFile {
   const { ignoreUnknownFields = false, parser = {} } = options;
+  const first = readGroups(text, STRICT, ignoreUnknownFields);
+  const warnings = first.hasMore
+    ? ['Multiple document yaml rules files are not supported, only the first document is processed']
+    : [];
+  if (first.error !== undefined) {
+    const { error } = readGroups(text, PLACES, true);
+    return { groups: [], errors: error === undefined ? [first.error] : [first.error, error], warnings };
+  }
+  return { groups: first.groups.map(groupOf), errors: verdicts(first.groups, parser), warnings };
+}
+
+interface Reading {
+  readonly groups: readonly ReadGroup[];
+  readonly hasMore: boolean;
+  /** Why it cannot be read. */
+  readonly error: string | undefined;
+}
+
+function readGroups(text: string, pass: Pass, ignoreUnknownFields: boolean): Reading {
   let groups: readonly ReadGroup[] = [];
-  const warnings: string[] = [];
+  let hasMore = false;
   try {
     const reader = new YamlReader(text, { ignoreUnknownFields, hint });
-    if (reader.hasMore) {
-      warnings.push('Multiple document yaml rules files are not supported, only the first document is processed');
-    }
-    reader.mapping(reader.top, GROUPS, {
+    ({ hasMore } = reader);
+    reader.mapping(reader.top, pass.groups, {
       groups: (node) => {
-        groups = reader.list(node, GROUP, (each) => readGroup(reader, each));
+        groups = reader.list(node, pass.group, (each) => readGroup(reader, each, pass));
       },
     });
     reader.check();
+    return { groups, hasMore, error: undefined };
   } catch (thrown) {
     if (!(thrown instanceof YamlError)) throw thrown;
-    return { groups: [], errors: [thrown.message], warnings };
+    return { groups: [], hasMore, error: thrown.message };
   }
-  return { groups: groups.map(groupOf), errors: verdicts(groups, parser), warnings };
 }
 
 /** One group alone, as the configuration API takes it. */
@@ -141,7 +175,7 @@ export function readRuleGroup(text: string, options: RuleFileOptions = {}): Rule
   const { ignoreUnknownFields = false, parser = {} } = options;
   try {
     const reader = new YamlReader(text, { ignoreUnknownFields, hint });
-    const group = readGroup(reader, reader.top);
+    const group = readGroup(reader, reader.top, STRICT);
     reader.check();
     return { groups: [groupOf(group)], errors: verdicts([group], parser), warnings: [] };
   } catch (thrown) {
@@ -150,7 +184,7 @@ export function readRuleGroup(text: string, options: RuleFileOptions = {}): Rule
   }
 }
 
-function readGroup(reader: YamlReader, node: Node | null): ReadGroup {
+function readGroup(reader: YamlReader, node: Node | null, pass: Pass): ReadGroup {
   const group: ReadGroup = {
     name: '',
     intervalMs: undefined,
@@ -160,9 +194,8 @@ function readGroup(reader: YamlReader, node: Node | null): ReadGroup {
     rules: [],
     sourceTenants: [],
     alignsToInterval: false,
-    place: reader.placeOf(node),
   };
-  reader.mapping(node, GROUP, {
+  reader.mapping(node, pass.group, {
     name: (value) => {
       group.name = reader.string(value);
     },
@@ -170,7 +203,7 @@ function readGroup(reader: YamlReader, node: Node | null): ReadGroup {
       group.intervalMs = reader.duration(value) || undefined;
     },
     query_offset: (value) => {
-      if (reader.string(value) !== '') group.queryOffsetMs = reader.duration(value);
+      group.queryOffsetMs = reader.isNothing(value) ? undefined : reader.duration(value);
     },
     limit: (value) => {
       group.limit = reader.integer(value);
@@ -179,7 +212,7 @@ function readGroup(reader: YamlReader, node: Node | null): ReadGroup {
       group.labels = reader.stringMap(value);
     },
     rules: (value) => {
-      group.rules = reader.list(value, RULE, (each) => readRule(reader, each));
+      group.rules = reader.list(value, pass.rule, (each) => readRule(reader, each, pass));
     },
     source_tenants: (value) => {
       group.sourceTenants = reader.strings(value);
@@ -191,7 +224,7 @@ function readGroup(reader: YamlReader, node: Node | null): ReadGroup {
   return group;
 }
 
-function readRule(reader: YamlReader, node: Node | null): ReadRule {
+function readRule(reader: YamlReader, node: Node | null, pass: Pass): ReadRule {
   const rule: ReadRule = {
     record: '',
     alert: '',
@@ -203,17 +236,18 @@ function readRule(reader: YamlReader, node: Node | null): ReadRule {
     places: { record: nowhere, alert: nowhere, expr: nowhere },
   };
   const { places } = rule;
-  reader.mapping(node, RULE, {
+  const nameOf = (value: Node | null) => (pass.isForPlaces ? '' : reader.string(value));
+  reader.mapping(node, pass.rule, {
     record: (value) => {
-      rule.record = reader.string(value);
+      rule.record = nameOf(value);
       places.record = reader.placeOf(value);
     },
     alert: (value) => {
-      rule.alert = reader.string(value);
+      rule.alert = nameOf(value);
       places.alert = reader.placeOf(value);
     },
     expr: (value) => {
-      rule.expr = reader.string(value);
+      rule.expr = nameOf(value);
       places.expr = reader.placeOf(value);
     },
     for: (value) => {
@@ -232,7 +266,7 @@ function readRule(reader: YamlReader, node: Node | null): ReadRule {
   return rule;
 }
 
-function groupOf({ place: _, rules, ...group }: ReadGroup): RuleGroup {
+function groupOf({ rules, ...group }: ReadGroup): RuleGroup {
   return { ...group, rules: rules.map(ruleOf) };
 }
 
@@ -245,10 +279,10 @@ function ruleOf({ record, alert, expr, labels, forMs, keepFiringForMs, annotatio
 function verdicts(groups: readonly ReadGroup[], parser: ParserOptions): string[] {
   const errors: string[] = [];
   const names = new Set<string>();
-  for (const { name, place, labels, rules } of groups) {
-    const at = `${place.line}:${place.column}`;
-    if (name === '') errors.push(`${at}: Groupname must not be empty`);
-    if (names.has(name)) errors.push(`${at}: groupname: "${name}" is repeated in the same file`);
+  for (const { name, labels, rules } of groups) {
+    // the places of groups are not known to Prometheus
+    if (name === '') errors.push('0:0: Groupname must not be empty');
+    if (names.has(name)) errors.push(`0:0: groupname: "${name}" is repeated in the same file`);
     names.add(name);
     errors.push(...labelVerdicts(labels));
     rules.forEach((rule, i) => {

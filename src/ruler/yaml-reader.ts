@@ -27,11 +27,27 @@ export const nowhere: Place = { line: 0, column: 0 };
 /** Reads one field's value. */
 export type FieldReader = (node: Node | null) => void;
 
+const OLD_BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ...['y', 'Y', 'yes', 'on'].map((word) => [word, true] as const),
+  ...['n', 'N', 'no', 'off'].map((word) => [word, false] as const),
+]);
+
+/** Mistakes that are made often, as Go words them. */
+const SYNTAX: Readonly<Record<string, string>> = {
+  BLOCK_AS_IMPLICIT_KEY: 'mapping values are not allowed in this context',
+  BLOCK_IN_FLOW: 'did not find expected node content',
+  MISSING_CHAR: "could not find expected ':'",
+  TAB_AS_INDENT: 'found character that cannot start any token',
+};
+
 /** Longer files are refused before they are parsed. */
 const textLengthMax = 16 << 20;
 /** Aliases in a file: each is read where it stands, so they multiply what is read. */
 const aliasesMax = 1000;
 const mergesMax = 100;
+/** Tags and anchors right before a node, with the space behind them. */
+const PROPERTIES = /(?:(?<=[\s[,{]|^)[&!][^\s,[\]{}]*[ \t]+)+$/;
+const propertiesLengthMax = 200;
 
 /**
  * Reads a YAML file into declared fields, strictly: what does not fit is a problem with its line, worded as Go's YAML
@@ -50,7 +66,9 @@ export class YamlReader {
   readonly #hint: (type: string, field: string) => string;
   #aliases = 0;
   /** Nodes with that anchor, in the order of the file: the last one before an alias counts. */
-  #anchors: ReadonlyMap<string, readonly Node[]> | undefined;
+  readonly #anchors: ReadonlyMap<string, readonly Node[]>;
+  /** Of nodes with a tag or an anchor, where that begins. */
+  readonly #starts = new Map<Node, number>();
 
   /** @throws YamlError */
   constructor(
@@ -66,8 +84,35 @@ export class YamlReader {
     this.top = this.#document?.contents ?? null;
     const [error] = this.#document?.errors ?? [];
     if (error !== undefined) {
-      throw new YamlError(`yaml: line ${this.#lines.linePos(error.pos[0]).line}: ${error.message}`);
+      const message = SYNTAX[error.code] ?? error.message;
+      throw new YamlError(`yaml: line ${this.#lines.linePos(error.pos[0]).line}: ${message}`);
     }
+    this.#anchors = this.#document === undefined ? new Map() : this.#checkedAnchors(text, this.#document);
+  }
+
+  /** Go finds these before it looks at any field. @throws YamlError */
+  #checkedAnchors(text: string, document: Document): ReadonlyMap<string, readonly Node[]> {
+    const anchors = new Map<string, Node[]>();
+    visit(document, {
+      Alias: (_, { source, range }) => {
+        if (!anchors.has(source) && range !== undefined)
+          throw new YamlError(`yaml: unknown anchor '${source}' referenced`);
+      },
+      Node: (_, node) => {
+        if (isAlias(node)) return;
+        if (isScalar(node) && typeof node.value === 'string' && !node.value.isWellFormed()) {
+          throw new YamlError(`yaml: line ${this.placeOf(node).line}: found invalid Unicode character escape code`);
+        }
+        const [start = 0] = node.range ?? [];
+        const before = PROPERTIES.exec(text.slice(Math.max(0, start - propertiesLengthMax), start));
+        if (before !== null) this.#starts.set(node, start - before[0].length);
+        if (node.anchor === undefined) return;
+        const found = anchors.get(node.anchor);
+        if (found === undefined) anchors.set(node.anchor, [node]);
+        else found.push(node);
+      },
+    });
+    return anchors;
   }
 
   /** @throws YamlError where there are problems */
@@ -76,10 +121,15 @@ export class YamlReader {
   }
 
   placeOf(node: Node | null | undefined): Place {
-    const offset = node?.range?.[0];
-    if (offset === undefined) return nowhere;
+    if (node === null || node?.range === undefined || node.range === null) return nowhere;
+    const offset = this.#starts.get(node) ?? node.range[0];
     const { line, col } = this.#lines.linePos(offset);
     return { line, column: col };
+  }
+
+  /** Whether nothing or null stands there. */
+  isNothing(given: Node | null): boolean {
+    return isNothing(this.#resolved(given));
   }
 
   mapping(given: Node | null, type: string, fields: Readonly<Record<string, FieldReader>>): void {
@@ -89,21 +139,30 @@ export class YamlReader {
       this.#mismatch(node, type);
       return;
     }
-    const seen = new Map<string, number>();
-    for (const [key, value] of this.#pairs(node)) {
+    const pairs = [...this.#pairs(node)];
+    if (this.#reportRepeated(pairs)) return;
+    for (const [key, value] of pairs) {
       const name = keyText(key);
-      const { line } = this.placeOf(key);
-      const before = seen.get(name);
-      if (before !== undefined) {
-        this.problems.push(`line ${line}: mapping key ${quoteGo(name)} already defined at line ${before}`);
-        continue;
-      }
-      seen.set(name, line);
       if (Object.hasOwn(fields, name)) fields[name]!(value);
       else if (!this.#ignoresUnknown) {
+        const { line } = this.placeOf(key);
         this.problems.push(`line ${line}: field ${name} not found in type ${type}${this.#hint(type, name)}`);
       }
     }
+  }
+
+  /** Keys that stand twice: then nothing of the mapping is read. */
+  #reportRepeated(pairs: readonly (readonly [key: Node, value: Node | null])[]): boolean {
+    const seen = new Map<string, number>();
+    const found = this.problems.length;
+    for (const [key] of pairs) {
+      const name = keyText(key);
+      const { line } = this.placeOf(key);
+      const before = seen.get(name);
+      if (before === undefined) seen.set(name, line);
+      else this.problems.push(`line ${line}: mapping key ${quoteGo(name)} already defined at line ${before}`);
+    }
+    return this.problems.length > found;
   }
 
   list<T>(given: Node | null, type: string, item: (node: Node | null) => T): T[] {
@@ -118,7 +177,7 @@ export class YamlReader {
     return this.list(given, 'string', (node) => this.string(node));
   }
 
-  /** In the order of the file; of a name given twice the first. */
+  /** In the order of the file. */
   stringMap(given: Node | null): Map<string, string> {
     const entries = new Map<string, string>();
     const node = this.#resolved(given);
@@ -127,12 +186,9 @@ export class YamlReader {
       this.#mismatch(node, 'map[string]string');
       return entries;
     }
-    for (const [key, value] of this.#pairs(node)) {
-      const name = keyText(key);
-      if (entries.has(name)) {
-        this.problems.push(`line ${this.placeOf(key).line}: mapping key ${quoteGo(name)} already defined`);
-      } else entries.set(name, this.string(value));
-    }
+    const pairs = [...this.#pairs(node)];
+    if (this.#reportRepeated(pairs)) return entries;
+    for (const [key, value] of pairs) entries.set(keyText(key), this.string(value));
     return entries;
   }
 
@@ -148,7 +204,9 @@ export class YamlReader {
   integer(given: Node | null): number {
     const node = this.#resolved(given);
     if (isNothing(node)) return 0;
-    if (isScalar(node) && typeof node.value === 'number' && Number.isSafeInteger(node.value)) return node.value;
+    // a fraction is cut off, as in Go
+    if (isScalar(node) && typeof node.value === 'number' && Math.abs(node.value) < 2 ** 53)
+      return Math.trunc(node.value);
     this.#mismatch(node, 'int');
     return 0;
   }
@@ -165,6 +223,9 @@ export class YamlReader {
     const node = this.#resolved(given);
     if (isNothing(node)) return false;
     if (isScalar(node) && typeof node.value === 'boolean') return node.value;
+    // what YAML 1.1 took for booleans
+    const old = isScalar(node) && node.type === 'PLAIN' ? OLD_BOOLEANS.get(String(node.value)) : undefined;
+    if (old !== undefined) return old;
     this.#mismatch(node, 'bool');
     return false;
   }
@@ -174,8 +235,13 @@ export class YamlReader {
    * @throws YamlError at once, as Go does
    */
   duration(given: Node | null): number {
-    const text = this.string(given);
-    if (isNothing(this.#resolved(given))) return 0;
+    const node = this.#resolved(given);
+    if (isNothing(node)) return 0;
+    if (!isScalar(node)) {
+      this.#mismatch(node, 'string');
+      return 0;
+    }
+    const text = this.string(node);
     try {
       return parseDuration(text);
     } catch (thrown) {
@@ -187,7 +253,6 @@ export class YamlReader {
   #resolved(node: Node | null): Node | null {
     if (!isAlias(node)) return node;
     if (++this.#aliases > aliasesMax) throw new YamlError('yaml: document contains excessive aliasing');
-    this.#anchors ??= anchorsOf(this.#document!);
     const before = node.range?.[0] ?? 0;
     const target = this.#anchors.get(node.source)?.findLast((anchored) => (anchored.range?.[0] ?? 0) < before);
     if (target === undefined) throw new YamlError(`yaml: unknown anchor '${node.source}' referenced`);
@@ -221,19 +286,6 @@ export class YamlReader {
   }
 }
 
-function anchorsOf(document: Document): Map<string, Node[]> {
-  const anchors = new Map<string, Node[]>();
-  visit(document, {
-    Node(_, node) {
-      if (isAlias(node) || node.anchor === undefined) return;
-      const found = anchors.get(node.anchor);
-      if (found === undefined) anchors.set(node.anchor, [node]);
-      else found.push(node);
-    },
-  });
-  return anchors;
-}
-
 function parseDocuments(text: string, lineCounter: LineCounter) {
   try {
     const documents = parseAllDocuments<ParsedNode>(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
@@ -261,8 +313,10 @@ function describe(node: Node): string {
   const text = node.source ?? String(node.value);
   const shown = text.length > 10 ? `${text.slice(0, 7)}...` : text;
   const { value } = node;
-  const tag =
-    typeof value === 'number'
+  const isDate = node.type === 'PLAIN' && /^\d{4}-\d\d?-\d\d?(?:[Tt ]|$)/.test(text);
+  const tag = isDate
+    ? 'timestamp'
+    : typeof value === 'number'
       ? Number.isInteger(value)
         ? 'int'
         : 'float'

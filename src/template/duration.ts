@@ -50,7 +50,7 @@ const nanosMax = 2n ** 63n - 1n;
 export function parseDurationSeconds(text: Bytes): number {
   const size = text.startsWith('-') ? text.slice(1) : text;
   const seconds = size === '0' ? 0 : parseSize(size);
-  return text.startsWith('-') ? -seconds : seconds;
+  return text.startsWith('-') ? 0 - seconds : seconds;
 }
 
 function parseSize(size: Bytes): number {

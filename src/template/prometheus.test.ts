@@ -64,3 +64,7 @@ test('a template is checked without being run', () => {
     message: 'template: __alert_x:1: undefined variable "$nope"',
   });
 });
+
+test('a negative nothing is nothing', async () => {
+  assert.equal(await expandAlert('x', '{{ parseDuration "-0" }}', data, context), '0');
+});
