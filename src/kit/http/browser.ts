@@ -21,6 +21,8 @@ export class BrowserGuard {
   /** Names it may be asked by, besides addresses; undefined: any. */
   readonly #names: ReadonlySet<string> | undefined;
   readonly #origins: ReadonlySet<string>;
+  /** One that was right: most requests say the same. */
+  #lastHost: string | undefined;
 
   private constructor({ host, tls, hostNames, corsOrigins }: BrowserOptions) {
     this.#tls = tls;
@@ -51,9 +53,12 @@ export class BrowserGuard {
 
   /** A page whose name suddenly means this machine (DNS rebinding) still says its own name. */
   #checkHost(host: string | undefined): void {
-    if (this.#names === undefined || host === undefined) return;
+    if (this.#names === undefined || host === undefined || host === this.#lastHost) return;
     const name = nameOf(host);
-    if (isIP(name) !== 0 || this.#names.has(name) || name.endsWith('.localhost')) return;
+    if (isIP(name) !== 0 || this.#names.has(name) || name.endsWith('.localhost')) {
+      this.#lastHost = host;
+      return;
+    }
     throw processErrors.hostForbidden({ host: name });
   }
 

@@ -64,6 +64,7 @@ declare module 'fastify' {
     startMs: number;
     /** Bytes of its body that have arrived and are counted. */
     heldBytes: number;
+    answerRaw: ServerResponse | undefined;
   }
 }
 
@@ -72,6 +73,8 @@ const BODY_BYTES_MAX = 1 << 20;
 const ANSWER_COUNTED_BYTES_MIN = 64 << 10;
 const NO_BODY = new Uint8Array(0);
 const NO_QUERY = Object.freeze({});
+
+const UNREAD_BYTES_MIN = 16 << 10;
 
 /** How long a connection whose request is no HTTP is still read. */
 const LINGER_MS = 1_000;
@@ -122,8 +125,10 @@ export class HttpListener implements Service {
     this.#metrics = options.registry === undefined ? undefined : httpMetrics(options.registry);
     this.#app.server.on('drop', () => this.#metrics?.dropped.inc());
     this.#app.server.on('connection', (socket: Socket) => this.#admitConnection(socket));
-    this.#app.addHook('onRequest', async (request, reply) => {
-      if (request.is404) return send(reply, notFound(request.originalUrl, this.#prefix)); // before a byte of its body is taken in
+    this.#app.addHook('onRequest', (request, reply, goOn) => {
+      // before a byte of its body is taken in
+      if (request.is404) send(reply, notFound(request.originalUrl, this.#prefix));
+      else goOn();
     });
     this.#app.setErrorHandler((thrown, request, reply) => this.#fail(thrown, request, reply));
   }
@@ -143,12 +148,13 @@ export class HttpListener implements Service {
         {
           config: { route },
           // who asks is settled before a byte of the body is taken in
-          onRequest: async (request, reply) => {
+          onRequest: (request, reply, goOn) => {
             request.startMs = this.#clock.monotonicMs();
             const admitted = this.#admit(route, request);
-            if (typeof admitted !== 'string') return this.#finish(route, request, reply, admitted);
+            if (typeof admitted !== 'string') return void this.#finish(route, request, reply, admitted);
             request.tenant = admitted;
-            reply.raw.once('close', () => this.#bodies.give(admitted, request.heldBytes));
+            request.answerRaw = reply.raw;
+            goOn();
           },
         },
         (request, reply) => this.#answer(route, request, reply),
@@ -252,15 +258,11 @@ export class HttpListener implements Service {
     const need = needOf(route, method);
     try {
       this.#browsers.check(method, headers, isServed && need === 'read');
-      if (!isServed) {
-        const allow = { allow: allowed(route) };
-        return method === 'OPTIONS'
-          ? { status: 204, headers: allow }
-          : textResponse(405, 'Method Not Allowed\n', allow);
-      }
-      if (need === 'nothing') return route.tenant === true ? gate.tenant(headers, ANYBODY) : '';
-      const identity = gate.identify(headers, request.raw.socket.remoteAddress);
-      gate.check(identity, need);
+      if (!isServed && method === 'OPTIONS') return { status: 204, headers: { allow: allowed(route) } };
+      const isOpen = isServed ? need === 'nothing' : route.needs === 'nothing';
+      const identity = isOpen ? ANYBODY : gate.identify(headers, request.raw.socket.remoteAddress);
+      if (!isServed) return textResponse(405, 'Method Not Allowed\n', { allow: allowed(route) });
+      if (need !== 'nothing') gate.check(identity, need);
       return route.tenant === true ? gate.tenant(headers, identity) : '';
     } catch (thrown) {
       return this.#failure(thrown, request);
@@ -277,6 +279,7 @@ export class HttpListener implements Service {
       const [heldBytes, ownBytes, limitBytes] = [bodies.held, bodies.heldBy(tenant), bodies.size];
       throw processErrors.serverBusy({ heldBytes, ownBytes, limitBytes });
     }
+    if (request.heldBytes === 0) request.answerRaw!.once('close', () => bodies.give(tenant, request.heldBytes));
     request.heldBytes += bytes;
   }
 
@@ -306,7 +309,7 @@ export class HttpListener implements Service {
     if (reply.raw.destroyed) return reply.hijack(); // the client is gone: there is nobody to answer
     if (route.cors === true) {
       reply.header('vary', 'Origin');
-      reply.headers({ ...this.#browsers.corsHeaders(request.headers) });
+      if (request.headers.origin !== undefined) reply.headers({ ...this.#browsers.corsHeaders(request.headers) });
     }
     return this.#send(route, request, reply, response);
   }
@@ -340,7 +343,8 @@ export class HttpListener implements Service {
       return reply;
     }
     reply.send(status === 204 ? undefined : whole);
-    cutWhenUnread(reply.raw, this.#patience);
+    // what is smaller goes into the socket's own memory
+    if (sizeOf(whole) > UNREAD_BYTES_MIN) cutWhenUnread(reply.raw, this.#patience);
     return reply;
   }
 
@@ -479,6 +483,7 @@ function createApp(config: ServerConfig, clock: Clock): FastifyInstance {
   app.decorateRequest('tenant', '');
   app.decorateRequest('startMs', 0);
   app.decorateRequest('heldBytes', 0);
+  app.decorateRequest('answerRaw', undefined);
   app.removeAllContentTypeParsers();
   return app;
 }

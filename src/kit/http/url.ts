@@ -62,6 +62,7 @@ function isDecodable(path: string): boolean {
 }
 
 function decodePath(path: string): string {
+  if (PLAIN_PATH.test(path)) return path;
   const bytes = percentDecoded(Buffer.from(path, 'latin1'));
   return isUtf8(bytes) ? bytes.toString('utf8') : decodeLossless(bytes);
 }
@@ -105,5 +106,8 @@ const HEX = Int8Array.from({ length: 256 }, (_, byte) => {
   const value = Number.parseInt(String.fromCharCode(byte), 16);
   return Number.isNaN(value) ? -1 : value;
 });
+
+/** Nothing in it stands for anything else. */
+const PLAIN_PATH = /^[\x21-\x24\x26-\x7e]*$/;
 
 const PERCENT = 0x25;
