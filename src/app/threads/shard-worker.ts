@@ -32,8 +32,10 @@ const shard = new Shard({
   clock: systemClock,
   log: (level, text, fields) => lines.push({ level, text, fields }),
   fatal(error) {
-    // after a failed sync nobody knows what is on the disk: only a new start from what is there is safe
-    process.stderr.write(`fatal: the write-ahead log could not be synced, ending: ${error.message}\n`);
+    // after a failed sync nobody knows what is on the disk: only a new start of the shard from what is there is safe
+    process.stderr.write(
+      `the write-ahead log could not be synced, the shard ends and is started again from it: ${error.message}\n`,
+    );
     process.exit(1);
   },
 });
