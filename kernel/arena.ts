@@ -27,11 +27,13 @@ declare function admitWindow(window: f64): bool;
 const buckets: usize = memory.data(4096 * 2); // u16
 let denied: bool = false;
 /** Whether the last arena that was asked for was not to be had since `admitWindow` denied it. */
-export function arenaDenied(): bool { return denied; }
+export function arenaDenied(): bool {
+  return denied;
+}
 
 // @ts-ignore: decorator
 @inline function bucketOf(w: i64): usize {
-  return buckets + (<usize>(<u32>w & 4095) << 1);
+  return buckets + ((<usize>(<u32>w & 4095)) << 1);
 }
 
 let table: usize = 0;
@@ -137,12 +139,24 @@ export function arenaDrop(id: u32): void {
 }
 
 // for JavaScript, which decides what is sealed, flushed and dropped
-export function arenaCount(): u32 { return top; }
-export function arenaExists(id: u32): bool { return load<u32>(record(id), R_PAGE) != 0; }
-export function arenaWindow(id: u32): f64 { return <f64>load<i64>(record(id), R_WINDOW); }
-export function arenaSealed(id: u32): bool { return load<u8>(record(id), R_SEALED) != 0; }
-export function arenaPages(id: u32): u32 { return load<u32>(record(id), R_PAGES); }
-export function arenaChunks(id: u32): u32 { return load<u32>(record(id), R_CHUNKS); }
+export function arenaCount(): u32 {
+  return top;
+}
+export function arenaExists(id: u32): bool {
+  return load<u32>(record(id), R_PAGE) != 0;
+}
+export function arenaWindow(id: u32): f64 {
+  return <f64>load<i64>(record(id), R_WINDOW);
+}
+export function arenaSealed(id: u32): bool {
+  return load<u8>(record(id), R_SEALED) != 0;
+}
+export function arenaPages(id: u32): u32 {
+  return load<u32>(record(id), R_PAGES);
+}
+export function arenaChunks(id: u32): u32 {
+  return load<u32>(record(id), R_CHUNKS);
+}
 
 export function countChunk(id: u32): void {
   const r = record(id);
@@ -150,20 +164,22 @@ export function countChunk(id: u32): void {
 }
 
 // buffer sizes of a growing chunk, in units of 16 bytes: 48 B first (what a sample needs at the least), then about half more
-const SIZES: usize = memory.data<u16>([3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512]);
+const SIZES: usize = memory.data<u16>([
+  3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512,
+]);
 const SIZE_COUNT: u32 = 22;
 
 /** The next larger size (of 16-byte units) than `units`; 0 where there is none, so the chunk must be cut. */
 export function nextSize(units: u32): u32 {
   for (let i: u32 = 0; i < SIZE_COUNT; i++) {
-    const size = <u32>load<u16>(SIZES + (<usize>i << 1));
+    const size = <u32>load<u16>(SIZES + ((<usize>i) << 1));
     if (size > units) return size;
   }
   return 0;
 }
 
 function classOf(units: u32): u32 {
-  for (let i: u32 = 0; i < SIZE_COUNT; i++) if (<u32>load<u16>(SIZES + (<usize>i << 1)) == units) return i;
+  for (let i: u32 = 0; i < SIZE_COUNT; i++) if (<u32>load<u16>(SIZES + ((<usize>i) << 1)) == units) return i;
   return FREE_CLASSES;
 }
 
@@ -172,7 +188,7 @@ export function arenaTake(id: u32, units: u32): usize {
   const r = record(id);
   const size = classOf(units);
   if (size < FREE_CLASSES) {
-    const head = r + R_FREE + (<usize>size << 2);
+    const head = r + R_FREE + ((<usize>size) << 2);
     const first = <usize>load<u32>(head);
     if (first != 0) {
       store<u32>(head, load<u32>(first));
@@ -201,7 +217,7 @@ export function arenaTake(id: u32, units: u32): usize {
 export function arenaGive(id: u32, buffer: usize, units: u32): void {
   const size = classOf(units);
   if (size >= FREE_CLASSES) return;
-  const head = record(id) + R_FREE + (<usize>size << 2);
+  const head = record(id) + R_FREE + ((<usize>size) << 2);
   store<u32>(buffer, load<u32>(head));
   store<u32>(head, <u32>buffer);
 }

@@ -2,7 +2,18 @@ import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
 import { arenaDenied, arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
 import { S_APPENDER, S_ASIDE, S_CHUNKS, seriesRecord } from './series';
 import {
-  A_ARENA, A_BITS, A_CAPACITY, A_COUNT, A_DATA, A_LEAD, A_TIME, A_TRAIL, A_VALUE, APPEND_ROOM, APPENDER_BYTES, xorAppend, xorFirstTime,
+  A_ARENA,
+  A_BITS,
+  A_CAPACITY,
+  A_COUNT,
+  A_DATA,
+  A_LEAD,
+  A_TIME,
+  A_VALUE,
+  APPEND_ROOM,
+  APPENDER_BYTES,
+  xorAppend,
+  xorFirstTime,
 } from './xor';
 
 // The chunks of a series: the open one, whose appender is in the series' record, and a list of the others. Each belongs to the
@@ -88,7 +99,11 @@ export function sampleAside(ref: u32, t: i64, v: u64): bool {
 /** Makes room for one more sample; false where the chunk is as large as it gets or there is no memory. */
 // @ts-ignore: decorator
 @inline function reserveRoom(a: usize): bool {
-  if ((load<u32>(a, A_BITS) >> 3) + APPEND_ROOM <= <u32>load<u16>(a, A_CAPACITY) << 4 && load<u16>(a, A_COUNT) != 65535) return true;
+  if (
+    (load<u32>(a, A_BITS) >> 3) + APPEND_ROOM <= (<u32>load<u16>(a, A_CAPACITY)) << 4 &&
+    load<u16>(a, A_COUNT) != 65535
+  )
+    return true;
   return growData(a);
 }
 
@@ -244,7 +259,7 @@ function walkNext(i: u32): void {
 }
 
 function signed(x: u64, n: u32): i64 {
-  return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
+  return x > (<u64>1) << (n - 1) ? <i64>x - ((<i64>1) << n) : <i64>x;
 }
 
 /** Takes all chunks of an arena out of a series. What is newest stays known. Returns how many chunks are left. */

@@ -21,23 +21,23 @@ const NEGATIVE_ZERO: u64 = 0x8000000000000000;
 // 10^0 … 10^14, exact
 const POWERS: usize = memory.data<f64>([1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14]);
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline export function zigzag(x: i64): u64 {
-  return (<u64>x << 1) ^ <u64>(x >> 63);
+  return ((<u64>x) << 1) ^ <u64>(x >> 63);
 }
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline export function unzigzag(x: u64): i64 {
   return <i64>((x >> 1) ^ (0 - (x & 1)));
 }
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline export function powerOf10(exponent: u32): f64 {
-  return load<f64>(POWERS + (<usize>exponent << 3));
+  return load<f64>(POWERS + ((<usize>exponent) << 3));
 }
 
 /** Not a number, infinite, or −0: bits that no integer has. */
-// @ts-ignore
+// @ts-ignore: decorator
 @inline export function isException(bits: u64): bool {
   return (bits & 0x7ff0000000000000) == 0x7ff0000000000000 || bits == NEGATIVE_ZERO;
 }

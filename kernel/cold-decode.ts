@@ -4,8 +4,8 @@ import {
   CODEC_MASK,
   CONSTANT,
   DELTA,
-  DELTA2_ZIGZAG,
   DELTA_ZIGZAG,
+  DELTA2_ZIGZAG,
   EXCEPTIONS,
   EXPONENT_MAX,
   INTEGER_MAX,
@@ -59,7 +59,7 @@ export function coldIndex(block: usize, bytes: u32, columns: u32, counts: usize,
     const codec = kind & CODEC_MASK;
     const exponent = <u32>load<u8>(exponents + c);
     const shift = <u32>load<u8>(shifts + c);
-    const n = load<u32>(counts + (<usize>c << 2));
+    const n = load<u32>(counts + ((<usize>c) << 2));
     if (n == 0) return 9;
     if (codec > BITS_DELTA2 || (kind & ~(CODEC_MASK | EXCEPTIONS)) != 0) return 3;
     if (exponent > EXPONENT_MAX || shift > 63) return 4;
@@ -102,7 +102,14 @@ export function coldIndex(block: usize, bytes: u32, columns: u32, counts: usize,
     }
     descriptor += DESCRIPTOR_BYTES;
   }
-  if (widths != widthsEnd || packed != packedEnd || bitmaps != bitmapsEnd || change != changes || exceptions != exceptionsEnd) return 7;
+  if (
+    widths != widthsEnd ||
+    packed != packedEnd ||
+    bitmaps != bitmapsEnd ||
+    change != changes ||
+    exceptions != exceptionsEnd
+  )
+    return 7;
   return 0;
 }
 
@@ -172,22 +179,22 @@ export function coldDecode(
   else unpack<i16>(base, shift, widths, packed, n, out);
   if (power != 1) {
     const by = f64x2.splat(power);
-    const end = out + (<usize>n << 3);
-    for (let at = out + (<usize>(from & ~1) << 3); at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
+    const end = out + ((<usize>n) << 3);
+    for (let at = out + ((<usize>(from & ~1)) << 3); at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
   }
   if ((kind & EXCEPTIONS) != 0) putExceptions(load<u32>(descriptor, 24), out);
   store<u64>(out, firstBits);
 }
 
 // A first value from a damaged block may be any bits: the conversion to an integer must not trap.
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function saturate(x: f64): f64 {
   return x != x ? 0 : Math.min(Math.max(x, -INTEGER_MAX), INTEGER_MAX);
 }
 
 function fill(out: usize, n: u32, value: f64): void {
   const pair = f64x2.splat(value);
-  const end = out + (<usize>n << 3);
+  const end = out + ((<usize>n) << 3);
   for (let at = out; at < end; at += 32) {
     v128.store(at, pair);
     v128.store(at, pair, 16);
@@ -195,7 +202,7 @@ function fill(out: usize, n: u32, value: f64): void {
 }
 
 /** The type says the form, so that each gets a loop of its own: u8 DELTA, i8 DELTA_ZIGZAG, i16 DELTA2_ZIGZAG. */
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function unpack<Form>(base: i64, shift: u64, widths: usize, packed: usize, n: u32, out: usize): void {
   let sum = base;
   let delta: i64 = 0;
@@ -257,7 +264,7 @@ function fill(out: usize, n: u32, value: f64): void {
           store<f64>(to, <f64>sum, 24);
         }
       }
-      from += <usize>width << 2;
+      from += (<usize>width) << 2;
     } else {
       // a width of 64 is whole words, whose mask the shift below cannot make
       const mask: u64 = width == 64 ? u64.MAX_VALUE : (1 << width) - 1;
@@ -272,12 +279,12 @@ function fill(out: usize, n: u32, value: f64): void {
         }
         store<f64>(to, <f64>sum);
       }
-      from += <usize>width << 2;
+      from += (<usize>width) << 2;
     }
   }
 }
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function plain<Form>(x: u64): i64 {
   return isSigned<Form>() ? unzigzag(x) : <i64>x;
 }
@@ -333,7 +340,7 @@ function decodeBits(
       from += 8;
     }
     word >>= 1;
-    store<u64>(out + (<usize>i << 3), bits);
+    store<u64>(out + ((<usize>i) << 3), bits);
   }
 }
 
@@ -358,20 +365,20 @@ function gather(plane: usize, stride: usize, count: u32, to: usize): void {
     const b1 = interleave8High(r2, r3);
     const b2 = interleave8High(r4, r5);
     const b3 = interleave8High(r6, r7);
-    storeEight(a0, a1, a2, a3, to + (<usize>i << 3));
-    storeEight(b0, b1, b2, b3, to + (<usize>i << 3) + 64);
+    storeEight(a0, a1, a2, a3, to + ((<usize>i) << 3));
+    storeEight(b0, b1, b2, b3, to + ((<usize>i) << 3) + 64);
   }
 }
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function interleave8Low(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 }
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function interleave8High(a: v128, b: v128): v128 {
   return i8x16.shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function storeEight(a0: v128, a1: v128, a2: v128, a3: v128, to: usize): void {
   const c0 = i16x8.shuffle(a0, a1, 0, 8, 1, 9, 2, 10, 3, 11);
   const c1 = i16x8.shuffle(a2, a3, 0, 8, 1, 9, 2, 10, 3, 11);

@@ -3,8 +3,8 @@ import {
   BITS_DELTA2,
   CONSTANT,
   DELTA,
-  DELTA2_ZIGZAG,
   DELTA_ZIGZAG,
+  DELTA2_ZIGZAG,
   EXCEPTIONS,
   EXPONENT_MAX,
   INTEGER_MAX,
@@ -18,7 +18,7 @@ import {
 const MONOTONE: u32 = 1;
 const SPECIAL: u32 = 2;
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function isScaled(bits: u64, power: f64): bool {
   const x = reinterpret<f64>(bits);
   const r = nearest<f64>(x * power);
@@ -34,7 +34,7 @@ function scaleOf(values: usize, n: u32): u32 {
     let i = from;
     let fits = true;
     for (let k: u32 = 0; k < n; k++) {
-      const bits = load<u64>(values + (<usize>i << 3));
+      const bits = load<u64>(values + ((<usize>i) << 3));
       if (!isScaled(bits, power) && !isException(bits)) {
         from = i;
         fits = false;
@@ -71,7 +71,7 @@ export function coldEncode(encoder: usize, values: usize, n: u32): u32 {
   let flags: u32 = MONOTONE;
   let before = reinterpret<f64>(first);
   for (let i: u32 = 0; i < n; i++) {
-    const bits = load<u64>(values + (<usize>i << 3));
+    const bits = load<u64>(values + ((<usize>i) << 3));
     const x = reinterpret<f64>(bits);
     diff |= bits ^ first;
     if (isException(bits)) exceptions++;
@@ -102,7 +102,7 @@ export function coldEncode(encoder: usize, values: usize, n: u32): u32 {
   return flags;
 }
 
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function append8(encoder: usize, at: usize, value: u32): void {
   const to = load<u32>(encoder + at);
   store<u8>(to, <u8>value);
@@ -114,8 +114,8 @@ function toIntegers(values: usize, n: u32, power: f64, out: usize): u32 {
   let before: i64 = 0;
   let used: u64 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const bits = load<u64>(values + (<usize>i << 3));
-    const at = out + (<usize>i << 3);
+    const bits = load<u64>(values + ((<usize>i) << 3));
+    const at = out + ((<usize>i) << 3);
     if (isException(bits)) {
       store<i64>(at, before);
       continue;
@@ -131,7 +131,7 @@ function toIntegers(values: usize, n: u32, power: f64, out: usize): u32 {
 /** Appends the differences of the integers in scratch in the shortest of three forms, and returns which. */
 function pack(encoder: usize, n: u32, shift: u32): u32 {
   const integers: usize = load<u32>(encoder, AT_SCRATCH);
-  const forms: usize = integers + (<usize>n << 3);
+  const forms: usize = integers + ((<usize>n) << 3);
   let bits1: u32 = 0;
   let bits2: u32 = 0;
   let bits3: u32 = 0;
@@ -144,7 +144,7 @@ function pack(encoder: usize, n: u32, shift: u32): u32 {
     let or2: u64 = 0;
     let or3: u64 = 0;
     for (let k = i; k < end; k++) {
-      const at = integers + (<usize>k << 3);
+      const at = integers + ((<usize>k) << 3);
       const delta = (load<i64>(at) - load<i64>(at - 8)) >> down;
       negative |= delta;
       or1 |= <u64>delta;
@@ -167,7 +167,7 @@ function pack(encoder: usize, n: u32, shift: u32): u32 {
     let or: u64 = 0;
     let form = forms;
     for (let k = i; k < end; k++) {
-      const at = integers + (<usize>k << 3);
+      const at = integers + ((<usize>k) << 3);
       const delta = (load<i64>(at) - load<i64>(at - 8)) >> down;
       const x = codec == DELTA ? <u64>delta : codec == DELTA_ZIGZAG ? zigzag(delta) : zigzag(delta - before);
       before = delta;
@@ -186,7 +186,7 @@ function pack(encoder: usize, n: u32, shift: u32): u32 {
 }
 
 // Above 56 bits a value may straddle nine bytes; such blocks are stored whole.
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function widthOf(or: u64): u32 {
   const width = 64 - <u32>clz<u64>(or);
   return width > 56 ? 64 : width;
@@ -224,7 +224,7 @@ function listExceptions(encoder: usize, values: usize, n: u32, count: u32): void
   let to = appendUvarint(load<u32>(encoder, AT_EXCEPTIONS), count);
   let before: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const bits = load<u64>(values + (<usize>i << 3));
+    const bits = load<u64>(values + ((<usize>i) << 3));
     if (!isException(bits)) continue;
     to = appendUvarint(to, i - before);
     store<u64>(to, bits);
@@ -256,7 +256,7 @@ function bitDifferences(encoder: usize, values: usize, n: u32): u32 {
   let bits1: u32 = 0;
   let bits2: u32 = 0;
   for (let i: u32 = 1; i < n; i++) {
-    const x = load<u64>(values + (<usize>i << 3));
+    const x = load<u64>(values + ((<usize>i) << 3));
     const delta = <i64>(x - before);
     if (delta == 0) continue;
     const at = bitmap + (i >> 3);
@@ -282,7 +282,7 @@ function bitDifferences(encoder: usize, values: usize, n: u32): u32 {
 /** Byte planes of `count` 64-bit values, the lowest bytes of all first. `to` has 8·count bytes. */
 export function coldPlanes(from: usize, count: u32, to: usize): void {
   for (let i: u32 = 0; i < count; i++) {
-    const x = load<u64>(from + (<usize>i << 3));
+    const x = load<u64>(from + ((<usize>i) << 3));
     for (let plane: u32 = 0; plane < 8; plane++) store<u8>(to + <usize>plane * count + i, <u8>(x >> (plane << 3)));
   }
 }

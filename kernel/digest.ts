@@ -1,7 +1,7 @@
 // Digests of samples: equal for equal samples, whatever the order in which they came.
 
 // Finaliser of splitmix64.
-// @ts-ignore
+// @ts-ignore: decorator
 @inline function mix(x: u64): u64 {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
   x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
@@ -18,8 +18,8 @@ export function digestSamples(times: usize, values: usize, n: u32, seed: usize, 
   const seedLow = load<u64>(seed);
   const seedHigh = load<u64>(seed, 8);
   for (let i: u32 = 0; i < n; i++) {
-    const time = mix(load<u64>(times + (<usize>i << 3)) ^ seedLow);
-    const value = mix((load<u64>(values + (<usize>i << 3)) + time) ^ seedHigh);
+    const time = mix(load<u64>(times + ((<usize>i) << 3)) ^ seedLow);
+    const value = mix((load<u64>(values + ((<usize>i) << 3)) + time) ^ seedHigh);
     low += value;
     high += mix(value ^ time ^ seedLow);
   }

@@ -48,7 +48,7 @@ function shortest(bits: u64): u64 {
     c |= 0x10000000000000;
     q = biased - 1075;
     // whole numbers need no search
-    if (q <= 0 && q > -53 && (c & ((<u64>1 << <u64>-q) - 1)) == 0) {
+    if (q <= 0 && q > -53 && (c & (((<u64>1) << (<u64>-q)) - 1)) == 0) {
       exponent = 0;
       return c >> <u64>-q;
     }
@@ -58,7 +58,7 @@ function shortest(bits: u64): u64 {
   const closer = fraction == 0 && biased > 1;
   const k = (q * 1262611 - (closer ? 524031 : 0)) >> 22;
   const h = <u64>(q + ((-k * 1741647) >> 19) + 1);
-  const power = powers + (<usize>(-k - POWER_MIN) << 4);
+  const power = powers + ((<usize>(-k - POWER_MIN)) << 4);
   const high = load<u64>(power);
   const low = load<u64>(power, 8);
   const lower = roundToOdd(high, low, (4 * c - 2 + <u64>closer) << h) + open;
@@ -174,10 +174,10 @@ function putNumber(value: f64, to: usize): usize {
 export function writePoints(values: usize, n: u32, prefixes: usize, out: usize): u32 {
   let p = out;
   for (let i: u32 = 0; i < n; i++) {
-    const prefix = prefixes + (<usize>i << 5);
+    const prefix = prefixes + ((<usize>i) << 5);
     v128.store(p, v128.load(prefix));
     v128.store(p, v128.load(prefix, 16), 16);
-    p = putNumber(load<f64>(values + (<usize>i << 3)), p + <usize>load<u8>(prefix, 31));
+    p = putNumber(load<f64>(values + ((<usize>i) << 3)), p + <usize>load<u8>(prefix, 31));
     store<u16>(p, 0x5d22); // "]
     p += 2;
   }

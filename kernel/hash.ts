@@ -73,39 +73,79 @@ export function sipHash(p: usize, len: u32, k0: u64, k1: u64): u64 {
   for (; p < end; p += 8) {
     m = load<u64>(p);
     v3 ^= m;
-    v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
-    v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
-    v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
-    v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
+    v0 += v1;
+    v1 = rotl<u64>(v1, 13);
+    v1 ^= v0;
+    v0 = rotl<u64>(v0, 32);
+    v2 += v3;
+    v3 = rotl<u64>(v3, 16);
+    v3 ^= v2;
+    v0 += v3;
+    v3 = rotl<u64>(v3, 21);
+    v3 ^= v0;
+    v2 += v1;
+    v1 = rotl<u64>(v1, 17);
+    v1 ^= v2;
+    v2 = rotl<u64>(v2, 32);
     v0 ^= m;
   }
-  m = <u64>len << 56;
+  m = (<u64>len) << 56;
   const rest = len & 7;
   if (len >= 8) {
     if (rest != 0) m |= load<u64>(p + rest - 8) >> ((8 - rest) << 3);
   } else {
-    for (let i: u32 = 0; i < rest; i++) m |= <u64>load<u8>(p + i) << (i << 3);
+    for (let i: u32 = 0; i < rest; i++) m |= (<u64>load<u8>(p + i)) << (i << 3);
   }
   v3 ^= m;
-  v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
-  v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
-  v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
-  v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
+  v0 += v1;
+  v1 = rotl<u64>(v1, 13);
+  v1 ^= v0;
+  v0 = rotl<u64>(v0, 32);
+  v2 += v3;
+  v3 = rotl<u64>(v3, 16);
+  v3 ^= v2;
+  v0 += v3;
+  v3 = rotl<u64>(v3, 21);
+  v3 ^= v0;
+  v2 += v1;
+  v1 = rotl<u64>(v1, 17);
+  v1 ^= v2;
+  v2 = rotl<u64>(v2, 32);
   v0 ^= m;
   v2 ^= 0xee;
   for (let i = 0; i < 3; i++) {
-    v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
-    v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
-    v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
-    v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
+    v0 += v1;
+    v1 = rotl<u64>(v1, 13);
+    v1 ^= v0;
+    v0 = rotl<u64>(v0, 32);
+    v2 += v3;
+    v3 = rotl<u64>(v3, 16);
+    v3 ^= v2;
+    v0 += v3;
+    v3 = rotl<u64>(v3, 21);
+    v3 ^= v0;
+    v2 += v1;
+    v1 = rotl<u64>(v1, 17);
+    v1 ^= v2;
+    v2 = rotl<u64>(v2, 32);
   }
   const first = v0 ^ v1 ^ v2 ^ v3;
   v1 ^= 0xdd;
   for (let i = 0; i < 3; i++) {
-    v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
-    v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
-    v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
-    v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
+    v0 += v1;
+    v1 = rotl<u64>(v1, 13);
+    v1 ^= v0;
+    v0 = rotl<u64>(v0, 32);
+    v2 += v3;
+    v3 = rotl<u64>(v3, 16);
+    v3 ^= v2;
+    v0 += v3;
+    v3 = rotl<u64>(v3, 21);
+    v3 ^= v0;
+    v2 += v1;
+    v1 = rotl<u64>(v1, 17);
+    v1 ^= v2;
+    v2 = rotl<u64>(v2, 32);
   }
   sipHigh = v0 ^ v1 ^ v2 ^ v3;
   return first;

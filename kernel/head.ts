@@ -9,7 +9,16 @@ import {
   SERIES_LABELS_BYTES_AT,
   SERIES_REF_AT,
 } from '../src/wire/slice-layout';
-import { ARENA_TABLE_BYTES, arenaCount, arenaExists, arenaInit, arenaOf, arenaTake, countChunk, nextSize } from './arena';
+import {
+  ARENA_TABLE_BYTES,
+  arenaCount,
+  arenaExists,
+  arenaInit,
+  arenaOf,
+  arenaTake,
+  countChunk,
+  nextSize,
+} from './arena';
 import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, forgetChunks, link, newChunk, sampleAside } from './chunks';
 import { reserve } from './memory';
 import { pairsInit } from './pairs';
@@ -91,12 +100,12 @@ export function arenaFor(t: f64): u32 {
 
 /** See sampleAside. */
 export function seriesAside(ref: u32, t: f64, high: u32, low: u32): bool {
-  return sampleAside(ref, <i64>t, (<u64>high << 32) | <u64>low);
+  return sampleAside(ref, <i64>t, ((<u64>high) << 32) | <u64>low);
 }
 
 /** Whether the value of the newest sample has these bits. */
 export function seriesLastIs(ref: u32, high: u32, low: u32): bool {
-  return load<u64>(seriesRecord(ref), S_APPENDER + A_VALUE) == ((<u64>high << 32) | <u64>low);
+  return load<u64>(seriesRecord(ref), S_APPENDER + A_VALUE) == (((<u64>high) << 32) | <u64>low);
 }
 
 // ---- matching: a verdict for each pair id, made when a pair is first met
@@ -117,7 +126,7 @@ export function collectPairs(refs: usize, count: u32, name: u32, verdicts: usize
     if (id < 0) continue;
     if (load<u8>(verdicts + <usize>id) == UNKNOWN) {
       store<u8>(verdicts + <usize>id, ASKED);
-      store<u32>(out + (<usize>(n++) << 2), id);
+      store<u32>(out + (usize(n++) << 2), id);
     }
   }
   return n;
@@ -129,7 +138,7 @@ export function filterRefs(refs: usize, count: u32, name: u32, verdicts: usize, 
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(refs + ((<usize>i) << 2));
     const id = seriesPair(ref, name);
-    if (id < 0 ? missing : load<u8>(verdicts + <usize>id) == MATCHES) store<u32>(refs + (<usize>(n++) << 2), ref);
+    if (id < 0 ? missing : load<u8>(verdicts + <usize>id) == MATCHES) store<u32>(refs + (usize(n++) << 2), ref);
   }
   return n;
 }
@@ -196,7 +205,7 @@ export function filterTime(refs: usize, count: u32, from: f64, to: f64): u32 {
   let n: u32 = 0;
   for (let i: u32 = 0; i < count; i++) {
     const ref = load<u32>(refs + ((<usize>i) << 2));
-    if (hasChunk(ref, <i64>from, <i64>to)) store<u32>(refs + (<usize>(n++) << 2), ref);
+    if (hasChunk(ref, <i64>from, <i64>to)) store<u32>(refs + (usize(n++) << 2), ref);
   }
   return n;
 }
@@ -293,7 +302,7 @@ export function refsOfArena(arena: u32, from: u32, to: u32, out: usize): u32 {
     for (let c = <usize>load<u32>(r, S_CHUNKS); !has && c != 0; c = <usize>load<u32>(c, C_NEXT)) {
       has = load<u32>(c + C_APPENDER, A_ARENA) == arena;
     }
-    if (has) store<u32>(out + (<usize>(n++) << 2), ref);
+    if (has) store<u32>(out + (usize(n++) << 2), ref);
   }
   return n;
 }
@@ -304,7 +313,7 @@ export function forgetArena(arena: u32, from: u32, to: u32, out: usize): u32 {
   const end = min(to, seriesTop());
   for (let ref = from; ref < end; ref++) {
     if (load<u8>(seriesRecord(ref), S_STATE) != 0 && forgetChunks(ref, arena) == 0)
-      store<u32>(out + (<usize>(n++) << 2), ref);
+      store<u32>(out + (usize(n++) << 2), ref);
   }
   return n;
 }
@@ -323,7 +332,9 @@ const SAVED_MORE: u32 = 0x80000000;
 
 let savedTo: u32 = 0;
 /** How many of its chunks are saved, of the series saved last; 0: all. */
-export function savedChunks(): u32 { return savedTo; }
+export function savedChunks(): u32 {
+  return savedTo;
+}
 
 /**
  * Returns the bytes written, or EXPORT_FULL. The ref must be live.

@@ -45,23 +45,23 @@ export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './
 export { snappyDecode, snappyLength } from './snappy';
 export { findStale, largestGap } from './times';
 export {
+  scanBegin,
   scanBytes,
   scanDropped,
   scanExtras,
+  scanFirstOutAt,
+  scanFirstOutBytes,
+  scanFirstOutTime,
   scanInit,
   scanKey,
   scanLimits,
+  scanMore,
   scanRemember,
   scanRules,
   scanSamples,
   scanSeries,
   scanSlow,
   scanTenant,
-  scanBegin,
-  scanFirstOutAt,
-  scanFirstOutBytes,
-  scanFirstOutTime,
-  scanMore,
   scanTooNew,
   scanTooOld,
 } from './write-request';

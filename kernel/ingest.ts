@@ -13,10 +13,21 @@ import {
   SAMPLE_TIME_AT,
   SAMPLE_VALUE_AT,
 } from '../src/wire/frame-layout';
-import { APPENDED, append, forgetAllChunks, DUPLICATE_TIME, HELD, NO_ROOM, OUT_OF_ORDER, TOO_OLD } from './chunks';
+import { APPENDED, append, forgetAllChunks, HELD, NO_ROOM } from './chunks';
 import {
-  labelsAreWhole, S_ASIDE, seriesDrop, seriesFind, seriesFindKey, seriesIsLive, seriesLastTime, seriesMake, seriesMetric, seriesRecord, seriesTenant,
-  seriesTop, tenantExists,
+  labelsAreWhole,
+  S_ASIDE,
+  seriesDrop,
+  seriesFind,
+  seriesFindKey,
+  seriesIsLive,
+  seriesLastTime,
+  seriesMake,
+  seriesMetric,
+  seriesRecord,
+  seriesTenant,
+  seriesTop,
+  tenantExists,
 } from './series';
 import { at, bad, moveTo, readSvarint, readUvarint, start, writeSvarint, writeUvarint } from './varint';
 
@@ -57,7 +68,9 @@ export function logInit(p: usize, bytes: u32): void {
   logStart = logAt = p;
   logEnd = p + bytes;
 }
-export function logBytes(): u32 { return <u32>(logAt - logStart); }
+export function logBytes(): u32 {
+  return <u32>(logAt - logStart);
+}
 /** Begins a new payload: JavaScript has taken the last one. */
 export function logTaken(): void {
   logAt = logStart;
@@ -143,21 +156,39 @@ let frameAt: usize = 0;
 let sampleIndex: u32 = 0;
 let newestTime: i64 = 0;
 
-export function ingestCount(answer: u32): u32 { return load<u32>(counts + (<usize>answer << 2)); }
-export function ingestRefused(): u32 { return refused; }
-export function ingestFirstReason(): u32 { return firstReason; }
-export function ingestFirstFrame(): u32 { return <u32>firstAt; }
-export function ingestFirstRef(): i32 { return firstRef; }
-export function ingestFirstTime(): f64 { return <f64>firstTime; }
-export function ingestFirstLast(): f64 { return <f64>firstLast; }
+export function ingestCount(answer: u32): u32 {
+  return load<u32>(counts + ((<usize>answer) << 2));
+}
+export function ingestRefused(): u32 {
+  return refused;
+}
+export function ingestFirstReason(): u32 {
+  return firstReason;
+}
+export function ingestFirstFrame(): u32 {
+  return <u32>firstAt;
+}
+export function ingestFirstRef(): i32 {
+  return firstRef;
+}
+export function ingestFirstTime(): f64 {
+  return <f64>firstTime;
+}
+export function ingestFirstLast(): f64 {
+  return <f64>firstLast;
+}
 /** Newest time of a sample kept; i64.MIN_VALUE as f64 where none was. */
-export function ingestNewest(): f64 { return <f64>newestTime; }
+export function ingestNewest(): f64 {
+  return <f64>newestTime;
+}
 
 let framesAt: usize = 0;
 let unknownAt: usize = 0;
 let unknownCount: u32 = 0;
 /** How many frames name a key that no series has; where they begin, from the first frame on, is in the list given to ingestStart. */
-export function ingestUnknown(): u32 { return unknownCount; }
+export function ingestUnknown(): u32 {
+  return unknownCount;
+}
 
 /**
  * Begins a request: `frames` as they came from an edge.
@@ -176,7 +207,9 @@ export function ingestStart(frames: usize, unknown: usize): void {
 }
 
 /** Where the frame lies that is next. */
-export function ingestFrame(): u32 { return <u32>frameAt; }
+export function ingestFrame(): u32 {
+  return <u32>frameAt;
+}
 /** Goes on behind it. */
 export function ingestSkip(): void {
   frameAt += load<u32>(frameAt, FRAME_BYTES_AT);
@@ -222,7 +255,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         let ref = hasKey ? seriesFindKey(load<u64>(labels), load<u64>(labels, 8)) : seriesFind(tenant, labels, len);
         if (ref < 0) {
           if (hasKey) {
-            store<u32>(unknownAt + (<usize>(unknownCount++) << 2), <u32>(frameAt - framesAt));
+            store<u32>(unknownAt + (usize(unknownCount++) << 2), <u32>(frameAt - framesAt));
             frameAt += bytes;
             sampleIndex = 0;
             continue;
@@ -244,11 +277,11 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         const samples = labels + ((len + 7) & ~7);
         for (; sampleIndex < n; sampleIndex++) {
           if (logAt + SAMPLE_ROOM > logEnd) return INGEST_LOG_FULL;
-          const p = samples + (<usize>sampleIndex << 4);
+          const p = samples + ((<usize>sampleIndex) << 4);
           const t = load<i64>(p, SAMPLE_TIME_AT);
           const v = load<u64>(p, SAMPLE_VALUE_AT);
           const answer = append(ref, t, v, from);
-          const count = counts + (<usize>answer << 2);
+          const count = counts + ((<usize>answer) << 2);
           store<u32>(count, load<u32>(count) + 1);
           if (answer == APPENDED) {
             logSample(ref, t, v, anyOrder);
@@ -295,7 +328,9 @@ let blockLsn: usize = 0;
 let blockCount: u32 = 0;
 let replayTime: i64 = 0;
 /** Time of the sample replayed last, Unix ms; 0 before the first. */
-export function replayNewest(): f64 { return <f64>replayTime; }
+export function replayNewest(): f64 {
+  return <f64>replayTime;
+}
 export function replayInit(lsns: usize, count: u32): void {
   blockLsn = lsns;
   blockCount = count;
@@ -373,12 +408,14 @@ export function replayPayload(src: usize, len: u32, lsn: f64): i32 {
 }
 
 /** Whether what was logged of a series with this LSN is in the head since the checkpoint. */
-export function replayCovered(ref: u32, lsn: f64): bool { return covered(ref, lsn); }
+export function replayCovered(ref: u32, lsn: f64): bool {
+  return covered(ref, lsn);
+}
 
 // @ts-ignore: decorator
 @inline function covered(ref: u32, lsn: f64): bool {
   const block = ref >> 12;
-  return block < blockCount && lsn <= load<f64>(blockLsn + (<usize>block << 3));
+  return block < blockCount && lsn <= load<f64>(blockLsn + ((<usize>block) << 3));
 }
 
 // ---- requests that were only logged
@@ -394,7 +431,7 @@ export function framesAreWhole(src: usize, len: u32): bool {
     const labels = load<u32>(p, FRAME_LABELS_BYTES_AT);
     const flags = load<u32>(p, FRAME_FLAGS_AT);
     if (bytes < header || bytes > left || (bytes & 7) != 0) return false;
-    if ((flags & ~<u32>(FRAME_ASIDE | FRAME_EXEMPLARS)) != 0 || flags == <u32>FRAME_EXEMPLARS) return false;
+    if ((flags & ~(<u32>(FRAME_ASIDE | FRAME_EXEMPLARS))) != 0 || flags == <u32>FRAME_EXEMPLARS) return false;
     if (labels > bytes - header || !labelsAreWhole(p + header, labels)) return false;
     const samplesAt = header + ((labels + 7) & ~7);
     if (samplesAt > bytes) return false;

@@ -21,7 +21,7 @@ let count: u32 = 0;
 @inline export function knownFind(hash0: u64, hash1: u64): usize {
   if (base == 0) return 0;
   for (let i: u32 = 0; i < PROBES; i++) {
-    const e = base + (<usize>((<u32>hash0 + i) & mask) << ENTRY_SHIFT);
+    const e = base + ((<usize>((<u32>hash0 + i) & mask)) << ENTRY_SHIFT);
     if (load<u64>(e) == hash1 && load<u32>(e, 8) == <u32>hash0) return e;
   }
   return 0;
@@ -38,13 +38,13 @@ export function knownPut(hash0: u64, hash1: u64, metric: u32, key0: u64, key1: u
 function place(tag: u32, hash1: u64, metric: u32, key0: u64, key1: u64): void {
   let e: usize = 0;
   for (let i: u32 = 0; i < PROBES; i++) {
-    e = base + (<usize>((tag + i) & mask) << ENTRY_SHIFT);
+    e = base + ((<usize>((tag + i) & mask)) << ENTRY_SHIFT);
     if (load<u64>(e) == 0) {
       count++;
       break;
     }
     // none is free: which one goes is as good as random
-    if (i == PROBES - 1) e = base + (<usize>((tag + (<u32>hash1 & (PROBES - 1))) & mask) << ENTRY_SHIFT);
+    if (i == PROBES - 1) e = base + ((<usize>((tag + (<u32>hash1 & (PROBES - 1))) & mask)) << ENTRY_SHIFT);
   }
   store<u64>(e, hash1);
   store<u32>(e, tag, 8);
@@ -59,13 +59,13 @@ function grow(): void {
   if (base != 0 && entries == mask + 1) return;
   const made = reserve(entries << ENTRY_SHIFT);
   if (made == 0) return;
-  memory.fill(made, 0, <usize>entries << ENTRY_SHIFT);
+  memory.fill(made, 0, (<usize>entries) << ENTRY_SHIFT);
   const old = base;
   const oldEnd: usize = old == 0 ? old : old + ((<usize>mask + 1) << ENTRY_SHIFT);
   base = made;
   mask = entries - 1;
   count = 0;
-  for (let e = old; e < oldEnd; e += <usize>1 << ENTRY_SHIFT) {
+  for (let e = old; e < oldEnd; e += (<usize>1) << ENTRY_SHIFT) {
     const hash1 = load<u64>(e);
     if (hash1 != 0) place(load<u32>(e, 8), hash1, load<u32>(e, N_METRIC), load<u64>(e, N_KEY), load<u64>(e, N_KEY + 8));
   }

@@ -44,12 +44,18 @@ export function recordSeal(p: usize, bytes: u32, type: u32, lsnLow: u32, lsnHigh
 
 /** Whether these bytes are a header that this key made: then its length can be trusted. */
 export function recordHeaderHolds(p: usize): bool {
-  return load<u32>(p, RECORD_MAGIC_AT) == RECORD_MAGIC && load<u64>(p, RECORD_HEADER_SUM_AT) == sipHash(p, <u32>RECORD_HEADER_SUM_AT, k0, k1);
+  return (
+    load<u32>(p, RECORD_MAGIC_AT) == RECORD_MAGIC &&
+    load<u64>(p, RECORD_HEADER_SUM_AT) == sipHash(p, <u32>RECORD_HEADER_SUM_AT, k0, k1)
+  );
 }
 
 /** Whether the payload is the one that the header was made for. The header holds, and all of the payload is there. */
 export function recordPayloadHolds(p: usize): bool {
-  return load<u32>(p, RECORD_PAYLOAD_SUM_AT) == <u32>xxh64Seeded(p + RECORD_HEADER_BYTES, load<u32>(p, RECORD_BYTES_AT), seed);
+  return (
+    load<u32>(p, RECORD_PAYLOAD_SUM_AT) ==
+    <u32>xxh64Seeded(p + RECORD_HEADER_BYTES, load<u32>(p, RECORD_BYTES_AT), seed)
+  );
 }
 
 /** Writes the eight bytes that say which key a file was written with: a sum of its first 16 bytes. */
@@ -62,5 +68,8 @@ export function fileSeal(p: usize): void {
 /** Whether header and payload of a record of the first version are those that were written. All of it is there. */
 export function oldRecordHolds(p: usize): bool {
   const header = <u32>xxh64(p + RECORD_BYTES_AT, 16);
-  return load<u32>(p, OLD_RECORD_SUM_AT) == (<u32>xxh64(p + OLD_RECORD_HEADER_BYTES, load<u32>(p, RECORD_BYTES_AT)) ^ (header * 0x9e3779b1));
+  return (
+    load<u32>(p, OLD_RECORD_SUM_AT) ==
+    (<u32>xxh64(p + OLD_RECORD_HEADER_BYTES, load<u32>(p, RECORD_BYTES_AT)) ^ (header * 0x9e3779b1))
+  );
 }

@@ -30,7 +30,7 @@ export function pairsInit(secret: u64): bool {
 
 // @ts-ignore: decorator
 @inline function entry(id: u32): usize {
-  return <usize>load<u32>(directory + (<usize>(id >> DIR_SHIFT) << 2)) + (<usize>(id & 8191) << 3);
+  return <usize>load<u32>(directory + ((<usize>(id >> DIR_SHIFT)) << 2)) + ((<usize>(id & 8191)) << 3);
 }
 
 // @ts-ignore: decorator
@@ -45,10 +45,18 @@ export function pairsInit(secret: u64): bool {
 }
 
 /** Ids are below. */
-export function pairTop(): u32 { return top; }
-export function pairBytes(id: u32): usize { return pairRecord(id) + P_BYTES; }
-export function pairLen(id: u32): u32 { return load<u16>(pairRecord(id), P_LEN); }
-export function pairNameLen(id: u32): u32 { return load<u16>(pairRecord(id), P_NAME_LEN); }
+export function pairTop(): u32 {
+  return top;
+}
+export function pairBytes(id: u32): usize {
+  return pairRecord(id) + P_BYTES;
+}
+export function pairLen(id: u32): u32 {
+  return load<u16>(pairRecord(id), P_LEN);
+}
+export function pairNameLen(id: u32): u32 {
+  return load<u16>(pairRecord(id), P_NAME_LEN);
+}
 
 function equal(a: usize, b: usize, len: u32): bool {
   let i: u32 = 0;
@@ -68,12 +76,13 @@ function find(p: usize, len: u32, hash: u64): i32 {
   const mask = load<u32>(table, 4);
   let slot = tag & mask;
   while (true) {
-    const e = base + (<usize>slot << 3);
+    const e = base + ((<usize>slot) << 3);
     const have = load<u32>(e);
     if (have == 0) return -1;
     if (load<u32>(e, 4) == tag) {
       const r = pairRecord(have - 1);
-      if (load<u64>(r, P_HASH) == hash && load<u16>(r, P_LEN) == len && equal(r + P_BYTES, p, len)) return <i32>(have - 1);
+      if (load<u64>(r, P_HASH) == hash && load<u16>(r, P_LEN) == len && equal(r + P_BYTES, p, len))
+        return <i32>(have - 1);
     }
     slot = (slot + 1) & mask;
   }
@@ -113,7 +122,7 @@ function make(p: usize, len: u32, nameLen: u32, hash: u64): i32 {
         return -1;
       }
       memory.fill(page, 0, PAGE_BYTES);
-      store<u32>(directory + (<usize>(top >> DIR_SHIFT) << 2), <u32>page);
+      store<u32>(directory + ((<usize>(top >> DIR_SHIFT)) << 2), <u32>page);
     }
     id = top++;
   }

@@ -45,25 +45,31 @@ export function readSeries(
     const bytes = load<u32>(p, CHUNK_BYTES_AT);
     if (bytes > <u32>(end - p) - <u32>CHUNK_HEADER_BYTES || bytes < 2) return READ_CORRUPT;
     if (load<u32>(p, CHUNK_FLAGS_AT) != 0 || chunks == CHUNKS_MAX) return READ_OTHERWISE;
-    store<u32>(offsets + (<usize>chunks << 2), <u32>p);
+    store<u32>(offsets + ((<usize>chunks) << 2), <u32>p);
     chunks++;
     p += (CHUNK_HEADER_BYTES + bytes + 7) & ~7;
   }
   let n: u32 = 0;
   found = 0;
   for (let c = chunks; c > 0; c--) {
-    const p = <usize>load<u32>(offsets + (<usize>(c - 1) << 2));
-    const count = (<u32>load<u8>(p, CHUNK_HEADER_BYTES) << 8) | <u32>load<u8>(p, CHUNK_HEADER_BYTES + 1);
+    const p = <usize>load<u32>(offsets + ((<usize>(c - 1)) << 2));
+    const count = ((<u32>load<u8>(p, CHUNK_HEADER_BYTES)) << 8) | <u32>load<u8>(p, CHUNK_HEADER_BYTES + 1);
     if (count == 0) continue;
     if (count > capacity - n) return READ_OTHERWISE;
-    const t = times + (<usize>n << 3);
-    const flags = decode(p + CHUNK_HEADER_BYTES, load<u32>(p, CHUNK_BYTES_AT), t, values + (<usize>n << 3), capacity - n);
+    const t = times + ((<usize>n) << 3);
+    const flags = decode(
+      p + CHUNK_HEADER_BYTES,
+      load<u32>(p, CHUNK_BYTES_AT),
+      t,
+      values + ((<usize>n) << 3),
+      capacity - n,
+    );
     if (flags == XOR_CORRUPT) return READ_CORRUPT;
     found |= flags;
     if (n > 0 && load<f64>(t) <= load<f64>(t - 8)) return READ_OTHERWISE;
     n += count;
   }
-  same = n == lastCount && memory.compare(times, lastTimes, <usize>n << 3) == 0;
+  same = n == lastCount && memory.compare(times, lastTimes, (<usize>n) << 3) == 0;
   return <i32>n;
 }
 
@@ -77,7 +83,7 @@ function turnWords(p: usize, end: usize): void {
 /** The next 64 bits of turned words. */
 // @ts-ignore: decorator
 @inline function peek(p: usize, bits: u32): u64 {
-  const at = p + (<usize>(bits >> 6) << 3);
+  const at = p + ((<usize>(bits >> 6)) << 3);
   const used = <u64>(bits & 63);
   return (load<u64>(at) << used) | ((load<u64>(at, 8) >> 1) >> (63 - used));
 }
@@ -90,7 +96,7 @@ function turnWords(p: usize, end: usize): void {
 
 // @ts-ignore: decorator
 @inline function widen(x: u64, n: u32): i64 {
-  return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
+  return x > (<u64>1) << (n - 1) ? <i64>x - ((<i64>1) << n) : <i64>x;
 }
 
 /**
@@ -98,7 +104,7 @@ function turnWords(p: usize, end: usize): void {
  * Leaves the chunk with its words turned round.
  */
 function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
-  const n = (<u32>load<u8>(src) << 8) | <u32>load<u8>(src, 1);
+  const n = ((<u32>load<u8>(src)) << 8) | <u32>load<u8>(src, 1);
   startVarint(src + 2);
   const end = src + len;
   let t = readSvarint(end);
@@ -112,10 +118,10 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
   if (bad) return XOR_CORRUPT;
   turnWords(src, end);
   const bitsEnd = len << 3;
-  let bits = <u32>(varintAt - src) << 3;
+  let bits = (<u32>(varintAt - src)) << 3;
   let significant: u32 = 0;
   let trail: u32 = 0;
-  const timesEnd = times + (<usize>n << 3);
+  const timesEnd = times + ((<usize>n) << 3);
   let at = times + 8;
   const toValues = values - times;
   t += delta;

@@ -4,7 +4,7 @@
 /** Whether any of `count` values is below the one before it. */
 export function rowDrops(values: usize, count: u32): bool {
   if (count < 2) return false;
-  const end = values + (<usize>(count - 1) << 3);
+  const end = values + ((<usize>(count - 1)) << 3);
   let found = i64x2.splat(0);
   let p = values;
   for (; p + 16 <= end; p += 16) found = v128.or(found, f64x2.lt(v128.load(p, 8), v128.load(p)));
@@ -14,16 +14,16 @@ export function rowDrops(values: usize, count: u32): bool {
 
 /** out[i] = values[at[i]] */
 export function rowGather(values: usize, at: usize, count: u32, out: usize): void {
-  const end = out + (<usize>count << 3);
+  const end = out + ((<usize>count) << 3);
   for (; out < end; out += 8) {
-    store<u64>(out, load<u64>(values + (<usize>load<u32>(at) << 3)));
+    store<u64>(out, load<u64>(values + ((<usize>load<u32>(at)) << 3)));
     at += 4;
   }
 }
 
 /** counts[i] += 1 */
 export function rowCount(counts: usize, count: u32): void {
-  const end = counts + (<usize>count << 3);
+  const end = counts + ((<usize>count) << 3);
   const one = f64x2.splat(1);
   for (; counts + 16 <= end; counts += 16) v128.store(counts, f64x2.add(v128.load(counts), one));
   if (counts < end) store<f64>(counts, load<f64>(counts) + 1);
@@ -31,7 +31,7 @@ export function rowCount(counts: usize, count: u32): void {
 
 /** Adds to sums that are compensated by TwoSum: src/promql/exec/aggregate.ts. `values` and `sums` may become infinite. */
 export function rowAdd(values: usize, sums: usize, lost: usize, count: u32): void {
-  const end = values + (<usize>count << 3);
+  const end = values + ((<usize>count) << 3);
   const zero = f64x2.splat(0);
   while (values + 16 <= end) {
     const value = v128.load(values);
@@ -59,7 +59,7 @@ export function rowAdd(values: usize, sums: usize, lost: usize, count: u32): voi
 
 /** Whether a sum would become infinite. */
 export function rowOverflows(values: usize, sums: usize, count: u32): bool {
-  const end = values + (<usize>count << 3);
+  const end = values + ((<usize>count) << 3);
   const infinity = f64x2.splat(Infinity);
   let found = i64x2.splat(0);
   while (values + 16 <= end) {
@@ -101,11 +101,11 @@ export function rowRate(
   const even = count & ~1;
   let i: u32 = 0;
   for (; i < even; i += 2) {
-    const at = <usize>i << 2;
-    const lo0 = values + (<usize>load<u32>(from + at) << 3);
-    const lo1 = values + (<usize>load<u32>(from + at, 4) << 3);
-    const hi0 = values + (<usize>load<u32>(to + at) << 3);
-    const hi1 = values + (<usize>load<u32>(to + at, 4) << 3);
+    const at = (<usize>i) << 2;
+    const lo0 = values + ((<usize>load<u32>(from + at)) << 3);
+    const lo1 = values + ((<usize>load<u32>(from + at, 4)) << 3);
+    const hi0 = values + ((<usize>load<u32>(to + at)) << 3);
+    const hi1 = values + ((<usize>load<u32>(to + at, 4)) << 3);
     const first = v128.load64_lane(lo1, v128.load64_zero(lo0), 1);
     const last = v128.load64_lane(hi1 - 8, v128.load64_zero(hi0 - 8), 1);
     const change = f64x2.sub(last, first);
@@ -119,14 +119,14 @@ export function rowRate(
     }
   }
   if (i < count) {
-    const at = <usize>i << 2;
-    rateOf(values + (<usize>load<u32>(from + at) << 3), values + (<usize>load<u32>(to + at) << 3), i, out);
+    const at = (<usize>i) << 2;
+    rateOf(values + ((<usize>load<u32>(from + at)) << 3), values + ((<usize>load<u32>(to + at)) << 3), i, out);
   }
 }
 
 /** The rate of the samples at [lo, hi). */
 function rateOf(lo: usize, hi: usize, i: u32, out: usize): void {
-  const column = times + (<usize>i << 3);
+  const column = times + ((<usize>i) << 3);
   const first = load<f64>(lo);
   const change = load<f64>(hi - 8) - first;
   let factor = load<f64>(column);
@@ -137,5 +137,5 @@ function rateOf(lo: usize, hi: usize, i: u32, out: usize): void {
       factor = (sampled + toZero + load<f64>(column + 3 * stride)) / sampled / perSecond;
     }
   }
-  store<f64>(out + (<usize>i << 3), change * factor);
+  store<f64>(out + ((<usize>i) << 3), change * factor);
 }

@@ -50,13 +50,13 @@ export function tenantInit(index: u32, id: usize, len: u32): bool {
     const more = max(<u32>256, max(index + 1, tenantsMax << 1));
     const made = reserve(more << 4);
     if (made == 0) return false;
-    memory.fill(made, 0, <usize>more << 4);
-    memory.copy(made, tenantKeys, <usize>tenantsMax << 4);
+    memory.fill(made, 0, (<usize>more) << 4);
+    memory.copy(made, tenantKeys, (<usize>tenantsMax) << 4);
     tenantKeys = made;
     tenantsMax = more;
   }
   tenantKey(id, len);
-  const k = tenantKeys + (<usize>index << 4);
+  const k = tenantKeys + ((<usize>index) << 4);
   store<u64>(k, key0);
   store<u64>(k, key1, 8);
   return true;
@@ -65,30 +65,44 @@ export function tenantInit(index: u32, id: usize, len: u32): bool {
 /** Whether `tenantInit` was called for it. */
 export function tenantExists(index: u32): bool {
   if (index >= tenantsMax) return false;
-  const k = tenantKeys + (<usize>index << 4);
+  const k = tenantKeys + ((<usize>index) << 4);
   return (load<u64>(k) | load<u64>(k, 8)) != 0;
 }
 
 // @ts-ignore: decorator
 @inline export function seriesRecord(ref: u32): usize {
-  return <usize>load<u32>(directory + (<usize>(ref >> BLOCK_SHIFT) << 2)) + <usize>(ref & 255) * SERIES_BYTES;
+  return <usize>load<u32>(directory + ((<usize>(ref >> BLOCK_SHIFT)) << 2)) + <usize>(ref & 255) * SERIES_BYTES;
 }
 
 /** Refs are below. */
-export function seriesTop(): u32 { return top; }
-export function seriesLive(): u32 { return live; }
-export function seriesIsLive(ref: u32): bool { return ref < top && load<u8>(seriesRecord(ref), S_STATE) != 0; }
-export function seriesTenant(ref: u32): u32 { return load<u32>(seriesRecord(ref), S_TENANT); }
-export function seriesMetric(ref: u32): u32 { return load<u32>(seriesRecord(ref), S_METRIC); }
-export function seriesMetricHash(ref: u32): u32 { return load<u32>(seriesRecord(ref), S_METRIC_HASH); }
-export function seriesLastTime(ref: u32): f64 { return <f64>load<i64>(seriesRecord(ref), S_APPENDER + A_TIME); }
+export function seriesTop(): u32 {
+  return top;
+}
+export function seriesLive(): u32 {
+  return live;
+}
+export function seriesIsLive(ref: u32): bool {
+  return ref < top && load<u8>(seriesRecord(ref), S_STATE) != 0;
+}
+export function seriesTenant(ref: u32): u32 {
+  return load<u32>(seriesRecord(ref), S_TENANT);
+}
+export function seriesMetric(ref: u32): u32 {
+  return load<u32>(seriesRecord(ref), S_METRIC);
+}
+export function seriesMetricHash(ref: u32): u32 {
+  return load<u32>(seriesRecord(ref), S_METRIC_HASH);
+}
+export function seriesLastTime(ref: u32): f64 {
+  return <f64>load<i64>(seriesRecord(ref), S_APPENDER + A_TIME);
+}
 
 let hash0: u64 = 0;
 let hash1: u64 = 0;
 
 /** The ref of a series, or −1; leaves the hash for seriesMake. The tenant exists. */
 export function seriesFind(tenant: u32, labels: usize, len: u32): i32 {
-  const k = tenantKeys + (<usize>tenant << 4);
+  const k = tenantKeys + ((<usize>tenant) << 4);
   seriesKey(labels, len, load<u64>(k), load<u64>(k, 8));
   return seriesFindKey(key0, key1);
 }
@@ -102,7 +116,7 @@ export function seriesFindKey(first: u64, second: u64): i32 {
   const mask = load<u32>(table, 4);
   let slot = tag & mask;
   while (true) {
-    const e = load<u64>(base + (<usize>slot << 3));
+    const e = load<u64>(base + ((<usize>slot) << 3));
     const have = <u32>e;
     if (have == 0) return -1;
     if (<u32>(e >> 32) == tag) {
@@ -127,7 +141,7 @@ function reach(ref: u32): bool {
       }
       if (top >> BLOCK_SHIFT == BLOCKS_MAX) return false;
       memory.fill(blockAt, 0, BLOCK_BYTES);
-      store<u32>(directory + (<usize>(top >> BLOCK_SHIFT) << 2), <u32>blockAt);
+      store<u32>(directory + ((<usize>(top >> BLOCK_SHIFT)) << 2), <u32>blockAt);
       blockAt += BLOCK_BYTES;
     }
     top++;
@@ -160,16 +174,16 @@ export function seriesMake(ref: i32, tenant: u32, labels: usize, len: u32, metri
     const next = skipText(valueAt);
     const id = pairUse(p, <u32>(next - p), <u32>(valueAt - p));
     if (id < 0) {
-      while (i > 0) pairDrop(load<u32>(list + (<usize>(i--) << 2)));
+      while (i > 0) pairDrop(load<u32>(list + (usize(i--) << 2)));
       slabGive(list, 4 + (count << 2));
       return -1;
     }
-    store<u32>(list + (<usize>i << 2), id, 4);
+    store<u32>(list + ((<usize>i) << 2), id, 4);
     if (load<u8>(p) == 8 && load<u64>(p, 1) == METRIC) store<u32>(r, id, S_METRIC);
     p = next;
   }
   if (!tablePut(table, <u32>h0, own)) {
-    for (let k: u32 = 1; k <= count; k++) pairDrop(load<u32>(list + (<usize>k << 2)));
+    for (let k: u32 = 1; k <= count; k++) pairDrop(load<u32>(list + ((<usize>k) << 2)));
     slabGive(list, 4 + (count << 2));
     return -1;
   }
@@ -226,7 +240,7 @@ export function seriesDrop(ref: u32): void {
   tableRemove(table, <u32>load<u64>(r, S_HASH), ref);
   const list = <usize>load<u32>(r, S_LABELS);
   const count = load<u32>(list);
-  for (let k: u32 = 1; k <= count; k++) pairDrop(load<u32>(list + (<usize>k << 2)));
+  for (let k: u32 = 1; k <= count; k++) pairDrop(load<u32>(list + ((<usize>k) << 2)));
   slabGive(list, 4 + (count << 2));
   store<u8>(r, 0, S_STATE);
   live--;
@@ -238,7 +252,7 @@ export function seriesLabels(ref: u32, out: usize, capacity: u32): u32 {
   const count = load<u32>(list);
   let o = out;
   for (let k: u32 = 1; k <= count; k++) {
-    const id = load<u32>(list + (<usize>k << 2));
+    const id = load<u32>(list + ((<usize>k) << 2));
     const len = pairLen(id);
     if (<u32>(o - out) + len > capacity) return 0;
     memory.copy(o, pairBytes(id), len);
@@ -261,7 +275,7 @@ export function seriesParts(refs: usize, count: u32, parts: u32, scratch: usize,
 // @ts-ignore: decorator
 @inline export function seriesPair(ref: u32, name: u32): i32 {
   const list = <usize>load<u32>(seriesRecord(ref), S_LABELS);
-  const end = list + 4 + (<usize>load<u32>(list) << 2);
+  const end = list + 4 + ((<usize>load<u32>(list)) << 2);
   for (let p = list + 4; p < end; p += 4) {
     const id = load<u32>(p);
     if (pairName(id) == name) return <i32>id;

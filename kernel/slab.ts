@@ -3,7 +3,7 @@ import { PAGE_BYTES, takePage } from './pages';
 // Small pieces that live as long as a series: label pairs and lists of them. Sizes are rounded up to 16 bytes (to powers of
 // two above 1 KiB) and pieces that are given back wait for one of the same size.
 
-const CLASSES: u32 = 71; // 16, 32, … 1024, then 2, 4, 8, 16, 32, 64 KiB
+/** Lists of free pieces, one for each size: 16, 32, … 1024, then 2, 4, 8, 16, 32, 64 KiB. */
 const heads: usize = memory.data(71 * 4);
 let at: usize = 0;
 let end: usize = 0;
@@ -21,7 +21,7 @@ let end: usize = 0;
 /** @param bytes 1 … 65,536. Returns 0 when the instance is full. */
 export function slabTake(bytes: u32): usize {
   const size = classOf(bytes);
-  const head = heads + (<usize>size << 2);
+  const head = heads + ((<usize>size) << 2);
   const first = <usize>load<u32>(head);
   if (first != 0) {
     store<u32>(head, load<u32>(first));
@@ -48,7 +48,7 @@ export function slabTake(bytes: u32): usize {
 }
 
 export function slabGive(piece: usize, bytes: u32): void {
-  const head = heads + (<usize>classOf(bytes) << 2);
+  const head = heads + ((<usize>classOf(bytes)) << 2);
   store<u32>(piece, load<u32>(head));
   store<u32>(head, <u32>piece);
 }

@@ -8,7 +8,7 @@ const STALE_NAN: u64 = 0x7ff0000000000002;
 export function findStale(values: usize, n: u32, out: usize): u32 {
   let count: u32 = 0;
   for (let i: u32 = 0; i < n; i++) {
-    const stale: u32 = load<u64>(values + (<usize>i << 3)) == STALE_NAN ? 1 : 0;
+    const stale: u32 = load<u64>(values + ((<usize>i) << 3)) == STALE_NAN ? 1 : 0;
     store<u8>(out + i, <u8>stale);
     count += stale;
   }
@@ -21,7 +21,7 @@ export function largestGap(times: usize, n: u32): f64 {
   let before = load<f64>(times);
   if (!(Math.abs(before) <= INTEGER_MAX) || nearest<f64>(before) != before) return -1;
   for (let i: u32 = 1; i < n; i++) {
-    const time = load<f64>(times + (<usize>i << 3));
+    const time = load<f64>(times + ((<usize>i) << 3));
     if (!(time > before) || !(time <= INTEGER_MAX) || nearest<f64>(time) != time) return -1;
     if (time - before > gap) gap = time - before;
     before = time;

@@ -53,5 +53,5 @@ export function writeUvarint(p: usize, n: u64): usize {
 }
 
 export function writeSvarint(p: usize, n: i64): usize {
-  return writeUvarint(p, (<u64>n << 1) ^ <u64>(n >> 63));
+  return writeUvarint(p, ((<u64>n) << 1) ^ <u64>(n >> 63));
 }

@@ -58,12 +58,22 @@ let seriesCount: u32 = 0;
 let sampleCount: u32 = 0;
 let slowCount: u32 = 0;
 let extras: u32 = 0;
-export function scanBytes(): u32 { return outBytes; }
-export function scanSeries(): u32 { return seriesCount; }
-export function scanSamples(): u32 { return sampleCount; }
-export function scanSlow(): u32 { return slowCount; }
+export function scanBytes(): u32 {
+  return outBytes;
+}
+export function scanSeries(): u32 {
+  return seriesCount;
+}
+export function scanSamples(): u32 {
+  return sampleCount;
+}
+export function scanSlow(): u32 {
+  return slowCount;
+}
 /** 1: there is metadata; 2: there are exemplars. */
-export function scanExtras(): u32 { return extras; }
+export function scanExtras(): u32 {
+  return extras;
+}
 
 // samples of plain series whose times are out of bounds: they are left out of the frames
 let tooOldCount: u32 = 0;
@@ -71,12 +81,22 @@ let tooNewCount: u32 = 0;
 let firstOutAt: u32 = 0;
 let firstOutBytes: u32 = 0;
 let firstOutTime: i64 = 0;
-export function scanTooOld(): u32 { return tooOldCount; }
-export function scanTooNew(): u32 { return tooNewCount; }
+export function scanTooOld(): u32 {
+  return tooOldCount;
+}
+export function scanTooNew(): u32 {
+  return tooNewCount;
+}
 /** Where the series of the first of them lies in the body. */
-export function scanFirstOutAt(): u32 { return firstOutAt; }
-export function scanFirstOutBytes(): u32 { return firstOutBytes; }
-export function scanFirstOutTime(): f64 { return <f64>firstOutTime; }
+export function scanFirstOutAt(): u32 {
+  return firstOutAt;
+}
+export function scanFirstOutBytes(): u32 {
+  return firstOutBytes;
+}
+export function scanFirstOutTime(): f64 {
+  return <f64>firstOutTime;
+}
 
 let namesMax: u32 = 0;
 let nameBytesMax: u32 = 0;
@@ -103,7 +123,7 @@ export function scanLimits(names: u32, nameBytes: u32, valueBytes: u32, labelsBy
  * known (scanRemember).
  */
 export function scanRules(hash0: u32, hash1: u32): void {
-  rules = (<u64>hash1 << 32) | <u64>hash0;
+  rules = ((<u64>hash1) << 32) | <u64>hash0;
 }
 
 // of the tenant that the next scan is for
@@ -154,7 +174,9 @@ export function scanRemember(from: usize, bytes: u32, key: usize, metric: u32): 
 
 /** Samples of series that the rules drop. */
 let droppedCount: u32 = 0;
-export function scanDropped(): u32 { return droppedCount; }
+export function scanDropped(): u32 {
+  return droppedCount;
+}
 
 /** Writes the key of canonical labels, 16 bytes. */
 export function scanKey(labels: usize, len: u32, out: usize): void {
@@ -300,7 +322,7 @@ let labelsEnd: usize = 0;
     if (n >= 128) {
       // a label of 16 KiB and more is no common one
       if (p == end || load<u8>(p) >= 128) return 0;
-      n = (n & 127) | (<u32>load<u8>(p++) << 7);
+      n = (n & 127) | ((<u32>load<u8>(p++)) << 7);
     }
     if (n > <u32>(end - p)) return 0;
     p += n;
@@ -489,8 +511,8 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
         sampleAt = (o + 7) & ~7;
         store<u64>(o, 0); // the padding; room for it is in the worst case
       }
-      store<i64>(sampleAt + (<usize>samples << 4), t, SAMPLE_TIME_AT);
-      store<u64>(sampleAt + (<usize>samples << 4), v, SAMPLE_VALUE_AT);
+      store<i64>(sampleAt + ((<usize>samples) << 4), t, SAMPLE_TIME_AT);
+      store<u64>(sampleAt + ((<usize>samples) << 4), v, SAMPLE_VALUE_AT);
       samples++;
     } else {
       if (tag == 0x1a) {

@@ -1,6 +1,14 @@
 // The XOR (Gorilla) chunk, byte for byte as Prometheus writes it (tsdb/chunkenc/xor.go): two bytes of sample count, big
 // endian, then a bit stream. An appender is a block of 44 bytes that lies wherever its owner wants it.
-import { bad, readSvarint, readUvarint, start as startVarint, at as varintAt, writeSvarint, writeUvarint } from './varint';
+import {
+  bad,
+  readSvarint,
+  readUvarint,
+  start as startVarint,
+  at as varintAt,
+  writeSvarint,
+  writeUvarint,
+} from './varint';
 
 // the fields of an appender
 export const A_TIME: usize = 0; // i64, ms: the last sample's
@@ -38,9 +46,9 @@ export function xorAppend(a: usize, t: i64, v: u64): void {
     const dod = delta - load<i64>(a, A_DELTA);
     store<i64>(a, delta, A_DELTA);
     if (dod == 0) bits += 1;
-    else if (dod >= -8191 && dod <= 8192) bits = put(data, bits, (<u64>0b10 << 14) | (<u64>dod & 0x3fff), 16);
-    else if (dod >= -65535 && dod <= 65536) bits = put(data, bits, (<u64>0b110 << 17) | (<u64>dod & 0x1ffff), 20);
-    else if (dod >= -524287 && dod <= 524288) bits = put(data, bits, (<u64>0b1110 << 20) | (<u64>dod & 0xfffff), 24);
+    else if (dod >= -8191 && dod <= 8192) bits = put(data, bits, ((<u64>0b10) << 14) | (<u64>dod & 0x3fff), 16);
+    else if (dod >= -65535 && dod <= 65536) bits = put(data, bits, ((<u64>0b110) << 17) | (<u64>dod & 0x1ffff), 20);
+    else if (dod >= -524287 && dod <= 524288) bits = put(data, bits, ((<u64>0b1110) << 20) | (<u64>dod & 0xfffff), 24);
     else {
       bits = put(data, bits, 0b1111, 4);
       bits = put(data, bits, <u64>dod, 64);
@@ -49,12 +57,12 @@ export function xorAppend(a: usize, t: i64, v: u64): void {
     const delta = t - load<i64>(a, A_TIME);
     store<i64>(a, delta, A_DELTA);
     const p = data + (bits >> 3);
-    bits += <u32>(writeUvarint(p, <u64>delta) - p) << 3;
+    bits += (<u32>(writeUvarint(p, <u64>delta) - p)) << 3;
   } else {
     const p = data + 2;
     const q = writeSvarint(p, t);
     store<u64>(q, bswap<u64>(v));
-    store<u32>(a, <u32>(q + 8 - data) << 3, A_BITS);
+    store<u32>(a, (<u32>(q + 8 - data)) << 3, A_BITS);
     store<i64>(a, t, A_TIME);
     store<u64>(a, v, A_VALUE);
     store<u16>(a, 1, A_COUNT);
@@ -76,7 +84,7 @@ export function xorAppend(a: usize, t: i64, v: u64): void {
       store<u8>(a, <u8>lead, A_LEAD);
       store<u8>(a, <u8>trail, A_TRAIL);
       const significant = 64 - lead - trail;
-      bits = put(data, bits, (<u64>0b11 << 11) | (<u64>lead << 6) | (<u64>significant & 63), 13);
+      bits = put(data, bits, ((<u64>0b11) << 11) | ((<u64>lead) << 6) | (<u64>significant & 63), 13);
       bits = put(data, bits, x >> trail, significant);
     }
   }
@@ -119,7 +127,7 @@ export const XOR_CORRUPT: i32 = -1;
  */
 export function xorDecode(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
   if (len < 2) return XOR_CORRUPT;
-  const n = (<u32>load<u8>(src) << 8) | <u32>load<u8>(src, 1);
+  const n = ((<u32>load<u8>(src)) << 8) | <u32>load<u8>(src, 1);
   if (n > capacity) return XOR_CORRUPT;
   if (n == 0) return 0;
   const end = src + len;
@@ -135,7 +143,7 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
   let delta = <i64>readUvarint(end);
   if (bad) return XOR_CORRUPT;
   const bitsEnd = len << 3;
-  let bits = <u32>(varintAt - src) << 3;
+  let bits = (<u32>(varintAt - src)) << 3;
   let lead: u32 = 0;
   let trail: u32 = 0;
   let significant: u32 = 0;
@@ -187,8 +195,8 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
       bits += significant;
       if (v == STALE_BITS) flags |= XOR_STALE;
     }
-    store<f64>(times + (<usize>i << 3), <f64>t);
-    store<u64>(values + (<usize>i << 3), v);
+    store<f64>(times + ((<usize>i) << 3), <f64>t);
+    store<u64>(values + ((<usize>i) << 3), v);
   }
   return bits > bitsEnd ? XOR_CORRUPT : flags;
 }
@@ -196,5 +204,5 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
 /** The sign of the delta of delta: the largest positive value is 2^(n−1) itself, as in Prometheus. */
 // @ts-ignore: decorator
 @inline function widen(x: u64, n: u32): i64 {
-  return x > <u64>1 << (n - 1) ? <i64>x - (<i64>1 << n) : <i64>x;
+  return x > (<u64>1) << (n - 1) ? <i64>x - ((<i64>1) << n) : <i64>x;
 }
