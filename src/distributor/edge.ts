@@ -268,30 +268,34 @@ export class Edge {
     /** What the rules have made of series: where the frames of each begin; undefined: it is dropped. */
     const outcomes: { readonly bodyAt: number; readonly bodyBytes: number; readonly from: number | undefined }[] = [];
     let faults = 0;
-    for (const frames = scratch.frames; frames.next(); ) {
-      if (!frames.has(FRAME_SLOW)) continue;
-      const { fault, bodyAt, bodyBytes } = frames;
-      if (fault !== 0 && ++faults > EXACT_FAULTS_MAX) {
-        countRefused(judged.refusals, FAULT_REASONS[fault]!, frames.faultSamples);
-        if (faults % FAULTS_PER_STEP === 0) yield;
-        continue;
+    try {
+      for (const frames = scratch.frames; frames.next(); ) {
+        if (!frames.has(FRAME_SLOW)) continue;
+        const { fault, bodyAt, bodyBytes } = frames;
+        if (fault !== 0 && ++faults > EXACT_FAULTS_MAX) {
+          countRefused(judged.refusals, FAULT_REASONS[fault]!, frames.faultSamples);
+          if (faults % FAULTS_PER_STEP === 0) yield;
+          continue;
+        }
+        const sent = reader.seriesAt(bodyAt, bodyBytes);
+        const series = rewritten(sent, rewrite);
+        const from = slow.length;
+        if (series === undefined) countRefused(judged.refusals, DROPPED_REASON, samplesOf(sent));
+        else yield* slow.add(series, limits, bounds, judged.refusals);
+        if (fault === 0) judged.ends.push(slow.length);
+        if (rewrite !== undefined && (series === undefined || slow.length > from)) {
+          outcomes.push({ bodyAt, bodyBytes, from: series === undefined ? undefined : from });
+        }
+        yield workOf(sent);
       }
-      const sent = reader.seriesAt(bodyAt, bodyBytes);
-      const series = rewritten(sent, rewrite);
-      const from = slow.length;
-      if (series === undefined) countRefused(judged.refusals, DROPPED_REASON, samplesOf(sent));
-      else yield* slow.add(series, limits, bounds, judged.refusals);
-      if (fault === 0) judged.ends.push(slow.length);
-      if (rewrite !== undefined && (series === undefined || slow.length > from)) {
-        outcomes.push({ bodyAt, bodyBytes, from: series === undefined ? undefined : from });
+    } finally {
+      // also where the body turns out too large to be judged in one go: the next one is then known in part
+      // at the end: what remembers them may grow the memory under the frames
+      for (const { bodyAt, bodyBytes, from } of outcomes) {
+        const frame = from === undefined ? undefined : firstFrame(slow.bytes.subarray(from));
+        if (scratch === this.#small) scratch.remember(raw, bodyAt, bodyBytes, frame);
+        if (frame !== undefined) became.add(scratch.keyOf(frame.labels));
       }
-      yield workOf(sent);
-    }
-    // at the end: what remembers them may grow the memory under the frames
-    for (const { bodyAt, bodyBytes, from } of outcomes) {
-      const frame = from === undefined ? undefined : firstFrame(slow.bytes.subarray(from));
-      if (scratch === this.#small) scratch.remember(raw, bodyAt, bodyBytes, frame);
-      if (frame !== undefined) became.add(scratch.keyOf(frame.labels));
     }
     return became;
   }
@@ -512,8 +516,13 @@ function hasKey(frames: FrameView, keys: ReadonlySet<string | undefined>): boole
   // labels too long to make a key of may be anybody's
   if (keys.has(undefined)) return true;
   const bytes = frames.all;
+  // mostly none is: two bytes of each tell that without a text
+  const starts = new Uint8Array(65_536);
+  for (const key of keys) starts[key!.charCodeAt(0) | (key!.charCodeAt(1) << 8)] = 1;
   while (frames.next()) {
-    if (frames.has(FRAME_KEY) && keys.has(keyText(bytes, frames.labelsAt))) return true;
+    if (!frames.has(FRAME_KEY)) continue;
+    const at = frames.labelsAt;
+    if (starts[bytes[at]! | (bytes[at + 1]! << 8)] === 1 && keys.has(keyText(bytes, at))) return true;
   }
   return false;
 }

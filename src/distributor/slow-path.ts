@@ -62,7 +62,7 @@ export class SlowPathWriter {
       metric: encodeUtf8(Labels.fromSortedPairs(pairs).get(METRIC_NAME)),
     };
     const floats = this.#floats(samples, own, limits, bounds, refusals);
-    yield;
+    if (samples.count > SAMPLES_PER_FRAME_MAX) yield;
     yield* this.#rich(floats, series, own, limits, bounds, refusals);
     if (limits.maxExemplars !== 0) yield* this.#exemplars(series.exemplars, own, refusals);
   }
