@@ -12,7 +12,7 @@ import { labelsFault, sortPairs } from '../../model/validate.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { encodeRemoteWrite2 } from '../../wire/remote-write-encode.ts';
 import { deflateSnappy } from '../../wire/snappy.ts';
-import { WriteSamples } from '../../wire/write-request.ts';
+import { type WriteExemplar, WriteSamples } from '../../wire/write-request.ts';
 import { importBlocks } from './blocks/import-blocks.ts';
 import { readOpenMetrics } from './open-metrics-stream.ts';
 import { print } from './output.ts';
@@ -29,7 +29,8 @@ export const importTool = tool({
     'Without -url the samples go straight into the store, whatever their age, in batches of a million samples, each its own',
     'generation of the windows that it touches; a day-merge joins them. A server that runs beside it sees them within ten',
     'minutes at the latest. With -url they go to a server by remote write 2.0, which refuses what is too old for it.',
-    'Samples without a time get the time of the import. Doing it twice is harmless.',
+    'Samples without a time get the time of the import. Doing it twice is harmless. Exemplars go to a server with their samples;',
+    'the store keeps none.',
     'With -blocks they come from a block of Prometheus, or from all blocks of its data folder; what it has not compacted',
     'into a block yet is in none: a snapshot has it. A block with damage ends the import, and is named.',
   ].join('\n'),
@@ -56,7 +57,7 @@ export const importTool = tool({
     }
     const sink = url === '' ? new StoreSink(await storeOptions()) : new RemoteSink(url, tenant, clock, signal);
     const nowMs = clock.nowMs();
-    const totals = { samples: 0, refused: 0 };
+    const totals = { samples: 0, exemplars: 0, refused: 0 };
     const refusals = new Map<string, number>();
     let batch = new Batch();
     const bytes = options.file === '-' ? input : createReadStream(options.file, { highWaterMark: 1 << 20 });
@@ -72,8 +73,16 @@ export const importTool = tool({
           refusals.set(fault.facts.id, (refusals.get(fault.facts.id) ?? 0) + 1);
           continue;
         }
-        batch.add(pairs, { timeMs: entry.timeMs ?? nowMs, value: entry.value, startMs: entry.startMs ?? 0 });
+        const timeMs = entry.timeMs ?? nowMs;
+        const { exemplar } = entry;
+        batch.add(pairs, {
+          timeMs,
+          value: entry.value,
+          startMs: entry.startMs ?? 0,
+          exemplar: exemplar && { ...exemplar, labelsFault: undefined, timeMs: exemplar.timeMs ?? timeMs },
+        });
         totals.samples++;
+        if (exemplar !== undefined) totals.exemplars++;
         if (batch.samples < BATCH_SAMPLES_MAX) continue;
         await sink.write(batch);
         batch = new Batch();
@@ -82,6 +91,8 @@ export const importTool = tool({
     }
     await sink.write(batch);
     await print(output, `${totals.samples} samples imported\n`);
+    if (totals.exemplars > 0 && url === '')
+      progress.say(`${totals.exemplars} exemplars left out: the store keeps none`);
     for (const [id, count] of refusals) progress.say(`refused: ${count} samples (${id})`);
     return totals.refused === 0 ? DONE : FAILED;
   },
@@ -91,6 +102,7 @@ interface Sample {
   readonly timeMs: number;
   readonly value: number;
   readonly startMs: number;
+  readonly exemplar?: WriteExemplar | undefined;
 }
 
 /** What was read and not written yet. */
@@ -172,7 +184,7 @@ class RemoteSink implements Sink {
         labelsFault: undefined,
         samples: WriteSamples.of(samples),
         histograms: [],
-        exemplars: [],
+        exemplars: samples.flatMap(({ exemplar }) => exemplar ?? []),
       }));
       await this.#post(deflateSnappy(encodeRemoteWrite2({ series, metadata })));
       request = [];

@@ -6,6 +6,8 @@ import { parseOpenMetrics } from '../../wire/exposition/open-metrics.ts';
 const PIECE_BYTES = 1 << 20;
 /** A line that is longer is none of this format. */
 const LINE_BYTES_MAX = 16 << 20;
+/** The year 5138: a time of today in milliseconds is later. */
+const SECONDS_MAX = 1e11;
 const END = Buffer.from('# EOF\n');
 const NEWLINE = 10;
 
@@ -28,6 +30,15 @@ export async function* readOpenMetrics(input: AsyncIterable<Uint8Array>): AsyncG
   parser.end();
 }
 
+/** Why nobody would find a sample of this time again, Unix seconds. */
+function timeFault(seconds: number): string | undefined {
+  if (Math.abs(seconds) < SECONDS_MAX) return undefined;
+  if (seconds > 0 && seconds / 1000 < SECONDS_MAX) {
+    return `${seconds} can only be milliseconds, and OpenMetrics has seconds: ${seconds / 1000}`;
+  }
+  return `${seconds} is out of range, OpenMetrics has seconds since 1970`;
+}
+
 /** Parses whole lines, piece after piece. */
 class PieceParser {
   #linesBefore = 0;
@@ -42,7 +53,7 @@ class PieceParser {
     const prefix = this.#typeLine;
     let skip = prefix === '' ? 0 : 1;
     try {
-      for (const entry of withStarts(parseOpenMetrics(Buffer.concat([Buffer.from(prefix), body, END])))) {
+      for (const entry of withStarts(parseOpenMetrics(Buffer.concat([Buffer.from(prefix), body, END]), timeFault))) {
         if (skip > 0) {
           skip--;
           continue;

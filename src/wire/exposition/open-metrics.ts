@@ -15,16 +15,22 @@ const TYPES: ReadonlySet<string> = new Set<MetricType>([
 
 const NO_END = 'data does not end with # EOF';
 
+/** Says what is wrong with a time, Unix seconds; undefined: nothing. */
+export type TimeCheck = (seconds: number) => string | undefined;
+
 /**
  * Entries of the OpenMetrics text format, version 1.0.
  * @throws AppError exposition-invalid, after the entries before the fault
  */
-export function* parseOpenMetrics(bytes: Uint8Array): Generator<ExpositionEntry> {
+export function* parseOpenMetrics(bytes: Uint8Array, times?: TimeCheck): Generator<ExpositionEntry> {
   const parser = new OpenMetricsParser(bytesToString(bytes));
+  parser.times = times;
   for (let entry = parser.next(); entry !== undefined; entry = parser.next()) yield entry;
 }
 
 class OpenMetricsParser extends TextParser {
+  times: TimeCheck | undefined;
+
   next(): ExpositionEntry | undefined {
     this.entryStart = this.at;
     const token = this.nextToken();
@@ -109,6 +115,8 @@ class OpenMetricsParser extends TextParser {
     if (typeof seconds === 'string') this.failWhile(seconds);
     if (Number.isNaN(seconds)) this.fail(`invalid ${what} NaN`);
     if (!Number.isFinite(seconds)) this.fail(`invalid ${what} ${seconds > 0 ? '+' : '-'}Inf`);
+    const fault = this.times?.(seconds);
+    if (fault !== undefined) this.fail(`invalid ${what}: ${fault}`);
     return Math.trunc(seconds * 1000);
   }
 

@@ -13,6 +13,14 @@ export class BlockDamaged extends Error {
   }
 }
 
+/** A chunk in an encoding of a later Prometheus: what it has cannot be taken in, which is no damage of the file. */
+export class ChunkUnknown extends BlockDamaged {
+  constructor(file: string, at: number, encoding: number) {
+    super(file, at, '');
+    this.message = `${file} has a chunk at ${at} in encoding ${encoding}, which this version does not know`;
+  }
+}
+
 /** A file of a block, read through a window, so that memory does not depend on its size. */
 export class BlockFile {
   readonly path: string;

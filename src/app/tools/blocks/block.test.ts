@@ -203,3 +203,22 @@ function mendChecksums(name: string, bytes: Buffer): void {
     at = Math.ceil((at + size + length + 4) / 16) * 16;
   }
 }
+
+test('a chunk in an encoding of a later Prometheus is named as unknown, not as damage', () => {
+  const path = write('later', [0]);
+  const file = join(path, 'chunks/000001');
+  const bytes = readFileSync(file);
+  // behind the file's header and the first chunk's length, which takes two bytes
+  assert.equal(bytes[10], 1);
+  bytes[10] = 9;
+  mendChecksums('chunks/000001', bytes);
+  writeFileSync(file, bytes);
+  assert.throws(
+    () => readAll(path),
+    (error: Error) => {
+      assert.match(error.message, /chunks\/000001 has a chunk at 8 in encoding 9, which this version does not know/);
+      assert.doesNotMatch(error.message, /damage/);
+      return true;
+    },
+  );
+});

@@ -7,7 +7,7 @@ import { removeTimes } from '../../../chunkstore/series-set.ts';
 import { Labels } from '../../../model/labels.ts';
 import { SampleColumns } from '../../../storage/columns.ts';
 import { mergeColumns } from '../../../storage/merge-columns.ts';
-import { BlockFile } from './block-file.ts';
+import { BlockFile, ChunkUnknown } from './block-file.ts';
 import { BlockIndex, type BlockSeries, type ChunkPlace } from './block-index.ts';
 import { type BlockMeta, META_FILE, readMeta } from './block-meta.ts';
 import { type DeletedRange, readTombstones } from './block-tombstones.ts';
@@ -116,7 +116,7 @@ export class Block {
         case ENCODING_XOR2:
           return readXor2(data, out);
         default:
-          return file.fail(offset, `encoding ${encoding} is none that is known`);
+          throw new ChunkUnknown(file.path, offset, encoding);
       }
     });
     for (let i = 1; i < out.count; i++) {
