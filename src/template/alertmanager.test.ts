@@ -98,6 +98,28 @@ test('errors name the template and what was called', () => {
         'parsing time "2026-13-01": month out of range',
     ],
     ['{{ nope }}', 'template: :1: function "nope" not defined'],
+    [
+      '{{ mustToDate "2006" "é" }}',
+      'template: :1:3: executing "" at <mustToDate "2006" "é">: error calling mustToDate: ' +
+        'parsing time "\\xc3\\xa9" as "2006": cannot parse "\\xc3\\xa9" as "2006"',
+    ],
+    ...[
+      ['YQ', 0],
+      ['YQ=', 3],
+      ['YQ==x', 4],
+      ['Y!', 1],
+    ].map(
+      ([text, at]) =>
+        [
+          `{{ base64decode "${text}" }}`,
+          `template: :1:3: executing "" at <base64decode "${text}">: error calling base64decode: illegal base64 data at input byte ${at}`,
+        ] as const,
+    ),
+    [
+      '{{ .routeLabelsRendered }}',
+      'template: :1:3: executing "" at <.routeLabelsRendered>: ' +
+        'routeLabelsRendered is an unexported field of struct type *template.Data',
+    ],
   ] as const) {
     assert.throws(() => templates.text(template, data), { message });
   }

@@ -245,6 +245,7 @@ const DATA: Type = {
     { name: 'CommonAnnotations', type: KV, jsonName: 'commonAnnotations' },
     { name: 'RouteLabels', type: KV, jsonName: 'routeLabels' },
     { name: 'ExternalURL', type: STRING, jsonName: 'externalURL' },
+    { name: 'routeLabelsRendered', type: BOOL, isHidden: true },
   ],
 };
 
@@ -259,6 +260,7 @@ function dataOf(data: NotificationData): Value {
     kvOf(data.commonAnnotations),
     kvOf(data.routeLabels),
     bytesOf(data.externalUrl),
+    false,
   ];
   return pointer(struct(DATA, fields), pointerTo(DATA));
 }
@@ -445,14 +447,30 @@ function encodeBase64(bytes: Bytes): Bytes {
   return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_');
 }
 
+/** @throws CallError with the byte at which Go's decoder gives up */
 function decodeBase64(bytes: Bytes): Bytes {
-  const text = bytes.replace(/[\r\n]/g, '');
-  const wrongAt = text.search(/[^\w-]/);
-  const end = wrongAt < 0 ? text.length : wrongAt;
-  const padding = text.slice(end);
-  const needed = (4 - (end % 4)) % 4;
-  if (end % 4 === 1 || padding !== '='.repeat(needed)) {
-    throw new CallError(`illegal base64 data at input byte ${end % 4 === 1 && padding === '' ? end - 1 : end}`);
+  const wrongAt = (at: number) => new CallError(`illegal base64 data at input byte ${at}`);
+  let digits = '';
+  let at = 0;
+  for (; at < bytes.length && bytes[at] !== '='; at++) {
+    if (bytes[at] === '\n' || bytes[at] === '\r') continue;
+    if (!/[\w-]/.test(bytes[at]!)) throw wrongAt(at);
+    digits += bytes[at];
   }
-  return atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  const open = digits.length % 4;
+  if (at === bytes.length) {
+    if (open > 0) throw wrongAt(at - open);
+  } else {
+    if (open < 2) throw wrongAt(at);
+    let padding = 0;
+    for (; at < bytes.length && padding < 4 - open; at++) {
+      if (bytes[at] === '\n' || bytes[at] === '\r') continue;
+      if (bytes[at] !== '=') throw wrongAt(at);
+      padding++;
+    }
+    if (padding < 4 - open) throw wrongAt(at);
+    while (bytes[at] === '\n' || bytes[at] === '\r') at++;
+    if (at < bytes.length) throw wrongAt(at);
+  }
+  return atob(digits.replaceAll('-', '+').replaceAll('_', '/'));
 }

@@ -400,8 +400,10 @@ class Execution {
     if (typeof receiver === 'object' && receiver.tag === 'struct') {
       const index = receiver.type.fields?.findIndex((field) => field.name === name) ?? -1;
       if (index >= 0) {
+        const field = receiver.type.fields![index]!;
+        if (field.isHidden) this.#fail(`${name} is an unexported field of struct type ${type.name}`);
         if (hasArguments) this.#fail(`${name} has arguments but cannot be invoked as function`);
-        return placed(receiver.fields[index], receiver.type.fields![index]!.type);
+        return placed(receiver.fields[index], field.type);
       }
     } else if (typeof receiver === 'object' && receiver.tag === 'map') {
       if (hasArguments) this.#fail(`${name} is not a method but has arguments`);

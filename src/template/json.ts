@@ -45,8 +45,8 @@ function write(value: Value, budget: Budget, depth: number): Bytes {
     }
     case 'struct': {
       const fields = value.type.fields ?? [];
-      const pairs = fields.map(
-        ({ name, jsonName = name }, i) => `${quoted(jsonName, budget)}:${inner(value.fields[i])}`,
+      const pairs = fields.flatMap(({ name, jsonName = name, isHidden }, i) =>
+        isHidden ? [] : [`${quoted(jsonName, budget)}:${inner(value.fields[i])}`],
       );
       return `{${pairs.join(',')}}`;
     }

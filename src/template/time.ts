@@ -1,7 +1,6 @@
 import { type Bytes, bytesOf } from './bytes.ts';
 import { type Civil, civilOf, daysIn, fixedZone, isLeap, MONTHS, secondsOf, UTC, WEEKDAYS } from './civil.ts';
 import { durationText } from './duration.ts';
-import { quote } from './quote.ts';
 import {
   BOOL,
   CallError,
@@ -363,6 +362,17 @@ function offsetText(element: string, offset: number): string {
   if (element.length > 3) text += colon + padded(Math.floor(size / 60) % 60, 2);
   if (element.length > 6 && element !== 'Z07:00' && element !== '-07:00') text += colon + padded(size % 60, 2);
   return text;
+}
+
+/** As the errors of `time` quote: byte by byte what is not plain ASCII. */
+function quote(bytes: Bytes): Bytes {
+  let quoted = '"';
+  for (const byte of bytes) {
+    const code = byte.charCodeAt(0);
+    if (code < 0x20 || code >= 0x80) quoted += `\\x${code.toString(16).padStart(2, '0')}`;
+    else quoted += byte === '"' || byte === '\\' ? `\\${byte}` : byte;
+  }
+  return `${quoted}"`;
 }
 
 /** Reads one element of a layout after another. */

@@ -53,6 +53,8 @@ export interface Field {
   readonly type: Type;
   /** In JSON; the name itself by default. */
   readonly jsonName?: string;
+  /** Printed with the others, but not to be reached by its name, nor in JSON. */
+  readonly isHidden?: boolean;
 }
 
 export interface Signature {
