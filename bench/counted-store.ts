@@ -60,6 +60,7 @@ export function unlimited(): Used {
     used,
     signal: new AbortController().signal,
     budget: {
+      addChunks() {},
       addSeries() {},
       addMemory() {},
       addFetchedBytes(count) {

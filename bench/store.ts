@@ -37,6 +37,7 @@ const context = () => {
     used,
     signal: new AbortController().signal,
     budget: {
+      addChunks() {},
       addSeries() {},
       addMemory() {},
       addFetchedBytes(count: number) {

@@ -1,5 +1,5 @@
 import { BytesError } from '../chunk/group/bytes.ts';
-import { type BlockRef, blockName, guarded, isIntact } from '../chunk/group/header.ts';
+import { type BlockRef, blockName, guarded, isIntact, SERIES_BLOCK } from '../chunk/group/header.ts';
 import type { OpenGroup } from '../chunk/group/read.ts';
 import type { LabelBlock } from '../chunk/group/series-block.ts';
 import { copyBytes } from '../lib/copy.ts';
@@ -46,6 +46,7 @@ export class BlockFetcher {
   readonly #readsAtOnce: number;
   readonly #labelsOf: (raw: Uint8Array) => LabelBlock;
   #wanted = new Map<GroupInUse, Set<BlockRef>>();
+  readonly #counted = new Set<BlockRef>();
   /** Memory that the opened blocks hold, more or less. */
   heldBytes = 0;
 
@@ -62,6 +63,10 @@ export class BlockFetcher {
   }
 
   want(group: GroupInUse, ref: BlockRef): void {
+    if (this.#counted.has(ref)) return;
+    this.#counted.add(ref);
+    // also what is open already, so that a limit holds whatever was asked before
+    if (ref.kind !== SERIES_BLOCK) this.#context.budget.addChunks(0, ref.bytes);
     if (group.open.has(ref)) return;
     getOrMake(this.#wanted, group, () => new Set<BlockRef>()).add(ref);
   }

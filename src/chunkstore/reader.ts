@@ -115,6 +115,7 @@ export class ChunkStoreReader {
     );
     try {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
+      if (!labelsOnly && metrics.decides) context.budget.addChunks(seriesOf(found, metrics), 0);
       for (const group of groups) wantSeries(fetcher, group, metrics, !labelsOnly && metrics.decides);
       await fetcher.fetch();
       const matches: Matches[] = [];
@@ -127,6 +128,10 @@ export class ChunkStoreReader {
       for (const labels of matcher.labels) wideBytes += Math.max(0, LABEL_COPIES * (labels.chars - LABEL_CHARS_USUAL));
       context.budget.addMemory(wideBytes);
       if (!labelsOnly && !metrics.decides) {
+        context.budget.addChunks(
+          matches.reduce((sum, { indexes }) => sum + indexes.length, 0),
+          0,
+        );
         groups.forEach((group, i) => {
           wantSamples(fetcher, group, matches[i]!);
         });
@@ -321,6 +326,15 @@ export class ChunkStoreReader {
     }
     return [...slots.values()];
   }
+}
+
+/** Series of the metrics that match, once for each group: so many chunks there are. */
+function seriesOf(groups: readonly FoundGroup[], metrics: MetricFilter): number {
+  let series = 0;
+  for (const { header } of groups) {
+    for (const { name, count } of header.metrics) if (metrics.matches(name)) series += count;
+  }
+  return series;
 }
 
 /** Series blocks of the metrics that may match, and where their name decides already, everything else of them. */

@@ -312,6 +312,7 @@ test('a query for a few of many series reads little', async () => {
     context.budget.rows + context.budget.objects <= 20,
     `${context.budget.rows} rows, ${context.budget.objects} objects`,
   );
+  assert.equal(context.budget.chunks, 5);
   const whole = testContext();
   const all = await readAll(
     new ChunkStoreReader(schema, kernel, clock),
@@ -322,6 +323,8 @@ test('a query for a few of many series reads little', async () => {
     whole,
   );
   assert.equal(all.size, 20_000);
+  assert.equal(whole.budget.chunks, 20_000);
+  assert.ok(whole.budget.chunkBytes > 20_000 && context.budget.chunkBytes < whole.budget.chunkBytes);
   assert.ok(
     whole.budget.rows + whole.budget.objects <= 20,
     `${whole.budget.rows} rows, ${whole.budget.objects} objects`,

@@ -6,6 +6,8 @@ import type { QueryContext } from '../storage/queryable.ts';
 /** A budget that only counts, for tests. */
 export class CountingBudget {
   series = 0;
+  chunks = 0;
+  chunkBytes = 0;
   fetchedBytes = 0;
   cachedBlocks = 0;
   memoryBytes = 0;
@@ -14,6 +16,11 @@ export class CountingBudget {
 
   addSeries(count: number): void {
     this.series += count;
+  }
+
+  addChunks(count: number, bytes: number): void {
+    this.chunks += count;
+    this.chunkBytes += bytes;
   }
 
   addFetchedBytes(count: number): void {

@@ -421,6 +421,7 @@ function backgroundContext(signal: AbortSignal): ReadContext {
     signal,
     budget: {
       addSeries: nothing,
+      addChunks: nothing,
       addFetchedBytes: nothing,
       addMemory: nothing,
       addFetches: nothing,

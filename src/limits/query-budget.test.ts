@@ -1,8 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEFAULT_LIMITS } from './limits.ts';
 import { LimitedBudget, SharedMemory } from './query-budget.ts';
 
-const LIMITS = { maxFetchedSeriesPerQuery: 0, maxFetchedDataBytesPerQuery: 0, maxQueryMemoryBytes: 1000 };
+const LIMITS = { ...DEFAULT_LIMITS, maxQueryMemoryBytes: 1000 };
+
+test('chunks are limited in number and in bytes', () => {
+  const limits = { ...LIMITS, maxFetchedChunksPerQuery: 3, maxFetchedChunkBytesPerQuery: 100 };
+  const budget = new LimitedBudget(limits);
+  budget.addChunks(2, 50);
+  budget.addChunks(1, 50);
+  assert.throws(() => budget.addChunks(1, 0), /at least 4 chunks, more than 3 \(max_fetched_chunks_per_query\)/);
+  const bytes = new LimitedBudget(limits);
+  assert.throws(
+    () => bytes.addChunks(1, 101),
+    /101 bytes of chunks, more than 100 \(max_fetched_chunk_bytes_per_query\)/,
+  );
+  new LimitedBudget({ ...limits, maxFetchedChunksPerQuery: 0, maxFetchedChunkBytesPerQuery: 0 }).addChunks(1e9, 1e12);
+});
 
 test('queries of a thread share its memory: who holds more than a share is refused, others go on', () => {
   const shared = new SharedMemory(1150);

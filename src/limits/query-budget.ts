@@ -41,6 +41,8 @@ export class LimitedBudget implements QueryBudget {
   readonly #limits: BudgetLimits;
   readonly #shared: SharedMemory | undefined;
   series = 0;
+  chunks = 0;
+  chunkBytes = 0;
   fetchedBytes = 0;
   memoryBytes = 0;
   peakMemoryBytes = 0;
@@ -57,6 +59,16 @@ export class LimitedBudget implements QueryBudget {
     this.series += count;
     const limit = this.#limits.maxFetchedSeriesPerQuery;
     if (limit > 0 && this.series > limit) throw queryErrors.queryTooManySeries({ series: this.series, limit });
+  }
+
+  addChunks(count: number, bytes: number): void {
+    this.chunks += count;
+    this.chunkBytes += bytes;
+    const { maxFetchedChunksPerQuery: chunksMax, maxFetchedChunkBytesPerQuery: bytesMax } = this.#limits;
+    if (chunksMax > 0 && this.chunks > chunksMax)
+      throw queryErrors.queryTooManyChunks({ chunks: this.chunks, limit: chunksMax });
+    if (bytesMax > 0 && this.chunkBytes > bytesMax)
+      throw queryErrors.queryTooManyChunkBytes({ bytes: this.chunkBytes, limit: bytesMax });
   }
 
   addFetchedBytes(count: number): void {
@@ -96,5 +108,9 @@ export class LimitedBudget implements QueryBudget {
 
 export type BudgetLimits = Pick<
   TenantLimits,
-  'maxFetchedSeriesPerQuery' | 'maxFetchedDataBytesPerQuery' | 'maxQueryMemoryBytes'
+  | 'maxFetchedSeriesPerQuery'
+  | 'maxFetchedChunksPerQuery'
+  | 'maxFetchedChunkBytesPerQuery'
+  | 'maxFetchedDataBytesPerQuery'
+  | 'maxQueryMemoryBytes'
 >;

@@ -90,6 +90,20 @@ export const queryErrors = catalogue({
     text: (v: { series: number; limit: number }) =>
       `the query reads at least ${v.series} series, more than ${v.limit} (max_fetched_series_per_query)`,
   },
+  queryTooManyChunks: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { chunks: number; limit: number }) =>
+      `the query reads at least ${v.chunks} chunks, more than ${v.limit} (max_fetched_chunks_per_query)`,
+  },
+  queryTooManyChunkBytes: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `the query reads at least ${v.bytes} bytes of chunks, more than ${v.limit} (max_fetched_chunk_bytes_per_query)`,
+  },
   queryTooManyBytes: {
     http: 422,
     promType: 'execution',

@@ -11,18 +11,19 @@ import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
 import { SliceSeriesWriter } from '../wire/slices.ts';
 import { HeadSource } from './head-source.ts';
 
-/** An ingester of series without chunks, one in each slice. */
-function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = []): IngesterClient {
+/** An ingester of series, one in each slice. */
+function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = [], chunks = 0): IngesterClient {
   const none = async () => [];
   return {
     async *select(request) {
       asked.push(request);
       for (const [ref, labels] of series.entries()) {
         const encoded = encodeLabels(labels);
-        const room = new Uint8Array(SERIES_HEADER_BYTES + encoded.length + 64);
+        const room = new Uint8Array(SERIES_HEADER_BYTES + encoded.length + 64 + 64 * chunks);
         room.set(encoded, SERIES_HEADER_BYTES);
         const writer = new SliceSeriesWriter(room);
         writer.begin(ref, encoded.length);
+        for (let i = 0; i < chunks; i++) writer.chunk({ bytes: new Uint8Array(32), flags: 0 });
         yield { bytes: room.subarray(0, writer.end()), warnings: [], alone: true };
       }
     },
@@ -59,6 +60,21 @@ test('long labels count as what they take', async () => {
     await assert.rejects(source.select('t', { ...ALL, labelsOnly }, limited(1_000_000)), /max_query_memory_bytes/);
   }
   await assert.rejects(source.labelValues('t', 'a', ALL, limited(1000)), /max_query_memory_bytes/);
+});
+
+test('chunks of recent samples count, in number and bytes', async () => {
+  const two = ['a', 'b'].map((i) => Labels.of({ i }));
+  const source = new HeadSource(ingesterOf(two, [], 3), Kernel.create());
+  const context = limited(0);
+  (await source.select('t', ALL, context)).close();
+  assert.deepEqual([context.budget.chunks, context.budget.chunkBytes], [6, 6 * 40]);
+  const refused = (limits: Partial<typeof DEFAULT_LIMITS>, text: RegExp) =>
+    assert.rejects(
+      source.select('t', ALL, { ...context, budget: new LimitedBudget({ ...DEFAULT_LIMITS, ...limits }) }),
+      text,
+    );
+  await refused({ maxFetchedChunksPerQuery: 5 }, /max_fetched_chunks_per_query/);
+  await refused({ maxFetchedChunkBytesPerQuery: 239 }, /max_fetched_chunk_bytes_per_query/);
 });
 
 test('a regular expression travels compiled, a long one without its text', async () => {

@@ -122,12 +122,17 @@ class FoundSeries {
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
     let wideBytes = 0;
+    let chunks = 0;
+    let chunkBytes = 0;
     for (const series = new SliceView(bytes); series.next(); ) {
+      chunks += series.chunkCount;
+      chunkBytes += series.chunksTo - series.chunksFrom;
       wideBytes += Math.max(0, LABEL_COPIES * (series.labelsTo - series.labelsFrom) - SERIES_BYTES);
       const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
       if (alone) this.#addNew(labels, slice, series);
       else this.#add(labels, slice, series);
     }
+    this.#context.budget.addChunks(chunks, chunkBytes);
     this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES + wideBytes);
   }
 

@@ -24,6 +24,7 @@ import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { StoreSource } from './store-source.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
+import { YoungSource } from './young-source.ts';
 
 export interface QuerierOptions {
   readonly config: QuerierConfig;
@@ -99,16 +100,18 @@ export class Querier implements TenantHider {
     this.#stored = new StoreSource(reader);
   }
 
-  queryable(tenant: string): Queryable {
+  /** @param ingestersWithinMs age up to which recent samples are asked for; 0: any */
+  queryable(tenant: string, ingestersWithinMs = 0): Queryable {
     const { keepFlushedMs, clock } = this.#options;
-    return mergedQueryable(tenant, { recent: this.#recent, stored: this.#stored, overlapMs: keepFlushedMs / 3, clock });
+    const recent = ingestersWithinMs > 0 ? new YoungSource(this.#recent, ingestersWithinMs, clock) : this.#recent;
+    return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs: keepFlushedMs / 3, clock });
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */
   sources(tenant: string, limits: TenantLimits) {
     const { config, purger, ingester, engine, clock } = this.#options;
     this.#retentionMs.set(tenant, limits.retentionPeriodMs);
-    const queryable = (of: string) => this.queryable(of);
+    const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
     const limitsOf = () => limits;
     return {
       queries: new EngineRunner({

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Random, seededRandom } from '../lib/random.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
@@ -87,11 +88,7 @@ test('a counter that was 0 a little more than one interval before its two sample
 
 test('a query that runs into its memory limit gives everything back', async () => {
   const rows = new CountingRows(4 << 20);
-  const budget = new LimitedBudget({
-    maxFetchedSeriesPerQuery: 0,
-    maxFetchedDataBytesPerQuery: 0,
-    maxQueryMemoryBytes: 1e6,
-  });
+  const budget = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes: 1e6 });
   const one = storageOf(
     Array.from({ length: 100 }, (_, i) => ({ labels: labelsOf(i), times: [0, 15_000], values: [1, 2], timesId: 0 })),
   );

@@ -47,6 +47,8 @@ export interface QueryContext {
 export interface QueryBudget {
   /** Series of a selector. */
   addSeries(count: number): void;
+  /** Chunks of series, and bytes of them: those read already and those about to be, from ingesters and store. */
+  addChunks(count: number, bytes: number): void;
   /** Bytes fetched from ingesters and store. */
   addFetchedBytes(count: number): void;
   /** Bytes held by the query; negative when let go, which never throws. */

@@ -2,6 +2,7 @@ import type { QueryBudget, QueryContext } from './queryable.ts';
 
 const NO_BUDGET: QueryBudget = {
   addSeries() {},
+  addChunks() {},
   addFetchedBytes() {},
   addMemory() {},
   addFetches() {},

@@ -21,6 +21,7 @@ export class SliceView {
   labelsTo = 0;
   chunksFrom = 0;
   chunksTo = 0;
+  chunkCount = 0;
 
   /** Stands before the first series. */
   constructor(bytes: Uint8Array) {
@@ -35,6 +36,7 @@ export class SliceView {
     this.labelsFrom = at + SERIES_HEADER_BYTES;
     this.labelsTo = this.labelsFrom + this.#view.getUint32(at + SERIES_LABELS_BYTES_AT, true);
     this.chunksFrom = aligned(this.labelsTo);
+    this.chunkCount = this.#view.getUint32(at + SERIES_CHUNKS_AT, true);
     this.chunksTo = at + this.#view.getUint32(at + SERIES_BYTES_AT, true);
     return true;
   }

@@ -140,7 +140,14 @@ async function held(source: SampleSource): Promise<Map<string, unknown[]>> {
   const matchers = [LabelMatcher.of('__name__', '=~', '.+')];
   const context = {
     signal: new AbortController().signal,
-    budget: { addSeries() {}, addFetchedBytes() {}, addMemory() {}, addFetches() {}, addCacheHits() {} },
+    budget: {
+      addChunks() {},
+      addSeries() {},
+      addFetchedBytes() {},
+      addMemory() {},
+      addFetches() {},
+      addCacheHits() {},
+    },
   };
   const found = await source.select('t', { matchers, startMs: 0, endMs: 4e12 }, context);
   const columns = new SampleColumns();
