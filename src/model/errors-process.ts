@@ -90,6 +90,12 @@ export const processErrors = catalogue({
     text: (v: { heldBytes: number; ownBytes: number; limitBytes: number }) =>
       `bodies of ${v.heldBytes} bytes are being taken in, ${v.ownBytes} of them of this tenant, of at most ${v.limitBytes} (server.inflight_body_bytes_max); send again later`,
   },
+  tooManyPipelined: {
+    http: 429,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { limit: number }) => `more than ${v.limit} requests of one connection wait for their answers (fixed)`,
+  },
   tooManyAnswers: {
     http: 503,
     promType: 'unavailable',

@@ -772,3 +772,29 @@ test('a client has so many connections only', async () => {
   assert.match(String(await new Promise((resolve) => again.once('data', resolve))), /^HTTP\/1\.1 200 /);
   for (const socket of [...sockets, again]) socket.destroy();
 });
+
+test('a connection that does not wait for answers has so many requests under way only', async () => {
+  let most = 0;
+  let running = 0;
+  const { url } = await listen([
+    {
+      path: '/slow',
+      methods: ['GET'],
+      needs: 'read',
+      async handle() {
+        most = Math.max(most, ++running);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        running--;
+        return textResponse(200, 'done');
+      },
+    },
+  ]);
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  socket.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(300));
+  let seen = '';
+  socket.on('data', (data) => (seen += data));
+  while ((seen.match(/HTTP\/1\.1 /g) ?? []).length < 300) await new Promise((resolve) => setTimeout(resolve, 20));
+  socket.destroy();
+  assert.equal(most, 64);
+  assert.match(seen, /429 .*more than 64 requests of one connection/s);
+});

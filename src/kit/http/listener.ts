@@ -74,6 +74,9 @@ const ANSWER_COUNTED_BYTES_MIN = 64 << 10;
 const NO_BODY = new Uint8Array(0);
 const NO_QUERY = Object.freeze({});
 
+/** Requests that a connection may send before it has the answers to those before. */
+const PIPELINED_MAX = 64;
+
 const UNREAD_BYTES_MIN = 16 << 10;
 
 /** How long a connection whose request is no HTTP is still read. */
@@ -98,6 +101,8 @@ export class HttpListener implements Service {
   readonly #patience: Patience;
   /** Path below which all routes are. */
   readonly #prefix: string;
+  /** Requests of a connection that its handlers are at: more than one where it does not wait for answers. */
+  readonly #underWay = new WeakMap<Socket, number>();
   /** Open connections, by client. */
   readonly #connections = new Map<string, number>();
   /** Status → when an answer with it was logged, and how many there were since. */
@@ -229,8 +234,12 @@ export class HttpListener implements Service {
     const body = (request.body as Uint8Array | undefined) ?? NO_BODY;
     this.#metrics?.inflight.inc(labels);
     this.#metrics?.receivedBytes.inc(labels, body.length);
+    const { socket } = request.raw;
+    const underWay = this.#underWay.get(socket) ?? 0;
+    this.#underWay.set(socket, underWay + 1);
     let response: HttpResponse;
     try {
+      if (underWay >= PIPELINED_MAX) throw processErrors.tooManyPipelined({ limit: PIPELINED_MAX });
       response = await route.handle({
         method: request.method,
         ...parseTarget(belowPrefix(request.originalUrl, this.#prefix) ?? request.originalUrl),
@@ -245,6 +254,7 @@ export class HttpListener implements Service {
       response = this.#failure(thrown, request);
     } finally {
       this.#metrics?.inflight.dec(labels);
+      this.#underWay.set(socket, this.#underWay.get(socket)! - 1);
     }
     return this.#finish(route, request, reply, response);
   }

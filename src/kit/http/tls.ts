@@ -40,6 +40,7 @@ export function tlsOptions(config: ServerConfig): TlsOptions | undefined {
     requestCert: httpTlsClientAuth !== 'none',
     rejectUnauthorized: httpTlsClientAuth === 'require',
     minVersion: 'TLSv1.2',
+    handshakeTimeout: config.httpHeaderTimeoutMs,
   };
 }
 
