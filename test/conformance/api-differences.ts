@@ -7,7 +7,7 @@ export interface Differences {
 }
 
 export const apiDifferences: Differences = {
-  intended: {},
+  intended: { mgmt_reload_off: 'limits, users and certificates can be read again without a switch for it' },
   missing: {},
 };
 
@@ -27,6 +27,8 @@ export const writeDifferences: Differences = {
     v1_invalid_utf8_value: REFUSED,
     v1_out_of_order_one_request: TOLD,
     v1_duplicate_sample_in_request: TOLD,
+    v1_encoding_upper: 'the encoding is read in any case, as HTTP has it',
+    v1_ts_zero: 'samples without a time are refused (min_sample_time)',
     v1_ts_negative: 'look-ups of series do not reach behind 1970',
     v1_too_old: 'late samples of a new series are kept, however old',
     v1_huge_label_value: LENGTH,
