@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -21,4 +22,11 @@ test('its signatures name what the module exports', async () => {
   const module = new WebAssembly.Module(readFileSync(join(root, 'kernel/build/kernel.wasm')));
   const exported = WebAssembly.Module.exports(module).filter(({ kind }) => kind === 'function');
   assert.deepEqual(named.sort(), exported.map(({ name }) => name).sort());
+});
+
+test('the kernel is formatted, and the linter has nothing to say of it', () => {
+  const { status, stderr } = spawnSync(process.execPath, [join(root, 'tools/format-kernel.mjs'), '--check'], {
+    encoding: 'utf8',
+  });
+  assert.equal(status, 0, stderr);
 });

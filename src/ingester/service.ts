@@ -17,6 +17,8 @@ export interface IngesterOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** How often the shards' numbers are fetched. */
+  readonly statsIntervalMs?: number;
 }
 
 const STATS_INTERVAL_MS = 1000;
@@ -39,7 +41,7 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   async start(): Promise<void> {
-    const { log, config, shards, clock } = this.#options;
+    const { log, config, shards, clock, statsIntervalMs = STATS_INTERVAL_MS } = this.#options;
     Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
       () => {
         this.#ready = true;
@@ -50,7 +52,7 @@ export class IngesterService implements Service, IngesterAdmin {
       },
     );
     this.#timers.push(
-      clock.every(STATS_INTERVAL_MS, () => void this.#observe()),
+      clock.every(statsIntervalMs, () => void this.#observe()),
       clock.every(config.flushCheckIntervalMs, () => void this.flushDue()),
     );
   }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from './clock.ts';
 import { nextTurn } from './turn.ts';
 
-/** Turns that what a timer has set off gets before time goes on: enough for a few messages there and back. */
+/** Turns that what timers have set off gets before time goes on: enough for a few messages there and back. */
 const TURNS_AFTER = 4;
 
 interface Waiting {
@@ -70,13 +70,18 @@ export class ManualClock implements Clock {
   /** Lets time go on; what was to happen meanwhile happens in its order, each with the time that it was due. */
   async advance(ms: number): Promise<void> {
     const endMs = this.#monotonicMs + ms;
-    for (;;) {
-      const next = this.#next();
-      if (next === undefined || next.atMs > endMs) break;
+    for (let next = this.#next(); next !== undefined && next.atMs <= endMs; next = this.#next()) {
       this.#monotonicMs = Math.max(this.#monotonicMs, next.atMs);
-      if (next.everyMs === 0) this.#waiting.delete(next);
-      else next.atMs += next.everyMs;
-      next.run();
+      // of one moment all, as an event loop does
+      for (
+        let due: Waiting | undefined = next;
+        due !== undefined && due.atMs <= this.#monotonicMs;
+        due = this.#next()
+      ) {
+        if (due.everyMs === 0) this.#waiting.delete(due);
+        else due.atMs += due.everyMs;
+        due.run();
+      }
       for (let i = 0; i < TURNS_AFTER; i++) await nextTurn();
     }
     this.#monotonicMs = endMs;
