@@ -19,7 +19,6 @@ const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...proces
 // As the first process of a container it would not heed a signal that it does not wait for.
 const STOPPING = ['SIGTERM', 'SIGINT'];
 const stopEarly = () => process.exit(0);
-for (const signal of STOPPING) process.on(signal, stopEarly);
 
 if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   runWith(bundledNode());
@@ -28,10 +27,13 @@ if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
   const self = fileURLToPath(import.meta.url);
   process.execve(process.execPath, [process.execPath, ...FLAGS, ...process.execArgv, self, ...args], ENV);
 } else {
+  // not before the process begins anew: a signal that comes in between would be lost
+  for (const signal of STOPPING) process.on(signal, stopEarly);
   const { main } = await import(pathToFileURL(await mainFile()).href);
   if (process.env.npm_lifecycle_event !== undefined) watchParent();
-  for (const signal of STOPPING) process.removeListener(signal, stopEarly);
-  await main(args);
+  await main(args, () => {
+    for (const signal of STOPPING) process.removeListener(signal, stopEarly);
+  });
 }
 
 /** npm that is killed tells nobody: whoever it started has another parent then. */
@@ -100,7 +102,6 @@ function runWith(node) {
     env: ENV,
   });
   const passed = [...STOPPING, 'SIGHUP'];
-  for (const signal of STOPPING) process.removeListener(signal, stopEarly);
   for (const signal of passed) process.on(signal, () => child.kill(signal));
   for (const signal of ['SIGUSR1', 'SIGUSR2', 'SIGQUIT']) process.on(signal, () => {});
   child.on('error', (error) => fail(`cannot start ${node}: ${error.message}`));

@@ -29,10 +29,14 @@ const SAME_ASKING_MS = 500;
 /** Time that a service has to end its start when the process is told to stop. */
 const START_ENDS_MS = 2_000;
 
-/** The process: reads its configuration, runs until it is told to end. */
-export async function main(args: readonly string[]): Promise<void> {
+/**
+ * The process: reads its configuration, runs until it is told to end.
+ * @param onSignals called when it waits for signals itself, so that none is lost in between
+ */
+export async function main(args: readonly string[], onSignals: () => void = () => {}): Promise<void> {
   const [command] = args;
   if (command !== undefined && !command.startsWith('-')) {
+    onSignals(); // a tool may be ended like any command
     const { runTool } = await import('./tools/run.ts');
     process.exitCode = await runTool(command, args.slice(1));
     return;
@@ -62,6 +66,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const stopAsked = Promise.withResolvers<string>();
   const onSignal = (signal: string) => stopAsked.resolve(signal);
   for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, onSignal);
+  onSignals();
   process.on('disconnect', () => onSignal('end of the launcher'));
   // what would end the process, or open a debugger for everybody on the machine, is not asked for by a signal
   for (const signal of IGNORED_SIGNALS) process.on(signal, () => {});
