@@ -52,7 +52,9 @@ export class Digester {
       if (kind === FLOAT) return;
       const at = values + 8 * i;
       if (kind === HISTOGRAM) {
-        this.#kernel.view.setBigUint64(at, this.#hash(histogramBytes(series.histograms![i]!)), true);
+        // first of all: it may grow the memory, and then views of before are void
+        const hash = this.#hash(histogramBytes(series.histograms![i]!));
+        this.#kernel.view.setBigUint64(at, hash, true);
       } else {
         const { view } = this.#kernel;
         view.setUint32(at, kind === STALE ? STALE_LOW : STALE_HISTOGRAM_LOW, true);
