@@ -1,19 +1,16 @@
 /** How names that older readers do not know are written: as they are, or made of the characters that metrics had from the start. */
 export type NameEscaping = 'allow-utf-8' | 'underscores' | 'dots' | 'values';
 
-/** Source: prometheus/common `EscapeName`; names of labels take colons there, too. */
+/** Source: prometheus/common `EscapeMetricFamily`; names of labels take colons there, too. */
 export function escapeName(name: string, escaping: NameEscaping): string {
+  if (escaping === 'allow-utf-8' || isLegacyName(name)) return name;
   switch (escaping) {
-    case 'allow-utf-8':
-      return name;
     case 'underscores':
-      return isLegacyName(name) ? name : escaped(name, () => '_');
+      return escaped(name, () => '_');
     case 'dots':
       return escaped(name, (char) => (char === '.' ? '_dot_' : '__'), '__');
     case 'values':
-      return isLegacyName(name)
-        ? name
-        : `U__${escaped(name, (char) => `_${char.codePointAt(0)!.toString(16)}_`, '__')}`;
+      return `U__${escaped(name, (char) => `_${char.codePointAt(0)!.toString(16)}_`, '__')}`;
   }
 }
 

@@ -12,7 +12,7 @@ const PROTOBUF = 'application/vnd.google.protobuf;proto=io.prometheus.client.Met
 test('names are escaped in four ways', () => {
   const cases: [name: string, underscores: string, dots: string, values: string][] = [
     ['fed.dot', 'fed_dot', 'fed_dot_dot', 'U__fed_2e_dot'],
-    ['fed_dot', 'fed_dot', 'fed__dot', 'fed_dot'],
+    ['fed_dot', 'fed_dot', 'fed_dot', 'fed_dot'],
     ['1a:b', '_a:b', '__a:b', 'U___31_a:b'],
     ['ütf_8', '_tf_8', '__tf__8', 'U___fc_tf__8'],
     ['a😀', 'a_', 'a__', 'U__a_1f600_'],
