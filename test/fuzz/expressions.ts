@@ -80,6 +80,11 @@ export class Expressions {
     return make();
   }
 
+  /** One without a range or modifiers. */
+  selector(): string {
+    return this.#selector();
+  }
+
   /** Of which most are native histograms. */
   #histograms(depth: number): string {
     if (depth <= 0 || this.#chance(0.15)) return `${this.#selector('histogram')}${this.#modifiers()}`;

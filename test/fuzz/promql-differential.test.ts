@@ -2,83 +2,17 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { seededRandom } from '../../src/lib/random.ts';
-import { ApiClient } from '../harness/api.ts';
-import { Pallium } from '../harness/pallium.ts';
-import { isPrometheus3Installed, type Peer, startNewestPrometheus } from '../harness/peers.ts';
-import { FLOAT_METRICS, HISTOGRAM_METRICS, load } from './data.ts';
+import { isPrometheus3Installed } from '../harness/peers.ts';
 import { Expressions } from './expressions.ts';
-import { pathOf, type Question, randomQuestion, START_MS } from './question.ts';
-import { BY_CHANCE, EXCUSES, judge, type Reply, type Verdict } from './verdict.ts';
+import { METRICS, Pair } from './pair.ts';
+import { type Question, randomQuestion } from './question.ts';
+import { EXCUSES } from './verdict.ts';
 
 const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 10_000);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 /** Differences after which a run ends. */
 const WRONG_MAX = Number(process.env.FUZZ_WRONG_MAX ?? 20);
 const CONCURRENCY = 4;
-/** How often a question is put to Prometheus once more when the answers differ. */
-const ASKED_AGAIN = 20;
-
-/** What is experimental, under the names of both. */
-const FEATURES =
-  'promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers,st-storage,use-start-timestamps';
-const SERVER_FLAGS = [
-  '-querier.enable-promql-experimental-functions',
-  '-querier.enable-promql-extended-range-selectors',
-  '-querier.enable-promql-binop-fill-modifiers',
-  '-querier.enable-promql-start-timestamps',
-  // whoever pauses the servers for a while must not make queries fail
-  '-querier.timeout=30m',
-];
-const PEER_FLAGS = ['--query.timeout=30m', ...(isPrometheus3Installed ? [`--enable-feature=${FEATURES}`] : [])];
-const METRICS = isPrometheus3Installed ? [...FLOAT_METRICS, ...HISTOGRAM_METRICS] : FLOAT_METRICS;
-
-/** Pallium and a real Prometheus that hold the same random data. */
-class Pair implements AsyncDisposable {
-  readonly server: Pallium;
-  readonly #peer: Peer;
-  readonly #theirs: ApiClient;
-  readonly #ours: ApiClient;
-
-  private constructor(server: Pallium, peer: Peer) {
-    this.server = server;
-    this.#peer = peer;
-    this.#theirs = new ApiClient(peer.url);
-    this.#ours = server.api();
-  }
-
-  static async start(seed: number): Promise<Pair> {
-    const [server, peer] = await Promise.all([
-      Pallium.start({ flags: SERVER_FLAGS }),
-      startNewestPrometheus({ flags: PEER_FLAGS }),
-    ]);
-    const pair = new Pair(server, peer);
-    try {
-      await load(METRICS, START_MS, seededRandom(seed), [`${server.url}/api/v1/push`, `${peer.url}/api/v1/write`]);
-    } catch (thrown) {
-      await pair[Symbol.asyncDispose]();
-      throw thrown;
-    }
-    return pair;
-  }
-
-  async ask(question: Question): Promise<Verdict & { readonly want: Reply }> {
-    const path = pathOf(question);
-    const [want, got] = await Promise.all([this.#theirs.ask(path), this.#ours.ask(path)]);
-    const verdict = judge(question, want, got);
-    if (verdict.why === undefined || verdict.excuse !== undefined) return { ...verdict, want };
-    // Prometheus adds up what operators give in an order of chance: then one of its answers is ours
-    for (let i = 0; i < ASKED_AGAIN; i++) {
-      const again = judge(question, await this.#theirs.ask(path), got);
-      if (again.why === undefined) return { why: verdict.why, excuse: BY_CHANCE, want };
-    }
-    return { ...verdict, want };
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.server[Symbol.asyncDispose](), this.#peer[Symbol.asyncDispose]()]);
-  }
-}
-
 test(`${COUNT} random questions get the same answers as from Prometheus`, async (t) => {
   console.log(`SEED=${SEED}, against Prometheus ${isPrometheus3Installed ? '3.16' : '2.42'}`);
   await using pair = await Pair.start(SEED);
