@@ -15,11 +15,11 @@ import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader } from './index-reader.ts';
 import { DAY_MS, dayOf } from './keys.ts';
-import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './matching.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
+import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
 import type { Tombstone } from './tombstone-row.ts';
 import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
 
