@@ -47,7 +47,7 @@ export interface MetadataLimits {
 
 export interface FramePush {
   readonly tenant: string;
-  /** Frames (wire/frame-layout.ts). Moves to the target, and back with the answer so that it can be filled again. */
+  /** Frames (wire/frame-layout.ts); none: only the answer's `tenantSeries` is wanted. Moves to the target, and back with the answer so that it can be filled again. */
   readonly frames: ArrayBuffer;
   readonly bytes: number;
   readonly limits: FrameLimits;
@@ -58,12 +58,16 @@ export interface FrameAnswer {
   readonly frames: ArrayBuffer;
   /** Whether the target takes frames with keys from now on. */
   readonly keysTaken: boolean;
+  /** Series of the tenant that the target holds; absent: it does not know yet. */
+  readonly tenantSeries?: number | undefined;
 }
 
 /** A tenant's limits at one target. */
 export interface FrameLimits {
   /** 0: no limit. */
   readonly seriesPerUserMax: number;
+  /** Series that other targets hold: they count, too. Absent: none. */
+  readonly seriesElsewhere?: number;
   readonly seriesPerMetricMax: number;
   /** How far behind a series' newest sample one may be that comes late; 0: samples out of order are refused. */
   readonly outOfOrderMs: number;

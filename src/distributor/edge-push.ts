@@ -30,6 +30,8 @@ export interface EdgeLimits {
   readonly outOfOrderTimeWindowMs: number;
   readonly maxSeriesPerUser: number;
   readonly maxSeriesPerMetric: number;
+  readonly maxGlobalSeriesPerUser: number;
+  readonly maxGlobalSeriesPerMetric: number;
   readonly maxExemplars: number;
   readonly maxOldWindowsPerUser: number;
   /** Rules on labels (`rewriteText`); empty or absent: none. */

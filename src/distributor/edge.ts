@@ -41,6 +41,7 @@ import { mediaOf } from './media.ts';
 import { countRefused, noRefusals, type Refusals, refuse } from './refusals.ts';
 import { type Rewrite, Rewrites } from './rewrite.ts';
 import { declaredBytes, keyText, type RawBody, Scratch } from './scratch.ts';
+import { SeriesTally, type TenantTally } from './series-tally.ts';
 import { checkMetadata, outOfBounds, SlowPathWriter, type TimeBounds } from './slow-path.ts';
 import { TenantTurns } from './tenant-turns.ts';
 
@@ -125,6 +126,7 @@ export class Edge {
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #buffers = new BufferPool();
   readonly #rewrites = new Rewrites();
+  readonly #tally: SeriesTally;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
@@ -132,6 +134,7 @@ export class Edge {
     this.#slow = new SlowPathWriter(this.#small.kernel);
     this.#slowOfLarge = new SlowPathWriter(this.#small.kernel);
     this.#keysTaken = options.targets.map(() => false);
+    this.#tally = new SeriesTally(options.targets, options.clock);
   }
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
@@ -341,9 +344,10 @@ export class Edge {
     const { targets } = this.#options;
     const { series, samples, histograms, metadata, refusals } = judged;
     if (metadata.length > 0) await this.#setMetadata(work);
+    const perUser = seriesPerUser(limits);
     const frameLimits: FrameLimits = {
-      seriesPerUserMax: limits.maxSeriesPerUser,
-      seriesPerMetricMax: limits.maxSeriesPerMetric,
+      seriesPerUserMax: perUser.limit,
+      seriesPerMetricMax: seriesPerMetric(limits).limit,
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
       exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
       oldWindowsMax: limits.maxOldWindowsPerUser,
@@ -351,14 +355,15 @@ export class Edge {
     const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
     /** Keys of series that a target does not have, by target. */
     const unknown = targets.map(() => new Set<string>());
-    const push = async ({ target, frames }: FramePart): Promise<void> => {
+    const push = async ({ target, frames }: FramePart, tally: TenantTally | undefined): Promise<void> => {
       const { length } = frames;
       const sent = await targets[target]!.push({
         tenant: request.tenant,
         frames: frames.buffer,
         bytes: length,
-        limits: frameLimits,
+        limits: tally === undefined ? frameLimits : { ...frameLimits, seriesElsewhere: tally.others(target) },
       });
+      tally?.report(target, sent.tenantSeries);
       this.#keysTaken[target] = sent.keysTaken;
       addResult(refusals, sent.result, limits);
       addLost(lost, sent.result);
@@ -366,9 +371,15 @@ export class Edge {
       for (const at of sent.result.unknown) unknown[target]!.add(keyText(back, at + FRAME_HEADER_BYTES));
       this.#buffers.give(sent.frames);
     };
-    await this.#pushAll(parts, push);
-    // a key is unknown for all parts alike, so what comes again keeps its order
-    if (unknown.some(({ size }) => size > 0)) await this.#pushAll(this.#unknownParts(work, unknown), push);
+    const pushAll = async (tally?: TenantTally, oneByOne = false): Promise<void> => {
+      const pushPart = (part: FramePart) => push(part, tally);
+      await this.#pushAll(parts, pushPart, oneByOne);
+      // a key is unknown for all parts alike, so what comes again keeps its order
+      if (unknown.some(({ size }) => size > 0))
+        await this.#pushAll(this.#unknownParts(work, unknown), pushPart, oneByOne);
+    };
+    if (perUser.limit === 0 || targets.length === 1) await pushAll();
+    else await this.#tally.run(request.tenant, { series, limit: perUser.limit }, pushAll);
     const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
     const all = samples + histograms;
     const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, all);
@@ -393,8 +404,12 @@ export class Edge {
     for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
   }
 
-  /** Each target gets its parts one after the other, and all of them something at a time. */
-  async #pushAll(parts: Iterable<FramePart>, push: (part: FramePart) => Promise<void>): Promise<void> {
+  /** Each target gets its parts one after the other, and all of them something at a time, unless one by one. */
+  async #pushAll(
+    parts: Iterable<FramePart>,
+    push: (part: FramePart) => Promise<void>,
+    oneByOne: boolean,
+  ): Promise<void> {
     const under: (Promise<void> | undefined)[] = this.#options.targets.map(() => undefined);
     let failure: { readonly reason: unknown } | undefined;
     for (const part of parts) {
@@ -403,6 +418,7 @@ export class Edge {
       under[part.target] = push(part).catch((reason: unknown) => {
         failure ??= { reason };
       });
+      if (oneByOne) await under[part.target];
     }
     // all of them, also when one fails: what is not acknowledged will come again
     await Promise.all(under);
@@ -594,6 +610,32 @@ function addLost(
   lost.exemplars += exemplarsLost;
 }
 
+interface NamedLimit {
+  readonly name: string;
+  readonly limit: number;
+}
+
+/** A process has all ingesters that there are: what holds for one holds for all together. */
+function seriesPerUser({ maxSeriesPerUser, maxGlobalSeriesPerUser }: EdgeLimits): NamedLimit {
+  return lower(
+    { name: 'max_series_per_user', limit: maxSeriesPerUser },
+    { name: 'max_global_series_per_user', limit: maxGlobalSeriesPerUser },
+  );
+}
+
+function seriesPerMetric({ maxSeriesPerMetric, maxGlobalSeriesPerMetric }: EdgeLimits): NamedLimit {
+  return lower(
+    { name: 'max_series_per_metric', limit: maxSeriesPerMetric },
+    { name: 'max_global_series_per_metric', limit: maxGlobalSeriesPerMetric },
+  );
+}
+
+/** 0 is no limit. */
+function lower(a: NamedLimit, b: NamedLimit): NamedLimit {
+  if (a.limit === 0 || b.limit === 0) return a.limit === 0 ? b : a;
+  return b.limit < a.limit ? b : a;
+}
+
 /** Adds what a shard did not keep. */
 function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits): void {
   const { first, counts, refused } = result;
@@ -624,10 +666,10 @@ function addResult(refusals: Refusals, result: IngestResult, limits: EdgeLimits)
     [
       refused,
       first.series === REFUSED_PER_METRIC
-        ? faultOf(writeErrors.perMetricSeriesLimit, () => ({ series, limit: limits.maxSeriesPerMetric }))
+        ? faultOf(writeErrors.perMetricSeriesLimit, () => ({ series, ...seriesPerMetric(limits) }))
         : first.series === REFUSED_LABELS_TOO_LONG
           ? faultOf(writeErrors.seriesLabelsTooLong, () => ({ limit: LABELS_BYTES_MAX }))
-          : faultOf(writeErrors.perUserSeriesLimit, () => ({ limit: limits.maxSeriesPerUser })),
+          : faultOf(writeErrors.perUserSeriesLimit, () => seriesPerUser(limits)),
       first.series !== undefined,
     ],
   ];

@@ -49,12 +49,18 @@ class Collector implements FrameTarget {
   }
 }
 
-function serviceWith(limits: (tenant: string) => TenantLimits = () => DEFAULT_LIMITS) {
+function serviceWith(limits: (tenant: string) => TenantLimits = () => DEFAULT_LIMITS, distributors?: () => number) {
   const clock = new ManualClock(NOW_MS);
   const target = new Collector();
   const edge = new Edge({ clock, rawBytesMax: 1 << 20, targets: [target] });
   const registry = new Registry();
-  const service = new DistributorService({ edges: edge, limits, registry, clock });
+  const service = new DistributorService({
+    edges: edge,
+    limits,
+    registry,
+    clock,
+    ...(distributors === undefined ? {} : { distributors }),
+  });
   const metric = async (name: string) => (await registry.getSingleMetricAsString(name)).split('\n').slice(2);
   return { service, kept: target.kept, clock, metric };
 }
@@ -100,6 +106,21 @@ test('series come in by themselves: floats, ends, histograms', async () => {
     '{__name__="rule:up", job="a"} -15000 NaN',
     '{__name__="rule:up", job="a"} 0 stale',
   ]);
+});
+
+test('a local rate is of each distributor, a global one of all together', async () => {
+  const pairs = ['__name__', 'up'];
+  for (const [ingestionRateStrategy, distributors, rate] of [
+    ['local', 4, 20],
+    ['global', 4, 5],
+    ['global', undefined, 20],
+  ] as const) {
+    const limits = { ...DEFAULT_LIMITS, ingestionRate: 20, ingestionBurstSize: 0, ingestionRateStrategy };
+    const { service } = serviceWith(() => limits, distributors && (() => distributors));
+    const answer = await service.pushSeries({ tenant: 'a', series: [{ pairs, samples: [{ timeMs: 1, value: 1 }] }] });
+    assert.equal(answer.status, 429);
+    assert.match(answer.text, new RegExp(`ingestion rate limit \\(${rate}\\) exceeded`));
+  }
 });
 
 test("each tenant's limits are its own, and what is refused is counted by reason", async () => {

@@ -30,6 +30,8 @@ const TENANTS_COUNTED_MAX = 1000;
 export interface DistributorOptions {
   readonly edges: Edges;
   readonly limits: (tenant: string) => TenantLimits;
+  /** Distributors that share the rates whose strategy is `global`; absent: this one alone. */
+  readonly distributors?: () => number;
   readonly registry: Registry;
   readonly clock: Clock;
 }
@@ -50,7 +52,7 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
 
   async push(request: PushRequest): Promise<PushResponse> {
     const { tenant, headers, body } = request;
-    const limits = edgeLimits(this.#options.limits(tenant));
+    const limits = edgeLimits(this.#options.limits(tenant), this.#options.distributors?.() ?? 1);
     try {
       const answer = await this.#options.edges.push({ tenant, headers, body, limits });
       this.#count(tenant, answer);
@@ -82,9 +84,11 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
   }
 }
 
-function edgeLimits(limits: TenantLimits): EdgeLimits {
+/** @param distributors that share rates which hold for all of them */
+function edgeLimits(limits: TenantLimits, distributors: number): EdgeLimits {
+  const { ingestionRate, ingestionRateStrategy } = limits;
   return {
-    ingestionRate: limits.ingestionRate,
+    ingestionRate: ingestionRateStrategy === 'global' ? ingestionRate / distributors : ingestionRate,
     ingestionBurstSize: limits.ingestionBurstSize,
     maxLabelNameLength: limits.maxLabelNameLength,
     maxLabelValueLength: limits.maxLabelValueLength,
@@ -101,6 +105,8 @@ function edgeLimits(limits: TenantLimits): EdgeLimits {
     outOfOrderTimeWindowMs: limits.outOfOrderTimeWindowMs,
     maxSeriesPerUser: limits.maxSeriesPerUser,
     maxSeriesPerMetric: limits.maxSeriesPerMetric,
+    maxGlobalSeriesPerUser: limits.maxGlobalSeriesPerUser,
+    maxGlobalSeriesPerMetric: limits.maxGlobalSeriesPerMetric,
     maxExemplars: limits.maxExemplars,
     maxOldWindowsPerUser: limits.maxOldWindowsPerUser,
     rewrite: rewriteText(limits),

@@ -31,7 +31,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     default: 'local',
     values: ['local', 'global'],
     flag: 'distributor.ingestion-rate-limit-strategy',
-    help: 'Whether each distributor grants the whole rate, or all of them share it.',
+    help: 'Whether each distributor grants the whole rate, or all of them share it. The same as long as one process is all there is.',
   }),
   ingestionBurstSize: count({
     default: 50_000,
@@ -154,7 +154,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   maxSeriesPerUser: count({
     default: 0,
     flag: 'ingester.max-series-per-user',
-    help: 'Series in an ingester. 0: no limit.',
+    help: 'Series in an ingester, all its shards together. 0: no limit.',
   }),
   maxSeriesPerMetric: count({
     default: 0,

@@ -13,7 +13,8 @@ export const writeErrors = catalogue({
     http: 400,
     promType: 'bad_data',
     retry: false,
-    text: (v: { limit: number }) => `per-user series limit of ${v.limit} exceeded (max_series_per_user)`,
+    text: (v: { limit: number; name?: string }) =>
+      `per-user series limit of ${v.limit} exceeded (${v.name ?? 'max_series_per_user'})`,
   },
   inflatedTooLarge: {
     http: 413,
@@ -122,8 +123,8 @@ export const writeErrors = catalogue({
     http: 400,
     promType: 'bad_data',
     retry: false,
-    text: (v: { series: string; limit: number }) =>
-      `per-metric series limit of ${v.limit} exceeded (max_series_per_metric): ${v.series}`,
+    text: (v: { series: string; limit: number; name: string }) =>
+      `per-metric series limit of ${v.limit} exceeded (${v.name}): ${v.series}`,
   },
   sampleTooLarge: {
     http: 413,

@@ -42,6 +42,8 @@ const LIMITS = {
   outOfOrderTimeWindowMs: 3_600_000,
   maxSeriesPerUser: 0,
   maxSeriesPerMetric: 0,
+  maxGlobalSeriesPerUser: 0,
+  maxGlobalSeriesPerMetric: 0,
   maxExemplars: 100,
 };
 

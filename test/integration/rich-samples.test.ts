@@ -131,6 +131,8 @@ const LIMITS = {
   outOfOrderTimeWindowMs: 0,
   maxSeriesPerUser: 0,
   maxSeriesPerMetric: 0,
+  maxGlobalSeriesPerUser: 0,
+  maxGlobalSeriesPerMetric: 0,
   maxExemplars: 100,
 };
 

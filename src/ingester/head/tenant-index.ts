@@ -52,6 +52,8 @@ export interface IndexedSeries {
   readonly metric: number;
 }
 
+type SeriesLimits = Pick<FrameLimits, 'seriesPerUserMax' | 'seriesElsewhere' | 'seriesPerMetricMax'>;
+
 /** Which tenants a head has, and which series of each metric. */
 export class TenantIndex {
   /** By index. */
@@ -88,12 +90,12 @@ export class TenantIndex {
   /** Takes a new series, or says why not: REFUSED_NO_ROOM (no such tenant), REFUSED_PER_USER, REFUSED_PER_METRIC. */
   admit(
     { ref, tenant: index, metric }: IndexedSeries,
-    { seriesPerUserMax, seriesPerMetricMax }: Pick<FrameLimits, 'seriesPerUserMax' | 'seriesPerMetricMax'>,
+    { seriesPerUserMax, seriesElsewhere = 0, seriesPerMetricMax }: SeriesLimits,
   ): number {
     const tenant = this.all[index];
     if (tenant === undefined) return REFUSED_NO_ROOM;
     let list = tenant.metrics.get(metric);
-    if (seriesPerUserMax > 0 && tenant.seriesCount >= seriesPerUserMax) return REFUSED_PER_USER;
+    if (seriesPerUserMax > 0 && tenant.seriesCount + seriesElsewhere >= seriesPerUserMax) return REFUSED_PER_USER;
     if (seriesPerMetricMax > 0 && list !== undefined && list.length >= seriesPerMetricMax) return REFUSED_PER_METRIC;
     if (list === undefined) {
       list = new RefList();

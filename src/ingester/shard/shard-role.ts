@@ -12,6 +12,7 @@ import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
 import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
+import type { HeadIngestResult } from '../head/intake.ts';
 import { MatchTurns } from '../head/match-turns.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
@@ -35,6 +36,16 @@ interface Cursor {
   at: number;
   usedMs: number;
 }
+
+/** The answer to no frames. */
+const NOTHING: HeadIngestResult = {
+  counts: [0, 0, 0, 0, 0, 0],
+  histogramsLost: 0,
+  exemplarsLost: 0,
+  refused: 0,
+  first: undefined,
+  unknown: [],
+};
 
 /** A shard as a set of messages. */
 export function shardRole(shard: Shard, clock: Clock): ShardRole {
@@ -145,12 +156,13 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
 
   return {
     async push({ tenant, frames, bytes, limits }) {
-      const result = await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
+      const result = bytes === 0 ? NOTHING : await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
       const { first } = result;
       return Transferred.of(
         {
           result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
           keysTaken: shard.state === 'live',
+          tenantSeries: shard.state === 'live' ? (head.tenant(tenant)?.seriesCount ?? 0) : undefined,
           frames,
         },
         [frames],
