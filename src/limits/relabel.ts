@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { aListOf, aRecordOf, aText, expected } from '../kit/config/record.ts';
+import { goLowerCase, goUpperCase } from '../lib/go-case.ts';
 import { Labels } from '../model/labels.ts';
 import { RegexSyntaxError } from '../model/regex/regex.ts';
 import { CapturingRegex, parseTemplate, type RegexTemplate } from '../model/regex/template.ts';
@@ -172,9 +173,9 @@ function relabel(step: Step, labels: Labels): Labels | undefined {
       return labels.with(filled[0]!, filled[1]!);
     }
     case 'lowercase':
-      return labels.with(target, value.toLowerCase());
+      return labels.with(target, goLowerCase(value));
     case 'uppercase':
-      return labels.with(target, value.toUpperCase());
+      return labels.with(target, goUpperCase(value));
     case 'hashmod':
       return labels.with(target, String(createHash('md5').update(value).digest().readBigUInt64BE(8) % step.modulus));
     case 'labelmap': {
