@@ -9,10 +9,18 @@ import {
 } from './evaluate.ts';
 import type { Rule, RuleGroup } from './rule-file.ts';
 
-/** Takes what rules write; what it refuses is the rule's error. */
+/** Takes what rules write. */
 export interface RuleSink {
-  /** @param stale series that ended */
-  append(timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]): Promise<void>;
+  /**
+   * @param stale series that ended
+   * @returns samples that were refused, each with the reason; the others were taken
+   */
+  append(timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]): Promise<readonly Refusal[]>;
+}
+
+export interface Refusal {
+  readonly labels: Labels;
+  readonly error: Error;
 }
 
 /** A rule of a group that runs, and what its evaluations left. */
@@ -67,8 +75,11 @@ export class GroupRun {
     const samples = await this.#samplesOf(run, context);
     const written = new Map(samples.map(({ labels }) => [labels.key, labels]));
     const ended = [...run.written].filter(([key]) => !written.has(key)).map(([, labels]) => labels);
-    await this.#sink.append(context.slotMs - context.queryOffsetMs, samples, ended);
+    const refused = await this.#sink.append(context.slotMs - context.queryOffsetMs, samples, ended);
+    for (const { labels } of refused) written.delete(labels.key);
     run.written = written;
+    const last = refused.at(-1);
+    if (last !== undefined) throw last.error;
   }
 
   async #samplesOf(run: RuleRun, context: EvaluationContext): Promise<readonly RuleSample[]> {

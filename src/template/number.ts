@@ -48,6 +48,7 @@ function parseComplex(text: Bytes): Constant | string {
   const parts = [text.slice(0, split), text.slice(split, -1)];
   const [re, im] = parts.map(parseFloat64);
   if (typeof re === 'number' && typeof im === 'number') return simplified(re, im);
+  if (parts[1]!.length === 1) return 'syntax error scanning complex number';
   const bad = typeof re === 'number' ? 1 : 0;
   return `strconv.ParseFloat: parsing ${quote(parts[bad]!)}: ${bad === 0 ? re : im}`;
 }

@@ -126,6 +126,43 @@ test('a test ends with the evaluation that fails, and with what is no series', a
   assert.match((await runRulesTool('test', many)).stderr, /limit of 1000000 samples of a series exceeded/);
 });
 
+test('rules that write the same sample, or over the input, fail', async () => {
+  const rules = file(
+    'same.yml',
+    'groups: [{ name: s, rules: [{ record: r, expr: up }, { record: r, expr: up * 2 }] }]',
+  );
+  const failing = async (name: string, values: string) => {
+    const input = `rule_files: [${rules}]\ntests: [{ input_series: [${values}], promql_expr_test: [{ expr: r, eval_time: 1m }] }]`;
+    return (await runRulesTool('test', file(name, input))).stderr;
+  };
+  assert.match(
+    await failing('same1.yml', '{ series: up, values: _ 1 }'),
+    /rule: r, time: 1m0s, err: duplicate sample for timestamp 60000; overrides not allowed: existing 1, new value 2\n$/,
+  );
+  assert.match(
+    await failing('same2.yml', '{ series: up, values: 1 }'),
+    /time: 0s, err: duplicate sample for timestamp\n$/,
+  );
+  assert.doesNotMatch(await failing('same3.yml', '{ series: up, values: 0x2 }'), /duplicate/);
+});
+
+test('what is wrong with the values of a series is said as in promtool, before rules are read', async () => {
+  const broken = file('broken-rules.yml', 'groups: 1');
+  for (const [values, message] of [
+    ['1 abc', '2:6: parse error: unexpected identifier "abc" in series values, expected number or "stale"'],
+    ['1+1 2', '2:7: parse error: unexpected " " in series values'],
+    ['1x', '2:6: parse error: unexpected end of input in series values'],
+    ['5+-1x3', '2:6: parse error: unexpected <op:-> in series values'],
+    ['1 @', "2:6: parse error: unexpected character in series sequence: '@'"],
+  ] as const) {
+    const test = file(
+      'values.yml',
+      `rule_files: [${broken}]\ntests: [{ input_series: [{ series: up, values: '${values}' }] }]`,
+    );
+    assert.equal((await runRulesTool('test', test)).stderr, `  FAILED:\n${message}\n`, values);
+  }
+});
+
 test('check finds rules that write the same series, and reads standard input', async () => {
   const twice = file('twice.yml', 'groups: [{ name: a, rules: [{ record: r, expr: 1 }, { record: r, expr: 2 }] }]');
   assert.equal((await runRulesTool('check', twice)).exit, 0);

@@ -1,4 +1,11 @@
-import { equalBounds, type FloatHistogram, type ResetHint, withResetHint } from '../../model/histogram.ts';
+import { formatG } from '../../lib/go-float.ts';
+import {
+  equalBounds,
+  equalHistograms,
+  type FloatHistogram,
+  type ResetHint,
+  withResetHint,
+} from '../../model/histogram.ts';
 import { detectReset } from '../../model/histogram-reset.ts';
 import { Labels } from '../../model/labels.ts';
 import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../storage/columns.ts';
@@ -12,9 +19,13 @@ import type { Item } from './series-line.ts';
 export class MemoryStorage implements Queryable {
   readonly #series = new Map<string, MemorySeries>();
 
-  /** What is not newer than the newest of its series is left out. @param startMs 0 where unknown */
-  append(labels: Labels, timeMs: number, item: Item, startMs = 0): void {
-    this.#seriesOf(labels).append(timeMs, item, startMs);
+  /**
+   * What is not newer than the newest of its series is left out.
+   * @param startMs 0 where unknown
+   * @returns why it was left out, as Prometheus words it; nothing where it is the newest sample itself
+   */
+  append(labels: Labels, timeMs: number, item: Item, startMs = 0): string | undefined {
+    return this.#seriesOf(labels).append(timeMs, item, startMs);
   }
 
   #seriesOf(labels: Labels): MemorySeries {
@@ -74,10 +85,10 @@ class MemorySeries {
     this.labels = labels;
   }
 
-  append(timeMs: number, item: Item, startMs: number): void {
+  append(timeMs: number, item: Item, startMs: number): string | undefined {
     const samples = this.#samples;
-    if (item === undefined) return;
-    if (samples.count > 0 && timeMs <= samples.times[samples.count - 1]!) return;
+    if (item === undefined) return undefined;
+    if (samples.count > 0 && timeMs <= samples.times[samples.count - 1]!) return this.#fault(timeMs, item);
     const lastKind = samples.count === 0 ? FLOAT : samples.kinds[samples.count - 1]!;
     if (item === 'stale') {
       samples.pushStale(timeMs, lastKind === FLOAT || lastKind === STALE ? STALE : STALE_HISTOGRAM);
@@ -89,6 +100,27 @@ class MemorySeries {
       samples.pushHistogram(timeMs, withResetHint(item.histogram, this.#hint(item.histogram, last)));
     }
     if (startMs !== 0) samples.setStart(startMs);
+    return undefined;
+  }
+
+  #fault(timeMs: number, item: Exclude<Item, undefined>): string | undefined {
+    const { times, values, kinds, histograms, count } = this.#samples;
+    if (timeMs < times[count - 1]!) return 'out of order sample';
+    const kind = kinds[count - 1]!;
+    const duplicate = 'duplicate sample for timestamp';
+    if (typeof item === 'object' && 'histogram' in item) {
+      const same = kind === HISTOGRAM && equalHistograms(histograms[count - 1]!, item.histogram);
+      return same ? undefined : duplicate;
+    }
+    const isStale = item === 'stale';
+    const value = isStale ? Number.NaN : item.value;
+    const fault = `${duplicate} ${timeMs}; overrides not allowed: existing`;
+    const said = (text: string) => (timeMs === 0 ? duplicate : text);
+    if (kind === HISTOGRAM || kind === STALE_HISTOGRAM)
+      return said(`${fault} is a histogram, new value ${formatG(value)}`);
+    const same = isStale === (kind === STALE) && (isStale || Object.is(values[count - 1], value));
+    const existing = kind === STALE ? Number.NaN : values[count - 1]!;
+    return same ? undefined : said(`${fault} ${formatG(existing)}, new value ${formatG(value)}`);
   }
 
   /** As Prometheus' float histogram chunks: `FloatHistogramAppender.appendable`. */

@@ -8,15 +8,16 @@ import { unlimited } from '../../storage/unlimited.ts';
 import { durationText } from '../../template/duration.ts';
 import { formatFloat } from '../../template/float-text.ts';
 import { RuleError, type RuleQuery, type RuleSample } from '../evaluate.ts';
-import { GroupRun } from '../group-run.ts';
+import { GroupRun, type Refusal, type RuleSink } from '../group-run.ts';
 import type { RuleGroup } from '../rule-file.ts';
 import { MemoryStorage } from './memory-storage.ts';
-import { parseSeriesLine, type SeriesLine, SeriesLineError } from './series-line.ts';
+import { type Item, parseSeriesLine, type SeriesLine, SeriesLineError } from './series-line.ts';
 import type { AlertTest, ExprTest, RuleTest, RuleTestFile } from './test-file.ts';
 
 /** What a test is run with. */
 export interface RuleTestOptions {
-  readonly groups: readonly RuleGroup[];
+  /** Reads the rules; asked for when the input is known to be right. */
+  readonly loadGroups: () => Promise<{ readonly groups: readonly RuleGroup[]; readonly errors: readonly string[] }>;
   readonly file: RuleTestFile;
   /** An engine whose subqueries without a step take that of the evaluations. */
   readonly engine: Engine;
@@ -29,7 +30,9 @@ export interface RuleTestOptions {
 /** What is not as expected, each worded as promtool words it; none where all is. */
 export async function runRuleTest(test: RuleTest, options: RuleTestOptions): Promise<readonly string[]> {
   try {
-    return await new TestRun(test, options).run();
+    const inputs = test.inputSeries.map((input, i) => ({ line: inputLine(input, i), loaded: 0 }));
+    const { groups, errors } = await options.loadGroups();
+    return errors.length > 0 ? errors : await new TestRun(test, inputs, groups, options).run();
   } catch (thrown) {
     if (thrown instanceof TestError) return [...thrown.messages];
     throw thrown;
@@ -61,21 +64,24 @@ class TestRun {
   readonly #groups: readonly GroupRun[];
   readonly #failures: string[] = [];
 
-  constructor(test: RuleTest, options: RuleTestOptions) {
+  constructor(test: RuleTest, inputs: readonly Input[], groups: readonly RuleGroup[], options: RuleTestOptions) {
     this.#test = test;
     this.#options = options;
-    this.#inputs = test.inputSeries.map((input, i) => ({ line: inputLine(input, i), loaded: 0 }));
+    this.#inputs = inputs;
     this.#query = queryOf(options.engine, this.#storage, options.signal);
     const rank = (group: RuleGroup) => Math.max(0, options.file.groupOrder.indexOf(group.name));
-    const sink = {
-      append: async (timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]) => {
-        for (const { labels, value, histogram } of samples) {
-          this.#storage.append(labels, timeMs, histogram === undefined ? { value } : { histogram });
-        }
-        for (const labels of stale) this.#storage.append(labels, timeMs, 'stale');
-      },
-    };
-    this.#groups = [...options.groups].sort((a, b) => rank(a) - rank(b)).map((group) => new GroupRun(group, sink));
+    const sink = { append: async (...args: Parameters<RuleSink['append']>) => this.#append(...args) };
+    this.#groups = [...groups].sort((a, b) => rank(a) - rank(b)).map((group) => new GroupRun(group, sink));
+  }
+
+  #append(timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]): Refusal[] {
+    const refused: Refusal[] = [];
+    for (const { labels, value, histogram } of samples) {
+      const fault = this.#storage.append(labels, timeMs, histogram === undefined ? { value } : { histogram });
+      if (fault !== undefined) refused.push({ labels, error: new RuleError(fault) });
+    }
+    for (const labels of stale) this.#storage.append(labels, timeMs, 'stale');
+    return refused;
   }
 
   async run(): Promise<readonly string[]> {
@@ -193,7 +199,7 @@ function inputLine(
     return parseSeriesLine(line);
   } catch (thrown) {
     if (!(thrown instanceof Error)) throw thrown;
-    throw new TestError(`${index + 2}:${labelsFault(series, line) ?? `1: parse error: ${thrown.message}`}`);
+    throw new TestError(`${index + 2}:${labelsFault(series, line) ?? valuesFault(line, thrown)}`);
   }
 }
 
@@ -211,6 +217,25 @@ function labelsFault(series: string, line: string): string | undefined {
   } catch (thrown) {
     return thrown instanceof ParseError ? thrown.message.replace(/^1:/, '') : undefined;
   }
+}
+
+/** What is wrong with the values of a line, with its column, as Prometheus words most of it. */
+function valuesFault(line: string, error: Error): string {
+  if (!(error instanceof SeriesLineError) || error.at === undefined) return `1: parse error: ${error.message}`;
+  const before = line[error.at - 1] ?? ' ';
+  // behind a sign or an x within a value, it is what should be a number that is wrong
+  const isBegun = /[-+]/.test(line[error.at] ?? '') || (line[error.at] === 'x' && /\S/.test(before));
+  const at = isBegun ? error.at + 1 : error.at;
+  const character = line[at];
+  const [word] = /^[\p{L}_][\p{L}\d_]*/u.exec(line.slice(at)) ?? [];
+  let what = 'unexpected end of input in series values';
+  if (word !== undefined) what = `unexpected identifier ${quoteGo(word)} in series values, expected number or "stale"`;
+  else if (character === undefined) {
+    // said already
+  } else if (/[-+*/%^=<>!]/.test(character)) what = `unexpected <op:${character}> in series values`;
+  else if (character === ' ') what = 'unexpected " " in series values';
+  else what = `unexpected character in series sequence: '${character}'`;
+  return `${at + 1}: parse error: ${what}`;
 }
 
 function queryOf(engine: Engine, storage: MemoryStorage, signal: AbortSignal): RuleQuery {
@@ -286,8 +311,15 @@ function expectedSample({ labels, value, histogram }: ExprTest['samples'][number
   const { items } = parseSeriesLine(`{} ${histogram}`);
   const [item] = items;
   if (items.length !== 1) throw new SeriesLineError(`expected 1 value, got ${items.length}`);
-  if (typeof item !== 'object' || !('histogram' in item)) throw new SeriesLineError('expected histogram, got a float');
+  if (typeof item !== 'object' || !('histogram' in item)) {
+    throw new SeriesLineError(`expected histogram, got ${itemText(item)}`);
+  }
   return { labels: metric, value: Number.NaN, histogram: histogramToTestNotation(item.histogram) };
+}
+
+function itemText(item: Item): string {
+  if (item === undefined) return '_';
+  return typeof item === 'object' && 'value' in item ? formatFloat(item.value, 'f', 6) : 'stale';
 }
 
 function isSame(want: TestSample, got: TestSample, fuzzy: boolean): boolean {

@@ -32,7 +32,15 @@ export function namesHint(histogram: FloatHistogram): boolean {
 }
 
 /** What is no series line. */
-export class SeriesLineError extends Error {}
+export class SeriesLineError extends Error {
+  /** Where in the line, counted from 0; undefined where it is no one place. */
+  readonly at: number | undefined;
+
+  constructor(message: string, at?: number) {
+    super(message);
+    this.at = at;
+  }
+}
 
 /** Items of one line; a repetition is short to write. */
 const itemsMax = 1_000_000;
@@ -78,7 +86,7 @@ class LineCursor {
   expect(pattern: RegExp, what: string): string {
     const taken = this.take(pattern);
     if (taken === undefined) {
-      throw new SeriesLineError(`expected ${what} at ${this.#at + 1} of: ${this.text}`);
+      throw new SeriesLineError(`expected ${what} at ${this.#at + 1} of: ${this.text}`, this.#at);
     }
     return taken;
   }
@@ -119,7 +127,7 @@ function parseItems(cursor: LineCursor): Item[] {
   const sign = cursor.take(/[+-](?=[\d.in])/iy);
   const increment = sign === undefined ? 0 : number(cursor.expect(NUMBER, 'an increment'));
   const times = repetitions(cursor);
-  if (sign !== undefined && times === undefined) throw new SeriesLineError(`expected a repetition in: ${cursor.text}`);
+  if (sign !== undefined && times === undefined) cursor.expect(/x\d+/y, 'a repetition');
   const items: Item[] = [{ value }];
   let last = value;
   for (let i = 0; i < (times ?? 0); i++) {
