@@ -117,7 +117,10 @@ test('a local rate is of each distributor, a global one of all together', async 
   ] as const) {
     const limits = { ...DEFAULT_LIMITS, ingestionRate: 20, ingestionBurstSize: 0, ingestionRateStrategy };
     const { service } = serviceWith(() => limits, distributors && (() => distributors));
-    const answer = await service.pushSeries({ tenant: 'a', series: [{ pairs, samples: [{ timeMs: 1, value: 1 }] }] });
+    const answer = await service.pushSeries({
+      tenant: 'a',
+      series: [{ pairs, samples: [{ timeMs: NOW_MS, value: 1 }] }],
+    });
     assert.equal(answer.status, 429);
     assert.match(answer.text, new RegExp(`ingestion rate limit \\(${rate}\\) exceeded`));
   }
