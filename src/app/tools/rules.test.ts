@@ -143,6 +143,10 @@ test('rules that write the same sample, or over the input, fail', async () => {
     await failing('same2.yml', '{ series: up, values: 1 }'),
     /time: 0s, err: duplicate sample for timestamp\n$/,
   );
+  assert.match(
+    await failing('same4.yml', "{ series: up, values: '{{count:-3}}' }"),
+    /time: 0s, err: observation count is {2}-3: histogram's observation count is negative\n/,
+  );
   assert.doesNotMatch(await failing('same3.yml', '{ series: up, values: 0x2 }'), /duplicate/);
 });
 

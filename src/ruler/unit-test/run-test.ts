@@ -1,5 +1,6 @@
 import { AppError } from '../../model/errors.ts';
 import { histogramToTestNotation } from '../../model/histogram-text.ts';
+import { floatHistogramFault } from '../../model/histogram-validate.ts';
 import { Labels, quoteGo } from '../../model/labels.ts';
 import type { Engine } from '../../promql/engine.ts';
 import { formatDuration } from '../../promql/parser/duration.ts';
@@ -77,7 +78,9 @@ class TestRun {
   #append(timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]): Refusal[] {
     const refused: Refusal[] = [];
     for (const { labels, value, histogram } of samples) {
-      const fault = this.#storage.append(labels, timeMs, histogram === undefined ? { value } : { histogram });
+      const fault =
+        (histogram === undefined ? undefined : floatHistogramFault(histogram)?.text) ??
+        this.#storage.append(labels, timeMs, histogram === undefined ? { value } : { histogram });
       if (fault !== undefined) refused.push({ labels, error: new RuleError(fault) });
     }
     for (const labels of stale) this.#storage.append(labels, timeMs, 'stale');
