@@ -79,6 +79,7 @@ export {
   seriesParts,
   seriesTenant,
   seriesTop,
+  tenantDrop,
   tenantInit,
 } from './series';
 

@@ -62,7 +62,12 @@ export function tenantInit(index: u32, id: usize, len: u32): bool {
   return true;
 }
 
-/** Whether `tenantInit` was called for it. */
+/** Makes an index nobody's again. The tenant has no series any more. */
+export function tenantDrop(index: u32): void {
+  if (index < tenantsMax) memory.fill(tenantKeys + ((<usize>index) << 4), 0, 16);
+}
+
+/** Whether `tenantInit` was called for it, and `tenantDrop` not since. */
 export function tenantExists(index: u32): bool {
   if (index >= tenantsMax) return false;
   const k = tenantKeys + ((<usize>index) << 4);

@@ -20,8 +20,10 @@ export interface IngesterAdmin {
   flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
   /** Forgets all that a tenant has here. What a flush under way has read of it already still goes to the store. */
   deleteTenant(tenant: string): Promise<void>;
-  /** Of tenants that have series here; as of the last second. */
+  /** All tenants that are known here, with their series. */
   tenantSeries(): Promise<readonly TenantSeries[]>;
+  /** Series that one tenant has here. */
+  seriesOf(tenant: string): Promise<number>;
 }
 
 export interface TenantSeries {

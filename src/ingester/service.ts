@@ -7,7 +7,7 @@ import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush/flush-contract.ts';
 import { FlushScheduler } from './flush-scheduler.ts';
 import { ingesterMetrics } from './metrics.ts';
-import type { ShardCalls } from './shard/shard-messages.ts';
+import { allTenants, type ShardCalls } from './shard/shard-messages.ts';
 
 export interface IngesterOptions {
   readonly config: IngesterConfig;
@@ -93,10 +93,14 @@ export class IngesterService implements Service, IngesterAdmin {
   async tenantSeries(): Promise<readonly TenantSeries[]> {
     const counts = new Map<string, number>();
     for (const shard of this.#options.shards()) {
-      const { tenants } = await shard.call('stats', {});
-      for (const { tenant, series } of tenants) counts.set(tenant, (counts.get(tenant) ?? 0) + series);
+      for await (const { tenant, series } of allTenants(shard)) counts.set(tenant, (counts.get(tenant) ?? 0) + series);
     }
     return [...counts].map(([tenant, series]) => ({ tenant, series }));
+  }
+
+  async seriesOf(tenant: string): Promise<number> {
+    const pages = await Promise.all(this.#options.shards().map((shard) => shard.call('tenants', { tenant })));
+    return pages.flatMap(({ tenants }) => tenants).reduce((sum, { series }) => sum + series, 0);
   }
 
   async stop(stop: Stop): Promise<void> {

@@ -32,8 +32,7 @@ function tenantStats(ingester: IngesterAdmin, rates: TenantRates) {
     new Map((await ingester.tenantSeries()).map(({ tenant, series }) => [tenant, series] as const));
   return {
     async of(tenant: string): Promise<UserStats> {
-      const series = await seriesOf();
-      return { ingestionRate: rates.of(tenant), numSeries: series.get(tenant) ?? 0 };
+      return { ingestionRate: rates.of(tenant), numSeries: await ingester.seriesOf(tenant) };
     },
     async all() {
       const series = await seriesOf();

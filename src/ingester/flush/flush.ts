@@ -17,7 +17,14 @@ import type { Clock } from '../../lib/clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { SliceView } from '../../wire/slices.ts';
-import type { SealedWindow, ShardExport, ShardRole } from '../shard/shard-messages.ts';
+import {
+  type ArenaTenant,
+  allTenants,
+  type SealedWindow,
+  type ShardExport,
+  type ShardRole,
+  TENANTS_AT_ONCE_MAX,
+} from '../shard/shard-messages.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue } from './flush-plan.ts';
 
@@ -134,7 +141,7 @@ export class Flusher {
   async #seriesOfTenants(): Promise<Map<string, number>> {
     const series = new Map<string, number>();
     for (const shard of this.#shards) {
-      for (const { tenant, series: count } of (await shard.call('stats', {})).tenants) {
+      for await (const { tenant, series: count } of allTenants(shard)) {
         series.set(tenant, (series.get(tenant) ?? 0) + count);
       }
     }
@@ -150,7 +157,7 @@ export class Flusher {
     const { shard, sealed, phases } = due;
     const windowStartMs = sealed.window * this.#windowMs;
     for (const arena of sealed.arenas) {
-      for (const { tenant, metrics } of await shard.call('tenantsOf', { arena, metricSeriesMin: this.#splitSeries })) {
+      for await (const { tenant, metrics } of this.#tenantsOf(shard, arena)) {
         if (only !== undefined && tenant !== only) continue;
         const size = { series: sizes.get(tenant) ?? 0, metrics };
         const placement = await this.#placement(due, tenant, size, windowStartMs);
@@ -164,6 +171,15 @@ export class Flusher {
           yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
         }
       }
+    }
+  }
+
+  /** The tenants that have chunks in an arena. */
+  async *#tenantsOf(shard: Channel<ShardRole>, arena: number): AsyncGenerator<ArenaTenant> {
+    const all = await shard.call('tenantsOf', { arena });
+    for (let at = 0; at < all.length; at += TENANTS_AT_ONCE_MAX) {
+      const indexes = all.slice(at, at + TENANTS_AT_ONCE_MAX);
+      yield* await shard.call('arenaTenants', { indexes, metricSeriesMin: this.#splitSeries });
     }
   }
 

@@ -15,6 +15,8 @@ import { type HeadTenant, type IndexedSeries, TenantIndex } from './tenant-index
 import { WindowQuota } from './window-quota.ts';
 
 const LOG_BYTES = RECORD_BYTES_AIMED;
+/** No arena has this number. */
+const NO_ARENA = 0;
 const encoder = new TextEncoder();
 
 export interface HeadOptions {
@@ -92,8 +94,8 @@ export class Head {
     return this.kernel.exports.seriesLive();
   }
 
-  /** By index. */
-  get tenants(): readonly HeadTenant[] {
+  /** By index. Some are missing: forgotten, or their notes in the log were lost. */
+  get tenants(): readonly (HeadTenant | undefined)[] {
     return this.#index.all;
   }
 
@@ -101,8 +103,8 @@ export class Head {
     return this.#index.get(id);
   }
 
-  /** @param index from a log; absent: the next one */
-  addTenant(id: string, index = this.tenants.length): HeadTenant {
+  /** @param index from a log; absent: one that is free */
+  addTenant(id: string, index = this.#index.nextIndex(!this.holdRefs)): HeadTenant {
     const bytes = encoder.encode(id);
     if (!this.kernel.exports.tenantInit(index, this.#scratch.put(bytes), bytes.length)) throw this.fullError();
     return this.#index.add(id, index);
@@ -115,9 +117,29 @@ export class Head {
     return this.#index.isFree(index, id) ? this.addTenant(id, index) : undefined;
   }
 
-  /** Takes back an `addTenant` of a tenant that has no series yet. */
-  removeNewestTenant(): void {
-    this.#index.removeNewest();
+  /**
+   * Tenants that have no series, no window that they began, and no request since `beforeMs`, Unix ms. At most `max`.
+   */
+  quietTenants(beforeMs: number, max: number): HeadTenant[] {
+    return [...this.#index.quiet(beforeMs, max)].filter(({ index }) => !this.windows.owns(index));
+  }
+
+  /** Forgets a tenant that has no series. Its metadata is kept apart and goes by itself. */
+  forgetTenant(tenant: HeadTenant): void {
+    this.exemplars.forget(tenant.index);
+    this.windows.forget(tenant.index);
+    this.#index.drop(tenant);
+    this.kernel.exports.tenantDrop(tenant.index);
+  }
+
+  /** Indexes that are nobody's. New tenants get none of them until `reuseTenants`. */
+  takeUnusedTenants(): readonly number[] {
+    return this.#index.takeUnused();
+  }
+
+  /** Indexes of `takeUnusedTenants`, once no log and no checkpoint names them. */
+  reuseTenants(unused: readonly number[]): void {
+    this.#index.reuse(unused);
   }
 
   fullError(): Error {
@@ -188,11 +210,33 @@ export class Head {
     const window = exports.arenaWindow(arena);
     exports.arenaDrop(arena);
     this.windows.drop(window, this.#windowsHeld());
+    this.#dropSeries(gone, commit);
+    return gone;
+  }
+
+  /**
+   * Drops those series in [from, to) that have no chunk and whose newest sample is before `idleBeforeMs`, as `dropArena` does: where no
+   * window is dropped any more it is never called.
+   */
+  dropIdle(from: number, to: number, idleBeforeMs: number, commit: () => void): number[] {
+    const { exports } = this.kernel;
+    const out = this.#scratch.ensure(4 * (to - from));
+    const count = exports.forgetArena(NO_ARENA, from, to, out);
+    const gone: number[] = [];
+    for (let i = 0; i < count; i++) {
+      const ref = this.kernel.view.getUint32(out + 4 * i, true);
+      if (exports.seriesLastTime(ref) < idleBeforeMs && !this.rich.has(ref)) gone.push(ref);
+    }
+    this.#dropSeries(gone, commit);
+    return gone;
+  }
+
+  #dropSeries(gone: readonly number[], commit: () => void): void {
+    const { exports } = this.kernel;
     this.#index.remove(
       gone.map((ref) => ({ ref, tenant: exports.seriesTenant(ref), metric: exports.seriesMetric(ref) })),
     );
     for (const ref of gone) while (!exports.dropSeries(ref)) commit();
-    return gone;
   }
 
   #windowsHeld(): number {

@@ -26,6 +26,8 @@ interface KnownEntry extends MetricMetadata {
 interface TenantMetadata {
   readonly metrics: Map<string, KnownEntry[]>;
   searchedMs: number;
+  /** When any of it was told last. */
+  seenMs: number;
 }
 
 /** Type, help and unit of the metrics of each tenant, as senders gave them. */
@@ -49,6 +51,8 @@ export class MetadataBook {
       refused[reason] = (refused[reason] ?? 0) + 1;
     };
     const news: MetricMetadata[] = [];
+    const known = this.#byTenant.get(tenant);
+    if (known !== undefined) known.seenMs = nowMs;
     for (const entry of entries) {
       const old = this.#byTenant.get(tenant)?.metrics.get(entry.metric);
       const same = old?.find((one) => isSame(one, entry));
@@ -79,7 +83,7 @@ export class MetadataBook {
   #add(tenant: string, entry: MetricMetadata, nowMs: number): boolean {
     let own = this.#byTenant.get(tenant);
     if (own === undefined) {
-      own = { metrics: new Map(), searchedMs: 0 };
+      own = { metrics: new Map(), searchedMs: 0, seenMs: nowMs };
       this.#byTenant.set(tenant, own);
       this.bytes += TENANT_OVERHEAD_BYTES;
     }
@@ -119,6 +123,11 @@ export class MetadataBook {
     const kept = list.filter(isKept);
     if (kept.length === 0) metrics.delete(metric);
     else if (kept.length < list.length) metrics.set(metric, kept);
+  }
+
+  /** Forgets tenants that told nothing since `beforeMs`. Nobody need log it: after a start they are there for a while again. */
+  forgetQuiet(beforeMs: number): void {
+    for (const [tenant, { seenMs }] of this.#byTenant) if (seenMs < beforeMs) this.forget(tenant);
   }
 
   forget(tenant: string): void {

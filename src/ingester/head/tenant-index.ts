@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { type FrameLimits, REFUSED_NO_ROOM, REFUSED_PER_METRIC, REFUSED_PER_USER } from '../../contract/ingest.ts';
 import { getOrMake } from '../../lib/map.ts';
 
@@ -15,6 +16,8 @@ export interface HeadTenant {
   seriesCount: number;
   /** Newest sample kept, Unix ms. */
   newestMs: number;
+  /** Its last request, Unix ms; 0: none since the start. */
+  usedMs: number;
 }
 
 /** Refs of a metric's series, in no order. */
@@ -56,9 +59,13 @@ type SeriesLimits = Pick<FrameLimits, 'seriesPerUserMax' | 'seriesElsewhere' | '
 
 /** Which tenants a head has, and which series of each metric. */
 export class TenantIndex {
-  /** By index. */
-  readonly all: HeadTenant[] = [];
+  /** By index. Some are missing: forgotten, or their notes in the log were lost. */
+  readonly all: (HeadTenant | undefined)[] = [];
   readonly #byId = new Map<string, HeadTenant>();
+  /** Those without series. */
+  readonly #empty = new Set<HeadTenant>();
+  /** Indexes that no log names any more. */
+  #free: number[] = [];
   /** Memory of tenants besides their series, roughly. */
   bytes = 0;
 
@@ -72,19 +79,57 @@ export class TenantIndex {
   }
 
   add(id: string, index: number): HeadTenant {
-    const tenant: HeadTenant = { id, index, metrics: new Map(), seriesCount: 0, newestMs: Number.NEGATIVE_INFINITY };
+    const tenant: HeadTenant = {
+      id,
+      index,
+      metrics: new Map(),
+      seriesCount: 0,
+      newestMs: Number.NEGATIVE_INFINITY,
+      usedMs: 0,
+    };
+    while (this.all.length < index) this.all.push(undefined);
     this.all[index] = tenant;
     this.#byId.set(id, tenant);
+    this.#empty.add(tenant);
     this.bytes += TENANT_BYTES + 2 * id.length;
     return tenant;
   }
 
-  /** Takes back an `add` of a tenant that has no series yet. */
-  removeNewest(): void {
-    const tenant = this.all.pop();
-    if (tenant === undefined) return;
+  /** An index for a new tenant. @param again one that a forgotten tenant had may be it */
+  nextIndex(again: boolean): number {
+    return (again ? this.#free.pop() : undefined) ?? this.all.length;
+  }
+
+  /** Forgets a tenant that has no series. Its index is nobody's, and not yet free. */
+  drop(tenant: HeadTenant): void {
+    assert(tenant.seriesCount === 0, `bug: tenant ${tenant.index} is dropped with series`);
+    this.all[tenant.index] = undefined;
     this.#byId.delete(tenant.id);
+    this.#empty.delete(tenant);
     this.bytes -= TENANT_BYTES + 2 * tenant.id.length;
+  }
+
+  /** Tenants without series whose last request was before `beforeMs`, at most so many. */
+  *quiet(beforeMs: number, max: number): Generator<HeadTenant> {
+    let count = 0;
+    for (const tenant of this.#empty) {
+      if (tenant.usedMs >= beforeMs) continue;
+      yield tenant;
+      if (++count === max) return;
+    }
+  }
+
+  /** Indexes that are nobody's now. Until they are given back to `reuse` none is given to a new tenant. */
+  takeUnused(): number[] {
+    this.#free = [];
+    const unused: number[] = [];
+    for (const [index, tenant] of this.all.entries()) if (tenant === undefined) unused.push(index);
+    return unused;
+  }
+
+  /** Those of `takeUnused`, once no log and no checkpoint names them. */
+  reuse(unused: readonly number[]): void {
+    this.#free = unused.filter((index) => this.all[index] === undefined);
   }
 
   /** Takes a new series, or says why not: REFUSED_NO_ROOM (no such tenant), REFUSED_PER_USER, REFUSED_PER_METRIC. */
@@ -102,7 +147,7 @@ export class TenantIndex {
       tenant.metrics.set(metric, list);
     }
     list.push(ref);
-    tenant.seriesCount++;
+    if (tenant.seriesCount++ === 0) this.#empty.delete(tenant);
     return 0;
   }
 
@@ -112,7 +157,7 @@ export class TenantIndex {
       const tenant = this.all[index]!;
       const metrics = getOrMake(byTenant, tenant, () => new Map<number, Set<number>>());
       getOrMake(metrics, metric, () => new Set<number>()).add(ref);
-      tenant.seriesCount--;
+      if (--tenant.seriesCount === 0) this.#empty.add(tenant);
     }
     for (const [tenant, metrics] of byTenant) {
       for (const [metric, refs] of metrics) {

@@ -85,6 +85,11 @@ export class WindowQuota {
     else this.#owned.set(owner, owned);
   }
 
+  /** Whether windows are there that the tenant began. */
+  owns(tenant: number): boolean {
+    return this.#owned.has(tenant);
+  }
+
   forget(tenant: number): void {
     this.#weeks.delete(tenant);
   }

@@ -5,12 +5,15 @@ import type { WalRecord } from './wal.ts';
 
 /** What the log says besides samples. */
 export type LogNote =
-  | { readonly tenant: readonly [index: number, id: string] }
+  | { readonly tenant: TenantName }
+  | { readonly forgotten: readonly TenantName[] }
   | { readonly seal: number }
   | { readonly flushed: number; readonly atMs: number }
   | MetadataNote
   | { readonly staged: number }
   | { readonly gone: string };
+
+export type TenantName = readonly [index: number, id: string];
 
 export interface MetadataNote {
   /** The tenant. */
@@ -41,8 +44,9 @@ export function readNote(kernel: Kernel, { at, bytes }: WalRecord): Readonly<Rec
 /** @throws BytesError where the note is none of these */
 export function readLogNote(kernel: Kernel, record: WalRecord): LogNote {
   const note = readNote(kernel, record);
-  const { tenant, seal, flushed, atMs, metadata, entries, staged, gone } = note;
-  if (isList(tenant) && isCount(tenant[0]) && isId(tenant[1])) return { tenant: [tenant[0], tenant[1]] };
+  const { tenant, seal, flushed, atMs, metadata, entries, staged, gone, forgotten } = note;
+  if (isTenantName(tenant)) return { tenant };
+  if (isList(forgotten) && forgotten.every(isTenantName)) return { forgotten };
   if (Number.isSafeInteger(seal)) return { seal: seal as number };
   if (isCount(flushed) && isCount(atMs)) return { flushed, atMs };
   if (isId(metadata) && isMetadata(entries)) return { metadata, entries };
@@ -60,6 +64,10 @@ export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
+function isTenantName(value: unknown): value is TenantName {
+  return isList(value) && isCount(value[0]) && isId(value[1]);
+}
+
 /** A tenant's name, as far as a log can tell. */
 export function isId(value: unknown): value is string {
   return typeof value === 'string' && value.length > 0;
@@ -75,12 +83,16 @@ function isEntry(entry: Partial<MetricMetadata> | null): boolean {
 }
 
 /** Lists of at most so many items whose JSON has about `bytes`, for notes of bounded size. */
-export function* noteParts<T>(items: Iterable<T>, bytes: number): Generator<T[]> {
+export function* noteParts<T>(
+  items: Iterable<T>,
+  bytes: number,
+  sizeOf = (item: T) => JSON.stringify(item).length,
+): Generator<T[]> {
   let part: T[] = [];
   let size = 0;
   for (const item of items) {
     part.push(item);
-    size += JSON.stringify(item).length;
+    size += sizeOf(item);
     if (size < bytes) continue;
     yield part;
     part = [];

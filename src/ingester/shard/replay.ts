@@ -11,7 +11,7 @@ import type { Head } from '../head/head.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
 import { checkpointName, loadCheckpoint } from '../log/checkpoint.ts';
 import type { Disk } from '../log/disk.ts';
-import { isCount, type LogNote, readLogNote, readNote } from '../log/log-note.ts';
+import { isCount, type LogNote, readLogNote, readNote, type TenantName } from '../log/log-note.ts';
 import { readStaged } from '../log/staged.ts';
 import {
   segmentName,
@@ -263,12 +263,28 @@ export class Replay {
   #applyNote(note: LogNote, lsn: number): void {
     const { clock, windows, forgetRest } = this.#options;
     if ('tenant' in note) {
+      const known = this.#head.tenant(note.tenant[1]);
+      // without series it was forgotten, and the note that said so is lost
+      if (known?.seriesCount === 0 && known.index !== note.tenant[0]) this.#head.forgetTenant(known);
       // an index is never told twice of two tenants: series of the one would be the other's
       if (this.#head.bindTenant(...note.tenant) === undefined) throw new BytesError('an index of another tenant');
     } else if ('metadata' in note) this.#head.metadata.load(note.metadata, note.entries, clock.nowMs());
+    else if ('forgotten' in note) this.#forget(note.forgotten);
     else if ('gone' in note) forgetRest(note.gone);
     else if ('seal' in note) windows.seal(note.seal, lsn);
     else if ('flushed' in note) windows.markFlushed(note.flushed, note.atMs);
+  }
+
+  /** @throws BytesError */
+  #forget(names: readonly TenantName[]): void {
+    for (const [index, id] of names) {
+      const tenant = this.#head.tenant(id);
+      if (tenant === undefined) continue; // the note that named it was lost
+      if (tenant.index !== index) throw new BytesError('an index of another tenant');
+      // the operations that dropped its last series were lost
+      if (tenant.seriesCount > 0) this.#head.dropTenant(tenant, [], () => this.#options.commit.now());
+      this.#head.forgetTenant(tenant);
+    }
   }
 
   /** @throws BytesError */

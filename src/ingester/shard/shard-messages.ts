@@ -61,12 +61,18 @@ export type ShardRole = {
   seal(request: SealRequest): Promise<readonly SealedWindow[]>;
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
-  tenantsOf(request: { readonly arena: number; readonly metricSeriesMin: number }): readonly ArenaTenant[];
+  /** Indexes of the tenants that have chunks in an arena: they stay theirs until it is dropped. */
+  tenantsOf(request: { readonly arena: number }): Promise<Uint32Array>;
+  /** Some of them, a bounded number at a time (`TENANTS_AT_ONCE_MAX`). */
+  arenaTenants(request: { readonly indexes: Uint32Array; readonly metricSeriesMin: number }): readonly ArenaTenant[];
   /** Forgets all that a tenant has, in the log too. */
   deleteTenant(request: { readonly tenant: string }): Promise<void>;
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;
   ready(request: Record<string, never>): Promise<void>;
-  stats(request: Record<string, never>): ShardStats & { readonly tenants: readonly TenantStats[] };
+  /** Asked each second: nothing in it grows with the number of tenants. */
+  stats(request: Record<string, never>): ShardStats;
+  /** One tenant, or a part of all: those with an index of `from` or more. */
+  tenants(request: { readonly tenant: string } | { readonly from: number }): TenantPage;
   /** What a tenant's series are made of; undefined: it has none here. */
   headStats(request: { readonly tenant: string; readonly limit: number }): Promise<HeadTenantStats | undefined>;
   close(request: { readonly checkpoint: boolean }): Promise<void>;
@@ -78,5 +84,23 @@ export type ShardCalls = Pick<Channel<ShardRole>, 'call'>;
 export interface TenantStats {
   readonly tenant: string;
   readonly series: number;
-  readonly newestMs: number;
+}
+
+export interface TenantPage {
+  readonly tenants: readonly TenantStats[];
+  /** Where the next part begins; 0: there is none. */
+  readonly next: number;
+}
+
+/** Tenants in one message. */
+export const TENANTS_AT_ONCE_MAX = 4_096;
+
+/** All tenants of a shard, part by part: one that comes or goes meanwhile may be left out. */
+export async function* allTenants(shard: ShardCalls): AsyncGenerator<TenantStats> {
+  for (let from = 0; ; ) {
+    const { tenants, next } = await shard.call('tenants', { from });
+    yield* tenants;
+    if (next === 0) return;
+    from = next;
+  }
 }

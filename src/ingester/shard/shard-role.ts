@@ -4,6 +4,7 @@ import type { HeadLabels } from '../../contract/ingester.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
+import { Pacer } from '../../lib/pacer.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { MatchTurn } from '../../model/match-turn.ts';
@@ -17,9 +18,18 @@ import { MatchTurns } from '../head/match-turns.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
 import type { Shard } from './shard.ts';
-import type { ArenaTenant, SealedWindow, ShardRole, ShardSlice, TenantStats } from './shard-messages.ts';
+import {
+  type ArenaTenant,
+  type SealedWindow,
+  type ShardRole,
+  type ShardSlice,
+  TENANTS_AT_ONCE_MAX,
+  type TenantStats,
+} from './shard-messages.ts';
 
 const SLICE_BYTES = 1024 * 1024;
+/** For how long at a time a search through all series may hold up the shard's thread. */
+const SLICE_MS = 8;
 const CURSORS_MAX = 256;
 /** Reads of one tenant that look for their series at the same time. */
 const TENANT_READS_MAX = 128;
@@ -233,8 +243,9 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         hold();
       }
     },
-    tenantsOf({ arena, metricSeriesMin }) {
+    async tenantsOf({ arena }) {
       mustBeReady();
+      const pacer = new Pacer(clock, { sliceMs: SLICE_MS });
       const found = new Set<number>();
       const top = exports.seriesTop();
       for (let at = 0; at < top; at += 65536) {
@@ -242,9 +253,18 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         const count = exports.refsOfArena(arena, at, at + 65536, refsAt);
         const { view } = head.kernel;
         for (let i = 0; i < count; i++) found.add(exports.seriesTenant(view.getUint32(refsAt + 4 * i, true)));
+        await pacer.step();
       }
       for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
-      return [...found].map((index) => arenaTenant(head, head.tenants[index]!, metricSeriesMin));
+      return Uint32Array.from(found);
+    },
+    arenaTenants({ indexes, metricSeriesMin }) {
+      mustBeReady();
+      return [...indexes.subarray(0, TENANTS_AT_ONCE_MAX)].flatMap((index) => {
+        const tenant = head.tenants[index];
+        // deleted, and forgotten since
+        return tenant === undefined ? [] : [arenaTenant(head, tenant, metricSeriesMin)];
+      });
     },
     async deleteTenant({ tenant }) {
       mustBeReady();
@@ -252,10 +272,18 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     },
     confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
     ready: () => shard.ready,
-    stats: () => ({
-      ...shard.stats(),
-      tenants: tenantStats(head),
-    }),
+    stats: () => shard.stats(),
+    tenants(request) {
+      if ('tenant' in request) {
+        const tenant = head.tenant(request.tenant);
+        return { tenants: tenant === undefined ? [] : [statsOf(tenant)], next: 0 };
+      }
+      const to = request.from + TENANTS_AT_ONCE_MAX;
+      const tenants = head.tenants
+        .slice(request.from, to)
+        .flatMap((each) => (each === undefined ? [] : [statsOf(each)]));
+      return { tenants, next: to < head.tenants.length ? to : 0 };
+    },
     async headStats({ tenant, limit }) {
       mustBeReady();
       return statistics.of(tenant, limit);
@@ -272,7 +300,6 @@ function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): A
   return { tenant: tenant.id, series: tenant.seriesCount, metrics };
 }
 
-function tenantStats(head: Head): TenantStats[] {
-  // some may be missing, whose notes in the log were lost
-  return head.tenants.flatMap(({ id, seriesCount, newestMs }) => [{ tenant: id, series: seriesCount, newestMs }]);
+function statsOf({ id, seriesCount }: HeadTenant): TenantStats {
+  return { tenant: id, series: seriesCount };
 }

@@ -290,7 +290,9 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
   );
   const [arena] = sealed[0]!.arenas;
   assert.deepEqual(
-    role.tenantsOf({ arena: arena!, metricSeriesMin: 0 }).map(({ tenant }) => tenant),
+    role
+      .arenaTenants({ indexes: await role.tenantsOf({ arena: arena! }), metricSeriesMin: 0 })
+      .map(({ tenant }) => tenant),
     ['t'],
   );
   const { value } = await role.export({ arena: arena!, tenant: 't', placement: placementFor(30_000), phases: [0, 1] });

@@ -77,6 +77,13 @@ const MAINTAIN_INTERVAL_MS = 5_000;
 const CHECKPOINT_BYTES_MIN = 64 * 1024 * 1024;
 /** For how long at a time a checkpoint may hold up the shard's thread. */
 const CHECKPOINT_SLICE_MS = 5;
+/** How often series without samples are looked for, beside those that go with a window. */
+const SWEEP_INTERVAL_MS = 600_000;
+const SWEEP_REFS = 65_536;
+/** Metadata of a tenant that told none for so long is forgotten. Senders tell it every few minutes; series may lie on other shards. */
+const METADATA_QUIET_MS = 86_400_000;
+/** Tenants forgotten in a turn: a few milliseconds of the shard's thread. */
+const FORGOTTEN_AT_ONCE_MAX = 4_096;
 const NO_METADATA_LIMITS: MetadataLimits = { metricsMax: 0, perMetricMax: 0 };
 
 /**
@@ -97,6 +104,8 @@ export class Shard {
   #checkpoints = 0;
   #checkpointBytes = 0;
   #checkpointAt = 0; // wal.written then
+  /** When idle series were looked for last, Unix ms. */
+  #sweptMs = 0;
   #exclusive: Promise<unknown> = Promise.resolve();
   /** Dropped refs by the count of checkpoints at that time: free when one more is through. */
   #droppedRefs: number[] = [];
@@ -244,14 +253,19 @@ export class Shard {
   }
 
   #tenant(id: string): HeadTenant {
+    const usedMs = this.#options.clock.nowMs();
     const known = this.head.tenant(id);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      known.usedMs = usedMs;
+      return known;
+    }
     const tenant = this.head.addTenant(id);
+    tenant.usedMs = usedMs;
     // its series name it by index, so the log must know it first
     try {
       this.#commit.note({ tenant: [tenant.index, id] });
     } catch (error) {
-      this.head.removeNewestTenant();
+      this.head.forgetTenant(tenant);
       throw error;
     }
     return tenant;
@@ -322,7 +336,14 @@ export class Shard {
   /** Drops what the store has had for long enough, and writes a checkpoint when the log has grown. */
   async maintain(): Promise<void> {
     if (this.#state !== 'live') return;
-    await this.dropFlushed(this.#options.clock.nowMs() - this.#options.keepFlushedMs);
+    const nowMs = this.#options.clock.nowMs();
+    await this.dropFlushed(nowMs - this.#options.keepFlushedMs);
+    if (nowMs - this.#sweptMs >= SWEEP_INTERVAL_MS) {
+      this.#sweptMs = nowMs;
+      await this.#dropIdle();
+      this.metadata.forgetQuiet(nowMs - METADATA_QUIET_MS);
+    }
+    await this.#forgetQuiet();
     const grown = this.#wal.written - this.#checkpointAt;
     if (grown > Math.max(CHECKPOINT_BYTES_MIN, this.#checkpointBytes / 2)) await this.checkpoint();
   }
@@ -331,10 +352,41 @@ export class Shard {
   async dropFlushed(beforeMs: number): Promise<void> {
     await this.#alone(async () => {
       for (const id of this.#windows.takeFlushed(beforeMs)) {
-        const idleBeforeMs = this.#options.clock.nowMs() - 2 * this.#options.windowMs;
-        for (const ref of this.head.dropArena(id, idleBeforeMs, () => this.#commit.now())) this.#droppedRefs.push(ref);
+        for (const ref of this.head.dropArena(id, this.#idleBeforeMs, () => this.#commit.now()))
+          this.#droppedRefs.push(ref);
         this.#publishHeld();
         await this.#options.clock.turn();
+      }
+    });
+  }
+
+  /** When series without samples are dropped, and tenants without series forgotten. */
+  get #idleBeforeMs(): number {
+    return this.#options.clock.nowMs() - 2 * this.#options.windowMs;
+  }
+
+  /** Drops series that were left over when their last window went. */
+  async #dropIdle(): Promise<void> {
+    await this.#alone(async () => {
+      const pacer = new Pacer(this.#options.clock, { sliceMs: CHECKPOINT_SLICE_MS });
+      for (let from = 0; from < this.head.kernel.exports.seriesTop(); from += SWEEP_REFS) {
+        const gone = this.head.dropIdle(from, from + SWEEP_REFS, this.#idleBeforeMs, () => this.#commit.now());
+        for (const ref of gone) this.#droppedRefs.push(ref);
+        await pacer.step();
+      }
+    });
+  }
+
+  /** Forgets tenants that have nothing and ask for nothing, some at a time. @throws logUnavailable */
+  async #forgetQuiet(): Promise<void> {
+    await this.#alone(async () => {
+      const quiet = this.head.quietTenants(this.#idleBeforeMs, FORGOTTEN_AT_ONCE_MAX);
+      if (quiet.length === 0) return;
+      // operations that name their series stand before
+      this.#commit.now();
+      for (const part of noteParts(quiet, RECORD_BYTES_AIMED, ({ id }) => id.length + 16)) {
+        this.#commit.note({ forgotten: part.map(({ index, id }) => [index, id] as const) });
+        for (const tenant of part) this.head.forgetTenant(tenant);
       }
     });
   }
@@ -374,6 +426,7 @@ export class Shard {
       const sequence = this.#wal.sequence;
       const dropped = this.#droppedRefs;
       this.#droppedRefs = [];
+      const unused = this.head.takeUnusedTenants();
       this.#checkpointAt = this.#wal.written;
       this.#checkpointBytes = await writeCheckpoint(
         {
@@ -397,6 +450,7 @@ export class Shard {
         if (old < sequence) this.#disk.remove(path.join(folder, segmentName(old)));
       }
       this.head.reuseRefs(dropped);
+      this.head.reuseTenants(unused);
       this.#checkpoints++;
       log('info', 'wrote a checkpoint', {
         bytes: this.#checkpointBytes,
