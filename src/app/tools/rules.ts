@@ -10,8 +10,8 @@ import { Engine } from '../../promql/engine.ts';
 import type { QuerierConfig } from '../../querier/config.ts';
 import { querierSyntax } from '../../querier/querier.ts';
 import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-file.ts';
+import { readRuleTestFile } from '../../ruler/unit-test/rule-test-file.ts';
 import { runRuleTest } from '../../ruler/unit-test/run-test.ts';
-import { readRuleTestFile } from '../../ruler/unit-test/test-file.ts';
 import { print } from './output.ts';
 import { DONE, FAILED, type ToolContext, tool, UsageError } from './tool.ts';
 

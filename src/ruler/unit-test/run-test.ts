@@ -12,8 +12,8 @@ import { RuleError, type RuleQuery, type RuleSample } from '../evaluate.ts';
 import { GroupRun, type Refusal, type RuleSink } from '../group-run.ts';
 import type { RuleGroup } from '../rule-file.ts';
 import { MemoryStorage } from './memory-storage.ts';
+import type { AlertTest, ExprTest, RuleTest, RuleTestFile } from './rule-test-file.ts';
 import { type Item, parseSeriesLine, type SeriesLine, SeriesLineError } from './series-line.ts';
-import type { AlertTest, ExprTest, RuleTest, RuleTestFile } from './test-file.ts';
 
 /** What a test is run with. */
 export interface RuleTestOptions {
