@@ -183,6 +183,8 @@ test('damaged chunks are an error with a name, or other samples', () => {
     [readXor2, xor2.toBytes()],
     [(bytes, out) => readHistograms('histogram', bytes, out), whole.toBytes()],
     [(bytes, out) => readHistograms('floathistogram', bytes, out), float.toBytes()],
+    [(bytes, out) => readHistograms('histogram', bytes, out, true), whole.toBytes()],
+    [(bytes, out) => readHistograms('floathistogram', bytes, out, true), float.toBytes()],
   ];
   for (const [read, bytes] of readers) {
     for (let run = 0; run < runs * 5; run++) {

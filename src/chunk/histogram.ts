@@ -17,6 +17,7 @@ import {
 } from './histogram-layout.ts';
 import { Int64 } from './int64.ts';
 import { safeTime } from './sample-out.ts';
+import { StartReader } from './start-reader.ts';
 import { CHUNK_SAMPLES_MAX } from './xor.ts';
 
 /** Which of the two encodings: of whole counts, or of floats. */
@@ -29,6 +30,10 @@ const HINTS: readonly ResetHint[] = ['unknown', 'not_reset', 'reset', 'gauge'];
 /** Two bytes of count, one with the reset header. */
 const HEADER_BYTES = 3;
 const FLAGS = 2;
+
+/** With starts the third byte tells of these, and the reset header has the upper two bits of the count. */
+const STARTS = 2;
+const COUNT_WITH_STARTS = 0x3fff;
 
 /** What became of a histogram that was to be appended. */
 export type HistogramAppended =
@@ -336,16 +341,20 @@ export class HistogramReader {
   readonly count: number;
   readonly header: ResetHint;
   readonly body: HistogramBody;
+  /** Absent in an encoding without them. */
+  readonly starts: StartReader | undefined;
   #layout = NO_LAYOUT;
   readonly #reader: BitReader;
   #read = 0;
 
   /** @throws AppError chunk-corrupt; so does `next` */
-  constructor(kind: HistogramKind, chunk: Uint8Array) {
+  constructor(kind: HistogramKind, chunk: Uint8Array, withStarts = false) {
     this.#reader = new BitReader(chunk, HEADER_BYTES, kind);
     if (chunk.length < HEADER_BYTES) this.#reader.fail('it has no header');
-    this.count = (chunk[0]! << 8) | chunk[1]!;
-    this.header = HINTS[chunk[FLAGS]! >> 6]!;
+    const count = (chunk[0]! << 8) | chunk[1]!;
+    this.count = withStarts ? count & COUNT_WITH_STARTS : count;
+    this.header = HINTS[chunk[withStarts ? 0 : FLAGS]! >> 6]!;
+    this.starts = withStarts ? new StartReader(chunk[STARTS]!) : undefined;
     this.body = newBody(kind);
   }
 
@@ -361,11 +370,17 @@ export class HistogramReader {
 
   next(): boolean {
     if (this.#read === this.count) return false;
-    if (this.#read++ === 0) {
+    const at = this.#read++;
+    if (at === 0) {
       this.#layout = readLayout(this.#reader);
       const { positiveSpans, negativeSpans } = this.#layout;
       this.body.readFirst(this.#reader, bucketCount(positiveSpans), bucketCount(negativeSpans));
-    } else this.body.read(this.#reader);
+      this.starts?.readFirst(this.#reader, this.body.time);
+      return true;
+    }
+    before.set(this.body.time);
+    this.body.read(this.#reader);
+    this.starts?.read(this.#reader, at, before);
     return true;
   }
 
@@ -413,13 +428,17 @@ export class HistogramReader {
   }
 }
 
+const before = new Int64();
+
 /** Appends all samples of a chunk. @throws AppError chunk-corrupt, also for times beyond ±2^53 ms, which no store takes in */
-export function readHistograms(kind: HistogramKind, chunk: Uint8Array, out: SampleColumns): void {
-  const reader = new HistogramReader(kind, chunk);
+export function readHistograms(kind: HistogramKind, chunk: Uint8Array, out: SampleColumns, withStarts = false): void {
+  const reader = new HistogramReader(kind, chunk, withStarts);
   out.reserve(out.count + Math.min(reader.count, chunk.length * 2));
   while (reader.next()) {
     const timeMs = safeTime(reader.body.time, kind);
     if (reader.isStale) out.pushStale(timeMs, STALE_HISTOGRAM);
     else out.pushHistogram(timeMs, reader.histogram());
+    const start = reader.starts?.start;
+    if (start !== undefined && !start.isZero) out.setStart(safeTime(start, kind));
   }
 }

@@ -3,7 +3,8 @@ import type { SampleColumns } from '../storage/columns.ts';
 import { BitReader, BitWriter, leadingZeros, trailingZeros } from './bits.ts';
 import { Int64 } from './int64.ts';
 import { pushSample, safeTime } from './sample-out.ts';
-import { readVarbit, writeVarbit } from './varbit.ts';
+import { FIRST_START, START_SINCE_MAX, StartReader } from './start-reader.ts';
+import { writeVarbit } from './varbit.ts';
 import { CHUNK_SAMPLES_MAX } from './xor.ts';
 import { NO_WINDOW, XorValue } from './xor-value.ts';
 
@@ -12,10 +13,6 @@ const NAME = 'XOR2';
 /** Two bytes of count and one of start timestamps. */
 const HEADER_BYTES = 3;
 const START_HEADER = 2;
-
-/** In the start header: the first sample has a start; the other bits name the sample from which on all have one. */
-const FIRST_START = 0x80;
-const START_SINCE_MAX = 0x7f;
 
 /** Zeros that fit five bits. */
 const LEADING_MAX = 31;
@@ -55,9 +52,9 @@ export class Xor2Writer {
     writer.#count = reader.count;
     writer.#time.set(reader.time);
     writer.#delta.set(reader.delta);
-    writer.#start.set(reader.start);
-    writer.#startDifference.set(reader.startDifference);
-    writer.#startSince = reader.startSince;
+    writer.#start.set(reader.starts.start);
+    writer.#startDifference.set(reader.starts.difference);
+    writer.#startSince = reader.starts.since;
     Object.assign(writer.#value, reader.baseline);
     return writer;
   }
@@ -195,7 +192,7 @@ function withinTwosComplement(value: Int64, bits: number): boolean {
   return high === low >> 31 && low >= -(2 ** (bits - 1)) && low < 2 ** (bits - 1);
 }
 
-/** Reads a chunk sample by sample. After `next` gave true, `time`, `bits` and `start` are those of the sample. */
+/** Reads a chunk sample by sample. After `next` gave true, `time`, `bits` and `starts.start` are those of the sample. */
 export class Xor2Reader {
   readonly count: number;
   readonly time = new Int64();
@@ -204,12 +201,7 @@ export class Xor2Reader {
   readonly bits = new XorValue();
   /** The last value that was no stale marker, and the window. */
   readonly baseline = new XorValue();
-  /** 0 where unknown. */
-  readonly start = new Int64();
-  readonly startDifference = new Int64();
-  /** The sample from which on each has a start of its own; 0: none. */
-  readonly startSince: number;
-  readonly #firstStart: boolean;
+  readonly starts: StartReader;
   readonly #reader: BitReader;
   #read = 0;
 
@@ -218,16 +210,11 @@ export class Xor2Reader {
     this.#reader = new BitReader(chunk, HEADER_BYTES, NAME);
     if (chunk.length < HEADER_BYTES) this.#reader.fail('it has no header');
     this.count = (chunk[0]! << 8) | chunk[1]!;
-    this.#firstStart = (chunk[START_HEADER]! & FIRST_START) !== 0;
-    this.startSince = chunk[START_HEADER]! & START_SINCE_MAX;
+    this.starts = new StartReader(chunk[START_HEADER]!);
   }
 
   get bitLength(): number {
     return this.#reader.bitPosition;
-  }
-
-  get hasStarts(): boolean {
-    return this.#firstStart || this.startSince > 0;
   }
 
   get value(): number {
@@ -248,10 +235,7 @@ export class Xor2Reader {
       this.time.setWords(reader.high, reader.low);
       this.bits.readFirst(reader);
       if (!this.bits.isStale) this.baseline.set(this.bits.high, this.bits.low);
-      if (this.#firstStart) {
-        reader.readVarint();
-        this.start.setDifference(this.time, change.setWords(reader.high, reader.low));
-      }
+      this.starts.readFirst(reader, this.time);
       return true;
     }
     if (at === 1) {
@@ -260,12 +244,7 @@ export class Xor2Reader {
       this.#readValue();
     } else this.#readTimeAndValue();
     this.time.setSum(this.time, this.delta);
-    if (this.startSince > 0 && at >= this.startSince) {
-      readVarbit(reader, change);
-      if (at === this.startSince) this.startDifference.set(change);
-      else this.startDifference.setSum(this.startDifference, change);
-      this.start.setDifference(before, this.startDifference);
-    }
+    this.starts.read(reader, at, before);
     return true;
   }
 
@@ -336,8 +315,9 @@ export function readXor2(chunk: Uint8Array, out: SampleColumns): void {
   const reader = new Xor2Reader(chunk);
   // each sample takes one bit at least
   out.reserve(out.count + Math.min(reader.count, chunk.length * 8));
+  const { start } = reader.starts;
   while (reader.next()) {
     pushSample(out, safeTime(reader.time, NAME), reader.bits.high, reader.bits.low);
-    if (!reader.start.isZero) out.setStart(safeTime(reader.start, NAME));
+    if (!start.isZero) out.setStart(safeTime(start, NAME));
   }
 }

@@ -10,6 +10,8 @@ import type { FloatHistogram, ResetHint } from '../../src/model/histogram.ts';
 import { type Histogram, toIntegerHistogram } from '../../src/model/histogram-integer.ts';
 
 const VECTORS = new URL('../../../shared/conformance/vectors/', import.meta.url);
+/** Made by start-timestamps.go. */
+const DATA = new URL('data/', import.meta.url);
 const skip = fs.existsSync(VECTORS) ? false : 'there is no ../shared/conformance';
 
 interface FloatVector {
@@ -21,9 +23,9 @@ interface FloatVector {
   readonly hex: string;
 }
 
-function vectors<T>(file: string): T[] {
+function vectors<T>(file: string, folder = VECTORS): T[] {
   return fs
-    .readFileSync(new URL(file, VECTORS), 'utf8')
+    .readFileSync(new URL(file, folder), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as T);
@@ -72,7 +74,11 @@ test('XOR2 chunks are those of Prometheus, byte for byte', { skip }, () => {
     for (const [i, [time, bits]] of samples.entries()) {
       assert.ok(reader.next(), name);
       assert.deepEqual(
-        [String(reader.time.toBigInt()), hexOf(reader.bits.high, reader.bits.low), String(reader.start.toBigInt())],
+        [
+          String(reader.time.toBigInt()),
+          hexOf(reader.bits.high, reader.bits.low),
+          String(reader.starts.start.toBigInt()),
+        ],
         [time, bits, starts[i]],
         name,
       );
@@ -168,4 +174,32 @@ test('histogram chunks are those of Prometheus, byte for byte, and are cut where
     }
   }
   assert.ok(all.length >= 42);
+});
+
+interface StartsVector {
+  readonly name: string;
+  readonly encoding: 5 | 6;
+  readonly hex: string;
+  /** The same samples in the encoding without starts. */
+  readonly plain: string;
+  readonly starts: readonly number[];
+}
+
+test('histogram chunks of Prometheus with start timestamps are read: the samples of one without, and the starts', () => {
+  const all = vectors<StartsVector>('chunks-histogram-starts.jsonl', DATA);
+  for (const { name, encoding, hex, plain, starts } of all) {
+    const kind: HistogramKind = encoding === 5 ? 'histogram' : 'floathistogram';
+    const reader = new HistogramReader(kind, Buffer.from(hex, 'hex'), true);
+    const other = new HistogramReader(kind, Buffer.from(plain, 'hex'));
+    assert.deepEqual([reader.count, reader.header], [starts.length, other.header], name);
+    for (const start of starts) {
+      assert.ok(reader.next() && other.next(), name);
+      assert.equal(reader.body.time.toNumber(), other.body.time.toNumber(), name);
+      assert.equal(reader.starts!.start.toNumber(), start, name);
+      assert.deepEqual(reader.numbers(), other.numbers(), name);
+      if (!reader.isStale) assert.deepEqual(reader.histogram(), other.histogram(), name);
+    }
+    assert.equal(reader.next(), false);
+  }
+  assert.equal(all.length, 146);
 });

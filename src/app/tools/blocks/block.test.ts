@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -203,6 +203,38 @@ function mendChecksums(name: string, bytes: Buffer): void {
     at = Math.ceil((at + size + length + 4) / 16) * 16;
   }
 }
+
+test('a block of Prometheus with start timestamps is read, with those of histograms', () => {
+  const recorded = new URL('../../../../test/conformance/data/block-starts.json', import.meta.url);
+  const path = join(folder, 'starts');
+  mkdirSync(join(path, 'chunks'), { recursive: true });
+  for (const [name, text] of Object.entries<string>(JSON.parse(readFileSync(recorded, 'utf8')))) {
+    writeFileSync(join(path, name), Buffer.from(text, 'base64'));
+  }
+  const block = Block.open(path);
+  const out = new SampleColumns();
+  const names: string[] = [];
+  for (const series of block.series()) {
+    const labels = Labels.fromSortedPairs(series.pairs);
+    names.push(labels.metricName);
+    block.read(series, out);
+    assert.equal(out.count, 30);
+    for (let i = 0; i < out.count; i++) {
+      const value = labels.metricName === 'floats' ? out.values[i] : out.histograms[i]!.sum;
+      const startMs = 1767225599000 + Math.floor(i / 10) * 150_000;
+      assert.deepEqual(
+        [out.times[i], value, out.starts[i]],
+        [1767225600000 + i * 15_000, i, startMs],
+        `${labels}, ${i}`,
+      );
+      if (labels.metricName === 'floats') continue;
+      const { count, positiveBuckets } = out.histograms[i]!;
+      assert.deepEqual([count, positiveBuckets], [2 * i, [i, i]], `${labels}, ${i}`);
+    }
+  }
+  block.close();
+  assert.deepEqual(names, ['floats', 'fractions', 'whole']);
+});
 
 test('a chunk in an encoding of a later Prometheus is named as unknown, not as damage', () => {
   const path = write('later', [0]);

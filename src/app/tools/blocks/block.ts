@@ -18,7 +18,9 @@ export const CHUNKS_VERSION = 1;
 export const ENCODING_XOR = 1;
 export const ENCODING_HISTOGRAM = 2;
 export const ENCODING_FLOAT_HISTOGRAM = 3;
-export const ENCODING_XOR2 = 4;
+const ENCODING_XOR2 = 4;
+const ENCODING_HISTOGRAM_STARTS = 5;
+const ENCODING_FLOAT_HISTOGRAM_STARTS = 6;
 
 const CHUNK_HEAD_BYTES_MAX = 6;
 const CHUNK_BYTES_MAX = 1 << 24;
@@ -115,6 +117,10 @@ export class Block {
           return readHistograms('floathistogram', data, out);
         case ENCODING_XOR2:
           return readXor2(data, out);
+        case ENCODING_HISTOGRAM_STARTS:
+          return readHistograms('histogram', data, out, true);
+        case ENCODING_FLOAT_HISTOGRAM_STARTS:
+          return readHistograms('floathistogram', data, out, true);
         default:
           throw new ChunkUnknown(file.path, offset, encoding);
       }
