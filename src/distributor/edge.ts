@@ -471,6 +471,7 @@ export class Edge {
       minMs,
       keptFromMs,
       toMs: limits.creationGracePeriodMs > 0 ? nowMs + limits.creationGracePeriodMs : NO_TIME_LIMIT,
+      exemplarsToMs: nowMs + (limits.creationGracePeriodMs || EXEMPLAR_GRACE_MS),
     };
   }
 
@@ -564,6 +565,9 @@ const FAULT_REASONS: Readonly<Record<number, string>> = {
   [FAULT_VALUE_TOO_LONG]: writeErrors.labelValueTooLong.reason,
   [FAULT_NO_NAME]: writeErrors.missingMetricName.reason,
 };
+
+/** How far ahead of our clock an exemplar may be where samples may be any time ahead: a series takes no exemplar before its newest. */
+const EXEMPLAR_GRACE_MS = 600_000;
 
 /** A tenant's limits, with those that a label has anyway: what is longer cannot be kept. */
 function storable(limits: EdgeLimits): EdgeLimits {

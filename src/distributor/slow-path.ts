@@ -64,7 +64,7 @@ export class SlowPathWriter {
     const floats = this.#floats(samples, own, limits, bounds, refusals);
     if (samples.count > SAMPLES_PER_FRAME_MAX) yield;
     yield* this.#rich(floats, series, own, limits, bounds, refusals);
-    if (limits.maxExemplars !== 0) yield* this.#exemplars(series.exemplars, own, refusals);
+    if (limits.maxExemplars !== 0) yield* this.#exemplars(series.exemplars, own, bounds, refusals);
   }
 
   /**
@@ -141,15 +141,21 @@ export class SlowPathWriter {
     this.#aside(own, count, FRAME_ASIDE, true);
   }
 
-  *#exemplars(exemplars: ReadSeries['exemplars'], own: SeriesLabels, refusals: Refusals): Generator<undefined, void> {
+  *#exemplars(
+    exemplars: ReadSeries['exemplars'],
+    own: SeriesLabels,
+    bounds: TimeBounds,
+    refusals: Refusals,
+  ): Generator<undefined, void> {
     this.#payload.length = 0;
     let count = 0;
     let read = 0;
     for (const exemplar of exemplars) {
       if (++read % ASIDE_PER_FRAME_MAX === 0) yield;
-      if (!isValidExemplar(exemplar, own.pairs, refusals)) continue;
-      const { pairs, timeMs, value } = exemplar;
-      const labels = encodeLabels(Labels.fromSortedPairs(sortPairs(pairs)));
+      const pairs = exemplarPairs(exemplar, own.pairs, bounds, refusals);
+      if (pairs === undefined) continue;
+      const { timeMs, value } = exemplar;
+      const labels = encodeLabels(Labels.fromSortedPairs(pairs));
       writeFrameExemplar(this.#payload, { timeMs, value, labels });
       this.exemplars++;
       count = this.#aside(own, count + 1, FRAME_EXEMPLARS);
@@ -175,6 +181,8 @@ export class SlowPathWriter {
 export interface TimeBounds {
   readonly fromMs: number;
   readonly toMs: number;
+  /** Exemplars beyond are refused: one would keep all later ones of its series out until then. */
+  readonly exemplarsToMs: number;
   /** Parts of `fromMs`: times before the first are none, what is before the second would not be kept. */
   readonly minMs: number;
   readonly keptFromMs: number;
@@ -204,13 +212,16 @@ function startOf(startMs: number): number {
 /** Characters of all label names and values of an exemplar, as OpenMetrics has it. */
 const EXEMPLAR_RUNES_MAX = 128;
 
-/** What is wrong with an exemplar is counted, but no error of the request: its samples matter more. */
-function isValidExemplar(
+/**
+ * Labels of an exemplar, ascending; undefined where something is wrong with it. That is counted, but no error of the request: its
+ * samples matter more.
+ */
+function exemplarPairs(
   { pairs, labelsFault: fault, timeMs }: WriteExemplar,
   series: readonly string[],
+  { exemplarsToMs }: TimeBounds,
   refusals: Refusals,
-): boolean {
-  if (!isRichTime(timeMs)) return false;
+): readonly string[] | undefined {
   if (fault !== undefined) {
     refuse(
       refusals,
@@ -221,11 +232,22 @@ function isValidExemplar(
       })),
       1,
     );
-    return false;
+    return undefined;
   }
-  if (runesWithin(pairs, EXEMPLAR_RUNES_MAX)) return true;
-  countRefused(refusals, writeErrors.exemplarLabelsTooLong.reason, 1);
-  return false;
+  const refused = (reason: string): undefined => {
+    countRefused(refusals, reason, 1);
+  };
+  if (!(timeMs <= exemplarsToMs)) return refused(writeErrors.tooFarInFuture.reason);
+  if (!isRichTime(timeMs)) return refused(writeErrors.sampleWithoutTime.reason);
+  // that many names of one character are too long already
+  if (pairs.length > 2 * EXEMPLAR_RUNES_MAX) return refused(writeErrors.labelInvalid.reason);
+  if (!runesWithin(pairs, EXEMPLAR_RUNES_MAX)) return refused(writeErrors.exemplarLabelsTooLong.reason);
+  const sorted = sortPairs(pairs);
+  for (let i = 0; i < sorted.length; i += 2) {
+    if (sorted[i] === '') return refused(writeErrors.labelInvalid.reason);
+    if (i > 0 && sorted[i] === sorted[i - 2]) return refused(writeErrors.duplicateLabelNames.reason);
+  }
+  return sorted;
 }
 
 /** Whether all texts together have at most `max` characters; reads no further than it must. */
