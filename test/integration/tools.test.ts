@@ -169,3 +169,20 @@ test('commands and flags that are none are named', async () => {
   }
   assert.match((await runTool(['export', '--help'])).stdout, /^Usage: pallium export \[flags\]\n/);
 });
+
+test('rules are checked and tested without a store', async () => {
+  const rules = join(folder, 'rules.yml');
+  writeFileSync(rules, 'groups: [{ name: g, rules: [{ record: r, expr: up * 2 }] }]');
+  const tests = join(folder, 'rule-tests.yml');
+  writeFileSync(
+    tests,
+    `rule_files: [${rules}]\ntests: [{ input_series: [{ series: up, values: 1 }], promql_expr_test: [{ expr: r, eval_time: 0, exp_samples: [{ labels: r, value: 2 }] }] }]`,
+  );
+  const checked = await runTool(['rules', 'check', rules]);
+  assert.deepEqual(checked, { code: 0, stdout: `Checking ${rules}\n  SUCCESS: 1 rules found\n\n`, stderr: '' });
+  const tested = await runTool(['rules', 'test', tests]);
+  assert.deepEqual(tested, { code: 0, stdout: `Processing test file: ${tests}\n  SUCCESS\n\n`, stderr: '' });
+  const wrong = await runTool(['rules', 'check'], 'groups: 1');
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.stderr, /^ {2}FAILED:\nyaml: unmarshal errors:\n {2}line 1: cannot unmarshal !!int `1` into/);
+});

@@ -82,7 +82,7 @@ test('tests of rules, chosen by name', async () => {
     stdout: `Processing test file: ${tests}\n  SUCCESS\n\n`,
     stderr: '',
   });
-  const { exit, stderr } = await runRulesTool('test', '-run', 'wr.ng', tests);
+  const { exit, stderr } = await runRulesTool('test', '-run', 'wr.{1,2}ng', tests);
   assert.equal(exit, 1);
   assert.match(stderr, /name: wrong,\n {4}alertname: Down, time: 5m, \n {8}exp:\[/);
 });

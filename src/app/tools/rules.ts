@@ -131,7 +131,7 @@ async function testFile(context: Context, name: string, suite: JunitSuite): Prom
   const { options, clock, signal, querier } = context;
   const failures: string[] = [];
   try {
-    const chosen = options.run.map((pattern) => compileRegex(`.*(?:${pattern}).*`));
+    const chosen = patternsOf(options.run).map((pattern) => compileRegex(`.*(?:${pattern}).*`));
     const file = readRuleTestFile(await readFile(name, 'utf8'));
     const engine = ruleTestEngine(querier, file.evaluationIntervalMs);
     const ruleFiles = await resolvedRuleFiles(context, dirname(name), file.ruleFiles);
@@ -149,6 +149,22 @@ async function testFile(context: Context, name: string, suite: JunitSuite): Prom
     failures.push(thrown.message);
   }
   return failures;
+}
+
+/** A list's parts, but commas within brackets belong to the expression. */
+function patternsOf(parts: readonly string[]): readonly string[] {
+  const patterns: string[] = [];
+  let open = '';
+  for (const part of parts) {
+    const pattern = open === '' ? part : `${open},${part}`;
+    const [opened, closed] = [/(?<!\\)[[{(]/g, /(?<!\\)[\]})]/g].map((bracket) => pattern.match(bracket)?.length ?? 0);
+    if (opened! > closed!) open = pattern;
+    else {
+      patterns.push(pattern);
+      open = '';
+    }
+  }
+  return open === '' ? patterns : [...patterns, open];
 }
 
 /** Names of rule files, relative to the file that names them, with patterns replaced by what matches. */
