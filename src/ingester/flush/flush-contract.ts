@@ -4,7 +4,7 @@ import type { Placement } from '../../chunkstore/placement.ts';
 
 /** Does flushes: in a thread of its own, or in this one. */
 export interface FlushRunner {
-  /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
+  /** Seals windows, writes what is due of all that is sealed (or what one tenant has), and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
 }
 
@@ -13,7 +13,10 @@ export interface FlushRequest {
   readonly sealBeforeMs: number;
   /** By shard: windows that stay open all the same. */
   readonly keepOpen: readonly (readonly number[])[];
-  /** Only what this tenant has is written, and no window is confirmed; absent: what all have. */
+  /**
+   * Only what this tenant has is written, of open windows too: none is sealed, and none confirmed, so that others see nothing of it.
+   * Absent: what all have.
+   */
   readonly tenant?: string;
   /** When the slots of a window are due; undefined: all are. */
   readonly pace: FlushPace | undefined;

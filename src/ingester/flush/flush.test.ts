@@ -297,3 +297,42 @@ test('a flush of one tenant writes what that one has, and nothing of others', as
   }
   assert.ok(bench.shard.arenas().every(({ flushedMs }) => flushedMs > 0));
 });
+
+test('a flush of one tenant seals nothing: what others and it have goes on in the same windows', async (t) => {
+  const bench = new Bench();
+  t.after(() => bench.close());
+  for (const tenant of ['a', 'b']) {
+    for (const window of [0, 1]) await bench.push(tenant, 'm', 3, START_MS + window * WINDOW_MS + MINUTE);
+  }
+  const open = bench.shard.arenas();
+  const flusher = bench.flusher();
+  assert.equal(await bench.flush(flusher, bench.plan.all([open], 'a')), 6);
+  assert.equal((await bench.stored('a', everything)).size, 3);
+  assert.deepEqual(bench.shard.arenas(), open);
+  assert.ok(open.every(({ sealLsn }) => sealLsn === 0));
+  for (const tenant of ['a', 'b']) await bench.push(tenant, 'm', 3, START_MS + WINDOW_MS + 2 * MINUTE);
+  assert.deepEqual(bench.shard.arenas(), open);
+  // one that is sealed and half written goes along with those that are open
+  const nowMs = START_MS + WINDOW_MS + 15 * MINUTE;
+  await bench.flush(flusher, bench.plan.due([open], nowMs, false));
+  const sealed = bench.shard.arenas();
+  assert.deepEqual(
+    sealed.map(({ sealLsn }) => sealLsn > 0),
+    [true, false],
+  );
+  assert.equal(await bench.flush(flusher, bench.plan.all([sealed], 'a')), 6);
+  assert.deepEqual(bench.shard.arenas(), sealed);
+  assert.deepEqual(
+    [...(await bench.stored('a', everything)).values()],
+    [0, 1, 2].map((i) => [i, i, i]),
+  );
+  await bench.flush(flusher, bench.plan.all([sealed]));
+  for (const tenant of ['a', 'b']) {
+    assert.deepEqual(
+      [...(await bench.stored(tenant, everything)).values()],
+      [0, 1, 2].map((i) => [i, i, i]),
+      tenant,
+    );
+  }
+  assert.ok(bench.shard.arenas().every(({ flushedMs }) => flushedMs > 0));
+});

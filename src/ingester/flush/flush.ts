@@ -20,10 +20,10 @@ import { SliceView } from '../../wire/slices.ts';
 import {
   type ArenaTenant,
   allTenants,
-  type SealedWindow,
   type ShardExport,
   type ShardRole,
   TENANTS_AT_ONCE_MAX,
+  type UnflushedWindow,
 } from '../shard/shard-messages.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue } from './flush-plan.ts';
@@ -73,7 +73,11 @@ export class Flusher {
     const begun = new Map<string, FlushProgress>();
     const keyOf = (shard: number, sealLsn: number) => `${shard} ${sealLsn}`;
     for (const [index, shard] of this.#shards.entries()) {
-      for (const sealed of await shard.call('seal', { beforeMs: sealBeforeMs, except: keepOpen[index] ?? [] })) {
+      const held =
+        tenant === undefined
+          ? await shard.call('seal', { beforeMs: sealBeforeMs, except: keepOpen[index] ?? [] })
+          : await shard.call('unflushed', {});
+      for (const sealed of held) {
         const known = progress.find((each) => each.shard === index && each.sealLsn === sealed.sealLsn);
         if (known !== undefined) begun.set(keyOf(index, sealed.sealLsn), known);
         // what of one tenant was written before is written again: the same rows
@@ -121,7 +125,7 @@ export class Flusher {
     only: string | undefined,
     failures: string[],
   ): AsyncGenerator<WriteGroup> {
-    const sizes = windows.some(({ phases }) => phases[0] === 0) ? await this.#seriesOfTenants() : new Map();
+    const sizes = windows.some(({ phases }) => phases[0] === 0) ? await this.#seriesOfTenants(only) : new Map();
     for (const each of windows) {
       const fail = (error: unknown) => {
         each.failed = true;
@@ -137,11 +141,12 @@ export class Flusher {
     }
   }
 
-  /** Over all shards. */
-  async #seriesOfTenants(): Promise<Map<string, number>> {
+  /** Over all shards. @param only undefined: all tenants */
+  async #seriesOfTenants(only: string | undefined): Promise<Map<string, number>> {
     const series = new Map<string, number>();
     for (const shard of this.#shards) {
-      for await (const { tenant, series: count } of allTenants(shard)) {
+      const found = only === undefined ? allTenants(shard) : (await shard.call('tenants', { tenant: only })).tenants;
+      for await (const { tenant, series: count } of found) {
         series.set(tenant, (series.get(tenant) ?? 0) + count);
       }
     }
@@ -157,8 +162,7 @@ export class Flusher {
     const { shard, sealed, phases } = due;
     const windowStartMs = sealed.window * this.#windowMs;
     for (const arena of sealed.arenas) {
-      for await (const { tenant, metrics } of this.#tenantsOf(shard, arena)) {
-        if (only !== undefined && tenant !== only) continue;
+      for await (const { tenant, metrics } of this.#tenantsOf(shard, arena, only)) {
         const size = { series: sizes.get(tenant) ?? 0, metrics };
         const placement = await this.#placement(due, tenant, size, windowStartMs);
         if (phases[0] === 0) {
@@ -175,8 +179,8 @@ export class Flusher {
   }
 
   /** The tenants that have chunks in an arena. */
-  async *#tenantsOf(shard: Channel<ShardRole>, arena: number): AsyncGenerator<ArenaTenant> {
-    const all = await shard.call('tenantsOf', { arena });
+  async *#tenantsOf(shard: Channel<ShardRole>, arena: number, only: string | undefined): AsyncGenerator<ArenaTenant> {
+    const all = await shard.call('tenantsOf', only === undefined ? { arena } : { arena, only });
     for (let at = 0; at < all.length; at += TENANTS_AT_ONCE_MAX) {
       const indexes = all.slice(at, at + TENANTS_AT_ONCE_MAX);
       yield* await shard.call('arenaTenants', { indexes, metricSeriesMin: this.#splitSeries });
@@ -283,11 +287,11 @@ function isDue(phases: ShardExport['phases'], tenant: string, slot: Slot): boole
   return phases[0] <= phase && phase < phases[1];
 }
 
-/** A sealed window of which slots are due. */
+/** A window of which slots are due. */
 interface DueWindow {
   readonly shard: Channel<ShardRole>;
   readonly index: number;
-  readonly sealed: SealedWindow;
+  readonly sealed: UnflushedWindow;
   /** Of the slots, the second excluded. */
   readonly phases: ShardExport['phases'];
   /** By tenant; those without have one slot. */

@@ -20,7 +20,7 @@ export interface ShardSlice {
   readonly warnings: readonly string[];
 }
 
-/** Asks for a tenant's series of one sealed arena, ordered by slot, then metric. */
+/** Asks for a tenant's series of one arena, ordered by slot, then metric. */
 export interface ShardExport extends ExportedSlots {
   readonly arena: number;
   readonly tenant: string;
@@ -42,9 +42,10 @@ export interface ArenaTenant {
   readonly metrics: ReadonlyMap<string, number>;
 }
 
-/** Windows that the store does not have yet; arenas with the same LSN are confirmed together. */
-export interface SealedWindow {
+/** A window that the store does not have yet; arenas with the same LSN are confirmed together. */
+export interface UnflushedWindow {
   readonly window: number;
+  /** 0: open. */
   readonly sealLsn: number;
   readonly arenas: readonly number[];
 }
@@ -58,11 +59,14 @@ export type ShardRole = {
   labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;
   metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
   exemplars(request: HeadExemplarRequest, call?: CallContext): Promise<readonly HeadExemplars[]>;
-  seal(request: SealRequest): Promise<readonly SealedWindow[]>;
+  /** All that are sealed by then. */
+  seal(request: SealRequest): Promise<readonly UnflushedWindow[]>;
+  /** Those that are open too, which stay so. */
+  unflushed(request: Record<string, never>): Promise<readonly UnflushedWindow[]>;
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
   /** Indexes of the tenants that have chunks in an arena: they stay theirs until it is dropped. */
-  tenantsOf(request: { readonly arena: number }): Promise<Uint32Array>;
+  tenantsOf(request: { readonly arena: number; readonly only?: string }): Promise<Uint32Array>;
   /** Some of them, a bounded number at a time (`TENANTS_AT_ONCE_MAX`). */
   arenaTenants(request: { readonly indexes: Uint32Array; readonly metricSeriesMin: number }): readonly ArenaTenant[];
   /** Forgets all that a tenant has, in the log too. */

@@ -17,14 +17,15 @@ import type { HeadIngestResult } from '../head/intake.ts';
 import { MatchTurns } from '../head/match-turns.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
+import type { SavedArena } from '../log/checkpoint.ts';
 import type { Shard } from './shard.ts';
 import {
   type ArenaTenant,
-  type SealedWindow,
   type ShardRole,
   type ShardSlice,
   TENANTS_AT_ONCE_MAX,
   type TenantStats,
+  type UnflushedWindow,
 } from './shard-messages.ts';
 
 const SLICE_BYTES = 1024 * 1024;
@@ -217,11 +218,11 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     },
     async seal({ beforeMs, except }) {
       mustBeReady();
-      const windows = new Map<number, { window: number; sealLsn: number; arenas: number[] }>();
-      for (const { id, window, sealLsn } of await shard.seal(beforeMs, except)) {
-        getOrMake(windows, sealLsn, () => ({ window, sealLsn, arenas: [] as number[] })).arenas.push(id);
-      }
-      return [...windows.values()] satisfies SealedWindow[];
+      return byWindow(await shard.seal(beforeMs, except));
+    },
+    async unflushed() {
+      mustBeReady();
+      return byWindow(await shard.unflushed());
     },
     async export({ arena, tenant: id, placement, phases }) {
       mustBeReady();
@@ -243,7 +244,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         hold();
       }
     },
-    async tenantsOf({ arena }) {
+    async tenantsOf({ arena, only }) {
       mustBeReady();
       const pacer = new Pacer(clock, { sliceMs: SLICE_MS });
       const found = new Set<number>();
@@ -256,7 +257,9 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         await pacer.step();
       }
       for (const ref of head.rich.refsOfArena(arena)) found.add(exports.seriesTenant(ref));
-      return Uint32Array.from(found);
+      if (only === undefined) return Uint32Array.from(found);
+      const index = head.tenant(only)?.index;
+      return Uint32Array.from(index !== undefined && found.has(index) ? [index] : []);
     },
     arenaTenants({ indexes, metricSeriesMin }) {
       mustBeReady();
@@ -290,6 +293,14 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
     },
     close: (options) => shard.close(options),
   };
+}
+
+function byWindow(arenas: readonly SavedArena[]): UnflushedWindow[] {
+  const windows = new Map<string, { window: number; sealLsn: number; arenas: number[] }>();
+  for (const { id, window, sealLsn } of arenas) {
+    getOrMake(windows, `${sealLsn} ${window}`, () => ({ window, sealLsn, arenas: [] as number[] })).arenas.push(id);
+  }
+  return [...windows.values()];
 }
 
 function arenaTenant(head: Head, tenant: HeadTenant, metricSeriesMin: number): ArenaTenant {

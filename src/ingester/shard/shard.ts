@@ -324,6 +324,15 @@ export class Shard {
     });
   }
 
+  /** All that are not yet in the store, open ones too; what they have is in the log. */
+  async unflushed(): Promise<readonly SavedArena[]> {
+    return this.#alone(async () => {
+      if (this.#state !== 'live') return [];
+      this.#commit.now();
+      return this.arenas().filter(({ flushedMs }) => flushedMs === 0);
+    });
+  }
+
   /** The store has all of what was sealed with this LSN. */
   async confirmFlushed(sealLsn: number): Promise<void> {
     await this.#alone(async () => {
