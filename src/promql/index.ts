@@ -18,6 +18,7 @@ export type {
   SelectRequest,
   SeriesSet,
 } from '../storage/queryable.ts';
+export { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
 export { unlimited } from '../storage/unlimited.ts';
 export { Engine, type EngineOptions, type InstantQuery, type RangeQuery } from './engine.ts';
 export type { PromFunction, Signature, ValueType } from './functions/function.ts';

@@ -46,6 +46,17 @@ export class SampleStats {
     if (samples > this.#peak) this.#peak = samples;
   }
 
+  /** Answers what makes these figures again what they are now. */
+  mark(): () => void {
+    const [total, read, peak, perStep] = [this.#total, this.#read, this.#peak, this.perStep?.slice()];
+    return () => {
+      this.#total = total;
+      this.#read = read;
+      this.#peak = peak;
+      if (perStep !== undefined) this.perStep!.set(perStep);
+    };
+  }
+
   result(): QueryStats {
     return {
       totalQueryableSamples: this.#total,

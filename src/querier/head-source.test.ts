@@ -7,12 +7,13 @@ import { LimitedBudget } from '../limits/query-budget.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import { StreamBroken } from '../storage/series-stream.ts';
 import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
 import { SliceSeriesWriter } from '../wire/slices.ts';
 import { HeadSource } from './head-source.ts';
 
 /** An ingester of series, one in each slice. */
-function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = [], chunks = 0): IngesterClient {
+function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = [], chunks = 0, alone = true): IngesterClient {
   const none = async () => [];
   return {
     async *select(request) {
@@ -24,7 +25,7 @@ function ingesterOf(series: readonly Labels[], asked: HeadSelect[] = [], chunks 
         const writer = new SliceSeriesWriter(room);
         writer.begin(ref, encoded.length);
         for (let i = 0; i < chunks; i++) writer.chunk({ bytes: new Uint8Array(32), flags: 0 });
-        yield { bytes: room.subarray(0, writer.end()), warnings: [], alone: true };
+        yield { bytes: room.subarray(0, writer.end()), warnings: [], alone };
       }
     },
     labels: async () => ['a'.repeat(1000), 'b'.repeat(1000)],
@@ -91,4 +92,32 @@ test('a regular expression travels compiled, a long one without its text', async
   assert.deepEqual(plain, { name: 'a', op: '=', value: 'b' });
   assert.ok(small!.value === 'b.*\\d' && small!.plan!.program!.ops.length > 0);
   assert.ok(long!.value === '' && long!.plan!.program === undefined && long!.plan!.exact!.starts.length === 1001);
+});
+
+test('a stream holds one slice at a time, and breaks where two shards have a series', async () => {
+  const series = Array.from({ length: 5000 }, (_, i) => Labels.of({ __name__: 'm', i: String(i) }));
+  for (const alone of [true, false]) {
+    const context = limited(0);
+    const found: Labels[] = [];
+    for await (const block of new HeadSource(ingesterOf(series, [], 0, alone), Kernel.create()).stream(
+      't',
+      ALL,
+      context,
+    )) {
+      found.push(...block.labels);
+    }
+    assert.deepEqual(
+      found.map((labels) => labels.get('i')),
+      series.map((labels) => labels.get('i')),
+    );
+    assert.equal(context.budget.memoryBytes, 0);
+    // hashes of 5,000 series, and twice as many for a moment
+    assert.ok(context.budget.peakMemoryBytes < (alone ? 2_000 : 200_000), String(context.budget.peakMemoryBytes));
+  }
+  const context = limited(0);
+  const twice = new HeadSource(ingesterOf([...series, series[4321]!], [], 0, false), Kernel.create());
+  await assert.rejects(async () => {
+    for await (const _ of twice.stream('t', ALL, context));
+  }, StreamBroken);
+  assert.equal(context.budget.memoryBytes, 0);
 });

@@ -4,11 +4,13 @@ import type { Kernel } from '../chunk/kernel.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
-import type { LabelRequest, QueryContext } from '../storage/queryable.ts';
+import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 import { chunksAt, SliceView } from '../wire/slices.ts';
 import { HeadLabels } from './head-labels.ts';
 import { headMatcher } from './head-matcher.ts';
+import { SeenSeries } from './seen-series.ts';
 
 /** Recent samples, from ingesters: chunks as the head has them, decoded here. */
 export class HeadSource implements SampleSource {
@@ -21,11 +23,7 @@ export class HeadSource implements SampleSource {
     this.#decoders = { series: new HeadSeriesDecoder(kernel), chunks: new ChunkDecoder(kernel) };
   }
 
-  async select(
-    tenant: string,
-    request: Parameters<SampleSource['select']>[1],
-    context: QueryContext,
-  ): Promise<SourceSeries> {
+  async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
     const { startMs, endMs, labelsOnly = false } = request;
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, labelsOnly, context);
     const warnings = new Set<string>();
@@ -46,6 +44,31 @@ export class HeadSource implements SampleSource {
       read: (index, out) => found.read(index, out),
       close: () => found.close(),
     };
+  }
+
+  /** A slice is a block. Where several shards hold series, one that two of them have breaks it: their samples must be merged. */
+  async *stream(tenant: string, request: SelectRequest, context: QueryContext): AsyncGenerator<SeriesBlock, void> {
+    const { startMs, endMs } = request;
+    const matchers = request.matchers.map(headMatcher);
+    const seen = new SeenSeries(context.budget);
+    try {
+      for await (const slice of this.#client.select(
+        { tenant, matchers, startMs, endMs, labelsOnly: false },
+        context.signal,
+      )) {
+        context.budget.addFetchedBytes(slice.bytes.length);
+        if (!slice.alone && !seen.addAll(slice.bytes)) throw new StreamBroken();
+        const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
+        try {
+          found.take(slice.bytes, true);
+          yield { labels: found.labels, warnings: slice.warnings, read: (index, out) => found.read(index, out) };
+        } finally {
+          found.close();
+        }
+      }
+    } finally {
+      seen.close();
+    }
   }
 
   async labelNames(tenant: string, request: LabelRequest, context: QueryContext) {

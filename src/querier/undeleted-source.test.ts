@@ -72,3 +72,33 @@ for (const expr of ['m', 'rate(m[2m])']) {
     });
   }
 }
+
+test('of a stream, what is deleted is left out too', async () => {
+  const source = sharedTimes();
+  source.stream = async function* (...request) {
+    const { labels, warnings, read } = await source.select(...request);
+    for (const index of [2, 0, 1]) yield { labels: [labels[index]!], warnings, read: (_, out) => read(index, out) };
+  };
+  const matchers = [LabelMatcher.of('i', '=', 'b')];
+  const tombstones = [
+    { startMs: 0, endMs: 3_600_000, matchers },
+    { startMs: 0, endMs: 300_000, matchers: [LabelMatcher.of('i', '=', 'c')] },
+  ] as unknown as readonly Tombstone[];
+  for (const recent of [source, sharedTimes()].map((inner) => new UndeletedSource(inner, async () => tombstones))) {
+    const data = mergedQueryable('t', { recent, overlapMs: 1e9, clock: new ManualClock() });
+    const at = async (timeMs: number) => {
+      const { value } = await new Engine().query(
+        data,
+        { expr: 'sum by (i) (m)', timeMs, lookbackMs: 60_000 },
+        unlimited(),
+      );
+      assert.ok(value.type === 'vector');
+      return value.samples.map((sample) => [sample.labels.get('i'), sample.value]);
+    };
+    assert.deepEqual(await at(300_000), [['a', 1020]]);
+    assert.deepEqual(await at(360_000), [
+      ['a', 1024],
+      ['c', 3024],
+    ]);
+  }
+});

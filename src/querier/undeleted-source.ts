@@ -2,6 +2,7 @@ import { removeTimes } from '../chunkstore/series-set.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import type { Labels } from '../model/labels.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { SeriesBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
 type ListTombstones = (tenant: string, signal: AbortSignal) => Promise<readonly Tombstone[]>;
@@ -10,10 +11,13 @@ type ListTombstones = (tenant: string, signal: AbortSignal) => Promise<readonly 
 export class UndeletedSource implements SampleSource {
   readonly #inner: SampleSource;
   readonly #tombstones: ListTombstones;
+  readonly stream: SampleSource['stream'];
 
   constructor(inner: SampleSource, tombstones: ListTombstones) {
     this.#inner = inner;
     this.#tombstones = tombstones;
+    const stream = inner.stream?.bind(inner);
+    if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
@@ -21,13 +25,23 @@ export class UndeletedSource implements SampleSource {
     listed.catch(() => {}); // its turn to fail comes below
     const found = await this.#inner.select(tenant, request, context);
     try {
-      const touching = (await listed).filter(
-        ({ startMs, endMs }) => startMs <= request.endMs && endMs >= request.startMs,
-      );
-      return touching.length === 0 ? found : without(found, touching, request);
+      const touching = touchingOf(await listed, request);
+      return touching.length === 0 ? found : { ...without(found, touching, request), close: () => found.close() };
     } catch (error) {
       found.close();
       throw error;
+    }
+  }
+
+  async *#stream(
+    stream: NonNullable<SampleSource['stream']>,
+    tenant: string,
+    request: SelectRequest,
+    context: QueryContext,
+  ): AsyncGenerator<SeriesBlock, void> {
+    const touching = touchingOf(await this.#tombstones(tenant, context.signal), request);
+    for await (const block of stream(tenant, request, context)) {
+      yield touching.length === 0 ? block : without(block, touching, request);
     }
   }
 
@@ -40,7 +54,11 @@ export class UndeletedSource implements SampleSource {
   }
 }
 
-function without(found: SourceSeries, tombstones: readonly Tombstone[], request: SelectRequest): SourceSeries {
+function touchingOf(tombstones: readonly Tombstone[], request: SelectRequest): readonly Tombstone[] {
+  return tombstones.filter(({ startMs, endMs }) => startMs <= request.endMs && endMs >= request.startMs);
+}
+
+function without(found: SeriesBlock, tombstones: readonly Tombstone[], request: SelectRequest): SeriesBlock {
   const deletedOf = (labels: Labels) =>
     tombstones.filter(({ matchers }) => matchers.every((each) => each.matches(labels.get(each.name))));
   // of which nothing is left is not shown
@@ -57,6 +75,5 @@ function without(found: SourceSeries, tombstones: readonly Tombstone[], request:
       found.read(inner, out);
       for (const { startMs, endMs } of deleted) removeTimes(out, startMs, endMs);
     },
-    close: () => found.close(),
   };
 }

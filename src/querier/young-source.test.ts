@@ -16,6 +16,10 @@ test('recent samples are asked for as far back as they are young', async () => {
       note('select', request);
       return { labels: [Labels.of({ a: 'b' })], warnings: [], read() {}, close() {} };
     },
+    async *stream(_, request) {
+      note('stream', request);
+      yield { labels: [Labels.of({ a: 'b' })], warnings: [], read() {} };
+    },
     async labelNames(_, request) {
       note('names', request);
       return { values: ['a'], warnings: [] };
@@ -36,8 +40,16 @@ test('recent samples are asked for as far back as they are young', async () => {
     const names = await source.labelNames('t', { matchers: [], startMs, endMs }, context);
     const values = await source.labelValues('t', 'a', { matchers: [], startMs, endMs }, context);
     const count = endMs < 9000 ? 0 : 1;
+    let blocks = 0;
+    for await (const _ of source.stream!('t', { matchers: [], startMs, endMs }, context)) blocks++;
+    assert.equal(blocks, count);
     assert.deepEqual([found.labels.length, names.values.length, values.values.length], [count, count, count]);
   }
-  const ranges = ['9000-9000', '9500-20000'].flatMap((range) => [`select ${range}`, `names ${range}`, `a ${range}`]);
+  const ranges = ['9000-9000', '9500-20000'].flatMap((range) => [
+    `select ${range}`,
+    `names ${range}`,
+    `a ${range}`,
+    `stream ${range}`,
+  ]);
   assert.deepEqual(asked, ranges);
 });

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { SeriesBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
 /** Recent samples up to an age (`query_ingesters_within`): a range is cut to what is younger, and none that is older is asked for. */
@@ -7,16 +8,29 @@ export class YoungSource implements SampleSource {
   readonly #inner: SampleSource;
   readonly #ageMs: number;
   readonly #clock: Clock;
+  readonly stream: SampleSource['stream'];
 
   constructor(inner: SampleSource, ageMs: number, clock: Clock) {
     this.#inner = inner;
     this.#ageMs = ageMs;
     this.#clock = clock;
+    const stream = inner.stream?.bind(inner);
+    if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
     const young = this.#cut(request);
     return young === undefined ? NO_SERIES : this.#inner.select(tenant, young, context);
+  }
+
+  async *#stream(
+    stream: NonNullable<SampleSource['stream']>,
+    tenant: string,
+    request: SelectRequest,
+    context: QueryContext,
+  ): AsyncGenerator<SeriesBlock, void> {
+    const young = this.#cut(request);
+    if (young !== undefined) yield* stream(tenant, young, context);
   }
 
   async labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer> {

@@ -5,6 +5,7 @@ import { Labels } from '../model/labels.ts';
 import { SampleColumns } from './columns.ts';
 import { mergedQueryable } from './merge.ts';
 import type { SelectRequest } from './queryable.ts';
+import { StreamBroken } from './series-stream.ts';
 import type { SampleSource, SourceSeries } from './source.ts';
 import { unlimited } from './unlimited.ts';
 
@@ -116,4 +117,55 @@ test('labels of all sources are in the order of their bytes', async () => {
   const request = { matchers: [], startMs: 0, endMs: 1000 };
   assert.deepEqual((await queryable.labelValues('x', request, unlimited())).values, ['a', '\uffee', '😀']);
   assert.deepEqual((await queryable.labelNames({ ...request, limit: 2 }, unlimited())).values, ['a', '\uffee']);
+});
+
+test('a stream is of one place where the other has nothing, else all series come merged; what may have been missed breaks it', async () => {
+  for (const [storedTimes, tookMs] of [
+    [[], 50],
+    [[10, 20], 50],
+    [[], 101],
+  ] as const) {
+    const recent = new Place();
+    const stored = new Place();
+    const clock = new ManualClock();
+    recent.times = [20, 30];
+    stored.times = [...storedTimes];
+    const source: SampleSource = Object.assign(recent, {
+      async *stream() {
+        yield {
+          labels: [SERIES],
+          warnings: [],
+          read: (_: number, columns: SampleColumns) => {
+            columns.clear();
+            for (const time of recent.times) columns.pushFloat(time, time);
+          },
+        };
+      },
+    });
+    const queryable = mergedQueryable('t', { recent: source, stored, overlapMs: 100, clock });
+    const context = unlimited();
+    let series = 0;
+    const budget = { ...context.budget, addSeries: (count: number) => (series += count) };
+    const found: number[][] = [];
+    const all = (async () => {
+      const out = new SampleColumns(1);
+      for await (const block of queryable.stream!(ALL, { ...context, budget })) {
+        block.read(0, out);
+        found.push([...out.times.subarray(0, out.count)]);
+        clock.set(tookMs);
+      }
+    })();
+    all.catch(() => {});
+    await stored.answer();
+    if (storedTimes.length > 0) await recent.answer();
+    if (tookMs > 100) {
+      await assert.rejects(all, StreamBroken);
+      assert.equal(series, 0);
+    } else {
+      await all;
+      assert.deepEqual(found, [storedTimes.length === 0 ? [20, 30] : [10, 20, 30]]);
+      assert.equal(series, 1);
+    }
+    assert.deepEqual([recent.open, stored.open, stored.asked], [0, 0, 1]);
+  }
 });

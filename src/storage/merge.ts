@@ -7,22 +7,95 @@ import { ascendingLabels } from '../model/labels-order.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
+import { type SeriesBlock, StreamBroken } from './series-stream.ts';
 import type { SampleSource, SourceSeries } from './source.ts';
 
 /** A tenant's samples from several sources as one, each sample once. */
 export function mergedQueryable(tenant: string, sources: Sources): Queryable {
   return {
-    async select(request, context) {
-      const close = (part: SourceSeries) => part.close();
-      const parts = await askAll(sources, (source) => source.select(tenant, request, context), close);
-      return new MergedSet(parts, request, context);
-    },
+    select: (request, context) => selected(tenant, sources, request, context),
+    stream: (request, context) => streamed(tenant, sources, request, context),
     labelNames: (request, context) =>
       mergedLabels(sources, request, (source) => source.labelNames(tenant, request, context)),
     labelValues: (name, request, context) =>
       mergedLabels(sources, request, (source) => source.labelValues(tenant, name, request, context)),
   };
 }
+
+async function selected(
+  tenant: string,
+  sources: Sources,
+  request: SelectRequest,
+  context: QueryContext,
+): Promise<MergedSet> {
+  const close = (part: SourceSeries) => part.close();
+  const parts = await askAll(sources, (source) => source.select(tenant, request, context), close);
+  return new MergedSet(parts, request, context);
+}
+
+/** Blocks of `recent` where it alone has series; one block of all series where they have to be merged. */
+async function* streamed(
+  tenant: string,
+  sources: Sources,
+  request: SelectRequest,
+  context: QueryContext,
+): AsyncGenerator<SeriesBlock, void> {
+  const { recent, stored, overlapMs, clock } = sources;
+  if (recent.stream === undefined) {
+    yield* oneBlock(await selected(tenant, sources, request, context));
+    return;
+  }
+  const askedMs = clock.monotonicMs();
+  const blocks = recent.stream(tenant, request, context)[Symbol.asyncIterator]();
+  const first = blocks.next();
+  first.catch(() => {}); // its turn to fail comes below
+  let kept: SourceSeries | undefined;
+  let series = 0;
+  try {
+    kept = await stored?.select(tenant, request, context);
+    let next = await first;
+    if (kept !== undefined && kept.labels.length > 0) {
+      const isRecentEmpty = next.done === true;
+      await blocks.return?.();
+      // who has answered is asked again only where `recent` takes too long
+      const asked = (source: SampleSource): Promise<SourceSeries> => {
+        if (source === recent && isRecentEmpty) return Promise.resolve(NO_SERIES);
+        const answer = source === stored ? kept : undefined;
+        if (answer === undefined) return source.select(tenant, request, context);
+        kept = undefined;
+        return Promise.resolve(answer);
+      };
+      const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
+      yield* oneBlock(new MergedSet(parts, request, context));
+      return;
+    }
+    if (kept !== undefined && kept.warnings.length > 0) yield { ...NO_SERIES, warnings: kept.warnings };
+    for (; next.done !== true; next = await blocks.next()) {
+      series += next.value.labels.length;
+      context.budget.addSeries(next.value.labels.length);
+      yield next.value;
+    }
+    // what `stored` did not have yet may have left `recent` since
+    if (stored !== undefined && clock.monotonicMs() - askedMs > overlapMs) throw new StreamBroken();
+  } catch (error) {
+    // whoever asks again has them counted again
+    if (error instanceof StreamBroken) context.budget.addSeries(-series);
+    throw error;
+  } finally {
+    kept?.close();
+    await blocks.return?.();
+  }
+}
+
+function* oneBlock(set: MergedSet): Generator<SeriesBlock, void> {
+  try {
+    yield { labels: set.series, warnings: set.warnings, read: (index, out) => set.read(index, out) };
+  } finally {
+    set.close();
+  }
+}
+
+const NO_SERIES: SourceSeries = { labels: [], warnings: [], read: (_index, out) => out.clear(), close() {} };
 
 /** Where a tenant's samples lie. */
 export interface Sources {
@@ -42,8 +115,8 @@ async function askAll<T>(
   { recent, stored, overlapMs, clock }: Sources,
   ask: (source: SampleSource) => Promise<T>,
   close: (answer: T) => void,
+  askedMs = clock.monotonicMs(),
 ): Promise<readonly T[]> {
-  const askedMs = clock.monotonicMs();
   let tookMs = 0;
   const first = ask(recent).finally(() => {
     tookMs = clock.monotonicMs() - askedMs;

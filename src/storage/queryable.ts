@@ -1,11 +1,17 @@
 import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SampleColumns } from './columns.ts';
+import type { SeriesBlock } from './series-stream.ts';
 
 /** What a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
 export interface Queryable {
   /** All series that match, with their samples in the range fetched but not yet decoded. */
   select(request: SelectRequest, context: QueryContext): Promise<SeriesSet>;
+  /**
+   * The same series a block at a time, in no order, each in one block only: for who needs them once and holds none. May fail with
+   * StreamBroken at any block. Absent: `select` is all there is.
+   */
+  stream?(request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
   /** Names of labels that series with data in the range have, ascending; all matchers of one list must hold, of the lists any. */
   labelNames(request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
   labelValues(name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;

@@ -40,6 +40,16 @@ export async function aggregate(
     input.row(i, row);
     if (row.filled > 0) accumulator.add(row, groupOf[i]! * steps, input.series[i]!.labels.metricName);
   }
+  return finishedGroups(execution, accumulator, groups, steps);
+}
+
+/** The rows of groups that have any point. */
+export async function finishedGroups(
+  execution: Execution,
+  accumulator: Pick<Accumulator, 'finish'>,
+  groups: readonly OutputSeries[],
+  steps: number,
+): Promise<RowTable> {
   const rows: Row[] = [];
   const kept: OutputSeries[] = [];
   for (let group = 0; group < groups.length; group++) {
@@ -57,7 +67,7 @@ export async function aggregate(
 }
 
 /** Bytes of an accumulator for each of its cells. */
-const CELL_BYTES: Readonly<Record<string, number>> = {
+export const CELL_BYTES: Readonly<Record<string, number>> = {
   sum: 17,
   avg: 25,
   count: 8,
@@ -77,7 +87,7 @@ interface Accumulator {
   finish(cell: number, out: Row, step: number): void;
 }
 
-function accumulatorOf(
+export function accumulatorOf(
   execution: Execution,
   node: AggregateNode,
   groups: number,
@@ -454,7 +464,7 @@ class QuantileAccumulator implements Accumulator {
 }
 
 /** Says which of the quantiles asked for are none: of those out of bounds the farthest. */
-function noteQuantiles(execution: Execution, param: Row, steps: number, node: AggregateNode): void {
+export function noteQuantiles(execution: Execution, param: Row, steps: number, node: AggregateNode): void {
   const note = (q: number): void => execution.annotations.invalidQuantile(q, node.param!.pos, node.pos);
   let min = Infinity;
   let max = -Infinity;

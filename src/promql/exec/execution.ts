@@ -1,4 +1,5 @@
 import { Pacer } from '../../lib/pacer.ts';
+import { sortInTurns } from '../../lib/sort-in-turns.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { Labels } from '../../model/labels.ts';
@@ -168,6 +169,18 @@ export class Execution {
   /** Accounts for what an operator keeps for each series, beside labels and rows. */
   holdSeries(count: number): void {
     this.hold(0, count * OUTPUT_SERIES_BYTES);
+  }
+
+  /** Accounts for the labels of a group and those of its first series, and answers their bytes. */
+  holdGroup(labels: Labels, first: Labels): number {
+    const bytes = labelSetBytes(labels.size, labels.chars) + labelSetBytes(first.size, first.chars);
+    this.hold(0, bytes);
+    return bytes;
+  }
+
+  /** In turns with others. */
+  sorted<T>(items: readonly T[], compare: (a: T, b: T) => number): Promise<readonly T[]> {
+    return sortInTurns(this.turns, items, compare);
   }
 
   /** Accounts for a row that is kept, with its histograms. */

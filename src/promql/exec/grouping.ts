@@ -37,7 +37,7 @@ export async function groupSeries(
 }
 
 /** Numbers groups in the order in which they are found. */
-class FoundGroups {
+export class FoundGroups {
   #count = 0;
   readonly #root: ValueNode = new Map();
 

@@ -1,4 +1,5 @@
 import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
+import { StreamBroken } from '../../storage/series-stream.ts';
 import { formatOpenMetrics } from '../format.ts';
 import type { Opening } from '../functions/function.ts';
 import type { Relabel } from '../functions/labels.ts';
@@ -12,12 +13,14 @@ import {
   isSilent,
   type MatrixNode,
   type PlanNode,
+  type Select,
   type SelectorNode,
   selectOf,
 } from '../plan/node.ts';
 import { type Operator, type OutputSeries, Row, RowTable } from '../row/row.ts';
 import { aggregate } from './aggregate.ts';
 import { aggregateK } from './aggregate-k.ts';
+import { aggregateStream, StreamedInput, streamedSelects } from './aggregate-stream.ts';
 import { countValues } from './count-values.ts';
 import { ARITHMETIC, type Finding, floatFunction, noteFinding } from './element-binary.ts';
 import {
@@ -56,6 +59,7 @@ export class Opener {
   readonly #execution: Execution;
   readonly #sources: Sources;
   readonly #shared = new Map<number, Promise<RowTable>>();
+  #streamed = new Map<AggregateNode, Select>();
   readonly #watch: ((node: PlanNode, operator: Operator) => Operator) | undefined;
 
   /** @param watch sees every operator that is opened and may wrap it, to tell what it did */
@@ -70,10 +74,19 @@ export class Opener {
   }
 
   /** Asks the storage for all that the plan will read, so that nothing waits for one after another. */
-  prefetch(node: PlanNode): void {
-    const select = selectOf(node);
-    if (select !== undefined && node.grid.steps > 0) this.#sources.prefetch(select);
-    for (const child of childrenOf(node)) this.prefetch(child);
+  prefetch(plan: PlanNode): void {
+    // what each part did is told of series that are all there
+    if (this.#watch === undefined && this.#sources.canStream) this.#streamed = new Map(streamedSelects(plan));
+    const streamed = new Set(this.#streamed.values());
+    const visit = (node: PlanNode): void => {
+      const select = node.grid.steps > 0 ? selectOf(node) : undefined;
+      if (select !== undefined) {
+        if (!streamed.has(select)) this.#sources.prefetch(select);
+        else this.#sources.prefetchStream(select);
+      }
+      for (const child of childrenOf(node)) visit(child);
+    };
+    visit(plan);
   }
 
   async open(node: PlanNode): Promise<Operator> {
@@ -159,6 +172,8 @@ export class Opener {
       return countValues(this.#execution, node, await this.open(node.input), textOf(node.param));
     }
     const param = node.param === undefined ? undefined : await this.scalar(node.param);
+    const streamed = await this.#aggregateStream(node, param);
+    if (streamed !== undefined) return streamed;
     const input = await this.open(node.input);
     switch (node.op) {
       case 'topk':
@@ -168,6 +183,33 @@ export class Opener {
         return aggregateK(this.#execution, node, input, param!);
       default:
         return aggregate(this.#execution, node, input, param);
+    }
+  }
+
+  /** Undefined where all series have to be there at once. */
+  async #aggregateStream(node: AggregateNode, param: Row | undefined): Promise<Operator | undefined> {
+    const select = this.#streamed.get(node);
+    if (select === undefined) return undefined;
+    const execution = this.#execution;
+    const undo = execution.stats.mark();
+    const input = new StreamedInput();
+    execution.admit(1);
+    try {
+      let keepsName = true;
+      let operator: Operator;
+      if (node.input.kind === 'selector') {
+        operator = new SelectorOperator(execution, node.input, input, input.series, 'value');
+      } else if (node.input.kind === 'call' && node.input.func.open.kind === 'range') {
+        keepsName = node.input.func.keepsName === true;
+        operator = await this.#streamedRange(node.input, node.input.func.open, input);
+      } else {
+        throw new Error('bug: only selectors and range functions of them are streamed');
+      }
+      return await aggregateStream(execution, node, this.#sources.stream(select), input, operator, keepsName, param);
+    } catch (thrown) {
+      if (!(thrown instanceof StreamBroken)) throw thrown;
+      undo();
+      return undefined;
     }
   }
 
@@ -274,8 +316,7 @@ export class Opener {
   async #rangeFunction(node: CallNode, open: Opened<'range'>): Promise<Operator> {
     const execution = this.#execution;
     const matrixIndex = node.args.findIndex(({ kind }) => kind === 'matrix');
-    const params: Row[] = [];
-    for (const [i, arg] of node.args.entries()) if (i !== matrixIndex) params.push(await this.scalar(arg));
+    const params = await this.#paramsOf(node, matrixIndex);
     const { source, series } = await this.source(node.args[matrixIndex] as MatrixNode);
     const operator = new RangeFunctionOperator(execution, node, open, matrixIndex, source, series, params);
     if (node.func.absent) {
@@ -285,6 +326,19 @@ export class Opener {
     if (execution.features.delayedNameRemoval || operator.series === series || differOnlyElsewhere(series))
       return operator;
     return mergeSameLabels(execution, operator);
+  }
+
+  async #paramsOf(node: CallNode, matrixIndex: number): Promise<Row[]> {
+    const params: Row[] = [];
+    for (const [i, arg] of node.args.entries()) if (i !== matrixIndex) params.push(await this.scalar(arg));
+    return params;
+  }
+
+  /** A range function over series that come a block at a time. */
+  async #streamedRange(node: CallNode, open: Opened<'range'>, input: StreamedInput): Promise<Operator> {
+    const matrixIndex = node.args.findIndex(({ kind }) => kind === 'matrix');
+    const params = await this.#paramsOf(node, matrixIndex);
+    return new RangeFunctionOperator(this.#execution, node, open, matrixIndex, input, input.series, params);
   }
 
   async #mapFloats(arg: PlanNode, map: (value: number, step: number) => number): Promise<Operator> {

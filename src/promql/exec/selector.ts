@@ -9,6 +9,7 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { keepStats } from './reset-hints.ts';
+import type { SampleSource } from './sources.ts';
 
 /** What a step of an instant vector selector answers: times in seconds, of an info series' floats in ms. */
 export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-timestamp';
@@ -19,7 +20,7 @@ export class SelectorOperator implements Operator {
   readonly series: readonly OutputSeries[];
   readonly #execution: Execution;
   readonly #node: SelectorNode;
-  readonly #set: SeriesSet;
+  readonly #set: SampleSource;
   readonly #answer: SelectorAnswer;
   readonly #columns: SampleColumns;
   readonly #newestByTimes: ByTimes<NewestSamples>;
@@ -28,7 +29,7 @@ export class SelectorOperator implements Operator {
   constructor(
     execution: Execution,
     node: SelectorNode,
-    set: SeriesSet,
+    set: SampleSource,
     series: readonly OutputSeries[],
     answer: SelectorAnswer,
   ) {

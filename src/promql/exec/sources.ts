@@ -1,5 +1,6 @@
 import type { SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
+import type { SeriesBlock } from '../../storage/series-stream.ts';
 import type { Select } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
 
@@ -7,6 +8,8 @@ import type { Execution } from './execution.ts';
 export class Sources {
   readonly #execution: Execution;
   readonly #sets = new Map<Select, Promise<SeriesSet>>();
+
+  readonly #streams = new Map<Select, Stream>();
 
   constructor(execution: Execution) {
     this.#execution = execution;
@@ -28,6 +31,31 @@ export class Sources {
     this.select(select).catch(() => {});
   }
 
+  /** Whether series can come a block at a time. */
+  get canStream(): boolean {
+    return this.#execution.queryable.stream !== undefined;
+  }
+
+  /** Begins to fetch the blocks that `stream` will be asked for. */
+  prefetchStream(select: Select): void {
+    if (this.#streams.has(select)) return;
+    const { queryable, context } = this.#execution;
+    const blocks = queryable.stream!(select, context)[Symbol.asyncIterator]();
+    const first = blocks.next();
+    // as with `prefetch`
+    first.catch(() => {});
+    this.#streams.set(select, { blocks, first });
+  }
+
+  /** The series of a prefetched stream; once. */
+  async *stream(select: Select): AsyncGenerator<SeriesBlock, void> {
+    const { blocks, first } = this.#streams.get(select)!;
+    for (let next = await first; next.done !== true; next = await blocks.next()) {
+      this.#execution.annotations.fromStorage(next.value.warnings);
+      yield next.value;
+    }
+  }
+
   async #fetch(select: Select): Promise<SeriesSet> {
     const { queryable, context, annotations } = this.#execution;
     const set = await queryable.select(select, context);
@@ -43,7 +71,14 @@ export class Sources {
       );
     }
     this.#sets.clear();
+    for (const { blocks } of this.#streams.values()) await blocks.return?.().catch(() => {});
+    this.#streams.clear();
   }
+}
+
+interface Stream {
+  readonly blocks: AsyncIterator<SeriesBlock>;
+  readonly first: Promise<IteratorResult<SeriesBlock>>;
 }
 
 /** Something that has samples for each of its series: a selector's, or a subquery's steps. */

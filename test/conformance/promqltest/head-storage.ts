@@ -126,6 +126,10 @@ export class HeadStorage implements TestStorage {
     return this.#queryable.select(request, context);
   }
 
+  stream(request: SelectRequest, context: QueryContext) {
+    return this.#queryable.stream!(request, context);
+  }
+
   labelNames(request: LabelRequest, context: QueryContext) {
     return this.#queryable.labelNames(request, context);
   }

@@ -1,0 +1,13 @@
+import type { Labels } from '../model/labels.ts';
+import type { SampleColumns } from './columns.ts';
+
+/** Some of a selector's series with their samples. Holds until the next block is asked for. */
+export interface SeriesBlock {
+  readonly labels: readonly Labels[];
+  readonly warnings: readonly string[];
+  /** As `SeriesSet.read`. */
+  read(index: number, out: SampleColumns): void;
+}
+
+/** The blocks handed over so far cannot be made whole by further ones: only `select` can answer this request. */
+export class StreamBroken extends Error {}
