@@ -7,6 +7,8 @@ export interface Edges {
 
 export interface EdgePush extends PushRequest {
   readonly limits: EdgeLimits;
+  /** Where the tenant's rate is counted that several edges grant together (`SharedRates`); absent: the edge counts it alone. */
+  readonly ratePlace?: number;
 }
 
 /** The limits of a tenant that concern writes; names as in `limits.ts`. */

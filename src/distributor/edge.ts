@@ -42,6 +42,7 @@ import { countRefused, noRefusals, type Refusals, refuse } from './refusals.ts';
 import { type Rewrite, Rewrites } from './rewrite.ts';
 import { declaredBytes, keyText, type RawBody, Scratch } from './scratch.ts';
 import { SeriesTally, type TenantTally } from './series-tally.ts';
+import type { SharedRates } from './shared-rates.ts';
 import { checkMetadata, outOfBounds, SlowPathWriter, type TimeBounds } from './slow-path.ts';
 import { TenantTurns } from './tenant-turns.ts';
 
@@ -52,6 +53,8 @@ export interface EdgeOptions {
   /** What the targets make keys of series with, 16 bytes; absent: they get labels every time. */
   readonly seriesSecret?: Uint8Array | undefined;
   readonly targets: readonly FrameTarget[];
+  /** Shared with other edges. */
+  readonly rates?: SharedRates;
 }
 
 const NO_TIME_LIMIT = 9.2e18;
@@ -202,7 +205,7 @@ export class Edge {
     judged.histograms = slow.histograms;
     judged.exemplars = slow.exemplars;
     const { samples, histograms, exemplars, metadata } = judged;
-    this.#charge(request.tenant, samples + histograms + exemplars, metadata.length, limits);
+    this.#charge(request, samples + histograms + exemplars, metadata.length, limits);
   }
 
   *#judgeV1(work: Work): Generator<Step, void> {
@@ -476,16 +479,22 @@ export class Edge {
   }
 
   /** @throws rateLimited */
-  #charge(tenant: string, samples: number, metadata: number, limits: EdgeLimits): void {
+  #charge(request: EdgePush, samples: number, metadata: number, limits: EdgeLimits): void {
     const { ingestionRate: rate, ingestionBurstSize: burst } = limits;
-    if (rate <= 0) return;
+    if (rate > 0 && !this.#grant(request, samples + metadata, rate, burst))
+      throw writeErrors.rateLimited({ rate, samples, metadata });
+  }
+
+  #grant({ tenant, ratePlace }: EdgePush, count: number, rate: number, burst: number): boolean {
+    const { rates, clock } = this.#options;
+    if (rates !== undefined && ratePlace !== undefined) return rates.take(ratePlace, count, { rate, burst, clock });
     let bucket = this.#buckets.get(tenant);
     if (bucket === undefined) {
       if (this.#buckets.size >= BUCKETS_KEPT_MAX) this.#forgetFullBuckets();
-      bucket = new TokenBucket(this.#options.clock, burst);
+      bucket = new TokenBucket(clock, burst);
       this.#buckets.set(tenant, bucket);
     }
-    if (!bucket.take(samples + metadata, rate, burst)) throw writeErrors.rateLimited({ rate, samples, metadata });
+    return bucket.take(count, rate, burst);
   }
 
   /** A bucket that is full is as good as a new one. */

@@ -1,5 +1,6 @@
 import type { DistributorConfig } from '../../distributor/config.ts';
 import type { EdgeAnswer, EdgePush, Edges } from '../../distributor/edge-push.ts';
+import { RatePlaces, SharedRates } from '../../distributor/shared-rates.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { movable } from '../../kit/thread/movable.ts';
@@ -21,6 +22,8 @@ export interface EdgeThreadsOptions {
 export class EdgeThreads implements Service, Edges {
   readonly name = 'edge-threads';
   readonly #options: EdgeThreadsOptions;
+  readonly #rates = new SharedRates();
+  readonly #places = new RatePlaces(this.#rates);
   #pool: WorkerPool<EdgeRole> | undefined;
 
   constructor(options: EdgeThreadsOptions) {
@@ -29,7 +32,11 @@ export class EdgeThreads implements Service, Edges {
 
   async start(): Promise<void> {
     const { config, layout, shards, log } = this.#options;
-    const data: EdgeData = { rawBytesMax: config.maxRecvMsgSize, seriesSecret: shards.seriesSecret };
+    const data: EdgeData = {
+      rawBytesMax: config.maxRecvMsgSize,
+      seriesSecret: shards.seriesSecret,
+      rates: this.#rates.buffer,
+    };
     this.#pool = WorkerPool.start<EdgeRole>({
       name: 'edge',
       size: layout.edges,
@@ -57,7 +64,13 @@ export class EdgeThreads implements Service, Edges {
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
     const body = movable(request.body);
-    return this.#pool!.call('push', { ...request, body }, { transfer: [body.buffer], tenant: request.tenant });
+    // of a tenant without a rate none is counted
+    const place = request.limits.ingestionRate > 0 ? { ratePlace: this.#places.of(request.tenant) } : {};
+    return this.#pool!.call(
+      'push',
+      { ...request, ...place, body },
+      { transfer: [body.buffer], tenant: request.tenant },
+    );
   }
 
   async stop(): Promise<void> {

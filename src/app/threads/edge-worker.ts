@@ -1,6 +1,7 @@
 import { workerData } from 'node:worker_threads';
 import type { FrameTarget } from '../../contract/ingest.ts';
 import { Edge } from '../../distributor/edge.ts';
+import { SharedRates } from '../../distributor/shared-rates.ts';
 import type { ShardCalls, ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
@@ -15,6 +16,8 @@ export interface EdgeData {
   readonly rawBytesMax: number;
   /** That of the shards. */
   readonly seriesSecret: Uint8Array;
+  /** The memory of the `SharedRates` of all edges. */
+  readonly rates: SharedArrayBuffer;
 }
 
 let edge: Edge | undefined;
@@ -24,8 +27,10 @@ let links: readonly Link<ShardRole>[] = [];
 const role: EdgeRole = {
   connect({ shards }) {
     links = shards.map((port) => new Link(new Channel<ShardRole>(port)));
+    const { rates, ...data } = workerData as EdgeData;
     edge = new Edge({
-      ...(workerData as EdgeData),
+      ...data,
+      rates: new SharedRates(rates),
       clock: systemClock,
       targets: links.map(shardTarget),
     });
