@@ -4,6 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { DataFolder } from './data-folder.ts';
 
 const root = await mkdtemp(join(tmpdir(), 'pallium-data-'));
@@ -28,7 +29,7 @@ async function locked(name: string, lock: object, ageMs = 0): Promise<void> {
 
 test('a folder is made with its version, and left without a lock', async () => {
   const folder = await open('new/deep');
-  assert.equal(JSON.parse(await readFile(join(folder.path, 'pallium.json'), 'utf8')).format, 1);
+  assert.equal(JSON.parse(await readFile(join(folder.path, 'pallium.json'), 'utf8')).format, 2);
   assert.deepEqual((await readdir(folder.path)).sort(), ['lock', 'pallium.json']);
   await assert.rejects(open('new/deep'), /in use by process \d+; give this process another one with -data.dir/);
   await folder.stop();
@@ -61,7 +62,8 @@ test('a lock outlives its process, but not its purpose', async () => {
 
 test('a folder of a later version, or something else, is refused', async () => {
   for (const [name, text, why] of [
-    ['later', '{"format":2}', /has format 2, this version \(0\.1\.0\) knows formats up to 1/],
+    ['later', '{"format":3}', /has format 3, this version \(0\.1\.0\) knows formats up to 2/],
+    ['between', '{"format":1.5}', /has format 1\.5/],
     ['garbage', 'not json', /is .* really a data folder\?/],
     ['other', '{}', /has format undefined/],
     ['null', 'null', /null\/pallium\.json: .* has format undefined/],
@@ -78,6 +80,29 @@ test('a folder of a later version, or something else, is refused', async () => {
   }
   await writeFile(join(root, 'file'), '');
   await assert.rejects(open('file/data'), /cannot make the data folder .*set -data\.dir/);
+});
+
+test('a folder of an earlier format is raised to this one, so that an earlier version refuses it', async () => {
+  const path = join(root, 'earlier');
+  await mkdir(path);
+  const made = { createdBy: '0.0.9', createdAt: '2026-01-01T00:00:00.000Z' };
+  await writeFile(join(path, 'pallium.json'), JSON.stringify({ format: 1, ...made }));
+  const said: string[] = [];
+  const clock = new ManualClock(Date.UTC(2026, 10, 1));
+  const start = async () => {
+    const folder = DataFolder.of(path, '0.1.0', clock, { say: (text) => said.push(text) });
+    await folder.start();
+    await folder.stop();
+  };
+  await start();
+  const read = async () => JSON.parse(await readFile(join(path, 'pallium.json'), 'utf8'));
+  const raised = { format: 2, ...made, raisedBy: '0.1.0', raisedAt: '2026-11-01T00:00:00.000Z' };
+  assert.deepEqual(await read(), raised);
+  clock.set(Date.UTC(2026, 10, 2));
+  await start();
+  assert.deepEqual(await read(), raised);
+  assert.deepEqual(said, ['the data folder had format 1, and has 2 now: earlier versions refuse it']);
+  assert.deepEqual(await readdir(path), ['pallium.json']);
 });
 
 test('folders in place of its files are named', async () => {

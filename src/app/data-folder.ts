@@ -6,8 +6,11 @@ import { makeFolder } from '../kit/folder/make-folder.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 
-/** Version of the folder's layout. A process refuses a folder that is newer than itself. */
-const FORMAT_VERSION = 1;
+/**
+ * Version of all that is in the folder. A process refuses a folder that is newer than itself, and raises an older one's before it
+ * writes anything there. 2: logs with a key; version 1 takes them for damaged ones.
+ */
+const FORMAT_VERSION = 2;
 const VERSION_FILE = 'pallium.json';
 const VERSION_BYTES_MAX = 64 * 1024;
 
@@ -16,10 +19,13 @@ interface VersionFile {
   /** The Pallium that made the folder. */
   readonly createdBy: string;
   readonly createdAt: string;
+  /** Present where it was made in an earlier format. */
+  readonly raisedBy?: string;
+  readonly raisedAt?: string;
 }
 
 export interface DataFolderOptions {
-  /** Says why the start takes long. */
+  /** Told why the start takes long, and what became of the folder. */
   readonly say?: (text: string) => void;
   /** Called once, when the folder turns out to be another process': this one must end. */
   readonly onLost?: (error: HoldLostError) => void;
@@ -33,12 +39,14 @@ export class DataFolder implements Service {
   readonly #version: string;
   readonly #clock: Clock;
   readonly #lock: FolderLock;
+  readonly #say: (text: string) => void;
 
   private constructor(path: string, version: string, clock: Clock, options: DataFolderOptions) {
     this.path = resolve(path);
     this.#version = version;
     this.#clock = clock;
     const { say = () => {}, onLost = () => {}, lockTimes = {} } = options;
+    this.#say = say;
     this.#lock = new FolderLock(this.path, { clock, say, onLost, times: lockTimes });
   }
 
@@ -93,17 +101,28 @@ export class DataFolder implements Service {
           cause,
         });
       }
-      const createdAt = new Date(this.#clock.nowMs()).toISOString();
-      const fresh: VersionFile = { format: FORMAT_VERSION, createdBy: this.#version, createdAt };
-      await writeFile(`${file}.new`, `${JSON.stringify(fresh)}\n`, { flush: true });
-      await rename(`${file}.new`, file);
+      await this.#writeVersion({ format: FORMAT_VERSION, createdBy: this.#version, createdAt: this.#now() });
       return;
     }
     const format: unknown = found?.format;
-    if (typeof format !== 'number' || !(format >= 1 && format <= FORMAT_VERSION)) {
+    if (!Number.isInteger(format) || !((format as number) >= 1 && (format as number) <= FORMAT_VERSION)) {
       throw new Error(
         `${file}: the data folder ${this.path} has format ${format}, this version (${this.#version}) knows formats up to ${FORMAT_VERSION}: use the version that wrote it, or a later one`,
       );
     }
+    if (format === FORMAT_VERSION) return;
+    const raised = { format: FORMAT_VERSION, raisedBy: this.#version, raisedAt: this.#now() };
+    await this.#writeVersion({ ...(found as VersionFile), ...raised });
+    this.#say(`the data folder had format ${format}, and has ${FORMAT_VERSION} now: earlier versions refuse it`);
+  }
+
+  #now(): string {
+    return new Date(this.#clock.nowMs()).toISOString();
+  }
+
+  async #writeVersion(version: VersionFile): Promise<void> {
+    const file = join(this.path, VERSION_FILE);
+    await writeFile(`${file}.new`, `${JSON.stringify(version)}\n`, { flush: true });
+    await rename(`${file}.new`, file);
   }
 }
