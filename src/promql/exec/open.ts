@@ -94,6 +94,8 @@ export class Opener {
     this.#execution.check();
     this.#execution.admit(node.grid.steps);
     const operator = await this.#open(node);
+    // a chain of a thousand operators does for each of them something with every series
+    if (this.#execution.due) await this.#execution.breathe();
     this.#execution.holdSeries(operator.series.length);
     return this.#watch === undefined ? operator : this.#watch(node, operator);
   }
