@@ -15,6 +15,8 @@ import type { ShardHost } from './threads/shard-thread-role.ts';
 /** What modules of one process share, and where each leaves what others need of it. */
 export interface App {
   readonly config: Config;
+  /** Reads the configuration anew, from where it came; absent: it came from nowhere. @throws ConfigError */
+  readonly readConfig?: (() => Config) | undefined;
   readonly version: string;
   readonly startTimeMs: number;
   readonly clock: Clock;

@@ -12,6 +12,8 @@ import { modules as allModules } from './modules/modules.ts';
 
 export interface Composition {
   readonly config: Config;
+  /** As of `App`. */
+  readonly readConfig?: () => Config;
   readonly version: string;
   /** Names of modules, as `resolveTargets` gives them. */
   readonly order: readonly string[];
@@ -29,6 +31,7 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
   const app: App = {
     config,
+    readConfig: from.readConfig,
     version,
     startTimeMs: clock.nowMs(),
     clock,

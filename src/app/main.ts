@@ -75,7 +75,8 @@ export async function main(args: readonly string[], onSignals: () => void = () =
   watchForBugs(log);
 
   try {
-    const app = await composeApp({ config, version, order, log, clock: systemClock });
+    const readConfig = () => loadConfig(sections, { args, env: process.env }).values;
+    const app = await composeApp({ config, readConfig, version, order, log, clock: systemClock });
     const { services } = app;
     reloading = async () => void (await reload(app));
     log.info({ version, node: process.version, target: config.process.target.join(',') }, 'starting');

@@ -22,11 +22,12 @@ const file = (name: string, text: string) => {
   return join(folder, name);
 };
 
-async function run(t: TestContext, flags: readonly string[]) {
+async function run(t: TestContext, flags: readonly string[], log = silentLogger) {
   const args = ['-server.http-listen-port=0', `-data.dir=${join(folder, 'data')}`, ...flags];
-  const config = loadConfig(sections, { args, env: {} }).values;
+  const readConfig = () => loadConfig(sections, { args, env: {} }).values;
+  const config = readConfig();
   const order = ['observer', 'limits', 'server'];
-  const app = await composeApp({ config, version: '1', order, log: silentLogger, clock: systemClock, modules });
+  const app = await composeApp({ config, readConfig, version: '1', order, log, clock: systemClock, modules });
   await app.services.start();
   t.after(() => app.services.stop(1000));
   return app;
@@ -70,6 +71,32 @@ test('limits and users are read again, each as far as it is right', async (t) =>
   assert.match((await reload(app)).join(), /max_serie_per_user/);
   assert.equal(app.limits.of('a').maxSeriesPerUser, 333);
   assert.equal((await ask('bob:third'))[0], 200);
+});
+
+test('limits in the configuration file are read again, other settings wait for the next start', async (t) => {
+  const config = file('config.yaml', 'limits: {max_exemplars: 5, ingestion_rate: 1}');
+  const limits = file('own.yaml', 'overrides: {a: {ingestion_rate: 3}}');
+  const warnings: unknown[] = [];
+  const log = Object.assign(Object.create(silentLogger), { warn: (fields: unknown) => warnings.push(fields) });
+  const flags = [`-config.file=${config}`, `-runtime-config.file=${limits}`, '-runtime-config.reload-period=1h'];
+  const app = await run(t, flags, log);
+  const inForce = () =>
+    ['a', 'b'].map((tenant) => [app.limits.of(tenant).maxExemplars, app.limits.of(tenant).ingestionRate]);
+  assert.deepEqual(inForce(), [
+    [5, 3],
+    [5, 1],
+  ]);
+  file('config.yaml', 'limits: {max_exemplars: 6}\nquerier: {timeout: 1m}');
+  assert.deepEqual(await reload(app), []);
+  assert.deepEqual(inForce(), [
+    [6, 3],
+    [6, 0],
+  ]);
+  assert.match(await (await fetch(`${app.http.url}/config?mode=diff`)).text(), /max_exemplars: 6/);
+  assert.deepEqual(warnings, [{ settings: 'querier.timeout' }]);
+  file('config.yaml', 'limits: {max_exemplar: 7}');
+  assert.match((await reload(app)).join(), /config\.yaml:1:10: unknown key "limits\.max_exemplar"/);
+  assert.equal(app.limits.of('b').maxExemplars, 6);
 });
 
 test('certificates are read again', { skip: !hasOpenssl && 'openssl is not installed' }, async (t) => {

@@ -48,6 +48,7 @@ export class LimitsService implements Service {
   readonly #metrics: ReturnType<typeof runtimeMetrics>;
   readonly #stopping = new AbortController();
   readonly #listeners: ((overrides: Overrides) => void)[] = [];
+  #defaults: TenantLimits;
   /** Joined with the defaults on first use. */
   #joined = new WeakMap<Partial<TenantLimits>, TenantLimits>();
   #overrides: Overrides = new Map();
@@ -57,6 +58,7 @@ export class LimitsService implements Service {
 
   private constructor(options: LimitsOptions) {
     this.#options = options;
+    this.#defaults = options.defaults;
     this.#metrics = runtimeMetrics(options.registry);
   }
 
@@ -67,14 +69,24 @@ export class LimitsService implements Service {
   of(tenant: string): TenantLimits {
     const own = this.#overrides.get(tenant);
     if (own === undefined) return this.others;
-    return getOrMake(this.#joined, own, () => ({ ...this.#options.defaults, ...own }));
+    return getOrMake(this.#joined, own, () => ({ ...this.#defaults, ...own }));
+  }
+
+  /** What the section `limits` says. */
+  get defaults(): TenantLimits {
+    return this.#defaults;
+  }
+
+  setDefaults(defaults: TenantLimits): void {
+    this.#defaults = defaults;
+    this.#joined = new WeakMap();
   }
 
   /** Limits of all tenants that have no overrides of their own. */
   get others(): TenantLimits {
-    const { defaults } = this.#options;
     const own = this.#overrides.get(OTHER_TENANTS);
-    return own === undefined ? defaults : getOrMake(this.#joined, own, () => ({ ...defaults, ...own }));
+    if (own === undefined) return this.#defaults;
+    return getOrMake(this.#joined, own, () => ({ ...this.#defaults, ...own }));
   }
 
   get overrides(): Overrides {

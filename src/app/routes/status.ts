@@ -49,7 +49,7 @@ export function statusRoutes(app: App): Route[] {
       const mode = AddressParams.of(query).get('mode') ?? 'all';
       if (mode !== 'all' && mode !== 'diff' && mode !== 'defaults')
         return textResponse(400, 'mode is diff or defaults\n');
-      return textResponse(200, showConfig(sections, app.config, mode), YAML);
+      return textResponse(200, showConfig(sections, { ...app.config, limits: app.limits.defaults }, mode), YAML);
     }),
     get('/runtime_config', () => textResponse(200, showOverrides(app.limits.overrides), YAML)),
     get('/services', () =>
