@@ -2,7 +2,9 @@ import type { ApiResponse } from '../contract/api.ts';
 import { apiError } from '../kit/http/failure.ts';
 import { Pacer } from '../lib/pacer.ts';
 import type { TenantLimits } from '../limits/limits.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import type { QueryBudget } from '../storage/queryable.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
 import type { Call } from './call.ts';
 import type { ApiError } from './error.ts';
@@ -21,25 +23,31 @@ export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJson
   return ended(out, notes);
 }
 
+/** Room that an answer begins with. */
+const CAPACITY_BYTES = 16 * 1024;
+
 /** A thread is held up for at most about so long at a time. */
 const SLICE_MS = 10;
 
-/** As `success`, for what may be large: others have their turn where `write` yields. */
+/** As `success`, for what may be large: others have their turn where `write` yields, and its bytes count as a query's memory. */
 export async function successInTurns(
-  { limits, signal, sources }: Call,
+  { limits, signal, sources, ended: atEnd }: Call,
   notes: Notes,
   write: (out: ApiJsonWriter) => Iterable<undefined>,
 ): Promise<ApiResponse> {
   const pacer = new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
-  const out = begun(limits);
+  const budget = new LimitedBudget(limits, sources.memory);
+  atEnd.push(() => budget.close());
+  const out = begun(limits, budget);
   for (const _ of write(out)) if (pacer.due) await pacer.pause();
   return ended(out, notes);
 }
 
-function begun({ maxQueryResponseSize: limit }: TenantLimits): ApiJsonWriter {
-  const out = new ApiJsonWriter((bytes) => {
+function begun({ maxQueryResponseSize: limit }: TenantLimits, budget?: QueryBudget): ApiJsonWriter {
+  const checkSize = (bytes: number): void => {
     if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
-  });
+  };
+  const out = new ApiJsonWriter(checkSize, CAPACITY_BYTES, (bytes) => budget?.addMemory(bytes));
   out.raw('{"status":"success","data":');
   return out;
 }

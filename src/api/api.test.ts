@@ -201,6 +201,16 @@ test('tenants have limits on what a query reads, spans and answers', async () =>
     ),
     /^422 execution: the answer has at least \d+ bytes, more than 1000 \(max_query_response_size\)$/,
   );
+  const long = `/api/v1/query?query="${'A'.repeat(100_000)}"`;
+  assert.match(
+    String(await shown(long, limited({ maxQueryResponseSize: 0, maxQueryMemoryBytes: 100_000 }))),
+    /^422 execution: .*more than 100000 bytes of memory.* \(max_query_memory_bytes\)/,
+    'the text of the answer is memory too',
+  );
+  assert.equal(
+    ((await shown(long, limited({ maxQueryMemoryBytes: 1_000_000 }))) as { resultType: string }).resultType,
+    'string',
+  );
   const { result } = (await shown(
     `/api/v1/query_range?query=1&start=${T - 100}&end=${T}&step=30`,
     limited({ maxQueryLookbackMs: 45_000 }),

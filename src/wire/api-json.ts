@@ -22,11 +22,21 @@ export class ApiJsonWriter {
   #pending = '';
   readonly #encoder = new TextEncoder();
   readonly #onGrow: (bytes: number) => void;
+  readonly #onHold: (bytes: number) => void;
 
-  /** @param onGrow told the bytes written so far whenever they grow by a good deal; may throw to end an answer that is too long */
-  constructor(onGrow: (bytes: number) => void = () => {}, capacity = 16 * 1024) {
+  /**
+   * @param onGrow told the bytes written so far whenever they grow by a good deal; may throw to end an answer that is too long
+   * @param onHold told of memory before it is taken, and negative when it is let go; may throw
+   */
+  constructor(
+    onGrow: (bytes: number) => void = () => {},
+    capacity = 16 * 1024,
+    onHold: (bytes: number) => void = () => {},
+  ) {
     this.#bytes = new Uint8Array(capacity);
     this.#onGrow = onGrow;
+    this.#onHold = onHold;
+    onHold(capacity);
   }
 
   raw(text: string): void {
@@ -101,8 +111,11 @@ export class ApiJsonWriter {
 
   #reserve(most: number): void {
     if (this.#length + most <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.#length + most, this.#bytes.length * 2));
+    const capacity = Math.max(this.#length + most, this.#bytes.length * 2);
+    this.#onHold(capacity);
+    const grown = new Uint8Array(capacity);
     grown.set(this.#bytes.subarray(0, this.#length));
+    this.#onHold(-this.#bytes.length);
     this.#bytes = grown;
   }
 }
