@@ -33,7 +33,11 @@ export const serverConfig = section('server', 'HTTP server', {
     min: 1,
     help: 'Connections of one address (an IPv6 network of 64 bits) at once; further ones are closed.',
   }),
-  httpHeaderBytesMax: bytes({ default: '64KiB', min: '1KiB', help: 'Size of all headers of a request together.' }),
+  httpHeaderBytesMax: bytes({
+    default: '64KiB',
+    min: '1KiB',
+    help: "Size of a request's address and headers together (Prometheus: 1MiB).",
+  }),
   httpHeaderTimeoutMs: duration({ default: '10s', min: '1s', help: 'Time in which the headers must have come.' }),
   httpReadTimeoutMs: duration({ default: '30s', min: '1s', help: 'Time in which a whole request must have come.' }),
   httpStallTimeoutMs: duration({
