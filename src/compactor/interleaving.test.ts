@@ -55,11 +55,10 @@ function slowed(inner: MemoryTableStore, random: () => number): TableClient {
   };
 }
 
-async function interleave(seed: number, whole: boolean): Promise<{ visible: string[]; merged: number; state: string }> {
-  const random = seededRandom(seed);
+/** A store with a tenant's day of two metrics, one of which is to go, and what works on it; each run is a compactor of its own. */
+async function storeOf(inner: MemoryTableStore, client: TableClient, random: () => number, oneProcess = false) {
   const clock = new ManualClock(START + 3 * DAY_MS);
-  const inner = new MemoryTableStore();
-  const tables = { client: slowed(inner, random), admin: inner, limits: inner.limits };
+  const tables = { client, admin: inner, limits: inner.limits, oneProcess };
   const from = Number.NEGATIVE_INFINITY;
   const schema = new Schema([{ fromMs: from, tables, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT }]);
   const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock });
@@ -79,10 +78,30 @@ async function interleave(seed: number, whole: boolean): Promise<{ visible: stri
       config: CONFIG,
       deleteRequestCancelPeriodMs: 0,
     }).run({ retention: FOR_EVER, sweep: 'none', signal: new AbortController().signal });
+  const deleteGone = () => requests.create('t', [LabelMatcher.of('__name__', '=', 'gone')], START, START + DAY_MS - 1);
+  /** When the request is over and forgotten. */
+  const visible = async () => {
+    clock.set(clock.nowMs() + 9 * DAY_MS);
+    await run();
+    await run();
+    const set = await new ChunkStoreReader(schema, Kernel.create(), clock).select(
+      't',
+      { matchers: [LabelMatcher.of('__name__', '!=', '')], startMs: START, endMs: START + DAY_MS },
+      testContext(),
+    );
+    return set.series.map((labels) => labels.metricName);
+  };
+  return { clock, requests, run, deleteGone, visible };
+}
+
+async function interleave(seed: number, whole: boolean): Promise<{ visible: string[]; state: string }> {
+  const random = seededRandom(seed);
+  const inner = new MemoryTableStore();
+  const { clock, requests, run, deleteGone, visible } = await storeOf(inner, slowed(inner, random), random);
   const slow = run();
   for (let turns = Math.floor(random() * 160); turns > 0; turns--) await nextTurn();
   if (whole) await requests.deleteTenant('t');
-  else await requests.create('t', [LabelMatcher.of('__name__', '=', 'gone')], START, START + DAY_MS - 1);
+  else await deleteGone();
   for (const report of await Promise.all([slow, run(), run()])) assert.deepEqual(report.failures, []);
   // a day that another held is left to the next run
   clock.set(clock.nowMs() + 2 * DAY_MS);
@@ -90,21 +109,35 @@ async function interleave(seed: number, whole: boolean): Promise<{ visible: stri
   const state = (whole ? [await requests.tenantDeletion('t')] : await requests.list('t'))
     .map((one) => one?.state)
     .join();
-  clock.set(clock.nowMs() + 9 * DAY_MS);
-  await run();
-  await run();
-  const set = await new ChunkStoreReader(schema, Kernel.create(), clock).select(
-    't',
-    { matchers: [LabelMatcher.of('__name__', '!=', '')], startMs: START, endMs: START + DAY_MS },
-    testContext(),
-  );
-  let merged = 0;
-  for (const table of await inner.list()) {
-    for await (const page of inner.scan(table)) {
-      for (const row of page) if (kindOf(row.hash) === 'g' && isMergedRange(row.range)) merged++;
-    }
-  }
-  return { visible: set.series.map((labels) => labels.metricName), merged, state };
+  return { visible: await visible(), state };
+}
+
+/** Lets the first call that is asked for wait until it is let go. */
+function stoppedAt(inner: MemoryTableStore, at: 'write' | 'query') {
+  const reached = Promise.withResolvers<void>();
+  const letGo = Promise.withResolvers<void>();
+  let armed = false;
+  const stop = async (isIt: boolean) => {
+    if (!armed || !isIt) return;
+    armed = false;
+    reached.resolve();
+    await letGo.promise;
+  };
+  const client: TableClient = {
+    async write(table, rows, ...more) {
+      await stop(at === 'write' && rows.some(({ hash, range }) => kindOf(hash) === 'g' && isMergedRange(range)));
+      await inner.write(table, rows, ...more);
+    },
+    async *query(query, ...more) {
+      yield* inner.query(query, ...more);
+      // what it has read is old when it goes on
+      await stop(at === 'query' && kindOf(query.hash) === 'g');
+    },
+    delete: (...args) => inner.delete(...args),
+    compareAndSet: (...args) => inner.compareAndSet(...args),
+    close: async () => {},
+  };
+  return { client, arm: () => (armed = true), reached: reached.promise, letGo: () => letGo.resolve() };
 }
 
 test('two compactors never bring back what was deleted', async () => {
@@ -119,4 +152,46 @@ test('nor a tenant that was deleted', async () => {
     const { visible, state } = await interleave(1000 + seed, true);
     assert.deepEqual([visible, state], [[], 'processed'], `interleaving ${seed}`);
   }
+});
+
+test('a merge that has yet to write what is deleted meanwhile: without a lease it comes back', async () => {
+  for (const oneProcess of [false, true]) {
+    const inner = new MemoryTableStore();
+    const { client, arm, reached, letGo } = stoppedAt(inner, 'write');
+    const { clock, requests, run, deleteGone, visible } = await storeOf(inner, client, seededRandom(1), oneProcess);
+    arm();
+    const slow = run();
+    await reached;
+    await deleteGone();
+    await run();
+    const state = async () => (await requests.list('t')).map((each) => each.state).join();
+    // the look of the other finds nothing: what brings it back has not been written yet
+    assert.equal(await state(), oneProcess ? 'processed' : 'pending');
+    letGo();
+    assert.deepEqual((await slow).failures, []);
+    clock.set(clock.nowMs() + 2 * DAY_MS);
+    await run();
+    assert.equal(await state(), 'processed');
+    // the embedded store, which has no leases, belongs to one process, where one run follows another
+    assert.deepEqual(await visible(), oneProcess ? ['gone', 'kept'] : ['kept']);
+  }
+});
+
+test('a merge whose lease ran out while it read writes nothing', async () => {
+  const inner = new MemoryTableStore();
+  const { client, arm, reached, letGo } = stoppedAt(inner, 'query');
+  const { clock, requests, run, deleteGone, visible } = await storeOf(inner, client, seededRandom(1));
+  arm();
+  const slow = run();
+  await reached;
+  await deleteGone();
+  clock.set(clock.nowMs() + 11 * 60_000);
+  assert.deepEqual((await run()).failures, []);
+  assert.deepEqual(
+    (await requests.list('t')).map((each) => each.state),
+    ['processed'],
+  );
+  letGo();
+  assert.match((await slow).failures.join(), /another compactor has taken over the day/);
+  assert.deepEqual(await visible(), ['kept']);
 });
