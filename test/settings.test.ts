@@ -3,7 +3,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { sections } from '../src/app/config.ts';
-import { settingsOf } from '../src/kit/config/section.ts';
+import { backupTool, restoreTool } from '../src/app/tools/backup.ts';
+import { exportTool } from '../src/app/tools/export.ts';
+import { importTool } from '../src/app/tools/import.ts';
+import { inspectTool } from '../src/app/tools/inspect.ts';
+import { rulesTool } from '../src/app/tools/rules.ts';
+import { verifyTool } from '../src/app/tools/verify.ts';
+import { commandLine } from '../src/kit/config/load.ts';
+import { type Section, settingsOf } from '../src/kit/config/section.ts';
 
 const sourceFolder = join(import.meta.dirname, '..', 'src');
 
@@ -27,8 +34,12 @@ const read = new Set(
   ]),
 );
 
+const tools = { backupTool, restoreTool, exportTool, importTool, inspectTool, rulesTool, verifyTool };
+const ofTools = Object.entries(tools).map(([name, { options }]): [string, Section] => [name, options]);
+const settings = settingsOf({ commandLine, ...sections, ...Object.fromEntries(ofTools) });
+
 test('each setting is read by something, or refused as not in this version', () => {
-  const wrong = settingsOf(sections).flatMap(({ path, name, field }) =>
+  const wrong = settings.flatMap(({ path, name, field }) =>
     read.has(name) === !field.planned
       ? []
       : [field.planned ? `${path} is read, and still planned` : `${path} is read by nothing`],
