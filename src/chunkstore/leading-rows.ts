@@ -18,6 +18,8 @@ import { HashList, type SeenRows } from './seen.ts';
 
 const { h64Raw } = await xxhash();
 
+/** A tenant's part before it has any value: with very many tenants that is most of it. */
+const TENANT_HEAP_BYTES = 1024;
 const LABEL_ROW_BYTES_AIMED = 64 * 1024;
 /** New values of a label name lie in the overview row up to so many bytes, so that small tenants pay for few rows. */
 const LABEL_OVERVIEW_BYTES_MAX = 1024;
@@ -39,7 +41,7 @@ export class LeadingRows {
   /** Values that were looked up for the last slot. */
   readonly #known = new Map<string, Set<string>>();
   /** Memory that it holds, more or less. */
-  heldBytes = 0;
+  heldBytes = TENANT_HEAP_BYTES;
 
   constructor(tenant: string, day: number, seen: SeenRows) {
     this.#tenant = tenant;

@@ -495,3 +495,20 @@ test('metadata is kept by day', async () => {
   await writer.writeMetadata('t', START, [entry]);
   assert.deepEqual(await reader.metadata('t', START, START, testContext()), [entry, { ...entry, metric: 'n' }]);
 });
+
+test('with very many tenants rows go out before all have been looked at', async () => {
+  const { writer, tables } = store({ objects: false, writer: { waitingBytesMax: 1024 * 1024 } });
+  const TENANTS = 1500;
+  const series = [seriesOf({ __name__: 'up' }, [START], () => 1)];
+  let yielded = 0;
+  let rowsBefore: number | undefined;
+  const groups = async function* () {
+    for (; yielded < TENANTS; yielded++) {
+      if (rowsBefore === undefined && (await tables.admin.list()).length > 0) rowsBefore = yielded;
+      yield* groupsOf(`t${yielded}`, series);
+    }
+  };
+  const written = await writer.write(groups());
+  assert.equal(written.length, TENANTS);
+  assert.ok(rowsBefore !== undefined, 'nothing was written before the last');
+});

@@ -58,6 +58,8 @@ export interface WriterOptions {
   readonly seriesDigests?: boolean;
   /** Requests to the store at once. */
   readonly writesAtOnce?: number;
+  /** Rows wait for those that lead to them, up to so many bytes of both. */
+  readonly waitingBytesMax?: number;
   /** Memory for what label rows a day has already. */
   readonly seenBytesMax?: number;
   readonly clock?: Clock;
@@ -70,6 +72,7 @@ const OPTIONS: Required<WriterOptions> = {
   objectBytesAimed: OBJECT_BYTES_AIMED,
   seriesDigests: false,
   writesAtOnce: 8,
+  waitingBytesMax: 24 * 2 ** 20,
   seenBytesMax: 64 * 2 ** 20,
   clock: systemClock,
   seen: new Map(),
@@ -82,8 +85,6 @@ const REPLACED_BYTES = 16;
 const METADATA_ROW_CHARS_AIMED = 32 * 1024;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
-/** Rows wait for those that lead to them, up to so many bytes of both. */
-const WAITING_BYTES_MAX = 24 * 2 ** 20;
 
 /** So long after its end nothing of a day is removed but by the sweeper, so that what was written needs no look. */
 const SEEN_AFTER_DAY_MS = 3_600_000;
@@ -195,6 +196,14 @@ interface Placed {
   readonly rows: readonly Row[];
 }
 
+/** The rows that lead to groups of a tenant and day. */
+interface Leading {
+  readonly rows: LeadingRows;
+  readonly target: TableOfPeriod;
+  /** Bytes of them that are counted. */
+  counted: number;
+}
+
 /** One call of `write`. Objects are put as they fill up; then come the rows that lead to groups, and then the groups' rows. */
 class WriteRun {
   readonly #schema: Schema;
@@ -206,8 +215,10 @@ class WriteRun {
   readonly #written: WrittenGroup[] = [];
   /** By table. */
   readonly #objects = new Map<string, OpenObject>();
-  #leading = new Map<string, { rows: LeadingRows; target: TableOfPeriod }>();
-  #current: { group: WriteGroup; rows: LeadingRows } | undefined;
+  #leading = new Map<string, Leading>();
+  /** What all of these hold, as far as it is counted. */
+  #leadingBytes = 0;
+  #current: { readonly group: WriteGroup; readonly leading: Leading } | undefined;
   #rows: Placed[] = [];
   /** Rows that hide others: when everything that stands for those is there. */
   #hiding: Placed[] = [];
@@ -276,7 +287,8 @@ class WriteRun {
 
   #leadingOf(group: WriteGroup, target: TableOfPeriod): LeadingRows {
     // asked for each series: a commit in between begins anew
-    if (this.#current?.group === group) return this.#current.rows;
+    if (this.#current?.group === group) return this.#current.leading.rows;
+    this.#countLeading();
     const { tenant, windowStartMs, placement, slot } = group;
     const day = dayOf(windowStartMs);
     const key = `${day} ${tenant}`;
@@ -284,12 +296,21 @@ class WriteRun {
     if (known === undefined) {
       // what leads to a day that is long over may have been removed since, with all that the tenant had
       const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
-      known = { rows: new LeadingRows(tenant, day, isOver ? new SeenRows(0) : this.#seen), target };
+      known = { rows: new LeadingRows(tenant, day, isOver ? new SeenRows(0) : this.#seen), target, counted: 0 };
       this.#leading.set(key, known);
     }
     known.rows.beginSlot(placement, slot);
-    this.#current = { group, rows: known.rows };
+    this.#current = { group, leading: known };
     return known.rows;
+  }
+
+  /** Only those of the current group grow: there may be very many others. */
+  #countLeading(): void {
+    if (this.#current === undefined) return;
+    const { leading } = this.#current;
+    const bytes = leading.rows.heldBytes;
+    this.#leadingBytes += bytes - leading.counted;
+    leading.counted = bytes;
   }
 
   /** Decides whether a group lies in its row or in the open object of its table. */
@@ -315,9 +336,8 @@ class WriteRun {
         await this.#putObject(object);
       }
     }
-    let waiting = this.#rowBytes;
-    for (const { rows } of this.#leading.values()) waiting += rows.heldBytes;
-    if (waiting > WAITING_BYTES_MAX) await this.#commit();
+    this.#countLeading();
+    if (this.#rowBytes + this.#leadingBytes > this.#options.waitingBytesMax) await this.#commit();
   }
 
   async #putObject({ target, groups }: OpenObject): Promise<void> {
@@ -346,6 +366,7 @@ class WriteRun {
   async #commit(): Promise<void> {
     const leading = [...this.#leading.values()];
     this.#leading = new Map();
+    this.#leadingBytes = 0;
     this.#current = undefined;
     const batches = [leading.map(({ rows, target }) => ({ target, rows: rows.rows() })), this.#rows, this.#hiding];
     this.#rows = [];
