@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { type ApiPath, apiPaths } from '../../src/api/paths.ts';
-import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { readEverything } from '../harness/remote-read.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 import { runTool } from '../harness/tool.ts';
 
@@ -60,7 +59,7 @@ describe('a tenant sees its own data and no other', () => {
     const path = prefix + route.path.replace(':name', `${SECRET}_label`);
     const params = new URLSearchParams({ ...EVERYTHING, label: `${SECRET}_label` });
     const post = !route.methods.includes('GET');
-    const body = route.path === '/api/v1/read' ? readRequest() : undefined;
+    const body = route.path === '/api/v1/read' ? readEverything(NOW_MS) : undefined;
     const answer = await fetch(`${server.url}${path}?${params}`, {
       method: post ? 'POST' : 'GET',
       headers: tenant === undefined ? {} : { 'x-scope-orgid': tenant },
@@ -236,16 +235,3 @@ test('with -auth.tenancy=single another name is refused', async () => {
   assert.equal((await server.api({ 'x-scope-orgid': 'me' }).ask('/api/v1/labels')).status, 200);
   assert.equal((await server.api({ 'x-scope-orgid': 'you' }).ask('/api/v1/labels')).status, 403);
 });
-
-/** A `prometheus.ReadRequest` for every series of the last hour. */
-function readRequest(): Uint8Array {
-  const out = new BinaryWriter();
-  out.tag(1, WireType.LengthDelimited).fork();
-  out.tag(1, WireType.Varint).int64(NOW_MS - 3_600_000);
-  out.tag(2, WireType.Varint).int64(NOW_MS + 60_000);
-  out.tag(3, WireType.LengthDelimited).fork();
-  out.tag(1, WireType.Varint).uint32(2); // =~
-  out.tag(2, WireType.LengthDelimited).string('__name__');
-  out.tag(3, WireType.LengthDelimited).string('.+');
-  return deflateSnappy(out.join().join().finish());
-}

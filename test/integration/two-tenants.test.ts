@@ -1,0 +1,327 @@
+import assert from 'node:assert/strict';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { encodeRemoteWrite1 } from '../../src/wire/remote-write-encode.ts';
+import { deflateSnappy } from '../../src/wire/snappy.ts';
+import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { freePort } from '../harness/ports.ts';
+import { readEverything } from '../harness/remote-read.ts';
+import { push, writeBody, writeSamples } from '../harness/remote-write.ts';
+
+// Two tenants with data that can be told apart, at every route that there is (docs/http-api.md, Rights), with every way between that
+// data goes through a process: nothing of the one is in an answer, a log line or a metric of the other.
+
+const NOW_MS = Date.now();
+
+/** A tenant, and texts that stand in what it alone has sent. */
+interface Party {
+  readonly tenant: string;
+  /** In names of metrics, labels and label values, metadata, exemplars, queries. */
+  readonly mark: string;
+  /** The value of a series that both have. */
+  readonly value: string;
+  /** A limit of its own. */
+  readonly limit: string;
+}
+
+const ONE: Party = { tenant: 'tenant-one', mark: 'alphaQ7', value: '733111.25', limit: '733112' };
+const TWO: Party = { tenant: 'tenant-two', mark: 'bravoZ3', value: '844222.75', limit: '844223' };
+const PARTIES = [
+  [ONE, TWO],
+  [TWO, ONE],
+] as const;
+
+interface Row {
+  readonly method: string;
+  readonly path: string;
+  readonly hasTenant: boolean;
+  readonly isAdmin: boolean;
+}
+
+/** Every route, once for each method. */
+const routes: readonly Row[] = readFileSync(join(import.meta.dirname, '../../docs/http-api.md'), 'utf8')
+  .split('## Rights')[1]!
+  .split('\n')
+  .flatMap((line) => {
+    const [, methods, path, , tenant, listener] = /^\| `(\S+) (\S+)` \| (\w+) \| (\w*) ?\| (\w*) ?\|$/.exec(line) ?? [];
+    if (methods === undefined) return [];
+    return methods
+      .split(',')
+      .map((method) => ({ method, path: path!, hasTenant: tenant === 'yes', isAdmin: listener === 'admin' }));
+  });
+
+/** Asked in a way of its own below, or not at all: what ends the process, and what shows an operator all of its memory. */
+const ELSEWHERE = new Set(['/-/quit', '/debug/cpu', '/debug/heap', '/purger/delete_tenant', '/ingester/flush']);
+/** These tell operators the limits of all tenants. */
+const LIMITS_OF_ALL = new Set(['/runtime_config']);
+
+/** Routes that tell a tenant what it has sent, from head and store. */
+const TELLING = new Set([
+  'GET /api/v1/query',
+  'POST /api/v1/query',
+  'GET /api/v1/query_range',
+  'POST /api/v1/query_range',
+  'GET /api/v1/series',
+  'POST /api/v1/series',
+  'GET /api/v1/labels',
+  'POST /api/v1/labels',
+  'GET /api/v1/label/:name/values',
+  'GET /api/v1/search/metric_names',
+  'GET /api/v1/search/label_names',
+  'GET /api/v1/search/label_values',
+  'GET /api/v1/metadata',
+  'GET /api/v1/query_exemplars',
+  'GET /api/v1/status/top_queries',
+  'GET /api/v1/user_limits',
+  'GET /api/v1/admin/tsdb/delete_series',
+  'GET /federate',
+  'POST /api/v1/read',
+]);
+/** Of these, what is kept in memory only: a restart ends it. */
+const OF_THIS_PROCESS = new Set(['GET /api/v1/status/top_queries']);
+
+const folder = tempFolder('two-tenants');
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+function body({ mark, value }: Party, atMs: number): Uint8Array {
+  const none = { labelsFault: undefined, histograms: [], exemplars: [] };
+  const exemplar = { pairs: ['trace_id', `${mark}_trace`], labelsFault: undefined, value: 1, timeMs: atMs };
+  return deflateSnappy(
+    encodeRemoteWrite1({
+      metadata: [{ metric: 'shared_total', type: 'counter', help: `${mark} help`, unit: '' }],
+      series: [
+        {
+          ...none,
+          pairs: ['__name__', `${mark}_total`, `${mark}_label`, `${mark}_value`, 'job', `${mark}_job`],
+          samples: writeSamples([[atMs, 1]]),
+          exemplars: [exemplar],
+        },
+        { ...none, pairs: ['__name__', 'shared_total', 'job', 'same'], samples: writeSamples([[atMs, Number(value)]]) },
+        { ...none, pairs: ['__name__', `${mark}_gone`, 'job', 'same'], samples: writeSamples([[atMs, 1]]) },
+      ].map((series) => ({ ...series, pairs: sortedPairs(series.pairs) })),
+    }),
+  );
+}
+
+function sortedPairs(pairs: readonly string[]): string[] {
+  return pairs
+    .flatMap((name, i) => (i % 2 === 0 ? [[name, pairs[i + 1]!]] : []))
+    .sort(([a], [b]) => (a! < b! ? -1 : 1))
+    .flat();
+}
+
+/** Asks for as much as each endpoint can give. */
+function everything(mark: string): URLSearchParams {
+  return new URLSearchParams({
+    query: '{__name__=~".+"}',
+    'match[]': '{__name__=~".+"}',
+    'search[]': mark.slice(0, 3).toLowerCase(),
+    start: String(NOW_MS / 1000 - 7200),
+    end: String(Date.now() / 1000 + 60),
+    time: String(Date.now() / 1000 + 5),
+    label: 'job',
+    step: '60',
+  });
+}
+
+class World {
+  readonly #server: Pallium;
+  readonly #admin: string;
+
+  constructor(server: Pallium, admin: string) {
+    this.#server = server;
+    this.#admin = admin;
+  }
+
+  get server(): Pallium {
+    return this.#server;
+  }
+
+  async ask({ method, path, isAdmin }: Omit<Row, 'hasTenant'>, tenant: string | undefined, params: URLSearchParams) {
+    const isForm = method !== 'GET' && path !== '/api/v1/read';
+    const base = isAdmin ? this.#admin : this.#server.url;
+    const isSearch = path.startsWith('/api/v1/search/');
+    const sent = isSearch ? params : new URLSearchParams([...params].filter(([name]) => name !== 'search[]'));
+    const answer = await fetch(`${base}${path.replace(':name', 'job')}${isForm ? '' : `?${sent}`}`, {
+      method,
+      headers: {
+        ...(tenant === undefined ? {} : { 'x-scope-orgid': tenant }),
+        ...(isForm ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
+      },
+      ...(isForm ? { body: sent.toString() } : {}),
+      ...(path === '/api/v1/read' ? { body: readEverything(Date.now()) as Uint8Array<ArrayBuffer> } : {}),
+    });
+    const headers = JSON.stringify([...answer.headers]);
+    return { status: answer.status, text: Buffer.from(await answer.arrayBuffer()).toString('latin1'), headers };
+  }
+
+  async write(party: Party, atMs: number): Promise<void> {
+    const headers = { 'x-scope-orgid': party.tenant };
+    const { status, text } = await push(`${this.#server.url}/api/v1/push`, body(party, atMs), headers);
+    assert.equal(status, 204, text);
+  }
+
+  /** What is refused, and said why. */
+  async fail({ tenant, mark }: Party, other: Party): Promise<void> {
+    const bad = writeBody([
+      { labels: { __name__: `${mark}_bad`, [`${mark} bad`]: `${mark}_x` }, samples: [[Date.now(), 1]] },
+      { labels: { __name__: `${mark}_far` }, samples: [[Date.now() + 86_400_000, 1]] },
+    ]);
+    for (const path of ['/api/v1/push', '/api/v1/write', '/api/prom/push']) {
+      const { status, text } = await push(`${this.#server.url}${path}`, bad, { 'x-scope-orgid': tenant });
+      assert.equal(status, 400, text);
+      assert.ok(text.includes(mark), text);
+      mustNotTell(text, other, path);
+    }
+    for (const query of [
+      `${mark}_total)`,
+      `${mark}_total + on (job) group_left {__name__=~"${mark}.*|shared_total"}`,
+    ]) {
+      const params = new URLSearchParams({ query, time: String(Date.now() / 1000) });
+      const { text } = await this.ask({ method: 'GET', path: '/api/v1/query', isAdmin: false }, tenant, params);
+      mustNotTell(text, other, query);
+    }
+  }
+
+  /** Every route as both tenants at once, and as nobody. */
+  async round(when: string, isNewProcess: boolean): Promise<void> {
+    await Promise.all(PARTIES.map(([party, other]) => this.fail(party, other)));
+    let asked = 0;
+    for (const prefix of ['', '/prometheus', '/api/prom']) {
+      for (const route of routes) {
+        const { method, path, hasTenant, isAdmin } = route;
+        if (ELSEWHERE.has(path) || path.endsWith('/push') || path.endsWith('/write')) continue;
+        if (path.endsWith('delete_series') && method !== 'GET') continue;
+        // without an id it cancels nothing
+        if (prefix !== '' && !(hasTenant && (path.startsWith('/api/v1/') || path === '/federate'))) continue;
+        const name = `${method} ${path}`;
+        if (!hasTenant) {
+          const { text } = await this.ask({ method, path, isAdmin }, undefined, everything('x'));
+          for (const party of [ONE, TWO]) {
+            const words = [party.mark, party.value, ...(LIMITS_OF_ALL.has(path) ? [] : [party.limit])];
+            for (const word of words) assert.ok(!text.includes(word), `${when}: ${name} tells all of ${word}`);
+          }
+          asked++;
+          continue;
+        }
+        await Promise.all(
+          PARTIES.map(async ([party, other]) => {
+            const { status, text, headers } = await this.ask(
+              { method, path: prefix + path, isAdmin },
+              party.tenant,
+              everything(party.mark),
+            );
+            const what = `${when}: ${prefix}${name} as ${party.tenant}`;
+            assert.ok(status < 500 || status === 501, `${what}: ${status} ${text.slice(0, 300)}`);
+            mustNotTell(text + headers, other, what);
+            asked++;
+            if (!TELLING.has(name) || (isNewProcess && OF_THIS_PROCESS.has(name))) return;
+            const own = path === '/api/v1/user_limits' ? party.limit : party.mark;
+            if (prefix === '' || status === 200)
+              assert.ok(text.includes(own), `${what}: ${status} ${text.slice(0, 500)}`);
+          }),
+        );
+        if (hasTenant) {
+          const { text } = await this.ask({ method, path: prefix + path, isAdmin }, undefined, everything('x'));
+          for (const party of [ONE, TWO]) mustNotTell(text, party, `${when}: ${prefix}${name} as nobody`);
+        }
+      }
+    }
+    assert.ok(asked > 150, `${asked} requests`);
+    this.log(when);
+  }
+
+  /** A line that has something of a tenant is its own. */
+  log(when: string): void {
+    for (const line of this.#server.log().split('\n')) {
+      for (const [party, other] of PARTIES) {
+        if (!line.includes(party.mark)) continue;
+        assert.ok(line.includes(party.tenant), `${when}: a line without its tenant: ${line}`);
+        assert.ok(!line.includes(other.mark) && !line.includes(other.tenant), `${when}: ${line}`);
+      }
+    }
+  }
+}
+
+function mustNotTell(text: string, { tenant, mark, value, limit }: Party, what: string): void {
+  for (const word of [tenant, mark, value, limit]) {
+    const at = text.indexOf(word);
+    assert.ok(at < 0, `${what} tells ${word}: … ${text.slice(Math.max(0, at - 200), at + 100)}`);
+  }
+}
+
+test('nothing of a tenant is in an answer, log line or metric of another, wherever its data is', async () => {
+  assert.ok(routes.length > 60, `${routes.length} routes`);
+  const dataDir = join(folder, 'data');
+  const limits = join(folder, 'limits.yaml');
+  writeFileSync(
+    limits,
+    `overrides:\n${[ONE, TWO].map(({ tenant, limit }) => `  ${tenant}: {max_series_per_user: ${limit}}\n`).join('')}`,
+  );
+  const start = async () => {
+    const adminPort = await freePort();
+    const flags = [
+      '-querier.enable-search-api',
+      '-web.enable-admin-api',
+      '-log.level=debug',
+      `-runtime-config.file=${limits}`,
+      `-server.admin-address=127.0.0.1:${adminPort}`,
+    ];
+    return new World(await Pallium.start({ dataDir, flags }), `http://127.0.0.1:${adminPort}`);
+  };
+  const deleteRow = { method: 'POST', path: '/api/v1/admin/tsdb/delete_series', isAdmin: false };
+  const asked = async (world: World, { tenant, mark }: Party, tail: string, match: string) => {
+    const params = new URLSearchParams({ 'match[]': `{__name__="${mark}_gone"${match}}` });
+    const { status, text } = await world.ask(deleteRow, tenant, params);
+    assert.equal(status, 204, `${tail}: ${text}`);
+  };
+  const query = async (world: World, { tenant, mark }: Party) => {
+    const params = new URLSearchParams({ query: `count(${mark}_total)`, time: String(Date.now() / 1000) });
+    await world.ask({ method: 'GET', path: '/api/v1/query', isAdmin: false }, tenant, params);
+  };
+
+  let world = await start();
+  const both = (work: (party: Party) => Promise<void>) => Promise.all([work(ONE), work(TWO)]);
+  await both((party) => world.write(party, NOW_MS - 60_000));
+  await both((party) => asked(world, party, 'delete', ''));
+  await both((party) => query(world, party));
+  await world.round('in the head', false);
+
+  await world.server.kill();
+  world = await start();
+  await both((party) => query(world, party));
+  await world.round('after kill -9, from the log', false);
+
+  await world.server.stop();
+  world = await start();
+  await world.round('after a clean stop, from the checkpoint', true);
+
+  await both((party) => world.write(party, NOW_MS - 30_000));
+  await world.server.flush();
+  await world.round('in the store', true);
+
+  await both((party) => world.write(party, NOW_MS - 10_000));
+  await world.server.kill();
+  world = await start();
+  await world.round('after kill -9, in store and log', true);
+
+  // a request of one is nothing to the other
+  const listed = async ({ tenant }: Party) =>
+    (await world.ask({ ...deleteRow, method: 'GET' }, tenant, new URLSearchParams())).text;
+  const ids = [...(await listed(ONE)).matchAll(/"request_id":"([^"]+)"/g)].map(([, id]) => id!);
+  assert.ok(ids.length > 0, await listed(ONE));
+  const before = await listed(ONE);
+  for (const id of ids) {
+    const cancel = { method: 'POST', path: '/api/v1/admin/tsdb/cancel_delete_request', isAdmin: false };
+    await world.ask(cancel, TWO.tenant, new URLSearchParams({ request_id: id }));
+  }
+  assert.equal(await listed(ONE), before);
+  const purge = { method: 'POST', path: '/purger/delete_tenant', isAdmin: false };
+  assert.equal((await world.ask(purge, ONE.tenant, new URLSearchParams())).status, 200);
+  const all = { method: 'GET', path: '/api/v1/series', isAdmin: false };
+  assert.ok((await world.ask(all, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
+  mustNotTell((await world.ask(all, ONE.tenant, everything(ONE.mark))).text, ONE, 'deleted');
+  await world.server.stop();
+  world.log('at the end');
+});
