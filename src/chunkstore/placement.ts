@@ -1,18 +1,15 @@
 import xxhash from 'xxhash-wasm';
 import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
 import { labelParts, metricOf } from '../chunk/group/series.ts';
+import type { SlotSizes } from '../model/slot-sizes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const { h64Raw } = await xxhash();
 
 /** How a tenant's series were spread over slots for a while. */
-export interface Placement {
+export interface Placement extends SlotSizes {
   /** When it began to hold, in Unix ms; of several of a day all may have been written by. */
   readonly version: number;
-  /** 1, 16, 256 or 4096. */
-  readonly buckets: number;
-  /** Metrics that are spread over parts of their own, by hash of all labels. */
-  readonly splits: ReadonlyMap<string, number>;
 }
 
 export const PLACEMENT_DEFAULT: Placement = { version: 0, buckets: 1, splits: new Map() };

@@ -10,11 +10,12 @@ import {
   slotOf,
   slotPhase,
 } from '../../chunkstore/placement.ts';
-import { placementOfDay, SPLIT_SERIES_MIN, type TenantSize } from '../../chunkstore/placement-size.ts';
+import { placementOfDay, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AppError } from '../../model/errors.ts';
+import type { TenantSize } from '../../model/slot-sizes.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { SliceView } from '../../wire/slices.ts';
 import {
