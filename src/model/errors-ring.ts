@@ -1,0 +1,45 @@
+import { catalogue } from './errors.ts';
+
+/** Changes of the ring that are refused. */
+export const ringErrors = catalogue({
+  ringMemberUnknown: {
+    http: 404,
+    promType: 'not_found',
+    retry: false,
+    text: (v: { member: string }) => `the ring has no member ${v.member}`,
+  },
+  ringMemberKnown: {
+    http: 409,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { member: string }) => `${v.member} is a member of the ring already`,
+  },
+  ringMembersTooFew: {
+    http: 409,
+    promType: 'bad_data',
+    retry: true,
+    text: (v: { change: string; members: number; replicas: number }) =>
+      `${v.change} refused: ${v.members} members would own arcs, and each arc has ${v.replicas} owners; add members first, or force it`,
+  },
+  ringZonesTooFew: {
+    http: 409,
+    promType: 'bad_data',
+    retry: true,
+    text: (v: { change: string; zones: number; replicas: number }) =>
+      `${v.change} refused: it would leave ${v.zones} zones for ${v.replicas} owners of an arc; add members in other zones first, or force it`,
+  },
+  ringZoneDiffers: {
+    http: 409,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { member: string; zone: string; newZone: string }) =>
+      `replacing ${v.member} of zone '${v.zone}' by a member of zone '${v.newZone}' refused: owners of an arc would share a zone; let the new one join and the old one drain, or force it`,
+  },
+  ringOwnersTakenTwice: {
+    http: 409,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { arcs: number; of: number }) =>
+      `${v.arcs} of ${v.of} arcs would lose two owners since the last version that all members confirmed; wait until the newest is confirmed, or force it`,
+  },
+});

@@ -1,0 +1,77 @@
+import { assert } from '../lib/assert.ts';
+import { readQuorum } from './quorum.ts';
+import { ownersOf, type RingVersion } from './version.ts';
+
+// Which versions count, and which a reader still has to ask (docs/decisions/ring.md). Chains are ascending and without gaps.
+
+/** Number of the newest version that each member has synced beside its log; a member that has none is left out. */
+export type Confirmations = ReadonlyMap<string, number>;
+
+/** Number up to which each member said that the store has all that it held under versions; kept after it left. */
+export type Words = ReadonlyMap<string, number>;
+
+/**
+ * Number of the newest version that counts: all members of it and of every version since the last confirmed one have
+ * confirmed it, except those that it has no more.
+ * @param chain from the last confirmed version on
+ */
+export function confirmedNumber(chain: readonly RingVersion[], confirmations: Confirmations): number {
+  assert(chain.length > 0, 'no version that counts');
+  for (let at = chain.length - 1; at > 0; at--) {
+    const version = chain[at]!;
+    // who was a member once since and is not now was taken out, so its own members are all there are to ask
+    if (version.members.every(({ id }) => (confirmations.get(id) ?? 0) >= version.number)) return version.number;
+  }
+  return chain[0]!.number;
+}
+
+/** A quorum that a reader of an arc needs, among these members. */
+export interface Ask {
+  /** Number of the newest version that has these owners. */
+  readonly version: number;
+  readonly owners: readonly string[];
+  /** How many of them must answer. */
+  readonly quorum: number;
+}
+
+/**
+ * Whom a reader of an arc asks: a read quorum of the owners of the newest version, and of each older one until a quorum of
+ * its owners said that the store has all they held. Versions with the same owners are one.
+ * @param chain from the floor to the newest version that the reader knows, confirmed or not
+ */
+export function asksOf(chain: readonly RingVersion[], words: Words, arc: number): Ask[] {
+  const newest = chain.at(-1);
+  assert(newest !== undefined, 'a reader without a version');
+  const asks = new Map<string, Ask>();
+  for (let at = chain.length - 1; at >= 0; at--) {
+    const version = chain[at]!;
+    if (version !== newest && isStored(chain, at, words, arc)) continue;
+    const owners = ownersOf(version, arc);
+    const key = owners.toSorted().join('\0');
+    if (asks.has(key)) continue;
+    asks.set(key, { version: version.number, owners, quorum: readQuorum(owners.length, version.replicas) });
+  }
+  return [...asks.values()];
+}
+
+/**
+ * The floor that the next version carries: the oldest version that still has to be asked for some arc. Never above the last
+ * confirmed one, which writers may be at.
+ */
+export function nextFloor(chain: readonly RingVersion[], words: Words, confirmed: number): number {
+  for (const [at, version] of chain.entries()) {
+    if (version.number >= confirmed) return version.number;
+    for (let arc = 0; arc < version.arcs; arc++) if (!isStored(chain, at, words, arc)) return version.number;
+  }
+  throw new Error('bug: the confirmed version is not in the chain');
+}
+
+/** Whether a read quorum of an arc's owners under a version said that the store has all they held under it; one that was given up since counts as having said it. */
+function isStored(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
+  const version = chain[at]!;
+  const owners = ownersOf(version, arc);
+  const said = owners.filter(
+    (id) => (words.get(id) ?? 0) >= version.number || chain.slice(at + 1).some(({ givenUp }) => givenUp.includes(id)),
+  );
+  return said.length >= readQuorum(owners.length, version.replicas);
+}

@@ -1,0 +1,96 @@
+import xxhash from 'xxhash-wasm';
+import { grownSizes, type SlotSizes, sameSizes, type TenantSize } from '../model/slot-sizes.ts';
+import { NO_OWNER, type RingVersion } from './version.ts';
+
+const { h32, h64 } = await xxhash();
+
+/** Series of a metric that stay together on the ring; one that has more gets parts of its own. */
+export const SPLIT_SERIES = 20_000;
+
+/** Seeds of XXH32 of the tenant: buckets begin at one place of the ring, parts of a split metric at another. */
+const SEED_BUCKETS = 0;
+
+/**
+ * Slots of a version: what of a tenant's series sits together, and where. A tenant's slots of one kind lie evenly around the
+ * ring, from a place on that is a hash of it: members own stretches, so a tenant that is everywhere is everywhere alike.
+ */
+export class RingSlots {
+  readonly #arcBits: number;
+  readonly #replicas: number;
+  readonly #owners: Uint16Array;
+  readonly #tenants = new Map<string, { readonly buckets: number; readonly splits: ReadonlyMap<number, number> }>();
+
+  constructor({ arcs, replicas, owners, tenants }: RingVersion) {
+    this.#arcBits = Math.log2(arcs);
+    this.#replicas = replicas;
+    this.#owners = owners;
+    for (const [tenant, { buckets, splits }] of tenants) {
+      const byHash = new Map([...splits].map(([metric, parts]) => [metricHashOf(metric), parts]));
+      this.#tenants.set(tenant, { buckets, splits: byHash });
+    }
+  }
+
+  /**
+   * The arc of a series.
+   * @param metricHash low half of XXH64 of the metric's name, as frames carry it
+   * @param labelsHash low half of XXH64 of the canonical label bytes
+   */
+  arcOf(tenant: string, metricHash: number, labelsHash: number): number {
+    const sizes = this.#tenants.get(tenant);
+    if (sizes === undefined) return this.#arcAt(tenant, SEED_BUCKETS, 0, 1);
+    const parts = sizes.splits.get(metricHash);
+    // counts are powers of two: these are the buckets and parts that the store has
+    if (parts !== undefined) return this.#arcAt(tenant, metricHash, labelsHash & (parts - 1), parts);
+    return this.#arcAt(tenant, SEED_BUCKETS, metricHash & (sizes.buckets - 1), sizes.buckets);
+  }
+
+  /** Arcs that the series of a metric may be on, ascending, each once. */
+  arcsOfMetric(tenant: string, metricHash: number): number[] {
+    const parts = this.#tenants.get(tenant)?.splits.get(metricHash) ?? 1;
+    return distinct(Array.from({ length: parts }, (_, part) => this.arcOf(tenant, metricHash, part)));
+  }
+
+  /** Arcs that series of a tenant may be on, ascending, each once. */
+  arcsOfTenant(tenant: string): number[] {
+    const { buckets, splits } = this.#tenants.get(tenant) ?? { buckets: 1, splits: new Map<number, number>() };
+    const arcs = Array.from({ length: buckets }, (_, bucket) => this.#arcAt(tenant, SEED_BUCKETS, bucket, buckets));
+    for (const metricHash of splits.keys()) arcs.push(...this.arcsOfMetric(tenant, metricHash));
+    return distinct(arcs);
+  }
+
+  /** Puts an arc's owners, indexes of members, at the beginning of `into`. Says how many there are. */
+  owners(arc: number, into: Uint16Array): number {
+    let count = 0;
+    for (let at = arc * this.#replicas; count < this.#replicas && this.#owners[at] !== NO_OWNER; at++) {
+      into[count++] = this.#owners[at]!;
+    }
+    return count;
+  }
+
+  #arcAt(tenant: string, seed: number, index: number, count: number): number {
+    const bits = this.#arcBits;
+    // on 32 bits, so that a ring of more arcs has those of one of fewer, each in pieces
+    const at = (h32(tenant, seed) + Math.floor((index * 2 ** 32) / count)) >>> 0;
+    return at >>> (32 - bits);
+  }
+}
+
+/** The low half of XXH64. */
+export function metricHashOf(metric: string): number {
+  return Number(h64(metric) & 0xffff_ffffn);
+}
+
+/** A tenant's sizes in the next version: they only grow, until a new day begins. `undefined`: they stay. */
+export function nextSizes(
+  held: SlotSizes | undefined,
+  size: TenantSize,
+  splitSeries = SPLIT_SERIES,
+): SlotSizes | undefined {
+  const before = held ?? { buckets: 1, splits: new Map() };
+  const next = grownSizes([before], size, splitSeries);
+  return sameSizes(before, next) ? undefined : next;
+}
+
+function distinct(arcs: readonly number[]): number[] {
+  return [...new Set(arcs)].sort((a, b) => a - b);
+}
