@@ -60,7 +60,7 @@ function watchEventLoop(url: string): () => Promise<Record<string, number>> {
   const look = async () => {
     const text = await (await fetch(`${url}/metrics`)).text();
     const read = (line: RegExp) => Number(line.exec(text)?.[1] ?? 0) * 1000;
-    p999 = Math.max(p999, read(/^pallium_event_loop_delay_seconds\{.*quantile="0.999".*\} (\S+)/m));
+    p999 = Math.max(p999, read(/^pallium_event_loop_delay_seconds\{.*percentile="99.9".*\} (\S+)/m));
     max = Math.max(max, read(/^pallium_event_loop_delay_max_seconds (\S+)/m));
   };
   const timer = setInterval(() => void look().catch(() => {}), 5000);

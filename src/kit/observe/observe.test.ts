@@ -45,4 +45,6 @@ test('a process shows what it is and how long it was held up', async () => {
   assert.match(text, /pallium_build_info\{version="1\.2\.3",nodeversion="v\d+/);
   assert.match(text, /process_resident_memory_bytes \d+/);
   assert.match(text, /pallium_event_loop_delay_max_seconds 0/);
+  // of a gauge promtool wants no such ending
+  assert.doesNotMatch(text, /TYPE \S+_total gauge/);
 });

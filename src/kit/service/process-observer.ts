@@ -7,7 +7,7 @@ import type { Service } from './service.ts';
 const processMetrics = metricTable({
   buildInfo: gauge('build_info', 'Always 1; the labels say what runs.', ['version', 'nodeversion']),
   loopDelay: gauge('event_loop_delay_seconds', 'Delay of the main thread over the last full ten seconds.', [
-    'quantile',
+    'percentile',
   ]),
   loopDelayMax: gauge('event_loop_delay_max_seconds', 'Longest delay of the main thread since the start.'),
   loopStalls: counter(
@@ -15,6 +15,9 @@ const processMetrics = metricTable({
     'Periods of ten seconds in which the main thread was once held up for over 250 ms.',
   ),
 });
+
+/** Gauges of prom-client that end as counters do; each is the sum of one that has types. */
+const SUMS = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
 
 const RESOLUTION_MS = 10;
 const PERIOD_MS = 10_000;
@@ -28,6 +31,7 @@ export function processObserver(registry: Registry, version: string, clock: Cloc
     name: 'process-observer',
     async start() {
       collectDefaultMetrics({ register: registry });
+      for (const name of SUMS) registry.removeSingleMetric(name);
       const metrics = processMetrics(registry);
       metrics.buildInfo.set({ version, nodeversion: process.version }, 1);
       // what it records is the time between two ticks, of which the resolution is none of our doing
@@ -35,8 +39,8 @@ export function processObserver(registry: Registry, version: string, clock: Cloc
       let longest = 0;
       const take = () => {
         if (delays.count === 0) return;
-        for (const quantile of [0.5, 0.99, 0.999]) {
-          metrics.loopDelay.set({ quantile: String(quantile) }, seconds(delays.percentile(quantile * 100)));
+        for (const percentile of [50, 99, 99.9]) {
+          metrics.loopDelay.set({ percentile: String(percentile) }, seconds(delays.percentile(percentile)));
         }
         longest = Math.max(longest, seconds(delays.max));
         metrics.loopDelayMax.set(longest);
