@@ -19,8 +19,8 @@ export class LabelMatcher {
   }
 
   /** @throws RegexSyntaxError where `op` asks for a regular expression and `value` is not one */
-  static of(name: string, op: MatchOp, value: string): LabelMatcher {
-    return new LabelMatcher(name, op, value, op === '=~' || op === '!~' ? compileRegex(value) : undefined);
+  static of(name: string, op: MatchOp, value: string, compile = compileRegex): LabelMatcher {
+    return new LabelMatcher(name, op, value, op === '=~' || op === '!~' ? compile(value) : undefined);
   }
 
   /** @param regex of what came compiled */

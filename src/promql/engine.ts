@@ -1,5 +1,7 @@
 import { systemClock } from '../lib/clock.ts';
+import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
+import { nextTurn } from '../lib/turn.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -64,6 +66,9 @@ export interface RangeQuery extends QueryOptions {
   readonly stepMs: number;
 }
 
+/** Regular expressions are compiled for so long at a time. */
+const PARSE_SLICE_MS = 10;
+
 /** Evaluates PromQL over whatever is `Queryable`. Of queries it keeps nothing but their parsed text. */
 export class Engine {
   readonly #options: EngineOptions;
@@ -105,7 +110,10 @@ export class Engine {
     endMs?: number,
   ): Promise<QueryResult> {
     const options = this.#options;
-    const expr = this.#parsed.of(query.expr);
+    const monotonicMs = options.nowMs ?? systemClock.monotonicMs;
+    const turn = () => context.turn?.() ?? nextTurn();
+    const pacer = new Pacer({ monotonicMs, turn }, { sliceMs: PARSE_SLICE_MS, signal: context.signal });
+    const expr = await this.#parsed.of(query.expr, pacer);
     checkSize(expr);
     const type = typeOf(expr);
     const instant = queryStepMs === 0;
@@ -122,7 +130,10 @@ export class Engine {
       lookbackMs,
       defaultSubqueryStepMs: options.subqueryStepMs ?? 60_000,
     });
+    // long texts take long to print, too
+    await pacer.step();
     const plan = options.optimize === false ? built : optimize(built, this.#features.startTimestamps);
+    await pacer.step();
     const annotations = new Annotations();
     const stats = new SampleStats(grid, query.perStepStats === true);
     const execution = new Execution({
@@ -135,7 +146,7 @@ export class Engine {
       samplesMax: options.samplesMax ?? 50_000_000,
       labelValueCharsMax: options.labelValueCharsMax ?? 65_536,
       timeoutMs: options.timeoutMs ?? 120_000,
-      nowMs: options.nowMs ?? systemClock.monotonicMs,
+      nowMs: monotonicMs,
       rowKernel: options.rowKernel,
     });
     const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;

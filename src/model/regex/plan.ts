@@ -63,8 +63,10 @@ export interface Planned {
   readonly exact: boolean;
 }
 
-/** A plan for these alternatives; undefined where they say nothing, or are too many to be looked at one by one. */
-export function planOf(shapes: readonly (readonly Part[])[]): Planned | undefined {
+/**
+ * A plan for these alternatives; undefined where they say nothing, or are too many to be looked at one by one. Yields now and then.
+ */
+export function* planOf(shapes: readonly (readonly Part[])[]): Generator<undefined, Planned | undefined> {
   const exact: string[] = [];
   const prefixes: string[] = [];
   const suffixes: string[] = [];
@@ -84,12 +86,15 @@ export function planOf(shapes: readonly (readonly Part[])[]): Planned | undefine
     if (general.length > GENERAL_MAX || texts > GENERAL_TEXTS_MAX) return undefined;
   }
   const isVague = general.some((parts) => parts.some((part) => part.kind === 'opaque'));
-  const found = exact.length > 0 ? TextTable.of(exact) : undefined;
+  yield;
+  const found = exact.length > 0 ? yield* TextTable.making(exact) : undefined;
+  const before = prefixes.length > 0 ? yield* TextTable.making(prefixes) : undefined;
+  const behind = suffixes.length > 0 ? yield* TextTable.making(suffixes, true) : undefined;
   return {
     data: {
       ...(found === undefined ? {} : { exact: found.table.data }),
-      ...(prefixes.length > 0 ? { prefixes: TextTable.of(prefixes).table.data } : {}),
-      ...(suffixes.length > 0 ? { suffixes: TextTable.of(suffixes, true).table.data } : {}),
+      ...(before === undefined ? {} : { prefixes: before.table.data }),
+      ...(behind === undefined ? {} : { suffixes: behind.table.data }),
       general,
     },
     literals: prefixes.length + suffixes.length + general.length === 0 ? found?.unique : undefined,

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js';
+import { inOneGo } from '../../lib/in-one-go.ts';
 import { Automaton, PausedMatch, type Work } from './automaton.ts';
 import { Plan, type PlanData, planOf } from './plan.ts';
 import { programOf } from './program.ts';
@@ -101,14 +102,17 @@ const kept = new KeptRegexes();
 
 /** @throws RegexSyntaxError */
 export function compileRegex(source: string): Regex {
-  return kept.of(source, () => compile(source));
+  return kept.of(source, () => inOneGo(compiling(source)));
 }
 
-function compile(source: string): Regex {
+/** As `compileRegex`, but keeps nothing, and yields now and then where the pattern is long. @throws RegexSyntaxError */
+export function* compiling(source: string): Generator<undefined, Regex> {
   if (source.length > patternLengthMax) throw patternTooLong('expression', source.length, patternLengthMax);
   const plain = plainAlternatives(source);
-  const shapes = plain === undefined ? shapesOf(source) : [[{ kind: 'set', texts: plain } as const]];
-  const planned = shapes === undefined ? undefined : planOf(shapes);
+  yield;
+  const shapes = plain === undefined ? yield* shapesOf(source) : [[{ kind: 'set', texts: plain } as const]];
+  yield;
+  const planned = shapes === undefined ? undefined : yield* planOf(shapes);
   if (planned?.exact === true) return Regex.of(source, planned.data, planned.literals);
   const program = programOf(compileEngine(source));
   return Regex.of(source, { general: [], ...planned?.data, program });

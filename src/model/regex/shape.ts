@@ -29,13 +29,13 @@ export function plainAlternatives(source: string): string[] | undefined {
 
 /**
  * The alternatives of a pattern, each as parts one behind the other; undefined where the pattern says nothing. Where
- * all are literals they are one.
+ * all are literals they are one. Yields now and then.
  */
-export function shapesOf(source: string): readonly (readonly Part[])[] | undefined {
+export function* shapesOf(source: string): Generator<undefined, readonly (readonly Part[])[] | undefined> {
   if (!source.isWellFormed()) return undefined;
   const reader = new ShapeReader(withoutGroup(source));
   try {
-    const branches = reader.branches();
+    const branches = yield* reader.branchesInTurns();
     if (!reader.done) return undefined;
     const set = unionOf(branches);
     return set === undefined ? branches : [[set]];
@@ -85,11 +85,20 @@ class NotUnderstood extends Error {}
 
 const DEPTH_MAX = 100;
 
+/** Longer patterns are read in turns; between two of them lie so many alternatives. */
+const IN_TURNS_CHARS = 1 << 16;
+const BRANCHES_BETWEEN = 512;
+
+/** Characters that stand for themselves, up to the bracket of a group and with it. */
+const PLAIN_TO_GROUP = /[^\\.+*?()|[\]{}^$]{0,1000}\(/y;
+
 class ShapeReader {
   readonly #source: string;
   #pos = 0;
   #depth = 0;
   #charsLeft: number;
+  /** A group that has been read already: its place behind the bracket, the place behind its end. */
+  #ahead: { readonly from: number; readonly to: number; readonly parts: Part[] } | undefined;
 
   constructor(source: string) {
     this.#source = source;
@@ -98,6 +107,35 @@ class ShapeReader {
 
   get done(): boolean {
     return this.#pos >= this.#source.length;
+  }
+
+  /** As `branches`. Groups that alternatives begin with, or have behind plain characters, are read in turns, too. */
+  *branchesInTurns(): Generator<undefined, Part[][]> {
+    const branches: Part[][] = [];
+    do {
+      if (this.#source.length - this.#pos > IN_TURNS_CHARS) yield* this.#readGroupAhead();
+      branches.push(this.#concatenation());
+      if (branches.length % BRANCHES_BETWEEN === 0) yield;
+    } while (this.#accept('|'));
+    return branches;
+  }
+
+  /** Reads the first group of the alternative that begins here, for `#group` to find. */
+  *#readGroupAhead(): Generator<undefined, void> {
+    PLAIN_TO_GROUP.lastIndex = this.#pos;
+    if (!PLAIN_TO_GROUP.test(this.#source)) return;
+    const start = this.#pos;
+    this.#pos = PLAIN_TO_GROUP.lastIndex;
+    const from = this.#pos;
+    const parts = yield* this.#groupInTurns();
+    this.#ahead = { from, to: this.#pos, parts };
+    this.#pos = start;
+  }
+
+  *#groupInTurns(): Generator<undefined, Part[]> {
+    this.#openGroup();
+    const branches = yield* this.branchesInTurns();
+    return this.#closeGroup(branches);
   }
 
   branches(): Part[][] {
@@ -241,9 +279,21 @@ class ShapeReader {
   }
 
   #group(): Part[] {
+    const ahead = this.#ahead;
+    if (ahead?.from === this.#pos) {
+      this.#pos = ahead.to;
+      return ahead.parts;
+    }
+    this.#openGroup();
+    return this.#closeGroup(this.branches());
+  }
+
+  #openGroup(): void {
     if (this.#accept('?') && !this.#accept(':')) throw new NotUnderstood();
     if (++this.#depth > DEPTH_MAX) throw new NotUnderstood();
-    const branches = this.branches();
+  }
+
+  #closeGroup(branches: Part[][]): Part[] {
     this.#depth--;
     if (!this.#accept(')')) throw new NotUnderstood();
     return branches.length === 1 ? branches[0]! : [unionOf(branches) ?? OPAQUE];

@@ -16,6 +16,9 @@ export interface TextTableData {
   readonly backwards: boolean;
 }
 
+/** Texts that are put into a table without a turn for others. */
+const TEXTS_BETWEEN = 2048;
+
 /** A set of texts that tells whether a value is, begins with, or (`backwards`) ends with one of them. In time linear in the value's length. */
 export class TextTable {
   readonly data: TextTableData;
@@ -28,7 +31,11 @@ export class TextTable {
     return new TextTable(data);
   }
 
-  static of(texts: readonly string[], backwards = false): { readonly table: TextTable; readonly unique: string[] } {
+  /** A table of texts, and each of them once. Yields now and then. */
+  static *making(
+    texts: readonly string[],
+    backwards = false,
+  ): Generator<undefined, { readonly table: TextTable; readonly unique: string[] }> {
     const unique: string[] = [];
     const ends: number[] = [0];
     let end = 0;
@@ -37,7 +44,8 @@ export class TextTable {
     const slots = new Uint32Array(size);
     const lengths = new Set<number>();
     const seed = new Uint32Array(systemBytes(8).buffer);
-    for (const each of texts) {
+    for (const [i, each] of texts.entries()) {
+      if (i % TEXTS_BETWEEN === TEXTS_BETWEEN - 1) yield;
       let slot = hashOf(each, backwards, seed) & (size - 1);
       while (slots[slot] !== 0 && unique[slots[slot]! - 1] !== each) slot = (slot + 1) & (size - 1);
       if (slots[slot] !== 0) continue;

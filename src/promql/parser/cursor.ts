@@ -1,3 +1,4 @@
+import { compileRegex, type Regex } from '../../model/regex/regex.ts';
 import type { PosRange } from '../position.ts';
 import { ParseError, type ParseIssue } from './error.ts';
 import { LexError, Lexer } from './lexer.ts';
@@ -55,6 +56,7 @@ const issuesMax = 100;
 export class Cursor {
   readonly text: string;
   readonly options: ParserOptions;
+  readonly regexOf: (source: string) => Regex;
   readonly issues: ParseIssue[] = [];
   context: Context = ANYWHERE;
   /** End of the last token read that may close an expression; looked-at ones count, as in Prometheus. */
@@ -67,7 +69,9 @@ export class Cursor {
   #instructionCount = 0;
   #nodeCount = 0;
 
-  constructor(text: string, options: ParserOptions) {
+  /** @param regexOf compiles regular expressions; throws RegexSyntaxError */
+  constructor(text: string, options: ParserOptions, regexOf: (source: string) => Regex = compileRegex) {
+    this.regexOf = regexOf;
     this.text = text;
     this.options = options;
     this.#levelsMax = options.levelsMax ?? nestingDepthMax;

@@ -1,4 +1,5 @@
 import type { Expr } from './ast.ts';
+import { LongRegexes, type Turns } from './long-regexes.ts';
 import { type ParserOptions, parseExpr } from './parser.ts';
 
 const KEPT = 256;
@@ -14,13 +15,28 @@ export class ParsedExprs {
     this.#options = options;
   }
 
-  /** @throws ParseError */
-  of(text: string): Expr {
+  /** Others have their turn while long regular expressions are compiled. @throws ParseError */
+  async of(text: string, turns: Turns): Promise<Expr> {
+    if (text.length > CHARS_KEPT_MAX) return this.#parsedInTurns(text, turns);
     const expr = this.#kept.get(text) ?? parseExpr(text, this.#options);
-    if (text.length > CHARS_KEPT_MAX) return expr;
     this.#kept.delete(text);
     this.#kept.set(text, expr);
     if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value!);
+    return expr;
+  }
+
+  async #parsedInTurns(text: string, turns: Turns): Promise<Expr> {
+    const regexes = new LongRegexes();
+    try {
+      const expr = parseExpr(text, this.#options, regexes.of);
+      if (!regexes.found) return expr;
+    } catch (thrown) {
+      // what is wrong is told with what is wrong of the regular expressions
+      if (!regexes.found) throw thrown;
+    }
+    await regexes.compile(turns);
+    const expr = parseExpr(text, this.#options, regexes.of);
+    await turns.pause();
     return expr;
   }
 }

@@ -1,5 +1,6 @@
 import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
+import type { Regex } from '../../model/regex/regex.ts';
 import { functionOf } from '../functions/table.ts';
 import type { PosRange } from '../position.ts';
 import type { AggregateExpr, AggregateOp, BinaryExpr, BinaryOp, Call, Expr } from './ast.ts';
@@ -51,10 +52,11 @@ const WITH_PARAM: ReadonlySet<string> = new Set([
 
 /**
  * @param text a PromQL expression
+ * @param regexOf compiles regular expressions; throws RegexSyntaxError
  * @throws ParseError
  */
-export function parseExpr(text: string, options: ParserOptions = {}): Expr {
-  const cursor = new Cursor(text, options);
+export function parseExpr(text: string, options: ParserOptions = {}, regexOf?: (source: string) => Regex): Expr {
+  const cursor = new Cursor(text, options, regexOf);
   if (cursor.kind() === 'EOF') {
     cursor.note({ start: 0, end: 0 }, 'no expression found in input');
     throw cursor.error();

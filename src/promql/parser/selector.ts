@@ -104,7 +104,7 @@ function labelMatcher(cursor: Cursor): LabelMatcher | undefined {
   const value = cursor.take();
   if (op === '=~' || op === '!~') cursor.countRegex();
   try {
-    const matcher = LabelMatcher.of(name, op, unquote(value.text));
+    const matcher = LabelMatcher.of(name, op, unquote(value.text), cursor.regexOf);
     cursor.countInstructions(matcher.regex?.programSize ?? 0);
     return matcher;
   } catch (thrown) {

@@ -16,8 +16,12 @@ export function shareSelects(plan: PlanNode): PlanNode {
   return merged.size === 0 ? plan : replaced(plan, merged);
 }
 
+/** Equal for equal matchers. Values are not quoted, for they may have megabytes. */
 function keyOf({ matchers }: Select): string {
-  return matchers.map(String).sort().join(',');
+  return matchers
+    .map(({ name, op, value }) => `${name.length}:${name}${op}${value.length}:${value}`)
+    .sort()
+    .join();
 }
 
 /** Ranges that overlap become their hull; those apart stay apart, so that nothing is read that nobody asked for. */

@@ -1,0 +1,54 @@
+import { compileRegex, compiling, engineLengthMax, Regex, RegexSyntaxError } from '../../model/regex/regex.ts';
+
+/** Longer patterns take long to compile: tens of milliseconds for a megabyte. */
+const LONG_CHARS = engineLengthMax;
+
+/** Tells when others should have their turn, and gives it to them: a `Pacer`. */
+export interface Turns {
+  readonly due: boolean;
+  pause(): Promise<void>;
+}
+
+/** Stands in for what is not compiled yet. */
+const NOT_YET = Regex.of('', { general: [] });
+
+/** The long regular expressions of one text, compiled between two readings of it. */
+export class LongRegexes {
+  readonly #bySource = new Map<string, Regex | RegexSyntaxError | undefined>();
+
+  get found(): boolean {
+    return this.#bySource.size > 0;
+  }
+
+  /** For the parser. @throws RegexSyntaxError */
+  readonly of = (source: string): Regex => {
+    if (source.length <= LONG_CHARS) return compileRegex(source);
+    const known = this.#bySource.get(source);
+    if (known instanceof RegexSyntaxError) throw known;
+    if (known === undefined) this.#bySource.set(source, undefined);
+    return known ?? NOT_YET;
+  };
+
+  /** Compiles what the parser has asked for. */
+  async compile(turns: Turns): Promise<void> {
+    for (const source of this.#bySource.keys()) {
+      await turns.pause();
+      this.#bySource.set(source, await compiled(source, turns));
+    }
+    await turns.pause();
+  }
+}
+
+async function compiled(source: string, turns: Turns): Promise<Regex | RegexSyntaxError> {
+  const work = compiling(source);
+  try {
+    for (;;) {
+      const { done, value } = work.next();
+      if (done === true) return value;
+      if (turns.due) await turns.pause();
+    }
+  } catch (thrown) {
+    if (thrown instanceof RegexSyntaxError) return thrown;
+    throw thrown;
+  }
+}
