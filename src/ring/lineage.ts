@@ -35,14 +35,11 @@ export function lineageOf(
     const { version } = each;
     if (version.cluster !== confirmed.version.cluster) return { kind: 'replace' };
     if (version.number <= confirmed.version.number || version.parent === undefined) return { kind: 'replace' };
-    if (version.parent === confirmed.hash) {
-      // a number that does not follow is no descendant's
-      if (version.number !== confirmed.version.number + 1) return { kind: 'replace' };
-      return { kind: 'follow', path: path.reverse() };
-    }
-    const parent = known.get(version.parent);
+    const parent = version.parent === confirmed.hash ? confirmed.version : known.get(version.parent);
     if (parent === undefined) return { kind: 'fetch', hash: version.parent, number: version.number - 1 };
+    // numbers that do not follow, or a floor that falls, are no descendant's
     if (parent.number !== version.number - 1 || parent.floor > version.floor) return { kind: 'replace' };
+    if (version.parent === confirmed.hash) return { kind: 'follow', path: path.reverse() };
     each = { version: parent, hash: version.parent };
     path.push(each);
   }

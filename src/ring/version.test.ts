@@ -174,4 +174,13 @@ test('a member follows only what descends from the version that it confirmed', (
     );
     assert.deepEqual(lineageOf(third, offered, branch), { kind: 'replace' }, what);
   }
+
+  // on the way there, too: a floor that falls, a number that is left out
+  const lifted = named(childOf(first.version, { floor: 2 }));
+  const way = new Map([[lifted.hash, lifted.version]]);
+  const follows = (next: Partial<RingVersion>) => lineageOf(first, named(childOf(lifted.version, next)), way).kind;
+  assert.equal(follows({}), 'follow');
+  assert.equal(follows({ floor: 1 }), 'replace');
+  assert.equal(follows({ number: 4 }), 'replace');
+  assert.equal(lineageOf(lifted, named(childOf(lifted.version, { floor: 1 })), way).kind, 'replace');
 });
