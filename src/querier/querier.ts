@@ -21,6 +21,7 @@ import { recentExemplars } from './exemplars.ts';
 import { HeadSource } from './head-source.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
+import { Retentions } from './retentions.ts';
 import { StoreSource } from './store-source.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
@@ -76,8 +77,7 @@ export class Querier implements TenantHider {
   readonly #recent: UndeletedSource;
   readonly #stored: StoreSource;
   readonly #tombstones: Tombstones;
-  /** Of tenants that have asked, as their limits were then. */
-  readonly #retentionMs = new Map<string, number>();
+  readonly #retentions = new Retentions();
 
   constructor(options: QuerierOptions) {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
@@ -95,7 +95,7 @@ export class Querier implements TenantHider {
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax,
       ...(blockCache === undefined ? {} : { blockCache }),
-      retentionMs: (tenant) => this.#retentionMs.get(tenant) ?? 0,
+      retentionMs: (tenant) => this.#retentions.of(tenant),
     });
     this.#stored = new StoreSource(reader);
   }
@@ -110,7 +110,7 @@ export class Querier implements TenantHider {
   /** All that the API answers from for one call, with the limits that its tenant has now. */
   sources(tenant: string, limits: TenantLimits) {
     const { config, purger, ingester, engine, clock } = this.#options;
-    this.#retentionMs.set(tenant, limits.retentionPeriodMs);
+    this.#retentions.set(tenant, limits.retentionPeriodMs);
     const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
     const limitsOf = () => limits;
     return {
