@@ -30,6 +30,7 @@ const SIZES = 3;
 const SIZE_MAX = 200_000;
 const BODY_BYTES_MAX = 3_000_000;
 const RAW_BYTES_MAX = 31 * 1024 * 1024;
+const LABEL_CHARS_MAX = 2_000_000;
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const V1 = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
 const V2 = { ...V1, 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' };
@@ -93,7 +94,11 @@ function many(n: number, part: (i: number) => string, separator: string): string
 function seriesOf(random: Random, sizes: readonly number[], i: number): WriteSeries {
   const now = Date.now();
   const labels = Math.min(sizes[1]!, random() < 0.5 ? 28 : 10_000);
-  const long = random() < 0.3 ? Math.min(sizes[2]!, 100_000) : 1 + Math.floor(random() * 12);
+  // the fuzzer's own memory is bounded, too
+  const long = Math.min(
+    random() < 0.3 ? Math.min(sizes[2]!, 100_000) : 1 + Math.floor(random() * 12),
+    Math.ceil(LABEL_CHARS_MAX / (labels + 1)),
+  );
   const pairs = random() < 0.9 ? ['__name__', `fuzz_${i % 1000}`] : [];
   for (let n = 0; n < labels; n++)
     pairs.push(`l${random() < 0.9 ? n : 7}`, pick(random, ['v', 'é', '\ud800', '']).repeat(long));
@@ -134,6 +139,12 @@ function seriesOf(random: Random, sizes: readonly number[], i: number): WriteSer
   return { pairs, labelsFault: undefined, samples, histograms, exemplars };
 }
 
+/** About as many as it takes in a request. */
+function bytesOf({ pairs, samples, exemplars, histograms }: WriteSeries): number {
+  const text = pairs.reduce((sum, part) => sum + part.length + 4, 0);
+  return text + 20 * samples.count + 60 * exemplars.length + 80 * histograms.length;
+}
+
 function writeOf(version: 1 | 2): Maker {
   return (random, sizes) => {
     const distinct = Array.from({ length: 1 + Math.floor(random() * 4) }, (_, i) => seriesOf(random, sizes, i));
@@ -145,10 +156,12 @@ function writeOf(version: 1 | 2): Maker {
       unit: '',
     }));
     let raw: Uint8Array = new Uint8Array(0);
+    const bytes = distinct.map(bytesOf);
     // as many of the series as fit
     for (let n = series.length; n > 0; n = Math.floor(n / 4)) {
-      const estimate = series.slice(0, n).reduce((sum, one) => sum + one.pairs.length * 20 + one.samples.count * 20, 0);
-      if (estimate > RAW_BYTES_MAX / 2) continue;
+      let estimate = 0;
+      for (let i = 0; i < n; i++) estimate += bytes[i % bytes.length]!;
+      if (estimate > RAW_BYTES_MAX) continue;
       raw = (version === 1 ? encodeRemoteWrite1 : encodeRemoteWrite2)({ series: series.slice(0, n), metadata });
       if (raw.length <= RAW_BYTES_MAX) break;
     }
