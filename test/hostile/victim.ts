@@ -31,21 +31,26 @@ export class Victim {
   constructor(server: Pallium) {
     this.#server = server;
     this.#work = Promise.all([
-      this.#repeat(WRITES_EVERY_MS, () => this.#write()),
-      this.#repeat(QUERIES_EVERY_MS, () => this.#query()),
+      // as a sender does: the next one waits for the answer, or it could come first
+      this.#repeat(WRITES_EVERY_MS, (dueMs) => this.#write(dueMs), 'in order'),
+      this.#repeat(QUERIES_EVERY_MS, (dueMs) => this.#query(dueMs)),
       this.#repeat(20, async () => {
         this.rssMaxBytes = Math.max(this.rssMaxBytes, rssBytes(server.pid));
       }),
     ]);
   }
 
-  /** Each begins when it is due, whether or not the one before it has been answered. */
-  async #repeat(everyMs: number, work: () => Promise<void>): Promise<void> {
+  /** Each begins when it is due; with `in order` also not before the last one is answered. */
+  async #repeat(everyMs: number, work: (dueMs: number) => Promise<void>, order?: 'in order'): Promise<void> {
     const { signal } = this.#going;
     const under: Promise<void>[] = [];
     for (let n = 0, start = performance.now(); !signal.aborted; n++) {
-      await sleep(Math.max(0, start + n * everyMs - performance.now()), undefined, { signal }).catch(() => {});
-      if (!signal.aborted) under.push(work().catch((thrown: Error) => this.#fail(thrown)));
+      const dueMs = start + n * everyMs;
+      await sleep(Math.max(0, dueMs - performance.now()), undefined, { signal }).catch(() => {});
+      if (signal.aborted) break;
+      const done = work(dueMs).catch((thrown: Error) => this.#fail(thrown));
+      under.push(done);
+      if (order !== undefined) await done;
     }
     await Promise.all(under);
   }
@@ -55,7 +60,7 @@ export class Victim {
     this.failures.push(cause?.code ?? thrown.message);
   }
 
-  async #write(): Promise<void> {
+  async #write(dueMs: number): Promise<void> {
     const timeMs = Date.now();
     const body = writeBody(
       Array.from({ length: SERIES }, (_, i) => ({
@@ -68,15 +73,15 @@ export class Victim {
         samples: [[timeMs, timeMs / 1000 + i]],
       })),
     );
-    await this.#timed(async () => {
+    await this.#timed(dueMs, async () => {
       const { status, text } = await push(`${this.#server.url}/api/v1/push`, body, { 'x-scope-orgid': 'victim' });
       if (status !== 204) this.failures.push(`write ${status} ${text}`);
     });
   }
 
-  async #query(): Promise<void> {
+  async #query(dueMs: number): Promise<void> {
     const query = 'sum by (code) (rate(victim_requests_total[1m]))';
-    await this.#timed(async () => {
+    await this.#timed(dueMs, async () => {
       const { status, text } = await this.#server
         .api({ 'x-scope-orgid': 'victim' })
         .ask(`/api/v1/query?query=${encodeURIComponent(query)}`);
@@ -85,10 +90,10 @@ export class Victim {
     });
   }
 
-  async #timed(work: () => Promise<void>): Promise<void> {
-    const from = performance.now();
+  /** What it waited for its turn counts. */
+  async #timed(dueMs: number, work: () => Promise<void>): Promise<void> {
     await work();
-    this.latenciesMs.push(performance.now() - from);
+    this.latenciesMs.push(performance.now() - dueMs);
   }
 
   /** @param share 0.99 is the 99th percentile */
