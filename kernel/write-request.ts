@@ -50,7 +50,7 @@ const EXEMPLAR_WEIGHT: i64 = 12;
 const HISTOGRAM_WEIGHT: i64 = 20;
 const METADATA_WEIGHT: i64 = 4;
 const WEIGHT_SLACK: i64 = 65536;
-let weightLeft: i64 = 0;
+let weight: i64 = 0;
 
 // what a scan leaves behind
 let outBytes: u32 = 0;
@@ -204,7 +204,7 @@ export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKn
   outStart = outAt = out;
   outEnd = out + capacity;
   knownToo = useKnown;
-  weightLeft = <i64>len + WEIGHT_SLACK;
+  weight = 0;
   seriesCount = sampleCount = slowCount = extras = 0;
   tooOldCount = tooNewCount = droppedCount = 0;
   outBytes = 0;
@@ -233,14 +233,15 @@ export function scanMore(bytes: u32): i32 {
         if (<i64>o + need > <i64>outEnd) return SCAN_FULL;
       }
       labelBytes = 0;
-      weightLeft -= SERIES_WEIGHT;
+      weight += SERIES_WEIGHT;
       let wrote = useKnown ? scanKnown(from, seriesEnd, o) : 0;
       if (wrote == 0) {
         wrote = scanSeriesInto(from, seriesEnd, o);
         if (useKnown && wrote > 0) remember(from, o);
       }
       if (wrote < 0 && wrote != DROPPED) return SCAN_CORRUPT;
-      if (weightLeft < 0) return SCAN_DENSE;
+      // no part of a valid request weighs more than its bytes, so no beginning of one does
+      if (weight > i64(seriesEnd - src) + WEIGHT_SLACK) return SCAN_DENSE;
       if (wrote == DROPPED) {
         // nothing is left of it
       } else if (wrote > 0) {
@@ -260,8 +261,8 @@ export function scanMore(bytes: u32): i32 {
     } else {
       if (tag == 0x1a) {
         extras |= 1;
-        weightLeft -= METADATA_WEIGHT;
-        if (weightLeft < 0) return SCAN_DENSE;
+        weight += METADATA_WEIGHT;
+        if (weight > i64(at - src) + WEIGHT_SLACK) return SCAN_DENSE;
       }
       if (!skipField(tag, end)) return SCAN_CORRUPT;
     }
@@ -433,7 +434,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       if (bad || n > <u64>(end - at)) return -1;
       const labelEnd = at + <usize>n;
       labelsEnd = labelEnd;
-      weightLeft -= LABEL_WEIGHT;
+      weight += LABEL_WEIGHT;
       if (samples > 0) labelsOut = true; // a label behind a sample
       let name: usize = 0;
       let nameLen: u32 = 0;
@@ -484,7 +485,7 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       const n = readUvarint(end);
       if (bad || n > <u64>(end - at)) return -1;
       const sampleEnd = at + <usize>n;
-      weightLeft -= SAMPLE_WEIGHT;
+      weight += SAMPLE_WEIGHT;
       faultSamples++;
       let v: u64 = 0;
       let t: i64 = 0;
@@ -518,12 +519,12 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
       if (tag == 0x1a) {
         extras |= 2;
         slow = true;
-        weightLeft -= EXEMPLAR_WEIGHT;
+        weight += EXEMPLAR_WEIGHT;
       }
       if (tag == 0x22) {
         slow = true;
         faultSamples++;
-        weightLeft -= HISTOGRAM_WEIGHT;
+        weight += HISTOGRAM_WEIGHT;
       }
       if (!skipField(tag, end)) return -1;
     }

@@ -30,7 +30,9 @@ export class MessageReader {
   #textAt = 0;
   #itemsLeft: number;
   readonly #itemsMax: number;
-  #weightLeft: number;
+  #weight = 0;
+  /** Where the reader has been at the most. */
+  #furthest = 0;
   readonly #fault: (reason: string) => AppError;
   /** Wire type of the field that `next` found. */
   wireType: WireType = WireType.Varint;
@@ -41,7 +43,6 @@ export class MessageReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#itemsLeft = itemsMax;
     this.#itemsMax = itemsMax;
-    this.#weightLeft = bytes.length + WEIGHT_SLACK;
     this.#fault = fault;
   }
 
@@ -167,8 +168,11 @@ export class MessageReader {
 
   /** Counts a part that is passed over. @throws writeItemsTooMany where all of them weigh more than the bytes */
   weigh(weight: number): void {
-    this.#weightLeft -= weight;
-    if (this.#weightLeft < 0) throw writeErrors.writeItemsTooMany({ bytes: this.#bytes.length });
+    this.#weight += weight;
+    if (this.#at > this.#furthest) this.#furthest = this.#at;
+    // no part of a valid message weighs more than its bytes, so no beginning of one does
+    if (this.#weight > this.#furthest + WEIGHT_SLACK)
+      throw writeErrors.writeItemsTooMany({ bytes: this.#bytes.length });
   }
 
   #end(end: number): number {
