@@ -5,7 +5,7 @@ import { ApiError } from './error.ts';
 import type { DeleteSource } from './sources.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
-// What can do harm: only with `-web.enable-admin-api`.
+// Calls that can do harm: they work only with `-web.enable-admin-api`.
 
 /** `/api/v1/admin/tsdb/delete_series`: POST and PUT delete, GET lists what was asked for. */
 export async function deleteSeries(call: Call): Promise<ApiResponse> {

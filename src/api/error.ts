@@ -39,7 +39,7 @@ export class ApiError extends Error {
     return ApiError.badData(`invalid parameter ${JSON.stringify(name)}: ${text}`);
   }
 
-  /** What Prometheus answers to for parts that are switched off: 500, not 503. */
+  /** The answer of Prometheus for a part that is switched off: 500, not 503. */
   static disabled(what: string): ApiError {
     return new ApiError('unavailable', 500, `${what} disabled`);
   }

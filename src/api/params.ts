@@ -94,7 +94,7 @@ export class Params {
   }
 }
 
-/** What Go's `strconv.Atoi` takes. */
+/** Texts that Go's `strconv.Atoi` takes, up to 15 digits (inclusive). */
 export function isGoInt(text: string): boolean {
   return /^[+-]?\d{1,15}$/.test(text);
 }

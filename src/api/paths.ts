@@ -5,7 +5,7 @@ export interface ApiPath {
   /** `/api/v1/label/:name/values` */
   readonly path: string;
   readonly methods: readonly string[];
-  /** What a user must be allowed for it, by method where they differ. Default `read`. */
+  /** The right that a user needs for it, by method where they differ. Default `read`. */
   readonly needs?: Route['needs'];
   /** Its body is no form. */
   readonly takesBody?: boolean;

@@ -37,7 +37,7 @@ export async function explainRange(call: Call): Promise<ApiResponse> {
 /** A result with what the answer needs besides. */
 interface Ran {
   readonly result: QueryResult;
-  /** Of the request; 0 is no limit. */
+  /** The request's limit of series in the answer; 0 is no limit. */
   readonly limit: number;
 }
 
@@ -91,7 +91,7 @@ async function runRange(call: Call, explain: boolean): Promise<Ran> {
   };
 }
 
-/** What requests of both kinds say. */
+/** Parameters that instant and range requests share. */
 function commonOf(call: Call, explain: boolean) {
   const { params, sources } = call;
   return {
@@ -263,7 +263,7 @@ function statsJson(stats: QueryStatistics): object {
   };
 }
 
-/** What came from the store, beside what Prometheus says: nothing where nothing did, so that its clients see what they know. */
+/** Counts of the store, which Prometheus has not. They are absent where nothing came from it, so that its clients see what they know. */
 function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: QueryStatistics): object {
   if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
   return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };

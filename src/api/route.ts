@@ -56,7 +56,7 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
 
 const methodsOf = new Map<string, readonly string[]>(apiPaths.map(({ path, methods }) => [path, methods]));
 
-/** What answers a request; 404 and 405 are answers too. */
+/** The handler that answers a request; 404 and 405 are answers too. */
 export function routeOf({ method, path }: ApiRequest): Handler {
   // a label name may hold slashes
   const known = /^\/api\/v1\/label\/.*\/values$/s.test(path) ? '/api/v1/label/:name/values' : path;

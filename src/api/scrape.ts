@@ -5,7 +5,7 @@ import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
 
 /**
- * What a Prometheus server knows of its own scraping and rules. Nothing is scraped here, so the lists are empty; their
+ * A Prometheus server's knowledge of its own scraping and rules. Nothing is scraped here, so the lists are empty; their
  * parameters are checked all the same.
  */
 function empty(call: Call, data: unknown): ApiResponse {

@@ -28,7 +28,7 @@ function bySubsequence(term: string, name: string, threshold: number): number {
   return score >= threshold ? score : 0;
 }
 
-/** What contains the term fits well; of the rest, with a threshold, what is alike. */
+/** A name that contains the term fits well. With a threshold, other names fit by their likeness to it. */
 function bySubstring(term: string, name: string, threshold: number): number {
   if (name.startsWith(term)) return 1;
   if (name.includes(term)) return 0.9;

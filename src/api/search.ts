@@ -167,7 +167,7 @@ function sizeOf({ params }: Call, name: string): number {
   return Number(text) || 100;
 }
 
-/** What Go's `strconv.ParseBool` takes. */
+/** A flag, in the texts that Go's `strconv.ParseBool` takes. */
 function flagOf({ params }: Call, name: string, otherwise: boolean): boolean {
   const text = params.get(name);
   if (text === '') return otherwise;

@@ -12,7 +12,7 @@ import type { Queryable } from '../storage/queryable.ts';
 /** All that the API stands on. Whoever hosts it puts it together; tests give small real ones. */
 export interface ApiSources {
   readonly queries: QueryRunner;
-  /** What the parser takes beyond the stable language; that of `queries` must be the same. */
+  /** Syntax that the parser takes beyond the stable language; that of `queries` must be the same. */
   readonly syntax: ParserOptions;
   /** Shared by all calls of a thread. */
   readonly memory?: SharedMemory;
@@ -32,18 +32,18 @@ export interface ApiSources {
   readonly lookbackMs: number;
 }
 
-/** What the process says of itself. */
+/** The process, as it describes itself. */
 export interface StatusSource {
   readonly version: string;
   readonly startTimeMs: number;
   readonly flags: Readonly<Record<string, string>>;
   /** The configuration as YAML, secrets masked. */
   readonly configYaml: string;
-  /** What the recent series are made of; undefined where there are none. @param limit of each list */
+  /** Statistics of the recent series; undefined where there are none. @param limit of each list, inclusive */
   headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined>;
 }
 
-/** What was asked to be deleted: queries leave it out at once, the store after a while. */
+/** Delete requests: queries leave their samples out at once, the store after a while. */
 export interface DeleteSource {
   create(
     tenant: string,

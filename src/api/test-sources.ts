@@ -8,7 +8,7 @@ import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { PromApi } from './backend.ts';
 import type { ApiSources } from './sources.ts';
 
-/** What a test gives in place of what there is. */
+/** Parts that a test gives in place of the usual ones. */
 export type TestParts = Partial<ApiSources & Pick<EngineRunnerOptions, 'engine'>>;
 
 export function testSources(

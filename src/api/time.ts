@@ -55,7 +55,7 @@ export function nanosBetween(a: GoTime, b: GoTime): bigint {
   return nanos > INT64_MAX ? INT64_MAX : nanos < INT64_MIN ? INT64_MIN : nanos;
 }
 
-/** What is no duration; the text is Prometheus'. */
+/** The text is no duration; the message is Prometheus'. */
 export class DurationParamError extends Error {}
 
 /** A number of seconds or a Prometheus duration, in nanoseconds. @throws DurationParamError */

@@ -12,7 +12,7 @@ import type { Config } from './config.ts';
 import type { ThreadLayout } from './threads/layout.ts';
 import type { ShardHost } from './threads/shard-thread-role.ts';
 
-/** What modules of one process share, and where each leaves what others need of it. */
+/** The state that modules of one process share. Each leaves here the parts of it that others need. */
 export interface App {
   readonly config: Config;
   /** Reads the configuration anew, from where it came; absent: it came from nowhere. @throws ConfigError */

@@ -2,7 +2,7 @@ import { settingsOf } from '../kit/config/section.ts';
 import type { App } from './app.ts';
 import { sections } from './config.ts';
 
-/** What of the process reads its files again while it runs. */
+/** Parts of the process that read their files again while it runs. */
 export type Reloadable = Pick<App, 'config' | 'readConfig' | 'gate' | 'http' | 'admin' | 'limits' | 'log'>;
 
 /**

@@ -19,12 +19,12 @@ import type { Rewrite } from './rewrite.ts';
 import { keyText, type RawBody, type Scratch } from './scratch.ts';
 import { checkMetadata, outOfBounds, type SlowPathWriter, type TimeBounds } from './slow-path.ts';
 
-// What is right in a body, and what is refused of it: in steps, so that a large one can be judged in slices.
+// The judge of a body: it finds what is right in it, and what is refused. It goes in steps, so that a large one can be judged in slices.
 
 /** A moment to pause, with the work since the last one; undefined: about one series. */
 export type Step = number | undefined;
 
-/** What is known of a request once its body is read. */
+/** A request, as it is known once its body is read. */
 export interface Judged {
   /** Series in the body. */
   series: number;
@@ -35,7 +35,7 @@ export interface Judged {
   metadata: readonly MetricMetadata[];
   /** They fail no request: its samples matter more. */
   readonly metadataRefusals: Refusals;
-  /** Of each series of the slow path: where its frames end among the slow path's. */
+  /** Ends of frames among the slow path's, exclusive: one for each series that takes it without a fault. */
   readonly ends: number[];
   readonly refusals: Refusals;
 }
@@ -138,7 +138,7 @@ function* judgeSlow({
 }: Work): Generator<Step, ReadonlySet<string | undefined>> {
   const reader = new RemoteWrite1Reader(scratch.bytesOf(raw));
   const became = new Set<string | undefined>();
-  /** What the rules have made of series: where the frames of each begin; undefined: it is dropped. */
+  /** Series as the rules have changed them: where the frames of each begin; undefined: it is dropped. */
   const outcomes: { readonly bodyAt: number; readonly bodyBytes: number; readonly from: number | undefined }[] = [];
   let faults = 0;
   try {

@@ -24,8 +24,8 @@ import { WriteSamples, type WriteSeries } from '../wire/write-request.ts';
 import { Edge } from './edge.ts';
 import type { EdgeAnswer } from './edge-push.ts';
 
-// What the kernel's scan makes of a body beside what a plain reading of it would, and under hostile bytes. EDGE_FUZZ_RUNS changes
-// how much.
+// The kernel's scan of a body is compared with a plain reading of it, and is given hostile bytes. EDGE_FUZZ_RUNS changes
+// the number of runs.
 
 const RUNS = Number(process.env.EDGE_FUZZ_RUNS ?? 1500);
 const LIMITS = { ...DEFAULT_LIMITS, maxLabelNamesPerSeries: 6, maxLabelNameLength: 20, maxLabelValueLength: 40 };

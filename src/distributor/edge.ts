@@ -34,7 +34,7 @@ export interface EdgeOptions {
   readonly clock: Clock;
   /** Bytes of an inflated body. */
   readonly rawBytesMax: number;
-  /** What the targets make keys of series with, 16 bytes; absent: they get labels every time. */
+  /** The secret that the targets make keys of series with, 16 bytes; absent: they get labels every time. */
   readonly seriesSecret?: Uint8Array | undefined;
   readonly targets: readonly FrameTarget[];
   /** Shared with other edges. */

@@ -30,7 +30,7 @@ export function written({ samples, histograms, exemplars }: Judged, lost: Lost):
 
 export const OK: PushResponse = { status: 204, headers: {}, text: '' };
 
-/** What was sent to shards and not kept there. */
+/** Samples that were sent to shards and not kept there, and histograms and exemplars. */
 export interface Lost {
   samples: number;
   histograms: number;

@@ -204,7 +204,7 @@ function isRichTime(timeMs: number): boolean {
   return Math.abs(timeMs) <= RICH_TIME_MAX_MS;
 }
 
-/** What cannot be one is as good as none. */
+/** A start time out of range becomes 0, which is none. */
 function startOf(startMs: number): number {
   return isRichTime(startMs) ? startMs : 0;
 }

@@ -72,7 +72,7 @@ export class LimitsService implements Service {
     return getOrMake(this.#joined, own, () => ({ ...this.#defaults, ...own }));
   }
 
-  /** What the section `limits` says. */
+  /** Limits as the section `limits` sets them. */
   get defaults(): TenantLimits {
     return this.#defaults;
   }

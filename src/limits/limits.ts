@@ -15,9 +15,9 @@ import { defaultsOf, section } from '../kit/config/section.ts';
 import { Relabelling } from './relabel.ts';
 
 /**
- * What a tenant may do. Names are Cortex'; each may be set for everybody (here) and for one tenant (in the file of
+ * Limits of what a tenant may do. Names are Cortex'; each may be set for everybody (here) and for one tenant (in the file of
  * overrides). 0 is no limit. By default what is about rates and numbers of series is off, what keeps one request or one
- * query from hurting others is on. What is `planned` is read by a later version, and refused until then.
+ * query from hurting others is on. A `planned` limit is read by a later version, and refused until then.
  */
 export const limitsConfig = section('limits', 'Limits of each tenant', {
   // what comes in

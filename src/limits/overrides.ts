@@ -97,7 +97,7 @@ export function unpackOverrides(message: OverridesMessage): Overrides {
   );
 }
 
-/** What tenants share they share afterwards, too. */
+/** Overrides that tenants share stay shared in the result. */
 function mapStructures(
   overrides: OverridesMessage,
   change: (field: (typeof settings)[number]['field'], value: unknown) => unknown,

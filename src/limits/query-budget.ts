@@ -3,7 +3,7 @@ import type { QueryBudget } from '../storage/queryable.ts';
 import type { TenantLimits } from './limits.ts';
 
 /**
- * What the process grows by for each byte that a query holds: what is no longer held waits for the collector, and freed memory has gaps
+ * The process grows by this for each byte that a query holds: what is no longer held waits for the collector, and freed memory has gaps
  * (`npm run bench:isolation`).
  */
 const GROWTH = 1.2;
@@ -36,7 +36,7 @@ export class SharedMemory {
   }
 }
 
-/** What one query may use by its tenant's limits, and what it has used. 0 is no limit. */
+/** The budget of one query by its tenant's limits, and its use so far. A limit of 0 is no limit. */
 export class LimitedBudget implements QueryBudget {
   readonly #limits: BudgetLimits;
   readonly #shared: SharedMemory | undefined;

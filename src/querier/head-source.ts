@@ -115,7 +115,7 @@ class FoundSeries {
   readonly #labelsOnly: boolean;
   readonly #context: QueryContext;
   readonly #slices: Uint8Array[] = [];
-  /** Of each part of a series: its slice, and where its chunks begin and end in it. The first parts are in the order of the series. */
+  /** (slice, start of chunks, their end) of each part of a series. The first parts are in the order of the series. */
   readonly #parts: number[] = [];
   /** Further parts, of series that several ingesters hold. */
   readonly #more = new Map<number, number[]>();

@@ -40,11 +40,11 @@ export interface QuerierOptions {
   readonly keepFlushedMs: number;
   readonly clock: Clock;
   readonly random: Random;
-  /** Of the thread that it runs in. */
+  /** The priority of the thread that it runs in. */
   readonly priority?: Priority | undefined;
 }
 
-/** What the parser takes beyond the stable language. */
+/** Syntax that the parser takes beyond the stable language. */
 export function querierSyntax(config: QuerierConfig) {
   return {
     experimentalFunctions: config.enablePromqlExperimentalFunctions,

@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../contract/api.ts';
 import type { Clock } from '../lib/clock.ts';
 
-/** What is kept of a query that ended. */
+/** A finished query, as the top-queries list keeps it. */
 interface EndedQuery {
   readonly tenant: string;
   readonly query: string;

@@ -19,7 +19,7 @@ const querierMetrics = metricTable({
   ),
 });
 
-/** What the service has evaluated by: query threads, or a querier in this one. */
+/** The workers that evaluate for the service: query threads, or a querier in this one. */
 export interface QueryWorkers extends TenantHider {
   handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
   instant(request: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
@@ -39,7 +39,7 @@ export interface Worked<Answer> {
 
 export interface QuerierServiceOptions {
   readonly workers: QueryWorkers;
-  /** Of the cache of chunk groups, as metrics name it. */
+  /** The backend of the cache of chunk groups, as metrics name it. */
   readonly cacheBackend: string;
   readonly limits: (tenant: string) => TenantLimits;
   readonly registry: Registry;

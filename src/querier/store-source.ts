@@ -2,7 +2,7 @@ import type { ChunkStoreReader } from '../chunkstore/reader.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
-/** What has been flushed, from the store. */
+/** Flushed samples, from the store. */
 export class StoreSource implements SampleSource {
   readonly #reader: ChunkStoreReader;
 

@@ -8,7 +8,7 @@ import type { Module } from './module.ts';
 
 const NEEDS = ['observer', 'limits', 'data-folder'];
 
-/** What is done to the store when its days are over. */
+/** The compactor works on the store: on its days once they are over, on its deletes and its tables. */
 export const compactorModule: Module = {
   needs: NEEDS,
   target: 'Merges days that are over, keeps retention and deletes, makes and drops tables.',

@@ -11,7 +11,7 @@ import { homePage } from './home.ts';
 
 const YAML = { 'content-type': 'text/yaml; charset=utf-8' };
 
-/** What every process serves, whatever its target. */
+/** Routes that every process serves, whatever its target. */
 export function statusRoutes(app: App): Route[] {
   const get = (path: string, handle: Route['handle'], more: Partial<Route> = {}): Route => ({
     path,

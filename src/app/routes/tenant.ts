@@ -5,7 +5,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { limitsConfig, type TenantLimits } from '../../limits/limits.ts';
 import type { QueryBook, TopQuery } from '../../querier/query-book.ts';
 
-/** What tenants may know of themselves. */
+/** Facts that tenants may know of themselves. */
 export interface TenantSources {
   limits(tenant: string): TenantLimits;
   readonly book: QueryBook;

@@ -3,7 +3,7 @@ import type { CompactionRun, CompactionRunAnswer } from '../../compactor/compact
 import type { CompactorConfig } from '../../compactor/config.ts';
 import type { CallContext } from '../../kit/thread/channel.ts';
 
-// What the compactor's worker answers to: it comes for a run and goes afterwards, with all the memory that it took.
+// The compactor's worker answers to these calls. It comes for a run and goes afterwards, with all the memory that it took.
 
 export type CompactorRole = {
   run(request: CompactionRun, call: CallContext): Promise<CompactionRunAnswer>;

@@ -3,7 +3,7 @@ import type { EdgeAnswer, EdgePush } from '../../distributor/edge-push.ts';
 
 import type { ShardReplacement } from './shard-connection.ts';
 
-// What an edge worker answers to.
+// An edge worker answers to these calls.
 
 export type EdgeRole = {
   /** Ports on which the shards answer (`ShardRole`), in their order. */

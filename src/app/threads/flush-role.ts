@@ -3,13 +3,13 @@ import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
 import type { FlushReport, FlushRequest } from '../../ingester/flush/flush-contract.ts';
 
-// What the flush worker answers to: it takes sealed windows out of shards and writes them to the store.
+// The flush worker answers to these calls. It takes sealed windows out of shards and writes them to the store.
 
 export type FlushRole = {
   connect(request: { readonly shards: readonly MessagePort[] }): void;
   /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
-  /** What rows it has written lately: for the worker that comes after it. */
+  /** Rows that it has written lately, for the worker that comes after it. */
   seen(request: Record<string, never>): SavedSeen;
 };
 

@@ -22,7 +22,7 @@ export function localTableSizes(schema: Schema, { dir, periods }: StoreSpec): Ta
   };
 }
 
-/** What a file takes on disk, in blocks of 512 bytes; one that is gone takes nothing. */
+/** Bytes that a file takes on disk, in blocks of 512. A file that is gone takes none. */
 function diskBytes(file: string): number {
   return (fs.statSync(file, { throwIfNoEntry: false })?.blocks ?? 0) * 512;
 }

@@ -11,7 +11,7 @@ import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
 import type { Asked, Worked } from '../../querier/service.ts';
 import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
 
-// What a query worker answers to.
+// A query worker answers to these calls.
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */

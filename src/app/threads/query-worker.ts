@@ -32,7 +32,7 @@ const WARM_UP_MS = 400;
 
 interface Connected {
   readonly querier: Querier;
-  /** What the API answers from, for a call with these limits. */
+  /** Sources that the API answers from, for a call with these limits. */
   sources(tenant: string, limits: TenantLimits): ApiSources;
 }
 

@@ -152,7 +152,7 @@ export class ShardThreads implements Service, ShardHost {
     void seat.thread.gone.then((error) => this.#restart(seat, error));
   }
 
-  /** What it held is in its log; who asks it meanwhile is told that it is gone. */
+  /** A dead shard's samples are in its log, and it is started again from there. Who asks it meanwhile is told that it is gone. */
   async #restart(seat: Seat, error: Error): Promise<void> {
     const { log, clock } = this.#options;
     const { signal } = this.#stopping;

@@ -15,7 +15,7 @@ import type { ShardThreadRole } from './shard-thread-role.ts';
 
 // A shard in a thread of its own; where processors are few, with the edge that fills it.
 
-/** What the thread is started with. */
+/** Data that the thread is started with. */
 export type ShardData = Pick<
   ShardOptions,
   'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'

@@ -11,7 +11,7 @@ const LENGTHS_BYTES = 16;
 /** More than any backend takes: what announces more is no row. */
 const ROW_BYTES_MAX = 64 * 2 ** 20;
 
-/** What a backup holds: written last, so a folder without it is none. */
+/** The contents of a backup. The manifest is written last, so a folder without it is no backup. */
 export interface Manifest {
   readonly format: number;
   readonly createdBy: string;
@@ -164,7 +164,7 @@ function unframe(bytes: Buffer, place: () => string): Row {
   };
 }
 
-/** Of everything but the checksum itself. */
+/** The checksum of a row covers everything but itself. */
 function checksum(bytes: Buffer): number {
   return crc32(bytes.subarray(LENGTHS_BYTES), crc32(bytes.subarray(0, 12)));
 }

@@ -105,7 +105,7 @@ interface Sample {
   readonly exemplar?: WriteExemplar | undefined;
 }
 
-/** What was read and not written yet. */
+/** Series and metadata that are read and not written yet. */
 class Batch {
   readonly series = new Map<string, { readonly pairs: readonly string[]; readonly samples: Sample[] }>();
   readonly metadata = new Map<string, { metric: string; type: string; help: string; unit: string }>();
@@ -231,5 +231,5 @@ class RemoteSink implements Sink {
   }
 }
 
-/** What the server will not take, however often it is asked. */
+/** The server will not take the samples, however often it is asked. */
 class Refused extends Error {}

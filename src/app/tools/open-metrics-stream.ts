@@ -42,7 +42,7 @@ function timeFault(seconds: number): string | undefined {
 /** Parses whole lines, piece after piece. */
 class PieceParser {
   #linesBefore = 0;
-  /** What was said of the family's type last; it stands in front of the next piece. */
+  /** The family's last TYPE line; it stands in front of the next piece. */
   #typeLine = '';
   #ended = false;
 

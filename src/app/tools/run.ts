@@ -27,7 +27,7 @@ const tools: Readonly<Record<string, Tool<any>>> = {
   rules: rulesTool,
 };
 
-/** What says which stores there are. The rest of the server's configuration may stand in the file, and is passed over. */
+/** Sections that say which stores there are. The rest of the server's configuration may stand in the file, and is passed over. */
 const { data, schema, cassandra, dynamodb, bigtable, s3, gcs, azure } = sections;
 const storeSections = { data, schema, cassandra, dynamodb, bigtable, s3, gcs, azure };
 

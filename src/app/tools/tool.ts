@@ -12,10 +12,10 @@ export const MISUSED = 2;
 /** The tool ran to its end and found damage. */
 export const DAMAGED = 3;
 
-/** What a tool works with. */
+/** The surroundings that a tool works with. */
 export interface ToolContext<Options> {
   readonly options: Options;
-  /** What was named beside the flags. */
+  /** Arguments beside the flags. */
   readonly words: readonly string[];
   /** Opens the stores that the configuration names; they are closed when the tool ends. Without `make` the data folder must be there. */
   openStore(options?: { readonly make?: boolean }): Promise<OpenedStore>;
@@ -37,10 +37,10 @@ export interface ToolContext<Options> {
 export interface Tool<S extends Section = Section> {
   /** One line. */
   readonly summary: string;
-  /** What more there is to say with `--help`. */
+  /** Further text for `--help`. */
   readonly description: string;
   readonly options: S;
-  /** What may be named beside the flags, as the usage shows it; nothing where it is absent. */
+  /** Arguments that may stand beside the flags, as the usage shows them; absent: none may. */
   readonly words?: string;
   /** @returns the exit code @throws where it cannot go on; `UsageError` where the options do not fit together */
   run(context: ToolContext<S['type']>): Promise<number>;

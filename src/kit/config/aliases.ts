@@ -3,7 +3,7 @@ import { type Alias, isAlias, isNode, isPair, type Node } from 'yaml';
 /** Nodes that aliases may stand for, all together: they are the one way in which a small file becomes a large value. */
 const NODES_MAX = 2_000_000;
 
-/** What the aliases of a file name, and whether they may. */
+/** Aliases of a file, with the nodes that they name; the first that may not name its node is `wrong`. */
 export class Aliases {
   readonly #named = new Map<Alias, Node>();
   /** The first alias that is wrong. */

@@ -31,7 +31,7 @@ export interface Field<T> {
   print(value: T): unknown;
 }
 
-/** What every maker takes. */
+/** Options that every maker takes. */
 interface Spec {
   readonly help: string;
   readonly flag?: string | null;

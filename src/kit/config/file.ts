@@ -161,7 +161,7 @@ export function isNull(node: unknown): boolean {
   return node === null || (isScalar(node) && node.value === null);
 }
 
-/** What a node says, read by its setting's field. */
+/** The value of a node, read by its setting's field. */
 function readNode(node: Node | null, { field }: Setting, file: YamlFile): { value: unknown } | { problem: string } {
   try {
     if (node === null || isNull(node)) return field.valueWanted ? { problem: NO_VALUE } : { value: field.default };

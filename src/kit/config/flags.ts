@@ -1,7 +1,7 @@
 import { nearest } from './problem.ts';
 import type { Setting } from './section.ts';
 
-/** What stood on the command line, taken apart but not yet checked against fields. */
+/** The command line, taken apart but not yet checked against fields. */
 export interface FlagValues {
   /** Flag without dash → its texts in order. */
   readonly values: ReadonlyMap<string, readonly string[]>;

@@ -1,4 +1,4 @@
-/** What is wrong with a configuration, and where. All problems of a file are named at once. */
+/** A configuration is wrong; the message says what, and where. All problems of a file are named at once. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 

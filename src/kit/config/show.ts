@@ -31,7 +31,7 @@ export function showFlags<S extends Sections>(sections: S, values: ConfigOf<S>):
   return Object.fromEntries(Object.entries(flags).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** What `--help` prints. */
+/** The text that `--help` prints. */
 export function showHelp(sections: Sections, command: string): string {
   const lines = [
     `Usage: ${command} [flags]`,

@@ -12,7 +12,7 @@ export interface HoldToken {
   readonly shared: SharedArrayBuffer;
 }
 
-/** What a lock's file may have at most; a longer one is no lock. */
+/** Bytes of a lock's file, inclusive; a longer one is no lock. */
 export const LOCK_BYTES_MAX = 4096;
 /** Appending trusts a look at the lock for so long. Less than any process waits before it takes a silent one's folder. */
 const LOOK_LASTS_MS = 5_000;

@@ -42,7 +42,7 @@ export class BrowserGuard {
     if (!SAFE_METHODS.has(method) && !(isReading && this.#origins.has(ANY))) this.#checkOrigin(headers);
   }
 
-  /** What a script of another origin needs to see the answer; undefined: it may not. */
+  /** Headers that a script of another origin needs to see the answer; undefined: it may not see it. */
   corsHeaders({ origin }: IncomingHttpHeaders): Readonly<Record<string, string>> | undefined {
     if (origin === undefined) return undefined;
     if (this.#origins.has(lowered(origin))) {

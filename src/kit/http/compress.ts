@@ -4,7 +4,7 @@ import { constants, createGzip, createZstdCompress, gzip, zstdCompress } from 'n
 
 export type Encoding = 'gzip' | 'zstd';
 
-/** What the client would rather have; of equals zstd, which costs a third of the time. */
+/** The encoding that the client would rather have. Among equals it is zstd, which costs a third of the time. */
 export function acceptedEncoding(header: string | undefined): Encoding | undefined {
   if (header === undefined) return undefined;
   let best: Encoding | undefined;

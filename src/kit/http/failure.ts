@@ -2,7 +2,7 @@ import { maskSecrets } from '../../lib/mask.ts';
 import { AppError, type ErrorFacts } from '../../model/errors.ts';
 import { type FailureStyle, type HttpResponse, jsonResponse, textResponse } from './message.ts';
 
-/** What a client gets to know of an error. */
+/** An error, as far as a client gets to know it. */
 export interface Failure {
   readonly status: number;
   /** `errorType` of the Prometheus API. */

@@ -391,7 +391,7 @@ export class HttpListener implements Service {
     seen.since = 0;
   }
 
-  /** What fails before a handler sees the request: a body too large, a length that lies. */
+  /** Errors that occur before a handler sees the request: a body too large, a length that lies. */
   #fail(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
     const { statusCode, message } = thrown as { statusCode?: number; message: string };
     // the rest of the body is still to come: the connection is of no further use

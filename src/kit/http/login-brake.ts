@@ -91,7 +91,7 @@ export class LoginBrake {
   }
 }
 
-/** What one client has for sure: an IPv4 address, or the first 64 bits of an IPv6 one. */
+/** The part of an address that is one client's for sure: all of an IPv4 address, the first 64 bits of an IPv6 one. */
 export function networkOf(address: string): string {
   if (address.startsWith('::ffff:') && address.includes('.')) return address.slice(7);
   if (!isIPv6(address)) return address;

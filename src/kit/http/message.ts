@@ -6,7 +6,7 @@ export interface HttpRequest {
   readonly method: string;
   /** Decoded, without query. A byte that is no UTF-8 stands as the lone surrogate U+DC00 + byte. */
   readonly path: string;
-  /** What stands after `?`, not decoded. */
+  /** The text after `?`, not decoded. */
   readonly query: string;
   readonly headers: IncomingHttpHeaders;
   /** As it came: not inflated. Empty where the method has none. */
@@ -26,7 +26,7 @@ export interface HttpResponse {
 
 export type Need = Right | 'nothing';
 
-/** What a method of a route needs. */
+/** The need of one method of a route. */
 export function needOf({ needs }: Pick<Route, 'needs'>, method: string): Need {
   if (typeof needs === 'string') return needs;
   return needs[method === 'HEAD' ? 'GET' : method] ?? 'admin';
@@ -41,7 +41,7 @@ export interface Route {
   readonly path: string;
   readonly methods: readonly string[];
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
-  /** What a user must be allowed for it; `nothing`: it is answered without authentication. By method where they differ. */
+  /** The right that a user needs for it; `nothing`: it is answered without authentication. By method where they differ. */
   readonly needs: Need | Readonly<Record<string, Need>>;
   /** The handler wants a tenant: from the header, as tenancy and authentication allow. */
   readonly tenant?: boolean;

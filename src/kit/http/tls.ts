@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContextOptions, type TlsOptions } from 
 import type { ServerConfig } from './config.ts';
 
 /**
- * What a listener needs to speak TLS; undefined: it speaks plain HTTP.
+ * Options with which a listener speaks TLS; undefined: it speaks plain HTTP.
  * @throws what is configured by half or cannot be read, with the setting's name
  */
 export function tlsOptions(config: ServerConfig): TlsOptions | undefined {

@@ -5,7 +5,7 @@ import { checkTenant } from '../../model/tenant.ts';
 import { aListOf, aRecordOf, aText, expected } from '../config/record.ts';
 import type { AuthConfig } from './config.ts';
 
-/** What a user may do: query, send, delete, and have to do with the process itself. */
+/** Rights of a user: to query, to send, to delete, and to have to do with the process itself. */
 export const RIGHTS = ['read', 'write', 'edit', 'admin'] as const;
 export type Right = (typeof RIGHTS)[number];
 

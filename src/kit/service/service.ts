@@ -12,7 +12,7 @@ export interface Service {
   notReady?(): string | undefined;
 }
 
-/** What a service is told when it must end. */
+/** The order to end, as a service gets it. */
 export interface Stop {
   /** Aborted at the deadline. */
   readonly signal: AbortSignal;

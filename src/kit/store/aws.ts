@@ -1,6 +1,6 @@
 import { connectionFailure, type Failure } from './failure.ts';
 
-/** What the errors of AWS services mean, and of those that speak their protocol. */
+/** Errors of AWS services, and of those that speak their protocol, by their meaning. */
 export function classifyAws(thrown: unknown): Failure {
   const { name, message, $metadata } = (thrown ?? {}) as {
     name?: string;

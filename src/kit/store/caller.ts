@@ -21,7 +21,7 @@ export interface StoreCallerOptions {
   readonly random?: Random;
 }
 
-/** What is asked, for errors: `table` is a table or bucket. */
+/** The operation that is asked for, as errors name it. `table` is a table or bucket. */
 export interface StoreOperation {
   readonly operation: string;
   readonly table?: string;

@@ -1,4 +1,4 @@
-/** What a driver's error means to us. */
+/** A driver's error, by its meaning to us. */
 export interface Failure {
   readonly kind:
     | 'unavailable' // may work when tried again

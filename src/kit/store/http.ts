@@ -1,6 +1,6 @@
 import { connectionFailure, type Failure } from './failure.ts';
 
-/** What a status means, of a service that speaks plain HTTP. `status` 0 or undefined: there was no answer. */
+/** The meaning of a status of a service that speaks plain HTTP. `status` 0 or undefined: there was no answer. */
 export function classifyStatus(thrown: unknown, status: number | undefined, reason: string): Failure {
   const known = connectionFailure(thrown);
   if (known) return known;

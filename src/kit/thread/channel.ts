@@ -3,7 +3,7 @@ import { AppError, type ErrorFacts } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 
 /**
- * What a role answers to: a function per message. The same role runs in a worker thread (`serveWorker`) or, for tests,
+ * A role answers to messages: a function for each. The same role runs in a worker thread (`serveWorker`) or, for tests,
  * in this one (`connectInThread`); whoever calls it sees no difference.
  */
 export type Role = Readonly<Record<string, (request: never, call: CallContext) => unknown>>;
@@ -13,7 +13,7 @@ export interface CallContext {
   readonly signal: AbortSignal;
 }
 
-/** What may be sent: to a method its request, back its response. */
+/** Messages that may be sent: to a method its request, back its response. */
 export type RequestOf<R extends Role, M extends keyof R> = Parameters<R[M]>[0];
 export type ResponseOf<R extends Role, M extends keyof R> = Unwrapped<Awaited<ReturnType<R[M]>>>;
 type Unwrapped<T> = T extends Transferred<infer V> ? V : T;

@@ -1,13 +1,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 
-/** What the system does first, of the threads that want to run: 0 is usual, 19 comes last. */
+/** The priority of a thread among those that want to run: 0 is usual, 19 comes last. */
 export interface Priority {
   /** False where the system did not allow it: to come down again takes a privilege. */
   set(nice: number): boolean;
 }
 
-/** Of the calling thread. On Linux each thread has its own; elsewhere nothing is changed. */
+/** The priority of the calling thread. On Linux each thread has its own; elsewhere nothing is changed. */
 export function threadPriority(): Priority {
   const thread = threadId();
   return {

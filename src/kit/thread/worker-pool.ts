@@ -7,7 +7,7 @@ import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import type { CallOptions, Channel, RequestOf, ResponseOf, Role } from './channel.ts';
 
-/** What a pool needs of a worker: a `WorkerThread`, or a role in this thread. */
+/** The worker, as a pool needs it: a `WorkerThread`, or a role in this thread. */
 export interface PooledWorker<R extends Role> {
   readonly channel: Pick<Channel<R>, 'call'>;
   readonly gone: Promise<Error>;
@@ -20,7 +20,7 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly name: string;
   readonly size: number;
   /**
-   * Of these so many are always there (default: all). One more comes soon after the first call, so that it is there when one takes long,
+   * Workers that always run (default: size). One more comes soon after the first call, so that it is there when one takes long,
    * the others when calls do take long; they go when there are no calls.
    */
   readonly sizeMin?: number;

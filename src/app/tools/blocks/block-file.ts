@@ -6,7 +6,7 @@ import { AppError } from '../../../model/errors.ts';
 const WINDOW_BYTES = 1 << 20;
 const CRC_BYTES = 4;
 
-/** What is wrong with a block, where. */
+/** A file of a block is damaged; the message says where and how. */
 export class BlockDamaged extends Error {
   constructor(file: string, at: number, reason: string) {
     super(`${file} is damaged at ${at}: ${reason}`);
@@ -75,7 +75,7 @@ export class BlockFile {
     return this.read(at, Math.max(0, Math.min(count, this.bytes - at)));
   }
 
-  /** What stands before its checksum: `count` bytes, and four. @throws BlockDamaged */
+  /** `count` bytes, and behind them their checksum of four. @returns the bytes without the checksum @throws BlockDamaged */
   readChecked(at: number, count: number): Buffer {
     const all = this.read(at, count + CRC_BYTES);
     const body = all.subarray(0, count);

@@ -15,7 +15,7 @@ const UVARINT_BYTES_MAX = 10;
 
 /** A series of a block, and where its chunks lie. */
 export interface BlockSeries {
-  /** What tombstones call it. */
+  /** The number by which tombstones name it. */
   readonly id: number;
   /** Where its entry begins. */
   readonly at: number;

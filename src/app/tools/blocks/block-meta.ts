@@ -4,7 +4,7 @@ import { BlockDamaged } from './block-file.ts';
 export const META_FILE = 'meta.json';
 const VERSION = 1;
 
-/** What `meta.json` says of a block. */
+/** A block's `meta.json`, as far as it is needed. */
 export interface BlockMeta {
   readonly ulid: string;
   readonly minMs: number;

@@ -62,7 +62,7 @@ export class BlockOutput {
     if (left !== 0) this.write(Buffer.alloc(left + multiple));
   }
 
-  /** What `body` writes, and its checksum. */
+  /** The bytes that `body` writes, then their checksum. */
   checked(body: () => void): void {
     this.#crc = 0;
     body();
@@ -71,7 +71,7 @@ export class BlockOutput {
     this.u32(crc);
   }
 
-  /** What `body` writes behind its length, and its checksum. */
+  /** A section: the length of the bytes that `body` writes, those bytes, their checksum. */
   section(body: () => void): void {
     const at = this.at;
     this.u32(0);

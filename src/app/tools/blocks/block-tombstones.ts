@@ -14,7 +14,7 @@ export interface DeletedRange {
   readonly maxMs: number;
 }
 
-/** What was deleted of a block's series, by their ids. A block without the file has nothing deleted. @throws BlockDamaged */
+/** Deleted time ranges of a block's series, by their ids. A block without the file has nothing deleted. @throws BlockDamaged */
 export function readTombstones(path: string): ReadonlyMap<number, readonly DeletedRange[]> {
   const found = new Map<number, DeletedRange[]>();
   if (!existsSync(path)) return found;

@@ -24,7 +24,7 @@ const ENCODING_FLOAT_HISTOGRAM_STARTS = 6;
 
 const CHUNK_HEAD_BYTES_MAX = 6;
 const CHUNK_BYTES_MAX = 1 << 24;
-/** Of one series: a block of a month has less than three million at a second each. */
+/** Samples of one series, inclusive. A block of a month has less than three million at a second each. */
 const SERIES_SAMPLES_MAX = 1 << 24;
 
 /** A block of Prometheus in a folder of its own, read from its first series to its last. */

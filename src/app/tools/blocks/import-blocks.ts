@@ -11,7 +11,7 @@ import { Block, blockFolders } from './block.ts';
 const TURN_SERIES = 256;
 
 export interface BlockImport {
-  /** Of a block, or of several. */
+  /** The folder of a block, or of several. */
   readonly folder: string;
   readonly batch: StoreBatch;
   readonly progress: Progress;
