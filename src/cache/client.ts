@@ -3,7 +3,7 @@
  * metrics and never to the caller; values are not to be changed by who puts or gets them.
  */
 export interface Cache {
-  /** What is there of these, in the order of the keys; undefined for what is not. */
+  /** Values of these keys, in the order of the keys; undefined for a key that is not there. */
   get(keys: readonly string[], signal?: AbortSignal): Promise<readonly (Uint8Array | undefined)[]>;
   /** Keeps these for a while. Resolves when that is done or has failed. */
   set(entries: readonly CacheEntry[], signal?: AbortSignal): Promise<void>;

@@ -1,7 +1,7 @@
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { Cache, CacheEntry, CacheStats } from './client.ts';
 
-/** What an entry takes beyond its key and value, roughly. */
+/** Bytes that an entry takes beyond its key and value, roughly. */
 const ENTRY_OVERHEAD_BYTES = 128;
 
 /** The most recently used entries, as many as fit. */

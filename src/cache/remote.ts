@@ -24,7 +24,7 @@ export interface RemoteCacheOptions {
 
 /** Calls in line beyond which further ones are misses at once. */
 const WAITING_MAX = 1000;
-/** So many failures in a row and the server is left alone for a while, or each query would wait for it in vain. */
+/** Failures in a row after which the server is left alone for a while, or each query would wait for it in vain. */
 const FAILURES_MAX = 10;
 const REST_MS = 5000;
 const TTL_MS_MIN = 1000;

@@ -38,7 +38,7 @@ export function joinStarts(chunk: Uint8Array, starts: readonly number[]): Uint8A
   return out.done();
 }
 
-/** What `joinStarts` put together. @throws BytesError */
+/** A chunk and its start timestamps, as `joinStarts` put them together. @throws BytesError */
 export function splitStarts(bytes: Uint8Array): { readonly chunk: Uint8Array; readonly starts: number[] } {
   const from = new ByteReader(bytes);
   const chunk = from.take(from.count(1));

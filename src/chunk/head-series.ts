@@ -19,7 +19,7 @@ export class HeadSeriesDecoder {
   #lastTimes: number;
   #lastCount = 0;
   readonly #values: number;
-  /** Of the times at `#lastTimes`, the part within [#startMs, #endMs]. */
+  /** Index range of the times at `#lastTimes`, end exclusive, that lie from `#startMs` to `#endMs`, both inclusive. */
   #from = 0;
   #to = 0;
   #startMs = Number.NaN;

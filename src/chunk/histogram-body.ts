@@ -10,7 +10,7 @@ import {
 } from './varbit.ts';
 import { XorValue } from './xor-value.ts';
 
-/** What changes from histogram to histogram of a chunk. Bucket counts are absolute, in the chunk's layout. */
+/** The part of a histogram that changes within a chunk. Bucket counts are absolute, in the chunk's layout. */
 export interface HistogramNumbers {
   readonly count: number;
   readonly zeroCount: number;
@@ -85,7 +85,7 @@ export interface HistogramBody {
   readonly time: Int64;
   readonly sum: XorValue;
   writeFirst(to: BitWriter, time: Int64, numbers: HistogramNumbers): void;
-  /** Of a stale marker only time and sum count, and `positive` and `negative` are empty. */
+  /** @param stale a stale marker: only time and sum count, and `positive` and `negative` are empty */
   write(to: BitWriter, time: Int64, numbers: HistogramNumbers, stale: boolean): void;
   /** @param positive number of positive buckets; of negative ones `negative` */
   readFirst(from: BitReader, positive: number, negative: number): void;

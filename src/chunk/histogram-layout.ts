@@ -5,7 +5,7 @@ import { type Side, SideBuilder, SideCursor } from '../model/histogram-side.ts';
 import type { BitReader, BitWriter } from './bits.ts';
 import { readVarbitNumber, readVarbitUnsignedNumber, writeVarbitNumber, writeVarbitUnsignedNumber } from './varbit.ts';
 
-/** What all histograms of a chunk have in common; it stands in front of the first. */
+/** The layout that all histograms of a chunk have in common; it stands in front of the first. */
 export interface HistogramLayout {
   readonly schema: number;
   readonly zeroThreshold: number;

@@ -23,7 +23,7 @@ import { CHUNK_SAMPLES_MAX } from './xor.ts';
 /** Which of the two encodings: of whole counts, or of floats. */
 export type HistogramKind = 'histogram' | 'floathistogram';
 
-/** What the chunk's header says of its first sample, in the upper two bits. */
+/** Reset hint of a chunk's first sample, as the upper two bits of the header have it. */
 const HEADERS: Readonly<Record<ResetHint, number>> = { unknown: 0, not_reset: 0x40, reset: 0x80, gauge: 0xc0 };
 const HINTS: readonly ResetHint[] = ['unknown', 'not_reset', 'reset', 'gauge'];
 
@@ -35,7 +35,7 @@ const FLAGS = 2;
 const STARTS = 2;
 const COUNT_WITH_STARTS = 0x3fff;
 
-/** What became of a histogram that was to be appended. */
+/** The outcome of appending a histogram. */
 export type HistogramAppended =
   /** It is in the chunk; `recoded`: all of which was written anew, because there were new buckets. */
   | { readonly outcome: 'appended' | 'recoded' }
@@ -117,7 +117,7 @@ export class HistogramWriter {
     return this.#bits.byteLength;
   }
 
-  /** What is known of the first sample: whether it began with a reset, or whether all are gauges. */
+  /** Reset hint in the header: whether the first sample began with a reset, or whether all are gauges. */
   get header(): ResetHint {
     return this.#header;
   }
@@ -388,7 +388,7 @@ export class HistogramReader {
     return this.body.sum.isStale;
   }
 
-  /** What is known of a reset at the current sample. Of the first nobody knows whether the chunk before is still there. */
+  /** Reset hint of the current sample. The first is unknown unless a gauge: the chunk before it may be gone. */
   get resetHint(): ResetHint {
     if (this.header === 'gauge') return 'gauge';
     return this.#read > 1 && !this.isStale ? 'not_reset' : 'unknown';

@@ -8,7 +8,7 @@ import { readVarbit, writeVarbit } from './varbit.ts';
 const MAX = (1n << 63n) - 1n;
 const int = (value: bigint) => new Int64().setBigInt(value);
 
-/** Of any size, the ends of ranges often. */
+/** Integers of any size, the ends of ranges often. */
 function numbers(count: number): bigint[] {
   const random = seededRandom(1);
   return Array.from({ length: count }, () => {

@@ -3,7 +3,7 @@ import type { KernelExports } from '../../kernel/build/kernel.d.ts';
 
 export type { KernelExports };
 
-/** What the kernel asks of whoever owns a head. */
+/** Questions that the kernel asks of whoever owns a head. */
 export interface KernelHooks {
   /** Learns of a new series of a tenant (an index); 0, or why it is refused. */
   admitSeries(ref: number, tenant: number, metricPair: number): number;

@@ -4,7 +4,7 @@ import { type HistogramAppended, HistogramWriter } from './histogram.ts';
 import { Int64 } from './int64.ts';
 import { XorWriter } from './xor.ts';
 
-/** So many samples make a chunk, as in Prometheus. */
+/** Samples that make a full chunk, as in Prometheus. */
 const CHUNK_SAMPLES = 120;
 
 /** Samples in one of Prometheus' encodings, ascending by time. */

@@ -18,7 +18,7 @@ import type { Tombstone } from './tombstone-row.ts';
 import { isDamage, wholeGroup } from './verify.ts';
 import type { ChunkStoreWriter, WriteGroup } from './writer.ts';
 
-/** What of a tenant's day is to go when it is merged. */
+/** Samples of a tenant's day that go when it is merged. */
 export interface MergeRemoval {
   readonly tombstones: readonly Tombstone[];
   /** Samples before it are past the tenant's retention: they go with a merge, but are no reason for one until all of the day is. */
@@ -85,7 +85,7 @@ export class DayMerger {
     fence?: () => Promise<void>,
   ): Promise<MergeResult> {
     const result: MergeResult = { sources: 0, groups: 0, samples: 0, bytes: 0, damaged: [] };
-    /** Of slots of which nothing is left. */
+    /** Groups of slots of which nothing is left. */
     const emptied: FoundGroup[] = [];
     const written = await this.#writer.write(
       this.#slots(tenants, day, result, emptied, context),
@@ -97,7 +97,7 @@ export class DayMerger {
       result.samples += sampleCount;
       result.bytes += bytes;
     }
-    // What each has replaced goes with it, or it would come back.
+    // Groups that others replaced go with those, or they would come back.
     if (emptied.length > 0) await fence?.();
     for (const { period, table, key } of emptied) await period.tables.client.delete(table, [key], context.signal);
     return result;
@@ -159,7 +159,7 @@ export class DayMerger {
     }
   }
 
-  /** What a slot's groups are merged into; undefined where there is nothing to do. */
+  /** The merge of a slot's groups: its series, and the groups that it replaces; undefined where there is nothing to do. */
   async #slot(
     tenant: string,
     day: number,
@@ -176,7 +176,7 @@ export class DayMerger {
     const late = sources.filter(({ key }) => !isMergedRange(key.range));
     if (sources.length === 0 || (!removes && (late.length === 0 || sources.length === 1))) return undefined;
     const found = await this.#open(sources, touching, context);
-    // What was replaced before stays so, until the sweeper has come by.
+    // Groups that were replaced before stay so, until the sweeper has come by.
     const replaces = all.map(({ id }) => Buffer.from(id, 'hex'));
     return { series: this.#series(found, keepFromMs, () => emptied.push(...all)), replaces, sources: sources.length };
   }

@@ -45,11 +45,11 @@ export interface FoundGroup extends GroupRow {
   readonly period: StorePeriod;
   readonly table: string;
   readonly key: RowKey;
-  /** Of the row, for errors. */
+  /** Name of the row, for errors. */
   readonly name: string;
 }
 
-/** What reads rows need: how a query is ended, what it may use. */
+/** The context that row reads need: how a query is ended, what it may use. */
 export type ReadContext = QueryContext;
 
 /** For work in the background: nothing is cached. */
@@ -155,7 +155,7 @@ export class IndexReader {
     return rows.map((row) => foundGroup(period, table, row));
   }
 
-  /** What the day's overview rows say of label names, those of one name several times. */
+  /** Label names in the day's overview rows with their values; a name may have several entries. */
   labelOverview(tenant: string, day: number, context: ReadContext): Promise<LabelValues[]> {
     return this.#labelRows(tenant, day, '', context);
   }
@@ -184,7 +184,7 @@ export class IndexReader {
     return rows.map((row) => Buffer.from(row.value).toString());
   }
 
-  /** What the compactor has been through of a day, by tenant. */
+  /** Tenants whose day the compactor has been through, each with its record of that. */
   async compacted(day: number, context: ReadContext): Promise<Map<string, CompactedDay>> {
     const { period, table } = this.#schema.tableOf(day);
     const rows = await this.#read(period, { table, hash: compactedHash(day) }, context);

@@ -7,7 +7,7 @@ export const KEY_NAME_BYTES_MAX = 200;
 const HASHED = 255;
 export const CONTENT_ID_BYTES = 16;
 
-/** What a row is, in its hash key behind tenant and day. */
+/** Kinds of row: the kind stands in the hash key behind tenant and day. */
 export const ROW_GROUP = 'g';
 export const ROW_LABEL = 'l';
 export const ROW_METADATA = 'm';
@@ -162,7 +162,7 @@ export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
 
-/** What a hash key says; for tools that walk a table. @throws BytesError */
+/** The parts of a hash key; for tools that walk a table. @throws BytesError */
 export interface ParsedHash {
   /** Undefined where the tenant's name is hashed. */
   readonly tenant: string | undefined;

@@ -5,7 +5,7 @@ import { openRow, putText, sealRow, takeText } from './row-value.ts';
 const ROW_VERSION = 1;
 const RAW_BYTES_MAX = 16 * 2 ** 20;
 
-/** What a label row says of one label name: values, each with the slots (hex) that have it. */
+/** A label name as a label row has it: its values, each with the slots (hex) that have it. */
 export interface LabelValues {
   readonly name: string;
   /** Values of this name are also in rows of their own. */

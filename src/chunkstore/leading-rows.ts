@@ -23,11 +23,11 @@ const TENANT_HEAP_BYTES = 1024;
 const LABEL_ROW_BYTES_AIMED = 64 * 1024;
 /** New values of a label name lie in the overview row up to so many bytes, so that small tenants pay for few rows. */
 const LABEL_OVERVIEW_BYTES_MAX = 1024;
-// What a new value, and a slot of it, take in memory, more or less.
+// Memory that a new value, and a slot of it, take, more or less.
 const VALUE_HEAP_BYTES = 160;
 const SLOT_HEAP_BYTES = 16;
 
-/** What leads to the groups of one tenant and day: placement, days and label rows that are not known to be there. */
+/** Rows that lead to the groups of one tenant and day: placement, days, tenants and label rows that are not known to be there. */
 export class LeadingRows {
   readonly #tenant: string;
   readonly #day: number;
@@ -106,7 +106,7 @@ export class LeadingRows {
     return [...this.#rows, ...this.#labelRows()];
   }
 
-  /** What was written is not written again. */
+  /** Rows that were written count as seen from here on, so they are not written again. */
   confirm(): void {
     this.#seen.add(this.#tenant, this.#day, this.#hashes);
   }
@@ -153,7 +153,7 @@ export class LeadingRows {
 
 interface ValuesPart {
   readonly values: ReadonlyMap<string, ReadonlySet<string>>;
-  /** What they take in a row, more or less. */
+  /** Bytes that the values take in a row, more or less. */
   readonly bytes: number;
   readonly last: boolean;
 }

@@ -4,7 +4,7 @@ import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const ROW_VERSION = 1;
 
-/** What is known of some metrics: a row of many, since a tenant has hundreds. */
+/** Metadata of several metrics in one row, since a tenant has hundreds. */
 export function encodeMetadata(entries: readonly MetricMetadata[]): Uint8Array {
   const out = new ByteWriter();
   out.uvarint(entries.length);

@@ -206,7 +206,7 @@ export class ChunkStoreReader {
     return [...values].sort(compareUtf8);
   }
 
-  /** What is known of metrics on the days of the range; of several entries for one metric all. */
+  /** Metadata of metrics on the days of the range; where a metric has several entries, all of them. */
   async metadata(tenant: string, startMs: number, endMs: number, context: QueryContext): Promise<MetricMetadata[]> {
     const byContent = new Map<string, MetricMetadata>();
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
@@ -358,7 +358,7 @@ function wantSeries(fetcher: BlockFetcher, group: GroupInUse, metrics: MetricFil
 interface Matches {
   /** In the group. */
   readonly indexes: number[];
-  /** Of each its number among all that match. */
+  /** Number of each of them among all series that match. */
   readonly numbers: number[];
 }
 
@@ -449,7 +449,7 @@ class ChunksOfSeries {
     this.#counts[number]!++;
   }
 
-  /** Of each series its chunks, in the order in which they were added. */
+  /** Chunks of each series, in the order in which they were added. */
   bySeries(): Chunk[][] {
     const all = Array.from(this.#counts, (count) => new Array<Chunk>(count));
     const filled = new Uint32Array(this.#counts.length);

@@ -66,7 +66,7 @@ export class Schema {
     return tables;
   }
 
-  /** Of the tables that a period has, those that may hold rows of the days from `startMs` to `endMs`, both included. */
+  /** A period's existing tables that may hold rows of the days from `startMs` to `endMs`, both inclusive. */
   tablesWithin(period: StorePeriod, there: readonly string[], startMs: number, endMs: number): string[] {
     const i = this.periods.indexOf(period);
     const from = i === 0 ? startMs : Math.max(startMs, period.fromMs);
@@ -89,7 +89,7 @@ export class Schema {
     return ((match[1] === 'n' ? -1 : 1) * Number(match[2]) + 1) * period.tableMs;
   }
 
-  /** What all keys of a table's objects begin with. */
+  /** Prefix of all keys of a table's objects. */
   objectPrefix(table: string): string {
     return `groups/${table}/`;
   }

@@ -3,7 +3,7 @@ interface SavedSet {
   readonly size: number;
 }
 
-/** What one writer hands to the next: by day and tenant. Plain data. */
+/** Seen rows by day and tenant, as one writer hands them to the next. Plain data. */
 export type SavedSeen = ReadonlyMap<string, SavedSet>;
 
 /** A set of 64-bit hashes in 8 bytes each, at most three quarters full. An equal hash counts as seen. */
@@ -74,7 +74,7 @@ export class HashList {
   }
 }
 
-/** What rows of each tenant and day were confirmed, so that they are not written again. Forgetting is harmless: rows are additive. */
+/** Confirmed rows of each tenant and day, so that they are not written again. Forgetting is harmless: rows are additive. */
 export class SeenRows {
   readonly #bytesMax: number;
   /** In order of last use. */
@@ -89,7 +89,7 @@ export class SeenRows {
     }
   }
 
-  /** Of the newest day and the one before: older ones are hardly written again. */
+  /** Rows of the newest day and the one before: older ones are hardly written again. */
   save(): SavedSeen {
     const dayOf = (key: string) => Number(key.slice(0, key.indexOf(' ')));
     let newest = Number.NEGATIVE_INFINITY;

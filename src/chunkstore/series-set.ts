@@ -16,17 +16,17 @@ export interface StoreSeries {
 
 /** The times that series of a target have in common. */
 interface SharedTimes {
-  /** Of one of the series. */
+  /** Chunks of one of the series. */
   readonly chunks: readonly Chunk[];
   readonly id: number;
-  /** Of each chunk the samples that are in the range of the set. */
+  /** Samples of each chunk that are in the range of the set. */
   readonly ranges: readonly IndexRange[];
 }
 
 /** Targets whose series alternate. */
 const TIMES_KEPT = 16;
 
-/** What the store has for a selector: everything is fetched, nothing decoded. */
+/** Series that the store has for a selector: everything is fetched, nothing decoded. */
 export class StoreSeriesSet implements SeriesSet {
   readonly series: readonly Labels[];
   readonly warnings: readonly string[] = [];
@@ -38,7 +38,7 @@ export class StoreSeriesSet implements SeriesSet {
   #closed = false;
   /** The last few. */
   readonly #times: SharedTimes[] = [];
-  /** Of them the one that was found last, and the one to give way next. */
+  /** Indexes into `#times`: the entry that was found last, and the one to give way next. */
   #timesFound = 0;
   #timesNext = 0;
 

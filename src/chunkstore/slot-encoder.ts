@@ -6,7 +6,7 @@ import type { Kernel } from '../chunk/kernel.ts';
 import { assert } from '../lib/assert.ts';
 
 export interface SlotLimits {
-  /** Of a row's value: the header, and where there are no objects the body too. */
+  /** Bytes of a row's value: the header, and where there are no objects the body too. */
   readonly rowBytesMax: number;
   /** Whether bodies always lie in rows. */
   readonly inline: boolean;
@@ -16,7 +16,7 @@ export interface SlotLimits {
 
 /** Pieces of one series that are under way at once, each in a group of its own. */
 const PIECES_MAX = 4;
-// What a series takes at most: in a header, in a body beside its samples, and for each sample or cell of a histogram.
+// Bytes of a series at most: in a header beside its metric, in a body beside labels and samples, for each sample, for each histogram cell.
 const HEADER_BYTES = 160;
 const BODY_BYTES = 128;
 const SAMPLE_BYTES = 20;
@@ -57,7 +57,7 @@ export class SlotEncoder {
     return full;
   }
 
-  /** What is left, when all series were added. */
+  /** Groups that are still open, when all series were added. */
   finish(): EncodedGroup[] {
     return this.#encoders.filter(({ seriesCount }) => seriesCount > 0).map((encoder) => this.#finish(encoder));
   }
@@ -82,7 +82,7 @@ export class SlotEncoder {
     const { rowBytesMax, groupBytesAimed } = this.#limits;
     const bytes = this.#bytesMost(series, parts);
     if (encoder.seriesCount > 0 && (this.#room(encoder) < bytes || encoder.storedBytes >= groupBytesAimed)) {
-      // What is open counts as it is before compression, so it is compressed before the group is given up on.
+      // Open blocks count as they are before compression, so they are compressed before the group is given up on.
       encoder.settle();
       const room = this.#room(encoder);
       if (room < bytes || room < rowBytesMax / 8 || encoder.storedBytes >= groupBytesAimed) {
@@ -113,7 +113,7 @@ export class SlotEncoder {
     return rowBytesMax - encoder.headerBytesMost - (inline ? encoder.bodyBytesMost : 0);
   }
 
-  /** What a series adds to its row at most. */
+  /** Bytes that a series adds to its row at most. */
   #bytesMost(series: GroupSeries, parts: readonly string[]): number {
     const header = metricOf(parts).length + HEADER_BYTES;
     if (!this.#limits.inline) return header;

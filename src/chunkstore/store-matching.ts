@@ -37,7 +37,7 @@ export class SeriesMatcher {
   readonly #results: readonly Map<string, boolean>[];
   readonly #ids = new Map<string, number>();
   readonly #blocks = new Map<LabelBlock, Int32Array>();
-  /** Of each number. */
+  /** Labels of the series with each number. */
   readonly labels: Labels[] = [];
 
   constructor(matchers: readonly LabelMatcher[]) {
@@ -126,7 +126,7 @@ export class SeriesMatcher {
   }
 }
 
-/** What the selectors of the last queries matched in blocks that are still open: a dashboard asks the same ones again and again. */
+/** Matches of the last queries' selectors in blocks that are still open: a dashboard asks the same ones again and again. */
 const matchedOfBlocks = new WeakMap<LabelBlock, Map<string, Uint32Array>>();
 const SELECTORS_KEPT = 8;
 const MATCHED_KEPT_MAX = 64 * 1024;

@@ -29,7 +29,7 @@ export interface SweepResult {
   readonly damaged: string[];
 }
 
-/** What rows name of an object. */
+/** An object as rows name it: those rows, and the bytes that they name. */
 interface NamedObject {
   bytes: number;
   readonly rows: RowKey[];
@@ -57,7 +57,7 @@ export class Sweeper {
     this.#options = { ...OPTIONS, ...options };
   }
 
-  /** What it knows of the past, to be handed to another one. */
+  /** Unix ms at which it first saw a row replaced, or an object without a row, by name; to be handed to another one. */
   get firstSeen(): ReadonlyMap<string, number> {
     return this.#firstSeenMs;
   }

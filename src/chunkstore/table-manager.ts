@@ -20,7 +20,7 @@ export interface TableManagerResult {
   readonly due: readonly string[];
 }
 
-/** What goes of what lies behind retention. */
+/** Bounds of a drop: which tables behind retention go or are named, and how many go. */
 export interface DropBounds {
   /** The time that retention counts from, Unix ms. */
   readonly nowMs: number;

@@ -134,8 +134,8 @@ export function tombstonesOfQuery(schema: Schema, tenant: string, signal: AbortS
 }
 
 /**
- * Of all periods; a tenant has few. Read strongly and never from a cache: what was deleted is not to be seen by any query that begins
- * afterwards, whichever process answers it.
+ * Tombstones of all periods; a tenant has few. They are read strongly and never from a cache: no query that begins
+ * after a delete may see what was deleted, whichever process answers it.
  */
 export async function listTombstones(schema: Schema, tenant: string, signal?: AbortSignal): Promise<Tombstone[]> {
   const lists = await Promise.all(

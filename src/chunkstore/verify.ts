@@ -43,13 +43,13 @@ export interface VerifyReport {
   samples: number;
   /** Objects that no row names: what a flush that was cut short left, or a merge. No damage. */
   readonly unreferenced: string[];
-  /** What is damaged, by name; the first ones. */
+  /** Damaged parts by name; the first PROBLEMS_KEPT_MAX. */
   readonly problems: VerifyProblem[];
   problemCount: number;
 }
 
 export interface VerifyProblem {
-  /** Of the table and row, or of the object. */
+  /** Name of the table and row, or of the object. */
   readonly name: string;
   readonly reason: string;
 }

@@ -78,10 +78,10 @@ const OPTIONS: Required<WriterOptions> = {
   seen: new Map(),
 };
 
-/** What a group row has besides header, body and the ids that it replaces, at most. */
+/** Bytes of a group row at most besides header, body and the ids that it replaces; then those of each such id. */
 const ROW_FRAME_BYTES = 512;
 const REPLACED_BYTES = 16;
-/** Of text in a row of metadata. */
+/** Characters of text at which a row of metadata is full, inclusive. */
 const METADATA_ROW_CHARS_AIMED = 32 * 1024;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
@@ -104,7 +104,7 @@ export class ChunkStoreWriter {
     this.#seen = new SeenRows(this.#options.seenBytesMax, this.#options.seen);
   }
 
-  /** What rows it has written lately, for a writer that comes after it. */
+  /** Rows that it has written lately, for a writer that comes after it. */
   get seen(): SavedSeen {
     return this.#seen.save();
   }
@@ -216,7 +216,7 @@ class WriteRun {
   /** By table. */
   readonly #objects = new Map<string, OpenObject>();
   #leading = new Map<string, Leading>();
-  /** What all of these hold, as far as it is counted. */
+  /** Memory that all of these hold, as far as it is counted. */
   #leadingBytes = 0;
   #current: { readonly group: WriteGroup; readonly leading: Leading } | undefined;
   #rows: Placed[] = [];
@@ -362,7 +362,7 @@ class WriteRun {
     this.#rowBytes += value.length;
   }
 
-  /** What leads to a group is there before the group, and a group's row only when its object is. */
+  /** Rows that lead to a group are there before the group, and a group's row only when its object is. */
   async #commit(): Promise<void> {
     const leading = [...this.#leading.values()];
     this.#leading = new Map();

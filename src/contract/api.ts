@@ -8,7 +8,7 @@ export interface ApiRequest {
   readonly params: readonly (readonly [string, string])[];
   /** The header `Accept`, where the answer has several forms. */
   readonly accept?: string;
-  /** Of a request that is no form (remote read), as it came. */
+  /** The body as it came, where the request is no form (remote read). */
   readonly body?: Uint8Array;
 }
 

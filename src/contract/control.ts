@@ -1,11 +1,11 @@
-// What an operator may ask of a process over HTTP.
+// Requests that an operator may make of a process over HTTP.
 
 export interface CompactorControl {
   /** Does what is due now, after the run that is under way. @param force sweeps at once what is usually left for a while */
   run(request: { readonly force: boolean }): Promise<CompactionReport>;
 }
 
-/** What a run of the compactor has done. */
+/** The outcome of a compactor run. */
 export interface CompactionReport {
   readonly tablesCreated: string[];
   /** Past retention, or for `-retention.size`. */
@@ -22,7 +22,7 @@ export interface CompactionReport {
   sources: number;
   groups: number;
   samples: number;
-  /** Of groups that were written. */
+  /** Bytes of groups that were written. */
   bytes: number;
   /** Delete requests that are through. */
   deletes: number;
@@ -31,7 +31,7 @@ export interface CompactionReport {
   oldestOpenMs: number;
   /** Rows and slots that are damaged: they stay as they are. */
   readonly damaged: string[];
-  /** What could not be done, and is tried again. */
+  /** Steps that failed, by message, and are tried again. */
   readonly failures: string[];
 }
 

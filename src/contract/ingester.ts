@@ -2,7 +2,7 @@ import type { MatchOp } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { PlanData } from '../model/regex/plan.ts';
 
-/** What a querier asks of the holders of recent data: one process' shards, or other processes. */
+/** The holders of recent data, as a querier asks them: one process' shards, or other processes. */
 export interface IngesterClient {
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
@@ -14,7 +14,7 @@ export interface IngesterClient {
   exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]>;
 }
 
-/** What an operator, and the parts of a process, may have an ingester do. */
+/** Orders that an operator, and the parts of a process, may give an ingester. */
 export interface IngesterAdmin {
   /** Writes what the head holds to the store. With `wait` it resolves when all is there, else when it has begun. */
   flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
@@ -54,7 +54,7 @@ export interface HeadLabels {
 export interface HeadMatcher {
   readonly name: string;
   readonly op: MatchOp;
-  /** Of a long regular expression nothing: its plan says all. */
+  /** The value as text; empty for a long regular expression, as its plan says all. */
   readonly value: string;
   /** A regular expression as whoever asks has compiled it. */
   readonly plan?: PlanData;
@@ -83,7 +83,7 @@ export interface HeadExemplars {
   readonly exemplars: readonly { readonly timeMs: number; readonly value: number; readonly pairs: readonly string[] }[];
 }
 
-/** What a tenant's recent series are made of; each list holds the largest, descending. */
+/** The make-up of a tenant's recent series; each list holds the largest, descending. */
 export interface HeadTenantStats {
   readonly series: number;
   /** Distinct pairs of a label and its value. */
@@ -94,7 +94,7 @@ export interface HeadTenantStats {
   readonly maxTimeMs: number;
   readonly seriesByMetric: readonly (readonly [metric: string, series: number])[];
   readonly valuesByLabel: readonly (readonly [name: string, values: number])[];
-  /** Of values, as often as they stand in a series. */
+  /** Bytes of the label's values, each value counted for every series that has it. */
   readonly bytesByLabel: readonly (readonly [name: string, bytes: number])[];
   readonly seriesByPair: readonly (readonly [pair: string, series: number])[];
 }

@@ -79,7 +79,7 @@ export interface ResultSeries {
   readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
 }
 
-/** What a query took. */
+/** The cost of a query. */
 export interface QueryStatistics {
   /** From the start of its evaluation to its end, waiting for others included. */
   readonly evaluatedMs: number;

@@ -1,6 +1,6 @@
 import type { ObjectClient, ObjectInfo } from './client.ts';
 
-/** What went through a client. A range of an object counts as one read, with the bytes that came. */
+/** Traffic that went through a client. A range of an object counts as one read, with the bytes that came. */
 export class ObjectCounts {
   objectsRead = 0;
   bytesRead = 0;

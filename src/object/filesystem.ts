@@ -165,7 +165,7 @@ export class FilesystemObjectClient implements ObjectClient {
   }
 }
 
-/** What was left half written was never confirmed. What is young may belong to another thread that is at it. */
+/** Half-written files were never confirmed, so old ones go. Young ones may belong to another thread that is at it. */
 async function sweepAside(dir: string, nowMs: number): Promise<void> {
   for (const name of await readdir(dir)) {
     const found = await stat(join(dir, name)).catch(ignoreMissing);

@@ -22,7 +22,7 @@ export interface Answers {
 export type Outcome = 'kept' | 'refused' | 'unavailable';
 
 /**
- * What the sender hears. A sample that one kept and another refuses, with the rest away, is refused: else one odd sample
+ * The outcome that the sender hears. A sample that one kept and another refuses, with the rest away, is refused: else one odd sample
  * would block its sender for as long as an ingester is away.
  */
 export function outcomeOf({ kept, refused }: Answers, replicas: number): Outcome {
@@ -31,15 +31,15 @@ export function outcomeOf({ kept, refused }: Answers, replicas: number): Outcome
   return refused > 0 && kept + refused >= quorum ? 'refused' : 'unavailable';
 }
 
-/** What one owner answered: its frames that it refused, by number; undefined: it is away. */
+/** One owner's answer: the numbers of the frames that it refused; undefined: it is away. */
 export type OwnerAnswer = ReadonlySet<number> | undefined;
 
 export interface PushOutcome {
-  /** Of the whole request: a sender sends again all that was not kept, so one frame without quorum makes it unavailable. */
+  /** Outcome of the whole request: a sender sends again all that was not kept, so one frame without quorum makes it unavailable. */
   readonly outcome: Outcome;
   /** Frames that are refused, ascending. */
   readonly refused: readonly number[];
-  /** Of the frame with the fewest answers, for the text of a 503. */
+  /** Answers to the frame that got the fewest, for the text of a 503. */
   readonly answeredMin: number;
 }
 

@@ -157,7 +157,7 @@ function isSame(a: number, b: number): boolean {
 
 const bits = new Float64Array(2);
 const words = new Uint32Array(bits.buffer);
-/** What stale markers count as, whatever became of their bits. */
+/** Bits that stale markers count as, whatever became of their own. */
 const STALE_BITS = [0x7ff00000, 2] as const;
 
 /** Whether of two samples of the same time the first is the one to keep. */

@@ -100,7 +100,7 @@ const NO_SERIES: SourceSeries = { labels: [], warnings: [], read: (_index, out) 
 /** Where a tenant's samples lie. */
 export interface Sources {
   readonly recent: SampleSource;
-  /** What `recent` hands on to. Absent: it keeps everything. */
+  /** The source that `recent` hands on to. Absent: `recent` keeps everything. */
   readonly stored?: SampleSource;
   /** For how long `recent` still has what `stored` shows. */
   readonly overlapMs: number;
@@ -207,10 +207,10 @@ class MergedSet implements SeriesSet {
 
 /** Where each of several series lies. */
 interface Places {
-  /** Of each series its (first) part, and the index in it. */
+  /** The (first) part that each series is in; `at` is its index there. */
   readonly part: Uint8Array;
   readonly at: Uint32Array;
-  /** Of series that several parts have: all (part, index) pairs. */
+  /** All (part, index) pairs of series that several parts have, by series. */
   readonly more: ReadonlyMap<number, readonly number[]>;
 }
 

@@ -3,7 +3,7 @@ import type { LabelMatcher } from '../model/matcher.ts';
 import type { SampleColumns } from './columns.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
-/** What a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
+/** The source that a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
 export interface Queryable {
   /** All series that match, with their samples in the range fetched but not yet decoded. */
   select(request: SelectRequest, context: QueryContext): Promise<SeriesSet>;
@@ -41,7 +41,7 @@ export interface LabelAnswer {
   readonly warnings: readonly string[];
 }
 
-/** What flows along with a query: its end, and what it may use. */
+/** The context that flows along with a query: its end, and what it may use. */
 export interface QueryContext {
   readonly signal: AbortSignal;
   readonly budget: QueryBudget;

@@ -60,10 +60,10 @@ export interface TableAdmin {
   retire?(table: string): Promise<void>;
 }
 
-/** What a backend can hold, so that the schema stays within it. */
+/** Limits of what a backend can hold, inclusive, so that the schema stays within them. */
 export interface TableLimits {
   readonly valueBytesMax: number;
-  /** Of `hash` and of `range`, each. */
+  /** Bytes of `hash` and of `range`, each. */
   readonly keyBytesMax: number;
 }
 

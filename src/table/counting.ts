@@ -1,6 +1,6 @@
 import type { Row, RowKey, TableClient, TableQuery } from './client.ts';
 
-/** What went through a client. Rows are counted as they come, not as they were planned. */
+/** Traffic that went through a client. Rows are counted as they come, not as they were planned. */
 export class TableCounts {
   queries = 0;
   rowsRead = 0;

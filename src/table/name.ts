@@ -1,6 +1,6 @@
 import { assert } from '../lib/assert.ts';
 
-/** What every backend takes as a table's name: Cassandra allows 48 letters, digits and underscores, and folds case. */
+/** Table names that every backend takes: Cassandra allows 48 letters, digits and underscores, and folds case. */
 const TABLE_NAME = /^[a-z][a-z0-9_]{0,47}$/;
 
 export function isTableName(name: string): boolean {

@@ -25,7 +25,7 @@ export interface RowService {
   close(): Promise<void>;
 }
 
-/** What is the same of all services: rows are judged before any is sent, and what is missing reads as empty. */
+/** A client with all that services have in common: rows are judged before any is sent, and what is missing reads as empty. */
 export class RemoteTableClient implements TableClient {
   readonly #service: RowService;
 

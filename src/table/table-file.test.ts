@@ -77,7 +77,7 @@ const CHILD = `
   console.log('lives');
 `;
 
-/** What a process of its own makes of the folder's table; another table is used after it. */
+/** Exit code and lines of a process of its own that uses the folder's table, and another table after it. */
 async function use(dir: string): Promise<{ code: number | null; lines: string[] }> {
   const module = new URL('./embedded.ts', import.meta.url).href;
   const child = spawn(process.execPath, ['--input-type=module', '-e', CHILD, module, dir], { stdio: 'pipe' });

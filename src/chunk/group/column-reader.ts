@@ -8,7 +8,7 @@ export interface ColumnSource {
   readonly block: Uint8Array;
   readonly counts: Uint32Array;
   readonly firsts: Float64Array;
-  /** Of the group and of its part, for errors. */
+  /** Names of the group and of its part, for errors. */
   readonly name: string;
   readonly part: string;
 }

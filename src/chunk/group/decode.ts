@@ -23,10 +23,10 @@ export interface Chunk {
   /** FLAG_… */
   readonly flags: number;
   readonly values: ColumnSource;
-  /** Of the series in `values` and in `starts`. */
+  /** Index of the series in `values` and in `starts`. */
   readonly column: number;
   readonly histograms: HistogramBlock | undefined;
-  /** Of the series in `histograms`. */
+  /** Index of the series in `histograms`. */
   readonly histogramIndex: number;
   readonly starts: ColumnSource | undefined;
 }

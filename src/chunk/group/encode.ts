@@ -29,7 +29,7 @@ import {
 } from './series.ts';
 import { encodeSeriesBlock } from './series-block.ts';
 
-/** What a group is about. */
+/** A group apart from its series: the window that it covers, and whether it keeps their digests. */
 export interface GroupFrame {
   readonly windowStartMs: number;
   readonly windowMs: number;
@@ -64,13 +64,13 @@ const LABEL_RUN_ENOUGH = 2048;
 const LABEL_RUN_MAX = 8192;
 /** Values of time columns that a series is compared with, of those that are encoded already: older ones are then stored twice. */
 const TIMES_KNOWN_VALUES_MAX = 1 << 20;
-// What the header takes at most before zstd, beside the names of its metrics: for all, for a metric, for a sub-block.
+// Bytes of a header at most before zstd, beside the names of its metrics: its fixed part, a metric, a sub-block.
 const HEADER_BYTES = 128;
 const HEADER_METRIC_BYTES = 16;
 const HEADER_BLOCK_BYTES = 40;
 /** In what coldEncode answers: a NaN (a stale marker or any other) is there. */
 const SPECIAL = 2;
-/** What series blocks take of a series at most before zstd, beside its labels. */
+/** Bytes that a series takes in series blocks at most before zstd, beside its labels. */
 const SERIES_BYTES = 40;
 
 /** A series of the open run of values that has histograms or start timestamps. */
@@ -384,7 +384,7 @@ export class GroupEncoder {
     this.#store(STARTS_BLOCK, first, count, out.done());
   }
 
-  /** What is about series lies within one series block, so that the run ends with it. */
+  /** Blocks about series lie within one series block, so the run ends with it. */
   #closeLabels(): void {
     this.#closeRun();
     const labels = this.#labels;

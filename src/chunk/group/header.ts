@@ -32,7 +32,7 @@ export interface BlockRef {
   readonly offset: number;
   readonly bytes: number;
   readonly crc: number;
-  /** Of a values block: the time columns its series have lie within these, both included. */
+  /** Time columns of a values block's series lie within these, both ends inclusive; other blocks have 0. */
   readonly timesFirst: number;
   readonly timesLast: number;
 }
@@ -44,7 +44,7 @@ export interface MetricRef {
   readonly count: number;
 }
 
-/** What is known of a group without its body: summary, metrics, and where each sub-block lies. */
+/** A group without its body: summary, metrics, and where each sub-block lies. */
 export interface GroupHeader {
   readonly windowStartMs: number;
   readonly windowMs: number;
@@ -219,7 +219,7 @@ function readBlocks(from: ByteReader, seriesCount: number): { blocks: BlockRef[]
   return { blocks, bodyBytes: offset };
 }
 
-/** What is about series needs their series block, so it must lie within one. */
+/** A block about series needs their series block, so it must lie within one. */
 function checkWithinSeries(blocks: readonly BlockRef[]): void {
   const series = blocks.filter((block) => block.kind === SERIES_BLOCK);
   let at = 0;

@@ -52,20 +52,20 @@ export class GroupBlocks {
     return blockOf(this.#byKind[kind]!, index);
   }
 
-  /** Of a kind, those that touch `first` … `end − 1`. */
+  /** Blocks of a kind that touch the indexes from `first`, inclusive, to `end`, exclusive. */
   within(kind: BlockKind, first: number, end: number): readonly BlockRef[] {
     return this.#byKind[kind]!.filter((block) => block.first < end && block.first + block.count > first);
   }
 }
 
-/** Of a chunk, apart from what it refers to. */
+/** Bytes of a chunk, apart from what it refers to. */
 const CHUNK_BYTES = 100;
 
 /** The opened parts of one group; gives the chunk of a series once the blocks that it needs are there. */
 export class OpenGroup {
   readonly name: string;
   readonly blocks: GroupBlocks;
-  /** Of the opened blocks, inflated; and as much again for each group, about. */
+  /** Memory held, roughly: a fixed amount for the group, its opened blocks inflated, and the chunks that were asked for. */
   heldBytes = 4096;
   readonly #decoder: GroupDecoder;
   readonly #series = new Map<BlockRef, SeriesBlock>();
@@ -210,7 +210,7 @@ export function* readGroup(
   });
 }
 
-/** What was read, in the form in which it is written; shares the columns' memory. */
+/** Samples that were read, in the form in which they are written; they share the columns' memory. */
 export function seriesOf(labels: Uint8Array, columns: SampleColumns): GroupSeries {
   const { count } = columns;
   return {

@@ -4,7 +4,7 @@ import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { readPlanes, writePlanes, xorBits } from './planes.ts';
 import { FLAGS_KNOWN } from './series.ts';
 
-/** What a series block says of each series beside its labels: columns of equal length. */
+/** Columns of equal length, one row a series: all that a series block says of a series beside its labels. */
 export interface SeriesTable {
   /** Which time column of the group each series has. */
   readonly timeColumns: Uint32Array;

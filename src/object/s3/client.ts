@@ -30,7 +30,7 @@ export class S3ObjectClient implements ObjectClient {
   readonly #clock: Clock;
   readonly #bucket: string;
   readonly #partBytes: number;
-  /** What every new object is made with. */
+  /** Encryption that every new object is made with. */
   readonly #encryption: Encryption;
 
   private constructor(sdk: Sdk, config: S3Config, parts: S3Parts) {

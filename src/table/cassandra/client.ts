@@ -15,13 +15,13 @@ export const CASSANDRA_LIMITS: TableLimits = { valueBytesMax: 1 << 20, keyBytesM
 const BATCH_ROWS_MAX = 100;
 const WRITES_AT_ONCE = 16;
 
-/** What a row takes of a batch beyond its bytes. */
+/** Bytes that a row takes of a batch beyond its own. */
 const ROW_OVERHEAD_BYTES = 64;
 
 /**
  * Rows as (hash, range) → value, one partition per hash. A partition key must not be empty, hence `escapeEmpty`.
  *
- * Of two writes of a row the one with the later time stamp stays, as the clocks of the writing processes have it; rows
+ * The later time stamp wins where a row is written twice, as the clocks of the writing processes have it; rows
  * that are changed, rather than added, should change by `compareAndSet`.
  */
 export class CassandraRows implements RowService {

@@ -1,6 +1,6 @@
 import { after, type Clock, systemClock } from '../../lib/clock.ts';
 
-/** What is used of the driver's connection by which it follows the cluster's topology. */
+/** The members in use of the driver's connection by which it follows the cluster's topology. */
 export interface ControlConnection {
   _refresh(hostIterator?: Iterator<unknown>): Promise<void>;
   readonly _isShuttingDown: boolean;
