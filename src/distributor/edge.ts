@@ -4,6 +4,7 @@ import { Pacer } from '../lib/pacer.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { FRAME_HEADER_BYTES } from '../wire/frame-layout.ts';
 import { FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
 import { judgeBody, judgeScanned, nothingJudged, SERIES_WORK, type Step, type Work } from './body-judge.ts';
@@ -234,13 +235,16 @@ export class Edge {
     };
   }
 
+  /** Part by part, so that others come in between. */
   async #setMetadata({ request, limits, judged }: Work): Promise<void> {
-    const refused = await this.#options.targets[0]!.setMetadata({
-      tenant: request.tenant,
-      entries: judged.metadata,
-      limits: { metricsMax: limits.maxMetadataPerUser, perMetricMax: limits.maxMetadataPerMetric },
-    });
-    for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
+    for (const entries of metadataParts(judged.metadata)) {
+      const refused = await this.#options.targets[0]!.setMetadata({
+        tenant: request.tenant,
+        entries,
+        limits: { metricsMax: limits.maxMetadataPerUser, perMetricMax: limits.maxMetadataPerMetric },
+      });
+      for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
+    }
   }
 
   /** Each target gets its parts one after the other, and all of them something at a time, unless one by one. */
@@ -351,6 +355,22 @@ function storable(limits: EdgeLimits): EdgeLimits {
     maxLabelNameLength: Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
     maxLabelValueLength: Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
   };
+}
+
+/** Characters of metadata that a target takes in one go. */
+const METADATA_PART_CHARS = 256 * 1024;
+
+function* metadataParts(entries: readonly MetricMetadata[]): Generator<readonly MetricMetadata[], void> {
+  let from = 0;
+  let chars = 0;
+  for (const [i, { metric, help, unit }] of entries.entries()) {
+    chars += metric.length + help.length + unit.length;
+    if (chars < METADATA_PART_CHARS) continue;
+    yield entries.slice(from, i + 1);
+    from = i + 1;
+    chars = 0;
+  }
+  if (from < entries.length) yield entries.slice(from);
 }
 
 /** FNV-1a: spreads tenants that have the same metrics. */

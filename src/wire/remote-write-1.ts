@@ -7,6 +7,7 @@ import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
   addSample,
+  BYTES_PER_STEP,
   FIELDS_PER_STEP,
   LABELS_PER_SERIES_MAX,
   METADATA_PER_REQUEST_MAX,
@@ -93,7 +94,8 @@ export class RemoteWrite1Reader implements WriteReader {
   #passSeries(fields: number): boolean {
     const reader = this.#reader;
     const end = this.#end;
-    for (let i = 0; i < fields; i++) {
+    const stop = reader.position + BYTES_PER_STEP;
+    for (let i = 0; i < fields && reader.position < stop; i++) {
       const field = reader.next(end);
       const { wireType } = reader;
       if (field === 0) return false;

@@ -58,6 +58,9 @@ export function readAll(reader: WriteReader): WriteRequest {
 /** Fields that are passed over between two moments to pause. */
 export const FIELDS_PER_STEP = 8_192;
 
+/** Bytes of metadata that are read between two of them. */
+export const BYTES_PER_STEP = 1024 * 1024;
+
 /** Labels of a series; far more than any limit on them that is of use. */
 export const LABELS_PER_SERIES_MAX = 5_000;
 
