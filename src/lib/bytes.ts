@@ -55,7 +55,7 @@ export class ByteWriter {
     this.uvarint(value < 0 ? -2 * value - 1 : 2 * value);
   }
 
-  /** What was written, not copied: only until the next write. */
+  /** The bytes written, not copied: they hold only until the next write. */
   done(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }

@@ -11,7 +11,7 @@ export function escapeEmpty(bytes: Uint8Array): Uint8Array {
   return escaped;
 }
 
-/** What `escapeEmpty` was given, as a copy. */
+/** The bytes that `escapeEmpty` was given, as a copy. */
 export function unescapeEmpty(bytes: Uint8Array): Uint8Array {
   return copyBytes(bytes[0] === 0 ? bytes.subarray(1) : bytes);
 }

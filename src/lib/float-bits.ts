@@ -18,7 +18,7 @@ export function lowWord(value: number): number {
   return words[LOW]!;
 }
 
-/** Of a NaN the payload may or may not survive. */
+/** The float of two words, `high` with the sign. The payload of a NaN may or may not survive. */
 export function floatOfWords(high: number, low: number): number {
   words[HIGH] = high;
   words[LOW] = low;

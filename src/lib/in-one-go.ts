@@ -1,4 +1,4 @@
-/** What a generator returns that yields only to let others have their turn: for where nobody waits. */
+/** The result of a generator that yields only to let others have their turn, run without a pause: for where nobody waits. */
 export function inOneGo<T>(work: Generator<undefined, T>): T {
   for (;;) {
     const { done, value } = work.next();

@@ -4,7 +4,7 @@ export type Random = () => number;
 /** Chance itself; nothing else in src/ asks the system for it. */
 export const systemRandom: Random = Math.random;
 
-/** So many bytes that nobody can guess. */
+/** A source of `count` bytes that nobody can guess. */
 export type RandomBytes = (count: number) => Uint8Array<ArrayBuffer>;
 
 export const systemBytes: RandomBytes = (count) => crypto.getRandomValues(new Uint8Array(count));

@@ -1,4 +1,4 @@
-/** What the places where the engine runs have, of which none has all. */
+/** Globals of the places where the engine runs; no place has all of them. */
 interface Host {
   readonly setImmediate?: (run: () => void) => void;
   readonly MessageChannel: new () => {

@@ -1,6 +1,6 @@
 import { catalogue } from './errors.ts';
 
-/** What was asked of which store; `table` is a table, a bucket or a folder, or left out where it is all of them. */
+/** A request to a store. `table` is a table, a bucket or a folder; it is left out where the request is about all of them. */
 interface StoreCall {
   readonly backend: string;
   readonly operation: string;

@@ -17,7 +17,7 @@ import {
   sideOfCounts,
 } from './histogram-side.ts';
 
-/** What comes of adding or subtracting, and what a user should be told of it. */
+/** The result of adding or subtracting, and what a user should be told of it. */
 export interface CombinedHistogram {
   readonly histogram: FloatHistogram;
   /** One began with a counter reset, the other had none. */

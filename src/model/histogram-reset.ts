@@ -97,7 +97,7 @@ class BoundedCounts {
     this.#more = this.#cursor.next();
   }
 
-  /** What the buckets hold that end at or before `bound` and were not asked for before. */
+  /** The sum of the buckets that end at or before `bound` (inclusive) and were not asked for before. */
   upTo(bound: number): number {
     let sum = 0;
     while (this.#more && (this.#bounds[this.#cursor.index] ?? Infinity) <= bound) {

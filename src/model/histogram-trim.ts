@@ -3,7 +3,7 @@ import { compactHistogram } from './histogram-add.ts';
 import { type Bucket, emptyBucket, fractionBelow, setBucket } from './histogram-bucket.ts';
 import { negativeSide, positiveSide, type Side, SideCursor } from './histogram-side.ts';
 
-/** What a bucket keeps, and the value that it adds to the sum for each observation kept. */
+/** The observations that a bucket keeps, and the value that it adds to the sum for each of them. */
 interface Kept {
   count: number;
   middle: number;
@@ -80,7 +80,7 @@ function partBelow({ lower, upper, count }: Bucket, bound: number, linear: boole
   return bound >= upper ? count : count * fractionBelow(lower, upper, bound, linear);
 }
 
-/** Of the bucket that begins at −Inf. It is a custom one that is taken to begin at 0 where it ends above. */
+/** The bucket that begins at −Inf, trimmed. It is a custom one. Where it ends above 0 it is taken to begin at 0. */
 function trimFromInfinity(upper: number, count: number, bound: number, below: boolean): Kept {
   if (below) {
     if (bound >= upper) return { count, middle: 0 };
@@ -96,7 +96,7 @@ function trimFromInfinity(upper: number, count: number, bound: number, below: bo
   return { count: 0, middle: 0 };
 }
 
-/** Of the bucket that ends at +Inf. */
+/** The bucket that ends at +Inf, trimmed. */
 function trimToInfinity(lower: number, count: number, bound: number, below: boolean): Kept {
   return !below && bound >= lower ? { count, middle: bound } : { count: 0, middle: 0 };
 }

@@ -22,7 +22,7 @@ type HistogramFaultKind =
   | 'zero_threshold'
   | 'schema';
 
-/** What is wrong with a histogram; `text` is that of Prometheus where it has the same check. */
+/** A fault of a histogram; `text` is that of Prometheus where it has the same check. */
 export interface HistogramFault {
   readonly kind: HistogramFaultKind;
   readonly text: string;
@@ -58,7 +58,7 @@ function fault(kind: HistogramFaultKind, before = '', after = ''): HistogramFaul
 }
 
 /**
- * What is wrong with a float histogram, if anything. The count is not checked against the buckets: with fractions that would be a
+ * The first fault found in a float histogram, if any. The count is not checked against the buckets: with fractions that would be a
  * matter of rounding.
  */
 export function floatHistogramFault(histogram: FloatHistogram): HistogramFault | undefined {
@@ -77,7 +77,7 @@ export function floatHistogramFault(histogram: FloatHistogram): HistogramFault |
   return countsFault(positiveBuckets, 'positive side: ');
 }
 
-/** What is wrong with an integer histogram, if anything. */
+/** The first fault found in an integer histogram, if any. */
 export function histogramFault(histogram: Histogram): HistogramFault | undefined {
   const { positiveDeltas, negativeDeltas, zeroCount, count } = histogram;
   const wrong = layoutFault(histogram, positiveDeltas.length, negativeDeltas.length);

@@ -21,7 +21,7 @@ import { histogramToApi, histogramToString, histogramToTestNotation as show } fr
 import { trimHistogram } from './histogram-trim.ts';
 import { floatHistogramFault, histogramFault } from './histogram-validate.ts';
 
-/** Of one side, all buckets in a row; the count is theirs. */
+/** A histogram with buckets on one side, all in a row; its count is theirs and the zero bucket's. */
 function positive(buckets: number[], parts: Partial<FloatHistogram> & { offset?: number } = {}): FloatHistogram {
   const { offset = 0, ...rest } = parts;
   const count = buckets.reduce((sum, bucket) => sum + bucket, rest.zeroCount ?? 0);

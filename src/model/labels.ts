@@ -149,7 +149,7 @@ export class Labels {
   }
 }
 
-/** What no longer holds of a series when its values mean something else. */
+/** Labels that no longer hold for a series when its values mean something else. */
 export const RESERVED_NAMES: readonly string[] = [METRIC_NAME, '__type__', '__unit__'];
 
 export function isReserved(name: string): boolean {

@@ -4,7 +4,7 @@ import { PausedMatch, type Work } from './regex/regex.ts';
 /** Steps of matching between two looks at the clock; about as long as a quarter of a millisecond. */
 export const STEPS_BETWEEN = 20_000;
 
-/** What someone who matches many values may do before others have their turn. */
+/** Work that someone who matches many values may do before others have their turn. */
 export interface MatchTurn extends Work {
   /** Whether it is time to `pause`; if not, there are steps again. Cheap while there are any left. */
   isDue(): boolean;

@@ -8,7 +8,7 @@ export interface SlotSizes {
   readonly splits: ReadonlyMap<string, number>;
 }
 
-/** What sizes are chosen by. */
+/** The counts of a tenant's series by which sizes are chosen. */
 export interface TenantSize {
   readonly series: number;
   /** Series of metrics by name; those that are far from being split may be left out. */

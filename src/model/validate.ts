@@ -11,7 +11,7 @@ export interface LabelLimits {
 }
 
 /**
- * What is wrong with the labels of a series, if anything; the error's `reason` is that of the counter of discarded samples.
+ * The fault of a series' labels, if they have any; the error's `reason` is that of the counter of discarded samples.
  * @param pairs name, value, … ascending by name, as `sortPairs` gives them
  */
 export function labelsFault(pairs: readonly string[], limits: LabelLimits): AppError | undefined {

@@ -5,7 +5,7 @@ import type { PosRange } from './position.ts';
 
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
 
-/** What bucket counts had to be raised so that they do not fall. */
+/** The first and the last bucket, by bound, whose counts had to be raised so that they do not fall, and the largest raise. */
 export interface ForcedMonotonicity {
   readonly minBucket: number;
   readonly maxBucket: number;
@@ -23,13 +23,13 @@ interface Note {
 }
 
 /**
- * What a query has to say beside its result. A text is kept once, with the last of its positions, as Prometheus
+ * Notes of a query that go beside its result. A text is kept once, with the last of its positions, as Prometheus
  * does. Source: Prometheus `util/annotations/annotations.go`.
  */
 export class Annotations {
   readonly #warnings = new Notes();
   readonly #infos = new Notes();
-  /** Of the storage: without position. */
+  /** Warnings of the storage, which have no position. */
   readonly #storage = new Set<string>();
   readonly #owed: (() => void)[] = [];
 

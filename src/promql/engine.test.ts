@@ -375,7 +375,7 @@ test('range functions merge series that differ in their name only and never meet
   await assert.rejects(rows('sum_over_time({__name__=~"a|c"}[2m])'), /same labelset/);
 });
 
-/** What a query at the end of ten minutes has to say. */
+/** Warnings and infos of a query at the end of ten minutes. */
 async function notesOf(
   script: string,
   expr: string,

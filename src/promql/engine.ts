@@ -36,7 +36,7 @@ export interface EngineOptions extends Partial<Features> {
   readonly lookbackMs?: number;
   /** The step of a subquery that names none. */
   readonly subqueryStepMs?: number;
-  /** What the parser takes. */
+  /** Syntax that the parser takes. */
   readonly parser?: ParserOptions;
   /** Off: plans are run as they were built. */
   readonly optimize?: boolean;

@@ -2,7 +2,7 @@
 export interface PosRange {
   readonly start: number;
   readonly end: number;
-  /** What is said of it points to the beginning of the query, as Prometheus has it of subqueries. */
+  /** Notes on it point to the beginning of the query, as Prometheus has it for subqueries. */
   readonly unplaced?: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { FloatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
 import type { QueryStats } from './stats.ts';
 
-/** What a query answers. Times in Unix ms. */
+/** The answer of a query. Times in Unix ms. */
 export type QueryValue =
   | { readonly type: 'scalar'; readonly timeMs: number; readonly value: number }
   | { readonly type: 'string'; readonly timeMs: number; readonly value: string }
@@ -36,7 +36,7 @@ export interface QueryResult {
   readonly explain: ExplainNode | undefined;
 }
 
-/** What a part of a query was and did. */
+/** A part of a query: what it was and did. */
 export interface ExplainNode {
   readonly what: string;
   readonly steps: number;

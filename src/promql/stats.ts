@@ -1,6 +1,6 @@
 import { type Grid, stepMs } from './plan/grid.ts';
 
-/** What `stats=all` answers, beside the timings. */
+/** The answer to `stats=all`, beside the timings. */
 export interface QueryStats {
   /** Samples that steps looked at, those in several windows counted for each. */
   readonly totalQueryableSamples: number;

@@ -93,7 +93,7 @@ export class FrameView {
     return this.#view.getUint32(this.at + FRAME_METRIC_HASH_AT, true);
   }
 
-  /** Of a frame with FRAME_SLOW: where its series lies in the body. */
+  /** The place of the series in the body, in a frame with FRAME_SLOW. */
   get bodyAt(): number {
     return this.#view.getUint32(this.at + FRAME_BODY_AT, true);
   }
@@ -102,12 +102,12 @@ export class FrameView {
     return this.#view.getUint32(this.at + FRAME_BODY_BYTES_AT, true);
   }
 
-  /** Of a frame with FRAME_SLOW: FAULT_LABEL_INVALID … where its labels are refused for sure, else 0. */
+  /** The fault in a frame with FRAME_SLOW: FAULT_LABEL_INVALID … where its labels are refused for sure, else 0. */
   get fault(): number {
     return this.#view.getUint32(this.at + FRAME_FAULT_AT, true);
   }
 
-  /** Of a frame with FRAME_SLOW: samples and histograms of its series. */
+  /** Samples and histograms of the series in a frame with FRAME_SLOW. */
   get faultSamples(): number {
     return this.#view.getUint32(this.at + FRAME_FAULT_SAMPLES_AT, true);
   }
@@ -144,7 +144,7 @@ export class FrameWriter {
     this.#view = new DataView(this.#bytes.buffer);
   }
 
-  /** What was written since `clear`; only until the next write. */
+  /** The bytes written since `clear`, not copied: they hold only until the next write. */
   get bytes(): Uint8Array {
     return this.#bytes.subarray(0, this.length);
   }

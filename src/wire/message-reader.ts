@@ -3,7 +3,7 @@ import { decodeLooseUtf8, decodeUtf8 } from '../lib/utf8.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
 
-/** What is wrong with a message. */
+/** A fault of a message. */
 class MessageFault extends Error {}
 
 const TWO_32 = 2 ** 32;
@@ -217,7 +217,7 @@ export class MessageReader {
     return this.low >>> 0;
   }
 
-  /** Of 8 bytes; where they begin. */
+  /** The place where the next 8 bytes begin, which are passed. */
   #eight(): number {
     const at = this.#at;
     if (at + 8 > this.#bytes.length) throw new MessageFault('premature EOF');

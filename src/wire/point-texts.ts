@@ -4,7 +4,7 @@ import { formatTimestamp } from './timestamp-text.ts';
 /** Points that are written at once. */
 const POINTS_MAX = 4096;
 const PREFIX_BYTES = 32;
-/** Of a point at most, with what wide stores touch behind it (kernel/digits.ts). */
+/** Bytes of a point at most, with those that wide stores touch behind it (kernel/digits.ts). */
 const POINT_BYTES = 64;
 
 /** Points of series as JSON: `[1767225600.5,"4"]`, separated by commas. One serves a thread. */
@@ -16,7 +16,7 @@ class PointTexts {
   readonly #prefixes = this.#kernel.reserve(POINTS_MAX * PREFIX_BYTES);
   readonly #out = this.#kernel.reserve(POINTS_MAX * POINT_BYTES + PREFIX_BYTES);
   readonly #times = new Float64Array(POINTS_MAX);
-  /** Of `#times`, how many hold. */
+  /** Times that hold, at the beginning of `#times`. */
   #count = 0;
 
   constructor() {
@@ -29,7 +29,7 @@ class PointTexts {
     }
   }
 
-  /** What is handed to `take` holds until it returns. */
+  /** The bytes handed to `take` hold until it returns. */
   write(times: Float64Array, values: Float64Array, take: (bytes: Uint8Array) => void): void {
     for (let from = 0; from < values.length; from += POINTS_MAX) {
       const to = Math.min(from + POINTS_MAX, values.length);

@@ -11,7 +11,7 @@ import { HISTOGRAM, type SampleColumns, STALE, STALE_HISTOGRAM } from '../storag
 import { MessageReader } from './message-reader.ts';
 import { writeHistogram, writeLabels, writeTime } from './message-writer.ts';
 
-/** What a `prometheus.ReadRequest` asks for. */
+/** The questions of a `prometheus.ReadRequest`. */
 export interface ReadRequest {
   readonly queries: readonly ReadQuery[];
   /** Whether the answer may be a stream of chunks; else it has to be one message of samples. */

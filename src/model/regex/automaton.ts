@@ -13,7 +13,7 @@ import {
   WORD_BOUNDARY,
 } from './program.ts';
 
-/** What may still be done before others have their turn. */
+/** Work that may still be done before others have their turn. */
 export interface Work {
   steps: number;
 }

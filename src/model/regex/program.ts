@@ -2,7 +2,7 @@ import type { RE2JS } from 're2js';
 
 // A pattern compiled to instructions, taken over from the engine into columns: small, and able to go to another thread.
 
-/** What an instruction does; the numbers are the engine's. */
+/** The kinds of instructions; the numbers are the engine's. */
 export const ALT = 1;
 export const EMPTY_WIDTH = 4;
 export const MATCH = 6;
@@ -22,7 +22,7 @@ export const NO_WORD_BOUNDARY = 32;
 
 export interface RegexProgram {
   readonly start: number;
-  /** Of each instruction: what it does. */
+  /** The kind of each instruction: ALT, RUNE, … */
   readonly ops: Uint8Array;
   /** The instruction that follows. */
   readonly outs: Int32Array;
@@ -37,7 +37,7 @@ export interface RegexProgram {
 const RUNE_MAX = 0x10ffff;
 const NEWLINE = 10;
 
-/** What the engine keeps of a compiled pattern. */
+/** An instruction of a compiled pattern, as the engine keeps it. */
 interface Inst {
   readonly op: number;
   readonly out: number;

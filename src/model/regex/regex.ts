@@ -54,7 +54,7 @@ export class Regex {
 
 export { PausedMatch, type Work };
 
-/** What the pattern's author did wrong. The text is that of Go's regexp/syntax. */
+/** A mistake of the pattern's author. The text is that of Go's regexp/syntax. */
 export class RegexSyntaxError extends Error {}
 
 /** The pattern, or what it would have to do, is over one of our own limits, which the text names. */
@@ -133,7 +133,7 @@ function compileEngine(source: string): RE2JS {
   return engine;
 }
 
-/** What the engine is not asked to compile. @throws RegexTooLargeError */
+/** Patterns too long, or too large when expanded, are refused before the engine is asked to compile them. @throws RegexTooLargeError */
 export function checkPatternSize(source: string): void {
   if (source.length > engineLengthMax) throw patternTooLong('expression', source.length);
   checkProgramSize(expandedSize(source));
@@ -180,7 +180,7 @@ const UNICODE_CLASS_SIZE = 20;
 function expandedSize(source: string): number {
   const outer: number[] = [];
   let size = 0;
-  /** Of what a repetition would repeat. */
+  /** The size of the part that a repetition would repeat. */
   let atom = 0;
   for (let i = 0; i < source.length; i++) {
     switch (source[i]) {

@@ -45,7 +45,7 @@ export function* shapesOf(source: string): Generator<undefined, readonly (readon
   }
 }
 
-/** What stands in a group that is all of the pattern, so that its alternatives are the pattern's. */
+/** The inside of a group that is all of the pattern, so that its alternatives are the pattern's. Other patterns stay as they are. */
 function withoutGroup(source: string): string {
   let inner = source;
   for (let depth = 0; depth < DEPTH_MAX; depth++) {
@@ -403,7 +403,7 @@ function endsWithOne(texts: readonly string[], value: string, pos: number, skips
   return false;
 }
 
-/** Of all places where one of the texts is found, the earliest end: it leaves most for what follows. */
+/** The earliest end of all places from `from` on where one of the texts is found, −1 without any: it leaves most for what follows. */
 function earliestEnd(texts: readonly string[], value: string, from: number): number {
   let earliest = -1;
   for (const text of texts) {

@@ -134,7 +134,7 @@ class BestHeaps {
   readonly #groupOf: Int32Array;
   /** At most so many of a group are held at a step. */
   readonly #k: Int32Array;
-  /** Of each group where its heaps begin, and how far they are apart. */
+  /** The place where each group's heaps begin, and how far they are apart. */
   readonly #base: Int32Array;
   readonly #room: Int32Array;
   readonly #size: Int32Array;

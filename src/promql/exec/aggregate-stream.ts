@@ -148,7 +148,7 @@ class GroupsAsFound {
   readonly #without: boolean;
   readonly #project: (labels: Labels) => Labels;
   readonly #found = new FoundGroups();
-  /** Of each group the labels, the least of its series, and whether its name is dropped. */
+  /** Each group's labels, the least of its series, and whether its name is dropped. */
   readonly #labels: Labels[] = [];
   readonly #first: Labels[] = [];
   readonly #dropNames: boolean[] = [];
@@ -198,7 +198,7 @@ class GroupsAsFound {
 
 /** Memory of a text beside its characters: the string, its places in a map and a list. */
 const TEXT_BYTES = 90;
-/** What sorting takes for each thing sorted: lists of numbers. */
+/** Memory that sorting takes for each thing sorted: lists of numbers. */
 const SORTED_BYTES = 24;
 const CAPACITY_MIN = 1024;
 
@@ -214,7 +214,7 @@ class SeriesValues {
   #ends = new Uint32Array(0);
   /** name, value, … of all series. */
   #parts = new Uint32Array(0);
-  /** Of the series that have one in place of a value. */
+  /** Histograms of the series that have one in place of a value, by the series' number. */
   readonly #histograms = new Map<number, { readonly histogram: FloatHistogram; readonly metricName: string }>();
   #heldBytes = 0;
 

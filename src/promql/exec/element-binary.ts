@@ -17,7 +17,7 @@ export const COMPARISONS: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['==', '!=',
 /** After these the metric is another one. */
 export const ARITHMETIC: ReadonlySet<BinaryOp> = new Set<BinaryOp>(['+', '-', '*', '/', '^', '%', 'atan2']);
 
-/** Of arithmetic operators the result, of comparisons 1 or 0. Trims and set operators have no floats. */
+/** The operator between floats. Arithmetic operators give their result, comparisons 1 or 0. Trims and set operators have no floats. */
 export function floatFunction(op: BinaryOp): (lhs: number, rhs: number) => number {
   switch (op) {
     case '+':
@@ -58,14 +58,14 @@ function power(lhs: number, rhs: number): number {
   return lhs ** rhs;
 }
 
-/** What an operator makes of two points of which at least one is a histogram. */
+/** The result of an operator between two points of which at least one is a histogram. */
 export interface HistogramOutcome {
   histogram: FloatHistogram | undefined;
   /** For a comparison: whether it holds. */
   keep: boolean;
 }
 
-/** What there is to say of two points: kinds that do not go together, or what was done so that they do. */
+/** A note on two points: kinds that do not go together, or what was done so that they do. */
 export type Finding =
   | 'float and float'
   | 'float and histogram'

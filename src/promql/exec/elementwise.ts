@@ -95,7 +95,7 @@ export class RelabelOperator implements Operator {
   }
 }
 
-/** What a single step gave, at every step. */
+/** The points of a single step, repeated at every step. */
 export class RepeatOperator implements Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];

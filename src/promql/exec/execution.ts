@@ -20,7 +20,7 @@ export interface Features {
 /** Work between two looks at the clock may take so long. */
 const SLICE_MS = 10;
 
-/** Of a time and a float. */
+/** Memory of a time and a float. */
 const SAMPLE_BYTES = 16;
 
 /** Memory of a label set beside its characters: the object, its list, its place in a map. */
@@ -41,7 +41,7 @@ function labelSetBytes(labels: number, chars: number): number {
   return LABELS_BYTES + LABEL_BYTES * labels + 2 * chars;
 }
 
-/** What all parts of one running query share. */
+/** The state that all parts of one running query share. */
 export class Execution {
   readonly queryable: Queryable;
   readonly context: QueryContext;

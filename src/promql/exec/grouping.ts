@@ -6,7 +6,7 @@ import type { Execution } from './execution.ts';
 /** Which group each series is in; found once, before any value is looked at. */
 export interface Grouping {
   readonly groupOf: Int32Array;
-  /** Of each group the labels; its name is dropped where that of any of its series is. */
+  /** Each group's labels; its name is dropped where that of any of its series is. */
   readonly groups: readonly OutputSeries[];
 }
 
@@ -70,7 +70,7 @@ function newNode(): ValueNode {
   return new Map();
 }
 
-/** What of a series' labels its group keeps. */
+/** The labels of a series that its group keeps. */
 export function projection(names: readonly string[], without: boolean): (labels: Labels) => Labels {
   if (without) {
     const dropped = new Set([...names, ...RESERVED_NAMES]);

@@ -15,8 +15,8 @@ export interface HistogramAnswer {
   /** @param buckets may be changed */
   readonly ofClassic: (buckets: ClassicBucket[], step: number, metricName: string) => number;
   /**
-   * Of a classic histogram without gaps whose bounds ascend to +Inf: bucket i at `step` is `counts[i]![step]`. `undefined`
-   * where `ofClassic` must look.
+   * The answer for a classic histogram without gaps whose bounds ascend to +Inf. Bucket i at `step` is `counts[i]![step]`.
+   * `undefined` where `ofClassic` must look.
    */
   readonly ofRows:
     | ((bounds: Float64Array, counts: readonly Float64Array[], step: number) => number | undefined)

@@ -167,7 +167,7 @@ class Joiner {
     return byIdentity;
   }
 
-  /** Of each info metric the series with the newest sample at a step. */
+  /** The series with the newest sample at a step, one for each info metric that has any. */
   #newest(byName: ReadonlyMap<string, readonly number[]>, step: number): number[] {
     const found: number[] = [];
     for (const series of byName.values()) {

@@ -44,7 +44,7 @@ export async function matchSeries(
   return { left: leftBy, right: rightBy, leftOf, rightOf };
 }
 
-/** What of a series' labels the other side has to share. */
+/** The labels of a series that the other side has to share. */
 export function signatureLabels(matching: VectorMatching): (labels: Labels) => Labels {
   const names = new Set(matching.labels);
   if (matching.on) return (labels) => labels.keep(names);

@@ -1,7 +1,7 @@
 import { ABSENT, FLOAT_POINT, type Operator, Row } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 
-/** What `scalar()` is at each step: the one float that the vector has, NaN where it has none or several. */
+/** The value of `scalar()` at each step: the one float that the vector has, NaN where it has none or several. */
 export async function scalarRow(execution: Execution, vector: Operator): Promise<Row> {
   const found = new Int32Array(vector.steps);
   const out = new Row(vector.steps);
@@ -19,7 +19,7 @@ export async function scalarRow(execution: Execution, vector: Operator): Promise
   return out;
 }
 
-/** What `absent()` is: 1 at the steps at which no series has a point. */
+/** The row of `absent()`: 1 at the steps at which no series has a point. */
 export async function absentRow(execution: Execution, vector: Operator): Promise<Row> {
   const seen = new Uint8Array(vector.steps);
   const row = new Row(vector.steps);

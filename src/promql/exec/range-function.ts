@@ -16,7 +16,7 @@ import type { Execution } from './execution.ts';
 import { keepStats } from './reset-hints.ts';
 import type { SampleSource } from './sources.ts';
 
-/** What a window reaches beyond the range: anchored and smoothed selectors look at the samples around it. */
+/** A window's reach back and ahead of its end. Anchored and smoothed selectors look beyond the range, at the samples around it. */
 export function windowReach(matrix: MatrixNode, lookbackMs: number): { backMs: number; aheadMs: number } {
   const { source, rangeMs } = matrix;
   if (source.kind === 'subquery') return { backMs: rangeMs, aheadMs: 0 };

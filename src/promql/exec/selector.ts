@@ -11,7 +11,7 @@ import { NewestSamples } from './newest-samples.ts';
 import { keepStats } from './reset-hints.ts';
 import type { SampleSource } from './sources.ts';
 
-/** What a step of an instant vector selector answers: times in seconds, of an info series' floats in ms. */
+/** The answer of an instant vector selector at each step. Times are in seconds, those of an info series' floats in ms. */
 export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-timestamp';
 
 /** An instant vector selector: the newest sample that is at most the lookback old, unless that is a stale marker. */

@@ -1,8 +1,8 @@
 import type { Finding } from './element-binary.ts';
 
 /**
- * What is found of the pairs of an operator: of each step only what its last pair gave is told, since Prometheus has room for one
- * finding there. Pairs come in any order.
+ * Findings about the pairs of an operator. Only the one of a step's last pair is told, since Prometheus has room for one finding
+ * there. Pairs come in any order.
  */
 export class StepFindings {
   readonly #tell: (finding: Finding) => void;

@@ -179,7 +179,7 @@ class ElementOperator {
   readonly float: (lhs: number, rhs: number) => number;
   /** Floats always give floats. */
   readonly mapsFloats: boolean;
-  /** What is at hand. */
+  /** The step and the pair at hand. */
   step = 0;
   pair = 0;
   readonly #scope: BinaryScope;

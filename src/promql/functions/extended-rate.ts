@@ -57,7 +57,7 @@ function floats(window: Window, kind: RateKind): WindowAnswer {
   return window.float(kind.perSecond ? change / seconds(window.rangeMs) : change);
 }
 
-/** What a counter or gauge is at an end of the range, and since when it counts; 0 where that is unknown. */
+/** The value of a counter or gauge at an end of the range, and since when it counts; 0 where that is unknown. */
 interface RangeEnd {
   readonly value: number;
   readonly startMs: number;
@@ -137,7 +137,7 @@ function beforeFirst(window: Window, first: number, atMs: number): number {
   return window.smoothed ? interpolate(startMs, 0, timeMs, value, atMs, true) : 0;
 }
 
-/** What a counter lost to resets at the samples `first` … `last` and at the range's end. */
+/** The amount that a counter lost to resets at the samples `first` … `last`, both inclusive, and at the range's end. */
 function lostToResets(window: Window, first: number, last: number, left: RangeEnd, right: RangeEnd): number {
   const { floatTimes: times, floatValues: values } = window.samples;
   let lost = 0;
@@ -189,7 +189,7 @@ function histograms(window: Window, kind: RateKind): WindowAnswer {
   return window.histogramAnswer(compactHistogram(withResetHint(change, 'gauge')));
 }
 
-/** What was lost to resets between the samples `first` and `last`, of which `left` and `right` stand for the ends. */
+/** The amount lost to resets after the sample `first` up to `last`, inclusive; `left` and `right` stand for these two. */
 function resetCorrection(
   window: Window,
   first: number,

@@ -5,7 +5,7 @@ import type { WindowFunction } from './window.ts';
 
 export type ValueType = 'none' | 'scalar' | 'vector' | 'matrix' | 'string';
 
-/** What a function takes and gives. */
+/** The arguments that a function takes, and the type that it gives. */
 export interface Signature {
   readonly argTypes: readonly ValueType[];
   readonly returnType: ValueType;
@@ -32,7 +32,7 @@ export interface PromFunction {
   readonly counts?: boolean;
   /** The result may vary with the step although the arguments do not. */
   readonly stepDependent?: boolean;
-  /** What it reads of the histograms within its arguments; absent: what is read around it. */
+  /** The part that it reads of the histograms within its arguments; absent: the part that is read around it. */
   readonly histograms?: 'stats' | 'buckets';
   /** Range vectors with these modifiers are taken. */
   readonly anchorable?: boolean;
@@ -61,7 +61,7 @@ export type Opening =
   | { readonly kind: 'range'; readonly window: WindowFunction; readonly rows?: RowMethod }
   /** Each float of a vector; histograms are left out. */
   | { readonly kind: 'floats'; readonly map: (value: number) => number }
-  /** Of a Unix time in seconds: the floats of a vector or, without one, the time of the step. */
+  /** A part of the date at a Unix time in seconds: the floats of a vector or, without one, the time of the step. */
   | { readonly kind: 'date'; readonly part: (seconds: number) => number }
   /** Each histogram of a vector; floats are left out. */
   | { readonly kind: 'histograms'; readonly map: (histogram: FloatHistogram) => number }

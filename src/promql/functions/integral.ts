@@ -38,7 +38,7 @@ function strategyOf(window: Window): number {
   return TRAPEZOIDAL;
 }
 
-/** Of the right value, which is in `pair`, and the left one. */
+/** The mean of the left value, `before`, and the right one is left in `pair`. */
 function takeMean(before: number, value: number): void {
   pair.start(before);
   pair.add(value);

@@ -48,7 +48,7 @@ export function interpolateHistograms(
   return sum.histogram;
 }
 
-/** What a smoothed selector sees at `timeMs` of the floats `from` … `to − 1`: after the last sample, its value. */
+/** The float that a smoothed selector sees at `timeMs`, of those at `from` (inclusive) … `to` (exclusive): after the last, its value. */
 export function interpolatedFloat(
   samples: SeriesSamples,
   from: number,

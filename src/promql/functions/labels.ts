@@ -4,7 +4,7 @@ import { RegexSyntaxError, RegexTooLargeError } from '../../model/regex/regex.ts
 import { CapturingRegex, parseTemplate } from '../../model/regex/template.ts';
 import type { OutputSeries } from '../row/row.ts';
 
-/** What a function makes of a series' labels. */
+/** A function's change to a series' labels. */
 export type Relabel = (series: OutputSeries) => OutputSeries;
 
 /** Called before a label value of so many characters is made. @throws where the query may not */

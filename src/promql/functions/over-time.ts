@@ -100,7 +100,7 @@ export function avgOverTime(window: Window): WindowAnswer {
   return window.float(meanOfMany(window));
 }
 
-/** Of values whose sum overflows, or among which are others than numbers. */
+/** The mean of values whose sum overflows, or among which are NaN or infinities. */
 function meanOfMany(window: Window): number {
   const { floatValues } = window.samples;
   const { floatsFrom, floatsTo } = window;

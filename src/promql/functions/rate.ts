@@ -7,7 +7,7 @@ import { addNoted, histogramRate } from './histogram-rate.ts';
 import { isStartReset, startsOverlap } from './start-time.ts';
 import { NOTHING, type Window, type WindowAnswer } from './window.ts';
 
-/** What tells `rate`, `increase` and `delta` apart. */
+/** The differences between `rate`, `increase` and `delta`. */
 export interface RateKind {
   readonly counter: boolean;
   readonly perSecond: boolean;
@@ -24,7 +24,7 @@ export const INCREASE: RateKind = { counter: true, perSecond: false };
 export const DELTA: RateKind = { counter: false, perSecond: false };
 
 /**
- * What of a rate depends on the times of samples alone, for each step: found once for series that share their times.
+ * The parts of a rate that depend on the times of samples alone, for each step: found once for series that share their times.
  * In seconds.
  */
 export class RateTable {
@@ -33,7 +33,7 @@ export class RateTable {
   /** By how much it is extended to either side, before a counter's zero point is looked at. */
   readonly toStart: Float64Array;
   readonly toEnd: Float64Array;
-  /** What the change is multiplied by where no zero point is in the way. */
+  /** The factor that the change is multiplied by where no zero point is in the way. */
   readonly factor: Float64Array;
   readonly rangeSeconds: number;
   /** The steps that have a rate, if there is no gap between them; otherwise `runTo` is 0. */

@@ -4,7 +4,7 @@ import type { Annotations } from '../annotations.ts';
 import type { PosRange } from '../position.ts';
 import type { SeriesSamples } from '../row/series-samples.ts';
 
-/** What a window function answers; a float is in `Window.value`, a histogram in `Window.histogram`. */
+/** The answers of a window function; a float is in `Window.value`, a histogram in `Window.histogram`. */
 export const NOTHING = 0;
 export const A_FLOAT = 1;
 export const A_HISTOGRAM = 2;
@@ -14,7 +14,7 @@ export type WindowAnswer = typeof NOTHING | typeof A_FLOAT | typeof A_HISTOGRAM;
 export class Window {
   readonly samples: SeriesSamples;
   readonly annotations: Annotations;
-  /** Of the range vector argument, and of every argument. */
+  /** The position of the range vector argument, and that of every argument. */
   readonly argPos: PosRange;
   readonly #argsPos: readonly PosRange[];
   readonly callPos: PosRange;

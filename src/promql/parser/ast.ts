@@ -36,7 +36,7 @@ export type DurationExpr =
   | {
       readonly kind: 'number';
       readonly ms: number;
-      /** What arithmetic counts in: `5m` is 300, `2` is 2. */
+      /** The number that arithmetic counts with: `5m` is 300, `2` is 2. */
       readonly seconds: number;
       readonly duration: boolean;
       readonly pos: PosRange;

@@ -64,7 +64,7 @@ function childrenOf(node: Expr | DurationExpr): readonly (Expr | DurationExpr | 
 
 class Checker {
   readonly #cursor: Cursor;
-  /** What positions count. */
+  /** The text in UTF-8, whose bytes positions count. */
   readonly #bytes: Uint8Array;
   /** Second arguments of `info`, which may select everything. */
   readonly #mayBeEmpty = new Set<Expr>();

@@ -39,7 +39,7 @@ export function numberOrDuration(cursor: Cursor, token: Token): { value: number;
   }
 }
 
-/** What stands in brackets: a plain one must be greater than zero. */
+/** The duration in brackets: a plain one must be greater than zero. */
 export function positiveDurationExpr(cursor: Cursor): DurationExpr {
   const expr = durationExpr(cursor, 1);
   if (expr.kind === 'op' || expr.seconds > 0) return expr;
@@ -48,7 +48,7 @@ export function positiveDurationExpr(cursor: Cursor): DurationExpr {
 }
 
 /**
- * What stands behind `offset`. It ends where it can: `a offset 1m + 2` adds 2 to `a`, but `a offset (1m) + 2` and
+ * The duration behind `offset`. It ends where it can: `a offset 1m + 2` adds 2 to `a`, but `a offset (1m) + 2` and
  * `a offset --1m + 2` go on as arithmetic of the offset, since yacc prefers to read on where no rule forbids it.
  */
 export function offsetDurationExpr(cursor: Cursor): DurationExpr {

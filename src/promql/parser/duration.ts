@@ -1,6 +1,6 @@
 import { quoteGoCut } from '../../model/labels.ts';
 
-/** What is no duration; the text is Prometheus'. */
+/** A text that is no duration; the message is Prometheus'. */
 export class DurationSyntaxError extends Error {}
 
 /** In milliseconds, and the place that a unit has among the others: bigger ones come first. */
@@ -47,10 +47,10 @@ export function parseDuration(text: string): number {
   return Number(totalMs);
 }
 
-/** What Go makes of a length that `time.Duration` cannot hold, NaN above all. */
+/** The length that Go makes of one that `time.Duration` cannot hold, NaN above all. */
 export const OVERFLOWN_MS = Number(-(1n << 63n) / 1_000_000n);
 
-/** Of a length in seconds the milliseconds, as Go's `time.Duration` has them: whole nanoseconds in 63 bits. */
+/** The milliseconds of a length in seconds, as Go's `time.Duration` has them: whole nanoseconds in 63 bits. */
 export function secondsToMs(seconds: number): number {
   const ns = seconds * 1e9;
   if (!(Math.abs(ns) < 2 ** 63)) return OVERFLOWN_MS;

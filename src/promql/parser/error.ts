@@ -7,7 +7,7 @@ export interface ParseIssue {
 }
 
 /**
- * What is wrong with an expression; `message` says the first of it, `line:col: parse error: …`, as Prometheus does.
+ * The issues of an expression; `message` says the first of them, `line:col: parse error: …`, as Prometheus does.
  */
 export class ParseError extends Error {
   readonly query: string;

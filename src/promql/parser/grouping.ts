@@ -63,7 +63,7 @@ function label(cursor: Cursor): string {
   return name;
 }
 
-/** What stands between a binary operator and its right side: `bool on (a) group_left (b) fill (0)`. */
+/** The modifiers between a binary operator and its right side: `bool on (a) group_left (b) fill (0)`. */
 export function binaryModifiers(cursor: Cursor): { bool: boolean; matching: VectorMatching } {
   const bool = cursor.accept('bool') !== undefined;
   let card: VectorMatching['card'] = 'one-to-one';

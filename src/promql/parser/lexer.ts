@@ -1,7 +1,7 @@
 import { quoteGo, quoteGoCut } from '../../model/labels.ts';
 import { type Token, type TokenKind, words } from './token.ts';
 
-/** What the lexer cannot read. Scanning ends there. */
+/** A text that the lexer cannot read. Scanning ends there. */
 export class LexError extends Error {
   /** Byte offset. */
   readonly start: number;

@@ -92,7 +92,7 @@ function computed(duration: DurationExpr): DurationExpr | undefined {
   return duration.kind === 'number' ? undefined : duration;
 }
 
-/** What `offset` and `@` can be put on; what they set, they set on the vector selector of a matrix selector. */
+/** Expressions that `offset` and `@` can be put on. Of a matrix selector it is the vector selector that they are set on. */
 type Shiftable = VectorSelector | MatrixSelector | SubqueryExpr;
 
 function shiftable(

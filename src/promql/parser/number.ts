@@ -1,8 +1,8 @@
 import { quoteGoCut } from '../../model/labels.ts';
 
-/** What is no number; the text is that of Go's strconv. */
+/** A text that is no number; the message is that of Go's strconv. */
 export class NumberSyntaxError extends Error {
-  /** What Go goes on with: infinity where there is no larger number. */
+  /** The value that Go goes on with: infinity where there is no larger number. */
   readonly value: number;
 
   constructor(text: string, value: number) {

@@ -8,7 +8,7 @@ import { type DurationScope, durationMs } from './duration.ts';
 import { firstStep, type Grid, gridEndMs, gridOf } from './grid.ts';
 import type { InfoSelect, MatrixNode, PlanNode, Select } from './node.ts';
 
-/** What times are resolved against. */
+/** The query's times and defaults, against which those in an expression are resolved. */
 export interface BuildScope extends QueryTimes {
   readonly lookbackMs: number;
   readonly defaultSubqueryStepMs: number;
@@ -23,7 +23,7 @@ class Builder {
   readonly #scope: BuildScope;
   readonly #durations: DurationScope;
   readonly #invariant = new Map<Expr, Invariance>();
-  /** What the expressions around the one being built want of histograms. */
+  /** The part of histograms that the expressions around the one being built want. */
   #wanted: 'all' | 'stats' | 'buckets' = 'all';
 
   constructor(scope: BuildScope) {
@@ -274,7 +274,7 @@ class Builder {
 }
 
 /**
- * What is wanted of histograms within `expr`. Once buckets matter they do further down, too. Source: Prometheus
+ * The part of histograms that is wanted within `expr`. Once buckets matter they do further down, too. Source: Prometheus
  * `detectHistogramStatsDecoding`.
  */
 function wantedWithin(expr: Expr, around: 'all' | 'stats' | 'buckets'): 'all' | 'stats' | 'buckets' {

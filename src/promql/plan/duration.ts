@@ -1,7 +1,7 @@
 import { queryErrors } from '../../model/errors-query.ts';
 import type { DurationExpr } from '../parser/ast.ts';
 
-/** What a duration expression may refer to. */
+/** The query's lengths of time that a duration expression may refer to. */
 export interface DurationScope {
   /** 0 for an instant query. */
   readonly stepMs: number;

@@ -42,7 +42,7 @@ interface TimeNode {
   readonly pos: PosRange;
 }
 
-/** What is asked of the storage, both ends included. Selectors that share one share its series and samples. */
+/** A request to the storage, both ends inclusive. Selectors that share one share its series and samples. */
 export interface Select {
   readonly matchers: readonly LabelMatcher[];
   readonly startMs: number;
@@ -54,7 +54,7 @@ export interface SelectorNode {
   readonly kind: 'selector';
   readonly select: Select;
   readonly smoothed: boolean;
-  /** Of histograms only count and sum matter: their resets are found as they are read. */
+  /** Histograms matter by count and sum only: their resets are found as they are read. */
   readonly statsOnly: boolean;
   /** The time of the data that the first step sees; further steps as far apart as the grid's. */
   readonly dataStartMs: number;
@@ -90,7 +90,7 @@ export interface CallNode {
   readonly kind: 'call';
   readonly func: PromFunction;
   readonly args: readonly PlanNode[];
-  /** Of each argument as it was written, before anything was folded. */
+  /** The position of each argument as it was written, before anything was folded. */
   readonly argPos: readonly PosRange[];
   /** Labels that `absent` and `absent_over_time` answer, from the selector that is their argument. */
   readonly absentLabels: readonly (readonly [string, string])[];
@@ -99,11 +99,11 @@ export interface CallNode {
   readonly pos: PosRange;
 }
 
-/** What `info()` looks for beside its first argument. */
+/** The series that `info()` looks for beside its first argument. */
 export interface InfoSelect {
-  /** Of the second argument, without `__name__`. */
+  /** Matchers of the second argument, without those of `__name__`. */
   readonly dataMatchers: readonly LabelMatcher[];
-  /** Of `__name__`; `target_info` where there is none. */
+  /** Matchers of `__name__`; `target_info` where there is none. */
   readonly nameMatchers: readonly LabelMatcher[];
   /** The time of the info series' data at the first step. */
   readonly dataStartMs: number;
@@ -209,7 +209,7 @@ export function withChildren(node: PlanNode, children: readonly PlanNode[]): Pla
   }
 }
 
-/** What a node itself asks of the storage. */
+/** The request that a node itself makes to the storage. */
 export function selectOf(node: PlanNode): Select | undefined {
   if (node.kind === 'selector') return node.select;
   return node.kind === 'matrix' && node.source.kind === 'select' ? node.source.select : undefined;

@@ -5,7 +5,7 @@ import { childrenOf, type PlanNode, withChildren } from './node.ts';
  * Parts that stand in the plan more than once are evaluated once and kept. A part that one can have without work, or that is
  * as large as what is read for it, is not worth being kept: only aggregations and what stands on them is shared.
  *
- * Of equal parts the last is the one that runs, since notes are given at the position where something was said last.
+ * The last of equal parts is the one that runs, since notes are given at the position where something was said last.
  */
 export function shareSubexpressions(plan: PlanNode, startTimestamps = false): PlanNode {
   const parts = new Parts();

@@ -3,8 +3,8 @@ const STEPS_MAX = 16 * 1024;
 const KEPT_MAX = 16;
 
 /**
- * What is found from samples' times, for each of the last few `SampleColumns.timesId`: the series of some targets often alternate.
- * What was made for one is handed out again for another when there are too many.
+ * Results found from samples' times, for each of the last few `SampleColumns.timesId`: the series of some targets often alternate.
+ * The oldest is handed out again for another when there are too many.
  */
 export class ByTimes<T> {
   readonly #make: () => T;

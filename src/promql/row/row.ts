@@ -21,7 +21,7 @@ export class Row {
   readonly histograms: (FloatHistogram | undefined)[] = [];
   /** Steps that hold a point. */
   filled = 0;
-  /** Of them, histograms. */
+  /** Steps that hold a histogram, counted in `filled` too. */
   histogramCount = 0;
 
   constructor(steps: number, values: Float64Array = new Float64Array(steps), present = new Uint8Array(steps)) {

@@ -46,7 +46,7 @@ export class Windows {
     this.to = memory.ints(shape.steps);
   }
 
-  /** Of a step's window, its end. */
+  /** The end of a step's window, inclusive; samples up to `aheadMs` behind it are in the window, too. */
   endMs(step: number): number {
     return this.firstEndMs + step * this.stepMs;
   }

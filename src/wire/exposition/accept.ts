@@ -1,7 +1,7 @@
 import type { NameEscaping } from './escape-name.ts';
 import type { ExpositionFormat } from './families.ts';
 
-/** What a scraper takes: the form of the answer, and how names are escaped in it. */
+/** The answer that a scraper takes: its form, and how names are escaped in it. */
 export interface Negotiated {
   readonly format: ExpositionFormat;
   readonly escaping: NameEscaping;

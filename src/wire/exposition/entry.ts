@@ -8,7 +8,7 @@ interface SeriesEntry {
   readonly kind: 'series';
   /** name, value, … with the metric's name first; otherwise as they stand there. */
   readonly pairs: readonly string[];
-  /** Of the metric family, as far as it was told. */
+  /** The type of the metric family, as far as it was told. */
   readonly type: MetricType;
   /** Name of the metric family that was told last; '' before the first. */
   readonly family: string;
@@ -55,7 +55,7 @@ export function* withStarts(entries: Iterable<ExpositionEntry>): Generator<Expos
   yield* startedRun(run);
 }
 
-/** Of series in a row, which are those of one family. */
+/** The series of one run, which are those of one family, with their start timestamps and without `…_created`. */
 function startedRun(run: readonly SeriesEntry[]): SeriesEntry[] {
   const out: SeriesEntry[] = [];
   let key: string | undefined;

@@ -40,7 +40,7 @@ export type State =
 const NO_NAME = undefined;
 
 /**
- * What the two text formats have in common: characters to tokens, and sets of labels. Works on bytes, as a string of characters
+ * The common part of the two text formats: characters to tokens, and sets of labels. Works on bytes, as a string of characters
  * below 256, and fails with Prometheus' texts. Source: Prometheus `model/textparse`.
  */
 export abstract class TextParser {
@@ -137,7 +137,7 @@ export abstract class TextParser {
   }
 
   /**
-   * What stands within braces, at the end of `pairs`; `pairs[1]` is the metric's name, unless it is an exemplar's.
+   * The labels within braces, put at the end of `pairs`; `pairs[1]` is the metric's name, unless they are an exemplar's.
    * @param strict whether labels are separated by commas and nothing else
    */
   protected readLabels(pairs: (string | undefined)[], strict: boolean, exemplar: boolean): void {
