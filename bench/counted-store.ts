@@ -49,7 +49,7 @@ export class CountedStore implements AsyncDisposable {
   }
 }
 
-/** Of a query without limits: its statistics. */
+/** The context of a query without limits, with its statistics. */
 export interface Used extends QueryContext {
   readonly used: { rows: number; objects: number; bytes: number };
 }

@@ -1,4 +1,4 @@
-// What it costs a server to take the sets of bench/README.md: CPU per sample, memory, pauses of the event loop.
+// A server's costs of taking the sets of bench/README.md: CPU per sample, memory, pauses of the event loop.
 //   npm run bench:ingest -- [--sets 46x60,12x1440] [--servers prometheus,victoria-metrics,pallium] [--settle-s 30]
 // Small: --sets 4x40 --settle-s 2. Servers start fresh on empty folders, one after the other, and get the same bytes.
 // CPU is that of the process with all its threads, from /proc, until the last answer; for Pallium the flush of everything to the

@@ -1,5 +1,5 @@
-// What one query that runs into its memory budget does to everybody else: ingestion at half of what the machine takes, short queries,
-// the process' memory.
+// The effect of one query that runs into its memory budget on everybody else: ingestion at half of what the machine takes, short
+// queries, the process' memory.
 //   npm run bench:isolation -- [--set 12x1440] [--seconds 20] [--budget 1GiB] [--flags "-a=b …"]
 // Small: --set 2x240 --seconds 5 --budget 64MiB. First without, then with that query asked again and again.
 import { setTimeout as sleep } from 'node:timers/promises';

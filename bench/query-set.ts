@@ -1,9 +1,9 @@
-/** What is asked, the hours it covers and its step in seconds; an instant query has neither. */
+/** A query, the hours it covers and its step in seconds; an instant query has neither. */
 export type BenchQuery =
   | readonly [name: string, kind: 'query', query: string]
   | readonly [name: string, kind: 'range', query: string, hours: number, stepS: number];
 
-/** What dashboards and alerts ask of the workload: from one series to all of them. */
+/** Queries that dashboards and alerts ask of the workload: from one series to all of them. */
 export const queries: readonly BenchQuery[] = [
   ['instant one series', 'query', 'node_load1{instance="10.0.3.17:9100"}'],
   ['instant sum by', 'query', 'sum by (mode) (rate(node_cpu_seconds_total[5m]))'],

@@ -1,4 +1,4 @@
-// What many tenants of few series cost: the process when nothing happens, its memory, and a flush of all their windows.
+// The cost of many tenants of few series: the process when nothing happens, its memory, and a flush of all their windows.
 //   npm run bench:tenants -- [--tenants 100000] [--series 1] [--idle 20] [--flags "-a=b …"]
 // Small: --tenants 2000 --idle 5.
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -47,7 +47,7 @@ function scaleOf(values: usize, n: u32): u32 {
   return EXPONENT_MAX + 1;
 }
 
-// What the caller lays out for an encoder: where each stream goes on (moved forward by each column), and scratch.
+// An encoder, as the caller lays it out: where each stream goes on (moved forward by each column), and scratch.
 //   0 codecs   4 exponents   8 shifts   12 widths   16 packed   20 bitmaps   24 changes   28 exceptions   32 scratch
 const AT_CODECS: usize = 0;
 const AT_EXPONENTS: usize = 4;

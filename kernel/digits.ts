@@ -8,7 +8,7 @@ const powers: usize = memory.data(9872);
 /** Digits, right-aligned before byte 20; wide loads go beyond. */
 const digits: usize = memory.data(48);
 
-/** Of what `shortest` answered, the power of ten. */
+/** The power of ten of what `shortest` answered. */
 let exponent: i32 = 0;
 
 export function digitPowers(): usize {

@@ -157,7 +157,7 @@ let tallied: u32 = 0;
 let tallyFrom: i64 = i64.MAX_VALUE;
 let tallyTo: i64 = i64.MIN_VALUE;
 
-/** What tallySeries adds up is counted from here. */
+/** The tally of `tallySeries` begins here, at nothing. */
 export function tallyStart(): void {
   tallied = 0;
   tallyFrom = i64.MAX_VALUE;

@@ -5,7 +5,7 @@ import { sipHash, sipHigh } from './hash';
 
 let secret0: u64 = 0;
 let secret1: u64 = 0;
-/** What the last call here has made. */
+/** The two halves of the key that the last call here has made. */
 export let key0: u64 = 0;
 export let key1: u64 = 0;
 

@@ -1,6 +1,6 @@
 import { reserve } from './memory';
 
-// What an edge has made of series before, by the very bytes that they came as: a table of bounded size that forgets.
+// Series known to an edge, and what it made of them, by the very bytes that they came as: a table of bounded size that forgets.
 //   entry of 32 bytes: u64 second half of the bytes' hash, 0: free · u32 low half of the first · u32 low half of the XXH64 of the
 //   metric name · u64, u64 the series' key
 

@@ -12,7 +12,7 @@ export const READ_CORRUPT: i32 = -1;
 const CHUNKS_MAX: u32 = 256;
 const offsets: usize = memory.data(1024);
 
-/** What the last `readSeries` found: XOR_STALE. */
+/** The flags that the last `readSeries` found: XOR_STALE. */
 let found: i32 = 0;
 /** Whether its times are those of the read before it. */
 let same: bool = false;
@@ -129,7 +129,7 @@ function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32
   while (at < timesEnd) {
     if (bits >= bitsEnd) return XOR_CORRUPT;
     let w = peek(src, bits);
-    /** So many bits of w hold. */
+    /** Bits of w that hold. */
     let left: u32 = 64;
     if (first) first = false;
     else if (w >> 48 == 0 && at + 64 <= timesEnd) {

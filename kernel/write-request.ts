@@ -331,7 +331,7 @@ let labelsEnd: usize = 0;
   return <u32>(p - from);
 }
 
-/** Of `scanKnown`: the rules drop the series. */
+/** The answer of `scanKnown` where the rules drop the series. */
 const DROPPED: i32 = -9;
 
 /**

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
-// What is installed, and what of it runs: see SECURITY.md.
+// Packages that are installed, and what of them runs: see SECURITY.md.
 
 interface LockEntry {
   readonly version?: string;

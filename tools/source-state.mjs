@@ -1,10 +1,10 @@
-// What the sources look like: equal as long as no file of them was changed, added or taken away. Read by the launcher, whatever
-// Node runs it.
+// The state of the sources: equal as long as no file of them was changed, added or taken away. Read by the launcher, whatever Node
+// runs it.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a build has of src/. */
+/** Files of src/ that a build has. */
 export function isShipped(file) {
   return (
     file.endsWith('.ts') &&
@@ -14,10 +14,10 @@ export function isShipped(file) {
   );
 }
 
-/** What it has besides, at the same place as in the checkout. */
+/** Files that it has besides, at the same place as in the checkout. */
 export const COPIED = ['package.json', 'kernel/build/kernel.wasm'];
 
-/** Of names, sizes and times: some 400 files in a few milliseconds. @throws where the kernel was not compiled yet */
+/** A hash of names, sizes and times: some 400 files in a few milliseconds. @throws where the kernel was not compiled yet */
 export function sourceState(root) {
   const hash = createHash('sha256');
   for (const file of readdirSync(join(root, 'src'), { recursive: true }).filter(isShipped).sort()) {

@@ -1,13 +1,13 @@
 import type { CompactionReport } from '../contract/control.ts';
 import { type CompactionRequest, Compactor, type CompactorOptions } from './compactor.ts';
 
-/** What the compactor's service has its runs done by: a thread that comes for each and goes afterwards, or this one. */
+/** Runs are done for the compactor's service by a thread that comes for each and goes afterwards, or by this one. */
 export interface CompactionRunner {
   run(run: CompactionRun, signal: AbortSignal): Promise<CompactionRunAnswer>;
 }
 
 export interface CompactionRun extends Omit<CompactionRequest, 'signal'> {
-  /** What the sweeper learned in runs before. */
+  /** The sweeper's knowledge from runs before. */
   readonly firstSeen: ReadonlyMap<string, number>;
 }
 

@@ -28,7 +28,7 @@ export interface CompactionRequest {
   readonly retention: Retention;
   /** `force`: everything that is replaced or unnamed goes now. Only where nobody flushes or queries meanwhile. */
   readonly sweep: 'none' | 'due' | 'force';
-  /** What earlier runs took for the time that retention counts from; absent: the clock is right, this run alone decides. */
+  /** Earlier looks at the time that retention counts from; absent: the clock is right, this run alone decides. */
   readonly looks?: RetentionLooks;
   readonly signal: AbortSignal;
 }
@@ -40,7 +40,7 @@ export interface CompactionRequest {
 export interface RetentionLooks {
   /** Times that earlier looks found, Unix ms. */
   readonly past: readonly number[];
-  /** So many looks are wanted, this one included; with fewer nothing is past retention. */
+  /** Looks that are wanted, this one included; with fewer nothing is past retention. */
   readonly wanted: number;
 }
 
@@ -52,7 +52,7 @@ export interface CompactorOptions {
   readonly random: Random;
   readonly config: CompactorConfig;
   readonly deleteRequestCancelPeriodMs: number;
-  /** Of the store in the data folder, where there is one. */
+  /** Table sizes of the store in the data folder, where there is one. */
   readonly sizes?: TableSizes;
 }
 
@@ -69,8 +69,8 @@ const LATE_CHECK_MS = DAY_MS / 4;
 const PROCESSED_KEPT_MS = 7 * DAY_MS;
 
 /**
- * What is done to the store when its days are over: merges them, removes what was deleted or is past retention, sweeps what merges
- * left, makes tables ahead and drops them behind. To be killed at any point is harmless. Several may run at once: what changes a
+ * The compactor works on the store when days are over: it merges them, removes what was deleted or is past retention, sweeps what
+ * merges left, makes tables ahead and drops them behind. Killing it at any point is harmless. Several may run at once: what changes a
  * tenant's day holds the lease on it (docs/decisions/leases-on-days.md), and leaves a day that another holds to the next run.
  */
 export class Compactor {
@@ -195,8 +195,8 @@ export class Compactor {
   }
 
   /**
-   * What is over of the tenant goes now; the request is through when what it had in heads has been flushed, and has gone too. Of the
-   * day on which it was asked for, what came afterwards stays.
+   * The tenant's days that are over go now. The request is through when what the tenant had in heads has been flushed, and has gone
+   * too. The day on which it was asked for keeps what came afterwards.
    */
   async #removeTenant(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext) {
     const { schema } = this.#options;
@@ -397,7 +397,7 @@ export class Compactor {
   }
 }
 
-/** What several looks agree on; −Infinity while there are too few. */
+/** The time that several looks agree on, the earliest of theirs, Unix ms; −Infinity while there are too few. */
 function settledNow(nowMs: number, looks: RetentionLooks | undefined): number {
   if (looks === undefined) return nowMs;
   return looks.past.length + 1 < looks.wanted ? Number.NEGATIVE_INFINITY : Math.min(nowMs, ...looks.past);

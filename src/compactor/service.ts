@@ -28,7 +28,7 @@ export class CompactorService implements Service, CompactorControl {
   readonly #stopping = new AbortController();
   #firstSeen: ReadonlyMap<string, number> = new Map();
   #sweptMs = 0;
-  /** What the loop's last looks took for the time that retention counts from, the newest last. */
+  /** Times that the loop's last looks found for retention to count from, Unix ms, the newest last. */
   #looks: number[] = [];
   #dueTold = '';
   #last: Promise<unknown> = Promise.resolve();

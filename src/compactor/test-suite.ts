@@ -41,7 +41,7 @@ export const CONFIG: CompactorConfig = {
 export interface Stores {
   readonly tables: TableStore;
   readonly objects: ObjectClient;
-  /** Of tables and objects, where others use the stores too. */
+  /** The prefix of tables and objects, where others use the stores too. */
   readonly prefix?: string;
 }
 
@@ -165,7 +165,7 @@ async function bytesUnnamed(schema: Schema): Promise<number> {
 export const MINUTES = DAY_MS / 60_000;
 
 /**
- * What the compactor must do on every store.
+ * The tests that the compactor must pass on every store.
  * @param killStep 1: it is killed at each of its changes in turn; n: at every nth
  * @param open stores with no table of the prefix; what is left there is the test's to clean
  */

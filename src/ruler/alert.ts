@@ -5,7 +5,7 @@ export interface Alert {
   readonly labels: Labels;
   /** name, value, … ascending by name; values may be empty. */
   readonly annotations: readonly string[];
-  /** Of the element that it stands for; NaN where that is a histogram. */
+  /** The value of the element that it stands for; NaN where that is a histogram. */
   readonly value: number;
   readonly state: AlertState;
   /** The evaluation that first found it. */

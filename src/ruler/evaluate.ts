@@ -23,7 +23,7 @@ export interface RuleQuery {
 /** Why a rule failed, where it is not a query that did; the text is Prometheus'. */
 export class RuleError extends Error {}
 
-/** What evaluations of a group have in common. */
+/** The context that evaluations of a group have in common. */
 export interface EvaluationContext {
   readonly query: RuleQuery;
   /** The time that the evaluation is for, Unix ms. */

@@ -26,9 +26,9 @@ export interface Refusal {
 /** A rule of a group that runs, and what its evaluations left. */
 export interface RuleRun {
   readonly rule: Rule;
-  /** Of an alerting rule. */
+  /** The alerts of an alerting rule. */
   alerts: Alerts;
-  /** What its last good evaluation wrote, by the key of the labels. */
+  /** Series that its last good evaluation wrote, by the key of the labels. */
   written: ReadonlyMap<string, Labels>;
   health: 'unknown' | 'ok' | 'err';
   lastError: Error | undefined;

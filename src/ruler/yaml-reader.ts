@@ -67,7 +67,7 @@ export class YamlReader {
   #aliases = 0;
   /** Nodes with that anchor, in the order of the file: the last one before an alias counts. */
   readonly #anchors: ReadonlyMap<string, readonly Node[]>;
-  /** Of nodes with a tag or an anchor, where that begins. */
+  /** Offsets where nodes with a tag or an anchor begin, that included. */
   readonly #starts = new Map<Node, number>();
 
   /** @throws YamlError */

@@ -31,7 +31,7 @@ export class LimitError extends Error {}
 const stepsPerClock = 1024;
 const bytesPerStep = 64;
 
-/** What is left of one execution's limits. */
+/** The rest of one execution's limits. */
 export class Budget {
   readonly limits: TemplateLimits;
   #steps = 0;

@@ -44,7 +44,7 @@ import {
   zeroOf,
 } from './value.ts';
 
-/** What a map that lacks a key yields: no value, its type's zero, or an error. */
+/** The yield of a map that lacks a key: no value, its type's zero, or an error. */
 export type MissingKey = 'invalid' | 'zero' | 'error';
 
 export interface Program {
@@ -53,7 +53,7 @@ export interface Program {
   readonly missingKey: MissingKey;
 }
 
-/** What a list of statements ended with. */
+/** The way in which a list of statements ended. */
 type Ending = 'end' | 'break' | 'continue';
 
 interface Variable {

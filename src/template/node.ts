@@ -3,7 +3,7 @@ import { quote } from './quote.ts';
 
 /** Where a node's text came from, for errors. */
 export interface Source {
-  /** Of the template whose parsing read it. */
+  /** The name of the template whose parsing read it. */
   readonly name: Bytes;
   readonly text: Bytes;
 }

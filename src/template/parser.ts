@@ -29,7 +29,7 @@ interface Nesting {
 
 type Context = 'if' | 'range' | 'with' | 'command' | 'parenthesized pipeline' | 'block clause' | 'template clause';
 
-/** What ends a list of statements. */
+/** The end of a list of statements. */
 interface Terminator {
   readonly kind: 'end' | 'else';
   readonly pos: number;

@@ -53,9 +53,9 @@ export interface AlertTemplateData extends TemplateSample {
 }
 
 export interface AlertTemplateContext {
-  /** Of the evaluation, Unix ms. */
+  /** The time of the evaluation, Unix ms. */
   readonly timeMs: number;
-  /** Of the server, as users reach it. */
+  /** The address of the server, as users reach it. */
   readonly externalUrl: string;
   query(expression: string): Promise<readonly TemplateSample[]>;
   readonly nowMs: () => number;
@@ -208,7 +208,7 @@ function func(types: readonly Type[], out: Type, call: Func['call']): Func {
   return { in: types, out, call };
 }
 
-/** Of one argument, a string. */
+/** A function of one argument, a string. */
 function ofString(out: Type, call: (bytes: Bytes) => Value): Func {
   return func([STRING], out, ([given], budget) => {
     const bytes = stringOf(given)!;
@@ -217,7 +217,7 @@ function ofString(out: Type, call: (bytes: Bytes) => Value): Func {
   });
 }
 
-/** Of one argument that is or reads as a number. */
+/** A function of one argument that is or reads as a number. */
 function ofNumber(out: Type, call: (value: number) => Value): Func {
   return func([ANY], out, ([value]) => call(toFloat(value)));
 }

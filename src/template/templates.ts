@@ -79,7 +79,7 @@ export class Templates {
     return this.#run(name, trees, new Map([...this.#options.functions, ...ESCAPERS]), data, budget);
   }
 
-  /** What one execution may take; several may share it. */
+  /** A budget of what one execution may take; several may share it. */
   budget(): Budget {
     return new Budget(this.#options.limits, this.#options.nowMs);
   }

@@ -42,7 +42,7 @@ export interface Type {
   readonly kind: Kind;
   /** As `%T` prints it. */
   readonly name: string;
-  /** Of lists, maps and pointers. */
+  /** The element type of lists, maps and pointers. */
   readonly elem?: Type;
   readonly fields?: readonly Field[];
   readonly methods?: ReadonlyMap<string, Method>;
@@ -76,7 +76,7 @@ export interface Method extends Signature {
 /** An error that a function returns. */
 export class CallError extends Error {}
 
-/** Of every integer type but `int`. */
+/** A value of any integer type but `int`. */
 export interface IntValue {
   readonly tag: 'int';
   readonly type: Type;
@@ -90,7 +90,7 @@ export interface ComplexValue {
   readonly im: number;
 }
 
-/** Of a string type of its own, such as safe HTML. */
+/** A value of a string type of its own, such as safe HTML. */
 export interface NamedString {
   readonly tag: 'string';
   readonly type: Type;
@@ -165,7 +165,7 @@ export const FLOAT64: Type = { kind: 'float', name: 'float64' };
 export const COMPLEX128: Type = { kind: 'complex', name: 'complex128' };
 export const STRING: Type = { kind: 'string', name: 'string' };
 export const ANY: Type = { kind: 'interface', name: 'interface {}' };
-/** Of functions that want an argument as it stands, interfaces included. */
+/** The type for functions that want an argument as it stands, interfaces included. */
 export const REFLECT: Type = { kind: 'reflect', name: 'reflect.Value' };
 export const STRINGS: Type = listOf(STRING);
 export const ANYS: Type = listOf(ANY);
@@ -204,7 +204,7 @@ export function integer(value: bigint, type: Type): IntValue {
   return { tag: 'int', type, value };
 }
 
-/** What stands in a place of this type: wrapped where the type is an interface. */
+/** The value as it stands in a place of this type: wrapped where the type is an interface. */
 export function placed(value: Value, type: Type): Value {
   if (type.kind !== 'interface' || (typeof value === 'object' && value.tag === 'interface')) return value;
   return { tag: 'interface', type, inner: value };

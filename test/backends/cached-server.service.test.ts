@@ -185,7 +185,7 @@ class OwnService {
   }
 }
 
-/** What `/metrics` says of the cache. */
+/** The counts of the cache, from `/metrics`. */
 async function cacheCounts(server: Pallium, cache: string) {
   const text = await (await fetch(`${server.url}/metrics`)).text();
   const count = (name: string) => {

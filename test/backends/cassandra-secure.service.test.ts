@@ -19,7 +19,7 @@ const { CASSANDRA_SECURE_PORT: port, CASSANDRA_SECURE_TLS: tls = '' } = process.
 const dir = mkdtempSync(join(tmpdir(), 'pallium-secure-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
-/** What an operator sets: all that is needed to be let in. */
+/** An operator's settings: all that is needed to be let in. */
 const right: CassandraConfig = {
   ...singleNode(port, 'secure'),
   ssl: true,

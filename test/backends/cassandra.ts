@@ -3,7 +3,7 @@ import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra
 import { openCassandra } from '../../src/table/cassandra/store.ts';
 import type { TableStore } from '../../src/table/client.ts';
 
-/** What an operator sets for a single node on this machine. */
+/** An operator's settings for a single node on this machine. */
 export function singleNode(port: string | undefined, keyspace: string): CassandraConfig {
   return {
     ...defaultsOf(cassandraConfig),

@@ -14,7 +14,7 @@ import { openStores } from './e2e-stores.ts';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-/** Of long random names, so that a window's group is larger than what lies in rows where there are objects, and of several blocks. */
+/** Long random names, so that a window's group is larger than what lies in rows where there are objects, and of several blocks. */
 const IDS = Array.from({ length: 1200 }, () => randomBytes(64).toString('hex'));
 const SAMPLES = 10;
 
@@ -91,7 +91,7 @@ export async function damage(flags: readonly string[], objects: boolean): Promis
   }
 }
 
-/** Of tenant a's windows one is an error that names what is damaged; all else answers. `verify` names it too. */
+/** One of tenant a's windows is an error that names what is damaged; all else answers. `verify` names it too. */
 async function oneWindowFails(
   options: { readonly dataDir: string; readonly flags: readonly string[] },
   windows: readonly number[],

@@ -15,9 +15,9 @@ import { objectServices, PREFIX, QUICK, type ServiceStore, tableServices } from 
 const BRIEF_MS = 3000;
 /** How long rows and objects are away together; `npm run test:services:full` makes it ten minutes. */
 const OUTAGE_MS = 1000 * Number(process.env.OUTAGE_S ?? BRIEF_MS / 1000);
-/** What is held in memory meanwhile: samples, and what each of up to a thousand windows needs for itself. */
+/** Growth of memory meanwhile, exclusive: samples, and what each of up to a thousand windows needs for itself. */
 const RSS_GROWTH_BYTES_MAX = 400 * 2 ** 20;
-/** Of long random names, so that a window's group is larger than what lies in rows. */
+/** Series with long random names, so that a window's group is larger than what lies in rows. */
 const SERIES = 400;
 const IDS = Array.from({ length: SERIES }, () => randomBytes(64).toString('hex'));
 const STEP_S = 10;
@@ -202,7 +202,7 @@ class Outage {
     }
   }
 
-  /** What was refused may be there in part: it has to be there whole before anything is counted. */
+  /** A write that was refused may be there in part: it has to be there whole before anything is counted. */
   async #lastStep(server: Pallium): Promise<void> {
     await until('the last write acknowledged', () => this.#push(server), { timeoutMs: 20_000 });
     this.#step++;

@@ -59,7 +59,7 @@ export const tableServices: readonly ServiceStore[] = [
   },
 ];
 
-/** What takes the place of the retries that are for real networks, where a test wants to see a store away. */
+/** Flags that take the place of the retries that are for real networks, where a test wants to see a store away. */
 export const QUICK: Readonly<Record<string, readonly string[]>> = {
   cassandra: quick('cassandra', 'retry-min-backoff', 'retry-max-backoff'),
   dynamodb: quick('dynamodb', 'min-backoff', 'max-backoff'),

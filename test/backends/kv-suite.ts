@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, type KvClient, type KvEntry } from '../../src/kv/client.ts';
 
-/** What every key-value store must do, under keys of its own, so that several runs may share a service. */
+/** Tests that every key-value store must pass. They use keys of their own, so that several runs may share a service. */
 export function kvSuite(options: { readonly name: string; open(): Promise<KvClient> }): void {
   let kv: KvClient;
   let made = 0;

@@ -4,12 +4,12 @@ import type { ObjectClient, ObjectInfo } from '../../src/object/client.ts';
 import { all, bytes, fails, show } from './table-suite.ts';
 
 export interface ObjectSuiteOptions {
-  /** What the tests' names start with. */
+  /** The beginning of the tests' names. */
   readonly name: string;
   open(): Promise<ObjectClient>;
 }
 
-/** What every backend must do, below a prefix of its own, so that several runs may share a service. */
+/** Tests that every backend must pass. They stay below a prefix of their own, so that several runs may share a service. */
 export function objectSuite(options: ObjectSuiteOptions): void {
   let client: ObjectClient;
   let made = 0;

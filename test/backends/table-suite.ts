@@ -4,14 +4,14 @@ import { AppError } from '../../src/model/errors.ts';
 import type { Row, RowKey, TableQuery, TableStore } from '../../src/table/client.ts';
 
 export interface TableSuiteOptions {
-  /** What the tests' names start with. */
+  /** The beginning of the tests' names. */
   readonly name: string;
   open(): Promise<TableStore>;
   /** Rows of the batch that must be larger than what the backend takes at once. */
   readonly batchRows?: number;
 }
 
-/** What every backend must do, on tables of its own, so that several runs may share a service. */
+/** Tests that every backend must pass. They use tables of their own, so that several runs may share a service. */
 export function tableSuite(options: TableSuiteOptions): void {
   let store: TableStore;
   let made = 0;

@@ -28,7 +28,7 @@ interface ParserCase {
   readonly pretty?: string;
   readonly error?: string;
   readonly error_pos?: readonly [start: number, end: number];
-  /** What a default server says, where it differs. */
+  /** The verdict of a default server, where it differs. */
   readonly default_ok?: boolean;
   readonly default_error?: string;
 }

@@ -16,7 +16,7 @@ interface WriteVector {
   readonly requests: readonly { readonly file: string; readonly spec_status: string }[];
 }
 
-/** What is refused before the body is looked at. */
+/** Requests that are refused before the body is looked at. */
 const HEADERS = new Set(['v1_encoding_gzip', 'v1_type_text', 'v1_type_json', 'v1_type_unknown_proto', 'v1_method_get']);
 
 const limits: LabelLimits = {

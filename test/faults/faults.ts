@@ -42,7 +42,7 @@ export class FaultSource {
     return answer;
   }
 
-  /** What may go wrong before anything is done. */
+  /** Faults that may come before anything is done. */
   async before(operation: string, table: string): Promise<void> {
     const { delayMs } = this.faults;
     if (delayMs) await this.#clock.sleep(this.#random() * delayMs);

@@ -20,7 +20,7 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** What is done with a request instead of, or after, passing it on. */
+/** The fate of a request, instead of, or after, being passed on. */
 export type Verdict =
   | { readonly kind: 'pass' }
   /** Answered here; the service never sees it. */

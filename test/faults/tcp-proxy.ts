@@ -1,7 +1,7 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 
-/** What a network does to connections. May be changed while a test runs; what is there already feels it too. */
+/** A network's effects on connections. They may be changed while a test runs; connections that are there already feel it too. */
 export interface Weather {
   /** Each piece of data waits up to so long. */
   delayMs?: number;

@@ -58,7 +58,7 @@ export const FLOAT_METRICS: readonly DataMetric[] = [
 
 const counter = (last: number, random: Random) => (random() < 0.03 ? 0 : last + Math.floor(random() * 9));
 
-/** What only Prometheus 3 takes. */
+/** Metrics that only Prometheus 3 takes. */
 export const HISTOGRAM_METRICS: readonly DataMetric[] = [
   {
     name: 'response_seconds',

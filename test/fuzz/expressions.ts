@@ -7,7 +7,7 @@ export interface FuzzMetric {
   /** Whether its samples have start timestamps. */
   readonly starts?: boolean;
   readonly labels: readonly string[];
-  /** Of the labels, for matchers. */
+  /** Values of the labels, for matchers. */
   readonly values: readonly string[];
 }
 
@@ -85,7 +85,7 @@ export class Expressions {
     return this.#selector();
   }
 
-  /** Of which most are native histograms. */
+  /** An expression of series of which most are native histograms. */
   #histograms(depth: number): string {
     if (depth <= 0 || this.#chance(0.15)) return `${this.#selector('histogram')}${this.#modifiers()}`;
     const inner = () => this.#histograms(depth - 1);
@@ -131,7 +131,7 @@ export class Expressions {
     return make();
   }
 
-  /** What has to be turned on. */
+  /** An expression with features that have to be turned on. */
   #experimental(depth: number): string {
     const inner = this.vector(depth - 1);
     const make = this.#pick([
@@ -238,7 +238,7 @@ export class Expressions {
     ]);
   }
 
-  /** Of histograms: what is infinite makes NaN of empty buckets, and which of those there are is a matter of how chunks were cut. */
+  /** A factor of histograms: an infinite one makes NaN of empty buckets, and which of those there are depends on how chunks were cut. */
   #factor(depth: number): string {
     return this.#chance(0.8) ? this.#pick(['2', '0.5', '-3', '1e3', '0', '7.25', 'time()']) : this.#scalar(depth);
   }

@@ -9,7 +9,7 @@ import { BY_CHANCE, judge, type Reply, type Verdict } from './verdict.ts';
 /** How often a question is put to Prometheus once more when the answers differ. */
 const ASKED_AGAIN = 20;
 
-/** What is experimental, under the names of both. */
+/** Experimental features, under the names of both. */
 const FEATURES = 'promql-experimental-functions,promql-extended-range-selectors,promql-binop-fill-modifiers';
 const START_TIMESTAMPS = 'st-storage,use-start-timestamps';
 const SERVER_FLAGS = [

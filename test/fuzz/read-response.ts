@@ -30,7 +30,7 @@ function labelOf(bytes: Uint8Array): string {
   return parts.join('=');
 }
 
-/** Of a `prometheus.ReadResponse` of one query. */
+/** The series of a `prometheus.ReadResponse` of one query. */
 export function readSampled(message: Uint8Array): ReadSeries {
   const found: ReadSeries = new Map();
   eachField(message, (_, response) => {
@@ -80,7 +80,7 @@ function histogramOf(bytes: Uint8Array): [timeMs: number, what: string] {
 
 const XOR = 1;
 
-/** Of frames of `prometheus.ChunkedReadResponse`: floats of XOR chunks within the range; what other chunks hold is not looked at. */
+/** Series of `prometheus.ChunkedReadResponse` frames: floats of XOR chunks within the range; what other chunks hold is not looked at. */
 export function readStreamed(frames: Uint8Array, { startMs, endMs }: ReadRange): ReadSeries {
   const found: ReadSeries = new Map();
   const columns = new SampleColumns();

@@ -13,7 +13,7 @@ import { METRICS, Pair } from './pair.ts';
 import { START_MS } from './question.ts';
 import { type ReadRange, readSampled, readStreamed } from './read-response.ts';
 
-// What hands out series without evaluating anything: federation, remote read, and selectors with long patterns.
+// Requests that hand out series without evaluating anything: federation, remote read, and selectors with long patterns.
 
 const COUNT = Math.ceil(Number(process.env.FUZZ_EXPRESSIONS ?? 10_000) / 20);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);

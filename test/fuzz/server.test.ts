@@ -21,7 +21,7 @@ const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 const NOW_MS = Date.now();
 const SERIES_MAX = 2000;
 
-/** Of the longest expressions. */
+/** The size of the longest expressions. */
 const EXPRESSION_BYTES_MAX = 1_000_000;
 
 /** Series are limited so that bodies which stay valid do not fill memory: what may grow then is only what leaks. */
@@ -37,7 +37,7 @@ const FLAGS = [
   '-querier.workers=1',
 ];
 
-/** What comes before the halves are compared: heaps, buffers and caches of patterns grow to what the work needs, and then no more. */
+/** Work before the halves are compared: heaps, buffers and caches of patterns grow to what the work needs, and then no more. */
 const WARM_UP_BODIES = 10_000;
 const WARM_UP_QUERIES = 20_000;
 

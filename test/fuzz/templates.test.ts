@@ -67,7 +67,7 @@ function theirs(questions: readonly Question[]): Answer[] {
   }
 }
 
-/** What Go prints of its own memory, or breaks by: nothing to compare with. */
+/** Answers in which Go prints of its own memory, or breaks: nothing to compare with. */
 function isIncomparable({ result, error }: Answer): boolean {
   const text = result ?? error ?? '';
   const isMemory = /0x[0-9a-fA-F]{6,}|[cC]000[0-9a-f]{6}|[01]{38,}|82463\d{7}|1400\d{10}/.test(text);

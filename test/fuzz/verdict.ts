@@ -51,7 +51,7 @@ function withoutNaNBuckets(key: string, value: unknown): unknown {
   return key === 'buckets' ? (value as unknown[][]).filter(([, , , count]) => count !== 'NaN') : value;
 }
 
-/** What `difference` says, in its parts. */
+/** A difference as `difference` says it, in its parts. */
 interface Found {
   readonly text: string;
   /** `.data.result[0].value[1]` */

@@ -5,8 +5,8 @@ import type { ApiSeries } from './api.ts';
 import { type PushSeries, push, writeBody } from './remote-write.ts';
 
 /**
- * What was sent to a server and what it acknowledged. A sample's value follows from its series and time, so that whatever
- * comes back can be judged: it must have been sent, it must have that value, and it must be there once.
+ * Samples that were sent to a server, and which of them it acknowledged. A sample's value follows from its series and time, so that
+ * whatever comes back can be judged: it must have been sent, it must have that value, and it must be there once.
  */
 export class Acknowledged {
   /** `lane/series` → time → whether it was acknowledged, not only sent. */
@@ -41,7 +41,7 @@ export class Acknowledged {
     return found;
   }
 
-  /** What is wrong with an answer of raw samples: lost, double, changed, or never sent. Empty when all is well. */
+  /** Faults of an answer of raw samples: lost, double, changed, or never sent. Empty when all is well. */
   faults(expected: ReadonlyMap<string, ReadonlySet<number>>, answer: readonly ApiSeries[]): string[] {
     const faults: string[] = [];
     const seen = new Set<string>();
@@ -88,7 +88,7 @@ export function sampleValue(key: string, timeMs: number): number {
 }
 
 export interface LoadOptions {
-  /** Of the push endpoint; asked anew for every request, since a restarted server has another. */
+  /** The URL of the push endpoint; asked anew for every request, since a restarted server has another. */
   readonly url: () => string;
   readonly lanes: number;
   readonly seriesPerLane: number;
@@ -116,7 +116,7 @@ export class Load {
   /** Answers that were neither success nor "later", which end the lane. */
   readonly refusals: string[] = [];
   retries = 0;
-  /** Of each lane: the newest time that was sent. */
+  /** The newest time that was sent, by lane. */
   readonly newestMs: number[];
 
   constructor(options: LoadOptions) {

@@ -1,6 +1,6 @@
 /** How two answers of the API may differ and still count as equal. */
 export interface Tolerance {
-  /** Of numbers in strings, relative. */
+  /** The relative tolerance of numbers in strings, inclusive. */
   readonly relative: number;
   /** Whether texts of errors are compared. */
   readonly errors: boolean;
@@ -84,7 +84,7 @@ function number(value: unknown): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-/** What of two lists is in one of them only. */
+/** Elements that only one of two lists has. */
 function setDifference(want: unknown, got: unknown): [missing: unknown[], surplus: unknown[]] {
   const [a, b] = [want, got].map((list) => new Set(Array.isArray(list) ? (list as unknown[]) : []));
   return [[...a!.difference(b!)], [...b!.difference(a!)]];

@@ -23,8 +23,8 @@ interface Family {
 }
 
 /**
- * What is wrong with names, types and labels of an exposition, as `promtool check metrics` says it, a line each. Source:
- * client_golang `prometheus/testutil/promlint/validations`.
+ * Problems with names, types and labels of an exposition, as `promtool check metrics` says them, a line each. Source: client_golang
+ * `prometheus/testutil/promlint/validations`.
  */
 export function lintMetrics(text: string): string[] {
   return familiesOf(text).flatMap((family) => [...problemsOf(family)].map((problem) => `${family.name} ${problem}`));

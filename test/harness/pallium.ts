@@ -17,9 +17,9 @@ export interface PalliumOptions {
   readonly readyTimeoutMs?: number;
   /** Return as soon as the process runs: for tests of what happens before it is ready. */
   readonly waitReady?: boolean;
-  /** Of the address; `https:` goes with TLS flags. */
+  /** The scheme of the address; `https:` goes with TLS flags. */
   readonly scheme?: 'http' | 'https';
-  /** What runs before the command, like `prlimit`. */
+  /** A wrapper that runs before the command, like `prlimit`. */
   readonly wrapper?: readonly string[];
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;

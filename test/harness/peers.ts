@@ -42,7 +42,7 @@ export interface PrometheusOptions {
   /** prometheus.yml; without it nothing is scraped. */
   readonly config?: string;
   readonly flags?: readonly string[];
-  /** What it is to begin with: blocks in their folders, copied. */
+  /** The data that it begins with: blocks in their folders, copied. */
   readonly dataFrom?: string;
 }
 

@@ -7,7 +7,7 @@ import { loadConfig } from '../../src/kit/config/load.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 
-/** What a command wrote and ended with. */
+/** The output of a command, and what it ended with. */
 export interface ToolOutcome {
   readonly exit: number;
   readonly stdout: string;

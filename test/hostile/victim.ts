@@ -12,10 +12,10 @@ const QUERIES_EVERY_MS = 100;
 /** A request of the victim that takes longer has been hurt. */
 const LATENCY_MAX_MS = 1_000;
 
-/** What memory may grow by while an attack goes on. */
+/** Growth of memory that an attack may cause while it goes on, inclusive. */
 const RSS_GROWTH_MAX_BYTES = 1e9;
 
-/** What may stay of that afterwards: memory that a later request uses again. */
+/** Growth that may stay afterwards, inclusive: memory that a later request uses again. */
 const RSS_KEPT_MAX_BYTES = 350e6;
 const RSS_BACK_MS = 60_000;
 
@@ -90,7 +90,7 @@ export class Victim {
     });
   }
 
-  /** What it waited for its turn counts. */
+  /** The wait for its turn counts. */
   async #timed(dueMs: number, work: () => Promise<void>): Promise<void> {
     await work();
     this.latenciesMs.push(performance.now() - dueMs);

@@ -36,7 +36,7 @@ test('days of many windows are merged beside queries, and every sample is there 
     Array.from({ length: Math.floor((toMs - fromMs) / STEP_MS) }, (_, i) => fromMs + i * STEP_MS).filter((_, i) =>
       isWanted(i),
     );
-  /** What each series has, against what it was sent. */
+  /** The samples that each series has, against what it was sent. */
   const check = async (what: string) => {
     const sent = [...held];
     const time = END_MS / 1000 + 1;

@@ -114,7 +114,7 @@ test('samples go when their tenant, or the folder, has had them long enough; tho
   assert.equal(code, 0, stdout);
 });
 
-/** Of all files of a folder, as the disk counts them. */
+/** The size of all files of a folder, as the disk counts them. */
 function sizeOf(folder: string): number {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())

@@ -136,7 +136,7 @@ const LIMITS = {
   maxExemplars: 100,
 };
 
-/** What is held, sample by sample; of histograms all but the hint, of which only a gauge's is known for sure. */
+/** Samples that the source holds, one by one; histograms without their hint, save a gauge's, which alone is known for sure. */
 async function held(source: SampleSource): Promise<Map<string, unknown[]>> {
   const all = new Map<string, unknown[]>();
   const matchers = [LabelMatcher.of('__name__', '=~', '.+')];
@@ -178,7 +178,7 @@ function plainHistogram(histogram: FloatHistogram): unknown {
   return { ...rest, gauge: resetHint === 'gauge', filled };
 }
 
-/** What was sent. */
+/** Samples that were sent. */
 function sent(): Map<string, unknown[]> {
   const all = new Map<string, unknown[]>();
   for (const version of ['v1', 'v2'] as const) {

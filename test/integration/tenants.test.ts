@@ -12,7 +12,7 @@ const NOW_MS = Date.now();
 /** Stands in every name and value that tenant a has. */
 const SECRET = 'secretOfA';
 
-/** What asks for as much as each endpoint can give. */
+/** Parameters that ask for as much as each endpoint can give. */
 const EVERYTHING: Readonly<Record<string, string>> = {
   query: `{__name__=~".+"}`,
   'match[]': `{__name__=~".+"}`,

@@ -78,7 +78,7 @@ const TELLING = new Set([
   'GET /federate',
   'POST /api/v1/read',
 ]);
-/** Of these, what is kept in memory only: a restart ends it. */
+/** Telling routes whose answers are kept in memory only: a restart ends them. */
 const OF_THIS_PROCESS = new Set(['GET /api/v1/status/top_queries']);
 
 const folder = tempFolder('two-tenants');
@@ -162,7 +162,7 @@ class World {
     assert.equal(status, 204, text);
   }
 
-  /** What is refused, and said why. */
+  /** Requests that are refused, and told why. */
   async fail({ tenant, mark }: Party, other: Party): Promise<void> {
     const bad = writeBody([
       { labels: { __name__: `${mark}_bad`, [`${mark} bad`]: `${mark}_x` }, samples: [[Date.now(), 1]] },

@@ -1,6 +1,6 @@
 import type { Placement } from '../../chunkstore/placement.ts';
 
-// What flushes are asked for, and what they answer.
+// Requests for flushes, and their answers.
 
 /** Does flushes: in a thread of its own, or in this one. */
 export interface FlushRunner {

@@ -47,7 +47,7 @@ export class FlushPlan {
     this.#times = times;
   }
 
-  /** What each shard holds, looked at anew. */
+  /** Late windows, from a new look at what each shard holds: those long over and open are kept with when that was first seen. */
   #seeLate(shards: readonly (readonly SavedArena[])[], nowMs: number): void {
     const { delayMs, spreadMs } = this.#times;
     for (const [shard, arenas] of shards.entries()) {
@@ -63,7 +63,7 @@ export class FlushPlan {
   }
 
   /**
-   * What is to be flushed now; undefined: nothing.
+   * The flush that is due now; undefined: nothing is.
    * @param shards what each holds
    * @param hurry memory is short: what is over is written at once
    */

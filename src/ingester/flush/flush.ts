@@ -65,7 +65,7 @@ export class Flusher {
     this.#clock = options.clock;
   }
 
-  /** What is due goes in one write, so that windows, tenants and slots share objects; of many windows the newest first. */
+  /** Everything due goes in one write, so that windows, tenants and slots share objects. The newest of many windows go first. */
   async flush({ sealBeforeMs, keepOpen, tenant, pace, progress }: FlushRequest): Promise<FlushReport> {
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
@@ -277,7 +277,7 @@ export class Flusher {
   }
 }
 
-/** What the store holds cannot be told: the whole flush fails, to be tried again. */
+/** The store's contents cannot be told: the whole flush fails, to be tried again. */
 class StoreUnreadable extends Error {}
 
 /** The only slot of a tenant that is not spread. */
@@ -293,7 +293,7 @@ interface DueWindow {
   readonly shard: Channel<ShardRole>;
   readonly index: number;
   readonly sealed: UnflushedWindow;
-  /** Of the slots, the second excluded. */
+  /** Phases of the slots, the first inclusive, the second exclusive. */
   readonly phases: ShardExport['phases'];
   /** By tenant; those without have one slot. */
   readonly placements: Map<string, Placement>;

@@ -21,7 +21,7 @@ export interface StoredSeries extends ExemplarSeries {
 
 interface TenantExemplars {
   readonly series: Map<string, StoredSeries>;
-  /** Of which series each exemplar is, in the order they came; the first `from` are gone. */
+  /** The series of each exemplar, in the order they came; the first `from` are gone. */
   order: StoredSeries[];
   from: number;
 }

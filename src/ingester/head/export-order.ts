@@ -48,7 +48,7 @@ export class ExportOrder {
       const phase = slotPhase(tenant.id, slot);
       return phases[0] <= phase && phase < phases[1];
     };
-    /** Of buckets; undefined where it is not due. */
+    /** Slots of buckets, in hex; undefined where a slot is not due. */
     const slots = new Map<number, string | undefined>();
     const runs: Run[] = [];
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });

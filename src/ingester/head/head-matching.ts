@@ -253,7 +253,7 @@ export class HeadMatching {
   }
 }
 
-/** What is known of each pair for a matcher. */
+/** The verdicts of a matcher on each pair, as far as they are known. */
 class Verdicts {
   readonly #matcher: LabelMatcher | undefined;
   /** Whether series without the label match. */
@@ -291,7 +291,7 @@ class LabelAnswer {
   }
 }
 
-/** Of a pair that is gone the record is at 0. */
+/** Bytes of a record before the pair's text. A pair that is gone has its record at 0. */
 const PAIR_HEAD_BYTES = 16;
 
 /** Compiled here, or by whoever asks. */

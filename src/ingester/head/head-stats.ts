@@ -10,7 +10,7 @@ const REFS_AT_ONCE = 16_384;
 const PAIRS_MORE_MAX = 65_536;
 const SLICE_MS = 5;
 
-/** What a tenant's series are made of. Looks at every series and every pair, a few milliseconds at a time. */
+/** Counts of what a tenant's series are made of. Each looks at every series and every pair, a few milliseconds at a time. */
 export class HeadStatistics {
   readonly #head: Head;
   readonly #clock: Clock;
@@ -118,7 +118,7 @@ export class HeadStatistics {
   }
 }
 
-/** Of a pair that is gone the record is at 0. */
+/** Bytes of a record before the pair's text. A pair that is gone has its record at 0. */
 const PAIR_HEAD_BYTES = 16;
 
 type Count<K> = readonly [key: K, count: number];

@@ -23,7 +23,7 @@ export interface HeadOptions {
   readonly windowMs: number;
   /** Size above which no new series are taken. */
   readonly bytesMax: number;
-  /** What series' keys are made with: 16 bytes, shared with the edges that send keys; absent: its own. */
+  /** The secret of series' keys: 16 bytes, shared with the edges that send keys; absent: its own. */
   readonly secret?: Uint8Array | undefined;
   readonly randomBytes?: RandomBytes;
 }
@@ -40,7 +40,7 @@ export class Head {
   readonly exemplars = new ExemplarStore();
   readonly metadata = new MetadataBook();
   readonly windows: WindowQuota;
-  /** What is to be logged behind the kernel's payload. */
+  /** Entries to be logged behind the kernel's payload. */
   readonly asideLog = new AsideLog();
   /** Where checkpoints put their blocks together. */
   readonly checkpointRegion: Region;
@@ -268,7 +268,7 @@ export class Head {
     this.forgetRest(tenant);
   }
 
-  /** What a tenant has besides series. */
+  /** Everything that a tenant has besides series is forgotten. */
   forgetRest(tenant: HeadTenant): void {
     this.exemplars.forget(tenant.index);
     this.metadata.forget(tenant.id);

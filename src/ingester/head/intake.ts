@@ -221,7 +221,7 @@ function labelsOf({ labels }: FrameView): Labels {
 
 const NO_LIMITS: FrameLimits = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 
-/** What became of the frames that the kernel left to us. */
+/** The outcome of the frames that the kernel left to us. */
 class AsideResult {
   readonly counts = [0, 0, 0, 0, 0, 0];
   histogramsLost = 0;

@@ -46,7 +46,7 @@ export class MatchTurns {
   }
 }
 
-/** What one reader may do before it has to wait. */
+/** One reader's turn: the work it may do before it has to wait. */
 class ReaderTurn implements MatchTurn {
   steps = STEPS_BETWEEN;
   readonly #next: () => Promise<void>;

@@ -20,7 +20,7 @@ import { isRichHistogram, type RichFloat, type RichHistogram, type RichSample } 
 /** A chunk of so many bytes is full, when it also has some samples: as for floats in the kernel, less for what is written anew often. */
 const BYTES_MAX = 4096;
 const SAMPLES_MIN = 10;
-/** What a chunk takes besides its bytes, roughly. */
+/** Memory that a chunk takes besides its bytes, roughly. */
 const OVERHEAD_BYTES = 600;
 
 /** Where a sample lies in the window's list; what a checkpoint says of a chunk. */
@@ -44,7 +44,7 @@ export class RichChunk {
   minMs = Number.POSITIVE_INFINITY;
   maxMs = Number.NEGATIVE_INFINITY;
   #writer: HistogramWriter | Xor2Writer | undefined;
-  /** Of a chunk that has ended. */
+  /** The bytes of a chunk that has ended. */
   #chunk: Uint8Array | undefined;
   /** Start timestamps of histograms, where one has any: their encodings have no place for them. */
   #starts: number[] | undefined;

@@ -20,7 +20,7 @@ interface RichSeries {
   open: RichChunk | undefined;
 }
 
-/** What stands in the kernel for the value of a histogram: a NaN that nobody sends, so that no float is taken for it. */
+/** The kernel's value of a histogram: a NaN that nobody sends, so that no float is taken for it. */
 const HISTOGRAM_BITS = [0x7ff8a51d, 0x0e0f1ca5] as const;
 const STALE_BITS = [0x7ff00000, 2] as const;
 
@@ -146,7 +146,7 @@ export class RichHead {
     return found;
   }
 
-  /** Of every chunk of these series from when to when it reaches. */
+  /** Extents of every chunk of these series, in time, both ends inclusive. */
   *extents(refs: Uint32Array): Iterable<{ readonly minMs: number; readonly maxMs: number }> {
     if (this.#series.size === 0) return;
     for (const ref of refs) yield* this.#series.get(ref)?.chunks ?? [];
@@ -197,7 +197,7 @@ export class RichHead {
   }
 }
 
-/** What the kernel keeps as the value of the newest sample. */
+/** The bits that the kernel keeps as the value of the newest sample. */
 function bitsOf(sample: RichSample): readonly [high: number, low: number] {
   if (!isRichHistogram(sample)) return [sample.high, sample.low];
   return sample.histogram === undefined ? STALE_BITS : HISTOGRAM_BITS;

@@ -73,7 +73,7 @@ export class TenantIndex {
     return this.#byId.get(id);
   }
 
-  /** What `index` says of a log may be: it and the name are nobody else's, and not too far from what there is. */
+  /** Whether an `index` that a log names may be: it and the name are nobody else's, and it is not too far from those there are. */
   isFree(index: number, id: string): boolean {
     return this.all[index] === undefined && !this.#byId.has(id) && index <= this.all.length + TENANT_GAP_MAX;
   }

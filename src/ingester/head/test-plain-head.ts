@@ -4,9 +4,9 @@ import { getOrMake } from '../../lib/map.ts';
 /** A sample as the plain head keeps it. */
 export interface PlainSample {
   readonly timeMs: number;
-  /** Of a float or a stale marker: its bits tell NaN from NaN. */
+  /** The bits of a float or a stale marker: they tell NaN from NaN. */
   readonly bits: bigint | undefined;
-  /** Of a histogram what it is, in one form. */
+  /** The content of a histogram, in one form. */
   readonly histogram?: string;
   /** Whether it is a histogram, or came with a start timestamp. */
   readonly rich: boolean;
@@ -22,7 +22,7 @@ interface PlainSeries {
 }
 
 /**
- * What a head does, as plainly as it can be said: maps, and no memory of its own. The oracle that the head is fuzzed against;
+ * A head's behaviour, as plainly as it can be said: maps, and no memory of its own. The oracle that the head is fuzzed against;
  * nothing else uses it.
  */
 export class PlainHead {
@@ -81,7 +81,7 @@ export class PlainHead {
     for (const { series } of this.#tenants.values()) for (const one of series.values()) one.windows.delete(window);
   }
 
-  /** What queries see: of each series the samples by time, of equal times the one of the greatest rank. */
+  /** Samples as queries see them: by series, then by time; of equal times the one of the greatest rank. */
   held(tenantId: string): Map<string, Map<number, PlainSample>> {
     const all = new Map<string, Map<number, PlainSample>>();
     for (const [name, { windows }] of this.#tenants.get(tenantId)?.series ?? []) {

@@ -57,7 +57,7 @@ export function floatOf(histogram: Histogram | FloatHistogram): FloatHistogram {
   return isIntegerHistogram(histogram) ? toFloatHistogram(histogram) : histogram;
 }
 
-/** What is observed, whatever empty buckets are spelled out. */
+/** The observations of a histogram, whatever empty buckets are spelled out. */
 export function histogramText(histogram: FloatHistogram): string {
   const { schema, zeroThreshold, zeroCount, count, sum, customValues, resetHint } = histogram;
   const sides = [positiveSide(histogram), negativeSide(histogram)].map(({ spans, buckets }) => {

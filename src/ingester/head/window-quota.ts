@@ -2,7 +2,7 @@ import { getOrMake } from '../../lib/map.ts';
 
 /** Windows that a head has open at once, all in all (kernel/arena.ts), less what is kept for current ones. */
 const OLD_WINDOWS_MAX = 3072;
-/** What each tenant may open of them while there are any, however many others have. */
+/** Old windows that each tenant may open while there are any, however many others have. */
 const OLD_WINDOWS_MIN = 16;
 /** Windows before and behind that of now that are current: they always have room. */
 const CURRENT_BEFORE = 2;

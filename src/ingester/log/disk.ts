@@ -14,7 +14,7 @@ export interface Disk {
   writeWhole(file: string, bytes: Uint8Array): void;
   rename(from: string, to: string): void;
   remove(file: string): void;
-  /** What was made, renamed or removed in the folder stays so after a power cut. */
+  /** Files made, renamed or removed in the folder stay so after a power cut. */
   syncFolder(folder: string): void;
 }
 

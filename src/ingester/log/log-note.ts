@@ -3,7 +3,7 @@ import type { Kernel } from '../../chunk/kernel.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { WalRecord } from './wal.ts';
 
-/** What the log says besides samples. */
+/** A note: what the log says besides samples. */
 export type LogNote =
   | { readonly tenant: TenantName }
   | { readonly forgotten: readonly TenantName[] }

@@ -138,7 +138,7 @@ export interface StagedFrames {
   readonly frames: Uint8Array;
 }
 
-/** What a record holds, every length in it checked. @throws BytesError */
+/** The staged frames that a record holds, every length in it checked. @throws BytesError */
 export function readStaged(kernel: Kernel, { at, bytes }: WalRecord): StagedFrames {
   const idBytes = bytes < 4 ? bytes : kernel.view.getUint32(at, true);
   const framesAt = 4 + idBytes + 3 - ((idBytes + 3) & 3);

@@ -25,7 +25,7 @@ const OLD_FILE_TEXT = 'PALLIUM WAL 1\n\0\0';
 const OLD_RECORD_BYTES_MAX = 64 * 1024 * 1024;
 const SEGMENT_BYTES = 64 * 1024 * 1024;
 
-/** What a record holds. */
+/** Kinds of records, by what they hold. */
 export const WAL_OPS = 1; // a payload of the kernel (kernel/ingest.ts)
 export const WAL_NOTE = 2; // JSON (log-note.ts, checkpoint.ts)
 export const WAL_STAGED = 3; // a part of a request that came during replay (staged.ts)

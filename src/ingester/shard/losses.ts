@@ -12,7 +12,7 @@ export interface LossContext {
   /** A write that was cut short, of which nothing need have been acknowledged. */
   readonly isUnfinished?: boolean;
   readonly reason?: string;
-  /** What was read of the log so far, to guess from. */
+  /** Samples and bytes read of the log so far, to guess from. */
   readonly read: { readonly samples: number; readonly bytes: number };
   /** Time of the sample read last, Unix ms; 0: there is none. */
   readonly newestMs: number;
@@ -71,7 +71,7 @@ export class Losses {
     else this.#log('warn', 'cut off what is damaged at the end of the log: what it held is lost', told);
   }
 
-  /** What is known to be lost for good in the range, for an answer's warnings. */
+  /** Losses known to be for good in the range, both ends inclusive, for an answer's warnings. */
   warnings(startMs: number, endMs: number): string[] {
     return this.#list
       .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)

@@ -11,7 +11,7 @@ import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
 import type { ShardStats } from './shard.ts';
 
-// What a shard answers to: messages, so that it can live in a thread of its own.
+// Messages that a shard answers to, so that it can live in a thread of its own.
 
 /** A part of an answer to `select`; `cursor` 0: it was the last. */
 export interface ShardSlice {
@@ -77,7 +77,7 @@ export type ShardRole = {
   stats(request: Record<string, never>): ShardStats;
   /** One tenant, or a part of all: those with an index of `from` or more. */
   tenants(request: { readonly tenant: string } | { readonly from: number }): TenantPage;
-  /** What a tenant's series are made of; undefined: it has none here. */
+  /** Counts of what a tenant's series are made of; undefined: it has none here. */
   headStats(request: { readonly tenant: string; readonly limit: number }): Promise<HeadTenantStats | undefined>;
   close(request: { readonly checkpoint: boolean }): Promise<void>;
 };

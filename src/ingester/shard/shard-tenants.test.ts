@@ -188,7 +188,7 @@ test('whatever tenants come, go and come back, crash or checkpoint between: each
     const below = (n: number) => Math.floor(random() * n);
     const disk = new MemoryDisk();
     let on = await open(disk);
-    /** What the head must have of each tenant. */
+    /** Series that the head must have, by tenant. */
     let held = new Map<string, Set<string>>();
     let indexesMax = 0;
     for (let step = 0; step < 120; step++) {

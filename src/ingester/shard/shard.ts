@@ -26,7 +26,7 @@ import { Losses } from './losses.ts';
 import { lastLsn, Replay } from './replay.ts';
 import { Windows } from './windows.ts';
 
-/** What a head that takes no new series may grow by with samples of those it has: with a store away for long, everything is refused. */
+/** Above headBytesMax new series are refused; above this multiple of it, all samples, as with a store away for long. */
 const BYTES_BEYOND = 4 / 3;
 
 export interface ShardOptions {
@@ -34,7 +34,7 @@ export interface ShardOptions {
   readonly windowMs: number;
   /** Size of the head at which new series are refused, and a third beyond it all samples. */
   readonly headBytesMax: number;
-  /** What keys of series are made with, in edges too (docs/formats/slices.md); absent: no edge sends any. */
+  /** The secret of series' keys, which edges share (docs/formats/slices.md); absent: no edge sends any. */
   readonly seriesSecret?: Uint8Array | undefined;
   /** `always`: acknowledged means on the disk; `interval`: within `fsyncIntervalMs`. */
   readonly fsync: 'always' | 'interval';
@@ -290,7 +290,7 @@ export class Shard {
     return this.#commit.committed(refused);
   }
 
-  /** What is known to be lost for good in the range, for an answer's warnings. */
+  /** Losses known to be for good in the range, both ends inclusive, for an answer's warnings. */
   lossWarnings(startMs: number, endMs: number): string[] {
     return this.#losses.warnings(startMs, endMs);
   }
@@ -492,7 +492,7 @@ export class Shard {
   }
 }
 
-/** What a request is told that is only logged: nothing was refused. */
+/** The answer to a request that is only logged: nothing was refused. */
 const STAGED_RESULT: HeadIngestResult = {
   counts: [0, 0, 0, 0, 0, 0],
   histogramsLost: 0,

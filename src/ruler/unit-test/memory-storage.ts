@@ -20,7 +20,7 @@ export class MemoryStorage implements Queryable {
   readonly #series = new Map<string, MemorySeries>();
 
   /**
-   * What is not newer than the newest of its series is left out.
+   * A sample that is not newer than the newest of its series is left out.
    * @param startMs 0 where unknown
    * @returns why it was left out, as Prometheus words it; nothing where it is the newest sample itself
    */

@@ -15,7 +15,7 @@ import { MemoryStorage } from './memory-storage.ts';
 import type { AlertTest, ExprTest, RuleTest, RuleTestFile } from './rule-test-file.ts';
 import { type Item, parseSeriesLine, type SeriesLine, SeriesLineError } from './series-line.ts';
 
-/** What a test is run with. */
+/** Rules, file, engine and switches that a test is run with. */
 export interface RuleTestOptions {
   /** Reads the rules; asked for when the input is known to be right. */
   readonly loadGroups: () => Promise<{ readonly groups: readonly RuleGroup[]; readonly errors: readonly string[] }>;
@@ -28,7 +28,7 @@ export interface RuleTestOptions {
   readonly nowMs: () => number;
 }
 
-/** What is not as expected, each worded as promtool words it; none where all is. */
+/** Failures of the test, each worded as promtool words it; none where all is as expected. */
 export async function runRuleTest(test: RuleTest, options: RuleTestOptions): Promise<readonly string[]> {
   try {
     const inputs = test.inputSeries.map((input, i) => ({ line: inputLine(input, i), loaded: 0 }));
@@ -206,7 +206,7 @@ function inputLine(
   }
 }
 
-/** What is wrong with the labels of a line, worded by the parser of PromQL, with its column. */
+/** The fault in the labels of a line, worded by the parser of PromQL, with its column; undefined: there is none. */
 function labelsFault(series: string, line: string): string | undefined {
   try {
     parseSeriesLine(series);
@@ -222,7 +222,7 @@ function labelsFault(series: string, line: string): string | undefined {
   }
 }
 
-/** What is wrong with the values of a line, with its column, as Prometheus words most of it. */
+/** The fault in the values of a line, with its column, as Prometheus words most of it. */
 function valuesFault(line: string, error: Error): string {
   if (!(error instanceof SeriesLineError) || error.at === undefined) return `1: parse error: ${error.message}`;
   const before = line[error.at - 1] ?? ' ';

@@ -18,7 +18,7 @@ export type Item = { readonly value: number } | { readonly histogram: FloatHisto
 export interface SeriesLine {
   readonly labels: Labels;
   readonly items: readonly Item[];
-  /** Of each position, relative to its own time; `undefined` where unknown. */
+  /** The start timestamp of each position, relative to its own time; `undefined` where unknown. */
   readonly starts: readonly (number | undefined)[] | undefined;
   /** `name{labels}@st offsets…`: only `starts` holds. */
   readonly isStarts: boolean;
@@ -31,7 +31,7 @@ export function namesHint(histogram: FloatHistogram): boolean {
   return hinted.has(histogram);
 }
 
-/** What is no series line. */
+/** A text that is no series line. */
 export class SeriesLineError extends Error {
   /** Where in the line, counted from 0; undefined where it is no one place. */
   readonly at: number | undefined;

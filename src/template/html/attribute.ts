@@ -1,4 +1,4 @@
-/** What the values of attributes hold, after the tables of HTML; what is not known is guessed from the name. */
+/** Contents of attributes' values, after the tables of HTML; those of unknown attributes are guessed from the name. */
 export type ContentType = 'plain' | 'css' | 'html' | 'htmlAttr' | 'js' | 'jsStr' | 'url' | 'srcset' | 'unsafe';
 
 const NAMES: readonly (readonly [ContentType, string])[] = [

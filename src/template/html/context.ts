@@ -63,13 +63,13 @@ export interface Context {
   readonly jsBraceDepth: readonly number[] | undefined;
   readonly attr: Attr;
   readonly element: Element;
-  /** Of a break or continue, which ended here. */
+  /** The break or continue that ended here. */
   readonly node: Node | undefined;
   readonly error: EscapeError | undefined;
 }
 
 /**
- * What makes a template no HTML that values could be put into safely. All contexts behind it carry the same one: whoever
+ * A fault that makes a template no HTML that values could be put into safely. All contexts behind it carry the same one: whoever
  * amends it, as loops do, amends it for all, which is how Go's texts come about.
  */
 export class EscapeError {

@@ -70,7 +70,7 @@ interface Loop {
   readonly continues: Context[];
 }
 
-/** What escaping found out, and what is to be changed for it. */
+/** The findings of escaping, and what is to be changed for them. */
 interface Findings {
   /** Called template → context behind it. */
   readonly output: Map<Bytes, Context>;

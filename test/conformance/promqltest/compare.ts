@@ -23,7 +23,7 @@ interface Point {
   readonly histogram: FloatHistogram | undefined;
 }
 
-/** What differs between an answer and what was expected; `undefined` where nothing does. */
+/** The difference between an answer and what was expected; `undefined` where there is none. */
 export function difference(command: EvalCommand, value: QueryValue): string | undefined {
   const { result } = command;
   switch (result.kind) {

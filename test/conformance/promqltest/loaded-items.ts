@@ -12,7 +12,7 @@ export interface LoadedItem {
   readonly startMs: number;
 }
 
-/** What a `load` command puts into a storage: series by series, each by time. */
+/** Items that a `load` command puts into a storage: series by series, each by time. */
 export function* loadedItems({ stepMs, series, withCustomBuckets }: LoadCommand): Iterable<LoadedItem> {
   const lines = new Map<string, SeriesLine>();
   for (const line of series) lines.set(line.labels.key, line);

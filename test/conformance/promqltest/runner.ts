@@ -43,7 +43,7 @@ export interface Failure {
   readonly text: string;
 }
 
-/** What scripts load series into and query them from. */
+/** The storage that scripts load series into and query them from. */
 export interface TestStorage extends Queryable {
   load(command: LoadCommand): void | Promise<void>;
   /** The scripts only query from here on, until they load again. */
@@ -114,7 +114,7 @@ class Evaluation {
     this.#command = command;
   }
 
-  /** What is wrong; `undefined` where all is as expected. */
+  /** The fault of the answer; `undefined` where all is as expected. */
   async run(): Promise<string | undefined> {
     const command = this.#command;
     if (command.stepMs > 0) {
@@ -188,7 +188,7 @@ function answerOf(result: Promise<QueryResult>): Promise<Answer> {
   );
 }
 
-/** Of a range answer the points at one time, in the form of an instant answer like `like`. */
+/** The points of a range answer at one time, in the form of an instant answer like `like`. */
 function at(value: QueryValue, timeMs: number, like: QueryValue): QueryValue {
   if (value.type !== 'matrix') return value;
   const samples = value.series.flatMap(({ labels, times, values, histograms }) => {

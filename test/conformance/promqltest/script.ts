@@ -20,7 +20,7 @@ export interface LoadCommand {
 
 export interface EvalCommand {
   readonly kind: 'eval';
-  /** Of the file, from 1. */
+  /** The line in the file, from 1. */
   readonly line: number;
   readonly expr: string;
   readonly startMs: number;
@@ -31,7 +31,7 @@ export interface EvalCommand {
   readonly result: ExpectedResult;
 }
 
-/** What a failure, warning or info has to say; without `matches`, anything. */
+/** The text that a failure, warning or info has to have; without `matches`, any. */
 export interface Expectation {
   readonly kind: 'fail' | 'warn' | 'info' | 'no_warn' | 'no_info' | 'ordered';
   readonly text: string;

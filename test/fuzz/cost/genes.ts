@@ -9,7 +9,7 @@ import {
 } from '../../../src/wire/write-request.ts';
 import { repeatedBlock } from '../../hostile/bodies.ts';
 
-/** What a request is made from: the same gene makes the same request. */
+/** A gene makes a request: the same gene makes the same request. */
 export interface Gene {
   readonly kind: string;
   readonly seed: number;
