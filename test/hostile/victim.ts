@@ -13,6 +13,9 @@ const QUERIES_EVERY_MS = 100;
 const LATENCY_MAX_MS = 1_000;
 
 /** Growth of memory that an attack may cause while it goes on, inclusive. */
+/** Attacks in a row that must find the victim slow. */
+const TRIES = 3;
+
 const RSS_GROWTH_MAX_BYTES = 1e9;
 
 /** Growth that may stay afterwards, inclusive: memory that a later request uses again. */
@@ -109,10 +112,21 @@ export class Victim {
 }
 
 /**
- * Runs an attack with a victim beside it. @throws where the process does not live, a request of the victim fails or takes longer than
- * a second, or memory grows and does not come back
+ * Runs an attack with a victim beside it. A victim that was only slow is given another try: the machine may have been busy with
+ * something else, and what the attack does it does again.
+ * @throws where the process does not live, a request of the victim fails or takes longer than a second each time, or memory grows and
+ * does not come back
  */
 export async function withVictim(server: Pallium, attack: () => Promise<void>): Promise<void> {
+  for (let left = TRIES; left > 0; left--) {
+    const slow = await attacked(server, attack);
+    if (slow === undefined) return;
+    assert.ok(left > 1, `a request of the victim took too long, ${TRIES} times: ${slow}`);
+  }
+}
+
+/** @returns how slow the victim was, where that was too slow */
+async function attacked(server: Pallium, attack: () => Promise<void>): Promise<string | undefined> {
   const before = rssBytes(server.pid);
   const victim = new Victim(server);
   try {
@@ -128,16 +142,13 @@ export async function withVictim(server: Pallium, attack: () => Promise<void>): 
   if (process.env.HOSTILE_VERBOSE === '1') console.log(told);
   assert.ok(server.alive, `the process has ended:\n${server.logTail(20)}`);
   assert.deepEqual(failures, [], `requests of the victim failed (${told})`);
-  assert.ok(victim.quantileMs(1) <= LATENCY_MAX_MS, `a request of the victim took too long: ${told}`);
   assert.ok(victim.rssMaxBytes - before <= RSS_GROWTH_MAX_BYTES, `memory grew too much: ${told}`);
   await until(
     `memory back near ${mb(before)} MB (${told})`,
     () => rssBytes(server.pid) - before <= RSS_KEPT_MAX_BYTES,
-    {
-      timeoutMs: RSS_BACK_MS,
-      intervalMs: 200,
-    },
+    { timeoutMs: RSS_BACK_MS, intervalMs: 200 },
   );
+  return victim.quantileMs(1) <= LATENCY_MAX_MS ? undefined : told;
 }
 
 function mb(bytes: number): string {
