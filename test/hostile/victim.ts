@@ -12,10 +12,10 @@ const QUERIES_EVERY_MS = 100;
 /** A request of the victim that takes longer has been hurt. */
 const LATENCY_MAX_MS = 1_000;
 
-/** Growth of memory that an attack may cause while it goes on, inclusive. */
 /** Attacks in a row that must find the victim slow. */
 const TRIES = 3;
 
+/** Growth of memory that an attack may cause while it goes on, inclusive. */
 const RSS_GROWTH_MAX_BYTES = 1e9;
 
 /** Growth that may stay afterwards, inclusive: memory that a later request uses again. */
