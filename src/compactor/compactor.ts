@@ -124,7 +124,7 @@ export class Compactor {
     }
   }
 
-  /** End of the newest table that has anything, Unix ms; −Infinity: none has. */
+  /** End of the newest table that has anything, Unix ms; Infinity: none has, so that no clock can lose anything. */
   async #newestMs(context: ReadContext): Promise<number> {
     const { schema } = this.#options;
     const tables: { endMs: number; tableMs: number }[] = [];
@@ -139,7 +139,7 @@ export class Compactor {
         if ((await this.#merger.tenants(day, context)).length > 0) return endMs;
       }
     }
-    return Number.NEGATIVE_INFINITY;
+    return Number.POSITIVE_INFINITY;
   }
 
   async #keepTables({ retention, signal }: CompactionRequest, nowMs: number, report: CompactionReport): Promise<void> {
