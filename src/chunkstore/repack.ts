@@ -8,6 +8,8 @@ import { isDamage, wholeGroup } from './verify.ts';
 export interface Repacked {
   /** Groups that lie in another object now. */
   groups: number;
+  /** Keys of the objects that they lie in now. An earlier try may have put one of them already, and come no further. */
+  readonly objects: string[];
   /** Rows whose groups cannot be read: they stay where they are. */
   readonly damaged: string[];
 }
@@ -33,7 +35,7 @@ export async function repack(
   clock: Clock,
   signal?: AbortSignal,
 ): Promise<Repacked> {
-  const result: Repacked = { groups: 0, damaged: [] };
+  const result: Repacked = { groups: 0, objects: [], damaged: [] };
   let moving: Moving[] = [];
   let bytes = 0;
   const put = async () => {
@@ -51,6 +53,7 @@ export async function repack(
       if (held !== undefined && Buffer.compare(held.value, row.value) === 0) rows.push({ ...row, value });
     }
     await period.tables.client.write(table, rows, signal);
+    result.objects.push(key);
     result.groups += rows.length;
     moving = [];
     bytes = 0;

@@ -147,7 +147,13 @@ export class Sweeper {
       if (this.#isDue(`part ${key}`, this.#options.rowGraceMs, seen) && isOld(info)) moving.push(...rows);
     }
     if (moving.length > 0) {
-      const { groups, damaged } = await repack(this.#schema, period, table, moving, this.#clock, signal);
+      const {
+        groups,
+        objects: moved,
+        damaged,
+      } = await repack(this.#schema, period, table, moving, this.#clock, signal);
+      // one that no row named when they were read has rows now, where an earlier try had put it
+      for (const key of moved) objects.delete(key);
       result.moved += groups;
       result.damaged.push(...damaged);
     }

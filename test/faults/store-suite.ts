@@ -35,9 +35,9 @@ export async function persist<T>(call: () => Promise<T>): Promise<T> {
  * Windows are written, read, and merged when their day is over, through clients that fail before and after what they do, throttle, and
  * do it twice: at every point each sample is there once.
  */
-export async function storeThroughFaults({ tables, objects, prefix }: Stores): Promise<void> {
-  const client = new FaultyTableClient(tables.client, {}, seededRandom(11));
-  const faultyObjects = new FaultyObjectClient(objects, {}, seededRandom(12));
+export async function storeThroughFaults({ tables, objects, prefix }: Stores, seed = 11): Promise<void> {
+  const client = new FaultyTableClient(tables.client, {}, seededRandom(seed));
+  const faultyObjects = new FaultyObjectClient(objects, {}, seededRandom(seed + 1));
   const on = compactorOn({
     tables: { client, admin: tables.admin, limits: tables.limits },
     objects: faultyObjects,
