@@ -24,6 +24,7 @@ const BLOCKED_MAX_MS = 100;
 const MEMORY_PER_BYTE_MAX = 64;
 const MEMORY_MAX_BYTES = 64e6;
 const ANSWER_MAX_MS = 30_000;
+const PROGRESS_MS = 60_000;
 
 /** Times that a request is asked again before what it does counts: a first time compiles, and a collector comes when it likes. */
 const CONFIRMATIONS = 2;
@@ -147,6 +148,11 @@ test(`requests that cost more than they weigh, for ${SECONDS} s`, async (t) => {
   const random = seededRandom(SEED);
   const best = new Map<string, { gene: Gene; cost: Cost; score: number }[]>();
   const faults: string[] = [];
+  const found = (fault: string): void => {
+    faults.push(fault);
+    // at once: a run takes up to an hour
+    console.error(fault);
+  };
   let asked = 0;
 
   const ask = async (gene: Gene): Promise<void> => {
@@ -164,16 +170,14 @@ test(`requests that cost more than they weigh, for ${SECONDS} s`, async (t) => {
         };
       }
     } catch (thrown) {
-      faults.push(
-        `${JSON.stringify(gene)}: ${(thrown as Error).message}${server.alive ? '' : `\n${server.logTail(20)}`}`,
-      );
+      found(`${JSON.stringify(gene)}: ${(thrown as Error).message}${server.alive ? '' : `\n${server.logTail(20)}`}`);
       return;
     }
     asked++;
     const fault = faultOf(cost);
     if (fault !== undefined) {
       // found once: its like are not looked for
-      faults.push(`${fault}: ${shown(gene, cost)}`);
+      found(`${fault}: ${shown(gene, cost)}`);
       for (const [key, list] of best)
         best.set(
           key,
@@ -191,7 +195,9 @@ test(`requests that cost more than they weigh, for ${SECONDS} s`, async (t) => {
 
   if (GENE !== undefined) await ask(JSON.parse(GENE) as Gene);
   else {
-    const until = performance.now() + SECONDS * 1000;
+    const startedMs = performance.now();
+    const until = startedMs + SECONDS * 1000;
+    let toldMs = startedMs;
     while (performance.now() < until && faults.length < 20 && server.alive) {
       const known = [...best.values()].flat();
       const gene =
@@ -199,6 +205,9 @@ test(`requests that cost more than they weigh, for ${SECONDS} s`, async (t) => {
           ? randomGene(random)
           : mutated(known[Math.floor(random() * known.length)]!.gene, random);
       await ask(gene);
+      if (performance.now() - toldMs < PROGRESS_MS) continue;
+      toldMs = performance.now();
+      console.error(`${Math.round((toldMs - startedMs) / 1000)} s, ${asked} requests, ${faults.length} faults`);
     }
   }
   t.diagnostic(`SEED=${SEED}; ${asked} requests`);
