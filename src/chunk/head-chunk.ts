@@ -1,7 +1,7 @@
+import { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { withResetHint } from '../model/histogram.ts';
 import { HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { mergeColumns } from '../storage/merge-columns.ts';
-import { ByteReader, ByteWriter } from './group/bytes.ts';
 import { CHUNK_STARTS, CHUNK_UNORDERED } from './head-chunk-flags.ts';
 import { readHistograms } from './histogram.ts';
 import type { Kernel } from './kernel.ts';

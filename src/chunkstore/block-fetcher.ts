@@ -1,7 +1,7 @@
-import { BytesError } from '../chunk/group/bytes.ts';
 import { type BlockRef, blockName, guarded, isIntact, SERIES_BLOCK } from '../chunk/group/header.ts';
 import type { OpenGroup } from '../chunk/group/read.ts';
 import type { LabelBlock } from '../chunk/group/series-block.ts';
+import { BytesError } from '../lib/bytes.ts';
 import { copyBytes } from '../lib/copy.ts';
 import { getOrMake } from '../lib/map.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';

@@ -1,4 +1,4 @@
-import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 /** That the compactor has been through a tenant's day. */

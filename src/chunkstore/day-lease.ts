@@ -1,4 +1,4 @@
-import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import type { RowKey } from '../table/client.ts';

@@ -1,5 +1,5 @@
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
 import { type GroupHeader, guarded, parseHeader } from '../chunk/group/header.ts';
+import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 import { CONTENT_ID_BYTES, idOfRange } from './keys.ts';
 
 const ROW_VERSION = 1;

@@ -1,4 +1,4 @@
-import { BytesError } from '../chunk/group/bytes.ts';
+import { BytesError } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { storeErrors } from '../model/errors-store.ts';

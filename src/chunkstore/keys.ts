@@ -1,5 +1,5 @@
 import crypto from 'node:crypto';
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 
 export const DAY_MS = 86_400_000;
 /** Names longer than this stand in keys as a hash, and in full in the value. */

@@ -1,5 +1,5 @@
-import { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
 import { compress, decompress } from '../chunk/group/header.ts';
+import { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
 const ROW_VERSION = 1;

@@ -1,4 +1,4 @@
-import { ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteWriter } from '../lib/bytes.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 

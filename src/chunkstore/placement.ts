@@ -1,6 +1,6 @@
 import xxhash from 'xxhash-wasm';
-import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
 import { labelParts, metricOf } from '../chunk/group/series.ts';
+import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import type { SlotSizes } from '../model/slot-sizes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 

@@ -1,5 +1,5 @@
 import zlib from 'node:zlib';
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 
 /** A row's value: version byte, CRC-32 of the rest, the rest. */
 export function sealRow(version: number, content: Uint8Array): Uint8Array {

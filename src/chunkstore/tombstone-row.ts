@@ -1,4 +1,4 @@
-import { BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 

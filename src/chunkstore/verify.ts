@@ -1,9 +1,9 @@
-import { BytesError } from '../chunk/group/bytes.ts';
 import { GroupDecoder } from '../chunk/group/decode.ts';
 import { Digester } from '../chunk/group/digest.ts';
 import { guarded, parseHeader } from '../chunk/group/header.ts';
 import { readGroup } from '../chunk/group/read.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { BytesError } from '../lib/bytes.ts';
 import { nextTurn } from '../lib/turn.ts';
 import { AppError } from '../model/errors.ts';
 import { SampleColumns } from '../storage/columns.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ByteReader } from '../chunk/group/bytes.ts';
 import type { FrameTarget } from '../contract/ingest.ts';
+import { ByteReader } from '../lib/bytes.ts';
 import { systemClock } from '../lib/clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ByteReader } from '../chunk/group/bytes.ts';
 import type { FramePush } from '../contract/ingest.ts';
+import { ByteReader } from '../lib/bytes.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';

@@ -1,5 +1,5 @@
-import { ByteWriter } from '../chunk/group/bytes.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { ByteWriter } from '../lib/bytes.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeLabels, LabelEncoder } from '../model/canonical.ts';
 import { writeErrors } from '../model/errors-write.ts';

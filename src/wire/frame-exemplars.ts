@@ -1,4 +1,4 @@
-import type { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
+import type { ByteReader, ByteWriter } from '../lib/bytes.ts';
 
 /** An exemplar on its way to a shard, in frames and in the log: f64 time, value · uvarint bytes · labels. */
 export interface FrameExemplar {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ByteReader, BytesError, ByteWriter } from '../chunk/group/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 import { seededRandom } from '../lib/random.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import { integerHistogram } from '../model/histogram-integer.ts';

@@ -1,4 +1,4 @@
-import type { ByteReader, ByteWriter } from '../chunk/group/bytes.ts';
+import type { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import type { FloatHistogram, ResetHint, Span } from '../model/histogram.ts';
 import { type Histogram, isIntegerHistogram } from '../model/histogram-integer.ts';
 

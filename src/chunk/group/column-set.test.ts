@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
+import { BytesError } from '../../lib/bytes.ts';
 import { Kernel } from '../kernel.ts';
-import { BytesError } from './bytes.ts';
 import { ColumnSet, ColumnSetEncoder, decodeBytes } from './column-set.ts';
 
 const kernel = Kernel.create();

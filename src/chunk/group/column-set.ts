@@ -1,7 +1,7 @@
 import { assert } from '../../lib/assert.ts';
+import { BytesError } from '../../lib/bytes.ts';
 import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
-import { BytesError } from './bytes.ts';
 
 /** A column has at most so many values: what one series may have in one group. */
 export const COLUMN_VALUES_MAX = 65536;

@@ -1,7 +1,7 @@
+import { ByteReader, BytesError } from '../../lib/bytes.ts';
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
-import { ByteReader, BytesError } from './bytes.ts';
 import { ColumnReader, type ColumnSource } from './column-reader.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { type BlockRef, blockName, guarded } from './header.ts';

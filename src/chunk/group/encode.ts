@@ -1,7 +1,7 @@
 import { assert } from '../../lib/assert.ts';
+import { ByteWriter } from '../../lib/bytes.ts';
 import { FLOAT, HISTOGRAM } from '../../storage/columns.ts';
 import type { Kernel } from '../kernel.ts';
-import { ByteWriter } from './bytes.ts';
 import { COLUMN_VALUES_MAX, ColumnSetEncoder } from './column-set.ts';
 import { addDigest, DIGEST_BYTES, Digester, STALE_HIGH, STALE_LOW } from './digest.ts';
 import {

@@ -1,6 +1,6 @@
 import zlib from 'node:zlib';
+import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { storeErrors } from '../../model/errors-store.ts';
-import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
 import { DIGEST_BYTES } from './digest.ts';
 
 export const GROUP_VERSION = 1;

@@ -1,7 +1,7 @@
 import { assert } from '../../lib/assert.ts';
+import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import type { FloatHistogram, ResetHint, Span } from '../../model/histogram.ts';
 import { HISTOGRAM, STALE_HISTOGRAM } from '../../storage/columns.ts';
-import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
 import type { ColumnReader, ColumnSource } from './column-reader.ts';
 import { COLUMN_VALUES_MAX, type ColumnSetEncoder } from './column-set.ts';
 import { readPlanes, writePlanes } from './planes.ts';

@@ -1,4 +1,4 @@
-import type { ByteReader, ByteWriter } from './bytes.ts';
+import type { ByteReader, ByteWriter } from '../../lib/bytes.ts';
 
 /** Writes doubles as eight planes of bytes, the lowest bytes of all first. */
 export function writePlanes(out: ByteWriter, values: Float64Array): void {

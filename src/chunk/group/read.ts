@@ -1,5 +1,5 @@
+import { BytesError } from '../../lib/bytes.ts';
 import { FLOAT, type SampleColumns } from '../../storage/columns.ts';
-import { BytesError } from './bytes.ts';
 import type { ColumnSource } from './column-reader.ts';
 import type { Chunk, GroupDecoder, TimeColumns } from './decode.ts';
 import { addDigest, DIGEST_BYTES, type Digester } from './digest.ts';

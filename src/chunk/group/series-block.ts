@@ -1,5 +1,5 @@
+import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { copyBytes } from '../../lib/copy.ts';
-import { ByteReader, BytesError, ByteWriter } from './bytes.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { readPlanes, writePlanes, xorBits } from './planes.ts';
 import { FLAGS_KNOWN } from './series.ts';

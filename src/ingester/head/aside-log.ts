@@ -1,4 +1,4 @@
-import { ByteWriter } from '../../chunk/group/bytes.ts';
+import { ByteWriter } from '../../lib/bytes.ts';
 import { type FrameExemplar, writeFrameExemplar } from '../../wire/frame-exemplars.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import type { StoredSeries } from './exemplars.ts';

@@ -1,5 +1,5 @@
-import { ByteReader, BytesError } from '../../chunk/group/bytes.ts';
 import { NO_ROOM } from '../../contract/ingest.ts';
+import { ByteReader, BytesError } from '../../lib/bytes.ts';
 import { labelsAreWhole } from '../../model/canonical.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import { type FrameExemplar, readFrameExemplar } from '../../wire/frame-exemplars.ts';

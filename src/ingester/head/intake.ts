@@ -1,4 +1,3 @@
-import { ByteReader } from '../../chunk/group/bytes.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
 import { Region } from '../../chunk/region.ts';
 import {
@@ -11,6 +10,7 @@ import {
   type Refusal,
   WINDOW_DENIED,
 } from '../../contract/ingest.ts';
+import { ByteReader } from '../../lib/bytes.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { Labels } from '../../model/labels.ts';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { ByteWriter } from '../../chunk/group/bytes.ts';
+import { ByteWriter } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
 import { type FloatHistogram, floatHistogram, withResetHint } from '../../model/histogram.ts';
 import { histogramBytes } from '../../model/histogram-bytes.ts';

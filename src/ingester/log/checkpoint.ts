@@ -1,6 +1,6 @@
 import path from 'node:path';
-import { BytesError } from '../../chunk/group/bytes.ts';
 import type { Region } from '../../chunk/region.ts';
+import { BytesError } from '../../lib/bytes.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { RECORD_BYTES_AIMED, RECORD_HEADER_BYTES } from '../../wire/record-layout.ts';
 import { AsideLog } from '../head/aside-log.ts';

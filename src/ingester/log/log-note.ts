@@ -1,5 +1,5 @@
-import { BytesError } from '../../chunk/group/bytes.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
+import { BytesError } from '../../lib/bytes.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { WalRecord } from './wal.ts';
 

@@ -1,5 +1,5 @@
-import { ByteReader, BytesError, ByteWriter } from '../../chunk/group/bytes.ts';
 import { CHUNK_FLOAT_HISTOGRAM, CHUNK_HISTOGRAM, CHUNK_XOR2, type RichEncoding } from '../../chunk/head-chunk.ts';
+import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import type { RichHead } from '../head/rich-head.ts';
 

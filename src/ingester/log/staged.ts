@@ -1,6 +1,6 @@
-import { ByteReader, BytesError } from '../../chunk/group/bytes.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
 import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
+import { ByteReader, BytesError } from '../../lib/bytes.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import { readFrameExemplar } from '../../wire/frame-exemplars.ts';
 import {

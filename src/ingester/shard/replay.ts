@@ -1,7 +1,7 @@
 import path from 'node:path';
-import { BytesError } from '../../chunk/group/bytes.ts';
 import { Region } from '../../chunk/region.ts';
 import type { FrameLimits } from '../../contract/ingest.ts';
+import { BytesError } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { AppError } from '../../model/errors.ts';

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { ByteReader, BytesError } from '../../../chunk/group/bytes.ts';
+import { ByteReader, BytesError } from '../../../lib/bytes.ts';
 import { crc32c } from '../../../lib/crc32c.ts';
 import { AppError } from '../../../model/errors.ts';
 

@@ -1,4 +1,4 @@
-import { BytesError } from '../../../chunk/group/bytes.ts';
+import { BytesError } from '../../../lib/bytes.ts';
 import { BlockFile } from './block-file.ts';
 
 export const INDEX_MAGIC = 0xbaaad700;

@@ -1,7 +1,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ByteWriter } from '../../../chunk/group/bytes.ts';
 import { chunksOf } from '../../../chunk/sample-chunks.ts';
+import { ByteWriter } from '../../../lib/bytes.ts';
 import { getOrMake } from '../../../lib/map.ts';
 import { compareUtf8, Labels } from '../../../model/labels.ts';
 import type { SampleColumns } from '../../../storage/columns.ts';
