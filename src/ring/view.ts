@@ -19,7 +19,7 @@ export class RingView {
   /** Number of the newest version that counts. */
   readonly confirmed: number;
   readonly words: Words;
-  /** Of the newest version. */
+  /** Slots of the newest version. */
   readonly slots: RingSlots;
 
   constructor({ chain, hash, confirmations, words }: RingKnowledge) {
