@@ -67,9 +67,13 @@ function* problemsOf({ name, type, hasHelp, labels, series }: Family): Generator
   if (name.includes(':')) yield "metric names should not contain ':'";
   if (/[a-z][A-Z]/.test(name)) yield "metric names should be written in 'snake_case' not 'camelCase'";
   if (ABBREVIATED.test(name)) yield 'metric names should not contain abbreviated units';
-  const parted = type === 'histogram' || type === 'summary';
-  if (typed && type !== 'histogram' && name.endsWith('_bucket')) yield 'should not have "_bucket" suffix';
-  if (typed && !parted && /_(?:count|sum)$/.test(name)) yield 'should not have "_count" or "_sum" suffix';
+  if (typed && type !== 'histogram' && name.endsWith('_bucket')) {
+    yield 'non-histogram metrics should not have "_bucket" suffix';
+  }
+  const [part] = /_(?:count|sum)$/.exec(name) ?? [];
+  if (typed && type !== 'histogram' && type !== 'summary' && part !== undefined) {
+    yield `non-histogram and non-summary metrics should not have "${part}" suffix`;
+  }
   for (const label of labels) {
     if (/[a-z][A-Z]/.test(label)) yield "label names should be written in 'snake_case' not 'camelCase'";
     if (typed && type !== 'histogram' && label === 'le') yield 'non-histogram metrics should not have "le" label';
