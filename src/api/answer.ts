@@ -1,8 +1,8 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { apiError } from '../kit/http/failure.ts';
 import { Pacer } from '../lib/pacer.ts';
-import type { TenantLimits } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
+import type { QueryLimits } from '../limits/query-limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { QueryBudget } from '../storage/queryable.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
@@ -17,7 +17,7 @@ export interface Notes {
 }
 
 /** `{"status":"success","data":…}`; `write` puts the data. */
-export function success(limits: TenantLimits, notes: Notes, write: (out: ApiJsonWriter) => void): ApiResponse {
+export function success(limits: QueryLimits, notes: Notes, write: (out: ApiJsonWriter) => void): ApiResponse {
   const out = begun(limits);
   write(out);
   return ended(out, notes);
@@ -43,7 +43,7 @@ export async function successInTurns(
   return ended(out, notes);
 }
 
-function begun({ maxQueryResponseSize: limit }: TenantLimits, budget?: QueryBudget): ApiJsonWriter {
+function begun({ maxQueryResponseSize: limit }: QueryLimits, budget?: QueryBudget): ApiJsonWriter {
   const checkSize = (bytes: number): void => {
     if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
   };

@@ -1,5 +1,5 @@
 import type { ApiRequest } from '../contract/api.ts';
-import type { TenantLimits } from '../limits/limits.ts';
+import type { QueryLimits } from '../limits/query-limits.ts';
 import type { Params } from './params.ts';
 import type { ApiSources } from './sources.ts';
 
@@ -7,7 +7,7 @@ import type { ApiSources } from './sources.ts';
 export interface Call {
   readonly request: ApiRequest;
   readonly params: Params;
-  readonly limits: TenantLimits;
+  readonly limits: QueryLimits;
   readonly sources: ApiSources;
   readonly signal: AbortSignal;
   /** Called when there is an answer. */

@@ -1,8 +1,8 @@
 import type { HeadTenantStats } from '../contract/ingester.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { TenantLimits } from '../limits/limits.ts';
 import type { SharedMemory } from '../limits/query-budget.ts';
+import type { QueryLimits } from '../limits/query-limits.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import type { ExemplarSource } from '../storage/exemplars.ts';
@@ -22,7 +22,7 @@ export interface ApiSources {
   readonly status: StatusSource;
   /** Undefined: what could do harm is switched off. */
   readonly deletes: DeleteSource | undefined;
-  limits(tenant: string): TenantLimits;
+  limits(tenant: string): QueryLimits;
   readonly clock: Clock;
   /** Whether `stats=all` counts samples for each step. */
   readonly perStepStats: boolean;

@@ -9,8 +9,9 @@ import type { IngesterClient } from '../contract/ingester.ts';
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { TenantLimits } from '../limits/limits.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
+import type { JoinedLimits } from '../limits/query-limits.ts';
+import { tenantsOf } from '../model/tenants.ts';
 import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
@@ -108,9 +109,9 @@ export class Querier implements TenantHider {
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */
-  sources(tenant: string, limits: TenantLimits) {
+  sources(tenant: string, limits: JoinedLimits) {
     const { config, purger, ingester, engine, clock } = this.#options;
-    this.#retentions.set(tenant, limits.retentionPeriodMs);
+    for (const [i, each] of tenantsOf(tenant).entries()) this.#retentions.set(each, limits.retentionsMs[i]!);
     const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
     const limitsOf = () => limits;
     return {

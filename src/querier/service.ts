@@ -7,6 +7,7 @@ import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
+import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
 import { QueryBook } from './query-book.ts';
 
 const querierMetrics = metricTable({
@@ -21,9 +22,9 @@ const querierMetrics = metricTable({
 
 /** The workers that evaluate for the service: query threads, or a querier in this one. */
 export interface QueryWorkers extends TenantHider {
-  handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
-  instant(request: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
-  range(request: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
+  handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
+  instant(request: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
+  range(request: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
 }
 
 export interface Asked<Request> {
@@ -61,10 +62,10 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, TenantH
   }
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
-    const { workers, limits } = this.#options;
+    const { workers } = this.#options;
     const ended = this.book.begin(request);
     try {
-      return this.#answer(await workers.handle(request, limits(request.tenant), signal));
+      return this.#answer(await workers.handle(request, this.#limits(request.tenant), signal));
     } catch (thrown) {
       signal.throwIfAborted();
       const { status, errorType, headers, text } = failureOf(thrown);
@@ -76,13 +77,17 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, TenantH
   }
 
   async instant(tenant: string, request: InstantRequest, { signal }: QueryRunContext): Promise<QueryResult> {
-    const { workers, limits } = this.#options;
-    return this.#answer(await workers.instant({ tenant, request }, limits(tenant), signal));
+    const { workers } = this.#options;
+    return this.#answer(await workers.instant({ tenant, request }, this.#limits(tenant), signal));
   }
 
   async range(tenant: string, request: RangeRequest, { signal }: QueryRunContext): Promise<QueryResult> {
-    const { workers, limits } = this.#options;
-    return this.#answer(await workers.range({ tenant, request }, limits(tenant), signal));
+    const { workers } = this.#options;
+    return this.#answer(await workers.range({ tenant, request }, this.#limits(tenant), signal));
+  }
+
+  #limits(tenant: string): JoinedLimits {
+    return joinedLimits(tenant, this.#options.limits);
   }
 
   #answer<Answer>({ answer, cache }: Worked<Answer>): Answer {

@@ -6,7 +6,7 @@ import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
 import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
-import type { TenantLimits } from '../../limits/limits.ts';
+import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
 import type { Asked, Worked } from '../../querier/service.ts';
 import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
@@ -31,7 +31,7 @@ export type QueryRole = {
 };
 
 interface Limited {
-  readonly limits: TenantLimits;
+  readonly limits: JoinedLimits;
 }
 
 /** Where parts of chunk groups are cached. */

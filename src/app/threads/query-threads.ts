@@ -5,7 +5,7 @@ import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
-import type { TenantLimits } from '../../limits/limits.ts';
+import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ThreadLayout } from './layout.ts';
@@ -81,15 +81,15 @@ export class QueryThreads implements Service, QueryWorkers {
     return this.#ready ? undefined : 'query workers are starting';
   }
 
-  handle(request: ApiRequest, limits: TenantLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
+  handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
     return this.#pool!.call('handle', { request, limits }, of(request.tenant, limits, signal));
   }
 
-  instant(asked: Asked<InstantRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
+  instant(asked: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
     return this.#pool!.call('instant', { ...asked, limits }, of(asked.tenant, limits, signal));
   }
 
-  range(asked: Asked<RangeRequest>, limits: TenantLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
+  range(asked: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
     return this.#pool!.call('range', { ...asked, limits }, of(asked.tenant, limits, signal));
   }
 
@@ -106,6 +106,6 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 }
 
-function of(tenant: string, limits: TenantLimits, signal: AbortSignal): PooledCallOptions {
+function of(tenant: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {
   return { signal, tenant, outstandingMax: limits.maxOutstandingRequestsPerTenant };
 }

@@ -13,7 +13,8 @@ import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
-import { DEFAULT_LIMITS, type TenantLimits } from '../../limits/limits.ts';
+import { DEFAULT_LIMITS } from '../../limits/limits.ts';
+import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
@@ -33,7 +34,7 @@ const WARM_UP_MS = 400;
 interface Connected {
   readonly querier: Querier;
   /** Sources that the API answers from, for a call with these limits. */
-  sources(tenant: string, limits: TenantLimits): ApiSources;
+  sources(tenant: string, limits: JoinedLimits): ApiSources;
 }
 
 /** The ways to the shards, in their order. */
@@ -91,7 +92,10 @@ const role: QueryRole = {
     const { querier, sources } = await connection;
     // slower at first is all that comes of it when this fails
     await warmUp(
-      sources('', DEFAULT_LIMITS),
+      sources(
+        '',
+        joinedLimits('', () => DEFAULT_LIMITS),
+      ),
       { engine, turns: querier.turns, timeoutMs: config.timeoutMs, clock: systemClock },
       WARM_UP_MS,
     ).catch((error: Error) => process.stderr.write(`${error.message}\n`));

@@ -1,0 +1,47 @@
+import { tenantsOf } from '../model/tenants.ts';
+import type { TenantLimits } from './limits.ts';
+
+/** Limits of which the smallest holds, and 0 is none. */
+const SMALLEST = [
+  'maxFetchedSeriesPerQuery',
+  'maxFetchedChunksPerQuery',
+  'maxFetchedChunkBytesPerQuery',
+  'maxFetchedDataBytesPerQuery',
+  'maxQueryMemoryBytes',
+  'maxQueryLookbackMs',
+  'maxQueryLengthMs',
+  'maxQueryResponseSize',
+  'maxOutstandingRequestsPerTenant',
+  'retentionPeriodMs',
+] as const satisfies readonly (keyof TenantLimits)[];
+
+/** All that a query asks of limits. */
+export type QueryLimits = Pick<
+  TenantLimits,
+  (typeof SMALLEST)[number] | 'queryIngestersWithinMs' | 'creationGracePeriodMs'
+>;
+
+/** Limits of a query whose tenant's name may stand for several. */
+export interface JoinedLimits extends QueryLimits {
+  /** The retention of each tenant, in the order of the name: it says what a tenant's own data are. */
+  readonly retentionsMs: readonly number[];
+}
+
+/** The strictest limits of the tenants that `name` stands for. */
+export function joinedLimits(name: string, limitsOf: (tenant: string) => TenantLimits): JoinedLimits {
+  const all = tenantsOf(name).map(limitsOf);
+  const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestOf(all.map((limits) => limits[key]))]));
+  const within = all.map(({ queryIngestersWithinMs }) => queryIngestersWithinMs);
+  return {
+    ...(smallest as Pick<QueryLimits, (typeof SMALLEST)[number]>),
+    // these two hide nothing that is a tenant's
+    queryIngestersWithinMs: within.includes(0) ? 0 : Math.max(...within),
+    creationGracePeriodMs: Math.max(...all.map(({ creationGracePeriodMs }) => creationGracePeriodMs)),
+    retentionsMs: all.map(({ retentionPeriodMs }) => retentionPeriodMs),
+  };
+}
+
+function smallestOf(limits: readonly number[]): number {
+  const set = limits.filter((limit) => limit > 0);
+  return set.length === 0 ? 0 : Math.min(...set);
+}
