@@ -67,6 +67,7 @@ export function unlimited(): Used {
         used.bytes += count;
       },
       addCacheHits() {},
+      addGroups() {},
       addFetches(rows, objects) {
         used.rows += rows;
         used.objects += objects;

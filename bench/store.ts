@@ -44,6 +44,7 @@ const context = () => {
         used.bytes += count;
       },
       addCacheHits() {},
+      addGroups() {},
       addFetches(rows: number, count: number) {
         used.rows += rows;
         used.objects += count;

@@ -1,6 +1,7 @@
 import xxhash from 'xxhash-wasm';
 import { labelParts, metricOf } from '../chunk/group/series.ts';
 import { BytesError, ByteWriter } from '../lib/bytes.ts';
+import { type SeriesShard, shardTouches } from '../model/series-shard.ts';
 import type { SlotSizes } from '../model/slot-sizes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
@@ -61,17 +62,21 @@ export function slotOf(placement: Placement, labels: Uint8Array): Slot {
   return bucketSlot(placement.buckets, bucketOf(metric, placement.buckets));
 }
 
-/** All slots that series of a metric may be in. */
-export function slotsOfMetric(placement: Placement, metric: string): Slot[] {
+/** All slots that series of a metric may be in: of a shard where one is given. */
+export function slotsOfMetric(placement: Placement, metric: string, shard?: SeriesShard): Slot[] {
   const parts = placement.splits.get(metric);
-  if (parts !== undefined) return Array.from({ length: parts }, (_, part) => partSlot(metric, parts, part));
-  return [bucketSlot(placement.buckets, bucketOf(Buffer.from(metric), placement.buckets))];
+  if (parts === undefined) return [bucketSlot(placement.buckets, bucketOf(Buffer.from(metric), placement.buckets))];
+  const slots: Slot[] = [];
+  for (let part = 0; part < parts; part++) {
+    if (shard === undefined || shardTouches(shard, part, parts)) slots.push(partSlot(metric, parts, part));
+  }
+  return slots;
 }
 
-/** Every slot there is. */
-export function allSlots(placement: Placement): Slot[] {
+/** Every slot there is: of a shard where one is given. */
+export function allSlots(placement: Placement, shard?: SeriesShard): Slot[] {
   const slots = Array.from({ length: placement.buckets }, (_, bucket) => bucketSlot(placement.buckets, bucket));
-  for (const metric of placement.splits.keys()) slots.push(...slotsOfMetric(placement, metric));
+  for (const metric of placement.splits.keys()) slots.push(...slotsOfMetric(placement, metric, shard));
   return slots;
 }
 

@@ -10,6 +10,7 @@ import { compareUtf8, Labels } from '../model/labels.ts';
 import { type MatchTurn, matchesInTurns, PacedTurn } from '../model/match-turn.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
@@ -66,6 +67,8 @@ export interface StoreSelect {
   readonly labelsOnly?: boolean;
   /** At most so many series; 0 or absent: all. */
   readonly limit?: number;
+  /** Absent: the series of all shards. */
+  readonly shard?: SeriesShard | undefined;
 }
 
 /** Reads what `ChunkStoreWriter` wrote. One instance a thread. */
@@ -91,7 +94,7 @@ export class ChunkStoreReader {
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
     const { endMs, labelsOnly = false } = request;
     const startMs = this.#visibleFrom(tenant, request.startMs);
-    const metrics = metricFilter(request.matchers);
+    const metrics = metricFilter(request.matchers, request.shard);
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
     const [found, tombstones] = await Promise.all([
@@ -104,7 +107,7 @@ export class ChunkStoreReader {
       const rest = { ...request, startMs: Math.max(startMs, deletedMs + 1), labelsOnly: false };
       return this.select(tenant, rest, context);
     }
-    const matcher = new SeriesMatcher(request.matchers);
+    const matcher = new SeriesMatcher(request.matchers, request.shard);
     /** Memory of labels that are longer than usual. */
     let wideBytes = 0;
     const fetcher = new BlockFetcher(
@@ -272,14 +275,15 @@ export class ChunkStoreReader {
   /** Groups that may have series of the selector, in order of their rows' names. */
   async #groups(
     tenant: string,
-    { matchers, startMs, endMs }: StoreSelect,
+    { matchers, startMs, endMs, shard }: StoreSelect,
     metrics: MetricFilter,
     context: QueryContext,
     turn: MatchTurn,
   ): Promise<FoundGroup[]> {
     const found: FoundGroup[] = [];
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      const slots = await this.#slots(tenant, day, matchers, metrics, context, turn);
+      const slots = await this.#slots(tenant, day, { matchers, shard }, metrics, context, turn);
+      context.budget.addGroups(slots.length, 0);
       const from = Math.max(startMs, day * DAY_MS);
       const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
       await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
@@ -290,13 +294,14 @@ export class ChunkStoreReader {
         }
       });
     });
+    context.budget.addGroups(0, found.length);
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async #slots(
     tenant: string,
     day: number,
-    matchers: readonly LabelMatcher[],
+    { matchers, shard }: Pick<StoreSelect, 'matchers' | 'shard'>,
     metrics: MetricFilter,
     context: QueryContext,
     turn: MatchTurn,
@@ -306,8 +311,8 @@ export class ChunkStoreReader {
     for (const placement of placements) {
       const of =
         metrics.names === undefined
-          ? allSlots(placement)
-          : metrics.names.flatMap((name) => slotsOfMetric(placement, name));
+          ? allSlots(placement, shard)
+          : metrics.names.flatMap((name) => slotsOfMetric(placement, name, shard));
       for (const slot of of) slots.set(hexOf(slot), slot);
     }
     if (slots.size > SLOTS_UNASKED_MAX) {

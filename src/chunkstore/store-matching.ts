@@ -1,8 +1,11 @@
 import type { LabelBlock, LabelColumn, Section } from '../chunk/group/series-block.ts';
 import { getOrMake } from '../lib/map.ts';
+import { LabelEncoder } from '../model/canonical.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { labelsHash } from '../model/labels-hash.ts';
 import { type MatchTurn, matchesInTurns } from '../model/match-turn.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
+import { type SeriesShard, shardHas } from '../model/series-shard.ts';
 
 /**
  * Remembers label blocks by their bytes: a slot's series are mostly the same from window to window, and then labels are parsed,
@@ -32,6 +35,7 @@ const VALUE_STEPS = 20;
 /** Matches a selector against label blocks, and numbers the series that match across all of them. */
 export class SeriesMatcher {
   readonly #matchers: readonly LabelMatcher[];
+  readonly #shard: SeriesShard | undefined;
   readonly #key: string;
   /** Results per matcher and value: regular expressions are run once per distinct value. */
   readonly #results: readonly Map<string, boolean>[];
@@ -40,9 +44,10 @@ export class SeriesMatcher {
   /** Labels of the series with each number. */
   readonly labels: Labels[] = [];
 
-  constructor(matchers: readonly LabelMatcher[]) {
+  constructor(matchers: readonly LabelMatcher[], shard?: SeriesShard) {
     this.#matchers = matchers;
-    this.#key = JSON.stringify(matchers.map(({ name, op, value }) => [name, op, value]));
+    this.#shard = shard;
+    this.#key = JSON.stringify([shard, matchers.map(({ name, op, value }) => [name, op, value])]);
     this.#results = matchers.map(() => new Map());
   }
 
@@ -107,6 +112,7 @@ export class SeriesMatcher {
     for (let i = 0; i < section.count; i++) {
       if (!tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) continue;
       const index = section.first + i;
+      if (this.#shard !== undefined && !shardHas(this.#shard, hashOf(block, section, i))) continue;
       labels[index] ??= Labels.fromSortedPairs(block.pairs(section, i));
       found.push(index);
     }
@@ -138,6 +144,17 @@ function labelsOf(block: LabelBlock): (Labels | undefined)[] {
   return getOrMake(labelsOfBlocks, block, () => new Array<Labels | undefined>(block.count));
 }
 
+const hashesOfBlocks = new WeakMap<LabelBlock, Float64Array>();
+const labelEncoder = new LabelEncoder();
+
+/** The hash of a series' labels, found once: every shard of a query asks for it. */
+function hashOf(block: LabelBlock, section: Section, i: number): number {
+  const hashes = getOrMake(hashesOfBlocks, block, () => new Float64Array(block.count).fill(-1));
+  const index = section.first + i;
+  if (hashes[index] === -1) hashes[index] = labelsHash(labelEncoder.encode(block.pairs(section, i)));
+  return hashes[index]!;
+}
+
 /** Which metrics a selector may be about. */
 export interface MetricFilter {
   /** The only names that can match, where they are known. */
@@ -149,7 +166,7 @@ export interface MetricFilter {
   readonly decides: boolean;
 }
 
-export function metricFilter(matchers: readonly LabelMatcher[]): MetricFilter {
+export function metricFilter(matchers: readonly LabelMatcher[], shard?: SeriesShard): MetricFilter {
   const about = matchers.filter((matcher) => matcher.name === METRIC_NAME);
   const known = new Map<string, boolean>();
   const matches = (name: string) => getOrMake(known, name, () => about.every((matcher) => matcher.matches(name)));
@@ -163,5 +180,10 @@ export function metricFilter(matchers: readonly LabelMatcher[]): MetricFilter {
   };
   const sets = about.flatMap((matcher) => (matcher.setMatches === undefined ? [] : [matcher.setMatches]));
   const smallest = sets.sort((a, b) => a.length - b.length)[0];
-  return { names: smallest?.filter(matches), matches, find, decides: about.length === matchers.length };
+  return {
+    names: smallest?.filter(matches),
+    matches,
+    find,
+    decides: about.length === matchers.length && shard === undefined,
+  };
 }

@@ -6,6 +6,7 @@ import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 import type { ObjectInfo } from '../object/client.ts';
 import { CountingObjectClient } from '../object/counting.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
@@ -511,4 +512,52 @@ test('with very many tenants rows go out before all have been looked at', async 
   const written = await writer.write(groups());
   assert.equal(written.length, TENANTS);
   assert.ok(rowsBefore !== undefined, 'nothing was written before the last');
+});
+
+test("a shard reads its own parts of a split metric and not its neighbour's, and in other slots its own series", async () => {
+  const { schema, writer, objects } = store({ writer: { inlineBytesMax: 0, objectBytesAimed: 1 } });
+  const read = new Set<string>();
+  const getRange = objects.getRange.bind(objects);
+  objects.getRange = (key, ...range) => {
+    read.add(key);
+    return getRange(key, ...range);
+  };
+  const placement: Placement = { version: 1, buckets: 1, splits: new Map([['wide', 16]]) };
+  const times = steps(START, START + WINDOW, 60_000);
+  const series = ['wide', 'narrow'].flatMap((__name__) =>
+    Array.from({ length: 400 }, (_, i) => seriesOf({ __name__, id: `${i}` }, times, (_time, at) => at * i)),
+  );
+  await writer.write(groupsOf('t', series, placement));
+  await writer.write(groupsOf('u', series.slice(0, 3), placement));
+  const select = async (metric: string, tenant: string, shard?: SeriesShard) => {
+    const reader = new ChunkStoreReader(schema, kernel, new ManualClock(START));
+    const context = testContext();
+    read.clear();
+    const request = { matchers: [name(metric)], startMs: START, endMs: START + DAY_MS, shard };
+    const set = await reader.select(tenant, request, context);
+    set.close();
+    assert.equal(context.budget.memoryBytes, 0);
+    return { ...context.budget, labels: set.series.map(String), keys: [...read] };
+  };
+  for (const count of [2, 4, 16]) {
+    for (const metric of ['wide', 'narrow']) {
+      const whole = await select(metric, 't');
+      const parts = [];
+      for (let index = 0; index < count; index++) {
+        const part = await select(metric, 't', { index, count });
+        assert.equal(part.slots, metric === 'wide' ? 16 / count : 1);
+        assert.equal(part.groups, part.slots);
+        assert.deepEqual([part.chunks, part.series], [part.labels.length, part.labels.length]);
+        for (const labels of (await select(metric, 'u', { index, count })).labels) {
+          assert.ok(part.labels.includes(labels), 'it is in the same shard for every tenant');
+        }
+        parts.push(part);
+      }
+      const keys = parts.flatMap((part) => part.keys);
+      assert.deepEqual([...new Set(keys)].sort(), whole.keys.sort());
+      if (metric === 'wide') assert.equal(keys.length, 16, 'each part is read for one shard');
+      assert.deepEqual(parts.flatMap(({ labels }) => labels).sort(), [...whole.labels].sort());
+      assert.equal(whole.labels.length, 400);
+    }
+  }
 });

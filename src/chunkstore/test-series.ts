@@ -13,6 +13,8 @@ export class CountingBudget {
   memoryBytes = 0;
   rows = 0;
   objects = 0;
+  slots = 0;
+  groups = 0;
 
   addSeries(count: number): void {
     this.series += count;
@@ -38,6 +40,11 @@ export class CountingBudget {
 
   addCacheHits(blocks: number): void {
     this.cachedBlocks += blocks;
+  }
+
+  addGroups(slots: number, groups: number): void {
+    this.slots += slots;
+    this.groups += groups;
   }
 }
 

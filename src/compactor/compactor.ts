@@ -426,6 +426,7 @@ function backgroundContext(signal: AbortSignal): ReadContext {
       addMemory: nothing,
       addFetches: nothing,
       addCacheHits: nothing,
+      addGroups: nothing,
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { MatchOp } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { PlanData } from '../model/regex/plan.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 
 /** The holders of recent data, as a querier asks them: one process' shards, or other processes. */
 export interface IngesterClient {
@@ -38,6 +39,8 @@ export interface HeadSelect {
   readonly startMs: number;
   readonly endMs: number;
   readonly labelsOnly: boolean;
+  /** Absent: the series of all shards. */
+  readonly shard?: SeriesShard | undefined;
 }
 
 export interface HeadLabels {

@@ -49,6 +49,8 @@ export class LimitedBudget implements QueryBudget {
   fetchedRows = 0;
   fetchedObjects = 0;
   cachedBlocks = 0;
+  readSlots = 0;
+  readGroups = 0;
 
   constructor(limits: BudgetLimits, shared?: SharedMemory) {
     this.#limits = limits;
@@ -103,6 +105,11 @@ export class LimitedBudget implements QueryBudget {
 
   addCacheHits(blocks: number): void {
     this.cachedBlocks += blocks;
+  }
+
+  addGroups(slots: number, groups: number): void {
+    this.readSlots += slots;
+    this.readGroups += groups;
   }
 }
 

@@ -24,12 +24,15 @@ export class HeadSource implements SampleSource {
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
-    const { startMs, endMs, labelsOnly = false } = request;
+    const { startMs, endMs, labelsOnly = false, shard } = request;
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, labelsOnly, context);
     const warnings = new Set<string>();
     const matchers = request.matchers.map(headMatcher);
     try {
-      for await (const slice of this.#client.select({ tenant, matchers, startMs, endMs, labelsOnly }, context.signal)) {
+      for await (const slice of this.#client.select(
+        { tenant, matchers, startMs, endMs, labelsOnly, shard },
+        context.signal,
+      )) {
         context.budget.addFetchedBytes(slice.bytes.length);
         for (const warning of slice.warnings) warnings.add(warning);
         found.take(slice.bytes, slice.alone);
@@ -48,12 +51,12 @@ export class HeadSource implements SampleSource {
 
   /** A slice is a block. Where several shards hold series, one that two of them have breaks it: their samples must be merged. */
   async *stream(tenant: string, request: SelectRequest, context: QueryContext): AsyncGenerator<SeriesBlock, void> {
-    const { startMs, endMs } = request;
+    const { startMs, endMs, shard } = request;
     const matchers = request.matchers.map(headMatcher);
     const seen = new SeenSeries(context.budget);
     try {
       for await (const slice of this.#client.select(
-        { tenant, matchers, startMs, endMs, labelsOnly: false },
+        { tenant, matchers, startMs, endMs, labelsOnly: false, shard },
         context.signal,
       )) {
         context.budget.addFetchedBytes(slice.bytes.length);

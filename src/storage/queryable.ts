@@ -1,5 +1,6 @@
 import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 import type { SampleColumns } from './columns.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
@@ -26,6 +27,8 @@ export interface SelectRequest {
   readonly labelsOnly?: boolean;
   /** At most so many series; 0 or absent: all. */
   readonly limit?: number;
+  /** Absent: the series of all shards. */
+  readonly shard?: SeriesShard | undefined;
 }
 
 export interface LabelRequest {
@@ -63,6 +66,8 @@ export interface QueryBudget {
   addFetches(rows: number, objects: number): void;
   /** Parts of chunk groups that a cache had. */
   addCacheHits(blocks: number): void;
+  /** Slots of the store that were asked for chunk groups, and groups in which series were looked for. */
+  addGroups(slots: number, groups: number): void;
 }
 
 /** Series announced first, then read one after another into columns that the caller owns. */

@@ -1,4 +1,7 @@
+import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
+import { labelsHash } from '../model/labels-hash.ts';
+import { shardHas } from '../model/series-shard.ts';
 import type { SampleColumns } from './columns.ts';
 import type { Queryable } from './queryable.ts';
 
@@ -24,8 +27,11 @@ export function listQueryable(list: readonly TestSeries[]): Queryable {
         (lists.length === 0 || lists.some((matchers) => matchers.every((m) => m.matches(one.labels.get(m.name))))),
     );
   return {
-    async select({ matchers, startMs, endMs, limit = 0 }, { budget }) {
-      const found = pick([matchers], startMs, endMs).slice(0, limit === 0 ? undefined : limit);
+    async select({ matchers, startMs, endMs, limit = 0, shard }, { budget }) {
+      const ofShard = pick([matchers], startMs, endMs).filter(
+        ({ labels }) => shard === undefined || shardHas(shard, labelsHash(encodeLabels(labels))),
+      );
+      const found = ofShard.slice(0, limit === 0 ? undefined : limit);
       budget.addSeries(found.length);
       return {
         series: found.map(({ labels }) => labels),

@@ -7,6 +7,7 @@ const NO_BUDGET: QueryBudget = {
   addMemory() {},
   addFetches() {},
   addCacheHits() {},
+  addGroups() {},
 };
 
 /** The context of a query that may use whatever it needs: of a tool, or a test. */

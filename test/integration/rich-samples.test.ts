@@ -149,6 +149,7 @@ async function held(source: SampleSource): Promise<Map<string, unknown[]>> {
       addMemory() {},
       addFetches() {},
       addCacheHits() {},
+      addGroups() {},
     },
   };
   const found = await source.select('t', { matchers, startMs: 0, endMs: 4e12 }, context);

@@ -6,8 +6,11 @@ import { test } from 'node:test';
 import type { HeadMatcher } from '../../contract/ingester.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
-import { decodeLabels } from '../../model/canonical.ts';
+import { decodeLabels, encodeLabels } from '../../model/canonical.ts';
+import { Labels } from '../../model/labels.ts';
+import { labelsHash } from '../../model/labels-hash.ts';
 import { LabelMatcher, type MatchOp } from '../../model/matcher.ts';
+import { type SeriesShard, shardHas } from '../../model/series-shard.ts';
 import { SliceView } from '../../wire/slices.ts';
 import { realDisk } from '../log/disk.ts';
 import { Shard } from '../shard/shard.ts';
@@ -50,9 +53,9 @@ async function push(shard: Shard, labels: readonly Record<string, string>[], tim
 }
 
 /** The values of `id` of the series that match. */
-async function found(role: ShardRole, matchers: readonly HeadMatcher[]): Promise<string[]> {
+async function found(role: ShardRole, matchers: readonly HeadMatcher[], of?: SeriesShard): Promise<string[]> {
   const ids: string[] = [];
-  let { cursor, bytes } = (await role.select({ tenant: 't', matchers, ...EVERYTHING })).value;
+  let { cursor, bytes } = (await role.select({ tenant: 't', matchers, shard: of, ...EVERYTHING })).value;
   for (;;) {
     for (const one = new SliceView(bytes); one.next(); ) {
       ids.push(decodeLabels(bytes, one.labelsFrom, one.labelsTo).get('id'));
@@ -198,4 +201,24 @@ test('tenants have their turns one after another, whoever asks most', async () =
   };
   await Promise.all([work('a'), work('a'), work('a'), work('b')]);
   assert.ok(order.lastIndexOf('b') <= 6, order.join(''));
+});
+
+test('a shard of the series has those whose hash is its own, and the shards have all', async () => {
+  const { shard, role } = await openShard();
+  const series = Array.from({ length: 3000 }, (_, i) => ({ __name__: 'm', id: `${i}`, odd: `${i % 2}` }));
+  await push(shard, series);
+  for (const count of [1, 2, 4, 16]) {
+    const all: string[] = [];
+    for (let index = 0; index < count; index++) {
+      const of = { index, count };
+      const ids = await found(role, [planned('odd', '=~', '1')], of);
+      const own = series.filter(
+        ({ odd, ...labels }) => odd === '1' && shardHas(of, labelsHash(encodeLabels(Labels.of({ odd, ...labels })))),
+      );
+      assert.deepEqual(ids, own.map(({ id }) => id).sort());
+      all.push(...ids);
+    }
+    assert.equal(all.length, 1500);
+  }
+  await shard.close({ checkpoint: false });
 });

@@ -1,4 +1,5 @@
 import { Region } from '../../chunk/region.ts';
+import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
 import type { HeadMatcher } from '../../contract/ingester.ts';
 import { encodePair } from '../../model/canonical.ts';
 import { queryErrors } from '../../model/errors-query.ts';
@@ -6,6 +7,7 @@ import { METRIC_NAME } from '../../model/labels.ts';
 import { type MatchTurn, matchesInTurns } from '../../model/match-turn.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import { KeptRegexes, PausedMatch, Regex } from '../../model/regex/regex.ts';
+import type { SeriesShard } from '../../model/series-shard.ts';
 import type { Head } from './head.ts';
 import type { HeadTenant } from './tenant-index.ts';
 
@@ -14,10 +16,14 @@ const DIFFERS = 2;
 
 /** Series that the kernel looks at in one call. */
 const REFS_AT_ONCE = 16_384;
+/** Series whose labels are hashed in one call. */
+const HASHED_AT_ONCE = 1024;
 /** Steps that looking at a series, at a metric and at a pair count beside the matching itself. */
 const SERIES_STEPS = 4;
 const METRIC_STEPS = 50;
 const PAIR_STEPS = 100;
+/** Steps that the hash of a series' labels counts. */
+const HASH_STEPS = 32;
 
 /**
  * Finds series in a head. Matchers are evaluated once for each distinct pair, series are then compared by pair ids. Works in slices: the
@@ -47,6 +53,7 @@ export class HeadMatching {
     startMs: number,
     endMs: number,
     turn: MatchTurn,
+    shard?: SeriesShard,
   ): Promise<Uint32Array> {
     const compiled = matchers.map(compiledMatcher);
     const names = compiled.filter(({ name }) => name === METRIC_NAME);
@@ -64,7 +71,8 @@ export class HeadMatching {
         }
         turn.steps -= SERIES_STEPS * refs.length;
         if (turn.isDue()) await turn.pause();
-        found.push(this.#inRange(this.#living(refs), startMs, endMs));
+        const inRange = this.#inRange(this.#living(refs), startMs, endMs);
+        found.push(shard === undefined ? inRange : await this.#inShard(inRange, shard, turn));
       }
     } finally {
       if (this.#loaded !== undefined && others.includes(this.#loaded)) this.#loaded = undefined;
@@ -79,6 +87,23 @@ export class HeadMatching {
     const count = this.#head.kernel.exports.filterTime(at, refs.length, clampMs(startMs), clampMs(endMs));
     const found = new Uint32Array(this.#head.kernel.u8.buffer, at, count).slice();
     return (rich.length === 0 ? found : Uint32Array.from(new Set([...found, ...rich]))).sort();
+  }
+
+  async #inShard(refs: Uint32Array, { index, count }: SeriesShard, turn: MatchTurn): Promise<Uint32Array> {
+    const { kernel } = this.#head;
+    const found: number[] = [];
+    for (let from = 0; from < refs.length; from += HASHED_AT_ONCE) {
+      const some = this.#living(refs.subarray(from, from + HASHED_AT_ONCE));
+      const at = this.#put(some);
+      const out = this.#asked.ensure(4 * some.length);
+      const text = this.#text.ensure(LABELS_BYTES_MAX);
+      kernel.exports.seriesParts(at, some.length, count, text, LABELS_BYTES_MAX, out);
+      const parts = new Uint32Array(kernel.u8.buffer, out, some.length);
+      for (let i = 0; i < some.length; i++) if (parts[i] === index) found.push(some[i]!);
+      turn.steps -= HASH_STEPS * some.length;
+      if (turn.isDue()) await turn.pause();
+    }
+    return Uint32Array.from(found);
   }
 
   #richRefs(refs: Uint32Array, startMs: number, endMs: number): number[] {

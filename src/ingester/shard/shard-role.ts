@@ -190,7 +190,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
         const refs =
           tenant === undefined
             ? new Uint32Array(0)
-            : await matching.select(tenant, request.matchers, startMs, endMs, turn);
+            : await matching.select(tenant, request.matchers, startMs, endMs, turn, request.shard);
         if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
         return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
       });
