@@ -6,7 +6,7 @@ import { distributorConfig } from '../distributor/config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
 import { type ConfigOf, section } from '../kit/config/section.ts';
-import { authConfig, serverConfig } from '../kit/http/config.ts';
+import { authConfig, serverConfig, tenantFederationConfig } from '../kit/http/config.ts';
 import { logConfig } from '../kit/observe/log.ts';
 import { limitsConfig } from '../limits/limits.ts';
 import { runtimeConfig } from '../limits/limits-service.ts';
@@ -31,6 +31,7 @@ export const sections = {
   process: processConfig,
   server: serverConfig,
   auth: authConfig,
+  tenantFederation: tenantFederationConfig,
   log: logConfig,
   data: dataConfig,
   distributor: distributorConfig,

@@ -7,7 +7,7 @@ import { request as send } from 'undici';
 import { loadConfig } from '../kit/config/load.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { Gate } from '../kit/http/auth.ts';
-import { authConfig, serverConfig } from '../kit/http/config.ts';
+import { authConfig, serverConfig, tenantFederationConfig } from '../kit/http/config.ts';
 import { HttpListener } from '../kit/http/listener.ts';
 import { type Need, needOf, type Route, textResponse } from '../kit/http/message.ts';
 import { RIGHTS } from '../kit/http/users.ts';
@@ -38,13 +38,17 @@ async function allRoutes(...args: string[]): Promise<{ http: readonly Route[]; a
 }
 
 /** A listener with these routes that only say that they were reached, and for whom. */
-async function listen(routes: readonly Route[], users: string): Promise<HttpListener> {
+async function listen(
+  routes: readonly Route[],
+  users: string,
+  federation = defaultsOf(tenantFederationConfig),
+): Promise<HttpListener> {
   const listener = HttpListener.of({
     name: 'test',
     host: '127.0.0.1',
     port: 0,
     config: defaultsOf(serverConfig),
-    gate: Gate.of({ ...defaultsOf(authConfig), usersFile: 'users.yaml' }, () => users),
+    gate: Gate.of({ ...defaultsOf(authConfig), usersFile: 'users.yaml' }, () => users, { federation }),
     log: silentLogger,
   });
   listener.add(
@@ -68,7 +72,7 @@ test('the table of what routes need is complete', async () => {
         const byNeed = Map.groupBy(route.methods, (method) => needOf(route, method));
         return [...byNeed].map(
           ([need, methods]) =>
-            `| \`${methods.join(',')} ${route.path}\` | ${need} | ${route.tenant === true ? 'yes' : ''} | ${where} |`,
+            `| \`${methods.join(',')} ${route.path}\` | ${need} | ${route.tenant === 'one' ? 'yes' : (route.tenant ?? '')} | ${where} |`,
         );
       });
   const wanted = [...rowsOf(http, ''), ...rowsOf(admin, 'admin')].sort();
@@ -78,6 +82,58 @@ test('the table of what routes need is complete', async () => {
     .split('\n')
     .filter((line) => line.startsWith('| `'));
   assert.deepEqual(written, wanted, `docs/http-api.md, Rights:\n${wanted.join('\n')}`);
+});
+
+test('several tenants are for queries, and for those who may read all of them', async () => {
+  const { http } = await allRoutes();
+  const users =
+    '[{name: all, password: x}, {name: both, password: x, tenants: [a, b]}, {name: own, password: x, tenants: [a]}]';
+  const listener = await listen(http, `users: ${users}`, { enabled: true, maxTenants: 3 });
+  const off = await listen(http, `users: ${users}`);
+  const ask = async (url: string, method: string, user: string, named: string) => {
+    const authorization = `Basic ${Buffer.from(`${user}:x`).toString('base64')}`;
+    const headers = { authorization, 'x-scope-orgid': named };
+    const { statusCode, body } = await send(url, { method: method as 'GET', headers });
+    return [statusCode, await body.text()] as const;
+  };
+  const several: string[] = [];
+  for (const { path, methods, needs, tenant } of http) {
+    if (tenant === undefined) continue;
+    const [method] = methods;
+    const url = `${listener.url}${path.replace(/:\w+/g, 'x')}`;
+    const [status, text] = await ask(url, method!, 'all', 'b|a|b');
+    if (tenant === 'several') {
+      if (!PREFIXES.some((prefix) => path.startsWith(prefix))) several.push(path);
+      assert.equal(needs, 'read', path);
+      assert.deepEqual([status, text], [200, 'reached for a|b'], path);
+      assert.deepEqual(await ask(url, method!, 'both', 'a|b'), [200, 'reached for a|b'], path);
+      const refused = await ask(url, method!, 'own', 'a|b');
+      assert.equal(refused[0], 403, path);
+      assert.match(refused[1], /tenant b is not yours: own may name a/);
+    } else {
+      assert.equal(status, 400, path);
+      assert.match(text, /multiple org IDs present: a\|b; only queries may name several tenants/);
+    }
+    assert.deepEqual(await ask(url, method!, 'all', 'a|a'), [200, 'reached for a'], path);
+    const plain = await ask(`${off.url}${path.replace(/:\w+/g, 'x')}`, method!, 'all', 'a|b');
+    assert.equal(plain[0], 400, path);
+    assert.match(plain[1], /tenant ID 'a\|b' contains unsupported character '\|'/);
+  }
+  for (const path of ['/api/v1/query', '/api/v1/read', '/federate']) assert.ok(several.includes(path), path);
+  for (const path of ['/api/v1/push', '/api/v1/admin/tsdb/delete_series', '/purger/delete_tenant'])
+    assert.ok(!several.includes(path), path);
+  for (const [named, wanted] of [
+    ['a|b|c|d', /too many tenants, max: 3, actual: 4 \(tenant_federation\.max_tenants\)/],
+    ['a||b', /one of several tenant IDs is empty/],
+    ['|', /one of several tenant IDs is empty/],
+    ['a|b/c', /tenant ID 'b\/c' contains unsupported character '\/'/],
+    ['a|..', /tenant ID is '\.' or '\.\.'/],
+  ] as const) {
+    const [status, text] = await ask(`${listener.url}/api/v1/query`, 'GET', 'all', named);
+    assert.equal(status, 400, named);
+    assert.match(text, wanted);
+  }
+  for (const each of [listener, off]) await each.stop({ signal: AbortSignal.abort(), progress: () => {} });
 });
 
 interface Asker {
@@ -122,7 +178,7 @@ test('each user reaches what its rights allow, at every route', async () => {
         const need = needOf(route, method);
         // what is not served is told to anybody who is known
         for (const { user, rights, tenant } of isServed ? askers : askers.slice(2, 3)) {
-          for (const named of route.tenant === true ? [undefined, 'own', 'other'] : [undefined]) {
+          for (const named of route.tenant !== undefined ? [undefined, 'own', 'other'] : [undefined]) {
             const { statusCode, body } = await send(`${listener.url}${path}`, {
               method: method as 'GET',
               headers: {
@@ -138,12 +194,13 @@ test('each user reaches what its rights allow, at every route', async () => {
               continue;
             }
             const mayNot = need !== 'nothing' && !rights.includes(need);
-            const foreign = need !== 'nothing' && route.tenant === true && tenant !== undefined && named === 'other';
+            const foreign =
+              need !== 'nothing' && route.tenant !== undefined && tenant !== undefined && named === 'other';
             if (need !== 'nothing' && rights.length === 0) assert.ok(statusCode === 401 || statusCode === 429, what);
             else if (mayNot || foreign) assert.equal(statusCode, 403, what);
             else {
               assert.equal(statusCode, 200, what);
-              const reachedFor = route.tenant === true ? (named ?? tenant ?? 'anonymous') : '';
+              const reachedFor = route.tenant !== undefined ? (named ?? tenant ?? 'anonymous') : '';
               if (method !== 'HEAD') assert.equal(text, `reached for ${reachedFor}`, what);
             }
           }

@@ -1,5 +1,6 @@
 /** A request of the Prometheus API, taken off HTTP: what crosses from the listener to a query worker. */
 export interface ApiRequest {
+  /** One, or several by a joined name (`model/tenants.ts`). */
   readonly tenant: string;
   readonly method: string;
   /** Without prefix, decoded: `/api/v1/query_range`, `/api/v1/label/job/values`. */

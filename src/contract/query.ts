@@ -2,7 +2,7 @@ import type { FloatHistogram } from '../model/histogram.ts';
 
 // The place where expressions are handed over: to the querier of this process, to another, or to who splits them.
 
-/** Evaluates PromQL for a tenant, within the tenant's limits. */
+/** Evaluates PromQL for a tenant, or for several by a joined name (`model/tenants.ts`), within the limits of all of them. */
 export interface QueryRunner {
   /** @throws AppError; queryInvalid where the expression cannot be parsed or evaluated */
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult>;

@@ -46,6 +46,19 @@ export const processErrors = catalogue({
     retry: false,
     text: (v: { reason: string }) => v.reason,
   },
+  severalTenants: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { name: string }) => `multiple org IDs present: ${v.name}; only queries may name several tenants`,
+  },
+  tooManyTenants: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { tenants: number; limit: number }) =>
+      `too many tenants, max: ${v.limit}, actual: ${v.tenants} (tenant_federation.max_tenants)`,
+  },
   tenantForbidden: {
     http: 403,
     promType: 'bad_data',

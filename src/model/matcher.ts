@@ -28,6 +28,11 @@ export class LabelMatcher {
     return new LabelMatcher(name, op, regex.source, regex);
   }
 
+  /** The same condition on another label. */
+  named(name: string): LabelMatcher {
+    return new LabelMatcher(name, this.op, this.value, this.regex);
+  }
+
   /** As `matches`, but no more than `work` allows: a paused match is to be gone on with. */
   match(value: string, work: Work, from?: PausedMatch): boolean | PausedMatch {
     if (this.regex === undefined) {

@@ -19,6 +19,9 @@ import type { Queryable } from '../storage/queryable.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
 import { EngineRunner } from './engine-runner.ts';
 import { recentExemplars } from './exemplars.ts';
+import { federatedExemplars } from './federation/exemplars.ts';
+import { federatedMetadata } from './federation/metadata.ts';
+import { FederatedQueryable } from './federation/queryable.ts';
 import { HeadSource } from './head-source.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
@@ -101,8 +104,18 @@ export class Querier implements TenantHider {
     this.#stored = new StoreSource(reader);
   }
 
-  /** @param ingestersWithinMs age up to which recent samples are asked for; 0: any */
-  queryable(tenant: string, ingestersWithinMs = 0): Queryable {
+  /**
+   * @param name of a tenant, or of several
+   * @param ingestersWithinMs age up to which recent samples are asked for; 0: any
+   */
+  queryable(name: string, ingestersWithinMs = 0): Queryable {
+    const tenants = tenantsOf(name);
+    if (tenants.length === 1) return this.#queryableOf(name, ingestersWithinMs);
+    const queryableOf = (tenant: string) => this.#queryableOf(tenant, ingestersWithinMs);
+    return new FederatedQueryable(tenants, queryableOf, this.#options.clock);
+  }
+
+  #queryableOf(tenant: string, ingestersWithinMs: number): Queryable {
     const { keepFlushedMs, clock } = this.#options;
     const recent = ingestersWithinMs > 0 ? new YoungSource(this.#recent, ingestersWithinMs, clock) : this.#recent;
     return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs: keepFlushedMs / 3, clock });
@@ -128,8 +141,8 @@ export class Querier implements TenantHider {
       syntax: querierSyntax(config),
       queryable,
       limits: limitsOf,
-      metadata: recentMetadata(ingester),
-      exemplars: recentExemplars(ingester),
+      metadata: federatedMetadata(recentMetadata(ingester)),
+      exemplars: federatedExemplars(recentExemplars(ingester)),
       deletes: purger.enableAdminApi ? deletesIn(this.#tombstones) : undefined,
       clock,
       timeoutMs: config.timeoutMs,

@@ -27,6 +27,10 @@ interface Party {
 
 const ONE: Party = { tenant: 'tenant-one', mark: 'alphaQ7', value: '733111.25', limit: '733112' };
 const TWO: Party = { tenant: 'tenant-two', mark: 'bravoZ3', value: '844222.75', limit: '844223' };
+/** Its data is in no answer to the other two, also not where they are asked for together. */
+const THREE: Party = { tenant: 'tenant-three', mark: 'cargoX9', value: '955333.5', limit: '955334' };
+const ALL = [ONE, TWO, THREE];
+const TOGETHER = `${TWO.tenant}|${ONE.tenant}|${TWO.tenant}`;
 const PARTIES = [
   [ONE, TWO],
   [TWO, ONE],
@@ -36,6 +40,8 @@ interface Row {
   readonly method: string;
   readonly path: string;
   readonly hasTenant: boolean;
+  /** It may be asked for several tenants. */
+  readonly takesSeveral: boolean;
   readonly isAdmin: boolean;
 }
 
@@ -46,9 +52,13 @@ const routes: readonly Row[] = readFileSync(join(import.meta.dirname, '../../doc
   .flatMap((line) => {
     const [, methods, path, , tenant, listener] = /^\| `(\S+) (\S+)` \| (\w+) \| (\w*) ?\| (\w*) ?\|$/.exec(line) ?? [];
     if (methods === undefined) return [];
-    return methods
-      .split(',')
-      .map((method) => ({ method, path: path!, hasTenant: tenant === 'yes', isAdmin: listener === 'admin' }));
+    return methods.split(',').map((method) => ({
+      method,
+      path: path!,
+      hasTenant: tenant !== '',
+      takesSeveral: tenant === 'several',
+      isAdmin: listener === 'admin',
+    }));
   });
 
 /** Asked in a way of its own below, or not at all: what ends the process, and what shows an operator all of its memory. */
@@ -138,7 +148,11 @@ class World {
     return this.#server;
   }
 
-  async ask({ method, path, isAdmin }: Omit<Row, 'hasTenant'>, tenant: string | undefined, params: URLSearchParams) {
+  async ask(
+    { method, path, isAdmin }: Pick<Row, 'method' | 'path' | 'isAdmin'>,
+    tenant: string | undefined,
+    params: URLSearchParams,
+  ) {
     const isForm = method !== 'GET' && path !== '/api/v1/read';
     const base = isAdmin ? this.#admin : this.#server.url;
     const isSearch = path.startsWith('/api/v1/search/');
@@ -198,7 +212,7 @@ class World {
         const name = `${method} ${path}`;
         if (!hasTenant) {
           const { text } = await this.ask({ method, path, isAdmin }, undefined, everything('x'));
-          for (const party of [ONE, TWO]) {
+          for (const party of ALL) {
             const words = [party.mark, party.value, ...(LIMITS_OF_ALL.has(path) ? [] : [party.limit])];
             for (const word of words) assert.ok(!text.includes(word), `${when}: ${name} tells all of ${word}`);
           }
@@ -214,7 +228,7 @@ class World {
             );
             const what = `${when}: ${prefix}${name} as ${party.tenant}`;
             assert.ok(status < 500 || status === 501, `${what}: ${status} ${text.slice(0, 300)}`);
-            mustNotTell(text + headers, other, what);
+            for (const stranger of [other, THREE]) mustNotTell(text + headers, stranger, what);
             asked++;
             if (!TELLING.has(name) || (isNewProcess && OF_THIS_PROCESS.has(name))) return;
             const own = path === '/api/v1/user_limits' ? party.limit : party.mark;
@@ -224,12 +238,66 @@ class World {
         );
         if (hasTenant) {
           const { text } = await this.ask({ method, path: prefix + path, isAdmin }, undefined, everything('x'));
-          for (const party of [ONE, TWO]) mustNotTell(text, party, `${when}: ${prefix}${name} as nobody`);
+          for (const party of ALL) mustNotTell(text, party, `${when}: ${prefix}${name} as nobody`);
+          await this.together(route, prefix, when);
         }
       }
     }
     assert.ok(asked > 150, `${asked} requests`);
+    await this.apart(when);
     this.log(when);
+  }
+
+  /** A route for two tenants at once: it tells of both, or that it will not, and nothing of a third. */
+  async together({ method, path, isAdmin, takesSeveral }: Row, prefix: string, when: string): Promise<void> {
+    const what = `${when}: ${method} ${prefix}${path} as ${TOGETHER}`;
+    const params = everything(ONE.mark);
+    params.append('search[]', TWO.mark.slice(0, 3).toLowerCase());
+    const { status, text, headers } = await this.ask({ method, path: prefix + path, isAdmin }, TOGETHER, params);
+    assert.ok(status < 500 || status === 501, `${what}: ${status} ${text.slice(0, 300)}`);
+    mustNotTell(text + headers, THREE, what);
+    if (prefix !== '' && status === 404) return; // not all is served below the prefixes
+    if (!takesSeveral) {
+      assert.equal(status, 400, what);
+      assert.match(text, /multiple org IDs present: tenant-one\|tenant-two/);
+      for (const { mark } of [ONE, TWO]) assert.ok(!text.includes(mark), what);
+    } else if (TELLING.has(`${method} ${path}`) && (prefix === '' || status === 200)) {
+      for (const { mark } of [ONE, TWO]) assert.ok(text.includes(mark), `${what}: ${status} ${text.slice(0, 500)}`);
+    }
+  }
+
+  /** Queries over two tenants, where their series must be told apart. */
+  async apart(when: string): Promise<void> {
+    const value = async (query: string, tenant = TOGETHER) => {
+      const params = new URLSearchParams({ query, time: String(Date.now() / 1000 + 5) });
+      const asked = { method: 'GET', path: '/api/v1/query', isAdmin: false };
+      return JSON.parse((await this.ask(asked, tenant, params)).text).data.result.map(
+        (each: { metric: object; value: [number, string] }) => [each.metric, each.value[1]],
+      );
+    };
+    const shared = (tenant: string) => ({ __name__: 'shared_total', __tenant_id__: tenant, job: 'same' });
+    assert.deepEqual(
+      await value('shared_total'),
+      [ONE, TWO].map((party) => [shared(party.tenant), party.value]),
+      when,
+    );
+    assert.deepEqual(
+      await value(`shared_total{__tenant_id__="${TWO.tenant}"}`),
+      [[shared(TWO.tenant), TWO.value]],
+      when,
+    );
+    assert.deepEqual(await value(`shared_total{__tenant_id__="${THREE.tenant}"}`), [], when);
+    assert.deepEqual(await value(`count({__tenant_id__!~"${ONE.tenant}|${TWO.tenant}", __name__=~".+"})`), [], when);
+    // alone there is no such label
+    assert.deepEqual(await value(`count({__tenant_id__="${ONE.tenant}"})`, ONE.tenant), [], when);
+    const all = (await value(`count by (__tenant_id__) ({__tenant_id__=~"tenant-.*"})`)) as [object, string][];
+    assert.deepEqual(
+      all.map(([metric]) => metric),
+      [ONE, TWO].map(({ tenant }) => ({ __tenant_id__: tenant })),
+      when,
+    );
+    const sum = `sum(shared_total) - ${Number(ONE.value) + Number(TWO.value)}`;
+    assert.deepEqual(await value(sum), [[{}, '0']], when);
   }
 
   /** A line that has something of a tenant is its own. */
@@ -257,13 +325,14 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   const limits = join(folder, 'limits.yaml');
   writeFileSync(
     limits,
-    `overrides:\n${[ONE, TWO].map(({ tenant, limit }) => `  ${tenant}: {max_series_per_user: ${limit}}\n`).join('')}`,
+    `overrides:\n${ALL.map(({ tenant, limit }) => `  ${tenant}: {max_series_per_user: ${limit}}\n`).join('')}`,
   );
   const start = async () => {
     const adminPort = await freePort();
     const flags = [
       '-querier.enable-search-api',
       '-web.enable-admin-api',
+      '-tenant-federation.enabled',
       '-log.level=debug',
       `-runtime-config.file=${limits}`,
       `-server.admin-address=127.0.0.1:${adminPort}`,
@@ -283,7 +352,8 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
 
   let world = await start();
   const both = (work: (party: Party) => Promise<void>) => Promise.all([work(ONE), work(TWO)]);
-  await both((party) => world.write(party, NOW_MS - 60_000));
+  const each = (work: (party: Party) => Promise<void>) => Promise.all(ALL.map(work));
+  await each((party) => world.write(party, NOW_MS - 60_000));
   await both((party) => asked(world, party, 'delete', ''));
   await both((party) => query(world, party));
   await world.round('in the head', false);
@@ -297,11 +367,11 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   world = await start();
   await world.round('after a clean stop, from the checkpoint', true);
 
-  await both((party) => world.write(party, NOW_MS - 30_000));
+  await each((party) => world.write(party, NOW_MS - 30_000));
   await world.server.flush();
   await world.round('in the store', true);
 
-  await both((party) => world.write(party, NOW_MS - 10_000));
+  await each((party) => world.write(party, NOW_MS - 10_000));
   await world.server.kill();
   world = await start();
   await world.round('after kill -9, in store and log', true);

@@ -13,11 +13,11 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
   const limit = { params: config.formParamsMax, limit: 'server.form_params_max' };
   return [...prefixes].flatMap((prefix) =>
     apiPaths.map(
-      ({ path, methods, needs = 'read', takesBody = false }: ApiPath): Route => ({
+      ({ path, methods, needs = 'read', takesBody = false, tenants = 'one' }: ApiPath): Route => ({
         path: prefix + path,
         methods,
         needs,
-        tenant: true,
+        tenant: tenants,
         cors: true,
         head: false,
         failures: path === '/api/v1/read' || path === '/federate' ? 'text' : 'api',

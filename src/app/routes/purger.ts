@@ -11,7 +11,7 @@ export function purgerRoutes(purger: TenantPurger | undefined): Route[] {
     path,
     methods: [method],
     needs: method === 'GET' ? 'read' : 'edit',
-    tenant: true,
+    tenant: 'one',
     head: false,
     handle: async ({ tenant, signal }) =>
       purger === undefined

@@ -12,7 +12,7 @@ export function pushRoutes(backend: PushBackend, { pushBodyBytesMax, prometheusH
     path,
     methods: ['POST'],
     needs: 'write' as const,
-    tenant: true,
+    tenant: 'one',
     bodyBytesMax: pushBodyBytesMax,
     bodyLimit: 'server.push_body_bytes_max',
     async handle({ tenant, headers, body, signal }) {

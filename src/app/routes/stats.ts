@@ -13,7 +13,7 @@ export function statsRoutes(statsOf: (tenant: string) => Promise<UserStats>): Ro
       path: '/api/v1/user_stats',
       methods: ['GET'],
       needs: 'read',
-      tenant: true,
+      tenant: 'one',
       cors: true,
       handle: async ({ tenant }) => jsonResponse(cortexStats(await statsOf(tenant))),
     },

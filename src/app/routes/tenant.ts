@@ -20,7 +20,7 @@ export function tenantRoutes(sources: TenantSources): Route[] {
     path,
     methods: ['GET'],
     needs: 'read',
-    tenant: true,
+    tenant: 'one',
     cors: true,
     handle: async ({ tenant, query }) => jsonResponse(await answer(tenant, AddressParams.of(query))),
   });

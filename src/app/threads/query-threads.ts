@@ -6,6 +6,7 @@ import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
+import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ThreadLayout } from './layout.ts';
@@ -82,15 +83,20 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
-    return this.#pool!.call('handle', { request, limits }, of(request.tenant, limits, signal));
+    return this.#pool!.call('handle', { request, limits }, this.#for(request.tenant, limits, signal));
   }
 
   instant(asked: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('instant', { ...asked, limits }, of(asked.tenant, limits, signal));
+    return this.#pool!.call('instant', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
   }
 
   range(asked: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('range', { ...asked, limits }, of(asked.tenant, limits, signal));
+    return this.#pool!.call('range', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
+  }
+
+  #for(name: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {
+    const tenant = this.#pool!.quietest(tenantsOf(name));
+    return { signal, tenant, outstandingMax: limits.maxOutstandingRequestsPerTenant };
   }
 
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
@@ -104,8 +110,4 @@ export class QueryThreads implements Service, QueryWorkers {
   async stop(): Promise<void> {
     await this.#pool?.close();
   }
-}
-
-function of(tenant: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {
-  return { signal, tenant, outstandingMax: limits.maxOutstandingRequestsPerTenant };
 }

@@ -4,8 +4,10 @@ import { type Clock, systemClock } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { checkTenant } from '../../model/tenant.ts';
+import { joinTenants, TENANT_SEPARATOR } from '../../model/tenants.ts';
+import { defaultsOf } from '../config/section.ts';
 import { type Logger, silentLogger } from '../observe/log.ts';
-import type { AuthConfig } from './config.ts';
+import { type AuthConfig, type TenantFederationConfig, tenantFederationConfig } from './config.ts';
 import { LoginBrake } from './login-brake.ts';
 import { type Identity, type ReadText, RIGHTS, type Right, readTextFile, readUsers } from './users.ts';
 
@@ -17,11 +19,14 @@ const NAME_SHOWN_CHARS = 64;
 interface GateOptions {
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** Default: no request names several tenants. */
+  readonly federation?: TenantFederationConfig;
 }
 
 /** Proves who asks, and decides on the tenant. */
 export class Gate {
   readonly #config: AuthConfig;
+  readonly #federation: TenantFederationConfig;
   readonly #log: Logger;
   readonly #brake: LoginBrake;
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
@@ -33,9 +38,10 @@ export class Gate {
   private constructor(
     config: AuthConfig,
     readText: ReadText,
-    { log = silentLogger, clock = systemClock }: GateOptions,
+    { log = silentLogger, clock = systemClock, federation = defaultsOf(tenantFederationConfig) }: GateOptions,
   ) {
     this.#config = config;
+    this.#federation = federation;
     this.#readText = readText;
     this.#log = log;
     this.#brake = new LoginBrake(() => clock.monotonicMs());
@@ -94,8 +100,16 @@ export class Gate {
     if (!rights.includes(right)) throw processErrors.rightMissing({ name, right });
   }
 
-  /** @throws tenantMissing, tenantInvalid, tenantForbidden */
-  tenant(headers: IncomingHttpHeaders, { name, tenants }: Pick<Identity, 'name' | 'tenants'>): string {
+  /**
+   * The tenant that a request is for, or where it may be for several, their joined name.
+   * @throws tenantMissing, tenantInvalid, tenantForbidden, severalTenants, tooManyTenants
+   */
+  tenant(
+    headers: IncomingHttpHeaders,
+    identity: Pick<Identity, 'name' | 'tenants'>,
+    takes: 'one' | 'several' = 'one',
+  ): string {
+    const { name, tenants } = identity;
     const header = headers['x-scope-orgid'];
     const named = Array.isArray(header) ? header[0] : header;
     const { tenancy, defaultTenant } = this.#config;
@@ -105,14 +119,32 @@ export class Gate {
       if (tenancy === 'required') throw processErrors.tenantMissing({});
       return this.#allowed(defaultTenant, name, tenants);
     }
-    checkTenant(named);
-    if (tenancy === 'single' && named !== defaultTenant) {
+    if (!this.#federation.enabled || !named.includes(TENANT_SEPARATOR)) return this.#checked(named, identity);
+    const joined = joinTenants(this.#several(named).map((each) => this.#checked(each, identity)));
+    if (takes === 'one' && joined.includes(TENANT_SEPARATOR)) throw processErrors.severalTenants({ name: joined });
+    return joined;
+  }
+
+  /** The tenants of a name with bars, each once. @throws tooManyTenants, tenantInvalid */
+  #several(named: string): string[] {
+    const all = [...new Set(named.split(TENANT_SEPARATOR))];
+    const { maxTenants: limit } = this.#federation;
+    if (all.length > limit) throw processErrors.tooManyTenants({ tenants: all.length, limit });
+    if (all.includes('')) throw processErrors.tenantInvalid({ reason: 'one of several tenant IDs is empty' });
+    return all;
+  }
+
+  /** A tenant that is named. @throws tenantInvalid, tenantForbidden */
+  #checked(tenant: string, { name, tenants }: Pick<Identity, 'name' | 'tenants'>): string {
+    checkTenant(tenant);
+    const { tenancy, defaultTenant } = this.#config;
+    if (tenancy === 'single' && tenant !== defaultTenant) {
       throw processErrors.tenantForbidden({
-        tenant: named,
+        tenant,
         reason: `this server holds only ${defaultTenant} (-auth.tenancy=single)`,
       });
     }
-    return this.#allowed(named, name, tenants);
+    return this.#allowed(tenant, name, tenants);
   }
 
   #allowed(tenant: string, name: string, tenants: readonly string[] | undefined): string {

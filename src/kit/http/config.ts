@@ -118,3 +118,19 @@ export const authConfig = section('auth', 'Tenants and authentication', {
 });
 
 export type AuthConfig = typeof authConfig.type;
+
+export const tenantFederationConfig = section('tenant_federation', 'Queries over several tenants', {
+  enabled: toggle({
+    default: false,
+    flag: 'tenant-federation.enabled',
+    help: 'Let queries name several tenants (X-Scope-OrgID: a|b). Their series have the label __tenant_id__.',
+  }),
+  maxTenants: count({
+    default: 16,
+    min: 1,
+    flag: 'tenant-federation.max-tenants',
+    help: 'Tenants of one query; more are refused.',
+  }),
+});
+
+export type TenantFederationConfig = typeof tenantFederationConfig.type;

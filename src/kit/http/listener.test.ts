@@ -16,7 +16,7 @@ import { defaultsOf } from '../config/section.ts';
 import { createLogger, silentLogger } from '../observe/log.ts';
 import { Gate } from './auth.ts';
 import { BrowserGuard } from './browser.ts';
-import { authConfig, serverConfig } from './config.ts';
+import { authConfig, serverConfig, type TenantFederationConfig } from './config.ts';
 import { HttpListener } from './listener.ts';
 import { type Route, textResponse } from './message.ts';
 
@@ -25,7 +25,12 @@ after(() => Promise.all(stops.map((stop) => stop())));
 
 async function listen(
   routes: Route[],
-  settings: { server?: Partial<typeof serverConfig.type>; auth?: Partial<typeof authConfig.type>; users?: string } = {},
+  settings: {
+    server?: Partial<typeof serverConfig.type>;
+    auth?: Partial<typeof authConfig.type>;
+    users?: string;
+    federation?: TenantFederationConfig;
+  } = {},
 ): Promise<{ url: string; listener: HttpListener; registry: Registry }> {
   const config = { ...defaultsOf(serverConfig), ...settings.server };
   const registry = new Registry();
@@ -34,7 +39,9 @@ async function listen(
     host: '127.0.0.1',
     port: 0,
     config,
-    gate: Gate.of({ ...defaultsOf(authConfig), ...settings.auth }, () => settings.users ?? ''),
+    gate: Gate.of({ ...defaultsOf(authConfig), ...settings.auth }, () => settings.users ?? '', {
+      ...(settings.federation && { federation: settings.federation }),
+    }),
     log: silentLogger,
     registry,
   });
@@ -48,7 +55,7 @@ const echo: Route = {
   path: '/echo/:name',
   methods: ['GET', 'POST'],
   needs: 'read',
-  tenant: true,
+  tenant: 'one',
   cors: true,
   head: false,
   bodyBytesMax: 10,
@@ -619,7 +626,7 @@ test('errors are worded as their route does, and doubled slashes lead to the cle
     path: '/api/v1/fails',
     methods: ['GET'],
     needs: 'read',
-    tenant: true,
+    tenant: 'one',
     failures: 'api',
     handle: () =>
       Promise.reject(
@@ -685,7 +692,7 @@ const sink: Route = {
   path: '/push',
   methods: ['POST'],
   needs: 'read',
-  tenant: true,
+  tenant: 'one',
   bodyBytesMax: 64 << 20,
   handle: ({ body }) => textResponse(200, String(body.length)),
 };
@@ -726,6 +733,29 @@ test('bytes under way are shared out: a tenant that sends without end leaves roo
   assert.equal(status, 200, 'alone it has most of it');
 });
 
+test('whoever joins tenants has no more room than they have apart', async () => {
+  const { url } = await listen([{ ...sink, tenant: 'several' }], {
+    server: { inflightBodyBytesMax: 8 << 20 },
+    federation: { enabled: true, maxTenants: 3 },
+  });
+  const hoarders = [];
+  let free = 8 << 20;
+  for (const name of ['a', 'b', 'c', 'a|b', 'a|c', 'b|c', 'a|b|c']) {
+    // all that a name of its own would have
+    hoarders.push(announce(url, name, 32 << 20, (free / 4) * 3));
+    free /= 4;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const answer = await send(`${url}/push`, {
+    method: 'POST',
+    body: Buffer.alloc(64 << 10),
+    headers: { 'x-scope-orgid': 'good' },
+  });
+  await answer.body.dump();
+  assert.equal(answer.statusCode, 200);
+  for (const { socket } of hoarders) socket.destroy();
+});
+
 test('bodies arrive whole, whatever their size and pieces', async () => {
   const { url } = await listen([
     {
@@ -750,7 +780,7 @@ test('answers that wait to be read are shared out, too', async () => {
         path: '/big',
         methods: ['GET'],
         needs: 'read',
-        tenant: true,
+        tenant: 'one',
         handle: () => ({ status: 200, body: new Uint8Array(16 << 20) }),
       },
     ],

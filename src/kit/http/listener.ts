@@ -3,9 +3,11 @@ import type { AddressInfo, Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
 import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { after, type Clock, systemClock } from '../../lib/clock.ts';
+import { leastOf } from '../../lib/least.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { tenantsOf } from '../../model/tenants.ts';
 import type { Logger } from '../observe/log.ts';
 import { counter, DURATION_BUCKETS, gauge, histogram, metricTable, type Registry } from '../observe/metrics.ts';
 import type { Service, Stop } from '../service/service.ts';
@@ -58,8 +60,10 @@ export interface ListenerOptions {
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Empty for routes without a tenant. */
+    /** Empty for routes without a tenant; of several, their joined name. */
     tenant: string;
+    /** The tenant whose share of the room its body and answer take. */
+    payer: string;
     /** When its headers were there, by the monotonic clock. */
     startMs: number;
     /** Bytes of its body that have arrived and are counted. */
@@ -158,6 +162,7 @@ export class HttpListener implements Service {
             const admitted = this.#admit(route, request);
             if (typeof admitted !== 'string') return void this.#finish(route, request, reply, admitted);
             request.tenant = admitted;
+            request.payer = this.#payerOf(admitted);
             request.answerRaw = reply.raw;
             goOn();
           },
@@ -248,7 +253,7 @@ export class HttpListener implements Service {
         tenant: request.tenant,
         signal: goneSignal(reply.raw),
       });
-      this.#hold(request.tenant, response, reply.raw);
+      this.#hold(request.payer, response, reply.raw);
       if (response.status >= 500) this.#logFailed(request, response.status, shownBody(response));
     } catch (thrown) {
       response = this.#failure(thrown, request);
@@ -273,15 +278,20 @@ export class HttpListener implements Service {
       const identity = isOpen ? ANYBODY : gate.identify(headers, request.raw.socket.remoteAddress);
       if (!isServed) return textResponse(405, 'Method Not Allowed\n', { allow: allowed(route) });
       if (need !== 'nothing') gate.check(identity, need);
-      return route.tenant === true ? gate.tenant(headers, identity) : '';
+      return route.tenant === undefined ? '' : gate.tenant(headers, identity, route.tenant);
     } catch (thrown) {
       return this.#failure(thrown, request);
     }
   }
 
+  /** The tenant that pays: the one of several that holds least, so that they have no more room together than apart. */
+  #payerOf(name: string): string {
+    return leastOf(tenantsOf(name), (tenant) => this.#bodies.heldBy(tenant) + this.#answers.heldBy(tenant));
+  }
+
   /** Makes room for bytes of a body as they arrive, until its request is answered. @throws serverBusy */
   #take(request: FastifyRequest, bytes: number): void {
-    const { tenant } = request;
+    const { payer: tenant } = request;
     const bodies = this.#bodies;
     // a single body that is larger than all the room still passes when it comes alone
     if (bodies.held === request.heldBytes) bodies.force(tenant, bytes);

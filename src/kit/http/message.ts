@@ -11,7 +11,7 @@ export interface HttpRequest {
   readonly headers: IncomingHttpHeaders;
   /** As it came: not inflated. Empty where the method has none. */
   readonly body: Uint8Array;
-  /** Empty for routes without a tenant. */
+  /** Empty for routes without a tenant; where a route takes several, maybe a joined name. */
   readonly tenant: string;
   /** Aborted when the client is gone before its answer. */
   readonly signal: AbortSignal;
@@ -43,8 +43,8 @@ export interface Route {
   handle(request: HttpRequest): HttpResponse | Promise<HttpResponse>;
   /** The right that a user needs for it; `nothing`: it is answered without authentication. By method where they differ. */
   readonly needs: Need | Readonly<Record<string, Need>>;
-  /** The handler wants a tenant: from the header, as tenancy and authentication allow. */
-  readonly tenant?: boolean;
+  /** The tenants that the handler wants: one from the header, as tenancy and authentication allow, or several by a joined name. */
+  readonly tenant?: 'one' | 'several';
   /** How what fails is worded. Default `text`. */
   readonly failures?: FailureStyle;
   /** HEAD is answered as GET without a body. Default true; the Prometheus API refuses it. */

@@ -202,6 +202,22 @@ function held(
 const turns = () => new Promise((resolve) => setImmediate(resolve));
 const idOf = (error: AppError) => error.facts.id;
 
+test('calls of several tenants take the turns that these have apart', async () => {
+  const apart = held(8, 40);
+  const together = held(8, 40);
+  for (let i = 0; i < 100; i++) {
+    apart.call(i % 2 === 0 ? 'a' : 'b').catch(idOf);
+    together.call(together.pool.quietest(['a', 'b'])).catch(idOf);
+  }
+  await turns();
+  assert.deepEqual([together.ends.length, together.pool.queued], [apart.ends.length, apart.pool.queued]);
+  void together.call('c');
+  await turns();
+  assert.equal(together.ends.length, apart.ends.length + 1, 'another finds a seat');
+  // one that has much under way is left alone by those that have a tenant besides
+  assert.equal(together.pool.quietest(['a', 'd']), 'd');
+});
+
 test('a tenant that floods the pool holds up only itself', async () => {
   const { pool, ends, call } = held(8, 40);
   const flood = Array.from({ length: 100 }, () => call('a').then(() => 'done', idOf));

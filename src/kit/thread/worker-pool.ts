@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { FairQueue } from '../../lib/fair-queue.ts';
 import { IdleTimer } from '../../lib/idle-timer.ts';
+import { leastOf } from '../../lib/least.ts';
 import { fitsShare } from '../../lib/shared-room.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
@@ -102,6 +103,11 @@ export class WorkerPool<R extends Role> {
   /** Calls that wait for a worker. */
   get queued(): number {
     return this.#queue.size;
+  }
+
+  /** The tenant of these that has the fewest calls under way and waiting: whose turn a call of several of them takes. */
+  quietest(tenants: readonly string[]): string {
+    return leastOf(tenants, (tenant) => (this.#running.get(tenant) ?? 0) + this.#queue.sizeOf(tenant));
   }
 
   /** Workers that died since the start. */
