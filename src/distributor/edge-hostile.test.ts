@@ -185,3 +185,19 @@ test('bytes that are not UTF-8 cost no exception each', async () => {
   const answer = await send(edgeOf(), repeated(unit, 4 * MIB));
   assert.equal(answer.response.status, 400);
 });
+
+test('a target gets a few hundred samples with start timestamps in one go', async () => {
+  const target = new Recorder();
+  const samples = WriteSamples.of(
+    Array.from({ length: 5_000 }, (_, i) => ({ timeMs: NOW - 5_000 + i, value: i, startMs: NOW - 10_000 })),
+  );
+  const series = { pairs: ['__name__', 'm'], labelsFault: undefined, samples, histograms: [], exemplars: [] };
+  const { response } = await send(edgeOf(target), encodeRemoteWrite2({ series: [series], metadata: [] }), V2);
+  assert.equal(response.status, 204);
+  const sums = target.pushes.map((push) => push.samples.reduce((sum, n) => sum + n, 0));
+  assert.equal(
+    sums.reduce((sum, n) => sum + n, 0),
+    5_000,
+  );
+  assert.ok(Math.max(...sums) <= 768, `${sums}`);
+});

@@ -1,4 +1,5 @@
 import {
+  FRAME_ASIDE,
   FRAME_BYTES_AT,
   FRAME_HEADER_BYTES,
   FRAME_SAMPLES_AT,
@@ -10,6 +11,9 @@ import { FrameView } from '../wire/frames.ts';
 
 /** Bytes that a target gets in one go: it appends them without pausing. One frame may be longer. */
 const PART_BYTES = 1024 * 1024;
+
+/** Rich samples that a target gets in one go: for each it may have to decode a chunk of some hundred samples. */
+const RICH_PER_PART_MAX = 512;
 
 /** Frames that are sent: buffers come from the pool and go back to it. */
 export class BufferPool {
@@ -64,19 +68,20 @@ export function* frameParts(
         slowFrames.next();
         const collector = collectors[targetOf(slowFrames)]!;
         collector.add(slow, slowFrames.at, slowFrames.end);
-        if (collector.bytes >= PART_BYTES) yield collector.take();
+        if (slowFrames.has(FRAME_ASIDE)) collector.rich += slowFrames.samples;
+        if (collector.isFull) yield collector.take();
       }
       continue;
     }
     const collector = collectors[targetOf(frames)]!;
     if (frames.samples <= SAMPLES_PER_FRAME_MAX) {
       collector.add(scanned, frames.at, frames.end);
-      if (collector.bytes >= PART_BYTES) yield collector.take();
+      if (collector.isFull) yield collector.take();
       continue;
     }
     for (const part of splitFrame(frames)) {
       collector.add(part, 0, part.length);
-      if (collector.bytes >= PART_BYTES) yield collector.take();
+      if (collector.isFull) yield collector.take();
     }
   }
   for (const collector of collectors) if (collector.bytes > 0) yield collector.take();
@@ -91,10 +96,15 @@ class Collector {
   #froms: number[] = [];
   #tos: number[] = [];
   bytes = 0;
+  rich = 0;
 
   constructor(target: number, pool: BufferPool) {
     this.#target = target;
     this.#pool = pool;
+  }
+
+  get isFull(): boolean {
+    return this.bytes >= PART_BYTES || this.rich >= RICH_PER_PART_MAX;
   }
 
   add(source: Uint8Array, from: number, to: number): void {
@@ -119,6 +129,7 @@ class Collector {
     this.#froms = [];
     this.#tos = [];
     this.bytes = 0;
+    this.rich = 0;
     return { target: this.#target, frames };
   }
 }

@@ -22,6 +22,8 @@ const BYTES_MAX = 4096;
 const SAMPLES_MIN = 10;
 /** Memory that a chunk takes besides its bytes, roughly. */
 const OVERHEAD_BYTES = 600;
+/** Memory of a late sample's time where those of a series are looked up, roughly. */
+const LATE_TIME_BYTES = 40;
 
 /** Where a sample lies in the window's list; what a checkpoint says of a chunk. */
 export interface SavedRichChunk {
@@ -84,7 +86,8 @@ export class RichChunk {
   /** Bytes of memory, roughly. */
   get size(): number {
     const chunk = this.#writer?.byteLength ?? this.#chunk!.length;
-    return OVERHEAD_BYTES + chunk + 8 * (this.#starts?.length ?? 0);
+    const times = this.late ? LATE_TIME_BYTES * this.#count : 0;
+    return OVERHEAD_BYTES + chunk + 8 * (this.#starts?.length ?? 0) + times;
   }
 
   get isFull(): boolean {
@@ -153,16 +156,32 @@ export class RichChunk {
     const { timeMs } = sample;
     if (timeMs < this.minMs || timeMs > this.maxMs) return false;
     if (isRichHistogram(sample) !== (this.encoding !== CHUNK_XOR2)) return false;
-    held.clear();
-    readRichChunk(this.save(), held);
+    this.#decode();
     for (let i = 0; i < held.count; i++) if (held.times[i] === timeMs && isSame(held, i, sample)) return true;
     return false;
+  }
+
+  /** Times of its samples, in their order. */
+  times(): number[] {
+    this.#decode();
+    return Array.from(held.times.subarray(0, held.count));
+  }
+
+  /** Into `held`. One chunk is asked about sample after sample: it is decoded when it is another one, or has grown. */
+  #decode(): void {
+    if (heldOf.chunk === this && heldOf.count === this.#count) return;
+    heldOf = { chunk: undefined, count: 0 };
+    held.clear();
+    readRichChunk(this.save(), held);
+    heldOf = { chunk: this, count: this.#count };
   }
 }
 
 const time = new Int64();
 const start = new Int64();
 const held = new SampleColumns();
+/** The chunk whose samples `held` has. */
+let heldOf: { readonly chunk: RichChunk | undefined; readonly count: number } = { chunk: undefined, count: 0 };
 const float = new Float64Array(1);
 const words = new Int32Array(float.buffer);
 

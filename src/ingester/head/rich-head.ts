@@ -18,6 +18,8 @@ interface RichSeries {
   readonly chunks: RichChunk[];
   /** The one that takes the next sample in order, if nothing else came since. */
   open: RichChunk | undefined;
+  /** Times in chunks that are late: those overlap, and a sample would be looked for in each. Absent: not gathered yet. */
+  lateTimes?: Set<number> | undefined;
 }
 
 /** The kernel's value of a histogram: a NaN that nobody sends, so that no float is taken for it. */
@@ -55,12 +57,19 @@ export class RichHead {
     if (timeMs > newestMs) return this.#appendNewest(ref, sample, newestMs);
     const [high, low] = bitsOf(sample);
     if (timeMs === newestMs && !isRichHistogram(sample) && exports.seriesLastIs(ref, high, low)) return HELD;
-    if (this.#series.get(ref)?.chunks.some((chunk) => chunk.holds(sample))) return HELD;
+    if (this.#holds(ref, sample)) return HELD;
     if (timeMs < lateFromMs) {
       return timeMs === newestMs ? DUPLICATE_TIME : lateFromMs === Number.POSITIVE_INFINITY ? OUT_OF_ORDER : TOO_OLD;
     }
     if (timeMs === newestMs && lateFromMs !== Number.NEGATIVE_INFINITY) return DUPLICATE_TIME;
     return this.#appendLate(ref, sample);
+  }
+
+  #holds(ref: number, sample: RichSample): boolean {
+    const series = this.#series.get(ref);
+    if (series === undefined) return false;
+    const isLate = lateTimesOf(series).has(sample.timeMs);
+    return series.chunks.some((chunk) => (isLate || !chunk.late) && chunk.holds(sample));
   }
 
   #appendNewest(ref: number, sample: RichSample, newestMs: number): number {
@@ -92,6 +101,7 @@ export class RichHead {
     const last = series.chunks.findLast((chunk) => chunk.late && chunk.arena === arena && chunk.encoding === encoding);
     const chunk = last !== undefined && !last.isFull ? last : this.#begin(series, arena, encoding, true, undefined);
     this.#put(series, chunk, sample);
+    series.lateTimes?.add(sample.timeMs);
     return APPENDED;
   }
 
@@ -173,6 +183,7 @@ export class RichHead {
     const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
     const chunk = RichChunk.load(saved);
     series.chunks.push(chunk);
+    series.lateTimes = undefined;
     this.bytes += chunk.size;
     // it goes on where its last sample is the series' newest
     if (!chunk.late) series.open = chunk;
@@ -187,6 +198,7 @@ export class RichHead {
       const left = chunks.filter((chunk) => chunk.arena !== arena);
       chunks.splice(0, chunks.length, ...left);
       if (series.open?.arena === arena) series.open = undefined;
+      series.lateTimes = undefined;
       if (left.length === 0) this.#series.delete(ref);
     }
   }
@@ -195,6 +207,11 @@ export class RichHead {
     for (const { size } of this.#series.get(ref)?.chunks ?? []) this.bytes -= size;
     this.#series.delete(ref);
   }
+}
+
+function lateTimesOf(series: RichSeries): Set<number> {
+  series.lateTimes ??= new Set(series.chunks.flatMap((chunk) => (chunk.late ? chunk.times() : [])));
+  return series.lateTimes;
 }
 
 /** The bits that the kernel keeps as the value of the newest sample. */

@@ -207,3 +207,22 @@ test('what comes during replay is there afterwards, exemplars too', async () => 
   assert.deepEqual(await shardRole(again, systemClock).exemplars(asked), exemplars);
   await again.close({ checkpoint: false });
 });
+
+test('late samples of a series cost what they weigh, however many there are and in whatever order', async () => {
+  const shard = open(fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-')), { windowMs: 7_200_000 });
+  await shard.ready;
+  const from = Math.floor(T / 7_200_000) * 7_200_000;
+  const limits = { ...LIMITS, outOfOrderMs: 7_200_000 };
+  const float = (i: number): RichSample => ({ timeMs: from + i, startMs: from, high: 0x3ff00000, low: i });
+  const count = 20_000;
+  await shard.push('t', framesOf([{ name: 'm', samples: [float(count)] }]), limits);
+  // coprime to the number of them: every time once, far from the one before
+  const samples = Array.from({ length: count }, (_, i) => float((i * 7919) % count));
+  const before = process.threadCpuUsage();
+  assert.equal((await shard.push('t', framesOf([{ name: 'm', samples }]), limits)).counts[0], count);
+  const again = await shard.push('t', framesOf([{ name: 'm', samples: samples.slice(-512) }]), limits);
+  assert.equal(again.counts[1], 512, 'the same again is success');
+  // it took 30 s when each was looked for in all chunks
+  assert.ok(process.threadCpuUsage(before).user < 5e6);
+  await shard.close({ checkpoint: false });
+});
