@@ -181,6 +181,13 @@ test('a record of the first version beyond what a reader holds is skipped whole,
   assert.deepEqual(read(oldFile([note(1, 'a'), carrier, note(3, 'c')])).records, ['1 a', '3 c']);
 });
 
+test('a file that ends anywhere within its header has no record, and is taken', () => {
+  const header = Buffer.from(fileHeader(kernel, scratch));
+  for (let bytes = 0; bytes < header.length; bytes++) {
+    assert.deepEqual(read(header.subarray(0, bytes)).records, [], `${bytes} bytes`);
+  }
+});
+
 test('a file of a later version, or of another key, is refused with its name', () => {
   const later = Buffer.concat([Buffer.from('PALLIUM WAL 3\n\0\0'), Buffer.alloc(100)]);
   assert.throws(() => read(later), /one\.wal was written by a later version/);
