@@ -59,8 +59,10 @@ export function querierSyntax(config: QuerierConfig) {
   };
 }
 
-export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel): Engine {
+/** @param nowMs absent: the system's monotonic clock */
+export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel, nowMs?: () => number): Engine {
   return new Engine({
+    ...(nowMs === undefined ? {} : { nowMs }),
     samplesMax: config.maxSamples,
     labelValueCharsMax: config.maxLabelValueLength,
     timeoutMs: config.timeoutMs,

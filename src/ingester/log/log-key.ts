@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { Kernel } from '../../chunk/kernel.ts';
-import { systemBytes } from '../../lib/random.ts';
+import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import type { Disk } from './disk.ts';
 
 // The key of a folder's log: what the sums of its records are made with (docs/formats/wal.md). Whoever can only send samples does not
@@ -18,7 +18,13 @@ const FILE_BYTES = TEXT.length + KEY_BYTES + 4;
  * @param isNew whether there is no log yet that needs one
  * @throws where the file is missing or damaged although a log needs it
  */
-export function useLogKey(kernel: Kernel, disk: Disk, folder: string, isNew: boolean): void {
+export function useLogKey(
+  kernel: Kernel,
+  disk: Disk,
+  folder: string,
+  isNew: boolean,
+  randomBytes: RandomBytes = systemBytes,
+): void {
   const file = path.join(folder, KEY_FILE);
   if (!disk.list(folder).includes(KEY_FILE)) {
     if (!isNew) {
@@ -26,7 +32,7 @@ export function useLogKey(kernel: Kernel, disk: Disk, folder: string, isNew: boo
         `${file} is missing: without it the log of this folder cannot be read; put it back from where the folder was copied, or move the folder away`,
       );
     }
-    disk.writeWhole(file, keyFile(systemBytes(KEY_BYTES)));
+    disk.writeWhole(file, keyFile(randomBytes(KEY_BYTES)));
   }
   const bytes = new Uint8Array(FILE_BYTES + 1);
   const from = disk.open(file);

@@ -1,10 +1,10 @@
-import { randomInt } from 'node:crypto';
 import { Region } from '../../chunk/region.ts';
 import type { HeadLabels } from '../../contract/ingester.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
 import { Pacer } from '../../lib/pacer.ts';
+import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { MatchTurn } from '../../model/match-turn.ts';
@@ -59,7 +59,7 @@ const NOTHING: HeadIngestResult = {
 };
 
 /** A shard as a set of messages. */
-export function shardRole(shard: Shard, clock: Clock): ShardRole {
+export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes = systemBytes): ShardRole {
   const { head } = shard;
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
@@ -70,7 +70,7 @@ export function shardRole(shard: Shard, clock: Clock): ShardRole {
   const cursors = new Map<number, Cursor>();
   const exportOrder = new ExportOrder(head, clock);
   // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
-  let lastCursor = randomInt(2 ** 47);
+  let lastCursor = Number(new DataView(randomBytes(8).buffer).getBigUint64(0) >> 17n);
   let exporting = 0;
 
   /** Refs that someone still walks over are not used again. */

@@ -3,6 +3,7 @@ import { Region } from '../../chunk/region.ts';
 import { type FrameLimits, type MetadataLimits, NO_ROOM, REFUSED_NO_ROOM } from '../../contract/ingest.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
+import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
@@ -45,6 +46,8 @@ export interface ShardOptions {
   readonly held?: HeldRange;
   readonly disk: Disk;
   readonly clock: Clock;
+  /** Absent: the system's. */
+  readonly randomBytes?: RandomBytes;
   readonly log: ShardLog;
   /** A sync failed: nothing is sure any more, the process must end. */
   readonly fatal: (error: Error) => void;
@@ -114,11 +117,11 @@ export class Shard {
 
   /** Opens the folder and takes writes at once; what the log holds is replayed meanwhile (`ready`). */
   constructor(options: ShardOptions) {
-    const { folder, disk, windowMs, headBytesMax, clock, log } = options;
+    const { folder, disk, windowMs, headBytesMax, clock, log, randomBytes = systemBytes } = options;
     this.#options = options;
     this.#disk = disk;
     disk.makeFolder(folder);
-    const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret });
+    const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret, randomBytes });
     this.head = head;
     this.#stagedWindows = new StagedWindows(windowMs);
     const segments = listSegments(disk, folder);
@@ -126,7 +129,7 @@ export class Shard {
     const checkpoint = checkpoints.at(-1) ?? 0;
     const files = [...segments.map(segmentName), ...checkpoints.map(checkpointName)];
     const isNew = !files.some((name) => needsKey(disk, path.join(folder, name)));
-    useLogKey(head.kernel, disk, folder, isNew);
+    useLogKey(head.kernel, disk, folder, isNew, randomBytes);
     const logFolder = { folder, disk, head, buffer: new Region(head.kernel) };
     const first = (segments.at(-1) ?? checkpoint) + 1;
     this.#wal = new WalWriter(head.kernel, disk, folder, first, lastLsn(logFolder, segments, checkpoint));
