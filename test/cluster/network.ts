@@ -1,4 +1,11 @@
-import { Channel, type CallOptions, type RequestOf, type ResponseOf, type Role, serve } from '../../src/kit/thread/channel.ts';
+import {
+  type CallOptions,
+  Channel,
+  type RequestOf,
+  type ResponseOf,
+  type Role,
+  serve,
+} from '../../src/kit/thread/channel.ts';
 import { timeout } from '../../src/lib/clock.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { processErrors } from '../../src/model/errors-process.ts';

@@ -1,5 +1,5 @@
 import type { KvClient, KvEntry } from '../../src/kv/client.ts';
-import { type Random } from '../../src/lib/random.ts';
+import type { Random } from '../../src/lib/random.ts';
 import { processErrors } from '../../src/model/errors-process.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';

@@ -1,0 +1,179 @@
+import { PromApi } from '../../src/api/backend.ts';
+import { Kernel } from '../../src/chunk/kernel.ts';
+import type { Schema } from '../../src/chunkstore/schema.ts';
+import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
+import { runCompactor } from '../../src/compactor/compaction-run.ts';
+import { compactorConfig } from '../../src/compactor/config.ts';
+import { CompactorService } from '../../src/compactor/service.ts';
+import type { IngesterClient } from '../../src/contract/ingester.ts';
+import { ingesterConfig } from '../../src/ingester/config.ts';
+import { Flusher } from '../../src/ingester/flush/flush.ts';
+import { HeldRange } from '../../src/ingester/head/held-range.ts';
+import type { Disk } from '../../src/ingester/log/disk.ts';
+import { IngesterService } from '../../src/ingester/service.ts';
+import { Shard } from '../../src/ingester/shard/shard.ts';
+import type { ShardRole } from '../../src/ingester/shard/shard-messages.ts';
+import { shardRole } from '../../src/ingester/shard/shard-role.ts';
+import { defaultsOf } from '../../src/kit/config/section.ts';
+import { silentLogger } from '../../src/kit/observe/log.ts';
+import { Registry } from '../../src/kit/observe/metrics.ts';
+import type { Channel } from '../../src/kit/thread/channel.ts';
+import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
+import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
+import { Querier, querierEngine } from '../../src/querier/querier.ts';
+import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts';
+import { connectThread } from './port.ts';
+import type { SimProcess } from './process.ts';
+import { START_MS } from './world.ts';
+
+// The parts of a process, as `src/app` puts them together, but in one thread each and on the clocks, disks and ports of a simulation.
+
+const MINUTE = 60_000;
+
+/** Windows of minutes, so that a run of hours has many. */
+export const WINDOW_MS = 10 * MINUTE;
+export const KEEP_FLUSHED_MS = 6 * MINUTE;
+
+export const INGESTER = {
+  ...defaultsOf(ingesterConfig),
+  windowMs: WINDOW_MS,
+  flushDelayMs: 2 * MINUTE,
+  flushSpreadMs: 3 * MINUTE,
+  keepFlushedMs: KEEP_FLUSHED_MS,
+  flushCheckIntervalMs: 30_000,
+};
+
+export const LIMITS: TenantLimits = { ...DEFAULT_LIMITS, outOfOrderTimeWindowMs: 12 * 60 * MINUTE };
+export const DELETE_CANCEL_MS = 10 * MINUTE;
+
+export interface Place {
+  readonly process: SimProcess;
+  readonly schema: Schema;
+}
+
+function common({ process: { clock } }: Place) {
+  return { clock, registry: new Registry(), log: silentLogger };
+}
+
+export interface ShardsOptions {
+  readonly disk: Disk;
+  readonly seriesSecret: Uint8Array;
+  readonly shards: number;
+  readonly fsync: 'always' | 'interval';
+}
+
+export interface RunningShard {
+  readonly channel: Channel<ShardRole>;
+  readonly held: HeldRange;
+}
+
+/** The shards of an ingester, each as if in a thread of its own. */
+export function startShards(
+  { process }: Place,
+  { disk, seriesSecret, shards, fsync }: ShardsOptions,
+): readonly RunningShard[] {
+  const { clock, randomBytes, world } = process;
+  return Array.from({ length: shards }, (_, i) => {
+    const held = HeldRange.everything();
+    const shard = new Shard({
+      folder: `shard-${i}`,
+      windowMs: INGESTER.windowMs,
+      headBytesMax: INGESTER.headBytesMax,
+      seriesSecret,
+      fsync,
+      fsyncIntervalMs: MINUTE / 2,
+      keepFlushedMs: INGESTER.keepFlushedMs,
+      held,
+      disk,
+      clock,
+      randomBytes,
+      log: (level, text) => {
+        if (level !== 'info') world.trace(`${process.name} shard ${i}: ${text}`);
+      },
+      fatal: () => process.kill(),
+    });
+    return { channel: connectThread<ShardRole>(process, shardRole(shard, clock, randomBytes)), held };
+  });
+}
+
+export function makeIngester(place: Place, shards: readonly RunningShard[]): IngesterService {
+  const { clock } = place.process;
+  const channels = shards.map(({ channel }) => channel);
+  const kernel = Kernel.create();
+  const writer = new ChunkStoreWriter(place.schema, kernel, { clock });
+  const flusher = new Flusher({
+    shards: channels,
+    writer,
+    kernel: Kernel.create(),
+    windowMs: INGESTER.windowMs,
+    clock,
+  });
+  return new IngesterService({
+    ...common(place),
+    config: INGESTER,
+    shards: () => channels,
+    flusher,
+    statsIntervalMs: 10 * MINUTE,
+  });
+}
+
+export function makeQuerier(place: Place, ingester: IngesterClient) {
+  const { process, schema } = place;
+  const { clock, random } = process;
+  const config = defaultsOf(querierConfig);
+  const querier = new Querier({
+    config,
+    purger: {
+      ...defaultsOf(purgerConfig),
+      enableAdminApi: true,
+      deleteRequestCancelPeriodMs: DELETE_CANCEL_MS,
+    },
+    engine: querierEngine(config, undefined, () => clock.monotonicMs()),
+    ingester,
+    schema,
+    blockCache: undefined,
+    rowCacheBytesMax: 1 << 20,
+    windowMs: INGESTER.windowMs,
+    keepFlushedMs: INGESTER.keepFlushedMs,
+    clock,
+    random,
+  });
+  const status = { version: '0', startTimeMs: START_MS, flags: {}, configYaml: '', headStats: async () => undefined };
+  const workers: QueryWorkers = {
+    handle: async (request, own, abort) => ({
+      answer: await new PromApi({ ...querier.sources(request.tenant, own), status }).handle(request, abort),
+      cache: undefined,
+    }),
+    instant: async ({ tenant, request }, own, abort) => ({
+      answer: await querier.sources(tenant, own).queries.instant(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
+    range: async ({ tenant, request }, own, abort) => ({
+      answer: await querier.sources(tenant, own).queries.range(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
+    deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),
+    tenantDeletion: (tenant, abort) => querier.tenantDeletion(tenant, abort),
+  };
+  return new QuerierService({ ...common(place), workers, cacheBackend: '', limits: () => LIMITS });
+}
+
+export function makeCompactor(place: Place): CompactorService {
+  const { process, schema } = place;
+  const { clock, random } = process;
+  const config = defaultsOf(compactorConfig);
+  const kernels = { read: Kernel.create(), write: Kernel.create() };
+  return new CompactorService({
+    ...common(place),
+    config,
+    runner: {
+      run: (run, abort) =>
+        runCompactor(
+          { schema, kernels, clock, random, config, deleteRequestCancelPeriodMs: DELETE_CANCEL_MS },
+          run,
+          abort,
+        ),
+    },
+    retention: () => ({ defaultMs: 0, tenants: new Map() }),
+  });
+}
