@@ -13,7 +13,7 @@ import { type Route, SimPort } from './port.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
-/** What may happen to messages from one machine to another. */
+/** Chances of messages on their way from one machine to another. */
 export interface Weather {
   /** Share of messages that are lost, 0 to 1: their connection breaks. */
   lossShare: number;

@@ -29,7 +29,7 @@ export class SimProcess {
   readonly ports = new Set<SimPort>();
   readonly #bornMs: number;
   #isAlive = true;
-  /** What came while it was paused; undefined: it runs. */
+  /** Events that came while it was paused; undefined: it runs. */
   #held: (() => void)[] | undefined;
 
   constructor(world: World, machine: Machine, name: string) {

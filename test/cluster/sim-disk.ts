@@ -5,7 +5,7 @@ import type { SimProcess } from './process.ts';
 
 /** Longest that a sync takes, ms. */
 const SYNC_MS_MAX = 20;
-/** What a disk writes whole or not at all. */
+/** A part that a disk writes whole or not at all. */
 const SECTOR_BYTES = 512;
 
 interface Content {

@@ -98,7 +98,7 @@ export class World {
     return this.#trace.slice(-TRACE_LINES_MAX);
   }
 
-  /** Of all that was traced. */
+  /** Digest of all that was traced. */
   get digest(): string {
     return this.#hash.copy().digest('hex');
   }
