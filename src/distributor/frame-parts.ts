@@ -68,7 +68,7 @@ export function* frameParts(
         slowFrames.next();
         const collector = collectors[targetOf(slowFrames)]!;
         collector.add(slow, slowFrames.at, slowFrames.end);
-        if (slowFrames.has(FRAME_ASIDE)) collector.rich += slowFrames.samples;
+        collector.note(slowFrames);
         if (collector.isFull) yield collector.take();
       }
       continue;
@@ -76,6 +76,7 @@ export function* frameParts(
     const collector = collectors[targetOf(frames)]!;
     if (frames.samples <= SAMPLES_PER_FRAME_MAX) {
       collector.add(scanned, frames.at, frames.end);
+      collector.note(frames);
       if (collector.isFull) yield collector.take();
       continue;
     }
@@ -96,7 +97,7 @@ class Collector {
   #froms: number[] = [];
   #tos: number[] = [];
   bytes = 0;
-  rich = 0;
+  #rich = 0;
 
   constructor(target: number, pool: BufferPool) {
     this.#target = target;
@@ -104,7 +105,7 @@ class Collector {
   }
 
   get isFull(): boolean {
-    return this.bytes >= PART_BYTES || this.rich >= RICH_PER_PART_MAX;
+    return this.bytes >= PART_BYTES || this.#rich >= RICH_PER_PART_MAX;
   }
 
   add(source: Uint8Array, from: number, to: number): void {
@@ -118,6 +119,10 @@ class Collector {
     }
   }
 
+  note(frame: FrameView): void {
+    if (frame.has(FRAME_ASIDE)) this.#rich += frame.samples;
+  }
+
   take(): FramePart {
     const frames = this.#pool.take(this.bytes);
     let at = 0;
@@ -129,7 +134,7 @@ class Collector {
     this.#froms = [];
     this.#tos = [];
     this.bytes = 0;
-    this.rich = 0;
+    this.#rich = 0;
     return { target: this.#target, frames };
   }
 }
