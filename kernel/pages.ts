@@ -1,9 +1,11 @@
-import { reserve } from './memory';
+import { reserveAhead } from './memory';
 
 // Pages of 64 KiB, given out and taken back. All that holds samples or series is made of them, so that a head's size is a
 // number of pages and what a window leaves can be used by the next.
 
 export const PAGE_BYTES: u32 = 65536;
+/** Memory grows by an eighth of the pages in use at the least. */
+const AHEAD_SHIFT: u64 = 3;
 
 let free: usize = 0; // first free page; its first word is the next one
 let used: u32 = 0;
@@ -19,7 +21,7 @@ export function takePage(): usize {
     return page;
   }
   if (batchAt == batchEnd) {
-    batchAt = reserve(8 * PAGE_BYTES);
+    batchAt = reserveAhead(8 * PAGE_BYTES, <u32>((<u64>used * PAGE_BYTES) >> AHEAD_SHIFT));
     if (batchAt == 0) {
       batchEnd = 0;
       return 0;

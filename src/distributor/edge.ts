@@ -5,11 +5,11 @@ import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
-import { FRAME_HEADER_BYTES } from '../wire/frame-layout.ts';
+import { FRAME_HEADER_BYTES, SAMPLES_PER_FRAME_MAX } from '../wire/frame-layout.ts';
 import { FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
 import { judgeBody, judgeScanned, nothingJudged, SERIES_WORK, type Step, type Work } from './body-judge.ts';
 import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
-import { BufferPool, type FramePart, frameParts } from './frame-parts.ts';
+import { BufferPool, type FramePart, frameParts, onlyPart, PART_BYTES } from './frame-parts.ts';
 import { mediaOf } from './media.ts';
 import {
   addLost,
@@ -159,8 +159,13 @@ export class Edge {
     this.#charge(request, samples + histograms + exemplars, metadata.length, limits);
   }
 
-  #parts({ request, version, scratch, slow, judged }: Work): Generator<FramePart, void> {
+  #parts({ request, version, scratch, slow, judged }: Work): Iterable<FramePart> {
     const targets = this.#options.targets.length;
+    if (version === 'v1' && targets === 1 && scratch.kernel.exports.scanSlow() === 0) {
+      const scanned = scratch.frames.all;
+      const areSmall = judged.samples <= SAMPLES_PER_FRAME_MAX && scanned.length <= PART_BYTES;
+      if (areSmall) return onlyPart(scanned, this.#buffers);
+    }
     const targetOf = this.#targetOf(request);
     return version === 'v1'
       ? frameParts(scratch.frames.all, slow.bytes, judged.ends, targets, targetOf, this.#buffers)

@@ -10,7 +10,7 @@ import {
 import { FrameView } from '../wire/frames.ts';
 
 /** Bytes that a target gets in one go: it appends them without pausing. One frame may be longer. */
-const PART_BYTES = 1024 * 1024;
+export const PART_BYTES = 1024 * 1024;
 
 /** Rich samples that a target gets in one go: for each it may have to decode a chunk of some hundred samples. */
 const RICH_PER_PART_MAX = 512;
@@ -86,6 +86,17 @@ export function* frameParts(
     }
   }
   for (const collector of collectors) if (collector.bytes > 0) yield collector.take();
+}
+
+/**
+ * Frames of a scan as the only part there is: without a look at each of them.
+ * @param scanned none of them is of the slow path or has more than SAMPLES_PER_FRAME_MAX samples
+ */
+export function onlyPart(scanned: Uint8Array, pool: BufferPool): readonly FramePart[] {
+  if (scanned.length === 0) return [];
+  const frames = pool.take(scanned.length);
+  frames.set(scanned);
+  return [{ target: 0, frames }];
 }
 
 /** Remembers where the frames of one target lie until they are enough for a part. */

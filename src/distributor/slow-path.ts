@@ -17,7 +17,7 @@ import { countRefused, type Refusals, refuse } from './refusals.ts';
 /** Makes frames of series that the kernel's scan does not take: checks them, names what is wrong, puts their labels in order. */
 export class SlowPathWriter {
   readonly #frames: FrameWriter;
-  #payload = new ByteWriter();
+  readonly #payload = new ByteWriter();
   readonly #labels = new LabelEncoder();
   /** Floats, histograms and exemplars written since `clear`. */
   samples = 0;
@@ -30,7 +30,7 @@ export class SlowPathWriter {
 
   clear(): void {
     this.#frames.clear();
-    this.#payload = new ByteWriter();
+    this.#payload.clear();
     this.samples = 0;
     this.histograms = 0;
     this.exemplars = 0;

@@ -1,8 +1,19 @@
+const BYTES_MIN = 256;
+const BYTES_KEPT_MAX = 64 * 1024;
+
 /** Appends bytes and varints to a buffer that grows. */
 export class ByteWriter {
-  #bytes = new Uint8Array(256);
+  #bytes = new Uint8Array(BYTES_MIN);
   #view = new DataView(this.#bytes.buffer);
   length = 0;
+
+  /** Forgets what was written, and gives back memory that grew large. */
+  clear(): void {
+    this.length = 0;
+    if (this.#bytes.length <= BYTES_KEPT_MAX) return;
+    this.#bytes = new Uint8Array(BYTES_MIN);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
 
   #room(more: number): number {
     const at = this.length;
