@@ -106,7 +106,7 @@ export class IndexReader {
         const key = `${i} tables`;
         let there = this.#cache.get<readonly string[]>(key);
         if (there === undefined) {
-          const readMs = this.#clock.nowMs();
+          const readMs = this.#clock.monotonicMs();
           there = await period.tables.admin.list();
           this.#cache.set(key, there, 100 * there.length, readMs, TABLES_TTL_MS);
         }
@@ -207,7 +207,7 @@ export class IndexReader {
   ): Promise<T[]> {
     const known = this.#cache.get<T[]>(`${this.#schema.periods.indexOf(period)} ${key}`);
     if (known !== undefined) return known;
-    const readMs = this.#clock.nowMs();
+    const readMs = this.#clock.monotonicMs();
     const rows = await this.#read(period, query, context);
     let bytes = 200 + 2 * key.length;
     const values = rows.map((row) => {

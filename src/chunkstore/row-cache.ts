@@ -2,16 +2,16 @@ import type { Clock } from '../lib/clock.ts';
 
 /**
  * Lists of rows, as what they were read to, for a while. Windows leave the head 15 minutes after they are stored, so it has to be less;
- * by the wall clock, since that is theirs.
+ * by the monotonic clock, as there: a wall clock jumps.
  */
 export class RowCache {
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #ttlMs: number;
   readonly #bytesMax: number;
   readonly #entries = new Map<string, { value: unknown; bytes: number; untilMs: number }>();
   #bytes = 0;
 
-  constructor(clock: Clock, ttlMs: number, bytesMax: number) {
+  constructor(clock: Pick<Clock, 'monotonicMs'>, ttlMs: number, bytesMax: number) {
     this.#clock = clock;
     this.#ttlMs = ttlMs;
     this.#bytesMax = bytesMax;
@@ -20,7 +20,7 @@ export class RowCache {
   get<T>(key: string): T | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (entry.untilMs <= this.#clock.nowMs()) {
+    if (entry.untilMs <= this.#clock.monotonicMs()) {
       this.#drop(key, entry.bytes);
       return undefined;
     }
@@ -31,7 +31,7 @@ export class RowCache {
   }
 
   /**
-   * @param readMs when the rows were read: before they were, not after, so that nothing is kept too long
+   * @param readMs monotonic time when the rows were read: before they were, not after, so that nothing is kept too long
    * @param ttlMs where it is to be kept shorter than the rest
    */
   set(key: string, value: unknown, bytes: number, readMs: number, ttlMs = this.#ttlMs): void {

@@ -190,7 +190,7 @@ async function run(seed: number): Promise<void> {
       shard = open();
       await shard.ready;
       // replay brings back what was dropped, since the store has it only for a moment
-      await shard.dropFlushed(systemClock.nowMs());
+      await shard.dropFlushed();
       await check(`restart at step ${step}`);
     } else {
       const beforeMs = nowMs - 120_000;
@@ -201,7 +201,7 @@ async function run(seed: number): Promise<void> {
       }
       if (sealed.length > 0) {
         again = undefined; // may be of a window that only the store has by now
-        await shard.dropFlushed(systemClock.nowMs());
+        await shard.dropFlushed();
         for (const { window } of sealed) plain.drop(window);
       }
     }
@@ -210,7 +210,7 @@ async function run(seed: number): Promise<void> {
   await shard.close({ checkpoint: true });
   shard = open();
   await shard.ready;
-  await shard.dropFlushed(systemClock.nowMs());
+  await shard.dropFlushed();
   await check('the last restart');
   await shard.close({ checkpoint: false });
   fs.rmSync(folder, { recursive: true });

@@ -53,7 +53,7 @@ class TestShard {
   /** Everything there is goes to a store, and leaves the head. */
   async flush(): Promise<void> {
     for (const { sealLsn } of await this.shard.seal(Number.MAX_SAFE_INTEGER)) await this.shard.confirmFlushed(sealLsn);
-    await this.shard.dropFlushed(Number.MAX_SAFE_INTEGER);
+    await this.shard.dropFlushed();
   }
 
   /** Time goes by, and the shard has looked after itself. */
@@ -214,7 +214,7 @@ test('whatever tenants come, go and come back, crash or checkpoint between: each
         on = await open(disk, on.clock.nowMs());
         assert.equal(on.shard.stats().walLosses, 0, `seed ${seed}, step ${step}`);
         // the log says what the store has, not that it left the head
-        await on.shard.dropFlushed(Number.MAX_SAFE_INTEGER);
+        await on.shard.dropFlushed();
       }
       const newest = 4 * Math.floor(step / 20);
       for (let i = step % 20 === 0 ? 0 : newest; i < newest + 4; i++) {

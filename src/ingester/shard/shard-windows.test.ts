@@ -5,9 +5,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { WINDOW_DENIED } from '../../contract/ingest.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { WindowQuota } from '../head/window-quota.ts';
 import { realDisk } from '../log/disk.ts';
-import { Shard } from './shard.ts';
+import { Shard, type ShardOptions } from './shard.ts';
 import { testFrames } from './test-frames.ts';
 
 const HOUR_MS = 3_600_000;
@@ -15,7 +16,7 @@ const WINDOW_MS = 2 * HOUR_MS;
 const T = 1_700_000_000_000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 
-function open(at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'))): Shard {
+function open(at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-')), own: Partial<ShardOptions> = {}): Shard {
   return new Shard({
     folder: at,
     windowMs: WINDOW_MS,
@@ -27,6 +28,7 @@ function open(at = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-windows-'))): 
     clock: { ...systemClock, nowMs: () => T },
     log: () => {},
     fatal: (error) => assert.fail(error),
+    ...own,
   });
 }
 
@@ -61,7 +63,7 @@ test('a backfill over days passes, also beside one that takes all it may, and go
   assert.deepEqual([days.counts[0], days.windowsDenied], [360, 0]);
   assert.equal((await push(shard, 'attacker', T - 1000 * WINDOW_MS, 10)).windowsDenied, 10);
   for (const { sealLsn } of await shard.seal(T)) await shard.confirmFlushed(sealLsn);
-  await shard.dropFlushed(Number.MAX_SAFE_INTEGER);
+  await shard.dropFlushed();
   assert.equal((await push(shard, 'attacker', T - 500 * WINDOW_MS, 10)).windowsDenied, 0);
   await shard.close({ checkpoint: true });
   // and the windows that a log has are there whatever was begun by whom
@@ -128,4 +130,27 @@ test('also while a log is replayed nobody begins more windows than their share',
   await shard.ready;
   assert.equal(shard.stats().arenas.length, 512 + 85);
   await shard.close({ checkpoint: false });
+});
+
+test('a window stays for as long as it must after it was stored, wherever the wall clock is set meanwhile', async () => {
+  const clock = new ManualClock(T);
+  const shard = open(undefined, { clock, keepFlushedMs: 900_000 });
+  const now = async <Result>(asked: Promise<Result>): Promise<Result> => {
+    let isDone = false;
+    asked.finally(() => {
+      isDone = true;
+    });
+    while (!isDone) await clock.advance(1);
+    return asked;
+  };
+  await now(shard.ready);
+  await now(push(shard, 't', T - 2 * WINDOW_MS, 1));
+  const windows = () => shard.stats().arenas.length;
+  for (const { sealLsn } of await now(shard.seal(T))) await now(shard.confirmFlushed(sealLsn));
+  clock.setWall(T + 10 * HOUR_MS);
+  await clock.advance(600_000);
+  assert.equal(windows(), 1, 'readers may still know only rows of before');
+  clock.setWall(T - 10 * HOUR_MS);
+  await clock.advance(600_000);
+  assert.equal(windows(), 0);
 });

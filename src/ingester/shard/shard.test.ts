@@ -301,7 +301,7 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
   assert.deepEqual([chunks.length, chunks[0], value.cursor], [2, 1, 0]);
   await shard.push('t', testFrames([series(2, [[6_000, 2]])]), LIMITS);
   await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
-  await shard.dropFlushed(systemClock.nowMs());
+  await shard.dropFlushed();
   const check = async (s: Shard) => {
     const all = await held(s);
     assert.deepEqual(
@@ -317,7 +317,7 @@ test('a window is sealed, handed out, confirmed and dropped; late samples make a
   // replay goes through the same seals; what is flushed is dropped again
   const again = open(at);
   await again.ready;
-  await again.dropFlushed(systemClock.nowMs());
+  await again.dropFlushed();
   await check(again);
   await again.close({ checkpoint: true });
   const third = open(at);
@@ -470,7 +470,7 @@ test('a full head refuses new series, a third beyond all samples, and takes them
   await assert.rejects(push(timeMs), isFull);
   assert.equal(shard.head.bytes, before);
   for (const { sealLsn } of await shard.seal(Number.POSITIVE_INFINITY, [])) await shard.confirmFlushed(sealLsn);
-  await shard.dropFlushed(Number.POSITIVE_INFINITY);
+  await shard.dropFlushed();
   await push(timeMs, 1);
   await shard.close({ checkpoint: false });
 });
@@ -539,7 +539,7 @@ test('the time of what a shard holds is known to others before a write is acknow
   const sealed = await role.seal({ beforeMs: 120_000 });
   await role.confirmFlushed({ sealLsn: sealed[0]!.sealLsn });
   assert.ok(range.touches(0, 119_999));
-  await shard.dropFlushed(systemClock.nowMs());
+  await shard.dropFlushed();
   assert.ok(!range.touches(0, 119_999));
   await shard.close({ checkpoint: false });
   const again = HeldRange.everything();

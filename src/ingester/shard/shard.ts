@@ -134,7 +134,7 @@ export class Shard {
     const first = (segments.at(-1) ?? checkpoint) + 1;
     this.#wal = new WalWriter(head.kernel, disk, folder, first, lastLsn(logFolder, segments, checkpoint));
     this.#commit = new GroupCommit(head, this.#wal, options);
-    this.#windows = new Windows(head.kernel.exports);
+    this.#windows = new Windows(head.kernel.exports, clock);
     this.#losses = new Losses(windowMs, log);
     this.#replay = new Replay({
       ...logFolder,
@@ -349,7 +349,7 @@ export class Shard {
   async maintain(): Promise<void> {
     if (this.#state !== 'live') return;
     const nowMs = this.#options.clock.nowMs();
-    await this.dropFlushed(nowMs - this.#options.keepFlushedMs);
+    await this.dropFlushed(this.#options.keepFlushedMs);
     if (nowMs - this.#sweptMs >= SWEEP_INTERVAL_MS) {
       this.#sweptMs = nowMs;
       await this.#dropIdle();
@@ -360,10 +360,10 @@ export class Shard {
     if (grown > Math.max(CHECKPOINT_BYTES_MIN, this.#checkpointBytes / 2)) await this.checkpoint();
   }
 
-  /** Drops the windows that were flushed before `beforeMs`. */
-  async dropFlushed(beforeMs: number): Promise<void> {
+  /** Drops the windows that the store has had for `keepMs`; after a restart, which it had for so long since then. */
+  async dropFlushed(keepMs = 0): Promise<void> {
     await this.#alone(async () => {
-      for (const id of this.#windows.takeFlushed(beforeMs)) {
+      for (const id of this.#windows.takeFlushed(keepMs)) {
         for (const ref of this.head.dropArena(id, this.#idleBeforeMs, () => this.#commit.now()))
           this.#droppedRefs.push(ref);
         this.#publishHeld();
@@ -484,7 +484,7 @@ export class Shard {
     if (this.#state === 'closed') return;
     for (const timer of this.#timers) timer.cancel();
     if (this.#state === 'live' && options.checkpoint) {
-      await this.dropFlushed(this.#options.clock.nowMs());
+      await this.dropFlushed();
       await this.checkpoint();
     }
     await this.#exclusive;

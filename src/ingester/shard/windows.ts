@@ -1,19 +1,28 @@
 import type { KernelExports } from '../../chunk/kernel.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { SavedArena } from '../log/checkpoint.ts';
 
 /** The windows of a head, an arena each: open, sealed, and when the store had them. */
 export class Windows {
   readonly #exports: KernelExports;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** LSN of the seal of each sealed arena, and when the store had it; 0: not yet. */
   readonly #sealed = new Map<number, { readonly sealLsn: number; readonly flushedMs: number }>();
+  /** Monotonic time since which this process knows that the store has them: how long they stay must not depend on a wall clock that jumps. */
+  readonly #storedSinceMs = new Map<number, number>();
 
-  constructor(exports: KernelExports) {
+  constructor(exports: KernelExports, clock: Pick<Clock, 'monotonicMs'>) {
     this.#exports = exports;
+    this.#clock = clock;
   }
 
   /** Those of a checkpoint; their arenas are in the head. */
   load(arenas: readonly SavedArena[]): void {
-    for (const { id, sealLsn, flushedMs } of arenas) if (sealLsn > 0) this.#sealed.set(id, { sealLsn, flushedMs });
+    for (const { id, sealLsn, flushedMs } of arenas) {
+      if (sealLsn === 0) continue;
+      this.#sealed.set(id, { sealLsn, flushedMs });
+      if (flushedMs > 0) this.#storedSinceMs.set(id, this.#clock.monotonicMs());
+    }
   }
 
   arenas(): SavedArena[] {
@@ -38,14 +47,17 @@ export class Windows {
 
   markFlushed(sealLsn: number, atMs: number): void {
     for (const [id, sealed] of this.#sealed) {
-      if (sealed.sealLsn === sealLsn) this.#sealed.set(id, { sealLsn, flushedMs: atMs });
+      if (sealed.sealLsn !== sealLsn) continue;
+      this.#sealed.set(id, { sealLsn, flushedMs: atMs });
+      this.#storedSinceMs.set(id, this.#clock.monotonicMs());
     }
   }
 
-  /** Takes out arenas that the store had at or before `beforeMs`, one after another: the caller drops each from the head. */
-  *takeFlushed(beforeMs: number): Generator<number> {
-    for (const [id, { flushedMs }] of this.#sealed) {
-      if (flushedMs === 0 || flushedMs > beforeMs) continue;
+  /** Takes out arenas that the store has had for so long, one after another: the caller drops each from the head. */
+  *takeFlushed(keepMs: number): Generator<number> {
+    for (const [id, sinceMs] of this.#storedSinceMs) {
+      if (this.#clock.monotonicMs() - sinceMs < keepMs) continue;
+      this.#storedSinceMs.delete(id);
       this.#sealed.delete(id);
       yield id;
     }
