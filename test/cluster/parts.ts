@@ -6,6 +6,7 @@ import { runCompactor } from '../../src/compactor/compaction-run.ts';
 import { compactorConfig } from '../../src/compactor/config.ts';
 import { CompactorService } from '../../src/compactor/service.ts';
 import type { IngesterClient } from '../../src/contract/ingester.ts';
+import type { DistributorService } from '../../src/distributor/service.ts';
 import { ingesterConfig } from '../../src/ingester/config.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
@@ -22,6 +23,7 @@ import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
 import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts';
+import type { FrontParts } from './cluster.ts';
 import { connectThread } from './port.ts';
 import type { SimProcess } from './process.ts';
 import { START_MS } from './world.ts';
@@ -176,4 +178,24 @@ export function makeCompactor(place: Place): CompactorService {
     },
     retention: () => ({ defaultMs: 0, tenants: new Map() }),
   });
+}
+
+/** Writes and queries as their senders see them. */
+export function frontOf(distributor: DistributorService, queries: QuerierService): FrontParts {
+  return {
+    push: (tenant, series) => distributor.pushSeries({ tenant, series }),
+    query: (tenant, expr, timeMs) =>
+      queries.instant(tenant, { expr, timeMs }, { signal: new AbortController().signal }),
+    async deleteSeries(tenant, metric, startMs, endMs) {
+      const params: [string, string][] = [
+        ['match[]', metric],
+        ['start', String(startMs / 1000)],
+        ['end', String(endMs / 1000)],
+      ];
+      const path = '/api/v1/admin/tsdb/delete_series';
+      const { signal } = new AbortController();
+      const { status, body } = await queries.handle({ tenant, method: 'POST', path, params }, signal);
+      if (status >= 300) throw new Error(`${status} ${new TextDecoder().decode(body as Uint8Array)}`);
+    },
+  };
 }

@@ -1,0 +1,136 @@
+import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
+import type { QueryResult } from '../../src/contract/query.ts';
+import type { Doors } from './load.ts';
+import { Network } from './network.ts';
+import { type Machine, SimProcess } from './process.ts';
+import { SimDisk } from './sim-disk.ts';
+import { SimKv } from './sim-kv.ts';
+import { SimStore } from './store.ts';
+import type { World } from './world.ts';
+
+/** A process' parts that others see. */
+export interface Parts {
+  /** Takes writes and queries, where it is a front. */
+  readonly front?: FrontParts;
+  /** Why it takes no part yet; undefined: it does. */
+  notReady(): string | undefined;
+}
+
+export interface FrontParts {
+  push(tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
+  query(tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
+  deleteSeries(tenant: string, metric: string, startMs: number, endMs: number): Promise<void>;
+}
+
+/** The surroundings of a process that is started. */
+export interface Site {
+  readonly process: SimProcess;
+  readonly network: Network;
+  readonly store: SimStore;
+  readonly kv: SimKv;
+  readonly disk: SimDisk;
+}
+
+/** A machine of the cluster and how its process is put together. */
+export interface NodePlan {
+  readonly name: string;
+  readonly start: (site: Site) => Parts;
+}
+
+export class Node {
+  readonly machine: Machine;
+  readonly disk: SimDisk;
+  readonly plan: NodePlan;
+  process: SimProcess | undefined;
+  parts: Parts | undefined;
+  lives = 0;
+
+  constructor(plan: NodePlan, disk: SimDisk) {
+    this.plan = plan;
+    this.machine = { name: plan.name, skewMs: 0 };
+    this.disk = disk;
+  }
+
+  get name(): string {
+    return this.machine.name;
+  }
+
+  get isUp(): boolean {
+    return this.process?.isAlive === true;
+  }
+}
+
+/** Machines, their network, and the stores that they share. */
+export class Cluster implements Doors {
+  readonly world: World;
+  readonly network: Network;
+  readonly store: SimStore;
+  readonly kv: SimKv;
+  readonly nodes: readonly Node[];
+
+  constructor(world: World, plans: readonly NodePlan[]) {
+    this.world = world;
+    this.network = new Network(world);
+    this.store = new SimStore(world);
+    this.kv = new SimKv(world);
+    this.nodes = plans.map((plan) => new Node(plan, new SimDisk(world.random(`disk ${plan.name}`))));
+  }
+
+  start(node: Node): void {
+    if (node.isUp) return;
+    const process = new SimProcess(this.world, node.machine, `${node.name}.${++node.lives}`);
+    node.process = process;
+    node.parts = undefined;
+    this.world.trace(`${process.name} starts`);
+    const { network, store, kv } = this;
+    // as an event of its own: what it throws ends the process, as it would end a real one
+    process.after(0, () => {
+      node.parts = node.plan.start({ process, network, store, kv, disk: node.disk });
+    });
+  }
+
+  /** Ends the process, as SIGKILL does. */
+  kill(node: Node): void {
+    if (!node.isUp) return;
+    this.world.trace(`${node.process!.name} is killed`);
+    node.process!.kill();
+    node.parts = undefined;
+  }
+
+  /** Ends the machine: what was not synced is lost, or not. */
+  crash(node: Node): void {
+    this.kill(node);
+    node.disk.crash();
+  }
+
+  get isReady(): boolean {
+    return this.nodes.every(({ parts }) => parts !== undefined && parts.notReady() === undefined);
+  }
+
+  fronts(): readonly string[] {
+    return this.nodes.filter(({ parts }) => parts?.front !== undefined).map(({ name }) => name);
+  }
+
+  push(front: string, tenant: string, series: readonly PushedSeries[]): Promise<PushResponse> {
+    return this.#at(front, (parts) => parts.push(tenant, series));
+  }
+
+  query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult> {
+    return this.#at(front, (parts) => parts.query(tenant, expr, timeMs));
+  }
+
+  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<void> {
+    return this.#at(front, (parts) => parts.deleteSeries(tenant, metric, startMs, endMs));
+  }
+
+  /** Asks a front, in its process. One that is not there any more never answers. */
+  #at<T>(name: string, ask: (front: FrontParts) => Promise<T>): Promise<T> {
+    const node = this.nodes.find((each) => each.name === name)!;
+    const { parts, process } = node;
+    return new Promise((resolve, reject) => {
+      process?.after(1, () => {
+        ask(parts!.front!).then(resolve, reject);
+      });
+    });
+  }
+}

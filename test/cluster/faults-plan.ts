@@ -1,0 +1,196 @@
+import type { Random } from '../../src/lib/random.ts';
+import type { Cluster, Node } from './cluster.ts';
+
+const MINUTE = 60_000;
+
+/** A kind of trouble: begins, and says how it ends. */
+interface Trouble {
+  readonly name: string;
+  /** How often it is chosen, against others. */
+  readonly weight: number;
+  /** Begins it at one machine; returns how it ends, with how long it lasts at most. */
+  begin(
+    cluster: Cluster,
+    node: Node,
+    random: Random,
+  ): { readonly end: () => void; readonly maxMs: number; readonly what: string };
+}
+
+const SECOND = 1_000;
+
+const TROUBLES: readonly Trouble[] = [
+  {
+    name: 'kill',
+    weight: 6,
+    begin(cluster, node) {
+      cluster.kill(node);
+      return { end: () => cluster.start(node), maxMs: 10 * MINUTE, what: node.name };
+    },
+  },
+  {
+    name: 'power cut',
+    weight: 4,
+    begin(cluster, node) {
+      cluster.crash(node);
+      return { end: () => cluster.start(node), maxMs: 10 * MINUTE, what: node.name };
+    },
+  },
+  {
+    name: 'all restart at once',
+    weight: 1,
+    begin(cluster) {
+      const down = cluster.nodes.filter(({ isUp }) => isUp);
+      for (const each of down) cluster.kill(each);
+      return { end: () => down.forEach((each) => void cluster.start(each)), maxMs: 30 * SECOND, what: 'all' };
+    },
+  },
+  {
+    name: 'pause',
+    weight: 4,
+    begin(_, node) {
+      const { process } = node;
+      process?.pause();
+      return { end: () => process?.resume(), maxMs: 20 * MINUTE, what: node.name };
+    },
+  },
+  {
+    name: 'alone',
+    weight: 4,
+    begin(cluster, node, random) {
+      const kind = random();
+      for (const { name } of cluster.nodes) {
+        if (name === node.name) continue;
+        if (kind < 0.7) cluster.network.cut(node.name, name);
+        if (kind < 0.4 || kind >= 0.7) cluster.network.cut(name, node.name);
+      }
+      const what = `${node.name} ${kind < 0.4 ? 'both ways' : kind < 0.7 ? 'cannot send' : 'cannot hear'}`;
+      return { end: () => cluster.network.heal(), maxMs: 15 * MINUTE, what };
+    },
+  },
+  {
+    name: 'bad network',
+    weight: 3,
+    begin(cluster, _, random) {
+      const { weather } = cluster.network;
+      const before = { ...weather };
+      weather.lossShare = random() * 0.1;
+      weather.delayMsMax = 10 + random() * 3_000;
+      return {
+        end: () => Object.assign(weather, before),
+        maxMs: 20 * MINUTE,
+        what: `${Math.round(weather.delayMsMax)} ms`,
+      };
+    },
+  },
+  {
+    name: 'wrong clock',
+    weight: 3,
+    begin(cluster, node, random) {
+      const { machine } = node;
+      machine.skewMs = (random() - 0.5) * 20 * MINUTE;
+      const what = `${machine.name} by ${Math.round(machine.skewMs / 1000)} s`;
+      // stays wrong after a while too, at times
+      const end = () => {
+        if (random() < 0.7) machine.skewMs = 0;
+      };
+      void cluster;
+      return { end, maxMs: 40 * MINUTE, what };
+    },
+  },
+  {
+    name: 'store away',
+    weight: 3,
+    begin(cluster) {
+      cluster.store.faults.unavailable = 1;
+      return { end: () => (cluster.store.faults.unavailable = 0), maxMs: 30 * MINUTE, what: '' };
+    },
+  },
+  {
+    name: 'store fails at times',
+    weight: 3,
+    begin(cluster, _, random) {
+      const { faults } = cluster.store;
+      faults.unavailable = random() * 0.2;
+      faults.lost = random() * 0.2;
+      faults.repeated = random() * 0.2;
+      faults.delayMs = 20 + random() * 5_000;
+      const end = () => Object.assign(faults, { unavailable: 0, lost: 0, repeated: 0, delayMs: 20 });
+      return { end, maxMs: 40 * MINUTE, what: '' };
+    },
+  },
+  {
+    name: 'full disk',
+    weight: 2,
+    begin(_, node, random) {
+      const { disk } = node;
+      disk.bytesMax = disk.bytes + Math.floor(random() * 10_000);
+      return { end: () => (disk.bytesMax = Number.POSITIVE_INFINITY), maxMs: 20 * MINUTE, what: node.name };
+    },
+  },
+  {
+    name: 'kv away',
+    weight: 2,
+    begin(cluster) {
+      cluster.kv.isAway = true;
+      return { end: () => (cluster.kv.isAway = false), maxMs: 40 * MINUTE, what: '' };
+    },
+  },
+];
+
+/** Trouble of a run: chosen by its seed, several at a time at most. */
+export class FaultsPlan {
+  readonly #cluster: Cluster;
+  readonly #random: Random;
+  /** Ends of what is under way. */
+  readonly #under = new Set<() => void>();
+  #isOn = true;
+
+  /** @param everyMs mean time between two beginnings */
+  constructor(cluster: Cluster, everyMs: number) {
+    this.#cluster = cluster;
+    this.#random = cluster.world.random('faults');
+    const next = () => {
+      if (!this.#isOn) return;
+      this.#begin();
+      cluster.world.after(everyMs * 2 * this.#random(), next);
+    };
+    cluster.world.after(everyMs * 2 * this.#random(), next);
+  }
+
+  #begin(): void {
+    const { world, nodes } = this.#cluster;
+    const random = this.#random;
+    let at = random() * TROUBLES.reduce((sum, { weight }) => sum + weight, 0);
+    const trouble = TROUBLES.find(({ weight }) => {
+      at -= weight;
+      return at < 0;
+    })!;
+    const node = nodes[Math.floor(random() * nodes.length)]!;
+    const { end, maxMs, what } = trouble.begin(this.#cluster, node, random);
+    world.trace(`TROUBLE ${trouble.name} ${what}`);
+    const over = () => {
+      if (!this.#under.delete(over)) return;
+      end();
+      world.trace(`over: ${trouble.name} ${what}`);
+    };
+    this.#under.add(over);
+    world.after(SECOND + random() ** 2 * maxMs, over);
+  }
+
+  /** No trouble begins any more, and what there is ends. */
+  stop(): void {
+    this.#isOn = false;
+    for (const over of [...this.#under]) over();
+    const { nodes, network, store, kv } = this.#cluster;
+    network.heal();
+    Object.assign(network.weather, { lossShare: 0, delayMsMin: 0.2, delayMsMax: 2 });
+    Object.assign(store.faults, { unavailable: 0, lost: 0, repeated: 0, throttled: 0, delayMs: 20 });
+    kv.isAway = false;
+    for (const node of nodes) {
+      node.disk.bytesMax = Number.POSITIVE_INFINITY;
+      node.machine.skewMs = 0;
+      this.#cluster.start(node);
+      node.process?.resume();
+    }
+  }
+}

@@ -1,0 +1,280 @@
+import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
+import type { QueryResult } from '../../src/contract/query.ts';
+import type { Random } from '../../src/lib/random.ts';
+import { answerOf, type Oracle, type Selection, seriesKey } from './oracle.ts';
+import type { World } from './world.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** The doors of a cluster, by the name of a front. Each may fail, or never answer. */
+export interface Doors {
+  /** Names of those that are up. */
+  fronts(): readonly string[];
+  push(front: string, tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
+  query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
+  /** Asks for a metric's samples to be deleted. */
+  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<void>;
+}
+
+export interface LoadOptions {
+  readonly tenants: number;
+  /** Series of each tenant and metric. */
+  readonly series: number;
+  /** Whether metrics are deleted, and sent again. */
+  readonly deletes: boolean;
+}
+
+/** A scrape of a tenant's series, on its way until it is acknowledged or refused. */
+interface Batch {
+  readonly tenant: string;
+  readonly series: readonly PushedSeries[];
+  readonly dueMs: number;
+  tries: number;
+}
+
+const SCRAPE_MS = MINUTE;
+/** How long a sender waits for an answer before it sends again, through another front. */
+const PATIENCE_MS = 30_000;
+const RETRY_MS = 5_000;
+/** Batches that a sender keeps; beyond, it drops the oldest. */
+const BACKLOG_MAX = 40;
+const METRICS = ['alpha', 'beta_total', 'gamma'] as const;
+
+/** Counts of a run, for its summary. */
+export interface LoadCounts {
+  pushes: number;
+  acked: number;
+  refused: number;
+  unavailable: number;
+  unanswered: number;
+  queries: number;
+  answered: number;
+  warned: number;
+  failed: number;
+  deletes: number;
+}
+
+/** Senders and readers of a cluster. What they see is held against the oracle; what must not be seen ends the run. */
+export class Load {
+  readonly counts: LoadCounts = {
+    pushes: 0,
+    acked: 0,
+    refused: 0,
+    unavailable: 0,
+    unanswered: 0,
+    queries: 0,
+    answered: 0,
+    warned: 0,
+    failed: 0,
+    deletes: 0,
+  };
+  readonly #world: World;
+  readonly #oracle: Oracle;
+  readonly #doors: Doors;
+  readonly #options: LoadOptions;
+  readonly #random: Random;
+  readonly #queues: Batch[][] = [];
+  #isSending = false;
+  #isReading = false;
+
+  constructor(world: World, oracle: Oracle, doors: Doors, options: LoadOptions) {
+    this.#world = world;
+    this.#oracle = oracle;
+    this.#doors = doors;
+    this.#options = options;
+    this.#random = world.random('load');
+  }
+
+  get tenants(): readonly string[] {
+    return Array.from({ length: this.#options.tenants }, (_, i) => `tenant-${i}`);
+  }
+
+  get metrics(): readonly string[] {
+    return METRICS;
+  }
+
+  /** Batches that no front has taken or refused yet. */
+  get backlog(): number {
+    return this.#queues.reduce((sum, queue) => sum + queue.length, 0);
+  }
+
+  start(): void {
+    this.#isSending = true;
+    this.#isReading = true;
+    for (const [i, tenant] of this.tenants.entries()) {
+      this.#sender(tenant, 0, i);
+      // a second one scrapes the same targets and reads other values
+      if (i === 0) this.#sender(tenant, 0.5, i);
+    }
+    this.#reader();
+    if (this.#options.deletes) this.#deleter();
+  }
+
+  /** No new batches; those that wait are still sent. */
+  stopSending(): void {
+    this.#isSending = false;
+  }
+
+  stopReading(): void {
+    this.#isReading = false;
+  }
+
+  #sender(tenant: string, valueShift: number, number: number): void {
+    const world = this.#world;
+    const random = world.random(`sender ${tenant} ${valueShift}`);
+    const queue: Batch[] = [];
+    const lateQueue: Batch[] = [];
+    this.#queues.push(queue, lateQueue);
+    let scrapes = 0;
+    const scrape = () => {
+      if (!this.#isSending) return;
+      world.after(SCRAPE_MS, scrape);
+      const timeMs = Math.floor(world.nowMs);
+      // whose pods are replaced every half an hour
+      const generation = number % 2 === 1 ? Math.floor(world.atMs / (HOUR / 2)) : 0;
+      const series = METRICS.flatMap((metric) =>
+        Array.from({ length: this.#options.series }, (_, i): PushedSeries => {
+          const pairs = ['__name__', metric, 'instance', `i${i}`, 'pod', `p${generation}`];
+          return { pairs, samples: [{ timeMs, value: scrapes * (i + 1) + valueShift }] };
+        }),
+      );
+      scrapes++;
+      const chance = random();
+      // of some targets samples come late, minutes or hours
+      const lateMs = chance < 0.05 ? random() ** 2 * 3 * HOUR : 0;
+      const to = lateMs > 0 ? lateQueue : queue;
+      to.push({ tenant, series, dueMs: world.atMs + lateMs, tries: 0 });
+      if (to.length > BACKLOG_MAX) to.shift();
+    };
+    world.after(random() * SCRAPE_MS, scrape);
+    this.#drain(queue, random);
+    this.#drain(lateQueue, random);
+  }
+
+  /** Sends what is due, one batch after another. */
+  #drain(queue: Batch[], random: Random): void {
+    const world = this.#world;
+    const again = (ms: number) => world.after(ms, () => this.#drain(queue, random));
+    const batch = queue.find(({ dueMs }) => dueMs <= world.atMs);
+    const fronts = this.#doors.fronts();
+    const front = fronts[Math.floor(random() * fronts.length)];
+    if (batch === undefined || front === undefined) return void again(RETRY_MS);
+    batch.tries++;
+    this.counts.pushes++;
+    const samples = batch.series.flatMap(({ pairs, samples: all }) =>
+      all.map((sample) => {
+        const value = 'value' in sample ? sample.value : 0;
+        return this.#oracle.sent(batch.tenant, pairs[1]!, seriesKey(pairs), sample.timeMs, value);
+      }),
+    );
+    let isOver = false;
+    const over = (ms: number, isDone: boolean) => {
+      isOver = true;
+      if (isDone && queue.includes(batch)) queue.splice(queue.indexOf(batch), 1);
+      again(ms);
+    };
+    world.after(PATIENCE_MS, () => {
+      if (isOver) return;
+      this.counts.unanswered++;
+      world.trace(`${front} did not answer a push of ${batch.tenant}`);
+      over(0, false);
+    });
+    this.#doors.push(front, batch.tenant, batch.series).then(({ status, text }) => {
+      if (isOver) return;
+      world.trace(`${front} push ${batch.tenant} ${status} ${text}`);
+      if (status < 300) {
+        this.counts.acked++;
+        for (const sample of samples) this.#oracle.acknowledged(sample, world.atMs);
+        // one in some is sent again all the same: its answer might have been lost
+        return over(random() * 1_000, random() > 0.05);
+      }
+      if (status < 500 && status !== 429) {
+        this.counts.refused++;
+        return over(0, true);
+      }
+      this.counts.unavailable++;
+      over(RETRY_MS * (0.5 + random()), false);
+    });
+  }
+
+  #reader(): void {
+    const world = this.#world;
+    const random = this.#random;
+    if (!this.#isReading) return;
+    world.after(20_000 + random() * 60_000, () => this.#reader());
+    const fronts = this.#doors.fronts();
+    const front = fronts[Math.floor(random() * fronts.length)];
+    if (front === undefined) return;
+    const { tenants } = this;
+    const tenant = tenants[Math.floor(random() * tenants.length)]!;
+    const metric = METRICS[Math.floor(random() * METRICS.length)]!;
+    // most ask for the newest, some for all, some for what is in the store only
+    const chance = random();
+    const toMs = Math.floor(world.nowMs - (chance < 0.6 ? 0 : random() * Math.min(world.atMs, 4 * HOUR)));
+    const minutes = 1 + Math.floor(random() ** 2 * (chance < 0.2 ? 600 : 90));
+    void this.ask(front, { tenant, metric, afterMs: toMs - minutes * MINUTE, toMs });
+  }
+
+  /** Asks once and checks the answer. Says whether there was one, and whether it was whole; undefined: not yet. */
+  ask(front: string, selection: Selection): { done?: 'whole' | 'warned' | 'failed'; text?: string } {
+    const world = this.#world;
+    const { tenant, metric, afterMs, toMs } = selection;
+    const begunMs = world.atMs;
+    const seen: ReturnType<Load['ask']> = {};
+    this.counts.queries++;
+    const expr = `${metric}[${Math.round((toMs - afterMs) / 1000)}s]`;
+    const told = () => `${front} query ${tenant} ${expr} at ${toMs}`;
+    this.#doors.query(front, tenant, expr, toMs).then(
+      (result) => {
+        const { warnings } = result;
+        seen.done = warnings.length === 0 ? 'whole' : 'warned';
+        this.counts.answered++;
+        if (warnings.length > 0) this.counts.warned++;
+        try {
+          const answer = answerOf(result);
+          let samples = 0;
+          for (const each of answer.values()) samples += each.size;
+          world.trace(`${told()}: ${answer.size} series, ${samples} samples ${warnings.join('; ')}`);
+          this.#oracle.check(selection, answer, begunMs, warnings.length === 0);
+        } catch (error) {
+          world.trace(`${told()}: ${(error as Error).message}`);
+          world.fail(error as Error);
+        }
+      },
+      (error: Error) => {
+        seen.done = 'failed';
+        seen.text = error.message;
+        this.counts.failed++;
+        world.trace(`${told()} failed: ${error.message}`);
+      },
+    );
+    return seen;
+  }
+
+  #deleter(): void {
+    const world = this.#world;
+    const random = world.random('deleter');
+    const next = () => {
+      if (!this.#isSending) return;
+      world.after(HOUR * (0.3 + random()), next);
+      const fronts = this.#doors.fronts();
+      const front = fronts[Math.floor(random() * fronts.length)];
+      if (front === undefined) return;
+      const tenant = this.tenants[Math.floor(random() * this.tenants.length)]!;
+      const metric = METRICS[Math.floor(random() * METRICS.length)]!;
+      const endMs = Math.floor(world.nowMs - random() * HOUR);
+      const startMs = Math.floor(endMs - random() * HOUR);
+      const deletion = this.#oracle.deleting(tenant, metric, startMs, endMs, world.atMs);
+      this.#doors.deleteSeries(front, tenant, metric, startMs, endMs).then(
+        () => {
+          this.counts.deletes++;
+          deletion.ackedMs = world.atMs;
+          world.trace(`${front} deleted ${metric} of ${tenant} from ${startMs} to ${endMs}`);
+        },
+        (error: Error) => world.trace(`${front} delete of ${tenant} failed: ${error.message}`),
+      );
+    };
+    world.after(HOUR * 0.5, next);
+  }
+}

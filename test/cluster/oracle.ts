@@ -1,0 +1,127 @@
+import type { QueryResult } from '../../src/contract/query.ts';
+import { getOrMake } from '../../src/lib/map.ts';
+
+/** A sample as somebody sent it: a series of a tenant, at a time. */
+interface SentSample {
+  /** Values that were sent for it: senders may differ. */
+  readonly values: Set<number>;
+  /** True time when a write of it was acknowledged first; undefined: none was. */
+  ackedMs: number | undefined;
+}
+
+interface Deletion {
+  readonly metric: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  /** True time since which it may show, when it was sent. */
+  readonly sentMs: number;
+  /** True time since which nothing of it may be seen; undefined: nobody heard that it is in force. */
+  ackedMs: number | undefined;
+}
+
+/** Samples by series and time. */
+type MetricSamples = Map<string, Map<number, SentSample>>;
+
+/** Times of samples and their values, by series. */
+export type Answer = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+export interface Selection {
+  readonly tenant: string;
+  readonly metric: string;
+  /** Exclusive and inclusive, as a range selector has them. */
+  readonly afterMs: number;
+  readonly toMs: number;
+}
+
+/** Knows what was sent, acknowledged and deleted, and so what an answer must and may hold. */
+export class Oracle {
+  /** Samples by tenant and metric. */
+  readonly #tenants = new Map<string, Map<string, MetricSamples>>();
+  readonly #deletions = new Map<string, Deletion[]>();
+  acked = 0;
+  checked = 0;
+
+  sent(tenant: string, metric: string, series: string, timeMs: number, value: number): SentSample {
+    const metrics = getOrMake(this.#tenants, tenant, () => new Map<string, MetricSamples>());
+    const all = getOrMake(metrics, metric, () => new Map() as MetricSamples);
+    const samples = getOrMake(all, series, () => new Map<number, SentSample>());
+    const sample = getOrMake(samples, timeMs, (): SentSample => ({ values: new Set(), ackedMs: undefined }));
+    sample.values.add(value);
+    return sample;
+  }
+
+  acknowledged(sample: SentSample, nowMs: number): void {
+    if (sample.ackedMs === undefined) this.acked++;
+    sample.ackedMs ??= nowMs;
+  }
+
+  deleting(tenant: string, metric: string, startMs: number, endMs: number, nowMs: number): Deletion {
+    const deletion: Deletion = { metric, startMs, endMs, sentMs: nowMs, ackedMs: undefined };
+    const all = this.#deletions.get(tenant) ?? [];
+    this.#deletions.set(tenant, [...all, deletion]);
+    return deletion;
+  }
+
+  /**
+   * Holds an answer against what is known.
+   * @param begunMs true time when the question was asked
+   * @param isWhole nothing says that something is missing
+   * @throws where something that must be there is not, or something is that must not be
+   */
+  check(selection: Selection, answer: Answer, begunMs: number, isWhole: boolean): void {
+    const { tenant, metric, afterMs, toMs } = selection;
+    const known = this.#tenants.get(tenant)?.get(metric);
+    const deletions = (this.#deletions.get(tenant) ?? []).filter((each) => each.metric === metric);
+    const covering = (timeMs: number) => deletions.filter((each) => each.startMs <= timeMs && timeMs <= each.endMs);
+    const told = `${metric} of ${tenant}`;
+    for (const [series, samples] of answer) {
+      for (const [timeMs, value] of samples) {
+        this.checked++;
+        const sample = known?.get(series)?.get(timeMs);
+        if (sample === undefined) throw new Wrong(`${told} has ${series} at ${timeMs}, which nobody sent`);
+        if (!sample.values.has(value)) {
+          const sent = [...sample.values].join(', ');
+          throw new Wrong(`${told} has ${series} at ${timeMs} with ${value}, and only ${sent} was sent`);
+        }
+        const deleted = covering(timeMs).find(({ ackedMs }) => ackedMs !== undefined && ackedMs < begunMs);
+        if (deleted !== undefined) throw new Wrong(`${told} has ${series} at ${timeMs}, which is deleted`);
+      }
+    }
+    if (!isWhole) return;
+    for (const [series, samples] of known ?? []) {
+      const found = answer.get(series);
+      for (const [timeMs, { ackedMs }] of samples) {
+        if (timeMs <= afterMs || timeMs > toMs || ackedMs === undefined || ackedMs >= begunMs) continue;
+        if (found?.has(timeMs) || covering(timeMs).length > 0) continue;
+        const ageMs = Math.round(begunMs - ackedMs);
+        throw new Wrong(`${told} lacks ${series} at ${timeMs}, acknowledged ${ageMs} ms before it was asked for`);
+      }
+    }
+  }
+}
+
+/** An answer that no cluster may give. */
+export class Wrong extends Error {
+  override readonly name = 'Wrong';
+}
+
+/** The answer to a range selector. @throws Wrong where a sample is there twice */
+export function answerOf({ value }: QueryResult): Answer {
+  if (value.type !== 'matrix') throw new Error(`bug: a ${value.type}`);
+  const answer = new Map<string, Map<number, number>>();
+  for (const { pairs, times, values } of value.series) {
+    const series = seriesKey(pairs);
+    if (answer.has(series)) throw new Wrong(`${series} is there twice`);
+    const samples = new Map<number, number>();
+    for (const [i, timeMs] of times.entries()) {
+      if (samples.has(timeMs)) throw new Wrong(`${series} at ${timeMs} is there twice`);
+      samples.set(timeMs, values[i]!);
+    }
+    answer.set(series, samples);
+  }
+  return answer;
+}
+
+export function seriesKey(pairs: readonly string[]): string {
+  return pairs.join(' ');
+}

@@ -1,0 +1,112 @@
+import { ALL_IN_ONE } from './all-in-one.ts';
+import { Cluster, type NodePlan } from './cluster.ts';
+import { FaultsPlan } from './faults-plan.ts';
+import { Load, type LoadCounts } from './load.ts';
+import { Oracle } from './oracle.ts';
+import { INGESTER } from './parts.ts';
+import { World } from './world.ts';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+
+/** Clusters that are simulated. */
+export const SCENARIOS = {
+  one: { what: 'all targets in one process, without a ring', nodes: [ALL_IN_ONE] },
+} satisfies Record<string, { readonly what: string; readonly nodes: readonly NodePlan[] }>;
+
+export type ScenarioName = keyof typeof SCENARIOS;
+
+export interface SimulationOptions {
+  readonly scenario: ScenarioName;
+  readonly seed: number;
+  readonly onTrace?: (line: string) => void;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly digest: string;
+  readonly events: number;
+  readonly counts: LoadCounts;
+  readonly acked: number;
+  readonly checked: number;
+  readonly failure: Error | undefined;
+  readonly trace: readonly string[];
+}
+
+/** Runs a cluster with trouble and load for some hours, lets it recover, and asks for everything at the end. */
+export async function simulate({ scenario, seed, onTrace }: SimulationOptions): Promise<SimulationResult> {
+  const world = new World(onTrace === undefined ? { seed } : { seed, onTrace });
+  const cluster = new Cluster(world, SCENARIOS[scenario].nodes);
+  const oracle = new Oracle();
+  const random = world.random('simulation');
+  const load = new Load(world, oracle, cluster, {
+    tenants: 3,
+    series: 2 + Math.floor(random() * 4),
+    deletes: random() < 0.5,
+  });
+  let failure: Error | undefined;
+  // every wait of a member is an event, so a promise that fails without owner is a bug of whoever made it
+  const unowned = (error: Error) => world.fail(error);
+  process.on('unhandledRejection', unowned);
+  try {
+    world.grainMs = 20_000;
+    for (const node of cluster.nodes) cluster.start(node);
+    if (!(await world.until(() => cluster.isReady, 10 * MINUTE))) throw new Error('the cluster does not start');
+    load.start();
+    await world.run(20 * MINUTE);
+    const faults = new FaultsPlan(cluster, (5 + random() * 20) * MINUTE);
+    await world.run((1 + 2 * random()) * HOUR);
+    world.trace('TROUBLE is over');
+    faults.stop();
+    await recovered(world, cluster, load);
+    await end(world, cluster, load);
+  } catch (error) {
+    failure = error as Error;
+    world.trace(`FAILED ${failure.message}`);
+  } finally {
+    process.off('unhandledRejection', unowned);
+  }
+  const { digest, events, lastTrace: trace } = world;
+  return { seed, digest, events, counts: load.counts, acked: oracle.acked, checked: oracle.checked, failure, trace };
+}
+
+/** Once faults are over, writes and queries are taken again, without anybody's help. */
+async function recovered(world: World, cluster: Cluster, load: Load): Promise<void> {
+  if (!(await world.until(() => cluster.isReady, 30 * MINUTE))) {
+    const reasons = cluster.nodes.map(
+      ({ name, parts }) => `${name}: ${parts === undefined ? 'down' : parts.notReady()}`,
+    );
+    throw new Error(`the cluster does not recover: ${reasons.join('; ')}`);
+  }
+  const { acked } = load.counts;
+  if (!(await world.until(() => load.counts.acked >= acked + 2 * load.tenants.length, 30 * MINUTE, MINUTE))) {
+    throw new Error('no writes are taken although faults are over');
+  }
+  load.stopSending();
+  // late ones are due hours later
+  if (!(await world.until(() => load.backlog === 0, 4 * HOUR, MINUTE))) {
+    throw new Error(`${load.backlog} batches are neither taken nor refused although faults are over`);
+  }
+}
+
+/** All that was sent, from every front; then once more when all of it is in the store. */
+async function end(world: World, cluster: Cluster, load: Load): Promise<void> {
+  load.stopReading();
+  await askForAll(world, cluster, load);
+  await world.run(INGESTER.windowMs + INGESTER.flushDelayMs + INGESTER.flushSpreadMs + 40 * MINUTE);
+  await askForAll(world, cluster, load);
+}
+
+async function askForAll(world: World, cluster: Cluster, load: Load): Promise<void> {
+  const toMs = Math.floor(world.nowMs);
+  const afterMs = toMs - Math.ceil(world.atMs / MINUTE + 60) * MINUTE;
+  for (const front of cluster.fronts()) {
+    for (const tenant of load.tenants) {
+      for (const metric of load.metrics) {
+        const seen = load.ask(front, { tenant, metric, afterMs, toMs });
+        if (!(await world.until(() => seen.done !== undefined, 5 * MINUTE))) throw new Error('a query does not end');
+        if (seen.done === 'failed') throw new Error(`a query fails although faults are over: ${seen.text}`);
+      }
+    }
+  }
+}
