@@ -9,6 +9,14 @@ import {
   FRAME_METRIC_HASH_AT,
   FRAME_SAMPLES_AT,
   FRAME_SLOW,
+  REFUSAL_BYTES,
+  REFUSAL_FRAME_AT,
+  REFUSAL_HISTOGRAMS_AT,
+  REFUSAL_NEWEST_AT,
+  REFUSAL_REASON_AT,
+  REFUSAL_SAMPLES_AT,
+  REFUSAL_SERIES,
+  REFUSAL_TIME_AT,
   SAMPLE_BYTES,
   SAMPLE_TIME_AT,
   SAMPLE_VALUE_AT,
@@ -153,6 +161,7 @@ let firstRef: i32 = -1; // its series; −1: it was refused
 let firstTime: i64 = 0; // of the sample
 let firstLast: i64 = 0; // newest of its series
 let frameAt: usize = 0;
+let frameNumber: u32 = 0;
 let sampleIndex: u32 = 0;
 let newestTime: i64 = 0;
 
@@ -190,12 +199,23 @@ export function ingestUnknown(): u32 {
   return unknownCount;
 }
 
+let refusalsAt: usize = 0;
+let refusalCount: u32 = 0;
+/** How many frames something was refused of, in the list given to ingestStart. */
+export function ingestRefusals(): u32 {
+  return refusalCount;
+}
+
 /**
  * Begins a request: `frames` as they came from an edge.
  * @param unknown room for a u32 for each frame with a key
+ * @param refusals room for REFUSAL_BYTES for each frame; 0: nobody asks which they are
  */
-export function ingestStart(frames: usize, unknown: usize): void {
+export function ingestStart(frames: usize, unknown: usize, refusals: usize): void {
   frameAt = framesAt = frames;
+  frameNumber = 0;
+  refusalsAt = refusals;
+  refusalCount = 0;
   unknownAt = unknown;
   unknownCount = 0;
   firstRef = -1;
@@ -210,10 +230,40 @@ export function ingestStart(frames: usize, unknown: usize): void {
 export function ingestFrame(): u32 {
   return <u32>frameAt;
 }
+/** Its number, from 0 on. */
+export function ingestFrameNumber(): u32 {
+  return frameNumber;
+}
 /** Goes on behind it. */
 export function ingestSkip(): void {
-  frameAt += load<u32>(frameAt, FRAME_BYTES_AT);
+  nextFrame(load<u32>(frameAt, FRAME_BYTES_AT));
+}
+
+// @ts-ignore: decorator
+@inline function nextFrame(bytes: u32): void {
+  frameAt += bytes;
+  frameNumber++;
   sampleIndex = 0;
+}
+
+/** Writes down that samples of the frame that is next were refused. */
+function noteRefusal(reason: u32, samples: u32, time: f64, newest: f64): void {
+  if (refusalsAt == 0) return;
+  const e = refusalsAt + <usize>refusalCount * REFUSAL_BYTES;
+  if (refusalCount > 0) {
+    const last = e - REFUSAL_BYTES;
+    if (load<u32>(last, REFUSAL_FRAME_AT) == frameNumber) {
+      store<u32>(last, load<u32>(last, REFUSAL_SAMPLES_AT) + samples, REFUSAL_SAMPLES_AT);
+      return;
+    }
+  }
+  refusalCount++;
+  store<u32>(e, frameNumber, REFUSAL_FRAME_AT);
+  store<u32>(e, reason, REFUSAL_REASON_AT);
+  store<u32>(e, samples, REFUSAL_SAMPLES_AT);
+  store<u32>(e, 0, REFUSAL_HISTOGRAMS_AT);
+  store<f64>(e, time, REFUSAL_TIME_AT);
+  store<f64>(e, newest, REFUSAL_NEWEST_AT);
 }
 
 /** The ref of the series of the frame that is next, made where there is none; −1: it was refused, −2: the log's payload is full. */
@@ -246,8 +296,8 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         if (len > LABELS_BYTES_MAX) {
           refuseSeries(REFUSED_LABELS_TOO_LONG);
           refused += n;
-          frameAt += bytes;
-          sampleIndex = 0;
+          noteRefusal(REFUSAL_SERIES + REFUSED_LABELS_TOO_LONG, n, 0, 0);
+          nextFrame(bytes);
           continue;
         }
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
@@ -256,15 +306,14 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         if (ref < 0) {
           if (hasKey) {
             store<u32>(unknownAt + (usize(unknownCount++) << 2), <u32>(frameAt - framesAt));
-            frameAt += bytes;
-            sampleIndex = 0;
+            nextFrame(bytes);
             continue;
           }
           ref = makeSeries(tenant, labels, len, load<u32>(frameAt, FRAME_METRIC_HASH_AT));
           if (ref < 0) {
             refused += n;
-            frameAt += bytes;
-            sampleIndex = 0;
+            noteRefusal(REFUSAL_SERIES + refusedWhy, n, <f64>load<i64>(labels + ((len + 7) & ~7), SAMPLE_TIME_AT), 0);
+            nextFrame(bytes);
             continue;
           }
         }
@@ -286,18 +335,20 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
           if (answer == APPENDED) {
             logSample(ref, t, v, anyOrder);
             if (t > newestTime) newestTime = t;
-          } else if (answer != HELD && firstReason == 0) {
-            firstReason = 1 + <u32>answer;
-            firstAt = frameAt;
-            firstRef = ref;
-            firstTime = t;
-            firstLast = <i64>seriesLastTime(ref);
+          } else if (answer != HELD) {
+            noteRefusal(<u32>answer, 1, <f64>t, <f64>seriesLastTime(ref));
+            if (firstReason == 0) {
+              firstReason = 1 + <u32>answer;
+              firstAt = frameAt;
+              firstRef = ref;
+              firstTime = t;
+              firstLast = <i64>seriesLastTime(ref);
+            }
           }
         }
       }
     }
-    frameAt += bytes;
-    sampleIndex = 0;
+    nextFrame(bytes);
   }
   return INGEST_DONE;
 }
@@ -313,7 +364,14 @@ function makeSeries(tenant: u32, labels: usize, len: u32, metricHash: u32): i32 
   return refuseSeries(why);
 }
 
+/** Why the last series that was refused was. */
+let refusedWhy: u32 = 0;
+export function ingestRefusedWhy(): u32 {
+  return refusedWhy;
+}
+
 function refuseSeries(why: u32): i32 {
+  refusedWhy = why;
   if (firstReason == 0) {
     firstReason = 16 + why;
     firstAt = frameAt;

@@ -22,6 +22,7 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_KEY,
   FRAME_LABELS_BYTES_AT,
+  FRAME_LABELS_HASH_AT,
   FRAME_METRIC_HASH_AT,
   FRAME_SAMPLES_AT,
   FRAME_SLOW,
@@ -32,7 +33,7 @@ import {
 } from '../src/wire/frame-layout';
 import { sipHash, sipHigh, xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
-import { knownFind, knownPut, N_KEY, N_METRIC } from './known';
+import { knownFind, knownPut, N_KEY, N_LABELS, N_METRIC } from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 
@@ -156,10 +157,10 @@ export function scanTenant(id: usize, len: u32): void {
 }
 
 /**
- * Keeps what the rules have made of the series at `from`: the key and the metric's hash of what it became, or 0 as both where it is
+ * Keeps what the rules have made of the series at `from`: the key and the hashes of what it became, or 0 as all where it is
  * dropped. Only where all its labels come first and in one piece.
  */
-export function scanRemember(from: usize, bytes: u32, key: usize, metric: u32): void {
+export function scanRemember(from: usize, bytes: u32, key: usize, metric: u32, labelsHash: u32): void {
   const end = from + bytes;
   const labels = labelsPrefix(from, end);
   if (labels == 0) return;
@@ -169,7 +170,7 @@ export function scanRemember(from: usize, bytes: u32, key: usize, metric: u32): 
     if (bad || tag == 0x0a || !skipField(tag, end)) return;
   }
   const half = sipHash(from, labels, bytes0, bytes1);
-  knownPut(half, sipHigh, metric, key == 0 ? 0 : load<u64>(key), key == 0 ? 0 : load<u64>(key, 8));
+  knownPut(half, sipHigh, metric, labelsHash, key == 0 ? 0 : load<u64>(key), key == 0 ? 0 : load<u64>(key, 8));
 }
 
 /** Samples of series that the rules drop. */
@@ -193,17 +194,20 @@ let outStart: usize = 0;
 let outAt: usize = 0;
 let outEnd: usize = 0;
 let knownToo: bool = false;
+let labelsHashed: bool = false;
 
 /**
  * Begins to scan the body at `src`, whose frames go to `out`.
  * @param useKnown series seen before, by the same bytes, get frames with their keys
+ * @param hashLabels frames with labels carry the hash of those
  */
-export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool): void {
+export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool, hashLabels: bool): void {
   bodyAt = nextAt = src;
   bodyEnd = src + len;
   outStart = outAt = out;
   outEnd = out + capacity;
   knownToo = useKnown;
+  labelsHashed = hashLabels;
   weight = 0;
   seriesCount = sampleCount = slowCount = extras = 0;
   tooOldCount = tooNewCount = droppedCount = 0;
@@ -385,7 +389,8 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   store<u32>(frame, KEY_BYTES, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
   store<u32>(frame, FRAME_KEY, FRAME_FLAGS_AT);
-  store<u64>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
+  store<u32>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
+  store<u32>(frame, load<u32>(entry, N_LABELS), FRAME_LABELS_HASH_AT);
   v128.store(frame + FRAME_HEADER_BYTES, v128.load(entry, N_KEY));
   sampleCount += samples;
   return <i32>(o - frame);
@@ -395,8 +400,10 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
 // @ts-ignore: decorator
 @inline function remember(from: usize, frame: usize): void {
   if (labelBytes == 0 || labelsEnd != from + labelBytes) return;
-  seriesKey(frame + FRAME_HEADER_BYTES, load<u32>(frame, FRAME_LABELS_BYTES_AT), tenant0, tenant1);
-  knownPut(hash0, hash1, load<u32>(frame, FRAME_METRIC_HASH_AT), key0, key1);
+  const labels = frame + FRAME_HEADER_BYTES;
+  const len = load<u32>(frame, FRAME_LABELS_BYTES_AT);
+  seriesKey(labels, len, tenant0, tenant1);
+  knownPut(hash0, hash1, load<u32>(frame, FRAME_METRIC_HASH_AT), <u32>xxh64(labels, len), key0, key1);
 }
 
 const NAME: u64 = 0x5f5f656d616e5f5f; // "__name__"
@@ -559,7 +566,8 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   store<u32>(frame, labelsLen, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
   store<u32>(frame, 0, FRAME_FLAGS_AT);
-  store<u64>(frame, metricHash, FRAME_METRIC_HASH_AT);
+  store<u32>(frame, <u32>metricHash, FRAME_METRIC_HASH_AT);
+  store<u32>(frame, labelsHashed ? <u32>xxh64(labels, labelsLen) : 0, FRAME_LABELS_HASH_AT);
   sampleCount += samples;
   return <i32>bytes;
 }

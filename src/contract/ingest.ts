@@ -51,6 +51,8 @@ export interface FramePush {
   readonly frames: ArrayBuffer;
   readonly bytes: number;
   readonly limits: FrameLimits;
+  /** Whether the answer says of each frame what was refused. */
+  readonly byFrame?: boolean;
 }
 
 export interface FrameAnswer {
@@ -89,6 +91,8 @@ export interface IngestResult {
   readonly first: Refusal | undefined;
   /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
   readonly unknown: readonly number[];
+  /** Refusals, frame by frame (wire/frame-refusals.ts), where that was asked; absent: nothing was. */
+  readonly refusals?: Uint8Array<ArrayBuffer> | undefined;
 }
 
 /** The first sample or series that was not kept. */

@@ -1,5 +1,4 @@
 import { writeErrors } from '../model/errors-write.ts';
-import type { MetricMetadata } from '../model/metric-metadata.ts';
 import {
   FAULT_LABEL_INVALID,
   FAULT_NAME_TOO_LONG,
@@ -14,8 +13,10 @@ import { RemoteWrite1Reader } from '../wire/remote-write-1.ts';
 import { RemoteWrite2Reader } from '../wire/remote-write-2.ts';
 import type { ReadSeries } from '../wire/write-request.ts';
 import type { EdgeLimits, EdgePush } from './edge-push.ts';
-import { countRefused, noRefusals, type Refusals, refuse } from './refusals.ts';
+import { type Judged, nothingJudged } from './judged.ts';
+import { countRefused, refuse } from './refusals.ts';
 import type { Rewrite } from './rewrite.ts';
+import type { Sending } from './route.ts';
 import { keyText, type RawBody, type Scratch } from './scratch.ts';
 import { checkMetadata, outOfBounds, type SlowPathWriter, type TimeBounds } from './slow-path.ts';
 
@@ -23,22 +24,6 @@ import { checkMetadata, outOfBounds, type SlowPathWriter, type TimeBounds } from
 
 /** A moment to pause, with the work since the last one; undefined: about one series. */
 export type Step = number | undefined;
-
-/** A request, as it is known once its body is read. */
-export interface Judged {
-  /** Series in the body. */
-  series: number;
-  /** Floats, histograms and exemplars that are sent on. */
-  samples: number;
-  histograms: number;
-  exemplars: number;
-  metadata: readonly MetricMetadata[];
-  /** They fail no request: its samples matter more. */
-  readonly metadataRefusals: Refusals;
-  /** Ends of frames among the slow path's, exclusive: one for each series that takes it without a fault. */
-  readonly ends: number[];
-  readonly refusals: Refusals;
-}
 
 /** A request on its way through the edge. */
 export interface Work {
@@ -56,6 +41,7 @@ export interface Work {
   readonly useKnown: boolean;
   /** Whether the scratch is kept, so that it is worth remembering what rules make of series. */
   readonly remembers: boolean;
+  readonly sending: Sending;
   judged: Judged;
 }
 
@@ -99,7 +85,7 @@ function* judgeV1(work: Work): Generator<Step, void> {
 export function* judgeScanned(work: Work, useKnown: boolean): Generator<Step, boolean> {
   const { request, limits, bounds, rewrite, scratch, raw, judged } = work;
   const { exports } = scratch.kernel;
-  yield* scratch.scan(request.tenant, raw, limits, bounds, rewrite, useKnown);
+  yield* scratch.scan(request.tenant, raw, limits, bounds, rewrite, { useKnown, hashLabels: work.sending.hashLabels });
   if (useKnown && rewrite === undefined && exports.scanSlow() > 0) return false;
   judged.series = exports.scanSeries();
   judged.samples = exports.scanSamples();
@@ -187,19 +173,6 @@ function* judgeV2({ limits, bounds, rewrite, scratch, slow, raw, rawBytesMax, ju
     yield workOf(series);
   }
   judged.metadata = checkMetadata(reader.metadata, limits, judged.metadataRefusals);
-}
-
-export function nothingJudged(): Judged {
-  return {
-    series: 0,
-    samples: 0,
-    histograms: 0,
-    exemplars: 0,
-    metadata: [],
-    ends: [],
-    refusals: noRefusals(),
-    metadataRefusals: noRefusals(),
-  };
 }
 
 /** Under this samples are counted that the tenant's own rules drop. */

@@ -1,46 +1,47 @@
-import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
+import type { FrameTarget } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
-import type { MetricMetadata } from '../model/metric-metadata.ts';
-import { FRAME_HEADER_BYTES, SAMPLES_PER_FRAME_MAX } from '../wire/frame-layout.ts';
-import { FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
-import { judgeBody, judgeScanned, nothingJudged, SERIES_WORK, type Step, type Work } from './body-judge.ts';
+import { SAMPLES_PER_FRAME_MAX } from '../wire/frame-layout.ts';
+import { type FrameView, LABEL_BYTES_MAX } from '../wire/frames.ts';
+import { judgeBody, judgeScanned, SERIES_WORK, type Step, type Work } from './body-judge.ts';
 import type { EdgeAnswer, EdgeLimits, EdgePush } from './edge-push.ts';
 import { BufferPool, type FramePart, frameParts, onlyPart, PART_BYTES } from './frame-parts.ts';
+import { nothingJudged } from './judged.ts';
 import { mediaOf } from './media.ts';
-import {
-  addLost,
-  addResult,
-  answer,
-  type Lost,
-  OK,
-  refusalResponse,
-  responseOf,
-  seriesPerMetric,
-  seriesPerUser,
-  written,
-} from './push-outcome.ts';
-import { countRefused } from './refusals.ts';
+import { answer, type Lost, OK, refusalResponse, responseOf, written } from './push-outcome.ts';
 import { Rewrites } from './rewrite.ts';
-import { declaredBytes, keyText, Scratch } from './scratch.ts';
-import { SeriesTally, type TenantTally } from './series-tally.ts';
+import { RingMoved, RingRoute, type RingTargets } from './ring-route.ts';
+import type { Route, Sending } from './route.ts';
+import { declaredBytes, Scratch } from './scratch.ts';
+import { ShardRoute } from './shard-route.ts';
 import type { SharedRates } from './shared-rates.ts';
 import { SlowPathWriter, type TimeBounds } from './slow-path.ts';
 import { TenantTurns } from './tenant-turns.ts';
 
-export interface EdgeOptions {
+interface EdgeOfAny {
   readonly clock: Clock;
   /** Bytes of an inflated body. */
   readonly rawBytesMax: number;
   /** The secret that the targets make keys of series with, 16 bytes; absent: they get labels every time. */
   readonly seriesSecret?: Uint8Array | undefined;
-  readonly targets: readonly FrameTarget[];
   /** Shared with other edges. */
   readonly rates?: SharedRates;
 }
+
+/** Sends to the shards of its process, where it has no ring. */
+interface EdgeOfShards extends EdgeOfAny {
+  readonly targets: readonly FrameTarget[];
+}
+
+/** Sends to the owners of a series' arc. */
+interface EdgeOfRing extends EdgeOfAny {
+  readonly ring: RingTargets;
+}
+
+export type EdgeOptions = EdgeOfShards | EdgeOfRing;
 
 const NO_TIME_LIMIT = 9.2e18;
 
@@ -53,6 +54,9 @@ const WHOLE_SLOW_BYTES_MAX = 1024 * 1024;
 
 /** A larger body is judged in slices of about so long. */
 const SLICE_MS = 8;
+
+/** Versions of the ring that a request is sent under before its sender is asked to come again. */
+const TRIES_MAX = 4;
 
 /** Memory of a scratch up to which it is kept for the next large body. */
 const SCRATCH_BYTES_KEPT_MAX = 24 * 1024 * 1024;
@@ -73,32 +77,47 @@ export class Edge {
   /** Kept from the last large body, where that was not very large. */
   #large: Scratch | undefined;
   readonly #turns = new TenantTurns();
-  /** By target: whether it takes keys. */
-  readonly #keysTaken: boolean[];
+  readonly #route: Route;
   readonly #buckets = new Map<string, TokenBucket>();
   readonly #buffers = new BufferPool();
   readonly #rewrites = new Rewrites();
-  readonly #tally: SeriesTally;
 
   constructor(options: EdgeOptions) {
     this.#options = options;
     this.#small = new Scratch(options.seriesSecret);
     this.#slow = new SlowPathWriter(this.#small.kernel);
     this.#slowOfLarge = new SlowPathWriter(this.#small.kernel);
-    this.#keysTaken = options.targets.map(() => false);
-    this.#tally = new SeriesTally(options.targets, options.clock);
+    this.#route =
+      'ring' in options
+        ? new RingRoute(options.ring, this.#buffers, options.clock)
+        : new ShardRoute(options.targets, this.#buffers, options.clock);
   }
 
   async push(request: EdgePush): Promise<EdgeAnswer> {
     try {
       const version = mediaOf(request.headers);
-      const declared = declaredBytes(request.body, this.#options.rawBytesMax);
-      const whole = declared <= WHOLE_BYTES_MAX ? this.#judgeWhole(request, version, declared) : undefined;
-      if (whole !== undefined) return await this.#send(whole.work, whole.parts, version);
-      return await this.#turns.run(request.tenant, () => this.#pushInSlices(request, version, declared));
+      for (let sent = request, tries = 1; ; tries++) {
+        try {
+          return await this.#pushOnce(sent, version);
+        } catch (thrown) {
+          if (!(thrown instanceof RingMoved) || !('ring' in this.#options)) throw thrown;
+          const { version: newer, from } = thrown;
+          if (tries === TRIES_MAX) throw writeErrors.ringMoves(newer);
+          await this.#options.ring.learn(newer, from);
+          // it was charged
+          sent = { ...request, limits: { ...request.limits, ingestionRate: 0 } };
+        }
+      }
     } catch (thrown) {
       return answer(responseOf(AppError.from(thrown)));
     }
+  }
+
+  async #pushOnce(request: EdgePush, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
+    const declared = declaredBytes(request.body, this.#options.rawBytesMax);
+    const whole = declared <= WHOLE_BYTES_MAX ? this.#judgeWhole(request, version, declared) : undefined;
+    if (whole !== undefined) return this.#send(whole.work, whole.parts, version);
+    return this.#turns.run(request.tenant, () => this.#pushInSlices(request, version, declared));
   }
 
   /** Judges a body and copies its frames, all in one go; undefined: it is too much for that. */
@@ -128,10 +147,19 @@ export class Edge {
     return sent;
   }
 
-  #begin(request: EdgePush, version: 'v1' | 'v2', declared: number, scratch: Scratch, slow: SlowPathWriter): Work {
+  #begin(
+    request: EdgePush,
+    version: 'v1' | 'v2',
+    declared: number,
+    scratch: Scratch,
+    slow: SlowPathWriter,
+    begun?: Sending,
+  ): Work {
     slow.clear();
     const raw = scratch.inflate(request.body, declared);
     const limits = storable(request.limits);
+    const sending = begun ?? this.#route.begin(request, limits);
+    slow.hashLabels = sending.hashLabels;
     const rewrite = this.#rewrites.of(limits.rewrite);
     // series are remembered where most requests come by
     const isSmall = scratch === this.#small;
@@ -145,8 +173,9 @@ export class Edge {
       raw,
       rawBytesMax: this.#options.rawBytesMax,
       version,
-      useKnown: isSmall && this.#options.seriesSecret !== undefined && this.#keysTaken.every((taken) => taken),
+      useKnown: isSmall && this.#options.seriesSecret !== undefined && this.#route.takesKeys,
       remembers: isSmall,
+      sending,
       judged: nothingJudged(),
     };
   }
@@ -159,72 +188,31 @@ export class Edge {
     this.#charge(request, samples + histograms + exemplars, metadata.length, limits);
   }
 
-  #parts({ request, version, scratch, slow, judged }: Work): Iterable<FramePart> {
-    const targets = this.#options.targets.length;
-    if (version === 'v1' && targets === 1 && scratch.kernel.exports.scanSlow() === 0) {
+  #parts({ version, scratch, slow, judged, sending }: Work): Iterable<FramePart> {
+    if (version === 'v1' && sending.hasOneTarget && scratch.kernel.exports.scanSlow() === 0) {
       const scanned = scratch.frames.all;
       const areSmall = judged.samples <= SAMPLES_PER_FRAME_MAX && scanned.length <= PART_BYTES;
       if (areSmall) return onlyPart(scanned, this.#buffers);
     }
-    const targetOf = this.#targetOf(request);
+    const targetOf = (frame: FrameView) => sending.targetOf(frame);
     return version === 'v1'
-      ? frameParts(scratch.frames.all, slow.bytes, judged.ends, targets, targetOf, this.#buffers)
-      : frameParts(slow.bytes, NO_FRAMES, [], targets, targetOf, this.#buffers);
+      ? frameParts(scratch.frames.all, slow.bytes, judged.ends, targetOf, this.#buffers)
+      : frameParts(slow.bytes, NO_FRAMES, [], targetOf, this.#buffers);
   }
 
-  /** Which target a frame is for: a metric's series stay together. */
-  #targetOf({ tenant }: EdgePush): (frame: FrameView) => number {
-    const targets = this.#options.targets.length;
-    if (targets === 1) return () => 0;
-    const salt = tenantSalt(tenant);
-    return (frame) => ((frame.metricHash ^ salt) >>> 0) % targets;
-  }
-
-  /**
-   * Sends frames part after part to each target.
-   * @param parts may hold on to the memory of the work until they are through
-   */
+  /** @param parts may hold on to the memory of the work until they are through */
   async #send(work: Work, parts: Iterable<FramePart>, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
-    const { request, limits, judged, raw } = work;
-    const { targets } = this.#options;
-    const { series, samples, histograms, metadata, refusals } = judged;
-    if (metadata.length > 0) await this.#setMetadata(work);
-    const perUser = seriesPerUser(limits);
-    const frameLimits: FrameLimits = {
-      seriesPerUserMax: perUser.limit,
-      seriesPerMetricMax: seriesPerMetric(limits).limit,
-      outOfOrderMs: limits.outOfOrderTimeWindowMs,
-      exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
-      oldWindowsMax: limits.maxOldWindowsPerUser,
-    };
+    const { judged, raw, sending, useKnown } = work;
     const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
-    /** Keys of series that a target does not have, by target. */
-    const unknown = targets.map(() => new Set<string>());
-    const push = async ({ target, frames }: FramePart, tally: TenantTally | undefined): Promise<void> => {
-      const { length } = frames;
-      const sent = await targets[target]!.push({
-        tenant: request.tenant,
-        frames: frames.buffer,
-        bytes: length,
-        limits: tally === undefined ? frameLimits : { ...frameLimits, seriesElsewhere: tally.others(target) },
-      });
-      tally?.report(target, sent.tenantSeries);
-      this.#keysTaken[target] = sent.keysTaken;
-      addResult(refusals, sent.result, limits);
-      addLost(lost, sent.result);
-      const back = new Uint8Array(sent.frames, 0, length);
-      for (const at of sent.result.unknown) unknown[target]!.add(keyText(back, at + FRAME_HEADER_BYTES));
-      this.#buffers.give(sent.frames);
-    };
-    const pushAll = async (tally?: TenantTally, oneByOne = false): Promise<void> => {
-      const pushPart = (part: FramePart) => push(part, tally);
-      await this.#pushAll(parts, pushPart, oneByOne);
-      // a key is unknown for all parts alike, so what comes again keeps its order
-      if (unknown.some(({ size }) => size > 0))
-        await this.#pushAll(this.#unknownParts(work, unknown), pushPart, oneByOne);
-    };
-    if (perUser.limit === 0 || targets.length === 1) await pushAll();
-    else await this.#tally.run(request.tenant, { series, limit: perUser.limit }, pushAll);
+    await sending.send({
+      judged,
+      lost,
+      hasKeys: useKnown && version === 'v1',
+      parts,
+      labelled: () => this.#labelled(work),
+      keyOf: (labels) => this.#small.keyOf(labels),
+    });
+    const { series, samples, histograms, metadata, refusals } = judged;
     const refused = Object.values(refusals.byReason).reduce((sum, n) => sum + n, 0);
     const all = samples + histograms;
     const response = refusals.first === undefined ? OK : refusalResponse(refusals.first, refused, all);
@@ -240,72 +228,14 @@ export class Edge {
     };
   }
 
-  /** Part by part, so that others come in between. */
-  async #setMetadata({ request, limits, judged }: Work): Promise<void> {
-    for (const entries of metadataParts(judged.metadata)) {
-      const refused = await this.#options.targets[0]!.setMetadata({
-        tenant: request.tenant,
-        entries,
-        limits: { metricsMax: limits.maxMetadataPerUser, perMetricMax: limits.maxMetadataPerMetric },
-      });
-      for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
-    }
-  }
-
-  /** Each target gets its parts one after the other, and all of them something at a time, unless one by one. */
-  async #pushAll(
-    parts: Iterable<FramePart>,
-    push: (part: FramePart) => Promise<void>,
-    oneByOne: boolean,
-  ): Promise<void> {
-    const under: (Promise<void> | undefined)[] = this.#options.targets.map(() => undefined);
-    let failure: { readonly reason: unknown } | undefined;
-    for (const part of parts) {
-      await under[part.target];
-      if (failure !== undefined) break;
-      under[part.target] = push(part).catch((reason: unknown) => {
-        failure ??= { reason };
-      });
-      if (oneByOne) await under[part.target];
-    }
-    // all of them, also when one fails: what is not acknowledged will come again
-    await Promise.all(under);
-    if (failure !== undefined) throw failure.reason;
-  }
-
-  /**
-   * The frames, now with labels, of series that a target did not know by their keys: it has dropped them since, or refused them. The
-   * body is scanned once more for them.
-   */
-  #unknownParts({ request }: Work, unknown: readonly ReadonlySet<string>[]): FramePart[] {
-    const scratch = this.#small;
-    const work = this.#begin(
-      request,
-      'v1',
-      declaredBytes(request.body, this.#options.rawBytesMax),
-      scratch,
-      this.#slow,
-    );
+  /** The frames of a request of remote write 1.0 that was judged whole, once more and all with labels: its body is scanned again. */
+  #labelled(sent: Work): Iterable<FramePart> {
+    const declared = declaredBytes(sent.request.body, this.#options.rawBytesMax);
+    const again = this.#begin(sent.request, sent.version, declared, this.#small, this.#slow, sent.sending);
+    // the same bounds: a sample that has become too old meanwhile is in a frame all the same
+    const work = { ...again, bounds: sent.bounds };
     for (const _ of judgeScanned(work, false));
-    const keys = new Set(unknown.flatMap((each) => [...each]));
-    const wanted: Uint8Array[] = [];
-    for (const { frames } of this.#parts(work)) {
-      for (const frame = new FrameView(frames); frame.next(); ) {
-        const key = frame.flags === 0 ? scratch.keyOf(frame.labels) : undefined;
-        if (key !== undefined && keys.has(key)) wanted.push(frame.bytes.slice());
-      }
-      this.#buffers.give(frames.buffer);
-    }
-    return [
-      ...frameParts(
-        Buffer.concat(wanted),
-        NO_FRAMES,
-        [],
-        this.#options.targets.length,
-        this.#targetOf(request),
-        this.#buffers,
-      ),
-    ];
+    return this.#parts(work);
   }
 
   #timeBounds(limits: EdgeLimits): TimeBounds {
@@ -360,27 +290,4 @@ function storable(limits: EdgeLimits): EdgeLimits {
     maxLabelNameLength: Math.min(limits.maxLabelNameLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
     maxLabelValueLength: Math.min(limits.maxLabelValueLength || LABEL_BYTES_MAX, LABEL_BYTES_MAX),
   };
-}
-
-/** Characters of metadata that a target takes in one go. */
-const METADATA_PART_CHARS = 256 * 1024;
-
-function* metadataParts(entries: readonly MetricMetadata[]): Generator<readonly MetricMetadata[], void> {
-  let from = 0;
-  let chars = 0;
-  for (const [i, { metric, help, unit }] of entries.entries()) {
-    chars += metric.length + help.length + unit.length;
-    if (chars < METADATA_PART_CHARS) continue;
-    yield entries.slice(from, i + 1);
-    from = i + 1;
-    chars = 0;
-  }
-  if (from < entries.length) yield entries.slice(from);
-}
-
-/** FNV-1a: spreads tenants that have the same metrics. */
-function tenantSalt(tenant: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < tenant.length; i++) hash = Math.imul(hash ^ tenant.charCodeAt(i), 0x01000193);
-  return hash;
 }

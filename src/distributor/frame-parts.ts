@@ -48,17 +48,21 @@ export interface FramePart {
  * @param scanned frames of the scan
  * @param slow frames of the slow path
  * @param ends of each slow series' frames among them
- * @param targetOf which of the targets a frame is for
+ * @param targetOf number of the target that a frame is for
  */
 export function* frameParts(
   scanned: Uint8Array,
   slow: Uint8Array,
   ends: readonly number[],
-  targets: number,
   targetOf: (frame: FrameView) => number,
   pool: BufferPool,
 ): Generator<FramePart, void> {
-  const collectors = Array.from({ length: targets }, (_, target) => new Collector(target, pool));
+  const collectors: Collector[] = [];
+  const collectorOf = (frame: FrameView): Collector => {
+    const target = targetOf(frame);
+    while (collectors.length <= target) collectors.push(new Collector(collectors.length, pool));
+    return collectors[target]!;
+  };
   const slowFrames = new FrameView(slow);
   let i = 0;
   for (const frames = new FrameView(scanned); frames.next(); ) {
@@ -66,14 +70,14 @@ export function* frameParts(
       if (frames.fault !== 0) continue;
       for (const end = ends[i++]!; slowFrames.end < end; ) {
         slowFrames.next();
-        const collector = collectors[targetOf(slowFrames)]!;
+        const collector = collectorOf(slowFrames);
         collector.add(slow, slowFrames.at, slowFrames.end);
         collector.note(slowFrames);
         if (collector.isFull) yield collector.take();
       }
       continue;
     }
-    const collector = collectors[targetOf(frames)]!;
+    const collector = collectorOf(frames);
     if (frames.samples <= SAMPLES_PER_FRAME_MAX) {
       collector.add(scanned, frames.at, frames.end);
       collector.note(frames);

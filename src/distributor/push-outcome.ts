@@ -15,8 +15,10 @@ import { failureOf } from '../kit/http/failure.ts';
 import type { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import { type Fault, faultOf, shortened } from '../model/validate.ts';
-import type { Judged } from './body-judge.ts';
+import { REFUSAL_SERIES } from '../wire/frame-layout.ts';
+import type { FrameRefusal } from '../wire/frame-refusals.ts';
 import type { EdgeAnswer, EdgeLimits } from './edge-push.ts';
+import type { Judged } from './judged.ts';
 import { type Refusals, refuse } from './refusals.ts';
 
 /** Headers of remote write 2.0. */
@@ -72,6 +74,36 @@ export function seriesPerMetric({ maxSeriesPerMetric, maxGlobalSeriesPerMetric }
 function lower(a: NamedLimit, b: NamedLimit): NamedLimit {
   if (a.limit === 0 || b.limit === 0) return a.limit === 0 ? b : a;
   return b.limit < a.limit ? b : a;
+}
+
+/** Why a frame was refused. @param labels of its series, as text */
+export function refusalFault(refusal: FrameRefusal, labels: () => string, limits: EdgeLimits): Fault {
+  const { reason, timeMs, newestMs: lastMs } = refusal;
+  const series = () => shortened(labels());
+  switch (reason) {
+    case OUT_OF_ORDER:
+      return faultOf(writeErrors.sampleOutOfOrder, () => ({ series: series(), timeMs, lastMs }));
+    case DUPLICATE_TIME:
+      return faultOf(writeErrors.newValueForTimestamp, () => ({ series: series(), timeMs }));
+    case TOO_OLD:
+      return faultOf(writeErrors.sampleTooOld, () => ({
+        series: series(),
+        timeMs,
+        windowMs: limits.outOfOrderTimeWindowMs,
+      }));
+    case WINDOW_DENIED:
+      return faultOf(writeErrors.tooManyOldWindows, () => ({
+        series: series(),
+        timeMs,
+        limit: limits.maxOldWindowsPerUser,
+      }));
+    case REFUSAL_SERIES + REFUSED_PER_METRIC:
+      return faultOf(writeErrors.perMetricSeriesLimit, () => ({ series: series(), ...seriesPerMetric(limits) }));
+    case REFUSAL_SERIES + REFUSED_LABELS_TOO_LONG:
+      return faultOf(writeErrors.seriesLabelsTooLong, () => ({ limit: LABELS_BYTES_MAX }));
+    default:
+      return faultOf(writeErrors.perUserSeriesLimit, () => seriesPerUser(limits));
+  }
 }
 
 /** Adds what a shard did not keep. */

@@ -13,6 +13,14 @@ export interface RawBody {
   readonly bytes: number;
 }
 
+/** How a scan names series. */
+export interface ScanNames {
+  /** Series that were seen before are named by their keys. */
+  readonly useKnown: boolean;
+  /** Frames with labels carry the hash of those. */
+  readonly hashLabels: boolean;
+}
+
 /** How much of a body is scanned between two moments to pause. */
 const SLICE_BYTES = 1024 * 1024;
 
@@ -72,7 +80,6 @@ export class Scratch {
   /**
    * Scans a body of remote write 1.0; its frames are then `frames`. Stops now and then, for the caller to pause.
    * @param rewrite rules on labels: series go the slow path until it is known what they become
-   * @param useKnown series that were seen before are named by their keys
    * @throws writeRequestInvalid, writeItemsTooMany
    */
   *scan(
@@ -81,7 +88,7 @@ export class Scratch {
     limits: EdgeLimits,
     { fromMs, toMs }: TimeBounds,
     rewrite: Rewrite | undefined,
-    useKnown: boolean,
+    { useKnown, hashLabels }: ScanNames,
   ): Generator<undefined, void> {
     const { kernel } = this;
     const { exports } = kernel;
@@ -99,7 +106,7 @@ export class Scratch {
     exports.scanTenant(this.#id.at + ID_AT, id.length);
     // memory that is not written to costs nothing
     const out = this.#frames.ensure(Math.ceil(raw.bytes * FRAMES_PER_BYTE_MAX) + FRAMES_BYTES_MIN);
-    exports.scanBegin(raw.at, raw.bytes, out, this.#frames.bytes, useKnown);
+    exports.scanBegin(raw.at, raw.bytes, out, this.#frames.bytes, useKnown, hashLabels);
     for (;;) {
       const scanned = exports.scanMore(SLICE_BYTES);
       if (scanned === 0) return;
@@ -128,8 +135,11 @@ export class Scratch {
    */
   remember(raw: RawBody, at: number, bytes: number, frame: FrameView | undefined): void {
     const { exports } = this.kernel;
-    if (frame === undefined) exports.scanRemember(raw.at + at, bytes, 0, 0);
-    else if (this.#putKey(frame.labels)) exports.scanRemember(raw.at + at, bytes, this.#key.at, frame.metricHash);
+    if (frame === undefined) exports.scanRemember(raw.at + at, bytes, 0, 0, 0);
+    else if (this.#putKey(frame.labels)) {
+      const labelsHash = exports.checksum(this.#labels.at, frame.labelsBytes);
+      exports.scanRemember(raw.at + at, bytes, this.#key.at, frame.metricHash, labelsHash);
+    }
   }
 
   #putKey(labels: Uint8Array): boolean {

@@ -28,6 +28,11 @@ export class SlowPathWriter {
     this.#frames = new FrameWriter(kernel);
   }
 
+  /** Whether frames carry the hash of their labels. */
+  set hashLabels(hashLabels: boolean) {
+    this.#frames.hashLabels = hashLabels;
+  }
+
   clear(): void {
     this.#frames.clear();
     this.#payload.clear();

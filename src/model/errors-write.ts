@@ -153,6 +153,31 @@ export const writeErrors = catalogue({
     text: (v: { folder: string; hadMs: number; wantMs: number }) =>
       `${v.folder} holds samples in windows of ${v.hadMs} ms, not ${v.wantMs}: start with the old -ingester.window, POST /ingester/flush?wait=true, stop, then change it`,
   },
+  tooFewReplicas: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { wanted: number; found: number; reasons: readonly string[] }) =>
+      `at least ${v.wanted} live replicas required, could only find ${v.found}${v.reasons.length > 0 ? ` (${v.reasons.join('; ')})` : ''}`,
+  },
+  ownerAway: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { reason: string }) => v.reason,
+  },
+  ringUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'no version of the ring is known yet: nobody can tell where samples belong',
+  },
+  ringMoves: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { number: number }) => `the ring is at version ${v.number} or beyond, and changes while this is written`,
+  },
   headFull: {
     http: 503,
     promType: 'unavailable',

@@ -68,11 +68,16 @@ export class RingSlots {
   }
 
   #arcAt(tenant: string, seed: number, index: number, count: number): number {
-    const bits = this.#arcBits;
     // on 32 bits, so that a ring of more arcs has those of one of fewer, each in pieces
     const at = (h32(tenant, seed) + Math.floor((index * 2 ** 32) / count)) >>> 0;
-    return at >>> (32 - bits);
+    return at >>> (32 - this.#arcBits);
   }
+}
+
+/** Which of a process' shards has an arc. Arcs that lie evenly, and stretches of them, fall on shards evenly. */
+export function shardOfArc(arc: number, shards: number): number {
+  // Fibonacci hashing (Knuth, volume 3, 6.4)
+  return Math.floor(((Math.imul(arc + 1, 0x9e3779b1) >>> 0) * shards) / 2 ** 32);
 }
 
 /** The low half of XXH64. */

@@ -12,6 +12,7 @@ import {
   FRAME_HEADER_BYTES,
   FRAME_KEY,
   FRAME_LABELS_BYTES_AT,
+  FRAME_LABELS_HASH_AT,
   FRAME_METRIC_HASH_AT,
   FRAME_SAMPLES_AT,
   SAMPLE_BYTES,
@@ -93,6 +94,11 @@ export class FrameView {
     return this.#view.getUint32(this.at + FRAME_METRIC_HASH_AT, true);
   }
 
+  /** The low half of the XXH64 of the canonical labels; 0 where nobody asked for it. */
+  get labelsHash(): number {
+    return this.#view.getUint32(this.at + FRAME_LABELS_HASH_AT, true);
+  }
+
   /** The place of the series in the body, in a frame with FRAME_SLOW. */
   get bodyAt(): number {
     return this.#view.getUint32(this.at + FRAME_BODY_AT, true);
@@ -120,20 +126,27 @@ function aligned(bytes: number): number {
 /** Bytes of a label's name or value: the length of a pair is kept in 16 bits. */
 export const LABEL_BYTES_MAX = 30_000;
 
+/** Canonical labels that are hashed: longer ones no shard takes. */
+const HASHED_BYTES_MAX = 256 * 1024;
+
 const FRAMES_BYTES_KEPT_MAX = 2 * 1024 * 1024;
 
 /** Writes frames of series that did not come the fast way. */
 export class FrameWriter {
   readonly #kernel: Kernel;
   readonly #scratch: Region;
+  readonly #labels: Region;
   #bytes = new Uint8Array(4096);
   #view = new DataView(this.#bytes.buffer);
   length = 0;
+  /** Whether frames carry the hash of their labels. */
+  hashLabels = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     // no metric name is longer, so that the memory does not grow under views of it
     this.#scratch = new Region(kernel, LABEL_BYTES_MAX);
+    this.#labels = new Region(kernel, HASHED_BYTES_MAX);
   }
 
   /** Forgets what was written, and gives back memory that grew large. */
@@ -186,7 +199,9 @@ export class FrameWriter {
     view.setUint32(at + FRAME_SAMPLES_AT, samples, true);
     view.setUint32(at + FRAME_FLAGS_AT, flags, true);
     view.setUint32(at + FRAME_METRIC_HASH_AT, metricHash, true);
-    view.setUint32(at + FRAME_METRIC_HASH_AT + 4, 0, true);
+    const isHashed = this.hashLabels && labels.length <= HASHED_BYTES_MAX;
+    const labelsHash = isHashed ? this.#kernel.exports.checksum(this.#labels.put(labels), labels.length) : 0;
+    view.setUint32(at + FRAME_LABELS_HASH_AT, labelsHash, true);
     this.#bytes.set(labels, at + FRAME_HEADER_BYTES);
     this.#bytes.fill(0, at + FRAME_HEADER_BYTES + labels.length, at + samplesAt);
     this.length = at + samplesAt;

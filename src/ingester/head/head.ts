@@ -165,6 +165,7 @@ export class Head {
   /**
    * Appends the frames of one request (wire/frame-layout.ts).
    * @param commit writes the log's payload; called when it is full, and left to the caller at the end
+   * @param byFrame whether the answer says of each frame what was refused
    */
   ingest(
     tenant: HeadTenant,
@@ -172,8 +173,9 @@ export class Head {
     limits: FrameLimits,
     anyOrder: boolean,
     commit: () => void,
+    byFrame = false,
   ): HeadIngestResult {
-    return this.#intake.ingest(tenant, frames, limits, anyOrder, commit);
+    return this.#intake.ingest(tenant, frames, limits, anyOrder, commit, byFrame);
   }
 
   labelsOf(ref: number, scratch: Region): Labels {

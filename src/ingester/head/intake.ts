@@ -15,7 +15,16 @@ import { decodeLabels } from '../../model/canonical.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { Labels } from '../../model/labels.ts';
 import { readFrameExemplar } from '../../wire/frame-exemplars.ts';
-import { FRAME_EXEMPLARS, FRAME_HEADER_BYTES, FRAME_KEY, KEY_BYTES, SAMPLE_BYTES } from '../../wire/frame-layout.ts';
+import {
+  FRAME_EXEMPLARS,
+  FRAME_HEADER_BYTES,
+  FRAME_KEY,
+  KEY_BYTES,
+  REFUSAL_BYTES,
+  REFUSAL_SERIES,
+  SAMPLE_BYTES,
+} from '../../wire/frame-layout.ts';
+import { encodeRefusals, type FrameRefusal } from '../../wire/frame-refusals.ts';
 import { FrameView } from '../../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../../wire/rich-samples.ts';
 import type { AsideLog } from './aside-log.ts';
@@ -58,12 +67,14 @@ export class Intake {
   readonly #head: IntakeParts;
   readonly #frames: Region;
   readonly #unknown: Region;
+  readonly #refusals: Region;
   #limits: FrameLimits = NO_LIMITS;
 
   constructor(head: IntakeParts) {
     this.#head = head;
     this.#frames = new Region(head.kernel, 512 * 1024);
     this.#unknown = new Region(head.kernel);
+    this.#refusals = new Region(head.kernel);
   }
 
   /** Limits that new series are held to. */
@@ -79,6 +90,7 @@ export class Intake {
   /**
    * Appends the frames of one request (wire/frame-layout.ts).
    * @param commit writes the log's payload; called when it is full, and left to the caller at the end
+   * @param byFrame whether the answer says of each frame what was refused
    */
   ingest(
     tenant: HeadTenant,
@@ -86,6 +98,7 @@ export class Intake {
     limits: FrameLimits,
     anyOrder: boolean,
     commit: () => void,
+    byFrame = false,
   ): HeadIngestResult {
     const { exports } = this.#head.kernel;
     this.#limits = limits;
@@ -94,8 +107,11 @@ export class Intake {
     const lateFromMs =
       limits.outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - limits.outOfOrderMs : Number.POSITIVE_INFINITY;
     const unknownAt = this.#unknown.ensure(4 * Math.ceil(frames.length / KEY_FRAME_BYTES_MIN));
-    exports.ingestStart(at, unknownAt);
-    const aside = new AsideResult();
+    const refusalsAt = byFrame
+      ? this.#refusals.ensure(REFUSAL_BYTES * Math.ceil(frames.length / FRAME_HEADER_BYTES))
+      : 0;
+    exports.ingestStart(at, unknownAt, refusalsAt);
+    const aside = new AsideResult(byFrame);
     const view = new FrameView(frames);
     const reader = new ByteReader(frames);
     for (;;) {
@@ -121,7 +137,15 @@ export class Intake {
       refused: exports.ingestRefused() + aside.refused,
       windowsDenied: exports.ingestCount(WINDOW_DENIED) + aside.windowsDenied,
       first: aside.first ?? this.#firstRefusal(),
+      ...(byFrame && { refusals: this.#refusalsOf(aside, refusalsAt) }),
     };
+  }
+
+  #refusalsOf(aside: AsideResult, at: number): Uint8Array<ArrayBuffer> | undefined {
+    const bytes = REFUSAL_BYTES * this.#head.kernel.exports.ingestRefusals();
+    const plain = this.#head.kernel.u8.slice(at, at + bytes);
+    const all = aside.refusals.length === 0 ? plain : Buffer.concat([plain, encodeRefusals(aside.refusals)]);
+    return all.length === 0 ? undefined : new Uint8Array(all);
   }
 
   /** Takes what the kernel leaves to us: a frame of rich samples or exemplars, with `from` before the first. */
@@ -146,7 +170,18 @@ export class Intake {
     }
     if (ref < 0) {
       result.refused += count;
-      for (let i = 0; i < count; i++) if (isRichHistogram(readRichSample(from))) result.histogramsLost++;
+      for (let i = 0; i < count; i++) {
+        const sample = readRichSample(from);
+        const isHistogram = isRichHistogram(sample);
+        if (isHistogram) result.histogramsLost++;
+        result.refuse(
+          exports.ingestFrameNumber(),
+          REFUSAL_SERIES + exports.ingestRefusedWhy(),
+          isHistogram,
+          sample.timeMs,
+          0,
+        );
+      }
       return;
     }
     const isFull = this.#head.isFull;
@@ -157,7 +192,11 @@ export class Intake {
       const answer = isFull ? NO_ROOM : this.#head.rich.append(ref, sample, lateFromMs);
       if (answer === WINDOW_DENIED) result.windowsDenied++;
       else result.counts[answer]!++;
-      if (answer > HELD && isRichHistogram(sample)) result.histogramsLost++;
+      if (answer > HELD) {
+        const isHistogram = isRichHistogram(sample);
+        if (isHistogram) result.histogramsLost++;
+        result.refuse(exports.ingestFrameNumber(), answer, isHistogram, sample.timeMs, exports.seriesLastTime(ref));
+      }
       if (answer === APPENDED) {
         if (this.#head.asideLog.isFull) commit();
         this.#head.asideLog.sample(ref, from.bytes.subarray(start, from.at));
@@ -230,4 +269,22 @@ class AsideResult {
   windowsDenied = 0;
   newestMs = Number.NEGATIVE_INFINITY;
   first: HeadRefusal | undefined;
+  /** One a frame, where that is asked. */
+  readonly refusals: FrameRefusal[] = [];
+  readonly #byFrame: boolean;
+
+  constructor(byFrame: boolean) {
+    this.#byFrame = byFrame;
+  }
+
+  refuse(frame: number, reason: number, isHistogram: boolean, timeMs: number, newestMs: number): void {
+    if (!this.#byFrame) return;
+    const histograms = isHistogram ? 1 : 0;
+    const last = this.refusals.at(-1);
+    if (last?.frame !== frame) this.refusals.push({ frame, reason, samples: 1, histograms, timeMs, newestMs });
+    else {
+      const both = { samples: last.samples + 1, histograms: last.histograms + histograms };
+      this.refusals.splice(-1, 1, { ...last, ...both });
+    }
+  }
 }

@@ -166,8 +166,9 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   };
 
   return {
-    async push({ tenant, frames, bytes, limits }) {
-      const result = bytes === 0 ? NOTHING : await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits);
+    async push({ tenant, frames, bytes, limits, byFrame }) {
+      const result =
+        bytes === 0 ? NOTHING : await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits, byFrame);
       const { first } = result;
       return Transferred.of(
         {

@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { queryErrors } from '../../model/errors-query.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { splitKeyed } from '../../wire/frames.ts';
@@ -209,20 +210,23 @@ export class Shard {
 
   /**
    * Takes one request's frames. Resolves when what was kept is in the log.
+   * @param byFrame whether the answer says of each frame what was refused
    * @throws logUnavailable, headFull; sampleTooLarge, seriesLabelsTooLong for what no record of the log can hold
    */
-  push(tenantId: string, frames: Uint8Array, limits: FrameLimits): Promise<HeadIngestResult> {
+  push(tenantId: string, frames: Uint8Array, limits: FrameLimits, byFrame = false): Promise<HeadIngestResult> {
     if (this.#state === 'closed') return Promise.reject(processErrors.shuttingDown({}));
     try {
       const result =
-        this.#state === 'live' ? this.#ingest(tenantId, frames, limits) : this.#stage(tenantId, frames, limits);
+        this.#state === 'live'
+          ? this.#ingest(tenantId, frames, limits, byFrame)
+          : this.#stage(tenantId, frames, limits, byFrame);
       return this.#commit.committed(result);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
-  #ingest(tenantId: string, frames: Uint8Array, limits: FrameLimits): HeadIngestResult {
+  #ingest(tenantId: string, frames: Uint8Array, limits: FrameLimits, byFrame: boolean): HeadIngestResult {
     // what a full disk left is written first: nothing new is taken on before
     if (this.#commit.isBehind) this.#commit.now();
     this.head.windows.setNow(this.#options.clock.nowMs());
@@ -232,7 +236,7 @@ export class Shard {
     }
     let result: HeadIngestResult;
     try {
-      result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commit.now());
+      result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commit.now(), byFrame);
     } finally {
       this.#publishHeld();
     }
@@ -246,11 +250,14 @@ export class Shard {
    * During replay a request is only logged; it is appended, whatever its order, when replay is through. Of a series that comes with its
    * key alone nothing is taken: keys are of this process, the log is for the next one too.
    */
-  #stage(tenantId: string, all: Uint8Array, limits: FrameLimits): HeadIngestResult {
+  #stage(tenantId: string, all: Uint8Array, limits: FrameLimits, byFrame: boolean): HeadIngestResult {
     const { frames, keyed } = splitKeyed(all);
     const limit = limits.oldWindowsMax ?? OLD_WINDOWS_PER_USER;
     const timeMs = this.#stagedWindows.take(tenantId, sampleTimes(frames), this.#options.clock.nowMs(), limit);
-    if (timeMs !== undefined) throw writeErrors.tooManyOldWindows({ series: 'a series', timeMs, limit });
+    if (timeMs !== undefined) {
+      // who replays does not know: another owner may
+      throw byFrame ? queryErrors.replaying({}) : writeErrors.tooManyOldWindows({ series: 'a series', timeMs, limit });
+    }
     for (const payload of stagedPayloads(tenantId, frames)) this.#commit.stage(payload);
     return { ...STAGED_RESULT, unknown: keyed };
   }

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { MemberPush, MemberTarget } from '../contract/member.ts';
+import { Edge } from '../distributor/edge.ts';
+import { FakeRing, viewOf } from '../distributor/test-members.ts';
+import { MemoryDisk } from '../ingester/log/test-disk.ts';
+import { IngesterMember } from '../ingester/member.ts';
+import { Shard } from '../ingester/shard/shard.ts';
+import type { ShardRole } from '../ingester/shard/shard-messages.ts';
+import { shardRole } from '../ingester/shard/shard-role.ts';
+import { connectInThread } from '../kit/thread/channel.ts';
+import { systemClock } from '../lib/clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { writeErrors } from '../model/errors-write.ts';
+import { childOf, membersOf, ringOf } from '../ring/test-ring.ts';
+import { FRAME_KEY } from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
+import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
+import { SliceView } from '../wire/slices.ts';
+import { deflateSnappy } from '../wire/snappy.ts';
+import { WriteSamples } from '../wire/write-request.ts';
+
+// An edge before three ingesters of two shards each: real heads and logs, one secret.
+
+const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+const NOW_MS = Date.now();
+
+class Ingester implements MemberTarget {
+  readonly member: IngesterMember;
+  readonly #shards;
+  /** Frames that came, by what they name series with. */
+  readonly arrived = { labels: 0, keys: 0 };
+  takesKeys = true;
+  isAway = false;
+
+  constructor(t: TestContext, ring: FakeRing) {
+    const disk = new MemoryDisk();
+    this.#shards = Array.from({ length: 2 }, (_, i) => {
+      const shard = new Shard({
+        folder: `shard-${i}`,
+        windowMs: 7_200_000,
+        headBytesMax: 1 << 30,
+        seriesSecret: SECRET,
+        fsync: 'interval',
+        fsyncIntervalMs: 60_000,
+        keepFlushedMs: 60_000,
+        disk,
+        clock: systemClock,
+        log: () => {},
+        fatal: (error) => assert.fail(error),
+      });
+      const link = connectInThread<ShardRole>(shardRole(shard, systemClock));
+      t.after(async () => {
+        link.close();
+        await shard.close({ checkpoint: false });
+      });
+      return { shard, channel: link.channel };
+    });
+    this.member = new IngesterMember({ shards: () => this.#shards.map(({ channel }) => channel), ring: ring.source });
+  }
+
+  async push(request: MemberPush) {
+    if (this.isAway) throw writeErrors.ownerAway({ reason: 'it is down' });
+    for (const frame = new FrameView(request.frames); frame.next(); ) {
+      this.arrived[frame.has(FRAME_KEY) ? 'keys' : 'labels']++;
+    }
+    const answer = await this.member.push(request);
+    return { ...answer, keysTaken: answer.keysTaken && this.takesKeys };
+  }
+
+  setMetadata(request: Parameters<MemberTarget['setMetadata']>[0]) {
+    return this.member.setMetadata(request);
+  }
+
+  async ready(): Promise<void> {
+    await Promise.all(this.#shards.map(({ shard }) => shard.ready));
+  }
+
+  get seriesByShard(): number[] {
+    return this.#shards.map(({ shard }) => shard.head.seriesCount);
+  }
+
+  /** `labels` → chunks, as text. */
+  async held(tenant: string): Promise<Map<string, string>> {
+    const all = new Map<string, string>();
+    for (const { channel } of this.#shards) {
+      const matchers = [{ name: '__name__', op: '=~', value: '.+' }] as never;
+      const slice = await channel.call('select', { tenant, matchers, startMs: -1e15, endMs: 1e15 } as never);
+      for (const series = new SliceView(slice.bytes); series.next(); ) {
+        const name = Buffer.from(series.labels).toString('latin1');
+        assert.ok(!all.has(name));
+        all.set(name, series.chunks.map(({ bytes }) => Buffer.from(bytes).toString('hex')).join());
+      }
+      assert.equal(slice.cursor, 0);
+    }
+    return all;
+  }
+
+  /** Drops all series: their keys are unknown from now on. */
+  async forget(tenant: string): Promise<void> {
+    for (const { channel } of this.#shards) await channel.call('deleteTenant', { tenant });
+  }
+}
+
+async function cluster(t: TestContext, sizes?: { buckets: number; splits: Map<string, number> }) {
+  const ring = new FakeRing();
+  const first = ringOf(membersOf(3, 3), 64, 3);
+  const version = sizes === undefined ? first : childOf(first, { tenants: new Map([['t', sizes]]) });
+  ring.view = viewOf(version);
+  const ingesters = version.members.map(({ id }) => {
+    const ingester = new Ingester(t, ring);
+    ring.members.set(id, ingester);
+    return ingester;
+  });
+  await Promise.all(ingesters.map((each) => each.ready()));
+  const edge = new Edge({ clock: systemClock, rawBytesMax: 1 << 22, seriesSecret: SECRET, ring });
+  const push = (series: readonly (readonly [name: string, timeMs: number, value: number])[], tenant = 't') => {
+    const body = encodeRemoteWrite1({
+      series: series.map(([name, timeMs, value]) => ({
+        pairs: ['__name__', name.split('/')[0]!, 'i', name.split('/')[1]!],
+        labelsFault: undefined,
+        samples: WriteSamples.of([{ timeMs, value }]),
+        histograms: [],
+        exemplars: [],
+      })),
+      metadata: [],
+    });
+    return edge.push({ tenant, headers: HEADERS, body: deflateSnappy(body).slice(), limits: DEFAULT_LIMITS });
+  };
+  return { ingesters, push };
+}
+
+for (const sizes of [undefined, { buckets: 16, splits: new Map([['m1', 16]]) }]) {
+  test(`owners hold the same whatever they name series by, ${sizes ? 'spread' : 'in one slot'}`, async (t) => {
+    const { ingesters, push } = await cluster(t, sizes);
+    const [a, b, c] = ingesters as [Ingester, Ingester, Ingester];
+    const random = seededRandom(3);
+    for (let round = 0; round < 60; round++) {
+      // b takes no keys now and then, c loses its series
+      b.takesKeys = round % 10 < 5;
+      if (round === 30) await c.forget('t');
+      const series = Array.from({ length: 40 }, () => {
+        const timeMs = NOW_MS + 1000 * round + Math.floor(random() * 3);
+        return [`m${Math.floor(random() * 3)}/${Math.floor(random() * 50)}`, timeMs, round] as const;
+      });
+      const { response } = await push(series);
+      assert.ok([204, 400].includes(response.status), response.text);
+    }
+    const [ofA, ofB] = [await a.held('t'), await b.held('t')];
+    assert.equal(ofA.size, 150);
+    assert.deepEqual(ofB, ofA);
+    assert.deepEqual([...(await c.held('t')).keys()].sort(), [...ofA.keys()].sort(), 'they came again with labels');
+    assert.ok(a.arrived.keys > 1000 && b.arrived.keys > 500 && b.arrived.labels > a.arrived.labels + 500);
+    assert.ok(c.arrived.keys > 1000 && c.arrived.labels > a.arrived.labels);
+  });
+}
+
+test('a sample that is held is success again, one that an owner missed is taken by it, and a late one is refused by name', async (t) => {
+  const { ingesters, push } = await cluster(t);
+  ingesters[2]!.isAway = true;
+  const series = [
+    ['m/1', NOW_MS, 1],
+    ['m/2', NOW_MS, 1],
+  ] as const;
+  assert.equal((await push(series)).response.status, 204);
+  ingesters[2]!.isAway = false;
+  assert.equal((await push(series)).response.status, 204);
+  assert.deepEqual(await ingesters[2]!.held('t'), await ingesters[0]!.held('t'));
+  // by key: the labels of the text come from the body
+  const late = await push([
+    ['m/1', NOW_MS + 1, 1],
+    ['m/2', NOW_MS - 1, 1],
+  ]);
+  assert.equal(late.response.status, 400);
+  assert.match(late.response.text, /out of order sample: .*i="2".* at \d+, the newest is at/);
+  assert.deepEqual(late.discarded, { sample_out_of_order: 1 });
+});
+
+test('a small tenant is in one shard of each owner, and a spread one in all', async (t) => {
+  const { ingesters, push } = await cluster(t, { buckets: 16, splits: new Map() });
+  const names = Array.from({ length: 64 }, (_, i) => [`metric_${i}/0`, NOW_MS, 1] as const);
+  await push(names, 'small');
+  for (const { seriesByShard } of ingesters) assert.deepEqual(seriesByShard.toSorted(), [0, 64]);
+  await push(names, 't');
+  for (const { seriesByShard } of ingesters) assert.ok(Math.min(...seriesByShard) > 10, seriesByShard.join());
+});

@@ -1,0 +1,49 @@
+import type { FrameLimits, MetadataPush } from './ingest.ts';
+
+// Checked series on their way to the ingesters that own their arc.
+
+/** An ingester of the ring that takes what an edge has checked, by whatever wire. A call that fails counts as an owner that is away, unless its error says that the request is wrong (4xx). */
+export interface MemberTarget {
+  /** Resolves when what was kept is safe. */
+  push(request: MemberPush): Promise<MemberAnswer>;
+  setMetadata(request: MemberMetadata): Promise<MemberMetadataAnswer>;
+}
+
+/** The version that a request between members was made under. */
+export interface RingStamp {
+  readonly number: number;
+  /** SHA-256 of the version, as hexadecimal digits. */
+  readonly hash: string;
+}
+
+export interface MemberPush {
+  readonly tenant: string;
+  /** Frames (wire/frame-layout.ts). They stay the caller's, who changes nothing until the answer has come: other owners read them too. */
+  readonly frames: Uint8Array;
+  readonly limits: FrameLimits;
+  readonly version: RingStamp;
+}
+
+export interface MemberAnswer {
+  /** The newest version that the member knows, where the caller's is older: the answer does not count then. */
+  readonly newer?: RingStamp | undefined;
+  /** Refusals for a sample's own sake (wire/frame-refusals.ts); absent: nothing. */
+  readonly refusals?: Uint8Array | undefined;
+  readonly exemplarsLost: number;
+  /** Numbers of the frames that name a series by a key that the member does not have: they are to come with labels. */
+  readonly unknown: readonly number[];
+  /** Whether the member takes frames with keys from now on. */
+  readonly keysTaken: boolean;
+  /** Series of the tenant that the member holds; absent: it does not know yet. */
+  readonly tenantSeries?: number | undefined;
+}
+
+export interface MemberMetadata extends MetadataPush {
+  readonly version: RingStamp;
+}
+
+export interface MemberMetadataAnswer {
+  readonly newer?: RingStamp | undefined;
+  /** Entries that were not taken, by reason. */
+  readonly refused: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,151 @@
+import type { FrameAnswer, FrameLimits } from '../contract/ingest.ts';
+import type {
+  MemberAnswer,
+  MemberMetadata,
+  MemberMetadataAnswer,
+  MemberPush,
+  MemberTarget,
+  RingStamp,
+} from '../contract/member.ts';
+import { getOrMake } from '../lib/map.ts';
+import { writeErrors } from '../model/errors-write.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { metricHashOf, shardOfArc } from '../ring/slots.ts';
+import type { RingSource, RingView } from '../ring/view.ts';
+import { decodeRefusals, encodeRefusals, type FrameRefusal } from '../wire/frame-refusals.ts';
+import { FrameView } from '../wire/frames.ts';
+import type { ShardCalls } from './shard/shard-messages.ts';
+
+export interface IngesterMemberOptions {
+  /** Shards that take writes, in order. */
+  readonly shards: () => readonly ShardCalls[];
+  readonly ring: RingSource;
+  /** Why no writes are taken now (it drains, it was taken out); undefined: they are. */
+  readonly refusing?: () => string | undefined;
+  /** A caller named a version that is not known here. */
+  readonly learn?: (version: RingStamp) => void;
+}
+
+/** The shards of this process as a member of the ring: takes frames, hands each to the shard that has its arc, and answers for all. */
+export class IngesterMember implements MemberTarget {
+  readonly #options: IngesterMemberOptions;
+
+  constructor(options: IngesterMemberOptions) {
+    this.#options = options;
+  }
+
+  async push({ tenant, frames, limits, version }: MemberPush): Promise<MemberAnswer> {
+    const view = this.#view(version);
+    if (isNewer(view, version)) return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
+    const shards = this.#options.shards();
+    const parts = partsOf(frames, shards.length, (frame) =>
+      shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
+    );
+    const answers = await Promise.all(
+      parts.map(async (part) => ({ part, answer: await pushPart(shards[part.shard]!, tenant, part, limits) })),
+    );
+    return togetherOf(answers);
+  }
+
+  async setMetadata({ tenant, entries, limits, version }: MemberMetadata): Promise<MemberMetadataAnswer> {
+    const view = this.#view(version);
+    if (isNewer(view, version)) return { newer: stampOf(view), refused: {} };
+    const shards = this.#options.shards();
+    const byShard = new Map<number, MetricMetadata[]>();
+    for (const entry of entries) {
+      const shard = shardOfArc(view.slots.arcOf(tenant, metricHashOf(entry.metric), 0), shards.length);
+      getOrMake(byShard, shard, () => [] as MetricMetadata[]).push(entry);
+    }
+    const refused: Record<string, number> = {};
+    const answers = await Promise.all(
+      [...byShard].map(([shard, own]) => shards[shard]!.call('setMetadata', { tenant, entries: own, limits })),
+    );
+    for (const answer of answers) {
+      for (const [reason, count] of Object.entries(answer)) refused[reason] = (refused[reason] ?? 0) + count;
+    }
+    return { refused };
+  }
+
+  /** @throws AppError where no writes are taken */
+  #view({ number, hash }: RingStamp): RingView {
+    const view = this.#options.ring.current();
+    if (view === undefined) throw writeErrors.ringUnknown({});
+    const reason = this.#options.refusing?.();
+    if (reason !== undefined) throw writeErrors.ownerAway({ reason });
+    if (view.newest.number < number) this.#options.learn?.({ number, hash });
+    return view;
+  }
+}
+
+function isNewer({ newest }: RingView, { number }: RingStamp): boolean {
+  return newest.number > number;
+}
+
+function stampOf({ newest, hash }: RingView): RingStamp {
+  return { number: newest.number, hash };
+}
+
+/** Frames of one shard. */
+interface ShardPart {
+  readonly shard: number;
+  readonly frames: Uint8Array<ArrayBuffer>;
+  /** Their numbers in the request, and where they begin among these. */
+  readonly numbers: readonly number[];
+  readonly starts: readonly number[];
+}
+
+/** A request's frames by shard. They are copied: a shard's buffer moves to its thread, the request's is read by other owners too. */
+function partsOf(frames: Uint8Array, shards: number, shardOf: (frame: FrameView) => number): ShardPart[] {
+  const parts: { numbers: number[]; starts: number[]; stretches: Uint8Array[]; bytes: number }[] = [];
+  let number = 0;
+  for (const frame = new FrameView(frames); frame.next(); number++) {
+    const shard = shards === 1 ? 0 : shardOf(frame);
+    while (parts.length <= shard) parts.push({ numbers: [], starts: [], stretches: [], bytes: 0 });
+    const part = parts[shard]!;
+    part.numbers.push(number);
+    part.starts.push(part.bytes);
+    if (shards > 1) part.stretches.push(frame.bytes);
+    part.bytes += frame.end - frame.at;
+  }
+  return parts.flatMap(({ numbers, starts, stretches, bytes }, shard) => {
+    if (bytes === 0) return [];
+    const own = new Uint8Array(bytes);
+    if (shards === 1) own.set(frames);
+    else for (const [i, stretch] of stretches.entries()) own.set(stretch, starts[i]!);
+    return [{ shard, frames: own, numbers, starts }];
+  });
+}
+
+function pushPart(shard: ShardCalls, tenant: string, { frames }: ShardPart, limits: FrameLimits): Promise<FrameAnswer> {
+  const { buffer, length } = frames;
+  return shard.call('push', { tenant, frames: buffer, bytes: length, limits, byFrame: true }, { transfer: [buffer] });
+}
+
+function togetherOf(answers: readonly { readonly part: ShardPart; readonly answer: FrameAnswer }[]): MemberAnswer {
+  const refusals: FrameRefusal[] = [];
+  const unknown: number[] = [];
+  let exemplarsLost = 0;
+  let keysTaken = true;
+  let tenantSeries: number | undefined = 0;
+  for (const { part, answer } of answers) {
+    const { result } = answer;
+    if (result.refusals !== undefined) {
+      for (const each of decodeRefusals(result.refusals)) refusals.push({ ...each, frame: part.numbers[each.frame]! });
+    }
+    if (result.unknown.length > 0) {
+      const numbers = new Map(part.starts.map((start, i) => [start, part.numbers[i]!]));
+      for (const at of result.unknown) unknown.push(numbers.get(at)!);
+    }
+    exemplarsLost += result.exemplarsLost;
+    keysTaken &&= answer.keysTaken;
+    if (answer.tenantSeries === undefined) tenantSeries = undefined;
+    else if (tenantSeries !== undefined) tenantSeries += answer.tenantSeries;
+  }
+  return {
+    ...(refusals.length > 0 && { refusals: encodeRefusals(refusals) }),
+    exemplarsLost,
+    unknown: unknown.sort((a, b) => a - b),
+    keysTaken,
+    tenantSeries,
+  };
+}
