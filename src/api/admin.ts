@@ -1,6 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { nothing, success } from './answer.ts';
 import type { Call } from './call.ts';
+import { turnsOf } from './context.ts';
 import { ApiError } from './error.ts';
 import type { DeleteSource } from './sources.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
@@ -17,7 +18,9 @@ export async function deleteSeries(call: Call): Promise<ApiResponse> {
   // what comes later is not what was meant
   const endMs = Math.min(storageMs(params.timeOr('end', MAX_TIME)), sources.clock.nowMs());
   if (endMs < startMs) throw ApiError.badData('the range ends before it starts, or starts in the future');
-  for (const matchers of params.matchers()) await deletes.create(request.tenant, { matchers, startMs, endMs }, signal);
+  for (const matchers of await params.matchers(turnsOf(call))) {
+    await deletes.create(request.tenant, { matchers, startMs, endMs }, signal);
+  }
   return nothing();
 }
 

@@ -18,6 +18,11 @@ export function lookupContext({ limits, signal, sources, ended }: Call): QueryCo
 /** The thread is held up for at most about so long at a time. */
 const SLICE_MS = 20;
 
+/** For what is read of a request, before its limits are known: ends where nobody waits any more. */
+export function turnsOf({ sources, signal }: Call): Pacer {
+  return new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
+}
+
 /** For loops that may take long: gives the thread's other work its turn, and ends where nobody waits any more. */
 export function pacerFor({ sources }: Call, { signal }: QueryContext): Pacer {
   return new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });

@@ -1,14 +1,16 @@
 import type { ApiResponse } from '../contract/api.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { histogramSampleWeight } from '../model/histogram.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
-import { ParseError, parseMetricSelector } from '../promql/parser/parser.ts';
-import { checkMatchers, checkSelectors } from '../promql/plan/size.ts';
+import { parseSelectorInTurns } from '../promql/parser/parsed.ts';
+import { ParseError } from '../promql/parser/parser.ts';
+import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import { negotiateExposition } from '../wire/exposition/accept.ts';
 import { type ExposedSample, exposeFamilies } from '../wire/exposition/families.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext, pacerFor } from './context.ts';
+import { lookupContext, pacerFor, turnsOf } from './context.ts';
 
 /**
  * `/federate`: the newest sample of every series that any selector matches, in protobuf or as text, as the request accepts it. Stale
@@ -16,12 +18,16 @@ import { lookupContext, pacerFor } from './context.ts';
  */
 export async function federate(call: Call): Promise<ApiResponse> {
   const { params, sources, request } = call;
+  const turns = turnsOf(call);
+  const texts = params.all('match[]');
+  checkSelectors(texts.length);
+  const size = new SelectorSize();
   const selectors = [];
-  checkSelectors(params.all('match[]').length);
-  for (const text of params.all('match[]')) {
+  for (const text of texts) {
+    if (turns.due) await turns.pause();
     try {
-      const matchers = parseMetricSelector(text, sources.syntax);
-      checkMatchers(matchers.length);
+      const matchers = await parseSelectorInTurns(text, sources.syntax, turns);
+      size.add(matchers);
       selectors.push(matchers);
     } catch (thrown) {
       if (thrown instanceof ParseError) return plain(400, `${thrown.message}\n`);
@@ -52,7 +58,7 @@ export async function federate(call: Call): Promise<ApiResponse> {
       set.close();
     }
   }
-  const samples = [...found.values()].sort((a, b) => {
+  const samples = await sortInTurns(pacer, [...found.values()], (a, b) => {
     const byName = compareUtf8(a.labels.metricName, b.labels.metricName);
     return byName === 0 ? Labels.compare(a.labels, b.labels) : byName;
   });

@@ -5,7 +5,7 @@ import type { LabelRequest } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext, pacerFor } from './context.ts';
+import { lookupContext, pacerFor, turnsOf } from './context.ts';
 import { ApiError } from './error.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
@@ -15,7 +15,7 @@ export async function series(call: Call): Promise<ApiResponse> {
   if (params.all('match[]').length === 0) throw ApiError.badData('no match[] parameter provided');
   const limit = params.limit();
   const { startMs, endMs } = timesOf(call);
-  const selectors = params.matchers('match[]');
+  const selectors = await params.matchers(turnsOf(call), 'match[]');
   const context = lookupContext(call);
   const queryable = sources.queryable(request.tenant);
   const found = new Map<string, Labels>();
@@ -57,7 +57,7 @@ export async function series(call: Call): Promise<ApiResponse> {
 export async function labelNames(call: Call): Promise<ApiResponse> {
   const { sources, request } = call;
   const limit = call.params.limit();
-  const asked = labelRequest(call, limit);
+  const asked = await labelRequest(call, limit);
   const queryable = sources.queryable(request.tenant);
   return strings(call, limit, await timed(call, () => queryable.labelNames(asked, lookupContext(call))));
 }
@@ -69,14 +69,14 @@ export async function labelValues(call: Call): Promise<ApiResponse> {
   const name = written.startsWith('U__') ? unescapeName(written) : written;
   if (name === '' || !name.isWellFormed()) throw ApiError.badData(`invalid label name: ${quoteBytes(name)}`);
   const limit = call.params.limit();
-  const asked = labelRequest(call, limit);
+  const asked = await labelRequest(call, limit);
   const queryable = sources.queryable(request.tenant);
   return strings(call, limit, await timed(call, () => queryable.labelValues(name, asked, lookupContext(call))));
 }
 
-function labelRequest(call: Call, limit: number): LabelRequest {
+async function labelRequest(call: Call, limit: number): Promise<LabelRequest> {
   const times = timesOf(call);
-  return { ...times, matchers: call.params.matchers(), limit: withOneMore(limit) };
+  return { ...times, matchers: await call.params.matchers(turnsOf(call)), limit: withOneMore(limit) };
 }
 
 /**

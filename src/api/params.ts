@@ -1,8 +1,10 @@
 import type { ApiRequest } from '../contract/api.ts';
 import { quoteGoCut } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import { ParseError, type ParserOptions, parseMetricSelector } from '../promql/parser/parser.ts';
-import { checkInstructions, checkMatchers, checkSelectors } from '../promql/plan/size.ts';
+import type { Turns } from '../promql/parser/long-regexes.ts';
+import { parseSelectorInTurns } from '../promql/parser/parsed.ts';
+import { ParseError, type ParserOptions } from '../promql/parser/parser.ts';
+import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, type GoTime, parseDurationNanos, parseTime } from './time.ts';
 
@@ -66,27 +68,31 @@ export class Params {
     return Number(text);
   }
 
-  /** @param param set where the error names the parameter */
-  matchers(param?: 'match[]'): LabelMatcher[][] {
+  /**
+   * The selectors of `match[]`, read in turns with others.
+   * @param param set where the error names the parameter
+   */
+  async matchers(turns: Turns, param?: 'match[]'): Promise<LabelMatcher[][]> {
     const texts = this.all('match[]');
     checkSelectors(texts.length);
-    let instructions = 0;
-    return texts.map((text) => {
-      const matchers = this.selector(text, param);
-      checkMatchers(matchers.length);
-      for (const { regex } of matchers) instructions += regex?.programSize ?? 0;
-      checkInstructions(instructions);
+    const size = new SelectorSize();
+    const selectors: LabelMatcher[][] = [];
+    for (const text of texts) {
+      if (turns.due) await turns.pause();
+      const matchers = await this.selector(text, turns, param);
+      size.add(matchers);
       if (matchers.every((matcher) => matcher.matchesEmpty)) {
         const why = 'match[] must contain at least one non-empty matcher';
         throw param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why);
       }
-      return [...matchers];
-    });
+      selectors.push([...matchers]);
+    }
+    return selectors;
   }
 
-  selector(text: string, param?: string): readonly LabelMatcher[] {
+  async selector(text: string, turns: Turns, param?: string): Promise<readonly LabelMatcher[]> {
     try {
-      return parseMetricSelector(text, this.#syntax);
+      return await parseSelectorInTurns(text, this.#syntax, turns);
     } catch (thrown) {
       if (!(thrown instanceof ParseError)) throw thrown;
       throw param === undefined ? ApiError.badData(thrown.message) : ApiError.invalidParam(param, thrown.message);

@@ -1,11 +1,19 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { failureOf } from '../kit/http/failure.ts';
+import type { Turns } from '../promql/parser/long-regexes.ts';
+import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { SampleColumns } from '../storage/columns.ts';
-import { decodeReadRequest, encodeReadFrame, type ReadQuery, ReadResponseWriter } from '../wire/remote-read.ts';
+import {
+  decodingReadRequest,
+  encodeReadFrame,
+  type ReadQuery,
+  type ReadRequest,
+  ReadResponseWriter,
+} from '../wire/remote-read.ts';
 import { deflateSnappy, inflateSnappy } from '../wire/snappy.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext, pacerFor } from './context.ts';
+import { lookupContext, pacerFor, turnsOf } from './context.ts';
 
 /** A request holds matchers and times, no data. */
 const REQUEST_BYTES_MAX = 1 << 20;
@@ -16,13 +24,30 @@ const BYTES_PER_SAMPLE = 16;
 export async function remoteRead(call: Call): Promise<ApiResponse> {
   try {
     const body = inflateSnappy(call.request.body ?? new Uint8Array(0), REQUEST_BYTES_MAX, 'remote read');
-    const { queries, takesChunks } = decodeReadRequest(body);
+    const { queries, takesChunks } = await readInTurns(body, turnsOf(call));
     return takesChunks ? await streamed(call, queries) : await sampled(call, queries);
   } catch (thrown) {
     call.signal.throwIfAborted();
     const { status, headers, text } = failureOf(thrown);
     return plain(status, `${text}\n`, headers);
   }
+}
+
+async function readInTurns(body: Uint8Array, turns: Turns): Promise<ReadRequest> {
+  const reading = decodingReadRequest(body);
+  for (;;) {
+    const { done, value } = reading.next();
+    if (done === true) return checked(value);
+    if (turns.due) await turns.pause();
+  }
+}
+
+/** @throws AppError */
+function checked(request: ReadRequest): ReadRequest {
+  const size = new SelectorSize();
+  checkSelectors(request.queries.length);
+  for (const { matchers } of request.queries) size.add(matchers);
+  return request;
 }
 
 async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiResponse> {

@@ -2,6 +2,7 @@ import type { ApiResponse } from '../contract/api.ts';
 import { quoteGoCut } from '../model/labels.ts';
 import { success } from './answer.ts';
 import type { Call } from './call.ts';
+import { turnsOf } from './context.ts';
 import { ApiError } from './error.ts';
 
 /**
@@ -13,9 +14,9 @@ function empty(call: Call, data: unknown): ApiResponse {
 }
 
 /** `/api/v1/rules` */
-export function rules(call: Call): ApiResponse {
+export async function rules(call: Call): Promise<ApiResponse> {
   const { params } = call;
-  params.matchers();
+  await params.matchers(turnsOf(call));
   const type = params.get('type').toLowerCase();
   if (type !== '' && type !== 'alert' && type !== 'record') {
     throw ApiError.invalidParam('type', `not supported value ${quoteGoCut(params.get('type'))}`);
@@ -47,9 +48,9 @@ export function targets(call: Call): ApiResponse {
 }
 
 /** `/api/v1/targets/metadata` */
-export function targetMetadata(call: Call): ApiResponse {
+export async function targetMetadata(call: Call): Promise<ApiResponse> {
   const match = call.params.get('match_target');
-  if (match !== '') call.params.selector(match, 'match_target');
+  if (match !== '') await call.params.selector(match, turnsOf(call), 'match_target');
   return empty(call, []);
 }
 

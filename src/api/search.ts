@@ -3,7 +3,7 @@ import { compareUtf8, METRIC_NAME, quoteGoCut } from '../model/labels.ts';
 import type { MetadataEntry } from '../storage/metadata.ts';
 import type { LabelAnswer } from '../storage/queryable.ts';
 import type { Call } from './call.ts';
-import { lookupContext, pacerFor } from './context.ts';
+import { lookupContext, pacerFor, turnsOf } from './context.ts';
 import { ApiError } from './error.ts';
 import { isGoInt } from './params.ts';
 import { type SearchSpec, scorer } from './search-score.ts';
@@ -57,7 +57,7 @@ async function look(call: Call, search: Search, label: string | undefined): Prom
   const { params, sources, request } = call;
   const nowMs = sources.clock.nowMs();
   const asked = {
-    matchers: params.matchers(),
+    matchers: await params.matchers(turnsOf(call)),
     startMs: storageMs(params.timeOr('start', timeOfMs(nowMs - HOUR_MS))),
     endMs: storageMs(params.timeOr('end', timeOfMs(nowMs))),
   };

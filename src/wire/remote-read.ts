@@ -2,11 +2,12 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { chunksOf } from '../chunk/sample-chunks.ts';
 import { crc32c } from '../lib/crc32c.ts';
 import { STALE_HIGH, STALE_LOW } from '../lib/float-bits.ts';
+import { inOneGo } from '../lib/in-one-go.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
 import { LabelMatcher, type MatchOp } from '../model/matcher.ts';
-import { RegexSyntaxError } from '../model/regex/regex.ts';
+import { compileRegex, compiling, keptLengthMax, type Regex, RegexSyntaxError } from '../model/regex/regex.ts';
 import { HISTOGRAM, type SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { MessageReader } from './message-reader.ts';
 import { writeHistogram, writeLabels, writeTime } from './message-writer.ts';
@@ -25,6 +26,19 @@ export interface ReadQuery {
   readonly matchers: readonly LabelMatcher[];
 }
 
+/** A query before its regular expressions are compiled. */
+interface UncompiledQuery {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly conditions: readonly Condition[];
+}
+
+interface Condition {
+  readonly name: string;
+  readonly op: MatchOp;
+  readonly value: string;
+}
+
 /** Queries, matchers and hints of a request together. */
 const ITEMS_MAX = 10_000;
 
@@ -41,36 +55,75 @@ const ENCODINGS = { xor: 1, floathistogram: 3 } as const;
  * @throws AppError read-request-invalid
  */
 export function decodeReadRequest(body: Uint8Array): ReadRequest {
-  return MessageReader.read(body, ITEMS_MAX, readRequest, (reason) => queryErrors.readRequestInvalid({ reason }));
+  return inOneGo(decodingReadRequest(body));
 }
 
-function readRequest(reader: MessageReader, end: number): ReadRequest {
+/** As `decodeReadRequest`, yields while it compiles. @throws AppError read-request-invalid */
+export function* decodingReadRequest(body: Uint8Array): Generator<undefined, ReadRequest> {
+  const invalid = (reason: string) => queryErrors.readRequestInvalid({ reason });
+  const { uncompiled, takesChunks } = MessageReader.read(body, ITEMS_MAX, readRequest, invalid);
   const queries: ReadQuery[] = [];
+  /** Dashboards ask the same of many ranges. */
+  const regexes = new Map<string, Regex>();
+  for (const { startMs, endMs, conditions } of uncompiled) {
+    const matchers: LabelMatcher[] = [];
+    for (const { name, op, value } of conditions) {
+      if (op === '=' || op === '!=') {
+        matchers.push(LabelMatcher.of(name, op, value));
+        continue;
+      }
+      const regex = regexes.get(value) ?? (yield* compiled(value));
+      regexes.set(value, regex);
+      matchers.push(LabelMatcher.of(name, op, value, () => regex));
+    }
+    queries.push({ startMs, endMs, matchers });
+    yield;
+  }
+  return { queries, takesChunks };
+}
+
+function* compiled(source: string): Generator<undefined, Regex> {
+  try {
+    if (source.length <= keptLengthMax) return compileRegex(source);
+    return yield* compiling(source);
+  } catch (thrown) {
+    if (!(thrown instanceof RegexSyntaxError)) throw thrown;
+    throw queryErrors.readRequestInvalid({
+      reason: `the pattern ${source} is not a regular expression: ${thrown.message}`,
+    });
+  }
+}
+
+function readRequest(
+  reader: MessageReader,
+  end: number,
+): { readonly uncompiled: readonly UncompiledQuery[]; readonly takesChunks: boolean } {
+  const uncompiled: UncompiledQuery[] = [];
   const accepted: number[] = [];
   reader.fields(end, (field, wireType) => {
-    if (field === 1) queries.push(readQuery(reader, reader.message(wireType, end)));
+    if (field === 1) uncompiled.push(readQuery(reader, reader.message(wireType, end)));
     else if (field === 2) reader.repeat(wireType, end, 'uint32', accepted, ITEMS_MAX);
     else return false;
     return true;
   });
-  return { queries, takesChunks: accepted.includes(CHUNKS) };
+  return { uncompiled, takesChunks: accepted.includes(CHUNKS) };
 }
 
-function readQuery(reader: MessageReader, end: number): ReadQuery {
+function readQuery(reader: MessageReader, end: number): UncompiledQuery {
   let startMs = 0;
   let endMs = 0;
-  const matchers: LabelMatcher[] = [];
+  const conditions: Condition[] = [];
   reader.fields(end, (field, wireType) => {
     if (field === 1) startMs = reader.int64(wireType);
     else if (field === 2) endMs = reader.int64(wireType);
-    else if (field === 3) matchers.push(readMatcher(reader, reader.message(wireType, end)));
+    else if (field === 3) conditions.push(readCondition(reader, reader.message(wireType, end)));
     else return false; // hints
     return true;
   });
-  return { startMs, endMs, matchers };
+  return { startMs, endMs, conditions };
 }
 
-function readMatcher(reader: MessageReader, end: number): LabelMatcher {
+function readCondition(reader: MessageReader, end: number): Condition {
   let type = 0;
   let name = '';
   let value = '';
@@ -83,14 +136,7 @@ function readMatcher(reader: MessageReader, end: number): LabelMatcher {
   });
   const op = OPERATORS[type];
   if (op === undefined) throw queryErrors.readRequestInvalid({ reason: `a matcher has type ${type}` });
-  try {
-    return LabelMatcher.of(name, op, value);
-  } catch (thrown) {
-    if (!(thrown instanceof RegexSyntaxError)) throw thrown;
-    throw queryErrors.readRequestInvalid({
-      reason: `the pattern ${value} is not a regular expression: ${thrown.message}`,
-    });
-  }
+  return { name, op, value };
 }
 
 /** A `prometheus.ReadResponse`, series by series. Give it to snappy when all are in. */

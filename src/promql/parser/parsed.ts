@@ -1,6 +1,8 @@
+import type { LabelMatcher } from '../../model/matcher.ts';
+import type { Regex } from '../../model/regex/regex.ts';
 import type { Expr } from './ast.ts';
 import { LongRegexes, type Turns } from './long-regexes.ts';
-import { type ParserOptions, parseExpr } from './parser.ts';
+import { type ParserOptions, parseExpr, parseMetricSelector } from './parser.ts';
 
 const KEPT = 256;
 const CHARS_KEPT_MAX = 4096;
@@ -25,18 +27,31 @@ export class ParsedExprs {
     return expr;
   }
 
-  async #parsedInTurns(text: string, turns: Turns): Promise<Expr> {
-    const regexes = new LongRegexes();
-    try {
-      const expr = parseExpr(text, this.#options, regexes.of);
-      if (!regexes.found) return expr;
-    } catch (thrown) {
-      // what is wrong is told with what is wrong of the regular expressions
-      if (!regexes.found) throw thrown;
-    }
-    await regexes.compile(turns);
-    const expr = parseExpr(text, this.#options, regexes.of);
-    await turns.pause();
-    return expr;
+  #parsedInTurns(text: string, turns: Turns): Promise<Expr> {
+    return inTurns((regexOf) => parseExpr(text, this.#options, regexOf), turns);
   }
+}
+
+/** As `parseMetricSelector`. Others have their turn while long regular expressions are compiled. @throws ParseError */
+export function parseSelectorInTurns(
+  text: string,
+  options: ParserOptions | undefined,
+  turns: Turns,
+): Promise<readonly LabelMatcher[]> {
+  return inTurns((regexOf) => parseMetricSelector(text, options, regexOf), turns);
+}
+
+async function inTurns<T>(parse: (regexOf: (source: string) => Regex) => T, turns: Turns): Promise<T> {
+  const regexes = new LongRegexes();
+  try {
+    const parsed = parse(regexes.of);
+    if (!regexes.found) return parsed;
+  } catch (thrown) {
+    // what is wrong is told with what is wrong of the regular expressions
+    if (!regexes.found) throw thrown;
+  }
+  await regexes.compile(turns);
+  const parsed = parse(regexes.of);
+  await turns.pause();
+  return parsed;
 }

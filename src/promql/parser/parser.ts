@@ -73,8 +73,12 @@ export function parseExpr(text: string, options: ParserOptions = {}, regexOf?: (
  * A selector of series as `match[]` takes it.
  * @throws ParseError
  */
-export function parseMetricSelector(text: string, options: ParserOptions = {}): readonly LabelMatcher[] {
-  const cursor = new Cursor(text, options);
+export function parseMetricSelector(
+  text: string,
+  options: ParserOptions = {},
+  regexOf?: (source: string) => Regex,
+): readonly LabelMatcher[] {
+  const cursor = new Cursor(text, options, regexOf);
   const name = canNameMetric(cursor.kind()) ? cursor.take() : undefined;
   if (name === undefined && cursor.kind() !== '{') cursor.fail(ANYWHERE);
   const selector = vectorSelector(cursor, name);

@@ -1,4 +1,6 @@
 import { queryErrors } from '../../model/errors-query.ts';
+import type { LabelMatcher } from '../../model/matcher.ts';
+import type { Regex } from '../../model/regex/regex.ts';
 import type { Expr } from '../parser/ast.ts';
 
 /** Selectors of a query: each one is a read of the storage. */
@@ -51,14 +53,31 @@ export function checkSelectors(count: number): void {
   check('selectors', count, selectorsMax, 'query_selectors_max');
 }
 
-/** @throws AppError */
-export function checkMatchers(count: number): void {
-  check('matchers in a selector', count, matchersMax, 'query_matchers_max');
+/** Sums up what the selectors of a request take to compile and to look through. */
+export class SelectorSize {
+  readonly #regexes = new Set<Regex>();
+  #instructions = 0;
+
+  /** @throws AppError */
+  add(matchers: readonly LabelMatcher[]): void {
+    checkMatchers(matchers.length);
+    for (const { regex } of matchers) {
+      if (regex === undefined || this.#regexes.has(regex)) continue;
+      this.#regexes.add(regex);
+      this.#instructions += regex.programSize;
+    }
+    check(
+      'instructions in its regular expressions',
+      this.#instructions,
+      instructionsMax,
+      'query_regex_instructions_max',
+    );
+  }
 }
 
 /** @throws AppError */
-export function checkInstructions(count: number): void {
-  check('instructions in its regular expressions', count, instructionsMax, 'query_regex_instructions_max');
+export function checkMatchers(count: number): void {
+  check('matchers in a selector', count, matchersMax, 'query_matchers_max');
 }
 
 function checkList(count: number): void {
