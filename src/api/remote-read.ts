@@ -1,8 +1,11 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { failureOf } from '../kit/http/failure.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import type { Labels } from '../model/labels.ts';
 import type { Turns } from '../promql/parser/long-regexes.ts';
 import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import type { QueryContext } from '../storage/queryable.ts';
 import {
   decodingReadRequest,
   encodeReadFrame,
@@ -17,6 +20,10 @@ import { lookupContext, pacerFor, turnsOf } from './context.ts';
 
 /** A request holds matchers and times, no data. */
 const REQUEST_BYTES_MAX = 1 << 20;
+/** Bytes of a stream that are sent in one go. */
+const PART_BYTES = 256 * 1024;
+/** Bytes, roughly, of an answer to several queries that is one message: a small request must not make a large one again and again. */
+const MANY_QUERIES_BYTES_MAX = 16 * 1024 * 1024;
 /** Samples held for a series' points, roughly: what is written for each. */
 const BYTES_PER_SAMPLE = 16;
 
@@ -52,11 +59,17 @@ function checked(request: ReadRequest): ReadRequest {
 
 async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiResponse> {
   const out = new ReadResponseWriter();
-  const next = () => out.nextQuery();
-  await eachSeries(call, queries, next, (_, labels, samples) => {
+  const context = lookupContext(call);
+  let bytes = 0;
+  for await (const [, labels, samples] of eachSeries(call, queries, context, () => out.nextQuery())) {
     out.series(labels, samples);
-    return samples.count * BYTES_PER_SAMPLE;
-  });
+    const added = 2 * labels.chars + samples.count * BYTES_PER_SAMPLE;
+    context.budget.addMemory(added);
+    bytes += added;
+    if (queries.length > 1 && bytes > MANY_QUERIES_BYTES_MAX) {
+      throw queryErrors.readAnswerTooLarge({ queries: queries.length, limitBytes: MANY_QUERIES_BYTES_MAX });
+    }
+  }
   return {
     status: 200,
     contentType: 'application/x-protobuf',
@@ -66,28 +79,47 @@ async function sampled(call: Call, queries: readonly ReadQuery[]): Promise<ApiRe
 }
 
 async function streamed(call: Call, queries: readonly ReadQuery[]): Promise<ApiResponse> {
-  const frames: Uint8Array[] = [];
-  await eachSeries(call, queries, undefined, (query, labels, samples) => {
-    const frame = encodeReadFrame(query, labels, samples);
-    frames.push(frame);
-    return frame.length;
-  });
-  return {
+  const response = {
     status: 200,
     contentType: 'application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse',
-    body: Buffer.concat(frames),
   };
+  const parts = frameParts(call, queries);
+  // what fails at once has a status of its own
+  const { done, value: first } = await parts.next();
+  if (done === true) return { ...response, body: new Uint8Array(0) };
+  if (call.request.takesParts === true) return { ...response, body: first, parts };
+  const all = [first];
+  for await (const part of parts) all.push(part);
+  return { ...response, body: Buffer.concat(all) };
 }
 
-/** @param take writes a series and says how many bytes are held for it until the answer is sent */
-async function eachSeries(
+/** Frames, many in a part: what has been taken is no longer held. */
+async function* frameParts(call: Call, queries: readonly ReadQuery[]): AsyncGenerator<Uint8Array, void> {
+  const context = lookupContext(call);
+  let frames: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const [query, labels, samples] of eachSeries(call, queries, context)) {
+    const frame = encodeReadFrame(query, labels, samples);
+    frames.push(frame);
+    bytes += frame.length;
+    context.budget.addMemory(frame.length);
+    if (bytes < PART_BYTES) continue;
+    yield Buffer.concat(frames);
+    if (call.request.takesParts === true) context.budget.addMemory(-bytes);
+    frames = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(frames);
+}
+
+/** The series that have samples, query after query; the samples are those of the next one when it is asked for. */
+async function* eachSeries(
   call: Call,
   queries: readonly ReadQuery[],
-  onQuery: (() => void) | undefined,
-  take: (query: number, labels: Parameters<typeof encodeReadFrame>[1], samples: SampleColumns) => number,
-): Promise<void> {
+  context: QueryContext,
+  onQuery?: () => void,
+): AsyncGenerator<readonly [query: number, labels: Labels, samples: SampleColumns], void> {
   const { sources, request } = call;
-  const context = lookupContext(call);
   const pacer = pacerFor(call, context);
   const samples = new SampleColumns();
   for (const [index, query] of queries.entries()) {
@@ -96,7 +128,7 @@ async function eachSeries(
     try {
       for (const [i, labels] of set.series.entries()) {
         set.read(i, samples);
-        if (samples.count > 0) context.budget.addMemory(take(index, labels, samples));
+        if (samples.count > 0) yield [index, labels, samples];
         if (pacer.due) await pacer.pause();
       }
     } finally {

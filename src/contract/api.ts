@@ -11,14 +11,18 @@ export interface ApiRequest {
   readonly accept?: string;
   /** The body as it came, where the request is no form (remote read). */
   readonly body?: Uint8Array;
+  /** The answer may come in parts. */
+  readonly takesParts?: boolean;
 }
 
-/** The answer; `body` is not yet compressed. */
+/** The answer; it is not yet compressed. */
 export interface ApiResponse {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body: Uint8Array;
+  /** Where present, follows `body`: made as it is taken, and to be taken to its end or left by `return`. */
+  readonly parts?: AsyncIterable<Uint8Array>;
 }
 
 /** Answers API requests: in the same thread, a worker, or another process. Never rejects but for an abort. */

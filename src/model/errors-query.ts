@@ -49,6 +49,13 @@ export const queryErrors = catalogue({
     text: (v: { what: string; count: number; limit: number; name: string }) =>
       `the query has ${v.count} ${v.what}, more than ${v.limit} (${v.name})`,
   },
+  readAnswerTooLarge: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { queries: number; limitBytes: number }) =>
+      `the answer to ${v.queries} queries is larger than ${v.limitBytes} bytes (remote_read_answer_bytes_max): ask them one by one, or accept STREAMED_XOR_CHUNKS`,
+  },
   queryLabelTooLong: {
     http: 422,
     promType: 'execution',

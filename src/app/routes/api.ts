@@ -7,6 +7,16 @@ import { type Route, textResponse } from '../../kit/http/message.ts';
 /** Cortex' older prefix. */
 const LEGACY_PREFIX = '/api/prom';
 
+async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  const parts = rest[Symbol.asyncIterator]();
+  try {
+    yield first;
+    for (let next = await parts.next(); next.done !== true; next = await parts.next()) yield next.value;
+  } finally {
+    await parts.return?.();
+  }
+}
+
 /** The Prometheus API at the root, under its prefix and under Cortex' older one. */
 export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] {
   const prefixes = new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), LEGACY_PREFIX]);
@@ -26,7 +36,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
         async handle(request) {
           const params = takesBody ? [] : await readParams(request, limit);
           if (params === undefined) return textResponse(415, 'a form (application/x-www-form-urlencoded) is wanted\n');
-          const { status, contentType, headers, body } = await backend.handle(
+          const { status, contentType, headers, body, parts } = await backend.handle(
             {
               tenant: request.tenant,
               method: request.method,
@@ -34,10 +44,15 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               params,
               accept: request.headers.accept,
               body: takesBody ? request.body : undefined,
+              takesParts: takesBody,
             },
             request.signal,
           );
-          return { status, headers: status === 204 ? headers : { ...headers, 'content-type': contentType }, body };
+          return {
+            status,
+            headers: status === 204 ? headers : { ...headers, 'content-type': contentType },
+            body: parts === undefined ? body : withRest(body, parts),
+          };
         },
       }),
     ),

@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { MemcachedConfig } from '../../cache/memcached/config.ts';
 import type { RedisConfig } from '../../cache/redis/config.ts';
 import type { ChunkStoreConfig } from '../../chunkstore/config.ts';
@@ -18,8 +19,9 @@ export type QueryRole = {
   connect(request: { readonly shards: readonly ShardConnection[] }): Promise<void>;
   /** The way to a shard that was started again. */
   reconnect(request: ShardReplacement): Promise<void>;
+  /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
   handle(
-    request: { readonly request: ApiRequest } & Limited,
+    request: { readonly request: ApiRequest; readonly parts?: MessagePort } & Limited,
     call: CallContext,
   ): Promise<Transferred<Worked<ApiResponse>>>;
   instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;

@@ -1,8 +1,10 @@
+import { MessageChannel } from 'node:worker_threads';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
 import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
+import { takenParts } from '../../kit/thread/part-stream.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
@@ -83,7 +85,33 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
-    return this.#pool!.call('handle', { request, limits }, this.#for(request.tenant, limits, signal));
+    const options = this.#for(request.tenant, limits, signal);
+    if (request.takesParts === true) return this.#handleInParts(request, limits, options);
+    return this.#pool!.call('handle', { request, limits }, options);
+  }
+
+  /** The answer as soon as its head is here, where it has parts: the call goes on while they are taken. */
+  async #handleInParts(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    options: PooledCallOptions,
+  ): Promise<Worked<ApiResponse>> {
+    const { port1, port2 } = new MessageChannel();
+    const head = new Promise<ApiResponse>((resolve) => {
+      port1.once('message', resolve);
+    });
+    const whole = this.#pool!.call('handle', { request, limits, parts: port2 }, { ...options, transfer: [port2] });
+    const answer = await Promise.race([head, whole]).catch((thrown) => {
+      port1.close();
+      throw thrown;
+    });
+    if ('answer' in answer) {
+      port1.close();
+      return answer;
+    }
+    const failed = whole.then(() => new Promise<never>(() => {}));
+    failed.catch(() => {}); // whoever takes parts hears of it
+    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined };
   }
 
   instant(asked: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {

@@ -9,6 +9,7 @@ import { Channel, Transferred } from '../../kit/thread/channel.ts';
 import { IdleCollector } from '../../kit/thread/idle-collector.ts';
 import { Link } from '../../kit/thread/link.ts';
 import { movable } from '../../kit/thread/movable.ts';
+import { sendParts } from '../../kit/thread/part-stream.ts';
 import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
@@ -105,10 +106,13 @@ const role: QueryRole = {
     const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
     links[shard]!.replace(new Channel<ShardRole>(port), reason);
   },
-  async handle({ request, limits }, { signal }) {
+  async handle({ request, limits, parts: port }, { signal }) {
     const { answer, cache } = await worked(async ({ sources }) => {
-      const response = await new PromApi(sources(request.tenant, limits)).handle(request, signal);
-      return { ...response, body: movable(response.body) };
+      const { parts, ...response } = await new PromApi(sources(request.tenant, limits)).handle(request, signal);
+      if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
+      port.postMessage(response);
+      await sendParts(port, parts, signal);
+      return { ...response, body: new Uint8Array(0) };
     });
     return Transferred.of({ answer, cache }, [answer.body.buffer]);
   },
