@@ -69,6 +69,7 @@ export class Labels {
   /** With `name` set to `value`; an empty value removes it. */
   with(name: string, value: string): Labels {
     const { pairs } = this;
+    if (value === '' && !this.has(name)) return this;
     const next: string[] = [];
     let placed = value === '';
     for (let i = 0; i < pairs.length; i += 2) {

@@ -29,7 +29,7 @@ export async function sendParts(
   }
 }
 
-/** What the taker asks for. */
+/** Counts the parts that the taker asks for. */
 class Asked {
   #wake: (() => void) | undefined;
   #count = 0;

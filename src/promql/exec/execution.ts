@@ -33,6 +33,12 @@ const LABEL_SET_VALUES = 16;
 /** Series that are looked at without a look at the clock. */
 const SERIES_BETWEEN = 1024;
 
+/**
+ * Steps of all parts of a query, those of subqueries included: the rows of one series go through all of them without a pause, some
+ * 10 ns a step. A subquery of 60 days has about as many at one a second.
+ */
+const STEPS_MAX = 6_000_000;
+
 /** An `OutputSeries` and its place in a list. */
 const OUTPUT_SERIES_BYTES = 40;
 
@@ -57,6 +63,8 @@ export class Execution {
   readonly #startedMs: number;
   readonly #pacer: Pacer;
   #heldBytes = 0;
+  /** Steps of all parts. */
+  #steps = 0;
   /** Points. */
   #held = 0;
 
@@ -109,9 +117,13 @@ export class Execution {
     return this.#pacer.due;
   }
 
-  /** Whether it is time to `breathe` after `i` things of which each is quick: cheaper than `due`. */
-  dueAfter(i: number): boolean {
-    return i % SERIES_BETWEEN === SERIES_BETWEEN - 1 && this.due;
+  /**
+   * Whether it is time to `breathe` after `i` things of which each is quick: cheaper than `due`.
+   * @param names of labels that each thing has to do with
+   */
+  dueAfter(i: number, names = 1): boolean {
+    const between = names < SERIES_BETWEEN ? Math.ceil(SERIES_BETWEEN / (1 + names)) : 1;
+    return i % between === between - 1 && this.due;
   }
 
   /** Lets others run, and sees whether the query was cancelled or is out of time. */
@@ -131,6 +143,15 @@ export class Execution {
   /** Sees that a part of the query with so many steps can be evaluated at all, and accounts for its row. */
   admit(steps: number): void {
     if (steps > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
+    this.#steps += steps;
+    if (this.#steps > STEPS_MAX) {
+      throw queryErrors.queryTooManyParts({
+        what: 'steps in all its parts',
+        count: this.#steps,
+        limit: STEPS_MAX,
+        name: 'query_steps_max',
+      });
+    }
     this.hold(0, rowBytes(steps));
   }
 

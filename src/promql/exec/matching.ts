@@ -25,7 +25,7 @@ export async function matchSeries(
   const assign = async (series: readonly OutputSeries[], to: number[][]): Promise<Int32Array> => {
     const of = new Int32Array(series.length);
     for (let i = 0; i < series.length; i++) {
-      if (execution.dueAfter(i)) await execution.breathe();
+      if (execution.dueAfter(i, matching.labels.length)) await execution.breathe();
       const { key } = signature(series[i]!.labels);
       let at = byKey.get(key);
       if (at === undefined) {

@@ -71,8 +71,9 @@ async function pairs(
   const found: [left: number, right: number][] = [];
   const series: OutputSeries[] = [];
   const keys = new Set<string>();
+  const { labels: matched, include } = node.matching!;
   for (let i = 0; i < many.series.length; i++) {
-    if (execution.dueAfter(i)) await execution.breathe();
+    if (execution.dueAfter(i, matched.length + include.length)) await execution.breathe();
     const partner = ones[manyOf[i]!]![0];
     if (partner === undefined) continue;
     const one = swapped ? left : right;
