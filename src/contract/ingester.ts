@@ -5,6 +5,8 @@ import type { SeriesShard } from '../model/series-shard.ts';
 
 /** The holders of recent data, as a querier asks them: one process' shards, or other processes. */
 export interface IngesterClient {
+  /** Whether every series comes from several holders, in slices that lie apart. Absent: only where the number of shards has changed. */
+  readonly replicated?: boolean;
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */

@@ -139,6 +139,41 @@ export const queryErrors = catalogue({
     text: (_: Record<string, never>) =>
       'the write-ahead log is being replayed; queries are answered when it is through',
   },
+  noReadQuorum: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: {
+      answered: number;
+      needed: number;
+      owners: number;
+      arc: number;
+      version: number;
+      members: string;
+      others: number;
+    }) =>
+      `${v.answered} of ${v.owners} ingesters that hold recent data answered, ${v.needed} are needed (arc ${v.arc} of ring version ${v.version}: ${v.members})${v.others > 0 ? ` and so it is with ${v.others} other sets of owners` : ''}`,
+  },
+  ringUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'no version of the ring is known here yet: recent data cannot be read',
+  },
+  ringBehind: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { known: number; needed: number }) =>
+      `an ingester answered with version ${v.needed} of the ring, here ${v.known} is the newest that could be read`,
+  },
+  ringVersionUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { asked: number; known: number }) =>
+      `asked under version ${v.asked} of the ring, which is not known here: ${v.known} is the newest`,
+  },
   labelAnswerTooLarge: {
     http: 422,
     promType: 'execution',

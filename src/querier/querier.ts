@@ -22,7 +22,7 @@ import { recentExemplars } from './exemplars.ts';
 import { federatedExemplars } from './federation/exemplars.ts';
 import { federatedMetadata } from './federation/metadata.ts';
 import { FederatedQueryable } from './federation/queryable.ts';
-import { HeadSource } from './head-source.ts';
+import { headSource } from './head-source.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { Retentions } from './retentions.ts';
@@ -90,7 +90,7 @@ export class Querier implements TenantHider {
     this.#options = options;
     this.turns = new QueryTurns(clock, options.priority);
     this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
-    this.#recent = new UndeletedSource(new HeadSource(ingester, Kernel.create()), (tenant, signal) =>
+    this.#recent = new UndeletedSource(headSource(ingester, Kernel.create()), (tenant, signal) =>
       tombstonesOfQuery(schema, tenant, signal),
     );
     this.#tombstones = new Tombstones(schema, clock, random, purger.deleteRequestCancelPeriodMs);

@@ -67,7 +67,7 @@ export function nextFloor(chain: readonly RingVersion[], words: Words, confirmed
 }
 
 /** Whether a read quorum of an arc's owners under a version said that the store has all they held under it; one that was given up since counts as having said it. */
-function isStored(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
+export function isStored(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
   const version = chain[at]!;
   const owners = ownersOf(version, arc);
   const said = owners.filter(

@@ -1,5 +1,6 @@
 import path from 'node:path';
-import type { SavedLoss } from '../log/checkpoint.ts';
+import type { ReplicaLoss } from '../../contract/replica.ts';
+import type { SavedArena, SavedLoss } from '../log/checkpoint.ts';
 import type { WalLoss } from '../log/wal.ts';
 import type { ShardLog } from './logger.ts';
 
@@ -23,6 +24,8 @@ export class Losses {
   readonly #windowMs: number;
   readonly #log: ShardLog;
   readonly #list: SavedLoss[] = [];
+  /** Windows by arena that were there when the log was replayed, and that the store does not have yet. */
+  readonly #unsettled = new Map<number, number>();
   #found = 0;
   /** Bytes and samples (as far as can be told), unfinished writes included. */
   bytes = 0;
@@ -71,13 +74,39 @@ export class Losses {
     else this.#log('warn', 'cut off what is damaged at the end of the log: what it held is lost', told);
   }
 
+  /** Says which windows there are once the log is replayed: the store has to have them before a loss that they touch is all there is to say. */
+  hold(arenas: readonly SavedArena[]): void {
+    for (const { id, window, flushedMs } of arenas) if (flushedMs === 0) this.#unsettled.set(id, window);
+  }
+
+  /** Says which windows there are now, before an arena is used anew. */
+  settle(arenas: readonly SavedArena[]): void {
+    const left = new Set(arenas.filter(({ flushedMs }) => flushedMs === 0).map(({ id }) => id));
+    for (const id of this.#unsettled.keys()) if (!left.has(id)) this.#unsettled.delete(id);
+  }
+
+  /** Those in the range, both ends inclusive. */
+  touching(startMs: number, endMs: number): ReplicaLoss[] {
+    return this.#list
+      .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)
+      .map((loss) => ({ text: textOf(loss), settled: !this.#isHeld(loss) }));
+  }
+
+  #isHeld({ fromMs, toMs }: SavedLoss): boolean {
+    for (const window of this.#unsettled.values()) {
+      if (window * this.#windowMs <= toMs && (window + 1) * this.#windowMs > fromMs) return true;
+    }
+    return false;
+  }
+
   /** Losses known to be for good in the range, both ends inclusive, for an answer's warnings. */
   warnings(startMs: number, endMs: number): string[] {
     return this.#list
       .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)
-      .map(
-        ({ file, position, bytes }) =>
-          `${bytes} bytes of ${path.basename(file)} at ${position} were corrupt: samples may be missing`,
-      );
+      .map(textOf);
   }
+}
+
+function textOf({ file, position, bytes }: SavedLoss): string {
+  return `${bytes} bytes of ${path.basename(file)} at ${position} were corrupt: samples may be missing`;
 }

@@ -7,6 +7,7 @@ import type {
   HeadTenantStats,
   IngesterClient,
 } from '../../contract/ingester.ts';
+import type { ReplicaLoss } from '../../contract/replica.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { HeldRange } from '../head/held-range.ts';
@@ -55,6 +56,12 @@ export class ShardsClient implements IngesterClient {
     } finally {
       for (const [shard, cursor] of open) shard.call('selectClose', { cursor }).catch(() => {});
     }
+  }
+
+  /** Losses that touch a range, both ends inclusive. */
+  async losses(startMs: number, endMs: number): Promise<readonly ReplicaLoss[]> {
+    const shards = this.#holding(startMs, endMs);
+    return (await Promise.all(shards.map((shard) => shard.call('losses', { startMs, endMs })))).flat();
   }
 
   async labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]> {

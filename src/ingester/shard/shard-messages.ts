@@ -6,6 +6,7 @@ import type {
   HeadSelect,
   HeadTenantStats,
 } from '../../contract/ingester.ts';
+import type { ReplicaLoss } from '../../contract/replica.ts';
 import type { CallContext, Channel, Transferred } from '../../kit/thread/channel.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
@@ -56,6 +57,8 @@ export type ShardRole = {
   select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;
+  /** Losses that touch a range, both ends inclusive. */
+  losses(request: { readonly startMs: number; readonly endMs: number }): readonly ReplicaLoss[];
   labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;
   metadata(request: { readonly tenant: string }): readonly MetricMetadata[];
   exemplars(request: HeadExemplarRequest, call?: CallContext): Promise<readonly HeadExemplars[]>;

@@ -205,6 +205,10 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       cursors.delete(cursor);
       hold();
     },
+    losses({ startMs, endMs }) {
+      mustBeReady();
+      return shard.losses(startMs, endMs);
+    },
     labels(request, call) {
       return read(request.tenant, call?.signal, async (turn) =>
         matching.labels(await refsOf(request, turn), request.name, turn),

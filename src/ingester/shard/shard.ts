@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { Region } from '../../chunk/region.ts';
 import { type FrameLimits, type MetadataLimits, NO_ROOM, REFUSED_NO_ROOM } from '../../contract/ingest.ts';
+import type { ReplicaLoss } from '../../contract/replica.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
@@ -151,6 +152,7 @@ export class Shard {
       forgetRest: (id) => this.#forgetRest(id),
       live: () => {
         this.#state = 'live';
+        this.#losses.hold(this.arenas());
         this.#publishHeld();
       },
     });
@@ -305,6 +307,11 @@ export class Shard {
     return this.#losses.warnings(startMs, endMs);
   }
 
+  /** The same, with whether the store has the rest of what they touch. */
+  losses(startMs: number, endMs: number): readonly ReplicaLoss[] {
+    return this.#losses.touching(startMs, endMs);
+  }
+
   // ---- windows: sealed, flushed by someone else, dropped
 
   arenas(): SavedArena[] {
@@ -349,6 +356,7 @@ export class Shard {
       const atMs = this.#options.clock.nowMs();
       this.#commit.note({ flushed: sealLsn, atMs });
       this.#windows.markFlushed(sealLsn, atMs);
+      this.#losses.settle(this.arenas());
     });
   }
 

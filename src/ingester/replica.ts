@@ -1,0 +1,72 @@
+import type { HeadExemplarRequest, HeadLabels, HeadSelect, IngesterClient } from '../contract/ingester.ts';
+import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
+import type { RingStamp } from '../contract/ring-stamp.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import type { RingSource } from '../ring/view.ts';
+import type { ShardsClient } from './shard/shard-client.ts';
+
+export interface ReplicaOptions {
+  readonly ring: RingSource;
+  readonly shards: IngesterClient & Pick<ShardsClient, 'losses'>;
+}
+
+/** This ingester as one of a ring: what its shards answer, with what makes the answer count. Shards that replay throw. */
+export class Replica implements ReplicaReader {
+  readonly #options: ReplicaOptions;
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+  }
+
+  async select(request: HeadSelect, version: RingStamp, signal: AbortSignal) {
+    const slices = this.#options.shards.select(request, signal)[Symbol.asyncIterator]();
+    return this.#answer(version, request, async () => bytesOf(slices));
+  }
+
+  labels(request: HeadLabels, version: RingStamp, signal: AbortSignal) {
+    return this.#answer(version, request, () => this.#options.shards.labels(request, signal));
+  }
+
+  metadata(tenant: string, version: RingStamp, signal: AbortSignal) {
+    return this.#answer(version, undefined, () => this.#options.shards.metadata(tenant, signal));
+  }
+
+  headStats(request: { readonly tenant: string; readonly limit: number }, version: RingStamp, signal: AbortSignal) {
+    return this.#answer(version, undefined, () =>
+      this.#options.shards.headStats(request.tenant, request.limit, signal),
+    );
+  }
+
+  exemplars(request: HeadExemplarRequest, version: RingStamp, signal: AbortSignal) {
+    return this.#answer(version, request, () => this.#options.shards.exemplars(request, signal));
+  }
+
+  /** @throws ringVersionUnknown */
+  async #answer<T>(
+    version: RingStamp,
+    range: { readonly startMs: number; readonly endMs: number } | undefined,
+    answer: () => Promise<T>,
+  ): Promise<ReplicaAnswer<T>> {
+    const newer = this.#newer(version);
+    // the caller has to ask again whatever the answer is
+    const losses = range === undefined ? [] : await this.#options.shards.losses(range.startMs, range.endMs);
+    return { newer, losses, value: await answer() };
+  }
+
+  #newer({ number, hash }: RingStamp): RingStamp | undefined {
+    const view = this.#options.ring.current();
+    const known = view?.newest.number ?? 0;
+    if (view === undefined || known < number) throw queryErrors.ringVersionUnknown({ asked: number, known });
+    if (known > number) return { number: known, hash: view.hash };
+    if (view.hash !== hash) throw queryErrors.ringVersionUnknown({ asked: number, known });
+    return undefined;
+  }
+}
+
+async function* bytesOf(slices: AsyncIterator<{ readonly bytes: Uint8Array }>): AsyncGenerator<Uint8Array> {
+  try {
+    for (let next = await slices.next(); next.done !== true; next = await slices.next()) yield next.value.bytes;
+  } finally {
+    await slices.return?.();
+  }
+}

@@ -1,0 +1,267 @@
+import type {
+  HeadExemplarRequest,
+  HeadExemplars,
+  HeadLabels,
+  HeadMatcher,
+  HeadSelect,
+  HeadSlice,
+  HeadTenantStats,
+  IngesterClient,
+} from '../contract/ingester.ts';
+import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
+import type { RingStamp } from '../contract/ring-stamp.ts';
+import { type Clock, timeout } from '../lib/clock.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { METRIC_NAME } from '../model/labels.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { readAsks } from '../ring/asks.ts';
+import type { RingSource, RingView } from '../ring/view.ts';
+import { ReadQuorums } from './read-quorums.ts';
+import { exemplarsTogether, metadataTogether, statsTogether } from './replica-answers.ts';
+import { ReplicaStreams } from './replica-streams.ts';
+
+export interface ReplicatedIngestersOptions {
+  readonly ring: RingSource;
+  /** The way to a member of a version, by its id; undefined: there is none. */
+  readonly member: (id: string) => ReplicaReader | undefined;
+  readonly clock: Clock;
+  /** A member that keeps a read waiting for longer has another one asked beside it. */
+  readonly slowMs?: number;
+}
+
+const SLOW_MS = 1000;
+/** Members that answer one read side by side, each with two slices in memory at most. */
+const STREAMS_MAX = 16;
+/** How long a read waits for a version of the ring that a member knows and it does not. */
+const LEARN_MS_MAX = 5000;
+/** Versions that may become known while one read runs. */
+const ROUNDS_MAX = 8;
+/** For how long a member that failed is asked after others. */
+const FAILED_MS = 10_000;
+const FAILED_MEMBERS_MAX = 4096;
+
+/** Ranks of members: one step for each zone, one for who is in no zone of the newest version, one for who failed lately. */
+const ZONE_RANK = 2 ** 13;
+const LEFT_RANK = 2 ** 26;
+const FAILED_RANK = 2 ** 27;
+
+/** What a read is of. */
+interface ReadOf {
+  readonly tenant: string;
+  /** Undefined: any. */
+  readonly metrics: readonly string[] | undefined;
+}
+
+type OpenMember<T> = (
+  member: ReplicaReader,
+  version: RingStamp,
+  signal: AbortSignal,
+) => Promise<ReplicaAnswer<AsyncIterable<T>>>;
+
+/**
+ * The ingesters of a ring as one: reads from a quorum of the owners of every version that still matters. An answer holds each
+ * acknowledged sample at least once, or is an error. Series, and samples of series, come from several members: whoever asks merges.
+ */
+export class ReplicatedIngesters implements IngesterClient {
+  readonly replicated = true;
+  readonly #options: ReplicatedIngestersOptions;
+  readonly #failedUntilMs = new Map<string, number>();
+  #reads = 0;
+
+  constructor(options: ReplicatedIngestersOptions) {
+    this.#options = options;
+  }
+
+  async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
+    const of = { tenant: request.tenant, metrics: metricsOf([request.matchers]) };
+    const slices = this.#read(of, (member, version, own) => member.select(request, version, own), signal);
+    for (;;) {
+      const next = await slices.next();
+      if (next.done !== true) {
+        yield { bytes: next.value, alone: false, warnings: [] };
+        continue;
+      }
+      const { warnings } = next.value;
+      if (warnings.length > 0) yield { bytes: new Uint8Array(0), alone: true, warnings };
+      return;
+    }
+  }
+
+  async labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]> {
+    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers) };
+    const { values } = await this.#all(of, (member, ...how) => member.labels(request, ...how), signal);
+    return values.length === 1 ? values[0]! : [...new Set(values.flat())];
+  }
+
+  async metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]> {
+    const of = { tenant, metrics: undefined };
+    const { values } = await this.#all(of, (member, ...how) => member.metadata(tenant, ...how), signal);
+    return metadataTogether(values);
+  }
+
+  async headStats(tenant: string, limit: number, signal: AbortSignal): Promise<HeadTenantStats | undefined> {
+    const of = { tenant, metrics: undefined };
+    const ask = { tenant, limit };
+    const { values, copies } = await this.#all(of, (member, ...how) => member.headStats(ask, ...how), signal);
+    const found = values.filter((each) => each !== undefined);
+    return statsTogether(found, copies, limit);
+  }
+
+  async exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]> {
+    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers) };
+    const { values } = await this.#all(of, (member, ...how) => member.exemplars(request, ...how), signal);
+    return exemplarsTogether(values);
+  }
+
+  /** The answers of all members that were asked, in no order. */
+  async #all<T>(
+    of: ReadOf,
+    ask: (member: ReplicaReader, version: RingStamp, signal: AbortSignal) => Promise<ReplicaAnswer<T>>,
+    signal: AbortSignal,
+  ): Promise<{ readonly values: readonly T[]; readonly copies: number }> {
+    const open: OpenMember<T> = async (...how) => {
+      const answer = await ask(...how);
+      return { ...answer, value: once(answer.value) };
+    };
+    const answers = this.#read(of, open, signal);
+    const values: T[] = [];
+    for (;;) {
+      const next = await answers.next();
+      if (next.done === true) return { values, copies: next.value.copies };
+      values.push(next.value);
+    }
+  }
+
+  /**
+   * Asks until each quorum is there; hands over what comes meanwhile, of whoever it is.
+   * @throws noReadQuorum, ringUnknown, ringBehind
+   */
+  async *#read<T>(of: ReadOf, open: OpenMember<T>, signal: AbortSignal): AsyncGenerator<T, ReadEnd> {
+    for (let round = 1; ; round++) {
+      const view = this.#options.ring.current();
+      if (view === undefined) throw queryErrors.ringUnknown({});
+      const newer = yield* this.#round(view, of, open, signal);
+      if (!('number' in newer)) return newer;
+      await this.#learn(newer, round, signal);
+    }
+  }
+
+  /** Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one. */
+  async *#round<T>(
+    view: RingView,
+    { tenant, metrics }: ReadOf,
+    open: OpenMember<T>,
+    signal: AbortSignal,
+  ): AsyncGenerator<T, ReadEnd | RingStamp> {
+    const { member, clock, slowMs = SLOW_MS } = this.#options;
+    const { asks, givenUp } = readAsks(view, tenant, metrics);
+    const quorums = new ReadQuorums(asks, this.#rank(view));
+    const streams = new ReplicaStreams<T>({ clock, slowMs, streamsMax: STREAMS_MAX }, signal);
+    const version = { number: view.newest.number, hash: view.hash };
+    const losses = new Map<string, ReplicaAnswer<unknown>['losses']>();
+    try {
+      while (!quorums.isMet) {
+        const shortage = quorums.shortage();
+        if (shortage !== undefined) throw shortage;
+        for (const id of quorums.next()) {
+          const reader = member(id);
+          streams.start(id, async (own) => {
+            if (reader === undefined) throw new Error('no way to it is known');
+            return open(reader, version, own);
+          });
+        }
+        const event = await streams.next();
+        const { id } = event;
+        switch (event.kind) {
+          case 'opened':
+            if (event.answer.newer !== undefined) return event.answer.newer;
+            losses.set(id, event.answer.losses);
+            break;
+          case 'item':
+            yield event.item;
+            break;
+          case 'ended':
+            quorums.answered(id, losses.get(id)!);
+            this.#failedUntilMs.delete(id);
+            break;
+          case 'failed':
+            quorums.failed(id, event.error);
+            this.#noteFailure(id);
+            break;
+          case 'slow':
+            quorums.slow(id);
+            this.#noteFailure(id);
+            break;
+        }
+      }
+    } finally {
+      streams.close();
+    }
+    const gone = givenUp.map((id) => `${id} was given up: what it alone held is missing`);
+    return { warnings: [...quorums.warnings(), ...gone], copies: quorums.copies };
+  }
+
+  /** Waits until a version is known here that a member knows. */
+  async #learn({ number }: RingStamp, round: number, signal: AbortSignal): Promise<void> {
+    const { ring, clock } = this.#options;
+    const known = () => ring.current()?.newest.number ?? 0;
+    const behind = () => queryErrors.ringBehind({ known: known(), needed: number });
+    if (round >= ROUNDS_MAX) throw behind();
+    if (known() >= number) return;
+    const late = timeout(clock, LEARN_MS_MAX);
+    let stop = () => {};
+    try {
+      await new Promise<void>((resolve, reject) => {
+        stop = ring.onChange(() => {
+          if (known() >= number) resolve();
+        });
+        late.signal.addEventListener('abort', () => reject(behind()), { once: true });
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+    } finally {
+      stop();
+      late.cancel();
+    }
+  }
+
+  /** Members by zone, another zone first each time: those of the first zones hold all, and each of them is asked. */
+  #rank({ newest }: RingView): (id: string) => number {
+    const turn = this.#reads++;
+    const zones = [...new Set(newest.members.map(({ zone }) => zone))].sort();
+    const places = new Map<string, number>();
+    for (const [i, { id, zone }] of newest.members.entries()) {
+      const zoneRank = (zones.indexOf(zone) + turn) % zones.length;
+      places.set(id, zoneRank * ZONE_RANK + ((i + turn) % newest.members.length));
+    }
+    const nowMs = this.#options.clock.monotonicMs();
+    return (id) => (places.get(id) ?? LEFT_RANK) + ((this.#failedUntilMs.get(id) ?? 0) > nowMs ? FAILED_RANK : 0);
+  }
+
+  #noteFailure(id: string): void {
+    if (this.#failedUntilMs.size >= FAILED_MEMBERS_MAX) this.#failedUntilMs.clear();
+    this.#failedUntilMs.set(id, this.#options.clock.monotonicMs() + FAILED_MS);
+  }
+}
+
+/** The end of a read. */
+interface ReadEnd {
+  readonly warnings: readonly string[];
+  /** Members that answered for a set of owners, on average. */
+  readonly copies: number;
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value;
+}
+
+/** Names of the metrics that the lists can match, any of them; undefined: any. */
+function metricsOf(lists: readonly (readonly HeadMatcher[])[]): readonly string[] | undefined {
+  if (lists.length === 0) return undefined;
+  const names = new Set<string>();
+  for (const matchers of lists) {
+    const name = matchers.find((each) => each.name === METRIC_NAME && each.op === '=' && each.value !== '');
+    if (name === undefined) return undefined;
+    names.add(name.value);
+  }
+  return [...names];
+}

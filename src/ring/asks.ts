@@ -1,0 +1,63 @@
+import { type Ask, isStored } from './confirmation.ts';
+import { readQuorum } from './quorum.ts';
+import { metricHashOf, RingSlots } from './slots.ts';
+import { ownersOf, type RingVersion } from './version.ts';
+import type { RingView } from './view.ts';
+
+/** A quorum that a read needs. */
+export interface ReadAsk extends Ask {
+  /** The first arc that needs it. */
+  readonly arc: number;
+}
+
+export interface ReadAsks {
+  readonly asks: readonly ReadAsk[];
+  /** Members that hold no more what they held only as an operator said so (`force`): what they had not stored is gone. */
+  readonly givenUp: readonly string[];
+}
+
+/**
+ * The quorums that a read of a tenant needs: for each version from the newest down to the floor those of the arcs where its series
+ * were **under that version**, as sizes of tenants change from one to the next and series go to other arcs with them. A version whose
+ * owners said that the store has all is left out; versions and arcs with the same owners are one.
+ * @param metrics names of the metrics that are read; undefined: any
+ */
+export function readAsks(view: RingView, tenant: string, metrics: readonly string[] | undefined): ReadAsks {
+  const { chain, words } = view;
+  const hashes = metrics?.map(metricHashOf);
+  const asks = new Map<string, ReadAsk>();
+  const givenUp = new Set<string>();
+  for (let at = chain.length - 1; at >= 0; at--) {
+    const version = chain[at]!;
+    for (const arc of arcsOf(slotsOf(version), tenant, hashes)) {
+      const owners = ownersOf(version, arc);
+      const quorum = readQuorum(owners.length, version.replicas);
+      if (at < chain.length - 1 && isStored(chain, at, words, arc)) {
+        const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
+        if (owners.length - silent.length >= quorum) continue;
+        const later = chain.slice(at + 1);
+        for (const id of silent) if (later.some((each) => each.givenUp.includes(id))) givenUp.add(id);
+        continue;
+      }
+      const key = owners.toSorted().join('\0');
+      if (!asks.has(key)) asks.set(key, { version: version.number, arc, owners, quorum });
+    }
+  }
+  return { asks: [...asks.values()], givenUp: [...givenUp] };
+}
+
+function arcsOf(slots: RingSlots, tenant: string, hashes: readonly number[] | undefined): readonly number[] {
+  if (hashes === undefined) return slots.arcsOfTenant(tenant);
+  return [...new Set(hashes.flatMap((hash) => slots.arcsOfMetric(tenant, hash)))];
+}
+
+const known = new WeakMap<RingVersion, RingSlots>();
+
+function slotsOf(version: RingVersion): RingSlots {
+  let slots = known.get(version);
+  if (slots === undefined) {
+    slots = new RingSlots(version);
+    known.set(version, slots);
+  }
+  return slots;
+}
