@@ -101,9 +101,7 @@ export class Losses {
 
   /** Losses known to be for good in the range, both ends inclusive, for an answer's warnings. */
   warnings(startMs: number, endMs: number): string[] {
-    return this.#list
-      .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)
-      .map(textOf);
+    return this.#list.filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs).map(textOf);
   }
 }
 
