@@ -75,11 +75,13 @@ function threeMembers(t: TestContext) {
     const channels = shards.map(({ channel }) => channel);
     const flusher = new Flusher({ shards: channels, writer, kernel: Kernel.create(), windowMs: WINDOW_MS, clock });
     return {
+      stopped: false,
       disk,
       shards,
       flusher,
       reader: new Replica({ ring, shards: new ShardsClient(shards) }),
       async stop() {
+        this.stopped = true;
         for (const { shard, link } of shards) {
           await shard.close({ checkpoint: false });
           link.close();
@@ -88,12 +90,16 @@ function threeMembers(t: TestContext) {
     };
   };
   const members = new Map(ring.current()!.newest.members.map((each) => [each.id, start(new MemoryDisk())]));
+  const reachable = (each: string) => {
+    const member = members.get(each);
+    return member?.stopped === false ? member.reader : undefined;
+  };
   const config = defaultsOf(querierConfig);
   const querier = new Querier({
     config,
     purger: defaultsOf(purgerConfig),
     engine: querierEngine(config),
-    ingester: new ReplicatedIngesters({ ring, member: (each) => members.get(each)?.reader, clock }),
+    ingester: new ReplicatedIngesters({ ring, member: (each) => reachable(each), clock }),
     schema,
     blockCache: undefined,
     rowCacheBytesMax: 1 << 20,

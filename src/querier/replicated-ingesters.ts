@@ -45,7 +45,7 @@ const ZONE_RANK = 2 ** 13;
 const LEFT_RANK = 2 ** 26;
 const FAILED_RANK = 2 ** 27;
 
-/** What a read is of. */
+/** The series that a read may need. */
 interface ReadOf {
   readonly tenant: string;
   /** Undefined: any. */
