@@ -230,6 +230,7 @@ const notAsked = () => Promise.reject(new Error('not asked'));
 test('time runs out, callers leave, engines fail', async () => {
   const slow: NonNullable<TestParts['engine']> = {
     queryRange: notAsked,
+    partial: notAsked,
     query: (_, __, { signal }) =>
       new Promise((___, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   };
@@ -245,6 +246,7 @@ test('time runs out, callers leave, engines fail', async () => {
   await assert.rejects(gone, /no longer waits/);
   const broken: NonNullable<TestParts['engine']> = {
     queryRange: notAsked,
+    partial: notAsked,
     query: () => Promise.reject(new TypeError('x of undefined')),
   };
   assert.equal(await shown('/api/v1/query?query=1', { engine: broken }), '500 internal: x of undefined');

@@ -119,6 +119,10 @@ function oneThread(t: TestContext) {
       answer: await querier.sources(tenant, own).queries.range(tenant, request, { signal: abort }),
       cache: undefined,
     }),
+    partial: async ({ tenant, request }, own, abort) => ({
+      answer: await querier.sources(tenant, own).queries.partial(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),
     tenantDeletion: (tenant, abort) => querier.tenantDeletion(tenant, abort),
   };

@@ -1,4 +1,5 @@
 import type { FloatHistogram } from '../model/histogram.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 
 // The place where expressions are handed over: to the querier of this process, to another, or to who splits them.
 
@@ -8,6 +9,13 @@ export interface QueryRunner {
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult>;
   /** @throws AppError; queryInvalid where the expression cannot be parsed or evaluated */
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult>;
+  /**
+   * The same for one shard of the series, of an aggregation: `mergePartials` (promql/merge-partials.ts) makes of the answers of all shards
+   * what `instant` or `range` answers, to the last bit.
+   *
+   * @throws AppError; queryInvalid where the expression cannot be parsed or evaluated, or the shard is none
+   */
+  partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult>;
 }
 
 export interface QueryRunContext {
@@ -38,6 +46,9 @@ export interface RangeRequest extends QueryRequest {
   /** Above 0. */
   readonly stepMs: number;
 }
+
+/** One of the two, and the series that are looked at. */
+export type PartialRequest = (InstantRequest | RangeRequest) & { readonly shard: SeriesShard };
 
 /** Plain data: values in columns, nothing that has methods. */
 export interface QueryResult {
@@ -79,6 +90,74 @@ export interface ResultSeries {
   readonly histograms: readonly (FloatHistogram | undefined)[] | undefined;
 }
 
+export type PartialResult = PartialAggregation | WholeNeeded;
+
+/** No answers of shards can be merged into the plain one with certainty: it is to be asked for whole. */
+export interface WholeNeeded {
+  readonly type: 'whole';
+  readonly reason: WholeReason;
+  readonly statistics: QueryStatistics;
+}
+
+export type WholeReason =
+  /** The expression is no aggregation that can be merged, of series each by itself. It is said before anything is read. */
+  | 'expression'
+  /** Series of different shards may have the same labels once their names are dropped. */
+  | 'names'
+  /** Histograms are added up: what becomes of them depends on their order. */
+  | 'histograms'
+  /** Sums may leave the range of a double, or not, depending on the order: means then change to another formula. */
+  | 'overflow'
+  /** The last bit depends on the order of addition, or it is not certain that it does not. */
+  | 'rounding'
+  /** An extreme is a zero of either sign: the first series says which. */
+  | 'zeros'
+  /** Notes tell how often or where something was first found. */
+  | 'notes';
+
+/** An aggregation of the series of one shard. Cells are (group, step), row-major. */
+export interface PartialAggregation {
+  readonly type: 'partial';
+  readonly op: 'sum' | 'avg' | 'min' | 'max' | 'count' | 'group';
+  readonly shard: SeriesShard;
+  readonly steps: PartialSteps;
+  readonly groups: readonly PartialGroup[];
+  /** Points of each cell; 0: the cell is absent. */
+  readonly counts: Float64Array;
+  /** Sums before compensation, or extremes; empty for `count` and `group`. */
+  readonly values: Float64Array;
+  /** The compensation of each sum; empty where there are none. */
+  readonly lost: Float64Array;
+  /** Magnitudes of each sum's finite addends, added up; empty where there are none. */
+  readonly magnitudes: Float64Array;
+  /** Name, type and unit that all series had and that were dropped; undefined: none were, or there are no series. */
+  readonly dropped: string | undefined;
+  /** As those of `QueryResult`. */
+  readonly warnings: readonly string[];
+  readonly infos: readonly string[];
+  readonly statistics: QueryStatistics;
+  readonly explanation: QueryExplanation | undefined;
+}
+
+/** The times of a query, Unix ms. */
+export interface PartialSteps {
+  readonly instant: boolean;
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly count: number;
+}
+
+/** Labels as name, value, … ascending by name. */
+export interface PartialGroup {
+  readonly pairs: readonly string[];
+  /** The least series that the group has, with its name: groups of an instant come in this order. */
+  readonly first: readonly string[];
+  /** The group's name is dropped at the very end. */
+  readonly dropName: boolean;
+  /** A power of two, at most 1, that all finite addends are multiples of. */
+  readonly unit: number;
+}
+
 /** The cost of a query. */
 export interface QueryStatistics {
   /** From the start of its evaluation to its end, waiting for others included. */
@@ -97,6 +176,10 @@ export interface QueryStatistics {
   readonly fetchedObjects: number;
   /** Parts of chunk groups that a cache had. */
   readonly cachedBlocks: number;
+  /** Slots of the store that were asked for chunk groups, each day's by itself. */
+  readonly readSlots: number;
+  /** Chunk groups in which series were looked for. */
+  readonly readGroups: number;
 }
 
 /** A part of a query's plan, and what it did. */

@@ -2,7 +2,7 @@
 const RUN = 2048;
 
 /** Tells when others should have their turn, and gives it to them: a `Pacer`. */
-interface Turns {
+export interface Turns {
   readonly due: boolean;
   pause(): Promise<void>;
 }

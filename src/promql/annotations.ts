@@ -183,6 +183,12 @@ export class Annotations {
     this.#infos.note(text, pos, by);
   }
 
+  /** Whether what parts of the series have to say is together what all of them have: nothing is counted, nothing left out. */
+  get areMergeable(): boolean {
+    const lists = [this.#warnings, this.#infos];
+    return lists.every((notes) => notes.omitted === 0 && [...notes.values()].every((note) => !isCounted(note)));
+  }
+
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
   strings(positionOf: (pos: PosRange) => string): { warnings: string[]; infos: string[] } {
     for (const tell of this.#owed.splice(0)) tell();
@@ -193,9 +199,13 @@ export class Annotations {
   }
 }
 
+function isCounted({ count, forced }: Note): boolean {
+  return count > 0 || forced !== undefined;
+}
+
 /** Different texts of a kind that are kept, and their characters together: each metric of a query may make one. */
-const NOTES_MAX = 1000;
-const NOTES_CHARS_MAX = 1 << 20;
+export const NOTES_MAX = 1000;
+export const NOTES_CHARS_MAX = 1 << 20;
 
 /** Texts of one kind, each once. */
 class Notes {

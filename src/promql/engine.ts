@@ -1,3 +1,4 @@
+import type { PartialSteps, WholeReason } from '../contract/query.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
@@ -5,6 +6,7 @@ import { nextTurn } from '../lib/turn.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { Annotations } from './annotations.ts';
 import { RelabelOperator } from './exec/elementwise.ts';
@@ -13,6 +15,8 @@ import { Explainer } from './exec/explain.ts';
 import { matrixValue } from './exec/matrix-value.ts';
 import { mergeSameLabels } from './exec/merge.ts';
 import { Opener } from './exec/open.ts';
+import { NeedsWhole, type PartialColumns } from './exec/partial-aggregate.ts';
+import { type AggregatedSeries, aggregatedSeries, isOneMetric } from './exec/per-series.ts';
 import { ParsedExprs } from './parser/parsed.ts';
 import type { ParserOptions } from './parser/parser.ts';
 import { typeName, typeOf } from './parser/type.ts';
@@ -25,7 +29,7 @@ import { type PosRange, positionsIn } from './position.ts';
 import type { ExplainNode, MatrixSeries, QueryResult, QueryValue, VectorSample } from './result.ts';
 import { ABSENT, FLOAT_POINT, HISTOGRAM_POINT, type Operator, Row } from './row/row.ts';
 import type { RowKernel } from './row/row-memory.ts';
-import { SampleStats } from './stats.ts';
+import { type QueryStats, SampleStats } from './stats.ts';
 
 export interface EngineOptions extends Partial<Features> {
   /** Samples that a query may hold at a time. */
@@ -66,6 +70,18 @@ export interface RangeQuery extends QueryOptions {
   readonly stepMs: number;
 }
 
+/** An instant query or one over a range, of some of the series. */
+export type PartialQuery = (InstantQuery | RangeQuery) & { readonly shard: SeriesShard };
+
+/** An aggregation of some of the series, to be merged with those of the others; or why that cannot be done. */
+export type PartialAnswer =
+  | (Omit<QueryResult, 'value'> & {
+      readonly op: AggregatedSeries['node']['op'];
+      readonly steps: PartialSteps;
+      readonly columns: PartialColumns;
+    })
+  | { readonly reason: WholeReason; readonly stats: QueryStats };
+
 /** Regular expressions are compiled for so long at a time. */
 const PARSE_SLICE_MS = 10;
 
@@ -87,28 +103,26 @@ export class Engine {
 
   /** @throws ParseError, AppError */
   query(queryable: Queryable, query: InstantQuery, context: QueryContext): Promise<QueryResult> {
-    const grid = { startMs: query.timeMs, stepMs: 1, steps: 1 };
-    return this.#run(queryable, query, grid, 0, context);
+    return this.#run(queryable, query, timesOf(query), context, evaluated);
   }
 
   /** @throws ParseError, AppError */
   queryRange(queryable: Queryable, query: RangeQuery, context: QueryContext): Promise<QueryResult> {
-    if (!(query.stepMs > 0))
-      throw queryErrors.queryInvalid({
-        text: 'zero or negative query resolution step widths are not accepted. Try a positive integer',
-      });
-    const grid = gridOf(query.startMs, query.endMs, query.stepMs);
-    return this.#run(queryable, query, grid, query.stepMs, context, query.endMs);
+    return this.#run(queryable, query, timesOf(query), context, evaluated);
   }
 
-  async #run(
+  /** @throws ParseError, AppError */
+  partial(queryable: Queryable, query: PartialQuery, context: QueryContext): Promise<PartialAnswer> {
+    return this.#run(ofShard(queryable, query.shard), query, timesOf(query), context, partlyEvaluated);
+  }
+
+  async #run<Answer>(
     queryable: Queryable,
     query: QueryOptions,
-    grid: Grid,
-    queryStepMs: number,
+    { grid, stepMs: queryStepMs, endMs }: QueryTimes,
     context: QueryContext,
-    endMs?: number,
-  ): Promise<QueryResult> {
+    evaluate: (query: OpenedQuery) => Promise<Answer>,
+  ): Promise<Answer> {
     const options = this.#options;
     const monotonicMs = options.nowMs ?? systemClock.monotonicMs;
     const turn = () => context.turn?.() ?? nextTurn();
@@ -125,7 +139,7 @@ export class Engine {
     const lookbackMs = query.lookbackMs ?? options.lookbackMs ?? 300_000;
     const built = buildPlan(expr, grid, {
       startMs: grid.startMs,
-      endMs: endMs ?? grid.startMs,
+      endMs,
       stepMs: queryStepMs,
       lookbackMs,
       defaultSubqueryStepMs: options.subqueryStepMs ?? 60_000,
@@ -151,12 +165,14 @@ export class Engine {
     });
     const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;
     const opener = new Opener(execution, explainer?.watch);
-    try {
-      const value = await evaluate(execution, opener, plan, type, grid, instant);
+    const told = () => {
       const positionAt = positionsIn(query.expr);
       const positionOf = ({ start, unplaced }: PosRange): string => positionAt(unplaced ? 0 : start);
       const explain: ExplainNode | undefined = explainer?.tree(plan);
-      return { value, ...annotations.strings(positionOf), stats: stats.result(), explain };
+      return { ...annotations.strings(positionOf), stats: stats.result(), explain };
+    };
+    try {
+      return await evaluate({ execution, opener, plan, type, grid, instant, told });
     } catch (thrown) {
       throw memoryError(thrown) ?? thrown;
     } finally {
@@ -165,14 +181,74 @@ export class Engine {
   }
 }
 
-async function evaluate(
-  execution: Execution,
-  opener: Opener,
-  plan: PlanNode,
-  type: ReturnType<typeof typeOf>,
-  grid: Grid,
-  instant: boolean,
-): Promise<QueryValue> {
+interface QueryTimes {
+  readonly grid: Grid;
+  /** 0 for an instant. */
+  readonly stepMs: number;
+  readonly endMs: number;
+}
+
+function timesOf(query: InstantQuery | RangeQuery): QueryTimes {
+  if ('timeMs' in query) {
+    return { grid: { startMs: query.timeMs, stepMs: 1, steps: 1 }, stepMs: 0, endMs: query.timeMs };
+  }
+  const { startMs, endMs, stepMs: queryStepMs } = query;
+  if (!(queryStepMs > 0))
+    throw queryErrors.queryInvalid({
+      text: 'zero or negative query resolution step widths are not accepted. Try a positive integer',
+    });
+  return { grid: gridOf(startMs, endMs, queryStepMs), stepMs: queryStepMs, endMs };
+}
+
+/** A plan that is about to be run, and all that runs it. */
+interface OpenedQuery {
+  readonly execution: Execution;
+  readonly opener: Opener;
+  readonly plan: PlanNode;
+  readonly type: ReturnType<typeof typeOf>;
+  readonly grid: Grid;
+  readonly instant: boolean;
+  /** Everything beside the value, once that is there. */
+  readonly told: () => Omit<QueryResult, 'value'>;
+}
+
+async function evaluated(query: OpenedQuery): Promise<QueryResult> {
+  const value = await wholeValue(query);
+  return { value, ...query.told() };
+}
+
+async function partlyEvaluated({ execution, opener, plan, grid, instant, told }: OpenedQuery): Promise<PartialAnswer> {
+  const { startMs, stepMs, steps } = grid;
+  try {
+    const found = aggregatedSeries(plan);
+    if (found === undefined) throw new NeedsWhole('expression');
+    // names that are only marked keep series apart until the end
+    const keepsApart = !found.dropsNames || execution.features.delayedNameRemoval || isOneMetric(found.select);
+    if (!keepsApart) throw new NeedsWhole('names');
+    opener.prefetch(plan);
+    const columns = await opener.partial(found);
+    const { op } = found.node;
+    const rest = told();
+    if (!execution.annotations.areMergeable) throw new NeedsWhole('notes');
+    return { op, steps: { instant, startMs, stepMs, count: steps }, columns, ...rest };
+  } catch (thrown) {
+    if (!(thrown instanceof NeedsWhole)) throw thrown;
+    return { reason: thrown.reason, stats: execution.stats.result() };
+  }
+}
+
+/** The series of `queryable` that are in the shard. */
+function ofShard(queryable: Queryable, shard: SeriesShard): Queryable {
+  const stream = queryable.stream?.bind(queryable);
+  return {
+    select: (request, context) => queryable.select({ ...request, shard }, context),
+    ...(stream === undefined ? {} : { stream: (request, context) => stream({ ...request, shard }, context) }),
+    labelNames: (request, context) => queryable.labelNames(request, context),
+    labelValues: (name, request, context) => queryable.labelValues(name, request, context),
+  };
+}
+
+async function wholeValue({ execution, opener, plan, type, grid, instant }: OpenedQuery): Promise<QueryValue> {
   if (plan.kind === 'string') return { type: 'string', timeMs: grid.startMs, value: plan.value };
   opener.prefetch(plan);
   if (type === 'matrix') return matrixValue(execution, opener, plan as MatrixNode);

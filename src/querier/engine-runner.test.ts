@@ -134,6 +134,7 @@ test("the tenant's limits hold", async () => {
 test('a query ends when its time is up, or nobody waits', async () => {
   const forever: EngineRunnerOptions['engine'] = {
     queryRange: () => Promise.reject(new Error('not asked')),
+    partial: () => Promise.reject(new Error('not asked')),
     query: (_, __, { signal }) =>
       new Promise((___, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
   };

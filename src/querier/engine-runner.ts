@@ -1,8 +1,11 @@
 import type {
   InstantRequest,
+  PartialRequest,
+  PartialResult,
   QueryResult,
   QueryRunContext,
   QueryRunner,
+  QueryStatistics,
   QueryValue,
   RangeRequest,
 } from '../contract/query.ts';
@@ -10,14 +13,16 @@ import { after, type Clock } from '../lib/clock.ts';
 import { type BudgetLimits, LimitedBudget, type SharedMemory } from '../limits/query-budget.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { memoryError } from '../model/memory-error.ts';
-import type { Engine } from '../promql/engine.ts';
+import { isSeriesShard, SERIES_SHARDS_MAX } from '../model/series-shard.ts';
+import type { Engine, PartialAnswer } from '../promql/engine.ts';
 import { ParseError } from '../promql/parser/parser.ts';
 import type { QueryResult as EngineResult, QueryValue as EngineValue } from '../promql/result.ts';
+import type { QueryStats } from '../promql/stats.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import type { QueryTurns } from './turns.ts';
 
 export interface EngineRunnerOptions {
-  readonly engine: Pick<Engine, 'query' | 'queryRange'>;
+  readonly engine: Pick<Engine, 'query' | 'queryRange' | 'partial'>;
   readonly queryable: (tenant: string) => Queryable;
   readonly limits: (tenant: string) => BudgetLimits;
   /** Shared by all queries of a thread, as `turns` are. */
@@ -38,26 +43,46 @@ export class EngineRunner implements QueryRunner {
 
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
     const { engine, queryable } = this.#options;
-    return this.#run(tenant, request, context, (own) =>
-      engine.query(queryable(tenant), { ...optionsOf(request), timeMs: request.timeMs }, own),
-    );
+    return this.#run(tenant, request, context, async (own, statistics) => {
+      const result = await engine.query(queryable(tenant), { ...optionsOf(request), timeMs: request.timeMs }, own);
+      return resultOf(result, columnsOf(result.value, request.timeMs), statistics);
+    });
   }
 
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
     const { engine, queryable } = this.#options;
     const { startMs, endMs, stepMs } = request;
-    return this.#run(tenant, request, context, (own) =>
-      engine.queryRange(queryable(tenant), { ...optionsOf(request), startMs, endMs, stepMs }, own),
-    );
+    return this.#run(tenant, request, context, async (own, statistics) => {
+      const query = { ...optionsOf(request), startMs, endMs, stepMs };
+      const result = await engine.queryRange(queryable(tenant), query, own);
+      return resultOf(result, columnsOf(result.value, endMs), statistics);
+    });
+  }
+
+  async partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult> {
+    const { engine, queryable } = this.#options;
+    const { shard } = request;
+    if (!isSeriesShard(shard)) {
+      const text = `there is no shard ${shard.index} of ${shard.count}: shards are counted in powers of two, up to ${SERIES_SHARDS_MAX}`;
+      throw queryErrors.queryInvalid({ text });
+    }
+    const times =
+      'timeMs' in request
+        ? { timeMs: request.timeMs }
+        : { startMs: request.startMs, endMs: request.endMs, stepMs: request.stepMs };
+    return this.#run(tenant, request, context, async (own, statistics) => {
+      const answer = await engine.partial(queryable(tenant), { ...optionsOf(request), ...times, shard }, own);
+      return partialOf(answer, shard, statistics);
+    });
   }
 
   /** Runs `query` until its time is up or nobody waits for it any more. */
-  async #run(
+  async #run<Answer>(
     tenant: string,
     request: InstantRequest | RangeRequest,
     context: QueryRunContext,
-    query: (context: QueryContext) => Promise<EngineResult>,
-  ): Promise<QueryResult> {
+    query: (context: QueryContext, statistics: (stats: QueryStats) => QueryStatistics) => Promise<Answer>,
+  ): Promise<Answer> {
     const { clock } = this.#options;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
     const budget = new LimitedBudget(this.#options.limits(tenant), this.#options.memory);
@@ -68,9 +93,11 @@ export class EngineRunner implements QueryRunner {
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
     const { turn, end } = this.#options.turns.begin();
     try {
-      const result = await query({ budget, signal, turn });
-      const value = columnsOf(result.value, 'timeMs' in request ? request.timeMs : request.endMs);
-      return resultOf(result, value, budget, clock.monotonicMs() - startedMs);
+      return await query({ budget, signal, turn }, (stats) => {
+        const { fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;
+        const read = { fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups };
+        return { evaluatedMs: clock.monotonicMs() - startedMs, ...stats, ...read };
+      });
     } catch (thrown) {
       if (timeUp.signal.aborted) throw timeUp.signal.reason;
       if (thrown instanceof ParseError) throw queryErrors.queryInvalid({ text: thrown.message });
@@ -90,16 +117,20 @@ function optionsOf({ expr, lookbackMs, perStepStatistics = false, explain = fals
 function resultOf(
   { warnings, infos, stats, explain }: EngineResult,
   value: QueryValue,
-  { fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks }: LimitedBudget,
-  evaluatedMs: number,
+  statistics: (stats: QueryStats) => QueryStatistics,
 ): QueryResult {
-  return {
-    value,
-    warnings,
-    infos,
-    statistics: { evaluatedMs, ...stats, fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks },
-    explanation: explain,
-  };
+  return { value, warnings, infos, statistics: statistics(stats), explanation: explain };
+}
+
+function partialOf(
+  answer: PartialAnswer,
+  shard: PartialRequest['shard'],
+  statisticsOf: (stats: QueryStats) => QueryStatistics,
+): PartialResult {
+  const statistics = statisticsOf(answer.stats);
+  if ('reason' in answer) return { type: 'whole', reason: answer.reason, statistics };
+  const { op, steps, columns, warnings, infos, explain: explanation } = answer;
+  return { type: 'partial', op, shard, steps, ...columns, warnings, infos, statistics, explanation };
 }
 
 function columnsOf(value: EngineValue, timeMs: number): QueryValue {

@@ -77,6 +77,10 @@ async function serviceOn(more: Partial<QueryWorkers> = {}) {
       answer: await querier.sources(tenant, limits).queries.range(tenant, request, { signal: abort }),
       cache: undefined,
     }),
+    partial: async ({ tenant, request }, limits, abort) => ({
+      answer: await querier.sources(tenant, limits).queries.partial(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),
     tenantDeletion: (tenant, abort) => querier.tenantDeletion(tenant, abort),
     ...more,

@@ -1,7 +1,15 @@
 import type { CacheStats } from '../cache/client.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
-import type { InstantRequest, QueryResult, QueryRunContext, QueryRunner, RangeRequest } from '../contract/query.ts';
+import type {
+  InstantRequest,
+  PartialRequest,
+  PartialResult,
+  QueryResult,
+  QueryRunContext,
+  QueryRunner,
+  RangeRequest,
+} from '../contract/query.ts';
 import { apiError, failureOf } from '../kit/http/failure.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import type { Service } from '../kit/service/service.ts';
@@ -25,6 +33,7 @@ export interface QueryWorkers extends TenantHider {
   handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
   instant(request: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
+  partial(request: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>>;
 }
 
 export interface Asked<Request> {
@@ -84,6 +93,11 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, TenantH
   async range(tenant: string, request: RangeRequest, { signal }: QueryRunContext): Promise<QueryResult> {
     const { workers } = this.#options;
     return this.#answer(await workers.range({ tenant, request }, this.#limits(tenant), signal));
+  }
+
+  async partial(tenant: string, request: PartialRequest, { signal }: QueryRunContext): Promise<PartialResult> {
+    const { workers } = this.#options;
+    return this.#answer(await workers.partial({ tenant, request }, this.#limits(tenant), signal));
   }
 
   #limits(tenant: string): JoinedLimits {

@@ -154,6 +154,10 @@ export function makeQuerier(place: Place, ingester: IngesterClient) {
       answer: await querier.sources(tenant, own).queries.range(tenant, request, { signal: abort }),
       cache: undefined,
     }),
+    partial: async ({ tenant, request }, own, abort) => ({
+      answer: await querier.sources(tenant, own).queries.partial(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),
     tenantDeletion: (tenant, abort) => querier.tenantDeletion(tenant, abort),
   };

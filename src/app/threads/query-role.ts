@@ -5,7 +5,7 @@ import type { ChunkStoreConfig } from '../../chunkstore/config.ts';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
-import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type { InstantRequest, PartialRequest, PartialResult, QueryResult, RangeRequest } from '../../contract/query.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
@@ -26,6 +26,7 @@ export type QueryRole = {
   ): Promise<Transferred<Worked<ApiResponse>>>;
   instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
+  partial(request: Asked<PartialRequest> & Limited, call: CallContext): Promise<Worked<PartialResult>>;
   /** Queries leave out what the tenant has until now from when this is answered. */
   deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
   /** The newest request; undefined: there is none. */

@@ -1,7 +1,7 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
-import type { InstantRequest, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type { InstantRequest, PartialRequest, PartialResult, QueryResult, RangeRequest } from '../../contract/query.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
@@ -120,6 +120,10 @@ export class QueryThreads implements Service, QueryWorkers {
 
   range(asked: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
     return this.#pool!.call('range', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
+  }
+
+  partial(asked: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>> {
+    return this.#pool!.call('partial', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
   }
 
   #for(name: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {

@@ -120,6 +120,8 @@ const role: QueryRole = {
     worked(({ sources }) => sources(tenant, limits).queries.instant(tenant, request, { signal })),
   range: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.range(tenant, request, { signal })),
+  partial: ({ tenant, request, limits }, { signal }) =>
+    worked(({ sources }) => sources(tenant, limits).queries.partial(tenant, request, { signal })),
   async deleteTenant({ tenant }, { signal }) {
     if (connection === undefined) throw new Error('bug: a deletion before connect');
     return (await connection).querier.deleteTenant(tenant, signal);

@@ -1,5 +1,5 @@
 import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
-import { StreamBroken } from '../../storage/series-stream.ts';
+import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
 import { formatOpenMetrics } from '../format.ts';
 import type { Opening } from '../functions/function.ts';
 import type { Relabel } from '../functions/labels.ts';
@@ -37,6 +37,8 @@ import type { Execution } from './execution.ts';
 import { fractionAnswer, histogramFunction, quantileAnswer } from './histogram-functions.ts';
 import { addInfo } from './info.ts';
 import { mergeSameLabels, mergeUnlessDelayed } from './merge.ts';
+import { NeedsWhole, PartialAggregator, type PartialColumns } from './partial-aggregate.ts';
+import type { AggregatedSeries } from './per-series.ts';
 import { absentRow, scalarRow } from './presence.ts';
 import { RangeFunctionOperator } from './range-function.ts';
 import { VectorScalarOperator } from './scalar-binary.ts';
@@ -53,6 +55,13 @@ const SUBQUERY_STEP_BYTES = 40;
 const NAMELESS: OutputSeries = { labels: Labels.empty, dropName: false };
 
 type Opened<K extends Opening['kind']> = Extract<Opening, { kind: K }>;
+
+interface OpenedStream {
+  readonly blocks: AsyncIterable<SeriesBlock>;
+  readonly input: StreamedInput;
+  readonly operator: Operator;
+  readonly keepsName: boolean;
+}
 
 /** Makes operators of plan nodes. */
 export class Opener {
@@ -189,30 +198,69 @@ export class Opener {
   }
 
   /** Undefined where all series have to be there at once. */
-  async #aggregateStream(node: AggregateNode, param: Row | undefined): Promise<Operator | undefined> {
+  #aggregateStream(node: AggregateNode, param: Row | undefined): Promise<Operator | undefined> {
+    return this.#unlessBroken(node, ({ blocks, input, operator, keepsName }) =>
+      aggregateStream(this.#execution, node, blocks, input, operator, keepsName, param),
+    );
+  }
+
+  /** An aggregation's answer of series that come a block at a time; undefined where they cannot. */
+  async #unlessBroken<T>(node: AggregateNode, answer: (stream: OpenedStream) => Promise<T>): Promise<T | undefined> {
     const select = this.#streamed.get(node);
     if (select === undefined) return undefined;
-    const execution = this.#execution;
-    const undo = execution.stats.mark();
-    const input = new StreamedInput();
-    execution.admit(1);
+    const undo = this.#execution.stats.mark();
+    this.#execution.admit(1);
     try {
-      let keepsName = true;
-      let operator: Operator;
-      if (node.input.kind === 'selector') {
-        operator = new SelectorOperator(execution, node.input, input, input.series, 'value');
-      } else if (node.input.kind === 'call' && node.input.func.open.kind === 'range') {
-        keepsName = node.input.func.keepsName === true;
-        operator = await this.#streamedRange(node.input, node.input.func.open, input);
-      } else {
-        throw new Error('bug: only selectors and range functions of them are streamed');
-      }
-      return await aggregateStream(execution, node, this.#sources.stream(select), input, operator, keepsName, param);
+      return await answer(await this.#stream(node.input, select));
     } catch (thrown) {
       if (!(thrown instanceof StreamBroken)) throw thrown;
       undo();
       return undefined;
     }
+  }
+
+  async #stream(node: PlanNode, select: Select): Promise<OpenedStream> {
+    const input = new StreamedInput();
+    const blocks = this.#sources.stream(select);
+    if (node.kind === 'selector') {
+      const operator = new SelectorOperator(this.#execution, node, input, input.series, 'value');
+      return { blocks, input, operator, keepsName: true };
+    }
+    if (node.kind === 'call' && node.func.open.kind === 'range') {
+      const operator = await this.#streamedRange(node, node.func.open, input);
+      return { blocks, input, operator, keepsName: node.func.keepsName === true };
+    }
+    throw new Error('bug: only selectors and range functions of them are streamed');
+  }
+
+  /** @throws NeedsWhole */
+  async partial(aggregated: AggregatedSeries): Promise<PartialColumns> {
+    const { node, select } = aggregated;
+    const execution = this.#execution;
+    if (node.grid.steps === 0) return new PartialAggregator(execution, aggregated).finish();
+    const streamed = await this.#unlessBroken(node, async ({ blocks, input, operator, keepsName }) => {
+      const aggregator = new PartialAggregator(execution, aggregated);
+      try {
+        for await (const block of blocks) {
+          input.enter(block);
+          const { series } = input;
+          const outputs = keepsName ? series : series.map((each) => execution.withoutName(each));
+          await aggregator.add({ operator, selected: block.labels, outputs });
+        }
+      } catch (thrown) {
+        aggregator.close();
+        throw thrown;
+      }
+      return aggregator.finish();
+    });
+    if (streamed !== undefined) return streamed;
+    const operator = await this.open(node.input);
+    const { series: selected } = await this.#sources.select(select);
+    // some were the same without their names
+    if (operator.series.length !== selected.length) throw new NeedsWhole('names');
+    const aggregator = new PartialAggregator(execution, aggregated);
+    await aggregator.add({ operator, selected, outputs: operator.series });
+    return aggregator.finish();
   }
 
   async #binary(node: BinaryNode): Promise<Operator> {
