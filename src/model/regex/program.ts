@@ -32,6 +32,8 @@ export interface RegexProgram {
   readonly classes: Int32Array;
   /** First and last character of each range, ascending. */
   readonly ranges: Int32Array;
+  /** Instructions that one character may cost; absent: all. */
+  readonly cost?: number;
 }
 
 const RUNE_MAX = 0x10ffff;
@@ -121,7 +123,7 @@ function foldedRanges(inst: Inst, bounds: Int32Array): number[] {
 }
 
 /** Equal classes have the same number. */
-class Classes {
+export class Classes {
   readonly #numbers = new Map<string, number>();
   readonly #starts: number[] = [0];
   readonly #ranges: number[] = [];
@@ -136,6 +138,15 @@ class Classes {
       this.#starts.push(this.#ranges.length);
     }
     return number;
+  }
+
+  isSingle(number: number): boolean {
+    const from = this.#starts[number]!;
+    return this.rangesOf(number) === 1 && this.#ranges[from] === this.#ranges[from + 1];
+  }
+
+  rangesOf(number: number): number {
+    return (this.#starts[number + 1]! - this.#starts[number]!) / 2;
   }
 
   columns(): Pick<RegexProgram, 'classes' | 'ranges'> {

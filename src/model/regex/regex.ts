@@ -1,6 +1,7 @@
 import { RE2JS } from 're2js';
 import { inOneGo } from '../../lib/in-one-go.ts';
 import { Automaton, PausedMatch, type Work } from './automaton.ts';
+import { factoredProgram } from './factored.ts';
 import { Plan, type PlanData, planOf } from './plan.ts';
 import { programOf } from './program.ts';
 import { plainAlternatives, shapesOf } from './shape.ts';
@@ -35,7 +36,8 @@ export class Regex {
 
   /** Instructions that each character may cost; 0 where it needs none. */
   get programSize(): number {
-    return this.plan.program?.ops.length ?? 0;
+    const { program } = this.plan;
+    return program?.cost ?? program?.ops.length ?? 0;
   }
 
   matches(value: string): boolean {
@@ -66,6 +68,9 @@ export const engineLengthMax = 1 << 16;
 
 /** Instructions of a program; what a value's every character may cost at worst. */
 export const programSizeMax = 20_000;
+
+/** Programs in which alternatives share what is equal: they may be longer, but cost no more. */
+const FACTORED = { programLengthMax: 1 << 19, costMax: programSizeMax };
 
 /** Patterns that are longer are not kept. */
 export const keptLengthMax = 4096;
@@ -114,8 +119,14 @@ export function* compiling(source: string): Generator<undefined, Regex> {
   yield;
   const planned = shapes === undefined ? undefined : yield* planOf(shapes);
   if (planned?.exact === true) return Regex.of(source, planned.data, planned.literals);
-  const program = programOf(compileEngine(source));
+  const factored = isLarge(source) ? yield* factoredProgram(source, FACTORED) : undefined;
+  const program = factored ?? programOf(compileEngine(source));
   return Regex.of(source, { general: [], ...planned?.data, program });
+}
+
+/** Whether a pattern is too large for the engine. */
+function isLarge(source: string): boolean {
+  return source.length > engineLengthMax || expandedSize(source) > programSizeMax;
 }
 
 /** `.` matches line ends, too. */

@@ -43,6 +43,8 @@ for (const [what, pattern, n] of [
   ['prefixes in a group', `(${ALL}):.*`, ['10.0.3.7:x']],
   ['prefixes in two groups', `((?:${ALL}):.*)`, ['10.0.3.7:x']],
   ['a group behind plain text', `a(${ALL})`, ['a10.0.3.7']],
+  ['texts in any case', `(?i:${ALL})`, ['10.0.3.7']],
+  ['texts that go on with words', HOSTS.map((host) => `${host}:\\\\w`).join('|'), ['10.0.3.7:x']],
   ['suffixes', HOSTS.map((host) => `.*${host}`).join('|'), ['10.0.3.7', 'a10.0.3.7']],
 ] as const) {
   test(`3 MB of ${what} are compiled in turns`, async () => {
