@@ -48,8 +48,8 @@ const NO_TIME_LIMIT = 9.2e18;
 /** Bytes of an inflated body up to which it is judged in one go. */
 const WHOLE_BYTES_MAX = 4 * 1024 * 1024;
 
-/** Work of the slow path that is done in one go, some 20 ms: SERIES_WORK for each series and one for each label. */
-const WHOLE_WORK_MAX = 65_000;
+/** Work of the slow path that is done in one go, 10 to 30 ms: SERIES_WORK for each series and one for each label. */
+const WHOLE_WORK_MAX = 32_000;
 const WHOLE_SLOW_BYTES_MAX = 1024 * 1024;
 
 /** A larger body is judged in slices of about so long. */
