@@ -57,6 +57,16 @@ export interface Outcome {
   readonly failures: readonly Failure[];
 }
 
+/** Sees each query that was answered, of a range where it has a step. */
+export type Watch = (
+  engine: Engine,
+  storage: Queryable,
+  query: { readonly expr: string } & (
+    | { readonly timeMs: number }
+    | { readonly startMs: number; readonly endMs: number; readonly stepMs: number }
+  ),
+) => Promise<void>;
+
 /** As a server has it. */
 const rowKernel = new KernelRows();
 
@@ -64,6 +74,7 @@ const rowKernel = new KernelRows();
 export async function runScript(
   text: string,
   newStorage: () => TestStorage = () => new LoadedStorage(),
+  watch: Watch = async () => {},
 ): Promise<Outcome> {
   const engine = new Engine({
     delayedNameRemoval: true,
@@ -89,7 +100,7 @@ export async function runScript(
       case 'eval': {
         evals++;
         await storage.settle?.();
-        const evaluation = new Evaluation(engine, storage, command);
+        const evaluation = new Evaluation(engine, storage, command, watch);
         const failure = await evaluation.run();
         queries += evaluation.queries;
         if (failure !== undefined) failures.push({ line: command.line, text: `${command.expr}: ${failure}` });
@@ -107,11 +118,13 @@ class Evaluation {
   readonly #engine: Engine;
   readonly #storage: Queryable;
   readonly #command: EvalCommand;
+  readonly #watch: Watch;
 
-  constructor(engine: Engine, storage: Queryable, command: EvalCommand) {
+  constructor(engine: Engine, storage: Queryable, command: EvalCommand, watch: Watch) {
     this.#engine = engine;
     this.#storage = storage;
     this.#command = command;
+    this.#watch = watch;
   }
 
   /** The fault of the answer; `undefined` where all is as expected. */
@@ -170,14 +183,20 @@ class Evaluation {
     return wrong === undefined ? undefined : `in a range: ${wrong}`;
   }
 
-  #instant(expr: string, timeMs: number): Promise<Answer> {
+  async #instant(expr: string, timeMs: number): Promise<Answer> {
     this.queries++;
-    return answerOf(this.#engine.query(this.#storage, { expr, timeMs }, unlimited()));
+    const query = { expr, timeMs };
+    const answer = await answerOf(this.#engine.query(this.#storage, query, unlimited()));
+    if ('result' in answer) await this.#watch(this.#engine, this.#storage, query);
+    return answer;
   }
 
-  #range(expr: string, startMs: number, endMs: number, stepMs: number): Promise<Answer> {
+  async #range(expr: string, startMs: number, endMs: number, stepMs: number): Promise<Answer> {
     this.queries++;
-    return answerOf(this.#engine.queryRange(this.#storage, { expr, startMs, endMs, stepMs }, unlimited()));
+    const query = { expr, startMs, endMs, stepMs };
+    const answer = await answerOf(this.#engine.queryRange(this.#storage, query, unlimited()));
+    if ('result' in answer) await this.#watch(this.#engine, this.#storage, query);
+    return answer;
   }
 }
 
