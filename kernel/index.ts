@@ -68,4 +68,4 @@ export {
   scanTooNew,
   scanTooOld,
 } from './write-request';
-export { xorAppend, xorDecode } from './xor';
+export { xorAppend, xorDecode, xorDecodedBits } from './xor';

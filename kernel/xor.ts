@@ -121,6 +121,13 @@ export const XOR_CORRUPT: i32 = -1;
   return w >> (64 - n);
 }
 
+/** Bits of the chunk that was decoded last, the count's 16 included. */
+let decodedBits: u32 = 0;
+
+export function xorDecodedBits(): u32 {
+  return decodedBits;
+}
+
 /**
  * Decodes the samples of a chunk's bytes (count included) into two columns: times as f64 ms, values as bits. 16 bytes
  * after `src + len` may be read. Returns flags, or XOR_CORRUPT. At most `capacity` samples are written.
@@ -129,6 +136,7 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
   if (len < 2) return XOR_CORRUPT;
   const n = ((<u32>load<u8>(src)) << 8) | <u32>load<u8>(src, 1);
   if (n > capacity) return XOR_CORRUPT;
+  decodedBits = 16;
   if (n == 0) return 0;
   const end = src + len;
   startVarint(src + 2);
@@ -138,6 +146,7 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
   let flags: i32 = v == STALE_BITS ? XOR_STALE : 0;
   store<f64>(times, <f64>t);
   store<u64>(values, v);
+  decodedBits = (<u32>(varintAt + 8 - src)) << 3;
   if (n == 1) return flags;
   startVarint(varintAt + 8);
   let delta = <i64>readUvarint(end);
@@ -198,6 +207,7 @@ export function xorDecode(src: usize, len: u32, times: usize, values: usize, cap
     store<f64>(times + ((<usize>i) << 3), <f64>t);
     store<u64>(values + ((<usize>i) << 3), v);
   }
+  decodedBits = bits;
   return bits > bitsEnd ? XOR_CORRUPT : flags;
 }
 

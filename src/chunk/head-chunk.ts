@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { withResetHint } from '../model/histogram.ts';
 import { HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { mergeColumns } from '../storage/merge-columns.ts';
+import { isEqualBytes } from './equal-bytes.ts';
 import { CHUNK_STARTS, CHUNK_UNORDERED } from './head-chunk-flags.ts';
 import { readHistograms } from './histogram.ts';
 import type { Kernel } from './kernel.ts';
@@ -68,6 +69,8 @@ function readRichSamples(chunk: Uint8Array, encoding: number, out: SampleColumns
 }
 
 const SAMPLES_MAX = 65535; // of a chunk
+/** Pairs of chunks that are compared; of more, all are decoded. */
+const PAIRS_MAX = 4096;
 
 /** Decodes chunks of a head into columns. One serves a thread. */
 export class ChunkDecoder {
@@ -97,6 +100,42 @@ export class ChunkDecoder {
       parts.push(part);
     }
     mergeColumns(parts, startMs, endMs, out);
+  }
+
+  /** Whether all samples of some chunks are in chunks of others, for sure. */
+  haveAll(whole: readonly HeadChunk[], some: readonly HeadChunk[]): boolean {
+    if (whole.length * some.length > PAIRS_MAX) return false;
+    return some.every((each) => whole.some((other) => this.#has(other, each)));
+  }
+
+  /** Chunks without those whose samples are all in another one. */
+  distinct(chunks: readonly HeadChunk[]): HeadChunk[] {
+    if (chunks.length * chunks.length > PAIRS_MAX) return [...chunks];
+    const kept: HeadChunk[] = [];
+    for (const chunk of chunks) {
+      if (kept.some((other) => this.#has(other, chunk))) continue;
+      for (let i = kept.length - 1; i >= 0; i--) if (this.#has(chunk, kept[i]!)) kept.splice(i, 1);
+      kept.push(chunk);
+    }
+    return kept;
+  }
+
+  /** Whether a chunk is equal to another byte for byte, or the beginning of it. */
+  #has({ bytes: whole, flags }: HeadChunk, { bytes: part, flags: partFlags }: HeadChunk): boolean {
+    const length = part.length;
+    if (flags !== partFlags || length > whole.length || length < 2) return false;
+    const last = length - 1;
+    if (!isEqualBytes(whole, 2, part, 2, last - 2)) return false;
+    const isSameCount = whole[0] === part[0] && whole[1] === part[1];
+    if (isSameCount) return length === whole.length && whole[last] === part[last];
+    const hasMore = part[0]! * 256 + part[1]! < whole[0]! * 256 + whole[1]!;
+    if (!hasMore || flags >>> 8 !== CHUNK_XOR || (flags & CHUNK_STARTS) !== 0) return false;
+    // the last byte is filled up with zeros, where the other goes on
+    const { exports } = this.#kernel;
+    const found = exports.xorDecode(this.#chunk.put(part), length, this.#times.at, this.#values.at, SAMPLES_MAX);
+    if (found < 0) throw new Error('bug: a chunk of the head does not decode');
+    const spare = 8 * length - exports.xorDecodedBits();
+    return spare < 8 && whole[last]! >> spare === part[last]! >> spare;
   }
 
   #decode({ bytes, flags }: HeadChunk, out: SampleColumns): void {

@@ -1,4 +1,5 @@
 import type { FrameLimits, MetadataPush } from './ingest.ts';
+import type { RingStamp } from './ring-stamp.ts';
 
 // Checked series on their way to the ingesters that own their arc.
 
@@ -7,13 +8,6 @@ export interface MemberTarget {
   /** Resolves when what was kept is safe. */
   push(request: MemberPush): Promise<MemberAnswer>;
   setMetadata(request: MemberMetadata): Promise<MemberMetadataAnswer>;
-}
-
-/** The version that a request between members was made under. */
-export interface RingStamp {
-  readonly number: number;
-  /** SHA-256 of the version, as hexadecimal digits. */
-  readonly hash: string;
 }
 
 export interface MemberPush {

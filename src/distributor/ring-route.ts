@@ -1,5 +1,6 @@
 import type { FrameLimits } from '../contract/ingest.ts';
-import type { MemberTarget, RingStamp } from '../contract/member.ts';
+import type { MemberTarget } from '../contract/member.ts';
+import type { RingStamp } from '../contract/ring-stamp.ts';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';

@@ -5,8 +5,8 @@ import type {
   MemberMetadataAnswer,
   MemberPush,
   MemberTarget,
-  RingStamp,
 } from '../contract/member.ts';
+import type { RingStamp } from '../contract/ring-stamp.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { encodeVersion, hashOfVersion, type RingVersion } from '../ring/version.ts';
 import { type RingSource, RingView } from '../ring/view.ts';

@@ -5,8 +5,8 @@ import type {
   MemberMetadataAnswer,
   MemberPush,
   MemberTarget,
-  RingStamp,
 } from '../contract/member.ts';
+import type { RingStamp } from '../contract/ring-stamp.ts';
 import { getOrMake } from '../lib/map.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import { Kernel } from '../chunk/kernel.ts';
+import { XorWriter } from '../chunk/xor.ts';
 import type { HeadSelect, IngesterClient } from '../contract/ingester.ts';
+import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import { SampleColumns } from '../storage/columns.ts';
 import { StreamBroken } from '../storage/series-stream.ts';
 import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
 import { SliceSeriesWriter } from '../wire/slices.ts';
@@ -121,3 +125,92 @@ test('a stream holds one slice at a time, and breaks where two shards have a ser
   }, StreamBroken);
   assert.equal(context.budget.memoryBytes, 0);
 });
+
+/** Replicas that hold the same, a beginning, or other samples of each series. */
+test('samples of replicas are each there once, as if all chunks were decoded and merged', async () => {
+  const random = seededRandom(3);
+  const below = (n: number) => Math.floor(random() * n);
+  const kernel = Kernel.create();
+  const decoder = new ChunkDecoder(kernel);
+  let slices: Uint8Array[] = [];
+  const client: IngesterClient = {
+    ...ingesterOf([]),
+    async *select() {
+      for (const bytes of slices) yield { bytes, warnings: [], alone: false };
+    },
+  };
+  const source = new HeadSource(client, kernel);
+  for (let run = 0; run < 300; run++) {
+    const count = 1 + below(4);
+    const heads = Array.from({ length: 1 + below(3) }, () => [] as HeadChunk[][]);
+    for (let i = 0; i < count; i++) {
+      const samples = Array.from({ length: 1 + below(40) }, (_, at) => [at, below(3)] as const);
+      for (const head of heads) {
+        const kind = below(4);
+        const own = kind === 0 ? samples : kind === 1 ? samples.slice(0, 1 + below(samples.length)) : [];
+        const some =
+          own.length > 0 ? own : samples.map(([at, value]) => [at, random() < 0.1 ? below(3) : value] as const);
+        const cut = random() < 0.3 ? below(some.length) : 0;
+        head.push([some.slice(cut), some.slice(0, cut)].filter((part) => part.length > 0).map(chunkOf));
+      }
+    }
+    const bytesOf = (head: readonly HeadChunk[][]) =>
+      Buffer.concat(head.map((chunks, i) => seriesBytes(Labels.of({ __name__: 'm', i: String(i) }), i, chunks)));
+    slices = heads.map((head) => new Uint8Array(bytesOf(head)));
+    const context = limited(0);
+    const found = await source.select('t', { matchers: [], startMs: 0, endMs: 100 }, context);
+    assert.equal(found.labels.length, count);
+    for (const [index, labels] of found.labels.entries()) {
+      const [own, merged] = [new SampleColumns(), new SampleColumns()];
+      found.read(index, own);
+      decoder.read(
+        heads.flatMap((head) => head[Number(labels.get('i'))]!),
+        0,
+        100,
+        merged,
+      );
+      const samplesOf = ({ times, values, count: n }: SampleColumns) => [
+        [...times.subarray(0, n)],
+        [...values.subarray(0, n)],
+      ];
+      assert.deepEqual(samplesOf(own), samplesOf(merged));
+    }
+    found.close();
+    assert.equal(context.budget.memoryBytes, 0);
+  }
+});
+
+test('equal replicas cost the memory of one', async () => {
+  const labels = Array.from({ length: 500 }, (_, i) => Labels.of({ __name__: 'm', i: String(i) }));
+  const one = ingesterOf(labels, [], 4, false);
+  const three: IngesterClient = {
+    ...one,
+    async *select(...asked) {
+      for (let i = 0; i < 3; i++) yield* one.select(...asked);
+    },
+  };
+  const bytesOf = async (client: IngesterClient) => {
+    const context = limited(0);
+    const found = await new HeadSource(client, Kernel.create()).select('t', ALL, context);
+    const { memoryBytes } = context.budget;
+    found.close();
+    return memoryBytes;
+  };
+  assert.equal(await bytesOf(three), await bytesOf(one));
+});
+
+function chunkOf(samples: readonly (readonly [number, number])[]): HeadChunk {
+  const writer = XorWriter.create();
+  for (const [time, value] of samples) writer.append(time, value);
+  return { bytes: writer.toBytes(), flags: 0 };
+}
+
+function seriesBytes(labels: Labels, ref: number, chunks: readonly HeadChunk[]): Uint8Array {
+  const encoded = encodeLabels(labels);
+  const room = new Uint8Array(SERIES_HEADER_BYTES + encoded.length + 4096);
+  room.set(encoded, SERIES_HEADER_BYTES);
+  const writer = new SliceSeriesWriter(room);
+  writer.begin(ref, encoded.length);
+  for (const chunk of chunks) writer.chunk(chunk);
+  return room.subarray(0, writer.end());
+}

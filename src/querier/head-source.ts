@@ -1,7 +1,9 @@
-import { ChunkDecoder } from '../chunk/head-chunk.ts';
+import { isEqualBytes } from '../chunk/equal-bytes.ts';
+import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
+
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
@@ -119,6 +121,9 @@ const SERIES_BYTES = 700;
 /** As often the characters of its labels are there, in values, keys and what is remembered of them: with long ones that is more. */
 const LABEL_COPIES = 3;
 
+const COPIES_BYTES = 256 * 1024;
+const NO_BYTES = new Uint8Array(0);
+
 /** Where the series of an answer lie: in columns, for there may be a million. */
 class FoundSeries {
   readonly labels: Labels[] = [];
@@ -131,9 +136,12 @@ class FoundSeries {
   readonly #slices: Uint8Array[] = [];
   /** (slice, start of chunks, their end) of each part of a series. The first parts are in the order of the series. */
   readonly #parts: number[] = [];
-  /** Further parts, of series that several ingesters hold. */
+  /** Further parts, of series that several ingesters hold, but for those that say nothing new. */
   readonly #more = new Map<number, number[]>();
   readonly #indexes = new Map<Labels, number>();
+  /** Where further parts are copied to, so that their slices may go: the last of `#slices` that is one, and what of it is used. */
+  #copies = -1;
+  #copiedBytes = 0;
   #heldBytes = 0;
   #closed = false;
 
@@ -162,15 +170,19 @@ class FoundSeries {
     let chunks = 0;
     let chunkBytes = 0;
     for (const series = new SliceView(bytes); series.next(); ) {
+      const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
+      if (alone) this.#addNew(labels, slice, series);
+      else if (!this.#add(labels, slice, series)) continue;
       chunks += series.chunkCount;
       chunkBytes += series.chunksTo - series.chunksFrom;
       wideBytes += Math.max(0, LABEL_COPIES * (series.labelsTo - series.labelsFrom) - SERIES_BYTES);
-      const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
-      if (alone) this.#addNew(labels, slice, series);
-      else this.#add(labels, slice, series);
     }
     this.#context.budget.addChunks(chunks, chunkBytes);
-    this.#hold((this.#labelsOnly ? 0 : bytes.length) + (this.labels.length - before) * SERIES_BYTES + wideBytes);
+    const added = this.labels.length - before;
+    // of a further replica nothing is kept but copies
+    const isKept = !this.#labelsOnly && added > 0;
+    if (!isKept && !this.#labelsOnly) this.#slices[slice] = NO_BYTES;
+    this.#hold((isKept ? bytes.length : 0) + added * SERIES_BYTES + wideBytes);
   }
 
   #hold(bytes: number): void {
@@ -183,18 +195,58 @@ class FoundSeries {
     if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
   }
 
-  #add(labels: Labels, slice: number, series: SliceView): void {
+  /** Whether the part has something that is not known yet. */
+  #add(labels: Labels, slice: number, series: SliceView): boolean {
     const known = this.#indexes.get(labels);
     if (known === undefined) {
       this.#indexes.set(labels, this.labels.length);
       this.#addNew(labels, slice, series);
-      return;
+      return true;
     }
-    if (this.#labelsOnly) return;
-    const { chunksFrom, chunksTo } = series;
-    const more = this.#more.get(known);
-    if (more === undefined) this.#more.set(known, [slice, chunksFrom, chunksTo]);
-    else more.push(slice, chunksFrom, chunksTo);
+    return !this.#labelsOnly && this.#addPart(known, this.#slices[slice]!, series);
+  }
+
+  #addPart(index: number, bytes: Uint8Array, { chunksFrom, chunksTo }: SliceView): boolean {
+    const more = this.#more.get(index) ?? [];
+    const first = index * 3;
+    if (this.#isPart(this.#parts, first, bytes, chunksFrom, chunksTo)) return false;
+    for (let i = 0; i < more.length; i += 3) if (this.#isPart(more, i, bytes, chunksFrom, chunksTo)) return false;
+    const { chunks } = this.#decoders;
+    const own = chunksAt(bytes, chunksFrom, chunksTo);
+    if (chunks.haveAll(this.#chunksOf(this.#parts, first), own)) return false;
+    if (chunks.haveAll(own, this.#chunksOf(this.#parts, first))) {
+      [this.#parts[first], this.#parts[first + 1], this.#parts[first + 2]] = this.#copy(bytes, chunksFrom, chunksTo);
+      return true;
+    }
+    more.push(...this.#copy(bytes, chunksFrom, chunksTo));
+    this.#more.set(index, more);
+    return true;
+  }
+
+  /** Whether the part at `at` of a list is, byte for byte, what lies at [from, to). */
+  #isPart(parts: readonly number[], at: number, bytes: Uint8Array, from: number, to: number): boolean {
+    const partFrom = parts[at + 1]!;
+    const partTo = parts[at + 2]!;
+    if (partTo - partFrom !== to - from) return false;
+    return isEqualBytes(this.#slices[parts[at]!]!, partFrom, bytes, from, to - from);
+  }
+
+  #chunksOf(parts: readonly number[], at: number): HeadChunk[] {
+    return chunksAt(this.#slices[parts[at]!]!, parts[at + 1]!, parts[at + 2]!);
+  }
+
+  #copy(bytes: Uint8Array, from: number, to: number): [slice: number, from: number, to: number] {
+    const length = to - from;
+    if (this.#copies < 0 || this.#copiedBytes + length > this.#slices[this.#copies]!.length) {
+      const room = Math.max(COPIES_BYTES, length);
+      this.#hold(room);
+      this.#copies = this.#slices.push(new Uint8Array(room)) - 1;
+      this.#copiedBytes = 0;
+    }
+    const at = this.#copiedBytes;
+    this.#slices[this.#copies]!.set(bytes.subarray(from, to), at);
+    this.#copiedBytes += length;
+    return [this.#copies, at, at + length];
   }
 
   read(index: number, out: SampleColumns): void {
@@ -205,10 +257,9 @@ class FoundSeries {
     const more = this.#more.size === 0 ? undefined : this.#more.get(index);
     const { series, chunks } = this.#decoders;
     if (more === undefined && series.read(slice, from, to, this.#startMs, this.#endMs, out)) return;
-    const all = chunksAt(slice, from, to);
-    for (let i = 0; more !== undefined && i < more.length; i += 3) {
-      all.push(...chunksAt(this.#slices[more[i]!]!, more[i + 1]!, more[i + 2]!));
-    }
+    let all = chunksAt(slice, from, to);
+    for (let i = 0; more !== undefined && i < more.length; i += 3) all.push(...this.#chunksOf(more, i));
+    if (more !== undefined) all = chunks.distinct(all);
     chunks.read(all, this.#startMs, this.#endMs, out);
   }
 

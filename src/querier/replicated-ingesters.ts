@@ -152,7 +152,7 @@ export class ReplicatedIngesters implements IngesterClient {
     { tenant, metrics }: ReadOf,
     open: OpenMember<T>,
     signal: AbortSignal,
-  ): AsyncGenerator<T, ReadEnd | RingStamp> {
+  ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
     const { member, clock, slowMs = SLOW_MS } = this.#options;
     const { asks, givenUp } = readAsks(view, tenant, metrics);
     const quorums = new ReadQuorums(asks, this.#rank(view));
@@ -175,6 +175,8 @@ export class ReplicatedIngesters implements IngesterClient {
         switch (event.kind) {
           case 'opened':
             if (event.answer.newer !== undefined) return event.answer.newer;
+            // the wire may have handed it over already
+            if (this.#newest() > version.number) return { number: this.#newest() };
             losses.set(id, event.answer.losses);
             break;
           case 'item':
@@ -202,18 +204,17 @@ export class ReplicatedIngesters implements IngesterClient {
   }
 
   /** Waits until a version is known here that a member knows. */
-  async #learn({ number }: RingStamp, round: number, signal: AbortSignal): Promise<void> {
+  async #learn({ number }: Pick<RingStamp, 'number'>, round: number, signal: AbortSignal): Promise<void> {
     const { ring, clock } = this.#options;
-    const known = () => ring.current()?.newest.number ?? 0;
-    const behind = () => queryErrors.ringBehind({ known: known(), needed: number });
+    const behind = () => queryErrors.ringBehind({ known: this.#newest(), needed: number });
     if (round >= ROUNDS_MAX) throw behind();
-    if (known() >= number) return;
+    if (this.#newest() >= number) return;
     const late = timeout(clock, LEARN_MS_MAX);
     let stop = () => {};
     try {
       await new Promise<void>((resolve, reject) => {
         stop = ring.onChange(() => {
-          if (known() >= number) resolve();
+          if (this.#newest() >= number) resolve();
         });
         late.signal.addEventListener('abort', () => reject(behind()), { once: true });
         signal.addEventListener('abort', () => reject(signal.reason), { once: true });
@@ -222,6 +223,11 @@ export class ReplicatedIngesters implements IngesterClient {
       stop();
       late.cancel();
     }
+  }
+
+  /** Number of the newest version that is known here; 0: none. */
+  #newest(): number {
+    return this.#options.ring.current()?.newest.number ?? 0;
   }
 
   /** Members by zone, another zone first each time: those of the first zones hold all, and each of them is asked. */
