@@ -161,7 +161,6 @@ let firstRef: i32 = -1; // its series; −1: it was refused
 let firstTime: i64 = 0; // of the sample
 let firstLast: i64 = 0; // newest of its series
 let frameAt: usize = 0;
-let frameNumber: u32 = 0;
 let sampleIndex: u32 = 0;
 let newestTime: i64 = 0;
 
@@ -213,7 +212,8 @@ export function ingestRefusals(): u32 {
  */
 export function ingestStart(frames: usize, unknown: usize, refusals: usize): void {
   frameAt = framesAt = frames;
-  frameNumber = 0;
+  numberedAt = frames;
+  numbered = 0;
   refusalsAt = refusals;
   refusalCount = 0;
   unknownAt = unknown;
@@ -230,35 +230,39 @@ export function ingestStart(frames: usize, unknown: usize, refusals: usize): voi
 export function ingestFrame(): u32 {
   return <u32>frameAt;
 }
-/** Its number, from 0 on. */
+// a frame, and how many come before it
+let numberedAt: usize = 0;
+let numbered: u32 = 0;
+
+/** Number of the frame that is next, from 0 on. Counted only when asked: it goes on from the last one that was. */
 export function ingestFrameNumber(): u32 {
-  return frameNumber;
-}
-/** Goes on behind it. */
-export function ingestSkip(): void {
-  nextFrame(load<u32>(frameAt, FRAME_BYTES_AT));
+  while (numberedAt < frameAt) {
+    numberedAt += load<u32>(numberedAt, FRAME_BYTES_AT);
+    numbered++;
+  }
+  return numbered;
 }
 
-// @ts-ignore: decorator
-@inline function nextFrame(bytes: u32): void {
-  frameAt += bytes;
-  frameNumber++;
+/** Goes on behind it. */
+export function ingestSkip(): void {
+  frameAt += load<u32>(frameAt, FRAME_BYTES_AT);
   sampleIndex = 0;
 }
 
 /** Writes down that samples of the frame that is next were refused. */
 function noteRefusal(reason: u32, samples: u32, time: f64, newest: f64): void {
   if (refusalsAt == 0) return;
+  const number = ingestFrameNumber();
   const e = refusalsAt + <usize>refusalCount * REFUSAL_BYTES;
   if (refusalCount > 0) {
     const last = e - REFUSAL_BYTES;
-    if (load<u32>(last, REFUSAL_FRAME_AT) == frameNumber) {
+    if (load<u32>(last, REFUSAL_FRAME_AT) == number) {
       store<u32>(last, load<u32>(last, REFUSAL_SAMPLES_AT) + samples, REFUSAL_SAMPLES_AT);
       return;
     }
   }
   refusalCount++;
-  store<u32>(e, frameNumber, REFUSAL_FRAME_AT);
+  store<u32>(e, number, REFUSAL_FRAME_AT);
   store<u32>(e, reason, REFUSAL_REASON_AT);
   store<u32>(e, samples, REFUSAL_SAMPLES_AT);
   store<u32>(e, 0, REFUSAL_HISTOGRAMS_AT);
@@ -297,7 +301,8 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
           refuseSeries(REFUSED_LABELS_TOO_LONG);
           refused += n;
           noteRefusal(REFUSAL_SERIES + REFUSED_LABELS_TOO_LONG, n, 0, 0);
-          nextFrame(bytes);
+          frameAt += bytes;
+          sampleIndex = 0;
           continue;
         }
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
@@ -306,14 +311,16 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         if (ref < 0) {
           if (hasKey) {
             store<u32>(unknownAt + (usize(unknownCount++) << 2), <u32>(frameAt - framesAt));
-            nextFrame(bytes);
+            frameAt += bytes;
+            sampleIndex = 0;
             continue;
           }
           ref = makeSeries(tenant, labels, len, load<u32>(frameAt, FRAME_METRIC_HASH_AT));
           if (ref < 0) {
             refused += n;
             noteRefusal(REFUSAL_SERIES + refusedWhy, n, <f64>load<i64>(labels + ((len + 7) & ~7), SAMPLE_TIME_AT), 0);
-            nextFrame(bytes);
+            frameAt += bytes;
+            sampleIndex = 0;
             continue;
           }
         }
@@ -348,7 +355,8 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         }
       }
     }
-    nextFrame(bytes);
+    frameAt += bytes;
+    sampleIndex = 0;
   }
   return INGEST_DONE;
 }

@@ -33,7 +33,7 @@ import {
 } from '../src/wire/frame-layout';
 import { sipHash, sipHigh, xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
-import { knownFind, knownPut, N_KEY, N_LABELS, N_METRIC } from './known';
+import { knownFind, knownLabels, knownPut, N_KEY, N_METRIC } from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 
@@ -199,7 +199,7 @@ let labelsHashed: bool = false;
 /**
  * Begins to scan the body at `src`, whose frames go to `out`.
  * @param useKnown series seen before, by the same bytes, get frames with their keys
- * @param hashLabels frames with labels carry the hash of those
+ * @param hashLabels frames carry the hash of their series' labels
  */
 export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKnown: bool, hashLabels: bool): void {
   bodyAt = nextAt = src;
@@ -389,8 +389,8 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   store<u32>(frame, KEY_BYTES, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
   store<u32>(frame, FRAME_KEY, FRAME_FLAGS_AT);
-  store<u32>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
-  store<u32>(frame, load<u32>(entry, N_LABELS), FRAME_LABELS_HASH_AT);
+  store<u64>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
+  if (labelsHashed) store<u32>(frame, knownLabels(entry), FRAME_LABELS_HASH_AT);
   v128.store(frame + FRAME_HEADER_BYTES, v128.load(entry, N_KEY));
   sampleCount += samples;
   return <i32>(o - frame);
@@ -566,8 +566,8 @@ function scanSeriesInto(from: usize, end: usize, frame: usize): i32 {
   store<u32>(frame, labelsLen, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
   store<u32>(frame, 0, FRAME_FLAGS_AT);
-  store<u32>(frame, <u32>metricHash, FRAME_METRIC_HASH_AT);
-  store<u32>(frame, labelsHashed ? <u32>xxh64(labels, labelsLen) : 0, FRAME_LABELS_HASH_AT);
+  store<u64>(frame, <u64>(<u32>metricHash), FRAME_METRIC_HASH_AT);
+  if (labelsHashed) store<u32>(frame, <u32>xxh64(labels, labelsLen), FRAME_LABELS_HASH_AT);
   sampleCount += samples;
   return <i32>bytes;
 }

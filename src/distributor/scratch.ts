@@ -17,7 +17,7 @@ export interface RawBody {
 export interface ScanNames {
   /** Series that were seen before are named by their keys. */
   readonly useKnown: boolean;
-  /** Frames with labels carry the hash of those. */
+  /** Frames carry the hash of their series' labels. */
   readonly hashLabels: boolean;
 }
 
