@@ -1,4 +1,5 @@
 import type { PushRequest, PushResponse } from '../contract/push.ts';
+import type { LocalSlots } from './local-slots.ts';
 
 /** Edges behind their service: in threads of their own, or one in this thread. */
 export interface Edges {
@@ -9,6 +10,8 @@ export interface EdgePush extends PushRequest {
   readonly limits: EdgeLimits;
   /** Where the tenant's rate is counted that several edges grant together (`SharedRates`); absent: the edge counts it alone. */
   readonly ratePlace?: number;
+  /** How the tenant's series are spread over the shards of a process without a ring; absent: they are in one. */
+  readonly slots?: LocalSlots;
 }
 
 /** The limits of a tenant that concern writes; names as in `limits.ts`. */
@@ -49,6 +52,8 @@ export interface EdgeAnswer {
   readonly discarded: Readonly<Record<string, number>>;
   /** Metadata entries that were not kept, by reason. */
   readonly discardedMetadata: Readonly<Record<string, number>>;
+  /** Series of the tenant in the shards that the request went to; absent: they do not know. */
+  readonly tenantSeries?: number;
   /** Bytes of the body, inflated. */
   readonly rawBytes: number;
 }

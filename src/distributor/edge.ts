@@ -189,10 +189,10 @@ export class Edge {
   }
 
   #parts({ version, scratch, slow, judged, sending }: Work): Iterable<FramePart> {
-    if (version === 'v1' && sending.hasOneTarget && scratch.kernel.exports.scanSlow() === 0) {
+    if (version === 'v1' && sending.onlyTarget !== undefined && scratch.kernel.exports.scanSlow() === 0) {
       const scanned = scratch.frames.all;
       const areSmall = judged.samples <= SAMPLES_PER_FRAME_MAX && scanned.length <= PART_BYTES;
-      if (areSmall) return onlyPart(scanned, this.#buffers);
+      if (areSmall) return onlyPart(scanned, sending.onlyTarget, this.#buffers);
     }
     const targetOf = (frame: FrameView) => sending.targetOf(frame);
     return version === 'v1'
@@ -204,7 +204,7 @@ export class Edge {
   async #send(work: Work, parts: Iterable<FramePart>, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
     const { judged, raw, sending, useKnown } = work;
     const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
-    await sending.send({
+    const tenantSeries = await sending.send({
       judged,
       lost,
       hasKeys: useKnown && version === 'v1',
@@ -223,6 +223,7 @@ export class Edge {
       rawBytes: raw.bytes,
       discarded: refusals.byReason,
       discardedMetadata: judged.metadataRefusals.byReason,
+      ...(tenantSeries !== undefined && { tenantSeries }),
       response:
         version === 'v1' ? response : { ...response, headers: { ...response.headers, ...written(judged, lost) } },
     };

@@ -96,11 +96,11 @@ export function* frameParts(
  * Frames of a scan as the only part there is: without a look at each of them.
  * @param scanned none of them is of the slow path or has more than SAMPLES_PER_FRAME_MAX samples
  */
-export function onlyPart(scanned: Uint8Array, pool: BufferPool): readonly FramePart[] {
+export function onlyPart(scanned: Uint8Array, target: number, pool: BufferPool): readonly FramePart[] {
   if (scanned.length === 0) return [];
   const frames = pool.take(scanned.length);
   frames.set(scanned);
-  return [{ target: 0, frames }];
+  return [{ target, frames }];
 }
 
 /** Remembers where the frames of one target lie until they are enough for a part. */

@@ -125,7 +125,7 @@ interface Shortage {
 
 class RingSending implements Sending {
   readonly hashLabels: boolean;
-  readonly hasOneTarget: boolean;
+  readonly onlyTarget: number | undefined;
   readonly #route: RingRoute;
   readonly #view: RingView;
   readonly #tenant: string;
@@ -151,8 +151,7 @@ class RingSending implements Sending {
     this.#version = { number: view.newest.number, hash: view.hash };
     const sizes = view.newest.tenants.get(tenant);
     this.hashLabels = sizes !== undefined && sizes.splits.size > 0;
-    this.hasOneTarget = sizes === undefined;
-    if (this.hasOneTarget) this.#setOf(view.slots.arcOf(tenant, 0, 0));
+    this.onlyTarget = sizes === undefined ? this.#setOf(view.slots.arcOf(tenant, 0, 0)) : undefined;
   }
 
   targetOf(frame: FrameView): number {
@@ -169,7 +168,7 @@ class RingSending implements Sending {
     return this.#lastSet;
   }
 
-  async send(outgoing: Outgoing): Promise<void> {
+  async send(outgoing: Outgoing): Promise<undefined> {
     await this.#setMetadata(outgoing);
     const under: (Promise<void> | undefined)[] = [];
     for (const part of outgoing.parts) {

@@ -17,12 +17,16 @@ export interface Route {
 export interface Sending {
   /** Whether its frames must carry the hash of their labels. */
   readonly hashLabels: boolean;
-  /** Whether all its frames go to target 0. */
-  readonly hasOneTarget: boolean;
+  /** The target that all its frames go to; undefined: there are several. */
+  readonly onlyTarget: number | undefined;
   /** Number of the target that a frame goes to, or of the owners that it goes to. Small: parts are collected by it. */
   targetOf(frame: FrameView): number;
-  /** Sends everything, and adds what was refused to `judged` and `lost`. @throws AppError where a sender must send again */
-  send(outgoing: Outgoing): Promise<void>;
+  /**
+   * Sends everything, and adds what was refused to `judged` and `lost`.
+   * @returns series of the tenant where it was sent to; undefined: not known
+   * @throws AppError where a sender must send again
+   */
+  send(outgoing: Outgoing): Promise<number | undefined>;
 }
 
 /** Frames to be sent, and what is known of their request. */

@@ -27,16 +27,18 @@ export class SeriesTally {
    * Runs `send` when it is its turn.
    * @param series the most that it may add
    * @param limit of the tenant's series
+   * @param moved series that may be counted twice, since they were in another target before
    */
   async run<T>(
     tenant: string,
-    { series, limit }: { readonly series: number; readonly limit: number },
+    { series, limit, moved = 0 }: { readonly series: number; readonly limit: number; readonly moved?: number },
     send: (tally: TenantTally, oneByOne: boolean) => Promise<T>,
   ): Promise<T> {
     const tally = getOrMake(this.#tenants, tenant, () => {
       this.#makeRoom();
       return new TenantTally(this.#targets.length);
     });
+    tally.moved = moved;
     await this.#ask(tenant, tally, REPORT_MS_MAX);
     if (tally.mayAdd(series, limit)) return tally.beside(series, () => send(tally, false));
     return tally.alone(async () => {
@@ -82,6 +84,8 @@ export class TenantTally {
   #lastAlone: Promise<unknown> | undefined;
   #alone = 0;
   asked: Promise<unknown> | undefined;
+  /** Series that may be counted twice: one that goes to another target is still held by the one before, for some windows. */
+  moved = 0;
   /** By the monotonic clock. */
   askedMs = Number.NEGATIVE_INFINITY;
 
@@ -98,9 +102,9 @@ export class TenantTally {
     if (series !== undefined) this.#held[target] = series;
   }
 
-  /** Series that all targets but one hold. */
+  /** Series that all targets but one hold, less those that it may have got from them. */
   others(target: number): number {
-    return this.#total - this.#held[target]!;
+    return Math.max(0, this.#total - this.#held[target]! - this.moved);
   }
 
   get #total(): number {
@@ -108,7 +112,7 @@ export class TenantTally {
   }
 
   mayAdd(series: number, limit: number): boolean {
-    return this.#alone === 0 && this.#total + this.#seriesUnderWay + series <= limit;
+    return this.#alone === 0 && this.#total - this.moved + this.#seriesUnderWay + series <= limit;
   }
 
   /** Runs beside others that may add so many series in all. */

@@ -5,6 +5,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import type { EdgeAnswer, EdgeLimits, Edges } from './edge-push.ts';
+import type { LocalSlotSizes } from './local-slots.ts';
 import { rewriteText } from './rewrite.ts';
 import { encodeSeriesPush } from './series-push.ts';
 import { TenantRates } from './tenant-rates.ts';
@@ -30,6 +31,8 @@ const TENANTS_COUNTED_MAX = 1000;
 export interface DistributorOptions {
   readonly edges: Edges;
   readonly limits: (tenant: string) => TenantLimits;
+  /** How tenants are spread over the shards of this process, where it has several and no ring. */
+  readonly slots?: LocalSlotSizes;
   /** Distributors that share the rates whose strategy is `global`; absent: this one alone. */
   readonly distributors?: () => number;
   readonly registry: Registry;
@@ -50,11 +53,18 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     this.rates = new TenantRates(options.clock);
   }
 
+  async start(): Promise<void> {
+    this.#options.slots?.open();
+  }
+
   async push(request: PushRequest): Promise<PushResponse> {
     const { tenant, headers, body } = request;
     const limits = edgeLimits(this.#options.limits(tenant), this.#options.distributors?.() ?? 1);
     try {
-      const answer = await this.#options.edges.push({ tenant, headers, body, limits });
+      const { edges, slots } = this.#options;
+      const spread = slots === undefined ? {} : { slots: slots.of(tenant) };
+      const answer = await edges.push({ tenant, headers, body, limits, ...spread });
+      if (answer.tenantSeries !== undefined) slots?.report(tenant, answer.tenantSeries);
       this.#count(tenant, answer);
       return answer.response;
     } catch (thrown) {

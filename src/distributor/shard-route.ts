@@ -1,9 +1,13 @@
 import type { FrameLimits, FrameTarget } from '../contract/ingest.ts';
 import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
+import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { localArcOf, metricHashOf, shardOfArc } from '../ring/slots.ts';
 import { FRAME_HEADER_BYTES } from '../wire/frame-layout.ts';
 import { FrameView } from '../wire/frames.ts';
 import type { EdgeLimits, EdgePush } from './edge-push.ts';
 import { type BufferPool, type FramePart, frameParts } from './frame-parts.ts';
+import { type LocalSlots, WHOLE } from './local-slots.ts';
 import { metadataParts } from './metadata-parts.ts';
 import { addLost, addResult, seriesPerMetric, seriesPerUser } from './push-outcome.ts';
 import { countRefused } from './refusals.ts';
@@ -38,24 +42,33 @@ export class ShardRoute implements Route {
 
 class ShardSending implements Sending {
   readonly hashLabels = false;
-  readonly hasOneTarget: boolean;
+  readonly onlyTarget: number | undefined;
   readonly targetOf: (frame: FrameView) => number;
   readonly #route: ShardRoute;
   readonly #request: EdgePush;
   readonly #limits: EdgeLimits;
+  readonly #slots: LocalSlots;
 
   constructor(route: ShardRoute, request: EdgePush, limits: EdgeLimits) {
     this.#route = route;
     this.#request = request;
     this.#limits = limits;
-    const targets = route.targets.length;
-    const salt = tenantSalt(request.tenant);
-    this.hasOneTarget = targets === 1;
-    this.targetOf = targets === 1 ? () => 0 : (frame) => ((frame.metricHash ^ salt) >>> 0) % targets;
+    const { slots = WHOLE } = request;
+    const whole = this.#targetOfMetric(0, 1);
+    this.#slots = slots;
+    this.onlyTarget = slots.buckets === 1 || route.targets.length === 1 ? whole : undefined;
+    const targets = Array.from({ length: slots.buckets }, (_, bucket) => this.#targetOfMetric(bucket, slots.buckets));
+    this.targetOf =
+      this.onlyTarget === undefined ? (frame) => targets[frame.metricHash & (targets.length - 1)]! : () => whole;
+  }
+
+  /** The shard of a metric, by its slot: what the store has together is together here too. */
+  #targetOfMetric(metricHash: number, buckets = this.#slots.buckets): number {
+    return shardOfArc(localArcOf(this.#request.tenant, metricHash, buckets), this.#route.targets.length);
   }
 
   /** Sends frames part after part to each target. */
-  async send(outgoing: Outgoing): Promise<void> {
+  async send(outgoing: Outgoing): Promise<number | undefined> {
     const { targets, tally: tallies, keysTaken, buffers } = this.#route;
     const { tenant } = this.#request;
     const limits = this.#limits;
@@ -66,9 +79,11 @@ class ShardSending implements Sending {
       seriesPerUserMax: perUser.limit,
       seriesPerMetricMax: seriesPerMetric(limits).limit,
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
-      exemplarsMax: Math.ceil(limits.maxExemplars / targets.length),
+      exemplarsMax: Math.ceil(limits.maxExemplars / Math.min(targets.length, this.#slots.buckets)),
       oldWindowsMax: limits.maxOldWindowsPerUser,
     };
+    /** Series of the tenant, by target. */
+    const held = new Map<number, number>();
     /** Keys of series that a target does not have, by target. */
     const unknown = targets.map(() => new Set<string>());
     const push = async ({ target, frames }: FramePart, tally: TenantTally | undefined): Promise<void> => {
@@ -80,6 +95,7 @@ class ShardSending implements Sending {
         limits: tally === undefined ? frameLimits : { ...frameLimits, seriesElsewhere: tally.others(target) },
       });
       tally?.report(target, sent.tenantSeries);
+      if (sent.tenantSeries !== undefined) held.set(target, sent.tenantSeries);
       keysTaken[target] = sent.keysTaken;
       addResult(judged.refusals, sent.result, limits);
       addLost(lost, sent.result);
@@ -95,18 +111,35 @@ class ShardSending implements Sending {
         await this.#pushAll(this.#unknownParts(outgoing, unknown), pushPart, oneByOne);
     };
     if (perUser.limit === 0 || targets.length === 1) await pushAll();
-    else await tallies.run(tenant, { series: judged.series, limit: perUser.limit }, pushAll);
+    else {
+      const { moved } = this.#slots;
+      await tallies.run(tenant, { series: judged.series, limit: perUser.limit, moved }, pushAll);
+    }
+    return held.size === 0 ? undefined : [...held.values()].reduce((sum, series) => sum + series, 0);
   }
 
   /** Part by part, so that others come in between. */
   async #setMetadata({ judged }: Outgoing): Promise<void> {
     const { maxMetadataPerUser: metricsMax, maxMetadataPerMetric: perMetricMax } = this.#limits;
     const { tenant } = this.#request;
-    for (const entries of metadataParts(judged.metadata)) {
-      const limits = { metricsMax, perMetricMax };
-      const refused = await this.#route.targets[0]!.setMetadata({ tenant, entries, limits });
-      for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
+    const limits = { metricsMax, perMetricMax };
+    for (const [target, own] of this.#metadataByTarget(judged.metadata)) {
+      for (const entries of metadataParts(own)) {
+        const refused = await this.#route.targets[target]!.setMetadata({ tenant, entries, limits });
+        for (const [reason, count] of Object.entries(refused)) countRefused(judged.metadataRefusals, reason, count);
+      }
     }
+  }
+
+  /** Metadata lies where its metric does: with its series it goes to the store. */
+  #metadataByTarget(entries: readonly MetricMetadata[]): ReadonlyMap<number, readonly MetricMetadata[]> {
+    if (this.onlyTarget !== undefined) return new Map([[this.onlyTarget, entries]]);
+    const byTarget = new Map<number, MetricMetadata[]>();
+    for (const entry of entries) {
+      const target = this.#targetOfMetric(metricHashOf(entry.metric));
+      getOrMake(byTarget, target, () => [] as MetricMetadata[]).push(entry);
+    }
+    return byTarget;
   }
 
   /** Each target gets its parts one after the other, and all of them something at a time, unless one by one. */
@@ -144,11 +177,4 @@ class ShardSending implements Sending {
     }
     return [...frameParts(Buffer.concat(wanted), new Uint8Array(0), [], this.targetOf, buffers)];
   }
-}
-
-/** FNV-1a: spreads tenants that have the same metrics. */
-function tenantSalt(tenant: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < tenant.length; i++) hash = Math.imul(hash ^ tenant.charCodeAt(i), 0x01000193);
-  return hash;
 }

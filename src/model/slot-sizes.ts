@@ -20,7 +20,8 @@ const PARTS = [16, 256, 4096];
 /** The sizes that there are: a tenant's buckets, and with the exception of 1 a metric's parts. */
 export const SLOT_COUNTS: readonly number[] = [1, ...PARTS];
 
-function bucketsFor(series: number): number {
+/** Buckets of a tenant with so many series. */
+export function bucketsFor(series: number): number {
   return series <= 20_000 ? 1 : series <= 300_000 ? 16 : series <= 5_000_000 ? 256 : 4096;
 }
 

@@ -69,9 +69,20 @@ export class RingSlots {
 
   #arcAt(tenant: string, seed: number, index: number, count: number): number {
     // on 32 bits, so that a ring of more arcs has those of one of fewer, each in pieces
-    const at = (h32(tenant, seed) + Math.floor((index * 2 ** 32) / count)) >>> 0;
-    return at >>> (32 - this.#arcBits);
+    return pointOf(tenant, seed, index, count) >>> (32 - this.#arcBits);
   }
+}
+
+function pointOf(tenant: string, seed: number, index: number, count: number): number {
+  return (h32(tenant, seed) + Math.floor((index * 2 ** 32) / count)) >>> 0;
+}
+
+/** Arcs by which a process without a ring tells its shards apart: 4,096. */
+const LOCAL_ARC_BITS = 12;
+
+/** The arc of a metric where there is no ring. */
+export function localArcOf(tenant: string, metricHash: number, buckets: number): number {
+  return pointOf(tenant, SEED_BUCKETS, metricHash & (buckets - 1), buckets) >>> (32 - LOCAL_ARC_BITS);
 }
 
 /** Which of a process' shards has an arc. Arcs that lie evenly, and stretches of them, fall on shards evenly. */

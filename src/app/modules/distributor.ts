@@ -1,9 +1,15 @@
+import path from 'node:path';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
+import { LocalSlotSizes } from '../../distributor/local-slots.ts';
 import { DistributorService } from '../../distributor/service.ts';
 import type { TenantRates } from '../../distributor/tenant-rates.ts';
-import { part } from '../app.ts';
+import { realDisk } from '../../ingester/log/disk.ts';
+import { heldDisk } from '../../ingester/log/held-disk.ts';
+import { FolderHold } from '../../kit/folder/hold.ts';
+import { type App, part } from '../app.ts';
 import { pushRoutes } from '../routes/push.ts';
 import { allStatsRoutes, statsRoutes, type UserStats } from '../routes/stats.ts';
+import { slotsFile } from '../slots-file.ts';
 import { EdgeThreads } from '../threads/edge-threads.ts';
 import type { Module } from './module.ts';
 
@@ -18,7 +24,13 @@ export const distributorModule: Module = {
       shards: part(app, 'shards'),
       log,
     });
-    const distributor = new DistributorService({ edges, limits: (tenant) => limits.of(tenant), registry, clock });
+    const distributor = new DistributorService({
+      edges,
+      limits: (tenant) => limits.of(tenant),
+      ...localSlots(app),
+      registry,
+      clock,
+    });
     const stats = tenantStats(part(app, 'ingester'), distributor.rates);
     http.add(pushRoutes(distributor, config.server));
     http.add(statsRoutes(stats.of));
@@ -26,6 +38,16 @@ export const distributorModule: Module = {
     return [edges, distributor];
   },
 };
+
+/** How tenants are spread over shards, where there are several. */
+function localSlots(app: App): { readonly slots?: LocalSlotSizes } {
+  const { shards } = part(app, 'layout');
+  if (shards === 1) return {};
+  const { config, clock, log } = app;
+  const disk = heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock));
+  const file = slotsFile(disk, path.join(config.data.dir, 'ingester', 'slots.json'), log);
+  return { slots: new LocalSlotSizes({ shards, file, clock }) };
+}
 
 function tenantStats(ingester: IngesterAdmin, rates: TenantRates) {
   const seriesOf = async () =>
