@@ -14,6 +14,7 @@ import { type Clock, timeout } from '../lib/clock.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import type { SeriesShard } from '../model/series-shard.ts';
 import { readAsks } from '../ring/asks.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
 import { ReadQuorums } from './read-quorums.ts';
@@ -50,6 +51,8 @@ interface ReadOf {
   readonly tenant: string;
   /** Undefined: any. */
   readonly metrics: readonly string[] | undefined;
+  /** Absent: all. */
+  readonly shard?: SeriesShard | undefined;
 }
 
 type OpenMember<T> = (
@@ -73,7 +76,7 @@ export class ReplicatedIngesters implements IngesterClient {
   }
 
   async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
-    const of = { tenant: request.tenant, metrics: metricsOf([request.matchers]) };
+    const of = { tenant: request.tenant, metrics: metricsOf([request.matchers]), shard: request.shard };
     const slices = this.#read(of, (member, version, own) => member.select(request, version, own), signal);
     for (;;) {
       const next = await slices.next();
@@ -149,12 +152,12 @@ export class ReplicatedIngesters implements IngesterClient {
   /** Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one. */
   async *#round<T>(
     view: RingView,
-    { tenant, metrics }: ReadOf,
+    { tenant, metrics, shard }: ReadOf,
     open: OpenMember<T>,
     signal: AbortSignal,
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
     const { member, clock, slowMs = SLOW_MS } = this.#options;
-    const { asks, givenUp } = readAsks(view, tenant, metrics);
+    const { asks, givenUp } = readAsks(view, tenant, metrics, shard);
     const quorums = new ReadQuorums(asks, this.#rank(view));
     const streams = new ReplicaStreams<T>({ clock, slowMs, streamsMax: STREAMS_MAX }, signal);
     const version = { number: view.newest.number, hash: view.hash };

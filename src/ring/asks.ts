@@ -1,3 +1,4 @@
+import type { SeriesShard } from '../model/series-shard.ts';
 import { type Ask, isStored } from './confirmation.ts';
 import { readQuorum } from './quorum.ts';
 import { metricHashOf, RingSlots } from './slots.ts';
@@ -21,15 +22,21 @@ export interface ReadAsks {
  * were **under that version**, as sizes of tenants change from one to the next and series go to other arcs with them. A version whose
  * owners said that the store has all is left out; versions and arcs with the same owners are one.
  * @param metrics names of the metrics that are read; undefined: any
+ * @param shard undefined: series of all shards are read
  */
-export function readAsks(view: RingView, tenant: string, metrics: readonly string[] | undefined): ReadAsks {
+export function readAsks(
+  view: RingView,
+  tenant: string,
+  metrics: readonly string[] | undefined,
+  shard?: SeriesShard,
+): ReadAsks {
   const { chain, words } = view;
   const hashes = metrics?.map(metricHashOf);
   const asks = new Map<string, ReadAsk>();
   const givenUp = new Set<string>();
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
-    for (const arc of arcsOf(slotsOf(version), tenant, hashes)) {
+    for (const arc of arcsOf(slotsOf(version), tenant, hashes, shard)) {
       const owners = ownersOf(version, arc);
       const quorum = readQuorum(owners.length, version.replicas);
       if (at < chain.length - 1 && isStored(chain, at, words, arc)) {
@@ -46,9 +53,14 @@ export function readAsks(view: RingView, tenant: string, metrics: readonly strin
   return { asks: [...asks.values()], givenUp: [...givenUp] };
 }
 
-function arcsOf(slots: RingSlots, tenant: string, hashes: readonly number[] | undefined): readonly number[] {
-  if (hashes === undefined) return slots.arcsOfTenant(tenant);
-  return [...new Set(hashes.flatMap((hash) => slots.arcsOfMetric(tenant, hash)))];
+function arcsOf(
+  slots: RingSlots,
+  tenant: string,
+  hashes: readonly number[] | undefined,
+  shard: SeriesShard | undefined,
+): readonly number[] {
+  if (hashes === undefined) return slots.arcsOfTenant(tenant, shard);
+  return [...new Set(hashes.flatMap((hash) => slots.arcsOfMetric(tenant, hash, shard)))];
 }
 
 const known = new WeakMap<RingVersion, RingSlots>();

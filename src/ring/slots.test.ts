@@ -59,6 +59,29 @@ test('a tenant of one slot is on one arc; buckets go by the metric, parts by the
   for (const arc of [...byBucket.values(), ...slots.arcsOfMetric('t', split)]) assert.ok(all.has(arc));
 });
 
+test('a shard of the series has its own parts of a split metric, and all that is not split', () => {
+  const slots = new RingSlots(withTenant({ buckets: 16, splits: [['split', 256]] }));
+  const split = metricHashOf('split');
+  const shards = [0, 1, 2, 3].map((index) => ({ index, count: 4 }));
+  const own = shards.map((shard) => slots.arcsOfMetric('t', split, shard));
+  assert.deepEqual(
+    own.map(({ length }) => length),
+    [64, 64, 64, 64],
+  );
+  assert.deepEqual(
+    own.flat().sort((a, b) => a - b),
+    slots.arcsOfMetric('t', split),
+  );
+  for (let hash = 0; hash < 2 ** 32; hash += 0x0101_0101) {
+    assert.ok(own[hash % 4]!.includes(slots.arcOf('t', split, hash)));
+  }
+  const plain = metricHashOf('plain');
+  for (const shard of shards) {
+    assert.deepEqual(slots.arcsOfMetric('t', plain, shard), slots.arcsOfMetric('t', plain));
+    assert.ok(slots.arcsOfTenant('t', shard).length < slots.arcsOfTenant('t').length);
+  }
+});
+
 test('slots of a tenant lie evenly around the ring', () => {
   for (const buckets of [16, 256, 4096]) {
     const arcs = new RingSlots(withTenant({ buckets })).arcsOfTenant('t');

@@ -1,4 +1,5 @@
 import xxhash from 'xxhash-wasm';
+import { type SeriesShard, shardTouches } from '../model/series-shard.ts';
 import { grownSizes, type SlotSizes, sameSizes, type TenantSize } from '../model/slot-sizes.ts';
 import { NO_OWNER, type RingVersion } from './version.ts';
 
@@ -44,17 +45,21 @@ export class RingSlots {
     return this.#arcAt(tenant, SEED_BUCKETS, metricHash & (sizes.buckets - 1), sizes.buckets);
   }
 
-  /** Arcs that the series of a metric may be on, ascending, each once. */
-  arcsOfMetric(tenant: string, metricHash: number): number[] {
+  /** Arcs that the series of a metric may be on, ascending, each once: those of a shard where one is given. */
+  arcsOfMetric(tenant: string, metricHash: number, shard?: SeriesShard): number[] {
     const parts = this.#tenants.get(tenant)?.splits.get(metricHash) ?? 1;
-    return distinct(Array.from({ length: parts }, (_, part) => this.arcOf(tenant, metricHash, part)));
+    const arcs: number[] = [];
+    for (let part = 0; part < parts; part++) {
+      if (shard === undefined || shardTouches(shard, part, parts)) arcs.push(this.arcOf(tenant, metricHash, part));
+    }
+    return distinct(arcs);
   }
 
-  /** Arcs that series of a tenant may be on, ascending, each once. */
-  arcsOfTenant(tenant: string): number[] {
+  /** Arcs that series of a tenant may be on, ascending, each once: those of a shard where one is given. */
+  arcsOfTenant(tenant: string, shard?: SeriesShard): number[] {
     const { buckets, splits } = this.#tenants.get(tenant) ?? { buckets: 1, splits: new Map<number, number>() };
     const arcs = Array.from({ length: buckets }, (_, bucket) => this.#arcAt(tenant, SEED_BUCKETS, bucket, buckets));
-    for (const metricHash of splits.keys()) arcs.push(...this.arcsOfMetric(tenant, metricHash));
+    for (const metricHash of splits.keys()) arcs.push(...this.arcsOfMetric(tenant, metricHash, shard));
     return distinct(arcs);
   }
 
