@@ -8,6 +8,7 @@ import { Labels } from '../model/labels.ts';
 import { memoryError } from '../model/memory-error.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
+import { ShardBroken } from '../storage/series-stream.ts';
 import { Annotations } from './annotations.ts';
 import { RelabelOperator } from './exec/elementwise.ts';
 import { Execution, type Features } from './exec/execution.ts';
@@ -232,8 +233,9 @@ async function partlyEvaluated({ execution, opener, plan, grid, instant, told }:
     if (!execution.annotations.areMergeable) throw new NeedsWhole('notes');
     return { op, steps: { instant, startMs, stepMs, count: steps }, columns, ...rest };
   } catch (thrown) {
-    if (!(thrown instanceof NeedsWhole)) throw thrown;
-    return { reason: thrown.reason, stats: execution.stats.result() };
+    const reason = thrown instanceof ShardBroken ? 'names' : thrown instanceof NeedsWhole ? thrown.reason : undefined;
+    if (reason === undefined) throw thrown;
+    return { reason, stats: execution.stats.result() };
   }
 }
 

@@ -27,7 +27,7 @@ export interface SelectRequest {
   readonly labelsOnly?: boolean;
   /** At most so many series; 0 or absent: all. */
   readonly limit?: number;
-  /** Absent: the series of all shards. */
+  /** Absent: the series of all shards. May fail with ShardBroken. */
   readonly shard?: SeriesShard | undefined;
 }
 

@@ -11,3 +11,6 @@ export interface SeriesBlock {
 
 /** The blocks handed over so far cannot be made whole by further ones: only `select` can answer this request. */
 export class StreamBroken extends Error {}
+
+/** Series of the shard that is asked for may be the same as those of another: only all shards together can be answered. */
+export class ShardBroken extends Error {}

@@ -11,6 +11,7 @@ import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
 import { listQueryable, type TestSeries } from '../../storage/test-list.ts';
 import { unlimited } from '../../storage/unlimited.ts';
 import { EngineRunner } from '../engine-runner.ts';
+import { comparable, merged, plain } from '../test-partials.ts';
 import { QueryTurns } from '../turns.ts';
 import { federatedExemplars } from './exemplars.ts';
 import { federatedMetadata } from './metadata.ts';
@@ -220,4 +221,28 @@ test('exemplars of several tenants, for the tenants that a selector chooses', as
     ['b', [['__name__="up"'], ['__tenant_id__="m"']]],
   ]);
   assert.deepEqual(await of([]), []);
+});
+
+test('shards of several tenants merge into the plain answer, where no series can become another', async () => {
+  const series = (factor: number) =>
+    Array.from({ length: 20 }, (_, i): TestSeries => [{ __name__: 'up', pod: `p${i}` }, [AT_MS, factor * i]]);
+  const runnerOn = (data: Readonly<Record<string, readonly TestSeries[]>>) =>
+    new EngineRunner({
+      engine: new Engine(),
+      queryable: () => federated(data),
+      limits: () => DEFAULT_LIMITS,
+      turns: new QueryTurns(systemClock),
+      timeoutMs: 10_000,
+      clock: systemClock,
+    });
+  const runner = runnerOn({ a: series(1), b: series(0.1) });
+  for (const expr of ['sum by (__tenant_id__) (up)', 'max without (pod) (up)', 'sum(abs(up{__tenant_id__="b"}))']) {
+    const request = { expr, timeMs: AT_MS };
+    const answer = await merged(runner, 'a|b', request, 4);
+    assert.ok(!('type' in answer));
+    assert.deepEqual(comparable(answer), comparable(await plain(runner, 'a|b', request)));
+  }
+  const twins = runnerOn({ a: [...series(1), [{ __name__: 'up', __tenant_id__: 'x' }, [AT_MS, 1]]], b: series(1) });
+  const answer = await merged(twins, 'a|b', { expr: 'sum(up)', timeMs: AT_MS }, 4);
+  assert.equal('type' in answer && answer.reason, 'names');
 });

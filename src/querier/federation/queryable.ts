@@ -11,7 +11,7 @@ import type {
   SelectRequest,
   SeriesSet,
 } from '../../storage/queryable.ts';
-import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
+import { type SeriesBlock, ShardBroken, StreamBroken } from '../../storage/series-stream.ts';
 import { FoundSeries } from './series-set.ts';
 import {
   askedOf,
@@ -53,6 +53,7 @@ export class FederatedQueryable implements Queryable {
         const place = found.addSet(set);
         for (const text of set.warnings) warnings.push(warningOf(tenant, text));
         for (const [i, labels] of set.series.entries()) {
+          if (request.shard !== undefined && mayBecomeAnother(labels)) throw new ShardBroken();
           found.add(place, i, withTenant(labels, tenant));
           if (pacer.due) await pacer.pause();
         }
