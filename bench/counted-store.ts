@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Schema, TABLE_MS_DEFAULT } from '../src/chunkstore/schema.ts';
+import { systemClock } from '../src/lib/clock.ts';
 import { CountingObjectClient, type ObjectCounts } from '../src/object/counting.ts';
 import { FilesystemObjectClient } from '../src/object/filesystem.ts';
 import type { QueryContext } from '../src/storage/queryable.ts';
@@ -35,7 +36,11 @@ export class CountedStore implements AsyncDisposable {
   static async open(): Promise<CountedStore> {
     const dir = mkdtempSync(join(tmpdir(), 'bench-store-'));
     const store = await EmbeddedTableStore.open({ dir: join(dir, 'tables') });
-    return new CountedStore(dir, store, await FilesystemObjectClient.open({ dir: join(dir, 'objects') }));
+    return new CountedStore(
+      dir,
+      store,
+      await FilesystemObjectClient.open({ dir: join(dir, 'objects'), clock: systemClock }),
+    );
   }
 
   /** Rows and objects read so far. */

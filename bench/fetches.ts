@@ -24,7 +24,7 @@ const series = Number(options.series);
 const base = (await oneInstance()).filter(({ metric }) => metric === METRIC);
 await using store = await CountedStore.open();
 const kernel = Kernel.create();
-const writer = new ChunkStoreWriter(store.schema, kernel);
+const writer = new ChunkStoreWriter(store.schema, kernel, { clock: systemClock });
 const fleet = new Fleet('bench', base, Math.ceil(series / base.length), placementFor(series), series);
 for (const startMs of [START_MS, START_MS + WINDOW_MS]) {
   await writer.write(fleet.window(startMs, WINDOW_MS, Number(options.step)));

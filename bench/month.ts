@@ -39,7 +39,7 @@ try {
 /** A hundred instances of as many series each, so that every metric has hundreds. */
 async function fill(dir: string): Promise<void> {
   const tables = await EmbeddedTableStore.open({ dir: join(dir, 'tables') });
-  const objects = await FilesystemObjectClient.open({ dir: join(dir, 'objects') });
+  const objects = await FilesystemObjectClient.open({ dir: join(dir, 'objects'), clock: systemClock });
   const schema = new Schema([
     { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'pallium_', tableMs: TABLE_MS_DEFAULT },
   ]);

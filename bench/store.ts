@@ -25,12 +25,12 @@ const WINDOW_MS = 7_200_000;
 const all = readWorkload(process.argv[2]!);
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'store-'));
 const tables = await EmbeddedTableStore.open({ dir: path.join(dir, 'tables') });
-const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects') });
+const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects'), clock: systemClock });
 const schema = new Schema([
   { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'index_', tableMs: TABLE_MS_DEFAULT },
 ]);
 const kernel = Kernel.create();
-const writer = new ChunkStoreWriter(schema, kernel);
+const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
 const context = () => {
   const used = { rows: 0, objects: 0, bytes: 0 };
   return {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../src/lib/clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
 import { MemoryObjectClient } from '../src/object/memory.ts';
 import { MemoryTableStore } from '../src/table/memory.ts';
@@ -28,7 +29,7 @@ test('rows written through faults, again until told that they are, are there onc
 });
 
 test('objects put through faults are there whole', async () => {
-  const client = new FaultyObjectClient(new MemoryObjectClient(), FAULTS, seededRandom(5));
+  const client = new FaultyObjectClient(new MemoryObjectClient(systemClock), FAULTS, seededRandom(5));
   for (let i = 0; i < 100; i++) await persist(() => client.put(`a/${i}`, bytes(`${i}`)));
   for (let i = 0; i < 100; i++) assert.equal(show(await persist(() => client.get(`a/${i}`))), `${i}`);
   assert.equal((await persist(() => all(client.list('a/')))).length, 100);
@@ -36,8 +37,8 @@ test('objects put through faults are there whole', async () => {
 });
 
 test('windows are written, read and merged through faults, and each sample is there once', () =>
-  storeThroughFaults({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() }));
+  storeThroughFaults({ tables: new MemoryTableStore(), objects: new MemoryObjectClient(systemClock) }));
 
 // an earlier try had put the object that groups are moved into, and no row named it when the sweep began
 test('an object that is put again is not swept with those that nothing names', () =>
-  storeThroughFaults({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() }, 791));
+  storeThroughFaults({ tables: new MemoryTableStore(), objects: new MemoryObjectClient(systemClock) }, 791));

@@ -285,6 +285,17 @@ test('time and chance come in through a parameter', () => {
   assert.deepEqual(found, []);
 });
 
+/** Who uses the system's clock unasked: the process and its threads, the library for those who give it none, and what only real threads need. */
+const SYSTEM_CLOCK_USERS = ['src/lib/clock.ts', 'src/promql/engine.ts', 'src/kit/thread/worker.ts'];
+
+test("nothing but the process falls back on the system's clock", () => {
+  const found = sourceFiles('src')
+    .filter((file) => !isTest(file) && !/-suite\.ts$/.test(file))
+    .filter((file) => !file.startsWith('src/app/') && !SYSTEM_CLOCK_USERS.includes(file))
+    .filter((file) => /\bsystemClock\b/.test(withoutComments(readFileSync(join(root, file), 'utf8'))));
+  assert.deepEqual(found, []);
+});
+
 function withoutComments(source: string): string {
   return source.replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
 }

@@ -27,7 +27,7 @@ export interface Composition {
 export async function composeApp(from: Composition): Promise<App & { services: ServiceGroup }> {
   const { config, version, order, log, clock, modules = allModules } = from;
   const registry = new Registry();
-  const gate = Gate.of(config.auth, undefined, { log, clock, federation: config.tenantFederation });
+  const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
   const app: App = {
     config,

@@ -107,7 +107,7 @@ test('whoever lost the folder learns it, changes nothing there, and leaves the l
   const hold = new FolderHold(lock.token, systemClock);
   const disk = heldDisk(realDisk, hold);
   const tables = await EmbeddedTableStore.open({ dir: join(folder, 'tables'), hold });
-  const objects = await FilesystemObjectClient.open({ dir: join(folder, 'objects'), hold });
+  const objects = await FilesystemObjectClient.open({ dir: join(folder, 'objects'), hold, clock: systemClock });
   const log = disk.append(join(folder, 'a.wal'));
   log.write(Buffer.from('before'));
   await tables.create('t');

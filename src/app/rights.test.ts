@@ -48,8 +48,12 @@ async function listen(
     host: '127.0.0.1',
     port: 0,
     config: defaultsOf(serverConfig),
-    gate: Gate.of({ ...defaultsOf(authConfig), usersFile: 'users.yaml' }, () => users, { federation }),
+    gate: Gate.of(
+      { ...defaultsOf(authConfig), usersFile: 'users.yaml' },
+      { readText: () => users, federation, clock: systemClock },
+    ),
     log: silentLogger,
+    clock: systemClock,
   });
   listener.add(
     routes.map((route) => ({ ...route, handle: ({ tenant }) => textResponse(200, `reached for ${tenant}`) })),

@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { Cache, CacheEntry, CacheStats } from './client.ts';
 
 /** Bytes that an entry takes beyond its key and value, roughly. */
@@ -13,9 +13,9 @@ export class MemoryCache implements Cache {
   readonly #entries = new Map<string, Held>();
   #bytes = 0;
 
-  constructor(options: { readonly bytesMax: number; readonly clock?: Clock }) {
+  constructor(options: { readonly bytesMax: number; readonly clock: Clock }) {
     this.#bytesMax = options.bytesMax;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock;
   }
 
   get bytes(): number {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { Semaphore } from '../lib/semaphore.ts';
 import type { Cache, CacheEntry, CacheStats } from './client.ts';
 
@@ -19,7 +19,7 @@ export interface RemoteCacheOptions {
   readonly valueBytesMax: number;
   /** Calls under way at once; more wait in line, as long as their time allows. */
   readonly parallelMax: number;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 /** Calls in line beyond which further ones are misses at once. */
@@ -43,7 +43,7 @@ export class RemoteCache implements Cache {
   constructor(store: RemoteStore, options: RemoteCacheOptions) {
     this.#store = store;
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock;
     this.#places = new Semaphore(options.parallelMax);
   }
 

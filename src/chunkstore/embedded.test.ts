@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
+import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
@@ -29,7 +30,7 @@ test('windows of one minute on the embedded store are there after it was closed 
   const clock = new ManualClock(START + 40 * DAY_MS);
   const open = async () => {
     const tables = await EmbeddedTableStore.open({ dir: path.join(dir, 'tables') });
-    const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects') });
+    const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects'), clock: systemClock });
     const schema = new Schema([
       { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT },
     ]);
@@ -37,7 +38,7 @@ test('windows of one minute on the embedded store are there after it was closed 
   };
 
   const first = await open();
-  const writer = new ChunkStoreWriter(first.schema, kernel, { inlineBytesMax: 800 });
+  const writer = new ChunkStoreWriter(first.schema, kernel, { clock: systemClock, inlineBytesMax: 800 });
   for (let minute = 0; minute < 30; minute++) {
     const startMs = START + minute * MINUTE;
     const series = Array.from({ length: minute % 2 === 0 ? 5 : 100 }, (_, k) =>

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { FolderHold, type HoldToken } from '../kit/folder/hold.ts';
-import { systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { AzureConfig } from '../object/azure/config.ts';
 import type { ObjectClient } from '../object/client.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
@@ -39,7 +39,7 @@ export interface OpenedStore {
 }
 
 /** Opens the stores of all periods, each once; drivers that no period needs are not loaded. */
-export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
+export async function openStore(spec: StoreSpec, clock: Clock): Promise<OpenedStore> {
   const tables = new Map<IndexStore, TableStore>();
   const objects = new Map<ObjectStore, ObjectClient | undefined>();
   const close = async () => {
@@ -48,8 +48,8 @@ export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
   };
   try {
     for (const { store, objectStore } of spec.periods) {
-      if (!tables.has(store)) tables.set(store, await openTables(store, spec));
-      if (!objects.has(objectStore)) objects.set(objectStore, await openObjects(objectStore, spec));
+      if (!tables.has(store)) tables.set(store, await openTables(store, spec, clock));
+      if (!objects.has(objectStore)) objects.set(objectStore, await openObjects(objectStore, spec, clock));
     }
   } catch (error) {
     await close();
@@ -70,37 +70,37 @@ export async function openStore(spec: StoreSpec): Promise<OpenedStore> {
   return { schema, close };
 }
 
-function holdOf({ hold }: StoreSpec): FolderHold | undefined {
-  return hold === undefined ? undefined : new FolderHold(hold, systemClock);
+function holdOf({ hold }: StoreSpec, clock: Clock): FolderHold | undefined {
+  return hold === undefined ? undefined : new FolderHold(hold, clock);
 }
 
-async function openTables(store: IndexStore, spec: StoreSpec): Promise<TableStore> {
+async function openTables(store: IndexStore, spec: StoreSpec, clock: Clock): Promise<TableStore> {
   switch (store) {
     case 'embedded':
       return EmbeddedTableStore.open({
         dir: path.join(spec.dir, 'tables'),
-        hold: holdOf(spec),
+        hold: holdOf(spec, clock),
         ...(spec.checked === undefined ? {} : { checked: new CheckedFiles(spec.checked) }),
       });
     case 'cassandra':
-      return (await import('../table/cassandra/store.ts')).openCassandra(spec.cassandra);
+      return (await import('../table/cassandra/store.ts')).openCassandra(spec.cassandra, { clock });
     case 'dynamodb':
-      return (await import('../table/dynamodb/store.ts')).openDynamodb(spec.dynamodb);
+      return (await import('../table/dynamodb/store.ts')).openDynamodb(spec.dynamodb, { clock });
     case 'bigtable':
-      return (await import('../table/bigtable/store.ts')).openBigtable(spec.bigtable);
+      return (await import('../table/bigtable/store.ts')).openBigtable(spec.bigtable, { clock });
   }
 }
 
-async function openObjects(store: ObjectStore, spec: StoreSpec): Promise<ObjectClient | undefined> {
+async function openObjects(store: ObjectStore, spec: StoreSpec, clock: Clock): Promise<ObjectClient | undefined> {
   switch (store) {
     case 'filesystem':
-      return FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects'), hold: holdOf(spec) });
+      return FilesystemObjectClient.open({ dir: path.join(spec.dir, 'objects'), clock, hold: holdOf(spec, clock) });
     case 's3':
-      return (await import('../object/s3/client.ts')).S3ObjectClient.open(spec.s3);
+      return (await import('../object/s3/client.ts')).S3ObjectClient.open(spec.s3, { clock });
     case 'gcs':
-      return (await import('../object/gcs/client.ts')).GcsObjectClient.open(spec.gcs);
+      return (await import('../object/gcs/client.ts')).GcsObjectClient.open(spec.gcs, { clock });
     case 'azure':
-      return (await import('../object/azure/client.ts')).AzureObjectClient.open(spec.azure);
+      return (await import('../object/azure/client.ts')).AzureObjectClient.open(spec.azure, { clock });
     case 'none':
       return undefined;
   }

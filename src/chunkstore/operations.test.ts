@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
+import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
@@ -29,12 +30,12 @@ const kernel = Kernel.create();
 
 function store() {
   const tables = new MemoryTableStore();
-  const objects = new MemoryObjectClient();
+  const objects = new MemoryObjectClient(systemClock);
   const schema = new Schema([
     { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'test_', tableMs: TABLE_MS_DEFAULT },
   ]);
   const clock = new ManualClock(START);
-  const writer = new ChunkStoreWriter(schema, kernel, { inlineBytesMax: 400 });
+  const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock, inlineBytesMax: 400 });
   const reader = new ChunkStoreReader(schema, kernel, clock);
   return { tables, objects, schema, clock, writer, reader };
 }

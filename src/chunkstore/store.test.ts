@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { Kernel } from '../chunk/kernel.ts';
+import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
@@ -25,9 +26,9 @@ const START = Date.UTC(2026, 0, 5);
 const WINDOW = 7_200_000;
 const kernel = Kernel.create();
 
-function store(options: { objects?: boolean; writer?: WriterOptions; periods?: StorePeriod[] } = {}) {
+function store(options: { objects?: boolean; writer?: Partial<WriterOptions>; periods?: StorePeriod[] } = {}) {
   const tables = new MemoryTableStore();
-  const objects = new MemoryObjectClient();
+  const objects = new MemoryObjectClient(systemClock);
   const period: StorePeriod = {
     fromMs: Number.NEGATIVE_INFINITY,
     tables,
@@ -43,7 +44,7 @@ function store(options: { objects?: boolean; writer?: WriterOptions; periods?: S
     period,
     schema,
     clock,
-    writer: new ChunkStoreWriter(schema, kernel, options.writer),
+    writer: new ChunkStoreWriter(schema, kernel, { clock: systemClock, ...options.writer }),
     reader: new ChunkStoreReader(schema, kernel, clock),
   };
 }
@@ -415,7 +416,7 @@ test('a damaged object fails with its name', async () => {
 
 test('writers who settle on different placements in the same millisecond are both read', async () => {
   const { writer, schema, reader } = store();
-  const other = new ChunkStoreWriter(schema, kernel);
+  const other = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
   const series = Array.from({ length: 20 }, (_, k) =>
     seriesOf({ __name__: `m${k % 2}`, k: `${k}` }, [START + k], () => k),
   );

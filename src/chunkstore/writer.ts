@@ -2,7 +2,7 @@ import xxhash from 'xxhash-wasm';
 import { type EncodedGroup, sortedByMetric } from '../chunk/group/encode.ts';
 import { type GroupSeries, labelParts } from '../chunk/group/series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
-import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { compareUtf8 } from '../model/labels.ts';
@@ -62,19 +62,18 @@ export interface WriterOptions {
   readonly waitingBytesMax?: number;
   /** Memory for what label rows a day has already. */
   readonly seenBytesMax?: number;
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** From a writer before. */
   readonly seen?: SavedSeen;
 }
 
-const OPTIONS: Required<WriterOptions> = {
+const OPTIONS: Required<Omit<WriterOptions, 'clock'>> = {
   inlineBytesMax: 16 * 1024,
   objectBytesAimed: OBJECT_BYTES_AIMED,
   seriesDigests: false,
   writesAtOnce: 8,
   waitingBytesMax: 24 * 2 ** 20,
   seenBytesMax: 64 * 2 ** 20,
-  clock: systemClock,
   seen: new Map(),
 };
 
@@ -97,7 +96,7 @@ export class ChunkStoreWriter {
   readonly #seen: SeenRows;
 
   /** @param kernel to encode with; nothing else may use it while `write` runs */
-  constructor(schema: Schema, kernel: Kernel, options: WriterOptions = {}) {
+  constructor(schema: Schema, kernel: Kernel, options: WriterOptions) {
     this.#schema = schema;
     this.#encoder = new SlotEncoder(kernel);
     this.#options = { ...OPTIONS, ...options };

@@ -6,6 +6,7 @@ import test from 'node:test';
 import { DAY_MS } from '../chunkstore/keys.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { verify } from '../chunkstore/verify.ts';
+import { systemClock } from '../lib/clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
@@ -25,14 +26,14 @@ import {
   windows,
 } from './test-suite.ts';
 
-const memoryStores = () => ({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() });
+const memoryStores = () => ({ tables: new MemoryTableStore(), objects: new MemoryObjectClient(systemClock) });
 const memory = () => compactorOn(memoryStores());
 
 compactorSuite('memory', { killStep: 1 }, memoryStores);
 compactorSuite('embedded', { killStep: 4 }, async (t) => {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'compactor-'));
   const tables = await EmbeddedTableStore.open({ dir: path.join(dir, 'tables') });
-  const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects') });
+  const objects = await FilesystemObjectClient.open({ dir: path.join(dir, 'objects'), clock: systemClock });
   t.after(async () => {
     await tables.client.close();
     fs.rmSync(dir, { recursive: true });

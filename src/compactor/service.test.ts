@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { DAY_MS } from '../chunkstore/keys.ts';
 import { createLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
+import { systemClock } from '../lib/clock.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type CompactionRun, type CompactionRunner, runCompactor } from './compaction-run.ts';
@@ -17,7 +18,7 @@ function serviceOn(
   runnerOf: (own: CompactionRunner) => CompactionRunner = (own) => own,
   retention: Retention = FOR_EVER,
 ) {
-  const bench = compactorOn({ tables: new MemoryTableStore(), objects: new MemoryObjectClient() });
+  const bench = compactorOn({ tables: new MemoryTableStore(), objects: new MemoryObjectClient(systemClock) });
   const runs: CompactionRun[] = [];
   const own: CompactionRunner = {
     run(run, signal) {

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
 import { CountingObjectClient } from './counting.ts';
 import { MemoryObjectClient } from './memory.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 test('objects and their bytes are counted as they pass', async () => {
-  const client = new CountingObjectClient(new MemoryObjectClient());
+  const client = new CountingObjectClient(new MemoryObjectClient(systemClock));
   await client.put('a/b', bytes('12345'));
   await client.get('a/b');
   await client.getRange('a/b', 3, 10);

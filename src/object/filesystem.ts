@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, opendir, readdir, rename, rm, rmdir, stat
 import { dirname, join } from 'node:path';
 import type { FolderHold } from '../kit/folder/hold.ts';
 import { makeFolder } from '../kit/folder/make-folder.ts';
-import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { AppError } from '../model/errors.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import type { ObjectClient, ObjectInfo } from './client.ts';
@@ -18,7 +18,7 @@ export interface FilesystemObjectOptions {
   /** Made where it is missing, unless `readOnly`. */
   readonly dir: string;
   readonly readOnly?: boolean;
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** Asked before anything is changed. */
   readonly hold?: FolderHold | undefined;
 }
@@ -42,7 +42,7 @@ export class FilesystemObjectClient implements ObjectClient {
   static async open(options: FilesystemObjectOptions): Promise<FilesystemObjectClient> {
     if (!options.readOnly) {
       await makeFolder(join(options.dir, ASIDE));
-      await sweepAside(join(options.dir, ASIDE), (options.clock ?? systemClock).nowMs());
+      await sweepAside(join(options.dir, ASIDE), options.clock.nowMs());
     }
     return new FilesystemObjectClient(options);
   }

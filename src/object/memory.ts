@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { copyBytes } from '../lib/copy.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import type { ObjectClient, ObjectInfo } from './client.ts';
@@ -12,7 +12,7 @@ export class MemoryObjectClient implements ObjectClient {
   readonly #clock: Clock;
   readonly #objects = new Map<string, { readonly body: Uint8Array; readonly modifiedMs: number }>();
 
-  constructor(clock: Clock = systemClock) {
+  constructor(clock: Clock) {
     this.#clock = clock;
   }
 

@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { AzureObjectClient } from '../../src/object/azure/client.ts';
 import { azureConfig } from '../../src/object/azure/config.ts';
 import { objectSuite } from './object-suite.ts';
@@ -25,7 +26,7 @@ else {
       const { BlobServiceClient, StorageSharedKeyCredential } = await import('@azure/storage-blob');
       const service = new BlobServiceClient(config.endpoint, new StorageSharedKeyCredential(ACCOUNT, KEY));
       await service.createContainer(config.containerName);
-      return AzureObjectClient.open(config);
+      return AzureObjectClient.open(config, { clock: systemClock });
     },
   });
 }

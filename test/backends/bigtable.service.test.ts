@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { bigtableConfig } from '../../src/table/bigtable/config.ts';
 import { openBigtable } from '../../src/table/bigtable/store.ts';
 import { tableSuite } from './table-suite.ts';
@@ -14,5 +15,5 @@ else {
     instance: 'test',
     emulatorHost: `127.0.0.1:${port}`,
   };
-  tableSuite({ name: 'bigtable', open: () => openBigtable(config) });
+  tableSuite({ name: 'bigtable', open: () => openBigtable(config, { clock: systemClock }) });
 }

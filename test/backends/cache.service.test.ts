@@ -6,18 +6,24 @@ import { memcachedConfig } from '../../src/cache/memcached/config.ts';
 import { openRedis } from '../../src/cache/redis/client.ts';
 import { redisConfig } from '../../src/cache/redis/config.ts';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
 
 const caches: [name: string, port: string | undefined, open: (port: number) => Promise<Cache>][] = [
   [
     'memcached',
     process.env.MEMCACHED_PORT,
-    (port) => openMemcached({ ...defaultsOf(memcachedConfig), addresses: [`127.0.0.1:${port}`], timeoutMs: 1000 }),
+    (port) =>
+      openMemcached(
+        { ...defaultsOf(memcachedConfig), addresses: [`127.0.0.1:${port}`], timeoutMs: 1000 },
+        { clock: systemClock },
+      ),
   ],
   [
     'redis',
     process.env.REDIS_PORT,
-    (port) => openRedis({ ...defaultsOf(redisConfig), endpoint: `127.0.0.1:${port}`, timeoutMs: 1000 }),
+    (port) =>
+      openRedis({ ...defaultsOf(redisConfig), endpoint: `127.0.0.1:${port}`, timeoutMs: 1000 }, { clock: systemClock }),
   ],
 ];
 

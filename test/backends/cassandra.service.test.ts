@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Client } from 'cassandra-driver';
+import { systemClock } from '../../src/lib/clock.ts';
 import { AppError } from '../../src/model/errors.ts';
 import type { CassandraConfig } from '../../src/table/cassandra/config.ts';
 import { openCassandra } from '../../src/table/cassandra/store.ts';
@@ -12,7 +13,7 @@ const { CASSANDRA_PORT: port } = process.env;
 if (port === undefined) test('cassandra: needs CASSANDRA_PORT', { skip: true });
 else {
   const config = singleNode(port, 'suite');
-  tableSuite({ name: 'cassandra', open: () => openCassandra(config) });
+  tableSuite({ name: 'cassandra', open: () => openCassandra(config, { clock: systemClock }) });
 
   const run = `${Date.now().toString(36)}${process.pid.toString(36)}`;
 

@@ -1,4 +1,5 @@
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra/config.ts';
 import { openCassandra } from '../../src/table/cassandra/store.ts';
 import type { TableStore } from '../../src/table/client.ts';
@@ -16,7 +17,7 @@ export function singleNode(port: string | undefined, keyspace: string): Cassandr
 
 /** Runs `body` with a store that is closed after it. */
 export async function withStore<T>(config: CassandraConfig, body: (store: TableStore) => Promise<T>): Promise<T> {
-  const store = await openCassandra(config);
+  const store = await openCassandra(config, { clock: systemClock });
   try {
     return await body(store);
   } finally {

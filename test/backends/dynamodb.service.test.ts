@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { dynamodbConfig } from '../../src/table/dynamodb/config.ts';
 import { openDynamodb } from '../../src/table/dynamodb/store.ts';
 import { tableSuite } from './table-suite.ts';
@@ -14,5 +15,5 @@ else {
     accessKeyId: 'test',
     secretAccessKey: 'test',
   };
-  tableSuite({ name: 'dynamodb', open: () => openDynamodb(config) });
+  tableSuite({ name: 'dynamodb', open: () => openDynamodb(config, { clock: systemClock }) });
 }

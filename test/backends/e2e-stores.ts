@@ -4,6 +4,7 @@ import { sections } from '../../src/app/config.ts';
 import { storeSpec } from '../../src/app/store-spec.ts';
 import { type OpenedStore, openStore } from '../../src/chunkstore/open.ts';
 import { loadConfig } from '../../src/kit/config/load.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 
 /** A real service, as flags of the server and of the tools. */
 export interface ServiceStore {
@@ -133,7 +134,7 @@ export const objectServices: readonly ServiceStore[] = [
 
 /** The stores that a server with these flags uses, for a test to reach into. */
 export function openStores(flags: readonly string[]): Promise<OpenedStore> {
-  return openStore(storeSpec(loadConfig(sections, { args: flags, env: {} }).values));
+  return openStore(storeSpec(loadConfig(sections, { args: flags, env: {} }).values), systemClock);
 }
 
 function portOf(variable: string): number | undefined {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { S3ObjectClient } from '../../src/object/s3/client.ts';
 import { s3Config } from '../../src/object/s3/config.ts';
 import { bigtableConfig } from '../../src/table/bigtable/config.ts';
@@ -25,42 +26,51 @@ const tables: [name: string, port: string | undefined, open: (port: number) => P
     'cassandra',
     CASSANDRA_PORT,
     (port) =>
-      openCassandra({
-        ...defaultsOf(cassandraConfig),
-        addresses: ['127.0.0.1'],
-        port,
-        keyspace: 'faults',
-        replicationFactor: 1,
-        maxRetries: 30,
-        retryMinBackoffMs: 20,
-        retryMaxBackoffMs: 500,
-        timeoutMs,
-        connectTimeoutMs: timeoutMs,
-      }),
+      openCassandra(
+        {
+          ...defaultsOf(cassandraConfig),
+          addresses: ['127.0.0.1'],
+          port,
+          keyspace: 'faults',
+          replicationFactor: 1,
+          maxRetries: 30,
+          retryMinBackoffMs: 20,
+          retryMaxBackoffMs: 500,
+          timeoutMs,
+          connectTimeoutMs: timeoutMs,
+        },
+        { clock: systemClock },
+      ),
   ],
   [
     'dynamodb',
     DYNAMODB_PORT,
     (port) =>
-      openDynamodb({
-        ...defaultsOf(dynamodbConfig),
-        endpoint: `http://127.0.0.1:${port}`,
-        accessKeyId: 'test',
-        secretAccessKey: 'test',
-        ...retries,
-      }),
+      openDynamodb(
+        {
+          ...defaultsOf(dynamodbConfig),
+          endpoint: `http://127.0.0.1:${port}`,
+          accessKeyId: 'test',
+          secretAccessKey: 'test',
+          ...retries,
+        },
+        { clock: systemClock },
+      ),
   ],
   [
     'bigtable',
     BIGTABLE_PORT,
     (port) =>
-      openBigtable({
-        ...defaultsOf(bigtableConfig),
-        project: 'test',
-        instance: 'faults',
-        emulatorHost: `127.0.0.1:${port}`,
-        ...retries,
-      }),
+      openBigtable(
+        {
+          ...defaultsOf(bigtableConfig),
+          project: 'test',
+          instance: 'faults',
+          emulatorHost: `127.0.0.1:${port}`,
+          ...retries,
+        },
+        { clock: systemClock },
+      ),
   ],
 ];
 
@@ -191,17 +201,20 @@ else {
     const proxy = await TcpProxy.listen(Number(MOTO_PORT));
     const bucketName = `faults-${process.pid}`;
     await fetch(`http://127.0.0.1:${MOTO_PORT}/${bucketName}`, { method: 'PUT' });
-    const client = await S3ObjectClient.open({
-      ...defaultsOf(s3Config),
-      bucketName,
-      endpoint: `http://127.0.0.1:${proxy.port}`,
-      forcePathStyle: true,
-      accessKeyId: 'test',
-      secretAccessKey: 'test',
-      partBytes: 5 << 20,
-      ...retries,
-      timeoutMs: 5000,
-    });
+    const client = await S3ObjectClient.open(
+      {
+        ...defaultsOf(s3Config),
+        bucketName,
+        endpoint: `http://127.0.0.1:${proxy.port}`,
+        forcePathStyle: true,
+        accessKeyId: 'test',
+        secretAccessKey: 'test',
+        partBytes: 5 << 20,
+        ...retries,
+        timeoutMs: 5000,
+      },
+      { clock: systemClock },
+    );
     proxy.weather = { cut: 0.0008, stall: 0.0001 };
     try {
       const body = new Uint8Array(12 << 20);

@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { GcsObjectClient } from '../../src/object/gcs/client.ts';
 import { gcsConfig } from '../../src/object/gcs/config.ts';
 import { objectSuite } from './object-suite.ts';
@@ -19,7 +20,7 @@ else {
     async open() {
       const { Storage } = await import('@google-cloud/storage');
       await new Storage({ apiEndpoint: config.endpoint, projectId: config.project }).createBucket(config.bucketName);
-      return GcsObjectClient.open(config);
+      return GcsObjectClient.open(config, { clock: systemClock });
     },
   });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 import { S3ObjectClient } from '../../src/object/s3/client.ts';
 import { s3Config } from '../../src/object/s3/config.ts';
@@ -24,14 +25,17 @@ function dynamodbError(name: string, status = 400): HttpAnswer {
 if (DYNAMODB_PORT === undefined) test('faults of dynamodb: needs DYNAMODB_PORT', { skip: true });
 else {
   const open = async (proxy: HttpProxy, more: Partial<typeof dynamodbConfig.type> = {}) =>
-    openDynamodb({
-      ...defaultsOf(dynamodbConfig),
-      endpoint: `http://127.0.0.1:${proxy.port}`,
-      accessKeyId: 'test',
-      secretAccessKey: 'a very secret key',
-      ...quick,
-      ...more,
-    });
+    openDynamodb(
+      {
+        ...defaultsOf(dynamodbConfig),
+        endpoint: `http://127.0.0.1:${proxy.port}`,
+        accessKeyId: 'test',
+        secretAccessKey: 'a very secret key',
+        ...quick,
+        ...more,
+      },
+      { clock: systemClock },
+    );
 
   test('dynamodb that throttles, fails, loses answers and does things twice: nothing lost, nothing twice', async () => {
     const proxy = await HttpProxy.listen(Number(DYNAMODB_PORT));
@@ -153,16 +157,19 @@ else {
     const proxy = await HttpProxy.listen(Number(MOTO_PORT));
     const bucketName = `http-${process.pid}`;
     await fetch(`http://127.0.0.1:${MOTO_PORT}/${bucketName}`, { method: 'PUT' });
-    const client = await S3ObjectClient.open({
-      ...defaultsOf(s3Config),
-      bucketName,
-      endpoint: `http://127.0.0.1:${proxy.port}`,
-      forcePathStyle: true,
-      accessKeyId: 'test',
-      secretAccessKey: 'test',
-      partBytes: 5 << 20,
-      ...quick,
-    });
+    const client = await S3ObjectClient.open(
+      {
+        ...defaultsOf(s3Config),
+        bucketName,
+        endpoint: `http://127.0.0.1:${proxy.port}`,
+        forcePathStyle: true,
+        accessKeyId: 'test',
+        secretAccessKey: 'test',
+        partBytes: 5 << 20,
+        ...quick,
+      },
+      { clock: systemClock },
+    );
     const random = seededRandom(3);
     proxy.judge = () => {
       const dice = random();

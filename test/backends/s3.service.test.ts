@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CreateBucketCommand, HeadObjectCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3';
 import { defaultsOf } from '../../src/kit/config/section.ts';
+import { systemClock } from '../../src/lib/clock.ts';
 import { S3ObjectClient } from '../../src/object/s3/client.ts';
 import { type S3Config, s3Config } from '../../src/object/s3/config.ts';
 import { HttpProxy } from '../faults/http-proxy.ts';
@@ -36,7 +37,10 @@ else {
       };
       const config = configOf(port, { bucketName: `sse-${process.pid}`, partBytes: 5 << 20, ...settings });
       await makeBucket(config);
-      const client = await S3ObjectClient.open({ ...config, endpoint: `127.0.0.1:${proxy.port}` });
+      const client = await S3ObjectClient.open(
+        { ...config, endpoint: `127.0.0.1:${proxy.port}` },
+        { clock: systemClock },
+      );
       await client.put('one', new Uint8Array(10));
       await client.put('parts', large);
       await client.close();
@@ -58,7 +62,10 @@ else {
     const settings = { bucketName: `parts-${process.pid}`, partBytes: 5 << 20, maxRetries: 1, minBackoffMs: 1 };
     const config = configOf(port, settings);
     await makeBucket(config);
-    const client = await S3ObjectClient.open({ ...config, endpoint: `http://127.0.0.1:${proxy.port}` });
+    const client = await S3ObjectClient.open(
+      { ...config, endpoint: `http://127.0.0.1:${proxy.port}` },
+      { clock: systemClock },
+    );
     const parts: (string | null)[] = [];
     proxy.judge = ({ method, path, headers }) => {
       assert.ok(path.startsWith(`/${config.bucketName}/large`), path);
@@ -97,7 +104,7 @@ function configOf(port: string, settings: Partial<S3Config>): S3Config {
 async function open(port: string): Promise<S3ObjectClient> {
   const config = configOf(port, { bucketName: `suite-${process.pid}`, sseType: 'SSE-S3' });
   await makeBucket(config);
-  return S3ObjectClient.open(config);
+  return S3ObjectClient.open(config, { clock: systemClock });
 }
 
 function serviceOf({ region, endpoint, accessKeyId, secretAccessKey }: S3Config): S3Client {

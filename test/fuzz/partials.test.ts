@@ -107,10 +107,10 @@ async function startRig(random: Random): Promise<Rig> {
   const links = shards.map((shard) => connectInThread<ShardRole>(shardRole(shard, systemClock)));
   const channels = links.map(({ channel }) => channel);
   const tables = new MemoryTableStore();
-  const objects = new MemoryObjectClient();
+  const objects = new MemoryObjectClient(systemClock);
   const period = { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT };
   const schema = new Schema([period]);
-  const writer = new ChunkStoreWriter(schema, Kernel.create(), { inlineBytesMax: 1024 });
+  const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock: systemClock, inlineBytesMax: 1024 });
   const common = { kernel: Kernel.create(), windowMs: WINDOW_MS, clock: systemClock };
   const flusher = new Flusher({ ...common, shards: channels, writer, splitSeries: SPLIT_SERIES });
   for (const shard of shards) await shard.ready;

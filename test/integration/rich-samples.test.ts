@@ -279,7 +279,7 @@ test('histograms and start timestamps are the same from the head, after replay, 
   const schema = new Schema([
     { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT },
   ]);
-  const writer = new ChunkStoreWriter(schema, kernel);
+  const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
   const flusher = new Flusher({ shards: [last.channel], writer, kernel, windowMs, clock: systemClock });
   assert.deepEqual((await flusher.flush(FLUSH_ALL)).failures, []);
   await again.dropFlushed(Number.MAX_SAFE_INTEGER);

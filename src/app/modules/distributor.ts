@@ -23,6 +23,7 @@ export const distributorModule: Module = {
       layout: part(app, 'layout'),
       shards: part(app, 'shards'),
       log,
+      clock,
     });
     const distributor = new DistributorService({
       edges,

@@ -35,6 +35,7 @@ export const querierModule: Module = {
       layout: part(app, 'layout'),
       shards: part(app, 'shards'),
       log,
+      clock,
     });
     const { cacheBackend } = config.chunkStore;
     const querier = new QuerierService({ workers, cacheBackend, limits: limitsOf, registry, clock });

@@ -1,6 +1,7 @@
 import type { Cache, CacheStats } from '../../cache/client.ts';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { BlockCache } from '../../chunkstore/block-fetcher.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { CacheSettings } from './query-role.ts';
 
 /** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
@@ -13,8 +14,8 @@ export interface OpenedCache {
 }
 
 /** The cache of sub-blocks, or undefined where there is to be none. */
-export async function openBlockCache(spec: CacheSettings): Promise<OpenedCache | undefined> {
-  const cache = await openCache(spec);
+export async function openBlockCache(spec: CacheSettings, clock: Clock): Promise<OpenedCache | undefined> {
+  const cache = await openCache(spec, clock);
   if (cache === undefined) return undefined;
   let taken: CacheStats = { hits: 0, misses: 0, failures: 0 };
   return {
@@ -37,17 +38,16 @@ export async function openBlockCache(spec: CacheSettings): Promise<OpenedCache |
   };
 }
 
-async function openCache({
-  chunkStore,
-  memcached,
-  redis,
-}: CacheSettings): Promise<(Cache & { readonly stats: CacheStats }) | undefined> {
+async function openCache(
+  { chunkStore, memcached, redis }: CacheSettings,
+  clock: Clock,
+): Promise<(Cache & { readonly stats: CacheStats }) | undefined> {
   switch (chunkStore.cacheBackend) {
     case 'memory':
-      return chunkStore.cacheSize === 0 ? undefined : new MemoryCache({ bytesMax: chunkStore.cacheSize });
+      return chunkStore.cacheSize === 0 ? undefined : new MemoryCache({ bytesMax: chunkStore.cacheSize, clock });
     case 'memcached':
-      return (await import('../../cache/memcached/client.ts')).openMemcached(memcached);
+      return (await import('../../cache/memcached/client.ts')).openMemcached(memcached, { clock });
     case 'redis':
-      return (await import('../../cache/redis/client.ts')).openRedis(redis);
+      return (await import('../../cache/redis/client.ts')).openRedis(redis, { clock });
   }
 }

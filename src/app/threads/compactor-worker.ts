@@ -14,7 +14,7 @@ const { store, config, deleteRequestCancelPeriodMs } = workerData as CompactorDa
 
 const role: CompactorRole = {
   async run(request, { signal }) {
-    const opened = await openStore(store);
+    const opened = await openStore(store, systemClock);
     const options = {
       schema: opened.schema,
       kernels: { read: Kernel.create(), write: Kernel.create() },

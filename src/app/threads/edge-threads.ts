@@ -6,6 +6,7 @@ import type { Service } from '../../kit/service/service.ts';
 import { movable } from '../../kit/thread/movable.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { WorkerPool } from '../../kit/thread/worker-pool.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { EdgeData } from './edge-worker.ts';
 import type { ThreadLayout } from './layout.ts';
@@ -16,6 +17,7 @@ export interface EdgeThreadsOptions {
   readonly layout: ThreadLayout;
   readonly shards: ShardHost;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
 /** Edges in threads of their own, or the one in the thread of the only shard. */
@@ -31,7 +33,7 @@ export class EdgeThreads implements Service, Edges {
   }
 
   async start(): Promise<void> {
-    const { config, layout, shards, log } = this.#options;
+    const { config, layout, shards, log, clock } = this.#options;
     const data: EdgeData = {
       rawBytesMax: config.maxRecvMsgSize,
       seriesSecret: shards.seriesSecret,
@@ -43,6 +45,7 @@ export class EdgeThreads implements Service, Edges {
       callsPerWorkerMax: config.inflightPushes,
       queueMax: config.queuedPushes,
       log,
+      clock,
       spawn: (i) => {
         if (layout.edgeWithinShard) return shards.edgeWithin(config.maxRecvMsgSize);
         const worker = WorkerThread.start<EdgeRole>({

@@ -14,7 +14,7 @@ import type { FlushData, FlushRole } from './flush-role.ts';
 
 const { store, windowMs, splitSeries, seen } = workerData as FlushData;
 const kernel = Kernel.create();
-const opened = openStore(store);
+const opened = openStore(store, systemClock);
 let writer: ChunkStoreWriter | undefined;
 let flusher: Promise<Flusher> | undefined;
 
@@ -22,7 +22,7 @@ const role: FlushRole = {
   connect({ shards }) {
     const channels = shards.map((port) => new Channel<ShardRole>(port));
     flusher = opened.then(({ schema }) => {
-      writer = new ChunkStoreWriter(schema, Kernel.create(), { seen });
+      writer = new ChunkStoreWriter(schema, Kernel.create(), { seen, clock: systemClock });
       return new Flusher({ shards: channels, writer, kernel, windowMs, splitSeries, clock: systemClock });
     });
   },

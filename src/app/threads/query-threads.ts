@@ -7,6 +7,7 @@ import type { Service } from '../../kit/service/service.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
@@ -20,6 +21,7 @@ export interface QueryThreadsOptions {
   readonly layout: ThreadLayout;
   readonly shards: ShardHost;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
 /** Queries of one tenant that a thread has under way while other tenants ask, too: they take turns, and each turn is some 10 ms. */
@@ -37,7 +39,7 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   async start(): Promise<void> {
-    const { data, layout, log } = this.#options;
+    const { data, layout, log, clock } = this.#options;
     this.#pool = WorkerPool.start<QueryRole>({
       name: 'query',
       size: layout.queryThreads,
@@ -46,6 +48,7 @@ export class QueryThreads implements Service, QueryWorkers {
       queueMax: data.config.queueMax,
       callsPerTenantMax: TENANT_CALLS_MAX,
       log,
+      clock,
       spawn: (i) => this.#spawn(i),
     });
   }

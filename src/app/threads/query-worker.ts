@@ -28,8 +28,8 @@ import { warmUp } from './warm-up.ts';
 
 const { config, purger, store, caches, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
 const engine = querierEngine(config, new KernelRows());
-const opened = openStore(store);
-const cache = openBlockCache(caches);
+const opened = openStore(store, systemClock);
+const cache = openBlockCache(caches, systemClock);
 const WARM_UP_MS = 400;
 
 interface Connected {

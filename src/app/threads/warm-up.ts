@@ -144,13 +144,13 @@ async function smallStore(kernel: Kernel): Promise<Schema> {
     {
       fromMs: Number.NEGATIVE_INFINITY,
       tables: new MemoryTableStore(),
-      objects: new MemoryObjectClient(),
+      objects: new MemoryObjectClient(systemClock),
       tablePrefix: 'warm_up_',
       tableMs: TABLE_MS_DEFAULT,
     },
   ]);
   const times = Float64Array.from({ length: STORED_STEPS }, (_, step) => timeAt(step));
-  await new ChunkStoreWriter(schema, kernel).write([
+  await new ChunkStoreWriter(schema, kernel, { clock: systemClock }).write([
     {
       tenant: TENANT,
       placement: PLACEMENT_DEFAULT,

@@ -44,7 +44,7 @@ export const importTool = tool({
     const { tenant, url, blocks } = options;
     const storeOptions = async (): Promise<StoreBatchOptions> => {
       const { schema } = await openStore({ make: true });
-      return { writer: new ChunkStoreWriter(schema, Kernel.create()), tenant, windowMs, signal };
+      return { writer: new ChunkStoreWriter(schema, Kernel.create(), { clock }), tenant, windowMs, signal };
     };
     if (blocks !== '') {
       if (url !== '' || options.file !== '-')

@@ -69,7 +69,7 @@ export async function runTool(name: string, args: readonly string[]): Promise<nu
         if (local && !make && !existsSync(spec.dir)) {
           throw new UsageError(`${spec.dir} is missing: -data.dir, or -config.file, must say where the store is`);
         }
-        const store = await openStore(spec);
+        const store = await openStore(spec, systemClock);
         opened.push(store);
         return store;
       },

@@ -6,10 +6,7 @@ import type { MemcachedConfig } from './config.ts';
 /** Memcached takes longer times for dates. */
 const TTL_S_MAX = 30 * 86_400;
 
-export async function openMemcached(
-  config: MemcachedConfig,
-  parts: { readonly clock?: Clock } = {},
-): Promise<RemoteCache> {
+export async function openMemcached(config: MemcachedConfig, parts: { readonly clock: Clock }): Promise<RemoteCache> {
   const { default: memjs } = await import('memjs');
   const timeout = config.timeoutMs / 1000;
   const client = memjs.Client.create(config.addresses.join(','), {

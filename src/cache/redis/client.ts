@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { RemoteCache, type RemoteStore } from '../remote.ts';
 import type { RedisConfig } from './config.ts';
 
-export async function openRedis(config: RedisConfig, parts: { readonly clock?: Clock } = {}): Promise<RemoteCache> {
+export async function openRedis(config: RedisConfig, parts: { readonly clock: Clock }): Promise<RemoteCache> {
   const { Redis } = await import('ioredis');
   const colon = config.endpoint.lastIndexOf(':');
   const client = new Redis({

@@ -9,6 +9,7 @@ import { Schema, TABLE_MS_DEFAULT } from '../../chunkstore/schema.ts';
 import { testContext } from '../../chunkstore/test-series.ts';
 import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import { connectInThread } from '../../kit/thread/channel.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { highWord, lowWord } from '../../lib/float-bits.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { encodeLabels } from '../../model/canonical.ts';
@@ -172,7 +173,7 @@ test('a metric of many series gets slots of its own, and a query for a few of th
   await bench.flush(bench.flusher(500), bench.plan.all([bench.shard.arenas()]));
   await window(1, 600);
   await bench.flush(bench.flusher(500), bench.plan.all([bench.shard.arenas()]));
-  const writer = new ChunkStoreWriter(bench.schema, kernel);
+  const writer = new ChunkStoreWriter(bench.schema, kernel, { clock: systemClock });
   const placements = () => writer.heldPlacements('t', START_MS);
   assert.deepEqual(
     (await placements()).map(({ buckets, splits }) => [buckets, Object.fromEntries(splits)]),

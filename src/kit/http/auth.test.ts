@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import type { AppError } from '../../model/errors.ts';
 import { defaultsOf } from '../config/section.ts';
 import { createLogger } from '../observe/log.ts';
@@ -12,11 +12,12 @@ const base = defaultsOf(authConfig);
 const FILE = { usersFile: 'conf/users.yaml' };
 
 function gateOf(config: Partial<AuthConfig>, files: Readonly<Record<string, string>> | string = ''): Gate {
-  return Gate.of({ ...base, ...config }, (file) => {
+  const readText = (file: string) => {
     const text = typeof files === 'string' ? files : files[file];
     if (text === undefined) throw new Error(`ENOENT: no such file, open '${file}'`);
     return text;
-  });
+  };
+  return Gate.of({ ...base, ...config }, { readText, clock: systemClock });
 }
 
 const basic = (pair: string) => ({ authorization: `Basic ${Buffer.from(pair).toString('base64')}` });
@@ -116,10 +117,14 @@ test('single holds for everyone', () => {
 test('failed logins are slowed by address; who was right from there before is let in', () => {
   let nowMs = 0;
   const lines: string[] = [];
-  const gate = Gate.of({ ...base, ...FILE }, () => 'users: [{name: a, password: x}, {name: b, password: y}]', {
-    clock: { monotonicMs: () => nowMs } as Clock,
-    log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
-  });
+  const gate = Gate.of(
+    { ...base, ...FILE },
+    {
+      readText: () => 'users: [{name: a, password: x}, {name: b, password: y}]',
+      clock: { monotonicMs: () => nowMs } as Clock,
+      log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
+    },
+  );
   const status = (pair: string, address: string) => {
     try {
       gate.identify(basic(pair), address);

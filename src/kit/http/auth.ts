@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { checkTenant } from '../../model/tenant.ts';
@@ -18,7 +18,9 @@ const NAME_SHOWN_CHARS = 64;
 
 interface GateOptions {
   readonly log?: Logger;
-  readonly clock?: Clock;
+  readonly clock: Clock;
+  /** How users and secrets are read. Default: from files. */
+  readonly readText?: ReadText;
   /** Default: no request names several tenants. */
   readonly federation?: TenantFederationConfig;
 }
@@ -37,8 +39,12 @@ export class Gate {
 
   private constructor(
     config: AuthConfig,
-    readText: ReadText,
-    { log = silentLogger, clock = systemClock, federation = defaultsOf(tenantFederationConfig) }: GateOptions,
+    {
+      log = silentLogger,
+      clock,
+      readText = readTextFile,
+      federation = defaultsOf(tenantFederationConfig),
+    }: GateOptions,
   ) {
     this.#config = config;
     this.#federation = federation;
@@ -48,14 +54,14 @@ export class Gate {
   }
 
   /** @throws where authentication is configured by half, with the setting's name */
-  static of(config: AuthConfig, readText: ReadText = readTextFile, options: GateOptions = {}): Gate {
+  static of(config: AuthConfig, options: GateOptions): Gate {
     if (config.defaultTenant === '') throw new Error('-auth.default-tenant is empty');
     try {
       checkTenant(config.defaultTenant);
     } catch (cause) {
       throw new Error(`-auth.default-tenant: ${(cause as Error).message}`, { cause });
     }
-    const gate = new Gate(config, readText, options);
+    const gate = new Gate(config, options);
     gate.reload();
     return gate;
   }

@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { Registry } from 'prom-client';
 import { Agent, request as send } from 'undici';
+import { systemClock } from '../../lib/clock.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import { defaultsOf } from '../config/section.ts';
@@ -39,10 +40,16 @@ async function listen(
     host: '127.0.0.1',
     port: 0,
     config,
-    gate: Gate.of({ ...defaultsOf(authConfig), ...settings.auth }, () => settings.users ?? '', {
-      ...(settings.federation && { federation: settings.federation }),
-    }),
+    gate: Gate.of(
+      { ...defaultsOf(authConfig), ...settings.auth },
+      {
+        readText: () => settings.users ?? '',
+        clock: systemClock,
+        ...(settings.federation && { federation: settings.federation }),
+      },
+    ),
     log: silentLogger,
+    clock: systemClock,
     registry,
   });
   listener.add(routes);
@@ -301,7 +308,11 @@ test('basic authentication and bearer tokens name the tenants that are allowed',
   const denied = await send(`${url}/echo/a`);
   assert.match(String(denied.headers['www-authenticate']), /^Basic /);
   assert.throws(
-    () => Gate.of({ ...defaultsOf(authConfig), usersFile: 'u' }, () => 'users: [{name: x, passwort: y}]'),
+    () =>
+      Gate.of(
+        { ...defaultsOf(authConfig), usersFile: 'u' },
+        { readText: () => 'users: [{name: x, passwort: y}]', clock: systemClock },
+      ),
     /passwort/,
   );
 });
@@ -653,7 +664,8 @@ test('each answer with 5xx is logged, in few lines where there are many', async 
     host: '127.0.0.1',
     port: 0,
     config: defaultsOf(serverConfig),
-    gate: Gate.of(defaultsOf(authConfig)),
+    clock: systemClock,
+    gate: Gate.of(defaultsOf(authConfig), { clock: systemClock }),
     log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
   });
   listener.add([

@@ -2,7 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } fro
 import type { AddressInfo, Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
 import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
-import { after, type Clock, systemClock } from '../../lib/clock.ts';
+import { after, type Clock } from '../../lib/clock.ts';
 import { leastOf } from '../../lib/least.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import { AppError } from '../../model/errors.ts';
@@ -53,7 +53,7 @@ export interface ListenerOptions {
   readonly config: ServerConfig;
   readonly gate: Gate;
   readonly log: Logger;
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** Where its metrics go; only one listener of a process has them. */
   readonly registry?: Registry;
 }
@@ -119,7 +119,7 @@ export class HttpListener implements Service {
   private constructor(options: ListenerOptions) {
     this.name = `${options.name}-listener`;
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock;
     this.#patience = { clock: this.#clock, pieceTimeoutMs: options.config.httpWriteTimeoutMs };
     this.#app = createApp(options.config, this.#clock);
     this.#prefix = prefixOf(options.config);

@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs } from '../../lib/backoff.ts';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import { type Random, systemRandom } from '../../lib/random.ts';
 import { Semaphore } from '../../lib/semaphore.ts';
 import { AppError } from '../../model/errors.ts';
@@ -17,7 +17,7 @@ export interface StoreCallerOptions {
   readonly parallelMax: number;
   /** Never shown, whatever a driver puts into its texts. */
   readonly secrets?: readonly string[];
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -41,7 +41,7 @@ export class StoreCaller {
 
   constructor(options: StoreCallerOptions) {
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock;
     this.#random = options.random ?? systemRandom;
     this.#places = new Semaphore(options.parallelMax);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -17,6 +17,7 @@ function threads(options: { size?: number; queueMax?: number; heapMb?: number } 
     callsPerWorkerMax: 1,
     queueMax: options.queueMax ?? 10,
     log: silentLogger,
+    clock: systemClock,
     spawn: () =>
       WorkerThread.start<TestRole>({
         name: 'test-worker',
@@ -98,6 +99,7 @@ test('calls go to the worker that has least to do', async () => {
     callsPerWorkerMax: 2,
     queueMax: 0,
     log: silentLogger,
+    clock: systemClock,
     spawn: (index): PooledWorker<{ work: (ms: number) => Promise<void> }> => ({
       channel: {
         call: (async () => {
@@ -178,7 +180,7 @@ test('soon after the first call there is a worker more than was needed, but it i
 function held(
   seats: number,
   queueMax: number,
-  { callsPerTenantMax, clock }: { callsPerTenantMax?: number; clock?: Clock } = {},
+  { callsPerTenantMax, clock = systemClock }: { callsPerTenantMax?: number; clock?: Clock } = {},
 ) {
   const ends: (() => void)[] = [];
   const pool = WorkerPool.start<Work>({

@@ -1,5 +1,4 @@
 import type { Clock } from '../../lib/clock.ts';
-import { systemClock } from '../../lib/clock.ts';
 import { FairQueue } from '../../lib/fair-queue.ts';
 import { IdleTimer } from '../../lib/idle-timer.ts';
 import { leastOf } from '../../lib/least.ts';
@@ -33,7 +32,7 @@ export interface WorkerPoolOptions<R extends Role> {
   readonly callsPerTenantMax?: number;
   readonly spawn: (index: number) => PooledWorker<R>;
   readonly log: Logger;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 /** For whom a call is: tenants have turns, and none has all of the workers while others wait. */
@@ -90,7 +89,7 @@ export class WorkerPool<R extends Role> {
   private constructor(options: WorkerPoolOptions<R>) {
     this.#options = options;
     this.#queue = new FairQueue({ capacity: options.queueMax });
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock;
     this.#sparesUsed = new IdleTimer(this.#clock, SPARE_IDLE_MS, () => this.#endSpares());
   }
 

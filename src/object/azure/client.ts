@@ -13,7 +13,7 @@ const PAGE_KEYS = 1000;
 const BLOCKS_AT_ONCE = 4;
 
 export interface AzureParts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -37,7 +37,7 @@ export class AzureObjectClient implements ObjectClient {
     });
   }
 
-  static async open(config: AzureConfig, parts: AzureParts = {}): Promise<AzureObjectClient> {
+  static async open(config: AzureConfig, parts: AzureParts): Promise<AzureObjectClient> {
     const { BlobServiceClient, StorageSharedKeyCredential } = await import('@azure/storage-blob');
     const url = config.endpoint || `https://${config.accountName}.${config.endpointSuffix}`;
     const credential = new StorageSharedKeyCredential(config.accountName, config.accountKey);

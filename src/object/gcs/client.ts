@@ -12,7 +12,7 @@ const BACKEND = 'gcs';
 const PAGE_KEYS = 1000;
 
 export interface GcsParts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -33,7 +33,7 @@ export class GcsObjectClient implements ObjectClient {
     });
   }
 
-  static async open(config: GcsConfig, parts: GcsParts = {}): Promise<GcsObjectClient> {
+  static async open(config: GcsConfig, parts: GcsParts): Promise<GcsObjectClient> {
     const { Storage } = await import('@google-cloud/storage');
     const storage = new Storage({
       projectId: config.project || undefined,

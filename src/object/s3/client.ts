@@ -3,7 +3,7 @@ import { classifyAws } from '../../kit/store/aws.ts';
 import { StoreCaller } from '../../kit/store/caller.ts';
 import type { Failure } from '../../kit/store/failure.ts';
 import { readBody } from '../../kit/store/http.ts';
-import { type Clock, systemClock, timeout } from '../../lib/clock.ts';
+import { type Clock, timeout } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
 import type { ObjectClient, ObjectInfo } from '../client.ts';
@@ -16,7 +16,7 @@ const ABORT_TIMEOUT_MS = 5000;
 const PARTS_AT_ONCE = 4;
 
 export interface S3Parts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -35,7 +35,7 @@ export class S3ObjectClient implements ObjectClient {
 
   private constructor(sdk: Sdk, config: S3Config, parts: S3Parts) {
     this.#sdk = sdk;
-    this.#clock = parts.clock ?? systemClock;
+    this.#clock = parts.clock;
     this.#bucket = config.bucketName;
     this.#partBytes = config.partBytes;
     this.#encryption = encryptionOf(config);
@@ -69,7 +69,7 @@ export class S3ObjectClient implements ObjectClient {
     });
   }
 
-  static async open(config: S3Config, parts: S3Parts = {}): Promise<S3ObjectClient> {
+  static async open(config: S3Config, parts: S3Parts): Promise<S3ObjectClient> {
     return new S3ObjectClient(await import('@aws-sdk/client-s3'), config, parts);
   }
 

@@ -8,7 +8,7 @@ import type { BigtableConfig } from './config.ts';
 export const BACKEND = 'bigtable';
 
 export interface BigtableParts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
 import { refreshOneByOne } from './control-connection.ts';
 
 /** A control connection whose refreshes end when told to. */
@@ -12,7 +13,7 @@ function fakeControl() {
         refreshes.push({ hosts, done, fail });
       }),
   };
-  const stop = refreshOneByOne(control, { retryMs: 1 });
+  const stop = refreshOneByOne(control, { retryMs: 1, clock: systemClock });
   return { control, refreshes, stop };
 }
 

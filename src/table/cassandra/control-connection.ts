@@ -1,4 +1,4 @@
-import { after, type Clock, systemClock } from '../../lib/clock.ts';
+import { after, type Clock } from '../../lib/clock.ts';
 
 /** The members in use of the driver's connection by which it follows the cluster's topology. */
 export interface ControlConnection {
@@ -18,7 +18,7 @@ const RETRY_MS = 1000;
  */
 export function refreshOneByOne(
   control: ControlConnection,
-  { retryMs = RETRY_MS, clock = systemClock }: { readonly retryMs?: number; readonly clock?: Clock } = {},
+  { retryMs = RETRY_MS, clock }: { readonly retryMs?: number; readonly clock: Clock },
 ): () => void {
   const refresh = control._refresh.bind(control);
   let running: Promise<void> | undefined;

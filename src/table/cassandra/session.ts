@@ -10,7 +10,7 @@ import { classifyCassandra } from './failure.ts';
 export const BACKEND = 'cassandra';
 
 export interface CassandraParts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -25,6 +25,7 @@ export class CassandraSession {
   readonly strongReadOptions: QueryOptions;
   readonly writeOptions: QueryOptions;
   readonly #caller: StoreCaller;
+  readonly #clock: Clock;
   readonly #driver: typeof import('cassandra-driver');
   readonly #options: ClientOptions;
   #client: Promise<Client> | undefined;
@@ -37,6 +38,7 @@ export class CassandraSession {
     secrets: readonly string[],
   ) {
     this.config = config;
+    this.#clock = parts.clock;
     this.#driver = driver;
     this.#options = options;
     const { consistencies } = driver.types;
@@ -138,6 +140,7 @@ export class CassandraSession {
     const client = new this.#driver.Client(this.#options);
     const stopRefreshing = refreshOneByOne(
       (client as unknown as { controlConnection: ControlConnection }).controlConnection,
+      { clock: this.#clock },
     );
     try {
       await client.connect();

@@ -6,7 +6,7 @@ import type { CassandraConfig } from './config.ts';
 import { type CassandraParts, CassandraSession } from './session.ts';
 
 /** Rows in Apache Cassandra. Connects at the first call. */
-export async function openCassandra(config: CassandraConfig, parts: CassandraParts = {}): Promise<TableStore> {
+export async function openCassandra(config: CassandraConfig, parts: CassandraParts): Promise<TableStore> {
   const session = await CassandraSession.open(config, parts);
   const rows = new CassandraRows(session);
   return {

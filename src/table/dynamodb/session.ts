@@ -2,14 +2,14 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { classifyAws } from '../../kit/store/aws.ts';
 import { StoreCaller } from '../../kit/store/caller.ts';
 import type { Failure } from '../../kit/store/failure.ts';
-import { type Clock, systemClock } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { DynamodbConfig } from './config.ts';
 
 export const BACKEND = 'dynamodb';
 
 export interface DynamodbParts {
-  readonly clock?: Clock;
+  readonly clock: Clock;
   readonly random?: Random;
 }
 
@@ -26,7 +26,7 @@ export class DynamodbSession {
   private constructor(sdk: Sdk, config: DynamodbConfig, parts: DynamodbParts) {
     this.sdk = sdk;
     this.config = config;
-    this.clock = parts.clock ?? systemClock;
+    this.clock = parts.clock;
     this.service = new sdk.DynamoDBClient({
       region: config.region,
       endpoint: config.endpoint || undefined,

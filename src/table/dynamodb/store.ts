@@ -6,7 +6,7 @@ import type { DynamodbConfig } from './config.ts';
 import { type DynamodbParts, DynamodbSession } from './session.ts';
 
 /** Rows in Amazon DynamoDB. */
-export async function openDynamodb(config: DynamodbConfig, parts: DynamodbParts = {}): Promise<TableStore> {
+export async function openDynamodb(config: DynamodbConfig, parts: DynamodbParts): Promise<TableStore> {
   const session = await DynamodbSession.open(config, parts);
   const rows = new DynamodbRows(session);
   return { client: new RemoteTableClient(rows), admin: new DynamodbTableAdmin(session, rows), limits: DYNAMODB_LIMITS };

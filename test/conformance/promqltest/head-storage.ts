@@ -71,7 +71,7 @@ export class HeadStorage implements TestStorage {
       {
         fromMs: Number.NEGATIVE_INFINITY,
         tables,
-        objects: new MemoryObjectClient(),
+        objects: new MemoryObjectClient(systemClock),
         tablePrefix: 't_',
         tableMs: TABLE_MS_DEFAULT,
       },
@@ -79,7 +79,7 @@ export class HeadStorage implements TestStorage {
     this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
     this.#schema = schema;
     this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0, clock: systemClock });
-    const writer = new ChunkStoreWriter(schema, kernel);
+    const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
     if (flushed) {
       this.#flusher = new Flusher({ shards: [channel], writer, kernel, windowMs: WINDOW_MS, clock: systemClock });
     }
