@@ -1,6 +1,6 @@
 import { catalogue } from './errors.ts';
 
-/** Changes of the ring that are refused. */
+/** Changes of the ring that are refused, and requests that no version of it is there for. */
 export const ringErrors = catalogue({
   ringMemberUnknown: {
     http: 404,
@@ -41,5 +41,32 @@ export const ringErrors = catalogue({
     retry: true,
     text: (v: { arcs: number; of: number }) =>
       `${v.arcs} of ${v.of} arcs would lose two owners since the last version that all members confirmed; wait until the newest is confirmed, or force it`,
+  },
+  ringUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'no version of the ring is known here yet',
+  },
+  ringNotConfirmed: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { members: number }) =>
+      `the first version of the ring is not confirmed by all of its ${v.members} members yet`,
+  },
+  ringVersionUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { number: number; known: number }) =>
+      `version ${v.number} of the ring is not followed by this member, which is at version ${v.known}`,
+  },
+  ringMovedOn: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { rounds: number; number: number }) =>
+      `asked ${v.rounds} times, and each time the ring moved on meanwhile, at last to version ${v.number}`,
   },
 });

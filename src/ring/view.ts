@@ -1,44 +1,81 @@
-import { type Ask, asksOf, type Confirmations, confirmedNumber, type Words } from './confirmation.ts';
+import { ringErrors } from '../model/errors-ring.ts';
+import { type Ask, asksOf, type Words } from './confirmation.ts';
 import { RingSlots } from './slots.ts';
 import { ownersOf, type RingVersion } from './version.ts';
 
 export interface RingKnowledge {
   /** From the floor to the newest version known, ascending and without gaps. */
   readonly chain: readonly RingVersion[];
-  /** Hash of the newest version: with its number the version that requests between members carry. */
+  /** Hash of the newest version. */
   readonly hash: string;
-  readonly confirmations: Confirmations;
+  /** Number of the newest version that counts; 0: the first does not yet. */
+  readonly confirmed: number;
   readonly words: Words;
+  readonly wordMs: number;
 }
 
-/** The ring as one process knows it at a moment: never changed, another one takes its place. */
+/**
+ * The ring as one process knows it at a moment: never changed, another one takes its place. Writers use the newest version that
+ * counts, readers every version from the floor to the newest known (docs/decisions/ring.md).
+ */
 export class RingView {
   readonly chain: readonly RingVersion[];
   readonly newest: RingVersion;
   readonly hash: string;
-  /** Number of the newest version that counts. */
+  /** Number of the newest version that counts; 0: the first does not yet. */
   readonly confirmed: number;
   readonly words: Words;
-  /** Slots of the newest version. */
-  readonly slots: RingSlots;
+  /** Monotonic time when the last word or floor was heard: rows of the store that were listed before do not stand in for members that need not be asked. */
+  readonly wordMs: number;
+  /** Per version of the chain, made when it is first asked for. */
+  readonly #slots: (RingSlots | undefined)[] = [];
 
-  constructor({ chain, hash, confirmations, words }: RingKnowledge) {
+  constructor({ chain, hash, confirmed, words, wordMs }: RingKnowledge) {
     this.chain = chain;
     this.newest = chain.at(-1)!;
     this.hash = hash;
-    this.confirmed = confirmedNumber(chain, confirmations);
+    this.confirmed = confirmed;
     this.words = words;
-    this.slots = new RingSlots(this.newest);
+    this.wordMs = wordMs;
   }
 
-  /** Ids of those that a writer sends to, in their order. */
+  /**
+   * The version that writers use: the newest that counts.
+   * @throws errors.ringNotConfirmed
+   */
+  get writing(): RingVersion {
+    return this.chain[this.#writingAt()]!;
+  }
+
+  /** Slots of the version that writers use. */
+  get slots(): RingSlots {
+    return this.#slotsAt(this.#writingAt());
+  }
+
+  /** Ids of those that a writer sends to, in their order; the arc is one of `slots`. */
   ownersOf(arc: number): readonly string[] {
-    return ownersOf(this.newest, arc);
+    return ownersOf(this.writing, arc);
   }
 
-  /** Quorums that a reader of an arc of the newest version needs. Arcs of older versions are the same: their number never changes. */
-  asksOf(arc: number): readonly Ask[] {
-    return asksOf(this.chain, this.words, arc);
+  /** Quorums that a reader of a metric needs: every one of them. Sizes of tenants differ between versions, so each has arcs of its own. */
+  asksOfMetric(tenant: string, metricHash: number): readonly Ask[] {
+    return asksOf(this.chain, this.words, (at) => this.#slotsAt(at).arcsOfMetric(tenant, metricHash));
+  }
+
+  /** Quorums that a reader of all series of a tenant needs. */
+  asksOfTenant(tenant: string): readonly Ask[] {
+    return asksOf(this.chain, this.words, (at) => this.#slotsAt(at).arcsOfTenant(tenant));
+  }
+
+  #writingAt(): number {
+    if (this.confirmed === 0) throw ringErrors.ringNotConfirmed({ members: this.newest.members.length });
+    return this.confirmed - this.chain[0]!.number;
+  }
+
+  #slotsAt(at: number): RingSlots {
+    const made = this.#slots[at] ?? new RingSlots(this.chain[at]!);
+    this.#slots[at] = made;
+    return made;
   }
 }
 
