@@ -149,7 +149,7 @@ class RingSending implements Sending {
     this.#tenant = tenant;
     this.#limits = limits;
     this.#version = { number: view.newest.number, hash: view.hash };
-    const sizes = view.newest.tenants.get(tenant);
+    const sizes = view.writing.tenants.get(tenant);
     this.hashLabels = sizes !== undefined && sizes.splits.size > 0;
     this.onlyTarget = sizes === undefined ? this.#setOf(view.slots.arcOf(tenant, 0, 0)) : undefined;
   }
@@ -182,7 +182,7 @@ class RingSending implements Sending {
   }
 
   #tooFew({ found, reasons }: Shortage): AppError {
-    return writeErrors.tooFewReplicas({ wanted: writeQuorum(this.#view.newest.replicas), found, reasons });
+    return writeErrors.tooFewReplicas({ wanted: writeQuorum(this.#view.writing.replicas), found, reasons });
   }
 
   /**
@@ -194,7 +194,7 @@ class RingSending implements Sending {
     const first = set.frames;
     const count = framesIn(part.frames);
     set.frames += count;
-    const { replicas } = this.#view.newest;
+    const { replicas } = this.#view.writing;
     const outcome = new PartOutcome(set.ids.length, replicas);
     const answers: OwnerAnswer[] = [];
     const reasons: string[] = [];
@@ -394,7 +394,7 @@ class RingSending implements Sending {
     entries: readonly MetricMetadata[],
   ): Promise<Readonly<Record<string, number>>> {
     const { maxMetadataPerUser: metricsMax, maxMetadataPerMetric: perMetricMax } = this.#limits;
-    const outcome = new PartOutcome(ids.length, this.#view.newest.replicas);
+    const outcome = new PartOutcome(ids.length, this.#view.writing.replicas);
     const answers: Readonly<Record<string, number>>[] = [];
     const reasons: string[] = [];
     await this.#settled((settle) => {

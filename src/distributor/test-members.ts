@@ -70,12 +70,12 @@ export class FakeMember implements MemberTarget {
 
 /** A ring that all of its members know and have confirmed. */
 export function viewOf(version: RingVersion): RingView {
-  const confirmations = new Map(version.members.map(({ id }) => [id, version.number]));
   return new RingView({
     chain: [version],
     hash: hashOfVersion(encodeVersion(version)),
-    confirmations,
+    confirmed: version.number,
     words: new Map(),
+    wordMs: 0,
   });
 }
 

@@ -42,12 +42,6 @@ export const ringErrors = catalogue({
     text: (v: { arcs: number; of: number }) =>
       `${v.arcs} of ${v.of} arcs would lose two owners since the last version that all members confirmed; wait until the newest is confirmed, or force it`,
   },
-  ringUnknown: {
-    http: 503,
-    promType: 'unavailable',
-    retry: true,
-    text: (_: Record<string, never>) => 'no version of the ring is known here yet',
-  },
   ringNotConfirmed: {
     http: 503,
     promType: 'unavailable',
@@ -61,12 +55,5 @@ export const ringErrors = catalogue({
     retry: true,
     text: (v: { number: number; known: number }) =>
       `version ${v.number} of the ring is not followed by this member, which is at version ${v.known}`,
-  },
-  ringMovedOn: {
-    http: 503,
-    promType: 'unavailable',
-    retry: true,
-    text: (v: { rounds: number; number: number }) =>
-      `asked ${v.rounds} times, and each time the ring moved on meanwhile, at last to version ${v.number}`,
   },
 });

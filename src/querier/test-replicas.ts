@@ -97,8 +97,8 @@ export class TestRing implements RingSource {
 
   set(chain: readonly RingVersion[], words: Words = new Map()): RingView {
     const newest = chain.at(-1)!;
-    const confirmations = new Map(newest.members.map(({ id }) => [id, newest.number]));
-    this.#view = new RingView({ chain, hash: hashOfVersion(encodeVersion(newest)), confirmations, words });
+    const hash = hashOfVersion(encodeVersion(newest));
+    this.#view = new RingView({ chain, hash, confirmed: newest.number, words, wordMs: 0 });
     for (const listener of this.#listeners) listener(this.#view);
     return this.#view;
   }

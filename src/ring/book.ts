@@ -1,8 +1,8 @@
 import { BytesError } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
-import { HANDED_VERSIONS_MAX, type KnownVersion, type RingPeer } from './asking.ts';
 import { type Confirmations, confirmedNumber, type Words } from './confirmation.ts';
 import type { NamedVersion } from './lineage.ts';
+import { HANDED_VERSIONS_MAX, type KnownVersion, type RingPeer } from './meeting.ts';
 import { decodeVersion, hashOfVersion } from './version.ts';
 import { RingView } from './view.ts';
 

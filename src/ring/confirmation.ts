@@ -35,28 +35,21 @@ export interface Ask {
 }
 
 /**
- * Quorums that a reader needs: of the owners of the newest version, and of each older one until a quorum of its owners said that
- * the store has all they held. Sets of owners that are the same are asked once.
+ * Whom a reader of an arc asks: a read quorum of the owners of the newest version, and of each older one until a quorum of
+ * its owners said that the store has all they held. Versions with the same owners are one.
  * @param chain from the floor to the newest version that the reader knows, confirmed or not
- * @param arcsAt arcs that the reader looks at under a version of the chain: one, or those that the version's sizes of tenants give
  */
-export function asksOf(
-  chain: readonly RingVersion[],
-  words: Words,
-  arcsAt: number | ((at: number) => readonly number[]),
-): Ask[] {
+export function asksOf(chain: readonly RingVersion[], words: Words, arc: number): Ask[] {
   const newest = chain.at(-1);
   assert(newest !== undefined, 'a reader without a version');
   const asks = new Map<string, Ask>();
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
-    for (const arc of typeof arcsAt === 'number' ? [arcsAt] : arcsAt(at)) {
-      if (version !== newest && isStored(chain, at, words, arc)) continue;
-      const owners = ownersOf(version, arc);
-      const key = owners.toSorted().join('\0');
-      if (asks.has(key)) continue;
-      asks.set(key, { version: version.number, owners, quorum: readQuorum(owners.length, version.replicas) });
-    }
+    if (version !== newest && isStored(chain, at, words, arc)) continue;
+    const owners = ownersOf(version, arc);
+    const key = owners.toSorted().join('\0');
+    if (asks.has(key)) continue;
+    asks.set(key, { version: version.number, owners, quorum: readQuorum(owners.length, version.replicas) });
   }
   return [...asks.values()];
 }

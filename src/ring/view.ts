@@ -1,5 +1,5 @@
 import { ringErrors } from '../model/errors-ring.ts';
-import { type Ask, asksOf, type Words } from './confirmation.ts';
+import type { Words } from './confirmation.ts';
 import { RingSlots } from './slots.ts';
 import { ownersOf, type RingVersion } from './version.ts';
 
@@ -27,8 +27,7 @@ export class RingView {
   readonly words: Words;
   /** Monotonic time when the last word or floor was heard: rows of the store that were listed before do not stand in for members that need not be asked. */
   readonly wordMs: number;
-  /** Per version of the chain, made when it is first asked for. */
-  readonly #slots: (RingSlots | undefined)[] = [];
+  #slots: RingSlots | undefined;
 
   constructor({ chain, hash, confirmed, words, wordMs }: RingKnowledge) {
     this.chain = chain;
@@ -44,38 +43,19 @@ export class RingView {
    * @throws errors.ringNotConfirmed
    */
   get writing(): RingVersion {
-    return this.chain[this.#writingAt()]!;
+    if (this.confirmed === 0) throw ringErrors.ringNotConfirmed({ members: this.newest.members.length });
+    return this.chain[this.confirmed - this.chain[0]!.number]!;
   }
 
-  /** Slots of the version that writers use. */
+  /** Slots of the version that writers use; those of older and newer ones are `asks.ts`'. */
   get slots(): RingSlots {
-    return this.#slotsAt(this.#writingAt());
+    this.#slots ??= new RingSlots(this.writing);
+    return this.#slots;
   }
 
   /** Ids of those that a writer sends to, in their order; the arc is one of `slots`. */
   ownersOf(arc: number): readonly string[] {
     return ownersOf(this.writing, arc);
-  }
-
-  /** Quorums that a reader of a metric needs: every one of them. Sizes of tenants differ between versions, so each has arcs of its own. */
-  asksOfMetric(tenant: string, metricHash: number): readonly Ask[] {
-    return asksOf(this.chain, this.words, (at) => this.#slotsAt(at).arcsOfMetric(tenant, metricHash));
-  }
-
-  /** Quorums that a reader of all series of a tenant needs. */
-  asksOfTenant(tenant: string): readonly Ask[] {
-    return asksOf(this.chain, this.words, (at) => this.#slotsAt(at).arcsOfTenant(tenant));
-  }
-
-  #writingAt(): number {
-    if (this.confirmed === 0) throw ringErrors.ringNotConfirmed({ members: this.newest.members.length });
-    return this.confirmed - this.chain[0]!.number;
-  }
-
-  #slotsAt(at: number): RingSlots {
-    const made = this.#slots[at] ?? new RingSlots(this.chain[at]!);
-    this.#slots[at] = made;
-    return made;
   }
 }
 
