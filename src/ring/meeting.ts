@@ -4,7 +4,7 @@ import type { RingSource } from './view.ts';
 // Versions between members (docs/decisions/ring.md): each request and each answer names the newest version of who sends it, and
 // whichever side knows the newer one hands it over, here.
 
-/** What a process knows of the ring, as it tells another. */
+/** The ring as one process tells another of it. */
 export interface KnownVersion {
   /** Number and hash of the newest version that its sender knows; 0 and empty: none. */
   readonly number: number;
