@@ -21,6 +21,7 @@ import { metadataParts } from './metadata-parts.ts';
 import { PartOutcome } from './part-outcome.ts';
 import { refusalFault, seriesPerMetric, seriesPerUser } from './push-outcome.ts';
 import { countRefused, refuse } from './refusals.ts';
+import { RingTally } from './ring-tally.ts';
 import type { Outgoing, Route, Sending } from './route.ts';
 
 /** The ingesters that an edge sends to. */
@@ -58,6 +59,7 @@ export class RingRoute implements Route {
   readonly targets: RingTargets;
   readonly buffers: BufferPool;
   readonly clock: Clock;
+  readonly tally = new RingTally();
   /** By member. */
   readonly #lanes = new Map<string, MemberLane>();
 
@@ -170,15 +172,35 @@ class RingSending implements Sending {
 
   async send(outgoing: Outgoing): Promise<undefined> {
     await this.#setMetadata(outgoing);
+    const oneByOne = await this.#isNearLimit(outgoing);
     const under: (Promise<void> | undefined)[] = [];
     for (const part of outgoing.parts) {
       await under[part.target];
       if (this.#shortage !== undefined || this.#moved !== undefined) break;
       under[part.target] = this.#sendPart(part, outgoing);
+      // what these owners answer counts for the next
+      if (oneByOne) await under[part.target];
     }
     await Promise.all(under);
     if (this.#moved !== undefined) throw this.#moved;
     if (this.#shortage !== undefined) throw this.#tooFew(this.#shortage);
+  }
+
+  /** Whether the request may bring the tenant to its limit on series, were all of its own new. A tenant of one slot is held to it by its owners alone. */
+  async #isNearLimit({ judged }: Outgoing): Promise<boolean> {
+    const { limit } = seriesPerUser(this.#limits);
+    if (limit === 0 || this.onlyTarget !== undefined) return false;
+    const { tally } = this.#route;
+    const ask = async (id: string) => {
+      const lane = this.#route.lane(id, this.#view);
+      if (lane !== undefined) await this.#pushFrames(lane, new Uint8Array(0));
+    };
+    // who cannot say how many it has is away for the request itself, too
+    await this.#settled((settle) => {
+      const silent = tally.silent(this.#view, this.#tenant);
+      void Promise.allSettled(silent.map(ask)).then(settle);
+    });
+    return tally.total(this.#view, this.#tenant) + judged.series > limit;
   }
 
   #tooFew({ found, reasons }: Shortage): AppError {
@@ -276,10 +298,13 @@ class RingSending implements Sending {
   }
 
   async #pushFrames(lane: MemberLane, frames: Uint8Array) {
-    const limits = this.#frameLimits;
+    const limits = this.#limitsAt(lane.id);
     const answer = await lane.target.push({ tenant: this.#tenant, frames, limits, version: this.#version });
     if (answer.newer !== undefined) throw new RingMoved(answer.newer, lane.id);
     lane.keysTaken = answer.keysTaken;
+    if (answer.tenantSeries !== undefined && this.onlyTarget === undefined) {
+      this.#route.tally.report(this.#tenant, lane.id, answer.tenantSeries);
+    }
     const refusals = answer.refusals === undefined ? [] : decodeRefusals(answer.refusals);
     return { refusals, exemplarsLost: answer.exemplarsLost, unknown: answer.unknown };
   }
@@ -359,13 +384,19 @@ class RingSending implements Sending {
     return decodeLabels(labels, 0, labels.length).toString();
   }
 
-  get #frameLimits(): FrameLimits {
+  #limitsAt(member: string): FrameLimits {
     const limits = this.#limits;
+    const { tally } = this.#route;
+    const { limit } = seriesPerUser(limits);
+    const isSpread = this.onlyTarget === undefined;
+    const owners = isSpread ? tally.owners(this.#view, this.#tenant).size : 1;
+    const share = isSpread ? Math.min(1, this.#view.newest.replicas / owners) : 1;
     return {
-      seriesPerUserMax: seriesPerUser(limits).limit,
+      seriesPerUserMax: limit,
+      ...(isSpread && limit > 0 && { seriesElsewhere: tally.elsewhere(this.#view, this.#tenant, member) }),
       seriesPerMetricMax: seriesPerMetric(limits).limit,
       outOfOrderMs: limits.outOfOrderTimeWindowMs,
-      exemplarsMax: limits.maxExemplars,
+      exemplarsMax: Math.ceil(limits.maxExemplars * share),
       oldWindowsMax: limits.maxOldWindowsPerUser,
     };
   }

@@ -41,10 +41,22 @@ export class IngesterMember implements MemberTarget {
     const parts = partsOf(frames, shards.length, (frame) =>
       shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
     );
-    const answers = await Promise.all(
-      parts.map(async (part) => ({ part, answer: await pushPart(shards[part.shard]!, tenant, part, limits) })),
-    );
-    return togetherOf(answers);
+    const isSpread = view.newest.tenants.has(tenant) && shards.length > 1;
+    const held = isSpread && limits.seriesPerUserMax > 0 ? await seriesByShard(shards, tenant) : undefined;
+    const { seriesElsewhere = 0, seriesPerUserMax } = limits;
+    const push = async (part: ShardPart) => {
+      const inOthers = held === undefined ? 0 : sumOf(held) - held[part.shard]!;
+      const own = { ...limits, seriesElsewhere: seriesElsewhere + inOthers };
+      const answer = await pushPart(shards[part.shard]!, tenant, part, own);
+      if (held !== undefined && answer.tenantSeries !== undefined) held[part.shard] = answer.tenantSeries;
+      return { part, answer };
+    };
+    const added = parts.reduce((sum, { numbers }) => sum + numbers.length, 0);
+    const isNearLimit = held !== undefined && seriesElsewhere + sumOf(held) + added > seriesPerUserMax;
+    const answers = isNearLimit ? await oneByOne(parts, push) : await Promise.all(parts.map(push));
+    const together = togetherOf(answers);
+    if (held === undefined || together.tenantSeries === undefined) return together;
+    return { ...together, tenantSeries: sumOf(held) };
   }
 
   async setMetadata({ tenant, entries, limits, version }: MemberMetadata): Promise<MemberMetadataAnswer> {
@@ -75,6 +87,21 @@ export class IngesterMember implements MemberTarget {
     if (view.newest.number < number) this.#options.learn?.({ number, hash });
     return view;
   }
+}
+
+function sumOf(counts: readonly number[]): number {
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function oneByOne<T, R>(all: readonly T[], work: (one: T) => Promise<R>): Promise<R[]> {
+  const done: R[] = [];
+  for (const one of all) done.push(await work(one));
+  return done;
+}
+
+async function seriesByShard(shards: readonly ShardCalls[], tenant: string): Promise<number[]> {
+  const pages = await Promise.all(shards.map((shard) => shard.call('tenants', { tenant })));
+  return pages.map(({ tenants }) => tenants[0]?.series ?? 0);
 }
 
 function isNewer({ newest }: RingView, { number }: RingStamp): boolean {

@@ -22,8 +22,15 @@ export const SLOT_COUNTS: readonly number[] = [1, ...PARTS];
 
 /** Buckets of a tenant with so many series. */
 export function bucketsFor(series: number): number {
-  return series <= 20_000 ? 1 : series <= 300_000 ? 16 : series <= 5_000_000 ? 256 : 4096;
+  return SLOT_COUNTS.find((buckets) => series <= bucketCapacity(buckets)) ?? SLOT_COUNTS.at(-1)!;
 }
+
+/** Series that a tenant with so many buckets may have. */
+export function bucketCapacity(buckets: number): number {
+  return CAPACITIES[SLOT_COUNTS.indexOf(buckets)]!;
+}
+
+const CAPACITIES: readonly number[] = [20_000, 300_000, 5_000_000, Number.POSITIVE_INFINITY];
 
 /** Slots of its own for a metric; undefined: it stays with the others. */
 function partsFor(series: number, splitSeries: number): number | undefined {
