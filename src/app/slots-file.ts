@@ -35,10 +35,20 @@ export function slotsFile(disk: Pick<Disk, 'writeWhole'>, file: string, log: Log
 const FIRST_SEGMENT = '0000000001.wal';
 
 function hasLogs(dir: string): boolean {
-  const shards = readdirSync(dir).filter((name) => name.startsWith('shard-'));
+  const shards = namesIn(dir).filter((name) => name.startsWith('shard-'));
   return shards.some((shard) =>
-    readdirSync(path.join(dir, shard)).some((name) => /\d\.(wal|ckp)$/.test(name) && name !== FIRST_SEGMENT),
+    namesIn(path.join(dir, shard)).some((name) => /\d\.(wal|ckp)$/.test(name) && name !== FIRST_SEGMENT),
   );
+}
+
+/** Shards make their folders when they start, maybe only now. */
+function namesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 function isSaved(read: Partial<SavedSlots>): read is SavedSlots {
