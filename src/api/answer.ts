@@ -66,7 +66,7 @@ function ended(out: ApiJsonWriter, notes: Notes): ApiResponse {
 }
 
 export function failure({ status, type, headers, message }: ApiError): ApiResponse {
-  const body = JSON.stringify(apiError(type, message));
+  const body = JSON.stringify(apiError(type, message.toWellFormed()));
   return {
     status,
     contentType: 'application/json',

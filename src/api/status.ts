@@ -31,7 +31,7 @@ export function buildInfoOf(version: string): object {
   };
 }
 
-const PROMETHEUS_VERSION = '3.14.0';
+const PROMETHEUS_VERSION = '3.16.0';
 
 /** `/api/v1/status/config` */
 export function config(call: Call): ApiResponse {

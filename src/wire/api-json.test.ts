@@ -12,6 +12,23 @@ function written(write: (out: ApiJsonWriter) => void): string {
   return new TextDecoder().decode(out.finish());
 }
 
+test('what is no UTF-8 is one replacement for each byte', () => {
+  const broken = 'a\udcff\udc80é😀\\udcff';
+  const whole = '"a\ufffd\ufffdé😀\\\\udcff"';
+  assert.equal(
+    written((out) => out.string(broken)),
+    whole,
+  );
+  assert.equal(
+    written((out) => out.labels(Labels.of({ [broken]: broken }))),
+    `{${whole}:${whole}}`,
+  );
+  assert.equal(
+    written((out) => out.json([broken])),
+    `[${whole}]`,
+  );
+});
+
 test('values are printed as Prometheus does', () => {
   for (const [value, text] of [
     [0, '0'],

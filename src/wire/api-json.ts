@@ -45,17 +45,17 @@ export class ApiJsonWriter {
   }
 
   string(text: string): void {
-    this.raw(JSON.stringify(text));
+    this.raw(quoted(text));
   }
 
   json(value: unknown): void {
-    this.raw(JSON.stringify(value));
+    this.raw(JSON.stringify(value, wellFormed));
   }
 
   labels({ pairs }: Pick<Labels, 'pairs'>): void {
     let text = '{';
     for (let i = 0; i < pairs.length; i += 2) {
-      text += `${i === 0 ? '' : ','}${JSON.stringify(pairs[i])}:${JSON.stringify(pairs[i + 1])}`;
+      text += `${i === 0 ? '' : ','}${quoted(pairs[i]!)}:${quoted(pairs[i + 1]!)}`;
     }
     this.raw(`${text}}`);
   }
@@ -118,6 +118,15 @@ export class ApiJsonWriter {
     this.#onHold(-this.#bytes.length);
     this.#bytes = grown;
   }
+}
+
+/** A JSON string. Bytes that are no UTF-8, which queries may write as `"\xff"`, become U+FFFD each, as Go's encoder has it. */
+function quoted(text: string): string {
+  return JSON.stringify(text.toWellFormed());
+}
+
+function wellFormed(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? value.toWellFormed() : value;
 }
 
 /** The fewest digits that read back as the same number; an exponent below 1e-06 and from 1e+21 on, of two digits at least. */
