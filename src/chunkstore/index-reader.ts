@@ -36,6 +36,11 @@ export interface IndexReaderOptions {
   readonly readsAtOnce: number;
   readonly rowCacheTtlMs: number;
   readonly rowCacheBytesMax: number;
+  /**
+   * Monotonic time when a member of the ring was last heard to say that the store has all it held: who need not ask that member any
+   * more uses no list that was read before, and reads strongly for as long as lists are kept.
+   */
+  readonly rowsSinceMs?: (() => number) | undefined;
   /** Every read sees what was confirmed before it began: for who removes what it does not find. */
   readonly strong?: boolean;
 }
@@ -76,7 +81,7 @@ export class IndexReader {
     this.#clock = clock;
     this.#options = options;
     this.#gridMs = gridOf(options.windowMs);
-    this.#cache = new RowCache(clock, options.rowCacheTtlMs, options.rowCacheBytesMax);
+    this.#cache = new RowCache(clock, options.rowCacheTtlMs, options.rowCacheBytesMax, options.rowsSinceMs);
   }
 
   /** Forgets cached rows, so that what was written since is seen. */
@@ -218,8 +223,13 @@ export class IndexReader {
     return values;
   }
 
+  #isStrong(): boolean {
+    const { strong = false, rowsSinceMs, rowCacheTtlMs } = this.#options;
+    return strong || (rowsSinceMs !== undefined && this.#clock.monotonicMs() - rowsSinceMs() <= rowCacheTtlMs);
+  }
+
   async #read(period: StorePeriod, asked: TableQuery, context: ReadContext): Promise<Row[]> {
-    const query = this.#options.strong === true ? { ...asked, strong: true } : asked;
+    const query = this.#isStrong() ? { ...asked, strong: true } : asked;
     const rows: Row[] = [];
     for await (const page of period.tables.client.query(query, context.signal)) {
       context.signal.throwIfAborted();

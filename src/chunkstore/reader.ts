@@ -32,6 +32,8 @@ export interface ReaderOptions {
   /** How long lists of rows may be used again: less than the 15 minutes after which the head lets stored windows go. */
   readonly rowCacheTtlMs?: number;
   readonly rowCacheBytesMax?: number;
+  /** As of `IndexReaderOptions`. */
+  readonly rowsSinceMs?: (() => number) | undefined;
   readonly blockCache?: BlockCache;
   /** Inflated blocks that are kept open for the next query. */
   readonly openBytesMax?: number;

@@ -8,11 +8,19 @@ export class RowCache {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #ttlMs: number;
   readonly #bytesMax: number;
-  readonly #entries = new Map<string, { value: unknown; bytes: number; untilMs: number }>();
+  readonly #sinceMs: () => number;
+  readonly #entries = new Map<string, { value: unknown; bytes: number; readMs: number; untilMs: number }>();
   #bytes = 0;
 
-  constructor(clock: Pick<Clock, 'monotonicMs'>, ttlMs: number, bytesMax: number) {
+  /** @param sinceMs monotonic time up to which no list may have been read, however long it is to be kept */
+  constructor(
+    clock: Pick<Clock, 'monotonicMs'>,
+    ttlMs: number,
+    bytesMax: number,
+    sinceMs = () => Number.NEGATIVE_INFINITY,
+  ) {
     this.#clock = clock;
+    this.#sinceMs = sinceMs;
     this.#ttlMs = ttlMs;
     this.#bytesMax = bytesMax;
   }
@@ -20,7 +28,7 @@ export class RowCache {
   get<T>(key: string): T | undefined {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    if (entry.untilMs <= this.#clock.monotonicMs()) {
+    if (entry.untilMs <= this.#clock.monotonicMs() || entry.readMs <= this.#sinceMs()) {
       this.#drop(key, entry.bytes);
       return undefined;
     }
@@ -38,7 +46,7 @@ export class RowCache {
     const before = this.#entries.get(key);
     if (before !== undefined) this.#drop(key, before.bytes);
     if (bytes > this.#bytesMax / 4) return;
-    this.#entries.set(key, { value, bytes, untilMs: readMs + Math.min(ttlMs, this.#ttlMs) });
+    this.#entries.set(key, { value, bytes, readMs, untilMs: readMs + Math.min(ttlMs, this.#ttlMs) });
     this.#bytes += bytes;
     for (const [oldest, entry] of this.#entries) {
       if (this.#bytes <= this.#bytesMax) break;

@@ -7,6 +7,11 @@ import type { SeriesShard } from '../model/series-shard.ts';
 export interface IngesterClient {
   /** Whether every series comes from several holders, in slices that lie apart. Absent: only where the number of shards has changed. */
   readonly replicated?: boolean;
+  /**
+   * Monotonic time when a holder was last heard to say that the store has all it held: who asks here and the store lists the store's
+   * rows later than that. Absent: no holder ever goes.
+   */
+  storedSinceMs?(): number;
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */

@@ -32,7 +32,7 @@ const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, ex
 const { signal } = new AbortController();
 const kernel = Kernel.create();
 
-async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfig> = {}) {
+async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfig> = {}, machineRun?: string) {
   const clock = new ManualClock(START_MS);
   const config = { ...defaultsOf(ingesterConfig), windowMs: WINDOW_MS, ...more };
   const lines: string[] = [];
@@ -46,6 +46,7 @@ async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfi
         fsync: 'interval',
         fsyncIntervalMs: MINUTE,
         keepFlushedMs: config.keepFlushedMs,
+        machineRun,
         disk,
         clock,
         log: (level, text, fields) => log[level](fields ?? {}, text),
@@ -60,7 +61,15 @@ async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfi
   const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock });
   const flusher = new Flusher({ shards: channels, writer, kernel, windowMs: WINDOW_MS, clock });
   const registry = new Registry();
-  const service = new IngesterService({ config, shards: () => channels, flusher, log, registry, clock });
+  const service = new IngesterService({
+    config,
+    shards: () => channels,
+    flusher,
+    flushLosses: machineRun !== undefined,
+    log,
+    registry,
+    clock,
+  });
   const stop = () => service.stop({ signal, progress: () => {} });
   await service.start();
   t.after(async () => {
@@ -181,4 +190,25 @@ test('a log that cannot be read keeps it from being ready, and says why', async 
   assert.equal(service.notReady(), 'the log cannot be replayed: the disk is gone');
   await service.flushDue();
   await assert.rejects(service.tenantSeries(), /the disk is gone/);
+});
+
+test('what is left of windows that lost samples goes to the store at once, and is tried again', async (t) => {
+  const disk = new MemoryDisk();
+  const before = await serviceOn(t, disk, {}, 'one');
+  await ready(before.service);
+  await before.push('a', ['x', 'y'], 10);
+  // its machine stops
+  const { service, shards, stored, lines } = await serviceOn(t, disk, {}, 'two');
+  await ready(service);
+  const settled = () => shards.flatMap((shard) => shard.losses(0, 2 * START_MS).map((loss) => loss.settled));
+  assert.deepEqual(settled(), [false, false]);
+  t.mock.method(shards[0]!, 'unflushed', () => Promise.reject(new Error('away')));
+  t.mock.method(shards[0]!, 'seal', () => Promise.reject(new Error('away')));
+  await service.flushDue();
+  assert.deepEqual(settled(), [false, false]);
+  assert.ok(lines.some((line) => line.includes('could not be flushed')));
+  t.mock.restoreAll();
+  await service.flushDue();
+  assert.deepEqual(settled(), [true, true]);
+  assert.deepEqual((await stored('a')).sort(), ['x 10', 'y 10']);
 });

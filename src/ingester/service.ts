@@ -14,6 +14,11 @@ export interface IngesterOptions {
   /** All shards of the process, in order; asked for once it has started. */
   readonly shards: () => readonly ShardCalls[];
   readonly flusher: FlushRunner;
+  /**
+   * Others hold the samples too, and this ingester does not count for windows that lost some until the store has what is left of them:
+   * it goes there at once.
+   */
+  readonly flushLosses?: boolean;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -22,6 +27,7 @@ export interface IngesterOptions {
 }
 
 const STATS_INTERVAL_MS = 1000;
+const EVER = { startMs: Number.MIN_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER };
 
 /** The shards of this process as one: whether they are ready, what they hold, when they are flushed, how they end. */
 export class IngesterService implements Service, IngesterAdmin {
@@ -31,6 +37,8 @@ export class IngesterService implements Service, IngesterAdmin {
   readonly #flushes: FlushScheduler;
   readonly #timers: Timer[] = [];
   #ready = false;
+  /** Whether a window may have lost samples whose rest is not in the store. */
+  #isLosing = false;
   #stopping = false;
   #failure: Error | undefined;
 
@@ -45,6 +53,7 @@ export class IngesterService implements Service, IngesterAdmin {
     Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
       () => {
         this.#ready = true;
+        this.#isLosing = this.#options.flushLosses === true;
       },
       (error: Error) => {
         this.#failure = error;
@@ -77,7 +86,24 @@ export class IngesterService implements Service, IngesterAdmin {
 
   /** Writes what is due by now to the store; called every so often while it runs. */
   async flushDue(): Promise<void> {
-    if (this.#ready && !this.#stopping) await this.#flushes.due();
+    if (!this.#ready || this.#stopping) return;
+    if (this.#isLosing) await this.#flushLosses();
+    await this.#flushes.due();
+  }
+
+  /** Writes all that there is where a window lost something; once nothing is left to be written there is nothing to look for. */
+  async #flushLosses(): Promise<void> {
+    const { shards, log } = this.#options;
+    const unsettled = async () => {
+      const asked = shards().map((shard) => shard.call('losses', EVER));
+      return (await Promise.all(asked)).flat().some(({ settled }) => !settled);
+    };
+    try {
+      if (await unsettled()) await this.#flushes.all();
+      this.#isLosing = await unsettled();
+    } catch (error) {
+      log.error({ error: (error as Error).message }, 'what is left of windows that lost samples could not be flushed');
+    }
   }
 
   async flush({ tenant, wait }: { readonly tenant?: string | undefined; readonly wait: boolean }): Promise<void> {

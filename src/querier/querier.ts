@@ -84,11 +84,13 @@ export class Querier implements TenantHider {
   readonly #stored: StoreSource;
   readonly #tombstones: Tombstones;
   readonly #retentions = new Retentions();
+  readonly #storedSinceMs: (() => number) | undefined;
 
   constructor(options: QuerierOptions) {
     const { schema, ingester, clock, random, purger, keepFlushedMs, windowMs, blockCache, rowCacheBytesMax } = options;
     this.#options = options;
     this.turns = new QueryTurns(clock, options.priority);
+    this.#storedSinceMs = ingester.storedSinceMs?.bind(ingester);
     this.#memory = new SharedMemory(options.config.workerHeapMb * 1024 * 1024);
     this.#recent = new UndeletedSource(headSource(ingester, Kernel.create()), (tenant, signal) =>
       tombstonesOfQuery(schema, tenant, signal),
@@ -100,6 +102,7 @@ export class Querier implements TenantHider {
       // A third is left for the head's answer, see `overlapMs` below.
       rowCacheTtlMs: (keepFlushedMs * 2) / 3,
       rowCacheBytesMax,
+      rowsSinceMs: this.#storedSinceMs,
       ...(blockCache === undefined ? {} : { blockCache }),
       retentionMs: (tenant) => this.#retentions.of(tenant),
     });
@@ -120,7 +123,9 @@ export class Querier implements TenantHider {
   #queryableOf(tenant: string, ingestersWithinMs: number): Queryable {
     const { keepFlushedMs, clock } = this.#options;
     const recent = ingestersWithinMs > 0 ? new YoungSource(this.#recent, ingestersWithinMs, clock) : this.#recent;
-    return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs: keepFlushedMs / 3, clock });
+    const overlapMs = keepFlushedMs / 3;
+    const storedSinceMs = this.#storedSinceMs;
+    return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs, storedSinceMs, clock });
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */

@@ -90,6 +90,31 @@ test('what left the one before it answered, and had not reached the other when t
   assert.deepEqual([recent.open, stored.open, stored.asked], [0, 0, 2]);
 });
 
+test('the store is asked again where the other came to rely on it for more meanwhile', async () => {
+  const recent = new Place();
+  const stored = new Place();
+  const clock = new ManualClock(0);
+  clock.set(1000);
+  for (const [heardMs, asks] of [
+    [999, 1],
+    [1000, 2],
+    [1001, 2],
+  ] as const) {
+    stored.asked = 0;
+    const queryable = mergedQueryable('t', { recent, stored, overlapMs: 100, storedSinceMs: () => heardMs, clock });
+    stored.times = [];
+    const got = queryable.select(ALL, unlimited());
+    await stored.answer();
+    stored.times = [20];
+    await recent.answer();
+    if (asks === 2) await stored.answer();
+    const set = await got;
+    assert.deepEqual([set.series.length, stored.asked], [asks - 1, asks], String(heardMs));
+    set.close();
+  }
+  assert.deepEqual([recent.open, stored.open], [0, 0]);
+});
+
 test('where one place fails the other is let go', async () => {
   const { recent, stored, times } = setUp();
   stored.select = async () => {

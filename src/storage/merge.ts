@@ -104,29 +104,32 @@ export interface Sources {
   readonly stored?: SampleSource;
   /** For how long `recent` still has what `stored` shows. */
   readonly overlapMs: number;
+  /** Monotonic time from which on `recent` leaves to `stored` what it asked somebody for before. Absent: it never does. */
+  readonly storedSinceMs?: (() => number) | undefined;
   readonly clock: Clock;
 }
 
 /**
  * Both at once, so that the one's way to other threads costs no time. What goes over from the one to the other meanwhile is seen at
- * least once: `recent` has it for longer than it takes to answer, and where it took longer, `stored` is asked once more.
+ * least once: `recent` has it for longer than it takes to answer, and where it took longer, or relies on `stored` for more since it was
+ * asked, `stored` is asked once more.
  */
 async function askAll<T>(
-  { recent, stored, overlapMs, clock }: Sources,
+  { recent, stored, overlapMs, storedSinceMs, clock }: Sources,
   ask: (source: SampleSource) => Promise<T>,
   close: (answer: T) => void,
   askedMs = clock.monotonicMs(),
 ): Promise<readonly T[]> {
-  let tookMs = 0;
+  let isLate = false;
   const first = ask(recent).finally(() => {
-    tookMs = clock.monotonicMs() - askedMs;
+    isLate = clock.monotonicMs() - askedMs > overlapMs || (storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs;
   });
   if (stored === undefined) return [await first];
   const answers = await Promise.allSettled([first, ask(stored)]);
   const got = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   try {
     for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
-    if (tookMs > overlapMs) {
+    if (isLate) {
       close(got.pop()!);
       got.push(await ask(stored));
     }

@@ -8,6 +8,8 @@ import type { ShardLog } from './logger.ts';
 export interface GroupCommitOptions {
   /** `always`: acknowledged means on the disk. */
   readonly fsync: 'always' | 'interval';
+  /** Whether what is written has to be on the disk before it is acknowledged, whatever `fsync` says. */
+  readonly mustSync?: () => boolean;
   readonly clock: Clock;
   readonly log: ShardLog;
   /** A sync failed: nothing is sure any more, the process must end. */
@@ -100,7 +102,7 @@ export class GroupCommit {
       this.#waiting = [];
       try {
         this.now();
-        if (this.#options.fsync === 'always') {
+        if (this.#options.fsync === 'always' || this.#options.mustSync?.() === true) {
           await this.#wal.sync().catch((error) => {
             this.#options.fatal(error);
             throw writeErrors.logUnavailable({ reason: (error as Error).message });

@@ -40,9 +40,11 @@ export class Losses {
     return this.#list;
   }
 
-  /** Those that a checkpoint tells. */
+  /** Those that a checkpoint or another file tells, each once. */
   load(losses: readonly SavedLoss[]): void {
-    this.#list.push(...losses.slice(0, LOSSES_MAX));
+    const keyOf = ({ file, position, fromMs, toMs }: SavedLoss) => `${file} ${position} ${fromMs} ${toMs}`;
+    const known = new Set(this.#list.map(keyOf));
+    this.#list.push(...losses.slice(0, LOSSES_MAX).filter((loss) => !known.has(keyOf(loss))));
   }
 
   add(
@@ -105,6 +107,10 @@ export class Losses {
   }
 }
 
-function textOf({ file, position, bytes }: SavedLoss): string {
+function textOf({ file, position, bytes, fromMs, toMs }: SavedLoss): string {
+  if (bytes === 0) {
+    const [from, to] = [new Date(fromMs), new Date(toMs + 1)].map((date) => date.toISOString());
+    return `the machine stopped before its last writes were on the disk: samples from ${from} to ${to} may be missing`;
+  }
   return `${bytes} bytes of ${path.basename(file)} at ${position} were corrupt: samples may be missing`;
 }

@@ -21,6 +21,7 @@ import { checkpointName, listCheckpoints, type SavedArena, writeCheckpoint } fro
 import type { Disk } from '../log/disk.ts';
 import { useLogKey } from '../log/log-key.ts';
 import { noteParts } from '../log/log-note.ts';
+import { RunFile } from '../log/run-file.ts';
 import { sampleTimes, stagedPayloads } from '../log/staged.ts';
 import { listSegments, needsKey, segmentName, WalWriter } from '../log/wal.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -44,6 +45,11 @@ export interface ShardOptions {
   readonly fsyncIntervalMs: number;
   /** How long a flushed window stays in the head. */
   readonly keepFlushedMs: number;
+  /**
+   * The machine's own name for its run (of Linux: the boot id): with another one what was not synced is taken for lost. Absent: nobody
+   * but this shard has the samples, and nothing comes of knowing.
+   */
+  readonly machineRun?: string | undefined;
   /** Kept up to date for other threads. */
   readonly held?: HeldRange;
   readonly disk: Disk;
@@ -104,6 +110,9 @@ export class Shard {
   readonly #commit: GroupCommit;
   readonly #windows: Windows;
   readonly #losses: Losses;
+  readonly #run: RunFile | undefined;
+  /** Windows whose open arena is on the disk. */
+  #synced: ReadonlySet<number> = new Set();
   readonly #replay: Replay;
   #state: ShardState = 'replaying';
   #checkpoints = 0;
@@ -135,9 +144,11 @@ export class Shard {
     const logFolder = { folder, disk, head, buffer: new Region(head.kernel) };
     const first = (segments.at(-1) ?? checkpoint) + 1;
     this.#wal = new WalWriter(head.kernel, disk, folder, first, lastLsn(logFolder, segments, checkpoint));
-    this.#commit = new GroupCommit(head, this.#wal, options);
+    this.#commit = new GroupCommit(head, this.#wal, { ...options, mustSync: () => this.#mustSync() });
     this.#windows = new Windows(head.kernel.exports, clock);
     this.#losses = new Losses(windowMs, log);
+    this.#run = options.machineRun === undefined ? undefined : new RunFile(disk, folder, options.machineRun);
+    if (this.#run !== undefined) this.#losses.load(this.#run.losses);
     this.#replay = new Replay({
       ...logFolder,
       windowMs,
@@ -152,6 +163,7 @@ export class Shard {
       forgetRest: (id) => this.#forgetRest(id),
       live: () => {
         this.#state = 'live';
+        this.#noteCut();
         this.#losses.hold(this.arenas());
         this.#publishHeld();
       },
@@ -312,6 +324,40 @@ export class Shard {
     return this.#losses.touching(startMs, endMs);
   }
 
+  /**
+   * A window must be known to be open before a sample of it is acknowledged: after a cut the open ones are those that may lack samples.
+   * While requests are only logged, nobody knows which windows they are of.
+   */
+  #mustSync(): boolean {
+    if (this.#run === undefined) return false;
+    if (this.#state !== 'live') return true;
+    const open = this.#openWindows();
+    const isSynced = open.every((window) => this.#synced.has(window));
+    this.#synced = new Set(open);
+    return !isSynced;
+  }
+
+  #openWindows(): number[] {
+    return this.arenas().flatMap(({ window, sealLsn }) => (sealLsn === 0 ? [window] : []));
+  }
+
+  /** Takes down what the machine lost when it stopped: samples of windows that were open. */
+  #noteCut(): void {
+    if (this.#run?.isCut !== true) return;
+    const { folder, windowMs } = this.#options;
+    const losses = this.#openWindows().map((window) => ({
+      file: folder,
+      position: this.#wal.lsn,
+      bytes: 0,
+      fromMs: window * windowMs,
+      toMs: (window + 1) * windowMs - 1,
+    }));
+    this.#losses.load(losses);
+    this.#run.lost(losses);
+    if (losses.length > 0)
+      this.#options.log('warn', 'the machine stopped before all was synced', { windows: losses.length });
+  }
+
   // ---- windows: sealed, flushed by someone else, dropped
 
   arenas(): SavedArena[] {
@@ -335,6 +381,8 @@ export class Shard {
       for (const { window, sealLsn } of this.arenas()) {
         if (sealLsn === 0 && (window + 1) * this.#options.windowMs <= beforeMs && !except.includes(window)) {
           this.#windows.seal(window, this.#commit.note({ seal: window }));
+          // the next one of this window is another
+          this.#synced = new Set([...this.#synced].filter((each) => each !== window));
         }
       }
       return this.arenas().filter(({ sealLsn, flushedMs }) => sealLsn > 0 && flushedMs === 0);
@@ -503,10 +551,12 @@ export class Shard {
       await this.checkpoint();
     }
     await this.#exclusive;
+    const wasLive = this.#state === 'live';
     this.#state = 'closed';
     await this.#commit.settled();
     this.#commit.now();
     await this.#wal.close();
+    if (wasLive) this.#run?.close();
   }
 }
 

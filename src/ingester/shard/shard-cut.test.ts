@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../../lib/manual-clock.ts';
+import type { AppendFile } from '../log/disk.ts';
+import { RUN_FILE } from '../log/run-file.ts';
+import { MemoryDisk } from '../log/test-disk.ts';
+import { Shard, type ShardOptions } from './shard.ts';
+import { testFrames } from './test-frames.ts';
+
+// What a shard knows of its losses after its machine stopped.
+
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 1e9, exemplarsMax: 0 };
+const WINDOW_MS = 60_000;
+const NOW_MS = 28_000_000 * WINDOW_MS;
+
+/** A disk that forgets what was not synced. */
+class CutDisk extends MemoryDisk {
+  readonly #open = new Map<string, { file: AppendFile; synced: number }>();
+  syncs = 0;
+
+  override append(name: string): AppendFile {
+    const file = super.append(name);
+    const own = { file, synced: file.bytes };
+    this.#open.set(name, own);
+    const sync = async () => {
+      this.syncs++;
+      own.synced = file.bytes;
+    };
+    return {
+      get bytes() {
+        return file.bytes;
+      },
+      write: (part) => file.write(part),
+      truncate: (bytes) => file.truncate(bytes),
+      sync,
+      close: () => file.close(),
+    };
+  }
+
+  cut(): void {
+    for (const { file, synced } of this.#open.values()) file.truncate(Math.min(synced, file.bytes));
+    this.#open.clear();
+  }
+}
+
+function open(disk: CutDisk, machineRun: string | undefined, more: Partial<ShardOptions> = {}): Shard {
+  return new Shard({
+    folder: 'shard',
+    windowMs: WINDOW_MS,
+    headBytesMax: 1e8,
+    fsync: 'interval',
+    fsyncIntervalMs: 3_600_000,
+    keepFlushedMs: 900_000,
+    machineRun,
+    disk,
+    clock: new ManualClock(NOW_MS),
+    log: () => {},
+    fatal: (error) => assert.fail(error),
+    ...more,
+  });
+}
+
+const push = (shard: Shard, timeMs: number, value = 1) =>
+  shard.push('t', testFrames([{ labels: { __name__: 'm' }, samples: [[timeMs, value]] }]), LIMITS);
+const seriesOf = (shard: Shard) => shard.head.seriesCount;
+
+test('after a cut the windows that were open may lack samples, and others do not, until the store has the rest', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  await push(first, NOW_MS - 5 * WINDOW_MS);
+  await first.seal(NOW_MS - 4 * WINDOW_MS);
+  for (let i = 1; i < 20; i++) await push(first, NOW_MS + i, i);
+  disk.cut();
+
+  const second = open(disk, 'two');
+  await second.ready;
+  assert.equal(seriesOf(second), 1, 'what opened a window was synced before it was acknowledged');
+  const [loss, ...others] = second.losses(0, 2 * NOW_MS);
+  assert.deepEqual(
+    [loss?.settled, others.map(({ settled }) => settled)],
+    [false, [false]],
+    'the seal was not synced either',
+  );
+  assert.match(
+    loss!.text,
+    /^the machine stopped before its last writes were on the disk: samples from .*Z to .*Z may be missing$/,
+  );
+  assert.equal(second.losses(NOW_MS, NOW_MS).length, 1);
+  assert.equal(second.losses(NOW_MS + WINDOW_MS, 2 * NOW_MS).length, 0);
+  assert.equal(second.losses(NOW_MS - 3 * WINDOW_MS, NOW_MS - 2 * WINDOW_MS).length, 0);
+
+  const windows = await second.seal(Number.MAX_SAFE_INTEGER);
+  for (const { sealLsn } of windows) await second.confirmFlushed(sealLsn);
+  assert.deepEqual(
+    second.losses(0, 2 * NOW_MS).map(({ settled }) => settled),
+    [true, true],
+  );
+  // what came since is of another arena: it lacks nothing
+  await push(second, NOW_MS + 100);
+  assert.equal(second.losses(NOW_MS, NOW_MS)[0]?.settled, true);
+  await second.close({ checkpoint: true });
+
+  const third = open(disk, 'three');
+  await third.ready;
+  assert.equal(
+    third.losses(0, 2 * NOW_MS).length,
+    2,
+    'known for good, each once; closed in order there is no further one',
+  );
+  await third.close({ checkpoint: false });
+});
+
+test('a process that ends loses nothing, nor does a shard that was closed; a shard that nobody told of runs knows nothing', async () => {
+  for (const [before, after, isClosed, losses] of [
+    ['one', 'one', false, 0],
+    ['one', 'two', true, 0],
+    ['one', 'two', false, 1],
+    [undefined, undefined, false, 0],
+  ] as const) {
+    const disk = new CutDisk();
+    const first = open(disk, before);
+    await first.ready;
+    await push(first, NOW_MS);
+    if (isClosed) await first.close({ checkpoint: false });
+    const second = open(disk, after);
+    await second.ready;
+    assert.equal(second.losses(0, 2 * NOW_MS).length, losses, String([before, after, isClosed]));
+  }
+});
+
+test('only what opens a window is synced at once', async () => {
+  const disk = new CutDisk();
+  const shard = open(disk, 'one');
+  await shard.ready;
+  await push(shard, NOW_MS);
+  const { syncs } = disk;
+  for (let i = 1; i < 10; i++) await push(shard, NOW_MS + i);
+  assert.equal(disk.syncs, syncs);
+  await push(shard, NOW_MS + WINDOW_MS);
+  assert.equal(disk.syncs, syncs + 1);
+  // a window that was sealed and gets samples again is a new one
+  await shard.seal(NOW_MS + WINDOW_MS);
+  await push(shard, NOW_MS + 50);
+  assert.equal(disk.syncs, syncs + 2);
+});
+
+test('a cut before the losses are written down is one still, and a damaged file counts as one', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  disk.cut();
+  open(disk, 'two'); // and is gone before it has replayed
+  const third = open(disk, 'three');
+  await third.ready;
+  assert.equal(third.losses(NOW_MS, NOW_MS).length, 1);
+  disk.writeWhole(`shard/${RUN_FILE}`, new TextEncoder().encode('{'));
+  const fourth = open(disk, 'three');
+  await fourth.ready;
+  assert.ok(fourth.losses(NOW_MS, NOW_MS).length > 0);
+});
