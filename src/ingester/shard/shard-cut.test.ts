@@ -7,7 +7,7 @@ import { MemoryDisk } from '../log/test-disk.ts';
 import { Shard, type ShardOptions } from './shard.ts';
 import { testFrames } from './test-frames.ts';
 
-// What a shard knows of its losses after its machine stopped.
+// A shard knows what it may have lost when its machine stopped.
 
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 1e9, exemplarsMax: 0 };
 const WINDOW_MS = 60_000;
