@@ -149,7 +149,7 @@ export class Execution {
         what: 'steps in all its parts',
         count: this.#steps,
         limit: STEPS_MAX,
-        name: 'query_steps_max',
+        name: 'query_steps_max, whatever querier.max-samples',
       });
     }
     this.hold(0, rowBytes(steps));

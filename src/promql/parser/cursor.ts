@@ -15,6 +15,8 @@ export interface ParserOptions {
   readonly unquotedUtf8Names?: boolean;
   /** Levels that an expression may nest, for threads with a large stack; absent: as many as one of a megabyte takes for sure. */
   readonly levelsMax?: number;
+  /** Matchers of a selector, or names in a list, beyond which an expression is not read on. */
+  readonly listMax?: number;
 }
 
 /** Where a token was not expected, and what was: `in offset, expected number`. */
@@ -39,6 +41,9 @@ export const regexCountMax = 1000;
 
 /** Parts of an expression: each one is an operator with rows of its own. */
 export const nodeCountMax = 20_000;
+
+/** Matchers of a selector, names in a list. */
+const LIST_MAX = 200_000;
 
 /** Instructions of all of them together. */
 const instructionCountMax = 50_000;
@@ -138,6 +143,12 @@ export class Cursor {
 
   countNode(): void {
     if (++this.#nodeCount > nodeCountMax) this.refuse(`expression has more than ${nodeCountMax} parts`);
+  }
+
+  /** @param count of what a list has now, before one more is read */
+  checkList(count: number, what: string, limitName: string): void {
+    const { listMax = LIST_MAX } = this.options;
+    if (count >= listMax) this.refuse(`more than ${listMax} ${what} (${limitName})`);
   }
 
   get treeLevelsMax(): number {

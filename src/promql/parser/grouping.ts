@@ -40,6 +40,7 @@ export function groupingLabels(cursor: Cursor): string[] {
   if (cursor.accept('(') === undefined) cursor.fail(EXPECT_PAREN);
   const labels: string[] = [];
   while (cursor.accept(')') === undefined) {
+    cursor.checkList(labels.length, 'labels in a list', 'query_label_list_max');
     labels.push(label(cursor));
     if (cursor.accept(')') !== undefined) break;
     if (cursor.accept(',') === undefined) cursor.fail(EXPECT_MORE);

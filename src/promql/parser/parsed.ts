@@ -19,17 +19,18 @@ export class ParsedExprs {
 
   /** Others have their turn while long regular expressions are compiled. @throws ParseError */
   async of(text: string, turns: Turns): Promise<Expr> {
-    if (text.length > CHARS_KEPT_MAX) return this.#parsedInTurns(text, turns);
+    if (text.length > CHARS_KEPT_MAX) return parseExprInTurns(text, this.#options, turns);
     const expr = this.#kept.get(text) ?? parseExpr(text, this.#options);
     this.#kept.delete(text);
     this.#kept.set(text, expr);
     if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value!);
     return expr;
   }
+}
 
-  #parsedInTurns(text: string, turns: Turns): Promise<Expr> {
-    return inTurns((regexOf) => parseExpr(text, this.#options, regexOf), turns);
-  }
+/** As `parseExpr`. Others have their turn while long regular expressions are compiled. @throws ParseError */
+export function parseExprInTurns(text: string, options: ParserOptions | undefined, turns: Turns): Promise<Expr> {
+  return inTurns((regexOf) => parseExpr(text, options, regexOf), turns);
 }
 
 /** As `parseMetricSelector`. Others have their turn while long regular expressions are compiled. @throws ParseError */

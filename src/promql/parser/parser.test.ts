@@ -191,3 +191,11 @@ test('what is missing behind a modifier is named, and ranges may be words', () =
   for (const text of ['foo[range():1s]', 'foo[step():]']) assert.equal(printExpr(parseExpr(text)), text);
   assert.match(errorOf('foo[5m] + bar[:1m]').message, /unexpected colon before duration in duration expression$/);
 });
+
+test('a list is not read beyond its bound', () => {
+  const parse = (text: string) => () => parseExpr(text, { listMax: 3 });
+  parse('a{b="c", d="e", f="g"}')();
+  parse('sum by (a, b, c) (d)')();
+  assert.throws(parse('a{b="c", d="e", f="g", h="i"}'), /more than 3 matchers in a selector \(query_matchers_max\)/);
+  assert.throws(parse('sum by (a, b, c, d) (e)'), /more than 3 labels in a list \(query_label_list_max\)/);
+});

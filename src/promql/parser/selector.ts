@@ -80,6 +80,7 @@ function labelMatchers(cursor: Cursor, matchers: LabelMatcher[]): PosRange {
   const open = cursor.take();
   let close = cursor.accept('}');
   while (close === undefined) {
+    cursor.checkList(matchers.length, 'matchers in a selector', 'query_matchers_max');
     const matcher = labelMatcher(cursor);
     if (matcher !== undefined) matchers.push(matcher);
     close = cursor.accept('}');
