@@ -36,7 +36,7 @@ import { Expressions, type FuzzMetric } from './expressions.ts';
 
 // Aggregations in shards, from two ingester shards and the store, against the same asked whole. Needs no other program.
 
-const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 3000);
+const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 1500);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 const STEPS = 120;
 const STEP_MS = 15_000;
