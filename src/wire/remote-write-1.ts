@@ -1,19 +1,19 @@
 import type { WireType } from '@bufbuild/protobuf/wire';
 import type { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
-import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { METRIC_TYPES, type MetricMetadata } from '../model/metric-metadata.ts';
 import { passed } from './message-parts.ts';
 import { MessageReader } from './message-reader.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
-  addSample,
   BYTES_PER_STEP,
+  FAULT_TEXT_MAX,
   FIELDS_PER_STEP,
   LABELS_PER_SERIES_MAX,
   METADATA_PER_REQUEST_MAX,
-  METRIC_TYPES,
   type ReadSeries,
   readAll,
+  readSample,
   WEIGHT,
   type WriteExemplar,
   type WriteHistogram,
@@ -136,7 +136,7 @@ function readSeries(reader: MessageReader, end: number): ReadSeries {
         return true;
       case 2:
         if (samples === WriteSamples.none) samples = new WriteSamples();
-        readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples);
+        readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples, false);
         return true;
       case 3:
         exemplars = passed(exemplars, reader, readExemplar, reader.message(wireType, end, WEIGHT.exemplar));
@@ -150,9 +150,6 @@ function readSeries(reader: MessageReader, end: number): ReadSeries {
   });
   return { pairs, labelsFault, samples, histograms, exemplars };
 }
-
-/** Characters of a text that a fault names. */
-const FAULT_TEXT_MAX = 200;
 
 /** Appends name and value. @returns what is wrong with them, if anything */
 function readLabel(reader: MessageReader, wireType: WireType, end: number, pairs: string[]): string | undefined {
@@ -176,21 +173,6 @@ function readLabel(reader: MessageReader, wireType: WireType, end: number, pairs
     throw writeErrors.writeTooMany({ limit: LABELS_PER_SERIES_MAX, what: 'labels of a series' });
   pairs.push(name, value);
   return fault;
-}
-
-function readSample(reader: MessageReader, end: number, out: WriteSamples): void {
-  let timeMs = 0;
-  let high = 0;
-  let low = 0;
-  reader.fields(end, (field, wireType) => {
-    if (field === 1) {
-      reader.doubleWords(wireType);
-      ({ high, low } = reader);
-    } else if (field === 2) timeMs = reader.int64(wireType);
-    else return false;
-    return true;
-  });
-  addSample(out, timeMs, high, low, 0);
 }
 
 function readExemplar(reader: MessageReader, end: number): WriteExemplar {

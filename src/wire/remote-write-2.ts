@@ -1,19 +1,19 @@
 import type { AppError } from '../model/errors.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import { METRIC_NAME } from '../model/labels.ts';
-import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { METRIC_TYPES, type MetricMetadata } from '../model/metric-metadata.ts';
 import { passed } from './message-parts.ts';
 import { MessageReader } from './message-reader.ts';
 import { WRITE_ITEMS_MAX } from './remote-write-1.ts';
 import { readHistogram } from './write-histogram.ts';
 import {
-  addSample,
+  FAULT_TEXT_MAX,
   FIELDS_PER_STEP,
   LABELS_PER_SERIES_MAX,
   METADATA_PER_REQUEST_MAX,
-  METRIC_TYPES,
   type ReadSeries,
   readAll,
+  readSample,
   WEIGHT,
   type WriteExemplar,
   type WriteHistogram,
@@ -178,7 +178,7 @@ export class RemoteWrite2Reader implements WriteReader {
           return true;
         case 2:
           if (samples === WriteSamples.none) samples = new WriteSamples();
-          readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples);
+          readSample(reader, reader.message(wireType, end, WEIGHT.sample), samples, true);
           return true;
         case 3:
           histograms = passed(histograms, reader, readHistogram, reader.message(wireType, end, WEIGHT.histogram));
@@ -248,30 +248,10 @@ export class RemoteWrite2Reader implements WriteReader {
   }
 }
 
-/** Characters of a text that a fault names. */
-const FAULT_TEXT_MAX = 200;
-
 interface MetadataRefs {
   readonly type: number;
   readonly helpRef: number;
   readonly unitRef: number;
-}
-
-function readSample(reader: MessageReader, end: number, out: WriteSamples): void {
-  let timeMs = 0;
-  let startMs = 0;
-  let high = 0;
-  let low = 0;
-  reader.fields(end, (field, wireType) => {
-    if (field === 1) {
-      reader.doubleWords(wireType);
-      ({ high, low } = reader);
-    } else if (field === 2) timeMs = reader.int64(wireType);
-    else if (field === 3) startMs = reader.int64(wireType);
-    else return false;
-    return true;
-  });
-  addSample(out, timeMs, high, low, startMs);
 }
 
 function readMetadata(reader: MessageReader, end: number): MetadataRefs {

@@ -1,8 +1,9 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import { METRIC_TYPES } from '../model/metric-metadata.ts';
 import { writeHistogram, writeLabels, writeText, writeTime } from './message-writer.ts';
-import { METRIC_TYPES, type WriteExemplar, type WriteRequest, type WriteSamples } from './write-request.ts';
+import type { WriteExemplar, WriteRequest, WriteSamples } from './write-request.ts';
 
 // Encoders of both versions of remote write, not compressed: for tests and tools.
 

@@ -4,6 +4,7 @@ import type { FloatHistogram } from '../model/histogram.ts';
 import type { Histogram } from '../model/histogram-integer.ts';
 import type { HistogramFault } from '../model/histogram-validate.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import type { MessageReader } from './message-reader.ts';
 
 /** A remote-write request of either version, in full: what the fast path of the kernel does not take. */
 export interface WriteRequest {
@@ -54,6 +55,9 @@ export function readAll(reader: WriteReader): WriteRequest {
   }
   return { series, metadata: reader.metadata };
 }
+
+/** Characters of a text that a fault names. */
+export const FAULT_TEXT_MAX = 200;
 
 /** Fields that are passed over between two moments to pause. */
 export const FIELDS_PER_STEP = 8_192;
@@ -133,7 +137,7 @@ export class WriteSamples {
 }
 
 /** @throws AppError write-too-many: what is not scanned by the kernel is read in one piece, which must stay small */
-export function addSample(out: WriteSamples, timeMs: number, high: number, low: number, startMs: number): void {
+function addSample(out: WriteSamples, timeMs: number, high: number, low: number, startMs: number): void {
   if (out.count === SAMPLES_PER_SERIES_MAX) {
     throw writeErrors.writeTooMany({
       limit: SAMPLES_PER_SERIES_MAX,
@@ -141,6 +145,24 @@ export function addSample(out: WriteSamples, timeMs: number, high: number, low: 
     });
   }
   out.push(timeMs, high, low, startMs);
+}
+
+/** Reads a float sample of either version; one of version 1.0 has no start timestamp. */
+export function readSample(reader: MessageReader, end: number, out: WriteSamples, hasStart: boolean): void {
+  let timeMs = 0;
+  let startMs = 0;
+  let high = 0;
+  let low = 0;
+  reader.fields(end, (field, wireType) => {
+    if (field === 1) {
+      reader.doubleWords(wireType);
+      ({ high, low } = reader);
+    } else if (field === 2) timeMs = reader.int64(wireType);
+    else if (field === 3 && hasStart) startMs = reader.int64(wireType);
+    else return false;
+    return true;
+  });
+  addSample(out, timeMs, high, low, startMs);
 }
 
 export interface WriteHistogram {
@@ -160,15 +182,3 @@ export interface WriteExemplar {
   /** 0 where there is none. */
   readonly timeMs: number;
 }
-
-/** Types of metrics by their number; what is beyond is unknown. */
-export const METRIC_TYPES = [
-  'unknown',
-  'counter',
-  'gauge',
-  'histogram',
-  'gaugehistogram',
-  'summary',
-  'info',
-  'stateset',
-] as const;

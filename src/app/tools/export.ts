@@ -7,7 +7,7 @@ import { section } from '../../kit/config/section.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
-import type { MetricMetadata } from '../../model/metric-metadata.ts';
+import { METRIC_TYPES, type MetricMetadata } from '../../model/metric-metadata.ts';
 import { ParseError } from '../../promql/parser/error.ts';
 import { parseMetricSelector } from '../../promql/parser/parser.ts';
 import { FLOAT, SampleColumns } from '../../storage/columns.ts';
@@ -143,7 +143,7 @@ interface Family {
   readonly metrics: readonly string[];
 }
 
-const OPEN_METRICS_TYPES = new Set(['counter', 'gauge', 'histogram', 'summary', 'info', 'stateset', 'gaugehistogram']);
+const OPEN_METRICS_TYPES: ReadonlySet<string> = new Set(METRIC_TYPES.filter((type) => type !== 'unknown'));
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   counter: ['_total'],
   histogram: ['_bucket', '_count', '_sum'],

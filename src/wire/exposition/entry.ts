@@ -1,3 +1,5 @@
+import type { MetricType } from '../../model/metric-metadata.ts';
+
 /** One entry of a text exposition, in its order. */
 export type ExpositionEntry =
   | { readonly kind: 'type' | 'help' | 'unit'; readonly metric: string; readonly text: string }
@@ -24,16 +26,6 @@ export interface ExpositionExemplar {
   readonly value: number;
   readonly timeMs: number | undefined;
 }
-
-export type MetricType =
-  | 'unknown'
-  | 'counter'
-  | 'gauge'
-  | 'histogram'
-  | 'gaugehistogram'
-  | 'summary'
-  | 'info'
-  | 'stateset';
 
 const CREATED = '_created';
 

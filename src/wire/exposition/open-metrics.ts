@@ -1,17 +1,9 @@
-import type { ExpositionEntry, ExpositionExemplar, MetricType } from './entry.ts';
+import { METRIC_TYPES, type MetricType } from '../../model/metric-metadata.ts';
+import type { ExpositionEntry, ExpositionExemplar } from './entry.ts';
 import { parseGoFloat, quoteBytes, textOfBytes } from './go-parse.ts';
 import { bytesToString, type State, TextParser, type Token, unescaped } from './text-parser.ts';
 
-const TYPES: ReadonlySet<string> = new Set<MetricType>([
-  'unknown',
-  'counter',
-  'gauge',
-  'histogram',
-  'gaugehistogram',
-  'summary',
-  'info',
-  'stateset',
-]);
+const TYPES: ReadonlySet<string> = new Set(METRIC_TYPES);
 
 const NO_END = 'data does not end with # EOF';
 

@@ -1,4 +1,5 @@
-import type { ExpositionEntry, MetricType } from './entry.ts';
+import type { MetricType } from '../../model/metric-metadata.ts';
+import type { ExpositionEntry } from './entry.ts';
 import { parseGoFloat, parseGoInt, quoteBytes, textOfBytes } from './go-parse.ts';
 import { bytesToString, isDigit, type State, TextParser, type Token } from './text-parser.ts';
 

@@ -1,6 +1,6 @@
 import { writeErrors } from '../../model/errors-write.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
-import type { MetricType } from './entry.ts';
+import type { MetricType } from '../../model/metric-metadata.ts';
 import { formatOpenMetrics, parseGoFloat, quoteBytes, textOfBytes } from './go-parse.ts';
 
 export type Token =
