@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { KnownDeletion } from '../contract/ingest.ts';
 import type { MemberPush, MemberTarget } from '../contract/member.ts';
 import { Edge } from '../distributor/edge.ts';
 import { FakeRing, viewOf } from '../distributor/test-members.ts';
@@ -98,6 +99,10 @@ class Ingester implements MemberTarget {
     return all;
   }
 
+  async setDeletions(tenant: string, deletions: readonly KnownDeletion[]): Promise<void> {
+    for (const { channel } of this.#shards) await channel.call('setDeletions', { tenant, deletions });
+  }
+
   /** Drops all series: their keys are unknown from now on. */
   async forget(tenant: string): Promise<void> {
     for (const { channel } of this.#shards) await channel.call('deleteTenant', { tenant });
@@ -186,6 +191,25 @@ test('a sample that is held is success again, one that an owner missed is taken 
   assert.equal(late.response.status, 400);
   assert.match(late.response.text, /out of order sample: .*i="2".* at \d+, the newest is at/);
   assert.deepEqual(late.discarded, { sample_out_of_order: 1 });
+});
+
+test('a sample that a kept delete request covers is refused by those who know it, also of a series that is known by its key', async (t) => {
+  const { ingesters, push } = await cluster(t);
+  const untilMs = NOW_MS + 3_600_000;
+  const ofFirst = [{ name: 'i', op: '=' as const, value: '1' }];
+  const deletion = { matchers: ofFirst, startMs: NOW_MS - 60_000, endMs: NOW_MS + 1, untilMs };
+  const at = (ms: number) => [['m/1', NOW_MS + ms, 1] as const, ['m/2', NOW_MS + ms, 1] as const];
+  assert.equal((await push(at(-2))).response.status, 204);
+  assert.equal((await push(at(-1))).response.status, 204);
+  for (const each of ingesters.slice(1)) await each.setDeletions('t', [deletion]);
+  const { response, discarded } = await push(at(0));
+  assert.equal(response.status, 400);
+  assert.match(response.text, /^deleted sample: .*i="1".* may come again from /);
+  assert.ok(response.text.includes(String(untilMs)));
+  assert.deepEqual(discarded, { deleted: 1 });
+  assert.equal((await push(at(2))).response.status, 204);
+  const held = await Promise.all(ingesters.map((each) => each.held('t')));
+  assert.deepEqual(held[1], held[2]);
 });
 
 test('a small tenant is in one shard of each owner, and a spread one in all', async (t) => {

@@ -1,4 +1,5 @@
 import type { MetricMetadata } from '../model/metric-metadata.ts';
+import type { HeadMatcher } from './ingester.ts';
 
 // Checked series on their way to those that hold them.
 
@@ -13,6 +14,9 @@ export const NO_ROOM = 5;
 /** Its tenant may begin no further window so far from now. */
 export const WINDOW_DENIED = 6;
 
+/** A delete request covers it. */
+export const DELETED = 7;
+
 /** Reasons for which a new series is refused. */
 export const REFUSED_NO_ROOM = 1;
 export const REFUSED_PER_USER = 2;
@@ -22,6 +26,17 @@ export const REFUSED_LABELS_TOO_LONG = 4;
 
 /** Longest canonical labels of a series: a record of the log holds them whole. kernel/ingest.ts has the number too. */
 export const LABELS_BYTES_MAX = 256 * 1024;
+
+/** A delete request: until it is forgotten, samples that it covers are refused, so that a log which still has some cannot tell them from new ones. */
+export interface KnownDeletion {
+  /** All must hold; none: everything that the tenant has. */
+  readonly matchers: readonly HeadMatcher[];
+  /** Both ends inclusive. */
+  readonly startMs: number;
+  readonly endMs: number;
+  /** When it is forgotten, Unix ms: from then on what it covers may come again. */
+  readonly untilMs: number;
+}
 
 /** Takes what an edge has checked: a shard of this process, or another process. */
 export interface FrameTarget {
@@ -88,6 +103,8 @@ export interface IngestResult {
   readonly refused: number;
   /** Samples with the answer WINDOW_DENIED; absent: none. */
   readonly windowsDenied?: number;
+  /** Samples with the answer DELETED; absent: none. */
+  readonly deleted?: number;
   readonly first: Refusal | undefined;
   /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
   readonly unknown: readonly number[];
@@ -97,13 +114,13 @@ export interface IngestResult {
 
 /** The first sample or series that was not kept. */
 export interface Refusal {
-  /** OUT_OF_ORDER … WINDOW_DENIED, or undefined where the series was refused. */
+  /** OUT_OF_ORDER … DELETED, or undefined where the series was refused. */
   readonly answer: number | undefined;
   /** REFUSED_…, where the series was. */
   readonly series: number | undefined;
   /** As text. */
   readonly labels: string;
   readonly timeMs: number;
-  /** The newest sample of the series. */
+  /** The newest sample of the series; for DELETED when it may come again. */
   readonly newestMs: number;
 }

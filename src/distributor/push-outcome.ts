@@ -1,5 +1,6 @@
 import {
   APPENDED,
+  DELETED,
   DUPLICATE_TIME,
   HELD,
   type IngestResult,
@@ -41,9 +42,9 @@ export interface Lost {
 
 export function addLost(
   lost: Lost,
-  { counts, refused, windowsDenied = 0, histogramsLost, exemplarsLost }: IngestResult,
+  { counts, refused, windowsDenied = 0, deleted = 0, histogramsLost, exemplarsLost }: IngestResult,
 ): void {
-  const whole = refused + windowsDenied;
+  const whole = refused + windowsDenied + deleted;
   const notKept = counts.reduce((sum, n, answer) => (answer === APPENDED || answer === HELD ? sum : sum + n), whole);
   lost.samples += notKept - histogramsLost;
   lost.histograms += histogramsLost;
@@ -97,6 +98,8 @@ export function refusalFault(refusal: FrameRefusal, labels: () => string, limits
         timeMs,
         limit: limits.maxOldWindowsPerUser,
       }));
+    case DELETED:
+      return faultOf(writeErrors.deleted, () => ({ series: series(), timeMs, untilMs: lastMs }));
     case REFUSAL_SERIES + REFUSED_PER_METRIC:
       return faultOf(writeErrors.perMetricSeriesLimit, () => ({ series: series(), ...seriesPerMetric(limits) }));
     case REFUSAL_SERIES + REFUSED_LABELS_TOO_LONG:
@@ -132,6 +135,11 @@ export function addResult(refusals: Refusals, result: IngestResult, limits: Edge
       result.windowsDenied ?? 0,
       faultOf(writeErrors.tooManyOldWindows, () => ({ series, timeMs, limit: limits.maxOldWindowsPerUser })),
       first.answer === WINDOW_DENIED,
+    ],
+    [
+      result.deleted ?? 0,
+      faultOf(writeErrors.deleted, () => ({ series, timeMs, untilMs: lastMs })),
+      first.answer === DELETED,
     ],
     [
       refused,

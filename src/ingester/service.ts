@@ -1,3 +1,4 @@
+import type { KnownDeletion } from '../contract/ingest.ts';
 import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
@@ -114,6 +115,11 @@ export class IngesterService implements Service, IngesterAdmin {
 
   async deleteTenant(tenant: string): Promise<void> {
     await Promise.all(this.#options.shards().map((shard) => shard.call('deleteTenant', { tenant })));
+  }
+
+  /** Learns the delete requests of a tenant that are kept, in the place of those known: samples that they cover are refused. */
+  async setDeletions(tenant: string, deletions: readonly KnownDeletion[]): Promise<void> {
+    await Promise.all(this.#options.shards().map((shard) => shard.call('setDeletions', { tenant, deletions })));
   }
 
   async tenantSeries(): Promise<readonly TenantSeries[]> {

@@ -153,6 +153,20 @@ export const writeErrors = catalogue({
     text: (v: { folder: string; hadMs: number; wantMs: number }) =>
       `${v.folder} holds samples in windows of ${v.hadMs} ms, not ${v.wantMs}: start with the old -ingester.window, POST /ingester/flush?wait=true, stop, then change it`,
   },
+  deleted: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { series: string; timeMs: number; untilMs: number }) =>
+      `deleted sample: a delete request covers ${v.series} at ${v.timeMs}; it may come again from ${v.untilMs} on`,
+  },
+  tooManyDeletions: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { count: number; limit: number }) =>
+      `${v.count} delete requests of a tenant are kept, more than ${v.limit} (tenant_deletions_max)`,
+  },
   tooFewReplicas: {
     http: 503,
     promType: 'unavailable',

@@ -19,7 +19,7 @@ export interface FrameRefusal {
   readonly histograms: number;
   /** Time of the first, Unix ms. */
   readonly timeMs: number;
-  /** The newest sample of the series, Unix ms. */
+  /** The newest sample of the series, Unix ms; for what a delete request covers, when it may come again. */
   readonly newestMs: number;
 }
 

@@ -76,6 +76,23 @@ test('an export is of a selector and a range', async () => {
   assert.deepEqual([code, /^pallium export: -match: /.test(stderr)], [2, true], stderr);
 });
 
+test('an import leaves out what a delete request covers, and says so', async () => {
+  const text = await exported(source);
+  const copy = join(folder, 'deleted');
+  assert.equal((await runTool(['import', `-data.dir=${copy}`, `-tenant=${TENANT}`], text)).code, 0);
+  await using server = await Pallium.start({ dataDir: copy, flags: ['-web.enable-admin-api'] });
+  const api = server.api({ 'x-scope-orgid': TENANT });
+  const path = `/api/v1/admin/tsdb/delete_series?${new URLSearchParams({ 'match[]': 'm2_total' })}`;
+  assert.equal((await api.ask(path, { method: 'POST' })).status, 204);
+  await server.stop();
+  const left = await exported(copy);
+  assert.doesNotMatch(left, /^m2_total/m);
+  const run = await runTool(['import', `-data.dir=${copy}`, `-tenant=${TENANT}`], text);
+  assert.deepEqual([run.code, run.stdout], [1, '1601 samples imported\n'], run.stderr);
+  assert.match(run.stderr, /refused: 800 samples \(deleted\)/);
+  assert.equal(await exported(copy), left);
+});
+
 test('an import goes to a server by remote write', async () => {
   const text = await exported(source);
   await using server = await Pallium.start();

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { Kernel } from '../../chunk/kernel.ts';
+import { listTombstones } from '../../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
@@ -16,7 +17,7 @@ import { type WriteExemplar, WriteSamples } from '../../wire/write-request.ts';
 import { importBlocks } from './blocks/import-blocks.ts';
 import { readOpenMetrics } from './open-metrics-stream.ts';
 import { print } from './output.ts';
-import { ANY_LENGTH, BATCH_SAMPLES_MAX, StoreBatch, type StoreBatchOptions } from './store-batch.ts';
+import { ANY_LENGTH, BATCH_SAMPLES_MAX, DeletedSamples, StoreBatch, type StoreBatchOptions } from './store-batch.ts';
 import { DONE, FAILED, tool, UsageError } from './tool.ts';
 
 const REQUEST_SAMPLES_MAX = 10_000;
@@ -31,6 +32,7 @@ export const importTool = tool({
     'minutes at the latest. With -url they go to a server by remote write 2.0, which refuses what is too old for it.',
     'Samples without a time get the time of the import. Doing it twice is harmless. Exemplars go to a server with their samples;',
     'the store keeps none.',
+    'Samples that a delete request covers are refused until it is forgotten, as a server refuses them.',
     'With -blocks they come from a block of Prometheus, or from all blocks of its data folder; what it has not compacted',
     'into a block yet is in none: a snapshot has it. A block with damage ends the import, and is named.',
   ].join('\n'),
@@ -44,18 +46,26 @@ export const importTool = tool({
     const { tenant, url, blocks } = options;
     const storeOptions = async (): Promise<StoreBatchOptions> => {
       const { schema } = await openStore({ make: true });
-      return { writer: new ChunkStoreWriter(schema, Kernel.create(), { clock }), tenant, windowMs, signal };
+      const deleted = new DeletedSamples(await listTombstones(schema, tenant, signal));
+      return { writer: new ChunkStoreWriter(schema, Kernel.create(), { clock }), tenant, windowMs, signal, deleted };
+    };
+    const sayDeleted = ({ samples }: DeletedSamples) => {
+      if (samples > 0) progress.say(`refused: ${samples} samples (deleted): a delete request that is kept covers them`);
     };
     if (blocks !== '') {
       if (url !== '' || options.file !== '-')
         throw new UsageError('-blocks goes straight into the store, without -url and -file');
-      const batch = new StoreBatch(await storeOptions());
+      const own = await storeOptions();
+      const batch = new StoreBatch(own);
       const { samples, blocks: count, refused } = await importBlocks({ folder: blocks, batch, progress, signal });
-      await print(output, `${samples} samples of ${count} blocks imported\n`);
+      await print(output, `${samples - own.deleted.samples} samples of ${count} blocks imported\n`);
       for (const [id, series] of refused) progress.say(`refused: ${series} series (${id})`);
-      return refused.size === 0 ? DONE : FAILED;
+      sayDeleted(own.deleted);
+      return refused.size === 0 && own.deleted.samples === 0 ? DONE : FAILED;
     }
-    const sink = url === '' ? new StoreSink(await storeOptions()) : new RemoteSink(url, tenant, clock, signal);
+    const own = url === '' ? await storeOptions() : undefined;
+    const deleted = own?.deleted ?? new DeletedSamples([]);
+    const sink = own === undefined ? new RemoteSink(url, tenant, clock, signal) : new StoreSink(own);
     const nowMs = clock.nowMs();
     const totals = { samples: 0, exemplars: 0, refused: 0 };
     const refusals = new Map<string, number>();
@@ -90,11 +100,12 @@ export const importTool = tool({
       progress.at(() => `${totals.samples} samples`);
     }
     await sink.write(batch);
-    await print(output, `${totals.samples} samples imported\n`);
+    await print(output, `${totals.samples - deleted.samples} samples imported\n`);
     if (totals.exemplars > 0 && url === '')
       progress.say(`${totals.exemplars} exemplars left out: the store keeps none`);
     for (const [id, count] of refusals) progress.say(`refused: ${count} samples (${id})`);
-    return totals.refused === 0 ? DONE : FAILED;
+    sayDeleted(deleted);
+    return totals.refused === 0 && deleted.samples === 0 ? DONE : FAILED;
   },
 });
 

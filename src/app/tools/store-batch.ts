@@ -2,8 +2,11 @@ import { COLUMN_VALUES_MAX } from '../../chunk/group/column-set.ts';
 import type { GroupSeries } from '../../chunk/group/series.ts';
 import { slotOf } from '../../chunkstore/placement.ts';
 import { placementFor } from '../../chunkstore/placement-size.ts';
+import { removeTimes } from '../../chunkstore/series-set.ts';
+import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import { getOrMake } from '../../lib/map.ts';
+import { decodeLabels } from '../../model/canonical.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 
 /** Samples held at once. */
@@ -23,6 +26,28 @@ export interface StoreBatchOptions {
   readonly tenant: string;
   readonly windowMs: number;
   readonly signal: AbortSignal;
+  readonly deleted: DeletedSamples;
+}
+
+/** Samples that delete requests of the tenant cover: they are left out, as queries and day-merges would leave them out. */
+export class DeletedSamples {
+  readonly #tombstones: readonly Tombstone[];
+  samples = 0;
+
+  constructor(tombstones: readonly Tombstone[]) {
+    this.#tombstones = tombstones;
+  }
+
+  /** @param labels canonical */
+  takeOut(labels: Uint8Array, columns: SampleColumns): void {
+    if (this.#tombstones.length === 0) return;
+    const all = decodeLabels(labels, 0, labels.length);
+    const before = columns.count;
+    for (const { matchers, startMs, endMs } of this.#tombstones) {
+      if (matchers.every((each) => each.matches(all.get(each.name)))) removeTimes(columns, startMs, endMs);
+    }
+    this.samples += before - columns.count;
+  }
 }
 
 /** Samples on their way straight into the store: held for a while, then written as a flush writes them, a generation of their windows. */
@@ -40,9 +65,10 @@ export class StoreBatch {
     return this.#samples >= BATCH_SAMPLES_MAX;
   }
 
-  /** @param labels canonical, of no series that is held already @param samples copied */
+  /** @param labels canonical, of no series that is held already @param samples copied, but for those that were deleted, which go */
   add(labels: Uint8Array, samples: SampleColumns): void {
-    const { windowMs } = this.#options;
+    const { windowMs, deleted } = this.#options;
+    deleted.takeOut(labels, samples);
     const { times, count } = samples;
     for (let from = 0; from < count; ) {
       const windowStartMs = Math.floor(times[from]! / windowMs) * windowMs;

@@ -1,4 +1,4 @@
-import type { FrameAnswer, FramePush, MetadataPush } from '../../contract/ingest.ts';
+import type { FrameAnswer, FramePush, KnownDeletion, MetadataPush } from '../../contract/ingest.ts';
 import type {
   HeadExemplarRequest,
   HeadExemplars,
@@ -53,6 +53,8 @@ export interface UnflushedWindow {
 
 export type ShardRole = {
   push(request: FramePush): Promise<Transferred<FrameAnswer>>;
+  /** Delete requests of a tenant that are kept, in the place of those known. */
+  setDeletions(request: { readonly tenant: string; readonly deletions: readonly KnownDeletion[] }): void;
   setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
   select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;

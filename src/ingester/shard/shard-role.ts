@@ -180,6 +180,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         [frames],
       );
     },
+    setDeletions: ({ tenant, deletions }) => shard.deletions.set(tenant, deletions),
     setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
     async select(request, call) {
       mustBeReady();

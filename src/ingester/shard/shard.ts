@@ -9,6 +9,7 @@ import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
+import { encodeRefusals } from '../../wire/frame-refusals.ts';
 import { splitKeyed } from '../../wire/frames.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import { Head } from '../head/head.ts';
@@ -24,6 +25,7 @@ import { noteParts } from '../log/log-note.ts';
 import { RunFile } from '../log/run-file.ts';
 import { sampleTimes, stagedPayloads } from '../log/staged.ts';
 import { listSegments, needsKey, segmentName, WalWriter } from '../log/wal.ts';
+import { type DeletedSamples, Deletions } from './deletions.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { ShardLog } from './logger.ts';
 import { Losses } from './losses.ts';
@@ -113,6 +115,7 @@ export class Shard {
   readonly #run: RunFile | undefined;
   /** Windows whose open arena is on the disk. */
   #synced: ReadonlySet<number> = new Set();
+  readonly deletions = new Deletions();
   readonly #replay: Replay;
   #state: ShardState = 'replaying';
   #checkpoints = 0;
@@ -230,11 +233,12 @@ export class Shard {
   push(tenantId: string, frames: Uint8Array, limits: FrameLimits, byFrame = false): Promise<HeadIngestResult> {
     if (this.#state === 'closed') return Promise.reject(processErrors.shuttingDown({}));
     try {
+      const deleted = this.deletions.takeOut(tenantId, frames, this.#options.clock.nowMs());
       const result =
         this.#state === 'live'
           ? this.#ingest(tenantId, frames, limits, byFrame)
           : this.#stage(tenantId, frames, limits, byFrame);
-      return this.#commit.committed(result);
+      return this.#commit.committed(deleted === undefined ? result : withDeleted(result, deleted, byFrame));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -569,3 +573,20 @@ const STAGED_RESULT: HeadIngestResult = {
   first: undefined,
   unknown: [],
 };
+
+/** A result with what was taken out before. */
+function withDeleted(result: HeadIngestResult, deleted: DeletedSamples, byFrame: boolean): HeadIngestResult {
+  const { refusals = NO_BYTES } = result;
+  const own = encodeRefusals(deleted.refusals);
+  return {
+    ...result,
+    deleted: deleted.samples,
+    histogramsLost: result.histogramsLost + deleted.histograms,
+    first: deleted.first ?? result.first,
+    unknown: [...new Set([...deleted.unknown, ...result.unknown])].sort((a, b) => a - b),
+    // of a frame that both refuse something of, the first says why
+    ...(byFrame && own.length > 0 && { refusals: new Uint8Array(Buffer.concat([own, refusals])) }),
+  };
+}
+
+const NO_BYTES = new Uint8Array(0);
