@@ -25,7 +25,8 @@ import { purgerConfig, querierConfig } from '../querier/config.ts';
 import { Querier, querierEngine } from '../querier/querier.ts';
 import { ReplicatedIngesters } from '../querier/replicated-ingesters.ts';
 import { TestRing } from '../querier/test-replicas.ts';
-import { memberOf, membersOf, ringOf } from '../ring/test-ring.ts';
+import { after, memberOf, membersOf, ringOf } from '../ring/test-ring.ts';
+import { ownersOf, type RingVersion } from '../ring/version.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 
 // Three ingesters of a ring, two shards each, and a querier that reads from quorums of them: all in this thread.
@@ -38,7 +39,7 @@ const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, ex
 const { signal } = new AbortController();
 const id = (number: number) => memberOf(number, 3).id;
 
-function threeMembers(t: TestContext) {
+function cluster(t: TestContext, first: RingVersion = ringOf(membersOf(3, 3), 16, 3)) {
   const clock = new ManualClock(START_MS + WINDOW_MS - MINUTE);
   const schema = new Schema([
     {
@@ -50,7 +51,7 @@ function threeMembers(t: TestContext) {
     },
   ]);
   const ring = new TestRing();
-  ring.set([ringOf(membersOf(3, 3), 16, 3)]);
+  ring.set([first]);
   const start = (disk: MemoryDisk) => {
     const shards = [0, 1].map((i) => {
       const held = HeldRange.everything();
@@ -118,9 +119,9 @@ function threeMembers(t: TestContext) {
     return { values, warnings: result.warnings };
   };
   /** Writes one sample of each of eight series to some of the members. */
-  const push = async (to: readonly number[], timeMs: number, value = timeMs) => {
-    for (const number of to) {
-      const { shards } = members.get(id(number))!;
+  const push = async (to: readonly (number | string)[], timeMs: number, value = timeMs) => {
+    for (const each of to) {
+      const { shards } = members.get(typeof each === 'string' ? each : id(each))!;
       for (const [i, { shard }] of shards.entries()) {
         const labels = [0, 1, 2, 3].map((j) => ({ __name__: 'm', instance: `host-${2 * j + i}` }));
         const series = labels.map((own) => ({ labels: own, samples: [[timeMs, value] as const] }));
@@ -134,7 +135,7 @@ function threeMembers(t: TestContext) {
 const COUNT = 'sum(count_over_time(m[3h]))';
 
 test('samples of two owners each are found once, whichever owner is away, from heads, from the store, and from both', async (t) => {
-  const { clock, members, query, push } = threeMembers(t);
+  const { clock, members, query, push } = cluster(t);
   for (const { shards } of members.values()) for (const { shard } of shards) await shard.ready;
   const pairs = [
     [0, 1, 2],
@@ -164,8 +165,27 @@ test('samples of two owners each are found once, whichever owner is away, from h
   await assert.rejects(query(COUNT), /[01] of 3 ingesters that hold recent data answered, 2 are needed/);
 });
 
+test('once a member need not be asked any more, the store is asked for rows anew', async (t) => {
+  const first = ringOf(membersOf(4, 0), 16, 3);
+  const { clock, ring, members, query, push } = cluster(t, first);
+  for (const { shards } of members.values()) for (const { shard } of shards) await shard.ready;
+  const [leaving, staying] = ownersOf(first, ring.current()!.slots.arcsOfTenant('t')[0]!) as [string, string];
+  const second = after(first, { kind: 'drain', id: leaving });
+  ring.set([first, second]);
+  await push([leaving, staying], START_MS + 100 * MINUTE);
+  await clock.advance(MINUTE);
+  const whole = { values: [8], warnings: [] };
+  // lists of rows that have nothing yet are cached here
+  for (let i = 0; i < 4; i++) assert.deepEqual(await query(COUNT), whole);
+  for (const each of [leaving, staying]) await members.get(each)!.flusher.flush({ ...FLUSH_ALL });
+  const words = new Map([leaving, staying].map((each) => [each, 1]));
+  ring.set([first, second], words, clock.monotonicMs());
+  // two of the newest owners have nothing
+  for (let i = 0; i < 8; i++) assert.deepEqual(await query(COUNT), whole, `query ${i}`);
+});
+
 test('values that differ are chosen as the store chooses, whoever is asked', async (t) => {
-  const { members, query, push } = threeMembers(t);
+  const { members, query, push } = cluster(t);
   for (const { shards } of members.values()) for (const { shard } of shards) await shard.ready;
   const atMs = START_MS + 119 * MINUTE;
   await push([0], atMs, 1);
@@ -176,7 +196,7 @@ test('values that differ are chosen as the store chooses, whoever is asked', asy
 });
 
 test('a member whose log was corrupt counts when the store has the rest of the windows, and then with a warning if need be', async (t) => {
-  const { members, query, push, start } = threeMembers(t);
+  const { members, query, push, start } = cluster(t);
   for (const { shards } of members.values()) for (const { shard } of shards) await shard.ready;
   for (let minute = 1; minute <= 20; minute++) await push([0, 1, 2], START_MS + (60 + minute) * MINUTE);
   const [a, c] = [members.get(id(0))!, members.get(id(2))!];

@@ -1,7 +1,7 @@
 import type { HeadExemplarRequest, HeadLabels, HeadSelect, IngesterClient } from '../contract/ingester.ts';
 import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
-import { queryErrors } from '../model/errors-query.ts';
+import { ringErrors } from '../model/errors-ring.ts';
 import type { RingSource } from '../ring/view.ts';
 import type { ShardsClient } from './shard/shard-client.ts';
 
@@ -56,9 +56,9 @@ export class Replica implements ReplicaReader {
   #newer({ number, hash }: RingStamp): RingStamp | undefined {
     const view = this.#options.ring.current();
     const known = view?.newest.number ?? 0;
-    if (view === undefined || known < number) throw queryErrors.ringVersionUnknown({ asked: number, known });
+    if (view === undefined || known < number) throw ringErrors.ringVersionUnknown({ number, known });
     if (known > number) return { number: known, hash: view.hash };
-    if (view.hash !== hash) throw queryErrors.ringVersionUnknown({ asked: number, known });
+    if (view.hash !== hash) throw ringErrors.ringVersionUnknown({ number, known });
     return undefined;
   }
 }

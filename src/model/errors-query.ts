@@ -167,13 +167,6 @@ export const queryErrors = catalogue({
     text: (v: { known: number; needed: number }) =>
       `an ingester answered with version ${v.needed} of the ring, here ${v.known} is the newest that could be read`,
   },
-  ringVersionUnknown: {
-    http: 503,
-    promType: 'unavailable',
-    retry: true,
-    text: (v: { asked: number; known: number }) =>
-      `asked under version ${v.asked} of the ring, which is not known here: ${v.known} is the newest`,
-  },
   labelAnswerTooLarge: {
     http: 422,
     promType: 'execution',

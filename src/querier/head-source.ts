@@ -139,6 +139,10 @@ class FoundSeries {
   /** Further parts, of series that several ingesters hold, but for those that say nothing new. */
   readonly #more = new Map<number, number[]>();
   readonly #indexes = new Map<Labels, number>();
+  /** Where the labels of each series begin in the slice of its first part; −1: they are not there. */
+  readonly #labelsFrom: number[] = [];
+  /** The series that comes next if a further replica has them in the order of those before. */
+  #expected = 0;
   /** Where further parts are copied to, so that their slices may go: the last of `#slices` that is one, and what of it is used. */
   #copies = -1;
   #copiedBytes = 0;
@@ -170,6 +174,7 @@ class FoundSeries {
     let chunks = 0;
     let chunkBytes = 0;
     for (const series = new SliceView(bytes); series.next(); ) {
+      if (!alone && this.#isExpected(bytes, series)) continue;
       const labels = this.#known.at(bytes, series.labelsFrom, series.labelsTo, alone);
       if (alone) this.#addNew(labels, slice, series);
       else if (!this.#add(labels, slice, series)) continue;
@@ -190,9 +195,26 @@ class FoundSeries {
     this.#context.budget.addMemory(bytes);
   }
 
-  #addNew(labels: Labels, slice: number, { chunksFrom, chunksTo }: SliceView): void {
+  #addNew(labels: Labels, slice: number, { labelsFrom, chunksFrom, chunksTo }: SliceView): void {
     this.labels.push(labels);
-    if (!this.#labelsOnly) this.#parts.push(slice, chunksFrom, chunksTo);
+    if (this.#labelsOnly) return;
+    this.#parts.push(slice, chunksFrom, chunksTo);
+    this.#labelsFrom.push(labelsFrom);
+  }
+
+  /** Whether this is, byte for byte, the series that comes next where a replica has what another one had: no look-up is needed then. */
+  #isExpected(bytes: Uint8Array, { labelsFrom, chunksFrom, chunksTo }: SliceView): boolean {
+    const index = this.#expected;
+    if (index >= this.#labelsFrom.length) return false;
+    const from = this.#labelsFrom[index]!;
+    const at = index * 3;
+    // labels say themselves where they end, so the zeros behind them do not matter
+    if (from < 0 || this.#parts[at + 1]! - from !== chunksFrom - labelsFrom) return false;
+    const length = chunksTo - labelsFrom;
+    if (this.#parts[at + 2]! - from !== length) return false;
+    if (!isEqualBytes(this.#slices[this.#parts[at]!]!, from, bytes, labelsFrom, length)) return false;
+    this.#expected++;
+    return true;
   }
 
   /** Whether the part has something that is not known yet. */
@@ -203,6 +225,7 @@ class FoundSeries {
       this.#addNew(labels, slice, series);
       return true;
     }
+    this.#expected = known + 1;
     return !this.#labelsOnly && this.#addPart(known, this.#slices[slice]!, series);
   }
 
@@ -216,6 +239,7 @@ class FoundSeries {
     if (chunks.haveAll(this.#chunksOf(this.#parts, first), own)) return false;
     if (chunks.haveAll(own, this.#chunksOf(this.#parts, first))) {
       [this.#parts[first], this.#parts[first + 1], this.#parts[first + 2]] = this.#copy(bytes, chunksFrom, chunksTo);
+      this.#labelsFrom[index] = -1;
       return true;
     }
     more.push(...this.#copy(bytes, chunksFrom, chunksTo));

@@ -4,6 +4,7 @@ import type { HeadSelect } from '../contract/ingester.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { ringErrors } from '../model/errors-ring.ts';
 import { type Change, changed } from '../ring/placement.ts';
 import { writeQuorum } from '../ring/quorum.ts';
 import { metricHashOf, RingSlots } from '../ring/slots.ts';
@@ -154,6 +155,34 @@ test('an answer that comes with a newer version counts once the question was ask
   await late;
 });
 
+test('a member that does not know the version is told it and asked again; who knows a newer one tells it', async () => {
+  const first = ringOf(membersOf(3, 3), 16, 3);
+  const second = after(first, { kind: 'join', member: memberOf(3, 3) });
+  const { members, ring, clock } = cluster([first, second]);
+  const behind = new Set([id(0), id(1), id(2)]);
+  for (const [each, member] of members) {
+    member.trouble = () => {
+      if (behind.has(each)) throw ringErrors.ringVersionUnknown({ number: 2, known: 1 });
+    };
+  }
+  const met: string[] = [];
+  const meet = async (each: string) => {
+    met.push(each);
+    behind.delete(each);
+    if (ring.current()!.newest.number === 1) ring.set([first, second]);
+  };
+  const ingesters = new ReplicatedIngesters({ ring, member: (each) => members.get(each), meet, clock });
+  const request = { tenant: 't', matchers: [], startMs: 0, endMs: 1 };
+  assert.deepEqual(await ingesters.labels(request, signal), []);
+  assert.ok(met.length > 0 && met.every((each) => !behind.has(each)));
+
+  ring.set([first]);
+  const newer = { number: 2, hash: hashOfVersion(encodeVersion(second)) };
+  for (const member of members.values()) member.newer = newer;
+  assert.deepEqual(await ingesters.labels(request, signal), []);
+  assert.equal(ring.current()!.newest.number, 2);
+});
+
 test('losses: dropped with a quorum of others, an error where somebody away may have it, a warning where nobody is left', async () => {
   const { select, members } = cluster([ringOf(membersOf(3, 3), 16, 3)]);
   const [a, b, c] = [0, 1, 2].map((n) => members.get(id(n))!);
@@ -218,7 +247,7 @@ test('labels, metadata, exemplars and counts of replicas are one', async () => {
 test('every acknowledged sample is in every answer that succeeds, whoever fails', async () => {
   let succeeded = 0;
   let refused = 0;
-  for (let seed = 1; seed <= 300; seed++) {
+  for (let seed = 1; seed <= 200; seed++) {
     const random = seededRandom(seed);
     const below = (n: number) => Math.floor(random() * n);
     const some = <T>(of: readonly T[]) => of[below(of.length)]!;
@@ -310,5 +339,5 @@ test('every acknowledged sample is in every answer that succeeds, whoever fails'
       }
     }
   }
-  assert.ok(succeeded > 500 && refused > 200, `${succeeded} answers, ${refused} refusals`);
+  assert.ok(succeeded > 300 && refused > 120, `${succeeded} answers, ${refused} refusals`);
 });

@@ -11,7 +11,9 @@ import type {
 import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
+import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { ringErrors } from '../model/errors-ring.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
@@ -25,6 +27,10 @@ export interface ReplicatedIngestersOptions {
   readonly ring: RingSource;
   /** The way to a member of a version, by its id; undefined: there is none. */
   readonly member: (id: string) => ReplicaReader | undefined;
+  /**
+   * Lets this process and a member tell each other the versions that they know (ring/meeting.ts). Absent: both learn them elsewhere.
+   */
+  readonly meet?: ((id: string) => Promise<void>) | undefined;
   readonly clock: Clock;
   /** A member that keeps a read waiting for longer has another one asked beside it. */
   readonly slowMs?: number;
@@ -73,6 +79,10 @@ export class ReplicatedIngesters implements IngesterClient {
 
   constructor(options: ReplicatedIngestersOptions) {
     this.#options = options;
+  }
+
+  storedSinceMs(): number {
+    return this.#options.ring.current()?.wordMs ?? Number.NEGATIVE_INFINITY;
   }
 
   async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
@@ -156,7 +166,7 @@ export class ReplicatedIngesters implements IngesterClient {
     open: OpenMember<T>,
     signal: AbortSignal,
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
-    const { member, clock, slowMs = SLOW_MS } = this.#options;
+    const { member, meet, clock, slowMs = SLOW_MS } = this.#options;
     const { asks, givenUp } = readAsks(view, tenant, metrics, shard);
     const quorums = new ReadQuorums(asks, this.#rank(view));
     const streams = new ReplicaStreams<T>({ clock, slowMs, streamsMax: STREAMS_MAX }, signal);
@@ -170,14 +180,24 @@ export class ReplicatedIngesters implements IngesterClient {
           const reader = member(id);
           streams.start(id, async (own) => {
             if (reader === undefined) throw new Error('no way to it is known');
-            return open(reader, version, own);
+            try {
+              return await open(reader, version, own);
+            } catch (error) {
+              if (meet === undefined || !isVersionUnknown(error)) throw error;
+              await meet(id);
+              return open(reader, version, own);
+            }
           });
         }
         const event = await streams.next();
         const { id } = event;
         switch (event.kind) {
           case 'opened':
-            if (event.answer.newer !== undefined) return event.answer.newer;
+            if (event.answer.newer !== undefined) {
+              // what it cannot tell may come from elsewhere: see `#learn`
+              void meet?.(id).catch(() => {});
+              return event.answer.newer;
+            }
             // the wire may have handed it over already
             if (this.#newest() > version.number) return { number: this.#newest() };
             losses.set(id, event.answer.losses);
@@ -257,6 +277,10 @@ interface ReadEnd {
   readonly warnings: readonly string[];
   /** Members that answered for a set of owners, on average. */
   readonly copies: number;
+}
+
+function isVersionUnknown(error: unknown): boolean {
+  return error instanceof AppError && error.reason === ringErrors.ringVersionUnknown.reason;
 }
 
 async function* once<T>(value: T): AsyncGenerator<T> {

@@ -95,10 +95,10 @@ export class TestRing implements RingSource {
     return () => this.#listeners.delete(listener);
   }
 
-  set(chain: readonly RingVersion[], words: Words = new Map()): RingView {
+  set(chain: readonly RingVersion[], words: Words = new Map(), wordMs = 0): RingView {
     const newest = chain.at(-1)!;
     const hash = hashOfVersion(encodeVersion(newest));
-    this.#view = new RingView({ chain, hash, confirmed: newest.number, words, wordMs: 0 });
+    this.#view = new RingView({ chain, hash, confirmed: newest.number, words, wordMs });
     for (const listener of this.#listeners) listener(this.#view);
     return this.#view;
   }
