@@ -98,14 +98,18 @@ async function mergedGroups(
       group.dropName ||= dropName;
     }
   }
-  const named = [...byKey.values()].map((group) =>
-    group.dropName ? { ...group, labels: group.labels.dropReserved() } : group,
-  );
-  if (new Set(named.map(({ labels }) => labels.key)).size < named.length) return undefined;
+  const groups = [...byKey.values()];
+  const named = groups.some(({ dropName }) => dropName) ? withoutNames(groups) : groups;
+  if (named === undefined) return undefined;
   const { instant } = parts[0]!.steps;
   return sortInTurns(turns, named, (a, b) =>
     instant ? Labels.compare(a.first, b.first) : Labels.compare(a.labels, b.labels),
   );
+}
+
+function withoutNames(groups: readonly MergedGroup[]): readonly MergedGroup[] | undefined {
+  const named = groups.map((group) => (group.dropName ? { ...group, labels: group.labels.dropReserved() } : group));
+  return new Set(named.map(({ labels }) => labels.key)).size < named.length ? undefined : named;
 }
 
 async function mergedValue(

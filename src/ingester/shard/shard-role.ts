@@ -8,6 +8,7 @@ import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { MatchTurn } from '../../model/match-turn.ts';
+import { isSeriesShard } from '../../model/series-shard.ts';
 import { ExportOrder } from '../head/export-order.ts';
 import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
@@ -186,13 +187,15 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       mustBeReady();
       expire();
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      const { startMs, endMs } = request;
+      const { startMs, endMs, shard: part } = request;
+      if (part !== undefined && !isSeriesShard(part))
+        throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
       return read(request.tenant, call?.signal, async (turn) => {
         const tenant = head.tenant(request.tenant);
         const refs =
           tenant === undefined
             ? new Uint32Array(0)
-            : await matching.select(tenant, request.matchers, startMs, endMs, turn, request.shard);
+            : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
         if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
         return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
       });

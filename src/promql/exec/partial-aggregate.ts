@@ -41,7 +41,8 @@ export class PartialAggregator {
   readonly #cells: Cells;
   readonly #row: Row;
   readonly #dropsNames: boolean;
-  #heldBytes = 0;
+  /** Cells that there is room for. */
+  #capacity = 0;
   /** The first series whose name is dropped. */
   #named: Labels | undefined;
 
@@ -67,9 +68,7 @@ export class PartialAggregator {
       if (this.#dropsNames) this.#drop(selected[i]!);
       groupOf[i] = this.#groups.of(selected[i]!, outputs[i]!);
     }
-    const grewBytes = this.#cells.reserve(this.#groups.count * this.#steps, this.#groups.count);
-    this.#heldBytes += grewBytes;
-    execution.hold(0, grewBytes);
+    this.#reserve(this.#groups.count);
     for (let i = 0; i < outputs.length; i++) {
       if (execution.due) await execution.breathe();
       operator.row(i, this.#row);
@@ -78,29 +77,38 @@ export class PartialAggregator {
   }
 
   /** @throws NeedsWhole */
-  finish(): PartialColumns {
-    const { labels } = this.#groups;
-    const cells = labels.length * this.#steps;
-    const { counts, values, lost, magnitudes } = this.#cells.columns(cells);
-    const isSum = this.#op === 'sum' || this.#op === 'avg';
-    const hasValues = this.#op !== 'count' && this.#op !== 'group';
+  async finish(): Promise<PartialColumns> {
+    const execution = this.#execution;
+    const { count } = this.#groups;
+    const columns = this.#cells.columns(count * this.#steps);
     let points = 0;
-    for (const count of counts) if (count > 0) points++;
-    this.#execution.hold(points, 0);
-    this.#execution.stats.atPeak(points);
-    return {
-      groups: labels.map((own, group) => this.#groups.answer(group, own, isSum ? this.#cells.unit(group) : 1)),
-      counts,
-      values: hasValues ? values : NONE,
-      lost: isSum ? lost : NONE,
-      magnitudes: isSum ? magnitudes : NONE,
-      dropped: this.#named && JSON.stringify(RESERVED.map((name) => this.#named!.get(name))),
-    };
+    for (const each of columns.counts) if (each > 0) points++;
+    execution.stats.atPeak(points);
+    const groups: PartialGroup[] = [];
+    for (let group = 0; group < count; group++) {
+      if (execution.dueAfter(group)) await execution.breathe();
+      groups.push(this.#groups.answer(group, this.#cells.unit(group)));
+    }
+    const dropped = this.#named && JSON.stringify(RESERVED.map((name) => this.#named!.get(name)));
+    return { groups, ...columns, dropped };
   }
 
   /** Where nothing comes of it. */
   close(): void {
-    this.#execution.hold(0, -this.#heldBytes - this.#groups.heldBytes);
+    const cells = this.#capacity;
+    this.#execution.hold(-cells, -cells * this.#cells.cellBytes - this.#groups.heldBytes);
+  }
+
+  /** Makes room for so many groups, within the query's limits. */
+  #reserve(groups: number): void {
+    const cells = groups * this.#steps;
+    const before = this.#capacity;
+    if (cells <= before) return;
+    // series may come in many blocks, each with groups of its own
+    this.#capacity = Math.max(cells, 2 * before);
+    const more = this.#capacity - before;
+    this.#execution.hold(more, more * this.#cells.cellBytes);
+    this.#cells.grow(this.#capacity, this.#capacity / this.#steps);
   }
 
   #drop(labels: Labels): void {
@@ -115,7 +123,7 @@ const RESERVED = [...RESERVED_NAMES];
 const NONE: Float64Array = new Float64Array(0);
 
 class Groups {
-  readonly labels: Labels[] = [];
+  readonly #labels: Labels[] = [];
   heldBytes = 0;
   readonly #execution: Execution;
   readonly #found = new FoundGroups();
@@ -133,17 +141,17 @@ class Groups {
   }
 
   get count(): number {
-    return this.labels.length;
+    return this.#labels.length;
   }
 
   of(selected: Labels, { labels, dropName }: OutputSeries): number {
     const group = this.#without
       ? this.#found.ofKey(this.#project(labels).key)
       : this.#found.ofValues(labels, this.#names);
-    if (group === this.labels.length) {
+    if (group === this.#labels.length) {
       const own = this.#project(labels);
       this.heldBytes += this.#execution.holdGroup(own, selected);
-      this.labels.push(own);
+      this.#labels.push(own);
       this.#first.push(selected);
       this.#dropNames.push(false);
     } else if (Labels.compare(selected, this.#first[group]!) < 0) {
@@ -154,75 +162,71 @@ class Groups {
     return group;
   }
 
-  answer(group: number, { pairs }: Labels, unit: number): PartialGroup {
+  answer(group: number, unit: number): PartialGroup {
+    const { pairs } = this.#labels[group]!;
     return { pairs, first: this.#first[group]!.pairs, dropName: this.#dropNames[group]!, unit };
   }
 }
 
+type Columns = Pick<PartialAggregation, 'counts' | 'values' | 'lost' | 'magnitudes'>;
+
 /** The columns of an aggregation, which grow with the groups that are found. */
-abstract class Cells {
-  protected counts = NONE;
-  protected values = NONE;
-  protected lost = NONE;
-  protected magnitudes = NONE;
-  #capacity = 0;
-
-  abstract add(row: Row, group: number): void;
-
+interface Cells {
+  readonly cellBytes: number;
+  grow(cells: number, groups: number): void;
+  add(row: Row, group: number): void;
   /** The power of two that the finite addends of a group are multiples of. */
-  unit(_group: number): number {
+  unit(group: number): number;
+  /** Those of the first cells. @throws NeedsWhole */
+  columns(cells: number): Columns;
+}
+
+class CountCells implements Cells {
+  readonly cellBytes = 8;
+  #counts = NONE;
+
+  grow(cells: number): void {
+    this.#counts = grown(this.#counts, cells);
+  }
+
+  add(row: Row, group: number): void {
+    const at = group * row.steps;
+    for (let step = 0; step < row.steps; step++) if (row.present[step] !== ABSENT) this.#counts[at + step]!++;
+  }
+
+  unit(): number {
     return 1;
   }
 
-  /** Makes room. @returns the bytes by which the columns grew */
-  reserve(cells: number, _groups: number): number {
-    if (cells <= this.#capacity) return 0;
-    const before = this.#capacity;
-    this.#capacity = Math.max(cells, before === 0 ? 0 : 2 * before);
-    return (this.#capacity - before) * this.grow(this.#capacity);
-  }
-
-  /** @returns bytes of a cell */
-  protected grow(capacity: number): number {
-    this.counts = grown(this.counts, capacity);
-    return 8;
-  }
-
-  /** Cut to exactly so many cells. */
-  columns(cells: number) {
-    const of = (column: Float64Array) => (column.length === cells ? column : column.slice(0, cells));
-    return { counts: of(this.counts), values: of(this.values), lost: of(this.lost), magnitudes: of(this.magnitudes) };
-  }
-}
-
-class CountCells extends Cells {
-  add(row: Row, group: number): void {
-    const at = group * row.steps;
-    for (let step = 0; step < row.steps; step++) if (row.present[step] !== ABSENT) this.counts[at + step]!++;
+  columns(cells: number): Columns {
+    return { counts: cut(this.#counts, cells), values: NONE, lost: NONE, magnitudes: NONE };
   }
 }
 
 /** A NaN gives way to any number; which of a zero and a negative one comes first is not known. */
-class ExtremeCells extends Cells {
+class ExtremeCells implements Cells {
+  readonly cellBytes = 16;
   readonly #sign: 1 | -1;
   readonly #ignore: () => void;
+  #counts = NONE;
+  #best = NONE;
   /** Cells whose extreme is a zero of either sign. */
   readonly #mixed = new Set<number>();
 
   constructor(sign: 1 | -1, ignore: () => void) {
-    super();
     this.#sign = sign;
     this.#ignore = ignore;
   }
 
-  protected override grow(capacity: number): number {
-    this.values = grown(this.values, capacity);
-    return super.grow(capacity) + 8;
+  grow(cells: number): void {
+    this.#counts = grown(this.#counts, cells);
+    this.#best = grown(this.#best, cells);
   }
 
   add(row: Row, group: number): void {
     if (row.histogramCount > 0) this.#ignore();
-    const { counts, values: best } = this;
+    const counts = this.#counts;
+    const best = this.#best;
     const sign = this.#sign;
     const at = group * row.steps;
     for (let step = 0; step < row.steps; step++) {
@@ -238,40 +242,39 @@ class ExtremeCells extends Cells {
     }
   }
 
-  override columns(cells: number) {
+  unit(): number {
+    return 1;
+  }
+
+  columns(cells: number): Columns {
     if (this.#mixed.size > 0) throw new NeedsWhole('zeros');
-    return super.columns(cells);
+    return { counts: cut(this.#counts, cells), values: cut(this.#best, cells), lost: NONE, magnitudes: NONE };
   }
 }
 
-class SumCells extends Cells {
+class SumCells implements Cells {
+  readonly cellBytes = 32;
+  #counts = NONE;
+  #sums = NONE;
+  #lost = NONE;
+  #magnitudes = NONE;
   /** By group. */
   #units = NONE;
 
-  protected override grow(capacity: number): number {
-    this.values = grown(this.values, capacity);
-    this.lost = grown(this.lost, capacity);
-    this.magnitudes = grown(this.magnitudes, capacity);
-    return super.grow(capacity) + 24;
-  }
-
-  override reserve(cells: number, groups: number): number {
-    const before = this.#units.length;
-    let bytes = 0;
-    if (groups > before) {
-      this.#units = grown(this.#units, Math.max(groups, 2 * before)).fill(1, before);
-      bytes = 8 * (this.#units.length - before);
-    }
-    return super.reserve(cells, groups) + bytes;
-  }
-
-  override unit(group: number): number {
-    return this.#units[group]!;
+  grow(cells: number, groups: number): void {
+    this.#counts = grown(this.#counts, cells);
+    this.#sums = grown(this.#sums, cells);
+    this.#lost = grown(this.#lost, cells);
+    this.#magnitudes = grown(this.#magnitudes, cells);
+    this.#units = grown(this.#units, groups).fill(1, this.#units.length);
   }
 
   add(row: Row, group: number): void {
     if (row.histogramCount > 0) throw new NeedsWhole('histograms');
-    const { counts, values: sums, lost, magnitudes } = this;
+    const counts = this.#counts;
+    const sums = this.#sums;
+    const lost = this.#lost;
+    const magnitudes = this.#magnitudes;
     let unit = this.#units[group]!;
     let scale = 1 / unit;
     const at = group * row.steps;
@@ -284,6 +287,7 @@ class SumCells extends Cells {
       const next = sum + value;
       sums[cell] = next;
       if (next - next !== 0) {
+        // as the engine has it; magnitudes are of what is finite
         lost[cell] = 0;
         if (value - value === 0) magnitudes[cell]! += Math.abs(value);
         continue;
@@ -298,6 +302,19 @@ class SumCells extends Cells {
       }
     }
     this.#units[group] = unit;
+  }
+
+  unit(group: number): number {
+    return this.#units[group]!;
+  }
+
+  columns(cells: number): Columns {
+    return {
+      counts: cut(this.#counts, cells),
+      values: cut(this.#sums, cells),
+      lost: cut(this.#lost, cells),
+      magnitudes: cut(this.#magnitudes, cells),
+    };
   }
 }
 
@@ -320,6 +337,10 @@ function grown(column: Float64Array, capacity: number): Float64Array {
   const larger = new Float64Array(capacity);
   larger.set(column);
   return larger;
+}
+
+function cut(column: Float64Array, cells: number): Float64Array {
+  return column.length === cells ? column : column.slice(0, cells);
 }
 
 /** All finite doubles are multiples of it. */
