@@ -3,6 +3,7 @@ import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK 
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
@@ -71,6 +72,48 @@ export interface StoreSelect {
   readonly limit?: number;
   /** Absent: the series of all shards. */
   readonly shard?: SeriesShard | undefined;
+  /** As `SelectRequest.isOnce`. */
+  readonly isOnce?: boolean;
+}
+
+/** How many series each metric has at the most. */
+export class MetricSizes {
+  readonly byMetric = new Map<string, number>();
+  #days: DaySizes[] = [];
+
+  ofDay(): DaySizes {
+    const day = new DaySizes();
+    this.#days.push(day);
+    return day;
+  }
+
+  /** Sum over all metrics; the series of one day are mostly those of the next. */
+  get total(): number {
+    for (const day of this.#days) {
+      for (const [name, size] of day.sizes) this.byMetric.set(name, Math.max(size, this.byMetric.get(name) ?? 0));
+    }
+    this.#days = [];
+    let total = 0;
+    for (const size of this.byMetric.values()) total += size;
+    return total;
+  }
+}
+
+/** Sizes of metrics on one day: their series are mostly the same from window to window, and others in each slot. */
+class DaySizes {
+  readonly sizes = new Map<string, number>();
+  readonly #bySlot = new Map<string, Map<string, number>>();
+
+  see(slot: string, metrics: readonly { readonly name: string; readonly count: number }[], filter: MetricFilter): void {
+    const known = getOrMake(this.#bySlot, slot, () => new Map<string, number>());
+    for (const { name, count } of metrics) {
+      if (!filter.matches(name)) continue;
+      const before = known.get(name) ?? 0;
+      if (count <= before) continue;
+      known.set(name, count);
+      this.sizes.set(name, (this.sizes.get(name) ?? 0) + count - before);
+    }
+  }
 }
 
 /** Reads what `ChunkStoreWriter` wrote. One instance a thread. */
@@ -94,22 +137,37 @@ export class ChunkStoreReader {
 
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
+    return (await this.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as StoreSeriesSet;
+  }
+
+  /**
+   * As `select`, but where the windows that touch the range have more than `seriesMax` series of the selector's metrics, nothing is
+   * fetched.
+   */
+  async selectUpTo(
+    tenant: string,
+    request: StoreSelect,
+    seriesMax: number,
+    context: QueryContext,
+  ): Promise<StoreSeriesSet | MetricSizes> {
     const { endMs, labelsOnly = false } = request;
     const startMs = this.#visibleFrom(tenant, request.startMs);
     const metrics = metricFilter(request.matchers, request.shard);
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
+    const sizes = seriesMax < Number.POSITIVE_INFINITY ? new MetricSizes() : undefined;
     const [found, tombstones] = await Promise.all([
-      this.#groups(tenant, { ...request, startMs }, metrics, context, turn),
+      this.#groups(tenant, { ...request, startMs }, metrics, context, turn, sizes),
       tombstonesOfQuery(this.#schema, tenant, context.signal),
     ]);
+    if (sizes !== undefined && sizes.total > seriesMax) return sizes;
     const deletedMs = deletedUntil(tombstones);
     if (labelsOnly && dayOf(deletedMs) >= dayOf(startMs)) {
       // of windows that a tenant's deletion cuts, only samples tell which series are left
       const rest = { ...request, startMs: Math.max(startMs, deletedMs + 1), labelsOnly: false };
       return this.select(tenant, rest, context);
     }
-    const matcher = new SeriesMatcher(request.matchers, request.shard);
+    const matcher = new SeriesMatcher(request.matchers, request.shard, request.isOnce);
     /** Memory of labels that are longer than usual. */
     let wideBytes = 0;
     const fetcher = new BlockFetcher(
@@ -281,6 +339,7 @@ export class ChunkStoreReader {
     metrics: MetricFilter,
     context: QueryContext,
     turn: MatchTurn,
+    sizes?: MetricSizes,
   ): Promise<FoundGroup[]> {
     const found: FoundGroup[] = [];
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
@@ -288,11 +347,14 @@ export class ChunkStoreReader {
       context.budget.addGroups(slots.length, 0);
       const from = Math.max(startMs, day * DAY_MS);
       const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
+      const ofDay = sizes?.ofDay();
       await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
         for (const group of await this.index.groups(tenant, day, slot, from, to, context)) {
           let matches = false;
           for (const { name } of group.header.metrics) matches = (await metrics.find(name, turn)) || matches;
-          if (matches) found.push(group);
+          if (!matches) continue;
+          found.push(group);
+          ofDay?.see(hexOf(slot), group.header.metrics, metrics);
         }
       });
     });

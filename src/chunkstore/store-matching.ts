@@ -44,16 +44,21 @@ export class SeriesMatcher {
   /** Labels of the series with each number. */
   readonly labels: Labels[] = [];
 
-  constructor(matchers: readonly LabelMatcher[], shard?: SeriesShard) {
+  /** Labels of blocks; absent: they are remembered for the next query. */
+  readonly #own: Map<LabelBlock, (Labels | undefined)[]> | undefined;
+
+  /** @param isOnce nothing is remembered for the next query */
+  constructor(matchers: readonly LabelMatcher[], shard?: SeriesShard, isOnce = false) {
     this.#matchers = matchers;
     this.#shard = shard;
+    this.#own = isOnce ? new Map() : undefined;
     this.#key = JSON.stringify([shard, matchers.map(({ name, op, value }) => [name, op, value])]);
     this.#results = matchers.map(() => new Map());
   }
 
   /** Finds out about the block's label values with turns for others in between, before `numbers` needs to know. */
   async prepare(block: LabelBlock, turn: MatchTurn): Promise<void> {
-    if (this.#blocks.has(block) || matchedOfBlocks.get(block)?.has(this.#key) === true) return;
+    if (this.#blocks.has(block) || this.#known(block)?.has(this.#key) === true) return;
     for (const section of block.sections) {
       for (const [m, matcher] of this.#matchers.entries()) {
         const results = this.#results[m]!;
@@ -74,7 +79,7 @@ export class SeriesMatcher {
     let numbers = this.#blocks.get(block);
     if (numbers === undefined) {
       numbers = new Int32Array(block.count).fill(-1);
-      const all = labelsOf(block);
+      const all = this.#labelsOf(block);
       for (const index of this.#matching(block)) numbers[index] = this.#number(all[index]!);
       this.#blocks.set(block, numbers);
     }
@@ -83,14 +88,16 @@ export class SeriesMatcher {
 
   /** The series of the block that match; their labels are made by then. */
   #matching(block: LabelBlock): Uint32Array {
-    const known = getOrMake(matchedOfBlocks, block, () => new Map<string, Uint32Array>());
-    let found = known.get(this.#key);
+    const known = this.#known(block);
+    let found = known?.get(this.#key);
     if (found === undefined) {
       const indexes: number[] = [];
       for (const section of block.sections) this.#matchSection(block, section, indexes);
       found = Uint32Array.from(indexes);
-      if (known.size === SELECTORS_KEPT) known.delete(known.keys().next().value!);
-      if (found.length <= MATCHED_KEPT_MAX) known.set(this.#key, found);
+      if (known !== undefined && found.length <= MATCHED_KEPT_MAX) {
+        if (known.size === SELECTORS_KEPT) known.delete(known.keys().next().value!);
+        known.set(this.#key, found);
+      }
     }
     return found;
   }
@@ -108,7 +115,7 @@ export class SeriesMatcher {
       if (!ok.includes(1)) return;
       if (ok.includes(0)) tests.push({ column, ok });
     }
-    const labels = labelsOf(block);
+    const labels = this.#labelsOf(block);
     for (let i = 0; i < section.count; i++) {
       if (!tests.every(({ column, ok }) => ok[column.indexes![i]!] === 1)) continue;
       const index = section.first + i;
@@ -116,6 +123,17 @@ export class SeriesMatcher {
       labels[index] ??= Labels.fromSortedPairs(block.pairs(section, i));
       found.push(index);
     }
+  }
+
+  /** Matches of earlier queries in the block, by selector; undefined: they do not matter. */
+  #known(block: LabelBlock): Map<string, Uint32Array> | undefined {
+    if (this.#own !== undefined) return undefined;
+    return getOrMake(matchedOfBlocks, block, () => new Map<string, Uint32Array>());
+  }
+
+  #labelsOf(block: LabelBlock): (Labels | undefined)[] {
+    if (this.#own === undefined) return labelsOf(block);
+    return getOrMake(this.#own, block, () => new Array<Labels | undefined>(block.count));
   }
 
   #test(matcher: number, value: string): boolean {

@@ -75,6 +75,8 @@ export interface HeadSlice {
   readonly bytes: Uint8Array;
   /** No other slice of the answer has series of this one, as where one shard has all. */
   readonly alone: boolean;
+  /** All series of the shard that it comes from are in it; absent: others may follow. */
+  readonly isAll?: boolean;
   /** Known permanent loss that touches the answer. */
   readonly warnings: readonly string[];
 }

@@ -2,8 +2,7 @@ import { isEqualBytes } from '../chunk/equal-bytes.ts';
 import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
-import type { IngesterClient } from '../contract/ingester.ts';
-
+import type { HeadSlice, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
@@ -51,28 +50,51 @@ export class HeadSource implements SampleSource {
     };
   }
 
-  /** A slice is a block. Where several shards hold series, one that two of them have breaks it: their samples must be merged. */
+  /**
+   * A slice is a block; where no shard has more than one, all are one block. Where several shards hold series, one that two blocks have
+   * breaks the stream: their samples must be merged.
+   */
   async *stream(tenant: string, request: SelectRequest, context: QueryContext): AsyncGenerator<SeriesBlock, void> {
     const { startMs, endMs, shard } = request;
     const matchers = request.matchers.map(headMatcher);
     const seen = new SeenSeries(context.budget);
+    let waiting: HeadSlice[] = [];
+    let isWhole = true;
     try {
       for await (const slice of this.#client.select(
         { tenant, matchers, startMs, endMs, labelsOnly: false, shard },
         context.signal,
       )) {
         context.budget.addFetchedBytes(slice.bytes.length);
-        if (!slice.alone && !seen.addAll(slice.bytes)) throw new StreamBroken();
-        const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
-        try {
-          found.take(slice.bytes, true);
-          yield { labels: found.labels, warnings: slice.warnings, read: (index, out) => found.read(index, out) };
-        } finally {
-          found.close();
+        waiting.push(slice);
+        isWhole &&= slice.isAll === true;
+        if (isWhole) continue;
+        for (const each of waiting) {
+          if (!each.alone && !seen.addAll(each.bytes)) throw new StreamBroken();
+          yield* this.#blockOf([each], true, request, context);
         }
+        waiting = [];
       }
+      if (waiting.length > 0) yield* this.#blockOf(waiting, false, request, context);
     } finally {
       seen.close();
+    }
+  }
+
+  /** @param alone no slice has series of another one; else they are all that there is */
+  *#blockOf(
+    slices: readonly HeadSlice[],
+    alone: boolean,
+    { startMs, endMs }: SelectRequest,
+    context: QueryContext,
+  ): Generator<SeriesBlock, void> {
+    const warnings = [...new Set(slices.flatMap((slice) => slice.warnings))];
+    const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
+    try {
+      for (const slice of slices) found.take(slice.bytes, alone || slice.alone);
+      yield { labels: found.labels, warnings, isWhole: !alone, read: (index, out) => found.read(index, out) };
+    } finally {
+      found.close();
     }
   }
 

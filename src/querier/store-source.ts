@@ -1,6 +1,7 @@
 import type { ChunkStoreReader } from '../chunkstore/reader.ts';
+import type { StoreSeriesSet } from '../chunkstore/series-set.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
-import type { SampleSource, SourceSeries } from '../storage/source.ts';
+import type { MetricSizes, SampleSource, SourceSeries } from '../storage/source.ts';
 
 /** Flushed samples, from the store. */
 export class StoreSource implements SampleSource {
@@ -11,13 +12,17 @@ export class StoreSource implements SampleSource {
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
-    const set = await this.#reader.select(tenant, request, context);
-    return {
-      labels: set.series,
-      warnings: set.warnings,
-      read: (index, out) => set.read(index, out),
-      close: () => set.close(),
-    };
+    return seriesOf(await this.#reader.select(tenant, request, context));
+  }
+
+  async selectUpTo(
+    tenant: string,
+    request: SelectRequest,
+    seriesMax: number,
+    context: QueryContext,
+  ): Promise<SourceSeries | MetricSizes> {
+    const found = await this.#reader.selectUpTo(tenant, request, seriesMax, context);
+    return 'byMetric' in found ? found : seriesOf(found);
   }
 
   labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer> {
@@ -41,4 +46,13 @@ export class StoreSource implements SampleSource {
     for (const matchers of lists) for (const value of await ask(matchers)) values.add(value);
     return { values: [...values], warnings: [] };
   }
+}
+
+function seriesOf(set: StoreSeriesSet): SourceSeries {
+  return {
+    labels: set.series,
+    warnings: set.warnings,
+    read: (index, out) => set.read(index, out),
+    close: () => set.close(),
+  };
 }

@@ -70,6 +70,7 @@ function without(found: SeriesBlock, tombstones: readonly Tombstone[], request: 
   return {
     labels: kept.map(({ labels }) => labels),
     warnings: found.warnings,
+    ...(found.isWhole === undefined ? {} : { isWhole: found.isWhole }),
     read(index, out) {
       const { index: inner, deleted } = kept[index]!;
       found.read(inner, out);

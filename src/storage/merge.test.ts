@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { Labels } from '../model/labels.ts';
+import { seededRandom } from '../lib/random.ts';
+import { encodeLabels } from '../model/canonical.ts';
+import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { labelsHash } from '../model/labels-hash.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { shardHas } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergedQueryable } from './merge.ts';
 import type { SelectRequest } from './queryable.ts';
@@ -193,4 +198,110 @@ test('a stream is of one place where the other has nothing, else all series come
     }
     assert.deepEqual([recent.open, stored.open, stored.asked], [0, 0, 1]);
   }
+});
+
+/** Series with samples at their times, as a source that streams, or one that says how many it has. */
+function listSource(series: readonly { readonly labels: Labels; readonly times: readonly number[] }[]) {
+  const asked = { selects: 0, seriesMost: 0, shards: new Set<number>(), open: 0 };
+  const found = ({ matchers, shard }: SelectRequest) =>
+    series.filter(
+      ({ labels }) =>
+        matchers.every((matcher) => matcher.matches(labels.get(matcher.name))) &&
+        (shard === undefined || shardHas(shard, labelsHash(encodeLabels(labels)))),
+    );
+  const blockOf = (some: typeof series) => ({
+    labels: some.map(({ labels }) => labels),
+    warnings: [],
+    read(index: number, out: SampleColumns) {
+      out.clear();
+      for (const time of some[index]!.times) out.pushFloat(time, time);
+    },
+  });
+  const source = {
+    async select(_: string, request: SelectRequest) {
+      const some = found(request);
+      asked.selects++;
+      asked.open++;
+      asked.seriesMost = Math.max(asked.seriesMost, some.length);
+      asked.shards.add(request.shard?.count ?? 1);
+      return { ...blockOf(some), close: () => asked.open-- };
+    },
+    labelNames: async () => ({ values: [], warnings: [] }),
+    labelValues: async () => ({ values: [], warnings: [] }),
+  };
+  const streaming: SampleSource = {
+    ...source,
+    async *stream(_: string, request: SelectRequest) {
+      const some = found(request);
+      for (let from = 0; from < some.length; from += 3) yield blockOf(some.slice(from, from + 3));
+    },
+  };
+  const counting: SampleSource = {
+    ...source,
+    async selectUpTo(tenant: string, request: SelectRequest, seriesMax: number) {
+      const byMetric = new Map<string, number>();
+      const ofNames = { ...request, matchers: request.matchers.filter(({ name }) => name === METRIC_NAME) };
+      for (const { labels } of found(ofNames)) {
+        byMetric.set(labels.metricName, (byMetric.get(labels.metricName) ?? 0) + 1);
+      }
+      const total = [...byMetric.values()].reduce((sum, size) => sum + size, 0);
+      return total > seriesMax ? { byMetric } : source.select(tenant, request);
+    },
+  };
+  return { streaming, counting, asked };
+}
+
+test('where the store has many series a stream has some at a time, each once, merged', async () => {
+  const random = seededRandom(3);
+  const names = ['a', 'b.c*', 'b', 'large', undefined, 'only_recent'];
+  const all = Array.from({ length: 900 }, (_, i) => {
+    const name = i < 300 ? 'large' : names[i % names.length];
+    return Labels.of({ ...(name === undefined ? {} : { __name__: name }), i: `${i}`, g: `${i % 7}` });
+  });
+  const some = (times: readonly number[], wanted: (labels: Labels) => boolean) =>
+    all.filter((labels) => wanted(labels) && random() < 0.7).map((labels) => ({ labels, times }));
+  const recent = listSource(some([20, 30], () => true));
+  const stored = listSource(some([10, 20], (labels) => labels.metricName !== 'only_recent'));
+  const queryable = mergedQueryable('t', {
+    recent: recent.streaming,
+    stored: stored.counting,
+    overlapMs: 100,
+    clock: new ManualClock(),
+    seriesAtOnce: 50,
+  });
+  const out = new SampleColumns(1);
+  const timesOf = (index: number, from: Pick<SourceSeries, 'read'>) => {
+    from.read(index, out);
+    return [...out.times.subarray(0, out.count)];
+  };
+  for (const matchers of [
+    [],
+    [LabelMatcher.of('g', '=', '3')],
+    [LabelMatcher.of(METRIC_NAME, '=', 'large')],
+    [LabelMatcher.of(METRIC_NAME, '=', '')],
+    [LabelMatcher.of(METRIC_NAME, '!=', 'large'), LabelMatcher.of('g', '=~', '1|2|3')],
+  ]) {
+    const request = { ...ALL, matchers };
+    const counted = { streamed: 0, selected: 0 };
+    const contextOf = (key: keyof typeof counted) => {
+      const addSeries = (count: number) => (counted[key] += count);
+      return { ...unlimited(), budget: { ...unlimited().budget, addSeries } };
+    };
+    const want = await queryable.select(request, contextOf('selected'));
+    stored.asked.seriesMost = 0;
+    const streamed = new Map<string, readonly number[]>();
+    for await (const block of queryable.stream!(request, contextOf('streamed'))) {
+      for (const [index, labels] of block.labels.entries()) {
+        assert.ok(!streamed.has(labels.key), labels.toString());
+        streamed.set(labels.key, timesOf(index, block));
+      }
+    }
+    const wanted = want.series.map((labels, index): [string, number[]] => [labels.key, timesOf(index, want)]);
+    assert.deepEqual(streamed, new Map(wanted));
+    assert.equal(counted.streamed, counted.selected);
+    if (matchers.length === 0) assert.ok(stored.asked.seriesMost <= 60, `${stored.asked.seriesMost} at once`);
+    want.close();
+  }
+  assert.deepEqual([recent.asked.open, stored.asked.open], [0, 0]);
+  assert.ok([...stored.asked.shards].some((count) => count > 1));
 });

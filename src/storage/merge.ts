@@ -2,13 +2,15 @@ import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
-import { compareUtf8, Labels } from '../model/labels.ts';
+import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { SERIES_SHARDS_MAX, type SeriesShard } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
 import { type SeriesBlock, StreamBroken } from './series-stream.ts';
-import type { SampleSource, SourceSeries } from './source.ts';
+import type { MetricSizes, SampleSource, SourceSeries } from './source.ts';
 
 /** A tenant's samples from several sources as one, each sample once. */
 export function mergedQueryable(tenant: string, sources: Sources): Queryable {
@@ -33,7 +35,7 @@ async function selected(
   return new MergedSet(parts, request, context);
 }
 
-/** Blocks of `recent` where it alone has series; one block of all series where they have to be merged. */
+/** Blocks of `recent` where it alone has series; where they have to be merged, those of some metrics at a time. */
 async function* streamed(
   tenant: string,
   sources: Sources,
@@ -42,7 +44,7 @@ async function* streamed(
 ): AsyncGenerator<SeriesBlock, void> {
   const { recent, stored, overlapMs, clock } = sources;
   if (recent.stream === undefined) {
-    yield* oneBlock(await selected(tenant, sources, request, context));
+    yield* blockOf(await selected(tenant, sources, request, context), true);
     return;
   }
   const askedMs = clock.monotonicMs();
@@ -50,30 +52,40 @@ async function* streamed(
   const first = blocks.next();
   first.catch(() => {}); // its turn to fail comes below
   let kept: SourceSeries | undefined;
+  /** Series that were counted, for whoever asks again. */
   let series = 0;
   try {
-    kept = await stored?.select(tenant, request, context);
-    let next = await first;
-    if (kept !== undefined && kept.labels.length > 0) {
-      const isRecentEmpty = next.done === true;
+    const answer = await storedUpTo(tenant, sources, request, context);
+    if (answer !== undefined && 'byMetric' in answer) {
       await blocks.return?.();
-      // who has answered is asked again only where `recent` takes too long
-      const asked = (source: SampleSource): Promise<SourceSeries> => {
-        if (source === recent && isRecentEmpty) return Promise.resolve(NO_SERIES);
-        const answer = source === stored ? kept : undefined;
-        if (answer === undefined) return source.select(tenant, request, context);
-        kept = undefined;
-        return Promise.resolve(answer);
-      };
-      const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
-      yield* oneBlock(new MergedSet(parts, request, context));
-      return;
-    }
-    if (kept !== undefined && kept.warnings.length > 0) yield { ...NO_SERIES, warnings: kept.warnings };
-    for (; next.done !== true; next = await blocks.next()) {
-      series += next.value.labels.length;
-      context.budget.addSeries(next.value.labels.length);
-      yield next.value;
+      for await (const block of inParts(tenant, sources, request, answer, context)) {
+        series += block.labels.length;
+        yield block;
+      }
+    } else {
+      kept = answer;
+      const next = await first;
+      if (kept !== undefined && kept.labels.length > 0) {
+        const own = next.done === true ? NO_SERIES : next.value.isWhole === true ? openOf(next.value) : undefined;
+        if (own === undefined) await blocks.return?.();
+        // who has answered is asked again only where `recent` takes too long
+        const asked = (source: SampleSource): Promise<SourceSeries> => {
+          if (source === recent && own !== undefined) return Promise.resolve(own);
+          const before = source === stored ? kept : undefined;
+          if (before === undefined) return source.select(tenant, request, context);
+          kept = undefined;
+          return Promise.resolve(before);
+        };
+        const parts = await askAll(sources, asked, (part) => part.close(), askedMs);
+        yield* blockOf(new MergedSet(parts, request, context), true);
+        return;
+      }
+      if (kept !== undefined && kept.warnings.length > 0) yield { ...NO_SERIES, warnings: kept.warnings };
+      for (let block = next; block.done !== true; block = await blocks.next()) {
+        series += block.value.labels.length;
+        context.budget.addSeries(block.value.labels.length);
+        yield block.value;
+      }
     }
     // what `stored` did not have yet may have left `recent` since
     if (stored !== undefined && clock.monotonicMs() - askedMs > overlapMs) throw new StreamBroken();
@@ -87,9 +99,80 @@ async function* streamed(
   }
 }
 
-function* oneBlock(set: MergedSet): Generator<SeriesBlock, void> {
+/** Parts grow where few of a metric's series match, up to so many times. */
+const PART_GROWTH_MAX = 16;
+
+async function storedUpTo(
+  tenant: string,
+  { stored, seriesAtOnce = SERIES_AT_ONCE }: Sources,
+  request: SelectRequest,
+  context: QueryContext,
+): Promise<SourceSeries | MetricSizes | undefined> {
+  if (stored?.selectUpTo === undefined) return stored?.select(tenant, request, context);
+  return stored.selectUpTo(tenant, request, seriesAtOnce, context);
+}
+
+/** Series of the metrics that the store has, of some metrics or of a share of one at a time; then those that only `recent` has. */
+async function* inParts(
+  tenant: string,
+  sources: Sources,
+  request: SelectRequest,
+  { byMetric }: MetricSizes,
+  context: QueryContext,
+): AsyncGenerator<SeriesBlock, void> {
+  const { seriesAtOnce = SERIES_AT_ONCE } = sources;
+  const left = [...byMetric].sort(([, a], [, b]) => b - a);
+  let growth = 1;
+  while (left.length > 0) {
+    const names: string[] = [];
+    let size = 0;
+    for (const [name, more] of left) {
+      if (names.length > 0 && size + more > seriesAtOnce * growth) break;
+      names.push(name);
+      size += more;
+    }
+    left.splice(0, names.length);
+    const matchers = [...request.matchers, ofNames('=~', names)];
+    let found = 0;
+    for (const shard of sharesOf(request.shard, size / (seriesAtOnce * growth))) {
+      const part = { ...request, matchers, shard, isOnce: true };
+      const set = await selected(tenant, sources, part, context);
+      found += set.series.length;
+      yield* blockOf(set, false);
+    }
+    growth = Math.min(PART_GROWTH_MAX, Math.max(1, size / Math.max(1, found)));
+  }
+  // an exact name is one of those already
+  if (request.matchers.some(({ name, op }) => name === METRIC_NAME && op === '=')) return;
+  const rest = { ...request, matchers: [...request.matchers, ofNames('!~', [...byMetric.keys()])] };
+  for await (const { isWhole: _, ...block } of sources.recent.stream!(tenant, rest, context)) {
+    context.budget.addSeries(block.labels.length);
+    yield block;
+  }
+}
+
+function ofNames(op: '=~' | '!~', names: readonly string[]): LabelMatcher {
+  return LabelMatcher.of(METRIC_NAME, op, names.map((name) => name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')).join('|'));
+}
+
+/** Shards of a shard, at least `count`, as far as there may be so many. */
+function sharesOf({ index, count: of }: SeriesShard = ALL, count: number): (SeriesShard | undefined)[] {
+  let shares = 1;
+  while (shares < count && shares * of < SERIES_SHARDS_MAX) shares *= 2;
+  if (shares * of === 1) return [undefined];
+  return Array.from({ length: shares }, (_, i) => ({ index: index + i * of, count: shares * of }));
+}
+
+const ALL: SeriesShard = { index: 0, count: 1 };
+
+function openOf({ labels, warnings, read }: SeriesBlock): SourceSeries {
+  // it is closed with the stream
+  return { labels, warnings, read, close() {} };
+}
+
+function* blockOf(set: MergedSet, isWhole: boolean): Generator<SeriesBlock, void> {
   try {
-    yield { labels: set.series, warnings: set.warnings, read: (index, out) => set.read(index, out) };
+    yield { labels: set.series, warnings: set.warnings, isWhole, read: (index, out) => set.read(index, out) };
   } finally {
     set.close();
   }
@@ -107,7 +190,11 @@ export interface Sources {
   /** Monotonic time from which on `recent` leaves to `stored` what it asked somebody for before. Absent: it never does. */
   readonly storedSinceMs?: (() => number) | undefined;
   readonly clock: Clock;
+  /** Series of the store that a stream holds at once: where there may be more, they come in parts. */
+  readonly seriesAtOnce?: number;
 }
+
+const SERIES_AT_ONCE = 65_536;
 
 /**
  * Both at once, so that the one's way to other threads costs no time. What goes over from the one to the other meanwhile is seen at

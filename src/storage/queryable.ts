@@ -29,6 +29,8 @@ export interface SelectRequest {
   readonly limit?: number;
   /** Absent: the series of all shards. May fail with ShardBroken. */
   readonly shard?: SeriesShard | undefined;
+  /** Its labels are not remembered for the next query: there are many, and they are looked at once. */
+  readonly isOnce?: boolean;
 }
 
 export interface LabelRequest {

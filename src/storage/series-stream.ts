@@ -5,6 +5,8 @@ import type { SampleColumns } from './columns.ts';
 export interface SeriesBlock {
   readonly labels: readonly Labels[];
   readonly warnings: readonly string[];
+  /** There is no other block. */
+  readonly isWhole?: boolean;
   /** As `SeriesSet.read`. */
   read(index: number, out: SampleColumns): void;
 }

@@ -7,10 +7,22 @@ import type { SeriesBlock } from './series-stream.ts';
 export interface SampleSource {
   /** Series in no order, none twice. */
   select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries>;
+  /** As `select`, but where there may be more than `seriesMax` series only how many there may be of each metric. */
+  selectUpTo?(
+    tenant: string,
+    request: SelectRequest,
+    seriesMax: number,
+    context: QueryContext,
+  ): Promise<SourceSeries | MetricSizes>;
   /** As `Queryable.stream`. */
   stream?(tenant: string, request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
   labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
   labelValues(tenant: string, name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
+}
+
+/** How many series each metric has at the most; those without a name are under ''. */
+export interface MetricSizes {
+  readonly byMetric: ReadonlyMap<string, number>;
 }
 
 export interface SourceSeries {

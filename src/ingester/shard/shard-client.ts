@@ -42,13 +42,15 @@ export class ShardsClient implements IngesterClient {
     try {
       for (const [i, shard] of shards.entries()) {
         let slice = await firsts[i]!;
+        let isFirst = true;
         for (;;) {
           if (slice.cursor === 0) open.delete(shard);
           else open.set(shard, slice.cursor);
           // asked for before this one is used, so that shard and reader work side by side
           const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
           next?.catch(() => {});
-          yield { ...slice, alone: shards.length === 1 };
+          yield { ...slice, alone: shards.length === 1, isAll: isFirst && next === undefined };
+          isFirst = false;
           if (next === undefined) break;
           slice = await next;
         }

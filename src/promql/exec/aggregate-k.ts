@@ -1,5 +1,6 @@
 import { formatG } from '../../lib/go-float.ts';
 import { ratioTakes, sampleOffset } from '../functions/sampling.ts';
+import type { AggregateOp } from '../parser/ast.ts';
 import { type AggregateNode, isSilent } from '../plan/node.ts';
 import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
@@ -7,6 +8,22 @@ import { groupSeries } from './grouping.ts';
 
 const INT64_MIN = -(2 ** 63);
 const INT64_MAX = 2 ** 63 - 1024;
+
+/** Series in ascending order, each of one group: looked at one after the other. */
+export interface GroupedSeries {
+  readonly steps: number;
+  readonly count: number;
+  readonly groupOf: Int32Array;
+  readonly groups: number;
+  /** Overwrites `out`. In any order, more than once. */
+  row(index: number, out: Row): void;
+  series(index: number): OutputSeries;
+}
+
+/** Whether it chooses among its input's series. */
+export function isChoice(op: AggregateOp): boolean {
+  return op === 'topk' || op === 'bottomk' || op === 'limitk' || op === 'limit_ratio';
+}
 
 /** `topk`, `bottomk`, `limitk`, `limit_ratio`: some of the input's series, others at each step. */
 export async function aggregateK(
@@ -20,13 +37,31 @@ export async function aggregateK(
     if (!isSilent(node.input)) await execution.drain(input);
     return RowTable.empty(input.steps);
   }
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
+  return chooseSeries(execution, node, param, {
+    steps: input.steps,
+    count: input.series.length,
+    groupOf,
+    groups: groups.length,
+    row: (index, out) => input.row(index, out),
+    series: (index) => input.series[index]!,
+  });
+}
+
+/** @param param of which `checkParam` says that it asks for something */
+export function chooseSeries(
+  execution: Execution,
+  node: AggregateNode,
+  param: Row,
+  input: GroupedSeries,
+): Promise<RowTable> {
   return node.op === 'topk' || node.op === 'bottomk'
     ? chooseBest(execution, node, input, param)
     : chooseSome(execution, node, input, param);
 }
 
 /** @returns false where no step asks for anything */
-function checkParam(execution: Execution, node: AggregateNode, param: Row): boolean {
+export function checkParam(execution: Execution, node: AggregateNode, param: Row): boolean {
   const { op } = node;
   const { pos } = node.param!;
   let min = Infinity;
@@ -56,18 +91,22 @@ function checkParam(execution: Execution, node: AggregateNode, param: Row): bool
 }
 
 /** `limitk`: the first k of each group; `limit_ratio`: those whose hash says so. */
-async function chooseSome(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
-  const { steps } = input;
-  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
+async function chooseSome(
+  execution: Execution,
+  node: AggregateNode,
+  input: GroupedSeries,
+  param: Row,
+): Promise<RowTable> {
+  const { steps, groupOf, groups } = input;
   const limits = node.op === 'limitk';
-  if (limits) execution.hold(0, groups.length * steps * 4);
-  const taken = new Int32Array(limits ? groups.length * steps : 0);
+  if (limits) execution.hold(0, groups * steps * 4);
+  const taken = new Int32Array(limits ? groups * steps : 0);
   const series: OutputSeries[] = [];
   const rows: Row[] = [];
   const row = new Row(steps);
-  for (let i = 0; i < input.series.length; i++) {
+  for (let i = 0; i < input.count; i++) {
     if (execution.due) await execution.breathe();
-    const offset = limits ? 0 : sampleOffset(input.series[i]!.labels);
+    const offset = limits ? 0 : sampleOffset(input.series(i).labels);
     input.row(i, row);
     const out = new Row(steps);
     for (let step = 0; step < steps; step++) {
@@ -84,19 +123,23 @@ async function chooseSome(execution: Execution, node: AggregateNode, input: Oper
     }
     if (out.filled === 0) continue;
     execution.holdRow(out);
-    series.push(input.series[i]!);
+    series.push(input.series(i));
     rows.push(out);
   }
   return new RowTable(steps, series, rows);
 }
 
 /** `topk` and `bottomk`: of each group and step only the k best so far are held, rows are seen once. */
-async function chooseBest(execution: Execution, node: AggregateNode, input: Operator, param: Row): Promise<Operator> {
-  const { steps } = input;
-  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
-  const heaps = new BestHeaps(execution, groupOf, groups.length, param, node.op === 'topk' ? 1 : -1);
+async function chooseBest(
+  execution: Execution,
+  node: AggregateNode,
+  input: GroupedSeries,
+  param: Row,
+): Promise<RowTable> {
+  const { steps, groupOf, groups } = input;
+  const heaps = new BestHeaps(execution, groupOf, groups, param, node.op === 'topk' ? 1 : -1);
   const row = new Row(steps);
-  for (let i = 0; i < input.series.length; i++) {
+  for (let i = 0; i < input.count; i++) {
     if (execution.due) await execution.breathe();
     input.row(i, row);
     if (row.histogramCount > 0) execution.annotations.histogramIgnoredInAggregation(node.op, node.pos);
@@ -104,7 +147,7 @@ async function chooseBest(execution: Execution, node: AggregateNode, input: Oper
   }
   const rows = new Map<number, Row>();
   const order: number[] = [];
-  for (let group = 0; group < groups.length; group++) {
+  for (let group = 0; group < groups; group++) {
     for (let step = 0; step < steps; step++) {
       if (execution.due) await execution.breathe();
       for (const { series, value } of heaps.best(group, step)) {
@@ -122,7 +165,7 @@ async function chooseBest(execution: Execution, node: AggregateNode, input: Oper
   // an instant query shows its result in the order of the values
   return new RowTable(
     steps,
-    order.map((i) => input.series[i]!),
+    order.map((i) => input.series(i)),
     order.map((i) => rows.get(i)!),
   );
 }

@@ -1,16 +1,36 @@
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { compareUtf8, Labels, METRIC_NAME } from '../../model/labels.ts';
+import { ascendingLabels } from '../../model/labels-order.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
+import type { AggregateOp } from '../parser/ast.ts';
 import { type AggregateNode, childrenOf, type PlanNode, type Select, selectOf } from '../plan/node.ts';
-import { HISTOGRAM_POINT, type Operator, type OutputSeries, type Row, type RowTable } from '../row/row.ts';
+import {
+  ABSENT,
+  FLOAT_POINT,
+  HISTOGRAM_POINT,
+  type Operator,
+  type OutputSeries,
+  type Row,
+  rowBytes,
+} from '../row/row.ts';
 import { accumulatorOf, CELL_BYTES, finishedGroups, noteQuantiles } from './aggregate.ts';
+import { chooseSeries, type GroupedSeries } from './aggregate-k.ts';
+import { countValues } from './count-values.ts';
 import type { Execution } from './execution.ts';
 import { FoundGroups, projection } from './grouping.ts';
+import { RadixOrder } from './radix-order.ts';
 import type { SampleSource } from './sources.ts';
 
-// Aggregations at one step over a selector, or over a range function of one: its series come a block at a time, in no order, and none is
-// kept. `count` and `group` keep a number for each group; the others a value for each series, for sums depend on the order of the series.
+// Aggregations over a selector, or over a range function of one: its series come a block at a time, in no order, and none is kept.
+// `count` and `group` keep a number for each group and step; the others a value for each series and step, in columns, for they depend on
+// the order of the series.
+
+/**
+ * Above so many steps the values of a series take more than the series itself: then it is rather kept. `count` and `group` keep no
+ * values.
+ */
+const KEPT_STEPS_MAX = 64;
 
 /** The selectors of a plan that are read by one such aggregation and by nothing else. */
 export function streamedSelects(plan: PlanNode): ReadonlyMap<AggregateNode, Select> {
@@ -36,7 +56,8 @@ export function streamedSelects(plan: PlanNode): ReadonlyMap<AggregateNode, Sele
 }
 
 function streamedSelectOf({ op, input, grid }: AggregateNode): Select | undefined {
-  if (grid.steps !== 1 || input.grid.steps !== 1 || !(op in CELL_BYTES)) return undefined;
+  if (grid.steps !== input.grid.steps) return undefined;
+  if (grid.steps > KEPT_STEPS_MAX && !isTally(op)) return undefined;
   if (input.kind === 'selector') return input.smoothed ? undefined : input.select;
   if (input.kind !== 'call' || input.func.open.kind !== 'range' || input.func.absent) return undefined;
   const matrix = input.args.find(({ kind }) => kind === 'matrix');
@@ -46,85 +67,219 @@ function streamedSelectOf({ op, input, grid }: AggregateNode): Select | undefine
   return input.func.keepsName || isOneMetric ? select : undefined;
 }
 
+/** Whether it counts series, whatever their values and their order. */
+function isTally(op: AggregateOp): op is 'count' | 'group' {
+  return op === 'count' || op === 'group';
+}
+
 /** The block at hand, for an operator to read: `series` changes from block to block. */
 export class StreamedInput implements SampleSource {
   readonly series: OutputSeries[] = [];
   #block: SeriesBlock | undefined;
+  #order: Uint32Array | undefined;
 
-  enter(block: SeriesBlock): void {
+  /** @param order of the block's series; absent: as they are */
+  enter(block: SeriesBlock, order?: Uint32Array): void {
     this.#block = block;
+    this.#order = order;
+    const { labels } = block;
     this.series.length = 0;
-    for (const labels of block.labels) this.series.push({ labels, dropName: false });
+    for (let i = 0; i < labels.length; i++) {
+      this.series.push({ labels: labels[order === undefined ? i : order[i]!]!, dropName: false });
+    }
   }
 
   read(index: number, out: SampleColumns): void {
-    this.#block!.read(index, out);
+    this.#block!.read(this.#order === undefined ? index : this.#order[index]!, out);
   }
 }
 
-/**
- * @param operator over the series of `input`
- * @param keepsName whether its rows have the names of their series
- * @throws StreamBroken where only all series together will do
- */
-export async function aggregateStream(
-  execution: Execution,
-  node: AggregateNode,
-  blocks: AsyncIterable<SeriesBlock>,
-  input: StreamedInput,
-  operator: Operator,
-  keepsName: boolean,
-  param: Row | undefined,
-): Promise<RowTable> {
+/** An aggregation whose input comes a block at a time. */
+export interface StreamedAggregate {
+  readonly node: AggregateNode;
+  readonly blocks: AsyncIterable<SeriesBlock>;
+  readonly input: StreamedInput;
+  /** Over the series of `input`. */
+  readonly operator: Operator;
+  /** Whether its rows have the names of their series. */
+  readonly keepsName: boolean;
+  readonly param: Row | undefined;
+  /** For `count_values`. */
+  readonly label: string | undefined;
+  /** Aggregates series that are all there. */
+  readonly whole: (input: Operator) => Promise<Operator>;
+}
+
+/** @throws StreamBroken where only all series together will do */
+export async function aggregateStream(execution: Execution, streamed: StreamedAggregate): Promise<Operator> {
+  const { node, input, operator, keepsName, param, whole } = streamed;
   const { op } = node;
-  if (op === 'quantile') noteQuantiles(execution, param!, 1, node);
-  const groups = new GroupsAsFound(execution, node);
-  const counts: number[] = [];
-  const values = op === 'count' || op === 'group' ? undefined : new SeriesValues(execution);
-  const row = execution.passingRow(1);
+  const { steps } = node.grid;
+  const outputOf = (series: OutputSeries): OutputSeries => (keepsName ? series : execution.withoutName(series));
   const seen = keepsName || execution.features.delayedNameRemoval ? undefined : new OneMetric();
+  const groups = new GroupsAsFound(execution, node);
+  const tally = isTally(op) ? new Tally(execution, steps) : undefined;
+  const values = tally === undefined ? new SeriesValues(execution, steps) : undefined;
+  const row = execution.passingRow(steps);
   try {
-    for await (const block of blocks) {
+    for await (const block of streamed.blocks) {
+      if (block.isWhole === true) {
+        for (const labels of block.labels) seen?.check(labels);
+        input.enter(block, ascendingLabels(block.labels));
+        execution.holdSeries(block.labels.length);
+        return await whole({
+          steps,
+          series: keepsName ? input.series : input.series.map(outputOf),
+          row: (index, out) => operator.row(index, out),
+        });
+      }
       input.enter(block);
       for (let i = 0; i < input.series.length; i++) {
         if (execution.due) await execution.breathe();
         const series = input.series[i]!;
         seen?.check(series.labels);
         operator.row(i, row);
-        const group = groups.of(series.labels, keepsName ? series : execution.withoutName(series));
-        if (group === counts.length) counts.push(0);
+        const group = groups.of(series.labels, outputOf(series));
         if (row.filled === 0) continue;
-        counts[group]!++;
+        tally?.add(row, group);
         values?.add(series.labels, group, row);
       }
     }
   } catch (error) {
     groups.close();
     values?.close();
+    tally?.close();
     throw error;
   }
+  if (op === 'quantile') noteQuantiles(execution, param!, steps, node);
   const order = await groups.ascending();
   const ordered = order.map((group) => groups.series(group));
-  execution.hold(order.length, order.length * CELL_BYTES[op]!);
-  if (values === undefined) {
-    const finish = (cell: number, out: Row): void => {
-      const count = counts[order[cell]!]!;
-      if (count > 0) out.setFloat(0, op === 'group' ? 1 : count);
+  if (tally !== undefined) {
+    execution.hold(order.length * steps, order.length * rowBytes(steps));
+    const finish = (cell: number, out: Row, step: number): void => {
+      const count = tally.at(order[(cell - step) / steps]!, step);
+      if (count > 0) out.setFloat(step, op === 'group' ? 1 : count);
     };
-    return finishedGroups(execution, { finish }, ordered, 1);
+    return finishedGroups(execution, { finish }, ordered, steps);
   }
-  const accumulator = accumulatorOf(execution, node, order.length, 1, param);
   const places = new Uint32Array(order.length);
   for (const [place, group] of order.entries()) places[group] = place;
-  const index = await values.ascending();
-  for (let i = 0; i < index.length; i++) {
-    if (execution.dueAfter(i)) await execution.breathe();
-    const each = index[i]!;
-    const metricName = values.get(each, row, keepsName);
-    accumulator.add(row, places[values.groupOf(each)]!, metricName);
+  const series = await OrderedValues.of(execution, values!, places, keepsName);
+  switch (op) {
+    case 'topk':
+    case 'bottomk':
+    case 'limitk':
+    case 'limit_ratio':
+      return chooseSeries(execution, node, param!, series);
+    case 'count_values': {
+      const labels = (index: number): Labels => series.series(index).labels;
+      const { count } = series;
+      const rows = (index: number, out: Row): void => series.row(index, out);
+      return countValues(execution, node, { steps, count, row: rows, labels }, streamed.label!);
+    }
   }
-  values.close();
-  return finishedGroups(execution, accumulator, ordered, 1);
+  const cells = order.length * steps;
+  execution.hold(cells, order.length * rowBytes(steps) + cells * CELL_BYTES[op]!);
+  const accumulator = accumulatorOf(execution, node, order.length, steps, param);
+  for (let i = 0; i < series.count; i++) {
+    if (execution.dueAfter(i)) await execution.breathe();
+    series.row(i, row);
+    accumulator.add(row, series.groupOf[i]! * steps, keepsName && row.histogramCount > 0 ? series.metricName(i) : '');
+  }
+  values!.close();
+  return finishedGroups(execution, accumulator, ordered, steps);
+}
+
+/** Points of each group at each step. */
+class Tally {
+  readonly #execution: Execution;
+  readonly #steps: number;
+  #counts = new Float64Array(0);
+
+  constructor(execution: Execution, steps: number) {
+    this.#execution = execution;
+    this.#steps = steps;
+  }
+
+  add(row: Row, group: number): void {
+    const steps = this.#steps;
+    const at = group * steps;
+    if (at + steps > this.#counts.length) this.#grow(at + steps);
+    const counts = this.#counts;
+    if (row.filled === steps) for (let step = 0; step < steps; step++) counts[at + step]!++;
+    else for (let step = 0; step < steps; step++) if (row.present[step] !== ABSENT) counts[at + step]!++;
+  }
+
+  at(group: number, step: number): number {
+    // the last groups may have no point
+    return this.#counts[group * this.#steps + step] ?? 0;
+  }
+
+  close(): void {
+    this.#execution.hold(0, -this.#counts.byteLength);
+    this.#counts = new Float64Array(0);
+  }
+
+  #grow(cells: number): void {
+    const before = this.#counts;
+    const length = Math.max(CAPACITY_MIN, cells, before.length * 2);
+    this.#execution.hold(0, 8 * length);
+    this.#counts = new Float64Array(length);
+    this.#counts.set(before);
+    this.#execution.hold(0, -before.byteLength);
+  }
+}
+
+/** Series as they were streamed, in the order of their labels. */
+class OrderedValues implements GroupedSeries {
+  readonly steps: number;
+  readonly count: number;
+  readonly groupOf: Int32Array;
+  readonly groups: number;
+  readonly #execution: Execution;
+  readonly #values: SeriesValues;
+  readonly #order: Uint32Array;
+  readonly #keepsName: boolean;
+
+  private constructor(
+    execution: Execution,
+    values: SeriesValues,
+    order: Uint32Array,
+    places: Uint32Array,
+    keepsName: boolean,
+  ) {
+    this.steps = values.steps;
+    this.count = order.length;
+    this.groups = places.length;
+    this.groupOf = Int32Array.from(order, (index) => places[values.groupOf(index)]!);
+    this.#execution = execution;
+    this.#values = values;
+    this.#order = order;
+    this.#keepsName = keepsName;
+  }
+
+  /** @param places of groups among the groups in order */
+  static async of(
+    execution: Execution,
+    values: SeriesValues,
+    places: Uint32Array,
+    keepsName: boolean,
+  ): Promise<OrderedValues> {
+    return new OrderedValues(execution, values, await values.ascending(), places, keepsName);
+  }
+
+  row(index: number, out: Row): void {
+    this.#values.get(this.#order[index]!, out);
+  }
+
+  metricName(index: number): string {
+    return this.#values.labels(this.#order[index]!).metricName;
+  }
+
+  series(index: number): OutputSeries {
+    const series = { labels: this.#values.labels(this.#order[index]!), dropName: false };
+    return this.#keepsName ? series : this.#execution.withoutName(series);
+  }
 }
 
 /** Sees that all series have the same name, type and unit. */
@@ -198,100 +353,131 @@ class GroupsAsFound {
 
 /** Memory of a text beside its characters: the string, its places in a map and a list. */
 const TEXT_BYTES = 90;
-/** Memory that sorting takes for each thing sorted: lists of numbers. */
-const SORTED_BYTES = 24;
+/** Memory that sorting takes for each text (lists of numbers, ranks), and for each series. */
+const TEXT_SORTED_BYTES = 28;
+const ORDERED_BYTES = 16;
 const CAPACITY_MIN = 1024;
 
-/** The values of series at one step, in columns: a series' labels are numbers of texts, for most texts are in many series. */
+/** Series whose values are in one page. */
+const PAGE_SERIES = 2048;
+
+/** (series, step) row-major; absence is in `present`. */
+interface ValuesPage {
+  readonly values: Float64Array;
+  readonly present: Uint8Array;
+}
+
+/** The values of series at each step, in columns: a series' labels are numbers of texts, for most texts are in many series. */
 class SeriesValues {
+  readonly steps: number;
   readonly #execution: Execution;
   readonly #numbers = new Map<string, number>();
   readonly #texts: string[] = [];
   #count = 0;
-  #values = new Float64Array(0);
+  readonly #pages: ValuesPage[] = [];
   #groups = new Uint32Array(0);
   /** Where a series' texts end in `#parts`: they begin where those of the one before end. */
   #ends = new Uint32Array(0);
-  /** name, value, … of all series. */
+  /** name, value, … of all series: numbers of texts. */
   #parts = new Uint32Array(0);
-  /** Histograms of the series that have one in place of a value, by the series' number. */
-  readonly #histograms = new Map<number, { readonly histogram: FloatHistogram; readonly metricName: string }>();
+  /** Histograms of the series that have any, by the series' number, at each step. */
+  readonly #histograms = new Map<number, readonly (FloatHistogram | undefined)[]>();
   #heldBytes = 0;
 
-  constructor(execution: Execution) {
+  constructor(execution: Execution, steps: number) {
     this.#execution = execution;
+    this.steps = steps;
   }
 
   add(labels: Labels, group: number, row: Row): void {
     const { pairs } = labels;
+    const { steps } = this;
     const i = this.#count++;
-    if (i === this.#values.length) {
-      this.#values = this.#grown(this.#values, i + 1, (length) => new Float64Array(length));
-      this.#groups = this.#grown(this.#groups, i + 1, (length) => new Uint32Array(length));
-      this.#ends = this.#grown(this.#ends, i + 1, (length) => new Uint32Array(length));
+    if (i === this.#ends.length) {
+      this.#groups = this.#grown(this.#groups, i + 1);
+      this.#ends = this.#grown(this.#ends, i + 1);
     }
     let end = i === 0 ? 0 : this.#ends[i - 1]!;
-    if (end + pairs.length > this.#parts.length) {
-      this.#parts = this.#grown(this.#parts, end + pairs.length, (length) => new Uint32Array(length));
-    }
+    if (end + pairs.length > this.#parts.length) this.#parts = this.#grown(this.#parts, end + pairs.length);
     for (const text of pairs) this.#parts[end++] = this.#numberOf(text);
     this.#ends[i] = end;
     this.#groups[i] = group;
-    if (row.present[0] === HISTOGRAM_POINT) {
-      this.#hold(HISTOGRAM_BYTES * row.histogramWeight);
-      this.#histograms.set(i, { histogram: row.histograms[0]!, metricName: labels.metricName });
-    } else {
-      this.#values[i] = row.values[0]!;
-    }
+    const at = (i % PAGE_SERIES) * steps;
+    if (at === 0) this.#addPage();
+    const { values, present } = this.#pages.at(-1)!;
+    values.set(row.values, at);
+    present.set(row.present, at);
+    if (row.histogramCount === 0) return;
+    this.#hold(HISTOGRAM_BYTES * row.histogramWeight);
+    const kept = row.histograms.slice(0, steps);
+    for (let step = 0; step < steps; step++) if (row.present[step] !== HISTOGRAM_POINT) kept[step] = undefined;
+    this.#histograms.set(i, kept);
   }
 
   groupOf(index: number): number {
     return this.#groups[index]!;
   }
 
-  /** Makes `out` the row of a series, and answers its metric's name where that matters. */
-  get(index: number, out: Row, keepsName: boolean): string {
-    const histogram = this.#histograms.size === 0 ? undefined : this.#histograms.get(index);
-    out.clear();
-    if (histogram === undefined) {
-      out.setFloat(0, this.#values[index]!);
-      return '';
+  labels(index: number): Labels {
+    const pairs: string[] = [];
+    const end = this.#ends[index]!;
+    for (let at = index === 0 ? 0 : this.#ends[index - 1]!; at < end; at++) {
+      pairs.push(this.#texts[this.#parts[at]!]!);
     }
-    out.setHistogram(0, histogram.histogram);
-    return keepsName ? histogram.metricName : '';
+    return Labels.fromSortedPairs(pairs);
+  }
+
+  /** Makes `out` the row of a series. */
+  get(index: number, out: Row): void {
+    const { steps } = this;
+    const { values, present } = this.#pages[Math.floor(index / PAGE_SERIES)]!;
+    const histograms = this.#histograms.size === 0 ? undefined : this.#histograms.get(index);
+    const from = (index % PAGE_SERIES) * steps;
+    out.clear();
+    for (let step = 0; step < steps; step++) {
+      const kind = present[from + step]!;
+      if (kind === FLOAT_POINT) out.setFloat(step, values[from + step]!);
+      else if (kind === HISTOGRAM_POINT) out.setHistogram(step, histograms![step]!);
+    }
   }
 
   /** Indexes in the order of the series' labels (`Labels.compare`). */
-  async ascending(): Promise<readonly number[]> {
+  async ascending(): Promise<Uint32Array> {
     const execution = this.#execution;
     const texts = this.#texts;
-    this.#hold(SORTED_BYTES * Math.max(texts.length, this.#count) + 4 * texts.length);
-    const ranks = new Uint32Array(texts.length);
+    this.#hold(TEXT_SORTED_BYTES * texts.length + ORDERED_BYTES * this.#count);
     const sorted = await execution.sorted([...texts.keys()], (a, b) => compareUtf8(texts[a]!, texts[b]!));
-    for (const [rank, number] of sorted.entries()) ranks[number] = rank;
-    const parts = this.#parts;
+    // 0 is the end of a series: the shorter one comes first
+    const ranks = new Uint32Array(texts.length);
+    for (const [rank, number] of sorted.entries()) ranks[number] = rank + 1;
+    const count = this.#count;
     const ends = this.#ends;
-    const partsMax = this.#count === 0 ? 0 : ends[this.#count - 1]!;
-    for (let i = 0; i < partsMax; i++) parts[i] = ranks[parts[i]!]!;
-    const compare = (a: number, b: number): number => {
-      let atA = a === 0 ? 0 : ends[a - 1]!;
-      let atB = b === 0 ? 0 : ends[b - 1]!;
-      const endA = ends[a]!;
-      const endB = ends[b]!;
-      for (; atA < endA && atB < endB; atA++, atB++) {
-        if (parts[atA] !== parts[atB]) return parts[atA]! - parts[atB]!;
+    const parts = this.#parts;
+    let columns = 0;
+    for (let i = 0; i < count; i++) columns = Math.max(columns, ends[i]! - (i === 0 ? 0 : ends[i - 1]!));
+    const order = new RadixOrder(count);
+    const keys = new Uint32Array(count);
+    for (let column = columns - 1; column >= 0; column--) {
+      for (let i = 0; i < count; i++) {
+        const at = (i === 0 ? 0 : ends[i - 1]!) + column;
+        keys[i] = at < ends[i]! ? ranks[parts[at]!]! : 0;
+        if (execution.dueAfter(i)) await execution.breathe();
       }
-      return endA - atA - (endB - atB);
-    };
-    return execution.sorted(
-      Array.from({ length: this.#count }, (_, i) => i),
-      compare,
-    );
+      order.by(keys);
+      if (execution.due) await execution.breathe();
+    }
+    return order.indexes;
   }
 
   close(): void {
     this.#execution.hold(0, -this.#heldBytes);
     this.#heldBytes = 0;
+  }
+
+  #addPage(): void {
+    const points = PAGE_SERIES * this.steps;
+    this.#hold(POINT_BYTES * points);
+    this.#pages.push({ values: new Float64Array(points), present: new Uint8Array(points) });
   }
 
   #numberOf(text: string): number {
@@ -309,15 +495,17 @@ class SeriesValues {
     this.#execution.hold(0, bytes);
   }
 
-  #grown<T extends Float64Array | Uint32Array>(before: T, needed: number, make: (length: number) => T): T {
+  #grown(before: Uint32Array<ArrayBuffer>, needed: number): Uint32Array<ArrayBuffer> {
     const length = Math.max(CAPACITY_MIN, needed, before.length * 2);
     this.#hold(length * before.BYTES_PER_ELEMENT);
-    const after = make(length);
+    const after = new Uint32Array(length);
     after.set(before);
     this.#hold(-before.byteLength);
     return after;
   }
 }
 
+/** Bytes of a value and its presence. */
+const POINT_BYTES = 9;
 /** Bytes for each float sample that a histogram counts as. */
 const HISTOGRAM_BYTES = 16;

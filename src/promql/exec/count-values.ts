@@ -1,20 +1,31 @@
 import { histogramToString } from '../../model/histogram-text.ts';
-import { quoteGo } from '../../model/labels.ts';
+import { type Labels, quoteGo } from '../../model/labels.ts';
 import { formatF } from '../format.ts';
 import { isLabelName } from '../functions/labels.ts';
 import type { AggregateNode } from '../plan/node.ts';
-import { ABSENT, FLOAT_POINT, type Operator, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
+import { ABSENT, FLOAT_POINT, type OutputSeries, Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 import { projection } from './grouping.ts';
+
+/** Series in ascending order. */
+interface OrderedSeries {
+  readonly steps: number;
+  readonly count: number;
+  row(index: number, out: Row): void;
+  labels(index: number): Labels;
+}
+
+export function checkLabel(execution: Execution, label: string): void {
+  if (!isLabelName(label)) execution.fail(`invalid label name ${quoteGo(label)}`);
+}
 
 /** `count_values("label", …)`: a series for each value that a group has at any step. */
 export async function countValues(
   execution: Execution,
   node: AggregateNode,
-  input: Operator,
+  input: OrderedSeries,
   label: string,
-): Promise<Operator> {
-  if (!isLabelName(label)) execution.fail(`invalid label name ${quoteGo(label)}`);
+): Promise<RowTable> {
   const { steps } = input;
   const grouping = node.without ? node.grouping : [...node.grouping, label];
   const project = projection(grouping, node.without);
@@ -22,10 +33,11 @@ export async function countValues(
   const rows: Row[] = [];
   const byKey = new Map<string, Row>();
   const row = new Row(steps);
-  for (let i = 0; i < input.series.length; i++) {
+  for (let i = 0; i < input.count; i++) {
     if (execution.due) await execution.breathe();
     input.row(i, row);
-    const { labels } = input.series[i]!;
+    if (row.filled === 0) continue;
+    const labels = input.labels(i);
     let lastText: string | undefined;
     let counted: Row | undefined;
     for (let step = 0; step < steps; step++) {

@@ -19,9 +19,9 @@ import {
 } from '../plan/node.ts';
 import { type Operator, type OutputSeries, Row, RowTable } from '../row/row.ts';
 import { aggregate } from './aggregate.ts';
-import { aggregateK } from './aggregate-k.ts';
+import { aggregateK, checkParam, isChoice } from './aggregate-k.ts';
 import { aggregateStream, StreamedInput, streamedSelects } from './aggregate-stream.ts';
-import { countValues } from './count-values.ts';
+import { checkLabel, countValues } from './count-values.ts';
 import { ARITHMETIC, type Finding, floatFunction, noteFinding } from './element-binary.ts';
 import {
   FloatMapOperator,
@@ -53,6 +53,14 @@ import { vectorBinary } from './vector-binary.ts';
 const SUBQUERY_STEP_BYTES = 40;
 
 const NAMELESS: OutputSeries = { labels: Labels.empty, dropName: false };
+
+/** The parameter of an aggregation: a text for `count_values`, else a scalar at every step. */
+interface AggregateParam {
+  readonly row?: Row;
+  readonly text?: string;
+}
+
+const NO_PARAM: AggregateParam = {};
 
 type Opened<K extends Opening['kind']> = Extract<Opening, { kind: K }>;
 
@@ -179,29 +187,47 @@ export class Opener {
   }
 
   async #aggregate(node: AggregateNode): Promise<Operator> {
-    if (node.op === 'count_values') {
-      return countValues(this.#execution, node, await this.open(node.input), textOf(node.param));
-    }
-    const param = node.param === undefined ? undefined : await this.scalar(node.param);
+    const param = await this.#paramOf(node);
     const streamed = await this.#aggregateStream(node, param);
-    if (streamed !== undefined) return streamed;
-    const input = await this.open(node.input);
+    return streamed ?? this.#aggregateWhole(node, param, await this.open(node.input));
+  }
+
+  async #paramOf({ op, param }: AggregateNode): Promise<AggregateParam> {
+    if (param === undefined) return NO_PARAM;
+    return op === 'count_values' ? { text: textOf(param) } : { row: await this.scalar(param) };
+  }
+
+  async #aggregateWhole(node: AggregateNode, { row, text }: AggregateParam, input: Operator): Promise<Operator> {
+    const execution = this.#execution;
     switch (node.op) {
+      case 'count_values': {
+        checkLabel(execution, text!);
+        const { steps, series } = input;
+        const rowAt = (index: number, out: Row): void => input.row(index, out);
+        const labels = (index: number): Labels => series[index]!.labels;
+        return countValues(execution, node, { steps, count: series.length, row: rowAt, labels }, text!);
+      }
       case 'topk':
       case 'bottomk':
       case 'limitk':
       case 'limit_ratio':
-        return aggregateK(this.#execution, node, input, param!);
+        return aggregateK(execution, node, input, row!);
       default:
-        return aggregate(this.#execution, node, input, param);
+        return aggregate(execution, node, input, row);
     }
   }
 
   /** Undefined where all series have to be there at once. */
-  #aggregateStream(node: AggregateNode, param: Row | undefined): Promise<Operator | undefined> {
-    return this.#unlessBroken(node, ({ blocks, input, operator, keepsName }) =>
-      aggregateStream(this.#execution, node, blocks, input, operator, keepsName, param),
-    );
+  async #aggregateStream(node: AggregateNode, param: AggregateParam): Promise<Operator | undefined> {
+    if (!this.#streamed.has(node)) return undefined;
+    const execution = this.#execution;
+    if (param.text !== undefined) checkLabel(execution, param.text);
+    // where nothing is asked for there is nothing to be read
+    else if (isChoice(node.op) && !checkParam(execution, node, param.row!)) return undefined;
+    return this.#unlessBroken(node, (stream) => {
+      const whole = (series: Operator): Promise<Operator> => this.#aggregateWhole(node, param, series);
+      return aggregateStream(execution, { ...stream, node, param: param.row, label: param.text, whole });
+    });
   }
 
   /** An aggregation's answer of series that come a block at a time; undefined where they cannot. */
@@ -209,7 +235,7 @@ export class Opener {
     const select = this.#streamed.get(node);
     if (select === undefined) return undefined;
     const undo = this.#execution.stats.mark();
-    this.#execution.admit(1);
+    this.#execution.admit(node.grid.steps);
     try {
       return await answer(await this.#stream(node.input, select));
     } catch (thrown) {

@@ -111,6 +111,8 @@ export class HeadStorage implements TestStorage {
     this.#queryable = mergedQueryable(TENANT, {
       recent: this.#head,
       stored: new StoreSource(reader),
+      // so few that many a query reads in parts
+      seriesAtOnce: 4,
       overlapMs: Number.POSITIVE_INFINITY,
       clock: systemClock,
     });
