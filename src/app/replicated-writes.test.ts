@@ -35,6 +35,7 @@ class Ingester implements MemberTarget {
   readonly arrived = { labels: 0, keys: 0 };
   takesKeys = true;
   isAway = false;
+  refusing: (writing: number) => string | undefined = () => undefined;
 
   constructor(t: TestContext, ring: FakeRing) {
     const disk = new MemoryDisk();
@@ -59,7 +60,11 @@ class Ingester implements MemberTarget {
       });
       return { shard, channel: link.channel };
     });
-    this.member = new IngesterMember({ shards: () => this.#shards.map(({ channel }) => channel), ring: ring.source });
+    this.member = new IngesterMember({
+      shards: () => this.#shards.map(({ channel }) => channel),
+      ring: ring.source,
+      refusing: (writing) => this.refusing(writing),
+    });
   }
 
   async push(request: MemberPush) {
@@ -210,6 +215,25 @@ test('a sample that a kept delete request covers is refused by those who know it
   assert.equal((await push(at(2))).response.status, 204);
   const held = await Promise.all(ingesters.map((each) => each.held('t')));
   assert.deepEqual(held[1], held[2]);
+});
+
+test('an owner that takes no writes of a version is away', async (t) => {
+  const { ingesters, push } = await cluster(t);
+  const asked: number[] = [];
+  const tooOld = (writing: number) => {
+    asked.push(writing);
+    return `version ${writing} of the ring is too old`;
+  };
+  ingesters[0]!.refusing = tooOld;
+  assert.equal((await push([['m/1', NOW_MS, 1]])).response.status, 204);
+  ingesters[1]!.refusing = tooOld;
+  const { response } = await push([['m/1', NOW_MS + 1, 1]]);
+  assert.equal(response.status, 503);
+  assert.match(
+    response.text,
+    /^at least 2 live replicas required, could only find [01] \(.*version 1 of the ring is too old/,
+  );
+  assert.deepEqual([...new Set(asked)], [1]);
 });
 
 test('a small tenant is in one shard of each owner, and a spread one in all', async (t) => {

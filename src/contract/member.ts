@@ -16,10 +16,12 @@ export interface MemberPush {
   readonly frames: Uint8Array;
   readonly limits: FrameLimits;
   readonly version: RingStamp;
+  /** Number of the version whose owners the caller writes to: the newest that counts for all that it knows. */
+  readonly writing: number;
 }
 
 export interface MemberAnswer {
-  /** The newest version that the member knows, where the caller's is older: the answer does not count then. */
+  /** The newest version that the member knows, where the caller's is older, or the one that it writes under is too old: the answer does not count then. */
   readonly newer?: RingStamp | undefined;
   /** Refusals for a sample's own sake (wire/frame-refusals.ts); absent: nothing. */
   readonly refusals?: Uint8Array | undefined;
@@ -34,6 +36,8 @@ export interface MemberAnswer {
 
 export interface MemberMetadata extends MetadataPush {
   readonly version: RingStamp;
+  /** As in `MemberPush`. */
+  readonly writing: number;
 }
 
 export interface MemberMetadataAnswer {

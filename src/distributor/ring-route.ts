@@ -132,7 +132,8 @@ class RingSending implements Sending {
   readonly #view: RingView;
   readonly #tenant: string;
   readonly #limits: EdgeLimits;
-  readonly #version: RingStamp;
+  /** The newest version known, and the one whose owners are written to. */
+  readonly #versions: { readonly version: RingStamp; readonly writing: number };
   readonly #sets: OwnerSet[] = [];
   readonly #setOfIds = new Map<string, number>();
   readonly #setOfArc = new Map<number, number>();
@@ -150,7 +151,10 @@ class RingSending implements Sending {
     this.#view = view;
     this.#tenant = tenant;
     this.#limits = limits;
-    this.#version = { number: view.newest.number, hash: view.hash };
+    this.#versions = {
+      version: { number: view.newest.number, hash: view.hash },
+      writing: view.writing.number,
+    };
     const sizes = view.writing.tenants.get(tenant);
     this.hashLabels = sizes !== undefined && sizes.splits.size > 0;
     this.onlyTarget = sizes === undefined ? this.#setOf(view.slots.arcOf(tenant, 0, 0)) : undefined;
@@ -299,7 +303,7 @@ class RingSending implements Sending {
 
   async #pushFrames(lane: MemberLane, frames: Uint8Array) {
     const limits = this.#limitsAt(lane.id);
-    const answer = await lane.target.push({ tenant: this.#tenant, frames, limits, version: this.#version });
+    const answer = await lane.target.push({ tenant: this.#tenant, frames, limits, ...this.#versions });
     if (answer.newer !== undefined) throw new RingMoved(answer.newer, lane.id);
     lane.keysTaken = answer.keysTaken;
     if (answer.tenantSeries !== undefined && this.onlyTarget === undefined) {
@@ -438,7 +442,7 @@ class RingSending implements Sending {
             tenant: this.#tenant,
             entries,
             limits,
-            version: this.#version,
+            ...this.#versions,
           });
           if (answer.newer !== undefined) throw new RingMoved(answer.newer, id);
           return answer.refused;

@@ -20,8 +20,8 @@ export interface IngesterMemberOptions {
   /** Shards that take writes, in order. */
   readonly shards: () => readonly ShardCalls[];
   readonly ring: RingSource;
-  /** Why no writes are taken now (it drains, it was taken out); undefined: they are. */
-  readonly refusing?: () => string | undefined;
+  /** Why no writes under a version are taken now (it is too old, the member drains or was taken out); undefined: they are. */
+  readonly refusing?: (writing: number) => string | undefined;
   /** A caller named a version that is not known here. */
   readonly learn?: (version: RingStamp) => void;
 }
@@ -34,9 +34,10 @@ export class IngesterMember implements MemberTarget {
     this.#options = options;
   }
 
-  async push({ tenant, frames, limits, version }: MemberPush): Promise<MemberAnswer> {
+  async push({ tenant, frames, limits, version, writing }: MemberPush): Promise<MemberAnswer> {
     const view = this.#view(version);
-    if (isNewer(view, version)) return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
+    if (this.#mustAskAgain(view, version, writing))
+      return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
     const shards = this.#options.shards();
     const parts = partsOf(frames, shards.length, (frame) =>
       shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
@@ -59,9 +60,9 @@ export class IngesterMember implements MemberTarget {
     return { ...together, tenantSeries: sumOf(held) };
   }
 
-  async setMetadata({ tenant, entries, limits, version }: MemberMetadata): Promise<MemberMetadataAnswer> {
+  async setMetadata({ tenant, entries, limits, version, writing }: MemberMetadata): Promise<MemberMetadataAnswer> {
     const view = this.#view(version);
-    if (isNewer(view, version)) return { newer: stampOf(view), refused: {} };
+    if (this.#mustAskAgain(view, version, writing)) return { newer: stampOf(view), refused: {} };
     const shards = this.#options.shards();
     const byShard = new Map<number, MetricMetadata[]>();
     for (const entry of entries) {
@@ -82,10 +83,20 @@ export class IngesterMember implements MemberTarget {
   #view({ number, hash }: RingStamp): RingView {
     const view = this.#options.ring.current();
     if (view === undefined) throw writeErrors.ringUnknown({});
-    const reason = this.#options.refusing?.();
-    if (reason !== undefined) throw writeErrors.ownerAway({ reason });
     if (view.newest.number < number) this.#options.learn?.({ number, hash });
     return view;
+  }
+
+  /**
+   * Whether the caller has to learn a version, or that one counts, before its write is taken.
+   * @throws ownerAway where no writes of this version are taken
+   */
+  #mustAskAgain(view: RingView, { number }: RingStamp, writing: number): boolean {
+    if (view.newest.number > number) return true;
+    const reason = this.#options.refusing?.(writing);
+    if (reason === undefined) return false;
+    if (view.confirmed > writing) return true;
+    throw writeErrors.ownerAway({ reason });
   }
 }
 
@@ -102,10 +113,6 @@ async function oneByOne<T, R>(all: readonly T[], work: (one: T) => Promise<R>): 
 async function seriesByShard(shards: readonly ShardCalls[], tenant: string): Promise<number[]> {
   const pages = await Promise.all(shards.map((shard) => shard.call('tenants', { tenant })));
   return pages.map(({ tenants }) => tenants[0]?.series ?? 0);
-}
-
-function isNewer({ newest }: RingView, { number }: RingStamp): boolean {
-  return newest.number > number;
 }
 
 function stampOf({ newest, hash }: RingView): RingStamp {
