@@ -11,10 +11,17 @@ const SECRET = new Uint8Array(16).fill(7);
 /** All targets in one process, without a ring, as `-target=all` has them. */
 export const ALL_IN_ONE: NodePlan = {
   name: 'all',
-  start({ process, store, disk }) {
+  keeps: true,
+  start({ process, store, disk, broken }) {
     const place = { process, schema: store.of(process) };
     const { clock } = process;
-    const shards = startShards(place, { disk: disk.of(process), seriesSecret: SECRET, shards: 2, fsync: 'always' });
+    const shards = startShards(place, {
+      disk: disk.of(process),
+      seriesSecret: SECRET,
+      shards: 2,
+      fsync: 'always',
+      broken,
+    });
     const targets: FrameTarget[] = shards.map(({ channel }) => ({
       push: (request) => channel.call('push', request, { transfer: [request.frames] }),
       setMetadata: (request) => channel.call('setMetadata', request),

@@ -1,8 +1,10 @@
 import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
+import type { Random } from '../../src/lib/random.ts';
 import type { Doors } from './load.ts';
 import { Network } from './network.ts';
 import { type Machine, SimProcess } from './process.ts';
+import type { Rule } from './rules.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimKv } from './sim-kv.ts';
 import { SimStore } from './store.ts';
@@ -29,11 +31,15 @@ export interface Site {
   readonly store: SimStore;
   readonly kv: SimKv;
   readonly disk: SimDisk;
+  /** The rule that is taken out of this run. */
+  readonly broken: Rule | undefined;
 }
 
 /** A machine of the cluster and how its process is put together. */
 export interface NodePlan {
   readonly name: string;
+  /** Whether it holds samples. */
+  readonly keeps: boolean;
   readonly start: (site: Site) => Parts;
 }
 
@@ -60,6 +66,11 @@ export class Node {
   }
 }
 
+/** Longest time after its start for which everything in a process takes long, ms. */
+const SLOW_START_MS = 90_000;
+
+const READY_LOOK_MS = 500;
+
 /** Machines, their network, and the stores that they share. */
 export class Cluster implements Doors {
   readonly world: World;
@@ -67,8 +78,12 @@ export class Cluster implements Doors {
   readonly store: SimStore;
   readonly kv: SimKv;
   readonly nodes: readonly Node[];
+  readonly #broken: Rule | undefined;
+  readonly #random: Random;
 
-  constructor(world: World, plans: readonly NodePlan[]) {
+  constructor(world: World, plans: readonly NodePlan[], broken?: Rule) {
+    this.#broken = broken;
+    this.#random = world.random('cluster');
     this.world = world;
     this.network = new Network(world);
     this.store = new SimStore(world);
@@ -80,13 +95,23 @@ export class Cluster implements Doors {
     if (node.isUp) return;
     const process = new SimProcess(this.world, node.machine, `${node.name}.${++node.lives}`);
     node.process = process;
+    // a disk that is slow while a log is read
+    if (this.#random() < 0.5) process.slowTurns(SLOW_START_MS * this.#random());
     node.parts = undefined;
     this.world.trace(`${process.name} starts`);
     const { network, store, kv } = this;
+    const broken = this.#broken;
     // as an event of its own: what it throws ends the process, as it would end a real one
     process.after(0, () => {
-      node.parts = node.plan.start({ process, network, store, kv, disk: node.disk });
+      node.parts = node.plan.start({ process, network, store, kv, disk: node.disk, broken });
+      this.#tellReady(node, process);
     });
+  }
+
+  #tellReady(node: Node, process: SimProcess): void {
+    if (node.process !== process || !process.isAlive) return;
+    if (node.parts?.notReady() === undefined) this.world.trace(`${process.name} is ready`);
+    else this.world.after(READY_LOOK_MS, () => this.#tellReady(node, process));
   }
 
   /** Ends the process, as SIGKILL does. */

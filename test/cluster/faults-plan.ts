@@ -36,6 +36,23 @@ const TROUBLES: readonly Trouble[] = [
     },
   },
   {
+    name: 'two down',
+    weight: 6,
+    begin(cluster, _, random) {
+      const ingesters = cluster.nodes.filter(({ plan }) => plan.keeps);
+      const first = Math.floor(random() * ingesters.length);
+      const down = ingesters.length < 2 ? ingesters : [ingesters[first]!, ingesters[(first + 1) % ingesters.length]!];
+      for (const each of down) {
+        if (random() < 0.5) cluster.kill(each);
+        else cluster.crash(each);
+      }
+      const end = () => {
+        for (const each of down) cluster.start(each);
+      };
+      return { end, maxMs: 15 * MINUTE, what: down.map(({ name }) => name).join(', ') };
+    },
+  },
+  {
     name: 'all restart at once',
     weight: 1,
     begin(cluster) {
@@ -165,7 +182,10 @@ export class FaultsPlan {
       at -= weight;
       return at < 0;
     })!;
-    const node = nodes[Math.floor(random() * nodes.length)]!;
+    // most trouble is of those that hold samples
+    const keeping = nodes.filter(({ plan }) => plan.keeps);
+    const among = random() < 0.75 ? keeping : nodes;
+    const node = among[Math.floor(random() * among.length)]!;
     const { end, maxMs, what } = trouble.begin(this.#cluster, node, random);
     world.trace(`TROUBLE ${trouble.name} ${what}`);
     const over = () => {

@@ -76,6 +76,8 @@ export class Load {
   readonly #random: Random;
   readonly #queues: Batch[][] = [];
   #isSending = false;
+  /** Nothing is sent or asked for now: days pass. */
+  isResting = false;
   #isReading = false;
 
   constructor(world: World, oracle: Oracle, doors: Doors, options: LoadOptions) {
@@ -130,6 +132,7 @@ export class Load {
     const scrape = () => {
       if (!this.#isSending) return;
       world.after(SCRAPE_MS, scrape);
+      if (this.isResting) return;
       const timeMs = Math.floor(world.nowMs);
       // whose pods are replaced every half an hour
       const generation = number % 2 === 1 ? Math.floor(world.atMs / (HOUR / 2)) : 0;
@@ -203,6 +206,7 @@ export class Load {
     const random = this.#random;
     if (!this.#isReading) return;
     world.after(20_000 + random() * 60_000, () => this.#reader());
+    if (this.isResting) return;
     const fronts = this.#doors.fronts();
     const front = fronts[Math.floor(random() * fronts.length)];
     if (front === undefined) return;
@@ -258,6 +262,7 @@ export class Load {
     const next = () => {
       if (!this.#isSending) return;
       world.after(HOUR * (0.3 + random()), next);
+      if (this.isResting) return;
       const fronts = this.#doors.fronts();
       const front = fronts[Math.floor(random() * fronts.length)];
       if (front === undefined) return;

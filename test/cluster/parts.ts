@@ -26,6 +26,7 @@ import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts'
 import type { FrontParts } from './cluster.ts';
 import { connectThread } from './port.ts';
 import type { SimProcess } from './process.ts';
+import type { Rule } from './rules.ts';
 import { START_MS } from './world.ts';
 
 // The parts of a process, as `src/app` puts them together, but in one thread each and on the clocks, disks and ports of a simulation.
@@ -62,6 +63,7 @@ export interface ShardsOptions {
   readonly seriesSecret: Uint8Array;
   readonly shards: number;
   readonly fsync: 'always' | 'interval';
+  readonly broken: Rule | undefined;
 }
 
 export interface RunningShard {
@@ -72,7 +74,7 @@ export interface RunningShard {
 /** The shards of an ingester, each as if in a thread of its own. */
 export function startShards(
   { process }: Place,
-  { disk, seriesSecret, shards, fsync }: ShardsOptions,
+  { disk, seriesSecret, shards, fsync, broken }: ShardsOptions,
 ): readonly RunningShard[] {
   const { clock, randomBytes, world } = process;
   return Array.from({ length: shards }, (_, i) => {
@@ -84,7 +86,7 @@ export function startShards(
       seriesSecret,
       fsync,
       fsyncIntervalMs: MINUTE / 2,
-      keepFlushedMs: INGESTER.keepFlushedMs,
+      keepFlushedMs: broken === 'keep what is stored' ? 0 : INGESTER.keepFlushedMs,
       held,
       disk,
       clock,

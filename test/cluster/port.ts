@@ -1,5 +1,6 @@
 import type { Transferable } from 'node:worker_threads';
 import { Channel, type Port, type Role, serve } from '../../src/kit/thread/channel.ts';
+import { copyMessage } from './message-copy.ts';
 import type { SimProcess } from './process.ts';
 
 /** How long a message between threads of one process takes, ms. */
@@ -46,7 +47,7 @@ export class SimPort implements Port {
   }
 
   postMessage(message: unknown, transfer: readonly Transferable[] = []): void {
-    const copy = structuredClone(message, { transfer: [...transfer] as never });
+    const copy = copyMessage(message, transfer);
     const other = this.#other!;
     const delayMs = this.#route.delayMs();
     if (this.#isClosed || delayMs === undefined) return;

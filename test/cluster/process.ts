@@ -6,6 +6,10 @@ import type { World } from './world.ts';
 
 /** Longest turn of an event loop: of no length, it would never let a wait for a disk end. */
 const TURN_MS_MAX = 0.1;
+/** Longest turn while a process is slow. */
+const SLOW_TURN_MS_MAX = 10_000;
+/** Time that passes between two looks at the clock while a process is slow. */
+const SLOW_LOOK_MS = 20;
 
 /** The machine that a process runs on; it outlives it. */
 export interface Machine {
@@ -28,6 +32,10 @@ export class SimProcess {
   /** Ends of ports that others must learn the end of. */
   readonly ports = new Set<SimPort>();
   readonly #bornMs: number;
+  /** Age until which turns take long. */
+  #slowUntilMs = 0;
+  /** Time that its own work took, in which nothing else happened. */
+  #workedMs = 0;
   #isAlive = true;
   /** Events that came while it was paused; undefined: it runs. */
   #held: (() => void)[] | undefined;
@@ -54,6 +62,25 @@ export class SimProcess {
   /** Since it was started, ms; goes on while it is paused. */
   get ageMs(): number {
     return this.world.atMs - this.#bornMs;
+  }
+
+  /** Work takes time for so long, so that it is done in slices, and turns of the event loop take long. */
+  slowTurns(ms: number): void {
+    this.#slowUntilMs = this.ageMs + ms;
+  }
+
+  /** The monotonic clock, as its work looks at it. */
+  lookMs(): number {
+    if (this.#isSlow) this.#workedMs += SLOW_LOOK_MS;
+    return this.ageMs + this.#workedMs;
+  }
+
+  get #isSlow(): boolean {
+    return this.ageMs < this.#slowUntilMs;
+  }
+
+  get turnMsMax(): number {
+    return this.#isSlow ? SLOW_TURN_MS_MAX : TURN_MS_MAX;
   }
 
   after(ms: number, run: () => void): SimEvent {
@@ -99,7 +126,7 @@ class ProcessClock implements Clock {
   }
 
   monotonicMs(): number {
-    return this.#process.ageMs;
+    return this.#process.lookMs();
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -148,7 +175,7 @@ class ProcessClock implements Clock {
   turn(): Promise<void> {
     const process = this.#process;
     return new Promise((resolve) => {
-      process.after(process.random() * TURN_MS_MAX, resolve);
+      process.after(process.random() * process.turnMsMax, resolve);
     });
   }
 }

@@ -1,18 +1,21 @@
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { KEPT_SEEDS } from './kept-seeds.ts';
+import type { Rule } from './rules.ts';
 import { SCENARIOS, type ScenarioName, type SimulationResult, simulate } from './simulation.ts';
 
 // Simulated clusters, many seeds: `npm run test:cluster`.
 //   SEEDS=1000      so many of each scenario, beside those that failed once (default 20)
 //   FROM=1          the first
 //   SCENARIO=name   of one scenario only
+//   BROKEN=rule     without a rule (rules.ts)
 //   SEED=17         this one alone (with SCENARIO), with the end of its trace; TRACE=1: all of it
 //   MINUTES=4       begins no seed after so long
 
 interface Task {
   readonly scenario: ScenarioName;
   readonly seed: number;
+  readonly broken?: Rule;
 }
 
 type Told = Pick<SimulationResult, 'digest' | 'events' | 'counts' | 'acked' | 'checked'> & {
@@ -58,7 +61,7 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
   );
   const worker = () =>
     new Promise<void>((resolve, reject) => {
-      const child = fork(import.meta.filename, ['worker']);
+      const child = fork(import.meta.filename, ['worker'], { execArgv: ['--max-semi-space-size=64'] });
       let task: Task | undefined;
       const give = () => {
         task = Date.now() < untilMs ? tasks[next++] : undefined;
@@ -96,14 +99,15 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
   if (failed.length > 0) process.exitCode = 1;
 }
 
-const { SEED, SEEDS = '20', FROM = '1', SCENARIO, MINUTES } = process.env;
+const { SEED, SEEDS = '20', FROM = '1', SCENARIO, MINUTES, BROKEN } = process.env;
+const rule = BROKEN === undefined ? {} : { broken: BROKEN as Rule };
 const names = Object.keys(SCENARIOS).filter((name) => SCENARIO === undefined || name === SCENARIO) as ScenarioName[];
 if (process.argv[2] === 'worker') serve();
-else if (SEED !== undefined) await one({ scenario: names[0]!, seed: Number(SEED) });
+else if (SEED !== undefined) await one({ scenario: names[0]!, seed: Number(SEED), ...rule });
 else {
-  const kept = KEPT_SEEDS.filter(({ scenario }) => names.includes(scenario));
+  const kept = BROKEN === undefined ? KEPT_SEEDS.filter(({ scenario }) => names.includes(scenario)) : [];
   const fresh = Array.from({ length: Number(SEEDS) }, (_, i) =>
-    names.map((scenario) => ({ scenario, seed: Number(FROM) + i })),
+    names.map((scenario) => ({ scenario, seed: Number(FROM) + i, ...rule })),
   );
   const untilMs = MINUTES === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(MINUTES) * 60_000;
   await many([...kept, ...fresh.flat()], untilMs);

@@ -1,16 +1,30 @@
+import type { Random } from '../../src/lib/random.ts';
 import { ALL_IN_ONE } from './all-in-one.ts';
 import { Cluster, type NodePlan } from './cluster.ts';
 import { FaultsPlan } from './faults-plan.ts';
 import { Load, type LoadCounts } from './load.ts';
 import { Oracle } from './oracle.ts';
 import { INGESTER } from './parts.ts';
+import { fixedRingNodes } from './ring-nodes.ts';
+import type { Rule } from './rules.ts';
 import { World } from './world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** How far apart timers that repeat are at least, and while days pass. */
+const GRAIN_MS = 20_000;
+const DAYS_GRAIN_MS = 15 * MINUTE;
 
 /** Clusters that are simulated. */
 export const SCENARIOS = {
+  three: {
+    what: 'three ingesters in as many zones, three owners of each arc',
+    nodes: fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 }),
+  },
+  six: {
+    what: 'six ingesters without zones, three owners of each arc, two compactors',
+    nodes: fixedRingNodes({ ingesters: 6, zones: 0, replicas: 3, fronts: 2, compactors: 2 }),
+  },
   one: { what: 'all targets in one process, without a ring', nodes: [ALL_IN_ONE] },
 } satisfies Record<string, { readonly what: string; readonly nodes: readonly NodePlan[] }>;
 
@@ -19,6 +33,8 @@ export type ScenarioName = keyof typeof SCENARIOS;
 export interface SimulationOptions {
   readonly scenario: ScenarioName;
   readonly seed: number;
+  /** A rule to be taken out. */
+  readonly broken?: Rule;
   readonly onTrace?: (line: string) => void;
 }
 
@@ -34,9 +50,9 @@ export interface SimulationResult {
 }
 
 /** Runs a cluster with trouble and load for some hours, lets it recover, and asks for everything at the end. */
-export async function simulate({ scenario, seed, onTrace }: SimulationOptions): Promise<SimulationResult> {
+export async function simulate({ scenario, seed, broken, onTrace }: SimulationOptions): Promise<SimulationResult> {
   const world = new World(onTrace === undefined ? { seed } : { seed, onTrace });
-  const cluster = new Cluster(world, SCENARIOS[scenario].nodes);
+  const cluster = new Cluster(world, SCENARIOS[scenario].nodes, broken);
   const oracle = new Oracle();
   const random = world.random('simulation');
   const load = new Load(world, oracle, cluster, {
@@ -49,15 +65,16 @@ export async function simulate({ scenario, seed, onTrace }: SimulationOptions): 
   const unowned = (error: Error) => world.fail(error);
   process.on('unhandledRejection', unowned);
   try {
-    world.grainMs = 20_000;
+    world.grainMs = GRAIN_MS;
     for (const node of cluster.nodes) cluster.start(node);
     if (!(await world.until(() => cluster.isReady, 10 * MINUTE))) throw new Error('the cluster does not start');
     load.start();
     await world.run(20 * MINUTE);
-    const faults = new FaultsPlan(cluster, (5 + random() * 20) * MINUTE);
+    const faults = new FaultsPlan(cluster, (3 + random() * 12) * MINUTE);
     await world.run((1 + 2 * random()) * HOUR);
-    world.trace('TROUBLE is over');
     faults.stop();
+    if (random() < 0.25) await daysPass(world, cluster, load, random);
+    world.trace('TROUBLE is over');
     await recovered(world, cluster, load);
     await end(world, cluster, load);
   } catch (error) {
@@ -68,6 +85,26 @@ export async function simulate({ scenario, seed, onTrace }: SimulationOptions): 
   }
   const { digest, events, lastTrace: trace } = world;
   return { seed, digest, events, counts: load.counts, acked: oracle.acked, checked: oracle.checked, failure, trace };
+}
+
+/** A holder of samples is away for days in which little happens. */
+async function daysPass(world: World, cluster: Cluster, load: Load, random: Random): Promise<void> {
+  const keeping = cluster.nodes.filter(({ plan }) => plan.keeps);
+  const node = keeping[Math.floor(random() * keeping.length)]!;
+  const kind = random();
+  world.trace(`TROUBLE days without ${node.name}`);
+  if (kind < 0.3) node.process?.pause();
+  else if (kind < 0.6) cluster.kill(node);
+  else cluster.crash(node);
+  await world.run(10 * MINUTE * random());
+  load.isResting = true;
+  world.grainMs = DAYS_GRAIN_MS;
+  await world.run((0.5 + 2 * random()) * 24 * HOUR);
+  world.grainMs = GRAIN_MS;
+  load.isResting = false;
+  node.process?.resume();
+  cluster.start(node);
+  await world.run(20 * MINUTE);
 }
 
 /** Once faults are over, writes and queries are taken again, without anybody's help. */

@@ -155,7 +155,13 @@ async function anHour(seed: number): Promise<{ digest: string; events: number }>
   const start = (life: number) => {
     process = new SimProcess(world, machine, `a.${life}`);
     const place = { process, schema: store.of(process) };
-    const shards = startShards(place, { disk: disk.of(process), seriesSecret: secret, shards: 2, fsync: 'always' });
+    const shards = startShards(place, {
+      disk: disk.of(process),
+      seriesSecret: secret,
+      shards: 2,
+      fsync: 'always',
+      broken: undefined,
+    });
     const targets: FrameTarget[] = shards.map(({ channel }) => ({
       push: (request) => channel.call('push', request, { transfer: [request.frames] }),
       setMetadata: (request) => channel.call('setMetadata', request),
