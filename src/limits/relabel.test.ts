@@ -65,6 +65,18 @@ test('steps follow each other; none changes nothing', () => {
   assert.equal(Relabelling.none.apply(labels), labels);
 });
 
+test('lists of thousands of names are taken', () => {
+  const names = Array.from({ length: 3000 }, (_, i) => `some_metric_${i}_of_many_total`).join('|');
+  const drop = Relabelling.parse([{ source_labels: ['__name__'], regex: names, action: 'drop' }]);
+  const mark = Relabelling.parse([
+    { source_labels: ['__name__'], regex: names, target_label: 'kind', replacement: 'x' },
+  ]);
+  const labels = (name: string) => Labels.of({ __name__: name });
+  assert.equal(drop.apply(labels('some_metric_7_of_many_total')), undefined);
+  assert.equal(drop.apply(labels('some_metric_7'))?.metricName, 'some_metric_7');
+  assert.equal(mark.apply(labels('some_metric_7_of_many_total'))?.get('kind'), 'x');
+});
+
 test('what is no step is refused by its number', () => {
   for (const [steps, why] of [
     ['[{action: nope}]', /action/],

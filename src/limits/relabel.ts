@@ -143,15 +143,19 @@ function compile(step: StepFile): Step {
   if (step.modulus !== 0 && action !== 'hashmod' && (foreign.length > 0 || action.startsWith('label')))
     foreign.push('modulus');
   if (foreign.length > 0) throw new RangeError(`${action} takes no ${foreign.join(', ')}`);
+  const targetTemplate = parseTemplate(target);
+  const filledIn = parseTemplate(replacement);
+  // the others only ask whether it matches
+  const templates = action === 'replace' ? [targetTemplate, filledIn] : action === 'labelmap' ? [filledIn] : [];
   return {
     action,
     sources: step.source_labels ?? [],
     separator: step.separator,
-    regex: CapturingRegex.compile(step.regex),
+    regex: CapturingRegex.compile(step.regex, templates),
     modulus: BigInt(step.modulus),
     target,
-    targetTemplate: parseTemplate(target),
-    replacement: parseTemplate(replacement),
+    targetTemplate,
+    replacement: filledIn,
   };
 }
 

@@ -1,9 +1,14 @@
 import { RE2JS } from 're2js';
+import { inOneGo } from '../../lib/in-one-go.ts';
+import { GroupEnds } from './group-ends.ts';
 import {
   checkPatternSize,
   checkProgramSize,
+  compileRegex,
   engineLengthMax,
+  PausedMatch,
   patternTooLong,
+  type Regex,
   RegexSyntaxError,
   RegexTooLargeError,
 } from './regex.ts';
@@ -11,16 +16,26 @@ import {
 /** A pattern anchored at both ends whose groups fill templates. Linear time in the value's length. */
 export class CapturingRegex {
   readonly source: string;
-  readonly #engine: RE2JS;
+  readonly #engine: RE2JS | Regex;
 
-  private constructor(source: string, engine: RE2JS) {
+  private constructor(source: string, engine: RE2JS | Regex) {
     this.source = source;
     this.#engine = engine;
   }
 
-  /** @throws RegexSyntaxError */
-  static compile(source: string): CapturingRegex {
-    checkPatternSize(source);
+  /**
+   * A pattern that is too large for an engine that knows groups is taken where none is asked for, or one that is all of the value.
+   * @param templates to be filled with its groups
+   * @throws RegexSyntaxError
+   */
+  static compile(source: string, templates: readonly RegexTemplate[]): CapturingRegex {
+    try {
+      checkPatternSize(source);
+    } catch (thrown) {
+      if (!(thrown instanceof RegexTooLargeError) || source.length > plainLengthMax) throw thrown;
+      if (!asksForWhole(templates, isOneGroup(source))) throw thrown;
+      return new CapturingRegex(source, compileRegex(source));
+    }
     let engine: RE2JS;
     try {
       engine = RE2JS.compile(`^(?s:${source})$`);
@@ -33,8 +48,10 @@ export class CapturingRegex {
 
   /** @throws RegexTooLargeError where it could take too long */
   matches(value: string): boolean {
-    this.#checkSteps(value);
-    return this.#engine.testExact(value);
+    const engine = this.#engine;
+    if (!(engine instanceof RE2JS)) return this.#matchesPlain(engine, value);
+    this.#checkSteps(engine, value);
+    return engine.testExact(value);
   }
 
   /**
@@ -47,37 +64,70 @@ export class CapturingRegex {
     templates: readonly RegexTemplate[],
     fits: (chars: number) => void = () => {},
   ): string[] | undefined {
-    this.#checkSteps(value);
-    const matcher = this.#engine.matcher(value);
+    const engine = this.#engine;
+    if (!(engine instanceof RE2JS)) {
+      return this.#matchesPlain(engine, value) ? filled(templates, () => value, fits) : undefined;
+    }
+    this.#checkSteps(engine, value);
+    const matcher = engine.matcher(value);
     if (!matcher.find()) return undefined;
-    const names = this.#engine.namedGroups();
+    const names = engine.namedGroups();
     const groups = matcher.groupCount();
-    return templates.map((template) => {
-      let chars = 0;
-      const parts = template.map((part) => {
-        let text = '';
-        if (typeof part === 'string') text = part;
-        else {
-          const group = /^\d+$/.test(part.group) ? Number(part.group) : names[part.group];
-          if (group !== undefined && group <= groups) text = matcher.group(group) ?? '';
-        }
-        chars += text.length;
-        return text;
-      });
-      fits(chars);
-      return parts.join('');
-    });
+    const textOf = (name: string) => {
+      const group = /^\d+$/.test(name) ? Number(name) : names[name];
+      return group !== undefined && group <= groups ? (matcher.group(group) ?? '') : '';
+    };
+    return filled(templates, textOf, fits);
+  }
+
+  /** @throws RegexTooLargeError where it takes too long */
+  #matchesPlain(regex: Regex, value: string): boolean {
+    const verdict = regex.match(value, { steps: captureStepsMax });
+    if (!(verdict instanceof PausedMatch)) return verdict;
+    throw new RegexTooLargeError(
+      `a regular expression takes more than ${captureStepsMax} steps over ${value.length} characters (regex_capture_steps_max)`,
+    );
   }
 
   /** The engine looks at each instruction for each character, and with groups copies where they begin and end. */
-  #checkSteps(value: string): void {
-    const steps = this.#engine.programSize() * (value.length + 1);
+  #checkSteps(engine: RE2JS, value: string): void {
+    const steps = engine.programSize() * (value.length + 1);
     if (steps <= captureStepsMax) return;
     throw new RegexTooLargeError(
-      `a regular expression of ${this.#engine.programSize()} instructions takes up to ${steps} steps over ${value.length} characters, more than ${captureStepsMax} (regex_capture_steps_max)`,
+      `a regular expression of ${engine.programSize()} instructions takes up to ${steps} steps over ${value.length} characters, more than ${captureStepsMax} (regex_capture_steps_max)`,
     );
   }
 }
+
+/** Texts of templates with groups in place. */
+function filled(
+  templates: readonly RegexTemplate[],
+  textOf: (group: string) => string,
+  fits: (chars: number) => void,
+): string[] {
+  return templates.map((template) => {
+    const parts = template.map((part) => (typeof part === 'string' ? part : textOf(part.group)));
+    fits(parts.reduce((chars, { length }) => chars + length, 0));
+    return parts.join('');
+  });
+}
+
+/** Whether templates have no groups but the whole value. */
+function asksForWhole(templates: readonly RegexTemplate[], isFirstWhole: boolean): boolean {
+  return templates.every((template) =>
+    template.every((part) => typeof part === 'string' || part.group === '0' || (part.group === '1' && isFirstWhole)),
+  );
+}
+
+/** Whether the first group is all of the pattern: `(a|b)`. */
+function isOneGroup(source: string): boolean {
+  if (!/^\((?!\?)/.test(source)) return false;
+  const groups = inOneGo(GroupEnds.reading(source, 100));
+  return groups?.of(0).close === source.length - 1;
+}
+
+/** A longer pattern without groups is refused where it has to be compiled in one go. */
+const plainLengthMax = 1 << 18;
 
 /** Steps of one match with groups. */
 export const captureStepsMax = 2_000_000;

@@ -29,7 +29,8 @@ export function labelReplace(dst: string, replacement: string, src: string, rege
 
 function compiled(regex: string, replacement: string) {
   try {
-    return { pattern: CapturingRegex.compile(regex), template: parseTemplate(replacement) };
+    const template = parseTemplate(replacement);
+    return { pattern: CapturingRegex.compile(regex, [template]), template };
   } catch (thrown) {
     if (thrown instanceof RegexTooLargeError) throw refused(thrown);
     if (!(thrown instanceof RegexSyntaxError)) throw thrown;
