@@ -286,18 +286,26 @@ class SumMerger implements CellMerger {
   }
 
   merge(places: Int32Array, step: number): WholeReason | undefined {
+    const parts = this.#parts;
     let count = 0;
+    let having = 0;
     let magnitude = 0;
     let unit = 1;
+    let simple = 0;
     /** 0 as long as all is finite, then the infinity or NaN. */
     let special = 0;
-    for (const [p, part] of this.#parts.entries()) {
-      const cell = places[p]! * part.steps.count + step;
-      if (places[p]! < 0 || part.counts[cell] === 0) continue;
+    for (let p = 0; p < parts.length; p++) {
+      const place = places[p]!;
+      if (place < 0) continue;
+      const part = parts[p]!;
+      const cell = place * part.steps.count + step;
+      if (part.counts[cell] === 0) continue;
+      having++;
       count += part.counts[cell]!;
       magnitude += part.magnitudes[cell]!;
-      unit = Math.min(unit, part.groups[places[p]!]!.unit);
+      unit = Math.min(unit, part.groups[place]!.unit);
       const sum = part.values[cell]!;
+      simple += sum + part.lost[cell]!;
       if (sum - sum !== 0) special += sum;
     }
     this.count = count;
@@ -308,38 +316,36 @@ class SumMerger implements CellMerger {
       this.value = special;
       return undefined;
     }
-    return this.#mean ? this.#mergeMean(places, step, magnitude, unit) : this.#mergeSum(places, step, magnitude, unit);
-  }
-
-  #mergeSum(places: Int32Array, step: number, magnitude: number, unit: number): WholeReason | undefined {
-    this.#addAll(places, step);
-    const sum = this.#sum.rounded();
-    this.value = sum;
-    const error = errorOf(this.count, magnitude, unit);
-    if (error === 0) return undefined;
-    this.#sum.add(error);
-    const above = this.#sum.rounded();
-    this.#sum.add(-2 * error);
-    return Object.is(above, sum) && Object.is(this.#sum.rounded(), sum) ? undefined : 'rounding';
-  }
-
-  /** The engine divides sum and compensation, each by itself: how much is in which of them matters, unless nothing is lost by it. */
-  #mergeMean(places: Int32Array, step: number, magnitude: number, unit: number): WholeReason | undefined {
-    const { count } = this;
     // no sum is ever rounded, and there is nothing to compensate
     const isPlain = magnitude <= 2 ** 52 * unit;
     // nothing but the exponent changes
-    const isDivided = 2 ** Math.round(Math.log2(count)) === count && (unit / count) * count === unit;
-    if (!isPlain && !isDivided) return 'rounding';
-    const reason = this.#mergeSum(places, step, magnitude, unit);
+    const isDivided = this.#mean && 2 ** Math.round(Math.log2(count)) === count && (unit / count) * count === unit;
+    // the engine divides sum and compensation, each by itself: how much is in which of them matters where either quotient is rounded
+    if (this.#mean && !isPlain && !isDivided) return 'rounding';
+    const error = errorOf(count, magnitude, unit);
+    if (error === 0 && (isPlain || having === 1)) this.value = simple;
+    else if (!this.#add(places, step, error)) return 'rounding';
     // never a negative zero, as the compensation is added
-    this.value = this.value / count + 0;
-    return reason;
+    if (this.#mean) this.value = this.value / count + 0;
+    return undefined;
+  }
+
+  /** @returns whether all numbers that miss the sum by at most `error` round to the same */
+  #add(places: Int32Array, step: number, error: number): boolean {
+    this.#addAll(places, step);
+    const sum = this.#sum.rounded();
+    this.value = sum;
+    if (error === 0) return true;
+    this.#sum.add(error);
+    const above = this.#sum.rounded();
+    this.#sum.add(-2 * error);
+    return Object.is(above, sum) && Object.is(this.#sum.rounded(), sum);
   }
 
   #addAll(places: Int32Array, step: number): void {
     this.#sum.clear();
-    for (const [p, part] of this.#parts.entries()) {
+    for (let p = 0; p < this.#parts.length; p++) {
+      const part = this.#parts[p]!;
       const cell = places[p]! * part.steps.count + step;
       if (places[p]! < 0 || part.counts[cell] === 0) continue;
       this.#sum.add(part.values[cell]!);
