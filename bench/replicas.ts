@@ -26,6 +26,9 @@ import { benchOptions } from './options.ts';
 const RATIO_MAX = 1.7;
 const T = 1_700_000_000_000;
 const WINDOW_MS = 7_200_000;
+const STEP_MS = 30_000;
+/** Series in one write. */
+const BATCH = 1000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 
 const options = benchOptions({ series: '20000', samples: '240', rounds: '7' });
@@ -51,31 +54,29 @@ function member() {
   return { shard, link, client };
 }
 
-/** One that missed the last samples of some series has chunks that are the beginning of the others'. */
+/** @param late share of the series of which the second member lacks the last sample: its chunks are the beginning of the others' */
 async function fill(members: readonly ReturnType<typeof member>[], late: number): Promise<void> {
   const random = seededRandom(1);
-  const values = new Float64Array(series);
-  for (let i = 0; i < samples; i++) {
-    for (let from = 0; from < series; from += 1000) {
-      const count = Math.min(1000, series - from);
-      const frames = (some: number) =>
-        testFrames(
-          Array.from({ length: some }, (_, j) => ({
-            labels: {
-              __name__: 'node_cpu_seconds_total',
-              cpu: String((from + j) % 16),
-              instance: `host-${from + j}:9100`,
-              job: 'node',
-              mode: 'idle',
-            },
-            samples: [[T + i * 30_000, values[from + j]!] as const],
-          })),
-        );
-      for (let j = 0; j < count; j++) values[from + j]! += Math.round(random() * 100) / 10;
-      const all = frames(count);
-      const some = i === samples - 1 && late > 0 ? frames(Math.round(count * (1 - late))) : all;
-      for (const [m, { shard }] of members.entries()) await shard.push('t', m === 1 ? some : all, LIMITS);
-    }
+  for (let from = 0; from < series; from += BATCH) {
+    const batch = Array.from({ length: Math.min(BATCH, series - from) }, (_, j) => {
+      let value = Math.round(random() * 1e6);
+      const labels = {
+        __name__: 'node_cpu_seconds_total',
+        cpu: String((from + j) % 16),
+        instance: `host-${from + j}:9100`,
+        job: 'node',
+        mode: 'idle',
+      };
+      const points = Array.from({ length: samples }, (_, i) => {
+        value += Math.round(random() * 100) / 10;
+        return [T + i * STEP_MS, value] as const;
+      });
+      return { labels, samples: points };
+    });
+    const all = testFrames(batch);
+    const lacking = batch.map((each) => (random() < late ? { ...each, samples: each.samples.slice(0, -1) } : each));
+    const others = testFrames(lacking);
+    for (const [m, { shard }] of members.entries()) await shard.push('t', m === 1 ? others : all, LIMITS);
   }
 }
 

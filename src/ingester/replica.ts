@@ -20,7 +20,11 @@ export class Replica implements ReplicaReader {
 
   async select(request: HeadSelect, version: RingStamp, signal: AbortSignal) {
     const slices = this.#options.shards.select(request, signal)[Symbol.asyncIterator]();
-    return this.#answer(version, request, async () => bytesOf(slices));
+    return this.#answer(version, request, async () => {
+      const first = slices.next();
+      first.catch(() => {}); // whoever reads the slices hears of it
+      return bytesOf(slices, first);
+    });
   }
 
   labels(request: HeadLabels, version: RingStamp, signal: AbortSignal) {
@@ -48,9 +52,11 @@ export class Replica implements ReplicaReader {
     answer: () => Promise<T>,
   ): Promise<ReplicaAnswer<T>> {
     const newer = this.#newer(version);
-    // the caller has to ask again whatever the answer is
+    // Shards are asked for what they hold before they are asked what they lost: one that was started again meanwhile says so.
+    const asked = answer();
+    asked.catch(() => {}); // its turn to fail comes below
     const losses = range === undefined ? [] : await this.#options.shards.losses(range.startMs, range.endMs);
-    return { newer, losses, value: await answer() };
+    return { newer, losses, value: await asked };
   }
 
   #newer({ number, hash }: RingStamp): RingStamp | undefined {
@@ -63,10 +69,23 @@ export class Replica implements ReplicaReader {
   }
 }
 
-async function* bytesOf(slices: AsyncIterator<{ readonly bytes: Uint8Array }>): AsyncGenerator<Uint8Array> {
-  try {
-    for (let next = await slices.next(); next.done !== true; next = await slices.next()) yield next.value.bytes;
-  } finally {
-    await slices.return?.();
-  }
+/** The bytes of slices of which the first is asked for already. No generator: one that nobody began would not close them. */
+function bytesOf(
+  slices: AsyncIterator<{ readonly bytes: Uint8Array }>,
+  first: Promise<IteratorResult<{ readonly bytes: Uint8Array }>>,
+): AsyncIterable<Uint8Array> {
+  let ahead: typeof first | undefined = first;
+  const iterator: AsyncIterator<Uint8Array> = {
+    async next() {
+      const next = ahead ?? slices.next();
+      ahead = undefined;
+      const { done, value } = await next;
+      return done === true ? { done, value: undefined } : { done: false, value: value.bytes };
+    },
+    async return() {
+      await slices.return?.();
+      return { done: true, value: undefined };
+    },
+  };
+  return { [Symbol.asyncIterator]: () => iterator };
 }
