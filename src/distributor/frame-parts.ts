@@ -1,3 +1,4 @@
+import type { BufferPool } from '../wire/buffer-pool.ts';
 import {
   FRAME_ASIDE,
   FRAME_BYTES_AT,
@@ -14,27 +15,6 @@ export const PART_BYTES = 1024 * 1024;
 
 /** Rich samples that a target gets in one go: for each it may have to decode a chunk of some hundred samples. */
 const RICH_PER_PART_MAX = 512;
-
-/** Frames that are sent: buffers come from the pool and go back to it. */
-export class BufferPool {
-  readonly #buffers: ArrayBuffer[] = [];
-
-  take(bytes: number): Uint8Array<ArrayBuffer> {
-    const i = this.#buffers.findIndex(({ byteLength }) => byteLength >= bytes);
-    const buffer = i >= 0 ? this.#buffers.splice(i, 1)[0]! : new ArrayBuffer(Math.max(BUFFER_BYTES_MIN, bytes));
-    return new Uint8Array(buffer, 0, bytes);
-  }
-
-  give(buffer: ArrayBuffer): void {
-    if (this.#buffers.length < BUFFERS_KEPT_MAX && buffer.byteLength <= BUFFER_BYTES_KEPT_MAX) {
-      this.#buffers.push(buffer);
-    }
-  }
-}
-
-const BUFFER_BYTES_MIN = 512 * 1024;
-const BUFFER_BYTES_KEPT_MAX = 2 * PART_BYTES;
-const BUFFERS_KEPT_MAX = 16;
 
 /** Frames for a target. */
 export interface FramePart {

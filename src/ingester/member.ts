@@ -12,6 +12,7 @@ import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { metricHashOf, shardOfArc } from '../ring/slots.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
+import { BufferPool } from '../wire/buffer-pool.ts';
 import { decodeRefusals, encodeRefusals, type FrameRefusal } from '../wire/frame-refusals.ts';
 import { FrameView } from '../wire/frames.ts';
 import type { ShardCalls } from './shard/shard-messages.ts';
@@ -29,6 +30,7 @@ export interface IngesterMemberOptions {
 /** The shards of this process as a member of the ring: takes frames, hands each to the shard that has its arc, and answers for all. */
 export class IngesterMember implements MemberTarget {
   readonly #options: IngesterMemberOptions;
+  readonly #buffers = new BufferPool();
 
   constructor(options: IngesterMemberOptions) {
     this.#options = options;
@@ -39,7 +41,7 @@ export class IngesterMember implements MemberTarget {
     if (this.#mustAskAgain(view, version, writing))
       return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
     const shards = this.#options.shards();
-    const parts = partsOf(frames, shards.length, (frame) =>
+    const parts = partsOf(frames, shards.length, this.#buffers, (frame) =>
       shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
     );
     const isSpread = view.newest.tenants.has(tenant) && shards.length > 1;
@@ -49,6 +51,7 @@ export class IngesterMember implements MemberTarget {
       const inOthers = held === undefined ? 0 : sumOf(held) - held[part.shard]!;
       const own = { ...limits, seriesElsewhere: seriesElsewhere + inOthers };
       const answer = await pushPart(shards[part.shard]!, tenant, part, own);
+      this.#buffers.give(answer.frames);
       if (held !== undefined && answer.tenantSeries !== undefined) held[part.shard] = answer.tenantSeries;
       return { part, answer };
     };
@@ -129,7 +132,12 @@ interface ShardPart {
 }
 
 /** A request's frames by shard. They are copied: a shard's buffer moves to its thread, the request's is read by other owners too. */
-function partsOf(frames: Uint8Array, shards: number, shardOf: (frame: FrameView) => number): ShardPart[] {
+function partsOf(
+  frames: Uint8Array,
+  shards: number,
+  buffers: BufferPool,
+  shardOf: (frame: FrameView) => number,
+): ShardPart[] {
   const parts: { numbers: number[]; starts: number[]; stretches: Uint8Array[]; bytes: number }[] = [];
   let number = 0;
   for (const frame = new FrameView(frames); frame.next(); number++) {
@@ -143,7 +151,7 @@ function partsOf(frames: Uint8Array, shards: number, shardOf: (frame: FrameView)
   }
   return parts.flatMap(({ numbers, starts, stretches, bytes }, shard) => {
     if (bytes === 0) return [];
-    const own = new Uint8Array(bytes);
+    const own = buffers.take(bytes);
     if (shards === 1) own.set(frames);
     else for (const [i, stretch] of stretches.entries()) own.set(stretch, starts[i]!);
     return [{ shard, frames: own, numbers, starts }];
