@@ -51,6 +51,11 @@ export class SimPort implements Port {
     const other = this.#other!;
     const delayMs = this.#route.delayMs();
     if (this.#isClosed || delayMs === undefined) return;
+    if (!other.#owner.isAlive) {
+      // its machine knows of no such connection, and says so
+      this.#owner.after(2 * delayMs, () => this.#closed());
+      return;
+    }
     const { world } = this.#owner;
     let atMs = world.atMs + delayMs;
     if (this.#route.isOrdered) {
