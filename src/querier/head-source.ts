@@ -163,8 +163,8 @@ class FoundSeries {
   readonly #indexes = new Map<Labels, number>();
   /** Where the labels of each series begin in the slice of its first part; −1: they are not there. */
   readonly #labelsFrom: number[] = [];
-  /** The series that comes next if a further replica has them in the order of those before. */
-  #expected = 0;
+  /** The series that comes next if a further replica has them in the order of those before; −1: no series has come twice yet. */
+  #expected = -1;
   /** Where further parts are copied to, so that their slices may go: the last of `#slices` that is one, and what of it is used. */
   #copies = -1;
   #copiedBytes = 0;
@@ -227,7 +227,7 @@ class FoundSeries {
   /** Whether this is, byte for byte, the series that comes next where a replica has what another one had: no look-up is needed then. */
   #isExpected(bytes: Uint8Array, { labelsFrom, chunksFrom, chunksTo }: SliceView): boolean {
     const index = this.#expected;
-    if (index >= this.#labelsFrom.length) return false;
+    if (index < 0 || index >= this.#labelsFrom.length) return false;
     const from = this.#labelsFrom[index]!;
     const at = index * 3;
     // labels say themselves where they end, so the zeros behind them do not matter
