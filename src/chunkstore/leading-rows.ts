@@ -51,9 +51,9 @@ export class LeadingRows {
     this.#add({ hash: tenantsHash(day), range: tenantsRange(tenant), value: Buffer.from(tenant) });
   }
 
-  /** The series that follow are in this slot. */
-  beginSlot(placement: Placement, slot: Slot): void {
-    if (!this.#placements.has(placement)) {
+  /** The series that follow are in this slot. @param placement absent: its row is somebody else's to write */
+  beginSlot(placement: Placement | undefined, slot: Slot): void {
+    if (placement !== undefined && !this.#placements.has(placement)) {
       this.#placements.add(placement);
       const value = encodePlacement(placement);
       const range = placementRange(placement.version, contentId(value));
@@ -99,6 +99,12 @@ export class LeadingRows {
     if (this.#seen.has(this.#tenant, this.#day, hash)) return;
     this.#hashes.push(hash);
     this.#rows.push(row);
+  }
+
+  /** Takes in what another has found for a slot of the same tenant and day. */
+  absorb(other: LeadingRows, placement: Placement, slot: Slot): void {
+    this.beginSlot(placement, slot);
+    for (const [name, values] of other.#fresh) for (const value of values.keys()) this.#addValue(name, value);
   }
 
   /** All that has to be written. */

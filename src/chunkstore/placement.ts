@@ -1,6 +1,6 @@
 import xxhash from 'xxhash-wasm';
 import { labelParts, metricOf } from '../chunk/group/series.ts';
-import { BytesError, ByteWriter } from '../lib/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 import { type SeriesShard, shardTouches } from '../model/series-shard.ts';
 import type { SlotSizes } from '../model/slot-sizes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
@@ -38,6 +38,23 @@ export function partSlot(metric: string, parts: number, part: number): Slot {
   // XXH64 rather than the name keeps keys short; two metrics in one slot do no harm
   out.bytes(hashBytes(Buffer.from(metric)));
   return out.done();
+}
+
+/** A slot's parts. @throws BytesError */
+export type SlotParts =
+  | { readonly kind: 'bucket'; readonly count: number; readonly index: number }
+  /** `metricHash`: the low half of XXH64 of the metric's name. */
+  | { readonly kind: 'part'; readonly count: number; readonly index: number; readonly metricHash: number };
+
+export function slotParts(slot: Slot): SlotParts {
+  const from = new ByteReader(slot);
+  const kind = from.u8();
+  const count = from.uvarint(SLOTS_MAX);
+  const index = from.uvarint(count);
+  if (kind === SLOT_BUCKET) return { kind: 'bucket', count, index };
+  const hash = from.take(8);
+  const view = new DataView(hash.buffer, hash.byteOffset, hash.length);
+  return { kind: 'part', count, index, metricHash: view.getUint32(4) };
 }
 
 function hashBytes(bytes: Uint8Array): Uint8Array {

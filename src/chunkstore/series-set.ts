@@ -155,7 +155,7 @@ function mergeChunks(chunks: readonly Chunk[], decoder: GroupDecoder, out: Sampl
 }
 
 /** Whether of two samples of one time the first is kept. */
-function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
+export function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
   const aHistogram = a.kinds[i] === HISTOGRAM;
   const bHistogram = b.kinds[j] === HISTOGRAM;
   if (aHistogram !== bHistogram) return aHistogram;
@@ -168,7 +168,7 @@ function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): bo
   return high !== 0 ? high > 0 : lowWord(x) >>> 0 > lowWord(y) >>> 0;
 }
 
-function copySample(from: SampleColumns, i: number, to: SampleColumns): void {
+export function copySample(from: SampleColumns, i: number, to: SampleColumns): void {
   const at = to.count;
   to.reserve(at + 1);
   to.times[at] = from.times[i]!;

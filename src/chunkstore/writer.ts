@@ -16,6 +16,7 @@ import { decodePlacement, type Placement, type Slot } from './placement.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod, type TableOfPeriod } from './schema.ts';
 import { HashList, type SavedSeen, SeenRows } from './seen.ts';
 import { SlotEncoder } from './slot-encoder.ts';
+import type { StoredSamples } from './stored-samples.ts';
 
 const { h64Raw } = await xxhash();
 
@@ -34,6 +35,8 @@ export interface WriteGroup {
   readonly series: readonly GroupSeries[] | AsyncIterable<Iterable<GroupSeries>>;
   /** Present where this is what a day was merged into: the groups that it stands for from now on. */
   readonly replaces?: readonly Uint8Array[];
+  /** Present where others may have written the same samples: asked first, and only what the store lacks is written. */
+  readonly stored?: StoredSamples;
 }
 
 /** A group that the store has confirmed. One `WriteGroup` makes more than one where it is too large, and none without series. */
@@ -90,15 +93,18 @@ const SEEN_AFTER_DAY_MS = 3_600_000;
 
 /** Writes to the store what a flush hands over. All rows are additive and named by content, so writing again is harmless. */
 export class ChunkStoreWriter {
-  readonly #schema: Schema;
+  readonly schema: Schema;
   readonly #encoder: SlotEncoder;
+  /** For the parts of groups that the store lacks, while the other goes on. */
+  readonly #partEncoder: SlotEncoder;
   readonly #options: Required<WriterOptions>;
   readonly #seen: SeenRows;
 
   /** @param kernel to encode with; nothing else may use it while `write` runs */
   constructor(schema: Schema, kernel: Kernel, options: WriterOptions) {
-    this.#schema = schema;
+    this.schema = schema;
     this.#encoder = new SlotEncoder(kernel);
+    this.#partEncoder = new SlotEncoder(kernel);
     this.#options = { ...OPTIONS, ...options };
     this.#seen = new SeenRows(this.#options.seenBytesMax, this.#options.seen);
   }
@@ -118,7 +124,7 @@ export class ChunkStoreWriter {
     signal?: AbortSignal,
     fence?: () => Promise<void>,
   ): Promise<readonly WrittenGroup[]> {
-    const run = new WriteRun(this.#schema, this.#encoder, this.#seen, this.#options, signal, fence);
+    const run = new WriteRun(this.schema, [this.#encoder, this.#partEncoder], this.#seen, this.#options, signal, fence);
     for await (const group of batch) {
       signal?.throwIfAborted();
       await run.add(group);
@@ -131,7 +137,7 @@ export class ChunkStoreWriter {
   /** The placements that groups of the tenant were written by on the day of a time. */
   async heldPlacements(tenant: string, timeMs: number, signal?: AbortSignal): Promise<Placement[]> {
     const day = dayOf(timeMs);
-    const { period, table } = this.#schema.tableOf(day);
+    const { period, table } = this.schema.tableOf(day);
     const held: Placement[] = [];
     const query = { table, hash: placementHash(tenant, day), strong: true };
     for await (const rows of period.tables.client.query(query, signal)) {
@@ -159,7 +165,7 @@ export class ChunkStoreWriter {
       hashes.push(seen);
       rows.push({ hash: metadataHash(tenant, day), range: contentId(value), value });
     }
-    await putRows([{ target: this.#schema.tableOf(day), rows }], this.#options.writesAtOnce, signal);
+    await putRows([{ target: this.schema.tableOf(day), rows }], this.#options.writesAtOnce, signal);
     this.#seen.add(tenant, day, hashes);
   }
 }
@@ -207,6 +213,7 @@ interface Leading {
 class WriteRun {
   readonly #schema: Schema;
   readonly #encoder: SlotEncoder;
+  readonly #partEncoder: SlotEncoder;
   readonly #seen: SeenRows;
   readonly #options: Required<WriterOptions>;
   readonly #signal: AbortSignal | undefined;
@@ -225,7 +232,7 @@ class WriteRun {
 
   constructor(
     schema: Schema,
-    encoder: SlotEncoder,
+    [encoder, partEncoder]: readonly [SlotEncoder, SlotEncoder],
     seen: SeenRows,
     options: Required<WriterOptions>,
     signal: AbortSignal | undefined,
@@ -233,6 +240,7 @@ class WriteRun {
   ) {
     this.#schema = schema;
     this.#encoder = encoder;
+    this.#partEncoder = partEncoder;
     this.#seen = seen;
     this.#options = options;
     this.#signal = signal;
@@ -240,18 +248,12 @@ class WriteRun {
   }
 
   async add(group: WriteGroup): Promise<void> {
-    const { windowStartMs, windowMs, replaces } = group;
-    const { seriesDigests, objectBytesAimed } = this.#options;
-    const target = this.#schema.tableOf(dayOf(windowStartMs));
-    const { limits } = target.period.tables;
-    this.#encoder.begin(
-      { windowStartMs, windowMs, seriesDigests },
-      {
-        rowBytesMax: limits.valueBytesMax - ROW_FRAME_BYTES - REPLACED_BYTES * (replaces?.length ?? 0),
-        inline: target.period.objects === undefined,
-        groupBytesAimed: objectBytesAimed,
-      },
-    );
+    if (group.stored !== undefined) {
+      await this.#addMissing(group, group.stored);
+      return;
+    }
+    const { replaces } = group;
+    const target = this.#begin(this.#encoder, group);
     const ids = new Set<string>();
     let last: EncodedGroup | undefined;
     const place = async (encoded: EncodedGroup, replaces: readonly Uint8Array[] | undefined) => {
@@ -278,6 +280,71 @@ class WriteRun {
     if (last !== undefined) await place(last, replaces);
   }
 
+  #begin(encoder: SlotEncoder, { windowStartMs, windowMs, replaces }: WriteGroup): TableOfPeriod {
+    const { seriesDigests, objectBytesAimed } = this.#options;
+    const target = this.#schema.tableOf(dayOf(windowStartMs));
+    const { limits } = target.period.tables;
+    encoder.begin(
+      { windowStartMs, windowMs, seriesDigests },
+      {
+        rowBytesMax: limits.valueBytesMax - ROW_FRAME_BYTES - REPLACED_BYTES * (replaces?.length ?? 0),
+        inline: target.period.objects === undefined,
+        groupBytesAimed: objectBytesAimed,
+      },
+    );
+    return target;
+  }
+
+  /** Encodes the group, asks for what that makes, and writes what the store lacks. What leads to groups that it has is there. */
+  async #addMissing(group: WriteGroup, stored: StoredSamples): Promise<void> {
+    const { tenant, slot, placement, windowStartMs, windowMs } = group;
+    const target = this.#begin(this.#encoder, group);
+    const beginLeading = () => {
+      const leading = new LeadingRows(tenant, dayOf(windowStartMs), this.#seenOf(dayOf(windowStartMs)));
+      leading.beginSlot(undefined, slot);
+      return leading;
+    };
+    // labels of series about which nothing is written so far
+    let found = beginLeading();
+    let writes = false;
+    const place = async (encoded: EncodedGroup) => {
+      const { header, body } = encoded;
+      const id = contentId(header, body);
+      const owed = { tenant, placement, slot, windowStartMs, windowMs, id, header, body };
+      if (await stored.has(owed)) return;
+      const missing = await stored.missing(owed);
+      if (missing === 'whole') {
+        this.#leadingOf(group, target).absorb(found, placement, slot);
+        found = beginLeading();
+        writes = true;
+        await this.#place(target, { ...encoded, group, id, replaces: undefined });
+        return;
+      }
+      this.#begin(this.#partEncoder, group);
+      for (const series of missing) {
+        writes = true;
+        const parts = labelParts(series.labels);
+        this.#leadingOf(group, target).addLabels(parts);
+        for (const part of this.#partEncoder.add(series, parts)) await this.#placePart(target, group, part);
+      }
+      for (const part of this.#partEncoder.finish()) await this.#placePart(target, group, part);
+    };
+    for await (const run of runsOf(group.series)) {
+      for (const series of run) {
+        const parts = series.parts ?? labelParts(series.labels);
+        found.addLabels(parts);
+        for (const encoded of this.#encoder.add(series, parts)) await place(encoded);
+      }
+    }
+    for (const encoded of this.#encoder.finish()) await place(encoded);
+    if (!writes) found.confirm();
+  }
+
+  #placePart(target: TableOfPeriod, group: WriteGroup, encoded: EncodedGroup): Promise<void> {
+    const id = contentId(encoded.header, encoded.body);
+    return this.#place(target, { ...encoded, group, id, replaces: undefined });
+  }
+
   async end(): Promise<readonly WrittenGroup[]> {
     for (const object of this.#objects.values()) await this.#putObject(object);
     await this.#commit();
@@ -293,14 +360,18 @@ class WriteRun {
     const key = `${day} ${tenant}`;
     let known = this.#leading.get(key);
     if (known === undefined) {
-      // what leads to a day that is long over may have been removed since, with all that the tenant had
-      const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
-      known = { rows: new LeadingRows(tenant, day, isOver ? new SeenRows(0) : this.#seen), target, counted: 0 };
+      known = { rows: new LeadingRows(tenant, day, this.#seenOf(day)), target, counted: 0 };
       this.#leading.set(key, known);
     }
     known.rows.beginSlot(placement, slot);
     this.#current = { group, leading: known };
     return known.rows;
+  }
+
+  /** What leads to a day that is long over may have been removed since, with all that the tenant had. */
+  #seenOf(day: number): SeenRows {
+    const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
+    return isOver ? new SeenRows(0) : this.#seen;
   }
 
   /** Only those of the current group grow: there may be very many others. */

@@ -1,4 +1,5 @@
 import type { Kernel } from '../chunk/kernel.ts';
+import { backgroundContext } from '../chunkstore/background.ts';
 import { encodeCompacted } from '../chunkstore/compacted-row.ts';
 import { type DayLease, DayLeases } from '../chunkstore/day-lease.ts';
 import { DayMerger, type MergeTenant } from '../chunkstore/day-merge.ts';
@@ -412,21 +413,4 @@ function keepFrom(tenant: string, retention: Retention, nowMs: number): number {
 function longest({ defaultMs, tenants }: Retention): number {
   const all = [defaultMs, ...tenants.values()];
   return all.includes(0) ? 0 : Math.max(...all);
-}
-
-/** Work in the background has no budget but that it holds one slot at a time. */
-function backgroundContext(signal: AbortSignal): ReadContext {
-  const nothing = () => {};
-  return {
-    signal,
-    budget: {
-      addSeries: nothing,
-      addChunks: nothing,
-      addFetchedBytes: nothing,
-      addMemory: nothing,
-      addFetches: nothing,
-      addCacheHits: nothing,
-      addGroups: nothing,
-    },
-  };
 }

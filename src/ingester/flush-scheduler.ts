@@ -1,8 +1,10 @@
 import type { Logger } from '../kit/observe/log.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { RingSource, RingView } from '../ring/view.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushReport, FlushRequest, FlushRunner } from './flush/flush-contract.ts';
 import { FlushPlan, type FlushStatus } from './flush/flush-plan.ts';
+import { type FlushTurns, turnsOf } from './flush/flush-turn.ts';
 import type { ingesterMetrics } from './metrics.ts';
 import type { ShardStats } from './shard/shard.ts';
 import type { ShardCalls } from './shard/shard-messages.ts';
@@ -14,6 +16,14 @@ export interface FlushSchedulerOptions {
   readonly metrics: ReturnType<typeof ingesterMetrics>;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Where others hold the same samples. Absent: this process is alone. */
+  readonly ring?: FlushRing;
+}
+
+/** The ring, and which of its members this process is. */
+export interface FlushRing {
+  readonly source: RingSource;
+  readonly member: string;
 }
 
 /** Has windows flushed when they are due, one flush at a time. */
@@ -21,6 +31,7 @@ export class FlushScheduler {
   readonly #options: FlushSchedulerOptions;
   readonly #plan: FlushPlan;
   #last: Promise<unknown> = Promise.resolve();
+  #lastTurns: { readonly view: RingView; readonly turns: FlushTurns } | undefined;
 
   constructor(options: FlushSchedulerOptions) {
     this.#options = options;
@@ -35,7 +46,7 @@ export class FlushScheduler {
       const stats = await this.#stats();
       const hurry = stats.some(({ headBytes }) => headBytes > config.headBytesMax / 2);
       const arenas = stats.map((each) => each.arenas);
-      return this.#plan.due(arenas, clock.nowMs(), hurry);
+      return this.#plan.due(arenas, clock.nowMs(), hurry, this.#turns());
     };
     const report = await this.#flush(plan).catch((error: Error) => {
       log.error({ error: error.message }, 'flushing failed, it will be tried again');
@@ -52,6 +63,7 @@ export class FlushScheduler {
       this.#plan.all(
         (await this.#stats()).map(({ arenas }) => arenas),
         tenant,
+        this.#turns(),
       );
     let report = await this.#flush(plan);
     // what is due takes its turn in between; what came since the first of these stays
@@ -71,6 +83,16 @@ export class FlushScheduler {
   /** Resolves when no flush is under way or waits for its turn. */
   async settled(): Promise<void> {
     await this.#last;
+  }
+
+  /** @throws where there is a ring and no version of it is known yet */
+  #turns(): FlushTurns | undefined {
+    const { ring } = this.#options;
+    if (ring === undefined) return undefined;
+    const view = ring.source.current();
+    if (view === undefined) throw new Error('no version of the ring is known yet: nothing is flushed before');
+    if (this.#lastTurns?.view !== view) this.#lastTurns = { view, turns: turnsOf(view, ring.member) };
+    return this.#lastTurns.turns;
   }
 
   #stats() {

@@ -6,7 +6,7 @@ import type { Service, Stop } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush/flush-contract.ts';
-import { FlushScheduler } from './flush-scheduler.ts';
+import { type FlushRing, FlushScheduler } from './flush-scheduler.ts';
 import { ingesterMetrics } from './metrics.ts';
 import { allTenants, type ShardCalls } from './shard/shard-messages.ts';
 
@@ -23,6 +23,8 @@ export interface IngesterOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** Where others hold the same samples; absent: this process is alone. */
+  readonly ring?: FlushRing;
   /** How often the shards' numbers are fetched. */
   readonly statsIntervalMs?: number;
 }

@@ -82,6 +82,16 @@ function pointOf(tenant: string, seed: number, index: number, count: number): nu
   return (h32(tenant, seed) + Math.floor((index * 2 ** 32) / count)) >>> 0;
 }
 
+/** The arc of a bucket of a tenant, of so many arcs. */
+export function arcOfBucket(arcs: number, tenant: string, bucket: number, buckets: number): number {
+  return pointOf(tenant, SEED_BUCKETS, bucket, buckets) >>> (32 - Math.log2(arcs));
+}
+
+/** The arc of a part of a split metric. @param metricHash as `metricHashOf` has it */
+export function arcOfPart(arcs: number, tenant: string, metricHash: number, part: number, parts: number): number {
+  return pointOf(tenant, metricHash, part, parts) >>> (32 - Math.log2(arcs));
+}
+
 /** Arcs by which a process without a ring tells its shards apart: 4,096. */
 const LOCAL_ARC_BITS = 12;
 

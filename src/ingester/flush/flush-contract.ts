@@ -1,4 +1,5 @@
 import type { Placement } from '../../chunkstore/placement.ts';
+import type { FlushSpread, FlushTurns } from './flush-turn.ts';
 
 // Requests for flushes, and their answers.
 
@@ -22,22 +23,34 @@ export interface FlushRequest {
   readonly pace: FlushPace | undefined;
   /** How far the windows are that earlier flushes have begun; of others nothing is written. */
   readonly progress: readonly FlushProgress[];
+  /** Where others hold the same samples: the store is asked before anything is written. Absent: there are no others. */
+  readonly turns?: FlushTurns;
+  /** By shard: when windows that were over long ago were seen to be open again, by window. Their slots are due from then on. */
+  readonly late?: readonly ReadonlyMap<number, number>[];
 }
 
 export interface FlushPace {
   readonly nowMs: number;
   /** From the end of a window to its first slots. */
   readonly delayMs: number;
-  /** From its first slots to its last. */
+  /** From its first slots to its last, of one owner. */
   readonly spreadMs: number;
+  /** From an owner's slots to those of the one after it; absent: nobody waits. */
+  readonly waitMs?: number;
+  /** Whether memory is short, so that all that is over is due at once. */
+  readonly hurry?: boolean;
 }
 
 /** A sealed window of a shard of which a part is in the store. */
 export interface FlushProgress {
   readonly shard: number;
   readonly sealLsn: number;
-  /** Slots whose phase (`slotPhase`) is below are written. */
+  /** Slots whose turn (`slotTurn`) is below are written. */
   readonly share: number;
+  /** The time from which its slots are due, less the delay: its end, or when it was seen to be open again. */
+  readonly endMs: number;
+  /** How its slots are spread, from its beginning to its end: whatever the ring comes to, each has one turn. */
+  readonly spread: FlushSpread;
   /** By tenant: how its series are spread, for all of the window. */
   readonly placements: ReadonlyMap<string, Placement>;
 }

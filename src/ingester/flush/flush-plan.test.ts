@@ -10,7 +10,14 @@ const TIMES = { windowMs: 2 * HOUR, delayMs: 15 * MINUTE, spreadMs: 45 * MINUTE 
 const END = 2 * HOUR;
 const open = (window: number, id = window + 1): SavedArena => ({ id, window, sealLsn: 0, flushedMs: 0 });
 const sealed = (window: number, sealLsn: number): SavedArena => ({ ...open(window), sealLsn });
-const reached = (sealLsn: number, share: number) => ({ shard: 0, sealLsn, share, placements: new Map() });
+const reached = (sealLsn: number, share: number) => ({
+  shard: 0,
+  sealLsn,
+  share,
+  endMs: END,
+  spread: { spreadMs: TIMES.spreadMs, waitMs: 0, turns: undefined },
+  placements: new Map(),
+});
 
 test('the slots of a window become due over the hour after its end', () => {
   const shares = new Set<number>();

@@ -1,8 +1,11 @@
 import type { SavedArena } from '../log/checkpoint.ts';
 import { FLUSH_ALL, type FlushPace, type FlushProgress, type FlushRequest } from './flush-contract.ts';
+import { type FlushSpread, type FlushTurns, spanOf, TURN_WAIT_MS } from './flush-turn.ts';
 
 /** A window's slots are written in so many steps: each fills objects and asks the shard once, however many slots there are. */
 const STEPS = 9;
+/** The waiting of owners for each other in all takes at most this share of a window, where windows are short. */
+const WAITS_PER_WINDOW = 12;
 
 export interface FlushTimes {
   readonly windowMs: number;
@@ -21,16 +24,20 @@ export interface FlushStatus {
   readonly share: number;
 }
 
-/** The share of a window's slots, in order of their phase, that is to be in the store by now. */
-export function shareDue({ nowMs, delayMs, spreadMs }: FlushPace, windowEndMs: number): number {
-  const sinceMs = nowMs - windowEndMs - delayMs;
-  if (sinceMs < 0) return 0;
-  return sinceMs >= spreadMs ? 1 : Math.min(STEPS, Math.floor((sinceMs / spreadMs) * STEPS) + 1) / STEPS;
+/** The spread of a window that is begun now. */
+export function spreadOf(pace: FlushPace | undefined, turns: FlushTurns | undefined): FlushSpread {
+  const { spreadMs = 0, waitMs = 0 } = pace ?? {};
+  return { spreadMs, waitMs, turns: turns && { orders: turns.orders, orderMax: turns.orderMax } };
 }
 
-/** When the slots behind this share become due. */
-function nextDueMs({ delayMs, spreadMs }: Omit<FlushPace, 'nowMs'>, windowEndMs: number, share: number): number {
-  return windowEndMs + delayMs + share * spreadMs;
+/** The share of a window's slots, in order of their turns, that is to be in the store by now. */
+export function shareDue(pace: FlushPace, windowEndMs: number, spread = spreadOf(pace, undefined)): number {
+  const sinceMs = pace.nowMs - windowEndMs - pace.delayMs;
+  if (sinceMs < 0) return 0;
+  const spanMs = spanOf(spread);
+  if (pace.hurry === true || sinceMs >= spanMs) return 1;
+  const steps = Math.ceil((STEPS * spanMs) / Math.max(spread.spreadMs, spanMs / 2));
+  return Math.min(steps, Math.floor((sinceMs / spanMs) * steps) + 1) / steps;
 }
 
 /**
@@ -42,9 +49,11 @@ export class FlushPlan {
   #progress: readonly FlushProgress[] = [];
   /** By shard: windows that are long over and open again, with when that was seen. */
   readonly #lateSinceMs: Map<number, number>[] = [];
+  readonly #waitMs: number;
 
   constructor(times: FlushTimes) {
     this.#times = times;
+    this.#waitMs = Math.min(TURN_WAIT_MS, times.windowMs / WAITS_PER_WINDOW);
   }
 
   /** Late windows, from a new look at what each shard holds: those long over and open are kept with when that was first seen. */
@@ -66,11 +75,18 @@ export class FlushPlan {
    * The flush that is due now; undefined: nothing is.
    * @param shards what each holds
    * @param hurry memory is short: what is over is written at once
+   * @param turns where others hold the same samples
    */
-  due(shards: readonly (readonly SavedArena[])[], nowMs: number, hurry: boolean): FlushRequest | undefined {
+  due(
+    shards: readonly (readonly SavedArena[])[],
+    nowMs: number,
+    hurry: boolean,
+    turns?: FlushTurns,
+  ): FlushRequest | undefined {
     this.#seeLate(shards, nowMs);
     const { delayMs, spreadMs } = this.#times;
-    const pace = { nowMs, delayMs, spreadMs: hurry ? 0 : spreadMs };
+    const pace = { nowMs, delayMs, spreadMs, waitMs: this.#waitMs, hurry };
+    const spread = spreadOf(pace, turns);
     // Late samples come in trickles: what a while brings goes together.
     const keepOpen = this.#lateSinceMs.map((since) =>
       [...since].filter(([, sinceMs]) => !hurry && sinceMs + delayMs > nowMs).map(([window]) => window),
@@ -78,17 +94,23 @@ export class FlushPlan {
     const work = shards.some((arenas, shard) =>
       arenas.some(({ window, sealLsn, flushedMs }) => {
         if (flushedMs > 0 || (sealLsn === 0 && keepOpen[shard]!.includes(window))) return false;
-        return shareDue(pace, this.#endMs(window)) > this.#shareOf(shard, sealLsn);
+        const begun = this.#progressOf(shard, sealLsn);
+        if (begun !== undefined) return shareDue(pace, begun.endMs, begun.spread) > begun.share;
+        const lateMs = turns && sealLsn === 0 ? this.#lateSinceMs[shard]!.get(window) : undefined;
+        return shareDue(pace, lateMs ?? this.#endMs(window), spread) > 0;
       }),
     );
-    return work ? { sealBeforeMs: nowMs - delayMs, keepOpen, pace, progress: this.#progress } : undefined;
+    if (!work) return undefined;
+    const more = turns === undefined ? {} : { turns, late: this.#lateSinceMs.map((since) => new Map(since)) };
+    return { sealBeforeMs: nowMs - delayMs, keepOpen, pace, progress: this.#progress, ...more };
   }
 
   /** For everything that is in memory, or all that one tenant has there, at once; undefined: there is nothing. */
-  all(shards: readonly (readonly SavedArena[])[], tenant?: string): FlushRequest | undefined {
+  all(shards: readonly (readonly SavedArena[])[], tenant?: string, turns?: FlushTurns): FlushRequest | undefined {
     const work = shards.some((arenas) => arenas.some(({ flushedMs }) => flushedMs === 0));
     if (!work) return undefined;
-    return { ...FLUSH_ALL, ...(tenant === undefined ? {} : { tenant }), progress: this.#progress };
+    const more = { ...(tenant === undefined ? {} : { tenant }), ...(turns === undefined ? {} : { turns }) };
+    return { ...FLUSH_ALL, ...more, progress: this.#progress };
   }
 
   /** How far windows are, after a flush. */
@@ -105,10 +127,12 @@ export class FlushPlan {
       for (const { window, sealLsn, flushedMs } of arenas) {
         if (flushedMs > 0 || (sealLsn > 0 && counted.has(sealLsn))) continue;
         counted.add(sealLsn);
-        const share = this.#shareOf(shard, sealLsn);
+        const begun = this.#progressOf(shard, sealLsn);
+        const share = begun?.share ?? 0;
         const lateMs = sealLsn === 0 ? this.#lateSinceMs[shard]!.get(window) : undefined;
-        const dueMs =
-          lateMs === undefined ? nextDueMs(this.#times, this.#endMs(window), share) : lateMs + this.#times.delayMs;
+        const endMs = begun?.endMs ?? lateMs ?? this.#endMs(window);
+        // slots behind this share become due then
+        const dueMs = endMs + this.#times.delayMs + share * (begun === undefined ? 0 : spanOf(begun.spread));
         if (dueMs > nowMs && share === 0) continue;
         shares.push(share);
         lagMs = Math.max(lagMs, nowMs - dueMs);
@@ -122,8 +146,8 @@ export class FlushPlan {
     return (window + 1) * this.#times.windowMs;
   }
 
-  #shareOf(shard: number, sealLsn: number): number {
-    if (sealLsn === 0) return 0;
-    return this.#progress.find((each) => each.shard === shard && each.sealLsn === sealLsn)?.share ?? 0;
+  #progressOf(shard: number, sealLsn: number): FlushProgress | undefined {
+    if (sealLsn === 0) return undefined;
+    return this.#progress.find((each) => each.shard === shard && each.sealLsn === sealLsn);
   }
 }

@@ -2,15 +2,9 @@ import { type GroupSeries, labelParts, metricOf } from '../../chunk/group/series
 import { ChunkDecoder, type HeadChunk } from '../../chunk/head-chunk.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
 import { dayOf } from '../../chunkstore/keys.ts';
-import {
-  bucketSlot,
-  PLACEMENT_DEFAULT,
-  type Placement,
-  type Slot,
-  slotOf,
-  slotPhase,
-} from '../../chunkstore/placement.ts';
-import { placementOfDay, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
+import { bucketSlot, PLACEMENT_DEFAULT, type Placement, type Slot, slotOf } from '../../chunkstore/placement.ts';
+import { placementOfDay, placementOfRing, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
+import { StoredSamples } from '../../chunkstore/stored-samples.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -27,7 +21,8 @@ import {
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
-import { shareDue } from './flush-plan.ts';
+import { shareDue, spreadOf } from './flush-plan.ts';
+import { type FlushSpread, type FlushTurns, slotTurn } from './flush-turn.ts';
 
 // Series of a metric are put in order of their labels before they are decoded, as many as these allow.
 const RUN_SERIES_MAX = 4096;
@@ -44,6 +39,7 @@ export class Flusher {
   readonly #windowMs: number;
   readonly #splitSeries: number;
   readonly #clock: Clock;
+  readonly #kernel: Kernel;
   readonly #columns = new SampleColumns();
   /** By day and tenant, during one flush. */
   readonly #heldOfDays = new Map<string, Placement[]>();
@@ -59,6 +55,7 @@ export class Flusher {
   }) {
     this.#shards = options.shards;
     this.#writer = options.writer;
+    this.#kernel = options.kernel;
     this.#decoder = new ChunkDecoder(options.kernel);
     this.#windowMs = options.windowMs;
     this.#splitSeries = options.splitSeries ?? SPLIT_SERIES_MIN;
@@ -66,7 +63,8 @@ export class Flusher {
   }
 
   /** Everything due goes in one write, so that windows, tenants and slots share objects. The newest of many windows go first. */
-  async flush({ sealBeforeMs, keepOpen, tenant, pace, progress }: FlushRequest): Promise<FlushReport> {
+  async flush(request: FlushRequest): Promise<FlushReport> {
+    const { sealBeforeMs, keepOpen, tenant, pace, progress, turns } = request;
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
     this.#heldOfDays.clear();
@@ -83,10 +81,13 @@ export class Flusher {
         if (known !== undefined) begun.set(keyOf(index, sealed.sealLsn), known);
         // what of one tenant was written before is written again: the same rows
         const from = tenant === undefined ? (known?.share ?? 0) : 0;
-        const to = pace === undefined ? 1 : shareDue(pace, (sealed.window + 1) * this.#windowMs);
+        const lateMs = sealed.sealLsn === 0 ? undefined : request.late?.[index]?.get(sealed.window);
+        const endMs = known?.endMs ?? lateMs ?? (sealed.window + 1) * this.#windowMs;
+        const spread = known?.spread ?? spreadOf(pace, turns);
+        const to = pace === undefined ? 1 : shareDue(pace, endMs, spread);
         if (to <= from) continue;
         const placements = new Map(known?.placements);
-        due.push({ shard, index, sealed, phases: [from, to], placements, failed: false });
+        due.push({ shard, index, sealed, phases: [from, to], endMs, spread, placements, failed: false });
       }
     }
     const windowsMax = tenant === undefined ? WINDOWS_MAX * this.#shards.length : due.length;
@@ -94,7 +95,7 @@ export class Flusher {
     const left = due.length > 0 ? { left: due.length } : {};
     try {
       for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(
-        this.#groups(windows, tenant, failures),
+        this.#groups(windows, tenant, turns, failures),
       )) {
         counts.groups++;
         counts.series += seriesCount;
@@ -106,11 +107,11 @@ export class Flusher {
       return { ...counts, failures, progress: [...begun.values()] };
     }
     if (tenant !== undefined) return { ...counts, failures, progress };
-    for (const { shard, index, sealed, phases, placements, failed } of windows) {
+    for (const { shard, index, sealed, phases, endMs, spread, placements, failed } of windows) {
       if (failed) continue;
       const { sealLsn } = sealed;
       if (phases[1] < 1) {
-        begun.set(keyOf(index, sealLsn), { shard: index, sealLsn, share: phases[1], placements });
+        begun.set(keyOf(index, sealLsn), { shard: index, sealLsn, share: phases[1], endMs, spread, placements });
         continue;
       }
       await shard.call('confirmFlushed', { sealLsn });
@@ -124,16 +125,23 @@ export class Flusher {
   async *#groups(
     windows: readonly DueWindow[],
     only: string | undefined,
+    turns: FlushTurns | undefined,
     failures: string[],
   ): AsyncGenerator<WriteGroup> {
-    const sizes = windows.some(({ phases }) => phases[0] === 0) ? await this.#seriesOfTenants(only) : new Map();
+    const begins = windows.some(({ phases }) => phases[0] === 0);
+    // where there is a ring, it says how tenants are spread
+    const sizes = begins && turns === undefined ? await this.#seriesOfTenants(only) : new Map();
+    const stored =
+      turns && new StoredSamples(this.#writer.schema, this.#kernel, { windowMs: this.#windowMs, clock: this.#clock });
     for (const each of windows) {
       const fail = (error: unknown) => {
         each.failed = true;
         failures.push((error as Error).message);
       };
       try {
-        yield* this.#window(each, only, sizes, fail);
+        for await (const group of this.#window(each, only, { sizes, turns }, fail)) {
+          yield stored === undefined ? group : { ...group, stored };
+        }
       } catch (error) {
         // with the store away every other window would wait for it in vain as long
         if (error instanceof StoreUnreadable) throw error.cause;
@@ -157,21 +165,23 @@ export class Flusher {
   async *#window(
     due: DueWindow,
     only: string | undefined,
-    sizes: ReadonlyMap<string, number>,
+    { sizes, turns }: TenantSizes,
     fail: (error: unknown) => void,
   ): AsyncGenerator<WriteGroup> {
-    const { shard, sealed, phases } = due;
+    const { shard, sealed, phases, spread } = due;
     const windowStartMs = sealed.window * this.#windowMs;
     for (const arena of sealed.arenas) {
       for await (const { tenant, metrics } of this.#tenantsOf(shard, arena, only)) {
         const size = { series: sizes.get(tenant) ?? 0, metrics };
-        const placement = await this.#placement(due, tenant, size, windowStartMs);
+        const placement = await this.#placement(due, tenant, size, turns, windowStartMs);
         if (phases[0] === 0) {
           const metadata = await shard.call('metadata', { tenant });
           if (metadata.length > 0) await this.#writer.writeMetadata(tenant, windowStartMs, metadata);
         }
-        if (placement === PLACEMENT_DEFAULT && !isDue(phases, tenant, WHOLE)) continue;
-        const runs = this.#runs(shard, { arena, tenant, placement, phases }, fail);
+        const isWhole = placement === PLACEMENT_DEFAULT;
+        if (isWhole && !isDue(phases, spread, tenant)) continue;
+        const slots = isWhole ? { phases: ALL_PHASES } : { phases, spread };
+        const runs = this.#runs(shard, { arena, tenant, placement, ...slots }, fail);
         for await (const { slot, series } of bySlot(runs, fail)) {
           yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
         }
@@ -189,13 +199,22 @@ export class Flusher {
   }
 
   /** How a tenant's series are spread in a window: settled when its flush begins, by what the store has of the day and by their number. */
-  async #placement(due: DueWindow, tenant: string, size: TenantSize, windowStartMs: number): Promise<Placement> {
+  async #placement(
+    due: DueWindow,
+    tenant: string,
+    size: TenantSize,
+    turns: FlushTurns | undefined,
+    windowStartMs: number,
+  ): Promise<Placement> {
     const known = due.placements.get(tenant);
     if (known !== undefined) return known;
     // of a flush that was begun all are known but those of tenants with one slot
     if (due.phases[0] > 0) return PLACEMENT_DEFAULT;
     const held = await this.#held(tenant, windowStartMs);
-    const placement = placementOfDay(held, size, this.#clock.nowMs(), this.#splitSeries);
+    const placement =
+      turns === undefined
+        ? placementOfDay(held, size, this.#clock.nowMs(), this.#splitSeries)
+        : placementOfRing(held, turns.sizes.get(tenant));
     if (placement.buckets === 1 && placement.splits.size === 0) return PLACEMENT_DEFAULT;
     due.placements.set(tenant, placement);
     held.push(placement);
@@ -283,9 +302,18 @@ class StoreUnreadable extends Error {}
 /** The only slot of a tenant that is not spread. */
 const WHOLE = bucketSlot(1, 0);
 
-function isDue(phases: ShardExport['phases'], tenant: string, slot: Slot): boolean {
-  const phase = slotPhase(tenant, slot);
-  return phases[0] <= phase && phase < phases[1];
+const ALL_PHASES: ShardExport['phases'] = [0, 1];
+
+/** Whether a tenant of one slot has its turn. */
+function isDue(phases: ShardExport['phases'], spread: FlushSpread, tenant: string): boolean {
+  const turn = slotTurn(spread, tenant, WHOLE);
+  return phases[0] <= turn && turn < phases[1];
+}
+
+/** By what a tenant's series are spread: how many series tenants have here, or where there is a ring its sizes. */
+interface TenantSizes {
+  readonly sizes: ReadonlyMap<string, number>;
+  readonly turns: FlushTurns | undefined;
 }
 
 /** A window of which slots are due. */
@@ -293,8 +321,10 @@ interface DueWindow {
   readonly shard: Channel<ShardRole>;
   readonly index: number;
   readonly sealed: UnflushedWindow;
-  /** Phases of the slots, the first inclusive, the second exclusive. */
+  /** Turns of the slots, the first inclusive, the second exclusive. */
   readonly phases: ShardExport['phases'];
+  readonly endMs: number;
+  readonly spread: FlushSpread;
   /** By tenant; those without have one slot. */
   readonly placements: Map<string, Placement>;
   /** It could not be exported: it stays in the head, to be flushed again. */

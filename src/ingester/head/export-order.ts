@@ -1,9 +1,10 @@
 import { Region } from '../../chunk/region.ts';
-import { bucketSlot, type Placement, partSlot, slotPhase } from '../../chunkstore/placement.ts';
+import { bucketSlot, type Placement, partSlot } from '../../chunkstore/placement.ts';
 import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { compareUtf8 } from '../../model/labels.ts';
+import { type FlushSpread, slotTurn } from '../flush/flush-turn.ts';
 import type { Head } from './head.ts';
 import type { HeadTenant } from './tenant-index.ts';
 
@@ -11,6 +12,8 @@ import type { HeadTenant } from './tenant-index.ts';
 const SLICE_MS = 8;
 /** Series whose parts are found in one call of the kernel. */
 const BATCH = 8192;
+
+const ALONE: FlushSpread = { spreadMs: 0, waitMs: 0, turns: undefined };
 
 /** Refs of one slot and metric. */
 interface Run {
@@ -22,8 +25,10 @@ interface Run {
 /** Slots that are due. */
 export interface ExportedSlots {
   readonly placement: Placement;
-  /** Only slots with such a phase (`slotPhase`), the second excluded. */
+  /** Only slots that have their turn (`slotTurn`) then, the second excluded. */
   readonly phases: readonly [from: number, to: number];
+  /** Absent: nobody waits for others. */
+  readonly spread?: FlushSpread;
 }
 
 /** Puts series in the order in which they go into groups. */
@@ -42,10 +47,10 @@ export class ExportOrder {
    * Refs of a tenant by slot, then metric. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
    * again meanwhile (`holdRefs`).
    */
-  async refs(tenant: HeadTenant, { placement, phases }: ExportedSlots): Promise<Uint32Array> {
+  async refs(tenant: HeadTenant, { placement, phases, spread = ALONE }: ExportedSlots): Promise<Uint32Array> {
     const { exports } = this.#head.kernel;
     const isDue = (slot: Uint8Array) => {
-      const phase = slotPhase(tenant.id, slot);
+      const phase = slotTurn(spread, tenant.id, slot);
       return phases[0] <= phase && phase < phases[1];
     };
     /** Slots of buckets, in hex; undefined where a slot is not due. */

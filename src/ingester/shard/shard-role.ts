@@ -233,13 +233,13 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       mustBeReady();
       return byWindow(await shard.unflushed());
     },
-    async export({ arena, tenant: id, placement, phases }) {
+    async export({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
       exporting++;
       hold();
       try {
-        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, { placement, phases });
+        const refs = tenant === undefined ? new Uint32Array(0) : await exportOrder.refs(tenant, slots);
         return slice(++lastCursor, {
           startMs: -9.2e18,
           endMs: 9.2e18,
