@@ -19,8 +19,9 @@ export interface FlushTurns {
   readonly sizes: ReadonlyMap<string, SlotSizes>;
 }
 
-export function turnsOf({ newest }: RingView, member: string): FlushTurns {
-  const { arcs, replicas, members, owners, tenants } = newest;
+/** By the version that writers use; while none counts yet, by the newest. */
+export function turnsOf(view: RingView, member: string): FlushTurns {
+  const { arcs, replicas, members, owners, tenants } = view.confirmed === 0 ? view.newest : view.writing;
   const own = members.findIndex(({ id }) => id === member);
   const orderMax = replicas - 1;
   const orders = new Uint8Array(arcs).fill(orderMax);
