@@ -4,7 +4,7 @@ import type { RingSource, RingView } from '../ring/view.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushReport, FlushRequest, FlushRunner } from './flush/flush-contract.ts';
 import { FlushPlan, type FlushStatus } from './flush/flush-plan.ts';
-import { type FlushTurns, turnsOf } from './flush/flush-turn.ts';
+import { type FlushTurns, turnsOf } from './flush-turn.ts';
 import type { ingesterMetrics } from './metrics.ts';
 import type { ShardStats } from './shard/shard.ts';
 import type { ShardCalls } from './shard/shard-messages.ts';

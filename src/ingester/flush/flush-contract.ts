@@ -1,5 +1,5 @@
 import type { Placement } from '../../chunkstore/placement.ts';
-import type { FlushSpread, FlushTurns } from './flush-turn.ts';
+import type { FlushSpread, FlushTurns } from '../flush-turn.ts';
 
 // Requests for flushes, and their answers.
 

@@ -1,6 +1,6 @@
+import { type FlushSpread, type FlushTurns, spanOf, TURN_WAIT_MS } from '../flush-turn.ts';
 import type { SavedArena } from '../log/checkpoint.ts';
 import { FLUSH_ALL, type FlushPace, type FlushProgress, type FlushRequest } from './flush-contract.ts';
-import { type FlushSpread, type FlushTurns, spanOf, TURN_WAIT_MS } from './flush-turn.ts';
 
 /** A window's slots are written in so many steps: each fills objects and asks the shard once, however many slots there are. */
 const STEPS = 9;

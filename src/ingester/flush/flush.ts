@@ -12,6 +12,7 @@ import { AppError } from '../../model/errors.ts';
 import type { TenantSize } from '../../model/slot-sizes.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { SliceView } from '../../wire/slices.ts';
+import { type FlushSpread, type FlushTurns, slotTurn } from '../flush-turn.ts';
 import {
   type ArenaTenant,
   allTenants,
@@ -22,7 +23,6 @@ import {
 } from '../shard/shard-messages.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
-import { type FlushSpread, type FlushTurns, slotTurn } from './flush-turn.ts';
 
 // Series of a metric are put in order of their labels before they are decoded, as many as these allow.
 const RUN_SERIES_MAX = 4096;

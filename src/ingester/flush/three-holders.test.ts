@@ -19,6 +19,7 @@ import { RingView } from '../../ring/view.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { MemoryTableStore } from '../../table/memory.ts';
 import { FrameWriter } from '../../wire/frames.ts';
+import { type FlushTurns, turnsOf } from '../flush-turn.ts';
 import { MemoryDisk } from '../log/test-disk.ts';
 import { Shard } from '../shard/shard.ts';
 import type { ShardRole } from '../shard/shard-messages.ts';
@@ -26,7 +27,6 @@ import { shardRole } from '../shard/shard-role.ts';
 import { Flusher } from './flush.ts';
 import { FLUSH_ALL, type FlushReport } from './flush-contract.ts';
 import { FlushPlan } from './flush-plan.ts';
-import { type FlushTurns, turnsOf } from './flush-turn.ts';
 
 // Three holders of the same, overlapping or different samples, and one store.
 

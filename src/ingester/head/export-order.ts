@@ -4,7 +4,7 @@ import { LABELS_BYTES_MAX } from '../../contract/ingest.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { compareUtf8 } from '../../model/labels.ts';
-import { type FlushSpread, slotTurn } from '../flush/flush-turn.ts';
+import { type FlushSpread, slotTurn } from '../flush-turn.ts';
 import type { Head } from './head.ts';
 import type { HeadTenant } from './tenant-index.ts';
 

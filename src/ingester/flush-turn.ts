@@ -1,8 +1,8 @@
-import { type Slot, slotParts, slotPhase } from '../../chunkstore/placement.ts';
-import type { SlotSizes } from '../../model/slot-sizes.ts';
-import { arcOfBucket, arcOfPart } from '../../ring/slots.ts';
-import { NO_OWNER } from '../../ring/version.ts';
-import type { RingView } from '../../ring/view.ts';
+import { type Slot, slotParts, slotPhase } from '../chunkstore/placement.ts';
+import type { SlotSizes } from '../model/slot-sizes.ts';
+import { arcOfBucket, arcOfPart } from '../ring/slots.ts';
+import { NO_OWNER } from '../ring/version.ts';
+import type { RingView } from '../ring/view.ts';
 
 // When a member looks whether the store has what its slots hold: the order of an arc's owners sets how long each waits, nothing else.
 
