@@ -368,7 +368,7 @@ class WriteRun {
     return known.rows;
   }
 
-  /** What leads to a day that is long over may have been removed since, with all that the tenant had. */
+  /** Rows that count as written. Of a day that is long over none do: they may have been removed since, with all that the tenant had. */
   #seenOf(day: number): SeenRows {
     const isOver = (day + 1) * DAY_MS + SEEN_AFTER_DAY_MS < this.#options.clock.nowMs();
     return isOver ? new SeenRows(0) : this.#seen;

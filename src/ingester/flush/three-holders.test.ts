@@ -113,7 +113,7 @@ class Holder {
     assert.equal(counts[0], samples.length);
   }
 
-  /** What is due now, or at the end all there is. */
+  /** Writes slots that are due now. @param all everything there is */
   async flush(all = false): Promise<FlushReport | undefined> {
     await this.#shard.ready;
     const request = all
