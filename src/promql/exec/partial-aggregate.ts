@@ -35,7 +35,6 @@ export interface PartialInput {
 /** Adds up the rows of one block of series after another. */
 export class PartialAggregator {
   readonly #execution: Execution;
-  readonly #op: MergeableOp;
   readonly #steps: number;
   readonly #groups: Groups;
   readonly #cells: Cells;
@@ -49,7 +48,6 @@ export class PartialAggregator {
   constructor(execution: Execution, { node, dropsNames }: AggregatedSeries) {
     const { steps } = node.grid;
     this.#execution = execution;
-    this.#op = node.op;
     this.#steps = steps;
     this.#groups = new Groups(execution, node);
     const ignore = (): void => execution.annotations.histogramIgnoredInAggregation(node.op, node.input.pos);
@@ -203,6 +201,9 @@ class CountCells implements Cells {
   }
 }
 
+/** Cells with zeros of both signs after which nothing larger is waited for. */
+const MIXED_MAX = 1000;
+
 /** A NaN gives way to any number; which of a zero and a negative one comes first is not known. */
 class ExtremeCells implements Cells {
   readonly cellBytes = 16;
@@ -237,7 +238,10 @@ class ExtremeCells implements Cells {
       if (counts[cell] === 0 || value * sign > before * sign || Number.isNaN(before)) {
         best[cell] = value;
         if (this.#mixed.size > 0) this.#mixed.delete(cell);
-      } else if (value === 0 && before === 0 && !Object.is(value, before)) this.#mixed.add(cell);
+      } else if (value === 0 && before === 0 && !Object.is(value, before)) {
+        this.#mixed.add(cell);
+        if (this.#mixed.size > MIXED_MAX) throw new NeedsWhole('zeros');
+      }
       counts[cell]!++;
     }
   }
