@@ -44,28 +44,32 @@ export class ShardRoute implements Route {
 class ShardSending implements Sending {
   readonly hashLabels = false;
   readonly onlyTarget: number | undefined;
-  readonly targetOf: (frame: FrameView) => number;
   readonly #route: ShardRoute;
   readonly #request: EdgePush;
   readonly #limits: EdgeLimits;
   readonly #slots: LocalSlots;
+  readonly #targetOfBucket: number[] = [];
 
   constructor(route: ShardRoute, request: EdgePush, limits: EdgeLimits) {
     this.#route = route;
     this.#request = request;
     this.#limits = limits;
     const { slots = WHOLE } = request;
-    const whole = this.#targetOfMetric(0, 1);
     this.#slots = slots;
-    this.onlyTarget = slots.buckets === 1 || route.targets.length === 1 ? whole : undefined;
-    const targets = Array.from({ length: slots.buckets }, (_, bucket) => this.#targetOfMetric(bucket, slots.buckets));
-    this.targetOf =
-      this.onlyTarget === undefined ? (frame) => targets[frame.metricHash & (targets.length - 1)]! : () => whole;
+    if (route.targets.length === 1) this.onlyTarget = 0;
+    else this.onlyTarget = slots.buckets === 1 ? this.#targetOfMetric(0) : undefined;
+  }
+
+  targetOf(frame: FrameView): number {
+    if (this.onlyTarget !== undefined) return this.onlyTarget;
+    const bucket = frame.metricHash & (this.#slots.buckets - 1);
+    this.#targetOfBucket[bucket] ??= this.#targetOfMetric(bucket);
+    return this.#targetOfBucket[bucket];
   }
 
   /** The shard of a metric, by its slot: what the store has together is together here too. */
-  #targetOfMetric(metricHash: number, buckets = this.#slots.buckets): number {
-    return shardOfArc(localArcOf(this.#request.tenant, metricHash, buckets), this.#route.targets.length);
+  #targetOfMetric(metricHash: number): number {
+    return shardOfArc(localArcOf(this.#request.tenant, metricHash, this.#slots.buckets), this.#route.targets.length);
   }
 
   /** Sends frames part after part to each target. */
@@ -176,6 +180,6 @@ class ShardSending implements Sending {
       }
       buffers.give(frames.buffer);
     }
-    return [...frameParts(Buffer.concat(wanted), new Uint8Array(0), [], this.targetOf, buffers)];
+    return [...frameParts(Buffer.concat(wanted), new Uint8Array(0), [], (frame) => this.targetOf(frame), buffers)];
   }
 }
