@@ -56,4 +56,39 @@ export const ringErrors = catalogue({
     text: (v: { number: number; known: number }) =>
       `version ${v.number} of the ring is not followed by this member, which is at version ${v.known}`,
   },
+  ringFolderDamaged: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { file: string }) =>
+      `${v.file} is damaged: put it back from where the folder was copied, or move the folder away, then this is another member`,
+  },
+  ringNameDiffers: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { name: string; id: string }) =>
+      `the data folder is that of ${v.id}, and the member's name is now ${v.name}: give it its name back, or an empty folder`,
+  },
+  ringLogTooOld: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { ageMs: number; limitMs: number }) =>
+      `the log was written to ${v.ageMs} ms ago, above -ingester.wal-age-max (${v.limitMs} ms): deletions of its samples may be forgotten; say that it is to be taken, or move the folder away`,
+  },
+  ringSettling: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { waiting: string }) =>
+      `the key-value store lost what was written to it, and a newer version may be lost with it: waiting for a heartbeat of ${v.waiting}, or force it`,
+  },
+  ringRaced: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) =>
+      'another version of the ring was made at the same time, or the key-value store holds another one',
+  },
 });

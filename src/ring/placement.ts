@@ -7,7 +7,7 @@ import { compareIds, MEMBERS_MAX, type Member, NO_OWNER, type RingVersion } from
 // owner in one stretch where it can, since the slots of a tenant lie evenly around the ring (slots.ts).
 
 /** A version that is about to be made: without what only its maker knows. */
-export type NextVersion = Pick<RingVersion, 'members' | 'owners' | 'givenUp'>;
+export type NextVersion = Pick<RingVersion, 'members' | 'owners' | 'givenUp' | 'givenUpMs'>;
 
 export type Change =
   /** A new member takes arcs of those that have most. */
@@ -24,6 +24,8 @@ export interface ChangeOptions {
   readonly since: readonly RingVersion[];
   /** An operator vouches that owners who lose arcs do not run. */
   readonly force?: boolean;
+  /** Wall clock, Unix ms; stands in the version where owners are given up. */
+  readonly nowMs?: number;
 }
 
 /**
@@ -51,14 +53,14 @@ export function firstOwners(members: readonly Member[], arcs: number, replicas: 
     }
   }
   assert(at === owners.length, 'arcs without owner');
-  return { members: sorted, owners, givenUp: [] };
+  return { members: sorted, owners, givenUp: [], givenUpMs: 0 };
 }
 
 /**
  * The next version's members and owners.
  * @throws errors.ringMemberUnknown, errors.ringMemberKnown, errors.ringMembersTooFew, errors.ringZonesTooFew, errors.ringOwnersTakenTwice
  */
-export function changed(change: Change, { since, force = false }: ChangeOptions): NextVersion {
+export function changed(change: Change, { since, force = false, nowMs = 1 }: ChangeOptions): NextVersion {
   const newest = since.at(-1);
   assert(newest !== undefined, 'a change of no version');
   const plan = new Plan(newest, since, force);
@@ -80,7 +82,7 @@ export function changed(change: Change, { since, force = false }: ChangeOptions)
       plan.forget(change.id);
       break;
   }
-  return plan.done();
+  return plan.done(nowMs);
 }
 
 /** Arcs that each member should have, with fractions: equal ones, but nobody more than all, and no zone more than keeps replicas apart. */
@@ -292,13 +294,14 @@ class Plan {
     this.#members[this.#numberOf(id)] = undefined;
   }
 
-  done(): NextVersion {
+  done(nowMs: number): NextVersion {
     const members = this.#present().sort((a, b) => compareIds(a.id, b.id));
     const indexes = new Map(members.map(({ id }, index) => [id, index]));
     const owners = this.#owners.map((owner) =>
       owner === NO_OWNER ? NO_OWNER : indexes.get(this.#members[owner]!.id)!,
     );
-    const next = { members, owners, givenUp: [...this.#givenUp].sort(compareIds) };
+    const givenUp = [...this.#givenUp].sort(compareIds);
+    const next = { members, owners, givenUp, givenUpMs: givenUp.length > 0 ? nowMs : 0 };
     const twice = this.#takenTwice();
     if (twice > 0 && !this.#force) throw ringErrors.ringOwnersTakenTwice({ arcs: twice, of: this.#arcs });
     return next;

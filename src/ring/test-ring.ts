@@ -25,7 +25,14 @@ export function ringOf(members: readonly Member[], arcs: number, replicas: numbe
 }
 
 export function childOf(parent: RingVersion, next: Partial<RingVersion>): RingVersion {
-  return { ...parent, givenUp: [], number: parent.number + 1, parent: hashOfVersion(encodeVersion(parent)), ...next };
+  return {
+    ...parent,
+    givenUp: [],
+    givenUpMs: 0,
+    number: parent.number + 1,
+    parent: hashOfVersion(encodeVersion(parent)),
+    ...next,
+  };
 }
 
 /** The version after a confirmed one. */

@@ -17,6 +17,7 @@ function rich(): RingVersion {
     ...next,
     floor: 2,
     givenUp: ['ingester-x', 'ingester-y'],
+    givenUpMs: 1_700_000_000_000,
     tenants: new Map([
       ['b', { buckets: 1, splits: new Map([['m', 16]]) }],
       ['a', { buckets: 256, splits: new Map() }],
@@ -137,6 +138,8 @@ test('what no ring can be is refused, each with its reason', () => {
     [owners((all) => all.set([all[4]!], 3)), /two times the same owner of arc 1/],
     [owners((all) => all.fill(0xffff, 0, 3)), /arc 0 has no owner/],
     [owners((all) => all.fill(0xffff, 1, 2)), /an owner behind none of arc 0/],
+    [{ givenUpMs: 0 }, /2 owners given up at 0/],
+    [{ givenUp: [] }, /0 owners given up at 1700000000000/],
     [{ givenUp: ['b', 'a'] }, /given up are not in ascending order/],
     [{ tenants: new Map([['t', { buckets: 1, splits: new Map() }]]) }, /a tenant of one slot/],
     [{ tenants: new Map([['t', { buckets: 17, splits: new Map() }]]) }, /a number of slots that there is not/],

@@ -39,6 +39,8 @@ export interface RingVersion {
   readonly owners: Uint16Array;
   /** Owners whose arcs an operator gave to others with this version, and vouched that they do not run; ascending. */
   readonly givenUp: readonly string[];
+  /** Wall clock of whoever made the version when owners were given up, Unix ms: answers that reach beyond it say what may be missing. 0: none were. */
+  readonly givenUpMs: number;
   /** Sizes of tenants that have more than one slot. */
   readonly tenants: ReadonlyMap<string, SlotSizes>;
 }
@@ -80,6 +82,7 @@ export function encodeVersion(version: RingVersion): Uint8Array<ArrayBuffer> {
   }
   content.uvarint(version.givenUp.length);
   for (const id of version.givenUp) putText(content, id);
+  content.uvarint(version.givenUpMs);
   content.uvarint(version.tenants.size);
   for (const [tenant, { buckets, splits }] of inOrder(version.tenants)) {
     putText(content, tenant);
@@ -127,6 +130,8 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
   const owners = takeOwners(from, arcs, replicas, members);
   const givenUp: string[] = [];
   for (let left = from.count(1); left > 0; left--) givenUp.push(takeText(from, TEXT_BYTES_MAX));
+  const givenUpMs = from.uvarint();
+  if (givenUpMs > 0 !== givenUp.length > 0) throw new BytesError(`${givenUp.length} owners given up at ${givenUpMs}`);
   const tenants = takeTenants(from);
   from.end();
   const version = {
@@ -139,6 +144,7 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
     members,
     owners,
     givenUp,
+    givenUpMs,
     tenants,
   };
   checkOrder(givenUp, 'given up');

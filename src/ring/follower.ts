@@ -1,0 +1,84 @@
+import type { KvClient } from '../kv/client.ts';
+import { after, type Clock, type Timer } from '../lib/clock.ts';
+import { RingBook } from './book.ts';
+import type { KnownVersion, RingPeer } from './meeting.ts';
+import { RingReader } from './reader.ts';
+import type { RingView } from './view.ts';
+
+export interface RingFollowerOptions {
+  readonly kv: KvClient;
+  readonly clock: Clock;
+  /** How often the newest version is looked for, beside watching for it. */
+  readonly refreshMs?: number;
+}
+
+/** The ring of a process that owns nothing of it: distributors and queriers. */
+export class RingFollower implements RingPeer {
+  readonly #clock: Clock;
+  readonly #refreshMs: number;
+  readonly #book: RingBook;
+  readonly #reader: RingReader;
+  readonly #stop = new AbortController();
+  #running: Promise<void> | undefined;
+  #wake = () => {};
+  #hasNews = false;
+
+  constructor({ kv, clock, refreshMs = 5000 }: RingFollowerOptions) {
+    this.#clock = clock;
+    this.#refreshMs = refreshMs;
+    this.#book = new RingBook(clock);
+    this.#reader = new RingReader(kv, clock, this.#book, () => {
+      this.#hasNews = true;
+      this.#wake();
+    });
+  }
+
+  start(): void {
+    this.#running ??= Promise.all([this.#reader.watch(this.#stop.signal), this.#follow()]).then(() => {});
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+  }
+
+  current(): RingView | undefined {
+    return this.#book.current();
+  }
+
+  onChange(listener: (view: RingView) => void): () => void {
+    return this.#book.onChange(listener);
+  }
+
+  known(above: number): KnownVersion {
+    return this.#book.known(above);
+  }
+
+  learn(known: KnownVersion): void {
+    this.#book.learn(known);
+    this.#reader.hear();
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#hasNews = false;
+      // away: what is known stays
+      await this.#reader.refresh().catch(() => {});
+      if (!this.#hasNews) await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: Timer | undefined;
+      this.#wake = () => {
+        timer?.cancel();
+        this.#wake = () => {};
+        resolve();
+      };
+      timer = after(this.#clock, this.#refreshMs, () => this.#wake());
+      if (this.#stop.signal.aborted) this.#wake();
+    });
+  }
+}

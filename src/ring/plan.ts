@@ -1,0 +1,138 @@
+import { AppError } from '../model/errors.ts';
+import type { SlotSizes, TenantSize } from '../model/slot-sizes.ts';
+import { nextFloor } from './confirmation.ts';
+import { type Change, changed } from './placement.ts';
+import type { MemberRow, Sizes } from './row.ts';
+import { nextSizes } from './slots.ts';
+import { compareIds, type Member, ownersOf, type RingVersion } from './version.ts';
+import type { RingView } from './view.ts';
+
+// Reasons for the next version, which any healthy member makes (docs/decisions/ring.md).
+
+/** Versions above the floor: more are made only by force, until the store has what the oldest ones hold. */
+const VERSIONS_MAX = 256;
+
+export interface PlanInput {
+  readonly view: RingView;
+  readonly rows: ReadonlyMap<string, MemberRow>;
+  readonly sizes: ReadonlyMap<string, Sizes>;
+  /** Time without a heartbeat, ms, as the own heartbeats count it. Infinite: never seen. */
+  readonly ageMs: (id: string) => number;
+  readonly unhealthyMs: number;
+  readonly forgetMs: number;
+  readonly splitSeries: number;
+  /** Whether tenants' sizes and the floor are looked at, too. */
+  readonly isSizesDue: boolean;
+}
+
+/** Parts of the next version that differ from the newest. */
+export type NextParts = Partial<
+  Pick<RingVersion, 'members' | 'owners' | 'givenUp' | 'givenUpMs' | 'tenants' | 'floor'>
+>;
+
+/** The next version's parts; undefined: there is nothing to do. */
+export function nextParts(input: PlanInput): NextParts | undefined {
+  const { view } = input;
+  const { newest } = view;
+  if (view.chain.length >= VERSIONS_MAX) return undefined;
+  const healthy = newest.members.filter(({ id }) => isHealthy(input, id));
+  // who sees fewer than half is more likely cut off itself
+  if (healthy.length * 2 <= newest.members.length) return undefined;
+  for (const change of changesOf(input)) {
+    try {
+      return changed(change, { since: sinceOf(view) });
+    } catch (error) {
+      // refused: what is next on the list may not be
+      if (!(error instanceof AppError)) throw error;
+    }
+  }
+  if (!input.isSizesDue || view.confirmed !== newest.number) return undefined;
+  const tenants = grownTenants(input);
+  if (tenants !== undefined) return { tenants };
+  const floor = floorOf(view);
+  return floor > newest.floor ? { floor } : undefined;
+}
+
+/** Versions that may count: from the newest that does on. */
+export function sinceOf({ chain, confirmed }: RingView): readonly RingVersion[] {
+  return chain.filter(({ number }) => number >= confirmed);
+}
+
+export function floorOf({ chain, words, confirmed }: RingView): number {
+  return nextFloor(chain, words, Math.max(confirmed, chain[0]!.number));
+}
+
+function* changesOf(input: PlanInput): Generator<Change> {
+  const { view, rows, forgetMs } = input;
+  const { newest } = view;
+  const members = new Set(newest.members.map(({ id }) => id));
+  const candidates = [...rows.values()]
+    .filter((row) => row.wants === 'join' && row.complete && !members.has(row.id) && isHealthy(input, row.id))
+    .sort((a, b) => compareIds(a.id, b.id));
+  for (const { id, state } of newest.members) {
+    const row = rows.get(id);
+    if (state === 'draining' && row?.wants === 'leave') yield { kind: 'remove', id };
+    if (isHealthy(input, id) || !areOthersWell(input, id)) continue;
+    const heir = candidates.find((each) => nameOf(each.id) === nameOf(id));
+    if (heir !== undefined) yield { kind: 'replace', id, member: memberOf(heir) };
+    if (input.ageMs(id) > forgetMs) yield { kind: 'remove', id };
+  }
+  // what can wait until the newest version counts does
+  if (view.confirmed !== newest.number) return;
+  for (const { id, state } of newest.members) {
+    if (state === 'active' && rows.get(id)?.wants === 'drain') yield { kind: 'drain', id };
+  }
+  const names = new Set(newest.members.map(({ id }) => nameOf(id)));
+  for (const each of candidates) if (!names.has(nameOf(each.id))) yield { kind: 'join', member: memberOf(each) };
+}
+
+export function isHealthy({ ageMs, unhealthyMs }: Pick<PlanInput, 'ageMs' | 'unhealthyMs'>, id: string): boolean {
+  return ageMs(id) <= unhealthyMs;
+}
+
+/** Whether all that own arcs with a member, under any version that matters, are healthy and complete; there must be some. */
+function areOthersWell(input: PlanInput, id: string): boolean {
+  const { newest, chain } = input.view;
+  const members = new Set(newest.members.map((each) => each.id));
+  const others = new Set<string>();
+  for (const version of chain) {
+    for (let arc = 0; arc < version.arcs; arc++) {
+      const owners = ownersOf(version, arc);
+      if (owners.includes(id)) for (const owner of owners) if (owner !== id && members.has(owner)) others.add(owner);
+    }
+  }
+  return others.size > 0 && [...others].every((each) => isHealthy(input, each) && input.rows.get(each)?.complete);
+}
+
+/** Sizes that tenants need by what members report, each series by as many members as there are owners. */
+function grownTenants({ view: { newest }, sizes, splitSeries }: PlanInput): Map<string, SlotSizes> | undefined {
+  const sums = new Map<string, { series: number; metrics: Map<string, number> }>();
+  for (const { id } of newest.members) {
+    for (const [tenant, { series, metrics }] of sizes.get(id) ?? []) {
+      const sum = sums.get(tenant) ?? { series: 0, metrics: new Map() };
+      sums.set(tenant, sum);
+      sum.series += series / newest.replicas;
+      for (const [metric, count] of metrics) {
+        sum.metrics.set(metric, (sum.metrics.get(metric) ?? 0) + count / newest.replicas);
+      }
+    }
+  }
+  const tenants = new Map(newest.tenants);
+  let grown = false;
+  for (const [tenant, size] of sums) {
+    const next = nextSizes(tenants.get(tenant), size satisfies TenantSize, splitSeries);
+    if (next === undefined) continue;
+    tenants.set(tenant, next);
+    grown = true;
+  }
+  return grown ? tenants : undefined;
+}
+
+export function memberOf({ id, zone, address }: MemberRow): Member {
+  return { id, zone, address, state: 'active' };
+}
+
+/** The name in an id, in front of the nonce. */
+export function nameOf(id: string): string {
+  return id.slice(0, id.lastIndexOf('-'));
+}
