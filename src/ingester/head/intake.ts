@@ -62,13 +62,6 @@ export interface IntakeParts {
   labelsOf(ref: number, scratch: Region): Labels;
 }
 
-/** A tenant's first request has nothing to be late for: its samples may come in any order. */
-const LONG_AGO_MS = -9e15;
-
-function lateFrom(newestMs: number, { outOfOrderMs }: FrameLimits): number {
-  return newestMs > 0 ? newestMs - outOfOrderMs : LONG_AGO_MS;
-}
-
 /** Appends requests to a head: what the kernel takes, and what it leaves to JavaScript. */
 export class Intake {
   readonly #head: IntakeParts;
@@ -111,7 +104,8 @@ export class Intake {
     this.#limits = limits;
     this.#head.windows.begin(tenant.index, limits.oldWindowsMax ?? OLD_WINDOWS_PER_USER);
     const at = this.#frames.put(frames);
-    const lateFromMs = limits.outOfOrderMs > 0 ? lateFrom(tenant.newestMs, limits) : Number.POSITIVE_INFINITY;
+    const lateFromMs =
+      limits.outOfOrderMs > 0 && tenant.newestMs > 0 ? tenant.newestMs - limits.outOfOrderMs : Number.POSITIVE_INFINITY;
     const unknownAt = this.#unknown.ensure(4 * Math.ceil(frames.length / KEY_FRAME_BYTES_MIN));
     const refusalsAt = byFrame
       ? this.#refusals.ensure(REFUSAL_BYTES * Math.ceil(frames.length / FRAME_HEADER_BYTES))

@@ -220,16 +220,6 @@ test('a sample that is held already is success, anything else at or before the n
   await shard.close({ checkpoint: false });
 });
 
-test('a first request of a tenant may have its samples in any order, where late ones are taken', async () => {
-  const shard = open(folder());
-  const samples = Array.from({ length: 30 }, (_, i): [number, number] => [2_000_000 - i * 1000, i]);
-  const push = (tenant: string, outOfOrderMs: number) =>
-    shard.push(tenant, testFrames([{ labels: { __name__: 'm' }, samples }]), { ...LIMITS, outOfOrderMs });
-  assert.deepEqual((await push('a', 100_000)).counts, [30, 0, 0, 0, 0, 0]);
-  assert.deepEqual((await push('b', 0)).counts, [1, 0, 29, 0, 0, 0]);
-  await shard.close({ checkpoint: false });
-});
-
 test('samples out of order are kept within the tolerance', async () => {
   const at = folder();
   const shard = open(at);
