@@ -77,7 +77,7 @@ export class RingRoute implements Route {
 
   begin(request: EdgePush, limits: EdgeLimits): Sending {
     const view = this.targets.source.current();
-    if (view === undefined) throw writeErrors.ringUnknown({});
+    if (view === undefined) throw writeErrors.ringUnknownToWriter({});
     return new RingSending(this, view, request.tenant, limits);
   }
 

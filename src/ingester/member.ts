@@ -85,7 +85,7 @@ export class IngesterMember implements MemberTarget {
   /** @throws AppError where no writes are taken */
   #view({ number, hash }: RingStamp): RingView {
     const view = this.#options.ring.current();
-    if (view === undefined) throw writeErrors.ringUnknown({});
+    if (view === undefined) throw writeErrors.ringUnknownToWriter({});
     if (view.newest.number < number) this.#options.learn?.({ number, hash });
     return view;
   }

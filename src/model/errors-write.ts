@@ -180,7 +180,7 @@ export const writeErrors = catalogue({
     retry: true,
     text: (v: { reason: string }) => v.reason,
   },
-  ringUnknown: {
+  ringUnknownToWriter: {
     http: 503,
     promType: 'unavailable',
     retry: true,
