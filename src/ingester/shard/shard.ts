@@ -416,7 +416,7 @@ export class Shard {
   async maintain(): Promise<void> {
     if (this.#state !== 'live') return;
     const nowMs = this.#options.clock.nowMs();
-    await this.dropFlushed(this.#options.keepFlushedMs);
+    await this.#dropStored(this.#options.keepFlushedMs);
     if (nowMs - this.#sweptMs >= SWEEP_INTERVAL_MS) {
       this.#sweptMs = nowMs;
       await this.#dropIdle();
@@ -427,8 +427,13 @@ export class Shard {
     if (grown > Math.max(CHECKPOINT_BYTES_MIN, this.#checkpointBytes / 2)) await this.checkpoint();
   }
 
+  /** Drops the windows that the store has. */
+  dropFlushed(): Promise<void> {
+    return this.#dropStored(0);
+  }
+
   /** Drops the windows that the store has had for `keepMs`; after a restart, which it had for so long since then. */
-  async dropFlushed(keepMs = 0): Promise<void> {
+  async #dropStored(keepMs: number): Promise<void> {
     await this.#alone(async () => {
       for (const id of this.#windows.takeFlushed(keepMs)) {
         for (const ref of this.head.dropArena(id, this.#idleBeforeMs, () => this.#commit.now()))

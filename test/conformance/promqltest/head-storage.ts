@@ -105,7 +105,7 @@ export class HeadStorage implements TestStorage {
     this.#unflushed = false;
     const { failures } = await this.#flusher.flush(FLUSH_ALL);
     assert.deepEqual(failures, []);
-    await this.#shard.dropFlushed(Number.MAX_SAFE_INTEGER);
+    await this.#shard.dropFlushed();
     // a reader of its own: it may remember lists of rows for as long as a head keeps what is flushed, and this one has just let go
     const reader = new ChunkStoreReader(this.#schema, kernel, systemClock, { windowMs: WINDOW_MS });
     this.#queryable = mergedQueryable(TENANT, {
