@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { KEPT_SEEDS } from './kept-seeds.ts';
+import { OPEN_SEEDS } from './open-seeds.ts';
 import type { Rule } from './rules.ts';
 import { SCENARIOS, type ScenarioName, type SimulationResult, simulate } from './simulation.ts';
 
@@ -10,6 +11,7 @@ import { SCENARIOS, type ScenarioName, type SimulationResult, simulate } from '.
 //   SCENARIO=name   of one scenario only
 //   BROKEN=rule     without a rule (rules.ts)
 //   SEED=17         this one alone (with SCENARIO), with the end of its trace; TRACE=1: all of it
+// Seeds of open-seeds.ts fail; what they say is told.
 //   MINUTES=4       begins no seed after so long
 
 interface Task {
@@ -48,6 +50,11 @@ async function one(task: Task): Promise<void> {
   if (result.failure !== undefined) process.exitCode = 1;
 }
 
+/** Known to fail: told, and no failure of the run. */
+function isOpen({ scenario, seed, broken }: Task): boolean {
+  return broken === undefined && OPEN_SEEDS.some((open) => open.scenario === scenario && open.seed === seed);
+}
+
 async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
   const startedMs = Date.now();
   const failed: { readonly task: Task; readonly result: Told }[] = [];
@@ -72,7 +79,12 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
         done++;
         cpuMs += result.cpuMs;
         checked += result.checked;
-        if (result.failure !== undefined) {
+        if (isOpen(task!)) {
+          const { scenario, seed } = task!;
+          console.log(
+            `open: SCENARIO=${scenario} SEED=${seed}: ${result.failure ?? 'passes now: take it off open-seeds.ts'}`,
+          );
+        } else if (result.failure !== undefined) {
           failed.push({ task: task!, result });
           console.log(
             `\n${result.trace.join('\n')}\nFAILED SCENARIO=${task!.scenario} SEED=${task!.seed}: ${result.failure}\n`,
