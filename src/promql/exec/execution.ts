@@ -6,6 +6,7 @@ import type { Labels } from '../../model/labels.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { Annotations } from '../annotations.ts';
+import { checkSteps } from '../plan/size.ts';
 import { type Operator, type OutputSeries, Row, RowSlabs, RowTable, rowBytes } from '../row/row.ts';
 import { type RowKernel, RowMemory } from '../row/row-memory.ts';
 import type { SampleStats } from '../stats.ts';
@@ -32,12 +33,6 @@ const LABEL_SET_VALUES = 16;
 
 /** Series that are looked at without a look at the clock. */
 const SERIES_BETWEEN = 1024;
-
-/**
- * Steps of all parts of a query, those of subqueries included: the rows of one series go through all of them without a pause, some
- * 10 ns a step. A subquery of 60 days has about as many at one a second.
- */
-const STEPS_MAX = 6_000_000;
 
 /** An `OutputSeries` and its place in a list. */
 const OUTPUT_SERIES_BYTES = 40;
@@ -144,14 +139,7 @@ export class Execution {
   admit(steps: number): void {
     if (steps > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
     this.#steps += steps;
-    if (this.#steps > STEPS_MAX) {
-      throw queryErrors.queryTooManyParts({
-        what: 'steps in all its parts',
-        count: this.#steps,
-        limit: STEPS_MAX,
-        name: 'query_steps_max, whatever querier.max-samples',
-      });
-    }
+    checkSteps(this.#steps);
     this.hold(0, rowBytes(steps));
   }
 

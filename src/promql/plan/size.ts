@@ -9,6 +9,11 @@ const selectorsMax = 1000;
 const matchersMax = 1000;
 /** Instructions of the regular expressions of all `match[]`: what compiling them may take. */
 const instructionsMax = 50_000;
+/**
+ * Steps of all parts of a query, those of subqueries included: the rows of one series go through all of them without a pause, some
+ * 10 ns a step. A subquery of 60 days has about as many at one a second.
+ */
+const stepsMax = 6_000_000;
 /** Names in a list of labels: `by`, `on`, `group_left`, the arguments of `label_join`. */
 const labelListMax = 1000;
 
@@ -46,6 +51,11 @@ export function checkSize(expr: Expr): void {
     }
   };
   visit(expr);
+}
+
+/** @param count of all parts of a query together @throws AppError */
+export function checkSteps(count: number): void {
+  check('steps in all its parts', count, stepsMax, 'query_steps_max, whatever querier.max-samples');
 }
 
 /** @throws AppError */
