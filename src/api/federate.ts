@@ -2,9 +2,7 @@ import type { ApiResponse } from '../contract/api.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { histogramSampleWeight } from '../model/histogram.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
-import { parseSelectorInTurns } from '../promql/parser/parsed.ts';
 import { ParseError } from '../promql/parser/parser.ts';
-import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { FLOAT, HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import { negotiateExposition } from '../wire/exposition/accept.ts';
 import { type ExposedSample, exposeFamilies } from '../wire/exposition/families.ts';
@@ -18,21 +16,12 @@ import { lookupContext, pacerFor, turnsOf } from './context.ts';
  */
 export async function federate(call: Call): Promise<ApiResponse> {
   const { params, sources, request } = call;
-  const turns = turnsOf(call);
-  const texts = params.all('match[]');
-  checkSelectors(texts.length);
-  const size = new SelectorSize();
   const selectors = [];
-  for (const text of texts) {
-    if (turns.due) await turns.pause();
-    try {
-      const matchers = await parseSelectorInTurns(text, sources.syntax, turns);
-      size.add(matchers);
-      selectors.push(matchers);
-    } catch (thrown) {
-      if (thrown instanceof ParseError) return plain(400, `${thrown.message}\n`);
-      throw thrown;
-    }
+  try {
+    for await (const matchers of params.selectors(turnsOf(call))) selectors.push(matchers);
+  } catch (thrown) {
+    if (thrown instanceof ParseError) return plain(400, `${thrown.message}\n`);
+    throw thrown;
   }
   const endMs = sources.clock.nowMs();
   const startMs = endMs - sources.lookbackMs;

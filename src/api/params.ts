@@ -1,7 +1,7 @@
 import type { ApiRequest } from '../contract/api.ts';
+import type { Turns } from '../lib/turns.ts';
 import { quoteGoCut } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import type { Turns } from '../promql/parser/long-regexes.ts';
 import { parseSelectorInTurns } from '../promql/parser/parsed.ts';
 import { ParseError, type ParserOptions } from '../promql/parser/parser.ts';
 import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
@@ -73,29 +73,39 @@ export class Params {
    * @param param set where the error names the parameter
    */
   async matchers(turns: Turns, param?: 'match[]'): Promise<LabelMatcher[][]> {
-    const texts = this.all('match[]');
-    checkSelectors(texts.length);
-    const size = new SelectorSize();
+    const refused = (why: string) => (param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why));
     const selectors: LabelMatcher[][] = [];
-    for (const text of texts) {
-      if (turns.due) await turns.pause();
-      const matchers = await this.selector(text, turns, param);
-      size.add(matchers);
-      if (matchers.every((matcher) => matcher.matchesEmpty)) {
-        const why = 'match[] must contain at least one non-empty matcher';
-        throw param === undefined ? ApiError.badData(why) : ApiError.invalidParam(param, why);
+    try {
+      for await (const matchers of this.selectors(turns)) {
+        if (matchers.every((matcher) => matcher.matchesEmpty)) {
+          throw refused('match[] must contain at least one non-empty matcher');
+        }
+        selectors.push([...matchers]);
       }
-      selectors.push([...matchers]);
+    } catch (thrown) {
+      throw thrown instanceof ParseError ? refused(thrown.message) : thrown;
     }
     return selectors;
   }
 
-  async selector(text: string, turns: Turns, param?: string): Promise<readonly LabelMatcher[]> {
+  /** The selectors of `match[]` as they are, bounded in number and size. @throws ParseError */
+  async *selectors(turns: Turns): AsyncGenerator<readonly LabelMatcher[], void> {
+    const texts = this.all('match[]');
+    checkSelectors(texts.length);
+    const size = new SelectorSize();
+    for (const text of texts) {
+      if (turns.due) await turns.pause();
+      const matchers = await parseSelectorInTurns(text, this.#syntax, turns);
+      size.add(matchers);
+      yield matchers;
+    }
+  }
+
+  async selector(text: string, turns: Turns, param: string): Promise<readonly LabelMatcher[]> {
     try {
       return await parseSelectorInTurns(text, this.#syntax, turns);
     } catch (thrown) {
-      if (!(thrown instanceof ParseError)) throw thrown;
-      throw param === undefined ? ApiError.badData(thrown.message) : ApiError.invalidParam(param, thrown.message);
+      throw thrown instanceof ParseError ? ApiError.invalidParam(param, thrown.message) : thrown;
     }
   }
 }

@@ -1,8 +1,8 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { failureOf } from '../kit/http/failure.ts';
+import { inTurns } from '../lib/turns.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { Labels } from '../model/labels.ts';
-import type { Turns } from '../promql/parser/long-regexes.ts';
 import { checkSelectors, SelectorSize } from '../promql/plan/size.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { QueryContext } from '../storage/queryable.ts';
@@ -31,21 +31,12 @@ const BYTES_PER_SAMPLE = 16;
 export async function remoteRead(call: Call): Promise<ApiResponse> {
   try {
     const body = inflateSnappy(call.request.body ?? new Uint8Array(0), REQUEST_BYTES_MAX, 'remote read');
-    const { queries, takesChunks } = await readInTurns(body, turnsOf(call));
+    const { queries, takesChunks } = checked(await inTurns(decodingReadRequest(body), turnsOf(call)));
     return takesChunks ? await streamed(call, queries) : await sampled(call, queries);
   } catch (thrown) {
     call.signal.throwIfAborted();
     const { status, headers, text } = failureOf(thrown);
     return plain(status, `${text}\n`, headers);
-  }
-}
-
-async function readInTurns(body: Uint8Array, turns: Turns): Promise<ReadRequest> {
-  const reading = decodingReadRequest(body);
-  for (;;) {
-    const { done, value } = reading.next();
-    if (done === true) return checked(value);
-    if (turns.due) await turns.pause();
   }
 }
 

@@ -1,11 +1,7 @@
+import type { Turns } from './turns.ts';
+
 /** Items sorted, or put in place, without a look at the clock. */
 const RUN = 2048;
-
-/** Tells when others should have their turn, and gives it to them: a `Pacer`. */
-export interface Turns {
-  readonly due: boolean;
-  pause(): Promise<void>;
-}
 
 /** `items` in order, as `toSorted` gives them, with turns for others in between. */
 export async function sortInTurns<T>(turns: Turns, items: readonly T[], compare: (a: T, b: T) => number): Promise<T[]> {

@@ -12,7 +12,8 @@ import type {
   WholeReason,
 } from '../contract/query.ts';
 import { ExactSum } from '../lib/exact-sum.ts';
-import { sortInTurns, type Turns } from '../lib/sort-in-turns.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
+import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
 import { NOTES_CHARS_MAX, NOTES_MAX } from './annotations.ts';
 

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { inOneGo } from '../../lib/in-one-go.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { hexPair } from './url.ts';
@@ -61,7 +62,7 @@ export class AddressParams {
 
   /** @throws tooManyParams beyond a thousand */
   static of(query: string): AddressParams {
-    return new AddressParams(runAtOnce(readUrlEncoded([Buffer.from(query, 'latin1')], ADDRESS_LIMIT)));
+    return new AddressParams(inOneGo(readUrlEncoded([Buffer.from(query, 'latin1')], ADDRESS_LIMIT)));
   }
 
   /** The first value; null where there is none. */
@@ -71,17 +72,10 @@ export class AddressParams {
 }
 
 /** Reading stops at each `yield` when it is time for others. */
-type Reading = Generator<void, FormParams>;
+type Reading = Generator<undefined, FormParams>;
 
 function run(reading: Reading, bytes: number): FormParams | Promise<FormParams> {
-  return bytes <= AT_ONCE_BYTES_MAX ? runAtOnce(reading) : runInTurns(reading);
-}
-
-function runAtOnce(reading: Reading): FormParams {
-  for (;;) {
-    const { done, value } = reading.next();
-    if (done === true) return value;
-  }
+  return bytes <= AT_ONCE_BYTES_MAX ? inOneGo(reading) : runInTurns(reading);
 }
 
 async function runInTurns(reading: Reading): Promise<FormParams> {
@@ -123,7 +117,7 @@ function* readUrlEncoded(texts: readonly Buffer[], limit: ParamsLimit): Reading 
 }
 
 /** The text between two places with `+` and `%20` resolved. */
-function* decoded(text: Buffer, start: number, end: number): Generator<void, string> {
+function* decoded(text: Buffer, start: number, end: number): Generator<undefined, string> {
   let i = start;
   while (i < end && text[i] !== PERCENT && text[i] !== PLUS) i++;
   if (i === end) return text.toString('utf8', start, end);

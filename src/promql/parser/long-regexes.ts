@@ -1,13 +1,8 @@
+import { inTurns, type Turns } from '../../lib/turns.ts';
 import { compileRegex, compiling, engineLengthMax, Regex, RegexSyntaxError } from '../../model/regex/regex.ts';
 
 /** Longer patterns take long to compile: tens of milliseconds for a megabyte. */
 const LONG_CHARS = engineLengthMax;
-
-/** Tells when others should have their turn, and gives it to them: a `Pacer`. */
-export interface Turns {
-  readonly due: boolean;
-  pause(): Promise<void>;
-}
 
 /** Stands in for what is not compiled yet. */
 const NOT_YET = Regex.of('', { general: [] });
@@ -40,13 +35,8 @@ export class LongRegexes {
 }
 
 async function compiled(source: string, turns: Turns): Promise<Regex | RegexSyntaxError> {
-  const work = compiling(source);
   try {
-    for (;;) {
-      const { done, value } = work.next();
-      if (done === true) return value;
-      if (turns.due) await turns.pause();
-    }
+    return await inTurns(compiling(source), turns);
   } catch (thrown) {
     if (thrown instanceof RegexSyntaxError) return thrown;
     throw thrown;

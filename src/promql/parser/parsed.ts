@@ -1,7 +1,8 @@
+import type { Turns } from '../../lib/turns.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import type { Regex } from '../../model/regex/regex.ts';
 import type { Expr } from './ast.ts';
-import { LongRegexes, type Turns } from './long-regexes.ts';
+import { LongRegexes } from './long-regexes.ts';
 import { type ParserOptions, parseExpr, parseMetricSelector } from './parser.ts';
 
 const KEPT = 256;
@@ -30,7 +31,7 @@ export class ParsedExprs {
 
 /** As `parseExpr`. Others have their turn while long regular expressions are compiled. @throws ParseError */
 export function parseExprInTurns(text: string, options: ParserOptions | undefined, turns: Turns): Promise<Expr> {
-  return inTurns((regexOf) => parseExpr(text, options, regexOf), turns);
+  return withRegexesInTurns((regexOf) => parseExpr(text, options, regexOf), turns);
 }
 
 /** As `parseMetricSelector`. Others have their turn while long regular expressions are compiled. @throws ParseError */
@@ -39,10 +40,10 @@ export function parseSelectorInTurns(
   options: ParserOptions | undefined,
   turns: Turns,
 ): Promise<readonly LabelMatcher[]> {
-  return inTurns((regexOf) => parseMetricSelector(text, options, regexOf), turns);
+  return withRegexesInTurns((regexOf) => parseMetricSelector(text, options, regexOf), turns);
 }
 
-async function inTurns<T>(parse: (regexOf: (source: string) => Regex) => T, turns: Turns): Promise<T> {
+async function withRegexesInTurns<T>(parse: (regexOf: (source: string) => Regex) => T, turns: Turns): Promise<T> {
   const regexes = new LongRegexes();
   try {
     const parsed = parse(regexes.of);
