@@ -21,6 +21,7 @@ const BELOW_SERVICES = [
   'kv',
   'ring',
   'template',
+  'yaml',
 ];
 
 /** Folder of src/ → the folders it may import from, besides itself. */
@@ -28,6 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   model: ['lib'],
   template: [],
+  yaml: [...GROUND, 'promql'],
   storage: GROUND,
   chunk: [...GROUND, 'storage'],
   wire: [...GROUND, 'storage', 'chunk'],

@@ -3,7 +3,7 @@ import { METRIC_NAME, quoteGo } from '../model/labels.ts';
 import { ParseError, type ParserOptions, parseExpr } from '../promql/parser/parser.ts';
 import { TemplateError } from '../template/parser.ts';
 import { checkAlertTemplate } from '../template/prometheus.ts';
-import { nowhere, type Place, YamlError, YamlReader } from './yaml-reader.ts';
+import { nowhere, type Place, YamlError, YamlReader } from '../yaml/reader.ts';
 
 /** Rules of a file, as Prometheus' rule files write them, with what Mimir adds. */
 export interface RuleGroup {

@@ -1,5 +1,5 @@
 import type { Node } from 'yaml';
-import { YamlError, YamlReader } from '../yaml-reader.ts';
+import { YamlError, YamlReader } from '../../yaml/reader.ts';
 
 /** Unit tests of rules, as promtool's files write them. Times in ms, from the start of the test. */
 export interface RuleTestFile {
