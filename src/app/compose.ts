@@ -9,6 +9,7 @@ import type { App } from './app.ts';
 import type { Config } from './config.ts';
 import type { Module } from './modules/module.ts';
 import { modules as allModules } from './modules/modules.ts';
+import { checkReplication } from './replication.ts';
 
 export interface Composition {
   readonly config: Config;
@@ -26,6 +27,7 @@ export interface Composition {
 /** Builds every module in order; nothing is started yet. @throws where a module cannot be built */
 export async function composeApp(from: Composition): Promise<App & { services: ServiceGroup }> {
   const { config, version, order, log, clock, modules = allModules } = from;
+  checkReplication(config);
   const registry = new Registry();
   const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;

@@ -2,6 +2,12 @@ import { bytes, count } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 
 export const distributorConfig = section('distributor', 'Distributor', {
+  replicationFactor: count({
+    default: 1,
+    min: 1,
+    max: 7,
+    help: 'Ingesters that hold each sample. A process has one, so more than 1 is refused at start.',
+  }),
   edgeWorkers: count({
     default: 0,
     help: "Threads that read and check the bodies of writes. 0: one for every two processors, at most 4; with two processors and one shard that shard's thread does it.",

@@ -10,7 +10,7 @@ import { Replica } from './replica.ts';
 const { signal } = new AbortController();
 const SELECT: HeadSelect = { tenant: 't', matchers: [], startMs: 0, endMs: 1, labelsOnly: false };
 
-function replicaOf(number: number) {
+function replicaOf(number: number, refusing?: () => string | undefined) {
   const newest = { ...ringOf(membersOf(3, 3), 16, 3), number };
   const hash = hashOfVersion(encodeVersion(newest));
   const view = new RingView({ chain: [newest], hash, confirmed: number, words: new Map(), wordMs: 0 });
@@ -34,7 +34,7 @@ function replicaOf(number: number) {
       return [{ text: 'lost', settled: true }];
     },
   };
-  return { replica: new Replica({ ring, shards }), did, stamp: { number, hash } };
+  return { replica: new Replica({ ring, shards, ...(refusing && { refusing }) }), did, stamp: { number, hash } };
 }
 
 test('what shards hold is asked for before what they lost, and an answer that nobody reads is closed', async () => {
@@ -63,4 +63,15 @@ test('a caller of an older version hears of the newer one, and one of a version 
   ]) {
     await assert.rejects(replica.metadata('t', unknown, signal), /version \d of the ring/);
   }
+});
+
+test('a member that was taken out answers nothing, and tells callers of an older version whom to ask', async () => {
+  const { replica, stamp } = replicaOf(5, () => 'it is no member of the ring any more');
+  await assert.rejects(replica.select(SELECT, stamp, signal), /it is no member of the ring any more/);
+  const { newer } = await replica.labels(
+    { tenant: 't', matchers: [], startMs: 0, endMs: 1 },
+    { number: 4, hash: 'x' },
+    signal,
+  );
+  assert.deepEqual(newer, stamp);
 });

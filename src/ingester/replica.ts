@@ -8,6 +8,8 @@ import type { ShardsClient } from './shard/shard-client.ts';
 export interface ReplicaOptions {
   readonly ring: RingSource;
   readonly shards: IngesterClient & Pick<ShardsClient, 'losses'>;
+  /** Why no reads are answered now (it was taken out of the ring: others have what came since); undefined: they are. */
+  readonly refusing?: () => string | undefined;
 }
 
 /** This ingester as one of a ring: what its shards answer, with what makes the answer count. Shards that replay throw. */
@@ -45,13 +47,16 @@ export class Replica implements ReplicaReader {
     return this.#answer(version, request, () => this.#options.shards.exemplars(request, signal));
   }
 
-  /** @throws ringVersionUnknown */
+  /** @throws ringVersionUnknown, ringReaderAway */
   async #answer<T>(
     version: RingStamp,
     range: { readonly startMs: number; readonly endMs: number } | undefined,
     answer: () => Promise<T>,
   ): Promise<ReplicaAnswer<T>> {
     const newer = this.#newer(version);
+    // one who asks under an older version learns the newer one, and with it whom to ask
+    const reason = newer === undefined ? this.#options.refusing?.() : undefined;
+    if (reason !== undefined) throw ringErrors.ringReaderAway({ reason });
     // Shards are asked for what they hold before they are asked what they lost: one that was started again meanwhile says so.
     const asked = answer();
     asked.catch(() => {}); // its turn to fail comes below

@@ -56,6 +56,12 @@ export const ringErrors = catalogue({
     text: (v: { number: number; known: number }) =>
       `version ${v.number} of the ring is not followed by this member, which is at version ${v.known}`,
   },
+  ringReaderAway: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { reason: string }) => v.reason,
+  },
   ringFolderDamaged: {
     http: 500,
     promType: 'internal',

@@ -204,7 +204,8 @@ test('an answer that rests on the word of an operator says so', async () => {
   const first = ringOf(membersOf(4, 0), 16, 3);
   const gone = first.members[0]!.id;
   const second = childOf(first, changed({ kind: 'remove', id: gone }, { since: [first], force: true }));
-  const third = { ...second, givenUp: [gone] };
+  const atMs = Date.UTC(2026, 0, 2);
+  const third = { ...second, givenUp: [gone], givenUpMs: atMs };
   const { select, members, ring } = cluster([first, third]);
   members.get(gone)!.trouble = fail;
   const ownersOfTenant = (tenant: string) => ownersOf(first, ring.current()!.slots.arcsOfTenant(tenant)[0]!);
@@ -214,7 +215,10 @@ test('an answer that rests on the word of an operator says so', async () => {
   const { warnings } = await select(broad);
   assert.deepEqual(warnings, [], 'the others answered for it');
   ring.set([first, third], new Map([[owners.find((each) => each !== gone)!, 1]]));
-  assert.deepEqual((await select(broad)).warnings, [`${gone} was given up: what it alone held is missing`]);
+  const warning = `${gone} was given up at 2026-01-02T00:00:00.000Z: samples until then that it alone held are missing`;
+  assert.deepEqual((await select(broad)).warnings, [warning]);
+  const later = { ...broad, startMs: atMs + 7_200_000, endMs: atMs + 7_300_000 };
+  assert.deepEqual((await select(later)).warnings, [], 'it held nothing of the time since');
 });
 
 test('labels, metadata, exemplars and counts of replicas are one', async () => {

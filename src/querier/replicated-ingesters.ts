@@ -47,6 +47,9 @@ const ROUNDS_MAX = 8;
 const FAILED_MS = 10_000;
 const FAILED_MEMBERS_MAX = 4096;
 
+/** How far the times of samples may be ahead of the clock that says when a member was given up. */
+const AHEAD_MS_MAX = 3_600_000;
+
 /** Ranks of members: one step for each zone, one for who is in no zone of the newest version, one for who failed lately. */
 const ZONE_RANK = 2 ** 13;
 const LEFT_RANK = 2 ** 26;
@@ -59,6 +62,8 @@ interface ReadOf {
   readonly metrics: readonly string[] | undefined;
   /** Absent: all. */
   readonly shard?: SeriesShard | undefined;
+  /** The beginning of the range that is read, Unix ms; absent: what is read has no time. */
+  readonly startMs?: number;
 }
 
 type OpenMember<T> = (
@@ -86,7 +91,12 @@ export class ReplicatedIngesters implements IngesterClient {
   }
 
   async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
-    const of = { tenant: request.tenant, metrics: metricsOf([request.matchers]), shard: request.shard };
+    const of = {
+      tenant: request.tenant,
+      metrics: metricsOf([request.matchers]),
+      shard: request.shard,
+      startMs: request.startMs,
+    };
     const slices = this.#read(of, (member, version, own) => member.select(request, version, own), signal);
     for (;;) {
       const next = await slices.next();
@@ -101,7 +111,7 @@ export class ReplicatedIngesters implements IngesterClient {
   }
 
   async labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]> {
-    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers) };
+    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers), startMs: request.startMs };
     const { values } = await this.#all(of, (member, ...how) => member.labels(request, ...how), signal);
     return values.length === 1 ? values[0]! : [...new Set(values.flat())];
   }
@@ -121,7 +131,7 @@ export class ReplicatedIngesters implements IngesterClient {
   }
 
   async exemplars(request: HeadExemplarRequest, signal: AbortSignal): Promise<readonly HeadExemplars[]> {
-    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers) };
+    const of = { tenant: request.tenant, metrics: metricsOf(request.matchers), startMs: request.startMs };
     const { values } = await this.#all(of, (member, ...how) => member.exemplars(request, ...how), signal);
     return exemplarsTogether(values);
   }
@@ -162,7 +172,7 @@ export class ReplicatedIngesters implements IngesterClient {
   /** Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one. */
   async *#round<T>(
     view: RingView,
-    { tenant, metrics, shard }: ReadOf,
+    { tenant, metrics, shard, startMs = Number.NEGATIVE_INFINITY }: ReadOf,
     open: OpenMember<T>,
     signal: AbortSignal,
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
@@ -222,7 +232,12 @@ export class ReplicatedIngesters implements IngesterClient {
     } finally {
       streams.close();
     }
-    const gone = givenUp.map((id) => `${id} was given up: what it alone held is missing`);
+    const gone = givenUp
+      .filter(({ atMs }) => startMs <= atMs + AHEAD_MS_MAX)
+      .map(({ id, atMs }) => {
+        const at = new Date(atMs).toISOString();
+        return `${id} was given up at ${at}: samples until then that it alone held are missing`;
+      });
     return { warnings: [...quorums.warnings(), ...gone], copies: quorums.copies };
   }
 

@@ -14,7 +14,13 @@ export interface ReadAsk extends Ask {
 export interface ReadAsks {
   readonly asks: readonly ReadAsk[];
   /** Members that hold no more what they held only as an operator said so (`force`): what they had not stored is gone. */
-  readonly givenUp: readonly string[];
+  readonly givenUp: readonly GivenUp[];
+}
+
+export interface GivenUp {
+  readonly id: string;
+  /** Wall clock of whoever gave it up, Unix ms: it took samples until then at the latest. */
+  readonly atMs: number;
 }
 
 /**
@@ -33,7 +39,7 @@ export function readAsks(
   const { chain, words } = view;
   const hashes = metrics?.map(metricHashOf);
   const asks = new Map<string, ReadAsk>();
-  const givenUp = new Set<string>();
+  const givenUp = new Map<string, number>();
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
     for (const arc of arcsOf(slotsOf(version), tenant, hashes, shard)) {
@@ -43,14 +49,16 @@ export function readAsks(
         const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
         if (owners.length - silent.length >= quorum) continue;
         const later = chain.slice(at + 1);
-        for (const id of silent) if (later.some((each) => each.givenUp.includes(id))) givenUp.add(id);
+        for (const each of later) {
+          for (const id of silent) if (each.givenUp.includes(id)) givenUp.set(id, each.givenUpMs);
+        }
         continue;
       }
       const key = owners.toSorted().join('\0');
       if (!asks.has(key)) asks.set(key, { version: version.number, arc, owners, quorum });
     }
   }
-  return { asks: [...asks.values()], givenUp: [...givenUp] };
+  return { asks: [...asks.values()], givenUp: [...givenUp].map(([id, atMs]) => ({ id, atMs })) };
 }
 
 function arcsOf(
