@@ -108,9 +108,10 @@ export class Losses {
 }
 
 function textOf({ file, position, bytes, fromMs, toMs }: SavedLoss): string {
-  if (bytes === 0) {
-    const [from, to] = [new Date(fromMs), new Date(toMs + 1)].map((date) => date.toISOString());
-    return `the machine stopped before its last writes were on the disk: samples from ${from} to ${to} may be missing`;
-  }
-  return `${bytes} bytes of ${path.basename(file)} at ${position} were corrupt: samples may be missing`;
+  // where no sample was read before it, any time may be touched
+  const isKnown = toMs < Number.MAX_SAFE_INTEGER;
+  const range = isKnown ? `samples from ${new Date(fromMs).toISOString()} to ${new Date(toMs + 1).toISOString()}` : '';
+  if (bytes === 0) return `the machine stopped before its last writes were on the disk: ${range} may be missing`;
+  const about = isKnown ? ` (${range})` : '';
+  return `${bytes} bytes of ${path.basename(file)} at ${position}${about} were corrupt: samples may be missing`;
 }
