@@ -21,7 +21,8 @@ export interface Parts {
 export interface FrontParts {
   push(tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
   query(tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
-  deleteSeries(tenant: string, metric: string, startMs: number, endMs: number): Promise<void>;
+  /** @returns the end of the range that is deleted */
+  deleteSeries(tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
 }
 
 /** The surroundings of a process that is started. */
@@ -144,7 +145,7 @@ export class Cluster implements Doors {
     return this.#at(front, (parts) => parts.query(tenant, expr, timeMs));
   }
 
-  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<void> {
+  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<number> {
     return this.#at(front, (parts) => parts.deleteSeries(tenant, metric, startMs, endMs));
   }
 

@@ -1,7 +1,7 @@
 import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
-import { answerOf, type Oracle, type Selection, seriesKey } from './oracle.ts';
+import { answerOf, type Oracle, type Selection, seriesKey, type TimeRange } from './oracle.ts';
 import type { World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -13,8 +13,8 @@ export interface Doors {
   fronts(): readonly string[];
   push(front: string, tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
   query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
-  /** Asks for a metric's samples to be deleted. */
-  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<void>;
+  /** Asks for a metric's samples to be deleted. @returns the end of the range that is: a front whose clock is behind takes it for the future */
+  deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
 }
 
 export interface LoadOptions {
@@ -240,7 +240,7 @@ export class Load {
           let samples = 0;
           for (const each of answer.values()) samples += each.size;
           world.trace(`${told()}: ${answer.size} series, ${samples} samples ${warnings.join('; ')}`);
-          this.#oracle.check(selection, answer, begunMs, warnings.length === 0);
+          this.#oracle.check(selection, answer, begunMs, toldMissing(warnings));
         } catch (error) {
           world.trace(`${told()}: ${(error as Error).message}`);
           world.fail(error as Error);
@@ -272,14 +272,25 @@ export class Load {
       const startMs = Math.floor(endMs - random() * HOUR);
       const deletion = this.#oracle.deleting(tenant, metric, startMs, endMs, world.atMs);
       this.#doors.deleteSeries(front, tenant, metric, startMs, endMs).then(
-        () => {
+        (coveredMs) => {
           this.counts.deletes++;
+          deletion.coveredMs = coveredMs;
           deletion.ackedMs = world.atMs;
-          world.trace(`${front} deleted ${metric} of ${tenant} from ${startMs} to ${endMs}`);
+          world.trace(`${front} deleted ${metric} of ${tenant} from ${startMs} to ${coveredMs}`);
         },
         (error: Error) => world.trace(`${front} delete of ${tenant} failed: ${error.message}`),
       );
     };
     world.after(HOUR * 0.5, next);
   }
+}
+
+/** Ranges that an answer's warnings say may lack samples. */
+function toldMissing(warnings: readonly string[]): readonly TimeRange[] {
+  return warnings.map((warning) => {
+    const [, from, to] = /samples from (\S+Z) to (\S+Z)/.exec(warning) ?? [];
+    if (from === undefined || to === undefined)
+      return { fromMs: Number.NEGATIVE_INFINITY, toMs: Number.POSITIVE_INFINITY };
+    return { fromMs: Date.parse(from), toMs: Date.parse(to) };
+  });
 }

@@ -8,9 +8,5 @@ export interface OpenSeed {
 }
 
 export const OPEN_SEEDS: readonly OpenSeed[] = [
-  { scenario: 'one', seed: 12, fails: 'a deleted sample is in an answer' },
-  { scenario: 'three', seed: 15, fails: 'an acknowledged sample is not in an answer, 144 s after' },
   { scenario: 'six', seed: 15, fails: 'a full disk is an error that nobody catches' },
-  { scenario: 'three', seed: 18, fails: 'an acknowledged sample is not in an answer, 295 s after' },
-  { scenario: 'three', seed: 25, fails: 'an acknowledged sample is not in an answer, 538 s after' },
 ];

@@ -13,6 +13,8 @@ interface Deletion {
   readonly metric: string;
   readonly startMs: number;
   readonly endMs: number;
+  /** End of the range that is known to be deleted: not after `endMs`. */
+  coveredMs: number;
   /** True time since which it may show, when it was sent. */
   readonly sentMs: number;
   /** True time since which nothing of it may be seen; undefined: nobody heard that it is in force. */
@@ -24,6 +26,12 @@ type MetricSamples = Map<string, Map<number, SentSample>>;
 
 /** Times of samples and their values, by series. */
 export type Answer = ReadonlyMap<string, ReadonlyMap<number, number>>;
+
+/** The first inclusive, the last exclusive, Unix ms. */
+export interface TimeRange {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
 
 export interface Selection {
   readonly tenant: string;
@@ -56,7 +64,7 @@ export class Oracle {
   }
 
   deleting(tenant: string, metric: string, startMs: number, endMs: number, nowMs: number): Deletion {
-    const deletion: Deletion = { metric, startMs, endMs, sentMs: nowMs, ackedMs: undefined };
+    const deletion: Deletion = { metric, startMs, endMs, coveredMs: endMs, sentMs: nowMs, ackedMs: undefined };
     const all = this.#deletions.get(tenant) ?? [];
     this.#deletions.set(tenant, [...all, deletion]);
     return deletion;
@@ -65,10 +73,10 @@ export class Oracle {
   /**
    * Holds an answer against what is known.
    * @param begunMs true time when the question was asked
-   * @param isWhole nothing says that something is missing
+   * @param missing ranges that the answer itself says may lack samples
    * @throws where something that must be there is not, or something is that must not be
    */
-  check(selection: Selection, answer: Answer, begunMs: number, isWhole: boolean): void {
+  check(selection: Selection, answer: Answer, begunMs: number, missing: readonly TimeRange[]): void {
     const { tenant, metric, afterMs, toMs } = selection;
     const known = this.#tenants.get(tenant)?.get(metric);
     const deletions = (this.#deletions.get(tenant) ?? []).filter((each) => each.metric === metric);
@@ -83,15 +91,17 @@ export class Oracle {
           const sent = [...sample.values].join(', ');
           throw new Wrong(`${told} has ${series} at ${timeMs} with ${value}, and only ${sent} was sent`);
         }
-        const deleted = covering(timeMs).find(({ ackedMs }) => ackedMs !== undefined && ackedMs < begunMs);
+        const deleted = covering(timeMs).find(
+          ({ ackedMs, coveredMs }) => ackedMs !== undefined && ackedMs < begunMs && timeMs <= coveredMs,
+        );
         if (deleted !== undefined) throw new Wrong(`${told} has ${series} at ${timeMs}, which is deleted`);
       }
     }
-    if (!isWhole) return;
     for (const [series, samples] of known ?? []) {
       const found = answer.get(series);
       for (const [timeMs, { ackedMs }] of samples) {
         if (timeMs <= afterMs || timeMs > toMs || ackedMs === undefined || ackedMs >= begunMs) continue;
+        if (missing.some(({ fromMs, toMs }) => fromMs <= timeMs && timeMs < toMs)) continue;
         if (found?.has(timeMs) || covering(timeMs).length > 0) continue;
         const ageMs = Math.round(begunMs - ackedMs);
         throw new Wrong(`${told} lacks ${series} at ${timeMs}, acknowledged ${ageMs} ms before it was asked for`);

@@ -63,6 +63,8 @@ export interface ShardsOptions {
   readonly seriesSecret: Uint8Array;
   readonly shards: number;
   readonly fsync: 'always' | 'interval';
+  /** As the options of a shard have it. */
+  readonly machineRun?: string;
   readonly broken: Rule | undefined;
 }
 
@@ -74,7 +76,7 @@ export interface RunningShard {
 /** The shards of an ingester, each as if in a thread of its own. */
 export function startShards(
   { process }: Place,
-  { disk, seriesSecret, shards, fsync, broken }: ShardsOptions,
+  { disk, seriesSecret, shards, fsync, machineRun, broken }: ShardsOptions,
 ): readonly RunningShard[] {
   const { clock, randomBytes, world } = process;
   return Array.from({ length: shards }, (_, i) => {
@@ -87,6 +89,7 @@ export function startShards(
       fsync,
       fsyncIntervalMs: MINUTE / 2,
       keepFlushedMs: broken === 'keep what is stored' ? 0 : INGESTER.keepFlushedMs,
+      machineRun,
       held,
       disk,
       clock,
@@ -100,7 +103,12 @@ export function startShards(
   });
 }
 
-export function makeIngester(place: Place, shards: readonly RunningShard[]): IngesterService {
+/** @param flushLosses whether there are other holders of what its machine lost */
+export function makeIngester(
+  place: Place,
+  shards: readonly RunningShard[],
+  { flushLosses = false }: { readonly flushLosses?: boolean } = {},
+): IngesterService {
   const { clock } = place.process;
   const channels = shards.map(({ channel }) => channel);
   const kernel = Kernel.create();
@@ -117,6 +125,7 @@ export function makeIngester(place: Place, shards: readonly RunningShard[]): Ing
     config: INGESTER,
     shards: () => channels,
     flusher,
+    flushLosses,
     statsIntervalMs: 10 * MINUTE,
   });
 }
@@ -187,12 +196,18 @@ export function makeCompactor(place: Place): CompactorService {
 }
 
 /** Writes and queries as their senders see them. */
-export function frontOf(distributor: DistributorService, queries: QuerierService): FrontParts {
+export function frontOf(
+  { process: { clock } }: Place,
+  distributor: DistributorService,
+  queries: QuerierService,
+): FrontParts {
   return {
     push: (tenant, series) => distributor.pushSeries({ tenant, series }),
     query: (tenant, expr, timeMs) =>
       queries.instant(tenant, { expr, timeMs }, { signal: new AbortController().signal }),
     async deleteSeries(tenant, metric, startMs, endMs) {
+      // what comes after its time is not what was meant
+      const coveredMs = Math.min(endMs, clock.nowMs());
       const params: [string, string][] = [
         ['match[]', metric],
         ['start', String(startMs / 1000)],
@@ -202,6 +217,7 @@ export function frontOf(distributor: DistributorService, queries: QuerierService
       const { signal } = new AbortController();
       const { status, body } = await queries.handle({ tenant, method: 'POST', path, params }, signal);
       if (status >= 300) throw new Error(`${status} ${new TextDecoder().decode(body as Uint8Array)}`);
+      return coveredMs;
     },
   };
 }

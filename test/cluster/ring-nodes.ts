@@ -52,9 +52,10 @@ function startIngester(site: Site, ring: RingSource) {
     seriesSecret: SECRET,
     shards: 2,
     fsync: 'interval',
+    machineRun: disk.machineRun,
     broken,
   });
-  const ingester = makeIngester(place, shards);
+  const ingester = makeIngester(place, shards, { flushLosses: true });
   void ingester.start();
   const member = new IngesterMember({ shards: () => shards.map(({ channel }) => channel), ring });
   const replica = new Replica({
@@ -89,7 +90,7 @@ function startFront(site: Site, ring: RingSource) {
   const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, ring: targets });
   const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
   const queries = makeQuerier(place, new ReplicatedIngesters({ ring, member, clock }));
-  return { front: frontOf(distributor, queries), notReady: () => undefined };
+  return { front: frontOf(place, distributor, queries), notReady: () => undefined };
 }
 
 function startCompactor({ process, store }: Site) {

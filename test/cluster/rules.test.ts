@@ -8,7 +8,7 @@ const FINDS: readonly { readonly rule: Rule; readonly scenario: ScenarioName; re
   { rule: 'write quorum', scenario: 'three', seed: 3 },
   { rule: 'read quorum', scenario: 'three', seed: 3 },
   { rule: 'losses are told', scenario: 'three', seed: 311 },
-  { rule: 'keep what is stored', scenario: 'three', seed: 1 },
+  { rule: 'keep what is stored', scenario: 'three', seed: 2 },
 ];
 
 for (const { rule, scenario, seed } of FINDS) {

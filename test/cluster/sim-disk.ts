@@ -31,6 +31,7 @@ export class SimDisk {
   #files = new Map<string, Content>();
   /** Names as they were before each change that is not synced, oldest first. */
   readonly #unsynced: NameChange[] = [];
+  #crashes = 0;
 
   constructor(random: Random) {
     this.#random = random;
@@ -42,9 +43,15 @@ export class SimDisk {
     return sum;
   }
 
+  /** The machine's name for its run since it was switched on last. */
+  get machineRun(): string {
+    return `run-${this.#crashes}`;
+  }
+
   /** The machine lost power: parts that were not synced are there or not, and torn where they end. */
   crash(): void {
     const random = this.#random;
+    this.#crashes++;
     // changes of names reach the disk in their order
     const kept = Math.floor(random() * (this.#unsynced.length + 1));
     const first = this.#unsynced[kept];
