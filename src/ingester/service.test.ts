@@ -19,7 +19,7 @@ import type { Disk } from './log/disk.ts';
 import { MemoryDisk } from './log/test-disk.ts';
 import { IngesterService } from './service.ts';
 import { Shard } from './shard/shard.ts';
-import type { ShardRole } from './shard/shard-messages.ts';
+import type { ShardCalls, ShardRole } from './shard/shard-messages.ts';
 import { shardRole } from './shard/shard-role.ts';
 import { testFrames } from './shard/test-frames.ts';
 
@@ -190,6 +190,37 @@ test('a log that cannot be read keeps it from being ready, and says why', async 
   assert.equal(service.notReady(), 'the log cannot be replayed: the disk is gone');
   await service.flushDue();
   await assert.rejects(service.tenantSeries(), /the disk is gone/);
+});
+
+test('a shard that died before it was ready, and was started again, is ready once its log is replayed', async (t) => {
+  let deaths = 2;
+  const shard = {
+    call: async () => {
+      if (deaths-- > 0) throw new Error('the disk is full');
+    },
+  };
+  const clock = new ManualClock(START_MS);
+  const lines: string[] = [];
+  const service = new IngesterService({
+    config: defaultsOf(ingesterConfig),
+    shards: () => [shard as unknown as ShardCalls],
+    flusher: { flush: () => assert.fail('nothing to flush') },
+    log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
+    registry: new Registry(),
+    clock,
+    statsIntervalMs: 3_600_000,
+  });
+  await service.start();
+  t.after(() => service.stop({ signal, progress: () => {} }).catch(() => {}));
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  await turn();
+  assert.equal(service.notReady(), 'the log cannot be replayed: the disk is full');
+  for (let i = 0; i < 2; i++) {
+    clock.advance(5_000);
+    await turn();
+  }
+  assert.equal(service.notReady(), undefined);
+  assert.equal(lines.filter((line) => line.includes('cannot be replayed')).length, 1, 'told once');
 });
 
 test('what is left of windows that lost samples goes to the store at once, and is tried again', async (t) => {

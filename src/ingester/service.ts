@@ -3,7 +3,7 @@ import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
+import { after, type Clock, type Timer } from '../lib/clock.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush/flush-contract.ts';
 import { type FlushRing, FlushScheduler } from './flush-scheduler.ts';
@@ -30,6 +30,7 @@ export interface IngesterOptions {
 }
 
 const STATS_INTERVAL_MS = 1000;
+const READY_RETRY_MS = 5000;
 const EVER = { startMs: Number.MIN_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER };
 
 /** The shards of this process as one: whether they are ready, what they hold, when they are flushed, how they end. */
@@ -52,20 +53,30 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   async start(): Promise<void> {
-    const { log, config, shards, clock, statsIntervalMs = STATS_INTERVAL_MS } = this.#options;
+    const { config, clock, statsIntervalMs = STATS_INTERVAL_MS } = this.#options;
+    this.#awaitReplay();
+    this.#timers.push(
+      clock.every(statsIntervalMs, () => void this.#observe()),
+      clock.every(config.flushCheckIntervalMs, () => void this.flushDue()),
+    );
+  }
+
+  /** A shard that dies meanwhile, as where its disk is full, is started again by whoever started it: so it is asked again. */
+  #awaitReplay(): void {
+    const { log, shards, clock } = this.#options;
     Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
       () => {
         this.#ready = true;
         this.#isLosing = this.#options.flushLosses === true;
+        this.#failure = undefined;
       },
       (error: Error) => {
+        if (error.message !== this.#failure?.message) log.error({ error: error.message }, 'the log cannot be replayed');
         this.#failure = error;
-        log.error({ error: error.message }, 'the log cannot be replayed');
+        after(clock, READY_RETRY_MS, () => {
+          if (!this.#stopping) this.#awaitReplay();
+        });
       },
-    );
-    this.#timers.push(
-      clock.every(statsIntervalMs, () => void this.#observe()),
-      clock.every(config.flushCheckIntervalMs, () => void this.flushDue()),
     );
   }
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
@@ -70,6 +71,9 @@ export class Node {
 /** Longest time after its start for which everything in a process takes long, ms. */
 const SLOW_START_MS = 90_000;
 
+/** How long whoever looks after a machine's process takes to start it again when it ended by itself, ms. */
+const SUPERVISOR_MS = 10_000;
+
 const READY_LOOK_MS = 500;
 
 /** Machines, their network, and the stores that they share. */
@@ -102,10 +106,22 @@ export class Cluster implements Doors {
     this.world.trace(`${process.name} starts`);
     const { network, store, kv } = this;
     const broken = this.#broken;
+    process.onEnd = (error) => {
+      node.parts = undefined;
+      this.world.trace(`${process.name} ends: ${error.message}`);
+      this.world.after(SUPERVISOR_MS, () => {
+        if (node.process === process) this.start(node);
+      });
+    };
     // as an event of its own: what it throws ends the process, as it would end a real one
     process.after(0, () => {
-      node.parts = node.plan.start({ process, network, store, kv, disk: node.disk, broken });
-      this.#tellReady(node, process);
+      try {
+        node.parts = node.plan.start({ process, network, store, kv, disk: node.disk, broken });
+        this.#tellReady(node, process);
+      } catch (error) {
+        if (error instanceof TypeError || error instanceof assert.AssertionError) throw error;
+        process.end(error as Error);
+      }
     });
   }
 

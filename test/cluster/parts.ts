@@ -97,7 +97,7 @@ export function startShards(
       log: (level, text) => {
         if (level !== 'info') world.trace(`${process.name} shard ${i}: ${text}`);
       },
-      fatal: () => process.kill(),
+      fatal: (error) => process.end(error),
     });
     return { channel: connectThread<ShardRole>(process, shardRole(shard, clock, randomBytes)), held };
   });

@@ -37,6 +37,8 @@ export class SimProcess {
   /** Time that its own work took, in which nothing else happened. */
   #workedMs = 0;
   #isAlive = true;
+  /** Told when it ends by itself. */
+  onEnd: (error: Error) => void = () => {};
   /** Events that came while it was paused; undefined: it runs. */
   #held: (() => void)[] | undefined;
 
@@ -103,6 +105,13 @@ export class SimProcess {
     this.#held = undefined;
     // one after another, each with what it sets off, as an event loop does
     for (const run of held) this.after(0, run);
+  }
+
+  /** It ends by itself, with an error. */
+  end(error: Error): void {
+    if (!this.#isAlive) return;
+    this.kill();
+    this.onEnd(error);
   }
 
   kill(): void {

@@ -32,9 +32,9 @@ const shard = new Shard({
   clock: systemClock,
   log: (level, text, fields) => lines.push({ level, text, fields }),
   fatal(error) {
-    // after a failed sync nobody knows what is on the disk: only a new start of the shard from what is there is safe
+    // after a failed sync nobody knows what is on the disk, after a replay that failed what is in memory: only a new start is safe
     process.stderr.write(
-      `the write-ahead log could not be synced, the shard ends and is started again from it: ${error.message}\n`,
+      `the write-ahead log cannot be relied on, the shard ends and is started again from it: ${error.message}\n`,
     );
     process.exit(1);
   },

@@ -475,6 +475,26 @@ test('a full head refuses new series, a third beyond all samples, and takes them
   await shard.close({ checkpoint: false });
 });
 
+test('a disk that is full while the log is replayed ends the shard, and the next start has everything', async () => {
+  const at = folder();
+  const first = open(at);
+  await first.ready;
+  await first.push('t', testFrames([series(1, [[1000, 1]])]), LIMITS);
+  const disk = new TestDisk();
+  const ends: Error[] = [];
+  const again = open(at, { disk: disk.disk, fatal: (error) => ends.push(error) });
+  const staged = again.push('t', testFrames([series(2, [[2000, 2]])]), LIMITS);
+  staged.catch(() => {});
+  disk.full = true;
+  await assert.rejects(again.ready, /ENOSPC/);
+  assert.match(String(ends), /the write-ahead log cannot be written.*ENOSPC/);
+  disk.full = false;
+  const third = open(at);
+  await third.ready;
+  assert.equal((await held(third)).size, 2);
+  await third.close({ checkpoint: false });
+});
+
 test('a full disk refuses writes, loses nothing, and recovers without help', async () => {
   const at = folder();
   const disk = new TestDisk();

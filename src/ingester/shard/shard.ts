@@ -5,6 +5,7 @@ import type { ReplicaLoss } from '../../contract/replica.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
+import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -59,7 +60,7 @@ export interface ShardOptions {
   /** Absent: the system's. */
   readonly randomBytes?: RandomBytes;
   readonly log: ShardLog;
-  /** A sync failed: nothing is sure any more, the process must end. */
+  /** A sync failed, or replay could not write: only a new start from the log helps, the shard must end. */
   readonly fatal: (error: Error) => void;
 }
 
@@ -173,7 +174,10 @@ export class Shard {
     });
     const old = segments.filter((sequence) => sequence >= checkpoint);
     this.ready = this.#replay.run({ checkpoint, segments: old, first });
-    this.ready.catch(() => {});
+    this.ready.catch((error) => {
+      // half of the log is in the head: what is asked of it once there is room again is a replay from the beginning
+      if (isLogUnavailable(error)) options.fatal(error);
+    });
     if (options.fsync === 'interval') this.#every(options.fsyncIntervalMs, () => this.#sync());
     this.#every(MAINTAIN_INTERVAL_MS, () => this.maintain());
   }
@@ -357,7 +361,11 @@ export class Shard {
       toMs: (window + 1) * windowMs - 1,
     }));
     this.#losses.load(losses);
-    this.#run.lost(losses);
+    try {
+      this.#run.lost(losses);
+    } catch (error) {
+      throw writeErrors.logUnavailable({ reason: (error as Error).message });
+    }
     if (losses.length > 0)
       this.#options.log('warn', 'the machine stopped before all was synced', { windows: losses.length });
   }
@@ -567,6 +575,10 @@ export class Shard {
     await this.#wal.close();
     if (wasLive) this.#run?.close();
   }
+}
+
+function isLogUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.reason === writeErrors.logUnavailable.reason;
 }
 
 /** The answer to a request that is only logged: nothing was refused. */
