@@ -37,6 +37,8 @@ const SCRAPE_MS = MINUTE;
 /** How long a sender waits for an answer before it sends again, through another front. */
 const PATIENCE_MS = 30_000;
 const RETRY_MS = 5_000;
+/** The longest, of a sender that was often sent away. */
+const RETRY_MS_MAX = 20_000;
 /** Batches that a sender keeps; beyond, it drops the oldest. */
 const BACKLOG_MAX = 40;
 const METRICS = ['alpha', 'beta_total', 'gamma'] as const;
@@ -197,7 +199,7 @@ export class Load {
         return over(0, true);
       }
       this.counts.unavailable++;
-      over(RETRY_MS * (0.5 + random()), false);
+      over(Math.min(RETRY_MS_MAX, RETRY_MS * batch.tries) * (0.5 + random()), false);
     });
   }
 

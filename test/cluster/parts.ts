@@ -11,7 +11,7 @@ import { ingesterConfig } from '../../src/ingester/config.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
 import type { Disk } from '../../src/ingester/log/disk.ts';
-import { IngesterService } from '../../src/ingester/service.ts';
+import { type IngesterOptions, IngesterService } from '../../src/ingester/service.ts';
 import { Shard } from '../../src/ingester/shard/shard.ts';
 import type { ShardRole } from '../../src/ingester/shard/shard-messages.ts';
 import { shardRole } from '../../src/ingester/shard/shard-role.ts';
@@ -103,11 +103,10 @@ export function startShards(
   });
 }
 
-/** @param flushLosses whether there are other holders of what its machine lost */
 export function makeIngester(
   place: Place,
   shards: readonly RunningShard[],
-  { flushLosses = false }: { readonly flushLosses?: boolean } = {},
+  { flushLosses = false, ring }: Pick<IngesterOptions, 'flushLosses' | 'ring'> = {},
 ): IngesterService {
   const { clock } = place.process;
   const channels = shards.map(({ channel }) => channel);
@@ -126,6 +125,7 @@ export function makeIngester(
     shards: () => channels,
     flusher,
     flushLosses,
+    ...(ring && { ring }),
     statsIntervalMs: 10 * MINUTE,
   });
 }

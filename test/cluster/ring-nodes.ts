@@ -55,7 +55,10 @@ function startIngester(site: Site, ring: RingSource) {
     machineRun: disk.machineRun,
     broken,
   });
-  const ingester = makeIngester(place, shards, { flushLosses: true });
+  const ingester = makeIngester(place, shards, {
+    flushLosses: true,
+    ring: { source: ring, member: memberOf(process.machine.name, '').id },
+  });
   void ingester.start();
   const member = new IngesterMember({ shards: () => shards.map(({ channel }) => channel), ring });
   const replica = new Replica({

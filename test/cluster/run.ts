@@ -68,7 +68,9 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
   );
   const worker = () =>
     new Promise<void>((resolve, reject) => {
-      const child = fork(import.meta.filename, ['worker'], { execArgv: ['--max-semi-space-size=64'] });
+      const child = fork(import.meta.filename, ['worker'], {
+        execArgv: ['--max-semi-space-size=64', '--stack-trace-limit=0'],
+      });
       let task: Task | undefined;
       const give = () => {
         task = Date.now() < untilMs ? tasks[next++] : undefined;

@@ -5,6 +5,9 @@ import { EventQueue, type SimEvent } from './event-queue.ts';
 /** Simulated wall time at which every run begins, Unix ms. */
 export const START_MS = 20_600 * 86_400_000;
 
+/** Events between two turns of the real event loop, which cost as much as many an event. */
+const LOOP_EVENTS = 16;
+
 /** Lines of the trace that are kept: the end of a run is what a failure is looked for in. */
 const TRACE_LINES_MAX = 4_000;
 
@@ -58,14 +61,13 @@ export class World {
   /** Resolves when time has gone on by `ms`. */
   async run(ms: number): Promise<void> {
     const endMs = this.atMs + ms;
-    await idle();
+    await loop();
     while (this.#failure === undefined) {
       const next = this.#queue.popUntil(endMs);
       if (next === undefined) break;
       this.atMs = Math.max(this.atMs, next.atMs);
-      this.events++;
       next.run();
-      await idle();
+      await (this.events++ % LOOP_EVENTS === 0 ? loop() : idle());
     }
     if (this.#failure !== undefined) throw this.#failure;
     this.atMs = endMs;
@@ -104,8 +106,13 @@ export class World {
   }
 }
 
-/** Resolves when all promises that can go on have done so: microtasks run before the event loop comes by again. */
+/** Resolves when all promises that can go on have done so: ticks come after microtasks. */
 function idle(): Promise<void> {
+  return new Promise(process.nextTick);
+}
+
+/** The same, and the event loop comes by: it tells of rejections that nobody has handled by then. */
+function loop(): Promise<void> {
   return new Promise(setImmediate);
 }
 
