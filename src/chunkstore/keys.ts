@@ -22,6 +22,20 @@ export const ROW_COMPACTED = 'c';
 /** Leases on tenants' days: kept under no tenant. */
 export const ROW_LEASE = 'e';
 
+// Kinds in the tables of configuration and state, which know no days: first in the key behind the tenant.
+/** The head of a document: its versions, and what is small. */
+export const ROW_DOCUMENT = 'D';
+/** A part of what a version of a document holds. */
+export const ROW_CONTENT = 'C';
+/** The head of something that changes by compare-and-set. */
+export const ROW_STATE = 'S';
+/** A page of it. */
+export const ROW_PAGE = 'P';
+/** Tenants that have something of a kind: kept under no tenant. */
+export const ROW_KNOWN = 'K';
+/** That these tables have what an earlier period's had: kept under no tenant. */
+export const ROW_COPIED = 'O';
+
 // How a group came to be, first in its range key.
 const FORM_MERGED = 0;
 const FORM_WINDOW = 1;
@@ -162,6 +176,56 @@ export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
 
+/** @param kind the sort of document, `rules` */
+export function documentHash(tenant: string, kind: string): Uint8Array {
+  return key(tenant, undefined, ROW_DOCUMENT, (out) => putName(out, kind));
+}
+
+export function contentHash(tenant: string, kind: string, name: string): Uint8Array {
+  return namedHash(tenant, ROW_CONTENT, kind, name);
+}
+
+export function stateHash(tenant: string, kind: string): Uint8Array {
+  return key(tenant, undefined, ROW_STATE, (out) => putName(out, kind));
+}
+
+export function pageHash(tenant: string, kind: string, name: string): Uint8Array {
+  return namedHash(tenant, ROW_PAGE, kind, name);
+}
+
+function namedHash(tenant: string, row: string, kind: string, name: string): Uint8Array {
+  return key(tenant, undefined, row, (out) => {
+    putName(out, kind);
+    putName(out, name);
+  });
+}
+
+/** The hash key of a head's parts, from its own. @param row the kind of the parts */
+export function partsHash(hash: Uint8Array, row: string, name: string): Uint8Array {
+  const out = new ByteWriter();
+  const tenantBytes = 1 + (hash[0] === HASHED ? CONTENT_ID_BYTES : hash[0]!);
+  out.bytes(hash.subarray(0, tenantBytes));
+  out.bytes(Buffer.from(row));
+  out.bytes(hash.subarray(tenantBytes + 1));
+  putName(out, name);
+  return out.done();
+}
+
+export function knownHash(kind: string): Uint8Array {
+  return key('', undefined, ROW_KNOWN, (out) => putName(out, kind));
+}
+
+export function copiedHash(): Uint8Array {
+  return key('', undefined, ROW_COPIED);
+}
+
+/** A name as a range key. */
+export function nameRange(name: string): Uint8Array {
+  const out = new ByteWriter();
+  putName(out, name);
+  return out.done();
+}
+
 /** The parts of a hash key; for tools that walk a table. @throws BytesError */
 export interface ParsedHash {
   /** Undefined where the tenant's name is hashed. */
@@ -180,6 +244,8 @@ const KINDS_WITH_DAY = new Set([
   ROW_COMPACTED,
   ROW_LEASE,
 ]);
+/** No day begins with a capital letter: it would be millions of years ago. */
+const KINDS_OF_NAMES = new Set([ROW_DOCUMENT, ROW_CONTENT, ROW_STATE, ROW_PAGE, ROW_KNOWN, ROW_COPIED]);
 
 export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   const from = new ByteReader(hash);
@@ -189,6 +255,7 @@ export function parseHash(hash: Uint8Array): ParsedHash | undefined {
   const rest = from.take(from.left);
   const text = (at: number) => String.fromCharCode(rest[at] ?? 0);
   if (rest.length === 1 && KINDS_WITHOUT_DAY.has(text(0))) return { tenant, day: undefined, kind: text(0) };
+  if (KINDS_OF_NAMES.has(text(0))) return { tenant, day: undefined, kind: text(0) };
   if (rest.length < 5 || !KINDS_WITH_DAY.has(text(4))) return undefined;
   return { tenant, day: dayOfRange(rest), kind: text(4) };
 }

@@ -22,6 +22,9 @@ export const TABLE_MS_DEFAULT = 7 * DAY_MS;
 export const OBJECT_BYTES_AIMED = 16 * 2 ** 20;
 /** The table of what is kept per tenant and has no day; never dropped. */
 const TENANTS_TABLE = 'tenants';
+/** Tables of what tenants configure, and of what services remember for them; never dropped. */
+const CONFIG_TABLE = 'config';
+const STATE_TABLE = 'state';
 
 export interface TableOfPeriod {
   readonly period: StorePeriod;
@@ -79,6 +82,14 @@ export class Schema {
 
   tenantsTable(period: StorePeriod): string {
     return `${period.tablePrefix}${TENANTS_TABLE}`;
+  }
+
+  configTable(period: StorePeriod): string {
+    return `${period.tablePrefix}${CONFIG_TABLE}`;
+  }
+
+  stateTable(period: StorePeriod): string {
+    return `${period.tablePrefix}${STATE_TABLE}`;
   }
 
   /** The time after which no row of a table is about, or undefined where the name is not one of the period's tables. */

@@ -10,18 +10,26 @@ import { SampleColumns } from '../storage/columns.ts';
 import type { Row } from '../table/client.ts';
 import { decodeCompacted } from './compacted-row.ts';
 import { decodeLease } from './day-lease.ts';
+import { checkHead, checkPart } from './documents/parts.ts';
+import { checkCopied, decodeKnown } from './documents/tables.ts';
 import { decodeGroupRow, type GroupRow, groupName, hexOf } from './group-row.ts';
 import {
   contentId,
   idOfRange,
   parseHash,
   ROW_COMPACTED,
+  ROW_CONTENT,
+  ROW_COPIED,
   ROW_DAYS,
+  ROW_DOCUMENT,
   ROW_GROUP,
+  ROW_KNOWN,
   ROW_LABEL,
   ROW_LEASE,
   ROW_METADATA,
+  ROW_PAGE,
   ROW_PLACEMENT,
+  ROW_STATE,
   ROW_TENANTS,
   ROW_TOMBSTONE,
 } from './keys.ts';
@@ -147,6 +155,19 @@ class Verifier {
           return;
         case ROW_LEASE:
           decodeLease(row.value);
+          return;
+        case ROW_DOCUMENT:
+        case ROW_STATE:
+          return checkHead(period.tables.client, table, row, this.#signal);
+        case ROW_CONTENT:
+        case ROW_PAGE:
+          checkPart(row);
+          return;
+        case ROW_KNOWN:
+          decodeKnown(row.value);
+          return;
+        case ROW_COPIED:
+          checkCopied(row.value);
           return;
         case ROW_DAYS:
         case ROW_TENANTS:

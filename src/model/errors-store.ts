@@ -79,6 +79,29 @@ export const storeErrors = catalogue({
     retry: false,
     text: (v: { name: string; reason: string }) => `index row ${v.name} is damaged: ${v.reason}`,
   },
+  documentChanged: {
+    http: 409,
+    promType: 'execution',
+    retry: false,
+    text: (v: { kind: string; name: string; expected: number; found: number | undefined }) =>
+      v.found === undefined
+        ? `${v.kind} ${JSON.stringify(v.name)} is changed by others all the time`
+        : `${v.kind} ${JSON.stringify(v.name)} was changed meanwhile: version ${v.expected} was expected, ${v.found} is there`,
+  },
+  documentTooLarge: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { kind: string; part: string; bytes: number; limitBytes: number }) =>
+      `the ${v.part} of a document of kind ${v.kind} is too large: ${v.bytes}, limit ${v.limitBytes}`,
+  },
+  documentsTooMany: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { tenant: string; kind: string; limit: number }) =>
+      `tenant ${v.tenant} has ${v.limit} documents of kind ${v.kind}, those that were deleted included: there can be no more`,
+  },
   groupCorrupt: {
     http: 500,
     promType: 'internal',

@@ -1,5 +1,6 @@
 import { Kernel } from '../chunk/kernel.ts';
 import type { BlockCache } from '../chunkstore/block-fetcher.ts';
+import { removeTenantRows } from '../chunkstore/documents/tables.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
@@ -164,6 +165,8 @@ export class Querier implements TenantHider {
   }
 
   async deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
+    // first: rules that are left would write anew
+    await removeTenantRows(this.#options.schema, tenant, signal);
     return deletionOf(await this.#tombstones.deleteTenant(tenant, signal));
   }
 

@@ -3,6 +3,13 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { Documents } from '../../src/chunkstore/documents/documents.ts';
+import { StateRows } from '../../src/chunkstore/documents/state-rows.ts';
+import { TenantTables } from '../../src/chunkstore/documents/tables.ts';
+import { Schema } from '../../src/chunkstore/schema.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemBytes } from '../../src/lib/random.ts';
+import { EmbeddedTableStore } from '../../src/table/embedded.ts';
 import type { ApiAnswer } from '../harness/api.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
@@ -170,6 +177,40 @@ test('verify finds a damaged object, queries of it fail with its name, a backup 
   const restored = await restore();
   assert.equal(restored.code, 0, restored.stderr);
   assert.equal(await exported(join(folder, 'restored')), await exported(source));
+});
+
+test('what tenants configure, and its state, is in a backup, and verified', async () => {
+  const [from, to, backup] = ['documents', 'documents-back', 'documents-backup'].map((name) => join(folder, name));
+  const key = { tenant: TENANT, kind: 'rules', name: 'ns/group' };
+  const open = async (dir: string) => {
+    const tables = await EmbeddedTableStore.open({ dir: join(dir, 'store/tables') });
+    const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'pallium_', tableMs: 7 * 86_400_000 };
+    const both = await TenantTables.open(new Schema([period]));
+    const documents = new Documents(both, systemClock, systemBytes);
+    const state = new StateRows(both, systemBytes);
+    return { documents, state, tables };
+  };
+  const old = await open(from!);
+  const page = old.state.newPageId();
+  await old.state.writePages(key, new Map([[page, randomBytes(100_000)]]));
+  await old.state.compareAndSet(key, undefined, { pages: [page], body: Buffer.from('head') });
+  const contents = [randomBytes(200_000), Buffer.from('small')];
+  for (const content of contents) await old.documents.put(key, content, { user: 'ann' });
+  await old.tables.close();
+  const backedUp = await runTool(['backup', `-data.dir=${from}`, `-folder=${backup}`]);
+  assert.equal(backedUp.code, 0, backedUp.stderr);
+  const restored = await runTool(['restore', `-data.dir=${to}`, `-folder=${backup}`]);
+  assert.equal(restored.code, 0, restored.stderr);
+  const verified = await runTool(['verify', `-data.dir=${to}`]);
+  assert.deepEqual([verified.code, /1 document\b/.test(verified.stdout)], [0, true], verified.stdout);
+  const back = await open(to!);
+  assert.deepEqual(Buffer.from((await back.documents.contentOf(key, 1))!), contents[0]);
+  assert.equal(Buffer.from((await back.documents.get(key))!.content).toString(), 'small');
+  assert.equal((await back.state.read(key))?.pages[0]?.length, 100_000);
+  await back.state.removePages(key, [page]);
+  await back.tables.close();
+  const damaged = await runTool(['verify', `-data.dir=${to}`]);
+  assert.deepEqual([damaged.code, /that it names is missing/.test(damaged.stdout)], [3, true], damaged.stdout);
 });
 
 test('commands and flags that are none are named', async () => {

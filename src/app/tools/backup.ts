@@ -1,4 +1,6 @@
-import type { StorePeriod } from '../../chunkstore/schema.ts';
+import { wholeRows } from '../../chunkstore/documents/parts.ts';
+import { tenantTableNames } from '../../chunkstore/documents/tables.ts';
+import type { Schema, StorePeriod } from '../../chunkstore/schema.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
@@ -33,7 +35,7 @@ export const backupTool = tool({
     for (const [i, period] of schema.periods.entries()) {
       const tables = (await period.tables.admin.list()).filter((table) => table.startsWith(period.tablePrefix));
       for (const table of tables) {
-        const written = await folder.writeRows(i, table, period.tables.admin.scan(table, signal));
+        const written = await folder.writeRows(i, table, rowsOf(schema, period, table, signal));
         totals.rows += written.rows;
         totals.bytes += written.bytes;
         // after the rows, so that what they name is there
@@ -100,6 +102,13 @@ export const restoreTool = tool({
     return DONE;
   },
 });
+
+/** All rows of a table; of what changes while it is read as much as belongs together. */
+function rowsOf(schema: Schema, period: StorePeriod, table: string, signal: AbortSignal) {
+  return tenantTableNames(schema, period).includes(table)
+    ? wholeRows(period.tables, table, signal)
+    : period.tables.admin.scan(table, signal);
+}
 
 function folderOf(path: string): BackupFolder {
   if (path === '') throw new UsageError('-folder is missing');

@@ -44,6 +44,13 @@ const KINDS: Readonly<Record<string, string>> = {
   t: 'tombstone',
   n: 'tenants',
   c: 'compacted',
+  e: 'lease',
+  D: 'document',
+  C: 'content',
+  S: 'state',
+  P: 'page',
+  K: 'known tenant',
+  O: 'copied',
 };
 
 function summary({ tables, rows, rowBytes, objects, objectBytes, groups, series, samples }: VerifyReport): string {
