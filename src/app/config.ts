@@ -3,6 +3,7 @@ import { redisConfig } from '../cache/redis/config.ts';
 import { chunkStoreConfig, schemaConfig } from '../chunkstore/config.ts';
 import { compactorConfig } from '../compactor/config.ts';
 import { distributorConfig } from '../distributor/config.ts';
+import { queryRangeConfig } from '../frontend/config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
 import { type ConfigOf, section } from '../kit/config/section.ts';
@@ -37,6 +38,7 @@ export const sections = {
   distributor: distributorConfig,
   ingester: ingesterConfig,
   querier: querierConfig,
+  queryRange: queryRangeConfig,
   purger: purgerConfig,
   compactor: compactorConfig,
   schema: schemaConfig,

@@ -45,6 +45,14 @@ export interface RangeRequest extends QueryRequest {
   readonly endMs: number;
   /** Above 0. */
   readonly stepMs: number;
+  /** Set where some of a query's steps are asked for: the query that they are of. The answer has `notes`. */
+  readonly whole?: WholeQuery;
+}
+
+/** The times of a whole query, both inclusive: `start()`, `end()` and `range()` are of these. */
+export interface WholeQuery {
+  readonly startMs: number;
+  readonly endMs: number;
 }
 
 /** One of the two, and the series that are looked at. */
@@ -59,6 +67,49 @@ export interface QueryResult {
   readonly statistics: QueryStatistics;
   /** Only where it was asked for. */
   readonly explanation: QueryExplanation | undefined;
+  /** Only for some of a query's steps: what `warnings` and `infos` are made of, to be put together with that of the others. */
+  readonly notes?: QueryNotes;
+}
+
+export interface QueryNotes {
+  /** Warnings of the storage, which have no position. */
+  readonly storage: readonly string[];
+  readonly warnings: NoteList;
+  readonly infos: NoteList;
+}
+
+export interface NoteList {
+  readonly notes: readonly QueryNote[];
+  /** Times that a text was left out for want of room. */
+  readonly omitted: number;
+}
+
+/** A text, which a list has once. */
+export interface QueryNote {
+  readonly text: string;
+  /** The place that the text is told of, and the part of the query that says it. */
+  readonly pos: NotePosition;
+  readonly by: NotePosition;
+  /** Times that it was found, where that is told. */
+  readonly count: number;
+  readonly forced: ForcedBuckets | undefined;
+}
+
+/** Byte offsets (UTF-8) into the expression, `end` exclusive; `unplaced`: it is told of the beginning. */
+export interface NotePosition {
+  readonly start: number;
+  readonly end: number;
+  readonly unplaced?: boolean;
+}
+
+/** Buckets, by bound, whose counts had to be raised so that they do not fall. */
+export interface ForcedBuckets {
+  readonly minBucket: number;
+  readonly maxBucket: number;
+  readonly maxDiff: number;
+  readonly minMs: number;
+  readonly maxMs: number;
+  readonly count: number;
 }
 
 /** Times in Unix ms. */

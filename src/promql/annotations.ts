@@ -1,3 +1,4 @@
+import type { ForcedBuckets, NoteList, QueryNote, QueryNotes } from '../contract/query.ts';
 import { formatG } from '../lib/go-float.ts';
 import { quoteGo } from '../model/labels.ts';
 import { formatRough } from './format.ts';
@@ -6,20 +7,13 @@ import type { PosRange } from './position.ts';
 export type HistogramOperation = 'addition' | 'subtraction' | 'aggregation';
 
 /** The first and the last bucket, by bound, whose counts had to be raised so that they do not fall, and the largest raise. */
-export interface ForcedMonotonicity {
-  readonly minBucket: number;
-  readonly maxBucket: number;
-  readonly maxDiff: number;
-}
+export type ForcedMonotonicity = Pick<ForcedBuckets, 'minBucket' | 'maxBucket' | 'maxDiff'>;
 
-interface Note {
-  readonly text: string;
+interface Note extends QueryNote {
   pos: PosRange;
-  /** The part of the query that says it. */
   by: PosRange;
-  /** Times that it was found, where that is told. */
   count: number;
-  forced: (ForcedMonotonicity & { readonly minMs: number; readonly maxMs: number; readonly count: number }) | undefined;
+  forced: ForcedBuckets | undefined;
 }
 
 /**
@@ -160,19 +154,7 @@ export class Annotations {
     const text = `input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)${forName(metricName)}`;
     const seen = this.#infos.first(text, pos);
     if (seen === undefined) return;
-    const before = seen.forced;
-    const now = { ...forced, minMs: timeMs, maxMs: timeMs, count: 1 };
-    seen.forced =
-      before === undefined
-        ? now
-        : {
-            minBucket: Math.min(before.minBucket, now.minBucket),
-            maxBucket: Math.max(before.maxBucket, now.maxBucket),
-            maxDiff: Math.max(before.maxDiff, now.maxDiff),
-            minMs: Math.min(before.minMs, timeMs),
-            maxMs: Math.max(before.maxMs, timeMs),
-            count: before.count + 1,
-          };
+    seen.forced = forcedTogether(seen.forced, { ...forced, minMs: timeMs, maxMs: timeMs, count: 1 });
   }
 
   #warn(text: string, pos: PosRange, by = pos): void {
@@ -189,9 +171,26 @@ export class Annotations {
     return lists.every((notes) => notes.omitted === 0 && [...notes.values()].every((note) => !isCounted(note)));
   }
 
+  /** Notes of some of the steps, once all is noted. */
+  plain(): QueryNotes {
+    this.#tellOwed();
+    return { storage: [...this.#storage], warnings: this.#warnings.plain(), infos: this.#infos.plain() };
+  }
+
+  /** Adds what other steps of the same query had to say. */
+  absorb({ storage, warnings, infos }: QueryNotes): void {
+    this.fromStorage(storage);
+    this.#warnings.absorb(warnings);
+    this.#infos.absorb(infos);
+  }
+
+  #tellOwed(): void {
+    for (const tell of this.#owed.splice(0)) tell();
+  }
+
   /** As the API has them; positions are `line:column` in `query`, counted from 1. */
   strings(positionOf: (pos: PosRange) => string): { warnings: string[]; infos: string[] } {
-    for (const tell of this.#owed.splice(0)) tell();
+    this.#tellOwed();
     return {
       warnings: [...this.#storage, ...strings('warning', this.#warnings, positionOf)],
       infos: strings('info', this.#infos, positionOf),
@@ -246,6 +245,36 @@ class Notes {
   values(): Iterable<Note> {
     return this.#byText.values();
   }
+
+  plain(): NoteList {
+    return { notes: Array.from(this.#byText.values(), (note) => ({ ...note })), omitted: this.omitted };
+  }
+
+  absorb({ notes, omitted }: NoteList): void {
+    this.omitted += omitted;
+    for (const { text, pos, by, count, forced } of notes) {
+      // texts that are counted are told of the first place, all others of the last
+      if (count === 0 && forced === undefined) this.note(text, pos, by);
+      else {
+        const seen = this.first(text, pos);
+        if (seen === undefined) continue;
+        seen.count += count;
+        if (forced !== undefined) seen.forced = forcedTogether(seen.forced, forced);
+      }
+    }
+  }
+}
+
+function forcedTogether(a: ForcedBuckets | undefined, b: ForcedBuckets): ForcedBuckets {
+  if (a === undefined) return b;
+  return {
+    minBucket: Math.min(a.minBucket, b.minBucket),
+    maxBucket: Math.max(a.maxBucket, b.maxBucket),
+    maxDiff: Math.max(a.maxDiff, b.maxDiff),
+    minMs: Math.min(a.minMs, b.minMs),
+    maxMs: Math.max(a.maxMs, b.maxMs),
+    count: a.count + b.count,
+  };
 }
 
 /** Prometheus evaluates what stands later in a query later, and what is around something after it; here the order is another. */

@@ -1,4 +1,4 @@
-import type { PartialSteps, WholeReason } from '../contract/query.ts';
+import type { PartialSteps, WholeQuery, WholeReason } from '../contract/query.ts';
 import { systemClock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
@@ -69,6 +69,8 @@ export interface RangeQuery extends QueryOptions {
   readonly endMs: number;
   /** Above 0. */
   readonly stepMs: number;
+  /** The query that these steps are a part of. */
+  readonly whole?: WholeQuery;
 }
 
 /** An instant query or one over a range, of some of the series. */
@@ -120,7 +122,7 @@ export class Engine {
   async #run<Answer>(
     queryable: Queryable,
     query: QueryOptions,
-    { grid, stepMs: queryStepMs, endMs }: QueryTimes,
+    { grid, stepMs: queryStepMs, startMs, endMs, isPart }: QueryTimes,
     context: QueryContext,
     evaluate: (query: OpenedQuery) => Promise<Answer>,
   ): Promise<Answer> {
@@ -139,7 +141,7 @@ export class Engine {
     }
     const lookbackMs = query.lookbackMs ?? options.lookbackMs ?? 300_000;
     const built = buildPlan(expr, grid, {
-      startMs: grid.startMs,
+      startMs,
       endMs,
       stepMs: queryStepMs,
       lookbackMs,
@@ -170,7 +172,8 @@ export class Engine {
       const positionAt = positionsIn(query.expr);
       const positionOf = ({ start, unplaced }: PosRange): string => positionAt(unplaced ? 0 : start);
       const explain: ExplainNode | undefined = explainer?.tree(plan);
-      return { ...annotations.strings(positionOf), stats: stats.result(), explain };
+      const texts = annotations.strings(positionOf);
+      return { ...texts, stats: stats.result(), explain, ...(isPart ? { notes: annotations.plain() } : {}) };
     };
     try {
       return await evaluate({ execution, opener, plan, type, grid, instant, told });
@@ -186,19 +189,31 @@ interface QueryTimes {
   readonly grid: Grid;
   /** 0 for an instant. */
   readonly stepMs: number;
+  /** Times that the whole query is over. */
+  readonly startMs: number;
   readonly endMs: number;
+  readonly isPart: boolean;
 }
 
 function timesOf(query: InstantQuery | RangeQuery): QueryTimes {
   if ('timeMs' in query) {
-    return { grid: { startMs: query.timeMs, stepMs: 1, steps: 1 }, stepMs: 0, endMs: query.timeMs };
+    const { timeMs } = query;
+    const grid = { startMs: timeMs, stepMs: 1, steps: 1 };
+    return { grid, stepMs: 0, startMs: timeMs, endMs: timeMs, isPart: false };
   }
-  const { startMs, endMs, stepMs: queryStepMs } = query;
+  const { startMs, endMs, stepMs: queryStepMs, whole } = query;
   if (!(queryStepMs > 0))
     throw queryErrors.queryInvalid({
       text: 'zero or negative query resolution step widths are not accepted. Try a positive integer',
     });
-  return { grid: gridOf(startMs, endMs, queryStepMs), stepMs: queryStepMs, endMs };
+  const times = whole ?? { startMs, endMs };
+  return {
+    grid: gridOf(startMs, endMs, queryStepMs),
+    stepMs: queryStepMs,
+    startMs: times.startMs,
+    endMs: times.endMs,
+    isPart: whole !== undefined,
+  };
 }
 
 /** A plan that is about to be run, and all that runs it. */

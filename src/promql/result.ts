@@ -1,3 +1,4 @@
+import type { QueryNotes } from '../contract/query.ts';
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { Labels } from '../model/labels.ts';
 import type { QueryStats } from './stats.ts';
@@ -34,6 +35,8 @@ export interface QueryResult {
   readonly stats: QueryStats;
   /** Only where it was asked for. */
   readonly explain: ExplainNode | undefined;
+  /** Only of a part of a query's steps. */
+  readonly notes?: QueryNotes;
 }
 
 /** A part of a query: what it was and did. */

@@ -51,9 +51,9 @@ export class EngineRunner implements QueryRunner {
 
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
     const { engine, queryable } = this.#options;
-    const { startMs, endMs, stepMs } = request;
+    const { startMs, endMs, stepMs, whole } = request;
     return this.#run(tenant, request, context, async (own, statistics) => {
-      const query = { ...optionsOf(request), startMs, endMs, stepMs };
+      const query = { ...optionsOf(request), startMs, endMs, stepMs, ...(whole === undefined ? {} : { whole }) };
       const result = await engine.queryRange(queryable(tenant), query, own);
       return resultOf(result, columnsOf(result.value, endMs), statistics);
     });
@@ -115,11 +115,12 @@ function optionsOf({ expr, lookbackMs, perStepStatistics = false, explain = fals
 }
 
 function resultOf(
-  { warnings, infos, stats, explain }: EngineResult,
+  { warnings, infos, stats, explain, notes }: EngineResult,
   value: QueryValue,
   statistics: (stats: QueryStats) => QueryStatistics,
 ): QueryResult {
-  return { value, warnings, infos, statistics: statistics(stats), explanation: explain };
+  const told = { warnings, infos, ...(notes === undefined ? {} : { notes }) };
+  return { value, ...told, statistics: statistics(stats), explanation: explain };
 }
 
 function partialOf(

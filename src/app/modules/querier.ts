@@ -20,6 +20,7 @@ export const querierModule: Module = {
     const workers = new QueryThreads({
       data: {
         config: config.querier,
+        queryRange: config.queryRange,
         purger: config.purger,
         store: storeSpec(config, part(app, 'hold')),
         caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },

@@ -6,6 +6,7 @@ import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
 import type { InstantRequest, PartialRequest, PartialResult, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type { QueryRangeConfig } from '../../frontend/config.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
@@ -46,6 +47,7 @@ export interface CacheSettings {
 
 export interface QueryWorkerData {
   readonly config: QuerierConfig;
+  readonly queryRange: QueryRangeConfig;
   readonly purger: PurgerConfig;
   readonly store: StoreSpec;
   readonly caches: CacheSettings;

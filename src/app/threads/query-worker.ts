@@ -2,6 +2,7 @@ import { workerData } from 'node:worker_threads';
 import { PromApi } from '../../api/backend.ts';
 import type { ApiSources } from '../../api/sources.ts';
 import { openStore } from '../../chunkstore/open.ts';
+import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
@@ -17,7 +18,8 @@ import { systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
-import { Querier, querierEngine } from '../../querier/querier.ts';
+import { ParsedExprs } from '../../promql/parser/parsed.ts';
+import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { openBlockCache } from './caches.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
@@ -26,11 +28,23 @@ import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, purger, store, caches, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
+const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
 const engine = querierEngine(config, new KernelRows());
 const opened = openStore(store, systemClock);
 const cache = openBlockCache(caches, systemClock);
 const WARM_UP_MS = 400;
+/** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
+const PARTS_AT_ONCE = 2;
+
+const frontend: Omit<FrontendOptions, 'querier'> = {
+  parsed: new ParsedExprs(querierSyntax(config)),
+  rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
+  splitIntervalMs: queryRange.splitQueriesByIntervalMs,
+  alignToStep: queryRange.alignQueriesWithStep,
+  parallelMax: PARTS_AT_ONCE,
+  timeoutMs: config.timeoutMs,
+  clock: systemClock,
+};
 
 interface Connected {
   readonly querier: Querier;
@@ -68,7 +82,14 @@ async function connected(shards: readonly ShardConnection[]): Promise<Connected>
     ingester.headStats(tenant, limit, signal);
   return {
     querier,
-    sources: (tenant, limits) => ({ ...querier.sources(tenant, limits), status: { ...status, headStats } }),
+    sources: (tenant, limits) => {
+      const sources = querier.sources(tenant, limits);
+      return {
+        ...sources,
+        queries: new Frontend({ ...frontend, querier: sources.queries }),
+        status: { ...status, headStats },
+      };
+    },
   };
 }
 

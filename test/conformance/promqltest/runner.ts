@@ -10,7 +10,7 @@ import { difference } from './compare.ts';
 import { LoadedStorage } from './loaded-storage.ts';
 import { type EvalCommand, type Expectation, type LoadCommand, parseScript } from './script.ts';
 
-const PARSER = {
+export const PROMQLTEST_PARSER = {
   experimentalFunctions: true,
   extendedRangeSelectors: true,
   binopFillModifiers: true,
@@ -81,14 +81,14 @@ export async function runScript(
     startTimestamps: true,
     samplesMax: 10_000,
     timeoutMs: 100_000,
-    parser: PARSER,
+    parser: PROMQLTEST_PARSER,
     rowKernel,
   });
   let storage = newStorage();
   let evals = 0;
   let queries = 0;
   const failures: Failure[] = [];
-  for (const command of parseScript(text, PARSER)) {
+  for (const command of parseScript(text, PROMQLTEST_PARSER)) {
     switch (command.kind) {
       case 'clear':
         await storage.close?.();
@@ -169,7 +169,7 @@ class Evaluation {
     const { result, expectations } = this.#command;
     if (result.kind === 'matrix' || result.kind === 'string' || 'error' in instant) return undefined;
     if (
-      calls(parseExpr(expr, PARSER), new Set(['start', 'end', 'range', 'step'])) ||
+      calls(parseExpr(expr, PROMQLTEST_PARSER), new Set(['start', 'end', 'range', 'step'])) ||
       /\b(?:start|end|range|step)\(\)/.test(expr)
     )
       return undefined;
@@ -240,7 +240,7 @@ function noteDifference(
 function shifted(expr: string, timeMs: number): { expr: string; atMs: number }[] {
   let parsed: Expr;
   try {
-    parsed = parseExpr(expr, PARSER);
+    parsed = parseExpr(expr, PROMQLTEST_PARSER);
   } catch {
     return [];
   }

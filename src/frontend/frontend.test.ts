@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { ParsedExprs } from '../promql/parser/parsed.ts';
+import { parseExpr } from '../promql/parser/parser.ts';
+import { alignToStep } from './align.ts';
+import { Frontend } from './frontend.ts';
+import { splitByInterval } from './split.ts';
+import { splitRefusal } from './split-rules.ts';
+
+const DAY_MS = 86_400_000;
+const SIGNAL = new AbortController().signal;
+
+test('parts begin at the first step of each day, and have at least two', () => {
+  const days = (startMs: number, endMs: number, stepMs: number) =>
+    splitByInterval({ startMs, endMs, stepMs }, DAY_MS).map((part) => [part.startMs / DAY_MS, part.endMs / DAY_MS]);
+  const hour = 1 / 24;
+  assert.deepEqual(days(DAY_MS, DAY_MS * 1.5, DAY_MS / 24), [[1, 1.5]]);
+  assert.deepEqual(days(DAY_MS * 1.5, DAY_MS * 3.5, DAY_MS / 24), [
+    [1.5, 2 - hour],
+    [2, 3 - hour],
+    [3, 3.5],
+  ]);
+  // a step on the border alone stays with those before it
+  assert.deepEqual(days(DAY_MS * 1.5, DAY_MS * 2, DAY_MS / 24), [[1.5, 2]]);
+  // steps as long as a day: two in each part, and three where one would be left
+  assert.deepEqual(days(0, DAY_MS * 4, DAY_MS), [
+    [0, 1],
+    [2, 4],
+  ]);
+  assert.deepEqual(days(0, 0, DAY_MS), [[0, 0]]);
+  assert.deepEqual(days(0, DAY_MS * 9, DAY_MS * 2.5), [
+    [0, 2.5],
+    [5, 7.5],
+  ]);
+  assert.deepEqual(days(-DAY_MS * 1.5, -DAY_MS / 2, DAY_MS / 4), [
+    [-1.5, -1.25],
+    [-1, -0.5],
+  ]);
+});
+
+test('a query is split unless its steps need each other', () => {
+  const refusals: Record<string, string | undefined> = {
+    up: undefined,
+    'sum by (job) (rate(x[5m]))': undefined,
+    'sum by (job) (rate(x[5m])) / on (job) group_left () max by (job) (y)': undefined,
+    'histogram_quantile(0.9, sum by (le) (rate(x_bucket[5m])))': undefined,
+    'x @ start() - x offset -1h': undefined,
+    'max_over_time(rate(x[5m])[1h:1m])': undefined,
+    'topk(5, rate(x[5m]))': undefined,
+    'min(max by (a) (x))': undefined,
+    'avg_over_time(x[1h] @ end()) + x': undefined,
+    'sum(max by (a) (x) and y)': 'order',
+    'sum(x and y)': undefined,
+    'topk(5, sum by (a) (x))': 'order',
+    'sum(rate({job="a"}[5m]))': 'order',
+    'sum({job="a"})': undefined,
+    'sum(x / y)': 'order',
+    'sum(x / 2)': undefined,
+    'sum(label_replace(x, "a", "$1", "b", "(.*)"))': 'order',
+    'sum(sum(x) or y)': 'order',
+    'topk(scalar(y), x)': 'parameter',
+    'quantile(-(0.5), x)': undefined,
+    'sort(x)': 'function',
+    'info(x)': 'function',
+    '1 + time()': 'constant',
+    'x @ 17': 'constant',
+    'max_over_time(x[1h:1m] @ end())': 'constant',
+  };
+  const syntax = { experimentalFunctions: true };
+  for (const [text, refusal] of Object.entries(refusals)) {
+    assert.equal(splitRefusal(parseExpr(text, syntax), { delayedNameRemoval: false }), refusal, text);
+  }
+});
+
+test('steps are moved to their multiples', () => {
+  const { startMs, endMs } = alignToStep({ expr: 'x', startMs: 61_000, endMs: 130_000, stepMs: 60_000 });
+  assert.deepEqual([startMs, endMs], [60_000, 120_000]);
+});
+
+interface Asked {
+  readonly request: RangeRequest;
+  readonly signal: AbortSignal;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A front end over a querier that answers when the test says so. */
+function askedFrontend(parallelMax: number) {
+  const asked: Asked[] = [];
+  const clock = new ManualClock();
+  const none = () => Promise.reject(new Error('bug: nobody asks for this'));
+  const querier: QueryRunner = {
+    instant: none,
+    partial: none,
+    range: (_, request, { signal }) =>
+      new Promise((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason));
+        asked.push({ request, signal, resolve: () => resolve(emptyResult()), reject });
+      }),
+  };
+  const frontend = new Frontend({
+    querier,
+    parsed: new ParsedExprs(),
+    rules: { delayedNameRemoval: false },
+    splitIntervalMs: DAY_MS,
+    alignToStep: false,
+    parallelMax,
+    timeoutMs: 1000,
+    clock,
+  });
+  return { asked, clock, frontend };
+}
+
+function emptyResult(): QueryResult {
+  const none = { notes: [], omitted: 0 };
+  return {
+    value: { type: 'matrix', series: [] },
+    warnings: [],
+    infos: [],
+    notes: { storage: [], warnings: none, infos: none },
+    explanation: undefined,
+    statistics: {
+      evaluatedMs: 1,
+      totalQueryableSamples: 2,
+      samplesRead: 2,
+      peakSamples: 2,
+      totalQueryableSamplesPerStep: undefined,
+      fetchedBytes: 3,
+      fetchedRows: 0,
+      fetchedObjects: 0,
+      cachedBlocks: 0,
+      readSlots: 0,
+      readGroups: 0,
+    },
+  };
+}
+
+const FIVE_DAYS = { expr: 'up', startMs: 0, endMs: 5 * DAY_MS - 1, stepMs: DAY_MS / 24 };
+const settle = () => new Promise(setImmediate);
+
+test('some parts are under way at a time, and the cost is that of all', async () => {
+  const { asked, frontend } = askedFrontend(2);
+  const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+  for (let i = 0; i < 5; i++) {
+    await settle();
+    assert.equal(asked.length, Math.min(5, i + 2));
+    assert.deepEqual(asked[i]!.request.whole, { startMs: 0, endMs: 5 * DAY_MS - 1 });
+    asked[i]!.resolve();
+  }
+  assert.equal((await answer).statistics.fetchedBytes, 15);
+});
+
+test('the error is that of the first part that fails, and later ones end', async () => {
+  const { asked, frontend } = askedFrontend(3);
+  const answer = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+  await settle();
+  asked[1]!.reject(queryErrors.queryInvalid({ text: 'second' }));
+  await settle();
+  assert.deepEqual(
+    asked.map(({ signal }) => signal.aborted),
+    [false, false, true],
+  );
+  asked[0]!.reject(queryErrors.queryInvalid({ text: 'first' }));
+  await assert.rejects(answer, /first/);
+  assert.equal(asked.length, 3);
+});
+
+test('all parts together have the time of the query, and end with who asks', async () => {
+  const { asked, clock, frontend } = askedFrontend(2);
+  const late = frontend.range('t', FIVE_DAYS, { signal: SIGNAL });
+  await settle();
+  asked[0]!.resolve();
+  await settle();
+  await Promise.all([clock.advance(1000), assert.rejects(late, /timed out/)]);
+  assert.ok(asked.every(({ signal }, i) => i === 0 || signal.aborted));
+
+  const leave = new AbortController();
+  const left = frontend.range('t', FIVE_DAYS, { signal: leave.signal });
+  await settle();
+  leave.abort(new Error('gone'));
+  await assert.rejects(left, /gone/);
+  assert.equal(asked.length, 5);
+});
+
+test('what cannot be split, or read, is asked as it is', async () => {
+  const { asked, frontend } = askedFrontend(2);
+  for (const expr of ['sort(up)', 'sum(', 'up']) {
+    const request = expr === 'up' ? { ...FIVE_DAYS, endMs: DAY_MS - 1 } : { ...FIVE_DAYS, expr };
+    const answer = frontend.range('t', request, { signal: SIGNAL });
+    await settle();
+    const { request: seen, resolve } = asked.pop()!;
+    assert.equal(seen, request);
+    resolve();
+    await answer;
+  }
+});

@@ -1,0 +1,130 @@
+import type { QueryExplanation, QueryResult, QueryStatistics, RangeRequest, ResultSeries } from '../contract/query.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
+import type { Turns } from '../lib/turns.ts';
+import { Labels } from '../model/labels.ts';
+import { Annotations } from '../promql/annotations.ts';
+import { positionsIn } from '../promql/position.ts';
+
+/** Series that are merged without a look at the clock. */
+const SERIES_BETWEEN = 256;
+
+/**
+ * A range query's answer from those of its parts.
+ *
+ * @param parts ascending by time, each with the steps that the others have not, and with `notes`
+ * @param turns asked now and then whether others should have theirs
+ */
+export async function mergeSteps(
+  request: Pick<RangeRequest, 'expr' | 'startMs' | 'endMs' | 'stepMs'>,
+  parts: readonly QueryResult[],
+  turns: Turns,
+): Promise<QueryResult> {
+  const series = await mergedSeries(request, parts, turns);
+  const annotations = new Annotations();
+  for (const { notes } of parts) {
+    if (notes === undefined) throw new Error('bug: a part without notes');
+    annotations.absorb(notes);
+  }
+  const positionAt = positionsIn(request.expr);
+  const texts = annotations.strings(({ start, unplaced }) => positionAt(unplaced ? 0 : start));
+  return {
+    value: { type: 'matrix', series },
+    ...texts,
+    statistics: addedStatistics(parts.map(({ statistics }) => statistics)),
+    explanation: explanationOf(parts),
+  };
+}
+
+/** The points of a series, a piece from each part that has any. */
+interface Pieces {
+  readonly labels: Labels;
+  readonly pieces: ResultSeries[];
+}
+
+async function mergedSeries(
+  { startMs, endMs, stepMs }: Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'>,
+  parts: readonly QueryResult[],
+  turns: Turns,
+): Promise<readonly ResultSeries[]> {
+  const found = await piecesOf(parts, turns);
+  const ordered = await sortInTurns(turns, found, (a, b) => Labels.compare(a.labels, b.labels));
+  const steps = Math.floor((endMs - startMs) / stepMs) + 1;
+  const allTimes = Float64Array.from({ length: steps }, (_, step) => startMs + step * stepMs);
+  const series: ResultSeries[] = [];
+  for (const [i, { labels, pieces }] of ordered.entries()) {
+    if (i % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
+    series.push(joined(labels, pieces, allTimes));
+  }
+  return series;
+}
+
+async function piecesOf(parts: readonly QueryResult[], turns: Turns): Promise<Pieces[]> {
+  const byKey = new Map<string, Pieces>();
+  let count = 0;
+  for (const { value } of parts) {
+    if (value.type !== 'matrix') throw new Error('bug: a part of a range that is no matrix');
+    for (const series of value.series) {
+      if (++count % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
+      const labels = Labels.fromSortedPairs(series.pairs);
+      const known = byKey.get(labels.key);
+      if (known === undefined) byKey.set(labels.key, { labels, pieces: [series] });
+      else known.pieces.push(series);
+    }
+  }
+  return [...byKey.values()];
+}
+
+/** @param allTimes shared by all series that have a point at every step */
+function joined({ pairs }: Labels, pieces: readonly ResultSeries[], allTimes: Float64Array): ResultSeries {
+  const count = pieces.reduce((sum, { times }) => sum + times.length, 0);
+  const isFull = count === allTimes.length;
+  const times = isFull ? allTimes : new Float64Array(count);
+  const values = new Float64Array(count);
+  const hasHistograms = pieces.some(({ histograms }) => histograms !== undefined);
+  const histograms = hasHistograms ? new Array<ResultHistogram>(count) : undefined;
+  let at = 0;
+  for (const piece of pieces) {
+    if (!isFull) times.set(piece.times, at);
+    values.set(piece.values, at);
+    piece.histograms?.forEach((histogram, i) => {
+      histograms![at + i] = histogram;
+    });
+    at += piece.times.length;
+  }
+  return { pairs, times, values, histograms };
+}
+
+type ResultHistogram = NonNullable<ResultSeries['histograms']>[number];
+
+/** The cost of all parts together. Windows that two parts look at are counted for both. */
+export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatistics {
+  const sum = (of: (part: QueryStatistics) => number) => parts.reduce((total, part) => total + of(part), 0);
+  const perStep = parts.map(({ totalQueryableSamplesPerStep }) => totalQueryableSamplesPerStep);
+  return {
+    evaluatedMs: sum((part) => part.evaluatedMs),
+    totalQueryableSamples: sum((part) => part.totalQueryableSamples),
+    samplesRead: sum((part) => part.samplesRead),
+    peakSamples: parts.reduce((most, { peakSamples }) => Math.max(most, peakSamples), 0),
+    totalQueryableSamplesPerStep: perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
+    fetchedBytes: sum((part) => part.fetchedBytes),
+    fetchedRows: sum((part) => part.fetchedRows),
+    fetchedObjects: sum((part) => part.fetchedObjects),
+    cachedBlocks: sum((part) => part.cachedBlocks),
+    readSlots: sum((part) => part.readSlots),
+    readGroups: sum((part) => part.readGroups),
+  };
+}
+
+function explanationOf(parts: readonly QueryResult[]): QueryExplanation | undefined {
+  const children = parts.flatMap(({ explanation }) => (explanation === undefined ? [] : [explanation]));
+  if (children.length === 0) return undefined;
+  const sum = (of: (part: QueryExplanation) => number) => children.reduce((total, part) => total + of(part), 0);
+  return {
+    what: `${parts.length} parts by time`,
+    steps: sum(({ steps }) => steps),
+    series: children.reduce((most, { series }) => Math.max(most, series), 0),
+    points: sum(({ points }) => points),
+    ms: sum(({ ms }) => ms),
+    children,
+  };
+}

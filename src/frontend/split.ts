@@ -1,0 +1,32 @@
+import type { RangeRequest } from '../contract/query.ts';
+
+/** Steps of a range query, both ends inclusive; each end is a step. */
+export interface StepRange {
+  readonly startMs: number;
+  readonly endMs: number;
+}
+
+/** The query that a part with one step would be is an instant, which is evaluated otherwise: a part has more, or the whole has one. */
+const STEPS_MIN = 2;
+
+/**
+ * The steps of a query by intervals of the clock, as the store keeps samples by UTC day: each part begins at the first step at or after
+ * an interval's start. Steps too few for a part stay with those before them.
+ *
+ * @param intervalMs above 0
+ */
+export function splitByInterval(
+  { startMs, endMs, stepMs }: Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'>,
+  intervalMs: number,
+): StepRange[] {
+  const parts: StepRange[] = [];
+  const lastMs = startMs + Math.floor((endMs - startMs) / stepMs) * stepMs;
+  for (let fromMs = startMs; fromMs <= lastMs; ) {
+    const borderMs = (Math.floor(fromMs / intervalMs) + 1) * intervalMs;
+    let nextMs = fromMs + Math.max(STEPS_MIN, Math.ceil((borderMs - fromMs) / stepMs)) * stepMs;
+    if (lastMs - nextMs < (STEPS_MIN - 1) * stepMs) nextMs = lastMs + stepMs;
+    parts.push({ startMs: fromMs, endMs: nextMs - stepMs });
+    fromMs = nextMs;
+  }
+  return parts;
+}

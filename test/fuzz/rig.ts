@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { Kernel } from '../../src/chunk/kernel.ts';
+import { Schema, TABLE_MS_DEFAULT } from '../../src/chunkstore/schema.ts';
+import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
+import type { QueryRunner } from '../../src/contract/query.ts';
+import { Flusher } from '../../src/ingester/flush/flush.ts';
+import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
+import { HeldRange } from '../../src/ingester/head/held-range.ts';
+import { MemoryDisk } from '../../src/ingester/log/test-disk.ts';
+import { Shard } from '../../src/ingester/shard/shard.ts';
+import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
+import type { ShardRole } from '../../src/ingester/shard/shard-messages.ts';
+import { shardRole } from '../../src/ingester/shard/shard-role.ts';
+import { type TestSeries, testFrames } from '../../src/ingester/shard/test-frames.ts';
+import { defaultsOf } from '../../src/kit/config/section.ts';
+import { connectInThread } from '../../src/kit/thread/channel.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { type Random, seededRandom } from '../../src/lib/random.ts';
+import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
+import { joinedLimits } from '../../src/limits/query-limits.ts';
+import { MemoryObjectClient } from '../../src/object/memory.ts';
+import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
+import { Querier, querierEngine } from '../../src/querier/querier.ts';
+import { KernelRows } from '../../src/querier/row-kernel.ts';
+import { MemoryTableStore } from '../../src/table/memory.ts';
+import type { FuzzMetric } from './expressions.ts';
+
+// Two ingester shards and a store with random series, and a querier over them: what fuzzers of queries ask. Needs no other program.
+
+/** Samples of each series. */
+export const STEPS = 120;
+export const STEP_MS = 15_000;
+const WINDOW_MS = 7_200_000;
+export const START_MS = Math.floor(Date.now() / WINDOW_MS) * WINDOW_MS - WINDOW_MS;
+const INGESTERS = 2;
+const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
+/** Few, so that metrics are split into parts of their own. */
+const SPLIT_SERIES = 20;
+
+/** From 0 to 1, of all 53 bits. */
+const fine = (random: Random) => random() + random() * 2 ** -32;
+
+export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, random: Random) => number })[] = [
+  {
+    name: 'requests_total',
+    kind: 'float',
+    labels: ['instance', 'job', 'code'],
+    values: ['0', '1', '2', '3'],
+    next: (last, random) => (random() < 0.03 ? Math.floor(random() * 5) : last + Math.floor(random() * 20)),
+  },
+  {
+    name: 'temperature',
+    kind: 'float',
+    labels: ['instance', 'job'],
+    values: ['0', '1', '2', '3', '4'],
+    next: (last, random) => last + (fine(random) - 0.5) * 10,
+  },
+  {
+    name: 'seconds',
+    kind: 'float',
+    labels: ['instance', 'job', 'code'],
+    values: ['0', '1', '2'],
+    next: (_, random) => fine(random) ** 8,
+  },
+  {
+    name: 'tenths',
+    kind: 'float',
+    labels: ['instance', 'code'],
+    values: ['0', '1', '2', '3', '4', '5'],
+    next: (_, random) => Math.floor(random() * 1000) / 10,
+  },
+  {
+    name: 'odd',
+    kind: 'float',
+    labels: ['instance', 'job'],
+    values: ['0', '1', '2'],
+    next: (_, random) =>
+      random() < 0.05
+        ? [Number.NaN, Infinity, -Infinity, 1e308, -1e308, 1e16, 5e-324, -0][Math.floor(random() * 8)]!
+        : (fine(random) - 0.5) * 10 ** Math.floor(random() * 20),
+  },
+];
+
+export interface Rig {
+  readonly runner: (tenant: string) => QueryRunner;
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startRig(random: Random): Promise<Rig> {
+  const disk = new MemoryDisk();
+  const shards = Array.from({ length: INGESTERS }, (_, i) => {
+    const options = { windowMs: WINDOW_MS, headBytesMax: 2 ** 30, fsync: 'interval', fsyncIntervalMs: 60_000 } as const;
+    const rest = { keepFlushedMs: 0, disk, clock: systemClock, log: () => {} };
+    return new Shard({ folder: `shard-${i}`, ...options, ...rest, fatal: (error) => assert.fail(error) });
+  });
+  const links = shards.map((shard) => connectInThread<ShardRole>(shardRole(shard, systemClock)));
+  const channels = links.map(({ channel }) => channel);
+  const tables = new MemoryTableStore();
+  const objects = new MemoryObjectClient(systemClock);
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT };
+  const schema = new Schema([period]);
+  const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock: systemClock, inlineBytesMax: 1024 });
+  const common = { kernel: Kernel.create(), windowMs: WINDOW_MS, clock: systemClock };
+  const flusher = new Flusher({ ...common, shards: channels, writer, splitSeries: SPLIT_SERIES });
+  for (const shard of shards) await shard.ready;
+  for (const tenant of ['a', 'b']) {
+    for (const [i, shard] of shards.entries()) {
+      const own = seriesOf(random).filter((_, at) => at % INGESTERS === i);
+      await shard.push(tenant, testFrames(own), LIMITS);
+    }
+  }
+  const config = { ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true };
+  const querier = () =>
+    new Querier({
+      config,
+      purger: defaultsOf(purgerConfig),
+      engine: querierEngine(config, new KernelRows()),
+      ingester: new ShardsClient(channels.map((channel) => ({ channel, held: HeldRange.everything() }))),
+      schema,
+      blockCache: undefined,
+      rowCacheBytesMax: 1 << 20,
+      windowMs: WINDOW_MS,
+      keepFlushedMs: 900_000,
+      clock: systemClock,
+      random: seededRandom(1),
+    });
+  let current = querier();
+  return {
+    runner: (tenant) =>
+      current.sources(
+        tenant,
+        joinedLimits(tenant, () => DEFAULT_LIMITS),
+      ).queries,
+    async flush() {
+      const { failures } = await flusher.flush(FLUSH_ALL);
+      assert.deepEqual(failures, []);
+      for (const shard of shards) await shard.dropFlushed();
+      // one that remembers no rows from before
+      current = querier();
+    },
+    async close() {
+      for (const { close } of links) close();
+      for (const shard of shards) await shard.close({ checkpoint: false });
+    },
+  };
+}
+
+function seriesOf(random: Random): TestSeries[] {
+  return METRICS.flatMap(({ name, labels, values, next }) => {
+    let sets: Record<string, string>[] = [{ __name__: name }];
+    for (const label of labels) sets = sets.flatMap((set) => values.map((value) => ({ ...set, [label]: value })));
+    return sets.map((set) => {
+      const samples: [number, number][] = [];
+      const phaseMs = Math.floor(random() * STEP_MS);
+      let value = next(random() * 50, random);
+      // some series begin late, or end early
+      const lives = random() < 0.3 ? [random(), random()].sort() : [0, 1];
+      for (let step = 0; step < STEPS; step++) {
+        value = next(Number.isFinite(value) ? value : 1, random);
+        const isAlive = step >= lives[0]! * STEPS && step < lives[1]! * STEPS;
+        if (isAlive && random() < 0.97) samples.push([START_MS + step * STEP_MS + phaseMs, value]);
+      }
+      return { labels: set, samples };
+    });
+  });
+}
