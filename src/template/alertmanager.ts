@@ -56,8 +56,9 @@ export interface NotificationData {
   readonly groupLabels: ReadonlyMap<string, string>;
   readonly commonLabels: ReadonlyMap<string, string>;
   readonly commonAnnotations: ReadonlyMap<string, string>;
-  /** Values are templates themselves. */
+  /** Values are templates themselves, unless they are expanded already. */
   readonly routeLabels: ReadonlyMap<string, string>;
+  readonly hasExpandedRouteLabels?: boolean;
   readonly externalUrl: string;
 }
 
@@ -94,7 +95,9 @@ export class NotificationTemplates {
     const value = dataOf(data);
     const budget = this.#templates.budget();
     const routeLabels = new RouteLabels(data.routeLabels, (label, own) =>
-      this.#templates.withFunctions(own.functions).with('', label)[format]('', value, budget),
+      data.hasExpandedRouteLabels === true
+        ? label
+        : this.#templates.withFunctions(own.functions).with('', label)[format]('', value, budget),
     );
     return this.#templates.withFunctions(routeLabels.functions).with('', text)[format]('', value, budget);
   }

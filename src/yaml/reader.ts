@@ -129,11 +129,11 @@ export class YamlReader {
 
   /** Whether nothing or null stands there. */
   isNothing(given: Node | null): boolean {
-    return isNothing(this.#resolved(given));
+    return isNothing(this.resolved(given));
   }
 
   mapping(given: Node | null, type: string, fields: Readonly<Record<string, FieldReader>>): void {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return;
     if (!isMap(node)) {
       this.#mismatch(node, type);
@@ -166,7 +166,7 @@ export class YamlReader {
   }
 
   list<T>(given: Node | null, type: string, item: (node: Node | null) => T): T[] {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return [];
     if (isSeq(node)) return node.items.map((each) => item(each as Node | null));
     this.#mismatch(node, `[]${type}`);
@@ -177,10 +177,22 @@ export class YamlReader {
     return this.list(given, 'string', (node) => this.string(node));
   }
 
+  /** Names and nodes of a mapping whose names are not known beforehand, in the order of the file. */
+  entries(given: Node | null, type: string): (readonly [name: string, value: Node | null])[] {
+    const node = this.resolved(given);
+    if (isNothing(node)) return [];
+    if (!isMap(node)) {
+      this.#mismatch(node, type);
+      return [];
+    }
+    const pairs = [...this.#pairs(node)];
+    return this.#reportRepeated(pairs) ? [] : pairs.map(([key, value]) => [keyText(key), value] as const);
+  }
+
   /** In the order of the file. */
   stringMap(given: Node | null): Map<string, string> {
     const entries = new Map<string, string>();
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return entries;
     if (!isMap(node)) {
       this.#mismatch(node, 'map[string]string');
@@ -194,7 +206,7 @@ export class YamlReader {
 
   /** Any scalar, as it is written. */
   string(given: Node | null): string {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return '';
     if (isScalar(node)) return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
     this.#mismatch(node, 'string');
@@ -202,7 +214,7 @@ export class YamlReader {
   }
 
   integer(given: Node | null): number {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return 0;
     // a fraction is cut off, as in Go
     if (isScalar(node) && typeof node.value === 'number' && Math.abs(node.value) < 2 ** 53)
@@ -212,7 +224,7 @@ export class YamlReader {
   }
 
   number(given: Node | null): number {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return 0;
     if (isScalar(node) && typeof node.value === 'number') return node.value;
     this.#mismatch(node, 'float64');
@@ -220,7 +232,7 @@ export class YamlReader {
   }
 
   boolean(given: Node | null): boolean {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return false;
     if (isScalar(node) && typeof node.value === 'boolean') return node.value;
     // what YAML 1.1 took for booleans
@@ -235,7 +247,7 @@ export class YamlReader {
    * @throws YamlError at once, as Go does
    */
   duration(given: Node | null): number {
-    const node = this.#resolved(given);
+    const node = this.resolved(given);
     if (isNothing(node)) return 0;
     if (!isScalar(node)) {
       this.#mismatch(node, 'string');
@@ -250,7 +262,8 @@ export class YamlReader {
     }
   }
 
-  #resolved(node: Node | null): Node | null {
+  /** The node that an alias stands for; other nodes as they are. @throws YamlError */
+  resolved(node: Node | null): Node | null {
     if (!isAlias(node)) return node;
     if (++this.#aliases > aliasesMax) throw new YamlError('yaml: document contains excessive aliasing');
     const before = node.range?.[0] ?? 0;
@@ -266,8 +279,8 @@ export class YamlReader {
     const merged: Node[] = [];
     for (const { key, value } of node.items) {
       if (isScalar(key) && key.value === '<<' && key.type === 'PLAIN') {
-        const from = this.#resolved(value as Node);
-        merged.push(...(isSeq(from) ? from.items.map((item) => this.#resolved(item as Node)!) : [from!]));
+        const from = this.resolved(value as Node);
+        merged.push(...(isSeq(from) ? from.items.map((item) => this.resolved(item as Node)!) : [from!]));
       } else yield [key as Node, value as Node | null];
     }
     if (merges + merged.length > mergesMax) throw new YamlError('yaml: document contains excessive aliasing');

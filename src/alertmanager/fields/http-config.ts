@@ -1,0 +1,233 @@
+import type { Node } from 'yaml';
+import { quoteGo } from '../../model/labels.ts';
+import { ConfigError } from './config-error.ts';
+import {
+  type Field,
+  flag,
+  listOf,
+  noFile,
+  optional,
+  readFields,
+  secret,
+  text,
+  texts,
+  unsupported,
+  type Values,
+} from './field.ts';
+import type { Reading } from './reading.ts';
+
+/** How requests of a receiver are made. */
+export interface HttpConfig {
+  readonly basicAuth: { readonly username: string; readonly password: string } | undefined;
+  readonly authorization: { readonly type: string; readonly credentials: string } | undefined;
+  readonly tls: TlsConfig;
+  readonly followsRedirects: boolean;
+  readonly usesHttp2: boolean;
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface TlsConfig {
+  readonly ca: string;
+  readonly cert: string;
+  readonly key: string;
+  readonly serverName: string;
+  readonly skipsVerify: boolean;
+  readonly minVersion: TlsVersion | undefined;
+  readonly maxVersion: TlsVersion | undefined;
+}
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3';
+
+const TLS_VERSIONS: Readonly<Record<string, TlsVersion>> = {
+  TLS10: 'TLSv1',
+  TLS11: 'TLSv1.1',
+  TLS12: 'TLSv1.2',
+  TLS13: 'TLSv1.3',
+};
+
+const tlsVersion: Field<TlsVersion | undefined> = {
+  initial: undefined,
+  read({ yaml }, node) {
+    const name = yaml.string(node);
+    if (name === '') return undefined;
+    const version = Object.hasOwn(TLS_VERSIONS, name) ? TLS_VERSIONS[name] : undefined;
+    if (version === undefined) throw new ConfigError(`unknown TLS version: ${name}`);
+    return version;
+  },
+};
+
+export const noTls: TlsConfig = {
+  ca: '',
+  cert: '',
+  key: '',
+  serverName: '',
+  skipsVerify: false,
+  minVersion: undefined,
+  maxVersion: undefined,
+};
+
+const REFS = 'there is no secret manager';
+
+/** @throws ConfigError */
+export function readTls(reading: Reading, node: Node | null): TlsConfig {
+  const fields = {
+    ca: text(),
+    cert: text(),
+    key: secret,
+    ca_file: noFile('ca_file'),
+    cert_file: noFile('cert_file'),
+    key_file: noFile('key_file'),
+    ca_ref: unsupported('ca_ref', REFS),
+    cert_ref: unsupported('cert_ref', REFS),
+    key_ref: unsupported('key_ref', REFS),
+    server_name: text(),
+    insecure_skip_verify: flag(),
+    min_version: tlsVersion,
+    max_version: tlsVersion,
+  };
+  const given = readFields(reading, node, 'config.plain', fields, ({ cert, key }) => {
+    if (cert !== '' && key === '') {
+      throw new ConfigError(
+        'exactly one of key or key_file must be configured when a client certificate is configured',
+      );
+    }
+    if (key !== '' && cert === '') {
+      throw new ConfigError('exactly one of cert or cert_file must be configured when a client key is configured');
+    }
+  });
+  return {
+    ca: given.ca,
+    cert: given.cert,
+    key: given.key,
+    serverName: given.server_name,
+    skipsVerify: given.insecure_skip_verify,
+    minVersion: given.min_version,
+    maxVersion: given.max_version,
+  };
+}
+
+export const plainHttp: HttpConfig = {
+  basicAuth: undefined,
+  authorization: undefined,
+  tls: noTls,
+  followsRedirects: true,
+  usesHttp2: true,
+  headers: new Map(),
+};
+
+const BASIC_AUTH = {
+  username: text(),
+  username_file: noFile('username_file'),
+  username_ref: unsupported('username_ref', REFS),
+  password: secret,
+  password_file: noFile('password_file'),
+  password_ref: unsupported('password_ref', REFS),
+};
+
+const AUTHORIZATION = {
+  type: text(),
+  credentials: secret,
+  credentials_file: noFile('credentials_file'),
+  credentials_ref: unsupported('credentials_ref', REFS),
+};
+
+const PROXY = 'notifications go out directly';
+
+const FIELDS = {
+  basic_auth: optional((reading, node) => readFields(reading, node, 'config.BasicAuth', BASIC_AUTH)),
+  authorization: optional((reading, node) => readFields(reading, node, 'config.Authorization', AUTHORIZATION)),
+  oauth2: unsupported('oauth2', 'use authorization'),
+  bearer_token: secret,
+  bearer_token_file: noFile('bearer_token_file'),
+  tls_config: { initial: noTls, read: readTls } satisfies Field<TlsConfig>,
+  follow_redirects: flag(true),
+  enable_http2: flag(true),
+  proxy_url: unsupported('proxy_url', PROXY),
+  no_proxy: unsupported('no_proxy', PROXY),
+  proxy_from_environment: unsupported('proxy_from_environment', PROXY),
+  proxy_connect_header: unsupported('proxy_connect_header', PROXY),
+  http_headers: { initial: new Map(), read: readHeaders } satisfies Field<ReadonlyMap<string, readonly string[]>>,
+};
+
+/** Headers that requests need for themselves, or that have a setting of their own. */
+const RESERVED_HEADERS = new Set([
+  'authorization',
+  'host',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'user-agent',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'www-authenticate',
+  'accept-encoding',
+  'x-prometheus-remote-write-version',
+  'x-prometheus-remote-read-version',
+  'x-prometheus-scrape-timeout-seconds',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+const HEADER = {
+  values: texts,
+  secrets: listOf((reading, node) => secret.read(reading, node), 'config.Secret'),
+  files: listOf((reading, node) => noFile('files').read(reading, node), 'string'),
+};
+
+function readHeaders(reading: Reading, node: Node | null): ReadonlyMap<string, readonly string[]> {
+  const headers = new Map<string, readonly string[]>();
+  for (const [name, value] of reading.yaml.entries(node, 'config.Headers')) {
+    const canonical = canonicalHeader(name);
+    if (RESERVED_HEADERS.has(name.toLowerCase()))
+      throw new ConfigError(`setting header ${quoteGo(canonical)} is not allowed`);
+    if (!/^[!#$%&'*+.^_`|~\w-]{1,256}$/.test(name)) throw new ConfigError(`invalid header name ${quoteGo(name)}`);
+    const { values, secrets } = readFields(reading, value, 'config.Header', HEADER);
+    const all = [...values, ...secrets];
+    if (all.some((each) => /[\r\n\0]/.test(each))) throw new ConfigError(`invalid value of header ${quoteGo(name)}`);
+    headers.set(name, all);
+  }
+  return headers;
+}
+
+/** Each word of a header's name with a capital. */
+export function canonicalHeader(name: string): string {
+  return name.toLowerCase().replace(/(?:^|-)[a-z]/g, (start) => start.toUpperCase());
+}
+
+/** @throws ConfigError */
+export function readHttp(reading: Reading, node: Node | null): HttpConfig {
+  const given = readFields(reading, node, 'config.plain', FIELDS, checkHttp);
+  const authorization =
+    given.bearer_token !== ''
+      ? { type: 'Bearer', credentials: given.bearer_token }
+      : given.authorization && {
+          type: given.authorization.type.trim() || 'Bearer',
+          credentials: given.authorization.credentials,
+        };
+  return {
+    basicAuth: given.basic_auth,
+    authorization,
+    tls: given.tls_config,
+    followsRedirects: given.follow_redirects,
+    usesHttp2: given.enable_http2,
+    headers: given.http_headers,
+  };
+}
+
+function checkHttp({ basic_auth: basic, authorization, bearer_token: bearer }: Values<typeof FIELDS>): void {
+  const problem =
+    basic !== undefined && bearer !== ''
+      ? 'at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured'
+      : authorization !== undefined && bearer !== ''
+        ? 'authorization is not compatible with bearer_token & bearer_token_file'
+        : authorization?.type.trim().toLowerCase() === 'basic'
+          ? 'authorization type cannot be set to "basic", use "basic_auth" instead'
+          : basic !== undefined && authorization !== undefined
+            ? 'at most one of basic_auth, oauth2 & authorization must be configured'
+            : undefined;
+  if (problem !== undefined) throw new ConfigError(problem);
+}
+
+export const httpConfig: Field<HttpConfig | undefined> = optional(readHttp);

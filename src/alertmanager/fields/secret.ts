@@ -1,0 +1,2 @@
+/** Stands for a secret where a configuration is shown. */
+export const secretToken = '<secret>';
