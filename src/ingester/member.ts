@@ -31,15 +31,39 @@ export interface IngesterMemberOptions {
 export class IngesterMember implements MemberTarget {
   readonly #options: IngesterMemberOptions;
   readonly #buffers = new BufferPool();
+  /** Writes that were let in and are not answered yet, by the version that they came under. */
+  readonly #underWay = new Map<number, Set<Promise<unknown>>>();
 
   constructor(options: IngesterMemberOptions) {
     this.#options = options;
   }
 
-  async push({ tenant, frames, limits, version, writing }: MemberPush): Promise<MemberAnswer> {
+  async push(request: MemberPush): Promise<MemberAnswer> {
+    const { version, writing } = request;
     const view = this.#view(version);
     if (this.#mustAskAgain(view, version, writing))
       return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
+    return this.#letIn(writing, this.#push(view, request));
+  }
+
+  /** Resolves when no write under a version up to `number` that was let in is on its way to a shard any more. */
+  async settled(number: number): Promise<void> {
+    const all = [...this.#underWay].filter(([writing]) => writing <= number);
+    await Promise.allSettled(all.flatMap(([, writes]) => [...writes]));
+  }
+
+  async #letIn<T>(writing: number, write: Promise<T>): Promise<T> {
+    const writes = getOrMake(this.#underWay, writing, () => new Set());
+    writes.add(write);
+    try {
+      return await write;
+    } finally {
+      writes.delete(write);
+      if (writes.size === 0) this.#underWay.delete(writing);
+    }
+  }
+
+  async #push(view: RingView, { tenant, frames, limits }: MemberPush): Promise<MemberAnswer> {
     const shards = this.#options.shards();
     const parts = partsOf(frames, shards.length, this.#buffers, (frame) =>
       shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
@@ -63,9 +87,14 @@ export class IngesterMember implements MemberTarget {
     return { ...together, tenantSeries: sumOf(held) };
   }
 
-  async setMetadata({ tenant, entries, limits, version, writing }: MemberMetadata): Promise<MemberMetadataAnswer> {
+  async setMetadata(request: MemberMetadata): Promise<MemberMetadataAnswer> {
+    const { version, writing } = request;
     const view = this.#view(version);
     if (this.#mustAskAgain(view, version, writing)) return { newer: stampOf(view), refused: {} };
+    return this.#letIn(writing, this.#setMetadata(view, request));
+  }
+
+  async #setMetadata(view: RingView, { tenant, entries, limits }: MemberMetadata): Promise<MemberMetadataAnswer> {
     const shards = this.#options.shards();
     const byShard = new Map<number, MetricMetadata[]>();
     for (const entry of entries) {

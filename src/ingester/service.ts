@@ -1,5 +1,6 @@
 import type { KnownDeletion } from '../contract/ingest.ts';
 import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
+import type { ReplicaLoss } from '../contract/replica.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
@@ -107,17 +108,29 @@ export class IngesterService implements Service, IngesterAdmin {
 
   /** Writes all that there is where a window lost something; once nothing is left to be written there is nothing to look for. */
   async #flushLosses(): Promise<void> {
-    const { shards, log } = this.#options;
-    const unsettled = async () => {
-      const asked = shards().map((shard) => shard.call('losses', EVER));
-      return (await Promise.all(asked)).flat().some(({ settled }) => !settled);
-    };
+    const { log } = this.#options;
+    const unsettled = async () => (await this.losses()).some(({ settled }) => !settled);
     try {
       if (await unsettled()) await this.#flushes.all();
       this.#isLosing = await unsettled();
     } catch (error) {
       log.error({ error: (error as Error).message }, 'what is left of windows that lost samples could not be flushed');
     }
+  }
+
+  /** Losses of all times that are known to be for good. */
+  async losses(): Promise<readonly ReplicaLoss[]> {
+    const asked = this.#options.shards().map((shard) => shard.call('losses', EVER));
+    return (await Promise.all(asked)).flat();
+  }
+
+  /** Names of the windows of each shard that the store does not have all of: each has its own until the store has it. */
+  async owed(): Promise<ReadonlySet<string>> {
+    const stats = await Promise.all(this.#options.shards().map((shard) => shard.call('stats', {})));
+    const owed = stats.flatMap(({ arenas }, shard) =>
+      arenas.filter(({ flushedMs }) => flushedMs === 0).map(({ id, window }) => `${shard} ${id} ${window}`),
+    );
+    return new Set(owed);
   }
 
   async flush({ tenant, wait }: { readonly tenant?: string | undefined; readonly wait: boolean }): Promise<void> {

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { BytesError } from '../lib/bytes.ts';
 import { ringErrors } from '../model/errors-ring.ts';
 import { type HeldVersion, heldVersion } from './book.ts';
+import type { MemberRow } from './row.ts';
 
 /** The disk as a member of the ring sees it: a part of the log's. */
 export interface RingDisk {
@@ -24,6 +25,8 @@ export interface SavedMember {
   /** Newest version that counts, as it knew. */
   readonly counts: number;
   readonly word: number;
+  /** Its wish to own nothing, or to be no member any more, until it is one no more. */
+  readonly wants: MemberRow['wants'];
   readonly settling: boolean;
   /** The secret that keys of series are made with in this cluster, as hexadecimal digits; empty: not known yet. */
   readonly secret: string;

@@ -3,6 +3,7 @@ import { after, type Clock } from '../lib/clock.ts';
 import type { RandomBytes } from '../lib/random.ts';
 import { ringErrors } from '../model/errors-ring.ts';
 import { heldVersion, RingBook } from './book.ts';
+import { isStored } from './confirmation.ts';
 import { type RingDisk, RingFolder, type SavedMember } from './folder.ts';
 import type { KnownVersion, RingPeer } from './meeting.ts';
 import { type Change, changed, firstOwners } from './placement.ts';
@@ -11,7 +12,7 @@ import { type Offer, RingReader } from './reader.ts';
 import type { Sizes } from './row.ts';
 import { encodeRow, encodeSizes, type MemberRow, NEWEST_KEY, rowKey, secretKey, sizesKey, versionKey } from './row.ts';
 import { SPLIT_SERIES } from './slots.ts';
-import { compareIds, encodeVersion, type RingVersion } from './version.ts';
+import { compareIds, encodeVersion, ownersOf, type RingVersion } from './version.ts';
 import type { RingView } from './view.ts';
 
 export interface RingMemberOptions {
@@ -40,6 +41,9 @@ export interface RingMemberOptions {
   readonly forgetMs?: number;
   readonly splitSeries?: number;
 }
+
+/** `drained`: it has no arcs any more, and takes no writes. `out`: it is none of the newest version's members. */
+export type Standing = 'member' | 'drained' | 'out';
 
 /** Heartbeats between two times that their number is saved: a store that went back further is known at the next start. */
 const BEATS_SAVED = 120;
@@ -77,6 +81,7 @@ export class RingMember implements RingPeer {
   #beat: number;
   #wants: MemberRow['wants'];
   #complete = false;
+  #lost = false;
   #wasIn = false;
   /** Time for which own heartbeats were written: what heartbeats of others are judged by. */
   #aliveMs = 0;
@@ -128,6 +133,7 @@ export class RingMember implements RingPeer {
       beats: 0,
       counts: 0,
       word: 0,
+      wants: 'join' as const,
       settling: false,
       secret: '',
     };
@@ -143,8 +149,11 @@ export class RingMember implements RingPeer {
     this.#book.count(this.#saved.counts);
     this.#noteConfirmed();
     // who was taken out comes back with what it owes: it joins when it says so
-    this.#wants = !hasLog || this.#isIn(this.#book.current()) ? 'join' : 'nothing';
-    if (before.settling) this.#lost();
+    const isIn = this.#isIn(this.#book.current());
+    this.#wants = !hasLog || isIn ? 'join' : 'nothing';
+    // what it still owes is asked for once more before it leaves
+    if (isIn && (before.wants === 'drain' || before.wants === 'leave')) this.#wants = 'drain';
+    if (before.settling) this.#storeLost();
   }
 
   start(): void {
@@ -187,28 +196,66 @@ export class RingMember implements RingPeer {
     return this.#reader.rows;
   }
 
-  /** Says that the log is read and nothing of it is known to be lost, or that it is not so any more. */
-  setComplete(complete: boolean): void {
+  /**
+   * Says what it has.
+   * @param complete the log is read, and the store has what is left of windows that lost something
+   * @param lost something is lost for good
+   */
+  setComplete(complete: boolean, lost = false): void {
+    if (complete === this.#complete && lost === this.#lost) return;
     this.#complete = complete;
+    this.#lost = lost;
     this.#news();
   }
 
-  /** Asks for arcs: a member that was taken out, once the store has all that its log held. */
+  /** Asks for arcs: a member that was taken out, once the store has all that its log held, and one that drains and stays after all. */
   join(): void {
-    this.#wants = 'join';
-    this.#news();
+    this.#wish('join');
   }
 
-  /** Asks to own nothing. */
+  /** Asks to own nothing, also after a restart. */
   drain(): void {
-    this.#wants = 'drain';
-    this.#news();
+    this.#wish('drain');
   }
 
   /** Asks to be no member any more: it drains, and the store has all that it held. */
   leave(): void {
-    this.#wants = 'leave';
+    this.#wish('leave');
+  }
+
+  #wish(wants: MemberRow['wants']): void {
+    if (wants === this.#wants) return;
+    this.#save({ wants });
+    this.#wants = wants;
     this.#news();
+  }
+
+  get wants(): MemberRow['wants'] {
+    return this.#wants;
+  }
+
+  /** Its place in the ring; undefined: no version is known. */
+  get standing(): Standing | undefined {
+    const view = this.#book.current();
+    if (view === undefined) return undefined;
+    const own = view.newest.members.find(({ id }) => id === this.id);
+    if (own === undefined) return 'out';
+    // others take its writes once that version counts
+    return own.state === 'draining' && this.#closed() !== undefined ? 'drained' : 'member';
+  }
+
+  /** Whether readers may need what it holds beside the store: no quorum without it gave its word for a version under which it had arcs. */
+  get isNeeded(): boolean {
+    const view = this.#book.current();
+    if (view === undefined) return false;
+    const { chain } = view;
+    const words = new Map([...view.words].filter(([id]) => id !== this.id));
+    return chain.some((version, at) => {
+      for (let arc = 0; arc < version.arcs; arc++) {
+        if (ownersOf(version, arc).includes(this.id) && !isStored(chain, at, words, arc)) return true;
+      }
+      return false;
+    });
   }
 
   /**
@@ -351,7 +398,7 @@ export class RingMember implements RingPeer {
   async #replace(offer: Offer): Promise<void> {
     const { kv } = this.#options;
     const { newest } = this.#book;
-    this.#lost();
+    this.#storeLost();
     await this.#writeRow();
     for (const { hash, bytes } of this.#book.chain) {
       await this.#reader.call((signal) => kv.put(versionKey(hash), bytes, signal));
@@ -401,8 +448,9 @@ export class RingMember implements RingPeer {
     const { zone, address } = this.#options;
     const { number: version, hash } = this.#confirmed;
     const settling = this.#missing !== undefined;
-    const [complete, wants, boot, beat, word] = [this.#complete, this.#wants, this.#boot, this.#beat, this.#saved.word];
-    return { id: this.id, zone, address, boot, beat, wants, complete, settling, version, hash, word };
+    const [complete, lost, wants, boot, beat] = [this.#complete, this.#lost, this.#wants, this.#boot, this.#beat];
+    const { word } = this.#saved;
+    return { id: this.id, zone, address, boot, beat, wants, complete, lost, settling, version, hash, word };
   }
 
   /** A heartbeat. Finds out whether the store still has the last one: who did not lose that lost nothing that was written before it. */
@@ -413,11 +461,11 @@ export class RingMember implements RingPeer {
     const last = this.#row;
     if (last === undefined) {
       const beats = this.#reader.rows.get(this.id)?.beat ?? 0;
-      if (this.#saved.boots > 1 && (found === undefined || beatOf(found.value) < this.#saved.beats)) this.#lost();
+      if (this.#saved.boots > 1 && (found === undefined || beatOf(found.value) < this.#saved.beats)) this.#storeLost();
       this.#beat = Math.max(this.#beat, beats, found === undefined ? 0 : beatOf(found.value));
     } else if (found === undefined || beatOf(found.value) < last.beat) {
       // neither the last that was answered is there, nor a later one whose answer was lost
-      this.#lost();
+      this.#storeLost();
     }
     this.#beat++;
     const row = this.#rowNow();
@@ -446,7 +494,7 @@ export class RingMember implements RingPeer {
   }
 
   /** The store lost what was written to it: no version is made before all members have shown that they know no newer one. */
-  #lost(): void {
+  #storeLost(): void {
     const members = this.#book.newest?.version.members ?? [];
     this.#missing = new Set(members.map(({ id }) => id).filter((id) => id !== this.id));
     if (!this.#saved.settling) this.#save({ settling: true });
@@ -579,7 +627,7 @@ export class RingMember implements RingPeer {
     const { confirmed, newest } = view;
     // who was taken out joins again when the store has what it owes, and it says so
     const isIn = this.#isIn(view);
-    if (this.#wasIn && !isIn && this.#wants !== 'leave') this.#wants = 'nothing';
+    if (this.#wasIn && !isIn && this.#wants === 'join') this.#wants = 'nothing';
     this.#wasIn = isIn;
     const last = this.#counted.at(-1)?.number ?? 0;
     if (confirmed <= last) return;
@@ -588,12 +636,18 @@ export class RingMember implements RingPeer {
       ...this.#counted.filter(({ number }) => number >= oldest),
       { number: confirmed, atMs: this.#options.clock.monotonicMs() },
     ];
-    if (this.#saved !== undefined && confirmed > this.#saved.counts) this.#save({ counts: confirmed });
+    if (this.#saved === undefined || confirmed <= this.#saved.counts) return;
+    try {
+      this.#save({ counts: confirmed });
+    } catch (error) {
+      this.lastError = error; // a full disk: others know that it counts, and tell it after a restart
+    }
   }
 
   #save(change: Partial<SavedMember>): void {
-    this.#saved = { ...this.#saved, ...change, ranMs: this.#options.clock.nowMs() };
-    this.#folder.saveMember(this.#saved);
+    const next = { ...this.#saved, ...change, ranMs: this.#options.clock.nowMs() };
+    this.#folder.saveMember(next);
+    this.#saved = next;
   }
 }
 

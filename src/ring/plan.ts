@@ -101,7 +101,8 @@ function areOthersWell(input: PlanInput, id: string): boolean {
       if (owners.includes(id)) for (const owner of owners) if (owner !== id && members.has(owner)) others.add(owner);
     }
   }
-  return others.size > 0 && [...others].every((each) => isHealthy(input, each) && input.rows.get(each)?.complete);
+  const isWhole = (id: string) => input.rows.get(id)?.complete === true && input.rows.get(id)?.lost === false;
+  return others.size > 0 && [...others].every((each) => isHealthy(input, each) && isWhole(each));
 }
 
 /** Sizes that tenants need by what members report, each series by as many members as there are owners. */

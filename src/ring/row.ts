@@ -23,8 +23,10 @@ export interface MemberRow {
   readonly beat: number;
   /** Its wish to the others: to own arcs, to own none, to be no member any more. */
   readonly wants: 'join' | 'nothing' | 'drain' | 'leave';
-  /** Whether its log is read and it knows of no loss. */
+  /** Whether its log is read, and the store has what it still had of windows that lost something. */
   readonly complete: boolean;
+  /** Whether it knows of losses for good: others cannot rely on it alone. */
+  readonly lost: boolean;
   /** The store lost what was written to it, and it is not sure yet that no newer version was lost with it. */
   readonly settling: boolean;
   /** Newest version that it confirmed; 0 and empty: none. */
@@ -52,7 +54,7 @@ export function decodeRow(key: string, bytes: Uint8Array): MemberRow | undefined
   if (row === undefined || key !== rowKey(String(row.id))) return undefined;
   const counts = [row.beat, row.version, row.word];
   const texts = [row.zone, row.address, row.boot, row.hash];
-  const flags = [row.complete, row.settling];
+  const flags = [row.complete, row.lost, row.settling];
   if (!counts.every((each) => Number.isSafeInteger(each) && each! >= 0)) return undefined;
   if (!texts.every((each) => typeof each === 'string' && each.length <= 256)) return undefined;
   if (!flags.every((each) => typeof each === 'boolean')) return undefined;

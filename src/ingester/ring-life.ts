@@ -1,0 +1,105 @@
+import type { Logger } from '../kit/observe/log.ts';
+import type { Service } from '../kit/service/service.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { RingMember } from '../ring/member.ts';
+import type { IngesterMember } from './member.ts';
+import type { IngesterService } from './service.ts';
+
+export interface RingLifeOptions {
+  readonly ring: Pick<
+    RingMember,
+    'setComplete' | 'refusedUpTo' | 'giveWord' | 'standing' | 'wants' | 'isNeeded' | 'join' | 'leave'
+  >;
+  readonly member: Pick<IngesterMember, 'settled'>;
+  readonly ingester: Pick<IngesterService, 'notReady' | 'losses' | 'owed' | 'flush'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly intervalMs?: number;
+}
+
+/** How often what is owed is looked at. */
+const INTERVAL_MS = 15_000;
+
+/** A time at which writes under some versions had ended, and what the store lacked then of what had come. */
+interface Mark {
+  /** Number of the newest of these versions. */
+  readonly upTo: number;
+  readonly owed: ReadonlySet<string>;
+}
+
+/**
+ * What an ingester tells its ring of what it holds: whether it has all of it, and for which versions the store has it. One that has no
+ * arcs any more writes everything to the store; then it leaves, or, where it was taken out, joins anew.
+ */
+export class RingLife implements Service {
+  readonly name = 'ring-life';
+  readonly #options: RingLifeOptions;
+  /** Ascending by version. */
+  #marks: readonly Mark[] = [];
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: RingLifeOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { clock, intervalMs = INTERVAL_MS } = this.#options;
+    this.#timer = clock.every(intervalMs, () => void this.look());
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  /** Looks once, unless it does already. Never rejects. */
+  look(): Promise<void> {
+    this.#running ??= this.#look()
+      .catch((error: Error) => {
+        this.#options.log.warn(
+          { error: error.message },
+          'what is owed to the store cannot be looked at, it will be tried again',
+        );
+      })
+      .finally(() => {
+        this.#running = undefined;
+      });
+    return this.#running;
+  }
+
+  async #look(): Promise<void> {
+    const { ring, ingester } = this.#options;
+    if (ingester.notReady() !== undefined) return ring.setComplete(false);
+    const losses = await ingester.losses();
+    ring.setComplete(
+      losses.every(({ settled }) => settled),
+      losses.length > 0,
+    );
+    const isOut = ring.standing === 'drained' || ring.standing === 'out';
+    if (isOut && (await ingester.owed()).size > 0) await ingester.flush({ wait: true });
+    const isStored = await this.#tell(losses.length > 0);
+    if (!isOut || !isStored) return;
+    // what a log lost nobody can take its word for: it stays until others have given theirs
+    if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) ring.leave();
+    if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
+  }
+
+  /** Gives the word for versions that it holds nothing of that the store lacks. Says whether that is all of them. */
+  async #tell(hasLosses: boolean): Promise<boolean> {
+    const { ring, member, ingester } = this.#options;
+    const upTo = ring.refusedUpTo();
+    if (upTo > (this.#marks.at(-1)?.upTo ?? 0)) {
+      // those that were let in before are in a window by then
+      await member.settled(upTo);
+      this.#marks = [...this.#marks, { upTo, owed: await ingester.owed() }];
+    }
+    const owed = await ingester.owed();
+    const isStored = (mark: Mark) => [...mark.owed].every((each) => !owed.has(each));
+    const stored = this.#marks.findLast(isStored);
+    // the last stays, to say what is new
+    this.#marks = this.#marks.filter((mark) => mark === this.#marks.at(-1) || !(stored && mark.upTo <= stored.upTo));
+    if (stored !== undefined && !hasLosses) ring.giveWord(stored.upTo);
+    return stored !== undefined && stored === this.#marks.at(-1);
+  }
+}
