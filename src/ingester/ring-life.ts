@@ -28,8 +28,8 @@ interface Mark {
 }
 
 /**
- * What an ingester tells its ring of what it holds: whether it has all of it, and for which versions the store has it. One that has no
- * arcs any more writes everything to the store; then it leaves, or, where it was taken out, joins anew.
+ * An ingester's side of its membership: tells the ring whether it has all that it took, and for which versions the store has it. One
+ * that has no arcs any more writes everything to the store; then it leaves, or, where it was taken out, joins anew.
  */
 export class RingLife implements Service {
   readonly name = 'ring-life';

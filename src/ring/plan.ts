@@ -11,6 +11,8 @@ import type { RingView } from './view.ts';
 
 /** Versions above the floor: more are made only by force, until the store has what the oldest ones hold. */
 const VERSIONS_MAX = 256;
+/** Versions above the floor that may stay although the store has what they hold, where they ask nobody else than the newest does. */
+const VERSIONS_KEPT = 16;
 
 export interface PlanInput {
   readonly view: RingView;
@@ -50,7 +52,27 @@ export function nextParts(input: PlanInput): NextParts | undefined {
   const tenants = grownTenants(input);
   if (tenants !== undefined) return { tenants };
   const floor = floorOf(view);
-  return floor > newest.floor ? { floor } : undefined;
+  // versions that ask nobody else stay until the next change: each version made for them would be the next to be dropped
+  const isGain = view.chain.some((each) => each.number < floor && !isSameRing(each, newest));
+  return isGain || floor > newest.floor + VERSIONS_KEPT ? { floor } : undefined;
+}
+
+/** Whether series have the same owners under both. */
+function isSameRing(one: RingVersion, other: RingVersion): boolean {
+  if (one.owners.length !== other.owners.length || !isSameSizes(one.tenants, other.tenants)) return false;
+  if (one.members.length !== other.members.length) return false;
+  if (!one.members.every(({ id }, i) => id === other.members[i]!.id)) return false;
+  return one.owners.every((owner, i) => owner === other.owners[i]);
+}
+
+function isSameSizes(one: ReadonlyMap<string, SlotSizes>, other: ReadonlyMap<string, SlotSizes>): boolean {
+  if (one === other) return true;
+  const isSame = (a: SlotSizes, b: SlotSizes | undefined) =>
+    b !== undefined &&
+    a.buckets === b.buckets &&
+    a.splits.size === b.splits.size &&
+    [...a.splits].every(([metric, parts]) => b.splits.get(metric) === parts);
+  return one.size === other.size && [...one].every(([tenant, sizes]) => isSame(sizes, other.get(tenant)));
 }
 
 /** Versions that may count: from the newest that does on. */

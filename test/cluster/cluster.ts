@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
+import type { RingMember } from '../../src/ring/member.ts';
 import type { Doors } from './load.ts';
 import { Network } from './network.ts';
 import { type Machine, SimProcess } from './process.ts';
@@ -15,6 +16,8 @@ import type { World } from './world.ts';
 export interface Parts {
   /** Takes writes and queries, where it is a front. */
   readonly front?: FrontParts;
+  /** Its part of a ring that changes. */
+  readonly ring?: RingMember;
   /** Why it takes no part yet; undefined: it does. */
   notReady(): string | undefined;
 }
@@ -42,6 +45,8 @@ export interface NodePlan {
   readonly name: string;
   /** Whether it holds samples. */
   readonly keeps: boolean;
+  /** It is not there from the beginning. */
+  readonly isSpare?: boolean;
   readonly start: (site: Site) => Parts;
 }
 
@@ -52,9 +57,12 @@ export class Node {
   process: SimProcess | undefined;
   parts: Parts | undefined;
   lives = 0;
+  /** Whether its process is to run when nothing is wrong. */
+  isWanted: boolean;
 
   constructor(plan: NodePlan, disk: SimDisk) {
     this.plan = plan;
+    this.isWanted = plan.isSpare !== true;
     this.machine = { name: plan.name, skewMs: 0 };
     this.disk = disk;
   }
@@ -97,7 +105,7 @@ export class Cluster implements Doors {
   }
 
   start(node: Node): void {
-    if (node.isUp) return;
+    if (node.isUp || !node.isWanted) return;
     const process = new SimProcess(this.world, node.machine, `${node.name}.${++node.lives}`);
     node.process = process;
     // a disk that is slow while a log is read
@@ -146,7 +154,13 @@ export class Cluster implements Doors {
   }
 
   get isReady(): boolean {
-    return this.nodes.every(({ parts }) => parts !== undefined && parts.notReady() === undefined);
+    return this.nodes.every(
+      ({ isWanted, parts }) => !isWanted || (parts !== undefined && parts.notReady() === undefined),
+    );
+  }
+
+  get hasRing(): boolean {
+    return this.nodes.some(({ parts }) => parts?.ring !== undefined);
   }
 
   fronts(): readonly string[] {

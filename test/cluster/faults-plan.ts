@@ -39,7 +39,7 @@ const TROUBLES: readonly Trouble[] = [
     name: 'two down',
     weight: 6,
     begin(cluster, _, random) {
-      const ingesters = cluster.nodes.filter(({ plan }) => plan.keeps);
+      const ingesters = cluster.nodes.filter(({ plan, isWanted }) => plan.keeps && isWanted);
       const first = Math.floor(random() * ingesters.length);
       const down = ingesters.length < 2 ? ingesters : [ingesters[first]!, ingesters[(first + 1) % ingesters.length]!];
       for (const each of down) {
@@ -161,6 +161,7 @@ export class FaultsPlan {
   /** Ends of what is under way. */
   readonly #under = new Set<() => void>();
   #isOn = true;
+  #restsUntilMs = 0;
 
   /** @param everyMs mean time between two beginnings */
   constructor(cluster: Cluster, everyMs: number) {
@@ -168,14 +169,15 @@ export class FaultsPlan {
     this.#random = cluster.world.random('faults');
     const next = () => {
       if (!this.#isOn) return;
-      this.#begin();
+      if (cluster.world.atMs >= this.#restsUntilMs) this.#begin();
       cluster.world.after(everyMs * 2 * this.#random(), next);
     };
     cluster.world.after(everyMs * 2 * this.#random(), next);
   }
 
   #begin(): void {
-    const { world, nodes } = this.#cluster;
+    const { world } = this.#cluster;
+    const nodes = this.#cluster.nodes.filter(({ isWanted }) => isWanted);
     const random = this.#random;
     let at = random() * TROUBLES.reduce((sum, { weight }) => sum + weight, 0);
     const trouble = TROUBLES.find(({ weight }) => {
@@ -197,9 +199,19 @@ export class FaultsPlan {
     world.after(SECOND + random() ** 2 * maxMs, over);
   }
 
+  /** Trouble that there is ends, and no other begins for so long. */
+  rest(ms: number): void {
+    this.#restsUntilMs = this.#cluster.world.atMs + ms;
+    this.#end();
+  }
+
   /** No trouble begins any more, and what there is ends. */
   stop(): void {
     this.#isOn = false;
+    this.#end();
+  }
+
+  #end(): void {
     for (const over of [...this.#under]) over();
     const { nodes, network, store, kv } = this.#cluster;
     network.heal();

@@ -96,7 +96,7 @@ function startFront(site: Site, ring: RingSource) {
   return { front: frontOf(place, distributor, queries), notReady: () => undefined };
 }
 
-function startCompactor({ process, store }: Site) {
+export function startCompactor({ process, store }: Site) {
   const compactor = makeCompactor({ process, schema: store.of(process) });
   void compactor.start();
   return { notReady: () => undefined };

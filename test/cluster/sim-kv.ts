@@ -97,7 +97,17 @@ export class SimKv {
     const { clock } = process;
     if (this.isAway) throw away();
     let wake = () => {};
-    const watcher: Watcher = { prefix, changed: new Set(), wake: () => process.after(1, () => wake()) };
+    let isWaking = false;
+    const wakeSoon = () => {
+      if (!process.isAlive) this.#watchers.delete(watcher);
+      if (isWaking || !process.isAlive) return;
+      isWaking = true;
+      process.after(1, () => {
+        isWaking = false;
+        wake();
+      });
+    };
+    const watcher: Watcher = { prefix, changed: new Set(), wake: wakeSoon };
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) watcher.changed.add(key);
     this.#watchers.add(watcher);
     const onAbort = () => wake();

@@ -1,11 +1,13 @@
 import type { Random } from '../../src/lib/random.ts';
 import { ALL_IN_ONE } from './all-in-one.ts';
+import { changingRingNodes } from './changing-ring.ts';
 import { Cluster, type NodePlan } from './cluster.ts';
 import { FaultsPlan } from './faults-plan.ts';
 import { Load, type LoadCounts } from './load.ts';
 import { Oracle } from './oracle.ts';
 import { INGESTER } from './parts.ts';
 import { fixedRingNodes } from './ring-nodes.ts';
+import { RingPlan } from './ring-plan.ts';
 import type { Rule } from './rules.ts';
 import { World } from './world.ts';
 
@@ -15,18 +17,32 @@ const HOUR = 60 * MINUTE;
 const GRAIN_MS = 20_000;
 const DAYS_GRAIN_MS = 15 * MINUTE;
 
+interface Scenario {
+  readonly what: string;
+  /** One of so many seeds is run where no scenario is named: it costs more than others. */
+  readonly every: number;
+  readonly nodes: readonly NodePlan[];
+}
+
 /** Clusters that are simulated. */
 export const SCENARIOS = {
   three: {
     what: 'three ingesters in as many zones, three owners of each arc',
+    every: 1,
     nodes: fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 }),
   },
   six: {
     what: 'six ingesters without zones, three owners of each arc, two compactors',
+    every: 1,
     nodes: fixedRingNodes({ ingesters: 6, zones: 0, replicas: 3, fronts: 2, compactors: 2 }),
   },
-  one: { what: 'all targets in one process, without a ring', nodes: [ALL_IN_ONE] },
-} satisfies Record<string, { readonly what: string; readonly nodes: readonly NodePlan[] }>;
+  growing: {
+    what: 'a ring that three ingesters in as many zones begin, that grows to nine at most, shrinks, and loses members and their folders',
+    every: 3,
+    nodes: changingRingNodes({ ingesters: 9, first: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 }),
+  },
+  one: { what: 'all targets in one process, without a ring', every: 1, nodes: [ALL_IN_ONE] },
+} satisfies Record<string, Scenario>;
 
 export type ScenarioName = keyof typeof SCENARIOS;
 
@@ -71,11 +87,13 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
     load.start();
     await world.run(20 * MINUTE);
     const faults = new FaultsPlan(cluster, (3 + random() * 12) * MINUTE);
+    const ring = cluster.hasRing ? new RingPlan(cluster, faults, 12 * MINUTE) : undefined;
     await world.run((1 + 2 * random()) * HOUR);
+    ring?.stop();
     faults.stop();
     if (random() < 0.25) await daysPass(world, cluster, load, random);
     world.trace('TROUBLE is over');
-    await recovered(world, cluster, load);
+    await recovered(world, cluster, load, ring);
     await end(world, cluster, load);
   } catch (error) {
     failure = error as Error;
@@ -89,7 +107,7 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
 
 /** A holder of samples is away for days in which little happens. */
 async function daysPass(world: World, cluster: Cluster, load: Load, random: Random): Promise<void> {
-  const keeping = cluster.nodes.filter(({ plan }) => plan.keeps);
+  const keeping = cluster.nodes.filter(({ plan, isWanted }) => plan.keeps && isWanted);
   const node = keeping[Math.floor(random() * keeping.length)]!;
   const kind = random();
   world.trace(`TROUBLE days without ${node.name}`);
@@ -99,7 +117,9 @@ async function daysPass(world: World, cluster: Cluster, load: Load, random: Rand
   await world.run(10 * MINUTE * random());
   load.isResting = true;
   world.grainMs = DAYS_GRAIN_MS;
-  await world.run((0.5 + 2 * random()) * 24 * HOUR);
+  // heartbeats are written all the time
+  const days = cluster.hasRing ? 0.1 + 0.5 * random() : 0.5 + 2 * random();
+  await world.run(days * 24 * HOUR);
   world.grainMs = GRAIN_MS;
   load.isResting = false;
   node.process?.resume();
@@ -108,13 +128,14 @@ async function daysPass(world: World, cluster: Cluster, load: Load, random: Rand
 }
 
 /** Once faults are over, writes and queries are taken again, without anybody's help. */
-async function recovered(world: World, cluster: Cluster, load: Load): Promise<void> {
+async function recovered(world: World, cluster: Cluster, load: Load, ring: RingPlan | undefined): Promise<void> {
   if (!(await world.until(() => cluster.isReady, 30 * MINUTE))) {
     const reasons = cluster.nodes.map(
       ({ name, parts }) => `${name}: ${parts === undefined ? 'down' : parts.notReady()}`,
     );
     throw new Error(`the cluster does not recover: ${reasons.join('; ')}`);
   }
+  if (ring !== undefined) await ringRests(world, ring);
   const { acked } = load.counts;
   if (!(await world.until(() => load.counts.acked >= acked + 2 * load.tenants.length, 30 * MINUTE, MINUTE))) {
     throw new Error('no writes are taken although faults are over');
@@ -124,6 +145,14 @@ async function recovered(world: World, cluster: Cluster, load: Load): Promise<vo
   if (!(await world.until(() => load.backlog === 0, 4 * HOUR, MINUTE))) {
     throw new Error(`${load.backlog} batches are neither taken nor refused although faults are over`);
   }
+}
+
+/** All know one version, which counts, and are members; an operator says so for those that never come back. */
+async function ringRests(world: World, ring: RingPlan): Promise<void> {
+  const rests = () => ring.restless() === undefined;
+  if (await world.until(rests, HOUR, MINUTE)) return;
+  ring.force();
+  if (!(await world.until(rests, HOUR, MINUTE))) throw new Error(`the ring does not come to rest: ${ring.restless()}`);
 }
 
 /** All that was sent, from every front; then once more when all of it is in the store. */

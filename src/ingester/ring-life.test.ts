@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ReplicaLoss } from '../contract/replica.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
+import type { RingMember, Standing } from '../ring/member.ts';
+import { RingLife } from './ring-life.ts';
+
+/** An ingester and its place in the ring, as a test sets them. */
+class Place {
+  standing: Standing = 'member';
+  wants: RingMember['wants'] = 'join';
+  isNeeded = true;
+  refused = 0;
+  word = 0;
+  complete: readonly [boolean, boolean] | undefined;
+  windows = new Set<string>();
+  found: ReplicaLoss[] = [];
+  flushes = 0;
+  readonly did: string[] = [];
+  readonly life: RingLife;
+
+  constructor() {
+    const place = this;
+    const ring = {
+      get standing() {
+        return place.standing;
+      },
+      get wants() {
+        return place.wants;
+      },
+      get isNeeded() {
+        return place.isNeeded;
+      },
+      setComplete: (complete: boolean, lost = false) => {
+        this.complete = [complete, lost];
+      },
+      refusedUpTo: () => this.refused,
+      giveWord: (number: number) => {
+        this.word = number;
+      },
+      join: () => void this.did.push('join'),
+      leave: () => void this.did.push('leave'),
+    };
+    const ingester = {
+      notReady: () => undefined,
+      losses: async () => this.found,
+      owed: async () => new Set(this.windows),
+      flush: async () => {
+        this.flushes++;
+        this.windows.clear();
+      },
+    };
+    const member = { settled: async () => {} };
+    this.life = new RingLife({ ring, member, ingester, clock: new ManualClock(), log: silentLogger });
+  }
+}
+
+test('the word for a version is given once the store has what was owed when its writes had ended', async () => {
+  const place = new Place();
+  place.windows.add('1');
+  await place.life.look();
+  assert.deepEqual([place.word, place.complete], [0, [true, false]]);
+  place.refused = 3;
+  await place.life.look();
+  place.windows.add('2');
+  place.refused = 4;
+  await place.life.look();
+  assert.equal(place.word, 0);
+  place.windows.delete('1');
+  await place.life.look();
+  assert.equal(place.word, 3, 'what came since is of version 4');
+  place.windows.delete('2');
+  place.windows.add('3');
+  await place.life.look();
+  assert.equal(place.word, 4);
+  assert.equal(place.flushes, 0);
+});
+
+test('one without arcs writes everything and leaves, or joins anew where it was taken out', async () => {
+  const place = new Place();
+  place.windows.add('1');
+  Object.assign(place, { standing: 'drained', wants: 'drain', refused: 5 });
+  await place.life.look();
+  assert.deepEqual([place.flushes, place.word, place.did], [1, 5, ['leave']]);
+  const other = new Place();
+  other.windows.add('1');
+  Object.assign(other, { standing: 'out', wants: 'nothing', refused: 5 });
+  await other.life.look();
+  assert.deepEqual([other.flushes, other.word, other.did], [1, 5, ['join']]);
+});
+
+test('one that lost something gives no word, and leaves when others have given theirs', async () => {
+  const place = new Place();
+  place.found = [{ text: 'lost', settled: false }];
+  Object.assign(place, { standing: 'drained', wants: 'drain', refused: 5 });
+  await place.life.look();
+  assert.deepEqual([place.word, place.complete, place.did], [0, [false, true], []]);
+  place.found = [{ text: 'lost', settled: true }];
+  place.isNeeded = false;
+  await place.life.look();
+  assert.deepEqual([place.word, place.complete, place.did], [0, [true, true], ['leave']]);
+});
