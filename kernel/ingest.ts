@@ -27,7 +27,7 @@ import {
   S_ASIDE,
   seriesDrop,
   seriesFind,
-  seriesFindKey,
+  seriesFindBehind,
   seriesIsLive,
   seriesLastTime,
   seriesMake,
@@ -190,6 +190,8 @@ export function ingestNewest(): f64 {
   return <f64>newestTime;
 }
 
+/** The series of the frame before in this request; −1: there is none. */
+let lastRef: i32 = -1;
 let framesAt: usize = 0;
 let unknownAt: usize = 0;
 let unknownCount: u32 = 0;
@@ -219,6 +221,7 @@ export function ingestStart(frames: usize, unknown: usize, refusals: usize): voi
   unknownAt = unknown;
   unknownCount = 0;
   firstRef = -1;
+  lastRef = -1;
   sampleIndex = 0;
   memory.fill(counts, 0, 32);
   refused = 0;
@@ -307,7 +310,9 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
         }
         if (logAt + len + 32 > logEnd) return INGEST_LOG_FULL;
         const hasKey = (flags & FRAME_KEY) != 0;
-        let ref = hasKey ? seriesFindKey(load<u64>(labels), load<u64>(labels, 8)) : seriesFind(tenant, labels, len);
+        let ref = hasKey
+          ? seriesFindBehind(lastRef, load<u64>(labels), load<u64>(labels, 8))
+          : seriesFind(tenant, labels, len);
         if (ref < 0) {
           if (hasKey) {
             store<u32>(unknownAt + (usize(unknownCount++) << 2), <u32>(frameAt - framesAt));
@@ -324,6 +329,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
             continue;
           }
         }
+        lastRef = ref;
         const r = seriesRecord(ref);
         if (load<u8>(r, S_ASIDE) != 0) {
           // what was taken aside is logged behind the payload: what follows it must be in the next one

@@ -3,8 +3,8 @@ import { sipHash, sipHigh } from './hash';
 // A series' key: SipHash-1-3-128 of its canonical labels under its tenant's key, which is that of the tenant's id under a secret of
 // the process. Who has the secret (the edges and shards of a process) makes the same keys; nobody else can craft two labels of one.
 
-let secret0: u64 = 0;
-let secret1: u64 = 0;
+export let secret0: u64 = 0;
+export let secret1: u64 = 0;
 /** The two halves of the key that the last call here has made. */
 export let key0: u64 = 0;
 export let key1: u64 = 0;

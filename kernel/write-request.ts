@@ -33,7 +33,20 @@ import {
 } from '../src/wire/frame-layout';
 import { sipHash, sipHigh, xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
-import { knownFind, knownLabels, knownPut, N_KEY, N_METRIC } from './known';
+import {
+  knownBehind,
+  knownFind,
+  knownInit,
+  knownLabels,
+  knownPut,
+  knownRecord,
+  N_KEY,
+  N_METRIC,
+  RECORD_KEY,
+  RECORD_LABELS,
+  RECORD_METRIC,
+  recordBytes,
+} from './known';
 import { isUtf8 } from './utf8';
 import { at, bad, moveTo, readUvarint, start, writeUvarint } from './varint';
 
@@ -137,6 +150,7 @@ let bytes1: u64 = 0;
 /** `secret`: 16 bytes, those of the heads that keys are for. */
 export function scanInit(secret: usize): void {
   keyInit(secret);
+  knownInit();
 }
 
 /** Whose body the next scan is of; after scanLimits. `id` has 32 bytes of room before it. */
@@ -208,6 +222,7 @@ export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKn
   outEnd = out + capacity;
   knownToo = useKnown;
   labelsHashed = hashLabels;
+  before = 0;
   weight = 0;
   seriesCount = sampleCount = slowCount = extras = 0;
   tooOldCount = tooNewCount = droppedCount = 0;
@@ -335,6 +350,9 @@ let labelsEnd: usize = 0;
   return <u32>(p - from);
 }
 
+/** The record (known.ts) of the series before in this body; 0: it has none. */
+let before: usize = 0;
+
 /** The answer of `scanKnown` where the rules drop the series. */
 const DROPPED: i32 = -9;
 
@@ -343,14 +361,34 @@ const DROPPED: i32 = -9;
  * than samples within bounds.
  */
 function scanKnown(from: usize, end: usize, frame: usize): i32 {
+  const tenant = i64x2.replace_lane(i64x2.splat(bytes0), 1, bytes1);
+  if (before != 0) {
+    const record = knownBehind(before, from, end, tenant);
+    if (record != 0) {
+      before = record;
+      labelBytes = 0; // nothing to remember
+      const metric = load<u32>(record, RECORD_METRIC);
+      const labels = load<u32>(record, RECORD_LABELS);
+      return putKnown(from + recordBytes(record), end, frame, metric, labels, record + RECORD_KEY);
+    }
+  }
   labelBytes = labelsPrefix(from, end);
-  let p = from + labelBytes;
   if (labelBytes == 0) return 0;
   hash0 = sipHash(from, labelBytes, bytes0, bytes1);
   hash1 = sipHigh;
   const entry = knownFind(hash0, hash1);
-  if (entry == 0) return 0;
-  labelBytes = 0; // nothing to remember
+  if (entry == 0) {
+    before = 0;
+    return 0;
+  }
+  before = knownRecord(entry, from, labelBytes, before, tenant);
+  const samplesAt = from + labelBytes;
+  labelBytes = 0;
+  return putKnown(samplesAt, end, frame, load<u32>(entry, N_METRIC), knownLabels(entry), entry + N_KEY);
+}
+
+/** Writes the frame of a known series whose samples begin at `p`, and answers as `scanKnown`. */
+function putKnown(p: usize, end: usize, frame: usize, metric: u32, labelsHash: u32, key: usize): i32 {
   const samplesFrom = frame + FRAME_HEADER_BYTES + KEY_BYTES;
   let o = samplesFrom;
   while (p < end) {
@@ -381,7 +419,7 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   }
   if (o == samplesFrom) return 0;
   const samples = <u32>(o - samplesFrom) >> 4;
-  if (load<u64>(entry, N_KEY) == 0 && load<u64>(entry, N_KEY + 8) == 0) {
+  if ((load<u64>(key) | load<u64>(key, 8)) == 0) {
     droppedCount += samples;
     return DROPPED;
   }
@@ -389,9 +427,9 @@ function scanKnown(from: usize, end: usize, frame: usize): i32 {
   store<u32>(frame, KEY_BYTES, FRAME_LABELS_BYTES_AT);
   store<u32>(frame, samples, FRAME_SAMPLES_AT);
   store<u32>(frame, FRAME_KEY, FRAME_FLAGS_AT);
-  store<u64>(frame, load<u32>(entry, N_METRIC), FRAME_METRIC_HASH_AT);
-  if (labelsHashed) store<u32>(frame, knownLabels(entry), FRAME_LABELS_HASH_AT);
-  v128.store(frame + FRAME_HEADER_BYTES, v128.load(entry, N_KEY));
+  store<u64>(frame, metric, FRAME_METRIC_HASH_AT);
+  if (labelsHashed) store<u32>(frame, labelsHash, FRAME_LABELS_HASH_AT);
+  v128.store(frame + FRAME_HEADER_BYTES, v128.load(key));
   sampleCount += samples;
   return <i32>(o - frame);
 }
