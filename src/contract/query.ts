@@ -188,6 +188,8 @@ export interface PartialAggregation {
   readonly infos: readonly string[];
   readonly statistics: QueryStatistics;
   readonly explanation: QueryExplanation | undefined;
+  /** As those of `QueryResult`. */
+  readonly notes?: QueryNotes;
 }
 
 /** The times of a query, Unix ms. */

@@ -1,4 +1,4 @@
-import { duration, toggle } from '../kit/config/field.ts';
+import { choice, duration, toggle } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 
 export const queryRangeConfig = section('query_range', 'Query front end', {
@@ -11,6 +11,12 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     default: false,
     flag: 'querier.align-querier-with-step',
     help: 'Move the start and the end of range queries down to multiples of the step: their answers can be cached more often, and are of times that were not asked for.',
+  }),
+  queryVerticalShardSize: choice({
+    default: '0',
+    values: ['0', '2', '4', '8', '16', '32'],
+    flag: 'frontend.query-vertical-shard-size',
+    help: 'Shards of the series in which aggregations are evaluated side by side, where several processes are there for it. 0: none.',
   }),
 });
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
+import type { QueryResult, QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { alignToStep } from './align.ts';
 import { Frontend } from './frontend.ts';
+import { isShardable, rangeInShards } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
 
@@ -106,6 +107,7 @@ function askedFrontend(parallelMax: number) {
     parsed: new ParsedExprs(),
     rules: { delayedNameRemoval: false },
     splitIntervalMs: DAY_MS,
+    shards: 0,
     alignToStep: false,
     parallelMax,
     timeoutMs: 1000,
@@ -197,3 +199,35 @@ test('what cannot be split, or read, is asked as it is', async () => {
     await answer;
   }
 });
+
+test('shards are asked for one by one, and the query as it is once one cannot be merged', async () => {
+  const { querier, asked } = shardedQuerier('rounding');
+  const shards = { count: 4, parallelMax: 2, turns: { due: false, pause: async () => {} } };
+  const answer = await rangeInShards(querier, 't', { ...FIVE_DAYS, expr: 'sum(x)' }, shards, { signal: SIGNAL });
+  assert.deepEqual(asked, ['0 of 4', '1 of 4', 'whole']);
+  assert.equal(answer.statistics.fetchedBytes, 3);
+});
+
+test('sums, counts and extremes are asked for in shards', () => {
+  const shardable = (text: string) => isShardable(parseExpr(text));
+  for (const text of ['sum(x)', '(count by (a) (rate(x[5m])))', 'max(x)']) assert.ok(shardable(text), text);
+  for (const text of ['x', 'avg(x)', 'topk(1, x)', 'sum(x) / 2']) assert.ok(!shardable(text), text);
+});
+
+/** A querier of which every second shard cannot be merged. */
+function shardedQuerier(reason: WholeReason) {
+  const asked: string[] = [];
+  const querier: QueryRunner = {
+    instant: () => Promise.reject(new Error('bug: nobody asks for this')),
+    async partial(_, { shard: { index, count } }, { signal }) {
+      asked.push(`${index} of ${count}`);
+      if (index === 1) return { type: 'whole', reason, statistics: emptyResult().statistics };
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+    async range() {
+      asked.push('whole');
+      return emptyResult();
+    },
+  };
+  return { querier, asked };
+}

@@ -16,6 +16,7 @@ import type { ParsedExprs } from '../promql/parser/parsed.ts';
 import { alignToStep } from './align.ts';
 import { mergeSteps } from './merge-steps.ts';
 import { runParts } from './run-parts.ts';
+import { isShardable, rangeInShards } from './shard.ts';
 import { type StepRange, splitByInterval } from './split.ts';
 import { type SplitRules, splitRefusal } from './split-rules.ts';
 
@@ -27,6 +28,8 @@ export interface FrontendOptions {
   readonly rules: SplitRules;
   /** Length of a part by the clock; 0: queries are not split. */
   readonly splitIntervalMs: number;
+  /** Shards of the series in which aggregations are evaluated: a power of two; 0: none. */
+  readonly shards: number;
   /** Steps are moved to multiples of the step. */
   readonly alignToStep: boolean;
   /** Parts of a query that are under way at once. */
@@ -36,6 +39,8 @@ export interface FrontendOptions {
   readonly clock: Clock;
 }
 
+type RunRange = (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
+
 /** The thread is held up for so long at a time. */
 const SLICE_MS = 10;
 
@@ -43,7 +48,7 @@ const SLICE_MS = 10;
  * Evaluates queries in parts, where the answer is the same to the last bit. It stands between who asks and who evaluates, and is a
  * `QueryRunner` as both sides know it: in one process a few functions, between processes a service of its own.
  *
- * The stages of a range query, each in its file: align → split by interval → run → merge.
+ * The stages of a range query, each in its file: align → split by interval → shard by series → run → merge.
  */
 export class Frontend implements QueryRunner {
   readonly #options: FrontendOptions;
@@ -61,20 +66,26 @@ export class Frontend implements QueryRunner {
   }
 
   async range(tenant: string, asked: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs } = this.#options;
+    const { querier, splitIntervalMs, shards } = this.#options;
     const request = this.#options.alignToStep && asked.stepMs > 0 ? alignToStep(asked) : asked;
     const isPlain = request.whole === undefined && request.stepMs > 0 && request.endMs > request.startMs;
+    if (!isPlain || (splitIntervalMs === 0 && shards === 0)) return querier.range(tenant, request, context);
+    const parts = splitIntervalMs === 0 ? [] : splitByInterval(request, splitIntervalMs);
     // the usual small query: nothing is read of it here
-    if (!isPlain || splitIntervalMs === 0) return querier.range(tenant, request, context);
-    const parts = splitByInterval(request, splitIntervalMs);
-    if (parts.length <= 1) return querier.range(tenant, request, context);
+    if (parts.length <= 1 && shards === 0) return querier.range(tenant, request, context);
     const pacer = new Pacer(this.#options.clock, { sliceMs: SLICE_MS, signal: context.signal });
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
-    if (expr === undefined || splitRefusal(expr, this.#options.rules) !== undefined) {
-      return querier.range(tenant, request, context);
-    }
-    return this.#inParts(tenant, request, parts, context, pacer);
+    if (expr === undefined) return querier.range(tenant, request, context);
+    const isSplit = parts.length > 1 && splitRefusal(expr, this.#options.rules) === undefined;
+    const isSharded = shards > 0 && isShardable(expr);
+    const runner = isSharded ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
+    return isSplit ? this.#inParts(request, parts, runner, context, pacer) : runner(request, context);
+  }
+
+  #inShards(tenant: string, turns: Pacer): RunRange {
+    const { querier, shards: count, parallelMax } = this.#options;
+    return (request, context) => rangeInShards(querier, tenant, request, { count, parallelMax, turns }, context);
   }
 
   async #parse(text: string, pacer: Pacer): Promise<Expr | undefined> {
@@ -87,13 +98,13 @@ export class Frontend implements QueryRunner {
   }
 
   async #inParts(
-    tenant: string,
     request: RangeRequest,
     parts: readonly StepRange[],
+    run: RunRange,
     context: QueryRunContext,
     pacer: Pacer,
   ): Promise<QueryResult> {
-    const { querier, parallelMax, clock } = this.#options;
+    const { parallelMax, clock } = this.#options;
     const { startMs, endMs } = request;
     const whole = { startMs, endMs };
     const startedMs = clock.monotonicMs();
@@ -104,7 +115,7 @@ export class Frontend implements QueryRunner {
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
     try {
       const answers = await runParts(parts, parallelMax, signal, (part, ends) =>
-        querier.range(tenant, { ...request, ...part, whole }, { ...context, signal: ends }),
+        run({ ...request, ...part, whole }, { ...context, signal: ends }),
       );
       const merged = await mergeSteps(request, answers, pacer);
       return { ...merged, statistics: { ...merged.statistics, evaluatedMs: clock.monotonicMs() - startedMs } };

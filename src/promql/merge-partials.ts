@@ -3,6 +3,7 @@ import type {
   PartialResult,
   PartialSteps,
   QueryExplanation,
+  QueryNotes,
   QueryResult,
   QueryStatistics,
   QueryValue,
@@ -15,7 +16,7 @@ import { ExactSum } from '../lib/exact-sum.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
-import { NOTES_CHARS_MAX, NOTES_MAX } from './annotations.ts';
+import { Annotations, NOTES_CHARS_MAX, NOTES_MAX } from './annotations.ts';
 
 /** The largest part of a sum that rounding to nearest may take from it. */
 const ROUNDING = 2 ** -53;
@@ -55,7 +56,9 @@ export async function mergePartials(
   if (groups === undefined) return whole('names');
   const value = await mergedValue(ordered, groups, turns);
   if (typeof value === 'string') return whole(value);
-  return { value, warnings, infos, statistics, explanation: explanationOf(ordered) };
+  const notes = plainNotesOf(ordered);
+  const told = { warnings, infos, ...(notes === undefined ? {} : { notes }) };
+  return { value, ...told, statistics, explanation: explanationOf(ordered) };
 }
 
 function checkShards(parts: readonly PartialAggregation[]): void {
@@ -382,6 +385,16 @@ function notesOf(lists: readonly (readonly string[])[]): string[] | undefined {
     } else if (known !== note) return undefined;
   }
   return byText.size > NOTES_MAX || chars > NOTES_CHARS_MAX ? undefined : [...byText.values()];
+}
+
+/** Notes as data, where the parts are of some of a query's steps. */
+function plainNotesOf(parts: readonly PartialAggregation[]): QueryNotes | undefined {
+  const annotations = new Annotations();
+  for (const { notes } of parts) {
+    if (notes === undefined) return undefined;
+    annotations.absorb(notes);
+  }
+  return annotations.plain();
 }
 
 /** Shards run side by side: the time is that of the longest. */

@@ -51,9 +51,9 @@ export class EngineRunner implements QueryRunner {
 
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
     const { engine, queryable } = this.#options;
-    const { startMs, endMs, stepMs, whole } = request;
+    const { endMs } = request;
     return this.#run(tenant, request, context, async (own, statistics) => {
-      const query = { ...optionsOf(request), startMs, endMs, stepMs, ...(whole === undefined ? {} : { whole }) };
+      const query = { ...optionsOf(request), ...rangeOf(request) };
       const result = await engine.queryRange(queryable(tenant), query, own);
       return resultOf(result, columnsOf(result.value, endMs), statistics);
     });
@@ -66,10 +66,7 @@ export class EngineRunner implements QueryRunner {
       const text = `there is no shard ${shard.index} of ${shard.count}: shards are counted in powers of two, up to ${SERIES_SHARDS_MAX}`;
       throw queryErrors.queryInvalid({ text });
     }
-    const times =
-      'timeMs' in request
-        ? { timeMs: request.timeMs }
-        : { startMs: request.startMs, endMs: request.endMs, stepMs: request.stepMs };
+    const times = 'timeMs' in request ? { timeMs: request.timeMs } : rangeOf(request);
     return this.#run(tenant, request, context, async (own, statistics) => {
       const answer = await engine.partial(queryable(tenant), { ...optionsOf(request), ...times, shard }, own);
       return partialOf(answer, shard, statistics);
@@ -114,6 +111,10 @@ function optionsOf({ expr, lookbackMs, perStepStatistics = false, explain = fals
   return { expr, ...(lookbackMs === undefined ? {} : { lookbackMs }), perStepStats: perStepStatistics, explain };
 }
 
+function rangeOf({ startMs, endMs, stepMs, whole }: RangeRequest) {
+  return { startMs, endMs, stepMs, ...(whole === undefined ? {} : { whole }) };
+}
+
 function resultOf(
   { warnings, infos, stats, explain, notes }: EngineResult,
   value: QueryValue,
@@ -130,8 +131,9 @@ function partialOf(
 ): PartialResult {
   const statistics = statisticsOf(answer.stats);
   if ('reason' in answer) return { type: 'whole', reason: answer.reason, statistics };
-  const { op, steps, columns, warnings, infos, explain: explanation } = answer;
-  return { type: 'partial', op, shard, steps, ...columns, warnings, infos, statistics, explanation };
+  const { op, steps, columns, warnings, infos, notes, explain: explanation } = answer;
+  const told = { warnings, infos, ...(notes === undefined ? {} : { notes }) };
+  return { type: 'partial', op, shard, steps, ...columns, ...told, statistics, explanation };
 }
 
 function columnsOf(value: EngineValue, timeMs: number): QueryValue {

@@ -12,6 +12,7 @@ import { EngineRunner } from '../../src/querier/engine-runner.ts';
 import { QueryTurns } from '../../src/querier/turns.ts';
 import { LoadedStorage } from './promqltest/loaded-storage.ts';
 import { PROMQLTEST_PARSER, runScript, type Watch } from './promqltest/runner.ts';
+import { sharded } from './promqltest/sharded.ts';
 
 // Every query of the scripts, through a front end that splits it: the plain engine's answer, notes included.
 
@@ -30,6 +31,7 @@ if (!existsSync(folder)) {
 } else {
   let asked = 0;
   let parts = 0;
+  let partials = 0;
   for (const name of readdirSync(folder).filter((each) => each.endsWith('.test'))) {
     test(`promqltest ${name} through a front end`, async () => {
       const make = () => new LoadedStorage();
@@ -43,7 +45,7 @@ if (!existsSync(folder)) {
     if (request === undefined) return;
     const runner = new EngineRunner({
       engine,
-      queryable: () => storage,
+      queryable: () => sharded(storage),
       limits: () => DEFAULT_LIMITS,
       turns: new QueryTurns(systemClock),
       timeoutMs: 120_000,
@@ -51,7 +53,10 @@ if (!existsSync(folder)) {
     });
     const counted: QueryRunner = {
       instant: runner.instant.bind(runner),
-      partial: runner.partial.bind(runner),
+      partial: (tenant, part, context) => {
+        partials++;
+        return runner.partial(tenant, part, context);
+      },
       range: (tenant, part, context) => {
         if (part.whole !== undefined) parts++;
         return runner.range(tenant, part, context);
@@ -63,6 +68,7 @@ if (!existsSync(folder)) {
       parsed: new ParsedExprs(PROMQLTEST_PARSER),
       rules: { delayedNameRemoval: true },
       splitIntervalMs: INTERVAL_MS,
+      shards: 4,
       alignToStep: false,
       parallelMax: 3,
       timeoutMs: 120_000,
@@ -73,7 +79,7 @@ if (!existsSync(folder)) {
     assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), request.expr);
   };
   after(() => {
-    console.log(`${parts} parts of ${asked} queries`);
-    assert.ok(parts > 1000);
+    console.log(`${parts} parts and ${partials} partial ones of ${asked} queries`);
+    assert.ok(parts > 1000 && partials > 500);
   });
 }

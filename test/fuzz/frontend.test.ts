@@ -36,16 +36,20 @@ test(`${COUNT} random queries have the answers through a front end that they hav
   const expressions = new Expressions({ random, metrics: METRICS, legacy: true });
   for (const place of ['head', 'store']) {
     if (place === 'store') await rig.flush();
-    const outcomes = { parts: 0, split: 0, errors: 0, filled: 0 };
+    const outcomes = { parts: 0, partials: 0, split: 0, errors: 0, filled: 0 };
     for (let i = 0; i < COUNT / 2; i++) {
       const request = randomRequest(random, expressions);
       const querier = rig.runner('a');
       const plain = await answersOf(querier, request, 'a');
       let parts = 0;
+      let partials = 0;
       const frontend = new Frontend({
         querier: {
           instant: querier.instant.bind(querier),
-          partial: querier.partial.bind(querier),
+          partial(tenant, part, context) {
+            partials++;
+            return querier.partial(tenant, part, context);
+          },
           range(tenant, part, context) {
             if (part.whole !== undefined) parts++;
             return querier.range(tenant, part, context);
@@ -54,6 +58,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         parsed,
         rules: { delayedNameRemoval: false },
         splitIntervalMs: INTERVAL_MS,
+        shards: 4,
         alignToStep: false,
         parallelMax: 1 + Math.floor(random() * 3),
         timeoutMs: 120_000,
@@ -67,6 +72,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         assert.ok('error' in answer && stem(answer.error) === stem(plain.error), `${where}: ${plain.error}`);
       } else assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
       outcomes.parts += parts;
+      outcomes.partials += partials;
       if (parts > 0) outcomes.split++;
       if (!('error' in plain) && plain.result.value.type === 'matrix' && plain.result.value.series.length > 0)
         outcomes.filled++;

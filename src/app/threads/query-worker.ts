@@ -40,6 +40,7 @@ const frontend: Omit<FrontendOptions, 'querier'> = {
   parsed: new ParsedExprs(querierSyntax(config)),
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
+  shards: Number(queryRange.queryVerticalShardSize),
   alignToStep: queryRange.alignQueriesWithStep,
   parallelMax: PARTS_AT_ONCE,
   timeoutMs: config.timeoutMs,

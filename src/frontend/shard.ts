@@ -1,0 +1,50 @@
+import type { QueryResult, QueryRunContext, QueryRunner, RangeRequest } from '../contract/query.ts';
+import type { Turns } from '../lib/turns.ts';
+import { mergePartials } from '../promql/merge-partials.ts';
+import type { AggregateOp, Expr } from '../promql/parser/ast.ts';
+import { runParts } from './run-parts.ts';
+
+/** Means are left out: those of fractions can seldom be merged to the last bit, and each would be asked for twice. */
+const SHARDED: ReadonlySet<AggregateOp> = new Set(['sum', 'min', 'max', 'count', 'group']);
+
+/** Whether shards of the series may be asked for one by one. The querier still says where they cannot be merged. */
+export function isShardable(expr: Expr): boolean {
+  if (expr.kind === 'paren') return isShardable(expr.expr);
+  return expr.kind === 'aggregate' && SHARDED.has(expr.op);
+}
+
+/**
+ * An aggregation from those of all shards of its series; as it is, where their answers cannot be merged to the last bit.
+ *
+ * @param count a power of two
+ * @param parallelMax shards that are asked for at once
+ */
+export async function rangeInShards(
+  querier: QueryRunner,
+  tenant: string,
+  request: RangeRequest,
+  { count, parallelMax, turns }: { readonly count: number; readonly parallelMax: number; readonly turns: Turns },
+  context: QueryRunContext,
+): Promise<QueryResult> {
+  const shards = Array.from({ length: count }, (_, index) => ({ index, count }));
+  const whole = new AbortController();
+  const parts = await runParts(
+    shards,
+    parallelMax,
+    AbortSignal.any([context.signal, whole.signal]),
+    async (shard, signal) => {
+      const part = await querier.partial(tenant, { ...request, shard }, { ...context, signal });
+      if (part.type === 'whole') whole.abort(new NotMerged());
+      return part;
+    },
+  ).catch((thrown) => {
+    if (thrown instanceof NotMerged) return undefined;
+    throw thrown;
+  });
+  const merged = parts && (await mergePartials(parts, turns));
+  if (merged === undefined || 'type' in merged) return querier.range(tenant, request, context);
+  return merged;
+}
+
+/** Ends the other shards once one needs the series whole. */
+class NotMerged extends Error {}
