@@ -1,6 +1,7 @@
-import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
+import type { PushedSample, PushedSeries, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
+import { histogramOf } from './histogram-value.ts';
 import { answerOf, type Oracle, type Selection, seriesKey, type TimeRange } from './oracle.ts';
 import type { World } from './world.ts';
 
@@ -23,6 +24,8 @@ export interface LoadOptions {
   readonly series: number;
   /** Whether metrics are deleted, and sent again. */
   readonly deletes: boolean;
+  /** Whether samples of the last metric are histograms. */
+  readonly histograms: boolean;
 }
 
 /** A scrape of a tenant's series, on its way until it is acknowledged or refused. */
@@ -141,7 +144,9 @@ export class Load {
       const series = METRICS.flatMap((metric) =>
         Array.from({ length: this.#options.series }, (_, i): PushedSeries => {
           const pairs = ['__name__', metric, 'instance', `i${i}`, 'pod', `p${generation}`];
-          return { pairs, samples: [{ timeMs, value: scrapes * (i + 1) + valueShift }] };
+          const value = scrapes * (i + 1) + valueShift;
+          const isHistogram = this.#options.histograms && metric === METRICS.at(-1);
+          return { pairs, samples: [isHistogram ? { timeMs, histogram: histogramOf(value) } : { timeMs, value }] };
         }),
       );
       scrapes++;
@@ -168,10 +173,9 @@ export class Load {
     batch.tries++;
     this.counts.pushes++;
     const samples = batch.series.flatMap(({ pairs, samples: all }) =>
-      all.map((sample) => {
-        const value = 'value' in sample ? sample.value : 0;
-        return this.#oracle.sent(batch.tenant, pairs[1]!, seriesKey(pairs), sample.timeMs, value);
-      }),
+      all.map((sample) =>
+        this.#oracle.sent(batch.tenant, pairs[1]!, seriesKey(pairs), sample.timeMs, sentValue(sample)),
+      ),
     );
     let isOver = false;
     const over = (ms: number, isDone: boolean) => {
@@ -285,6 +289,11 @@ export class Load {
     };
     world.after(HOUR * 0.5, next);
   }
+}
+
+function sentValue(sample: PushedSample): number {
+  if ('value' in sample) return sample.value;
+  return 'histogram' in sample ? sample.histogram.sum : Number.NaN;
 }
 
 /** Ranges that an answer's warnings say may lack samples. */

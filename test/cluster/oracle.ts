@@ -1,5 +1,7 @@
 import type { QueryResult } from '../../src/contract/query.ts';
 import { getOrMake } from '../../src/lib/map.ts';
+import type { FloatHistogram } from '../../src/model/histogram.ts';
+import { valueOfHistogram } from './histogram-value.ts';
 
 /** A sample as somebody sent it: a series of a tenant, at a time. */
 interface SentSample {
@@ -119,17 +121,24 @@ export class Wrong extends Error {
 export function answerOf({ value }: QueryResult): Answer {
   if (value.type !== 'matrix') throw new Error(`bug: a ${value.type}`);
   const answer = new Map<string, Map<number, number>>();
-  for (const { pairs, times, values } of value.series) {
+  for (const { pairs, times, values, histograms } of value.series) {
     const series = seriesKey(pairs);
     if (answer.has(series)) throw new Wrong(`${series} is there twice`);
     const samples = new Map<number, number>();
     for (const [i, timeMs] of times.entries()) {
       if (samples.has(timeMs)) throw new Wrong(`${series} at ${timeMs} is there twice`);
-      samples.set(timeMs, values[i]!);
+      samples.set(timeMs, valueAt(values[i]!, histograms?.[i], series));
     }
     answer.set(series, samples);
   }
   return answer;
+}
+
+function valueAt(value: number, histogram: FloatHistogram | undefined, series: string): number {
+  if (histogram === undefined) return value;
+  const found = valueOfHistogram(histogram);
+  if (found === undefined) throw new Wrong(`${series} has a histogram that nobody sent: ${JSON.stringify(histogram)}`);
+  return found;
 }
 
 export function seriesKey(pairs: readonly string[]): string {

@@ -44,6 +44,8 @@ export const INGESTER = {
   flushSpreadMs: 3 * MINUTE,
   keepFlushedMs: KEEP_FLUSHED_MS,
   flushCheckIntervalMs: 30_000,
+  // a tenant whose pods are replaced has more after a while
+  splitMetricSeries: 6,
 };
 
 export const LIMITS: TenantLimits = { ...DEFAULT_LIMITS, outOfOrderTimeWindowMs: 12 * 60 * MINUTE };
@@ -118,6 +120,7 @@ export function makeIngester(
     kernel: Kernel.create(),
     windowMs: INGESTER.windowMs,
     clock,
+    splitSeries: INGESTER.splitMetricSeries,
   });
   return new IngesterService({
     ...common(place),

@@ -7,6 +7,7 @@ import { Replica } from '../../src/ingester/replica.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import { Registry } from '../../src/kit/observe/metrics.ts';
 import { getOrMake } from '../../src/lib/map.ts';
+import type { SlotSizes } from '../../src/model/slot-sizes.ts';
 import { ReplicatedIngesters } from '../../src/querier/replicated-ingesters.ts';
 import type { RingSource } from '../../src/ring/view.ts';
 import type { NodePlan, Site } from './cluster.ts';
@@ -24,16 +25,19 @@ export interface RingClusterOptions {
   readonly replicas: number;
   readonly fronts: number;
   readonly compactors: number;
+  /** Tenants of more than one slot. */
+  readonly sizes?: ReadonlyMap<string, SlotSizes>;
 }
 
 /** Machines of a cluster whose ring never changes. */
 export function fixedRingNodes(options: RingClusterOptions): readonly NodePlan[] {
-  const { ingesters, zones, replicas, fronts, compactors } = options;
+  const { ingesters, zones, replicas, fronts, compactors, sizes } = options;
   const names = Array.from({ length: ingesters }, (_, i) => `ingester-${i}`);
   const zoneOf = (i: number) => (zones === 0 ? '' : `zone-${i % zones}`);
   const ring = fixedRing(
     names.map((name, i) => memberOf(name, zoneOf(i))),
     replicas,
+    sizes,
   );
   const many = (count: number, name: string, start: NodePlan['start']) =>
     Array.from({ length: count }, (_, i): NodePlan => ({ name: `${name}-${i}`, keeps: name === 'ingester', start }));

@@ -24,6 +24,9 @@ interface Scenario {
   readonly nodes: readonly NodePlan[];
 }
 
+/** A tenant with slots all around the ring, as those of more than 20,000 series have. */
+const SIZES = new Map([['tenant-1', { buckets: 16, splits: new Map([['alpha', 16]]) }]]);
+
 /** Clusters that are simulated. */
 export const SCENARIOS = {
   three: {
@@ -32,9 +35,9 @@ export const SCENARIOS = {
     nodes: fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 }),
   },
   six: {
-    what: 'six ingesters without zones, three owners of each arc, two compactors',
+    what: 'six ingesters without zones, three owners of each arc, two compactors, a tenant that is spread',
     every: 1,
-    nodes: fixedRingNodes({ ingesters: 6, zones: 0, replicas: 3, fronts: 2, compactors: 2 }),
+    nodes: fixedRingNodes({ ingesters: 6, zones: 0, replicas: 3, fronts: 2, compactors: 2, sizes: SIZES }),
   },
   growing: {
     what: 'a ring that three ingesters in as many zones begin, that grows to nine at most, shrinks, and loses members and their folders',
@@ -75,6 +78,7 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
     tenants: 3,
     series: 2 + Math.floor(random() * 4),
     deletes: random() < 0.5,
+    histograms: world.random('histograms')() < 0.5,
   });
   let failure: Error | undefined;
   // every wait of a member is an event, so a promise that fails without owner is a bug of whoever made it
