@@ -136,7 +136,15 @@ function oneThread(t: TestContext) {
     runner: {
       run: (run, abort) =>
         runCompactor(
-          { schema, kernels, clock, random: seededRandom(2), config: ownConfig, deleteRequestCancelPeriodMs: DAY_MS },
+          {
+            schema,
+            kernels,
+            clock,
+            random: seededRandom(2),
+            config: ownConfig,
+            deleteRequestCancelPeriodMs: DAY_MS,
+            walAgeMaxMs: 7 * DAY_MS,
+          },
           run,
           abort,
         ),

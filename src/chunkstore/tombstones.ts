@@ -39,7 +39,7 @@ export class Tombstones {
         .padStart(2, '0'),
     ).join('');
     const tombstone: Tombstone = { id, matchers, startMs, endMs, createdMs, state: 'pending' };
-    await this.put(tenant, tombstone, signal);
+    await this.#set(tenant, undefined, tombstone, signal);
     return tombstone;
   }
 
@@ -52,7 +52,8 @@ export class Tombstones {
     const endMs = this.#clock.nowMs();
     if (known?.state !== 'pending') return this.create(tenant, [], -MAX_TIME_MS, endMs, signal);
     const moved = { ...known, endMs };
-    await this.put(tenant, moved, signal);
+    // what is through by now says nothing of what came since
+    if (!(await this.change(tenant, known, moved, signal))) return this.create(tenant, [], -MAX_TIME_MS, endMs, signal);
     return moved;
   }
 
@@ -62,14 +63,17 @@ export class Tombstones {
     return all.filter(isOfTenant).sort((a, b) => b.createdMs - a.createdMs)[0];
   }
 
-  /** Writes a tombstone, in place of the one with the same id. */
-  async put(tenant: string, tombstone: Tombstone, signal?: AbortSignal): Promise<void> {
-    const period = this.#schema.periodOf(dayOf(tombstone.createdMs));
+  /** Writes a tombstone in the place of what was read of it. @returns false where it has changed since */
+  change(tenant: string, from: Tombstone, to: Tombstone, signal?: AbortSignal): Promise<boolean> {
+    return this.#set(tenant, encodeTombstone(from), to, signal);
+  }
+
+  async #set(tenant: string, expected: Uint8Array | undefined, to: Tombstone, signal?: AbortSignal): Promise<boolean> {
+    const period = this.#schema.periodOf(dayOf(to.createdMs));
     const table = this.#schema.tenantsTable(period);
     await period.tables.admin.create(table);
-    const range = Buffer.from(tombstone.id, 'hex');
-    const row = { hash: tombstoneHash(tenant), range, value: encodeTombstone(tombstone) };
-    await period.tables.client.write(table, [row], signal);
+    const key = { hash: tombstoneHash(tenant), range: Buffer.from(to.id, 'hex') };
+    return period.tables.client.compareAndSet(table, key, expected, encodeTombstone(to), signal);
   }
 
   /** Requests to delete series of a tenant. */
@@ -77,25 +81,24 @@ export class Tombstones {
     return (await listTombstones(this.#schema, tenant, signal)).filter((each) => !isOfTenant(each));
   }
 
-  /** Those of all tenants, for the compactor. */
-  async all(signal?: AbortSignal): Promise<{ readonly tenant: string; readonly tombstones: Tombstone[] }[]> {
-    const found = new Map<string, Tombstone[]>();
+  /** Tenants that have requests, as far as a scan tells. What they ask for is read for each of them (`listTombstones`), strongly. */
+  async tenants(signal?: AbortSignal): Promise<string[]> {
+    const found = new Set<string>();
     for (const period of this.#schema.periods) {
       for await (const page of period.tables.admin.scan(this.#schema.tenantsTable(period), signal)) {
         for (const row of page) {
           if (kindOf(row.hash) !== ROW_TOMBSTONE) continue;
           const tenant = parseHash(row.hash)?.tenant;
-          if (tenant !== undefined) getOrMake(found, tenant, () => [] as Tombstone[]).push(decodeTombstone(row.value));
+          if (tenant !== undefined) found.add(tenant);
         }
       }
     }
-    return [...found].map(([tenant, tombstones]) => ({ tenant, tombstones }));
+    return [...found];
   }
 
   /** Whether the storage may go after what it deletes. */
   isDue(tombstone: Tombstone): boolean {
-    const waitMs = isOfTenant(tombstone) ? 0 : this.#cancelPeriodMs;
-    return tombstone.state === 'pending' && tombstone.createdMs + waitMs <= this.#clock.nowMs();
+    return tombstone.state === 'pending' && dueMsOf(tombstone, this.#cancelPeriodMs) <= this.#clock.nowMs();
   }
 
   /** @throws queryErrors.deleteRequestNotFound, queryErrors.deleteRequestTooLate */
@@ -113,6 +116,22 @@ export class Tombstones {
     const key = { hash: tombstoneHash(tenant), range: Buffer.from(id, 'hex') };
     await period.tables.client.delete(this.#schema.tenantsTable(period), [key], signal);
   }
+}
+
+/** From when it can not be cancelled any more, Unix ms. One that was asked for again counts from then. */
+export function dueMsOf(tombstone: Tombstone, cancelPeriodMs: number): number {
+  const { createdMs, endMs } = tombstone;
+  return isOfTenant(tombstone) ? Math.max(createdMs, endMs) : createdMs + cancelPeriodMs;
+}
+
+/** Requests are listed for so long at least after they could not be cancelled any more. */
+const KEPT_MS_MIN = 7 * 86_400_000;
+/** So much longer than logs are accepted: clocks of ingesters and of compactors differ. */
+const CLOCKS_MS = 3_600_000;
+
+/** Until when it is kept at least, Unix ms: no log that is accepted has samples from before it then. */
+export function forgottenMsOf(tombstone: Tombstone, cancelPeriodMs: number, walAgeMaxMs: number): number {
+  return dueMsOf(tombstone, cancelPeriodMs) + Math.max(KEPT_MS_MIN, walAgeMaxMs + CLOCKS_MS);
 }
 
 /** Whether it is about everything that a tenant has. */

@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
+import type { GroupSeries } from '../chunk/group/series.ts';
 import { DAY_MS } from '../chunkstore/keys.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { verify } from '../chunkstore/verify.ts';
+import type { WriteGroup } from '../chunkstore/writer.ts';
 import { systemClock } from '../lib/clock.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
@@ -105,4 +107,103 @@ test('a damaged group stays as it is, the rest is merged', async () => {
   assert.equal(report.damaged.length, 2, 'by the merge and by the sweep');
   assert.equal(report.groups, 1);
   assert.deepEqual(await counts(reader, 'b'), [MINUTES, MINUTES, MINUTES]);
+});
+
+test('a request is kept as long as logs are accepted, and forgotten after a last look that removes what came meanwhile', async () => {
+  const { writer, reader, schema, clock, run, tombstones } = compactorOn(memoryStores(), DAY_MS, {
+    walAgeMaxMs: 20 * DAY_MS,
+  });
+  await writer.write(windows('a', START));
+  clock.set(START + DAY_MS + 2 * HOUR);
+  const createdMs = clock.nowMs();
+  await tombstones.create('a', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS - 1);
+  clock.set(createdMs + DAY_MS);
+  assert.equal((await run()).deletes, 1);
+  const samples = async () => {
+    await run({ sweep: 'force' });
+    return (await verify(schema, kernels.read)).samples;
+  };
+  assert.equal(await samples(), 2 * MINUTES);
+  // a holder that had not heard of it writes what it owed
+  const owed = (group: WriteGroup & { series: readonly GroupSeries[] }) => ({
+    ...group,
+    series: group.series.slice(1, 2),
+  });
+  await writer.write([...windows('a', START)].map(owed));
+  assert.equal(await samples(), 3 * MINUTES);
+  assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES]);
+  clock.set(createdMs + 21 * DAY_MS);
+  await run();
+  assert.equal((await tombstones.list('a')).length, 1, 'a log of 20 days may come');
+  clock.set(createdMs + 21 * DAY_MS + HOUR);
+  assert.deepEqual((await run()).failures, []);
+  assert.deepEqual(await tombstones.list('a'), []);
+  assert.deepEqual(await counts(reader, 'a'), [MINUTES, MINUTES]);
+  assert.equal(await samples(), 2 * MINUTES);
+});
+
+test('a tenant that was deleted is looked for once more, too', async () => {
+  const { writer, reader, schema, clock, run, tombstones } = memory();
+  for (const tenant of ['a', 'b']) await writer.write(windows(tenant, START));
+  clock.set(START + DAY_MS + 2 * HOUR);
+  await tombstones.deleteTenant('a');
+  clock.set(START + 2 * DAY_MS + 2 * HOUR);
+  await run();
+  assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
+  await writer.write([...windows('a', START)].map((group) => ({ ...group, series: group.series.slice(1) })));
+  clock.set(START + 9 * DAY_MS);
+  assert.deepEqual((await run({ sweep: 'force' })).failures, []);
+  assert.equal(await tombstones.tenantDeletion('a'), undefined);
+  assert.deepEqual(await counts(reader, 'a'), []);
+  assert.equal((await verify(schema, kernels.read)).samples, 3 * MINUTES, 'of the other tenant');
+});
+
+test('a request is not forgotten before the ingester of the process knows of it', async () => {
+  const { writer, clock, tombstones, options } = memory();
+  await writer.write(windows('a', START));
+  clock.set(START + DAY_MS + 2 * HOUR);
+  const dueMs = clock.nowMs() + DAY_MS;
+  await tombstones.create('a', [LabelMatcher.of('k', '=', '1')], START, START + DAY_MS - 1);
+  clock.set(START + 30 * DAY_MS);
+  const run = (deletionsReadMs?: number) =>
+    new Compactor(options).run({
+      retention: FOR_EVER,
+      sweep: 'none',
+      signal: new AbortController().signal,
+      ...(deletionsReadMs === undefined ? {} : { deletionsReadMs }),
+    });
+  for (const deletionsReadMs of [0, dueMs]) {
+    await run(deletionsReadMs);
+    assert.deepEqual(
+      (await tombstones.list('a')).map(({ state }) => state),
+      ['processed'],
+    );
+  }
+  await run(dueMs + 1);
+  assert.deepEqual(await tombstones.list('a'), []);
+});
+
+test('a tenant whose deletion moves on while it is carried out is deleted anew', async () => {
+  const { writer, clock, run, tombstones, tables, options } = memory();
+  await writer.write(windows('a', START));
+  clock.set(START + DAY_MS - 1);
+  const first = await tombstones.deleteTenant('a');
+  clock.set(START + DAY_MS + 2 * HOUR);
+  const { compareAndSet } = tables.client;
+  let moved = false;
+  tables.client.compareAndSet = async (...args) => {
+    if (!moved) {
+      moved = true;
+      await tombstones.deleteTenant('a');
+    }
+    return compareAndSet.apply(tables.client, args);
+  };
+  await new Compactor(options).run({ retention: FOR_EVER, sweep: 'none', signal: new AbortController().signal });
+  tables.client.compareAndSet = compareAndSet;
+  const known = await tombstones.tenantDeletion('a');
+  assert.deepEqual([known?.state, known?.endMs], ['pending', START + DAY_MS + 2 * HOUR]);
+  assert.equal(known?.id, first.id);
+  clock.set(START + 2 * DAY_MS + 2 * HOUR);
+  await run();
+  assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
 });

@@ -10,7 +10,7 @@ import type { Schema } from '../chunkstore/schema.ts';
 import { Sweeper } from '../chunkstore/sweeper.ts';
 import { TableManager } from '../chunkstore/table-manager.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
-import { isOfTenant, Tombstones } from '../chunkstore/tombstones.ts';
+import { dueMsOf, forgottenMsOf, isOfTenant, listTombstones, Tombstones } from '../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import type { CompactionReport } from '../contract/control.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -31,6 +31,11 @@ export interface CompactionRequest {
   readonly sweep: 'none' | 'due' | 'force';
   /** Earlier looks at the time that retention counts from; absent: the clock is right, this run alone decides. */
   readonly looks?: RetentionLooks;
+  /**
+   * Unix ms: requests that were through by then are left out of all that the ingester of this process has yet to flush. Absent: there
+   * is none, and logs of others are bounded by their age.
+   */
+  readonly deletionsReadMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -53,6 +58,8 @@ export interface CompactorOptions {
   readonly random: Random;
   readonly config: CompactorConfig;
   readonly deleteRequestCancelPeriodMs: number;
+  /** Age up to which logs of ingesters are accepted: as long a delete request is kept that their samples may be covered by. */
+  readonly walAgeMaxMs: number;
   /** Table sizes of the store in the data folder, where there is one. */
   readonly sizes?: TableSizes;
 }
@@ -66,8 +73,6 @@ const DAYS_REMOVED_MAX = 14;
 const LATE_MS = 3 * DAY_MS;
 /** … each time when so much has passed. */
 const LATE_CHECK_MS = DAY_MS / 4;
-/** Delete requests are listed for so long after they could not be cancelled any more. */
-const PROCESSED_KEPT_MS = 7 * DAY_MS;
 
 /**
  * The compactor works on the store when days are over: it merges them, removes what was deleted or is past retention, sweeps what
@@ -108,7 +113,7 @@ export class Compactor {
     const nowMs = settledNow(report.retentionNowMs, request.looks);
     await this.#try(report, signal, () => this.#keepTables(request, nowMs, report));
     if (config.enabled) {
-      await this.#try(report, signal, () => this.#applyDeletes(report, context));
+      await this.#try(report, signal, () => this.#applyDeletes(request, report, context));
       await this.#try(report, signal, () => this.#mergeDays(request, nowMs, report, context));
       if (request.sweep !== 'none') await this.#try(report, signal, () => this.#sweep(request, report));
     }
@@ -162,20 +167,48 @@ export class Compactor {
     return (day + 1) * DAY_MS + this.#options.config.dayDelayMs <= this.#options.clock.nowMs();
   }
 
-  async #applyDeletes(report: CompactionReport, context: ReadContext): Promise<void> {
-    const { clock, deleteRequestCancelPeriodMs } = this.#options;
-    for (const { tenant, tombstones } of await this.#tombstones.all(context.signal)) {
-      const due = tombstones.filter((each) => this.#tombstones.isDue(each));
-      for (const each of due.filter(isOfTenant)) await this.#removeTenant(tenant, each, report, context);
-      const series = due.filter((each) => !isOfTenant(each) && this.#isOver(dayOf(each.endMs)));
-      await this.#removeSeries(tenant, series, report, context);
-      for (const each of tombstones) {
-        const keptUntilMs = each.createdMs + deleteRequestCancelPeriodMs + PROCESSED_KEPT_MS;
-        if (each.state === 'processed' && keptUntilMs <= clock.nowMs()) {
-          await this.#tombstones.remove(tenant, each, context.signal);
-        }
-      }
+  async #applyDeletes(request: CompactionRequest, report: CompactionReport, context: ReadContext): Promise<void> {
+    for (const tenant of await this.#tombstones.tenants(context.signal)) {
+      await this.#try(report, context.signal, () => this.#applyDeletesOf(tenant, request, report, context));
     }
+  }
+
+  async #applyDeletesOf(tenant: string, request: CompactionRequest, report: CompactionReport, context: ReadContext) {
+    const tombstones = await listTombstones(this.#options.schema, tenant, context.signal);
+    const due = tombstones.filter((each) => this.#tombstones.isDue(each));
+    for (const each of due.filter(isOfTenant)) await this.#removeTenant(tenant, each, report, context);
+    const series = due.filter((each) => !isOfTenant(each) && this.#isOver(dayOf(each.endMs)));
+    await this.#removeSeries(tenant, series, report, context);
+    for (const each of tombstones) {
+      if (this.#isForgettable(each, request)) await this.#forget(tenant, each, report, context);
+    }
+  }
+
+  /** Whether no log that is accepted can have samples from before the request, and so bring them to the store. */
+  #isForgettable(tombstone: Tombstone, { deletionsReadMs = Number.POSITIVE_INFINITY }: CompactionRequest): boolean {
+    const { clock, deleteRequestCancelPeriodMs, walAgeMaxMs } = this.#options;
+    const untilMs = forgottenMsOf(tombstone, deleteRequestCancelPeriodMs, walAgeMaxMs);
+    const isRead = dueMsOf(tombstone, deleteRequestCancelPeriodMs) < deletionsReadMs;
+    return tombstone.state === 'processed' && untilMs <= clock.nowMs() && isRead;
+  }
+
+  /**
+   * A request is forgotten when a last look under the lease on each of its days has found nothing that it deletes: who wrote without
+   * having heard of it has done so by now. What is found goes first.
+   */
+  async #forget(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext): Promise<void> {
+    const { startMs, endMs } = tombstone;
+    for (const day of await this.#index.days(tenant, startMs, endMs, context)) {
+      const isGone = await this.#leased(tenant, day, context, async (fence) => {
+        if (!(await this.#merger.holds(tenant, day, [tombstone], context))) return true;
+        return isOfTenant(tombstone)
+          ? this.#clearDay(tenant, day, tombstone, report, context, fence)
+          : this.#mergeWithout(tenant, day, [tombstone], report, context, fence);
+      });
+      // the next run looks again
+      if (isGone !== true) return;
+    }
+    await this.#tombstones.remove(tenant, tombstone, context.signal);
   }
 
   /** Runs `work` with the lease on a tenant's day; undefined where another compactor has it. */
@@ -200,30 +233,42 @@ export class Compactor {
    * too. The day on which it was asked for keeps what came afterwards.
    */
   async #removeTenant(tenant: string, tombstone: Tombstone, report: CompactionReport, context: ReadContext) {
-    const { schema } = this.#options;
     const lastDay = dayOf(tombstone.endMs);
     let isThrough = true;
     for (const day of await this.#index.days(tenant, tombstone.startMs, tombstone.endMs, context)) {
       if (!this.#isOver(day)) continue;
-      const gone = await this.#leased(tenant, day, context, async (fence) => {
-        if (day === lastDay) {
-          const removal = { tombstones: [tombstone], keepFromMs: Number.NEGATIVE_INFINITY };
-          const merged = await this.#merger.merge(tenant, day, removal, context, fence);
-          this.#add(report, merged);
-          // what is damaged still has it
-          if (merged.damaged.length > 0) return false;
-          if (merged.groups > 0) return !(await this.#merger.holds(tenant, day, [tombstone], context));
-        }
-        await fence();
-        await removeDay(schema, this.#index, tenant, day, context);
-        report.daysRemoved++;
-        return true;
-      });
+      const gone = await this.#leased(tenant, day, context, (fence) =>
+        this.#clearDay(tenant, day, tombstone, report, context, fence),
+      );
       isThrough &&= gone ?? false;
     }
     if (!isThrough || !this.#isOver(lastDay)) return;
-    await this.#tombstones.put(tenant, { ...tombstone, state: 'processed' }, context.signal);
-    report.deletes++;
+    // one that was moved on meanwhile is not
+    const processed = { ...tombstone, state: 'processed' } as const;
+    if (await this.#tombstones.change(tenant, tombstone, processed, context.signal)) report.deletes++;
+  }
+
+  /** Removes what a tenant had of a day until it was deleted. @returns whether all of it is gone */
+  async #clearDay(
+    tenant: string,
+    day: number,
+    tombstone: Tombstone,
+    report: CompactionReport,
+    context: ReadContext,
+    fence: () => Promise<void>,
+  ): Promise<boolean> {
+    if (day === dayOf(tombstone.endMs)) {
+      const removal = { tombstones: [tombstone], keepFromMs: Number.NEGATIVE_INFINITY };
+      const merged = await this.#merger.merge(tenant, day, removal, context, fence);
+      this.#add(report, merged);
+      // what is damaged still has it
+      if (merged.damaged.length > 0) return false;
+      if (merged.groups > 0) return !(await this.#merger.holds(tenant, day, [tombstone], context));
+    }
+    await fence();
+    await removeDay(this.#options.schema, this.#index, tenant, day, context);
+    report.daysRemoved++;
+    return true;
   }
 
   /** A request is through when a look under the lease on each of its days has found nothing that it deletes. */
@@ -235,18 +280,32 @@ export class Compactor {
     }
     let isThrough = true;
     for (const day of days) {
-      const removal = { tombstones: due, keepFromMs: Number.NEGATIVE_INFINITY };
-      const gone = await this.#leased(tenant, day, context, async (fence) => {
-        const merged = await this.#merger.merge(tenant, day, removal, context, fence);
-        this.#add(report, merged);
-        // what is damaged still has it
-        return merged.damaged.length === 0 && !(await this.#merger.holds(tenant, day, due, context));
-      });
+      const gone = await this.#leased(tenant, day, context, (fence) =>
+        this.#mergeWithout(tenant, day, due, report, context, fence),
+      );
       isThrough &&= gone ?? false;
     }
     if (!isThrough) return;
-    for (const each of due) await this.#tombstones.put(tenant, { ...each, state: 'processed' }, context.signal);
-    report.deletes += due.length;
+    for (const each of due) {
+      const processed = { ...each, state: 'processed' } as const;
+      if (await this.#tombstones.change(tenant, each, processed, context.signal)) report.deletes++;
+    }
+  }
+
+  /** Merges a tenant's day without what is to go. @returns whether all of it is gone */
+  async #mergeWithout(
+    tenant: string,
+    day: number,
+    tombstones: readonly Tombstone[],
+    report: CompactionReport,
+    context: ReadContext,
+    fence: () => Promise<void>,
+  ): Promise<boolean> {
+    const removal = { tombstones, keepFromMs: Number.NEGATIVE_INFINITY };
+    const merged = await this.#merger.merge(tenant, day, removal, context, fence);
+    this.#add(report, merged);
+    // what is damaged still has it
+    return merged.damaged.length === 0 && !(await this.#merger.holds(tenant, day, tombstones, context));
   }
 
   async #mergeDays(request: CompactionRequest, nowMs: number, report: CompactionReport, context: ReadContext) {

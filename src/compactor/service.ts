@@ -15,6 +15,11 @@ export interface CompactorServiceOptions {
   readonly config: CompactorConfig;
   readonly runner: CompactionRunner;
   readonly retention: () => Retention;
+  /**
+   * Where an ingester runs in this process: since when all samples have come that it has yet to write, Unix ms. Requests that came to be
+   * in force later are not forgotten, however long it was away.
+   */
+  readonly deletionsReadMs?: () => Promise<number>;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -65,7 +70,7 @@ export class CompactorService implements Service, CompactorControl {
   }
 
   async #run(force: boolean): Promise<CompactionReport> {
-    const { clock, config, runner, retention } = this.#options;
+    const { clock, config, runner, retention, deletionsReadMs } = this.#options;
     const { signal } = this.#stopping;
     signal.throwIfAborted();
     const isSweepDue = this.#sweptMs + config.sweepIntervalMs <= clock.nowMs();
@@ -74,7 +79,14 @@ export class CompactorService implements Service, CompactorControl {
       const sweep = force ? 'force' : isSweepDue ? 'due' : 'none';
       // who asks for all of it at once means now
       const looks = { past: this.#looks, wanted: RETENTION_LOOKS };
-      const run = { retention: retention(), sweep, firstSeen: this.#firstSeen, ...(force ? {} : { looks }) } as const;
+      const run = {
+        retention: retention(),
+        sweep,
+        firstSeen: this.#firstSeen,
+        ...(force ? {} : { looks }),
+        // while the ingester replays nothing is forgotten
+        ...(deletionsReadMs && { deletionsReadMs: await deletionsReadMs().catch(() => 0) }),
+      } as const;
       const { report, firstSeen } = await runner.run(run, signal);
       this.#firstSeen = firstSeen;
       if (isSweepDue) this.#sweptMs = clock.nowMs();

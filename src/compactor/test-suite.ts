@@ -46,7 +46,11 @@ export interface Stores {
 }
 
 /** A compactor and what else works on the same store, at a time that the test sets. */
-export function compactorOn({ tables, objects, prefix = 'test_' }: Stores, tableMs = DAY_MS) {
+export function compactorOn(
+  { tables, objects, prefix = 'test_' }: Stores,
+  tableMs = DAY_MS,
+  more: { readonly walAgeMaxMs?: number } = {},
+) {
   const schema = new Schema([{ fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: prefix, tableMs }]);
   const clock = new ManualClock(START);
   const options = {
@@ -56,10 +60,12 @@ export function compactorOn({ tables, objects, prefix = 'test_' }: Stores, table
     random: seededRandom(1),
     config: CONFIG,
     deleteRequestCancelPeriodMs: DAY_MS,
+    walAgeMaxMs: 7 * DAY_MS,
+    ...more,
   };
   const compactor = new Compactor(options);
-  const run = (more: { retention?: Retention; sweep?: 'none' | 'due' | 'force'; signal?: AbortSignal } = {}) =>
-    compactor.run({ retention: FOR_EVER, sweep: 'none', signal: new AbortController().signal, ...more });
+  const run = (request: { retention?: Retention; sweep?: 'none' | 'due' | 'force'; signal?: AbortSignal } = {}) =>
+    compactor.run({ retention: FOR_EVER, sweep: 'none', signal: new AbortController().signal, ...request });
   return {
     tables,
     objects,

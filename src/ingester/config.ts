@@ -28,6 +28,11 @@ export const ingesterConfig = section('ingester', 'Ingester', {
     help: 'When the log is synced: every -ingester.wal-fsync-interval, or before each answer. With interval, a power cut (not the end of the process) may lose what came since.',
   }),
   walFsyncIntervalMs: duration({ default: '1s', min: '10ms', help: 'How often the log is synced.' }),
+  walAgeMaxMs: duration({
+    default: '7d',
+    min: '1h',
+    help: 'Age up to which samples of a log may be written to the store: a delete request is kept at least as long, so that nothing it deleted comes back.',
+  }),
   flushDelayMs: duration({
     default: '15m',
     help: 'Time after the end of a window before it is flushed: samples that come later are written apart, after as long again.',

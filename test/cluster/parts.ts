@@ -189,7 +189,15 @@ export function makeCompactor(place: Place): CompactorService {
     runner: {
       run: (run, abort) =>
         runCompactor(
-          { schema, kernels, clock, random, config, deleteRequestCancelPeriodMs: DELETE_CANCEL_MS },
+          {
+            schema,
+            kernels,
+            clock,
+            random,
+            config,
+            deleteRequestCancelPeriodMs: DELETE_CANCEL_MS,
+            walAgeMaxMs: INGESTER.walAgeMaxMs,
+          },
           run,
           abort,
         ),

@@ -13,4 +13,5 @@ export interface CompactorData {
   readonly store: StoreSpec;
   readonly config: CompactorConfig;
   readonly deleteRequestCancelPeriodMs: number;
+  readonly walAgeMaxMs: number;
 }

@@ -10,7 +10,7 @@ import { localTableSizes } from './local-table-sizes.ts';
 
 // Merging, sweeping and dropping, in a thread of its own: it comes for a run and goes afterwards.
 
-const { store, config, deleteRequestCancelPeriodMs } = workerData as CompactorData;
+const { store, config, deleteRequestCancelPeriodMs, walAgeMaxMs } = workerData as CompactorData;
 
 const role: CompactorRole = {
   async run(request, { signal }) {
@@ -22,6 +22,7 @@ const role: CompactorRole = {
       random: systemRandom,
       config,
       deleteRequestCancelPeriodMs,
+      walAgeMaxMs,
       sizes: localTableSizes(opened.schema, store),
     };
     try {
