@@ -10,7 +10,7 @@ import { Schema, TABLE_MS_DEFAULT } from './schema.ts';
 const DAY = 20_000;
 const MINUTE = 60_000;
 
-/** What becomes of the next changes: made and answered, made without an answer, not made, or made and told as if somebody else had. */
+/** Fate of the next changes: made and answered, made without an answer, not made, or made and told as if somebody else had. */
 type Fate = 'answered' | 'lost after' | 'lost before' | 'told twice';
 
 async function storeOf() {

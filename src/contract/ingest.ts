@@ -27,6 +27,9 @@ export const REFUSED_LABELS_TOO_LONG = 4;
 /** Longest canonical labels of a series: a record of the log holds them whole. kernel/ingest.ts has the number too. */
 export const LABELS_BYTES_MAX = 256 * 1024;
 
+/** Delete requests of a tenant that a shard holds samples against: each is looked at for each series that comes with samples in its range. */
+export const DELETIONS_MAX = 1_000;
+
 /** A delete request: until it is forgotten, samples that it covers are refused, so that a log which still has some cannot tell them from new ones. */
 export interface KnownDeletion {
   /** All must hold; none: everything that the tenant has. */

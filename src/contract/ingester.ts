@@ -28,6 +28,8 @@ export interface IngesterAdmin {
   flush(request: { readonly tenant: string | undefined; readonly wait: boolean }, signal: AbortSignal): Promise<void>;
   /** Forgets all that a tenant has here. What a flush under way has read of it already still goes to the store. */
   deleteTenant(tenant: string): Promise<void>;
+  /** Since when all samples have come that the store is to get, Unix ms: delete requests that were in force then are left out of them. */
+  deletionsReadMs(): Promise<number>;
   /** All tenants that are known here, with their series. */
   tenantSeries(): Promise<readonly TenantSeries[]>;
   /** Series that one tenant has here. */

@@ -4,6 +4,7 @@ import { Kernel } from '../chunk/kernel.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
 import { testContext } from '../chunkstore/test-series.ts';
+import { Tombstones } from '../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { createLogger, silentLogger } from '../kit/observe/log.ts';
@@ -11,6 +12,8 @@ import { Registry } from '../kit/observe/metrics.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { LabelMatcher } from '../model/matcher.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type IngesterConfig, ingesterConfig } from './config.ts';
@@ -97,7 +100,7 @@ async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfi
       return `${labels.get('job')} ${columns.count}`;
     });
   };
-  return { service, shards, clock, lines, push, stored, stop, registry };
+  return { service, shards, clock, schema, lines, push, stored, stop, registry };
 }
 
 /** Until replay is through: shards say so by messages. */
@@ -179,7 +182,7 @@ test('a log that cannot be read keeps it from being ready, and says why', async 
   const service = new IngesterService({
     config: defaultsOf(ingesterConfig),
     shards: () => [gone],
-    flusher: { flush: () => assert.fail('nothing to flush') },
+    flusher: { flush: () => assert.fail('nothing to flush'), readDeletions: async () => {} },
     log: silentLogger,
     registry: new Registry(),
     clock: systemClock,
@@ -204,7 +207,7 @@ test('a shard that died before it was ready, and was started again, is ready onc
   const service = new IngesterService({
     config: defaultsOf(ingesterConfig),
     shards: () => [shard as unknown as ShardCalls],
-    flusher: { flush: () => assert.fail('nothing to flush') },
+    flusher: { flush: () => assert.fail('nothing to flush'), readDeletions: async () => {} },
     log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
     registry: new Registry(),
     clock,
@@ -242,4 +245,38 @@ test('what is left of windows that lost samples goes to the store at once, and i
   await service.flushDue();
   assert.deepEqual(settled(), [true, true]);
   assert.deepEqual((await stored('a')).sort(), ['x 10', 'y 10']);
+});
+
+test('it looks for delete requests when it has started, and now and then: what they cover is refused', async (t) => {
+  const disk = new MemoryDisk();
+  const before = await serviceOn(t, disk);
+  await ready(before.service);
+  await before.push('a', ['x', 'y'], 10);
+  await before.stop();
+  const { service, clock, schema, shards } = await serviceOn(t, disk);
+  const requests = new Tombstones(schema, clock, seededRandom(1), 0);
+  const deleted = async (job: string) => {
+    await requests.create('a', [LabelMatcher.of('job', '=', job)], START_MS, START_MS + WINDOW_MS);
+  };
+  const late = async (job: string) => {
+    const frames = testFrames([{ labels: { __name__: 'up', job }, samples: [[START_MS + 20 * MINUTE, 1]] }]);
+    return (await shards[0]!.push('a', frames, LIMITS)).deleted ?? 0;
+  };
+  await deleted('x');
+  await ready(service);
+  await service.flushDue();
+  assert.deepEqual([await late('x'), await late('y')], [1, 0]);
+  await deleted('y');
+  clock.set(START_MS + 30 * MINUTE);
+  await service.flushDue();
+  assert.equal(await late('y'), 0, 'no sooner than needed');
+  clock.set(START_MS + 61 * MINUTE);
+  await service.flushDue();
+  assert.equal(await late('y'), 1);
+  assert.equal(await service.deletionsReadMs(), START_MS, 'the store has nothing yet');
+  await service.flush({ wait: true });
+  assert.equal(await service.deletionsReadMs(), START_MS);
+  clock.set(START_MS + 125 * MINUTE);
+  await service.flushDue();
+  assert.equal(await service.deletionsReadMs(), START_MS + 125 * MINUTE);
 });

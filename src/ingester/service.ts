@@ -1,4 +1,3 @@
-import type { KnownDeletion } from '../contract/ingest.ts';
 import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
 import type { ReplicaLoss } from '../contract/replica.ts';
 import type { Logger } from '../kit/observe/log.ts';
@@ -32,6 +31,8 @@ export interface IngesterOptions {
 
 const STATS_INTERVAL_MS = 1000;
 const READY_RETRY_MS = 5000;
+/** Delete requests are read so often at least, beside those of the tenants that are flushed. */
+const DELETIONS_INTERVAL_MS = 3_600_000;
 const EVER = { startMs: Number.MIN_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER };
 
 /** The shards of this process as one: whether they are ready, what they hold, when they are flushed, how they end. */
@@ -44,6 +45,8 @@ export class IngesterService implements Service, IngesterAdmin {
   #ready = false;
   /** Whether a window may have lost samples whose rest is not in the store. */
   #isLosing = false;
+  /** Monotonic time of the last read of all delete requests; undefined: there was none since the start. */
+  #deletionsReadMs: number | undefined;
   #stopping = false;
   #failure: Error | undefined;
 
@@ -102,8 +105,38 @@ export class IngesterService implements Service, IngesterAdmin {
   /** Writes what is due by now to the store; called every so often while it runs. */
   async flushDue(): Promise<void> {
     if (!this.#ready || this.#stopping) return;
+    await this.#readDeletions();
     if (this.#isLosing) await this.#flushLosses();
     await this.#flushes.due();
+  }
+
+  /** Looks for delete requests of all tenants, when it has started and now and then. */
+  async #readDeletions(): Promise<void> {
+    const { flusher, shards, clock, config, log } = this.#options;
+    const lastMs = this.#deletionsReadMs;
+    const nowMs = clock.monotonicMs();
+    if (lastMs !== undefined && nowMs - lastMs < Math.min(DELETIONS_INTERVAL_MS, config.windowMs)) return;
+    this.#deletionsReadMs = nowMs;
+    try {
+      const atMs = clock.nowMs();
+      // where nobody has anything no thread is started for it
+      const pages = await Promise.all(shards().map((shard) => shard.call('tenants', { from: 0 })));
+      if (pages.some(({ tenants, next }) => tenants.length > 0 || next > 0)) await flusher.readDeletions();
+      else await Promise.all(shards().map((shard) => shard.call('deletionsRead', { atMs })));
+    } catch (error) {
+      this.#deletionsReadMs = lastMs;
+      log.error({ error: (error as Error).message }, 'delete requests could not be read, it will be tried again');
+    }
+  }
+
+  async deletionsReadMs(): Promise<number> {
+    const asked = this.#options.shards().map((shard) => shard.call('deletionsReadMs', {}));
+    return Math.min(...(await Promise.all(asked)));
+  }
+
+  /** Lets all that is here be written although requests to delete it may be forgotten: an operator says so. */
+  async vouchDeletions(): Promise<void> {
+    await Promise.all(this.#options.shards().map((shard) => shard.call('vouchDeletions', {})));
   }
 
   /** Writes all that there is where a window lost something; once nothing is left to be written there is nothing to look for. */
@@ -141,11 +174,6 @@ export class IngesterService implements Service, IngesterAdmin {
 
   async deleteTenant(tenant: string): Promise<void> {
     await Promise.all(this.#options.shards().map((shard) => shard.call('deleteTenant', { tenant })));
-  }
-
-  /** Learns the delete requests of a tenant that are kept, in the place of those known: samples that they cover are refused. */
-  async setDeletions(tenant: string, deletions: readonly KnownDeletion[]): Promise<void> {
-    await Promise.all(this.#options.shards().map((shard) => shard.call('setDeletions', { tenant, deletions })));
   }
 
   async tenantSeries(): Promise<readonly TenantSeries[]> {

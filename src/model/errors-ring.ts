@@ -83,6 +83,13 @@ export const ringErrors = catalogue({
     text: (v: { ageMs: number; limitMs: number }) =>
       `the log was written to ${v.ageMs} ms ago, above -ingester.wal-age-max (${v.limitMs} ms): deletions of its samples may be forgotten; say that it is to be taken, or move the folder away`,
   },
+  ringDeletionsUnread: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { shard: number; ageMs: number; limitMs: number }) =>
+      `nothing of shard ${v.shard} is flushed: it has samples from ${v.ageMs} ms ago, above -ingester.wal-age-max (${v.limitMs} ms), and requests to delete them may be forgotten; say that they are to be written, or move the folder away`,
+  },
   ringSettling: {
     http: 503,
     promType: 'unavailable',

@@ -121,6 +121,8 @@ export function makeIngester(
     windowMs: INGESTER.windowMs,
     clock,
     splitSeries: INGESTER.splitMetricSeries,
+    deleteRequestCancelPeriodMs: DELETE_CANCEL_MS,
+    walAgeMaxMs: INGESTER.walAgeMaxMs,
   });
   return new IngesterService({
     ...common(place),

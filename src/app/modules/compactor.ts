@@ -36,6 +36,7 @@ function compactorService(app: App, own: CompactorConfig): CompactorService {
       store: storeSpec(config, part(app, 'hold')),
       config: own,
       deleteRequestCancelPeriodMs,
+      walAgeMaxMs: config.ingester.walAgeMaxMs,
     }),
     retention() {
       const tenants = [...limits.overrides.keys()].map(
@@ -43,6 +44,7 @@ function compactorService(app: App, own: CompactorConfig): CompactorService {
       );
       return { defaultMs: limits.others.retentionPeriodMs, tenants: new Map(tenants) };
     },
+    deletionsReadMs: async () => (await app.parts.ingester?.deletionsReadMs()) ?? Number.POSITIVE_INFINITY,
     log,
     registry,
     clock,

@@ -31,7 +31,9 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     registry,
     start,
   });
-  const flusher = new FlushThread({ config: config.ingester, store: storeSpec(config, hold), shards, clock });
+  const { deleteRequestCancelPeriodMs } = config.purger;
+  const store = storeSpec(config, hold);
+  const flusher = new FlushThread({ config: config.ingester, store, deleteRequestCancelPeriodMs, shards, clock });
   const ingester = new IngesterService({
     config: config.ingester,
     shards: () => shards.all,

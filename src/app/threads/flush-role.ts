@@ -9,6 +9,8 @@ export type FlushRole = {
   connect(request: { readonly shards: readonly MessagePort[] }): void;
   /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
+  /** Reads the delete requests of all tenants that the shards have, and tells the shards. */
+  readDeletions(request: Record<string, never>): Promise<void>;
   /** Rows that it has written lately, for the worker that comes after it. */
   seen(request: Record<string, never>): SavedSeen;
 };
@@ -18,6 +20,8 @@ export interface FlushData {
   readonly windowMs: number;
   /** Series of a metric that stay together. */
   readonly splitSeries: number;
+  readonly deleteRequestCancelPeriodMs: number;
+  readonly walAgeMaxMs: number;
   /** From the worker before. */
   readonly seen: SavedSeen;
 }

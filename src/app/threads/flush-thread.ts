@@ -12,6 +12,7 @@ import type { ShardHost } from './shard-thread-role.ts';
 export interface FlushThreadOptions {
   readonly config: IngesterConfig;
   readonly store: StoreSpec;
+  readonly deleteRequestCancelPeriodMs: number;
   readonly shards: ShardHost;
   readonly clock: Clock;
 }
@@ -38,12 +39,20 @@ export class FlushThread implements Service, FlushRunner {
     this.#options = options;
   }
 
-  async flush(request: FlushRequest): Promise<FlushReport> {
+  flush(request: FlushRequest): Promise<FlushReport> {
+    return this.#with((worker) => worker.thread.channel.call('flush', request));
+  }
+
+  readDeletions(): Promise<void> {
+    return this.#with((worker) => worker.thread.channel.call('readDeletions', {}));
+  }
+
+  async #with<T>(work: (worker: Worker) => Promise<T>): Promise<T> {
     if (this.#worker?.stale === true) await this.stop();
     const worker = this.#running();
     worker.idle?.cancel();
     try {
-      return await worker.thread.channel.call('flush', request);
+      return await work(worker);
     } finally {
       worker.idle = after(this.#options.clock, IDLE_MS, () => void this.stop());
     }
@@ -51,11 +60,13 @@ export class FlushThread implements Service, FlushRunner {
 
   #running() {
     if (this.#worker === undefined) {
-      const { store, config } = this.#options;
+      const { store, config, deleteRequestCancelPeriodMs } = this.#options;
       const data: FlushData = {
         store,
         windowMs: config.windowMs,
         splitSeries: config.splitMetricSeries,
+        deleteRequestCancelPeriodMs,
+        walAgeMaxMs: config.walAgeMaxMs,
         seen: this.#seen,
       };
       const thread = WorkerThread.start<FlushRole>({

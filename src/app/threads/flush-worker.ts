@@ -12,7 +12,7 @@ import type { FlushData, FlushRole } from './flush-role.ts';
 // Encoding and writing to the store, in a thread of its own: it comes when there is something to flush, and goes afterwards with all
 // the memory that it took.
 
-const { store, windowMs, splitSeries, seen } = workerData as FlushData;
+const { store, seen, ...options } = workerData as FlushData;
 const kernel = Kernel.create();
 const opened = openStore(store, systemClock);
 let writer: ChunkStoreWriter | undefined;
@@ -23,12 +23,16 @@ const role: FlushRole = {
     const channels = shards.map((port) => new Channel<ShardRole>(port));
     flusher = opened.then(({ schema }) => {
       writer = new ChunkStoreWriter(schema, Kernel.create(), { seen, clock: systemClock });
-      return new Flusher({ shards: channels, writer, kernel, windowMs, splitSeries, clock: systemClock });
+      return new Flusher({ ...options, shards: channels, writer, kernel, clock: systemClock });
     });
   },
   async flush(request) {
     if (flusher === undefined) throw new Error('bug: flush before connect');
     return (await flusher).flush(request);
+  },
+  async readDeletions() {
+    if (flusher === undefined) throw new Error('bug: deletions are read before connect');
+    await (await flusher).readDeletions();
   },
   seen: () => writer?.seen ?? seen,
 };

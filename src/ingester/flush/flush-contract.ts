@@ -7,6 +7,8 @@ import type { FlushSpread, FlushTurns } from '../flush-turn.ts';
 export interface FlushRunner {
   /** Seals windows, writes what is due of all that is sealed (or what one tenant has), and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
+  /** Reads the delete requests of all tenants that the shards have, strongly, and tells the shards. */
+  readDeletions(): Promise<void>;
 }
 
 export interface FlushRequest {

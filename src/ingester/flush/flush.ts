@@ -5,10 +5,12 @@ import { dayOf } from '../../chunkstore/keys.ts';
 import { bucketSlot, PLACEMENT_DEFAULT, type Placement, type Slot, slotOf } from '../../chunkstore/placement.ts';
 import { placementOfDay, placementOfRing, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
 import { StoredSamples } from '../../chunkstore/stored-samples.ts';
+import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { AppError } from '../../model/errors.ts';
+import { ringErrors } from '../../model/errors-ring.ts';
 import type { TenantSize } from '../../model/slot-sizes.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { SliceView } from '../../wire/slices.ts';
@@ -22,11 +24,14 @@ import {
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
+import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
 
 // Series of a metric are put in order of their labels before they are decoded, as many as these allow.
 const RUN_SERIES_MAX = 4096;
 const RUN_BYTES_MAX = 8 * 2 ** 20;
+
+const WAL_AGE_MAX_MS = 7 * 86_400_000;
 
 /** Windows of one flush and shard: what others wait for must end. A process that is well has a few, a backfill many. */
 const WINDOWS_MAX = 128;
@@ -41,6 +46,8 @@ export class Flusher {
   readonly #clock: Clock;
   readonly #kernel: Kernel;
   readonly #columns = new SampleColumns();
+  readonly #walAgeMaxMs: number;
+  readonly #deletions: FlushDeletions;
   /** By day and tenant, during one flush. */
   readonly #heldOfDays = new Map<string, Placement[]>();
 
@@ -52,6 +59,10 @@ export class Flusher {
     clock: Clock;
     /** Series of a metric that stay together. */
     splitSeries?: number;
+    /** How long a delete request can be cancelled; absent: never. */
+    deleteRequestCancelPeriodMs?: number;
+    /** Where others hold the samples too: older ones are not written before an operator has said so. Absent: the default. */
+    walAgeMaxMs?: number;
   }) {
     this.#shards = options.shards;
     this.#writer = options.writer;
@@ -60,6 +71,38 @@ export class Flusher {
     this.#windowMs = options.windowMs;
     this.#splitSeries = options.splitSeries ?? SPLIT_SERIES_MIN;
     this.#clock = options.clock;
+    this.#walAgeMaxMs = options.walAgeMaxMs ?? WAL_AGE_MAX_MS;
+    this.#deletions = new FlushDeletions({
+      schema: options.writer.schema,
+      shards: options.shards,
+      clock: options.clock,
+      cancelPeriodMs: options.deleteRequestCancelPeriodMs ?? 0,
+      walAgeMaxMs: this.#walAgeMaxMs,
+    });
+  }
+
+  readDeletions(): Promise<void> {
+    return this.#deletions.readAll();
+  }
+
+  /**
+   * Shards of which nothing may be written: requests that delete their samples may be forgotten by now.
+   * @returns time in ms until that comes to be so of the others
+   */
+  async #tooOld(failures: string[]): Promise<{ readonly shards: ReadonlySet<number>; readonly leftMs: number }> {
+    const shards = new Set<number>();
+    const limitMs = this.#walAgeMaxMs;
+    let leftMs = Number.POSITIVE_INFINITY;
+    for (const [index, shard] of this.#shards.entries()) {
+      const ageMs = this.#clock.nowMs() - (await shard.call('deletionsReadMs', {}));
+      if (ageMs <= limitMs) {
+        leftMs = Math.min(leftMs, limitMs - ageMs);
+        continue;
+      }
+      shards.add(index);
+      failures.push(ringErrors.ringDeletionsUnread({ shard: index, ageMs, limitMs }).message);
+    }
+    return { shards, leftMs };
   }
 
   /** Everything due goes in one write, so that windows, tenants and slots share objects. The newest of many windows go first. */
@@ -68,10 +111,14 @@ export class Flusher {
     const counts = { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0 };
     const failures: string[] = [];
     this.#heldOfDays.clear();
+    this.#deletions.begin();
+    const begunMs = this.#clock.monotonicMs();
+    const { shards: tooOld, leftMs } = turns === undefined ? NONE_TOO_OLD : await this.#tooOld(failures);
     const due: DueWindow[] = [];
     const begun = new Map<string, FlushProgress>();
     const keyOf = (shard: number, sealLsn: number) => `${shard} ${sealLsn}`;
     for (const [index, shard] of this.#shards.entries()) {
+      if (tooOld.has(index)) continue;
       const held =
         tenant === undefined
           ? await shard.call('seal', { beforeMs: sealBeforeMs, except: keepOpen[index] ?? [] })
@@ -93,10 +140,13 @@ export class Flusher {
     const windowsMax = tenant === undefined ? WINDOWS_MAX * this.#shards.length : due.length;
     const windows = due.sort((a, b) => b.sealed.window - a.sealed.window).splice(0, windowsMax);
     const left = due.length > 0 ? { left: due.length } : {};
+    // what was read of deletions at the beginning does not hold for ever
+    const fence = async () => {
+      if (this.#clock.monotonicMs() - begunMs > leftMs) throw new Error('the flush took too long, it begins anew');
+    };
     try {
-      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(
-        this.#groups(windows, tenant, turns, failures),
-      )) {
+      const groups = this.#groups(windows, tenant, turns, failures);
+      for (const { seriesCount, sampleCount, bytes } of await this.#writer.write(groups, undefined, fence)) {
         counts.groups++;
         counts.series += seriesCount;
         counts.samples += sampleCount;
@@ -181,11 +231,23 @@ export class Flusher {
         const isWhole = placement === PLACEMENT_DEFAULT;
         if (isWhole && !isDue(phases, spread, tenant)) continue;
         const slots = isWhole ? { phases: ALL_PHASES } : { phases, spread };
-        const runs = this.#runs(shard, { arena, tenant, placement, ...slots }, fail);
+        const deleted = await this.#deleted(tenant);
+        const kept = new UndeletedSamples(deleted, windowStartMs, windowStartMs + this.#windowMs);
+        const runs = this.#runs(shard, { arena, tenant, placement, ...slots }, kept, fail);
         for await (const { slot, series } of bySlot(runs, fail)) {
           yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
         }
       }
+    }
+  }
+
+  /** Requests whose samples are left out. */
+  async #deleted(tenant: string): Promise<readonly Tombstone[]> {
+    try {
+      return await this.#deletions.of(tenant);
+    } catch (cause) {
+      if (!(cause instanceof AppError && cause.facts.retry)) throw cause;
+      throw new StoreUnreadable('delete requests', { cause });
     }
   }
 
@@ -239,10 +301,15 @@ export class Flusher {
   }
 
   /** A tenant's series as they are exported, in runs of one metric and slot. */
-  async *#runs(shard: Channel<ShardRole>, request: ShardExport, fail: (error: unknown) => void): AsyncGenerator<Run> {
+  async *#runs(
+    shard: Channel<ShardRole>,
+    request: ShardExport,
+    kept: UndeletedSamples,
+    fail: (error: unknown) => void,
+  ): AsyncGenerator<Run> {
     const runOf = (exported: Exported[]): Run => {
       exported.sort((a, b) => Buffer.compare(a.labels, b.labels));
-      return { slot: exported[0]!.slot, series: this.#decoded(exported, fail) };
+      return { slot: exported[0]!.slot, series: this.#decoded(exported, kept, fail) };
     };
     const slots = new SlotFinder(request.placement);
     let run: Exported[] = [];
@@ -272,11 +339,12 @@ export class Flusher {
   }
 
   /** The samples of a run's series, one after another in the same columns. */
-  *#decoded(run: readonly Exported[], fail: (error: unknown) => void): Generator<GroupSeries> {
-    const columns = this.#columns;
+  *#decoded(run: readonly Exported[], kept: UndeletedSamples, fail: (error: unknown) => void): Generator<GroupSeries> {
     for (const { labels, parts, chunks } of run) {
+      let columns = this.#columns;
       try {
         this.#decoder.read(chunks, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, columns);
+        columns = kept.of(labels, columns);
       } catch (error) {
         fail(error);
         continue;
@@ -298,6 +366,8 @@ export class Flusher {
 
 /** The store's contents cannot be told: the whole flush fails, to be tried again. */
 class StoreUnreadable extends Error {}
+
+const NONE_TOO_OLD = { shards: new Set<number>(), leftMs: Number.POSITIVE_INFINITY };
 
 /** The only slot of a tenant that is not spread. */
 const WHOLE = bucketSlot(1, 0);

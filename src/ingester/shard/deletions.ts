@@ -1,4 +1,4 @@
-import { DELETED, type KnownDeletion } from '../../contract/ingest.ts';
+import { DELETED, DELETIONS_MAX, type KnownDeletion } from '../../contract/ingest.ts';
 import { ByteReader } from '../../lib/bytes.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -17,9 +17,6 @@ import { FrameView } from '../../wire/frames.ts';
 import { isRichHistogram, readRichSample } from '../../wire/rich-samples.ts';
 import { compiledMatcher } from '../head/head-matching.ts';
 import type { HeadRefusal } from '../head/intake.ts';
-
-/** Delete requests of a tenant that a shard holds samples against: each is looked at for each series that comes with samples in its range. */
-const DELETIONS_MAX = 1_000;
 
 /** Samples that were refused since a delete request covers them. */
 export interface DeletedSamples {

@@ -55,6 +55,12 @@ export type ShardRole = {
   push(request: FramePush): Promise<Transferred<FrameAnswer>>;
   /** Delete requests of a tenant that are kept, in the place of those known. */
   setDeletions(request: { readonly tenant: string; readonly deletions: readonly KnownDeletion[] }): void;
+  /** Delete requests of all tenants were read, from then on. */
+  deletionsRead(request: { readonly atMs: number }): void;
+  /** Since when, in Unix ms, all samples have come that the store is to get: requests that were through by then are known. */
+  deletionsReadMs(request: Record<string, never>): number;
+  /** Counts as having read them now: an operator vouches for it. */
+  vouchDeletions(request: Record<string, never>): void;
   setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
   select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;

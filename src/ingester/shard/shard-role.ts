@@ -182,6 +182,18 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       );
     },
     setDeletions: ({ tenant, deletions }) => shard.deletions.set(tenant, deletions),
+    deletionsRead({ atMs }) {
+      mustBeReady();
+      shard.deletionsRead(atMs);
+    },
+    deletionsReadMs() {
+      mustBeReady();
+      return shard.deletionsReadMs;
+    },
+    vouchDeletions() {
+      mustBeReady();
+      shard.vouchDeletions();
+    },
     setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
     async select(request, call) {
       mustBeReady();

@@ -27,6 +27,7 @@ import { RunFile } from '../log/run-file.ts';
 import { sampleTimes, stagedPayloads } from '../log/staged.ts';
 import { listSegments, needsKey, segmentName, WalWriter } from '../log/wal.ts';
 import { type DeletedSamples, Deletions } from './deletions.ts';
+import { DeletionsRead } from './deletions-read.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { ShardLog } from './logger.ts';
 import { Losses } from './losses.ts';
@@ -117,6 +118,7 @@ export class Shard {
   /** Windows whose open arena is on the disk. */
   #synced: ReadonlySet<number> = new Set();
   readonly deletions = new Deletions();
+  readonly #deletionsRead: DeletionsRead;
   readonly #replay: Replay;
   #state: ShardState = 'replaying';
   #checkpoints = 0;
@@ -151,6 +153,7 @@ export class Shard {
     this.#commit = new GroupCommit(head, this.#wal, { ...options, mustSync: () => this.#mustSync() });
     this.#windows = new Windows(head.kernel.exports, clock);
     this.#losses = new Losses(windowMs, log);
+    this.#deletionsRead = new DeletionsRead(disk, folder, clock.nowMs());
     this.#run = options.machineRun === undefined ? undefined : new RunFile(disk, folder, options.machineRun);
     if (this.#run !== undefined) this.#losses.load(this.#run.losses);
     this.#replay = new Replay({
@@ -417,7 +420,23 @@ export class Shard {
       this.#commit.note({ flushed: sealLsn, atMs });
       this.#windows.markFlushed(sealLsn, atMs);
       this.#losses.settle(this.arenas());
+      this.#deletionsRead.settle(this.arenas());
     });
+  }
+
+  /** Delete requests of all tenants were read, from then on. */
+  deletionsRead(atMs: number): void {
+    this.#deletionsRead.done(atMs, this.arenas());
+  }
+
+  /** Since when all samples have come that the store is to get, Unix ms: requests that were in force then are known. */
+  get deletionsReadMs(): number {
+    return this.#deletionsRead.sinceMs;
+  }
+
+  /** An operator vouches that nothing of what is here was deleted. */
+  vouchDeletions(): void {
+    this.#deletionsRead.vouch(this.#options.clock.nowMs());
   }
 
   /** Drops what the store has had for long enough, and writes a checkpoint when the log has grown. */
