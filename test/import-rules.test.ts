@@ -51,6 +51,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ruler: BELOW_SERVICES,
   alertmanager: BELOW_SERVICES,
   compactor: BELOW_SERVICES,
+  deployments: [...GROUND, 'storage', 'contract', 'promql'],
   app: [
     ...BELOW_SERVICES,
     'api',
@@ -61,6 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'ruler',
     'alertmanager',
     'compactor',
+    'deployments',
   ],
 };
 

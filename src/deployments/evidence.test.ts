@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { QueryRunner } from '../contract/query.ts';
+import { Engine } from '../promql/engine.ts';
+import { listQueryable, type TestSeries } from '../storage/test-list.ts';
+import { unlimited } from '../storage/unlimited.ts';
+import { EvidenceChoices, readEvidence } from './evidence.ts';
+import { imageName, imageVersion } from './image.ts';
+import { isForeignBuildInfo, isSidecar } from './known-programs.ts';
+
+const T = 1_767_231_000_000;
+
+/** A runner without limits, in this thread. */
+function runnerOn(series: readonly TestSeries[]): QueryRunner {
+  const engine = new Engine();
+  const queryable = listQueryable(series);
+  return {
+    async range(_tenant: string, request: { expr: string; startMs: number; endMs: number; stepMs: number }) {
+      const { value } = await engine.queryRange(queryable, request, unlimited());
+      assert.equal(value.type, 'matrix');
+      return {
+        value: {
+          type: 'matrix',
+          series: value.type === 'matrix' ? value.series.map((one) => ({ ...one, pairs: one.labels.pairs })) : [],
+        },
+      };
+    },
+  } as unknown as QueryRunner;
+}
+
+async function minuteOf(series: readonly Readonly<Record<string, string>>[], key: string) {
+  const runner = runnerOn(series.map((labels) => [labels, [T, 1]]));
+  const options = { runner, choices: new EvidenceChoices() };
+  const { services } = await readEvidence('t', T, T, options, new AbortController().signal);
+  const minute = services.get(key)?.minutes[0];
+  return Object.fromEntries(
+    Object.entries(minute?.versions ?? {}).map(([evidence, counts]) => [
+      evidence,
+      counts.map(({ version, instances }) => `${version.version}|${version.revision}*${instances}`),
+    ]),
+  );
+}
+
+test('versions come from target_info, by service and instance', async () => {
+  const target = (instance: string, service_version: string, more = {}) => ({
+    __name__: 'target_info',
+    job: 'shop/cart',
+    instance,
+    service_version,
+    ...more,
+  });
+  const versions = await minuteOf(
+    [target('a', '1'), target('b', '1'), target('c', '2'), target('c', '2', { host: 'x' })],
+    '/shop/cart',
+  );
+  assert.deepEqual(versions, { 'target-info': ['1|*2', '2|*1'] });
+});
+
+test('a build_info is asked that half of the instances have and that is no exporter, library or sidecar', async () => {
+  const own = { job: 'cart', instance: 'a' };
+  const series = [
+    { __name__: 'up', ...own },
+    { __name__: 'up', job: 'cart', instance: 'b' },
+    { __name__: 'go_build_info', ...own, version: '(devel)' },
+    { __name__: 'redis_exporter_build_info', ...own, version: '9' },
+    { __name__: 'envoy_build_info', ...own, version: '1.3' },
+    { __name__: 'aaa_build_info', ...own, version: '7' },
+    { __name__: 'cart_build_info', ...own, version: '2.0', revision: 'abc' },
+  ];
+  assert.deepEqual(await minuteOf(series, '//cart'), { 'build-info': ['2.0|abc*1'] });
+  const more = [...series, ...['c', 'd', 'e'].map((instance) => ({ __name__: 'up', job: 'cart', instance }))];
+  assert.deepEqual(await minuteOf(more, '//cart'), {}, 'one of five instances');
+});
+
+test('images are of the container that all pods have, by the pods of the workload', async () => {
+  const pod = (suffix: string, container: string, image: string) => ({
+    __name__: 'kube_pod_container_info',
+    namespace: 'shop',
+    pod: `cart-6d4cf56db6-${suffix}`,
+    container,
+    image,
+  });
+  const pods = ['x7k2p', 'q9w4z'].flatMap((suffix) => [
+    pod(suffix, 'main', 'registry:5000/shop/cart:1.4.2'),
+    pod(suffix, 'istio-proxy', 'istio/proxyv2:1.20'),
+  ]);
+  assert.deepEqual(await minuteOf([...pods, pod('x7k2p', 'debug', 'busybox:1')], '/shop/cart'), {
+    image: ['1.4.2|*1', '1.4.2|*1'],
+  });
+});
+
+test('new ReplicaSets are counted by their pods', async () => {
+  const pod = (name: string, replicaSet: string) => ({
+    __name__: 'kube_pod_owner',
+    namespace: 'shop',
+    pod: name,
+    owner_kind: 'ReplicaSet',
+    owner_name: replicaSet,
+  });
+  const series = [
+    pod('odd-1', 'odd'),
+    pod('cart-6d4cf56db6-x7k2p', 'cart-6d4cf56db6'),
+    {
+      __name__: 'kube_replicaset_owner',
+      namespace: 'shop',
+      replicaset: 'odd',
+      owner_kind: 'Deployment',
+      owner_name: 'cart',
+    },
+  ];
+  assert.deepEqual(await minuteOf(series, '/shop/cart'), { 'replica-set': ['cart-6d4cf56db6|*1', 'odd|*1'] });
+});
+
+test('a choice stays while what was chosen is there', () => {
+  const choices = new EvidenceChoices();
+  assert.equal(
+    choices.choose('k', ['a', 'b'], () => true, 0),
+    'a',
+  );
+  assert.equal(
+    choices.choose('k', ['b', 'a'], () => true, 60_000),
+    'a',
+  );
+  assert.equal(
+    choices.choose('k', ['b'], () => false, 120_000),
+    'a',
+    'missing for a minute',
+  );
+  assert.equal(
+    choices.choose('k', ['b'], () => false, 2 * 3_600_000),
+    'b',
+  );
+});
+
+test('images are read as registries write them', () => {
+  const digest = `sha256:${'0123456789abcdef'.repeat(4)}`;
+  const cases = [
+    ['nginx', '', ''],
+    ['nginx:1.27', '', '1.27'],
+    ['registry:5000/a/b', '', ''],
+    ['registry:5000/a/b:v2', '', 'v2'],
+    [`a/b:v2@${digest}`, '', 'v2'],
+    [`a/b@${digest}`, '', 'sha256:0123456789ab'],
+    [digest, '', 'sha256:0123456789ab'],
+    ['a/b:latest', `docker-pullable://a/b@${digest}`, 'sha256:0123456789ab'],
+    ['a/b:latest', '', 'latest'],
+  ] as const;
+  for (const [image, id, version] of cases) assert.equal(imageVersion(imageName(image), id), version, image);
+});
+
+test('helpers are told from services', () => {
+  assert.ok(isForeignBuildInfo('node_exporter_build_info', 'node-exporter'));
+  assert.ok(isForeignBuildInfo('thanos_build_info', 'prometheus'));
+  assert.ok(!isForeignBuildInfo('thanos_build_info', 'thanos-query'));
+  assert.ok(!isForeignBuildInfo('prometheus_build_info', 'prometheus'));
+  for (const name of ['istio-proxy', 'config-reloader', 'redis-exporter', 'vault-agent'])
+    assert.ok(isSidecar(name, 'x', 'cart'), name);
+  assert.ok(!isSidecar('vector', 'vector', 'vector'));
+  assert.ok(!isSidecar('cart', 'cart', 'cart'));
+});

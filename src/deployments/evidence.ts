@@ -1,0 +1,357 @@
+import type { QueryRunner, ResultSeries } from '../contract/query.ts';
+import { getOrMake } from '../lib/map.ts';
+import type { Labels } from '../model/labels.ts';
+import {
+  labelsOfPairs,
+  type NameLabels,
+  type PodWorkloads,
+  SERVICE_LABELS,
+  type ServiceId,
+  serviceKey,
+  serviceOf,
+  workloadOfPodName,
+  workloadOfReplicaSet,
+} from '../model/service-id.ts';
+import { imageName, imageVersion } from './image.ts';
+import { isForeignBuildInfo, isNamedAs, isSidecar, programOf } from './known-programs.ts';
+import { YOUNG_MS } from './restart-track.ts';
+import type { ServiceMinute, VersionEvidence } from './service-track.ts';
+import type { Version } from './version-track.ts';
+
+const MINUTE_MS = 60_000;
+/** Age up to which a sample says what is: two scrapes at an interval of a minute, and some delay. */
+const LOOKBACK_MS = 150_000;
+
+const IDS = SERVICE_LABELS.join(', ');
+const START_TIMES = 'process_start_time_seconds';
+
+/** One grouped query for all services. Instances are counted once, whatever other labels their series have. */
+const QUERIES = {
+  targetInfo: `count by (${IDS}, service_version) (group by (${IDS}, instance, service_version) (target_info{service_version!=""}))`,
+  buildInfo: `count by (__name__, ${IDS}, version, revision, commit) (group by (__name__, ${IDS}, instance, version, revision, commit) ({__name__=~".+_build_info", __name__!~".*exporter.*"}))`,
+  up: `count by (${IDS}) (up)`,
+  images:
+    'group by (cluster, namespace, pod, container, image, image_spec, image_id) (kube_pod_container_info{container!="POD"})',
+  replicaSetPods: 'count by (cluster, namespace, owner_name) (kube_pod_owner{owner_kind="ReplicaSet"})',
+  replicaSets: 'group by (cluster, namespace, replicaset, owner_name) (kube_replicaset_owner{owner_kind="Deployment"})',
+  generations: 'max by (cluster, namespace, deployment) (kube_deployment_status_observed_generation)',
+  replicas: 'max by (cluster, namespace, deployment) (kube_deployment_spec_replicas)',
+  starts: `count by (${IDS}) (${START_TIMES})`,
+  young: `count by (${IDS}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
+  firstStarts: `min by (${IDS}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
+} as const;
+
+type Rows = Readonly<Record<keyof typeof QUERIES, readonly ResultSeries[]>>;
+
+export interface EvidenceOptions {
+  readonly runner: QueryRunner;
+  /** Kept from one reading to the next. */
+  readonly choices: EvidenceChoices;
+  readonly workloads?: PodWorkloads | undefined;
+  readonly nameLabels?: NameLabels | undefined;
+}
+
+/** A choice is made anew when what was chosen was not seen for this long. */
+const CHOICE_MS = 60 * MINUTE_MS;
+
+/** The metric and the container that tell a service's version: going from one to another would look like a new version. */
+export class EvidenceChoices {
+  /** By service and kind. */
+  readonly #chosen = new Map<string, { readonly name: string; seenMs: number }>();
+
+  /** @param names there are now, best first */
+  choose(key: string, names: readonly string[], present: (name: string) => boolean, endMs: number): string | undefined {
+    const chosen = this.#chosen.get(key);
+    if (chosen !== undefined) {
+      if (present(chosen.name)) chosen.seenMs = endMs;
+      if (endMs - chosen.seenMs <= CHOICE_MS) return chosen.name;
+    }
+    const [name] = names;
+    if (name !== undefined) this.#chosen.set(key, { name, seenMs: endMs });
+    return name;
+  }
+
+  /** Forgets services that are gone. */
+  keep(isKept: (serviceKey: string) => boolean): void {
+    for (const key of this.#chosen.keys()) if (!isKept(key.slice(key.indexOf(' ') + 1))) this.#chosen.delete(key);
+  }
+}
+
+/** Evidence of all services of a tenant, minute by minute. */
+export interface Evidence {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly services: ReadonlyMap<string, ServiceEvidence>;
+}
+
+export interface ServiceEvidence {
+  readonly service: ServiceId;
+  /** By minute, from the start on; undefined where there is nothing. */
+  readonly minutes: readonly (ServiceMinute | undefined)[];
+}
+
+/**
+ * Asks for the evidence of the minutes from `startMs` to `endMs`, both inclusive and whole minutes: one query after the other, so
+ * that the job takes one turn of the tenant's at a time.
+ *
+ * @throws AppError
+ */
+export async function readEvidence(
+  tenant: string,
+  startMs: number,
+  endMs: number,
+  { runner, choices, workloads, nameLabels }: EvidenceOptions,
+  signal: AbortSignal,
+): Promise<Evidence> {
+  const rows: Partial<Record<keyof typeof QUERIES, readonly ResultSeries[]>> = {};
+  for (const [name, expr] of Object.entries(QUERIES) as [keyof typeof QUERIES, string][]) {
+    const request = { expr, startMs, endMs, stepMs: MINUTE_MS, lookbackMs: LOOKBACK_MS };
+    const { value } = await runner.range(tenant, request, { signal });
+    rows[name] = value.type === 'matrix' ? value.series : [];
+  }
+  const reading = new Reading(startMs, endMs, choices, workloads, nameLabels);
+  return { startMs, endMs, services: reading.services(rows as Rows) };
+}
+
+interface MutableMinute {
+  readonly versions: Partial<Record<VersionEvidence, { version: Version; instances: number }[]>>;
+  starts?: { instances: number; young: number; firstStartMs: number };
+  generation?: { generation: number; replicas: number };
+}
+
+interface Draft {
+  readonly service: ServiceId;
+  readonly minutes: (MutableMinute | undefined)[];
+  /** By metric, its rows. */
+  readonly buildInfos: Map<string, { readonly version: Version; readonly row: ResultSeries }[]>;
+  /** Points of `up`. */
+  upPoints: number;
+  /** By container, its rows: one for each pod and image. */
+  readonly containers: Map<string, { readonly version: Version; readonly row: ResultSeries; readonly image: string }[]>;
+  readonly pods: Map<string, number>;
+}
+
+/** Puts rows together by service and minute. */
+class Reading {
+  readonly #startMs: number;
+  readonly #endMs: number;
+  readonly #count: number;
+  readonly #choices: EvidenceChoices;
+  readonly #workloads: PodWorkloads | undefined;
+  readonly #nameLabels: NameLabels | undefined;
+  readonly #drafts = new Map<string, Draft>();
+
+  constructor(
+    startMs: number,
+    endMs: number,
+    choices: EvidenceChoices,
+    workloads: PodWorkloads | undefined,
+    nameLabels: NameLabels | undefined,
+  ) {
+    this.#startMs = startMs;
+    this.#endMs = endMs;
+    this.#choices = choices;
+    this.#count = Math.floor((endMs - startMs) / MINUTE_MS) + 1;
+    this.#workloads = workloads;
+    this.#nameLabels = nameLabels;
+  }
+
+  services(rows: Rows): Map<string, ServiceEvidence> {
+    this.#versions(rows);
+    this.#pods(rows);
+    this.#starts(rows);
+    this.#generations(rows);
+    const services = new Map<string, ServiceEvidence>();
+    for (const [key, draft] of this.#drafts) {
+      this.#takeBuildInfo(key, draft);
+      this.#takeImage(key, draft);
+      services.set(key, { service: draft.service, minutes: draft.minutes });
+    }
+    return services;
+  }
+
+  #versions(rows: Rows): void {
+    for (const row of rows.targetInfo) {
+      const labels = labelsOfPairs(row.pairs);
+      const draft = this.#draftOf(labels);
+      const version = { version: labels.get('service_version'), revision: '' };
+      if (draft !== undefined) this.#addRow(draft, 'target-info', version, row);
+    }
+    for (const row of rows.up) {
+      const draft = this.#draftOf(labelsOfPairs(row.pairs));
+      if (draft !== undefined) draft.upPoints += sum(row.values);
+    }
+    for (const row of rows.buildInfo) {
+      const labels = labelsOfPairs(row.pairs);
+      const version = { version: labels.get('version'), revision: labels.get('revision') || labels.get('commit') };
+      if (version.version === '' && version.revision === '') continue;
+      const metric = labels.get('__name__');
+      const draft = this.#draftOf(labels);
+      if (draft === undefined || isForeignBuildInfo(metric, draft.service.name)) continue;
+      getOrMake(draft.buildInfos, metric, () => []).push({ version, row });
+    }
+  }
+
+  #pods(rows: Rows): void {
+    for (const row of rows.images) {
+      const labels = labelsOfPairs(row.pairs);
+      const [cluster, namespace, pod] = [labels.get('cluster'), labels.get('namespace'), labels.get('pod')];
+      const name = this.#workloads?.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
+      if (name === '') continue;
+      const draft = this.#draft({ cluster, namespace, name });
+      const image = imageName(labels.get('image_spec') || labels.get('image'));
+      const container = labels.get('container');
+      draft.pods.set(pod, Math.max(draft.pods.get(pod) ?? 0, row.times.length));
+      if (isSidecar(container, image.name, name)) continue;
+      const version = { version: imageVersion(image, labels.get('image_id')), revision: '' };
+      if (version.version === '') continue;
+      getOrMake(draft.containers, container, () => []).push({ version, row, image: image.name });
+    }
+    const owners = new Map<string, string>();
+    const replicaSetKey = (labels: Labels, name: string) =>
+      `${labels.get('cluster')}\0${labels.get('namespace')}\0${name}`;
+    for (const row of rows.replicaSets) {
+      const labels = labelsOfPairs(row.pairs);
+      owners.set(replicaSetKey(labels, labels.get('replicaset')), labels.get('owner_name'));
+    }
+    for (const row of rows.replicaSetPods) {
+      const labels = labelsOfPairs(row.pairs);
+      const replicaSet = labels.get('owner_name');
+      const name = owners.get(replicaSetKey(labels, replicaSet)) ?? workloadOfReplicaSet(replicaSet);
+      if (name === '') continue;
+      const draft = this.#draft({ cluster: labels.get('cluster'), namespace: labels.get('namespace'), name });
+      this.#addRow(draft, 'replica-set', { version: replicaSet, revision: '' }, row);
+    }
+  }
+
+  #starts(rows: Rows): void {
+    const each = (
+      list: readonly ResultSeries[],
+      take: (of: { instances: number; young: number; firstStartMs: number }, value: number) => void,
+    ) => {
+      for (const row of list) {
+        const draft = this.#draftOf(labelsOfPairs(row.pairs));
+        if (draft === undefined) continue;
+        this.#eachPoint(row, (i, value) => {
+          const minute = this.#minute(draft, i);
+          minute.starts ??= { instances: 0, young: 0, firstStartMs: Number.NaN };
+          take(minute.starts, value);
+        });
+      }
+    };
+    each(rows.starts, (starts, value) => {
+      starts.instances += value;
+    });
+    each(rows.young, (starts, value) => {
+      starts.young += value;
+    });
+    each(rows.firstStarts, (starts, value) => {
+      starts.firstStartMs = Math.min(
+        Number.isNaN(starts.firstStartMs) ? value * 1000 : starts.firstStartMs,
+        value * 1000,
+      );
+    });
+  }
+
+  #generations(rows: Rows): void {
+    const take = (list: readonly ResultSeries[], field: 'generation' | 'replicas') => {
+      for (const row of list) {
+        const labels = labelsOfPairs(row.pairs);
+        const name = labels.get('deployment');
+        if (name === '') continue;
+        const draft = this.#draft({ cluster: labels.get('cluster'), namespace: labels.get('namespace'), name });
+        this.#eachPoint(row, (i, value) => {
+          const minute = this.#minute(draft, i);
+          minute.generation ??= { generation: Number.NaN, replicas: Number.NaN };
+          minute.generation[field] = value;
+        });
+      }
+    };
+    take(rows.generations, 'generation');
+    take(rows.replicas, 'replicas');
+  }
+
+  /** The `*_build_info` of the service itself: one that half of its instances expose, named as the service where there are several. */
+  #takeBuildInfo(key: string, draft: Draft): void {
+    const points = (metric: string) => draft.buildInfos.get(metric)!.reduce((all, { row }) => all + sum(row.values), 0);
+    const metrics = [...draft.buildInfos.keys()];
+    const all = Math.max(draft.upPoints, ...metrics.map(points));
+    const own = metrics
+      .filter((metric) => points(metric) * 2 >= all)
+      .sort(
+        (a, b) =>
+          compareNamed(draft.service.name, programOf(a), programOf(b)) || points(b) - points(a) || (a < b ? -1 : 1),
+      );
+    const isThere = (metric: string) => draft.buildInfos.has(metric);
+    const chosen = this.#choices.choose(`metric ${key}`, own, isThere, this.#endMs) ?? '';
+    for (const { version, row } of draft.buildInfos.get(chosen) ?? []) this.#addRow(draft, 'build-info', version, row);
+  }
+
+  /** The image of the container that all pods have. */
+  #takeImage(key: string, draft: Draft): void {
+    let all = 0;
+    for (const points of draft.pods.values()) all += points;
+    const points = (container: string) =>
+      draft.containers.get(container)!.reduce((sum, { row }) => sum + row.times.length, 0);
+    const name = draft.service.name;
+    const own = [...draft.containers.keys()]
+      .filter((container) => points(container) >= all * 0.9)
+      .sort(
+        (a, b) =>
+          compareNamed(name, a, b) ||
+          compareNamed(name, this.#image(draft, a), this.#image(draft, b)) ||
+          (a < b ? -1 : 1),
+      );
+    const isThere = (container: string) => draft.containers.has(container);
+    const chosen = this.#choices.choose(`container ${key}`, own, isThere, this.#endMs) ?? '';
+    for (const { version, row } of draft.containers.get(chosen) ?? []) this.#addRow(draft, 'image', version, row);
+  }
+
+  #image(draft: Draft, container: string): string {
+    return draft.containers.get(container)?.[0]?.image ?? '';
+  }
+
+  #draftOf(labels: Labels): Draft | undefined {
+    const service = serviceOf(labels, this.#workloads, this.#nameLabels);
+    return service === undefined ? undefined : this.#draft(service);
+  }
+
+  #draft(service: ServiceId): Draft {
+    return getOrMake(this.#drafts, serviceKey(service), () => ({
+      service,
+      minutes: new Array<MutableMinute | undefined>(this.#count).fill(undefined),
+      buildInfos: new Map(),
+      upPoints: 0,
+      containers: new Map(),
+      pods: new Map(),
+    }));
+  }
+
+  #minute(draft: Draft, i: number): MutableMinute {
+    draft.minutes[i] ??= { versions: {} };
+    return draft.minutes[i];
+  }
+
+  #addRow(draft: Draft, evidence: VersionEvidence, version: Version, row: ResultSeries): void {
+    this.#eachPoint(row, (i, instances) => {
+      const minute = this.#minute(draft, i);
+      minute.versions[evidence] ??= [];
+      minute.versions[evidence].push({ version, instances });
+    });
+  }
+
+  #eachPoint({ times, values }: ResultSeries, take: (minute: number, value: number) => void): void {
+    for (let i = 0; i < times.length; i++) take(Math.round((times[i]! - this.#startMs) / MINUTE_MS), values[i]!);
+  }
+}
+
+/** What is named as the service comes first. */
+function compareNamed(service: string, a: string, b: string): number {
+  return Number(isNamedAs(service, b)) - Number(isNamedAs(service, a));
+}
+
+function sum(values: Float64Array): number {
+  let all = 0;
+  for (const value of values) all += value;
+  return all;
+}
