@@ -11,7 +11,7 @@ export type EvidenceKind =
   | 'start-times';
 
 /**
- * What happened. A canary is a new version that half of the instances never had; it becomes a deployment when they do.
+ * A canary is a new version that half of the instances never had; it becomes a deployment when they do.
  * Restarts are no new version at all: another kind, which is drawn faintly, and only where it is asked for.
  */
 export type DeploymentKind = 'deployment' | 'canary' | 'rollback' | 'restart';

@@ -345,7 +345,7 @@ class Reading {
   }
 }
 
-/** What is named as the service comes first. */
+/** Names of the service itself come first. */
 function compareNamed(service: string, a: string, b: string): number {
   return Number(isNamedAs(service, b)) - Number(isNamedAs(service, a));
 }

@@ -8,7 +8,7 @@ import { QueryTurns } from '../../src/querier/turns.ts';
 import type { Queryable } from '../../src/storage/queryable.ts';
 import { type Fleet, fleetOf, type Truth } from './fleet.ts';
 
-/** What detection made of a fleet. */
+/** The outcome of detection over a fleet. */
 export interface Score {
   readonly truths: number;
   readonly missed: readonly string[];
