@@ -1,5 +1,6 @@
 import type { CompactorControl } from '../contract/control.ts';
 import type { IngesterAdmin } from '../contract/ingester.ts';
+import type { SeriesBackend } from '../contract/push.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
@@ -41,6 +42,10 @@ export interface Parts {
   shards?: ShardHost;
   ingester?: IngesterAdmin;
   compactor?: CompactorControl;
+  /** Takes series that this process makes. */
+  pusher?: SeriesBackend;
+  /** Where the process' own metrics are; absent: nowhere. */
+  selfMonitoringTenant?: string;
 }
 
 /** @throws where a module was not built before the one that asks: a missing name in its `needs` */

@@ -9,7 +9,10 @@ import type { App } from './app.ts';
 import type { Config } from './config.ts';
 import type { Module } from './modules/module.ts';
 import { modules as allModules } from './modules/modules.ts';
+
 import { checkReplication } from './replication.ts';
+
+import { sessionKeyIn } from './session-key.ts';
 
 export interface Composition {
   readonly config: Config;
@@ -29,7 +32,8 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const { config, version, order, log, clock, modules = allModules } = from;
   checkReplication(config);
   const registry = new Registry();
-  const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation });
+  const sessionKey = sessionKeyIn(config.data.dir);
+  const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation, sessionKey });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
   const app: App = {
     config,

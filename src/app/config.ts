@@ -18,6 +18,7 @@ import { purgerConfig, querierConfig } from '../querier/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
+import { selfMonitoringConfig } from './self-monitoring.ts';
 
 export const processConfig = section('', 'Process', {
   target: list({ default: ['all'], help: 'What runs in this process: all, or modules separated by commas.' }),
@@ -34,6 +35,7 @@ export const sections = {
   auth: authConfig,
   tenantFederation: tenantFederationConfig,
   log: logConfig,
+  selfMonitoring: selfMonitoringConfig,
   data: dataConfig,
   distributor: distributorConfig,
   ingester: ingesterConfig,

@@ -25,7 +25,7 @@ export const querierConfig = section('querier', 'Querier', {
     min: 64,
     help: 'JavaScript heap of a thread, in MB; one that needs more is replaced.',
   }),
-  enableSearchApi: toggle({ default: false, help: 'Serve /api/v1/search: names that fit what is typed.' }),
+  enableSearchApi: toggle({ default: true, help: 'Serve /api/v1/search: names that fit what is typed.' }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
   enablePromqlExtendedRangeSelectors: toggle({ default: true, help: 'Take the modifiers anchored and smoothed.' }),
   enablePromqlPerStepStats: toggle({ default: false, help: 'Count the samples of each step for stats=all.' }),

@@ -32,6 +32,7 @@ export const distributorModule: Module = {
       registry,
       clock,
     });
+    app.parts.pusher = distributor;
     const stats = tenantStats(part(app, 'ingester'), distributor.rates);
     http.add(pushRoutes(distributor, config.server));
     http.add(statsRoutes(stats.of));

@@ -6,8 +6,10 @@ import { distributorModule } from './distributor.ts';
 import { ingesterModule } from './ingester.ts';
 import type { Module } from './module.ts';
 import { querierModule } from './querier.ts';
+import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
 import { threadsModule } from './threads.ts';
+import { webModule } from './web.ts';
 
 /** All modules, by name. */
 export const modules: Readonly<Record<string, Module>> = {
@@ -16,13 +18,15 @@ export const modules: Readonly<Record<string, Module>> = {
   'data-folder': dataFolderModule,
   threads: threadsModule,
   server: serverModule,
+  web: webModule,
+  'self-monitoring': selfMonitoringModule,
   ingester: ingesterModule,
   distributor: distributorModule,
   querier: querierModule,
   compactor: compactorModule,
   'table-manager': tableManagerModule,
   all: {
-    needs: ['data-folder', 'ingester', 'distributor', 'querier', 'compactor', 'server'],
+    needs: ['data-folder', 'ingester', 'distributor', 'self-monitoring', 'querier', 'compactor', 'server'],
     target: 'Everything, in one process.',
     build: () => [],
   },

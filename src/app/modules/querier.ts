@@ -13,7 +13,7 @@ import type { Module } from './module.ts';
 
 /** Answers queries. */
 export const querierModule: Module = {
-  needs: ['limits', 'ingester', 'threads'],
+  needs: ['limits', 'ingester', 'threads', 'web'],
   build(app) {
     const { config, limits, log, registry, version, startTimeMs, clock, http } = app;
     const limitsOf = (tenant: string) => limits.of(tenant);

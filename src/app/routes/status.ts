@@ -8,6 +8,7 @@ import type { App } from '../app.ts';
 import { sections } from '../config.ts';
 import { reload } from '../reload.ts';
 import { homePage } from './home.ts';
+import { LINKS } from './web.ts';
 
 const YAML = { 'content-type': 'text/yaml; charset=utf-8' };
 
@@ -44,6 +45,7 @@ export function statusRoutes(app: App): Route[] {
   return [
     ...below,
     ...(prefix === '' ? [] : [get(prefix, () => htmlResponse(homePage(app, notReady())), { needs: 'read' })]),
+    get(LINKS, () => htmlResponse(homePage(app, notReady())), { needs: 'read' }),
     get('/ready', () => ready('ready\n'), { needs: 'nothing' }),
     get('/config', ({ query }) => {
       const mode = AddressParams.of(query).get('mode') ?? 'all';

@@ -9,7 +9,8 @@ import { defaultsOf } from '../config/section.ts';
 import { type Logger, silentLogger } from '../observe/log.ts';
 import { type AuthConfig, type TenantFederationConfig, tenantFederationConfig } from './config.ts';
 import { LoginBrake } from './login-brake.ts';
-import { type Identity, type ReadText, RIGHTS, type Right, readTextFile, readUsers } from './users.ts';
+import { SESSION_MAX_MS, SessionSigner, sessionClaimOf } from './session.ts';
+import { type Identity, type ReadText, RIGHTS, type Right, readTextFile, readUsers, type User } from './users.ts';
 
 /** Whoever asks where nobody has to prove who they are. */
 export const ANYBODY: Identity = { name: '', tenants: undefined, rights: RIGHTS };
@@ -23,6 +24,14 @@ interface GateOptions {
   readonly readText?: ReadText;
   /** Default: no request names several tenants. */
   readonly federation?: TenantFederationConfig;
+  /** The key that signs sessions. Default: one that this process alone has. */
+  readonly sessionKey?: () => Uint8Array;
+}
+
+/** A user's session, as a cookie carries it. */
+export interface Session {
+  readonly value: string;
+  readonly maxAgeMs: number;
 }
 
 /** Proves who asks, and decides on the tenant. */
@@ -34,6 +43,10 @@ export class Gate {
   /** Digest of what a client presents → who it is. Keyed anew in every process: comparing digests tells nothing of them. */
   #identities: ReadonlyMap<string, Identity> = new Map();
   readonly #key = systemBytes(32);
+  /** By name: for sessions. */
+  #users: ReadonlyMap<string, User> = new Map();
+  readonly #sessions: SessionSigner;
+  readonly #clock: Clock;
 
   readonly #readText: ReadText;
 
@@ -44,8 +57,11 @@ export class Gate {
       clock,
       readText = readTextFile,
       federation = defaultsOf(tenantFederationConfig),
+      sessionKey = () => this.#key,
     }: GateOptions,
   ) {
+    this.#clock = clock;
+    this.#sessions = new SessionSigner(sessionKey);
     this.#config = config;
     this.#federation = federation;
     this.#readText = readText;
@@ -69,10 +85,12 @@ export class Gate {
   /** Reads users, passwords and tokens again from their files. @throws what is wrong with them: those in force stay */
   reload(): void {
     const identities = new Map<string, Identity>();
-    for (const { credentials, ...identity } of readUsers(this.#config, this.#readText)) {
+    const users = readUsers(this.#config, this.#readText);
+    for (const { credentials, ...identity } of users) {
       for (const one of credentials) identities.set(this.#digest(one), identity);
     }
     this.#identities = identities;
+    this.#users = new Map(users.map((user) => [user.name, user]));
   }
 
   /** Whether anybody must prove who they are. */
@@ -87,7 +105,7 @@ export class Gate {
   identify(headers: IncomingHttpHeaders, address = ''): Identity {
     if (!this.closed) return ANYBODY;
     const { authorization } = headers;
-    if (authorization === undefined || authorization === '') throw processErrors.unauthorized({});
+    if (authorization === undefined || authorization === '') return this.#inSession(headers);
     const [, scheme = '', rest = ''] = /^(\S+)\s+(\S+)\s*$/.exec(authorization) ?? [];
     const digest = this.#digest(`${scheme.toLowerCase()} ${rest}`);
     if (!this.#brake.mayTry(address, digest)) throw processErrors.tooManyFailedLogins({ address });
@@ -98,6 +116,24 @@ export class Gate {
       throw processErrors.unauthorized({});
     }
     this.#brake.succeeded(address, digest);
+    return identity;
+  }
+
+  /** A session of whoever has proven who they are; undefined where nobody has to. */
+  session({ name }: Identity): Session | undefined {
+    const user = this.#users.get(name);
+    if (user === undefined) return undefined;
+    const endMs = this.#clock.nowMs() + SESSION_MAX_MS;
+    return { value: this.#sessions.sign(name, user.credentials, endMs), maxAgeMs: SESSION_MAX_MS };
+  }
+
+  /** @throws unauthorized */
+  #inSession(headers: IncomingHttpHeaders): Identity {
+    const claim = sessionClaimOf(headers);
+    const user = claim === undefined ? undefined : this.#users.get(claim.name);
+    if (claim === undefined || user === undefined) throw processErrors.unauthorized({});
+    if (!this.#sessions.verify(claim, user.credentials, this.#clock.nowMs())) throw processErrors.unauthorized({});
+    const { credentials: _, ...identity } = user;
     return identity;
   }
 

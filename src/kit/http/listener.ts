@@ -251,6 +251,7 @@ export class HttpListener implements Service {
         headers: request.headers,
         body,
         tenant: request.tenant,
+        address: request.raw.socket.remoteAddress ?? '',
         signal: goneSignal(reply.raw),
       });
       this.#hold(request.payer, response, reply.raw);
@@ -374,7 +375,8 @@ export class HttpListener implements Service {
     const failure = failureOf(thrown);
     if (!(thrown instanceof AppError)) log.error({ err: thrown, url: shownUrl(request) }, 'request failed by a bug');
     else if (failure.status >= 500) this.#logFailed(request, failure.status, failure.text);
-    return failureResponse(failure, routeOf(request)?.failures ?? 'text');
+    const shown = isOwnScript(request) ? { ...failure, headers: withoutPrompt(failure.headers) } : failure;
+    return failureResponse(shown, routeOf(request)?.failures ?? 'text');
   }
 
   /** One line a second and status: where all fail at once, the log does not grow with them. */
@@ -417,6 +419,19 @@ export class HttpListener implements Service {
     if (statusCode !== undefined && statusCode < 500) return send(reply, textResponse(statusCode, `${message}\n`));
     return send(reply, this.#failure(thrown, request));
   }
+}
+
+/** Whether a script of a page of this server asks. */
+function isOwnScript({ headers }: FastifyRequest): boolean {
+  return headers['sec-fetch-site'] === 'same-origin' && headers['sec-fetch-dest'] === 'empty';
+}
+
+/** Without the header at which a browser asks for name and password: pages do that themselves. */
+function withoutPrompt({
+  'www-authenticate': _,
+  ...headers
+}: Readonly<Record<string, string>>): Record<string, string> {
+  return headers;
 }
 
 function sizeOf(body: NonNullable<HttpResponse['body']>): number {

@@ -13,6 +13,8 @@ export interface HttpRequest {
   readonly body: Uint8Array;
   /** Empty for routes without a tenant; where a route takes several, maybe a joined name. */
   readonly tenant: string;
+  /** The client's address. */
+  readonly address: string;
   /** Aborted when the client is gone before its answer. */
   readonly signal: AbortSignal;
 }

@@ -71,10 +71,19 @@ export type MetricSnapshot = MetricObjectWithValues<MetricValue<string>>[];
  */
 export async function exposeMetrics(local: Registry, others: readonly MetricSource[]): Promise<string> {
   if (others.length === 0) return local.metrics();
+  return (await gathered(local, others)).metrics();
+}
+
+/** The same as data. */
+export async function readMetrics(local: Registry, others: readonly MetricSource[]): Promise<MetricSnapshot> {
+  return (others.length === 0 ? local : await gathered(local, others)).getMetricsAsJSON() as Promise<MetricSnapshot>;
+}
+
+async function gathered(local: Registry, others: readonly MetricSource[]): Promise<Registry> {
   const answers = await Promise.allSettled(others.map((source) => source()));
   const all = [await local.getMetricsAsJSON()];
   for (const answer of answers) if (answer.status === 'fulfilled') all.push(answer.value);
-  return AggregatorRegistry.aggregate(all).metrics();
+  return AggregatorRegistry.aggregate(all) as Registry;
 }
 
 export { Registry };

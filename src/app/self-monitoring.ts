@@ -1,0 +1,114 @@
+import type { PushedSeries, SeriesBackend } from '../contract/push.ts';
+import { text, toggle } from '../kit/config/field.ts';
+import { section } from '../kit/config/section.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { MetricSnapshot } from '../kit/observe/metrics.ts';
+import type { Service } from '../kit/service/service.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { checkTenant } from '../model/tenant.ts';
+
+export const selfMonitoringConfig = section('self_monitoring', "The process' own metrics", {
+  enabled: toggle({
+    default: true,
+    flag: 'self-monitoring.enabled',
+    help: 'With -target=all: write the metrics that /metrics shows into a tenant every 15 s, so that they can be queried.',
+  }),
+  tenant: text({
+    default: 'pallium',
+    flag: 'self-monitoring.tenant',
+    check: checkTenant,
+    help: 'The tenant that they are written into.',
+  }),
+});
+
+export interface SelfMonitoringOptions {
+  readonly tenant: string;
+  /** Label `instance`; asked when it is known. */
+  readonly instance: () => string;
+  readonly read: () => Promise<MetricSnapshot>;
+  readonly backend: SeriesBackend;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+type NamedValue = MetricSnapshot[number]['values'][number] & { readonly metricName?: string };
+
+const INTERVAL_MS = 15_000;
+const JOB = 'pallium';
+
+/** Writes the process' own metrics as a Prometheus that scrapes it would. What cannot be written is logged once, and again once it could. */
+export class SelfMonitoring implements Service {
+  readonly name = 'self-monitoring';
+  readonly #options: SelfMonitoringOptions;
+  #timer: Timer | undefined;
+  #underWay: Promise<void> | undefined;
+  #failing = false;
+  readonly #stop = new AbortController();
+
+  constructor(options: SelfMonitoringOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    this.#timer = this.#options.clock.every(INTERVAL_MS, () => {
+      // one that takes longer than the interval is not joined by another
+      this.#underWay ??= this.#write().finally(() => {
+        this.#underWay = undefined;
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#stop.abort();
+    await this.#underWay;
+  }
+
+  async #write(): Promise<void> {
+    const { tenant, instance, read, backend, clock, log } = this.#options;
+    const timeMs = clock.nowMs();
+    let problem: string | undefined;
+    try {
+      const series = seriesOf(await read(), instance(), timeMs);
+      const { status, text: answer } = await backend.pushSeries({ tenant, series }, this.#stop.signal);
+      if (status >= 300) problem = answer;
+    } catch (thrown) {
+      problem = (thrown as Error).message;
+    }
+    if (problem !== undefined && !this.#failing) log.warn({ tenant, error: problem }, 'own metrics were not written');
+    this.#failing = problem !== undefined;
+  }
+}
+
+/** A series for each value of a snapshot, and `up`. */
+function seriesOf(metrics: MetricSnapshot, instance: string, timeMs: number): PushedSeries[] {
+  const one = (name: string, labels: Readonly<Record<string, unknown>>, value: number): PushedSeries => ({
+    pairs: [
+      '__name__',
+      name,
+      'instance',
+      instance,
+      'job',
+      JOB,
+      ...Object.entries(labels).flatMap(([key, label]) =>
+        // Prometheus, too, renames labels of the target's own names
+        [key === 'instance' || key === 'job' ? `exported_${key}` : key, labelText(label)],
+      ),
+    ],
+    samples: [{ timeMs, value }],
+  });
+  return [
+    one('up', {}, 1),
+    ...metrics.flatMap(({ name, values }) =>
+      // those of a histogram have names of their own
+      (values as readonly NamedValue[]).map(({ metricName, labels, value }) =>
+        one(metricName ?? name, labels, Number(value)),
+      ),
+    ),
+  ];
+}
+
+/** Bounds of buckets as the exposition writes them. */
+function labelText(label: unknown): string {
+  return label === Number.POSITIVE_INFINITY ? '+Inf' : String(label);
+}
