@@ -20,8 +20,8 @@ import { COPIED, isShipped, sourceState } from './source-state.mjs';
 
 /** Builds that are kept beside the new one; for a package none. */
 const KEPT_MAX = process.argv.includes('--only') ? 0 : 20;
-/** Another tool's, which makes it anew each time. */
-const LIBRARY = 'library';
+/** Other tools' builds. */
+const OTHERS = ['library', 'web'];
 /** `from './x.ts'`, `import('./x.ts')`, `import './x.ts'` */
 const RELATIVE_IMPORT = /\b((?:from|import)\s*\(?\s*)(['"])(\.{1,2}\/[^'"]+)\.ts\2/g;
 
@@ -60,7 +60,7 @@ function build() {
 
 function removeOld() {
   const builds = readdirSync(dist)
-    .filter((name) => name !== state && name !== LIBRARY && !name.startsWith('.'))
+    .filter((name) => name !== state && !OTHERS.includes(name) && !name.startsWith('.'))
     .map((name) => ({
       path: join(dist, name),
       mtimeMs: statSync(join(dist, name), { throwIfNoEntry: false })?.mtimeMs ?? 0,

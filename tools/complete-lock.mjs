@@ -7,7 +7,7 @@ import fs from 'node:fs';
 const readLock = () => JSON.parse(fs.readFileSync('package-lock.json', 'utf8'));
 const unpinned = readLock();
 for (const [at, { link, integrity }] of Object.entries(unpinned.packages)) {
-  if (at !== '' && !link && integrity === undefined) delete unpinned.packages[at];
+  if (at.startsWith('node_modules/') && !link && integrity === undefined) delete unpinned.packages[at];
 }
 fs.writeFileSync('package-lock.json', `${JSON.stringify(unpinned, null, 2)}\n`);
 const ask = ['install', '--package-lock-only', '--ignore-scripts', '--omit-lockfile-registry-resolved', '--no-audit'];

@@ -1,0 +1,129 @@
+import { AppShell, Box, Kbd, Modal, Text, Tooltip } from '@mantine/core';
+import { Suspense, useEffect, useRef, useState } from 'react';
+import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
+import { pages } from './pages/pages.tsx';
+import { Header } from './parts/header.tsx';
+import { Quiet } from './parts/quiet.tsx';
+import { ScopeProvider, useScope } from './scope.tsx';
+
+/** All pages in their frame. */
+export function App() {
+  return (
+    <ScopeProvider>
+      <AppShell header={{ height: 44 }} navbar={{ width: 52, breakpoint: 0 }} padding="sm">
+        <AppShell.Header>
+          <Header />
+        </AppShell.Header>
+        <AppShell.Navbar>
+          <Rail />
+        </AppShell.Navbar>
+        <AppShell.Main>
+          <Suspense fallback={<Quiet />}>
+            <Switch>
+              {pages.map(({ path, component }) => (
+                <Route key={path} path={path} component={component} />
+              ))}
+              <Route path="/alertmanager" component={FromAlertmanager} />
+              <Route path="/">
+                <Redirect to="/query" replace />
+              </Route>
+              <Route>
+                <Text>There is no such page.</Text>
+              </Route>
+            </Switch>
+          </Suspense>
+          <Shortcuts />
+        </AppShell.Main>
+      </AppShell>
+    </ScopeProvider>
+  );
+}
+
+function Rail() {
+  const [location] = useLocation();
+  return (
+    <nav aria-label="pages" className="rail">
+      {pages.map(({ path, title, icon: Icon, letter }) => (
+        <Tooltip key={path} label={`${title} (g ${letter})`} position="right">
+          <Link
+            href={path + keptParams()}
+            className="rail-link"
+            aria-label={title}
+            aria-current={location.startsWith(path) ? 'page' : undefined}
+          >
+            <Icon size={20} stroke={1.6} />
+          </Link>
+        </Tooltip>
+      ))}
+    </nav>
+  );
+}
+
+/** What goes along from page to page. */
+function keptParams(): string {
+  const all = new URLSearchParams(window.location.search);
+  const kept = new URLSearchParams();
+  for (const name of ['tenant', 'range', 'end', 'refresh']) {
+    const value = all.get(name);
+    if (value !== null) kept.set(name, value);
+  }
+  return kept.size === 0 ? '' : `?${kept}`;
+}
+
+/** Addresses as Alertmanager's own pages have them, behind `#`. */
+function FromAlertmanager() {
+  const hash = window.location.hash;
+  const known = pages.find(({ path }) => path === '/silences') !== undefined;
+  const [, rest = ''] = /^#\/silences(.*)$/.exec(hash) ?? [];
+  const to = hash.startsWith('#/silences') && known ? `/silences${rest}` : '/alerts';
+  return <Redirect to={to} replace />;
+}
+
+const KEYS: readonly (readonly [keys: readonly string[], what: string])[] = [
+  [['/'], 'write a query'],
+  [['ctrl', 'enter'], 'run it'],
+  [['r'], 'ask all again'],
+  [['?'], 'this list'],
+];
+
+/** Keys, heeded wherever nothing is typed. */
+function Shortcuts() {
+  const [, navigate] = useLocation();
+  const { refresh } = useScope();
+  const [helping, setHelping] = useState(false);
+  const afterG = useRef(0);
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
+      const page =
+        event.timeStamp - afterG.current < 1_500 ? pages.find(({ letter }) => letter === event.key) : undefined;
+      afterG.current = event.key === 'g' ? event.timeStamp : 0;
+      if (page !== undefined) navigate(page.path + keptParams());
+      else if (event.key === '?') setHelping(true);
+      else if (event.key === 'r') refresh();
+      else if (event.key === '/') document.querySelector<HTMLElement>('.cm-content, textarea.expr')?.focus();
+      else return;
+      event.preventDefault();
+    };
+    window.addEventListener('keydown', press);
+    return () => window.removeEventListener('keydown', press);
+  }, [navigate, refresh]);
+  return (
+    <Modal opened={helping} onClose={() => setHelping(false)} title="Keys" closeButtonProps={{ 'aria-label': 'close' }}>
+      <Box component="dl" className="keys">
+        {[...KEYS, ...pages.map(({ letter, title }) => [['g', letter], title] as const)].map(([keys, what]) => (
+          <div key={what}>
+            <dt>
+              {keys.map((key) => (
+                <Kbd key={key}>{key}</Kbd>
+              ))}
+            </dt>
+            <dd>{what}</dd>
+          </div>
+        ))}
+      </Box>
+    </Modal>
+  );
+}

@@ -1,0 +1,36 @@
+import './styles.ts';
+import { createTheme, MantineProvider } from '@mantine/core';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { createRoot } from 'react-dom/client';
+import { Router } from 'wouter';
+import { App } from './app.tsx';
+import { pagesPath, styleNonce } from './base.ts';
+import { SessionGate } from './session.tsx';
+
+// a part of a build that is there no more: the page is that of an older process
+window.addEventListener('vite:preloadError', () => window.location.reload());
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: { retry: false, staleTime: Number.POSITIVE_INFINITY, gcTime: 30_000, refetchOnWindowFocus: false },
+  },
+});
+
+const theme = createTheme({
+  primaryColor: 'teal',
+  defaultRadius: 'sm',
+  fontFamily: 'system-ui, sans-serif',
+  fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',
+});
+
+createRoot(document.getElementById('root')!).render(
+  <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => styleNonce}>
+    <QueryClientProvider client={client}>
+      <Router base={pagesPath}>
+        <SessionGate>
+          <App />
+        </SessionGate>
+      </Router>
+    </QueryClientProvider>
+  </MantineProvider>,
+);

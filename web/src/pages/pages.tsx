@@ -1,0 +1,25 @@
+import { IconBell, type IconProps, IconTerminal2 } from '@tabler/icons-react';
+import { type ComponentType, lazy } from 'react';
+import { QueryPage } from '../query/query-page.tsx';
+
+export interface Page {
+  /** Below `/ui`. */
+  readonly path: string;
+  readonly title: string;
+  /** The key that leads to it, after `g`. */
+  readonly letter: string;
+  readonly icon: ComponentType<IconProps>;
+  readonly component: ComponentType;
+}
+
+/** All pages, in the order of the rail. */
+export const pages: readonly Page[] = [
+  { path: '/query', title: 'Query', letter: 'q', icon: IconTerminal2, component: QueryPage },
+  {
+    path: '/alerts',
+    title: 'Alerts',
+    letter: 'a',
+    icon: IconBell,
+    component: lazy(async () => ({ default: (await import('./alerts.tsx')).AlertsPage })),
+  },
+];
