@@ -31,7 +31,7 @@ export const ingesterConfig = section('ingester', 'Ingester', {
   walAgeMaxMs: duration({
     default: '7d',
     min: '1h',
-    help: 'Age up to which samples of a log may be written to the store: a delete request is kept at least as long, so that nothing it deleted comes back.',
+    help: 'Age up to which samples of a log may be written to the store: a delete request is kept at least as long, so that nothing it deleted comes back. For as long after a loss of a log was found, queries that touch its time are warned.',
   }),
   flushDelayMs: duration({
     default: '15m',

@@ -17,6 +17,8 @@ export interface KvClient {
     next: Uint8Array,
     signal?: AbortSignal,
   ): Promise<boolean>;
+  /** Removes the key if its revision is still `expected`. Says whether it did; an error says neither. Watchers are not told. */
+  remove(key: string, expected: KvEntry['revision'], signal?: AbortSignal): Promise<boolean>;
   /**
    * Entries under a prefix: those that are there, then each that changes, until it is aborted (it ends then, without error). A
    * key that changes faster than it is taken is given in its newest state only.

@@ -40,6 +40,14 @@ export class MemoryKv implements KvClient {
     return true;
   }
 
+  async remove(key: string, expected: string, signal?: AbortSignal): Promise<boolean> {
+    signal?.throwIfAborted();
+    if (this.#entries.get(key)?.revision !== expected) return false;
+    this.#entries.delete(key);
+    for (const { changed } of this.#watchers) changed.delete(key);
+    return true;
+  }
+
   async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<KvEntry> {
     const watcher: Watcher = { prefix, changed: new Set(), wake: () => {} };
     for (const key of this.#entries.keys()) if (key.startsWith(prefix)) watcher.changed.add(key);

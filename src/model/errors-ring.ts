@@ -76,6 +76,13 @@ export const ringErrors = catalogue({
     text: (v: { name: string; id: string }) =>
       `the data folder is that of ${v.id}, and the member's name is now ${v.name}: give it its name back, or an empty folder`,
   },
+  ringMemberTwice: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { id: string }) =>
+      `another process is ${v.id}, and was started later: the data folder was copied, or this process should have ended; move the copy's ring-member.json away and its log with it`,
+  },
   ringLogTooOld: {
     http: 500,
     promType: 'internal',

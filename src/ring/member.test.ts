@@ -54,6 +54,70 @@ test('a member that drains owns nothing, and leaves when the store has all that 
   await world.end();
 });
 
+test('a member that drains and is asked to stay has arcs again, and drains on after a restart where it is not', async () => {
+  const world = await begun(5);
+  const node = world.nodes[1]!;
+  const { id } = node.member!;
+  const state = () => world.followers[0]!.ring.current()!.newest.members.find((each) => each.id === id)?.state;
+  await world.nodes[0]!.member!.change({ kind: 'drain', id });
+  await world.run(30_000);
+  assert.equal(node.member!.wants, 'drain', 'the wish of an operator elsewhere is its own');
+  await world.crash(node);
+  world.begin(node);
+  await world.run(60_000);
+  assert.deepEqual([state(), node.member!.standing], ['draining', 'drained']);
+  node.member!.join();
+  await world.run(30_000);
+  const { newest, confirmed } = world.followers[0]!.ring.current()!;
+  assert.deepEqual([state(), node.member!.standing, confirmed], ['active', 'member', newest.number]);
+  const own = newest.members.findIndex((each) => each.id === id);
+  assert.ok(newest.owners.filter((owner) => owner === own).length >= 8, 'half of what its zone has');
+  assert.equal(node.member!.writeGate(confirmed), undefined);
+  await world.end();
+});
+
+test('versions below the floor and rows of those that are gone are removed from the store', async () => {
+  const world = await begun(5);
+  const gone = world.nodes[4]!;
+  const { id } = gone.member!;
+  gone.member!.drain();
+  await world.run(30_000);
+  world.flush(gone);
+  await world.run(30_000);
+  assert.equal(gone.member!.standing, 'out');
+  await world.crash(gone);
+  await world.run(400_000);
+  for (const node of world.nodes) world.flush(node);
+  await world.run(120_000);
+  const { newest, chain } = world.followers[0]!.ring.current()!;
+  assert.ok(newest.floor >= 3, `floor ${newest.floor}`);
+  assert.ok(world.kv.saved().has(`ring/member/${id}`), 'as long as it may only be away');
+  await world.run(900_000, 5000);
+  const keys = [...world.kv.saved().keys()];
+  assert.equal(keys.filter((key) => key.startsWith('ring/version/')).length, chain.length);
+  assert.ok(!keys.includes(`ring/member/${id}`));
+  assert.equal(keys.filter((key) => key.startsWith('ring/member/')).length, 4);
+  // who comes back does not take it for a store that lost something
+  world.begin(gone);
+  await world.run(60_000);
+  assert.equal(world.followers[0]!.ring.current()!.newest.members.length, 5);
+  await world.end();
+});
+
+test('of two processes with one folder the one that was started first takes nothing any more', async () => {
+  const world = await begun(4);
+  const node = world.nodes[0]!;
+  const first = node.member!;
+  world.begin(node);
+  await world.run(30_000);
+  const number = numberOf(world)!;
+  assert.match(String(first.writeGate(number)), /^another process is ingester-0-[0-9a-f]{12}, and was started later/);
+  assert.match(String(first.readGate()), /^another process is/);
+  assert.equal(node.member!.writeGate(number), undefined);
+  await first.stop();
+  await world.end();
+});
+
 test('nobody drains where fewer members than owners would be left', async () => {
   const world = await begun(3);
   world.nodes[0]!.member!.drain();

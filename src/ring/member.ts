@@ -55,6 +55,8 @@ const SIZES_MS = 60_000;
 export const WRITES_OLD_MS = 5 * 60_000;
 /** Other members may make what the first of them did not make so long after it could be. */
 const TURN_MS = 15_000;
+/** Versions below the floor that are removed in one go. */
+const TRIMMED_MAX = 1024;
 /** Tenants with fewer series an arc are not reported. */
 const SIZES_SERIES_MIN = 2000;
 
@@ -83,9 +85,12 @@ export class RingMember implements RingPeer {
   #complete = false;
   #lost = false;
   #wasIn = false;
+  #wasDraining = false;
   /** Time for which own heartbeats were written: what heartbeats of others are judged by. */
   #aliveMs = 0;
   #writtenMs: number | undefined;
+  /** Whether another process lives under this id, later than this one. */
+  #isTwice = false;
   /** Per member the alive time at which its last heartbeat was seen, whether or not it is one since the store lost something. */
   readonly #seen = new Map<string, { readonly aliveMs: number; readonly isFirst: boolean }>();
   /** Members that have shown no heartbeat since the store lost something; undefined: it lost nothing. */
@@ -278,6 +283,7 @@ export class RingMember implements RingPeer {
   readGate(): string | undefined {
     const view = this.#book.current();
     if (view === undefined) return 'it knows no version of the ring';
+    if (this.#isTwice) return ringErrors.ringMemberTwice({ id: this.id }).message;
     return this.#isIn(view) || this.#wants === 'leave' ? undefined : 'it is no member of the ring any more';
   }
 
@@ -459,13 +465,18 @@ export class RingMember implements RingPeer {
     const key = rowKey(this.id);
     const found = await this.#reader.call((signal) => kv.get(key, signal));
     const last = this.#row;
+    const { beat, boot } = found === undefined ? NO_BEAT : beatOf(found.value);
     if (last === undefined) {
       const beats = this.#reader.rows.get(this.id)?.beat ?? 0;
-      if (this.#saved.boots > 1 && (found === undefined || beatOf(found.value) < this.#saved.beats)) this.#storeLost();
-      this.#beat = Math.max(this.#beat, beats, found === undefined ? 0 : beatOf(found.value));
-    } else if (found === undefined || beatOf(found.value) < last.beat) {
+      if (this.#saved.boots > 1 && beat < this.#saved.beats) this.#rowLost();
+      this.#beat = Math.max(this.#beat, beats, beat);
+    } else if (boot !== this.#boot && beat > last.beat) {
+      // the folder was copied, or this process should be dead: the later one goes on
+      this.#isTwice = true;
+      throw ringErrors.ringMemberTwice({ id: this.id });
+    } else if (beat < last.beat) {
       // neither the last that was answered is there, nor a later one whose answer was lost
-      this.#storeLost();
+      this.#rowLost();
     }
     this.#beat++;
     const row = this.#rowNow();
@@ -491,6 +502,11 @@ export class RingMember implements RingPeer {
     const isKnown =
       this.#book.chain.some((each) => each.hash === hash) || version < (this.#book.newest?.version.floor ?? 0);
     if (version <= newest && (isKnown || version === 0)) this.#missing.delete(id);
+  }
+
+  /** The own row is an older one, or gone. Rows of those that are no members are removed when they are old, and they make no versions. */
+  #rowLost(): void {
+    if (this.#isIn(this.#book.current())) this.#storeLost();
   }
 
   /** The store lost what was written to it: no version is made before all members have shown that they know no newer one. */
@@ -539,12 +555,57 @@ export class RingMember implements RingPeer {
     const parts = nextParts({ view, rows, sizes, ageMs: (id) => this.#healthAgeMs(id), splitSeries, ...limits });
     if (parts === undefined) {
       this.#turnSince = undefined;
+      if (isSizesDue) await this.#trim(view);
       return;
     }
     if (!this.#isTurn(view.newest.members.map(({ id }) => id))) return;
     if (isSizesDue) this.#sizesMadeMs = this.#aliveMs;
     if (await this.#make(offer, parts)) await this.#confirm();
     this.#news();
+  }
+
+  /** Forgets rows that nobody asks for any more; the first member that lives takes them out of the store, with versions below the floor. */
+  async #trim(view: RingView): Promise<void> {
+    this.#sizesMadeMs = this.#aliveMs;
+    const known = new Set(view.chain.flatMap(({ members }) => members.map(({ id }) => id)));
+    const isGone = (id: string) => !known.has(id) && id !== this.id && this.#ageMs(id) > this.#forgetMs;
+    const gone = [...this.#reader.rows.keys()].filter(isGone);
+    const members = view.newest.members.map(({ id }) => id);
+    const first = members.filter((id) => this.#healthAgeMs(id) <= this.#unhealthyMs).sort(compareIds)[0];
+    if (first === this.id) {
+      for (const id of gone) await this.#removeRow(id);
+      await this.#removeVersions(view.chain[0]!.parent);
+    }
+    for (const id of gone) {
+      this.#reader.forget(id);
+      this.#seen.delete(id);
+    }
+  }
+
+  async #removeRow(id: string): Promise<void> {
+    const entry = await this.#reader.call((signal) => this.#options.kv.get(rowKey(id), signal));
+    // one that lives has written another since
+    if (entry === undefined || beatOf(entry.value).beat !== this.#reader.rows.get(id)?.beat) return;
+    await this.#remove(sizesKey(id));
+    await this.#reader.call((signal) => this.#options.kv.remove(entry.key, entry.revision, signal));
+  }
+
+  /** Removes a version and those that it descends from, the oldest first: whoever goes on finds the others. */
+  async #removeVersions(newest: string | undefined): Promise<void> {
+    const hashes: string[] = [];
+    for (let hash = newest; hash !== undefined && hashes.length < TRIMMED_MAX; ) {
+      const held = await this.#reader.version(hash);
+      if (held === undefined) break;
+      hashes.push(hash);
+      hash = held.version.parent;
+    }
+    for (const hash of hashes.reverse()) await this.#remove(versionKey(hash));
+  }
+
+  async #remove(key: string): Promise<void> {
+    const { kv } = this.#options;
+    const entry = await this.#reader.call((signal) => kv.get(key, signal));
+    if (entry !== undefined) await this.#reader.call((signal) => kv.remove(key, entry.revision, signal));
   }
 
   /** A row that was seen once only may be long dead: it shows life when it changes. */
@@ -614,6 +675,7 @@ export class RingMember implements RingPeer {
 
   /** Why writes of any version are refused; undefined: they are not. */
   #closed(): string | undefined {
+    if (this.#isTwice) return ringErrors.ringMemberTwice({ id: this.id }).message;
     const view = this.#book.current()!;
     const counts = view.chain.find(({ number }) => number === view.confirmed);
     const own = view.newest.members.find(({ id }) => id === this.id);
@@ -629,6 +691,13 @@ export class RingMember implements RingPeer {
     const isIn = this.#isIn(view);
     if (this.#wasIn && !isIn && this.#wants === 'join') this.#wants = 'nothing';
     this.#wasIn = isIn;
+    // drained by an operator elsewhere: its own wish from now on, until it is asked to stay
+    const isDraining = newest.members.find(({ id }) => id === this.id)?.state === 'draining';
+    if (isDraining && !this.#wasDraining && this.#wants === 'join') {
+      this.#wants = 'drain';
+      this.#trySave({ wants: 'drain' });
+    }
+    this.#wasDraining = isDraining;
     const last = this.#counted.at(-1)?.number ?? 0;
     if (confirmed <= last) return;
     const oldest = newest.floor;
@@ -636,11 +705,16 @@ export class RingMember implements RingPeer {
       ...this.#counted.filter(({ number }) => number >= oldest),
       { number: confirmed, atMs: this.#options.clock.monotonicMs() },
     ];
-    if (this.#saved === undefined || confirmed <= this.#saved.counts) return;
+    // others know that it counts, and tell it after a restart
+    if (this.#saved !== undefined && confirmed > this.#saved.counts) this.#trySave({ counts: confirmed });
+  }
+
+  /** Saves what it can do without after a restart. */
+  #trySave(change: Partial<SavedMember>): void {
     try {
-      this.#save({ counts: confirmed });
+      this.#save(change);
     } catch (error) {
-      this.lastError = error; // a full disk: others know that it counts, and tell it after a restart
+      this.lastError = error; // a full disk
     }
   }
 
@@ -651,9 +725,10 @@ export class RingMember implements RingPeer {
   }
 }
 
-function beatOf(bytes: Uint8Array): number {
-  const row = JSON.parse(Buffer.from(bytes).toString()) as MemberRow;
-  return row.beat;
+const NO_BEAT = { beat: -1, boot: '' };
+
+function beatOf(bytes: Uint8Array): Pick<MemberRow, 'beat' | 'boot'> {
+  return JSON.parse(Buffer.from(bytes).toString()) as MemberRow;
 }
 
 function hexOf(bytes: Uint8Array): string {

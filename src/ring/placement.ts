@@ -16,6 +16,8 @@ export type Change =
   | { readonly kind: 'drain'; readonly id: string }
   /** The same, and it is no member any more. */
   | { readonly kind: 'remove'; readonly id: string }
+  /** A member that drains takes arcs again. */
+  | { readonly kind: 'return'; readonly id: string }
   /** A new member on the arcs of an old one. */
   | { readonly kind: 'replace'; readonly id: string; readonly member: Member };
 
@@ -71,6 +73,10 @@ export function changed(change: Change, { since, force = false, nowMs = 1 }: Cha
       break;
     case 'drain':
       plan.empty(change.id, 'drain');
+      break;
+    case 'return':
+      plan.activate(change.id);
+      plan.fill(change.id);
       break;
     case 'remove':
       plan.empty(change.id, 'remove');
@@ -175,6 +181,11 @@ class Plan {
     if (this.#members.some((each) => each?.id === member.id)) throw ringErrors.ringMemberKnown({ member: member.id });
     assert(this.#members.length < MEMBERS_MAX, 'more members than a version holds');
     this.#members.push(member);
+  }
+
+  activate(id: string): void {
+    const number = this.#numberOf(id);
+    this.#members[number] = { ...this.#members[number]!, state: 'active' };
   }
 
   /** Gives a new member its share, from those that have most above theirs. */

@@ -102,7 +102,10 @@ function* changesOf(input: PlanInput): Generator<Change> {
   // what can wait until the newest version counts does
   if (view.confirmed !== newest.number) return;
   for (const { id, state } of newest.members) {
-    if (state === 'active' && rows.get(id)?.wants === 'drain') yield { kind: 'drain', id };
+    const row = rows.get(id);
+    if (state === 'active' && row?.wants === 'drain') yield { kind: 'drain', id };
+    // who knows that it drains and wants arcs all the same was asked to stay
+    if (state === 'draining' && row?.wants === 'join' && row.hash === view.hash) yield { kind: 'return', id };
   }
   const names = new Set(newest.members.map(({ id }) => nameOf(id)));
   for (const each of candidates) if (!names.has(nameOf(each.id))) yield { kind: 'join', member: memberOf(each) };

@@ -77,6 +77,12 @@ export class RingReader {
     this.#onNews();
   }
 
+  /** Forgets a member's row, until it comes again. */
+  forget(id: string): void {
+    this.rows.delete(id);
+    this.sizes.delete(id);
+  }
+
   /** Tells the book what the rows say. */
   hear(): void {
     const confirmations = new Map<string, number>();
@@ -104,7 +110,7 @@ export class RingReader {
     const known = new Set(this.#book.chain.map((each) => each.hash));
     let floor = 0;
     for (let next: string | undefined = hash; next !== undefined && !known.has(next) && path.length < FETCHED_MAX; ) {
-      const held = await this.#version(next);
+      const held = await this.version(next);
       if (held === undefined) break;
       path.push(held);
       if (path.length === 1) floor = held.version.floor;
@@ -114,7 +120,8 @@ export class RingReader {
     this.hear();
   }
 
-  async #version(hash: string): Promise<HeldVersion | undefined> {
+  /** A version's document; undefined: the store does not have it. */
+  async version(hash: string): Promise<HeldVersion | undefined> {
     const entry = await this.call((signal) => this.#kv.get(versionKey(hash), signal));
     if (entry === undefined) return undefined;
     try {

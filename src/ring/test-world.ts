@@ -47,6 +47,14 @@ export class FaultyKv implements KvClient {
     return true;
   }
 
+  async remove(key: string, expected: string): Promise<boolean> {
+    await this.#call();
+    if (this.#entries.get(key)?.revision !== expected) return false;
+    this.#entries.delete(key);
+    this.#answer();
+    return true;
+  }
+
   async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<KvEntry> {
     const given = new Map<string, string>();
     while (!signal.aborted) {
@@ -127,6 +135,11 @@ class GatedKv implements KvClient {
   async compareAndSet(key: string, expected: string | undefined, next: Uint8Array) {
     await this.#open();
     return this.#kv.compareAndSet(key, expected, next);
+  }
+
+  async remove(key: string, expected: string) {
+    await this.#open();
+    return this.#kv.remove(key, expected);
   }
 
   async *watch(prefix: string, signal: AbortSignal) {

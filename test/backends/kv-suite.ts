@@ -45,6 +45,22 @@ export function kvSuite(options: { readonly name: string; open(): Promise<KvClie
     assert.equal(text(await kv.get(key)), 'a');
   });
 
+  check('a key is removed at its newest revision only, and is new when it is put again', async () => {
+    const key = freshKey();
+    assert.equal(await kv.remove(key, 'never'), false);
+    await kv.put(key, bytes('a'));
+    const first = (await kv.get(key))!;
+    await kv.put(key, bytes('b'));
+    assert.equal(await kv.remove(key, first.revision), false);
+    const second = (await kv.get(key))!;
+    assert.equal(await kv.remove(key, second.revision), true);
+    assert.equal(await kv.get(key), undefined);
+    assert.equal(await kv.remove(key, second.revision), false);
+    assert.equal(await kv.compareAndSet(key, second.revision, bytes('c')), false);
+    assert.equal(await kv.compareAndSet(key, undefined, bytes('b')), true);
+    assert.equal(await kv.compareAndSet(key, second.revision, bytes('c')), false, 'no revision comes twice');
+  });
+
   check('of many that compare and set at once one succeeds', async () => {
     const key = freshKey();
     for (let round = 0; round < 5; round++) {

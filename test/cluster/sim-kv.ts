@@ -78,6 +78,8 @@ export class SimKv {
           return true;
         });
       },
+      remove: (key, expected, signal) =>
+        this.#call(process, signal, () => this.#entries.get(key)?.revision === expected && this.#entries.delete(key)),
       watch: (prefix, signal) => this.#watch(process, prefix, signal),
     };
   }

@@ -139,6 +139,7 @@ export class ShardThreads implements Service, ShardHost {
       fsync: config.walFsync,
       fsyncIntervalMs: config.walFsyncIntervalMs,
       keepFlushedMs: config.keepFlushedMs,
+      walAgeMaxMs: config.walAgeMaxMs,
     };
     return start({
       name: `shard-${number}`,

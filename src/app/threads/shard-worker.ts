@@ -18,7 +18,14 @@ import type { ShardThreadRole } from './shard-thread-role.ts';
 /** Data that the thread is started with. */
 export type ShardData = Pick<
   ShardOptions,
-  'folder' | 'windowMs' | 'headBytesMax' | 'seriesSecret' | 'fsync' | 'fsyncIntervalMs' | 'keepFlushedMs'
+  | 'folder'
+  | 'windowMs'
+  | 'headBytesMax'
+  | 'seriesSecret'
+  | 'fsync'
+  | 'fsyncIntervalMs'
+  | 'keepFlushedMs'
+  | 'walAgeMaxMs'
 > & { readonly held: SharedArrayBuffer; readonly hold: HoldToken };
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */

@@ -47,6 +47,8 @@ export interface SavedLoss {
   /** Time range that the lost records may have been of. */
   readonly fromMs: number;
   readonly toMs: number;
+  /** Wall clock when it was found, Unix ms; absent where an earlier version found it. */
+  readonly foundMs?: number;
 }
 
 type SavedTenant = readonly [index: number, id: string, newestMs: number];
@@ -445,6 +447,7 @@ const REFS_MAX = 0xffffff;
 
 function isLoss(value: unknown): value is SavedLoss {
   if (typeof value !== 'object' || value === null) return false;
-  const { file, position, bytes, fromMs, toMs } = value as Partial<SavedLoss>;
-  return typeof file === 'string' && [position, bytes, fromMs, toMs].every((number) => Number.isFinite(number));
+  const { file, position, bytes, fromMs, toMs, foundMs = 0 } = value as Partial<SavedLoss>;
+  const numbers = [position, bytes, fromMs, toMs, foundMs];
+  return typeof file === 'string' && numbers.every((number) => Number.isFinite(number));
 }

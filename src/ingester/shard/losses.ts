@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ReplicaLoss } from '../../contract/replica.ts';
+import type { Clock } from '../../lib/clock.ts';
 import type { SavedArena, SavedLoss } from '../log/checkpoint.ts';
 import type { WalLoss } from '../log/wal.ts';
 import type { ShardLog } from './logger.ts';
@@ -19,11 +20,21 @@ export interface LossContext {
   readonly newestMs: number;
 }
 
-/** Parts of a log that could not be read: told to whoever asks for their time, as long as the shard lives. */
+export interface LossesOptions {
+  readonly windowMs: number;
+  readonly log: ShardLog;
+  readonly clock: Pick<Clock, 'nowMs'>;
+  /** A loss is told for so long after it was found. */
+  readonly ageMsMax: number;
+}
+
+/** Parts of a log that could not be read: told to whoever asks for their time, for long enough. */
 export class Losses {
   readonly #windowMs: number;
   readonly #log: ShardLog;
-  readonly #list: SavedLoss[] = [];
+  readonly #clock: Pick<Clock, 'nowMs'>;
+  readonly #ageMsMax: number;
+  #list: SavedLoss[] = [];
   /** Windows by arena that were there when the log was replayed, and that the store does not have yet. */
   readonly #unsettled = new Map<number, number>();
   #found = 0;
@@ -31,20 +42,34 @@ export class Losses {
   bytes = 0;
   samples = 0;
 
-  constructor(windowMs: number, log: ShardLog) {
-    this.#windowMs = windowMs;
-    this.#log = log;
+  constructor(options: LossesOptions) {
+    this.#windowMs = options.windowMs;
+    this.#log = options.log;
+    this.#clock = options.clock;
+    this.#ageMsMax = options.ageMsMax;
   }
 
   get all(): readonly SavedLoss[] {
+    this.#forgetOld();
     return this.#list;
+  }
+
+  /** Losses that were told for long enough are told no more, once the store has what was left of their windows. */
+  #forgetOld(): void {
+    const oldMs = this.#clock.nowMs() - this.#ageMsMax;
+    const isOld = (loss: SavedLoss) => loss.foundMs !== undefined && loss.foundMs < oldMs && !this.#isHeld(loss);
+    if (this.#list.some(isOld)) this.#list = this.#list.filter((loss) => !isOld(loss));
   }
 
   /** Those that a checkpoint or another file tells, each once. */
   load(losses: readonly SavedLoss[]): void {
     const keyOf = ({ file, position, fromMs, toMs }: SavedLoss) => `${file} ${position} ${fromMs} ${toMs}`;
     const known = new Set(this.#list.map(keyOf));
-    this.#list.push(...losses.slice(0, LOSSES_MAX).filter((loss) => !known.has(keyOf(loss))));
+    const nowMs = this.#clock.nowMs();
+    for (const loss of losses.slice(0, LOSSES_MAX)) {
+      // found by an earlier version: told as long as if it were found now
+      if (!known.has(keyOf(loss))) this.#list.push({ ...loss, foundMs: loss.foundMs ?? nowMs });
+    }
   }
 
   add(
@@ -62,13 +87,14 @@ export class Losses {
     }
     const fromMs = newest > 0 ? newest - this.#windowMs : 0;
     const toMs = newest > 0 ? newest + this.#windowMs : Number.MAX_SAFE_INTEGER;
+    const foundMs = this.#clock.nowMs();
     const last = this.#list.at(-1);
     if (last === undefined || this.#list.length < LOSSES_MAX) {
-      this.#list.push({ file, position, bytes, samples: fields.samplesAbout, fromMs, toMs });
+      this.#list.push({ file, position, bytes, samples: fields.samplesAbout, fromMs, toMs, foundMs });
     } else {
       const all = { bytes: last.bytes + bytes, samples: (last.samples ?? 0) + fields.samplesAbout };
       const [from, to] = [Math.min(last.fromMs, fromMs), Math.max(last.toMs, toMs)];
-      this.#list.splice(-1, 1, { ...last, ...all, fromMs: from, toMs: to });
+      this.#list.splice(-1, 1, { ...last, ...all, fromMs: from, toMs: to, foundMs });
     }
     if (this.#found > LOSSES_LOGGED_MAX) return;
     const told = { ...fields, fromMs, toMs };
@@ -89,7 +115,7 @@ export class Losses {
 
   /** Those in the range, both ends inclusive. */
   touching(startMs: number, endMs: number): ReplicaLoss[] {
-    return this.#list
+    return this.all
       .filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs)
       .map((loss) => ({ text: textOf(loss), settled: !this.#isHeld(loss) }));
   }
@@ -103,7 +129,7 @@ export class Losses {
 
   /** Losses known to be for good in the range, both ends inclusive, for an answer's warnings. */
   warnings(startMs: number, endMs: number): string[] {
-    return this.#list.filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs).map(textOf);
+    return this.all.filter(({ fromMs, toMs }) => fromMs <= endMs && toMs >= startMs).map(textOf);
   }
 }
 

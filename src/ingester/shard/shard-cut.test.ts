@@ -161,3 +161,26 @@ test('a cut before the losses are written down is one still, and a damaged file 
   await fourth.ready;
   assert.ok(fourth.losses(NOW_MS, NOW_MS).length > 0);
 });
+
+test('a loss is told for as long as it was asked for, however often the shard starts, and longer where the store lacks the rest', async () => {
+  const disk = new CutDisk();
+  const clock = new ManualClock(NOW_MS);
+  const walAgeMaxMs = 7 * 86_400_000;
+  const first = open(disk, 'one', { clock });
+  await first.ready;
+  await push(first, NOW_MS);
+  disk.cut();
+  const second = open(disk, 'two', { clock, walAgeMaxMs });
+  await second.ready;
+  clock.setWall(NOW_MS + walAgeMaxMs / 2);
+  assert.equal(second.losses(NOW_MS, NOW_MS).length, 1);
+  await second.close({ checkpoint: true });
+  const third = open(disk, 'two', { clock, walAgeMaxMs });
+  await third.ready;
+  clock.setWall(NOW_MS + walAgeMaxMs + 1);
+  assert.equal(third.losses(NOW_MS, NOW_MS)[0]?.settled, false);
+  for (const { sealLsn } of await third.seal(Number.MAX_SAFE_INTEGER)) await third.confirmFlushed(sealLsn);
+  assert.equal(third.losses(NOW_MS, NOW_MS).length, 0);
+  assert.equal(third.stats().walLosses, 0);
+  await third.close({ checkpoint: false });
+});

@@ -54,6 +54,8 @@ export interface ShardOptions {
    * but this shard has the samples, and nothing comes of knowing.
    */
   readonly machineRun?: string | undefined;
+  /** For so long after it was found a loss of the log is told to readers; absent: for ever. */
+  readonly walAgeMaxMs?: number;
   /** Kept up to date for other threads. */
   readonly held?: HeldRange;
   readonly disk: Disk;
@@ -152,7 +154,8 @@ export class Shard {
     this.#wal = new WalWriter(head.kernel, disk, folder, first, lastLsn(logFolder, segments, checkpoint));
     this.#commit = new GroupCommit(head, this.#wal, { ...options, mustSync: () => this.#mustSync() });
     this.#windows = new Windows(head.kernel.exports, clock);
-    this.#losses = new Losses(windowMs, log);
+    const { walAgeMaxMs: ageMsMax = Number.POSITIVE_INFINITY } = options;
+    this.#losses = new Losses({ windowMs, log, clock, ageMsMax });
     this.#deletionsRead = new DeletionsRead(disk, folder, clock.nowMs());
     this.#run = options.machineRun === undefined ? undefined : new RunFile(disk, folder, options.machineRun);
     if (this.#run !== undefined) this.#losses.load(this.#run.losses);
@@ -362,6 +365,7 @@ export class Shard {
       bytes: 0,
       fromMs: window * windowMs,
       toMs: (window + 1) * windowMs - 1,
+      foundMs: this.#options.clock.nowMs(),
     }));
     this.#losses.load(losses);
     try {
