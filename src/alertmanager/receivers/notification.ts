@@ -60,11 +60,23 @@ export interface Answer {
   readonly body: string;
 }
 
+/** There was no answer. The text holds no address. */
+export class SendError extends Error {
+  readonly reason: FailureReason;
+
+  constructor(text: string, reason: FailureReason = 'other') {
+    super(text);
+    this.reason = reason;
+  }
+}
+
 export interface HttpSender {
+  /** @throws SendError */
   send(request: OutgoingRequest, signal: AbortSignal): Promise<Answer>;
 }
 
 export interface MailSender {
+  /** @throws SendError */
   send(server: MailServer, mail: Mail, signal: AbortSignal): Promise<void>;
 }
 
@@ -155,6 +167,19 @@ export function cutRunes(text: string, count: number): string {
   const runes = [...text];
   if (runes.length <= count) return text;
   return count <= 3 ? runes.slice(0, count).join('') : `${runes.slice(0, count - 1).join('')}…`;
+}
+
+/** At most `bytesMax` bytes of UTF-8, with `…` at the end where there were more. */
+export function cutBytes(text: string, bytesMax: number): string {
+  if (Buffer.byteLength(text) <= bytesMax) return text;
+  const runes = [...text];
+  let [bytes, count] = [0, 0];
+  while (count < runes.length) {
+    bytes += Buffer.byteLength(runes[count]!);
+    if (bytes > bytesMax - 3) break;
+    count++;
+  }
+  return `${runes.slice(0, count).join('')}…`;
 }
 
 /** As Go writes a time in JSON: no fraction where there is none. */

@@ -1,0 +1,265 @@
+import type { StateRows } from '../chunkstore/documents/state-rows.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { TokenBucket } from '../limits/token-bucket.ts';
+import type { NotificationTemplates } from '../template/alertmanager.ts';
+import { type Alert, AlertError, alertOf, type GivenAlert, isResolved } from './alert.ts';
+import { AlertBook } from './alert-book.ts';
+import type { AlertmanagerConfig } from './config/load.ts';
+import { Dispatcher } from './dispatcher.ts';
+import { Inhibitor } from './inhibition.ts';
+import type { LabelSet } from './label-set.ts';
+import type { AlertmanagerLimits } from './limits.ts';
+import { NotificationLog } from './notification-log.ts';
+import { groupData, mutedBy, Notifier, type NotifierEvents } from './notifier.ts';
+import type { FirewallRules } from './receivers/firewall.ts';
+import type { HttpSender, MailSender } from './receivers/notification.ts';
+import { matchingRoutes, type Route } from './route.ts';
+import { silencedBy } from './silence.ts';
+import { SilenceBook } from './silence-book.ts';
+
+/** A configuration that is in force, and how it came. */
+export interface ConfigInForce {
+  readonly config: AlertmanagerConfig;
+  readonly templates: NotificationTemplates;
+}
+
+export interface TenantOptions {
+  readonly tenant: string;
+  readonly state: StateRows;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: () => string;
+  readonly limits: () => AlertmanagerLimits;
+  readonly externalUrl: string;
+  readonly senders: (rules: () => FirewallRules) => Senders;
+  readonly events: NotifierEvents & { groupRefused(): void };
+}
+
+/** Ways out of the process. */
+export interface Senders {
+  readonly http: HttpSender;
+  readonly mail: MailSender;
+}
+
+export interface AlertStatus {
+  readonly state: 'active' | 'suppressed' | 'unprocessed';
+  readonly silencedBy: readonly string[];
+  readonly inhibitedBy: readonly string[];
+  readonly mutedBy: readonly string[];
+}
+
+export interface ShownAlert {
+  readonly alert: Alert;
+  readonly status: AlertStatus;
+  readonly receivers: readonly string[];
+}
+
+export interface ShownGroup {
+  readonly receiver: string;
+  readonly labels: LabelSet;
+  readonly routeLabels: LabelSet;
+  readonly alerts: readonly ShownAlert[];
+  readonly isMuted: boolean;
+}
+
+const resolveTimeoutMs = 5 * 60_000;
+const burstSeconds = 1;
+
+/** The Alertmanager of one tenant. */
+export class TenantAlertmanager {
+  readonly silences: SilenceBook;
+  readonly #options: TenantOptions;
+  readonly #alerts: AlertBook;
+  readonly #log: NotificationLog;
+  readonly #buckets = new Map<string, TokenBucket>();
+  #inForce: ConfigInForce | undefined;
+  #dispatcher: Dispatcher | undefined;
+  #inhibitor = new Inhibitor([]);
+
+  private constructor(options: TenantOptions, parts: Parts) {
+    this.#options = options;
+    this.#alerts = parts.alerts;
+    this.#log = parts.log;
+    this.silences = parts.silences;
+  }
+
+  /** With the state that was kept; it does nothing before it has a configuration. */
+  static async open(options: TenantOptions, signal: AbortSignal): Promise<TenantAlertmanager> {
+    const { tenant, state, clock } = options;
+    const alerts = await AlertBook.load(options, clock.nowMs(), signal);
+    const log = await NotificationLog.load(tenant, state, signal);
+    const silences = await SilenceBook.load(options, signal);
+    return new TenantAlertmanager(options, { alerts, log, silences });
+  }
+
+  get inForce(): ConfigInForce | undefined {
+    return this.#inForce;
+  }
+
+  get alertCount(): number {
+    return this.#alerts.size;
+  }
+
+  get groupCount(): number {
+    return this.#dispatcher?.groupCount ?? 0;
+  }
+
+  /** Groups are made anew from the alerts that are known; what was told is in the log. */
+  async setConfig(inForce: ConfigInForce | undefined): Promise<void> {
+    const old = this.#dispatcher;
+    this.#dispatcher = undefined;
+    await old?.stop();
+    this.#inForce = inForce;
+    this.#inhibitor = new Inhibitor(inForce?.config.inhibitRules ?? []);
+    if (inForce !== undefined) this.#dispatcher = this.#dispatcherOf(inForce);
+    for (const alert of this.#alerts.all()) {
+      this.#inhibitor.put(alert);
+    }
+    for (const alert of this.#alerts.all()) this.#dispatcher?.put(alert);
+  }
+
+  async stop(): Promise<void> {
+    await this.#dispatcher?.stop();
+    this.#dispatcher = undefined;
+  }
+
+  /**
+   * Takes alerts; those that are right also where others are wrong.
+   * @returns why some were refused
+   */
+  async put(given: readonly GivenAlert[], isFromOutside: boolean, signal: AbortSignal): Promise<string[]> {
+    const nowMs = this.#options.clock.nowMs();
+    const timeoutMs = this.#inForce?.config.resolveTimeoutMs ?? resolveTimeoutMs;
+    const problems: string[] = [];
+    const taken: Alert[] = [];
+    for (const each of given) {
+      try {
+        const kept = this.#alerts.put(alertOf(each, nowMs, timeoutMs), isFromOutside, nowMs);
+        if (typeof kept === 'string') problems.push(kept);
+        else taken.push(kept);
+      } catch (thrown) {
+        if (!(thrown instanceof AlertError)) throw thrown;
+        problems.push(thrown.message);
+      }
+    }
+    // first written, then told
+    await this.#alerts.written(signal);
+    for (const alert of taken) this.#inhibitor.put(alert);
+    for (const alert of taken) this.#dispatcher?.put(alert);
+    return problems;
+  }
+
+  /** Alerts that have not ended, with what becomes of them, ascending by fingerprint. */
+  shownAlerts(): ShownAlert[] {
+    const nowMs = this.#options.clock.nowMs();
+    const route = this.#inForce?.config.route;
+    const shown: ShownAlert[] = [];
+    for (const alert of this.#alerts.all()) {
+      if (isResolved(alert, nowMs)) continue;
+      const receivers = route === undefined ? [] : matchingRoutes(route, alert.labels).map(({ receiver }) => receiver);
+      shown.push({ alert, status: this.#status(alert, nowMs), receivers });
+    }
+    return shown.sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1));
+  }
+
+  shownGroups(): ShownGroup[] {
+    const nowMs = this.#options.clock.nowMs();
+    const views = this.#dispatcher?.groups() ?? [];
+    const receivers = new Map<string, Set<string>>();
+    for (const { route, alerts } of views) {
+      for (const { fingerprint } of alerts) {
+        const all = receivers.get(fingerprint) ?? new Set();
+        receivers.set(fingerprint, all.add(route.receiver));
+      }
+    }
+    return views.map(({ route, labels, alerts }) => {
+      const { active, muted } = mutedBy(this.#inForce!.config, route, nowMs);
+      const mutes = [...active, ...muted];
+      const shown = alerts
+        .filter((alert) => !isResolved(alert, nowMs))
+        .map((alert) => ({
+          alert,
+          status: this.#status(alert, nowMs, mutes),
+          receivers: [...receivers.get(alert.fingerprint)!].sort(),
+        }));
+      return {
+        receiver: route.receiver,
+        labels,
+        routeLabels: this.#routeLabels(route, labels, alerts),
+        alerts: shown,
+        isMuted: mutes.length > 0,
+      };
+    });
+  }
+
+  async sweep(signal: AbortSignal): Promise<void> {
+    const nowMs = this.#options.clock.nowMs();
+    this.#alerts.sweep(nowMs);
+    this.#inhibitor.sweep(nowMs);
+    await this.#alerts.written(signal);
+    await this.#log.sweep(nowMs, signal);
+    await this.silences.sweep(nowMs, signal);
+  }
+
+  #routeLabels(route: Route, groupLabels: LabelSet, alerts: readonly Alert[]): LabelSet {
+    if (route.labels.size === 0) return route.labels;
+    const { templates } = this.#inForce!;
+    const nowMs = this.#options.clock.nowMs();
+    const flushed = alerts.map((alert) => ({ alert, isFiring: !isResolved(alert, nowMs) }));
+    const options = { templates, externalUrl: this.#options.externalUrl, reason: 'unknown' };
+    return groupData({ route, groupLabels, alerts: flushed }, options).routeLabels;
+  }
+
+  #status(alert: Alert, nowMs: number, mutes: readonly string[] = []): AlertStatus {
+    const silences = silencedBy(this.silences.all(), alert.labels, nowMs);
+    const inhibitor = this.#inhibitor.inhibitedBy(alert.labels, nowMs);
+    const isSuppressed = silences.length > 0 || inhibitor !== undefined || mutes.length > 0;
+    return {
+      state: this.#inForce === undefined ? 'unprocessed' : isSuppressed ? 'suppressed' : 'active',
+      silencedBy: silences,
+      inhibitedBy: inhibitor === undefined ? [] : [inhibitor],
+      mutedBy: mutes,
+    };
+  }
+
+  #dispatcherOf({ config, templates }: ConfigInForce): Dispatcher {
+    const { clock, random, limits, externalUrl, senders, events } = this.#options;
+    const notifier = new Notifier({
+      config,
+      templates,
+      externalUrl,
+      log: this.#log,
+      ...senders(() => ({ blocksPrivate: limits().firewallBlocksPrivate, networks: limits().firewallNetworks })),
+      clock,
+      random,
+      isInhibited: (labels, nowMs) => this.#inhibitor.inhibitedBy(labels, nowMs) !== undefined,
+      isSilenced: (labels, nowMs) => silencedBy(this.silences.all(), labels, nowMs).length > 0,
+      takeRate: (integration) => this.#takeRate(integration),
+      events,
+    });
+    return new Dispatcher({
+      route: config.route,
+      clock,
+      groupsMax: () => limits().groupsMax,
+      flush: (flush, signal) => notifier.flush(flush, signal),
+      onGroupRefused: () => events.groupRefused(),
+    });
+  }
+
+  #takeRate(integration: string): boolean {
+    const { notificationRate, notificationRatePerIntegration } = this.#options.limits();
+    const rate = notificationRatePerIntegration.get(integration) ?? notificationRate;
+    if (rate === 0) return true;
+    const burst = Math.max(1, Math.ceil(rate * burstSeconds));
+    const bucket = this.#buckets.get(integration) ?? new TokenBucket(this.#options.clock, burst);
+    this.#buckets.set(integration, bucket);
+    return bucket.take(1, rate, burst);
+  }
+}
+
+interface Parts {
+  readonly alerts: AlertBook;
+  readonly log: NotificationLog;
+  readonly silences: SilenceBook;
+}
