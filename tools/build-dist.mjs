@@ -1,6 +1,7 @@
-// Writes src/ as JavaScript to dist/STATE/src, with what it reads beside it: for the package, since Node strips no types below
+// Writes src/ as JavaScript to dist/STATE/src/app, with what it reads beside it: for the package, since Node strips no types below
 // node_modules, and for a checkout, where each of a process' threads would strip them anew and keep the memory that this takes.
-// Run by `npm ci`, `npm pack` and the launcher. Types are blanked out, not compiled: what runs is what stands in src/, line by line.
+// Run by `npm ci`, `npm pack` and the launcher. Modules that the same threads load are one file (docs/decisions/bundles.md), without
+// comments, else as they stand in src/. Where the bundler cannot run each module is a file, with its types blanked out.
 // A build is never changed: a process that runs from one finds the same code for as long as it runs.
 import {
   copyFileSync,
@@ -14,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { COPIED, isShipped, sourceState } from './source-state.mjs';
 
@@ -33,20 +34,16 @@ const dist = join(root, 'dist');
 const state = sourceState(root);
 const aside = join(dist, `.${process.pid}`);
 try {
-  if (!existsSync(join(dist, state))) build();
+  if (!existsSync(join(dist, state))) await build();
   removeOld();
 } finally {
   rmSync(aside, { recursive: true, force: true });
 }
 
-function build() {
-  for (const file of readdirSync(join(root, 'src'), { recursive: true })) {
-    if (!isShipped(file)) continue;
-    const code = stripTypeScriptTypes(readFileSync(join(root, 'src', file), 'utf8'));
-    const target = join(aside, 'src', file.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, code.replace(RELATIVE_IMPORT, '$1$2$3.js$2'));
-  }
+async function build() {
+  const bundler = await import('rolldown').catch(() => undefined);
+  if (bundler === undefined) stripTypes();
+  else await bundle(bundler.rolldown);
   for (const file of COPIED) {
     mkdirSync(dirname(join(aside, file)), { recursive: true });
     copyFileSync(join(root, file), join(aside, file));
@@ -56,6 +53,43 @@ function build() {
   } catch (error) {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error; // another was faster
   }
+}
+
+/** All files in one folder, two below the build: files that modules read lie where they do in src/, and workers beside their callers. */
+async function bundle(rolldown) {
+  const app = join(root, 'src', 'app');
+  const workers = shipped().filter((file) => file.endsWith('-worker.ts'));
+  const input = Object.fromEntries(workers.map((file) => [basename(file, '.ts'), join(root, 'src', file)]));
+  const bundled = await rolldown({
+    cwd: root,
+    input: { ...input, main: join(app, 'main.ts') },
+    platform: 'node',
+    // packages stay as they are
+    external: (id) => !/^[./]/.test(id) && !/^[a-z]:[\\/]/i.test(id),
+  });
+  await bundled.write({
+    dir: join(aside, 'src', 'app'),
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    comments: false,
+    keepNames: true,
+  });
+  await bundled.close();
+}
+
+function stripTypes() {
+  for (const file of shipped()) {
+    const code = stripTypeScriptTypes(readFileSync(join(root, 'src', file), 'utf8'));
+    const target = join(aside, 'src', file.replace(/\.ts$/, '.js'));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, code.replace(RELATIVE_IMPORT, '$1$2$3.js$2'));
+  }
+}
+
+/** Files of src/ that a build has, from there on. */
+function shipped() {
+  return readdirSync(join(root, 'src'), { recursive: true }).filter(isShipped);
 }
 
 function removeOld() {

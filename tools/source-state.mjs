@@ -25,6 +25,6 @@ export function sourceState(root) {
     hash.update(`${file} ${size} ${mtimeMs}\n`);
   }
   // compiling the kernel anew does not make it another
-  for (const file of COPIED) hash.update(readFileSync(join(root, file)));
+  for (const file of [...COPIED, 'tools/build-dist.mjs']) hash.update(readFileSync(join(root, file)));
   return hash.digest('hex').slice(0, 16);
 }
