@@ -40,7 +40,7 @@ export interface BeforeAfter extends Spans {
   readonly reference: 'days' | 'last-day';
   /** How many there were. */
   readonly references: number;
-  /** What stands out, the worst first; empty: nothing does. */
+  /** Findings, the worst first; empty: nothing stands out. */
   readonly findings: readonly Finding[];
   /** Measures, parts included, that were compared, and those that had too few events. */
   readonly compared: number;

@@ -1,4 +1,4 @@
-/** What a change of a measure means: traffic is neutral, of the others more is worse. */
+/** The meaning of a change of a measure: traffic is neutral, of the others more is worse. */
 export type MeasureKind = 'traffic' | 'errors' | 'latency' | 'saturation';
 
 export type Statistic = 'rate' | 'ratio' | 'value' | 'mean' | 'p50' | 'p99';

@@ -11,7 +11,7 @@ export interface WorseCase {
   readonly queryable: Queryable;
   readonly beginMs: number;
   readonly endMs: number;
-  /** What got worse: the kind, and the handler where it is only one; undefined: nothing did. */
+  /** The kind that got worse, and the handler where it is only one; undefined: nothing did. */
   readonly worse:
     | { readonly kind: 'latency' | 'errors' | 'saturation'; readonly handler: string | undefined }
     | undefined;
