@@ -3,7 +3,6 @@ import { Region } from '../../chunk/region.ts';
 import { type FrameLimits, type MetadataLimits, NO_ROOM, REFUSED_NO_ROOM } from '../../contract/ingest.ts';
 import type { ReplicaLoss } from '../../contract/replica.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
-import { Pacer } from '../../lib/pacer.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
@@ -19,19 +18,21 @@ import type { HeadIngestResult } from '../head/intake.ts';
 import type { MetadataBook } from '../head/metadata.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
 import { OLD_WINDOWS_PER_USER, StagedWindows } from '../head/window-quota.ts';
-import { checkpointName, listCheckpoints, type SavedArena, writeCheckpoint } from '../log/checkpoint.ts';
+import { checkpointName, listCheckpoints, type SavedArena } from '../log/checkpoint.ts';
 import type { Disk } from '../log/disk.ts';
 import { useLogKey } from '../log/log-key.ts';
 import { noteParts } from '../log/log-note.ts';
 import { RunFile } from '../log/run-file.ts';
 import { sampleTimes, stagedPayloads } from '../log/staged.ts';
 import { listSegments, needsKey, segmentName, WalWriter } from '../log/wal.ts';
+import { Checkpoints } from './checkpoints.ts';
 import { type DeletedSamples, Deletions } from './deletions.ts';
 import { DeletionsRead } from './deletions-read.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { ShardLog } from './logger.ts';
 import { Losses } from './losses.ts';
 import { lastLsn, Replay } from './replay.ts';
+import { forgetRest, Sweep } from './sweep.ts';
 import { Windows } from './windows.ts';
 
 /** Above headBytesMax new series are refused; above this multiple of it, all samples, as with a store away for long. */
@@ -91,16 +92,6 @@ export interface ShardStats {
 export type ShardState = 'replaying' | 'live' | 'closed';
 
 const MAINTAIN_INTERVAL_MS = 5_000;
-const CHECKPOINT_BYTES_MIN = 64 * 1024 * 1024;
-/** For how long at a time a checkpoint may hold up the shard's thread. */
-const CHECKPOINT_SLICE_MS = 5;
-/** How often series without samples are looked for, beside those that go with a window. */
-const SWEEP_INTERVAL_MS = 600_000;
-const SWEEP_REFS = 65_536;
-/** Metadata of a tenant that told none for so long is forgotten. Senders tell it every few minutes; series may lie on other shards. */
-const METADATA_QUIET_MS = 86_400_000;
-/** Tenants forgotten in a turn: a few milliseconds of the shard's thread. */
-const FORGOTTEN_AT_ONCE_MAX = 4_096;
 const NO_METADATA_LIMITS: MetadataLimits = { metricsMax: 0, perMetricMax: 0 };
 
 /**
@@ -111,7 +102,6 @@ export class Shard {
   readonly head: Head;
   readonly #stagedWindows: StagedWindows;
   readonly #options: ShardOptions;
-  readonly #disk: Disk;
   readonly #wal: WalWriter;
   readonly #commit: GroupCommit;
   readonly #windows: Windows;
@@ -123,14 +113,9 @@ export class Shard {
   readonly #deletionsRead: DeletionsRead;
   readonly #replay: Replay;
   #state: ShardState = 'replaying';
-  #checkpoints = 0;
-  #checkpointBytes = 0;
-  #checkpointAt = 0; // wal.written then
-  /** When idle series were looked for last, Unix ms. */
-  #sweptMs = 0;
+  readonly #checkpoints: Checkpoints;
+  readonly #sweep: Sweep;
   #exclusive: Promise<unknown> = Promise.resolve();
-  /** Dropped refs by the count of checkpoints at that time: free when one more is through. */
-  #droppedRefs: number[] = [];
   readonly ready: Promise<void>;
   readonly #timers: Timer[] = [];
 
@@ -138,7 +123,6 @@ export class Shard {
   constructor(options: ShardOptions) {
     const { folder, disk, windowMs, headBytesMax, clock, log, randomBytes = systemBytes } = options;
     this.#options = options;
-    this.#disk = disk;
     disk.makeFolder(folder);
     const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret, randomBytes });
     this.head = head;
@@ -159,6 +143,9 @@ export class Shard {
     this.#deletionsRead = new DeletionsRead(disk, folder, clock.nowMs());
     this.#run = options.machineRun === undefined ? undefined : new RunFile(disk, folder, options.machineRun);
     if (this.#run !== undefined) this.#losses.load(this.#run.losses);
+    const parts = { head, wal: this.#wal, commit: this.#commit, losses: this.#losses };
+    this.#checkpoints = new Checkpoints({ folder, disk, clock, log, ...parts, arenas: () => this.arenas() });
+    this.#sweep = new Sweep({ windowMs, clock, head, commit: this.#commit, checkpoints: this.#checkpoints });
     this.#replay = new Replay({
       ...logFolder,
       windowMs,
@@ -170,7 +157,7 @@ export class Shard {
       losses: this.#losses,
       commit: this.#commit,
       tenant: (id) => this.#tenant(id),
-      forgetRest: (id) => this.#forgetRest(id),
+      forgetRest: (id) => forgetRest(head, id),
       live: () => {
         this.#state = 'live';
         this.#noteCut();
@@ -225,7 +212,7 @@ export class Shard {
       replayedSamples: this.#replay.samples,
       replayMs: this.#replay.tookMs,
       arenas: this.arenas(),
-      checkpoints: this.#checkpoints,
+      checkpoints: this.#checkpoints.count,
       commitFailures: this.#commit.failures,
       richSeries: this.head.rich.seriesCount,
       richBytes: this.head.rich.bytes,
@@ -446,16 +433,10 @@ export class Shard {
   /** Drops what the store has had for long enough, and writes a checkpoint when the log has grown. */
   async maintain(): Promise<void> {
     if (this.#state !== 'live') return;
-    const nowMs = this.#options.clock.nowMs();
     await this.#dropStored(this.#options.keepFlushedMs);
-    if (nowMs - this.#sweptMs >= SWEEP_INTERVAL_MS) {
-      this.#sweptMs = nowMs;
-      await this.#dropIdle();
-      this.metadata.forgetQuiet(nowMs - METADATA_QUIET_MS);
-    }
-    await this.#forgetQuiet();
-    const grown = this.#wal.written - this.#checkpointAt;
-    if (grown > Math.max(CHECKPOINT_BYTES_MIN, this.#checkpointBytes / 2)) await this.checkpoint();
+    if (this.#sweep.isDue) await this.#alone(() => this.#sweep.dropIdle());
+    await this.#alone(async () => this.#sweep.forgetQuiet());
+    if (this.#checkpoints.isDue) await this.checkpoint();
   }
 
   /** Drops the windows that the store has. */
@@ -467,41 +448,9 @@ export class Shard {
   async #dropStored(keepMs: number): Promise<void> {
     await this.#alone(async () => {
       for (const id of this.#windows.takeFlushed(keepMs)) {
-        for (const ref of this.head.dropArena(id, this.#idleBeforeMs, () => this.#commit.now()))
-          this.#droppedRefs.push(ref);
+        this.#sweep.dropArena(id);
         this.#publishHeld();
         await this.#options.clock.turn();
-      }
-    });
-  }
-
-  /** When series without samples are dropped, and tenants without series forgotten. */
-  get #idleBeforeMs(): number {
-    return this.#options.clock.nowMs() - 2 * this.#options.windowMs;
-  }
-
-  /** Drops series that were left over when their last window went. */
-  async #dropIdle(): Promise<void> {
-    await this.#alone(async () => {
-      const pacer = new Pacer(this.#options.clock, { sliceMs: CHECKPOINT_SLICE_MS });
-      for (let from = 0; from < this.head.kernel.exports.seriesTop(); from += SWEEP_REFS) {
-        const gone = this.head.dropIdle(from, from + SWEEP_REFS, this.#idleBeforeMs, () => this.#commit.now());
-        for (const ref of gone) this.#droppedRefs.push(ref);
-        await pacer.step();
-      }
-    });
-  }
-
-  /** Forgets tenants that have nothing and ask for nothing, some at a time. @throws logUnavailable */
-  async #forgetQuiet(): Promise<void> {
-    await this.#alone(async () => {
-      const quiet = this.head.quietTenants(this.#idleBeforeMs, FORGOTTEN_AT_ONCE_MAX);
-      if (quiet.length === 0) return;
-      // operations that name their series stand before
-      this.#commit.now();
-      for (const part of noteParts(quiet, RECORD_BYTES_AIMED, ({ id }) => id.length + 16)) {
-        this.#commit.note({ forgotten: part.map(({ index, id }) => [index, id] as const) });
-        for (const tenant of part) this.head.forgetTenant(tenant);
       }
     });
   }
@@ -511,68 +460,14 @@ export class Shard {
    * @throws logUnavailable where only a part went: the same call again takes the rest
    */
   async deleteTenant(tenantId: string): Promise<void> {
-    await this.#alone(async () => {
-      this.#commit.now();
-      const tenant = this.head.tenant(tenantId);
-      if (tenant === undefined) return;
-      this.head.dropTenant(tenant, this.#droppedRefs, () => this.#commit.now());
-      this.#commit.now();
-      this.#commit.note({ gone: tenantId });
-      this.#forgetRest(tenantId);
-    });
+    await this.#alone(async () => this.#sweep.deleteTenant(tenantId));
     // the log before a checkpoint goes, and with it the last of the samples
     if (this.head.tenant(tenantId) !== undefined) await this.checkpoint();
   }
 
-  #forgetRest(tenantId: string): void {
-    const tenant = this.head.tenant(tenantId);
-    if (tenant !== undefined) this.head.forgetRest(tenant);
-    else this.metadata.forget(tenantId);
-  }
-
   /** Writes the head to a file and lets the log before it go. */
-  async checkpoint(): Promise<void> {
-    await this.#alone(async () => {
-      const { folder, log, clock } = this.#options;
-      const startedMs = clock.monotonicMs();
-      const pacer = new Pacer(clock, { sliceMs: CHECKPOINT_SLICE_MS });
-      this.#commit.now();
-      await this.#wal.rotate();
-      const sequence = this.#wal.sequence;
-      const dropped = this.#droppedRefs;
-      this.#droppedRefs = [];
-      const unused = this.head.takeUnusedTenants();
-      this.#checkpointAt = this.#wal.written;
-      this.#checkpointBytes = await writeCheckpoint(
-        {
-          head: this.head,
-          lsn: () => {
-            this.#commit.now();
-            return this.#wal.lsn;
-          },
-          arenas: () => this.arenas(),
-          losses: () => this.#losses.all,
-        },
-        this.#disk,
-        folder,
-        sequence,
-        () => pacer.step(),
-      );
-      for (const old of listCheckpoints(this.#disk, folder)) {
-        if (old < sequence) this.#disk.remove(path.join(folder, checkpointName(old)));
-      }
-      for (const old of listSegments(this.#disk, folder)) {
-        if (old < sequence) this.#disk.remove(path.join(folder, segmentName(old)));
-      }
-      this.head.reuseRefs(dropped);
-      this.head.reuseTenants(unused);
-      this.#checkpoints++;
-      log('info', 'wrote a checkpoint', {
-        bytes: this.#checkpointBytes,
-        series: this.head.seriesCount,
-        ms: Math.round(clock.monotonicMs() - startedMs),
-      });
-    });
+  checkpoint(): Promise<void> {
+    return this.#alone(() => this.#checkpoints.write());
   }
 
   /** One at a time: what changes which windows there are, and what writes them down. */
