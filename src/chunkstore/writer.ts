@@ -307,11 +307,14 @@ class WriteRun {
     // labels of series about which nothing is written so far
     let found = beginLeading();
     let writes = false;
+    // groups that are in other slots, by another placement, have no rows that lead to this one
+    let isElsewhere = false;
     const place = async (encoded: EncodedGroup) => {
       const { header, body } = encoded;
       const id = contentId(header, body);
       const owed = { tenant, placement, slot, windowStartMs, windowMs, id, header, body };
       if (await stored.has(owed)) return;
+      isElsewhere = true;
       const missing = await stored.missing(owed);
       if (missing === 'whole') {
         this.#leadingOf(group, target).absorb(found, placement, slot);
@@ -337,7 +340,7 @@ class WriteRun {
       }
     }
     for (const encoded of this.#encoder.finish()) await place(encoded);
-    if (!writes) found.confirm();
+    if (!writes && !isElsewhere) found.confirm();
   }
 
   #placePart(target: TableOfPeriod, group: WriteGroup, encoded: EncodedGroup): Promise<void> {

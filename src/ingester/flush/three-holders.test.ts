@@ -182,9 +182,8 @@ class Store {
     return (await verify(this.schema, kernel)).samples;
   }
 
-  async read(): Promise<string[]> {
+  async read(matchers = [LabelMatcher.of('__name__', '!=', '')]): Promise<string[]> {
     const reader = new ChunkStoreReader(this.schema, kernel, this.clock);
-    const matchers = [LabelMatcher.of('__name__', '!=', '')];
     const set = await reader.select('t', { matchers, startMs: START_MS, endMs: START_MS + 86_400_000 }, testContext());
     const out = new SampleColumns(1);
     const found: string[] = [];
@@ -241,6 +240,24 @@ test('holders of the same samples write them once, each in its turn, whoever loo
   assert.equal((await store.size()).groups, 1);
   assert.deepEqual(at, [75, 75, 75], 'each is through with the window when its last slots have had their turn');
   assert.deepEqual(await store.read(), samples.map(textOf).sort());
+});
+
+test('a window that the store has by another placement leaves the slots of the newer one to be led to', async (t) => {
+  const { store, holders } = cluster(t);
+  const first = [...samplesOf(1, 6, 20)];
+  const later = first.map((each) => ({ ...each, timeMs: each.timeMs + WINDOW_MS }));
+  for (const holder of holders) await holder.push(first);
+  store.clock.set(START_MS + WINDOW_MS);
+  assert.deepEqual((await holders[0]!.flush(true))!.failures, []);
+  // the tenant is spread by the next version
+  const sizes = new Map([['t', { buckets: 1, splits: new Map([['m0', 16]]) }]]);
+  for (const holder of holders) Object.assign(holder, { turns: { ...holder.turns, sizes } });
+  assert.deepEqual((await holders[1]!.flush(true))!.groups, 0);
+  await holders[1]!.push(later);
+  store.clock.set(START_MS + 2 * WINDOW_MS);
+  assert.deepEqual((await holders[1]!.flush(true))!.failures, []);
+  const matchers = [LabelMatcher.of('__name__', '=', 'm0')];
+  assert.deepEqual(await store.read(matchers), [...first, ...later].map(textOf).sort());
 });
 
 test('who holds less writes less: what others lack comes as one more group, and only that', async (t) => {
