@@ -59,7 +59,7 @@ function Rail() {
   );
 }
 
-/** What goes along from page to page. */
+/** Parameters that go along from page to page. */
 function keptParams(): string {
   const all = new URLSearchParams(window.location.search);
   const kept = new URLSearchParams();

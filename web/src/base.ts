@@ -10,3 +10,6 @@ export const pagesPath = new URL('ui', document.baseURI).pathname;
 
 /** The nonce that styles need to be let in. */
 export const styleNonce = document.querySelector<HTMLMetaElement>('meta[name="nonce"]')?.content ?? '';
+
+// where react-remove-scroll, below Mantine's dialogs, looks for it
+(globalThis as { __webpack_nonce__?: string }).__webpack_nonce__ = styleNonce;

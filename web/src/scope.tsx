@@ -6,7 +6,7 @@ import { tenantOf, useSession } from './session.tsx';
 
 export type Zone = 'local' | 'utc';
 
-/** What the header sets, for all pages: it stands in the address, but for the zone. */
+/** The settings of the header, for all pages: they stand in the address, but for the zone. */
 export interface Scope {
   readonly tenant: string;
   readonly rangeMs: number;

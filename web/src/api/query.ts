@@ -1,4 +1,5 @@
 import { apiUrl } from '../base.ts';
+import { markAnswer } from '../chart/timing.ts';
 import type { Answer, Grid } from './columns.ts';
 import { type ApiCall, loginNeeded } from './http.ts';
 import { problemOf } from './problem.ts';
@@ -39,7 +40,10 @@ export function runQuery(query: Query, signal: AbortSignal): Promise<Answer> {
     reject(signal.reason);
   });
   waiting.set(id, (message) => {
-    if ('answer' in message) return resolve(message.answer);
+    if ('answer' in message) {
+      markAnswer();
+      return resolve(message.answer);
+    }
     if (message.status === 401) loginNeeded.dispatchEvent(new Event('needed'));
     reject(problemOf(message.status, message.body));
   });

@@ -43,7 +43,7 @@ export function Heatmap(props: {
         legend: { show: false },
         tzDate: dateIn(zone),
         scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { range: () => [0, rows.length] } },
-        axes: axesFor(root, printEdge, () => edges),
+        axes: axesFor(root, printEdge, { splits: () => edges }),
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: 4 },
           points: { show: false },

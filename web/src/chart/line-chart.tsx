@@ -6,7 +6,8 @@ import type { Stroke } from '../model/color.ts';
 import { printValue, type Unit } from '../model/units.ts';
 import type { Zone } from '../scope.tsx';
 import { extentOf, stacked, traceLine } from './line-path.ts';
-import { axesFor, CURSOR_GROUP, dateIn } from './plot-axes.ts';
+import { axesFor, BYTE_STEPS, CURSOR_GROUP, dateIn } from './plot-axes.ts';
+import { markPainted } from './timing.ts';
 import { ChartTooltip, type TooltipRow } from './tooltip.tsx';
 
 export interface PointMark {
@@ -31,6 +32,9 @@ export interface LineChartProps {
   readonly onZoom: (startMs: number, endMs: number) => void;
 }
 
+/** Lines of more series than this are thin. */
+const MANY = 20;
+
 interface Hover {
   readonly at: number;
   readonly left: number;
@@ -49,7 +53,7 @@ export function LineChart(props: LineChartProps) {
   const { colorScheme } = useMantineColorScheme();
   const width = useWidth(element);
 
-  /** What is drawn: hidden ones take no room in a stack. */
+  /** Series that are drawn: hidden ones take no room in a stack. */
   const drawn = useMemo(() => {
     const shown = series.map((_, i) => i).filter((i) => !hidden.has(i));
     const columns = shown.map((i) => series[i]!.values);
@@ -76,7 +80,7 @@ export function LineChart(props: LineChartProps) {
         legend: { show: false },
         tzDate: dateIn(zone),
         scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { auto: true, range } },
-        axes: axesFor(root, (value) => printValue(value, unit)),
+        axes: axesFor(root, (value) => printValue(value, unit), unit.startsWith('bytes') ? { incrs: BYTE_STEPS } : {}),
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: 4 },
           points: { show: false },
@@ -88,7 +92,8 @@ export function LineChart(props: LineChartProps) {
             const { color, dash } = strokes[i]!;
             return {
               stroke: color,
-              width: 1.25,
+              // thin lines are drawn several times faster
+              width: shown.length > MANY ? 1 / devicePixelRatio : 1.25,
               dash: [...dash],
               cap: 'round',
               points: { show: false },
@@ -127,7 +132,7 @@ export function LineChart(props: LineChartProps) {
       root,
     );
     plot.current = made;
-    root.dataset.painted = String(performance.now());
+    markPainted();
     return () => made.destroy();
   }, [drawn, times, strokes, isStacked, fromZero, unit, zone, width, height, marks, colorScheme]);
 
@@ -162,7 +167,7 @@ function rowsAt({ series, names, strokes }: LineChartProps, shown: readonly numb
     .sort((a, b) => b.value - a.value);
 }
 
-/** What uPlot calls BAND_CLIP_FILL: nothing is cut off. */
+/** BAND_CLIP_FILL of uPlot: nothing is cut off. */
 const UNCLIPPED = 1;
 
 function pathsOf(

@@ -14,7 +14,7 @@ export interface Transform {
 
 /**
  * The line of a column of values, ascending by time; it breaks at NaN, and a point that stands alone is a dot. Where several points fall
- * on one pixel, only first, least, greatest and last of them are drawn: what is seen is the same.
+ * on one pixel, the least and the greatest of them are drawn: what is seen is the same.
  * @param from, to both inclusive
  */
 export function traceLine(
@@ -25,53 +25,55 @@ export function traceLine(
   { x0, kx, y0, ky }: Transform,
   sink: PathSink,
 ): void {
+  // points on the pixel, and which extreme came last
   let pixel = Number.NaN;
   let low = 0;
   let high = 0;
-  let last = 0;
-  let lastX = 0;
-  // points of the line so far: 0 after a gap
+  let lowIsLast = false;
+  let x = 0;
+  let onPixel = 0;
+  // pixels of the line so far; 0 after a gap
   let run = 0;
   const flush = () => {
-    if (low < last && low < high) sink.lineTo(pixel, y0 + low * ky);
-    if (high > last || low < last) sink.lineTo(pixel, y0 + high * ky);
-    sink.lineTo(lastX, y0 + last * ky);
+    if (onPixel === 0) return;
+    const [first, last] = lowIsLast ? [high, low] : [low, high];
+    if (run === 0) sink.moveTo(x, y0 + first * ky);
+    else sink.lineTo(x, y0 + first * ky);
+    if (first !== last) sink.lineTo(x, y0 + last * ky);
+    run += first === last ? 1 : 2;
+    onPixel = 0;
+  };
+  const endRun = () => {
+    flush();
+    // round ends make a dot of it
+    if (run === 1) sink.lineTo(x + 0.01, y0 + low * ky);
+    run = 0;
+    pixel = Number.NaN;
   };
   for (let i = from; i <= to; i++) {
     const value = values[i]!;
     // an infinite value has no place
     if (value - value !== 0) {
-      if (run > 0) endRun();
-      run = 0;
+      endRun();
       continue;
     }
-    const x = x0 + times[i]! * kx;
-    const at = Math.round(x);
-    if (run === 0) {
-      sink.moveTo(x, y0 + value * ky);
-      pixel = at;
-      low = high = last = value;
-      lastX = x;
-    } else if (at === pixel) {
-      if (value < low) low = value;
-      if (value > high) high = value;
-      last = value;
-      lastX = x;
-    } else {
-      if (run > 1) flush();
-      pixel = at;
-      low = high = last = value;
-      lastX = x;
+    const at = x0 + times[i]! * kx;
+    const rounded = Math.round(at);
+    if (rounded !== pixel) {
+      flush();
+      pixel = rounded;
+      low = high = value;
+      x = at;
+    } else if (value < low) {
+      low = value;
+      lowIsLast = true;
+    } else if (value > high) {
+      high = value;
+      lowIsLast = false;
     }
-    run++;
+    onPixel++;
   }
-  if (run > 0) endRun();
-
-  function endRun() {
-    if (run > 1) flush();
-    // round ends make a dot of it
-    else sink.lineTo(lastX + 0.01, y0 + last * ky);
-  }
+  endRun();
 }
 
 /** The sums of columns up to and with each; what is absent counts as nothing, and stays absent where all before it are. */

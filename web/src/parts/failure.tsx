@@ -2,7 +2,7 @@ import { Alert } from '@mantine/core';
 import { IconAlertTriangle } from '@tabler/icons-react';
 import { ApiProblem } from '../api/problem.ts';
 
-/** What went wrong, at its place. */
+/** An error, at its place. */
 export function Failure({ error, title }: { readonly error: unknown; readonly title?: string }) {
   const text = error instanceof Error ? error.message : String(error);
   const status = error instanceof ApiProblem && error.status > 0 ? ` (${error.status})` : '';

@@ -266,7 +266,8 @@ function ZoneSwitch() {
         onClick={() => setZone(zone === 'utc' ? 'local' : 'utc')}
         aria-label={`times are in ${zoneName(Date.now(), zone)}; switch`}
       >
-        {zone === 'utc' ? 'UTC' : `local ${zoneName(Date.now(), zone)}`}
+        {zone === 'utc' ? 'UTC' : 'local'}
+        {zone === 'local' && <span className="zone-name">&nbsp;{zoneName(Date.now(), zone)}</span>}
       </Button>
     </Tooltip>
   );

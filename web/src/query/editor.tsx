@@ -44,11 +44,36 @@ const highlight = HighlightStyle.define([
   { tag: tags.invalid, textDecoration: 'underline wavy red' },
 ]);
 
+/**
+ * Typing over a selection, done by the editor: left to itself, a browser keeps the colours of what was there in a `style` attribute,
+ * which the policy of the page refuses.
+ */
+const typingOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { data } = event;
+    const { from, to, empty } = view.state.selection.main;
+    if (event.inputType !== 'insertText' || data === null || event.isComposing || empty) return false;
+    const insert = () =>
+      view.state.update({
+        changes: { from, to, insert: data },
+        selection: { anchor: from + data.length },
+        userEvent: 'input.type',
+        scrollIntoView: true,
+      });
+    const isHandled = view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, data, insert));
+    if (!isHandled) view.dispatch(insert());
+    event.preventDefault();
+    return true;
+  },
+});
+
 export interface EditorProps {
   readonly text: string;
   readonly onText: (text: string) => void;
   readonly onRun: () => void;
-  /** What the server said of this text. */
+  /** It has the keys from the beginning. */
+  readonly takesFocus: boolean;
+  /** The server's word on this text. */
   readonly problem: ApiProblem | undefined;
 }
 
@@ -92,6 +117,7 @@ export function Editor(props: EditorProps) {
           language.asExtension(),
           syntaxHighlighting(highlight),
           theme,
+          typingOver,
           EditorView.lineWrapping,
           EditorView.contentAttributes.of({ 'aria-label': 'query' }),
           EditorView.updateListener.of((update) => {
@@ -101,6 +127,10 @@ export function Editor(props: EditorProps) {
       }),
     });
     view.current = made;
+    if (latest.current.takesFocus) {
+      made.focus();
+      made.dispatch({ selection: { anchor: made.state.doc.length } });
+    }
     return () => {
       language.destroy();
       made.destroy();

@@ -17,7 +17,7 @@ interface Explanation {
   readonly children: readonly Explanation[];
 }
 
-/** What each part of the query's plan did: series, points and time. */
+/** A tree of what each part of the query's plan did: series, points and time. */
 export function Explain({
   panel,
   tenant,

@@ -7,7 +7,7 @@ import { heatmapOf } from '../chart/heatmap-columns.ts';
 import { LineChart, type PointMark } from '../chart/line-chart.tsx';
 import { strokesFor } from '../model/color.ts';
 import { differing, type LabelSet, printSeries } from '../model/labels.ts';
-import type { Unit } from '../model/units.ts';
+import { type Unit, unitOf } from '../model/units.ts';
 import type { PanelState } from '../model/url-state.ts';
 import { useScope } from '../scope.tsx';
 import { Legend } from './legend.tsx';
@@ -34,13 +34,15 @@ export function GraphView(props: {
   const heat = useMemo(() => (panel.display === 'heatmap' ? heatmapOf(answer) : undefined), [panel.display, answer]);
   if (seriesTotal === 0)
     return <p className="dim">No series. The query is right, but nothing fits it in this range.</p>;
+  // that of the values in the buckets, not of their counts
+  const bucketUnit = unitOf(`histogram_quantile(0.5, ${panel.expr})`);
   const histogramOnly = series.every(({ histograms }) => histograms.length > 0);
   if (panel.display === 'heatmap' || histogramOnly) {
     const columns = heat ?? heatmapOf(answer);
     if (columns === undefined) {
       return <p className="dim">A heatmap wants histograms: native ones, or series with the label le.</p>;
     }
-    return <Heatmap columns={columns} unit={unit} zone={zone} height={HEIGHT_PX} onZoom={onZoom} />;
+    return <Heatmap columns={columns} unit={bucketUnit} zone={zone} height={HEIGHT_PX} onZoom={onZoom} />;
   }
   const places = hidden?.of === answer ? hidden.places : NONE;
   return (

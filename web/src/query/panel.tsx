@@ -11,7 +11,7 @@ import {
 } from '@mantine/core';
 import { IconDownload, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
-import { lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from 'react';
 import { type Answer, csvOf, type Grid } from '../api/columns.ts';
 import { curlOf, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
@@ -59,6 +59,9 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
   const [again, setAgain] = useState(0);
   useEffect(() => setText(expr), [expr]);
 
+  const isCalm = useCalm();
+  // whoever types while the other editor comes goes on in that one
+  const hadFocus = useRef(false);
   const stepMs = stepOf(panel, width || 1_000);
   const queryKey = ['query', tenant, expr, tab, rangeMs, endMs, tab === 'graph' ? stepMs : 0, round, again];
   const asked = (): { readonly grid?: Grid; readonly timeMs?: number } => {
@@ -76,25 +79,37 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs > 0 && visible && endMs === undefined ? refreshMs : false,
   });
+  // what was there before stays, also where what comes is an error
+  const last = useRef<Answer>(undefined);
+  if (data !== undefined) last.current = data;
+  const shown = data ?? (error ? last.current : undefined);
   const run = () => {
     remember('history', tenant, text);
     if (text === expr) setAgain((before) => before + 1);
     else onChange({ expr: text });
   };
   const cancel = () => client.cancelQueries({ queryKey });
-  // the answer of the other kind, while this one comes
-  const fits = data !== undefined && (tab === 'graph') === data.times.length > 0;
+  // not that of the other kind, while this one comes
+  const fits = shown !== undefined && tab !== 'explain' && (tab === 'graph') === shown.times.length > 0;
+  const plainEditor = (
+    <PlainEditor text={text} onText={setText} onRun={run} onFocused={(has) => (hadFocus.current = has)} />
+  );
   const call = callOf({ expr, tenant, seriesMax: 0, ...asked() });
   return (
     <section className="panel" ref={root} aria-label={`query ${expr}`} data-state={isFetching ? 'busy' : 'idle'}>
-      <Suspense fallback={<PlainEditor text={text} onText={setText} onRun={run} />}>
-        <Editor
-          text={text}
-          onText={setText}
-          onRun={run}
-          problem={error instanceof ApiProblem && text === expr ? error : undefined}
-        />
-      </Suspense>
+      {isCalm ? (
+        <Suspense fallback={plainEditor}>
+          <Editor
+            text={text}
+            onText={setText}
+            onRun={run}
+            takesFocus={hadFocus.current}
+            problem={error instanceof ApiProblem && text === expr ? error : undefined}
+          />
+        </Suspense>
+      ) : (
+        plainEditor
+      )}
       <div className="panel-bar">
         {isFetching ? (
           <Button size="compact-sm" color="orange" leftSection={<IconPlayerStop size={14} />} onClick={cancel}>
@@ -125,7 +140,7 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
               onChange({ expr: picked });
             }}
           />
-          <Downloads answer={data} call={call} />
+          <Downloads answer={fits ? shown : undefined} root={root} call={call} />
           {onRemove !== undefined && (
             <Tooltip label="remove the panel">
               <ActionIcon variant="subtle" color="gray" aria-label="remove the panel" onClick={onRemove}>
@@ -148,16 +163,16 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
       )}
       {fits && (
         <div className={isPlaceholderData || error ? 'stale' : ''}>
-          <Notes warnings={data.warnings} infos={data.infos} />
+          <Notes warnings={shown.warnings} infos={shown.infos} />
           {tab === 'graph' ? (
-            <GraphView answer={data} panel={panel} unit={unitOf(expr)} onZoom={onZoom} tenant={tenant} />
+            <GraphView answer={shown} panel={panel} unit={unitOf(expr)} onZoom={onZoom} tenant={tenant} />
           ) : (
-            <TableView answer={data} />
+            <TableView answer={shown} />
           )}
-          <QueryStatsLine answer={data} stepMs={tab === 'graph' ? stepMs : undefined} />
+          <QueryStatsLine answer={shown} stepMs={tab === 'graph' ? stepMs : undefined} />
         </div>
       )}
-      {data === undefined && isFetching && <Quiet />}
+      {shown === undefined && isFetching && <Quiet />}
       {expr.trim() === '' && (
         <Text size="sm" c="dimmed">
           Write a query, or begin to type the name of a metric. Ctrl and enter run it.
@@ -173,14 +188,29 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
   );
 }
 
+const CALM_MS = 1_500;
+
+/** Whether the page has come to rest once: what is not needed for the first picture waits for that. */
+function useCalm(): boolean {
+  const [isCalm, setCalm] = useState(false);
+  useEffect(() => {
+    const id = requestIdleCallback(() => setCalm(true), { timeout: CALM_MS });
+    return () => cancelIdleCallback(id);
+  }, []);
+  return isCalm;
+}
+
 /** Until the other one is there. */
 function PlainEditor(props: {
   readonly text: string;
   readonly onText: (text: string) => void;
   readonly onRun: () => void;
+  readonly onFocused: (hasFocus: boolean) => void;
 }) {
   return (
     <textarea
+      onFocus={() => props.onFocused(true)}
+      onBlur={() => props.onFocused(false)}
       className="expr"
       aria-label="query"
       rows={1}
@@ -279,9 +309,12 @@ function GraphControls({
 
 function Downloads({
   answer,
+  root,
   call,
 }: {
   readonly answer: Answer | undefined;
+  /** The panel. */
+  readonly root: RefObject<HTMLElement | null>;
   readonly call: ReturnType<typeof callOf>;
 }) {
   const [error, setError] = useState<unknown>();
@@ -294,7 +327,7 @@ function Downloads({
     }
   };
   const asPng = () => {
-    const canvas = document.querySelector<HTMLCanvasElement>('.chart canvas');
+    const canvas = root.current?.querySelector<HTMLCanvasElement>('.chart canvas');
     canvas?.toBlob((blob) => blob && download('graph.png', blob));
   };
   return (

@@ -2,7 +2,7 @@ import type { Answer } from '../api/columns.ts';
 import { printDuration } from '../model/duration.ts';
 import { printValue } from '../model/units.ts';
 
-/** What an answer cost, and whether it is whole. */
+/** The cost of an answer, and whether it is whole. */
 export function QueryStatsLine({ answer, stepMs }: { readonly answer: Answer; readonly stepMs: number | undefined }) {
   const { stats, seriesTotal, bytes, warnings } = answer;
   const parts = [`${seriesTotal} series`];

@@ -1,11 +1,14 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { useRef } from 'react';
 import type { Answer, HistogramPoint } from '../api/columns.ts';
+import { printSeries } from '../model/labels.ts';
 import { printMoment } from '../model/time-text.ts';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope } from '../scope.tsx';
 
 const ROW_PX = 27;
+/** Rows of longer tables are one line high: their height is known, and scrolling measures nothing. */
+const MEASURED_MAX = 500;
 const POINTS_SHOWN_MAX = 200;
 
 /** Values of one moment; only rows that are seen are there. */
@@ -13,6 +16,7 @@ export function TableView({ answer }: { readonly answer: Answer }) {
   const { rows, seriesTotal } = answer;
   const { zone } = useScope();
   const root = useRef<HTMLDivElement>(null);
+  const isMeasured = rows.length <= MEASURED_MAX;
   const rowList = useVirtualizer({
     count: rows.length,
     getScrollElement: () => root.current,
@@ -37,7 +41,9 @@ export function TableView({ answer }: { readonly answer: Answer }) {
                 key={index}
                 className="row"
                 data-index={index}
-                ref={rowList.measureElement}
+                ref={isMeasured ? rowList.measureElement : undefined}
+                data-fixed={!isMeasured || undefined}
+                title={isMeasured ? undefined : printSeries(labels)}
                 style={{ position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${start}px)` }}
               >
                 <span className="row-labels">
