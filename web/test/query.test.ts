@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { Pallium } from '../../test/harness/pallium.ts';
+import { launch, skip, Visit } from './browser.ts';
+import { HOSTILE, sendHostile, sendShop } from './data.ts';
+
+let browser: Browser;
+let server: Pallium;
+
+before(async () => {
+  if (skip !== false) return;
+  [browser, server] = await Promise.all([launch(), Pallium.start()]);
+  await sendShop(server.url, 'shop');
+  await sendHostile(server.url, 'hostile');
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.[Symbol.asyncDispose]();
+});
+
+const visit = (options = {}) => Visit.of(browser, server.url, options);
+const param = (expr: string) => encodeURIComponent(expr);
+
+test('an empty server says how to write to it, and leads to its own metrics', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/');
+  await page.getByText('No data yet').waitFor();
+  assert.match((await page.locator('pre.block').textContent())!, new RegExp(`url: ${server.url}/api/v1/push`));
+  await visitor.picture('empty');
+  await page.getByText("this server's own metrics").click();
+  await page.waitForURL(/tenant=pallium/);
+  assert.match(page.url(), /\/ui\/query/);
+  // they come every 15 s
+  await page.getByText('No data yet').waitFor({ state: 'detached', timeout: 40_000 });
+  visitor.assertClean();
+});
+
+test('a query is typed with completion of a metric, a label and a value, and drawn', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/ui/query?tenant=shop');
+  await page.locator('.cm-content').waitFor();
+  await page.keyboard.press('/');
+  const option = (text: string) => page.locator('.cm-tooltip-autocomplete li', { hasText: text }).first();
+  await page.keyboard.type('sum by (route) (rate(http_requ');
+  await option('http_requests_total').waitFor();
+  await visitor.picture('completion');
+  await option('http_requests_total').click();
+  await page.keyboard.type('{co');
+  await option('code').click();
+  await page.keyboard.type('="2');
+  await option('200').click();
+  await page.keyboard.press('End');
+  const typed = await page.locator('.cm-content').textContent();
+  assert.match(typed!, /http_requests_total\{code="200"\}?/);
+  await page.keyboard.press('ControlOrMeta+a');
+  await page.keyboard.type('sum by (route) (rate(http_requests_total[5m]))');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('ControlOrMeta+Enter');
+  await visitor.drawn();
+  assert.ok((await visitor.colouredPixels()) > 500);
+  assert.equal(await page.locator('.legend-row').count(), 3);
+  assert.match(page.url(), /g0\.expr=sum\+by/);
+  await page.getByText(/3 series · step/).waitFor();
+  await page.locator('.chart').hover({ position: { x: 600, y: 150 } });
+  await page.locator('.tooltip').waitFor();
+  assert.match((await page.locator('.tooltip').textContent())!, /route="\/search"/);
+  await visitor.picture('graph');
+  // one series alone, and all again
+  const all = await visitor.colouredPixels();
+  await page.locator('.legend-row').first().click();
+  await page.waitForTimeout(300);
+  assert.ok((await visitor.colouredPixels()) < all * 0.7);
+  await page.locator('.legend-row').first().click();
+  // dragging zooms
+  const box = (await page.locator('.u-over').boundingBox())!;
+  await page.mouse.move(box.x + 300, box.y + 100);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 600, box.y + 120, { steps: 5 });
+  await page.mouse.up();
+  await page.waitForURL(/g0\.end_input=/);
+  await visitor.drawn();
+  assert.match(page.url(), /g0\.range_input=1[4-9]m/);
+  visitor.assertClean();
+});
+
+test('each view of a panel shows what it is for', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open(`/ui/query?tenant=shop&g0.expr=${param('up')}&g0.tab=table`);
+  await page.getByText('host-3:9100').waitFor();
+  assert.equal(await page.locator('.row').count(), 12);
+  await visitor.picture('table');
+  const [csv] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'CSV' }).click()]);
+  const text = readFileSync(await csv.path(), 'utf8');
+  assert.match(text, /^__name__,instance,job,time,value\r\nup,host-0:9100,node,/);
+  await page.getByText('Explain', { exact: true }).click();
+  await page.locator('.tree .node').first().waitFor();
+  await visitor.picture('explain');
+  const heat = 'sum by (le) (rate(http_request_duration_seconds_bucket[5m]))';
+  await visitor.open(
+    `/ui/query?tenant=shop&g0.expr=${param(heat)}&g0.tab=graph&g0.display_mode=heatmap&g1.expr=${param('node_memory_MemAvailable_bytes')}&g1.tab=graph&g1.display_mode=stacked`,
+  );
+  await visitor.drawn(2);
+  assert.ok((await visitor.colouredPixels(0)) > 20_000, 'cells');
+  assert.ok((await visitor.colouredPixels(1)) > 20_000, 'areas');
+  await page.getByText(/GiB/).first().waitFor();
+  await visitor.picture('heatmap-stacked');
+  visitor.assertClean();
+});
+
+test('a link of Prometheus with two panels opens both, below a path prefix too', { skip }, async () => {
+  await using below = await Pallium.start({
+    flags: ['-server.http-path-prefix=/metrics', '-self-monitoring.enabled=false'],
+    waitReady: false,
+  });
+  const query = `g0.expr=${param('sum(rate(http_requests_total[5m]))')}&g0.tab=0&g0.range_input=30m&g1.expr=${param('up == 0')}&g1.tab=1`;
+  await using visitor = await visit();
+  await visitor.page.addInitScript(() => localStorage.setItem('pallium.tenant', 'shop'));
+  await visitor.open(`/graph?${query}`);
+  await visitor.drawn(1);
+  assert.equal(await visitor.page.locator('.panel').count(), 2);
+  await visitor.page.getByText('last 30m').waitFor();
+  await visitor.picture('two-panels');
+  visitor.assertClean();
+  const prefixed = `${below.url}/metrics`;
+  while ((await fetch(`${prefixed}/ready`).catch(() => undefined))?.status !== 200)
+    await new Promise((done) => setTimeout(done, 50));
+  await sendShop(prefixed, 'anonymous');
+  await using other = await Visit.of(browser, below.url);
+  await other.open(`/metrics/prometheus/graph?${query}`);
+  await other.drawn(1);
+  assert.match(other.page.url(), /\/metrics\/ui\/query\?g0\.expr=/);
+  assert.equal(await other.page.locator('.panel').count(), 2);
+  assert.ok((await other.colouredPixels()) > 300);
+  other.assertClean();
+});
+
+test('what is wrong with a query is told at its place, and the picture before it stays', { skip }, async () => {
+  await using visitor = await visit();
+  visitor.expectedStatuses = [400];
+  const { page } = visitor;
+  await visitor.open(`/ui/query?tenant=shop&g0.expr=${param('up')}&g0.tab=table`);
+  await page.getByText('host-3:9100').waitFor();
+  await page.locator('.cm-content').click();
+  await page.keyboard.press('ControlOrMeta+a');
+  await page.keyboard.type('sum(rate(up[5m]) by');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('ControlOrMeta+Enter');
+  await page.getByRole('alert').waitFor();
+  assert.match((await page.getByRole('alert').textContent())!, /parse error/);
+  await page.locator('.cm-lintRange-error').first().waitFor();
+  await page.getByText('host-3:9100').waitFor();
+  await visitor.picture('error');
+  visitor.assertClean();
+});
+
+test('a long query is cancelled, and the page is at hand meanwhile', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await page.route('**/api/v1/query_range', async (route) => {
+    await new Promise((done) => setTimeout(done, 3_000));
+    await route.continue().catch(() => {});
+  });
+  await visitor.open(`/ui/query?tenant=shop&g0.expr=up&g0.tab=graph`);
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await page.getByRole('button', { name: 'Run' }).waitFor({ timeout: 1_000 });
+  visitor.assertClean();
+});
+
+test('keys lead from page to page, and are listed', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/ui/query?tenant=shop');
+  await page.locator('.cm-content').waitFor();
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.waitForURL(/\/ui\/alerts\?tenant=shop/);
+  await page.getByText('The tenant has no rules').waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog').waitFor();
+  await visitor.picture('keys');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('g');
+  await page.keyboard.press('q');
+  await page.waitForURL(/\/ui\/query\?tenant=shop/);
+  visitor.assertClean();
+});
+
+test('it is of use in the dark and on a phone', { skip }, async () => {
+  const panel = `/ui/query?tenant=shop&g0.expr=${param('sum by (route) (rate(http_requests_total[5m]))')}&g0.tab=graph`;
+  await using dark = await visit({ dark: true });
+  await dark.open(panel);
+  await dark.drawn();
+  await dark.picture('dark');
+  dark.assertClean();
+  await using phone = await visit({ width: 390, height: 780 });
+  await phone.open(panel);
+  await phone.drawn();
+  await phone.picture('phone');
+  const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  assert.ok(overflow <= 0, `${overflow} px wider than the phone`);
+  phone.assertClean();
+});
+
+test('names are text, whatever is in them', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  visitor.expectedStatuses = [400];
+  for (const [expr, tab, display] of [
+    ['{job="hostile"}', 'table', 'lines'],
+    ['{job="hostile"}', 'graph', 'lines'],
+    ['{job="hostile"}', 'graph', 'stacked'],
+    ['hostile_bucket', 'graph', 'heatmap'],
+    ['{job="hostile"}', 'explain', 'lines'],
+    [HOSTILE[0]!, 'table', 'lines'],
+    [`{${JSON.stringify(HOSTILE[0])}}`, 'graph', 'lines'],
+  ]) {
+    await visitor.open(`/ui/query?tenant=hostile&g0.expr=${param(expr!)}&g0.tab=${tab}&g0.display_mode=${display}`);
+    await page.locator('.panel[data-state="idle"]').waitFor();
+    await page.waitForTimeout(300);
+    if ((await page.locator('.chart').count()) > 0) {
+      await page.locator('.chart').hover({ position: { x: 700, y: 150 } });
+      await page.waitForTimeout(100);
+    }
+    const hit = await page.evaluate(() => [
+      (window as { __hit?: number }).__hit,
+      document.querySelectorAll('img, #root script, #root iframe').length,
+    ]);
+    assert.deepEqual(hit, [undefined, 0], `${expr} ${tab}`);
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    assert.ok(overflow <= 0, `${expr} ${tab} is ${overflow} px too wide`);
+    await visitor.picture(`hostile-${tab}-${display}`);
+  }
+  for (const name of HOSTILE) {
+    await visitor.open(`/ui/query?tenant=${param(name)}&g0.expr=up&g0.tab=table`);
+    await page.locator('.panel[data-state="idle"]').waitFor();
+  }
+  await visitor.open('/ui/query?tenant=hostile');
+  await page.locator('.cm-content').click();
+  await page.keyboard.type('hostile_metric{');
+  await page.locator('.cm-tooltip-autocomplete').waitFor();
+  await visitor.picture('hostile-completion');
+  assert.equal(await page.evaluate(() => (window as { __hit?: number }).__hit), undefined);
+  visitor.assertClean();
+});

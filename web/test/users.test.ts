@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import { Pallium, tempFolder } from '../../test/harness/pallium.ts';
+import { push, writeBody } from '../../test/harness/remote-write.ts';
+import { launch, skip, Visit } from './browser.ts';
+
+// Users of two tenants, of each right: each sees its own on every page, and nothing else.
+
+const USERS = `users:
+- {name: ann, password: geheim-a, tenants: [a]}
+- {name: ann-read, password: geheim-a, tenants: [a], rights: [read]}
+- {name: ann-write, token: nur-schreiben, tenants: [a], rights: [write]}
+- {name: ann-edit, password: geheim-a, tenants: [a], rights: [edit]}
+- {name: bob, password: geheim-b, tenants: [b]}
+- {name: both, password: geheim-ab, tenants: [a, b], rights: [read]}
+- {name: root, password: geheim-r}
+`;
+
+let browser: Browser;
+let server: Pallium;
+
+before(async () => {
+  if (skip !== false) return;
+  const file = join(tempFolder('users'), 'users.yaml');
+  writeFileSync(file, USERS);
+  [browser, server] = await Promise.all([launch(), Pallium.start({ flags: [`-auth.users-file=${file}`] })]);
+  for (const [user, tenant] of [
+    ['ann:geheim-a', 'a'],
+    ['bob:geheim-b', 'b'],
+  ] as const) {
+    const samples = Array.from({ length: 20 }, (_, i) => [Date.now() - (20 - i) * 15_000, i] as const);
+    const body = writeBody([{ labels: { __name__: 'secret', of: `of-${tenant}` }, samples }]);
+    const authorization = `Basic ${Buffer.from(user).toString('base64')}`;
+    assert.equal((await push(`${server.url}/api/v1/push`, body, { authorization })).status, 204);
+  }
+});
+
+after(async () => {
+  await browser?.close();
+  await server?.[Symbol.asyncDispose]();
+});
+
+const PANEL = '/ui/query?g0.expr=secret&g0.tab=table';
+
+async function logIn({ page }: Visit, name: string, password: string): Promise<void> {
+  await page.getByLabel('Name').fill(name);
+  await page.getByRole('textbox', { name: 'Password' }).fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+}
+
+test('whoever is not logged in comes to the login, and from there to the page that was asked for', {
+  skip,
+}, async () => {
+  await using visitor = await Visit.of(browser, server.url);
+  visitor.expectedStatuses = [401];
+  const { page } = visitor;
+  await visitor.open(PANEL);
+  await page.getByRole('heading', { name: 'Pallium' }).waitFor();
+  await visitor.picture('login');
+  await logIn(visitor, 'ann', 'falsch');
+  await page.getByText('name or password is wrong').waitFor();
+  await logIn(visitor, 'ann', 'geheim-a');
+  await page.getByText('of-a').waitFor();
+  assert.match(page.url(), /g0\.expr=secret/);
+  assert.equal(await page.getByText('of-b').count(), 0);
+  const cookies = await page.context().cookies();
+  assert.deepEqual(
+    cookies.map(({ name, httpOnly, sameSite }) => [name, httpOnly, sameSite]),
+    [['pallium_session', true, 'Strict']],
+  );
+  assert.equal(await page.evaluate(() => document.cookie), '');
+  // a tenant in the address is chosen from the user's own only
+  await visitor.open(`${PANEL}&tenant=b`);
+  await page.getByText('of-a').waitFor();
+  assert.equal(await page.getByText('of-b').count(), 0);
+  const foreign = await page.evaluate(async () => {
+    const answer = await fetch('/api/v1/query?query=secret', { headers: { 'X-Scope-OrgID': 'b' } });
+    return [answer.status, await answer.text()] as const;
+  });
+  assert.equal(foreign[0], 403);
+  assert.doesNotMatch(foreign[1], /of-b/);
+  await page.getByRole('button', { name: 'log out ann' }).click();
+  await page.getByRole('heading', { name: 'Pallium' }).waitFor();
+  assert.deepEqual(await page.context().cookies(), []);
+  visitor.faults.splice(
+    0,
+    visitor.faults.length,
+    ...visitor.faults.filter((fault) => !fault.includes('status of 403')),
+  );
+  visitor.assertClean();
+});
+
+test('each right sees what it may, and is told what it may not', { skip }, async () => {
+  for (const [name, password, sees] of [
+    ['ann-read', 'geheim-a', 'of-a'],
+    ['bob', 'geheim-b', 'of-b'],
+    ['ann-edit', 'geheim-a', undefined],
+  ] as const) {
+    await using visitor = await Visit.of(browser, server.url);
+    visitor.expectedStatuses = [401, 403];
+    await visitor.open(PANEL);
+    await logIn(visitor, name, password);
+    if (sees !== undefined) await visitor.page.getByText(sees).waitFor();
+    else
+      await visitor.page
+        .getByText(/has not the right read/)
+        .first()
+        .waitFor();
+    for (const other of ['of-a', 'of-b']) {
+      if (other !== sees) assert.equal(await visitor.page.getByText(other).count(), 0, `${name} sees ${other}`);
+    }
+    await visitor.open('/ui/alerts');
+    await visitor.page
+      .getByText(sees === undefined ? /has not the right read/ : 'The tenant has no rules')
+      .first()
+      .waitFor();
+    visitor.assertClean();
+  }
+  await using robot = await Visit.of(browser, server.url);
+  robot.expectedStatuses = [401, 403];
+  await robot.open(PANEL);
+  await robot.page.getByText('with a token').click();
+  await robot.page.getByRole('textbox', { name: 'Token' }).fill('nur-schreiben');
+  await robot.page.getByRole('button', { name: 'Log in' }).click();
+  await robot.page
+    .getByText(/has not the right read/)
+    .first()
+    .waitFor();
+  robot.assertClean();
+});
+
+test('whoever has several tenants chooses, and whoever may name any types', { skip }, async () => {
+  await using both = await Visit.of(browser, server.url);
+  both.expectedStatuses = [401];
+  await both.open(PANEL);
+  await logIn(both, 'both', 'geheim-ab');
+  await both.page.getByText('of-a').waitFor();
+  await both.page.getByLabel('tenant').selectOption('b');
+  await both.page.getByText('of-b').waitFor();
+  assert.match(both.page.url(), /tenant=b/);
+  both.assertClean();
+  await using root = await Visit.of(browser, server.url);
+  root.expectedStatuses = [401];
+  await root.open(PANEL);
+  await logIn(root, 'root', 'geheim-r');
+  await root.page.getByRole('combobox', { name: 'tenant' }).fill('b');
+  await root.page.keyboard.press('Enter');
+  await root.page.getByText('of-b').waitFor();
+  root.assertClean();
+});
