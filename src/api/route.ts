@@ -2,6 +2,7 @@ import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import * as admin from './admin.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
+import { turnsOf } from './context.ts';
 import { exemplars } from './exemplars.ts';
 import { federate } from './federate.ts';
 import { labelNames, labelValues, series } from './labels.ts';
@@ -9,7 +10,8 @@ import { metadata } from './metadata.ts';
 import { type ApiPathName, apiPaths } from './paths.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { remoteRead } from './remote-read.ts';
-import { alertmanagers, alerts, rules, scrapePools, targetMetadata, targets } from './scrape.ts';
+import { alerts, NO_RULES, type RulesCall, rules } from './rules.ts';
+import { alertmanagers, scrapePools, targetMetadata, targets } from './scrape.ts';
 import { searchLabelNames, searchLabelValues, searchMetricNames } from './search.ts';
 import * as status from './status.ts';
 import { formatQuery, parseQuery } from './syntax.ts';
@@ -28,8 +30,8 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
   '/api/v1/labels': labelNames,
   '/api/v1/label/:name/values': labelValues,
   '/api/v1/metadata': metadata,
-  '/api/v1/rules': rules,
-  '/api/v1/alerts': alerts,
+  '/api/v1/rules': (call) => rules(withoutRules(call)),
+  '/api/v1/alerts': (call) => alerts(withoutRules(call)),
   '/api/v1/targets': targets,
   '/api/v1/targets/metadata': targetMetadata,
   '/api/v1/scrape_pools': scrapePools,
@@ -53,6 +55,11 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
   '/api/v1/read': remoteRead,
   '/federate': federate,
 };
+
+/** Where rules are evaluated, requests for them never come here. */
+function withoutRules(call: Call): RulesCall {
+  return { params: call.params, limits: call.limits, turns: turnsOf(call), rules: NO_RULES };
+}
 
 const methodsOf = new Map<string, readonly string[]>(apiPaths.map(({ path, methods }) => [path, methods]));
 

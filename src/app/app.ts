@@ -1,6 +1,9 @@
+import type { ApiBackend } from '../contract/api.ts';
 import type { CompactorControl } from '../contract/control.ts';
 import type { IngesterAdmin } from '../contract/ingester.ts';
 import type { SeriesBackend } from '../contract/push.ts';
+import type { BatchRunner, QueryRunner } from '../contract/query.ts';
+import type { AlertTarget } from '../contract/rules.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
@@ -42,6 +45,14 @@ export interface Parts {
   shards?: ShardHost;
   ingester?: IngesterAdmin;
   compactor?: CompactorControl;
+  /** Evaluates expressions. */
+  queries?: ApiBackend & QueryRunner & BatchRunner;
+  /** Tenants that have documents of a kind, or had. */
+  documentTenants?: (kind: string, signal: AbortSignal) => Promise<readonly string[]>;
+  /** Knows the rules of tenants. */
+  ruler?: ApiBackend & { changed(tenant: string): Promise<void> };
+  /** Is given the alerts of all tenants' rules. */
+  alertmanager?: AlertTarget;
   /** Takes series that this process makes. */
   pusher?: SeriesBackend;
   /** Where the process' own metrics are; absent: nowhere. */

@@ -15,6 +15,7 @@ import { azureConfig } from '../object/azure/config.ts';
 import { gcsConfig } from '../object/gcs/config.ts';
 import { s3Config } from '../object/s3/config.ts';
 import { purgerConfig, querierConfig } from '../querier/config.ts';
+import { rulerConfig } from '../ruler/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
@@ -43,6 +44,7 @@ export const sections = {
   queryRange: queryRangeConfig,
   purger: purgerConfig,
   compactor: compactorConfig,
+  ruler: rulerConfig,
   schema: schemaConfig,
   chunkStore: chunkStoreConfig,
   memcached: memcachedConfig,

@@ -25,6 +25,8 @@ export interface PushBackend {
 export interface SeriesPush {
   readonly tenant: string;
   readonly series: readonly PushedSeries[];
+  /** Samples older than the newest of their series are refused, whatever window the tenant has for them. */
+  readonly inOrder?: boolean;
 }
 
 export interface PushedSeries {

@@ -18,6 +18,25 @@ export interface QueryRunner {
   partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult>;
 }
 
+/** Evaluates several expressions as one piece of work: a group of rules does. */
+export interface BatchRunner {
+  /** @returns an outcome for each request, in their order @throws AppError where nothing could be evaluated at all */
+  instants(
+    tenant: string,
+    requests: readonly InstantRequest[],
+    context: QueryRunContext,
+  ): Promise<readonly InstantOutcome[]>;
+}
+
+export type InstantOutcome = { readonly result: QueryResult } | { readonly failure: QueryFailure };
+
+/** An expression that could not be evaluated. */
+export interface QueryFailure {
+  readonly text: string;
+  /** Status that an answer over HTTP would have: from 500 on it is not the expression's fault. */
+  readonly http: number;
+}
+
 export interface QueryRunContext {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;

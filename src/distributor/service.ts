@@ -57,9 +57,12 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     this.#options.slots?.open();
   }
 
-  async push(request: PushRequest): Promise<PushResponse> {
-    const { tenant, headers, body } = request;
-    const limits = edgeLimits(this.#options.limits(tenant), this.#options.distributors?.() ?? 1);
+  push(request: PushRequest): Promise<PushResponse> {
+    return this.#push(request, this.#options.limits(request.tenant));
+  }
+
+  async #push({ tenant, headers, body }: PushRequest, own: TenantLimits): Promise<PushResponse> {
+    const limits = edgeLimits(own, this.#options.distributors?.() ?? 1);
     try {
       const { edges, slots } = this.#options;
       const spread = slots === undefined ? {} : { slots: slots.of(tenant) };
@@ -73,8 +76,10 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     }
   }
 
-  async pushSeries({ tenant, series }: SeriesPush): Promise<PushResponse> {
-    return this.push({ tenant, ...encodeSeriesPush(series) });
+  async pushSeries({ tenant, series, inOrder = false }: SeriesPush): Promise<PushResponse> {
+    const limits = this.#options.limits(tenant);
+    const own = inOrder ? { ...limits, outOfOrderTimeWindowMs: 0 } : limits;
+    return this.#push({ tenant, ...encodeSeriesPush(series) }, own);
   }
 
   #count(tenant: string, answer: EdgeAnswer): void {

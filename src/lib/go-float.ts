@@ -10,6 +10,12 @@ export function formatApiNumber(value: number): string {
   return format(value, -6, 21);
 }
 
+/** As `%e` with as many digits as it takes: always with an exponent. */
+export function formatExponent(value: number): string {
+  if (value === 0) return Object.is(value, -0) ? '-0e+00' : '0e+00';
+  return format(value, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY);
+}
+
 function format(value: number, exponentMin: number, exponentEnd: number): string {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
   if (value === 0) return Object.is(value, -0) ? '-0' : '0';

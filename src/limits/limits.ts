@@ -275,28 +275,44 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   }),
 
   // rules
-  rulerMaxRulesPerRuleGroup: planned(
-    count({
-      default: 0,
-      flag: 'ruler.max-rules-per-rule-group',
-      help: 'Rules of a group. 0: no limit.',
-    }),
-  ),
-  rulerMaxRuleGroupsPerTenant: planned(
-    count({
-      default: 0,
-      flag: 'ruler.max-rule-groups-per-tenant',
-      help: 'Groups of rules. 0: no limit.',
-    }),
-  ),
-  rulerQueryOffsetMs: planned(
-    duration({
-      default: '0',
-      flag: 'ruler.query-offset',
-      help: 'How far behind the clock rules are evaluated.',
-    }),
-  ),
-  rulerExternalLabels: planned(mapping({ help: 'Labels added to what rules produce.' })),
+  rulerMaxRulesPerRuleGroup: count({
+    default: 0,
+    flag: 'ruler.max-rules-per-rule-group',
+    help: 'Rules of a group that is configured. 0: no limit.',
+  }),
+  rulerMaxRuleGroupsPerTenant: count({
+    default: 0,
+    flag: 'ruler.max-rule-groups-per-tenant',
+    help: 'Groups of rules that are configured. 0: no limit.',
+  }),
+  rulerMinRuleEvaluationIntervalMs: duration({
+    default: '1s',
+    min: '1s',
+    flag: 'ruler.min-rule-evaluation-interval',
+    help: 'Least interval of a group; groups with a shorter one are refused, in local files evaluated less often.',
+  }),
+  rulerQueryOffsetMs: duration({
+    default: '0',
+    flag: 'ruler.query-offset',
+    help: 'How far behind the clock rules are evaluated, where a group says nothing.',
+  }),
+  rulerExternalLabels: mapping({
+    help: 'Labels of alerts that are sent, where they have none of that name; templates know them.',
+  }),
+  rulerExternalUrl: text({
+    flag: null,
+    help: "Address for links in the tenant's alerts. Empty: -ruler.external.url.",
+  }),
+  rulerAlertmanagerUrl: list({
+    flag: null,
+    help: "Alertmanagers that the tenant's alerts are sent to, in place of those of -ruler.alertmanager-url.",
+  }),
+  rulerAlertRelabelConfigs: structure({
+    default: Relabelling.none,
+    help: 'Steps of relabelling for alerts before they are sent, as Prometheus has them (alert_relabel_configs).',
+    parse: Relabelling.parse,
+    print: (steps) => steps.file,
+  }),
 });
 
 /** All limits of one tenant, overrides and defaults joined. */

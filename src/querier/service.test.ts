@@ -14,6 +14,7 @@ import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { purgerConfig, querierConfig } from './config.ts';
+import { instantsBy } from './instants.ts';
 import { Querier, querierEngine } from './querier.ts';
 import { QuerierService, type QueryWorkers } from './service.ts';
 
@@ -79,6 +80,10 @@ async function serviceOn(more: Partial<QueryWorkers> = {}) {
     }),
     partial: async ({ tenant, request }, limits, abort) => ({
       answer: await querier.sources(tenant, limits).queries.partial(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
+    instants: async ({ tenant, request }, limits, abort) => ({
+      answer: await instantsBy(querier.sources(tenant, limits).queries, tenant, request, { signal: abort }),
       cache: undefined,
     }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),

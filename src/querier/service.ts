@@ -2,6 +2,8 @@ import type { CacheStats } from '../cache/client.ts';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type {
+  BatchRunner,
+  InstantOutcome,
   InstantRequest,
   PartialRequest,
   PartialResult,
@@ -34,6 +36,12 @@ export interface QueryWorkers extends TenantHider {
   instant(request: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   partial(request: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>>;
+  /** Rules have a class of their own: they neither wait for nor hold up what users of the tenant ask. */
+  instants(
+    request: Asked<readonly InstantRequest[]>,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+  ): Promise<Worked<readonly InstantOutcome[]>>;
 }
 
 export interface Asked<Request> {
@@ -57,7 +65,7 @@ export interface QuerierServiceOptions {
 }
 
 /** Hands queries to its workers with the limits of their tenants, and keeps the book of them. */
-export class QuerierService implements Service, ApiBackend, QueryRunner, TenantHider {
+export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRunner, TenantHider {
   readonly name = 'querier';
   readonly #options: QuerierServiceOptions;
   readonly book: QueryBook;
@@ -98,6 +106,15 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, TenantH
   async partial(tenant: string, request: PartialRequest, { signal }: QueryRunContext): Promise<PartialResult> {
     const { workers } = this.#options;
     return this.#answer(await workers.partial({ tenant, request }, this.#limits(tenant), signal));
+  }
+
+  async instants(
+    tenant: string,
+    request: readonly InstantRequest[],
+    { signal }: QueryRunContext,
+  ): Promise<readonly InstantOutcome[]> {
+    const { workers } = this.#options;
+    return this.#answer(await workers.instants({ tenant, request }, this.#limits(tenant), signal));
   }
 
   #limits(tenant: string): JoinedLimits {

@@ -1,5 +1,8 @@
 import type { Labels } from '../model/labels.ts';
-import type { Alerts } from './alert.ts';
+import { parseExpr } from '../promql/parser/parser.ts';
+import { printExpr } from '../promql/parser/printer.ts';
+import type { Alert, Alerts } from './alert.ts';
+import { independentBatches, readsAlerts } from './dependencies.ts';
 import {
   AlertLimitError,
   type EvaluationContext,
@@ -11,81 +14,249 @@ import type { Rule, RuleGroup } from './rule-file.ts';
 
 /** Takes what rules write. */
 export interface RuleSink {
-  /**
-   * @param stale series that ended
-   * @returns samples that were refused, each with the reason; the others were taken
-   */
-  append(timeMs: number, samples: readonly RuleSample[], stale: readonly Labels[]): Promise<readonly Refusal[]>;
+  /** @returns for each of the writes the samples that were refused; its others were taken */
+  append(timeMs: number, writes: readonly RuleWrite[]): Promise<readonly (readonly Refusal[])[]>;
+}
+
+/** Series that a rule writes at one time. */
+export interface RuleWrite {
+  readonly samples: readonly RuleSample[];
+  /** Series that ended. */
+  readonly stale: readonly Labels[];
 }
 
 export interface Refusal {
-  readonly labels: Labels;
+  /** Undefined: which samples they were is not known. */
+  readonly labels: Labels | undefined;
   readonly error: Error;
+}
+
+/** Keeps the state of alerts beyond the process. */
+export interface AlertKeeper {
+  /**
+   * Called before anything of an evaluation that changed a state or a time is written.
+   * @returns whether it is kept; else it is asked again with the next evaluation
+   * @throws GroupLostError where another ruler has the group
+   */
+  keep(rules: readonly RuleRun[], slotMs: number): Promise<boolean>;
 }
 
 /** A rule of a group that runs, and what its evaluations left. */
 export interface RuleRun {
   readonly rule: Rule;
+  /** Its expression in Prometheus' own spelling. */
+  readonly query: string;
   /** The alerts of an alerting rule. */
   alerts: Alerts;
+  /** Slot at which each alert was last sent, by its key. */
+  sent: Map<string, number>;
   /** Series that its last good evaluation wrote, by the key of the labels. */
   written: ReadonlyMap<string, Labels>;
+  /** Its alerts are as they were before a start, as far as that is known: until then it writes no series of them. */
+  restored: boolean;
   health: 'unknown' | 'ok' | 'err';
   lastError: Error | undefined;
+  /** Wall clock, Unix ms, of its last evaluation; undefined: none yet. */
+  evaluatedAtMs: number | undefined;
+  evaluationMs: number;
+  /** Samples that its last evaluation wrote, stale ones included. */
+  samples: number;
 }
 
-export type GroupContext = Omit<EvaluationContext, 'queryOffsetMs' | 'limit' | 'groupLabels'>;
+export type GroupContext = Omit<EvaluationContext, 'queryOffsetMs' | 'limit' | 'groupLabels'> & {
+  /** Age of the data where the group says nothing. */
+  readonly queryOffsetMs?: number;
+  readonly monotonicMs?: () => number;
+};
 
-/** A group whose rules are evaluated one after the other, slot by slot. */
+/** A rule's evaluation, of which nothing is written yet. */
+interface Outcome {
+  readonly run: RuleRun;
+  readonly samples: readonly RuleSample[];
+}
+
+/** A group whose rules are evaluated in their order, those that do not depend on each other side by side, slot by slot. */
 export class GroupRun {
   readonly group: RuleGroup;
   readonly rules: readonly RuleRun[];
+  /** Series of rules that are gone, which end with the next evaluation. */
+  staleSeries: Labels[] = [];
   readonly #sink: RuleSink;
+  readonly #keeper: AlertKeeper | undefined;
+  readonly #batches: readonly (readonly RuleRun[])[];
+  readonly #readsAlerts: ReadonlySet<RuleRun>;
+  /** An evaluation changed a state or a time, and that is not kept yet. */
+  #changed = false;
 
-  constructor(group: RuleGroup, sink: RuleSink) {
+  constructor(group: RuleGroup, sink: RuleSink, keeper?: AlertKeeper) {
     this.group = group;
     this.#sink = sink;
+    this.#keeper = keeper;
     this.rules = group.rules.map((rule) => ({
       rule,
+      query: printExpr(parseExpr(rule.expr, PARSER)),
       alerts: new Map(),
+      sent: new Map(),
       written: new Map(),
+      restored: true,
       health: 'unknown',
       lastError: undefined,
+      evaluatedAtMs: undefined,
+      evaluationMs: 0,
+      samples: 0,
     }));
+    this.#batches = independentBatches(group.rules, PARSER).map((batch) => batch.map((i) => this.rules[i]!));
+    this.#readsAlerts = new Set(this.rules.filter(({ rule }) => readsAlerts(rule.expr, PARSER)));
   }
 
-  /** A rule that fails does not keep the others from being evaluated. */
+  /**
+   * A rule that fails does not keep the others from being evaluated. Alerts are kept before their series are written.
+   * @throws what the keeper throws
+   */
   async evaluate(context: GroupContext): Promise<void> {
-    const { queryOffsetMs = 0, limit, labels: groupLabels } = this.group;
+    const { limit, labels: groupLabels } = this.group;
+    const queryOffsetMs = this.group.queryOffsetMs ?? context.queryOffsetMs ?? 0;
     const full: EvaluationContext = { ...context, queryOffsetMs, limit, groupLabels };
-    for (const run of this.rules) {
-      try {
-        await this.#evaluate(run, full);
-        run.health = 'ok';
-        run.lastError = undefined;
-      } catch (thrown) {
-        run.health = 'err';
-        run.lastError = thrown instanceof Error ? thrown : new Error(String(thrown));
-        if (thrown instanceof AlertLimitError) run.alerts = new Map();
+    const sampleMs = full.slotMs - queryOffsetMs;
+    let held: Outcome[] = [];
+    for (const batch of this.#batches) {
+      if (held.length > 0 && batch.some((run) => this.#readsAlerts.has(run))) {
+        await this.#commit(held, full.slotMs, sampleMs);
+        held = [];
       }
+      const outcomes = await Promise.all(batch.map((run) => this.#evaluate(run, full, context.monotonicMs)));
+      const done = outcomes.filter((outcome) => outcome !== undefined);
+      await this.#write(
+        done.filter(({ run }) => run.rule.kind === 'record'),
+        sampleMs,
+      );
+      held.push(...done.filter(({ run }) => run.rule.kind === 'alert'));
     }
+    await this.#commit(held, full.slotMs, sampleMs);
+    if (this.staleSeries.length === 0) return;
+    const stale = this.staleSeries;
+    this.staleSeries = [];
+    await this.#sink.append(sampleMs, [{ samples: [], stale }]);
   }
 
-  async #evaluate(run: RuleRun, context: EvaluationContext): Promise<void> {
-    const samples = await this.#samplesOf(run, context);
-    const written = new Map(samples.map(({ labels }) => [labels.key, labels]));
-    const ended = [...run.written].filter(([key]) => !written.has(key)).map(([, labels]) => labels);
-    const refused = await this.#sink.append(context.slotMs - context.queryOffsetMs, samples, ended);
-    for (const { labels } of refused) written.delete(labels.key);
-    run.written = written;
-    const last = refused.at(-1);
-    if (last !== undefined) throw last.error;
+  /** Takes over what rules of the same name and labels have left, the first from the first. */
+  copyState(from: Pick<GroupRun, 'rules' | 'staleSeries'>): void {
+    const left = new Map<string, RuleRun[]>();
+    for (const run of from.rules) {
+      const key = ruleIdentity(run.rule);
+      const same = left.get(key);
+      if (same === undefined) left.set(key, [run]);
+      else same.push(run);
+    }
+    for (const run of this.rules) {
+      const before = left.get(ruleIdentity(run.rule))?.shift();
+      if (before === undefined) continue;
+      run.written = before.written;
+      if (run.rule.kind !== 'alert' || before.rule.kind !== 'alert') continue;
+      run.alerts = before.alerts;
+      run.sent = before.sent;
+      run.restored = before.restored;
+    }
+    this.staleSeries = [...from.staleSeries];
+    for (const runs of left.values()) for (const { written } of runs) this.staleSeries.push(...written.values());
+    // what is kept has the pages of the group as it was
+    this.#changed = true;
+  }
+
+  /** The state that is kept is to be written anew with the next evaluation. */
+  changed(): void {
+    this.#changed = true;
+  }
+
+  async #evaluate(
+    run: RuleRun,
+    context: EvaluationContext,
+    monotonicMs: (() => number) | undefined,
+  ): Promise<Outcome | undefined> {
+    run.evaluatedAtMs = context.nowMs();
+    const startedMs = monotonicMs?.() ?? 0;
+    try {
+      return { run, samples: await this.#samplesOf(run, context) };
+    } catch (thrown) {
+      run.health = 'err';
+      run.lastError = thrown instanceof Error ? thrown : new Error(String(thrown));
+      run.samples = 0;
+      if (thrown instanceof AlertLimitError) this.#setAlerts(run, new Map());
+      return undefined;
+    } finally {
+      run.evaluationMs = (monotonicMs?.() ?? 0) - startedMs;
+    }
   }
 
   async #samplesOf(run: RuleRun, context: EvaluationContext): Promise<readonly RuleSample[]> {
     if (run.rule.kind === 'record') return evaluateRecording(run.rule, context);
     const { alerts, samples } = await evaluateAlerting(run.rule, run.alerts, context);
-    run.alerts = alerts;
-    return samples;
+    this.#setAlerts(run, alerts);
+    return run.restored ? samples : [];
   }
+
+  #setAlerts(run: RuleRun, alerts: Alerts): void {
+    this.#changed ||= hasChanged(run.alerts, alerts);
+    run.alerts = alerts;
+    for (const key of run.sent.keys()) if (!alerts.has(key)) run.sent.delete(key);
+  }
+
+  async #commit(held: readonly Outcome[], slotMs: number, sampleMs: number): Promise<void> {
+    if (this.#changed) {
+      this.#changed = (await this.#keeper?.keep(this.rules, slotMs)) === false;
+    }
+    await this.#write(held, sampleMs);
+  }
+
+  async #write(outcomes: readonly Outcome[], timeMs: number): Promise<void> {
+    const writes = outcomes.map(({ run, samples }) => {
+      const written = new Map(samples.map(({ labels }) => [labels.key, labels]));
+      const stale = [...run.written].filter(([key]) => !written.has(key)).map(([, labels]) => labels);
+      return { run, samples, stale, written };
+    });
+    const isEmpty = writes.every(({ samples, stale }) => samples.length + stale.length === 0);
+    const refusals = isEmpty ? [] : await this.#sink.append(timeMs, writes);
+    for (const [i, { run, samples, stale, written }] of writes.entries()) {
+      const refused = refusals[i] ?? [];
+      for (const { labels } of refused) if (labels !== undefined) written.delete(labels.key);
+      run.written = written;
+      run.samples = samples.length + stale.length;
+      run.lastError = refused.at(-1)?.error;
+      run.health = run.lastError === undefined ? 'ok' : 'err';
+    }
+  }
+}
+
+/** Every extension of the language: whether one may be used was judged when the rules were read. */
+const PARSER = {
+  experimentalFunctions: true,
+  extendedRangeSelectors: true,
+  binopFillModifiers: true,
+  unquotedUtf8Names: true,
+};
+
+/** Name and own labels, as state is handed on by them. */
+export function ruleIdentity({ name, labels }: Rule): string {
+  return JSON.stringify([name, ...[...labels].sort(([a], [b]) => (a < b ? -1 : 1))]);
+}
+
+/** Whether a state or a time differs, or alerts came or went. */
+function hasChanged(before: Alerts, after: Alerts): boolean {
+  if (before.size !== after.size) return true;
+  for (const [key, alert] of after) {
+    const old = before.get(key);
+    if (old !== alert && (old === undefined || !isSameState(old, alert))) return true;
+  }
+  return false;
+}
+
+/** Whether only value and texts differ. */
+export function isSameState(a: Alert, b: Alert): boolean {
+  return (
+    a.state === b.state &&
+    a.activeAtMs === b.activeAtMs &&
+    a.firedAtMs === b.firedAtMs &&
+    a.keepFiringSinceMs === b.keepFiringSinceMs &&
+    a.resolvedAtMs === b.resolvedAtMs
+  );
 }

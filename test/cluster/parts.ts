@@ -21,6 +21,7 @@ import { Registry } from '../../src/kit/observe/metrics.ts';
 import type { Channel } from '../../src/kit/thread/channel.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
+import { instantsBy } from '../../src/querier/instants.ts';
 import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts';
 import type { FrontParts } from './cluster.ts';
@@ -172,6 +173,10 @@ export function makeQuerier(place: Place, ingester: IngesterClient) {
     }),
     partial: async ({ tenant, request }, own, abort) => ({
       answer: await querier.sources(tenant, own).queries.partial(tenant, request, { signal: abort }),
+      cache: undefined,
+    }),
+    instants: async ({ tenant, request }, own, abort) => ({
+      answer: await instantsBy(querier.sources(tenant, own).queries, tenant, request, { signal: abort }),
       cache: undefined,
     }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),

@@ -8,6 +8,7 @@ import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { freePort } from '../harness/ports.ts';
 import { readEverything } from '../harness/remote-read.ts';
 import { push, writeBody, writeSamples } from '../harness/remote-write.ts';
+import { until } from '../harness/wait.ts';
 
 // Two tenants with data that can be told apart, at every route that there is (docs/http-api.md, Rights), with every way between that
 // data goes through a process: nothing of the one is in an answer, a log line or a metric of the other.
@@ -62,7 +63,16 @@ const routes: readonly Row[] = readFileSync(join(import.meta.dirname, '../../doc
   });
 
 /** Asked in a way of its own below, or not at all: what ends the process, and what shows an operator all of its memory. */
-const ELSEWHERE = new Set(['/-/quit', '/debug/cpu', '/debug/heap', '/purger/delete_tenant', '/ingester/flush']);
+const ELSEWHERE = new Set([
+  '/-/quit',
+  '/debug/cpu',
+  '/debug/heap',
+  '/purger/delete_tenant',
+  '/ingester/flush',
+  '/ruler/delete_tenant_config',
+]);
+/** These tell operators the rules of all tenants. */
+const RULES_OF_ALL = new Set(['/ruler/rule_groups']);
 /** These tell operators the limits of all tenants. */
 const LIMITS_OF_ALL = new Set(['/runtime_config']);
 
@@ -87,6 +97,18 @@ const TELLING = new Set([
   'GET /api/v1/admin/tsdb/delete_series',
   'GET /federate',
   'POST /api/v1/read',
+  'GET /api/v1/rules',
+  'GET /api/v1/rules/:namespace',
+  'GET /api/v1/rules/:namespace/:group',
+  'GET /config/v1/rules',
+  'GET /config/v1/rules/:namespace',
+  'GET /config/v1/rules/:namespace/:group',
+  'GET /rules',
+  'GET /rules/:namespace',
+  'GET /rules/:namespace/:group',
+  'GET /cortex/api/v1/rules',
+  'GET /cortex/api/v1/rules/:namespace',
+  'GET /cortex/api/v1/rules/:namespace/:group',
 ]);
 /** Telling routes whose answers are kept in memory only: a restart ends them. */
 const OF_THIS_PROCESS = new Set(['GET /api/v1/status/top_queries']);
@@ -156,8 +178,11 @@ class World {
     const isForm = method !== 'GET' && path !== '/api/v1/read';
     const base = isAdmin ? this.#admin : this.#server.url;
     const isSearch = path.startsWith('/api/v1/search/');
-    const sent = isSearch ? params : new URLSearchParams([...params].filter(([name]) => name !== 'search[]'));
-    const answer = await fetch(`${base}${path.replace(':name', 'job')}${isForm ? '' : `?${sent}`}`, {
+    // rules are selected by their own labels
+    const foreign = [isSearch ? '' : 'search[]', path.endsWith('/api/v1/rules') ? 'match[]' : ''];
+    const sent = new URLSearchParams([...params].filter(([name]) => !foreign.includes(name)));
+    const target = path.replace(':namespace', 'space').replace(':group', 'same').replace(':name', 'job');
+    const answer = await fetch(`${base}${target}${isForm ? '' : `?${sent}`}`, {
       method,
       headers: {
         ...(tenant === undefined ? {} : { 'x-scope-orgid': tenant }),
@@ -174,6 +199,18 @@ class World {
     const headers = { 'x-scope-orgid': party.tenant };
     const { status, text } = await push(`${this.#server.url}/api/v1/push`, body(party, atMs), headers);
     assert.equal(status, 204, text);
+  }
+
+  /** Rules of the same names, which are about what the tenant alone has. */
+  async rule({ tenant, mark }: Party): Promise<void> {
+    const group = `name: same\ninterval: 1h\nrules: [{ record: ${mark}_recorded, expr: ${mark}_total }]`;
+    const headers = { 'x-scope-orgid': tenant };
+    const answer = await fetch(`${this.#server.url}/config/v1/rules/space`, { method: 'POST', headers, body: group });
+    assert.equal(answer.status, 202, await answer.text());
+    await until('the rules', async () => {
+      const row = { method: 'GET', path: '/api/v1/rules', isAdmin: false };
+      return (await this.ask(row, tenant, everything(mark))).text.includes(mark);
+    });
   }
 
   /** Requests that are refused, and told why. */
@@ -207,6 +244,8 @@ class World {
         const { method, path, hasTenant, isAdmin } = route;
         if (ELSEWHERE.has(path) || path.endsWith('/push') || path.endsWith('/write')) continue;
         if (path.endsWith('delete_series') && method !== 'GET') continue;
+        if (method === 'DELETE' && path.includes('/rules/')) continue;
+        if (RULES_OF_ALL.has(path)) continue;
         // without an id it cancels nothing
         if (prefix !== '' && !(hasTenant && (path.startsWith('/api/v1/') || path === '/federate'))) continue;
         const name = `${method} ${path}`;
@@ -355,6 +394,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   const each = (work: (party: Party) => Promise<void>) => Promise.all(ALL.map(work));
   await each((party) => world.write(party, NOW_MS - 60_000));
   await both((party) => asked(world, party, 'delete', ''));
+  await each((party) => world.rule(party));
   await both((party) => query(world, party));
   await world.round('in the head', false);
 
@@ -387,11 +427,16 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
     await world.ask(cancel, TWO.tenant, new URLSearchParams({ request_id: id }));
   }
   assert.equal(await listed(ONE), before);
+  const rules = { method: 'GET', path: '/config/v1/rules', isAdmin: false };
+  const removed = await world.ask({ ...rules, method: 'DELETE', path: '/rules/space' }, THREE.tenant, everything('x'));
+  assert.equal(removed.status, 202, removed.text);
   const purge = { method: 'POST', path: '/purger/delete_tenant', isAdmin: false };
   assert.equal((await world.ask(purge, ONE.tenant, new URLSearchParams())).status, 200);
   const all = { method: 'GET', path: '/api/v1/series', isAdmin: false };
   assert.ok((await world.ask(all, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
   mustNotTell((await world.ask(all, ONE.tenant, everything(ONE.mark))).text, ONE, 'deleted');
+  assert.ok((await world.ask(rules, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
+  for (const { tenant } of [ONE, THREE]) assert.equal((await world.ask(rules, tenant, everything('x'))).status, 404);
   await world.server.stop();
   world.log('at the end');
 });

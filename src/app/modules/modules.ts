@@ -6,6 +6,7 @@ import { distributorModule } from './distributor.ts';
 import { ingesterModule } from './ingester.ts';
 import type { Module } from './module.ts';
 import { querierModule } from './querier.ts';
+import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
 import { threadsModule } from './threads.ts';
@@ -23,10 +24,11 @@ export const modules: Readonly<Record<string, Module>> = {
   ingester: ingesterModule,
   distributor: distributorModule,
   querier: querierModule,
+  ruler: rulerModule,
   compactor: compactorModule,
   'table-manager': tableManagerModule,
   all: {
-    needs: ['data-folder', 'ingester', 'distributor', 'self-monitoring', 'querier', 'compactor', 'server'],
+    needs: ['data-folder', 'ingester', 'distributor', 'self-monitoring', 'querier', 'ruler', 'compactor', 'server'],
     target: 'Everything, in one process.',
     build: () => [],
   },

@@ -1,8 +1,9 @@
+import type { ApiBackend } from '../../contract/api.ts';
 import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
 import { QuerierService } from '../../querier/service.ts';
-import { part } from '../app.ts';
+import { type App, part } from '../app.ts';
 import { sections } from '../config.ts';
 import { apiHandlers } from '../routes/api.ts';
 import { purgerRoutes } from '../routes/purger.ts';
@@ -40,18 +41,31 @@ export const querierModule: Module = {
     });
     const { cacheBackend } = config.chunkStore;
     const querier = new QuerierService({ workers, cacheBackend, limits: limitsOf, registry, clock });
-    http.add(apiHandlers(querier, config.server));
-    http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester')) : undefined));
+    app.parts.queries = querier;
+    app.parts.documentTenants = (kind, signal) => workers.documentTenants(kind, signal);
+    http.add(apiHandlers(withRules(querier, app), config.server));
+    http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
     return [workers, querier];
   },
 };
 
-function purger(querier: TenantHider, ingester: Pick<IngesterAdmin, 'deleteTenant'>): TenantPurger {
+/** Requests for rules and alerts go to the ruler, where this process has one. */
+function withRules(querier: ApiBackend, app: App): ApiBackend {
+  return {
+    handle(request, signal) {
+      const isAboutRules = request.path === '/api/v1/rules' || request.path === '/api/v1/alerts';
+      return ((isAboutRules ? app.parts.ruler : undefined) ?? querier).handle(request, signal);
+    },
+  };
+}
+
+function purger(querier: TenantHider, ingester: Pick<IngesterAdmin, 'deleteTenant'>, app: App): TenantPurger {
   return {
     async delete(tenant, signal) {
       // hidden before it is forgotten: what a flush under way has read of it still comes to the store
       await querier.deleteTenant(tenant, signal);
+      await app.parts.ruler?.changed(tenant);
       await ingester.deleteTenant(tenant);
     },
     deletion: (tenant, signal) => querier.tenantDeletion(tenant, signal),

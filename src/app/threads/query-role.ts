@@ -5,7 +5,14 @@ import type { ChunkStoreConfig } from '../../chunkstore/config.ts';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
-import type { InstantRequest, PartialRequest, PartialResult, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type {
+  InstantOutcome,
+  InstantRequest,
+  PartialRequest,
+  PartialResult,
+  QueryResult,
+  RangeRequest,
+} from '../../contract/query.ts';
 import type { QueryRangeConfig } from '../../frontend/config.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
@@ -28,6 +35,11 @@ export type QueryRole = {
   instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
   partial(request: Asked<PartialRequest> & Limited, call: CallContext): Promise<Worked<PartialResult>>;
+  instants(
+    request: Asked<readonly InstantRequest[]> & Limited,
+    call: CallContext,
+  ): Promise<Worked<readonly InstantOutcome[]>>;
+  documentTenants(request: { readonly kind: string }, call: CallContext): Promise<readonly string[]>;
   /** Queries leave out what the tenant has until now from when this is answered. */
   deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
   /** The newest request; undefined: there is none. */

@@ -1,7 +1,14 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
-import type { InstantRequest, PartialRequest, PartialResult, QueryResult, RangeRequest } from '../../contract/query.ts';
+import type {
+  InstantOutcome,
+  InstantRequest,
+  PartialRequest,
+  PartialResult,
+  QueryResult,
+  RangeRequest,
+} from '../../contract/query.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
@@ -26,6 +33,9 @@ export interface QueryThreadsOptions {
 
 /** Queries of one tenant that a thread has under way while other tenants ask, too: they take turns, and each turn is some 10 ms. */
 const TENANT_CALLS_MAX = 4;
+
+/** Queries of a tenant's rules are queued under this and its name, which no tenant has. */
+const RULES_OF = 'rules of ';
 
 /** Queries in threads of their own: one that is always there, others when queries take long. */
 export class QueryThreads implements Service, QueryWorkers {
@@ -127,6 +137,21 @@ export class QueryThreads implements Service, QueryWorkers {
 
   partial(asked: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>> {
     return this.#pool!.call('partial', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
+  }
+
+  instants(
+    asked: Asked<readonly InstantRequest[]>,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+  ): Promise<Worked<readonly InstantOutcome[]>> {
+    const tenant = `${RULES_OF}${asked.tenant}`;
+    const outstandingMax = limits.maxOutstandingRequestsPerTenant;
+    return this.#pool!.call('instants', { ...asked, limits }, { signal, tenant, outstandingMax });
+  }
+
+  /** Tenants that have documents of a kind, or had. */
+  documentTenants(kind: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#pool!.call('documentTenants', { kind }, { signal });
   }
 
   #for(name: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {

@@ -1,6 +1,8 @@
 import { workerData } from 'node:worker_threads';
 import { PromApi } from '../../api/backend.ts';
 import type { ApiSources } from '../../api/sources.ts';
+import { Documents } from '../../chunkstore/documents/documents.ts';
+import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
@@ -14,11 +16,12 @@ import { sendParts } from '../../kit/thread/part-stream.ts';
 import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { systemRandom } from '../../lib/random.ts';
+import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { ParsedExprs } from '../../promql/parser/parsed.ts';
+import { instantsBy } from '../../querier/instants.ts';
 import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { openBlockCache } from './caches.ts';
@@ -144,6 +147,12 @@ const role: QueryRole = {
     worked(({ sources }) => sources(tenant, limits).queries.range(tenant, request, { signal })),
   partial: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.partial(tenant, request, { signal })),
+  instants: ({ tenant, request, limits }, { signal }) =>
+    worked(({ sources }) => instantsBy(sources(tenant, limits).queries, tenant, request, { signal })),
+  async documentTenants({ kind }, { signal }) {
+    const documents = new Documents(await TenantTables.open((await opened).schema, signal), systemClock, systemBytes);
+    return (await documents.tenants(kind, signal)).map(({ tenant }) => tenant);
+  },
   async deleteTenant({ tenant }, { signal }) {
     if (connection === undefined) throw new Error('bug: a deletion before connect');
     return (await connection).querier.deleteTenant(tenant, signal);

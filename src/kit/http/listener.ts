@@ -64,6 +64,7 @@ declare module 'fastify' {
     tenant: string;
     /** The tenant whose share of the room its body and answer take. */
     payer: string;
+    asker: string;
     /** When its headers were there, by the monotonic clock. */
     startMs: number;
     /** Bytes of its body that have arrived and are counted. */
@@ -251,6 +252,8 @@ export class HttpListener implements Service {
         headers: request.headers,
         body,
         tenant: request.tenant,
+        params: request.params as Record<string, string>,
+        user: request.asker,
         address: request.raw.socket.remoteAddress ?? '',
         signal: goneSignal(reply.raw),
       });
@@ -277,6 +280,7 @@ export class HttpListener implements Service {
       if (!isServed && method === 'OPTIONS') return { status: 204, headers: { allow: allowed(route) } };
       const isOpen = isServed ? need === 'nothing' : route.needs === 'nothing';
       const identity = isOpen ? ANYBODY : gate.identify(headers, request.raw.socket.remoteAddress);
+      request.asker = identity.name;
       if (!isServed) return textResponse(405, 'Method Not Allowed\n', { allow: allowed(route) });
       if (need !== 'nothing') gate.check(identity, need);
       return route.tenant === undefined ? '' : gate.tenant(headers, identity, route.tenant);

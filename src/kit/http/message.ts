@@ -13,6 +13,10 @@ export interface HttpRequest {
   readonly body: Uint8Array;
   /** Empty for routes without a tenant; where a route takes several, maybe a joined name. */
   readonly tenant: string;
+  /** The parts of the path that the route names, each decoded once: one may hold slashes. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** Name of the user that asks; empty where nobody has to say. */
+  readonly user?: string;
   /** The client's address. */
   readonly address: string;
   /** Aborted when the client is gone before its answer. */

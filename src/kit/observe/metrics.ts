@@ -16,7 +16,7 @@ import {
  *     const metrics = httpMetrics(registry);
  *     metrics.requests.inc({ route });
  *
- * All names get the prefix `pallium_`.
+ * All names get the prefix `pallium_`, but for those that begin with `cortex_prometheus_`.
  */
 export function metricTable<const T extends Readonly<Record<string, (registry: Registry) => unknown>>>(
   table: T,
@@ -28,15 +28,21 @@ export function metricTable<const T extends Readonly<Record<string, (registry: R
 }
 
 const PREFIX = 'pallium_';
+/** Names that people's dashboards and alerts know from elsewhere stay as they are. */
+const KNOWN = /^cortex_prometheus_/;
+
+function fullName(name: string): string {
+  return KNOWN.test(name) ? name : PREFIX + name;
+}
 
 export function counter<const L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) {
   return (registry: Registry) =>
-    new Counter<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers: [registry] });
+    new Counter<L>({ name: fullName(name), help, labelNames: [...labelNames], registers: [registry] });
 }
 
 export function gauge<const L extends string = never>(name: string, help: string, labelNames: readonly L[] = []) {
   return (registry: Registry) =>
-    new Gauge<L>({ name: PREFIX + name, help, labelNames: [...labelNames], registers: [registry] });
+    new Gauge<L>({ name: fullName(name), help, labelNames: [...labelNames], registers: [registry] });
 }
 
 export function histogram<const L extends string = never>(
@@ -47,7 +53,7 @@ export function histogram<const L extends string = never>(
 ) {
   return (registry: Registry) =>
     new Histogram<L>({
-      name: PREFIX + name,
+      name: fullName(name),
       help,
       buckets: [...buckets],
       labelNames: [...labelNames],

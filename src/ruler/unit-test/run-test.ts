@@ -71,7 +71,9 @@ class TestRun {
     this.#inputs = inputs;
     this.#query = queryOf(options.engine, this.#storage, options.signal);
     const rank = (group: RuleGroup) => Math.max(0, options.file.groupOrder.indexOf(group.name));
-    const sink = { append: async (...args: Parameters<RuleSink['append']>) => this.#append(...args) };
+    const sink: RuleSink = {
+      append: async (timeMs, writes) => writes.map(({ samples, stale }) => this.#append(timeMs, samples, stale)),
+    };
     this.#groups = [...groups].sort((a, b) => rank(a) - rank(b)).map((group) => new GroupRun(group, sink));
   }
 

@@ -1,0 +1,123 @@
+import type { ServerConfig } from '../../kit/http/config.ts';
+import { AddressParams } from '../../kit/http/form.ts';
+import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
+import type { TenantLimits } from '../../limits/limits.ts';
+import type { RuleConfigAnswer, RuleConfigRequest } from '../threads/ruler-role.ts';
+
+/** The configuration of rules, as routes need it. */
+export interface RuleConfigBackend {
+  config(request: RuleConfigRequest, signal: AbortSignal): Promise<RuleConfigAnswer>;
+}
+
+export interface RuleRoutesOptions {
+  readonly ruler: RuleConfigBackend;
+  readonly limits: (tenant: string) => TenantLimits;
+  readonly config: ServerConfig;
+}
+
+const NEEDS = { GET: 'read', POST: 'edit', DELETE: 'edit' } as const;
+
+/**
+ * The configuration of rules in the form of Cortex and Mimir: `config/v1/rules` at the root, under the Prometheus prefix and under
+ * `/api/prom`, the same as `rules`, which is where Grafana looks; namespaces and groups of Cortex' `/api/v1/rules`.
+ */
+export function ruleRoutes(options: RuleRoutesOptions): Route[] {
+  const { config, ruler } = options;
+  const prefixes = [...new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), '/api/prom'])];
+  const bases = prefixes.flatMap((prefix) => [`${prefix}/config/v1/rules`, `${prefix}/rules`]);
+  const route = (path: string, methods: Route['methods'], handle: Route['handle']): Route => ({
+    path,
+    methods,
+    needs: NEEDS,
+    tenant: 'one',
+    head: false,
+    cors: true,
+    bodyBytesMax: config.queryBodyBytesMax,
+    bodyLimit: 'server.query_body_bytes_max',
+    handle,
+  });
+  const ofNamespaces = (base: string) => [
+    route(`${base}/:namespace`, ['GET', 'POST', 'DELETE'], (request) => onNamespace(options, request)),
+    route(`${base}/:namespace/:group`, ['GET', 'DELETE'], (request) => onGroup(ruler, request)),
+  ];
+  return [
+    ...[...bases, '/cortex/api/v1/rules'].map((base) =>
+      route(base, ['GET'], ({ tenant, signal }) => listed(ruler, { tenant }, signal)),
+    ),
+    ...[...bases, '/api/v1/rules', '/cortex/api/v1/rules'].flatMap(ofNamespaces),
+    {
+      path: '/ruler/rule_groups',
+      methods: ['GET'],
+      needs: 'admin',
+      handle: async ({ signal }) => yamlOr404(await ruler.config({ kind: 'listAll' }, signal), NO_GROUPS),
+    },
+    {
+      path: '/ruler/delete_tenant_config',
+      methods: ['POST'],
+      needs: 'edit',
+      tenant: 'one',
+      head: false,
+      async handle({ tenant, user = '', signal }) {
+        await ruler.config({ kind: 'remove', tenant, user }, signal);
+        return { status: 200 };
+      },
+    },
+  ];
+}
+
+const NO_GROUPS = 'no rule groups found';
+const NO_GROUP = 'group does not exist';
+
+async function onNamespace({ ruler, limits }: RuleRoutesOptions, request: HttpRequest): Promise<HttpResponse> {
+  const { method, tenant, user = '', signal } = request;
+  const namespace = request.params?.namespace ?? '';
+  const wrong = nameFault('namespace', namespace);
+  if (wrong !== undefined) return wrong;
+  if (method === 'GET') return listed(ruler, { tenant, namespace }, signal);
+  if (method === 'DELETE') {
+    const { found } = await ruler.config({ kind: 'remove', tenant, namespace, user }, signal);
+    return found ? accepted() : textResponse(404, `${NO_GROUPS}\n`);
+  }
+  const text = Buffer.from(request.body).toString();
+  const dryRun = AddressParams.of(request.query).get('dry_run') === 'true';
+  const { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs } = limits(tenant);
+  const own = { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs };
+  const answer = await ruler.config({ kind: 'put', tenant, namespace, text, user, limits: own, dryRun }, signal);
+  if (!dryRun) return accepted();
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: answer.text };
+}
+
+async function onGroup(ruler: RuleConfigBackend, request: HttpRequest): Promise<HttpResponse> {
+  const { method, tenant, user = '', signal } = request;
+  const { namespace = '', group = '' } = request.params ?? {};
+  const wrong = nameFault('namespace', namespace) ?? nameFault('group', group);
+  if (wrong !== undefined) return wrong;
+  if (method === 'GET') {
+    return yamlOr404(await ruler.config({ kind: 'list', tenant, namespace, group }, signal), NO_GROUP);
+  }
+  const { found } = await ruler.config({ kind: 'remove', tenant, namespace, group, user }, signal);
+  return found ? accepted() : textResponse(404, `${NO_GROUP}\n`);
+}
+
+async function listed(
+  ruler: RuleConfigBackend,
+  of: { readonly tenant: string; readonly namespace?: string },
+  signal: AbortSignal,
+): Promise<HttpResponse> {
+  return yamlOr404(await ruler.config({ kind: 'list', ...of }, signal), NO_GROUPS);
+}
+
+function yamlOr404({ found, text }: RuleConfigAnswer, otherwise: string): HttpResponse {
+  if (!found) return textResponse(404, `${otherwise}\n`);
+  return { status: 200, headers: { 'content-type': 'application/yaml' }, body: text };
+}
+
+function accepted(): HttpResponse {
+  return jsonResponse({ status: 'success' }, { status: 202 });
+}
+
+/** A name that would be a folder's, or no text. */
+function nameFault(what: string, name: string): HttpResponse | undefined {
+  if (name !== '' && name !== '.' && name !== '..' && name.isWellFormed()) return undefined;
+  return textResponse(400, `invalid ${what} ${JSON.stringify(name)}\n`);
+}

@@ -1,0 +1,78 @@
+import type { MessagePort } from 'node:worker_threads';
+import type { StoreSpec } from '../../chunkstore/open.ts';
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
+import type { PushResponse, SeriesPush } from '../../contract/push.ts';
+import type { InstantOutcome, InstantRequest } from '../../contract/query.ts';
+import type { PostedAlert } from '../../contract/rules.ts';
+import type { logConfig } from '../../kit/observe/log.ts';
+import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { CallContext } from '../../kit/thread/channel.ts';
+import type { QueryLimits } from '../../limits/query-limits.ts';
+import type { ParserOptions } from '../../promql/parser/parser.ts';
+import type { RulerConfig } from '../../ruler/config.ts';
+import type { RuleConfigLimits } from '../../ruler/rule-config.ts';
+import type { RulerLimits } from '../../ruler/ruler.ts';
+
+// The ruler's worker answers to `RulerRole`, and asks the process by way of `RulerHostRole`.
+
+export type RulerRole = {
+  /** Resolves when the rules that there are have been read. */
+  connect(request: { readonly port: MessagePort; readonly hasAlertmanager: boolean }): Promise<void>;
+  /** `/api/v1/rules` and `/api/v1/alerts`. */
+  handle(
+    request: { readonly request: ApiRequest; readonly limits: QueryLimits },
+    call: CallContext,
+  ): Promise<ApiResponse>;
+  config(request: RuleConfigRequest, call: CallContext): Promise<RuleConfigAnswer>;
+  /** Reads a tenant's rules again. */
+  changed(request: { readonly tenant: string }): Promise<void>;
+  metrics(request: Record<string, never>): Promise<MetricSnapshot>;
+  /** Resolves when nothing is under way any more. The call is cancelled at the deadline. */
+  stop(request: Record<string, never>, call: CallContext): Promise<void>;
+};
+
+export type RulerHostRole = {
+  instants(
+    request: { readonly tenant: string; readonly requests: readonly InstantRequest[] },
+    call: CallContext,
+  ): Promise<readonly InstantOutcome[]>;
+  pushSeries(request: SeriesPush, call: CallContext): Promise<PushResponse>;
+  limits(request: { readonly tenant: string }): Promise<RulerLimits>;
+  post(request: { readonly tenant: string; readonly alerts: readonly PostedAlert[] }, call: CallContext): Promise<void>;
+};
+
+/** A request of the configuration API. */
+export type RuleConfigRequest =
+  | { readonly kind: 'list'; readonly tenant: string; readonly namespace?: string; readonly group?: string }
+  | { readonly kind: 'listAll' }
+  | {
+      readonly kind: 'put';
+      readonly tenant: string;
+      readonly namespace: string;
+      readonly text: string;
+      readonly user: string;
+      readonly limits: RuleConfigLimits;
+      /** Only say what the change would reset. */
+      readonly dryRun: boolean;
+    }
+  | {
+      readonly kind: 'remove';
+      readonly tenant: string;
+      /** Undefined: everything. */
+      readonly namespace?: string;
+      readonly group?: string;
+      readonly user: string;
+    };
+
+export interface RuleConfigAnswer {
+  readonly found: boolean;
+  /** YAML of what was asked for, or JSON of a dry run. */
+  readonly text: string;
+}
+
+export interface RulerWorkerData {
+  readonly store: StoreSpec;
+  readonly config: RulerConfig;
+  readonly parser: ParserOptions;
+  readonly log: typeof logConfig.type;
+}

@@ -1,0 +1,51 @@
+import { catalogue } from './errors.ts';
+
+/** Errors of configuring rules; texts are those of Cortex and Mimir where they have some. */
+export const rulerErrors = catalogue({
+  ruleGroupUnreadable: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reason: string }) => `unable to decoded rule group: ${v.reason}`,
+  },
+  ruleGroupInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reasons: string }) => v.reasons,
+  },
+  rulesPerGroupLimit: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { limit: number; actual: number }) =>
+      `per-user rules per rule group limit (limit: ${v.limit} actual: ${v.actual}) exceeded (ruler_max_rules_per_rule_group)`,
+  },
+  ruleGroupsLimit: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { limit: number; actual: number }) =>
+      `per-user rule groups limit (limit: ${v.limit} actual: ${v.actual}) exceeded (ruler_max_rule_groups_per_tenant)`,
+  },
+  ruleIntervalTooShort: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { intervalMs: number; limitMs: number }) =>
+      `the group's interval of ${v.intervalMs} ms is shorter than ${v.limitMs} ms (ruler_min_rule_evaluation_interval)`,
+  },
+  ruleSourceTenants: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { tenants: readonly string[] }) =>
+      `source_tenants: rules that read from other tenants (${v.tenants.join(', ')}) can stand in local files only (-ruler.local-directory)`,
+  },
+  rulerStopping: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'the ruler is stopping',
+  },
+});

@@ -1,0 +1,68 @@
+import { METRIC_NAME } from '../model/labels.ts';
+import type { LabelMatcher } from '../model/matcher.ts';
+import type { Expr } from '../promql/parser/ast.ts';
+import { type ParserOptions, parseExpr } from '../promql/parser/parser.ts';
+import type { Rule } from './rule-file.ts';
+
+const ALERT_SERIES = ['ALERTS', 'ALERTS_FOR_STATE'];
+
+/** A rule's selectors, each as its matchers. */
+type Reads = readonly (readonly LabelMatcher[])[];
+
+/**
+ * Rules in batches, in their order: those of a batch read nothing that another of it writes, so that they can be evaluated
+ * side by side.
+ * @returns indices
+ */
+export function independentBatches(rules: readonly Rule[], parser: ParserOptions = {}): number[][] {
+  const reads = rules.map(({ expr }) => selectorsOf(parseExpr(expr, parser)));
+  const batches: number[][] = [];
+  for (const [i, rule] of rules.entries()) {
+    const batch = batches.at(-1);
+    const fits = batch !== undefined && batch.every((j) => !mayRead(reads[i]!, rules[j]!) && !mayRead(reads[j]!, rule));
+    if (fits) batch.push(i);
+    else batches.push([i]);
+  }
+  return batches;
+}
+
+/** Whether an expression may read what alerting rules write. */
+export function readsAlerts(expr: string, parser: ParserOptions = {}): boolean {
+  return selectorsOf(parseExpr(expr, parser)).some((matchers) => ALERT_SERIES.some((name) => mayBe(matchers, name)));
+}
+
+function mayRead(reads: Reads, rule: Rule): boolean {
+  if (rule.kind === 'record') return reads.some((matchers) => mayBe(matchers, rule.name));
+  return reads.some(
+    (matchers) =>
+      ALERT_SERIES.some((name) => mayBe(matchers, name)) &&
+      matchers.every((matcher) => matcher.name !== 'alertname' || matcher.matches(rule.name)),
+  );
+}
+
+/** Without a matcher of the name anything may be meant. */
+function mayBe(matchers: readonly LabelMatcher[], metric: string): boolean {
+  return matchers.every((matcher) => matcher.name !== METRIC_NAME || matcher.matches(metric));
+}
+
+function selectorsOf(expr: Expr): Reads {
+  switch (expr.kind) {
+    case 'number':
+    case 'string':
+      return [];
+    case 'vector':
+      return [expr.matchers];
+    case 'matrix':
+      return [expr.vector.matchers];
+    case 'subquery':
+    case 'paren':
+    case 'unary':
+      return selectorsOf(expr.expr);
+    case 'call':
+      return expr.args.flatMap(selectorsOf);
+    case 'aggregate':
+      return [...selectorsOf(expr.expr), ...(expr.param === undefined ? [] : selectorsOf(expr.param))];
+    case 'binary':
+      return [...selectorsOf(expr.lhs), ...selectorsOf(expr.rhs)];
+  }
+}

@@ -1,0 +1,90 @@
+import type { BatchRunner, InstantOutcome, InstantRequest, QueryValue } from '../contract/query.ts';
+import { Labels } from '../model/labels.ts';
+import { RuleError, type RuleQuery, type RuleSample } from './evaluate.ts';
+
+/** An expression that could not be evaluated. */
+export class RuleQueryError extends RuleError {
+  /** Whether the rule is at fault, and not whoever runs the server. */
+  readonly isUsers: boolean;
+
+  constructor(text: string, isUsers: boolean) {
+    super(text);
+    this.isUsers = isUsers;
+  }
+}
+
+interface Waiting {
+  readonly request: InstantRequest;
+  resolve(samples: readonly RuleSample[]): void;
+  reject(reason: unknown): void;
+}
+
+/** Requests in one call. */
+const BATCH_MAX = 32;
+
+/** Evaluates what rules of a group ask at the same moment in one call. */
+export class BatchedRuleQuery implements RuleQuery {
+  readonly #runner: BatchRunner;
+  /** One tenant, or several by a joined name. */
+  readonly #tenant: string;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal;
+  #waiting: Waiting[] = [];
+
+  constructor(runner: BatchRunner, tenant: string, timeoutMs: number, signal: AbortSignal) {
+    this.#runner = runner;
+    this.#tenant = tenant;
+    this.#timeoutMs = timeoutMs;
+    this.#signal = signal;
+  }
+
+  instant(expr: string, timeMs: number, lookbackMs?: number): Promise<readonly RuleSample[]> {
+    const request = {
+      expr,
+      timeMs,
+      timeoutMs: this.#timeoutMs,
+      ...(lookbackMs === undefined ? {} : { lookbackMs }),
+    };
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      if (this.#waiting.length === 1) queueMicrotask(() => void this.#flush());
+      if (this.#waiting.length >= BATCH_MAX) void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#waiting;
+    if (batch.length === 0) return;
+    this.#waiting = [];
+    let outcomes: readonly InstantOutcome[];
+    try {
+      const requests = batch.map(({ request }) => request);
+      outcomes = await this.#runner.instants(this.#tenant, requests, { signal: this.#signal });
+    } catch (thrown) {
+      const text = thrown instanceof Error ? thrown.message : String(thrown);
+      for (const { reject } of batch) reject(new RuleQueryError(text, false));
+      return;
+    }
+    for (const [i, { resolve, reject }] of batch.entries()) {
+      const outcome = outcomes[i]!;
+      try {
+        if ('failure' in outcome) throw new RuleQueryError(outcome.failure.text, outcome.failure.http < 500);
+        resolve(samplesOf(outcome.result.value));
+      } catch (thrown) {
+        reject(thrown);
+      }
+    }
+  }
+}
+
+/** @throws RuleError where it is neither a vector nor a scalar */
+function samplesOf(value: QueryValue): readonly RuleSample[] {
+  if (value.type === 'scalar') return [{ labels: Labels.empty, value: value.value, histogram: undefined }];
+  if (value.type !== 'vector') throw new RuleError('rule result is not a vector or scalar');
+  const { pairs, values, histograms } = value;
+  return pairs.map((each, i) => ({
+    labels: Labels.fromSortedPairs(each),
+    value: values[i]!,
+    histogram: histograms?.[i],
+  }));
+}

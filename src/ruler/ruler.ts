@@ -1,0 +1,402 @@
+import { Documents } from '../chunkstore/documents/documents.ts';
+import { StateRows } from '../chunkstore/documents/state-rows.ts';
+import { TenantTables } from '../chunkstore/documents/tables.ts';
+import type { Schema } from '../chunkstore/schema.ts';
+import type { SeriesBackend } from '../contract/push.ts';
+import type { BatchRunner } from '../contract/query.ts';
+import type { AlertTarget, PostedAlert, RuleFileProblem, TenantRules } from '../contract/rules.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Clock } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
+import type { RandomBytes } from '../lib/random.ts';
+import { Semaphore } from '../lib/semaphore.ts';
+import { Relabelling } from '../limits/relabel.ts';
+import { joinTenants } from '../model/tenants.ts';
+import type { ParserOptions } from '../promql/parser/parser.ts';
+import { isActive } from './alert.ts';
+import { alertsToSend } from './alert-sending.ts';
+import { ALERT_STATE, AlertStateRow } from './alert-state.ts';
+import type { RulerConfig } from './config.ts';
+import { GroupLoop } from './group-loop.ts';
+import { ruleIdentity } from './group-run.ts';
+import type { RulerMetrics } from './metrics.ts';
+import { Notifier } from './notifier.ts';
+import { PushSink } from './push-sink.ts';
+import { BatchedRuleQuery } from './rule-query.ts';
+import { configuredGroups, LocalRules, RULES, type SourcedGroup } from './rule-source.ts';
+
+/** Limits of a tenant that the ruler asks for. */
+export interface RulerLimits {
+  readonly rulerQueryOffsetMs: number;
+  readonly rulerMinRuleEvaluationIntervalMs: number;
+  readonly rulerExternalLabels: Readonly<Record<string, string>>;
+  /** That of the process where the tenant has none. */
+  readonly rulerExternalUrl: string;
+  readonly rulerAlertmanagerUrl: readonly string[];
+  /** As it stands in the file. */
+  readonly rulerAlertRelabelConfigs: unknown;
+}
+
+export interface RulerOptions {
+  readonly config: RulerConfig;
+  readonly parser: ParserOptions;
+  readonly schema: Schema;
+  readonly queries: BatchRunner;
+  readonly push: SeriesBackend;
+  readonly limits: (tenant: string) => Promise<RulerLimits>;
+  readonly builtIn?: AlertTarget | undefined;
+  readonly metrics: RulerMetrics;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly randomBytes: RandomBytes;
+}
+
+/** Groups of a tenant that are evaluated at the same time. */
+const GROUPS_AT_ONCE_MAX = 8;
+const LOCAL_LOOK_MS = 5_000;
+const LIMITS_KEPT_MS = 10_000;
+/** Looks after which every tenant's rules are read, whether they seem to have changed or not. */
+const FULL_LOOKS = 10;
+/** Least time that a query of a rule may take. */
+const QUERY_TIMEOUT_MS_MIN = 10_000;
+
+/** An alerting rule whose state an edit would not keep, and its active alerts. */
+export interface ResetRule {
+  readonly alert: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly active: number;
+}
+
+interface Settings {
+  readonly limits: RulerLimits;
+  readonly relabelling: Relabelling;
+  readonly externalLabels: ReadonlyMap<string, string>;
+  readonly externalUrl: string;
+  readonly untilMs: number;
+}
+
+interface TenantGroups {
+  readonly loops: Map<string, GroupLoop>;
+  readonly atOnce: Semaphore;
+  problems: readonly RuleFileProblem[];
+  /** Groups that are configured, and not of local files. */
+  configured: number;
+  /** Its last change, so that the next one waits for it. */
+  changing: Promise<void>;
+}
+
+/** Evaluates the rules of all tenants: those that are configured, and those of local files. */
+export class Ruler {
+  readonly #options: RulerOptions;
+  readonly #documents: Documents;
+  readonly #states: StateRows;
+  readonly #local: LocalRules | undefined;
+  readonly #notifier: Notifier;
+  readonly #owner: string;
+  readonly #fences: boolean;
+  readonly #tenants = new Map<string, TenantGroups>();
+  readonly #settings = new Map<string, Promise<Settings>>();
+  /** Marks of tenants when their rules were read last. */
+  readonly #marks = new Map<string, string>();
+  readonly #stopping = new AbortController();
+  /** Aborted when what is under way is to be cut short, too. */
+  readonly #cut = new AbortController();
+  readonly #endings = new Set<Promise<void>>();
+  #loops: Promise<unknown> = Promise.resolve();
+
+  private constructor(options: RulerOptions, tables: TenantTables) {
+    const { config, schema, clock, randomBytes, metrics, log, builtIn } = options;
+    this.#options = options;
+    this.#documents = new Documents(tables, clock, randomBytes);
+    this.#states = new StateRows(tables, randomBytes);
+    this.#local = config.localDirectory === '' ? undefined : new LocalRules(config.localDirectory, options.parser);
+    this.#notifier = new Notifier({ config, builtIn, metrics, log, clock });
+    this.#owner = Buffer.from(randomBytes(8)).toString('hex');
+    this.#fences = schema.periods.at(-1)!.tables.oneProcess !== true;
+  }
+
+  static async open(options: RulerOptions): Promise<Ruler> {
+    return new Ruler(options, await TenantTables.open(options.schema));
+  }
+
+  get documents(): Documents {
+    return this.#documents;
+  }
+
+  /** Resolves when the rules that there are have been read; what cannot be read is tried again. */
+  async start(): Promise<void> {
+    await this.#look(true);
+    await this.#lookAtFiles();
+    this.#loops = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles()]);
+  }
+
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort(new Error('stopping'));
+    const cut = () => this.#cut.abort(new Error('stopping'));
+    signal.addEventListener('abort', cut, { once: true });
+    if (signal.aborted) cut();
+    await this.#loops;
+    const loops = [...this.#tenants.values()].flatMap(({ loops }) => [...loops.values()]);
+    await Promise.all(loops.map((loop) => loop.stop()));
+    await Promise.all(this.#endings);
+    await this.#notifier.stop(signal);
+  }
+
+  /** Reads a tenant's rules again, as after a change. */
+  async changed(tenant: string): Promise<void> {
+    const groups = this.#of(tenant);
+    const change = groups.changing.then(() => this.#apply(tenant, groups));
+    groups.changing = change.catch(() => {});
+    await change;
+  }
+
+  rules(tenant: string): TenantRules {
+    const groups = this.#tenants.get(tenant);
+    if (groups === undefined) return { groups: [], problems: [] };
+    const states = [...groups.loops.values()].map(({ state }) => state);
+    states.sort((a, b) => (a.file === b.file ? order(a.name, b.name) : order(a.file, b.file)));
+    return { groups: states, problems: groups.problems };
+  }
+
+  /** Alerts that would begin anew where a group were put in place of the one of its name. */
+  resetBy(tenant: string, source: SourcedGroup): readonly ResetRule[] {
+    const loop = this.#tenants.get(tenant)?.loops.get(keyOf(source));
+    if (loop === undefined) return [];
+    const kept = source.group.rules.map(ruleIdentity);
+    const reset: ResetRule[] = [];
+    for (const { rule, alerts } of loop.run.rules) {
+      const at = kept.indexOf(ruleIdentity(rule));
+      if (at >= 0) kept.splice(at, 1);
+      else if (rule.kind === 'alert') {
+        const active = [...alerts.values()].filter(isActive).length;
+        reset.push({ alert: rule.name, labels: Object.fromEntries(rule.labels), active });
+      }
+    }
+    return reset;
+  }
+
+  #of(tenant: string): TenantGroups {
+    return getOrMake(this.#tenants, tenant, () => ({
+      loops: new Map(),
+      atOnce: new Semaphore(GROUPS_AT_ONCE_MAX),
+      problems: [],
+      configured: 0,
+      changing: Promise.resolve(),
+    }));
+  }
+
+  async #keepLooking(): Promise<void> {
+    const { clock, config } = this.#options;
+    for (let looks = 1; ; looks++) {
+      if (!(await this.#slept(clock, config.pollIntervalMs))) return;
+      await this.#look(looks % FULL_LOOKS === 0);
+    }
+  }
+
+  async #keepLookingAtFiles(): Promise<void> {
+    if (this.#local === undefined) return;
+    while (await this.#slept(this.#options.clock, LOCAL_LOOK_MS)) await this.#lookAtFiles();
+  }
+
+  async #slept(clock: Clock, ms: number): Promise<boolean> {
+    await clock.sleep(ms, this.#stopping.signal).catch(() => {});
+    return !this.#stopping.signal.aborted;
+  }
+
+  async #look(all: boolean): Promise<void> {
+    const { log } = this.#options;
+    const { signal } = this.#stopping;
+    try {
+      const known = await this.#documents.tenants(RULES, signal);
+      const names = new Set(known.map(({ tenant }) => tenant));
+      const gone = [...this.#tenants].filter(([tenant, { configured }]) => configured > 0 && !names.has(tenant));
+      for (const [tenant] of gone) this.#marks.delete(tenant);
+      const changed = known.filter(({ tenant, mark }) => all || this.#marks.get(tenant) !== mark);
+      for (const { tenant, mark } of [...changed, ...gone.map(([tenant]) => ({ tenant, mark: undefined }))]) {
+        if (signal.aborted) return;
+        await this.#tryChanged(tenant);
+        if (mark !== undefined) this.#marks.set(tenant, mark);
+      }
+    } catch (thrown) {
+      if (!signal.aborted)
+        log.warn({ error: (thrown as Error).message }, 'rules cannot be read, they stay as they are');
+    }
+  }
+
+  async #lookAtFiles(): Promise<void> {
+    if (this.#local === undefined) return;
+    const { log, config } = this.#options;
+    try {
+      for (const tenant of await this.#local.refresh()) {
+        for (const { file, error } of this.#local.of(tenant).problems) {
+          log.error({ file, error }, 'a rule file is wrong, its rules stay as they were');
+        }
+        await this.#tryChanged(tenant);
+      }
+    } catch (thrown) {
+      const error = (thrown as Error).message;
+      log.warn({ folder: config.localDirectory, error }, 'the folder of rule files cannot be read');
+    }
+  }
+
+  async #tryChanged(tenant: string): Promise<void> {
+    try {
+      await this.changed(tenant);
+    } catch (thrown) {
+      if (this.#stopping.signal.aborted) return;
+      // read again with the next look
+      this.#marks.delete(tenant);
+      this.#options.log.warn({ user: tenant, error: (thrown as Error).message }, 'rules cannot be read');
+    }
+  }
+
+  async #apply(tenant: string, groups: TenantGroups): Promise<void> {
+    const { parser, metrics, log } = this.#options;
+    const { signal } = this.#stopping;
+    signal.throwIfAborted();
+    const configured = await configuredGroups(this.#documents, tenant, parser, signal);
+    const local = this.#local?.of(tenant) ?? { groups: [], problems: [] };
+    const { limits } = await this.#settingsOf(tenant);
+    groups.configured = configured.groups.length + configured.problems.length;
+    groups.problems = [...local.problems, ...configured.problems];
+    const wanted = new Map([...configured.groups, ...local.groups].map((each) => [keyOf(each), each]));
+    for (const [key, loop] of groups.loops) {
+      if (wanted.has(key)) continue;
+      groups.loops.delete(key);
+      await loop.stop();
+      loop.forgetMetrics();
+      // here, so that a group of the same name that comes next begins anew
+      await loop.options.state?.remove().catch((thrown: Error) => {
+        log.warn({ user: tenant, error: thrown.message }, 'the state of a group that is gone could not be removed');
+      });
+      this.#end(loop);
+    }
+    for (const [key, source] of wanted) {
+      const before = groups.loops.get(key);
+      const intervalMs = this.#intervalOf(source, limits);
+      if (before !== undefined && before.options.intervalMs === intervalMs && isSame(before.options.source, source)) {
+        continue;
+      }
+      await before?.stop();
+      const loop = this.#loopOf(tenant, groups, source, intervalMs, before);
+      groups.loops.set(key, loop);
+      loop.start(before);
+    }
+    metrics.groups.set([...this.#tenants.values()].reduce((sum, { loops }) => sum + loops.size, 0));
+  }
+
+  #intervalOf({ group }: SourcedGroup, { rulerMinRuleEvaluationIntervalMs }: RulerLimits): number {
+    return Math.max(group.intervalMs ?? this.#options.config.evaluationIntervalMs, rulerMinRuleEvaluationIntervalMs);
+  }
+
+  #loopOf(
+    tenant: string,
+    groups: TenantGroups,
+    source: SourcedGroup,
+    intervalMs: number,
+    before: GroupLoop | undefined,
+  ): GroupLoop {
+    const { config, queries, push, metrics, log, clock } = this.#options;
+    const { signal } = this.#cut;
+    const { sourceTenants, rules } = source.group;
+    const asked = sourceTenants.length === 0 ? tenant : joinTenants(sourceTenants);
+    const timeoutMs = Math.max(QUERY_TIMEOUT_MS_MIN, intervalMs);
+    const key = { tenant, kind: ALERT_STATE, name: keyOf(source) };
+    const hasAlerts = rules.some(({ kind }) => kind === 'alert');
+    return new GroupLoop({
+      tenant,
+      source,
+      intervalMs,
+      query: new BatchedRuleQuery(queries, asked, timeoutMs, signal),
+      sink: new PushSink(push, tenant, clock, signal),
+      state: hasAlerts ? (before?.options.state ?? new AlertStateRow(this.#states, key, this.#owner)) : undefined,
+      fences: this.#fences,
+      settings: async () => {
+        const { limits, externalLabels, externalUrl } = await this.#settingsOf(tenant);
+        return { queryOffsetMs: limits.rulerQueryOffsetMs, externalLabels, externalUrl };
+      },
+      evaluated: (loop, slotMs) => this.#send(loop, slotMs),
+      lost: (loop) => {
+        if (groups.loops.get(keyOf(source)) === loop) groups.loops.delete(keyOf(source));
+        loop.forgetMetrics();
+        this.#marks.delete(tenant);
+      },
+      atOnce: groups.atOnce,
+      toleranceMs: config.forOutageToleranceMs,
+      graceMs: config.forGracePeriodMs,
+      metrics,
+      log,
+      clock,
+    });
+  }
+
+  async #send(loop: GroupLoop, slotMs: number): Promise<void> {
+    const { config } = this.#options;
+    const { tenant, intervalMs } = loop.options;
+    const { limits, relabelling, externalUrl } = await this.#settingsOf(tenant);
+    const alerts: PostedAlert[] = [];
+    const externalLabels = limits.rulerExternalLabels;
+    const common = { tenant, slotMs, intervalMs, resendDelayMs: config.resendDelayMs, externalUrl, externalLabels };
+    for (const run of loop.run.rules) alerts.push(...alertsToSend(run, { ...common, relabelling }));
+    const own = limits.rulerAlertmanagerUrl;
+    const alertmanagers = own.length > 0 ? own : config.alertmanagerUrl;
+    await this.#notifier.send(tenant, alerts, { alertmanagers });
+  }
+
+  /** Series of a group that is gone end two intervals later: until then it may have begun elsewhere, or under another name. */
+  #end(loop: GroupLoop): void {
+    const { clock, log } = this.#options;
+    const { signal } = this.#stopping;
+    const goneMs = clock.nowMs();
+    const { tenant, intervalMs } = loop.options;
+    const ending = (async () => {
+      try {
+        await clock.sleep(2 * intervalMs, signal);
+        await loop.endSeries(goneMs);
+      } catch (thrown) {
+        if (signal.aborted) return;
+        log.warn({ user: tenant, error: (thrown as Error).message }, 'a group that is gone could not be cleaned up');
+      }
+    })();
+    this.#endings.add(ending);
+    void ending.finally(() => this.#endings.delete(ending));
+  }
+
+  async #settingsOf(tenant: string): Promise<Settings> {
+    const { clock } = this.#options;
+    const known = await this.#settings.get(tenant)?.catch(() => undefined);
+    if (known !== undefined && clock.monotonicMs() < known.untilMs) return known;
+    const reading = this.#readSettings(tenant);
+    this.#settings.set(tenant, reading);
+    return reading;
+  }
+
+  async #readSettings(tenant: string): Promise<Settings> {
+    const { clock, limits: limitsOf } = this.#options;
+    const limits = await limitsOf(tenant);
+    return {
+      limits,
+      relabelling: Relabelling.parse(limits.rulerAlertRelabelConfigs),
+      externalLabels: new Map(Object.entries(limits.rulerExternalLabels)),
+      externalUrl: limits.rulerExternalUrl.replace(/\/+$/, ''),
+      untilMs: clock.monotonicMs() + LIMITS_KEPT_MS,
+    };
+  }
+}
+
+function keyOf({ file, group }: SourcedGroup): string {
+  return `${file};${group.name}`;
+}
+
+/** Whether a group is to go on untouched. */
+function isSame(a: SourcedGroup, b: SourcedGroup): boolean {
+  return a === b || JSON.stringify(a, plain) === JSON.stringify(b, plain);
+}
+
+function plain(_: string, value: unknown): unknown {
+  return value instanceof Map ? [...value] : value;
+}
+
+function order(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
