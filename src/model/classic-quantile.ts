@@ -88,17 +88,25 @@ export function classicFraction(lower: number, upper: number, buckets: ClassicBu
   return (upperRank - lowerRank) / total;
 }
 
-/** Ascending, with buckets of the same bound added up; `undefined` where the last is not +Inf. */
+/**
+ * Ascending, with buckets of the same bound added up; `undefined` where the last is not +Inf. `buckets` has them in front then, and what
+ * was there behind them, as in Prometheus: of several quantiles the second sees that.
+ */
 function coalesced(buckets: ClassicBucket[]): ClassicBucket[] | undefined {
   buckets.sort((a, b) => (a.upperBound < b.upperBound ? -1 : a.upperBound > b.upperBound ? 1 : 0));
   if (buckets.at(-1)?.upperBound !== Infinity) return undefined;
-  const out: ClassicBucket[] = [];
-  for (const bucket of buckets) {
-    const last = out.at(-1);
-    if (last?.upperBound === bucket.upperBound) last.count += bucket.count;
-    else out.push(bucket);
+  let end = 0;
+  let last = buckets[0]!;
+  for (const bucket of buckets.slice(1)) {
+    if (bucket.upperBound === last.upperBound) {
+      last = { upperBound: last.upperBound, count: last.count + bucket.count };
+    } else {
+      buckets[end++] = last;
+      last = bucket;
+    }
   }
-  return out;
+  buckets[end++] = last;
+  return buckets.slice(0, end);
 }
 
 function makeMonotonic(buckets: readonly ClassicBucket[]): ForcedMonotonic | undefined {

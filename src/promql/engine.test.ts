@@ -473,3 +473,10 @@ test('numbers in labels are numbers as far as an int64 reaches, all else is sort
   assert.deepEqual(await order('sort_by_label'), ascending);
   assert.deepEqual(await order('sort_by_label_desc'), ascending.toReversed());
 });
+
+test('of several quantiles one tells that buckets had to be mended, and each sees them mended', async () => {
+  const script = 'load 1m\n b{le="1"} 5x10\n b{le="2"} 3x10\n b{le="+Inf"} 9x10';
+  const { infos } = await notesOf(script, 'histogram_quantiles(b, "q", 0.9, 0.5, 0.1)');
+  assert.equal(infos.length, 1);
+  assert.match(infos[0]!, /max diff of 2, over 1 samples/);
+});

@@ -143,7 +143,14 @@ export async function histogramFunction(
     series.push({ labels: features.delayedNameRemoval ? labels : labels.dropReserved(), dropName: true });
     rows.push(row);
   };
-  for (const answer of answers) {
+  const classicRows = new Map<ClassicHistogram, readonly Row[]>();
+  for (const classic of classics.values()) {
+    if (execution.due) await execution.breathe();
+    const own = answers.map(() => new Row(steps));
+    fillClassic(classic, table, answers, conflicts.get(classic.labels.key), own);
+    classicRows.set(classic, own);
+  }
+  for (const [a, answer] of answers.entries()) {
     for (const i of natives) {
       if (execution.due) await execution.breathe();
       const { labels } = table.series[i]!;
@@ -156,30 +163,28 @@ export async function histogramFunction(
       }
       add(answer.series(labels), row);
     }
-    for (const classic of classics.values()) {
+    for (const [classic, own] of classicRows) {
       if (execution.due) await execution.breathe();
-      const row = new Row(steps);
-      fillClassic(classic, table, answer, conflicts.get(classic.labels.key), row);
-      add(answer.series(classic.labels), row);
+      add(answer.series(classic.labels), own[a]!);
     }
   }
   return new RowTable(steps, series, rows);
 }
 
+/** @param outs one for each answer */
 function fillClassic(
   { buckets, labels }: ClassicHistogram,
   table: RowTable,
-  answer: HistogramAnswer,
+  answers: readonly HistogramAnswer[],
   conflict: Uint8Array | undefined,
-  out: Row,
+  outs: readonly Row[],
 ): void {
   const rows = buckets.map(({ series }) => table.rowAt(series));
   const bounds = Float64Array.from(buckets, ({ bound }) => bound);
-  const { ofRows } = answer;
   const { run, filled } = rows[0]!;
   /** Where all buckets have floats, and nowhere else any. */
   const whole =
-    ofRows !== undefined &&
+    answers.some(({ ofRows }) => ofRows !== undefined) &&
     conflict === undefined &&
     rows.length > 1 &&
     run >= 0 &&
@@ -188,23 +193,31 @@ function fillClassic(
     bounds.every((bound, i) => i === 0 || bound > bounds[i - 1]!);
   const counts = whole ? rows.map((row) => row.values) : [];
   const { metricName } = labels;
-  for (let step = 0; step < out.steps; step++) {
-    if (whole && step >= run && step < run + filled) {
-      const value = ofRows(bounds, counts, step);
+  for (let step = 0; step < table.steps; step++) {
+    const isWhole = whole && step >= run && step < run + filled;
+    // made once for all answers: what one of them mends in it is told by that one alone, as Prometheus does
+    let present: ClassicBucket[] | undefined;
+    for (const [a, answer] of answers.entries()) {
+      const value = isWhole ? answer.ofRows?.(bounds, counts, step) : undefined;
       if (value !== undefined) {
-        out.setFloat(step, value);
+        outs[a]!.setFloat(step, value);
         continue;
       }
+      if (conflict?.[step] === 1) continue;
+      present ??= bucketsAt(rows, bounds, step);
+      if (present.length > 0) outs[a]!.setFloat(step, answer.ofClassic(present, step, metricName));
     }
-    if (conflict?.[step] === 1) continue;
-    const present: ClassicBucket[] = [];
-    for (let i = 0; i < rows.length; i++) {
-      if (rows[i]!.present[step] === FLOAT_POINT) {
-        present.push({ upperBound: bounds[i]!, count: rows[i]!.values[step]! });
-      }
-    }
-    if (present.length > 0) out.setFloat(step, answer.ofClassic(present, step, metricName));
   }
+}
+
+function bucketsAt(rows: readonly Row[], bounds: Float64Array, step: number): ClassicBucket[] {
+  const present: ClassicBucket[] = [];
+  for (let i = 0; i < rows.length; i++) {
+    if (rows[i]!.present[step] === FLOAT_POINT) {
+      present.push({ upperBound: bounds[i]!, count: rows[i]!.values[step]! });
+    }
+  }
+  return present;
 }
 
 /** Neighbours that differ by less than this part of their sum are left to `classicQuantile`, which may take them as equal. */
