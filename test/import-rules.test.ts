@@ -52,6 +52,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   alertmanager: BELOW_SERVICES,
   compactor: BELOW_SERVICES,
   deployments: [...GROUND, 'storage', 'contract', 'promql'],
+  dashboards: [...GROUND, 'storage', 'contract', 'promql'],
+  services: [...GROUND, 'storage', 'contract', 'promql', 'dashboards', 'deployments'],
   app: [
     ...BELOW_SERVICES,
     'api',
@@ -63,6 +65,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'alertmanager',
     'compactor',
     'deployments',
+    'dashboards',
+    'services',
   ],
 };
 

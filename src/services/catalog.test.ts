@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseMetricSelector } from '../promql/parser/parser.ts';
+import { listQueryable, type TestSeries } from '../storage/test-list.ts';
+import { ServiceCatalog } from './catalog.ts';
+import { testRunner } from './test-runner.ts';
+
+const T = 1_767_231_000_000;
+const none = new AbortController().signal;
+
+/** A gauge, and a counter that has grown by so much a second for the last five minutes. */
+const gauge = (labels: Record<string, string>, value = 1): TestSeries => [labels, [T, value]];
+const counter = (labels: Record<string, string>, perSecond: number): TestSeries => [
+  labels,
+  ...Array.from({ length: 6 }, (_, i) => [T - 300_000 + i * 60_000, 1000 + i * 60 * perSecond] as const),
+];
+
+const pod = { namespace: 'shop', pod: 'cart-6d4cf56db6-x7k2p' };
+const bucket = (le: string, perSecond: number) =>
+  counter({ __name__: 'http_request_duration_seconds_bucket', job: 'api', instance: 'a', le }, perSecond);
+
+const DATA: readonly TestSeries[] = [
+  // a service by its job, with the metrics of client libraries
+  gauge({ __name__: 'up', job: 'api', instance: 'a' }),
+  gauge({ __name__: 'up', job: 'api', instance: 'b' }),
+  counter({ __name__: 'http_requests_total', job: 'api', instance: 'a', code: '200' }, 9),
+  counter({ __name__: 'http_requests_total', job: 'api', instance: 'a', code: '500' }, 1),
+  bucket('0.1', 5),
+  bucket('+Inf', 10),
+  gauge({ __name__: 'process_open_fds', job: 'api', instance: 'a' }, 30),
+  gauge({ __name__: 'process_max_fds', job: 'api', instance: 'a' }, 100),
+  // another one by its pods, seen by Kubernetes and the mesh
+  gauge({ __name__: 'up', job: 'pods', instance: 'c', ...pod }),
+  gauge({
+    __name__: 'kube_pod_owner',
+    job: 'kube-state-metrics',
+    ...pod,
+    owner_kind: 'ReplicaSet',
+    owner_name: 'cart-6d4cf56db6',
+  }),
+  gauge({
+    __name__: 'kube_replicaset_owner',
+    namespace: 'shop',
+    replicaset: 'cart-6d4cf56db6',
+    owner_kind: 'Deployment',
+    owner_name: 'cart',
+  }),
+  counter(
+    { __name__: 'container_cpu_usage_seconds_total', job: 'cadvisor', container: 'cart', image: 'cart:1', ...pod },
+    0.4,
+  ),
+  gauge(
+    {
+      __name__: 'kube_pod_container_resource_limits',
+      job: 'kube-state-metrics',
+      resource: 'cpu',
+      container: 'cart',
+      ...pod,
+    },
+    0.5,
+  ),
+  counter(
+    {
+      __name__: 'istio_requests_total',
+      job: 'istiod',
+      reporter: 'destination',
+      response_code: '200',
+      destination_workload: 'cart',
+      destination_workload_namespace: 'shop',
+    },
+    3,
+  ),
+  // one that pushes
+  gauge({ __name__: 'target_info', job: 'shop/mail', instance: 'x', service_version: '1' }),
+  // the reporters, and machines
+  gauge({
+    __name__: 'up',
+    job: 'kube-state-metrics',
+    instance: 'k',
+    namespace: 'kube-system',
+    pod: 'ksm-6d4cf56db6-x7k2p',
+  }),
+  gauge({ __name__: 'up', job: 'node', instance: 'n1:9100' }),
+  gauge({ __name__: 'node_boot_time_seconds', job: 'node', instance: 'n1:9100' }),
+];
+
+test('services are listed with what their metrics tell', async () => {
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(DATA)) });
+  await catalog.renew(T, none);
+  const lines = catalog.list().map(({ id, kind, rate, errorRatio, durationSeconds, saturation, instances }) => {
+    const numbers = [rate, errorRatio, durationSeconds, saturation, instances];
+    const shown = numbers.map((number) => (number === null ? '–' : String(Number(number.toPrecision(3)))));
+    return `${id.namespace}/${id.name} ${kind} ${shown.join(' ')}`;
+  });
+  assert.deepEqual(lines, [
+    '/api service 10 0.1 0.1 0.3 2',
+    '/kube-state-metrics service – – – – 1',
+    '/n1:9100 infrastructure – – – – 1',
+    'shop/cart service 3 0 – 0.8 1',
+    'shop/mail service – – – – 1',
+  ]);
+  assert.deepEqual(catalog.refusals, []);
+});
+
+test('what is refused is left open, and the rest is there', async () => {
+  const runner = testRunner(listQueryable(DATA), (expr) => /5\.\.|quantile/.test(expr));
+  const catalog = new ServiceCatalog({ tenant: 't', runner });
+  await catalog.renew(T, none);
+  const api = catalog.list().find(({ id }) => id.name === 'api');
+  assert.deepEqual([api?.rate?.toFixed(1), api?.errorRatio, api?.durationSeconds], ['10.0', null, null]);
+  assert.ok(catalog.refusals.length > 0);
+});
+
+test('a service stays for an hour, and has its last deployment', async () => {
+  let data = [...DATA];
+  const queryable = () => listQueryable(data);
+  const runner = testRunner({
+    select: (...given) => queryable().select(...given),
+    labelNames: (...given) => queryable().labelNames(...given),
+    labelValues: (...given) => queryable().labelValues(...given),
+  });
+  const catalog = new ServiceCatalog({ tenant: 't', runner });
+  await catalog.renew(T, none);
+  const service = { cluster: '', namespace: '', name: 'api' };
+  const deployment = { kind: 'deployment', evidence: 'image', from: '1', to: '2', endMs: undefined } as const;
+  catalog.deployed({ ...deployment, service, id: 'x', beginMs: T });
+  catalog.deployed({ ...deployment, service, id: 'y', beginMs: T - 1 });
+  catalog.deployed({ ...deployment, service, id: 'z', kind: 'restart', beginMs: T + 1 });
+  data = data.filter(([{ job }]) => job !== 'api');
+  await catalog.renew(T + 60_000, none);
+  const api = () => catalog.list().find(({ id }) => id.name === 'api');
+  assert.equal(api()?.lastDeployment?.id, 'x');
+  assert.equal(api()?.instances, null);
+  await catalog.renew(T + 3_700_000, none);
+  assert.equal(api(), undefined);
+});
+
+test('selectors select the series of the service, whatever its name holds', async () => {
+  const name = `a"b\\c{}\n.*`;
+  const runner = testRunner(listQueryable([gauge({ __name__: 'up', job: name }), ...DATA]));
+  const catalog = new ServiceCatalog({ tenant: 't', runner });
+  await catalog.renew(T, none);
+  const odd = catalog.selectors({ cluster: '', namespace: '', name });
+  const [, matcher] = [...parseMetricSelector(`x{${odd.own}}`)].sort((a, b) => (a.name < b.name ? -1 : 1));
+  assert.ok(matcher?.matches(name));
+  assert.equal(catalog.selectors({ cluster: '', namespace: 'shop', name: 'mail' }).own, 'job="shop/mail"');
+  const cart = catalog.selectors({ cluster: '', namespace: 'shop', name: 'cart' });
+  assert.equal(cart.own, 'job="pods"');
+  assert.match(cart.pods, /namespace="shop",pod=~"cart/);
+  const byPod = parseMetricSelector(`x{${cart.pods}}`).find((one) => one.name === 'pod')!;
+  for (const own of ['cart-6d4cf56db6-x7k2p', 'cart-x7k2p', 'cart-0', 'cart']) assert.ok(byPod.matches(own), own);
+  for (const other of ['cart-worker-x7k2p', 'cart-api-6d4cf56db6-x7k2p', 'mycart-0'])
+    assert.ok(!byPod.matches(other), other);
+});
+
+test('of a job that several services share, the label that names them selects', async () => {
+  const data = ['cart', 'mail'].map((name) => gauge({ __name__: 'up', job: 'pods', namespace: 'shop', app: name }));
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
+  await catalog.renew(T, none);
+  assert.equal(catalog.selectors({ cluster: '', namespace: 'shop', name: 'cart' }).own, 'namespace="shop",app="cart"');
+});

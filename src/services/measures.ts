@@ -1,0 +1,45 @@
+import { byOf, matchersOf, type RedFamily, redQueries } from '../dashboards/red-family.ts';
+import type { Measure } from '../deployments/measure.ts';
+
+/** Measures of a service that a deployment may change, by the metrics that it has. @param selector its own series */
+export function measuresOf(
+  families: readonly RedFamily[],
+  selector: string,
+  has: (metric: string) => boolean,
+): Measure[] {
+  const measures: Measure[] = [];
+  for (const family of families) {
+    if (!has(family.requests)) continue;
+    const { title, labels } = family;
+    const queries = (by: readonly string[], span: string) => redQueries(family, by, selector, span);
+    const events: Measure['events'] = (by, span) => queries(by, span).events;
+    const add = (name: string, kind: Measure['kind'], statistic: Measure['statistic'], value: Measure['value']) =>
+      measures.push({ name: `${title}: ${name}`, kind, statistic, value, events, labels });
+    add('requests', 'traffic', 'rate', (by, span) => queries(by, span).rate);
+    add('error ratio', 'errors', 'ratio', (by, span) => queries(by, span).errorRatio);
+    if (family.duration === undefined) continue;
+    if (has(`${family.duration}_bucket`)) {
+      add('p50', 'latency', 'p50', (by, span) => queries(by, span).quantile(0.5)!);
+      add('p99', 'latency', 'p99', (by, span) => queries(by, span).quantile(0.99)!);
+    }
+    if (has(`${family.duration}_sum`)) add('mean duration', 'latency', 'mean', (by, span) => queries(by, span).mean!);
+  }
+  const share = (name: string, value: (range: string) => string, ...needs: string[]) => {
+    if (!needs.every(has)) return;
+    const measure = { name, kind: 'saturation', statistic: 'value', events: undefined, labels: [] } as const;
+    measures.push({ ...measure, value: (_, span) => value(span) });
+  };
+  const own = matchersOf(selector);
+  share(
+    'CPU of an instance',
+    (span) => `avg${byOf([])} (rate(process_cpu_seconds_total${own}[${span}]))`,
+    'process_cpu_seconds_total',
+  );
+  share(
+    'Open files',
+    (span) => `max (max_over_time(process_open_fds${own}[${span}]) / process_max_fds${own})`,
+    'process_open_fds',
+    'process_max_fds',
+  );
+  return measures;
+}
