@@ -5,9 +5,9 @@ import type { ServiceSources } from './service.ts';
 export interface ServiceSelectors {
   /** Its own series. */
   readonly own: string;
-  /** What cAdvisor, kubelet and kube-state-metrics say of its pods. */
+  /** Series of its pods, as cAdvisor, kubelet and kube-state-metrics have them. */
   readonly pods: string;
-  /** What kube-state-metrics says of its workload; matches a label `deployment`. */
+  /** Series of its workload, as kube-state-metrics has them: by the label `deployment`. */
   readonly workload: string;
 }
 
