@@ -2,7 +2,7 @@ import type { ReplicaLoss } from '../contract/replica.ts';
 import { getOrMake } from '../lib/map.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
-import type { ReadAsk } from '../ring/asks.ts';
+import type { GivenUp, ReadAsk } from '../ring/asks.ts';
 
 /** Members that an error names one by one. */
 const NAMED_MAX = 7;
@@ -30,10 +30,20 @@ export class ReadQuorums {
   #unmet: number;
   #short: Quorum | undefined;
 
-  /** @param rank of a member: those with less are asked first */
-  constructor(asks: readonly ReadAsk[], rank: (id: string) => number) {
+  readonly #goneText: (gone: GivenUp) => string | undefined;
+
+  /**
+   * @param rank of a member: those with less are asked first
+   * @param goneText says what is missing of one that was given up; undefined: nothing of what is read
+   */
+  constructor(
+    asks: readonly ReadAsk[],
+    rank: (id: string) => number,
+    goneText: (gone: GivenUp) => string | undefined = () => undefined,
+  ) {
     this.#rank = rank;
-    this.#quorums = asks.map((ask) => ({ ask, expected: 0, counted: 0, lost: 0, failed: 0 }));
+    this.#goneText = goneText;
+    this.#quorums = asks.map((ask) => ({ ask, expected: 0, counted: 0, lost: ask.gone.length, failed: 0 }));
     for (const quorum of this.#quorums) {
       for (const id of quorum.ask.owners) getOrMake(this.#ofMember, id, () => [] as Quorum[]).push(quorum);
     }
@@ -102,7 +112,7 @@ export class ReadQuorums {
   /** Members that answered for a quorum, on average. */
   get copies(): number {
     const answers = this.#quorums.reduce((sum, { counted, lost }) => sum + counted + lost, 0);
-    return Math.max(1, answers / this.#quorums.length);
+    return Math.max(1, answers / Math.max(1, this.#quorums.length));
   }
 
   /** The error of a read that can no longer have a quorum. */
@@ -144,6 +154,10 @@ export class ReadQuorums {
       for (const id of quorum.ask.owners) {
         for (const { text } of this.#losses.get(id) ?? []) warnings.add(`${id}: ${text}`);
       }
+      for (const gone of quorum.ask.gone) {
+        const text = this.#goneText(gone);
+        if (text !== undefined) warnings.add(text);
+      }
     }
     return [...warnings];
   }
@@ -154,9 +168,9 @@ export class ReadQuorums {
  * the last that holds what others lost.
  */
 function isMet({ ask, counted, lost }: Quorum): boolean {
-  return counted >= ask.quorum || counted + lost === ask.owners.length;
+  return counted >= ask.quorum || counted + lost === ask.owners.length + ask.gone.length;
 }
 
 function isShort({ ask, counted, lost, failed }: Quorum): boolean {
-  return counted < ask.quorum && failed > 0 && ask.owners.length - failed - lost < ask.quorum;
+  return counted < ask.quorum && failed > 0 && ask.owners.length + ask.gone.length - failed - lost < ask.quorum;
 }

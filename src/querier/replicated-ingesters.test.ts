@@ -221,6 +221,29 @@ test('an answer that rests on the word of an operator says so', async () => {
   assert.deepEqual((await select(later)).warnings, [], 'it held nothing of the time since');
 });
 
+test('who gave its word is asked no more, and counts with those that answer', async () => {
+  const first = ringOf(membersOf(4, 0), 16, 3);
+  const left = first.members[0]!.id;
+  const second = childOf(first, changed({ kind: 'remove', id: left }, { since: [first] }));
+  const { select, members, ring } = cluster([first, second]);
+  members.get(left)!.trouble = fail;
+  const ownersOfTenant = (tenant: string) => ownersOf(first, ring.current()!.slots.arcsOfTenant(tenant)[0]!);
+  const tenant = ['t', 'u', 'v', 'w', 'x'].find((each) => ownersOfTenant(each).includes(left))!;
+  const [one, other] = ownersOfTenant(tenant).filter((each) => each !== left);
+  const broad = { ...selectOf(), tenant };
+  const losses = [{ text: 'a part of the log is lost', settled: true }];
+  Object.assign(members.get(one!)!, { losses });
+  Object.assign(members.get(other!)!, { losses });
+  await assert.rejects(select(broad), /0 of 3 ingesters/, 'who left may have been the last that had it');
+  ring.set([first, second], new Map([[left, 1]]));
+  const text = (id: string) => `${id}: a part of the log is lost`;
+  assert.deepEqual((await select(broad)).warnings.sort(), [text(one!), text(other!)].sort());
+  Object.assign(members.get(other!)!, { losses: [] });
+  const before = members.get(left)!.asked.length;
+  assert.deepEqual((await select(broad)).warnings, [], 'one that lost nothing and a word are a quorum');
+  assert.equal(members.get(left)!.asked.length, before);
+});
+
 test('labels, metadata, exemplars and counts of replicas are one', async () => {
   const { ingesters, members } = cluster([ringOf(membersOf(3, 3), 16, 3)]);
   for (const each of members.values()) for (const item of ['x', 'y']) each.items.add(item);

@@ -17,7 +17,7 @@ import { ringErrors } from '../model/errors-ring.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
-import { readAsks } from '../ring/asks.ts';
+import { type GivenUp, readAsks } from '../ring/asks.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
 import { ReadQuorums } from './read-quorums.ts';
 import { exemplarsTogether, metadataTogether, statsTogether } from './replica-answers.ts';
@@ -178,7 +178,11 @@ export class ReplicatedIngesters implements IngesterClient {
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
     const { member, meet, clock, slowMs = SLOW_MS } = this.#options;
     const { asks, givenUp } = readAsks(view, tenant, metrics, shard);
-    const quorums = new ReadQuorums(asks, this.#rank(view));
+    const goneText = ({ id, atMs }: GivenUp) =>
+      startMs > atMs + AHEAD_MS_MAX
+        ? undefined
+        : `${id} was given up at ${new Date(atMs).toISOString()}: samples until then that it alone held are missing`;
+    const quorums = new ReadQuorums(asks, this.#rank(view), goneText);
     const streams = new ReplicaStreams<T>({ clock, slowMs, streamsMax: STREAMS_MAX }, signal);
     const version = { number: view.newest.number, hash: view.hash };
     const losses = new Map<string, ReplicaAnswer<unknown>['losses']>();
@@ -232,13 +236,8 @@ export class ReplicatedIngesters implements IngesterClient {
     } finally {
       streams.close();
     }
-    const gone = givenUp
-      .filter(({ atMs }) => startMs <= atMs + AHEAD_MS_MAX)
-      .map(({ id, atMs }) => {
-        const at = new Date(atMs).toISOString();
-        return `${id} was given up at ${at}: samples until then that it alone held are missing`;
-      });
-    return { warnings: [...quorums.warnings(), ...gone], copies: quorums.copies };
+    const gone = givenUp.map(goneText).filter((text) => text !== undefined);
+    return { warnings: [...new Set([...quorums.warnings(), ...gone])], copies: quorums.copies };
   }
 
   /** Waits until a version is known here that a member knows. */

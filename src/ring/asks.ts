@@ -5,10 +5,15 @@ import { metricHashOf, RingSlots } from './slots.ts';
 import { ownersOf, type RingVersion } from './version.ts';
 import type { RingView } from './view.ts';
 
-/** A quorum that a read needs. */
+/**
+ * A quorum that a read needs. Who gave its word for the version is among the owners no more, and the quorum smaller by it: the store,
+ * which is read as well, is its answer.
+ */
 export interface ReadAsk extends Ask {
   /** The first arc that needs it. */
   readonly arc: number;
+  /** Owners that were given up, beside the others: they are as ones that answered and lost what the store does not have. */
+  readonly gone: readonly GivenUp[];
 }
 
 export interface ReadAsks {
@@ -39,26 +44,33 @@ export function readAsks(
   const { chain, words } = view;
   const hashes = metrics?.map(metricHashOf);
   const asks = new Map<string, ReadAsk>();
-  const givenUp = new Map<string, number>();
+  const givenUp = new Map<string, GivenUp>();
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
     for (const arc of arcsOf(slotsOf(version), tenant, hashes, shard)) {
       const owners = ownersOf(version, arc);
       const quorum = readQuorum(owners.length, version.replicas);
+      const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
+      const said = owners.length - silent.length;
+      const gone = goneOf(silent, chain.slice(at + 1));
       if (at < chain.length - 1 && isStored(chain, at, words, arc)) {
-        const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
-        if (owners.length - silent.length >= quorum) continue;
-        const later = chain.slice(at + 1);
-        for (const each of later) {
-          for (const id of silent) if (each.givenUp.includes(id)) givenUp.set(id, each.givenUpMs);
-        }
+        if (said < quorum) for (const each of gone) givenUp.set(each.id, each);
         continue;
       }
       const key = owners.toSorted().join('\0');
-      if (!asks.has(key)) asks.set(key, { version: version.number, arc, owners, quorum });
+      if (asks.has(key) || said >= quorum) continue;
+      const asked = silent.filter((id) => !gone.some((each) => each.id === id));
+      asks.set(key, { version: version.number, arc, owners: asked, gone, quorum: quorum - said });
     }
   }
-  return { asks: [...asks.values()], givenUp: [...givenUp].map(([id, atMs]) => ({ id, atMs })) };
+  return { asks: [...asks.values()], givenUp: [...givenUp.values()] };
+}
+
+function goneOf(owners: readonly string[], later: readonly RingVersion[]): GivenUp[] {
+  return owners.flatMap((id) => {
+    const by = later.find((each) => each.givenUp.includes(id));
+    return by === undefined ? [] : [{ id, atMs: by.givenUpMs }];
+  });
 }
 
 function arcsOf(
