@@ -41,6 +41,8 @@ class Place {
       },
       join: () => void this.did.push('join'),
       leave: () => void this.did.push('leave'),
+      sizesSeriesMin: 2000,
+      reportSizes: async () => {},
     };
     const ingester = {
       notReady: () => undefined,
@@ -52,7 +54,7 @@ class Place {
       },
     };
     const member = { settled: async () => {} };
-    this.life = new RingLife({ ring, member, ingester, clock: new ManualClock(), log: silentLogger });
+    this.life = new RingLife({ ring, member, ingester, shards: () => [], clock: new ManualClock(), log: silentLogger });
   }
 }
 

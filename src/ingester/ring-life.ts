@@ -2,16 +2,29 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import type { RingMember } from '../ring/member.ts';
+import { SIZE_METRICS_MAX } from '../ring/row.ts';
 import type { IngesterMember } from './member.ts';
 import type { IngesterService } from './service.ts';
+import type { ShardCalls } from './shard/shard-messages.ts';
+import { tenantSizes } from './tenant-sizes.ts';
 
 export interface RingLifeOptions {
   readonly ring: Pick<
     RingMember,
-    'setComplete' | 'refusedUpTo' | 'giveWord' | 'standing' | 'wants' | 'isNeeded' | 'join' | 'leave'
+    | 'setComplete'
+    | 'refusedUpTo'
+    | 'giveWord'
+    | 'standing'
+    | 'wants'
+    | 'isNeeded'
+    | 'join'
+    | 'leave'
+    | 'reportSizes'
+    | 'sizesSeriesMin'
   >;
   readonly member: Pick<IngesterMember, 'settled'>;
   readonly ingester: Pick<IngesterService, 'notReady' | 'losses' | 'owed' | 'flush'>;
+  readonly shards: () => readonly ShardCalls[];
   readonly clock: Clock;
   readonly log: Logger;
   readonly intervalMs?: number;
@@ -19,6 +32,8 @@ export interface RingLifeOptions {
 
 /** How often what is owed is looked at. */
 const INTERVAL_MS = 15_000;
+/** How often sizes of tenants are told. */
+const SIZES_MS = 60_000;
 
 /** A time at which writes under some versions had ended, and what the store lacked then of what had come. */
 interface Mark {
@@ -36,6 +51,7 @@ export class RingLife implements Service {
   readonly #options: RingLifeOptions;
   /** Ascending by version. */
   #marks: readonly Mark[] = [];
+  #sizesMs = Number.NEGATIVE_INFINITY;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
 
@@ -76,6 +92,7 @@ export class RingLife implements Service {
       losses.every(({ settled }) => settled),
       losses.length > 0,
     );
+    await this.#tellSizes();
     const isOut = ring.standing === 'drained' || ring.standing === 'out';
     if (isOut && (await ingester.owed()).size > 0) await ingester.flush({ wait: true });
     const isStored = await this.#tell(losses.length > 0);
@@ -83,6 +100,16 @@ export class RingLife implements Service {
     // what a log lost nobody can take its word for: it stays until others have given theirs
     if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) ring.leave();
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
+  }
+
+  /** Tells how many series its larger tenants have, so that the ring spreads those that grow. */
+  async #tellSizes(): Promise<void> {
+    const { ring, shards, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#sizesMs < SIZES_MS || ring.standing !== 'member') return;
+    this.#sizesMs = nowMs;
+    const limits = { seriesMin: ring.sizesSeriesMin, metricsMax: SIZE_METRICS_MAX };
+    await ring.reportSizes(await tenantSizes(shards(), limits));
   }
 
   /** Gives the word for versions that it holds nothing of that the store lacks. Says whether that is all of them. */

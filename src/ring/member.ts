@@ -40,6 +40,8 @@ export interface RingMemberOptions {
   /** Time without a heartbeat after which a member is taken out where that is safe. */
   readonly forgetMs?: number;
   readonly splitSeries?: number;
+  /** Tenants with fewer series an arc are not reported. */
+  readonly sizesSeriesMin?: number;
 }
 
 /** `drained`: it has no arcs any more, and takes no writes. `out`: it is none of the newest version's members. */
@@ -57,7 +59,6 @@ export const WRITES_OLD_MS = 5 * 60_000;
 const TURN_MS = 15_000;
 /** Versions below the floor that are removed in one go. */
 const TRIMMED_MAX = 1024;
-/** Tenants with fewer series an arc are not reported. */
 const SIZES_SERIES_MIN = 2000;
 
 /**
@@ -307,13 +308,18 @@ export class RingMember implements RingPeer {
     this.#news();
   }
 
+  get sizesSeriesMin(): number {
+    return this.#options.sizesSeriesMin ?? SIZES_SERIES_MIN;
+  }
+
   /** Tells the others how many series it holds of tenants, at most once a minute; tenants that are small for their arcs are left out. */
   async reportSizes(sizes: Sizes): Promise<void> {
     const { clock, kv } = this.#options;
     const view = this.#book.current();
     if (view === undefined || clock.monotonicMs() - this.#sizesToldMs < SIZES_MS) return;
+    const { sizesSeriesMin } = this;
     const large = new Map(
-      [...sizes].filter(([tenant, { series }]) => series >= SIZES_SERIES_MIN * this.#arcs(view, tenant)),
+      [...sizes].filter(([tenant, { series }]) => series >= sizesSeriesMin * this.#arcs(view, tenant)),
     );
     const told = this.#reader.sizes.get(this.id);
     if (large.size === 0 && (told === undefined || told.size === 0)) return;

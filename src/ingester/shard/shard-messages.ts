@@ -80,6 +80,8 @@ export type ShardRole = {
   tenantsOf(request: { readonly arena: number; readonly only?: string }): Promise<Uint32Array>;
   /** Some of them, a bounded number at a time (`TENANTS_AT_ONCE_MAX`). */
   arenaTenants(request: { readonly indexes: Uint32Array; readonly metricSeriesMin: number }): readonly ArenaTenant[];
+  /** One tenant's series, and its metrics that have more than so many; undefined: it has none. */
+  sizeOf(request: { readonly tenant: string; readonly metricSeriesMin: number }): ArenaTenant | undefined;
   /** Forgets all that a tenant has, in the log too. */
   deleteTenant(request: { readonly tenant: string }): Promise<void>;
   confirmFlushed(request: { readonly sealLsn: number }): Promise<void>;

@@ -290,6 +290,11 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         return tenant === undefined ? [] : [arenaTenant(head, tenant, metricSeriesMin)];
       });
     },
+    sizeOf({ tenant, metricSeriesMin }) {
+      mustBeReady();
+      const found = head.tenant(tenant);
+      return found && arenaTenant(head, found, metricSeriesMin);
+    },
     async deleteTenant({ tenant }) {
       mustBeReady();
       await shard.deleteTenant(tenant);
