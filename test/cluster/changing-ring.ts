@@ -7,6 +7,7 @@ import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import { silentLogger } from '../../src/kit/observe/log.ts';
 import { Registry } from '../../src/kit/observe/metrics.ts';
 import { getOrMake } from '../../src/lib/map.ts';
+import type { RandomBytes } from '../../src/lib/random.ts';
 import { ReplicatedIngesters } from '../../src/querier/replicated-ingesters.ts';
 import { RingFollower } from '../../src/ring/follower.ts';
 import { type KnownVersion, meet, met, type RingPeer } from '../../src/ring/meeting.ts';
@@ -14,8 +15,9 @@ import { RingMember } from '../../src/ring/member.ts';
 import type { NodePlan, Parts, Site } from './cluster.ts';
 import { ARCS } from './fixed-ring.ts';
 import { type MemberRole, memberRole, remoteMember } from './member-wire.ts';
-import { frontOf, LIMITS, makeIngester, makeQuerier, startShards } from './parts.ts';
+import { frontOf, INGESTER, LIMITS, makeIngester, makeQuerier, startShards } from './parts.ts';
 import { startCompactor } from './ring-nodes.ts';
+import { countedAtOnce, neverNewer, newestOnly } from './rules.ts';
 
 // Machines of a cluster whose ring changes: ingesters that register, join, drain and leave, and fronts that follow.
 
@@ -24,6 +26,7 @@ const SECRET = new Uint8Array(16).fill(9);
 const MINUTE = 60_000;
 const RING_FOLDER = 'ring';
 const SHARDS = 1;
+const NONCE_BYTES = 6;
 
 /** Times of a ring in a run of hours. */
 const HEARTBEAT_MS = 30_000;
@@ -77,7 +80,7 @@ function startIngester(
   const ring = new RingMember({
     kv: kv.of(process),
     clock,
-    randomBytes,
+    randomBytes: broken === 'an empty folder is another member' ? sameNonce(randomBytes) : randomBytes,
     disk: own,
     folder: RING_FOLDER,
     name: machine.name,
@@ -91,6 +94,8 @@ function startIngester(
     heartbeatMs: HEARTBEAT_MS,
     unhealthyMs: UNHEALTHY_MS,
     forgetMs: FORGET_MS,
+    splitSeries: INGESTER.splitMetricSeries,
+    sizesSeriesMin: 2,
   });
   const place = { process, schema: store.of(process) };
   const shards = startShards(place, {
@@ -101,7 +106,7 @@ function startIngester(
     machineRun: disk.machineRun,
     broken,
   });
-  const ingester = makeIngester(place, shards, { flushLosses: true, ring: { source: ring, member: ring.id } });
+  const ingester = makeIngester(place, shards, { flushLosses: true, ring: { source: ring, member: ring.id }, broken });
   void ingester.start();
   const member = new IngesterMember({
     shards: () => shards.map(({ channel }) => channel),
@@ -110,7 +115,19 @@ function startIngester(
   });
   const replica = new Replica({ ring, shards: new ShardsClient(shards), refusing: () => ring.readGate() });
   network.listen(process, { ...memberRole(member, replica), meet: (known: KnownVersion) => met(ring, known) });
-  const life = new RingLife({ ring, member, ingester, clock, log: silentLogger, intervalMs: HEARTBEAT_MS });
+  const owing =
+    broken === 'the store has it before the word'
+      ? { notReady: () => ingester.notReady(), losses: () => ingester.losses(), ...owingNothing }
+      : ingester;
+  const life = new RingLife({
+    ring,
+    member,
+    ingester: owing,
+    shards: () => shards.map(({ channel }) => channel),
+    clock,
+    log: silentLogger,
+    intervalMs: HEARTBEAT_MS,
+  });
   void life.start();
   ring.start();
   traceRing(ring, site(process));
@@ -149,21 +166,36 @@ function startFront({ process, network, store, kv, broken }: Site): Parts {
   const members = new Map<string, ReturnType<typeof remoteMember>>();
   const member = (id: string) => {
     const remote = client(id);
-    return remote && getOrMake(members, id, () => remoteMember(remote));
+    return (
+      remote &&
+      getOrMake(members, id, () =>
+        broken === 'a newer version asks again' ? neverNewer(remoteMember(remote)) : remoteMember(remote),
+      )
+    );
   };
   const meetMember = async (id: string) => {
     const remote = client(id);
     if (remote !== undefined) await meet(ring, (known) => remote.call('meet', known));
   };
-  const targets = { source: ring, member, learn: (_: unknown, from: string) => meetMember(from) };
+  const source = broken === 'writers wait for a version to count' ? countedAtOnce(ring) : ring;
+  const targets = { source, member, learn: (_: unknown, from: string) => meetMember(from) };
   const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, ring: targets });
   const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
-  const queries = makeQuerier(place, new ReplicatedIngesters({ ring, member, meet: meetMember, clock }));
-  void broken;
+  const read = broken === 'older versions are asked' ? newestOnly(ring) : ring;
+  const ingesters = new ReplicatedIngesters({ ring: read, member, meet: meetMember, clock });
+  if (broken === 'the store is listed after the word') ingesters.storedSinceMs = () => Number.NEGATIVE_INFINITY;
+  const queries = makeQuerier(place, ingesters);
   return {
     front: frontOf(place, distributor, queries),
     notReady: () => ((ring.current()?.confirmed ?? 0) > 0 ? undefined : 'it knows no ring that counts'),
   };
+}
+
+const owingNothing = { owed: async () => new Set<string>(), flush: async () => {} };
+
+/** Chance that makes the same member of every folder. */
+function sameNonce(randomBytes: RandomBytes): RandomBytes {
+  return (count) => (count === NONCE_BYTES ? new Uint8Array(count) : randomBytes(count));
 }
 
 function addressOf(ring: RingPeer, id: string): string | undefined {

@@ -27,7 +27,7 @@ import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts'
 import type { FrontParts } from './cluster.ts';
 import { connectThread } from './port.ts';
 import type { SimProcess } from './process.ts';
-import type { Rule } from './rules.ts';
+import { type Rule, writesNothing } from './rules.ts';
 import { START_MS } from './world.ts';
 
 // The parts of a process, as `src/app` puts them together, but in one thread each and on the clocks, disks and ports of a simulation.
@@ -109,7 +109,11 @@ export function startShards(
 export function makeIngester(
   place: Place,
   shards: readonly RunningShard[],
-  { flushLosses = false, ring }: Pick<IngesterOptions, 'flushLosses' | 'ring'> = {},
+  {
+    flushLosses = false,
+    ring,
+    broken,
+  }: Pick<IngesterOptions, 'flushLosses' | 'ring'> & { readonly broken?: Rule | undefined } = {},
 ): IngesterService {
   const { clock } = place.process;
   const channels = shards.map(({ channel }) => channel);
@@ -129,12 +133,14 @@ export function makeIngester(
     ...common(place),
     config: INGESTER,
     shards: () => channels,
-    flusher,
+    flusher: broken === 'each holder owes' && !isFirst(place) ? writesNothing(flusher, channels) : flusher,
     flushLosses,
     ...(ring && { ring }),
     statsIntervalMs: 10 * MINUTE,
   });
 }
+
+const isFirst = ({ process }: Place) => process.machine.name === 'ingester-0';
 
 export function makeQuerier(place: Place, ingester: IngesterClient) {
   const { process, schema } = place;

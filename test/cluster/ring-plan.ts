@@ -33,6 +33,7 @@ export class RingPlan {
 
   stop(): void {
     this.#isOn = false;
+    this.#cluster.kv.cutOff.clear();
   }
 
   get #ingesters(): readonly Node[] {
@@ -42,19 +43,31 @@ export class RingPlan {
   #work(): void {
     const { world, kv } = this.#cluster;
     const what = this.#random();
-    if (what < 0.35) this.#add();
-    else if (what < 0.6) this.#drain();
-    else if (what < 0.7) this.#keep();
-    else if (what < 0.78) {
+    if (what < 0.3) this.#add();
+    else if (what < 0.5) this.#drain();
+    else if (what < 0.58) this.#keep();
+    else if (what < 0.64) {
       world.trace('OPERATOR loses the key-value store');
       kv.empty();
-    } else if (what < 0.88) {
+    } else if (what < 0.72) {
       world.trace('OPERATOR puts the key-value store back');
       kv.restore((10 + this.#random() * 50) * MINUTE);
-    } else if (!this.#isWiped) {
+    } else if (what < 0.88) this.#cutOff();
+    else if (!this.#isWiped) {
       this.#isWiped = true;
       this.#wipe();
     }
+  }
+
+  /** A machine does not reach the key-value store, though all others. */
+  #cutOff(): void {
+    const { world, kv, nodes } = this.#cluster;
+    const isFront = this.#random() < 0.6;
+    const node = this.#one(nodes.filter(({ isWanted, parts }) => isWanted && (parts?.front !== undefined) === isFront));
+    if (node === undefined) return;
+    world.trace(`TROUBLE ${node.name} is cut off from the key-value store`);
+    kv.cutOff.add(node.name);
+    world.after((5 + 40 * this.#random()) * MINUTE, () => kv.cutOff.delete(node.name));
   }
 
   #one<T>(of: readonly T[]): T | undefined {

@@ -1,5 +1,8 @@
 import type { MemberTarget } from '../../src/contract/member.ts';
 import type { ReplicaReader } from '../../src/contract/replica.ts';
+import type { FlushRunner } from '../../src/ingester/flush/flush-contract.ts';
+import type { ShardCalls } from '../../src/ingester/shard/shard-messages.ts';
+import { type RingKnowledge, type RingSource, RingView } from '../../src/ring/view.ts';
 
 // Rules that a simulation can take out, one at a time, to see that somebody notices. Each is weakened from outside, by what a process
 // is put together from: what ships has no switch for it.
@@ -10,6 +13,13 @@ export const RULES = {
   'replaying counts not': 'a member answers reads while it replays, with what it has by then',
   'keep what is stored': 'a window leaves memory as soon as the store has it',
   'losses are told': 'a member counts for a time of which its machine lost what was not synced',
+  'older versions are asked': 'a reader asks the owners of the newest version only',
+  'writers wait for a version to count': 'a writer uses the newest version that it knows',
+  'a newer version asks again': 'an answer counts although its member knows a newer version',
+  'the store has it before the word': 'a member gives its word, and leaves, with what it owes in memory',
+  'each holder owes': 'a holder takes it that the first of them by name writes all',
+  'an empty folder is another member': 'a member that lost its folder is the same one',
+  'the store is listed after the word': 'lists of rows from before a word are believed',
 } as const;
 
 export type Rule = keyof typeof RULES;
@@ -34,6 +44,60 @@ export function emptyWhenAway<R extends ReplicaReader>(reader: R): R {
       } catch {
         return { losses: [], value: untilItFails(none()) };
       }
+    },
+  };
+}
+
+/** A reader whose answers count whatever version its member knows. */
+export function neverNewer<R extends ReplicaReader>(reader: R): R {
+  return {
+    ...reader,
+    async select(...asked: Parameters<ReplicaReader['select']>) {
+      return { ...(await reader.select(...asked)), newer: undefined };
+    },
+  };
+}
+
+/** The ring as one sees it that knows the newest version alone. */
+export function newestOnly(ring: RingSource): RingSource {
+  return seenAs(ring, (view) => ({ ...partsOf(view), chain: [view.newest], confirmed: view.newest.number }));
+}
+
+/** The ring as one sees it for whom each version counts at once. */
+export function countedAtOnce(ring: RingSource): RingSource {
+  return seenAs(ring, (view) => ({ ...partsOf(view), confirmed: view.newest.number }));
+}
+
+function partsOf({ chain, hash, confirmed, words, wordMs }: RingView): RingKnowledge {
+  return { chain, hash, confirmed, words, wordMs };
+}
+
+function seenAs(ring: RingSource, as: (view: RingView) => RingKnowledge): RingSource {
+  let last: { readonly from: RingView; readonly to: RingView } | undefined;
+  const seen = (view: RingView) => {
+    if (last?.from !== view) last = { from: view, to: new RingView(as(view)) };
+    return last.to;
+  };
+  return {
+    current: () => {
+      const view = ring.current();
+      return view && seen(view);
+    },
+    onChange: (listener) => ring.onChange((view) => listener(seen(view))),
+  };
+}
+
+/** A flusher that leaves all that is due to others. */
+export function writesNothing(flusher: FlushRunner, shards: readonly ShardCalls[]): FlushRunner {
+  return {
+    ...flusher,
+    readDeletions: () => flusher.readDeletions(),
+    async flush({ sealBeforeMs }) {
+      for (const shard of shards) {
+        const sealed = await shard.call('seal', { beforeMs: sealBeforeMs });
+        for (const { sealLsn } of sealed) await shard.call('confirmFlushed', { sealLsn });
+      }
+      return { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [], progress: [] };
     },
   };
 }

@@ -22,6 +22,8 @@ const BACKUPS_MAX = 12;
 /** The key-value store of a cluster: away at times, slow, answers lost, and put back to an older state by its operator. */
 export class SimKv {
   isAway = false;
+  /** Machines that do not reach it. */
+  readonly cutOff = new Set<string>();
   /** Share of calls that fail, half of them after they did their work. */
   failShare = 0;
   delayMsMax = 5;
@@ -88,7 +90,7 @@ export class SimKv {
     signal?.throwIfAborted();
     await process.clock.sleep(this.#random() * this.delayMsMax, signal);
     const fails = this.#random() < this.failShare;
-    if (this.isAway || (fails && this.#random() < 0.5)) throw away();
+    if (this.#isAwayOf(process) || (fails && this.#random() < 0.5)) throw away();
     const answer = work();
     await process.clock.sleep(this.#random() * this.delayMsMax, signal);
     if (fails) throw away();
@@ -97,7 +99,7 @@ export class SimKv {
 
   async *#watch(process: SimProcess, prefix: string, signal: AbortSignal): AsyncGenerator<KvEntry> {
     const { clock } = process;
-    if (this.isAway) throw away();
+    if (this.#isAwayOf(process)) throw away();
     let wake = () => {};
     let isWaking = false;
     const wakeSoon = () => {
@@ -116,7 +118,7 @@ export class SimKv {
     signal.addEventListener('abort', onAbort, { once: true });
     try {
       while (!signal.aborted) {
-        if (this.isAway) throw away();
+        if (this.#isAwayOf(process)) throw away();
         const [key] = watcher.changed;
         if (key === undefined) {
           await new Promise<void>((resolve) => {
@@ -133,6 +135,10 @@ export class SimKv {
       signal.removeEventListener('abort', onAbort);
       this.#watchers.delete(watcher);
     }
+  }
+
+  #isAwayOf({ machine }: SimProcess): boolean {
+    return this.isAway || this.cutOff.has(machine.name);
   }
 
   #entryOf(key: string): KvEntry | undefined {
