@@ -172,6 +172,32 @@ test('a long query is cancelled, and the page is at hand meanwhile', { skip }, a
   visitor.assertClean();
 });
 
+test('metrics are found without a query, narrowed by label, and broken down', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/ui/explore?tenant=shop');
+  const tile = (metric: string) => page.locator('.explore-row', { hasText: metric });
+  await tile('http_requests_total').locator('svg path').first().waitFor();
+  assert.equal(
+    await tile('http_requests_total').locator('.tile-query').textContent(),
+    'sum (rate(http_requests_total[3m]))',
+  );
+  await visitor.picture('explore');
+  await page.getByLabel('label', { exact: true }).selectOption('job');
+  await page.getByLabel('value', { exact: true }).selectOption('node');
+  await page.getByText('2 metrics').waitFor();
+  await page.getByLabel('without job').click();
+  await page.getByLabel('search metrics').fill('requests');
+  await page.getByText('2 metrics').waitFor();
+  await page.getByRole('button', { name: 'http_requests_total', exact: true }).click();
+  await page.getByLabel('by route').locator('svg path').nth(2).waitFor();
+  await visitor.picture('explore-metric');
+  await page.getByLabel('by code').locator('a').click();
+  await visitor.drawn();
+  assert.match(page.url(), /g0\.expr=sum\+by\+%28code%29/);
+  visitor.assertClean();
+});
+
 test('keys lead from page to page, and are listed', { skip }, async () => {
   await using visitor = await visit();
   const { page } = visitor;
@@ -235,6 +261,19 @@ test('names are text, whatever is in them', { skip }, async () => {
     const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
     assert.ok(overflow <= 0, `${expr} ${tab} is ${overflow} px too wide`);
     await visitor.picture(`hostile-${tab}-${display}`);
+  }
+  for (const path of [
+    '/ui/explore',
+    `/ui/explore?metric=${param(HOSTILE[1]!)}`,
+    '/ui/explore?metric=hostile_metric',
+    '/ui/explore?matchers=x&prefix=%3C',
+  ]) {
+    await visitor.open(`${path}${path.includes('?') ? '&' : '?'}tenant=hostile`);
+    await page.locator('.rows, .panel').first().waitFor();
+    await page.waitForTimeout(500);
+    const images = await page.evaluate(() => document.querySelectorAll('img, #root script').length);
+    assert.equal(images, 0);
+    await visitor.picture(`hostile-explore-${param(path).length}`);
   }
   for (const name of HOSTILE) {
     await visitor.open(`/ui/query?tenant=${param(name)}&g0.expr=up&g0.tab=table`);

@@ -1,4 +1,4 @@
-import { IconBell, type IconProps, IconTerminal2 } from '@tabler/icons-react';
+import { IconBell, IconCompass, type IconProps, IconTerminal2 } from '@tabler/icons-react';
 import { type ComponentType, lazy } from 'react';
 import { QueryPage } from '../query/query-page.tsx';
 
@@ -15,6 +15,13 @@ export interface Page {
 /** All pages, in the order of the rail. */
 export const pages: readonly Page[] = [
   { path: '/query', title: 'Query', letter: 'q', icon: IconTerminal2, component: QueryPage },
+  {
+    path: '/explore',
+    title: 'Explore',
+    letter: 'e',
+    icon: IconCompass,
+    component: lazy(async () => ({ default: (await import('../explore/explore-page.tsx')).ExplorePage })),
+  },
   {
     path: '/alerts',
     title: 'Alerts',

@@ -1,0 +1,63 @@
+import { useQuery } from '@tanstack/react-query';
+import { useRef } from 'react';
+import { Link } from 'wouter';
+import { runQuery } from '../api/query.ts';
+import { useWidth } from '../chart/line-chart.tsx';
+import { SparkLine } from '../chart/spark-line.tsx';
+import { printSeries } from '../model/labels.ts';
+import { printValue, unitOf } from '../model/units.ts';
+import { EMPTY_PANEL, printPanels } from '../model/url-state.ts';
+import { useScope } from '../scope.tsx';
+
+const POINTS = 80;
+const HEIGHT_PX = 56;
+const SERIES_MAX = 12;
+
+/** The step of a tile's line, ms. */
+export function tileStep(rangeMs: number): number {
+  return Math.max(15_000, Math.ceil(rangeMs / POINTS / 1_000) * 1_000);
+}
+
+/** A query at a glance: its line, its newest value, and the query itself, which opens. */
+export function Tile({ expr }: { readonly expr: string }) {
+  const { tenant, rangeMs, endMs, round } = useScope();
+  const root = useRef<HTMLDivElement>(null);
+  const width = useWidth(root);
+  const stepMs = tileStep(rangeMs);
+  const { data, error } = useQuery({
+    queryKey: ['tile', tenant, expr, rangeMs, endMs, round],
+    queryFn: ({ signal }) => {
+      const end = endMs ?? Math.floor(Date.now() / stepMs) * stepMs;
+      const grid = { startMs: end - Math.floor(rangeMs / stepMs) * stepMs, endMs: end, stepMs };
+      return runQuery({ expr, tenant, grid, seriesMax: SERIES_MAX }, signal);
+    },
+  });
+  const unit = unitOf(expr);
+  const last = data?.series.length === 1 ? data.series[0]!.values.findLast((value) => !Number.isNaN(value)) : undefined;
+  const address = `/query?${printPanels([{ ...EMPTY_PANEL, expr, rangeMs, endMs }], tenant === '' ? '' : new URLSearchParams({ tenant }).toString())}`;
+  return (
+    <div className="tile" ref={root}>
+      <div style={{ height: HEIGHT_PX }}>
+        {error && <span className="dim wrapped">{error.message.slice(0, 300)}</span>}
+        {data !== undefined && width > 0 && <SparkLine answer={data} width={width} height={HEIGHT_PX} />}
+      </div>
+      <div className="tile-foot">
+        <Link href={address} className="tile-query" title={expr}>
+          {expr}
+        </Link>
+        <span className="row-value">
+          {last !== undefined && printValue(last, unit)}
+          {data !== undefined && data.seriesTotal > 1 && `${data.seriesTotal} series`}
+        </span>
+      </div>
+      {data !== undefined && data.seriesTotal > 1 && (
+        <div className="dim tile-names">
+          {data.series
+            .slice(0, 4)
+            .map(({ labels }) => printSeries(labels))
+            .join('  ')}
+        </div>
+      )}
+    </div>
+  );
+}
