@@ -19,6 +19,7 @@ export {
   ingestFrameNumber,
   ingestFrames,
   ingestNewest,
+  ingestOldest,
   ingestRefusals,
   ingestRefused,
   ingestRefusedWhy,

@@ -163,6 +163,7 @@ let firstLast: i64 = 0; // newest of its series
 let frameAt: usize = 0;
 let sampleIndex: u32 = 0;
 let newestTime: i64 = 0;
+let oldestTime: i64 = 0;
 
 export function ingestCount(answer: u32): u32 {
   return load<u32>(counts + ((<usize>answer) << 2));
@@ -185,6 +186,11 @@ export function ingestFirstTime(): f64 {
 export function ingestFirstLast(): f64 {
   return <f64>firstLast;
 }
+/** Oldest time of a sample, kept or not; i64.MAX_VALUE as f64 where there was none. */
+export function ingestOldest(): f64 {
+  return <f64>oldestTime;
+}
+
 /** Newest time of a sample kept; i64.MIN_VALUE as f64 where none was. */
 export function ingestNewest(): f64 {
   return <f64>newestTime;
@@ -227,6 +233,7 @@ export function ingestStart(frames: usize, unknown: usize, refusals: usize): voi
   refused = 0;
   firstReason = 0;
   newestTime = i64.MIN_VALUE;
+  oldestTime = i64.MAX_VALUE;
 }
 
 /** Where the frame lies that is next. */
@@ -342,6 +349,7 @@ export function ingestFrames(end: usize, tenant: u32, lateFrom: f64, anyOrder: b
           const p = samples + ((<usize>sampleIndex) << 4);
           const t = load<i64>(p, SAMPLE_TIME_AT);
           const v = load<u64>(p, SAMPLE_VALUE_AT);
+          if (t < oldestTime) oldestTime = t;
           const answer = append(ref, t, v, from);
           const count = counts + ((<usize>answer) << 2);
           store<u32>(count, load<u32>(count) + 1);

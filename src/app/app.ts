@@ -4,6 +4,7 @@ import type { IngesterAdmin } from '../contract/ingester.ts';
 import type { SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner, QueryRunner } from '../contract/query.ts';
 import type { AlertTarget } from '../contract/rules.ts';
+import type { MoveDays } from '../distributor/late-samples.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
@@ -53,6 +54,8 @@ export interface Parts {
   ruler?: ApiBackend & { changed(tenant: string): Promise<void> };
   /** Is given the alerts of all tenants' rules. */
   alertmanager?: AlertTarget;
+  /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
+  moveDays?: MoveDays;
   /** Takes series that this process makes. */
   pusher?: SeriesBackend;
   /** Where the process' own metrics are; absent: nowhere. */

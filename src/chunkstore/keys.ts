@@ -14,6 +14,8 @@ export const ROW_METADATA = 'm';
 export const ROW_PLACEMENT = 'p';
 export const ROW_DAYS = 'd';
 export const ROW_TOMBSTONE = 't';
+/** Generations of a tenant's days. */
+export const ROW_GENERATION = 'v';
 /** The tenants of a day: kept under no tenant. */
 export const ROW_TENANTS = 'n';
 
@@ -172,6 +174,14 @@ export function leaseHash(day: number): Uint8Array {
   return key('', day, ROW_LEASE);
 }
 
+export function generationHash(tenant: string): Uint8Array {
+  return key(tenant, undefined, ROW_GENERATION);
+}
+
+export function generationRange(day: number): Uint8Array {
+  return daysRange(day);
+}
+
 export function tombstoneHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_TOMBSTONE);
 }
@@ -234,7 +244,7 @@ export interface ParsedHash {
   readonly kind: string;
 }
 
-const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE]);
+const KINDS_WITHOUT_DAY = new Set([ROW_DAYS, ROW_TOMBSTONE, ROW_GENERATION]);
 const KINDS_WITH_DAY = new Set([
   ROW_GROUP,
   ROW_LABEL,

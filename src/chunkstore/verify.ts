@@ -12,6 +12,7 @@ import { decodeCompacted } from './compacted-row.ts';
 import { decodeLease } from './day-lease.ts';
 import { checkHead, checkPart } from './documents/parts.ts';
 import { checkCopied, decodeKnown } from './documents/tables.ts';
+import { decodeGeneration } from './generations.ts';
 import { decodeGroupRow, type GroupRow, groupName, hexOf } from './group-row.ts';
 import {
   contentId,
@@ -22,6 +23,7 @@ import {
   ROW_COPIED,
   ROW_DAYS,
   ROW_DOCUMENT,
+  ROW_GENERATION,
   ROW_GROUP,
   ROW_KNOWN,
   ROW_LABEL,
@@ -149,6 +151,9 @@ class Verifier {
           return sameId(idOfRange(row.range), contentId(row.value));
         case ROW_TOMBSTONE:
           decodeTombstone(row.value);
+          return;
+        case ROW_GENERATION:
+          decodeGeneration(row.value);
           return;
         case ROW_COMPACTED:
           decodeCompacted(row.value);

@@ -109,6 +109,8 @@ export interface IngestResult {
   /** Samples with the answer DELETED; absent: none. */
   readonly deleted?: number;
   readonly first: Refusal | undefined;
+  /** Oldest time of a sample that is so old that answers of its time may be cached: they are told of it first. Absent: none is. */
+  readonly lateMs?: number;
   /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
   readonly unknown: readonly number[];
   /** Refusals, frame by frame (wire/frame-refusals.ts), where that was asked; absent: nothing was. */

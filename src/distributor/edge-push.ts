@@ -54,6 +54,8 @@ export interface EdgeAnswer {
   readonly discardedMetadata: Readonly<Record<string, number>>;
   /** Series of the tenant in the shards that the request went to; absent: they do not know. */
   readonly tenantSeries?: number;
+  /** Oldest time of a sample that is late (`IngestResult.lateMs`); absent: none is. */
+  readonly lateMs?: number;
   /** Bytes of the body, inflated. */
   readonly rawBytes: number;
 }

@@ -204,7 +204,7 @@ export class Edge {
   /** @param parts may hold on to the memory of the work until they are through */
   async #send(work: Work, parts: Iterable<FramePart>, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
     const { judged, raw, sending, useKnown } = work;
-    const lost: Lost = { samples: 0, histograms: 0, exemplars: 0 };
+    const lost: Lost = { samples: 0, histograms: 0, exemplars: 0, lateMs: Number.POSITIVE_INFINITY };
     const tenantSeries = await sending.send({
       judged,
       lost,
@@ -225,6 +225,7 @@ export class Edge {
       discarded: refusals.byReason,
       discardedMetadata: judged.metadataRefusals.byReason,
       ...(tenantSeries !== undefined && { tenantSeries }),
+      ...(lost.lateMs < Number.POSITIVE_INFINITY && { lateMs: lost.lateMs }),
       response:
         version === 'v1' ? response : { ...response, headers: { ...response.headers, ...written(judged, lost) } },
     };

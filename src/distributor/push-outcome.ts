@@ -38,17 +38,20 @@ export interface Lost {
   samples: number;
   histograms: number;
   exemplars: number;
+  /** Oldest time of a sample that is late (`IngestResult.lateMs`); Infinity: there is none. */
+  lateMs: number;
 }
 
 export function addLost(
   lost: Lost,
-  { counts, refused, windowsDenied = 0, deleted = 0, histogramsLost, exemplarsLost }: IngestResult,
+  { counts, refused, windowsDenied = 0, deleted = 0, histogramsLost, exemplarsLost, lateMs }: IngestResult,
 ): void {
   const whole = refused + windowsDenied + deleted;
   const notKept = counts.reduce((sum, n, answer) => (answer === APPENDED || answer === HELD ? sum : sum + n), whole);
   lost.samples += notKept - histogramsLost;
   lost.histograms += histogramsLost;
   lost.exemplars += exemplarsLost;
+  if (lateMs !== undefined && lateMs < lost.lateMs) lost.lateMs = lateMs;
 }
 
 interface NamedLimit {

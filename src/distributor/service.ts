@@ -35,6 +35,11 @@ export interface DistributorOptions {
   readonly slots?: LocalSlotSizes;
   /** Distributors that share the rates whose strategy is `global`; absent: this one alone. */
   readonly distributors?: () => number;
+  /**
+   * Told of late samples once they can be seen, from the oldest on: their write is answered when it resolves, and with 503 when it cannot.
+   * Absent: nobody caches answers.
+   */
+  readonly noteLate?: (tenant: string, fromMs: number) => Promise<void>;
   readonly registry: Registry;
   readonly clock: Clock;
 }
@@ -69,6 +74,7 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
       const answer = await edges.push({ tenant, headers, body, limits, ...spread });
       if (answer.tenantSeries !== undefined) slots?.report(tenant, answer.tenantSeries);
       this.#count(tenant, answer);
+      if (answer.lateMs !== undefined) await this.#options.noteLate?.(tenant, answer.lateMs);
       return answer.response;
     } catch (thrown) {
       const { status, headers, text } = senderFailureOf(thrown);

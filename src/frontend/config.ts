@@ -1,4 +1,4 @@
-import { choice, duration, toggle } from '../kit/config/field.ts';
+import { bytes, choice, duration, toggle } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 
 export const queryRangeConfig = section('query_range', 'Query front end', {
@@ -11,6 +11,22 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     default: false,
     flag: 'querier.align-querier-with-step',
     help: 'Move the start and the end of range queries down to multiples of the step: their answers can be cached more often, and are of times that were not asked for.',
+  }),
+  cacheResults: toggle({
+    default: true,
+    flag: 'querier.cache-results',
+    help: 'Cache answers of the past, day by day, where queries are split. Late samples are then acknowledged only once the store has a note of them.',
+  }),
+  resultsCacheBackend: choice({
+    default: 'memory',
+    values: ['memory', 'memcached', 'redis'],
+    flag: 'frontend.results-cache-backend',
+    help: 'Where answers are cached. One that outlives the process must be emptied before the cache is switched on again.',
+  }),
+  resultsCacheSize: bytes({
+    default: '64MiB',
+    flag: 'frontend.results-cache-size',
+    help: 'Memory for answers, with the cache in memory.',
   }),
   queryVerticalShardSize: choice({
     default: '0',

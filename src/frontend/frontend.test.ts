@@ -108,6 +108,8 @@ function askedFrontend(parallelMax: number) {
     rules: { delayedNameRemoval: false },
     splitIntervalMs: DAY_MS,
     shards: 0,
+    cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+    lookbackMs: 300_000,
     alignToStep: false,
     parallelMax,
     timeoutMs: 1000,

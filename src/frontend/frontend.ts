@@ -10,11 +10,15 @@ import type {
 import { after, type Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { tenantsOf } from '../model/tenants.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { ParseError } from '../promql/parser/error.ts';
 import type { ParsedExprs } from '../promql/parser/parsed.ts';
+import { printExpr } from '../promql/parser/printer.ts';
 import { alignToStep } from './align.ts';
-import { mergeSteps } from './merge-steps.ts';
+import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
+import { reachOf } from './reach.ts';
+import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { type StepRange, splitByInterval } from './split.ts';
@@ -30,6 +34,11 @@ export interface FrontendOptions {
   readonly splitIntervalMs: number;
   /** Shards of the series in which aggregations are evaluated: a power of two; 0: none. */
   readonly shards: number;
+  /** Absent: answers are not cached. Only what is split is. */
+  readonly cache?: ResultsCache | undefined;
+  readonly cacheLimits: CacheLimits;
+  /** Age up to which the newest sample of a series is its value, where a request does not say. */
+  readonly lookbackMs: number;
   /** Steps are moved to multiples of the step. */
   readonly alignToStep: boolean;
   /** Parts of a query that are under way at once. */
@@ -48,7 +57,7 @@ const SLICE_MS = 10;
  * Evaluates queries in parts, where the answer is the same to the last bit. It stands between who asks and who evaluates, and is a
  * `QueryRunner` as both sides know it: in one process a few functions, between processes a service of its own.
  *
- * The stages of a range query, each in its file: align → split by interval → shard by series → run → merge.
+ * The stages of a range query, each in its file: align → split by interval → cache → shard by series → run → merge.
  */
 export class Frontend implements QueryRunner {
   readonly #options: FrontendOptions;
@@ -66,21 +75,40 @@ export class Frontend implements QueryRunner {
   }
 
   async range(tenant: string, asked: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs, shards } = this.#options;
+    const { querier, splitIntervalMs, shards, clock, rules } = this.#options;
     const request = this.#options.alignToStep && asked.stepMs > 0 ? alignToStep(asked) : asked;
-    const isPlain = request.whole === undefined && request.stepMs > 0 && request.endMs > request.startMs;
-    if (!isPlain || (splitIntervalMs === 0 && shards === 0)) return querier.range(tenant, request, context);
+    const isPlain =
+      request.whole === undefined && request.stepMs > 0 && request.endMs >= request.startMs + request.stepMs;
+    if (!isPlain) return querier.range(tenant, request, context);
     const parts = splitIntervalMs === 0 ? [] : splitByInterval(request, splitIntervalMs);
+    const cache = parts.length === 0 ? undefined : this.#cacheFor(tenant, request);
     // the usual small query: nothing is read of it here
-    if (parts.length <= 1 && shards === 0) return querier.range(tenant, request, context);
-    const pacer = new Pacer(this.#options.clock, { sliceMs: SLICE_MS, signal: context.signal });
+    if (parts.length <= 1 && shards === 0 && cache === undefined) return querier.range(tenant, request, context);
+    const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
-    const isSplit = parts.length > 1 && splitRefusal(expr, this.#options.rules) === undefined;
-    const isSharded = shards > 0 && isShardable(expr);
-    const runner = isSharded ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
-    return isSplit ? this.#inParts(request, parts, runner, context, pacer) : runner(request, context);
+    const runner =
+      shards > 0 && isShardable(expr) ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
+    if (splitRefusal(expr, rules) !== undefined) return runner(request, context);
+    const cached = await cache?.(expr, parts, context.signal);
+    if (cached === undefined && parts.length <= 1) return runner(request, context);
+    return this.#inParts(request, cached?.tasks ?? parts, cached, runner, context, pacer);
+  }
+
+  /** The cache, where it may have something of the query; undefined: it has not. */
+  #cacheFor(tenant: string, request: RangeRequest) {
+    const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
+    const isCounted = request.perStepStatistics === true || request.explain === true;
+    if (cache === undefined || isCounted || tenantsOf(tenant).length > 1 || !cache.isWorth(request, limits))
+      return undefined;
+    const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs } = request;
+    return async (expr: Expr, parts: readonly StepRange[], signal: AbortSignal): Promise<CachedParts | undefined> => {
+      const reach = reachOf(expr, lookbackMs);
+      if (reach === undefined) return undefined;
+      const query = { tenant, expr: text, normal: printExpr(expr), startMs, endMs, stepMs, reach, lookbackMs, limits };
+      return cache.open(query, parts, signal);
+    };
   }
 
   #inShards(tenant: string, turns: Pacer): RunRange {
@@ -100,6 +128,7 @@ export class Frontend implements QueryRunner {
   async #inParts(
     request: RangeRequest,
     parts: readonly StepRange[],
+    cached: CachedParts | undefined,
     run: RunRange,
     context: QueryRunContext,
     pacer: Pacer,
@@ -114,11 +143,18 @@ export class Frontend implements QueryRunner {
     const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
     try {
-      const answers = await runParts(parts, parallelMax, signal, (part, ends) =>
-        run({ ...request, ...part, whole }, { ...context, signal: ends }),
+      const results = await runParts(parts, parallelMax, signal, (part, ends) =>
+        run({ ...request, startMs: part.startMs, endMs: part.endMs, whole }, { ...context, signal: ends }),
       );
-      const merged = await mergeSteps(request, answers, pacer);
-      return { ...merged, statistics: { ...merged.statistics, evaluatedMs: clock.monotonicMs() - startedMs } };
+      const answers = results.map(stepsOf);
+      const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
+      // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
+      void cached?.keep(answers, pacer).catch(() => {});
+      const statistics = {
+        ...addedStatistics(results.map((result) => result.statistics)),
+        evaluatedMs: clock.monotonicMs() - startedMs,
+      };
+      return { ...resultOfSteps(request.expr, steps), statistics, explanation: explanationOfParts(results) };
     } catch (thrown) {
       throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;
     } finally {

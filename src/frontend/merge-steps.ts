@@ -1,4 +1,12 @@
-import type { QueryExplanation, QueryResult, QueryStatistics, RangeRequest, ResultSeries } from '../contract/query.ts';
+import type {
+  NoteList,
+  QueryExplanation,
+  QueryNotes,
+  QueryResult,
+  QueryStatistics,
+  RangeRequest,
+  ResultSeries,
+} from '../contract/query.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
@@ -8,31 +16,48 @@ import { positionsIn } from '../promql/position.ts';
 /** Series that are merged without a look at the clock. */
 const SERIES_BETWEEN = 256;
 
+/** Some of a query's steps, answered. */
+export interface Steps {
+  /** Ascending by labels. */
+  readonly series: readonly ResultSeries[];
+  readonly notes: QueryNotes;
+}
+
+/** Whether there is anything to say of the steps. */
+export function isNoted({ notes: { storage, warnings, infos } }: Steps): boolean {
+  const isEmpty = (list: NoteList) => list.notes.length === 0 && list.omitted === 0;
+  return storage.length > 0 || !isEmpty(warnings) || !isEmpty(infos);
+}
+
+export type Grid = Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'>;
+
+/** The steps of a part's answer. */
+export function stepsOf({ value, notes }: QueryResult): Steps {
+  if (value.type !== 'matrix' || notes === undefined) throw new Error('bug: not the answer of some steps');
+  return { series: value.series, notes };
+}
+
 /**
- * A range query's answer from those of its parts.
+ * Steps in a row, as one.
  *
- * @param parts ascending by time, each with the steps that the others have not, and with `notes`
+ * @param grid of all of them
+ * @param parts ascending by time, each with steps that the others have not
  * @param turns asked now and then whether others should have theirs
  */
-export async function mergeSteps(
-  request: Pick<RangeRequest, 'expr' | 'startMs' | 'endMs' | 'stepMs'>,
-  parts: readonly QueryResult[],
-  turns: Turns,
-): Promise<QueryResult> {
-  const series = await mergedSeries(request, parts, turns);
+export async function joinSteps(grid: Grid, parts: readonly Steps[], turns: Turns): Promise<Steps> {
+  const series = await mergedSeries(grid, parts, turns);
   const annotations = new Annotations();
-  for (const { notes } of parts) {
-    if (notes === undefined) throw new Error('bug: a part without notes');
-    annotations.absorb(notes);
-  }
-  const positionAt = positionsIn(request.expr);
+  for (const { notes } of parts) annotations.absorb(notes);
+  return { series, notes: annotations.plain() };
+}
+
+/** The same steps as the answer of a query. */
+export function resultOfSteps(expr: string, { series, notes }: Steps) {
+  const annotations = new Annotations();
+  annotations.absorb(notes);
+  const positionAt = positionsIn(expr);
   const texts = annotations.strings(({ start, unplaced }) => positionAt(unplaced ? 0 : start));
-  return {
-    value: { type: 'matrix', series },
-    ...texts,
-    statistics: addedStatistics(parts.map(({ statistics }) => statistics)),
-    explanation: explanationOf(parts),
-  };
+  return { value: { type: 'matrix', series } as const, ...texts };
 }
 
 /** The points of a series, a piece from each part that has any. */
@@ -42,8 +67,8 @@ interface Pieces {
 }
 
 async function mergedSeries(
-  { startMs, endMs, stepMs }: Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'>,
-  parts: readonly QueryResult[],
+  { startMs, endMs, stepMs }: Grid,
+  parts: readonly Steps[],
   turns: Turns,
 ): Promise<readonly ResultSeries[]> {
   const found = await piecesOf(parts, turns);
@@ -58,12 +83,11 @@ async function mergedSeries(
   return series;
 }
 
-async function piecesOf(parts: readonly QueryResult[], turns: Turns): Promise<Pieces[]> {
+async function piecesOf(parts: readonly Steps[], turns: Turns): Promise<Pieces[]> {
   const byKey = new Map<string, Pieces>();
   let count = 0;
-  for (const { value } of parts) {
-    if (value.type !== 'matrix') throw new Error('bug: a part of a range that is no matrix');
-    for (const series of value.series) {
+  for (const part of parts) {
+    for (const series of part.series) {
       if (++count % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
       const labels = Labels.fromSortedPairs(series.pairs);
       const known = byKey.get(labels.key);
@@ -105,7 +129,8 @@ export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatist
     totalQueryableSamples: sum((part) => part.totalQueryableSamples),
     samplesRead: sum((part) => part.samplesRead),
     peakSamples: parts.reduce((most, { peakSamples }) => Math.max(most, peakSamples), 0),
-    totalQueryableSamplesPerStep: perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
+    totalQueryableSamplesPerStep:
+      parts.length === 0 || perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
     fetchedBytes: sum((part) => part.fetchedBytes),
     fetchedRows: sum((part) => part.fetchedRows),
     fetchedObjects: sum((part) => part.fetchedObjects),
@@ -115,7 +140,7 @@ export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatist
   };
 }
 
-function explanationOf(parts: readonly QueryResult[]): QueryExplanation | undefined {
+export function explanationOfParts(parts: readonly QueryResult[]): QueryExplanation | undefined {
   const children = parts.flatMap(({ explanation }) => (explanation === undefined ? [] : [explanation]));
   if (children.length === 0) return undefined;
   const sum = (of: (part: QueryExplanation) => number) => children.reduce((total, part) => total + of(part), 0);

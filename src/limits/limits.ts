@@ -241,20 +241,16 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'frontend.max-query-response-size',
     help: 'Bytes of an answer before it is compressed. 0: no limit.',
   }),
-  maxCacheFreshnessMs: planned(
-    duration({
-      default: '1m',
-      flag: 'frontend.max-cache-freshness',
-      help: 'Results younger than this are not cached.',
-    }),
-  ),
-  resultsCacheTtlMs: planned(
-    duration({
-      default: '0',
-      flag: 'frontend.results-cache-ttl',
-      help: 'How long cached results live. 0: as the cache says.',
-    }),
-  ),
+  maxCacheFreshnessMs: duration({
+    default: '1m',
+    flag: 'frontend.max-cache-freshness',
+    help: 'Answers of a time younger than this are not cached; nor are those younger than out_of_order_time_window and the time after which windows are flushed.',
+  }),
+  resultsCacheTtlMs: duration({
+    default: '0',
+    flag: 'frontend.results-cache-ttl',
+    help: 'How long cached answers live. 0: seven days.',
+  }),
   maxQueriersPerTenant: planned(
     count({
       default: 0,

@@ -15,10 +15,18 @@ const SMALLEST = [
   'retentionPeriodMs',
 ] as const satisfies readonly (keyof TenantLimits)[];
 
+/** Those of which the largest holds. */
+const LARGEST = [
+  'creationGracePeriodMs',
+  'maxCacheFreshnessMs',
+  'outOfOrderTimeWindowMs',
+  'resultsCacheTtlMs',
+] as const satisfies readonly (keyof TenantLimits)[];
+
 /** All that a query asks of limits. */
 export type QueryLimits = Pick<
   TenantLimits,
-  (typeof SMALLEST)[number] | 'queryIngestersWithinMs' | 'creationGracePeriodMs'
+  (typeof SMALLEST)[number] | (typeof LARGEST)[number] | 'queryIngestersWithinMs'
 >;
 
 /** Limits of a query whose tenant's name may stand for several. */
@@ -31,12 +39,13 @@ export interface JoinedLimits extends QueryLimits {
 export function joinedLimits(name: string, limitsOf: (tenant: string) => TenantLimits): JoinedLimits {
   const all = tenantsOf(name).map(limitsOf);
   const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestOf(all.map((limits) => limits[key]))]));
+  const largest = Object.fromEntries(LARGEST.map((key) => [key, Math.max(...all.map((limits) => limits[key]))]));
   const within = all.map(({ queryIngestersWithinMs }) => queryIngestersWithinMs);
   return {
     ...(smallest as Pick<QueryLimits, (typeof SMALLEST)[number]>),
     // these two hide nothing that is a tenant's
     queryIngestersWithinMs: within.includes(0) ? 0 : Math.max(...within),
-    creationGracePeriodMs: Math.max(...all.map(({ creationGracePeriodMs }) => creationGracePeriodMs)),
+    ...(largest as Pick<QueryLimits, (typeof LARGEST)[number]>),
     retentionsMs: all.map(({ retentionPeriodMs }) => retentionPeriodMs),
   };
 }

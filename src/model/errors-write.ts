@@ -146,6 +146,13 @@ export const writeErrors = catalogue({
     retry: true,
     text: (v: { reason: string }) => `the write-ahead log cannot be written, nothing is taken on: ${v.reason}`,
   },
+  lateSamplesUnmarked: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { reason: string }) =>
+      `late samples cannot be acknowledged while cached answers of their days cannot be marked: ${v.reason}`,
+  },
   windowChanged: {
     http: 500,
     promType: 'internal',

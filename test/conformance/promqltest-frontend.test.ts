@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
+import { MemoryCache } from '../../src/cache/memory.ts';
 import type { QueryRunner, RangeRequest } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
+import { ResultsCache } from '../../src/frontend/results-cache.ts';
 import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
@@ -32,6 +34,7 @@ if (!existsSync(folder)) {
   let asked = 0;
   let parts = 0;
   let partials = 0;
+  let hits = 0;
   for (const name of readdirSync(folder).filter((each) => each.endsWith('.test'))) {
     test(`promqltest ${name} through a front end`, async () => {
       const make = () => new LoadedStorage();
@@ -63,23 +66,37 @@ if (!existsSync(folder)) {
       },
     };
     const plain = await answersOf(runner, request);
+    const cache = new MemoryCache({ bytesMax: 1 << 20, clock: systemClock });
     const frontend = new Frontend({
       querier: counted,
       parsed: new ParsedExprs(PROMQLTEST_PARSER),
       rules: { delayedNameRemoval: true },
       splitIntervalMs: INTERVAL_MS,
       shards: 4,
+      cache: new ResultsCache({
+        cache,
+        generations: async () => ({ token: () => 'one', isSettled: () => true }),
+        flags: '',
+        intervalMs: INTERVAL_MS,
+        clock: systemClock,
+      }),
+      cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+      lookbackMs: 300_000,
       alignToStep: false,
       parallelMax: 3,
       timeoutMs: 120_000,
       clock: systemClock,
     });
-    asked++;
-    const answer = await answersOf(frontend, request);
-    assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), request.expr);
+    for (const state of ['cold', 'warm']) {
+      asked++;
+      const answer = await answersOf(frontend, request);
+      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), `${request.expr}, cache ${state}`);
+      await new Promise(setImmediate); // what is kept is kept when the answer is out
+    }
+    hits += cache.stats.hits;
   };
   after(() => {
-    console.log(`${parts} parts and ${partials} partial ones of ${asked} queries`);
-    assert.ok(parts > 1000 && partials > 500);
+    console.log(`${parts} parts and ${partials} partial ones, ${hits} cached, of ${asked} queries`);
+    assert.ok(parts > 1000 && partials > 500 && hits > 1000);
   });
 }

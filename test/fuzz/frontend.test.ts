@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Cache } from '../../src/cache/client.ts';
+import { MemoryCache } from '../../src/cache/memory.ts';
 import type { RangeRequest } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
+import { ResultsCache } from '../../src/frontend/results-cache.ts';
 import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts';
 import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
@@ -18,11 +21,30 @@ const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 1000);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 const INTERVAL_MS = 7 * 60_000;
 
-function randomRequest(random: Random, expressions: Expressions): RangeRequest {
-  const expr = expressions.vector(1 + Math.floor(random() * 3));
-  const stepMs = [7000, 15_000, 60_000, 170_000][Math.floor(random() * 4)]!;
-  const startMs = START_MS + Math.floor((random() * STEPS * STEP_MS) / 2);
-  return { expr, startMs, endMs: startMs + Math.floor(random() * STEPS * STEP_MS), stepMs };
+/** Questions that are asked again, over other times. */
+const ASKED_MAX = 40;
+
+function randomRequest(random: Random, expressions: Expressions, asked: RangeRequest[]): RangeRequest {
+  const isAgain = asked.length > 0 && random() < 0.6;
+  const old = asked[Math.floor(random() * asked.length)];
+  const expr = isAgain ? old!.expr : expressions.vector(1 + Math.floor(random() * 3));
+  const stepMs = isAgain ? old!.stepMs : [7000, 15_000, 60_000, 170_000][Math.floor(random() * 4)]!;
+  const spanMs = STEPS * STEP_MS;
+  const moveMs = Math.floor(((random() - 0.5) * spanMs) / 2 / stepMs) * stepMs;
+  const startMs = isAgain ? old!.startMs + moveMs : START_MS + Math.floor((random() * spanMs) / 2);
+  const request = { expr, startMs, endMs: startMs + Math.floor(random() * spanMs), stepMs };
+  if (asked.length < ASKED_MAX) asked.push(request);
+  else asked[Math.floor(random() * ASKED_MAX)] = request;
+  return request;
+}
+
+/** A cache that forgets what it likes. */
+function forgetful(cache: MemoryCache, random: Random): Cache {
+  return {
+    get: async (keys) => (await cache.get(keys)).map((value) => (random() < 0.15 ? undefined : value)),
+    set: (entries) => cache.set(entries),
+    close: () => cache.close(),
+  };
 }
 
 test(`${COUNT} random queries have the answers through a front end that they have without`, async (t) => {
@@ -36,18 +58,26 @@ test(`${COUNT} random queries have the answers through a front end that they hav
   const expressions = new Expressions({ random, metrics: METRICS, legacy: true });
   for (const place of ['head', 'store']) {
     if (place === 'store') await rig.flush();
+    const memory = new MemoryCache({ bytesMax: 1 << 24, clock: systemClock });
+    const cache = new ResultsCache({
+      cache: forgetful(memory, random),
+      generations: async () => ({ token: () => 'one', isSettled: () => true }),
+      flags: '',
+      intervalMs: INTERVAL_MS,
+      clock: systemClock,
+    });
+    const asked: RangeRequest[] = [];
     const outcomes = { parts: 0, partials: 0, split: 0, errors: 0, filled: 0 };
     for (let i = 0; i < COUNT / 2; i++) {
-      const request = randomRequest(random, expressions);
+      const request = randomRequest(random, expressions, asked);
       const querier = rig.runner('a');
       const plain = await answersOf(querier, request, 'a');
       let parts = 0;
-      let partials = 0;
       const frontend = new Frontend({
         querier: {
           instant: querier.instant.bind(querier),
           partial(tenant, part, context) {
-            partials++;
+            outcomes.partials++;
             return querier.partial(tenant, part, context);
           },
           range(tenant, part, context) {
@@ -58,7 +88,11 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         parsed,
         rules: { delayedNameRemoval: false },
         splitIntervalMs: INTERVAL_MS,
-        shards: 4,
+        shards: random() < 0.5 ? 4 : 0,
+        cache: random() < 0.9 ? cache : undefined,
+        // the end of the data is too young
+        cacheLimits: { ageMs: Date.now() - (START_MS + STEPS * STEP_MS * 0.8), retentionMs: 0, ttlMs: 0 },
+        lookbackMs: 300_000,
         alignToStep: false,
         parallelMax: 1 + Math.floor(random() * 3),
         timeoutMs: 120_000,
@@ -70,15 +104,17 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         outcomes.errors++;
         // which of the series an error names is a matter of order
         assert.ok('error' in answer && stem(answer.error) === stem(plain.error), `${where}: ${plain.error}`);
-      } else assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
+        continue;
+      }
+      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
       outcomes.parts += parts;
-      outcomes.partials += partials;
       if (parts > 0) outcomes.split++;
-      if (!('error' in plain) && plain.result.value.type === 'matrix' && plain.result.value.series.length > 0)
-        outcomes.filled++;
+      if (plain.result.value.type === 'matrix' && plain.result.value.series.length > 0) outcomes.filled++;
+      // what is kept is kept when the answer is out
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     }
-    console.log(`from the ${place}: ${JSON.stringify(outcomes)}`);
-    assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8);
+    console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats })}`);
+    assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
   }
 });
 

@@ -1,12 +1,14 @@
 import path from 'node:path';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
+import { LateSamples, type MoveDays } from '../../distributor/late-samples.ts';
 import { LocalSlotSizes } from '../../distributor/local-slots.ts';
-import { DistributorService } from '../../distributor/service.ts';
+import { type DistributorOptions, DistributorService } from '../../distributor/service.ts';
 import type { TenantRates } from '../../distributor/tenant-rates.ts';
 import { realDisk } from '../../ingester/log/disk.ts';
 import { heldDisk } from '../../ingester/log/held-disk.ts';
 import { FolderHold } from '../../kit/folder/hold.ts';
 import { type App, part } from '../app.ts';
+import { lateAfterMs } from '../cache-age.ts';
 import { pushRoutes } from '../routes/push.ts';
 import { allStatsRoutes, statsRoutes, type UserStats } from '../routes/stats.ts';
 import { slotsFile } from '../slots-file.ts';
@@ -29,6 +31,7 @@ export const distributorModule: Module = {
       edges,
       limits: (tenant) => limits.of(tenant),
       ...localSlots(app),
+      ...lateSamples(app),
       registry,
       clock,
     });
@@ -40,6 +43,15 @@ export const distributorModule: Module = {
     return [edges, distributor];
   },
 };
+
+/** Where answers are cached: writes with late samples wait until their days are marked. */
+function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
+  const afterMs = lateAfterMs(app.config);
+  if (afterMs === undefined) return {};
+  const move: MoveDays = (tenant, fromMs, toMs) => part(app, 'moveDays')(tenant, fromMs, toMs);
+  const late = new LateSamples(move, afterMs, app.clock);
+  return { noteLate: (tenant, fromMs) => late.note(tenant, fromMs) };
+}
 
 /** How tenants are spread over shards, where there are several. */
 function localSlots(app: App): { readonly slots?: LocalSlotSizes } {

@@ -3,6 +3,7 @@ import { IngesterService } from '../../ingester/service.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { type App, part } from '../app.ts';
+import { lateAfterMs } from '../cache-age.ts';
 import { ingesterRoutes } from '../routes/ingester.ts';
 import { storeSpec } from '../store-spec.ts';
 import { FlushThread } from '../threads/flush-thread.ts';
@@ -29,6 +30,7 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     clock,
     randomBytes: systemBytes,
     registry,
+    lateAfterMs: lateAfterMs(config),
     start,
   });
   const { deleteRequestCancelPeriodMs } = config.purger;

@@ -4,6 +4,7 @@ import type { IngesterAdmin } from '../../contract/ingester.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
 import { QuerierService } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
+import { cacheAgeMs } from '../cache-age.ts';
 import { sections } from '../config.ts';
 import { apiHandlers } from '../routes/api.ts';
 import { purgerRoutes } from '../routes/purger.ts';
@@ -27,6 +28,7 @@ export const querierModule: Module = {
         caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
         windowMs: config.ingester.windowMs,
         keepFlushedMs: config.ingester.keepFlushedMs,
+        cacheAgeMs: cacheAgeMs(config),
         status: {
           version,
           startTimeMs,
@@ -46,6 +48,7 @@ export const querierModule: Module = {
     http.add(apiHandlers(withRules(querier, app), config.server));
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
+    app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
     return [workers, querier];
   },
 };

@@ -1,8 +1,10 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { Cache, CacheStats } from '../../cache/client.ts';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { BlockCache } from '../../chunkstore/block-fetcher.ts';
+import { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { CacheSettings } from './query-role.ts';
+import type { CacheSettings, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 
 /** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
 const BLOCK_TTL_MS = 14 * 86_400_000;
@@ -36,6 +38,28 @@ export async function openBlockCache(spec: CacheSettings, clock: Clock): Promise
       return since;
     },
   };
+}
+
+/** The cache of answers, or undefined where there is to be none. @param port to the one in memory */
+export async function openResultsCache(
+  { queryRange, caches: { memcached, redis } }: Pick<QueryWorkerData, 'queryRange' | 'caches'>,
+  port: MessagePort,
+  clock: Clock,
+): Promise<Cache> {
+  switch (queryRange.resultsCacheBackend) {
+    case 'memory': {
+      const channel = new Channel<ResultsCacheRole>(port);
+      return {
+        get: (keys, signal) => channel.call('get', { keys }, signal === undefined ? {} : { signal }),
+        set: (entries) => channel.call('set', { entries }),
+        close: async () => port.close(),
+      };
+    }
+    case 'memcached':
+      return (await import('../../cache/memcached/client.ts')).openMemcached(memcached, { clock });
+    case 'redis':
+      return (await import('../../cache/redis/client.ts')).openRedis(redis, { clock });
+  }
 }
 
 async function openCache(

@@ -1,4 +1,5 @@
 import type { MessagePort } from 'node:worker_threads';
+import type { CacheEntry } from '../../cache/client.ts';
 import type { MemcachedConfig } from '../../cache/memcached/config.ts';
 import type { RedisConfig } from '../../cache/redis/config.ts';
 import type { ChunkStoreConfig } from '../../chunkstore/config.ts';
@@ -24,7 +25,7 @@ import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
-  connect(request: { readonly shards: readonly ShardConnection[] }): Promise<void>;
+  connect(request: { readonly shards: readonly ShardConnection[]; readonly results: MessagePort }): Promise<void>;
   /** The way to a shard that was started again. */
   reconnect(request: ShardReplacement): Promise<void>;
   /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
@@ -40,10 +41,18 @@ export type QueryRole = {
     call: CallContext,
   ): Promise<Worked<readonly InstantOutcome[]>>;
   documentTenants(request: { readonly kind: string }, call: CallContext): Promise<readonly string[]>;
+  /** Answers that are cached of a tenant's days, both ends inclusive, are no longer served to queries that begin once this is answered. */
+  moveDays(request: { readonly tenant: string; readonly fromMs: number; readonly toMs: number }): Promise<void>;
   /** Queries leave out what the tenant has until now from when this is answered. */
   deleteTenant(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion>;
   /** The newest request; undefined: there is none. */
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
+};
+
+/** The cache of answers in memory, which all query workers share. */
+export type ResultsCacheRole = {
+  get(request: { readonly keys: readonly string[] }): Promise<readonly (Uint8Array | undefined)[]>;
+  set(request: { readonly entries: readonly CacheEntry[] }): Promise<void>;
 };
 
 interface Limited {
@@ -66,6 +75,8 @@ export interface QueryWorkerData {
   readonly windowMs: number;
   /** How long a window stays in the head when the store has it: lists of rows that are cached must expire sooner. */
   readonly keepFlushedMs: number;
+  /** Age from which answers are cached, but for tenants' own limits; undefined: they are not. */
+  readonly cacheAgeMs: number | undefined;
   readonly status: {
     readonly version: string;
     readonly startTimeMs: number;

@@ -1,4 +1,5 @@
 import { MessageChannel } from 'node:worker_threads';
+import { MemoryCache } from '../../cache/memory.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
 import type {
@@ -11,6 +12,7 @@ import type {
 } from '../../contract/query.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
+import { serve } from '../../kit/thread/channel.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
@@ -20,7 +22,7 @@ import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { QueryRole, QueryWorkerData } from './query-role.ts';
+import type { QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface QueryThreadsOptions {
@@ -42,10 +44,14 @@ export class QueryThreads implements Service, QueryWorkers {
   readonly name = 'query-threads';
   readonly #options: QueryThreadsOptions;
   #pool: WorkerPool<QueryRole> | undefined;
+  readonly #results: ResultsCacheRole;
   #ready = false;
 
   constructor(options: QueryThreadsOptions) {
     this.#options = options;
+    const { data, clock } = options;
+    const cache = new MemoryCache({ bytesMax: data.queryRange.resultsCacheSize, clock });
+    this.#results = { get: ({ keys }) => cache.get(keys), set: ({ entries }) => cache.set(entries) };
   }
 
   async start(): Promise<void> {
@@ -79,10 +85,12 @@ export class QueryThreads implements Service, QueryWorkers {
     const connections = shards.connect((shard, connection) => {
       worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
     }, worker.gone);
+    const { port1, port2: results } = new MessageChannel();
+    serve(port1, this.#results);
     const ready = worker.channel.call(
       'connect',
-      { shards: connections },
-      { transfer: connections.map(({ port }) => port) },
+      { shards: connections, results },
+      { transfer: [...connections.map(({ port }) => port), results] },
     );
     ready.then(
       () => {
@@ -157,6 +165,10 @@ export class QueryThreads implements Service, QueryWorkers {
   #for(name: string, limits: JoinedLimits, signal: AbortSignal): PooledCallOptions {
     const tenant = this.#pool!.quietest(tenantsOf(name));
     return { signal, tenant, outstandingMax: limits.maxOutstandingRequestsPerTenant };
+  }
+
+  moveDays(tenant: string, fromMs: number, toMs: number): Promise<void> {
+    return this.#pool!.call('moveDays', { tenant, fromMs, toMs });
   }
 
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {

@@ -1,10 +1,12 @@
-import { workerData } from 'node:worker_threads';
+import { type MessagePort, workerData } from 'node:worker_threads';
 import { PromApi } from '../../api/backend.ts';
 import type { ApiSources } from '../../api/sources.ts';
 import { Documents } from '../../chunkstore/documents/documents.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
+import { Generations } from '../../chunkstore/generations.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
+import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
@@ -24,14 +26,15 @@ import { ParsedExprs } from '../../promql/parser/parsed.ts';
 import { instantsBy } from '../../querier/instants.ts';
 import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
-import { openBlockCache } from './caches.ts';
+import { openBlockCache, openResultsCache } from './caches.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
 import type { ShardConnection } from './shard-connection.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, status } = workerData as QueryWorkerData;
+const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, cacheAgeMs, status } =
+  workerData as QueryWorkerData;
 const engine = querierEngine(config, new KernelRows());
 const opened = openStore(store, systemClock);
 const cache = openBlockCache(caches, systemClock);
@@ -39,11 +42,12 @@ const WARM_UP_MS = 400;
 /** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
 const PARTS_AT_ONCE = 2;
 
-const frontend: Omit<FrontendOptions, 'querier'> = {
+const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits'> = {
   parsed: new ParsedExprs(querierSyntax(config)),
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
   shards: Number(queryRange.queryVerticalShardSize),
+  lookbackMs: config.lookbackDeltaMs,
   alignToStep: queryRange.alignQueriesWithStep,
   parallelMax: PARTS_AT_ONCE,
   timeoutMs: config.timeoutMs,
@@ -52,6 +56,7 @@ const frontend: Omit<FrontendOptions, 'querier'> = {
 
 interface Connected {
   readonly querier: Querier;
+  readonly generations: Generations;
   /** Sources that the API answers from, for a call with these limits. */
   sources(tenant: string, limits: JoinedLimits): ApiSources;
 }
@@ -59,7 +64,7 @@ interface Connected {
 /** The ways to the shards, in their order. */
 const links: Link<ShardRole>[] = [];
 
-async function connected(shards: readonly ShardConnection[]): Promise<Connected> {
+async function connected(shards: readonly ShardConnection[], results: MessagePort): Promise<Connected> {
   const ingester = new ShardsClient(
     shards.map(({ port, held }) => {
       const channel = new Link(new Channel<ShardRole>(port));
@@ -82,19 +87,42 @@ async function connected(shards: readonly ShardConnection[]): Promise<Connected>
     random: systemRandom,
     priority: threadPriority(),
   });
+  const generations = new Generations(schema, systemClock, systemBytes);
+  const answers =
+    cacheAgeMs === undefined
+      ? undefined
+      : new ResultsCache({
+          cache: await openResultsCache({ queryRange, caches }, results, systemClock),
+          generations: (tenant, signal) => generations.of(tenant, signal),
+          flags: JSON.stringify(config),
+          intervalMs: queryRange.splitQueriesByIntervalMs,
+          clock: systemClock,
+        });
   const headStats: ApiSources['status']['headStats'] = (tenant, limit, signal) =>
     ingester.headStats(tenant, limit, signal);
   return {
     querier,
+    generations,
     sources: (tenant, limits) => {
       const sources = querier.sources(tenant, limits);
       return {
         ...sources,
-        queries: new Frontend({ ...frontend, querier: sources.queries }),
+        queries: new Frontend({
+          ...frontend,
+          querier: sources.queries,
+          cache: answers,
+          cacheLimits: cacheLimits(limits),
+        }),
         status: { ...status, headStats },
       };
     },
   };
+}
+
+function cacheLimits(limits: JoinedLimits): CacheLimits {
+  const { maxCacheFreshnessMs, outOfOrderTimeWindowMs, retentionsMs, resultsCacheTtlMs } = limits;
+  const ageMs = Math.max(maxCacheFreshnessMs, outOfOrderTimeWindowMs + (cacheAgeMs ?? 0));
+  return { ageMs, retentionMs: retentionsMs[0] ?? 0, ttlMs: resultsCacheTtlMs };
 }
 
 const garbage = new IdleCollector(systemClock);
@@ -113,8 +141,8 @@ async function worked<Answer>(run: (connected: Connected) => Promise<Answer>) {
 }
 
 const role: QueryRole = {
-  async connect({ shards }) {
-    connection = connected(shards);
+  async connect({ shards, results }) {
+    connection = connected(shards, results);
     const { querier, sources } = await connection;
     // slower at first is all that comes of it when this fails
     await warmUp(
@@ -152,6 +180,10 @@ const role: QueryRole = {
   async documentTenants({ kind }, { signal }) {
     const documents = new Documents(await TenantTables.open((await opened).schema, signal), systemClock, systemBytes);
     return (await documents.tenants(kind, signal)).map(({ tenant }) => tenant);
+  },
+  async moveDays({ tenant, fromMs, toMs }) {
+    if (connection === undefined) throw new Error('bug: a change before connect');
+    await (await connection).generations.move(tenant, fromMs, toMs);
   },
   async deleteTenant({ tenant }, { signal }) {
     if (connection === undefined) throw new Error('bug: a deletion before connect');

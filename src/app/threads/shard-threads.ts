@@ -33,6 +33,8 @@ export interface ShardThreadsOptions {
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
   readonly registry: Registry;
+  /** Age from which samples are told of as late; undefined: nobody wants to know. */
+  readonly lateAfterMs?: number | undefined;
   /** Starts a thread; tests hold on to it. */
   readonly start?: StartShard | undefined;
 }
@@ -140,6 +142,7 @@ export class ShardThreads implements Service, ShardHost {
       fsyncIntervalMs: config.walFsyncIntervalMs,
       keepFlushedMs: config.keepFlushedMs,
       walAgeMaxMs: config.walAgeMaxMs,
+      lateAfterMs: this.#options.lateAfterMs,
     };
     return start({
       name: `shard-${number}`,

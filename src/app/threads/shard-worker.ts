@@ -26,6 +26,7 @@ export type ShardData = Pick<
   | 'fsyncIntervalMs'
   | 'keepFlushedMs'
   | 'walAgeMaxMs'
+  | 'lateAfterMs'
 > & { readonly held: SharedArrayBuffer; readonly hold: HoldToken };
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */

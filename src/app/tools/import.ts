@@ -1,11 +1,14 @@
 import { createReadStream } from 'node:fs';
 import { Kernel } from '../../chunk/kernel.ts';
+import { Generations } from '../../chunkstore/generations.ts';
+import { DAY_MS } from '../../chunkstore/keys.ts';
 import { listTombstones } from '../../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
+import { systemBytes } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
@@ -23,6 +26,9 @@ import { DONE, FAILED, tool, UsageError } from './tool.ts';
 const REQUEST_SAMPLES_MAX = 10_000;
 const TRIES_MAX = 6;
 const RETRY_MS = 500;
+
+/** A server that runs beside an import may know lists of rows from before: its answers are not cached for so long. */
+const SETTLE_MS = 3_600_000;
 
 export const importTool = tool({
   summary: 'Read OpenMetrics text or Prometheus blocks into the store, or send text to a server.',
@@ -44,8 +50,13 @@ export const importTool = tool({
   }),
   async run({ options, openStore, windowMs, clock, input, output, progress, signal }) {
     const { tenant, url, blocks } = options;
+    const changes = { done: async () => {} };
     const storeOptions = async (): Promise<StoreBatchOptions> => {
       const { schema } = await openStore({ make: true });
+      const generations = new Generations(schema, clock, systemBytes);
+      // an import that never ends well is not cached over for a day
+      await generations.moveAll(tenant, clock.nowMs() + DAY_MS, signal);
+      changes.done = () => generations.moveAll(tenant, clock.nowMs() + SETTLE_MS, signal);
       const deleted = new DeletedSamples(await listTombstones(schema, tenant, signal));
       return { writer: new ChunkStoreWriter(schema, Kernel.create(), { clock }), tenant, windowMs, signal, deleted };
     };
@@ -58,6 +69,7 @@ export const importTool = tool({
       const own = await storeOptions();
       const batch = new StoreBatch(own);
       const { samples, blocks: count, refused } = await importBlocks({ folder: blocks, batch, progress, signal });
+      await changes.done();
       await print(output, `${samples - own.deleted.samples} samples of ${count} blocks imported\n`);
       for (const [id, series] of refused) progress.say(`refused: ${series} series (${id})`);
       sayDeleted(own.deleted);
@@ -100,6 +112,7 @@ export const importTool = tool({
       progress.at(() => `${totals.samples} samples`);
     }
     await sink.write(batch);
+    await changes.done();
     await print(output, `${totals.samples - deleted.samples} samples imported\n`);
     if (totals.exemplars > 0 && url === '')
       progress.say(`${totals.exemplars} exemplars left out: the store keeps none`);

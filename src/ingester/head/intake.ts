@@ -45,6 +45,8 @@ const SERIES_LOG_FULL = -2;
 /** An `IngestResult` whose first refusal has its labels not yet as text. */
 export interface HeadIngestResult extends Omit<IngestResult, 'first'> {
   readonly first: HeadRefusal | undefined;
+  /** Oldest time of a sample, kept or not; far in the future where there was none. Absent: not known. */
+  readonly oldestMs?: number;
 }
 
 export interface HeadRefusal extends Omit<Refusal, 'labels'> {
@@ -137,6 +139,7 @@ export class Intake {
       refused: exports.ingestRefused() + aside.refused,
       windowsDenied: exports.ingestCount(WINDOW_DENIED) + aside.windowsDenied,
       first: aside.first ?? this.#firstRefusal(),
+      oldestMs: Math.min(exports.ingestOldest(), aside.oldestMs),
       ...(byFrame && { refusals: this.#refusalsOf(aside, refusalsAt) }),
     };
   }
@@ -189,6 +192,7 @@ export class Intake {
       const start = from.at;
       const sample = readRichSample(from);
       checkEntry(from.at - start);
+      if (sample.timeMs < result.oldestMs) result.oldestMs = sample.timeMs;
       const answer = isFull ? NO_ROOM : this.#head.rich.append(ref, sample, lateFromMs);
       if (answer === WINDOW_DENIED) result.windowsDenied++;
       else result.counts[answer]!++;
@@ -268,6 +272,7 @@ class AsideResult {
   refused = 0;
   windowsDenied = 0;
   newestMs = Number.NEGATIVE_INFINITY;
+  oldestMs = Number.POSITIVE_INFINITY;
   first: HeadRefusal | undefined;
   /** One a frame, where that is asked. */
   readonly refusals: FrameRefusal[] = [];

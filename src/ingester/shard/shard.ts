@@ -57,6 +57,8 @@ export interface ShardOptions {
   readonly machineRun?: string | undefined;
   /** For so long after it was found a loss of the log is told to readers; absent: for ever. */
   readonly walAgeMaxMs?: number;
+  /** Samples older than this are told of (`IngestResult.lateMs`); absent: nobody wants to know. */
+  readonly lateAfterMs?: number | undefined;
   /** Kept up to date for other threads. */
   readonly held?: HeldRange;
   readonly disk: Disk;
@@ -235,10 +237,18 @@ export class Shard {
         this.#state === 'live'
           ? this.#ingest(tenantId, frames, limits, byFrame)
           : this.#stage(tenantId, frames, limits, byFrame);
-      return this.#commit.committed(deleted === undefined ? result : withDeleted(result, deleted, byFrame));
+      const told = this.#toldLate(result);
+      return this.#commit.committed(deleted === undefined ? told : withDeleted(told, deleted, byFrame));
     } catch (error) {
       return Promise.reject(error);
     }
+  }
+
+  #toldLate(result: HeadIngestResult): HeadIngestResult {
+    const { lateAfterMs, clock } = this.#options;
+    const { oldestMs } = result;
+    if (lateAfterMs === undefined || oldestMs === undefined || oldestMs >= clock.nowMs() - lateAfterMs) return result;
+    return { ...result, lateMs: oldestMs };
   }
 
   #ingest(tenantId: string, frames: Uint8Array, limits: FrameLimits, byFrame: boolean): HeadIngestResult {
@@ -274,7 +284,9 @@ export class Shard {
       throw byFrame ? queryErrors.replaying({}) : writeErrors.tooManyOldWindows({ series: 'a series', timeMs, limit });
     }
     for (const payload of stagedPayloads(tenantId, frames)) this.#commit.stage(payload);
-    return { ...STAGED_RESULT, unknown: keyed };
+    let oldestMs = Number.POSITIVE_INFINITY;
+    for (const timeMs of sampleTimes(frames)) oldestMs = Math.min(oldestMs, timeMs);
+    return { ...STAGED_RESULT, oldestMs, unknown: keyed };
   }
 
   #tenant(id: string): HeadTenant {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { request as send } from 'undici';
+import { WRITE_HEADERS, writeBody } from '../../test/harness/remote-write.ts';
+import { loadConfig } from '../kit/config/load.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { systemClock } from '../lib/clock.ts';
+import { composeApp } from './compose.ts';
+import { sections } from './config.ts';
+import { resolveTargets } from './modules/modules.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'pallium-results-cache-'));
+const stops: (() => Promise<void>)[] = [];
+after(async () => {
+  await Promise.all(stops.map((stop) => stop()));
+  await rm(folder, { recursive: true });
+});
+
+const HOUR_MS = 3_600_000;
+const END_MS = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
+const START_MS = END_MS - 60 * HOUR_MS;
+
+async function startApp(name: string, flags: readonly string[]) {
+  const args = ['-server.http-listen-port=0', `-data.dir=${join(folder, name)}`, ...flags];
+  const { values } = loadConfig(sections, { args, env: {} });
+  const common = { version: '1.2.3', order: resolveTargets(['all']), log: silentLogger, clock: systemClock };
+  const app = await composeApp({ config: values, ...common });
+  await app.services.start();
+  stops.push(() => app.services.stop(5000));
+  const { url } = app.http;
+  while ((await send(`${url}/ready`)).statusCode !== 200) await sleep(20);
+  return {
+    async push(a: string, samples: readonly (readonly [number, number])[]): Promise<void> {
+      const body = writeBody([{ labels: { __name__: 'm', a }, samples: [...samples] }]);
+      const answer = await send(`${url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+      await answer.body.dump();
+      assert.equal(answer.statusCode, 204);
+    },
+    /** The answer's points, and the samples that were looked at for it. */
+    async range() {
+      const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
+      const answer = await send(`${url}/api/v1/query_range?query=sum(sum_over_time(m[1h]))&${times}&stats=true`);
+      const { data } = (await answer.body.json()) as {
+        data: { result: { values: [number, string][] }[]; stats: { samples: { totalQueryableSamples: number } } };
+      };
+      return { values: data.result[0]!.values, samples: data.stats.samples.totalQueryableSamples };
+    },
+  };
+}
+
+test('days are answered from the cache, and once more from the samples when one comes late', async () => {
+  const app = await startApp('cached', ['-querier.cache-results']);
+  const samples = Array.from({ length: 61 * 4 }, (_, i) => [START_MS - HOUR_MS + i * (HOUR_MS / 4), i] as const);
+  await app.push('1', samples);
+  const cold = await app.range();
+  const warm = await app.range();
+  assert.equal(cold.values.length, 121);
+  assert.deepEqual(warm.values, cold.values);
+  assert.ok(warm.samples < cold.samples / 5, `${warm.samples} samples of ${cold.samples}`);
+
+  // a series that is new begins when it likes
+  const lateMs = START_MS + 20 * HOUR_MS;
+  await app.push('2', [[lateMs, 5000]]);
+  const after = await app.range();
+  const expected = cold.values.map(([atS, value]) => {
+    const isSeen = atS * 1000 >= lateMs && atS * 1000 < lateMs + HOUR_MS;
+    return [atS, String(Number(value) + (isSeen ? 5000 : 0))];
+  });
+  assert.deepEqual(after.values, expected);
+  // its day, and those after it: a move marks all days since
+  assert.ok(after.samples > warm.samples);
+});
