@@ -6,9 +6,10 @@ import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import { equalObservations } from '../model/histogram-observations.ts';
 import { Labels } from '../model/labels.ts';
 import { sameSizes } from '../model/slot-sizes.ts';
-import { SampleColumns } from '../storage/columns.ts';
+import { HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import { backgroundContext } from './background.ts';
 import { decodeGroupRow, encodeInlineRow, groupName, hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, type ReadContext } from './index-reader.ts';
@@ -196,7 +197,15 @@ function lacking(own: SampleColumns, stored: SampleColumns, out: SampleColumns):
   for (let i = 0; i < own.count; i++) {
     const time = own.times[i]!;
     while (at < stored.count && stored.times[at]! < time) at++;
-    const isThere = at < stored.count && stored.times[at] === time && !preferred(own, i, stored, at);
+    const isThere = at < stored.count && stored.times[at] === time && !isBetter(own, i, stored, at);
     if (!isThere) copySample(own, i, out);
   }
+}
+
+/** Whether readers would prefer the first; the same observations in other buckets are not better. */
+function isBetter(own: SampleColumns, i: number, stored: SampleColumns, at: number): boolean {
+  if (!preferred(own, i, stored, at)) return false;
+  const a = own.kinds[i] === HISTOGRAM ? own.histograms[i] : undefined;
+  const b = stored.kinds[at] === HISTOGRAM ? stored.histograms[at] : undefined;
+  return a === undefined || b === undefined || !equalObservations(a, b);
 }

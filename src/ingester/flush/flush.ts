@@ -23,11 +23,12 @@ import {
   TENANTS_AT_ONCE_MAX,
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
+import { canonicalSeries } from './canonical-samples.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
 
-// Series of a metric are put in order of their labels before they are decoded, as many as these allow.
+// Series of a metric are decoded together, as many as these allow; their shard gives them in order.
 const RUN_SERIES_MAX = 4096;
 const RUN_BYTES_MAX = 8 * 2 ** 20;
 
@@ -308,7 +309,6 @@ export class Flusher {
     fail: (error: unknown) => void,
   ): AsyncGenerator<Run> {
     const runOf = (exported: Exported[]): Run => {
-      exported.sort((a, b) => Buffer.compare(a.labels, b.labels));
       return { slot: exported[0]!.slot, series: this.#decoded(exported, kept, fail) };
     };
     const slots = new SlotFinder(request.placement);
@@ -349,17 +349,7 @@ export class Flusher {
         fail(error);
         continue;
       }
-      const { count } = columns;
-      if (count === 0) continue;
-      yield {
-        labels,
-        parts,
-        times: columns.times.subarray(0, count),
-        values: columns.values.subarray(0, count),
-        kinds: columns.plain ? undefined : columns.kinds.subarray(0, count),
-        histograms: columns.plain ? undefined : columns.histograms,
-        starts: columns.hasStarts ? columns.starts.subarray(0, count) : undefined,
-      };
+      if (columns.count > 0) yield canonicalSeries(labels, parts, columns);
     }
   }
 }

@@ -12,6 +12,8 @@ import type { HeadTenant } from './tenant-index.ts';
 const SLICE_MS = 8;
 /** Series whose parts are found in one call of the kernel. */
 const BATCH = 8192;
+/** Series that are put in order, or of each of two lists that are merged, in one call of the kernel. */
+const ORDER_BATCH = 4096;
 
 const ALONE: FlushSpread = { spreadMs: 0, waitMs: 0, turns: undefined };
 
@@ -44,7 +46,7 @@ export class ExportOrder {
   }
 
   /**
-   * Refs of a tenant by slot, then metric. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
+   * Refs of a tenant by slot, then metric, then labels: the same series come in the same order, whenever they came here. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
    * again meanwhile (`holdRefs`).
    */
   async refs(tenant: HeadTenant, { placement, phases, spread = ALONE }: ExportedSlots): Promise<Uint32Array> {
@@ -66,7 +68,7 @@ export class ExportOrder {
         for (const [part, of] of (await this.#parts(refs.slice(), parts, pacer)).entries()) {
           if (of.length === 0) continue;
           const slot = partSlot(name, parts, part);
-          if (isDue(slot)) runs.push({ slot: hexOf(slot), name, refs: of });
+          if (isDue(slot)) runs.push({ slot: hexOf(slot), name, refs: await this.#ordered(of, pacer) });
         }
         continue;
       }
@@ -76,7 +78,7 @@ export class ExportOrder {
         slots.set(bucket, isDue(slot) ? hexOf(slot) : undefined);
       }
       const slot = slots.get(bucket);
-      if (slot !== undefined) runs.push({ slot, name, refs: refs.slice() });
+      if (slot !== undefined) runs.push({ slot, name, refs: await this.#ordered(refs.slice(), pacer) });
     }
     runs.sort((a, b) => (a.slot === b.slot ? compareUtf8(a.name, b.name) : a.slot < b.slot ? -1 : 1));
     const all = new Uint32Array(runs.reduce((sum, { refs }) => sum + refs.length, 0));
@@ -86,6 +88,66 @@ export class ExportOrder {
       at += refs.length;
     }
     return all;
+  }
+
+  /** Puts refs in order of their canonical labels, byte by byte, in place or into the list that it returns. */
+  async #ordered(refs: Uint32Array, pacer: Pacer): Promise<Uint32Array> {
+    const { exports } = this.#head.kernel;
+    for (let from = 0; from < refs.length; from += ORDER_BATCH) {
+      const batch = refs.subarray(from, from + ORDER_BATCH);
+      if (batch.length > 1) {
+        const at = this.#put(batch);
+        exports.orderRefs(at, batch.length, at + 4 * ORDER_BATCH);
+        this.#take(at, batch);
+      }
+      await pacer.step();
+    }
+    let ordered = refs;
+    let next: Uint32Array = new Uint32Array(refs.length > ORDER_BATCH ? refs.length : 0);
+    for (let width = ORDER_BATCH; width < refs.length; width *= 2) {
+      for (let from = 0; from < refs.length; from += 2 * width) {
+        const first = ordered.subarray(from, from + width);
+        const second = ordered.subarray(from + width, from + 2 * width);
+        await this.#merge(first, second, next.subarray(from, from + 2 * width), pacer);
+      }
+      [ordered, next] = [next, ordered];
+    }
+    return ordered;
+  }
+
+  /** Nothing of it stays in the kernel over a pause: other exports use the same memory. */
+  async #merge(first: Uint32Array, second: Uint32Array, out: Uint32Array, pacer: Pacer): Promise<void> {
+    const { exports } = this.#head.kernel;
+    let a = 0;
+    let b = 0;
+    while (a < first.length && b < second.length) {
+      const ofFirst = first.subarray(a, a + ORDER_BATCH);
+      const ofSecond = second.subarray(b, b + ORDER_BATCH);
+      const at = this.#put(ofFirst, ofSecond);
+      const outAt = at + 8 * ORDER_BATCH;
+      const taken = exports.mergeRefs(at, ofFirst.length, at + 4 * ORDER_BATCH, ofSecond.length, outAt);
+      const takenFirst = taken >>> 16;
+      const takenSecond = taken & 0xffff;
+      this.#take(outAt, out.subarray(a + b, a + b + takenFirst + takenSecond));
+      a += takenFirst;
+      b += takenSecond;
+      await pacer.step();
+    }
+    out.set(first.subarray(a), a + b);
+    out.set(second.subarray(b), first.length + b);
+  }
+
+  /** Copies up to two batches into the kernel, with room for both behind them. @returns where the first lies */
+  #put(first: Uint32Array, second?: Uint32Array): number {
+    const at = this.#scratch.ensure(16 * ORDER_BATCH);
+    const words = new Uint32Array(this.#head.kernel.u8.buffer, at, 2 * ORDER_BATCH);
+    words.set(first);
+    if (second !== undefined) words.set(second, ORDER_BATCH);
+    return at;
+  }
+
+  #take(at: number, out: Uint32Array): void {
+    out.set(new Uint32Array(this.#head.kernel.u8.buffer, at, out.length));
   }
 
   /** The series of a metric by part. */
