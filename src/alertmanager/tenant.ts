@@ -2,10 +2,9 @@ import type { StateRows } from '../chunkstore/documents/state-rows.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
-import type { NotificationTemplates } from '../template/alertmanager.ts';
 import { type Alert, AlertError, alertOf, type GivenAlert, isResolved } from './alert.ts';
 import { AlertBook } from './alert-book.ts';
-import type { AlertmanagerConfig } from './config/load.ts';
+import type { ConfigInForce } from './config/document.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { Inhibitor } from './inhibition.ts';
 import type { LabelSet } from './label-set.ts';
@@ -17,12 +16,6 @@ import type { HttpSender, MailSender } from './receivers/notification.ts';
 import { matchingRoutes, type Route } from './route.ts';
 import { silencedBy } from './silence.ts';
 import { SilenceBook } from './silence-book.ts';
-
-/** A configuration that is in force, and how it came. */
-export interface ConfigInForce {
-  readonly config: AlertmanagerConfig;
-  readonly templates: NotificationTemplates;
-}
 
 export interface TenantOptions {
   readonly tenant: string;

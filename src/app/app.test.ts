@@ -186,7 +186,8 @@ test('targets bring what they need, once, the listener last', () => {
   assert.throws(
     () => resolveTargets(['al']),
     (error: ConfigError) =>
-      error.message === '-target: al is none of compactor, table-manager, all (did you mean "all"?)',
+      error.message ===
+      '-target: al is none of ruler, compactor, table-manager, alertmanager, all (did you mean "all"?)',
   );
 });
 

@@ -1,3 +1,4 @@
+import { alertmanagerConfig } from '../alertmanager/config.ts';
 import { memcachedConfig } from '../cache/memcached/config.ts';
 import { redisConfig } from '../cache/redis/config.ts';
 import { chunkStoreConfig, schemaConfig } from '../chunkstore/config.ts';
@@ -45,6 +46,7 @@ export const sections = {
   purger: purgerConfig,
   compactor: compactorConfig,
   ruler: rulerConfig,
+  alertmanager: alertmanagerConfig,
   schema: schemaConfig,
   chunkStore: chunkStoreConfig,
   memcached: memcachedConfig,

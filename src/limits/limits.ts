@@ -309,7 +309,83 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     parse: Relabelling.parse,
     print: (steps) => steps.file,
   }),
+
+  // notifications
+  alertmanagerMaxConfigSizeBytes: bytes({
+    default: '1MiB',
+    flag: 'alertmanager.max-config-size-bytes',
+    help: 'Bytes of a configuration with its templates. 0: no limit.',
+  }),
+  alertmanagerMaxTemplatesCount: count({
+    default: 100,
+    flag: 'alertmanager.max-templates-count',
+    help: 'Template files of a configuration. 0: no limit.',
+  }),
+  alertmanagerMaxTemplateSizeBytes: bytes({
+    default: '256KiB',
+    flag: 'alertmanager.max-template-size-bytes',
+    help: 'Bytes of a template file. 0: no limit.',
+  }),
+  alertmanagerMaxDispatcherAggregationGroups: count({
+    default: 10_000,
+    flag: 'alertmanager.max-dispatcher-aggregation-groups',
+    help: 'Groups of alerts; an alert that would need one more is not told. 0: no limit.',
+  }),
+  alertmanagerMaxAlertsCount: count({
+    default: 50_000,
+    flag: 'alertmanager.max-alerts-count',
+    help: 'Alerts that are known, resolved ones of the last half hour included. 0: no limit.',
+  }),
+  alertmanagerMaxAlertsSizeBytes: bytes({
+    default: '64MiB',
+    flag: 'alertmanager.max-alerts-size-bytes',
+    help: 'Bytes of all alerts. 0: no limit.',
+  }),
+  alertmanagerMaxAlertLabels: count({
+    default: 256,
+    flag: 'alertmanager.max-alert-labels',
+    help: 'Labels and annotations of an alert. 0: no limit.',
+  }),
+  alertmanagerMaxAlertSizeBytes: bytes({
+    default: '32KiB',
+    flag: 'alertmanager.max-alert-size-bytes',
+    help: 'Bytes of an alert; the store takes none above 64 KiB.',
+    min: '1KiB',
+  }),
+  alertmanagerMaxSilencesCount: count({
+    default: 1000,
+    flag: 'alertmanager.max-silences-count',
+    help: 'Silences, expired ones of the last five days included. 0: no limit.',
+  }),
+  alertmanagerMaxSilencesSizeBytes: bytes({
+    default: '16KiB',
+    flag: 'alertmanager.max-silences-size-bytes',
+    help: 'Bytes of a silence. 0: as many as the store takes, 128 KiB.',
+  }),
+  alertmanagerNotificationRateLimit: ratio({
+    default: 0,
+    min: 0,
+    flag: 'alertmanager.notification-rate-limit',
+    help: 'Notifications a second of each kind of receiver; more fail until the next flush. 0: no limit.',
+  }),
+  alertmanagerNotificationRateLimitPerIntegration: mapping({
+    help: 'The same for single kinds, by their names: `email: 0.1`.',
+  }),
+  alertmanagerReceiversFirewallBlockPrivateAddresses: toggle({
+    default: true,
+    flag: 'alertmanager.receivers-firewall.block.private-addresses',
+    help: 'Send no notifications to addresses of this machine and of private networks.',
+  }),
+  alertmanagerReceiversFirewallBlockCidrNetworks: list({
+    flag: 'alertmanager.receivers-firewall.block.cidr-networks',
+    help: 'Networks that no notifications are sent to, like 203.0.113.0/24.',
+    check: checkNetwork,
+  }),
 });
+
+function checkNetwork(network: string): void {
+  if (!/^[\da-fA-F.:]+\/\d{1,3}$/.test(network)) throw new RangeError(`${network} is no network, like 10.0.0.0/8`);
+}
 
 /** All limits of one tenant, overrides and defaults joined. */
 export type TenantLimits = typeof limitsConfig.type;

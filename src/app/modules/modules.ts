@@ -1,5 +1,6 @@
 import { ConfigError, nearest } from '../../kit/config/problem.ts';
 import { processObserver } from '../../kit/service/process-observer.ts';
+import { alertmanagerModule } from './alertmanager.ts';
 import { compactorModule, tableManagerModule } from './compactor.ts';
 import { dataFolderModule } from './data-folder.ts';
 import { distributorModule } from './distributor.ts';
@@ -27,8 +28,19 @@ export const modules: Readonly<Record<string, Module>> = {
   ruler: rulerModule,
   compactor: compactorModule,
   'table-manager': tableManagerModule,
+  alertmanager: alertmanagerModule,
   all: {
-    needs: ['data-folder', 'ingester', 'distributor', 'self-monitoring', 'querier', 'ruler', 'compactor', 'server'],
+    needs: [
+      'data-folder',
+      'ingester',
+      'distributor',
+      'self-monitoring',
+      'querier',
+      'ruler',
+      'compactor',
+      'alertmanager',
+      'server',
+    ],
     target: 'Everything, in one process.',
     build: () => [],
   },

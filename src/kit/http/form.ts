@@ -65,6 +65,11 @@ export class AddressParams {
     return new AddressParams(inOneGo(readUrlEncoded([Buffer.from(query, 'latin1')], ADDRESS_LIMIT)));
   }
 
+  /** All of them, in order. */
+  get all(): FormParams {
+    return this.#params;
+  }
+
   /** The first value; null where there is none. */
   get(name: string): string | null {
     return this.#params.find(([key]) => key === name)?.[1] ?? null;

@@ -1,0 +1,19 @@
+import type { ApiResponse } from '../../contract/api.ts';
+
+const utf8 = new TextEncoder();
+
+export function jsonAnswer(value: unknown, status = 200): ApiResponse {
+  return { status, contentType: 'application/json', body: utf8.encode(`${JSON.stringify(value)}\n`) };
+}
+
+export function textAnswer(text: string, status: number): ApiResponse {
+  return { status, contentType: 'text/plain; charset=utf-8', body: utf8.encode(text === '' ? '' : `${text}\n`) };
+}
+
+export function yamlAnswer(text: string): ApiResponse {
+  return { status: 200, contentType: 'application/yaml', body: utf8.encode(text) };
+}
+
+export function emptyAnswer(status: number): ApiResponse {
+  return { status, contentType: 'application/json', body: new Uint8Array(0) };
+}

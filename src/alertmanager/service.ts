@@ -1,0 +1,340 @@
+import { stringify } from 'yaml';
+import type { Documents } from '../chunkstore/documents/documents.ts';
+import type { StateRows } from '../chunkstore/documents/state-rows.ts';
+import type { AlertmanagerBackend } from '../contract/alertmanager.ts';
+import type { ApiRequest, ApiResponse } from '../contract/api.ts';
+import type { PostedAlert } from '../contract/rules.ts';
+import { failureOf } from '../kit/http/failure.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import { ALERTS_KIND } from './alert-book.ts';
+import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
+import { emptyAnswer, jsonAnswer, textAnswer, yamlAnswer } from './api/answer.ts';
+import { BadRequest, Params } from './api/params.ts';
+import { deleteSilence, getSilence, getSilences, postSilences } from './api/silences.ts';
+import {
+  type ConfigDocument,
+  type ConfigInForce,
+  checkedConfig,
+  configDocumentText,
+  DocumentError,
+  parseConfigDocument,
+} from './config/document.ts';
+import { sortedLabels } from './label-set.ts';
+import type { AlertmanagerLimits } from './limits.ts';
+import { LOG_KIND, type LogKey } from './notification-log.ts';
+import type { SuppressedReason } from './notifier.ts';
+import type { FirewallRules } from './receivers/firewall.ts';
+import { SILENCES_KIND } from './silence-book.ts';
+import { type Senders, TenantAlertmanager, type TenantOptions } from './tenant.ts';
+
+/** Events of all tenants. */
+export interface AlertmanagerEvents {
+  suppressed(tenant: string, reason: SuppressedReason, count: number): void;
+  attempt(tenant: string, integration: string, seconds: number, failed: boolean): void;
+  notification(tenant: string, integration: string): void;
+  failed(tenant: string, key: LogKey, reason: string, text: string, attempts: number): void;
+  repeated(tenant: string, key: LogKey): void;
+  unclaimed(tenant: string, key: LogKey, error: unknown): void;
+  groupRefused(tenant: string): void;
+  /** Alerts of the tenant's own rules. */
+  alertsRefused(tenant: string, count: number, first: string): void;
+  /** A configuration that is kept cannot be used: the one before stays. */
+  configRefused(tenant: string, text: string): void;
+  storeFailed(what: string, error: unknown): void;
+}
+
+export interface AlertmanagersOptions {
+  readonly documents: Documents;
+  readonly state: StateRows;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly newId: () => string;
+  readonly limits: (tenant: string) => AlertmanagerLimits;
+  /** The text of a configuration for tenants without one of their own. */
+  readonly fallback: string | undefined;
+  readonly externalUrl: string;
+  readonly version: string;
+  readonly pollIntervalMs: number;
+  readonly senders: (rules: () => FirewallRules) => Senders;
+  readonly events: AlertmanagerEvents;
+}
+
+export const CONFIG_KIND = 'alertmanager';
+const NAME = '';
+const sweepIntervalMs = 60_000;
+const tenantsMax = 100_000;
+
+interface Entry {
+  readonly am: TenantAlertmanager;
+  /** As `KnownTenant`; undefined: it has never had a configuration of its own. */
+  mark: string | undefined;
+  /** The text of the configuration in force; undefined: the fallback, or none. */
+  text: string | undefined;
+}
+
+/** The Alertmanagers of all tenants. */
+export class Alertmanagers implements AlertmanagerBackend {
+  readonly #options: AlertmanagersOptions;
+  readonly #entries = new Map<string, Promise<Entry>>();
+  readonly #stopping = new AbortController();
+  readonly #startMs: number;
+  readonly #fallback: ConfigInForce | undefined;
+  #timers: Timer[] = [];
+  #polling: Promise<void> | undefined;
+  #sweeping: Promise<void> | undefined;
+
+  /** @throws DocumentError where the fallback is wrong */
+  constructor(options: AlertmanagersOptions) {
+    this.#options = options;
+    this.#startMs = options.clock.nowMs();
+    const { fallback, clock } = options;
+    this.#fallback =
+      fallback === undefined
+        ? undefined
+        : checkedConfig({ templates: new Map(), config: fallback }, () => clock.nowMs());
+  }
+
+  /** Tenants that have a configuration or state go on where the process before left them. */
+  async start(): Promise<void> {
+    const { clock, pollIntervalMs, state } = this.#options;
+    const { signal } = this.#stopping;
+    await this.#poll();
+    for (const kind of [ALERTS_KIND, LOG_KIND, SILENCES_KIND]) {
+      for (const tenant of await state.tenants(kind, signal)) await this.#entry(tenant);
+    }
+    this.#timers = [
+      clock.every(pollIntervalMs, () => {
+        this.#polling ??= this.#poll()
+          .catch((error) => this.#options.events.storeFailed('configurations cannot be read', error))
+          .finally(() => {
+            this.#polling = undefined;
+          });
+      }),
+      clock.every(sweepIntervalMs, () => {
+        this.#sweeping ??= this.#sweep().finally(() => {
+          this.#sweeping = undefined;
+        });
+      }),
+    ];
+  }
+
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) timer.cancel();
+    this.#stopping.abort(new Error('stopping'));
+    await Promise.allSettled([this.#polling, this.#sweeping]);
+    const entries = await Promise.allSettled(this.#entries.values());
+    await Promise.allSettled(
+      entries.map((entry) => (entry.status === 'fulfilled' ? entry.value.am.stop() : undefined)),
+    );
+  }
+
+  /** Numbers for metrics: tenants, alerts, groups. */
+  async counts(): Promise<{ readonly tenants: number; readonly alerts: number; readonly groups: number }> {
+    const entries = await Promise.all([...this.#entries.values()].map((entry) => entry.catch(() => undefined)));
+    const sum = (of: (am: TenantAlertmanager) => number) =>
+      entries.reduce((total, entry) => total + (entry === undefined ? 0 : of(entry.am)), 0);
+    return { tenants: entries.length, alerts: sum((am) => am.alertCount), groups: sum((am) => am.groupCount) };
+  }
+
+  /** Those that are right are taken also where others are not; that is told to the log, for whoever posts cannot mend it. */
+  async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
+    const { am } = await this.#entry(tenant);
+    const given = alerts.map(({ labels, annotations, ...rest }) => ({
+      ...rest,
+      labels: pairsOf(labels),
+      annotations: pairsOf(annotations),
+    }));
+    const problems = await am.put(given, false, signal);
+    if (problems.length > 0) this.#options.events.alertsRefused(tenant, problems.length, problems[0]!);
+  }
+
+  async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    try {
+      return await this.#answer(request, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      if (thrown instanceof BadRequest) return jsonAnswer(thrown.message, 400);
+      if (thrown instanceof DocumentError) return textAnswer(thrown.message, 400);
+      const { status, text } = failureOf(thrown);
+      return request.path.startsWith('/api/v2/') ? jsonAnswer(text, status) : textAnswer(text, status);
+    }
+  }
+
+  async #answer(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const { tenant, method, path } = request;
+    if (path === '/multitenant_alertmanager/configs') return yamlAnswer(await this.#allConfigs(signal));
+    if (path === '/config/v1/alerts') return this.#configApi(request, signal);
+    const { am } = await this.#entry(tenant);
+    const nowMs = this.#options.clock.nowMs();
+    const isGet = method === 'GET' || method === 'HEAD';
+    switch (path) {
+      case '/api/v2/status':
+        return jsonAnswer(this.#status(am));
+      case '/api/v2/receivers':
+        return getReceivers(am, request);
+      case '/api/v2/alerts':
+        return isGet ? getAlerts(am, request) : postAlerts(am, request, signal);
+      case '/api/v2/alerts/groups':
+        return getAlertGroups(am, request);
+      case '/api/v2/silences':
+        return isGet ? getSilences(am.silences, request, nowMs) : postSilences(am.silences, request, nowMs, signal);
+    }
+    const id = path.slice('/api/v2/silence/'.length);
+    return isGet ? getSilence(am.silences, id, nowMs) : deleteSilence(am.silences, id, nowMs, signal);
+  }
+
+  #status(am: TenantAlertmanager): object {
+    const { version } = this.#options;
+    return {
+      cluster: { peers: [], status: 'disabled' },
+      config: { original: am.inForce?.config.shown ?? '' },
+      uptime: new Date(this.#startMs).toISOString(),
+      versionInfo: {
+        branch: '',
+        buildDate: '',
+        buildUser: '',
+        goVersion: '',
+        revision: '',
+        version: `pallium ${version}`,
+      },
+    };
+  }
+
+  async #configApi(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const { documents, limits, clock } = this.#options;
+    const { tenant, method } = request;
+    const key = { tenant, kind: CONFIG_KIND, name: NAME };
+    switch (method) {
+      case 'GET':
+      case 'HEAD': {
+        const found = await documents.get(key, signal);
+        return found === undefined
+          ? textAnswer('alertmanager storage object not found', 404)
+          : yamlAnswer(new TextDecoder().decode(found.content));
+      }
+      case 'POST': {
+        const document = parseConfigDocument(bodyText(request), limits(tenant));
+        checkedConfig(document, () => clock.nowMs());
+        await documents.put(key, Buffer.from(configDocumentText(document)), { user: '' }, signal);
+        await this.#reload(tenant);
+        return emptyAnswer(201);
+      }
+      default:
+        await documents.delete(key, { user: '' }, signal);
+        await this.#reload(tenant);
+        return emptyAnswer(200);
+    }
+  }
+
+  /** Names of tenants and their configurations, without secrets. */
+  async #allConfigs(signal: AbortSignal): Promise<string> {
+    const { documents } = this.#options;
+    const all: Record<string, string> = {};
+    for (const { tenant } of await documents.tenants(CONFIG_KIND, signal)) {
+      const { am, text } = await this.#entry(tenant);
+      if (text !== undefined && am.inForce !== undefined) all[tenant] = am.inForce.config.shown;
+    }
+    return stringify(all, { lineWidth: 0 });
+  }
+
+  #entry(tenant: string): Promise<Entry> {
+    const known = this.#entries.get(tenant);
+    if (known !== undefined) return known;
+    if (this.#entries.size >= tenantsMax) throw new BadRequest(`limit of ${tenantsMax} tenants exceeded`);
+    const made = this.#open(tenant);
+    this.#entries.set(tenant, made);
+    // another try comes with the next request
+    made.catch(() => this.#entries.delete(tenant));
+    return made;
+  }
+
+  async #open(tenant: string): Promise<Entry> {
+    const { events, limits, ...options } = this.#options;
+    const own: TenantOptions = {
+      ...options,
+      tenant,
+      limits: () => limits(tenant),
+      events: {
+        suppressed: (reason, count) => events.suppressed(tenant, reason, count),
+        attempt: (integration, seconds, failed) => events.attempt(tenant, integration, seconds, failed),
+        notification: (integration) => events.notification(tenant, integration),
+        failed: (key, reason, text, attempts) => events.failed(tenant, key, reason, text, attempts),
+        repeated: (key) => events.repeated(tenant, key),
+        unclaimed: (key, error) => events.unclaimed(tenant, key, error),
+        groupRefused: () => events.groupRefused(tenant),
+      },
+    };
+    const am = await TenantAlertmanager.open(own, this.#stopping.signal);
+    const entry: Entry = { am, mark: undefined, text: undefined };
+    await this.#configure(tenant, entry, true);
+    return entry;
+  }
+
+  /** Looks at the configuration that is kept, and puts it in force where it is another one. */
+  async #configure(tenant: string, entry: Entry, isFirst: boolean): Promise<void> {
+    const { documents, events, limits, clock } = this.#options;
+    const found = await documents.get({ tenant, kind: CONFIG_KIND, name: NAME }, this.#stopping.signal);
+    const text = found === undefined ? undefined : new TextDecoder().decode(found.content);
+    if (!isFirst && text === entry.text) return;
+    let inForce = this.#fallback;
+    if (text !== undefined) {
+      try {
+        const document: ConfigDocument = parseConfigDocument(text, { ...limits(tenant), configBytesMax: 0 });
+        inForce = checkedConfig(document, () => clock.nowMs());
+      } catch (thrown) {
+        if (!(thrown instanceof DocumentError)) throw thrown;
+        events.configRefused(tenant, thrown.message);
+        if (!isFirst) return;
+      }
+    }
+    entry.text = text;
+    await entry.am.setConfig(inForce);
+  }
+
+  async #reload(tenant: string): Promise<void> {
+    await this.#configure(tenant, await this.#entry(tenant), false);
+  }
+
+  async #poll(): Promise<void> {
+    const { documents } = this.#options;
+    for (const { tenant, mark } of await documents.tenants(CONFIG_KIND, this.#stopping.signal)) {
+      const entry = await this.#entry(tenant);
+      if (entry.mark === mark) continue;
+      await this.#configure(tenant, entry, false);
+      entry.mark = mark;
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    for (const entry of this.#entries.values()) {
+      try {
+        await (await entry).am.sweep(this.#stopping.signal);
+      } catch (error) {
+        this.#options.events.storeFailed('state cannot be swept', error);
+      }
+      if (this.#stopping.signal.aborted) return;
+    }
+  }
+}
+
+function getReceivers(am: TenantAlertmanager, request: ApiRequest): ApiResponse {
+  const isWanted = new Params(request).receiverLabels();
+  const receivers = [...(am.inForce?.config.receivers.values() ?? [])].filter(({ labels }) => isWanted(labels));
+  return jsonAnswer(receivers.map(({ name, labels }) => ({ labels: Object.fromEntries(sortedLabels(labels)), name })));
+}
+
+function pairsOf(flat: readonly string[]): Map<string, string> {
+  const pairs = new Map<string, string>();
+  for (let i = 0; i < flat.length; i += 2) pairs.set(flat[i]!, flat[i + 1]!);
+  return pairs;
+}
+
+/** @throws DocumentError */
+function bodyText({ body }: ApiRequest): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body ?? new Uint8Array(0));
+  } catch {
+    throw new DocumentError('error reading Alertmanager config: it is no UTF-8');
+  }
+}

@@ -1,0 +1,51 @@
+import { readFileSync } from 'node:fs';
+import { checkedConfig } from '../../alertmanager/config/document.ts';
+import { CONFIG_KIND } from '../../alertmanager/service.ts';
+import { type App, part } from '../app.ts';
+import { alertmanagerRoutes } from '../routes/alertmanager.ts';
+import { storeSpec } from '../store-spec.ts';
+import { AlertmanagerThread } from '../threads/alertmanager-thread.ts';
+import type { Module } from './module.ts';
+
+/** Tells receivers of alerts. */
+export const alertmanagerModule: Module = {
+  needs: ['observer', 'limits', 'data-folder'],
+  target: 'Groups alerts, silences them, and tells receivers.',
+  build(app) {
+    const { config, limits, log, clock, http, version, metricSources } = app;
+    const fallback = fallbackOf(app);
+    const alertmanager = new AlertmanagerThread({
+      data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
+      externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
+      fallback,
+      async isNeeded(signal) {
+        const { documentTenants } = app.parts;
+        return (
+          fallback !== undefined ||
+          documentTenants === undefined ||
+          (await documentTenants(CONFIG_KIND, signal)).length > 0
+        );
+      },
+      limits,
+      log,
+      clock,
+    });
+    app.parts.alertmanager = alertmanager;
+    metricSources.push(() => alertmanager.metrics());
+    http.add(alertmanagerRoutes(alertmanager, config.server));
+    return [alertmanager];
+  },
+};
+
+/** @throws where the file cannot be read or is wrong: who names one wants it in force */
+function fallbackOf({ config, clock }: App): string | undefined {
+  const file = config.alertmanager.fallbackConfigFile;
+  if (file === '') return undefined;
+  try {
+    const text = readFileSync(file, 'utf8');
+    checkedConfig({ templates: new Map(), config: text }, () => clock.nowMs());
+    return text;
+  } catch (cause) {
+    throw new Error(`-alertmanager.configs.fallback ${file}: ${(cause as Error).message}`, { cause });
+  }
+}

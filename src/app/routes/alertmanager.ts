@@ -1,0 +1,63 @@
+import type { AlertmanagerBackend } from '../../contract/alertmanager.ts';
+import type { ServerConfig } from '../../kit/http/config.ts';
+import { AddressParams } from '../../kit/http/form.ts';
+import type { HttpRequest, HttpResponse, Need, Route } from '../../kit/http/message.ts';
+
+/** Bases of the Alertmanager's API; the second one is for clients of Cortex and Mimir. */
+const BASES = ['/alertmanager', '/cortex/alertmanager'];
+
+const API: readonly (readonly [path: string, needs: Readonly<Record<string, Need>>])[] = [
+  ['/api/v2/status', { GET: 'read' }],
+  ['/api/v2/receivers', { GET: 'read' }],
+  ['/api/v2/alerts', { GET: 'read', POST: 'write' }],
+  ['/api/v2/alerts/groups', { GET: 'read' }],
+  ['/api/v2/silences', { GET: 'read', POST: 'edit' }],
+  ['/api/v2/silence/:id', { GET: 'read', DELETE: 'edit' }],
+];
+
+/** Who may read a configuration sees its secrets, so that it can be edited. */
+const CONFIG_NEEDS: Readonly<Record<string, Need>> = { GET: 'edit', POST: 'edit', DELETE: 'edit' };
+
+/** The v2 API of the Alertmanager, and the configuration in the form of Cortex and Mimir. */
+export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerConfig): Route[] {
+  const prefixes = [...new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), '/api/prom'])];
+  const route = (
+    path: string,
+    needs: Readonly<Record<string, Need>>,
+    handle: (request: HttpRequest) => Promise<HttpResponse>,
+  ): Route => ({
+    path,
+    methods: Object.keys(needs),
+    needs,
+    tenant: 'one',
+    head: false,
+    cors: true,
+    bodyBytesMax: config.queryBodyBytesMax,
+    bodyLimit: 'server.query_body_bytes_max',
+    handle,
+  });
+  return [
+    ...BASES.flatMap((base) =>
+      API.map(([path, needs]) =>
+        route(base + path, needs, (request) => answered(backend, request, request.path.slice(base.length))),
+      ),
+    ),
+    ...[...prefixes.map((prefix) => `${prefix}/config/v1/alerts`), '/cortex/api/v1/alerts'].map((path) =>
+      route(path, CONFIG_NEEDS, (request) => answered(backend, request, '/config/v1/alerts')),
+    ),
+    {
+      path: '/multitenant_alertmanager/configs',
+      methods: ['GET'],
+      needs: 'admin',
+      head: false,
+      handle: (request) => answered(backend, request, '/multitenant_alertmanager/configs'),
+    },
+  ];
+}
+
+async function answered(backend: AlertmanagerBackend, request: HttpRequest, path: string): Promise<HttpResponse> {
+  const { tenant, method, query, body, signal } = request;
+  const params = AddressParams.of(query).all;
+  const answer = await backend.handle({ tenant, method, path, params, body }, signal);
+  return { status: answer.status, headers: { 'content-type': answer.contentType }, body: answer.body };
+}

@@ -1,0 +1,92 @@
+import { randomUUID } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+import { workerData } from 'node:worker_threads';
+import { makeAlertmanagerMetrics, observedEvents } from '../../alertmanager/metrics.ts';
+import { Firewall } from '../../alertmanager/receivers/firewall.ts';
+import { HttpClient } from '../../alertmanager/receivers/http-client.ts';
+import { SmtpClient } from '../../alertmanager/receivers/smtp-client.ts';
+import { Alertmanagers } from '../../alertmanager/service.ts';
+import { Documents } from '../../chunkstore/documents/documents.ts';
+import { StateRows } from '../../chunkstore/documents/state-rows.ts';
+import { TenantTables } from '../../chunkstore/documents/tables.ts';
+import { openStore } from '../../chunkstore/open.ts';
+import { createLogger } from '../../kit/observe/log.ts';
+import { Registry } from '../../kit/observe/metrics.ts';
+import { serveWorker } from '../../kit/thread/worker.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { systemBytes, systemRandom } from '../../lib/random.ts';
+import type { AlertmanagerRole, AlertmanagerStart, AlertmanagerWorkerData, KnownLimits } from './alertmanager-role.ts';
+
+// Groups alerts and tells receivers, in a thread of its own, with a store handle of its own.
+
+const { store, config, version, log: logSettings } = workerData as AlertmanagerWorkerData;
+const log = createLogger(logSettings);
+const registry = new Registry();
+const metrics = makeAlertmanagerMetrics(registry);
+const opened = openStore(store, systemClock);
+let limits: KnownLimits;
+let running: Promise<Alertmanagers> | undefined;
+
+async function started({ fallback, externalUrl }: AlertmanagerStart): Promise<Alertmanagers> {
+  const tables = await TenantTables.open((await opened).schema);
+  const managers = new Alertmanagers({
+    documents: new Documents(tables, systemClock, systemBytes),
+    state: new StateRows(tables, systemBytes),
+    clock: systemClock,
+    random: systemRandom,
+    newId: randomUUID,
+    limits: (tenant) => limits.tenants.get(tenant) ?? limits.others,
+    fallback,
+    externalUrl,
+    version,
+    pollIntervalMs: config.pollIntervalMs,
+    senders(rules) {
+      const firewall = new Firewall(rules, async (host) =>
+        (await lookup(host, { all: true })).map(({ address }) => address),
+      );
+      const userAgent = `Alertmanager/0.35.0 pallium/${version}`;
+      return {
+        http: new HttpClient({ firewall, clock: systemClock, userAgent }),
+        mail: new SmtpClient({ firewall, clock: systemClock }),
+      };
+    },
+    events: observedEvents(metrics, log),
+  });
+  await managers.start();
+  return managers;
+}
+
+function current(): Promise<Alertmanagers> {
+  if (running === undefined) throw new Error('bug: a call of the Alertmanager before its start');
+  return running;
+}
+
+const role: AlertmanagerRole = {
+  async start(request) {
+    limits = request.limits;
+    running = started(request);
+    await running;
+  },
+  setLimits(given) {
+    limits = given;
+  },
+  async handle(request, { signal }) {
+    return (await current()).handle(request, signal);
+  },
+  async post({ tenant, alerts }, { signal }) {
+    await (await current()).post(tenant, alerts, signal);
+  },
+  async metrics() {
+    const { tenants, alerts, groups } = await (await current()).counts();
+    metrics.tenants.set(tenants);
+    metrics.alerts.set(alerts);
+    metrics.groups.set(groups);
+    return registry.getMetricsAsJSON();
+  },
+  async stop() {
+    await (await current()).stop();
+    await (await opened).close();
+  },
+};
+
+serveWorker(role);
