@@ -95,7 +95,7 @@ test('parameters are refused in Prometheus’ words', async () => {
     ['/api/v1/series?match[]=up&limit=1.5', 'invalid parameter "limit": strconv.Atoi: parsing "1.5": invalid syntax'],
     [
       '/api/v1/rules?group_next_token=x',
-      'invalid parameter "group_limit": group_limit needs to be present in order to paginate over the groups',
+      'invalid parameter "group_next_token": group_limit needs to be present in order to paginate over the groups',
     ],
   ] as const) {
     assert.equal(await shown(url), `400 bad_data: ${want}`);

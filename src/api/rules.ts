@@ -128,7 +128,8 @@ function pageOf(params: Params): { readonly limit: number; readonly token: strin
     throw ApiError.invalidParam('group_limit', 'group_limit needs to be greater than 0');
   }
   if (token !== '' && limit === '') {
-    throw ApiError.invalidParam('group_limit', 'group_limit needs to be present in order to paginate over the groups');
+    const reason = 'group_limit needs to be present in order to paginate over the groups';
+    throw ApiError.invalidParam('group_next_token', reason);
   }
   return { limit: Number(limit), token };
 }
@@ -168,7 +169,7 @@ function shownRecording(rule: RuleState): object {
   return {
     name: rule.name,
     query: rule.query,
-    ...(rule.labels.length === 0 ? {} : { labels: recordOf(rule.labels) }),
+    labels: recordOf(rule.labels),
     ...outcomeOf(rule),
     type: 'recording',
   };

@@ -19,8 +19,7 @@ export function independentBatches(rules: readonly Rule[], parser: ParserOptions
   const batches: number[][] = [];
   for (const [i, rule] of rules.entries()) {
     const batch = batches.at(-1);
-    const fits = batch !== undefined && batch.every((j) => !mayRead(reads[i]!, rules[j]!) && !mayRead(reads[j]!, rule));
-    if (fits) batch.push(i);
+    if (batch?.every((j) => !mayRead(reads[i]!, rules[j]!) && !mayRead(reads[j]!, rule))) batch.push(i);
     else batches.push([i]);
   }
   return batches;

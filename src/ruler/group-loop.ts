@@ -158,7 +158,8 @@ export class GroupLoop {
     const kept = await this.#untilTaken(() => state.take(fences));
     if (kept !== undefined) restoreKept(this.run.rules, kept);
     metrics.lastRestoreDuration.set(this.#labels, (clock.monotonicMs() - startedMs) / 1000);
-    if (kept !== undefined) log.debug({ ...this.#labels }, 'took over the state of a group');
+    const sent = kept?.flatMap(({ alerts }) => alerts).filter(({ state: each }) => each !== 'pending').length ?? 0;
+    if (sent > 0) log.info({ ...this.#labels, alerts: sent }, 'took over a group: alerts of it may be sent once more');
     return kept !== undefined;
   }
 

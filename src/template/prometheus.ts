@@ -17,7 +17,7 @@ import {
 } from './humanize.ts';
 import { TemplateError } from './parser.ts';
 import { matches, replaceAll } from './regexp.ts';
-import { Templates } from './templates.ts';
+import { type TemplateOptions, Templates } from './templates.ts';
 import { DURATION, duration, TIME } from './time.ts';
 import {
   ANY,
@@ -109,6 +109,24 @@ class QueryNeeded extends Error {
 
 type Results = ReadonlyMap<string, readonly TemplateSample[] | Error>;
 
+/** Templates that were read last, the oldest first: a rule expands the same ones for each of its alerts. */
+const parsed = new Map<string, { readonly templates: Templates; readonly limits: TemplateLimits }>();
+const PARSED_MAX = 128;
+const PARSED_TEXT_LENGTH_MAX = 4096;
+
+/** @throws TemplateError */
+function parsedOnce(name: string, text: string, options: TemplateOptions): Templates {
+  const key = `${name}\0${text}`;
+  const known = parsed.get(key);
+  if (known !== undefined && known.limits === options.limits) return known.templates;
+  const templates = Templates.of(options).with(name, DEFINITIONS + text);
+  if (key.length > PARSED_TEXT_LENGTH_MAX) return templates;
+  parsed.delete(key);
+  parsed.set(key, { templates, limits: options.limits });
+  if (parsed.size > PARSED_MAX) parsed.delete(parsed.keys().next().value!);
+  return templates;
+}
+
 /**
  * A template of an alert, expanded. Templates run without waiting; one that queries is run again with each result it
  * asked for, until it asks for no other.
@@ -125,10 +143,10 @@ export async function expandAlert(
   const results = new Map<string, readonly TemplateSample[] | Error>();
   const value = dataOf(data, context.externalUrl);
   const functions = prometheusFunctions(context.timeMs, context.externalUrl, results);
-  const options = { functions, missingKey: 'zero' as const, limits, nowMs: context.nowMs };
   let templates: Templates;
   try {
-    templates = Templates.of(options).with(name, DEFINITIONS + text);
+    const options = { functions, missingKey: 'zero' as const, limits, nowMs: context.nowMs };
+    templates = parsedOnce(name, text, options).withFunctions(functions, context.nowMs);
   } catch (thrown) {
     throw wrapped(thrown, `error parsing template ${name}`);
   }

@@ -50,10 +50,10 @@ export class Templates {
     return new Templates(this.#options, trees);
   }
 
-  /** With other functions of the same names, for one execution: those that know its data. */
-  withFunctions(functions: ReadonlyMap<string, Func>): Templates {
+  /** With other functions of the same names, for one execution: those that know its data; and its clock. */
+  withFunctions(functions: ReadonlyMap<string, Func>, nowMs = this.#options.nowMs): Templates {
     const all = new Map([...this.#options.functions, ...functions]);
-    return new Templates({ ...this.#options, functions: all }, this.#trees);
+    return new Templates({ ...this.#options, functions: all, nowMs }, this.#trees);
   }
 
   has(name: string): boolean {
