@@ -85,6 +85,10 @@ const ROW_FRAME_BYTES = 512;
 const REPLACED_BYTES = 16;
 /** Characters of text at which a row of metadata is full, inclusive. */
 const METADATA_ROW_CHARS_AIMED = 32 * 1024;
+/** An object that no row names may be swept after a day. One that was put so long ago is put again before rows name it; … */
+const OBJECT_OLD_MS = 3_600_000;
+/** … and rows wait no longer than this for others. */
+const OBJECT_WAITS_MS = OBJECT_OLD_MS / 4;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
 
@@ -196,6 +200,21 @@ interface OpenObject {
   bytes: number;
 }
 
+/** An object that was put, and whose rows are still to be written. */
+interface PutObject {
+  readonly target: TableOfPeriod;
+  /** Named by the day on which it was put. */
+  key: string;
+  putMs: Times;
+  readonly groups: readonly (Omit<Made, 'body'> & { readonly offset: number })[];
+}
+
+/** A moment by both clocks: a machine that sleeps stops the one, the other may be set. */
+interface Times {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
 interface Placed {
   readonly target: TableOfPeriod;
   readonly rows: readonly Row[];
@@ -225,7 +244,9 @@ class WriteRun {
   /** Memory that all of these hold, as far as it is counted. */
   #leadingBytes = 0;
   #current: { readonly group: WriteGroup; readonly leading: Leading } | undefined;
+  /** Inline. */
   #rows: Placed[] = [];
+  #puts: PutObject[] = [];
   /** Rows that hide others: when everything that stands for those is there. */
   #hiding: Placed[] = [];
   #rowBytes = 0;
@@ -410,28 +431,70 @@ class WriteRun {
       }
     }
     this.#countLeading();
-    if (this.#rowBytes + this.#leadingBytes > this.#options.waitingBytesMax) await this.#commit();
+    const isFull = this.#rowBytes + this.#leadingBytes > this.#options.waitingBytesMax;
+    if (isFull || this.#puts.some(({ putMs }) => this.#ageMs(putMs) > OBJECT_WAITS_MS)) await this.#commit();
   }
 
   async #putObject({ target, groups }: OpenObject): Promise<void> {
     const { period, table } = target;
     const ids = groups.map((each) => each.id);
     const key = this.#schema.objectKey(table, dayOf(this.#options.clock.nowMs()), ids);
-    const body = Buffer.concat(groups.flatMap((each) => [each.header, each.body]));
-    await period.objects!.put(key, body, this.#signal);
+    const whole = Buffer.concat(groups.flatMap((each) => [each.header, each.body]));
+    // before: who waits for the answer for long does not know when it was put
+    const putMs = this.#now();
+    await period.objects!.put(key, whole, this.#signal);
     let offset = 0;
-    for (const made of groups) {
-      this.#addRow(target, made, encodeObjectRow(made.header, key, offset, made.replaces));
-      offset += made.header.length + made.body.length;
-    }
+    const placed = groups.map(({ body, ...made }) => {
+      const at = { ...made, offset };
+      offset += made.header.length + body.length;
+      this.#rowBytes += OBJECT_ROW_BYTES + made.header.length;
+      return at;
+    });
+    this.#puts.push({ target, key, putMs, groups: placed });
   }
 
-  #addRow(target: TableOfPeriod, { group, id, replaces }: Made, value: Uint8Array): void {
-    const { tenant, slot, windowStartMs } = group;
-    const range = replaces === undefined ? windowRange(windowStartMs, id) : mergedRange(id);
-    const placed = { target, rows: [{ hash: groupHash(tenant, dayOf(windowStartMs), slot), range, value }] };
-    if (replaces === undefined || replaces.length === 0) this.#rows.push(placed);
-    else this.#hiding.push(placed);
+  /**
+   * Puts an object again under the name of today. Nothing names it yet: a sweeper whose day is not this process' may take it for one
+   * that a flush left when it was cut short.
+   * @throws where it has gone: all is to be written anew
+   */
+  async #putAgain(object: PutObject): Promise<void> {
+    const { target, groups } = object;
+    const { period, table } = target;
+    const whole = await period.objects!.get(object.key, this.#signal);
+    const ids = groups.map(({ id }) => id);
+    object.putMs = this.#now();
+    object.key = this.#schema.objectKey(table, dayOf(object.putMs.wallMs), ids);
+    await period.objects!.put(object.key, whole, this.#signal);
+  }
+
+  #now(): Times {
+    const { clock } = this.#options;
+    return { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
+  }
+
+  #ageMs({ wallMs, monotonicMs }: Times): number {
+    const now = this.#now();
+    return Math.max(Math.abs(now.wallMs - wallMs), now.monotonicMs - monotonicMs);
+  }
+
+  /** Rows of groups in objects, which are there and stay. @param hiding those that hide others, or all else */
+  async #objectRows(puts: readonly PutObject[], hiding: boolean): Promise<Placed[]> {
+    const placed: Placed[] = [];
+    for (const object of puts) {
+      const groups = object.groups.filter((made) => isHiding(made) === hiding);
+      if (groups.length === 0) continue;
+      if (this.#ageMs(object.putMs) > OBJECT_OLD_MS) await this.#putAgain(object);
+      const rows = groups.map((made) =>
+        rowOf(made, encodeObjectRow(made.header, object.key, made.offset, made.replaces)),
+      );
+      placed.push({ target: object.target, rows });
+    }
+    return placed;
+  }
+
+  #addRow(target: TableOfPeriod, made: Made, value: Uint8Array): void {
+    (isHiding(made) ? this.#hiding : this.#rows).push({ target, rows: [rowOf(made, value)] });
     this.#rowBytes += value.length;
   }
 
@@ -441,16 +504,39 @@ class WriteRun {
     this.#leading = new Map();
     this.#leadingBytes = 0;
     this.#current = undefined;
-    const batches = [leading.map(({ rows, target }) => ({ target, rows: rows.rows() })), this.#rows, this.#hiding];
+    const rows = this.#rows;
+    const hiding = this.#hiding;
+    const puts = this.#puts;
     this.#rows = [];
     this.#hiding = [];
+    this.#puts = [];
     this.#rowBytes = 0;
-    for (const batch of batches) {
+    const batches = [
+      async () => leading.map(({ rows, target }) => ({ target, rows: rows.rows() })),
+      async () => [...rows, ...(await this.#objectRows(puts, false))],
+      async () => [...hiding, ...(await this.#objectRows(puts, true))],
+    ];
+    for (const rowsOf of batches) {
+      const batch = await rowsOf();
       await this.#fence?.();
       await putRows(batch, this.#options.writesAtOnce, this.#signal);
     }
     for (const { rows } of leading) rows.confirm();
   }
+}
+
+/** Bytes of a row of a group in an object, beside its header, about. */
+const OBJECT_ROW_BYTES = 128;
+
+/** Whether a group stands for others, which go out of sight when its row is there. */
+function isHiding({ replaces }: Pick<Made, 'replaces'>): boolean {
+  return replaces !== undefined && replaces.length > 0;
+}
+
+function rowOf({ group, id, replaces }: Pick<Made, 'group' | 'id' | 'replaces'>, value: Uint8Array): Row {
+  const { tenant, slot, windowStartMs } = group;
+  const range = replaces === undefined ? windowRange(windowStartMs, id) : mergedRange(id);
+  return { hash: groupHash(tenant, dayOf(windowStartMs), slot), range, value };
 }
 
 function runsOf(series: WriteGroup['series']): Iterable<Iterable<GroupSeries>> | AsyncIterable<Iterable<GroupSeries>> {
