@@ -7,6 +7,7 @@ import { after, test } from 'node:test';
 import type { ApiClient } from '../harness/api.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
+import { runTool } from '../harness/tool.ts';
 import { until } from '../harness/wait.ts';
 
 const folder = tempFolder('ruler');
@@ -245,6 +246,48 @@ test('wrong groups are refused with their verdicts, limits with their names', as
   assert.deepEqual([all.status, /^small:\n {2}ns:\n {4}- name: one\n/.test(all.text)], [200, true], all.text);
   assert.equal((await api.ask('/ruler/delete_tenant_config', { method: 'POST' })).status, 200);
   assert.equal((await config(api, 'GET', '/rules')).status, 404);
+});
+
+test('files are brought to a server, which has nothing else then', async () => {
+  await using server = await Pallium.start();
+  const one = join(folder, 'one.yaml');
+  const two = join(folder, 'two.yaml');
+  const group = (name: string, expr: string) => `{ name: ${name}, rules: [{ record: r, expr: '${expr}' }] }`;
+  writeFileSync(one, `groups: [${group('a', '1')}, ${group('b', 'sum(x)')}]`);
+  writeFileSync(two, `namespace: other/name\ngroups: [${group('c', '3')}]`);
+  const flags = [`-url=${server.url}`, '-tenant=team'];
+  const run = async (command: string, ...args: string[]) => {
+    const { code, stdout, stderr } = await runTool(['rules', command, ...args, ...flags]);
+    return [code, stdout + stderr] as const;
+  };
+  const all = '+ one/a\n+ one/b\n+ other/name/c\n';
+  assert.deepEqual(await run('diff', one, two), [1, `${all}3 of 3 groups differ\n`]);
+  assert.deepEqual(await run('sync', one, two, '-dry-run'), [0, `${all}3 of 3 groups differ\n`]);
+  assert.deepEqual(await run('sync', one, two), [0, `${all}3 of 3 groups changed\n`]);
+  assert.deepEqual(await run('diff', one, two), [0, '0 of 3 groups differ\n']);
+  writeFileSync(one, `groups: [${group('a', '2')}]`);
+  assert.deepEqual(await run('sync', one, '-namespaces=one'), [0, '~ one/a\n- one/b\n2 of 1 groups changed\n']);
+  assert.deepEqual(await run('diff', one), [1, '- other/name/c\n1 of 1 groups differ\n']);
+  writeFileSync(one, `groups: [${group('a', '2 +')}]`);
+  const [code, text] = await run('sync', one);
+  assert.deepEqual([code, /could not parse expression/.test(text)], [1, true], text);
+  const api = server.api({ 'x-scope-orgid': 'team' });
+  const shown = (await config(api, 'GET', '/config/v1/rules')).text;
+  assert.match(shown, /^one:\n[\s\S]*expr: "2"\nother\/name:\n/);
+});
+
+test('an alert goes to the Alertmanager of the process', async () => {
+  await using server = await Pallium.start();
+  const api = server.api();
+  const settings = 'alertmanager_config: |\n  route: { receiver: none }\n  receivers: [{ name: none }]\n';
+  assert.equal((await config(api, 'POST', '/config/v1/alerts', settings)).status, 201);
+  const rules = 'name: g\ninterval: 1s\nrules: [{ alert: Always, expr: vector(1) }]';
+  assert.equal((await config(api, 'POST', '/rules/ns', rules)).status, 202);
+  const [alert] = await until('the alert', async () => {
+    const found = JSON.parse((await api.ask('/alertmanager/api/v2/alerts')).text) as { labels: object }[];
+    return found.length > 0 && found;
+  });
+  assert.deepEqual(alert?.labels, { alertname: 'Always' });
 });
 
 test('local files are read, and a file that is wrong keeps the rules that it had', async () => {

@@ -177,5 +177,5 @@ test('check finds rules that write the same series, and reads standard input', a
     stdout: 'Checking standard input\n  SUCCESS: 0 rules found\n\n',
     stderr: '',
   });
-  await assert.rejects(runRulesTool('sync'), /unknown command sync: check or test/);
+  await assert.rejects(runRulesTool('send'), /unknown command send: check, test, diff or sync/);
 });

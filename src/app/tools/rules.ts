@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { text as readStream } from 'node:stream/consumers';
-import { choice, list, text, toggle } from '../../kit/config/field.ts';
+import { choice, list, secret, text, toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import { compileRegex } from '../../model/regex/regex.ts';
 import { Engine } from '../../promql/engine.ts';
@@ -13,6 +13,7 @@ import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-f
 import { readRuleTestFile } from '../../ruler/unit-test/rule-test-file.ts';
 import { runRuleTest } from '../../ruler/unit-test/run-test.ts';
 import { print } from './output.ts';
+import { apply, changesBetween, groupsOfFile, groupsOfServer, type NamedGroup } from './rules-sync.ts';
 import { DONE, FAILED, type ToolContext, tool, UsageError } from './tool.ts';
 
 /** Exit code where only -lint-fatal makes it a failure. */
@@ -29,20 +30,29 @@ const options = section('', 'rules', {
   run: list({ help: 'test: only tests whose name matches one of these regular expressions.' }),
   diff: toggle({ default: false, help: 'test: show what alerts differ by, line by line.' }),
   junit: text({ help: 'test: file to write the results to, as JUnit XML.' }),
+  url: text({ default: 'http://127.0.0.1:9009', help: 'diff, sync: the server.' }),
+  tenant: text({ help: 'diff, sync: whose rules. Empty: whom the server takes for the default.' }),
+  user: text({ help: 'diff, sync: name of the user, with -password.' }),
+  password: secret({ help: 'diff, sync: its password; without -user a token.' }),
+  namespaces: list({ help: 'diff, sync: only these namespaces. None: all, also those of which there is no file.' }),
+  dryRun: toggle({ default: false, help: 'sync: only say what would be changed.' }),
 });
 
 type Context = ToolContext<typeof options.type>;
 
 export const rulesTool = tool({
-  summary: 'Check rule files, and run unit tests of rules.',
+  summary: 'Check rule files, run unit tests of rules, and bring rules to a server.',
   description: [
     'check FILES   reads rule files as the ruler does and says what is wrong with them; without files, standard input.',
     'test FILES    runs unit tests of rules in the format of promtool, on samples that they bring themselves.',
+    'diff FILES    says which groups of a server differ from those of the files, and exits with 1 where some do.',
+    'sync FILES    makes the groups of a server what they are in the files; others are removed.',
     '',
+    'The namespace of a group is what its file says in `namespace`, else the name of the file without its ending.',
     'Expressions are read with the features that the -querier.enable-… flags or -config.file switch on.',
     'Exit code: 0 all is well, 1 a file is wrong or a test fails, 3 only -lint found something and -lint-fatal is set.',
   ].join('\n'),
-  words: 'check|test FILES',
+  words: 'check|test|diff|sync FILES',
   options,
   run(context) {
     const [command, ...files] = context.words;
@@ -52,8 +62,12 @@ export const rulesTool = tool({
       case 'test':
         if (files.length === 0) throw new UsageError('name the files with the tests');
         return test(context, files);
+      case 'diff':
+      case 'sync':
+        if (files.length === 0) throw new UsageError('name the files with the rules');
+        return sync(context, files, command === 'diff' || context.options.dryRun, command);
       default: {
-        const known = 'check or test';
+        const known = 'check, test, diff or sync';
         throw new UsageError(
           command === undefined ? `say what to do: ${known}` : `unknown command ${command}: ${known}`,
         );
@@ -101,6 +115,38 @@ async function check(context: Context, files: readonly string[]): Promise<number
   }
   if (failed) return FAILED;
   return linted && options.lintFatal ? LINT_FAILED : DONE;
+}
+
+const MARKS = { add: '+', update: '~', remove: '-' } as const;
+
+async function sync(context: Context, files: readonly string[], dry: boolean, command: string): Promise<number> {
+  const { output, errors, options, signal } = context;
+  const { tenant, user, password, url, ignoreUnknownFields } = options;
+  const authorization =
+    user !== '' ? `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` : password && `Bearer ${password}`;
+  const headers = {
+    ...(tenant === '' ? {} : { 'x-scope-orgid': tenant }),
+    ...(authorization === '' ? {} : { authorization }),
+  };
+  try {
+    const wanted: NamedGroup[] = [];
+    const read = { ignoreUnknownFields, parser: querierSyntax(context.querier) };
+    for (const file of files) wanted.push(...(await groupsOfFile(file, read)));
+    const there = await groupsOfServer({ url, headers }, signal);
+    const changes = changesBetween(wanted, there, new Set(options.namespaces));
+    for (const change of changes) {
+      const { kind, group } = change;
+      if (!dry) await apply({ url, headers }, change, signal);
+      await print(output, `${MARKS[kind]} ${group.namespace}/${group.name}\n`);
+    }
+    const verb = dry ? 'differ' : 'changed';
+    await print(output, `${changes.length} of ${wanted.length} groups ${verb}\n`);
+    return command === 'diff' && changes.length > 0 ? FAILED : DONE;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    await complain(errors, [(thrown as Error).message]);
+    return FAILED;
+  }
 }
 
 async function test(context: Context, files: readonly string[]): Promise<number> {
