@@ -32,7 +32,7 @@ export const ALL_IN_ONE: NodePlan = {
     void compactor.start();
     const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, targets });
     const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
-    const queries = makeQuerier(place, new ShardsClient(shards));
+    const queries = makeQuerier(place, new ShardsClient(shards), broken);
     return { front: frontOf(place, distributor, queries), notReady: () => ingester.notReady() };
   },
 };

@@ -2,7 +2,7 @@ import type { PushedSample, PushedSeries, PushResponse } from '../../src/contrac
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { histogramOf } from './histogram-value.ts';
-import { answerOf, type Oracle, type Selection, seriesKey, type TimeRange } from './oracle.ts';
+import { type Answer, answerOf, type Oracle, type Selection, seriesKey, type TimeRange } from './oracle.ts';
 import type { World } from './world.ts';
 
 const MINUTE = 60_000;
@@ -58,6 +58,15 @@ export interface LoadCounts {
   warned: number;
   failed: number;
   deletes: number;
+}
+
+/** A question on its way. */
+export interface Asked {
+  /** Whether there is an answer, and whether it is whole; undefined: not yet. */
+  done?: 'whole' | 'warned' | 'failed';
+  /** The error, where it failed. */
+  text?: string;
+  answer?: Answer;
 }
 
 /** Senders and readers of a cluster. What they see is held against the oracle; what must not be seen ends the run. */
@@ -226,12 +235,12 @@ export class Load {
     void this.ask(front, { tenant, metric, afterMs: toMs - minutes * MINUTE, toMs });
   }
 
-  /** Asks once and checks the answer. Says whether there was one, and whether it was whole; undefined: not yet. */
-  ask(front: string, selection: Selection): { done?: 'whole' | 'warned' | 'failed'; text?: string } {
+  /** Asks once and checks the answer. */
+  ask(front: string, selection: Selection): Asked {
     const world = this.#world;
     const { tenant, metric, afterMs, toMs } = selection;
     const begunMs = world.atMs;
-    const seen: ReturnType<Load['ask']> = {};
+    const seen: Asked = {};
     this.counts.queries++;
     const expr = `${metric}[${Math.round((toMs - afterMs) / 1000)}s]`;
     const told = () => `${front} query ${tenant} ${expr} at ${toMs}`;
@@ -243,6 +252,7 @@ export class Load {
         if (warnings.length > 0) this.counts.warned++;
         try {
           const answer = answerOf(result);
+          seen.answer = answer;
           let samples = 0;
           for (const each of answer.values()) samples += each.size;
           world.trace(`${told()}: ${answer.size} series, ${samples} samples ${warnings.join('; ')}`);

@@ -112,6 +112,19 @@ export class Oracle {
   }
 }
 
+/** The first difference of two answers, for an error; undefined: they are the same. */
+export function differenceOf(a: Answer, b: Answer): string | undefined {
+  for (const series of new Set([...a.keys(), ...b.keys()])) {
+    const [own, others] = [a.get(series), b.get(series)];
+    for (const timeMs of new Set([...(own?.keys() ?? []), ...(others?.keys() ?? [])])) {
+      const [value, other] = [own?.get(timeMs), others?.get(timeMs)];
+      if (value !== other)
+        return `${series} at ${timeMs} is ${value ?? 'missing'} here and ${other ?? 'missing'} there`;
+    }
+  }
+  return undefined;
+}
+
 /** An answer that no cluster may give. */
 export class Wrong extends Error {
   override readonly name = 'Wrong';

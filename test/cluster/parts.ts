@@ -27,12 +27,16 @@ import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts'
 import type { FrontParts } from './cluster.ts';
 import { connectThread } from './port.ts';
 import type { SimProcess } from './process.ts';
-import { type Rule, writesNothing } from './rules.ts';
+import { neverSynced, type Rule, writesNothing } from './rules.ts';
 import { START_MS } from './world.ts';
 
 // The parts of a process, as `src/app` puts them together, but in one thread each and on the clocks, disks and ports of a simulation.
 
 const MINUTE = 60_000;
+
+/** Time between two syncs of a log, of a run. */
+const SYNC_MS_MIN = 10_000;
+const SYNC_MS_MAX = 5 * MINUTE;
 
 /** Windows of minutes, so that a run of hours has many. */
 export const WINDOW_MS = 10 * MINUTE;
@@ -90,11 +94,11 @@ export function startShards(
       headBytesMax: INGESTER.headBytesMax,
       seriesSecret,
       fsync,
-      fsyncIntervalMs: MINUTE / 2,
+      fsyncIntervalMs: SYNC_MS_MIN + world.random('sync')() ** 2 * SYNC_MS_MAX,
       keepFlushedMs: broken === 'keep what is stored' ? 0 : INGESTER.keepFlushedMs,
       machineRun,
       held,
-      disk,
+      disk: broken === 'windows are told' ? neverSynced(disk) : disk,
       clock,
       randomBytes,
       log: (level, text) => {
@@ -142,7 +146,7 @@ export function makeIngester(
 
 const isFirst = ({ process }: Place) => process.machine.name === 'ingester-0';
 
-export function makeQuerier(place: Place, ingester: IngesterClient) {
+export function makeQuerier(place: Place, ingester: IngesterClient, broken?: Rule) {
   const { process, schema } = place;
   const { clock, random } = process;
   const config = defaultsOf(querierConfig);
@@ -159,7 +163,7 @@ export function makeQuerier(place: Place, ingester: IngesterClient) {
     blockCache: undefined,
     rowCacheBytesMax: 1 << 20,
     windowMs: INGESTER.windowMs,
-    keepFlushedMs: INGESTER.keepFlushedMs,
+    keepFlushedMs: INGESTER.keepFlushedMs * (broken === 'lists expire first' ? 10 : 1),
     clock,
     random,
   });

@@ -62,6 +62,7 @@ function startIngester(site: Site, ring: RingSource) {
   const ingester = makeIngester(place, shards, {
     flushLosses: true,
     ring: { source: ring, member: memberOf(process.machine.name, '').id },
+    broken,
   });
   void ingester.start();
   const member = new IngesterMember({ shards: () => shards.map(({ channel }) => channel), ring });
@@ -96,7 +97,7 @@ function startFront(site: Site, ring: RingSource) {
   const targets = { source: ring, member, learn };
   const edges = new Edge({ clock, rawBytesMax: 1 << 20, seriesSecret: SECRET, ring: targets });
   const distributor = new DistributorService({ edges, limits: () => LIMITS, registry: new Registry(), clock });
-  const queries = makeQuerier(place, new ReplicatedIngesters({ ring, member, clock }));
+  const queries = makeQuerier(place, new ReplicatedIngesters({ ring, member, clock }), broken);
   return { front: frontOf(place, distributor, queries), notReady: () => undefined };
 }
 

@@ -1,6 +1,7 @@
 import type { MemberTarget } from '../../src/contract/member.ts';
 import type { ReplicaReader } from '../../src/contract/replica.ts';
 import type { FlushRunner } from '../../src/ingester/flush/flush-contract.ts';
+import type { Disk } from '../../src/ingester/log/disk.ts';
 import type { ShardCalls } from '../../src/ingester/shard/shard-messages.ts';
 import { type RingKnowledge, type RingSource, RingView } from '../../src/ring/view.ts';
 
@@ -20,6 +21,8 @@ export const RULES = {
   'each holder owes': 'a holder takes it that the first of them by name writes all',
   'an empty folder is another member': 'a member that lost its folder is the same one',
   'the store is listed after the word': 'lists of rows from before a word are believed',
+  'windows are told': 'a sample is acknowledged before its window is known to be open on the disk',
+  'lists expire first': 'a querier believes a list of rows for longer than windows stay in memory',
 } as const;
 
 export type Rule = keyof typeof RULES;
@@ -98,6 +101,25 @@ export function writesNothing(flusher: FlushRunner, shards: readonly ShardCalls[
         for (const { sealLsn } of sealed) await shard.call('confirmFlushed', { sealLsn });
       }
       return { windows: 0, groups: 0, series: 0, samples: 0, bytes: 0, failures: [], progress: [] };
+    },
+  };
+}
+
+/** A disk that says of everything that it is synced. */
+export function neverSynced(disk: Disk): Disk {
+  return {
+    ...disk,
+    append: (file) => {
+      const own = disk.append(file);
+      return {
+        get bytes() {
+          return own.bytes;
+        },
+        write: (part) => own.write(part),
+        truncate: (bytes) => own.truncate(bytes),
+        sync: async () => {},
+        close: () => own.close(),
+      };
     },
   };
 }

@@ -4,6 +4,7 @@ import { KEPT_SEEDS } from './kept-seeds.ts';
 import { OPEN_SEEDS } from './open-seeds.ts';
 import type { Rule } from './rules.ts';
 import { SCENARIOS, type ScenarioName, type SimulationResult, simulate } from './simulation.ts';
+import { rememberZstd } from './zstd-memo.ts';
 
 // Simulated clusters, many seeds: `npm run test:cluster`.
 //   SEEDS=1000      so many of each scenario, beside those that failed once (default 20)
@@ -113,6 +114,7 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
   if (failed.length > 0) process.exitCode = 1;
 }
 
+rememberZstd();
 const { SEED, SEEDS = '20', FROM = '1', SCENARIO, MINUTES, BROKEN } = process.env;
 const rule = BROKEN === undefined ? {} : { broken: BROKEN as Rule };
 const names = Object.keys(SCENARIOS).filter((name) => SCENARIO === undefined || name === SCENARIO) as ScenarioName[];
