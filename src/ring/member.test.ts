@@ -104,6 +104,20 @@ test('versions below the floor and rows of those that are gone are removed from 
   await world.end();
 });
 
+test('who starts learns that a version counts from any member, though the row of a dead one is lost', async () => {
+  const world = await begun(4);
+  const before = numberOf(world)!;
+  await world.crash(world.nodes[3]!);
+  world.kv.restore(new Map());
+  await world.run(60_000);
+  const rows = [...world.kv.saved().keys()].filter((key) => key.startsWith('ring/member/'));
+  assert.equal(rows.length, 3, 'nobody puts the row of the dead one back');
+  const late = world.follow();
+  await world.run(30_000);
+  assert.deepEqual([late.ring.current()?.newest.number, late.ring.current()?.confirmed], [before, before]);
+  await world.end();
+});
+
 test('of two processes with one folder the one that was started first takes nothing any more', async () => {
   const world = await begun(4);
   const node = world.nodes[0]!;

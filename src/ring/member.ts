@@ -462,7 +462,8 @@ export class RingMember implements RingPeer {
     const settling = this.#missing !== undefined;
     const [complete, lost, wants, boot, beat] = [this.#complete, this.#lost, this.#wants, this.#boot, this.#beat];
     const { word } = this.#saved;
-    return { id: this.id, zone, address, boot, beat, wants, complete, lost, settling, version, hash, word };
+    const counts = this.#book.current()?.confirmed ?? 0;
+    return { id: this.id, zone, address, boot, beat, wants, complete, lost, settling, version, hash, counts, word };
   }
 
   /** A heartbeat. Finds out whether the store still has the last one: who did not lose that lost nothing that was written before it. */

@@ -88,12 +88,17 @@ export class RingReader {
     const confirmations = new Map<string, number>();
     const words = new Map<string, number>();
     const names = new Map(this.#book.chain.map(({ version, hash }) => [hash, version.number]));
-    for (const { id, version, hash, word } of this.rows.values()) {
+    let counted = 0;
+    for (const { id, version, hash, counts, word } of this.rows.values()) {
       // a version of another branch is none that it confirmed
-      if (names.get(hash) === version) confirmations.set(id, version);
+      if (names.get(hash) === version) {
+        confirmations.set(id, version);
+        counted = Math.max(counted, counts);
+      }
       words.set(id, word);
     }
     this.#book.hear(confirmations, words);
+    this.#book.count(counted);
   }
 
   /** Reads what the store offers, and takes what descends from what is known. */

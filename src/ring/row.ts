@@ -32,6 +32,8 @@ export interface MemberRow {
   /** Newest version that it confirmed; 0 and empty: none. */
   readonly version: number;
   readonly hash: string;
+  /** Newest version that it knows to count: whoever starts need not find out from the rows of all, of which some may be lost. */
+  readonly counts: number;
   /** Version up to which the store has all that it held. */
   readonly word: number;
 }
@@ -52,7 +54,7 @@ export function encodeRow(row: MemberRow | NewestRow): Uint8Array {
 export function decodeRow(key: string, bytes: Uint8Array): MemberRow | undefined {
   const row = parsed(bytes) as Partial<MemberRow> | undefined;
   if (row === undefined || key !== rowKey(String(row.id))) return undefined;
-  const counts = [row.beat, row.version, row.word];
+  const counts = [row.beat, row.version, row.counts, row.word];
   const texts = [row.zone, row.address, row.boot, row.hash];
   const flags = [row.complete, row.lost, row.settling];
   if (!counts.every((each) => Number.isSafeInteger(each) && each! >= 0)) return undefined;

@@ -221,13 +221,18 @@ export class TestWorld {
     this.kv = new FaultyKv(this.random);
     this.#broken = broken;
     this.#options = options;
-    for (let i = 0; i < 3; i++) {
-      const clock = new ManualClock(1_700_000_000_000);
-      const gate = { isPaused: false, isCut: false };
-      const ring = new RingFollower({ kv: new GatedKv(this.kv, gate), clock, refreshMs: options.heartbeatMs ?? 5000 });
-      this.followers.push(Object.assign(gate, { ring, clock }));
-      ring.start();
-    }
+    for (let i = 0; i < 3; i++) this.follow();
+  }
+
+  follow(): TestWorld['followers'][number] {
+    const clock = new ManualClock(1_700_000_000_000);
+    const gate = { isPaused: false, isCut: false };
+    const { heartbeatMs: refreshMs = 5000 } = this.#options;
+    const ring = new RingFollower({ kv: new GatedKv(this.kv, gate), clock, refreshMs });
+    const follower = Object.assign(gate, { ring, clock });
+    this.followers.push(follower);
+    ring.start();
+    return follower;
   }
 
   add(): Node {

@@ -59,15 +59,17 @@ export class RingPlan {
     }
   }
 
-  /** A machine does not reach the key-value store, though all others. */
+  /** Some machines do not reach the key-value store, though each other; a machine may join meanwhile. */
   #cutOff(): void {
     const { world, kv, nodes } = this.#cluster;
-    const isFront = this.#random() < 0.6;
-    const node = this.#one(nodes.filter(({ isWanted, parts }) => isWanted && (parts?.front !== undefined) === isFront));
-    if (node === undefined) return;
-    world.trace(`TROUBLE ${node.name} is cut off from the key-value store`);
-    kv.cutOff.add(node.name);
-    world.after((5 + 40 * this.#random()) * MINUTE, () => kv.cutOff.delete(node.name));
+    const share = this.#random();
+    const cut = nodes.filter(({ isWanted }) => isWanted && this.#random() < share).map(({ name }) => name);
+    world.trace(`TROUBLE ${cut.join(', ')} cut off from the key-value store`);
+    for (const name of cut) kv.cutOff.add(name);
+    if (this.#random() < 0.6) world.after(this.#random() * 2 * MINUTE, () => this.#isOn && this.#add());
+    world.after((5 + 40 * this.#random()) * MINUTE, () => {
+      for (const name of cut) kv.cutOff.delete(name);
+    });
   }
 
   #one<T>(of: readonly T[]): T | undefined {
@@ -126,6 +128,10 @@ export class RingPlan {
   #wipe(): void {
     const { world } = this.#cluster;
     this.#faults.rest(3 * CALM_MS);
+    // one that was away lacks what came meanwhile, of which two have it then
+    const away = this.#one(this.#ingesters.filter(({ isUp }) => isUp));
+    world.after(CALM_MS - 7 * MINUTE, () => away && this.#cluster.kill(away));
+    world.after(CALM_MS - 4 * MINUTE, () => away && this.#cluster.start(away));
     world.after(CALM_MS, () => {
       const well = this.#ingesters.filter(({ isWanted, parts }) => isWanted && parts?.ring !== undefined);
       const isWell = this.#ingesters.every(({ isWanted, isUp }) => !isWanted || isUp);
@@ -137,7 +143,7 @@ export class RingPlan {
         view !== undefined &&
         view.confirmed === view.newest.number &&
         view.newest.members.every(({ id }) => rows.some((row) => row?.id === id && row.complete && !row.lost));
-      const node = this.#one(well.filter(({ parts }) => parts?.ring?.standing === 'member'));
+      const node = this.#one(well.filter((each) => each !== away && each.parts?.ring?.standing === 'member'));
       if (!isWell || !isWhole || node === undefined) return;
       world.trace(`OPERATOR: ${node.name} loses its folder`);
       this.#cluster.kill(node);
