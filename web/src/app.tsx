@@ -1,8 +1,9 @@
 import { AppShell, Box, Kbd, Modal, Text, Tooltip } from '@mantine/core';
 import { Suspense, useEffect, useRef, useState } from 'react';
 import { Link, Redirect, Route, Switch, useLocation } from 'wouter';
-import { pages } from './pages/pages.tsx';
+import { innerPages, pages } from './pages/pages.tsx';
 import { Header } from './parts/header.tsx';
+import { keptParams } from './parts/kept-params.ts';
 import { Quiet } from './parts/quiet.tsx';
 import { ScopeProvider, useScope } from './scope.tsx';
 
@@ -20,7 +21,7 @@ export function App() {
         <AppShell.Main>
           <Suspense fallback={<Quiet />}>
             <Switch>
-              {pages.map(({ path, component }) => (
+              {[...pages, ...innerPages].map(({ path, component }) => (
                 <Route key={path} path={path} component={component} />
               ))}
               <Route path="/alertmanager" component={FromAlertmanager} />
@@ -49,7 +50,7 @@ function Rail() {
             href={path + keptParams()}
             className="rail-link"
             aria-label={title}
-            aria-current={location.startsWith(path) ? 'page' : undefined}
+            aria-current={isAt(location, path) ? 'page' : undefined}
           >
             <Icon size={20} stroke={1.6} />
           </Link>
@@ -59,15 +60,8 @@ function Rail() {
   );
 }
 
-/** Parameters that go along from page to page. */
-function keptParams(): string {
-  const all = new URLSearchParams(window.location.search);
-  const kept = new URLSearchParams();
-  for (const name of ['tenant', 'range', 'end', 'refresh']) {
-    const value = all.get(name);
-    if (value !== null) kept.set(name, value);
-  }
-  return kept.size === 0 ? '' : `?${kept}`;
+function isAt(location: string, path: string): boolean {
+  return location === path || `${location}s` === path;
 }
 
 /** Addresses as Alertmanager's own pages have them, behind `#`. */

@@ -53,6 +53,8 @@ export async function sendHostile(url: string, tenant: string, nowMs = Date.now(
     { labels: { __name__: text.slice(0, 900), job: 'hostile', n: String(i) }, samples },
     { labels: { __name__: 'hostile_metric', [text.slice(0, 900)]: text, job: 'hostile', n: String(i) }, samples },
     { labels: { __name__: 'hostile_bucket', le: text, job: 'hostile' }, samples },
+    { labels: { __name__: 'up', job: text, instance: text }, samples },
+    { labels: { __name__: 'odd_total', job: text, route: text }, samples },
   ]);
   await send(url, series, tenant);
 }

@@ -198,6 +198,21 @@ test('metrics are found without a query, narrowed by label, and broken down', { 
   visitor.assertClean();
 });
 
+test('services are listed, and each has a dashboard of its own metrics', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/ui/services?tenant=shop');
+  await page.getByRole('link', { name: 'shop' }).waitFor();
+  await page.getByText(/ms$/).waitFor();
+  await visitor.picture('services');
+  await page.getByRole('link', { name: 'shop' }).click();
+  await page.waitForURL(/\/ui\/service\?.*name=shop/);
+  await visitor.drawn(3);
+  assert.ok((await visitor.colouredPixels(0)) > 200);
+  await visitor.picture('service');
+  visitor.assertClean();
+});
+
 test('keys lead from page to page, and are listed', { skip }, async () => {
   await using visitor = await visit();
   const { page } = visitor;
@@ -266,10 +281,13 @@ test('names are text, whatever is in them', { skip }, async () => {
     '/ui/explore',
     `/ui/explore?metric=${param(HOSTILE[1]!)}`,
     '/ui/explore?metric=hostile_metric',
+    '/ui/services',
+    '/ui/service?name=hostile',
+    `/ui/service?name=${param(HOSTILE[1]!)}`,
     '/ui/explore?matchers=x&prefix=%3C',
   ]) {
     await visitor.open(`${path}${path.includes('?') ? '&' : '?'}tenant=hostile`);
-    await page.locator('.rows, .panel').first().waitFor();
+    await page.locator('.rows, .panel, .dense, h1').first().waitFor();
     await page.waitForTimeout(500);
     const images = await page.evaluate(() => document.querySelectorAll('img, #root script').length);
     assert.equal(images, 0);

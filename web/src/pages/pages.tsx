@@ -1,4 +1,4 @@
-import { IconBell, IconCompass, type IconProps, IconTerminal2 } from '@tabler/icons-react';
+import { IconBell, IconCompass, type IconProps, IconStack2, IconTerminal2 } from '@tabler/icons-react';
 import { type ComponentType, lazy } from 'react';
 import { QueryPage } from '../query/query-page.tsx';
 
@@ -23,6 +23,13 @@ export const pages: readonly Page[] = [
     component: lazy(async () => ({ default: (await import('../explore/explore-page.tsx')).ExplorePage })),
   },
   {
+    path: '/services',
+    title: 'Services',
+    letter: 's',
+    icon: IconStack2,
+    component: lazy(async () => ({ default: (await import('../services/services-page.tsx')).ServicesPage })),
+  },
+  {
     path: '/alerts',
     title: 'Alerts',
     letter: 'a',
@@ -30,3 +37,8 @@ export const pages: readonly Page[] = [
     component: lazy(async () => ({ default: (await import('./alerts.tsx')).AlertsPage })),
   },
 ];
+
+const ServicePage = lazy(async () => ({ default: (await import('../services/service-page.tsx')).ServicePage }));
+
+/** Pages that others lead to. */
+export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [{ path: '/service', component: ServicePage }];

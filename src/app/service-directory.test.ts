@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { QueryResult, QueryRunner } from '../contract/query.ts';
+import { systemClock } from '../lib/clock.ts';
+import { ServiceDirectory } from './service-directory.ts';
+
+/** Answers `up` of one job for each tenant, and counts who asked. */
+function fakeRunner(asked: string[], answer: () => Promise<void> = async () => {}): QueryRunner {
+  return {
+    async instant(tenant, { expr }) {
+      asked.push(tenant);
+      await answer();
+      const isUp = /\(up\b/.test(expr);
+      return {
+        value: {
+          type: 'vector',
+          timeMs: 0,
+          pairs: isUp ? [['job', `of-${tenant}`]] : [],
+          values: Float64Array.from(isUp ? [1] : []),
+          histograms: undefined,
+        },
+        warnings: [],
+        infos: [],
+      } as unknown as QueryResult;
+    },
+    range: () => assert.fail(),
+    partial: () => assert.fail(),
+  };
+}
+
+test('a list is renewed once a minute for whoever asks, each tenant its own', async () => {
+  const asked: string[] = [];
+  let nowMs = 1_000_000;
+  const directory = new ServiceDirectory(fakeRunner(asked), { ...systemClock, nowMs: () => nowMs });
+  const names = async (tenant: string) => (await directory.list(tenant)).services.map(({ id }) => id.name);
+  assert.deepEqual(await names('a'), ['of-a']);
+  assert.deepEqual(await names('b'), ['of-b']);
+  const queries = asked.filter((tenant) => tenant === 'a').length;
+  nowMs += 59_000;
+  await names('a');
+  assert.equal(asked.filter((tenant) => tenant === 'a').length, queries);
+  nowMs += 2_000;
+  await Promise.all([names('a'), names('a')]);
+  await new Promise((done) => setTimeout(done, 20));
+  assert.equal(asked.filter((tenant) => tenant === 'a').length, 2 * queries, 'one renewal for both');
+});
+
+test('what cannot be listed is told, and tried again', async () => {
+  let fails = true;
+  const directory = new ServiceDirectory(
+    fakeRunner([], async () => {
+      if (fails) throw new Error('no workers');
+    }),
+    systemClock,
+  );
+  await assert.rejects(directory.list('a'), /no workers/);
+  fails = false;
+  assert.equal((await directory.list('a')).services.length, 1);
+});
