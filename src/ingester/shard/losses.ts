@@ -136,8 +136,15 @@ export class Losses {
 function textOf({ file, position, bytes, fromMs, toMs }: SavedLoss): string {
   // where no sample was read before it, any time may be touched
   const isKnown = toMs < Number.MAX_SAFE_INTEGER;
-  const range = isKnown ? `samples from ${new Date(fromMs).toISOString()} to ${new Date(toMs + 1).toISOString()}` : '';
+  const range = isKnown ? `samples from ${timeText(fromMs)} to ${timeText(toMs + 1)}` : '';
   if (bytes === 0) return `the machine stopped before its last writes were on the disk: ${range} may be missing`;
   const about = isKnown ? ` (${range})` : '';
   return `${bytes} bytes of ${path.basename(file)} at ${position}${about} were corrupt: samples may be missing`;
 }
+
+/** Samples may have times that no date has. */
+function timeText(ms: number): string {
+  return new Date(Math.max(-DATE_MS_MAX, Math.min(DATE_MS_MAX, ms))).toISOString();
+}
+
+const DATE_MS_MAX = 8.64e15;
