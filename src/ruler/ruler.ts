@@ -19,6 +19,7 @@ import { ALERT_STATE, AlertStateRow } from './alert-state.ts';
 import type { RulerConfig } from './config.ts';
 import { GroupLoop } from './group-loop.ts';
 import { ruleIdentity } from './group-run.ts';
+import { MEMBER_TIMING, type MemberTiming, RulerMembers } from './members.ts';
 import type { RulerMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
 import { PushSink } from './push-sink.ts';
@@ -49,6 +50,8 @@ export interface RulerOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly randomBytes: RandomBytes;
+  /** How members that share a store watch each other; default: MEMBER_TIMING. */
+  readonly memberTiming?: MemberTiming;
 }
 
 /** Groups of a tenant that are evaluated at the same time. */
@@ -93,7 +96,8 @@ export class Ruler {
   readonly #local: LocalRules | undefined;
   readonly #notifier: Notifier;
   readonly #owner: string;
-  readonly #fences: boolean;
+  /** Rulers that share the store; undefined: it is this process' own. */
+  readonly #members: RulerMembers | undefined;
   readonly #tenants = new Map<string, TenantGroups>();
   readonly #settings = new Map<string, Promise<Settings>>();
   /** Marks of tenants when their rules were read last. */
@@ -112,7 +116,8 @@ export class Ruler {
     this.#local = config.localDirectory === '' ? undefined : new LocalRules(config.localDirectory, options.parser);
     this.#notifier = new Notifier({ config, builtIn, metrics, log, clock });
     this.#owner = Buffer.from(randomBytes(8)).toString('hex');
-    this.#fences = schema.periods.at(-1)!.tables.oneProcess !== true;
+    const isShared = schema.periods.at(-1)!.tables.oneProcess !== true;
+    if (isShared) this.#members = new RulerMembers(this.#states, this.#owner, clock, options.memberTiming);
   }
 
   static async open(options: RulerOptions): Promise<Ruler> {
@@ -125,9 +130,10 @@ export class Ruler {
 
   /** Resolves when the rules that there are have been read; what cannot be read is tried again. */
   async start(): Promise<void> {
+    await this.#beat();
     await this.#look(true);
     await this.#lookAtFiles();
-    this.#loops = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles()]);
+    this.#loops = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles(), this.#keepBeating()]);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -138,6 +144,7 @@ export class Ruler {
     await this.#loops;
     const loops = [...this.#tenants.values()].flatMap(({ loops }) => [...loops.values()]);
     await Promise.all(loops.map((loop) => loop.stop()));
+    await this.#members?.leave().catch(() => {});
     await Promise.all(this.#endings);
     await this.#notifier.stop(signal);
   }
@@ -196,6 +203,25 @@ export class Ruler {
   async #keepLookingAtFiles(): Promise<void> {
     if (this.#local === undefined) return;
     while (await this.#slept(this.#options.clock, LOCAL_LOOK_MS)) await this.#lookAtFiles();
+  }
+
+  async #keepBeating(): Promise<void> {
+    if (this.#members === undefined) return;
+    const { beatMs } = this.#options.memberTiming ?? MEMBER_TIMING;
+    while (await this.#slept(this.#options.clock, beatMs)) {
+      if (await this.#beat()) for (const tenant of this.#tenants.keys()) await this.#tryChanged(tenant);
+    }
+  }
+
+  /** @returns whether groups may have other owners now */
+  async #beat(): Promise<boolean> {
+    try {
+      return (await this.#members?.beat(this.#stopping.signal)) ?? false;
+    } catch (thrown) {
+      if (this.#stopping.signal.aborted) return false;
+      this.#options.log.warn({ error: (thrown as Error).message }, 'other rulers cannot be seen');
+      return false;
+    }
   }
 
   async #slept(clock: Clock, ms: number): Promise<boolean> {
@@ -259,12 +285,15 @@ export class Ruler {
     const { limits } = await this.#settingsOf(tenant);
     groups.configured = configured.groups.length + configured.problems.length;
     groups.problems = [...local.problems, ...configured.problems];
-    const wanted = new Map([...configured.groups, ...local.groups].map((each) => [keyOf(each), each]));
+    const all = new Map([...configured.groups, ...local.groups].map((each) => [keyOf(each), each]));
+    const wanted = new Map([...all].filter(([key]) => this.#members?.owns(tenant, key) ?? true));
     for (const [key, loop] of groups.loops) {
       if (wanted.has(key)) continue;
       groups.loops.delete(key);
       await loop.stop();
       loop.forgetMetrics();
+      // another ruler goes on with it
+      if (all.has(key)) continue;
       // here, so that a group of the same name that comes next begins anew
       await loop.options.state?.remove().catch((thrown: Error) => {
         log.warn({ user: tenant, error: thrown.message }, 'the state of a group that is gone could not be removed');
@@ -310,7 +339,7 @@ export class Ruler {
       query: new BatchedRuleQuery(queries, asked, timeoutMs, signal),
       sink: new PushSink(push, tenant, clock, signal),
       state: hasAlerts ? (before?.options.state ?? new AlertStateRow(this.#states, key, this.#owner)) : undefined,
-      fences: this.#fences,
+      fences: this.#members !== undefined,
       settings: async () => {
         const { limits, externalLabels, externalUrl } = await this.#settingsOf(tenant);
         return { queryOffsetMs: limits.rulerQueryOffsetMs, externalLabels, externalUrl };

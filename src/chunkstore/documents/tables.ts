@@ -1,7 +1,7 @@
 import { BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import type { Row, RowKey, TableClient } from '../../table/client.ts';
-import { copiedHash, kindOf, parseHash, ROW_COPIED } from '../keys.ts';
+import { copiedHash, kindOf, parseHash, ROW_COPIED, ROW_KNOWN } from '../keys.ts';
 import { openRow, putText, sealRow, takeText } from '../row-value.ts';
 import type { Schema, StorePeriod } from '../schema.ts';
 
@@ -120,8 +120,7 @@ export async function removeTenantRows(schema: Schema, tenant: string, signal?: 
 
 function ownerOf(hash: Uint8Array, value: Uint8Array): string | undefined {
   const parsed = parseHash(hash);
-  if (parsed === undefined || parsed.kind === ROW_COPIED) return undefined;
-  return parsed.tenant === '' ? decodeKnown(value).tenant : parsed.tenant;
+  return parsed?.kind === ROW_KNOWN ? decodeKnown(value).tenant : parsed?.tenant;
 }
 
 /** @throws storeErrors.rowCorrupt where what was read is damaged */

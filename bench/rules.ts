@@ -1,0 +1,146 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import type { PushedSeries } from '../src/contract/push.ts';
+import { encodeSeriesPush } from '../src/distributor/series-push.ts';
+import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { isPrometheus3Installed, type Peer, startPrometheus3 } from '../test/harness/peers.ts';
+import { cpuMs, rssBytes } from '../test/harness/process-cost.ts';
+import { push } from '../test/harness/remote-write.ts';
+
+// The cost of rules: the same 2,000 groups of five recording rules at one minute in Pallium and in Prometheus 3.16, over 40,710 series
+// that are written into both every 15 s. CPU of a minute without rules is taken off. `npm run bench:rules -- --groups=500 --minutes=3`
+
+const { values: options } = parseArgs({
+  options: {
+    groups: { type: 'string', default: '2000' },
+    minutes: { type: 'string', default: '3' },
+    'without-seconds': { type: 'string', default: '60' },
+    /** Where to leave the rules. */
+    keep: { type: 'string', default: '' },
+  },
+});
+const GROUPS = Number(options.groups);
+const MEASURED_MS = Number(options.minutes) * 60_000;
+const WITHOUT_MS = Number(options['without-seconds']) * 1000;
+const STEP_MS = 15_000;
+
+/** A metric and how many series it has for each job: selectors of one job read 10, 100 or 1,000. */
+const METRICS = [
+  { name: 'few_total', series: 10, jobs: 300 },
+  { name: 'some_total', series: 100, jobs: 150 },
+  { name: 'many_total', series: 1000, jobs: 15 },
+] as const;
+const BUCKETS = ['0.1', '0.5', '1', '5', '+Inf'];
+/** 7,710 series of histograms: with those above 40,710. */
+const HISTOGRAM_SERIES = 1542;
+
+function rulesOf(i: number): string {
+  const { name, jobs } = METRICS[i % 10 < 6 ? 0 : i % 10 < 9 ? 1 : 2]!;
+  const selector = `${name}{job="j${i % jobs}"}`;
+  const half = `${name}{job="j${i % jobs}",instance=~"i.*[02468]"}`;
+  const le = `latency_bucket{host="h${i % 154}"}`;
+  return [
+    `{ record: 'g${i}:rate', expr: 'sum by (job) (rate(${selector}[5m]))' }`,
+    `{ record: 'g${i}:ratio', expr: 'sum(rate(${half}[5m])) / sum(rate(${selector}[5m]))' }`,
+    `{ record: 'g${i}:quantile', expr: 'histogram_quantile(0.99, sum by (le) (rate(${le}[5m])))' }`,
+    `{ record: 'g${i}:max', expr: 'max_over_time(${selector}[5m])' }`,
+    `{ record: 'g${i}:rule', expr: 'max(g${i}:rate) by (job) * 2' }`,
+  ].join(', ');
+}
+
+const rulesText = `groups:\n${Array.from(
+  { length: GROUPS },
+  (_, i) => `- { name: 'group ${i}', interval: 1m, rules: [${rulesOf(i)}] }\n`,
+).join('')}`;
+
+function* seriesAt(timeMs: number, tick: number): Generator<PushedSeries> {
+  for (const { name, series, jobs } of METRICS) {
+    for (let job = 0; job < jobs; job++) {
+      for (let i = 0; i < series; i++) {
+        const pairs = ['__name__', name, 'instance', `i${i}`, 'job', `j${job}`];
+        yield { pairs, samples: [{ timeMs, value: tick * ((i % 7) + 1) }] };
+      }
+    }
+  }
+  for (let i = 0; i < HISTOGRAM_SERIES; i++) {
+    for (const [k, le] of BUCKETS.entries()) {
+      const pairs = ['__name__', 'latency_bucket', 'host', `h${i % 154}`, 'instance', `i${i}`, 'le', le];
+      yield { pairs, samples: [{ timeMs, value: tick * (k + 1) * ((i % 5) + 1) }] };
+    }
+  }
+}
+
+const folder = tempFolder('bench-rules');
+const tenant = join(folder, 'anonymous');
+mkdirSync(tenant);
+const file = join(tenant, 'rules.yaml');
+writeFileSync(file, 'groups: []\n');
+if (options.keep !== '') writeFileSync(options.keep, rulesText);
+
+await using server = await Pallium.start({ flags: [`-ruler.local-directory=${folder}`] });
+await using peer: Peer | { readonly url: string; readonly pid: number; [Symbol.asyncDispose](): Promise<void> } =
+  isPrometheus3Installed
+    ? await startPrometheus3({ config: `global: { evaluation_interval: 1m }\nrule_files: [${file}]\n` })
+    : { url: '', pid: 0, async [Symbol.asyncDispose]() {} };
+if (peer.pid === 0) console.log('Prometheus 3.16 is not installed: Pallium alone');
+const writeUrls = [`${server.url}/api/v1/push`, ...(peer.pid === 0 ? [] : [`${peer.url}/api/v1/write`])];
+
+let ended = false;
+const writing = (async () => {
+  for (let tick = 1; !ended; tick++) {
+    const timeMs = Date.now();
+    const all = [...seriesAt(timeMs, tick)];
+    for (let from = 0; from < all.length; from += 2000) {
+      const { body } = encodeSeriesPush(all.slice(from, from + 2000));
+      for (const url of writeUrls) await push(url, body);
+    }
+    while (!ended && Date.now() < timeMs + STEP_MS) await sleep(200);
+  }
+})();
+
+const pids = [server.pid, ...(peer.pid === 0 ? [] : [peer.pid])];
+async function measured(ms: number): Promise<number[]> {
+  const before = pids.map(cpuMs);
+  const startedMs = performance.now();
+  await sleep(ms);
+  const minutes = (performance.now() - startedMs) / 60_000;
+  return pids.map((pid, i) => (cpuMs(pid) - before[i]!) / minutes);
+}
+
+// the first requests make series and warm code up
+await sleep(2 * STEP_MS);
+const without = await measured(WITHOUT_MS);
+writeFileSync(file, rulesText);
+if (peer.pid !== 0) await fetch(`${peer.url}/-/reload`, { method: 'POST' });
+// every group has been evaluated once
+await sleep(75_000);
+const metric = async (name: string) => {
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  return [...text.matchAll(new RegExp(`^${name}(?:\\{[^\n]*\\})? (\\S+)$`, 'gm'))].reduce(
+    (sum, [, v]) => sum + Number(v),
+    0,
+  );
+};
+const evaluated = await metric('cortex_prometheus_rule_evaluations_total');
+const withRules = await measured(MEASURED_MS);
+const evaluations = (await metric('cortex_prometheus_rule_evaluations_total')) - evaluated;
+const missed = await metric('cortex_prometheus_rule_group_iterations_missed_total');
+const failed = await metric('cortex_prometheus_rule_evaluation_failures_total');
+ended = true;
+await writing;
+
+const names = ['pallium', 'prometheus 3.16'];
+const costs = withRules.map((ms, i) => ms - without[i]!);
+for (const [i, pid] of pids.entries()) {
+  const rss = (rssBytes(pid) / 2 ** 20).toFixed(0);
+  const [all, base, rules] = [withRules[i]!, without[i]!, costs[i]!].map((ms) => (ms / 1000).toFixed(2));
+  console.log(`${names[i]!.padEnd(16)} ${all} s CPU a minute, ${base} of it without rules: rules ${rules}; ${rss} MiB`);
+}
+console.log(`${evaluations} evaluations of rules in ${options.minutes} min, ${missed} groups missed, ${failed} failed`);
+if (pids.length === 2) {
+  const ratio = (values: readonly number[]) => (values[0]! / values[1]!).toFixed(2);
+  console.log(`Pallium takes ${ratio(costs)} of Prometheus' CPU for rules, ${ratio(withRules)} with ingest`);
+}
+rmSync(folder, { recursive: true, force: true });

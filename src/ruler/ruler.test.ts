@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Documents } from '../chunkstore/documents/documents.ts';
+import { TenantTables } from '../chunkstore/documents/tables.ts';
+import { Schema } from '../chunkstore/schema.ts';
+import type { SeriesPush } from '../contract/push.ts';
+import type { InstantRequest } from '../contract/query.ts';
+import type { PostedAlert } from '../contract/rules.ts';
+import { defaultsOf } from '../kit/config/section.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import { systemClock } from '../lib/clock.ts';
+import { systemBytes } from '../lib/random.ts';
+import type { TableClient } from '../table/client.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { rulerConfig } from './config.ts';
+import { rulerMetrics } from './metrics.ts';
+import { RULES, ruleDocument } from './rule-source.ts';
+import { Ruler } from './ruler.ts';
+
+const GROUPS = 12;
+const LIMITS = {
+  rulerQueryOffsetMs: 0,
+  rulerMinRuleEvaluationIntervalMs: 1000,
+  rulerExternalLabels: { cluster: 'eu' },
+  rulerExternalUrl: 'http://here/',
+  rulerAlertmanagerUrl: [],
+  rulerAlertRelabelConfigs: [{ action: 'labeldrop', regex: 'secret' }],
+};
+
+/** A ruler on a store that others have too, and that can be away for it. */
+async function rulerOn(tables: MemoryTableStore) {
+  const state = { isAway: false };
+  const check = () => {
+    if (state.isAway) throw new Error('the store is away');
+  };
+  const client: TableClient = {
+    async write(...args) {
+      check();
+      await tables.write(...args);
+    },
+    query(...args) {
+      check();
+      return tables.query(...args);
+    },
+    async delete(...args) {
+      check();
+      await tables.delete(...args);
+    },
+    async compareAndSet(...args) {
+      check();
+      return tables.compareAndSet(...args);
+    },
+    close: async () => {},
+  };
+  const period = {
+    fromMs: Number.NEGATIVE_INFINITY,
+    tables: { client, admin: tables, limits: tables.limits },
+    tablePrefix: 'p_',
+    tableMs: 86_400_000,
+  };
+  const pushed: SeriesPush[] = [];
+  const posted: PostedAlert[] = [];
+  const ruler = await Ruler.open({
+    config: { ...defaultsOf(rulerConfig), pollIntervalMs: 300 },
+    parser: {},
+    schema: new Schema([period]),
+    queries: {
+      instants: async (_, requests) => requests.map((request) => ({ result: oneSample(request) })),
+    },
+    push: {
+      async pushSeries(request) {
+        pushed.push(request);
+        return { status: 204, headers: {}, text: '' };
+      },
+    },
+    limits: async () => LIMITS,
+    builtIn: {
+      async post(_, alerts) {
+        posted.push(...alerts);
+      },
+    },
+    metrics: rulerMetrics(new Registry()),
+    log: silentLogger,
+    clock: systemClock,
+    randomBytes: systemBytes,
+    memberTiming: { beatMs: 100, goneMs: 600 },
+  });
+  const groups = () => ruler.rules('a').groups.map(({ name }) => name);
+  return { ruler, state, pushed, posted, groups };
+}
+
+function oneSample({ timeMs }: InstantRequest) {
+  return {
+    value: {
+      type: 'vector' as const,
+      timeMs,
+      pairs: [['job', 'x', 'secret', 's']],
+      values: Float64Array.of(1),
+      histograms: undefined,
+    },
+    warnings: [],
+    infos: [],
+    statistics: {} as never,
+    explanation: undefined,
+  };
+}
+
+async function until(what: string, ask: () => boolean): Promise<void> {
+  for (let i = 0; i < 400; i++) {
+    if (ask()) return;
+    await sleep(25);
+  }
+  assert.fail(what);
+}
+
+test('rulers share the groups; who takes one over goes on with its alerts, who lost one writes nothing more of it', async () => {
+  const tables = new MemoryTableStore();
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
+  const documents = new Documents(await TenantTables.open(new Schema([period])), systemClock, systemBytes);
+  const all = Array.from({ length: GROUPS }, (_, i) => `g${i}`).sort();
+  for (const name of all) {
+    const text = `name: ${name}\ninterval: 1s\nrules: [{ alert: A, expr: x, for: 1s, labels: { group: ${name} } }]`;
+    await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
+  }
+  const one = await rulerOn(tables);
+  await one.ruler.start();
+  assert.deepEqual(one.groups(), all);
+  await until('all fire', () => new Set(one.posted.map(({ labels }) => labels.join())).size === GROUPS);
+  assert.deepEqual(one.posted.find(({ labels }) => labels.includes('g0'))?.labels, [
+    'alertname',
+    'A',
+    'cluster',
+    'eu',
+    'group',
+    'g0',
+    'job',
+    'x',
+  ]);
+  assert.equal(one.posted[0]!.generatorUrl, 'http://here/graph?g0.expr=x&g0.tab=1&tenant=a');
+  const began = new Map(one.ruler.rules('a').groups.map(({ name, rules }) => [name, rules[0]!.alerts[0]!.activeAtMs]));
+
+  const two = await rulerOn(tables);
+  await two.ruler.start();
+  const parted = () => [...one.groups(), ...two.groups()].sort();
+  await until('the groups are parted', () => parted().join() === all.join());
+  assert.ok(one.groups().length > 1 && two.groups().length > 1, `${one.groups()} | ${two.groups()}`);
+
+  // it is cut off from the store, and goes on for as long as nobody else has its groups
+  one.state.isAway = true;
+  const ownedByOne = one.groups();
+  await until('the other one takes over', () => two.groups().length === GROUPS);
+  const seen = () => two.ruler.rules('a').groups.filter(({ evaluatedAtMs }) => evaluatedAtMs !== undefined).length;
+  await until('and evaluates', () => seen() === GROUPS);
+  for (const { name, rules } of two.ruler.rules('a').groups) {
+    assert.equal(rules[0]!.alerts[0]?.activeAtMs, began.get(name), `${name} began when it did`);
+    assert.equal(rules[0]!.alerts[0]?.state, 'firing');
+  }
+  assert.ok(ownedByOne.length > 0);
+
+  // back again, it is a member as before
+  one.state.isAway = false;
+  await until('the groups are parted again', () => parted().join() === all.join());
+  await two.ruler.stop(AbortSignal.timeout(2000));
+  await until('one has all of them', () => one.groups().length === GROUPS);
+  await one.ruler.stop(AbortSignal.timeout(2000));
+});
