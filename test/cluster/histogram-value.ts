@@ -27,10 +27,21 @@ export function valueOfHistogram(found: FloatHistogram): number | undefined {
     made.count === found.count &&
     made.zeroCount === found.zeroCount &&
     made.schema === found.schema &&
-    String(made.positiveBuckets) === String(found.positiveBuckets) &&
-    made.positiveSpans.every(({ offset, length }, i) => {
-      const other = found.positiveSpans[i];
-      return other?.offset === offset && other.length === length;
-    });
+    filled(made) === filled(found);
   return isSame ? found.sum : undefined;
+}
+
+/** Buckets that are not empty, by their index: a histogram that names empty ones too is the same. */
+function filled({ positiveSpans, positiveBuckets }: FloatHistogram): string {
+  const found: string[] = [];
+  let index = 0;
+  let at = 0;
+  for (const { offset, length } of positiveSpans) {
+    index += offset;
+    for (let i = 0; i < length; i++, index++) {
+      const count = positiveBuckets[at++]!;
+      if (count !== 0) found.push(`${index} ${count}`);
+    }
+  }
+  return found.join();
 }
