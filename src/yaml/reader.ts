@@ -132,6 +132,11 @@ export class YamlReader {
     return isNothing(this.resolved(given));
   }
 
+  /** Whether a scalar stands there. */
+  isScalar(given: Node | null): boolean {
+    return isScalar(this.resolved(given));
+  }
+
   mapping(given: Node | null, type: string, fields: Readonly<Record<string, FieldReader>>): void {
     const node = this.resolved(given);
     if (isNothing(node)) return;

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { TemplateError } from '../../template/parser.ts';
 import { loadConfig } from '../config/load.ts';
 import { loadTemplates } from '../templates/load.ts';
 import { notificationData } from './data.ts';
+import { receiverKinds } from './kinds.ts';
 import type { Mail, MailServer } from './mail.ts';
 import { type Answer, cutBytes, cutRunes, goTime, type Notification, type OutgoingRequest } from './notification.ts';
 
@@ -61,6 +64,21 @@ receivers:
 - name: r
   ${receiver}
 `);
+  const [integration] = config.receivers.get('r')!.integrations;
+  const { notification, ...sent } = notificationOf(options);
+  const verdict = await integration!.notify(notification);
+  const isJson = (body: string | undefined) => body?.startsWith('{') === true;
+  const bodies = sent.requests.map(({ body }) => (isJson(body) ? JSON.parse(body!) : undefined));
+  return { ...sent, verdict, bodies, integration: integration! };
+}
+
+interface NotifyOptions {
+  readonly resolved?: boolean;
+  readonly answers?: readonly Answer[];
+  readonly memory?: Map<string, string>;
+}
+
+function notificationOf(options: NotifyOptions): Sent & { readonly notification: Notification } {
   const sent: Sent = { requests: [], mails: [], memory: options.memory ?? new Map() };
   const answers = [...(options.answers ?? [])];
   const base = {
@@ -91,10 +109,7 @@ receivers:
     nowMs,
     signal: new AbortController().signal,
   };
-  const [integration] = config.receivers.get('r')!.integrations;
-  const verdict = await integration!.notify(notification);
-  const bodies = sent.requests.map(({ body }) => (body === undefined ? undefined : JSON.parse(body)));
-  return { ...sent, verdict, bodies, integration: integration! };
+  return { ...sent, notification };
 }
 
 const HASH = createHash('sha256').update('{}:{alertname="Down"}').digest('hex');
@@ -345,6 +360,197 @@ test('email: headers, threads, and HTML that escapes what alerts say', async () 
   assert.match(mail.html, /a&lt;b&gt;/);
   assert.doesNotMatch(mail.html, /a<b>/);
   assert.equal(integration.sendsResolved, false);
+});
+
+test('every example of the documentation is read, sends something, and shows no secret', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../../docs/receivers.md'), 'utf8');
+  const text = /```yaml\n([\s\S]*?)```/.exec(page)![1]!;
+  const config = loadConfig(text);
+  assert.doesNotMatch(config.shown, /SECRET/);
+  const kinds = new Set<string>();
+  for (const { name, integrations } of config.receivers.values()) {
+    const [integration] = integrations;
+    kinds.add(`${integration!.kind}_configs`);
+    const { notification, requests, mails } = notificationOf({
+      answers: new Array(2).fill(answerFor(integration!.kind)),
+    });
+    const verdict = await integration!.notify(notification);
+    assert.deepEqual(verdict, { kind: 'sent' }, name);
+    assert.equal(requests.length + mails.length > 0, true, name);
+  }
+  assert.deepEqual([...kinds].sort(), receiverKinds.map(({ field }) => field).sort());
+});
+
+function answerFor(kind: string): Answer {
+  const bodies: Readonly<Record<string, object>> = {
+    telegram: { ok: true },
+    rocketchat: { success: true },
+    wechat: { access_token: 't', errcode: 0 },
+    jira: { issues: [] },
+  };
+  const body = bodies[kind];
+  return body === undefined ? ok : { ...ok, body: JSON.stringify(body) };
+}
+
+test('discord, telegram, victorops, pushover, webex, wechat', async () => {
+  const discord = await notify(
+    'discord_configs: [{ webhook_url: http://hook, content: "{{ .Status }}", username: me }]',
+  );
+  const [embed] = discord.bodies[0].embeds;
+  assert.deepEqual(
+    [discord.bodies[0].content, discord.bodies[0].username, embed.title, embed.color],
+    ['firing', 'me', '[FIRING:1] Down ', 0x992d22],
+  );
+  const telegram = await notify(
+    'telegram_configs: [{ api_url: http://tg, bot_token: TOKEN, chat_id: -5, message: "<b>{{ .CommonLabels.alertname }}</b>{{ (index .Alerts 0).Labels.instance }}", disable_notifications: true }]',
+    { answers: [{ ...ok, body: '{"ok":true}' }] },
+  );
+  assert.equal(telegram.requests[0]!.url, 'http://tg/botTOKEN/sendMessage');
+  assert.deepEqual(telegram.bodies[0], {
+    chat_id: '-5',
+    disable_notification: 'true',
+    disable_web_page_preview: 'true',
+    parse_mode: 'HTML',
+    text: '<b>Down</b>a&lt;b&gt;',
+  });
+  const flood = await notify('telegram_configs: [{ bot_token: TOKEN, chat_id: 1 }]', {
+    answers: [{ status: 429, headers: new Map(), body: '{"ok":false,"description":"Too Many Requests"}' }],
+  });
+  assert.deepEqual(flood.verdict, {
+    kind: 'failed',
+    text: 'telegram: Too Many Requests (429)',
+    retries: true,
+    reason: 'rateLimited',
+  });
+  const victorops = await notify(
+    'victorops_configs: [{ api_key: KEY, routing_key: r, message_type: odd, custom_fields: { own: "{{ .Status }}" } }]',
+  );
+  assert.equal(victorops.requests[0]!.url, 'https://alert.victorops.com/integrations/generic/20131114/alert/KEY/r');
+  assert.deepEqual(
+    [victorops.bodies[0].message_type, victorops.bodies[0].own, victorops.bodies[0].entity_id],
+    ['CRITICAL', 'firing', HASH],
+  );
+  const pushover = await notify('pushover_configs: [{ user_key: U, token: T, ttl: 90s, message: " " }]', {
+    resolved: true,
+  });
+  const query = new URL(pushover.requests[0]!.url).searchParams;
+  assert.deepEqual(
+    [query.get('priority'), query.get('ttl'), query.get('message'), query.get('retry')],
+    ['0', '90', '(no details)', '60'],
+  );
+  const webex = await notify(
+    'webex_configs: [{ room_id: R, message: x, http_config: { authorization: { credentials: C } } }]',
+  );
+  assert.deepEqual(webex.bodies[0], { markdown: 'x', roomId: 'R' });
+  const wechat = await notify(
+    'wechat_configs: [{ api_secret: S, corp_id: C, to_user: u, message: m, message_type: markdown }]',
+    {
+      answers: [
+        { ...ok, body: '{"access_token":"T"}' },
+        { ...ok, body: '{"errcode":0}' },
+      ],
+    },
+  );
+  assert.deepEqual(
+    wechat.requests.map(({ url }) => url.replace('https://qyapi.weixin.qq.com/cgi-bin/', '')),
+    ['gettoken?corpid=C&corpsecret=S', 'message/send?access_token=T'],
+  );
+  assert.deepEqual(wechat.bodies[1], {
+    text: { content: '' },
+    touser: 'u',
+    safe: '0',
+    msgtype: 'markdown',
+    markdown: { content: 'm' },
+  });
+});
+
+test('rocketchat, mattermost, incidentio', async () => {
+  const rocket = await notify(
+    'rocketchat_configs: [{ api_url: http://rc, token: T, token_id: I, channel: c, fields: [{ title: a, value: b }], actions: [{ text: go, url: "http://x" }] }]',
+    { answers: [{ ...ok, body: '{"success":true}' }] },
+  );
+  assert.equal(rocket.requests[0]!.url, 'http://rc/api/v1/chat.postMessage');
+  assert.deepEqual(
+    [rocket.requests[0]!.headers!['x-auth-token'], rocket.requests[0]!.headers!['x-user-id']],
+    ['T', 'I'],
+  );
+  const [attachment] = rocket.bodies[0].attachments;
+  assert.deepEqual(
+    [rocket.bodies[0].channel, attachment.color, attachment.fields, attachment.actions[0].type],
+    ['c', 'red', [{ short: false, title: 'a', value: 'b' }], 'button'],
+  );
+  const mattermost = await notify(
+    'mattermost_configs: [{ webhook_url: http://mm, channel: c, priority: { priority: Important, requested_ack: true, persistent_notifications: true }, props: { card: x } }]',
+  );
+  assert.deepEqual(mattermost.bodies[0].priority, { priority: 'important', requested_ack: true });
+  assert.deepEqual(
+    [mattermost.bodies[0].props, mattermost.bodies[0].username, mattermost.bodies[0].attachments[0].color],
+    [{ card: 'x' }, 'Alertmanager', 'danger'],
+  );
+  const incident = await notify(
+    'incidentio_configs: [{ url: http://i, alert_source_token: T, metadata: { a: "{{ .Status }}" } }]',
+  );
+  assert.deepEqual(
+    [incident.bodies[0].version, incident.bodies[0].metadata, incident.requests[0]!.config.authorization],
+    ['1', { a: 'firing' }, { type: 'Bearer', credentials: 'T' }],
+  );
+});
+
+test('jira: an issue is made, changed, resolved and opened again', async () => {
+  const config =
+    'jira_configs: [{ api_url: http://jira/rest/api/2/, project: P, issue_type: Bug, labels: [x], resolve_transition: Done, reopen_transition: Open, reopen_duration: 2h, summary: { template: s, enable_update: false }, fields: { customfield_1: { value: "{{ .Status }}" } } }]';
+  const json = (body: object): Answer => ({ ...ok, body: JSON.stringify(body) });
+  const made = await notify(config, { answers: [json({ issues: [] }), json({ key: 'P-1' })] });
+  assert.deepEqual(
+    made.requests.map(({ method, url }) => `${method} ${url}`),
+    ['POST http://jira/rest/api/2/search', 'POST http://jira/rest/api/2/issue'],
+  );
+  assert.equal(
+    made.bodies[0].jql,
+    `(resolutiondate is EMPTY OR resolutiondate >= -120m) and project="P" and labels="ALERT{${HASH}}" order by status ASC,resolutiondate DESC`,
+  );
+  const { fields } = made.bodies[1];
+  assert.deepEqual(
+    [fields.summary, fields.labels, fields.customfield_1, fields.priority],
+    ['s', [`ALERT{${HASH}}`, 'x'], { value: 'firing' }, undefined],
+  );
+  const issue = (key: string) => json({ issues: [{ key: 'P-1', fields: { status: { statusCategory: { key } } } }] });
+  const resolved = await notify(config, {
+    resolved: true,
+    answers: [issue('new'), json({}), json({ transitions: [{ id: '7', name: 'Done' }] }), json({})],
+  });
+  assert.deepEqual(
+    resolved.requests.map(({ method, url }) => `${method} ${url.slice('http://jira/rest/api/2/'.length)}`),
+    ['POST search', 'PUT issue/P-1', 'GET issue/P-1/transitions', 'POST issue/P-1/transitions'],
+  );
+  assert.equal(resolved.bodies[1].fields.summary, undefined);
+  assert.deepEqual(resolved.bodies[3], { transition: { id: '7' } });
+  const nothing = await notify(config, { resolved: true, answers: [json({ issues: [] })] });
+  assert.deepEqual([nothing.requests.length, nothing.verdict], [1, { kind: 'sent' }]);
+  const missing = await notify(config, { answers: [issue('done'), json({}), json({ transitions: [] })] });
+  assert.equal(missing.verdict.kind === 'failed' && missing.verdict.text, "can't find transition Open for issue P-1");
+});
+
+test('sns: a form, signed as AWS says', async () => {
+  const { requests } = await notify(
+    'sns_configs: [{ topic_arn: "arn:x.fifo", subject: s, message: m, attributes: { a: b }, sigv4: { region: eu-west-1, access_key: K, secret_key: S } }]',
+  );
+  const [request] = requests;
+  assert.equal(request!.url, 'https://sns.eu-west-1.amazonaws.com/');
+  const params = new URLSearchParams(request!.body!);
+  assert.deepEqual(
+    [
+      params.get('Action'),
+      params.get('TopicArn'),
+      params.get('MessageGroupId'),
+      params.get('MessageAttributes.entry.1.Value.StringValue'),
+    ],
+    ['Publish', 'arn:x.fifo', HASH, 'b'],
+  );
+  assert.match(
+    request!.headers!.authorization!,
+    /^AWS4-HMAC-SHA256 Credential=K\/20260105\/eu-west-1\/sns\/aws4_request, SignedHeaders=content-type;host;x-amz-date, Signature=[\da-f]{64}$/,
+  );
 });
 
 test('a template that fails says where', async () => {

@@ -80,6 +80,9 @@ export interface MailSender {
   send(server: MailServer, mail: Mail, signal: AbortSignal): Promise<void>;
 }
 
+/** Something of a receiver's own is wrong, so that no other try helps. */
+export class NotifyError extends Error {}
+
 /** A template of a receiver, expanded. @throws TemplateError */
 export function expander({ templates, data }: Notification): (template: string) => string {
   return (template) => templates.text(template, data);

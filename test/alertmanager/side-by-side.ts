@@ -1,0 +1,178 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { systemClock } from '../../src/lib/clock.ts';
+import { CASE_SECONDS, type Case, type Event, SECOND_MS } from './random-case.ts';
+
+/** An Alertmanager that is asked over its v2 API. */
+export interface Side {
+  /** With the prefix before `/api/v2`. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** A webhook, as far as both have to say the same. */
+export interface Told {
+  readonly atMs: number;
+  readonly text: string;
+}
+
+/** Takes webhooks of both sides: paths begin with the side's name. */
+export class Hooks {
+  readonly #server: Server;
+  /** By side and receiver. */
+  readonly #told = new Map<string, Told[]>();
+  #startMs = 0;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  static async listen(): Promise<Hooks> {
+    const server = createServer();
+    const hooks = new Hooks(server);
+    server.on('request', (request, response) => {
+      const atMs = systemClock.monotonicMs() - hooks.#startMs;
+      const parts: Buffer[] = [];
+      request.on('data', (part: Buffer) => parts.push(part));
+      request.on('end', () => {
+        const list = hooks.#told.get(request.url!) ?? [];
+        hooks.#told.set(request.url!, list);
+        if (atMs < endMs) list.push({ atMs, text: textOf(Buffer.concat(parts).toString()) });
+        response.end();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return hooks;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  begin(): void {
+    this.#startMs = systemClock.monotonicMs();
+    this.#told.clear();
+  }
+
+  of(side: string, receiver: string): readonly Told[] {
+    return this.#told.get(`/${side}/${receiver}`) ?? [];
+  }
+
+  receivers(side: string): string[] {
+    return [...this.#told.keys()]
+      .filter((path) => path.startsWith(`/${side}/`))
+      .map((path) => path.slice(side.length + 2));
+  }
+
+  close(): void {
+    this.#server.closeAllConnections();
+    this.#server.close();
+  }
+}
+
+interface Message {
+  readonly [name: string]: unknown;
+  readonly alerts: readonly {
+    readonly labels: object;
+    readonly status: string;
+    readonly fingerprint: string;
+    readonly annotations: object;
+  }[];
+}
+
+/** Without times and the address of the Alertmanager. */
+function textOf(body: string): string {
+  const { alerts, externalURL: _, ...rest } = JSON.parse(body) as Message;
+  const told = alerts.map(({ status, labels, annotations, fingerprint }) => ({
+    status,
+    labels,
+    annotations,
+    fingerprint,
+  }));
+  return JSON.stringify({ ...rest, alerts: told });
+}
+
+/** The first requests take longer. */
+export async function warmUp(sides: readonly Side[]): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    const labels = { alertname: 'warm', number: String(i) };
+    for (const side of sides) await happen(side, [{ kind: 'alerts', atMs: 0, alerts: [{ labels, annotations: {} }] }]);
+  }
+}
+
+/** The last moments are not compared: one side may not have come to them. */
+const endMs = (CASE_SECONDS - 1) * SECOND_MS;
+
+/** Plays the events of all cases on both sides at once. */
+export async function play(cases: readonly Case[], sides: readonly Side[]): Promise<void> {
+  const startMs = systemClock.monotonicMs();
+  const all = cases.flatMap(({ events }) => events).sort((a, b) => a.atMs - b.atMs);
+  for (const [atMs, events] of Map.groupBy(all, ({ atMs }) => atMs)) {
+    await systemClock.sleep(Math.max(0, startMs + atMs - systemClock.monotonicMs()));
+    await Promise.all(sides.map((side) => happen(side, events)));
+  }
+  await systemClock.sleep(startMs + CASE_SECONDS * SECOND_MS - systemClock.monotonicMs());
+}
+
+async function happen({ url, headers }: Side, events: readonly Event[]): Promise<void> {
+  const post = async (path: string, body: unknown) => {
+    const answer = await fetch(`${url}/api/v2/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
+    await answer.arrayBuffer();
+  };
+  const nowMs = Date.now();
+  const time = (ms: number) => new Date(ms).toISOString();
+  for (const event of events) {
+    if (event.kind !== 'silence') continue;
+    const { matchers, forMs } = event;
+    await post('silences', {
+      matchers,
+      startsAt: time(nowMs),
+      endsAt: time(nowMs + forMs),
+      createdBy: 'x',
+      comment: 'x',
+    });
+  }
+  const alerts = events.flatMap((event) => (event.kind === 'alerts' ? event.alerts : []));
+  const given = alerts.map(({ labels, annotations, endsInMs }) => ({
+    labels,
+    annotations,
+    ...(endsInMs === undefined ? {} : { endsAt: time(nowMs + endsInMs) }),
+    ...(endsInMs === undefined || endsInMs === 0 ? {} : { startsAt: time(nowMs) }),
+  }));
+  if (given.length > 0) await post('alerts', given);
+}
+
+/** Notifications that one side told otherwise than the other. Times may differ by a second. */
+export function differences(
+  hooks: Hooks,
+  receivers: Iterable<string>,
+  [one, two]: readonly [string, string],
+): string[] {
+  const found: string[] = [];
+  for (const receiver of receivers) {
+    // groups of one receiver that are due at once come in any order
+    const order = (side: string) =>
+      [...Map.groupBy(hooks.of(side, receiver), ({ text }) => JSON.parse(text).groupKey as string)].sort(([a], [b]) =>
+        a < b ? -1 : 1,
+      );
+    const [ours, theirs] = [order(one), order(two)];
+    const keys = new Set([...ours, ...theirs].map(([key]) => key));
+    for (const key of keys) {
+      const [a, b] = [ours, theirs].map((groups) => groups.find(([each]) => each === key)?.[1] ?? []);
+      for (let i = 0; i < Math.max(a!.length, b!.length); i++) {
+        const [x, y] = [a![i], b![i]];
+        if (x !== undefined && y !== undefined && x.text === y.text && Math.abs(x.atMs - y.atMs) < 1000) continue;
+        const shown = (told: Told | undefined) =>
+          told === undefined ? 'nothing' : `${(told.atMs / 1000).toFixed(2)}s ${told.text}`;
+        found.push(`${receiver} ${key} #${i}:\n  ${one}: ${shown(x)}\n  ${two}: ${shown(y)}`);
+        break;
+      }
+    }
+  }
+  return found;
+}
