@@ -5,24 +5,10 @@
 // 1 s cold, 300 ms warm.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kernel } from '../src/chunk/kernel.ts';
-import { DayMerger } from '../src/chunkstore/day-merge.ts';
 import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
-import { placementFor } from '../src/chunkstore/placement-size.ts';
-import { Schema, TABLE_MS_DEFAULT } from '../src/chunkstore/schema.ts';
-import { Sweeper } from '../src/chunkstore/sweeper.ts';
-import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
-import { systemClock } from '../src/lib/clock.ts';
-import { FilesystemObjectClient } from '../src/object/filesystem.ts';
-import { EmbeddedTableStore } from '../src/table/embedded.ts';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
-import { unlimited } from './counted-store.ts';
-import { Fleet, type Instance, oneInstance } from './fleet.ts';
+import { fillStore, METRIC } from './month-store.ts';
 import { benchOptions } from './options.ts';
-
-const WINDOW_MS = 7_200_000;
-const TENANT = 'anonymous';
-const METRIC = 'node_load1';
 
 const options = benchOptions({ days: '30', series: '2000', step: '15000', merge: 'true' });
 const series = Number(options.series);
@@ -30,48 +16,11 @@ const startMs = (dayOf(Date.now()) - Number(options.days)) * DAY_MS;
 const endMs = startMs + Number(options.days) * DAY_MS;
 const dataDir = tempFolder('month');
 try {
-  await fill(join(dataDir, 'store'));
+  const stepMs = Number(options.step);
+  await fillStore(join(dataDir, 'store'), { startMs, endMs, series, stepMs, merge: options.merge === 'true' });
   await ask();
 } finally {
   rmSync(dataDir, { recursive: true, force: true });
-}
-
-/** A hundred instances of as many series each, so that every metric has hundreds. */
-async function fill(dir: string): Promise<void> {
-  const tables = await EmbeddedTableStore.open({ dir: join(dir, 'tables') });
-  const objects = await FilesystemObjectClient.open({ dir: join(dir, 'objects'), clock: systemClock });
-  const schema = new Schema([
-    { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'pallium_', tableMs: TABLE_MS_DEFAULT },
-  ]);
-  const kernel = Kernel.create();
-  let nowMs = startMs;
-  const clock = { ...systemClock, nowMs: () => nowMs };
-  const writer = new ChunkStoreWriter(schema, kernel, { clock });
-  const fleet = new Fleet(TENANT, someOf(await oneInstance()), 100, placementFor(series), series);
-  const fromMs = performance.now();
-  for (let at = startMs; at < endMs; at += WINDOW_MS) {
-    nowMs = at + WINDOW_MS;
-    await writer.write(fleet.window(at, WINDOW_MS, Number(options.step)));
-  }
-  if (options.merge === 'true') {
-    const merger = new DayMerger(schema, writer, kernel, clock);
-    const removal = { tombstones: [], keepFromMs: Number.NEGATIVE_INFINITY };
-    for (let day = dayOf(startMs); day < dayOf(endMs); day++) await merger.merge(TENANT, day, removal, unlimited());
-    // it remembers what it has seen, and removes it when it comes by later
-    const sweeper = new Sweeper(schema, clock);
-    for (const days of [0, 2, 4]) {
-      nowMs = Date.now() + days * DAY_MS;
-      await sweeper.run();
-    }
-  }
-  console.log(`${fleet.seriesCount} series of ${options.days} days in ${Math.round(performance.now() - fromMs)} ms`);
-  await tables.client.close();
-}
-
-/** Series of an instance, `node_load1` among them, so many that a hundred instances make all. */
-function someOf(base: readonly Instance[]): Instance[] {
-  const some = base.filter(({ metric }) => metric !== METRIC).slice(0, Math.ceil(series / 100) - 1);
-  return [...some, base.find(({ metric }) => metric === METRIC)!];
 }
 
 async function ask(): Promise<void> {

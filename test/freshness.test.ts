@@ -148,6 +148,9 @@ async function startWorld(random: Random) {
       lookbackMs: config.lookbackDeltaMs,
       alignToStep: false,
       parallelMax: 2,
+      memory: () => ({ addMemory() {}, close() {} }),
+      samplesMax: 50_000_000,
+      retriesMax: 2,
       timeoutMs: 120_000,
       clock,
     });

@@ -137,7 +137,7 @@ function explained(call: Call, { result }: Ran): ApiResponse {
   return success(call.limits, result, (out) => out.json(result.explanation));
 }
 
-function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> {
+async function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> {
   const stats = call.params.get('stats');
   const warnings = [...result.warnings];
   const value = truncated(result.value, limit);
@@ -147,15 +147,19 @@ function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> {
       `value ${quoteGoCut(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
     );
   }
-  return successInTurns(call, { warnings, infos: result.infos }, function* (out) {
+  const response = await successInTurns(call, { warnings, infos: result.infos }, function* (out) {
     out.raw(`{"resultType":"${value.type}","result":`);
     yield* writeValue(out, value);
     if (stats !== '') {
       out.raw(',"stats":');
-      out.json({ ...statsJson(result.statistics), ...(stats === 'all' ? storeStats(result.statistics) : {}) });
+      out.json({
+        ...statsJson(result.statistics),
+        ...(stats === 'all' ? { ...storeStats(result.statistics), ...frontendStats(result.statistics) } : {}),
+      });
     }
     out.raw('}');
   });
+  return { ...response, headers: { ...response.headers, 'Server-Timing': serverTiming(result.statistics) } };
 }
 
 /** The same value where nothing is cut off. */
@@ -267,4 +271,16 @@ function statsJson(stats: QueryStatistics): object {
 function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }: QueryStatistics): object {
   if (fetchedRows + fetchedObjects + cachedBlocks === 0) return {};
   return { store: { fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks } };
+}
+
+/** Counts of the front end, which Prometheus has not. They are absent where a query was evaluated as it is. */
+function frontendStats({ parts, cachedSteps = 0 }: QueryStatistics): object {
+  return parts === undefined ? {} : { frontend: { parts, cachedSteps } };
+}
+
+/** The time of the evaluation as browsers show it, and what was counted beside it. */
+function serverTiming({ evaluatedMs, parts, cachedSteps = 0, totalQueryableSamples }: QueryStatistics): string {
+  const counted = [`samples;desc="${totalQueryableSamples}"`];
+  if (parts !== undefined) counted.push(`parts;desc="${parts}"`, `cached_steps;desc="${cachedSteps}"`);
+  return [`eval;dur=${evaluatedMs.toFixed(2)}`, ...counted].join(', ');
 }

@@ -44,10 +44,11 @@ async function startApp(name: string, flags: readonly string[]) {
     async range() {
       const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
       const answer = await send(`${url}/api/v1/query_range?query=sum(sum_over_time(m[1h]))&${times}&stats=true`);
+      const timing = String(answer.headers['server-timing']);
       const { data } = (await answer.body.json()) as {
         data: { result: { values: [number, string][] }[]; stats: { samples: { totalQueryableSamples: number } } };
       };
-      return { values: data.result[0]!.values, samples: data.stats.samples.totalQueryableSamples };
+      return { values: data.result[0]!.values, samples: data.stats.samples.totalQueryableSamples, timing };
     },
   };
 }
@@ -60,6 +61,8 @@ test('days are answered from the cache, and once more from the samples when one 
   const warm = await app.range();
   assert.equal(cold.values.length, 121);
   assert.deepEqual(warm.values, cold.values);
+  assert.match(cold.timing, /^eval;dur=[\d.]+, samples;desc="\d+", parts;desc="\d", cached_steps;desc="0"$/);
+  assert.match(warm.timing, /cached_steps;desc="1\d\d"$/);
   assert.ok(warm.samples < cold.samples / 5, `${warm.samples} samples of ${cold.samples}`);
 
   // a series that is new begins when it likes

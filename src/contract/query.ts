@@ -52,6 +52,15 @@ interface QueryRequest {
   readonly perStepStatistics?: boolean;
   /** Tell what each part of the plan did. */
   readonly explain?: boolean;
+  /** Counts against the query's limits: what its other parts have used already. */
+  readonly used?: QueryUse;
+}
+
+/** Reads of a query, as its limits count them. */
+export interface QueryUse {
+  readonly chunks: number;
+  readonly chunkBytes: number;
+  readonly fetchedBytes: number;
 }
 
 export interface InstantRequest extends QueryRequest {
@@ -244,6 +253,9 @@ export interface QueryStatistics {
   readonly totalQueryableSamplesPerStep: readonly (readonly [number, number])[] | undefined;
   /** Bytes fetched from ingesters and store. */
   readonly fetchedBytes: number;
+  /** Chunks of series, and bytes of them, that were read or about to be. */
+  readonly fetchedChunks: number;
+  readonly fetchedChunkBytes: number;
   readonly fetchedRows: number;
   readonly fetchedObjects: number;
   /** Parts of chunk groups that a cache had. */
@@ -252,6 +264,10 @@ export interface QueryStatistics {
   readonly readSlots: number;
   /** Chunk groups in which series were looked for. */
   readonly readGroups: number;
+  /** Parts that a front end asked for; absent: it asked for the query as it is. */
+  readonly parts?: number;
+  /** Steps that a front end had the answer of. */
+  readonly cachedSteps?: number;
 }
 
 /** A part of a query's plan, and what it did. */

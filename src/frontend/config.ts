@@ -1,4 +1,4 @@
-import { bytes, choice, duration, toggle } from '../kit/config/field.ts';
+import { bytes, choice, count, duration, toggle } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 
 export const queryRangeConfig = section('query_range', 'Query front end', {
@@ -11,6 +11,11 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     default: false,
     flag: 'querier.align-querier-with-step',
     help: 'Move the start and the end of range queries down to multiples of the step: their answers can be cached more often, and are of times that were not asked for.',
+  }),
+  maxRetries: count({
+    default: 5,
+    flag: 'querier.max-retries-per-request',
+    help: 'Times that a part of a query is asked for again when who evaluates it, or a store, fails. Errors of the query itself are never tried again.',
   }),
   cacheResults: toggle({
     default: true,
@@ -27,6 +32,11 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     default: '64MiB',
     flag: 'frontend.results-cache-size',
     help: 'Memory for answers, with the cache in memory.',
+  }),
+  logQueriesLongerThanMs: duration({
+    default: '0',
+    flag: 'frontend.log-queries-longer-than',
+    help: 'Queries that take longer are logged, with tenant, expression and times. 0: none.',
   }),
   queryVerticalShardSize: choice({
     default: '0',

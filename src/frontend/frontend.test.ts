@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { QueryResult, QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
+import type { QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
@@ -10,6 +10,7 @@ import { Frontend } from './frontend.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
+import { testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
@@ -112,35 +113,16 @@ function askedFrontend(parallelMax: number) {
     lookbackMs: 300_000,
     alignToStep: false,
     parallelMax,
+    memory: () => ({ addMemory() {}, close() {} }),
+    samplesMax: 50_000_000,
+    retriesMax: 2,
     timeoutMs: 1000,
     clock,
   });
   return { asked, clock, frontend };
 }
 
-function emptyResult(): QueryResult {
-  const none = { notes: [], omitted: 0 };
-  return {
-    value: { type: 'matrix', series: [] },
-    warnings: [],
-    infos: [],
-    notes: { storage: [], warnings: none, infos: none },
-    explanation: undefined,
-    statistics: {
-      evaluatedMs: 1,
-      totalQueryableSamples: 2,
-      samplesRead: 2,
-      peakSamples: 2,
-      totalQueryableSamplesPerStep: undefined,
-      fetchedBytes: 3,
-      fetchedRows: 0,
-      fetchedObjects: 0,
-      cachedBlocks: 0,
-      readSlots: 0,
-      readGroups: 0,
-    },
-  };
-}
+const emptyResult = () => testSteps(0, 0, { fetchedBytes: 3 });
 
 const FIVE_DAYS = { expr: 'up', startMs: 0, endMs: 5 * DAY_MS - 1, stepMs: DAY_MS / 24 };
 const settle = () => new Promise(setImmediate);

@@ -17,8 +17,10 @@ import type { ParsedExprs } from '../promql/parser/parsed.ts';
 import { printExpr } from '../promql/parser/printer.ts';
 import { alignToStep } from './align.ts';
 import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
+import { PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
+import { withRetries } from './retry.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { type StepRange, splitByInterval } from './split.ts';
@@ -43,6 +45,12 @@ export interface FrontendOptions {
   readonly alignToStep: boolean;
   /** Parts of a query that are under way at once. */
   readonly parallelMax: number;
+  /** Times that a part is asked for again. */
+  readonly retriesMax: number;
+  /** Counts memory that a query's answers take until they are put together; `close` gives it back. */
+  readonly memory: () => PartsMemory;
+  /** Points of all parts together. */
+  readonly samplesMax: number;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -133,7 +141,7 @@ export class Frontend implements QueryRunner {
     context: QueryRunContext,
     pacer: Pacer,
   ): Promise<QueryResult> {
-    const { parallelMax, clock } = this.#options;
+    const { parallelMax, retriesMax, clock } = this.#options;
     const { startMs, endMs } = request;
     const whole = { startMs, endMs };
     const startedMs = clock.monotonicMs();
@@ -142,15 +150,24 @@ export class Frontend implements QueryRunner {
     const timeUp = new AbortController();
     const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
+    const budget = new PartsBudget(this.#options.memory(), this.#options.samplesMax);
     try {
-      const results = await runParts(parts, parallelMax, signal, (part, ends) =>
-        run({ ...request, startMs: part.startMs, endMs: part.endMs, whole }, { ...context, signal: ends }),
-      );
+      budget.holdBytes(cached?.bytes ?? 0);
+      const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
+        const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
+        const result = await withRetries(retriesMax, ends, () =>
+          run({ ...request, ...own }, { ...context, signal: ends }),
+        );
+        budget.add(result);
+        return result;
+      });
       const answers = results.map(stepsOf);
       const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
       // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
       void cached?.keep(answers, pacer).catch(() => {});
+      const counts = { parts: parts.length, cachedSteps: cached?.cachedSteps ?? 0 };
       const statistics = {
+        ...counts,
         ...addedStatistics(results.map((result) => result.statistics)),
         evaluatedMs: clock.monotonicMs() - startedMs,
       };
@@ -159,6 +176,7 @@ export class Frontend implements QueryRunner {
       throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;
     } finally {
       timer.cancel();
+      budget.close();
     }
   }
 }

@@ -132,6 +132,8 @@ export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatist
     totalQueryableSamplesPerStep:
       parts.length === 0 || perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
     fetchedBytes: sum((part) => part.fetchedBytes),
+    fetchedChunks: sum((part) => part.fetchedChunks),
+    fetchedChunkBytes: sum((part) => part.fetchedChunkBytes),
     fetchedRows: sum((part) => part.fetchedRows),
     fetchedObjects: sum((part) => part.fetchedObjects),
     cachedBlocks: sum((part) => part.cachedBlocks),

@@ -85,6 +85,7 @@ export class ResultsCache {
       part,
       key: keys[i]!,
       extents: values[i] === undefined ? [] : decodeExtents(values[i]),
+      bytes: values[i]?.length ?? 0,
     }));
     return new CachedParts(cache, query, days, nowMs, entries);
   }
@@ -94,6 +95,8 @@ interface Entry {
   readonly part: StepRange;
   readonly key: string;
   readonly extents: readonly Extent[];
+  /** Size of the extents, encoded. */
+  readonly bytes: number;
 }
 
 /** Steps that are to be evaluated. */
@@ -124,6 +127,11 @@ export class CachedParts {
       return { ...entry, pieces, valid };
     });
     this.tasks = tasks;
+  }
+
+  /** Memory that the extents take, roughly. */
+  get bytes(): number {
+    return this.#entries.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Steps that the cache had the answer of. */

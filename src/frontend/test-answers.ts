@@ -1,4 +1,4 @@
-import type { QueryResult, QueryRunner, RangeRequest } from '../contract/query.ts';
+import type { QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
 
 const SIGNAL = new AbortController().signal;
 
@@ -22,3 +22,41 @@ export function comparableAnswer(answer: Answer) {
   const series = value.series.map((each) => ({ ...each, times: [...each.times], values: [...each.values] }));
   return { series, notes: [[...warnings].sort(), [...infos].sort()] };
 }
+
+/** A part's answer of so many series with so many points each. */
+export function testSteps(series: number, points: number, statistics: Partial<QueryStatistics> = {}): QueryResult {
+  const none = { notes: [], omitted: 0 };
+  const times = Float64Array.from({ length: points }, (_, i) => i * 1000);
+  return {
+    value: {
+      type: 'matrix',
+      series: Array.from({ length: series }, (_, i) => ({
+        pairs: ['a', String(i)],
+        times,
+        values: times,
+        histograms: undefined,
+      })),
+    },
+    warnings: [],
+    infos: [],
+    notes: { storage: [], warnings: none, infos: none },
+    explanation: undefined,
+    statistics: { ...NO_STATISTICS, ...statistics },
+  };
+}
+
+const NO_STATISTICS: QueryStatistics = {
+  evaluatedMs: 1,
+  totalQueryableSamples: 2,
+  samplesRead: 2,
+  peakSamples: 2,
+  totalQueryableSamplesPerStep: undefined,
+  fetchedBytes: 0,
+  fetchedChunks: 0,
+  fetchedChunkBytes: 0,
+  fetchedRows: 0,
+  fetchedObjects: 0,
+  cachedBlocks: 0,
+  readSlots: 0,
+  readGroups: 0,
+};

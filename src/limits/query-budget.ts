@@ -36,6 +36,14 @@ export class SharedMemory {
   }
 }
 
+export interface BudgetUse {
+  readonly chunks: number;
+  readonly chunkBytes: number;
+  readonly fetchedBytes: number;
+}
+
+const UNUSED: BudgetUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
+
 /** The budget of one query by its tenant's limits, and its use so far. A limit of 0 is no limit. */
 export class LimitedBudget implements QueryBudget {
   readonly #limits: BudgetLimits;
@@ -52,9 +60,13 @@ export class LimitedBudget implements QueryBudget {
   readSlots = 0;
   readGroups = 0;
 
-  constructor(limits: BudgetLimits, shared?: SharedMemory) {
+  /** @param used what parts of the same query have used elsewhere */
+  constructor(limits: BudgetLimits, shared?: SharedMemory, used: BudgetUse = UNUSED) {
     this.#limits = limits;
     this.#shared = shared;
+    this.chunks = used.chunks;
+    this.chunkBytes = used.chunkBytes;
+    this.fetchedBytes = used.fetchedBytes;
   }
 
   addSeries(count: number): void {

@@ -411,6 +411,8 @@ function statisticsOf(parts: readonly QueryStatistics[]): QueryStatistics {
       perStep.reduce((total, steps) => total + (steps?.[step]?.[1] ?? 0), 0),
     ]),
     fetchedBytes: sum((part) => part.fetchedBytes),
+    fetchedChunks: sum((part) => part.fetchedChunks),
+    fetchedChunkBytes: sum((part) => part.fetchedChunkBytes),
     fetchedRows: sum((part) => part.fetchedRows),
     fetchedObjects: sum((part) => part.fetchedObjects),
     cachedBlocks: sum((part) => part.cachedBlocks),

@@ -82,7 +82,7 @@ export class EngineRunner implements QueryRunner {
   ): Promise<Answer> {
     const { clock } = this.#options;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
-    const budget = new LimitedBudget(this.#options.limits(tenant), this.#options.memory);
+    const budget = new LimitedBudget(this.#options.limits(tenant), this.#options.memory, request.used);
     if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
     const startedMs = clock.monotonicMs();
     const timeUp = new AbortController();
@@ -91,9 +91,14 @@ export class EngineRunner implements QueryRunner {
     const { turn, end } = this.#options.turns.begin();
     try {
       return await query({ budget, signal, turn }, (stats) => {
-        const { fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;
-        const read = { fetchedBytes, fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups };
-        return { evaluatedMs: clock.monotonicMs() - startedMs, ...stats, ...read };
+        const { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;
+        const read = { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups };
+        const own = {
+          fetchedBytes: budget.fetchedBytes - (request.used?.fetchedBytes ?? 0),
+          fetchedChunks: budget.chunks - (request.used?.chunks ?? 0),
+          fetchedChunkBytes: budget.chunkBytes - (request.used?.chunkBytes ?? 0),
+        };
+        return { evaluatedMs: clock.monotonicMs() - startedMs, ...stats, ...own, ...read };
       });
     } catch (thrown) {
       if (timeUp.signal.aborted) throw timeUp.signal.reason;

@@ -38,3 +38,13 @@ test('queries that run and that ran are told to their tenant only, equal ones ad
   assert.equal(top!.count, 4096, 'bounded');
   assert.equal(top!.query.length, 2048);
 });
+
+test('who begins a query may hear of its end', () => {
+  const book = new QueryBook(new ManualClock(1000));
+  const heard: string[] = [];
+  const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', 'up']] } as const;
+  const end = book.begin(request, ({ query, startedMs }) => heard.push(`${query} ${startedMs}`));
+  assert.deepEqual(heard, []);
+  end();
+  assert.deepEqual(heard, ['up 1000']);
+});

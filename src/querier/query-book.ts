@@ -49,16 +49,18 @@ export class QueryBook {
     this.#clock = clock;
   }
 
-  /** Notes a request; what is no query is passed by. Call what is returned when it ends. */
-  begin({ tenant, path, params }: ApiRequest): () => void {
+  /** Notes a request; what is no query is passed by. Call what is returned when it ends: `atEnd` is told of it then. */
+  begin({ tenant, path, params }: ApiRequest, atEnd?: (query: ActiveQuery) => void): () => void {
     const get = (name: string) => params.find(([key]) => key === name)?.[1] ?? '';
     const query = shortened(get('query'), QUERY_CHARS_MAX);
     if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
     const id = ++this.#lastId;
     const startedMs = this.#clock.nowMs();
     const [start, end, step] = ['start', 'end', 'step'].map((name) => shortened(get(name), TIME_CHARS_MAX)) as Times;
-    this.#active.set(id, { id, tenant, query, path, start, end, step, startedMs });
+    const active = { id, tenant, query, path, start, end, step, startedMs };
+    this.#active.set(id, active);
     return () => {
+      atEnd?.(active);
       this.#active.delete(id);
       const endedMs = this.#clock.nowMs();
       const seconds = Number(end) - Number(start);

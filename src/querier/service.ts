@@ -18,7 +18,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
-import { QueryBook } from './query-book.ts';
+import { type ActiveQuery, QueryBook } from './query-book.ts';
 
 const querierMetrics = metricTable({
   fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
@@ -60,8 +60,20 @@ export interface QuerierServiceOptions {
   /** The backend of the cache of chunk groups, as metrics name it. */
   readonly cacheBackend: string;
   readonly limits: (tenant: string) => TenantLimits;
+  /** Told of queries that took long; absent: of none. */
+  readonly slow?: SlowQueries;
   readonly registry: Registry;
   readonly clock: Clock;
+}
+
+export interface SlowQueries {
+  readonly fromMs: number;
+  log(query: SlowQuery): void;
+}
+
+/** A query that took long. Its times as they were asked for; empty where not. */
+export interface SlowQuery extends ActiveQuery {
+  readonly ms: number;
 }
 
 /** Hands queries to its workers with the limits of their tenants, and keeps the book of them. */
@@ -80,7 +92,7 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const { workers } = this.#options;
-    const ended = this.book.begin(request);
+    const ended = this.book.begin(request, (query) => this.#noteSlow(query));
     try {
       return this.#answer(await workers.handle(request, this.#limits(request.tenant), signal));
     } catch (thrown) {
@@ -115,6 +127,12 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
   ): Promise<readonly InstantOutcome[]> {
     const { workers } = this.#options;
     return this.#answer(await workers.instants({ tenant, request }, this.#limits(tenant), signal));
+  }
+
+  #noteSlow(query: ActiveQuery): void {
+    const { slow, clock } = this.#options;
+    const ms = clock.nowMs() - query.startedMs;
+    if (slow !== undefined && ms > slow.fromMs) slow.log({ ...query, ms });
   }
 
   #limits(tenant: string): JoinedLimits {

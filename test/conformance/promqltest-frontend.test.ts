@@ -84,6 +84,9 @@ if (!existsSync(folder)) {
       lookbackMs: 300_000,
       alignToStep: false,
       parallelMax: 3,
+      memory: () => ({ addMemory() {}, close() {} }),
+      samplesMax: 50_000_000,
+      retriesMax: 2,
       timeoutMs: 120_000,
       clock: systemClock,
     });

@@ -95,6 +95,9 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         lookbackMs: 300_000,
         alignToStep: false,
         parallelMax: 1 + Math.floor(random() * 3),
+        memory: () => ({ addMemory() {}, close() {} }),
+        samplesMax: 50_000_000,
+        retriesMax: 2,
         timeoutMs: 120_000,
         clock: systemClock,
       });

@@ -2,7 +2,7 @@ import type { ApiBackend } from '../../contract/api.ts';
 import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
-import { QuerierService } from '../../querier/service.ts';
+import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
 import { sections } from '../config.ts';
@@ -44,7 +44,14 @@ export const querierModule: Module = {
       clock,
     });
     const { cacheBackend } = config.chunkStore;
-    const querier = new QuerierService({ workers, cacheBackend, limits: limitsOf, registry, clock });
+    const querier = new QuerierService({
+      workers,
+      cacheBackend,
+      limits: limitsOf,
+      registry,
+      clock,
+      ...slowQueries(app),
+    });
     app.parts.queries = querier;
     app.parts.documentTenants = (kind, signal) => workers.documentTenants(kind, signal);
     http.add(apiHandlers(withRules(querier, app), config.server));
@@ -76,4 +83,10 @@ function purger(querier: TenantHider, ingester: Pick<IngesterAdmin, 'deleteTenan
     },
     deletion: (tenant, signal) => querier.tenantDeletion(tenant, signal),
   };
+}
+
+function slowQueries({ config, log }: App): Pick<QuerierServiceOptions, 'slow'> {
+  const fromMs = config.queryRange.logQueriesLongerThanMs;
+  if (fromMs === 0) return {};
+  return { slow: { fromMs, log: ({ id: _, startedMs: __, ...query }) => log.info(query, 'a query took long') } };
 }

@@ -20,6 +20,7 @@ import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
+import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { ParsedExprs } from '../../promql/parser/parsed.ts';
@@ -42,7 +43,7 @@ const WARM_UP_MS = 400;
 /** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
 const PARTS_AT_ONCE = 2;
 
-const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits'> = {
+const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory'> = {
   parsed: new ParsedExprs(querierSyntax(config)),
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
@@ -50,6 +51,8 @@ const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits'> = {
   lookbackMs: config.lookbackDeltaMs,
   alignToStep: queryRange.alignQueriesWithStep,
   parallelMax: PARTS_AT_ONCE,
+  samplesMax: config.maxSamples,
+  retriesMax: queryRange.maxRetries,
   timeoutMs: config.timeoutMs,
   clock: systemClock,
 };
@@ -112,6 +115,7 @@ async function connected(shards: readonly ShardConnection[], results: MessagePor
           querier: sources.queries,
           cache: answers,
           cacheLimits: cacheLimits(limits),
+          memory: () => new LimitedBudget(limits, sources.memory),
         }),
         status: { ...status, headStats },
       };

@@ -1,0 +1,123 @@
+// A dashboard of twelve panels over a month in the embedded store, asked for as a browser does, six at a time: in a process that has nothing
+// cached (the system's cache of files aside), again, and a minute later. Then a small query, with the front end and without.
+//   npm run bench:dashboard -- [--days 30] [--series 2000] [--step 15000] [--small 400]
+// Goals: 3 s cold, 300 ms warm; a minute later only what is younger than the age from which answers are cached; a small query at most
+// 0.3 ms slower.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
+import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { fillStore, METRIC } from './month-store.ts';
+import { benchOptions } from './options.ts';
+
+const options = benchOptions({ days: '30', series: '2000', step: '15000', small: '400' });
+const STEP_S = 1800;
+const PARALLEL = 6;
+const PANELS = [
+  'sum(rate(node_context_switches_total[5m]))',
+  'sum by (instance) (rate(node_context_switches_total[5m]))',
+  'sum by (mode) (rate(node_cpu_seconds_total[5m]))',
+  '100 * (1 - avg by (mode) (rate(node_cpu_guest_seconds_total[5m])))',
+  METRIC,
+  `avg(${METRIC})`,
+  `max by (instance) (${METRIC})`,
+  `topk(5, ${METRIC})`,
+  `count(${METRIC} > 1)`,
+  `quantile(0.9, ${METRIC})`,
+  `avg_over_time(${METRIC}[30m])`,
+  `sum by (cpu) (rate(node_cpu_seconds_total[5m])) / on () group_left () count(${METRIC})`,
+];
+
+interface Answered {
+  readonly ms: number;
+  readonly bytes: number;
+  /** Samples that were looked at. */
+  readonly samples: number;
+}
+
+const endMs = dayOf(Date.now()) * DAY_MS;
+const startMs = endMs - Number(options.days) * DAY_MS;
+const dataDir = tempFolder('dashboard');
+try {
+  const month = { startMs, endMs, series: Number(options.series), stepMs: Number(options.step), merge: true };
+  await fillStore(join(dataDir, 'store'), month);
+  await askDashboard([]);
+  await askDashboard(['-querier.split-queries-by-interval=0']);
+  await askSmall();
+} finally {
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+async function askDashboard(flags: readonly string[]): Promise<void> {
+  await using server = await Pallium.start({ dataDir, flags });
+  await ask(server, '1+1', endMs - 60_000, endMs, 15);
+  console.log(`\n${flags.length === 0 ? 'with the front end' : flags.join(' ')}`);
+  const rows: Record<string, unknown>[] = [];
+  for (const [when, laterMs] of [
+    ['cold', 0],
+    ['warm', 0],
+    ['warm', 0],
+    ['a minute later', 60_000],
+    ['half an hour later', 1_800_000],
+  ] as const) {
+    const toMs = endMs + laterMs;
+    const fromMs = performance.now();
+    const panels = await dashboard(server, toMs);
+    const ms = performance.now() - fromMs;
+    const sum = (of: (panel: Answered) => number) => panels.reduce((total, panel) => total + of(panel), 0);
+    rows.push({
+      when,
+      'all ms': Math.round(ms),
+      'slowest ms': Math.round(Math.max(...panels.map((panel) => panel.ms))),
+      'answers KB': Math.round(sum(({ bytes }) => bytes) / 1024),
+      'samples looked at': sum(({ samples }) => samples),
+    });
+  }
+  console.table(rows);
+  await server.stop();
+}
+
+async function dashboard(server: Pallium, toMs: number): Promise<Answered[]> {
+  const answers: Answered[] = [];
+  let next = 0;
+  const lane = async () => {
+    while (next < PANELS.length) {
+      const panel = next++;
+      // as Grafana does, steps are multiples of the step
+      const lastMs = Math.floor(toMs / (STEP_S * 1000)) * STEP_S * 1000;
+      answers[panel] = await ask(server, PANELS[panel]!, lastMs - Number(options.days) * DAY_MS, lastMs, STEP_S);
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, lane));
+  return answers;
+}
+
+/** In turns, so that what else the machine does is shared. */
+async function askSmall(): Promise<void> {
+  const without = ['-querier.split-queries-by-interval=0'];
+  const times: Record<string, number[]> = { with: [], without: [] };
+  for (let round = 0; round < 2; round++) {
+    for (const [name, flags] of [
+      ['with', []],
+      ['without', without],
+    ] as const) {
+      await using server = await Pallium.start({ dataDir, flags });
+      const small = () => ask(server, `avg(${METRIC})`, endMs - 3_600_000, endMs - 60_000, 60);
+      for (let i = 0; i < 100; i++) await small();
+      for (let i = 0; i < Number(options.small) / 2; i++) times[name]!.push((await small()).ms);
+      await server.stop();
+    }
+  }
+  const median = (list: readonly number[]) => list.toSorted((a, b) => a - b)[list.length >> 1]!;
+  const [own, plain] = [median(times.with!), median(times.without!)];
+  console.log(`a small query: ${own.toFixed(2)} ms with the front end, ${plain.toFixed(2)} without`);
+}
+
+async function ask(server: Pallium, query: string, fromMs: number, toMs: number, stepS: number): Promise<Answered> {
+  const params = { query, start: `${fromMs / 1000}`, end: `${toMs / 1000}`, step: `${stepS}`, stats: 'true' };
+  const begunMs = performance.now();
+  const { status, text } = await server.api().ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
+  const ms = performance.now() - begunMs;
+  if (status !== 200) throw new Error(`${query}: ${status} ${text}`);
+  return { ms, bytes: text.length, samples: JSON.parse(text).data.stats.samples.totalQueryableSamples };
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RangeRequest } from '../contract/query.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { storeErrors } from '../model/errors-store.ts';
+import { PartsBudget } from './parts-budget.ts';
+import { withRetries } from './retry.ts';
+import { testSteps } from './test-answers.ts';
+
+const SIGNAL = new AbortController().signal;
+
+test('each part is told what the others have used', () => {
+  const budget = new PartsBudget({ addMemory() {}, close() {} }, 100);
+  budget.add(testSteps(1, 10, { fetchedChunks: 3, fetchedChunkBytes: 300, fetchedBytes: 40 }));
+  budget.add(testSteps(2, 10, { fetchedChunks: 4, fetchedChunkBytes: 400, fetchedBytes: 50 }));
+  assert.deepEqual(budget.used, { chunks: 7, chunkBytes: 700, fetchedBytes: 90 });
+  const request: Pick<RangeRequest, 'used'> = { used: budget.used };
+  const limits = { ...DEFAULT_LIMITS, maxFetchedChunksPerQuery: 10 };
+  const part = new LimitedBudget(limits, undefined, request.used);
+  part.addChunks(3, 100);
+  assert.throws(() => part.addChunks(1, 100), /at least 11 chunks, more than 10 \(max_fetched_chunks_per_query\)/);
+});
+
+test('points and memory of all parts together are bounded', () => {
+  const many = new PartsBudget({ addMemory() {}, close() {} }, 100);
+  many.add(testSteps(9, 10));
+  assert.throws(() => many.add(testSteps(2, 10)), /more than 100, querier.max-samples/);
+
+  const held = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes: 10_000 });
+  const large = new PartsBudget(held, 1e6);
+  large.add(testSteps(5, 10));
+  assert.throws(() => large.add(testSteps(5, 100)), /max_query_memory_bytes/);
+  large.close();
+  assert.equal(held.memoryBytes, 0);
+});
+
+test('failures of stores are tried again, those of a query never', async () => {
+  const tries = async (errors: readonly Error[], retriesMax: number) => {
+    let count = 0;
+    const answer = await withRetries(retriesMax, SIGNAL, async () => {
+      const error = errors[count++];
+      if (error !== undefined) throw error;
+      return 'answer';
+    }).catch((error: Error) => error.message);
+    return `${count}: ${answer}`;
+  };
+  const away = storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 });
+  const wrong = queryErrors.queryInvalid({ text: 'wrong' });
+  assert.equal(await tries([away, away], 2), '3: answer');
+  assert.match(await tries([away, away, away], 2), /^3: .*away/);
+  assert.equal(await tries([wrong], 2), '1: wrong');
+  assert.match(await tries([queryErrors.queryTimedOut({ limitMs: 5 })], 2), /^1: /);
+});
