@@ -53,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   compactor: BELOW_SERVICES,
   deployments: [...GROUND, 'storage', 'contract', 'promql'],
   dashboards: [...GROUND, 'storage', 'contract', 'promql'],
-  services: [...GROUND, 'storage', 'contract', 'promql', 'dashboards', 'deployments'],
+  services: [...KIT, 'storage', 'contract', 'promql', 'dashboards', 'deployments'],
   app: [
     ...BELOW_SERVICES,
     'api',

@@ -17,6 +17,7 @@ import { gcsConfig } from '../object/gcs/config.ts';
 import { s3Config } from '../object/s3/config.ts';
 import { purgerConfig, querierConfig } from '../querier/config.ts';
 import { rulerConfig } from '../ruler/config.ts';
+import { deploymentsConfig } from '../services/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
@@ -47,6 +48,7 @@ export const sections = {
   compactor: compactorConfig,
   ruler: rulerConfig,
   alertmanager: alertmanagerConfig,
+  deployments: deploymentsConfig,
   schema: schemaConfig,
   chunkStore: chunkStoreConfig,
   memcached: memcachedConfig,

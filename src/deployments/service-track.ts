@@ -36,18 +36,20 @@ export class ServiceTrack {
   #told: ServiceDeployment[] = [];
   #waiting: FoundDeployment[] = [];
   #lastMs = Number.NEGATIVE_INFINITY;
+  #sentMs = Number.NEGATIVE_INFINITY;
 
   constructor(service: ServiceId) {
     this.service = service;
   }
 
-  /** The last minute that was taken. */
+  /** The last minute that was taken, or the time of an event that was sent in. */
   get lastMs(): number {
-    return this.#lastMs;
+    return Math.max(this.#lastMs, this.#sentMs);
   }
 
   /** An event that was sent in: what is found near to it is the same deployment. */
   sent(event: ServiceDeployment): void {
+    this.#sentMs = Math.max(this.#sentMs, event.beginMs);
     this.#remember(event);
   }
 

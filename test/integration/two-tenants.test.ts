@@ -97,6 +97,8 @@ const TELLING = new Set([
   'GET /api/v1/admin/tsdb/delete_series',
   'GET /federate',
   'POST /api/v1/read',
+  'GET /api/v1/services/:service/dashboard',
+  'GET /api/v1/events',
   'GET /api/v1/rules',
   'GET /api/v1/rules/:namespace',
   'GET /api/v1/rules/:namespace/:group',
@@ -181,7 +183,11 @@ class World {
     // rules are selected by their own labels
     const foreign = [isSearch ? '' : 'search[]', path.endsWith('/api/v1/rules') ? 'match[]' : ''];
     const sent = new URLSearchParams([...params].filter(([name]) => !foreign.includes(name)));
-    const target = path.replace(':namespace', 'space').replace(':group', 'same').replace(':name', 'job');
+    const target = path
+      .replace(':namespace', 'space')
+      .replace(':group', 'same')
+      .replace(':name', 'job')
+      .replace(':service', encodeURIComponent('//same'));
     const answer = await fetch(`${base}${target}${isForm ? '' : `?${sent}`}`, {
       method,
       headers: {
@@ -211,6 +217,14 @@ class World {
       const row = { method: 'GET', path: '/api/v1/rules', isAdmin: false };
       return (await this.ask(row, tenant, everything(mark))).text.includes(mark);
     });
+  }
+
+  /** An event of the same service. */
+  async event({ tenant, mark }: Party): Promise<void> {
+    const sent = JSON.stringify({ service: 'same', to: `${mark}_version`, text: `${mark} event`, time: NOW_MS });
+    const headers = { 'x-scope-orgid': tenant };
+    const answer = await fetch(`${this.#server.url}/api/v1/events`, { method: 'POST', headers, body: sent });
+    assert.equal(answer.status, 200, await answer.text());
   }
 
   /** Requests that are refused, and told why. */
@@ -395,6 +409,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   await each((party) => world.write(party, NOW_MS - 60_000));
   await both((party) => asked(world, party, 'delete', ''));
   await each((party) => world.rule(party));
+  await each((party) => world.event(party));
   await both((party) => query(world, party));
   await world.round('in the head', false);
 

@@ -10,6 +10,7 @@ import { querierModule } from './querier.ts';
 import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
+import { servicesModule } from './services.ts';
 import { threadsModule } from './threads.ts';
 import { webModule } from './web.ts';
 
@@ -25,6 +26,7 @@ export const modules: Readonly<Record<string, Module>> = {
   ingester: ingesterModule,
   distributor: distributorModule,
   querier: querierModule,
+  services: servicesModule,
   ruler: rulerModule,
   compactor: compactorModule,
   'table-manager': tableManagerModule,
@@ -36,6 +38,7 @@ export const modules: Readonly<Record<string, Module>> = {
       'distributor',
       'self-monitoring',
       'querier',
+      'services',
       'ruler',
       'compactor',
       'alertmanager',

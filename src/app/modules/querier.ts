@@ -8,9 +8,7 @@ import { cacheAgeMs } from '../cache-age.ts';
 import { sections } from '../config.ts';
 import { apiHandlers } from '../routes/api.ts';
 import { purgerRoutes } from '../routes/purger.ts';
-import { serviceRoutes } from '../routes/services.ts';
 import { tenantRoutes } from '../routes/tenant.ts';
-import { ServiceDirectory } from '../service-directory.ts';
 import { storeSpec } from '../store-spec.ts';
 import { QueryThreads } from '../threads/query-threads.ts';
 import type { Module } from './module.ts';
@@ -58,7 +56,6 @@ export const querierModule: Module = {
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
-    http.add(serviceRoutes(new ServiceDirectory(querier, clock)));
     return [workers, querier];
   },
 };

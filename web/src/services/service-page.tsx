@@ -23,11 +23,11 @@ interface Generated {
 export function ServicePage() {
   const { tenant } = useScope();
   const search = new URLSearchParams(useSearch());
-  const params = new URLSearchParams();
-  for (const name of ['cluster', 'namespace', 'name']) params.set(name, search.get(name) ?? '');
-  const call = { path: '/api/v1/services/dashboard', params, tenant };
+  // as `serviceKey` writes it
+  const key = ['cluster', 'namespace', 'name'].map((name) => encodeURIComponent(search.get(name) ?? '')).join('/');
+  const call = { path: `/api/v1/services/${encodeURIComponent(key)}/dashboard`, tenant };
   const { data, error } = useQuery({
-    queryKey: ['service', tenant, params.toString()],
+    queryKey: ['service', tenant, key],
     queryFn: ({ signal }) => fetchData<Generated>(call, signal),
   });
   const title = [search.get('cluster'), search.get('namespace'), search.get('name')].filter((part) => part).join(' / ');

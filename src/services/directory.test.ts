@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueryResult, QueryRunner } from '../contract/query.ts';
-import { systemClock } from '../lib/clock.ts';
-import { ServiceDirectory } from './service-directory.ts';
+import { EventBook } from '../deployments/event-book.ts';
+import { MemoryRows } from '../deployments/test-rows.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { ServiceDirectory } from './directory.ts';
 
 /** Answers `up` of one job for each tenant, and counts who asked. */
 function fakeRunner(asked: string[], answer: () => Promise<void> = async () => {}): QueryRunner {
@@ -28,10 +30,15 @@ function fakeRunner(asked: string[], answer: () => Promise<void> = async () => {
   };
 }
 
+function directoryOf(runner: QueryRunner, clock: Clock): ServiceDirectory {
+  const api = { handle: () => assert.fail() };
+  return new ServiceDirectory({ runner, api, events: new EventBook(new MemoryRows(), clock), clock });
+}
+
 test('a list is renewed once a minute for whoever asks, each tenant its own', async () => {
   const asked: string[] = [];
   let nowMs = 1_000_000;
-  const directory = new ServiceDirectory(fakeRunner(asked), { ...systemClock, nowMs: () => nowMs });
+  const directory = directoryOf(fakeRunner(asked), { ...systemClock, nowMs: () => nowMs });
   const names = async (tenant: string) => (await directory.list(tenant)).services.map(({ id }) => id.name);
   assert.deepEqual(await names('a'), ['of-a']);
   assert.deepEqual(await names('b'), ['of-b']);
@@ -47,7 +54,7 @@ test('a list is renewed once a minute for whoever asks, each tenant its own', as
 
 test('what cannot be listed is told, and tried again', async () => {
   let fails = true;
-  const directory = new ServiceDirectory(
+  const directory = directoryOf(
     fakeRunner([], async () => {
       if (fails) throw new Error('no workers');
     }),

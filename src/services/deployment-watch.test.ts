@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { EventBook } from '../deployments/event-book.ts';
+import { MemoryRows } from '../deployments/test-rows.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { listQueryable, type TestSeries } from '../storage/test-list.ts';
+import { DeploymentWatch } from './deployment-watch.ts';
+import { TenantLeases } from './tenant-lease.ts';
+import { testRunner } from './test-runner.ts';
+
+const MINUTE_MS = 60_000;
+const NOW_MS = Math.floor(Date.parse('2026-06-15T12:00:00Z') / MINUTE_MS) * MINUTE_MS;
+
+/** Four instances with version 1, and with version 2 from `atMs` on. */
+function deployed(atMs: number): TestSeries[] {
+  return ['1', '2'].flatMap((version) =>
+    ['a', 'b', 'c', 'd'].map((instance): TestSeries => {
+      const [fromMs, toMs] = version === '1' ? [NOW_MS - 4 * 3_600_000, atMs - 1] : [atMs, NOW_MS + 3_600_000];
+      const samples: [number, number][] = [];
+      for (let timeMs = fromMs; timeMs <= toMs; timeMs += MINUTE_MS) samples.push([timeMs, 1]);
+      return [{ __name__: 'target_info', job: 'shop/cart', instance, service_version: version }, ...samples];
+    }),
+  );
+}
+
+function watchOf(rows: MemoryRows, series: readonly TestSeries[], owner: string) {
+  const clock = new ManualClock(NOW_MS);
+  const events = new EventBook(rows, clock);
+  const watch = new DeploymentWatch({
+    runner: testRunner(listQueryable(series)),
+    events,
+    leases: new TenantLeases(rows, owner, clock),
+    tenants: async () => ['t'],
+    historyMs: 12 * 3_600_000,
+    onMinute() {},
+    log: silentLogger,
+    clock,
+  });
+  /** A round, with time going on for its pauses. */
+  const round = async () => {
+    let done = false;
+    const looked = watch.look().then(() => {
+      done = true;
+    });
+    while (!done) {
+      await clock.advance(10);
+      await clock.turn();
+    }
+    await looked;
+  };
+  const found = async () =>
+    (await new EventBook(rows, clock).list('t', { startMs: 0, endMs: NOW_MS + 86_400_000 })).map(
+      ({ id, kind, endMs }) => `${id} ${kind} ${endMs !== undefined}`,
+    );
+  return { clock, watch, events, round, found };
+}
+
+test('the past is looked at once, then each minute, and twice is harmless', async () => {
+  const rows = new MemoryRows();
+  const atMs = NOW_MS - 2 * 3_600_000;
+  const first = watchOf(rows, deployed(atMs), 'one');
+  await first.round();
+  const wanted = [`/shop/cart/2/${atMs + MINUTE_MS * 0} deployment true`];
+  assert.deepEqual(await first.found(), wanted);
+  const { writes } = rows;
+  await first.round();
+  assert.equal(rows.writes, writes, 'nothing new');
+  // the same process again, as after a restart
+  const second = watchOf(rows, deployed(atMs), 'one');
+  await second.round();
+  assert.deepEqual(await second.found(), wanted);
+});
+
+test('one process has the job of a tenant, and another takes it when that stands still', async () => {
+  const rows = new MemoryRows();
+  const atMs = NOW_MS - 3_600_000;
+  const [one, two] = ['one', 'two'].map((owner) => watchOf(rows, deployed(atMs), owner));
+  await one!.round();
+  const { writes } = rows;
+  await two!.round();
+  assert.equal(rows.writes, writes, 'the other has it');
+  await two!.clock.advance(6 * MINUTE_MS);
+  await two!.round();
+  assert.ok(rows.writes > writes);
+  assert.equal((await two!.found()).length, 1);
+});
+
+test('an event that was sent in is the deployment that the data shows beside it', async () => {
+  const rows = new MemoryRows();
+  const atMs = NOW_MS - 3_600_000;
+  const { events, round, found } = watchOf(rows, deployed(atMs), 'one');
+  const service = { cluster: '', namespace: 'shop', name: 'cart' };
+  await events.put('t', [
+    { id: 'mine', kind: 'deployment', evidence: 'sent', timeMs: atMs - 3 * MINUTE_MS, service, to: '2' },
+  ]);
+  await round();
+  assert.deepEqual(await found(), ['mine deployment false']);
+});

@@ -1,0 +1,130 @@
+import type { QueryRunner } from '../contract/query.ts';
+import { DeploymentDetector } from '../deployments/detector.ts';
+import { deploymentOf, eventOf, type TenantEvent } from '../deployments/event.ts';
+import type { EventBook } from '../deployments/event-book.ts';
+import type { Logger } from '../kit/observe/log.ts';
+import type { Service } from '../kit/service/service.ts';
+import type { Clock, Timer } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
+import type { TenantLeases } from './tenant-lease.ts';
+
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** A minute is looked at when its samples have come. */
+const DELAY_MS = MINUTE_MS;
+/** Minutes before the first new one that tell what is not new. */
+const PRIME_MS = 6 * HOUR_MS;
+/** Data that is looked at in one go. */
+const CHUNK_MS = 2 * HOUR_MS;
+/** Pause between two goes over what is past. */
+const PAUSE_MS = 500;
+const DAY_MS = 24 * HOUR_MS;
+
+export interface DeploymentWatchOptions {
+  readonly runner: QueryRunner;
+  readonly events: EventBook;
+  readonly leases: TenantLeases;
+  /** Tenants that have data now. */
+  readonly tenants: () => Promise<readonly string[]>;
+  /** Looked at once for each tenant; 0: nothing that is past. */
+  readonly historyMs: number;
+  /** Called each minute, whatever comes of the job. */
+  readonly onMinute: () => void;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Looks for deployments each minute, for the tenants whose job is this process'; and once at the time before. */
+export class DeploymentWatch implements Service {
+  readonly name = 'deployments';
+  readonly #options: DeploymentWatchOptions;
+  readonly #detectors = new Map<string, DeploymentDetector>();
+  readonly #trimmed = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(options: DeploymentWatchOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    this.#timer = this.#options.clock.every(MINUTE_MS, () => {
+      this.#options.onMinute();
+      // a round that takes longer than a minute is not joined by another
+      this.#running ??= this.look().finally(() => {
+        this.#running = undefined;
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    this.#stopping.abort();
+    await this.#running;
+  }
+
+  /** An event that was sent in here: what the data shows near to it is the same deployment. */
+  sent(tenant: string, event: TenantEvent): void {
+    const deployment = deploymentOf(event);
+    if (deployment !== undefined) this.#detectors.get(tenant)?.sent(deployment);
+  }
+
+  /** One round over all tenants. A tenant that fails is asked again in the next. */
+  async look(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { tenants, leases, log } = this.#options;
+    try {
+      const all = await tenants();
+      for (const tenant of this.#detectors.keys()) if (!all.includes(tenant)) this.#detectors.delete(tenant);
+      for (const tenant of all) {
+        if (signal.aborted) return;
+        try {
+          if (await leases.hold(tenant, signal)) await this.#lookAt(tenant);
+          else this.#detectors.delete(tenant);
+        } catch (thrown) {
+          if (!signal.aborted) log.warn({ tenant, error: String(thrown) }, 'looking for deployments failed');
+        }
+      }
+    } catch (thrown) {
+      if (!signal.aborted) log.warn({ error: String(thrown) }, 'looking for deployments failed');
+    }
+  }
+
+  async #lookAt(tenant: string): Promise<void> {
+    const { runner, events, leases, clock, historyMs } = this.#options;
+    const { signal } = this.#stopping;
+    const endMs = clock.nowMs() - DELAY_MS;
+    const isPast = historyMs > 0 && !leases.hasHistory(tenant);
+    const detector = getOrMake(this.#detectors, tenant, () => new DeploymentDetector({ tenant, runner }));
+    const startMs = endMs - (isPast ? Math.max(historyMs, PRIME_MS) : PRIME_MS);
+    if (detector.lookedMs === undefined) {
+      for (const event of await events.list(tenant, { startMs, endMs: endMs + HOUR_MS }, signal)) {
+        const deployment = event.evidence === 'sent' ? deploymentOf(event) : undefined;
+        if (deployment !== undefined) detector.sent(deployment);
+      }
+    }
+    let fromMs = Math.max(startMs, detector.lookedMs ?? startMs);
+    // whole minutes: the last one is looked at in the next round
+    while (fromMs + MINUTE_MS <= endMs) {
+      const toMs = Math.min(endMs, fromMs + CHUNK_MS);
+      const found = await detector.look(fromMs, toMs, signal);
+      if (found.length > 0) await events.put(tenant, found.map(eventOf), signal);
+      fromMs = toMs;
+      if (fromMs + MINUTE_MS <= endMs) {
+        await clock.sleep(PAUSE_MS, signal);
+        // what is past takes longer than a lease
+        if (!(await leases.hold(tenant, signal))) return;
+      }
+    }
+    if (isPast) await leases.keepHistory(tenant, signal);
+    await this.#trim(tenant);
+  }
+
+  async #trim(tenant: string): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs();
+    if (nowMs - (this.#trimmed.get(tenant) ?? Number.NEGATIVE_INFINITY) < DAY_MS) return;
+    this.#trimmed.set(tenant, nowMs);
+    await this.#options.events.trim(tenant, this.#stopping.signal);
+  }
+}
