@@ -118,6 +118,28 @@ test('who starts learns that a version counts from any member, though the row of
   await world.end();
 });
 
+test('the word of one that left is put back where the store lost it', async () => {
+  const world = await begun(5);
+  const early = world.kv.saved();
+  const gone = world.nodes[4]!;
+  const { id } = gone.member!;
+  gone.member!.drain();
+  await world.run(30_000);
+  world.flush(gone);
+  await world.run(30_000);
+  const word = world.followers[0]!.ring.current()!.words.get(id);
+  assert.ok(word !== undefined && gone.member!.standing === 'out');
+  await world.crash(gone);
+  for (const entries of [new Map(), early]) {
+    world.kv.restore(entries);
+    await world.run(30_000);
+    const late = world.follow();
+    await world.run(10_000);
+    assert.equal(late.ring.current()?.words.get(id), word);
+  }
+  await world.end();
+});
+
 test('of two processes with one folder the one that was started first takes nothing any more', async () => {
   const world = await begun(4);
   const node = world.nodes[0]!;

@@ -96,6 +96,8 @@ export class RingMember implements RingPeer {
   readonly #seen = new Map<string, { readonly aliveMs: number; readonly isFirst: boolean }>();
   /** Members that have shown no heartbeat since the store lost something; undefined: it lost nothing. */
   #missing: Set<string> | undefined;
+  /** Whether the store may have older rows of those that left than are known here. */
+  #hasRowsToPutBack = false;
   /** Alive time since which nobody named a version. */
   #emptySince: number | undefined;
   #sizesMadeMs = 0;
@@ -403,7 +405,24 @@ export class RingMember implements RingPeer {
       await this.#replace(offer);
       offer = await this.#reader.refresh();
     }
+    if (this.#hasRowsToPutBack) await this.#putRowsBack();
     await this.#plan(offer);
+  }
+
+  /** Puts rows of those that left in the place of older ones: their words are nobody else's to say again. */
+  async #putRowsBack(): Promise<void> {
+    const view = this.#book.current();
+    if (view === undefined) return;
+    const { kv } = this.#options;
+    const owners = new Set(view.chain.flatMap(({ members }) => members.map(({ id }) => id)));
+    for (const row of this.#reader.rows.values()) {
+      if (!owners.has(row.id) || row.id === this.id || this.#isIn(view, row.id)) continue;
+      const key = rowKey(row.id);
+      const found = await this.#reader.call((signal) => kv.get(key, signal));
+      if (found !== undefined && beatOf(found.value).beat >= row.beat) continue;
+      await this.#reader.call((signal) => kv.compareAndSet(key, found?.revision, encodeRow(row), signal));
+    }
+    this.#hasRowsToPutBack = false;
   }
 
   /** Puts what this member knows in the place of anything else. */
@@ -519,6 +538,7 @@ export class RingMember implements RingPeer {
   /** The store lost what was written to it: no version is made before all members have shown that they know no newer one. */
   #storeLost(): void {
     const members = this.#book.newest?.version.members ?? [];
+    this.#hasRowsToPutBack = true;
     this.#missing = new Set(members.map(({ id }) => id).filter((id) => id !== this.id));
     if (!this.#saved.settling) this.#save({ settling: true });
   }
