@@ -61,16 +61,18 @@ function Rail() {
 }
 
 function isAt(location: string, path: string): boolean {
-  return location === path || `${location}s` === path;
+  return location === path || location.startsWith(`${path}/`) || `${location}s` === path;
 }
 
 /** Addresses as Alertmanager's own pages have them, behind `#`. */
 function FromAlertmanager() {
-  const hash = window.location.hash;
-  const known = pages.find(({ path }) => path === '/silences') !== undefined;
-  const [, rest = ''] = /^#\/silences(.*)$/.exec(hash) ?? [];
-  const to = hash.startsWith('#/silences') && known ? `/silences${rest}` : '/alerts';
-  return <Redirect to={to} replace />;
+  const [, page, rest = ''] = /^#\/(alerts|silences)(\/[\w-]+)?/.exec(window.location.hash) ?? [];
+  const query = new URLSearchParams(window.location.hash.split('?')[1] ?? '');
+  const params = new URLSearchParams(keptParams());
+  const filter = query.get('filter');
+  if (filter !== null) params.set('filter', filter);
+  const to = page === 'silences' ? `/silences${rest}` : '/alerts';
+  return <Redirect to={params.size === 0 ? to : `${to}?${params}`} replace />;
 }
 
 const KEYS: readonly (readonly [keys: readonly string[], what: string])[] = [

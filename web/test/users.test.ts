@@ -117,6 +117,10 @@ test('each right sees what it may, and is told what it may not', { skip }, async
       .getByText(sees === undefined ? /has not the right read/ : 'The tenant has no rules')
       .first()
       .waitFor();
+    // whoever may not edit is offered no silence
+    await visitor.open('/ui/silences');
+    if (sees !== undefined) await visitor.page.getByText('Active and pending').waitFor();
+    assert.equal(await visitor.page.getByLabel('new silence').count(), name === 'bob' ? 1 : 0, name);
     visitor.assertClean();
   }
   await using robot = await Visit.of(browser, server.url);

@@ -1,4 +1,4 @@
-import { IconBell, IconCompass, type IconProps, IconStack2, IconTerminal2 } from '@tabler/icons-react';
+import { IconBell, IconBellOff, IconCompass, type IconProps, IconStack2, IconTerminal2 } from '@tabler/icons-react';
 import { type ComponentType, lazy } from 'react';
 import { QueryPage } from '../query/query-page.tsx';
 
@@ -11,6 +11,8 @@ export interface Page {
   readonly icon: ComponentType<IconProps>;
   readonly component: ComponentType;
 }
+
+const SilencesPage = lazy(async () => ({ default: (await import('../alerts/silences-page.tsx')).SilencesPage }));
 
 /** All pages, in the order of the rail. */
 export const pages: readonly Page[] = [
@@ -34,11 +36,15 @@ export const pages: readonly Page[] = [
     title: 'Alerts',
     letter: 'a',
     icon: IconBell,
-    component: lazy(async () => ({ default: (await import('./alerts.tsx')).AlertsPage })),
+    component: lazy(async () => ({ default: (await import('../alerts/alerts-page.tsx')).AlertsPage })),
   },
+  { path: '/silences', title: 'Silences', letter: 'i', icon: IconBellOff, component: SilencesPage },
 ];
 
 const ServicePage = lazy(async () => ({ default: (await import('../services/service-page.tsx')).ServicePage }));
 
 /** Pages that others lead to. */
-export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [{ path: '/service', component: ServicePage }];
+export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [
+  { path: '/service', component: ServicePage },
+  { path: '/silences/:id', component: SilencesPage },
+];

@@ -4,14 +4,18 @@ import { useState } from 'react';
 import { Link } from 'wouter';
 import { curlOf, fetchData } from '../api/http.ts';
 import type { LabelSet } from '../model/labels.ts';
+import { matchersOf, printMatcher } from '../model/matchers.ts';
 import { printMoment } from '../model/time-text.ts';
 import { printValue } from '../model/units.ts';
 import { EMPTY_PANEL, printPanels } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Failure } from '../parts/failure.tsx';
+import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
+import { useSession } from '../session.tsx';
+import { fetchAlerts, type HeldAlert, labelsKey, SILENCES_PATH } from './alertmanager.ts';
 
 interface Alert {
   readonly labels: LabelSet;
@@ -33,7 +37,7 @@ interface Rule {
   readonly labels?: LabelSet;
   readonly alerts?: readonly Alert[];
 }
-interface Group_ {
+interface RuleGroup {
   readonly name: string;
   readonly file: string;
   readonly interval: number;
@@ -49,11 +53,19 @@ export function AlertsPage() {
   const { tenant, refreshMs, round, zone } = useScope();
   const visible = useVisible();
   const [shown, setShown] = useState<Shown>('active');
-  const [filter, setFilter] = useState('');
+  const [filter, setFilter] = useState(() => new URLSearchParams(window.location.search).get('filter') ?? '');
   const call = { path: '/api/v1/rules', tenant };
   const { data, error } = useQuery({
     queryKey: ['rules', tenant, round],
-    queryFn: ({ signal }) => fetchData<{ readonly groups: readonly Group_[] }>(call, signal),
+    queryFn: ({ signal }) => fetchData<{ readonly groups: readonly RuleGroup[] }>(call, signal),
+    refetchInterval: visible ? refreshMs || 30_000 : false,
+  });
+  const { apis } = useSession();
+  const { data: held } = useQuery({
+    queryKey: ['held-alerts', tenant, round],
+    enabled: apis.includes(SILENCES_PATH),
+    queryFn: async ({ signal }) =>
+      new Map((await fetchAlerts(tenant, [], signal)).map((alert) => [labelsKey(alert.labels), alert])),
     refetchInterval: visible ? refreshMs || 30_000 : false,
   });
   if (error) return <Failure error={error} />;
@@ -97,9 +109,7 @@ export function AlertsPage() {
         </Text>
       </Group>
       {data.groups.length === 0 && (
-        <Text size="sm">
-          The tenant has no rules. They come with the rules' API; queries can be tried on the query page.
-        </Text>
+        <Text size="sm">The tenant has no rules. The rules API takes them, as mimirtool and cortextool send them.</Text>
       )}
       {data.groups.length > 0 && groups.length === 0 && <Text size="sm">Nothing is active that fits.</Text>}
       {groups.map((group) => (
@@ -122,7 +132,7 @@ export function AlertsPage() {
             </thead>
             <tbody>
               {group.rules.map((rule) => (
-                <RuleRows key={`${rule.name} ${rule.query}`} rule={rule} zone={zone} />
+                <RuleRows key={`${rule.name} ${rule.query}`} rule={rule} held={held} zone={zone} />
               ))}
             </tbody>
           </table>
@@ -133,7 +143,13 @@ export function AlertsPage() {
   );
 }
 
-function RuleRows({ rule, zone }: { readonly rule: Rule; readonly zone: 'local' | 'utc' }) {
+function RuleRows(props: {
+  readonly rule: Rule;
+  /** Alerts that the Alertmanager has, by their labels. */
+  readonly held: ReadonlyMap<string, HeldAlert> | undefined;
+  readonly zone: 'local' | 'utc';
+}) {
+  const { rule, held, zone } = props;
   const { name, query, type, state = 'inactive', alerts = [], lastError } = rule;
   const link = `/query?${printPanels([{ ...EMPTY_PANEL, expr: query }], '')}`;
   return (
@@ -164,6 +180,7 @@ function RuleRows({ rule, zone }: { readonly rule: Rule; readonly zone: 'local' 
                 {key}: {text}
               </div>
             ))}
+            <Held alert={held?.get(labelsKey(alert.labels))} labels={alert.labels} isKnown={held !== undefined} />
           </td>
           <td>{alert.activeAt === undefined ? '' : printMoment(Date.parse(alert.activeAt), zone)}</td>
           <td className="number" title={alert.value}>
@@ -172,5 +189,36 @@ function RuleRows({ rule, zone }: { readonly rule: Rule; readonly zone: 'local' 
         </tr>
       ))}
     </>
+  );
+}
+
+/** The Alertmanager's word on an alert, and the way to silence it. */
+function Held({
+  alert,
+  labels,
+  isKnown,
+}: {
+  readonly alert: HeldAlert | undefined;
+  readonly labels: LabelSet;
+  readonly isKnown: boolean;
+}) {
+  if (!isKnown) return null;
+  const { silencedBy = [], inhibitedBy = [] } = alert?.status ?? {};
+  const filter = matchersOf(labels).map(printMatcher).join(', ');
+  const params = new URLSearchParams(keptParams());
+  params.set('filter', filter);
+  return (
+    <div className="dim">
+      {silencedBy.map((id) => (
+        <span key={id}>
+          <Link href={`/silences/${encodeURIComponent(id)}${keptParams()}`}>silenced</Link>{' '}
+        </span>
+      ))}
+      {inhibitedBy.length > 0 && <span>inhibited by {inhibitedBy.length} </span>}
+      {alert?.receivers !== undefined && (
+        <span className="wrapped">to {alert.receivers.map(({ name }) => name).join(', ')} </span>
+      )}
+      {silencedBy.length === 0 && <Link href={`/silences/new?${params}`}>silence</Link>}
+    </div>
   );
 }
