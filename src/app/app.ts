@@ -1,7 +1,7 @@
 import type { ApiBackend } from '../contract/api.ts';
 import type { CompactorControl } from '../contract/control.ts';
 import type { IngesterAdmin } from '../contract/ingester.ts';
-import type { SeriesBackend } from '../contract/push.ts';
+import type { PushBackend, SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner, QueryRunner } from '../contract/query.ts';
 import type { AlertTarget } from '../contract/rules.ts';
 import type { MoveDays } from '../distributor/late-samples.ts';
@@ -57,7 +57,7 @@ export interface Parts {
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
   moveDays?: MoveDays;
   /** Takes series that this process makes. */
-  pusher?: SeriesBackend;
+  pusher?: SeriesBackend & PushBackend;
   /** Where the process' own metrics are; absent: nowhere. */
   selfMonitoringTenant?: string;
 }

@@ -7,6 +7,8 @@ export interface PushRequest {
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** Handed over: the caller does not use it again. */
   readonly body: Uint8Array;
+  /** Samples older than the newest of their series are refused, whatever window the tenant has for them. */
+  readonly inOrder?: boolean;
 }
 
 /** `text` is empty on success. */

@@ -62,11 +62,9 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     this.#options.slots?.open();
   }
 
-  push(request: PushRequest): Promise<PushResponse> {
-    return this.#push(request, this.#options.limits(request.tenant));
-  }
-
-  async #push({ tenant, headers, body }: PushRequest, own: TenantLimits): Promise<PushResponse> {
+  async push({ tenant, headers, body, inOrder = false }: PushRequest): Promise<PushResponse> {
+    const given = this.#options.limits(tenant);
+    const own = inOrder ? { ...given, outOfOrderTimeWindowMs: 0 } : given;
     const limits = edgeLimits(own, this.#options.distributors?.() ?? 1);
     try {
       const { edges, slots } = this.#options;
@@ -83,9 +81,7 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
   }
 
   async pushSeries({ tenant, series, inOrder = false }: SeriesPush): Promise<PushResponse> {
-    const limits = this.#options.limits(tenant);
-    const own = inOrder ? { ...limits, outOfOrderTimeWindowMs: 0 } : limits;
-    return this.#push({ tenant, ...encodeSeriesPush(series) }, own);
+    return this.push({ tenant, ...encodeSeriesPush(series), inOrder });
   }
 
   #count(tenant: string, answer: EdgeAnswer): void {

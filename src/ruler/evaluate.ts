@@ -59,9 +59,9 @@ export async function evaluateRecording(
 }
 
 function withLabels(labels: Labels, name: string, own: ReadonlyMap<string, string>): Labels {
-  const entries = new Map(labels).set(METRIC_NAME, name);
-  for (const [label, value] of own) entries.set(label, value);
-  return Labels.fromEntries(entries);
+  let all = labels.with(METRIC_NAME, name);
+  for (const [label, value] of own) all = all.with(label, value);
+  return all;
 }
 
 export interface AlertingResult {

@@ -248,6 +248,28 @@ test('wrong groups are refused with their verdicts, limits with their names', as
   assert.equal((await config(api, 'GET', '/rules')).status, 404);
 });
 
+test('rules never write into the window for samples that come late, and one that fails keeps no other', async () => {
+  await using server = await Pallium.start({ flags: ['-ingester.out-of-order-time-window=1h'] });
+  const api = server.api();
+  const ahead = { labels: { __name__: 'late' }, samples: [[Date.now() + 300_000, 1] as const] };
+  assert.ok((await push(`${server.url}/api/v1/push`, writeBody([ahead]))).status < 300);
+  const rules = [
+    '{ record: late, expr: vector(1) }',
+    '{ record: fine, expr: vector(2) }',
+    '{ record: no, expr: "1[5m:1m]" }',
+  ];
+  const group = `name: g\ninterval: 1s\nrules: [${rules.join(', ')}]`;
+  assert.equal((await config(api, 'POST', '/rules/ns', group)).status, 202);
+  const [late, fine] = await until('both', async () => {
+    const found = (await rulesOf(api)).groups[0]?.rules ?? [];
+    return found.every(({ health }) => health !== 'unknown') && found.length === 2 && found;
+  });
+  assert.deepEqual([late!.health, fine!.health], ['err', 'ok']);
+  assert.match(late!.lastError!, /out of order/);
+  const { result } = await api.instant('fine', Date.now() / 1000);
+  assert.equal(result[0]?.value?.[1], '2');
+});
+
 test('files are brought to a server, which has nothing else then', async () => {
   await using server = await Pallium.start();
   const one = join(folder, 'one.yaml');

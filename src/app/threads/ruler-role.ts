@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
-import type { PushResponse, SeriesPush } from '../../contract/push.ts';
+import type { PushRequest, PushResponse } from '../../contract/push.ts';
 import type { InstantOutcome, InstantRequest } from '../../contract/query.ts';
 import type { PostedAlert } from '../../contract/rules.ts';
 import type { logConfig } from '../../kit/observe/log.ts';
@@ -36,7 +36,8 @@ export type RulerHostRole = {
     request: { readonly tenant: string; readonly requests: readonly InstantRequest[] },
     call: CallContext,
   ): Promise<readonly InstantOutcome[]>;
-  pushSeries(request: SeriesPush, call: CallContext): Promise<PushResponse>;
+  /** Series as they would come over HTTP: they are encoded where they are made. */
+  push(request: PushRequest, call: CallContext): Promise<PushResponse>;
   limits(request: { readonly tenant: string }): Promise<RulerLimits>;
   post(request: { readonly tenant: string; readonly alerts: readonly PostedAlert[] }, call: CallContext): Promise<void>;
 };

@@ -1,6 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../../contract/api.ts';
-import type { SeriesBackend } from '../../contract/push.ts';
+import type { PushBackend } from '../../contract/push.ts';
 import type { BatchRunner } from '../../contract/query.ts';
 import type { AlertTarget } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
@@ -20,7 +20,7 @@ export interface RulerThreadOptions {
   /** Address for links where neither setting nor limit says one; known once the listener has its port. */
   readonly externalUrl: () => string;
   readonly queries: BatchRunner & ApiBackend;
-  readonly push: SeriesBackend;
+  readonly push: PushBackend;
   readonly limits: (tenant: string) => TenantLimits;
   /** The Alertmanager of this process, where there is one. */
   readonly alertmanager: () => AlertTarget | undefined;
@@ -148,7 +148,7 @@ export class RulerThread implements Service, ApiBackend {
     const { data, externalUrl, queries, push, limits, alertmanager } = this.#options;
     return {
       instants: ({ tenant, requests }, { signal }) => queries.instants(tenant, requests, { signal }),
-      pushSeries: (request, { signal }) => push.pushSeries(request, signal),
+      push: (request, { signal }) => push.push(request, signal),
       async limits({ tenant }) {
         const own = limits(tenant);
         return {

@@ -4,9 +4,12 @@ import { ApiError } from '../../api/error.ts';
 import { Params } from '../../api/params.ts';
 import { alerts, rules } from '../../api/rules.ts';
 import { openStore } from '../../chunkstore/open.ts';
+import type { PushResponse, SeriesPush } from '../../contract/push.ts';
+import { encodeSeriesPush } from '../../distributor/series-push.ts';
 import { createLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
 import { Channel } from '../../kit/thread/channel.ts';
+import { movable } from '../../kit/thread/movable.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
@@ -40,7 +43,7 @@ async function connected(host: Channel<RulerHostRole>, hasAlertmanager: boolean)
     parser,
     schema,
     queries: { instants: (tenant, requests, { signal }) => host.call('instants', { tenant, requests }, { signal }) },
-    push: { pushSeries: (request, signal) => host.call('pushSeries', request, { signal }) },
+    push: { pushSeries: (request, signal) => pushed(host, request, signal) },
     limits: (tenant) => host.call('limits', { tenant }),
     builtIn: hasAlertmanager
       ? { post: (tenant, posted, signal) => host.call('post', { tenant, alerts: posted }, { signal }) }
@@ -52,6 +55,16 @@ async function connected(host: Channel<RulerHostRole>, hasAlertmanager: boolean)
   });
   await ruler.start();
   return { ruler, configs: new RuleConfigs(ruler.documents, parser) };
+}
+
+function pushed(
+  host: Channel<RulerHostRole>,
+  { tenant, series, inOrder = false }: SeriesPush,
+  signal: AbortSignal,
+): Promise<PushResponse> {
+  const { headers, body } = encodeSeriesPush(series);
+  const moved = movable(body);
+  return host.call('push', { tenant, headers, body: moved, inOrder }, { signal, transfer: [moved.buffer] });
 }
 
 function current(): Promise<Running> {
