@@ -48,3 +48,17 @@ test('who begins a query may hear of its end', () => {
   end();
   assert.deepEqual(heard, ['up 1000']);
 });
+
+test('a query is ended by its id, by its tenant alone', () => {
+  const book = new QueryBook(new ManualClock());
+  const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', 'up']] } as const;
+  const canceled: string[] = [];
+  const end = book.begin(request, undefined, () => canceled.push('up'));
+  const [{ id } = { id: 0 }] = book.active('a');
+  assert.ok(!book.cancel('b', id) && !book.cancel('a', id + 1));
+  assert.deepEqual(canceled, []);
+  assert.ok(book.cancel('a', id));
+  assert.deepEqual(canceled, ['up']);
+  end();
+  assert.ok(!book.cancel('a', id));
+});

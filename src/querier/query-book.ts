@@ -40,6 +40,7 @@ type Times = [start: string, end: string, step: string];
 export class QueryBook {
   readonly #clock: Clock;
   readonly #active = new Map<number, ActiveQuery>();
+  readonly #cancels = new Map<number, () => void>();
   /** A ring: the oldest are written over. */
   readonly #ended: EndedQuery[] = [];
   #endedCount = 0;
@@ -49,8 +50,8 @@ export class QueryBook {
     this.#clock = clock;
   }
 
-  /** Notes a request; what is no query is passed by. Call what is returned when it ends: `atEnd` is told of it then. */
-  begin({ tenant, path, params }: ApiRequest, atEnd?: (query: ActiveQuery) => void): () => void {
+  /** Notes a request; what is no query is passed by. Call what is returned when it ends: `atEnd` is told of it then. @param cancel ends it */
+  begin({ tenant, path, params }: ApiRequest, atEnd?: (query: ActiveQuery) => void, cancel?: () => void): () => void {
     const get = (name: string) => params.find(([key]) => key === name)?.[1] ?? '';
     const query = shortened(get('query'), QUERY_CHARS_MAX);
     if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
@@ -59,15 +60,24 @@ export class QueryBook {
     const [start, end, step] = ['start', 'end', 'step'].map((name) => shortened(get(name), TIME_CHARS_MAX)) as Times;
     const active = { id, tenant, query, path, start, end, step, startedMs };
     this.#active.set(id, active);
+    if (cancel !== undefined) this.#cancels.set(id, cancel);
     return () => {
       atEnd?.(active);
       this.#active.delete(id);
+      this.#cancels.delete(id);
       const endedMs = this.#clock.nowMs();
       const seconds = Number(end) - Number(start);
       const rangeSeconds = path.endsWith('_range') && seconds > 0 ? Math.round(seconds) : 0;
       const ended = { tenant, query, rangeSeconds, endedMs, durationMs: endedMs - startedMs };
       this.#ended[this.#endedCount++ % ENDED_MAX] = ended;
     };
+  }
+
+  /** Ends a query of the tenant. @returns whether there is one with this id */
+  cancel(tenant: string, id: number): boolean {
+    const cancel = this.#active.get(id)?.tenant === tenant ? this.#cancels.get(id) : undefined;
+    cancel?.();
+    return cancel !== undefined;
   }
 
   active(tenant: string): ActiveQuery[] {

@@ -155,3 +155,16 @@ test('an API request is in the book while it runs, and workers that cannot take 
   assert.equal(JSON.parse(new TextDecoder().decode(body)).errorType, 'unavailable');
   assert.deepEqual(service.book.active('a'), []);
 });
+
+test('a query that its tenant cancels is answered so', async () => {
+  const { service } = await serviceOn({
+    handle: (_, __, ends) =>
+      new Promise((_resolve, reject) => ends.addEventListener('abort', () => reject(ends.reason))),
+  });
+  const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', 'up']] as const };
+  const answer = service.handle(request, signal);
+  assert.ok(service.book.cancel('a', service.book.active('a')[0]!.id));
+  const { status, body } = await answer;
+  assert.equal(status, 499);
+  assert.equal(JSON.parse(new TextDecoder().decode(body)).errorType, 'canceled');
+});

@@ -18,6 +18,7 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { type ActiveQuery, QueryBook } from './query-book.ts';
 
 const querierMetrics = metricTable({
@@ -92,12 +93,15 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const { workers } = this.#options;
-    const ended = this.book.begin(request, (query) => this.#noteSlow(query));
+    const canceled = new AbortController();
+    const cancel = () => canceled.abort(queryErrors.queryCanceled({}));
+    const ended = this.book.begin(request, (query) => this.#noteSlow(query), cancel);
     try {
-      return this.#answer(await workers.handle(request, this.#limits(request.tenant), signal));
+      const ends = AbortSignal.any([signal, canceled.signal]);
+      return this.#answer(await workers.handle(request, this.#limits(request.tenant), ends));
     } catch (thrown) {
       signal.throwIfAborted();
-      const { status, errorType, headers, text } = failureOf(thrown);
+      const { status, errorType, headers, text } = failureOf(canceled.signal.aborted ? canceled.signal.reason : thrown);
       const body = new TextEncoder().encode(JSON.stringify(apiError(errorType, text)));
       return { status, contentType: 'application/json', headers, body };
     } finally {

@@ -1,4 +1,5 @@
 import { settingsInForce } from '../../kit/config/section.ts';
+import { apiError } from '../../kit/http/failure.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { jsonResponse, type Route } from '../../kit/http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -14,7 +15,7 @@ export interface TenantSources {
 
 const TOP_MAX = 1000;
 
-/** `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/top_queries` */
+/** `/api/v1/user_limits`, `/api/v1/status/active_queries`, `/api/v1/status/cancel_query`, `/api/v1/status/top_queries` */
 export function tenantRoutes(sources: TenantSources): Route[] {
   const get = (path: string, answer: (tenant: string, params: AddressParams) => unknown): Route => ({
     path,
@@ -37,6 +38,19 @@ export function tenantRoutes(sources: TenantSources): Route[] {
         step,
       })),
     })),
+    {
+      path: '/api/v1/status/cancel_query',
+      methods: ['POST'],
+      needs: 'edit',
+      tenant: 'one',
+      cors: true,
+      handle: ({ tenant, query }) => {
+        const id = AddressParams.of(query).get('id') ?? '';
+        return sources.book.cancel(tenant, Number(id))
+          ? jsonResponse({ status: 'ok' })
+          : jsonResponse(apiError('not_found', `there is no query ${id} under way`), { status: 404 });
+      },
+    },
     get('/api/v1/status/top_queries', (tenant, params) => {
       const top = bounded(params.get('topN'), 20, TOP_MAX);
       const withinMs = bounded(params.get('maxLifetimeSeconds'), 600, 86_400) * 1e3;
