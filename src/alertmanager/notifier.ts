@@ -6,6 +6,7 @@ import type { NotificationTemplates } from '../template/alertmanager.ts';
 import { TemplateError } from '../template/parser.ts';
 import type { AlertmanagerConfig } from './config/load.ts';
 import type { Flush, FlushedAlert } from './dispatcher.ts';
+import { withoutSecretsOf } from './fields/secret.ts';
 import type { LabelSet } from './label-set.ts';
 import type { LogEntry, LogKey, NotificationLog } from './notification-log.ts';
 import { notificationData } from './receivers/data.ts';
@@ -183,7 +184,7 @@ export class Notifier {
     }
     const failure =
       last?.kind === 'failed' ? last : { text: 'context deadline exceeded', reason: 'contextDeadlineExceeded' };
-    events.failed(key, failure.reason, failure.text, attempts);
+    events.failed(key, failure.reason, withoutSecretsOf(this.#options.config, failure.text), attempts);
     return false;
   }
 

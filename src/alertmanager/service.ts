@@ -12,6 +12,7 @@ import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
 import { emptyAnswer, jsonAnswer, textAnswer, yamlAnswer } from './api/answer.ts';
 import { BadRequest, Params } from './api/params.ts';
 import { deleteSilence, getSilence, getSilences, postSilences } from './api/silences.ts';
+import { postTrial } from './api/trials.ts';
 import {
   type ConfigDocument,
   type ConfigInForce,
@@ -25,8 +26,9 @@ import type { AlertmanagerLimits } from './limits.ts';
 import { LOG_KIND, type LogKey } from './notification-log.ts';
 import type { SuppressedReason } from './notifier.ts';
 import type { FirewallRules } from './receivers/firewall.ts';
+import type { Senders } from './receivers/notification.ts';
 import { SILENCES_KIND } from './silence-book.ts';
-import { type Senders, TenantAlertmanager, type TenantOptions } from './tenant.ts';
+import { TenantAlertmanager, type TenantOptions } from './tenant.ts';
 
 /** Events of all tenants. */
 export interface AlertmanagerEvents {
@@ -167,6 +169,9 @@ export class Alertmanagers implements AlertmanagerBackend {
     if (path === '/config/v1/alerts') return this.#configApi(request, signal);
     const { am } = await this.#entry(tenant);
     const nowMs = this.#options.clock.nowMs();
+    if (path.startsWith('/config/v1/alerts/')) {
+      return postTrial(am, request, (given) => this.#tried(tenant, given), nowMs, signal);
+    }
     const isGet = method === 'GET' || method === 'HEAD';
     switch (path) {
       case '/api/v2/status':
@@ -182,6 +187,13 @@ export class Alertmanagers implements AlertmanagerBackend {
     }
     const id = path.slice('/api/v2/silence/'.length);
     return isGet ? getSilence(am.silences, id, nowMs) : deleteSilence(am.silences, id, nowMs, signal);
+  }
+
+  /** A configuration that is tried: as a text in the form of the API. @throws DocumentError */
+  #tried(tenant: string, given: unknown): ConfigInForce {
+    const { limits, clock } = this.#options;
+    const text = typeof given === 'string' ? given : JSON.stringify(given);
+    return checkedConfig(parseConfigDocument(text, limits(tenant)), () => clock.nowMs());
   }
 
   #status(am: TenantAlertmanager): object {

@@ -138,6 +138,14 @@ test('a failed notification is tried again with longer and longer waits, until t
   assert.ok(t.events.includes('failed clientError after 1: unexpected status code 400: bad'), t.events.join());
 });
 
+test('an answer that repeats a secret does not bring it to the log', async () => {
+  const t = await TestTenant.open(CONFIG.replace('http://hook', 'http://hook/topsecret'));
+  t.answer = () => ({ status: 400, headers: new Map(), body: 'no hook at http://hook/topsecret' });
+  await t.fire({ alertname: 'a' });
+  await t.clock.advance(11_000);
+  assert.deepEqual(t.events, ['failed clientError after 1: unexpected status code 400: no hook at <secret>']);
+});
+
 test('Retry-After is waited for', async () => {
   const t = await TestTenant.open(CONFIG);
   let count = 0;

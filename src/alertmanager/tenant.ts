@@ -12,10 +12,11 @@ import type { AlertmanagerLimits } from './limits.ts';
 import { NotificationLog } from './notification-log.ts';
 import { groupData, mutedBy, Notifier, type NotifierEvents } from './notifier.ts';
 import type { FirewallRules } from './receivers/firewall.ts';
-import type { HttpSender, MailSender } from './receivers/notification.ts';
+import type { Senders } from './receivers/notification.ts';
 import { matchingRoutes, type Route } from './route.ts';
 import { silencedBy } from './silence.ts';
 import { SilenceBook } from './silence-book.ts';
+import { previewTrial, sendTrial, type Trial, type TrialResult } from './trial.ts';
 
 export interface TenantOptions {
   readonly tenant: string;
@@ -27,12 +28,6 @@ export interface TenantOptions {
   readonly externalUrl: string;
   readonly senders: (rules: () => FirewallRules) => Senders;
   readonly events: NotifierEvents & { groupRefused(): void };
-}
-
-/** Ways out of the process. */
-export interface Senders {
-  readonly http: HttpSender;
-  readonly mail: MailSender;
 }
 
 export interface AlertStatus {
@@ -186,6 +181,18 @@ export class TenantAlertmanager {
     });
   }
 
+  /** Sends by each integration of a receiver, once; or only says what would be sent. */
+  tried(
+    isSent: boolean,
+    trial: Pick<Trial, 'inForce' | 'receiver' | 'alerts'>,
+    signal: AbortSignal,
+  ): Promise<TrialResult[]> {
+    const { clock, externalUrl } = this.#options;
+    const whole = { ...trial, clock, externalUrl };
+    if (!isSent) return previewTrial(whole, signal);
+    return sendTrial(whole, this.#senders(), (integration) => this.#takeRate(integration), signal);
+  }
+
   async sweep(signal: AbortSignal): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
     this.#alerts.sweep(nowMs);
@@ -217,13 +224,13 @@ export class TenantAlertmanager {
   }
 
   #dispatcherOf({ config, templates }: ConfigInForce): Dispatcher {
-    const { clock, random, limits, externalUrl, senders, events } = this.#options;
+    const { clock, random, limits, externalUrl, events } = this.#options;
     const notifier = new Notifier({
       config,
       templates,
       externalUrl,
       log: this.#log,
-      ...senders(() => ({ blocksPrivate: limits().firewallBlocksPrivate, networks: limits().firewallNetworks })),
+      ...this.#senders(),
       clock,
       random,
       isInhibited: (labels, nowMs) => this.#inhibitor.inhibitedBy(labels, nowMs) !== undefined,
@@ -238,6 +245,11 @@ export class TenantAlertmanager {
       flush: (flush, signal) => notifier.flush(flush, signal),
       onGroupRefused: () => events.groupRefused(),
     });
+  }
+
+  #senders(): Senders {
+    const { senders, limits } = this.#options;
+    return senders(() => ({ blocksPrivate: limits().firewallBlocksPrivate, networks: limits().firewallNetworks }));
   }
 
   #takeRate(integration: string): boolean {

@@ -192,6 +192,46 @@ receivers: [{ name: hook, webhook_configs: [{ url: '${hookUrl}/fallback' }] }]
   );
 });
 
+test('a receiver is tried, its messages are shown, labels are routed', async (t) => {
+  const { ask } = await run(t, 'tried', [OPEN]);
+  const post = (path: string, body: object) => ask('POST', `/config/v1/alerts/${path}`, body);
+  assert.match((await post('test', { receiver: 'hook' })).json, /there is no configuration/);
+  assert.equal((await ask('POST', '/config/v1/alerts', config('/tried'))).status, 201);
+  received.splice(0);
+  const tested = await post('test', { receiver: 'hook' });
+  assert.deepEqual([tested.json.data[0].integration, tested.json.data[0].status], ['webhook', 'ok']);
+  assert.equal(received.at(0)?.body.alerts[0]?.labels.alertname, 'TestAlert');
+  const preview = await post('preview', {
+    receiver: 'hook',
+    alerts: [{ labels: { alertname: 'x' }, annotations: { a: 'topsecret' } }],
+  });
+  assert.equal(received.length, 1, 'nothing goes out');
+  assert.match(preview.json.data[0].messages[0], /"alertname":"x"/);
+  assert.doesNotMatch(preview.text, /topsecret/);
+  const routed = await post('route', { labels: { alertname: 'x', team: 'y' } });
+  assert.deepEqual(routed.json.data, [
+    {
+      receiver: 'hook',
+      route: '{}',
+      groupKey: '{}:{alertname="x"}',
+      groupWaitMs: 0,
+      groupIntervalMs: 1000,
+      repeatIntervalMs: 14_400_000,
+      groupLabels: { alertname: 'x' },
+    },
+  ]);
+  assert.match((await post('test', { receiver: 'nobody' })).json, /undefined receiver "nobody"/);
+  const other = {
+    alertmanager_config:
+      "route: { receiver: b }\nreceivers: [{ name: b, webhook_configs: [{ url: 'http://x/{{ .Nope }}' }] }]",
+  };
+  assert.match((await post('test', { receiver: 'b', config: other })).json.data[0].error, /can't evaluate field Nope/);
+  assert.match(
+    (await post('route', { labels: {}, config: { alertmanager_config: 'route: {}' } })).text,
+    /root route must specify/,
+  );
+});
+
 test('configurations that are refused say why', async (t) => {
   const { ask } = await run(t, 'refused', [
     '-alertmanager.max-config-size-bytes=2KiB',

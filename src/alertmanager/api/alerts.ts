@@ -36,7 +36,8 @@ export async function postAlerts(
 
 const problemsMax = 100;
 
-function alertFrom(given: unknown): GivenAlert {
+/** @throws BadRequest */
+export function alertFrom(given: unknown): GivenAlert {
   if (typeof given !== 'object' || given === null) throw new BadRequest('an alert is no object');
   const { labels, annotations, startsAt, endsAt, generatorURL } = given as Record<string, unknown>;
   const [startsAtMs, endsAtMs] = [timeFrom(startsAt, 'startsAt'), timeFrom(endsAt, 'endsAt')];

@@ -25,6 +25,8 @@ export interface AlertmanagerConfig {
   readonly templates: readonly string[];
   /** The text without secrets and comments. */
   readonly shown: string;
+  /** Secrets in it, the longest ones first. */
+  readonly secrets: readonly string[];
 }
 
 const FIELDS = {
@@ -59,6 +61,7 @@ export function loadConfig(text: string): AlertmanagerConfig {
       timeIntervals,
       templates: given.templates,
       shown: withoutSecrets(text, reading),
+      secrets: [...reading.secretTexts].sort((a, b) => b.length - a.length),
     };
   } catch (thrown) {
     throw thrown instanceof YamlError ? new ConfigError(thrown.message) : thrown;

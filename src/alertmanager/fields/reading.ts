@@ -10,6 +10,8 @@ export class Reading {
   readonly yaml: YamlReader;
   /** Places in the text where secrets stand, as [start, end) of UTF-16 units. */
   readonly secrets: (readonly [start: number, end: number])[] = [];
+  /** Their values. */
+  readonly secretTexts = new Set<string>();
   #entries = 0;
 
   constructor(yaml: YamlReader) {
@@ -19,6 +21,8 @@ export class Reading {
   hide(node: Node | null): void {
     const range = this.yaml.resolved(node)?.range;
     if (range) this.secrets.push([range[0], range[1]]);
+    const text = this.yaml.isScalar(node) ? this.yaml.string(node) : '';
+    if (text !== '') this.secretTexts.add(text);
   }
 
   /** @throws ConfigError */

@@ -80,6 +80,12 @@ export interface MailSender {
   send(server: MailServer, mail: Mail, signal: AbortSignal): Promise<void>;
 }
 
+/** Ways out of the process. */
+export interface Senders {
+  readonly http: HttpSender;
+  readonly mail: MailSender;
+}
+
 /** Something of a receiver's own is wrong, so that no other try helps. */
 export class NotifyError extends Error {}
 

@@ -45,6 +45,11 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
     ...[...prefixes.map((prefix) => `${prefix}/config/v1/alerts`), '/cortex/api/v1/alerts'].map((path) =>
       route(path, CONFIG_NEEDS, (request) => answered(backend, request, '/config/v1/alerts')),
     ),
+    ...prefixes.flatMap((prefix) =>
+      ['/config/v1/alerts/test', '/config/v1/alerts/preview', '/config/v1/alerts/route'].map((path) =>
+        route(prefix + path, { POST: 'edit' }, (request) => answered(backend, request, path)),
+      ),
+    ),
     {
       path: '/multitenant_alertmanager/configs',
       methods: ['GET'],
