@@ -1,5 +1,5 @@
 import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
-import { OpenGroup, seriesOf } from '../chunk/group/read.ts';
+import { OpenGroup } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
@@ -7,6 +7,7 @@ import type { Clock } from '../lib/clock.ts';
 import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import { canonicalSeries } from './canonical-series.ts';
 import { groupName, hexOf } from './group-row.ts';
 import { type FoundGroup, type IndexReader, type ReadContext, standing, uncachedIndex } from './index-reader.ts';
 import { DAY_MS, isMergedRange } from './keys.ts';
@@ -190,7 +191,7 @@ export class DayMerger {
       set.read(i, out);
       if (out.count === 0) continue;
       some = true;
-      yield seriesOf(encodeLabels(set.series[i]!), out);
+      yield canonicalSeries(encodeLabels(set.series[i]!), out);
     }
     if (!some) onNone();
   }

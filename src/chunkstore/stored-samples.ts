@@ -1,6 +1,6 @@
 import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
 import { SERIES_BLOCK } from '../chunk/group/header.ts';
-import { OpenGroup, seriesOf } from '../chunk/group/read.ts';
+import { OpenGroup } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
@@ -11,6 +11,7 @@ import { Labels } from '../model/labels.ts';
 import { sameSizes } from '../model/slot-sizes.ts';
 import { HISTOGRAM, SampleColumns } from '../storage/columns.ts';
 import { backgroundContext } from './background.ts';
+import { canonicalSeries } from './canonical-series.ts';
 import { decodeGroupRow, encodeInlineRow, groupName, hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, type ReadContext } from './index-reader.ts';
 import { dayOf, groupHash, windowRange } from './keys.ts';
@@ -112,7 +113,7 @@ export class StoredSamples {
       this.#decoder.append(chunk, held);
       const chunks = stored.get(key);
       if (chunks === undefined) {
-        yield seriesOf(labels, held);
+        yield canonicalSeries(labels, held);
         continue;
       }
       chunks.sort((a, b) => a.times[0]! - b.times[0]!);
@@ -121,7 +122,7 @@ export class StoredSamples {
       const series = { labels: Labels.empty, chunks, deleted: [] };
       new StoreSeriesSet([series], this.#decoder, from, to, () => {}).read(0, this.#stored);
       lacking(held, this.#stored, missing);
-      if (missing.count > 0) yield seriesOf(labels, missing);
+      if (missing.count > 0) yield canonicalSeries(labels, missing);
     }
   }
 

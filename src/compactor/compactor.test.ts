@@ -4,14 +4,20 @@ import os from 'node:os';
 import path from 'node:path';
 import test from 'node:test';
 import type { GroupSeries } from '../chunk/group/series.ts';
-import { DAY_MS } from '../chunkstore/keys.ts';
+import { canonicalSeries } from '../chunkstore/canonical-series.ts';
+import { DAY_MS, idOfRange, isMergedRange, kindOf, ROW_GROUP } from '../chunkstore/keys.ts';
+import { PLACEMENT_DEFAULT, slotOf } from '../chunkstore/placement.ts';
 import { testContext } from '../chunkstore/test-series.ts';
 import { verify } from '../chunkstore/verify.ts';
 import type { WriteGroup } from '../chunkstore/writer.ts';
 import { systemClock } from '../lib/clock.ts';
+import { encodeLabels } from '../model/canonical.ts';
+import { floatHistogram } from '../model/histogram.ts';
+import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { FilesystemObjectClient } from '../object/filesystem.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
+import { SampleColumns } from '../storage/columns.ts';
 import { EmbeddedTableStore } from '../table/embedded.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { Compactor } from './compactor.ts';
@@ -206,4 +212,37 @@ test('a tenant whose deletion moves on while it is carried out is deleted anew',
   clock.set(START + 2 * DAY_MS + 2 * HOUR);
   await run();
   assert.equal((await tombstones.tenantDeletion('a'))?.state, 'processed');
+});
+
+test('a day of histograms is merged to the same group however it was written', async () => {
+  const histograms = Array.from({ length: 40 }, (_, i) => {
+    const buckets = Array.from({ length: 1 + (i >> 3) }, (_, k) => i + k);
+    const count = buckets.reduce((sum, each) => sum + each, 0);
+    const positiveSpans = [{ offset: 3, length: buckets.length }];
+    return floatHistogram({ count, sum: i, positiveSpans, positiveBuckets: buckets });
+  });
+  const group = (from: number, to: number): WriteGroup => {
+    const columns = new SampleColumns();
+    for (let i = from; i < to; i++) columns.pushHistogram(START + i * 60_000, histograms[i]!);
+    const series = [canonicalSeries(encodeLabels(Labels.of({ __name__: 'm' })), columns)];
+    const slot = slotOf(PLACEMENT_DEFAULT, series[0]!.labels);
+    return { tenant: 'a', placement: PLACEMENT_DEFAULT, slot, windowStartMs: START, windowMs: 2 * HOUR, series };
+  };
+  const ids: string[] = [];
+  for (const cuts of [
+    [0, 10, 40],
+    [0, 3, 30, 40],
+  ]) {
+    const { writer, clock, run, tables, schema } = memory();
+    for (let k = 1; k < cuts.length; k++) await writer.write([group(cuts[k - 1]!, cuts[k]!)]);
+    clock.set(START + DAY_MS + 2 * HOUR);
+    await run();
+    for await (const page of tables.admin.scan(schema.tableOf(START / DAY_MS).table)) {
+      for (const { hash, range } of page) {
+        if (kindOf(hash) === ROW_GROUP && isMergedRange(range)) ids.push(Buffer.from(idOfRange(range)).toString('hex'));
+      }
+    }
+  }
+  assert.equal(ids.length, 2);
+  assert.equal(ids[0], ids[1]);
 });

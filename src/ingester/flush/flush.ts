@@ -1,6 +1,7 @@
 import { type GroupSeries, labelParts, metricOf } from '../../chunk/group/series.ts';
 import { ChunkDecoder, type HeadChunk } from '../../chunk/head-chunk.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
+import { canonicalSeries } from '../../chunkstore/canonical-series.ts';
 import { dayOf } from '../../chunkstore/keys.ts';
 import { bucketSlot, PLACEMENT_DEFAULT, type Placement, type Slot, slotOf } from '../../chunkstore/placement.ts';
 import { placementOfDay, placementOfRing, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
@@ -23,7 +24,6 @@ import {
   TENANTS_AT_ONCE_MAX,
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
-import { canonicalSeries } from './canonical-samples.ts';
 import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
@@ -349,7 +349,7 @@ export class Flusher {
         fail(error);
         continue;
       }
-      if (columns.count > 0) yield canonicalSeries(labels, parts, columns);
+      if (columns.count > 0) yield canonicalSeries(labels, columns, parts);
     }
   }
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { seededRandom } from '../../lib/random.ts';
-import { type FloatHistogram, floatHistogram } from '../../model/histogram.ts';
-import { equalObservations } from '../../model/histogram-observations.ts';
-import { SampleColumns } from '../../storage/columns.ts';
-import { canonicalSeries } from './canonical-samples.ts';
+import { seededRandom } from '../lib/random.ts';
+import { type FloatHistogram, floatHistogram } from '../model/histogram.ts';
+import { equalObservations } from '../model/histogram-observations.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import { canonicalSeries } from './canonical-series.ts';
 
 const LABELS = new Uint8Array(0);
 
@@ -15,7 +15,7 @@ function columnsOf(histograms: readonly FloatHistogram[]): SampleColumns {
 }
 
 const canonical = (histograms: readonly FloatHistogram[]) =>
-  canonicalSeries(LABELS, [], columnsOf(histograms)).histograms as FloatHistogram[];
+  canonicalSeries(LABELS, columnsOf(histograms)).histograms as FloatHistogram[];
 
 /** A counter of buckets from `from` on. */
 const counter = (from: number, ...positiveBuckets: number[]) =>
@@ -74,6 +74,6 @@ test('what has no kinds and no starts has no columns of them', () => {
   columns.pushFloat(1, 2);
   columns.plain = false;
   columns.needStarts();
-  const { kinds, starts, histograms, times } = canonicalSeries(LABELS, [], columns);
+  const { kinds, starts, histograms, times } = canonicalSeries(LABELS, columns);
   assert.deepEqual([kinds, starts, histograms, times.length], [undefined, undefined, undefined, 1]);
 });

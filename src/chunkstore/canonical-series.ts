@@ -1,7 +1,7 @@
-import type { GroupSeries } from '../../chunk/group/series.ts';
-import { spread } from '../../chunk/histogram-layout.ts';
-import { equalBounds, type FloatHistogram, type Span, withResetHint } from '../../model/histogram.ts';
-import { detectReset } from '../../model/histogram-reset.ts';
+import type { GroupSeries } from '../chunk/group/series.ts';
+import { spread } from '../chunk/histogram-layout.ts';
+import { equalBounds, type FloatHistogram, type Span, withResetHint } from '../model/histogram.ts';
+import { detectReset } from '../model/histogram-reset.ts';
 import {
   compactSide,
   negativeSide,
@@ -10,8 +10,8 @@ import {
   SideBuilder,
   SideCursor,
   sameLayout,
-} from '../../model/histogram-side.ts';
-import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
+} from '../model/histogram-side.ts';
+import { FLOAT, HISTOGRAM, type SampleColumns } from '../storage/columns.ts';
 
 // Samples of a series as groups have them: the same for every holder, however its chunks were cut and in whatever order samples came.
 
@@ -21,10 +21,10 @@ const EMPTY_PER_FILLED_MAX = 4;
 const BUCKETS_FREE = 1024;
 
 /**
- * The samples of a series for a group. Where histograms follow one another they share a layout: the buckets that any of them fills. Whether
- * a counter began anew is said of each by the one before it in the window.
+ * The samples of a series for a group, which hold as long as the columns do. Where histograms follow one another they share a layout: the
+ * buckets that any of them fills. Whether a counter began anew is said of each by the one before it in the window.
  */
-export function canonicalSeries(labels: Uint8Array, parts: string[], columns: SampleColumns): GroupSeries {
+export function canonicalSeries(labels: Uint8Array, columns: SampleColumns, parts?: string[]): GroupSeries {
   const { count } = columns;
   const kinds = columns.plain ? undefined : columns.kinds.subarray(0, count);
   const hasKinds = kinds?.some((kind) => kind !== FLOAT) ?? false;
@@ -32,7 +32,7 @@ export function canonicalSeries(labels: Uint8Array, parts: string[], columns: Sa
   const starts = columns.hasStarts ? columns.starts.subarray(0, count) : undefined;
   return {
     labels,
-    parts,
+    ...(parts && { parts }),
     times: columns.times.subarray(0, count),
     values: columns.values.subarray(0, count),
     kinds: hasKinds ? kinds : undefined,
