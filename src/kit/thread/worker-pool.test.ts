@@ -163,15 +163,27 @@ test('a worker more comes when a call takes long, and is used when it is ready',
 
 test('soon after the first call there is a worker more than was needed, but it is not waited for', async () => {
   const { pool, seen, clock, spareReady } = growing();
-  const long = pool.call('work', 60);
+  const long = pool.call('work', 60, { tenant: 't' });
   await clock.advance(5000);
-  await pool.call('work', 1);
-  await pool.call('work', 1);
+  await pool.call('work', 1, { tenant: 't' });
+  await pool.call('work', 1, { tenant: 't' });
   assert.deepEqual(seen, [0, 0, 0], 'the other is on its way');
   spareReady.resolve();
   await spareReady.promise;
-  await pool.call('work', 1);
+  await pool.call('work', 1, { tenant: 't' });
   assert.deepEqual(seen, [0, 0, 0, 1]);
+  await long;
+  await pool.close();
+});
+
+test('the process itself asks without a worker more', async () => {
+  const { pool, seen, clock, spareReady } = growing();
+  spareReady.resolve();
+  const long = pool.call('work', 60);
+  await clock.advance(5000);
+  await spareReady.promise;
+  await pool.call('work', 1, { tenant: 't' });
+  assert.deepEqual(seen, [0, 0]);
   await long;
   await pool.close();
 });

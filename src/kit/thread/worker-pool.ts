@@ -199,7 +199,8 @@ export class WorkerPool<R extends Role> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     // whoever waits already may have no turn now; those of others are not in its way
     const seat = this.#queue.sizeOf(tenant) === 0 && this.#mayRun(tenant) ? this.#leastBusy() : undefined;
-    this.#keepSpares();
+    // the process asks now and then, and can wait
+    if (tenant !== OWN) this.#keepSpares();
     this.#growIfSlow(seat);
     if (seat !== undefined) {
       return Promise.resolve(this.#take(tenant, seat));
