@@ -98,6 +98,7 @@ function commonOf(call: Call, explain: boolean) {
     timeoutMs: timeoutOf(call),
     lookbackMs: lookbackOf(call),
     expr: params.get('query'),
+    ...(call.request.noStore === true && { noStore: true }),
     perStepStatistics: sources.perStepStats && params.get('stats') === 'all',
     explain,
   };

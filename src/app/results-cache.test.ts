@@ -41,9 +41,11 @@ async function startApp(name: string, flags: readonly string[]) {
       assert.equal(answer.statusCode, 204);
     },
     /** The answer's points, and the samples that were looked at for it. */
-    async range() {
+    async range(headers: Readonly<Record<string, string>> = {}) {
       const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
-      const answer = await send(`${url}/api/v1/query_range?query=sum(sum_over_time(m[1h]))&${times}&stats=true`);
+      const answer = await send(`${url}/api/v1/query_range?query=sum(sum_over_time(m[1h]))&${times}&stats=true`, {
+        headers,
+      });
       const timing = String(answer.headers['server-timing']);
       const { data } = (await answer.body.json()) as {
         data: { result: { values: [number, string][] }[]; stats: { samples: { totalQueryableSamples: number } } };
@@ -64,6 +66,9 @@ test('days are answered from the cache, and once more from the samples when one 
   assert.match(cold.timing, /^eval;dur=[\d.]+, samples;desc="\d+", parts;desc="\d", cached_steps;desc="0"$/);
   assert.match(warm.timing, /cached_steps;desc="1\d\d"$/);
   assert.ok(warm.samples < cold.samples / 5, `${warm.samples} samples of ${cold.samples}`);
+  const anew = await app.range({ 'cache-control': 'no-store' });
+  assert.deepEqual([anew.values, anew.samples], [cold.values, cold.samples]);
+  assert.match(anew.timing, /cached_steps;desc="0"$|^eval[^c]*$/);
 
   // a series that is new begins when it likes
   const lateMs = START_MS + 20 * HOUR_MS;

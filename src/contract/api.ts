@@ -9,6 +9,8 @@ export interface ApiRequest {
   readonly params: readonly (readonly [string, string])[];
   /** The header `Accept`, where the answer has several forms. */
   readonly accept?: string;
+  /** Whether no answer of before is to be taken, nor this one kept (`Cache-Control: no-store`). */
+  readonly noStore?: boolean;
   /** The body as it came, where the request is no form (remote read). */
   readonly body?: Uint8Array;
   /** The answer may come in parts. */

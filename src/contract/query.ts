@@ -48,6 +48,8 @@ interface QueryRequest {
   readonly lookbackMs?: number;
   /** Time the query may take, where that is less than what is configured. */
   readonly timeoutMs?: number;
+  /** Take no answer of before, and keep this one nowhere. */
+  readonly noStore?: boolean;
   /** Count the samples of each step. */
   readonly perStepStatistics?: boolean;
   /** Tell what each part of the plan did. */

@@ -173,8 +173,9 @@ test('all parts together have the time of the query, and end with who asks', asy
 
 test('what cannot be split, or read, is asked as it is', async () => {
   const { asked, frontend } = askedFrontend(2);
-  for (const expr of ['sort(up)', 'sum(', 'up']) {
-    const request = expr === 'up' ? { ...FIVE_DAYS, endMs: DAY_MS - 1 } : { ...FIVE_DAYS, expr };
+  const within = { ...FIVE_DAYS, endMs: DAY_MS - 1 };
+  const acrossMidnight = { ...FIVE_DAYS, startMs: DAY_MS / 2, endMs: (3 * DAY_MS) / 2 };
+  for (const request of [{ ...FIVE_DAYS, expr: 'sort(up)' }, { ...FIVE_DAYS, expr: 'sum(' }, within, acrossMidnight]) {
     const answer = frontend.range('t', request, { signal: SIGNAL });
     await settle();
     const { request: seen, resolve } = asked.pop()!;

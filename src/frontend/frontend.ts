@@ -90,8 +90,10 @@ export class Frontend implements QueryRunner {
     if (!isPlain) return querier.range(tenant, request, context);
     const parts = splitIntervalMs === 0 ? [] : splitByInterval(request, splitIntervalMs);
     const cache = parts.length === 0 ? undefined : this.#cacheFor(tenant, request);
+    // both parts of a short query would be asked for nearly all of its series
+    const isOne = parts.length <= 1 || request.endMs - request.startMs <= splitIntervalMs;
     // the usual small query: nothing is read of it here
-    if (parts.length <= 1 && shards === 0 && cache === undefined) return querier.range(tenant, request, context);
+    if (isOne && shards === 0 && cache === undefined) return querier.range(tenant, request, context);
     const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
@@ -100,7 +102,7 @@ export class Frontend implements QueryRunner {
       shards > 0 && isShardable(expr) ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
     if (splitRefusal(expr, rules) !== undefined) return runner(request, context);
     const cached = await cache?.(expr, parts, context.signal);
-    if (cached === undefined && parts.length <= 1) return runner(request, context);
+    if (cached === undefined && isOne) return runner(request, context);
     return this.#inParts(request, cached?.tasks ?? parts, cached, runner, context, pacer);
   }
 
@@ -108,7 +110,13 @@ export class Frontend implements QueryRunner {
   #cacheFor(tenant: string, request: RangeRequest) {
     const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
     const isCounted = request.perStepStatistics === true || request.explain === true;
-    if (cache === undefined || isCounted || tenantsOf(tenant).length > 1 || !cache.isWorth(request, limits))
+    if (
+      cache === undefined ||
+      isCounted ||
+      request.noStore === true ||
+      tenantsOf(tenant).length > 1 ||
+      !cache.isWorth(request, limits)
+    )
       return undefined;
     const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs } = request;
     return async (expr: Expr, parts: readonly StepRange[], signal: AbortSignal): Promise<CachedParts | undefined> => {

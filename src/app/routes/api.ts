@@ -43,6 +43,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               path: request.path.slice(prefix.length),
               params,
               accept: request.headers.accept,
+              noStore: /\bno-store\b/i.test(request.headers['cache-control'] ?? ''),
               body: takesBody ? request.body : undefined,
               takesParts: takesBody,
             },
