@@ -31,4 +31,25 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     found:
       'the simulator: nobody started a process again that its full disk ended. Beside it: a shard that died while it started kept its process from being ready for ever',
   },
+  {
+    scenario: 'growing',
+    seed: 5,
+    found:
+      'groups in slots of newer sizes without rows that lead to them, after a look at a window that was stored by older ones',
+  },
+  {
+    scenario: 'growing',
+    seed: 12,
+    found: 'the word of a member that left counted for nothing beside others that had lost something',
+  },
+  {
+    scenario: 'growing',
+    seed: 3,
+    found: 'a front that started after the key-value store was lost did not find out that any version counts',
+  },
+  {
+    scenario: 'growing',
+    seed: 15,
+    found: 'the word of a member that left was lost with the key-value store',
+  },
 ];

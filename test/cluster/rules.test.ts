@@ -12,6 +12,9 @@ const FINDS: readonly { readonly rule: Rule; readonly scenario: ScenarioName; re
   { rule: 'keep what is stored', scenario: 'three', seed: 2 },
   { rule: 'each holder owes', scenario: 'three', seed: 2 },
   { rule: 'lists expire first', scenario: 'three', seed: 1 },
+  { rule: 'older versions are asked', scenario: 'growing', seed: 5 },
+  { rule: 'the store has it before the word', scenario: 'growing', seed: 6 },
+  { rule: 'an empty folder is another member', scenario: 'growing', seed: 5 },
 ];
 
 for (const { rule, scenario, seed } of FINDS) {
