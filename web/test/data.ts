@@ -36,6 +36,23 @@ export async function sendShop(url: string, tenant: string, nowMs = Date.now()):
   await send(url, series, tenant);
 }
 
+/** Sends events of a service, minutes ago. */
+export async function sendEvents(
+  url: string,
+  tenant: string,
+  events: readonly { readonly minutesAgo: number; readonly service: string; readonly [field: string]: unknown }[],
+): Promise<void> {
+  for (const { minutesAgo, ...event } of events) {
+    const time = Date.now() - minutesAgo * 60_000;
+    const answer = await fetch(`${url}/api/v1/events`, {
+      method: 'POST',
+      headers: { 'x-scope-orgid': tenant },
+      body: JSON.stringify({ ...event, time, timeEnd: time + 240_000 }),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+}
+
 /** Names that would do something where they are taken for more than text. */
 export const HOSTILE = [
   '<img src=x onerror="window.__hit=1;alert(1)">',

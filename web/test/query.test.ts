@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { launch, skip, Visit } from './browser.ts';
-import { HOSTILE, sendHostile, sendShop } from './data.ts';
+import { HOSTILE, sendEvents, sendHostile, sendShop } from './data.ts';
 
 let browser: Browser;
 let server: Pallium;
@@ -14,6 +14,12 @@ before(async () => {
   [browser, server] = await Promise.all([launch(), Pallium.start()]);
   await sendShop(server.url, 'shop');
   await sendHostile(server.url, 'hostile');
+  const texts = HOSTILE.map((text) => text.slice(0, 1000));
+  await sendEvents(
+    server.url,
+    'hostile',
+    texts.map((text, i) => ({ minutesAgo: i + 5, service: 'hostile', to: text, text, tags: [text] })),
+  );
 });
 
 after(async () => {
@@ -210,6 +216,20 @@ test('services are listed, and each has a dashboard of its own metrics', { skip 
   await visitor.drawn(3);
   assert.ok((await visitor.colouredPixels(0)) > 200);
   await visitor.picture('service');
+  await sendEvents(server.url, 'shop', [
+    { minutesAgo: 40, service: 'shop', from: '1.3', to: '1.4' },
+    { minutesAgo: 20, service: 'shop', type: 'rollback', from: '1.4', to: '1.3' },
+  ]);
+  await visitor.open('/ui/service?tenant=shop&name=shop');
+  await page.getByText('rollback 1.4 → 1.3').waitFor();
+  await visitor.drawn(3);
+  await page.getByRole('button', { name: 'before and after' }).first().click();
+  await page.getByText(/Nothing to compare yet/).waitFor();
+  await page
+    .locator('.chart')
+    .first()
+    .hover({ position: { x: 300, y: 60 } });
+  await visitor.picture('service-deployments');
   visitor.assertClean();
 });
 

@@ -7,6 +7,7 @@ import { printValue, type Unit } from '../model/units.ts';
 import type { Zone } from '../scope.tsx';
 import { extentOf, stacked, traceLine } from './line-path.ts';
 import { axesFor, BYTE_STEPS, CURSOR_GROUP, dateIn } from './plot-axes.ts';
+import { marksAt, type TimeMark } from './time-mark.ts';
 import { markPainted } from './timing.ts';
 import { ChartTooltip, type TooltipRow } from './tooltip.tsx';
 
@@ -29,6 +30,8 @@ export interface LineChartProps {
   readonly zone: Zone;
   readonly height: number;
   readonly marks: readonly PointMark[];
+  /** Times that stand out: lines from top to bottom, and bands of what took a while. */
+  readonly timeMarks?: readonly TimeMark[];
   readonly onZoom: (startMs: number, endMs: number) => void;
 }
 
@@ -43,7 +46,19 @@ interface Hover {
 
 /** Lines over time, or areas upon each other. */
 export function LineChart(props: LineChartProps) {
-  const { times, series, strokes, hidden, isStacked, fromZero, unit, zone, height, marks } = props;
+  const {
+    times,
+    series,
+    strokes,
+    hidden,
+    isStacked,
+    fromZero,
+    unit,
+    zone,
+    height,
+    marks,
+    timeMarks = NO_MARKS,
+  } = props;
   const element = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot>(undefined);
   const zoom = useRef(props.onZoom);
@@ -103,6 +118,7 @@ export function LineChart(props: LineChartProps) {
           }),
         ],
         hooks: {
+          drawClear: [(u) => drawTimes(u, timeMarks)],
           draw: [(u) => drawMarks(u, marks)],
           setCursor: [
             (u) => {
@@ -134,7 +150,7 @@ export function LineChart(props: LineChartProps) {
     plot.current = made;
     markPainted();
     return () => made.destroy();
-  }, [drawn, times, strokes, isStacked, fromZero, unit, zone, width, height, marks, colorScheme]);
+  }, [drawn, times, strokes, isStacked, fromZero, unit, zone, width, height, marks, timeMarks, colorScheme]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another answer has other points
   useEffect(() => setPinned(undefined), [times]);
@@ -153,7 +169,10 @@ export function LineChart(props: LineChartProps) {
           isPinned={pinned !== undefined}
           rows={rowsAt(props, drawn.shown, shownHover.at)}
           unit={unit}
-          notes={marksNear(marks, times, shownHover.at)}
+          notes={[
+            ...marksNear(marks, times, shownHover.at),
+            ...marksAt(timeMarks, times[shownHover.at]!, stepOf(times)),
+          ]}
         />
       )}
     </div>
@@ -216,7 +235,37 @@ function areaOf(
   return area;
 }
 
+const NO_MARKS: readonly TimeMark[] = [];
 const MARK_PX = 4;
+
+/** Behind the lines of the series. */
+function drawTimes(u: uPlot, marks: readonly TimeMark[]): void {
+  const { ctx, bbox } = u;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+  ctx.clip();
+  for (const { fromSeconds, toSeconds, color, isFaint } of marks) {
+    const x = u.valToPos(fromSeconds, 'x', true);
+    ctx.globalAlpha = isFaint ? 0.35 : 0.9;
+    ctx.strokeStyle = color;
+    ctx.lineWidth = devicePixelRatio;
+    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    if (toSeconds === undefined) continue;
+    ctx.globalAlpha = isFaint ? 0.05 : 0.12;
+    ctx.fillStyle = color;
+    ctx.fillRect(x, bbox.top, u.valToPos(toSeconds, 'x', true) - x, bbox.height);
+  }
+  ctx.restore();
+}
+
+function stepOf(times: Float64Array): number {
+  return times.length > 1 ? times[1]! - times[0]! : 1;
+}
 
 function drawMarks(u: uPlot, marks: readonly PointMark[]): void {
   const { ctx } = u;
@@ -239,7 +288,7 @@ function drawMarks(u: uPlot, marks: readonly PointMark[]): void {
 }
 
 function marksNear(marks: readonly PointMark[], times: Float64Array, at: number): string[] {
-  const step = times.length > 1 ? times[1]! - times[0]! : 1;
+  const step = stepOf(times);
   const near = marks.filter(({ timeSeconds }) => Math.abs(timeSeconds - times[at]!) <= step / 2);
   return near.slice(0, 5).flatMap(({ lines }) => lines);
 }

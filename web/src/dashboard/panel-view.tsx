@@ -1,5 +1,5 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useEffect, useMemo, useRef, useState } from 'react';
+import { useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import type { Answer } from '../api/columns.ts';
 import { runQuery } from '../api/query.ts';
@@ -15,6 +15,7 @@ import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
 import { isStacked, namedBy, type PanelModel, queryFor, unitOfPanel } from './model.ts';
+import { TimeMarks } from './time-marks.ts';
 
 const HEIGHT_PX = 190;
 const SERIES_MAX = 40;
@@ -74,6 +75,7 @@ export function PanelView({ panel, intervalMs }: { readonly panel: PanelModel; r
 function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answers: readonly Answer[] }) {
   const { plugin, queries = [] } = panel.spec;
   const { zone, setTime } = useScope();
+  const timeMarks = useContext(TimeMarks);
   const unit = unitOfPanel(panel);
   const merged = useMemo(() => {
     const series = answers.flatMap((answer) => answer.series);
@@ -134,6 +136,7 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
         zone={zone}
         height={HEIGHT_PX}
         marks={NO_MARKS}
+        timeMarks={timeMarks}
         onZoom={zoom}
       />
       <div className="names">

@@ -1,15 +1,19 @@
 import { Anchor, Group, Text } from '@mantine/core';
-import { useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { Link, useSearch } from 'wouter';
 import { curlOf, fetchData } from '../api/http.ts';
+import { type EventAnswer, markOf } from '../chart/time-mark.ts';
 import { DashboardView } from '../dashboard/dashboard-view.tsx';
 import type { Dashboard } from '../dashboard/model.ts';
+import { TimeMarks } from '../dashboard/time-marks.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { download } from '../parts/download.ts';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope } from '../scope.tsx';
+import { Deployments } from './deployments.tsx';
 
 interface Generated {
   readonly dashboard: Dashboard;
@@ -19,9 +23,11 @@ interface Generated {
   readonly intervalMs: number;
 }
 
-/** The dashboard that a service's own metrics make. */
+const NO_EVENTS: readonly EventAnswer[] = [];
+
+/** The dashboard that a service's own metrics make, with its deployments. */
 export function ServicePage() {
-  const { tenant } = useScope();
+  const { tenant, rangeMs, endMs, round } = useScope();
   const search = new URLSearchParams(useSearch());
   // as `serviceKey` writes it
   const key = ['cluster', 'namespace', 'name'].map((name) => encodeURIComponent(search.get(name) ?? '')).join('/');
@@ -30,6 +36,17 @@ export function ServicePage() {
     queryKey: ['service', tenant, key],
     queryFn: ({ signal }) => fetchData<Generated>(call, signal),
   });
+  const { data: events = NO_EVENTS } = useQuery({
+    queryKey: ['events', tenant, key, rangeMs, endMs, round],
+    placeholderData: keepPreviousData,
+    queryFn: ({ signal }) => {
+      const end = endMs ?? Date.now();
+      const range = { start: String((end - rangeMs) / 1000), end: String(end / 1000) };
+      const asked = { path: '/api/v1/events', params: new URLSearchParams({ service: key, ...range }), tenant };
+      return fetchData<readonly EventAnswer[]>(asked, signal);
+    },
+  });
+  const timeMarks = useMemo(() => events.map(markOf), [events]);
   const title = [search.get('cluster'), search.get('namespace'), search.get('name')].filter((part) => part).join(' / ');
   return (
     <>
@@ -55,7 +72,12 @@ export function ServicePage() {
       {data !== undefined && data.dashboard.spec.layouts.length === 0 && (
         <Text size="sm">This service has no series in the last hour that could be drawn.</Text>
       )}
-      {data !== undefined && <DashboardView dashboard={data.dashboard} intervalMs={data.intervalMs} />}
+      <Deployments events={events} serviceKey={key} />
+      {data !== undefined && (
+        <TimeMarks value={timeMarks}>
+          <DashboardView dashboard={data.dashboard} intervalMs={data.intervalMs} />
+        </TimeMarks>
+      )}
       {data !== undefined && data.leftOut > 0 && (
         <p className="dim">{data.leftOut} more metrics are not drawn; look on Explore.</p>
       )}
