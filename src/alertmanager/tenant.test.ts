@@ -285,3 +285,15 @@ test('a tenant without a configuration has its alerts shown, and told when one c
     [['active', ['hook']]],
   );
 });
+
+test('a template that takes too much is cut off by its limit, and is not tried again', async () => {
+  const loop = '{{ define "x" }}{{ range .Alerts }}{{ template "x" $ }}{{ end }}{{ end }}{{ template "x" . }}';
+  const receivers = [{ name: 'hook', webhook_configs: [{ url: `http://hook/${loop}` }] }];
+  const t = await TestTenant.open(JSON.stringify({ route: { receiver: 'hook', group_wait: '10s' }, receivers }));
+  await t.fire({ alertname: 'a' }, { alertname: 'b' });
+  const startMs = performance.now();
+  await t.clock.advance(11_000);
+  assert.ok(performance.now() - startMs < 2000);
+  assert.equal(t.requests.length, 0);
+  assert.match(t.events.join(), /^failed templateError after 1: .*exceeded maximum template depth \(300\)/);
+});
