@@ -102,10 +102,10 @@ async function startWorld(random: Random) {
   for (const { shard } of holders) await shard.ready;
   const config = defaultsOf(querierConfig);
   const engine = querierEngine(config, new KernelRows());
-  const querier = (): QueryRunner => {
+  const sources = () => {
     const own = new Querier({
       config,
-      purger: defaultsOf(purgerConfig),
+      purger: { ...defaultsOf(purgerConfig), enableAdminApi: true },
       engine,
       ingester: new ShardsClient([{ channel: ingester.channel, held: HeldRange.everything() }]),
       schema,
@@ -115,11 +115,13 @@ async function startWorld(random: Random) {
       windowMs: WINDOW_MS,
       keepFlushedMs: 900_000,
       clock,
-      random: seededRandom(1),
+      random,
     });
     const limits = joinedLimits(TENANT, () => DEFAULT_LIMITS);
-    return own.sources(TENANT, limits).queries;
+    return own.sources(TENANT, limits);
   };
+  const querier = (): QueryRunner => sources().queries;
+  const deletes = sources().deletes!;
   const cache = new MemoryCache({ bytesMax: 1 << 24, clock });
   let evaluated = 0;
   const frontend = (): Frontend => {
@@ -180,7 +182,7 @@ async function startWorld(random: Random) {
     },
     async cancel(): Promise<void> {
       const id = deleted.pop();
-      if (id !== undefined) await tombstones.cancel(TENANT, id);
+      if (id !== undefined) await deletes.cancel(TENANT, id, new AbortController().signal);
     },
     async close() {
       for (const { shard, close } of holders) {

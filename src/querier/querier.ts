@@ -1,6 +1,7 @@
 import { Kernel } from '../chunk/kernel.ts';
 import type { BlockCache } from '../chunkstore/block-fetcher.ts';
 import { removeTenantRows } from '../chunkstore/documents/tables.ts';
+import { Generations } from '../chunkstore/generations.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
@@ -88,6 +89,7 @@ export class Querier implements TenantHider {
   readonly #recent: UndeletedSource;
   readonly #stored: StoreSource;
   readonly #tombstones: Tombstones;
+  readonly #generations: Generations;
   readonly #retentions = new Retentions();
   readonly #storedSinceMs: (() => number) | undefined;
 
@@ -101,6 +103,9 @@ export class Querier implements TenantHider {
       tombstonesOfQuery(schema, tenant, signal),
     );
     this.#tombstones = new Tombstones(schema, clock, random, purger.deleteRequestCancelPeriodMs);
+    this.#generations = new Generations(schema, clock, (count) =>
+      Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
+    );
     const reader = new ChunkStoreReader(schema, Kernel.create(), clock, {
       windowMs,
       // Windows leave the head when the store has had them for so long: what does not know of them yet must be gone by then.
@@ -155,7 +160,7 @@ export class Querier implements TenantHider {
       limits: limitsOf,
       metadata: federatedMetadata(recentMetadata(ingester)),
       exemplars: federatedExemplars(recentExemplars(ingester)),
-      deletes: purger.enableAdminApi ? deletesIn(this.#tombstones) : undefined,
+      deletes: purger.enableAdminApi ? deletesIn(this.#tombstones, this.#generations) : undefined,
       clock,
       timeoutMs: config.timeoutMs,
       lookbackMs: config.lookbackDeltaMs,
@@ -180,7 +185,7 @@ function deletionOf({ endMs, state }: Tombstone): TenantDeletion {
   return { endMs, processed: state === 'processed' };
 }
 
-function deletesIn(tombstones: Tombstones) {
+function deletesIn(tombstones: Tombstones, generations: Generations) {
   return {
     create: (
       tenant: string,
@@ -188,6 +193,10 @@ function deletesIn(tombstones: Tombstones) {
       signal: AbortSignal,
     ) => tombstones.create(tenant, matchers, startMs, endMs, signal),
     list: (tenant: string, signal: AbortSignal) => tombstones.list(tenant, signal),
-    cancel: (tenant: string, id: string, signal: AbortSignal) => tombstones.cancel(tenant, id, signal),
+    async cancel(tenant: string, id: string, signal: AbortSignal) {
+      // a query that began before the request was made and saw it may have kept its answer: as if there never had been one
+      await generations.moveAll(tenant, 0, signal);
+      await tombstones.cancel(tenant, id, signal);
+    },
   };
 }
