@@ -39,6 +39,8 @@ interface Batch {
 const SCRAPE_MS = MINUTE;
 /** How long a sender waits for an answer before it sends again, through another front. */
 const PATIENCE_MS = 30_000;
+/** The longest, of a sender that was often not answered: days without anybody there pass with few events. */
+const PATIENCE_MS_MAX = 10 * MINUTE;
 const RETRY_MS = 5_000;
 /** The longest, of a sender that was often sent away. */
 const RETRY_MS_MAX = 20_000;
@@ -192,7 +194,7 @@ export class Load {
       if (isDone && queue.includes(batch)) queue.splice(queue.indexOf(batch), 1);
       again(ms);
     };
-    world.after(PATIENCE_MS, () => {
+    world.after(Math.min(PATIENCE_MS_MAX, PATIENCE_MS * batch.tries), () => {
       if (isOver) return;
       this.counts.unanswered++;
       world.trace(`${front} did not answer a push of ${batch.tenant}`);
