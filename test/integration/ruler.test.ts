@@ -207,10 +207,14 @@ test('wrong groups are refused with their verdicts, limits with their names', as
   const file = join(folder, 'limits.yaml');
   writeFileSync(
     file,
-    'overrides: { small: { ruler_max_rules_per_rule_group: 1, ruler_max_rule_groups_per_tenant: 1 } }',
+    'overrides: { small: { ruler_max_rules_per_rule_group: 1, ruler_max_rule_groups_per_tenant: 1, ruler_alertmanager_url: ["http://me:secret@am"] } }',
   );
   await using server = await Pallium.start({ flags: [`-runtime-config.file=${file}`] });
   const api = server.api({ 'x-scope-orgid': 'small' });
+  for (const path of ['/api/v1/user_limits', '/runtime_config']) {
+    const { text } = await api.ask(path);
+    assert.ok(text.includes('http://me:********@am') && !text.includes('secret'), text);
+  }
   const refused = async (body: string) => {
     const { status, text } = await config(api, 'POST', '/config/v1/rules/ns', body);
     assert.equal(status, 400, text);

@@ -3,6 +3,7 @@ import { showConfig } from '../../kit/config/show.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { htmlResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import { exposeMetrics } from '../../kit/observe/metrics.ts';
+import { maskSecrets } from '../../lib/mask.ts';
 import { showOverrides } from '../../limits/overrides.ts';
 import type { App } from '../app.ts';
 import { sections } from '../config.ts';
@@ -53,7 +54,7 @@ export function statusRoutes(app: App): Route[] {
         return textResponse(400, 'mode is diff or defaults\n');
       return textResponse(200, showConfig(sections, { ...app.config, limits: app.limits.defaults }, mode), YAML);
     }),
-    get('/runtime_config', () => textResponse(200, showOverrides(app.limits.overrides), YAML)),
+    get('/runtime_config', () => textResponse(200, maskSecrets(showOverrides(app.limits.overrides)), YAML)),
     get('/services', () =>
       textResponse(200, lines((app.services?.states ?? []).map(([name, state]) => `${name}: ${state}`))),
     ),

@@ -1,4 +1,5 @@
 import { settingsInForce } from '../../kit/config/section.ts';
+import { masked } from '../../kit/config/show.ts';
 import { apiError } from '../../kit/http/failure.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { jsonResponse, type Route } from '../../kit/http/message.ts';
@@ -84,7 +85,7 @@ function shownLimits(limits: TenantLimits): Record<string, unknown> {
   return Object.fromEntries(
     settings.map(({ name, path, field }) => [
       path.slice(limitsConfig.name.length + 1),
-      field.print(limits[name as keyof TenantLimits]),
+      masked(field.print(limits[name as keyof TenantLimits])),
     ]),
   );
 }

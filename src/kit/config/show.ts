@@ -84,7 +84,7 @@ function referenceRow({ path, flag, field }: Setting, onlyFlag: boolean): string
 }
 
 /** Addresses may carry a password or a token. */
-function masked(value: unknown): unknown {
+export function masked(value: unknown): unknown {
   if (typeof value === 'string') return maskSecrets(value);
   if (Array.isArray(value)) return value.map(masked);
   if (typeof value !== 'object' || value === null) return value;
