@@ -21,7 +21,7 @@ export function TableView({ answer }: { readonly answer: Answer }) {
     count: rows.length,
     getScrollElement: () => root.current,
     estimateSize: () => ROW_PX,
-    overscan: 20,
+    overscan: 6,
   });
   if (rows.length === 0) return <p className="dim">No series. The query is right, but nothing fits it at this time.</p>;
   return (
@@ -46,9 +46,7 @@ export function TableView({ answer }: { readonly answer: Answer }) {
                 title={isMeasured ? undefined : printSeries(labels)}
                 style={{ position: 'absolute', top: 0, left: 0, right: 0, transform: `translateY(${start}px)` }}
               >
-                <span className="row-labels">
-                  <SeriesName labels={labels} />
-                </span>
+                <span className="row-labels">{isMeasured ? <SeriesName labels={labels} /> : printSeries(labels)}</span>
                 <span className="row-value">
                   {histogram !== undefined && <Histogram point={histogram} />}
                   {values.length === 1 && histogram === undefined && values[0]![1]}
