@@ -64,6 +64,8 @@ async function bundle(rolldown) {
     cwd: root,
     input: { ...input, main: join(app, 'main.ts') },
     platform: 'node',
+    // nothing is left out: what throws is no pure call, whatever its name
+    treeshake: false,
     // packages stay as they are
     external: (id) => !/^[./]/.test(id) && !/^[a-z]:[\\/]/i.test(id),
   });
@@ -74,6 +76,7 @@ async function bundle(rolldown) {
     chunkFileNames: '[name]-[hash].js',
     comments: false,
     keepNames: true,
+    minify: false,
   });
   await bundled.close();
 }

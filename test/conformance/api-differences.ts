@@ -7,7 +7,10 @@ export interface Differences {
 }
 
 export const apiDifferences: Differences = {
-  intended: { mgmt_reload_off: 'limits, users and certificates can be read again without a switch for it' },
+  intended: {
+    mgmt_reload_off: 'limits, users and certificates can be read again without a switch for it',
+    search_off: 'the search API is on by default: pages complete names by it',
+  },
   missing: {},
 };
 
