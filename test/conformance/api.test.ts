@@ -8,8 +8,7 @@ import { type ApiCase, replayAll } from './api-replay.ts';
 describe('the API over HTTP answers as Prometheus 3.14', { skip: skipWithoutConformance }, () => {
   let server: Pallium;
   before(async () => {
-    // statistics say what was done for an answer: for a cached one, nothing
-    server = await Pallium.start({ flags: ['-querier.cache-results=false'] });
+    server = await Pallium.start();
     await loadConformanceData(`${server.url}/api/v1/push`);
   });
   after(() => server[Symbol.asyncDispose]());

@@ -78,11 +78,19 @@ test('basic authentication stands before everything but health', async () => {
   const authorization = `Basic ${Buffer.from('u:p').toString('base64')}`;
   assert.equal((await push(`${server.url}/api/v1/push`, BODY)).status, 401);
   assert.equal((await push(`${server.url}/api/v1/push`, BODY, { authorization })).status, 204);
-  for (const path of ['/api/v1/query?query=1', '/metrics', '/config', '/ingester/flush', '/federate?match[]=m', '/']) {
+  for (const path of [
+    '/api/v1/query?query=1',
+    '/metrics',
+    '/config',
+    '/ingester/flush',
+    '/federate?match[]=m',
+    '/links',
+  ]) {
     assert.equal((await server.api().ask(path)).status, 401, path);
     assert.notEqual((await server.api({ authorization }).ask(path)).status, 401, path);
   }
-  for (const path of ['/ready', '/-/ready', '/-/healthy']) {
+  // pages are open, what they ask for is not
+  for (const path of ['/ready', '/-/ready', '/-/healthy', '/']) {
     assert.equal((await server.api().ask(path)).status, 200, path);
   }
   const wrong = `Basic ${Buffer.from('u:q').toString('base64')}`;
