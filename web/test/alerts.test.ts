@@ -32,7 +32,7 @@ const CONFIG = `alertmanager_config: |
 
 before(async () => {
   if (skip !== false) return;
-  [browser, server] = await Promise.all([launch(), Pallium.start({ flags: ['-self-monitoring.enabled=false'] })]);
+  [browser, server] = await Promise.all([launch(), Pallium.start()]);
   await sendShop(server.url, 'shop');
   const post = async (path: string, body: string) => {
     const answer = await fetch(server.url + path, {

@@ -37,7 +37,7 @@ const painting = figure(`${POINTS} points × ${SERIES} series from columns to pa
 const clicking = figure('the same from click to picture', 'ms', 1_500);
 const scrolling = figure(`longest task while ${ROWS} rows are scrolled`, 'ms', 50);
 
-await using server = await Pallium.start({ flags: ['-self-monitoring.enabled=false'] });
+await using server = await Pallium.start();
 const browser = await launch();
 try {
   await sendData(server.url);

@@ -11,7 +11,7 @@ let server: Pallium;
 
 before(async () => {
   if (skip !== false) return;
-  [browser, server] = await Promise.all([launch(), Pallium.start()]);
+  [browser, server] = await Promise.all([launch(), Pallium.start({ ownMetrics: true })]);
   await sendShop(server.url, 'shop');
   await sendHostile(server.url, 'hostile');
   const texts = HOSTILE.map((text) => text.slice(0, 1000));
@@ -121,7 +121,7 @@ test('each view of a panel shows what it is for', { skip }, async () => {
 
 test('a link of Prometheus with two panels opens both, below a path prefix too', { skip }, async () => {
   await using below = await Pallium.start({
-    flags: ['-server.http-path-prefix=/metrics', '-self-monitoring.enabled=false'],
+    flags: ['-server.http-path-prefix=/metrics'],
     waitReady: false,
   });
   const query = `g0.expr=${param('sum(rate(http_requests_total[5m]))')}&g0.tab=0&g0.range_input=30m&g1.expr=${param('up == 0')}&g1.tab=1`;

@@ -26,7 +26,10 @@ before(async () => {
   if (skip !== false) return;
   const file = join(tempFolder('users'), 'users.yaml');
   writeFileSync(file, USERS);
-  [browser, server] = await Promise.all([launch(), Pallium.start({ flags: [`-auth.users-file=${file}`] })]);
+  [browser, server] = await Promise.all([
+    launch(),
+    Pallium.start({ ownMetrics: true, flags: [`-auth.users-file=${file}`] }),
+  ]);
   for (const [user, tenant] of [
     ['ann:geheim-a', 'a'],
     ['bob:geheim-b', 'b'],
