@@ -1,7 +1,7 @@
 import type { ApiResponse } from '../contract/api.ts';
-import type { LabelMatcher } from '../model/matcher.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { ParseError, parseExpr } from '../promql/parser/parser.ts';
+import { selectorsOf } from '../promql/parser/walk.ts';
 import { checkSize } from '../promql/plan/size.ts';
 import { formatApiValue } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
@@ -49,28 +49,5 @@ function parsed({ params, sources }: Call): Expr {
   } catch (thrown) {
     if (thrown instanceof ParseError) throw ApiError.badData(thrown.message);
     throw thrown;
-  }
-}
-
-/** The matchers of every vector selector. */
-function selectorsOf(expr: Expr): (readonly LabelMatcher[])[] {
-  switch (expr.kind) {
-    case 'vector':
-      return [expr.matchers];
-    case 'matrix':
-      return [expr.vector.matchers];
-    case 'subquery':
-    case 'unary':
-    case 'paren':
-      return selectorsOf(expr.expr);
-    case 'call':
-      return expr.args.flatMap(selectorsOf);
-    case 'aggregate':
-      return [...(expr.param === undefined ? [] : selectorsOf(expr.param)), ...selectorsOf(expr.expr)];
-    case 'binary':
-      return [...selectorsOf(expr.lhs), ...selectorsOf(expr.rhs)];
-    case 'number':
-    case 'string':
-      return [];
   }
 }

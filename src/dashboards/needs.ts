@@ -1,6 +1,7 @@
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { Expr } from '../promql/parser/ast.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
+import { childrenOf } from '../promql/parser/walk.ts';
 
 /** Metrics that a service has. */
 export interface Presence {
@@ -49,25 +50,4 @@ function isPresent(metric: string, matchers: readonly LabelMatcher[], presence: 
   if (labels === undefined) return true;
   // a label that must not be empty must be there
   return matchers.every((matcher) => matcher.matches('') || labels.has(matcher.name) || matcher.name === '__name__');
-}
-
-function childrenOf(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case 'number':
-    case 'string':
-    case 'vector':
-      return [];
-    case 'matrix':
-      return [expr.vector];
-    case 'subquery':
-    case 'unary':
-    case 'paren':
-      return [expr.expr];
-    case 'call':
-      return expr.args;
-    case 'aggregate':
-      return expr.param === undefined ? [expr.expr] : [expr.expr, expr.param];
-    case 'binary':
-      return [expr.lhs, expr.rhs];
-  }
 }

@@ -1,7 +1,7 @@
 import { METRIC_NAME } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import type { Expr } from '../promql/parser/ast.ts';
 import { type ParserOptions, parseExpr } from '../promql/parser/parser.ts';
+import { selectorsOf } from '../promql/parser/walk.ts';
 import type { Rule } from './rule-file.ts';
 
 const ALERT_SERIES = ['ALERTS', 'ALERTS_FOR_STATE'];
@@ -42,26 +42,4 @@ function mayRead(reads: Reads, rule: Rule): boolean {
 /** Without a matcher of the name anything may be meant. */
 function mayBe(matchers: readonly LabelMatcher[], metric: string): boolean {
   return matchers.every((matcher) => matcher.name !== METRIC_NAME || matcher.matches(metric));
-}
-
-function selectorsOf(expr: Expr): Reads {
-  switch (expr.kind) {
-    case 'number':
-    case 'string':
-      return [];
-    case 'vector':
-      return [expr.matchers];
-    case 'matrix':
-      return [expr.vector.matchers];
-    case 'subquery':
-    case 'paren':
-    case 'unary':
-      return selectorsOf(expr.expr);
-    case 'call':
-      return expr.args.flatMap(selectorsOf);
-    case 'aggregate':
-      return [...selectorsOf(expr.expr), ...(expr.param === undefined ? [] : selectorsOf(expr.param))];
-    case 'binary':
-      return [...selectorsOf(expr.lhs), ...selectorsOf(expr.rhs)];
-  }
 }

@@ -2,6 +2,7 @@ import { Engine } from '../../../src/promql/engine.ts';
 import type { Expr } from '../../../src/promql/parser/ast.ts';
 import { parseExpr } from '../../../src/promql/parser/parser.ts';
 import { printExpr } from '../../../src/promql/parser/printer.ts';
+import { childrenOf } from '../../../src/promql/parser/walk.ts';
 import type { QueryResult, QueryValue } from '../../../src/promql/result.ts';
 import { KernelRows } from '../../../src/querier/row-kernel.ts';
 import type { Queryable } from '../../../src/storage/queryable.ts';
@@ -252,26 +253,7 @@ function shifted(expr: string, timeMs: number): { expr: string; atMs: number }[]
 }
 
 function calls(expr: Expr, names: ReadonlySet<string>): boolean {
-  return (expr.kind === 'call' && names.has(expr.func)) || children(expr).some((child) => calls(child, names));
-}
-
-function children(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case 'matrix':
-      return [expr.vector];
-    case 'subquery':
-    case 'unary':
-    case 'paren':
-      return [expr.expr];
-    case 'call':
-      return expr.args;
-    case 'aggregate':
-      return expr.param === undefined ? [expr.expr] : [expr.expr, expr.param];
-    case 'binary':
-      return [expr.lhs, expr.rhs];
-    default:
-      return [];
-  }
+  return (expr.kind === 'call' && names.has(expr.func)) || childrenOf(expr).some((child) => calls(child, names));
 }
 
 /** With `@` on every selector and subquery that has none, but for those within a pinned subquery. */
@@ -300,7 +282,7 @@ function pin(expr: Expr, timeMs: number): { expr: Expr; changed: boolean } {
       return { expr: { ...expr, args: [...parts, ...expr.args.slice(parts.length)] }, changed };
     }
     case 'aggregate': {
-      const { parts, changed } = both(children(expr));
+      const { parts, changed } = both(expr.param === undefined ? [expr.expr] : [expr.expr, expr.param]);
       return { expr: { ...expr, expr: parts[0]!, param: parts[1] }, changed };
     }
     case 'binary': {
