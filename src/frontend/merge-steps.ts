@@ -10,6 +10,7 @@ import type {
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
+import { addedCounts } from '../promql/add-statistics.ts';
 import { Annotations } from '../promql/annotations.ts';
 import { positionsIn } from '../promql/position.ts';
 
@@ -122,23 +123,13 @@ type ResultHistogram = NonNullable<ResultSeries['histograms']>[number];
 
 /** The cost of all parts together. Windows that two parts look at are counted for both. */
 export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatistics {
-  const sum = (of: (part: QueryStatistics) => number) => parts.reduce((total, part) => total + of(part), 0);
   const perStep = parts.map(({ totalQueryableSamplesPerStep }) => totalQueryableSamplesPerStep);
   return {
-    evaluatedMs: sum((part) => part.evaluatedMs),
-    totalQueryableSamples: sum((part) => part.totalQueryableSamples),
-    samplesRead: sum((part) => part.samplesRead),
+    ...addedCounts(parts),
+    evaluatedMs: parts.reduce((total, { evaluatedMs }) => total + evaluatedMs, 0),
     peakSamples: parts.reduce((most, { peakSamples }) => Math.max(most, peakSamples), 0),
     totalQueryableSamplesPerStep:
       parts.length === 0 || perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
-    fetchedBytes: sum((part) => part.fetchedBytes),
-    fetchedChunks: sum((part) => part.fetchedChunks),
-    fetchedChunkBytes: sum((part) => part.fetchedChunkBytes),
-    fetchedRows: sum((part) => part.fetchedRows),
-    fetchedObjects: sum((part) => part.fetchedObjects),
-    cachedBlocks: sum((part) => part.cachedBlocks),
-    readSlots: sum((part) => part.readSlots),
-    readGroups: sum((part) => part.readGroups),
   };
 }
 

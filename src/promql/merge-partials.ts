@@ -16,6 +16,7 @@ import { ExactSum } from '../lib/exact-sum.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
+import { addedCounts } from './add-statistics.ts';
 import { Annotations, NOTES_CHARS_MAX, NOTES_MAX } from './annotations.ts';
 
 /** The largest part of a sum that rounding to nearest may take from it. */
@@ -399,25 +400,15 @@ function plainNotesOf(parts: readonly PartialAggregation[]): QueryNotes | undefi
 
 /** Shards run side by side: the time is that of the longest. */
 function statisticsOf(parts: readonly QueryStatistics[]): QueryStatistics {
-  const sum = (of: (part: QueryStatistics) => number) => parts.reduce((total, part) => total + of(part), 0);
   const perStep = parts.map(({ totalQueryableSamplesPerStep }) => totalQueryableSamplesPerStep);
   return {
+    ...addedCounts(parts),
     evaluatedMs: Math.max(0, ...parts.map(({ evaluatedMs }) => evaluatedMs)),
-    totalQueryableSamples: sum((part) => part.totalQueryableSamples),
-    samplesRead: sum((part) => part.samplesRead),
-    peakSamples: sum((part) => part.peakSamples),
+    peakSamples: parts.reduce((total, { peakSamples }) => total + peakSamples, 0),
     totalQueryableSamplesPerStep: perStep[0]?.map(([timeMs], step) => [
       timeMs,
       perStep.reduce((total, steps) => total + (steps?.[step]?.[1] ?? 0), 0),
     ]),
-    fetchedBytes: sum((part) => part.fetchedBytes),
-    fetchedChunks: sum((part) => part.fetchedChunks),
-    fetchedChunkBytes: sum((part) => part.fetchedChunkBytes),
-    fetchedRows: sum((part) => part.fetchedRows),
-    fetchedObjects: sum((part) => part.fetchedObjects),
-    cachedBlocks: sum((part) => part.cachedBlocks),
-    readSlots: sum((part) => part.readSlots),
-    readGroups: sum((part) => part.readGroups),
   };
 }
 
