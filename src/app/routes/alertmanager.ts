@@ -2,6 +2,7 @@ import type { AlertmanagerBackend } from '../../contract/alertmanager.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import type { HttpRequest, HttpResponse, Need, Route } from '../../kit/http/message.ts';
+import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 
 /** Bases of the Alertmanager's API; the second one is for clients of Cortex and Mimir. */
 const BASES = ['/alertmanager', '/cortex/alertmanager'];
@@ -20,22 +21,12 @@ const CONFIG_NEEDS: Readonly<Record<string, Need>> = { GET: 'edit', POST: 'edit'
 
 /** The v2 API of the Alertmanager, and the configuration in the form of Cortex and Mimir. */
 export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerConfig): Route[] {
-  const prefixes = [...new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), '/api/prom'])];
+  const prefixes = apiPrefixes(config);
   const route = (
     path: string,
     needs: Readonly<Record<string, Need>>,
     handle: (request: HttpRequest) => Promise<HttpResponse>,
-  ): Route => ({
-    path,
-    methods: Object.keys(needs),
-    needs,
-    tenant: 'one',
-    head: false,
-    cors: true,
-    bodyBytesMax: config.queryBodyBytesMax,
-    bodyLimit: 'server.query_body_bytes_max',
-    handle,
-  });
+  ): Route => tenantRoute(config, { path, methods: Object.keys(needs), needs, handle });
   return [
     ...BASES.flatMap((base) =>
       API.map(([path, needs]) =>

@@ -3,9 +3,7 @@ import type { ApiBackend } from '../../contract/api.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { readParams } from '../../kit/http/form.ts';
 import { type Route, textResponse } from '../../kit/http/message.ts';
-
-/** Cortex' older prefix. */
-const LEGACY_PREFIX = '/api/prom';
+import { apiPrefixes } from './tenant-route.ts';
 
 async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   const parts = rest[Symbol.asyncIterator]();
@@ -19,9 +17,8 @@ async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): As
 
 /** The Prometheus API at the root, under its prefix and under Cortex' older one. */
 export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] {
-  const prefixes = new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), LEGACY_PREFIX]);
   const limit = { params: config.formParamsMax, limit: 'server.form_params_max' };
-  return [...prefixes].flatMap((prefix) =>
+  return apiPrefixes(config).flatMap((prefix) =>
     apiPaths.map(
       ({ path, methods, needs = 'read', takesBody = false, tenants = 'one' }: ApiPath): Route => ({
         path: prefix + path,

@@ -3,6 +3,7 @@ import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import type { RuleConfigAnswer, RuleConfigRequest } from '../threads/ruler-role.ts';
+import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 
 /** The configuration of rules, as routes need it. */
 export interface RuleConfigBackend {
@@ -23,19 +24,9 @@ const NEEDS = { GET: 'read', POST: 'edit', DELETE: 'edit' } as const;
  */
 export function ruleRoutes(options: RuleRoutesOptions): Route[] {
   const { config, ruler } = options;
-  const prefixes = [...new Set(['', config.prometheusHttpPrefix.replace(/\/+$/, ''), '/api/prom'])];
-  const bases = prefixes.flatMap((prefix) => [`${prefix}/config/v1/rules`, `${prefix}/rules`]);
-  const route = (path: string, methods: Route['methods'], handle: Route['handle']): Route => ({
-    path,
-    methods,
-    needs: NEEDS,
-    tenant: 'one',
-    head: false,
-    cors: true,
-    bodyBytesMax: config.queryBodyBytesMax,
-    bodyLimit: 'server.query_body_bytes_max',
-    handle,
-  });
+  const bases = apiPrefixes(config).flatMap((prefix) => [`${prefix}/config/v1/rules`, `${prefix}/rules`]);
+  const route = (path: string, methods: Route['methods'], handle: Route['handle']): Route =>
+    tenantRoute(config, { path, methods, needs: NEEDS, handle });
   const ofNamespaces = (base: string) => [
     route(`${base}/:namespace`, ['GET', 'POST', 'DELETE'], (request) => onNamespace(options, request)),
     route(`${base}/:namespace/:group`, ['GET', 'DELETE'], (request) => onGroup(ruler, request)),
