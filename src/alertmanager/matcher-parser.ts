@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer';
+import { bytesOf } from '../template/bytes.ts';
+import { unquote } from '../template/quote.ts';
 import { Matcher, MatcherError, type MatcherOp } from './matcher.ts';
 
 /** Longer texts are refused before they are read. */
@@ -213,58 +216,14 @@ function unexpected(token: Token, expected: string): MatcherError {
   return new MatcherError(`${token.kind === 'end' ? 'end of input' : unexpectedText(token)}: ${expected}`);
 }
 
-const SIMPLE_ESCAPES: Readonly<Record<string, string>> = {
-  a: '\u0007',
-  b: '\b',
-  f: '\f',
-  n: '\n',
-  r: '\r',
-  t: '\t',
-  v: '\v',
-  '\\': '\\',
-  '"': '"',
-};
-
 /** Go's `strconv.Unquote` of a text in double quotes; undefined where it is none, or no UTF-8. */
 function unquoteGo(quoted: string): string | undefined {
-  const inner = quoted.slice(1, -1);
-  if (inner.includes('\n')) return undefined;
-  if (!inner.includes('\\')) return inner;
-  const bytes: number[] = [];
-  const utf8 = new TextEncoder();
-  for (let at = 0; at < inner.length; ) {
-    if (inner[at] !== '\\') {
-      const char = String.fromCodePoint(inner.codePointAt(at)!);
-      bytes.push(...utf8.encode(char));
-      at += char.length;
-      continue;
-    }
-    const simple = SIMPLE_ESCAPES[inner[at + 1] ?? ''];
-    if (simple !== undefined) {
-      bytes.push(simple.charCodeAt(0));
-      at += 2;
-      continue;
-    }
-    const number = /^(?:x([\da-fA-F]{2})|u([\da-fA-F]{4})|U([\da-fA-F]{8})|([0-7]{3}))/.exec(
-      inner.slice(at + 1, at + 10),
-    );
-    if (number === null) return undefined;
-    const [whole, byte, short, long, octal] = number;
-    const code = octal === undefined ? Number.parseInt((byte ?? short ?? long)!, 16) : Number.parseInt(octal, 8);
-    if (byte !== undefined || octal !== undefined) {
-      if (code > 255) return undefined;
-      bytes.push(code);
-    } else {
-      if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return undefined;
-      bytes.push(...utf8.encode(String.fromCodePoint(code)));
-    }
-    at += 1 + whole.length;
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes));
-  } catch {
-    return undefined;
-  }
+  if (quoted.includes('\n')) return undefined;
+  if (!quoted.includes('\\')) return quoted.slice(1, -1);
+  const bytes = unquote(bytesOf(quoted));
+  if (bytes === undefined) return undefined;
+  const text = Buffer.from(bytes, 'latin1');
+  return isUtf8(text) ? text.toString('utf8') : undefined;
 }
 
 const CLASSIC = /^\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*([\s\S]*?)\s*$/;
