@@ -16,9 +16,7 @@ import { connectInThread } from '../src/kit/thread/channel.ts';
 import { ManualClock } from '../src/lib/manual-clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
 import { MemoryObjectClient } from '../src/object/memory.ts';
-import { membersOf, ringOf } from '../src/ring/test-ring.ts';
-import { encodeVersion, hashOfVersion } from '../src/ring/version.ts';
-import { RingView } from '../src/ring/view.ts';
+import { membersOf, ringOf, viewOf } from '../src/ring/test-ring.ts';
 import { MemoryTableStore } from '../src/table/memory.ts';
 import { benchOptions } from './options.ts';
 
@@ -35,13 +33,7 @@ const options = benchOptions({ series: '20000', samples: '240', rounds: '5' });
 const [series, samples, rounds] = [Number(options.series), Number(options.samples), Number(options.rounds)];
 
 const version = ringOf(membersOf(3, 3), 64, 3);
-const view = new RingView({
-  chain: [version],
-  hash: hashOfVersion(encodeVersion(version)),
-  confirmed: 1,
-  words: new Map(),
-  wordMs: 0,
-});
+const view = viewOf(version);
 const clock = new ManualClock(START_MS);
 
 function storeOf(): Schema {

@@ -5,13 +5,13 @@ import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import { type OwnerAnswer, pushOutcome } from '../ring/quorum.ts';
-import { after, childOf, memberOf, membersOf, ringOf } from '../ring/test-ring.ts';
+import { after, childOf, memberOf, membersOf, ringOf, viewOf } from '../ring/test-ring.ts';
 import type { RingVersion } from '../ring/version.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples } from '../wire/write-request.ts';
 import { Edge } from './edge.ts';
-import { FakeMember, FakeRing, viewOf } from './test-members.ts';
+import { FakeMember, FakeRing } from './test-members.ts';
 
 // Writes to the owners on a ring, with members that hold samples in maps.
 

@@ -8,8 +8,7 @@ import type {
 } from '../contract/member.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { decodeLabels } from '../model/canonical.ts';
-import { encodeVersion, hashOfVersion, type RingVersion } from '../ring/version.ts';
-import { type RingSource, RingView } from '../ring/view.ts';
+import type { RingSource, RingView } from '../ring/view.ts';
 import { FRAME_ASIDE, SAMPLE_BYTES, SAMPLE_TIME_AT, SAMPLE_VALUE_AT } from '../wire/frame-layout.ts';
 import { encodeRefusals, type FrameRefusal } from '../wire/frame-refusals.ts';
 import { FrameView } from '../wire/frames.ts';
@@ -66,17 +65,6 @@ export class FakeMember implements MemberTarget {
   #isOld({ version }: { readonly version: RingStamp }): boolean {
     return this.newer !== undefined && this.newer.number > version.number;
   }
-}
-
-/** A ring that all of its members know and have confirmed. */
-export function viewOf(version: RingVersion): RingView {
-  return new RingView({
-    chain: [version],
-    hash: hashOfVersion(encodeVersion(version)),
-    confirmed: version.number,
-    words: new Map(),
-    wordMs: 0,
-  });
 }
 
 /** A ring that a test moves on. */

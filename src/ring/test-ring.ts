@@ -1,6 +1,7 @@
 import { type Change, changed, firstOwners, type NextVersion } from './placement.ts';
 import { metricHashOf, nextSizes, RingSlots } from './slots.ts';
 import { encodeVersion, hashOfVersion, type Member, type RingVersion } from './version.ts';
+import { RingView } from './view.ts';
 
 // Rings for tests and benches.
 
@@ -38,6 +39,17 @@ export function childOf(parent: RingVersion, next: Partial<RingVersion>): RingVe
 /** The version after a confirmed one. */
 export function after(version: RingVersion, change: Change, force = false): RingVersion {
   return childOf(version, changed(change, { since: [version], force }));
+}
+
+/** A ring that all of its members know and have confirmed. */
+export function viewOf(version: RingVersion): RingView {
+  return new RingView({
+    chain: [version],
+    hash: hashOfVersion(encodeVersion(version)),
+    confirmed: version.number,
+    words: new Map(),
+    wordMs: 0,
+  });
 }
 
 /** Grown one by one from RF members, each join confirmed before the next. */

@@ -14,9 +14,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
-import { membersOf, ringOf } from '../../ring/test-ring.ts';
-import { encodeVersion, hashOfVersion } from '../../ring/version.ts';
-import { RingView } from '../../ring/view.ts';
+import { membersOf, ringOf, viewOf } from '../../ring/test-ring.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { MemoryTableStore } from '../../table/memory.ts';
 import { FrameWriter } from '../../wire/frames.ts';
@@ -38,13 +36,7 @@ export const START_MS = 20_000 * 86_400_000;
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: WINDOW_MS, exemplarsMax: 0 };
 const kernel = Kernel.create();
 const version = ringOf(membersOf(3, 3), 64, 3);
-const view = new RingView({
-  chain: [version],
-  hash: hashOfVersion(encodeVersion(version)),
-  confirmed: 1,
-  words: new Map(),
-  wordMs: 0,
-});
+const view = viewOf(version);
 
 export interface Sample {
   readonly metric: string;
