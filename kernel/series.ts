@@ -115,7 +115,7 @@ export function seriesFind(tenant: u32, labels: usize, len: u32): i32 {
 }
 
 /** As seriesFind, by the series' key. */
-export function seriesFindKey(first: u64, second: u64): i32 {
+function seriesFindKey(first: u64, second: u64): i32 {
   hash0 = first;
   hash1 = second;
   const tag = <u32>hash0;
