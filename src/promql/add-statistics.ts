@@ -12,7 +12,7 @@ type Added =
   | 'readSlots'
   | 'readGroups';
 
-/** What parts of a query looked at and fetched, whichever way they are parts of it. */
+/** Sums of the samples and bytes that parts of a query looked at and fetched, whichever way they are parts of it. */
 export function addedCounts(parts: readonly QueryStatistics[]): Pick<QueryStatistics, Added> {
   const sum = (of: Added) => parts.reduce((total, part) => total + part[of], 0);
   return {

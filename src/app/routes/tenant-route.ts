@@ -1,7 +1,7 @@
 import type { ServerConfig } from '../../kit/http/config.ts';
 import type { Route } from '../../kit/http/message.ts';
 
-/** Where Prometheus' paths lie: at the root, under its prefix, and under Cortex' older one. */
+/** Prefixes of the Prometheus API: none, its own, and the older one of Cortex. */
 export function apiPrefixes({ prometheusHttpPrefix }: ServerConfig): string[] {
   return [...new Set(['', prometheusHttpPrefix.replace(/\/+$/, ''), '/api/prom'])];
 }
