@@ -50,6 +50,11 @@ export function encodeRow(row: MemberRow | NewestRow): Uint8Array {
   return Buffer.from(JSON.stringify(row));
 }
 
+/** A row's heartbeat, and whose it is. */
+export function beatOf(bytes: Uint8Array): Pick<MemberRow, 'beat' | 'boot'> {
+  return JSON.parse(Buffer.from(bytes).toString()) as MemberRow;
+}
+
 /** @returns undefined where it is no row: whoever reads it goes on without */
 export function decodeRow(key: string, bytes: Uint8Array): MemberRow | undefined {
   const row = parsed(bytes) as Partial<MemberRow> | undefined;
