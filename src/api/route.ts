@@ -10,6 +10,7 @@ import { metadata } from './metadata.ts';
 import { type ApiPathName, apiPaths } from './paths.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { remoteRead } from './remote-read.ts';
+import { rulePreview } from './rule-preview.ts';
 import { alerts, NO_RULES, type RulesCall, rules } from './rules.ts';
 import { alertmanagers, scrapePools, targetMetadata, targets } from './scrape.ts';
 import { searchLabelNames, searchLabelValues, searchMetricNames } from './search.ts';
@@ -32,6 +33,7 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
   '/api/v1/metadata': metadata,
   '/api/v1/rules': (call) => rules(withoutRules(call)),
   '/api/v1/alerts': (call) => alerts(withoutRules(call)),
+  '/api/v1/rule_preview': rulePreview,
   '/api/v1/targets': targets,
   '/api/v1/targets/metadata': targetMetadata,
   '/api/v1/scrape_pools': scrapePools,

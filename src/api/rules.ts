@@ -202,7 +202,8 @@ function stateOf({ alerts: active, evaluatedAtMs }: RuleState): State {
   return evaluatedAtMs === undefined ? 'unknown' : 'inactive';
 }
 
-function recordOf(pairs: readonly string[]): Record<string, string> {
+/** @param pairs name, value, … */
+export function recordOf(pairs: readonly string[]): Record<string, string> {
   const record: Record<string, string> = {};
   for (let i = 0; i < pairs.length; i += 2) record[pairs[i]!] = pairs[i + 1]!;
   return record;

@@ -1,5 +1,6 @@
 import type { HeadTenantStats } from '../contract/ingester.ts';
 import type { QueryRunner } from '../contract/query.ts';
+import type { RulePreviewer } from '../contract/rules.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { SharedMemory } from '../limits/query-budget.ts';
 import type { QueryLimits } from '../limits/query-limits.ts';
@@ -22,6 +23,8 @@ export interface ApiSources {
   readonly status: StatusSource;
   /** Undefined: what could do harm is switched off. */
   readonly deletes: DeleteSource | undefined;
+  /** Absent: rules cannot be tried. */
+  readonly previewer?: RulePreviewer;
   limits(tenant: string): QueryLimits;
   readonly clock: Clock;
   /** Whether `stats=all` counts samples for each step. */

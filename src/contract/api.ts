@@ -1,3 +1,5 @@
+import type { RuleSettings } from './rules.ts';
+
 /** A request of the Prometheus API, taken off HTTP: what crosses from the listener to a query worker. */
 export interface ApiRequest {
   /** One, or several by a joined name (`model/tenants.ts`). */
@@ -15,6 +17,8 @@ export interface ApiRequest {
   readonly body?: Uint8Array;
   /** The answer may come in parts. */
   readonly takesParts?: boolean;
+  /** Settings that the tenant's rules are evaluated with, where rules are to be tried. */
+  readonly rules?: RuleSettings;
 }
 
 /** The answer; it is not yet compressed. */

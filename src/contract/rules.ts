@@ -1,4 +1,4 @@
-// The state of rules, as whoever shows it asks for it, and alerts on their way to an Alertmanager.
+// The state of rules, as whoever shows it asks for it, previews of rules, and alerts on their way to an Alertmanager.
 
 /** A group of rules that is evaluated. Times in Unix ms. */
 export interface RuleGroupState {
@@ -66,4 +66,77 @@ export interface PostedAlert {
   readonly startsAtMs: number;
   readonly endsAtMs: number;
   readonly generatorUrl: string;
+}
+
+/** Settings of a process and a tenant that rules are evaluated with. */
+export interface RuleSettings {
+  /** Interval of groups that say none, and the least one. */
+  readonly evaluationIntervalMs: number;
+  readonly intervalMsMin: number;
+  readonly queryOffsetMs: number;
+  readonly externalLabels: Readonly<Record<string, string>>;
+  readonly externalUrl: string;
+  /** Rules of a group; 0: no limit. */
+  readonly rulesMax: number;
+}
+
+/** Rules to be tried on stored data. */
+export interface RulePreviewRequest {
+  /** A group of rules in YAML, as the configuration API takes it. */
+  readonly group: string;
+  /** The namespace that the group is for: with its name it says at which times it is evaluated. */
+  readonly namespace: string;
+  readonly startMs: number;
+  /** Inclusive. */
+  readonly endMs: number;
+  readonly settings: RuleSettings;
+}
+
+/** Answers of a group's rules, had they been evaluated in a range of time. Times in Unix ms. */
+export interface RulePreview {
+  readonly name: string;
+  readonly intervalMs: number;
+  /** The first evaluation and the last one; undefined: the range has none. */
+  readonly firstMs: number | undefined;
+  readonly lastMs: number | undefined;
+  readonly evaluations: number;
+  readonly rules: readonly PreviewedRule[];
+}
+
+export interface PreviewedRule {
+  readonly kind: 'alert' | 'record';
+  readonly name: string;
+  /** In Prometheus' own spelling. */
+  readonly query: string;
+  /** Evaluations that failed, and why the last of them did. */
+  readonly failures: number;
+  readonly lastError: string | undefined;
+  /** Samples and series that a recording rule would have written. */
+  readonly samples: number;
+  readonly series: number;
+  /** Alerts by the order in which they first came. */
+  readonly alerts: readonly PreviewedAlert[];
+  /** Changes that are left out of `alerts`: there were too many. */
+  readonly omittedChanges: number;
+}
+
+/** A label set that an alerting rule had alerts of. */
+export interface PreviewedAlert {
+  readonly labels: readonly string[];
+  readonly changes: readonly AlertChange[];
+}
+
+export interface AlertChange {
+  readonly timeMs: number;
+  /** Inactive: it was resolved, or was pending and is gone. */
+  readonly state: 'pending' | 'firing' | 'inactive';
+  readonly value: number;
+  /** name, value, … as they were expanded then; none where it is inactive. */
+  readonly annotations: readonly string[];
+}
+
+/** Tries rules on a tenant's data. */
+export interface RulePreviewer {
+  /** @throws AppError */
+  preview(tenant: string, request: RulePreviewRequest, signal: AbortSignal): Promise<RulePreview>;
 }

@@ -42,6 +42,20 @@ export const rulerErrors = catalogue({
     text: (v: { tenants: readonly string[] }) =>
       `source_tenants: rules that read from other tenants (${v.tenants.join(', ')}) can stand in local files only (-ruler.local-directory)`,
   },
+  rulePreviewTooLong: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { actual: number; limit: number }) =>
+      `the preview would take ${v.actual} evaluations, limit ${v.limit} (rule_preview_evaluations_max): try a shorter range or a longer interval`,
+  },
+  rulePreviewTooLarge: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { limit: number }) =>
+      `the rules gave more than ${v.limit} samples in the range (rule_preview_samples_max): try a shorter range or a longer interval`,
+  },
   rulerStopping: {
     http: 503,
     promType: 'unavailable',

@@ -144,16 +144,14 @@ export class Querier implements TenantHider {
     for (const [i, each] of tenantsOf(tenant).entries()) this.#retentions.set(each, limits.retentionsMs[i]!);
     const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
     const limitsOf = () => limits;
+    const { turns } = this;
+    const timing = { turns, timeoutMs: config.timeoutMs, clock };
+    const runnerOver = (of: (tenant: string) => Queryable) =>
+      new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, ...timing });
     return {
-      queries: new EngineRunner({
-        engine,
-        queryable,
-        limits: limitsOf,
-        memory: this.#memory,
-        turns: this.turns,
-        timeoutMs: config.timeoutMs,
-        clock,
-      }),
+      queries: runnerOver(queryable),
+      /** Evaluates over something else. */
+      over: (other: Queryable) => runnerOver(() => other),
       memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,

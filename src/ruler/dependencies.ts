@@ -30,6 +30,27 @@ export function readsAlerts(expr: string, parser: ParserOptions = {}): boolean {
   return selectorsOf(parseExpr(expr, parser)).some((matchers) => ALERT_SERIES.some((name) => mayBe(matchers, name)));
 }
 
+/** Whether a rule may read what it writes itself or a rule behind it does, or what an alerting rule writes. */
+export function readsBackwards(rules: readonly Rule[], parser: ParserOptions = {}): boolean {
+  return rules.some(({ expr }, i) => {
+    const reads = selectorsOf(parseExpr(expr, parser));
+    return rules.some((rule, j) => (j >= i || rule.kind === 'alert') && mayRead(reads, rule));
+  });
+}
+
+/** Metrics that rules write and may read, each of its own or of another one. */
+export function metricsReadWithin(rules: readonly Rule[], parser: ParserOptions = {}): string[] {
+  const selectors = rules.flatMap(({ expr }) => selectorsOf(parseExpr(expr, parser)));
+  const templates = rules.flatMap((rule) =>
+    rule.kind === 'alert' ? [...rule.labels.values(), ...rule.annotations.values()] : [],
+  );
+  const written = rules.flatMap(({ kind, name }) => (kind === 'alert' ? ALERT_SERIES : [name]));
+  return [...new Set(written)].filter(
+    (name) =>
+      selectors.some((matchers) => mayBe(matchers, name)) || templates.some((template) => template.includes(name)),
+  );
+}
+
 function mayRead(reads: Reads, rule: Rule): boolean {
   if (rule.kind === 'record') return reads.some((matchers) => mayBe(matchers, rule.name));
   return reads.some(

@@ -94,7 +94,7 @@ export class GroupRun {
     this.#keeper = keeper;
     this.rules = group.rules.map((rule) => ({
       rule,
-      query: printExpr(parseExpr(rule.expr, PARSER)),
+      query: printExpr(parseExpr(rule.expr, EVERY_EXTENSION)),
       alerts: new Map(),
       sent: new Map(),
       written: new Map(),
@@ -105,8 +105,8 @@ export class GroupRun {
       evaluationMs: 0,
       samples: 0,
     }));
-    this.#batches = independentBatches(group.rules, PARSER).map((batch) => batch.map((i) => this.rules[i]!));
-    this.#readsAlerts = new Set(this.rules.filter(({ rule }) => readsAlerts(rule.expr, PARSER)));
+    this.#batches = independentBatches(group.rules, EVERY_EXTENSION).map((batch) => batch.map((i) => this.rules[i]!));
+    this.#readsAlerts = new Set(this.rules.filter(({ rule }) => readsAlerts(rule.expr, EVERY_EXTENSION)));
   }
 
   /**
@@ -228,7 +228,7 @@ export class GroupRun {
 }
 
 /** Every extension of the language: whether one may be used was judged when the rules were read. */
-const PARSER = {
+export const EVERY_EXTENSION = {
   experimentalFunctions: true,
   extendedRangeSelectors: true,
   binopFillModifiers: true,

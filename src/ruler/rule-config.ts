@@ -47,14 +47,8 @@ export class RuleConfigs {
    * @throws rulerErrors.ruleGroupInvalid and those about limits
    */
   async read(tenant: string, text: string, limits: RuleConfigLimits, signal: AbortSignal): Promise<RuleGroup> {
-    const { groups, errors } = readRuleGroup(text, { parser: this.#parser });
-    const [group] = groups;
-    if (group === undefined) throw rulerErrors.ruleGroupUnreadable({ reason: errors.join(', ') });
-    if (errors.length > 0) throw rulerErrors.ruleGroupInvalid({ reasons: errors.join(', ') });
     const { rulerMaxRulesPerRuleGroup: rulesMax, rulerMinRuleEvaluationIntervalMs: intervalMinMs } = limits;
-    if (rulesMax > 0 && group.rules.length > rulesMax) {
-      throw rulerErrors.rulesPerGroupLimit({ limit: rulesMax, actual: group.rules.length });
-    }
+    const group = readSentGroup(text, this.#parser, rulesMax);
     if (group.intervalMs !== undefined && group.intervalMs < intervalMinMs) {
       throw rulerErrors.ruleIntervalTooShort({ intervalMs: group.intervalMs, limitMs: intervalMinMs });
     }
@@ -117,4 +111,20 @@ export class RuleConfigs {
   #groupsOf({ content }: Document): readonly RuleGroup[] {
     return readRuleGroup(Buffer.from(content).toString(), { parser: this.#parser }).groups;
   }
+}
+
+/**
+ * Reads a group as it is sent, with its verdicts.
+ * @param rulesMax 0: no limit
+ * @throws rulerErrors.ruleGroupUnreadable, ruleGroupInvalid, rulesPerGroupLimit
+ */
+export function readSentGroup(text: string, parser: ParserOptions, rulesMax: number): RuleGroup {
+  const { groups, errors } = readRuleGroup(text, { parser });
+  const [group] = groups;
+  if (group === undefined) throw rulerErrors.ruleGroupUnreadable({ reason: errors.join(', ') });
+  if (errors.length > 0) throw rulerErrors.ruleGroupInvalid({ reasons: errors.join(', ') });
+  if (rulesMax > 0 && group.rules.length > rulesMax) {
+    throw rulerErrors.rulesPerGroupLimit({ limit: rulesMax, actual: group.rules.length });
+  }
+  return group;
 }

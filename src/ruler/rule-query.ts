@@ -1,4 +1,5 @@
 import type { BatchRunner, InstantOutcome, InstantRequest, QueryValue } from '../contract/query.ts';
+import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { RuleError, type RuleQuery, type RuleSample } from './evaluate.ts';
 
@@ -77,8 +78,14 @@ export class BatchedRuleQuery implements RuleQuery {
   }
 }
 
+/** A query that was refused or failed, told apart by whose fault it is. */
+export function queryErrorOf(thrown: unknown): RuleQueryError {
+  const { facts, message } = AppError.from(thrown);
+  return new RuleQueryError(message, facts.http < 500);
+}
+
 /** @throws RuleError where it is neither a vector nor a scalar */
-function samplesOf(value: QueryValue): readonly RuleSample[] {
+export function samplesOf(value: QueryValue): readonly RuleSample[] {
   if (value.type === 'scalar') return [{ labels: Labels.empty, value: value.value, histogram: undefined }];
   if (value.type !== 'vector') throw new RuleError('rule result is not a vector or scalar');
   const { pairs, values, histograms } = value;

@@ -1,6 +1,7 @@
 import type { ApiBackend } from '../../contract/api.ts';
 import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
+import type { RuleSettings } from '../../contract/rules.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
 import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
@@ -60,13 +61,28 @@ export const querierModule: Module = {
   },
 };
 
-/** Requests for rules and alerts go to the ruler, where this process has one. */
+/** Requests for rules and alerts go to the ruler, where this process has one; rules that are tried have the tenant's settings. */
 function withRules(querier: ApiBackend, app: App): ApiBackend {
   return {
     handle(request, signal) {
+      if (request.path === '/api/v1/rule_preview') {
+        return querier.handle({ ...request, rules: ruleSettings(request.tenant, app) }, signal);
+      }
       const isAboutRules = request.path === '/api/v1/rules' || request.path === '/api/v1/alerts';
       return ((isAboutRules ? app.parts.ruler : undefined) ?? querier).handle(request, signal);
     },
+  };
+}
+
+function ruleSettings(tenant: string, { config, limits, http }: App): RuleSettings {
+  const own = limits.of(tenant);
+  return {
+    evaluationIntervalMs: config.ruler.evaluationIntervalMs,
+    intervalMsMin: own.rulerMinRuleEvaluationIntervalMs,
+    queryOffsetMs: own.rulerQueryOffsetMs,
+    externalLabels: own.rulerExternalLabels,
+    externalUrl: own.rulerExternalUrl || config.ruler.externalUrl || http.url,
+    rulesMax: own.rulerMaxRulesPerRuleGroup,
   };
 }
 

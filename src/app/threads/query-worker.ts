@@ -27,6 +27,7 @@ import { ParsedExprs } from '../../promql/parser/parsed.ts';
 import { instantsBy } from '../../querier/instants.ts';
 import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
+import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
 import type { ShardConnection } from './shard-connection.ts';
@@ -107,16 +108,19 @@ async function connected(shards: readonly ShardConnection[], results: MessagePor
     querier,
     generations,
     sources: (tenant, limits) => {
-      const sources = querier.sources(tenant, limits);
+      const { over, ...sources } = querier.sources(tenant, limits);
+      const memory = () => new LimitedBudget(limits, sources.memory);
+      const queries = new Frontend({
+        ...frontend,
+        querier: sources.queries,
+        cache: answers,
+        cacheLimits: cacheLimits(limits),
+        memory,
+      });
       return {
         ...sources,
-        queries: new Frontend({
-          ...frontend,
-          querier: sources.queries,
-          cache: answers,
-          cacheLimits: cacheLimits(limits),
-          memory: () => new LimitedBudget(limits, sources.memory),
-        }),
+        queries,
+        previewer: rulePreviewer({ ...sources, queries, over, memory }),
         status: { ...status, headStats },
       };
     },

@@ -50,6 +50,11 @@ export class MemoryStorage implements Queryable {
     });
   }
 
+  /** Appends the samples of a series to what `out` holds, which must be older. */
+  readBehind(labels: Labels, startMs: number, endMs: number, out: SampleColumns): void {
+    this.#series.get(labels.key)?.readBehind(startMs, endMs, out);
+  }
+
   labelNames({ matchers, startMs, endMs }: LabelRequest): Promise<LabelAnswer> {
     return this.#labels(matchers, startMs, endMs, (labels) => [...labels].map(([name]) => name));
   }
@@ -163,8 +168,12 @@ class MemorySeries {
   }
 
   read(startMs: number, endMs: number, out: SampleColumns): void {
-    const { times, values, kinds, histograms, count, hasStarts, starts } = this.#samples;
     out.clear();
+    this.readBehind(startMs, endMs, out);
+  }
+
+  readBehind(startMs: number, endMs: number, out: SampleColumns): void {
+    const { times, values, kinds, histograms, count, hasStarts, starts } = this.#samples;
     for (let i = this.#firstFrom(startMs); i < count; i++) {
       const timeMs = times[i]!;
       if (timeMs > endMs) break;
