@@ -92,9 +92,8 @@ export class Generations {
 
   /** Everything that was moved before this began, delete requests included. */
   async of(tenant: string, signal?: AbortSignal): Promise<DayGenerations> {
-    const [tombstones, ...periods] = await Promise.all([
-      listTombstones(this.#schema, tenant, signal),
-      ...this.#schema.periods.map(async (period) => {
+    const periods = await Promise.all(
+      this.#schema.periods.map(async (period) => {
         const found: [number, Generation][] = [];
         const query = { table: this.#schema.tenantsTable(period), hash: generationHash(tenant), strong: true };
         for await (const page of period.tables.client.query(query, signal)) {
@@ -102,7 +101,10 @@ export class Generations {
         }
         return found;
       }),
-    ]);
+    );
+    // Days are moved before a request is cancelled: whoever has seen the move sees here whether the request is still there. The other way
+    // round an answer that leaves samples out could be kept as one of no request and the days as they will be.
+    const tombstones = await listTombstones(this.#schema, tenant, signal);
     const deletions = tombstones.map(({ id, endMs }) => `${id}:${endMs}`).sort();
     return new DayGenerations(new Map(periods.flat()), deletions.join(','));
   }

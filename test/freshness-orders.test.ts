@@ -1,0 +1,179 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RangeRequest } from '../src/contract/query.ts';
+import { answersOf, comparableAnswer } from '../src/frontend/test-answers.ts';
+import { seededRandom } from '../src/lib/random.ts';
+import { Gates } from './freshness/gates.ts';
+import { HOUR_MS, MINUTE_MS, NOW_MS, startWorld, TENANT } from './freshness/world.ts';
+
+// One query that caches, and one change, whose calls to store and shards are made in turns: the query goes so far, then the change so far,
+// then one of them to its end. Whatever the order, a query that begins after the change was acknowledged sees it, through another front end.
+
+/** Of all orders, which need some minutes; `npm run test:freshness` tries them. */
+const SHARE = process.env.ALL === undefined ? 0.004 : 1;
+const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
+
+type World = Awaited<ReturnType<typeof startWorld>>;
+
+const REQUEST: RangeRequest = { expr: 'm', startMs: NOW_MS - 20 * HOUR_MS, endMs: NOW_MS, stepMs: 30 * MINUTE_MS };
+const OLD_MS = NOW_MS - 15 * HOUR_MS;
+const late = (world: World) => world.write([{ labels: labelsOf(1), samples: [[OLD_MS, 77]] }]);
+const remove = (world: World) => world.delete('1', OLD_MS - HOUR_MS, OLD_MS + HOUR_MS);
+
+interface Change {
+  readonly before?: (world: World) => Promise<unknown>;
+  readonly run: (world: World) => Promise<unknown>;
+  /** What makes it undone, which has to be seen as well. */
+  readonly after?: (world: World) => Promise<unknown>;
+}
+
+const CHANGES: Readonly<Record<string, Change>> = {
+  'late samples': { run: late },
+  'late samples, then their flush': {
+    async run(world) {
+      await late(world);
+      await world.flush();
+    },
+    after: (world) => world.drop(),
+  },
+  'a flush': { before: late, run: (world) => world.flush(), after: (world) => world.drop() },
+  'an import': { run: (world) => world.import([{ labels: labelsOf(1), samples: [[OLD_MS, 88]] }]) },
+  'a delete': { run: remove, after: (world) => world.cancel() },
+  'a cancelled delete': { before: remove, run: (world) => world.cancel() },
+  'a delete and its end': {
+    async run(world) {
+      await remove(world);
+      await world.cancel();
+    },
+  },
+  'a cancelled delete and another one': {
+    before: remove,
+    async run(world) {
+      await world.cancel();
+      await remove(world);
+    },
+    after: (world) => world.cancel(),
+  },
+};
+
+interface Order {
+  readonly starts: 'query' | 'change';
+  /** Calls that are let through before the other one begins, and of the other one before the first goes on. */
+  readonly first: number;
+  readonly second: number;
+  /** Which of the calls that wait at the same time. */
+  readonly which: 'first' | 'last';
+  /** Half of the query is cached before. */
+  readonly warm: boolean;
+}
+
+const labelsOf = (i: number) => ({ __name__: 'm', a: `${i % 3}`, b: `${i}` });
+
+async function turnsUntil(isThere: () => boolean): Promise<void> {
+  // a call between threads takes some turns of the event loop
+  for (let turn = 0; turn < 2 || !isThere(); turn++) {
+    assert.ok(turn < 10_000, 'neither at a gate nor through');
+    await new Promise(setImmediate);
+  }
+}
+
+/** @returns the calls that query and change made */
+async function inOrder({ before, run, after }: Change, order: Order): Promise<{ query: number; change: number }> {
+  const gates = new Gates();
+  const world = await startWorld(seededRandom(SEED), gates);
+  const other = order.starts === 'query' ? 'change' : 'query';
+  const [one, two] = world.frontends as [World['frontends'][0], World['frontends'][0]];
+  await world.write(
+    [1, 2].map((i) => ({
+      labels: labelsOf(i),
+      samples: [
+        [OLD_MS - HOUR_MS, i],
+        [OLD_MS + 10, i],
+      ],
+    })),
+  );
+  await world.flush();
+  await world.drop();
+  await before?.(world);
+  if (order.warm) await answersOf(one, { ...REQUEST, endMs: NOW_MS - 12 * HOUR_MS }, TENANT);
+  gates.shut();
+  const counts = { query: 0, change: 0 };
+  const isDone = { query: false, change: false };
+  const running: Promise<unknown>[] = [];
+  const start = (actor: 'query' | 'change') => {
+    const begun = actor === 'query' ? answersOf(one, REQUEST, TENANT) : run(world);
+    running.push(
+      begun.then(() => {
+        isDone[actor] = true;
+      }),
+    );
+  };
+  const go = async (actor: 'query' | 'change', calls: number) => {
+    for (let left = calls; ; left--) {
+      await turnsUntil(() => isDone[actor] || gates.isWaiting(actor));
+      if (left <= 0 || isDone[actor]) return;
+      gates.release(actor, order.which);
+      counts[actor]++;
+    }
+  };
+  start(order.starts);
+  await go(order.starts, order.first);
+  start(other);
+  await go(other, order.second);
+  await go(order.starts, Number.POSITIVE_INFINITY);
+  await go(other, Number.POSITIVE_INFINITY);
+  await Promise.all(running);
+  gates.open();
+  // what it found is kept after it has answered
+  await turnsUntil(() => true);
+  const check = async (when: string) => {
+    const plain = comparableAnswer(await answersOf(world.plain, REQUEST, TENANT));
+    for (const [i, frontend] of [two, one].entries()) {
+      const answer = comparableAnswer(await answersOf(frontend, REQUEST, TENANT));
+      assert.deepEqual(answer, plain, `${when}, front end ${2 - i}, ${JSON.stringify(order)}`);
+    }
+  };
+  await check('after the change');
+  if (after !== undefined) {
+    await after(world);
+    await check('after its end');
+  }
+  await world.close();
+  return counts;
+}
+
+test('a request that is made and cancelled while a query reads what holds of the days', async () => {
+  for (const which of ['first', 'last'] as const) {
+    for (const [first, second] of [
+      [1, 1],
+      [1, 2],
+      [1, 3],
+      [2, 2],
+      [2, 3],
+    ] as const) {
+      await inOrder(CHANGES['a delete and its end']!, { starts: 'query', first, second, which, warm: false });
+    }
+  }
+});
+
+for (const [name, change] of Object.entries(CHANGES)) {
+  test(`a query that caches beside ${name}, in every order`, async () => {
+    const random = seededRandom(SEED);
+    const none = { starts: 'query', first: Number.POSITIVE_INFINITY, second: 0, which: 'first' } as const;
+    for (const warm of [false, true]) {
+      const counts = await inOrder(change, { ...none, warm });
+      assert.ok(counts.query > 3 && counts.change > 0);
+      for (const starts of ['query', 'change'] as const) {
+        const other = starts === 'query' ? 'change' : 'query';
+        for (let first = 0; first <= counts[starts]; first++) {
+          for (let second = 1; second <= counts[other]; second++) {
+            for (const which of ['first', 'last'] as const) {
+              if (random() < SHARE) await inOrder(change, { starts, first, second, which, warm });
+            }
+          }
+        }
+      }
+      if (process.env.ALL !== undefined) console.log(name, warm, counts);
+    }
+  });
+}
