@@ -18,7 +18,7 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     help: 'Times that a part of a query is asked for again when who evaluates it, or a store, fails. Errors of the query itself are never tried again.',
   }),
   cacheResults: toggle({
-    default: false,
+    default: true,
     flag: 'querier.cache-results',
     help: 'Cache answers of the past, day by day, where queries are split. Late samples are then acknowledged only once the store has a note of them.',
   }),
