@@ -9,7 +9,7 @@ import { HOUR_MS, MINUTE_MS, NOW_MS, startWorld, TENANT } from './freshness/worl
 // One query that caches, and one change, whose calls to store and shards are made in turns: the query goes so far, then the change so far,
 // then one of them to its end. Whatever the order, a query that begins after the change was acknowledged sees it, through another front end.
 
-/** Of all orders, which need some minutes; `npm run test:freshness` tries them. */
+/** The share of all orders that is tried; all need some minutes (`npm run test:freshness`). */
 const SHARE = process.env.ALL === undefined ? 0.004 : 1;
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 
@@ -23,7 +23,7 @@ const remove = (world: World) => world.delete('1', OLD_MS - HOUR_MS, OLD_MS + HO
 interface Change {
   readonly before?: (world: World) => Promise<unknown>;
   readonly run: (world: World) => Promise<unknown>;
-  /** What makes it undone, which has to be seen as well. */
+  /** The opposite change, which has to be seen as well. */
   readonly after?: (world: World) => Promise<unknown>;
 }
 
