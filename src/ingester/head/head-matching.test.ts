@@ -9,6 +9,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { decodeLabels, encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import { labelsHash } from '../../model/labels-hash.ts';
+import type { MatchTurn } from '../../model/match-turn.ts';
 import { LabelMatcher, type MatchOp } from '../../model/matcher.ts';
 import { type SeriesShard, shardHas } from '../../model/series-shard.ts';
 import { SliceView } from '../../wire/slices.ts';
@@ -17,7 +18,10 @@ import { Shard } from '../shard/shard.ts';
 import type { ShardRole } from '../shard/shard-messages.ts';
 import { shardRole } from '../shard/shard-role.ts';
 import { testFrames } from '../shard/test-frames.ts';
+import { HeadMatching } from './head-matching.ts';
+import { KeptMatches } from './kept-matches.ts';
 import { MatchTurns } from './match-turns.ts';
+import { RefList } from './tenant-index.ts';
 
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 100 };
 const EVERYTHING = { startMs: -1e15, endMs: 1e15, labelsOnly: false };
@@ -221,4 +225,57 @@ test('a shard of the series has those whose hash is its own, and the shards have
     assert.equal(all.length, 1500);
   }
   await shard.close({ checkpoint: false });
+});
+
+test('what was matched before is not looked at again, and series that come and go are seen', async () => {
+  const { shard, role } = await openShard();
+  const series = (from: number, to: number, name = 'm') =>
+    Array.from({ length: to - from }, (_, i) => ({ __name__: name, id: `${from + i}`, odd: `${(from + i) % 2}` }));
+  const odds = (from: number, to: number) =>
+    series(from, to)
+      .filter(({ odd }) => odd === '1')
+      .map(({ id }) => id)
+      .sort();
+  await push(shard, series(0, 10_000));
+  const matchers = [planned('__name__', '=', 'm'), planned('odd', '=~', '1|3')];
+  const matching = new HeadMatching(shard.head);
+  const stepsOf = async () => {
+    const turn: MatchTurn = { steps: 0, isDue: () => false, pause: async () => {} };
+    const refs = await matching.select(shard.head.tenant('t')!, matchers, -1e15, 1e15, turn);
+    return { steps: -turn.steps, count: refs.length };
+  };
+  const first = await stepsOf();
+  assert.equal(first.count, 5000);
+  const again = await stepsOf();
+  assert.equal(again.count, 5000);
+  assert.ok(again.steps < first.steps / 2, `${again.steps} steps of ${first.steps}`);
+  await push(shard, series(10_000, 10_100));
+  assert.equal((await stepsOf()).count, 5050);
+  assert.deepEqual(await found(role, matchers), odds(0, 10_100));
+
+  await role.deleteTenant({ tenant: 't' });
+  assert.deepEqual(await found(role, matchers), []);
+  await push(shard, series(300, 400));
+  assert.deepEqual(await found(role, matchers), odds(300, 400));
+  await shard.close({ checkpoint: false });
+});
+
+test('matches that are kept are of the same series only, and bounded', () => {
+  const kept = new KeptMatches();
+  const list = new RefList();
+  for (let ref = 0; ref < 1000; ref++) list.push(ref);
+  const put = (key: string) =>
+    kept.put(key, { list, removals: list.removals, looked: list.length, refs: new Uint32Array(1000) });
+  put('a');
+  assert.equal(kept.get('a', list)?.looked, 1000);
+  assert.equal(kept.get('a', new RefList()), undefined, 'another list of the same metric');
+  put('a');
+  list.removeWhere((ref) => ref === 7);
+  assert.equal(kept.get('a', list), undefined, 'one of its series went');
+  for (let i = 0; i < 5000; i++) {
+    put(`${i}`);
+    kept.get('0', list);
+  }
+  assert.ok(kept.get('0', list) !== undefined, 'asked for again and again');
+  assert.equal(kept.get('1', list), undefined);
 });

@@ -9,7 +9,8 @@ import { LabelMatcher } from '../../model/matcher.ts';
 import { KeptRegexes, PausedMatch, Regex } from '../../model/regex/regex.ts';
 import type { SeriesShard } from '../../model/series-shard.ts';
 import type { Head } from './head.ts';
-import type { HeadTenant } from './tenant-index.ts';
+import { type KeptMatch, KeptMatches } from './kept-matches.ts';
+import type { HeadTenant, RefList } from './tenant-index.ts';
 
 const MATCHES = 1;
 const DIFFERS = 2;
@@ -35,6 +36,7 @@ export class HeadMatching {
   readonly #verdicts: Region;
   readonly #asked: Region;
   readonly #text: Region;
+  readonly #kept = new KeptMatches();
   /** Those that are in the kernel's memory. */
   #loaded: Verdicts | undefined;
 
@@ -55,11 +57,61 @@ export class HeadMatching {
     turn: MatchTurn,
     shard?: SeriesShard,
   ): Promise<Uint32Array> {
+    const list = this.#onlyMetric(tenant, matchers);
+    const matched = await (list === undefined
+      ? this.#matched(tenant, matchers, turn)
+      : this.#matchedOf(tenant, list, matchers, turn));
+    const found: Uint32Array[] = [];
+    for (let from = 0; from < matched.length; from += REFS_AT_ONCE) {
+      const refs = matched.subarray(from, from + REFS_AT_ONCE);
+      turn.steps -= SERIES_STEPS * refs.length;
+      if (turn.isDue()) await turn.pause();
+      const inRange = this.#inRange(this.#living(refs), startMs, endMs);
+      found.push(shard === undefined ? inRange : await this.#inShard(inRange, shard, turn));
+    }
+    return joinedRefs(found);
+  }
+
+  /** Series of the one metric that can match, where something else is asked of them too. */
+  #onlyMetric(tenant: HeadTenant, matchers: readonly HeadMatcher[]): RefList | undefined {
+    const exact = matchers.find(({ name, op }) => name === METRIC_NAME && op === '=');
+    if (exact === undefined || matchers.length < 2) return undefined;
+    const id = this.#pair(METRIC_NAME, exact.value);
+    return id < 0 ? undefined : tenant.metrics.get(id);
+  }
+
+  /** As `#matched`, of which only series are looked at that are new since the last time. */
+  async #matchedOf(
+    tenant: HeadTenant,
+    list: RefList,
+    matchers: readonly HeadMatcher[],
+    turn: MatchTurn,
+  ): Promise<Uint32Array> {
+    const key = KeptMatches.keyOf(tenant.index, matchers);
+    if (key === undefined) return this.#matched(tenant, matchers, turn);
+    const kept = this.#kept.get(key, list);
+    const { length: looked, removals } = list;
+    if (kept?.looked === looked) return kept.refs;
+    const refs = await this.#matched(tenant, matchers, turn, kept);
+    if (list.removals === removals) this.#kept.put(key, { list, removals, looked, refs });
+    return refs;
+  }
+
+  /**
+   * Refs of the tenant's series that match all.
+   * @param kept those that are known, where one metric can match
+   */
+  async #matched(
+    tenant: HeadTenant,
+    matchers: readonly HeadMatcher[],
+    turn: MatchTurn,
+    kept?: KeptMatch,
+  ): Promise<Uint32Array> {
     const compiled = matchers.map(compiledMatcher);
     const names = compiled.filter(({ name }) => name === METRIC_NAME);
-    const candidates = await this.#candidates(tenant, names, turn);
+    const candidates = await this.#candidates(tenant, names, turn, kept?.looked);
     const others = compiled.filter(({ name }) => name !== METRIC_NAME).map((matcher) => new Verdicts(matcher));
-    const found: Uint32Array[] = [];
+    const found: Uint32Array[] = kept === undefined ? [] : [kept.refs];
     try {
       for (let from = 0; from < candidates.length; from += REFS_AT_ONCE) {
         let refs = candidates.subarray(from, from + REFS_AT_ONCE);
@@ -69,10 +121,7 @@ export class HeadMatching {
           if (turn.isDue()) await turn.pause();
           refs = await this.#filter(refs, verdicts, turn);
         }
-        turn.steps -= SERIES_STEPS * refs.length;
-        if (turn.isDue()) await turn.pause();
-        const inRange = this.#inRange(this.#living(refs), startMs, endMs);
-        found.push(shard === undefined ? inRange : await this.#inShard(inRange, shard, turn));
+        found.push(refs);
       }
     } finally {
       if (this.#loaded !== undefined && others.includes(this.#loaded)) this.#loaded = undefined;
@@ -126,14 +175,22 @@ export class HeadMatching {
     return at;
   }
 
-  /** Refs of the metrics whose name matches. */
-  async #candidates(tenant: HeadTenant, matchers: readonly LabelMatcher[], turn: MatchTurn): Promise<Uint32Array> {
+  /**
+   * Refs of the metrics whose name matches.
+   * @param from where in the list of the only metric to begin
+   */
+  async #candidates(
+    tenant: HeadTenant,
+    matchers: readonly LabelMatcher[],
+    turn: MatchTurn,
+    from = 0,
+  ): Promise<Uint32Array> {
     const exact = matchers.find(({ op }) => op === '=');
     if (exact !== undefined) {
       const id = this.#pair(METRIC_NAME, exact.value);
       const list = id < 0 ? undefined : tenant.metrics.get(id);
       if (list === undefined) return new Uint32Array(0);
-      const refs = list.refs.slice();
+      const refs = list.refs.slice(from);
       for (const matcher of matchers)
         if (!(await matchesInTurns(matcher, exact.value, turn))) return new Uint32Array(0);
       return refs;

@@ -24,6 +24,8 @@ export interface HeadTenant {
 export class RefList {
   #refs = new Uint32Array(2);
   length = 0;
+  /** Times that refs were taken out: until the next time others only come behind them. */
+  removals = 0;
 
   push(ref: number): void {
     if (this.length === this.#refs.length) {
@@ -39,6 +41,7 @@ export class RefList {
   }
 
   removeWhere(gone: (ref: number) => boolean): void {
+    this.removals++;
     let kept = 0;
     for (let i = 0; i < this.length; i++) {
       const ref = this.#refs[i]!;

@@ -5,14 +5,19 @@ import type { Expr } from './ast.ts';
 import { LongRegexes } from './long-regexes.ts';
 import { type ParserOptions, parseExpr, parseMetricSelector } from './parser.ts';
 
-const KEPT = 256;
+/** An expression longer than this is not kept. */
 const CHARS_KEPT_MAX = 4096;
+/** Characters of all that are kept: the short ones of some ten thousand rules. */
+const ALL_CHARS_KEPT_MAX = 1024 * 1024;
+/** Characters that an expression counts beside its own. */
+const CHARS_BESIDE = 32;
 
 /** Expressions as they were parsed last: dashboards and rules ask the same ones again and again. With them stay their compiled regular expressions. */
 export class ParsedExprs {
   readonly #options: ParserOptions | undefined;
   /** The one asked for last is last. */
   readonly #kept = new Map<string, Expr>();
+  #chars = 0;
 
   constructor(options?: ParserOptions) {
     this.#options = options;
@@ -21,10 +26,16 @@ export class ParsedExprs {
   /** Others have their turn while long regular expressions are compiled. @throws ParseError */
   async of(text: string, turns: Turns): Promise<Expr> {
     if (text.length > CHARS_KEPT_MAX) return parseExprInTurns(text, this.#options, turns);
-    const expr = this.#kept.get(text) ?? parseExpr(text, this.#options);
-    this.#kept.delete(text);
+    const known = this.#kept.get(text);
+    const expr = known ?? parseExpr(text, this.#options);
+    if (known === undefined) this.#chars += CHARS_BESIDE + text.length;
+    else this.#kept.delete(text);
     this.#kept.set(text, expr);
-    if (this.#kept.size > KEPT) this.#kept.delete(this.#kept.keys().next().value!);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#chars <= ALL_CHARS_KEPT_MAX) break;
+      this.#kept.delete(oldest);
+      this.#chars -= CHARS_BESIDE + oldest.length;
+    }
     return expr;
   }
 }
