@@ -1,4 +1,3 @@
-import type { QueryRunner } from '../contract/query.ts';
 import type { AlertChange, PreviewedAlert, PreviewedRule, RulePreview, RulePreviewRequest } from '../contract/rules.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
@@ -6,31 +5,19 @@ import { Pacer } from '../lib/pacer.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { rulerErrors } from '../model/errors-ruler.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
-import type { Queryable, QueryBudget } from '../storage/queryable.ts';
+import type { QueryBudget } from '../storage/queryable.ts';
 import type { Alert, Alerts } from './alert.ts';
-import { metricsReadWithin, readsBackwards } from './dependencies.ts';
-import { type EvaluationContext, evaluateAlerting, type RuleQuery } from './evaluate.ts';
-import { EVERY_EXTENSION, GroupRun, type RuleRun, type RuleSink } from './group-run.ts';
-import { dependsOnRange, RangeRuleQuery, STEPS_MAX } from './range-rule-query.ts';
-import { RecordedSource } from './recorded-source.ts';
+import { type EvaluationContext, evaluateAlerting } from './evaluate.ts';
+import type { RuleRun } from './group-run.ts';
+import { Replay, type ReplaySources, slotsBetween } from './replay.ts';
 import { readSentGroup } from './rule-config.ts';
-import type { AlertingRule, Rule, RuleGroup } from './rule-file.ts';
-import { Slots } from './slots.ts';
+import type { AlertingRule, Rule } from './rule-file.ts';
 
-export interface PreviewOptions {
-  readonly tenant: string;
+export interface PreviewOptions extends Omit<ReplaySources, 'pacer'> {
   readonly parser: ParserOptions;
-  /** Evaluates over what is stored. */
-  readonly queries: QueryRunner;
-  readonly stored: Queryable;
-  /** Evaluates over something else. */
-  readonly over: (queryable: Queryable) => QueryRunner;
-  /** Counts what the preview holds. */
-  readonly budget: QueryBudget;
   /** A preview that takes longer is ended. */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
 }
 
 /** Evaluations of a rule from range queries, for all rules together. */
@@ -42,7 +29,6 @@ const SAMPLES_MAX = 5_000_000;
 const CHANGES_MAX = 10_000;
 const SLICE_MS = 10;
 /** Rough sizes of what is held. */
-const RECORDED_BYTES = 24;
 const SERIES_BYTES = 300;
 const CHANGE_BYTES = 100;
 
@@ -57,147 +43,29 @@ export async function previewRules(request: RulePreviewRequest, options: Preview
   const others = group.sourceTenants.filter((each) => each !== options.tenant);
   if (others.length > 0) throw rulerErrors.ruleSourceTenants({ tenants: others });
   const intervalMs = Math.max(group.intervalMs ?? settings.evaluationIntervalMs, settings.intervalMsMin);
-  const slots = new Slots(namespace, group.name, intervalMs, group.alignsToInterval);
-  const lastBeforeMs = slots.at(startMs);
-  const firstMs = lastBeforeMs < startMs ? lastBeforeMs + intervalMs : lastBeforeMs;
-  const count = Math.max(0, Math.floor((endMs - firstMs) / intervalMs) + 1);
-  const inRanges =
-    !readsBackwards(group.rules, EVERY_EXTENSION) && !group.rules.some(({ expr }) => dependsOnRange(expr));
-  const limit = inRanges ? EVALUATIONS_MAX : SINGLE_EVALUATIONS_MAX;
-  const actual = count * group.rules.length;
-  if (actual > limit) throw rulerErrors.rulePreviewTooLong({ actual, limit });
-  const ended = timeout(options.clock, options.timeoutMs);
+  const slots = slotsBetween(namespace, group, intervalMs, startMs, endMs);
+  const { firstMs, count } = slots;
+  const { clock, timeoutMs, budget } = options;
+  const ended = timeout(clock, timeoutMs);
   const signal = AbortSignal.any([options.signal, ended.signal]);
+  const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal });
   try {
-    const trial = new Trial(group, { firstMs, count, intervalMs }, request, { ...options, signal });
-    await (inRanges ? trial.runInRanges() : trial.runStepByStep());
+    const replay = new Replay(group, { ...options, pacer, signal }, { ...settings, samplesMax: SAMPLES_MAX });
+    const limit = replay.inRanges ? EVALUATIONS_MAX : SINGLE_EVALUATIONS_MAX;
+    const actual = count * group.rules.length;
+    if (actual > limit) throw rulerErrors.rulePreviewTooLong({ actual, limit });
+    const tried = group.rules.map((rule) => new TriedRule(rule, budget));
+    await replay.run(slots, { evaluated: (i, run, context) => tried[i]!.note(run, context) });
     const [first, last] = count === 0 ? [] : [firstMs, firstMs + (count - 1) * intervalMs];
-    return { name: group.name, intervalMs, firstMs: first, lastMs: last, evaluations: count, rules: trial.rules() };
+    const shown = tried.map((each) => each.shown());
+    return { name: group.name, intervalMs, firstMs: first, lastMs: last, evaluations: count, rules: shown };
   } catch (thrown) {
     options.signal.throwIfAborted();
-    throw ended.signal.aborted ? queryErrors.queryTimedOut({ limitMs: options.timeoutMs }) : thrown;
+    throw ended.signal.aborted ? queryErrors.queryTimedOut({ limitMs: timeoutMs }) : thrown;
   } finally {
     ended.cancel();
   }
 }
-
-/** The slots that rules are tried for. */
-interface SlotRange {
-  readonly firstMs: number;
-  readonly count: number;
-  readonly intervalMs: number;
-}
-
-class Trial {
-  readonly #group: RuleGroup;
-  readonly #slots: SlotRange;
-  readonly #request: RulePreviewRequest;
-  readonly #options: PreviewOptions;
-  readonly #queryOffsetMs: number;
-  readonly #recorded: RecordedSource;
-  readonly #runner: QueryRunner;
-  readonly #tried: readonly TriedRule[];
-  readonly #pacer: Pacer;
-  readonly #externalLabels: ReadonlyMap<string, string>;
-  #samples = 0;
-
-  constructor(group: RuleGroup, slots: SlotRange, request: RulePreviewRequest, options: PreviewOptions) {
-    const { stored, over, queries, budget, clock, signal } = options;
-    this.#group = group;
-    this.#slots = slots;
-    this.#request = request;
-    this.#options = options;
-    this.#queryOffsetMs = group.queryOffsetMs ?? request.settings.queryOffsetMs;
-    const names = metricsReadWithin(group.rules, EVERY_EXTENSION);
-    this.#recorded = new RecordedSource(stored, names, slots.firstMs - this.#queryOffsetMs);
-    this.#runner = names.length === 0 ? queries : over(this.#recorded);
-    this.#tried = group.rules.map((rule) => new TriedRule(rule, budget));
-    this.#externalLabels = new Map(Object.entries(request.settings.externalLabels));
-    this.#pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal });
-  }
-
-  rules(): PreviewedRule[] {
-    return this.#tried.map((tried) => tried.shown());
-  }
-
-  /** Rule after rule: none of them needs what a later one writes. */
-  async runInRanges(): Promise<void> {
-    const { firstMs, count, intervalMs } = this.#slots;
-    const query = this.#rangeQuery();
-    const runs = this.#group.rules.map((rule) => this.#runOf([rule]));
-    for (let from = 0; from < count; from += STEPS_MAX) {
-      const to = Math.min(count, from + STEPS_MAX) - 1;
-      for (const [i, run] of runs.entries()) {
-        const { expr } = this.#group.rules[i]!;
-        const offsetMs = firstMs - this.#queryOffsetMs;
-        await query.prepare(expr, offsetMs + from * intervalMs, offsetMs + to * intervalMs);
-        for (let slot = from; slot <= to; slot++) {
-          query.step(offsetMs + slot * intervalMs);
-          await this.#evaluate(run, [this.#tried[i]!], query, firstMs + slot * intervalMs);
-        }
-        query.end();
-      }
-    }
-  }
-
-  /** Slot after slot, with a query for each evaluation. */
-  async runStepByStep(): Promise<void> {
-    const { firstMs, count, intervalMs } = this.#slots;
-    const query = this.#rangeQuery();
-    const run = this.#runOf(this.#group.rules);
-    for (let slot = 0; slot < count; slot++) {
-      await this.#evaluate(run, this.#tried, query, firstMs + slot * intervalMs);
-    }
-  }
-
-  #rangeQuery(): RangeRuleQuery {
-    const { tenant, budget, signal } = this.#options;
-    return new RangeRuleQuery({ runner: this.#runner, tenant, stepMs: this.#slots.intervalMs, budget, signal });
-  }
-
-  /** Annotations are expanded where an alert changes only. */
-  #runOf(rules: readonly Rule[]): GroupRun {
-    const plain = rules.map((rule) => (rule.kind === 'alert' ? { ...rule, annotations: NO_ANNOTATIONS } : rule));
-    const { budget } = this.#options;
-    const sink: RuleSink = {
-      append: async (timeMs, writes) => {
-        for (const { samples, stale } of writes) {
-          budget.addMemory(this.#recorded.append(timeMs, samples, stale) * RECORDED_BYTES);
-        }
-        return [];
-      },
-    };
-    return new GroupRun({ ...this.#group, rules: plain }, sink);
-  }
-
-  async #evaluate(run: GroupRun, tried: readonly TriedRule[], query: RuleQuery, slotMs: number): Promise<void> {
-    const { settings } = this.#request;
-    const counted: RuleQuery = {
-      instant: async (expr, timeMs) => {
-        const samples = await query.instant(expr, timeMs);
-        this.#samples += samples.length;
-        return samples;
-      },
-    };
-    const context: EvaluationContext = {
-      query: counted,
-      slotMs,
-      queryOffsetMs: this.#queryOffsetMs,
-      limit: 0,
-      groupLabels: this.#group.labels,
-      externalLabels: this.#externalLabels,
-      externalUrl: settings.externalUrl,
-      nowMs: () => slotMs,
-    };
-    await run.evaluate(context);
-    this.#options.signal.throwIfAborted();
-    if (this.#samples > SAMPLES_MAX) throw rulerErrors.rulePreviewTooLarge({ limit: SAMPLES_MAX });
-    for (const [i, each] of tried.entries()) await each.note(run.rules[i]!, context);
-    await this.#pacer.step();
-  }
-}
-
-const NO_ANNOTATIONS: ReadonlyMap<string, string> = new Map();
 
 /** A rule, and what its evaluations gave so far. */
 class TriedRule {

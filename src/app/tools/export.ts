@@ -14,6 +14,7 @@ import { FLOAT, SampleColumns } from '../../storage/columns.ts';
 import { unlimited } from '../../storage/unlimited.ts';
 import { exportBlocks } from './blocks/export-blocks.ts';
 import { end, outputFile, print } from './output.ts';
+import { checkTime, timeOf } from './time-option.ts';
 import { DONE, tool, UsageError } from './tool.ts';
 
 const EARLIEST_MS = -(2 ** 52);
@@ -125,16 +126,6 @@ function selectorOf(match: string): readonly LabelMatcher[] {
     if (thrown instanceof ParseError) throw new UsageError(`-match: ${thrown.message}`);
     throw thrown;
   }
-}
-
-function checkTime(written: string): void {
-  if (Number.isNaN(timeOf(written))) throw new RangeError(`${written} is neither Unix seconds nor a time of RFC 3339`);
-}
-
-/** Unix ms; NaN where it is no time. */
-function timeOf(written: string): number | undefined {
-  if (written === '') return undefined;
-  return /^[+-]?[\d.]+$/.test(written) ? Math.round(Number(written) * 1000) : Date.parse(written);
 }
 
 interface Family {

@@ -1,14 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { Kernel } from '../../chunk/kernel.ts';
-import { Generations } from '../../chunkstore/generations.ts';
-import { DAY_MS } from '../../chunkstore/keys.ts';
-import { listTombstones } from '../../chunkstore/tombstones.ts';
-import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
-import { systemBytes } from '../../lib/random.ts';
 import { encodeLabels } from '../../model/canonical.ts';
 import { Labels } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
@@ -21,14 +15,12 @@ import { importBlocks } from './blocks/import-blocks.ts';
 import { readOpenMetrics } from './open-metrics-stream.ts';
 import { print } from './output.ts';
 import { ANY_LENGTH, BATCH_SAMPLES_MAX, DeletedSamples, StoreBatch, type StoreBatchOptions } from './store-batch.ts';
+import { beginStoreImport } from './store-import.ts';
 import { DONE, FAILED, tool, UsageError } from './tool.ts';
 
 const REQUEST_SAMPLES_MAX = 10_000;
 const TRIES_MAX = 6;
 const RETRY_MS = 500;
-
-/** A server that runs beside an import may know lists of rows from before: its answers are not cached for so long. */
-const SETTLE_MS = 3_600_000;
 
 export const importTool = tool({
   summary: 'Read OpenMetrics text or Prometheus blocks into the store, or send text to a server.',
@@ -53,12 +45,9 @@ export const importTool = tool({
     const changes = { done: async () => {} };
     const storeOptions = async (): Promise<StoreBatchOptions> => {
       const { schema } = await openStore({ make: true });
-      const generations = new Generations(schema, clock, systemBytes);
-      // an import that never ends well is not cached over for a day
-      await generations.moveAll(tenant, clock.nowMs() + DAY_MS, signal);
-      changes.done = () => generations.moveAll(tenant, clock.nowMs() + SETTLE_MS, signal);
-      const deleted = new DeletedSamples(await listTombstones(schema, tenant, signal));
-      return { writer: new ChunkStoreWriter(schema, Kernel.create(), { clock }), tenant, windowMs, signal, deleted };
+      const begun = await beginStoreImport(schema, { tenant, windowMs, clock, signal });
+      changes.done = begun.done;
+      return begun.options;
     };
     const sayDeleted = ({ samples }: DeletedSamples) => {
       if (samples > 0) progress.say(`refused: ${samples} samples (deleted): a delete request that is kept covers them`);

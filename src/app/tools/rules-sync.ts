@@ -30,6 +30,15 @@ export interface RulesServer {
  * @throws with the verdicts
  */
 export async function groupsOfFile(path: string, options: Parameters<typeof readRuleFile>[1]): Promise<NamedGroup[]> {
+  const { namespace, groups } = await readNamedFile(path, options);
+  return groups.map((group) => namedGroup(namespace, group));
+}
+
+/** A rule file, and the namespace of its groups. @throws with the verdicts */
+export async function readNamedFile(
+  path: string,
+  options: Parameters<typeof readRuleFile>[1],
+): Promise<{ readonly namespace: string; readonly groups: readonly RuleGroup[] }> {
   let text = await readFile(path, 'utf8');
   let namespace = basename(path, extname(path));
   const document = parseDocument(text);
@@ -41,7 +50,7 @@ export async function groupsOfFile(path: string, options: Parameters<typeof read
   }
   const { groups, errors } = readRuleFile(text, options);
   if (errors.length > 0) throw new Error(errors.map((error) => `${path}: ${error}`).join('\n'));
-  return groups.map((group) => namedGroup(namespace, group));
+  return { namespace, groups };
 }
 
 /** All groups that a server has of a tenant. @throws with what it answers */

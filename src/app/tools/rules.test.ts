@@ -177,5 +177,14 @@ test('check finds rules that write the same series, and reads standard input', a
     stdout: 'Checking standard input\n  SUCCESS: 0 rules found\n\n',
     stderr: '',
   });
-  await assert.rejects(runRulesTool('send'), /unknown command send: check, test, diff or sync/);
+  await assert.rejects(runRulesTool('send'), /unknown command send: check, test, diff, sync or backfill/);
+});
+
+test('a backfill wants files, and a time from when to when', async () => {
+  const rules = '-rules=a.yml';
+  await assert.rejects(runRulesTool('backfill'), /name the files in -rules/);
+  await assert.rejects(runRulesTool('backfill', rules, '-start=1'), /-start and -end/);
+  await assert.rejects(runRulesTool('backfill', rules, '-start=2', '-end=1'), /-end is before -start/);
+  await assert.rejects(runRulesTool('backfill', rules, '-start=2', '-end=2100-01-01T00:00:00Z'), /in the future/);
+  await assert.rejects(runRulesTool('backfill', rules, '-start=soon', '-end=2'), /neither Unix seconds/);
 });

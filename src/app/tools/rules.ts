@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { text as readStream } from 'node:stream/consumers';
-import { choice, list, secret, text, toggle } from '../../kit/config/field.ts';
+import { choice, duration, list, secret, text, toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
 import { compileRegex } from '../../model/regex/regex.ts';
 import { Engine } from '../../promql/engine.ts';
@@ -13,7 +13,9 @@ import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-f
 import { readRuleTestFile } from '../../ruler/unit-test/rule-test-file.ts';
 import { runRuleTest } from '../../ruler/unit-test/run-test.ts';
 import { print } from './output.ts';
-import { apply, changesBetween, groupsOfFile, groupsOfServer, type NamedGroup } from './rules-sync.ts';
+import { type BackfilledGroup, backfill } from './rules-backfill.ts';
+import { apply, changesBetween, groupsOfFile, groupsOfServer, type NamedGroup, readNamedFile } from './rules-sync.ts';
+import { checkTime, timeOf } from './time-option.ts';
 import { DONE, FAILED, type ToolContext, tool, UsageError } from './tool.ts';
 
 /** Exit code where only -lint-fatal makes it a failure. */
@@ -30,8 +32,16 @@ const options = section('', 'rules', {
   run: list({ help: 'test: only tests whose name matches one of these regular expressions.' }),
   diff: toggle({ default: false, help: 'test: show what alerts differ by, line by line.' }),
   junit: text({ help: 'test: file to write the results to, as JUnit XML.' }),
+  rules: list({ help: 'backfill: files with recording rules.' }),
+  start: text({ help: 'backfill: first evaluation, Unix seconds or RFC 3339.', check: checkTime }),
+  end: text({ help: 'backfill: last evaluation.', check: checkTime }),
+  evalIntervalMs: duration({ default: '1m', min: '1s', help: 'backfill: interval of groups that say none.' }),
+  queryOffsetMs: duration({ default: '0s', help: 'backfill: age of the data where a group says nothing.' }),
+  restart: toggle({ default: false, help: 'backfill: begin anew where an earlier run has stopped.' }),
   url: text({ default: 'http://127.0.0.1:9009', help: 'diff, sync: the server.' }),
-  tenant: text({ help: 'diff, sync: whose rules. Empty: whom the server takes for the default.' }),
+  tenant: text({
+    help: 'diff, sync, backfill: whose rules. Empty: whom the server takes for the default; backfill: anonymous.',
+  }),
   user: text({ help: 'diff, sync: name of the user, with -password.' }),
   password: secret({ help: 'diff, sync: its password; without -user a token.' }),
   namespaces: list({ help: 'diff, sync: only these namespaces. None: all, also those of which there is no file.' }),
@@ -41,18 +51,21 @@ const options = section('', 'rules', {
 type Context = ToolContext<typeof options.type>;
 
 export const rulesTool = tool({
-  summary: 'Check rule files, run unit tests of rules, and bring rules to a server.',
+  summary: 'Check rule files, run unit tests of rules, bring rules to a server, and evaluate them over the past.',
   description: [
     'check FILES   reads rule files as the ruler does and says what is wrong with them; without files, standard input.',
     'test FILES    runs unit tests of rules in the format of promtool, on samples that they bring themselves.',
     'diff FILES    says which groups of a server differ from those of the files, and exits with 1 where some do.',
     'sync FILES    makes the groups of a server what they are in the files; others are removed.',
+    'backfill      evaluates the recording rules of -rules over what is in the store, from -start to -end, and writes what they',
+    '              give into the store. The same run again goes on where it stopped; done twice it changes nothing. Recent',
+    '              samples are in the store after POST /ingester/flush?wait=true.',
     '',
     'The namespace of a group is what its file says in `namespace`, else the name of the file without its ending.',
     'Expressions are read with the features that the -querier.enable-… flags or -config.file switch on.',
     'Exit code: 0 all is well, 1 a file is wrong or a test fails, 3 only -lint found something and -lint-fatal is set.',
   ].join('\n'),
-  words: 'check|test|diff|sync FILES',
+  words: 'check|test|diff|sync|backfill FILES',
   options,
   run(context) {
     const [command, ...files] = context.words;
@@ -66,8 +79,11 @@ export const rulesTool = tool({
       case 'sync':
         if (files.length === 0) throw new UsageError('name the files with the rules');
         return sync(context, files, command === 'diff' || context.options.dryRun, command);
+      case 'backfill':
+        if (files.length > 0) throw new UsageError('name the files in -rules');
+        return runBackfill(context);
       default: {
-        const known = 'check, test, diff or sync';
+        const known = 'check, test, diff, sync or backfill';
         throw new UsageError(
           command === undefined ? `say what to do: ${known}` : `unknown command ${command}: ${known}`,
         );
@@ -115,6 +131,47 @@ async function check(context: Context, files: readonly string[]): Promise<number
   }
   if (failed) return FAILED;
   return linted && options.lintFatal ? LINT_FAILED : DONE;
+}
+
+async function runBackfill(context: Context): Promise<number> {
+  const { options, openStore, output, progress, querier, windowMs, clock, signal } = context;
+  const [startMs, endMs] = [timeOf(options.start), timeOf(options.end)];
+  if (options.rules.length === 0) throw new UsageError('name the files in -rules');
+  if (startMs === undefined || endMs === undefined) throw new UsageError('-start and -end say from when to when');
+  if (endMs < startMs) throw new UsageError('-end is before -start');
+  if (endMs > clock.nowMs()) throw new UsageError('-end is in the future');
+  const read = { ignoreUnknownFields: options.ignoreUnknownFields, parser: querierSyntax(querier) };
+  const groups: BackfilledGroup[] = [];
+  let alerts = 0;
+  for (const file of options.rules) {
+    const { namespace, groups: found } = await readNamedFile(file, read);
+    for (const group of found) {
+      const rules = group.rules.filter(({ kind }) => kind === 'record');
+      alerts += group.rules.length - rules.length;
+      if (rules.length > 0) groups.push({ namespace, group: { ...group, rules } });
+    }
+  }
+  if (alerts > 0) progress.say(`${alerts} alerting rules left out`);
+  const { schema } = await openStore();
+  const { tenant: named, restart, evalIntervalMs: evaluationIntervalMs, queryOffsetMs } = options;
+  const tenant = named || 'anonymous';
+  const range = { startMs, endMs, evaluationIntervalMs, queryOffsetMs };
+  const done = await backfill({
+    groups,
+    tenant,
+    ...range,
+    restart,
+    schema,
+    windowMs,
+    querier,
+    clock,
+    progress,
+    signal,
+  });
+  if (done.skipped > 0) progress.say(`${done.skipped} parts were done by an earlier run`);
+  if (done.failures > 0) progress.say(`${done.failures} evaluations failed, the last one: ${done.lastError}`);
+  await print(output, `${done.samples} samples of ${groups.length} groups written\n`);
+  return done.failures === 0 ? DONE : FAILED;
 }
 
 const MARKS = { add: '+', update: '~', remove: '-' } as const;
