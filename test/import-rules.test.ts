@@ -38,7 +38,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   api: [...KIT, ...DATA, 'contract', 'promql', 'limits'],
   kit: GROUND,
   limits: [...KIT, 'storage'],
-  kv: KIT,
+  kv: [...KIT, 'table'],
   ring: [...KIT, 'kv'],
   table: [...KIT, 'storage'],
   object: [...KIT, 'storage'],

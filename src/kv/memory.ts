@@ -1,6 +1,6 @@
 import { copyBytes } from '../lib/copy.ts';
-import { kvErrors } from '../model/errors-kv.ts';
-import { KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, type KvClient, type KvEntry } from './client.ts';
+import type { KvClient, KvEntry } from './client.ts';
+import { checkEntry } from './limits.ts';
 
 const BACKEND = 'memory';
 
@@ -34,7 +34,7 @@ export class MemoryKv implements KvClient {
     signal?: AbortSignal,
   ): Promise<boolean> {
     signal?.throwIfAborted();
-    check(key, next);
+    checkEntry(BACKEND, key, next);
     if (this.#entries.get(key)?.revision !== expected) return false;
     this.#set(key, next);
     return true;
@@ -78,22 +78,12 @@ export class MemoryKv implements KvClient {
   }
 
   #set(key: string, value: Uint8Array): void {
-    check(key, value);
+    checkEntry(BACKEND, key, value);
     this.#entries.set(key, { key, value: copyBytes(value), revision: String(++this.#revision) });
     for (const watcher of this.#watchers) {
       if (!key.startsWith(watcher.prefix)) continue;
       watcher.changed.add(key);
       watcher.wake();
     }
-  }
-}
-
-function check(key: string, value: Uint8Array): void {
-  const keyBytes = Buffer.byteLength(key);
-  if (keyBytes === 0 || keyBytes > KV_KEY_BYTES_MAX) {
-    throw kvErrors.kvTooLarge({ backend: BACKEND, part: 'key', bytes: keyBytes, limitBytes: KV_KEY_BYTES_MAX });
-  }
-  if (value.length > KV_VALUE_BYTES_MAX) {
-    throw kvErrors.kvTooLarge({ backend: BACKEND, part: 'value', bytes: value.length, limitBytes: KV_VALUE_BYTES_MAX });
   }
 }

@@ -3,6 +3,7 @@ import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { bigtableConfig } from '../../src/table/bigtable/config.ts';
 import { openBigtable } from '../../src/table/bigtable/store.ts';
+import { kvSuite, tableKv } from './kv-suite.ts';
 import { tableSuite } from './table-suite.ts';
 
 const { BIGTABLE_PORT: port } = process.env;
@@ -16,4 +17,5 @@ else {
     emulatorHost: `127.0.0.1:${port}`,
   };
   tableSuite({ name: 'bigtable', open: () => openBigtable(config, { clock: systemClock }) });
+  kvSuite({ name: 'keys in bigtable', open: () => tableKv(() => openBigtable(config, { clock: systemClock })) });
 }

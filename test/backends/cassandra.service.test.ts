@@ -6,6 +6,7 @@ import { AppError } from '../../src/model/errors.ts';
 import type { CassandraConfig } from '../../src/table/cassandra/config.ts';
 import { openCassandra } from '../../src/table/cassandra/store.ts';
 import { singleNode, withStore } from './cassandra.ts';
+import { kvSuite, tableKv } from './kv-suite.ts';
 import { all, bytes, row, tableSuite } from './table-suite.ts';
 
 const { CASSANDRA_PORT: port } = process.env;
@@ -14,6 +15,7 @@ if (port === undefined) test('cassandra: needs CASSANDRA_PORT', { skip: true });
 else {
   const config = singleNode(port, 'suite');
   tableSuite({ name: 'cassandra', open: () => openCassandra(config, { clock: systemClock }) });
+  kvSuite({ name: 'keys in cassandra', open: () => tableKv(() => openCassandra(config, { clock: systemClock })) });
 
   const run = `${Date.now().toString(36)}${process.pid.toString(36)}`;
 

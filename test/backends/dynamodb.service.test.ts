@@ -3,6 +3,7 @@ import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { dynamodbConfig } from '../../src/table/dynamodb/config.ts';
 import { openDynamodb } from '../../src/table/dynamodb/store.ts';
+import { kvSuite, tableKv } from './kv-suite.ts';
 import { tableSuite } from './table-suite.ts';
 
 const { DYNAMODB_PORT: port } = process.env;
@@ -16,4 +17,5 @@ else {
     secretAccessKey: 'test',
   };
   tableSuite({ name: 'dynamodb', open: () => openDynamodb(config, { clock: systemClock }) });
+  kvSuite({ name: 'keys in dynamodb', open: () => tableKv(() => openDynamodb(config, { clock: systemClock })) });
 }

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { KV_KEY_BYTES_MAX, KV_VALUE_BYTES_MAX, type KvClient, type KvEntry } from '../../src/kv/client.ts';
+import { TableKv } from '../../src/kv/table.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { systemBytes } from '../../src/lib/random.ts';
+import type { TableStore } from '../../src/table/client.ts';
 
 /** Tests that every key-value store must pass. They use keys of their own, so that several runs may share a service. */
 export function kvSuite(options: { readonly name: string; open(): Promise<KvClient> }): void {
@@ -131,6 +135,17 @@ export function kvSuite(options: { readonly name: string; open(): Promise<KvClie
     await assert.rejects(kv.compareAndSet(key, undefined, bytes('x'), gone), { name: 'AbortError' });
     await assert.rejects(kv.get(key, gone), { name: 'AbortError' });
     assert.equal(await kv.get(key), undefined);
+  });
+}
+
+/** Keys in a table of a store that another suite opens. */
+export async function tableKv(open: () => Promise<TableStore>): Promise<KvClient> {
+  return new TableKv({
+    store: await open(),
+    table: 'kv_suite',
+    clock: systemClock,
+    randomBytes: systemBytes,
+    pollMs: 50,
   });
 }
 

@@ -23,6 +23,7 @@ export class TcpProxy {
   readonly #random: Random;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  readonly #stalled = new WeakSet<Socket>();
 
   private constructor(target: number, random: Random) {
     this.#target = target;
@@ -43,6 +44,11 @@ export class TcpProxy {
   /** Cuts every connection there is. */
   cutAll(): void {
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Lets nothing more through on the connections there are, and tells nobody. */
+  stallAll(): void {
+    for (const socket of this.#sockets) this.#stalled.add(socket);
   }
 
   async close(): Promise<void> {
@@ -75,7 +81,7 @@ export class TcpProxy {
     let stalled = false;
     from.on('data', (data) => {
       const { delayMs, cut, stall } = this.weather;
-      if (stalled) return;
+      if (stalled || this.#stalled.has(from)) return;
       if (this.#random() < (cut ?? 0)) {
         this.broken++;
         from.destroy();
