@@ -40,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   limits: [...KIT, 'storage'],
   kv: [...KIT, 'table'],
   ring: [...KIT, 'kv'],
+  peer: [...KIT, ...DATA, 'contract', 'ring'],
   table: [...KIT, 'storage'],
   object: [...KIT, 'storage'],
   cache: [...KIT, 'storage'],
@@ -56,6 +57,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   services: [...KIT, 'storage', 'contract', 'promql', 'dashboards', 'deployments'],
   app: [
     ...BELOW_SERVICES,
+    'peer',
     'api',
     'distributor',
     'ingester',

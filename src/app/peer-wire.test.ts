@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { HeadSlice } from '../contract/ingester.ts';
+import { Edge } from '../distributor/edge.ts';
+import { HeldRange } from '../ingester/head/held-range.ts';
+import { MemoryDisk } from '../ingester/log/test-disk.ts';
+import { IngesterMember } from '../ingester/member.ts';
+import { Replica } from '../ingester/replica.ts';
+import { Shard } from '../ingester/shard/shard.ts';
+import { ShardsClient } from '../ingester/shard/shard-client.ts';
+import type { ShardRole } from '../ingester/shard/shard-messages.ts';
+import { shardRole } from '../ingester/shard/shard-role.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { RpcServer } from '../kit/rpc/server.ts';
+import { connectInThread } from '../kit/thread/channel.ts';
+import { systemClock } from '../lib/clock.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { decodeLabels } from '../model/canonical.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { memberRole } from '../peer/member-role.ts';
+import { RemoteMembers } from '../peer/remote-members.ts';
+import { headMatcher } from '../querier/head-matcher.ts';
+import { ReplicatedIngesters } from '../querier/replicated-ingesters.ts';
+import { TestRing } from '../querier/test-replicas.ts';
+import { memberOf, ringOf } from '../ring/test-ring.ts';
+import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
+import { SliceView } from '../wire/slices.ts';
+import { deflateSnappy } from '../wire/snappy.ts';
+import { WriteSamples } from '../wire/write-request.ts';
+
+// An edge and a querier before three ingesters, each behind a listener of its own: all that they tell each other goes over sockets.
+
+const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
+const NOW_MS = Date.now();
+const KEY = new TextEncoder().encode('the key that all processes of this cluster share');
+const security = () => ({ key: KEY });
+const { signal } = new AbortController();
+
+async function startIngester(t: TestContext, ring: TestRing, name: string) {
+  const disk = new MemoryDisk();
+  const shards = [0, 1].map((i) => {
+    const held = HeldRange.everything();
+    const shard = new Shard({
+      folder: `shard-${i}`,
+      windowMs: 7_200_000,
+      headBytesMax: 1 << 30,
+      seriesSecret: SECRET,
+      fsync: 'interval',
+      fsyncIntervalMs: 60_000,
+      keepFlushedMs: 60_000,
+      held,
+      disk,
+      clock: systemClock,
+      log: () => {},
+      fatal: (error) => assert.fail(error),
+    });
+    const link = connectInThread<ShardRole>(shardRole(shard, systemClock));
+    t.after(async () => {
+      link.close();
+      await shard.close({ checkpoint: false });
+    });
+    return { shard, channel: link.channel, held };
+  });
+  const target = new IngesterMember({ shards: () => shards.map(({ channel }) => channel), ring });
+  const reader = new Replica({ ring, shards: new ShardsClient(shards) });
+  const listener = new RpcServer({
+    host: '127.0.0.1',
+    port: 0,
+    self: { name, cluster: {} },
+    security,
+    role: memberRole({ target, reader }),
+    clock: systemClock,
+    log: silentLogger,
+  });
+  await listener.start();
+  const stop = () => listener.stop({ signal: AbortSignal.abort(), progress: () => {} });
+  t.after(stop);
+  await Promise.all(shards.map(({ shard }) => shard.ready));
+  return { listener, stop, shards };
+}
+
+async function cluster(t: TestContext) {
+  const ring = new TestRing();
+  const ingesters = await Promise.all([0, 1, 2].map((i) => startIngester(t, ring, `ingester-${i}`)));
+  const members = ingesters.map(({ listener }, i) => ({ ...memberOf(i, 3), address: `127.0.0.1:${listener.port}` }));
+  ring.set([ringOf(members, 64, 3)]);
+  const remote = new RemoteMembers({ self: { name: 'front', cluster: {} }, security, clock: systemClock });
+  t.after(() => remote.close());
+  const member = (id: string) => remote.of(ring, id);
+  const edge = new Edge({
+    clock: systemClock,
+    rawBytesMax: 1 << 22,
+    seriesSecret: SECRET,
+    ring: { source: ring, member, learn: async () => {} },
+  });
+  const push = (series: number, timeMs: number) => {
+    const body = encodeRemoteWrite1({
+      series: Array.from({ length: series }, (_, i) => ({
+        pairs: ['__name__', `metric_${i % 40}`, 'i', `${i}`],
+        labelsFault: undefined,
+        samples: WriteSamples.of([{ timeMs, value: timeMs + i / 7 }]),
+        histograms: [],
+        exemplars: [],
+      })),
+      metadata: [{ metric: 'metric_1', type: 'counter', help: 'Ones.', unit: '' }],
+    });
+    return edge.push({ tenant: 't', headers: HEADERS, body: deflateSnappy(body).slice(), limits: DEFAULT_LIMITS });
+  };
+  const reads = new ReplicatedIngesters({ ring, member, clock: systemClock });
+  return { ring, ingesters, members, remote, push, reads };
+}
+
+const ALL = { tenant: 't', startMs: -1e15, endMs: 1e15, labelsOnly: false };
+
+async function seriesOf(slices: AsyncIterable<HeadSlice>): Promise<Map<string, number>> {
+  const found = new Map<string, number>();
+  for await (const { bytes } of slices) {
+    for (const series = new SliceView(bytes); series.next(); ) {
+      const labels = decodeLabels(bytes, series.labelsFrom, series.labelsTo).toString();
+      found.set(labels, (found.get(labels) ?? 0) + 1);
+    }
+  }
+  return found;
+}
+
+test('writes and reads go through sockets as they go within a process', async (t) => {
+  const { push, reads, ingesters } = await cluster(t);
+  assert.equal((await push(400, NOW_MS)).response.status, 204);
+  for (let i = 1; i < 4; i++) await push(400, NOW_MS + 1000 * i);
+  for (const { shards } of ingesters) {
+    assert.equal(
+      shards.reduce((sum, { shard }) => sum + shard.head.seriesCount, 0),
+      400,
+    );
+  }
+  const matching = (...matchers: LabelMatcher[]) => matchers.map(headMatcher);
+  const some = matching(LabelMatcher.of('i', '=~', '1|2|3[0-9].*7?'), LabelMatcher.of('__name__', '!~', 'metric_1'));
+  const found = await seriesOf(reads.select({ ...ALL, matchers: some }, signal));
+  assert.ok(found.size > 20 && found.size < 150, `${found.size}`);
+  const names = await reads.labels({ ...ALL, matchers: [], name: '__name__' }, signal);
+  assert.equal(names.length, 40);
+  const metadata = await reads.metadata('t', signal);
+  assert.deepEqual(metadata, [{ metric: 'metric_1', type: 'counter', help: 'Ones.', unit: '' }]);
+  assert.equal((await reads.headStats('t', 3, signal))?.series, 400);
+  assert.deepEqual(await reads.exemplars({ ...ALL, matchers: [some] }, signal), []);
+});
+
+test('a member that is gone is neither missed by writes nor by reads', async (t) => {
+  const { push, reads, ingesters } = await cluster(t);
+  await push(100, NOW_MS);
+  await ingesters[1]!.stop();
+  assert.equal((await push(100, NOW_MS + 1000)).response.status, 204);
+  const found = await seriesOf(reads.select({ ...ALL, matchers: [] }, signal));
+  assert.equal(found.size, 100);
+  await ingesters[2]!.stop();
+  assert.equal((await push(100, NOW_MS + 2000)).response.status, 503);
+  await assert.rejects(
+    seriesOf(reads.select({ ...ALL, matchers: [] }, signal)),
+    /0 of 3 ingesters .* cannot be reached: connect ECONNREFUSED/,
+  );
+});
+
+test('a sample of a known series takes at most 30 bytes of the wire for each replica', async (t) => {
+  const { push, remote } = await cluster(t);
+  const sent = () => [...remote.clients()].reduce((sum, { sentBytes }) => sum + sentBytes, 0);
+  await push(2000, NOW_MS);
+  await push(2000, NOW_MS + 1);
+  const before = sent();
+  const scrapes = 10;
+  for (let i = 0; i < scrapes; i++) await push(2000, NOW_MS + 1000 + i * 1000);
+  const each = (sent() - before) / (scrapes * 2000 * 3);
+  t.diagnostic(`${each.toFixed(2)} bytes`);
+  assert.ok(each <= 30, `${each} bytes`);
+});

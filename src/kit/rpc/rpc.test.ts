@@ -1,0 +1,295 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../lib/clock.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { AppError } from '../../model/errors.ts';
+import { writeErrors } from '../../model/errors-write.ts';
+import { RpcClient } from './client.ts';
+import type { RpcRole } from './role.ts';
+import { startClient, startServer } from './test-rpc.ts';
+
+function bytesOf(length: number, seed = 1): Uint8Array {
+  const random = seededRandom(seed);
+  const words = new Uint32Array(Math.ceil(length / 4));
+  for (let i = 0; i < words.length; i++) words[i] = random() * 2 ** 32;
+  return new Uint8Array(words.buffer, 0, length);
+}
+
+const echo: RpcRole = {
+  echo: async ({ head, body }) => ({ head, body }),
+};
+
+async function reason(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof AppError) return error.reason;
+    throw error;
+  }
+  throw new Error('it did not fail');
+}
+
+test('answers are those of their requests, in any order and of any length', async (t) => {
+  const waiting: (() => void)[] = [];
+  const server = await startServer(t, {
+    ...echo,
+    later: async ({ head }) => {
+      await new Promise<void>((resolve) => waiting.push(resolve));
+      return { head };
+    },
+  });
+  const client = startClient(t, server);
+  const first = client.call('later', 1);
+  const head = {
+    text: 'ä',
+    list: [1, -1, 0.5, null, true],
+    bytes: new Uint8Array([1, 2]),
+    columns: Int32Array.of(-5, 7),
+  };
+  assert.deepEqual((await client.call('echo', head)).head, head);
+  const second = client.call('later', 2);
+  await client.call('echo', 0);
+  while (waiting.length > 0) waiting.pop()!();
+  assert.deepEqual(
+    (await Promise.all([first, second])).map((reply) => reply.head),
+    [1, 2],
+  );
+
+  const lengths = [0, 1, 1000, 256 * 1024, 256 * 1024 + 1, 3_000_000, 5_000_000];
+  const bodies = lengths.map((length) => bytesOf(length, length + 1));
+  const replies = await Promise.all(bodies.map((body, i) => client.call('echo', i, body)));
+  for (const [i, { body }] of replies.entries()) assert.ok(Buffer.from(bodies[i]!).equals(body), `${lengths[i]} bytes`);
+  assert.equal(server.connections, 1);
+});
+
+test('an error arrives as it was thrown, and a bug as one', async (t) => {
+  const server = await startServer(t, {
+    refused: async () => {
+      throw writeErrors.ownerAway({ reason: 'it drains' });
+    },
+    bug: async () => {
+      throw new TypeError('x is no function');
+    },
+  });
+  const client = startClient(t, server);
+  const { facts, message } = await client.call('refused', null).catch((error) => error);
+  const expected = writeErrors.ownerAway({ reason: 'it drains' });
+  assert.deepEqual([facts, message], [expected.facts, expected.message]);
+  assert.equal(await reason(client.call('bug', null)), 'internal');
+  assert.equal(await reason(client.call('other', null)), 'peer_method_unknown');
+  assert.equal(await reason(client.call('toString', null)), 'peer_method_unknown');
+});
+
+test('a stream is made only as fast as it is read, others have turns meanwhile, and it ends with its reader', async (t) => {
+  let made = 0;
+  let isClosed = false;
+  let signal: AbortSignal | undefined;
+  async function* items(size: number, count: number) {
+    try {
+      for (; made < count; made++) yield bytesOf(size, made);
+    } finally {
+      isClosed = true;
+    }
+  }
+  const server = await startServer(t, {
+    ...echo,
+    count: async ({ head }, call) => {
+      signal = call.signal;
+      return { head: 'begins', items: items(head as number, 50) };
+    },
+  });
+  const client = startClient(t, server);
+  const { head, items: parts } = await client.stream('count', 700_000);
+  assert.equal(head, 'begins');
+  const all = parts[Symbol.asyncIterator]();
+  assert.ok(Buffer.from(bytesOf(700_000, 0)).equals((await all.next()).value!));
+  for (let i = 0; i < 20; i++) await client.call('echo', i);
+  assert.ok(made <= 5, `${made} parts for a reader that took one`);
+  for (let i = 1; i < 10; i++) assert.ok(Buffer.from(bytesOf(700_000, i)).equals((await all.next()).value!));
+  await all.return!();
+  while (!isClosed) await client.call('echo', 0);
+  assert.ok(signal!.aborted);
+  assert.ok(made < 16);
+
+  made = 0;
+  const whole = await client.stream('count', 10);
+  let sum = 0;
+  for await (const item of whole.items) sum += item.length;
+  assert.equal(sum, 500);
+});
+
+test('a stream that fails in the middle fails its reader', async (t) => {
+  async function* items() {
+    yield bytesOf(10);
+    throw writeErrors.ownerAway({ reason: 'its shard died' });
+  }
+  const server = await startServer(t, { fails: async () => ({ items: items() }) });
+  const { items: parts } = await startClient(t, server).stream('fails', null);
+  const all = parts[Symbol.asyncIterator]();
+  assert.equal((await all.next()).value!.length, 10);
+  assert.equal(await reason(all.next()), 'owner_away');
+});
+
+test('cancelled and late calls end on the other side, too', async (t) => {
+  const signals: AbortSignal[] = [];
+  const server = await startServer(t, {
+    ...echo,
+    hangs: (_, { signal }) => {
+      signals.push(signal);
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  const client = startClient(t, server);
+  const cancel = new AbortController();
+  const cancelled = client.call('hangs', null, undefined, { signal: cancel.signal });
+  await client.call('echo', 0);
+  cancel.abort(new Error('no longer'));
+  await assert.rejects(cancelled, /no longer/);
+  while (!signals[0]!.aborted) await client.call('echo', 0);
+  assert.equal(await reason(client.call('hangs', null, undefined, { timeoutMs: 30 })), 'peer_slow');
+  while (!signals[1]!.aborted) await client.call('echo', 0);
+
+  // those that are gone with their connection
+  const gone = client.call('hangs', null);
+  while (signals.length < 3) await client.call('echo', 0);
+  client.close();
+  assert.equal(await reason(gone), 'peer_gone');
+  while (!signals[2]!.aborted) await systemClock.turn();
+  assert.equal(await reason(client.call('echo', 0)), 'peer_gone');
+});
+
+test('calls beyond the room wait here, and cancelled ones keep none of it', async (t) => {
+  let running = 0;
+  let most = 0;
+  const release: (() => void)[] = [];
+  const server = await startServer(
+    t,
+    {
+      ...echo,
+      holds: async (_, { signal }) => {
+        most = Math.max(most, ++running);
+        await new Promise<void>((resolve) => {
+          release.push(resolve);
+          signal.addEventListener('abort', () => resolve());
+        });
+        running--;
+        return {};
+      },
+    },
+    { runningMax: 1000 },
+  );
+  const client = startClient(t, server);
+  const cancel = new AbortController();
+  const calls = Array.from({ length: 300 }, () =>
+    client.call('holds', null, bytesOf(10), { signal: cancel.signal }).catch(() => {}),
+  );
+  while (running < 256) await systemClock.sleep(5);
+  cancel.abort();
+  await Promise.all(calls);
+  await client.call('echo', 0);
+  assert.equal(most, 256);
+
+  // bytes of bodies: 32 MiB on their way
+  const more = Array.from({ length: 40 }, () => client.call('holds', null, new Uint8Array(1024 * 1024)));
+  while (running < 32) await systemClock.sleep(5);
+  await systemClock.sleep(50);
+  assert.equal(running, 32);
+  const letGo = setInterval(() => {
+    for (const each of release.splice(0)) each();
+  }, 5);
+  await Promise.all(more);
+  clearInterval(letGo);
+});
+
+test('a process that ends answers what is under way, and the next one is found', async (t) => {
+  let answer = () => {};
+  const role: RpcRole = {
+    ...echo,
+    waits: async () => {
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return { head: 'done' };
+    },
+  };
+  const server = await startServer(t, role);
+  const client = startClient(t, server);
+  const underWay = client.call('waits', null);
+  await client.call('echo', 0);
+  const { port } = server;
+  const stopped = server.stop();
+  // until the news has come, calls are still taken
+  await assert.rejects(async () => {
+    for (;;) await client.call('echo', 0);
+  }, /cannot be reached/);
+  answer();
+  assert.equal((await underWay).head, 'done');
+  await stopped;
+  await startServer(t, role, { port });
+  for (;;) {
+    try {
+      assert.equal((await client.call('echo', 7)).head, 7);
+      break;
+    } catch (error) {
+      assert.equal((error as AppError).reason, 'peer_away');
+      await systemClock.sleep(20);
+    }
+  }
+});
+
+test('a connection that falls silent is given up', async (t) => {
+  const silent = createServer();
+  const server = await startServer(t, { hangs: () => new Promise(() => {}) });
+  // all goes through until it is cut
+  const sockets: Socket[] = [];
+  silent.on('connection', (socket) => {
+    const to = connectTcp(server.port, '127.0.0.1');
+    sockets.push(socket, to);
+    socket.pipe(to).pipe(socket);
+    socket.on('error', () => {});
+    to.on('error', () => {});
+  });
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = silent.address() as { port: number };
+  const client = new RpcClient({
+    address: `127.0.0.1:${port}`,
+    self: { name: 'client', cluster: {} },
+    security: () => ({}),
+    clock: systemClock,
+    pingMs: 50,
+  });
+  t.after(() => client.close());
+  const call = client.call('hangs', null);
+  while (server.connections === 0) await systemClock.sleep(5);
+  await systemClock.sleep(400);
+  assert.equal(server.connections, 1, 'pings keep it');
+  for (const socket of sockets) {
+    socket.unpipe();
+    socket.pause();
+  }
+  assert.equal(await reason(call), 'peer_gone');
+});
+
+test('settings that differ keep a process out, and are named', async (t) => {
+  const server = await startServer(t, echo, {
+    self: { name: 'server', cluster: { replicas: 3, windowMs: 60_000, older: 1 } },
+  });
+  const fits = startClient(t, server, { self: { name: 'a', cluster: { replicas: 3, windowMs: 60_000, newer: 2 } } });
+  await fits.call('echo', 0);
+  const differs = startClient(t, server, { self: { name: 'b', cluster: { replicas: 2, windowMs: 60_000 } } });
+  await assert.rejects(differs.call('echo', 0), /replicas is 3 here and 2 there/);
+});
+
+test('a body that is too long is refused before it is sent', async (t: TestContext) => {
+  const server = await startServer(t, echo);
+  const client = startClient(t, server);
+  assert.equal(await reason(client.call('echo', 0, new Uint8Array(33 * 1024 * 1024))), 'peer_message_too_large');
+  await client.call('echo', 0, new Uint8Array(32 * 1024 * 1024));
+});

@@ -1,0 +1,44 @@
+import { isIP } from 'node:net';
+
+/** How two processes know each other; both may be given. */
+export interface PeerSecurity {
+  /** The cluster's shared key: both sides prove that they have it. */
+  readonly key?: Uint8Array | undefined;
+  /** Certificates of both sides, in PEM; each must be signed by one of `ca`. */
+  readonly tls?: PeerTls | undefined;
+  /** Neither of them is needed, also beyond this machine. */
+  readonly insecure?: boolean | undefined;
+}
+
+export interface PeerTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca: string;
+  /** The name that certificates of listeners are for; absent: the host that is called. */
+  readonly serverName?: string | undefined;
+}
+
+/** Whether a host is this machine itself: nobody else listens in, or gets there. */
+export function isLoopback(host: string): boolean {
+  if (host === 'localhost') return true;
+  return isIP(host) === 4 ? host.startsWith('127.') : host === '::1';
+}
+
+/** @throws where neither key nor certificates protect an address that others can reach */
+export function checkSecurity(host: string, { key, tls, insecure }: PeerSecurity): void {
+  if (key !== undefined || tls !== undefined || insecure === true || isLoopback(host)) return;
+  throw new Error(
+    `members at ${host} would talk to anybody: set -server.peer-key-file or -server.peer-tls-cert-path, or -server.peer-insecure where the network lets nobody else in`,
+  );
+}
+
+/** Host and port of `host:port` or `[address]:port`. @throws where it is none */
+export function hostAndPort(address: string): { readonly host: string; readonly port: number } {
+  const at = address.lastIndexOf(':');
+  const port = Number(address.slice(at + 1));
+  const host = address.slice(0, at).replace(/^\[(.*)\]$/, '$1');
+  if (at < 1 || !Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new Error(`'${address}' is no address of a member: host:port`);
+  }
+  return { host, port };
+}

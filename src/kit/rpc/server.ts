@@ -1,0 +1,462 @@
+import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { after, type Clock, type Timer } from '../../lib/clock.ts';
+import { FairQueue } from '../../lib/fair-queue.ts';
+import { type RandomBytes, systemBytes } from '../../lib/random.ts';
+import { SharedRoom } from '../../lib/shared-room.ts';
+import type { AppError } from '../../model/errors.ts';
+import { peerErrors } from '../../model/errors-peer.ts';
+import { processErrors } from '../../model/errors-process.ts';
+import type { Logger } from '../observe/log.ts';
+import type { Service, Stop } from '../service/service.ts';
+import { decodeValue, encodeValue } from './codec.ts';
+import { Connection, type Message } from './connection.ts';
+import { ANSWER, CANCEL, CREDIT, END, ERROR, GOING, HELLO, ITEM, PROOF, REQUEST, WELCOME } from './frame.ts';
+import {
+  differenceOf,
+  introduction,
+  makeHello,
+  NONCE_BYTES,
+  type PeerSelf,
+  type Room,
+  readHello,
+  readIntroduction,
+  transcriptOf,
+} from './handshake.ts';
+import type { RpcAnswer, RpcRole } from './role.ts';
+import { checkSecurity, type PeerSecurity, type PeerTls } from './security.ts';
+import { itemCost } from './stream-inbox.ts';
+import { flattenedError } from './wire-error.ts';
+
+export interface RpcServerOptions {
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+  readonly self: PeerSelf;
+  readonly security: () => PeerSecurity;
+  readonly role: RpcRole;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly randomBytes?: RandomBytes;
+  readonly pingMs?: number;
+  /** Bytes of all requests under way; a peer has a share of it. */
+  readonly inflightBytesMax?: number;
+  /** Calls that are worked at side by side; others wait, and peers have turns. */
+  readonly runningMax?: number;
+}
+
+const PING_MS = 5_000;
+const INFLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+const RUNNING_MAX = 64;
+/** Calls that wait for their turn, of all peers. */
+const WAITING_MAX = 16_384;
+const CONNECTIONS_MAX = 4_096;
+/** Connections whose other side has not proved yet who it is. */
+const STRANGERS_MAX = 256;
+const INTRODUCTION_MS_MAX = 5_000;
+const ROOM: Room = { callsMax: 256, bytesMax: 32 * 1024 * 1024 };
+/** Answers that a peer does not read; when there are more, its next calls are refused. */
+const UNREAD_BYTES_MAX = 32 * 1024 * 1024;
+/** How often calls are looked through for those whose time is up. */
+const SWEEP_MS = 50;
+const TIMEOUT_MS_MAX = 3_600_000;
+
+/** Listens for other processes and answers their calls with a role. Whoever has not proved who it is gets no further than a nonce. */
+export class RpcServer implements Service {
+  readonly name = 'peer-listener';
+  readonly #options: RpcServerOptions;
+  readonly #peers = new Set<Peer>();
+  readonly #strangers = new Set<Socket>();
+  readonly #turns: CallTurns;
+  #server: Server | undefined;
+  #isStopping = false;
+
+  constructor(options: RpcServerOptions) {
+    this.#options = options;
+    const { inflightBytesMax = INFLIGHT_BYTES_MAX, runningMax = RUNNING_MAX } = options;
+    this.#turns = new CallTurns(runningMax, inflightBytesMax);
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return (this.#server!.address() as AddressInfo).port;
+  }
+
+  /** Connections of other processes that have proved who they are. */
+  get connections(): number {
+    return this.#peers.size;
+  }
+
+  async start(): Promise<void> {
+    const { host, port, security } = this.#options;
+    const secured = security();
+    checkSecurity(host, secured);
+    const server =
+      secured.tls === undefined
+        ? createTcpServer((socket) => this.#accept(socket))
+        : createTlsServer({ ...tlsOf(secured.tls), handshakeTimeout: INTRODUCTION_MS_MAX }, (socket) =>
+            this.#accept(socket),
+          );
+    server.maxConnections = CONNECTIONS_MAX;
+    // a TLS handshake that failed: its socket is gone with it
+    server.on('tlsClientError', () => {});
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port }, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    });
+  }
+
+  /** Certificates were read again: those that connect from now on see the new ones. */
+  securityChanged(): void {
+    const { tls } = this.#options.security();
+    if (tls !== undefined && this.#server !== undefined && 'setSecureContext' in this.#server) {
+      (this.#server as TlsServer).setSecureContext(tlsOf(tls));
+    }
+  }
+
+  /** Takes no more calls, answers those under way, and ends. */
+  async stop(stop?: Stop): Promise<void> {
+    this.#isStopping = true;
+    const closed = new Promise<void>((resolve) => {
+      if (this.#server === undefined) resolve();
+      else this.#server.close(() => resolve());
+    });
+    for (const socket of this.#strangers) socket.destroy();
+    for (const peer of this.#peers) peer.going();
+    const now = () => {
+      for (const peer of this.#peers) peer.connection.close('the process ends');
+    };
+    if (stop?.signal.aborted) now();
+    else stop?.signal.addEventListener('abort', now, { once: true });
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#isStopping || this.#strangers.size >= STRANGERS_MAX) {
+      socket.destroy();
+      return;
+    }
+    const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log } = this.#options;
+    const from = `${socket.remoteAddress}:${socket.remotePort}`;
+    const { key } = security();
+    this.#strangers.add(socket);
+    const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), key !== undefined));
+    let transcript: Uint8Array | undefined;
+    let peer: Peer | undefined;
+    const tooLong = after(clock, INTRODUCTION_MS_MAX, () => {
+      connection.close('it did not say who it is');
+      socket.destroy();
+    });
+    const introduced = ({ kind, head }: Message) => {
+      try {
+        if (kind === HELLO && transcript === undefined) {
+          const theirs = readHello(head);
+          connection.send(HELLO, 0, hello);
+          if (theirs.keyed && key === undefined) {
+            throw peerErrors.peerRefused({ reason: 'it wants the shared key proved, and none is set here' });
+          }
+          transcript = transcriptOf(head, hello);
+        } else if (kind === PROOF && transcript !== undefined) {
+          const { name, cluster } = readIntroduction(head, key, 'caller', transcript);
+          const difference = differenceOf(self.cluster, cluster);
+          if (difference !== undefined) throw peerErrors.peerRefused({ reason: difference });
+          const said = encodeValue({ name: self.name, cluster: self.cluster, ...ROOM });
+          connection.send(WELCOME, 0, encodeValue(introduction(key, 'listener', transcript, said)));
+          connection.trust();
+          tooLong.cancel();
+          this.#strangers.delete(socket);
+          peer = new Peer(name, connection, this.#options.role, this.#turns, clock);
+          this.#peers.add(peer);
+          if (this.#isStopping) peer.going();
+        } else throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind} before the proof` });
+      } catch (error) {
+        log.warn({ from, err: (error as Error).message }, 'a connection of another process was refused');
+        connection.send(ERROR, 0, flattenedError(error));
+        connection.close((error as Error).message);
+      }
+    };
+    const connection: Connection = new Connection({
+      socket,
+      peer: from,
+      clock,
+      pingMs,
+      events: {
+        begins: (kind, id, bodyBytes) => peer === undefined || peer.begins(kind, id, bodyBytes),
+        message: (message) => {
+          if (peer === undefined) introduced(message);
+          else peer.take(message);
+        },
+        closed: (reason) => {
+          tooLong.cancel();
+          this.#strangers.delete(socket);
+          if (peer === undefined) return;
+          this.#peers.delete(peer);
+          peer.ended(reason);
+        },
+      },
+    });
+  }
+}
+
+function tlsOf({ cert, key, ca }: PeerTls) {
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' as const };
+}
+
+/** Turns of calls, and the room of their requests, among peers. */
+class CallTurns {
+  readonly #runningMax: number;
+  readonly #room: SharedRoom;
+  readonly #waiting = new FairQueue<() => Promise<void>>({ capacity: WAITING_MAX });
+  #running = 0;
+
+  constructor(runningMax: number, bytesMax: number) {
+    this.#runningMax = runningMax;
+    this.#room = new SharedRoom(bytesMax);
+  }
+
+  get bytesMax(): number {
+    return this.#room.size;
+  }
+
+  take(peer: string, bytes: number): boolean {
+    return this.#room.take(peer, bytes);
+  }
+
+  give(peer: string, bytes: number): void {
+    this.#room.give(peer, bytes);
+  }
+
+  /** Does the work when its peer has its turn. False: too much waits. */
+  run(peer: string, work: () => Promise<void>): boolean {
+    if (!this.#waiting.push(peer, work)) return false;
+    this.#next();
+    return true;
+  }
+
+  #next(): void {
+    while (this.#running < this.#runningMax) {
+      const work = this.#waiting.shift();
+      if (work === undefined) return;
+      this.#running++;
+      void work().finally(() => {
+        this.#running--;
+        this.#next();
+      });
+    }
+  }
+}
+
+interface ServedCall {
+  readonly id: number;
+  readonly bytes: number;
+  readonly cancel: AbortController;
+  /** Its request is whole. */
+  hasBegun: boolean;
+  /** Monotonic. */
+  deadlineMs: number;
+  /** Bytes of items that may still be sent. */
+  credit: number;
+  /** Called when there is more credit. */
+  wake: () => void;
+}
+
+/** Another process that asks, on one connection. */
+class Peer {
+  readonly name: string;
+  readonly connection: Connection;
+  readonly #role: RpcRole;
+  readonly #turns: CallTurns;
+  readonly #clock: Clock;
+  readonly #calls = new Map<number, ServedCall>();
+  readonly #sweeper: Timer;
+  #bytes = 0;
+  #isGoing = false;
+
+  constructor(name: string, connection: Connection, role: RpcRole, turns: CallTurns, clock: Clock) {
+    this.name = name;
+    this.connection = connection;
+    this.#role = role;
+    this.#turns = turns;
+    this.#clock = clock;
+    this.#sweeper = clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  going(): void {
+    this.#isGoing = true;
+    this.connection.send(GOING, 0);
+    this.#endWhenIdle();
+  }
+
+  /** Makes room for a request. False: there is none, and its answer says so. */
+  begins(kind: number, id: number, bodyBytes: number): boolean {
+    if (kind !== REQUEST) return false;
+    if (this.#calls.has(id)) throw peerErrors.peerMessageInvalid({ reason: `call ${id} is under way already` });
+    if (this.#calls.size >= ROOM.callsMax || this.#bytes + bodyBytes > ROOM.bytesMax) {
+      throw peerErrors.peerMessageInvalid({ reason: 'more calls under way than it was given room for' });
+    }
+    const isRead = this.connection.waitingBytes < UNREAD_BYTES_MAX;
+    const hasRoom = isRead && this.#turns.take(this.name, bodyBytes);
+    const bytes = hasRoom ? bodyBytes : 0;
+    this.#bytes += bytes;
+    const cancel = new AbortController();
+    const deadlineMs = Number.POSITIVE_INFINITY;
+    this.#calls.set(id, { id, bytes, cancel, hasBegun: false, deadlineMs, credit: 0, wake: () => {} });
+    if (!hasRoom) {
+      const [what, limit] = isRead
+        ? ['bytes of requests', this.#turns.bytesMax]
+        : ['bytes of answers that are not read', UNREAD_BYTES_MAX];
+      this.#fail(id, peerErrors.peerBusy({ peer: 'the member', what: `${what}`, limit: Number(limit) }));
+    }
+    return hasRoom;
+  }
+
+  take({ kind, call: id, head, body }: Message): void {
+    const call = this.#calls.get(id);
+    switch (kind) {
+      case REQUEST:
+        if (call !== undefined) this.#begin(call, head, body);
+        return;
+      case CREDIT: {
+        const bytes = decodeValue(head);
+        if (call === undefined || typeof bytes !== 'number' || !(bytes > 0)) return;
+        call.credit += bytes;
+        call.wake();
+        return;
+      }
+      case CANCEL:
+        this.connection.drop(id);
+        this.connection.forget(id);
+        if (call === undefined || !call.hasBegun) {
+          // nobody works at it: this is all that is said of it
+          if (call !== undefined) this.#through(call);
+          this.connection.send(END, id);
+          return;
+        }
+        call.cancel.abort(processErrors.callCancelled({}));
+        call.wake();
+        return;
+      default:
+        throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind}` });
+    }
+  }
+
+  /** The connection is gone: what it asked for is not needed any more. */
+  ended(reason: AppError): void {
+    this.#sweeper.cancel();
+    for (const call of [...this.#calls.values()]) {
+      call.cancel.abort(reason);
+      call.wake();
+      if (!call.hasBegun) this.#through(call);
+    }
+  }
+
+  #begin(call: ServedCall, head: Buffer, body: Uint8Array): void {
+    const { id } = call;
+    call.hasBegun = true;
+    let method: RpcRole[string];
+    let request: unknown;
+    try {
+      const [name, timeoutMs, credit, value] = decodeValue(head) as readonly unknown[];
+      if (typeof name !== 'string' || typeof timeoutMs !== 'number' || typeof credit !== 'number') {
+        throw peerErrors.peerMessageInvalid({ reason: 'a request without a method' });
+      }
+      if (!Object.hasOwn(this.#role, name)) throw peerErrors.peerMethodUnknown({ method: name.slice(0, 100) });
+      method = this.#role[name]!;
+      request = value;
+      call.credit = credit;
+      call.deadlineMs = this.#clock.monotonicMs() + Math.min(Math.max(0, timeoutMs), TIMEOUT_MS_MAX);
+    } catch (error) {
+      this.#fail(id, error);
+      return;
+    }
+    const { signal } = call.cancel;
+    const work = async () => {
+      try {
+        signal.throwIfAborted();
+        await this.#answer(call, await method({ head: request, body }, { signal, peer: this.name }));
+      } catch (error) {
+        this.#fail(id, error);
+      }
+    };
+    if (!this.#turns.run(this.name, work)) {
+      this.#fail(id, peerErrors.peerBusy({ peer: 'the member', what: 'calls that wait', limit: WAITING_MAX }));
+    }
+  }
+
+  async #answer(call: ServedCall, { head, body, items }: RpcAnswer): Promise<void> {
+    const { id } = call;
+    const { signal } = call.cancel;
+    const iterator = items?.[Symbol.asyncIterator]();
+    try {
+      signal.throwIfAborted();
+      this.connection.send(ANSWER, id, encodeValue(head), body);
+    } catch (error) {
+      await iterator?.return?.();
+      throw error;
+    }
+    if (iterator === undefined) this.#through(call);
+    else {
+      // whoever reads it may take its time, and others have their turn meanwhile
+      call.deadlineMs = Number.POSITIVE_INFINITY;
+      void this.#stream(call, iterator);
+    }
+  }
+
+  async #stream(call: ServedCall, iterator: AsyncIterator<Uint8Array>): Promise<void> {
+    const { id } = call;
+    const { signal } = call.cancel;
+    try {
+      for (;;) {
+        await this.connection.drained();
+        while (call.credit <= 0 && !signal.aborted) {
+          await new Promise<void>((resolve) => {
+            call.wake = resolve;
+          });
+        }
+        signal.throwIfAborted();
+        const next = await iterator.next();
+        signal.throwIfAborted();
+        if (next.done === true) break;
+        call.credit -= itemCost(next.value.length);
+        this.connection.send(ITEM, id, undefined, next.value);
+      }
+      this.connection.send(END, id);
+      this.#through(call);
+    } catch (error) {
+      this.#fail(id, error);
+      await iterator.return?.().catch(() => {});
+    }
+  }
+
+  #fail(id: number, error: unknown): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) return;
+    this.connection.send(ERROR, id, flattenedError(error));
+    this.#through(call);
+  }
+
+  #through(call: ServedCall): void {
+    if (!this.#calls.delete(call.id)) return;
+    this.#bytes -= call.bytes;
+    this.#turns.give(this.name, call.bytes);
+    this.#endWhenIdle();
+  }
+
+  #endWhenIdle(): void {
+    if (this.#isGoing && this.#calls.size === 0) this.connection.end();
+  }
+
+  #sweep(): void {
+    if (this.#calls.size === 0) return;
+    const nowMs = this.#clock.monotonicMs();
+    for (const { deadlineMs, cancel, wake } of this.#calls.values()) {
+      if (nowMs < deadlineMs || cancel.signal.aborted) continue;
+      cancel.abort(processErrors.callCancelled({}));
+      wake();
+    }
+  }
+}
