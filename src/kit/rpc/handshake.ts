@@ -61,7 +61,7 @@ export function readHello(head: Uint8Array): Hello {
   return { magic, protocolMin: min, protocolMax: max, nonce, keyed };
 }
 
-/** What both sides have heard: proofs are of it, so that nobody in between can change it. */
+/** All that both sides have heard: proofs are of it, so that nobody in between can change it. */
 export function transcriptOf(callerHello: Uint8Array, ownHello: Uint8Array): Uint8Array {
   return createHash('sha256').update(lengthOf(callerHello)).update(callerHello).update(ownHello).digest();
 }

@@ -52,7 +52,7 @@ export class StreamInbox {
     this.#wake();
   }
 
-  /** What came before is still read. */
+  /** Items that came before are still read. */
   fail(error: unknown): void {
     if (this.#isEnded) return;
     this.#error = error;

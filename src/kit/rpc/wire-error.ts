@@ -7,7 +7,7 @@ import { decodeValue, encodeValue } from './codec.ts';
 const TEXT_CHARS_MAX = 16 * 1024;
 const PROM_TYPES = new Set(['bad_data', 'execution', 'timeout', 'unavailable', 'internal', 'canceled', 'not_found']);
 
-/** What was thrown, as it is sent. What is none of ours is a bug, and arrives as one. */
+/** A thrown error, as it is sent. One that is none of ours is a bug, and arrives as one. */
 export function flattenedError(thrown: unknown): Buffer {
   const { facts, message } = AppError.from(thrown);
   const { id, http, promType, retry } = facts;
