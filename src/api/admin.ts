@@ -36,6 +36,7 @@ async function listed(call: Call, deletes: DeleteSource): Promise<ApiResponse> {
           start_time: startMs / 1e3,
           end_time: endMs / 1e3,
           created_at: createdMs / 1e3,
+          cancel_until: (createdMs + call.sources.deleteCancelMs) / 1e3,
           status: state,
         })),
     ),

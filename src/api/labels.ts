@@ -83,7 +83,7 @@ async function labelRequest(call: Call, limit: number): Promise<LabelRequest> {
  * Times of a look-up. Open ends end where there can be data: not before 1970 or the tenant's lookback, and not after what is
  * taken in ahead of the clock. The store would else be asked for every week there ever will be.
  */
-function timesOf({ params, limits, sources }: Call): { startMs: number; endMs: number } {
+export function timesOf({ params, limits, sources }: Call): { startMs: number; endMs: number } {
   const startMs = storageMs(params.timeOr('start', MIN_TIME));
   const endMs = storageMs(params.timeOr('end', MAX_TIME));
   const nowMs = sources.clock.nowMs();
@@ -123,7 +123,7 @@ function* writeStrings(out: ApiJsonWriter, values: readonly string[], count: num
 }
 
 /** A look-up that runs out of time says so as a query does. */
-async function timed<T>({ signal, sources }: Call, lookup: () => Promise<T>): Promise<T> {
+export async function timed<T>({ signal, sources }: Call, lookup: () => Promise<T>): Promise<T> {
   try {
     return await lookup();
   } catch (thrown) {

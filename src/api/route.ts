@@ -2,6 +2,9 @@ import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import * as admin from './admin.ts';
 import { plain } from './answer.ts';
 import type { Call } from './call.ts';
+import { cardinalityOfDay } from './cardinality/cardinality.ts';
+import { deletionPreview } from './cardinality/deletion.ts';
+import { savings } from './cardinality/savings.ts';
 import { turnsOf } from './context.ts';
 import { exemplars } from './exemplars.ts';
 import { federate } from './federate.ts';
@@ -50,7 +53,10 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
   '/api/v1/search/metric_names': searchMetricNames,
   '/api/v1/search/label_names': searchLabelNames,
   '/api/v1/search/label_values': searchLabelValues,
+  '/api/v1/cardinality/day': cardinalityOfDay,
+  '/api/v1/cardinality/savings': savings,
   '/api/v1/admin/tsdb/delete_series': admin.deleteSeries,
+  '/api/v1/admin/tsdb/delete_series/preview': deletionPreview,
   '/api/v1/admin/tsdb/cancel_delete_request': admin.cancelDeleteRequest,
   '/api/v1/admin/tsdb/clean_tombstones': admin.cleanTombstones,
   '/api/v1/admin/tsdb/snapshot': admin.snapshot,

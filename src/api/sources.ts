@@ -25,6 +25,8 @@ export interface ApiSources {
   readonly deletes: DeleteSource | undefined;
   /** Absent: rules cannot be tried. */
   readonly previewer?: RulePreviewer;
+  /** For how long a delete request can be cancelled. */
+  readonly deleteCancelMs: number;
   limits(tenant: string): QueryLimits;
   readonly clock: Clock;
   /** Whether `stats=all` counts samples for each step. */

@@ -43,6 +43,7 @@ export function testSources(
       headStats: async () => undefined,
     },
     deletes: undefined,
+    deleteCancelMs: 86_400_000,
     limits,
     clock,
     perStepStats: true,

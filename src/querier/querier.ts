@@ -159,6 +159,7 @@ export class Querier implements TenantHider {
       metadata: federatedMetadata(recentMetadata(ingester)),
       exemplars: federatedExemplars(recentExemplars(ingester)),
       deletes: purger.enableAdminApi ? deletesIn(this.#tombstones, this.#generations) : undefined,
+      deleteCancelMs: purger.deleteRequestCancelPeriodMs,
       clock,
       timeoutMs: config.timeoutMs,
       lookbackMs: config.lookbackDeltaMs,

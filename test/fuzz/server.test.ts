@@ -111,6 +111,9 @@ test(`${QUERIES} queries, mutated and not, at the API`, async (t) => {
     'metadata',
     'query_explain',
     'query_range_explain',
+    'cardinality/day',
+    'cardinality/savings',
+    'admin/tsdb/delete_series/preview',
   ];
   const number = () => {
     const dice = random();

@@ -198,6 +198,29 @@ test('3 MB of alternatives are answered', async () => {
   }
 });
 
+test('looks at what all series cost, many at once', () =>
+  withVictim(server, async () => {
+    const rules = EVIL.map((pattern): [string, string] => ['drop[]', `{v=~"${pattern}"}`]);
+    const caller = new AbortController();
+    const left = Array.from({ length: 4 }, () =>
+      ask('/api/v1/cardinality/savings', [...rules, ['drop_label[]', 'n']], caller.signal).catch(() => {}),
+    );
+    const asked = Array.from({ length: 12 }, (_, i) =>
+      i % 3 === 0
+        ? ask('/api/v1/cardinality/savings', { 'drop_label[]': 'n', 'drop[]': 'evil' })
+        : i % 3 === 1
+          ? ask('/api/v1/cardinality/day', { focus: 'v', limit: '1000', compare: '2026-01-01' })
+          : ask('/api/v1/admin/tsdb/delete_series/preview', { 'match[]': '{__name__!=""}' }),
+    );
+    for (const { status, text } of await Promise.all(asked)) {
+      assert.ok(status === 200 || status === 503 || status === 422, `${status} ${text.slice(0, 200)}`);
+    }
+    caller.abort();
+    await Promise.all(left);
+    const many = Array.from({ length: 10_000 }, (): [string, string] => ['drop[]', 'many']);
+    assert.equal((await ask('/api/v1/cardinality/savings', many)).status, 422);
+  }));
+
 test('10,000 match[] at once', () =>
   withVictim(server, async () => {
     const params = Array.from({ length: 10_000 }, (): [string, string] => ['match[]', 'many']);

@@ -95,6 +95,8 @@ const TELLING = new Set([
   'GET /api/v1/status/top_queries',
   'GET /api/v1/user_limits',
   'GET /api/v1/admin/tsdb/delete_series',
+  'GET /api/v1/admin/tsdb/delete_series/preview',
+  'GET /api/v1/cardinality/day',
   'GET /federate',
   'POST /api/v1/read',
   'GET /api/v1/services/:service/dashboard',
