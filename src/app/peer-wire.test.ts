@@ -34,7 +34,7 @@ const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
 const NOW_MS = Date.now();
 const KEY = new TextEncoder().encode('the key that all processes of this cluster share');
-const security = () => ({ key: KEY });
+const security = () => ({ keys: [KEY] });
 const { signal } = new AbortController();
 
 async function startIngester(t: TestContext, ring: TestRing, name: string) {

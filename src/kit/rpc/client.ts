@@ -224,7 +224,7 @@ export class RpcClient implements RpcCaller {
     const secured = security();
     const { host, port } = hostAndPort(address);
     checkSecurity(host, secured);
-    const { key, tls } = secured;
+    const { keys, tls } = secured;
     const socket: Socket =
       tls === undefined
         ? connectTcp({ host, port })
@@ -237,7 +237,7 @@ export class RpcClient implements RpcCaller {
             minVersion: 'TLSv1.3',
             ...(tls.serverName !== undefined && { servername: tls.serverName }),
           });
-    const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), key !== undefined));
+    const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), keys !== undefined));
     let transcript: Uint8Array | undefined;
     let open: Open | undefined;
     return new Promise((resolve, reject) => {
@@ -268,16 +268,16 @@ export class RpcClient implements RpcCaller {
           if (kind === ERROR) throw revivedError(head);
           if (kind === HELLO && transcript === undefined) {
             const theirs = readHello(head);
-            if (theirs.keyed && key === undefined) {
+            if (theirs.keyed && keys === undefined) {
               throw peerErrors.peerRefused({
                 reason: 'it wants the shared key of the cluster (-server.peer-key-file)',
               });
             }
             transcript = transcriptOf(hello, head);
             const said = encodeValue({ name: self.name, cluster: self.cluster });
-            connection.send(PROOF, 0, encodeValue(introduction(key, 'caller', transcript, said)));
+            connection.send(PROOF, 0, encodeValue(introduction(keys?.[0], 'caller', transcript, said)));
           } else if (kind === WELCOME && transcript !== undefined) {
-            const { cluster, callsMax, bytesMax } = readIntroduction(head, key, 'listener', transcript);
+            const { cluster, callsMax, bytesMax } = readIntroduction(head, keys, 'listener', transcript);
             const difference = differenceOf(self.cluster, cluster);
             if (difference !== undefined) throw peerErrors.peerRefused({ reason: difference });
             tooLong.cancel();

@@ -97,23 +97,27 @@ export function introduction(
   return { said, ...(key && { proof: proofOf(key, side, transcript, said) }) };
 }
 
-/** @throws peerRefused where the proof is missing or wrong */
+/**
+ * @returns with the key that it was proved by, which is what it is answered with
+ * @throws peerRefused where the proof is missing or wrong
+ */
 export function readIntroduction(
   head: Uint8Array,
-  key: Uint8Array | undefined,
+  keys: readonly Uint8Array[] | undefined,
   side: 'caller' | 'listener',
   transcript: Uint8Array,
-): PeerSelf & Partial<Room> {
+): PeerSelf & Partial<Room> & { readonly key: Uint8Array | undefined } {
   const { said, proof } = decodeValue(head) as Partial<Introduction> & object;
   if (!(said instanceof Uint8Array)) throw peerErrors.peerMessageInvalid({ reason: 'second words that say nothing' });
-  if (key !== undefined && !isProof(proof, proofOf(key, side, transcript, said))) {
+  const key = keys?.find((each) => isProof(proof, proofOf(each, side, transcript, said)));
+  if (keys !== undefined && key === undefined) {
     throw peerErrors.peerRefused({ reason: 'it does not have the shared key of the cluster (-server.peer-key-file)' });
   }
   const { name, cluster, ...rest } = decodeValue(said) as Partial<PeerSelf> & object;
   if (typeof name !== 'string' || name.length > NAME_CHARS_MAX || typeof cluster !== 'object' || cluster === null) {
     throw peerErrors.peerMessageInvalid({ reason: 'second words without a name and settings' });
   }
-  return { name, cluster, ...rest };
+  return { name, cluster, ...rest, key };
 }
 
 /** Settings that differ, as text; undefined: none do. */

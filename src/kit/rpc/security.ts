@@ -2,8 +2,8 @@ import { isIP } from 'node:net';
 
 /** How two processes know each other; both may be given. */
 export interface PeerSecurity {
-  /** The cluster's shared key: both sides prove that they have it. */
-  readonly key?: Uint8Array | undefined;
+  /** The cluster's shared key: both sides prove that they have it. Further ones are taken, too, while it is being changed. */
+  readonly keys?: readonly Uint8Array[] | undefined;
   /** Certificates of both sides, in PEM; each must be signed by one of `ca`. */
   readonly tls?: PeerTls | undefined;
   /** Neither of them is needed, also beyond this machine. */
@@ -25,8 +25,8 @@ export function isLoopback(host: string): boolean {
 }
 
 /** @throws where neither key nor certificates protect an address that others can reach */
-export function checkSecurity(host: string, { key, tls, insecure }: PeerSecurity): void {
-  if (key !== undefined || tls !== undefined || insecure === true || isLoopback(host)) return;
+export function checkSecurity(host: string, { keys, tls, insecure }: PeerSecurity): void {
+  if (keys !== undefined || tls !== undefined || insecure === true || isLoopback(host)) return;
   throw new Error(
     `members at ${host} would talk to anybody: set -server.peer-key-file or -server.peer-tls-cert-path, or -server.peer-insecure where the network lets nobody else in`,
   );

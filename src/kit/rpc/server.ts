@@ -142,9 +142,9 @@ export class RpcServer implements Service {
     }
     const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log } = this.#options;
     const from = `${socket.remoteAddress}:${socket.remotePort}`;
-    const { key } = security();
+    const { keys } = security();
     this.#strangers.add(socket);
-    const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), key !== undefined));
+    const hello = encodeValue(makeHello(randomBytes(NONCE_BYTES), keys !== undefined));
     let transcript: Uint8Array | undefined;
     let peer: Peer | undefined;
     const tooLong = after(clock, INTRODUCTION_MS_MAX, () => {
@@ -156,12 +156,12 @@ export class RpcServer implements Service {
         if (kind === HELLO && transcript === undefined) {
           const theirs = readHello(head);
           connection.send(HELLO, 0, hello);
-          if (theirs.keyed && key === undefined) {
+          if (theirs.keyed && keys === undefined) {
             throw peerErrors.peerRefused({ reason: 'it wants the shared key proved, and none is set here' });
           }
           transcript = transcriptOf(head, hello);
         } else if (kind === PROOF && transcript !== undefined) {
-          const { name, cluster } = readIntroduction(head, key, 'caller', transcript);
+          const { name, cluster, key } = readIntroduction(head, keys, 'caller', transcript);
           const difference = differenceOf(self.cluster, cluster);
           if (difference !== undefined) throw peerErrors.peerRefused({ reason: difference });
           const said = encodeValue({ name: self.name, cluster: self.cluster, ...ROOM });
