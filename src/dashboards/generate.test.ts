@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Engine } from '../promql/engine.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
-import type { Dashboard, Panel } from './dashboard.ts';
+import type { GeneratedDashboard as Dashboard, GeneratedPanel as Panel } from './dashboard.ts';
 import { generateDashboard, type Subject } from './generate.ts';
 import { isAnswered, metricsOf, type Presence, parseTemplate } from './needs.ts';
 import { intervalOfSamples, RATE_INTERVAL, rateIntervalMs } from './rate-interval.ts';
@@ -60,7 +60,7 @@ async function shown(dashboard: Dashboard, series: readonly TestSeries[]) {
         finite &&= value.samples.every((sample) => Number.isFinite(sample.value));
       }
       panels.push({
-        section: spec.display.title,
+        section: spec.display!.title,
         title: panel.spec.display.name,
         unit: unitIn(panel),
         kind: panel.spec.plugin.kind,

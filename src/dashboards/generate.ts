@@ -1,4 +1,5 @@
-import type { Dashboard, GridItem, Layout, Panel, PanelPlugin } from './dashboard.ts';
+import type { GridItem, Layout } from '../contract/dashboard.ts';
+import type { GeneratedDashboard, GeneratedPanel, PanelPlugin } from './dashboard.ts';
 import { fallbackPanels, familyOf, type MetricFacts } from './fallback.ts';
 import { filled, isAnswered, metricsOf, type Presence, parseTemplate } from './needs.ts';
 import { RATE_INTERVAL } from './rate-interval.ts';
@@ -30,11 +31,14 @@ const PANEL = { width: 12, height: 8 };
 interface Section {
   readonly title: string;
   readonly isOpen: boolean;
-  readonly panels: readonly Panel[];
+  readonly panels: readonly GeneratedPanel[];
 }
 
 /** The generated dashboard, and how many panels were left out for their number. */
-export function generateDashboard(subject: Subject): { readonly dashboard: Dashboard; readonly leftOut: number } {
+export function generateDashboard(subject: Subject): {
+  readonly dashboard: GeneratedDashboard;
+  readonly leftOut: number;
+} {
   const sections: Section[] = [];
   const drawn = new Set<string>();
   const titles = new Set<string>();
@@ -51,10 +55,10 @@ export function generateDashboard(subject: Subject): { readonly dashboard: Dashb
 }
 
 /** Panels of a template that have an answer; none where nothing tells that it is meant. @param drawn gets their metrics */
-function panelsOf({ signs, scope, panels }: Template, subject: Subject, drawn: Set<string>): Panel[] {
+function panelsOf({ signs, scope, panels }: Template, subject: Subject, drawn: Set<string>): GeneratedPanel[] {
   const presence = subject.presence[scope];
   if (!signs.some((sign) => presence.has(sign))) return [];
-  const shown: Panel[] = [];
+  const shown: GeneratedPanel[] = [];
   for (const panel of panels) {
     const queries = panel.queries.filter(({ expr }) => {
       const parsed = parseTemplate(expr);
@@ -88,7 +92,7 @@ function fallbackSections(subject: Subject, drawn: ReadonlySet<string>): { other
   return { others, leftOut: all.length - shown.length };
 }
 
-function drawnPanel({ title, unit, chart, queries }: PanelTemplate, own: string, help?: string): Panel {
+function drawnPanel({ title, unit, chart, queries }: PanelTemplate, own: string, help?: string): GeneratedPanel {
   return {
     kind: 'Panel',
     spec: {
@@ -128,8 +132,8 @@ function pluginOf(chart: PanelTemplate['chart'], unit: PanelTemplate['unit']): P
   }
 }
 
-function dashboardOf({ name, title, project }: Subject, sections: readonly Section[]): Dashboard {
-  const panels: Record<string, Panel> = {};
+function dashboardOf({ name, title, project }: Subject, sections: readonly Section[]): GeneratedDashboard {
+  const panels: Record<string, GeneratedPanel> = {};
   let count = 0;
   const layouts = sections.map((section): Layout => {
     const items = section.panels.map((panel, i): GridItem => {

@@ -1,6 +1,6 @@
 import type { ApiBackend } from '../contract/api.ts';
 import type { QueryRunner } from '../contract/query.ts';
-import type { Dashboard } from '../dashboards/dashboard.ts';
+import type { GeneratedDashboard } from '../dashboards/dashboard.ts';
 import { generateDashboard } from '../dashboards/generate.ts';
 import type { Presence } from '../dashboards/needs.ts';
 import { INTERVAL_DEFAULT_MS, intervalOfSamples, RATE_INTERVAL, rateIntervalMs } from '../dashboards/rate-interval.ts';
@@ -50,7 +50,7 @@ export interface ServiceList {
 }
 
 export interface ServiceDashboard {
-  readonly dashboard: Dashboard;
+  readonly dashboard: GeneratedDashboard;
   readonly kind: Service['kind'];
   /** Between the samples of the service's series. */
   readonly intervalMs: number;
@@ -261,7 +261,7 @@ function presenceOf(metrics: readonly string[]): Presence {
 }
 
 /** The dashboard with ranges in place of their placeholder. */
-function withRange(dashboard: Dashboard, rangeMs: number): Dashboard {
+function withRange(dashboard: GeneratedDashboard, rangeMs: number): GeneratedDashboard {
   const text = JSON.stringify(dashboard).replaceAll(RATE_INTERVAL, `${Math.ceil(rangeMs / 1000)}s`);
-  return JSON.parse(text) as Dashboard;
+  return JSON.parse(text) as GeneratedDashboard;
 }

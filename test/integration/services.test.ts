@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { Dashboard } from '../../src/dashboards/dashboard.ts';
+import type { GeneratedDashboard } from '../../src/dashboards/dashboard.ts';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 
@@ -21,7 +21,7 @@ interface Answer {
     readonly refusals: readonly string[];
     readonly services: readonly { readonly key: string; readonly rate: number; readonly errorRatio: number }[];
     readonly intervalMs: number;
-    readonly dashboard: Dashboard;
+    readonly dashboard: GeneratedDashboard;
     readonly result: readonly unknown[];
     readonly readyMs: number;
   };
@@ -67,7 +67,7 @@ test('a service is listed, has a dashboard with data, and events that outlive a 
   const { body } = await ask(`${path}/dashboard?step=15`);
   assert.equal(body.status, 'success', JSON.stringify(body));
   assert.equal(body.data.intervalMs, 30_000);
-  const titles = body.data.dashboard.spec.layouts.map(({ spec }) => spec.display.title);
+  const titles = body.data.dashboard.spec.layouts.map(({ spec }) => spec.display!.title);
   assert.deepEqual(titles, ['HTTP', 'Process', 'Metrics']);
   for (const [key, panel] of Object.entries(body.data.dashboard.spec.panels)) {
     const counts = await Promise.all(

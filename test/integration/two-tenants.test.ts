@@ -101,6 +101,8 @@ const TELLING = new Set([
   'POST /api/v1/read',
   'GET /api/v1/services/:service/dashboard',
   'GET /api/v1/events',
+  'GET /api/v1/dashboards',
+  'GET /api/v1/dashboards/:id',
   'GET /api/v1/rules',
   'GET /api/v1/rules/:namespace',
   'GET /api/v1/rules/:namespace/:group',
@@ -189,6 +191,7 @@ class World {
       .replace(':namespace', 'space')
       .replace(':group', 'same')
       .replace(':name', 'job')
+      .replace('dashboards/:id', 'dashboards/same')
       .replace(':service', encodeURIComponent('//same'));
     const answer = await fetch(`${base}${target}${isForm ? '' : `?${sent}`}`, {
       method,
@@ -229,6 +232,15 @@ class World {
     assert.equal(answer.status, 200, await answer.text());
   }
 
+  /** A dashboard of the same id. */
+  async dashboard({ tenant, mark }: Party): Promise<void> {
+    const sent = JSON.stringify({ kind: 'Dashboard', spec: { display: { name: `${mark} dashboard` } } });
+    const headers = { 'x-scope-orgid': tenant };
+    const url = `${this.#server.url}/api/v1/dashboards/same?version=0`;
+    const answer = await fetch(url, { method: 'PUT', headers, body: sent });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+
   /** Requests that are refused, and told why. */
   async fail({ tenant, mark }: Party, other: Party): Promise<void> {
     const bad = writeBody([
@@ -260,7 +272,7 @@ class World {
         const { method, path, hasTenant, isAdmin } = route;
         if (ELSEWHERE.has(path) || path.endsWith('/push') || path.endsWith('/write')) continue;
         if (path.endsWith('delete_series') && method !== 'GET') continue;
-        if (method === 'DELETE' && path.includes('/rules/')) continue;
+        if (method === 'DELETE' && /\/(rules|dashboards)\//.test(path)) continue;
         if (RULES_OF_ALL.has(path)) continue;
         // without an id it cancels nothing
         if (prefix !== '' && !(hasTenant && (path.startsWith('/api/v1/') || path === '/federate'))) continue;
@@ -412,6 +424,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   await both((party) => asked(world, party, 'delete', ''));
   await each((party) => world.rule(party));
   await each((party) => world.event(party));
+  await each((party) => world.dashboard(party));
   await both((party) => query(world, party));
   await world.round('in the head', false);
 
@@ -447,13 +460,19 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   const rules = { method: 'GET', path: '/config/v1/rules', isAdmin: false };
   const removed = await world.ask({ ...rules, method: 'DELETE', path: '/rules/space' }, THREE.tenant, everything('x'));
   assert.equal(removed.status, 202, removed.text);
+  const dashboard = { method: 'GET', path: '/api/v1/dashboards/:id', isAdmin: false };
+  const gone = await world.ask({ ...dashboard, method: 'DELETE' }, THREE.tenant, everything('x'));
+  assert.equal(gone.status, 200, gone.text);
   const purge = { method: 'POST', path: '/purger/delete_tenant', isAdmin: false };
   assert.equal((await world.ask(purge, ONE.tenant, new URLSearchParams())).status, 200);
   const all = { method: 'GET', path: '/api/v1/series', isAdmin: false };
   assert.ok((await world.ask(all, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
   mustNotTell((await world.ask(all, ONE.tenant, everything(ONE.mark))).text, ONE, 'deleted');
   assert.ok((await world.ask(rules, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
-  for (const { tenant } of [ONE, THREE]) assert.equal((await world.ask(rules, tenant, everything('x'))).status, 404);
+  assert.ok((await world.ask(dashboard, TWO.tenant, everything(TWO.mark))).text.includes(TWO.mark));
+  for (const { tenant } of [ONE, THREE]) {
+    for (const row of [rules, dashboard]) assert.equal((await world.ask(row, tenant, everything('x'))).status, 404);
+  }
   await world.server.stop();
   world.log('at the end');
 });

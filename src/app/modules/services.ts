@@ -1,6 +1,8 @@
+import { Documents } from '../../chunkstore/documents/documents.ts';
 import { StateRows } from '../../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { openStore } from '../../chunkstore/open.ts';
+import { DashboardBook, type DashboardDocuments } from '../../dashboards/dashboard-book.ts';
 import { EventBook, type EventHead, type EventRows } from '../../deployments/event-book.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { systemBytes } from '../../lib/random.ts';
@@ -8,11 +10,12 @@ import { DeploymentWatch } from '../../services/deployment-watch.ts';
 import { ServiceDirectory } from '../../services/directory.ts';
 import { TenantLeases } from '../../services/tenant-lease.ts';
 import { part } from '../app.ts';
+import { dashboardRoutes } from '../routes/dashboards.ts';
 import { serviceRoutes } from '../routes/services.ts';
 import { storeSpec } from '../store-spec.ts';
 import type { Module } from './module.ts';
 
-/** Lists services, makes their dashboards, finds their deployments. */
+/** Lists services, makes their dashboards, finds their deployments; keeps dashboards. */
 export const servicesModule: Module = {
   needs: ['limits', 'data-folder', 'ingester', 'querier'],
   build(app) {
@@ -22,7 +25,11 @@ export const servicesModule: Module = {
     const rows = new LateRows(async () => {
       const opened = await openStore(storeSpec(config, part(app, 'hold')), clock);
       const tables = await TenantTables.open(opened.schema);
-      return { rows: new StateRows(tables, systemBytes), close: () => opened.close() };
+      return {
+        rows: new StateRows(tables, systemBytes),
+        documents: new Documents(tables, clock, systemBytes),
+        close: () => opened.close(),
+      };
     });
     const events = new EventBook(rows, clock);
     const directory = new ServiceDirectory({ runner: queries, api: queries, events, clock });
@@ -38,6 +45,7 @@ export const servicesModule: Module = {
       log,
       clock,
     });
+    http.add(dashboardRoutes(new DashboardBook(rows.documents, systemBytes)));
     http.add(serviceRoutes({ directory, events, clock, onSent: (tenant, event) => watch.sent(tenant, event) }));
     return [rows, { name: 'services', stop: async () => directory.stop() }, watch];
   },
@@ -45,10 +53,11 @@ export const servicesModule: Module = {
 
 interface OpenedRows {
   readonly rows: StateRows;
+  readonly documents: Documents;
   close(): Promise<void>;
 }
 
-/** The table of state, with a handle of its own that is opened when it is first needed. */
+/** The tables of state and configuration, with a handle of their own that is opened when it is first needed. */
 class LateRows implements EventRows, Service {
   readonly name = 'events';
   readonly #open: () => Promise<OpenedRows>;
@@ -69,6 +78,18 @@ class LateRows implements EventRows, Service {
   async stop(): Promise<void> {
     const opened = await this.#opened?.catch(() => undefined);
     await opened?.close();
+  }
+
+  get documents(): DashboardDocuments {
+    const documents = async () => (await this.open()).documents;
+    return {
+      get: async (...given) => (await documents()).get(...given),
+      heads: async (...given) => (await documents()).heads(...given),
+      versions: async (...given) => (await documents()).versions(...given),
+      contentOf: async (...given) => (await documents()).contentOf(...given),
+      put: async (...given) => (await documents()).put(...given),
+      delete: async (...given) => (await documents()).delete(...given),
+    };
   }
 
   async get(...given: Parameters<EventRows['get']>) {

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { ListVariable } from '../contract/dashboard.ts';
+import { toGrafana } from './grafana-export.ts';
+import { importDashboard } from './grafana-import.ts';
+
+const target = (expr: string, more: object = {}) => ({ refId: 'A', expr, legendFormat: '{{code}}', ...more });
+
+/** Classic JSON as Grafana 11 exports it, with what most dashboards have. */
+const GRAFANA = {
+  title: 'Shop',
+  tags: ['web'],
+  schemaVersion: 39,
+  refresh: '30s',
+  time: { from: 'now-6h', to: 'now' },
+  templating: {
+    list: [
+      { name: 'datasource', type: 'datasource', query: 'prometheus', current: { value: 'x' } },
+      {
+        name: 'job',
+        label: 'Job',
+        type: 'query',
+        query: { query: 'label_values(up{env="prod"}, job)', refId: 'x' },
+        regex: '/(.*)-web/',
+        multi: true,
+        includeAll: true,
+        allValue: '.*',
+        sort: 1,
+        current: { value: ['$__all'] },
+      },
+      { name: 'quantile', type: 'custom', query: 'Median : 0.5, 0.9, with\\,comma', current: { value: '0.9' } },
+      { name: 'window', type: 'interval', query: '1m,5m', current: { value: '5m' } },
+      { name: 'filters', type: 'adhoc', datasource: { type: 'prometheus' } },
+    ],
+  },
+  panels: [
+    {
+      type: 'timeseries',
+      title: 'Requests',
+      gridPos: { x: 12, y: 0, w: 12, h: 9 },
+      fieldConfig: { defaults: { unit: 'reqps', custom: { stacking: { mode: 'normal' } } } },
+      targets: [target('rate(http_requests_total{job=~"$job"}[$__rate_interval])'), target('up', { hide: true })],
+    },
+    {
+      type: 'stat',
+      title: 'Up',
+      gridPos: { x: 0, y: 0, w: 12, h: 9 },
+      options: { reduceOptions: { calcs: ['mean'] } },
+      targets: [target('up')],
+    },
+    {
+      type: 'row',
+      title: 'More',
+      collapsed: true,
+      gridPos: { x: 0, y: 9, w: 24, h: 1 },
+      panels: [
+        { type: 'heatmap', title: 'Heat', gridPos: { x: 0, y: 10, w: 24, h: 8 }, targets: [target('b')] },
+        {
+          type: 'geomap',
+          title: 'Map',
+          gridPos: { x: 0, y: 18, w: 6, h: 5 },
+          targets: [target('c')],
+          odd: { kept: true },
+        },
+        {
+          type: 'logs',
+          title: 'Logs',
+          gridPos: { x: 6, y: 18, w: 6, h: 5 },
+          targets: [{ expr: '{app="x"}', datasource: { type: 'loki' } }],
+        },
+        {
+          type: 'timeseries',
+          title: 'Loki',
+          gridPos: { x: 6, y: 23, w: 6, h: 5 },
+          targets: [{ expr: '{app="x"}', datasource: { type: 'loki' } }],
+        },
+        { type: 'text', title: '', gridPos: { x: 12, y: 18, w: 6, h: 5 }, options: { content: '# Words' } },
+        { type: 'bargauge', title: 'Bars', gridPos: { x: 18, y: 18, w: 6, h: 5 }, targets: [target('d')] },
+        {
+          type: 'gauge',
+          title: 'Gauge',
+          fieldConfig: { defaults: { unit: 'percentunit', max: 1 } },
+          gridPos: { x: 18, y: 23, w: 6, h: 5 },
+          targets: [target('e')],
+        },
+        { type: 'table', title: 'Table', gridPos: { x: 0, y: 28, w: 6, h: 5 }, targets: [target('f')] },
+      ],
+    },
+  ],
+};
+
+test('common panels and variables of Grafana are taken over, the rest is kept and told', () => {
+  const { dashboard, notes } = importDashboard({ dashboard: GRAFANA, overwrite: true });
+  const { spec } = dashboard;
+  const kinds = Object.values(spec.panels).map(({ spec: { display, plugin } }) => [display.name, plugin.kind]);
+  assert.deepEqual(kinds, [
+    ['Up', 'StatChart'],
+    ['Requests', 'TimeSeriesChart'],
+    ['Heat', 'HeatMapChart'],
+    ['Map', 'GrafanaPanel'],
+    ['Logs', 'GrafanaPanel'],
+    ['', 'Markdown'],
+    ['Bars', 'BarChart'],
+    ['Loki', 'GrafanaPanel'],
+    ['Gauge', 'GaugeChart'],
+    ['Table', 'Table'],
+  ]);
+  assert.deepEqual(
+    spec.layouts.map(({ spec: { display, items } }) => [
+      display?.title,
+      display?.collapse?.open,
+      items.length,
+      items[0],
+    ]),
+    [
+      ['', true, 2, { x: 0, y: 0, width: 12, height: 9, content: { $ref: '#/spec/panels/panel-0' } }],
+      ['More', false, 8, { x: 0, y: 0, width: 24, height: 8, content: { $ref: '#/spec/panels/panel-2' } }],
+    ],
+  );
+  const requests = spec.panels['panel-1']!.spec;
+  assert.deepEqual(requests.plugin.spec, {
+    yAxis: { format: { unit: 'requests/sec' } },
+    visual: { stack: 'all', areaOpacity: 0.6 },
+  });
+  assert.deepEqual(
+    requests.queries!.map(({ spec: { plugin } }) => [plugin.kind, plugin.spec.seriesNameFormat]),
+    [
+      ['PrometheusTimeSeriesQuery', '{{code}}'],
+      ['GrafanaTarget', undefined],
+    ],
+  );
+  assert.deepEqual([spec.duration, spec.refreshInterval, spec.tags], ['6h', '30s', ['web']]);
+  const [source, job, quantile, window] = spec.variables as readonly ListVariable[];
+  assert.equal(source!.spec.display?.hidden, true);
+  assert.deepEqual(job!.spec, {
+    name: 'job',
+    display: { name: 'Job' },
+    defaultValue: ['$__all'],
+    allowAllValue: true,
+    allowMultiple: true,
+    customAllValue: '.*',
+    capturingRegexp: '(.*)-web',
+    sort: 'alphabetical-asc',
+    plugin: { kind: 'PrometheusLabelValuesVariable', spec: { labelName: 'job', matchers: ['up{env="prod"}'] } },
+  });
+  assert.deepEqual(quantile!.spec.plugin.spec, {
+    values: [{ label: 'Median', value: '0.5' }, { value: '0.9' }, { value: 'with,comma' }],
+  });
+  assert.deepEqual(window!.spec.plugin.spec, { values: [{ value: '1m' }, { value: '5m' }] });
+  assert.equal(notes.length, 5, notes.join('\n'));
+  assert.match(notes.join('\n'), /"Map": panels of type geomap cannot be drawn here, and are kept/);
+  assert.match(notes.join('\n'), /variable filters: type adhoc is kept/);
+});
+
+test('a dashboard goes to Grafana and comes back as it was', () => {
+  const { dashboard } = importDashboard(GRAFANA);
+  const written = toGrafana(dashboard) as unknown as typeof GRAFANA;
+  assert.deepEqual(importDashboard(JSON.parse(JSON.stringify(written))).dashboard, dashboard);
+  const map = written.panels.at(-1)!.panels!.find(({ title }) => title === 'Map');
+  assert.deepEqual(map, GRAFANA.panels[2]!.panels![1]);
+  assert.deepEqual(
+    written.templating.list.map(({ name, type }) => [name, type]),
+    GRAFANA.templating.list.map(({ name, type }) => [name, type === 'interval' ? 'custom' : type]),
+  );
+});
+
+test('odd and hostile JSON of Grafana is no dashboard, or a plain one', () => {
+  const odd = { title: 7, panels: [null, 3, {}, { type: 'row', panels: 'x' }, { gridPos: { x: -5, w: 1e9, h: 'a' } }] };
+  const { dashboard } = importDashboard({ ...odd, templating: { list: [null, { name: '__proto__' }] }, tags: [1] });
+  assert.equal(dashboard.spec.display.name, 'Imported dashboard');
+  for (const { spec } of dashboard.spec.layouts) {
+    for (const { x, width } of spec.items) assert.ok(x >= 0 && x + width <= 24);
+  }
+  const old = { title: 'old', rows: [{ title: 'r', panels: [{ type: 'graph', span: 6, targets: [{ expr: 'up' }] }] }] };
+  assert.equal(importDashboard(old).dashboard.spec.layouts[0]!.spec.items[0]!.width, 12);
+  assert.throws(() => importDashboard({ panels: Array.from({ length: 600 }, () => ({})) }), /600 panels/);
+});
