@@ -10,7 +10,7 @@ import type { PushSink } from './push-sink.ts';
 import { RuleWriteError } from './push-sink.ts';
 import { restoreFromSeries } from './restore.ts';
 import type { Rule } from './rule-file.ts';
-import { type BatchedRuleQuery, RuleQueryError } from './rule-query.ts';
+import { type GroupQuery, RuleQueryError } from './rule-query.ts';
 import type { SourcedGroup } from './rule-source.ts';
 import { Slots } from './slots.ts';
 
@@ -25,7 +25,7 @@ export interface GroupLoopOptions {
   readonly tenant: string;
   readonly source: SourcedGroup;
   readonly intervalMs: number;
-  readonly query: BatchedRuleQuery;
+  readonly query: GroupQuery;
   readonly sink: PushSink;
   /** Undefined: the group has no alerts. */
   readonly state: AlertStateRow | undefined;
@@ -46,6 +46,12 @@ export interface GroupLoopOptions {
 
 /** A wait beyond so many intervals says that the clock went back. */
 const INTERVALS_WAITED_MAX = 2;
+/**
+ * Groups wait for the next multiple of this, and of at most this share of their interval, so that those of one tenant ask and write
+ * together. They are evaluated for their slot all the same.
+ */
+const TICK_MS = 250;
+const TICKS_MIN = 50;
 
 /** A group that is evaluated at its slots until it is stopped. */
 export class GroupLoop {
@@ -203,8 +209,9 @@ export class GroupLoop {
 
   async #slotReached(wantedMs: number): Promise<number> {
     const { clock, intervalMs } = this.options;
+    const tickMs = Math.max(1, Math.min(TICK_MS, Math.floor(intervalMs / TICKS_MIN)));
     for (let slotMs = wantedMs; ; ) {
-      const waitMs = slotMs - clock.nowMs();
+      const waitMs = Math.ceil(slotMs / tickMs) * tickMs - clock.nowMs();
       if (waitMs <= 0) return slotMs;
       if (waitMs > INTERVALS_WAITED_MAX * intervalMs) slotMs = this.slots.at(clock.nowMs()) + intervalMs;
       else await clock.sleep(waitMs, this.#stopping.signal);

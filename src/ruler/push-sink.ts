@@ -19,12 +19,22 @@ const SERIES_MAX = 5000;
 /** Waits before a write is tried again that failed for no fault of its own. */
 const RETRY_MS = [100, 500, 1500];
 
-/** Writes what rules make to their tenant, never into a window for samples that come late. */
+interface Waiting {
+  readonly series: readonly PushedSeries[];
+  resolve(error: RuleWriteError | undefined): void;
+  reject(reason: unknown): void;
+}
+
+/**
+ * Writes what rules of a tenant make, never into a window for samples that come late. What groups write at the same moment goes in one
+ * request.
+ */
 export class PushSink implements RuleSink {
   readonly #backend: SeriesBackend;
   readonly #tenant: string;
   readonly #clock: Clock;
   readonly #signal: AbortSignal;
+  #waiting: Waiting[] = [];
 
   constructor(backend: SeriesBackend, tenant: string, clock: Clock, signal: AbortSignal) {
     this.#backend = backend;
@@ -34,17 +44,47 @@ export class PushSink implements RuleSink {
   }
 
   async append(timeMs: number, writes: readonly RuleWrite[]): Promise<readonly (readonly Refusal[])[]> {
-    const series = writes.map((write) => seriesOf(timeMs, write));
-    const error = await this.#push(series.flat());
-    if (error === undefined) return writes.map(() => []);
-    if (writes.length === 1 || !error.isUsers) return writes.map(() => [{ labels: undefined, error }]);
-    // whose samples they were is said by writing each rule's again: what was taken is taken again
-    const refusals: Refusal[][] = [];
-    for (const each of series) {
-      const own = await this.#push(each);
-      refusals.push(own === undefined ? [] : [{ labels: undefined, error: own }]);
+    const errors = await Promise.all(writes.map((write) => this.#written(seriesOf(timeMs, write))));
+    return errors.map((error) => (error === undefined ? [] : [{ labels: undefined, error }]));
+  }
+
+  #written(series: readonly PushedSeries[]): Promise<RuleWriteError | undefined> {
+    if (series.length === 0) return Promise.resolve(undefined);
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ series, resolve, reject });
+      if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
+    });
+  }
+
+  #flush(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    let batch: Waiting[] = [];
+    let count = 0;
+    for (const each of waiting) {
+      if (count > 0 && count + each.series.length > SERIES_MAX) {
+        void this.#writeAll(batch);
+        batch = [];
+        count = 0;
+      }
+      batch.push(each);
+      count += each.series.length;
     }
-    return refusals;
+    void this.#writeAll(batch);
+  }
+
+  async #writeAll(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const error = await this.#push(batch.flatMap(({ series }) => series));
+      if (error === undefined || batch.length === 1 || !error.isUsers) {
+        for (const { resolve } of batch) resolve(error);
+        return;
+      }
+      // whose samples they were is said by writing each rule's again: what was taken is taken again
+      for (const { series, resolve } of batch) resolve(await this.#push(series));
+    } catch (thrown) {
+      for (const { reject } of batch) reject(thrown);
+    }
   }
 
   async #push(series: readonly PushedSeries[]): Promise<RuleWriteError | undefined> {

@@ -1,13 +1,12 @@
 import { METRIC_NAME, quoteGo, quoteName } from '../model/labels.ts';
 import type { Alert } from './alert.ts';
-import type { RuleQuery, RuleSample } from './evaluate.ts';
+import type { RuleSample } from './evaluate.ts';
 import type { RuleRun } from './group-run.ts';
 import type { AlertingRule } from './rule-file.ts';
+import type { GroupQuery } from './rule-query.ts';
 
 export interface RestoreOptions {
-  readonly query: RuleQuery & {
-    instant(expr: string, timeMs: number, lookbackMs?: number): Promise<readonly RuleSample[]>;
-  };
+  readonly query: GroupQuery;
   readonly toleranceMs: number;
   readonly graceMs: number;
   readonly groupLabels: ReadonlyMap<string, string>;

@@ -1,4 +1,5 @@
 import type { BatchRunner, InstantOutcome, InstantRequest, QueryValue } from '../contract/query.ts';
+import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
 import { RuleError, type RuleQuery, type RuleSample } from './evaluate.ts';
@@ -14,6 +15,11 @@ export class RuleQueryError extends RuleError {
   }
 }
 
+/** Asks for the rules of one group. */
+export interface GroupQuery extends RuleQuery {
+  instant(expr: string, timeMs: number, lookbackMs?: number): Promise<readonly RuleSample[]>;
+}
+
 interface Waiting {
   readonly request: InstantRequest;
   resolve(samples: readonly RuleSample[]): void;
@@ -21,36 +27,37 @@ interface Waiting {
 }
 
 /** Requests in one call. */
-const BATCH_MAX = 32;
+const BATCH_MAX = 64;
 
-/** Evaluates what rules of a group ask at the same moment in one call. */
-export class BatchedRuleQuery implements RuleQuery {
+/** Evaluates what rules of a tenant's groups ask at the same moment in one call: messages between threads cost more than a small query. */
+export class BatchedRuleQuery {
   readonly #runner: BatchRunner;
   /** One tenant, or several by a joined name. */
   readonly #tenant: string;
-  readonly #timeoutMs: number;
+  readonly #clock: Clock;
   readonly #signal: AbortSignal;
   #waiting: Waiting[] = [];
 
-  constructor(runner: BatchRunner, tenant: string, timeoutMs: number, signal: AbortSignal) {
+  constructor(runner: BatchRunner, tenant: string, clock: Clock, signal: AbortSignal) {
     this.#runner = runner;
     this.#tenant = tenant;
-    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
     this.#signal = signal;
   }
 
-  instant(expr: string, timeMs: number, lookbackMs?: number): Promise<readonly RuleSample[]> {
-    const request = {
-      expr,
-      timeMs,
-      timeoutMs: this.#timeoutMs,
-      ...(lookbackMs === undefined ? {} : { lookbackMs }),
+  /** For the rules of a group, each of whose queries may take so long. */
+  of(timeoutMs: number): GroupQuery {
+    return {
+      instant: (expr, timeMs, lookbackMs) => {
+        const request = { expr, timeMs, timeoutMs, ...(lookbackMs === undefined ? {} : { lookbackMs }) };
+        return new Promise((resolve, reject) => {
+          this.#waiting.push({ request, resolve, reject });
+          // groups that are due together ask in the same turn
+          if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
+          if (this.#waiting.length >= BATCH_MAX) void this.#flush();
+        });
+      },
     };
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
-      if (this.#waiting.length === 1) queueMicrotask(() => void this.#flush());
-      if (this.#waiting.length >= BATCH_MAX) void this.#flush();
-    });
   }
 
   async #flush(): Promise<void> {

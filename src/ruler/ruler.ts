@@ -55,7 +55,7 @@ export interface RulerOptions {
 }
 
 /** Groups of a tenant that are evaluated at the same time. */
-const GROUPS_AT_ONCE_MAX = 8;
+const GROUPS_AT_ONCE_MAX = 16;
 const LOCAL_LOOK_MS = 5_000;
 const LIMITS_KEPT_MS = 10_000;
 /** Looks after which every tenant's rules are read, whether they seem to have changed or not. */
@@ -81,6 +81,9 @@ interface Settings {
 interface TenantGroups {
   readonly loops: Map<string, GroupLoop>;
   readonly atOnce: Semaphore;
+  readonly sink: PushSink;
+  /** By the tenants that are asked. */
+  readonly queries: Map<string, BatchedRuleQuery>;
   problems: readonly RuleFileProblem[];
   /** Groups that are configured, and not of local files. */
   configured: number;
@@ -182,10 +185,18 @@ export class Ruler {
     return reset;
   }
 
+  #queriesOf({ queries }: TenantGroups, asked: string): BatchedRuleQuery {
+    const { queries: runner, clock } = this.#options;
+    return getOrMake(queries, asked, () => new BatchedRuleQuery(runner, asked, clock, this.#cut.signal));
+  }
+
   #of(tenant: string): TenantGroups {
+    const { push, clock } = this.#options;
     return getOrMake(this.#tenants, tenant, () => ({
       loops: new Map(),
       atOnce: new Semaphore(GROUPS_AT_ONCE_MAX),
+      sink: new PushSink(push, tenant, clock, this.#cut.signal),
+      queries: new Map(),
       problems: [],
       configured: 0,
       changing: Promise.resolve(),
@@ -325,8 +336,7 @@ export class Ruler {
     intervalMs: number,
     before: GroupLoop | undefined,
   ): GroupLoop {
-    const { config, queries, push, metrics, log, clock } = this.#options;
-    const { signal } = this.#cut;
+    const { config, metrics, log, clock } = this.#options;
     const { sourceTenants, rules } = source.group;
     const asked = sourceTenants.length === 0 ? tenant : joinTenants(sourceTenants);
     const timeoutMs = Math.max(QUERY_TIMEOUT_MS_MIN, intervalMs);
@@ -336,8 +346,8 @@ export class Ruler {
       tenant,
       source,
       intervalMs,
-      query: new BatchedRuleQuery(queries, asked, timeoutMs, signal),
-      sink: new PushSink(push, tenant, clock, signal),
+      query: this.#queriesOf(groups, asked).of(timeoutMs),
+      sink: groups.sink,
       state: hasAlerts ? (before?.options.state ?? new AlertStateRow(this.#states, key, this.#owner)) : undefined,
       fences: this.#members !== undefined,
       settings: async () => {
