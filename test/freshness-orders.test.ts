@@ -78,9 +78,23 @@ async function turnsUntil(isThere: () => boolean): Promise<void> {
 }
 
 /** @returns the calls that query and change made */
-async function inOrder({ before, run, after }: Change, order: Order): Promise<{ query: number; change: number }> {
+async function inOrder(change: Change, order: Order): Promise<{ query: number; change: number }> {
   const gates = new Gates();
   const world = await startWorld(seededRandom(SEED), gates);
+  try {
+    return await inOrderOf(world, gates, change, order);
+  } finally {
+    gates.open();
+    await world.close();
+  }
+}
+
+async function inOrderOf(
+  world: World,
+  gates: Gates,
+  { before, run, after }: Change,
+  order: Order,
+): Promise<{ query: number; change: number }> {
   const other = order.starts === 'query' ? 'change' : 'query';
   const [one, two] = world.frontends as [World['frontends'][0], World['frontends'][0]];
   await world.write(
@@ -138,7 +152,6 @@ async function inOrder({ before, run, after }: Change, order: Order): Promise<{ 
     await after(world);
     await check('after its end');
   }
-  await world.close();
   return counts;
 }
 

@@ -83,17 +83,23 @@ export class BlockFetcher {
         stored.set(each.ref, place.body.subarray(each.ref.offset, each.ref.offset + each.ref.bytes));
       } else missing.push(each);
     }
+    // before anything is fetched: what is too much is refused at once
+    for (const { ref } of wanted) this.#hold(ref.rawBytes);
     await this.#read(await this.#notCached(missing, stored), stored);
     // Series blocks first: the others need their counts.
     wanted.sort((a, b) => a.ref.kind - b.ref.kind);
     for (const { group, ref } of wanted) {
       this.#context.signal.throwIfAborted();
       // another query may have been faster
-      if (group.open.has(ref)) continue;
-      this.#context.budget.addMemory(ref.rawBytes);
-      this.heldBytes += ref.rawBytes;
-      group.open.add(ref, stored.get(ref)!, this.#labelsOf);
+      if (group.open.has(ref)) this.#hold(-ref.rawBytes);
+      else group.open.add(ref, stored.get(ref)!, this.#labelsOf);
     }
+  }
+
+  /** @throws queryMemoryExceeded */
+  #hold(bytes: number): void {
+    this.heldBytes += bytes;
+    this.#context.budget.addMemory(bytes);
   }
 
   async #notCached(wanted: readonly Wanted[], stored: Map<BlockRef, Uint8Array>): Promise<Wanted[]> {

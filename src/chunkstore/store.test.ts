@@ -562,3 +562,36 @@ test("a shard reads its own parts of a split metric and not its neighbour's, and
     }
   }
 });
+
+test('heads of groups tell the size of a selection, day by day, before anything is fetched', async () => {
+  const { writer, reader } = store();
+  const times = steps(START, START + 2 * DAY_MS, 60_000);
+  const series = ['a', 'b'].flatMap((metric) =>
+    Array.from({ length: 5 }, (_, i) => seriesOf({ __name__: metric, i: `${i}` }, times, (_, i) => i)),
+  );
+  await writer.write(groupsOf('t', series));
+  const sizes = async (...matchers: LabelMatcher[]) => {
+    const context = testContext();
+    const days: { series: number; chunks: number; samples: number }[] = [];
+    const request = { matchers, startMs: START, endMs: START + 2 * DAY_MS - 1 };
+    await reader.sizes('t', request, context, (size) => {
+      const samples = size.spans.reduce((sum, span) => sum + span.series * span.samplesEach, 0);
+      days.push({ series: size.series, chunks: size.chunks, samples });
+    });
+    assert.equal(context.budget.memoryBytes, 0);
+    return days;
+  };
+  const day = { series: 5, chunks: 60, samples: 5 * 1440 };
+  assert.deepEqual(await sizes(name('a')), [day, day]);
+  const both = { series: 10, chunks: 120, samples: 10 * 1440 };
+  assert.deepEqual(await sizes(LabelMatcher.of('__name__', '=~', '.+'), LabelMatcher.of('x', '=~', '.*')), [
+    both,
+    both,
+  ]);
+  // names alone do not tell
+  assert.deepEqual(await sizes(name('a'), LabelMatcher.of('i', '=', '1')), []);
+  assert.deepEqual(await sizes(name('c')), [
+    { series: 0, chunks: 0, samples: 0 },
+    { series: 0, chunks: 0, samples: 0 },
+  ]);
+});

@@ -17,13 +17,14 @@ import type { ParsedExprs } from '../promql/parser/parsed.ts';
 import { printExpr } from '../promql/parser/printer.ts';
 import { alignToStep } from './align.ts';
 import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
+import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
 import { PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
 import { withRetries } from './retry.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
-import { type StepRange, splitByInterval } from './split.ts';
+import { joined, type StepRange, splitByInterval } from './split.ts';
 import { type SplitRules, splitRefusal } from './split-rules.ts';
 
 export interface FrontendOptions {
@@ -51,6 +52,8 @@ export interface FrontendOptions {
   readonly memory: () => PartsMemory;
   /** Points of all parts together. */
   readonly samplesMax: number;
+  /** What a query of several parts would read, and may; absent: it is not known before. */
+  readonly need?: { readonly sizesOf: SizesOf; readonly limits: NeedLimits };
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -100,10 +103,29 @@ export class Frontend implements QueryRunner {
     if (expr === undefined) return querier.range(tenant, request, context);
     const runner =
       shards > 0 && isShardable(expr) ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
-    if (splitRefusal(expr, rules) !== undefined) return runner(request, context);
+    if (splitRefusal(expr, rules) !== undefined) {
+      if (!isOne) await this.#refuseHopeless(tenant, request, expr, [request], context);
+      return runner(request, context);
+    }
     const cached = await cache?.(expr, parts, context.signal);
     if (cached === undefined && isOne) return runner(request, context);
+    if (!isOne)
+      await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
     return this.#inParts(request, cached?.tasks ?? parts, cached, runner, context, pacer);
+  }
+
+  /** @throws where what the store has of the query is more than a limit allows */
+  async #refuseHopeless(
+    tenant: string,
+    { stepMs, lookbackMs = this.#options.lookbackMs }: RangeRequest,
+    expr: Expr,
+    ranges: readonly StepRange[],
+    { signal }: QueryRunContext,
+  ): Promise<void> {
+    const { need, samplesMax } = this.#options;
+    if (need === undefined || tenantsOf(tenant).length > 1) return;
+    const limits = { ...need.limits, samplesMax };
+    await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
   }
 
   /** The cache, where it may have something of the query; undefined: it has not. */

@@ -10,7 +10,7 @@ export interface PartsMemory {
 }
 
 /** Bytes of a point in an answer, and of the answer's copy. */
-const POINT_BYTES = 32;
+export const POINT_BYTES = 32;
 /** A series in an answer, its labels as text and in a map. */
 const SERIES_BYTES = 600;
 

@@ -30,3 +30,15 @@ export function splitByInterval(
   }
   return parts;
 }
+
+/** Ranges of steps, ascending, of which those that follow on each other become one. */
+export function joined(ranges: readonly StepRange[], stepMs: number): StepRange[] {
+  const out: StepRange[] = [];
+  for (const { startMs, endMs } of ranges) {
+    const before = out.at(-1);
+    if (before !== undefined && before.endMs + stepMs === startMs)
+      out[out.length - 1] = { startMs: before.startMs, endMs };
+    else out.push({ startMs, endMs });
+  }
+  return out;
+}

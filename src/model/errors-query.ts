@@ -16,6 +16,13 @@ export const queryErrors = catalogue({
     text: (v: { usedBytes: number; limitBytes: number }) =>
       `query needs more than ${v.limitBytes} bytes of memory, it held ${v.usedBytes} (max_query_memory_bytes)`,
   },
+  queryNeedsTooMuchMemory: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { needBytes: number; limitBytes: number }) =>
+      `query needs more than ${v.limitBytes} bytes of memory (max_query_memory_bytes): some ${v.needBytes} by what the store has of it`,
+  },
   queryThreadMemoryExceeded: {
     http: 503,
     promType: 'unavailable',
@@ -39,8 +46,8 @@ export const queryErrors = catalogue({
     http: 422,
     promType: 'execution',
     retry: false,
-    text: (v: { limit: number }) =>
-      `query processing would load too many samples into memory in query execution (more than ${v.limit}, querier.max-samples)`,
+    text: (v: { limit: number; need?: number }) =>
+      `query processing would load too many samples into memory in query execution (more than ${v.limit}, querier.max-samples)${v.need === undefined ? '' : `: some ${v.need} by what the store has of it`}`,
   },
   queryTooManyParts: {
     http: 422,

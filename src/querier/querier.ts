@@ -2,8 +2,9 @@ import { Kernel } from '../chunk/kernel.ts';
 import type { BlockCache } from '../chunkstore/block-fetcher.ts';
 import { removeTenantRows } from '../chunkstore/documents/tables.ts';
 import { Generations } from '../chunkstore/generations.ts';
-import { ChunkStoreReader } from '../chunkstore/reader.ts';
+import { ChunkStoreReader, type StoreSelect } from '../chunkstore/reader.ts';
 import type { Schema } from '../chunkstore/schema.ts';
+import type { StoreSize } from '../chunkstore/store-size.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
@@ -18,6 +19,7 @@ import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import type { Queryable } from '../storage/queryable.ts';
+import { unlimited } from '../storage/unlimited.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
 import { EngineRunner } from './engine-runner.ts';
 import { recentExemplars } from './exemplars.ts';
@@ -88,6 +90,7 @@ export class Querier implements TenantHider {
   readonly #memory: SharedMemory;
   readonly #recent: UndeletedSource;
   readonly #stored: StoreSource;
+  readonly #reader: ChunkStoreReader;
   readonly #tombstones: Tombstones;
   readonly #generations: Generations;
   readonly #retentions = new Retentions();
@@ -116,6 +119,7 @@ export class Querier implements TenantHider {
       ...(blockCache === undefined ? {} : { blockCache }),
       retentionMs: (tenant) => this.#retentions.of(tenant),
     });
+    this.#reader = reader;
     this.#stored = new StoreSource(reader);
   }
 
@@ -136,6 +140,11 @@ export class Querier implements TenantHider {
     const overlapMs = keepFlushedMs / 3;
     const storedSinceMs = this.#storedSinceMs;
     return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs, storedSinceMs, clock });
+  }
+
+  /** Sizes of what a query would read of the store, some days at a time; `see` ends it by throwing. */
+  sizes(tenant: string, selection: StoreSelect, signal: AbortSignal, see: (size: StoreSize) => void): Promise<void> {
+    return this.#reader.sizes(tenant, selection, unlimited(signal), see);
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */

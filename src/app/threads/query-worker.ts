@@ -44,7 +44,7 @@ const WARM_UP_MS = 400;
 /** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
 const PARTS_AT_ONCE = 2;
 
-const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory'> = {
+const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory' | 'need'> = {
   parsed: new ParsedExprs(querierSyntax(config)),
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
@@ -115,6 +115,7 @@ async function connected(shards: readonly ShardConnection[], results: MessagePor
         querier: sources.queries,
         cache: answers,
         cacheLimits: cacheLimits(limits),
+        need: { sizesOf: querier.sizes.bind(querier), limits },
         memory,
       });
       return {

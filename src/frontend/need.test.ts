@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseExpr } from '../promql/parser/parser.ts';
+import { refuseHopeless, type SelectionSize, type SizesOf } from './need.ts';
+
+const DAY_MS = 86_400_000;
+const SIGNAL = new AbortController().signal;
+const NONE = {
+  maxFetchedSeriesPerQuery: 0,
+  maxFetchedChunksPerQuery: 0,
+  maxFetchedChunkBytesPerQuery: 0,
+  maxQueryMemoryBytes: 0,
+  samplesMax: 1e9,
+};
+
+/** A store that has 1000 series of a sample each 15 s on each day, in one group a day. */
+function store(series = 1000) {
+  let days = 0;
+  const sizesOf: SizesOf = async (_, { startMs, endMs }, __, see) => {
+    for (let day = Math.floor(startMs / DAY_MS); day * DAY_MS <= endMs; day++) {
+      days++;
+      const firstMs = day * DAY_MS;
+      const span = { firstMs, lastMs: firstMs + DAY_MS - 15_000, series, samplesEach: DAY_MS / 15_000 };
+      const size: SelectionSize = { series, chunks: series, chunkBytes: 5000 * series, spans: [span] };
+      see(size);
+    }
+  };
+  return { sizesOf, days: () => days };
+}
+
+async function refusal(text: string, limits: Partial<typeof NONE>, stepMs = 15_000): Promise<string | undefined> {
+  const steps = {
+    tenant: 't',
+    ranges: [{ startMs: DAY_MS, endMs: 31 * DAY_MS - stepMs }],
+    stepMs,
+    lookbackMs: 300_000,
+  };
+  try {
+    await refuseHopeless(parseExpr(text), steps, { ...NONE, ...limits }, store().sizesOf, SIGNAL);
+    return undefined;
+  } catch (thrown) {
+    return (thrown as Error).message;
+  }
+}
+
+test('a query is refused before anything is fetched where heads of groups tell that it exceeds a limit', async () => {
+  const samples = await refusal('{__name__=~".+"}', { samplesMax: 50_000_000 });
+  assert.match(
+    samples!,
+    /too many samples .*\(more than 50000000, querier.max-samples\): some 5\d{7} by what the store has/,
+  );
+  assert.match((await refusal('rate(x[5m]) * 8', { samplesMax: 50_000_000 }))!, /querier.max-samples/);
+  assert.match(
+    (await refusal('x', { maxQueryMemoryBytes: 2 ** 30 }))!,
+    /more than 1073741824 bytes .*: some \d{10} by/,
+  );
+  assert.match((await refusal('sum(x)', { maxFetchedSeriesPerQuery: 999 }))!, /at least 1000 series, more than 999/);
+  assert.match(
+    (await refusal('sum(x)', { maxFetchedChunksPerQuery: 20_000 }))!,
+    /at least 21000 chunks, more than 20000/,
+  );
+  assert.match((await refusal('sum(x)', { maxFetchedChunkBytesPerQuery: 1e7 }))!, /at least 15000000 bytes of chunks/);
+  // by both selectors together
+  assert.match((await refusal('sum(x) / sum(y)', { maxFetchedChunksPerQuery: 40_000 }))!, /at least 41000 chunks/);
+});
+
+test('what may pass is not refused', async () => {
+  // answers are small, whatever is read
+  for (const text of [
+    'sum(x)',
+    'count(x > 1)',
+    'topk(5, x)',
+    'x > 1e9',
+    'x and y',
+    'absent(x)',
+    'max_over_time(x[1h:15s])',
+  ]) {
+    assert.equal(await refusal(text, { samplesMax: 1e6, maxQueryMemoryBytes: 1e6 }), undefined, text);
+  }
+  // the same selector twice is read once
+  assert.equal(await refusal('sum(x) / count(x)', { maxFetchedChunksPerQuery: 40_000 }), undefined);
+  // a larger step has fewer points
+  assert.equal(await refusal('x', { samplesMax: 50_000_000 }, 60_000), undefined);
+  assert.equal(await refusal('x @ 17', { maxFetchedChunksPerQuery: 1 }), undefined);
+});
+
+test('reading of heads ends with the refusal', async () => {
+  const { sizesOf, days } = store();
+  const steps = {
+    tenant: 't',
+    ranges: [{ startMs: DAY_MS, endMs: 300 * DAY_MS }],
+    stepMs: 15_000,
+    lookbackMs: 300_000,
+  };
+  await assert.rejects(refuseHopeless(parseExpr('x'), steps, { ...NONE, samplesMax: 5e7 }, sizesOf, SIGNAL));
+  assert.ok(days() < 30);
+});

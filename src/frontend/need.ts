@@ -1,0 +1,183 @@
+import { queryErrors } from '../model/errors-query.ts';
+import { functionOf } from '../promql/functions/table.ts';
+import type { BinaryExpr, Call, Expr, VectorSelector } from '../promql/parser/ast.ts';
+import { printExpr } from '../promql/parser/printer.ts';
+import { typeOf } from '../promql/parser/type.ts';
+import { POINT_BYTES } from './parts-budget.ts';
+import type { StepRange } from './split.ts';
+
+// A query's need, before anything is fetched: what the store has of its selectors, at the least. It refuses what would end at a limit
+// anyway, after minutes of work.
+
+/** Limits that are known to be exceeded before anything is fetched; 0: there is none. */
+export interface NeedLimits {
+  readonly maxFetchedSeriesPerQuery: number;
+  readonly maxFetchedChunksPerQuery: number;
+  readonly maxFetchedChunkBytesPerQuery: number;
+  readonly maxQueryMemoryBytes: number;
+}
+
+/** Steps of a query that are to be evaluated. */
+export interface NeededSteps {
+  readonly tenant: string;
+  readonly ranges: readonly StepRange[];
+  readonly stepMs: number;
+  readonly lookbackMs: number;
+}
+
+/** What the store has of a selector on a day, at the least: that of `chunkstore/store-size.ts`. */
+export interface SelectionSize {
+  readonly series: number;
+  readonly chunks: number;
+  readonly chunkBytes: number;
+  readonly spans: readonly {
+    readonly firstMs: number;
+    readonly lastMs: number;
+    readonly series: number;
+    readonly samplesEach: number;
+  }[];
+}
+
+/** Tells sizes of a selection, some days at a time; `see` ends it by throwing. Where nothing is known, nothing is told. */
+export type SizesOf = (
+  tenant: string,
+  selection: Pick<VectorSelector, 'matchers'> & StepRange,
+  signal: AbortSignal,
+  see: (size: SelectionSize) => void,
+) => Promise<void>;
+
+interface Selection {
+  readonly selector: VectorSelector;
+  readonly rangeMs: number;
+  /** Each of its series is one of the answer, wherever it has samples. */
+  readonly isKept: boolean;
+}
+
+/** Windows shorter than this may be empty between two samples. */
+const KEPT_RANGE_MS_MIN = 60_000;
+/** Samples of a series are taken to be as far apart, or farther: each has so many ms of steps at the least. */
+const SPACING_MS = 5_000;
+
+/** @throws what limits refuse, with limit, value and need */
+export async function refuseHopeless(
+  expr: Expr,
+  { tenant, ranges, stepMs, lookbackMs }: NeededSteps,
+  limits: NeedLimits & { readonly samplesMax: number },
+  sizesOf: SizesOf,
+  signal: AbortSignal,
+): Promise<void> {
+  const need = { chunks: 0, chunkBytes: 0, points: 0 };
+  const see = ({ isKept }: Selection, steps: StepRange, size: SelectionSize): void => {
+    need.chunks += size.chunks;
+    need.chunkBytes += size.chunkBytes;
+    if (isKept) need.points += pointsOf(size, steps, stepMs);
+    check(need, size, limits);
+  };
+  for (const selection of selectionsOf(expr)) {
+    const { selector, rangeMs } = selection;
+    const backMs = (rangeMs === 0 ? lookbackMs : rangeMs) + selector.offsetMs;
+    for (const steps of ranges) {
+      const range = { startMs: steps.startMs - backMs, endMs: steps.endMs - selector.offsetMs };
+      const shifted = { startMs: steps.startMs - selector.offsetMs, endMs: range.endMs };
+      await sizesOf(tenant, { matchers: selector.matchers, ...range }, signal, (size) => see(selection, shifted, size));
+    }
+  }
+}
+
+function check(
+  { chunks, chunkBytes, points }: { readonly chunks: number; readonly chunkBytes: number; readonly points: number },
+  { series }: SelectionSize,
+  limits: NeedLimits & { readonly samplesMax: number },
+): void {
+  const isOver = (value: number, limit: number) => limit > 0 && value > limit;
+  const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery, maxFetchedChunkBytesPerQuery, samplesMax } = limits;
+  if (isOver(series, maxFetchedSeriesPerQuery))
+    throw queryErrors.queryTooManySeries({ series, limit: maxFetchedSeriesPerQuery });
+  if (isOver(chunks, maxFetchedChunksPerQuery))
+    throw queryErrors.queryTooManyChunks({ chunks, limit: maxFetchedChunksPerQuery });
+  if (isOver(chunkBytes, maxFetchedChunkBytesPerQuery))
+    throw queryErrors.queryTooManyChunkBytes({ bytes: chunkBytes, limit: maxFetchedChunkBytesPerQuery });
+  if (points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax, need: Math.round(points) });
+  const needBytes = Math.round(points * POINT_BYTES);
+  if (isOver(needBytes, limits.maxQueryMemoryBytes))
+    throw queryErrors.queryNeedsTooMuchMemory({ needBytes, limitBytes: limits.maxQueryMemoryBytes });
+}
+
+/** Points of an answer that has the series of a selector. */
+function pointsOf({ spans }: SelectionSize, { startMs, endMs }: StepRange, stepMs: number): number {
+  let points = 0;
+  for (const { firstMs, lastMs, series, samplesEach } of spans) {
+    const seenMs = Math.min(lastMs, endMs) - Math.max(firstMs, startMs);
+    if (seenMs <= 0) continue;
+    const share = seenMs / Math.max(1, lastMs - firstMs);
+    points += (series * Math.min(seenMs, samplesEach * share * SPACING_MS)) / stepMs;
+  }
+  return points;
+}
+
+/** The selectors whose times are known; one that is there twice is read once. */
+function selectionsOf(expr: Expr): Selection[] {
+  const found = new Map<string, Selection>();
+  collect(expr, true, (selection) => {
+    const key = `${printExpr(selection.selector)} ${selection.rangeMs}`;
+    if (found.get(key)?.isKept !== true) found.set(key, selection);
+  });
+  return [...found.values()];
+}
+
+function collect(expr: Expr, isKept: boolean, add: (selection: Selection) => void): void {
+  switch (expr.kind) {
+    case 'number':
+    case 'string':
+      return;
+    case 'vector':
+      addOf(expr, 0, isKept, add);
+      return;
+    case 'matrix':
+      if (expr.rangeExpr === undefined) addOf(expr.vector, expr.rangeMs, isKept, add);
+      return;
+    case 'subquery':
+      // steps of its own
+      return;
+    case 'paren':
+    case 'unary':
+      collect(expr.expr, isKept, add);
+      return;
+    case 'aggregate':
+      collect(expr.expr, false, add);
+      return;
+    case 'binary':
+      for (const side of [expr.lhs, expr.rhs]) collect(side, isKept && keepsSeries(expr, side), add);
+      return;
+    case 'call':
+      for (const arg of expr.args) collect(arg, isKept && isEachKept(expr, arg), add);
+  }
+}
+
+function addOf(selector: VectorSelector, rangeMs: number, isKept: boolean, add: (selection: Selection) => void): void {
+  if (selector.at !== undefined || selector.offsetExpr !== undefined) return;
+  add({ selector, rangeMs, isKept });
+}
+
+/** Whether each series of a side is one of the result, whatever the values. */
+function keepsSeries({ op, lhs, rhs, bool }: BinaryExpr, side: Expr): boolean {
+  const other = side === lhs ? rhs : lhs;
+  if (typeOf(other) !== 'scalar') return op === 'or' && side === lhs;
+  return bool || ['+', '-', '*', '/', '%', '^'].includes(op);
+}
+
+function isEachKept({ func: name }: Call, arg: Expr): boolean {
+  const func = functionOf(name)!;
+  if (func.absent) return false;
+  switch (func.open.kind) {
+    case 'range':
+      return arg.kind === 'matrix' && arg.rangeMs >= KEPT_RANGE_MS_MIN;
+    case 'floats':
+    case 'clamp':
+    case 'round':
+    case 'timestamp':
+      return true;
+    default:
+      return false;
+  }
+}
