@@ -52,7 +52,7 @@ export interface FrontendOptions {
   readonly memory: () => PartsMemory;
   /** Points of all parts together. */
   readonly samplesMax: number;
-  /** What a query of several parts would read, and may; absent: it is not known before. */
+  /** Sizes and limits of queries of several parts; absent: they are not known before. */
   readonly need?: { readonly sizesOf: SizesOf; readonly limits: NeedLimits };
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;

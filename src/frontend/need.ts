@@ -25,7 +25,7 @@ export interface NeededSteps {
   readonly lookbackMs: number;
 }
 
-/** What the store has of a selector on a day, at the least: that of `chunkstore/store-size.ts`. */
+/** A selection on one day of the store, at the least: that of `chunkstore/store-size.ts`. */
 export interface SelectionSize {
   readonly series: number;
   readonly chunks: number;
