@@ -71,8 +71,8 @@ const ELSEWHERE = new Set([
   '/ingester/flush',
   '/ruler/delete_tenant_config',
 ]);
-/** These tell operators the rules of all tenants. */
-const RULES_OF_ALL = new Set(['/ruler/rule_groups']);
+/** These tell operators the rules and receivers of all tenants. */
+const CONFIG_OF_ALL = new Set(['/ruler/rule_groups', '/multitenant_alertmanager/configs']);
 /** These tell operators the limits of all tenants. */
 const LIMITS_OF_ALL = new Set(['/runtime_config']);
 
@@ -115,6 +115,16 @@ const TELLING = new Set([
   'GET /cortex/api/v1/rules',
   'GET /cortex/api/v1/rules/:namespace',
   'GET /cortex/api/v1/rules/:namespace/:group',
+  'POST /api/v1/rule_preview',
+  ...['/alertmanager', '/cortex/alertmanager'].flatMap((base) =>
+    ['status', 'receivers', 'alerts', 'alerts/groups', 'silences', 'silence/:id'].map(
+      (path) => `GET ${base}/api/v2/${path}`,
+    ),
+  ),
+  'GET /config/v1/alerts',
+  'GET /cortex/api/v1/alerts',
+  'POST /config/v1/alerts/preview',
+  'POST /config/v1/alerts/route',
 ]);
 /** Telling routes whose answers are kept in memory only: a restart ends them. */
 const OF_THIS_PROCESS = new Set(['GET /api/v1/status/top_queries']);
@@ -152,6 +162,7 @@ function sortedPairs(pairs: readonly string[]): string[] {
 /** Asks for as much as each endpoint can give. */
 function everything(mark: string): URLSearchParams {
   return new URLSearchParams({
+    group: 'name: same\nrules: [{ alert: Any, expr: \'{__name__=~".+"}\' }]',
     query: '{__name__=~".+"}',
     'match[]': '{__name__=~".+"}',
     'search[]': mark.slice(0, 3).toLowerCase(),
@@ -163,13 +174,21 @@ function everything(mark: string): URLSearchParams {
   });
 }
 
+/** A request to try the Alertmanager, in JSON. */
+function trialBody({ mark }: Party): string {
+  return JSON.stringify({ receiver: `${mark}_receiver`, labels: { alertname: 'Same' } });
+}
+
 class World {
   readonly #server: Pallium;
   readonly #admin: string;
+  /** Ids of silences by tenant; they outlive the server. */
+  readonly #silences: Map<string, string>;
 
-  constructor(server: Pallium, admin: string) {
+  constructor(server: Pallium, admin: string, silences: Map<string, string>) {
     this.#server = server;
     this.#admin = admin;
+    this.#silences = silences;
   }
 
   get server(): Pallium {
@@ -181,18 +200,22 @@ class World {
     tenant: string | undefined,
     params: URLSearchParams,
   ) {
-    const isForm = method !== 'GET' && path !== '/api/v1/read';
+    const party = ALL.find((each) => each.tenant === tenant);
+    const isTrial = /\/config\/v1\/alerts\/(test|preview|route)$/.test(path);
+    const isForm = method !== 'GET' && path !== '/api/v1/read' && !isTrial;
     const base = isAdmin ? this.#admin : this.#server.url;
     const isSearch = path.startsWith('/api/v1/search/');
     // rules are selected by their own labels
     const foreign = [isSearch ? '' : 'search[]', path.endsWith('/api/v1/rules') ? 'match[]' : ''];
+    if (!path.endsWith('/rule_preview')) foreign.push('group');
     const sent = new URLSearchParams([...params].filter(([name]) => !foreign.includes(name)));
     const target = path
       .replace(':namespace', 'space')
       .replace(':group', 'same')
       .replace(':name', 'job')
       .replace('dashboards/:id', 'dashboards/same')
-      .replace(':service', encodeURIComponent('//same'));
+      .replace(':service', encodeURIComponent('//same'))
+      .replace(':id', (tenant !== undefined && this.#silences.get(tenant)) || 'none');
     const answer = await fetch(`${base}${target}${isForm ? '' : `?${sent}`}`, {
       method,
       headers: {
@@ -200,6 +223,7 @@ class World {
         ...(isForm ? { 'content-type': 'application/x-www-form-urlencoded' } : {}),
       },
       ...(isForm ? { body: sent.toString() } : {}),
+      ...(isTrial ? { body: trialBody(party ?? ONE) } : {}),
       ...(path === '/api/v1/read' ? { body: readEverything(Date.now()) as Uint8Array<ArrayBuffer> } : {}),
     });
     const headers = JSON.stringify([...answer.headers]);
@@ -222,6 +246,54 @@ class World {
       const row = { method: 'GET', path: '/api/v1/rules', isAdmin: false };
       return (await this.ask(row, tenant, everything(mark))).text.includes(mark);
     });
+  }
+
+  async #send(path: string, tenant: string, body: unknown): Promise<string> {
+    const headers = { 'x-scope-orgid': tenant, 'content-type': 'application/json' };
+    const answer = await fetch(`${this.#server.url}${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    const text = await answer.text();
+    assert.ok(answer.ok, `${path}: ${answer.status} ${text}`);
+    return text;
+  }
+
+  /** A receiver whose address is refused, two alerts, and a silence of one of them. */
+  async alerts({ tenant, mark }: Party): Promise<void> {
+    const endsAt = new Date(NOW_MS + 3_600_000).toISOString();
+    const config = {
+      route: { receiver: `${mark}_receiver`, group_by: ['alertname'] },
+      receivers: [
+        {
+          name: `${mark}_receiver`,
+          webhook_configs: [
+            {
+              url: `http://127.0.0.1:9/${mark}_path`,
+              http_config: { authorization: { credentials: `${mark}_secret` } },
+              payload: { text: `${mark} {{ .CommonLabels.alertname }}` },
+            },
+          ],
+        },
+      ],
+    };
+    await this.#send('/config/v1/alerts', tenant, { alertmanager_config: JSON.stringify(config) });
+    const alert = (alertname: string) => ({ labels: { alertname, [`${mark}_label`]: `${mark}_alert` }, endsAt });
+    await this.#send('/alertmanager/api/v2/alerts', tenant, [alert('Same'), alert('Silenced')]);
+    const matchers = [{ name: 'alertname', value: 'Silenced', isRegex: false }];
+    const times = { startsAt: new Date(NOW_MS - 1000).toISOString(), endsAt };
+    const silence = { matchers, ...times, createdBy: `${mark}_user`, comment: 'same' };
+    const { silenceID } = JSON.parse(await this.#send('/alertmanager/api/v2/silences', tenant, silence));
+    this.#silences.set(tenant, silenceID);
+  }
+
+  /** Silences of one are none of the other's, and cannot be ended by it. */
+  async silencesApart(when: string): Promise<void> {
+    for (const [party, other] of PARTIES) {
+      const id = this.#silences.get(other.tenant)!;
+      for (const method of ['GET', 'DELETE']) {
+        const row = { method, path: `/alertmanager/api/v2/silence/${id}`, isAdmin: false };
+        const { status, text } = await this.ask(row, party.tenant, new URLSearchParams());
+        assert.equal(status, 404, `${when}: ${text}`);
+      }
+    }
   }
 
   /** An event of the same service. */
@@ -272,8 +344,8 @@ class World {
         const { method, path, hasTenant, isAdmin } = route;
         if (ELSEWHERE.has(path) || path.endsWith('/push') || path.endsWith('/write')) continue;
         if (path.endsWith('delete_series') && method !== 'GET') continue;
-        if (method === 'DELETE' && /\/(rules|dashboards)\//.test(path)) continue;
-        if (RULES_OF_ALL.has(path)) continue;
+        if (method === 'DELETE' && /\/(rules|dashboards|alerts|silence)(\/|$)/.test(path)) continue;
+        if (CONFIG_OF_ALL.has(path)) continue;
         // without an id it cancels nothing
         if (prefix !== '' && !(hasTenant && (path.startsWith('/api/v1/') || path === '/federate'))) continue;
         const name = `${method} ${path}`;
@@ -312,6 +384,7 @@ class World {
     }
     assert.ok(asked > 150, `${asked} requests`);
     await this.apart(when);
+    await this.silencesApart(when);
     this.log(when);
   }
 
@@ -394,6 +467,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
     limits,
     `overrides:\n${ALL.map(({ tenant, limit }) => `  ${tenant}: {max_series_per_user: ${limit}}\n`).join('')}`,
   );
+  const silences = new Map<string, string>();
   const start = async () => {
     const adminPort = await freePort();
     const flags = [
@@ -404,7 +478,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
       `-runtime-config.file=${limits}`,
       `-server.admin-address=127.0.0.1:${adminPort}`,
     ];
-    return new World(await Pallium.start({ dataDir, flags }), `http://127.0.0.1:${adminPort}`);
+    return new World(await Pallium.start({ dataDir, flags }), `http://127.0.0.1:${adminPort}`, silences);
   };
   const deleteRow = { method: 'POST', path: '/api/v1/admin/tsdb/delete_series', isAdmin: false };
   const asked = async (world: World, { tenant, mark }: Party, tail: string, match: string) => {
@@ -425,6 +499,7 @@ test('nothing of a tenant is in an answer, log line or metric of another, wherev
   await each((party) => world.rule(party));
   await each((party) => world.event(party));
   await each((party) => world.dashboard(party));
+  await each((party) => world.alerts(party));
   await both((party) => query(world, party));
   await world.round('in the head', false);
 
