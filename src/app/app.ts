@@ -14,6 +14,7 @@ import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
 import type { Config } from './config.ts';
+import type { LateState } from './late-state.ts';
 import type { ThreadLayout } from './threads/layout.ts';
 import type { ShardHost } from './threads/shard-thread-role.ts';
 
@@ -50,6 +51,8 @@ export interface Parts {
   queries?: ApiBackend & QueryRunner & BatchRunner;
   /** Tenants that have documents of a kind, or had. */
   documentTenants?: (kind: string, signal: AbortSignal) => Promise<readonly string[]>;
+  /** The table of what services remember. */
+  state?: LateState;
   /** Knows the rules of tenants. */
   ruler?: ApiBackend & { changed(tenant: string): Promise<void> };
   /** Is given the alerts of all tenants' rules. */

@@ -13,12 +13,21 @@ export interface ApiRequest {
   readonly accept?: string;
   /** Whether no answer of before is to be taken, nor this one kept (`Cache-Control: no-store`). */
   readonly noStore?: boolean;
+  /** Who asks, for the counts of what is asked for; absent: nobody in particular. */
+  readonly asker?: ApiAsker;
   /** The body as it came, where the request is no form (remote read). */
   readonly body?: Uint8Array;
   /** The answer may come in parts. */
   readonly takesParts?: boolean;
   /** Settings that the tenant's rules are evaluated with, where rules are to be tried. */
   readonly rules?: RuleSettings;
+}
+
+/** Who makes a request: a rule, a dashboard, or anything else that calls the API. */
+export interface ApiAsker {
+  /** Empty where nobody has to say. */
+  readonly user: string;
+  readonly source: 'rule' | 'dashboard' | 'api';
 }
 
 /** The answer; it is not yet compressed. */

@@ -1,5 +1,5 @@
 import type { CacheStats } from '../cache/client.ts';
-import type { ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
+import type { ApiAsker, ApiBackend, ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type {
   BatchRunner,
@@ -19,6 +19,8 @@ import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { tenantsOf } from '../model/tenants.ts';
+import type { MetricUseBook } from './metric-use.ts';
 import { type ActiveQuery, QueryBook } from './query-book.ts';
 
 const querierMetrics = metricTable({
@@ -54,6 +56,8 @@ export interface Worked<Answer> {
   readonly answer: Answer;
   /** How the worker's cache did since its last answer; undefined: it has none. */
   readonly cache: CacheStats | undefined;
+  /** Metrics that a query asked for by name; absent: it is none, or was refused. */
+  readonly metrics?: readonly string[] | undefined;
 }
 
 export interface QuerierServiceOptions {
@@ -63,6 +67,8 @@ export interface QuerierServiceOptions {
   readonly limits: (tenant: string) => TenantLimits;
   /** Told of queries that took long; absent: of none. */
   readonly slow?: SlowQueries;
+  /** Counts what is asked for; absent: nothing does. */
+  readonly use?: Pick<MetricUseBook, 'note'>;
   readonly registry: Registry;
   readonly clock: Clock;
 }
@@ -76,6 +82,9 @@ export interface SlowQueries {
 export interface SlowQuery extends ActiveQuery {
   readonly ms: number;
 }
+
+const NOBODY: ApiAsker = { user: '', source: 'api' };
+const RULE: ApiAsker = { user: '', source: 'rule' };
 
 /** Hands queries to its workers with the limits of their tenants, and keeps the book of them. */
 export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRunner, TenantHider {
@@ -98,7 +107,9 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     const ended = this.book.begin(request, (query) => this.#noteSlow(query), cancel);
     try {
       const ends = AbortSignal.any([signal, canceled.signal]);
-      return this.#answer(await workers.handle(request, this.#limits(request.tenant), ends));
+      const done = await workers.handle(request, this.#limits(request.tenant), ends);
+      this.#noteUse(request.tenant, done, request.asker ?? NOBODY);
+      return this.#answer(done);
     } catch (thrown) {
       signal.throwIfAborted();
       const { status, errorType, headers, text } = failureOf(canceled.signal.aborted ? canceled.signal.reason : thrown);
@@ -130,13 +141,21 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     { signal }: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
     const { workers } = this.#options;
-    return this.#answer(await workers.instants({ tenant, request }, this.#limits(tenant), signal));
+    const done = await workers.instants({ tenant, request }, this.#limits(tenant), signal);
+    this.#noteUse(tenant, done, RULE);
+    return this.#answer(done);
   }
 
   #noteSlow(query: ActiveQuery): void {
     const { slow, clock } = this.#options;
     const ms = clock.nowMs() - query.startedMs;
     if (slow !== undefined && ms > slow.fromMs) slow.log({ ...query, ms });
+  }
+
+  #noteUse(tenants: string, { metrics }: Worked<unknown>, asker: ApiAsker): void {
+    const { use } = this.#options;
+    if (use === undefined || metrics === undefined || metrics.length === 0) return;
+    for (const tenant of tenantsOf(tenants)) use.note(tenant, metrics, asker);
   }
 
   #limits(tenant: string): JoinedLimits {

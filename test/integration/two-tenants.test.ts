@@ -92,6 +92,7 @@ const TELLING = new Set([
   'GET /api/v1/search/label_values',
   'GET /api/v1/metadata',
   'GET /api/v1/query_exemplars',
+  'GET /api/v1/status/metric_names_stats',
   'GET /api/v1/status/top_queries',
   'GET /api/v1/user_limits',
   'GET /api/v1/admin/tsdb/delete_series',

@@ -3,11 +3,14 @@ import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import type { RuleSettings } from '../../contract/rules.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
+import { MetricUseBook } from '../../querier/metric-use.ts';
 import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
 import { sections } from '../config.ts';
+import { LateState } from '../late-state.ts';
 import { apiHandlers } from '../routes/api.ts';
+import { metricUseRoutes } from '../routes/metric-use.ts';
 import { purgerRoutes } from '../routes/purger.ts';
 import { tenantRoutes } from '../routes/tenant.ts';
 import { storeSpec } from '../store-spec.ts';
@@ -42,6 +45,13 @@ export const querierModule: Module = {
       log,
       clock,
     });
+    const state = new LateState(() => storeSpec(config, part(app, 'hold')), clock);
+    app.parts.state = state;
+    const use = new MetricUseBook({
+      rows: state,
+      clock,
+      onFailure: (error) => log.warn({ error: error.message }, 'counts of metrics asked for were not written'),
+    });
     const { cacheBackend } = config.chunkStore;
     const querier = new QuerierService({
       workers,
@@ -50,14 +60,16 @@ export const querierModule: Module = {
       registry,
       clock,
       ...slowQueries(app),
+      use,
     });
     app.parts.queries = querier;
     app.parts.documentTenants = (kind, signal) => workers.documentTenants(kind, signal);
     http.add(apiHandlers(withRules(querier, app), config.server));
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
+    http.add(metricUseRoutes({ book: use, api: querier }));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
-    return [workers, querier];
+    return [state, workers, querier, { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() }];
   },
 };
 

@@ -1,8 +1,8 @@
 import { type ApiPath, apiPaths } from '../../api/paths.ts';
-import type { ApiBackend } from '../../contract/api.ts';
+import type { ApiAsker, ApiBackend } from '../../contract/api.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { readParams } from '../../kit/http/form.ts';
-import { type Route, textResponse } from '../../kit/http/message.ts';
+import { type HttpRequest, type Route, textResponse } from '../../kit/http/message.ts';
 import { apiPrefixes } from './tenant-route.ts';
 
 async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
@@ -13,6 +13,12 @@ async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): As
   } finally {
     await parts.return?.();
   }
+}
+
+/** Who asks: dashboards say so by the header that Grafana's data sources send, which these pages' own do, too. */
+function askerOf({ headers, user = '' }: HttpRequest): ApiAsker {
+  const isDashboard = headers['x-dashboard-uid'] !== undefined || /^Grafana\//.test(headers['user-agent'] ?? '');
+  return { user, source: isDashboard ? 'dashboard' : 'api' };
 }
 
 /** The Prometheus API at the root, under its prefix and under Cortex' older one. */
@@ -40,6 +46,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               path: request.path.slice(prefix.length),
               params,
               accept: request.headers.accept,
+              asker: askerOf(request),
               noStore: /\bno-store\b/i.test(request.headers['cache-control'] ?? ''),
               body: takesBody ? request.body : undefined,
               takesParts: takesBody,

@@ -5,6 +5,7 @@ import { Documents } from '../../chunkstore/documents/documents.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { Generations } from '../../chunkstore/generations.ts';
 import { openStore } from '../../chunkstore/open.ts';
+import type { ApiRequest } from '../../contract/api.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
@@ -18,12 +19,14 @@ import { sendParts } from '../../kit/thread/part-stream.ts';
 import { threadPriority } from '../../kit/thread/thread-priority.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { ParsedExprs } from '../../promql/parser/parsed.ts';
+import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { instantsBy } from '../../querier/instants.ts';
 import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
@@ -40,6 +43,7 @@ const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, cach
 const engine = querierEngine(config, new KernelRows());
 const opened = openStore(store, systemClock);
 const cache = openBlockCache(caches, systemClock);
+const SLICE_MS = 10;
 const WARM_UP_MS = 400;
 /** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
 const PARTS_AT_ONCE = 2;
@@ -134,6 +138,15 @@ function cacheLimits(limits: JoinedLimits): CacheLimits {
   return { ageMs, retentionMs: retentionsMs[0] ?? 0, ttlMs: resultsCacheTtlMs };
 }
 
+const asked = new AskedMetrics(frontend.parsed);
+
+/** Names of the metrics that a request of the API asks for, where it is a query. */
+async function askedBy({ path, params }: ApiRequest, signal: AbortSignal): Promise<readonly string[] | undefined> {
+  if (path !== '/api/v1/query' && path !== '/api/v1/query_range') return undefined;
+  const query = params.find(([name]) => name === 'query')?.[1] ?? '';
+  return asked.of(query, new Pacer(systemClock, { sliceMs: SLICE_MS, signal }));
+}
+
 const garbage = new IdleCollector(systemClock);
 let connection: Promise<Connected> | undefined;
 
@@ -176,7 +189,8 @@ const role: QueryRole = {
       await sendParts(port, parts, signal);
       return { ...response, body: new Uint8Array(0) };
     });
-    return Transferred.of({ answer, cache }, [answer.body.buffer]);
+    const metrics = answer.status === 200 ? await askedBy(request, signal) : undefined;
+    return Transferred.of({ answer, cache, metrics }, [answer.body.buffer]);
   },
   instant: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.instant(tenant, request, { signal })),
@@ -184,8 +198,13 @@ const role: QueryRole = {
     worked(({ sources }) => sources(tenant, limits).queries.range(tenant, request, { signal })),
   partial: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.partial(tenant, request, { signal })),
-  instants: ({ tenant, request, limits }, { signal }) =>
-    worked(({ sources }) => instantsBy(sources(tenant, limits).queries, tenant, request, { signal })),
+  async instants({ tenant, request, limits }, { signal }) {
+    const done = await worked(({ sources }) =>
+      instantsBy(sources(tenant, limits).queries, tenant, request, { signal }),
+    );
+    const exprs = request.map(({ expr }) => expr);
+    return { ...done, metrics: await asked.ofAll(exprs, new Pacer(systemClock, { sliceMs: SLICE_MS, signal })) };
+  },
   async documentTenants({ kind }, { signal }) {
     const documents = new Documents(await TenantTables.open((await opened).schema, signal), systemClock, systemBytes);
     return (await documents.tenants(kind, signal)).map(({ tenant }) => tenant);
