@@ -79,6 +79,16 @@ async function bundle(rolldown) {
     minify: false,
   });
   await bundled.close();
+  for (const name of readdirSync(join(aside, 'src', 'app'))) toAscii(join(aside, 'src', 'app', name));
+}
+
+/** V8 keeps a file's text for as long as its code: two bytes a character where any is beyond Latin-1, one where none is. */
+function toAscii(file) {
+  const code = readFileSync(file, 'utf8');
+  if (/\.raw`[^`]*[^\0-\x7f]/.test(code))
+    throw new Error(`${file}: escapes do not stand for characters in raw strings`);
+  const ascii = code.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  if (ascii !== code) writeFileSync(file, ascii);
 }
 
 function stripTypes() {

@@ -175,6 +175,7 @@ const role: QueryRole = {
       { engine, turns: querier.turns, timeoutMs: config.timeoutMs, clock: systemClock },
       WARM_UP_MS,
     ).catch((error: Error) => process.stderr.write(`${error.message}\n`));
+    garbage.collect();
   },
   async reconnect({ shard, connection: { port } }) {
     await connection;
