@@ -94,10 +94,10 @@ async function cluster(t: TestContext) {
     seriesSecret: SECRET,
     ring: { source: ring, member, learn: async () => {} },
   });
-  const push = (series: number, timeMs: number) => {
+  const push = (series: number, timeMs: number, pad = 'x') => {
     const body = encodeRemoteWrite1({
       series: Array.from({ length: series }, (_, i) => ({
-        pairs: ['__name__', `metric_${i % 40}`, 'i', `${i}`],
+        pairs: ['__name__', `metric_${i % 40}`, 'i', `${i}`, 'pad', pad],
         labelsFault: undefined,
         samples: WriteSamples.of([{ timeMs, value: timeMs + i / 7 }]),
         histograms: [],
@@ -110,6 +110,27 @@ async function cluster(t: TestContext) {
   const reads = new ReplicatedIngesters({ ring, member, clock: systemClock });
   return { ring, ingesters, members, remote, push, reads };
 }
+
+test('a read whose reader goes, or whose connection ends, leaves nothing behind on the members', async (t) => {
+  const { push, reads, ingesters, remote } = await cluster(t);
+  // several slices
+  for (const pad of ['a', 'b', 'c', 'd']) {
+    assert.equal((await push(3000, NOW_MS, pad.repeat(1000))).response.status, 204);
+  }
+  const isHeld = () => ingesters.some(({ shards }) => shards.some(({ shard }) => shard.head.holdRefs));
+  for (const end of ['cancelled', 'cut off'] as const) {
+    const cancel = new AbortController();
+    const slices = reads.select({ ...ALL, matchers: [] }, cancel.signal)[Symbol.asyncIterator]();
+    assert.equal((await slices.next()).done, false);
+    assert.ok(isHeld(), end);
+    if (end === 'cancelled') cancel.abort(new Error('nobody waits'));
+    else remote.close();
+    await assert.rejects(async () => {
+      while ((await slices.next()).done !== true);
+    });
+    while (isHeld()) await systemClock.sleep(5);
+  }
+});
 
 const ALL = { tenant: 't', startMs: -1e15, endMs: 1e15, labelsOnly: false };
 

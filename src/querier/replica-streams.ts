@@ -7,8 +7,8 @@ export type ReplicaEvent<T> =
   | { readonly kind: 'item'; readonly id: string; readonly item: T }
   | { readonly kind: 'ended'; readonly id: string }
   | { readonly kind: 'failed'; readonly id: string; readonly error: unknown }
-  /** It has kept others waiting for `slowMs`. Told once. */
-  | { readonly kind: 'slow'; readonly id: string };
+  /** It has kept others waiting for `slowMs`, or as a hedge for less. Told once of each. */
+  | { readonly kind: 'slow'; readonly id: string; readonly isHedge: boolean };
 
 export type OpenStream<T> = (signal: AbortSignal) => Promise<ReplicaAnswer<AsyncIterable<T>>>;
 
@@ -17,12 +17,23 @@ interface Stream<T> {
   readonly abort: AbortController;
   iterator: AsyncIterator<T> | undefined;
   timer: Timer | undefined;
+  hedge: Timer | undefined;
   isSlow: boolean;
+}
+
+export interface StreamHedge {
+  readonly delayMs: number;
+  /** Whether one that took longer counts as slow. */
+  take(): boolean;
+  /** An answer has begun after so long, or has not by then. */
+  note(ms: number): void;
 }
 
 export interface ReplicaStreamsOptions {
   readonly clock: Clock;
   readonly slowMs: number;
+  /** Decides about members that are late with the beginning of their answer. Absent: they have until `slowMs`. */
+  readonly hedge?: StreamHedge | undefined;
   /** Streams that run side by side, slow ones apart: each holds at most one item that nobody has taken, and has asked for another. */
   readonly streamsMax: number;
 }
@@ -57,6 +68,7 @@ export class ReplicaStreams<T> {
         abort: new AbortController(),
         iterator: undefined,
         timer: undefined,
+        hedge: undefined,
         isSlow: false,
       };
       this.#running.add(stream);
@@ -67,8 +79,20 @@ export class ReplicaStreams<T> {
   /** Never rejects: what goes wrong is an event. */
   async #open(stream: Stream<T>, open: OpenStream<T>): Promise<void> {
     const { id } = stream;
+    const { clock, hedge } = this.#options;
+    const startMs = clock.monotonicMs();
+    let isLate = false;
+    if (hedge !== undefined) {
+      stream.hedge = after(clock, hedge.delayMs, () => {
+        isLate = true;
+        hedge.note(clock.monotonicMs() - startMs);
+        if (hedge.take()) this.#isSlow(stream, true);
+      });
+    }
     try {
       const { value, ...answer } = await this.#timed(stream, () => open(stream.abort.signal));
+      stream.hedge?.cancel();
+      if (!isLate) hedge?.note(clock.monotonicMs() - startMs);
       stream.iterator = value[Symbol.asyncIterator]();
       if (this.#running.has(stream)) this.#tell(stream, { kind: 'opened', id, answer });
       else await stream.iterator.return?.();
@@ -90,18 +114,22 @@ export class ReplicaStreams<T> {
 
   async #timed<V>(stream: Stream<T>, work: () => Promise<V>): Promise<V> {
     if (!stream.isSlow) {
-      stream.timer = after(this.#options.clock, this.#options.slowMs, () => {
-        stream.isSlow = true;
-        this.#slow++;
-        this.#tell(stream, { kind: 'slow', id: stream.id });
-        this.#startWaiting();
-      });
+      stream.timer = after(this.#options.clock, this.#options.slowMs, () => this.#isSlow(stream, false));
     }
     try {
       return await work();
     } finally {
       stream.timer?.cancel();
     }
+  }
+
+  #isSlow(stream: Stream<T>, isHedge: boolean): void {
+    if (!stream.isSlow) {
+      stream.isSlow = true;
+      this.#slow++;
+    }
+    this.#tell(stream, { kind: 'slow', id: stream.id, isHedge });
+    this.#startWaiting();
   }
 
   #tell(stream: Stream<T>, event: ReplicaEvent<T>): void {
@@ -135,6 +163,7 @@ export class ReplicaStreams<T> {
     this.#running.delete(stream);
     if (stream.isSlow) this.#slow--;
     stream.timer?.cancel();
+    stream.hedge?.cancel();
   }
 
   /** Ends all streams; nobody hears of them any more. */

@@ -10,6 +10,7 @@ import { writeQuorum } from '../ring/quorum.ts';
 import { metricHashOf, RingSlots } from '../ring/slots.ts';
 import { after, childOf, grownRing, memberOf, membersOf, ringOf } from '../ring/test-ring.ts';
 import { encodeVersion, hashOfVersion, ownersOf, type RingVersion } from '../ring/version.ts';
+import { Hedges } from './hedges.ts';
 import { ReplicatedIngesters } from './replicated-ingesters.ts';
 import { TestReplica, TestRing } from './test-replicas.ts';
 
@@ -25,13 +26,18 @@ function selectOf(metric?: string): HeadSelect {
   return { tenant: 't', matchers, startMs: 0, endMs: 1000, labelsOnly: false };
 }
 
-function cluster(chain: readonly RingVersion[]) {
+function cluster(chain: readonly RingVersion[], hedges?: Hedges) {
   const ring = new TestRing();
   ring.set(chain);
   const members = new Map<string, TestReplica>();
   for (const version of chain) for (const { id } of version.members) members.set(id, new TestReplica());
   const clock = new ManualClock();
-  const ingesters = new ReplicatedIngesters({ ring, member: (each) => members.get(each), clock });
+  const ingesters = new ReplicatedIngesters({
+    ring,
+    member: (each) => members.get(each),
+    clock,
+    ...(hedges && { hedges }),
+  });
   const select = async (request = selectOf('m'), own = signal) => {
     const found = new Set<string>();
     const warnings: string[] = [];
@@ -367,4 +373,41 @@ test('every acknowledged sample is in every answer that succeeds, whoever fails'
     }
   }
   assert.ok(succeeded > 300 && refused > 120, `${succeeded} answers, ${refused} refusals`);
+});
+
+test('a member that is later than nearly all answers were has another asked beside it, in one of twenty reads at most', async () => {
+  const { select, members, clock, asked } = cluster([ringOf(membersOf(3, 3), 16, 3)], new Hedges());
+  const takes = (ms: number) => (slice: number) => (slice === 0 ? clock.sleep(ms) : undefined);
+  for (const each of members.values()) {
+    each.items.add('x');
+    each.trouble = takes(5);
+  }
+  const read = async (ms: number) => {
+    const before = asked();
+    let isThere = false;
+    const answer = select().then(({ found }) => {
+      isThere = true;
+      assert.deepEqual(found, ['x']);
+    });
+    let tookMs = 0;
+    for (; !isThere && tookMs < ms; tookMs += 5) await clock.advance(5);
+    await answer;
+    return { tookMs, asked: asked() - before };
+  };
+  for (let i = 0; i < 600; i++) assert.equal((await read(500)).asked, 2);
+  // one that does not answer at all
+  const stuck = members.get(id(1))!;
+  stuck.trouble = takes(600_000);
+  let hedged = 0;
+  for (let i = 0; i < 5; i++) {
+    const { tookMs, asked: all } = await read(500);
+    hedged += all - 2;
+    assert.ok(tookMs <= 40, `${tookMs} ms`);
+  }
+  assert.ok(hedged > 0);
+  // all of them slower than ever: few are asked for more
+  for (const each of members.values()) each.trouble = takes(90);
+  let more = 0;
+  for (let i = 0; i < 400; i++) more += (await read(500)).asked - 2;
+  assert.ok(more <= 10 + 0.05 * 400, `${more} more`);
 });

@@ -19,6 +19,7 @@ import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import { type GivenUp, readAsks } from '../ring/asks.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
+import type { Hedges } from './hedges.ts';
 import { ReadQuorums } from './read-quorums.ts';
 import { exemplarsTogether, metadataTogether, statsTogether } from './replica-answers.ts';
 import { ReplicaStreams } from './replica-streams.ts';
@@ -34,6 +35,8 @@ export interface ReplicatedIngestersOptions {
   readonly clock: Clock;
   /** A member that keeps a read waiting for longer has another one asked beside it. */
   readonly slowMs?: number;
+  /** Has another member asked earlier where one is late with the beginning of its answer. Absent: none is. */
+  readonly hedges?: Hedges;
 }
 
 const SLOW_MS = 1000;
@@ -176,14 +179,20 @@ export class ReplicatedIngesters implements IngesterClient {
     open: OpenMember<T>,
     signal: AbortSignal,
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
-    const { member, meet, clock, slowMs = SLOW_MS } = this.#options;
+    const { member, meet, clock, slowMs = SLOW_MS, hedges } = this.#options;
     const { asks, givenUp } = readAsks(view, tenant, metrics, shard);
     const goneText = ({ id, atMs }: GivenUp) =>
       startMs > atMs + AHEAD_MS_MAX
         ? undefined
         : `${id} was given up at ${new Date(atMs).toISOString()}: samples until then that it alone held are missing`;
     const quorums = new ReadQuorums(asks, this.#rank(view), goneText);
-    const streams = new ReplicaStreams<T>({ clock, slowMs, streamsMax: STREAMS_MAX }, signal);
+    hedges?.read();
+    const hedge = hedges && {
+      delayMs: Math.min(slowMs, hedges.delayMs(tenant)),
+      take: () => hedges.take(),
+      note: (ms: number) => hedges.note(tenant, ms),
+    };
+    const streams = new ReplicaStreams<T>({ clock, slowMs, hedge, streamsMax: STREAMS_MAX }, signal);
     const version = { number: view.newest.number, hash: view.hash };
     const losses = new Map<string, ReplicaAnswer<unknown>['losses']>();
     try {
@@ -229,7 +238,7 @@ export class ReplicatedIngesters implements IngesterClient {
             break;
           case 'slow':
             quorums.slow(id);
-            this.#noteFailure(id);
+            if (!event.isHedge) this.#noteFailure(id);
             break;
         }
       }

@@ -39,9 +39,12 @@ export interface RpcClientOptions {
 
 const TIMEOUT_MS = 20_000;
 const CONNECT_MS_MAX = 5_000;
-const PING_MS = 5_000;
+const PING_MS = 2_000;
 /** How long an address that could not be reached is left alone. */
 const AWAY = { minMs: 100, maxMs: 5_000, triesMax: 1 };
+/** Calls in a row that were not answered in time, after which a process is left alone for a while: others do its part meanwhile. */
+const LATE_CALLS_MAX = 5;
+const LEFT_ALONE_MS = 2_000;
 /** Calls and bytes that wait here for room on the other side; more are refused. */
 const WAITING_CALLS_MAX = 4_096;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
@@ -96,6 +99,8 @@ export class RpcClient implements RpcCaller {
   #opening: Promise<void> | undefined;
   #lastId = 0;
   #failures = 0;
+  /** Calls in a row that were not answered in time. */
+  #lateCalls = 0;
   /** Monotonic; until then calls fail at once. */
   #awayUntilMs = Number.NEGATIVE_INFINITY;
   #awayError: AppError | undefined;
@@ -153,7 +158,7 @@ export class RpcClient implements RpcCaller {
       if (signal?.aborted) return reject(signal.reason);
       if (this.#isClosed) return reject(this.#gone('this process closes it'));
       const nowMs = this.#options.clock.monotonicMs();
-      if (this.#open === undefined && nowMs < this.#awayUntilMs) return reject(this.#awayError);
+      if (nowMs < this.#awayUntilMs) return reject(this.#awayError);
       if (this.#waiting.length >= WAITING_CALLS_MAX) {
         return reject(peerErrors.peerBusy({ peer: this.address, what: 'calls that wait', limit: WAITING_CALLS_MAX }));
       }
@@ -206,17 +211,22 @@ export class RpcClient implements RpcCaller {
           if (this.#isClosed) open.connection.close('this process closes it');
         },
         (error: Error) => {
-          const { clock, random = systemRandom } = this.#options;
+          const { random = systemRandom } = this.#options;
           this.#failures++;
-          this.#awayUntilMs = clock.monotonicMs() + backoffMs(AWAY, this.#failures, random);
-          this.#awayError = peerErrors.peerAway({ peer: this.address, reason: error.message });
-          this.#failWaiting(this.#awayError);
+          this.#failWaiting(this.#leaveAlone(backoffMs(AWAY, this.#failures, random), error.message));
         },
       )
       .finally(() => {
         this.#opening = undefined;
         this.#pump();
       });
+  }
+
+  /** Lets calls fail at once for a time. */
+  #leaveAlone(ms: number, reason: string): AppError {
+    this.#awayUntilMs = this.#options.clock.monotonicMs() + ms;
+    this.#awayError = peerErrors.peerAway({ peer: this.address, reason });
+    return this.#awayError;
   }
 
   async #makeConnection(): Promise<Open> {
@@ -367,6 +377,7 @@ export class RpcClient implements RpcCaller {
       if (kind === END || kind === ERROR || (kind === ANSWER && call.inbox === undefined)) this.#through(open, call);
       return;
     }
+    if (kind === ANSWER || kind === ERROR) this.#lateCalls = 0;
     switch (kind) {
       case ANSWER: {
         let value: unknown;
@@ -441,11 +452,18 @@ export class RpcClient implements RpcCaller {
     }
     const nowMs = this.#options.clock.monotonicMs();
     const sent = [...this.#connections].flatMap(({ calls }) => [...calls.values()]);
-    const late = [...sent, ...this.#waiting].filter(({ isAnswered, deadlineMs }) => !isAnswered && nowMs >= deadlineMs);
+    const late = [...sent, ...this.#waiting].filter(
+      ({ isAnswered, isLeft, deadlineMs }) => !isAnswered && !isLeft && nowMs >= deadlineMs,
+    );
     for (const call of late) {
       const { method, timeoutMs: limitMs } = call;
       this.#cancel(call, peerErrors.peerSlow({ peer: this.address, method, limitMs }));
     }
+    this.#lateCalls += late.length;
+    if (this.#lateCalls < LATE_CALLS_MAX) return;
+    // the next that is late leaves it alone again
+    this.#lateCalls = LATE_CALLS_MAX - 1;
+    this.#failWaiting(this.#leaveAlone(LEFT_ALONE_MS, `${LATE_CALLS_MAX} calls in a row were not answered in time`));
   }
 
   #hasEnded(open: Open, reason: AppError): void {

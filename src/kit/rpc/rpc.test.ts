@@ -293,3 +293,73 @@ test('a body that is too long is refused before it is sent', async (t: TestConte
   assert.equal(await reason(client.call('echo', 0, new Uint8Array(33 * 1024 * 1024))), 'peer_message_too_large');
   await client.call('echo', 0, new Uint8Array(32 * 1024 * 1024));
 });
+
+test('a process that is late again and again is left alone for a while, and then tried again', async (t) => {
+  let arrived = 0;
+  let hangs = true;
+  const server = await startServer(t, {
+    ...echo,
+    asks: async () => {
+      arrived++;
+      if (hangs) await new Promise(() => {});
+      return { head: 'here' };
+    },
+  });
+  const client = startClient(t, server);
+  const ask = () => client.call('asks', null, undefined, { timeoutMs: 20 });
+  await client.call('echo', 0);
+  for (let i = 0; i < 5; i++) assert.equal(await reason(ask()), 'peer_slow');
+  for (let i = 0; i < 100; i++) assert.equal(await reason(ask()), 'peer_away');
+  assert.ok(arrived <= 5, `${arrived} calls arrived`);
+  hangs = false;
+  for (;;) {
+    const answer = await ask().catch((error: AppError) => error.reason);
+    if (typeof answer !== 'string') break;
+    assert.ok(['peer_away', 'peer_slow'].includes(answer), answer);
+    await systemClock.sleep(50);
+  }
+});
+
+test('a peer that floods gets its turns and no more: others are answered at nearly the same rate', async (t) => {
+  // each call is some work, one at a time
+  let last = Promise.resolve();
+  const server = await startServer(
+    t,
+    {
+      work: ({ body }) => {
+        last = last.then(() => systemClock.turn());
+        return last.then(() => ({ head: body.length }));
+      },
+    },
+    { runningMax: 4 },
+  );
+  const victim = startClient(t, server, { self: { name: 'victim', cluster: {} } });
+  const body = bytesOf(1000);
+  /** Calls that the victim has answered in so many turns of the work, two at a time. */
+  const rate = async (calls: number) => {
+    const startMs = performance.now();
+    const lane = async () => {
+      for (let i = 0; i < calls / 2; i++) await victim.call('work', null, body);
+    };
+    await Promise.all([lane(), lane()]);
+    return performance.now() - startMs;
+  };
+  await rate(100);
+  const flooder = startClient(t, server, { self: { name: 'flooder', cluster: {} } });
+  let floods = true;
+  let flooded = 0;
+  const flood = Array.from({ length: 400 }, async () => {
+    while (floods) {
+      await flooder.call('work', null, body);
+      flooded++;
+    }
+  });
+  while (flooded < 500) await systemClock.turn();
+  const before = flooded;
+  await rate(300);
+  const share = (flooded - before) / 300;
+  floods = false;
+  await Promise.all(flood);
+  // as many turns as the victim, and what was running besides; in order of arrival it would be 128 times as many
+  assert.ok(share < 4, `${share.toFixed(1)} calls of the flood for each of the victim`);
+});

@@ -45,7 +45,7 @@ export interface RpcServerOptions {
   readonly runningMax?: number;
 }
 
-const PING_MS = 5_000;
+const PING_MS = 2_000;
 const INFLIGHT_BYTES_MAX = 256 * 1024 * 1024;
 const RUNNING_MAX = 64;
 /** Calls that wait for their turn, of all peers. */
