@@ -1,13 +1,105 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Dashboard, namedBy, panelAt, queryFor, unitNamed } from './model.ts';
+import type { Dashboard, GridItem, ListVariable } from '../../../src/contract/dashboard.ts';
+import { placeBelow, settled, withMoved } from './grid.ts';
+import { namedBy, panelAt, queryFor, unitNamed } from './model.ts';
+import { intervalOf, ratedSelectors } from './sample-interval.ts';
+import { chosenValue, interpolated, offered, type Value, type Values } from './variables.ts';
 
 test('ranges follow the interval of the samples and the step', () => {
+  const ask = (text: string, intervalMs: number, stepMs: number) =>
+    queryFor(text, { intervalMs, stepMs, rangeMs: 3_600_000 }, new Map());
   assert.equal(
-    queryFor('rate(a[$__rate_interval]) + rate(b[$__rate_interval])', 15_000, 10_000),
+    ask('rate(a[$__rate_interval]) + rate(b[$__rate_interval])', 15_000, 10_000),
     'rate(a[60s]) + rate(b[60s])',
   );
-  assert.equal(queryFor('rate(a[$__rate_interval])', 15_000, 300_000), 'rate(a[315s])');
+  assert.equal(ask('rate(a[$__rate_interval])', 15_000, 300_000), 'rate(a[315s])');
+  assert.equal(
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a place of a variable
+    ask('rate(a[${__rate_interval}]) $__range $__unknown', 15_000, 300_000),
+    'rate(a[315s]) 3600s $__unknown',
+  );
+});
+
+test('variables are filled in as text, whatever is in them', () => {
+  const values: Values = new Map<string, Value>([
+    ['job', { kind: 'one', value: 'a"} or up{x="' }],
+    ['several', { kind: 'several', values: ['a.b', 'c'] }],
+    ['all', { kind: 'raw', text: '.*' }],
+  ]);
+  const cases: [string, string][] = [
+    ['up{job="$job"}', 'up{job="a\\x22} or up{x=\\x22"}'],
+    ['up{job=~"$several"}', 'up{job=~"(a\\\\.b|c)"}'],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a place of a variable
+    ['up{job=~"${several:pipe}"} [[all]]', 'up{job=~"a.b|c"} .*'],
+    ['label_replace(up, "a", "$1", "b", "(.*)$")', 'label_replace(up, "a", "$1", "b", "(.*)$")'],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a place of a variable
+    ['$unknown ${constructor} $__proto__', '$unknown ${constructor} $__proto__'],
+  ];
+  for (const [text, wanted] of cases) assert.equal(interpolated(text, values), wanted);
+});
+
+test('options are filtered, sorted and chosen, and no expression takes for ever', () => {
+  const list = (spec: Partial<ListVariable['spec']>): ListVariable => ({
+    kind: 'ListVariable',
+    spec: { name: 'v', plugin: { kind: 'StaticListVariable', spec: { values: ['x'] } }, ...spec },
+  });
+  const found = ['b10-web', 'b9-web', 'other'];
+  assert.deepEqual(offered(list({ capturingRegexp: '(.*)-web', sort: 'numerical-asc' }), found), ['b9', 'b10']);
+  assert.deepEqual(offered(list({ sort: 'alphabetical-desc' }), found), ['other', 'b9-web', 'b10-web']);
+  const before = performance.now();
+  offered(list({ capturingRegexp: '^(a+)+$' }), [`${'a'.repeat(300)}b`]);
+  offered(list({ capturingRegexp: '((a*)*)*b' }), ['a'.repeat(300)]);
+  assert.ok(performance.now() - before < 2_000);
+  assert.deepEqual(chosenValue(list({}), ['x', 'y'], []), { kind: 'one', value: 'x' });
+  assert.deepEqual(chosenValue(list({ defaultValue: 'y' }), ['x', 'y'], []), { kind: 'one', value: 'y' });
+  const several = { allowMultiple: true, allowAllValue: true };
+  assert.deepEqual(chosenValue(list(several), ['x', 'y'], []), { kind: 'several', values: ['x', 'y'] });
+  assert.deepEqual(chosenValue(list(several), ['x', 'y'], ['y']), { kind: 'several', values: ['y'] });
+  assert.deepEqual(chosenValue(list({ ...several, customAllValue: '.+' }), ['x'], ['$__all']), {
+    kind: 'raw',
+    text: '.+',
+  });
+});
+
+test('intervals are found from the counters of a dashboard', () => {
+  const query =
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a place of a variable
+    'sum(rate(http_requests_total{job=~"$job"}[$__rate_interval])) / rate(b[${__rate_interval}]) + rate(c[5m])';
+  const plugin = { kind: 'PrometheusTimeSeriesQuery', spec: { query } };
+  const panel = {
+    kind: 'Panel',
+    spec: { display: { name: '' }, plugin: { kind: 'x' }, queries: [{ kind: '', spec: { plugin } }] },
+  };
+  const dashboard = { spec: { panels: { panel } } } as unknown as Dashboard;
+  const values: Values = new Map<string, Value>([['job', { kind: 'one', value: 'shop' }]]);
+  assert.deepEqual(ratedSelectors(dashboard, values), ['http_requests_total{job=~"shop"}', 'b']);
+  assert.deepEqual([40, 39, 10, 1, 0].map(intervalOf), [15_000, 15_000, 60_000, 60_000, 60_000]);
+});
+
+test('panels on the grid never lie upon each other', () => {
+  const item = (x: number, y: number, width: number, height: number) => ({
+    x,
+    y,
+    width,
+    height,
+    content: { $ref: '' },
+  });
+  const places = (items: readonly GridItem[]) => items.map(({ x, y, width, height }) => [x, y, width, height]);
+  assert.deepEqual(places(settled([item(0, 5, 12, 8), item(12, 0, 12, 4), item(0, 5, 24, 2)])), [
+    [0, 0, 12, 8],
+    [12, 0, 12, 4],
+    [0, 8, 24, 2],
+  ]);
+  const two = [item(0, 0, 12, 8), item(12, 0, 12, 8), item(0, 8, 12, 8)];
+  // dragged over the first one
+  assert.deepEqual(places(withMoved(two, 2, { x: 0, y: 0 })), [
+    [0, 8, 12, 8],
+    [12, 0, 12, 8],
+    [0, 0, 12, 8],
+  ]);
+  assert.deepEqual(places(withMoved(two, 0, { width: 99, height: 0 }))[0], [0, 0, 24, 2]);
+  assert.deepEqual(placeBelow(two), { x: 12, y: 8, width: 12, height: 8 });
 });
 
 test('units, names and panels are found, and unknown ones do no harm', () => {

@@ -1,51 +1,15 @@
+import type { Dashboard, Panel } from '../../../src/contract/dashboard.ts';
 import type { Unit } from '../model/units.ts';
-
-// Dashboards in the shape of Perses' model, as far as they are drawn here: `src/dashboards/dashboard.ts`.
-
-export interface Dashboard {
-  readonly kind: 'Dashboard';
-  readonly spec: {
-    readonly display?: { readonly name?: string; readonly description?: string };
-    readonly panels: Readonly<Record<string, PanelModel>>;
-    readonly layouts: readonly GridLayout[];
-  };
-}
-
-export interface PanelModel {
-  readonly kind: 'Panel';
-  readonly spec: {
-    readonly display: { readonly name: string; readonly description?: string };
-    readonly plugin: { readonly kind: string; readonly spec?: Readonly<Record<string, unknown>> };
-    readonly queries?: readonly {
-      readonly spec: {
-        readonly plugin: {
-          readonly kind: string;
-          readonly spec: { readonly query: string; readonly seriesNameFormat?: string };
-        };
-      };
-    }[];
-  };
-}
-
-export interface GridLayout {
-  readonly kind: 'Grid';
-  readonly spec: {
-    readonly display?: { readonly title: string; readonly collapse?: { readonly open: boolean } };
-    readonly items: readonly {
-      readonly x: number;
-      readonly y: number;
-      readonly width: number;
-      readonly height: number;
-      readonly content: { readonly $ref: string };
-    }[];
-  };
-}
+import { interpolated, type Values } from './variables.ts';
 
 const UNITS: Readonly<Record<string, Unit>> = {
   'percent-decimal': 'percent',
+  percent: 'percent-100',
+  milliseconds: 'milliseconds',
   seconds: 'seconds',
   bytes: 'bytes',
   'bytes/sec': 'bytes/s',
+  'bits/sec': 'bits/s',
   celsius: 'celsius',
   hertz: 'hertz',
 };
@@ -56,7 +20,7 @@ export function unitNamed(name: string | undefined): Unit {
 }
 
 /** The unit of a panel, wherever its kind has it. */
-export function unitOfPanel({ spec: { plugin } }: PanelModel): Unit {
+export function unitOfPanel({ spec: { plugin } }: Panel): Unit {
   const spec = (plugin.spec ?? {}) as {
     yAxis?: { format?: { unit?: string } };
     format?: { unit?: string };
@@ -65,14 +29,31 @@ export function unitOfPanel({ spec: { plugin } }: PanelModel): Unit {
   return unitNamed(spec.yAxis?.format?.unit ?? spec.format?.unit ?? spec.yAxisFormat?.unit);
 }
 
-export function isStacked({ spec: { plugin } }: PanelModel): boolean {
+export function isStacked({ spec: { plugin } }: Panel): boolean {
   return (plugin.spec as { visual?: { stack?: string } } | undefined)?.visual?.stack === 'all';
 }
 
-/** A query with its range: four samples, and no step that misses one. */
-export function queryFor(text: string, intervalMs: number, stepMs: number): string {
-  const seconds = Math.ceil(Math.max(4 * intervalMs, stepMs + intervalMs) / 1000);
-  return text.replaceAll('$__rate_interval', () => `${seconds}s`);
+/** The times that a query is asked with. */
+export interface QueryTimes {
+  /** Between two samples. */
+  readonly intervalMs: number;
+  readonly stepMs: number;
+  readonly rangeMs: number;
+}
+
+/** A query with its ranges and variables filled in: a rate looks at four samples, and no step misses one. */
+export function queryFor(text: string, { intervalMs, stepMs, rangeMs }: QueryTimes, values: Values): string {
+  const seconds = (ms: number) => `${Math.max(1, Math.ceil(ms / 1000))}s`;
+  const times: Readonly<Record<string, string>> = {
+    $__rate_interval: seconds(Math.max(4 * intervalMs, stepMs + intervalMs)),
+    $__interval: seconds(Math.max(stepMs, intervalMs)),
+    $__interval_ms: String(Math.max(stepMs, intervalMs)),
+    $__range: seconds(rangeMs),
+    $__range_s: String(Math.ceil(rangeMs / 1000)),
+    $__range_ms: String(Math.ceil(rangeMs)),
+  };
+  const timed = text.replaceAll(/\$\{?(__[a-z_]+)\}?/g, (whole, name: string) => times[`$${name}`] ?? whole);
+  return interpolated(timed, values);
 }
 
 /** `{{code}} of {{method}}` → the values of a series. */
@@ -82,7 +63,7 @@ export function namedBy(format: string | undefined, labels: Readonly<Record<stri
 }
 
 /** The panel that an item of a grid names. */
-export function panelAt(dashboard: Dashboard, ref: string): PanelModel | undefined {
+export function panelAt(dashboard: Dashboard, ref: string): Panel | undefined {
   const key = ref.replace(/^#\/spec\/panels\//, '');
   return Object.hasOwn(dashboard.spec.panels, key) ? dashboard.spec.panels[key] : undefined;
 }

@@ -1,6 +1,7 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
+import type { Panel } from '../../../src/contract/dashboard.ts';
 import type { Answer } from '../api/columns.ts';
 import { runQuery } from '../api/query.ts';
 import { Heatmap } from '../chart/heatmap.tsx';
@@ -14,28 +15,57 @@ import { Failure } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
-import { isStacked, namedBy, type PanelModel, queryFor, unitOfPanel } from './model.ts';
+import { Markdown } from './markdown.tsx';
+import { isStacked, namedBy, queryFor, unitOfPanel } from './model.ts';
 import { TimeMarks } from './time-marks.ts';
+import { interpolated, type Values } from './variables.ts';
 
-const HEIGHT_PX = 190;
+/** A row of the grid, and what a panel takes of its rows beside the chart: title, names, edges. */
+const ROW_PX = 36;
+const AROUND_PX = 92;
+const CHART_PX_MIN = 40;
 const SERIES_MAX = 40;
 const ROWS_MAX = 100;
+const BARS_MAX = 50;
 const NONE: ReadonlySet<number> = new Set();
+/** Kinds of panels that are drawn; others are kept, and told. */
+const DRAWN: ReadonlySet<string> = new Set([
+  'TimeSeriesChart',
+  'StatChart',
+  'GaugeChart',
+  'BarChart',
+  'Table',
+  'TimeSeriesTable',
+  'HeatMapChart',
+  'StatusHistoryChart',
+  'Markdown',
+]);
+
+export interface PanelViewProps {
+  readonly panel: Panel;
+  readonly intervalMs: number;
+  readonly values: Values;
+  /** Rows of the grid that it takes. */
+  readonly rows: number;
+}
 
 /** A panel of a dashboard; it asks once it is seen. */
-export function PanelView({ panel, intervalMs }: { readonly panel: PanelModel; readonly intervalMs: number }) {
-  const { display, plugin, queries = [] } = panel.spec;
+export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
+  const { display, plugin } = panel.spec;
+  const isDrawn = DRAWN.has(plugin.kind);
+  const queries = promQueries(panel);
   const { tenant, rangeMs, endMs, refreshMs, round } = useScope();
   const visible = useVisible();
   const root = useRef<HTMLElement>(null);
   const width = useWidth(root);
   const seen = useSeen(root);
-  const isTable = plugin.kind === 'Table';
+  const isTable = plugin.kind === 'Table' || plugin.kind === 'TimeSeriesTable';
   const stepMs = Math.max(stepOf({ rangeMs, resolution: EMPTY_PANEL.resolution }, width || 500), intervalMs);
-  const exprs = queries.map(({ spec }) => queryFor(spec.plugin.spec.query, intervalMs, stepMs));
+  const times = { intervalMs, stepMs, rangeMs };
+  const exprs = queries.map(({ spec }) => queryFor(spec.plugin.spec.query, times, values));
   const { data, error, isFetching } = useQuery({
     queryKey: ['panel', tenant, exprs, isTable, rangeMs, endMs, stepMs, round],
-    enabled: seen && width > 0 && exprs.length > 0,
+    enabled: seen && width > 0 && exprs.length > 0 && isDrawn,
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs > 0 && visible && seen && endMs === undefined ? refreshMs : false,
     queryFn: ({ signal }) => {
@@ -56,24 +86,59 @@ export function PanelView({ panel, intervalMs }: { readonly panel: PanelModel; r
     >
       <div className="panel-title">
         <strong className="wrapped" title={display.description}>
-          {display.name.slice(0, 200)}
+          {interpolated(display.name, values).slice(0, 200)}
         </strong>
-        <Link href={address} className="dim">
-          query
-        </Link>
+        {exprs.length > 0 && (
+          <Link href={address} className="dim">
+            query
+          </Link>
+        )}
       </div>
       {error && <Failure error={error} />}
-      {data === undefined && !error && exprs.length > 0 && <Quiet />}
-      {data !== undefined && <Drawn panel={panel} answers={data} />}
-      {exprs.length === 0 && (
-        <p className="dim">This kind of panel ({plugin.kind.slice(0, 60)}) is kept, and cannot be drawn here.</p>
+      {!isDrawn && <Kept panel={panel} />}
+      {plugin.kind === 'Markdown' && <Markdown text={interpolated(textOf(plugin.spec?.text), values)} />}
+      {isDrawn && plugin.kind !== 'Markdown' && exprs.length === 0 && <p className="dim">It has no query yet.</p>}
+      {data === undefined && !error && isDrawn && exprs.length > 0 && <Quiet />}
+      {data !== undefined && isDrawn && exprs.length > 0 && (
+        <Drawn panel={panel} answers={data} heightPx={Math.max(CHART_PX_MIN, rows * ROW_PX - AROUND_PX)} />
       )}
     </section>
   );
 }
 
-function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answers: readonly Answer[] }) {
-  const { plugin, queries = [] } = panel.spec;
+/** Queries that can be asked here. */
+function promQueries({ spec: { queries = [] } }: Panel): NonNullable<Panel['spec']['queries']> {
+  return queries.filter(({ spec }) => spec.plugin.kind === 'PrometheusTimeSeriesQuery');
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+/** The word on a panel that cannot be drawn, with what it is. */
+function Kept({ panel: { spec } }: { readonly panel: Panel }) {
+  const { kind, spec: own } = spec.plugin;
+  const type = kind === 'GrafanaPanel' ? `Grafana's ${textOf(own?.type) || 'panel'}` : kind;
+  return (
+    <div className="dim">
+      <p className="wrapped">This kind of panel ({type.slice(0, 60)}) is kept, and cannot be drawn here.</p>
+      <details>
+        <summary>as it is kept</summary>
+        <pre className="block">{JSON.stringify(own ?? {}, undefined, 2).slice(0, 5_000)}</pre>
+      </details>
+    </div>
+  );
+}
+
+interface DrawnProps {
+  readonly panel: Panel;
+  readonly answers: readonly Answer[];
+  readonly heightPx: number;
+}
+
+function Drawn({ panel, answers, heightPx }: DrawnProps) {
+  const { plugin } = panel.spec;
+  const queries = useMemo(() => promQueries(panel), [panel]);
   const { zone, setTime } = useScope();
   const timeMarks = useContext(TimeMarks);
   const unit = unitOfPanel(panel);
@@ -89,10 +154,10 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
   const zoom = (startMs: number, endMs: number) => setTime(Math.max(1_000, endMs - startMs), endMs);
   const [first] = answers;
   if (first === undefined) return null;
-  if (plugin.kind === 'Table') {
+  if (plugin.kind === 'Table' || plugin.kind === 'TimeSeriesTable') {
     const rows = answers.flatMap((answer) => answer.rows).slice(0, ROWS_MAX);
     return (
-      <div className="rows" style={{ maxHeight: HEIGHT_PX }}>
+      <div className="rows" style={{ maxHeight: heightPx + 50 }}>
         {rows.map(({ labels, values }) => (
           <div key={printSeries(labels)} className="row">
             <span className="row-labels">
@@ -109,7 +174,7 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
     return (
       <div className="stats">
         {merged.series.slice(0, 12).map(({ labels, values }, i) => {
-          const last = values.findLast((value) => !Number.isNaN(value)) ?? Number.NaN;
+          const last = calculated(values, plugin.spec?.calculation);
           return (
             <div key={printSeries(labels)} title={String(last)}>
               <div className="stat">{printValue(last, unit)}</div>
@@ -120,8 +185,37 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
       </div>
     );
   }
+  if (plugin.kind === 'GaugeChart' || plugin.kind === 'BarChart') {
+    const all = merged.series.map(({ values }) => calculated(values, plugin.spec?.calculation));
+    const isShare = unit === 'percent' || unit === 'percent-100';
+    const given = plugin.spec?.max;
+    const whole = unit === 'percent' ? 1 : 100;
+    const known = all.filter((value) => Number.isFinite(value));
+    const most = typeof given === 'number' ? given : isShare ? whole : Math.max(...known, 0);
+    return (
+      <div className="bars" style={{ maxHeight: heightPx + 50 }}>
+        {all.slice(0, BARS_MAX).map((value, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two may have one name
+          <div key={i} className="bar" title={String(value)}>
+            <span className="bar-name">{merged.names[i]!.slice(0, 120)}</span>
+            <span className="bar-room">
+              <span
+                className="bar-value"
+                style={{
+                  width: `${most > 0 && value > 0 ? Math.min(100, (value / most) * 100) : 0}%`,
+                  background: merged.strokes[i]!.color,
+                }}
+              />
+            </span>
+            <span className="bar-number">{printValue(value, unit)}</span>
+          </div>
+        ))}
+        {all.length > BARS_MAX && <span className="dim">{all.length - BARS_MAX} more</span>}
+      </div>
+    );
+  }
   const heat = plugin.kind === 'HeatMapChart' ? heatmapOf(first) : undefined;
-  if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={HEIGHT_PX} onZoom={zoom} />;
+  if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />;
   return (
     <>
       <LineChart
@@ -134,7 +228,7 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
         fromZero={unit !== 'timestamp' && unit !== 'celsius'}
         unit={unit}
         zone={zone}
-        height={HEIGHT_PX}
+        height={heightPx}
         marks={NO_MARKS}
         timeMarks={timeMarks}
         onZoom={zoom}
@@ -153,6 +247,27 @@ function Drawn({ panel, answers }: { readonly panel: PanelModel; readonly answer
 }
 
 const NO_MARKS = [] as const;
+
+/** One value of a series; the last one where nothing else is asked for. */
+function calculated(values: Float64Array, calculation: unknown): number {
+  const known = values.filter((value) => !Number.isNaN(value));
+  if (known.length === 0) return Number.NaN;
+  const sum = () => known.reduce((total, value) => total + value, 0);
+  switch (calculation) {
+    case 'mean':
+      return sum() / known.length;
+    case 'sum':
+      return sum();
+    case 'min':
+      return known.reduce((least, value) => Math.min(least, value));
+    case 'max':
+      return known.reduce((most, value) => Math.max(most, value));
+    case 'first':
+      return known[0]!;
+    default:
+      return known.at(-1)!;
+  }
+}
 
 /** Whether an element has been in view, or near it. */
 function useSeen(element: React.RefObject<HTMLElement | null>): boolean {

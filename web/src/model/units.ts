@@ -6,6 +6,10 @@ export type Unit =
   | 'bytes/s'
   | 'seconds'
   | 'percent'
+  /** 100 is the whole. */
+  | 'percent-100'
+  | 'milliseconds'
+  | 'bits/s'
   | 'per-second'
   | 'timestamp'
   | 'celsius'
@@ -28,6 +32,12 @@ export function printValue(value: number, unit: Unit): string {
       return seconds(value);
     case 'percent':
       return `${digits(value * 100)} %`;
+    case 'percent-100':
+      return `${digits(value)} %`;
+    case 'milliseconds':
+      return seconds(value / 1000);
+    case 'bits/s':
+      return scaled(value, 1000, SI, 'b/s');
     case 'per-second':
       return withSmall(value, '/s');
     case 'timestamp':

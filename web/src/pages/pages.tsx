@@ -1,4 +1,12 @@
-import { IconBell, IconBellOff, IconCompass, type IconProps, IconStack2, IconTerminal2 } from '@tabler/icons-react';
+import {
+  IconBell,
+  IconBellOff,
+  IconCompass,
+  IconLayoutDashboard,
+  type IconProps,
+  IconStack2,
+  IconTerminal2,
+} from '@tabler/icons-react';
 import { type ComponentType, lazy } from 'react';
 import { QueryPage } from '../query/query-page.tsx';
 
@@ -32,6 +40,13 @@ export const pages: readonly Page[] = [
     component: lazy(async () => ({ default: (await import('../services/services-page.tsx')).ServicesPage })),
   },
   {
+    path: '/dashboards',
+    title: 'Dashboards',
+    letter: 'd',
+    icon: IconLayoutDashboard,
+    component: lazy(async () => ({ default: (await import('../dashboards/dashboards-page.tsx')).DashboardsPage })),
+  },
+  {
     path: '/alerts',
     title: 'Alerts',
     letter: 'a',
@@ -43,8 +58,11 @@ export const pages: readonly Page[] = [
 
 const ServicePage = lazy(async () => ({ default: (await import('../services/service-page.tsx')).ServicePage }));
 
+const DashboardPage = lazy(async () => ({ default: (await import('../dashboards/dashboard-page.tsx')).DashboardPage }));
+
 /** Pages that others lead to. */
 export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [
   { path: '/service', component: ServicePage },
+  { path: '/dashboards/:id', component: DashboardPage },
   { path: '/silences/:id', component: SilencesPage },
 ];

@@ -1,18 +1,21 @@
 import { Anchor, Group, Text } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
-import { Link, useSearch } from 'wouter';
+import { useMemo, useState } from 'react';
+import { Link, useLocation, useSearch } from 'wouter';
+import type { Dashboard } from '../../../src/contract/dashboard.ts';
 import { curlOf, fetchData } from '../api/http.ts';
 import { type EventAnswer, markOf } from '../chart/time-mark.ts';
 import { DashboardView } from '../dashboard/dashboard-view.tsx';
-import type { Dashboard } from '../dashboard/model.ts';
 import { TimeMarks } from '../dashboard/time-marks.ts';
+import { addDashboard, DASHBOARDS_PATH } from '../dashboards/api.ts';
+import { printDuration } from '../model/duration.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { download } from '../parts/download.ts';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope } from '../scope.tsx';
+import { useSession } from '../session.tsx';
 import { Deployments } from './deployments.tsx';
 
 interface Generated {
@@ -28,6 +31,9 @@ const NO_EVENTS: readonly EventAnswer[] = [];
 /** The dashboard that a service's own metrics make, with its deployments. */
 export function ServicePage() {
   const { tenant, rangeMs, endMs, round } = useScope();
+  const { rights, apis } = useSession();
+  const [, navigate] = useLocation();
+  const [saveError, setSaveError] = useState<unknown>();
   const search = new URLSearchParams(useSearch());
   // as `serviceKey` writes it
   const key = ['cluster', 'namespace', 'name'].map((name) => encodeURIComponent(search.get(name) ?? '')).join('/');
@@ -47,6 +53,15 @@ export function ServicePage() {
     },
   });
   const timeMarks = useMemo(() => events.map(markOf), [events]);
+  const save = async ({ dashboard, intervalMs }: Generated) => {
+    const spec = { ...dashboard.spec, sampleInterval: printDuration(intervalMs) };
+    try {
+      const { id } = await addDashboard(tenant, { ...dashboard, spec });
+      navigate(`/dashboards/${id}${keptParams()}`);
+    } catch (thrown) {
+      setSaveError(thrown);
+    }
+  };
   const title = [search.get('cluster'), search.get('namespace'), search.get('name')].filter((part) => part).join(' / ');
   return (
     <>
@@ -66,8 +81,14 @@ export function ServicePage() {
             as Perses JSON
           </Anchor>
         )}
+        {data !== undefined && rights.includes('edit') && apis.includes(DASHBOARDS_PATH) && (
+          <Anchor component="button" size="xs" onClick={() => void save(data)}>
+            save as a dashboard
+          </Anchor>
+        )}
       </Group>
       {error && <Failure error={error} />}
+      {saveError !== undefined && <Failure error={saveError} title="It was not saved" />}
       {data === undefined && !error && <Quiet />}
       {data !== undefined && data.dashboard.spec.layouts.length === 0 && (
         <Text size="sm">This service has no series in the last hour that could be drawn.</Text>

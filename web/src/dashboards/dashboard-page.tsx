@@ -1,0 +1,440 @@
+import { ActionIcon, Alert, Anchor, Button, Group, Modal, Text, TextInput } from '@mantine/core';
+import { IconArrowsMove, IconCopy, IconPencil, IconTrash } from '@tabler/icons-react';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { type PointerEvent, useEffect, useState } from 'react';
+import { Link, useLocation, useParams, useSearch } from 'wouter';
+import type { Dashboard, GridItem, KeptDashboard } from '../../../src/contract/dashboard.ts';
+import { curlOf, send } from '../api/http.ts';
+import { ApiProblem } from '../api/problem.ts';
+import { DashboardView } from '../dashboard/dashboard-view.tsx';
+import { COLUMNS } from '../dashboard/grid.ts';
+import { panelAt } from '../dashboard/model.ts';
+import { useSampleInterval } from '../dashboard/use-sample-interval.ts';
+import { useVariables } from '../dashboard/use-variables.ts';
+import { VariableBar } from '../dashboard/variable-bar.tsx';
+import { CopyButton } from '../parts/copy-button.tsx';
+import { download } from '../parts/download.ts';
+import { Failure } from '../parts/failure.tsx';
+import { keptParams } from '../parts/kept-params.ts';
+import { Quiet } from '../parts/quiet.tsx';
+import { useParamSetter, useScope } from '../scope.tsx';
+import { useSession } from '../session.tsx';
+import { addDashboard, dashboardPath, fetchDashboard, removeDashboard, saveDashboard } from './api.ts';
+import {
+  EMPTY_PANEL_MODEL,
+  keyOf,
+  withItemMoved,
+  withNewPanel,
+  withoutItem,
+  withoutSection,
+  withPanel,
+  withSection,
+  withSectionTitle,
+} from './edits.ts';
+import { PanelEditor } from './panel-editor.tsx';
+import { SettingsEditor } from './settings-editor.tsx';
+import { Versions } from './versions.tsx';
+
+const ROW_PX = 36;
+
+/** A kept dashboard, looked at and changed in place. */
+export function DashboardPage() {
+  const { tenant, round } = useScope();
+  const { id = '' } = useParams<{ id: string }>();
+  const params = new URLSearchParams(useSearch());
+  const version = /^\d+$/.test(params.get('version') ?? '') ? Number(params.get('version')) : undefined;
+  const { data, error } = useQuery({
+    queryKey: ['dashboard', tenant, id, version, round],
+    staleTime: 0,
+    queryFn: ({ signal }) => fetchDashboard(tenant, id, version, signal),
+  });
+  if (error && data === undefined) return <Failure error={error} />;
+  if (data === undefined) return <Quiet />;
+  return (
+    <Opened key={`${id} ${tenant}`} kept={data} isOld={version !== undefined} edits={params.get('edit') === '1'} />
+  );
+}
+
+interface OpenedProps {
+  readonly kept: KeptDashboard;
+  /** It is an earlier version. */
+  readonly isOld: boolean;
+  readonly edits: boolean;
+}
+
+/** What is changed, and the version that it is made from. */
+interface Draft {
+  readonly dashboard: Dashboard;
+  readonly from: number;
+}
+
+function Opened({ kept, isOld, edits }: OpenedProps) {
+  const { tenant } = useScope();
+  const { rights } = useSession();
+  const client = useQueryClient();
+  const setParams = useParamSetter();
+  const [, navigate] = useLocation();
+  const [draft, setDraft] = useState<Draft>();
+  const [open, setOpen] = useState<'settings' | 'versions' | 'remove'>();
+  const [panelKey, setPanelKey] = useState<string>();
+  const [error, setError] = useState<unknown>();
+  const mayEdit = rights.includes('edit');
+  const { id, version } = kept;
+  // the draft begins with what is there when the editing begins
+  useEffect(() => {
+    if (!edits || !mayEdit) setDraft(undefined);
+    else setDraft((before) => before ?? { dashboard: kept.dashboard, from: kept.version.number });
+  }, [edits, mayEdit, kept]);
+  const dashboard = draft?.dashboard ?? kept.dashboard;
+  const { spec } = dashboard;
+  const variables = useVariables(spec.variables);
+  const intervalMs = useSampleInterval(dashboard, variables?.values);
+  const change = (next: Dashboard) => setDraft((before) => before && { ...before, dashboard: next });
+  const setEdit = (on: boolean) =>
+    setParams((all) => {
+      all.delete('version');
+      if (on) all.set('edit', '1');
+      else all.delete('edit');
+    });
+  const act = async (work: () => Promise<void>) => {
+    try {
+      await work();
+      setError(undefined);
+    } catch (thrown) {
+      setError(thrown);
+    }
+  };
+  const renewed = () => client.invalidateQueries({ queryKey: ['dashboard', tenant, id] });
+  const save = () =>
+    act(async () => {
+      await saveDashboard(tenant, id, draft!.from, dashboard);
+      await renewed();
+      setEdit(false);
+    });
+  const saveCopy = () =>
+    act(async () => {
+      const saved = await addDashboard(tenant, dashboard);
+      navigate(`/dashboards/${saved.id}${keptParams()}`);
+    });
+  const restore = () =>
+    act(async () => {
+      const current = await fetchDashboard(tenant, id, undefined, new AbortController().signal);
+      await saveDashboard(tenant, id, current.version.number, kept.dashboard);
+      await renewed();
+      setEdit(false);
+    });
+  const fileOf = async (format: 'perses' | 'grafana') => {
+    const response = await send({ path: dashboardPath(id), params: new URLSearchParams({ format }), tenant });
+    download(`${id}.${format}.json`, JSON.stringify(await response.json(), undefined, 2), 'application/json');
+  };
+  const isConflict = error instanceof ApiProblem && error.status === 409;
+  return (
+    <>
+      <Group gap="sm" mb="xs">
+        <Anchor component={Link} href={`/dashboards${keptParams()}`} size="sm">
+          all dashboards
+        </Anchor>
+        <Text component="h1" fw={600} className="wrapped">
+          {spec.display.name.slice(0, 300)}
+        </Text>
+        {draft === undefined ? (
+          <Group gap={6}>
+            {mayEdit && !isOld && (
+              <Button size="compact-xs" onClick={() => setEdit(true)}>
+                Edit
+              </Button>
+            )}
+            <Button size="compact-xs" variant="default" onClick={() => setOpen('versions')}>
+              Versions
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => void act(() => fileOf('perses'))}>
+              Perses JSON
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => void act(() => fileOf('grafana'))}>
+              Grafana JSON
+            </Button>
+            {mayEdit && !isOld && (
+              <Button size="compact-xs" variant="default" color="red" onClick={() => setOpen('remove')}>
+                Delete
+              </Button>
+            )}
+          </Group>
+        ) : (
+          <Group gap={6}>
+            <Button size="compact-xs" onClick={save}>
+              Save
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => setEdit(false)}>
+              Discard
+            </Button>
+            <Button
+              size="compact-xs"
+              variant="default"
+              onClick={() => change(withNewPanel(dashboard, Number.MAX_SAFE_INTEGER, EMPTY_PANEL_MODEL))}
+            >
+              Add panel
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => change(withSection(dashboard, 'Section'))}>
+              Add section
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => setOpen('settings')}>
+              Settings and variables
+            </Button>
+          </Group>
+        )}
+      </Group>
+      {spec.display.description !== undefined && spec.display.description !== '' && (
+        <p className="dim wrapped">{spec.display.description.slice(0, 2_000)}</p>
+      )}
+      {isOld && (
+        <Alert color="blue" p="xs" mb="xs" role="status">
+          This is version {version.number} by {version.user || 'nobody'}.{' '}
+          {mayEdit && (
+            <Button size="compact-xs" variant="default" onClick={restore}>
+              Make it the current one
+            </Button>
+          )}{' '}
+          <Button size="compact-xs" variant="default" onClick={() => setEdit(false)}>
+            Back
+          </Button>
+        </Alert>
+      )}
+      {isConflict && (
+        <Alert color="yellow" p="xs" mb="xs" role="alert">
+          <div className="wrapped">Another one has changed this dashboard since you began: {error.message}</div>
+          <Group gap={6} mt={4}>
+            <Button size="compact-xs" variant="default" onClick={saveCopy}>
+              Save mine as a copy
+            </Button>
+            <Button
+              size="compact-xs"
+              variant="default"
+              onClick={() =>
+                void act(async () => {
+                  setEdit(false);
+                  await renewed();
+                })
+              }
+            >
+              Drop mine and see theirs
+            </Button>
+          </Group>
+        </Alert>
+      )}
+      {error !== undefined && !isConflict && <Failure error={error} />}
+      {variables === undefined ? <Quiet /> : <VariableBar shown={variables.shown} />}
+      {Object.keys(spec.panels).length === 0 && <Text size="sm">No panels yet.</Text>}
+      {variables !== undefined && intervalMs !== undefined && (
+        <DashboardView
+          dashboard={dashboard}
+          intervalMs={intervalMs}
+          values={variables.values}
+          {...(draft !== undefined && {
+            sectionTools: (section: number) => (
+              <SectionTools dashboard={dashboard} section={section} onChange={change} />
+            ),
+            itemTools: (section: number, at: number, item: GridItem) => (
+              <ItemTools
+                dashboard={dashboard}
+                section={section}
+                at={at}
+                item={item}
+                onChange={change}
+                onEdit={() => setPanelKey(keyOf(item))}
+              />
+            ),
+          })}
+        />
+      )}
+      <CopyButton text={curlOf({ path: dashboardPath(id), tenant })} label="API call" variant="subtle" />
+      {draft !== undefined && panelKey !== undefined && spec.panels[panelKey] !== undefined && (
+        <PanelEditor
+          key={panelKey}
+          panel={spec.panels[panelKey]}
+          intervalMs={intervalMs ?? 60_000}
+          values={variables?.values ?? new Map()}
+          onClose={() => setPanelKey(undefined)}
+          onDone={(panel) => {
+            change(withPanel(dashboard, panelKey, panel));
+            setPanelKey(undefined);
+          }}
+        />
+      )}
+      {draft !== undefined && open === 'settings' && (
+        <SettingsEditor
+          dashboard={dashboard}
+          onClose={() => setOpen(undefined)}
+          onDone={(next) => {
+            change(next);
+            setOpen(undefined);
+          }}
+        />
+      )}
+      {open === 'versions' && <Versions id={id} current={kept} onClose={() => setOpen(undefined)} />}
+      <Modal
+        opened={open === 'remove'}
+        onClose={() => setOpen(undefined)}
+        title="Delete this dashboard?"
+        closeButtonProps={{ 'aria-label': 'close' }}
+      >
+        <Button
+          size="xs"
+          color="red"
+          onClick={() =>
+            void act(async () => {
+              await removeDashboard(tenant, id, version.number);
+              navigate(`/dashboards${keptParams()}`);
+            })
+          }
+        >
+          Delete
+        </Button>
+      </Modal>
+    </>
+  );
+}
+
+interface ToolsProps {
+  readonly dashboard: Dashboard;
+  readonly section: number;
+  readonly onChange: (next: Dashboard) => void;
+}
+
+function SectionTools({ dashboard, section, onChange }: ToolsProps) {
+  const title = dashboard.spec.layouts[section]?.spec.display?.title ?? '';
+  return (
+    // a click on what stands in a summary would fold the section
+    // biome-ignore lint/a11y/noStaticElementInteractions: it only keeps clicks to itself
+    // biome-ignore lint/a11y/useKeyWithClickEvents: as above
+    <span className="section-tools" onClick={(event) => event.preventDefault()}>
+      <TextInput
+        size="xs"
+        aria-label="section title"
+        placeholder="section without a title"
+        value={title}
+        onChange={(event) => onChange(withSectionTitle(dashboard, section, event.currentTarget.value))}
+        onKeyUp={(event) => event.key === ' ' && event.preventDefault()}
+      />
+      <ActionIcon
+        size="sm"
+        variant="default"
+        aria-label="remove section"
+        onClick={() => onChange(withoutSection(dashboard, section))}
+      >
+        <IconTrash size={14} />
+      </ActionIcon>
+    </span>
+  );
+}
+
+interface ItemToolsProps extends ToolsProps {
+  readonly at: number;
+  readonly item: GridItem;
+  readonly onEdit: () => void;
+}
+
+const STEPS: Readonly<Record<string, readonly [x: number, y: number]>> = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, -1],
+  ArrowDown: [0, 1],
+};
+
+/** Moves and sizes a panel by mouse or arrow keys (with shift: its size), copies and removes it. */
+function ItemTools({ dashboard, section, at, item, onChange, onEdit }: ItemToolsProps) {
+  const panel = panelAt(dashboard, item.content.$ref);
+  const move = (change: Partial<GridItem>) => onChange(withItemMoved(dashboard, section, at, change));
+  const drag = dragging(item, move);
+  return (
+    <>
+      <div className="item-tools">
+        <ActionIcon
+          size="sm"
+          variant="subtle"
+          className="item-move"
+          aria-label="move"
+          title="drag, or arrow keys; with shift they change the size"
+          onPointerDown={(event: PointerEvent<HTMLElement>) => drag(event, 'move')}
+          onKeyDown={(event) => {
+            const [dx, dy] = STEPS[event.key] ?? [0, 0];
+            if (dx === 0 && dy === 0) return;
+            event.preventDefault();
+            if (event.shiftKey) move({ width: item.width + dx, height: item.height + dy });
+            // over the one that lies there
+            else move({ x: item.x + dx, y: item.y + dy * item.height });
+          }}
+        >
+          <IconArrowsMove size={14} />
+        </ActionIcon>
+        <ActionIcon size="sm" variant="subtle" aria-label="edit panel" onClick={onEdit}>
+          <IconPencil size={14} />
+        </ActionIcon>
+        <ActionIcon
+          size="sm"
+          variant="subtle"
+          aria-label="copy panel"
+          onClick={() => panel !== undefined && onChange(withNewPanel(dashboard, section, panel, item))}
+        >
+          <IconCopy size={14} />
+        </ActionIcon>
+        <ActionIcon
+          size="sm"
+          variant="subtle"
+          aria-label="remove panel"
+          onClick={() => onChange(withoutItem(dashboard, section, at))}
+        >
+          <IconTrash size={14} />
+        </ActionIcon>
+      </div>
+      <button
+        type="button"
+        className="item-size"
+        aria-label="size"
+        tabIndex={-1}
+        onPointerDown={(event) => drag(event, 'size')}
+      >
+        ◢
+      </button>
+    </>
+  );
+}
+
+/** Follows the pointer, and changes the item where it is let go. */
+function dragging(item: GridItem, onDone: (change: Partial<GridItem>) => void) {
+  return (event: PointerEvent<HTMLElement>, what: 'move' | 'size') => {
+    const cell = event.currentTarget.closest<HTMLElement>('.grid-item');
+    const grid = cell?.parentElement;
+    if (!cell || !grid || event.button !== 0) return;
+    event.preventDefault();
+    const columnPx = grid.clientWidth / COLUMNS;
+    const [fromX, fromY] = [event.clientX, event.clientY];
+    const steps = (to: globalThis.PointerEvent) => [
+      Math.round((to.clientX - fromX) / columnPx),
+      Math.round((to.clientY - fromY) / ROW_PX),
+    ];
+    const follow = (to: globalThis.PointerEvent) => {
+      if (what === 'move') cell.style.transform = `translate(${to.clientX - fromX}px, ${to.clientY - fromY}px)`;
+      else {
+        cell.style.outline = '2px dashed var(--mantine-primary-color-filled)';
+        const [dx, dy] = steps(to);
+        cell.style.gridColumn = `${item.x + 1} / span ${Math.min(COLUMNS - item.x, Math.max(2, item.width + dx!))}`;
+        cell.style.gridRow = `${item.y + 1} / span ${Math.max(2, item.height + dy!)}`;
+      }
+    };
+    const end = (to: globalThis.PointerEvent) => {
+      window.removeEventListener('pointermove', follow);
+      window.removeEventListener('pointerup', end);
+      cell.style.transform = '';
+      cell.style.outline = '';
+      const [dx, dy] = steps(to);
+      if (dx === 0 && dy === 0) return;
+      onDone(
+        what === 'move'
+          ? { x: item.x + dx!, y: Math.max(0, item.y + dy!) }
+          : { width: Math.min(COLUMNS - item.x, item.width + dx!), height: item.height + dy! },
+      );
+    };
+    window.addEventListener('pointermove', follow);
+    window.addEventListener('pointerup', end);
+  };
+}
