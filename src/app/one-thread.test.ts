@@ -29,7 +29,6 @@ import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { purgerConfig, querierConfig } from '../querier/config.ts';
-import { instantsBy } from '../querier/instants.ts';
 import { Querier, querierEngine } from '../querier/querier.ts';
 import { QuerierService, type QueryWorkers } from '../querier/service.ts';
 import { MemoryTableStore } from '../table/memory.ts';
@@ -125,7 +124,7 @@ function oneThread(t: TestContext) {
       cache: undefined,
     }),
     instants: async ({ tenant, request }, own, abort) => ({
-      answer: await instantsBy(querier.sources(tenant, own).queries, tenant, request, { signal: abort }),
+      answer: await querier.instants(tenant, request, own, { signal: abort }),
       cache: undefined,
     }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),

@@ -1,24 +1,28 @@
 import type { InstantOutcome, InstantRequest, QueryRunContext, QueryRunner } from '../contract/query.ts';
+import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { memoryError } from '../model/memory-error.ts';
 
-/** Evaluates one request after the other: one that fails does not keep the others from being answered. */
+/** Requests of a batch that are evaluated side by side: what they ask of shards goes together. */
+const AT_ONCE = 8;
+
+/** Evaluates requests some at a time: one that fails does not keep the others from being answered. */
 export async function instantsBy(
   queries: Pick<QueryRunner, 'instant'>,
   tenant: string,
   requests: readonly InstantRequest[],
   context: QueryRunContext,
 ): Promise<readonly InstantOutcome[]> {
-  const outcomes: InstantOutcome[] = [];
-  for (const request of requests) {
+  const outcomes = new Array<InstantOutcome>(requests.length);
+  await forEachAtOnce([...requests.entries()], AT_ONCE, async ([i, request]) => {
     context.signal.throwIfAborted();
     try {
-      outcomes.push({ result: await queries.instant(tenant, request, context) });
+      outcomes[i] = { result: await queries.instant(tenant, request, context) };
     } catch (thrown) {
       context.signal.throwIfAborted();
       const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
-      outcomes.push({ failure: { text: message, http: facts.http } });
+      outcomes[i] = { failure: { text: message, http: facts.http } };
     }
-  }
+  });
   return outcomes;
 }

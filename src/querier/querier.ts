@@ -9,6 +9,7 @@ import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import { Tombstones, tombstonesOfQuery } from '../chunkstore/tombstones.ts';
 import type { TenantDeletion, TenantHider } from '../contract/control.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
+import type { InstantOutcome, InstantRequest, QueryRunContext } from '../contract/query.ts';
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -27,9 +28,11 @@ import { federatedExemplars } from './federation/exemplars.ts';
 import { federatedMetadata } from './federation/metadata.ts';
 import { FederatedQueryable } from './federation/queryable.ts';
 import { headSource } from './head-source.ts';
+import { instantsBy } from './instants.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { Retentions } from './retentions.ts';
+import { SharedSelects } from './shared-selects.ts';
 import { StoreSource } from './store-source.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
@@ -145,6 +148,22 @@ export class Querier implements TenantHider {
   /** Sizes of what a query would read of the store, some days at a time; `see` ends it by throwing. */
   sizes(tenant: string, selection: StoreSelect, signal: AbortSignal, see: (size: StoreSize) => void): Promise<void> {
     return this.#reader.sizes(tenant, selection, unlimited(signal), see);
+  }
+
+  /** Evaluates a batch, whose queries ask once for what they have in common. */
+  async instants(
+    tenant: string,
+    requests: readonly InstantRequest[],
+    limits: JoinedLimits,
+    context: QueryRunContext,
+  ): Promise<readonly InstantOutcome[]> {
+    const { queryable, over } = this.sources(tenant, limits);
+    const selects = new SharedSelects(queryable(tenant), context.signal);
+    try {
+      return await instantsBy(over(selects), tenant, requests, context);
+    } finally {
+      await selects.close();
+    }
   }
 
   /** All that the API answers from for one call, with the limits that its tenant has now. */

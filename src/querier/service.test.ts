@@ -14,7 +14,6 @@ import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { purgerConfig, querierConfig } from './config.ts';
-import { instantsBy } from './instants.ts';
 import { Querier, querierEngine } from './querier.ts';
 import { QuerierService, type QueryWorkers } from './service.ts';
 
@@ -83,7 +82,7 @@ async function serviceOn(more: Partial<QueryWorkers> = {}) {
       cache: undefined,
     }),
     instants: async ({ tenant, request }, limits, abort) => ({
-      answer: await instantsBy(querier.sources(tenant, limits).queries, tenant, request, { signal: abort }),
+      answer: await querier.instants(tenant, request, limits, { signal: abort }),
       cache: undefined,
     }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),

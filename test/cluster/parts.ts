@@ -21,7 +21,6 @@ import { Registry } from '../../src/kit/observe/metrics.ts';
 import type { Channel } from '../../src/kit/thread/channel.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
-import { instantsBy } from '../../src/querier/instants.ts';
 import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { QuerierService, type QueryWorkers } from '../../src/querier/service.ts';
 import type { FrontParts } from './cluster.ts';
@@ -186,7 +185,7 @@ export function makeQuerier(place: Place, ingester: IngesterClient, broken?: Rul
       cache: undefined,
     }),
     instants: async ({ tenant, request }, own, abort) => ({
-      answer: await instantsBy(querier.sources(tenant, own).queries, tenant, request, { signal: abort }),
+      answer: await querier.instants(tenant, request, own, { signal: abort }),
       cache: undefined,
     }),
     deleteTenant: (tenant, abort) => querier.deleteTenant(tenant, abort),

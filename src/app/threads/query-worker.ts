@@ -27,7 +27,6 @@ import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { ParsedExprs } from '../../promql/parser/parsed.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
-import { instantsBy } from '../../querier/instants.ts';
 import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
@@ -200,9 +199,7 @@ const role: QueryRole = {
   partial: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.partial(tenant, request, { signal })),
   async instants({ tenant, request, limits }, { signal }) {
-    const done = await worked(({ sources }) =>
-      instantsBy(sources(tenant, limits).queries, tenant, request, { signal }),
-    );
+    const done = await worked(({ querier }) => querier.instants(tenant, request, limits, { signal }));
     const exprs = request.map(({ expr }) => expr);
     return { ...done, metrics: await asked.ofAll(exprs, new Pacer(systemClock, { sliceMs: SLICE_MS, signal })) };
   },

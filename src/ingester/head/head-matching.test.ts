@@ -279,3 +279,26 @@ test('matches that are kept are of the same series only, and bounded', () => {
   assert.ok(kept.get('0', list) !== undefined, 'asked for again and again');
   assert.equal(kept.get('1', list), undefined);
 });
+
+test('several selects in one message are answered as by themselves, and one that fails fails alone', async () => {
+  const { shard, role } = await openShard();
+  await push(
+    shard,
+    Array.from({ length: 100 }, (_, i) => ({ __name__: 'm', id: `${i}`, v: `${i % 3}` })),
+  );
+  const of = (value: string) => ({ tenant: 't', matchers: [planned('v', '=', value)], ...EVERYTHING });
+  const wrong = { ...of('1'), shard: { index: 5, count: 3 } };
+  const { value } = await role.selects({ requests: [of('0'), wrong, of('2'), of('none')] });
+  const idsOf = (bytes: Uint8Array) => {
+    const ids: string[] = [];
+    for (const one = new SliceView(bytes); one.next(); )
+      ids.push(decodeLabels(bytes, one.labelsFrom, one.labelsTo).get('id'));
+    return ids.sort();
+  };
+  const plain = await Promise.all(['0', '2', 'none'].map((v) => found(role, [planned('v', '=', v)])));
+  assert.deepEqual(
+    value.map((slice) => slice && idsOf(slice.bytes)),
+    [plain[0], undefined, plain[1], plain[2]],
+  );
+  await shard.close({ checkpoint: false });
+});

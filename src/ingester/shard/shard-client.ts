@@ -11,7 +11,7 @@ import type { ReplicaLoss } from '../../contract/replica.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { HeldRange } from '../head/held-range.ts';
-import type { ShardCalls } from './shard-messages.ts';
+import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSlice } from './shard-messages.ts';
 
 export interface ConnectedShard {
   readonly channel: ShardCalls;
@@ -22,6 +22,7 @@ export interface ConnectedShard {
 export class ShardsClient implements IngesterClient {
   readonly #all: readonly ConnectedShard[];
   readonly #shards: readonly ShardCalls[];
+  readonly #waiting = new Map<ShardCalls, WaitingSelect[]>();
 
   constructor(shards: readonly ConnectedShard[]) {
     this.#all = shards;
@@ -36,7 +37,7 @@ export class ShardsClient implements IngesterClient {
   async *select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice> {
     // all shards match at once, then hand over their slices one after another
     const shards = this.#holding(request.startMs, request.endMs);
-    const firsts = shards.map((shard) => shard.call('select', request, { signal }));
+    const firsts = shards.map((shard) => this.#first(shard, request, signal));
     for (const first of firsts) first.catch(() => {}); // its turn to fail comes below
     const open = new Map<ShardCalls, number>();
     try {
@@ -57,6 +58,33 @@ export class ShardsClient implements IngesterClient {
       }
     } finally {
       for (const [shard, cursor] of open) shard.call('selectClose', { cursor }).catch(() => {});
+    }
+  }
+
+  /** The first slice. What is asked for at the same moment goes in one message: messages cost more than small answers. */
+  #first(shard: ShardCalls, request: HeadSelect, signal: AbortSignal): Promise<ShardSlice> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(shard);
+      if (waiting !== undefined) {
+        waiting.push({ request, signal, resolve, reject });
+        return;
+      }
+      const all: WaitingSelect[] = [{ request, signal, resolve, reject }];
+      this.#waiting.set(shard, all);
+      queueMicrotask(() => {
+        this.#waiting.delete(shard);
+        void this.#ask(shard, all);
+      });
+    });
+  }
+
+  async #ask(shard: ShardCalls, all: readonly WaitingSelect[]): Promise<void> {
+    for (let from = 0; from < all.length; from += SELECTS_AT_ONCE_MAX) {
+      const some = all.slice(from, from + SELECTS_AT_ONCE_MAX);
+      if (some.length === 1) {
+        const [{ request, signal, resolve, reject }] = some as [WaitingSelect];
+        shard.call('select', request, { signal }).then(resolve, reject);
+      } else void askTogether(shard, some);
     }
   }
 
@@ -89,6 +117,46 @@ export class ShardsClient implements IngesterClient {
     );
     const found = answers.filter((stats) => stats !== undefined);
     return found.length < 2 ? found[0] : together(found, limit);
+  }
+}
+
+interface WaitingSelect {
+  readonly request: HeadSelect;
+  readonly signal: AbortSignal;
+  resolve(slice: ShardSlice): void;
+  reject(reason: unknown): void;
+}
+
+/** The message is cancelled when nobody waits any more. */
+async function askTogether(shard: ShardCalls, all: readonly WaitingSelect[]): Promise<void> {
+  const nobody = new AbortController();
+  const waiting = new Set(all);
+  const listeners = all.map((each) => {
+    const { signal, reject } = each;
+    const abort = () => {
+      waiting.delete(each);
+      reject(signal.reason);
+      if (waiting.size === 0) nobody.abort(signal.reason);
+    };
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+    return () => signal.removeEventListener('abort', abort);
+  });
+  try {
+    const requests = all.map(({ request }) => request);
+    const answers = await shard.call('selects', { requests }, { signal: nobody.signal });
+    for (const [i, each] of all.entries()) {
+      const answer = answers[i]!;
+      // each by itself hears what is wrong with it
+      if (answer === undefined)
+        shard.call('select', each.request, { signal: each.signal }).then(each.resolve, each.reject);
+      else if (waiting.has(each)) each.resolve(answer);
+      else if (answer.cursor !== 0) shard.call('selectClose', { cursor: answer.cursor }).catch(() => {});
+    }
+  } catch (thrown) {
+    for (const { reject } of all) reject(thrown);
+  } finally {
+    for (const remove of listeners) remove();
   }
 }
 

@@ -63,6 +63,11 @@ export type ShardRole = {
   vouchDeletions(request: Record<string, never>): void;
   setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
   select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
+  /** Several, one after another; undefined: it failed. */
+  selects(
+    request: { readonly requests: readonly HeadSelect[] },
+    call?: CallContext,
+  ): Promise<Transferred<readonly (ShardSlice | undefined)[]>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;
   /** Losses that touch a range, both ends inclusive. */
@@ -108,6 +113,9 @@ export interface TenantPage {
   /** Where the next part begins; 0: there is none. */
   readonly next: number;
 }
+
+/** Selects in one message. */
+export const SELECTS_AT_ONCE_MAX = 64;
 
 /** Tenants in one message. */
 export const TENANTS_AT_ONCE_MAX = 4_096;

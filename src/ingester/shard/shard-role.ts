@@ -22,6 +22,7 @@ import type { SavedArena } from '../log/checkpoint.ts';
 import type { Shard } from './shard.ts';
 import {
   type ArenaTenant,
+  SELECTS_AT_ONCE_MAX,
   type ShardRole,
   type ShardSlice,
   TENANTS_AT_ONCE_MAX,
@@ -166,6 +167,23 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     }
   };
 
+  const select: ShardRole['select'] = async (request, call) => {
+    mustBeReady();
+    expire();
+    if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
+    const { startMs, endMs, shard: part } = request;
+    if (part !== undefined && !isSeriesShard(part)) throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
+    return read(request.tenant, call?.signal, async (turn) => {
+      const tenant = head.tenant(request.tenant);
+      const refs =
+        tenant === undefined
+          ? new Uint32Array(0)
+          : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
+      if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
+      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
+    });
+  };
+
   return {
     async push({ tenant, frames, bytes, limits, byFrame }) {
       const result =
@@ -195,22 +213,19 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       shard.vouchDeletions();
     },
     setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
-    async select(request, call) {
+    select,
+    async selects({ requests }, call) {
       mustBeReady();
-      expire();
-      if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      const { startMs, endMs, shard: part } = request;
-      if (part !== undefined && !isSeriesShard(part))
-        throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
-      return read(request.tenant, call?.signal, async (turn) => {
-        const tenant = head.tenant(request.tenant);
-        const refs =
-          tenant === undefined
-            ? new Uint32Array(0)
-            : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
-        if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-        return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
-      });
+      if (requests.length > SELECTS_AT_ONCE_MAX) throw new Error(`bug: ${requests.length} selects in one message`);
+      const slices: (ShardSlice | undefined)[] = [];
+      for (const request of requests) {
+        const found = await select(request, call).catch(() => undefined);
+        slices.push(found?.value);
+      }
+      return Transferred.of(
+        slices,
+        slices.flatMap((each) => (each === undefined ? [] : [each.bytes.buffer as ArrayBuffer])),
+      );
     },
     async selectNext({ cursor: id }) {
       const cursor = cursors.get(id);

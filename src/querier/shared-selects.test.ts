@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { LimitedBudget } from '../limits/query-budget.ts';
+import { Labels } from '../model/labels.ts';
+import { LabelMatcher } from '../model/matcher.ts';
+import { SampleColumns } from '../storage/columns.ts';
+import type { Queryable, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { SeriesBlock } from '../storage/series-stream.ts';
+import { SharedSelects } from './shared-selects.ts';
+
+const { signal } = new AbortController();
+
+/** Series `a`, `b`, … in blocks of so many; whoever asks is charged for them. */
+function storage(count: number, perBlock: number) {
+  const asked = { streams: 0, selects: 0 };
+  const all = Array.from({ length: count }, (_, i) => Labels.of({ __name__: 'm', id: String.fromCharCode(97 + i) }));
+  const read = (labels: readonly Labels[]) => (index: number, out: SampleColumns) => {
+    out.clear();
+    out.pushFloat(1, labels[index]!.get('id').charCodeAt(0));
+  };
+  const inner: Queryable = {
+    async select(_, { budget }) {
+      asked.selects++;
+      budget.addSeries(count);
+      return { series: all, warnings: [], read: read(all), close() {} };
+    },
+    async *stream(_, { budget }): AsyncGenerator<SeriesBlock, void> {
+      asked.streams++;
+      // in no order
+      const mixed = [...all].reverse();
+      for (let from = 0; from < count; from += perBlock) {
+        const labels = mixed.slice(from, from + perBlock);
+        budget.addMemory(100 * labels.length);
+        budget.addSeries(labels.length);
+        yield { labels, warnings: [], isWhole: perBlock >= count, read: read(labels) };
+        budget.addMemory(-100 * labels.length);
+      }
+    },
+    labelNames: async () => ({ values: [], warnings: [] }),
+    labelValues: async () => ({ values: [], warnings: [] }),
+  };
+  return { inner, asked };
+}
+
+function contextOf(maxFetchedSeriesPerQuery = 0) {
+  const budget = new LimitedBudget({ ...DEFAULT_LIMITS, maxFetchedSeriesPerQuery });
+  return { budget, signal } satisfies QueryContext;
+}
+
+const request: SelectRequest = { matchers: [LabelMatcher.of('__name__', '=', 'm')], startMs: 0, endMs: 10 };
+
+async function streamed(shared: SharedSelects, context: QueryContext, of = request): Promise<string> {
+  const found: string[] = [];
+  const out = new SampleColumns();
+  for await (const block of shared.stream(of, context)) {
+    for (const [i, labels] of block.labels.entries()) {
+      block.read(i, out);
+      found.push(`${labels.get('id')}${out.values[0]}`);
+    }
+  }
+  return found.sort().join(' ');
+}
+
+test('what several queries ask for is read once, and charged to each', async () => {
+  const { inner, asked } = storage(3, 10);
+  const shared = new SharedSelects(inner, signal);
+  const contexts = [contextOf(), contextOf(), contextOf()];
+  const set = await shared.select(request, contexts[0]!);
+  assert.deepEqual(
+    set.series.map((labels) => labels.get('id')),
+    ['a', 'b', 'c'],
+  );
+  const out = new SampleColumns();
+  set.read(2, out);
+  assert.equal(out.values[0], 99);
+  const texts = await Promise.all([streamed(shared, contexts[1]!), streamed(shared, contexts[2]!)]);
+  assert.deepEqual(texts, ['a97 b98 c99', 'a97 b98 c99']);
+  set.close();
+  assert.deepEqual(asked, { streams: 1, selects: 0 });
+  for (const { budget } of contexts) {
+    assert.equal(budget.series, 3);
+    assert.equal(budget.memoryBytes, 0);
+    assert.equal(budget.peakMemoryBytes, 300);
+  }
+  await streamed(shared, contextOf(), { ...request, endMs: 11 });
+  assert.equal(asked.streams, 2, 'another range is another request');
+  await assert.rejects(streamed(shared, contextOf(2)), /max_fetched_series_per_query/);
+  await shared.close();
+});
+
+test('a large answer is a stream of who asks first, and others ask themselves', async () => {
+  const { inner, asked } = storage(7, 2);
+  const shared = new SharedSelects(inner, signal);
+  const contexts = [contextOf(), contextOf()];
+  const texts = await Promise.all(contexts.map((context) => streamed(shared, context)));
+  assert.equal(texts[0], 'a97 b98 c99 d100 e101 f102 g103');
+  assert.equal(texts[1], texts[0]);
+  for (const { budget } of contexts) {
+    assert.equal(budget.series, 7);
+    assert.equal(budget.memoryBytes, 0);
+  }
+  assert.equal((await shared.select(request, contextOf())).series.length, 7);
+  assert.deepEqual(asked, { streams: 2, selects: 1 });
+  await shared.close();
+});
+
+test('a query that ends waits no longer, and fails no other', async () => {
+  const { inner } = storage(2, 10);
+  let go = () => {};
+  const gate = new Promise<void>((resolve) => {
+    go = resolve;
+  });
+  const slow: Queryable = {
+    ...inner,
+    async *stream(...args) {
+      await gate;
+      yield* inner.stream!(...args);
+    },
+  };
+  const shared = new SharedSelects(slow, signal);
+  const ending = new AbortController();
+  const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
+  const other = streamed(shared, contextOf());
+  ending.abort(new Error('out of time'));
+  await assert.rejects(ended, /out of time/);
+  go();
+  assert.equal(await other, 'a97 b98');
+  await shared.close();
+});

@@ -1,0 +1,232 @@
+import { getOrMake } from '../lib/map.ts';
+import type { Labels } from '../model/labels.ts';
+import { ascendingLabels } from '../model/labels-order.ts';
+import type {
+  LabelRequest,
+  Queryable,
+  QueryBudget,
+  QueryContext,
+  SelectRequest,
+  SeriesSet,
+} from '../storage/queryable.ts';
+import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
+
+/** Memory of the answers that are kept for others; what is asked for beyond is asked for by each by itself. */
+const SHARED_BYTES_MAX = 16 * 1024 * 1024;
+
+type Stream = AsyncIterator<SeriesBlock, void>;
+
+/** The only block of a selector's series, in ascending order of labels, and what it cost. */
+interface Answer {
+  readonly block: SeriesBlock;
+  readonly cost: Recorded;
+}
+
+/** A request that is under way: what came of it, or the stream of one that has more than a block, for who takes it. */
+interface Asked {
+  readonly answer: Promise<Answer | undefined>;
+  stream:
+    | { readonly first: IteratorResult<SeriesBlock, void>; readonly rest: Stream; readonly cost: Recorded }
+    | undefined;
+}
+
+/**
+ * Selectors that several queries of a batch have in common are asked for once: the rules of a group mostly look at the same series.
+ * Only small answers are shared; every query is charged as if it had asked itself.
+ */
+export class SharedSelects implements Queryable {
+  readonly #inner: Queryable;
+  readonly #signal: AbortSignal;
+  readonly #asked = new Map<string, Asked>();
+  readonly #open: Stream[] = [];
+  #heldBytes = 0;
+
+  /** @param signal ends what is asked for on behalf of several */
+  constructor(inner: Queryable, signal: AbortSignal) {
+    this.#inner = inner;
+    this.#signal = signal;
+  }
+
+  async select(request: SelectRequest, context: QueryContext): Promise<SeriesSet> {
+    const answer = request.limit ? undefined : await this.#answerOf(request, context);
+    if (answer === undefined) return this.#inner.select(request, context);
+    answer.cost.charge(context.budget);
+    const { labels, warnings } = answer.block;
+    return {
+      series: labels,
+      warnings,
+      read: (index, out) => answer.block.read(index, out),
+      close: () => context.budget.addMemory(-answer.cost.memory),
+    };
+  }
+
+  async *stream(request: SelectRequest, context: QueryContext): AsyncGenerator<SeriesBlock, void> {
+    const answer = await this.#answerOf(request, context);
+    if (answer !== undefined) {
+      answer.cost.charge(context.budget);
+      try {
+        if (answer.block.labels.length + answer.block.warnings.length > 0) yield answer.block;
+      } finally {
+        context.budget.addMemory(-answer.cost.memory);
+      }
+      return;
+    }
+    const asked = this.#asked.get(keyOf(request));
+    const taken = asked?.stream;
+    if (taken === undefined) {
+      if (this.#inner.stream === undefined) throw new StreamBroken();
+      yield* this.#inner.stream(request, context);
+      return;
+    }
+    // the first who asked goes on with it
+    asked!.stream = undefined;
+    taken.cost.handTo(context.budget);
+    for (let next = taken.first; next.done !== true; next = await taken.rest.next()) yield next.value;
+  }
+
+  labelNames(request: LabelRequest, context: QueryContext) {
+    return this.#inner.labelNames(request, context);
+  }
+
+  labelValues(name: string, request: LabelRequest, context: QueryContext) {
+    return this.#inner.labelValues(name, request, context);
+  }
+
+  /** Lets go of what was shared, once no query reads it any more. */
+  async close(): Promise<void> {
+    for (const stream of this.#open) await stream.return?.().catch(() => {});
+    this.#asked.clear();
+  }
+
+  /** Undefined: whoever asks has to ask itself. */
+  async #answerOf(request: SelectRequest, { signal }: QueryContext): Promise<Answer | undefined> {
+    if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return undefined;
+    const { answer } = getOrMake(this.#asked, keyOf(request), () => this.#ask(request));
+    signal.throwIfAborted();
+    let abort = () => {};
+    const aborted = new Promise<never>((_, reject) => {
+      abort = () => reject(signal.reason);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+    try {
+      return await Promise.race([answer, aborted]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  #ask(request: SelectRequest): Asked {
+    const cost = new Recorded();
+    const rest = this.#inner.stream!(request, { signal: this.#signal, budget: cost })[Symbol.asyncIterator]() as Stream;
+    this.#open.push(rest);
+    const asked: Asked = { stream: undefined, answer: this.#first(rest, cost, (first) => { asked.stream = { first, rest, cost }; }) }; // biome-ignore format: wraps badly
+    asked.answer.catch(() => {}); // who waits for it hears of it
+    return asked;
+  }
+
+  async #first(
+    rest: Stream,
+    cost: Recorded,
+    notWhole: (first: IteratorResult<SeriesBlock, void>) => void,
+  ): Promise<Answer | undefined> {
+    let first: IteratorResult<SeriesBlock, void>;
+    try {
+      first = await rest.next();
+    } catch (thrown) {
+      if (thrown instanceof StreamBroken) return undefined;
+      throw thrown;
+    }
+    if (first.done === true) return { block: NO_SERIES, cost };
+    if (first.value.isWhole !== true) {
+      notWhole(first);
+      return undefined;
+    }
+    this.#heldBytes += cost.memory;
+    return { block: ascending(first.value), cost };
+  }
+}
+
+const NO_SERIES: SeriesBlock = { labels: [], warnings: [], isWhole: true, read: (_, out) => out.clear() };
+
+function ascending({ labels, warnings, read }: SeriesBlock): SeriesBlock {
+  const order = ascendingLabels(labels);
+  const sorted: Labels[] = Array.from(order, (i) => labels[i]!);
+  return { labels: sorted, warnings, isWhole: true, read: (index, out) => read(order[index]!, out) };
+}
+
+/** Equal for equal requests. */
+function keyOf({ matchers, startMs, endMs, labelsOnly, shard }: SelectRequest): string {
+  let key = `${startMs} ${endMs} ${labelsOnly === true} ${shard?.index} ${shard?.count}`;
+  for (const { name, op, value } of matchers) key += ` ${name.length}:${name}${op}${value.length}:${value}`;
+  return key;
+}
+
+/** What reading cost, to be charged to each query that has its answer. */
+class Recorded implements QueryBudget {
+  series = 0;
+  chunks = 0;
+  chunkBytes = 0;
+  fetchedBytes = 0;
+  memory = 0;
+  rows = 0;
+  objects = 0;
+  hits = 0;
+  slots = 0;
+  groups = 0;
+  #to: QueryBudget | undefined;
+
+  addSeries(count: number): void {
+    this.series += count;
+    this.#to?.addSeries(count);
+  }
+
+  addChunks(count: number, bytes: number): void {
+    this.chunks += count;
+    this.chunkBytes += bytes;
+    this.#to?.addChunks(count, bytes);
+  }
+
+  addFetchedBytes(count: number): void {
+    this.fetchedBytes += count;
+    this.#to?.addFetchedBytes(count);
+  }
+
+  addMemory(bytes: number): void {
+    this.memory += bytes;
+    this.#to?.addMemory(bytes);
+  }
+
+  addFetches(rows: number, objects: number): void {
+    this.rows += rows;
+    this.objects += objects;
+    this.#to?.addFetches(rows, objects);
+  }
+
+  addCacheHits(blocks: number): void {
+    this.hits += blocks;
+    this.#to?.addCacheHits(blocks);
+  }
+
+  addGroups(slots: number, groups: number): void {
+    this.slots += slots;
+    this.groups += groups;
+    this.#to?.addGroups(slots, groups);
+  }
+
+  /** @throws the error of a limit that is exceeded; then no memory is charged, or all of it */
+  charge(budget: QueryBudget): void {
+    budget.addFetches(this.rows, this.objects);
+    budget.addCacheHits(this.hits);
+    budget.addGroups(this.slots, this.groups);
+    budget.addFetchedBytes(this.fetchedBytes);
+    budget.addChunks(this.chunks, this.chunkBytes);
+    budget.addSeries(this.series);
+    budget.addMemory(this.memory);
+  }
+
+  /** Charges what there was so far, and all that follows. */
+  handTo(budget: QueryBudget): void {
+    this.#to = budget;
+    this.charge(budget);
+  }
+}
