@@ -92,7 +92,8 @@ const PARSE_SLICE_MS = 10;
 export class Engine {
   readonly #options: EngineOptions;
   readonly #features: Features;
-  readonly #parsed: ParsedExprs;
+  /** Expressions as they were parsed last, for who looks at them before. */
+  readonly parsed: ParsedExprs;
 
   constructor(options: EngineOptions = {}) {
     this.#options = options;
@@ -101,7 +102,7 @@ export class Engine {
       startTimestamps: options.startTimestamps ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,
     };
-    this.#parsed = new ParsedExprs(options.parser);
+    this.parsed = new ParsedExprs(options.parser);
   }
 
   /** @throws ParseError, AppError */
@@ -130,7 +131,7 @@ export class Engine {
     const monotonicMs = options.nowMs ?? systemClock.monotonicMs;
     const turn = () => context.turn?.() ?? nextTurn();
     const pacer = new Pacer({ monotonicMs, turn }, { sliceMs: PARSE_SLICE_MS, signal: context.signal });
-    const expr = await this.#parsed.of(query.expr, pacer);
+    const expr = await this.parsed.of(query.expr, pacer);
     checkSize(expr);
     const type = typeOf(expr);
     const instant = queryStepMs === 0;

@@ -161,7 +161,7 @@ function keyOf({ matchers, startMs, endMs, labelsOnly, shard }: SelectRequest): 
   return key;
 }
 
-/** What reading cost, to be charged to each query that has its answer. */
+/** Counts of a read, to be charged to each query that has its answer. */
 class Recorded implements QueryBudget {
   series = 0;
   chunks = 0;

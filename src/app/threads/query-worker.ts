@@ -25,9 +25,8 @@ import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
-import { ParsedExprs } from '../../promql/parser/parsed.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
-import { Querier, querierEngine, querierSyntax } from '../../querier/querier.ts';
+import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
@@ -48,7 +47,7 @@ const WARM_UP_MS = 400;
 const PARTS_AT_ONCE = 2;
 
 const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory' | 'need'> = {
-  parsed: new ParsedExprs(querierSyntax(config)),
+  parsed: engine.parsed,
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
   shards: Number(queryRange.queryVerticalShardSize),
