@@ -4,7 +4,7 @@ import type { IngesterAdmin } from '../contract/ingester.ts';
 import type { PushBackend, SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner, QueryRunner } from '../contract/query.ts';
 import type { AlertTarget } from '../contract/rules.ts';
-import type { MoveDays } from '../distributor/late-samples.ts';
+import type { MarkReads, MoveDays } from '../distributor/late-samples.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
@@ -59,6 +59,8 @@ export interface Parts {
   alertmanager?: AlertTarget;
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
   moveDays?: MoveDays;
+  /** Present where all who read the marks of `moveDays` are in this process. */
+  generationReads?: MarkReads;
   /** Takes series that this process makes. */
   pusher?: SeriesBackend & PushBackend;
   /** Where the process' own metrics are; absent: nowhere. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { LateSamples } from './late-samples.ts';
+import { LateSamples, type MarkReads } from './late-samples.ts';
 
 const HOUR_MS = 3_600_000;
 const settle = () => new Promise(setImmediate);
 
-function marks() {
+function marks(reads?: MarkReads) {
   const clock = new ManualClock();
   clock.set(100 * HOUR_MS);
   const moves: { text: string; resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -17,8 +17,9 @@ function marks() {
       }),
     2 * HOUR_MS,
     clock,
+    reads,
   );
-  return { late, moves, texts: () => moves.map(({ text }) => text) };
+  return { clock, late, moves, texts: () => moves.map(({ text }) => text) };
 }
 
 test('writes that come while days are being marked share the next time', async () => {
@@ -45,6 +46,50 @@ test('what cannot be marked is an error of its writes alone', async () => {
   moves[0]!.reject(new Error('away'));
   await assert.rejects(first, /late samples.*away/);
   await settle();
+  moves[1]!.resolve();
+  await second;
+});
+
+test('days that were marked are not marked again until somebody reads the marks, other days are, and those of another tenant', async () => {
+  const reads = { now: '1' as string | undefined };
+  const { clock, late, moves, texts } = marks({ unread: (tenant) => reads.now && `${tenant} ${reads.now}` });
+  const note = async (tenant: string, hour: number) => {
+    const before = moves.length;
+    const noted = late.note(tenant, hour * HOUR_MS);
+    for (const { resolve } of moves.slice(before)) resolve();
+    await noted;
+  };
+  await note('a', 90);
+  await note('a', 95);
+  await note('a', 75);
+  await note('b', 90);
+  assert.deepEqual(texts(), ['a 90-98', 'b 90-98']);
+  // a day before those, and a day after them
+  await note('a', 71);
+  assert.equal(moves.length, 3);
+  clock.set(123 * HOUR_MS);
+  await note('a', 90);
+  assert.deepEqual(texts().slice(2), ['a 71-98', 'a 90-121']);
+  // somebody has read
+  reads.now = '2';
+  await note('a', 90);
+  await note('a', 90);
+  assert.equal(moves.length, 5);
+  // somebody reads while days are marked: what is read may be the new mark
+  reads.now = undefined;
+  await note('a', 90);
+  reads.now = '3';
+  await note('a', 90);
+  await note('a', 90);
+  assert.equal(moves.length, 7);
+});
+
+test('a mark that failed counts as none', async () => {
+  const { late, moves } = marks({ unread: () => 'all' });
+  const first = late.note('a', 90 * HOUR_MS);
+  moves[0]!.reject(new Error('away'));
+  await assert.rejects(first);
+  const second = late.note('a', 90 * HOUR_MS);
   moves[1]!.resolve();
   await second;
 });

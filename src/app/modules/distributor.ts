@@ -49,7 +49,8 @@ function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
   const afterMs = lateAfterMs(app.config);
   if (afterMs === undefined) return {};
   const move: MoveDays = (tenant, fromMs, toMs) => part(app, 'moveDays')(tenant, fromMs, toMs);
-  const late = new LateSamples(move, afterMs, app.clock);
+  const reads = { unread: (tenant: string) => app.parts.generationReads?.unread(tenant) };
+  const late = new LateSamples(move, afterMs, app.clock, reads);
   return { noteLate: (tenant, fromMs) => late.note(tenant, fromMs) };
 }
 

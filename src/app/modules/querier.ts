@@ -1,3 +1,4 @@
+import { periodsOf } from '../../chunkstore/config.ts';
 import type { ApiBackend } from '../../contract/api.ts';
 import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
@@ -7,7 +8,7 @@ import { MetricUseBook } from '../../querier/metric-use.ts';
 import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
-import { sections } from '../config.ts';
+import { type Config, sections } from '../config.ts';
 import { LateState } from '../late-state.ts';
 import { apiHandlers } from '../routes/api.ts';
 import { metricUseRoutes } from '../routes/metric-use.ts';
@@ -69,9 +70,15 @@ export const querierModule: Module = {
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
     http.add(metricUseRoutes({ book: use, api: querier }));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
+    if (isAlone(config)) app.parts.generationReads = workers.generationReads;
     return [state, workers, querier, { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() }];
   },
 };
+
+/** Whether nobody but this process reads its store. */
+function isAlone({ schema }: Config): boolean {
+  return periodsOf(schema).every(({ store }) => store === 'embedded');
+}
 
 /** Requests for rules and alerts go to the ruler, where this process has one; rules that are tried have the tenant's settings. */
 function withRules(querier: ApiBackend, app: App): ApiBackend {

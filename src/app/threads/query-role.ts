@@ -77,6 +77,8 @@ export interface QueryWorkerData {
   readonly keepFlushedMs: number;
   /** Age from which answers are cached, but for tenants' own limits; undefined: they are not. */
   readonly cacheAgeMs: number | undefined;
+  /** Counts of `GenerationReads`. */
+  readonly generationReads: SharedArrayBuffer;
   readonly status: {
     readonly version: string;
     readonly startTimeMs: number;

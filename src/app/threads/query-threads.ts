@@ -21,12 +21,13 @@ import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
+import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
 import type { QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface QueryThreadsOptions {
-  readonly data: QueryWorkerData;
+  readonly data: Omit<QueryWorkerData, 'generationReads'>;
   readonly layout: ThreadLayout;
   readonly shards: ShardHost;
   readonly log: Logger;
@@ -44,6 +45,7 @@ export class QueryThreads implements Service, QueryWorkers {
   readonly name = 'query-threads';
   readonly #options: QueryThreadsOptions;
   #pool: WorkerPool<QueryRole> | undefined;
+  readonly generationReads = new GenerationReads();
   readonly #results: ResultsCacheRole;
   #ready = false;
 
@@ -74,7 +76,7 @@ export class QueryThreads implements Service, QueryWorkers {
     const worker = WorkerThread.start<QueryRole>({
       name: `query-${index}`,
       url: workerUrl('./query-worker', import.meta.url),
-      data,
+      data: { ...data, generationReads: this.generationReads.ofWorker(index) },
       // its objects live as long as a query: what is too small a nursery for them is copied again and again
       resourceLimits: {
         maxOldGenerationSizeMb: data.config.workerHeapMb,

@@ -30,14 +30,16 @@ import { Querier, querierEngine } from '../../querier/querier.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
+import { countedRead } from './generation-reads.ts';
 import type { QueryRole, QueryWorkerData } from './query-role.ts';
 import type { ShardConnection } from './shard-connection.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, cacheAgeMs, status } =
+const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, cacheAgeMs, generationReads, status } =
   workerData as QueryWorkerData;
+const reads = new Int32Array(generationReads);
 const engine = querierEngine(config, new KernelRows());
 const opened = openStore(store, systemClock);
 const cache = openBlockCache(caches, systemClock);
@@ -99,7 +101,7 @@ async function connected(shards: readonly ShardConnection[], results: MessagePor
       ? undefined
       : new ResultsCache({
           cache: await openResultsCache({ queryRange, caches }, results, systemClock),
-          generations: (tenant, signal) => generations.of(tenant, signal),
+          generations: (tenant, signal) => countedRead(reads, tenant, () => generations.of(tenant, signal)),
           flags: JSON.stringify(config),
           intervalMs: queryRange.splitQueriesByIntervalMs,
           clock: systemClock,
