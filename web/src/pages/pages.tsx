@@ -1,6 +1,7 @@
 import {
   IconBell,
   IconBellOff,
+  IconCoins,
   IconCompass,
   IconLayoutDashboard,
   type IconProps,
@@ -52,6 +53,13 @@ export const pages: readonly Page[] = [
     letter: 'a',
     icon: IconBell,
     component: lazy(async () => ({ default: (await import('../alerts/alerts-page.tsx')).AlertsPage })),
+  },
+  {
+    path: '/costs',
+    title: 'Costs',
+    letter: 'c',
+    icon: IconCoins,
+    component: lazy(async () => ({ default: (await import('../costs/costs-page.tsx')).CostsPage })),
   },
   { path: '/silences', title: 'Silences', letter: 'i', icon: IconBellOff, component: SilencesPage },
 ];
