@@ -20,9 +20,16 @@ const PARTS = [16, 256, 4096];
 /** The sizes that there are: a tenant's buckets, and with the exception of 1 a metric's parts. */
 export const SLOT_COUNTS: readonly number[] = [1, ...PARTS];
 
-/** Buckets of a tenant with so many series. */
-export function bucketsFor(series: number): number {
-  return SLOT_COUNTS.find((buckets) => series <= bucketCapacity(buckets)) ?? SLOT_COUNTS.at(-1)!;
+/** Series that one slot holds, where nothing else is said. */
+export const SLOT_SERIES = 20_000;
+
+/**
+ * Buckets of a tenant with so many series.
+ * @param slotSeries series of a tenant with one bucket; those of more buckets are as many times more as they are by default
+ */
+export function bucketsFor(series: number, slotSeries = SLOT_SERIES): number {
+  const scaled = (series * SLOT_SERIES) / slotSeries;
+  return SLOT_COUNTS.find((buckets) => scaled <= bucketCapacity(buckets)) ?? SLOT_COUNTS.at(-1)!;
 }
 
 /** Series that a tenant with so many buckets may have. */
@@ -30,7 +37,7 @@ export function bucketCapacity(buckets: number): number {
   return CAPACITIES[SLOT_COUNTS.indexOf(buckets)]!;
 }
 
-const CAPACITIES: readonly number[] = [20_000, 300_000, 5_000_000, Number.POSITIVE_INFINITY];
+const CAPACITIES: readonly number[] = [SLOT_SERIES, 300_000, 5_000_000, Number.POSITIVE_INFINITY];
 
 /** Slots of its own for a metric; undefined: it stays with the others. */
 function partsFor(series: number, splitSeries: number): number | undefined {
@@ -41,9 +48,15 @@ function partsFor(series: number, splitSeries: number): number | undefined {
 /**
  * Sizes that hold so many series and are nowhere below those before.
  * @param splitSeries series of a metric that stay together; one that has more gets parts of its own
+ * @param slotSeries series of a tenant that has one bucket
  */
-export function grownSizes(before: readonly SlotSizes[], size: TenantSize, splitSeries: number): SlotSizes {
-  const buckets = Math.max(bucketsFor(size.series), ...before.map((each) => each.buckets));
+export function grownSizes(
+  before: readonly SlotSizes[],
+  size: TenantSize,
+  splitSeries: number,
+  slotSeries = SLOT_SERIES,
+): SlotSizes {
+  const buckets = Math.max(bucketsFor(size.series, slotSeries), ...before.map((each) => each.buckets));
   const splits = new Map<string, number>();
   const grow = (metric: string, parts: number) => splits.set(metric, Math.max(parts, splits.get(metric) ?? 0));
   for (const each of before) for (const [metric, parts] of each.splits) grow(metric, parts);

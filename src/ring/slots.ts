@@ -111,14 +111,17 @@ export function metricHashOf(metric: string): number {
   return Number(h64(metric) & 0xffff_ffffn);
 }
 
-/** A tenant's sizes in the next version: they only grow, until a new day begins. `undefined`: they stay. */
+/**
+ * A tenant's sizes in the next version: they only grow, until a new day begins. `undefined`: they stay.
+ * @param slotSeries series of a slot: of a tenant that has one bucket, of a metric that is not split
+ */
 export function nextSizes(
   held: SlotSizes | undefined,
   size: TenantSize,
-  splitSeries = SPLIT_SERIES,
+  slotSeries = SPLIT_SERIES,
 ): SlotSizes | undefined {
   const before = held ?? { buckets: 1, splits: new Map() };
-  const next = grownSizes([before], size, splitSeries);
+  const next = grownSizes([before], size, slotSeries, slotSeries);
   return sameSizes(before, next) ? undefined : next;
 }
 

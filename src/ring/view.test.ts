@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { after, memberOf, membersOf, ringOf } from './test-ring.ts';
-import { encodeVersion, hashOfVersion, ownersOf } from './version.ts';
+import { encodeVersion, hashOfVersion, ownersOf, type RingVersion } from './version.ts';
 import { RingView } from './view.ts';
 
 test('a writer uses the newest version that counts', () => {
@@ -26,4 +26,20 @@ test('nobody writes under a first version that does not count yet', () => {
   const first = ringOf(membersOf(3, 3), 64, 3);
   const view = new RingView({ chain: [first], hash: '', confirmed: 0, words: new Map(), wordMs: 0 });
   assert.throws(() => view.slots, /the first version of the ring is not confirmed by all of its 3 members yet/);
+});
+
+test('an address that another member has by now leads to nobody who had it before', () => {
+  const first = ringOf(membersOf(3, 3), 64, 3);
+  const [gone, stays] = first.members;
+  const heir = { ...gone!, id: `${gone!.id}-anew` };
+  const second = after(first, { kind: 'replace', id: gone!.id, member: heir });
+  const viewOf = (chain: RingVersion[]) => new RingView({ chain, hash: '', confirmed: 1, words: new Map(), wordMs: 0 });
+  assert.equal(viewOf([first]).addressOf(gone!.id), gone!.address);
+  const view = viewOf([first, second]);
+  assert.equal(view.addressOf(gone!.id), undefined, 'its heir has nothing of what it held');
+  assert.equal(view.addressOf(heir.id), gone!.address);
+  assert.equal(view.addressOf(stays!.id), stays!.address);
+  const elsewhere = after(first, { kind: 'replace', id: gone!.id, member: { ...heir, address: '10.9.9.9:9095' } });
+  assert.equal(viewOf([first, elsewhere]).addressOf(gone!.id), gone!.address, 'who was taken out may live on');
+  assert.equal(view.addressOf('nobody'), undefined);
 });

@@ -53,6 +53,20 @@ export class RingView {
     return this.#slots;
   }
 
+  /**
+   * The address of a member of any version that still matters; undefined: there is none, or another member has it by now, which does
+   * not have what was there before.
+   */
+  addressOf(id: string): string | undefined {
+    const newer = new Set<string>();
+    for (const { members } of this.chain.toReversed()) {
+      const found = members.find((each) => each.id === id);
+      if (found !== undefined) return newer.has(found.address) ? undefined : found.address;
+      for (const { address } of members) newer.add(address);
+    }
+    return undefined;
+  }
+
   /** Ids of those that a writer sends to, in their order; the arc is one of `slots`. */
   ownersOf(arc: number): readonly string[] {
     return ownersOf(this.writing, arc);

@@ -135,6 +135,7 @@ function startIngester(
   traceRing(ring, site(process));
   return {
     ring,
+    known: () => ring.current(),
     notReady: () => ingester.notReady() ?? (ring.standing === undefined ? 'it knows no ring' : undefined),
   };
 }
@@ -189,6 +190,7 @@ function startFront({ process, network, store, kv, broken }: Site): Parts {
   const queries = makeQuerier(place, ingesters);
   return {
     front: frontOf(place, distributor, queries),
+    known: () => ring.current(),
     notReady: () => ((ring.current()?.confirmed ?? 0) > 0 ? undefined : 'it knows no ring that counts'),
   };
 }

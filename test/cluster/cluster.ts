@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import type { PushedSeries, PushResponse } from '../../src/contract/push.ts';
+import type { PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
 import type { Random } from '../../src/lib/random.ts';
 import type { RingMember } from '../../src/ring/member.ts';
+import type { RingView } from '../../src/ring/view.ts';
 import type { Doors } from './load.ts';
 import { Network } from './network.ts';
 import { type Machine, SimProcess } from './process.ts';
 import type { Rule } from './rules.ts';
+import type { SentSeries } from './sent-series.ts';
 import { SimDisk } from './sim-disk.ts';
 import { SimKv } from './sim-kv.ts';
 import { SimStore } from './store.ts';
@@ -18,12 +20,14 @@ export interface Parts {
   readonly front?: FrontParts;
   /** Its part of a ring that changes. */
   readonly ring?: RingMember;
+  /** The ring as it knows it. */
+  readonly known?: () => RingView | undefined;
   /** Why it takes no part yet; undefined: it does. */
   notReady(): string | undefined;
 }
 
 export interface FrontParts {
-  push(tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
+  push(tenant: string, series: readonly SentSeries[]): Promise<PushResponse>;
   query(tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
   /** @returns the end of the range that is deleted */
   deleteSeries(tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
@@ -167,7 +171,7 @@ export class Cluster implements Doors {
     return this.nodes.filter(({ parts }) => parts?.front !== undefined).map(({ name }) => name);
   }
 
-  push(front: string, tenant: string, series: readonly PushedSeries[]): Promise<PushResponse> {
+  push(front: string, tenant: string, series: readonly SentSeries[]): Promise<PushResponse> {
     return this.#at(front, (parts) => parts.push(tenant, series));
   }
 

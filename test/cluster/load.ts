@@ -1,9 +1,11 @@
-import type { PushedSample, PushedSeries, PushResponse } from '../../src/contract/push.ts';
+import type { PushedSample, PushResponse } from '../../src/contract/push.ts';
 import type { QueryResult } from '../../src/contract/query.ts';
+import { getOrMake } from '../../src/lib/map.ts';
 import type { Random } from '../../src/lib/random.ts';
 import { histogramOf } from './histogram-value.ts';
-import { type Answer, answerOf, type Oracle, type Selection, seriesKey, type TimeRange } from './oracle.ts';
-import type { World } from './world.ts';
+import { type Answer, answerOf, type Oracle, type Selection, seriesKey, startsOf, type TimeRange } from './oracle.ts';
+import type { SentSeries } from './sent-series.ts';
+import { START_MS, type World } from './world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -12,7 +14,7 @@ const HOUR = 60 * MINUTE;
 export interface Doors {
   /** Names of those that are up. */
   fronts(): readonly string[];
-  push(front: string, tenant: string, series: readonly PushedSeries[]): Promise<PushResponse>;
+  push(front: string, tenant: string, series: readonly SentSeries[]): Promise<PushResponse>;
   query(front: string, tenant: string, expr: string, timeMs: number): Promise<QueryResult>;
   /** Asks for a metric's samples to be deleted. @returns the end of the range that is: a front whose clock is behind takes it for the future */
   deleteSeries(front: string, tenant: string, metric: string, startMs: number, endMs: number): Promise<number>;
@@ -26,13 +28,15 @@ export interface LoadOptions {
   readonly deletes: boolean;
   /** Whether samples of the last metric are histograms. */
   readonly histograms: boolean;
+  /** Whether samples have start timestamps. */
+  readonly starts: boolean;
 }
 
 /** A scrape of a tenant's series, on its way until it is acknowledged or refused. */
 interface Batch {
   readonly tenant: string;
-  readonly series: readonly PushedSeries[];
-  readonly dueMs: number;
+  readonly series: readonly SentSeries[];
+  dueMs: number;
   tries: number;
 }
 
@@ -46,6 +50,16 @@ const RETRY_MS = 5_000;
 const RETRY_MS_MAX = 20_000;
 /** Batches that a sender keeps; beyond, it drops the oldest. */
 const BACKLOG_MAX = 40;
+/** Batches of a tenant that its importer has. */
+const IMPORTED_MAX = 150;
+/** Late samples that are still to come when senders stop come within so long. */
+const LAST_MS_MAX = 30 * MINUTE;
+/** How often questions are asked when faults are over, against before. */
+const CALM_READS = 3;
+/** Scrapes after which a target starts anew, so that its counters have another start timestamp. */
+const LIFE_SCRAPES = 40;
+/** As a query looks back for the newest sample. */
+const LOOKBACK_MS = 5 * MINUTE;
 const METRICS = ['alpha', 'beta_total', 'gamma'] as const;
 
 /** Counts of a run, for its summary. */
@@ -60,6 +74,7 @@ export interface LoadCounts {
   warned: number;
   failed: number;
   deletes: number;
+  imports: number;
 }
 
 /** A question on its way. */
@@ -84,6 +99,7 @@ export class Load {
     warned: 0,
     failed: 0,
     deletes: 0,
+    imports: 0,
   };
   readonly #world: World;
   readonly #oracle: Oracle;
@@ -91,6 +107,9 @@ export class Load {
   readonly #options: LoadOptions;
   readonly #random: Random;
   readonly #queues: Batch[][] = [];
+  /** Queues of what comes late, and what was sent, by tenant: what an import has again. */
+  readonly #late = new Map<string, Batch[]>();
+  readonly #history = new Map<string, Batch[]>();
   #isSending = false;
   /** Nothing is sent or asked for now: days pass. */
   isResting = false;
@@ -129,9 +148,15 @@ export class Load {
     if (this.#options.deletes) this.#deleter();
   }
 
-  /** No new batches; those that wait are still sent. */
+  /** No new batches; those that wait are still sent, late ones within half an hour. */
   stopSending(): void {
     this.#isSending = false;
+    const { atMs } = this.#world;
+    const waiting = this.#queues.flat();
+    const longestMs = Math.max(LAST_MS_MAX, ...waiting.map(({ dueMs }) => dueMs - atMs));
+    for (const batch of waiting) {
+      if (batch.dueMs > atMs) batch.dueMs = atMs + ((batch.dueMs - atMs) * LAST_MS_MAX) / longestMs;
+    }
   }
 
   stopReading(): void {
@@ -144,6 +169,8 @@ export class Load {
     const queue: Batch[] = [];
     const lateQueue: Batch[] = [];
     this.#queues.push(queue, lateQueue);
+    this.#late.set(tenant, lateQueue);
+    const history = getOrMake(this.#history, tenant, () => []);
     let scrapes = 0;
     const scrape = () => {
       if (!this.#isSending) return;
@@ -152,12 +179,18 @@ export class Load {
       const timeMs = Math.floor(world.nowMs);
       // whose pods are replaced every half an hour
       const generation = number % 2 === 1 ? Math.floor(world.atMs / (HOUR / 2)) : 0;
+      const life = Math.floor((scrapes + 2 * LIFE_SCRAPES * valueShift) / LIFE_SCRAPES);
+      const startMs = this.#options.starts ? { startMs: START_MS + life * LIFE_SCRAPES * SCRAPE_MS - HOUR } : {};
       const series = METRICS.flatMap((metric) =>
-        Array.from({ length: this.#options.series }, (_, i): PushedSeries => {
+        Array.from({ length: this.#options.series }, (_, i): SentSeries => {
           const pairs = ['__name__', metric, 'instance', `i${i}`, 'pod', `p${generation}`];
           const value = scrapes * (i + 1) + valueShift;
           const isHistogram = this.#options.histograms && metric === METRICS.at(-1);
-          return { pairs, samples: [isHistogram ? { timeMs, histogram: histogramOf(value) } : { timeMs, value }] };
+          return {
+            pairs,
+            ...startMs,
+            samples: [isHistogram ? { timeMs, histogram: histogramOf(value) } : { timeMs, value }],
+          };
         }),
       );
       scrapes++;
@@ -165,8 +198,11 @@ export class Load {
       // of some targets samples come late, minutes or hours
       const lateMs = chance < 0.05 ? random() ** 2 * 3 * HOUR : 0;
       const to = lateMs > 0 ? lateQueue : queue;
-      to.push({ tenant, series, dueMs: world.atMs + lateMs, tries: 0 });
+      const batch: Batch = { tenant, series, dueMs: world.atMs + lateMs, tries: 0 };
+      to.push(batch);
       if (to.length > BACKLOG_MAX) to.shift();
+      history.push(batch);
+      if (history.length > IMPORTED_MAX) history.shift();
     };
     world.after(random() * SCRAPE_MS, scrape);
     this.#drain(queue, random);
@@ -183,9 +219,9 @@ export class Load {
     if (batch === undefined || front === undefined) return void again(RETRY_MS);
     batch.tries++;
     this.counts.pushes++;
-    const samples = batch.series.flatMap(({ pairs, samples: all }) =>
+    const samples = batch.series.flatMap(({ pairs, startMs, samples: all }) =>
       all.map((sample) =>
-        this.#oracle.sent(batch.tenant, pairs[1]!, seriesKey(pairs), sample.timeMs, sentValue(sample)),
+        this.#oracle.sent(batch.tenant, pairs[1]!, seriesKey(pairs), sample.timeMs, sentValue(sample), startMs),
       ),
     );
     let isOver = false;
@@ -222,7 +258,8 @@ export class Load {
     const world = this.#world;
     const random = this.#random;
     if (!this.#isReading) return;
-    world.after(20_000 + random() * 60_000, () => this.#reader());
+    const pauseMs = 20_000 + random() * 60_000;
+    world.after(this.#isSending ? pauseMs : CALM_READS * pauseMs, () => this.#reader());
     if (this.isResting) return;
     const fronts = this.#doors.fronts();
     const front = fronts[Math.floor(random() * fronts.length)];
@@ -235,6 +272,24 @@ export class Load {
     const toMs = Math.floor(world.nowMs - (chance < 0.6 ? 0 : random() * Math.min(world.atMs, 4 * HOUR)));
     const minutes = 1 + Math.floor(random() ** 2 * (chance < 0.2 ? 600 : 90));
     void this.ask(front, { tenant, metric, afterMs: toMs - minutes * MINUTE, toMs });
+    if (this.#options.starts && chance < 0.1) this.#askStarts(front, tenant, metric, toMs);
+  }
+
+  /** Asks for the start timestamps of the newest samples. */
+  #askStarts(front: string, tenant: string, metric: string, toMs: number): void {
+    const world = this.#world;
+    this.#doors.query(front, tenant, `start_timestamp(${metric})`, toMs).then(
+      (result) => {
+        try {
+          const starts = startsOf(result, metric);
+          world.trace(`${front} starts of ${metric} of ${tenant} at ${toMs}: ${[...starts.values()].join()}`);
+          this.#oracle.checkStarts({ tenant, metric, afterMs: toMs - LOOKBACK_MS, toMs }, starts);
+        } catch (error) {
+          world.fail(error as Error);
+        }
+      },
+      (error: Error) => world.trace(`${front} starts of ${metric} of ${tenant} failed: ${error.message}`),
+    );
   }
 
   /** Asks once and checks the answer. */
@@ -295,11 +350,26 @@ export class Load {
           deletion.coveredMs = coveredMs;
           deletion.ackedMs = world.atMs;
           world.trace(`${front} deleted ${metric} of ${tenant} from ${startMs} to ${coveredMs}`);
+          if (random() < 0.5) world.after(random() * HOUR, () => this.#import(tenant, metric, startMs, endMs));
         },
         (error: Error) => world.trace(`${front} delete of ${tenant} failed: ${error.message}`),
       );
     };
     world.after(HOUR * 0.5, next);
+  }
+
+  /** Sends once more what was deleted, and what lies beside it. */
+  #import(tenant: string, metric: string, fromMs: number, toMs: number): void {
+    if (!this.#isSending) return;
+    const { atMs } = this.#world;
+    const late = this.#late.get(tenant)!;
+    for (const { series } of this.#history.get(tenant)!) {
+      const { timeMs } = series[0]!.samples[0]!;
+      if (timeMs < fromMs || timeMs > toMs || late.length >= BACKLOG_MAX) continue;
+      this.counts.imports++;
+      const own = series.filter(({ pairs }) => pairs[1] === metric);
+      late.push({ tenant, series: own, dueMs: atMs, tries: 0 });
+    }
   }
 }
 

@@ -7,6 +7,8 @@ import { valueOfHistogram } from './histogram-value.ts';
 interface SentSample {
   /** Values that were sent for it: senders may differ. */
   readonly values: Set<number>;
+  /** Start timestamps that were sent with it; 0: it had none. */
+  readonly starts: Set<number>;
   /** True time when a write of it was acknowledged first; undefined: none was. */
   ackedMs: number | undefined;
 }
@@ -51,12 +53,17 @@ export class Oracle {
   acked = 0;
   checked = 0;
 
-  sent(tenant: string, metric: string, series: string, timeMs: number, value: number): SentSample {
+  sent(tenant: string, metric: string, series: string, timeMs: number, value: number, startMs = 0): SentSample {
     const metrics = getOrMake(this.#tenants, tenant, () => new Map<string, MetricSamples>());
     const all = getOrMake(metrics, metric, () => new Map() as MetricSamples);
     const samples = getOrMake(all, series, () => new Map<number, SentSample>());
-    const sample = getOrMake(samples, timeMs, (): SentSample => ({ values: new Set(), ackedMs: undefined }));
+    const sample = getOrMake(
+      samples,
+      timeMs,
+      (): SentSample => ({ values: new Set(), starts: new Set(), ackedMs: undefined }),
+    );
     sample.values.add(value);
+    sample.starts.add(startMs);
     return sample;
   }
 
@@ -110,6 +117,20 @@ export class Oracle {
       }
     }
   }
+
+  /** Holds start timestamps of newest samples, by series, against those that were sent with any of the range. */
+  checkStarts({ tenant, metric, afterMs, toMs }: Selection, starts: ReadonlyMap<string, number>): void {
+    const known = this.#tenants.get(tenant)?.get(metric);
+    for (const [series, startMs] of starts) {
+      const sent = new Set<number>();
+      for (const [timeMs, sample] of known?.get(series) ?? []) {
+        if (timeMs > afterMs && timeMs <= toMs) for (const each of sample.starts) sent.add(each);
+      }
+      if (sent.has(startMs)) continue;
+      const told = `${metric} of ${tenant} has ${series} started at ${startMs}`;
+      throw new Wrong(`${told}, and only ${[...sent].join(', ')} was sent`);
+    }
+  }
 }
 
 /** The first difference of two answers, for an error; undefined: they are the same. */
@@ -145,6 +166,14 @@ export function answerOf({ value }: QueryResult): Answer {
     answer.set(series, samples);
   }
   return answer;
+}
+
+/** The answer to `start_timestamp` of a metric, by series, Unix ms. */
+export function startsOf({ value }: QueryResult, metric: string): ReadonlyMap<string, number> {
+  if (value.type !== 'vector') throw new Error(`bug: a ${value.type}`);
+  return new Map(
+    value.pairs.map((pairs, i) => [seriesKey(['__name__', metric, ...pairs]), Math.round(value.values[i]! * 1000)]),
+  );
 }
 
 function valueAt(value: number, histogram: FloatHistogram | undefined, series: string): number {

@@ -27,6 +27,7 @@ import type { FrontParts } from './cluster.ts';
 import { connectThread } from './port.ts';
 import type { SimProcess } from './process.ts';
 import { neverSynced, type Rule, writesNothing } from './rules.ts';
+import { encodeSent } from './sent-series.ts';
 import { START_MS } from './world.ts';
 
 // The parts of a process, as `src/app` puts them together, but in one thread each and on the clocks, disks and ports of a simulation.
@@ -148,7 +149,11 @@ const isFirst = ({ process }: Place) => process.machine.name === 'ingester-0';
 export function makeQuerier(place: Place, ingester: IngesterClient, broken?: Rule) {
   const { process, schema } = place;
   const { clock, random } = process;
-  const config = defaultsOf(querierConfig);
+  const config = {
+    ...defaultsOf(querierConfig),
+    enablePromqlStartTimestamps: true,
+    enablePromqlExperimentalFunctions: true,
+  };
   const querier = new Querier({
     config,
     purger: {
@@ -229,7 +234,10 @@ export function frontOf(
   queries: QuerierService,
 ): FrontParts {
   return {
-    push: (tenant, series) => distributor.pushSeries({ tenant, series }),
+    push: (tenant, series) =>
+      series.some(({ startMs }) => startMs !== undefined)
+        ? distributor.push({ tenant, ...encodeSent(series) })
+        : distributor.pushSeries({ tenant, series }),
     query: (tenant, expr, timeMs) =>
       queries.instant(tenant, { expr, timeMs }, { signal: new AbortController().signal }),
     async deleteSeries(tenant, metric, startMs, endMs) {

@@ -16,6 +16,8 @@ const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 /** How far apart timers that repeat are at least, and while days pass. */
 const GRAIN_MS = 20_000;
+/** When faults are over and nothing new is sent. */
+const CALM_GRAIN_MS = MINUTE;
 const DAYS_GRAIN_MS = 15 * MINUTE;
 
 interface Scenario {
@@ -80,6 +82,7 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
     series: 2 + Math.floor(random() * 4),
     deletes: random() < 0.5,
     histograms: world.random('histograms')() < 0.5,
+    starts: world.random('starts')() < 0.3,
   });
   let failure: Error | undefined;
   // every wait of a member is an event, so a promise that fails without owner is a bug of whoever made it
@@ -146,6 +149,7 @@ async function recovered(world: World, cluster: Cluster, load: Load, ring: RingP
     throw new Error('no writes are taken although faults are over');
   }
   load.stopSending();
+  world.grainMs = CALM_GRAIN_MS;
   // late ones are due hours later
   if (!(await world.until(() => load.backlog === 0, 4 * HOUR, MINUTE))) {
     throw new Error(`${load.backlog} batches are neither taken nor refused although faults are over`);

@@ -1,0 +1,93 @@
+/** A rule that is taken out by an edit of the source before it is loaded: what ships has no switch for it. */
+export interface Edit {
+  /** Below `src/`. */
+  readonly file: string;
+  /** Text that is there once. */
+  readonly find: string;
+  readonly put: string;
+}
+
+/** Rules that nobody can take out by what a process is put together from, with what holds without them. */
+export const EDITED_RULES = {
+  'one owner of an arc at a time': {
+    else: 'a version may take two owners of an arc since the last that counts',
+    edits: [
+      { file: 'ring/placement.ts', find: 'this.#goneMax(arc, owner) <= 1', put: 'this.#goneMax(arc, owner) <= 9' },
+      { file: 'ring/placement.ts', find: 'if (twice > 0 && ', put: 'if (twice > 1e9 && ' },
+    ],
+  },
+  'replacing waits for whole owners': {
+    else: 'a member is replaced and taken out whatever the other owners of its arcs have',
+    edits: [{ file: 'ring/plan.ts', find: ' || !areOthersWell(input, id)', put: '' }],
+  },
+  'a minority makes no version': {
+    else: 'who sees no more than half of the members alive makes versions all the same',
+    edits: [{ file: 'ring/plan.ts', find: 'healthy.length * 2 <= newest.members.length', put: 'false' }],
+  },
+  'a store that went back is doubted': {
+    else: 'versions are made right after the key-value store lost what was written to it',
+    edits: [
+      {
+        file: 'ring/settling.ts',
+        find: 'get isOn(): boolean {\n    return this.#missing !== undefined;',
+        put: 'get isOn(): boolean {\n    return false;',
+      },
+      {
+        file: 'ring/settling.ts',
+        find: '): string | undefined {\n',
+        put: '): string | undefined {\n    if (this.#ownId !== "") return undefined;\n',
+      },
+      { file: 'ring/settling.ts', find: 'this.losses++;', put: '' },
+    ],
+  },
+  'the own version goes in the place of others': {
+    else: 'a key-value store that went back is believed',
+    edits: [{ file: 'ring/member.ts', find: 'await this.#replace(offer);', put: '' }],
+  },
+  'who lost something gives no word': {
+    else: 'a member gives its word although its machine lost samples',
+    edits: [
+      {
+        file: 'ingester/ring-life.ts',
+        find: 'if (stored !== undefined && !hasLosses)',
+        put: 'if (stored !== undefined)',
+      },
+    ],
+  },
+  'who was taken out serves nothing': {
+    else: 'a member that was taken out answers reads',
+    edits: [{ file: 'ring/member.ts', find: "this.#isIn(view) || this.#wants === 'leave'", put: 'true' }],
+  },
+  'who comes back flushes before it joins': {
+    else: 'a member that was taken out and owes something joins at once',
+    edits: [{ file: 'ingester/ring-life.ts', find: 'if (!isOut || !isStored) return;', put: 'if (!isOut) return;' }],
+  },
+  'words of those that left are put back': {
+    else: 'a key-value store that went back lacks the words of those that left',
+    edits: [{ file: 'ring/member.ts', find: 'if (this.#settling.hasRowsToPutBack) await', put: 'if (false) await' }],
+  },
+  'the word is about what came before': {
+    else: 'a member gives its word when its next look finds something stored',
+    edits: [
+      { file: 'ingester/ring-life.ts', find: 'await member.settled(upTo);\n', put: '' },
+      { file: 'ingester/ring-life.ts', find: 'owed: await ingester.owed() }', put: 'owed: new Set() }' },
+    ],
+  },
+  'writes of old versions are refused': {
+    else: 'a member takes writes of a version that it gave its word for, and they count although it knows a newer one',
+    edits: [
+      {
+        file: 'ring/member.ts',
+        find: 'if (number <= Math.max(this.refusedUpTo(), this.#file.saved.word))',
+        put: 'if (number < 0)',
+      },
+      { file: 'ingester/member.ts', find: 'if (view.newest.number > number) return true;', put: '' },
+    ],
+  },
+  'a new version is made of what is confirmed on disk': {
+    else: 'a member confirms a version that does not lie beside its log',
+    edits: [{ file: 'ring/member.ts', find: 'this.#folder.saveVersions(chain);', put: '' }],
+  },
+} as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
+
+export type EditedRule = keyof typeof EDITED_RULES;
