@@ -14,10 +14,13 @@ import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { LabelMatcher } from '../model/matcher.ts';
+import { membersOf, ringOf } from '../ring/test-ring.ts';
+import { RingView } from '../ring/view.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type IngesterConfig, ingesterConfig } from './config.ts';
 import { Flusher } from './flush/flush.ts';
+import type { FlushRing } from './flush-scheduler.ts';
 import type { Disk } from './log/disk.ts';
 import { MemoryDisk } from './log/test-disk.ts';
 import { IngesterService } from './service.ts';
@@ -35,7 +38,13 @@ const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, ex
 const { signal } = new AbortController();
 const kernel = Kernel.create();
 
-async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfig> = {}, machineRun?: string) {
+async function serviceOn(
+  t: TestContext,
+  disk: Disk,
+  more: Partial<IngesterConfig> = {},
+  machineRun?: string,
+  ring?: FlushRing,
+) {
   const clock = new ManualClock(START_MS);
   const config = { ...defaultsOf(ingesterConfig), windowMs: WINDOW_MS, ...more };
   const lines: string[] = [];
@@ -62,7 +71,14 @@ async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfi
     { fromMs: Number.NEGATIVE_INFINITY, tables: new MemoryTableStore(), tablePrefix: 't_', tableMs: TABLE_MS_DEFAULT },
   ]);
   const writer = new ChunkStoreWriter(schema, Kernel.create(), { clock });
-  const flusher = new Flusher({ shards: channels, writer, kernel, windowMs: WINDOW_MS, clock });
+  const flusher = new Flusher({
+    shards: channels,
+    writer,
+    kernel,
+    windowMs: WINDOW_MS,
+    clock,
+    walAgeMaxMs: config.walAgeMaxMs,
+  });
   const registry = new Registry();
   const service = new IngesterService({
     config,
@@ -72,6 +88,7 @@ async function serviceOn(t: TestContext, disk: Disk, more: Partial<IngesterConfi
     log,
     registry,
     clock,
+    ...(ring && { ring }),
   });
   const stop = () => service.stop({ signal, progress: () => {} });
   await service.start();
@@ -279,4 +296,23 @@ test('it looks for delete requests when it has started, and now and then: what t
   clock.set(START_MS + 125 * MINUTE);
   await service.flushDue();
   assert.equal(await service.deletionsReadMs(), START_MS + 125 * MINUTE);
+});
+
+test('a member that was away for longer than requests to delete are kept answers no reads until somebody vouches', async (t) => {
+  const [own] = membersOf(1, 0);
+  const version = ringOf([own!], 16, 1);
+  const view = new RingView({ chain: [version], hash: '', confirmed: 1, words: new Map(), wordMs: 0 });
+  const ring = { source: { current: () => view, onChange: () => () => {} }, member: own!.id };
+  const { service, clock, push } = await serviceOn(t, new MemoryDisk(), { walAgeMaxMs: 86_400_000 }, undefined, ring);
+  await ready(service);
+  await push('a', ['x'], 10);
+  assert.equal(service.readGate(), undefined);
+  clock.set(START_MS + 86_400_000);
+  assert.equal(service.readGate(), undefined);
+  clock.set(START_MS + 86_400_001);
+  assert.match(service.readGate()!, /samples from 86400001 ms ago, above -ingester.wal-age-max \(86400000 ms\)/);
+  await service.flushDue();
+  assert.notEqual(service.readGate(), undefined, 'nothing of it may be written either');
+  await service.vouchDeletions();
+  assert.equal(service.readGate(), undefined);
 });

@@ -4,6 +4,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import { after, type Clock, type Timer } from '../lib/clock.ts';
+import { ringErrors } from '../model/errors-ring.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush/flush-contract.ts';
 import { type FlushRing, FlushScheduler } from './flush-scheduler.ts';
@@ -47,6 +48,8 @@ export class IngesterService implements Service, IngesterAdmin {
   #isLosing = false;
   /** Monotonic time of the last read of all delete requests; undefined: there was none since the start. */
   #deletionsReadMs: number | undefined;
+  /** Wall clock since when all has come that the store is still to get, as far as is known here. */
+  #deletionsSinceMs = Number.POSITIVE_INFINITY;
   #stopping = false;
   #failure: Error | undefined;
 
@@ -68,20 +71,24 @@ export class IngesterService implements Service, IngesterAdmin {
   /** A shard that dies meanwhile, as where its disk is full, is started again by whoever started it: so it is asked again. */
   #awaitReplay(): void {
     const { log, shards, clock } = this.#options;
-    Promise.all(shards().map((shard) => shard.call('ready', {}))).then(
-      () => {
-        this.#ready = true;
-        this.#isLosing = this.#options.flushLosses === true;
-        this.#failure = undefined;
-      },
-      (error: Error) => {
-        if (error.message !== this.#failure?.message) log.error({ error: error.message }, 'the log cannot be replayed');
-        this.#failure = error;
-        after(clock, READY_RETRY_MS, () => {
-          if (!this.#stopping) this.#awaitReplay();
-        });
-      },
-    );
+    const ready = Promise.all(shards().map((shard) => shard.call('ready', {})));
+    ready
+      .then(() => this.#noteDeletions())
+      .then(
+        () => {
+          this.#ready = true;
+          this.#isLosing = this.#options.flushLosses === true;
+          this.#failure = undefined;
+        },
+        (error: Error) => {
+          if (error.message !== this.#failure?.message)
+            log.error({ error: error.message }, 'the log cannot be replayed');
+          this.#failure = error;
+          after(clock, READY_RETRY_MS, () => {
+            if (!this.#stopping) this.#awaitReplay();
+          });
+        },
+      );
   }
 
   notReady(): string | undefined {
@@ -108,6 +115,24 @@ export class IngesterService implements Service, IngesterAdmin {
     await this.#readDeletions();
     if (this.#isLosing) await this.#flushLosses();
     await this.#flushes.due();
+    // one that fails leaves an earlier time, which only refuses more
+    await this.#noteDeletions().catch(() => {});
+  }
+
+  /** Takes note of since when all has come that the store is still to get: it only becomes later. */
+  async #noteDeletions(): Promise<void> {
+    if (this.#options.ring !== undefined) this.#deletionsSinceMs = await this.deletionsReadMs();
+  }
+
+  /**
+   * Why reads are refused: what is in memory may have been deleted by requests that are forgotten, as after a pause of weeks. Others hold
+   * it too. undefined: they are answered.
+   */
+  readGate(): string | undefined {
+    const { clock, config } = this.#options;
+    const ageMs = clock.nowMs() - this.#deletionsSinceMs;
+    if (ageMs <= config.walAgeMaxMs) return undefined;
+    return ringErrors.ringReadsUnvouched({ ageMs, limitMs: config.walAgeMaxMs }).message;
   }
 
   /** Looks for delete requests of all tenants, when it has started and now and then. */
@@ -137,6 +162,7 @@ export class IngesterService implements Service, IngesterAdmin {
   /** Lets all that is here be written although requests to delete it may be forgotten: an operator says so. */
   async vouchDeletions(): Promise<void> {
     await Promise.all(this.#options.shards().map((shard) => shard.call('vouchDeletions', {})));
+    await this.#noteDeletions();
   }
 
   /** Writes all that there is where a window lost something; once nothing is left to be written there is nothing to look for. */

@@ -97,6 +97,13 @@ export const ringErrors = catalogue({
     text: (v: { shard: number; ageMs: number; limitMs: number }) =>
       `nothing of shard ${v.shard} is flushed: it has samples from ${v.ageMs} ms ago, above -ingester.wal-age-max (${v.limitMs} ms), and requests to delete them may be forgotten; say that they are to be written, or move the folder away`,
   },
+  ringReadsUnvouched: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { ageMs: number; limitMs: number }) =>
+      `it has samples from ${v.ageMs} ms ago, above -ingester.wal-age-max (${v.limitMs} ms), and requests to delete them may be forgotten`,
+  },
   ringSettling: {
     http: 503,
     promType: 'unavailable',
