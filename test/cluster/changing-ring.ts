@@ -10,7 +10,7 @@ import { getOrMake } from '../../src/lib/map.ts';
 import type { RandomBytes } from '../../src/lib/random.ts';
 import { ReplicatedIngesters } from '../../src/querier/replicated-ingesters.ts';
 import { RingFollower } from '../../src/ring/follower.ts';
-import { type KnownVersion, meet, met, type RingPeer } from '../../src/ring/meeting.ts';
+import { type KnownVersion, meet, met } from '../../src/ring/meeting.ts';
 import { RingMember } from '../../src/ring/member.ts';
 import type { NodePlan, Parts, Site } from './cluster.ts';
 import { ARCS } from './fixed-ring.ts';
@@ -115,7 +115,11 @@ function startIngester(
     ring,
     refusing: (writing) => ring.writeGate(writing),
   });
-  const replica = new Replica({ ring, shards: new ShardsClient(shards), refusing: () => ring.readGate() });
+  const replica = new Replica({
+    ring,
+    shards: new ShardsClient(shards),
+    refusing: () => ring.readGate() ?? ingester.readGate(),
+  });
   network.listen(process, { ...memberRole(member, replica), meet: (known: KnownVersion) => met(ring, known) });
   const owing =
     broken === 'the store has it before the word'
@@ -161,7 +165,7 @@ function startFront({ process, network, store, kv, broken }: Site): Parts {
   ring.start();
   const clients = new Map<string, ReturnType<typeof network.client<MemberRole & PeerRole>>>();
   const client = (id: string) => {
-    const address = addressOf(ring, id);
+    const address = ring.current()?.addressOf(id);
     return address === undefined
       ? undefined
       : getOrMake(clients, address, () => network.client<MemberRole & PeerRole>(process, address));
@@ -200,12 +204,4 @@ const owingNothing = { owed: async () => new Set<string>(), flush: async () => {
 /** Chance that makes the same member of every folder. */
 function sameNonce(randomBytes: RandomBytes): RandomBytes {
   return (count) => (count === NONCE_BYTES ? new Uint8Array(count) : randomBytes(count));
-}
-
-function addressOf(ring: RingPeer, id: string): string | undefined {
-  for (const version of ring.current()?.chain.toReversed() ?? []) {
-    const found = version.members.find((each) => each.id === id);
-    if (found !== undefined) return found.address;
-  }
-  return undefined;
 }

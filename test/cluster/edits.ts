@@ -16,63 +16,6 @@ export const EDITED_RULES = {
       { file: 'ring/placement.ts', find: 'if (twice > 0 && ', put: 'if (twice > 1e9 && ' },
     ],
   },
-  'replacing waits for whole owners': {
-    else: 'a member is replaced and taken out whatever the other owners of its arcs have',
-    edits: [{ file: 'ring/plan.ts', find: ' || !areOthersWell(input, id)', put: '' }],
-  },
-  'a minority makes no version': {
-    else: 'who sees no more than half of the members alive makes versions all the same',
-    edits: [{ file: 'ring/plan.ts', find: 'healthy.length * 2 <= newest.members.length', put: 'false' }],
-  },
-  'a store that went back is doubted': {
-    else: 'versions are made right after the key-value store lost what was written to it',
-    edits: [
-      {
-        file: 'ring/settling.ts',
-        find: 'get isOn(): boolean {\n    return this.#missing !== undefined;',
-        put: 'get isOn(): boolean {\n    return false;',
-      },
-      {
-        file: 'ring/settling.ts',
-        find: '): string | undefined {\n',
-        put: '): string | undefined {\n    if (this.#ownId !== "") return undefined;\n',
-      },
-      { file: 'ring/settling.ts', find: 'this.losses++;', put: '' },
-    ],
-  },
-  'the own version goes in the place of others': {
-    else: 'a key-value store that went back is believed',
-    edits: [{ file: 'ring/member.ts', find: 'await this.#replace(offer);', put: '' }],
-  },
-  'who lost something gives no word': {
-    else: 'a member gives its word although its machine lost samples',
-    edits: [
-      {
-        file: 'ingester/ring-life.ts',
-        find: 'if (stored !== undefined && !hasLosses)',
-        put: 'if (stored !== undefined)',
-      },
-    ],
-  },
-  'who was taken out serves nothing': {
-    else: 'a member that was taken out answers reads',
-    edits: [{ file: 'ring/member.ts', find: "this.#isIn(view) || this.#wants === 'leave'", put: 'true' }],
-  },
-  'who comes back flushes before it joins': {
-    else: 'a member that was taken out and owes something joins at once',
-    edits: [{ file: 'ingester/ring-life.ts', find: 'if (!isOut || !isStored) return;', put: 'if (!isOut) return;' }],
-  },
-  'words of those that left are put back': {
-    else: 'a key-value store that went back lacks the words of those that left',
-    edits: [{ file: 'ring/member.ts', find: 'if (this.#settling.hasRowsToPutBack) await', put: 'if (false) await' }],
-  },
-  'the word is about what came before': {
-    else: 'a member gives its word when its next look finds something stored',
-    edits: [
-      { file: 'ingester/ring-life.ts', find: 'await member.settled(upTo);\n', put: '' },
-      { file: 'ingester/ring-life.ts', find: 'owed: await ingester.owed() }', put: 'owed: new Set() }' },
-    ],
-  },
   'writes of old versions are refused': {
     else: 'a member takes writes of a version that it gave its word for, and they count although it knows a newer one',
     edits: [
@@ -84,9 +27,61 @@ export const EDITED_RULES = {
       { file: 'ingester/member.ts', find: 'if (view.newest.number > number) return true;', put: '' },
     ],
   },
-  'a new version is made of what is confirmed on disk': {
-    else: 'a member confirms a version that does not lie beside its log',
-    edits: [{ file: 'ring/member.ts', find: 'this.#folder.saveVersions(chain);', put: '' }],
+  'who has not read deletions writes nothing': {
+    else: 'a holder writes what it has, however long ago it read the requests to delete',
+    edits: [
+      { file: 'ingester/flush/flush.ts', find: 'if (ageMs <= limitMs) {', put: 'if (limitMs > 0) {' },
+      { file: 'ingester/flush/flush.ts', find: 'leftMs = Math.min(leftMs, limitMs - ageMs);', put: '' },
+    ],
+  },
+  'who has not read deletions answers nothing': {
+    else: 'a holder answers reads, however long ago it read the requests to delete',
+    edits: [{ file: 'ingester/service.ts', find: 'if (ageMs <= config.walAgeMaxMs)', put: 'if (ageMs > 0)' }],
+  },
+  'requests are kept as long as logs': {
+    else: 'a request is forgotten a day after it could not be cancelled any more',
+    edits: [
+      {
+        file: 'chunkstore/tombstones.ts',
+        find: 'Math.max(KEPT_MS_MIN, walAgeMaxMs + CLOCKS_MS)',
+        put: 'Math.min(86_400_000, walAgeMaxMs)',
+      },
+    ],
+  },
+  'a last look before a request is forgotten': {
+    else: 'a request is forgotten although something came to the store since it was through',
+    edits: [
+      {
+        file: 'compactor/compactor.ts',
+        find: 'const { startMs, endMs } = tombstone;\n    for (const day',
+        put: 'const { startMs, endMs } = { startMs: 1, endMs: 2 };\n    for (const day',
+      },
+    ],
+  },
+  'flushes leave out what is deleted': {
+    else: 'a holder writes what requests that are through delete, and the last look is missing, too',
+    edits: [
+      {
+        file: 'ingester/flush/flush-deletions.ts',
+        find: 'if (this.#deletions.length === 0) return',
+        put: 'if (this.#deletions.length >= 0) return',
+      },
+      {
+        file: 'compactor/compactor.ts',
+        find: 'const { startMs, endMs } = tombstone;\n    for (const day',
+        put: 'const { startMs, endMs } = { startMs: 1, endMs: 2 };\n    for (const day',
+      },
+    ],
+  },
+  'what is deleted is refused': {
+    else: 'a sample that a kept request covers is taken, and lost with the next flush',
+    edits: [
+      {
+        file: 'ingester/shard/deletions.ts',
+        find: 'if (kept.length === 0) return undefined;',
+        put: 'if (kept.length >= 0) return undefined;',
+      },
+    ],
   },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 

@@ -69,6 +69,7 @@ function startIngester(site: Site, ring: RingSource) {
   const replica = new Replica({
     ring,
     shards: broken === 'losses are told' ? unaware(shards) : new ShardsClient(shards),
+    refusing: () => ingester.readGate(),
   });
   const reader = broken === 'replaying counts not' ? emptyWhenAway(readerOf(replica)) : replica;
   network.listen(process, memberRole(member, reader));

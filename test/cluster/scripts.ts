@@ -1,12 +1,18 @@
+import { kindOf, ROW_GROUP } from '../../src/chunkstore/keys.ts';
 import type { RingVersion } from '../../src/ring/version.ts';
 import { changingRingNodes } from './changing-ring.ts';
 import type { NodePlan } from './cluster.ts';
+import { Wrong } from './oracle.ts';
+import { DELETE_CANCEL_MS } from './parts.ts';
+import { fixedRingNodes } from './ring-nodes.ts';
 import { machineOf, Stage, type StageOptions } from './stage.ts';
 
 // Scenarios that a script directs: each is an interleaving that a rule is there for, which chance finds rarely or never. With all
 // rules they pass; without the one that they are written for they do not.
 
 const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 
 interface Script {
   readonly what: string;
@@ -18,6 +24,11 @@ interface Script {
 /** Machines of three zones: `ingester-0`, `-3` and `-6` are in the first. */
 function growing(first: number): readonly NodePlan[] {
   return changingRingNodes({ ingesters: 6, first, zones: 3, replicas: 3, fronts: 2, compactors: 0 });
+}
+
+/** Three ingesters on a ring that never changes. */
+function three(): readonly NodePlan[] {
+  return fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 });
 }
 
 const has = (name: string) => (version: RingVersion) => version.members.some(({ id }) => machineOf(id) === name);
@@ -96,7 +107,158 @@ export const SCRIPTS = {
       await stage.ask('front-1', { tenant });
     },
   },
+  'two owners that drain and leave': {
+    what: 'a reader has a list of rows from before two owners, which alone have a sample, wrote it to the store and gave their words',
+    nodes: growing(5),
+    async play(stage) {
+      await stage.begin();
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      stage.cut(['front-0'], [c]);
+      await stage.pushed('front-0', { tenant });
+      await stage.ask('front-1', { tenant });
+      for (const name of [a, b]) stage.ring(name, (ring) => ring.drain());
+      for (let i = 0; i < 30; i++) {
+        await stage.run(10_000);
+        await stage.ask('front-1', { tenant });
+      }
+    },
+  },
+  'a holder that stood still until a delete request was forgotten': {
+    what: 'a process is paused with a sample in memory, which is deleted meanwhile, and goes on days later',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      const holder = stage.node('ingester-0');
+      holder.process!.pause();
+      await stage.run(HOUR);
+      await stage.delete('front-0', { tenant: 'a' });
+      await stage.days(9.5);
+      holder.process!.resume();
+      for (let i = 0; i < 10; i++) {
+        for (const front of ['front-0', 'front-1']) await stage.ask(front, { tenant: 'a', minutes: 20 * 24 * 60 });
+        await stage.run(10 * MINUTE);
+      }
+    },
+  },
+  'a holder that was away while a delete request was through': {
+    what: 'a process is killed with a sample in its log, which is deleted meanwhile, and starts days later',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      const holder = stage.node('ingester-0');
+      await stage.run(MINUTE);
+      stage.cluster.kill(holder);
+      await stage.run(HOUR);
+      await stage.delete('front-0', { tenant: 'a' });
+      await stage.days(3);
+      stage.cluster.start(holder);
+      await stage.run(20 * MINUTE);
+      // what is there already is hidden until then
+      for (let i = 0; i < 14; i++) {
+        await stage.days(0.5);
+        for (const front of ['front-0', 'front-1']) await stage.ask(front, { tenant: 'a', minutes: 20 * 24 * 60 });
+      }
+    },
+  },
+  'a write that arrives after the request to delete it is through': {
+    what: 'a group row is on its way to the store for days, from before a request to delete what it has',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      const held = holdWrites(stage);
+      await stage.pushed('front-0', { tenant: 'a' });
+      await stage.until(() => held.count > 0, 'nobody flushes', HOUR);
+      await stage.run(HOUR);
+      await stage.delete('front-0', { tenant: 'a' });
+      const forgottenMs = 7 * DAY + DELETE_CANCEL_MS;
+      await stage.days((forgottenMs - 5 * MINUTE) / DAY);
+      held.release();
+      await stage.days(0.5);
+      for (const front of ['front-0', 'front-1']) await stage.ask(front, { tenant: 'a', minutes: 20 * 24 * 60 });
+    },
+  },
+  'samples of a range that is deleted': {
+    what: 'what a request deletes is sent again, an hour later and a day',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      const timeMs = Math.floor(stage.world.nowMs);
+      await stage.pushed('front-0', { tenant: 'a', timeMs });
+      await stage.delete('front-0', { tenant: 'a' });
+      for (const hours of [1.5, 9]) {
+        await stage.run(hours * HOUR);
+        for (const [i, value] of [1, 2].entries()) {
+          const status = await stage.push(`front-${i}`, { tenant: 'a', timeMs, value });
+          if (status !== 400) throw new Wrong(`a sample that is deleted is sent again, the answer is ${status}`);
+        }
+        await stage.ask('front-1', { tenant: 'a', minutes: 24 * 60 });
+      }
+    },
+  },
+  'a late sample that a power cut takes': {
+    what: 'a machine stops right after the first sample of a window of hours ago; a reader asks it and one that never had it',
+    seed: 2,
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      await stage.run(10 * HOUR);
+      stage.cut(['front-0'], ['ingester-2']);
+      const timeMs = Math.floor(stage.world.nowMs) - 5 * HOUR;
+      await stage.pushed('front-0', { tenant: 'a', timeMs });
+      const holder = stage.node('ingester-0');
+      await stage.run(100);
+      stage.cluster.crash(holder);
+      stage.cluster.start(holder);
+      await stage.until(() => stage.cluster.isReady, 'it does not start');
+      stage.cut(['front-1'], ['ingester-1']);
+      await stage.ask('front-1', { tenant: 'a', minutes: 5, toMs: timeMs + MINUTE });
+    },
+  },
+  'a folder that is lost beside a cut': {
+    what: 'a member loses its folder while another owner lacks what it had; its machine starts anew',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      stage.cut(['front-0'], [c]);
+      await stage.pushed('front-0', { tenant });
+      stage.cluster.kill(stage.node(a));
+      stage.node(a).disk.wipe();
+      await stage.run(5_000);
+      stage.cluster.start(stage.node(a));
+      stage.cut(['front-1'], [b]);
+      for (let i = 0; i < 8; i++) {
+        await stage.run(MINUTE);
+        await stage.ask('front-1', { tenant });
+      }
+    },
+  },
 } satisfies Record<string, Script>;
+
+/** Keeps the first write of rows of groups from the store until it is released; others go on. */
+function holdWrites({ cluster: { store } }: Stage): { readonly count: number; release(): void } {
+  const { tables } = store;
+  const write = tables.write.bind(tables);
+  let release = () => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  let count = 0;
+  tables.write = async (table, rows, ...more) => {
+    if (rows.some(({ hash }) => kindOf(hash) === ROW_GROUP) && count++ === 0) await released;
+    return write(table, rows, ...more);
+  };
+  return {
+    get count() {
+      return count;
+    },
+    release,
+  };
+}
 
 export type ScriptName = keyof typeof SCRIPTS;
 

@@ -1,3 +1,4 @@
+import type { RingMember } from '../../src/ring/member.ts';
 import { metricHashOf, RingSlots } from '../../src/ring/slots.ts';
 import { ownersOf, type RingVersion } from '../../src/ring/version.ts';
 import { Cluster, type Node, type NodePlan } from './cluster.ts';
@@ -9,6 +10,7 @@ const MINUTE = 60_000;
 /** Longest wait for an answer: of calls, of writes, and of readers that learn a version. */
 const PATIENCE_MS = 60_000;
 const GRAIN_MS = 5_000;
+const DAYS_GRAIN_MS = 30 * MINUTE;
 
 export interface StageOptions {
   readonly seed?: number;
@@ -99,6 +101,14 @@ export class Stage {
     for (const name of names) this.cluster.kv.cutOff.add(name);
   }
 
+  /** Asks something of a machine's part of the ring, in its process. */
+  ring(name: string, ask: (ring: RingMember) => unknown): void {
+    const { parts, process } = this.node(name);
+    process!.after(1, () => {
+      Promise.resolve(ask(parts!.ring!)).catch((error: Error) => this.world.trace(`${name}: ${error.message}`));
+    });
+  }
+
   /** The newest version of the ring that a machine knows. */
   newest(name: string): RingVersion {
     const view = this.node(name).parts?.known?.();
@@ -180,6 +190,29 @@ export class Stage {
       oracle.check(selection, answer, begunMs, isTold ? [everything] : []);
     }
     return answer;
+  }
+
+  /** Deletes a metric's samples up to now. Resolves when the request is in force. */
+  async delete(front: string, { tenant, metric = 'm' }: Pick<Line, 'tenant' | 'metric'>): Promise<void> {
+    const { world, oracle, cluster } = this;
+    const endMs = Math.floor(world.nowMs);
+    const startMs = endMs - 24 * 60 * MINUTE;
+    const deletion = oracle.deleting(tenant, metric, startMs, endMs, world.atMs);
+    cluster.deleteSeries(front, tenant, metric, startMs, endMs).then((coveredMs) => {
+      world.trace(`${front} deleted ${metric} of ${tenant} until ${coveredMs}`);
+      deletion.coveredMs = coveredMs;
+      deletion.ackedMs = world.atMs;
+    });
+    await this.until(() => deletion.ackedMs !== undefined, 'a delete request is not answered');
+  }
+
+  /** Days in which little happens. */
+  async days(count: number): Promise<void> {
+    const { world } = this;
+    const { grainMs } = world;
+    world.grainMs = DAYS_GRAIN_MS;
+    await world.run(count * 24 * 60 * MINUTE);
+    world.grainMs = grainMs;
   }
 
   /** Asks until there is an answer. */
