@@ -44,13 +44,10 @@ export class RemoteMembers {
     for (const { client } of this.#byAddress.values()) yield client;
   }
 
-  /** A member of the ring, of any version that still matters; undefined: nobody knows its address. */
+  /** A member of the ring, of any version that still matters; undefined: nobody knows its address, or another member has it by now. */
   of(ring: Pick<RingPeer, 'current'>, id: string): RemoteMember | undefined {
-    for (const version of ring.current()?.chain.toReversed() ?? []) {
-      const found = version.members.find((each) => each.id === id);
-      if (found !== undefined) return this.at(found.address);
-    }
-    return undefined;
+    const address = ring.current()?.addressOf(id);
+    return address === undefined ? undefined : this.at(address);
   }
 
   /** Lets this process and a member tell each other the versions of the ring that they know. */
