@@ -4,7 +4,7 @@ import { AppError } from '../model/errors.ts';
 import { memoryError } from '../model/memory-error.ts';
 
 /** Requests of a batch that are evaluated side by side: what they ask of shards goes together. */
-const AT_ONCE = 8;
+const AT_ONCE = 16;
 
 /** Evaluates requests some at a time: one that fails does not keep the others from being answered. */
 export async function instantsBy(

@@ -158,7 +158,7 @@ export class Querier implements TenantHider {
     context: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
     const { queryable, over } = this.sources(tenant, limits);
-    const selects = new SharedSelects(queryable(tenant), context.signal);
+    const selects = new SharedSelects(queryable(tenant), this.#options.clock, context.signal);
     try {
       return await instantsBy(over(selects), tenant, requests, context);
     } finally {

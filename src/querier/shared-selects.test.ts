@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import { Labels } from '../model/labels.ts';
@@ -64,7 +65,7 @@ async function streamed(shared: SharedSelects, context: QueryContext, of = reque
 
 test('what several queries ask for is read once, and charged to each', async () => {
   const { inner, asked } = storage(3, 10);
-  const shared = new SharedSelects(inner, signal);
+  const shared = new SharedSelects(inner, systemClock, signal);
   const contexts = [contextOf(), contextOf(), contextOf()];
   const set = await shared.select(request, contexts[0]!);
   assert.deepEqual(
@@ -91,7 +92,7 @@ test('what several queries ask for is read once, and charged to each', async () 
 
 test('a large answer is a stream of who asks first, and others ask themselves', async () => {
   const { inner, asked } = storage(7, 2);
-  const shared = new SharedSelects(inner, signal);
+  const shared = new SharedSelects(inner, systemClock, signal);
   const contexts = [contextOf(), contextOf()];
   const texts = await Promise.all(contexts.map((context) => streamed(shared, context)));
   assert.equal(texts[0], 'a97 b98 c99 d100 e101 f102 g103');
@@ -118,7 +119,7 @@ test('a query that ends waits no longer, and fails no other', async () => {
       yield* inner.stream!(...args);
     },
   };
-  const shared = new SharedSelects(slow, signal);
+  const shared = new SharedSelects(slow, systemClock, signal);
   const ending = new AbortController();
   const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
   const other = streamed(shared, contextOf());

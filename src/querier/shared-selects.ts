@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { Labels } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
@@ -39,11 +40,14 @@ export class SharedSelects implements Queryable {
   readonly #signal: AbortSignal;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
+  readonly #clock: Pick<Clock, 'turn'>;
+  #turn: Promise<void> | undefined;
   #heldBytes = 0;
 
   /** @param signal ends what is asked for on behalf of several */
-  constructor(inner: Queryable, signal: AbortSignal) {
+  constructor(inner: Queryable, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
     this.#inner = inner;
+    this.#clock = clock;
     this.#signal = signal;
   }
 
@@ -131,6 +135,11 @@ export class SharedSelects implements Queryable {
   ): Promise<Answer | undefined> {
     let first: IteratorResult<SeriesBlock, void>;
     try {
+      // in one go with what other queries of the batch ask for
+      this.#turn ??= this.#clock.turn().then(() => {
+        this.#turn = undefined;
+      });
+      await this.#turn;
       first = await rest.next();
     } catch (thrown) {
       if (thrown instanceof StreamBroken) return undefined;
