@@ -28,7 +28,18 @@ export interface BatchRunner {
   ): Promise<readonly InstantOutcome[]>;
 }
 
-export type InstantOutcome = { readonly result: QueryResult } | { readonly failure: QueryFailure };
+export type InstantOutcome = { readonly result: PackedValue } | { readonly failure: QueryFailure };
+
+/** The value alone: who asks for batches has it copied between threads, and mostly for the same series as the time before. */
+export type PackedValue =
+  | PackedVector
+  | Extract<QueryValue, { readonly type: 'scalar' | 'string' }>
+  | { readonly type: 'matrix' };
+
+export interface PackedVector extends Omit<VectorColumns, 'pairs'> {
+  /** As those of `VectorColumns`, in JSON. */
+  readonly pairs: string;
+}
 
 /** An expression that could not be evaluated. */
 export interface QueryFailure {

@@ -1,7 +1,8 @@
 import type { PushedSample, PushedSeries, PushRequest } from '../contract/push.ts';
 import { highWord, lowWord, STALE_HIGH, STALE_LOW } from '../lib/float-bits.ts';
+import { PlainSeriesWriter } from '../wire/plain-series.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
-import { deflateSnappy } from '../wire/snappy.ts';
+import { storeSnappy } from '../wire/snappy.ts';
 import { type WriteHistogram, WriteSamples } from '../wire/write-request.ts';
 
 const HEADERS = {
@@ -10,9 +11,33 @@ const HEADERS = {
   'x-prometheus-remote-write-version': '0.1.0',
 };
 
-/** Series as a request of remote write 1.0: they go the way that all writes go. */
+const plain = new PlainSeriesWriter();
+
+/** Series as a request of remote write 1.0: they go the way that all writes go, not compressed, for they do not leave the machine. */
 export function encodeSeriesPush(series: readonly PushedSeries[]): Pick<PushRequest, 'headers' | 'body'> {
-  const raw = encodeRemoteWrite1({
+  return { headers: HEADERS, body: storeSnappy(series.every(isPlain) ? encodedPlain(series) : encodedAny(series)) };
+}
+
+function isPlain({ samples }: PushedSeries): boolean {
+  return samples.every((sample) => !('histogram' in sample));
+}
+
+function encodedPlain(series: readonly PushedSeries[]): Uint8Array {
+  for (const { pairs, samples } of series) {
+    plain.add(
+      pairs,
+      samples.map((sample) => {
+        const { timeMs } = sample;
+        if ('value' in sample) return { timeMs, high: highWord(sample.value), low: lowWord(sample.value) };
+        return { timeMs, high: STALE_HIGH, low: STALE_LOW };
+      }),
+    );
+  }
+  return plain.take();
+}
+
+function encodedAny(series: readonly PushedSeries[]): Uint8Array {
+  return encodeRemoteWrite1({
     metadata: [],
     series: series.map(({ pairs, samples }) => ({
       pairs,
@@ -22,7 +47,6 @@ export function encodeSeriesPush(series: readonly PushedSeries[]): Pick<PushRequ
       exemplars: [],
     })),
   });
-  return { headers: HEADERS, body: deflateSnappy(raw) };
 }
 
 function floatsOf(samples: readonly PushedSample[]): WriteSamples {

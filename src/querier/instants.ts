@@ -1,4 +1,11 @@
-import type { InstantOutcome, InstantRequest, QueryRunContext, QueryRunner } from '../contract/query.ts';
+import type {
+  InstantOutcome,
+  InstantRequest,
+  PackedValue,
+  QueryRunContext,
+  QueryRunner,
+  QueryValue,
+} from '../contract/query.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { memoryError } from '../model/memory-error.ts';
@@ -17,7 +24,8 @@ export async function instantsBy(
   await forEachAtOnce([...requests.entries()], AT_ONCE, async ([i, request]) => {
     context.signal.throwIfAborted();
     try {
-      outcomes[i] = { result: await queries.instant(tenant, request, context) };
+      const { value } = await queries.instant(tenant, request, context);
+      outcomes[i] = { result: packed(value) };
     } catch (thrown) {
       context.signal.throwIfAborted();
       const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
@@ -25,4 +33,9 @@ export async function instantsBy(
     }
   });
   return outcomes;
+}
+
+function packed(value: QueryValue): PackedValue {
+  if (value.type === 'vector') return { ...value, pairs: JSON.stringify(value.pairs) };
+  return value.type === 'matrix' ? { type: 'matrix' } : value;
 }

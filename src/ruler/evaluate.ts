@@ -40,15 +40,24 @@ export interface EvaluationContext {
 
 const ALERT_NAME = 'alertname';
 
-/** @throws RuleError and what the query throws */
+/**
+ * @param named labels that the rule made for the results before; replaced by those of these
+ * @throws RuleError and what the query throws
+ */
 export async function evaluateRecording(
   rule: RecordingRule,
   context: EvaluationContext,
+  named: NamedLabels = { of: [], labels: [] },
 ): Promise<readonly RuleSample[]> {
   const { query, slotMs, queryOffsetMs, limit } = context;
   const labels = labelsOf(rule, context);
   const results = await query.instant(rule.expr, slotMs - queryOffsetMs);
-  const samples = results.map((sample) => ({ ...sample, labels: withLabels(sample.labels, rule.name, labels) }));
+  const samples = results.map(({ labels: own, value, histogram }, i) => {
+    const all = named.of[i] === own ? named.labels[i]! : withLabels(own, rule.name, labels);
+    return { labels: all, value, histogram };
+  });
+  named.of = results.map((sample) => sample.labels);
+  named.labels = samples.map((sample) => sample.labels);
   if (new Set(samples.map((sample) => sample.labels.key)).size < samples.length) {
     throw new RuleError('vector contains metrics with the same labelset after applying rule labels');
   }
@@ -56,6 +65,12 @@ export async function evaluateRecording(
     throw new RuleError(`exceeded limit of ${limit} with ${samples.length} series`);
   }
   return samples;
+}
+
+/** Labels of a rule's last results, and what it made of them, by the same index: mostly the next ones have the same. */
+export interface NamedLabels {
+  of: readonly Labels[];
+  labels: readonly Labels[];
 }
 
 function withLabels(labels: Labels, name: string, own: ReadonlyMap<string, string>): Labels {

@@ -8,6 +8,7 @@ import {
   type EvaluationContext,
   evaluateAlerting,
   evaluateRecording,
+  type NamedLabels,
   type RuleSample,
 } from './evaluate.ts';
 import type { Rule, RuleGroup } from './rule-file.ts';
@@ -52,6 +53,8 @@ export interface RuleRun {
   sent: Map<string, number>;
   /** Series that its last good evaluation wrote, by the key of the labels. */
   written: ReadonlyMap<string, Labels>;
+  /** Labels that a recording rule made of those of its results. */
+  readonly named: NamedLabels;
   /** Its alerts are as they were before a start, as far as that is known: until then it writes no series of them. */
   restored: boolean;
   health: 'unknown' | 'ok' | 'err';
@@ -98,6 +101,7 @@ export class GroupRun {
       alerts: new Map(),
       sent: new Map(),
       written: new Map(),
+      named: { of: [], labels: [] },
       restored: true,
       health: 'unknown',
       lastError: undefined,
@@ -189,7 +193,7 @@ export class GroupRun {
   }
 
   async #samplesOf(run: RuleRun, context: EvaluationContext): Promise<readonly RuleSample[]> {
-    if (run.rule.kind === 'record') return evaluateRecording(run.rule, context);
+    if (run.rule.kind === 'record') return evaluateRecording(run.rule, context, run.named);
     const { alerts, samples } = await evaluateAlerting(run.rule, run.alerts, context);
     this.#setAlerts(run, alerts);
     return run.restored ? samples : [];
@@ -210,6 +214,7 @@ export class GroupRun {
 
   async #write(outcomes: readonly Outcome[], timeMs: number): Promise<void> {
     const writes = outcomes.map(({ run, samples }) => {
+      if (isWritten(run.written, samples)) return { run, samples, stale: [], written: run.written };
       const written = new Map(samples.map(({ labels }) => [labels.key, labels]));
       const stale = [...run.written].filter(([key]) => !written.has(key)).map(([, labels]) => labels);
       return { run, samples, stale, written };
@@ -218,13 +223,26 @@ export class GroupRun {
     const refusals = isEmpty ? [] : await this.#sink.append(timeMs, writes);
     for (const [i, { run, samples, stale, written }] of writes.entries()) {
       const refused = refusals[i] ?? [];
-      for (const { labels } of refused) if (labels !== undefined) written.delete(labels.key);
-      run.written = written;
+      run.written = refused.length === 0 ? written : without(written, refused);
       run.samples = samples.length + stale.length;
       run.lastError = refused.at(-1)?.error;
       run.health = run.lastError === undefined ? 'ok' : 'err';
     }
   }
+}
+
+/** Whether the samples are of the very series that were written the last time. */
+function isWritten(written: RuleRun['written'], samples: readonly RuleSample[]): boolean {
+  if (written.size !== samples.length) return false;
+  let i = 0;
+  for (const labels of written.values()) if (labels !== samples[i++]!.labels) return false;
+  return true;
+}
+
+function without(written: RuleRun['written'], refused: readonly Refusal[]): RuleRun['written'] {
+  const left = new Map(written);
+  for (const { labels } of refused) if (labels !== undefined) left.delete(labels.key);
+  return left;
 }
 
 /** Every extension of the language: whether one may be used was judged when the rules were read. */

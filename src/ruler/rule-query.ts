@@ -1,4 +1,4 @@
-import type { BatchRunner, InstantOutcome, InstantRequest, QueryValue } from '../contract/query.ts';
+import type { BatchRunner, InstantOutcome, InstantRequest, PackedValue, QueryValue } from '../contract/query.ts';
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
@@ -22,6 +22,7 @@ export interface GroupQuery extends RuleQuery {
 
 interface Waiting {
   readonly request: InstantRequest;
+  readonly kept: Map<string, KeptSeries>;
   resolve(samples: readonly RuleSample[]): void;
   reject(reason: unknown): void;
 }
@@ -47,11 +48,12 @@ export class BatchedRuleQuery {
 
   /** For the rules of a group, each of whose queries may take so long. */
   of(timeoutMs: number): GroupQuery {
+    const kept = new Map<string, KeptSeries>();
     return {
       instant: (expr, timeMs, lookbackMs) => {
         const request = { expr, timeMs, timeoutMs, ...(lookbackMs === undefined ? {} : { lookbackMs }) };
         return new Promise((resolve, reject) => {
-          this.#waiting.push({ request, resolve, reject });
+          this.#waiting.push({ request, kept, resolve, reject });
           // groups that are due together ask in the same turn
           if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
           if (this.#waiting.length >= BATCH_MAX) void this.#flush();
@@ -73,16 +75,37 @@ export class BatchedRuleQuery {
       for (const { reject } of batch) reject(new RuleQueryError(text, false));
       return;
     }
-    for (const [i, { resolve, reject }] of batch.entries()) {
+    for (const [i, { request, kept, resolve, reject }] of batch.entries()) {
       const outcome = outcomes[i]!;
       try {
         if ('failure' in outcome) throw new RuleQueryError(outcome.failure.text, outcome.failure.http < 500);
-        resolve(samplesOf(outcome.result.value));
+        resolve(unpacked(outcome.result, request.expr, kept));
       } catch (thrown) {
         reject(thrown);
       }
     }
   }
+}
+
+/** Series of an expression's last answer, as they came and as labels: mostly the next one has the same. */
+interface KeptSeries {
+  readonly pairs: string;
+  readonly labels: readonly Labels[];
+}
+
+/** Expressions of a group beyond so many have nothing kept: its rules, and queries of its templates. */
+const KEPT_MAX = 1000;
+
+/** @throws RuleError where it is neither a vector nor a scalar */
+function unpacked(value: PackedValue, expr: string, kept: Map<string, KeptSeries>): readonly RuleSample[] {
+  if (value.type !== 'vector') return samplesOf(value.type === 'matrix' ? { type: 'matrix', series: [] } : value);
+  const { pairs, values, histograms } = value;
+  let series = kept.get(expr);
+  if (series?.pairs !== pairs) {
+    series = { pairs, labels: (JSON.parse(pairs) as string[][]).map((each) => Labels.fromSortedPairs(each)) };
+    if (kept.size < KEPT_MAX || kept.has(expr)) kept.set(expr, series);
+  }
+  return series.labels.map((labels, i) => ({ labels, value: values[i]!, histogram: histograms?.[i] }));
 }
 
 /** A query that was refused or failed, told apart by whose fault it is. */

@@ -5,7 +5,7 @@ import { Documents } from '../chunkstore/documents/documents.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
 import type { SeriesPush } from '../contract/push.ts';
-import type { InstantRequest } from '../contract/query.ts';
+import type { InstantRequest, PackedVector } from '../contract/query.ts';
 import type { PostedAlert } from '../contract/rules.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
@@ -91,19 +91,13 @@ async function rulerOn(tables: MemoryTableStore) {
   return { ruler, state, pushed, posted, groups };
 }
 
-function oneSample({ timeMs }: InstantRequest) {
+function oneSample({ timeMs }: InstantRequest): PackedVector {
   return {
-    value: {
-      type: 'vector' as const,
-      timeMs,
-      pairs: [['job', 'x', 'secret', 's']],
-      values: Float64Array.of(1),
-      histograms: undefined,
-    },
-    warnings: [],
-    infos: [],
-    statistics: {} as never,
-    explanation: undefined,
+    type: 'vector',
+    timeMs,
+    pairs: JSON.stringify([['job', 'x', 'secret', 's']]),
+    values: Float64Array.of(1),
+    histograms: undefined,
   };
 }
 

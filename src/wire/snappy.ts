@@ -99,18 +99,39 @@ function boundOf(bytes: number): number {
 /** Compresses as the reference encoder does: greedy, with a hash of four bytes, in blocks that do not look at each other. */
 export function deflateSnappy(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(boundOf(bytes.length));
-  let to = 0;
-  let rest = bytes.length;
-  while (rest >= 0x80) {
-    out[to++] = (rest & 0x7f) | 0x80;
-    rest = Math.floor(rest / 128);
-  }
-  out[to++] = rest;
+  let to = putLength(out, bytes.length);
   const table = new Uint16Array(1 << 14);
   for (let start = 0; start < bytes.length; start += BLOCK_BYTES) {
     to = deflateBlock(bytes, start, Math.min(start + BLOCK_BYTES, bytes.length), out, to, table.fill(0));
   }
   return out.slice(0, to);
+}
+
+/** A compressed block that holds the bytes as they are: for who has them inflated at once on the same machine. */
+export function storeSnappy(bytes: Uint8Array): Uint8Array {
+  const out = new Uint8Array(5 + bytes.length + 3 * Math.ceil(bytes.length / BLOCK_BYTES));
+  let to = putLength(out, bytes.length);
+  for (let from = 0; from < bytes.length; from += BLOCK_BYTES) {
+    const literal = bytes.subarray(from, from + BLOCK_BYTES);
+    out[to++] = 61 << 2;
+    out[to++] = (literal.length - 1) & 0xff;
+    out[to++] = (literal.length - 1) >> 8;
+    out.set(literal, to);
+    to += literal.length;
+  }
+  return out.subarray(0, to);
+}
+
+/** @returns where it ends */
+function putLength(out: Uint8Array, length: number): number {
+  let to = 0;
+  let rest = length;
+  while (rest >= 0x80) {
+    out[to++] = (rest & 0x7f) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  out[to++] = rest;
+  return to;
 }
 
 function deflateBlock(
