@@ -1,3 +1,4 @@
+import { getOrMake } from '../lib/map.ts';
 import { tenantsOf } from '../model/tenants.ts';
 import type { TenantLimits } from './limits.ts';
 
@@ -35,9 +36,16 @@ export interface JoinedLimits extends QueryLimits {
   readonly retentionsMs: readonly number[];
 }
 
+/** Those of one tenant, whose limits are the same object until they are read again. */
+const ofOne = new WeakMap<TenantLimits, JoinedLimits>();
+
 /** The strictest limits of the tenants that `name` stands for. */
 export function joinedLimits(name: string, limitsOf: (tenant: string) => TenantLimits): JoinedLimits {
   const all = tenantsOf(name).map(limitsOf);
+  return all.length === 1 ? getOrMake(ofOne, all[0]!, () => joined(all)) : joined(all);
+}
+
+function joined(all: readonly TenantLimits[]): JoinedLimits {
   const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestOf(all.map((limits) => limits[key]))]));
   const largest = Object.fromEntries(LARGEST.map((key) => [key, Math.max(...all.map((limits) => limits[key]))]));
   const within = all.map(({ queryIngestersWithinMs }) => queryIngestersWithinMs);

@@ -229,6 +229,11 @@ function rowOf(metric: string, timeMs: number): string {
   return `${dateOf(timeMs)}/${hash % PARTS}`;
 }
 
+/** The day that was asked for last: every query asks. */
+let known = { day: Number.NaN, date: '' };
+
 function dateOf(timeMs: number): string {
-  return new Date(timeMs).toISOString().slice(0, 10);
+  const day = Math.floor(timeMs / DAY_MS);
+  if (day !== known.day) known = { day, date: new Date(timeMs).toISOString().slice(0, 10) };
+  return known.date;
 }
