@@ -2,22 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { HeadSlice } from '../contract/ingester.ts';
 import { Edge } from '../distributor/edge.ts';
-import { HeldRange } from '../ingester/head/held-range.ts';
-import { MemoryDisk } from '../ingester/log/test-disk.ts';
-import { IngesterMember } from '../ingester/member.ts';
-import { Replica } from '../ingester/replica.ts';
-import { Shard } from '../ingester/shard/shard.ts';
-import { ShardsClient } from '../ingester/shard/shard-client.ts';
-import type { ShardRole } from '../ingester/shard/shard-messages.ts';
-import { shardRole } from '../ingester/shard/shard-role.ts';
-import { silentLogger } from '../kit/observe/log.ts';
-import { RpcServer } from '../kit/rpc/server.ts';
-import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { LabelMatcher } from '../model/matcher.ts';
-import { memberRole } from '../peer/member-role.ts';
 import { RemoteMembers } from '../peer/remote-members.ts';
 import { headMatcher } from '../querier/head-matcher.ts';
 import { ReplicatedIngesters } from '../querier/replicated-ingesters.ts';
@@ -27,63 +15,19 @@ import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { SliceView } from '../wire/slices.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples } from '../wire/write-request.ts';
+import { SECRET, security, startPeerIngester } from './test-peer-ingester.ts';
 
 // An edge and a querier before three ingesters, each behind a listener of its own: all that they tell each other goes over sockets.
 
-const SECRET = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
 const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
 const NOW_MS = Date.now();
-const KEY = new TextEncoder().encode('the key that all processes of this cluster share');
-const security = () => ({ keys: [KEY] });
 const { signal } = new AbortController();
-
-async function startIngester(t: TestContext, ring: TestRing, name: string) {
-  const disk = new MemoryDisk();
-  const shards = [0, 1].map((i) => {
-    const held = HeldRange.everything();
-    const shard = new Shard({
-      folder: `shard-${i}`,
-      windowMs: 7_200_000,
-      headBytesMax: 1 << 30,
-      seriesSecret: SECRET,
-      fsync: 'interval',
-      fsyncIntervalMs: 60_000,
-      keepFlushedMs: 60_000,
-      held,
-      disk,
-      clock: systemClock,
-      log: () => {},
-      fatal: (error) => assert.fail(error),
-    });
-    const link = connectInThread<ShardRole>(shardRole(shard, systemClock));
-    t.after(async () => {
-      link.close();
-      await shard.close({ checkpoint: false });
-    });
-    return { shard, channel: link.channel, held };
-  });
-  const target = new IngesterMember({ shards: () => shards.map(({ channel }) => channel), ring });
-  const reader = new Replica({ ring, shards: new ShardsClient(shards) });
-  const listener = new RpcServer({
-    host: '127.0.0.1',
-    port: 0,
-    self: { name, cluster: {} },
-    security,
-    role: memberRole({ target, reader }),
-    clock: systemClock,
-    log: silentLogger,
-  });
-  await listener.start();
-  const stop = () => listener.stop({ signal: AbortSignal.abort(), progress: () => {} });
-  t.after(stop);
-  await Promise.all(shards.map(({ shard }) => shard.ready));
-  return { listener, stop, shards };
-}
 
 async function cluster(t: TestContext) {
   const ring = new TestRing();
-  const ingesters = await Promise.all([0, 1, 2].map((i) => startIngester(t, ring, `ingester-${i}`)));
-  const members = ingesters.map(({ listener }, i) => ({ ...memberOf(i, 3), address: `127.0.0.1:${listener.port}` }));
+  const ingesters = await Promise.all([0, 1, 2].map((i) => startPeerIngester(ring, `ingester-${i}`)));
+  t.after(() => Promise.all(ingesters.map((each) => each.close())));
+  const members = ingesters.map(({ port }, i) => ({ ...memberOf(i, 3), address: `127.0.0.1:${port}` }));
   ring.set([ringOf(members, 64, 3)]);
   const remote = new RemoteMembers({ self: { name: 'front', cluster: {} }, security, clock: systemClock });
   t.after(() => remote.close());

@@ -44,6 +44,7 @@ const SHORT = 1;
 /** u32: the higher half; the lower one is 0. */
 const HALF = 2;
 const FULL = 3;
+const VALUE_BYTES = [0, 2, 4, 8] as const;
 
 /** Bytes that the frames of a request may take as a shard has them. */
 export const FRAMES_BYTES_MAX = 32 * 1024 * 1024;
@@ -74,7 +75,7 @@ export class FrameEncoder {
       const block = this.#at;
       this.#room(BLOCK_BYTES);
       this.#at += BLOCK_BYTES;
-      const kind = isKeyed ? this.#columns(frames, view, at, count, samples) : this.#whole(frames.subarray(at, end));
+      const kind = isKeyed ? this.#columns(view, at, count, samples) : this.#whole(frames.subarray(at, end));
       this.#view.setUint32(block + KIND_AT, kind, true);
       this.#view.setUint32(block + BLOCK_BYTES_AT, this.#at - block, true);
       this.#view.setUint32(block + FRAMES_AT, count, true);
@@ -92,11 +93,11 @@ export class FrameEncoder {
   }
 
   /** @returns kind and columns */
-  #columns(frames: Uint8Array, view: DataView, from: number, count: number, samples: number): number {
+  #columns(view: DataView, from: number, count: number, samples: number): number {
     // keys, runs of hashes, hashes, counts, times with their runs, kinds of values, values: never longer than this
     this.#room(count * (KEY_BYTES + 7 + 4 + 2) + samples * (10 + 8) + (samples >> 2) + 16);
     let kind = COLUMNS;
-    const hashesAt = this.#keys(frames, view, from, count);
+    const hashesAt = this.#keys(view, from, count);
     this.#at = this.#metricHashes(view, from, count, hashesAt);
     if (this.#labelHashes(view, from, count)) kind |= HAS_LABEL_HASHES;
     if (samples !== count) {
@@ -108,12 +109,15 @@ export class FrameEncoder {
     return kind;
   }
 
-  #keys(frames: Uint8Array, view: DataView, from: number, count: number): number {
-    const bytes = this.#bytes;
+  #keys(view: DataView, from: number, count: number): number {
+    const own = this.#view;
     let to = this.#at;
     let at = from;
-    for (let i = 0; i < count; i++) {
-      for (let j = at + KEY_AT; j < at + KEYED_BYTES; j++) bytes[to++] = frames[j]!;
+    for (let i = 0; i < count; i++, to += KEY_BYTES) {
+      own.setUint32(to, view.getUint32(at + KEY_AT, true), true);
+      own.setUint32(to + 4, view.getUint32(at + KEY_AT + 4, true), true);
+      own.setUint32(to + 8, view.getUint32(at + KEY_AT + 8, true), true);
+      own.setUint32(to + 12, view.getUint32(at + KEY_AT + 12, true), true);
       at += view.getUint32(at + FRAME_BYTES_AT, true);
     }
     return to;
@@ -218,8 +222,7 @@ export class FrameEncoder {
           to += 4;
         } else if (high !== 0) {
           kind = SHORT;
-          bytes[to] = high >>> 16;
-          bytes[to + 1] = high >>> 24;
+          this.#view.setUint16(to, high >>> 16, true);
           to += 2;
         } else kind = ZERO;
         const byte = kinds + (i >> 2);
@@ -341,8 +344,8 @@ class FrameDecoder {
 
   /** Header and key of each frame. */
   #heads(frames: number, samples: number, hasCounts: boolean, keys: number, labelHashes: number): void {
-    const to = this.#to;
     const view = this.#toView;
+    const from = this.#fromView;
     let left = samples;
     let at = this.#toAt;
     let key = keys;
@@ -356,9 +359,13 @@ class FrameDecoder {
       view.setUint32(at + FRAME_SAMPLES_AT, count, true);
       view.setUint32(at + FRAME_FLAGS_AT, FRAME_KEY, true);
       if (labelHashes >= 0) {
-        view.setUint32(at + FRAME_LABELS_HASH_AT, this.#fromView.getUint32(labelHashes + 4 * i, true), true);
+        view.setUint32(at + FRAME_LABELS_HASH_AT, from.getUint32(labelHashes + 4 * i, true), true);
       }
-      for (let j = at + KEY_AT; j < at + KEYED_BYTES; j++) to[j] = this.#from[key++]!;
+      view.setUint32(at + KEY_AT, from.getUint32(key, true), true);
+      view.setUint32(at + KEY_AT + 4, from.getUint32(key + 4, true), true);
+      view.setUint32(at + KEY_AT + 8, from.getUint32(key + 8, true), true);
+      view.setUint32(at + KEY_AT + 12, from.getUint32(key + 12, true), true);
+      key += KEY_BYTES;
       at += KEYED_BYTES + count * SAMPLE_BYTES;
     }
     if (left !== 0) throw new BytesError(`${left} samples of no frame`);
@@ -421,29 +428,30 @@ class FrameDecoder {
     const fromView = this.#fromView;
     const view = this.#toView;
     const kinds = this.#take((samples + 3) >> 2);
+    // none takes more: no need to look at each
+    const isAmple = this.#end - this.#at >= 8 * samples;
     let i = 0;
+    let value = this.#at;
     for (let at = first; at < end; ) {
       const frameEnd = at + view.getUint32(at + FRAME_BYTES_AT, true);
       for (let sample = at + KEYED_BYTES; sample < frameEnd; sample += SAMPLE_BYTES, i++) {
-        switch ((from[kinds + (i >> 2)]! >> (2 * (i & 3))) & 3) {
-          case FULL: {
-            const value = this.#take(8);
-            view.setUint32(sample + 8, fromView.getUint32(value, true), true);
-            view.setUint32(sample + 12, fromView.getUint32(value + 4, true), true);
-            break;
-          }
-          case HALF:
-            view.setUint32(sample + 12, fromView.getUint32(this.#take(4), true), true);
-            break;
-          case SHORT: {
-            const value = this.#take(2);
-            view.setUint32(sample + 12, ((from[value]! << 16) | (from[value + 1]! << 24)) >>> 0, true);
-            break;
-          }
+        const kind = (from[kinds + (i >> 2)]! >> (2 * (i & 3))) & 3;
+        if (!isAmple && value + VALUE_BYTES[kind]! > this.#end) throw new BytesError(`values that end at ${value}`);
+        if (kind === FULL) {
+          view.setUint32(sample + 8, fromView.getUint32(value, true), true);
+          view.setUint32(sample + 12, fromView.getUint32(value + 4, true), true);
+          value += 8;
+        } else if (kind === HALF) {
+          view.setUint32(sample + 12, fromView.getUint32(value, true), true);
+          value += 4;
+        } else if (kind === SHORT) {
+          view.setUint16(sample + 14, fromView.getUint16(value, true), true);
+          value += 2;
         }
       }
       at = frameEnd;
     }
+    this.#at = value;
   }
 
   #take(bytes: number): number {

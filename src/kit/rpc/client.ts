@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls';
 import { backoffMs } from '../../lib/backoff.ts';
 import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import { type Random, type RandomBytes, systemBytes, systemRandom } from '../../lib/random.ts';
-import type { AppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import { decodeValue, encodeValue } from './codec.ts';
 import { Connection, type Message } from './connection.ts';
@@ -19,6 +19,7 @@ import {
   readIntroduction,
   transcriptOf,
 } from './handshake.ts';
+import { PeerMeter, type PeerMetrics } from './metrics.ts';
 import type { RpcCaller, RpcOptions, RpcReply, RpcStreamReply } from './role.ts';
 import { checkSecurity, hostAndPort, type PeerSecurity } from './security.ts';
 import { StreamInbox } from './stream-inbox.ts';
@@ -35,6 +36,8 @@ export interface RpcClientOptions {
   readonly randomBytes?: RandomBytes;
   readonly timeoutMs?: number;
   readonly pingMs?: number;
+  /** Where it counts. Absent: nowhere. */
+  readonly metrics?: PeerMetrics | undefined;
 }
 
 const TIMEOUT_MS = 20_000;
@@ -90,6 +93,7 @@ interface Open {
 export class RpcClient implements RpcCaller {
   readonly address: string;
   readonly #options: RpcClientOptions;
+  readonly #meter: PeerMeter | undefined;
   readonly #waiting: PendingCall[] = [];
   #waitingBytes = 0;
   /** The one that new calls go over. */
@@ -112,6 +116,7 @@ export class RpcClient implements RpcCaller {
   constructor(options: RpcClientOptions) {
     this.#options = options;
     this.address = options.address;
+    this.#meter = options.metrics && new PeerMeter(options.metrics, options.address);
   }
 
   /** Bytes that went over the wire, of all connections. */
@@ -130,12 +135,12 @@ export class RpcClient implements RpcCaller {
   }
 
   call(method: string, head: unknown, body: Uint8Array = EMPTY, options: RpcOptions = {}): Promise<RpcReply> {
-    return this.#begin(method, head, body, options, undefined);
+    return this.#metered(() => this.#begin(method, head, body, options, undefined));
   }
 
   async stream(method: string, head: unknown, options: RpcOptions = {}): Promise<RpcStreamReply> {
     const inbox = new StreamInbox();
-    const reply = await this.#begin(method, head, EMPTY, options, inbox);
+    const reply = await this.#metered(() => this.#begin(method, head, EMPTY, options, inbox));
     return { ...reply, items: inbox.items };
   }
 
@@ -145,6 +150,25 @@ export class RpcClient implements RpcCaller {
     for (const { connection } of [...this.#connections]) connection.close('this process closes it');
     this.#failWaiting(this.#gone('this process closes it'));
     this.#sweeper?.cancel();
+    this.#meter?.remove();
+  }
+
+  /** Counts a call until it is answered; of a stream until it begins. */
+  async #metered(ask: () => Promise<RpcReply>): Promise<RpcReply> {
+    const meter = this.#meter;
+    if (meter === undefined) return ask();
+    const { clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    meter.began();
+    let reason: string | undefined;
+    try {
+      return await ask();
+    } catch (error) {
+      reason = error instanceof AppError ? error.reason : 'canceled';
+      throw error;
+    } finally {
+      meter.ended(clock.monotonicMs() - startMs, reason, this);
+    }
   }
 
   #begin(

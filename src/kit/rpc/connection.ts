@@ -4,7 +4,6 @@ import type { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import {
   BODY_BYTES_MAX,
-  type Frame,
   FrameReader,
   frameHead,
   HEAD_BYTES_MAX,
@@ -13,6 +12,7 @@ import {
   PIECE_BYTES,
   PING,
   PONG,
+  type ReadFrame,
 } from './frame.ts';
 
 /** A message as it came. */
@@ -22,6 +22,8 @@ export interface Message {
   readonly head: Buffer;
   /** Whole, or empty where nobody wanted it. */
   readonly body: Uint8Array;
+  /** Holds head and body; who has read them may give it back (`Connection.give`). */
+  readonly memory: Buffer | undefined;
 }
 
 export interface ConnectionEvents {
@@ -46,6 +48,8 @@ export interface ConnectionOptions {
 const SILENT_PINGS_MAX = 3;
 /** Bytes that lie with the socket before others wait their turn here. */
 const SOCKET_BYTES_MAX = 1024 * 1024;
+/** Messages that wait because the other side does not read: no more are in order, as calls are bounded. */
+const QUEUED_MAX = 8_192;
 const NOTHING = Buffer.alloc(0);
 
 interface Outgoing {
@@ -133,6 +137,11 @@ export class Connection {
     if (body.length > BODY_BYTES_MAX) {
       throw peerErrors.peerMessageTooLarge({ bytes: body.length, limit: BODY_BYTES_MAX, what: 'fixed, of a body' });
     }
+    if (this.#next.length >= QUEUED_MAX) {
+      this.close(`${QUEUED_MAX} messages wait that it does not read`);
+      this.#socket.destroy();
+      return;
+    }
     this.#waitingBytes += body.length;
     this.#next.push({ kind, call, head, body, sent: 0, behind: [] });
     this.#pump();
@@ -193,15 +202,17 @@ export class Connection {
     }
   }
 
-  #take(frame: Frame): void {
+  #take(frame: ReadFrame): void {
     if (this.isClosed) return;
-    const { kind, call, piece } = frame;
+    const { kind, call, piece, memory } = frame;
     if (kind === PING) this.send(PONG, 0);
-    else if (kind === PART) this.#more(call, piece);
-    else if (kind !== PONG) this.#begin(frame);
+    else if (kind === PART) {
+      this.#more(call, piece);
+      this.give(memory);
+    } else if (kind !== PONG) this.#begin(frame);
   }
 
-  #begin({ kind, call, head, bodyBytes, piece }: Frame): void {
+  #begin({ kind, call, head, bodyBytes, piece, memory }: ReadFrame): void {
     if (bodyBytes > BODY_BYTES_MAX) {
       throw peerErrors.peerMessageTooLarge({ bytes: bodyBytes, limit: BODY_BYTES_MAX, what: 'fixed, of a body' });
     }
@@ -211,7 +222,7 @@ export class Connection {
     const isWanted = this.#options.events.begins?.(kind, call, bodyBytes) ?? true;
     if (this.isClosed) return;
     if (piece.length === bodyBytes) {
-      this.#options.events.message({ kind, call, head, body: isWanted ? piece : NOTHING });
+      this.#options.events.message({ kind, call, head, body: isWanted ? piece : NOTHING, memory });
       return;
     }
     if (this.#incoming.has(call))
@@ -219,6 +230,7 @@ export class Connection {
     const body = isWanted ? new Uint8Array(bodyBytes) : undefined;
     body?.set(piece);
     this.#incoming.set(call, { kind, head: Buffer.from(head), body, bytes: bodyBytes, filled: piece.length });
+    this.give(memory);
   }
 
   #more(call: number, piece: Buffer): void {
@@ -233,7 +245,12 @@ export class Connection {
     if (message.filled < message.bytes) return;
     this.#incoming.delete(call);
     const { kind, head, body = NOTHING } = message;
-    this.#options.events.message({ kind, call, head, body });
+    this.#options.events.message({ kind, call, head, body, memory: undefined });
+  }
+
+  /** Nobody reads the message any more that lies there. */
+  give(memory: Buffer | undefined): void {
+    if (memory !== undefined) this.#reader.give(memory);
   }
 
   /** Nobody waits for the rest of a call's message. */

@@ -61,6 +61,17 @@ export interface Frame {
   readonly piece: Buffer;
 }
 
+/** A frame as it came: `memory` holds it where it was gathered from several reads. */
+export interface ReadFrame extends Frame {
+  readonly memory: Buffer | undefined;
+}
+
+/** Memories of frames that are kept for the next, and the steps of their sizes: to make them anew costs more than all the rest. */
+const MEMORIES_KEPT_MAX = 8;
+const MEMORY_BYTES_STEP = 64 * 1024;
+/** Larger ones are of heads that are seldom as long. */
+const MEMORY_BYTES_KEPT_MAX = 512 * 1024;
+
 /** Header and head of a frame, with the checksum of all of it. @param number the frame's, from 0 on */
 export function frameHead({ kind, call, head, bodyBytes, piece }: Frame, number: number): Buffer {
   const bytes = Buffer.allocUnsafe(HEADER_BYTES + head.length);
@@ -77,16 +88,18 @@ export function frameHead({ kind, call, head, bodyBytes, piece }: Frame, number:
 
 /** Finds frames in what comes over a connection. */
 export class FrameReader {
-  readonly #onFrame: (frame: Frame) => void;
+  readonly #onFrame: (frame: ReadFrame) => void;
   readonly #header = Buffer.alloc(HEADER_BYTES);
   /** The frame that is being gathered; undefined: its header is not whole yet. */
   #frame: Buffer | undefined;
   #filled = 0;
   #number = 0;
+  readonly #memories: Buffer[] = [];
+  #memory: Buffer | undefined;
   /** Longest frame that is taken. */
   frameBytesMax = STRANGER_BYTES_MAX;
 
-  constructor(onFrame: (frame: Frame) => void) {
+  constructor(onFrame: (frame: ReadFrame) => void) {
     this.#onFrame = onFrame;
   }
 
@@ -100,7 +113,7 @@ export class FrameReader {
           if (data.length - at >= bytes) {
             const whole = data.subarray(at, at + bytes);
             at += bytes;
-            this.#done(whole);
+            this.#done(whole, undefined);
             continue;
           }
         }
@@ -109,7 +122,9 @@ export class FrameReader {
         this.#filled += own;
         at += own;
         if (this.#filled < HEADER_BYTES) return;
-        this.#frame = Buffer.allocUnsafeSlow(this.#length(this.#header, 0));
+        const bytes = this.#length(this.#header, 0);
+        this.#memory = this.#memoryOf(bytes);
+        this.#frame = this.#memory.subarray(0, bytes);
         this.#header.copy(this.#frame);
       }
       const frame = this.#frame;
@@ -118,9 +133,11 @@ export class FrameReader {
       this.#filled += own;
       at += own;
       if (this.#filled < frame.length) return;
+      const memory = this.#memory;
       this.#frame = undefined;
+      this.#memory = undefined;
       this.#filled = 0;
-      this.#done(frame);
+      this.#done(frame, memory);
     }
   }
 
@@ -133,7 +150,19 @@ export class FrameReader {
     return bytes;
   }
 
-  #done(frame: Buffer): void {
+  /** Nobody reads a frame any more: the next may lie in its memory. */
+  give(memory: Buffer): void {
+    if (this.#memories.length < MEMORIES_KEPT_MAX && memory.length <= MEMORY_BYTES_KEPT_MAX)
+      this.#memories.push(memory);
+  }
+
+  #memoryOf(bytes: number): Buffer {
+    const at = this.#memories.findIndex(({ length }) => length >= bytes);
+    if (at >= 0) return this.#memories.splice(at, 1)[0]!;
+    return Buffer.allocUnsafeSlow(Math.ceil(bytes / MEMORY_BYTES_STEP) * MEMORY_BYTES_STEP);
+  }
+
+  #done(frame: Buffer, memory: Buffer | undefined): void {
     const number = this.#number++;
     if (crc32(frame.subarray(CALL_AT), number >>> 0) !== frame.readUInt32LE(CHECKSUM_AT)) {
       throw peerErrors.peerMessageInvalid({ reason: `the checksum of frame ${number} is another` });
@@ -150,6 +179,7 @@ export class FrameReader {
       head: headBytes === 0 ? EMPTY : frame.subarray(HEADER_BYTES, bodyAt),
       bodyBytes: frame.readUInt32LE(BODY_AT),
       piece: bodyAt === frame.length ? EMPTY : frame.subarray(bodyAt),
+      memory,
     });
   }
 }

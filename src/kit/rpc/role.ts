@@ -4,6 +4,7 @@
 export interface RpcRequest {
   /** Any value that the codec knows: whoever answers checks its shape. */
   readonly head: unknown;
+  /** Whoever answers may read it until the answer: others' requests lie there later. */
   readonly body: Uint8Array;
 }
 

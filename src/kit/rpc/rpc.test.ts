@@ -6,7 +6,12 @@ import { systemClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
+import { Registry } from '../observe/metrics.ts';
 import { RpcClient } from './client.ts';
+import { encodeValue } from './codec.ts';
+import { frameHead, HELLO, PROOF, REQUEST } from './frame.ts';
+import { introduction, makeHello } from './handshake.ts';
+import { peerMetrics } from './metrics.ts';
 import type { RpcRole } from './role.ts';
 import { startClient, startServer } from './test-rpc.ts';
 
@@ -285,6 +290,61 @@ test('settings that differ keep a process out, and are named', async (t) => {
   await fits.call('echo', 0);
   const differs = startClient(t, server, { self: { name: 'b', cluster: { replicas: 2, windowMs: 60_000 } } });
   await assert.rejects(differs.call('echo', 0), /replicas is 3 here and 2 there/);
+});
+
+test('requests, failures and bytes are counted by the process that was asked', async (t) => {
+  const registry = new Registry();
+  const metrics = peerMetrics(registry);
+  const server = await startServer(t, {
+    ...echo,
+    refused: async () => {
+      throw writeErrors.ownerAway({ reason: 'it drains' });
+    },
+  });
+  const client = startClient(t, server, { metrics });
+  await client.call('echo', 0, bytesOf(5000));
+  await assert.rejects(client.call('refused', 0));
+  const peer = client.address;
+  const value = async (name: string, labels = {}) => {
+    const found = await registry.getSingleMetric(`pallium_${name}`)!.get();
+    const fits = (of: object) => JSON.stringify(of) === JSON.stringify({ peer, ...labels });
+    return found.values.find((each) => fits(each.labels))?.value;
+  };
+  assert.equal(await value('peer_requests_total'), 2);
+  assert.equal(await value('peer_request_failures_total', { reason: 'owner_away' }), 1);
+  assert.equal(await value('peer_inflight_requests'), 0);
+  assert.ok((await value('peer_sent_bytes_total'))! > 5000);
+  assert.ok((await value('peer_received_bytes_total'))! > 5000);
+  client.close();
+  assert.equal(await value('peer_requests_total'), undefined);
+});
+
+test('a peer that asks and asks and reads nothing is cut off', async (t) => {
+  const server = await startServer(t, echo);
+  const socket = connectTcp(server.port, '127.0.0.1');
+  let isClosed = false;
+  socket.on('error', () => {});
+  socket.on('close', () => {
+    isClosed = true;
+  });
+  let number = 0;
+  const none = Buffer.alloc(0);
+  const frame = (kind: number, call: number, head: Buffer = none) =>
+    frameHead({ kind, call, head, bodyBytes: 0, piece: none }, number++);
+  socket.write(frame(HELLO, 0, encodeValue(makeHello(new Uint8Array(32), false))));
+  const said = encodeValue({ name: 'greedy', cluster: {} });
+  socket.write(frame(PROOF, 0, encodeValue(introduction(undefined, 'caller', new Uint8Array(32), said))));
+  socket.pause();
+  // a method that is not there: the answer is longer than the question
+  const request = encodeValue(['x'.repeat(20), 1, 0, null]);
+  for (let call = 1; !isClosed; ) {
+    if (socket.writableLength < 1 << 20) {
+      socket.write(Buffer.concat(Array.from({ length: 1000 }, () => frame(REQUEST, call++, request))));
+    }
+    await systemClock.turn();
+  }
+  assert.equal(server.connections, 0);
+  assert.equal((await startClient(t, server).call('echo', 1)).head, 1);
 });
 
 test('a body that is too long is refused before it is sent', async (t: TestContext) => {

@@ -314,11 +314,12 @@ class Peer {
     return hasRoom;
   }
 
-  take({ kind, call: id, head, body }: Message): void {
+  take(message: Message): void {
+    const { kind, call: id, head } = message;
     const call = this.#calls.get(id);
     switch (kind) {
       case REQUEST:
-        if (call !== undefined) this.#begin(call, head, body);
+        if (call !== undefined) this.#begin(call, message);
         return;
       case CREDIT: {
         const bytes = decodeValue(head);
@@ -354,7 +355,7 @@ class Peer {
     }
   }
 
-  #begin(call: ServedCall, head: Buffer, body: Uint8Array): void {
+  #begin(call: ServedCall, { head, body, memory }: Message): void {
     const { id } = call;
     call.hasBegun = true;
     let method: RpcRole[string];
@@ -377,7 +378,10 @@ class Peer {
     const work = async () => {
       try {
         signal.throwIfAborted();
-        await this.#answer(call, await method({ head: request, body }, { signal, peer: this.name }));
+        const answer = await method({ head: request, body }, { signal, peer: this.name });
+        // one that hands its request back is still to be sent
+        if (answer.body?.buffer !== body.buffer) this.connection.give(memory);
+        await this.#answer(call, answer);
       } catch (error) {
         this.#fail(id, error);
       }
