@@ -7,6 +7,7 @@ import type { RpcAnswer, RpcCall, RpcRequest, RpcRole } from '../kit/rpc/role.ts
 import { BytesError } from '../lib/bytes.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import { met, type RingPeer } from '../ring/meeting.ts';
+import { BufferPool } from '../wire/buffer-pool.ts';
 import { decodeFrames } from '../wire/frame-columns.ts';
 import {
   exemplarsOf,
@@ -45,16 +46,19 @@ export function memberRole({ target, reader, ring, admin }: MemberParts): RpcRol
 }
 
 function writes(target: MemberTarget): RpcRole {
+  const pool = new BufferPool();
   return {
     async push({ head, body }) {
       const { tenant, limits, version, writing } = fieldsOf(head, 'push');
-      const { refusals, unknown, ...rest } = await target.push({
+      const request = {
         tenant: tenantOf(tenant),
-        frames: framesOf(body),
         limits: frameLimitsOf(limits),
         version: stampOf(version),
         writing: countOf(writing, 'writing'),
-      });
+      };
+      const frames = framesOf(body, pool);
+      const { refusals, unknown, ...rest } = await target.push({ ...request, frames });
+      pool.give(frames.buffer);
       return { head: { ...rest, unknown: Uint32Array.from(unknown) }, ...(refusals && { body: refusals }) };
     },
     async setMetadata({ head }) {
@@ -72,9 +76,9 @@ function writes(target: MemberTarget): RpcRole {
 }
 
 /** A shard appends frames as they are: each is looked at here. */
-function framesOf(body: Uint8Array): Uint8Array {
+function framesOf(body: Uint8Array, pool: BufferPool): Uint8Array<ArrayBuffer> {
   try {
-    return decodeFrames(body);
+    return decodeFrames(body, (bytes) => pool.take(bytes).fill(0));
   } catch (error) {
     if (error instanceof BytesError) throw peerErrors.peerMessageInvalid({ reason: error.message });
     throw error;

@@ -254,11 +254,14 @@ export class FrameEncoder {
 
 /**
  * Frames as they were before `FrameEncoder` had them, byte by byte: each is one that a shard takes.
+ * @param memoryOf so many bytes, all of them 0
  * @throws BytesError where the bytes are no such frames, or more than FRAMES_BYTES_MAX
  */
-export function decodeFrames(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const length = framesBytes(bytes);
-  const frames = new Uint8Array(length);
+export function decodeFrames(
+  bytes: Uint8Array,
+  memoryOf = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length),
+): Uint8Array<ArrayBuffer> {
+  const frames = memoryOf(framesBytes(bytes));
   const decoder = new FrameDecoder(bytes, frames);
   for (let at = 0; at < bytes.length; ) at = decoder.block(at);
   return frames;

@@ -183,7 +183,7 @@ test('calls beyond the room wait here, and cancelled ones keep none of it', asyn
         return {};
       },
     },
-    { runningMax: 1000 },
+    { writesMax: 1000, writeBytesMax: 1 << 30 },
   );
   const client = startClient(t, server);
   const cancel = new AbortController();
@@ -391,7 +391,7 @@ test('a peer that floods gets its turns and no more: others are answered at near
         return last.then(() => ({ head: body.length }));
       },
     },
-    { runningMax: 4 },
+    { writesMax: 4 },
   );
   const victim = startClient(t, server, { self: { name: 'victim', cluster: {} } });
   const body = bytesOf(1000);

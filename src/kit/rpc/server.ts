@@ -1,7 +1,6 @@
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { after, type Clock, type Timer } from '../../lib/clock.ts';
-import { FairQueue } from '../../lib/fair-queue.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
 import type { AppError } from '../../model/errors.ts';
@@ -9,6 +8,7 @@ import { peerErrors } from '../../model/errors-peer.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Service, Stop } from '../service/service.ts';
+import { CallTurns } from './call-turns.ts';
 import { decodeValue, encodeValue } from './codec.ts';
 import { Connection, type Message } from './connection.ts';
 import { ANSWER, CANCEL, CREDIT, END, ERROR, GOING, HELLO, ITEM, PROOF, REQUEST, WELCOME } from './frame.ts';
@@ -41,13 +41,19 @@ export interface RpcServerOptions {
   readonly pingMs?: number;
   /** Bytes of all requests under way; a peer has a share of it. */
   readonly inflightBytesMax?: number;
-  /** Calls that are worked at side by side; others wait, and peers have turns. */
-  readonly runningMax?: number;
+  /** Writes that are worked at side by side; others wait, and peers have turns. */
+  readonly writesMax?: number;
+  /** Bytes of their bodies. */
+  readonly writeBytesMax?: number;
 }
 
 const PING_MS = 2_000;
 const INFLIGHT_BYTES_MAX = 256 * 1024 * 1024;
-const RUNNING_MAX = 64;
+/** Writes, which are calls with a body, and bytes of them that are worked at side by side: enough for all shards, and no long queue before them. */
+const WRITES_MAX = 16;
+const WRITE_BYTES_MAX = 1024 * 1024;
+/** Other calls: some wait for what takes long. */
+const OTHERS_MAX = 512;
 /** Calls that wait for their turn, of all peers. */
 const WAITING_MAX = 16_384;
 const CONNECTIONS_MAX = 4_096;
@@ -67,14 +73,22 @@ export class RpcServer implements Service {
   readonly #options: RpcServerOptions;
   readonly #peers = new Set<Peer>();
   readonly #strangers = new Set<Socket>();
-  readonly #turns: CallTurns;
+  readonly #served: Served;
   #server: Server | undefined;
   #isStopping = false;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
-    const { inflightBytesMax = INFLIGHT_BYTES_MAX, runningMax = RUNNING_MAX } = options;
-    this.#turns = new CallTurns(runningMax, inflightBytesMax);
+    const { role, clock, inflightBytesMax = INFLIGHT_BYTES_MAX } = options;
+    const { writesMax: runningMax = WRITES_MAX, writeBytesMax: runningBytesMax = WRITE_BYTES_MAX } = options;
+    const shared = { waitingMax: WAITING_MAX, clock };
+    this.#served = {
+      role,
+      clock,
+      room: new SharedRoom(inflightBytesMax),
+      writes: new CallTurns({ runningMax, runningBytesMax, ...shared }),
+      others: new CallTurns({ runningMax: OTHERS_MAX, runningBytesMax: Number.POSITIVE_INFINITY, ...shared }),
+    };
   }
 
   /** The port that it listens on. */
@@ -169,7 +183,7 @@ export class RpcServer implements Service {
           connection.trust();
           tooLong.cancel();
           this.#strangers.delete(socket);
-          peer = new Peer(name, connection, this.#options.role, this.#turns, clock);
+          peer = new Peer(name, connection, this.#served);
           this.#peers.add(peer);
           if (this.#isStopping) peer.going();
         } else throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind} before the proof` });
@@ -206,50 +220,6 @@ function tlsOf({ cert, key, ca }: PeerTls) {
   return { cert, key, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' as const };
 }
 
-/** Turns of calls, and the room of their requests, among peers. */
-class CallTurns {
-  readonly #runningMax: number;
-  readonly #room: SharedRoom;
-  readonly #waiting = new FairQueue<() => Promise<void>>({ capacity: WAITING_MAX });
-  #running = 0;
-
-  constructor(runningMax: number, bytesMax: number) {
-    this.#runningMax = runningMax;
-    this.#room = new SharedRoom(bytesMax);
-  }
-
-  get bytesMax(): number {
-    return this.#room.size;
-  }
-
-  take(peer: string, bytes: number): boolean {
-    return this.#room.take(peer, bytes);
-  }
-
-  give(peer: string, bytes: number): void {
-    this.#room.give(peer, bytes);
-  }
-
-  /** Does the work when its peer has its turn. False: too much waits. */
-  run(peer: string, work: () => Promise<void>): boolean {
-    if (!this.#waiting.push(peer, work)) return false;
-    this.#next();
-    return true;
-  }
-
-  #next(): void {
-    while (this.#running < this.#runningMax) {
-      const work = this.#waiting.shift();
-      if (work === undefined) return;
-      this.#running++;
-      void work().finally(() => {
-        this.#running--;
-        this.#next();
-      });
-    }
-  }
-}
-
 interface ServedCall {
   readonly id: number;
   readonly bytes: number;
@@ -264,25 +234,31 @@ interface ServedCall {
   wake: () => void;
 }
 
+/** The parts of a listener that all its connections share. */
+interface Served {
+  readonly role: RpcRole;
+  readonly clock: Clock;
+  /** Bytes of requests under way, by peer. */
+  readonly room: SharedRoom;
+  readonly writes: CallTurns;
+  readonly others: CallTurns;
+}
+
 /** Another process that asks, on one connection. */
 class Peer {
   readonly name: string;
   readonly connection: Connection;
-  readonly #role: RpcRole;
-  readonly #turns: CallTurns;
-  readonly #clock: Clock;
+  readonly #served: Served;
   readonly #calls = new Map<number, ServedCall>();
   readonly #sweeper: Timer;
   #bytes = 0;
   #isGoing = false;
 
-  constructor(name: string, connection: Connection, role: RpcRole, turns: CallTurns, clock: Clock) {
+  constructor(name: string, connection: Connection, served: Served) {
     this.name = name;
     this.connection = connection;
-    this.#role = role;
-    this.#turns = turns;
-    this.#clock = clock;
-    this.#sweeper = clock.every(SWEEP_MS, () => this.#sweep());
+    this.#served = served;
+    this.#sweeper = served.clock.every(SWEEP_MS, () => this.#sweep());
   }
 
   going(): void {
@@ -299,7 +275,7 @@ class Peer {
       throw peerErrors.peerMessageInvalid({ reason: 'more calls under way than it was given room for' });
     }
     const isRead = this.connection.waitingBytes < UNREAD_BYTES_MAX;
-    const hasRoom = isRead && this.#turns.take(this.name, bodyBytes);
+    const hasRoom = isRead && this.#served.room.take(this.name, bodyBytes);
     const bytes = hasRoom ? bodyBytes : 0;
     this.#bytes += bytes;
     const cancel = new AbortController();
@@ -307,7 +283,7 @@ class Peer {
     this.#calls.set(id, { id, bytes, cancel, hasBegun: false, deadlineMs, credit: 0, wake: () => {} });
     if (!hasRoom) {
       const [what, limit] = isRead
-        ? ['bytes of requests', this.#turns.bytesMax]
+        ? ['bytes of requests', this.#served.room.size]
         : ['bytes of answers that are not read', UNREAD_BYTES_MAX];
       this.#fail(id, peerErrors.peerBusy({ peer: 'the member', what: `${what}`, limit: Number(limit) }));
     }
@@ -357,6 +333,7 @@ class Peer {
 
   #begin(call: ServedCall, { head, body, memory }: Message): void {
     const { id } = call;
+    const { role, clock, writes, others } = this.#served;
     call.hasBegun = true;
     let method: RpcRole[string];
     let request: unknown;
@@ -365,11 +342,11 @@ class Peer {
       if (typeof name !== 'string' || typeof timeoutMs !== 'number' || typeof credit !== 'number') {
         throw peerErrors.peerMessageInvalid({ reason: 'a request without a method' });
       }
-      if (!Object.hasOwn(this.#role, name)) throw peerErrors.peerMethodUnknown({ method: name.slice(0, 100) });
-      method = this.#role[name]!;
+      if (!Object.hasOwn(role, name)) throw peerErrors.peerMethodUnknown({ method: name.slice(0, 100) });
+      method = role[name]!;
       request = value;
       call.credit = credit;
-      call.deadlineMs = this.#clock.monotonicMs() + Math.min(Math.max(0, timeoutMs), TIMEOUT_MS_MAX);
+      call.deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, timeoutMs), TIMEOUT_MS_MAX);
     } catch (error) {
       this.#fail(id, error);
       return;
@@ -386,7 +363,8 @@ class Peer {
         this.#fail(id, error);
       }
     };
-    if (!this.#turns.run(this.name, work)) {
+    const turns = body.length > 0 ? writes : others;
+    if (!turns.run(this.name, body.length, work)) {
       this.#fail(id, peerErrors.peerBusy({ peer: 'the member', what: 'calls that wait', limit: WAITING_MAX }));
     }
   }
@@ -446,7 +424,7 @@ class Peer {
   #through(call: ServedCall): void {
     if (!this.#calls.delete(call.id)) return;
     this.#bytes -= call.bytes;
-    this.#turns.give(this.name, call.bytes);
+    this.#served.room.give(this.name, call.bytes);
     this.#endWhenIdle();
   }
 
@@ -456,7 +434,7 @@ class Peer {
 
   #sweep(): void {
     if (this.#calls.size === 0) return;
-    const nowMs = this.#clock.monotonicMs();
+    const nowMs = this.#served.clock.monotonicMs();
     for (const { deadlineMs, cancel, wake } of this.#calls.values()) {
       if (nowMs < deadlineMs || cancel.signal.aborted) continue;
       cancel.abort(processErrors.callCancelled({}));
