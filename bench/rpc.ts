@@ -1,4 +1,4 @@
-// What the wire between processes costs: CPU of both sides for each request and each MB, by size and by how it is protected, beside
+// Cost of the wire between processes: CPU of both sides for each request and each MB, by size and by how it is protected, beside
 // HTTP; what columns of samples cost; and what it costs to hand a body to another thread. Two processes on loopback.
 // node bench/rpc.ts [--seconds 2] [--sizes 1024,65536,262144] [--inflight 8]
 
