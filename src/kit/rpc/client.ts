@@ -43,6 +43,8 @@ export interface RpcClientOptions {
 const TIMEOUT_MS = 20_000;
 const CONNECT_MS_MAX = 5_000;
 const PING_MS = 2_000;
+/** Attempts to connect in a row that failed, after which calls no longer wait for the next one. */
+const FAILURES_MAX = 2;
 /** How long an address that could not be reached is left alone. */
 const AWAY = { minMs: 100, maxMs: 5_000, triesMax: 1 };
 /** Calls in a row that were not answered in time, after which a process is left alone for a while: others do its part meanwhile. */
@@ -183,6 +185,11 @@ export class RpcClient implements RpcCaller {
       if (this.#isClosed) return reject(this.#gone('this process closes it'));
       const nowMs = this.#options.clock.monotonicMs();
       if (nowMs < this.#awayUntilMs) return reject(this.#awayError);
+      // one that was away again and again is looked for, and nobody waits for it meanwhile
+      if (this.#open === undefined && this.#failures >= FAILURES_MAX) {
+        this.#connect();
+        return reject(this.#awayError);
+      }
       if (this.#waiting.length >= WAITING_CALLS_MAX) {
         return reject(peerErrors.peerBusy({ peer: this.address, what: 'calls that wait', limit: WAITING_CALLS_MAX }));
       }

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -317,6 +318,58 @@ test('requests, failures and bytes are counted by the process that was asked', a
   assert.ok((await value('peer_received_bytes_total'))! > 5000);
   client.close();
   assert.equal(await value('peer_requests_total'), undefined);
+});
+
+test('a process that accepts connections and says nothing keeps callers waiting twice, then none', async (t) => {
+  // as one that is stopped: its machine accepts for it
+  const sockets: Socket[] = [];
+  const silent = createServer((socket) => {
+    socket.on('error', () => {});
+    sockets.push(socket);
+  });
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  t.after(() => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = silent.address() as { port: number };
+  const clock = new ManualClock();
+  const client = new RpcClient({
+    address: `127.0.0.1:${port}`,
+    self: { name: 'client', cluster: {} },
+    security: () => ({}),
+    clock,
+  });
+  t.after(() => client.close());
+  for (let i = 0; i < 2; i++) {
+    const waits = reason(client.call('echo', 0));
+    await clock.advance(5_000);
+    assert.equal(await waits, 'peer_away');
+    await clock.advance(5_000);
+  }
+  for (let i = 0; i < 20; i++) {
+    assert.equal(await reason(client.call('echo', 0)), 'peer_away');
+    await clock.advance(500);
+  }
+});
+
+test('strangers that say nothing keep nobody out', async (t) => {
+  const server = await startServer(t, echo);
+  const strangers = Array.from({ length: 300 }, () => connectTcp(server.port, '127.0.0.1'));
+  t.after(() => {
+    for (const socket of strangers) socket.destroy();
+  });
+  let cut = 0;
+  for (const socket of strangers) {
+    socket.on('error', () => {});
+    socket.on('close', () => {
+      cut++;
+    });
+  }
+  await Promise.all(strangers.map((socket) => once(socket, 'connect')));
+  assert.equal((await startClient(t, server).call('echo', 1)).head, 1);
+  while (cut < 300 - 256) await systemClock.turn();
 });
 
 test('a peer that asks and asks and reads nothing is cut off', async (t) => {

@@ -102,7 +102,7 @@ export class RpcServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { host, port, security } = this.#options;
+    const { host, port, security, log } = this.#options;
     const secured = security();
     checkSecurity(host, secured);
     const server =
@@ -119,6 +119,7 @@ export class RpcServer implements Service {
       server.once('error', reject);
       server.listen({ host, port }, () => {
         server.off('error', reject);
+        server.on('error', (err) => log.error({ err: err.message }, 'the listener for other processes has trouble'));
         resolve();
       });
     });
@@ -150,9 +151,14 @@ export class RpcServer implements Service {
   }
 
   #accept(socket: Socket): void {
-    if (this.#isStopping || this.#strangers.size >= STRANGERS_MAX) {
+    if (this.#isStopping) {
       socket.destroy();
       return;
+    }
+    // who knows what to say has said it by now
+    if (this.#strangers.size >= STRANGERS_MAX) {
+      const [oldest] = this.#strangers;
+      oldest?.destroy();
     }
     const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log } = this.#options;
     const from = `${socket.remoteAddress}:${socket.remotePort}`;
