@@ -16,6 +16,29 @@ export const peerMetrics = metricTable({
 });
 export type PeerMetrics = ReturnType<typeof peerMetrics>;
 
+/** Metrics of a listener for other processes. */
+export const servedMetrics = metricTable({
+  connections: gauge('peer_connections', 'Connections of other processes that have proved who they are.'),
+  refused: counter(
+    'peer_connections_refused_total',
+    'Connections that were ended before they had proved who they are.',
+  ),
+  requests: counter(
+    'peer_served_requests_total',
+    'Requests of other processes that are answered, failed ones included.',
+    ['method'],
+  ),
+  seconds: counter('peer_served_request_seconds_total', 'Time from these requests to their answers, added up.', [
+    'method',
+  ]),
+  failures: counter('peer_served_request_failures_total', 'Requests of other processes that failed, by the error.', [
+    'method',
+    'reason',
+  ]),
+  heldBytes: gauge('peer_served_request_bytes', 'Bytes of the requests under way.'),
+});
+export type ServedMetrics = ReturnType<typeof servedMetrics>;
+
 /** Seen of one client so far. */
 interface Counted {
   readonly sentBytes: number;

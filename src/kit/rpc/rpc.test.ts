@@ -12,7 +12,7 @@ import { RpcClient } from './client.ts';
 import { encodeValue } from './codec.ts';
 import { frameHead, HELLO, PROOF, REQUEST } from './frame.ts';
 import { introduction, makeHello } from './handshake.ts';
-import { peerMetrics } from './metrics.ts';
+import { peerMetrics, servedMetrics } from './metrics.ts';
 import type { RpcRole } from './role.ts';
 import { startClient, startServer } from './test-rpc.ts';
 
@@ -296,28 +296,34 @@ test('settings that differ keep a process out, and are named', async (t) => {
 test('requests, failures and bytes are counted by the process that was asked', async (t) => {
   const registry = new Registry();
   const metrics = peerMetrics(registry);
-  const server = await startServer(t, {
+  const role: RpcRole = {
     ...echo,
     refused: async () => {
       throw writeErrors.ownerAway({ reason: 'it drains' });
     },
-  });
+  };
+  const server = await startServer(t, role, { metrics: servedMetrics(registry) });
   const client = startClient(t, server, { metrics });
   await client.call('echo', 0, bytesOf(5000));
   await assert.rejects(client.call('refused', 0));
   const peer = client.address;
-  const value = async (name: string, labels = {}) => {
+  const counted = async (name: string, labels: object) => {
     const found = await registry.getSingleMetric(`pallium_${name}`)!.get();
-    const fits = (of: object) => JSON.stringify(of) === JSON.stringify({ peer, ...labels });
-    return found.values.find((each) => fits(each.labels))?.value;
+    return found.values.find((each) => JSON.stringify(each.labels) === JSON.stringify(labels))?.value;
   };
+  const value = (name: string, labels = {}) => counted(name, { peer, ...labels });
   assert.equal(await value('peer_requests_total'), 2);
   assert.equal(await value('peer_request_failures_total', { reason: 'owner_away' }), 1);
   assert.equal(await value('peer_inflight_requests'), 0);
   assert.ok((await value('peer_sent_bytes_total'))! > 5000);
   assert.ok((await value('peer_received_bytes_total'))! > 5000);
+  assert.equal(await counted('peer_connections', {}), 1);
+  assert.equal(await counted('peer_served_requests_total', { method: 'echo' }), 1);
+  assert.equal(await counted('peer_served_request_failures_total', { method: 'refused', reason: 'owner_away' }), 1);
+  assert.equal(await counted('peer_served_request_bytes', {}), 0);
   client.close();
   assert.equal(await value('peer_requests_total'), undefined);
+  while ((await counted('peer_connections', {})) !== 0) await systemClock.turn();
 });
 
 test('a process that accepts connections and says nothing keeps callers waiting twice, then none', async (t) => {

@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
-import type { AppError } from '../../model/errors.ts';
+import { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
@@ -23,6 +23,7 @@ import {
   readIntroduction,
   transcriptOf,
 } from './handshake.ts';
+import type { ServedMetrics } from './metrics.ts';
 import type { RpcAnswer, RpcRole } from './role.ts';
 import { checkSecurity, type PeerSecurity, type PeerTls } from './security.ts';
 import { itemCost } from './stream-inbox.ts';
@@ -39,6 +40,8 @@ export interface RpcServerOptions {
   readonly log: Logger;
   readonly randomBytes?: RandomBytes;
   readonly pingMs?: number;
+  /** Where it counts. Absent: nowhere. */
+  readonly metrics?: ServedMetrics | undefined;
   /** Bytes of all requests under way; a peer has a share of it. */
   readonly inflightBytesMax?: number;
   /** Writes that are worked at side by side; others wait, and peers have turns. */
@@ -85,6 +88,7 @@ export class RpcServer implements Service {
     this.#served = {
       role,
       clock,
+      metrics: options.metrics,
       room: new SharedRoom(inflightBytesMax),
       writes: new CallTurns({ runningMax, runningBytesMax, ...shared }),
       others: new CallTurns({ runningMax: OTHERS_MAX, runningBytesMax: Number.POSITIVE_INFINITY, ...shared }),
@@ -160,7 +164,7 @@ export class RpcServer implements Service {
       const [oldest] = this.#strangers;
       oldest?.destroy();
     }
-    const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log } = this.#options;
+    const { clock, self, security, randomBytes = systemBytes, pingMs = PING_MS, log, metrics } = this.#options;
     const from = `${socket.remoteAddress}:${socket.remotePort}`;
     const { keys } = security();
     this.#strangers.add(socket);
@@ -191,6 +195,7 @@ export class RpcServer implements Service {
           this.#strangers.delete(socket);
           peer = new Peer(name, connection, this.#served);
           this.#peers.add(peer);
+          metrics?.connections.set(this.#peers.size);
           if (this.#isStopping) peer.going();
         } else throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind} before the proof` });
       } catch (error) {
@@ -213,8 +218,12 @@ export class RpcServer implements Service {
         closed: (reason) => {
           tooLong.cancel();
           this.#strangers.delete(socket);
-          if (peer === undefined) return;
+          if (peer === undefined) {
+            metrics?.refused.inc();
+            return;
+          }
           this.#peers.delete(peer);
+          metrics?.connections.set(this.#peers.size);
           peer.ended(reason);
         },
       },
@@ -232,6 +241,10 @@ interface ServedCall {
   readonly cancel: AbortController;
   /** Its request is whole. */
   hasBegun: boolean;
+  /** Empty: not known. */
+  method: string;
+  /** Monotonic time when its request began. */
+  readonly startMs: number;
   /** Monotonic. */
   deadlineMs: number;
   /** Bytes of items that may still be sent. */
@@ -244,6 +257,7 @@ interface ServedCall {
 interface Served {
   readonly role: RpcRole;
   readonly clock: Clock;
+  readonly metrics: ServedMetrics | undefined;
   /** Bytes of requests under way, by peer. */
   readonly room: SharedRoom;
   readonly writes: CallTurns;
@@ -286,7 +300,10 @@ class Peer {
     this.#bytes += bytes;
     const cancel = new AbortController();
     const deadlineMs = Number.POSITIVE_INFINITY;
-    this.#calls.set(id, { id, bytes, cancel, hasBegun: false, deadlineMs, credit: 0, wake: () => {} });
+    const startMs = this.#served.clock.monotonicMs();
+    const call = { id, bytes, cancel, hasBegun: false, method: '', startMs, deadlineMs, credit: 0, wake: () => {} };
+    this.#calls.set(id, call);
+    this.#served.metrics?.heldBytes.set(this.#served.room.held);
     if (!hasRoom) {
       const [what, limit] = isRead
         ? ['bytes of requests', this.#served.room.size]
@@ -350,6 +367,7 @@ class Peer {
       }
       if (!Object.hasOwn(role, name)) throw peerErrors.peerMethodUnknown({ method: name.slice(0, 100) });
       method = role[name]!;
+      call.method = name;
       request = value;
       call.credit = credit;
       call.deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, timeoutMs), TIMEOUT_MS_MAX);
@@ -423,14 +441,21 @@ class Peer {
   #fail(id: number, error: unknown): void {
     const call = this.#calls.get(id);
     if (call === undefined) return;
+    const { method } = call;
+    this.#served.metrics?.failures.inc({ method, reason: AppError.from(error).reason });
     this.connection.send(ERROR, id, flattenedError(error));
     this.#through(call);
   }
 
   #through(call: ServedCall): void {
     if (!this.#calls.delete(call.id)) return;
+    const { metrics, clock, room } = this.#served;
+    const { method } = call;
+    metrics?.requests.inc({ method });
+    metrics?.seconds.inc({ method }, (clock.monotonicMs() - call.startMs) / 1000);
     this.#bytes -= call.bytes;
-    this.#served.room.give(this.name, call.bytes);
+    room.give(this.name, call.bytes);
+    metrics?.heldBytes.set(room.held);
     this.#endWhenIdle();
   }
 
