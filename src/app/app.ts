@@ -54,9 +54,9 @@ export interface Parts {
   /** The table of what services remember. */
   state?: LateState;
   /** Knows the rules of tenants. */
-  ruler?: ApiBackend & { changed(tenant: string): Promise<void> };
+  ruler?: ApiBackend & { changed(tenant: string): Promise<void>; metrics: MetricSource };
   /** Is given the alerts of all tenants' rules. */
-  alertmanager?: AlertTarget;
+  alertmanager?: AlertTarget & { metrics: MetricSource };
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
   moveDays?: MoveDays;
   /** Present where all who read the marks of `moveDays` are in this process. */

@@ -19,6 +19,11 @@ export const selfMonitoringConfig = section('self_monitoring', "The process' own
     check: checkTenant,
     help: 'The tenant that they are written into.',
   }),
+  tenantSeries: toggle({
+    default: true,
+    flag: 'self-monitoring.tenant-series',
+    help: 'With -target=all: write to each tenant, every minute, how many evaluations of its rules failed or were missed, and how many notifications came to nobody, once there are any.',
+  }),
 });
 
 export interface SelfMonitoringOptions {

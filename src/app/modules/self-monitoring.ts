@@ -1,25 +1,31 @@
 import { readMetrics } from '../../kit/observe/metrics.ts';
+import type { Service } from '../../kit/service/service.ts';
 import { type App, part } from '../app.ts';
 import { SelfMonitoring } from '../self-monitoring.ts';
+import { TenantMonitoring } from '../tenant-monitoring.ts';
 import type { Module } from './module.ts';
 
-/** The process' own metrics, as series of a tenant. */
+/** The process' own metrics, as series of a tenant; and what goes wrong for tenants, as series of theirs. */
 export const selfMonitoringModule: Module = {
   needs: ['distributor'],
   build(app: App) {
     const { config, registry, metricSources, clock, log, http } = app;
-    const { enabled, tenant } = config.selfMonitoring;
-    if (!enabled) return [];
-    app.parts.selfMonitoringTenant = tenant;
-    return [
-      new SelfMonitoring({
-        tenant,
-        instance: () => new URL(http.url).host,
-        read: () => readMetrics(registry, metricSources),
-        backend: part(app, 'pusher'),
-        clock,
-        log,
-      }),
-    ];
+    const { enabled, tenant, tenantSeries } = config.selfMonitoring;
+    const instance = () => new URL(http.url).host;
+    const backend = part(app, 'pusher');
+    const services: Service[] = [];
+    if (enabled) {
+      app.parts.selfMonitoringTenant = tenant;
+      const read = () => readMetrics(registry, metricSources);
+      services.push(new SelfMonitoring({ tenant, instance, read, backend, clock, log }));
+    }
+    if (tenantSeries) {
+      const read = async () => {
+        const { ruler, alertmanager } = app.parts;
+        return (await Promise.all([ruler?.metrics() ?? [], alertmanager?.metrics() ?? []])).flat();
+      };
+      services.push(new TenantMonitoring({ instance, read, backend, clock, log }));
+    }
+    return services;
   },
 };
