@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { Documents } from '../chunkstore/documents/documents.ts';
+import { type Documents, shownVersion } from '../chunkstore/documents/documents.ts';
 import type { StateRows } from '../chunkstore/documents/state-rows.ts';
 import type { AlertmanagerBackend } from '../contract/alertmanager.ts';
 import type { ApiRequest, ApiResponse } from '../contract/api.ts';
@@ -166,7 +166,9 @@ export class Alertmanagers implements AlertmanagerBackend {
   async #answer(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const { tenant, method, path } = request;
     if (path === '/multitenant_alertmanager/configs') return yamlAnswer(await this.#allConfigs(signal));
+    if (path === '/multitenant_alertmanager/status') return jsonAnswer(await this.#processStatus());
     if (path === '/config/v1/alerts') return this.#configApi(request, signal);
+    if (/^\/config\/v1\/alerts\/versions(\/|$)/.test(path)) return this.#versionsApi(request, signal);
     const { am } = await this.#entry(tenant);
     const nowMs = this.#options.clock.nowMs();
     if (path.startsWith('/config/v1/alerts/')) {
@@ -214,8 +216,8 @@ export class Alertmanagers implements AlertmanagerBackend {
   }
 
   async #configApi(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
-    const { documents, limits, clock } = this.#options;
-    const { tenant, method } = request;
+    const { documents } = this.#options;
+    const { tenant, method, user = '' } = request;
     const key = { tenant, kind: CONFIG_KIND, name: NAME };
     switch (method) {
       case 'GET':
@@ -226,17 +228,48 @@ export class Alertmanagers implements AlertmanagerBackend {
           : yamlAnswer(new TextDecoder().decode(found.content));
       }
       case 'POST': {
-        const document = parseConfigDocument(bodyText(request), limits(tenant));
-        checkedConfig(document, () => clock.nowMs());
-        await documents.put(key, Buffer.from(configDocumentText(document)), { user: '' }, signal);
-        await this.#reload(tenant);
+        await this.#put(request, bodyText(request), signal);
         return emptyAnswer(201);
       }
       default:
-        await documents.delete(key, { user: '' }, signal);
+        await documents.delete(key, { user }, signal);
         await this.#reload(tenant);
         return emptyAnswer(200);
     }
+  }
+
+  /** Checks a configuration and puts it in force. @throws DocumentError */
+  async #put({ tenant, user = '' }: ApiRequest, text: string, signal: AbortSignal): Promise<void> {
+    const { documents, limits, clock } = this.#options;
+    const document = parseConfigDocument(text, limits(tenant));
+    checkedConfig(document, () => clock.nowMs());
+    const key = { tenant, kind: CONFIG_KIND, name: NAME };
+    await documents.put(key, Buffer.from(configDocumentText(document)), { user }, signal);
+    await this.#reload(tenant);
+  }
+
+  /** `…/versions`, `…/versions/NUMBER`, and `…/versions/NUMBER/restore`, by which a version is put again. */
+  async #versionsApi(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    const { documents } = this.#options;
+    const { tenant, path } = request;
+    const key = { tenant, kind: CONFIG_KIND, name: NAME };
+    const [number, action] = path.split('/').slice(5);
+    if (number === undefined) {
+      const versions = await documents.versions(key, signal);
+      return jsonAnswer({ status: 'success', data: versions.map(shownVersion).reverse() });
+    }
+    const found = /^\d{1,15}$/.test(number) ? await documents.contentOf(key, Number(number), signal) : undefined;
+    if (found === undefined) return textAnswer(`there is no version ${number.slice(0, 20)}`, 404);
+    const text = new TextDecoder().decode(found);
+    if (action === undefined) return yamlAnswer(text);
+    await this.#put(request, text, signal);
+    return emptyAnswer(201);
+  }
+
+  async #processStatus(): Promise<object> {
+    const { version } = this.#options;
+    const data = { version, uptime: new Date(this.#startMs).toISOString(), ...(await this.counts()) };
+    return { status: 'success', data };
   }
 
   /** Names of tenants and their configurations, without secrets. */

@@ -1,9 +1,9 @@
+import type { AlertmanagerBackend } from '../contract/alertmanager.ts';
 import type { ApiBackend } from '../contract/api.ts';
 import type { CompactorControl } from '../contract/control.ts';
 import type { IngesterAdmin } from '../contract/ingester.ts';
 import type { PushBackend, SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner, QueryRunner } from '../contract/query.ts';
-import type { AlertTarget } from '../contract/rules.ts';
 import type { MarkReads, MoveDays } from '../distributor/late-samples.ts';
 import type { HoldToken } from '../kit/folder/hold.ts';
 import type { Gate } from '../kit/http/auth.ts';
@@ -56,7 +56,7 @@ export interface Parts {
   /** Knows the rules of tenants. */
   ruler?: ApiBackend & { changed(tenant: string): Promise<void>; metrics: MetricSource };
   /** Is given the alerts of all tenants' rules. */
-  alertmanager?: AlertTarget & { metrics: MetricSource };
+  alertmanager?: AlertmanagerBackend & { metrics: MetricSource };
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
   moveDays?: MoveDays;
   /** Present where all who read the marks of `moveDays` are in this process. */

@@ -19,6 +19,8 @@ export interface ApiRequest {
   readonly body?: Uint8Array;
   /** The answer may come in parts. */
   readonly takesParts?: boolean;
+  /** Name of the user that asks, where a change is kept with it. */
+  readonly user?: string;
   /** Settings that the tenant's rules are evaluated with, where rules are to be tried. */
   readonly rules?: RuleSettings;
 }

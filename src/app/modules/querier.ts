@@ -10,6 +10,7 @@ import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
 import { type Config, sections } from '../config.ts';
 import { LateState } from '../late-state.ts';
+import { withAlertConfig } from '../routes/alertmanager.ts';
 import { apiHandlers } from '../routes/api.ts';
 import { metricUseRoutes } from '../routes/metric-use.ts';
 import { purgerRoutes } from '../routes/purger.ts';
@@ -65,7 +66,12 @@ export const querierModule: Module = {
     });
     app.parts.queries = querier;
     app.parts.documentTenants = (kind, signal) => workers.documentTenants(kind, signal);
-    http.add(apiHandlers(withRules(querier, app), config.server));
+    const handlers = apiHandlers(withRules(querier, app), config.server);
+    http.add(
+      handlers.map((route) =>
+        route.path === '/api/v1/alerts' ? withAlertConfig(route, () => app.parts.alertmanager) : route,
+      ),
+    );
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
     http.add(metricUseRoutes({ book: use, api: querier }));

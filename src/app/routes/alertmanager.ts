@@ -1,7 +1,7 @@
 import type { AlertmanagerBackend } from '../../contract/alertmanager.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { AddressParams } from '../../kit/http/form.ts';
-import type { HttpRequest, HttpResponse, Need, Route } from '../../kit/http/message.ts';
+import { type HttpRequest, type HttpResponse, type Need, type Route, textResponse } from '../../kit/http/message.ts';
 import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 
 /** Bases of the Alertmanager's API; the second one is for clients of Cortex and Mimir. */
@@ -18,6 +18,13 @@ const API: readonly (readonly [path: string, needs: Readonly<Record<string, Need
 
 /** Who may read a configuration sees its secrets, so that it can be edited. */
 const CONFIG_NEEDS: Readonly<Record<string, Need>> = { GET: 'edit', POST: 'edit', DELETE: 'edit' };
+
+/** Versions of a configuration have its secrets, too. */
+const VERSIONS: readonly (readonly [path: string, needs: Readonly<Record<string, Need>>])[] = [
+  ['/config/v1/alerts/versions', { GET: 'edit' }],
+  ['/config/v1/alerts/versions/:version', { GET: 'edit' }],
+  ['/config/v1/alerts/versions/:version/restore', { POST: 'edit' }],
+];
 
 /** The v2 API of the Alertmanager, and the configuration in the form of Cortex and Mimir. */
 export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerConfig): Route[] {
@@ -41,19 +48,47 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
         route(prefix + path, { POST: 'edit' }, (request) => answered(backend, request, path)),
       ),
     ),
-    {
-      path: '/multitenant_alertmanager/configs',
-      methods: ['GET'],
-      needs: 'admin',
-      head: false,
-      handle: (request) => answered(backend, request, '/multitenant_alertmanager/configs'),
-    },
+    ...prefixes.flatMap((prefix) =>
+      VERSIONS.map(([path, needs]) =>
+        route(prefix + path, needs, (request) => answered(backend, request, request.path.slice(prefix.length))),
+      ),
+    ),
+    route('/api/v1/alerts', { POST: 'edit', DELETE: 'edit' }, (request) =>
+      answered(backend, request, '/config/v1/alerts'),
+    ),
+    ...['/multitenant_alertmanager/configs', '/multitenant_alertmanager/status'].map(
+      (path): Route => ({
+        path,
+        methods: ['GET'],
+        needs: 'admin',
+        head: false,
+        handle: (request) => answered(backend, request, path),
+      }),
+    ),
   ];
 }
 
+/**
+ * The root's `/api/v1/alerts`, which shows alerts as Prometheus does, and takes the configuration as Cortex does.
+ * @param shown what shows alerts
+ */
+export function withAlertConfig(shown: Route, backend: () => AlertmanagerBackend | undefined): Route {
+  return {
+    ...shown,
+    methods: [...shown.methods, 'POST', 'DELETE'],
+    needs: { GET: 'read', POST: 'edit', DELETE: 'edit' },
+    handle(request) {
+      if (request.method === 'GET') return shown.handle(request);
+      const alertmanager = backend();
+      if (alertmanager === undefined) return textResponse(404, 'this process has no Alertmanager\n');
+      return answered(alertmanager, request, '/config/v1/alerts');
+    },
+  };
+}
+
 async function answered(backend: AlertmanagerBackend, request: HttpRequest, path: string): Promise<HttpResponse> {
-  const { tenant, method, query, body, signal } = request;
+  const { tenant, user = '', method, query, body, signal } = request;
   const params = AddressParams.of(query).all;
-  const answer = await backend.handle({ tenant, method, path, params, body }, signal);
+  const answer = await backend.handle({ tenant, user, method, path, params, body }, signal);
   return { status: answer.status, headers: { 'content-type': answer.contentType }, body: answer.body };
 }

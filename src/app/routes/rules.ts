@@ -2,6 +2,7 @@ import type { ServerConfig } from '../../kit/http/config.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
+import type { RuleConfigLimits } from '../../ruler/rule-config.ts';
 import type { RuleConfigAnswer, RuleConfigRequest } from '../threads/ruler-role.ts';
 import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 
@@ -31,7 +32,13 @@ export function ruleRoutes(options: RuleRoutesOptions): Route[] {
     route(`${base}/:namespace`, ['GET', 'POST', 'DELETE'], (request) => onNamespace(options, request)),
     route(`${base}/:namespace/:group`, ['GET', 'DELETE'], (request) => onGroup(ruler, request)),
   ];
+  const ofVersions = (base: string) => [
+    route(`${base}/:namespace/:group/versions`, ['GET'], (request) => onVersions(ruler, request)),
+    route(`${base}/:namespace/:group/versions/:version`, ['GET'], (request) => onVersion(ruler, request)),
+    route(`${base}/:namespace/:group/versions/:version/restore`, ['POST'], (request) => onRestore(options, request)),
+  ];
   return [
+    ...apiPrefixes(config).flatMap((prefix) => ofVersions(`${prefix}/config/v1/rules`)),
     ...[...bases, '/cortex/api/v1/rules'].map((base) =>
       route(base, ['GET'], ({ tenant, signal }) => listed(ruler, { tenant }, signal)),
     ),
@@ -58,6 +65,7 @@ export function ruleRoutes(options: RuleRoutesOptions): Route[] {
 
 const NO_GROUPS = 'no rule groups found';
 const NO_GROUP = 'group does not exist';
+const NO_VERSION = 'version does not exist';
 
 async function onNamespace({ ruler, limits }: RuleRoutesOptions, request: HttpRequest): Promise<HttpResponse> {
   const { method, tenant, user = '', signal } = request;
@@ -71,11 +79,45 @@ async function onNamespace({ ruler, limits }: RuleRoutesOptions, request: HttpRe
   }
   const text = Buffer.from(request.body).toString();
   const dryRun = AddressParams.of(request.query).get('dry_run') === 'true';
-  const { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs } = limits(tenant);
-  const own = { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs };
+  const own = configLimits(limits(tenant));
   const answer = await ruler.config({ kind: 'put', tenant, namespace, text, user, limits: own, dryRun }, signal);
   if (!dryRun) return accepted();
   return { status: 200, headers: { 'content-type': 'application/json' }, body: answer.text };
+}
+
+function configLimits(limits: TenantLimits): RuleConfigLimits {
+  const { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs } = limits;
+  return { rulerMaxRulesPerRuleGroup, rulerMaxRuleGroupsPerTenant, rulerMinRuleEvaluationIntervalMs };
+}
+
+async function onVersions(ruler: RuleConfigBackend, request: HttpRequest): Promise<HttpResponse> {
+  const { tenant, signal } = request;
+  const { namespace = '', group = '' } = request.params ?? {};
+  const { found, text } = await ruler.config({ kind: 'versions', tenant, namespace, group }, signal);
+  if (!found) return textResponse(404, `${NO_GROUP}\n`);
+  return { status: 200, headers: { 'content-type': 'application/json' }, body: text };
+}
+
+async function onVersion(ruler: RuleConfigBackend, request: HttpRequest): Promise<HttpResponse> {
+  return yamlOr404(await versionOf(ruler, request), NO_VERSION);
+}
+
+/** A version is put again, as if it had been sent. */
+async function onRestore({ ruler, limits }: RuleRoutesOptions, request: HttpRequest): Promise<HttpResponse> {
+  const { tenant, user = '', signal } = request;
+  const { namespace = '' } = request.params ?? {};
+  const { found, text } = await versionOf(ruler, request);
+  if (!found) return textResponse(404, `${NO_VERSION}\n`);
+  const own = configLimits(limits(tenant));
+  await ruler.config({ kind: 'put', tenant, namespace, text, user, limits: own, dryRun: false }, signal);
+  return accepted();
+}
+
+async function versionOf(ruler: RuleConfigBackend, request: HttpRequest): Promise<RuleConfigAnswer> {
+  const { namespace = '', group = '', version = '' } = request.params ?? {};
+  if (!/^\d{1,15}$/.test(version)) return { found: false, text: '' };
+  const asked = { kind: 'version', tenant: request.tenant, namespace, group, number: Number(version) } as const;
+  return ruler.config(asked, request.signal);
 }
 
 async function onGroup(ruler: RuleConfigBackend, request: HttpRequest): Promise<HttpResponse> {

@@ -56,6 +56,14 @@ export type RuleConfigRequest =
       /** Only say what the change would reset. */
       readonly dryRun: boolean;
     }
+  | { readonly kind: 'versions'; readonly tenant: string; readonly namespace: string; readonly group: string }
+  | {
+      readonly kind: 'version';
+      readonly tenant: string;
+      readonly namespace: string;
+      readonly group: string;
+      readonly number: number;
+    }
   | {
       readonly kind: 'remove';
       readonly tenant: string;
@@ -67,7 +75,7 @@ export type RuleConfigRequest =
 
 export interface RuleConfigAnswer {
   readonly found: boolean;
-  /** YAML of what was asked for, or JSON of a dry run. */
+  /** YAML of what was asked for, or JSON of a dry run or a list of versions. */
   readonly text: string;
 }
 

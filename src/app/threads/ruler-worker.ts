@@ -3,6 +3,7 @@ import { failure } from '../../api/answer.ts';
 import { ApiError } from '../../api/error.ts';
 import { Params } from '../../api/params.ts';
 import { alerts, rules } from '../../api/rules.ts';
+import { type DocumentKey, shownVersion } from '../../chunkstore/documents/documents.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import type { PushResponse, SeriesPush } from '../../contract/push.ts';
 import { encodeSeriesPush } from '../../distributor/series-push.ts';
@@ -16,6 +17,7 @@ import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { rulerMetrics } from '../../ruler/metrics.ts';
 import { RuleConfigs } from '../../ruler/rule-config.ts';
+import { RULES, ruleDocument } from '../../ruler/rule-source.ts';
 import { groupYaml, namespacesYaml, tenantsYaml } from '../../ruler/rule-yaml.ts';
 import { Ruler } from '../../ruler/ruler.ts';
 import type { RuleConfigAnswer, RuleConfigRequest, RulerHostRole, RulerRole, RulerWorkerData } from './ruler-role.ts';
@@ -139,6 +141,15 @@ async function configured(
       changed(ruler, tenant);
       return { found: true, text: '' };
     }
+    case 'versions': {
+      const versions = await ruler.documents.versions(keyOf(request), signal);
+      const data = versions.map(shownVersion).reverse();
+      return data.length === 0 ? NOTHING : { found: true, text: JSON.stringify({ status: 'success', data }) };
+    }
+    case 'version': {
+      const content = await ruler.documents.contentOf(keyOf(request), request.number, signal);
+      return content === undefined ? NOTHING : { found: true, text: Buffer.from(content).toString() };
+    }
     case 'remove': {
       const { tenant, namespace, group, user } = request;
       if (namespace === undefined) await configs.removeAll(tenant, user, signal);
@@ -147,6 +158,10 @@ async function configured(
       return { found: true, text: '' };
     }
   }
+}
+
+function keyOf(of: { readonly tenant: string; readonly namespace: string; readonly group: string }): DocumentKey {
+  return { tenant: of.tenant, kind: RULES, name: ruleDocument(of.namespace, of.group) };
 }
 
 const NOTHING: RuleConfigAnswer = { found: false, text: '' };

@@ -300,6 +300,11 @@ export class Documents {
   }
 }
 
+/** A version as APIs tell it. */
+export function shownVersion({ number, timeMs, user, deleted, bytes }: DocumentVersion): object {
+  return { version: number, time: new Date(timeMs).toISOString(), user, deleted, bytes };
+}
+
 function missing(part: number): never {
   throw new BytesError(`part ${part} of its content is missing`);
 }
