@@ -88,14 +88,7 @@ export class AlertStateRow {
       const bytes = Buffer.from(JSON.stringify({ ...next, owner: this.#owner, epoch: this.#epoch }));
       await this.#set(bytes, found?.head.pages ?? []);
     }
-    if (body === undefined) return undefined;
-    const kept = body.rules.map((identity) => ({ identity, alerts: [] as Alert[] }));
-    const texts = [...body.entries, ...found!.pages.flatMap((page) => Buffer.from(page).toString().split('\n'))];
-    for (const text of texts) {
-      const [rule, alert] = entryOf(text);
-      kept[rule]?.alerts.push(alert);
-    }
-    return kept;
+    return body === undefined ? undefined : keptRules(body, found!.pages);
   }
 
   /** @throws GroupLostError, and what the store throws */
@@ -264,6 +257,27 @@ function entryOf(text: string): [rule: number, alert: Alert] {
 
 function bodyOf({ body }: StateHead): HeadBody {
   return JSON.parse(Buffer.from(body).toString()) as HeadBody;
+}
+
+/** The state of a group as whoever has it kept it last; undefined: nothing ever was. */
+export async function readState(
+  rows: StateRows,
+  key: StateKey,
+  signal: AbortSignal,
+): Promise<{ readonly slotMs: number; readonly kept: readonly KeptRule[] } | undefined> {
+  const found = await rows.read(key, signal);
+  if (found === undefined) return undefined;
+  const body = bodyOf(found.head);
+  return { slotMs: body.slotMs, kept: keptRules(body, found.pages) };
+}
+
+function keptRules(body: HeadBody, pages: readonly Uint8Array[]): KeptRule[] {
+  const kept = body.rules.map((identity) => ({ identity, alerts: [] as Alert[] }));
+  for (const text of [...body.entries, ...pages.flatMap((page) => Buffer.from(page).toString().split('\n'))]) {
+    const [rule, alert] = entryOf(text);
+    kept[rule]?.alerts.push(alert);
+  }
+  return kept;
 }
 
 /** Gives rules the alerts that were kept of them: identity by identity, first to first. */

@@ -122,16 +122,7 @@ export class GroupLoop {
 
   get state(): RuleGroupState {
     const { source, intervalMs } = this.options;
-    const { group } = source;
-    return {
-      name: group.name,
-      file: source.file,
-      intervalMs,
-      limit: group.limit,
-      evaluationMs: this.#evaluationMs,
-      evaluatedAtMs: this.#evaluatedAtMs,
-      rules: this.run.rules.map((run) => ruleState(run, group.labels)),
-    };
+    return groupState(source, intervalMs, this.run.rules, this.#evaluationMs, this.#evaluatedAtMs);
   }
 
   async #repeat(): Promise<void> {
@@ -301,6 +292,24 @@ export class GroupLoop {
 function reasonOf(error: Error): 'user' | 'operator' {
   if (error instanceof RuleQueryError || error instanceof RuleWriteError) return error.isUsers ? 'user' : 'operator';
   return 'user';
+}
+
+export function groupState(
+  { file, group }: SourcedGroup,
+  intervalMs: number,
+  rules: readonly RuleRun[],
+  evaluationMs: number,
+  evaluatedAtMs: number | undefined,
+): RuleGroupState {
+  return {
+    name: group.name,
+    file,
+    intervalMs,
+    limit: group.limit,
+    evaluationMs,
+    evaluatedAtMs,
+    rules: rules.map((run) => ruleState(run, group.labels)),
+  };
 }
 
 function ruleState(run: RuleRun, groupLabels: ReadonlyMap<string, string>): RuleGroupState['rules'][number] {

@@ -62,6 +62,8 @@ async function rulerOn(tables: MemoryTableStore) {
   };
   const pushed: SeriesPush[] = [];
   const posted: PostedAlert[] = [];
+  /** Posts that told of an end. */
+  const ended: PostedAlert[] = [];
   const ruler = await Ruler.open({
     config: { ...defaultsOf(rulerConfig), pollIntervalMs: 300 },
     parser: {},
@@ -79,6 +81,7 @@ async function rulerOn(tables: MemoryTableStore) {
     builtIn: {
       async post(_, alerts) {
         posted.push(...alerts);
+        ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= Date.now()));
       },
     },
     metrics: rulerMetrics(new Registry()),
@@ -88,7 +91,7 @@ async function rulerOn(tables: MemoryTableStore) {
     memberTiming: { beatMs: 100, goneMs: 600 },
   });
   const groups = () => ruler.rules('a').groups.map(({ name }) => name);
-  return { ruler, state, pushed, posted, groups };
+  return { ruler, state, pushed, posted, ended, groups };
 }
 
 function oneSample({ timeMs }: InstantRequest): PackedVector {
@@ -140,6 +143,14 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   const parted = () => [...one.groups(), ...two.groups()].sort();
   await until('the groups are parted', () => parted().join() === all.join());
   assert.ok(one.groups().length > 1 && two.groups().length > 1, `${one.groups()} | ${two.groups()}`);
+  // each tells of the other's, too, with the alerts that these have
+  for (const { ruler } of [one, two]) {
+    const { groups } = await ruler.allRules('a', AbortSignal.timeout(10_000));
+    assert.deepEqual(
+      groups.map(({ name, rules }) => [name, rules[0]!.alerts[0]?.state, rules[0]!.alerts[0]?.activeAtMs]),
+      all.map((name) => [name, 'firing', began.get(name)]),
+    );
+  }
 
   // it is cut off from the store, and goes on for as long as nobody else has its groups
   one.state.isAway = true;
@@ -159,4 +170,13 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   await two.ruler.stop(AbortSignal.timeout(2000));
   await until('one has all of them', () => one.groups().length === GROUPS);
   await one.ruler.stop(AbortSignal.timeout(2000));
+  assert.deepEqual([...one.ended, ...two.ended], [], 'none was resolved');
+  for (const name of all) {
+    const begins = [...one.posted, ...two.posted]
+      .filter(({ labels }) => labels.includes(name))
+      .map(({ startsAtMs }) => startsAtMs);
+    assert.equal(new Set(begins).size, 1, `${name} fired once`);
+    // there, away from the one that was cut off, there again, and back: a repetition each, at the most
+    assert.ok(begins.length <= 1 + 4, `${name} was sent ${begins.length} times`);
+  }
 });

@@ -4,21 +4,21 @@ import { TenantTables } from '../chunkstore/documents/tables.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner } from '../contract/query.ts';
-import type { AlertTarget, PostedAlert, RuleFileProblem, TenantRules } from '../contract/rules.ts';
+import type { AlertTarget, PostedAlert, RuleFileProblem, RuleGroupState, TenantRules } from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { RandomBytes } from '../lib/random.ts';
-import { Semaphore } from '../lib/semaphore.ts';
+import { forEachAtOnce, Semaphore } from '../lib/semaphore.ts';
 import { Relabelling } from '../limits/relabel.ts';
 import { joinTenants } from '../model/tenants.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import { isActive } from './alert.ts';
 import { alertsToSend } from './alert-sending.ts';
-import { ALERT_STATE, AlertStateRow } from './alert-state.ts';
+import { ALERT_STATE, AlertStateRow, readState, restoreKept } from './alert-state.ts';
 import type { RulerConfig } from './config.ts';
-import { GroupLoop } from './group-loop.ts';
-import { ruleIdentity } from './group-run.ts';
+import { GroupLoop, groupState } from './group-loop.ts';
+import { GroupRun, type RuleSink, ruleIdentity } from './group-run.ts';
 import { MEMBER_TIMING, type MemberTiming, RulerMembers } from './members.ts';
 import type { RulerMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
@@ -57,6 +57,10 @@ export interface RulerOptions {
 /** Groups of a tenant that are evaluated at the same time. */
 const GROUPS_AT_ONCE_MAX = 16;
 const LOCAL_LOOK_MS = 5_000;
+/** States of other rulers' groups that are read at the same time. */
+const STATES_AT_ONCE = 16;
+/** For groups that are only looked at. */
+const NOWHERE: RuleSink = { append: async () => [] };
 const LIMITS_KEPT_MS = 10_000;
 /** Looks after which every tenant's rules are read, whether they seem to have changed or not. */
 const FULL_LOOKS = 10;
@@ -80,6 +84,8 @@ interface Settings {
 
 interface TenantGroups {
   readonly loops: Map<string, GroupLoop>;
+  /** Groups that other rulers evaluate, and their intervals. */
+  others: readonly { readonly source: SourcedGroup; readonly intervalMs: number }[];
   readonly atOnce: Semaphore;
   readonly sink: PushSink;
   /** By the tenants that are asked. */
@@ -160,12 +166,30 @@ export class Ruler {
     await change;
   }
 
+  /** Groups that are evaluated here. */
   rules(tenant: string): TenantRules {
     const groups = this.#tenants.get(tenant);
     if (groups === undefined) return { groups: [], problems: [] };
-    const states = [...groups.loops.values()].map(({ state }) => state);
-    states.sort((a, b) => (a.file === b.file ? order(a.name, b.name) : order(a.file, b.file)));
-    return { groups: states, problems: groups.problems };
+    return { groups: sorted([...groups.loops.values()].map(({ state }) => state)), problems: groups.problems };
+  }
+
+  /** All groups of a tenant; those of other rulers with the alerts that these have kept, and no word of their evaluations. */
+  async allRules(tenant: string, signal: AbortSignal): Promise<TenantRules> {
+    const { groups: own, problems } = this.rules(tenant);
+    const others = this.#tenants.get(tenant)?.others ?? [];
+    if (others.length === 0) return { groups: own, problems };
+    const states: RuleGroupState[] = [];
+    await forEachAtOnce(others, STATES_AT_ONCE, async ({ source, intervalMs }) => {
+      const key = { tenant, kind: ALERT_STATE, name: keyOf(source) };
+      const { rules } = new GroupRun(source.group, NOWHERE);
+      const hasAlerts = rules.some(({ rule }) => rule.kind === 'alert');
+      const found = hasAlerts ? await readState(this.#states, key, signal) : undefined;
+      if (found !== undefined) restoreKept(rules, found.kept);
+      // a rule of whose alerts something is known was evaluated
+      for (const run of rules) if (run.rule.kind === 'alert') run.evaluatedAtMs = found?.slotMs;
+      states.push(groupState(source, intervalMs, rules, 0, found?.slotMs));
+    });
+    return { groups: sorted([...own, ...states]), problems };
   }
 
   /** Alerts that would begin anew where a group were put in place of the one of its name. */
@@ -194,6 +218,7 @@ export class Ruler {
     const { push, clock } = this.#options;
     return getOrMake(this.#tenants, tenant, () => ({
       loops: new Map(),
+      others: [],
       atOnce: new Semaphore(GROUPS_AT_ONCE_MAX),
       sink: new PushSink(push, tenant, clock, this.#cut.signal),
       queries: new Map(),
@@ -298,6 +323,8 @@ export class Ruler {
     groups.problems = [...local.problems, ...configured.problems];
     const all = new Map([...configured.groups, ...local.groups].map((each) => [keyOf(each), each]));
     const wanted = new Map([...all].filter(([key]) => this.#members?.owns(tenant, key) ?? true));
+    const others = [...all].filter(([key]) => !wanted.has(key)).map(([, source]) => source);
+    groups.others = others.map((source) => ({ source, intervalMs: this.#intervalOf(source, limits) }));
     for (const [key, loop] of groups.loops) {
       if (wanted.has(key)) continue;
       groups.loops.delete(key);
@@ -438,4 +465,8 @@ function plain(_: string, value: unknown): unknown {
 
 function order(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function sorted(groups: RuleGroupState[]): RuleGroupState[] {
+  return groups.sort((a, b) => (a.file === b.file ? order(a.name, b.name) : order(a.file, b.file)));
 }

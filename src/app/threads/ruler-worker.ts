@@ -84,7 +84,7 @@ const role: RulerRole = {
     try {
       const params = new Params(request, parser);
       const turns = new Pacer(systemClock, { sliceMs: SLICE_MS, signal });
-      const call = { params, limits, turns, rules: ruler.rules(request.tenant) };
+      const call = { params, limits, turns, rules: await ruler.allRules(request.tenant, signal) };
       return request.path === '/api/v1/alerts' ? alerts(call) : await rules(call);
     } catch (thrown) {
       signal.throwIfAborted();
