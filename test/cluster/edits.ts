@@ -83,6 +83,55 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'replacing waits for whole owners': {
+    else: 'a member is replaced and taken out whatever the other owners of its arcs have',
+    edits: [{ file: 'ring/plan.ts', find: ' || !areOthersWell(input, id)', put: '' }],
+  },
+  'a store that went back is doubted': {
+    else: 'versions are made right after the key-value store lost what was written to it',
+    edits: [
+      {
+        file: 'ring/settling.ts',
+        find: 'get isOn(): boolean {\n    return this.#missing !== undefined;',
+        put: 'get isOn(): boolean {\n    return false;',
+      },
+      {
+        file: 'ring/settling.ts',
+        find: '): string | undefined {\n',
+        put: '): string | undefined {\n    if (this.#ownId !== "") return undefined;\n',
+      },
+      { file: 'ring/settling.ts', find: 'this.losses++;', put: '' },
+    ],
+  },
+  'the own version goes in the place of others': {
+    else: 'a key-value store that went back is believed',
+    edits: [{ file: 'ring/member.ts', find: 'await this.#replace(offer);', put: '' }],
+  },
+  'who lost something gives no word': {
+    else: 'a member gives its word although its machine lost samples',
+    edits: [
+      {
+        file: 'ingester/ring-life.ts',
+        find: 'if (stored !== undefined && !hasLosses)',
+        put: 'if (stored !== undefined)',
+      },
+    ],
+  },
+  'words of those that left are put back': {
+    else: 'a key-value store that went back lacks the words of those that left',
+    edits: [{ file: 'ring/member.ts', find: 'if (this.#settling.hasRowsToPutBack) await', put: 'if (false) await' }],
+  },
+  'the word is about what came before': {
+    else: 'a member gives its word when its next look finds something stored',
+    edits: [
+      { file: 'ingester/ring-life.ts', find: 'await member.settled(upTo);\n', put: '' },
+      { file: 'ingester/ring-life.ts', find: 'owed: await ingester.owed() }', put: 'owed: new Set() }' },
+    ],
+  },
+  'what is confirmed lies beside the log': {
+    else: 'a member confirms a version that does not lie beside its log',
+    edits: [{ file: 'ring/member.ts', find: 'this.#folder.saveVersions(chain);', put: '' }],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

@@ -31,6 +31,9 @@ function three(): readonly NodePlan[] {
   return fixedRingNodes({ ingesters: 3, zones: 3, replicas: 3, fronts: 2, compactors: 1 });
 }
 
+/** Enough for each kind of arc. */
+const TENANTS = Array.from({ length: 12 }, (_, i) => `tenant-${i}`);
+
 const has = (name: string) => (version: RingVersion) => version.members.some(({ id }) => machineOf(id) === name);
 const lacks = (name: string) => (version: RingVersion) => !has(name)(version);
 
@@ -237,6 +240,151 @@ export const SCRIPTS = {
         await stage.run(MINUTE);
         await stage.ask('front-1', { tenant });
       }
+    },
+  },
+  'arcs that move twice before a window is flushed': {
+    what: 'two owners that alone have a sample lose its arc to newcomers, long before the sample is due',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      stage.cut(['front-0'], ['ingester-2']);
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+      stage.heal();
+      stage.add('ingester-3', 'ingester-4');
+      const areIn = (version: RingVersion) => has('ingester-3')(version) && has('ingester-4')(version);
+      await stage.until(() => stage.counts('front-1', areIn), 'nobody joins');
+      for (let i = 0; i < 16; i++) {
+        await stage.run(MINUTE);
+        for (const tenant of TENANTS) await stage.ask('front-1', { tenant });
+      }
+    },
+  },
+  'a power cut before an arc moves': {
+    what: 'one of two that have a sample loses it with its machine; then the other loses the arc to a newcomer',
+    seed: 2,
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, series: 'first' });
+      await stage.run(5_000);
+      stage.cut(['front-0'], ['ingester-2']);
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+      stage.heal();
+      await stage.run(10);
+      stage.cluster.crash(stage.node('ingester-1'));
+      stage.cluster.start(stage.node('ingester-1'));
+      stage.add('ingester-3');
+      await stage.until(() => stage.counts('front-1', has('ingester-3')), 'nobody joins');
+      for (let i = 0; i < 16; i++) {
+        await stage.run(MINUTE);
+        for (const tenant of TENANTS) await stage.ask('front-1', { tenant });
+      }
+    },
+  },
+  'a key-value store that is emptied': {
+    what: 'the store of the ring loses all, and a front starts',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      const tenant = 'a';
+      await stage.pushed('front-0', { tenant });
+      stage.cluster.kv.empty();
+      await stage.run(2 * MINUTE);
+      stage.restart('front-1');
+      await stage.run(MINUTE);
+      await stage.asked('front-1', { tenant });
+    },
+  },
+  'a key-value store that goes back while one knows no better': {
+    what: 'a version is known to all but one; the store goes back to the one before, and only that one reaches it',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      await stage.run(10 * MINUTE);
+      const one = 'ingester-2';
+      stage.cutFromKv(one);
+      stage.add('ingester-3');
+      await stage.until(() => has('ingester-3')(stage.newest('front-0')), 'nobody joins');
+      stage.cluster.kv.restore(MINUTE);
+      stage.cutFromKv('ingester-0', 'ingester-1', 'ingester-3', 'front-0', 'front-1');
+      stage.add('ingester-4');
+      await stage.run(4 * MINUTE);
+      stage.cutFromKv();
+      const all = ['ingester-0', 'ingester-1', one, 'ingester-3', 'ingester-4'];
+      const hashes = () => new Set(all.map((name) => stage.node(name).parts?.known?.()?.hash));
+      const isOne = () => hashes().size === 1 && stage.counts(one, ({ members }) => members.length === all.length);
+      if (!(await stage.world.until(isOne, 6 * MINUTE))) throw new Wrong('members never come to one version');
+    },
+  },
+  'words of two that left, in a store that goes back': {
+    what: 'two owners wrote what they had, gave their words and left; then the store goes back to before, and all others start anew',
+    nodes: growing(5),
+    async play(stage) {
+      await stage.begin();
+      await stage.until(() => stage.counts('front-1', ({ members }) => members.length === 5), 'not all join');
+      const gone = ['ingester-0', 'ingester-1'] as const;
+      const tenant = stage.tenantOf(stage.newest('front-1'), [...gone, 'ingester-2']);
+      await stage.run(9 * MINUTE);
+      stage.cut(['front-0'], ['ingester-2']);
+      await stage.pushed('front-0', { tenant });
+      await stage.run(MINUTE);
+      stage.heal();
+      for (const name of gone) stage.ring(name, (ring) => ring.drain());
+      await stage.until(() => stage.counts('front-0', ({ members }) => members.length === 3), 'they do not leave');
+      await stage.run(MINUTE);
+      for (const name of gone) stage.remove(name);
+      stage.cluster.kv.restore(2 * MINUTE);
+      await stage.run(90_000);
+      for (const name of ['ingester-2', 'ingester-3', 'ingester-4', 'front-1']) stage.restart(name);
+      await stage.run(MINUTE);
+      await stage.asked('front-1', { tenant });
+    },
+  },
+  'a folder that is lost beside a power cut': {
+    what: 'of two that have a sample one loses it with its machine and the other its folder; an operator gives up whom the ring does not',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant, series: 'first' });
+      await stage.run(5_000);
+      stage.cut(['front-0'], [c]);
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+      stage.heal();
+      await stage.run(10);
+      stage.cluster.crash(stage.node(b));
+      stage.cluster.start(stage.node(b));
+      await stage.run(MINUTE);
+      const lost = stage.node(a).parts!.ring!.id;
+      stage.cluster.kill(stage.node(a));
+      stage.node(a).disk.wipe();
+      await stage.run(MINUTE);
+      stage.cluster.start(stage.node(a));
+      await stage.run(10 * MINUTE);
+      if (stage.newest(c).members.some(({ id }) => id === lost)) {
+        stage.ring(c, (ring) => ring.change({ kind: 'remove', id: lost }, { force: true }));
+      }
+      await stage.run(20 * MINUTE);
+      for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
+    },
+  },
+  'all restart beside a key-value store that is empty': {
+    what: 'all machines stop at once, and the store of the ring loses all',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      stage.add('ingester-3');
+      await stage.until(() => stage.counts('front-0', has('ingester-3')), 'nobody joins');
+      stage.cut(['front-0'], ['ingester-2']);
+      for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
+      stage.heal();
+      const all = stage.cluster.nodes.filter(({ isUp }) => isUp);
+      for (const each of all) stage.cluster.kill(each);
+      stage.cluster.kv.empty();
+      for (const each of all) stage.cluster.start(each);
+      if (!(await stage.world.until(() => stage.cluster.isReady, 20 * MINUTE)))
+        throw new Wrong('they do not come back');
+      for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
     },
   },
 } satisfies Record<string, Script>;

@@ -73,6 +73,18 @@ export class Stage {
     }
   }
 
+  /** Takes a machine away. */
+  remove(name: string): void {
+    const node = this.node(name);
+    this.cluster.kill(node);
+    node.isWanted = false;
+  }
+
+  restart(name: string): void {
+    this.cluster.kill(this.node(name));
+    this.cluster.start(this.node(name));
+  }
+
   run(ms: number): Promise<void> {
     return this.world.run(ms);
   }
