@@ -13,6 +13,7 @@ import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
+import type { ClusterNode } from './cluster/cluster-node.ts';
 import type { Config } from './config.ts';
 import type { LateState } from './late-state.ts';
 import type { ThreadLayout } from './threads/layout.ts';
@@ -45,6 +46,8 @@ export interface Parts {
   hold?: HoldToken;
   layout?: ThreadLayout;
   shards?: ShardHost;
+  /** This process in its cluster; absent: it is alone. */
+  cluster?: ClusterNode;
   ingester?: IngesterAdmin;
   compactor?: CompactorControl;
   /** Evaluates expressions. */

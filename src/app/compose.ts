@@ -6,11 +6,10 @@ import { type Service, ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
+import { checkCluster } from './cluster/clustered.ts';
 import type { Config } from './config.ts';
 import type { Module } from './modules/module.ts';
 import { modules as allModules } from './modules/modules.ts';
-
-import { checkReplication } from './replication.ts';
 
 import { sessionKeyIn } from './session-key.ts';
 
@@ -30,7 +29,7 @@ export interface Composition {
 /** Builds every module in order; nothing is started yet. @throws where a module cannot be built */
 export async function composeApp(from: Composition): Promise<App & { services: ServiceGroup }> {
   const { config, version, order, log, clock, modules = allModules } = from;
-  checkReplication(config);
+  checkCluster(config);
   const registry = new Registry();
   const sessionKey = sessionKeyIn(config.data.dir);
   const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation, sessionKey });

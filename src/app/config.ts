@@ -10,6 +10,7 @@ import { list, text } from '../kit/config/field.ts';
 import { type ConfigOf, section } from '../kit/config/section.ts';
 import { authConfig, serverConfig, tenantFederationConfig } from '../kit/http/config.ts';
 import { logConfig } from '../kit/observe/log.ts';
+import { etcdConfig } from '../kv/etcd/config.ts';
 import { limitsConfig } from '../limits/limits.ts';
 import { runtimeConfig } from '../limits/limits-service.ts';
 import { azureConfig } from '../object/azure/config.ts';
@@ -21,6 +22,7 @@ import { deploymentsConfig } from '../services/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
+import { peerConfig, ringConfig } from './cluster/config.ts';
 import { selfMonitoringConfig } from './self-monitoring.ts';
 
 export const processConfig = section('', 'Process', {
@@ -40,6 +42,9 @@ export const sections = {
   log: logConfig,
   selfMonitoring: selfMonitoringConfig,
   data: dataConfig,
+  ring: ringConfig,
+  peer: peerConfig,
+  etcd: etcdConfig,
   distributor: distributorConfig,
   ingester: ingesterConfig,
   querier: querierConfig,

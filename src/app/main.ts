@@ -6,6 +6,7 @@ import { createLogger, type Logger } from '../kit/observe/log.ts';
 import { StartError } from '../kit/service/service.ts';
 import { systemClock } from '../lib/clock.ts';
 import { maskSecrets } from '../lib/mask.ts';
+import { isClustered } from './cluster/clustered.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
 import { modules, resolveTargets } from './modules/modules.ts';
@@ -53,7 +54,7 @@ export async function main(args: readonly string[], onSignals: () => void = () =
     }
     if (command.version) return print(`pallium ${version} (node ${process.version})`);
     if (command.modules) return print(targetList());
-    order = resolveTargets(loaded.values.process.target);
+    order = resolveTargets(loaded.values.process.target, modules, isClustered(loaded.values));
   } catch (thrown) {
     if (!(thrown instanceof ConfigError)) throw thrown;
     for (const problem of thrown.problems) process.stderr.write(`pallium: ${maskSecrets(problem)}\n`);
@@ -86,7 +87,8 @@ export async function main(args: readonly string[], onSignals: () => void = () =
     if (early === undefined)
       log.info({ url: app.http.url, tookMs: systemClock.nowMs() - app.startTimeMs }, 'ready for requests');
     const reason = early ?? (await stopAsked.promise);
-    const deadlineMs = config.server.shutdownTimeoutMs;
+    const { drainOnShutdown, drainTimeoutMs } = config.ingester;
+    const deadlineMs = config.server.shutdownTimeoutMs + (drainOnShutdown ? drainTimeoutMs : 0);
     log.info({ reason, deadlineMs }, 'stopping');
     const stoppingMs = systemClock.monotonicMs();
     process.on('SIGINT', () => {

@@ -6,7 +6,7 @@ export const distributorConfig = section('distributor', 'Distributor', {
     default: 1,
     min: 1,
     max: 7,
-    help: 'Ingesters that hold each sample. A process has one, so more than 1 is refused at start.',
+    help: 'Ingesters that hold each sample. With more than 1 the processes are a cluster, and as many ingesters are needed before any takes writes.',
   }),
   edgeWorkers: count({
     default: 0,

@@ -1,4 +1,4 @@
-import { bytes, choice, count, duration } from '../kit/config/field.ts';
+import { bytes, choice, count, duration, toggle } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 import { SHARDS_MAX } from './shard/shard-folder.ts';
 
@@ -32,6 +32,18 @@ export const ingesterConfig = section('ingester', 'Ingester', {
     default: '7d',
     min: '1h',
     help: 'Age up to which samples of a log may be written to the store: a delete request is kept at least as long, so that nothing it deleted comes back. For as long after a loss of a log was found, queries that touch its time are warned.',
+  }),
+  takeOldLog: toggle({
+    default: false,
+    help: 'Take a log that is older than -ingester.wal-age-max, and write its samples, though delete requests that cover them may be forgotten. For one start.',
+  }),
+  drainOnShutdown: toggle({
+    default: false,
+    help: 'Drain when the process is told to end: others own its part of the ring, the store has all that it held, and it has left, before it ends.',
+  }),
+  drainTimeoutMs: duration({
+    default: '30m',
+    help: 'Time that draining may take when the process is told to end, beside -server.shutdown-timeout.',
   }),
   flushDelayMs: duration({
     default: '15m',

@@ -92,6 +92,7 @@ export class RingLife implements Service {
       losses.every(({ settled }) => settled),
       losses.length > 0,
     );
+    if (ring.standing === undefined) return this.#begin();
     await this.#tellSizes();
     const isOut = ring.standing === 'drained' || ring.standing === 'out';
     if (isOut && (await ingester.owed()).size > 0) await ingester.flush({ wait: true });
@@ -100,6 +101,14 @@ export class RingLife implements Service {
     // what a log lost nobody can take its word for: it stays until others have given theirs
     if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) ring.leave();
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
+  }
+
+  /** Nobody knows a version of the ring yet. Who has a log takes part once the store has it: no version says that it holds anything. */
+  async #begin(): Promise<void> {
+    const { ring, ingester } = this.#options;
+    if (ring.wants !== 'nothing') return;
+    if ((await ingester.owed()).size > 0) await ingester.flush({ wait: true });
+    if ((await ingester.owed()).size === 0) ring.join();
   }
 
   /** Tells how many series its larger tenants have, so that the ring spreads those that grow. */

@@ -118,4 +118,17 @@ export const ringErrors = catalogue({
     text: (_: Record<string, never>) =>
       'another version of the ring was made at the same time, or the key-value store holds another one',
   },
+  ringUnknown: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'no version of the ring is known yet',
+  },
+  ringSettingsDiffer: {
+    http: 500,
+    promType: 'internal',
+    retry: false,
+    text: (v: { differences: readonly string[] }) =>
+      `this process does not join, for its settings are not those of the cluster: ${v.differences.join('; ')}`,
+  },
 });

@@ -3,6 +3,7 @@ import { after, type Clock, type Timer } from '../lib/clock.ts';
 import { RingBook } from './book.ts';
 import type { KnownVersion, RingPeer } from './meeting.ts';
 import { RingReader } from './reader.ts';
+import type { MemberRow } from './row.ts';
 import type { RingView } from './view.ts';
 
 export interface RingFollowerOptions {
@@ -41,6 +42,11 @@ export class RingFollower implements RingPeer {
     this.#stop.abort();
     this.#wake();
     await this.#running;
+  }
+
+  /** Rows of all that ever registered, by id. */
+  get rows(): ReadonlyMap<string, MemberRow> {
+    return this.#reader.rows;
   }
 
   current(): RingView | undefined {

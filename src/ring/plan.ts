@@ -116,7 +116,7 @@ export function isHealthy({ ageMs, unhealthyMs }: Pick<PlanInput, 'ageMs' | 'unh
 }
 
 /** Whether all that own arcs with a member, under any version that matters, are healthy and complete; there must be some. */
-function areOthersWell(input: PlanInput, id: string): boolean {
+export function areOthersWell(input: Pick<PlanInput, 'view' | 'rows' | 'ageMs' | 'unhealthyMs'>, id: string): boolean {
   const { newest, chain } = input.view;
   const members = new Set(newest.members.map((each) => each.id));
   const others = new Set<string>();

@@ -18,12 +18,14 @@ import type { Module } from './module.ts';
 /** Takes writes. */
 export const distributorModule: Module = {
   needs: ['limits', 'ingester', 'threads'],
+  clusterNeeds: ['observer', 'limits', 'ring', 'threads'],
+  target: 'Takes writes, and sends them to ingesters.',
   build(app) {
     const { config, limits, log, registry, clock, http, admin } = app;
     const edges = new EdgeThreads({
       config: config.distributor,
       layout: part(app, 'layout'),
-      shards: part(app, 'shards'),
+      to: app.parts.cluster === undefined ? { shards: part(app, 'shards') } : { cluster: app.parts.cluster },
       log,
       clock,
     });
@@ -57,7 +59,7 @@ function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
 /** How tenants are spread over shards, where there are several. */
 function localSlots(app: App): { readonly slots?: LocalSlotSizes } {
   const { shards } = part(app, 'layout');
-  if (shards === 1) return {};
+  if (shards === 1 || app.parts.cluster !== undefined) return {};
   const { config, clock, log } = app;
   const disk = heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock));
   const file = slotsFile(disk, path.join(config.data.dir, 'ingester', 'slots.json'), log);

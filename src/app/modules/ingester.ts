@@ -1,10 +1,15 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { FlushRing } from '../../ingester/flush-scheduler.ts';
 import { IngesterService } from '../../ingester/service.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { type App, part } from '../app.ts';
 import { lateAfterMs } from '../cache-age.ts';
+import type { ClusterNode } from '../cluster/cluster-node.ts';
+import { MemberService } from '../cluster/member-service.ts';
 import { ingesterRoutes } from '../routes/ingester.ts';
+import { memberRoutes } from '../routes/member.ts';
 import { storeSpec } from '../store-spec.ts';
 import { FlushThread } from '../threads/flush-thread.ts';
 import { ShardThreads, type StartShard } from '../threads/shard-threads.ts';
@@ -13,12 +18,15 @@ import type { Module } from './module.ts';
 /** Recent samples: shards in threads, a thread that flushes them. */
 export const ingesterModule: Module = {
   needs: ['observer', 'data-folder', 'threads'],
+  clusterNeeds: ['observer', 'data-folder', 'ring', 'threads'],
+  target: 'Holds recent samples, and writes them to the store.',
   build: (app) => buildIngester(app),
 };
 
 /** @param start starts a shard's thread, where that is not for `ShardThreads` */
 export function buildIngester(app: App, start?: StartShard): readonly Service[] {
   const { config, log, registry, clock } = app;
+  const { cluster } = app.parts;
   const hold = part(app, 'hold');
   const dir = path.join(config.data.dir, 'ingester');
   const shards = new ShardThreads({
@@ -31,6 +39,7 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     randomBytes: systemBytes,
     registry,
     lateAfterMs: lateAfterMs(config),
+    ...(cluster && { seriesKey: () => cluster.seriesKey, machineRun: machineRun() }),
     start,
   });
   const { deleteRequestCancelPeriodMs } = config.purger;
@@ -40,12 +49,36 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     config: config.ingester,
     shards: () => shards.all,
     flusher,
+    ...(cluster && { ring: flushRing(cluster), flushLosses: true }),
     log,
     registry,
     clock,
   });
   app.parts.shards = shards;
-  app.parts.ingester = ingester;
   app.http.add(ingesterRoutes(ingester));
-  return [shards, flusher, ingester];
+  if (cluster === undefined) {
+    app.parts.ingester = ingester;
+    return [shards, flusher, ingester];
+  }
+  const member = new MemberService({ cluster, shards, ingester, config: config.ingester, log, clock });
+  app.http.add(memberRoutes({ cluster, ingester }));
+  return [shards, flusher, ingester, member];
+}
+
+function flushRing(cluster: ClusterNode): FlushRing {
+  return {
+    source: cluster,
+    get member() {
+      return cluster.member?.id ?? '';
+    },
+  };
+}
+
+/** The machine's name for its run; undefined where it has none. */
+function machineRun(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return undefined;
+  }
 }

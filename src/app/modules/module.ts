@@ -5,6 +5,8 @@ import type { App } from '../app.ts';
 export interface Module {
   /** Modules that are built, and started, before it. */
   readonly needs: readonly string[];
+  /** The same where this process is one of a cluster, and they differ. */
+  readonly clusterNeeds?: readonly string[];
   /** May be named by `-target`; what it is. Undefined: only there for others. */
   readonly target?: string;
   /**

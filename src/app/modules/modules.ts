@@ -7,6 +7,7 @@ import { distributorModule } from './distributor.ts';
 import { ingesterModule } from './ingester.ts';
 import type { Module } from './module.ts';
 import { querierModule } from './querier.ts';
+import { ringModule } from './ring.ts';
 import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
@@ -23,6 +24,7 @@ export const modules: Readonly<Record<string, Module>> = {
   server: serverModule,
   web: webModule,
   'self-monitoring': selfMonitoringModule,
+  ring: ringModule,
   ingester: ingesterModule,
   distributor: distributorModule,
   querier: querierModule,
@@ -51,9 +53,10 @@ export const modules: Readonly<Record<string, Module>> = {
 
 /**
  * The modules that targets need, each after what it needs; `server` last.
+ * @param clustered whether the process is one of several
  * @throws ConfigError for a name that is no target
  */
-export function resolveTargets(targets: readonly string[], from = modules): string[] {
+export function resolveTargets(targets: readonly string[], from = modules, clustered = false): string[] {
   const known = Object.keys(from).filter((name) => from[name]!.target !== undefined);
   const problems = targets
     .filter((name) => !known.includes(name))
@@ -65,9 +68,12 @@ export function resolveTargets(targets: readonly string[], from = modules): stri
   const add = (name: string, path: readonly string[]) => {
     if (path.includes(name)) throw new Error(`bug: modules need each other: ${[...path, name].join(' → ')}`);
     if (order.includes(name) || name === 'server') return;
-    for (const needed of from[name]!.needs) add(needed, [...path, name]);
+    const { needs, clusterNeeds = needs } = from[name]!;
+    for (const needed of clustered ? clusterNeeds : needs) add(needed, [...path, name]);
     order.push(name);
   };
-  for (const name of [...targets, ...(from.server?.needs ?? [])]) add(name, []);
+  // the ring of an ingester lies in its folder
+  const first = clustered && targets.includes('ingester') ? ['data-folder'] : [];
+  for (const name of [...first, ...targets, ...(from.server?.needs ?? [])]) add(name, []);
   return [...order, 'server'];
 }

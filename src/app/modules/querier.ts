@@ -22,6 +22,8 @@ import type { Module } from './module.ts';
 /** Answers queries. */
 export const querierModule: Module = {
   needs: ['limits', 'ingester', 'threads', 'web'],
+  clusterNeeds: ['observer', 'limits', 'ring', 'threads', 'web'],
+  target: 'Answers queries.',
   build(app) {
     const { config, limits, log, registry, version, startTimeMs, clock, http } = app;
     const limitsOf = (tenant: string) => limits.of(tenant);
@@ -30,7 +32,7 @@ export const querierModule: Module = {
         config: config.querier,
         queryRange: config.queryRange,
         purger: config.purger,
-        store: storeSpec(config, part(app, 'hold')),
+        store: storeSpec(config, app.parts.hold),
         caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
         windowMs: config.ingester.windowMs,
         keepFlushedMs: config.ingester.keepFlushedMs,
@@ -43,11 +45,11 @@ export const querierModule: Module = {
         },
       },
       layout: part(app, 'layout'),
-      shards: part(app, 'shards'),
+      heads: app.parts.cluster === undefined ? { shards: part(app, 'shards') } : { cluster: app.parts.cluster },
       log,
       clock,
     });
-    const state = new LateState(() => storeSpec(config, part(app, 'hold')), clock);
+    const state = new LateState(() => storeSpec(config, app.parts.hold), clock);
     app.parts.state = state;
     const use = new MetricUseBook({
       rows: state,

@@ -14,7 +14,7 @@ export const rulerModule: Module = {
     const limitsOf = (tenant: string) => limits.of(tenant);
     const ruler = new RulerThread({
       data: {
-        store: storeSpec(config, part(app, 'hold')),
+        store: storeSpec(config, app.parts.hold),
         config: config.ruler,
         parser: querierSyntax(config.querier),
         log: config.log,

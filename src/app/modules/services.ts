@@ -12,6 +12,7 @@ import type { Module } from './module.ts';
 /** Lists services, makes their dashboards, finds their deployments; keeps dashboards. */
 export const servicesModule: Module = {
   needs: ['limits', 'data-folder', 'ingester', 'querier'],
+  clusterNeeds: ['limits', 'ring', 'querier'],
   build(app) {
     const { config, clock, log, http } = app;
     const queries = part(app, 'queries');

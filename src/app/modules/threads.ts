@@ -1,3 +1,4 @@
+import { isClustered } from '../cluster/clustered.ts';
 import { threadLayout } from '../threads/layout.ts';
 import type { Module } from './module.ts';
 
@@ -5,7 +6,9 @@ import type { Module } from './module.ts';
 export const threadsModule: Module = {
   needs: [],
   build(app) {
-    app.parts.layout = threadLayout(app.config);
+    const layout = threadLayout(app.config);
+    // an edge before a ring sends to other processes, too
+    app.parts.layout = isClustered(app.config) ? { ...layout, edgeWithinShard: false } : layout;
     return [];
   },
 };

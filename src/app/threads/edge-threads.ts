@@ -7,6 +7,8 @@ import { movable } from '../../kit/thread/movable.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { ClusterNode } from '../cluster/cluster-node.ts';
+import { ringPorts } from '../cluster/thread-ring.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { EdgeData } from './edge-worker.ts';
 import type { ThreadLayout } from './layout.ts';
@@ -15,7 +17,8 @@ import type { ShardHost } from './shard-thread-role.ts';
 export interface EdgeThreadsOptions {
   readonly config: DistributorConfig;
   readonly layout: ThreadLayout;
-  readonly shards: ShardHost;
+  /** Where frames go: to the shards of this process, or to the owners on the ring. */
+  readonly to: { readonly shards: ShardHost } | { readonly cluster: ClusterNode };
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -33,11 +36,12 @@ export class EdgeThreads implements Service, Edges {
   }
 
   async start(): Promise<void> {
-    const { config, layout, shards, log, clock } = this.#options;
+    const { config, layout, to, log, clock } = this.#options;
     const data: EdgeData = {
       rawBytesMax: config.maxRecvMsgSize,
-      seriesSecret: shards.seriesSecret,
+      seriesSecret: 'shards' in to ? to.shards.seriesSecret : to.cluster.seriesKey,
       rates: this.#rates.buffer,
+      ...('cluster' in to && { peers: to.cluster.threadPeers() }),
     };
     this.#pool = WorkerPool.start<EdgeRole>({
       name: 'edge',
@@ -47,13 +51,19 @@ export class EdgeThreads implements Service, Edges {
       log,
       clock,
       spawn: (i) => {
-        if (layout.edgeWithinShard) return shards.edgeWithin(config.maxRecvMsgSize);
+        if (layout.edgeWithinShard && 'shards' in to) return to.shards.edgeWithin(config.maxRecvMsgSize);
         const worker = WorkerThread.start<EdgeRole>({
           name: `edge-${i}`,
           url: workerUrl('./edge-worker', import.meta.url),
           data,
         });
-        const connections = shards.connect((shard, connection) => {
+        if ('cluster' in to) {
+          const { own, other, moved } = ringPorts();
+          to.cluster.connect(own, worker.gone);
+          worker.channel.call('connectRing', { ports: other }, { transfer: moved }).catch(() => {});
+          return worker;
+        }
+        const connections = to.shards.connect((shard, connection) => {
           if (shard >= layout.shards) return connection.port.close();
           worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
         }, worker.gone);

@@ -8,6 +8,7 @@ import { Link } from '../../kit/thread/link.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { peersOfThread, type ThreadPeers } from '../cluster/thread-peers.ts';
 import type { EdgeRole } from './edge-role.ts';
 
 // An edge in a thread of its own.
@@ -15,9 +16,11 @@ import type { EdgeRole } from './edge-role.ts';
 export interface EdgeData {
   readonly rawBytesMax: number;
   /** That of the shards. */
-  readonly seriesSecret: Uint8Array;
+  readonly seriesSecret: Uint8Array | undefined;
   /** The memory of the `SharedRates` of all edges. */
   readonly rates: SharedArrayBuffer;
+  /** For an edge before a ring. */
+  readonly peers?: ThreadPeers;
 }
 
 let edge: Edge | undefined;
@@ -27,12 +30,23 @@ let links: readonly Link<ShardRole>[] = [];
 const role: EdgeRole = {
   connect({ shards }) {
     links = shards.map((port) => new Link(new Channel<ShardRole>(port)));
-    const { rates, ...data } = workerData as EdgeData;
+    const { rates, peers: _, ...data } = workerData as EdgeData;
     edge = new Edge({
       ...data,
       rates: new SharedRates(rates),
       clock: systemClock,
       targets: links.map(shardTarget),
+    });
+  },
+  connectRing({ ports }) {
+    const { rates, peers, ...data } = workerData as EdgeData;
+    if (peers === undefined) throw new Error('bug: a ring without the way to its members');
+    const { ring, member } = peersOfThread(peers, ports);
+    edge = new Edge({
+      ...data,
+      rates: new SharedRates(rates),
+      clock: systemClock,
+      ring: { source: ring, member, learn: (_, from) => ring.meet(from) },
     });
   },
   reconnect({ shard, connection: { port } }) {

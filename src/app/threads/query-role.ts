@@ -19,13 +19,15 @@ import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
 import type { Asked, Worked } from '../../querier/service.ts';
+import type { ThreadPeers } from '../cluster/thread-peers.ts';
+import type { RingPorts } from '../cluster/thread-ring.ts';
 import type { ShardConnection, ShardReplacement } from './shard-connection.ts';
 
 // A query worker answers to these calls.
 
 export type QueryRole = {
   /** Resolves when the worker is as quick as it gets; queries are answered before, too. */
-  connect(request: { readonly shards: readonly ShardConnection[]; readonly results: MessagePort }): Promise<void>;
+  connect(request: { readonly heads: HeadPorts; readonly results: MessagePort }): Promise<void>;
   /** The way to a shard that was started again. */
   reconnect(request: ShardReplacement): Promise<void>;
   /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
@@ -48,6 +50,9 @@ export type QueryRole = {
   /** The newest request; undefined: there is none. */
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
+
+/** Where recent samples are read: from the shards of this process, or from the owners on the ring. */
+export type HeadPorts = { readonly shards: readonly ShardConnection[] } | { readonly ring: RingPorts };
 
 /** The cache of answers in memory, which all query workers share. */
 export type ResultsCacheRole = {
@@ -79,6 +84,8 @@ export interface QueryWorkerData {
   readonly cacheAgeMs: number | undefined;
   /** Counts of `GenerationReads`. */
   readonly generationReads: SharedArrayBuffer;
+  /** For reading from a ring. */
+  readonly peers?: ThreadPeers;
   readonly status: {
     readonly version: string;
     readonly startTimeMs: number;

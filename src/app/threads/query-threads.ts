@@ -1,4 +1,4 @@
-import { MessageChannel } from 'node:worker_threads';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
@@ -21,15 +21,18 @@ import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
+import type { ClusterNode } from '../cluster/cluster-node.ts';
+import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
+import type { HeadPorts, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface QueryThreadsOptions {
   readonly data: Omit<QueryWorkerData, 'generationReads'>;
   readonly layout: ThreadLayout;
-  readonly shards: ShardHost;
+  /** Where recent samples are. */
+  readonly heads: { readonly shards: ShardHost } | { readonly cluster: ClusterNode };
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -72,7 +75,8 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   #spawn(index: number) {
-    const { data, shards } = this.#options;
+    const { heads } = this.#options;
+    const data = 'shards' in heads ? this.#options.data : { ...this.#options.data, peers: heads.cluster.threadPeers() };
     const worker = WorkerThread.start<QueryRole>({
       name: `query-${index}`,
       url: workerUrl('./query-worker', import.meta.url),
@@ -84,16 +88,10 @@ export class QueryThreads implements Service, QueryWorkers {
         stackSizeMb: QUERY_STACK_MB,
       },
     });
-    const connections = shards.connect((shard, connection) => {
-      worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
-    }, worker.gone);
+    const { ports, moved } = this.#headPorts(worker);
     const { port1, port2: results } = new MessageChannel();
     serve(port1, this.#results);
-    const ready = worker.channel.call(
-      'connect',
-      { shards: connections, results },
-      { transfer: [...connections.map(({ port }) => port), results] },
-    );
+    const ready = worker.channel.call('connect', { heads: ports, results }, { transfer: [...moved, results] });
     ready.then(
       () => {
         this.#ready = true;
@@ -101,6 +99,20 @@ export class QueryThreads implements Service, QueryWorkers {
       () => {}, // then it is gone
     );
     return { channel: worker.channel, gone: worker.gone, terminate: () => worker.terminate(), ready };
+  }
+
+  /** Ports for a worker, and those among them that move to it. */
+  #headPorts(worker: WorkerThread<QueryRole>): { readonly ports: HeadPorts; readonly moved: MessagePort[] } {
+    const { heads } = this.#options;
+    if ('cluster' in heads) {
+      const { own, other, moved } = ringPorts();
+      heads.cluster.connect(own, worker.gone);
+      return { ports: { ring: other }, moved };
+    }
+    const shards = heads.shards.connect((shard, connection) => {
+      worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
+    }, worker.gone);
+    return { ports: { shards }, moved: shards.map(({ port }) => port) };
   }
 
   notReady(): string | undefined {

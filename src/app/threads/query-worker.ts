@@ -6,6 +6,7 @@ import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { Generations } from '../../chunkstore/generations.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import type { ApiRequest } from '../../contract/api.ts';
+import type { IngesterClient } from '../../contract/ingester.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
@@ -27,18 +28,30 @@ import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
+import { ReplicatedIngesters } from '../../querier/replicated-ingesters.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
+import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
 import { countedRead } from './generation-reads.ts';
-import type { QueryRole, QueryWorkerData } from './query-role.ts';
-import type { ShardConnection } from './shard-connection.ts';
+import type { HeadPorts, QueryRole, QueryWorkerData } from './query-role.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
 
-const { config, queryRange, purger, store, caches, windowMs, keepFlushedMs, cacheAgeMs, generationReads, status } =
-  workerData as QueryWorkerData;
+const {
+  config,
+  queryRange,
+  purger,
+  store,
+  caches,
+  windowMs,
+  keepFlushedMs,
+  cacheAgeMs,
+  generationReads,
+  peers,
+  status,
+} = workerData as QueryWorkerData;
 const reads = new Int32Array(generationReads);
 const engine = querierEngine(config, new KernelRows());
 const opened = openStore(store, systemClock);
@@ -72,14 +85,24 @@ interface Connected {
 /** The ways to the shards, in their order. */
 const links: Link<ShardRole>[] = [];
 
-async function connected(shards: readonly ShardConnection[], results: MessagePort): Promise<Connected> {
-  const ingester = new ShardsClient(
-    shards.map(({ port, held }) => {
+/** The holders of recent samples. */
+function headsOf(ports: HeadPorts): IngesterClient {
+  if ('ring' in ports) {
+    if (peers === undefined) throw new Error('bug: a ring without the way to its members');
+    const { ring, member } = peersOfThread(peers, ports.ring);
+    return new ReplicatedIngesters({ ring, member, meet: (id) => ring.meet(id), clock: systemClock });
+  }
+  return new ShardsClient(
+    ports.shards.map(({ port, held }) => {
       const channel = new Link(new Channel<ShardRole>(port));
       links.push(channel);
       return { channel, held: new HeldRange(held) };
     }),
   );
+}
+
+async function connected(ports: HeadPorts, results: MessagePort): Promise<Connected> {
+  const ingester = headsOf(ports);
   const { schema } = await opened;
   const querier = new Querier({
     config,
@@ -163,8 +186,8 @@ async function worked<Answer>(run: (connected: Connected) => Promise<Answer>) {
 }
 
 const role: QueryRole = {
-  async connect({ shards, results }) {
-    connection = connected(shards, results);
+  async connect({ heads, results }) {
+    connection = connected(heads, results);
     const { querier, sources } = await connection;
     // slower at first is all that comes of it when this fails
     await warmUp(

@@ -2,6 +2,7 @@ import path from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import type { IngesterConfig } from '../../ingester/config.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
+import type { ConnectedShard } from '../../ingester/shard/shard-client.ts';
 import { shardFolders } from '../../ingester/shard/shard-folder.ts';
 import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { HoldToken } from '../../kit/folder/hold.ts';
@@ -35,6 +36,10 @@ export interface ShardThreadsOptions {
   readonly registry: Registry;
   /** Age from which samples are told of as late; undefined: nobody wants to know. */
   readonly lateAfterMs?: number | undefined;
+  /** The secret of series' keys, where other processes make them, too; asked for at the start. Undefined: one of its own. */
+  readonly seriesKey?: (() => Uint8Array | undefined) | undefined;
+  /** As the options of a shard have it. */
+  readonly machineRun?: string | undefined;
   /** Starts a thread; tests hold on to it. */
   readonly start?: StartShard | undefined;
 }
@@ -74,13 +79,22 @@ export class ShardThreads implements Service, ShardHost {
   readonly #replaced = new Set<(shard: number, connection: ShardConnection) => void>();
   readonly #stopping = new AbortController();
   readonly #metrics: ReturnType<typeof shardMetrics>;
-  readonly seriesSecret: Uint8Array;
+  readonly #ownSecret: Uint8Array;
   #polls: Timer | undefined;
 
   constructor(options: ShardThreadsOptions) {
     this.#options = options;
-    this.seriesSecret = options.randomBytes(16);
+    this.#ownSecret = options.randomBytes(16);
     this.#metrics = shardMetrics(options.registry);
+  }
+
+  get seriesSecret(): Uint8Array {
+    return this.#options.seriesKey?.() ?? this.#ownSecret;
+  }
+
+  /** The same, for reading. */
+  get reading(): readonly ConnectedShard[] {
+    return this.#seats.map(({ link, held }) => ({ channel: link, held: new HeldRange(held) }));
   }
 
   /** Every shard, in order; those that take writes come first. */
@@ -142,6 +156,7 @@ export class ShardThreads implements Service, ShardHost {
       fsyncIntervalMs: config.walFsyncIntervalMs,
       keepFlushedMs: config.keepFlushedMs,
       walAgeMaxMs: config.walAgeMaxMs,
+      machineRun: this.#options.machineRun,
       lateAfterMs: this.#options.lateAfterMs,
     };
     return start({

@@ -26,6 +26,7 @@ export type ShardData = Pick<
   | 'fsyncIntervalMs'
   | 'keepFlushedMs'
   | 'walAgeMaxMs'
+  | 'machineRun'
   | 'lateAfterMs'
 > & { readonly held: SharedArrayBuffer; readonly hold: HoldToken };
 
@@ -65,6 +66,7 @@ const role: ShardThreadRole = {
     });
     const edgeRole: EdgeRole = {
       connect: () => {},
+      connectRing: () => {},
       reconnect: () => {},
       push: (request) => edge.push(request),
     };

@@ -1,0 +1,370 @@
+import os from 'node:os';
+import path from 'node:path';
+import type { IngesterAdmin } from '../../contract/ingester.ts';
+import type { MemberTarget } from '../../contract/member.ts';
+import type { ReplicaReader } from '../../contract/replica.ts';
+import type { Disk } from '../../ingester/log/disk.ts';
+import { shardFolders } from '../../ingester/shard/shard-folder.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import type { PeerSelf } from '../../kit/rpc/handshake.ts';
+import { hostAndPort } from '../../kit/rpc/security.ts';
+import { RpcServer } from '../../kit/rpc/server.ts';
+import type { Service, Stop } from '../../kit/service/service.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { systemBytes } from '../../lib/random.ts';
+import { ringErrors } from '../../model/errors-ring.ts';
+import { writeErrors } from '../../model/errors-write.ts';
+import { memberRole } from '../../peer/member-role.ts';
+import { RemoteMembers } from '../../peer/remote-members.ts';
+import { RingFollower } from '../../ring/follower.ts';
+import { type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
+import { RingMember } from '../../ring/member.ts';
+import { areOthersWell } from '../../ring/plan.ts';
+import type { MemberRow } from '../../ring/row.ts';
+import type { RingView } from '../../ring/view.ts';
+import type { Config } from '../config.ts';
+import type { LateKv } from './late-kv.ts';
+import { ownSettings } from './own-settings.ts';
+import { peerSecurity } from './peer-security.ts';
+import { type Reach, reachOf } from './reach.ts';
+import { type RingStatus, ringStatus } from './ring-status.ts';
+import { SettingsKeeper } from './settings-keeper.ts';
+import type { ThreadPeers } from './thread-peers.ts';
+import { type RingPorts, serveRing } from './thread-ring.ts';
+
+/** The parts of an ingester that other processes ask. */
+export interface ServedIngester {
+  readonly target: MemberTarget;
+  readonly reader: ReplicaReader;
+  readonly admin: IngesterAdmin;
+}
+
+export interface ClusterNodeOptions {
+  readonly config: Config;
+  readonly kv: LateKv;
+  /** Absent: this process holds no samples. */
+  readonly disk?: Disk | undefined;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** Members that are asked side by side what they know. */
+const MEETINGS_MAX = 16;
+/** Periods of heartbeats without an answer after which a process counts as away. */
+const MISSED_MAX = 3;
+
+/** This process in its cluster: the ring as it knows it, the listener for others, and the ways to them. */
+export class ClusterNode implements Service, RingPeer {
+  readonly name = 'ring';
+  readonly #options: ClusterNodeOptions;
+  readonly #listeners = new Set<(view: RingView) => void>();
+  readonly #self: PeerSelf;
+  readonly #server: RpcServer;
+  readonly #settings: SettingsKeeper;
+  readonly #stopping = new AbortController();
+  /** Monotonic time when each member last answered. */
+  readonly #answeredMs = new Map<string, number>();
+  /** Newest heartbeat of each member, and the monotonic time when it was first seen here. */
+  readonly #beats = new Map<string, { readonly beat: number; readonly atMs: number }>();
+  readonly members: RemoteMembers;
+  #ring: RingMember | RingFollower | undefined;
+  #served: ServedIngester | undefined;
+  #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
+  #meetings: Promise<void> = Promise.resolve();
+
+  /** @throws where its address or the files of its security are wrong */
+  constructor(options: ClusterNodeOptions) {
+    const { config, kv, disk, clock, log } = options;
+    this.#options = options;
+    const security = peerSecurity(config.peer);
+    security();
+    const own = ownSettings(config);
+    const { periods: _, ...alike } = own;
+    const nonce = Buffer.from(systemBytes(6)).toString('hex');
+    this.#self = { name: `${this.instanceName}/${nonce}`, cluster: { ...alike } };
+    this.members = new RemoteMembers({ self: this.#self, security, clock });
+    const { host, port } = listenAddressOf(config.peer.listenAddress);
+    const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
+    this.#server = new RpcServer({ host, port, self: this.#self, security, role: memberRole(parts), clock, log });
+    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, clock, log });
+  }
+
+  get heartbeatMs(): number {
+    return this.#options.config.ring.heartbeatPeriodMs;
+  }
+
+  get instanceName(): string {
+    return this.#options.config.ring.instanceName || os.hostname();
+  }
+
+  get #folder(): string {
+    return path.join(this.#options.config.data.dir, 'ingester');
+  }
+
+  /** The member that this process is; undefined: it holds no samples, or has not started. */
+  get member(): RingMember | undefined {
+    return this.#ring instanceof RingMember ? this.#ring : undefined;
+  }
+
+  /** Key of series' keys; undefined: not known, series go with their labels. */
+  get seriesKey(): Uint8Array | undefined {
+    return this.#settings.seriesKey;
+  }
+
+  get address(): string {
+    const { advertiseAddress, listenAddress } = this.#options.config.peer;
+    if (advertiseAddress !== '') return advertiseAddress;
+    const { host } = listenAddressOf(listenAddress);
+    const name = ['', '0.0.0.0', '::'].includes(host) ? os.hostname() : host;
+    return `${name.includes(':') ? `[${name}]` : name}:${this.#server.port}`;
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    const { config, kv, disk, clock } = this.#options;
+    const { heartbeatPeriodMs, heartbeatTimeoutMs, autoForgetMs, arcs, zonesMin, instanceZone } = config.ring;
+    if (config.peer.advertiseAddress !== '') hostAndPort(config.peer.advertiseAddress);
+    await this.#server.start();
+    disk?.makeFolder(this.#folder);
+    await this.#settings.agree(signal);
+    if (disk === undefined) {
+      this.#ring = new RingFollower({ kv, clock, refreshMs: heartbeatPeriodMs });
+    } else {
+      this.#ring = new RingMember({
+        kv,
+        clock,
+        randomBytes: systemBytes,
+        disk,
+        folder: this.#folder,
+        name: this.instanceName,
+        zone: instanceZone,
+        address: this.address,
+        replicas: config.distributor.replicationFactor,
+        arcs,
+        zonesMin,
+        hasLog: shardFolders(this.#folder).length > 0,
+        walAgeMaxMs: config.ingester.walAgeMaxMs,
+        takeOldLog: config.ingester.takeOldLog,
+        heartbeatMs: heartbeatPeriodMs,
+        unhealthyMs: heartbeatTimeoutMs,
+        forgetMs: autoForgetMs,
+      });
+    }
+    this.#ring.onChange((view) => this.#changed(view));
+    const view = this.#ring.current();
+    if (view !== undefined) this.#changed(view);
+    this.#ring.start();
+    this.#settings.watch(this.#stopping.signal);
+    this.#meetings = this.#meetAll();
+  }
+
+  async stop(stop: Stop): Promise<void> {
+    this.#stopping.abort(new Error('stopping'));
+    await this.#ring?.stop();
+    await this.#settings.settled();
+    this.members.close();
+    await this.#meetings;
+    await this.#server.stop(stop);
+    await this.#options.kv.close();
+  }
+
+  /** What this process answers with; before that it counts as away. */
+  serve(served: ServedIngester): void {
+    this.#served = served;
+  }
+
+  current(): RingView | undefined {
+    return this.#ring?.current();
+  }
+
+  onChange(listener: (view: RingView) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  known(above: number): KnownVersion {
+    return this.#ring?.known(above) ?? { number: 0, hash: '', floor: 0, confirmed: 0, documents: [] };
+  }
+
+  learn(known: KnownVersion): void {
+    this.#ring?.learn(known);
+  }
+
+  /** What a thread needs to ask members by itself. */
+  threadPeers(): ThreadPeers {
+    return { self: this.#self, peer: this.#options.config.peer };
+  }
+
+  /** Serves the ring to a thread. */
+  connect(ports: RingPorts, gone: Promise<unknown>): void {
+    serveRing({ ring: this, meet: (id) => this.members.meet(this, id) }, ports, gone);
+  }
+
+  /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */
+  get reach(): Reach | undefined {
+    const view = this.current();
+    if (view === undefined || view.confirmed === 0) return undefined;
+    const away = view.writing.members.filter(({ id }) => !this.#isReached(id)).map(({ id }) => id);
+    const key = away.join('\0');
+    if (this.#reach?.view !== view || this.#reach.away !== key) {
+      const gone = new Set(away);
+      this.#reach = { view, away: key, reach: reachOf(view, (id) => !gone.has(id)) };
+    }
+    return this.#reach.reach;
+  }
+
+  notReady(): string | undefined {
+    const view = this.current();
+    const { config } = this.#options;
+    if (view === undefined) {
+      const { member } = this;
+      const waiting = [...(member?.rows.values() ?? [])].filter(({ wants }) => wants === 'join').length;
+      const counted =
+        member === undefined ? '' : `: ${waiting} of ${config.distributor.replicationFactor} ingesters wait for it`;
+      const why = member?.lastError === undefined ? '' : ` (${(member.lastError as Error).message})`;
+      return `no version of the ring is known${counted}${why}`;
+    }
+    if (view.confirmed === 0) return ringErrors.ringNotConfirmed({ members: view.newest.members.length }).message;
+    const own = this.#ownNotReady(view);
+    if (own !== undefined) return own;
+    if (config.process.target.every((target) => target === 'ingester')) return undefined;
+    const { lacking, arcs, quorum, away } = this.reach!;
+    if (lacking === 0) return undefined;
+    return `${lacking} of ${arcs} arcs of the ring have fewer than ${quorum} owners that can be reached; away: ${away.join(', ')}`;
+  }
+
+  #ownNotReady({ newest }: RingView): string | undefined {
+    const { member } = this;
+    if (member === undefined) return undefined;
+    switch (member.standing) {
+      case 'out':
+        return `this ingester is no member of version ${newest.number} of the ring; it wants ${member.wants}`;
+      case 'drained':
+        return 'this ingester drains: others own what it had';
+      default:
+        return undefined;
+    }
+  }
+
+  #isReached(id: string): boolean {
+    if (id === this.member?.id) return true;
+    const { clock, config } = this.#options;
+    const atMs = this.#answeredMs.get(id);
+    return atMs !== undefined && clock.monotonicMs() - atMs <= MISSED_MAX * config.ring.heartbeatPeriodMs;
+  }
+
+  /** The ring for people. */
+  status(): RingStatus {
+    const { clock, config } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const ownId = this.member?.id;
+    return ringStatus({
+      view: this.current(),
+      rows: this.#ring?.rows ?? new Map(),
+      ageMs: (id) => {
+        const beat = this.#beats.get(id);
+        return id === ownId ? 0 : beat && nowMs - beat.atMs;
+      },
+      unhealthyMs: config.ring.heartbeatTimeoutMs,
+      isReached: (id) => (this.#answeredMs.has(id) || id === ownId ? this.#isReached(id) : undefined),
+    });
+  }
+
+  /** Why taking a member out could lose samples; undefined: it does not. */
+  forgettingIsUnsafe(id: string): string | undefined {
+    const view = this.current();
+    const { config, clock } = this.#options;
+    const unhealthyMs = config.ring.heartbeatTimeoutMs;
+    const nowMs = clock.monotonicMs();
+    const ageMs = (each: string) => {
+      const beat = this.#beats.get(each);
+      if (each === this.member?.id) return 0;
+      return beat === undefined ? Number.POSITIVE_INFINITY : nowMs - beat.atMs;
+    };
+    if (ageMs(id) <= unhealthyMs) return `${id} shows that it lives: let it drain, or end it first`;
+    const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
+    if (view === undefined || areOthersWell({ view, rows, ageMs, unhealthyMs }, id)) return undefined;
+    return `others that hold what ${id} holds are not all healthy and complete, or there are none: what only it has would be missing`;
+  }
+
+  /** Takes note of heartbeats that came since it was last asked. */
+  #seeBeats(): void {
+    const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
+    for (const [id, { beat }] of rows) {
+      const before = this.#beats.get(id);
+      if (before?.beat !== beat) this.#beats.set(id, { beat, atMs: this.#options.clock.monotonicMs() });
+    }
+    for (const id of this.#beats.keys()) if (!rows.has(id)) this.#beats.delete(id);
+  }
+
+  #changed(view: RingView): void {
+    const addresses = view.chain.flatMap(({ members }) => members.map(({ address }) => address));
+    this.members.keep([...addresses, ...this.#options.config.ring.seedAddresses]);
+    for (const listener of this.#listeners) listener(view);
+  }
+
+  /** Asks all members what they know, again and again: so versions come here without the store, and who can be reached is known. */
+  async #meetAll(): Promise<void> {
+    const { clock, config } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      this.#seeBeats();
+      const view = this.current();
+      const ids = new Set(view?.chain.flatMap(({ members }) => members.map(({ id }) => id)));
+      ids.delete(this.member?.id ?? '');
+      for (const id of this.#answeredMs.keys()) if (!ids.has(id)) this.#answeredMs.delete(id);
+      const calls = [...ids].map((id) => async () => {
+        await this.members.meet(this, id);
+        this.#answeredMs.set(id, clock.monotonicMs());
+      });
+      if (view === undefined) {
+        for (const address of config.ring.seedAddresses) {
+          calls.push(() => meet(this, (known) => this.members.at(address).meet(known)));
+        }
+      }
+      const next = calls.values();
+      const work = async () => {
+        // away: the store, or the next meeting, tells what it would have told
+        for (const call of next) await call().catch(() => {});
+      };
+      await Promise.all(Array.from({ length: MEETINGS_MAX }, work));
+      await clock.sleep(config.ring.heartbeatPeriodMs, signal).catch(() => {});
+    }
+  }
+
+  /** The ingester of this process for the listener, which is there before it. */
+  #ingester(): ServedIngester {
+    const served = () => {
+      if (this.#served === undefined) throw writeErrors.ownerAway({ reason: 'it is starting' });
+      return this.#served;
+    };
+    return {
+      target: {
+        push: async (request) => served().target.push(request),
+        setMetadata: async (request) => served().target.setMetadata(request),
+      },
+      reader: {
+        select: async (...asked) => served().reader.select(...asked),
+        labels: async (...asked) => served().reader.labels(...asked),
+        metadata: async (...asked) => served().reader.metadata(...asked),
+        headStats: async (...asked) => served().reader.headStats(...asked),
+        exemplars: async (...asked) => served().reader.exemplars(...asked),
+      },
+      admin: {
+        flush: async (...asked) => served().admin.flush(...asked),
+        deleteTenant: async (...asked) => served().admin.deleteTenant(...asked),
+        deletionsReadMs: async () => served().admin.deletionsReadMs(),
+        tenantSeries: async () => served().admin.tenantSeries(),
+        seriesOf: async (...asked) => served().admin.seriesOf(...asked),
+      },
+    };
+  }
+}
+
+/** `127.0.0.1:9095`, `[::1]:9095`, `:9095` */
+function listenAddressOf(text: string): { readonly host: string; readonly port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text) ?? [];
+  if (port === undefined || Number(port) > 65_535) {
+    throw new Error(`-server.peer-listen-address ${text}: host and port are wanted, like 127.0.0.1:9095`);
+  }
+  return { host: bracketed ?? (plain || '0.0.0.0'), port: Number(port) };
+}

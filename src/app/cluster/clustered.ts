@@ -1,0 +1,45 @@
+import { periodsOf } from '../../chunkstore/config.ts';
+import type { Config } from '../config.ts';
+
+/** Targets that are parts of a cluster by themselves. */
+const PARTS = ['distributor', 'ingester', 'querier'];
+
+/** Whether this process is one of several: it has a ring. */
+export function isClustered({ process, distributor, ring }: Pick<Config, 'process' | 'distributor' | 'ring'>): boolean {
+  return (
+    distributor.replicationFactor > 1 ||
+    ring.seedAddresses.length > 0 ||
+    process.target.some((target) => PARTS.includes(target))
+  );
+}
+
+/** Whether this process holds recent samples. */
+export function hasIngester({ process: { target } }: Pick<Config, 'process'>): boolean {
+  return target.includes('ingester') || target.includes('all');
+}
+
+/**
+ * Checks the settings that several processes, and several holders of a sample, need.
+ * @throws Error that names the setting
+ */
+export function checkCluster(config: Config): void {
+  if (!isClustered(config)) return;
+  const { replicationFactor: replicas } = config.distributor;
+  const { consistency } = config.cassandra;
+  const periods = periodsOf(config.schema);
+  if (periods.some(({ store }) => store === 'cassandra') && (consistency === 'ONE' || consistency === 'LOCAL_ONE')) {
+    throw new Error(
+      `-cassandra.consistency ${consistency} is refused with -distributor.replication-factor ${replicas}: a holder leaves to another what it reads in the store, and a write that one replica confirmed may be lost with it; QUORUM or LOCAL_QUORUM are wanted`,
+    );
+  }
+  const own = periods.find(({ store, objectStore }) => store === 'embedded' || objectStore === 'filesystem');
+  if (own !== undefined) {
+    const flag = own.store === 'embedded' ? '-schema.store embedded' : '-schema.object-store filesystem';
+    throw new Error(
+      `${flag} is refused where there are several processes (-distributor.replication-factor ${replicas}, -target ${config.process.target.join(',')}): it lies in the data folder of one; name a store that all of them reach`,
+    );
+  }
+  if (!Number.isInteger(Math.log2(config.ring.arcs))) {
+    throw new Error(`-ring.arcs ${config.ring.arcs} is refused: a power of two is wanted`);
+  }
+}

@@ -1,0 +1,59 @@
+import type { KvClient, KvEntry } from '../../kv/client.ts';
+
+/** A key-value store that is opened when it is first asked, and again where that failed: a process starts without it. */
+export class LateKv implements KvClient {
+  readonly #open: () => Promise<OpenedKv>;
+  #opened: Promise<OpenedKv> | undefined;
+
+  constructor(open: () => Promise<OpenedKv>) {
+    this.#open = open;
+  }
+
+  async get(key: string, signal?: AbortSignal): Promise<KvEntry | undefined> {
+    return (await this.#kv(signal)).get(key, signal);
+  }
+
+  async put(key: string, value: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await (await this.#kv(signal)).put(key, value, signal);
+  }
+
+  async compareAndSet(key: string, expected: string | undefined, next: Uint8Array, signal?: AbortSignal) {
+    return (await this.#kv(signal)).compareAndSet(key, expected, next, signal);
+  }
+
+  async remove(key: string, expected: string, signal?: AbortSignal): Promise<boolean> {
+    return (await this.#kv(signal)).remove(key, expected, signal);
+  }
+
+  async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<KvEntry> {
+    yield* (await this.#kv(signal)).watch(prefix, signal);
+  }
+
+  async close(): Promise<void> {
+    const opened = await this.#opened?.catch(() => undefined);
+    await opened?.close();
+  }
+
+  async #kv(signal: AbortSignal | undefined): Promise<KvClient> {
+    this.#opened ??= this.#open().catch((thrown) => {
+      this.#opened = undefined;
+      throw thrown;
+    });
+    const opened = this.#opened;
+    if (signal === undefined) return (await opened).kv;
+    signal.throwIfAborted();
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return (await Promise.race([opened, aborted.promise])).kv;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+export interface OpenedKv {
+  readonly kv: KvClient;
+  close(): Promise<void>;
+}

@@ -1,0 +1,96 @@
+import type { IngesterConfig } from '../../ingester/config.ts';
+import { IngesterMember } from '../../ingester/member.ts';
+import { Replica } from '../../ingester/replica.ts';
+import { RingLife } from '../../ingester/ring-life.ts';
+import type { IngesterService } from '../../ingester/service.ts';
+import { ShardsClient } from '../../ingester/shard/shard-client.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import type { Service, Stop } from '../../kit/service/service.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { RingMember, Standing } from '../../ring/member.ts';
+import type { ShardThreads } from '../threads/shard-threads.ts';
+import type { ClusterNode } from './cluster-node.ts';
+
+export interface MemberServiceOptions {
+  readonly cluster: ClusterNode;
+  readonly shards: Pick<ShardThreads, 'all' | 'reading'>;
+  readonly ingester: IngesterService;
+  readonly config: IngesterConfig;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+const VOUCH_AGAIN_MS = 1000;
+const DRAIN_LOOK_MS = 500;
+
+/** The ingester of this process as a member of the ring: answers other processes, tells the ring what it holds, drains before it ends. */
+export class MemberService implements Service {
+  readonly name = 'ring-member';
+  readonly #options: MemberServiceOptions;
+  readonly #stopping = new AbortController();
+  #life: RingLife | undefined;
+  #vouching: Promise<void> = Promise.resolve();
+
+  constructor(options: MemberServiceOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { cluster, shards, ingester, config, clock, log } = this.#options;
+    const ring = cluster.member;
+    if (ring === undefined) throw new Error('bug: an ingester whose process is no member of the ring');
+    const all = () => shards.all;
+    const target = new IngesterMember({ shards: all, ring, refusing: (writing) => ring.writeGate(writing) });
+    const reader = new Replica({ ring, shards: new ShardsClient(shards.reading), refusing: () => ring.readGate() });
+    cluster.serve({ target, reader, admin: ingester });
+    this.#life = new RingLife({ ring, member: target, ingester, shards: all, clock, log, ...lifeTimes(cluster) });
+    await this.#life.start();
+    if (config.takeOldLog) this.#vouching = this.#vouch();
+  }
+
+  async stop(stop: Stop): Promise<void> {
+    if (this.#options.config.drainOnShutdown) await this.#drain(stop);
+    this.#stopping.abort(new Error('stopping'));
+    await this.#vouching;
+    await this.#life?.stop();
+  }
+
+  /** An operator says that all of the log is to be written. */
+  async #vouch(): Promise<void> {
+    const { ingester, log, clock } = this.#options;
+    const { signal } = this.#stopping;
+    while (!signal.aborted && ingester.notReady() !== undefined) {
+      await clock.sleep(VOUCH_AGAIN_MS, signal).catch(() => {});
+    }
+    if (signal.aborted) return;
+    await ingester.vouchDeletions();
+    log.warn({}, 'all of the log is taken, as -ingester.take-old-log says');
+  }
+
+  /** Leaves the ring: resolves when others own what it had and the store has all that it held. */
+  async #drain({ signal, progress }: Stop): Promise<void> {
+    const { cluster, clock, log } = this.#options;
+    const { member } = cluster;
+    if (member === undefined || member.standing !== 'member') return;
+    member.drain();
+    let said = '';
+    for (let standing = standingOf(member); !signal.aborted && standing !== 'out'; standing = standingOf(member)) {
+      const text = `draining: ${standing ?? 'no ring'}`;
+      if (text !== said) progress(text);
+      said = text;
+      void this.#life?.look();
+      await clock.sleep(DRAIN_LOOK_MS, signal).catch(() => {});
+    }
+    if (signal.aborted) log.warn({}, 'not drained in time: what it held is in its log, and the wish to drain stays');
+  }
+}
+
+/** Asked anew each time: it changes while it is waited for. */
+function standingOf(member: RingMember): Standing | undefined {
+  return member.standing;
+}
+
+/** What is owed is looked at as often as the heart beats, at least each 15 s. */
+function lifeTimes({ heartbeatMs }: ClusterNode): { readonly intervalMs: number } {
+  return { intervalMs: Math.min(15_000, 3 * heartbeatMs) };
+}

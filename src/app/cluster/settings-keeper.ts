@@ -1,0 +1,164 @@
+import path from 'node:path';
+import type { Disk } from '../../ingester/log/disk.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import type { KvClient } from '../../kv/client.ts';
+import { type Clock, timeout } from '../../lib/clock.ts';
+import { systemBytes } from '../../lib/random.ts';
+import {
+  type ClusterSettings,
+  checkSettings,
+  decodeSettings,
+  encodeSettings,
+  judgeSettings,
+  type KeptSettings,
+  SERIES_KEY_BYTES,
+  SETTINGS_KEY,
+} from '../../ring/settings.ts';
+
+export interface SettingsKeeperOptions {
+  readonly kv: KvClient;
+  readonly own: ClusterSettings;
+  /** Where they lie beside the log; absent: nowhere. */
+  readonly disk: Disk | undefined;
+  readonly folder: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+const FILE = 'ring-settings.json';
+const CALL_MS_MAX = 10_000;
+const AGAIN_MS = 1000;
+const SAY_MS = 10_000;
+/** A process that keeps nothing starts without them after this time, and counts as not ready until the ring is known. */
+const WAIT_MS_MAX = 10_000;
+const LOOK_MS = 60_000;
+
+/** The settings that a cluster has in common: agreed on at the start, kept beside the log, put back where the store lost them. */
+export class SettingsKeeper {
+  readonly #options: SettingsKeeperOptions;
+  #kept: KeptSettings | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(options: SettingsKeeperOptions) {
+    this.#options = options;
+  }
+
+  get seriesKey(): Uint8Array | undefined {
+    return this.#kept === undefined ? undefined : Buffer.from(this.#kept.seriesKey, 'hex');
+  }
+
+  /**
+   * Agrees with the cluster.
+   * @throws errors.ringSettingsDiffer
+   */
+  async agree(signal: AbortSignal): Promise<void> {
+    const { clock, log, disk, own } = this.#options;
+    this.#kept = this.#saved();
+    const beganMs = clock.monotonicMs();
+    let saidMs = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      try {
+        this.#take(await this.#read(signal));
+        return;
+      } catch (thrown) {
+        if (signal.aborted) throw signal.reason;
+        if ((thrown as { facts?: { id: string } }).facts?.id === 'ring-settings-differ') throw thrown;
+        const nowMs = clock.monotonicMs();
+        if (this.#kept !== undefined || (disk === undefined && nowMs - beganMs > WAIT_MS_MAX)) {
+          log.warn({ err: (thrown as Error).message }, 'the store of the ring is away; starting without it');
+          break;
+        }
+        if (nowMs - saidMs > SAY_MS) {
+          log.warn({ err: (thrown as Error).message }, 'waiting for the store of the ring');
+          saidMs = nowMs;
+        }
+      }
+      await clock.sleep(AGAIN_MS, signal);
+    }
+    if (this.#kept !== undefined) checkSettings(own, this.#kept, clock.nowMs());
+  }
+
+  /** Looks now and then whether the store still has them, and what periods were added, until the signal. */
+  watch(signal: AbortSignal): void {
+    this.#looking = this.#look(signal);
+  }
+
+  /** Resolves when it has stopped looking. */
+  settled(): Promise<void> {
+    return this.#looking;
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let said = '';
+    while (!signal.aborted) {
+      await clock.sleep(LOOK_MS, signal).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        this.#take(await this.#read(signal));
+        said = '';
+      } catch (thrown) {
+        const { message } = thrown as Error;
+        if (!signal.aborted && message !== said)
+          log.warn({ err: message }, 'settings of the cluster could not be looked at');
+        said = message;
+      }
+    }
+  }
+
+  #take(kept: KeptSettings): void {
+    const { own, clock, disk } = this.#options;
+    checkSettings(own, kept, clock.nowMs());
+    this.#kept = kept;
+    const bytes = encodeSettings(kept);
+    const saved = this.#saved();
+    if (saved === undefined || Buffer.compare(encodeSettings(saved), bytes) !== 0) disk?.writeWhole(this.#file, bytes);
+  }
+
+  get #file(): string {
+    return path.join(this.#options.folder, FILE);
+  }
+
+  #saved(): KeptSettings | undefined {
+    const { disk, folder } = this.#options;
+    if (disk === undefined || !disk.list(folder).includes(FILE)) return undefined;
+    const file = disk.open(this.#file);
+    try {
+      const bytes = new Uint8Array(file.bytes);
+      file.read(bytes, 0);
+      return decodeSettings(bytes);
+    } finally {
+      file.close();
+    }
+  }
+
+  /** The cluster's settings; this process' own are put where there are none, and periods to come where they are not known. */
+  async #read(signal: AbortSignal): Promise<KeptSettings> {
+    const { kv, own, clock } = this.#options;
+    const limit = timeout(clock, CALL_MS_MAX);
+    const either = AbortSignal.any([signal, limit.signal]);
+    try {
+      for (;;) {
+        const entry = await kv.get(SETTINGS_KEY, either);
+        const found = entry === undefined ? undefined : decodeSettings(entry.value);
+        if (found !== undefined) {
+          const { differences, isAhead } = judgeSettings(own, found, clock.nowMs());
+          if (differences.length > 0 || !isAhead) return found;
+        }
+        const seriesKey =
+          found?.seriesKey ?? this.#kept?.seriesKey ?? Buffer.from(systemBytes(SERIES_KEY_BYTES)).toString('hex');
+        const periods = found === undefined ? own.periods : together(own.periods, found.periods);
+        await kv.compareAndSet(SETTINGS_KEY, entry?.revision, encodeSettings({ ...own, periods, seriesKey }), either);
+      }
+    } finally {
+      limit.cancel();
+    }
+  }
+}
+
+type Periods = ClusterSettings['periods'];
+
+function together(own: Periods, theirs: Periods): Periods {
+  const byFrom = new Map([...own, ...theirs].map((period) => [period.fromMs ?? Number.NEGATIVE_INFINITY, period]));
+  return [...byFrom].sort(([a], [b]) => a - b).map(([, period]) => period);
+}

@@ -1,0 +1,26 @@
+import { realDisk } from '../../ingester/log/disk.ts';
+import { heldDisk } from '../../ingester/log/held-disk.ts';
+import { FolderHold } from '../../kit/folder/hold.ts';
+import { part } from '../app.ts';
+import { ClusterAdmin } from '../cluster/cluster-admin.ts';
+import { ClusterNode } from '../cluster/cluster-node.ts';
+import { hasIngester } from '../cluster/clustered.ts';
+import { LateKv } from '../cluster/late-kv.ts';
+import { openKv } from '../cluster/open-kv.ts';
+import { ringRoutes } from '../routes/ring.ts';
+import type { Module } from './module.ts';
+
+/** This process in its cluster: the ring, the listener for other processes, the ways to them. */
+export const ringModule: Module = {
+  needs: ['observer'],
+  build(app) {
+    const { config, log, clock, http } = app;
+    const disk = hasIngester(config) ? heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock)) : undefined;
+    const kv = new LateKv(() => openKv(config, clock));
+    const cluster = new ClusterNode({ config, kv, disk, log, clock });
+    app.parts.cluster = cluster;
+    app.parts.ingester = new ClusterAdmin({ ring: cluster, member: (id) => cluster.members.of(cluster, id) });
+    http.add(ringRoutes(cluster));
+    return [cluster];
+  },
+};

@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
+import { until } from '../harness/wait.ts';
+import { tableServices } from './e2e-stores.ts';
+
+// Real processes as a cluster on one store.
+
+const { port: storePort, flags: storeFlags } = tableServices.find(({ name }) => name === 'dynamodb')!;
+const RUN = Date.now().toString(36);
+const SERIES = 20;
+let clusters = 0;
+
+/** Processes of one cluster, each with a folder of its own. */
+class Cluster implements AsyncDisposable {
+  readonly #flags: readonly string[];
+  readonly #folders = new Map<string, string>();
+  readonly processes = new Map<string, Pallium>();
+
+  constructor(flags: readonly string[]) {
+    this.#flags = [
+      ...storeFlags(storePort!),
+      `-schema.prefix=c${RUN}${clusters++}_`,
+      '-schema.object-store=none',
+      '-distributor.replication-factor=3',
+      '-server.peer-listen-address=127.0.0.1:0',
+      '-ring.heartbeat-period=500ms',
+      '-ring.heartbeat-timeout=5s',
+      '-ring.poll-period=200ms',
+      '-ingester.shards=1',
+      '-querier.workers=1',
+      '-distributor.edge-workers=1',
+      ...flags,
+    ];
+  }
+
+  async start(name: string, flags: readonly string[] = []): Promise<Pallium> {
+    const dataDir = this.#folders.get(name) ?? tempFolder(name);
+    this.#folders.set(name, dataDir);
+    const process = await Pallium.start({
+      dataDir,
+      waitReady: false,
+      flags: [...this.#flags, `-ring.instance-name=${name}`, ...flags],
+    });
+    this.processes.set(name, process);
+    return process;
+  }
+
+  /** Waits until all that run are ready. */
+  async ready(): Promise<void> {
+    for (const process of this.processes.values()) {
+      await process.ready(120_000).catch(async (thrown) => {
+        const said = await fetch(`${process.url}/ready`).then((answer) => answer.text(), String);
+        throw new Error(`${(thrown as Error).message}: ${said}\n${process.logTail()}`);
+      });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const process of this.processes.values()) await process.kill();
+    for (const folder of this.#folders.values()) {
+      rmSync(folder, { recursive: true, force: true });
+      rmSync(`${folder}.log`, { force: true });
+    }
+  }
+}
+
+/** Writes a sample of each series again and again, and knows which were acknowledged. */
+class Sender {
+  readonly acknowledged: number[] = [];
+  readonly failures: string[] = [];
+  #value = 0;
+  /** Where it sends to: the next one when one fails. */
+  readonly #to: readonly Pallium[];
+
+  constructor(to: readonly Pallium[]) {
+    this.#to = to;
+  }
+
+  /** Sends one request until it is taken. */
+  async send(): Promise<void> {
+    const timeMs = Date.now();
+    const value = ++this.#value;
+    const body = writeBody(
+      Array.from({ length: SERIES }, (_, i) => ({
+        labels: { __name__: 'steps', series: String(i) },
+        samples: [[timeMs, value] as const],
+      })),
+    );
+    await until(
+      `a write is taken (${this.failures.at(-1)})`,
+      async () => {
+        const to =
+          this.#to.filter(({ alive }) => alive)[(value + this.failures.length) % this.#to.length] ??
+          this.#to.find(({ alive }) => alive)!;
+        const answer = await fetch(`${to.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+        if (answer.ok) return true;
+        this.failures.push(`${answer.status} ${await answer.text()}`);
+        return false;
+      },
+      { timeoutMs: 60_000, intervalMs: 100 },
+    );
+    this.acknowledged.push(value);
+  }
+}
+
+/** Values of each series that a query finds. */
+async function found(server: Pallium): Promise<Map<string, number[]>> {
+  const { result } = await server
+    .api()
+    .data<{ result: { metric: { series: string }; values: [number, string][] }[] }>('/api/v1/query', {
+      query: 'steps[30m]',
+      time: Date.now() / 1000 + 1,
+    });
+  return new Map(result.map(({ metric, values }) => [metric.series, values.map(([, value]) => Number(value))]));
+}
+
+async function checkAll(servers: Iterable<Pallium>, { acknowledged }: Sender): Promise<void> {
+  for (const server of servers) {
+    const values = await found(server);
+    assert.equal(values.size, SERIES);
+    for (const [series, has] of values) {
+      assert.deepEqual(has, acknowledged, `series ${series} by ${server.url}`);
+    }
+  }
+}
+
+if (storePort === undefined) test('cluster: needs DYNAMODB_PORT', { skip: true });
+else {
+  test('three processes of all on one store: one is killed, nothing acknowledged is lost, queries stay right', async () => {
+    await using cluster = new Cluster([]);
+    const names = ['a', 'b', 'c'];
+    for (const name of names) await cluster.start(name);
+    await cluster.ready();
+    const all = [...cluster.processes.values()];
+    const sender = new Sender(all);
+    for (let i = 0; i < 20; i++) await sender.send();
+    await checkAll(all, sender);
+
+    await cluster.processes.get('b')!.kill();
+    for (let i = 0; i < 20; i++) await sender.send();
+    const left = all.filter(({ alive }) => alive);
+    assert.equal(left.length, 2);
+    await checkAll(left, sender);
+
+    const back = await cluster.start('b');
+    await cluster.ready();
+    for (let i = 0; i < 10; i++) await sender.send();
+    await checkAll([...left, back], sender);
+
+    // the one that was there all the time goes: what came meanwhile has a quorum without it
+    await cluster.processes.get('a')!.kill();
+    await checkAll([cluster.processes.get('c')!, back], sender);
+
+    const ring = await back.api().ask('/ring?format=json');
+    const { members, version } = JSON.parse(ring.text);
+    assert.equal(version, 1);
+    assert.equal(members.length, 3);
+    await sleep(0);
+  });
+}
