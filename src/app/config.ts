@@ -17,12 +17,12 @@ import { azureConfig } from '../object/azure/config.ts';
 import { gcsConfig } from '../object/gcs/config.ts';
 import { s3Config } from '../object/s3/config.ts';
 import { purgerConfig, querierConfig } from '../querier/config.ts';
+import { ringConfig } from '../ring/config.ts';
 import { rulerConfig } from '../ruler/config.ts';
 import { deploymentsConfig } from '../services/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
 import { dynamodbConfig } from '../table/dynamodb/config.ts';
-import { peerConfig, ringConfig } from './cluster/config.ts';
 import { selfMonitoringConfig } from './self-monitoring.ts';
 
 export const processConfig = section('', 'Process', {
@@ -43,7 +43,6 @@ export const sections = {
   selfMonitoring: selfMonitoringConfig,
   data: dataConfig,
   ring: ringConfig,
-  peer: peerConfig,
   etcd: etcdConfig,
   distributor: distributorConfig,
   ingester: ingesterConfig,

@@ -2,10 +2,16 @@ import { RpcClient, type RpcClientOptions } from '../kit/rpc/client.ts';
 import { meet, type RingPeer } from '../ring/meeting.ts';
 import { RemoteMember, SentFrames } from './remote-member.ts';
 
-export type RemoteMembersOptions = Omit<RpcClientOptions, 'address'>;
+export type RemoteMembersOptions = Omit<RpcClientOptions, 'address' | 'expects'> & {
+  /** Address of a member now, by its id, where it has another than in the ring; absent: none has. */
+  readonly addressOf?: (id: string) => string | undefined;
+  /** Whether processes go by the ids of members: who listens in the place of one is left alone. */
+  readonly byId?: boolean;
+};
 
 interface Known {
   readonly client: RpcClient;
+  readonly expects: string | undefined;
   readonly member: RemoteMember;
 }
 
@@ -28,14 +34,15 @@ export class RemoteMembers {
     this.#options = options;
   }
 
-  /** The process that listens at an address. */
-  at(address: string): RemoteMember {
+  /** The process that listens at an address. @param expects its name; absent: whoever listens there */
+  at(address: string, expects?: string): RemoteMember {
     const known = this.#byAddress.get(address);
-    if (known !== undefined) return known.member;
+    if (known !== undefined && known.expects === expects) return known.member;
+    known?.client.close();
     if (this.#byAddress.size >= ADDRESSES_MAX) this.keep([]);
-    const client = new RpcClient({ ...this.#options, address });
+    const client = new RpcClient({ ...this.#options, address, expects });
     const member = new RemoteMember(client, this.#frames);
-    this.#byAddress.set(address, { client, member });
+    this.#byAddress.set(address, { client, member, expects });
     return member;
   }
 
@@ -46,8 +53,11 @@ export class RemoteMembers {
 
   /** A member of the ring, of any version that still matters; undefined: nobody knows its address, or another member has it by now. */
   of(ring: Pick<RingPeer, 'current'>, id: string): RemoteMember | undefined {
-    const address = ring.current()?.addressOf(id);
-    return address === undefined ? undefined : this.at(address);
+    const { addressOf, byId = false } = this.#options;
+    const view = ring.current();
+    // one who says where it is now is there: whoever listens there says its name
+    const address = (byId ? addressOf?.(id) : undefined) ?? view?.addressOf(id);
+    return address === undefined ? undefined : this.at(address, byId ? id : undefined);
   }
 
   /** Lets this process and a member tell each other the versions of the ring that they know. */

@@ -64,7 +64,7 @@ function isPeriod(value: unknown): value is PeriodSettings {
 
 /** How a process' own settings stand to those of its cluster. */
 export interface SettingsVerdict {
-  /** What differs, as text; empty: nothing. */
+  /** Differences, as text; empty: none. */
   readonly differences: readonly string[];
   /** Periods that are to come and that the cluster does not know yet. */
   readonly isAhead: boolean;

@@ -6,11 +6,12 @@ import type { ReplicaReader } from '../../contract/replica.ts';
 import type { Disk } from '../../ingester/log/disk.ts';
 import { shardFolders } from '../../ingester/shard/shard-folder.ts';
 import type { Logger } from '../../kit/observe/log.ts';
+import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -25,7 +26,6 @@ import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
 import { ownSettings } from './own-settings.ts';
-import { peerSecurity } from './peer-security.ts';
 import { type Reach, reachOf } from './reach.ts';
 import { type RingStatus, ringStatus } from './ring-status.ts';
 import { SettingsKeeper } from './settings-keeper.ts';
@@ -58,7 +58,9 @@ export class ClusterNode implements Service, RingPeer {
   readonly name = 'ring';
   readonly #options: ClusterNodeOptions;
   readonly #listeners = new Set<(view: RingView) => void>();
-  readonly #self: PeerSelf;
+  readonly #credentials: PeerCredentials;
+  readonly #nonce: string;
+  readonly #alike: PeerSelf['cluster'];
   readonly #server: RpcServer;
   readonly #settings: SettingsKeeper;
   readonly #stopping = new AbortController();
@@ -67,25 +69,36 @@ export class ClusterNode implements Service, RingPeer {
   /** Newest heartbeat of each member, and the monotonic time when it was first seen here. */
   readonly #beats = new Map<string, { readonly beat: number; readonly atMs: number }>();
   readonly members: RemoteMembers;
+  /** Addresses of members, as they say now: the ring has those of when it was made. */
+  #addresses: ReadonlyMap<string, string> = new Map();
   #ring: RingMember | RingFollower | undefined;
   #served: ServedIngester | undefined;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
+  #refreshes: Timer | undefined;
   #meetings: Promise<void> = Promise.resolve();
 
   /** @throws where its address or the files of its security are wrong */
   constructor(options: ClusterNodeOptions) {
     const { config, kv, disk, clock, log } = options;
     this.#options = options;
-    const security = peerSecurity(config.peer);
-    security();
+    this.#credentials = PeerCredentials.read(config.server);
+    const security = () => this.#credentials.current;
     const own = ownSettings(config);
     const { periods: _, ...alike } = own;
     const nonce = Buffer.from(systemBytes(6)).toString('hex');
-    this.#self = { name: `${this.instanceName}/${nonce}`, cluster: { ...alike } };
-    this.members = new RemoteMembers({ self: this.#self, security, clock });
-    const { host, port } = listenAddressOf(config.peer.listenAddress);
+    this.#nonce = `${this.instanceName}/${nonce}`;
+    this.#alike = alike;
+    const self = this.#selfNow();
+    this.members = new RemoteMembers({
+      self,
+      security,
+      clock,
+      addressOf: (id) => this.#addresses.get(id),
+      byId: true,
+    });
+    const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
-    this.#server = new RpcServer({ host, port, self: this.#self, security, role: memberRole(parts), clock, log });
+    this.#server = new RpcServer({ host, port, self, security, role: memberRole(parts), clock, log });
     this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, clock, log });
   }
 
@@ -111,19 +124,31 @@ export class ClusterNode implements Service, RingPeer {
     return this.#settings.seriesKey;
   }
 
+  /** Who this process says it is: the member that it is, once it knows. */
+  #selfNow(): PeerSelf {
+    const name = () => this.member?.id ?? this.#nonce;
+    return {
+      get name() {
+        return name();
+      },
+      cluster: this.#alike,
+    };
+  }
+
   get address(): string {
-    const { advertiseAddress, listenAddress } = this.#options.config.peer;
-    if (advertiseAddress !== '') return advertiseAddress;
-    const { host } = listenAddressOf(listenAddress);
+    const { peerAdvertiseAddress, peerListenAddress } = this.#options.config.server;
+    if (peerAdvertiseAddress !== '') return peerAdvertiseAddress;
+    const { host } = listenAddressOf(peerListenAddress);
     const name = ['', '0.0.0.0', '::'].includes(host) ? os.hostname() : host;
     return `${name.includes(':') ? `[${name}]` : name}:${this.#server.port}`;
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    const { config, kv, disk, clock } = this.#options;
+    const { config, kv, disk, clock, log } = this.#options;
     const { heartbeatPeriodMs, heartbeatTimeoutMs, autoForgetMs, arcs, zonesMin, instanceZone } = config.ring;
-    if (config.peer.advertiseAddress !== '') hostAndPort(config.peer.advertiseAddress);
+    if (config.server.peerAdvertiseAddress !== '') hostAndPort(config.server.peerAdvertiseAddress);
     await this.#server.start();
+    this.#refreshes = this.#credentials.watch(clock, log, () => this.#server.securityChanged());
     disk?.makeFolder(this.#folder);
     await this.#settings.agree(signal);
     if (disk === undefined) {
@@ -159,6 +184,7 @@ export class ClusterNode implements Service, RingPeer {
 
   async stop(stop: Stop): Promise<void> {
     this.#stopping.abort(new Error('stopping'));
+    this.#refreshes?.cancel();
     await this.#ring?.stop();
     await this.#settings.settled();
     this.members.close();
@@ -167,7 +193,7 @@ export class ClusterNode implements Service, RingPeer {
     await this.#options.kv.close();
   }
 
-  /** What this process answers with; before that it counts as away. */
+  /** Gives the ingester that answers other processes; before that this one counts as away. */
   serve(served: ServedIngester): void {
     this.#served = served;
   }
@@ -189,14 +215,15 @@ export class ClusterNode implements Service, RingPeer {
     this.#ring?.learn(known);
   }
 
-  /** What a thread needs to ask members by itself. */
+  /** Settings and names with which a thread asks members by itself. */
   threadPeers(): ThreadPeers {
-    return { self: this.#self, peer: this.#options.config.peer };
+    const { name, cluster } = this.#selfNow();
+    return { self: { name, cluster }, files: this.#options.config.server };
   }
 
   /** Serves the ring to a thread. */
   connect(ports: RingPorts, gone: Promise<unknown>): void {
-    serveRing({ ring: this, meet: (id) => this.members.meet(this, id) }, ports, gone);
+    serveRing({ ring: this, addresses: () => this.#addresses, meet: (id) => this.members.meet(this, id) }, ports, gone);
   }
 
   /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */
@@ -286,7 +313,7 @@ export class ClusterNode implements Service, RingPeer {
     return `others that hold what ${id} holds are not all healthy and complete, or there are none: what only it has would be missing`;
   }
 
-  /** Takes note of heartbeats that came since it was last asked. */
+  /** Takes note of heartbeats that came since it was last asked, and of addresses that changed. */
   #seeBeats(): void {
     const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
     for (const [id, { beat }] of rows) {
@@ -294,10 +321,17 @@ export class ClusterNode implements Service, RingPeer {
       if (before?.beat !== beat) this.#beats.set(id, { beat, atMs: this.#options.clock.monotonicMs() });
     }
     for (const id of this.#beats.keys()) if (!rows.has(id)) this.#beats.delete(id);
+    const before = this.#addresses;
+    this.#addresses = new Map([...rows].map(([id, { address }]) => [id, address]));
+    const view = this.current();
+    if (view !== undefined && [...this.#addresses].some(([id, address]) => before.get(id) !== address)) {
+      this.#changed(view);
+    }
   }
 
   #changed(view: RingView): void {
-    const addresses = view.chain.flatMap(({ members }) => members.map(({ address }) => address));
+    const members = view.chain.flatMap((version) => version.members);
+    const addresses = members.map(({ id, address }) => this.#addresses.get(id) ?? address);
     this.members.keep([...addresses, ...this.#options.config.ring.seedAddresses]);
     for (const listener of this.#listeners) listener(view);
   }

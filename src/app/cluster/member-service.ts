@@ -3,17 +3,18 @@ import { IngesterMember } from '../../ingester/member.ts';
 import { Replica } from '../../ingester/replica.ts';
 import { RingLife } from '../../ingester/ring-life.ts';
 import type { IngesterService } from '../../ingester/service.ts';
-import { ShardsClient } from '../../ingester/shard/shard-client.ts';
+import { type ConnectedShard, ShardsClient } from '../../ingester/shard/shard-client.ts';
+import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { RingMember, Standing } from '../../ring/member.ts';
-import type { ShardThreads } from '../threads/shard-threads.ts';
 import type { ClusterNode } from './cluster-node.ts';
 
 export interface MemberServiceOptions {
   readonly cluster: ClusterNode;
-  readonly shards: Pick<ShardThreads, 'all' | 'reading'>;
+  /** The shards of this process, for writing and for reading. */
+  readonly shards: { readonly all: readonly ShardCalls[]; readonly reading: readonly ConnectedShard[] };
   readonly ingester: IngesterService;
   readonly config: IngesterConfig;
   readonly log: Logger;
@@ -90,7 +91,7 @@ function standingOf(member: RingMember): Standing | undefined {
   return member.standing;
 }
 
-/** What is owed is looked at as often as the heart beats, at least each 15 s. */
+/** Looks at what is owed come with every third heartbeat, at least each 15 s. */
 function lifeTimes({ heartbeatMs }: ClusterNode): { readonly intervalMs: number } {
   return { intervalMs: Math.min(15_000, 3 * heartbeatMs) };
 }

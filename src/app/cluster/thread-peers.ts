@@ -1,20 +1,35 @@
+import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { RemoteMembers } from '../../peer/remote-members.ts';
-import type { PeerConfig } from './config.ts';
-import { peerSecurity } from './peer-security.ts';
 import { type RingPorts, ThreadRing } from './thread-ring.ts';
 
-/** What a worker thread needs to ask members by itself, as it is handed over. */
+const REFRESH_MS = 30_000;
+
+/** Settings and names with which a worker thread asks members by itself, as they are handed over. */
 export interface ThreadPeers {
   readonly self: PeerSelf;
-  readonly peer: PeerConfig;
+  readonly files: PeerFiles;
 }
 
 /** The ring in this thread, and connections of its own to the members. */
-export function peersOfThread({ self, peer }: ThreadPeers, ports: RingPorts) {
+export function peersOfThread({ self, files }: ThreadPeers, ports: RingPorts) {
   const ring = new ThreadRing(ports, systemClock);
-  const members = new RemoteMembers({ self, security: peerSecurity(peer), clock: systemClock });
-  ring.onChange(({ chain }) => members.keep(chain.flatMap((version) => version.members.map(({ address }) => address))));
+  const credentials = PeerCredentials.read(files);
+  systemClock.every(REFRESH_MS, () => {
+    try {
+      credentials.refresh();
+    } catch {
+      // the main thread says so
+    }
+  });
+  const members = new RemoteMembers({
+    self,
+    security: () => credentials.current,
+    clock: systemClock,
+    addressOf: (id) => ring.addressOf(id),
+    byId: true,
+  });
+  ring.onChange(() => members.keep(ring.addresses));
   return { ring, member: (id: string) => members.of(ring, id) };
 }

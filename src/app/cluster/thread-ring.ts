@@ -15,6 +15,8 @@ export interface RingUpdate {
   readonly added: readonly (readonly [hash: string, bytes: Uint8Array])[];
   readonly confirmed: number;
   readonly words: ReadonlyMap<string, number>;
+  /** Addresses of members, as they say now. */
+  readonly addresses: ReadonlyMap<string, string>;
 }
 
 /** The main thread's end. */
@@ -41,12 +43,13 @@ export function ringPorts(): { readonly own: RingPorts; readonly other: RingPort
 
 export interface RingHostOptions {
   readonly ring: RingSource;
+  addresses(): ReadonlyMap<string, string>;
   meet(id: string): Promise<void>;
 }
 
 /** Serves the ring to a thread until `gone`. */
 export function serveRing(
-  { ring, meet }: RingHostOptions,
+  { ring, addresses, meet }: RingHostOptions,
   { calls, updates }: RingPorts,
   gone: Promise<unknown>,
 ): void {
@@ -61,7 +64,7 @@ export function serveRing(
   const told = new Set<string>();
   const tell = (view: RingView) => {
     // a thread that has gone is told no more below
-    channel.call('update', updateOf(view, told)).catch(() => {});
+    channel.call('update', { ...updateOf(view, told), addresses: addresses() }).catch(() => {});
   };
   const stop = ring.onChange(tell);
   const view = ring.current();
@@ -85,7 +88,7 @@ function documentOf(version: RingVersion): Uint8Array {
 }
 
 /** @param told hashes of versions that were told; those of this view, afterwards */
-function updateOf(view: RingView, told: Set<string>): RingUpdate {
+function updateOf(view: RingView, told: Set<string>): Omit<RingUpdate, 'addresses'> {
   const { chain, confirmed, words, hash } = view;
   // a version is named by its child, the newest by the view
   const hashes = chain.map((_, i) => (i === chain.length - 1 ? hash : chain[i + 1]!.parent!));
@@ -107,6 +110,7 @@ export class ThreadRing implements RingSource {
   readonly #listeners = new Set<(view: RingView) => void>();
   #versions = new Map<string, RingVersion>();
   #view: RingView | undefined;
+  #addresses: ReadonlyMap<string, string> = new Map();
 
   constructor({ calls, updates }: RingPorts, clock: Clock) {
     this.#clock = clock;
@@ -145,7 +149,19 @@ export class ThreadRing implements RingSource {
     }
   }
 
-  #take({ hashes, added, confirmed, words }: RingUpdate): void {
+  /** Address of a member, as it says now; undefined: that of the ring holds. */
+  addressOf(id: string): string | undefined {
+    return this.#addresses.get(id);
+  }
+
+  /** Addresses of all members that matter. */
+  get addresses(): string[] {
+    const members = this.#view?.chain.flatMap((version) => version.members) ?? [];
+    return members.map(({ id, address }) => this.#addresses.get(id) ?? address);
+  }
+
+  #take({ hashes, added, confirmed, words, addresses }: RingUpdate): void {
+    this.#addresses = addresses;
     const known = new Map(added.map(([hash, bytes]) => [hash, decodeVersion(bytes)]));
     this.#versions = new Map(
       hashes.map((hash) => {

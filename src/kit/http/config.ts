@@ -1,6 +1,7 @@
 import { ANONYMOUS_TENANT } from '../../model/tenant.ts';
 import { bytes, choice, count, duration, list, secret, text, toggle } from '../config/field.ts';
 import { section } from '../config/section.ts';
+import { peerSecurityFields } from '../rpc/config.ts';
 import { checkOriginSetting } from './browser.ts';
 
 export const serverConfig = section('server', 'HTTP server', {
@@ -9,6 +10,14 @@ export const serverConfig = section('server', 'HTTP server', {
   adminAddress: text({
     help: 'host:port of a second listener for endpoints that can do harm (heap snapshots, profiles). Empty: none.',
   }),
+  peerListenAddress: text({
+    default: '127.0.0.1:9095',
+    help: 'host:port to listen on for the other processes of a cluster; port 0 takes any free one.',
+  }),
+  peerAdvertiseAddress: text({
+    help: 'host:port that the other processes reach this one at. Empty: that of -server.peer-listen-address, with the name of the host where it listens on all.',
+  }),
+  ...peerSecurityFields,
   httpHostNames: list({
     help: 'Names that requests may give as Host, besides addresses and localhost. Checked where the listener is bound to loopback, or where names are given.',
   }),

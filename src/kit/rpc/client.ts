@@ -28,6 +28,8 @@ import { revivedError } from './wire-error.ts';
 export interface RpcClientOptions {
   /** `host:port` of a peer listener. */
   readonly address: string;
+  /** Name of who must listen there: another one is left alone. Absent: whoever does. */
+  readonly expects?: string | undefined;
   readonly self: PeerSelf;
   /** Asked at each connection: keys and certificates may have changed. */
   readonly security: () => PeerSecurity;
@@ -261,7 +263,7 @@ export class RpcClient implements RpcCaller {
   }
 
   async #makeConnection(): Promise<Open> {
-    const { address, self, security, clock, randomBytes = systemBytes, pingMs = PING_MS } = this.#options;
+    const { address, expects, self, security, clock, randomBytes = systemBytes, pingMs = PING_MS } = this.#options;
     const secured = security();
     const { host, port } = hostAndPort(address);
     checkSecurity(host, secured);
@@ -318,9 +320,12 @@ export class RpcClient implements RpcCaller {
             const said = encodeValue({ name: self.name, cluster: self.cluster });
             connection.send(PROOF, 0, encodeValue(introduction(keys?.[0], 'caller', transcript, said)));
           } else if (kind === WELCOME && transcript !== undefined) {
-            const { cluster, callsMax, bytesMax } = readIntroduction(head, keys, 'listener', transcript);
+            const { name, cluster, callsMax, bytesMax } = readIntroduction(head, keys, 'listener', transcript);
             const difference = differenceOf(self.cluster, cluster);
             if (difference !== undefined) throw peerErrors.peerRefused({ reason: difference });
+            if (expects !== undefined && name !== expects) {
+              throw peerErrors.peerRefused({ reason: `${name} listens there, and not ${expects}` });
+            }
             tooLong.cancel();
             connection.trust();
             const room = { callsMax: Math.max(1, Number(callsMax)), bytesMax: Math.max(1, Number(bytesMax)) };

@@ -1,6 +1,6 @@
-import { choice, count, duration, list, text, toggle } from '../../kit/config/field.ts';
-import { section } from '../../kit/config/section.ts';
-import { ARCS_MAX } from '../../ring/version.ts';
+import { choice, count, duration, list, text } from '../kit/config/field.ts';
+import { section } from '../kit/config/section.ts';
+import { ARCS_MAX } from './version.ts';
 
 export const ringConfig = section('ring', 'The ring of a cluster', {
   store: choice({
@@ -43,47 +43,6 @@ export const ringConfig = section('ring', 'The ring of a cluster', {
     help: 'Hosts and ports (-server.peer-listen-address) of some other processes, which tell of the ring while its store is away.',
   }),
 });
-
-export type RingConfig = typeof ringConfig.type;
-
-export const peerConfig = section('peer', 'Traffic between the processes of a cluster', {
-  listenAddress: text({
-    default: '127.0.0.1:9095',
-    flag: 'server.peer-listen-address',
-    help: 'host:port to listen on for other processes of the cluster; port 0 takes any free one.',
-  }),
-  advertiseAddress: text({
-    flag: 'server.peer-advertise-address',
-    help: 'host:port that others reach this process at. Empty: that of -server.peer-listen-address, with the name of the host where it listens on all.',
-  }),
-  keyFile: text({
-    valueWanted: true,
-    flag: 'server.peer-key-file',
-    help: "File with the cluster's shared key, at least 16 bytes, the same for all processes.",
-  }),
-  tlsCertPath: text({
-    valueWanted: true,
-    flag: 'server.peer-tls-cert-path',
-    help: 'Certificate of this process in PEM, shown to both sides; with it all traffic is encrypted.',
-  }),
-  tlsKeyPath: text({ valueWanted: true, flag: 'server.peer-tls-key-path', help: 'Its private key in PEM.' }),
-  tlsCaPath: text({
-    valueWanted: true,
-    flag: 'server.peer-tls-ca-path',
-    help: 'Authorities in PEM that the certificates of others must be signed by.',
-  }),
-  tlsServerName: text({
-    flag: 'server.peer-tls-server-name',
-    help: 'Name that the certificates of those who listen are for. Empty: the host that is called.',
-  }),
-  insecure: toggle({
-    default: false,
-    flag: 'server.peer-insecure',
-    help: 'Talk to others on the network with neither shared key nor certificates.',
-  }),
-});
-
-export type PeerConfig = typeof peerConfig.type;
 
 function checkName(name: string): void {
   if (!/^[A-Za-z0-9._-]{0,200}$/.test(name)) {
