@@ -22,6 +22,8 @@ import { SECRET, security, startPeerIngester } from './test-peer-ingester.ts';
 const HEADERS = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
 const NOW_MS = Date.now();
 const SERIES = 60;
+/** Queries during which a process is killed. */
+const QUERIES = Number(process.env.QUERIES ?? 100);
 const { signal } = new AbortController();
 
 const versionOf = (ports: readonly number[]) =>
@@ -127,8 +129,21 @@ else {
       await systemClock.sleep(50);
     }
 
+    // queries go on meanwhile, and none of them fails
+    let asks = true;
+    let asked = 0;
+    const lanes = Array.from({ length: 4 }, async () => {
+      for (; asks; asked++) await check();
+    });
+    const askedMore = async (more: number) => {
+      for (const from = asked; asked < from + more; ) await systemClock.sleep(5);
+    };
+    await askedMore(QUERIES / 2);
     killed.child.kill('SIGKILL');
     await once(killed.child, 'exit');
+    await askedMore(QUERIES / 2);
+    asks = false;
+    await Promise.all(lanes);
     await both(10);
 
     // comes back with nothing: it takes what is written from now on, by labels first

@@ -8,6 +8,7 @@ import { ShardsClient } from '../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../ingester/shard/shard-messages.ts';
 import { shardRole } from '../ingester/shard/shard-role.ts';
 import { silentLogger } from '../kit/observe/log.ts';
+import type { PeerSecurity } from '../kit/rpc/security.ts';
 import { RpcServer } from '../kit/rpc/server.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -29,7 +30,12 @@ export interface PeerIngester {
   close(): Promise<void>;
 }
 
-export async function startPeerIngester(ring: RingSource, name: string, port = 0): Promise<PeerIngester> {
+export async function startPeerIngester(
+  ring: RingSource,
+  name: string,
+  port = 0,
+  secured: () => PeerSecurity = security,
+): Promise<PeerIngester> {
   const disk = new MemoryDisk();
   const shards = [0, 1].map((i) => {
     const held = HeldRange.everything();
@@ -56,7 +62,7 @@ export async function startPeerIngester(ring: RingSource, name: string, port = 0
     host: '127.0.0.1',
     port,
     self: { name, cluster: {} },
-    security,
+    security: secured,
     role: memberRole({ target, reader }),
     clock: systemClock,
     log: silentLogger,
