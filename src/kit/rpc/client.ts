@@ -235,20 +235,20 @@ export class RpcClient implements RpcCaller {
 
   #connect(): void {
     this.#opening ??= this.#makeConnection()
-      .then(
-        (open) => {
-          this.#failures = 0;
-          this.#awayUntilMs = Number.NEGATIVE_INFINITY;
-          this.#open = open;
-          this.#connections.add(open);
-          if (this.#isClosed) open.connection.close('this process closes it');
-        },
-        (error: Error) => {
-          const { random = systemRandom } = this.#options;
-          this.#failures++;
-          this.#failWaiting(this.#leaveAlone(backoffMs(AWAY, this.#failures, random), error.message));
-        },
-      )
+      .then((open) => {
+        // it may have ended with the words behind the welcome
+        if (open.connection.isClosed) throw new Error('it was closed at once');
+        this.#failures = 0;
+        this.#awayUntilMs = Number.NEGATIVE_INFINITY;
+        if (!open.isGoing) this.#open = open;
+        this.#connections.add(open);
+        if (this.#isClosed) open.connection.close('this process closes it');
+      })
+      .catch((error: Error) => {
+        const { random = systemRandom } = this.#options;
+        this.#failures++;
+        this.#failWaiting(this.#leaveAlone(backoffMs(AWAY, this.#failures, random), error.message));
+      })
       .finally(() => {
         this.#opening = undefined;
         this.#pump();
@@ -328,7 +328,10 @@ export class RpcClient implements RpcCaller {
             }
             tooLong.cancel();
             connection.trust();
-            const room = { callsMax: Math.max(1, Number(callsMax)), bytesMax: Math.max(1, Number(bytesMax)) };
+            if (!(Number(callsMax) >= 1 && Number(bytesMax) >= 1)) {
+              throw peerErrors.peerMessageInvalid({ reason: 'a welcome without room' });
+            }
+            const room = { callsMax: Number(callsMax), bytesMax: Number(bytesMax) };
             open = { connection, room, calls: new Map(), bytes: 0, isGoing: false };
             resolve(open);
           } else throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind} before the welcome` });

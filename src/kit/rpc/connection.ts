@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Clock, Timer } from '../../lib/clock.ts';
+import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import type { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import {
@@ -50,6 +50,8 @@ const SILENT_PINGS_MAX = 3;
 const SOCKET_BYTES_MAX = 1024 * 1024;
 /** Messages that wait because the other side does not read: no more are in order, as calls are bounded. */
 const QUEUED_MAX = 8_192;
+/** How long a connection that is closed may still take to send what it was handed. */
+const LINGER_MS = 1_000;
 const NOTHING = Buffer.alloc(0);
 
 interface Outgoing {
@@ -175,7 +177,10 @@ export class Connection {
     this.#next.length = 0;
     this.#turns = [];
     this.#waitingBytes = 0;
+    // what was handed to it goes out first, unless the other side takes none of it
     this.#socket.destroySoon();
+    const linger = after(this.#options.clock, LINGER_MS, () => this.#socket.destroy());
+    this.#socket.once('close', () => linger.cancel());
     this.#wake();
     this.#options.events.closed(this.#reason, reason);
   }

@@ -378,22 +378,38 @@ test('strangers that say nothing keep nobody out', async (t) => {
   while (cut < 300 - 256) await systemClock.turn();
 });
 
-test('a peer that asks and asks and reads nothing is cut off', async (t) => {
-  const server = await startServer(t, echo);
-  const socket = connectTcp(server.port, '127.0.0.1');
-  let isClosed = false;
+/** A caller that has said its first words and reads nothing. */
+function deafCaller(port: number) {
+  const socket = connectTcp(port, '127.0.0.1');
   socket.on('error', () => {});
-  socket.on('close', () => {
-    isClosed = true;
-  });
   let number = 0;
   const none = Buffer.alloc(0);
   const frame = (kind: number, call: number, head: Buffer = none) =>
     frameHead({ kind, call, head, bodyBytes: 0, piece: none }, number++);
   socket.write(frame(HELLO, 0, encodeValue(makeHello(new Uint8Array(32), false))));
-  const said = encodeValue({ name: 'greedy', cluster: {} });
+  const said = encodeValue({ name: 'deaf', cluster: {} });
   socket.write(frame(PROOF, 0, encodeValue(introduction(undefined, 'caller', new Uint8Array(32), said))));
   socket.pause();
+  return { socket, frame };
+}
+
+test('a process ends though others do not read its answers', async (t) => {
+  const server = await startServer(t, { large: async () => ({ body: new Uint8Array(64 * 1024 * 1024) }) });
+  const { socket, frame } = deafCaller(server.port);
+  t.after(() => socket.destroy());
+  socket.write(frame(REQUEST, 1, encodeValue(['large', 60_000, 0, null])));
+  while (server.connections === 0) await systemClock.turn();
+  await systemClock.sleep(50);
+  await server.stop({ signal: AbortSignal.abort(), progress: () => {} });
+});
+
+test('a peer that asks and asks and reads nothing is cut off', async (t) => {
+  const server = await startServer(t, echo);
+  const { socket, frame } = deafCaller(server.port);
+  let isClosed = false;
+  socket.on('close', () => {
+    isClosed = true;
+  });
   // a method that is not there: the answer is longer than the question
   const request = encodeValue(['x'.repeat(20), 1, 0, null]);
   for (let call = 1; !isClosed; ) {

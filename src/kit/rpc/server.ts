@@ -78,6 +78,7 @@ export class RpcServer implements Service {
   readonly #strangers = new Set<Socket>();
   readonly #served: Served;
   #server: Server | undefined;
+  #sweeper: Timer | undefined;
   #isStopping = false;
 
   constructor(options: RpcServerOptions) {
@@ -106,7 +107,7 @@ export class RpcServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { host, port, security, log } = this.#options;
+    const { host, port, security, log, clock } = this.#options;
     const secured = security();
     checkSecurity(host, secured);
     const server =
@@ -119,6 +120,10 @@ export class RpcServer implements Service {
     // a TLS handshake that failed: its socket is gone with it
     server.on('tlsClientError', () => {});
     this.#server = server;
+    this.#sweeper = clock.every(SWEEP_MS, () => {
+      const nowMs = clock.monotonicMs();
+      for (const peer of this.#peers) peer.sweep(nowMs);
+    });
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host, port }, () => {
@@ -152,6 +157,7 @@ export class RpcServer implements Service {
     if (stop?.signal.aborted) now();
     else stop?.signal.addEventListener('abort', now, { once: true });
     await closed;
+    this.#sweeper?.cancel();
   }
 
   #accept(socket: Socket): void {
@@ -270,7 +276,6 @@ class Peer {
   readonly connection: Connection;
   readonly #served: Served;
   readonly #calls = new Map<number, ServedCall>();
-  readonly #sweeper: Timer;
   #bytes = 0;
   #isGoing = false;
 
@@ -278,7 +283,6 @@ class Peer {
     this.name = name;
     this.connection = connection;
     this.#served = served;
-    this.#sweeper = served.clock.every(SWEEP_MS, () => this.#sweep());
   }
 
   going(): void {
@@ -346,7 +350,6 @@ class Peer {
 
   /** The connection is gone: what it asked for is not needed any more. */
   ended(reason: AppError): void {
-    this.#sweeper.cancel();
     for (const call of [...this.#calls.values()]) {
       call.cancel.abort(reason);
       call.wake();
@@ -463,9 +466,8 @@ class Peer {
     if (this.#isGoing && this.#calls.size === 0) this.connection.end();
   }
 
-  #sweep(): void {
-    if (this.#calls.size === 0) return;
-    const nowMs = this.#served.clock.monotonicMs();
+  /** Ends calls whose time is up. */
+  sweep(nowMs: number): void {
     for (const { deadlineMs, cancel, wake } of this.#calls.values()) {
       if (nowMs < deadlineMs || cancel.signal.aborted) continue;
       cancel.abort(processErrors.callCancelled({}));
