@@ -29,6 +29,7 @@ import { federatedMetadata } from './federation/metadata.ts';
 import { FederatedQueryable } from './federation/queryable.ts';
 import { headSource } from './head-source.ts';
 import { instantsBy } from './instants.ts';
+import { KeptOrders } from './kept-orders.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { Retentions } from './retentions.ts';
@@ -97,6 +98,7 @@ export class Querier implements TenantHider {
   readonly #tombstones: Tombstones;
   readonly #generations: Generations;
   readonly #retentions = new Retentions();
+  readonly #orders = new KeptOrders();
   readonly #storedSinceMs: (() => number) | undefined;
 
   constructor(options: QuerierOptions) {
@@ -158,7 +160,7 @@ export class Querier implements TenantHider {
     context: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
     const { queryable, over } = this.sources(tenant, limits);
-    const selects = new SharedSelects(queryable(tenant), this.#options.clock, context.signal);
+    const selects = new SharedSelects(queryable(tenant), this.#orders, this.#options.clock, context.signal);
     try {
       return await instantsBy(over(selects), tenant, requests, context);
     } finally {

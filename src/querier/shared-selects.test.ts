@@ -8,6 +8,7 @@ import { LabelMatcher } from '../model/matcher.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import type { Queryable, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { SeriesBlock } from '../storage/series-stream.ts';
+import { KeptOrders } from './kept-orders.ts';
 import { SharedSelects } from './shared-selects.ts';
 
 const { signal } = new AbortController();
@@ -65,7 +66,7 @@ async function streamed(shared: SharedSelects, context: QueryContext, of = reque
 
 test('what several queries ask for is read once, and charged to each', async () => {
   const { inner, asked } = storage(3, 10);
-  const shared = new SharedSelects(inner, systemClock, signal);
+  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, signal);
   const contexts = [contextOf(), contextOf(), contextOf()];
   const set = await shared.select(request, contexts[0]!);
   assert.deepEqual(
@@ -92,7 +93,7 @@ test('what several queries ask for is read once, and charged to each', async () 
 
 test('a large answer is a stream of who asks first, and others ask themselves', async () => {
   const { inner, asked } = storage(7, 2);
-  const shared = new SharedSelects(inner, systemClock, signal);
+  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, signal);
   const contexts = [contextOf(), contextOf()];
   const texts = await Promise.all(contexts.map((context) => streamed(shared, context)));
   assert.equal(texts[0], 'a97 b98 c99 d100 e101 f102 g103');
@@ -119,7 +120,7 @@ test('a query that ends waits no longer, and fails no other', async () => {
       yield* inner.stream!(...args);
     },
   };
-  const shared = new SharedSelects(slow, systemClock, signal);
+  const shared = new SharedSelects(slow, new KeptOrders(), systemClock, signal);
   const ending = new AbortController();
   const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
   const other = streamed(shared, contextOf());
@@ -128,4 +129,17 @@ test('a query that ends waits no longer, and fails no other', async () => {
   go();
   assert.equal(await other, 'a97 b98');
   await shared.close();
+});
+
+test('the order of the same series is found once, and that of others anew', () => {
+  const orders = new KeptOrders();
+  const of = (...ids: string[]) => ids.map((id) => Labels.of({ id }));
+  const [c, a, b] = of('c', 'a', 'b') as [Labels, Labels, Labels];
+  const first = orders.of([c, a, b]);
+  assert.deepEqual(first.labels, [a, b, c]);
+  assert.deepEqual([...first.order], [1, 2, 0]);
+  assert.equal(orders.of([c, a, b]), first);
+  assert.deepEqual(orders.of([c, b, a]).labels, [a, b, c]);
+  assert.deepEqual(orders.of([c, a]).labels, [a, c]);
+  assert.deepEqual(orders.of([]).labels, []);
 });

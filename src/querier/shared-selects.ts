@@ -1,7 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
-import type { Labels } from '../model/labels.ts';
-import { ascendingLabels } from '../model/labels-order.ts';
 import type {
   LabelRequest,
   Queryable,
@@ -11,6 +9,7 @@ import type {
   SeriesSet,
 } from '../storage/queryable.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
+import type { KeptOrders } from './kept-orders.ts';
 
 /** Memory of the answers that are kept for others; what is asked for beyond is asked for by each by itself. */
 const SHARED_BYTES_MAX = 16 * 1024 * 1024;
@@ -40,13 +39,15 @@ export class SharedSelects implements Queryable {
   readonly #signal: AbortSignal;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
+  readonly #orders: KeptOrders;
   readonly #clock: Pick<Clock, 'turn'>;
   #turn: Promise<void> | undefined;
   #heldBytes = 0;
 
   /** @param signal ends what is asked for on behalf of several */
-  constructor(inner: Queryable, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
+  constructor(inner: Queryable, orders: KeptOrders, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
     this.#inner = inner;
+    this.#orders = orders;
     this.#clock = clock;
     this.#signal = signal;
   }
@@ -151,17 +152,13 @@ export class SharedSelects implements Queryable {
       return undefined;
     }
     this.#heldBytes += cost.memory;
-    return { block: ascending(first.value), cost };
+    const { labels: found, warnings, read } = first.value;
+    const { labels, order } = this.#orders.of(found);
+    return { block: { labels, warnings, isWhole: true, read: (index, out) => read(order[index]!, out) }, cost };
   }
 }
 
 const NO_SERIES: SeriesBlock = { labels: [], warnings: [], isWhole: true, read: (_, out) => out.clear() };
-
-function ascending({ labels, warnings, read }: SeriesBlock): SeriesBlock {
-  const order = ascendingLabels(labels);
-  const sorted: Labels[] = Array.from(order, (i) => labels[i]!);
-  return { labels: sorted, warnings, isWhole: true, read: (index, out) => read(order[index]!, out) };
-}
 
 /** Equal for equal requests. */
 function keyOf({ matchers, startMs, endMs, labelsOnly, shard }: SelectRequest): string {

@@ -50,7 +50,7 @@ export class Losses {
   }
 
   get all(): readonly SavedLoss[] {
-    this.#forgetOld();
+    if (this.#list.length > 0) this.#forgetOld();
     return this.#list;
   }
 
