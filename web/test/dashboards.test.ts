@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { launch, skip, Visit } from './browser.ts';
-import { HOSTILE, sendHostile, sendShop } from './data.ts';
+import { HOSTILE, sendEvents, sendShop } from './data.ts';
 
 let browser: Browser;
 let server: Pallium;
@@ -13,6 +13,7 @@ let server: Pallium;
 const GRAFANA = {
   title: `Imported ${HOSTILE[0]}`,
   tags: [HOSTILE[1]],
+  time: { from: 'now-3h', to: 'now' },
   templating: {
     list: [
       {
@@ -62,7 +63,8 @@ const GRAFANA = {
 before(async () => {
   if (skip !== false) return;
   [browser, server] = await Promise.all([launch(), Pallium.start()]);
-  await Promise.all([sendShop(server.url, 'shop'), sendHostile(server.url, 'hostile')]);
+  await sendShop(server.url, 'shop');
+  await sendEvents(server.url, 'shop', [{ minutesAgo: 60, service: 'shop', from: '1.3', to: '1.4' }]);
 });
 
 after(async () => {
@@ -186,10 +188,14 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
   await dialog.getByText('panels of type geomap cannot be drawn here').waitFor();
   await visitor.picture('dashboard-import');
   await dialog.getByRole('button', { name: 'Import' }).click();
-  await page.waitForURL(/\/ui\/dashboards\/imported/);
+  // with the range that it opens with
+  await page.waitForURL(/\/ui\/dashboards\/imported.*range=3h/);
   await visitor.drawn(1);
   await page.getByText("This kind of panel (Grafana's geomap) is kept").waitFor();
   await page.getByText('host-0:9100').first().waitFor();
+  const events = page.waitForResponse(/\/api\/v1\/events/);
+  await page.getByLabel('deployments').check();
+  assert.match(await (await events).text(), /"from":"1.3"/);
   await visitor.picture('dashboard-imported');
   await assertHarmless(visitor, 'imported');
   // one route in place of all of them

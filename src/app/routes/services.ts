@@ -1,3 +1,4 @@
+import type { EventAnswer, ServiceListAnswer } from '../../contract/services.ts';
 import { isOfService, type TenantEvent } from '../../deployments/event.ts';
 import { EventBodyError, readEventBody } from '../../deployments/event-body.ts';
 import type { EventBook } from '../../deployments/event-book.ts';
@@ -36,11 +37,12 @@ export function serviceRoutes(options: ServiceRoutesOptions): Route[] {
   return [
     get('/api/v1/services', async ({ tenant }) => {
       const { services, renewedMs, refusals } = await directory.list(tenant);
-      return {
+      const answer: ServiceListAnswer = {
         services: services.map((service) => ({ key: serviceKey(service.id), ...service })),
         renewedMs,
         refusals,
       };
+      return answer;
     }),
     get('/api/v1/services/:service/dashboard', async (request, params) => {
       const step = params.get('step');
@@ -105,7 +107,7 @@ async function listed(
   return success(found.slice(-EVENTS_MAX).map(shown));
 }
 
-function shown({ id, kind, evidence, timeMs, endMs, service, from, to, text, tags, user }: TenantEvent): object {
+function shown({ id, kind, evidence, timeMs, endMs, service, from, to, text, tags, user }: TenantEvent): EventAnswer {
   return {
     id,
     type: kind,

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type EventAnswer, eventText, markOf, marksAt } from './time-mark.ts';
+import type { EventAnswer } from '../../../src/contract/services.ts';
+import { eventText, markOf, marksAt } from './time-mark.ts';
 
 const event: EventAnswer = {
   id: 'x',
   type: 'deployment',
   evidence: 'image',
+  tags: [],
   time: 60_000,
   timeEnd: 120_000,
   from: '1',
@@ -18,7 +20,8 @@ test('events say what happened', () => {
   assert.equal(from, '1');
   assert.equal(eventText({ ...first, text: 'by CI' }), 'deployment 2 by CI');
   assert.equal(
-    eventText({ id: 'y', type: 'annotation', evidence: 'sent', time: 0, text: '<b>x</b>'.repeat(100) }).length,
+    eventText({ id: 'y', type: 'annotation', evidence: 'sent', tags: [], time: 0, text: '<b>x</b>'.repeat(100) })
+      .length,
     200,
   );
 });

@@ -1,3 +1,5 @@
+import type { EventAnswer } from '../../../src/contract/services.ts';
+
 /** A time that stands out in every chart: a deployment, or whatever else was sent in. Unix seconds. */
 export interface TimeMark {
   readonly fromSeconds: number;
@@ -7,20 +9,6 @@ export interface TimeMark {
   readonly isFaint: boolean;
   /** The words of a tooltip near to it. */
   readonly text: string;
-}
-
-/** An event as the API tells it. */
-export interface EventAnswer {
-  readonly id: string;
-  readonly type: 'deployment' | 'canary' | 'rollback' | 'restart' | 'annotation';
-  readonly evidence: string;
-  /** Unix ms. */
-  readonly time: number;
-  readonly timeEnd?: number;
-  readonly from?: string;
-  readonly to?: string;
-  readonly text?: string;
-  readonly user?: string;
 }
 
 /** Safe for eyes that tell few colours apart. */

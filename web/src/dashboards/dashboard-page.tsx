@@ -4,14 +4,19 @@ import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type PointerEvent, useEffect, useState } from 'react';
 import { Link, useLocation, useParams, useSearch } from 'wouter';
 import type { Dashboard, GridItem, KeptDashboard } from '../../../src/contract/dashboard.ts';
-import { curlOf, send } from '../api/http.ts';
+import type { EventAnswer } from '../../../src/contract/services.ts';
+import { curlOf, fetchData, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
+import { markOf, type TimeMark } from '../chart/time-mark.ts';
 import { DashboardView } from '../dashboard/dashboard-view.tsx';
 import { COLUMNS } from '../dashboard/grid.ts';
 import { panelAt } from '../dashboard/model.ts';
+import { TimeMarks } from '../dashboard/time-marks.ts';
 import { useSampleInterval } from '../dashboard/use-sample-interval.ts';
 import { useVariables } from '../dashboard/use-variables.ts';
 import { VariableBar } from '../dashboard/variable-bar.tsx';
+import { parseDuration, printDuration } from '../model/duration.ts';
+import { RANGE_DEFAULT_MS } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { download } from '../parts/download.ts';
 import { Failure } from '../parts/failure.tsx';
@@ -40,6 +45,7 @@ const ROW_PX = 36;
 /** A kept dashboard, looked at and changed in place. */
 export function DashboardPage() {
   const { tenant, round } = useScope();
+  const [location, navigate] = useLocation();
   const { id = '' } = useParams<{ id: string }>();
   const params = new URLSearchParams(useSearch());
   const version = /^\d+$/.test(params.get('version') ?? '') ? Number(params.get('version')) : undefined;
@@ -48,6 +54,15 @@ export function DashboardPage() {
     staleTime: 0,
     queryFn: ({ signal }) => fetchDashboard(tenant, id, version, signal),
   });
+  // it opens with its own range, where the address names none
+  const duration = data?.dashboard.spec.duration;
+  useEffect(() => {
+    const all = new URLSearchParams(window.location.search);
+    const rangeMs = parseDuration(duration ?? '');
+    if (rangeMs === undefined || rangeMs === RANGE_DEFAULT_MS || all.has('range')) return;
+    all.set('range', printDuration(rangeMs));
+    navigate(`${location}?${all}`, { replace: true });
+  }, [duration, location, navigate]);
   if (error && data === undefined) return <Failure error={error} />;
   if (data === undefined) return <Quiet />;
   return (
@@ -76,6 +91,8 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
   const [, navigate] = useLocation();
   const [draft, setDraft] = useState<Draft>();
   const [open, setOpen] = useState<'settings' | 'versions' | 'remove'>();
+  const [marked, setMarked] = useState(false);
+  const timeMarks = useDeployments(marked);
   const [panelKey, setPanelKey] = useState<string>();
   const [error, setError] = useState<unknown>();
   const mayEdit = rights.includes('edit');
@@ -222,29 +239,37 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
         </Alert>
       )}
       {error !== undefined && !isConflict && <Failure error={error} />}
-      {variables === undefined ? <Quiet /> : <VariableBar shown={variables.shown} />}
+      <Group gap="xs" justify="space-between">
+        {variables === undefined ? <Quiet /> : <VariableBar shown={variables.shown} />}
+        <label className="dim">
+          <input type="checkbox" checked={marked} onChange={(event) => setMarked(event.currentTarget.checked)} />{' '}
+          deployments
+        </label>
+      </Group>
       {Object.keys(spec.panels).length === 0 && <Text size="sm">No panels yet.</Text>}
       {variables !== undefined && intervalMs !== undefined && (
-        <DashboardView
-          dashboard={dashboard}
-          intervalMs={intervalMs}
-          values={variables.values}
-          {...(draft !== undefined && {
-            sectionTools: (section: number) => (
-              <SectionTools dashboard={dashboard} section={section} onChange={change} />
-            ),
-            itemTools: (section: number, at: number, item: GridItem) => (
-              <ItemTools
-                dashboard={dashboard}
-                section={section}
-                at={at}
-                item={item}
-                onChange={change}
-                onEdit={() => setPanelKey(keyOf(item))}
-              />
-            ),
-          })}
-        />
+        <TimeMarks value={timeMarks}>
+          <DashboardView
+            dashboard={dashboard}
+            intervalMs={intervalMs}
+            values={variables.values}
+            {...(draft !== undefined && {
+              sectionTools: (section: number) => (
+                <SectionTools dashboard={dashboard} section={section} onChange={change} />
+              ),
+              itemTools: (section: number, at: number, item: GridItem) => (
+                <ItemTools
+                  dashboard={dashboard}
+                  section={section}
+                  at={at}
+                  item={item}
+                  onChange={change}
+                  onEdit={() => setPanelKey(keyOf(item))}
+                />
+              ),
+            })}
+          />
+        </TimeMarks>
       )}
       <CopyButton text={curlOf({ path: dashboardPath(id), tenant })} label="API call" variant="subtle" />
       {draft !== undefined && panelKey !== undefined && spec.panels[panelKey] !== undefined && (
@@ -292,6 +317,30 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
       </Modal>
     </>
   );
+}
+
+const NO_MARKS: readonly TimeMark[] = [];
+const MARKS_MAX = 100;
+
+/** The tenant's deployments and events in the range, the newest where there are many. */
+function useDeployments(isAsked: boolean): readonly TimeMark[] {
+  const { tenant, rangeMs, endMs, round } = useScope();
+  const { data } = useQuery({
+    queryKey: ['dashboard-events', tenant, rangeMs, endMs, round],
+    enabled: isAsked,
+    queryFn: async ({ signal }) => {
+      const end = endMs ?? Date.now();
+      const params = new URLSearchParams({ start: String((end - rangeMs) / 1000), end: String(end / 1000) });
+      const events = await fetchData<readonly EventAnswer[]>({ path: '/api/v1/events', params, tenant }, signal);
+      return events.slice(-MARKS_MAX).map((event) => {
+        const mark = markOf(event);
+        return event.service === undefined
+          ? mark
+          : { ...mark, text: `${event.service.name.slice(0, 100)}: ${mark.text}` };
+      });
+    },
+  });
+  return isAsked && data !== undefined ? data : NO_MARKS;
 }
 
 interface ToolsProps {

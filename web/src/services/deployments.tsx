@@ -1,8 +1,9 @@
 import { Anchor, Table, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
+import type { EventAnswer } from '../../../src/contract/services.ts';
 import { fetchData } from '../api/http.ts';
-import { type EventAnswer, eventText, markOf } from '../chart/time-mark.ts';
+import { eventText, markOf } from '../chart/time-mark.ts';
 import { printMoment } from '../model/time-text.ts';
 import { Failure } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';

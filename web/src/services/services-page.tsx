@@ -2,6 +2,7 @@ import { Group, SegmentedControl, Text, TextInput, UnstyledButton } from '@manti
 import { useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
 import { Link } from 'wouter';
+import type { ServiceListAnswer, ServiceRow } from '../../../src/contract/services.ts';
 import { curlOf, fetchData } from '../api/http.ts';
 import { printDuration } from '../model/duration.ts';
 import { printMoment } from '../model/time-text.ts';
@@ -12,22 +13,6 @@ import { keptParams } from '../parts/kept-params.ts';
 import { NoDataYet } from '../parts/no-data-yet.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope, useVisible } from '../scope.tsx';
-
-interface Service {
-  readonly id: { readonly cluster: string; readonly namespace: string; readonly name: string };
-  readonly kind: 'service' | 'infrastructure';
-  readonly rate: number | null;
-  readonly errorRatio: number | null;
-  readonly durationSeconds: number | null;
-  readonly saturation: number | null;
-  readonly instances: number | null;
-  readonly lastDeployment: { readonly beginMs: number; readonly from: string; readonly to: string } | null;
-}
-interface ServiceList {
-  readonly services: readonly Service[];
-  readonly renewedMs: number | null;
-  readonly refusals: readonly string[];
-}
 
 type Measure = 'rate' | 'errorRatio' | 'durationSeconds' | 'saturation' | 'instances';
 const MEASURES: readonly (readonly [name: Measure, title: string, unit: Unit])[] = [
@@ -44,13 +29,13 @@ const SHOWN_MAX = 2_000;
 export function ServicesPage() {
   const { tenant, round, zone } = useScope();
   const visible = useVisible();
-  const [kind, setKind] = useState<Service['kind']>('service');
+  const [kind, setKind] = useState<ServiceRow['kind']>('service');
   const [filter, setFilter] = useState('');
   const [order, setOrder] = useState<Measure | 'name'>('name');
   const call = { path: '/api/v1/services', tenant };
   const { data, error } = useQuery({
     queryKey: ['services', tenant, round],
-    queryFn: ({ signal }) => fetchData<ServiceList>(call, signal),
+    queryFn: ({ signal }) => fetchData<ServiceListAnswer>(call, signal),
     // numbers come one family of metrics after the other
     refetchInterval: ({ state }) => (!visible ? false : state.data?.renewedMs === null ? 1_000 : RENEWED_MS),
   });
@@ -70,7 +55,7 @@ export function ServicesPage() {
         <SegmentedControl
           size="xs"
           value={kind}
-          onChange={(value) => setKind(value as Service['kind'])}
+          onChange={(value) => setKind(value as ServiceRow['kind'])}
           data={[
             { value: 'service', label: 'Services' },
             { value: 'infrastructure', label: 'Infrastructure' },
@@ -157,7 +142,7 @@ function Head<T extends string>(props: {
   );
 }
 
-function ServiceLink({ service: { id } }: { readonly service: Service }) {
+function ServiceLink({ service: { id } }: { readonly service: ServiceRow }) {
   const place = [id.cluster, id.namespace].filter((part) => part !== '').join(' / ');
   const params = new URLSearchParams(keptParams());
   for (const [name, value] of Object.entries(id)) if (value !== '') params.set(name, value);
@@ -182,7 +167,7 @@ function Deployed({ beginMs, from, to }: { readonly beginMs: number; readonly fr
   );
 }
 
-function nameOf({ id }: Service): string {
+function nameOf({ id }: ServiceRow): string {
   return [id.cluster, id.namespace, id.name].join('/');
 }
 
