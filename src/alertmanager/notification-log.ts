@@ -63,6 +63,11 @@ export class NotificationLog {
     return this.#kept.size;
   }
 
+  /** The last notification of each integration about each group. */
+  *entries(): Generator<{ readonly key: LogKey; readonly entry: LogEntry }> {
+    for (const { key, entry } of this.#kept.values()) yield { key, entry };
+  }
+
   of(key: LogKey): LogEntry | undefined {
     return this.#kept.get(nameOf(key))?.entry;
   }

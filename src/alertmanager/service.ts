@@ -11,6 +11,7 @@ import { ALERTS_KIND } from './alert-book.ts';
 import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
 import { emptyAnswer, jsonAnswer, textAnswer, yamlAnswer } from './api/answer.ts';
 import { BadRequest, Params } from './api/params.ts';
+import { getNotifications, getRouting } from './api/routing.ts';
 import { deleteSilence, getSilence, getSilences, postSilences } from './api/silences.ts';
 import { postTrial } from './api/trials.ts';
 import {
@@ -171,6 +172,8 @@ export class Alertmanagers implements AlertmanagerBackend {
     if (/^\/config\/v1\/alerts\/versions(\/|$)/.test(path)) return this.#versionsApi(request, signal);
     const { am } = await this.#entry(tenant);
     const nowMs = this.#options.clock.nowMs();
+    if (path === '/config/v1/alerts/routes') return getRouting(am);
+    if (path === '/config/v1/alerts/notifications') return getNotifications(am);
     if (path.startsWith('/config/v1/alerts/')) {
       return postTrial(am, request, (given) => this.#tried(tenant, given), nowMs, signal);
     }

@@ -151,6 +151,11 @@ export class TenantAlertmanager {
     return shown.sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1));
   }
 
+  /** Last notifications that are remembered. */
+  notifications(): ReturnType<NotificationLog['entries']> {
+    return this.#log.entries();
+  }
+
   shownGroups(): ShownGroup[] {
     const nowMs = this.#options.clock.nowMs();
     const views = this.#dispatcher?.groups() ?? [];

@@ -36,6 +36,7 @@ export const apiPaths = [
   { path: '/api/v1/rules', methods: GET },
   { path: '/api/v1/alerts', methods: GET },
   { path: '/api/v1/rule_preview', methods: POST },
+  { path: '/api/v1/rule_test', methods: POST },
   { path: '/api/v1/targets', methods: GET },
   { path: '/api/v1/targets/metadata', methods: GET },
   { path: '/api/v1/scrape_pools', methods: GET },

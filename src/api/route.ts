@@ -14,6 +14,7 @@ import { type ApiPathName, apiPaths } from './paths.ts';
 import { explainInstant, explainRange, instantQuery, rangeQuery } from './query.ts';
 import { remoteRead } from './remote-read.ts';
 import { rulePreview } from './rule-preview.ts';
+import { ruleTest } from './rule-test.ts';
 import { alerts, NO_RULES, type RulesCall, rules } from './rules.ts';
 import { alertmanagers, scrapePools, targetMetadata, targets } from './scrape.ts';
 import { searchLabelNames, searchLabelValues, searchMetricNames } from './search.ts';
@@ -37,6 +38,7 @@ const handlers: Readonly<Record<ApiPathName, Handler>> = {
   '/api/v1/rules': (call) => rules(withoutRules(call)),
   '/api/v1/alerts': (call) => alerts(withoutRules(call)),
   '/api/v1/rule_preview': rulePreview,
+  '/api/v1/rule_test': ruleTest,
   '/api/v1/targets': targets,
   '/api/v1/targets/metadata': targetMetadata,
   '/api/v1/scrape_pools': scrapePools,

@@ -24,5 +24,10 @@ export function rulePreviewer(sources: PreviewSources): RulePreviewer {
         budget.close();
       }
     },
+    async test(tenant, request, signal) {
+      const { testRules } = await import('../ruler/unit-test/test-rules.ts');
+      const over = (queryable: Queryable) => sources.over(queryable);
+      return testRules(request, { tenant, parser, over, timeoutMs, clock, signal });
+    },
   };
 }

@@ -135,8 +135,28 @@ export interface AlertChange {
   readonly annotations: readonly string[];
 }
 
-/** Tries rules on a tenant's data. */
+/** A group and its unit tests. */
+export interface RuleTestRequest {
+  /** A group of rules in YAML, as the configuration API takes it. */
+  readonly group: string;
+  /** promtool's file of unit tests; `rule_files` is passed over. */
+  readonly tests: string;
+  /** Rules of a group; 0: no limit. */
+  readonly rulesMax: number;
+}
+
+/** A unit test's outcome. */
+export interface RuleTestVerdict {
+  /** Empty where the file gives none. */
+  readonly name: string;
+  /** As promtool words them; none: all is as expected. */
+  readonly failures: readonly string[];
+}
+
+/** Tries rules on a tenant's data, and by their unit tests. */
 export interface RulePreviewer {
   /** @throws AppError */
   preview(tenant: string, request: RulePreviewRequest, signal: AbortSignal): Promise<RulePreview>;
+  /** Runs unit tests over a group, on the samples of the tests alone. @throws AppError */
+  test(tenant: string, request: RuleTestRequest, signal: AbortSignal): Promise<readonly RuleTestVerdict[]>;
 }

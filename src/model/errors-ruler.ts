@@ -56,6 +56,19 @@ export const rulerErrors = catalogue({
     text: (v: { limit: number }) =>
       `the rules gave more than ${v.limit} samples in the range (rule_preview_samples_max): try a shorter range or a longer interval`,
   },
+  ruleTestInvalid: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { reason: string }) => `invalid unit tests: ${v.reason}`,
+  },
+  ruleTestTooLarge: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { what: string; actual: number; limit: number; name: string }) =>
+      `the unit tests take ${v.actual} ${v.what}, limit ${v.limit} (${v.name}): pallium rules test runs them without one`,
+  },
   rulerStopping: {
     http: 503,
     promType: 'unavailable',

@@ -58,22 +58,23 @@ export class RuleConfigs {
     return group;
   }
 
-  /** Puts a group in place of the one of its name. @throws as `read` does */
+  /** Puts a group in place of the one of its name. @throws as `read` does; storeErrors.documentChanged */
   async put(
     tenant: string,
     namespace: string,
     group: RuleGroup,
-    { limits, user }: { readonly limits: RuleConfigLimits; readonly user: string },
+    change: { readonly limits: RuleConfigLimits; readonly user: string; readonly expected?: number },
     signal: AbortSignal,
   ): Promise<void> {
     const key = { tenant, kind: RULES, name: ruleDocument(namespace, group.name) };
+    const { limits, ...documentChange } = change;
     const groupsMax = limits.rulerMaxRuleGroupsPerTenant;
     if (groupsMax > 0) {
       const heads = await this.#documents.heads(tenant, RULES, signal);
       const actual = heads.length + (heads.some(({ name }) => name === key.name) ? 0 : 1);
       if (actual > groupsMax) throw rulerErrors.ruleGroupsLimit({ limit: groupsMax, actual });
     }
-    await this.#documents.put(key, Buffer.from(groupYaml(group)), { user }, signal);
+    await this.#documents.put(key, Buffer.from(groupYaml(group)), documentChange, signal);
   }
 
   /** @param group undefined: all of the namespace @returns how many groups went */

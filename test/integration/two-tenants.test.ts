@@ -123,6 +123,7 @@ const TELLING = new Set([
     ),
   ),
   'GET /config/v1/alerts',
+  'GET /config/v1/alerts/routes',
   'GET /config/v1/alerts/versions/:version',
   'GET /config/v1/rules/:namespace/:group/versions/:version',
   'GET /cortex/api/v1/alerts',

@@ -124,6 +124,16 @@ test('each right sees what it may, and is told what it may not', { skip }, async
     await visitor.open('/ui/silences');
     if (sees !== undefined) await visitor.page.getByText('Active and pending').waitFor();
     assert.equal(await visitor.page.getByLabel('new silence').count(), name === 'bob' ? 1 : 0, name);
+    // nor a dashboard or a rule to write
+    await visitor.open('/ui/dashboards');
+    if (sees === undefined) await visitor.page.getByText(/has not the right read/).waitFor();
+    else await visitor.page.getByText('The tenant keeps no dashboards yet').waitFor();
+    assert.equal(await visitor.page.getByRole('button', { name: 'New' }).count(), name === 'bob' ? 1 : 0, name);
+    await visitor.open('/ui/rules/edit');
+    if (sees !== undefined) await visitor.page.getByLabel('rules', { exact: true }).waitFor();
+    if (sees !== undefined) {
+      assert.equal(await visitor.page.getByRole('button', { name: 'Save' }).count(), name === 'bob' ? 1 : 0, name);
+    }
     visitor.assertClean();
   }
   await using robot = await Visit.of(browser, server.url);

@@ -92,7 +92,7 @@ function isAlone({ schema }: Config): boolean {
 function withRules(querier: ApiBackend, app: App): ApiBackend {
   return {
     handle(request, signal) {
-      if (request.path === '/api/v1/rule_preview') {
+      if (request.path === '/api/v1/rule_preview' || request.path === '/api/v1/rule_test') {
         return querier.handle({ ...request, rules: ruleSettings(request.tenant, app) }, signal);
       }
       const isAboutRules = request.path === '/api/v1/rules' || request.path === '/api/v1/alerts';

@@ -53,6 +53,9 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
         route(prefix + path, needs, (request) => answered(backend, request, request.path.slice(prefix.length))),
       ),
     ),
+    ...['/config/v1/alerts/routes', '/config/v1/alerts/notifications'].map((path) =>
+      route(path, { GET: 'read' }, (request) => answered(backend, request, path)),
+    ),
     route('/api/v1/alerts', { POST: 'edit', DELETE: 'edit' }, (request) =>
       answered(backend, request, '/config/v1/alerts'),
     ),

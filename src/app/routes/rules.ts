@@ -78,9 +78,16 @@ async function onNamespace({ ruler, limits }: RuleRoutesOptions, request: HttpRe
     return found ? accepted() : textResponse(404, `${NO_GROUPS}\n`);
   }
   const text = Buffer.from(request.body).toString();
-  const dryRun = AddressParams.of(request.query).get('dry_run') === 'true';
+  const params = AddressParams.of(request.query);
+  const dryRun = params.get('dry_run') === 'true';
+  const version = params.get('version');
+  if (version !== null && !/^\d{1,15}$/.test(version)) {
+    return textResponse(400, `invalid version ${JSON.stringify(version)}\n`);
+  }
+  const expected = version === null ? {} : { expected: Number(version) };
   const own = configLimits(limits(tenant));
-  const answer = await ruler.config({ kind: 'put', tenant, namespace, text, user, limits: own, dryRun }, signal);
+  const asked = { kind: 'put', tenant, namespace, text, user, limits: own, dryRun, ...expected } as const;
+  const answer = await ruler.config(asked, signal);
   if (!dryRun) return accepted();
   return { status: 200, headers: { 'content-type': 'application/json' }, body: answer.text };
 }

@@ -53,6 +53,8 @@ export type RuleConfigRequest =
       readonly text: string;
       readonly user: string;
       readonly limits: RuleConfigLimits;
+      /** The version of the group that it replaces, 0: there is none. Absent: whatever is there. */
+      readonly expected?: number;
       /** Only say what the change would reset. */
       readonly dryRun: boolean;
     }

@@ -131,13 +131,14 @@ async function configured(
       return tenants.size === 0 ? NOTHING : { found: true, text: tenantsYaml(tenants) };
     }
     case 'put': {
-      const { tenant, namespace, text, user, limits, dryRun } = request;
+      const { tenant, namespace, text, user, limits, expected, dryRun } = request;
       const group = await configs.read(tenant, text, limits, signal);
       if (dryRun) {
         const reset = ruler.resetBy(tenant, { file: namespace, group });
         return { found: true, text: JSON.stringify({ status: 'success', data: { reset } }) };
       }
-      await configs.put(tenant, namespace, group, { limits, user }, signal);
+      const change = { limits, user, ...(expected !== undefined && { expected }) };
+      await configs.put(tenant, namespace, group, change, signal);
       changed(ruler, tenant);
       return { found: true, text: '' };
     }

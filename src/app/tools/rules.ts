@@ -11,7 +11,7 @@ import type { QuerierConfig } from '../../querier/config.ts';
 import { querierSyntax } from '../../querier/querier.ts';
 import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-file.ts';
 import { readRuleTestFile } from '../../ruler/unit-test/rule-test-file.ts';
-import { runRuleTest } from '../../ruler/unit-test/run-test.ts';
+import { queryOf, runRuleTest } from '../../ruler/unit-test/run-test.ts';
 import { print } from './output.ts';
 import { type BackfilledGroup, backfill } from './rules-backfill.ts';
 import { apply, changesBetween, groupsOfFile, groupsOfServer, type NamedGroup, readNamedFile } from './rules-sync.ts';
@@ -242,7 +242,14 @@ async function testFile(context: Context, name: string, suite: JunitSuite): Prom
       if (chosen.length > 0 && !chosen.some((regex) => regex.matches(one.name))) continue;
       const loadGroups = () => readRuleFiles(context, ruleFiles);
       const nowMs = clock.monotonicMs;
-      const found = await runRuleTest(one, { loadGroups, file, engine, diff: options.diff, signal, nowMs });
+      const found = await runRuleTest(one, {
+        loadGroups,
+        file,
+        queryOver: (storage) => queryOf(engine, storage, signal),
+        diff: options.diff,
+        signal,
+        nowMs,
+      });
       suite.cases.push({ name: one.name || `unnamed#${i}`, failures: found });
       failures.push(...found);
     }

@@ -5,6 +5,7 @@ import { Labels, quoteGo } from '../../model/labels.ts';
 import type { Engine } from '../../promql/engine.ts';
 import { formatDuration } from '../../promql/parser/duration.ts';
 import { ParseError, parseMetricSelector } from '../../promql/parser/parser.ts';
+import type { Queryable } from '../../storage/queryable.ts';
 import { unlimited } from '../../storage/unlimited.ts';
 import { durationText } from '../../template/duration.ts';
 import { formatFloat } from '../../template/float-text.ts';
@@ -20,8 +21,8 @@ export interface RuleTestOptions {
   /** Reads the rules; asked for when the input is known to be right. */
   readonly loadGroups: () => Promise<{ readonly groups: readonly RuleGroup[]; readonly errors: readonly string[] }>;
   readonly file: RuleTestFile;
-  /** An engine whose subqueries without a step take that of the evaluations. */
-  readonly engine: Engine;
+  /** Evaluation of expressions over the samples of the test. */
+  readonly queryOver: (storage: Queryable) => RuleQuery;
   /** Show what differs line by line. */
   readonly diff: boolean;
   readonly signal: AbortSignal;
@@ -69,7 +70,7 @@ class TestRun {
     this.#test = test;
     this.#options = options;
     this.#inputs = inputs;
-    this.#query = queryOf(options.engine, this.#storage, options.signal);
+    this.#query = options.queryOver(this.#storage);
     const rank = (group: RuleGroup) => Math.max(0, options.file.groupOrder.indexOf(group.name));
     const sink: RuleSink = {
       append: async (timeMs, writes) => writes.map(({ samples, stale }) => this.#append(timeMs, samples, stale)),
@@ -243,7 +244,8 @@ function valuesFault(line: string, error: Error): string {
   return `${at + 1}: parse error: ${what}`;
 }
 
-function queryOf(engine: Engine, storage: MemoryStorage, signal: AbortSignal): RuleQuery {
+/** Asks an engine that may take whatever it needs: for files of the user's own. */
+export function queryOf(engine: Engine, storage: Queryable, signal: AbortSignal): RuleQuery {
   return {
     async instant(expr, timeMs) {
       const { value } = await engine.query(storage, { expr, timeMs }, unlimited(signal));

@@ -1,4 +1,4 @@
-import { send } from '../api/http.ts';
+import { fetchData, send } from '../api/http.ts';
 import type { LabelSet } from '../model/labels.ts';
 import { type AlertMatcher, printMatcher } from '../model/matchers.ts';
 
@@ -15,6 +15,7 @@ export interface Silence {
 }
 
 export interface HeldAlert {
+  readonly fingerprint: string;
   readonly labels: LabelSet;
   readonly status: {
     readonly state: string;
@@ -40,6 +41,23 @@ export async function fetchAlerts(
 ): Promise<HeldAlert[]> {
   const params = new URLSearchParams(matchers.map((matcher) => ['filter', printMatcher(matcher)]));
   return (await (await send({ path: `${BASE}/alerts`, params, tenant }, signal)).json()) as HeldAlert[];
+}
+
+/** The last time that an integration was told of a group. */
+export interface Notification {
+  readonly receiver: string;
+  readonly integration: string;
+  readonly index: number;
+  readonly sentAt: string;
+  /** Fingerprints. */
+  readonly firing: readonly string[];
+  readonly resolved: readonly string[];
+}
+
+export const ROUTES_PATH = '/config/v1/alerts/routes';
+
+export function fetchNotifications(tenant: string, signal: AbortSignal): Promise<readonly Notification[]> {
+  return fetchData({ path: '/config/v1/alerts/notifications', tenant }, signal);
 }
 
 export interface NewSilence {

@@ -1,10 +1,10 @@
-import { Badge, Group, SegmentedControl, Text, TextInput } from '@mantine/core';
+import { Anchor, Badge, Button, Group, NativeSelect, SegmentedControl, Text, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
+import type { EventAnswer } from '../../../src/contract/services.ts';
 import { curlOf, fetchData } from '../api/http.ts';
 import type { LabelSet } from '../model/labels.ts';
-import { matchersOf, printMatcher } from '../model/matchers.ts';
 import { printMoment } from '../model/time-text.ts';
 import { printValue } from '../model/units.ts';
 import { EMPTY_PANEL, printPanels } from '../model/url-state.ts';
@@ -15,7 +15,11 @@ import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
 import { useSession } from '../session.tsx';
-import { fetchAlerts, type HeldAlert, labelsKey, SILENCES_PATH } from './alertmanager.ts';
+import { AlertDetails, type HeldAlerts } from './alert-details.tsx';
+import { AlertHistory } from './alert-history.tsx';
+import { fetchAlerts, fetchNotifications, labelsKey, SILENCES_PATH } from './alertmanager.ts';
+import { nearestDeployment } from './nearest-deployment.ts';
+import './alerts.css';
 
 interface Alert {
   readonly labels: LabelSet;
@@ -48,7 +52,11 @@ interface RuleGroup {
 const COLORS = { firing: 'red', pending: 'yellow', inactive: 'gray', unknown: 'gray' } as const;
 type Shown = 'active' | 'all';
 
-/** Rules and their alerts, to look at. */
+const EVENTS_MS = 7 * 86_400_000;
+const EVENTS_ROUND_MS = 60_000;
+const NO_EVENTS: readonly EventAnswer[] = [];
+
+/** Rules and their alerts, with what is known of each. */
 export function AlertsPage() {
   const { tenant, refreshMs, round, zone } = useScope();
   const visible = useVisible();
@@ -60,13 +68,35 @@ export function AlertsPage() {
     queryFn: ({ signal }) => fetchData<{ readonly groups: readonly RuleGroup[] }>(call, signal),
     refetchInterval: visible ? refreshMs || 30_000 : false,
   });
-  const { apis } = useSession();
+  const { apis, rights } = useSession();
+  const mayEdit = rights.includes('edit');
+  const [label, setLabel] = useState('');
   const { data: held } = useQuery({
     queryKey: ['held-alerts', tenant, round],
     enabled: apis.includes(SILENCES_PATH),
-    queryFn: async ({ signal }) =>
-      new Map((await fetchAlerts(tenant, [], signal)).map((alert) => [labelsKey(alert.labels), alert])),
+    queryFn: async ({ signal }): Promise<HeldAlerts> => {
+      const [alerts, notifications] = await Promise.all([
+        fetchAlerts(tenant, [], signal),
+        fetchNotifications(tenant, signal),
+      ]);
+      return {
+        byLabels: new Map(alerts.map((alert) => [labelsKey(alert.labels), alert])),
+        byFingerprint: new Map(alerts.map((alert) => [alert.fingerprint, alert])),
+        notifications,
+      };
+    },
     refetchInterval: visible ? refreshMs || 30_000 : false,
+  });
+  const hasAlerts = data?.groups.some(({ rules }) => rules.some(({ alerts = [] }) => alerts.length > 0)) === true;
+  const { data: events = NO_EVENTS } = useQuery({
+    queryKey: ['alert-events', tenant, round],
+    enabled: hasAlerts && apis.includes('/api/v1/events'),
+    staleTime: EVENTS_ROUND_MS,
+    queryFn: ({ signal }) => {
+      const end = Date.now();
+      const params = new URLSearchParams({ start: String((end - EVENTS_MS) / 1000), end: String(end / 1000) });
+      return fetchData<readonly EventAnswer[]>({ path: '/api/v1/events', params, tenant }, signal);
+    },
   });
   if (error) return <Failure error={error} />;
   if (data === undefined) return <Quiet />;
@@ -104,6 +134,31 @@ export function AlertsPage() {
           value={filter}
           onChange={(event) => setFilter(event.currentTarget.value)}
         />
+        <NativeSelect
+          size="xs"
+          aria-label="group by"
+          value={label}
+          data={[
+            { value: '', label: 'by group of rules' },
+            ...labelNamesOf(all).map((value) => ({ value, label: `by ${value.slice(0, 60)}` })),
+          ]}
+          onChange={(event) => setLabel(event.currentTarget.value)}
+        />
+        {apis.includes(SILENCES_PATH) && (
+          <Anchor component={Link} href={`/routing${keptParams()}`} size="sm">
+            routing
+          </Anchor>
+        )}
+        {mayEdit && (
+          <>
+            <Button component={Link} href={`/rules/edit${keptParams()}`} size="compact-xs" variant="default">
+              New group
+            </Button>
+            <Button component={Link} href={`/rules/import${keptParams()}`} size="compact-xs" variant="default">
+              Import
+            </Button>
+          </>
+        )}
         <Text size="sm" c="dimmed">
           {firing} firing, {all.length} rules in {data.groups.length} groups
         </Text>
@@ -112,32 +167,37 @@ export function AlertsPage() {
         <Text size="sm">The tenant has no rules. The rules API takes them, as mimirtool and cortextool send them.</Text>
       )}
       {data.groups.length > 0 && groups.length === 0 && <Text size="sm">Nothing is active that fits.</Text>}
-      {groups.map((group) => (
-        <section key={`${group.file} ${group.name}`} aria-label={`group ${group.name}`} className="panel">
-          <Group gap="xs" mb={4}>
-            <strong className="wrapped">{group.name}</strong>
-            <span className="dim wrapped">
-              {group.file} · every {group.interval} s · took {printValue(group.evaluationTime, 'seconds')}
-            </span>
-          </Group>
-          <table className="dense">
-            <thead>
-              <tr>
-                <th>State</th>
-                <th>Rule</th>
-                <th>Alert</th>
-                <th>Since</th>
-                <th>Value</th>
-              </tr>
-            </thead>
-            <tbody>
-              {group.rules.map((rule) => (
-                <RuleRows key={`${rule.name} ${rule.query}`} rule={rule} held={held} zone={zone} />
-              ))}
-            </tbody>
-          </table>
-        </section>
-      ))}
+      {label !== '' && (
+        <ByLabel label={label} rules={groups.flatMap(({ rules }) => rules)} {...{ held, events, zone }} />
+      )}
+      {label === '' &&
+        groups.map((group) => (
+          <section key={`${group.file} ${group.name}`} aria-label={`group ${group.name}`} className="panel">
+            <Group gap="xs" mb={4}>
+              <strong className="wrapped">{group.name}</strong>
+              <Link href={editAddress(group)}>{mayEdit ? 'edit' : 'rules'}</Link>
+              <span className="dim wrapped">
+                {group.file} · every {group.interval} s · took {printValue(group.evaluationTime, 'seconds')}
+              </span>
+            </Group>
+            <table className="dense">
+              <thead>
+                <tr>
+                  <th className="state">State</th>
+                  <th>Rule</th>
+                  <th>Alert</th>
+                  <th>Since</th>
+                  <th>Value</th>
+                </tr>
+              </thead>
+              <tbody>
+                {group.rules.map((rule) => (
+                  <RuleRows key={`${rule.name} ${rule.query}`} rule={rule} held={held} events={events} zone={zone} />
+                ))}
+              </tbody>
+            </table>
+          </section>
+        ))}
       <CopyButton text={curlOf(call)} label="API call" variant="subtle" />
     </>
   );
@@ -145,12 +205,14 @@ export function AlertsPage() {
 
 function RuleRows(props: {
   readonly rule: Rule;
-  /** Alerts that the Alertmanager has, by their labels. */
-  readonly held: ReadonlyMap<string, HeldAlert> | undefined;
+  /** Absent: no Alertmanager is here. */
+  readonly held: HeldAlerts | undefined;
+  readonly events: readonly EventAnswer[];
   readonly zone: 'local' | 'utc';
 }) {
-  const { rule, held, zone } = props;
-  const { name, query, type, state = 'inactive', alerts = [], lastError } = rule;
+  const { rule, held, events, zone } = props;
+  const [isOpen, setOpen] = useState(false);
+  const { name, query, type, state = 'inactive', alerts = [], lastError, evaluationTime, lastEvaluation } = rule;
   const link = `/query?${printPanels([{ ...EMPTY_PANEL, expr: query }], '')}`;
   return (
     <>
@@ -161,64 +223,107 @@ function RuleRows(props: {
           </Badge>
         </td>
         <td colSpan={4}>
-          <strong>{name}</strong> <Link href={link}>{query}</Link>
+          <strong>{name}</strong> <Link href={link}>{query}</Link>{' '}
+          <span className="dim">
+            took {printValue(evaluationTime, 'seconds')}
+            {Date.parse(lastEvaluation) > 0 && `, ${printMoment(Date.parse(lastEvaluation), zone)}`}{' '}
+          </span>
+          {type === 'alerting' && (
+            <Anchor component="button" size="xs" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+              7 days
+            </Anchor>
+          )}
+          {isOpen && <AlertHistory name={name} />}
           {lastError && <div className="wrapped dim">{lastError}</div>}
         </td>
       </tr>
       {alerts.map((alert) => (
-        <tr key={JSON.stringify(alert.labels)}>
-          <td>
-            <Badge size="sm" variant="light" color={COLORS[alert.state]}>
-              {alert.state}
-            </Badge>
-          </td>
-          <td />
-          <td>
-            <SeriesName labels={alert.labels} />
-            {Object.entries(alert.annotations ?? {}).map(([key, text]) => (
-              <div key={key} className="dim wrapped">
-                {key}: {text}
-              </div>
-            ))}
-            <Held alert={held?.get(labelsKey(alert.labels))} labels={alert.labels} isKnown={held !== undefined} />
-          </td>
-          <td>{alert.activeAt === undefined ? '' : printMoment(Date.parse(alert.activeAt), zone)}</td>
-          <td className="number" title={alert.value}>
-            {printValue(Number(alert.value), 'number')}
-          </td>
-        </tr>
+        <AlertRow key={JSON.stringify(alert.labels)} alert={alert} held={held} events={events} zone={zone} />
       ))}
     </>
   );
 }
 
-/** The Alertmanager's word on an alert, and the way to silence it. */
-function Held({
-  alert,
-  labels,
-  isKnown,
-}: {
-  readonly alert: HeldAlert | undefined;
-  readonly labels: LabelSet;
-  readonly isKnown: boolean;
-}) {
-  if (!isKnown) return null;
-  const { silencedBy = [], inhibitedBy = [] } = alert?.status ?? {};
-  const filter = matchersOf(labels).map(printMatcher).join(', ');
-  const params = new URLSearchParams(keptParams());
-  params.set('filter', filter);
+interface AlertRowProps {
+  readonly alert: Alert;
+  readonly held: HeldAlerts | undefined;
+  readonly events: readonly EventAnswer[];
+  readonly zone: 'local' | 'utc';
+}
+
+function AlertRow({ alert, held, events, zone }: AlertRowProps) {
+  const { labels, annotations, state, activeAt, value } = alert;
   return (
-    <div className="dim">
-      {silencedBy.map((id) => (
-        <span key={id}>
-          <Link href={`/silences/${encodeURIComponent(id)}${keptParams()}`}>silenced</Link>{' '}
-        </span>
-      ))}
-      {inhibitedBy.length > 0 && <span>inhibited by {inhibitedBy.length} </span>}
-      {alert?.receivers !== undefined && (
-        <span className="wrapped">to {alert.receivers.map(({ name }) => name).join(', ')} </span>
-      )}
-      {silencedBy.length === 0 && <Link href={`/silences/new?${params}`}>silence</Link>}
-    </div>
+    <tr>
+      <td>
+        <Badge size="sm" variant="light" color={COLORS[state]}>
+          {state}
+        </Badge>
+      </td>
+      <td />
+      <td>
+        <SeriesName labels={labels} />
+        {Object.entries(annotations ?? {}).map(([key, text]) => (
+          <div key={key} className="dim wrapped">
+            {key}: {text}
+          </div>
+        ))}
+        <AlertDetails
+          alert={held?.byLabels.get(labelsKey(labels))}
+          labels={labels}
+          held={held}
+          deployment={activeAt === undefined ? undefined : nearestDeployment(events, labels, Date.parse(activeAt))}
+        />
+      </td>
+      <td>{activeAt === undefined ? '' : printMoment(Date.parse(activeAt), zone)}</td>
+      <td className="number" title={value}>
+        {printValue(Number(value), 'number')}
+      </td>
+    </tr>
   );
+}
+
+/** Active alerts by the values of a label. */
+function ByLabel(props: {
+  readonly label: string;
+  readonly rules: readonly Rule[];
+  readonly held: HeldAlerts | undefined;
+  readonly events: readonly EventAnswer[];
+  readonly zone: 'local' | 'utc';
+}) {
+  const { label, rules, held, events, zone } = props;
+  const byValue = Map.groupBy(
+    rules.flatMap(({ alerts = [] }) => alerts),
+    ({ labels }) => labels[label] ?? '',
+  );
+  return [...byValue]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([value, alerts]) => (
+      <section key={value} aria-label={`${label} ${value}`.slice(0, 200)} className="panel">
+        <strong className="wrapped">{value.slice(0, 500) || `without ${label}`}</strong>{' '}
+        <span className="dim">{alerts.length}</span>
+        <table className="dense">
+          <tbody>
+            {alerts.map((alert) => (
+              <AlertRow key={JSON.stringify(alert.labels)} alert={alert} held={held} events={events} zone={zone} />
+            ))}
+          </tbody>
+        </table>
+      </section>
+    ));
+}
+
+const LABELS_MAX = 50;
+
+/** Names of labels that active alerts have, ascending. */
+function labelNamesOf(rules: readonly Rule[]): string[] {
+  const names = new Set(rules.flatMap(({ alerts = [] }) => alerts.flatMap(({ labels }) => Object.keys(labels))));
+  return [...names].sort().slice(0, LABELS_MAX);
+}
+
+function editAddress({ file, name }: RuleGroup): string {
+  const params = new URLSearchParams(keptParams());
+  params.set('namespace', file);
+  params.set('group', name);
+  return `/rules/edit?${params}`;
 }

@@ -7,6 +7,9 @@ export interface ApiCall {
   readonly tenant: string;
   readonly method?: 'GET' | 'POST' | 'PUT' | 'DELETE';
   readonly json?: unknown;
+  /** YAML. */
+  readonly text?: string;
+  readonly form?: URLSearchParams;
 }
 
 /** Told when an answer says that nobody is logged in any more. */
@@ -14,7 +17,7 @@ export const loginNeeded = new EventTarget();
 
 /** @throws ApiProblem */
 export async function send(call: ApiCall, signal?: AbortSignal): Promise<Response> {
-  const { path, params, tenant, method = 'GET', json } = call;
+  const { path, params, tenant, method = 'GET', json, text, form } = call;
   let response: Response;
   try {
     response = await fetch(apiUrl(path, params), {
@@ -23,8 +26,10 @@ export async function send(call: ApiCall, signal?: AbortSignal): Promise<Respons
       headers: {
         ...(tenant !== '' && { 'X-Scope-OrgID': tenant }),
         ...(json !== undefined && { 'Content-Type': 'application/json' }),
+        ...(text !== undefined && { 'Content-Type': 'application/yaml' }),
       },
-      body: json === undefined ? null : JSON.stringify(json),
+      // of a form the browser says what it is
+      body: json === undefined ? (text ?? form ?? null) : JSON.stringify(json),
     });
   } catch (cause) {
     if (signal?.aborted) throw cause;

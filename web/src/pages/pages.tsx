@@ -68,9 +68,16 @@ const ServicePage = lazy(async () => ({ default: (await import('../services/serv
 
 const DashboardPage = lazy(async () => ({ default: (await import('../dashboards/dashboard-page.tsx')).DashboardPage }));
 
+const RuleEditorPage = lazy(async () => ({ default: (await import('../rules/rule-editor-page.tsx')).RuleEditorPage }));
+const RuleImportPage = lazy(async () => ({ default: (await import('../rules/rule-import-page.tsx')).RuleImportPage }));
+const RoutingPage = lazy(async () => ({ default: (await import('../alerts/routing-page.tsx')).RoutingPage }));
+
 /** Pages that others lead to. */
 export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [
   { path: '/service', component: ServicePage },
   { path: '/dashboards/:id', component: DashboardPage },
+  { path: '/rules/edit', component: RuleEditorPage },
+  { path: '/rules/import', component: RuleImportPage },
+  { path: '/routing', component: RoutingPage },
   { path: '/silences/:id', component: SilencesPage },
 ];

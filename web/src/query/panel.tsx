@@ -12,6 +12,7 @@ import {
 import { IconDownload, IconPlayerPlay, IconPlayerStop, IconTrash } from '@tabler/icons-react';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { lazy, type RefObject, Suspense, useEffect, useRef, useState } from 'react';
+import { Link } from 'wouter';
 import { type Answer, csvOf, type Grid } from '../api/columns.ts';
 import { curlOf, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
@@ -24,8 +25,10 @@ import { type PanelState, stepOf } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { download } from '../parts/download.ts';
 import { Failure, Notes } from '../parts/failure.tsx';
+import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope, useVisible } from '../scope.tsx';
+import { useSession } from '../session.tsx';
 import { Explain } from './explain.tsx';
 import { GraphView } from './graph-view.tsx';
 import { remember } from './history.ts';
@@ -51,6 +54,7 @@ export interface PanelProps {
 export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
   const { expr, tab, rangeMs, endMs } = panel;
   const { tenant, refreshMs, round } = useScope();
+  const { rights } = useSession();
   const client = useQueryClient();
   const visible = useVisible();
   const root = useRef<HTMLElement>(null);
@@ -182,6 +186,11 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
         <Group gap={6} mt={6}>
           <CopyButton text={curlOf(call)} label="API call" variant="subtle" />
           <CopyButton text={window.location.href} label="Copy link" variant="subtle" />
+          {rights.includes('edit') && (
+            <Link href={alertAddress(expr)} className="dim">
+              make an alert of this
+            </Link>
+          )}
         </Group>
       )}
     </section>
@@ -198,6 +207,13 @@ function useCalm(): boolean {
     return () => cancelIdleCallback(id);
   }, []);
   return isCalm;
+}
+
+/** The editor of rules, with an alert on an expression. */
+function alertAddress(expr: string): string {
+  const params = new URLSearchParams(keptParams());
+  params.set('expr', expr);
+  return `/rules/edit?${params}`;
 }
 
 /** Until the other one is there. */
