@@ -20,9 +20,9 @@ export function textOf(value: unknown, name: string, charsMax: number): string {
   return value;
 }
 
-/** A number that is none of NaN and the infinities. */
+/** A number that is not NaN: ends of ranges may be infinite. */
 export function numberOf(value: unknown, name: string): number {
-  if (typeof value !== 'number' || !Number.isFinite(value)) throw wrongShape(name);
+  if (typeof value !== 'number' || Number.isNaN(value)) throw wrongShape(name);
   return value;
 }
 
