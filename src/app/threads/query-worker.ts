@@ -27,6 +27,7 @@ import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
+import { Hedges } from '../../querier/hedges.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { ReplicatedIngesters } from '../../querier/replicated-ingesters.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
@@ -90,7 +91,8 @@ function headsOf(ports: HeadPorts): IngesterClient {
   if ('ring' in ports) {
     if (peers === undefined) throw new Error('bug: a ring without the way to its members');
     const { ring, member } = peersOfThread(peers, ports.ring);
-    return new ReplicatedIngesters({ ring, member, meet: (id) => ring.meet(id), clock: systemClock });
+    const hedges = new Hedges();
+    return new ReplicatedIngesters({ ring, member, meet: (id) => ring.meet(id), clock: systemClock, hedges });
   }
   return new ShardsClient(
     ports.shards.map(({ port, held }) => {
