@@ -8,7 +8,14 @@ const KIB = 1024;
 /** Work that is ended by hand, in the order in which it began. */
 function bench(options: Partial<ConstructorParameters<typeof CallTurns>[0]> = {}) {
   const clock = new ManualClock();
-  const turns = new CallTurns({ runningBytesMax: 512 * KIB, runningMax: 8, waitingMax: 1000, clock, ...options });
+  const turns = new CallTurns({
+    runningBytesMax: 512 * KIB,
+    runningMin: 1,
+    runningMax: 8,
+    waitingMax: 1000,
+    clock,
+    ...options,
+  });
   const running: { readonly name: string; readonly bytes: number; readonly end: () => void }[] = [];
   /** Bytes that were worked at, by peer. */
   const done = new Map<string, number>();
@@ -66,6 +73,10 @@ test('a call larger than all that may run runs alone, and the queue is bounded',
   assert.equal(running.length, 1);
   await endOne();
   assert.equal(running.length, 3);
+
+  const two = bench({ runningMin: 2 });
+  for (let i = 0; i < 4; i++) two.ask('a', 4096 * KIB);
+  assert.equal(two.running.length, 2);
 });
 
 test('work that hangs keeps others from their turn for a moment only', async () => {

@@ -7,8 +7,10 @@ const TURN_MS_MAX = 100;
 const CALL_BYTES = 2048;
 
 export interface CallTurnsOptions {
-  /** Bytes of bodies that are worked at side by side; one call always is. */
+  /** Bytes of bodies that are worked at side by side. */
   readonly runningBytesMax: number;
+  /** Calls that are, whatever their bytes: while one is read, another is appended. */
+  readonly runningMin: number;
   readonly runningMax: number;
   /** Calls that wait, of all peers. */
   readonly waitingMax: number;
@@ -57,8 +59,8 @@ export class CallTurns {
   }
 
   #next(): void {
-    const { runningMax, runningBytesMax } = this.#options;
-    while (this.#running === 0 || (this.#running < runningMax && this.#runningBytes < runningBytesMax)) {
+    const { runningMin, runningMax, runningBytesMax } = this.#options;
+    while (this.#running < runningMin || (this.#running < runningMax && this.#runningBytes < runningBytesMax)) {
       const call = this.#take();
       if (call === undefined) return;
       this.#running++;

@@ -54,7 +54,8 @@ const PING_MS = 2_000;
 const INFLIGHT_BYTES_MAX = 256 * 1024 * 1024;
 /** Writes, which are calls with a body, and bytes of them that are worked at side by side: enough for all shards, and no long queue before them. */
 const WRITES_MAX = 16;
-const WRITE_BYTES_MAX = 1024 * 1024;
+const WRITES_MIN = 2;
+const WRITE_BYTES_MAX = 256 * 1024;
 /** Other calls: some wait for what takes long. */
 const OTHERS_MAX = 512;
 /** Calls that wait for their turn, of all peers. */
@@ -85,7 +86,7 @@ export class RpcServer implements Service {
     this.#options = options;
     const { role, clock, inflightBytesMax = INFLIGHT_BYTES_MAX } = options;
     const { writesMax: runningMax = WRITES_MAX, writeBytesMax: runningBytesMax = WRITE_BYTES_MAX } = options;
-    const shared = { waitingMax: WAITING_MAX, clock };
+    const shared = { runningMin: Math.min(WRITES_MIN, runningMax), waitingMax: WAITING_MAX, clock };
     this.#served = {
       role,
       clock,
