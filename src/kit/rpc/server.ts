@@ -469,9 +469,11 @@ class Peer {
 
   /** Ends calls whose time is up. */
   sweep(nowMs: number): void {
-    for (const { deadlineMs, cancel, wake } of this.#calls.values()) {
+    for (const { method, startMs, deadlineMs, cancel, wake } of this.#calls.values()) {
       if (nowMs < deadlineMs || cancel.signal.aborted) continue;
-      cancel.abort(processErrors.callCancelled({}));
+      // the caller may hear of it before its own time is up
+      const limitMs = Math.round(deadlineMs - startMs);
+      cancel.abort(peerErrors.peerSlow({ peer: 'the member', method, limitMs }));
       wake();
     }
   }
