@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { alertOf } from './alert.ts';
 import { parseMatchers } from './matcher-parser.ts';
 import { given, noLimits, ok, START_MS, TestTenant } from './test-tenant.ts';
 
@@ -144,6 +147,37 @@ test('an answer that repeats a secret does not bring it to the log', async () =>
   await t.fire({ alertname: 'a' });
   await t.clock.advance(11_000);
   assert.deepEqual(t.events, ['failed clientError after 1: unexpected status code 400: no hook at <secret>']);
+});
+
+test('an answer that repeats all that it was sent brings no secret of any kind of receiver to the log', async () => {
+  const page = readFileSync(join(import.meta.dirname, '../../docs/receivers.md'), 'utf8');
+  const examples = /```yaml\n([\s\S]*?)```/.exec(page)![1]!.replaceAll('SECRET', 'topsecret');
+  const names = [...examples.matchAll(/^ {2}- name: (\w+)$/gm)]
+    .map(([, name]) => name!)
+    .filter((name) => name !== 'email');
+  assert.ok(names.length > 15);
+  const BASIC = `Basic ${Buffer.from('me:topsecret').toString('base64')}`;
+  for (const name of names) {
+    const t = await TestTenant.open(
+      examples.replace('route: { receiver: webhook }', `route: { receiver: ${name}, group_wait: 1s }`),
+    );
+    t.answer = ({ url, headers, body, config }) => {
+      const text = JSON.stringify({ url, headers, body, auth: [config.authorization, config.basicAuth, BASIC] });
+      return { status: 400, headers: new Map(), body: text };
+    };
+    await t.fire({ alertname: 'a' });
+    await t.clock.advance(310_000);
+    const failed = t.events.filter((event) => event.startsWith('failed'));
+    assert.ok(failed.length > 0, `${name}: ${t.events}`);
+    assert.doesNotMatch(failed.join(), /topsecret|bWU6/, name);
+    assert.doesNotMatch(t.am.inForce!.config.shown, /topsecret/, name);
+    const messages = await t.am.tried(
+      false,
+      { inForce: t.am.inForce!, receiver: name, alerts: [alertOf(given({ alertname: 'a' }), START_MS, 60_000)] },
+      t.signal,
+    );
+    assert.doesNotMatch(JSON.stringify(messages), /topsecret/, name);
+  }
 });
 
 test('Retry-After is waited for', async () => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { ConfigError } from '../fields/config-error.ts';
+import { matchingRoutes } from '../route.ts';
 import { loadConfig } from './load.ts';
 
 const BASE = 'route: { receiver: a }\nreceivers:\n- name: a\n';
@@ -153,4 +156,16 @@ receivers:
       (thrown) => thrown instanceof ConfigError && !thrown.message.includes('topsecret'),
     );
   }
+});
+
+test('the dead man’s switch of the documentation is read, and goes where it should', () => {
+  const exampleOf = (page: string) => {
+    const text = readFileSync(join(import.meta.dirname, '../../../docs', page), 'utf8');
+    return /## A dead man's switch[\s\S]*?```yaml\n([\s\S]*?)```/.exec(text)![1]!;
+  };
+  const { route } = loadConfig(exampleOf('alertmanager.md'));
+  const receivers = (alertname: string) =>
+    matchingRoutes(route, new Map([['alertname', alertname]])).map(({ receiver }) => receiver);
+  assert.deepEqual([receivers('Watchdog'), receivers('Down')], [['watchdog'], ['team']]);
+  assert.match(exampleOf('rules.md'), /alert: Watchdog\n {8}expr: vector\(1\)/);
 });

@@ -328,7 +328,7 @@ test('msteamsv2 and msteams: cards', async () => {
   assert.deepEqual([body[0].text, body[0].color, body[1].text], ['t', 'Attention', 'firing']);
   const v1 = await notify('msteams_configs: [{ webhook_url: http://hook }]', { resolved: true });
   assert.deepEqual(
-    [v1.bodies[0]['@type'], v1.bodies[0].title, v1.bodies[0].themeColor],
+    [v1.bodies[0].type, v1.bodies[0].title, v1.bodies[0].themeColor],
     ['MessageCard', '[RESOLVED] Down (c)', '2DC72D'],
   );
 });

@@ -62,7 +62,7 @@ export const msteams = receiverKind({
     const expand = expander(notification);
     const body = {
       '@context': 'http://schema.org/extensions',
-      '@type': 'MessageCard',
+      type: 'MessageCard',
       title: expand(config.title),
       summary: expand(config.summary),
       text: expand(config.text),

@@ -126,7 +126,7 @@ export function signed(
 ): Record<string, string> {
   const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
   const day = time.slice(0, 8);
-  const type = 'application/x-www-form-urlencoded; charset=utf-8';
+  const type = 'application/x-www-form-urlencoded';
   const names = 'content-type;host;x-amz-date';
   const canonical = [
     'POST',
