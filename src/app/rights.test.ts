@@ -62,7 +62,7 @@ async function listen(
   return listener;
 }
 
-const PREFIXES = ['/prometheus', '/api/prom'];
+const PREFIXES = ['/prometheus', '/api/prom', '/cortex/prometheus'];
 
 test('the table of what routes need is complete', async () => {
   const { http, admin } = await allRoutes();

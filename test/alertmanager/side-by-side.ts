@@ -121,8 +121,10 @@ async function happen({ url, headers }: Side, events: readonly Event[]): Promise
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify(body),
     });
-    if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
-    await answer.arrayBuffer();
+    const text = await answer.text();
+    // a machine that is busy sends late: then the case differs, and is played again
+    const isLate = answer.status === 400 && text.includes("end time can't be in the past");
+    if (!answer.ok && !isLate) throw new Error(`${url}: ${answer.status} ${text}`);
   };
   const nowMs = Date.now();
   const time = (ms: number) => new Date(ms).toISOString();

@@ -156,7 +156,7 @@ const alertmanager = (base: string): Row[] => [
 
 const LISTS: Readonly<Record<string, readonly Row[]>> = {
   ...Object.fromEntries(
-    ['', '/prometheus', '/api/prom'].flatMap((base) => [
+    ['', '/prometheus', '/api/prom', '/cortex/prometheus'].flatMap((base) => [
       [`a Prometheus at ${base || '/'}`, discovery(base)],
       [`its rules as Cortex has them, at ${base || '/'}`, rulesEditor(base, '/rules')],
       [`its rules as Mimir has them, at ${base || '/'}`, rulesEditor(base, '/config/v1/rules')],
