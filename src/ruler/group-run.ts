@@ -201,8 +201,13 @@ export class GroupRun {
 
   #setAlerts(run: RuleRun, alerts: Alerts): void {
     this.#changed ||= hasChanged(run.alerts, alerts);
+    for (const key of run.sent.keys()) {
+      const after = alerts.get(key);
+      // one that fires again is another alert: it is sent at once, and not with the next resend
+      const isNew = run.alerts.get(key)?.state === 'inactive' && after?.state !== 'inactive';
+      if (after === undefined || isNew) run.sent.delete(key);
+    }
     run.alerts = alerts;
-    for (const key of run.sent.keys()) if (!alerts.has(key)) run.sent.delete(key);
   }
 
   async #commit(held: readonly Outcome[], slotMs: number, sampleMs: number): Promise<void> {
