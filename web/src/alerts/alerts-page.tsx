@@ -255,7 +255,7 @@ function AlertRow({ alert, held, events, zone }: AlertRowProps) {
   const { labels, annotations, state, activeAt, value } = alert;
   return (
     <tr>
-      <td>
+      <td className="state">
         <Badge size="sm" variant="light" color={COLORS[state]}>
           {state}
         </Badge>

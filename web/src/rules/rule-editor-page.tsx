@@ -74,6 +74,14 @@ export function RuleEditorPage() {
       return { versions, text: await fetchGroup(tenant, namespace, group, undefined, signal) };
     },
   });
+  if (error instanceof ApiProblem && error.status === 404) {
+    return (
+      <Text size="sm" className="wrapped">
+        There is no group {group.slice(0, 200)} in {namespace.slice(0, 200)} that could be changed here: rules from
+        files of the server are changed there.
+      </Text>
+    );
+  }
   if (error && data === undefined) return <Failure error={error} />;
   if (!isNew && data === undefined) return <Quiet />;
   const expr = params.get('expr');
