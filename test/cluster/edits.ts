@@ -132,6 +132,26 @@ export const EDITED_RULES = {
     else: 'a member confirms a version that does not lie beside its log',
     edits: [{ file: 'ring/member.ts', find: 'this.#folder.saveVersions(chain);', put: '' }],
   },
+  'the store is looked at under every placement': {
+    else: 'a holder looks for what it owes in the slots of its own sizes only',
+    edits: [
+      {
+        file: 'chunkstore/stored-samples.ts',
+        find: 'if (sameSizes(placement, group.placement)) continue;',
+        put: 'if (!sameSizes(placement, group.placement)) continue;',
+      },
+    ],
+  },
+  'only what is missing is written': {
+    else: 'a holder writes a group whole where the store does not have the very same',
+    edits: [
+      {
+        file: 'chunkstore/stored-samples.ts',
+        find: "if (found.length === 0) return 'whole';",
+        put: "if (group.id.length > 0) return 'whole';",
+      },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

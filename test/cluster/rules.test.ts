@@ -38,6 +38,8 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'words of those that left are put back': 'words of two that left, in a store that goes back',
   'replacing waits for whole owners': 'a folder that is lost beside a power cut',
   'what is confirmed lies beside the log': 'all restart beside a key-value store that is empty',
+  'the store is looked at under every placement': 'a tenant that outgrows its slot while a holder is away',
+  'only what is missing is written': 'a tenant that outgrows its slot while a holder is away',
   'windows are told': 'a late sample that a power cut takes',
   'who has not read deletions writes nothing': 'a holder that stood still until a delete request was forgotten',
   'who has not read deletions answers nothing': 'a holder that stood still until a delete request was forgotten',

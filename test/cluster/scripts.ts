@@ -6,6 +6,7 @@ import { Wrong } from './oracle.ts';
 import { DELETE_CANCEL_MS } from './parts.ts';
 import { fixedRingNodes } from './ring-nodes.ts';
 import { machineOf, Stage, type StageOptions } from './stage.ts';
+import { lookThrough } from './store-look.ts';
 
 // Scenarios that a script directs: each is an interleaving that a rule is there for, which chance finds rarely or never. With all
 // rules they pass; without the one that they are written for they do not.
@@ -385,6 +386,29 @@ export const SCRIPTS = {
       if (!(await stage.world.until(() => stage.cluster.isReady, 20 * MINUTE)))
         throw new Wrong('they do not come back');
       for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
+    },
+  },
+  'a tenant that outgrows its slot while a holder is away': {
+    what: 'two holders write a window while its tenant has one slot; the third writes it when the tenant has many',
+    nodes: growing(3),
+    async play(stage) {
+      await stage.begin();
+      const tenant = 'a';
+      const metrics = (count: number) => Array.from({ length: count }, (_, i) => ({ tenant, metric: `m${i}` }));
+      for (const line of metrics(4)) await stage.pushed('front-0', line);
+      await stage.run(5_000);
+      stage.cluster.kill(stage.node('ingester-0'));
+      await stage.run(40 * MINUTE);
+      stage.cluster.start(stage.node('ingester-0'));
+      // its log is read while the others tell of more series
+      stage.node('ingester-0').process!.pause();
+      for (const line of metrics(30)) await stage.pushed('front-0', line);
+      await stage.until(() => stage.newest('front-0').tenants.has(tenant), 'the tenant does not grow');
+      stage.node('ingester-0').process!.resume();
+      await stage.run(HOUR);
+      for (const line of metrics(30)) await stage.ask('front-1', { ...line, minutes: 120 });
+      const { spare, groups } = await lookThrough(stage.cluster.store.plain);
+      if (spare > 0) throw new Wrong(`${spare} of ${groups} groups in the store are spare`);
     },
   },
 } satisfies Record<string, Script>;

@@ -6,14 +6,21 @@ import { Cluster, type NodePlan } from './cluster.ts';
 import { FaultsPlan } from './faults-plan.ts';
 import { Load, type LoadCounts } from './load.ts';
 import { type Answer, differenceOf, Oracle, Wrong } from './oracle.ts';
-import { INGESTER } from './parts.ts';
+import { INGESTER, makeCompactor } from './parts.ts';
+import { SimProcess } from './process.ts';
 import { fixedRingNodes } from './ring-nodes.ts';
 import { RingPlan } from './ring-plan.ts';
 import type { Rule } from './rules.ts';
+import { lookThrough } from './store-look.ts';
 import { World } from './world.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+/** Runs at whose end all days are merged. */
+const MERGED_SHARE = 0.2;
+/** Groups that nobody needs, of which a run may leave some. */
+const SPARE_MIN = 5;
+const SPARE_SHARE = 0.1;
 /** How far apart timers that repeat are at least, and while days pass. */
 const GRAIN_MS = 20_000;
 /** When faults are over and nothing new is sent. */
@@ -103,6 +110,8 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
     world.trace('TROUBLE is over');
     await recovered(world, cluster, load, ring);
     await end(world, cluster, load);
+    if (world.random('merge')() < MERGED_SHARE) await mergeAll(world, cluster, load);
+    await lookAtStore(world, cluster);
   } catch (error) {
     failure = error as Error;
     world.trace(`FAILED ${failure.message}`);
@@ -171,6 +180,32 @@ async function end(world: World, cluster: Cluster, load: Load): Promise<void> {
   await askForAll(world, cluster, load, { mayFail: true });
   await world.run(INGESTER.windowMs + INGESTER.flushDelayMs + INGESTER.flushSpreadMs + 40 * MINUTE);
   await askForAll(world, cluster, load, { mayFail: false });
+}
+
+/** Days are merged before their time: answers stay as they are. */
+async function mergeAll(world: World, cluster: Cluster, load: Load): Promise<void> {
+  const process = new SimProcess(world, { name: 'merger', skewMs: 0 }, 'merger.1');
+  let done: Error | 'merged' | undefined;
+  makeCompactor({ process, schema: cluster.store.of(process) })
+    .run({ force: true })
+    .then(
+      () => (done = 'merged'),
+      (error: Error) => (done = error),
+    );
+  if (!(await world.until(() => done !== undefined, HOUR))) throw new Error('a merge does not end');
+  if (done instanceof Error) throw done;
+  world.trace('all days are merged');
+  // lists of rows from before are no longer believed
+  await world.run(INGESTER.keepFlushedMs);
+  await askForAll(world, cluster, load, { mayFail: false });
+}
+
+/** Nothing in the store is damaged, and hardly anything there twice: holders that look at the same moment find nothing of each other. */
+async function lookAtStore(world: World, { store }: Cluster): Promise<void> {
+  const { groups, spare, damage } = await lookThrough(store.plain);
+  world.trace(`${groups} groups in the store, ${spare} of them spare`);
+  if (damage !== undefined) throw new Error(`the store is damaged: ${damage}`);
+  if (spare > SPARE_MIN + groups * SPARE_SHARE) throw new Error(`${spare} of ${groups} groups in the store are spare`);
 }
 
 async function askForAll(
