@@ -21,6 +21,8 @@ function chain(): [RingVersion, RingVersion, RingVersion] {
   return [first, second, third];
 }
 
+const said = (number: number, ...members: number[]) => new Map(members.map((n) => [id(n), number]));
+
 test('a version counts when all its members have it, for every state in which five members may be', () => {
   const [first, second, third] = chain();
   for (let state = 0; state < 3 ** 5; state++) {
@@ -94,7 +96,6 @@ test('whoever kept an acknowledged write and still owes it to the store is asked
 test('the floor rises over versions that nobody has to ask, never over the confirmed one', () => {
   const [first, second, third] = chain();
   const all = [first, second, third];
-  const said = (number: number, ...members: number[]) => new Map(members.map((n) => [id(n), number]));
   assert.equal(nextFloor(all, new Map(), 3), 1);
   assert.equal(nextFloor(all, said(1, 0, 1, 2, 3), 3), 2);
   assert.equal(nextFloor(all, said(2, 0, 1, 2, 3, 4), 3), 3);
@@ -114,4 +115,17 @@ test('an owner that an operator gave up counts as having said it, for versions b
   assert.equal(asksOf([first, second], new Map([[other, 1]]), arc).length, 1);
   const unforced = childOf(first, changed(remove, { since: [first] }));
   assert.equal(asksOf([first, unforced], new Map([[other, 1]]), arc).length, 2);
+});
+
+test('the floor stays below a version of which one was given up until all others have said it', () => {
+  const first = ringOf(membersOf(4, 0), 16, 3);
+  const remove = { kind: 'remove', id: id(0) } as const;
+  const second = childOf(first, changed(remove, { since: [first], force: true }));
+  const chain = [first, second];
+  assert.equal(
+    nextFloor(chain, said(1, 1, 2), 2),
+    1,
+    'one owner of some arc may hold what the other, which is given up, had as well',
+  );
+  assert.equal(nextFloor(chain, said(1, 1, 2, 3), 2), 2);
 });

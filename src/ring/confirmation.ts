@@ -61,9 +61,22 @@ export function asksOf(chain: readonly RingVersion[], words: Words, arc: number)
 export function nextFloor(chain: readonly RingVersion[], words: Words, confirmed: number): number {
   for (const [at, version] of chain.entries()) {
     if (version.number >= confirmed) return version.number;
-    for (let arc = 0; arc < version.arcs; arc++) if (!isStored(chain, at, words, arc)) return version.number;
+    for (let arc = 0; arc < version.arcs; arc++) if (!isOver(chain, at, words, arc)) return version.number;
   }
   throw new Error('bug: the confirmed version is not in the chain');
+}
+
+/**
+ * Whether nobody is left who may hold, beside the store, what was acknowledged under a version: a read quorum of the arc's owners said so,
+ * or all but those that were given up. One that was given up stands in for a reader's quorum, with a warning; were the version forgotten
+ * by then, so would be the warning, and the one that holds the other copy.
+ */
+function isOver(chain: readonly RingVersion[], at: number, words: Words, arc: number): boolean {
+  const version = chain[at]!;
+  const owners = ownersOf(version, arc);
+  const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
+  if (owners.length - silent.length >= readQuorum(owners.length, version.replicas)) return true;
+  return silent.every((id) => chain.slice(at + 1).some(({ givenUp }) => givenUp.includes(id)));
 }
 
 /** Whether a read quorum of an arc's owners under a version said that the store has all they held under it; one that was given up since counts as having said it. */

@@ -359,6 +359,24 @@ async function live(seed: number, broken?: Broken): Promise<TestWorld> {
   }
 }
 
+test('one that is given up does not join again before it has heard of it', async () => {
+  const world = await begun(4);
+  const [dead, other] = world.nodes;
+  const { id } = dead!.member!;
+  await world.crash(dead!);
+  const isIn = () => world.followers[0]!.ring.current()!.newest.members.some((each) => each.id === id);
+  await other!.member!.change({ kind: 'remove', id }, { force: true });
+  await world.run(30_000);
+  assert.ok(!isIn(), 'its row still says that it wishes to be a member');
+  world.begin(dead!);
+  await world.run(60_000);
+  // it has heard of it, and owes nothing
+  world.flush(dead!);
+  await world.run(60_000);
+  assert.ok(isIn());
+  await world.end();
+});
+
 const SEEDS = Number(process.env.SEEDS ?? 4);
 const FROM = Number(process.env.SEED ?? 1);
 

@@ -90,6 +90,7 @@ function* changesOf(input: PlanInput): Generator<Change> {
   const members = new Set(newest.members.map(({ id }) => id));
   const candidates = [...rows.values()]
     .filter((row) => row.wants === 'join' && row.complete && !members.has(row.id) && isHealthy(input, row.id))
+    .filter((row) => knowsThatItIsOut(row, view))
     .sort((a, b) => compareIds(a.id, b.id));
   for (const { id, state } of newest.members) {
     const row = rows.get(id);
@@ -109,6 +110,12 @@ function* changesOf(input: PlanInput): Generator<Change> {
   }
   const names = new Set(newest.members.map(({ id }) => nameOf(id)));
   for (const each of candidates) if (!names.has(nameOf(each.id))) yield { kind: 'join', member: memberOf(each) };
+}
+
+/** One that was taken out while it was away, or dead, wished to be a member before: it wishes anew when it has heard of it. */
+function knowsThatItIsOut({ id, version }: MemberRow, { chain }: RingView): boolean {
+  const last = chain.findLast(({ members }) => members.some((each) => each.id === id));
+  return last === undefined || version > last.number;
 }
 
 export function isHealthy({ ageMs, unhealthyMs }: Pick<PlanInput, 'ageMs' | 'unhealthyMs'>, id: string): boolean {

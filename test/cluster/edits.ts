@@ -152,6 +152,16 @@ export const EDITED_RULES = {
       },
     ],
   },
+  'who was given up is told of': {
+    else: 'an answer that rests on the word of an operator has no warning',
+    edits: [
+      {
+        file: 'ring/asks.ts',
+        find: 'if (said < quorum) for (const each of gone)',
+        put: 'if (said < 0) for (const each of gone)',
+      },
+    ],
+  },
 } as const satisfies Record<string, { readonly else: string; readonly edits: readonly Edit[] }>;
 
 export type EditedRule = keyof typeof EDITED_RULES;

@@ -40,6 +40,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'what is confirmed lies beside the log': 'all restart beside a key-value store that is empty',
   'the store is looked at under every placement': 'a tenant that outgrows its slot while a holder is away',
   'only what is missing is written': 'a tenant that outgrows its slot while a holder is away',
+  'who was given up is told of': 'an owner that is given up',
   'windows are told': 'a late sample that a power cut takes',
   'who has not read deletions writes nothing': 'a holder that stood still until a delete request was forgotten',
   'who has not read deletions answers nothing': 'a holder that stood still until a delete request was forgotten',

@@ -369,6 +369,26 @@ export const SCRIPTS = {
       for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
     },
   },
+  'an owner that is given up': {
+    what: 'one of two that have a sample dies, and an operator gives it up; a reader does not reach the other',
+    nodes: growing(4),
+    async play(stage) {
+      await stage.begin();
+      const [a, b, c] = ['ingester-0', 'ingester-1', 'ingester-2'];
+      const tenant = stage.tenantOf(stage.newest('front-1'), [a, b, c]);
+      stage.cut(['front-0'], [c]);
+      await stage.pushed('front-0', { tenant });
+      const { id } = stage.node(a).parts!.ring!;
+      stage.remove(a);
+      stage.ring(c, (ring) => ring.change({ kind: 'remove', id }, { force: true }));
+      await stage.until(() => stage.counts('front-1', lacks(a)), 'it is not given up');
+      stage.cut(['front-1'], [b]);
+      for (let i = 0; i < 8; i++) {
+        await stage.run(MINUTE);
+        await stage.ask('front-1', { tenant });
+      }
+    },
+  },
   'all restart beside a key-value store that is empty': {
     what: 'all machines stop at once, and the store of the ring loses all',
     nodes: growing(3),

@@ -42,7 +42,11 @@ export class MemberService implements Service {
     if (ring === undefined) throw new Error('bug: an ingester whose process is no member of the ring');
     const all = () => shards.all;
     const target = new IngesterMember({ shards: all, ring, refusing: (writing) => ring.writeGate(writing) });
-    const reader = new Replica({ ring, shards: new ShardsClient(shards.reading), refusing: () => ring.readGate() });
+    const reader = new Replica({
+      ring,
+      shards: new ShardsClient(shards.reading),
+      refusing: () => ring.readGate() ?? ingester.readGate(),
+    });
     cluster.serve({ target, reader, admin: ingester });
     this.#life = new RingLife({ ring, member: target, ingester, shards: all, clock, log, ...lifeTimes(cluster) });
     await this.#life.start();
