@@ -21,6 +21,8 @@ export interface ApiRequest {
   readonly takesParts?: boolean;
   /** Name of the user that asks, where a change is kept with it. */
   readonly user?: string;
+  /** Who asks, by its headers. */
+  readonly caller?: ApiCaller;
   /** Settings that the tenant's rules are evaluated with, where rules are to be tried. */
   readonly rules?: RuleSettings;
 }
@@ -30,6 +32,14 @@ export interface ApiAsker {
   /** Empty where nobody has to say. */
   readonly user: string;
   readonly source: 'rule' | 'dashboard' | 'api';
+}
+
+/** The sender of a request, as its headers tell; empty where they do not. */
+export interface ApiCaller {
+  readonly userAgent: string;
+  /** Grafana's dashboard and panel. */
+  readonly dashboardUid: string;
+  readonly panelId: string;
 }
 
 /** The answer; it is not yet compressed. */

@@ -31,6 +31,24 @@ test('an owner that may not have a turn is passed by', () => {
   assert.equal(queue.sizeOf('a'), 2);
 });
 
+test('items of an owner come by their rank, and what finds no place is passed by', () => {
+  const queue = new FairQueue<string>({ capacity: 100 });
+  for (const [item, rank] of [
+    ['a5', 5],
+    ['a1', 1],
+    ['b9', 9],
+    ['a1 too', 1],
+    ['a3', 3],
+  ] as const) {
+    assert.ok(queue.push(item[0]!, item, rank));
+  }
+  const small = (item: string) => item !== 'a1' && item !== 'b9';
+  assert.equal(queue.shift(undefined, small), 'a1 too');
+  queue.remove('a', 'a3');
+  assert.deepEqual(drain(queue), ['b9', 'a1', 'a5']);
+  assert.equal(queue.size, 0);
+});
+
 test('one owner fills its share, and others still find room', () => {
   const queue = new FairQueue<string>({ capacity: 100 });
   while (queue.push('a', 'a'));

@@ -12,6 +12,7 @@ import {
   toggle,
 } from '../kit/config/field.ts';
 import { defaultsOf, section } from '../kit/config/section.ts';
+import { QueryPriority, QueryRejection } from './query-rules.ts';
 import { Relabelling } from './relabel.ts';
 
 /**
@@ -258,6 +259,18 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
       help: 'Queriers that serve a tenant. 0: all.',
     }),
   ),
+  queryRejection: structure({
+    default: QueryRejection.none,
+    help: "Queries that are refused with 422, by kind, expression, times, step, or who asks: Cortex' query_rejection.",
+    parse: QueryRejection.parse,
+    print: (rules) => rules.file,
+  }),
+  queryPriority: structure({
+    default: QueryPriority.none,
+    help: "Queries that come before others of the tenant where some wait: Cortex' query_priority, but for reserved_queriers.",
+    parse: QueryPriority.parse,
+    print: (rules) => rules.file,
+  }),
   maxOutstandingRequestsPerTenant: count({
     default: 100,
     min: 1,

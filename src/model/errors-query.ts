@@ -49,6 +49,13 @@ export const queryErrors = catalogue({
     text: (v: { limit: number; need?: number }) =>
       `query processing would load too many samples into memory in query execution (more than ${v.limit}, querier.max-samples)${v.need === undefined ? '' : `: some ${v.need} by what the store has of it`}`,
   },
+  queryRejected: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (_: Record<string, never>) =>
+      'This query does not perform well and has been rejected by the service provider (query_rejection)',
+  },
   queryTooManyParts: {
     http: 422,
     promType: 'execution',

@@ -10,12 +10,13 @@ import { defaultsOf } from '../kit/config/section.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
-import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
+import { QueryPriority, QueryRejection } from '../limits/query-rules.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { purgerConfig, querierConfig } from './config.ts';
 import { Querier, querierEngine } from './querier.ts';
-import { QuerierService, type QueryWorkers } from './service.ts';
+import { QuerierService, type QueryTurn, type QueryWorkers } from './service.ts';
 
 // The service over a querier in this thread, which reads from a store in memory. Nothing is recent.
 
@@ -52,7 +53,17 @@ async function storeWith(tenant: string): Promise<Schema> {
   return schema;
 }
 
-async function serviceOn(more: Partial<QueryWorkers> = {}) {
+const FACTS = {
+  apiType: 'query',
+  startMs: 0,
+  endMs: 0,
+  stepMs: 0,
+  userAgent: '',
+  dashboardUid: '',
+  panelId: '',
+} as const;
+
+async function serviceOn(more: Partial<QueryWorkers> = {}, limits: Partial<TenantLimits> = {}) {
   const config = defaultsOf(querierConfig);
   const querier = new Querier({
     config,
@@ -93,7 +104,8 @@ async function serviceOn(more: Partial<QueryWorkers> = {}) {
   const service = new QuerierService({
     workers,
     cacheBackend: 'memory',
-    limits: () => DEFAULT_LIMITS,
+    limits: () => ({ ...DEFAULT_LIMITS, ...limits }),
+    factsOf: ({ params }) => ({ ...FACTS, query: params[0]![1] }),
     registry,
     clock,
   });
@@ -166,4 +178,42 @@ test('a query that its tenant cancels is answered so', async () => {
   const { status, body } = await answer;
   assert.equal(status, 499);
   assert.equal(JSON.parse(new TextDecoder().decode(body)).errorType, 'canceled');
+});
+
+test('a tenant refuses some queries, prefers others, and those that took long come later', async () => {
+  const turns: (QueryTurn | undefined)[] = [];
+  const body = new TextEncoder().encode('{}');
+  const handle: QueryWorkers['handle'] = async (_, __, ___, turn) => {
+    turns.push(turn);
+    return { answer: { status: 200, contentType: 'application/json', body }, cache: undefined, workedMs: 7 };
+  };
+  const { service } = await serviceOn(
+    { handle },
+    {
+      queryRejection: QueryRejection.parse({ enabled: true, query_attributes: [{ regex: 'monster' }] }),
+      queryPriority: QueryPriority.parse({
+        enabled: true,
+        priorities: [{ priority: 3, query_attributes: [{ regex: '^up$' }] }],
+      }),
+    },
+  );
+  const ask = async (query: string) => {
+    const request = { tenant: 'a', method: 'GET', path: '/api/v1/query', params: [['query', query]] as const };
+    const answer = await service.handle(request, signal);
+    return [answer.status, JSON.parse(new TextDecoder().decode(answer.body))];
+  };
+  assert.deepEqual(await ask('sum(monster)'), [
+    422,
+    {
+      status: 'error',
+      errorType: 'execution',
+      error: 'This query does not perform well and has been rejected by the service provider (query_rejection)',
+    },
+  ]);
+  for (const query of ['up', 'down', 'down']) assert.equal((await ask(query))[0], 200);
+  assert.deepEqual(turns, [
+    { costMs: 5, priority: 3 },
+    { costMs: 5, priority: 0 },
+    { costMs: 7, priority: 0 },
+  ]);
 });

@@ -18,10 +18,12 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { TenantLimits } from '../limits/limits.ts';
 import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
+import type { QueryFacts } from '../limits/query-rules.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { tenantsOf } from '../model/tenants.ts';
 import type { MetricUseBook } from './metric-use.ts';
 import { type ActiveQuery, QueryBook } from './query-book.ts';
+import { QueryCosts } from './query-costs.ts';
 
 const querierMetrics = metricTable({
   fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
@@ -35,7 +37,12 @@ const querierMetrics = metricTable({
 
 /** The workers that evaluate for the service: query threads, or a querier in this one. */
 export interface QueryWorkers extends TenantHider {
-  handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>>;
+  handle(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+    turn?: QueryTurn,
+  ): Promise<Worked<ApiResponse>>;
   instant(request: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   range(request: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>>;
   partial(request: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>>;
@@ -45,6 +52,14 @@ export interface QueryWorkers extends TenantHider {
     limits: JoinedLimits,
     signal: AbortSignal,
   ): Promise<Worked<readonly InstantOutcome[]>>;
+}
+
+/** Where a query stands among those of its tenant that wait. */
+export interface QueryTurn {
+  /** Work that it is estimated to be. */
+  readonly costMs: number;
+  /** Higher ones come first. */
+  readonly priority: number;
 }
 
 export interface Asked<Request> {
@@ -58,6 +73,8 @@ export interface Worked<Answer> {
   readonly cache: CacheStats | undefined;
   /** Metrics that a query asked for by name; absent: it is none, or was refused. */
   readonly metrics?: readonly string[] | undefined;
+  /** From when the worker began until it had the answer. */
+  readonly workedMs?: number;
 }
 
 export interface QuerierServiceOptions {
@@ -65,6 +82,8 @@ export interface QuerierServiceOptions {
   /** The backend of the cache of chunk groups, as metrics name it. */
   readonly cacheBackend: string;
   readonly limits: (tenant: string) => TenantLimits;
+  /** A request as rules look at it; undefined where it is none of theirs. */
+  readonly factsOf?: (request: ApiRequest, nowMs: number) => QueryFacts | undefined;
   /** Told of queries that took long; absent: of none. */
   readonly slow?: SlowQueries;
   /** Counts what is asked for; absent: nothing does. */
@@ -91,6 +110,7 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
   readonly name = 'querier';
   readonly #options: QuerierServiceOptions;
   readonly book: QueryBook;
+  readonly #costs = new QueryCosts();
   readonly #metrics: ReturnType<typeof querierMetrics>;
 
   constructor(options: QuerierServiceOptions) {
@@ -107,9 +127,13 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     const ended = this.book.begin(request, (query) => this.#noteSlow(query), cancel);
     try {
       const ends = AbortSignal.any([signal, canceled.signal]);
-      const done = await workers.handle(request, this.#limits(request.tenant), ends);
-      this.#noteUse(request.tenant, done, request.asker ?? NOBODY);
-      return this.#answer(done);
+      const facts = this.#options.factsOf?.(request, this.#options.clock.nowMs());
+      const turn = facts && this.#turnOf(request.tenant, facts);
+      const worked = await workers.handle(request, this.#limits(request.tenant), ends, turn);
+      if (facts !== undefined && worked.workedMs !== undefined)
+        this.#costs.note(request.tenant, facts, worked.workedMs);
+      this.#noteUse(request.tenant, worked, request.asker ?? NOBODY);
+      return this.#answer(worked);
     } catch (thrown) {
       signal.throwIfAborted();
       const { status, errorType, headers, text } = failureOf(canceled.signal.aborted ? canceled.signal.reason : thrown);
@@ -144,6 +168,15 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     const done = await workers.instants({ tenant, request }, this.#limits(tenant), signal);
     this.#noteUse(tenant, done, RULE);
     return this.#answer(done);
+  }
+
+  /** @throws queryRejected where one of the tenants has it so */
+  #turnOf(name: string, facts: QueryFacts): QueryTurn {
+    const nowMs = this.#options.clock.nowMs();
+    const all = tenantsOf(name).map((tenant) => this.#options.limits(tenant));
+    if (all.some((limits) => limits.queryRejection.rejects(facts, nowMs))) throw queryErrors.queryRejected({});
+    const priorities = all.map((limits) => limits.queryPriority.of(facts, nowMs));
+    return { costMs: this.#costs.of(name, facts), priority: Math.min(...priorities) };
   }
 
   #noteSlow(query: ActiveQuery): void {

@@ -1,3 +1,4 @@
+import { queryFacts } from '../../api/query-facts.ts';
 import { periodsOf } from '../../chunkstore/config.ts';
 import type { ApiBackend } from '../../contract/api.ts';
 import type { TenantHider, TenantPurger } from '../../contract/control.ts';
@@ -61,6 +62,7 @@ export const querierModule: Module = {
       workers,
       cacheBackend,
       limits: limitsOf,
+      factsOf: queryFacts,
       registry,
       clock,
       ...slowQueries(app),

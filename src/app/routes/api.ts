@@ -1,9 +1,13 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import { type ApiPath, apiPaths } from '../../api/paths.ts';
-import type { ApiAsker, ApiBackend } from '../../contract/api.ts';
+import type { ApiAsker, ApiBackend, ApiCaller } from '../../contract/api.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { readParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type Route, textResponse } from '../../kit/http/message.ts';
 import { apiPrefixes } from './tenant-route.ts';
+
+/** Longer headers are cut. */
+const HEADER_CHARS_MAX = 256;
 
 async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
   const parts = rest[Symbol.asyncIterator]();
@@ -19,6 +23,11 @@ async function* withRest(first: Uint8Array, rest: AsyncIterable<Uint8Array>): As
 function askerOf({ headers, user = '' }: HttpRequest): ApiAsker {
   const isDashboard = headers['x-dashboard-uid'] !== undefined || /^Grafana\//.test(headers['user-agent'] ?? '');
   return { user, source: isDashboard ? 'dashboard' : 'api' };
+}
+
+function callerOf(headers: IncomingHttpHeaders): ApiCaller {
+  const text = (name: string) => String(headers[name] ?? '').slice(0, HEADER_CHARS_MAX);
+  return { userAgent: text('user-agent'), dashboardUid: text('x-dashboard-uid'), panelId: text('x-panel-id') };
 }
 
 /** The Prometheus API at the root, under its prefix and under Cortex' older one. */
@@ -50,6 +59,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               noStore: /\bno-store\b/i.test(request.headers['cache-control'] ?? ''),
               body: takesBody ? request.body : undefined,
               takesParts: takesBody,
+              caller: callerOf(request.headers),
             },
             request.signal,
           );

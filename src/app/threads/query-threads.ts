@@ -20,7 +20,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { tenantsOf } from '../../model/tenants.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
-import type { Asked, QueryWorkers, Worked } from '../../querier/service.ts';
+import type { Asked, QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
@@ -119,8 +119,13 @@ export class QueryThreads implements Service, QueryWorkers {
     return this.#ready ? undefined : 'query workers are starting';
   }
 
-  handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<ApiResponse>> {
-    const options = this.#for(request.tenant, limits, signal);
+  handle(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+    turn?: QueryTurn,
+  ): Promise<Worked<ApiResponse>> {
+    const options = { ...this.#for(request.tenant, limits, signal), ...turn };
     if (request.takesParts === true) return this.#handleInParts(request, limits, options);
     return this.#pool!.call('handle', { request, limits }, options);
   }

@@ -180,8 +180,10 @@ async function worked<Answer>(run: (connected: Connected) => Promise<Answer>) {
   if (connection === undefined) throw new Error('bug: a query before connect');
   garbage.begin();
   try {
-    const answer = await run(await connection);
-    return { answer, cache: (await cache)?.takeStats() };
+    const own = await connection;
+    const startedMs = systemClock.monotonicMs();
+    const answer = await run(own);
+    return { answer, cache: (await cache)?.takeStats(), workedMs: systemClock.monotonicMs() - startedMs };
   } finally {
     garbage.end();
   }
@@ -208,7 +210,7 @@ const role: QueryRole = {
     links[shard]!.replace(new Channel<ShardRole>(port), reason);
   },
   async handle({ request, limits, parts: port }, { signal }) {
-    const { answer, cache } = await worked(async ({ sources }) => {
+    const { answer, ...how } = await worked(async ({ sources }) => {
       const { parts, ...response } = await new PromApi(sources(request.tenant, limits)).handle(request, signal);
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
       port.postMessage(response);
@@ -216,7 +218,7 @@ const role: QueryRole = {
       return { ...response, body: new Uint8Array(0) };
     });
     const metrics = answer.status === 200 ? await askedBy(request, signal) : undefined;
-    return Transferred.of({ answer, cache, metrics }, [answer.body.buffer]);
+    return Transferred.of({ answer, ...how, metrics }, [answer.body.buffer]);
   },
   instant: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.instant(tenant, request, { signal })),

@@ -342,3 +342,104 @@ test('calls go round a worker that has not answered for a while', async () => {
   assert.equal(seen.at(-1), 0);
   await pool.close();
 });
+
+/** Workers with a processor each, on which calls have turns of 10 ms as queries have: those that have worked for 50 ms wait for the others. */
+function busyWorkers(clock: ManualClock, size: number) {
+  interface Run {
+    leftMs: number;
+    workedMs: number;
+    readonly end: () => void;
+  }
+  const workers: Run[][] = [];
+  const pool = WorkerPool.start<{ work: (ms: number) => Promise<void> }>({
+    name: 'fake',
+    size,
+    callsPerWorkerMax: 20,
+    queueMax: 2000,
+    callsPerTenantMax: 4,
+    log: silentLogger,
+    clock,
+    spawn: (index) => {
+      const runs: Run[] = [];
+      workers[index] = runs;
+      return {
+        channel: {
+          call: ((_: string, ms: number) =>
+            new Promise<void>((resolve) => runs.push({ leftMs: ms, workedMs: 0, end: resolve }))) as never,
+        },
+        gone: new Promise(() => {}),
+        terminate: async () => {},
+      };
+    },
+  });
+  return {
+    pool,
+    /** Lets each worker work for 10 ms on one of its calls. */
+    turn() {
+      for (const runs of workers) {
+        const run = runs.find(({ workedMs }) => workedMs < 50) ?? runs[0];
+        if (run === undefined) continue;
+        run.leftMs -= 10;
+        run.workedMs += 10;
+        runs.splice(runs.indexOf(run), 1);
+        if (run.leftMs > 0) runs.push(run);
+        else run.end();
+      }
+    },
+  };
+}
+
+test('light calls stay quick beside 500 heavy ones, those of the same tenant too', async () => {
+  const clock = new ManualClock();
+  const { pool, turn } = busyWorkers(clock, 2);
+  let heavyDone = 0;
+  const heavy = (tenant: string) =>
+    void pool.call('work', 2000, { tenant, costMs: 2000, outstandingMax: 1000 }).then(
+      () => heavyDone++,
+      () => {}, // the pool is closed before all are through
+    );
+  const tookMs: Record<string, number[]> = { first: [], other: [] };
+  const light = (tenant: string) => {
+    const fromMs = clock.monotonicMs();
+    void pool
+      .call('work', 20, { tenant, costMs: 20, outstandingMax: 1000 })
+      .then(() => tookMs[tenant]!.push(clock.monotonicMs() - fromMs));
+  };
+  for (let i = 0; i < 500; i++) heavy('first');
+  for (let atMs = 0; atMs < 30_000; atMs += 10) {
+    if (atMs % 1000 === 500) light('other');
+    if (atMs % 1000 === 700) light('first');
+    turn();
+    await turns();
+    await clock.advance(10);
+  }
+  const slowest = (tenant: string) => Math.max(...tookMs[tenant]!.slice(1));
+  assert.deepEqual([tookMs.first!.length, tookMs.other!.length], [30, 30]);
+  // 20 ms idle; the very first come before it is known that there are any
+  assert.ok(slowest('other') <= 40, `${tookMs.other}`);
+  assert.ok(slowest('first') <= 80, `${tookMs.first}`);
+  assert.ok(heavyDone >= 12, `${heavyDone} heavy ones go on meanwhile`);
+  await pool.close();
+});
+
+test('calls of a tenant come by priority, then cheap ones before dear ones', async () => {
+  const clock = new ManualClock();
+  const { pool, turn } = busyWorkers(clock, 1);
+  const order: string[] = [];
+  const call = (name: string, costMs: number, priority = 0) =>
+    void pool.call('work', 10, { tenant: 'a', costMs, priority }).then(() => order.push(name));
+  for (let i = 0; i < 20; i++) call('running', 0);
+  call('dear', 250);
+  call('cheap', 20);
+  call('preferred', 250, 1);
+  while (order.length < 23) {
+    turn();
+    await turns();
+    await clock.advance(10);
+  }
+  assert.deepEqual(
+    order.filter((name) => name !== 'running'),
+    ['preferred', 'cheap', 'dear'],
+  );
+  await pool.close();
+});

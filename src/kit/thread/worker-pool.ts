@@ -41,6 +41,10 @@ export interface PooledCallOptions extends CallOptions {
   readonly tenant?: string;
   /** Calls of this tenant that may wait (`max_outstanding_requests_per_tenant`); one more is refused with 429. */
   readonly outstandingMax?: number;
+  /** Work that it is estimated to be: cheap calls of a tenant come before dear ones, and a worker is kept free for them. */
+  readonly costMs?: number;
+  /** Higher ones of a tenant come first. Default: 0. */
+  readonly priority?: number;
 }
 
 /** The owner of calls of the process itself. */
@@ -50,6 +54,18 @@ const OWN = '';
 const LONG_CALL_MS = 100;
 const SPARE_IDLE_MS = 60_000;
 const SPARE_AFTER_MS = 5_000;
+
+/** A call of more work than this is heavy. */
+const HEAVY_MS = 300;
+/** Heavy calls of a worker at once: more would only take longer. */
+const HEAVY_CALLS_MAX = 4;
+/** The weight of a heavy call, in calls, for a light one that looks for a worker. */
+const HEAVY_LOAD = 4;
+/** A call waits for cheaper ones of its kind that come up to so much later. */
+const COST_MS_MAX = 30_000;
+/** Beyond all times and costs: heavy calls come after light ones, which cannot take their places, and before both goes priority. */
+const HEAVY_RANK = 2 ** 40;
+const PRIORITY_RANK = 2 ** 42;
 
 interface Caller {
   readonly tenant: string;
@@ -81,8 +97,12 @@ export class WorkerPool<R extends Role> {
   readonly #callers: [last: Caller, other: Caller] = [NOBODY, NOBODY];
   /** Calls under way, by tenant. */
   readonly #running = new Map<string, number>();
+  /** Those of them that are heavy. */
+  readonly #runningHeavy = new Map<string, number>();
   readonly #clock: Clock;
   readonly #closing = new AbortController();
+  /** When the last light call of a tenant came. */
+  #lightMs = Number.NEGATIVE_INFINITY;
   #deaths = 0;
   readonly #sparesUsed: IdleTimer;
 
@@ -122,11 +142,13 @@ export class WorkerPool<R extends Role> {
   ): Promise<ResponseOf<R, M>> {
     const tenant = options.tenant ?? OWN;
     if (tenant !== OWN) this.#noteCaller(tenant);
-    const { seat, sinceMs } = await this.#freeSeat(tenant, options);
+    const isHeavy = (options.costMs ?? 0) >= HEAVY_MS;
+    if (!isHeavy && tenant !== OWN) this.#lightMs = this.#clock.monotonicMs();
+    const { seat, sinceMs } = await this.#freeSeat(tenant, isHeavy, options);
     try {
       return await seat.worker.channel.call(method, request, options);
     } finally {
-      this.#release(tenant, seat, sinceMs);
+      this.#release(tenant, seat, sinceMs, isHeavy);
     }
   }
 
@@ -151,6 +173,7 @@ export class WorkerPool<R extends Role> {
     const seat: Seat<R> = {
       worker,
       calls: [],
+      heavy: 0,
       answeredMs: 0,
       ready: worker.ready === undefined,
       dead: false,
@@ -193,17 +216,19 @@ export class WorkerPool<R extends Role> {
   /** The least busy worker that has room; waits in the queue where none has. */
   #freeSeat(
     tenant: string,
-    { signal, outstandingMax = Number.POSITIVE_INFINITY }: PooledCallOptions,
+    isHeavy: boolean,
+    { signal, outstandingMax = Number.POSITIVE_INFINITY, costMs = 0, priority = 0 }: PooledCallOptions,
   ): Promise<Taken<R>> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
     // whoever waits already may have no turn now; those of others are not in its way
-    const seat = this.#queue.sizeOf(tenant) === 0 && this.#mayRun(tenant) ? this.#leastBusy() : undefined;
+    const seat =
+      this.#queue.sizeOf(tenant) === 0 && this.#mayRun(tenant, isHeavy) ? this.#leastBusy(isHeavy) : undefined;
     // the process asks now and then, and can wait
     if (tenant !== OWN) this.#keepSpares();
     this.#growIfSlow(seat);
     if (seat !== undefined) {
-      return Promise.resolve(this.#take(tenant, seat));
+      return Promise.resolve(this.#take(tenant, seat, isHeavy));
     }
     if (this.#queue.sizeOf(tenant) >= outstandingMax) {
       return Promise.reject(processErrors.tooManyOutstandingRequests({ limit: outstandingMax }));
@@ -215,6 +240,7 @@ export class WorkerPool<R extends Role> {
       };
       const waiting: Waiting = {
         tenant,
+        isHeavy,
         resolve: (taken) => {
           signal?.removeEventListener('abort', leave);
           resolve(taken as Taken<R>);
@@ -224,16 +250,22 @@ export class WorkerPool<R extends Role> {
           reject(reason);
         },
       };
-      if (!this.#queue.push(tenant, waiting)) {
+      const kind = (isHeavy ? HEAVY_RANK : 0) - priority * PRIORITY_RANK;
+      const rank = this.#clock.monotonicMs() + Math.min(costMs, COST_MS_MAX) + kind;
+      if (!this.#queue.push(tenant, waiting, rank)) {
         return reject(processErrors.workerQueueFull({ pool: this.#options.name, limit: this.#options.queueMax }));
       }
       signal?.addEventListener('abort', leave, { once: true });
+      // a light one passes heavy ones that find no worker
+      if (!isHeavy) this.#fill();
     });
   }
 
   /** Whether a tenant may have one more call under way: those that have none yet always find a worker that has room. */
-  #mayRun(tenant: string): boolean {
-    const own = this.#running.get(tenant) ?? 0;
+  #mayRun(tenant: string, isHeavy: boolean): boolean {
+    const all = this.#running.get(tenant) ?? 0;
+    // heavy ones have places of their own
+    const own = isHeavy ? all : all - (this.#runningHeavy.get(tenant) ?? 0);
     if (tenant === OWN || own === 0) return true;
     const { callsPerWorkerMax, callsPerTenantMax } = this.#options;
     let seats = 0;
@@ -261,22 +293,33 @@ export class WorkerPool<R extends Role> {
     return this.#clock.monotonicMs() - (last.tenant === tenant ? other : last).atMs < OTHERS_MS;
   }
 
-  #leastBusy(): Seat<R> | undefined {
+  #leastBusy(isHeavy: boolean): Seat<R> | undefined {
     const open = this.#seats.filter(({ dead, calls }) => !dead && calls.length < this.#options.callsPerWorkerMax);
     const ready = open.filter((seat) => seat.ready);
+    const some = ready.length > 0 ? ready : open;
     let best: Seat<R> | undefined;
-    for (const seat of ready.length > 0 ? ready : open) {
-      if (best === undefined || this.#load(seat) < this.#load(best)) best = seat;
+    for (const seat of isHeavy ? this.#openToHeavy(some) : some) {
+      if (best === undefined || this.#load(seat, isHeavy) < this.#load(best, isHeavy)) best = seat;
     }
     return best;
   }
 
+  /** Workers that a heavy call may have: while light ones come, one has none of the heavy ones, where there are several. */
+  #openToHeavy(open: readonly Seat<R>[]): readonly Seat<R>[] {
+    const some = open.filter(({ heavy }) => heavy < HEAVY_CALLS_MAX);
+    if (this.#options.size === 1 || this.#clock.monotonicMs() - this.#lightMs >= OTHERS_MS) return some;
+    const live = this.#seats.filter(({ dead }) => !dead);
+    if (live.every(({ heavy }) => heavy === 0)) return some;
+    const untouched = live.filter(({ heavy }) => heavy === 0).length;
+    return untouched > 1 ? some : some.filter(({ heavy }) => heavy > 0);
+  }
+
   /** Calls under way; one that has not answered for a while may be held up by one of them, and counts as if it had more. */
-  #load({ calls, answeredMs }: Seat<R>): number {
+  #load({ calls, heavy, answeredMs }: Seat<R>, isHeavy: boolean): number {
     const [oldestMs] = calls;
     if (oldestMs === undefined) return 0;
     const silentMs = this.#clock.monotonicMs() - Math.max(oldestMs, answeredMs);
-    return calls.length + (silentMs >= SILENT_MS ? SILENT_CALLS : 0);
+    return calls.length + (silentMs >= SILENT_MS ? SILENT_CALLS : 0) + (isHeavy ? 0 : heavy * HEAVY_LOAD);
   }
 
   /** Another worker where the least busy one has been at something for long: whoever comes next finds it free. */
@@ -296,14 +339,24 @@ export class WorkerPool<R extends Role> {
     }
   }
 
-  #take(tenant: string, seat: Seat<R>): Taken<R> {
+  #take(tenant: string, seat: Seat<R>, isHeavy: boolean): Taken<R> {
+    if (isHeavy) {
+      seat.heavy++;
+      this.#runningHeavy.set(tenant, (this.#runningHeavy.get(tenant) ?? 0) + 1);
+    }
     this.#running.set(tenant, (this.#running.get(tenant) ?? 0) + 1);
     const sinceMs = this.#clock.monotonicMs();
     seat.calls.push(sinceMs);
     return { seat, sinceMs };
   }
 
-  #release(tenant: string, seat: Seat<R>, sinceMs: number): void {
+  #release(tenant: string, seat: Seat<R>, sinceMs: number, isHeavy: boolean): void {
+    if (isHeavy) {
+      seat.heavy--;
+      const heavy = this.#runningHeavy.get(tenant)! - 1;
+      if (heavy > 0) this.#runningHeavy.set(tenant, heavy);
+      else this.#runningHeavy.delete(tenant);
+    }
     const left = this.#running.get(tenant)! - 1;
     if (left > 0) this.#running.set(tenant, left);
     else this.#running.delete(tenant);
@@ -342,10 +395,15 @@ export class WorkerPool<R extends Role> {
 
   #fill(): void {
     while (this.#queue.size > 0) {
-      const seat = this.#leastBusy();
-      const next = seat && this.#queue.shift((tenant) => this.#mayRun(tenant));
+      const light = this.#leastBusy(false);
+      if (light === undefined) return;
+      const heavy = this.#leastBusy(true);
+      const next = this.#queue.shift(
+        () => true,
+        ({ tenant, isHeavy }) => (!isHeavy || heavy !== undefined) && this.#mayRun(tenant, isHeavy),
+      );
       if (next === undefined) return;
-      next.resolve(this.#take(next.tenant, seat!));
+      next.resolve(this.#take(next.tenant, next.isHeavy ? heavy! : light, next.isHeavy));
     }
   }
 }
@@ -354,6 +412,8 @@ interface Seat<R extends Role> {
   readonly worker: PooledWorker<R>;
   /** When each call under way began, the oldest first. */
   readonly calls: number[];
+  /** Those of them that are heavy. */
+  heavy: number;
   /** When it last answered one. */
   answeredMs: number;
   ready: boolean;
@@ -369,6 +429,7 @@ interface Taken<R extends Role> {
 
 interface Waiting {
   readonly tenant: string;
+  readonly isHeavy: boolean;
   resolve(taken: unknown): void;
   reject(reason: unknown): void;
 }

@@ -1,0 +1,84 @@
+// Light queries beside many heavy ones: one tenant sends heavy ones all at once, another one a light one each second, and so does the first.
+//   npm run bench:fairness -- [--heavy 500] [--seconds 30] [--days 3] [--series 500] [--flags "-a=b …"]
+// Goals: light queries of the other tenant stay within 2 × of what they take in an idle process, those of the first within 4 ×.
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
+import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { fillStore, METRIC } from './month-store.ts';
+import { benchOptions } from './options.ts';
+
+const options = benchOptions({ heavy: '500', seconds: '30', days: '3', series: '500', flags: '' });
+const endMs = dayOf(Date.now()) * DAY_MS;
+const startMs = endMs - Number(options.days) * DAY_MS;
+/** The store is the other tenant's too: only who asks differs. */
+const FIRST = 'anonymous';
+
+const dataDir = tempFolder('fairness');
+try {
+  await fillStore(join(dataDir, 'store'), {
+    startMs,
+    endMs,
+    series: Number(options.series),
+    stepMs: 15_000,
+    merge: true,
+  });
+  const flags = [
+    '-frontend.max-outstanding-requests-per-tenant=1000',
+    '-querier.queue-max=2000',
+    ...options.flags.split(' ').filter((flag) => flag !== ''),
+  ];
+  await using server = await Pallium.start({ dataDir, flags });
+  const light = async (tenant: string) => {
+    const begunMs = performance.now();
+    const at = { start: `${endMs / 1000 - 3600}`, end: `${endMs / 1000 - 60}`, step: '60' };
+    await asked(server, tenant, { query: `avg(${METRIC})`, ...at });
+    return performance.now() - begunMs;
+  };
+  const rounds = async (count: number, pauseMs: number) => {
+    const ms: Record<string, number[]> = { own: [], other: [] };
+    for (let i = 0; i < count; i++) {
+      await sleep(pauseMs);
+      const [own, other] = await Promise.all([light(FIRST), sleep(pauseMs / 2).then(() => light('other'))]);
+      ms.own!.push(own);
+      ms.other!.push(other);
+    }
+    return ms;
+  };
+  await rounds(100, 5);
+  const idle = await rounds(100, 50);
+  let done = 0;
+  const refused: Record<string, number> = {};
+  const heavies = Array.from({ length: Number(options.heavy) }, async (_, i) => {
+    const at = { start: `${startMs / 1000 + i}`, end: `${endMs / 1000}`, step: '60' };
+    const query = `sum by (instance) (max_over_time({__name__=~"node_.+"}[10m])) + ${i}`;
+    const status = await asked(server, FIRST, { query, ...at });
+    if (status !== 200) refused[status] = (refused[status] ?? 0) + 1;
+    else done++;
+  });
+  await sleep(500);
+  const loaded = await rounds(Number(options.seconds) / 2, 1000);
+  const row = (of: Record<string, number[]>, whose: string) => {
+    const sorted = of[whose]!.toSorted((a, b) => a - b);
+    return { p50: sorted[sorted.length >> 1]!.toFixed(1), max: sorted.at(-1)!.toFixed(1) };
+  };
+  console.table({
+    'other, idle': row(idle, 'other'),
+    'other, loaded': row(loaded, 'other'),
+    'own, idle': row(idle, 'own'),
+    'own, loaded': row(loaded, 'own'),
+  });
+  console.log(`heavy ones answered meanwhile: ${done} ${JSON.stringify(refused)}`);
+  await server.stop();
+  await Promise.allSettled(heavies);
+} finally {
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+async function asked(server: Pallium, tenant: string, params: Record<string, string>): Promise<number> {
+  const { status } = await server
+    .api({ 'X-Scope-OrgID': tenant })
+    .ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
+  return status;
+}
