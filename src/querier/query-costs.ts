@@ -10,7 +10,7 @@ const DAY_MS = 86_400_000;
 /** A query that took long once may have been held up by others: it is believed by so much at a time. */
 const GROWTH = 2;
 
-/** What queries are estimated to take, by what the same ones took before: their turns in the queue go by it. */
+/** Estimates of queries by what the same ones took before: their turns in the queue go by them. */
 export class QueryCosts {
   /** The least recently asked first. */
   readonly #known = new Map<string, number>();
