@@ -10,6 +10,7 @@ import type { Gate } from '../kit/http/auth.ts';
 import type { HttpListener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSource, Registry } from '../kit/observe/metrics.ts';
+import type { Loops } from '../kit/service/loops.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
@@ -31,6 +32,8 @@ export interface App {
   readonly registry: Registry;
   /** Metrics of worker threads, added up with this thread's. */
   readonly metricSources: MetricSource[];
+  /** What is done again and again in this process. */
+  readonly loops: Loops;
   readonly limits: LimitsService;
   readonly gate: Gate;
   readonly http: HttpListener;

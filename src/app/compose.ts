@@ -2,6 +2,7 @@ import { Gate } from '../kit/http/auth.ts';
 import { HttpListener } from '../kit/http/listener.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
+import { Loops } from '../kit/service/loops.ts';
 import { type Service, ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
@@ -34,6 +35,8 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const sessionKey = sessionKeyIn(config.data.dir);
   const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation, sessionKey });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
+  const loops = new Loops(clock);
+  const reloads = config.runtime.file === '' ? undefined : loops.add('runtime-config', config.runtime.reloadPeriodMs);
   const app: App = {
     config,
     readConfig: from.readConfig,
@@ -43,7 +46,8 @@ export async function composeApp(from: Composition): Promise<App & { services: S
     log,
     registry,
     metricSources: [],
-    limits: LimitsService.of({ defaults: config.limits, config: config.runtime, log, registry, clock }),
+    loops,
+    limits: LimitsService.of({ defaults: config.limits, config: config.runtime, log, registry, clock, loop: reloads }),
     gate,
     http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry, clock }),
     admin:

@@ -3,6 +3,7 @@ import { text, toggle } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSnapshot } from '../kit/observe/metrics.ts';
+import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { checkTenant } from '../model/tenant.ts';
@@ -34,11 +35,13 @@ export interface SelfMonitoringOptions {
   readonly backend: SeriesBackend;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Told of each write. */
+  readonly loop?: Loop;
 }
 
 type NamedValue = MetricSnapshot[number]['values'][number] & { readonly metricName?: string };
 
-const INTERVAL_MS = 15_000;
+export const INTERVAL_MS = 15_000;
 const JOB = 'pallium';
 
 /** Writes the process' own metrics as a Prometheus that scrapes it would. What cannot be written is logged once, and again once it could. */
@@ -55,9 +58,10 @@ export class SelfMonitoring implements Service {
   }
 
   async start(): Promise<void> {
+    const { loop } = this.#options;
     this.#timer = this.#options.clock.every(INTERVAL_MS, () => {
       // one that takes longer than the interval is not joined by another
-      this.#underWay ??= this.#write().finally(() => {
+      this.#underWay ??= (loop === undefined ? this.#write() : loop.run(() => this.#write())).finally(() => {
         this.#underWay = undefined;
       });
     });
@@ -80,6 +84,7 @@ export class SelfMonitoring implements Service {
     } catch (thrown) {
       problem = (thrown as Error).message;
     }
+    if (problem !== undefined) this.#options.loop?.failed(problem);
     if (problem !== undefined && !this.#failing) log.warn({ tenant, error: problem }, 'own metrics were not written');
     this.#failing = problem !== undefined;
   }

@@ -2,6 +2,7 @@ import type { IngesterAdmin, TenantSeries } from '../contract/ingester.ts';
 import type { ReplicaLoss } from '../contract/replica.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
+import type { Loop } from '../kit/service/loops.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import { after, type Clock, type Timer } from '../lib/clock.ts';
 import { ringErrors } from '../model/errors-ring.ts';
@@ -26,6 +27,8 @@ export interface IngesterOptions {
   readonly clock: Clock;
   /** Where others hold the same samples; absent: this process is alone. */
   readonly ring?: FlushRing;
+  /** Told of each look for what is to be flushed. */
+  readonly loop?: Loop;
   /** How often the shards' numbers are fetched. */
   readonly statsIntervalMs?: number;
 }
@@ -60,11 +63,12 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   async start(): Promise<void> {
-    const { config, clock, statsIntervalMs = STATS_INTERVAL_MS } = this.#options;
+    const { config, clock, loop, statsIntervalMs = STATS_INTERVAL_MS } = this.#options;
+    const flush = () => this.flushDue();
     this.#awaitReplay();
     this.#timers.push(
       clock.every(statsIntervalMs, () => void this.#observe()),
-      clock.every(config.flushCheckIntervalMs, () => void this.flushDue()),
+      clock.every(config.flushCheckIntervalMs, () => void (loop === undefined ? flush() : loop.run(flush))),
     );
   }
 

@@ -4,6 +4,7 @@ import { ConfigError } from '../kit/config/problem.ts';
 import { section } from '../kit/config/section.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../kit/thread/worker.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -39,6 +40,8 @@ export interface LimitsOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** Told of each look at the file. */
+  readonly loop?: Loop | undefined;
 }
 
 /** The limits in force. Looks at the runtime file now and then; one that is wrong leaves the old limits as they are. */
@@ -124,7 +127,7 @@ export class LimitsService implements Service {
   }
 
   async #watch(): Promise<void> {
-    const { clock, config, log } = this.#options;
+    const { clock, config, log, loop } = this.#options;
     const { signal } = this.#stopping;
     while (
       await clock.sleep(config.reloadPeriodMs, signal).then(
@@ -133,7 +136,7 @@ export class LimitsService implements Service {
       )
     ) {
       try {
-        await this.#load();
+        await (loop === undefined ? this.#load() : loop.run(() => this.#load()));
       } catch (err) {
         this.#metrics.reloads.inc({ result: 'failure' });
         this.#metrics.valid.set(0);

@@ -1,4 +1,5 @@
 import type { ApiAsker } from '../contract/api.ts';
+import type { Loop } from '../kit/service/loops.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 
@@ -52,12 +53,14 @@ export interface MetricUseOptions {
   readonly clock: Clock;
   /** Told what could not be written. */
   readonly onFailure: (error: Error) => void;
+  /** Told of each write. */
+  readonly loop?: Loop;
 }
 
 const KIND = 'metric-use';
 const DAY_MS = 86_400_000;
 export const USE_DAYS_KEPT = 30;
-const SAVE_INTERVAL_MS = 60_000;
+export const SAVE_INTERVAL_MS = 60_000;
 /** Rows of one tenant's day. */
 const PARTS = 8;
 const ROW_BYTES_MAX = 120 << 10;
@@ -85,7 +88,10 @@ export class MetricUseBook {
   }
 
   start(): void {
-    this.#timer = this.#options.clock.every(SAVE_INTERVAL_MS, () => void this.save());
+    this.#timer = this.#options.clock.every(SAVE_INTERVAL_MS, () => {
+      const { loop } = this.#options;
+      void (loop === undefined ? this.save() : loop.run(() => this.save()));
+    });
   }
 
   async stop(): Promise<void> {
@@ -131,6 +137,7 @@ export class MetricUseBook {
           await this.#trim(tenant);
         } catch (thrown) {
           this.#options.onFailure(thrown as Error);
+          this.#options.loop?.failed(thrown);
           // counted with the next ones
           for (const [metric, use] of metrics) {
             if (this.#unsavedCount < UNSAVED_MAX) this.#add(tenant, row, metric, use);

@@ -3,6 +3,7 @@ import { DeploymentDetector } from '../deployments/detector.ts';
 import { deploymentOf, eventOf, type TenantEvent } from '../deployments/event.ts';
 import type { EventBook } from '../deployments/event-book.ts';
 import type { Logger } from '../kit/observe/log.ts';
+import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
@@ -30,6 +31,8 @@ export interface DeploymentWatchOptions {
   readonly historyMs: number;
   /** Called each minute, whatever comes of the job. */
   readonly onMinute: () => void;
+  /** Told of each round. */
+  readonly loop?: Loop;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -49,10 +52,11 @@ export class DeploymentWatch implements Service {
   }
 
   async start(): Promise<void> {
+    const { loop } = this.#options;
     this.#timer = this.#options.clock.every(MINUTE_MS, () => {
       this.#options.onMinute();
       // a round that takes longer than a minute is not joined by another
-      this.#running ??= this.look().finally(() => {
+      this.#running ??= (loop === undefined ? this.look() : loop.run(() => this.look())).finally(() => {
         this.#running = undefined;
       });
     });
@@ -83,10 +87,12 @@ export class DeploymentWatch implements Service {
           if (await leases.hold(tenant, signal)) await this.#lookAt(tenant);
           else this.#detectors.delete(tenant);
         } catch (thrown) {
+          this.#options.loop?.failed(thrown);
           if (!signal.aborted) log.warn({ tenant, error: String(thrown) }, 'looking for deployments failed');
         }
       }
     } catch (thrown) {
+      this.#options.loop?.failed(thrown);
       if (!signal.aborted) log.warn({ error: String(thrown) }, 'looking for deployments failed');
     }
   }

@@ -74,7 +74,7 @@ const ELSEWHERE = new Set([
 /** These tell operators the rules and receivers of all tenants. */
 const CONFIG_OF_ALL = new Set(['/ruler/rule_groups', '/multitenant_alertmanager/configs']);
 /** These tell operators the limits of all tenants. */
-const LIMITS_OF_ALL = new Set(['/runtime_config']);
+const LIMITS_OF_ALL = new Set(['/runtime_config', '/api/v1/status/tenants']);
 
 /** Routes that tell a tenant what it has sent, from head and store. */
 const TELLING = new Set([

@@ -30,14 +30,23 @@ export const tableManagerModule: Module = {
 function compactorService(app: App, own: CompactorConfig): CompactorService {
   const { config, limits, log, registry, clock } = app;
   const { deleteRequestCancelPeriodMs } = config.purger;
+  const loop = app.loops.add(own.enabled ? 'compactor' : 'table-manager', own.intervalMs);
+  const thread = new CompactorThread({
+    store: storeSpec(config, part(app, 'hold')),
+    config: own,
+    deleteRequestCancelPeriodMs,
+    walAgeMaxMs: config.ingester.walAgeMaxMs,
+  });
   return new CompactorService({
     config: own,
-    runner: new CompactorThread({
-      store: storeSpec(config, part(app, 'hold')),
-      config: own,
-      deleteRequestCancelPeriodMs,
-      walAgeMaxMs: config.ingester.walAgeMaxMs,
-    }),
+    runner: {
+      run: (run, signal) =>
+        loop.run(async () => {
+          const done = await thread.run(run, signal);
+          for (const failure of done.report.failures) loop.failed(failure);
+          return done;
+        }),
+    },
     retention() {
       const tenants = [...limits.overrides.keys()].map(
         (tenant) => [tenant, limits.of(tenant).retentionPeriodMs] as const,

@@ -9,6 +9,7 @@ import { heldDisk } from '../../ingester/log/held-disk.ts';
 import { FolderHold } from '../../kit/folder/hold.ts';
 import { type App, part } from '../app.ts';
 import { lateAfterMs } from '../cache-age.ts';
+import { tenantUseRoutes } from '../routes/operating.ts';
 import { pushRoutes } from '../routes/push.ts';
 import { allStatsRoutes, statsRoutes, type UserStats } from '../routes/stats.ts';
 import { slotsFile } from '../slots-file.ts';
@@ -41,6 +42,7 @@ export const distributorModule: Module = {
     const stats = tenantStats(part(app, 'ingester'), distributor.rates);
     http.add(pushRoutes(distributor, config.server));
     http.add(statsRoutes(stats.of));
+    http.add(tenantUseRoutes(app, distributor.rates));
     admin?.add(allStatsRoutes(stats.all));
     return [edges, distributor];
   },

@@ -50,6 +50,7 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     shards: () => shards.all,
     flusher,
     ...(cluster && { ring: flushRing(cluster), flushLosses: true }),
+    loop: app.loops.add('flush', config.ingester.flushCheckIntervalMs),
     log,
     registry,
     clock,

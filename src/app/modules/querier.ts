@@ -5,7 +5,7 @@ import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import type { RuleSettings } from '../../contract/rules.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
-import { MetricUseBook } from '../../querier/metric-use.ts';
+import { MetricUseBook, SAVE_INTERVAL_MS } from '../../querier/metric-use.ts';
 import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
@@ -55,6 +55,7 @@ export const querierModule: Module = {
     const use = new MetricUseBook({
       rows: state,
       clock,
+      loop: app.loops.add('metric-use', SAVE_INTERVAL_MS),
       onFailure: (error) => log.warn({ error: error.message }, 'counts of metrics asked for were not written'),
     });
     const { cacheBackend } = config.chunkStore;

@@ -1,7 +1,7 @@
 import { readMetrics } from '../../kit/observe/metrics.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { type App, part } from '../app.ts';
-import { SelfMonitoring } from '../self-monitoring.ts';
+import { INTERVAL_MS, SelfMonitoring } from '../self-monitoring.ts';
 import { TenantMonitoring } from '../tenant-monitoring.ts';
 import type { Module } from './module.ts';
 
@@ -17,7 +17,8 @@ export const selfMonitoringModule: Module = {
     if (enabled) {
       app.parts.selfMonitoringTenant = tenant;
       const read = () => readMetrics(registry, metricSources);
-      services.push(new SelfMonitoring({ tenant, instance, read, backend, clock, log }));
+      const loop = app.loops.add('self-monitoring', INTERVAL_MS);
+      services.push(new SelfMonitoring({ tenant, instance, read, backend, clock, log, loop }));
     }
     if (tenantSeries) {
       const read = async () => {

@@ -1,4 +1,5 @@
 import { debugRoutes } from '../routes/debug.ts';
+import { processRoutes } from '../routes/operating.ts';
 import { statusRoutes } from '../routes/status.ts';
 import type { Module } from './module.ts';
 
@@ -8,6 +9,7 @@ export const serverModule: Module = {
   build(app) {
     const { http, admin } = app;
     http.add(statusRoutes(app));
+    http.add(processRoutes(app));
     admin?.add(debugRoutes(app.clock));
     return admin === undefined ? [http] : [admin, http];
   },

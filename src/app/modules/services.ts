@@ -28,6 +28,7 @@ export const servicesModule: Module = {
       tenants: async () =>
         config.deployments.enabled ? (await ingester.tenantSeries()).map(({ tenant }) => tenant) : [],
       historyMs: config.deployments.historyMs,
+      loop: app.loops.add('deployments', 60_000),
       onMinute: () => directory.renewAll(),
       log,
       clock,

@@ -1,0 +1,105 @@
+import type { Clock } from '../../lib/clock.ts';
+import { maskSecrets } from '../../lib/mask.ts';
+
+/** Work that is done again and again, as it is told of. */
+export interface LoopState {
+  readonly name: string;
+  /** From the begin of one round to the next, where nothing holds it up. */
+  readonly intervalMs: number;
+  readonly rounds: number;
+  readonly failures: number;
+  /** Unix ms; undefined: not yet. */
+  readonly lastStartMs: number | undefined;
+  readonly lastEndMs: number | undefined;
+  readonly lastTookMs: number | undefined;
+  /** Text of the last round's failure; undefined: it was well. */
+  readonly error: string | undefined;
+  /** No round has begun for longer than three intervals, or one does not end. */
+  readonly late: boolean;
+}
+
+const ERROR_CHARS_MAX = 500;
+/** Intervals without a round that are no reason to worry. */
+const LATE_INTERVALS = 3;
+const LATE_MIN_MS = 60_000;
+
+/** One of a process' loops; it never changes what comes of its work. */
+export class Loop {
+  readonly #clock: Clock;
+  readonly #name: string;
+  readonly #intervalMs: number;
+  readonly #madeMs: number;
+  #rounds = 0;
+  #failures = 0;
+  #lastStartMs: number | undefined;
+  #lastEndMs: number | undefined;
+  #lastTookMs: number | undefined;
+  #error: string | undefined;
+  #failed: string | undefined;
+
+  constructor(name: string, intervalMs: number, clock: Clock) {
+    this.#name = name;
+    this.#intervalMs = intervalMs;
+    this.#clock = clock;
+    this.#madeMs = clock.nowMs();
+  }
+
+  /** A round. */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    this.#lastStartMs = this.#clock.nowMs();
+    this.#failed = undefined;
+    const startMs = this.#clock.monotonicMs();
+    try {
+      return await work();
+    } catch (thrown) {
+      this.failed(thrown);
+      throw thrown;
+    } finally {
+      this.#rounds++;
+      this.#lastEndMs = this.#clock.nowMs();
+      this.#lastTookMs = this.#clock.monotonicMs() - startMs;
+      this.#error = this.#failed;
+      if (this.#error !== undefined) this.#failures++;
+    }
+  }
+
+  /** Notes a failure of the round that is under way, for work that goes on after it. */
+  failed(thrown: unknown): void {
+    this.#failed = maskSecrets(thrown instanceof Error ? thrown.message : String(thrown)).slice(0, ERROR_CHARS_MAX);
+  }
+
+  get state(): LoopState {
+    const sinceMs = this.#clock.nowMs() - (this.#lastStartMs ?? this.#madeMs);
+    return {
+      name: this.#name,
+      intervalMs: this.#intervalMs,
+      rounds: this.#rounds,
+      failures: this.#failures,
+      lastStartMs: this.#lastStartMs,
+      lastEndMs: this.#lastEndMs,
+      lastTookMs: this.#lastTookMs,
+      error: this.#error,
+      late: sinceMs > Math.max(LATE_MIN_MS, LATE_INTERVALS * this.#intervalMs),
+    };
+  }
+}
+
+/** The loops of a process. */
+export class Loops {
+  readonly #clock: Clock;
+  readonly #all: Loop[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(name: string, intervalMs: number): Loop {
+    const loop = new Loop(name, intervalMs, this.#clock);
+    this.#all.push(loop);
+    return loop;
+  }
+
+  get states(): LoopState[] {
+    return this.#all.map(({ state }) => state);
+  }
+}
