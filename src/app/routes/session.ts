@@ -79,7 +79,9 @@ function shownSession({ config, gate, http, version, parts }: App, { name, tenan
     tenancy: config.auth.tenancy,
     defaultTenant: config.auth.defaultTenant,
     version,
-    apis: http.routes.filter(({ path }) => /^\/(alertmanager\/)?api\/v/.test(path)).map(({ path }) => path),
+    apis: http.routes
+      .filter(({ path }) => path === '/ring' || /^\/(alertmanager\/)?api\/v/.test(path))
+      .map(({ path }) => path),
     pushPath: '/api/v1/push',
     selfMonitoringTenant: parts.selfMonitoringTenant ?? null,
   };

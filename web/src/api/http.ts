@@ -10,6 +10,8 @@ export interface ApiCall {
   /** YAML. */
   readonly text?: string;
   readonly form?: URLSearchParams;
+  /** The form that is wanted, where there are several. */
+  readonly accept?: string;
 }
 
 /** Told when an answer says that nobody is logged in any more. */
@@ -17,7 +19,7 @@ export const loginNeeded = new EventTarget();
 
 /** @throws ApiProblem */
 export async function send(call: ApiCall, signal?: AbortSignal): Promise<Response> {
-  const { path, params, tenant, method = 'GET', json, text, form } = call;
+  const { path, params, tenant, method = 'GET', json, text, form, accept } = call;
   let response: Response;
   try {
     response = await fetch(apiUrl(path, params), {
@@ -25,6 +27,7 @@ export async function send(call: ApiCall, signal?: AbortSignal): Promise<Respons
       signal: signal ?? null,
       headers: {
         ...(tenant !== '' && { 'X-Scope-OrgID': tenant }),
+        ...(accept !== undefined && { Accept: accept }),
         ...(json !== undefined && { 'Content-Type': 'application/json' }),
         ...(text !== undefined && { 'Content-Type': 'application/yaml' }),
       },

@@ -1,4 +1,5 @@
 import {
+  IconActivity,
   IconBell,
   IconBellOff,
   IconCoins,
@@ -60,6 +61,13 @@ export const pages: readonly Page[] = [
     letter: 'c',
     icon: IconCoins,
     component: lazy(async () => ({ default: (await import('../costs/costs-page.tsx')).CostsPage })),
+  },
+  {
+    path: '/operating',
+    title: 'Operating',
+    letter: 'o',
+    icon: IconActivity,
+    component: lazy(async () => ({ default: (await import('../operating/operating-page.tsx')).OperatingPage })),
   },
   { path: '/silences', title: 'Silences', letter: 'i', icon: IconBellOff, component: SilencesPage },
 ];
