@@ -394,7 +394,18 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     help: 'Networks that no notifications are sent to, like 203.0.113.0/24.',
     check: checkNetwork,
   }),
+
+  // services
+  serviceNameLabels: list({
+    flag: 'services.name-labels',
+    help: 'Labels that name the service of a series, the first that it has; those that are known by themselves come after them.',
+    check: checkLabelName,
+  }),
 });
+
+function checkLabelName(name: string): void {
+  if (name.length > 1024) throw new RangeError(`a label name of ${name.length} characters`);
+}
 
 function checkNetwork(network: string): void {
   if (!/^[\da-fA-F.:]+\/\d{1,3}$/.test(network)) throw new RangeError(`${network} is no network, like 10.0.0.0/8`);

@@ -7,6 +7,7 @@ import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import type { NameLabels } from '../model/service-id.ts';
 import type { TenantLeases } from './tenant-lease.ts';
 
 const MINUTE_MS = 60_000;
@@ -27,6 +28,8 @@ export interface DeploymentWatchOptions {
   readonly leases: TenantLeases;
   /** Tenants that have data now. */
   readonly tenants: () => Promise<readonly string[]>;
+  /** Labels that name a tenant's services, before those that are known; absent: none. */
+  readonly nameLabels?: (tenant: string) => NameLabels;
   /** Looked at once for each tenant; 0: nothing that is past. */
   readonly historyMs: number;
   /** Called each minute, whatever comes of the job. */
@@ -42,6 +45,8 @@ export class DeploymentWatch implements Service {
   readonly name = 'deployments';
   readonly #options: DeploymentWatchOptions;
   readonly #detectors = new Map<string, DeploymentDetector>();
+  /** By tenant, the labels that named its services in the last round. */
+  readonly #namedBy = new Map<string, string>();
   readonly #trimmed = new Map<string, number>();
   readonly #stopping = new AbortController();
   #timer: Timer | undefined;
@@ -102,7 +107,9 @@ export class DeploymentWatch implements Service {
     const { signal } = this.#stopping;
     const endMs = clock.nowMs() - DELAY_MS;
     const isPast = historyMs > 0 && !leases.hasHistory(tenant);
-    const detector = getOrMake(this.#detectors, tenant, () => new DeploymentDetector({ tenant, runner }));
+    const nameLabels = this.#options.nameLabels?.(tenant) ?? [];
+    this.#forgetOtherNames(tenant, nameLabels);
+    const detector = getOrMake(this.#detectors, tenant, () => new DeploymentDetector({ tenant, runner, nameLabels }));
     const startMs = endMs - (isPast ? Math.max(historyMs, PRIME_MS) : PRIME_MS);
     if (detector.lookedMs === undefined) {
       for (const event of await events.list(tenant, { startMs, endMs: endMs + HOUR_MS }, signal)) {
@@ -125,6 +132,13 @@ export class DeploymentWatch implements Service {
     }
     if (isPast) await leases.keepHistory(tenant, signal);
     await this.#trim(tenant);
+  }
+
+  /** What was found under other names begins anew. */
+  #forgetOtherNames(tenant: string, nameLabels: NameLabels): void {
+    const names = nameLabels.join();
+    if ((this.#namedBy.get(tenant) ?? names) !== names) this.#detectors.delete(tenant);
+    this.#namedBy.set(tenant, names);
   }
 
   async #trim(tenant: string): Promise<void> {

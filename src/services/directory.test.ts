@@ -17,7 +17,7 @@ function fakeRunner(asked: string[], answer: () => Promise<void> = async () => {
         value: {
           type: 'vector',
           timeMs: 0,
-          pairs: isUp ? [['job', `of-${tenant}`]] : [],
+          pairs: isUp ? [['job', `of-${tenant}`, 'team_service', `named-${tenant}`]] : [],
           values: Float64Array.from(isUp ? [1] : []),
           histograms: undefined,
         },
@@ -30,9 +30,9 @@ function fakeRunner(asked: string[], answer: () => Promise<void> = async () => {
   };
 }
 
-function directoryOf(runner: QueryRunner, clock: Clock): ServiceDirectory {
+function directoryOf(runner: QueryRunner, clock: Clock, nameLabels = (): readonly string[] => []): ServiceDirectory {
   const api = { handle: () => assert.fail() };
-  return new ServiceDirectory({ runner, api, events: new EventBook(new MemoryRows(), clock), clock });
+  return new ServiceDirectory({ runner, api, events: new EventBook(new MemoryRows(), clock), nameLabels, clock });
 }
 
 test('a list is renewed once a minute for whoever asks, each tenant its own', async () => {
@@ -63,4 +63,13 @@ test('what cannot be listed is told, and tried again', async () => {
   await assert.rejects(directory.list('a'), /no workers/);
   fails = false;
   assert.equal((await directory.list('a')).services.length, 1);
+});
+
+test('services are named by the labels that a tenant sets, from the next question on', async () => {
+  let labels: readonly string[] = [];
+  const directory = directoryOf(fakeRunner([]), systemClock, () => labels);
+  const names = async () => (await directory.list('a')).services.map(({ id }) => id.name);
+  assert.deepEqual(await names(), ['of-a']);
+  labels = ['team_service'];
+  assert.deepEqual(await names(), ['named-a']);
 });

@@ -11,7 +11,7 @@ import type { EventBook } from '../deployments/event-book.ts';
 import { spansOf } from '../deployments/spans.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { eventErrors } from '../model/errors-event.ts';
-import { type ServiceId, serviceKey } from '../model/service-id.ts';
+import { type NameLabels, type ServiceId, serviceKey } from '../model/service-id.ts';
 import { ServiceCatalog } from './catalog.ts';
 import { measuresOf } from './measures.ts';
 import { MetricIndex } from './metric-index.ts';
@@ -38,6 +38,8 @@ export interface DirectoryOptions {
   readonly runner: QueryRunner;
   readonly api: ApiBackend;
   readonly events: EventBook;
+  /** Labels that name a tenant's services, before those that are known; absent: none. */
+  readonly nameLabels?: (tenant: string) => NameLabels;
   readonly clock: Clock;
 }
 
@@ -60,6 +62,8 @@ export interface ServiceDashboard {
 
 interface Kept {
   readonly catalog: ServiceCatalog;
+  /** The labels that name services in it. */
+  readonly nameLabels: NameLabels;
   renewal: Promise<void> | undefined;
   askedMs: number;
 }
@@ -201,11 +205,17 @@ export class ServiceDirectory {
 
   async #catalog(tenant: string): Promise<Kept> {
     const nowMs = this.#options.clock.monotonicMs();
+    const { runner, nameLabels: labelsOf } = this.#options;
+    const nameLabels = labelsOf?.(tenant) ?? [];
     let kept = this.#kept.get(tenant);
-    if (kept === undefined) {
+    if (kept === undefined || kept.nameLabels.join() !== nameLabels.join()) {
       if (this.#kept.size >= CATALOGS_MAX) this.#kept.delete(this.#kept.keys().next().value!);
-      const { runner } = this.#options;
-      kept = { catalog: new ServiceCatalog({ tenant, runner }), renewal: undefined, askedMs: nowMs };
+      kept = {
+        catalog: new ServiceCatalog({ tenant, runner, nameLabels }),
+        nameLabels,
+        renewal: undefined,
+        askedMs: nowMs,
+      };
       this.#kept.set(tenant, kept);
     }
     kept.askedMs = nowMs;

@@ -3,9 +3,10 @@ import { createTheme, MantineProvider } from '@mantine/core';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createRoot } from 'react-dom/client';
 import { Router } from 'wouter';
+import { warmQueries } from './api/query.ts';
 import { App } from './app.tsx';
 import { pagesPath, styleNonce } from './base.ts';
-import { SessionGate } from './session.tsx';
+import { SessionGate, sessionQuery } from './session.tsx';
 
 // a part of a build that is there no more: the page is that of an older process
 window.addEventListener('vite:preloadError', () => window.location.reload());
@@ -22,6 +23,10 @@ const theme = createTheme({
   fontFamily: 'system-ui, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',
 });
+
+// both are needed before anything is drawn
+void client.prefetchQuery(sessionQuery);
+warmQueries();
 
 createRoot(document.getElementById('root')!).render(
   <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={() => styleNonce}>

@@ -1,4 +1,4 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { queryOptions, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, use, useEffect } from 'react';
 import { loginNeeded, send } from './api/http.ts';
 import { ApiProblem } from './api/problem.ts';
@@ -32,16 +32,19 @@ export function useSession(): Session {
 
 const KEY = ['session'];
 
+/** The question who is there: asked as soon as the page runs, before anything is drawn. */
+export const sessionQuery = queryOptions({
+  queryKey: KEY,
+  queryFn: async ({ signal }): Promise<Session | null> => {
+    const response = await send({ path: '/api/v1/session', tenant: '' }, signal);
+    return ((await response.json()) as { data: Session }).data;
+  },
+});
+
 /** Asks who is there; without anybody, the login stands in place of the page, and the page comes back after it. */
 export function SessionGate({ children }: { readonly children: ReactNode }) {
   const client = useQueryClient();
-  const { data, error } = useQuery({
-    queryKey: KEY,
-    queryFn: async ({ signal }) => {
-      const response = await send({ path: '/api/v1/session', tenant: '' }, signal);
-      return ((await response.json()) as { data: Session }).data;
-    },
-  });
+  const { data, error } = useQuery(sessionQuery);
   useEffect(() => {
     const again = () => client.setQueryData(KEY, null);
     loginNeeded.addEventListener('needed', again);

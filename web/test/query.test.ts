@@ -325,3 +325,30 @@ test('names are text, whatever is in them', { skip }, async () => {
   assert.equal(await page.evaluate(() => (window as { __hit?: number }).__hit), undefined);
   visitor.assertClean();
 });
+
+test('deployments are marked on the graphs of a query, and events can be sent in from a page', { skip }, async () => {
+  await sendEvents(server.url, 'shop', [{ minutesAgo: 20, service: 'shop', to: '1.5', text: 'of the bench' }]);
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open('/ui/service?tenant=shop&cluster=&namespace=&name=shop');
+  await page.getByText('deployment 1.5 of the bench').waitFor();
+  await page.getByText('Add an event').click();
+  await page.getByLabel('What happened').fill('<b>moved</b> the database');
+  await page.getByRole('button', { name: 'Add', exact: true }).click();
+  await page.getByText('annotation <b>moved</b> the database').waitFor();
+  await visitor.picture('event-added');
+  await visitor.open(
+    `/ui/query?tenant=shop&g0.expr=${param('sum by (job) (rate(http_requests_total[5m]))')}&g0.tab=graph&g0.range_input=1h`,
+  );
+  await visitor.drawn();
+  const box = (await page.locator('.u-over').boundingBox())!;
+  // two thirds of the way: where the deployment is
+  const tooltip = page.locator('.tooltip', { hasText: '1.5 of the bench' });
+  for (let x = 0.6; x < 0.72 && (await tooltip.count()) === 0; x += 0.01) {
+    await page.mouse.move(box.x + box.width * x, box.y + 100);
+    await page.waitForTimeout(60);
+  }
+  await tooltip.waitFor();
+  await visitor.picture('query-marked');
+  visitor.assertClean();
+});

@@ -14,12 +14,13 @@ export const servicesModule: Module = {
   needs: ['limits', 'data-folder', 'ingester', 'querier'],
   clusterNeeds: ['limits', 'ring', 'querier'],
   build(app) {
-    const { config, clock, log, http } = app;
+    const { config, limits, clock, log, http } = app;
     const queries = part(app, 'queries');
     const ingester = part(app, 'ingester');
     const rows = part(app, 'state');
+    const nameLabels = (tenant: string) => limits.of(tenant).serviceNameLabels;
     const events = new EventBook(rows, clock);
-    const directory = new ServiceDirectory({ runner: queries, api: queries, events, clock });
+    const directory = new ServiceDirectory({ runner: queries, api: queries, events, nameLabels, clock });
     const leases = new TenantLeases(rows, Buffer.from(systemBytes(16)).toString('hex'), clock);
     const watch = new DeploymentWatch({
       runner: queries,
@@ -27,6 +28,7 @@ export const servicesModule: Module = {
       leases,
       tenants: async () =>
         config.deployments.enabled ? (await ingester.tenantSeries()).map(({ tenant }) => tenant) : [],
+      nameLabels,
       historyMs: config.deployments.historyMs,
       loop: app.loops.add('deployments', 60_000),
       onMinute: () => directory.renewAll(),

@@ -8,6 +8,8 @@ export interface QueryMessage {
   readonly tenant: string;
   readonly grid: Grid | undefined;
   readonly seriesMax: number;
+  /** It is counted as a dashboard's. */
+  readonly isDashboard: boolean;
 }
 
 /** Nobody waits for it any more. */

@@ -12,6 +12,8 @@ export interface Query {
   readonly grid?: Grid;
   readonly timeMs?: number;
   readonly seriesMax: number;
+  /** A dashboard asks; else whoever is at the page. */
+  readonly isDashboard?: boolean;
 }
 
 let worker: Worker | undefined;
@@ -26,6 +28,11 @@ function theWorker(): Worker {
     waiting.delete(data.id);
   };
   return worker;
+}
+
+/** Has the worker load while the page does. */
+export function warmQueries(): void {
+  theWorker();
 }
 
 /** @throws ApiProblem; the signal's reason when it is aborted */
@@ -54,6 +61,7 @@ export function runQuery(query: Query, signal: AbortSignal): Promise<Answer> {
     tenant,
     grid: query.grid,
     seriesMax: query.seriesMax,
+    isDashboard: query.isDashboard === true,
   };
   theWorker().postMessage(message);
   return promise;

@@ -72,7 +72,9 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
       const end = endMs ?? Math.floor(Date.now() / stepMs) * stepMs;
       const grid = { startMs: end - Math.floor(rangeMs / stepMs) * stepMs, endMs: end, stepMs };
       const when = isTable ? { timeMs: end } : { grid };
-      return Promise.all(exprs.map((expr) => runQuery({ expr, tenant, seriesMax: SERIES_MAX, ...when }, signal)));
+      return Promise.all(
+        exprs.map((expr) => runQuery({ expr, tenant, seriesMax: SERIES_MAX, isDashboard: true, ...when }, signal)),
+      );
     },
   });
   const panels = exprs.map((expr) => ({ ...EMPTY_PANEL, expr, rangeMs, endMs }));

@@ -10,6 +10,7 @@ import { differing, type LabelSet, printSeries } from '../model/labels.ts';
 import { type Unit, unitOf } from '../model/units.ts';
 import type { PanelState } from '../model/url-state.ts';
 import { useScope } from '../scope.tsx';
+import { useEventMarks } from './event-marks.ts';
 import { Legend } from './legend.tsx';
 
 const HEIGHT_PX = 320;
@@ -31,6 +32,7 @@ export function GraphView(props: {
   const strokes = useMemo(() => strokesFor(series.map(({ labels }) => labels)), [series]);
   const names = useMemo(() => differing(series.map(({ labels }) => labels)).own.map(shortName), [series]);
   const marks = useExemplars(panel, answer, tenant);
+  const timeMarks = useEventMarks(answer, tenant);
   const heat = useMemo(() => (panel.display === 'heatmap' ? heatmapOf(answer) : undefined), [panel.display, answer]);
   if (seriesTotal === 0)
     return <p className="dim">No series. The query is right, but nothing fits it in this range.</p>;
@@ -64,6 +66,7 @@ export function GraphView(props: {
         zone={zone}
         height={HEIGHT_PX}
         marks={marks}
+        timeMarks={timeMarks}
         onZoom={onZoom}
       />
       <Legend

@@ -17,6 +17,7 @@ import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope } from '../scope.tsx';
 import { useSession } from '../session.tsx';
+import { AddEvent } from './add-event.tsx';
 import { Deployments } from './deployments.tsx';
 
 interface Generated {
@@ -37,7 +38,9 @@ export function ServicePage() {
   const [saveError, setSaveError] = useState<unknown>();
   const search = new URLSearchParams(useSearch());
   // as `serviceKey` writes it
-  const key = ['cluster', 'namespace', 'name'].map((name) => encodeURIComponent(search.get(name) ?? '')).join('/');
+  const part = (name: string) => search.get(name) ?? '';
+  const service = { cluster: part('cluster'), namespace: part('namespace'), name: part('name') };
+  const key = [service.cluster, service.namespace, service.name].map(encodeURIComponent).join('/');
   const call = { path: `/api/v1/services/${encodeURIComponent(key)}/dashboard`, tenant };
   const { data, error } = useQuery({
     queryKey: ['service', tenant, key],
@@ -95,6 +98,7 @@ export function ServicePage() {
         <Text size="sm">This service has no series in the last hour that could be drawn.</Text>
       )}
       <Deployments events={events} serviceKey={key} />
+      {rights.includes('edit') && <AddEvent service={service} />}
       {data !== undefined && (
         <TimeMarks value={timeMarks}>
           <DashboardView dashboard={data.dashboard} intervalMs={data.intervalMs} />
