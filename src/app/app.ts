@@ -32,7 +32,7 @@ export interface App {
   readonly registry: Registry;
   /** Metrics of worker threads, added up with this thread's. */
   readonly metricSources: MetricSource[];
-  /** What is done again and again in this process. */
+  /** The loops of this process. */
   readonly loops: Loops;
   readonly limits: LimitsService;
   readonly gate: Gate;

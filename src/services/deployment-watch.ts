@@ -134,7 +134,7 @@ export class DeploymentWatch implements Service {
     await this.#trim(tenant);
   }
 
-  /** What was found under other names begins anew. */
+  /** Forgets services that were found under other names: they begin anew. */
   #forgetOtherNames(tenant: string, nameLabels: NameLabels): void {
     const names = nameLabels.join();
     if ((this.#namedBy.get(tenant) ?? names) !== names) this.#detectors.delete(tenant);

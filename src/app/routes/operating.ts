@@ -97,7 +97,7 @@ function limitsOf(limits: TenantLimits) {
   };
 }
 
-/** What was not kept, by tenant: from the counters, which all that is refused goes through. */
+/** Discarded samples and metadata by tenant: from the counters, which all that is refused goes through. */
 async function discardedIn(registry: App['registry']): Promise<ReadonlyMap<string, Discarded>> {
   const found = new Map<string, { samples: Record<string, number>; metadata: Record<string, number> }>();
   for (const { name, values } of await readMetrics(registry, [])) {
