@@ -22,7 +22,9 @@ export function Tabs({ tabs, label }: { readonly tabs: readonly Tab[]; readonly 
         onChange={choose}
         data={tabs.map((tab) => ({ value: tab.name, label: tab.title }))}
       />
-      <Content key={name} />
+      <div className="scrolled">
+        <Content key={name} />
+      </div>
     </>
   );
 }
