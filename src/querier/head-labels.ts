@@ -12,6 +12,8 @@ interface Known {
   readonly to: number;
   readonly labels: Labels;
   readonly next: Known | undefined;
+  /** The series that came behind it the last time: mostly it does so again, and need not be looked for. */
+  after: Known | undefined;
 }
 
 /**
@@ -25,6 +27,7 @@ export class HeadLabels {
   #blockAt = 0;
   #count = 0;
   #users = 0;
+  #last: Known | undefined;
 
   open(): void {
     this.#users++;
@@ -34,6 +37,7 @@ export class HeadLabels {
     this.#users--;
     if (this.#users > 0 || this.#count <= SERIES_KEPT_MAX) return;
     this.#byHash.clear();
+    this.#last = undefined;
     this.#block = new Uint8Array(0);
     this.#count = 0;
   }
@@ -43,10 +47,15 @@ export class HeadLabels {
    * @param once the query does not ask for this series again: beyond those that are kept it is not remembered
    */
   at(slice: Uint8Array, labelsFrom: number, labelsTo: number, once: boolean): Labels {
+    const expected = this.#last?.after;
+    if (expected !== undefined && isEqual(expected, slice, labelsFrom, labelsTo)) {
+      this.#last = expected;
+      return expected.labels;
+    }
     const hash = hashOf(slice, labelsFrom, labelsTo);
     const first = this.#byHash.get(hash);
     for (let known = first; known !== undefined; known = known.next) {
-      if (isEqual(known, slice, labelsFrom, labelsTo)) return known.labels;
+      if (isEqual(known, slice, labelsFrom, labelsTo)) return this.#came(known);
     }
     if (once && this.#count >= SERIES_KEPT_MAX) return this.#decoder.decode(slice, labelsFrom, labelsTo);
     return this.#learn(hash, first, slice, labelsFrom, labelsTo);
@@ -62,9 +71,16 @@ export class HeadLabels {
     this.#blockAt += length;
     this.#block.set(slice.subarray(sliceFrom, sliceTo), from);
     const labels = this.#decoder.decode(slice, sliceFrom, sliceTo);
-    this.#byHash.set(hash, { block: this.#block, from, to: from + length, labels, next });
+    const known = { block: this.#block, from, to: from + length, labels, next, after: undefined };
+    this.#byHash.set(hash, known);
     this.#count++;
-    return labels;
+    return this.#came(known);
+  }
+
+  #came(known: Known): Labels {
+    if (this.#last !== undefined) this.#last.after = known;
+    this.#last = known;
+    return known.labels;
   }
 }
 

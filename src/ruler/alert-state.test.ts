@@ -210,3 +210,19 @@ test('10,000 alerts that begin in one slot are one compare-and-set, and of a few
   assert.deepEqual(await rows.pageIds(KEY), []);
   await tables.close();
 });
+
+test('an hour in which values change and states do not writes nothing', async () => {
+  const rows = await rowsOf(new MemoryTableStore());
+  const { state, found, events, evaluate } = await taken(rows, 'one');
+  found.instances = Array.from({ length: 500 }, (_, i) => `host-${i}`);
+  await evaluate(0);
+  const head = (await rows.read(KEY))!.head;
+  events.length = 0;
+  for (let minute = 1; minute <= 60; minute++) {
+    found.value = minute;
+    await evaluate(minute * MINUTE_MS);
+  }
+  assert.equal(state.writes, 1);
+  assert.equal(events.includes('kept'), false);
+  assert.deepEqual((await rows.read(KEY))!.head, head);
+});
