@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Pallium, tempFolder } from '../harness/pallium.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
@@ -160,5 +161,53 @@ else {
     const { members, version } = JSON.parse(ring.text);
     assert.equal(version, 1);
     assert.equal(members.length, 3);
+  });
+
+  test('distributors, ingesters and queriers of their own: an ingester drains and goes, one whose settings differ stays out', async () => {
+    await using cluster = new Cluster(['-ingester.flush-check-interval=1s']);
+    const ingesters = ['i1', 'i2', 'i3', 'i4'];
+    for (const name of ingesters) await cluster.start(name, ['-target=ingester']);
+    await cluster.ready();
+    const [d1, d2] = [
+      await cluster.start('d1', ['-target=distributor']),
+      await cluster.start('d2', ['-target=distributor']),
+    ];
+    const [q1, q2] = [await cluster.start('q1', ['-target=querier']), await cluster.start('q2', ['-target=querier'])];
+    await cluster.ready();
+    assert.ok(!existsSync(join(d1.dataDir, 'ingester')) && !existsSync(join(q1.dataDir, 'ingester')));
+    const sender = new Sender([d1, d2]);
+    for (let i = 0; i < 10; i++) await sender.send();
+    await checkAll([q1, q2], sender);
+
+    const odd = await cluster.start('odd', ['-target=ingester', '-ingester.window=1h']);
+    assert.notEqual((await odd.ended).code, 0);
+    assert.match(odd.logTail(), /does not join.*-ingester.window is 3600000 here and 7200000 in the cluster/);
+    cluster.processes.delete('odd');
+
+    const i4 = cluster.processes.get('i4')!;
+    assert.match((await i4.api().ask('/ring')).text, /<code>i4-/);
+    const { id } = JSON.parse((await i4.api().ask('/ingester/drain')).text);
+    const post = (body: string) =>
+      i4.api().ask('/ring', { method: 'POST', body, headers: { 'content-type': 'application/x-www-form-urlencoded' } });
+    assert.deepEqual(await post(`forget=${id}`).then(({ status, text }) => [status, text]), [
+      400,
+      `refused: say that it is meant by confirm=${id}\n`,
+    ]);
+    assert.match((await post(`forget=${id}&confirm=${id}`)).text, /^refused: i4-.* shows that it lives/);
+    assert.equal((await i4.api().ask('/ingester/drain', { method: 'POST' })).status, 202);
+    const drained = async () => {
+      await sender.send();
+      return JSON.parse((await i4.api().ask('/ingester/drain')).text).drained === true;
+    };
+    await until('it has drained', drained, { timeoutMs: 120_000, intervalMs: 500 });
+    await i4.stop();
+    cluster.processes.delete('i4');
+    await checkAll([q1, q2], sender);
+
+    await d1.kill();
+    await q1.kill();
+    await cluster.processes.get('i1')!.kill();
+    for (let i = 0; i < 5; i++) await sender.send();
+    await checkAll([q2], sender);
   });
 }
