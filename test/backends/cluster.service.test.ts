@@ -178,6 +178,12 @@ else {
     const sender = new Sender([d1, d2]);
     for (let i = 0; i < 10; i++) await sender.send();
     await checkAll([q1, q2], sender);
+    for (const server of [d1, q1]) {
+      const { text } = await server.api().ask('/metrics');
+      assert.match(text, /^pallium_ring_version 1$/m);
+      assert.match(text, /^pallium_ring_arcs_without_quorum 0$/m);
+      assert.match(text, /^pallium_peer_sent_bytes_total\{peer="127.0.0.1:\d+"\} [1-9]/m);
+    }
 
     const odd = await cluster.start('odd', ['-target=ingester', '-ingester.window=1h']);
     assert.notEqual((await odd.ended).code, 0);

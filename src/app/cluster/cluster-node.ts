@@ -6,8 +6,17 @@ import type { ReplicaReader } from '../../contract/replica.ts';
 import type { Disk } from '../../ingester/log/disk.ts';
 import { shardFolders } from '../../ingester/shard/shard-folder.ts';
 import type { Logger } from '../../kit/observe/log.ts';
+import {
+  gauge,
+  type MetricSnapshot,
+  type MetricSource,
+  metricTable,
+  Registry,
+  readMetrics,
+} from '../../kit/observe/metrics.ts';
 import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
+import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
@@ -45,8 +54,19 @@ export interface ClusterNodeOptions {
   /** Absent: this process holds no samples. */
   readonly disk?: Disk | undefined;
   readonly log: Logger;
+  readonly registry: Registry;
   readonly clock: Clock;
 }
+
+const ringMetrics = metricTable({
+  version: gauge('ring_version', 'Newest version of the ring that is known here; 0: none.'),
+  confirmed: gauge('ring_confirmed_version', 'Newest version that is known to count.'),
+  floor: gauge('ring_floor_version', 'Oldest version whose owners readers still ask.'),
+  members: gauge('ring_members', 'Members of the newest version.'),
+  lacking: gauge('ring_arcs_without_quorum', 'Arcs of which fewer owners than a quorum can be reached from here.'),
+  away: gauge('ring_members_away', 'Owners that cannot be reached from here.'),
+  storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
+});
 
 /** Members that are asked side by side what they know. */
 const MEETINGS_MAX = 16;
@@ -63,6 +83,9 @@ export class ClusterNode implements Service, RingPeer {
   readonly #alike: PeerSelf['cluster'];
   readonly #server: RpcServer;
   readonly #settings: SettingsKeeper;
+  readonly #metrics: ReturnType<typeof ringMetrics>;
+  /** Metrics of each thread that has the ring. */
+  readonly #threads = new Set<MetricSource>();
   readonly #stopping = new AbortController();
   /** Monotonic time when each member last answered. */
   readonly #answeredMs = new Map<string, number>();
@@ -79,7 +102,8 @@ export class ClusterNode implements Service, RingPeer {
 
   /** @throws where its address or the files of its security are wrong */
   constructor(options: ClusterNodeOptions) {
-    const { config, kv, disk, clock, log } = options;
+    const { config, kv, disk, clock, log, registry } = options;
+    this.#metrics = ringMetrics(registry);
     this.#options = options;
     this.#credentials = PeerCredentials.read(config.server);
     const security = () => this.#credentials.current;
@@ -95,10 +119,20 @@ export class ClusterNode implements Service, RingPeer {
       clock,
       addressOf: (id) => this.#addresses.get(id),
       byId: true,
+      metrics: peerMetrics(registry),
     });
     const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
-    this.#server = new RpcServer({ host, port, self, security, role: memberRole(parts), clock, log });
+    this.#server = new RpcServer({
+      host,
+      port,
+      self,
+      security,
+      role: memberRole(parts),
+      clock,
+      log,
+      metrics: servedMetrics(registry),
+    });
     this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, clock, log });
   }
 
@@ -223,7 +257,31 @@ export class ClusterNode implements Service, RingPeer {
 
   /** Serves the ring to a thread. */
   connect(ports: RingPorts, gone: Promise<unknown>): void {
-    serveRing({ ring: this, addresses: () => this.#addresses, meet: (id) => this.members.meet(this, id) }, ports, gone);
+    const metrics = serveRing(
+      { ring: this, addresses: () => this.#addresses, meet: (id) => this.members.meet(this, id) },
+      ports,
+      gone,
+    );
+    this.#threads.add(metrics);
+    void gone.then(() => this.#threads.delete(metrics));
+  }
+
+  /** Metrics of all threads' ways to members. */
+  metrics(): Promise<MetricSnapshot> {
+    this.#count();
+    return readMetrics(new Registry(), [...this.#threads]);
+  }
+
+  #count(): void {
+    const { kv, clock } = this.#options;
+    const view = this.current();
+    this.#metrics.version.set(view?.newest.number ?? 0);
+    this.#metrics.confirmed.set(view?.confirmed ?? 0);
+    this.#metrics.floor.set(view?.newest.floor ?? 0);
+    this.#metrics.members.set(view?.newest.members.length ?? 0);
+    this.#metrics.lacking.set(this.reach?.lacking ?? view?.newest.arcs ?? 0);
+    this.#metrics.away.set(this.reach?.away.length ?? 0);
+    if (kv.answeredMs !== undefined) this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
   }
 
   /** Arcs of which a quorum can be reached from here; undefined: no version counts yet. */

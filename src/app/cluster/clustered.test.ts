@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '../../kit/config/load.ts';
+import { silentLogger } from '../../kit/observe/log.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { composeApp } from '../compose.ts';
 import { sections } from '../config.ts';
-import { checkCluster } from './clustered.ts';
+import { modules, resolveTargets } from '../modules/modules.ts';
+import { checkCluster, isClustered } from './clustered.ts';
 
 const check = (...args: string[]) => checkCluster(loadConfig(sections, { args, env: {} }).values);
 const SHARED = ['-schema.store=cassandra', '-schema.object-store=none'];
@@ -28,4 +32,23 @@ test('stores in the data folder are refused where there are several processes', 
   );
   check('-target=ingester', ...SHARED);
   assert.throws(() => check('-target=ingester', ...SHARED, '-ring.arcs=100'), /^Error: -ring.arcs 100 is refused/);
+});
+
+test('targets of a cluster bring what they need: only an ingester has shards and a data folder', async () => {
+  const routesOf = async (...targets: string[]) => {
+    const args = [`-target=${targets.join(',')}`, '-distributor.replication-factor=3', '-schema.store=dynamodb'];
+    const { values } = loadConfig(sections, { args: [...args, '-schema.object-store=none'], env: {} });
+    const order = resolveTargets(targets, modules, isClustered(values));
+    const app = await composeApp({ config: values, version: '1', order, log: silentLogger, clock: systemClock });
+    return { order, routes: app.http.routes };
+  };
+  for (const target of ['distributor', 'querier']) {
+    const { order } = await routesOf(target);
+    assert.ok(!order.includes('data-folder') && !order.includes('ingester') && order.includes('ring'), order.join());
+  }
+  const { order } = await routesOf('distributor', 'ingester');
+  assert.ok(order.indexOf('data-folder') < order.indexOf('ring'), order.join());
+  const { routes } = await routesOf('all');
+  const paths = ['/ring', '/ingester/ring', '/ingester/drain', '/ingester/mode', '/ingester/vouch'];
+  for (const path of paths) assert.equal(routes.find((route) => route.path === path)?.needs, 'admin', path);
 });

@@ -1,16 +1,23 @@
 import type { KvClient, KvEntry } from '../../kv/client.ts';
+import type { Clock } from '../../lib/clock.ts';
 
 /** A key-value store that is opened when it is first asked, and again where that failed: a process starts without it. */
 export class LateKv implements KvClient {
   readonly #open: () => Promise<OpenedKv>;
+  readonly #clock: Clock;
   #opened: Promise<OpenedKv> | undefined;
+  /** Monotonic time of its last answer; undefined: there was none. */
+  answeredMs: number | undefined;
 
-  constructor(open: () => Promise<OpenedKv>) {
+  constructor(open: () => Promise<OpenedKv>, clock: Clock) {
     this.#open = open;
+    this.#clock = clock;
   }
 
   async get(key: string, signal?: AbortSignal): Promise<KvEntry | undefined> {
-    return (await this.#kv(signal)).get(key, signal);
+    const entry = await (await this.#kv(signal)).get(key, signal);
+    this.answeredMs = this.#clock.monotonicMs();
+    return entry;
   }
 
   async put(key: string, value: Uint8Array, signal?: AbortSignal): Promise<void> {

@@ -1,5 +1,7 @@
+import { Registry, readMetrics } from '../../kit/observe/metrics.ts';
 import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
+import { peerMetrics } from '../../kit/rpc/metrics.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { RemoteMembers } from '../../peer/remote-members.ts';
 import { type RingPorts, ThreadRing } from './thread-ring.ts';
@@ -14,7 +16,8 @@ export interface ThreadPeers {
 
 /** The ring in this thread, and connections of its own to the members. */
 export function peersOfThread({ self, files }: ThreadPeers, ports: RingPorts) {
-  const ring = new ThreadRing(ports, systemClock);
+  const registry = new Registry();
+  const ring = new ThreadRing(ports, systemClock, () => readMetrics(registry, []));
   const credentials = PeerCredentials.read(files);
   systemClock.every(REFRESH_MS, () => {
     try {
@@ -27,6 +30,7 @@ export function peersOfThread({ self, files }: ThreadPeers, ports: RingPorts) {
     self,
     security: () => credentials.current,
     clock: systemClock,
+    metrics: peerMetrics(registry),
     addressOf: (id) => ring.addressOf(id),
     byId: true,
   });

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import type { MetricSnapshot, MetricSource } from '../../kit/observe/metrics.ts';
 import { Channel, serve } from '../../kit/thread/channel.ts';
 import { assert } from '../../lib/assert.ts';
 import { type Clock, timeout } from '../../lib/clock.ts';
@@ -26,7 +27,11 @@ export type RingHostRole = {
 };
 
 /** The other thread's end. */
-export type RingThreadRole = { update(update: RingUpdate): void };
+export type RingThreadRole = {
+  update(update: RingUpdate): void;
+  /** Metrics of the thread's own ways to members. */
+  metrics(request: Record<string, never>): Promise<MetricSnapshot>;
+};
 
 /** Two ports between a thread and the ring of its process, one for each direction. */
 export interface RingPorts {
@@ -47,12 +52,12 @@ export interface RingHostOptions {
   meet(id: string): Promise<void>;
 }
 
-/** Serves the ring to a thread until `gone`. */
+/** Serves the ring to a thread until `gone`. @returns the thread's metrics, asked for anew each time */
 export function serveRing(
   { ring, addresses, meet }: RingHostOptions,
   { calls, updates }: RingPorts,
   gone: Promise<unknown>,
-): void {
+): MetricSource {
   const role: RingHostRole = {
     async meet({ id }) {
       await meet(id);
@@ -74,6 +79,7 @@ export function serveRing(
     calls.close();
     updates.close();
   });
+  return () => channel.call('metrics', {});
 }
 
 const DOCUMENTS = new WeakMap<RingVersion, Uint8Array>();
@@ -112,10 +118,11 @@ export class ThreadRing implements RingSource {
   #view: RingView | undefined;
   #addresses: ReadonlyMap<string, string> = new Map();
 
-  constructor({ calls, updates }: RingPorts, clock: Clock) {
+  /** @param metrics of this thread, for the process */
+  constructor({ calls, updates }: RingPorts, clock: Clock, metrics: MetricSource = async () => []) {
     this.#clock = clock;
     this.#host = new Channel<RingHostRole>(calls);
-    const role: RingThreadRole = { update: (update) => this.#take(update) };
+    const role: RingThreadRole = { update: (update) => this.#take(update), metrics: () => metrics() };
     serve(updates, role);
   }
 

@@ -14,11 +14,12 @@ import type { Module } from './module.ts';
 export const ringModule: Module = {
   needs: ['observer'],
   build(app) {
-    const { config, log, clock, http } = app;
+    const { config, log, registry, clock, http, metricSources } = app;
     const disk = hasIngester(config) ? heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock)) : undefined;
-    const kv = new LateKv(() => openKv(config, clock));
-    const cluster = new ClusterNode({ config, kv, disk, log, clock });
+    const kv = new LateKv(() => openKv(config, clock), clock);
+    const cluster = new ClusterNode({ config, kv, disk, log, registry, clock });
     app.parts.cluster = cluster;
+    metricSources.push(() => cluster.metrics());
     app.parts.ingester = new ClusterAdmin({ ring: cluster, member: (id) => cluster.members.of(cluster, id) });
     http.add(ringRoutes(cluster));
     return [cluster];
