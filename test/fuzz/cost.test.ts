@@ -13,11 +13,13 @@ import { type CostRequest, type Gene, mutated, randomGene, requestOf } from './c
 
 // Looks for requests that cost more than they weigh: keeps those that took most CPU, blocking or memory for each byte, and changes them.
 //   SEED=1 COST_SECONDS=3600 node --test test/fuzz/cost.test.ts
+//   KINDS=rules,silence node --test test/fuzz/cost.test.ts    these kinds only
 //   GENE='{"kind":…}' node --test test/fuzz/cost.test.ts      one request again
 
 const SECONDS = Number(process.env.COST_SECONDS ?? 20);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
 const GENE = process.env.GENE;
+const KINDS = process.env.KINDS?.split(',');
 
 /** No thread works longer than this for one request without letting others in, ms of its CPU time. */
 const BLOCKED_MAX_MS = 100;
@@ -211,7 +213,7 @@ test(`requests that cost more than they weigh, for ${SECONDS} s`, async (t) => {
       const known = [...best.values()].flat();
       const gene =
         known.length === 0 || random() < 0.3
-          ? randomGene(random)
+          ? randomGene(random, KINDS)
           : mutated(known[Math.floor(random() * known.length)]!.gene, random);
       await ask(gene);
       if (performance.now() - toldMs < PROGRESS_MS) continue;

@@ -8,6 +8,8 @@ import {
   type WriteSeries,
 } from '../../../src/wire/write-request.ts';
 import { repeatedBlock } from '../../hostile/bodies.ts';
+import { documentMakers } from './genes-documents.ts';
+import { many, pick, quoted, regex, repeat, selector } from './parts.ts';
 
 /** A gene makes a request: the same gene makes the same request. */
 export interface Gene {
@@ -24,19 +26,17 @@ export interface CostRequest {
   readonly body?: Uint8Array | string;
 }
 
-type Maker = (random: Random, sizes: readonly number[]) => CostRequest;
+export type Maker = (random: Random, sizes: readonly number[]) => CostRequest;
 
 const SIZES = 3;
 const SIZE_MAX = 200_000;
-const BODY_BYTES_MAX = 3_000_000;
 const RAW_BYTES_MAX = 31 * 1024 * 1024;
 const LABEL_CHARS_MAX = 2_000_000;
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const V1 = { 'content-type': 'application/x-protobuf', 'content-encoding': 'snappy' };
 const V2 = { ...V1, 'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request' };
 
-export function randomGene(random: Random): Gene {
-  const kinds = Object.keys(makers);
+export function randomGene(random: Random, kinds: readonly string[] = Object.keys(makers)): Gene {
   return {
     kind: kinds[Math.floor(random() * kinds.length)]!,
     seed: Math.floor(random() * 2 ** 31),
@@ -67,26 +67,6 @@ export function mutated(gene: Gene, random: Random): Gene {
 
 export function requestOf(gene: Gene): CostRequest {
   return makers[gene.kind]!(seededRandom(gene.seed), gene.sizes);
-}
-
-function pick<T>(random: Random, from: readonly T[]): T {
-  return from[Math.floor(random() * from.length)]!;
-}
-
-/** `n` of them, cut so that all together stay below the size of a body. */
-function repeat(part: string, n: number): string {
-  return part.repeat(Math.max(1, Math.min(n, Math.floor(BODY_BYTES_MAX / Math.max(1, part.length)))));
-}
-
-function many(n: number, part: (i: number) => string, separator: string): string {
-  const out: string[] = [];
-  let bytes = 0;
-  for (let i = 0; i < n && bytes < BODY_BYTES_MAX; i++) {
-    const one = part(i);
-    bytes += one.length + separator.length;
-    out.push(one);
-  }
-  return out.join(separator);
 }
 
 // ---- writes
@@ -197,44 +177,6 @@ function proto(random: Random, [times, , length]: readonly number[]): CostReques
 }
 
 // ---- expressions
-
-const REGEX_PARTS = [
-  'a?',
-  '.',
-  '.*',
-  '[a-z]+',
-  '(a|b)',
-  '(?:[a-m].?|[n-z]..?)',
-  '\\d{1,3}',
-  '.{0,1000}',
-  '(x+x+)+y',
-  '(?i)ab',
-  '[^/]*/',
-  'é',
-  '\\pL',
-  '(?s).',
-  'ab|cd|ef',
-  '10\\.0\\.0\\.1',
-];
-
-function regex(random: Random, n: number): string {
-  const part = pick(random, REGEX_PARTS);
-  const style = random();
-  if (style < 0.3) return repeat(part, n);
-  if (style < 0.5) return many(n, (i) => `${part}${i}`, '|');
-  if (style < 0.7) return `(?:${part}){${Math.min(n, 1000)}}${pick(random, REGEX_PARTS)}`;
-  if (style < 0.85) return `${repeat('(', Math.min(n, 5000))}${part}${repeat(')', Math.min(n, 5000))}`;
-  return many(n, (i) => `host-${i}.example.com`, '|');
-}
-
-const quoted = (text: string) => JSON.stringify(text);
-
-function selector(random: Random, [a, b]: readonly number[]): string {
-  const op = () => pick(random, ['=', '!=', '=~', '!~']);
-  const value = () => (random() < 0.5 ? regex(random, b!) : 'v'.repeat(Math.min(b!, 100_000)));
-  if (random() < 0.5) return `fuzz{l1${op()}${quoted(value())}}`;
-  return `{__name__=~"fuzz.*",${many(a!, (i) => `l${i}${op()}"v${i}"`, ',')}}`;
-}
 
 const EXPRESSIONS: readonly ((random: Random, sizes: readonly number[]) => string)[] = [
   selector,
@@ -443,4 +385,5 @@ const makers: Readonly<Record<string, Maker>> = {
   address,
   headers,
   remoteRead,
+  ...documentMakers,
 };
