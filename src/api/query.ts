@@ -276,7 +276,8 @@ function storeStats({ fetchedRows, fetchedObjects, fetchedBytes, cachedBlocks }:
 
 /** Counts of the front end, which Prometheus has not. They are absent where a query was evaluated as it is. */
 function frontendStats({ parts, cachedSteps = 0 }: QueryStatistics): object {
-  return parts === undefined ? {} : { frontend: { parts, cachedSteps } };
+  // of a query that was one, and not answered from the cache, there is nothing to say that Prometheus does not
+  return parts === undefined || (parts === 1 && cachedSteps === 0) ? {} : { frontend: { parts, cachedSteps } };
 }
 
 /** The time of the evaluation as browsers show it, and what was counted beside it. */

@@ -56,7 +56,7 @@ async function startApp(name: string, flags: readonly string[]) {
 }
 
 test('days are answered from the cache, and once more from the samples when one comes late', async () => {
-  const app = await startApp('cached', ['-querier.cache-results']);
+  const app = await startApp('cached', ['-querier.cache-results', '-querier.cache-samples-min=0']);
   const samples = Array.from({ length: 61 * 4 }, (_, i) => [START_MS - HOUR_MS + i * (HOUR_MS / 4), i] as const);
   await app.push('1', samples);
   const cold = await app.range();

@@ -22,6 +22,11 @@ export const queryRangeConfig = section('query_range', 'Query front end', {
     flag: 'querier.cache-results',
     help: 'Cache answers of the past, day by day, where queries are split. Late samples are then acknowledged only once the store has a note of them.',
   }),
+  cacheSamplesMin: count({
+    default: 1000,
+    flag: 'querier.cache-samples-min',
+    help: 'Answers for which fewer samples were looked at are not cached: they are had as soon as the cache would give them.',
+  }),
   resultsCacheBackend: choice({
     default: 'memory',
     values: ['memory', 'memcached', 'redis'],

@@ -40,6 +40,8 @@ export interface FrontendOptions {
   /** Absent: answers are not cached. Only what is split is. */
   readonly cache?: ResultsCache | undefined;
   readonly cacheLimits: CacheLimits;
+  /** Samples that an answer takes at least to be cached. Default 0. */
+  readonly cacheSamplesMin?: number;
   /** Age up to which the newest sample of a series is its value, where a request does not say. */
   readonly lookbackMs: number;
   /** Steps are moved to multiples of the step. */
@@ -193,14 +195,15 @@ export class Frontend implements QueryRunner {
       });
       const answers = results.map(stepsOf);
       const steps = await (cached === undefined ? joinSteps(request, answers, pacer) : cached.join(answers, pacer));
-      // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
-      void cached?.keep(answers, pacer).catch(() => {});
       const counts = { parts: parts.length, cachedSteps: cached?.cachedSteps ?? 0 };
       const statistics = {
         ...counts,
         ...addedStatistics(results.map((result) => result.statistics)),
         evaluatedMs: clock.monotonicMs() - startedMs,
       };
+      const isDear = statistics.totalQueryableSamples >= (this.#options.cacheSamplesMin ?? 0);
+      // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
+      if (isDear || counts.cachedSteps > 0) void cached?.keep(answers, pacer).catch(() => {});
       return { ...resultOfSteps(request.expr, steps), statistics, explanation: explanationOfParts(results) };
     } catch (thrown) {
       throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;

@@ -70,6 +70,7 @@ const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory' | 'ne
   lookbackMs: config.lookbackDeltaMs,
   alignToStep: queryRange.alignQueriesWithStep,
   parallelMax: PARTS_AT_ONCE,
+  cacheSamplesMin: queryRange.cacheSamplesMin,
   samplesMax: config.maxSamples,
   retriesMax: queryRange.maxRetries,
   timeoutMs: config.timeoutMs,
