@@ -1,5 +1,6 @@
 import type { StateHead, StateRows } from '../chunkstore/documents/state-rows.ts';
-import { type Alert, isResolved, joined } from './alert.ts';
+import type { Clock } from '../lib/clock.ts';
+import { type Alert, type GivenAlert, isResolved, joined } from './alert.ts';
 import type { AlertmanagerLimits } from './limits.ts';
 
 export const ALERTS_KIND = 'alertmanager-alerts';
@@ -18,11 +19,19 @@ interface Page {
   bytes: number;
 }
 
+export interface AlertBookOptions {
+  readonly tenant: string;
+  readonly state: StateRows;
+  readonly limits: () => AlertmanagerLimits;
+  readonly clock: Pick<Clock, 'turn'>;
+}
+
 /** Alerts of a tenant. Those that came from outside are written before they are confirmed. */
 export class AlertBook {
   readonly #tenant: string;
   readonly #state: StateRows;
   readonly #limits: () => AlertmanagerLimits;
+  readonly #clock: Pick<Clock, 'turn'>;
   readonly #alerts = new Map<string, Alert>();
   readonly #pages: Page[] = [];
   readonly #pageOf = new Map<string, Page>();
@@ -32,19 +41,16 @@ export class AlertBook {
   #writing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  private constructor(tenant: string, state: StateRows, limits: () => AlertmanagerLimits) {
+  private constructor({ tenant, state, limits, clock }: AlertBookOptions) {
     this.#tenant = tenant;
     this.#state = state;
     this.#limits = limits;
+    this.#clock = clock;
   }
 
   /** Alerts that fired when they were last written still do, unless their sender was away for long. */
-  static async load(
-    options: { readonly tenant: string; readonly state: StateRows; readonly limits: () => AlertmanagerLimits },
-    nowMs: number,
-    signal: AbortSignal,
-  ): Promise<AlertBook> {
-    const book = new AlertBook(options.tenant, options.state, options.limits);
+  static async load(options: AlertBookOptions, nowMs: number, signal: AbortSignal): Promise<AlertBook> {
+    const book = new AlertBook(options);
     const found = await options.state.read(book.#key, signal);
     book.#head = found?.head;
     found?.pages.forEach((content, i) => {
@@ -70,8 +76,20 @@ export class AlertBook {
     return this.#alerts.values();
   }
 
+  /** The limit that an alert exceeds by itself: asked before anything else is done with it. */
+  refusal(given: GivenAlert): string | undefined {
+    const { alertLabelsMax, alertBytesMax } = this.#limits();
+    const count = given.labels.size + given.annotations.size;
+    if (alertLabelsMax > 0 && count > alertLabelsMax) {
+      return `alert of ${count} labels and annotations: limit of ${alertLabelsMax} exceeded (alertmanager_max_alert_labels)`;
+    }
+    const bytes = bytesOf(given);
+    if (alertBytesMax === 0 || bytes <= alertBytesMax) return undefined;
+    return `alert of ${bytes} bytes: limit of ${alertBytesMax} exceeded (alertmanager_max_alert_size_bytes)`;
+  }
+
   /**
-   * Joins an alert with what is known of it.
+   * Joins an alert with what is known of it. None that `refusal` names.
    * @returns it as it is kept, or the limit that refuses it
    */
   put(alert: Alert, isFromOutside: boolean, nowMs: number): Alert | string {
@@ -79,15 +97,11 @@ export class AlertBook {
     const old = this.#alerts.get(alert.fingerprint);
     const bytes = bytesOf(alert);
     const problem =
-      limits.alertLabelsMax > 0 && alert.labels.size + alert.annotations.size > limits.alertLabelsMax
-        ? `alert of ${alert.labels.size + alert.annotations.size} labels and annotations: limit of ${limits.alertLabelsMax} exceeded (alertmanager_max_alert_labels)`
-        : limits.alertBytesMax > 0 && bytes > limits.alertBytesMax
-          ? `alert of ${bytes} bytes: limit of ${limits.alertBytesMax} exceeded (alertmanager_max_alert_size_bytes)`
-          : old === undefined && limits.alertsMax > 0 && this.#alerts.size >= limits.alertsMax
-            ? `too many alerts, limit: ${limits.alertsMax} (alertmanager_max_alerts_count)`
-            : limits.alertsBytesMax > 0 && this.#bytes + bytes - (old ? bytesOf(old) : 0) > limits.alertsBytesMax
-              ? `alerts too big, total size limit: ${limits.alertsBytesMax} bytes (alertmanager_max_alerts_size_bytes)`
-              : undefined;
+      old === undefined && limits.alertsMax > 0 && this.#alerts.size >= limits.alertsMax
+        ? `too many alerts, limit: ${limits.alertsMax} (alertmanager_max_alerts_count)`
+        : limits.alertsBytesMax > 0 && this.#bytes + bytes - (old ? bytesOf(old) : 0) > limits.alertsBytesMax
+          ? `alerts too big, total size limit: ${limits.alertsBytesMax} bytes (alertmanager_max_alerts_size_bytes)`
+          : undefined;
     if (problem !== undefined) return problem;
     const next = joined(old, alert, nowMs);
     this.#keep(next);
@@ -165,6 +179,8 @@ export class AlertBook {
       page.bytes = content.length;
       ids.set(page, id);
       contents.set(id, content);
+      // one that changes meanwhile is written again
+      await this.#clock.turn();
     }
     const left = this.#pages.filter((page) => page.alerts.size > 0);
     try {
@@ -207,7 +223,7 @@ function isWorthWriting(before: Alert, now: Alert, nowMs: number): boolean {
 }
 
 /** UTF-16 units, as a measure of bytes. */
-function bytesOf({ labels, annotations, generatorUrl }: Alert): number {
+function bytesOf({ labels, annotations, generatorUrl }: GivenAlert): number {
   let bytes = 100 + generatorUrl.length;
   for (const map of [labels, annotations]) for (const [name, value] of map) bytes += name.length + value.length + 8;
   return bytes;

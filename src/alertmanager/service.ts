@@ -6,6 +6,7 @@ import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { PostedAlert } from '../contract/rules.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
+import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
 import { ALERTS_KIND } from './alert-book.ts';
 import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
@@ -65,6 +66,8 @@ export interface AlertmanagersOptions {
 
 export const CONFIG_KIND = 'alertmanager';
 const NAME = '';
+/** How long an answer holds the thread at a time. */
+const sliceMs = 10;
 const sweepIntervalMs = 60_000;
 const tenantsMax = 100_000;
 
@@ -178,15 +181,16 @@ export class Alertmanagers implements AlertmanagerBackend {
       return postTrial(am, request, (given) => this.#tried(tenant, given), nowMs, signal);
     }
     const isGet = method === 'GET' || method === 'HEAD';
+    const pacer = new Pacer(this.#options.clock, { sliceMs, signal });
     switch (path) {
       case '/api/v2/status':
         return jsonAnswer(this.#status(am));
       case '/api/v2/receivers':
         return getReceivers(am, request);
       case '/api/v2/alerts':
-        return isGet ? getAlerts(am, request) : postAlerts(am, request, signal);
+        return isGet ? getAlerts(am, request, pacer) : postAlerts(am, request, pacer, signal);
       case '/api/v2/alerts/groups':
-        return getAlertGroups(am, request);
+        return getAlertGroups(am, request, pacer);
       case '/api/v2/silences':
         return isGet ? getSilences(am.silences, request, nowMs) : postSilences(am.silences, request, nowMs, signal);
     }
@@ -205,7 +209,7 @@ export class Alertmanagers implements AlertmanagerBackend {
     const { version } = this.#options;
     return {
       cluster: { peers: [], status: 'disabled' },
-      config: { original: am.inForce?.config.shown ?? '' },
+      config: { original: am.inForce?.config.shown() ?? '' },
       uptime: new Date(this.#startMs).toISOString(),
       versionInfo: {
         branch: '',
@@ -281,7 +285,7 @@ export class Alertmanagers implements AlertmanagerBackend {
     const all: Record<string, string> = {};
     for (const { tenant } of await documents.tenants(CONFIG_KIND, signal)) {
       const { am, text } = await this.#entry(tenant);
-      if (text !== undefined && am.inForce !== undefined) all[tenant] = am.inForce.config.shown;
+      if (text !== undefined && am.inForce !== undefined) all[tenant] = am.inForce.config.shown();
     }
     return stringify(all, { lineWidth: 0 });
   }

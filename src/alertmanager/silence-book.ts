@@ -93,9 +93,17 @@ export class SilenceBook {
     }
   }
 
+  /** Refuses a silence by texts that it has at least: asked before patterns are compiled. @throws SilenceError */
+  checkTexts(texts: readonly string[]): void {
+    this.#checkBytes(texts.reduce((sum, text) => sum + text.length, 0));
+  }
+
   #checkSize(silence: Silence): void {
+    this.#checkBytes(encode(silence).length);
+  }
+
+  #checkBytes(bytes: number): void {
     const { silenceBytesMax } = this.#limits();
-    const bytes = encode(silence).length;
     if (silenceBytesMax > 0 && bytes > silenceBytesMax) {
       throw new SilenceError(
         `silence exceeded maximum size: ${bytes} bytes (limit: ${silenceBytesMax} bytes, alertmanager_max_silences_size_bytes)`,

@@ -1,6 +1,8 @@
 import type { StateRows } from '../chunkstore/documents/state-rows.ts';
 import type { Clock } from '../lib/clock.ts';
+import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { TokenBucket } from '../limits/token-bucket.ts';
 import { type Alert, AlertError, alertOf, type GivenAlert, isResolved } from './alert.ts';
 import { AlertBook } from './alert-book.ts';
@@ -53,6 +55,8 @@ export interface ShownGroup {
 
 const resolveTimeoutMs = 5 * 60_000;
 const burstSeconds = 1;
+/** How long one request holds the thread at a time, in which other tenants' notifications are made, too. */
+const sliceMs = 10;
 
 /** The Alertmanager of one tenant. */
 export class TenantAlertmanager {
@@ -121,9 +125,12 @@ export class TenantAlertmanager {
     const timeoutMs = this.#inForce?.config.resolveTimeoutMs ?? resolveTimeoutMs;
     const problems: string[] = [];
     const taken: Alert[] = [];
+    const pacer = this.#pacer(signal);
     for (const each of given) {
+      await pacer.step();
       try {
-        const kept = this.#alerts.put(alertOf(each, nowMs, timeoutMs), isFromOutside, nowMs);
+        const kept =
+          this.#alerts.refusal(each) ?? this.#alerts.put(alertOf(each, nowMs, timeoutMs), isFromOutside, nowMs);
         if (typeof kept === 'string') problems.push(kept);
         else taken.push(kept);
       } catch (thrown) {
@@ -133,22 +140,36 @@ export class TenantAlertmanager {
     }
     // first written, then told
     await this.#alerts.written(signal);
-    for (const alert of taken) this.#inhibitor.put(alert);
-    for (const alert of taken) this.#dispatcher?.put(alert);
+    // told to the end, whoever still waits: they are kept
+    const told = this.#pacer();
+    for (const alert of taken) {
+      await told.step();
+      this.#inhibitor.put(alert);
+    }
+    for (const alert of taken) {
+      await told.step();
+      this.#dispatcher?.put(alert);
+    }
     return problems;
   }
 
+  #pacer(signal?: AbortSignal): Pacer {
+    return new Pacer(this.#options.clock, { sliceMs, signal });
+  }
+
   /** Alerts that have not ended, with what becomes of them, ascending by fingerprint. */
-  shownAlerts(): ShownAlert[] {
+  async shownAlerts(signal?: AbortSignal): Promise<ShownAlert[]> {
     const nowMs = this.#options.clock.nowMs();
     const route = this.#inForce?.config.route;
     const shown: ShownAlert[] = [];
-    for (const alert of this.#alerts.all()) {
+    const pacer = this.#pacer(signal);
+    for (const alert of [...this.#alerts.all()]) {
+      await pacer.step();
       if (isResolved(alert, nowMs)) continue;
       const receivers = route === undefined ? [] : matchingRoutes(route, alert.labels).map(({ receiver }) => receiver);
       shown.push({ alert, status: this.#status(alert, nowMs), receivers });
     }
-    return shown.sort((a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1));
+    return sortInTurns(pacer, shown, (a, b) => (a.alert.fingerprint < b.alert.fingerprint ? -1 : 1));
   }
 
   /** Last notifications that are remembered. */
@@ -156,34 +177,39 @@ export class TenantAlertmanager {
     return this.#log.entries();
   }
 
-  shownGroups(): ShownGroup[] {
+  async shownGroups(signal?: AbortSignal): Promise<ShownGroup[]> {
     const nowMs = this.#options.clock.nowMs();
     const views = this.#dispatcher?.groups() ?? [];
+    const pacer = this.#pacer(signal);
+    const inForce = this.#inForce;
     const receivers = new Map<string, Set<string>>();
     for (const { route, alerts } of views) {
+      await pacer.step();
       for (const { fingerprint } of alerts) {
         const all = receivers.get(fingerprint) ?? new Set();
         receivers.set(fingerprint, all.add(route.receiver));
       }
     }
-    return views.map(({ route, labels, alerts }) => {
-      const { active, muted } = mutedBy(this.#inForce!.config, route, nowMs);
+    const groups: ShownGroup[] = [];
+    for (const { route, labels, alerts } of views) {
+      const { active, muted } = mutedBy(inForce!.config, route, nowMs);
       const mutes = [...active, ...muted];
-      const shown = alerts
-        .filter((alert) => !isResolved(alert, nowMs))
-        .map((alert) => ({
-          alert,
-          status: this.#status(alert, nowMs, mutes),
-          receivers: [...receivers.get(alert.fingerprint)!].sort(),
-        }));
-      return {
+      const shown: ShownAlert[] = [];
+      for (const alert of alerts) {
+        await pacer.step();
+        if (isResolved(alert, nowMs)) continue;
+        const status = this.#status(alert, nowMs, mutes);
+        shown.push({ alert, status, receivers: [...receivers.get(alert.fingerprint)!].sort() });
+      }
+      groups.push({
         receiver: route.receiver,
         labels,
-        routeLabels: this.#routeLabels(route, labels, alerts),
+        routeLabels: this.#routeLabels(inForce!, route, labels, alerts),
         alerts: shown,
         isMuted: mutes.length > 0,
-      };
-    });
+      });
+    }
+    return groups;
   }
 
   /** Sends by each integration of a receiver, once; or only says what would be sent. */
@@ -207,9 +233,8 @@ export class TenantAlertmanager {
     await this.silences.sweep(nowMs, signal);
   }
 
-  #routeLabels(route: Route, groupLabels: LabelSet, alerts: readonly Alert[]): LabelSet {
+  #routeLabels({ templates }: ConfigInForce, route: Route, groupLabels: LabelSet, alerts: readonly Alert[]): LabelSet {
     if (route.labels.size === 0) return route.labels;
-    const { templates } = this.#inForce!;
     const nowMs = this.#options.clock.nowMs();
     const flushed = alerts.map((alert) => ({ alert, isFiring: !isResolved(alert, nowMs) }));
     const options = { templates, externalUrl: this.#options.externalUrl, reason: 'unknown' };

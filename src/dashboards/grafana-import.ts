@@ -1,7 +1,7 @@
 import type { Dashboard, GridItem, Layout, Panel, PanelQuery, Plugin, Variable } from '../contract/dashboard.ts';
 import { GRAFANA_PANEL, GRAFANA_TARGET } from './grafana-kept.ts';
 import { persesUnit } from './grafana-units.ts';
-import { DashboardError, type JsonObject, readDashboard } from './read-dashboard.ts';
+import { DashboardError, type JsonObject, PANELS_MAX, readDashboard } from './read-dashboard.ts';
 
 /** A dashboard that came in, and what was not taken over as it was. */
 export interface ImportedDashboard {
@@ -31,6 +31,12 @@ export function fromGrafana(given: JsonObject): ImportedDashboard {
   return new GrafanaReader(given).read();
 }
 
+/** Panels, and rows with those in them. */
+function countOf(given: JsonObject): number {
+  const groups = [...list(given.rows), ...list(given.panels)];
+  return groups.reduce((sum: number, each) => sum + 1 + list(object(each).panels).length, 0);
+}
+
 class GrafanaReader {
   readonly #given: JsonObject;
   readonly #notes: string[] = [];
@@ -46,6 +52,8 @@ class GrafanaReader {
 
   read(): ImportedDashboard {
     const { title, description, tags, refresh, time, annotations, links, templating } = this.#given;
+    const count = countOf(this.#given);
+    if (count > PANELS_MAX) throw new DashboardError(`${count} panels and rows, more than ${PANELS_MAX}`);
     for (const row of list(this.#given.rows)) this.#oldRow(object(row));
     const panels = list(this.#given.panels).map(object);
     for (const panel of panels.toSorted((a, b) => order(a) - order(b))) {

@@ -5,7 +5,7 @@ export class DashboardError extends Error {}
 
 export const DASHBOARD_BYTES_MAX = 1 << 20;
 const DEPTH_MAX = 64;
-const PANELS_MAX = 500;
+export const PANELS_MAX = 500;
 const QUERIES_MAX = 50;
 const VARIABLES_MAX = 100;
 const LAYOUTS_MAX = 200;

@@ -21,6 +21,11 @@ export class Pacer {
     this.#sliceEndMs = clock.monotonicMs() + sliceMs;
   }
 
+  /** Aborted where nobody waits for the work any more. */
+  get signal(): AbortSignal | undefined {
+    return this.#signal;
+  }
+
   /** Whether it is time for `pause`: cheap enough to be asked in every round. */
   get due(): boolean {
     return this.#clock.monotonicMs() >= this.#sliceEndMs;

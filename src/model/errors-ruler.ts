@@ -14,6 +14,13 @@ export const rulerErrors = catalogue({
     retry: false,
     text: (v: { reasons: string }) => v.reasons,
   },
+  ruleGroupTooLarge: {
+    http: 400,
+    promType: 'bad_data',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `rule group of ${v.bytes} bytes: limit of ${v.limit} exceeded (rule_group_bytes_max): make several groups of it`,
+  },
   rulesPerGroupLimit: {
     http: 400,
     promType: 'bad_data',

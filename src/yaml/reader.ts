@@ -12,6 +12,7 @@ import {
 } from 'yaml';
 import { quoteGo } from '../model/labels.ts';
 import { DurationSyntaxError, parseDuration } from '../promql/parser/duration.ts';
+import { isNestedTooDeep, NESTING_MAX } from './nesting.ts';
 
 /** A file that cannot be read at all; the text is that of Go's YAML package. */
 export class YamlError extends Error {}
@@ -76,6 +77,7 @@ export class YamlReader {
     options: { readonly ignoreUnknownFields?: boolean; readonly hint?: (type: string, field: string) => string } = {},
   ) {
     if (text.length > textLengthMax) throw new YamlError(`yaml: file of more than ${textLengthMax} characters`);
+    if (isNestedTooDeep(text)) throw new YamlError(`yaml: exceeded max depth of ${NESTING_MAX}`);
     this.#ignoresUnknown = options.ignoreUnknownFields ?? false;
     this.#hint = options.hint ?? (() => '');
     const documents = parseDocuments(text, this.#lines);

@@ -37,7 +37,7 @@ export async function postSilences(
   nowMs: number,
   signal: AbortSignal,
 ): Promise<ApiResponse> {
-  const given = silenceFrom(bodyOf(request));
+  const given = silenceFrom(bodyOf(request), book);
   if (given.startsAtMs >= given.endsAtMs) {
     throw new BadRequest('Failed to create silence: start time must be before end time');
   }
@@ -75,7 +75,7 @@ function noUuid(id: string): ApiResponse {
 }
 
 /** @throws BadRequest */
-function silenceFrom(body: unknown): Omit<Silence, 'updatedAtMs'> {
+function silenceFrom(body: unknown, book: SilenceBook): Omit<Silence, 'updatedAtMs'> {
   if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new BadRequest('a silence is wanted');
   const { id, matchers, startsAt, endsAt, createdBy, comment, annotations } = body as Record<string, unknown>;
   const [startsAtMs, endsAtMs] = [timeFrom(startsAt, 'startsAt'), timeFrom(endsAt, 'endsAt')];
@@ -87,6 +87,8 @@ function silenceFrom(body: unknown): Omit<Silence, 'updatedAtMs'> {
     if (value === undefined || value === null) throw new BadRequest(`${name} in body is required`);
   }
   try {
+    const texts = matchers.flatMap((given) => Object.values(given ?? {})).filter((each) => typeof each === 'string');
+    book.checkTexts([...texts, String(comment), String(createdBy)]);
     return {
       id: typeof id === 'string' ? id : '',
       matchers: matchers.map((given, i) => {

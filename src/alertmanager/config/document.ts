@@ -1,5 +1,6 @@
 import { isMap, parseDocument, stringify } from 'yaml';
 import type { NotificationTemplates } from '../../template/alertmanager.ts';
+import { isNestedTooDeep, NESTING_MAX } from '../../yaml/nesting.ts';
 import { ConfigError } from '../fields/config-error.ts';
 import type { AlertmanagerLimits } from '../limits.ts';
 import { loadTemplates } from '../templates/load.ts';
@@ -30,6 +31,9 @@ export function parseConfigDocument(text: string, limits: AlertmanagerLimits): C
     throw new DocumentError(
       `Alertmanager configuration is too big, limit: ${limit} bytes (alertmanager_max_config_size_bytes)`,
     );
+  }
+  if (isNestedTooDeep(text)) {
+    throw new DocumentError(`error unmarshalling Alertmanager config: yaml: exceeded max depth of ${NESTING_MAX}`);
   }
   const document = parseDocument(text, { uniqueKeys: true });
   const [error] = document.errors;

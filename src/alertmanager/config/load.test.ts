@@ -145,10 +145,13 @@ receivers:
       http_headers: { X-Key: { secrets: [topsecret], values: [shown] } }
   pagerduty_configs: [{ routing_key: topsecret, url: http://shown }]
 `);
-  assert.doesNotMatch(config.shown, /topsecret/);
-  assert.match(config.shown, /shown/);
-  assert.match(config.shown, /slack_api_url: &u <secret>/);
-  assert.equal(loadConfig(config.shown.replaceAll('<secret>', 'http://x')).receivers.get('a')?.integrations.length, 3);
+  assert.doesNotMatch(config.shown(), /topsecret/);
+  assert.match(config.shown(), /shown/);
+  assert.match(config.shown(), /slack_api_url: &u <secret>/);
+  assert.equal(
+    loadConfig(config.shown().replaceAll('<secret>', 'http://x')).receivers.get('a')?.integrations.length,
+    3,
+  );
   for (const text of ['http://[topsecret', 'ftp://topsecret', 'topsecret']) {
     const given = `${BASE}  slack_configs: [{ api_url: "${text}" }]`;
     assert.throws(

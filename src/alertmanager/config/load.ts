@@ -23,8 +23,8 @@ export interface AlertmanagerConfig {
   readonly timeIntervals: ReadonlyMap<string, readonly TimeInterval[]>;
   /** Names of template files, with `*` for any part. */
   readonly templates: readonly string[];
-  /** The text without secrets and comments. */
-  readonly shown: string;
+  /** The text without secrets and comments; made when it is first asked for: it takes longer than all else. */
+  shown(): string;
   /** Secrets in it, the longest ones first. */
   readonly secrets: readonly string[];
 }
@@ -53,6 +53,8 @@ export function loadConfig(text: string): AlertmanagerConfig {
     const route = checkedRoute(given.route, new Set(complete.keys()));
     const timeIntervals = namedOnce(given.mute_time_intervals, given.time_intervals);
     checkTimeIntervals(route, timeIntervals);
+    let shown: string | undefined;
+    const secretStarts = new Set(reading.secrets.map(([start]) => start));
     return {
       resolveTimeoutMs: global.resolve_timeout,
       route,
@@ -60,7 +62,10 @@ export function loadConfig(text: string): AlertmanagerConfig {
       inhibitRules: given.inhibit_rules,
       timeIntervals,
       templates: given.templates,
-      shown: withoutSecrets(text, reading),
+      shown() {
+        shown ??= withoutSecrets(text, secretStarts);
+        return shown;
+      },
       secrets: [...reading.secretTexts].sort((a, b) => b.length - a.length),
     };
   } catch (thrown) {
@@ -131,9 +136,8 @@ function checkTimeIntervals(root: Route, intervals: ReadonlyMap<string, unknown>
 }
 
 /** Comments go, too: who comments out a setting leaves its secret in it. */
-function withoutSecrets(text: string, { secrets }: Reading): string {
+function withoutSecrets(text: string, starts: ReadonlySet<number>): string {
   const document: Document = parseDocument(text, { uniqueKeys: false });
-  const starts = new Set(secrets.map(([start]) => start));
   visit(document, {
     Node(_, node) {
       if (isAlias(node)) return;

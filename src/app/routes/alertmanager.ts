@@ -7,12 +7,13 @@ import { apiPrefixes, tenantRoute } from './tenant-route.ts';
 /** Bases of the Alertmanager's API; the second one is for clients of Cortex and Mimir. */
 const BASES = ['/alertmanager', '/cortex/alertmanager'];
 
-const API: readonly (readonly [path: string, needs: Readonly<Record<string, Need>>])[] = [
+/** Bodies are read in one go in a thread that all tenants share, so those that may be large have a limit of their own. */
+const API: readonly (readonly [path: string, needs: Readonly<Record<string, Need>>, bodyBytesMax?: number])[] = [
   ['/api/v2/status', { GET: 'read' }],
   ['/api/v2/receivers', { GET: 'read' }],
-  ['/api/v2/alerts', { GET: 'read', POST: 'write' }],
+  ['/api/v2/alerts', { GET: 'read', POST: 'write' }, 2 << 20],
   ['/api/v2/alerts/groups', { GET: 'read' }],
-  ['/api/v2/silences', { GET: 'read', POST: 'edit' }],
+  ['/api/v2/silences', { GET: 'read', POST: 'edit' }, 256 << 10],
   ['/api/v2/silence/:id', { GET: 'read', DELETE: 'edit' }],
 ];
 
@@ -33,11 +34,13 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
     path: string,
     needs: Readonly<Record<string, Need>>,
     handle: (request: HttpRequest) => Promise<HttpResponse>,
-  ): Route => tenantRoute(config, { path, methods: Object.keys(needs), needs, handle });
+    bodyBytesMax?: number,
+  ): Route =>
+    tenantRoute(config, { path, methods: Object.keys(needs), needs, handle, ...(bodyBytesMax && { bodyBytesMax }) });
   return [
     ...BASES.flatMap((base) =>
-      API.map(([path, needs]) =>
-        route(base + path, needs, (request) => answered(backend, request, request.path.slice(base.length))),
+      API.map(([path, needs, bytesMax]) =>
+        route(base + path, needs, (request) => answered(backend, request, request.path.slice(base.length)), bytesMax),
       ),
     ),
     ...[...prefixes.map((prefix) => `${prefix}/config/v1/alerts`), '/cortex/api/v1/alerts'].map((path) =>

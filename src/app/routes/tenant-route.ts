@@ -9,7 +9,15 @@ export function apiPrefixes({ prometheusHttpPrefix }: ServerConfig): string[] {
 /** A route to what one tenant has configured. */
 export function tenantRoute(
   { queryBodyBytesMax: bodyBytesMax }: ServerConfig,
-  route: Pick<Route, 'path' | 'methods' | 'needs' | 'handle'>,
+  route: Pick<Route, 'path' | 'methods' | 'needs' | 'handle' | 'bodyBytesMax'>,
 ): Route {
-  return { ...route, tenant: 'one', head: false, cors: true, bodyBytesMax, bodyLimit: 'server.query_body_bytes_max' };
+  const bodyLimit = 'server.query_body_bytes_max';
+  return {
+    bodyBytesMax,
+    ...(route.bodyBytesMax ? {} : { bodyLimit }),
+    ...route,
+    tenant: 'one',
+    head: false,
+    cors: true,
+  };
 }

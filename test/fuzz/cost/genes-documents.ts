@@ -174,7 +174,9 @@ function dashboard(random: Random, sizes: readonly number[]): CostRequest {
   const [a, b, c] = sizes as [number, number, number];
   const deep = Math.min(a, 100_000);
   const style = random();
-  const text = JSON.stringify(pick(random, ['$', '$\{a}', '{{l1}}', '[[a]]', '<b>', 'x']).repeat(Math.min(b, 20_000)));
+  const text = JSON.stringify(
+    pick(random, ['$', '\u0024{a}', '{{l1}}', '[[a]]', '<b>', 'x']).repeat(Math.min(b, 20_000)),
+  );
   const panels = many(
     Math.min(c, 5_000),
     (i) =>

@@ -1,6 +1,6 @@
 import type { Random } from '../../../src/lib/random.ts';
 
-// What requests of the cost fuzzer are put together from.
+// Parts that requests of the cost fuzzer are put together from.
 
 const BODY_BYTES_MAX = 3_000_000;
 
