@@ -15,6 +15,14 @@ export default defineConfig({
     reportCompressedSize: false,
     // bench:web says what is too large
     chunkSizeWarningLimit: 1_000,
+    rolldownOptions: {
+      output: {
+        // all that only editors need, of queries and of rules, comes with the first of them
+        codeSplitting: {
+          groups: [{ name: 'editor-base', test: /node_modules[\\/](@codemirror|@lezer|@prometheus-io)[\\/]/ }],
+        },
+      },
+    },
   },
   worker: { format: 'es' },
 });
