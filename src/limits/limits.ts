@@ -335,7 +335,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     help: 'Template files of a configuration. 0: no limit.',
   }),
   alertmanagerMaxTemplateSizeBytes: bytes({
-    default: '256KiB',
+    default: '64KiB',
     flag: 'alertmanager.max-template-size-bytes',
     help: 'Bytes of a template file. 0: no limit.',
   }),
