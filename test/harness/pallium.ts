@@ -105,7 +105,7 @@ export class Pallium implements AsyncDisposable {
   /** Writes all that the head holds to the store. */
   async flush(): Promise<void> {
     const answer = await fetch(`${this.url}/ingester/flush?wait=true`, { method: 'POST' });
-    if (answer.status !== 200) throw new Error(`flush: ${answer.status} ${await answer.text()}`);
+    if (answer.status !== 200) throw new Error(`flush: ${answer.status} ${await answer.text()}\n${this.logTail(30)}`);
     await answer.body?.cancel();
   }
 

@@ -260,6 +260,23 @@ test('what was matched before is not looked at again, and series that come and g
   await shard.close({ checkpoint: false });
 });
 
+test('long patterns, of which only the plan travels, are not taken for one another', async () => {
+  const { shard, role } = await openShard();
+  await push(shard, [
+    { __name__: 'm', id: '1', ip: 'a' },
+    { __name__: 'm', id: '2', ip: 'b' },
+  ]);
+  const others = Array.from({ length: 1000 }, (_, i) => `10\\.0\\.0\\.${i}:9100`).join('|');
+  const matched = (last: string) => {
+    const sent = { ...planned('ip', '=~', `${others}|${last}`), value: '' };
+    return found(role, [planned('__name__', '=', 'm'), sent]);
+  };
+  assert.deepEqual(await matched('a'), ['1']);
+  assert.deepEqual(await matched('b'), ['2']);
+  assert.deepEqual(await matched('c'), []);
+  await shard.close({ checkpoint: false });
+});
+
 test('matches that are kept are of the same series only, and bounded', () => {
   const kept = new KeptMatches();
   const list = new RefList();

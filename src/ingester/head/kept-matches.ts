@@ -21,10 +21,13 @@ export class KeptMatches {
   readonly #kept = new Map<string, KeptMatch>();
   #refs = 0;
 
-  /** Undefined: too long to be kept. */
+  /** Undefined: too long to be kept. Of a long pattern only its plan travels, and its value is empty: it tells nothing. */
   static keyOf(tenant: number, matchers: readonly HeadMatcher[]): string | undefined {
     let key = `${tenant}`;
-    for (const { name, op, value } of matchers) key += `\0${name}\0${op}\0${value}`;
+    for (const { name, op, value, plan } of matchers) {
+      if (plan !== undefined && value === '') return undefined;
+      key += `\0${name}\0${op}\0${value}`;
+    }
     return key.length > KEY_CHARS_MAX ? undefined : key;
   }
 
