@@ -4,7 +4,8 @@ import type { IngesterConfig } from '../../ingester/config.ts';
 import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush/flush-contract.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
-import { after, type Clock, type Timer } from '../../lib/clock.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { UseTimer } from '../../lib/use-timer.ts';
 import type { FlushData, FlushRole } from './flush-role.ts';
 import type { ShardConnection } from './shard-connection.ts';
 import type { ShardHost } from './shard-thread-role.ts';
@@ -19,7 +20,7 @@ export interface FlushThreadOptions {
 
 interface Worker {
   readonly thread: WorkerThread<FlushRole>;
-  idle: Timer | undefined;
+  readonly use: UseTimer;
   /** One of the shards that it knows is gone. */
   stale: boolean;
 }
@@ -48,17 +49,18 @@ export class FlushThread implements Service, FlushRunner {
   }
 
   async #with<T>(work: (worker: Worker) => Promise<T>): Promise<T> {
-    if (this.#worker?.stale === true) await this.stop();
+    // one that others still use ends when they are through
+    if (this.#worker?.stale === true) this.#worker = undefined;
     const worker = this.#running();
-    worker.idle?.cancel();
+    worker.use.begin();
     try {
       return await work(worker);
     } finally {
-      worker.idle = after(this.#options.clock, IDLE_MS, () => void this.stop());
+      worker.use.end();
     }
   }
 
-  #running() {
+  #running(): Worker {
     if (this.#worker === undefined) {
       const { store, config, deleteRequestCancelPeriodMs } = this.#options;
       const data: FlushData = {
@@ -75,7 +77,8 @@ export class FlushThread implements Service, FlushRunner {
         data,
         resourceLimits: { maxYoungGenerationSizeMb: 12 },
       });
-      const made: Worker = { thread, idle: undefined, stale: false };
+      const use = new UseTimer(this.#options.clock, IDLE_MS, () => void this.#end(made));
+      const made: Worker = { thread, use, stale: false };
       // what a flush under way has seen of a shard does not hold for one that was started again: the next one asks anew
       const replaced = (_: number, { port }: ShardConnection) => {
         port.close();
@@ -93,10 +96,12 @@ export class FlushThread implements Service, FlushRunner {
 
   /** Ends the thread where there is one; the next flush starts another. */
   async stop(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    worker?.idle?.cancel();
-    if (worker === undefined) return;
+    if (this.#worker !== undefined) await this.#end(this.#worker);
+  }
+
+  async #end(worker: Worker): Promise<void> {
+    if (this.#worker === worker) this.#worker = undefined;
+    worker.use.cancel();
     // forgotten where it died: rows are then written once more, which is harmless
     this.#seen = await worker.thread.channel.call('seen', {}).catch(() => new Map());
     await worker.thread.terminate();
