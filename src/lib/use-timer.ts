@@ -1,32 +1,32 @@
-import { after, type Clock, type Timer } from './clock.ts';
+import type { Clock } from './clock.ts';
+import { IdleTimer } from './idle-timer.ts';
 
-/** Tells when something that several may use at a time has not been used for a while. */
+/** Says when something that several may use at a time was used by nobody for a while. */
 export class UseTimer {
-  readonly #clock: Clock;
-  readonly #idleMs: number;
-  readonly #onIdle: () => void;
+  readonly #idle: IdleTimer;
   #users = 0;
-  #timer: Timer | undefined;
 
   /** @param onIdle called once nobody has used it for `idleMs` since the last user was through */
   constructor(clock: Clock, idleMs: number, onIdle: () => void) {
-    this.#clock = clock;
-    this.#idleMs = idleMs;
-    this.#onIdle = onIdle;
+    this.#idle = new IdleTimer(clock, idleMs, () => {
+      if (!this.isUsed) onIdle();
+    });
+  }
+
+  get isUsed(): boolean {
+    return this.#users > 0;
   }
 
   begin(): void {
     this.#users++;
-    this.cancel();
   }
 
   end(): void {
     this.#users--;
-    if (this.#users === 0) this.#timer = after(this.#clock, this.#idleMs, this.#onIdle);
+    if (!this.isUsed) this.#idle.used();
   }
 
   cancel(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#idle.cancel();
   }
 }

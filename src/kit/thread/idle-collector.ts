@@ -1,7 +1,7 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { Clock } from '../../lib/clock.ts';
-import { IdleTimer } from '../../lib/idle-timer.ts';
+import { UseTimer } from '../../lib/use-timer.ts';
 
 const IDLE_MS = 500;
 const GROWN_BYTES = 64 * 2 ** 20;
@@ -13,30 +13,28 @@ const GROWN_BYTES_MAX = 128 * 2 ** 20;
  * piece of work held would stay until there is another.
  */
 export class IdleCollector {
-  #running = 0;
   #keptBytes = 0;
   readonly #clock: Clock;
-  readonly #idle: IdleTimer;
+  readonly #use: UseTimer;
   #collect: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#idle = new IdleTimer(clock, IDLE_MS, () => this.#onIdle());
+    this.#use = new UseTimer(clock, IDLE_MS, () => this.#onIdle());
   }
 
   begin(): void {
-    this.#running++;
+    this.#use.begin();
   }
 
   end(): void {
-    this.#running--;
-    if (this.#running > 0) return;
+    this.#use.end();
+    if (this.#use.isUsed) return;
     if (bytesHeld() > this.#keptBytes + GROWN_BYTES_MAX) void this.#clock.turn().then(() => this.#onIdle());
-    this.#idle.used();
   }
 
   #onIdle(): void {
-    if (this.#running > 0) return;
+    if (this.#use.isUsed) return;
     const heldBytes = bytesHeld();
     if (heldBytes < this.#keptBytes + GROWN_BYTES) {
       this.#keptBytes = Math.min(this.#keptBytes, heldBytes);
