@@ -3,11 +3,11 @@
 // Goals for 50,000 series and an hour: at most 500 for all of them, at most 20 for ten of them.
 import { Kernel } from '../src/chunk/kernel.ts';
 import { DayMerger } from '../src/chunkstore/day-merge.ts';
-import { dayOf } from '../src/chunkstore/keys.ts';
 import { placementFor } from '../src/chunkstore/placement-size.ts';
 import { ChunkStoreReader } from '../src/chunkstore/reader.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { dayOf } from '../src/lib/day.ts';
 import { LabelMatcher } from '../src/model/matcher.ts';
 import { SampleColumns } from '../src/storage/columns.ts';
 import { CountedStore, unlimited } from './counted-store.ts';

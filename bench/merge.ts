@@ -3,10 +3,10 @@
 // `samples` are those of a window. Memory is to depend on a slot, not on the day: it is the process' largest, fleet and kernels included.
 import { Kernel } from '../src/chunk/kernel.ts';
 import { DayMerger } from '../src/chunkstore/day-merge.ts';
-import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
 import { placementFor } from '../src/chunkstore/placement-size.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { CountedStore, unlimited } from './counted-store.ts';
 import { Fleet, oneInstance } from './fleet.ts';
 import { benchOptions } from './options.ts';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { Kernel } from '../src/chunk/kernel.ts';
 import { DayMerger } from '../src/chunkstore/day-merge.ts';
-import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
 import { placementFor } from '../src/chunkstore/placement-size.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../src/chunkstore/schema.ts';
 import { Sweeper } from '../src/chunkstore/sweeper.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { FilesystemObjectClient } from '../src/object/filesystem.ts';
 import { EmbeddedTableStore } from '../src/table/embedded.ts';
 import { unlimited } from './counted-store.ts';

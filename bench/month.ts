@@ -5,7 +5,7 @@
 // 1 s cold, 300 ms warm.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DAY_MS, dayOf } from '../src/chunkstore/keys.ts';
+import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
 import { fillStore, METRIC } from './month-store.ts';
 import { benchOptions } from './options.ts';

@@ -3,11 +3,11 @@
 //   npm run bench:rows -- [--series 1000000] [--tenants 10000] [--tenant-series 365] [--samples 4]
 // Rows do not depend on the number of samples, so a few a window do. Small: --series 50000 --tenants 500.
 import { Kernel } from '../src/chunk/kernel.ts';
-import { DAY_MS } from '../src/chunkstore/keys.ts';
 import { placementFor } from '../src/chunkstore/placement-size.ts';
 import type { WriteGroup } from '../src/chunkstore/writer.ts';
 import { ChunkStoreWriter } from '../src/chunkstore/writer.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { DAY_MS } from '../src/lib/day.ts';
 import { Fleet, oneInstance } from './fleet.ts';
 import { forgetfulStore } from './forgetful-store.ts';
 import { benchOptions } from './options.ts';

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
-import { DAY_MS } from '../chunkstore/keys.ts';
 import { Schema } from '../chunkstore/schema.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import { Flusher } from '../ingester/flush/flush.ts';
@@ -16,6 +15,7 @@ import { shardRole } from '../ingester/shard/shard-role.ts';
 import { testFrames } from '../ingester/shard/test-frames.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { connectInThread } from '../kit/thread/channel.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';

@@ -1,7 +1,7 @@
 import { bytes, choice, duration, records, text } from '../kit/config/field.ts';
 import { section } from '../kit/config/section.ts';
 import { storeSection } from '../kit/store/section.ts';
-import { DAY_MS } from './keys.ts';
+import { DAY_MS } from '../lib/day.ts';
 
 /** Stores that rows can lie in, and objects. */
 export const INDEX_STORES = ['embedded', 'cassandra', 'dynamodb', 'bigtable'] as const;

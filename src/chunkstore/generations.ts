@@ -1,7 +1,8 @@
 import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { dayOf } from '../lib/day.ts';
 import type { RandomBytes } from '../lib/random.ts';
-import { dayOf, dayOfRange, generationHash, generationRange } from './keys.ts';
+import { dayOfRange, generationHash, generationRange } from './keys.ts';
 import { openRow, sealRow } from './row-value.ts';
 import type { Schema } from './schema.ts';
 import { listTombstones } from './tombstones.ts';

@@ -1,5 +1,6 @@
 import { BytesError } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
+import { DAY_MS, dayOf } from '../lib/day.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { storeErrors } from '../model/errors-store.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
@@ -9,8 +10,6 @@ import { type CompactedDay, decodeCompacted } from './compacted-row.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
 import {
   compactedHash,
-  DAY_MS,
-  dayOf,
   dayOfRange,
   daysHash,
   groupHash,

@@ -1,7 +1,6 @@
 import crypto from 'node:crypto';
 import { ByteReader, BytesError, ByteWriter } from '../lib/bytes.ts';
 
-export const DAY_MS = 86_400_000;
 /** Names longer than this stand in keys as a hash, and in full in the value. */
 export const KEY_NAME_BYTES_MAX = 200;
 const HASHED = 255;
@@ -41,11 +40,6 @@ export const ROW_COPIED = 'O';
 // How a group came to be, first in its range key.
 const FORM_MERGED = 0;
 const FORM_WINDOW = 1;
-
-/** Day number since 1970 of a Unix time; may be negative. */
-export function dayOf(timeMs: number): number {
-  return Math.floor(timeMs / DAY_MS);
-}
 
 /** 128 bits of SHA-256: equal content, equal id. */
 export function contentId(...parts: readonly Uint8Array[]): Uint8Array {

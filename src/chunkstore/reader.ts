@@ -3,6 +3,7 @@ import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK 
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
+import { DAY_MS, dayOf } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
@@ -16,7 +17,6 @@ import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader } from './index-reader.ts';
-import { DAY_MS, dayOf } from './keys.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';

@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts';
+import { dayOf } from '../lib/day.ts';
 import type { Row, RowKey } from '../table/client.ts';
 import { decodeGroupRow, encodeObjectRow, hexOf } from './group-row.ts';
-import { contentId, dayOf } from './keys.ts';
+import { contentId } from './keys.ts';
 import { OBJECT_BYTES_AIMED, type Schema, type StorePeriod } from './schema.ts';
 import { isDamage, wholeGroup } from './verify.ts';
 

@@ -1,8 +1,9 @@
 import { assert } from '../lib/assert.ts';
+import { DAY_MS, dayOf } from '../lib/day.ts';
 import type { ObjectClient } from '../object/client.ts';
 import type { TableStore } from '../table/client.ts';
 import { hexOf } from './group-row.ts';
-import { contentId, DAY_MS, dayOf } from './keys.ts';
+import { contentId } from './keys.ts';
 
 /** Where the days from `fromMs` on are kept, until the next period begins: so a store can be changed without moving data. */
 export interface StorePeriod {

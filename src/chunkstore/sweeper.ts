@@ -1,10 +1,11 @@
 import type { Clock } from '../lib/clock.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
 import { AppError } from '../model/errors.ts';
 import type { ObjectInfo } from '../object/client.ts';
 import type { Row, RowKey } from '../table/client.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from './group-row.ts';
-import { DAY_MS, kindOf, ROW_GROUP } from './keys.ts';
+import { kindOf, ROW_GROUP } from './keys.ts';
 import { repack } from './repack.ts';
 import type { Schema, StorePeriod } from './schema.ts';
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import { DAY_MS } from './keys.ts';
+import { DAY_MS } from '../lib/day.ts';
 import type { Schema, StorePeriod } from './schema.ts';
 
 export interface TableManagerOptions {

@@ -1,9 +1,10 @@
 import type { Clock } from '../lib/clock.ts';
+import { dayOf } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { Random } from '../lib/random.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
-import { dayOf, kindOf, parseHash, ROW_TOMBSTONE, tombstoneHash } from './keys.ts';
+import { kindOf, parseHash, ROW_TOMBSTONE, tombstoneHash } from './keys.ts';
 import type { Schema } from './schema.ts';
 import { decodeTombstone, encodeTombstone, type Tombstone } from './tombstone-row.ts';
 

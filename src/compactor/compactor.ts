@@ -4,7 +4,7 @@ import { encodeCompacted } from '../chunkstore/compacted-row.ts';
 import { type DayLease, DayLeases } from '../chunkstore/day-lease.ts';
 import { DayMerger, type MergeTenant } from '../chunkstore/day-merge.ts';
 import { type IndexReader, type ReadContext, uncachedIndex } from '../chunkstore/index-reader.ts';
-import { compactedHash, DAY_MS, dayOf, tenantsRange } from '../chunkstore/keys.ts';
+import { compactedHash, tenantsRange } from '../chunkstore/keys.ts';
 import { removeDay } from '../chunkstore/remove-day.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import { Sweeper } from '../chunkstore/sweeper.ts';
@@ -14,6 +14,7 @@ import { dueMsOf, forgottenMsOf, isOfTenant, listTombstones, Tombstones } from '
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import type { CompactionReport } from '../contract/control.ts';
 import type { Clock } from '../lib/clock.ts';
+import { DAY_MS, dayOf } from '../lib/day.ts';
 import type { Random } from '../lib/random.ts';
 import type { CompactorConfig } from './config.ts';
 import { emptyReport } from './report.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Kernel } from '../chunk/kernel.ts';
-import { DAY_MS, isMergedRange, kindOf } from '../chunkstore/keys.ts';
+import { isMergedRange, kindOf } from '../chunkstore/keys.ts';
 import { bucketSlot, PLACEMENT_DEFAULT } from '../chunkstore/placement.ts';
 import { ChunkStoreReader } from '../chunkstore/reader.ts';
 import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
@@ -10,6 +10,7 @@ import { seriesOf, testContext } from '../chunkstore/test-series.ts';
 import { Tombstones } from '../chunkstore/tombstones.ts';
 import { verify } from '../chunkstore/verify.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { nextTurn } from '../lib/turn.ts';

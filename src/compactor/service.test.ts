@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { DAY_MS } from '../chunkstore/keys.ts';
 import { createLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { systemClock } from '../lib/clock.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { MemoryObjectClient } from '../object/memory.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { type CompactionRun, type CompactionRunner, runCompactor } from './compaction-run.ts';

@@ -1,9 +1,9 @@
 import type { QueryRunner } from '../contract/query.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { changeOf, countingNoise, type Measure, type MeasureKind, type Statistic } from './measure.ts';
 import type { Spans } from './spans.ts';
 
 const MINUTE_MS = 60_000;
-const DAY_MS = 24 * 3_600_000;
 /** Earlier days that say how much the same change differs anyway; with fewer than the least, the last day does. */
 const DAYS_MAX = 7;
 const DAYS_MIN = 3;

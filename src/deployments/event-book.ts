@@ -1,4 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
+import { DAY_MS, dateOf } from '../lib/day.ts';
+import { textHash } from '../lib/text-hash.ts';
 import { eventErrors } from '../model/errors-event.ts';
 import type { TenantEvent } from './event.ts';
 
@@ -31,7 +33,6 @@ export interface EventRows {
 }
 
 const KIND = 'events';
-const DAY_MS = 24 * 3_600_000;
 export const EVENTS_KEPT_MS = 365 * DAY_MS;
 export const EVENTS_MAX = 100_000;
 /** Rows of one day: a row holds some 128 KiB. */
@@ -106,7 +107,7 @@ export class EventBook {
 
   /** Removes the days that are past their time. */
   async trim(tenant: string, signal?: AbortSignal): Promise<void> {
-    const firstDay = dayOf(this.#clock.nowMs() - EVENTS_KEPT_MS);
+    const firstDay = dateOf(this.#clock.nowMs() - EVENTS_KEPT_MS);
     const old: string[] = [];
     for await (const { name } of this.#rows.list(tenant, KIND, signal))
       if (name.slice(0, 10) < firstDay) old.push(name);
@@ -129,13 +130,7 @@ export class EventBook {
 }
 
 function rowOf({ id, timeMs }: TenantEvent): string {
-  let hash = 0;
-  for (let i = 0; i < id.length; i++) hash = (Math.imul(hash, 31) + id.charCodeAt(i)) >>> 0;
-  return `${dayOf(timeMs)}/${hash % PARTS}`;
-}
-
-function dayOf(timeMs: number): string {
-  return new Date(timeMs).toISOString().slice(0, 10);
+  return `${dateOf(timeMs)}/${textHash(id) % PARTS}`;
 }
 
 function eventsIn({ body }: EventHead): TenantEvent[] {

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { dayOf } from '../lib/day.ts';
 import { writeErrors } from '../model/errors-write.ts';
 
 /** Marks a tenant's days as changed, both ends inclusive, Unix ms, for those who cache answers. */
@@ -19,7 +20,6 @@ interface Marked {
 
 /** Tenants of which it is known what was marked last. */
 const MARKED_MAX = 10_000;
-const DAY_MS = 86_400_000;
 
 interface Next {
   fromMs: number;
@@ -109,8 +109,4 @@ export class LateSamples {
       break;
     }
   }
-}
-
-function dayOf(timeMs: number): number {
-  return Math.floor(timeMs / DAY_MS);
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
+import { dayOf } from '../lib/day.ts';
 import { bucketsFor } from '../model/slot-sizes.ts';
 
 /** How a tenant's series are spread over the shards of a process without a ring. */
@@ -35,7 +36,6 @@ export interface SlotsFile {
 const MOVING_MS = 8 * 3_600_000;
 /** A tenant with so few series for a whole day is one slot again. */
 const WHOLE_SERIES_MAX = 10_000;
-const DAY_MS = 86_400_000;
 const WIDE_SHARDS = 16;
 
 export const WHOLE: LocalSlots = { buckets: 1, moved: 0 };
@@ -134,8 +134,4 @@ export class LocalSlotSizes {
 
 function movedOf(spread: Spread | undefined, nowMs: number): number {
   return spread !== undefined && nowMs < spread.changedMs + MOVING_MS ? spread.series : 0;
-}
-
-function dayOf(ms: number): number {
-  return Math.floor(ms / DAY_MS);
 }

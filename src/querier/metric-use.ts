@@ -1,7 +1,9 @@
 import type { ApiAsker } from '../contract/api.ts';
 import type { Loop } from '../kit/service/loops.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
+import { DAY_MS, dateOf } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
+import { textHash } from '../lib/text-hash.ts';
 
 /** How often a metric was asked for. */
 export interface MetricUse {
@@ -58,7 +60,6 @@ export interface MetricUseOptions {
 }
 
 const KIND = 'metric-use';
-const DAY_MS = 86_400_000;
 export const USE_DAYS_KEPT = 30;
 export const SAVE_INTERVAL_MS = 60_000;
 /** Rows of one tenant's day. */
@@ -231,16 +232,5 @@ function dayIn({ body }: UseHead): UseDay {
 }
 
 function rowOf(metric: string, timeMs: number): string {
-  let hash = 0;
-  for (let i = 0; i < metric.length; i++) hash = (Math.imul(hash, 31) + metric.charCodeAt(i)) >>> 0;
-  return `${dateOf(timeMs)}/${hash % PARTS}`;
-}
-
-/** The day that was asked for last: every query asks. */
-let known = { day: Number.NaN, date: '' };
-
-function dateOf(timeMs: number): string {
-  const day = Math.floor(timeMs / DAY_MS);
-  if (day !== known.day) known = { day, date: new Date(timeMs).toISOString().slice(0, 10) };
-  return known.date;
+  return `${dateOf(timeMs)}/${textHash(metric) % PARTS}`;
 }

@@ -1,3 +1,4 @@
+import { DAY_MS } from '../lib/day.ts';
 import type { QueryFacts } from '../limits/query-rules.ts';
 
 const KNOWN_MAX = 4096;
@@ -6,7 +7,6 @@ const TEXT_CHARS_MAX = 4096;
 /** A query that is not known costs so much, and so much more for each day that it spans. */
 const UNKNOWN_MS = 5;
 const DAY_COST_MS = 20;
-const DAY_MS = 86_400_000;
 /** A query that took long once may have been held up by others: it is believed by so much at a time. */
 const GROWTH = 2;
 

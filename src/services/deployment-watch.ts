@@ -6,6 +6,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { Loop } from '../kit/service/loops.ts';
 import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { NameLabels } from '../model/service-id.ts';
 import type { TenantLeases } from './tenant-lease.ts';
@@ -20,7 +21,6 @@ const PRIME_MS = 6 * HOUR_MS;
 const CHUNK_MS = 2 * HOUR_MS;
 /** Pause between two goes over what is past. */
 const PAUSE_MS = 500;
-const DAY_MS = 24 * HOUR_MS;
 
 export interface DeploymentWatchOptions {
   readonly runner: QueryRunner;

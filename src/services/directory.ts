@@ -10,6 +10,7 @@ import { deploymentOf, isOfService } from '../deployments/event.ts';
 import type { EventBook } from '../deployments/event-book.ts';
 import { spansOf } from '../deployments/spans.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
+import { DAY_MS } from '../lib/day.ts';
 import { eventErrors } from '../model/errors-event.ts';
 import { type NameLabels, type ServiceId, serviceKey } from '../model/service-id.ts';
 import { ServiceCatalog } from './catalog.ts';
@@ -20,7 +21,6 @@ import type { Service } from './service.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
-const DAY_MS = 24 * HOUR_MS;
 /** A list is renewed when it is older than this. */
 const RENEW_MS = MINUTE_MS;
 /** A first answer waits no longer than this for the first renewal. */

@@ -1,5 +1,5 @@
-import { DAY_MS } from '../../src/chunkstore/keys.ts';
 import { Schema } from '../../src/chunkstore/schema.ts';
+import { DAY_MS } from '../../src/lib/day.ts';
 import { MemoryObjectClient } from '../../src/object/memory.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
 import type { Faults } from '../faults/faults.ts';

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { DAY_MS } from '../../src/chunkstore/keys.ts';
 import { verify } from '../../src/chunkstore/verify.ts';
 import {
   compactorOn,
@@ -11,6 +10,7 @@ import {
   type Stores,
   windows,
 } from '../../src/compactor/test-suite.ts';
+import { DAY_MS } from '../../src/lib/day.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 import { AppError } from '../../src/model/errors.ts';
 import { FaultyObjectClient } from './faulty-object.ts';

@@ -1,11 +1,10 @@
+import { DAY_MS } from '../../lib/day.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import type { Call } from '../call.ts';
 import { turnsOf } from '../context.ts';
 import { ApiError } from '../error.ts';
 import { isGoInt } from '../params.ts';
-
-export const DAY_MS = 86_400_000;
 
 /** A day of UTC, both ends inclusive, Unix ms. */
 export interface Day {

@@ -5,6 +5,7 @@ import type { EventBook } from '../../deployments/event-book.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route } from '../../kit/http/message.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { eventErrors } from '../../model/errors-event.ts';
 import { type ServiceId, serviceKey, serviceOfKey } from '../../model/service-id.ts';
 import type { ServiceDirectory } from '../../services/directory.ts';
@@ -18,7 +19,6 @@ export interface ServiceRoutesOptions {
 }
 
 const EVENT_BYTES_MAX = 256 << 10;
-const DAY_MS = 24 * 3_600_000;
 /** Events of one answer. */
 const EVENTS_MAX = 10_000;
 

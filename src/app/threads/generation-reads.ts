@@ -1,4 +1,5 @@
 import type { MarkReads } from '../../distributor/late-samples.ts';
+import { textHash } from '../../lib/text-hash.ts';
 
 /** Tenants that share a place are told apart by nothing: one's reads count as the other's, which only marks more. */
 const PLACES = 256;
@@ -45,7 +46,5 @@ export async function countedRead<T>(counts: Int32Array, tenant: string, read: (
 }
 
 function placeOf(tenant: string): number {
-  let hash = 0;
-  for (let i = 0; i < tenant.length; i++) hash = (Math.imul(hash, 31) + tenant.charCodeAt(i)) | 0;
-  return 2 * ((hash >>> 0) % PLACES);
+  return 2 * (textHash(tenant) % PLACES);
 }

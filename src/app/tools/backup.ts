@@ -3,6 +3,7 @@ import { tenantTableNames } from '../../chunkstore/documents/tables.ts';
 import type { Schema, StorePeriod } from '../../chunkstore/schema.ts';
 import { text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { forEachAtOnce } from '../../lib/semaphore.ts';
 import type { Row } from '../../table/client.ts';
 import { readVersion } from '../version.ts';
@@ -14,7 +15,6 @@ import { DONE, tool, UsageError } from './tool.ts';
 const OBJECTS_AT_ONCE = 4;
 const WRITE_ROWS_MAX = 256;
 const WRITE_BYTES_MAX = 4 * 2 ** 20;
-const DAY_MS = 86_400_000;
 
 const options = section('', 'backup', { folder: text({ help: 'Folder of the backup.' }) });
 

@@ -1,9 +1,9 @@
 import { rename } from 'node:fs/promises';
 import { Kernel } from '../../chunk/kernel.ts';
-import { DAY_MS } from '../../chunkstore/keys.ts';
 import { ChunkStoreReader } from '../../chunkstore/reader.ts';
 import { duration, text } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { type Labels, METRIC_NAME } from '../../model/labels.ts';
 import { LabelMatcher } from '../../model/matcher.ts';

@@ -1,8 +1,9 @@
 import { SERIES_BLOCK, TIMES_BLOCK } from '../../chunk/group/header.ts';
 import { decodeGroupRow, type GroupRow, hexOf } from '../../chunkstore/group-row.ts';
-import { DAY_MS, isMergedRange, type ParsedHash, parseHash, ROW_GROUP } from '../../chunkstore/keys.ts';
+import { isMergedRange, type ParsedHash, parseHash, ROW_GROUP } from '../../chunkstore/keys.ts';
 import { count, text, toggle } from '../../kit/config/field.ts';
 import { section } from '../../kit/config/section.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { getOrMake } from '../../lib/map.ts';
 import type { Row } from '../../table/client.ts';
 import { print } from './output.ts';

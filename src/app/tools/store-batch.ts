@@ -5,6 +5,7 @@ import { placementFor } from '../../chunkstore/placement-size.ts';
 import { removeTimes } from '../../chunkstore/series-set.ts';
 import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { getOrMake } from '../../lib/map.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
@@ -119,8 +120,6 @@ export class StoreBatch {
     }
   }
 }
-
-const DAY_MS = 86_400_000;
 
 function partOf(labels: Uint8Array, samples: SampleColumns, from: number, to: number): GroupSeries {
   return {

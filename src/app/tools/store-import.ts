@@ -1,10 +1,10 @@
 import { Kernel } from '../../chunk/kernel.ts';
 import { Generations } from '../../chunkstore/generations.ts';
-import { DAY_MS } from '../../chunkstore/keys.ts';
 import type { Schema } from '../../chunkstore/schema.ts';
 import { listTombstones } from '../../chunkstore/tombstones.ts';
 import { ChunkStoreWriter } from '../../chunkstore/writer.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { DeletedSamples, type StoreBatchOptions } from './store-batch.ts';
 

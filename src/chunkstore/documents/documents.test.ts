@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Kernel } from '../../chunk/kernel.ts';
+import { DAY_MS } from '../../lib/day.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { MemoryTableStore } from '../../table/memory.ts';
-import { DAY_MS } from '../keys.ts';
 import { Schema, type StorePeriod } from '../schema.ts';
 import { TableManager } from '../table-manager.ts';
 import { verify } from '../verify.ts';

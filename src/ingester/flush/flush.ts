@@ -2,7 +2,6 @@ import { type GroupSeries, labelParts, metricOf } from '../../chunk/group/series
 import { ChunkDecoder, type HeadChunk } from '../../chunk/head-chunk.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
 import { canonicalSeries } from '../../chunkstore/canonical-series.ts';
-import { dayOf } from '../../chunkstore/keys.ts';
 import { bucketSlot, PLACEMENT_DEFAULT, type Placement, type Slot, slotOf } from '../../chunkstore/placement.ts';
 import { placementOfDay, placementOfRing, SPLIT_SERIES_MIN } from '../../chunkstore/placement-size.ts';
 import { StoredSamples } from '../../chunkstore/stored-samples.ts';
@@ -10,6 +9,7 @@ import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
 import type { ChunkStoreWriter, WriteGroup } from '../../chunkstore/writer.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { dayOf } from '../../lib/day.ts';
 import { AppError } from '../../model/errors.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import type { TenantSize } from '../../model/slot-sizes.ts';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
-import { DAY_MS } from '../../../chunkstore/keys.ts';
 import type { ChunkStoreReader } from '../../../chunkstore/reader.ts';
+import { DAY_MS } from '../../../lib/day.ts';
 import type { Random } from '../../../lib/random.ts';
 import { METRIC_NAME } from '../../../model/labels.ts';
 import { LabelMatcher } from '../../../model/matcher.ts';
