@@ -1,29 +1,19 @@
 import { formatDuration } from '../../kit/config/units.ts';
 import type { MemberStatus, RingStatus } from '../cluster/ring-status.ts';
+import { escaped, htmlPage } from './html.ts';
 
 /** The ring as a page. @param ownId the member that this process is */
 export function ringPage(status: RingStatus, notReady: string | undefined, ownId: string | undefined): string {
   const { version, confirmed, floor, replicas, arcs, members, hash } = status;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Ring</title>
-<style>
-:root { color-scheme: light dark; --line: color-mix(in srgb, currentColor 15%, transparent); --soft: color-mix(in srgb, currentColor 65%, transparent); }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 3rem auto; padding: 0 1.5rem; }
+  const style = `body { font: 15px/1.5 system-ui, sans-serif; max-width: 80rem; margin: 3rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0; }
 p { color: var(--soft); margin: 0.4rem 0; }
 table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; }
 th, td { text-align: left; padding: 0.35rem 0.75rem 0.35rem 0; border-top: 1px solid var(--line); vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 code { font: 0.85rem ui-monospace, monospace; }
-.bad { color: #c0392b; }
-</style>
-</head>
-<body>
-<h1>Ring</h1>
+.bad { color: #c0392b; }`;
+  const body = `<h1>Ring</h1>
 <p>${version === 0 ? 'No version is known.' : `Version ${version}, version ${confirmed} counts, version ${floor} is the oldest that readers ask for. ${arcs} arcs, each with ${replicas} owners. <code>${escaped(hash.slice(0, 12))}</code>`}</p>
 ${notReady === undefined ? '' : `<p class="bad">${escaped(notReady)}</p>`}
 <table>
@@ -32,10 +22,8 @@ ${notReady === undefined ? '' : `<p class="bad">${escaped(notReady)}</p>`}
 ${members.map((each) => rowOf(each, version, ownId)).join('\n')}
 </tbody>
 </table>
-<p>To change the ring: <code>POST /ring</code> with <code>forget=ID</code>, <code>drain=ID</code> or <code>return=ID</code>, and <code>confirm=ID</code>. As JSON: <code>/ring?format=json</code>.</p>
-</body>
-</html>
-`;
+<p>To change the ring: <code>POST /ring</code> with <code>forget=ID</code>, <code>drain=ID</code> or <code>return=ID</code>, and <code>confirm=ID</code>. As JSON: <code>/ring?format=json</code>.</p>`;
+  return htmlPage({ title: 'Ring', style, body });
 }
 
 function rowOf(member: MemberStatus, newest: number, ownId: string | undefined): string {
@@ -62,8 +50,4 @@ function rowOf(member: MemberStatus, newest: number, ownId: string | undefined):
     String(word),
   ];
   return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}${numbers.map((each) => `<td class="number">${each}</td>`).join('')}<td>${notes.join(', ')}</td></tr>`;
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }

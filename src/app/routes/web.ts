@@ -2,6 +2,7 @@ import type { ServerConfig } from '../../kit/http/config.ts';
 import { type HttpResponse, type Route, textResponse } from '../../kit/http/message.ts';
 import { systemBytes } from '../../lib/random.ts';
 import type { Encoding, WebBuild } from '../web-build.ts';
+import { escaped } from './html.ts';
 
 /** Where the pages are. */
 const PAGES = '/ui';
@@ -109,8 +110,4 @@ function encodingsOf(header: string | string[] | undefined): Encoding[] {
     .filter(([, ...params]) => !params.some((param) => /^q=0(\.0*)?$/.test(param)))
     .map(([name]) => name);
   return (['br', 'gzip'] as const).filter((each) => taken.includes(each));
-}
-
-function escaped(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;');
 }
