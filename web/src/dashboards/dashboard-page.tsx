@@ -1,4 +1,4 @@
-import { ActionIcon, Alert, Anchor, Button, Group, Modal, Text, TextInput } from '@mantine/core';
+import { ActionIcon, Alert, Anchor, Button, Group, Text, TextInput } from '@mantine/core';
 import { IconArrowsMove, IconCopy, IconPencil, IconTrash } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type PointerEvent, useEffect, useState } from 'react';
@@ -18,6 +18,7 @@ import { VariableBar } from '../dashboard/variable-bar.tsx';
 import { parseDuration, printDuration } from '../model/duration.ts';
 import { RANGE_DEFAULT_MS } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
+import { DeleteDialog } from '../parts/delete-dialog.tsx';
 import { download } from '../parts/download.ts';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
@@ -77,7 +78,7 @@ interface OpenedProps {
   readonly edits: boolean;
 }
 
-/** What is changed, and the version that it is made from. */
+/** A changed dashboard, and the version that it is made from. */
 interface Draft {
   readonly dashboard: Dashboard;
   readonly from: number;
@@ -296,25 +297,17 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
         />
       )}
       {open === 'versions' && <Versions id={id} current={kept} onClose={() => setOpen(undefined)} />}
-      <Modal
+      <DeleteDialog
         opened={open === 'remove'}
-        onClose={() => setOpen(undefined)}
         title="Delete this dashboard?"
-        closeButtonProps={{ 'aria-label': 'close' }}
-      >
-        <Button
-          size="xs"
-          color="red"
-          onClick={() =>
-            void act(async () => {
-              await removeDashboard(tenant, id, version.number);
-              navigate(`/dashboards${keptParams()}`);
-            })
-          }
-        >
-          Delete
-        </Button>
-      </Modal>
+        onClose={() => setOpen(undefined)}
+        onDelete={() =>
+          void act(async () => {
+            await removeDashboard(tenant, id, version.number);
+            navigate(`/dashboards${keptParams()}`);
+          })
+        }
+      />
     </>
   );
 }

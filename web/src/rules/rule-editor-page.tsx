@@ -6,6 +6,7 @@ import { Link, useLocation, useSearch } from 'wouter';
 import { ApiProblem } from '../api/problem.ts';
 import { printSeries } from '../model/labels.ts';
 import { printMoment } from '../model/time-text.ts';
+import { DeleteDialog } from '../parts/delete-dialog.tsx';
 import { Difference } from '../parts/difference.tsx';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
@@ -204,25 +205,17 @@ function RuleEditor({ given }: { readonly given: GivenGroup }) {
       {open === 'versions' && (
         <RuleVersions given={from} text={text} onText={setText} onClose={() => setOpen(undefined)} />
       )}
-      <Modal
+      <DeleteDialog
         opened={open === 'remove'}
-        onClose={() => setOpen(undefined)}
         title="Delete this group of rules?"
-        closeButtonProps={{ 'aria-label': 'close' }}
-      >
-        <Button
-          size="xs"
-          color="red"
-          onClick={() =>
-            void act(async () => {
-              await removeGroup(tenant, from.namespace, from.group);
-              await leave();
-            })
-          }
-        >
-          Delete
-        </Button>
-      </Modal>
+        onClose={() => setOpen(undefined)}
+        onDelete={() =>
+          void act(async () => {
+            await removeGroup(tenant, from.namespace, from.group);
+            await leave();
+          })
+        }
+      />
     </>
   );
 }
