@@ -13,7 +13,7 @@ const TABS: readonly Tab[] = [
   { name: 'deletes', title: 'Deletes', content: DeletesTab },
 ];
 
-/** What a tenant's metrics cost, who uses them, what would be saved, and what is deleted. */
+/** Costs of a tenant's metrics, who uses them, what would be saved, and what is deleted. */
 export function CostsPage() {
   return (
     <>

@@ -37,7 +37,7 @@ const BY: readonly (readonly [name: keyof Savings['saved_by'], title: string])[]
   ['max_series', 'the limit of the tenant'],
 ];
 
-/** What drop rules and limits would save of today's series; nothing is changed. */
+/** Savings of today's series by drop rules and limits that are only tried; nothing is changed. */
 export function SavingsTab() {
   const { tenant, round } = useScope();
   const [rules, setRules] = useState(NO_RULES);

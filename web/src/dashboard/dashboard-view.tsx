@@ -11,7 +11,7 @@ export interface DashboardViewProps {
   readonly dashboard: Dashboard;
   readonly intervalMs: number;
   readonly values?: Values;
-  /** What stands beside a section's title, and over an item, while it is edited. */
+  /** Buttons beside a section's title, and over an item, while it is edited. */
   readonly sectionTools?: (section: number) => ReactNode;
   readonly itemTools?: (section: number, at: number, item: GridItem) => ReactNode;
 }
