@@ -1,5 +1,6 @@
 import type { ApiBackend } from '../contract/api.ts';
 import type { QueryRunner } from '../contract/query.ts';
+import type { ServiceListAnswer } from '../contract/services.ts';
 import type { GeneratedDashboard } from '../dashboards/dashboard.ts';
 import { generateDashboard } from '../dashboards/generate.ts';
 import type { Presence } from '../dashboards/needs.ts';
@@ -43,12 +44,9 @@ export interface DirectoryOptions {
   readonly clock: Clock;
 }
 
-export interface ServiceList {
+/** The list so far: while the first renewal is under way, what it has found. */
+export interface ServiceList extends Omit<ServiceListAnswer, 'services'> {
   readonly services: readonly Service[];
-  /** Unix ms; null: the first renewal is still under way, and the list is what it has found so far. */
-  readonly renewedMs: number | null;
-  /** Texts of queries that were refused: their numbers are not known. */
-  readonly refusals: readonly string[];
 }
 
 export interface ServiceDashboard {
