@@ -237,10 +237,7 @@ export const SCRIPTS = {
       await stage.run(5_000);
       stage.cluster.start(stage.node(a));
       stage.cut(['front-1'], [b]);
-      for (let i = 0; i < 8; i++) {
-        await stage.run(MINUTE);
-        await stage.ask('front-1', { tenant });
-      }
+      await stage.askEachMinute('front-1', 8, [tenant]);
     },
   },
   'arcs that move twice before a window is flushed': {
@@ -254,10 +251,7 @@ export const SCRIPTS = {
       stage.add('ingester-3', 'ingester-4');
       const areIn = (version: RingVersion) => has('ingester-3')(version) && has('ingester-4')(version);
       await stage.until(() => stage.counts('front-1', areIn), 'nobody joins');
-      for (let i = 0; i < 16; i++) {
-        await stage.run(MINUTE);
-        for (const tenant of TENANTS) await stage.ask('front-1', { tenant });
-      }
+      await stage.askEachMinute('front-1', 16, TENANTS);
     },
   },
   'a power cut before an arc moves': {
@@ -276,10 +270,7 @@ export const SCRIPTS = {
       stage.cluster.start(stage.node('ingester-1'));
       stage.add('ingester-3');
       await stage.until(() => stage.counts('front-1', has('ingester-3')), 'nobody joins');
-      for (let i = 0; i < 16; i++) {
-        await stage.run(MINUTE);
-        for (const tenant of TENANTS) await stage.ask('front-1', { tenant });
-      }
+      await stage.askEachMinute('front-1', 16, TENANTS);
     },
   },
   'a key-value store that is emptied': {
@@ -383,10 +374,7 @@ export const SCRIPTS = {
       stage.ring(c, (ring) => ring.change({ kind: 'remove', id }, { force: true }));
       await stage.until(() => stage.counts('front-1', lacks(a)), 'it is not given up');
       stage.cut(['front-1'], [b]);
-      for (let i = 0; i < 8; i++) {
-        await stage.run(MINUTE);
-        await stage.ask('front-1', { tenant });
-      }
+      await stage.askEachMinute('front-1', 8, [tenant]);
     },
   },
   'all restart beside a key-value store that is empty': {

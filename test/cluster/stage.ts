@@ -204,6 +204,14 @@ export class Stage {
     return answer;
   }
 
+  /** Asks what tenants have after each of so many minutes. @throws Wrong */
+  async askEachMinute(front: string, minutes: number, tenants: readonly string[]): Promise<void> {
+    for (let i = 0; i < minutes; i++) {
+      await this.run(MINUTE);
+      for (const tenant of tenants) await this.ask(front, { tenant });
+    }
+  }
+
   /** Deletes a metric's samples up to now. Resolves when the request is in force. */
   async delete(front: string, { tenant, metric = 'm' }: Pick<Line, 'tenant' | 'metric'>): Promise<void> {
     const { world, oracle, cluster } = this;
