@@ -4,8 +4,9 @@ import { section } from '../kit/config/section.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSnapshot } from '../kit/observe/metrics.ts';
 import type { Loop } from '../kit/service/loops.ts';
+import { Rounds } from '../kit/service/rounds.ts';
 import type { Service } from '../kit/service/service.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { checkTenant } from '../model/tenant.ts';
 
 export const selfMonitoringConfig = section('self_monitoring', "The process' own metrics", {
@@ -48,38 +49,33 @@ const JOB = 'pallium';
 export class SelfMonitoring implements Service {
   readonly name = 'self-monitoring';
   readonly #options: SelfMonitoringOptions;
-  #timer: Timer | undefined;
-  #underWay: Promise<void> | undefined;
+  readonly #rounds: Rounds;
   #failing = false;
-  readonly #stop = new AbortController();
 
   constructor(options: SelfMonitoringOptions) {
     this.#options = options;
-  }
-
-  async start(): Promise<void> {
-    const { loop } = this.#options;
-    this.#timer = this.#options.clock.every(INTERVAL_MS, () => {
-      // one that takes longer than the interval is not joined by another
-      this.#underWay ??= (loop === undefined ? this.#write() : loop.run(() => this.#write())).finally(() => {
-        this.#underWay = undefined;
-      });
+    const { clock, loop } = options;
+    this.#rounds = new Rounds(clock, INTERVAL_MS, (signal) => {
+      const write = () => this.#write(signal);
+      return loop === undefined ? write() : loop.run(write);
     });
   }
 
-  async stop(): Promise<void> {
-    this.#timer?.cancel();
-    this.#stop.abort();
-    await this.#underWay;
+  async start(): Promise<void> {
+    this.#rounds.start();
   }
 
-  async #write(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#rounds.stop();
+  }
+
+  async #write(signal: AbortSignal): Promise<void> {
     const { tenant, instance, read, backend, clock, log } = this.#options;
     const timeMs = clock.nowMs();
     let problem: string | undefined;
     try {
       const series = seriesOf(await read(), instance(), timeMs);
-      const { status, text: answer } = await backend.pushSeries({ tenant, series }, this.#stop.signal);
+      const { status, text: answer } = await backend.pushSeries({ tenant, series }, signal);
       if (status >= 300) problem = answer;
     } catch (thrown) {
       problem = (thrown as Error).message;

@@ -1,8 +1,9 @@
 import type { PushedSeries, SeriesBackend } from '../contract/push.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import type { MetricSnapshot } from '../kit/observe/metrics.ts';
+import { Rounds } from '../kit/service/rounds.ts';
 import type { Service } from '../kit/service/service.ts';
-import type { Clock, Timer } from '../lib/clock.ts';
+import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 
 export interface TenantMonitoringOptions {
@@ -40,42 +41,35 @@ export class TenantMonitoring implements Service {
   readonly #options: TenantMonitoringOptions;
   /** Series that were told before, by tenant: their key. */
   readonly #told = new Map<string, Set<string>>();
-  readonly #stop = new AbortController();
-  #timer: Timer | undefined;
-  #underWay: Promise<void> | undefined;
+  readonly #rounds: Rounds;
 
   constructor(options: TenantMonitoringOptions) {
     this.#options = options;
+    this.#rounds = new Rounds(options.clock, INTERVAL_MS, (signal) => this.#write(signal));
   }
 
   async start(): Promise<void> {
-    this.#timer = this.#options.clock.every(INTERVAL_MS, () => {
-      this.#underWay ??= this.#write().finally(() => {
-        this.#underWay = undefined;
-      });
-    });
+    this.#rounds.start();
   }
 
-  async stop(): Promise<void> {
-    this.#timer?.cancel();
-    this.#stop.abort();
-    await this.#underWay;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
-  async #write(): Promise<void> {
+  async #write(signal: AbortSignal): Promise<void> {
     const { read, backend, clock, log } = this.#options;
     const timeMs = clock.nowMs();
     try {
       for (const [tenant, counts] of countsOf(await read())) {
         const { status, text } = await backend.pushSeries(
           { tenant, series: this.#seriesOf(tenant, counts, timeMs) },
-          this.#stop.signal,
+          signal,
         );
         if (status >= 300) log.debug({ user: tenant, error: text }, 'a tenant cannot be told what went wrong');
         else this.#told.set(tenant, new Set(counts.keys()));
       }
     } catch (thrown) {
-      if (!this.#stop.signal.aborted) {
+      if (!signal.aborted) {
         log.warn({ error: (thrown as Error).message }, 'tenants are not told what went wrong');
       }
     }
