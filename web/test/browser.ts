@@ -35,6 +35,7 @@ export class Visit implements AsyncDisposable {
   readonly page: Page;
   readonly #context: BrowserContext;
   readonly #origin: string;
+  #isPassed = false;
   /** Errors that pages log, requests to other hosts, dialogs. */
   readonly faults: string[] = [];
   /** Answers of 400 and more that are expected: a browser logs each. */
@@ -76,7 +77,7 @@ export class Visit implements AsyncDisposable {
       timezoneId: 'Europe/Berlin',
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(40_000);
     return new Visit(context, page, new URL(url).origin);
   }
 
@@ -114,10 +115,16 @@ export class Visit implements AsyncDisposable {
   }
 
   assertClean(): void {
+    this.#isPassed = true;
     assert.deepEqual(this.faults, []);
   }
 
+  /** End of the visit. Where it did not come to `assertClean`, what the page shows is printed: no picture leaves CI. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isPassed) {
+      const text = String(await this.page.locator('body').allInnerTexts().catch(String));
+      console.error(`The page at the failure, ${this.page.url()}:\n${text.slice(0, 4_000)}`, this.faults);
+    }
     await this.#context.close();
   }
 }

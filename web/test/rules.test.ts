@@ -101,8 +101,11 @@ test('an alert tells its past, what came before it, who was told and what inhibi
     .getByText(/^told .*\(webhook\)/)
     .first()
     .waitFor();
-  await group.getByRole('button', { name: '7 days' }).first().click();
-  await group.locator('.timeline-firing').first().waitFor();
+  const week = group.getByRole('button', { name: '7 days' }).first();
+  await week.click();
+  assert.equal(await week.getAttribute('aria-expanded'), 'true');
+  // the series of alerts may come late on a busy machine: the page asks again after 30 s
+  await group.locator('.timeline-firing').first().waitFor({ timeout: 60_000 });
   await visitor.picture('alerts-details');
   await page.getByLabel('group by').selectOption('severity');
   await page.getByLabel('severity page').getByText('host-5:9100').first().waitFor();
