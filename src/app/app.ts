@@ -51,6 +51,8 @@ export interface Parts {
   shards?: ShardHost;
   /** This process in its cluster; absent: it is alone. */
   cluster?: ClusterNode;
+  /** The key of sessions that all processes of the cluster have; absent: this process' own. */
+  sessionKey?: () => Uint8Array;
   ingester?: IngesterAdmin;
   compactor?: CompactorControl;
   /** Evaluates expressions. */

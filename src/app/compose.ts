@@ -32,7 +32,8 @@ export async function composeApp(from: Composition): Promise<App & { services: S
   const { config, version, order, log, clock, modules = allModules } = from;
   checkCluster(config);
   const registry = new Registry();
-  const sessionKey = sessionKeyIn(config.data.dir);
+  const ownKey = sessionKeyIn(config.data.dir);
+  const sessionKey = () => (app.parts.sessionKey ?? ownKey)();
   const gate = Gate.of(config.auth, { log, clock, federation: config.tenantFederation, sessionKey });
   const { httpListenAddress: host, httpListenPort: port, adminAddress } = config.server;
   const loops = new Loops(clock);

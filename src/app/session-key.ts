@@ -4,7 +4,7 @@ import { makeFolderSync } from '../kit/folder/make-folder.ts';
 import { systemBytes } from '../lib/random.ts';
 
 const KEY_FILE = 'session-key';
-const KEY_BYTES = 32;
+export const SESSION_KEY_BYTES = 32;
 
 /** The key that signs sessions, from the data folder; made when it is first asked for. @throws where the folder cannot be read or written */
 export function sessionKeyIn(dir: string): () => Uint8Array {
@@ -23,7 +23,7 @@ function readOrMake(file: string): Uint8Array {
   }
   makeFolderSync(path.dirname(file));
   try {
-    writeFileSync(file, Buffer.from(systemBytes(KEY_BYTES)).toString('hex'), { mode: 0o600, flag: 'wx' });
+    writeFileSync(file, Buffer.from(systemBytes(SESSION_KEY_BYTES)).toString('hex'), { mode: 0o600, flag: 'wx' });
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
   }
@@ -32,6 +32,7 @@ function readOrMake(file: string): Uint8Array {
 
 function checked(file: string): Uint8Array {
   const key = Buffer.from(readFileSync(file, 'utf8').trim(), 'hex');
-  if (key.length !== KEY_BYTES) throw new Error(`${file}: ${KEY_BYTES} bytes in hexadecimal digits are wanted`);
+  if (key.length !== SESSION_KEY_BYTES)
+    throw new Error(`${file}: ${SESSION_KEY_BYTES} bytes in hexadecimal digits are wanted`);
   return key;
 }

@@ -77,6 +77,12 @@ export const processErrors = catalogue({
     retry: false,
     text: (_: Record<string, never>) => 'authentication required',
   },
+  sessionKeyAway: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (_: Record<string, never>) => 'the key of sessions is not known yet: the store of the ring does not answer',
+  },
   hostForbidden: {
     http: 403,
     promType: 'bad_data',

@@ -4,6 +4,7 @@ import { FolderHold } from '../../kit/folder/hold.ts';
 import { part } from '../app.ts';
 import { ClusterAdmin } from '../cluster/cluster-admin.ts';
 import { ClusterNode } from '../cluster/cluster-node.ts';
+import { ClusterSessionKey } from '../cluster/cluster-session-key.ts';
 import { hasIngester } from '../cluster/clustered.ts';
 import { LateKv } from '../cluster/late-kv.ts';
 import { openKv } from '../cluster/open-kv.ts';
@@ -22,6 +23,8 @@ export const ringModule: Module = {
     metricSources.push(() => cluster.metrics());
     app.parts.ingester = new ClusterAdmin({ ring: cluster, member: (id) => cluster.members.of(cluster, id) });
     http.add(ringRoutes(cluster));
-    return [cluster];
+    const sessions = new ClusterSessionKey({ kv, log, clock });
+    app.parts.sessionKey = () => sessions.key;
+    return [cluster, sessions];
   },
 };
