@@ -156,8 +156,8 @@ function mergeChunks(chunks: readonly Chunk[], decoder: GroupDecoder, out: Sampl
 
 /** Whether of two samples of one time the first is kept. */
 export function preferred(a: SampleColumns, i: number, b: SampleColumns, j: number): boolean {
-  const aHistogram = a.kinds[i] === HISTOGRAM;
-  const bHistogram = b.kinds[j] === HISTOGRAM;
+  const aHistogram = a.kindAt(i) === HISTOGRAM;
+  const bHistogram = b.kindAt(j) === HISTOGRAM;
   if (aHistogram !== bHistogram) return aHistogram;
   if (aHistogram) {
     return Buffer.compare(histogramBytes(a.histograms[i]!), histogramBytes(b.histograms[j]!)) > 0;
@@ -173,7 +173,7 @@ export function copySample(from: SampleColumns, i: number, to: SampleColumns): v
   to.reserve(at + 1);
   to.times[at] = from.times[i]!;
   to.values.set(from.values.subarray(i, i + 1), at); // by bits
-  const kind = from.kinds[i]!;
+  const kind = from.kindAt(i);
   to.kinds[at] = kind;
   if (kind !== FLOAT) to.plain = false;
   if (kind === HISTOGRAM) {

@@ -207,7 +207,7 @@ function lacking(own: SampleColumns, stored: SampleColumns, out: SampleColumns):
 /** Whether readers would prefer the first; the same observations in other buckets are not better. */
 function isBetter(own: SampleColumns, i: number, stored: SampleColumns, at: number): boolean {
   if (!preferred(own, i, stored, at)) return false;
-  const a = own.kinds[i] === HISTOGRAM ? own.histograms[i] : undefined;
-  const b = stored.kinds[at] === HISTOGRAM ? stored.histograms[at] : undefined;
+  const a = own.kindAt(i) === HISTOGRAM ? own.histograms[i] : undefined;
+  const b = stored.kindAt(at) === HISTOGRAM ? stored.histograms[at] : undefined;
   return a === undefined || b === undefined || !equalObservations(a, b);
 }

@@ -51,6 +51,11 @@ export class SampleColumns {
     return this.times.length;
   }
 
+  /** Kind of the sample at `i`, whether or not all of them are floats. */
+  kindAt(i: number): number {
+    return this.plain ? FLOAT : this.kinds[i]!;
+  }
+
   clear(): void {
     this.count = 0;
     this.timesId = 0;

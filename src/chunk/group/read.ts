@@ -212,14 +212,13 @@ export function* readGroup(
 
 /** Samples that were read, in the form in which they are written; they share the columns' memory. */
 export function seriesOf(labels: Uint8Array, columns: SampleColumns): GroupSeries {
-  const { count } = columns;
+  const { count, plain } = columns;
+  const kinds = plain ? undefined : columns.kinds.subarray(0, count);
   return {
     labels,
     times: columns.times.subarray(0, count),
     values: columns.values.subarray(0, count),
-    kinds: columns.kinds.subarray(0, count).some((kind) => kind !== FLOAT)
-      ? columns.kinds.subarray(0, count)
-      : undefined,
+    kinds: kinds?.some((kind) => kind !== FLOAT) ? kinds : undefined,
     starts: columns.hasStarts ? columns.starts.subarray(0, count) : undefined,
     histograms: columns.histograms,
   };
