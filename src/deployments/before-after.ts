@@ -1,6 +1,7 @@
 import type { QueryRunner } from '../contract/query.ts';
 import { DAY_MS } from '../lib/day.ts';
-import { changeOf, countingNoise, type Measure, type MeasureKind, type Statistic } from './measure.ts';
+import { type Finding, findingOf, hasEvents, median, NOISE_MIN, type Point, pointsAt, ranked } from './finding.ts';
+import { changeOf, countingNoise, type Measure } from './measure.ts';
 import type { Spans } from './spans.ts';
 
 const MINUTE_MS = 60_000;
@@ -9,31 +10,10 @@ const DAYS_MAX = 7;
 const DAYS_MIN = 3;
 /** Spans of the last day that stand for days. */
 const SLIDES_MAX = 24;
-/** No change is surer than this. */
-const NOISE_MIN = 0.02;
-const EVENTS_MIN = 30;
-/** A change is shown from this score and size on. */
-const SCORE_MIN = 4;
-const CHANGE_MIN = 0.05;
 /** Labels with more values are not broken down by. */
 const VALUES_MAX = 50;
 /** Labels that one measure is broken down by. */
 const LABELS_MAX = 4;
-
-/** A measure's change over a deployment, for the whole service or one value of a label. */
-export interface Finding {
-  readonly measure: string;
-  readonly kind: MeasureKind;
-  readonly statistic: Statistic;
-  /** name, value of the part; empty: the whole service. */
-  readonly part: readonly string[];
-  readonly before: number;
-  readonly after: number;
-  /** A log ratio of rates and latencies, a difference of shares. */
-  readonly change: number;
-  readonly score: number;
-  readonly verdict: 'worse' | 'better' | 'changed';
-}
 
 export interface BeforeAfter extends Spans {
   /** The spans that say what changes anyway: those of earlier days, or of the last day where there are too few. */
@@ -65,11 +45,6 @@ export async function compareBeforeAfter(options: BeforeAfterOptions, signal: Ab
   return comparing.result();
 }
 
-interface Point {
-  readonly value: number;
-  readonly events: number;
-}
-
 class Comparing {
   readonly #options: BeforeAfterOptions;
   readonly #signal: AbortSignal;
@@ -89,30 +64,9 @@ class Comparing {
   }
 
   result(): BeforeAfter {
-    const rank = { worse: 0, better: 1, changed: 2 };
-    const weights = new Map(this.#findings.map((finding) => [finding, this.#weight(finding)]));
-    const findings = this.#findings.sort(
-      (a, b) => rank[a.verdict] - rank[b.verdict] || weights.get(b)! - weights.get(a)!,
-    );
+    const findings = ranked(this.#findings, this.#parts);
     const [reference, references] = [this.#reference, this.#references];
     return { ...this.#options.spans, reference, references, findings, compared: this.#compared, tooFew: this.#tooFew };
-  }
-
-  /** The score by which a finding is sorted: where most parts changed with the whole, the whole comes before them. */
-  #weight({ measure, part, score, verdict }: Finding): number {
-    if (part.length > 0) return Math.abs(score);
-    const parts = this.#findings.filter((other) => other.measure === measure && other.verdict === verdict);
-    const byLabel = Map.groupBy(
-      parts.filter((other) => other.part.length > 0),
-      (other) => other.part[0]!,
-    );
-    let weight = Math.abs(score);
-    for (const [label, own] of byLabel) {
-      const compared = this.#parts.get(`${measure} ${label}`) ?? 0;
-      if (own.length * 2 < compared) continue;
-      for (const other of own) weight = Math.max(weight, Math.abs(other.score) * (1 + Number.EPSILON));
-    }
-    return weight;
   }
 
   async compare(measure: Measure): Promise<void> {
@@ -142,31 +96,16 @@ class Comparing {
   }
 
   #judge(measure: Measure, part: string, before: Point, after: Point, references: readonly number[]): void {
-    const { statistic, kind } = measure;
     this.#compared++;
-    if (measure.events !== undefined && Math.min(before.events, after.events) < EVENTS_MIN) {
+    if (!hasEvents(measure, before, after)) {
       this.#tooFew++;
       return;
     }
-    const change = changeOf(statistic, before.value, after.value);
-    if (Number.isNaN(change)) return;
     const usual = references.length === 0 ? 0 : median(references);
     const spread = references.length === 0 ? 0 : median(references.map((one) => Math.abs(one - usual)));
-    const noise = measure.events === undefined ? 0 : countingNoise(statistic, before, after);
-    const score = (change - usual) / Math.max(1.48 * spread, NOISE_MIN, noise);
-    if (Math.abs(score) < SCORE_MIN || Math.abs(change) < CHANGE_MIN) return;
-    const verdict = kind === 'traffic' ? 'changed' : score > 0 ? 'worse' : 'better';
-    this.#findings.push({
-      measure: measure.name,
-      kind,
-      statistic,
-      part: part === '' ? [] : JSON.parse(part),
-      before: before.value,
-      after: after.value,
-      change,
-      score,
-      verdict,
-    });
+    const noise = measure.events === undefined ? 0 : countingNoise(measure.statistic, before, after);
+    const finding = findingOf(measure, part, before, after, usual, Math.max(1.48 * spread, NOISE_MIN, noise));
+    if (finding !== undefined) this.#findings.push(finding);
   }
 
   /** The same change on earlier days, by part; of the last day's spans where there are too few days. */
@@ -212,34 +151,8 @@ class Comparing {
 
   /** Values and events of a span's end, by part. */
   async #at(measure: Measure, by: readonly string[], timeMs: number): Promise<Map<string, Point>> {
-    const span = `${this.#options.spans.spanMs / 1000}s`;
-    const values = await this.#ask(measure.value(by, span), timeMs);
-    const events = measure.events === undefined ? undefined : await this.#ask(measure.events(by, span), timeMs);
-    const points = new Map<string, Point>();
-    for (const [part, value] of values) points.set(part, { value, events: events?.get(part) ?? 0 });
-    return points;
+    const { runner, tenant, spans } = this.#options;
+    const span = `${spans.spanMs / 1000}s`;
+    return pointsAt({ runner, tenant, answers: this.#answers, signal: this.#signal }, measure, by, span, timeMs);
   }
-
-  async #ask(expr: string, timeMs: number): Promise<Map<string, number>> {
-    const key = `${timeMs} ${expr}`;
-    const known = this.#answers.get(key);
-    if (known !== undefined) return known;
-    const { runner, tenant } = this.#options;
-    const { value } = await runner.instant(tenant, { expr, timeMs }, { signal: this.#signal });
-    const answer = new Map<string, number>();
-    if (value.type === 'vector') {
-      for (const [i, pairs] of value.pairs.entries()) {
-        const one = value.values[i]!;
-        if (!Number.isNaN(one)) answer.set(pairs.length === 0 ? '' : JSON.stringify(pairs), one);
-      }
-    }
-    this.#answers.set(key, answer);
-    return answer;
-  }
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -362,9 +362,13 @@ function tell(rollOut: RollOut, kind: FoundDeployment['kind'], endMs: number | u
   return { kind, from: nameOf(rollOut.from), to: nameOf(rollOut.to), beginMs: rollOut.beginMs, endMs };
 }
 
-/** A version as people read it. */
 function nameOf(group: string): string {
   const [version = '', revision = ''] = group.split('\0');
+  return versionName({ version, revision });
+}
+
+/** A version as people read it. */
+export function versionName({ version, revision }: Version): string {
   if (version === '') return revision;
   return revision === '' ? version : `${version} (${revision.slice(0, 12)})`;
 }

@@ -7,8 +7,12 @@ import type { Presence } from '../dashboards/needs.ts';
 import { INTERVAL_DEFAULT_MS, intervalOfSamples, RATE_INTERVAL, rateIntervalMs } from '../dashboards/rate-interval.ts';
 import { RED_FAMILIES } from '../dashboards/red-family.ts';
 import { type BeforeAfter, compareBeforeAfter } from '../deployments/before-after.ts';
+import type { ServiceDeployment } from '../deployments/deployment.ts';
 import { deploymentOf, isOfService } from '../deployments/event.ts';
 import type { EventBook } from '../deployments/event-book.ts';
+import type { Measure } from '../deployments/measure.ts';
+import { compareSideBySide, type SideBySide } from '../deployments/side-by-side.ts';
+import { sidesAt } from '../deployments/sides.ts';
 import { spansOf } from '../deployments/spans.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
@@ -17,7 +21,7 @@ import { type NameLabels, type ServiceId, serviceKey } from '../model/service-id
 import { ServiceCatalog } from './catalog.ts';
 import { measuresOf } from './measures.ts';
 import { MetricIndex } from './metric-index.ts';
-import { equals, type ServiceSelectors } from './selectors.ts';
+import { equals, oneOf, type ServiceSelectors } from './selectors.ts';
 import type { Service } from './service.ts';
 
 const MINUTE_MS = 60_000;
@@ -56,6 +60,14 @@ export interface ServiceDashboard {
   readonly intervalMs: number;
   readonly leftOut: number;
   readonly selectors: ServiceSelectors;
+}
+
+/** A comparison that has to wait. */
+export interface TooEarly {
+  /** Unix ms; undefined: never. */
+  readonly readyMs: number | undefined;
+  /** New against old instances over the same time; null: none of both ran long enough. */
+  readonly sideBySide: SideBySide | null;
 }
 
 interface Kept {
@@ -135,14 +147,17 @@ export class ServiceDirectory {
     return { dashboard: filled, kind: kind ?? 'service', intervalMs, leftOut, selectors };
   }
 
-  /** Compares before and after a deployment that is in the book; when there is not enough time yet, says when there will be. */
+  /**
+   * Compares before and after a deployment that is in the book; when there is not enough time yet, says when there will be, and
+   * compares instances of both versions.
+   */
   async beforeAfter(
     tenant: string,
     id: ServiceId,
     eventId: string,
     spanMs: number | undefined,
     signal: AbortSignal,
-  ): Promise<BeforeAfter | { readonly readyMs: number | undefined }> {
+  ): Promise<BeforeAfter | TooEarly> {
     const { clock, events, runner } = this.#options;
     const nowMs = clock.nowMs();
     const found = await events.list(tenant, { startMs: nowMs - LAST_DEPLOYMENTS_MS, endMs: nowMs }, signal);
@@ -160,13 +175,42 @@ export class ServiceDirectory {
       nextBeginMs: deployments[at + 1]?.beginMs,
       nowMs,
     });
-    if (!Array.isArray(spans)) return spans;
     const { catalog } = await this.#catalog(tenant);
-    const { own } = catalog.selectors(id);
-    const metrics = new Set(await this.#index.metrics(tenant, own, this.#range(), signal));
-    const measures = measuresOf(RED_FAMILIES, own, (metric) => metrics.has(metric));
+    const selectors = catalog.selectors(id);
+    const metrics = new Set(await this.#index.metrics(tenant, selectors.own, this.#range(), signal));
+    const measured = (selector: string) => measuresOf(RED_FAMILIES, selector, (metric) => metrics.has(metric));
+    if (!Array.isArray(spans)) {
+      return { ...spans, sideBySide: await this.#sideBySide(tenant, deployment, selectors, measured, signal) };
+    }
+    const measures = measured(selectors.own);
     const chosen = spans.find((one) => one.spanMs === spanMs) ?? spans.at(-1)!;
     return compareBeforeAfter({ runner, tenant, measures, spans: chosen }, signal);
+  }
+
+  /** Instances of both versions, while both run. */
+  async #sideBySide(
+    tenant: string,
+    deployment: ServiceDeployment,
+    selectors: ServiceSelectors,
+    measured: (selector: string) => Measure[],
+    signal: AbortSignal,
+  ): Promise<SideBySide | null> {
+    const { clock, runner } = this.#options;
+    const { beginMs, endMs, evidence } = deployment;
+    // whoever sends a moment in does not say when it is over
+    const isOpen = endMs === undefined || (evidence === 'sent' && endMs <= beginMs);
+    const compared = await compareSideBySide(
+      {
+        runner,
+        tenant,
+        measuresOf: (instances) => measured([selectors.own, oneOf('instance', instances)].join(',')),
+        sidesAt: (timeMs) => sidesAt({ runner, tenant, selectors, deployment }, timeMs, signal),
+        beginMs,
+        endMs: isOpen ? clock.nowMs() : Math.max(beginMs, endMs - MINUTE_MS),
+      },
+      signal,
+    );
+    return compared ?? null;
   }
 
   #range() {

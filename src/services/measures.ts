@@ -24,20 +24,20 @@ export function measuresOf(
     }
     if (has(`${family.duration}_sum`)) add('mean duration', 'latency', 'mean', (by, span) => queries(by, span).mean!);
   }
-  const share = (name: string, value: (range: string) => string, ...needs: string[]) => {
+  const share = (name: string, value: Measure['value'], ...needs: string[]) => {
     if (!needs.every(has)) return;
     const measure = { name, kind: 'saturation', statistic: 'value', events: undefined, labels: [] } as const;
-    measures.push({ ...measure, value: (_, span) => value(span) });
+    measures.push({ ...measure, value });
   };
   const own = matchersOf(selector);
   share(
     'CPU of an instance',
-    (span) => `avg${byOf([])} (rate(process_cpu_seconds_total${own}[${span}]))`,
+    (by, span) => `avg${byOf(by)} (rate(process_cpu_seconds_total${own}[${span}]))`,
     'process_cpu_seconds_total',
   );
   share(
     'Open files',
-    (span) => `max (max_over_time(process_open_fds${own}[${span}]) / process_max_fds${own})`,
+    (by, span) => `max${byOf(by)} (max_over_time(process_open_fds${own}[${span}]) / process_max_fds${own})`,
     'process_open_fds',
     'process_max_fds',
   );

@@ -43,6 +43,11 @@ export function equals(label: string, value: string): string {
   return `${label}=${quoted(value)}`;
 }
 
+/** One of some values. */
+export function oneOf(label: string, values: readonly string[]): string {
+  return matches(label, values.map(escaped).join('|'));
+}
+
 function matches(label: string, pattern: string): string {
   return `${label}=~${quoted(pattern)}`;
 }

@@ -1,4 +1,5 @@
 import { type BeforeAfter, compareBeforeAfter } from '../../src/deployments/before-after.ts';
+import type { Finding } from '../../src/deployments/finding.ts';
 import type { Measure } from '../../src/deployments/measure.ts';
 import { spansOf } from '../../src/deployments/spans.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
@@ -122,11 +123,11 @@ function saturationOf(random: Random, endM: number, factor: number): Float64Arra
   return values;
 }
 
-function gaussian(random: Random): number {
+export function gaussian(random: Random): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
 }
 
-function poisson(random: Random, mean: number): number {
+export function poisson(random: Random, mean: number): number {
   if (mean > 20) return Math.max(0, Math.round(mean + Math.sqrt(mean) * gaussian(random)));
   const limit = Math.exp(-mean);
   let product = random();
@@ -135,8 +136,40 @@ function poisson(random: Random, mean: number): number {
   return count;
 }
 
+/** A series with a value for each minute from a start; NaN: it was not there. */
+export interface MinuteSeries {
+  readonly labels: Labels;
+  readonly column: Float64Array;
+}
+
+/** Series to be asked. */
+export function columnsOf(series: readonly MinuteSeries[], startMs: number): Queryable {
+  const all = series.toSorted((a, b) => Labels.compare(a.labels, b.labels));
+  return {
+    async select({ matchers, startMs: fromMs, endMs }) {
+      const found = all.filter(({ labels }) => matchers.every((matcher) => matcher.matches(labels.get(matcher.name))));
+      return {
+        series: found.map(({ labels }) => labels),
+        warnings: [],
+        read(index, out) {
+          out.clear();
+          const { column } = found[index]!;
+          const first = Math.max(0, Math.ceil((fromMs - startMs) / 60_000));
+          const last = Math.min(column.length - 1, Math.floor((endMs - startMs) / 60_000));
+          for (let i = first; i <= last; i++) {
+            if (!Number.isNaN(column[i]!)) out.pushFloat(startMs + i * 60_000, column[i]!);
+          }
+        },
+        close() {},
+      };
+    },
+    labelNames: async () => ({ values: [], warnings: [] }),
+    labelValues: async () => ({ values: [], warnings: [] }),
+  };
+}
+
 function queryableOf(handlers: readonly Handler[], saturation: Float64Array): Queryable {
-  const all: { labels: Labels; column: Float64Array }[] = [];
+  const all: MinuteSeries[] = [];
   const add = (labels: Record<string, string>, column: Float64Array) =>
     all.push({ labels: Labels.of({ job: 'cart', instance: 'a', ...labels }), column });
   for (const [i, { ok, failed, seconds, buckets }] of handlers.entries()) {
@@ -151,26 +184,7 @@ function queryableOf(handlers: readonly Handler[], saturation: Float64Array): Qu
     }
   }
   add({ __name__: 'cpu_saturation_ratio' }, saturation);
-  all.sort((a, b) => Labels.compare(a.labels, b.labels));
-  return {
-    async select({ matchers, startMs, endMs }) {
-      const found = all.filter(({ labels }) => matchers.every((matcher) => matcher.matches(labels.get(matcher.name))));
-      return {
-        series: found.map(({ labels }) => labels),
-        warnings: [],
-        read(index, out) {
-          out.clear();
-          const { column } = found[index]!;
-          const first = Math.max(0, Math.ceil((startMs - START_MS) / 60_000));
-          const last = Math.min(column.length - 1, Math.floor((endMs - START_MS) / 60_000));
-          for (let i = first; i <= last; i++) out.pushFloat(START_MS + i * 60_000, column[i]!);
-        },
-        close() {},
-      };
-    },
-    labelNames: async () => ({ values: [], warnings: [] }),
-    labelValues: async () => ({ values: [], warnings: [] }),
-  };
+  return columnsOf(all, START_MS);
 }
 
 const by = (labels: readonly string[]) => (labels.length === 0 ? '' : ` by (${labels.join(', ')})`);
@@ -230,7 +244,10 @@ export async function compareCase({ queryable, beginMs, endMs }: WorseCase): Pro
 
 /** Whether what got worse comes first. */
 export function isFoundFirst({ worse }: WorseCase, { findings }: BeforeAfter): boolean {
-  const [first] = findings;
+  return isWorseFirst(worse, findings);
+}
+
+export function isWorseFirst(worse: WorseCase['worse'], [first]: readonly Finding[]): boolean {
   if (worse === undefined || first?.verdict !== 'worse' || first.kind !== worse.kind) return false;
   return worse.handler === undefined
     ? first.part.length === 0 || first.part[0] !== 'handler'

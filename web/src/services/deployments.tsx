@@ -21,7 +21,18 @@ interface Finding {
   readonly verdict: string;
 }
 
+/** New against old instances over the same time. */
+interface SideBySide {
+  readonly spanMs: number;
+  readonly newer: number;
+  readonly older: number;
+  readonly findings: readonly Finding[];
+  readonly tooFew: number;
+}
+
 interface BeforeAfter {
+  /** While there is nothing to compare; null: too few instances of both versions. */
+  readonly sideBySide?: SideBySide | null;
   /** When there will be enough; absent: there is, or never will be. */
   readonly readyMs?: number;
   readonly spanMs?: number;
@@ -92,11 +103,24 @@ function Changes({ serviceKey, id }: { readonly serviceKey: string; readonly id:
   if (error) return <Failure error={error} />;
   if (data === undefined) return <Quiet />;
   if (data.findings === undefined) {
+    const { readyMs, sideBySide } = data;
     const when =
-      data.readyMs === undefined
-        ? 'another deployment was too near, or it goes on'
-        : `at ${printMoment(data.readyMs, zone)}`;
-    return <Text size="sm">Nothing to compare yet: {when}.</Text>;
+      readyMs === undefined ? 'another deployment was too near, or it goes on' : `at ${printMoment(readyMs, zone)}`;
+    return (
+      <>
+        <p className="dim">Nothing to compare yet: {when}.</p>
+        {sideBySide && (
+          <>
+            <p className="dim">
+              While both run: {sideBySide.newer} new against {sideBySide.older} old instances over{' '}
+              {sideBySide.spanMs / 60_000} minutes
+              {sideBySide.tooFew > 0 && `; ${sideBySide.tooFew} had too few events`}
+            </p>
+            <Findings findings={sideBySide.findings} />
+          </>
+        )}
+      </>
+    );
   }
   const { findings, spanMs = 0, reference, references = 0, tooFew = 0 } = data;
   const against =
@@ -107,19 +131,23 @@ function Changes({ serviceKey, id }: { readonly serviceKey: string; readonly id:
         {spanMs / 60_000} minutes before and after, against {against}
         {tooFew > 0 && `; ${tooFew} had too few events`}
       </p>
-      {findings.length === 0 && <Text size="sm">Nothing stands out.</Text>}
-      {findings.slice(0, FINDINGS_MAX).map((finding) => (
-        <div key={`${finding.measure} ${finding.part.join('=')}`} className="row">
-          <span className="row-labels wrapped">
-            {finding.verdict}: {finding.measure} {finding.part.join('=').slice(0, 200)}
-          </span>
-          <span className="row-value">
-            {printChange(finding)} <span className="dim">score {finding.score.toFixed(1)}</span>
-          </span>
-        </div>
-      ))}
+      <Findings findings={findings} />
     </>
   );
+}
+
+function Findings({ findings }: { readonly findings: readonly Finding[] }) {
+  if (findings.length === 0) return <Text size="sm">Nothing stands out.</Text>;
+  return findings.slice(0, FINDINGS_MAX).map((finding) => (
+    <div key={`${finding.measure} ${finding.part.join('=')}`} className="row">
+      <span className="row-labels wrapped">
+        {finding.verdict}: {finding.measure} {finding.part.join('=').slice(0, 200)}
+      </span>
+      <span className="row-value">
+        {printChange(finding)} <span className="dim">score {finding.score.toFixed(1)}</span>
+      </span>
+    </div>
+  ));
 }
 
 /** Ratios as percent more or less, shares as points. */
