@@ -18,15 +18,19 @@ export class RunFile {
   /** Whether the machine stopped, and took with it what was not synced, since the folder was written last. */
   readonly isCut: boolean;
   #losses: readonly SavedLoss[];
+  #reachMs: number;
+  /** Whether what a cut took is written down. */
+  #isTold = false;
 
   /** @param run the machine's own name for its run: another one the next time that it starts */
   constructor(disk: Disk, folder: string, run: string) {
     this.#disk = disk;
     this.#file = path.join(folder, RUN_FILE);
     this.#run = run;
-    const last = disk.list(folder).includes(RUN_FILE) ? this.#read() : { run: CLOSED, losses: [] };
+    const last = disk.list(folder).includes(RUN_FILE) ? this.#read() : NEW;
     this.isCut = last.run !== run && last.run !== CLOSED;
     this.#losses = last.losses;
+    this.#reachMs = last.reachMs;
     // until what was lost is written down, the folder stays one that was cut
     if (!this.isCut) this.#write(run);
   }
@@ -35,9 +39,22 @@ export class RunFile {
     return this.#losses;
   }
 
+  /** Age behind the newest sample that none exceeded as it was taken: what a part of the log that cannot be read held is no older. */
+  get reachMs(): number {
+    return this.#reachMs;
+  }
+
+  /** Writes down that samples of this age are taken, before the first of them is acknowledged. */
+  reach(reachMs: number): void {
+    this.#reachMs = reachMs;
+    // a folder that was cut stays one until what it lost is written down
+    this.#write(this.isCut && !this.#isTold ? '' : this.#run);
+  }
+
   /** Writes down what a cut took, and that the folder is of this run from now on. */
   lost(losses: readonly SavedLoss[]): void {
     this.#losses = [...this.#losses, ...losses].slice(-LOSSES_MAX);
+    this.#isTold = true;
     this.#write(this.#run);
   }
 
@@ -47,20 +64,31 @@ export class RunFile {
   }
 
   /** @throws where the file is damaged */
-  #read(): { readonly run: string; readonly losses: readonly SavedLoss[] } {
+  #read(): RunNote {
     const from = this.#disk.open(this.#file);
     const bytes = new Uint8Array(Math.min(from.bytes, FILE_BYTES_MAX));
     from.read(bytes, 0);
     from.close();
     try {
-      const { run, losses } = JSON.parse(new TextDecoder().decode(bytes));
-      if (typeof run === 'string' && Array.isArray(losses)) return { run, losses };
+      const { run, losses, reachMs } = JSON.parse(new TextDecoder().decode(bytes));
+      // written before ages were: samples of any may have been taken
+      const age = typeof reachMs === 'number' ? reachMs : Number.POSITIVE_INFINITY;
+      if (typeof run === 'string' && Array.isArray(losses)) return { run, losses, reachMs: age };
     } catch {}
     // it is written whole, so this is none of ours: better to say that something may be missing
-    return { run: '', losses: [] };
+    return { run: '', losses: [], reachMs: Number.POSITIVE_INFINITY };
   }
 
   #write(run: string): void {
-    this.#disk.writeWhole(this.#file, new TextEncoder().encode(JSON.stringify({ run, losses: this.#losses })));
+    const note = { run, losses: this.#losses, reachMs: this.#reachMs };
+    this.#disk.writeWhole(this.#file, new TextEncoder().encode(JSON.stringify(note)));
   }
 }
+
+interface RunNote {
+  readonly run: string;
+  readonly losses: readonly SavedLoss[];
+  readonly reachMs: number;
+}
+
+const NEW: RunNote = { run: CLOSED, losses: [], reachMs: 0 };

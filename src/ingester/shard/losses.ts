@@ -18,6 +18,8 @@ export interface LossContext {
   readonly read: { readonly samples: number; readonly bytes: number };
   /** Time of the sample read last, Unix ms; 0: there is none. */
   readonly newestMs: number;
+  /** Time of the oldest sample that it can have held besides, Unix ms; absent: only the reach says. */
+  readonly oldestMs?: number | undefined;
 }
 
 export interface LossesOptions {
@@ -26,6 +28,8 @@ export interface LossesOptions {
   readonly clock: Pick<Clock, 'nowMs'>;
   /** A loss is told for so long after it was found. */
   readonly ageMsMax: number;
+  /** How much older than the newest sample others are as they come, at most; absent: by no more than a window. */
+  readonly reachMs?: () => number;
 }
 
 /** Parts of a log that could not be read: told to whoever asks for their time, for long enough. */
@@ -34,6 +38,7 @@ export class Losses {
   readonly #log: ShardLog;
   readonly #clock: Pick<Clock, 'nowMs'>;
   readonly #ageMsMax: number;
+  readonly #reachMs: () => number;
   #list: SavedLoss[] = [];
   /** Windows by arena that were there when the log was replayed, and that the store does not have yet. */
   readonly #unsettled = new Map<number, number>();
@@ -47,6 +52,7 @@ export class Losses {
     this.#log = options.log;
     this.#clock = options.clock;
     this.#ageMsMax = options.ageMsMax;
+    this.#reachMs = options.reachMs ?? (() => 0);
   }
 
   get all(): readonly SavedLoss[] {
@@ -74,7 +80,7 @@ export class Losses {
 
   add(
     { file, position, bytes, kind }: WalLoss,
-    { isUnfinished = false, reason, read, newestMs: newest }: LossContext,
+    { isUnfinished = false, reason, read, newestMs: newest, oldestMs = Number.POSITIVE_INFINITY }: LossContext,
   ): void {
     const samples = read.bytes === 0 ? 0 : (bytes / read.bytes) * read.samples;
     this.bytes += bytes;
@@ -85,7 +91,9 @@ export class Losses {
       this.#log('warn', 'cut off an unfinished record at the end of the log', fields);
       return;
     }
-    const fromMs = newest > 0 ? newest - this.#windowMs : 0;
+    // late samples are of windows further off
+    const reachMs = Math.max(this.#windowMs, this.#reachMs());
+    const fromMs = newest > 0 ? Math.max(0, Math.min(newest - reachMs, oldestMs)) : 0;
     const toMs = newest > 0 ? newest + this.#windowMs : Number.MAX_SAFE_INTEGER;
     const foundMs = this.#clock.nowMs();
     const last = this.#list.at(-1);

@@ -150,7 +150,7 @@ export class Replay {
     head.kernel.exports.replayInit(at, loaded.blockLsns.length);
     windows.load(loaded.arenas);
     losses.load(loaded.losses);
-    for (const loss of loaded.damage) this.#lost(loss);
+    for (const loss of loaded.damage) this.#lost(loss, { oldestMs: this.#oldestMs() });
     log('info', 'loaded the checkpoint', { checkpoint, series: head.seriesCount });
   }
 
@@ -301,7 +301,13 @@ export class Replay {
     this.#lost({ file: folder, position: record.lsn, bytes: record.bytes, kind: 'damage' }, { reason });
   }
 
-  #lost(loss: WalLoss, about: Pick<LossContext, 'isUnfinished' | 'reason'> = {}): void {
+  /** Beginning of the oldest window of which a checkpoint has samples. */
+  #oldestMs(): number {
+    const { windows, windowMs } = this.#options;
+    return windows.arenas().reduce((ms, { window }) => Math.min(ms, window * windowMs), Number.POSITIVE_INFINITY);
+  }
+
+  #lost(loss: WalLoss, about: Pick<LossContext, 'isUnfinished' | 'reason' | 'oldestMs'> = {}): void {
     const newestMs = this.#head.kernel.exports.replayNewest();
     this.#options.losses.add(loss, { ...about, read: { samples: this.samples, bytes: this.#bytes }, newestMs });
   }

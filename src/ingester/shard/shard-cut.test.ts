@@ -184,3 +184,89 @@ test('a loss is told for as long as it was asked for, however often the shard st
   assert.equal(third.stats().walLosses, 0);
   await third.close({ checkpoint: false });
 });
+
+test('a window that is sealed before its first sample is acknowledged is synced all the same', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  const pushed = push(first, NOW_MS - 5 * WINDOW_MS);
+  await first.seal(Number.MAX_SAFE_INTEGER);
+  await pushed;
+  disk.cut();
+  const second = open(disk, 'two');
+  await second.ready;
+  assert.equal(second.arenas().length, 2);
+  await second.close({ checkpoint: false });
+});
+
+test('a record that rots may have held samples as old as any that came, of which nothing else is left', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  assert.equal(reachOf(disk), 0);
+  await push(first, NOW_MS - 50 * WINDOW_MS);
+  assert.equal(reachOf(disk), 64 * WINDOW_MS, 'steps are coarse: the file is written a few times in all');
+  await push(first, NOW_MS + 1);
+  rot(disk, 2);
+
+  const second = open(disk, 'one');
+  await second.ready;
+  assert.deepEqual(
+    second.arenas().map(({ window }) => window),
+    [NOW_MS / WINDOW_MS],
+    'nothing says that there was another window',
+  );
+  const late = NOW_MS - 50 * WINDOW_MS;
+  assert.deepEqual(
+    second.losses(late, late).map(({ settled }) => settled),
+    [false],
+  );
+  assert.equal(second.losses(0, NOW_MS - 65 * WINDOW_MS).length, 0);
+  await second.close({ checkpoint: false });
+});
+
+test('while a log is replayed the age of what comes is taken down, too', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  await push(first, NOW_MS);
+  const second = open(disk, 'one');
+  const late = NOW_MS - 50 * WINDOW_MS;
+  await Promise.all([push(second, late), second.ready]);
+  assert.ok(reachOf(disk) >= 50 * WINDOW_MS);
+});
+
+test('a file of runs without ages says nothing of them: any sample may have been in what rots', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one');
+  await first.ready;
+  for (let i = 0; i < 3; i++) await push(first, NOW_MS + i);
+  disk.writeWhole(`shard/${RUN_FILE}`, new TextEncoder().encode(JSON.stringify({ run: 'one', losses: [] })));
+  rot(disk, 2);
+  const second = open(disk, 'one');
+  await second.ready;
+  assert.equal(second.losses(0, 1).length, 1);
+  await second.close({ checkpoint: false });
+});
+
+function readFile(disk: CutDisk, name: string): Buffer {
+  const from = disk.open(name);
+  const bytes = Buffer.alloc(from.bytes);
+  from.read(bytes, 0);
+  from.close();
+  return bytes;
+}
+
+const reachOf = (disk: CutDisk): number => JSON.parse(readFile(disk, `shard/${RUN_FILE}`).toString()).reachMs;
+
+/** Changes a byte of the payload of a record of the first segment. */
+function rot(disk: CutDisk, record: number): void {
+  const name = `shard/${disk.list('shard').find((each) => each.endsWith('.wal'))}`;
+  const bytes = readFile(disk, name);
+  let at = -1;
+  for (let i = 0; i <= record; i++) at = bytes.indexOf('\x7fWAL', at + 1, 'latin1');
+  bytes[at + 33]! ^= 0x55;
+  disk.writeWhole(name, bytes);
+}

@@ -111,8 +111,12 @@ export class Shard {
   readonly #run: RunFile | undefined;
   /** Windows whose open arena is on the disk. */
   #synced: ReadonlySet<number> = new Set();
+  /** Whether a window was sealed before what opened it was on the disk. */
+  #isSealUnsynced = false;
   readonly deletions = new Deletions();
   readonly #deletionsRead: DeletionsRead;
+  /** Time of the newest sample that was ever here. */
+  #newestMs = Number.NEGATIVE_INFINITY;
   readonly #replay: Replay;
   #state: ShardState = 'replaying';
   readonly #checkpoints: Checkpoints;
@@ -141,7 +145,7 @@ export class Shard {
     this.#commit = new GroupCommit(head, this.#wal, { ...options, mustSync: () => this.#mustSync() });
     this.#windows = new Windows(head.kernel.exports, clock);
     const { walAgeMaxMs: ageMsMax = Number.POSITIVE_INFINITY } = options;
-    this.#losses = new Losses({ windowMs, log, clock, ageMsMax });
+    this.#losses = new Losses({ windowMs, log, clock, ageMsMax, reachMs: () => this.#run?.reachMs ?? 0 });
     this.#deletionsRead = new DeletionsRead(disk, folder, clock.nowMs());
     this.#run = options.machineRun === undefined ? undefined : new RunFile(disk, folder, options.machineRun);
     if (this.#run !== undefined) this.#losses.load(this.#run.losses);
@@ -162,6 +166,8 @@ export class Shard {
       forgetRest: (id) => forgetRest(head, id),
       live: () => {
         this.#state = 'live';
+        for (const tenant of head.tenants)
+          this.#newestMs = Math.max(this.#newestMs, tenant?.newestMs ?? this.#newestMs);
         this.#noteCut();
         this.#losses.hold(this.arenas());
         this.#publishHeld();
@@ -261,7 +267,9 @@ export class Shard {
     }
     let result: HeadIngestResult;
     try {
-      result = this.head.ingest(this.#tenant(tenantId), frames, limits, false, () => this.#commit.now(), byFrame);
+      const tenant = this.#tenant(tenantId);
+      result = this.head.ingest(tenant, frames, limits, false, () => this.#commit.now(), byFrame);
+      this.#newestMs = Math.max(this.#newestMs, tenant.newestMs);
     } finally {
       this.#publishHeld();
     }
@@ -283,10 +291,25 @@ export class Shard {
       // who replays does not know: another owner may
       throw byFrame ? queryErrors.replaying({}) : writeErrors.tooManyOldWindows({ series: 'a series', timeMs, limit });
     }
-    for (const payload of stagedPayloads(tenantId, frames)) this.#commit.stage(payload);
     let oldestMs = Number.POSITIVE_INFINITY;
     for (const timeMs of sampleTimes(frames)) oldestMs = Math.min(oldestMs, timeMs);
+    // the newest is not known yet, and may be ahead of this clock
+    const ageMs = this.#options.clock.nowMs() - oldestMs;
+    if (ageMs > this.#options.windowMs / 2) this.#noteReach(ageMs + this.#options.windowMs);
+    for (const payload of stagedPayloads(tenantId, frames)) this.#commit.stage(payload);
     return { ...STAGED_RESULT, oldestMs, unknown: keyed };
+  }
+
+  /** Takes down how old samples are that come, before they are acknowledged: in few steps. @throws logUnavailable */
+  #noteReach(ageMs: number): void {
+    const run = this.#run;
+    const { windowMs } = this.#options;
+    if (run === undefined || ageMs <= Math.max(windowMs, run.reachMs)) return;
+    try {
+      run.reach(windowMs * 2 ** Math.ceil(Math.log2(ageMs / windowMs)));
+    } catch (error) {
+      throw writeErrors.logUnavailable({ reason: (error as Error).message });
+    }
   }
 
   #tenant(id: string): HeadTenant {
@@ -345,8 +368,10 @@ export class Shard {
     if (this.#run === undefined) return false;
     if (this.#state !== 'live') return true;
     const open = this.#openWindows();
-    const isSynced = open.every((window) => this.#synced.has(window));
+    this.#noteReach(this.#newestMs - Math.min(...open) * this.#options.windowMs);
+    const isSynced = !this.#isSealUnsynced && open.every((window) => this.#synced.has(window));
     this.#synced = new Set(open);
+    this.#isSealUnsynced = false;
     return !isSynced;
   }
 
@@ -396,9 +421,12 @@ export class Shard {
     return this.#alone(async () => {
       if (this.#state !== 'live') return [];
       this.#commit.now();
+      // what is not acknowledged yet may be of a window that is open no more by then
+      this.#noteReach(this.#newestMs - Math.min(...this.#openWindows()) * this.#options.windowMs);
       for (const { window, sealLsn } of this.arenas()) {
         if (sealLsn === 0 && (window + 1) * this.#options.windowMs <= beforeMs && !except.includes(window)) {
           this.#windows.seal(window, this.#commit.note({ seal: window }));
+          if (!this.#synced.has(window)) this.#isSealUnsynced = true;
           // the next one of this window is another
           this.#synced = new Set([...this.#synced].filter((each) => each !== window));
         }
