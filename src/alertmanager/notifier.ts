@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, timeout } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
 import { Semaphore } from '../lib/semaphore.ts';
-import type { NotificationTemplates } from '../template/alertmanager.ts';
+import type { NotificationAlert, NotificationTemplates } from '../template/alertmanager.ts';
 import { TemplateError } from '../template/parser.ts';
 import type { AlertmanagerConfig } from './config/load.ts';
 import type { Flush, FlushedAlert } from './dispatcher.ts';
@@ -51,6 +51,7 @@ const backoff = { initialMs: 500, factor: 1.5, maxMs: 60_000, jitter: 0.5 };
 /** Tries to claim before a notification goes out without. */
 const claimTriesMax = 3;
 const claimWaitMs = 500;
+const completeMsMax = 5_000;
 
 /** Takes a group's alerts through inhibition, times and silences to the integrations of its receiver. */
 export class Notifier {
@@ -123,11 +124,14 @@ export class Notifier {
       }
     }
     const { repeatIntervalMs } = flush.route;
+    // it has gone out: that is written also by a process that ends
+    const limit = timeout(clock, completeMsMax);
     await log
-      .complete(key, { firing, resolved, memory, nowMs: clock.nowMs(), repeatIntervalMs }, signal)
+      .complete(key, { firing, resolved, memory, nowMs: clock.nowMs(), repeatIntervalMs }, limit.signal)
       .catch((error) => {
         events.unclaimed(key, error);
-      });
+      })
+      .finally(() => limit.cancel());
     return true;
   }
 
@@ -190,26 +194,25 @@ export class Notifier {
 
   #data(flush: Flush, alerts: readonly FlushedAlert[], reason: string) {
     const { externalUrl, templates } = this.#options;
-    return groupData({ ...flush, alerts }, { externalUrl, templates, reason });
+    return groupData({ ...flush, alerts, all: flush.alerts }, { externalUrl, templates, reason });
   }
 }
 
 const RATE_LIMITED = 'failed to notify due to rate limits (alertmanager_notification_rate_limit)';
 
-/** The data of templates for a group, with the labels of its route expanded. */
+/**
+ * The data of templates for a group, with the labels of its route expanded.
+ * @param all alerts of the group, those that are muted or not told of as well: labels of the route are expanded with them. Default: `alerts`
+ */
 export function groupData(
-  { route, groupLabels, alerts }: Pick<Flush, 'route' | 'groupLabels' | 'alerts'>,
+  {
+    route,
+    groupLabels,
+    alerts,
+    all = alerts,
+  }: Pick<Flush, 'route' | 'groupLabels' | 'alerts'> & { readonly all?: Flush['alerts'] },
   options: { readonly externalUrl: string; readonly templates: NotificationTemplates; readonly reason: string },
 ) {
-  const told = alerts.map(({ alert, isFiring }) => ({
-    status: isFiring ? ('firing' as const) : ('resolved' as const),
-    labels: alert.labels,
-    annotations: alert.annotations,
-    startsAtMs: alert.startsAtMs,
-    endsAtMs: isFiring ? undefined : alert.endsAtMs,
-    generatorUrl: alert.generatorUrl,
-    fingerprint: alert.fingerprint,
-  }));
   const given = {
     receiver: route.receiver,
     notificationReason: options.reason,
@@ -217,10 +220,22 @@ export function groupData(
     externalUrl: options.externalUrl,
   };
   const routeLabels = expandedRouteLabels(route, options.templates, (labels) => ({
-    ...notificationData({ ...given, notificationReason: 'unknown', routeLabels: labels }, told),
+    ...notificationData({ ...given, notificationReason: 'unknown', routeLabels: labels }, toldOf(all)),
     hasExpandedRouteLabels: false,
   }));
-  return notificationData({ ...given, routeLabels }, told);
+  return notificationData({ ...given, routeLabels }, toldOf(alerts));
+}
+
+function toldOf(alerts: readonly FlushedAlert[]): NotificationAlert[] {
+  return alerts.map(({ alert, isFiring }) => ({
+    status: isFiring ? 'firing' : 'resolved',
+    labels: alert.labels,
+    annotations: alert.annotations,
+    startsAtMs: alert.startsAtMs,
+    endsAtMs: isFiring ? undefined : alert.endsAtMs,
+    generatorUrl: alert.generatorUrl,
+    fingerprint: alert.fingerprint,
+  }));
 }
 
 /** Labels whose templates fail are left out. */

@@ -39,6 +39,21 @@ test('a group waits, then is told on its interval: new alerts, resolved ones, re
   assert.deepEqual(t.told(), ['860s hook: firing a (first notification)'], 'another group begins');
 });
 
+test('labels of a route are expanded with all alerts of the group, also those that are not told', async () => {
+  const t = await TestTenant.open(`
+route: { receiver: hook, group_wait: 10s, group_interval: 60s, labels: { place: '{{ .CommonLabels.team }}' } }
+receivers: [{ name: hook, webhook_configs: [{ url: http://hook, send_resolved: false }] }]
+`);
+  const places = () => t.requests.splice(0).map(({ body }) => JSON.parse(body!).routeLabels.place as string);
+  await t.fire({ alertname: 'a', team: 'x' });
+  await t.clock.advance(10_000);
+  assert.deepEqual(places(), ['x']);
+  await t.resolve({ alertname: 'a', team: 'x' });
+  await t.fire({ alertname: 'b', team: 'y' });
+  await t.clock.advance(60_000);
+  assert.deepEqual(places(), [''], 'two teams, of which one is resolved and not told');
+});
+
 test('one that resolves before it was told is told to nobody; one older than the wait does not wait', async () => {
   const t = await TestTenant.open(CONFIG);
   await t.fire({ alertname: 'a' });

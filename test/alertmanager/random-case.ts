@@ -22,15 +22,20 @@ export interface EventAlert {
 }
 
 const eventsMax = 6;
-/** Seconds of a case are so long: what happens in one group is far enough from its flushes. */
-export const SECOND_MS = 2000;
 export const CASE_SECONDS = 12;
 
-/** @param hook address of the webhook, to which the receiver's name is added */
-export function randomCase(id: string, random: Random, hook: string): Case {
+export interface CaseOptions {
+  /** Address of the webhook, to which the receiver's name is added. */
+  readonly hook: string;
+  /** Length of a case's second: the longer, the farther are events of a group from its flushes. */
+  readonly secondMs: number;
+}
+
+/** The same random numbers make the same case, however long its seconds are. */
+export function randomCase(id: string, random: Random, { hook, secondMs }: CaseOptions): Case {
   const pick = <T>(of: readonly T[]): T => of[Math.floor(random() * of.length)]!;
   const chance = (share: number) => random() < share;
-  const seconds = (of: readonly number[]) => `${pick(of) * SECOND_MS}ms`;
+  const seconds = (of: readonly number[]) => `${pick(of) * secondMs}ms`;
   const names = ['a', 'b', 'c'].slice(0, 1 + Math.floor(random() * 3)).map((name) => `${id}-${name}`);
   const receivers = names.map((name) => ({
     name,
@@ -80,13 +85,13 @@ export function randomCase(id: string, random: Random, hook: string): Case {
     : [];
   const events = Array.from({ length: 3 + Math.floor(random() * (eventsMax - 2)) }, (_, i): Event => {
     // each in a phase of its own
-    const atMs = Math.round((Math.floor((i * CASE_SECONDS * 0.6) / eventsMax) + i / eventsMax) * SECOND_MS);
+    const atMs = Math.round((Math.floor((i * CASE_SECONDS * 0.6) / eventsMax) + i / eventsMax) * secondMs);
     if (chance(0.15)) {
       const matchers = [
         { name: 'case', value: id, isRegex: false, isEqual: true },
         { name: pick(['severity', 'team']), value: pick(['page', 'x|y', '']), isRegex: true, isEqual: chance(0.7) },
       ];
-      return { kind: 'silence', atMs, matchers, forMs: (0.5 + Math.floor(random() * 4)) * SECOND_MS };
+      return { kind: 'silence', atMs, matchers, forMs: (0.5 + Math.floor(random() * 4)) * secondMs };
     }
     const alerts = Array.from({ length: 1 + Math.floor(random() * 3) }, (): EventAlert => {
       const optional = (name: string, of: readonly string[]) => (chance(0.7) ? { [name]: pick(of) } : {});
@@ -103,7 +108,7 @@ export function randomCase(id: string, random: Random, hook: string): Case {
           {},
           {},
           { endsInMs: 600_000 },
-          { endsInMs: (1 + Math.floor(random() * 4) + 0.5 / eventsMax) * SECOND_MS },
+          { endsInMs: (1 + Math.floor(random() * 4) + 0.5 / eventsMax) * secondMs },
           { endsInMs: 0 },
         ]),
       };
@@ -115,12 +120,22 @@ export function randomCase(id: string, random: Random, hook: string): Case {
   return { id, route, receivers, inhibitRules, events };
 }
 
+/** The receiver of an alert that fires all the time: told once a second, it shows how late a side is. */
+export const PULSE = 'pulse';
+
 /** The configuration of many cases. */
-export function configOf(cases: readonly Case[]): string {
+export function configOf(cases: readonly Case[], { hook, secondMs }: CaseOptions): string {
+  const second = `${secondMs}ms`;
+  const pulse = { matchers: [`alertname="${PULSE}"`], receiver: PULSE, group_by: ['alertname'] };
+  const times = { group_wait: '0s', group_interval: second, repeat_interval: `${secondMs / 2}ms` };
   return JSON.stringify({
-    global: { resolve_timeout: `${3.4 * SECOND_MS}ms` },
-    route: { receiver: 'nobody', routes: cases.map(({ route }) => route) },
-    receivers: [{ name: 'nobody' }, ...cases.flatMap(({ receivers }) => receivers)],
+    global: { resolve_timeout: `${3.4 * secondMs}ms` },
+    route: { receiver: 'nobody', routes: [{ ...pulse, ...times }, ...cases.map(({ route }) => route)] },
+    receivers: [
+      { name: 'nobody' },
+      { name: PULSE, webhook_configs: [{ url: `${hook}/${PULSE}` }] },
+      ...cases.flatMap(({ receivers }) => receivers),
+    ],
     inhibit_rules: cases.flatMap(({ inhibitRules }) => inhibitRules),
     time_intervals: [
       { name: 'always', time_intervals: [{ years: ['2000:2999'] }] },

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { systemClock } from '../../src/lib/clock.ts';
-import { CASE_SECONDS, type Case, type Event, SECOND_MS } from './random-case.ts';
+import { CASE_SECONDS, type Case, type Event, PULSE } from './random-case.ts';
 
 /** An Alertmanager that is asked over its v2 API. */
 export interface Side {
@@ -22,6 +22,7 @@ export class Hooks {
   /** By side and receiver. */
   readonly #told = new Map<string, Told[]>();
   #startMs = 0;
+  #endMs = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -37,7 +38,7 @@ export class Hooks {
       request.on('end', () => {
         const list = hooks.#told.get(request.url!) ?? [];
         hooks.#told.set(request.url!, list);
-        if (atMs < endMs) list.push({ atMs, text: textOf(Buffer.concat(parts).toString()) });
+        if (atMs < hooks.#endMs) list.push({ atMs, text: textOf(Buffer.concat(parts).toString()) });
         response.end();
       });
     });
@@ -49,9 +50,17 @@ export class Hooks {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  begin(): void {
+  /** The last moments are not kept: one side may not have come to them. */
+  begin(secondMs: number): void {
     this.#startMs = systemClock.monotonicMs();
+    this.#endMs = (CASE_SECONDS - 1) * secondMs;
     this.#told.clear();
+  }
+
+  /** The most by which a side's pulse came later than its first beat says. */
+  latenessMs(side: string, secondMs: number): number {
+    const [first, ...beats] = this.of(side, PULSE);
+    return Math.max(0, ...beats.map(({ atMs }, i) => atMs - first!.atMs - (i + 1) * secondMs));
   }
 
   of(side: string, receiver: string): readonly Told[] {
@@ -100,18 +109,33 @@ export async function warmUp(sides: readonly Side[]): Promise<void> {
   }
 }
 
-/** The last moments are not compared: one side may not have come to them. */
-const endMs = (CASE_SECONDS - 1) * SECOND_MS;
-
-/** Plays the events of all cases on both sides at once. */
-export async function play(cases: readonly Case[], sides: readonly Side[]): Promise<void> {
+/**
+ * Plays the events of all cases on both sides at once.
+ * @returns the most by which each side had taken an event later than it was due
+ */
+export async function play(cases: readonly Case[], sides: readonly Side[], secondMs: number): Promise<number[]> {
   const startMs = systemClock.monotonicMs();
-  const all = cases.flatMap(({ events }) => events).sort((a, b) => a.atMs - b.atMs);
+  const all = cases.flatMap(({ events }) => events);
+  for (let second = 0; second < CASE_SECONDS; second++) all.push(pulseAt(second * secondMs));
+  all.sort((a, b) => a.atMs - b.atMs);
+  const lateMs = sides.map(() => 0);
   for (const [atMs, events] of Map.groupBy(all, ({ atMs }) => atMs)) {
     await systemClock.sleep(Math.max(0, startMs + atMs - systemClock.monotonicMs()));
-    await Promise.all(sides.map((side) => happen(side, events)));
+    await Promise.all(
+      sides.map(async (side, i) => {
+        await happen(side, events);
+        lateMs[i] = Math.max(lateMs[i]!, systemClock.monotonicMs() - startMs - atMs);
+      }),
+    );
   }
-  await systemClock.sleep(startMs + CASE_SECONDS * SECOND_MS - systemClock.monotonicMs());
+  await systemClock.sleep(Math.max(0, startMs + CASE_SECONDS * secondMs - systemClock.monotonicMs()));
+  return lateMs;
+}
+
+/** An alert that goes on. */
+function pulseAt(atMs: number): Event {
+  const alert = { labels: { alertname: PULSE }, annotations: {}, endsInMs: 600_000 };
+  return { kind: 'alerts', atMs, alerts: [alert] };
 }
 
 async function happen({ url, headers }: Side, events: readonly Event[]): Promise<void> {
@@ -149,11 +173,12 @@ async function happen({ url, headers }: Side, events: readonly Event[]): Promise
   if (given.length > 0) await post('alerts', given);
 }
 
-/** Notifications that one side told otherwise than the other. Times may differ by a second. */
+/** Notifications that one side told otherwise than the other. Times may differ by `toleranceMs`. */
 export function differences(
   hooks: Hooks,
   receivers: Iterable<string>,
   [one, two]: readonly [string, string],
+  toleranceMs: number,
 ): string[] {
   const found: string[] = [];
   for (const receiver of receivers) {
@@ -168,7 +193,8 @@ export function differences(
       const [a, b] = [ours, theirs].map((groups) => groups.find(([each]) => each === key)?.[1] ?? []);
       for (let i = 0; i < Math.max(a!.length, b!.length); i++) {
         const [x, y] = [a![i], b![i]];
-        if (x !== undefined && y !== undefined && x.text === y.text && Math.abs(x.atMs - y.atMs) < 1000) continue;
+        if (x !== undefined && y !== undefined && x.text === y.text && Math.abs(x.atMs - y.atMs) < toleranceMs)
+          continue;
         const shown = (told: Told | undefined) =>
           told === undefined ? 'nothing' : `${(told.atMs / 1000).toFixed(2)}s ${told.text}`;
         found.push(`${receiver} ${key} #${i}:\n  ${one}: ${shown(x)}\n  ${two}: ${shown(y)}`);
