@@ -1,4 +1,5 @@
 import { Documents } from '../chunkstore/documents/documents.ts';
+import { MEMBER_TIMING, MemberRows, type MemberTiming } from '../chunkstore/documents/member-rows.ts';
 import { StateRows } from '../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import type { Schema } from '../chunkstore/schema.ts';
@@ -19,7 +20,6 @@ import { ALERT_STATE, AlertStateRow, readState, restoreKept } from './alert-stat
 import type { RulerConfig } from './config.ts';
 import { GroupLoop, groupState } from './group-loop.ts';
 import { GroupRun, type RuleSink, ruleIdentity } from './group-run.ts';
-import { MEMBER_TIMING, type MemberTiming, RulerMembers } from './members.ts';
 import type { RulerMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
 import { PushSink } from './push-sink.ts';
@@ -54,6 +54,8 @@ export interface RulerOptions {
   readonly memberTiming?: MemberTiming;
 }
 
+/** The kind of the rows of rulers. */
+const RULERS = 'rulers';
 /** Groups of a tenant that are evaluated at the same time. */
 const GROUPS_AT_ONCE_MAX = 16;
 const LOCAL_LOOK_MS = 5_000;
@@ -106,7 +108,7 @@ export class Ruler {
   readonly #notifier: Notifier;
   readonly #owner: string;
   /** Rulers that share the store; undefined: it is this process' own. */
-  readonly #members: RulerMembers | undefined;
+  readonly #members: MemberRows | undefined;
   readonly #tenants = new Map<string, TenantGroups>();
   readonly #settings = new Map<string, Promise<Settings>>();
   /** Marks of tenants when their rules were read last. */
@@ -126,7 +128,10 @@ export class Ruler {
     this.#notifier = new Notifier({ config, builtIn, metrics, log, clock });
     this.#owner = Buffer.from(randomBytes(8)).toString('hex');
     const isShared = schema.periods.at(-1)!.tables.oneProcess !== true;
-    if (isShared) this.#members = new RulerMembers(this.#states, this.#owner, clock, options.memberTiming);
+    if (isShared) {
+      const self = { id: this.#owner, address: '' };
+      this.#members = new MemberRows({ rows: this.#states, kind: RULERS, self, clock, timing: options.memberTiming });
+    }
   }
 
   static async open(options: RulerOptions): Promise<Ruler> {

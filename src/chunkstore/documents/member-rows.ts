@@ -1,0 +1,122 @@
+import xxhash from 'xxhash-wasm';
+import type { Clock } from '../../lib/clock.ts';
+import type { StateHead, StateRows } from './state-rows.ts';
+
+const { h64 } = await xxhash();
+
+export interface MemberTiming {
+  /** A member moves its row so often. */
+  readonly beatMs: number;
+  /** A row that a watcher saw stand still for so long is of a member that is gone. */
+  readonly goneMs: number;
+}
+
+export const MEMBER_TIMING: MemberTiming = { beatMs: 5_000, goneMs: 30_000 };
+
+/** A process that shares the work of a kind with others. */
+export interface Member {
+  readonly id: string;
+  /** Where it is asked; empty: nobody asks it. */
+  readonly address: string;
+}
+
+export interface MemberRowsOptions {
+  readonly rows: StateRows;
+  /** The kind of the state rows that these members have, each under its own id and no tenant. */
+  readonly kind: string;
+  readonly self: Member;
+  readonly clock: Clock;
+  /** Default: MEMBER_TIMING. */
+  readonly timing?: MemberTiming | undefined;
+}
+
+interface SeenRow {
+  readonly value: Uint8Array;
+  readonly address: string;
+  readonly changedMs: number;
+}
+
+/**
+ * Members that share a store, each with a row that it moves. Whether one is gone is judged by the watcher's own monotonic
+ * clock, so that no two clocks need agree. Work goes to members by rendezvous hash: one that comes or goes moves its own only.
+ */
+export class MemberRows {
+  readonly #options: MemberRowsOptions;
+  readonly #timing: MemberTiming;
+  readonly #seen = new Map<string, SeenRow>();
+  #own: StateHead | undefined;
+  #counter = 0;
+  #live: readonly Member[];
+
+  constructor(options: MemberRowsOptions) {
+    this.#options = options;
+    this.#timing = options.timing ?? MEMBER_TIMING;
+    this.#live = [options.self];
+  }
+
+  /** This member and those that are not gone, ascending by id. */
+  get live(): readonly Member[] {
+    return this.#live;
+  }
+
+  /** Moves the own row, and looks at the others. @returns whether other members are there than before */
+  async beat(signal?: AbortSignal): Promise<boolean> {
+    const { rows, kind, self } = this.#options;
+    const key = { tenant: '', kind, name: self.id };
+    const body = Buffer.from(`${++this.#counter} ${self.address}`.trim());
+    const next = await rows.compareAndSet(key, this.#own, { pages: [], body }, signal);
+    // another answer than the last one was lost: what is there now is what the next beat replaces
+    this.#own = next ?? (await rows.get(key, signal));
+    return this.look(signal);
+  }
+
+  /** Looks at the others. @returns whether other members are there than before */
+  async look(signal?: AbortSignal): Promise<boolean> {
+    const { rows, kind, self, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const there = new Set<string>();
+    for await (const { name, value, body } of rows.list('', kind, signal)) {
+      there.add(name);
+      const before = this.#seen.get(name);
+      if (before === undefined || Buffer.compare(before.value, value) !== 0) {
+        const [, address = ''] = Buffer.from(body).toString().split(' ');
+        this.#seen.set(name, { value, address, changedMs: nowMs });
+      } else if (nowMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
+        await rows.remove({ tenant: '', kind, name }, signal);
+      }
+    }
+    for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
+    const live = [...this.#seen]
+      .filter(([name, { changedMs }]) => name !== self.id && nowMs - changedMs < this.#timing.goneMs)
+      .map(([id, { address }]): Member => ({ id, address }));
+    live.push(self);
+    live.sort((a, b) => (a.id < b.id ? -1 : 1));
+    const isSame = live.length === this.#live.length && live.every(({ id }, i) => id === this.#live[i]!.id);
+    this.#live = live;
+    return !isSame;
+  }
+
+  /** The member whose work it is. @param what names it, the same for all members */
+  ownerOf(...what: readonly string[]): Member {
+    let [owner, most] = [this.#options.self, -1n];
+    for (const member of this.#live) {
+      const weight = h64(JSON.stringify([member.id, ...what]));
+      if (weight > most) [owner, most] = [member, weight];
+    }
+    return owner;
+  }
+
+  /** Whether work is this member's. */
+  owns(...what: readonly string[]): boolean {
+    return this.ownerOf(...what).id === this.#options.self.id;
+  }
+
+  /** The others take over at once. */
+  async leave(): Promise<void> {
+    const { rows, kind, self } = this.#options;
+    await rows.remove({ tenant: '', kind, name: self.id });
+  }
+}
+
+/** A row that stands still for so many times as long as it takes to be gone is removed. */
+const FORGOTTEN_AFTER = 100;
