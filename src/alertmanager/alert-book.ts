@@ -1,5 +1,6 @@
 import type { StateHead, StateRows } from '../chunkstore/documents/state-rows.ts';
 import type { Clock } from '../lib/clock.ts';
+import { alertmanagerErrors } from '../model/errors-alertmanager.ts';
 import { type Alert, type GivenAlert, isResolved, joined } from './alert.ts';
 import type { AlertmanagerLimits } from './limits.ts';
 
@@ -24,7 +25,12 @@ export interface AlertBookOptions {
   readonly state: StateRows;
   readonly limits: () => AlertmanagerLimits;
   readonly clock: Pick<Clock, 'turn'>;
+  /** The member that holds the tenant, where several share the store: it stands in the head. */
+  readonly holder?: string | undefined;
 }
+
+/** Tries to take a head over that its holder writes meanwhile. */
+const takeTriesMax = 5;
 
 /** Alerts of a tenant. Those that came from outside are written before they are confirmed. */
 export class AlertBook {
@@ -32,6 +38,7 @@ export class AlertBook {
   readonly #state: StateRows;
   readonly #limits: () => AlertmanagerLimits;
   readonly #clock: Pick<Clock, 'turn'>;
+  readonly #holder: string | undefined;
   readonly #alerts = new Map<string, Alert>();
   readonly #pages: Page[] = [];
   readonly #pageOf = new Map<string, Page>();
@@ -41,17 +48,27 @@ export class AlertBook {
   #writing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
-  private constructor({ tenant, state, limits, clock }: AlertBookOptions) {
+  private constructor({ tenant, state, limits, clock, holder }: AlertBookOptions) {
     this.#tenant = tenant;
     this.#state = state;
     this.#limits = limits;
     this.#clock = clock;
+    this.#holder = holder;
   }
 
-  /** Alerts that fired when they were last written still do, unless their sender was away for long. */
+  /** The member that holds a tenant; undefined: none does, or did. */
+  static async holderOf(tenant: string, state: StateRows, signal: AbortSignal): Promise<string | undefined> {
+    const head = await state.get({ tenant, kind: ALERTS_KIND, name: NAME }, signal);
+    return head === undefined || head.body.length === 0 ? undefined : Buffer.from(head.body).toString();
+  }
+
+  /**
+   * Alerts that fired when they were last written still do, unless their sender was away for long.
+   * @throws tenantElsewhere where another member takes the tenant at the same time
+   */
   static async load(options: AlertBookOptions, nowMs: number, signal: AbortSignal): Promise<AlertBook> {
     const book = new AlertBook(options);
-    const found = await options.state.read(book.#key, signal);
+    const found = await book.#taken(signal);
     book.#head = found?.head;
     found?.pages.forEach((content, i) => {
       const page: Page = { id: found.head.pages[i]!, alerts: new Map(), bytes: content.length };
@@ -137,6 +154,29 @@ export class AlertBook {
     }
   }
 
+  /** Whether no other member has taken the tenant. @throws tenantElsewhere */
+  async checkHeld(signal: AbortSignal): Promise<void> {
+    if (this.#holder === undefined) return;
+    const head = await this.#state.get(this.#key, signal);
+    if (Buffer.from(head?.body ?? []).toString() !== this.#holder) throw this.#elsewhere();
+  }
+
+  /** The kept alerts. Where several share the store the holder stands in the head: writes of the one before fail from then on. */
+  async #taken(signal: AbortSignal): ReturnType<StateRows['read']> {
+    for (let tries = 1; tries <= takeTriesMax; tries++) {
+      const found = await this.#state.read(this.#key, signal);
+      if (this.#holder === undefined) return found;
+      const next = { pages: found?.head.pages ?? [], body: Buffer.from(this.#holder) };
+      const head = await this.#state.compareAndSet(this.#key, found?.head, next, signal);
+      if (head !== undefined) return { head, pages: found?.pages ?? [] };
+    }
+    throw this.#elsewhere();
+  }
+
+  #elsewhere(): Error {
+    return alertmanagerErrors.tenantElsewhere({ tenant: this.#tenant });
+  }
+
   get #key() {
     return { tenant: this.#tenant, kind: ALERTS_KIND, name: NAME };
   }
@@ -186,8 +226,10 @@ export class AlertBook {
     try {
       await this.#state.writePages(this.#key, contents, signal);
       const pages = left.map((page) => ids.get(page) ?? page.id).filter((id) => id !== undefined);
-      const head = await this.#state.compareAndSet(this.#key, this.#head, { pages, body: new Uint8Array(0) }, signal);
+      const body = Buffer.from(this.#holder ?? '');
+      const head = await this.#state.compareAndSet(this.#key, this.#head, { pages, body }, signal);
       if (head === undefined) {
+        if (this.#holder !== undefined) throw this.#elsewhere();
         // another process has written: this one's view replaces it
         this.#head = await this.#state.get(this.#key, signal);
         throw new Error('alerts were written by another process');

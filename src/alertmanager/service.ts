@@ -1,14 +1,15 @@
 import { stringify } from 'yaml';
 import { type Documents, shownVersion } from '../chunkstore/documents/documents.ts';
 import type { StateRows } from '../chunkstore/documents/state-rows.ts';
-import type { AlertmanagerBackend } from '../contract/alertmanager.ts';
+import type { AlertmanagerBackend, AlertmanagerMember } from '../contract/alertmanager.ts';
 import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { PostedAlert } from '../contract/rules.ts';
 import { failureOf } from '../kit/http/failure.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
-import { ALERTS_KIND } from './alert-book.ts';
+import { alertmanagerErrors } from '../model/errors-alertmanager.ts';
+import { ALERTS_KIND, AlertBook } from './alert-book.ts';
 import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
 import { emptyAnswer, jsonAnswer, textAnswer, yamlAnswer } from './api/answer.ts';
 import { BadRequest, Params } from './api/params.ts';
@@ -29,7 +30,8 @@ import { LOG_KIND, type LogKey } from './notification-log.ts';
 import type { SuppressedReason } from './notifier.ts';
 import type { FirewallRules } from './receivers/firewall.ts';
 import type { Senders } from './receivers/notification.ts';
-import { SILENCES_KIND } from './silence-book.ts';
+import { isElsewhere, type Sharing } from './sharing.ts';
+import { SILENCES_KIND, type SilenceBook } from './silence-book.ts';
 import { TenantAlertmanager, type TenantOptions } from './tenant.ts';
 
 /** Events of all tenants. */
@@ -62,6 +64,8 @@ export interface AlertmanagersOptions {
   readonly pollIntervalMs: number;
   readonly senders: (rules: () => FirewallRules) => Senders;
   readonly events: AlertmanagerEvents;
+  /** The other Alertmanagers on the same store; undefined: it is this process' own. */
+  readonly sharing?: Sharing | undefined;
 }
 
 export const CONFIG_KIND = 'alertmanager';
@@ -77,18 +81,23 @@ interface Entry {
   mark: string | undefined;
   /** The text of the configuration in force; undefined: the fallback, or none. */
   text: string | undefined;
+  /** Changes under way: the tenant does not go to another member before they are done. */
+  readonly changes: Set<Promise<unknown>>;
 }
 
-/** The Alertmanagers of all tenants. */
+/** The Alertmanagers of all tenants, or of those that are this member's. */
 export class Alertmanagers implements AlertmanagerBackend {
   readonly #options: AlertmanagersOptions;
   readonly #entries = new Map<string, Promise<Entry>>();
+  /** Tenants that are being let go of. */
+  readonly #leaving = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #startMs: number;
   readonly #fallback: ConfigInForce | undefined;
   #timers: Timer[] = [];
   #polling: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
+  #beating: Promise<void> | undefined;
 
   /** @throws DocumentError where the fallback is wrong */
   constructor(options: AlertmanagersOptions) {
@@ -101,15 +110,23 @@ export class Alertmanagers implements AlertmanagerBackend {
         : checkedConfig({ templates: new Map(), config: fallback }, () => clock.nowMs());
   }
 
-  /** Tenants that have a configuration or state go on where the process before left them. */
+  /** Tenants that have a configuration or state go on where the process before, or another one, left them. */
   async start(): Promise<void> {
-    const { clock, pollIntervalMs, state } = this.#options;
-    const { signal } = this.#stopping;
+    const { clock, pollIntervalMs, sharing } = this.#options;
+    await sharing?.beat(this.#stopping.signal);
     await this.#poll();
-    for (const kind of [ALERTS_KIND, LOG_KIND, SILENCES_KIND]) {
-      for (const tenant of await state.tenants(kind, signal)) await this.#entry(tenant);
+    await this.#openKept();
+    if (sharing !== undefined) {
+      const beats = clock.every(sharing.beatMs, () => {
+        this.#beating ??= this.#beat(sharing)
+          .catch((error) => this.#options.events.storeFailed('other Alertmanagers cannot be seen', error))
+          .finally(() => {
+            this.#beating = undefined;
+          });
+      });
+      this.#timers.push(beats);
     }
-    this.#timers = [
+    this.#timers.push(
       clock.every(pollIntervalMs, () => {
         this.#polling ??= this.#poll()
           .catch((error) => this.#options.events.storeFailed('configurations cannot be read', error))
@@ -122,17 +139,18 @@ export class Alertmanagers implements AlertmanagerBackend {
           this.#sweeping = undefined;
         });
       }),
-    ];
+    );
   }
 
   async stop(): Promise<void> {
     for (const timer of this.#timers) timer.cancel();
     this.#stopping.abort(new Error('stopping'));
-    await Promise.allSettled([this.#polling, this.#sweeping]);
+    await Promise.allSettled([this.#polling, this.#sweeping, this.#beating, ...this.#leaving.values()]);
     const entries = await Promise.allSettled(this.#entries.values());
     await Promise.allSettled(
       entries.map((entry) => (entry.status === 'fulfilled' ? entry.value.am.stop() : undefined)),
     );
+    await this.#options.sharing?.leave().catch(() => {});
   }
 
   /** Numbers for metrics: tenants, alerts, groups. */
@@ -144,26 +162,111 @@ export class Alertmanagers implements AlertmanagerBackend {
   }
 
   /** Those that are right are taken also where others are not; that is told to the log, for whoever posts cannot mend it. */
-  async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
-    const { am } = await this.#entry(tenant);
+  post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
+    return this.#atOwner(
+      tenant,
+      () => this.#postHere(tenant, alerts, signal),
+      (owner) => owner.post(tenant, alerts, signal),
+      signal,
+    );
+  }
+
+  async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+    if (request.path.startsWith('/multitenant_alertmanager/')) return this.#answered(request, signal);
+    try {
+      return await this.#atOwner(
+        request.tenant,
+        () => this.#answered(request, signal),
+        (owner) => owner.handle(request, signal),
+        signal,
+      );
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      return failed(request, thrown);
+    }
+  }
+
+  /** This process as other members ask it. */
+  get asMember(): AlertmanagerMember {
+    return {
+      post: async (tenant, alerts, signal) => {
+        await this.#checkOwned(tenant);
+        await this.#dropsWhatMoved(tenant, () => this.#postHere(tenant, alerts, signal));
+      },
+      handle: async (request, signal) => {
+        await this.#checkOwned(request.tenant);
+        return this.#dropsWhatMoved(request.tenant, () => this.#answered(request, signal));
+      },
+      release: async (tenant) => {
+        const { sharing } = this.#options;
+        if (sharing?.owns(tenant)) await sharing.look(this.#stopping.signal);
+        if (sharing?.owns(tenant)) throw alertmanagerErrors.tenantElsewhere({ tenant });
+        await this.#drop(tenant);
+      },
+    };
+  }
+
+  async #atOwner<T>(
+    tenant: string,
+    here: () => Promise<T>,
+    there: (owner: AlertmanagerMember) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { sharing } = this.#options;
+    if (sharing === undefined) return here();
+    const moved = () => this.#look(sharing);
+    return sharing.atOwner(tenant, () => this.#dropsWhatMoved(tenant, here), there, moved, signal);
+  }
+
+  /** @throws tenantElsewhere where another member owns the tenant */
+  async #checkOwned(tenant: string): Promise<void> {
+    const { sharing } = this.#options;
+    if (sharing === undefined || sharing.owns(tenant)) return;
+    await this.#look(sharing);
+    if (!sharing.owns(tenant)) throw alertmanagerErrors.tenantElsewhere({ tenant });
+  }
+
+  /** Lets go of the tenant where another member took it meanwhile. */
+  async #dropsWhatMoved<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (isElsewhere(thrown)) await this.#drop(tenant);
+      throw thrown;
+    }
+  }
+
+  async #postHere(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
     const given = alerts.map(({ labels, annotations, ...rest }) => ({
       ...rest,
       labels: pairsOf(labels),
       annotations: pairsOf(annotations),
     }));
-    const problems = await am.put(given, false, signal);
+    const problems = await this.#change(tenant, (am) => am.put(given, false, signal));
     if (problems.length > 0) this.#options.events.alertsRefused(tenant, problems.length, problems[0]!);
   }
 
-  async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+  /** @throws tenantElsewhere */
+  async #answered(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     try {
       return await this.#answer(request, signal);
     } catch (thrown) {
-      if (signal.aborted) throw thrown;
-      if (thrown instanceof BadRequest) return jsonAnswer(thrown.message, 400);
-      if (thrown instanceof DocumentError) return textAnswer(thrown.message, 400);
-      const { status, text } = failureOf(thrown);
-      return request.path.startsWith('/api/v2/') ? jsonAnswer(text, status) : textAnswer(text, status);
+      if (signal.aborted || isElsewhere(thrown)) throw thrown;
+      return failed(request, thrown);
+    }
+  }
+
+  /** Changes a tenant that does not go to another member meanwhile. @throws tenantElsewhere */
+  async #change<T>(tenant: string, change: (am: TenantAlertmanager) => Promise<T>): Promise<T> {
+    const opening = this.#entry(tenant);
+    const { am, changes } = await opening;
+    if (this.#entries.get(tenant) !== opening) throw alertmanagerErrors.tenantElsewhere({ tenant });
+    const changing = change(am);
+    changes.add(changing);
+    try {
+      return await changing;
+    } finally {
+      changes.delete(changing);
     }
   }
 
@@ -171,6 +274,7 @@ export class Alertmanagers implements AlertmanagerBackend {
     const { tenant, method, path } = request;
     if (path === '/multitenant_alertmanager/configs') return yamlAnswer(await this.#allConfigs(signal));
     if (path === '/multitenant_alertmanager/status') return jsonAnswer(await this.#processStatus());
+    if (path === '/multitenant_alertmanager/ring') return jsonAnswer(this.#ring());
     if (path === '/config/v1/alerts') return this.#configApi(request, signal);
     if (/^\/config\/v1\/alerts\/versions(\/|$)/.test(path)) return this.#versionsApi(request, signal);
     const { am } = await this.#entry(tenant);
@@ -188,14 +292,24 @@ export class Alertmanagers implements AlertmanagerBackend {
       case '/api/v2/receivers':
         return getReceivers(am, request);
       case '/api/v2/alerts':
-        return isGet ? getAlerts(am, request, pacer) : postAlerts(am, request, pacer, signal);
+        if (isGet) return getAlerts(am, request, pacer);
+        return this.#change(tenant, (now) => postAlerts(now, request, pacer, signal));
       case '/api/v2/alerts/groups':
         return getAlertGroups(am, request, pacer);
       case '/api/v2/silences':
-        return isGet ? getSilences(am.silences, request, nowMs) : postSilences(am.silences, request, nowMs, signal);
+        if (isGet) return getSilences(am.silences, request, nowMs);
+        return this.#silence(tenant, (silences) => postSilences(silences, request, nowMs, signal), signal);
     }
     const id = path.slice('/api/v2/silence/'.length);
-    return isGet ? getSilence(am.silences, id, nowMs) : deleteSilence(am.silences, id, nowMs, signal);
+    if (isGet) return getSilence(am.silences, id, nowMs);
+    return this.#silence(tenant, (silences) => deleteSilence(silences, id, nowMs, signal), signal);
+  }
+
+  #silence<T>(tenant: string, change: (silences: SilenceBook) => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.#change(tenant, async (am) => {
+      await am.checkHeld(signal);
+      return change(am.silences);
+    });
   }
 
   /** A configuration that is tried: as a text in the form of the API. @throws DocumentError */
@@ -206,9 +320,11 @@ export class Alertmanagers implements AlertmanagerBackend {
   }
 
   #status(am: TenantAlertmanager): object {
-    const { version } = this.#options;
+    const { version, sharing } = this.#options;
+    const peers = sharing?.live.map(({ id, address }) => ({ name: id, address })) ?? [];
     return {
-      cluster: { peers: [], status: 'disabled' },
+      cluster:
+        sharing === undefined ? { peers, status: 'disabled' } : { name: sharing.self.id, peers, status: 'ready' },
       config: { original: am.inForce?.config.shown() ?? '' },
       uptime: new Date(this.#startMs).toISOString(),
       versionInfo: {
@@ -284,10 +400,72 @@ export class Alertmanagers implements AlertmanagerBackend {
     const { documents } = this.#options;
     const all: Record<string, string> = {};
     for (const { tenant } of await documents.tenants(CONFIG_KIND, signal)) {
+      if (this.#options.sharing?.owns(tenant) === false) {
+        const found = await documents.get({ tenant, kind: CONFIG_KIND, name: NAME }, signal);
+        const text = found === undefined ? undefined : new TextDecoder().decode(found.content);
+        if (text !== undefined) all[tenant] = this.#kept(tenant, text).config.shown();
+        continue;
+      }
       const { am, text } = await this.#entry(tenant);
       if (text !== undefined && am.inForce !== undefined) all[tenant] = am.inForce.config.shown();
     }
     return stringify(all, { lineWidth: 0 });
+  }
+
+  /** Members that share the store: that of a tenant is the one whose id `ownerOf` gives. */
+  #ring(): object {
+    const { sharing } = this.#options;
+    const members = sharing?.live ?? [];
+    return { status: 'success', data: { self: sharing?.self.id, members } };
+  }
+
+  async #beat(sharing: Sharing): Promise<void> {
+    const { hasChanged, wasAway } = await sharing.beat(this.#stopping.signal);
+    // others may have held them meanwhile
+    if (wasAway) await Promise.all([...this.#entries.keys()].map((tenant) => this.#drop(tenant)));
+    if (hasChanged || wasAway) await this.#settle(sharing);
+  }
+
+  async #look(sharing: Sharing): Promise<void> {
+    if (await sharing.look(this.#stopping.signal)) await this.#settle(sharing);
+  }
+
+  /** Lets go of what others own, and opens what is this member's by now. */
+  async #settle(sharing: Sharing): Promise<void> {
+    const lost = [...this.#entries.keys()].filter((tenant) => !sharing.owns(tenant));
+    await Promise.all(lost.map((tenant) => this.#drop(tenant)));
+    // whoever asks meanwhile does not wait for all of them
+    void this.#openKept().catch((error) => this.#options.events.storeFailed('tenants cannot be taken over', error));
+  }
+
+  /** Opens tenants that have state. */
+  async #openKept(): Promise<void> {
+    const { state, sharing, events } = this.#options;
+    const { signal } = this.#stopping;
+    for (const kind of [ALERTS_KIND, LOG_KIND, SILENCES_KIND]) {
+      for (const tenant of await state.tenants(kind, signal)) {
+        if (sharing?.owns(tenant) === false) continue;
+        if (sharing === undefined) await this.#entry(tenant);
+        // another try comes with the next poll, or the next request
+        else await this.#entry(tenant).catch((error) => events.storeFailed(`${tenant} cannot be taken over`, error));
+      }
+    }
+  }
+
+  /** Lets go of a tenant: what is under way is done first, and notifications are cut short. */
+  #drop(tenant: string): Promise<void> {
+    const opening = this.#entries.get(tenant);
+    if (opening === undefined) return this.#leaving.get(tenant) ?? Promise.resolve();
+    this.#entries.delete(tenant);
+    const leaving = (async () => {
+      const entry = await opening.catch(() => undefined);
+      await entry?.am.stop();
+      await Promise.allSettled(entry?.changes ?? []);
+    })().finally(() => {
+      if (this.#leaving.get(tenant) === leaving) this.#leaving.delete(tenant);
+    });
+    this.#leaving.set(tenant, leaving);
+    return leaving;
   }
 
   #entry(tenant: string): Promise<Entry> {
@@ -297,15 +475,24 @@ export class Alertmanagers implements AlertmanagerBackend {
     const made = this.#open(tenant);
     this.#entries.set(tenant, made);
     // another try comes with the next request
-    made.catch(() => this.#entries.delete(tenant));
+    made.catch(() => {
+      if (this.#entries.get(tenant) === made) this.#entries.delete(tenant);
+    });
     return made;
   }
 
   async #open(tenant: string): Promise<Entry> {
-    const { events, limits, ...options } = this.#options;
+    const { events, limits, sharing, ...options } = this.#options;
+    await this.#leaving.get(tenant);
+    if (sharing !== undefined) {
+      const { signal } = this.#stopping;
+      const holder = await AlertBook.holderOf(tenant, options.state, signal);
+      if (holder !== undefined) await sharing.release(tenant, holder, signal);
+    }
     const own: TenantOptions = {
       ...options,
       tenant,
+      holder: sharing?.self.id,
       limits: () => limits(tenant),
       events: {
         suppressed: (reason, count) => events.suppressed(tenant, reason, count),
@@ -318,22 +505,21 @@ export class Alertmanagers implements AlertmanagerBackend {
       },
     };
     const am = await TenantAlertmanager.open(own, this.#stopping.signal);
-    const entry: Entry = { am, mark: undefined, text: undefined };
+    const entry: Entry = { am, mark: undefined, text: undefined, changes: new Set() };
     await this.#configure(tenant, entry, true);
     return entry;
   }
 
   /** Looks at the configuration that is kept, and puts it in force where it is another one. */
   async #configure(tenant: string, entry: Entry, isFirst: boolean): Promise<void> {
-    const { documents, events, limits, clock } = this.#options;
+    const { documents, events } = this.#options;
     const found = await documents.get({ tenant, kind: CONFIG_KIND, name: NAME }, this.#stopping.signal);
     const text = found === undefined ? undefined : new TextDecoder().decode(found.content);
     if (!isFirst && text === entry.text) return;
     let inForce = this.#fallback;
     if (text !== undefined) {
       try {
-        const document: ConfigDocument = parseConfigDocument(text, { ...limits(tenant), configBytesMax: 0 });
-        inForce = checkedConfig(document, () => clock.nowMs());
+        inForce = this.#kept(tenant, text);
       } catch (thrown) {
         if (!(thrown instanceof DocumentError)) throw thrown;
         events.configRefused(tenant, thrown.message);
@@ -344,30 +530,48 @@ export class Alertmanagers implements AlertmanagerBackend {
     await entry.am.setConfig(inForce);
   }
 
+  /** A configuration that is kept. @throws DocumentError */
+  #kept(tenant: string, text: string): ConfigInForce {
+    const { limits, clock } = this.#options;
+    const document: ConfigDocument = parseConfigDocument(text, { ...limits(tenant), configBytesMax: 0 });
+    return checkedConfig(document, () => clock.nowMs());
+  }
+
   async #reload(tenant: string): Promise<void> {
     await this.#configure(tenant, await this.#entry(tenant), false);
   }
 
   async #poll(): Promise<void> {
-    const { documents } = this.#options;
+    const { documents, sharing } = this.#options;
     for (const { tenant, mark } of await documents.tenants(CONFIG_KIND, this.#stopping.signal)) {
-      const entry = await this.#entry(tenant);
-      if (entry.mark === mark) continue;
+      if (sharing?.owns(tenant) === false) continue;
+      const entry = await this.#entry(tenant).catch((thrown) => {
+        // the one who held it goes on for a moment
+        if (!isElsewhere(thrown)) throw thrown;
+      });
+      if (entry === undefined || entry.mark === mark) continue;
       await this.#configure(tenant, entry, false);
       entry.mark = mark;
     }
   }
 
   async #sweep(): Promise<void> {
-    for (const entry of this.#entries.values()) {
+    for (const [tenant, entry] of this.#entries) {
       try {
-        await (await entry).am.sweep(this.#stopping.signal);
+        await this.#dropsWhatMoved(tenant, async () => (await entry).am.sweep(this.#stopping.signal));
       } catch (error) {
-        this.#options.events.storeFailed('state cannot be swept', error);
+        if (!isElsewhere(error)) this.#options.events.storeFailed('state cannot be swept', error);
       }
       if (this.#stopping.signal.aborted) return;
     }
   }
+}
+
+function failed({ path }: ApiRequest, thrown: unknown): ApiResponse {
+  if (thrown instanceof BadRequest) return jsonAnswer(thrown.message, 400);
+  if (thrown instanceof DocumentError) return textAnswer(thrown.message, 400);
+  const { status, text } = failureOf(thrown);
+  return path.startsWith('/api/v2/') ? jsonAnswer(text, status) : textAnswer(text, status);
 }
 
 function getReceivers(am: TenantAlertmanager, request: ApiRequest): ApiResponse {

@@ -22,6 +22,8 @@ import { previewTrial, sendTrial, type Trial, type TrialResult } from './trial.t
 
 export interface TenantOptions {
   readonly tenant: string;
+  /** The member that holds the tenant, where several share the store. */
+  readonly holder?: string | undefined;
   readonly state: StateRows;
   readonly clock: Clock;
   readonly random: Random;
@@ -155,6 +157,11 @@ export class TenantAlertmanager {
 
   #pacer(signal?: AbortSignal): Pacer {
     return new Pacer(this.#options.clock, { sliceMs, signal });
+  }
+
+  /** @throws tenantElsewhere where another member has taken the tenant */
+  checkHeld(signal: AbortSignal): Promise<void> {
+    return this.#alerts.checkHeld(signal);
   }
 
   /** Alerts that have not ended, with what becomes of them, ascending by fingerprint. */

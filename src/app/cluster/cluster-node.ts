@@ -17,6 +17,7 @@ import {
 import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
+import type { RpcRole } from '../../kit/rpc/role.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
@@ -35,6 +36,8 @@ import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
 import { ownSettings } from './own-settings.ts';
+import { advertisedAddress, listenAddressOf } from './peer-address.ts';
+import type { PeerHost } from './peer-host.ts';
 import { type Reach, reachOf } from './reach.ts';
 import { type RingStatus, ringStatus } from './ring-status.ts';
 import { SettingsKeeper } from './settings-keeper.ts';
@@ -74,7 +77,7 @@ const MEETINGS_MAX = 16;
 const MISSED_MAX = 3;
 
 /** This process in its cluster: the ring as it knows it, the listener for others, and the ways to them. */
-export class ClusterNode implements Service, RingPeer {
+export class ClusterNode implements Service, RingPeer, PeerHost {
   readonly name = 'ring';
   readonly #options: ClusterNodeOptions;
   readonly #listeners = new Set<(view: RingView) => void>();
@@ -82,6 +85,7 @@ export class ClusterNode implements Service, RingPeer {
   readonly #nonce: string;
   readonly #alike: PeerSelf['cluster'];
   readonly #server: RpcServer;
+  readonly #role: Record<string, RpcRole[string]>;
   readonly #settings: SettingsKeeper;
   readonly #metrics: ReturnType<typeof ringMetrics>;
   /** Metrics of each thread that has the ring. */
@@ -123,12 +127,13 @@ export class ClusterNode implements Service, RingPeer {
     });
     const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
+    this.#role = { ...memberRole(parts) };
     this.#server = new RpcServer({
       host,
       port,
       self,
       security,
-      role: memberRole(parts),
+      role: this.#role,
       clock,
       log,
       metrics: servedMetrics(registry),
@@ -170,11 +175,11 @@ export class ClusterNode implements Service, RingPeer {
   }
 
   get address(): string {
-    const { peerAdvertiseAddress, peerListenAddress } = this.#options.config.server;
-    if (peerAdvertiseAddress !== '') return peerAdvertiseAddress;
-    const { host } = listenAddressOf(peerListenAddress);
-    const name = ['', '0.0.0.0', '::'].includes(host) ? os.hostname() : host;
-    return `${name.includes(':') ? `[${name}]` : name}:${this.#server.port}`;
+    return advertisedAddress(this.#options.config.server, this.#server.port);
+  }
+
+  answer(role: RpcRole): void {
+    Object.assign(this.#role, role);
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -450,13 +455,4 @@ export class ClusterNode implements Service, RingPeer {
       },
     };
   }
-}
-
-/** `127.0.0.1:9095`, `[::1]:9095`, `:9095` */
-function listenAddressOf(text: string): { readonly host: string; readonly port: number } {
-  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text) ?? [];
-  if (port === undefined || Number(port) > 65_535) {
-    throw new Error(`-server.peer-listen-address ${text}: host and port are wanted, like 127.0.0.1:9095`);
-  }
-  return { host: bracketed ?? (plain || '0.0.0.0'), port: Number(port) };
 }

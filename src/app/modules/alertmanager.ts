@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { checkedConfig } from '../../alertmanager/config/document.ts';
 import { CONFIG_KIND } from '../../alertmanager/service.ts';
+import { periodsOf } from '../../chunkstore/config.ts';
 import { type App, part } from '../app.ts';
+import { PeerListener } from '../cluster/peer-host.ts';
 import { alertmanagerRoutes } from '../routes/alertmanager.ts';
 import { storeSpec } from '../store-spec.ts';
 import { AlertmanagerThread } from '../threads/alertmanager-thread.ts';
@@ -14,6 +16,8 @@ export const alertmanagerModule: Module = {
   build(app) {
     const { config, limits, log, clock, http, version, metricSources } = app;
     const fallback = fallbackOf(app);
+    const listener = isShared(app) && app.parts.cluster === undefined ? listenerOf(app) : undefined;
+    const peers = app.parts.cluster ?? listener;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
@@ -27,15 +31,25 @@ export const alertmanagerModule: Module = {
         );
       },
       limits,
+      peers,
       log,
       clock,
     });
     app.parts.alertmanager = alertmanager;
     metricSources.push(() => alertmanager.metrics());
     http.add(alertmanagerRoutes(alertmanager, config.server));
-    return [alertmanager];
+    return listener === undefined ? [alertmanager] : [listener, alertmanager];
   },
 };
+
+/** Whether other processes may have the same tenants. */
+function isShared({ config }: App): boolean {
+  return periodsOf(config.schema).at(-1)!.store !== 'embedded';
+}
+
+function listenerOf({ config, log, registry, clock }: App): PeerListener {
+  return new PeerListener({ settings: config.server, log, registry, clock });
+}
 
 /** @throws where the file cannot be read or is wrong: who names one wants it in force */
 function fallbackOf({ config, clock }: App): string | undefined {

@@ -62,15 +62,17 @@ export function alertmanagerRoutes(backend: AlertmanagerBackend, config: ServerC
     route('/api/v1/alerts', { POST: 'edit', DELETE: 'edit' }, (request) =>
       answered(backend, request, '/config/v1/alerts'),
     ),
-    ...['/multitenant_alertmanager/configs', '/multitenant_alertmanager/status'].map(
-      (path): Route => ({
-        path,
-        methods: ['GET'],
-        needs: 'admin',
-        head: false,
-        handle: (request) => answered(backend, request, path),
-      }),
-    ),
+    ...['configs', 'status', 'ring']
+      .map((name) => `/multitenant_alertmanager/${name}`)
+      .map(
+        (path): Route => ({
+          path,
+          methods: ['GET'],
+          needs: 'admin',
+          head: false,
+          handle: (request) => answered(backend, request, path),
+        }),
+      ),
   ];
 }
 

@@ -6,6 +6,7 @@ import type { PostedAlert } from '../../contract/rules.ts';
 import type { logConfig } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { CallContext } from '../../kit/thread/channel.ts';
+import type { ThreadPeers } from '../cluster/thread-peers.ts';
 
 // The Alertmanager's worker answers to these calls.
 
@@ -14,10 +15,19 @@ export type AlertmanagerRole = {
   start(request: AlertmanagerStart): Promise<void>;
   setLimits(request: KnownLimits): void;
   handle(request: ApiRequest, call: CallContext): Promise<ApiResponse>;
-  post(request: { readonly tenant: string; readonly alerts: readonly PostedAlert[] }, call: CallContext): Promise<void>;
+  post(request: PostRequest, call: CallContext): Promise<void>;
+  /** Requests of other members. */
+  handleOwned(request: ApiRequest, call: CallContext): Promise<ApiResponse>;
+  postOwned(request: PostRequest, call: CallContext): Promise<void>;
+  release(request: { readonly tenant: string }, call: CallContext): Promise<void>;
   metrics(request: Record<string, never>): Promise<MetricSnapshot>;
   stop(request: Record<string, never>): Promise<void>;
 };
+
+export interface PostRequest {
+  readonly tenant: string;
+  readonly alerts: readonly PostedAlert[];
+}
 
 /** Limits of all tenants. */
 export interface KnownLimits {
@@ -29,6 +39,8 @@ export interface AlertmanagerStart {
   readonly limits: KnownLimits;
   readonly externalUrl: string;
   readonly fallback: string | undefined;
+  /** Where others ask this process, and how it asks them; absent: nobody shares its store. */
+  readonly peers?: ThreadPeers & { readonly address: string };
 }
 
 export interface AlertmanagerWorkerData {

@@ -1,5 +1,5 @@
 import { alertmanagerLimitsOf } from '../../alertmanager/limits.ts';
-import type { AlertmanagerBackend } from '../../contract/alertmanager.ts';
+import type { AlertmanagerBackend, AlertmanagerMember } from '../../contract/alertmanager.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PostedAlert } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
@@ -8,6 +8,8 @@ import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { LimitsService } from '../../limits/limits-service.ts';
+import { alertmanagerRole } from '../../peer/alertmanager-role.ts';
+import type { PeerHost } from '../cluster/peer-host.ts';
 import type { AlertmanagerRole, AlertmanagerWorkerData, KnownLimits } from './alertmanager-role.ts';
 
 export interface AlertmanagerThreadOptions {
@@ -19,6 +21,8 @@ export interface AlertmanagerThreadOptions {
   /** Whether there is something to do before anybody asks. */
   readonly isNeeded: (signal: AbortSignal) => Promise<boolean>;
   readonly limits: LimitsService;
+  /** Where others that share the store ask this process; absent: nobody does. */
+  readonly peers?: PeerHost | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -37,6 +41,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   constructor(options: AlertmanagerThreadOptions) {
     this.#options = options;
     options.limits.onChange(() => void this.#tellLimits());
+    options.peers?.answer(alertmanagerRole(this.#member()));
   }
 
   async start(): Promise<void> {
@@ -60,6 +65,19 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
     const worker = await this.#begun();
     await worker.channel.call('post', { tenant, alerts }, { signal });
+  }
+
+  /** The thread as others ask it: it comes when they do. */
+  #member(): AlertmanagerMember {
+    return {
+      handle: async (request, signal) => (await this.#begun()).channel.call('handleOwned', request, { signal }),
+      post: async (tenant, alerts, signal) => {
+        await (await this.#begun()).channel.call('postOwned', { tenant, alerts }, { signal });
+      },
+      release: async (tenant, signal) => {
+        await (await this.#begun()).channel.call('release', { tenant }, { signal });
+      },
+    };
   }
 
   /** Metrics of the thread; none where nothing runs. */
@@ -109,7 +127,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   }
 
   async #started(): Promise<WorkerThread<AlertmanagerRole>> {
-    const { data, fallback, externalUrl, log, clock } = this.#options;
+    const { data, fallback, externalUrl, peers, log, clock } = this.#options;
     const worker = WorkerThread.start<AlertmanagerRole>({
       name: 'alertmanager',
       url: workerUrl('./alertmanager-worker', import.meta.url),
@@ -126,7 +144,12 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
       );
     });
     try {
-      await worker.channel.call('start', { limits: this.#limits(), fallback, externalUrl: externalUrl() });
+      await worker.channel.call('start', {
+        limits: this.#limits(),
+        fallback,
+        externalUrl: externalUrl(),
+        ...(peers !== undefined && { peers: { ...peers.threadPeers(), address: peers.address } }),
+      });
     } catch (thrown) {
       await worker.terminate();
       throw thrown;

@@ -6,7 +6,9 @@ import { Firewall } from '../../alertmanager/receivers/firewall.ts';
 import { HttpClient } from '../../alertmanager/receivers/http-client.ts';
 import { SmtpClient } from '../../alertmanager/receivers/smtp-client.ts';
 import { Alertmanagers } from '../../alertmanager/service.ts';
+import { Sharing } from '../../alertmanager/sharing.ts';
 import { Documents } from '../../chunkstore/documents/documents.ts';
+import { MEMBER_TIMING, MemberRows } from '../../chunkstore/documents/member-rows.ts';
 import { StateRows } from '../../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { openStore } from '../../chunkstore/open.ts';
@@ -15,6 +17,8 @@ import { Registry } from '../../kit/observe/metrics.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
+import { RemoteAlertmanager } from '../../peer/remote-alertmanager.ts';
+import { RpcClients } from '../cluster/rpc-clients.ts';
 import type { AlertmanagerRole, AlertmanagerStart, AlertmanagerWorkerData, KnownLimits } from './alertmanager-role.ts';
 
 // Groups alerts and tells receivers, in a thread of its own, with a store handle of its own.
@@ -24,14 +28,31 @@ const log = createLogger(logSettings);
 const registry = new Registry();
 const metrics = makeAlertmanagerMetrics(registry);
 const opened = openStore(store, systemClock);
+/** The kind of the rows of Alertmanagers that share a store. */
+const ALERTMANAGERS = 'alertmanagers';
 let limits: KnownLimits;
 let running: Promise<Alertmanagers> | undefined;
 
-async function started({ fallback, externalUrl }: AlertmanagerStart): Promise<Alertmanagers> {
+/** The other Alertmanagers on the store: each thread has a name of its own. */
+function sharingOf(state: StateRows, { self, files, address }: NonNullable<AlertmanagerStart['peers']>): Sharing {
+  const own = { id: Buffer.from(systemBytes(8)).toString('hex'), address };
+  const clients = new RpcClients({ self, files, clock: systemClock });
+  return new Sharing({
+    members: new MemberRows({ rows: state, kind: ALERTMANAGERS, self: own, clock: systemClock }),
+    self: own,
+    ...MEMBER_TIMING,
+    member: (member) => new RemoteAlertmanager(clients.at(member.address)),
+    clock: systemClock,
+  });
+}
+
+async function started({ fallback, externalUrl, peers }: AlertmanagerStart): Promise<Alertmanagers> {
   const tables = await TenantTables.open((await opened).schema);
+  const state = new StateRows(tables, systemBytes);
   const managers = new Alertmanagers({
     documents: new Documents(tables, systemClock, systemBytes),
-    state: new StateRows(tables, systemBytes),
+    state,
+    sharing: peers === undefined ? undefined : sharingOf(state, peers),
     clock: systemClock,
     random: systemRandom,
     newId: randomUUID,
@@ -75,6 +96,15 @@ const role: AlertmanagerRole = {
   },
   async post({ tenant, alerts }, { signal }) {
     await (await current()).post(tenant, alerts, signal);
+  },
+  async handleOwned(request, { signal }) {
+    return (await current()).asMember.handle(request, signal);
+  },
+  async postOwned({ tenant, alerts }, { signal }) {
+    await (await current()).asMember.post(tenant, alerts, signal);
+  },
+  async release({ tenant }, { signal }) {
+    await (await current()).asMember.release(tenant, signal);
   },
   async metrics() {
     const { tenants, alerts, groups } = await (await current()).counts();

@@ -1,0 +1,98 @@
+import type { Logger } from '../../kit/observe/log.ts';
+import type { Registry } from '../../kit/observe/metrics.ts';
+import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
+import { servedMetrics } from '../../kit/rpc/metrics.ts';
+import type { RpcRole } from '../../kit/rpc/role.ts';
+import { hostAndPort } from '../../kit/rpc/security.ts';
+import { RpcServer } from '../../kit/rpc/server.ts';
+import type { Service, Stop } from '../../kit/service/service.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
+import { systemBytes } from '../../lib/random.ts';
+import { advertisedAddress, listenAddressOf, type PeerAddressSettings } from './peer-address.ts';
+import type { ThreadPeers } from './thread-peers.ts';
+
+/** Where other processes ask this one: a process of a cluster with a ring, or one that only shares a store. */
+export interface PeerHost {
+  /** Known once it has started. */
+  readonly address: string;
+  /** Answers these methods, too. */
+  answer(role: RpcRole): void;
+  threadPeers(): ThreadPeers;
+}
+
+export interface PeerListenerOptions {
+  readonly settings: PeerFiles & PeerAddressSettings;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Listens for processes that share a store with this one, where there is no ring. */
+export class PeerListener implements Service, PeerHost {
+  readonly name = 'peer-listener';
+  readonly #options: PeerListenerOptions;
+  readonly #credentials: PeerCredentials;
+  readonly #role: Record<string, RpcRole[string]> = {};
+  readonly #self = { name: Buffer.from(systemBytes(8)).toString('hex'), cluster: {} };
+  readonly #metrics: ReturnType<typeof servedMetrics>;
+  #server: RpcServer | undefined;
+  #refreshes: Timer | undefined;
+
+  /** @throws where its address or the files of its security are wrong */
+  constructor(options: PeerListenerOptions) {
+    const { settings, registry } = options;
+    this.#options = options;
+    this.#credentials = PeerCredentials.read(settings);
+    this.#metrics = servedMetrics(registry);
+    listenAddressOf(settings.peerListenAddress);
+    if (settings.peerAdvertiseAddress !== '') hostAndPort(settings.peerAdvertiseAddress);
+  }
+
+  get address(): string {
+    if (this.#server === undefined) throw new Error('bug: asked for an address before the start');
+    return advertisedAddress(this.#options.settings, this.#server.port);
+  }
+
+  answer(role: RpcRole): void {
+    Object.assign(this.#role, role);
+  }
+
+  threadPeers(): ThreadPeers {
+    return { self: this.#self, files: this.#options.settings };
+  }
+
+  async start(): Promise<void> {
+    const { settings, clock, log } = this.#options;
+    const { host, port } = listenAddressOf(settings.peerListenAddress);
+    try {
+      this.#server = await this.#listening(host, port);
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE' || settings.peerAdvertiseAddress !== '') throw thrown;
+      // others read in its row where it is
+      log.warn({ address: settings.peerListenAddress }, 'the address for other processes is taken: any free port is');
+      this.#server = await this.#listening(host, 0);
+    }
+    this.#refreshes = this.#credentials.watch(clock, log, () => this.#server?.securityChanged());
+  }
+
+  async stop(stop: Stop): Promise<void> {
+    this.#refreshes?.cancel();
+    await this.#server?.stop(stop);
+  }
+
+  async #listening(host: string, port: number): Promise<RpcServer> {
+    const { clock, log } = this.#options;
+    const server = new RpcServer({
+      host,
+      port,
+      self: this.#self,
+      security: () => this.#credentials.current,
+      role: this.#role,
+      clock,
+      log,
+      metrics: this.#metrics,
+    });
+    await server.start();
+    return server;
+  }
+}
