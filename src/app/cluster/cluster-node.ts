@@ -35,6 +35,7 @@ import type { MemberRow } from '../../ring/row.ts';
 import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
+import { Meetings } from './meetings.ts';
 import { ownSettings } from './own-settings.ts';
 import { advertisedAddress, listenAddressOf } from './peer-address.ts';
 import type { PeerHost } from './peer-host.ts';
@@ -71,11 +72,6 @@ const ringMetrics = metricTable({
   storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
 });
 
-/** Members that are asked side by side what they know. */
-const MEETINGS_MAX = 16;
-/** Periods of heartbeats without an answer after which a process counts as away. */
-const MISSED_MAX = 3;
-
 /** This process in its cluster: the ring as it knows it, the listener for others, and the ways to them. */
 export class ClusterNode implements Service, RingPeer, PeerHost {
   readonly name = 'ring';
@@ -91,8 +87,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   /** Metrics of each thread that has the ring. */
   readonly #threads = new Set<MetricSource>();
   readonly #stopping = new AbortController();
-  /** Monotonic time when each member last answered. */
-  readonly #answeredMs = new Map<string, number>();
+  /** All members are asked what they know, again and again: so versions come here without the store, and who can be reached is known. */
+  readonly #meetings: Meetings;
   /** Newest heartbeat of each member, and the monotonic time when it was first seen here. */
   readonly #beats = new Map<string, { readonly beat: number; readonly atMs: number }>();
   readonly members: RemoteMembers;
@@ -102,7 +98,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   #served: ServedIngester | undefined;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
   #refreshes: Timer | undefined;
-  #meetings: Promise<void> = Promise.resolve();
+  #rounds: Promise<void> = Promise.resolve();
 
   /** @throws where its address or the files of its security are wrong */
   constructor(options: ClusterNodeOptions) {
@@ -137,6 +133,16 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       clock,
       log,
       metrics: servedMetrics(registry),
+    });
+    this.#meetings = new Meetings({
+      clock,
+      periodMs: config.ring.heartbeatPeriodMs,
+      whom: () => this.#whom(),
+      meet: async (id) => {
+        const other = this.current() === undefined ? this.members.at(id) : this.members.of(this, id);
+        if (other === undefined) throw writeErrors.ownerAway({ reason: 'its address is not known' });
+        await meet(this, (known) => other.meet(known));
+      },
     });
     this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, clock, log });
   }
@@ -218,7 +224,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     if (view !== undefined) this.#changed(view);
     this.#ring.start();
     this.#settings.watch(this.#stopping.signal);
-    this.#meetings = this.#meetAll();
+    this.#rounds = this.#meetings.run(this.#stopping.signal);
   }
 
   async stop(stop: Stop): Promise<void> {
@@ -227,7 +233,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     await this.#ring?.stop();
     await this.#settings.settled();
     this.members.close();
-    await this.#meetings;
+    await this.#rounds;
     await this.#server.stop(stop);
     await this.#options.kv.close();
   }
@@ -336,10 +342,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   }
 
   #isReached(id: string): boolean {
-    if (id === this.member?.id) return true;
-    const { clock, config } = this.#options;
-    const atMs = this.#answeredMs.get(id);
-    return atMs !== undefined && clock.monotonicMs() - atMs <= MISSED_MAX * config.ring.heartbeatPeriodMs;
+    return id === this.member?.id || this.#meetings.isReached(id) === true;
   }
 
   /** The ring for people. */
@@ -355,7 +358,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         return id === ownId ? 0 : beat && nowMs - beat.atMs;
       },
       unhealthyMs: config.ring.heartbeatTimeoutMs,
-      isReached: (id) => (this.#answeredMs.has(id) || id === ownId ? this.#isReached(id) : undefined),
+      isReached: (id) => id === ownId || this.#meetings.isReached(id),
     });
   }
 
@@ -399,33 +402,14 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     for (const listener of this.#listeners) listener(view);
   }
 
-  /** Asks all members what they know, again and again: so versions come here without the store, and who can be reached is known. */
-  async #meetAll(): Promise<void> {
-    const { clock, config } = this.#options;
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      this.#seeBeats();
-      const view = this.current();
-      const ids = new Set(view?.chain.flatMap(({ members }) => members.map(({ id }) => id)));
-      ids.delete(this.member?.id ?? '');
-      for (const id of this.#answeredMs.keys()) if (!ids.has(id)) this.#answeredMs.delete(id);
-      const calls = [...ids].map((id) => async () => {
-        await this.members.meet(this, id);
-        this.#answeredMs.set(id, clock.monotonicMs());
-      });
-      if (view === undefined) {
-        for (const address of config.ring.seedAddresses) {
-          calls.push(() => meet(this, (known) => this.members.at(address).meet(known)));
-        }
-      }
-      const next = calls.values();
-      const work = async () => {
-        // away: the store, or the next meeting, tells what it would have told
-        for (const call of next) await call().catch(() => {});
-      };
-      await Promise.all(Array.from({ length: MEETINGS_MAX }, work));
-      await clock.sleep(config.ring.heartbeatPeriodMs, signal).catch(() => {});
-    }
+  /** Who is asked what it knows: all members, and those that seeds name while no version is known. */
+  #whom(): string[] {
+    this.#seeBeats();
+    const view = this.current();
+    if (view === undefined) return [...this.#options.config.ring.seedAddresses];
+    const ids = new Set(view.chain.flatMap(({ members }) => members.map(({ id }) => id)));
+    ids.delete(this.member?.id ?? '');
+    return [...ids];
   }
 
   /** The ingester of this process for the listener, which is there before it. */

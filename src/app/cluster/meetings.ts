@@ -1,0 +1,80 @@
+import type { Clock } from '../../lib/clock.ts';
+
+/** Others that are asked side by side. */
+const MEETINGS_MAX = 16;
+/** Time that one who does not answer holds up the next; what it says later counts all the same. */
+const PATIENCE_MS = 100;
+/** Periods without an answer after which a process counts as away. */
+const MISSED_MAX = 3;
+
+export interface MeetingsOptions {
+  readonly clock: Clock;
+  readonly periodMs: number;
+  /** Who is to be met now; others are forgotten. */
+  whom(): Iterable<string>;
+  /** Resolves when it has answered. */
+  meet(id: string): Promise<unknown>;
+}
+
+/**
+ * Meets all others once a period, and knows who answers. One that does not answer holds up nobody: it is not asked again before its
+ * meeting has ended, and the rest goes on.
+ */
+export class Meetings {
+  readonly #options: MeetingsOptions;
+  /** Monotonic time when each last answered. */
+  readonly #answeredMs = new Map<string, number>();
+  readonly #underWay = new Map<string, Promise<void>>();
+
+  constructor(options: MeetingsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it answers; undefined: it never did. */
+  isReached(id: string): boolean | undefined {
+    const { clock, periodMs } = this.#options;
+    const atMs = this.#answeredMs.get(id);
+    return atMs === undefined ? undefined : clock.monotonicMs() - atMs <= MISSED_MAX * periodMs;
+  }
+
+  /** Meets them until the signal is aborted, and ends when all meetings have. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, periodMs } = this.#options;
+    while (!signal.aborted) {
+      await this.#round(signal);
+      await clock.sleep(periodMs, signal).catch(() => {});
+    }
+    await Promise.all(this.#underWay.values());
+  }
+
+  async #round(signal: AbortSignal): Promise<void> {
+    const { clock, whom } = this.#options;
+    const ids = new Set(whom());
+    for (const id of this.#answeredMs.keys()) if (!ids.has(id)) this.#answeredMs.delete(id);
+    const next = [...ids].filter((id) => !this.#underWay.has(id)).values();
+    const work = async () => {
+      for (const id of next) {
+        const ended = new AbortController();
+        const meeting = this.#meet(id).finally(() => ended.abort());
+        await Promise.race([
+          meeting,
+          clock.sleep(PATIENCE_MS, AbortSignal.any([signal, ended.signal])).catch(() => {}),
+        ]);
+      }
+    };
+    await Promise.all(Array.from({ length: MEETINGS_MAX }, work));
+  }
+
+  async #meet(id: string): Promise<void> {
+    const { clock, meet } = this.#options;
+    const meeting = meet(id)
+      .then(
+        () => void this.#answeredMs.set(id, clock.monotonicMs()),
+        // away: the store, or the next meeting, tells what it would have told
+        () => {},
+      )
+      .finally(() => this.#underWay.delete(id));
+    this.#underWay.set(id, meeting);
+    await meeting;
+  }
+}
