@@ -77,6 +77,11 @@ function prometheusEnv({ config, flags = [] }: PrometheusOptions): Record<string
   return { PROMETHEUS_CONFIG: file, PROMETHEUS_FLAGS: flags.join(' ') };
 }
 
+/** A service of test/services by its name. @param port absent: any that is free */
+export function startService(name: string, env: Record<string, string> = {}, port?: number): Promise<Peer> {
+  return start(name, `${name.toUpperCase().replaceAll('-', '_')}_PORT`, env, undefined, port);
+}
+
 let count = 0;
 
 async function start(
@@ -84,8 +89,9 @@ async function start(
   portName: string,
   env: Record<string, string> = {},
   dataFrom?: string,
+  ownPort?: number,
 ): Promise<Peer> {
-  const port = await freePort();
+  const port = ownPort ?? (await freePort());
   const instance = `${name}-test-${process.pid}-${++count}`;
   const all = { ...env, [portName]: String(port), SERVICES_INSTANCE: instance };
   if (dataFrom === undefined) await run(join(scripts, `start-${name}`), [], all);

@@ -1,0 +1,91 @@
+/** A fault that was made, from its beginning until it had ended. */
+export interface MadeFault {
+  readonly what: string;
+  /** One process was touched, and nothing that all need. */
+  readonly single: boolean;
+  readonly startMs: number;
+  endMs: number | undefined;
+}
+
+/** A request that failed. */
+export interface Failure {
+  /** When it was sent, and when it had failed. */
+  readonly startMs: number;
+  readonly atMs: number;
+  readonly kind: 'write' | 'query';
+  readonly why: string;
+}
+
+const WRONG_MAX = 50;
+
+/** Events of a run. */
+export class Journal {
+  readonly #startedMs = Date.now();
+  readonly faults: MadeFault[] = [];
+  readonly failures: Failure[] = [];
+  readonly wrong: string[] = [];
+  writes = 0;
+  samples = 0;
+  queries = 0;
+  longestRefusalMs = 0;
+  #wrongCount = 0;
+
+  /** Says something that happened, with the time since the beginning. */
+  say(text: string): void {
+    const seconds = (Date.now() - this.#startedMs) / 1000;
+    process.stdout.write(`${seconds.toFixed(1).padStart(7)} s  ${text}\n`);
+  }
+
+  began(what: string, single: boolean): MadeFault {
+    this.say(what);
+    const fault: MadeFault = { what, single, startMs: Date.now(), endMs: undefined };
+    this.faults.push(fault);
+    return fault;
+  }
+
+  ended(fault: MadeFault): void {
+    fault.endMs = Date.now();
+    this.say(`  over: ${fault.what}`);
+  }
+
+  failed(kind: Failure['kind'], startMs: number, why: string): void {
+    this.failures.push({ startMs, atMs: Date.now(), kind, why });
+    if (process.env.VERBOSE === '1') this.say(`    ${kind} failed after ${Date.now() - startMs} ms: ${why}`);
+  }
+
+  wasWrong(what: string): void {
+    this.#wrongCount++;
+    if (this.wrong.length < WRONG_MAX) {
+      this.wrong.push(what);
+      this.say(`WRONG: ${what}`);
+    }
+  }
+
+  /** Time until the last request that failed was sent, after faults of a single process that had the time for themselves. */
+  heals(): { readonly fault: MadeFault; readonly ms: number; readonly why: string }[] {
+    const found = [];
+    for (const fault of this.faults) {
+      if (!fault.single) continue;
+      const { startMs } = fault;
+      const others = this.faults.filter((other) => other !== fault);
+      // what began before and is not long over
+      if (
+        others.some(
+          (other) => other.startMs <= startMs && (other.endMs ?? Number.POSITIVE_INFINITY) > startMs - QUIET_MS,
+        )
+      )
+        continue;
+      const untilMs = Math.min(Date.now(), ...others.map((other) => other.startMs).filter((ms) => ms > startMs));
+      const last = this.failures.findLast((each) => each.startMs >= startMs && each.startMs < untilMs);
+      found.push({ fault, ms: last === undefined ? 0 : last.startMs - startMs, why: last?.why ?? '' });
+    }
+    return found;
+  }
+
+  get wrongCount(): number {
+    return this.#wrongCount;
+  }
+}
+
+/** Time after a fault before the next counts as the only one. */
+const QUIET_MS = 3_000;

@@ -1,0 +1,152 @@
+import { until } from '../harness/wait.ts';
+import { Checker, checkAll } from './checker.ts';
+import { Faults } from './faults.ts';
+import { Journal } from './journal.ts';
+import { Load } from './load.ts';
+import { Network } from './network.ts';
+import { Balancer, MemberProcess, type ProcessPlan, startAll } from './processes.ts';
+import { Services } from './services.ts';
+import { type ChaosSettings, readSettings, type Shape } from './settings.ts';
+
+// A cluster of real processes under load, of which some are killed, stopped or cut off all the time: no acknowledged sample may be lost
+// or doubled, and no query wrong. `MINUTES=4 RATE=2000 SEED=1 npm run chaos`; settings.ts has all settings.
+
+const FEW_THREADS = ['-ingester.shards=1', '-querier.workers=1', '-distributor.edge-workers=1'];
+
+const FLAGS = [
+  '-distributor.replication-factor=3',
+  '-ring.zones-min=3',
+  '-ring.heartbeat-period=1s',
+  '-ring.heartbeat-timeout=10s',
+  '-ring.auto-forget=1m',
+  '-ring.poll-period=500ms',
+  '-ingester.window=1m',
+  '-ingester.flush-delay=10s',
+  '-ingester.flush-spread=20s',
+  '-ingester.flush-check-interval=2s',
+  '-ingester.keep-flushed=1m',
+  ...FEW_THREADS,
+];
+
+function plansOf(shape: Shape): ProcessPlan[] {
+  const many = (letter: string, target: string, count: number, zones = 0): ProcessPlan[] =>
+    Array.from({ length: count }, (_, i) => ({
+      name: `${letter}${i + 1}`,
+      target,
+      ...(zones > 0 && { zone: `z${(i % zones) + 1}` }),
+    }));
+  if (shape === 'all') return many('a', 'all', 3, 3);
+  return [
+    ...many('i', 'ingester', 5, 3),
+    ...many('d', 'distributor', 2),
+    ...many('q', 'querier', 2),
+    ...many('c', 'compactor', 1),
+  ];
+}
+
+async function main(): Promise<void> {
+  const settings = readSettings();
+  const journal = new Journal();
+  journal.say(JSON.stringify(settings));
+  await using services = await Services.start(settings);
+  journal.say('services are there');
+  const network = new Network();
+  const processes = plansOf(settings.shape).map(
+    (plan) => new MemberProcess(plan, [...FLAGS, ...services.flags], network, journal),
+  );
+  try {
+    await startAll(processes);
+    journal.say(`${processes.length} processes are ready`);
+    await makeChaos(settings, processes, network, journal);
+  } catch (thrown) {
+    journal.wasWrong((thrown as Error).stack ?? String(thrown));
+  } finally {
+    const isKept = journal.wrongCount > 0 && process.env.KEEP === '1';
+    for (const each of processes) {
+      await each.kill();
+      if (isKept) journal.say(`${each.name}: ${each.folder}`);
+      else each.removeFiles();
+    }
+    await network.close();
+  }
+  process.exitCode = report(settings, journal) ? 0 : 1;
+}
+
+async function makeChaos(
+  settings: ChaosSettings,
+  processes: readonly MemberProcess[],
+  network: Network,
+  journal: Journal,
+): Promise<void> {
+  const writers = new Balancer(processes.filter(({ takesWrites }) => takesWrites));
+  const readers = new Balancer(processes.filter(({ answersQueries }) => answersQueries));
+  const load = new Load(settings.rate, writers, journal);
+  const checker = new Checker(load.lanes, readers, journal, settings.seed);
+  load.start();
+  checker.start();
+  const faults = new Faults({
+    processes,
+    network,
+    journal,
+    seed: settings.seed,
+    everyMs: settings.faultEveryMs,
+    untilMs: Date.now() + settings.minutes * 60_000,
+    kinds: settings.faults,
+  });
+  await faults.run();
+  journal.say('no more faults');
+  await load.stop();
+  await checker.stop();
+  for (const each of processes) await each.ready();
+  for (const each of processes.filter(({ answersQueries }) => answersQueries)) {
+    const samples = await until(`${each.name} is asked for all`, () => checkAll(load.lanes, each, journal), {
+      timeoutMs: 120_000,
+      intervalMs: 1_000,
+    });
+    journal.say(`${each.name} has been asked for all ${samples} samples`);
+  }
+  await Promise.all([writers.close(), readers.close()]);
+}
+
+/** Prints what came of it. @returns whether all is as it must be */
+function report(settings: ChaosSettings, journal: Journal): boolean {
+  const { failures, writes, samples, queries, longestRefusalMs, wrongCount } = journal;
+  const heals = journal.heals();
+  const slowest = heals.reduce((max, { ms }) => Math.max(max, ms), 0);
+  const count = (of: string) => failures.filter(({ kind }) => kind === of).length;
+  const rows: [what: string, value: string, isWell: boolean][] = [
+    ['faults', `${journal.faults.length}`, true],
+    ['samples acknowledged', `${samples} in ${writes} writes`, samples > 0],
+    ['writes retried', `${count('write')}`, true],
+    ['queries', `${queries}`, queries > 0],
+    ['queries failed', `${count('query')}`, true],
+    ['wrong', `${wrongCount}`, wrongCount === 0],
+    [
+      'longest refusal',
+      `${seconds(longestRefusalMs)} (at most ${seconds(settings.refusalMsMax)})`,
+      longestRefusalMs <= settings.refusalMsMax,
+    ],
+    [
+      'heals after one failure',
+      `${seconds(slowest)} (at most ${seconds(settings.healMsMax)}; ${heals.length} looked at)`,
+      slowest <= settings.healMsMax,
+    ],
+  ];
+  console.log();
+  for (const [what, value, isWell] of rows) console.log(`${what.padEnd(24)} ${value}${isWell ? '' : '   NOT MET'}`);
+  const slow = heals.filter(({ ms }) => ms > settings.healMsMax);
+  for (const { fault, ms, why } of slow) console.log(`  ${fault.what}: ${seconds(ms)}: ${why}`);
+  const whys = new Map<string, number>();
+  for (const { kind, why } of failures) {
+    const text = `${kind} ${why.replaceAll(/\d+/g, 'N').slice(0, 160)}`;
+    whys.set(text, (whys.get(text) ?? 0) + 1);
+  }
+  for (const [why, times] of [...whys].sort(([, a], [, b]) => b - a).slice(0, 15)) console.log(`  ${times} × ${why}`);
+  return rows.every(([, , isWell]) => isWell);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
+}
+
+await main();

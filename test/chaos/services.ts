@@ -1,0 +1,109 @@
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { type Peer, startService } from '../harness/peers.ts';
+import { freePort } from '../harness/ports.ts';
+import type { ChaosSettings } from './settings.ts';
+
+const BUCKET = 'chaos';
+
+/** The database, the objects and the key-value store of a cluster, which can be away. */
+export class Services implements AsyncDisposable {
+  readonly #peers = new Map<string, Peer>();
+  /** In front of the stores of samples. */
+  readonly #proxies: TcpProxy[] = [];
+  /** How a process reaches them. */
+  readonly flags: string[] = [];
+
+  static async start(settings: ChaosSettings): Promise<Services> {
+    const services = new Services();
+    await Promise.all([
+      services.#startTable(settings),
+      services.#startObjects(settings),
+      settings.kv === 'etcd' ? services.#startEtcd() : undefined,
+    ]);
+    return services;
+  }
+
+  async #start(name: string, env: Record<string, string> = {}): Promise<number> {
+    const peer = await startService(name, env);
+    this.#peers.set(name, peer);
+    const proxy = await TcpProxy.listen(peer.port);
+    this.#proxies.push(proxy);
+    return proxy.port;
+  }
+
+  async #startTable({ store }: ChaosSettings): Promise<void> {
+    if (store === 'cassandra') {
+      const port = await this.#start('cassandra', { CASSANDRA_STORAGE_PORT: `${await freePort()}` });
+      this.flags.push(
+        '-schema.store=cassandra',
+        '-cassandra.addresses=127.0.0.1',
+        `-cassandra.port=${port}`,
+        '-cassandra.keyspace=chaos',
+        '-cassandra.replication-factor=1',
+      );
+    } else {
+      const port = await this.#start('dynamodb');
+      this.flags.push(
+        '-schema.store=dynamodb',
+        `-dynamodb.endpoint=http://127.0.0.1:${port}`,
+        '-dynamodb.access-key-id=test',
+        '-dynamodb.secret-access-key=test',
+      );
+    }
+  }
+
+  async #startObjects({ objects }: ChaosSettings): Promise<void> {
+    if (objects === 'none') {
+      this.flags.push('-schema.object-store=none');
+      return;
+    }
+    const endpoint = `http://127.0.0.1:${await this.#start(objects)}`;
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'testsecret' };
+    const client = new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true, credentials });
+    await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
+    client.destroy();
+    this.flags.push(
+      '-schema.object-store=s3',
+      `-s3.buckets=${BUCKET}`,
+      `-s3.endpoint=${endpoint}`,
+      '-s3.force-path-style=true',
+      `-s3.access-key-id=${credentials.accessKeyId}`,
+      `-s3.secret-access-key=${credentials.secretAccessKey}`,
+    );
+  }
+
+  async #startEtcd(): Promise<void> {
+    const peer = await startService('etcd');
+    this.#peers.set('etcd', peer);
+    this.flags.push('-ring.store=etcd', `-etcd.endpoints=127.0.0.1:${peer.port}`);
+  }
+
+  /** Ends the key-value store. */
+  async takeKv(): Promise<void> {
+    await this.#peers.get('etcd')!.stop();
+  }
+
+  /** Starts it again where it was, with nothing in it. */
+  async returnKvEmpty(): Promise<void> {
+    const { port } = this.#peers.get('etcd')!;
+    this.#peers.set('etcd', await startService('etcd', {}, port));
+  }
+
+  /** Cuts the ways to the stores of samples; the ring goes with them where it lies there. */
+  takeStore(): void {
+    for (const proxy of this.#proxies) {
+      proxy.weather = { refuse: true };
+      proxy.cutAll();
+    }
+  }
+
+  returnStore(): void {
+    for (const proxy of this.#proxies) proxy.weather = {};
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const proxy of this.#proxies) await proxy.close();
+    await Promise.all([...this.#peers.values()].map((peer) => peer[Symbol.asyncDispose]()));
+  }
+}
