@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { Pallium, tempFolder } from '../harness/pallium.ts';
+import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
+import type { Pallium } from '../harness/pallium.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { until } from '../harness/wait.ts';
 import { tableServices } from './e2e-stores.ts';
@@ -14,58 +15,9 @@ const RUN = Date.now().toString(36);
 const SERIES = 20;
 let clusters = 0;
 
-/** Processes of one cluster, each with a folder of its own. */
-class Cluster implements AsyncDisposable {
-  readonly #flags: readonly string[];
-  readonly #folders = new Map<string, string>();
-  readonly processes = new Map<string, Pallium>();
-
-  constructor(flags: readonly string[]) {
-    this.#flags = [
-      ...storeFlags(storePort!),
-      `-schema.prefix=c${RUN}${clusters++}_`,
-      '-schema.object-store=none',
-      '-distributor.replication-factor=3',
-      '-server.peer-listen-address=127.0.0.1:0',
-      '-ring.heartbeat-period=500ms',
-      '-ring.heartbeat-timeout=5s',
-      '-ring.poll-period=200ms',
-      '-ingester.shards=1',
-      '-querier.workers=1',
-      '-distributor.edge-workers=1',
-      ...flags,
-    ];
-  }
-
-  async start(name: string, flags: readonly string[] = []): Promise<Pallium> {
-    const dataDir = this.#folders.get(name) ?? tempFolder(name);
-    this.#folders.set(name, dataDir);
-    const process = await Pallium.start({
-      dataDir,
-      waitReady: false,
-      flags: [...this.#flags, `-ring.instance-name=${name}`, ...flags],
-    });
-    this.processes.set(name, process);
-    return process;
-  }
-
-  /** Waits until all that run are ready. */
-  async ready(): Promise<void> {
-    for (const process of this.processes.values()) {
-      await process.ready(120_000).catch(async (thrown) => {
-        const said = await fetch(`${process.url}/ready`).then((answer) => answer.text(), String);
-        throw new Error(`${(thrown as Error).message}: ${said}\n${process.logTail()}`);
-      });
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const process of this.processes.values()) await process.kill();
-    for (const folder of this.#folders.values()) {
-      rmSync(folder, { recursive: true, force: true });
-      rmSync(`${folder}.log`, { force: true });
-    }
-  }
+function clusterOf(...flags: readonly string[]): Cluster {
+  const store = [...storeFlags(storePort!), `-schema.prefix=c${RUN}${clusters++}_`, '-schema.object-store=none'];
+  return new Cluster([...store, ...QUICK_RING, ...ONE_THREAD, ...flags]);
 }
 
 /** Writes a sample of each series again and again, and knows which were acknowledged. */
@@ -131,7 +83,7 @@ async function checkAll(servers: Iterable<Pallium>, { acknowledged }: Sender): P
 if (storePort === undefined) test('cluster: needs DYNAMODB_PORT', { skip: true });
 else {
   test('three processes of all on one store: one is killed, nothing acknowledged is lost, queries stay right', async () => {
-    await using cluster = new Cluster([]);
+    await using cluster = clusterOf();
     const names = ['a', 'b', 'c'];
     for (const name of names) await cluster.start(name);
     await cluster.ready();
@@ -140,7 +92,7 @@ else {
     for (let i = 0; i < 20; i++) await sender.send();
     await checkAll(all, sender);
 
-    await cluster.processes.get('b')!.kill();
+    await cluster.of('b').kill();
     for (let i = 0; i < 20; i++) await sender.send();
     const left = all.filter(({ alive }) => alive);
     assert.equal(left.length, 2);
@@ -153,9 +105,9 @@ else {
 
     // the one that was there all the time goes: what came meanwhile has a quorum without it
     // its new address is known everywhere
-    await until('b is reached', async () => (await found(cluster.processes.get('c')!)).size > 0);
-    await cluster.processes.get('a')!.kill();
-    await checkAll([cluster.processes.get('c')!, back], sender);
+    await until('b is reached', async () => (await found(cluster.of('c'))).size > 0);
+    await cluster.of('a').kill();
+    await checkAll([cluster.of('c'), back], sender);
 
     const ring = await back.api().ask('/ring?format=json');
     const { members, version } = JSON.parse(ring.text);
@@ -164,7 +116,7 @@ else {
   });
 
   test('distributors, ingesters and queriers of their own: an ingester drains and goes, one whose settings differ stays out', async () => {
-    await using cluster = new Cluster(['-ingester.flush-check-interval=1s']);
+    await using cluster = clusterOf('-ingester.flush-check-interval=1s');
     const ingesters = ['i1', 'i2', 'i3', 'i4'];
     for (const name of ingesters) await cluster.start(name, ['-target=ingester']);
     await cluster.ready();
@@ -190,7 +142,7 @@ else {
     assert.match(odd.logTail(), /does not join.*-ingester.window is 3600000 here and 7200000 in the cluster/);
     cluster.processes.delete('odd');
 
-    const i4 = cluster.processes.get('i4')!;
+    const i4 = cluster.of('i4');
     assert.match((await i4.api().ask('/ring')).text, /<code>i4-/);
     const { id } = JSON.parse((await i4.api().ask('/ingester/drain')).text);
     const post = (body: string) =>
@@ -212,7 +164,7 @@ else {
 
     await d1.kill();
     await q1.kill();
-    await cluster.processes.get('i1')!.kill();
+    await cluster.of('i1').kill();
     for (let i = 0; i < 5; i++) await sender.send();
     await checkAll([q2], sender);
   });
