@@ -22,7 +22,7 @@ import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
-import { type StoreSize, sizeOfGroups } from './store-size.ts';
+import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
 import type { Tombstone } from './tombstone-row.ts';
 import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
 
@@ -231,19 +231,21 @@ export class ChunkStoreReader {
   }
 
   /**
-   * A selection's size, day by day in no order, before anything of it is fetched. Nothing is told where names of metrics do not decide.
+   * A selection's size, day by day in no order, before any samples of it are fetched. Where names of metrics do not decide, labels are
+   * read of which series it has, unless a bound from above will do: that counts all series of the metrics.
    *
    * @param see ends it by throwing
    */
   async sizes(
     tenant: string,
-    { matchers, startMs: fromMs, endMs }: StoreSelect,
+    { matchers: asked, startMs: fromMs, endMs, bound }: StoreSelect & { readonly bound: 'most' | 'least' },
     context: QueryContext,
     see: (size: StoreSize) => void,
   ): Promise<void> {
     const startMs = this.#visibleFrom(tenant, fromMs);
-    const metrics = metricFilter(matchers.filter(({ op, value }) => !(op === '=~' && value === '.*')));
-    if (!metrics.decides || !(startMs <= endMs)) return;
+    const matchers = asked.filter(({ op, value }) => !(op === '=~' && value === '.*'));
+    const metrics = metricFilter(matchers);
+    if (!(startMs <= endMs)) return;
     // what is deleted is not read
     if ((await tombstonesOfQuery(this.#schema, tenant, context.signal)).length > 0) return;
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
@@ -253,9 +255,43 @@ export class ChunkStoreReader {
       const range = { startMs: Math.max(startMs, day * DAY_MS), endMs: Math.min(endMs, (day + 1) * DAY_MS - 1) };
       const sizes = new MetricSizes();
       const groups = await this.#groups(tenant, { matchers, ...range }, metrics, context, turn, sizes);
-      see({ series: sizes.total, ...sizeOfGroups(groups, metrics) });
+      if (metrics.decides || bound === 'most') see({ series: sizes.total, ...sizeOfGroups(groups, metrics) });
+      else see(await this.#matchedSize(groups, matchers, metrics, context, turn));
       await pacer.step();
     });
+  }
+
+  /** The size of a selection whose series only their labels tell; bytes of their chunks are not known. */
+  async #matchedSize(
+    found: readonly FoundGroup[],
+    matchers: readonly LabelMatcher[],
+    metrics: MetricFilter,
+    context: QueryContext,
+    turn: MatchTurn,
+  ): Promise<StoreSize> {
+    const matcher = new SeriesMatcher(matchers, undefined, true);
+    const fetcher = new BlockFetcher(
+      context,
+      this.#options.blockCache,
+      this.#options.readsAtOnce,
+      new LabelBlocks(LabelBlock.parse).of,
+    );
+    try {
+      const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
+      for (const group of groups) wantSeries(fetcher, group, metrics, false);
+      await fetcher.fetch();
+      const spans: SizedSpan[] = [];
+      for (const group of groups) {
+        for (const block of labelBlocksOf(group, metrics)) await matcher.prepare(block, turn);
+        spans.push(spanOf(group.found, matchGroup(group, metrics, matcher).indexes.length));
+        if (turn.isDue()) await turn.pause();
+      }
+      this.#open.trim();
+      const chunks = spans.reduce((sum, { series }) => sum + series, 0);
+      return { series: matcher.labels.length, chunks, chunkBytes: 0, spans };
+    } finally {
+      context.budget.addMemory(-fetcher.heldBytes);
+    }
   }
 
   /** Names of labels on the days of the range, ascending; with matchers, of series that match all of them. */

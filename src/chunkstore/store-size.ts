@@ -2,7 +2,7 @@ import { HISTOGRAM_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chu
 import type { FoundGroup } from './index-reader.ts';
 import type { MetricFilter } from './store-matching.ts';
 
-/** A selection's size on one day, as the heads of its groups tell: at the least, for groups' borders cut series in two. */
+/** A selection's size on one day: of its metrics' series as heads of groups tell it, for groups' borders cut series in two; else as labels do. */
 export interface StoreSize {
   /** Series of each slot's largest window, of all slots together. */
   readonly series: number;
@@ -29,12 +29,12 @@ export function sizeOfGroups(groups: readonly FoundGroup[], metrics: MetricFilte
   let chunks = 0;
   let chunkBytes = 0;
   const spans: SizedSpan[] = [];
-  for (const { header } of groups) {
-    const { firstMs, lastMs, seriesCount, sampleCount } = header;
+  for (const group of groups) {
+    const { header } = group;
     const own = header.metrics.filter(({ name }) => metrics.matches(name));
     const series = own.reduce((sum, { count }) => sum + count, 0);
     chunks += series;
-    spans.push({ firstMs, lastMs, series, samplesEach: sampleCount / Math.max(1, seriesCount) });
+    spans.push(spanOf(group, series));
     if (own.length < header.metrics.length) {
       // blocks that several metrics share are left out: it is known at the least
       for (const { kind, first, count, bytes } of header.blocks) {
@@ -47,4 +47,10 @@ export function sizeOfGroups(groups: readonly FoundGroup[], metrics: MetricFilte
     }
   }
   return { chunks, chunkBytes, spans };
+}
+
+/** @param series of the group that are selected */
+export function spanOf({ header }: FoundGroup, series: number): SizedSpan {
+  const { firstMs, lastMs, seriesCount, sampleCount } = header;
+  return { firstMs, lastMs, series, samplesEach: sampleCount / Math.max(1, seriesCount) };
 }

@@ -570,10 +570,10 @@ test('heads of groups tell the size of a selection, day by day, before anything 
     Array.from({ length: 5 }, (_, i) => seriesOf({ __name__: metric, i: `${i}` }, times, (_, i) => i)),
   );
   await writer.write(groupsOf('t', series));
-  const sizes = async (...matchers: LabelMatcher[]) => {
+  const sizesBy = async (bound: 'most' | 'least', ...matchers: LabelMatcher[]) => {
     const context = testContext();
     const days: { series: number; chunks: number; samples: number }[] = [];
-    const request = { matchers, startMs: START, endMs: START + 2 * DAY_MS - 1 };
+    const request = { matchers, startMs: START, endMs: START + 2 * DAY_MS - 1, bound };
     await reader.sizes('t', request, context, (size) => {
       const samples = size.spans.reduce((sum, span) => sum + span.series * span.samplesEach, 0);
       days.push({ series: size.series, chunks: size.chunks, samples });
@@ -581,6 +581,7 @@ test('heads of groups tell the size of a selection, day by day, before anything 
     assert.equal(context.budget.memoryBytes, 0);
     return days;
   };
+  const sizes = (...matchers: LabelMatcher[]) => sizesBy('least', ...matchers);
   const day = { series: 5, chunks: 60, samples: 5 * 1440 };
   assert.deepEqual(await sizes(name('a')), [day, day]);
   const both = { series: 10, chunks: 120, samples: 10 * 1440 };
@@ -588,8 +589,15 @@ test('heads of groups tell the size of a selection, day by day, before anything 
     both,
     both,
   ]);
-  // names alone do not tell
-  assert.deepEqual(await sizes(name('a'), LabelMatcher.of('i', '=', '1')), []);
+  // names alone do not tell: labels do, or the series of the metric are the most that there may be
+  const one = LabelMatcher.of('i', '=', '1');
+  const few = { series: 1, chunks: 12, samples: 1440 };
+  assert.deepEqual(await sizes(name('a'), one), [few, few]);
+  assert.deepEqual(await sizesBy('most', name('a'), one), [day, day]);
+  assert.deepEqual(await sizes(LabelMatcher.of('i', '=~', '[1-3]')), [
+    { series: 6, chunks: 72, samples: 6 * 1440 },
+    { series: 6, chunks: 72, samples: 6 * 1440 },
+  ]);
   assert.deepEqual(await sizes(name('c')), [
     { series: 0, chunks: 0, samples: 0 },
     { series: 0, chunks: 0, samples: 0 },

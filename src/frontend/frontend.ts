@@ -119,14 +119,15 @@ export class Frontend implements QueryRunner {
   /** @throws where what the store has of the query is more than a limit allows */
   async #refuseHopeless(
     tenant: string,
-    { stepMs, lookbackMs = this.#options.lookbackMs }: RangeRequest,
+    { stepMs, lookbackMs = this.#options.lookbackMs, explain }: RangeRequest,
     expr: Expr,
     ranges: readonly StepRange[],
     { signal }: QueryRunContext,
   ): Promise<void> {
     const { need, samplesMax } = this.#options;
     if (need === undefined || tenantsOf(tenant).length > 1) return;
-    const limits = { ...need.limits, samplesMax };
+    // an explanation is short, whatever it is of
+    const limits = { ...need.limits, samplesMax, ...(explain === true ? { maxQueryResponseSize: 0 } : {}) };
     await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
   }
 
@@ -182,7 +183,9 @@ export class Frontend implements QueryRunner {
     const timeUp = new AbortController();
     const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
     const signal = AbortSignal.any([context.signal, timeUp.signal]);
-    const budget = new PartsBudget(this.#options.memory(), this.#options.samplesMax);
+    const { samplesMax, need } = this.#options;
+    const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
+    const budget = new PartsBudget(this.#options.memory(), { samplesMax, maxQueryResponseSize });
     try {
       budget.holdBytes(cached?.bytes ?? 0);
       const results = await runParts(parts, parallelMax, signal, async (part, ends) => {

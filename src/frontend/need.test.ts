@@ -10,13 +10,15 @@ const NONE = {
   maxFetchedChunksPerQuery: 0,
   maxFetchedChunkBytesPerQuery: 0,
   maxQueryMemoryBytes: 0,
+  maxQueryResponseSize: 0,
   samplesMax: 1e9,
 };
 
-/** A store that has 1000 series of a sample each 15 s on each day, in one group a day. */
-function store(series = 1000) {
+/** A store that has 1000 series of a sample each 15 s on each day, in one group a day; `i="1"` is on one in a hundred. */
+function store(all = 1000) {
   let days = 0;
-  const sizesOf: SizesOf = async (_, { startMs, endMs }, __, see) => {
+  const sizesOf: SizesOf = async (_, { matchers, startMs, endMs, bound }, __, see) => {
+    const series = bound === 'least' && matchers.some(({ name }) => name === 'i') ? all / 100 : all;
     for (let day = Math.floor(startMs / DAY_MS); day * DAY_MS <= endMs; day++) {
       days++;
       const firstMs = day * DAY_MS;
@@ -62,6 +64,28 @@ test('a query is refused before anything is fetched where heads of groups tell t
   assert.match((await refusal('sum(x)', { maxFetchedChunkBytesPerQuery: 1e7 }))!, /at least 15000000 bytes of chunks/);
   // by both selectors together
   assert.match((await refusal('sum(x) / sum(y)', { maxFetchedChunksPerQuery: 40_000 }))!, /at least 41000 chunks/);
+});
+
+test('an answer that would be too long is refused before anything is fetched', async () => {
+  assert.match(
+    (await refusal('x', { maxQueryResponseSize: 100_000_000 }))!,
+    /at least \d{9} bytes, more than 100000000 \(max_query_response_size\)/,
+  );
+  assert.equal(await refusal('sum(x)', { maxQueryResponseSize: 100_000_000 }), undefined);
+});
+
+test('labels are looked at only where all series of a metric would be too many', async () => {
+  assert.match((await refusal('{i=~".+"}', { samplesMax: 1_000_000 }))!, /some 1\d{6} by what the store has/);
+  assert.equal(await refusal('{i="1"}', { samplesMax: 2_000_000 }), undefined);
+  const { sizesOf, days } = store();
+  const steps = { tenant: 't', ranges: [{ startMs: DAY_MS, endMs: 4 * DAY_MS - 1 }], stepMs: 60_000, lookbackMs: 0 };
+  const bounds: string[] = [];
+  const watched: SizesOf = (tenant, selection, signal, see) => {
+    bounds.push(selection.bound);
+    return sizesOf(tenant, selection, signal, see);
+  };
+  await refuseHopeless(parseExpr('x{i="1"}'), steps, { ...NONE, samplesMax: 1e8 }, watched, SIGNAL);
+  assert.deepEqual([bounds, days()], [['most'], 3]);
 });
 
 test('what may pass is not refused', async () => {

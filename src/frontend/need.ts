@@ -1,9 +1,11 @@
+import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { METRIC_NAME } from '../model/labels.ts';
 import { functionOf } from '../promql/functions/table.ts';
 import type { BinaryExpr, Call, Expr, VectorSelector } from '../promql/parser/ast.ts';
 import { printExpr } from '../promql/parser/printer.ts';
 import { typeOf } from '../promql/parser/type.ts';
-import { POINT_BYTES } from './parts-budget.ts';
+import { POINT_BYTES, POINT_TEXT_BYTES } from './parts-budget.ts';
 import type { StepRange } from './split.ts';
 
 // A query's need, before anything is fetched: what the store has of its selectors, at the least. It refuses what would end at a limit
@@ -15,6 +17,7 @@ export interface NeedLimits {
   readonly maxFetchedChunksPerQuery: number;
   readonly maxFetchedChunkBytesPerQuery: number;
   readonly maxQueryMemoryBytes: number;
+  readonly maxQueryResponseSize: number;
 }
 
 /** Steps of a query that are to be evaluated. */
@@ -25,7 +28,10 @@ export interface NeededSteps {
   readonly lookbackMs: number;
 }
 
-/** A selection on one day of the store, at the least: that of `chunkstore/store-size.ts`. */
+/** Whether sizes are bounds from above, or what there is at the least. */
+export type SizeBound = 'most' | 'least';
+
+/** A selection on one day of the store: that of `chunkstore/store-size.ts`. */
 export interface SelectionSize {
   readonly series: number;
   readonly chunks: number;
@@ -38,10 +44,13 @@ export interface SelectionSize {
   }[];
 }
 
-/** Tells sizes of a selection, some days at a time; `see` ends it by throwing. Where nothing is known, nothing is told. */
+/**
+ * Tells sizes of a selection, some days at a time; `see` ends it by throwing. Where nothing is known, nothing is told. Bounds from above
+ * are had from heads of groups alone; the others need labels, too, where names of metrics do not decide.
+ */
 export type SizesOf = (
   tenant: string,
-  selection: Pick<VectorSelector, 'matchers'> & StepRange,
+  selection: Pick<VectorSelector, 'matchers'> & StepRange & { readonly bound: SizeBound },
   signal: AbortSignal,
   see: (size: SelectionSize) => void,
 ) => Promise<void>;
@@ -55,14 +64,49 @@ interface Selection {
 
 /** Windows shorter than this may be empty between two samples. */
 const KEPT_RANGE_MS_MIN = 60_000;
-/** Samples of a series are taken to be as far apart, or farther: each has so many ms of steps at the least. */
-const SPACING_MS = 5_000;
+/**
+ * Heads tell how many samples a series has, not when: each is taken to fill an interval of scrapes as it is usual. Where they come more
+ * often and series come and go, points are estimated to be more than there are.
+ */
+const SPACING_MS = 15_000;
+
+type Limits = NeedLimits & { readonly samplesMax: number };
 
 /** @throws what limits refuse, with limit, value and need */
 export async function refuseHopeless(
   expr: Expr,
-  { tenant, ranges, stepMs, lookbackMs }: NeededSteps,
-  limits: NeedLimits & { readonly samplesMax: number },
+  steps: NeededSteps,
+  limits: Limits,
+  sizesOf: SizesOf,
+  signal: AbortSignal,
+): Promise<void> {
+  const selections = selectionsOf(expr);
+  const isByName = selections.every(({ selector }) => selector.matchers.every(({ name }) => name === METRIC_NAME));
+  // whatever labels say, most queries need less than they may
+  if (!isByName && (await isWithin(selections, steps, limits, sizesOf, signal))) return;
+  await checkNeed(selections, { ...steps, bound: 'least' }, limits, sizesOf, signal);
+}
+
+async function isWithin(
+  selections: readonly Selection[],
+  steps: NeededSteps,
+  limits: Limits,
+  sizesOf: SizesOf,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    await checkNeed(selections, { ...steps, bound: 'most' }, limits, sizesOf, signal);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof AppError && REFUSALS.has(thrown.facts.id)) return false;
+    throw thrown;
+  }
+}
+
+async function checkNeed(
+  selections: readonly Selection[],
+  { tenant, ranges, stepMs, lookbackMs, bound }: NeededSteps & { readonly bound: SizeBound },
+  limits: Limits,
   sizesOf: SizesOf,
   signal: AbortSignal,
 ): Promise<void> {
@@ -73,21 +117,31 @@ export async function refuseHopeless(
     if (isKept) need.points += pointsOf(size, steps, stepMs);
     check(need, size, limits);
   };
-  for (const selection of selectionsOf(expr)) {
+  for (const selection of selections) {
     const { selector, rangeMs } = selection;
     const backMs = (rangeMs === 0 ? lookbackMs : rangeMs) + selector.offsetMs;
     for (const steps of ranges) {
       const range = { startMs: steps.startMs - backMs, endMs: steps.endMs - selector.offsetMs };
       const shifted = { startMs: steps.startMs - selector.offsetMs, endMs: range.endMs };
-      await sizesOf(tenant, { matchers: selector.matchers, ...range }, signal, (size) => see(selection, shifted, size));
+      const selected = { matchers: selector.matchers, ...range, bound };
+      await sizesOf(tenant, selected, signal, (size) => see(selection, shifted, size));
     }
   }
 }
 
+const REFUSALS: ReadonlySet<string> = new Set([
+  'query-too-many-series',
+  'query-too-many-chunks',
+  'query-too-many-chunk-bytes',
+  'query-too-many-samples',
+  'query-needs-too-much-memory',
+  'response-too-large',
+]);
+
 function check(
   { chunks, chunkBytes, points }: { readonly chunks: number; readonly chunkBytes: number; readonly points: number },
   { series }: SelectionSize,
-  limits: NeedLimits & { readonly samplesMax: number },
+  limits: Limits,
 ): void {
   const isOver = (value: number, limit: number) => limit > 0 && value > limit;
   const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery, maxFetchedChunkBytesPerQuery, samplesMax } = limits;
@@ -101,6 +155,9 @@ function check(
   const needBytes = Math.round(points * POINT_BYTES);
   if (isOver(needBytes, limits.maxQueryMemoryBytes))
     throw queryErrors.queryNeedsTooMuchMemory({ needBytes, limitBytes: limits.maxQueryMemoryBytes });
+  const bytes = Math.round(points * POINT_TEXT_BYTES);
+  if (isOver(bytes, limits.maxQueryResponseSize))
+    throw queryErrors.responseTooLarge({ bytes, limit: limits.maxQueryResponseSize });
 }
 
 /** Points of an answer that has the series of a selector. */

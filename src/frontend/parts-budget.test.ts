@@ -12,7 +12,7 @@ import { testSteps } from './test-answers.ts';
 const SIGNAL = new AbortController().signal;
 
 test('each part is told what the others have used', () => {
-  const budget = new PartsBudget({ addMemory() {}, close() {} }, 100);
+  const budget = new PartsBudget({ addMemory() {}, close() {} }, { samplesMax: 100, maxQueryResponseSize: 0 });
   budget.add(testSteps(1, 10, { fetchedChunks: 3, fetchedChunkBytes: 300, fetchedBytes: 40 }));
   budget.add(testSteps(2, 10, { fetchedChunks: 4, fetchedChunkBytes: 400, fetchedBytes: 50 }));
   assert.deepEqual(budget.used, { chunks: 7, chunkBytes: 700, fetchedBytes: 90 });
@@ -24,12 +24,16 @@ test('each part is told what the others have used', () => {
 });
 
 test('points and memory of all parts together are bounded', () => {
-  const many = new PartsBudget({ addMemory() {}, close() {} }, 100);
+  const many = new PartsBudget({ addMemory() {}, close() {} }, { samplesMax: 100, maxQueryResponseSize: 0 });
   many.add(testSteps(9, 10));
   assert.throws(() => many.add(testSteps(2, 10)), /more than 100, querier.max-samples/);
 
+  const long = new PartsBudget({ addMemory() {}, close() {} }, { samplesMax: 1e6, maxQueryResponseSize: 1700 });
+  long.add(testSteps(9, 10));
+  assert.throws(() => long.add(testSteps(2, 10)), /at least 1870 bytes, more than 1700 \(max_query_response_size\)/);
+
   const held = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes: 10_000 });
-  const large = new PartsBudget(held, 1e6);
+  const large = new PartsBudget(held, { samplesMax: 1e6, maxQueryResponseSize: 0 });
   large.add(testSteps(5, 10));
   assert.throws(() => large.add(testSteps(5, 100)), /max_query_memory_bytes/);
   large.close();

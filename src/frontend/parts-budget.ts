@@ -11,19 +11,28 @@ export interface PartsMemory {
 
 /** Bytes of a point in an answer, and of the answer's copy. */
 export const POINT_BYTES = 32;
+/** Characters of a point in the text of an answer, at the least: `[1767225600,"1"],`. */
+export const POINT_TEXT_BYTES = 17;
 /** A series in an answer, its labels as text and in a map. */
 const SERIES_BYTES = 600;
+
+export interface PartsLimits {
+  /** Points of all parts together. */
+  readonly samplesMax: number;
+  /** Bytes of the answer as text; 0: no limit. */
+  readonly maxQueryResponseSize: number;
+}
 
 /** One budget for all parts of a query: each is told what the others have used when it begins. */
 export class PartsBudget {
   readonly #memory: PartsMemory;
-  readonly #samplesMax: number;
+  readonly #limits: PartsLimits;
   #used: QueryUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
   #points = 0;
 
-  constructor(memory: PartsMemory, samplesMax: number) {
+  constructor(memory: PartsMemory, limits: PartsLimits) {
     this.#memory = memory;
-    this.#samplesMax = samplesMax;
+    this.#limits = limits;
   }
 
   /** Reads of the parts that are through. */
@@ -31,7 +40,7 @@ export class PartsBudget {
     return this.#used;
   }
 
-  /** @throws queryTooManySamples, queryMemoryExceeded */
+  /** @throws queryTooManySamples, responseTooLarge, queryMemoryExceeded */
   add({ value, statistics }: QueryResult): void {
     const { chunks, chunkBytes, fetchedBytes } = this.#used;
     this.#used = {
@@ -43,7 +52,10 @@ export class PartsBudget {
     let points = 0;
     for (const { times } of value.series) points += times.length;
     this.#points += points;
-    if (this.#points > this.#samplesMax) throw queryErrors.queryTooManySamples({ limit: this.#samplesMax });
+    const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
+    if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax });
+    const bytes = this.#points * POINT_TEXT_BYTES;
+    if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
     this.holdBytes(points * POINT_BYTES + value.series.length * SERIES_BYTES);
   }
 

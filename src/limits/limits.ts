@@ -238,9 +238,9 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     }),
   ),
   maxQueryResponseSize: bytes({
-    default: '0',
+    default: '256MiB',
     flag: 'frontend.max-query-response-size',
-    help: 'Bytes of an answer before it is compressed. 0: no limit.',
+    help: 'Bytes of an answer before it is compressed. A query over several days that would have more is refused before anything is fetched. 0: no limit.',
   }),
   maxCacheFreshnessMs: duration({
     default: '1m',

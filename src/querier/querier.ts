@@ -148,7 +148,12 @@ export class Querier implements TenantHider {
   }
 
   /** Sizes of what a query would read of the store, some days at a time; `see` ends it by throwing. */
-  sizes(tenant: string, selection: StoreSelect, signal: AbortSignal, see: (size: StoreSize) => void): Promise<void> {
+  sizes(
+    tenant: string,
+    selection: StoreSelect & { readonly bound: 'most' | 'least' },
+    signal: AbortSignal,
+    see: (size: StoreSize) => void,
+  ): Promise<void> {
     return this.#reader.sizes(tenant, selection, unlimited(signal), see);
   }
 
