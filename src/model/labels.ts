@@ -84,6 +84,21 @@ export class Labels {
     return Labels.fromSortedPairs(next);
   }
 
+  /** With labels over these. @param over name, value, … ascending and unique; an empty value removes */
+  withSorted(over: readonly string[]): Labels {
+    const { pairs } = this;
+    const next: string[] = [];
+    let i = 0;
+    for (let j = 0; j < over.length; j += 2) {
+      const name = over[j]!;
+      for (; i < pairs.length && compareUtf8(pairs[i]!, name) < 0; i += 2) next.push(pairs[i]!, pairs[i + 1]!);
+      if (pairs[i] === name) i += 2;
+      if (over[j + 1] !== '') next.push(name, over[j + 1]!);
+    }
+    for (; i < pairs.length; i += 2) next.push(pairs[i]!, pairs[i + 1]!);
+    return Labels.fromSortedPairs(next);
+  }
+
   /** Only the labels whose name is in `names`. */
   keep(names: ReadonlySet<string>): Labels {
     return this.#filter((name) => names.has(name));

@@ -1,8 +1,8 @@
 import type { FloatHistogram } from '../model/histogram.ts';
 import { histogramToString } from '../model/histogram-text.ts';
-import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { compareUtf8, type Labels, METRIC_NAME } from '../model/labels.ts';
 import { TemplateError } from '../template/parser.ts';
-import { expandAlert } from '../template/prometheus.ts';
+import { AlertExpander } from '../template/prometheus.ts';
 import { type Alert, type Alerts, type FoundAlert, isActive, nextAlerts } from './alert.ts';
 import type { AlertingRule, RecordingRule } from './rule-file.ts';
 
@@ -101,8 +101,9 @@ export async function evaluateAlerting(
   const results = await query.instant(rule.expr, slotMs - queryOffsetMs);
   const found = new Map<string, FoundAlert>();
   const templateErrors: string[] = [];
+  const wanted = { labels: pairsOf(labels), annotations: pairsOf(rule.annotations) };
   for (const sample of results) {
-    const alert = await foundAlert(rule, labels, sample, context, templateErrors);
+    const alert = await foundAlert(rule.name, wanted, sample, context, templateErrors);
     if (found.has(alert.labels.key)) {
       throw new RuleError('vector contains metrics with the same labelset after applying alert labels');
     }
@@ -113,66 +114,89 @@ export async function evaluateAlerting(
   if (limit > 0 && active.length > limit) {
     throw new AlertLimitError(`exceeded limit of ${limit} with ${active.length} alerts`);
   }
-  const samples = active.flatMap((alert) => alertSamples(rule, labels, alert));
+  const samples = active.flatMap((alert) => alertSamples(rule.name, wanted.labels, alert));
   return { alerts, samples, templateErrors };
 }
 
 /** A rule with more alerts than allowed has none. */
 export class AlertLimitError extends RuleError {}
 
+/** @param wanted labels and annotations of the rule: name, template, … ascending by name */
 async function foundAlert(
-  rule: AlertingRule,
-  labels: ReadonlyMap<string, string>,
+  ruleName: string,
+  wanted: { readonly labels: readonly string[]; readonly annotations: readonly string[] },
   sample: RuleSample,
   context: EvaluationContext,
   templateErrors: string[],
 ): Promise<FoundAlert> {
-  const { query, slotMs, externalLabels, externalUrl, nowMs } = context;
-  const data = {
-    labels: sample.labels,
-    externalLabels,
-    value: sample.histogram === undefined ? sample.value : { histogram: histogramToString(sample.histogram) },
-  };
+  const { query, slotMs: timeMs, externalLabels, externalUrl, nowMs } = context;
+  let expander: AlertExpander | undefined;
   const expand = async (template: string): Promise<string> => {
-    if (!template.includes('{{')) return template;
-    try {
-      return await expandAlert(rule.name, template, data, {
-        timeMs: slotMs,
+    expander ??= new AlertExpander(
+      ruleName,
+      { ...templateSample(sample), externalLabels },
+      {
+        timeMs,
         externalUrl,
         nowMs,
-        query: async (expr) => (await query.instant(expr, slotMs)).map(templateSample),
-      });
+        query: async (expr) => (await query.instant(expr, timeMs)).map(templateSample),
+      },
+    );
+    try {
+      return await expander.expand(template);
     } catch (thrown) {
       if (!(thrown instanceof TemplateError)) throw thrown;
       templateErrors.push(thrown.message);
       return `<error expanding template: ${thrown.message}>`;
     }
   };
-  const entries = new Map(sample.labels);
-  entries.delete(METRIC_NAME);
-  for (const [name, template] of sorted(labels)) entries.set(name, await expand(template));
-  entries.set(ALERT_NAME, rule.name);
-  const annotations: string[] = [];
-  for (const [name, template] of sorted(rule.annotations)) annotations.push(name, await expand(template));
-  return { labels: Labels.fromEntries(entries), annotations, value: sample.value };
+  const expanded = async (pairs: readonly string[]): Promise<readonly string[]> => {
+    if (!pairs.some(isTemplate)) return pairs;
+    const texts = [...pairs];
+    for (let i = 1; i < texts.length; i += 2) if (isTemplate(texts[i]!)) texts[i] = await expand(texts[i]!);
+    return texts;
+  };
+  const own = await expanded(wanted.labels);
+  const labels = sample.labels.dropName().withSorted(own).with(ALERT_NAME, ruleName);
+  return { labels, annotations: await expanded(wanted.annotations), value: sample.value };
+}
+
+function isTemplate(text: string): boolean {
+  return text.includes('{{');
 }
 
 function templateSample({ labels, value, histogram }: RuleSample) {
   return { labels, value: histogram === undefined ? value : { histogram: histogramToString(histogram) } };
 }
 
-function alertSamples(rule: AlertingRule, labels: ReadonlyMap<string, string>, alert: Alert): RuleSample[] {
-  const entries = new Map([...labels, ...alert.labels]);
-  entries.set(ALERT_NAME, rule.name);
-  const forState = new Map(entries).set(METRIC_NAME, 'ALERTS_FOR_STATE');
-  entries.set(METRIC_NAME, 'ALERTS').set('alertstate', alert.state);
+/** Labels of the series of an alert. */
+interface AlertSeries {
+  readonly forState: Labels;
+  /** By the alert's state. */
+  readonly alerts: Map<string, Labels>;
+}
+
+/** The series of alerts by the labels of these: an alert keeps its labels from one evaluation to the next. */
+const seriesOf = new WeakMap<Labels, AlertSeries>();
+
+/** @param own labels of the rule, of which those stand that an alert has without value */
+function alertSamples(ruleName: string, own: readonly string[], alert: Alert): [RuleSample, RuleSample] {
+  let series = seriesOf.get(alert.labels);
+  if (series === undefined) {
+    const missing = own.filter((_, i) => !alert.labels.has(own[i - (i % 2)]!));
+    const labels = alert.labels.withSorted(missing).with(ALERT_NAME, ruleName);
+    series = { forState: labels.with(METRIC_NAME, 'ALERTS_FOR_STATE'), alerts: new Map() };
+    seriesOf.set(alert.labels, series);
+  }
+  let labels = series.alerts.get(alert.state);
+  if (labels === undefined) {
+    labels = series.forState.withSorted([METRIC_NAME, 'ALERTS', 'alertstate', alert.state]);
+    series.alerts.set(alert.state, labels);
+  }
+  const activeAtSeconds = Math.floor(alert.activeAtMs / 1000);
   return [
-    { labels: Labels.fromEntries(entries), value: 1, histogram: undefined },
-    {
-      labels: Labels.fromEntries(forState),
-      value: Math.floor(alert.activeAtMs / 1000),
-      histogram: undefined,
-    },
+    { labels, value: 1, histogram: undefined },
+    { labels: series.forState, value: activeAtSeconds, histogram: undefined },
   ];
 }
 
@@ -181,6 +205,7 @@ function labelsOf(rule: RecordingRule | AlertingRule, { groupLabels }: Evaluatio
   return groupLabels.size === 0 ? rule.labels : new Map([...groupLabels, ...rule.labels]);
 }
 
-function sorted(entries: ReadonlyMap<string, string>): [string, string][] {
-  return [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
+/** name, value, … ascending by name. */
+function pairsOf(entries: ReadonlyMap<string, string>): string[] {
+  return [...entries].sort(([a], [b]) => compareUtf8(a, b)).flat();
 }

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { defaultLimits, type TemplateLimits } from './budget.ts';
+import { Budget, defaultLimits, type TemplateLimits } from './budget.ts';
 import { escapeQuery } from './builtins.ts';
 import { type Bytes, bytesOf, textOf } from './bytes.ts';
 import { toLower, toTitle, toUpper } from './case.ts';
@@ -17,7 +17,7 @@ import {
 } from './humanize.ts';
 import { TemplateError } from './parser.ts';
 import { matches, replaceAll } from './regexp.ts';
-import { type TemplateOptions, Templates } from './templates.ts';
+import { Templates } from './templates.ts';
 import { DURATION, duration, TIME } from './time.ts';
 import {
   ANY,
@@ -115,53 +115,71 @@ const PARSED_MAX = 128;
 const PARSED_TEXT_LENGTH_MAX = 4096;
 
 /** @throws TemplateError */
-function parsedOnce(name: string, text: string, options: TemplateOptions): Templates {
+function parsedOnce(name: string, text: string, limits: TemplateLimits): Templates {
   const key = `${name}\0${text}`;
   const known = parsed.get(key);
-  if (known !== undefined && known.limits === options.limits) return known.templates;
-  const templates = Templates.of(options).with(name, DEFINITIONS + text);
+  if (known !== undefined && known.limits === limits) return known.templates;
+  const templates = Templates.of({ ...OPTIONS, limits }).with(name, DEFINITIONS + text);
   if (key.length > PARSED_TEXT_LENGTH_MAX) return templates;
   parsed.delete(key);
-  parsed.set(key, { templates, limits: options.limits });
+  parsed.set(key, { templates, limits });
   if (parsed.size > PARSED_MAX) parsed.delete(parsed.keys().next().value!);
   return templates;
 }
 
-/**
- * A template of an alert, expanded. Templates run without waiting; one that queries is run again with each result it
- * asked for, until it asks for no other.
- * @throws TemplateError with the text that Prometheus shows
- */
-export async function expandAlert(
+/** Expands the templates of one alert. */
+export class AlertExpander {
+  readonly #name: string;
+  readonly #data: AlertTemplateData;
+  readonly #context: AlertTemplateContext;
+  #value: Value | undefined;
+
+  constructor(alertName: string, data: AlertTemplateData, context: AlertTemplateContext) {
+    this.#name = `__alert_${alertName}`;
+    this.#data = data;
+    this.#context = context;
+  }
+
+  /**
+   * A template of the alert, expanded. Templates run without waiting; one that queries is run again with each result it
+   * asked for, until it asks for no other.
+   * @throws TemplateError with the text that Prometheus shows
+   */
+  async expand(text: string): Promise<string> {
+    const { limits = defaultLimits, queriesMax = queriesMaxDefault, timeMs, externalUrl, nowMs } = this.#context;
+    const name = this.#name;
+    const results = new Map<string, readonly TemplateSample[] | Error>();
+    this.#value ??= dataOf(this.#data, externalUrl);
+    let templates: Templates;
+    try {
+      templates = parsedOnce(name, text, limits);
+    } catch (thrown) {
+      throw wrapped(thrown, `error parsing template ${name}`);
+    }
+    for (;;) {
+      running = { timeMs, externalUrl, results };
+      try {
+        return templates.text(name, this.#value, new Budget(limits, nowMs));
+      } catch (thrown) {
+        if (!(thrown instanceof QueryNeeded)) throw wrapped(thrown, `error executing template ${name}`);
+        if (results.size >= queriesMax) {
+          const limit = `limit of ${queriesMax} queries exceeded (template_queries_max)`;
+          throw new TemplateError(`error executing template ${name}: ${limit}`);
+        }
+        results.set(thrown.expression, await resultOf(this.#context, thrown.expression));
+      }
+    }
+  }
+}
+
+/** @throws TemplateError with the text that Prometheus shows */
+export function expandAlert(
   alertName: string,
   text: string,
   data: AlertTemplateData,
   context: AlertTemplateContext,
 ): Promise<string> {
-  const { limits = defaultLimits, queriesMax = queriesMaxDefault } = context;
-  const name = `__alert_${alertName}`;
-  const results = new Map<string, readonly TemplateSample[] | Error>();
-  const value = dataOf(data, context.externalUrl);
-  const functions = prometheusFunctions(context.timeMs, context.externalUrl, results);
-  let templates: Templates;
-  try {
-    const options = { functions, missingKey: 'zero' as const, limits, nowMs: context.nowMs };
-    templates = parsedOnce(name, text, options).withFunctions(functions, context.nowMs);
-  } catch (thrown) {
-    throw wrapped(thrown, `error parsing template ${name}`);
-  }
-  for (;;) {
-    try {
-      return templates.text(name, value);
-    } catch (thrown) {
-      if (!(thrown instanceof QueryNeeded)) throw wrapped(thrown, `error executing template ${name}`);
-      if (results.size >= queriesMax) {
-        const limit = `limit of ${queriesMax} queries exceeded (template_queries_max)`;
-        throw new TemplateError(`error executing template ${name}: ${limit}`);
-      }
-      results.set(thrown.expression, await resultOf(context, thrown.expression));
-    }
-  }
+  return new AlertExpander(alertName, data, context).expand(text);
 }
 
 /**
@@ -169,9 +187,7 @@ export async function expandAlert(
  * @throws TemplateError
  */
 export function checkAlertTemplate(alertName: string, text: string): void {
-  const functions = prometheusFunctions(0, '', new Map());
-  const options = { functions, missingKey: 'zero' as const, limits: defaultLimits, nowMs: () => 0 };
-  Templates.of(options).with(`__alert_${alertName}`, DEFINITIONS + text);
+  Templates.of({ ...OPTIONS, limits: defaultLimits }).with(`__alert_${alertName}`, DEFINITIONS + text);
 }
 
 function wrapped(thrown: unknown, where: string): unknown {
@@ -240,13 +256,22 @@ function ofNumber(out: Type, call: (value: number) => Value): Func {
   return func([ANY], out, ([value]) => call(toFloat(value)));
 }
 
-function prometheusFunctions(timeMs: number, externalUrl: string, results: Results): ReadonlyMap<string, Func> {
+/** Facts of an execution that functions know: it runs without waiting, so there is one at a time. */
+interface Execution {
+  readonly timeMs: number;
+  readonly externalUrl: string;
+  readonly results: Results;
+}
+
+let running: Execution = { timeMs: 0, externalUrl: '', results: new Map() };
+
+function prometheusFunctions(): ReadonlyMap<string, Func> {
   return new Map<string, Func>([
     [
       'query',
       func([STRING], QUERY_RESULT, ([given], budget) => {
         const expression = textOf(stringOf(given)!);
-        const result = results.get(expression);
+        const result = running.results.get(expression);
         if (result === undefined) throw new QueryNeeded(expression);
         if (result instanceof Error) throw new CallError(bytesOf(result.message));
         budget.make(result.length * 64);
@@ -312,13 +337,16 @@ function prometheusFunctions(timeMs: number, externalUrl: string, results: Resul
       'toDuration',
       ofNumber(pointerTo(DURATION), (value) => pointer(duration(toInt64(value * 1e9)), pointerTo(DURATION))),
     ],
-    ['now', func([], FLOAT64, () => timeMs / 1000)],
-    ['pathPrefix', func([], STRING, () => bytesOf(pathOf(externalUrl)))],
-    ['externalURL', func([], STRING, () => bytesOf(externalUrl))],
+    ['now', func([], FLOAT64, () => running.timeMs / 1000)],
+    ['pathPrefix', func([], STRING, () => bytesOf(pathOf(running.externalUrl)))],
+    ['externalURL', func([], STRING, () => bytesOf(running.externalUrl))],
     ['parseDuration', ofString(FLOAT64, parseDurationSeconds)],
     ['urlQueryEscape', ofString(STRING, escapeQuery)],
   ]);
 }
+
+/** Options of all templates of alerts but the limits; the clock comes with the budget of each execution. */
+const OPTIONS = { functions: prometheusFunctions(), missingKey: 'zero' as const, nowMs: () => 0 };
 
 function pathOf(url: string): string {
   const [, path = ''] = /^[^:/?#]+:\/\/[^/?#]*([^?#]*)/.exec(url) ?? [];
