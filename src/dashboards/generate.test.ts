@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LoadedStorage } from '../../test/conformance/promqltest/loaded-storage.ts';
+import { parseScript } from '../../test/conformance/promqltest/script.ts';
 import { Engine } from '../promql/engine.ts';
+import type { Queryable } from '../storage/queryable.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import type { GeneratedDashboard as Dashboard, GeneratedPanel as Panel } from './dashboard.ts';
@@ -38,9 +41,9 @@ function subjectOf(series: readonly TestSeries[], more: Partial<Subject> = {}): 
 }
 
 /** Panels with section, unit and the number of series that each query answers. */
-async function shown(dashboard: Dashboard, series: readonly TestSeries[]) {
+async function shown(dashboard: Dashboard, series: readonly TestSeries[] | Queryable, timeMs = T) {
   const engine = new Engine();
-  const queryable = listQueryable(series);
+  const queryable = 'select' in series ? series : listQueryable(series);
   const panels: { section: string; title: string; unit: string; kind: string; counts: number[]; finite: boolean }[] =
     [];
   for (const { spec } of dashboard.spec.layouts) {
@@ -51,7 +54,7 @@ async function shown(dashboard: Dashboard, series: readonly TestSeries[]) {
       for (const expr of queriesOf(panel)) {
         const { value } = await engine.query(
           queryable,
-          { expr: expr.replaceAll(RATE_INTERVAL, '2m'), timeMs: T },
+          { expr: expr.replaceAll(RATE_INTERVAL, '2m'), timeMs },
           unlimited(),
         );
         assert.equal(value.type, 'vector');
@@ -132,6 +135,44 @@ test('metrics that no template knows are drawn by type, suffix and unit', async 
     orders_waiting: 'decimal',
     oven_temperature_celsius: 'celsius',
   });
+});
+
+const NATIVE = '{{schema:0 sum:3 count:4 buckets:[1 2 1]}}';
+/** Two routes' requests as native histograms alone, or beside a counter. */
+function nativeSeries(counter = ''): Queryable {
+  const rows = ['/a', '/b'].map(
+    (route) => ` http_request_duration_seconds{job="cart",code="200",route="${route}"} ${NATIVE}+${NATIVE}x20`,
+  );
+  const storage = new LoadedStorage();
+  const script = `load 1m\n${[...rows, counter].filter((row) => row !== '').join('\n')}`;
+  for (const command of parseScript(script, {})) if (command.kind === 'load') storage.load(command);
+  return storage;
+}
+
+test('requests are told by native histograms where there are no others', async () => {
+  const labelsOf = () => new Set(['job', 'code', 'route']);
+  for (const counter of ['', ' http_requests_total{job="cart",code="200",route="/a"} 0+60x20']) {
+    const names = ['http_request_duration_seconds', ...(counter === '' ? [] : ['http_requests_total'])];
+    const own: Presence = { has: (metric) => names.includes(metric), labelsOf };
+    const none: Presence = { has: () => false, labelsOf: () => undefined };
+    const subject = subjectOf([], { presence: { own, pods: none, workload: none, mesh: none }, metrics: names });
+    const panels = await shown(generateDashboard(subject).dashboard, nativeSeries(counter), 20 * 60_000);
+    assert.deepEqual(
+      panels.map(({ title }) => title),
+      ['Requests', 'Error ratio', 'Duration', 'Requests by route', 'p99 by route'],
+    );
+    // no request failed: all others have data
+    for (const { title, counts, finite } of panels) assert.ok(finite && counts.some((count) => count > 0), title);
+  }
+});
+
+test('a panel of a template says what its metrics are, as their metadata has it', () => {
+  const series = exporterSeries('counter http_requests_total code=200', { job: 'cart' }, T);
+  const factsOf = (name: string) =>
+    name === 'http_requests_total' ? { type: 'counter', unit: '', help: 'Requests served.' } : undefined;
+  const { dashboard } = generateDashboard(subjectOf(series, { factsOf }));
+  const [panel] = Object.values(dashboard.spec.panels);
+  assert.deepEqual(panel!.spec.display, { name: 'Requests', description: 'Requests served.' });
 });
 
 test('containers, pods and the mesh are asked by their own selectors', async () => {

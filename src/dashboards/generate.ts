@@ -3,7 +3,7 @@ import type { GeneratedDashboard, GeneratedPanel, PanelPlugin } from './dashboar
 import { fallbackPanels, familyOf, type MetricFacts } from './fallback.ts';
 import { filled, isAnswered, metricsOf, type Presence, parseTemplate } from './needs.ts';
 import { RATE_INTERVAL } from './rate-interval.ts';
-import type { PanelTemplate, Scope, Template } from './template.ts';
+import type { PanelTemplate, QueryTemplate, Scope, Template } from './template.ts';
 import { TEMPLATES } from './templates/index.ts';
 
 /** A service as its dashboard is made for it. */
@@ -55,9 +55,11 @@ export function generateDashboard(subject: Subject): {
 }
 
 /** Panels of a template that have an answer; none where nothing tells that it is meant. @param drawn gets their metrics */
-function panelsOf({ signs, scope, panels }: Template, subject: Subject, drawn: Set<string>): GeneratedPanel[] {
+function panelsOf(template: Template, subject: Subject, drawn: Set<string>): GeneratedPanel[] {
+  const { signs, isMeant, scope, panels } = template;
   const presence = subject.presence[scope];
-  if (!signs.some((sign) => presence.has(sign))) return [];
+  const has = (metric: string) => presence.has(metric);
+  if (!signs.some(has) || isMeant?.(has) === false) return [];
   const shown: GeneratedPanel[] = [];
   for (const panel of panels) {
     const queries = panel.queries.filter(({ expr }) => {
@@ -66,9 +68,16 @@ function panelsOf({ signs, scope, panels }: Template, subject: Subject, drawn: S
       for (const metric of metricsOf(parsed)) drawn.add(metric);
       return true;
     });
-    if (queries.length > 0) shown.push(drawnPanel({ ...panel, queries }, subject.selectors[scope]));
+    if (queries.length === 0) continue;
+    shown.push(drawnPanel({ ...panel, queries }, subject.selectors[scope], helpOf(queries, subject)));
   }
   return shown;
+}
+
+/** The help of the metrics that a panel asks for: of the first that has any. */
+function helpOf(queries: readonly QueryTemplate[], { factsOf }: Subject): string | undefined {
+  const metrics = queries.flatMap(({ expr }) => [...metricsOf(parseTemplate(expr))]);
+  return metrics.map((metric) => (factsOf(metric) ?? factsOf(familyOf(metric)))?.help).find((help) => help);
 }
 
 function fallbackSections(subject: Subject, drawn: ReadonlySet<string>): { others: Section[]; leftOut: number } {

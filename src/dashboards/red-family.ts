@@ -8,6 +8,8 @@ export interface RedFamily {
   readonly failed: readonly string[];
   /** The histogram of durations, without suffix. */
   readonly duration: string | undefined;
+  /** Durations are native histograms, by the name without suffix; where there is no counter, requests are what they count. */
+  readonly native: boolean;
   /** Seconds that one unit of the durations is. */
   readonly durationScale: number;
   /** Matchers that all of its queries have. */
@@ -28,6 +30,7 @@ function family(id: string, title: string, requests: string, more: Partial<RedFa
     requests,
     failed: SERVER_ERRORS,
     duration: undefined,
+    native: false,
     durationScale: 1,
     only: '',
     labels: [],
@@ -92,6 +95,29 @@ export const RED_FAMILIES: readonly RedFamily[] = [
   }),
 ];
 
+/** The same convention with native histograms; undefined: it has no durations. */
+export function nativeOf(classic: RedFamily): RedFamily | undefined {
+  const { id, requests, duration } = classic;
+  if (duration === undefined) return undefined;
+  return { ...classic, id: `${id}-native`, native: true, requests: isOwnCounter(classic) ? requests : duration };
+}
+
+/** Whether requests have a counter beside the durations. */
+export function isOwnCounter({ requests, duration }: RedFamily): boolean {
+  return requests !== `${duration}_count` && requests !== duration;
+}
+
+/** All conventions, each with native histograms and with classic ones. */
+export const RED_VARIANTS: readonly RedFamily[] = RED_FAMILIES.flatMap((family) => {
+  const native = nativeOf(family);
+  return native === undefined ? [family] : [native, family];
+});
+
+/** Whether metrics are those of a family. A name without suffix is a native histogram where no classic one nor summary has it. */
+export function isOfFamily({ requests, duration, native }: RedFamily, has: (metric: string) => boolean): boolean {
+  return has(requests) && (!native || (has(duration!) && !has(`${duration}_count`)));
+}
+
 /** Parts of a selector, joined; empty ones are left out. */
 export function matchersOf(...parts: readonly string[]): string {
   const list = parts.filter((part) => part !== '');
@@ -104,22 +130,29 @@ export function byOf(labels: readonly string[]): string {
 
 /** Queries of a family. @param selector matchers of the service; @param range a PromQL duration */
 export function redQueries(family: RedFamily, by: readonly string[], selector: string, range: string) {
-  const { requests, failed, duration, durationScale, only } = family;
-  const sum = (metric: string, labels = by, ...more: string[]) =>
-    `sum${byOf(labels)} (rate(${metric}${matchersOf(selector, only, ...more)}[${range}]))`;
+  const { requests, failed, duration, durationScale, only, native } = family;
+  const summed = (expr: string, labels = by) => `sum${byOf(labels)} (${expr})`;
+  const rated = (metric: string, ...more: string[]) =>
+    `rate(${metric}${matchersOf(selector, only, ...more)}[${range}])`;
   const scaled = (expr: string) => (durationScale === 1 ? expr : `${durationScale} * ${expr}`);
-  const rate = sum(requests);
+  // requests that a native histogram counts
+  const counted = (expr: string) => (native && requests === duration ? `histogram_count(${expr})` : expr);
+  const rate = summed(counted(rated(requests)));
   // no failed request is a share of nothing, not an unknown one
-  const errors = `sum${byOf(by)} (${failed.map((matcher) => `rate(${requests}${matchersOf(selector, only, matcher)}[${range}])`).join(' or ')})`;
+  const errors = summed(failed.map((matcher) => counted(rated(requests, matcher))).join(' or '));
+  const quantile = (q: number) =>
+    native
+      ? `histogram_quantile(${q}, ${summed(rated(duration!))})`
+      : `histogram_quantile(${q}, ${summed(rated(`${duration}_bucket`), ['le', ...by])})`;
+  const mean = native
+    ? `${summed(`histogram_sum(${rated(duration!)})`)} / (${summed(`histogram_count(${rated(duration!)})`)} > 0)`
+    : `${summed(rated(`${duration}_sum`))} / (${summed(rated(`${duration}_count`))} > 0)`;
   return {
     rate,
     errors,
     errorRatio: `(${errors} or 0 * ${rate}) / (${rate} > 0)`,
-    quantile: (q: number) =>
-      duration === undefined
-        ? undefined
-        : scaled(`histogram_quantile(${q}, ${sum(`${duration}_bucket`, ['le', ...by])})`),
-    mean: duration === undefined ? undefined : scaled(`${sum(`${duration}_sum`)} / (${sum(`${duration}_count`)} > 0)`),
-    events: `sum${byOf(by)} (increase(${requests}${matchersOf(selector, only)}[${range}]))`,
+    quantile: (q: number) => (duration === undefined ? undefined : scaled(quantile(q))),
+    mean: duration === undefined ? undefined : scaled(mean),
+    events: summed(counted(`increase(${requests}${matchersOf(selector, only)}[${range}])`)),
   };
 }

@@ -10,6 +10,8 @@ export interface Template {
   readonly scope: Scope;
   /** Metrics without which it is not shown, whatever else is there: they tell that it is meant. Any of them suffices. */
   readonly signs: readonly string[];
+  /** A further condition on the metrics that are there. */
+  readonly isMeant?: (has: (metric: string) => boolean) => boolean;
   readonly panels: readonly PanelTemplate[];
 }
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LoadedStorage } from '../../test/conformance/promqltest/loaded-storage.ts';
+import { parseScript } from '../../test/conformance/promqltest/script.ts';
 import { parseMetricSelector } from '../promql/parser/parser.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { ServiceCatalog } from './catalog.ts';
@@ -158,4 +160,28 @@ test('of a job that several services share, the label that names them selects', 
   const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
   await catalog.renew(T, none);
   assert.equal(catalog.selectors({ cluster: '', namespace: 'shop', name: 'cart' }).own, 'namespace="shop",app="cart"');
+});
+
+test('requests that are only native histograms are listed, and durations that are beside a counter', async () => {
+  const native = '{{schema:0 sum:3 count:6 buckets:[2 3 1]}}';
+  const storage = new LoadedStorage();
+  const script = `load 1m
+    http_request_duration_seconds{job="alone",instance="a",code="200"} ${native}+${native}x20
+    http_request_duration_seconds{job="beside",instance="a"} ${native}+${native}x20
+    http_requests_total{job="beside",instance="a",code="200"} 0+120x20`;
+  for (const command of parseScript(script, {})) if (command.kind === 'load') storage.load(command);
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(storage) });
+  await catalog.renew(20 * 60_000, none);
+  const rows = catalog
+    .list()
+    .map(({ id, rate, errorRatio, durationSeconds }) => [
+      id.name,
+      rate?.toFixed(1),
+      errorRatio,
+      (durationSeconds ?? 0) > 0.5,
+    ]);
+  assert.deepEqual(rows, [
+    ['alone', '0.1', 0, true],
+    ['beside', '2.0', 0, true],
+  ]);
 });

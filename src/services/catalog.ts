@@ -1,5 +1,5 @@
 import type { QueryRunner } from '../contract/query.ts';
-import { RED_FAMILIES, type RedFamily, redQueries } from '../dashboards/red-family.ts';
+import { isOwnCounter, nativeOf, RED_FAMILIES, type RedFamily, redQueries } from '../dashboards/red-family.ts';
 import type { ServiceDeployment } from '../deployments/deployment.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { Labels } from '../model/labels.ts';
@@ -129,21 +129,41 @@ export class ServiceCatalog {
     next.machines(await ask(MACHINES));
     this.#take(next);
     for (const family of RED_FAMILIES) {
-      const queries = redQueries(family, family.owner === undefined ? SERVICE_LABELS : ownerLabels(family), '', RANGE);
-      const rate = await ask(queries.rate);
-      if (rate.rows.length === 0) continue;
-      next.red(family, {
-        rate,
-        errors: await ask(queries.errors),
-        quantile: queries.quantile(0.99) === undefined ? NONE : await ask(queries.quantile(0.99)!),
-        mean: queries.mean === undefined ? NONE : await ask(queries.mean),
-      });
-      this.#take(next);
+      const native = nativeOf(family);
+      const isBeside = native !== undefined && isOwnCounter(family);
+      await this.#renewRed(next, family, ask, isBeside ? native : undefined);
+      if (native !== undefined && !isBeside) await this.#renewRed(next, native, ask, undefined);
     }
     for (const expr of Object.values(SATURATION)) next.saturation(await ask(expr));
     this.#take(next);
     this.#refusals = refusals;
     this.#renewedMs = nowMs;
+  }
+
+  /** @param beside durations of the same requests, as native histograms */
+  async #renewRed(
+    next: Renewal,
+    family: RedFamily,
+    ask: (expr: string) => Promise<Rows>,
+    beside: RedFamily | undefined,
+  ): Promise<void> {
+    const labels = family.owner === undefined ? SERVICE_LABELS : ownerLabels(family);
+    const queries = redQueries(family, labels, '', RANGE);
+    const rate = await ask(queries.rate);
+    if (rate.rows.length === 0) return;
+    const quantiles = [queries, ...(beside === undefined ? [] : [redQueries(beside, labels, '', RANGE)])];
+    const rows: Rows[] = [];
+    for (const { quantile } of quantiles) {
+      const expr = quantile(0.99);
+      if (expr !== undefined) rows.push(await ask(expr));
+    }
+    next.red(family, {
+      rate,
+      errors: await ask(queries.errors),
+      quantile: { rows: rows.flatMap((one) => one.rows), refused: rows.some(({ refused }) => refused) },
+      mean: queries.mean === undefined ? NONE : await ask(queries.mean),
+    });
+    this.#take(next);
   }
 
   #take({ entries, owners }: Renewal): void {

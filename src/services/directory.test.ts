@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ApiBackend } from '../contract/api.ts';
 import type { QueryResult, QueryRunner } from '../contract/query.ts';
 import { EventBook } from '../deployments/event-book.ts';
 import { MemoryRows } from '../deployments/test-rows.ts';
@@ -72,4 +73,29 @@ test('services are named by the labels that a tenant sets, from the next questio
   assert.deepEqual(await names(), ['of-a']);
   labels = ['team_service'];
   assert.deepEqual(await names(), ['named-a']);
+});
+
+test('metrics without samples in the time of a dashboard make no panels', async () => {
+  const runner = {
+    async instant(_tenant: string, { expr }: { expr: string }) {
+      const pairs = expr.startsWith('group by (__name__)') ? [['__name__', 'jobs_done_total']] : [];
+      return { value: { type: 'vector', timeMs: 0, pairs, values: Float64Array.from(pairs, () => 1) } };
+    },
+  } as unknown as QueryRunner;
+  const answers: Record<string, unknown> = {
+    '/api/v1/label/__name__/values': ['jobs_done_total', 'jobs_gone_total'],
+    '/api/v1/metadata': { jobs_done_total: [{ type: 'counter', unit: '', help: 'Jobs.' }] },
+  };
+  const api: ApiBackend = {
+    async handle({ path }) {
+      const body = Buffer.from(JSON.stringify({ status: 'success', data: answers[path] ?? [] }));
+      return { status: 200, body } as unknown as Awaited<ReturnType<ApiBackend['handle']>>;
+    },
+  };
+  const events = new EventBook(new MemoryRows(), systemClock);
+  const directory = new ServiceDirectory({ runner, api, events, clock: systemClock });
+  const id = { cluster: '', namespace: '', name: 'worker' };
+  const { dashboard } = await directory.dashboard('a', id, 15_000, new AbortController().signal);
+  const shown = Object.values(dashboard.spec.panels).map(({ spec }) => spec.display);
+  assert.deepEqual(shown, [{ name: 'jobs_done_total', description: 'Jobs.' }]);
 });

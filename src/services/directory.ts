@@ -5,7 +5,7 @@ import type { GeneratedDashboard } from '../dashboards/dashboard.ts';
 import { generateDashboard } from '../dashboards/generate.ts';
 import type { Presence } from '../dashboards/needs.ts';
 import { INTERVAL_DEFAULT_MS, intervalOfSamples, RATE_INTERVAL, rateIntervalMs } from '../dashboards/rate-interval.ts';
-import { RED_FAMILIES } from '../dashboards/red-family.ts';
+import { RED_FAMILIES, RED_VARIANTS } from '../dashboards/red-family.ts';
 import { type BeforeAfter, compareBeforeAfter } from '../deployments/before-after.ts';
 import type { ServiceDeployment } from '../deployments/deployment.ts';
 import { deploymentOf, isOfService } from '../deployments/event.ts';
@@ -16,8 +16,9 @@ import { sidesAt } from '../deployments/sides.ts';
 import { spansOf } from '../deployments/spans.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
+import { AppError } from '../model/errors.ts';
 import { eventErrors } from '../model/errors-event.ts';
-import { type NameLabels, type ServiceId, serviceKey } from '../model/service-id.ts';
+import { labelsOfPairs, type NameLabels, type ServiceId, serviceKey } from '../model/service-id.ts';
 import { ServiceCatalog } from './catalog.ts';
 import { measuresOf } from './measures.ts';
 import { MetricIndex } from './metric-index.ts';
@@ -120,8 +121,11 @@ export class ServiceDirectory {
     const kind = catalog.kindOf(id);
     const selectors = catalog.selectors(id);
     const range = this.#range();
-    const metrics = await this.#index.metrics(tenant, selectors.own, range, signal);
-    const of = (selector: string) => this.#index.metrics(tenant, selector, range, signal);
+    const of = async (selector: string) => {
+      const names = await this.#index.metrics(tenant, selector, range, signal);
+      return this.#sampled(tenant, selector, names, range.endMs, signal);
+    };
+    const metrics = await of(selectors.own);
     const mesh = meshSelector(id);
     const [pods, workload, meshed] = [await of(selectors.pods), await of(selectors.workload), await of(mesh)];
     if (kind === undefined && metrics.length === 0 && pods.length === 0) {
@@ -178,7 +182,7 @@ export class ServiceDirectory {
     const { catalog } = await this.#catalog(tenant);
     const selectors = catalog.selectors(id);
     const metrics = new Set(await this.#index.metrics(tenant, selectors.own, this.#range(), signal));
-    const measured = (selector: string) => measuresOf(RED_FAMILIES, selector, (metric) => metrics.has(metric));
+    const measured = (selector: string) => measuresOf(RED_VARIANTS, selector, (metric) => metrics.has(metric));
     if (!Array.isArray(spans)) {
       return { ...spans, sideBySide: await this.#sideBySide(tenant, deployment, selectors, measured, signal) };
     }
@@ -234,6 +238,29 @@ export class ServiceDirectory {
       }
     }
     return { has: (metric) => names.has(metric), labelsOf: (metric) => labels.get(metric) };
+  }
+
+  /** Metrics with samples in the time that a dashboard shows: the index may know names of those that ended before. */
+  async #sampled(
+    tenant: string,
+    selector: string,
+    names: readonly string[],
+    timeMs: number,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    if (names.length === 0) return names;
+    const expr = `group by (__name__) (last_over_time({${selector}}[${METRICS_MS / 1000}s]))`;
+    try {
+      const { value } = await this.#options.runner.instant(tenant, { expr, timeMs }, { signal });
+      if (value.type !== 'vector') return names;
+      const sampled = new Set(value.pairs.map((pairs) => labelsOfPairs(pairs).get('__name__')));
+      return names.filter((name) => sampled.has(name));
+    } catch (thrown) {
+      // a service that is too large to be asked for all it has: names have to do
+      signal.throwIfAborted();
+      if (thrown instanceof AppError) return names;
+      throw thrown;
+    }
   }
 
   async #interval(tenant: string, metrics: readonly string[], selector: string, signal: AbortSignal): Promise<number> {

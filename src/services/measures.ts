@@ -1,4 +1,4 @@
-import { byOf, matchersOf, type RedFamily, redQueries } from '../dashboards/red-family.ts';
+import { byOf, isOfFamily, matchersOf, type RedFamily, redQueries } from '../dashboards/red-family.ts';
 import type { Measure } from '../deployments/measure.ts';
 
 /** Measures of a service that a deployment may change, by the metrics that it has. @param selector its own series */
@@ -8,8 +8,11 @@ export function measuresOf(
   has: (metric: string) => boolean,
 ): Measure[] {
   const measures: Measure[] = [];
+  // of a counter with durations of both sorts the first variant tells all
+  const told = new Set<string>();
   for (const family of families) {
-    if (!has(family.requests)) continue;
+    if (!isOfFamily(family, has) || told.has(family.requests)) continue;
+    told.add(family.requests);
     const { title, labels } = family;
     const queries = (by: readonly string[], span: string) => redQueries(family, by, selector, span);
     const events: Measure['events'] = (by, span) => queries(by, span).events;
@@ -18,11 +21,12 @@ export function measuresOf(
     add('requests', 'traffic', 'rate', (by, span) => queries(by, span).rate);
     add('error ratio', 'errors', 'ratio', (by, span) => queries(by, span).errorRatio);
     if (family.duration === undefined) continue;
-    if (has(`${family.duration}_bucket`)) {
+    if (family.native || has(`${family.duration}_bucket`)) {
       add('p50', 'latency', 'p50', (by, span) => queries(by, span).quantile(0.5)!);
       add('p99', 'latency', 'p99', (by, span) => queries(by, span).quantile(0.99)!);
     }
-    if (has(`${family.duration}_sum`)) add('mean duration', 'latency', 'mean', (by, span) => queries(by, span).mean!);
+    if (family.native || has(`${family.duration}_sum`))
+      add('mean duration', 'latency', 'mean', (by, span) => queries(by, span).mean!);
   }
   const share = (name: string, value: Measure['value'], ...needs: string[]) => {
     if (!needs.every(has)) return;

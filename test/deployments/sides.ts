@@ -1,4 +1,4 @@
-import { RED_FAMILIES } from '../../src/dashboards/red-family.ts';
+import { RED_VARIANTS } from '../../src/dashboards/red-family.ts';
 import type { ServiceDeployment } from '../../src/deployments/deployment.ts';
 import { compareSideBySide, type SideBySide } from '../../src/deployments/side-by-side.ts';
 import { sidesAt } from '../../src/deployments/sides.ts';
@@ -169,7 +169,7 @@ export function compareSides({ queryable, deployment, nowMs }: SidesCase): Promi
       runner,
       tenant: 't',
       measuresOf: (instances) =>
-        measuresOf(RED_FAMILIES, `${selectors.own},${oneOf('instance', instances)}`, (metric) => METRICS.has(metric)),
+        measuresOf(RED_VARIANTS, `${selectors.own},${oneOf('instance', instances)}`, (metric) => METRICS.has(metric)),
       sidesAt: (timeMs) => sidesAt({ runner, tenant: 't', selectors, deployment }, timeMs, signal),
       beginMs: deployment.beginMs,
       endMs: nowMs,

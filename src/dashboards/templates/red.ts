@@ -1,8 +1,8 @@
-import { RED_FAMILIES, redQueries } from '../red-family.ts';
+import { isOfFamily, RED_VARIANTS, redQueries } from '../red-family.ts';
 import { lines, type PanelTemplate, type Template } from '../template.ts';
 
 /** Rate, errors and duration of requests, for each convention. */
-export const redTemplates: readonly Template[] = RED_FAMILIES.map((family) => {
+export const redTemplates: readonly Template[] = RED_VARIANTS.map((family) => {
   const whole = redQueries(family, [], '$own', '$range');
   const panels: PanelTemplate[] = [
     lines('Requests', 'requests/sec', [whole.rate, 'requests'], [whole.errors, 'failed']),
@@ -30,6 +30,7 @@ export const redTemplates: readonly Template[] = RED_FAMILIES.map((family) => {
     title: family.title,
     scope: family.owner === undefined ? 'own' : 'mesh',
     signs: [family.requests],
+    isMeant: (has) => isOfFamily(family, has),
     panels,
   };
 });

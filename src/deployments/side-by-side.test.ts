@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compareSides, sidesCase } from './sides.ts';
-import { isWorseFirst } from './worse.ts';
+import { compareSides, sidesCase } from '../../test/deployments/sides.ts';
+import { isWorseFirst } from '../../test/deployments/worse.ts';
 
 test('while both versions run, instances of the new one are compared with those of the old one', async () => {
   const worse = sidesCase(1, true);
