@@ -6,6 +6,7 @@ import type { ShardStats } from './shard/shard.ts';
 const table = metricTable({
   series: gauge('ingester_memory_series', 'Series in the head.', ['shard']),
   headBytes: gauge('ingester_head_bytes', 'What series, samples and their index take.', ['shard']),
+  headBytesMax: gauge('ingester_head_bytes_max', 'What they may take in a shard before new series are refused.'),
   kernelBytes: gauge('ingester_kernel_bytes', 'Kernel memory in all.', ['shard']),
   richSeries: gauge('ingester_rich_series', 'Series that have native histograms or start timestamps.', ['shard']),
   richBytes: gauge('ingester_rich_bytes', 'What native histograms and floats with start timestamps take, roughly.', [
@@ -44,8 +45,9 @@ const table = metricTable({
 });
 
 /** Numbers of the shards of a process, for its `/metrics`. */
-export function ingesterMetrics(registry: Registry) {
+export function ingesterMetrics(registry: Registry, headBytesMax: number) {
   const metrics = table(registry);
+  metrics.headBytesMax.set(headBytesMax);
   return {
     observe(index: number, stats: ShardStats): void {
       const shard = String(index);

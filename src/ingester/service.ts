@@ -58,7 +58,7 @@ export class IngesterService implements Service, IngesterAdmin {
 
   constructor(options: IngesterOptions) {
     this.#options = options;
-    this.#metrics = ingesterMetrics(options.registry);
+    this.#metrics = ingesterMetrics(options.registry, options.config.headBytesMax);
     this.#flushes = new FlushScheduler({ ...options, metrics: this.#metrics });
   }
 
