@@ -2,7 +2,8 @@ import type { ReplicaLoss } from '../contract/replica.ts';
 import { getOrMake } from '../lib/map.ts';
 import { AppError } from '../model/errors.ts';
 import { queryErrors } from '../model/errors-query.ts';
-import type { GivenUp, ReadAsk } from '../ring/asks.ts';
+import type { ReadAsk } from '../ring/asks.ts';
+import type { GivenUp } from '../ring/version.ts';
 
 /** Members that an error names one by one. */
 const NAMED_MAX = 7;

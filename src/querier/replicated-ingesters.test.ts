@@ -225,6 +225,10 @@ test('an answer that rests on the word of an operator says so', async () => {
   assert.deepEqual((await select(broad)).warnings, [warning]);
   const later = { ...broad, startMs: atMs + 7_200_000, endMs: atMs + 7_300_000 };
   assert.deepEqual((await select(later)).warnings, [], 'it held nothing of the time since');
+  const fourth = { ...childOf(third, {}), floor: 3, lost: [{ id: gone, atMs }] };
+  ring.set([fourth]);
+  assert.deepEqual((await select(broad)).warnings, [warning], 'also when its version is forgotten');
+  assert.deepEqual((await select(later)).warnings, []);
 });
 
 test('who gave its word is asked no more, and counts with those that answer', async () => {

@@ -1,8 +1,8 @@
 import type { SeriesShard } from '../model/series-shard.ts';
-import { type Ask, isStored } from './confirmation.ts';
+import { type Ask, goneOf, isStored } from './confirmation.ts';
 import { readQuorum } from './quorum.ts';
 import { metricHashOf, RingSlots } from './slots.ts';
-import { ownersOf, type RingVersion } from './version.ts';
+import { type GivenUp, ownersOf, type RingVersion } from './version.ts';
 import type { RingView } from './view.ts';
 
 /**
@@ -22,12 +22,6 @@ export interface ReadAsks {
   readonly givenUp: readonly GivenUp[];
 }
 
-export interface GivenUp {
-  readonly id: string;
-  /** Wall clock of whoever gave it up, Unix ms: it took samples until then at the latest. */
-  readonly atMs: number;
-}
-
 /**
  * The quorums that a read of a tenant needs: for each version from the newest down to the floor those of the arcs where its series
  * were **under that version**, as sizes of tenants change from one to the next and series go to other arcs with them. A version whose
@@ -44,7 +38,7 @@ export function readAsks(
   const { chain, words } = view;
   const hashes = metrics?.map(metricHashOf);
   const asks = new Map<string, ReadAsk>();
-  const givenUp = new Map<string, GivenUp>();
+  const givenUp = new Map<string, GivenUp>((view.newest.lost ?? []).map((each) => [each.id, each]));
   for (let at = chain.length - 1; at >= 0; at--) {
     const version = chain[at]!;
     for (const arc of arcsOf(slotsOf(version), tenant, hashes, shard)) {
@@ -64,13 +58,6 @@ export function readAsks(
     }
   }
   return { asks: [...asks.values()], givenUp: [...givenUp.values()] };
-}
-
-function goneOf(owners: readonly string[], later: readonly RingVersion[]): GivenUp[] {
-  return owners.flatMap((id) => {
-    const by = later.find((each) => each.givenUp.includes(id));
-    return by === undefined ? [] : [{ id, atMs: by.givenUpMs }];
-  });
 }
 
 function arcsOf(

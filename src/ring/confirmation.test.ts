@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asksOf, confirmedNumber, nextFloor } from './confirmation.ts';
+import { asksOf, confirmedNumber, lostBelow, nextFloor } from './confirmation.ts';
 import { changed } from './placement.ts';
 import { writeQuorum } from './quorum.ts';
 import { childOf, memberOf, membersOf, ringOf } from './test-ring.ts';
@@ -128,4 +128,34 @@ test('the floor stays below a version of which one was given up until all others
     'one owner of some arc may hold what the other, which is given up, had as well',
   );
   assert.equal(nextFloor(chain, said(1, 1, 2, 3), 2), 2);
+});
+
+test('who was given up is told of when its version is forgotten, where no quorum of the others had the samples, for a week', () => {
+  const nowMs = Date.UTC(2026, 0, 2);
+  const first = ringOf(membersOf(4, 0), 16, 3);
+  const arc = 0;
+  const [one, two, three] = ownersOf(first, arc) as [string, string, string];
+  const giveUp = (parent: RingVersion, gone: string, atMs: number) =>
+    childOf(parent, changed({ kind: 'remove', id: gone }, { since: [parent], force: true, nowMs: atMs }));
+  const second = giveUp(first, one, nowMs);
+  const words = new Map(membersOf(4, 0).map((each) => [each.id, each.id === one ? 0 : 1]));
+  assert.deepEqual(
+    lostBelow([first, second], words, { floor: 2, nowMs }),
+    [],
+    'two of three said that the store has all',
+  );
+
+  const third = giveUp(second, two, nowMs + 1);
+  const both = [first, second, third];
+  const left = new Map([...words, [two, 0], [three, 2]]);
+  assert.deepEqual(lostBelow(both, left, { floor: 1, nowMs }), [], 'readers still ask under all versions');
+  const lost = [
+    { id: one, atMs: nowMs },
+    { id: two, atMs: nowMs + 1 },
+  ].sort((a, b) => (a.id < b.id ? -1 : 1));
+  assert.deepEqual(lostBelow(both, left, { floor: 3, nowMs }), lost);
+
+  const fourth = childOf(third, { floor: 4, lost });
+  assert.deepEqual(lostBelow([fourth], left, { floor: 4, nowMs: nowMs + 6 * 86_400_000 }), lost, 'carried on');
+  assert.deepEqual(lostBelow([fourth], left, { floor: 4, nowMs: nowMs + 8 * 86_400_000 }), []);
 });

@@ -1,6 +1,6 @@
 import { assert } from '../lib/assert.ts';
 import { readQuorum } from './quorum.ts';
-import { ownersOf, type RingVersion } from './version.ts';
+import { compareIds, type GivenUp, LOST_MAX, ownersOf, type RingVersion } from './version.ts';
 
 // Which versions count, and which a reader still has to ask (docs/decisions/ring.md). Chains are ascending and without gaps.
 
@@ -77,6 +77,42 @@ function isOver(chain: readonly RingVersion[], at: number, words: Words, arc: nu
   const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
   if (owners.length - silent.length >= readQuorum(owners.length, version.replicas)) return true;
   return silent.every((id) => chain.slice(at + 1).some(({ givenUp }) => givenUp.includes(id)));
+}
+
+/** Time for which answers tell of owners that were given up, once the versions are forgotten. */
+const LOST_TOLD_MS = 7 * 86_400_000;
+
+/**
+ * Owners that a version with this floor has to tell of: under versions below it, fewer than a read quorum of an arc's owners said that the
+ * store has all, and nobody else is left to ask. What one that was given up acknowledged with another of them is gone.
+ */
+export function lostBelow(
+  chain: readonly RingVersion[],
+  words: Words,
+  { floor, nowMs }: { readonly floor: number; readonly nowMs: number },
+): readonly GivenUp[] {
+  const told = chain.at(-1)?.lost ?? [];
+  const lost = new Map(told.filter(({ atMs }) => nowMs - atMs < LOST_TOLD_MS).map((each) => [each.id, each]));
+  const below = chain.some(({ givenUp }) => givenUp.length > 0) ? chain.filter(({ number }) => number < floor) : [];
+  for (const [at, version] of below.entries()) {
+    const later = chain.slice(at + 1);
+    for (let arc = 0; arc < version.arcs; arc++) {
+      const owners = ownersOf(version, arc);
+      const silent = owners.filter((id) => (words.get(id) ?? 0) < version.number);
+      if (owners.length - silent.length >= readQuorum(owners.length, version.replicas)) continue;
+      for (const gone of goneOf(silent, later)) lost.set(gone.id, gone);
+    }
+  }
+  const newest = [...lost.values()].sort((a, b) => b.atMs - a.atMs).slice(0, LOST_MAX);
+  return newest.sort((a, b) => compareIds(a.id, b.id));
+}
+
+/** Those of the owners that a later version gave up. */
+export function goneOf(owners: readonly string[], later: readonly RingVersion[]): GivenUp[] {
+  return owners.flatMap((id) => {
+    const by = later.find(({ givenUp }) => givenUp.includes(id));
+    return by === undefined ? [] : [{ id, atMs: by.givenUpMs }];
+  });
 }
 
 /** Whether a read quorum of an arc's owners under a version said that the store has all they held under it; one that was given up since counts as having said it. */

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { RandomBytes } from '../lib/random.ts';
 import { ringErrors } from '../model/errors-ring.ts';
 import { heldVersion, type RingBook } from './book.ts';
+import { lostBelow } from './confirmation.ts';
 import type { Heartbeats } from './heartbeats.ts';
 import type { OwnRow } from './own-row.ts';
 import { type Change, changed, firstOwners } from './placement.ts';
@@ -128,14 +129,17 @@ export class VersionMaker {
 
   /** Says whether a version was made from the newest. */
   async #make(view: RingView, offer: Offer, parts: NextParts): Promise<boolean> {
-    const { row, settling } = this.#options;
+    const { row, settling, clock } = this.#options;
     const { losses } = settling;
     // whether the store still has what was written last: were it gone, a newer version might be as well
     await row.write();
     if (settling.losses !== losses) return false;
     const number = view.newest.number + 1;
-    const made = { parent: view.hash, floor: floorOf(view), givenUp: [], givenUpMs: 0 };
-    return this.#put({ ...view.newest, number, ...made, ...parts }, offer.entry?.revision);
+    const floor = floorOf(view);
+    const lost = lostBelow(view.chain, view.words, { floor, nowMs: clock.nowMs() });
+    const { lost: _, ...newest } = view.newest;
+    const made = { parent: view.hash, floor, givenUp: [], givenUpMs: 0, ...(lost.length > 0 && { lost }) };
+    return this.#put({ ...newest, number, ...made, ...parts }, offer.entry?.revision);
   }
 
   async #put(version: RingVersion, expected: string | undefined): Promise<boolean> {

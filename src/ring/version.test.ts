@@ -18,6 +18,7 @@ function rich(): RingVersion {
     floor: 2,
     givenUp: ['ingester-x', 'ingester-y'],
     givenUpMs: 1_700_000_000_000,
+    lost: [{ id: 'ingester-w', atMs: 1_690_000_000_000 }],
     tenants: new Map([
       ['b', { buckets: 1, splits: new Map([['m', 16]]) }],
       ['a', { buckets: 256, splits: new Map() }],
@@ -141,6 +142,9 @@ test('what no ring can be is refused, each with its reason', () => {
     [{ givenUpMs: 0 }, /2 owners given up at 0/],
     [{ givenUp: [] }, /0 owners given up at 1700000000000/],
     [{ givenUp: ['b', 'a'] }, /given up are not in ascending order/],
+    [{ lost: [] }, /0 owners lost/],
+    [{ lost: ['b', 'a'].map((id) => ({ id, atMs: 1 })) }, /lost are not in ascending order/],
+    [{ lost: Array.from({ length: 101 }, (_, i) => ({ id: String(1000 + i), atMs: 1 })) }, /101 owners lost/],
     [{ tenants: new Map([['t', { buckets: 1, splits: new Map() }]]) }, /a tenant of one slot/],
     [{ tenants: new Map([['t', { buckets: 17, splits: new Map() }]]) }, /a number of slots that there is not/],
     [{ tenants: new Map([['t', { buckets: 16, splits: new Map([['m', 1]]) }]]) }, /a split metric of one part/],

@@ -16,6 +16,13 @@ export interface Member {
   readonly state: MemberState;
 }
 
+/** An owner that an operator gave up (`force`). */
+export interface GivenUp {
+  readonly id: string;
+  /** Wall clock of whoever gave it up, Unix ms: it took samples until then at the latest. */
+  readonly atMs: number;
+}
+
 /**
  * One version of the ring: who is a member, who owns which arc, how tenants are spread over slots. Never changed once made;
  * its name is the hash of its bytes (docs/formats/ring.md).
@@ -43,6 +50,11 @@ export interface RingVersion {
   readonly givenUpMs: number;
   /** Sizes of tenants that have more than one slot. */
   readonly tenants: ReadonlyMap<string, SlotSizes>;
+  /**
+   * Owners given up with versions below the floor, that took samples with them of which nobody else said that the store has them; told for
+   * a while, ascending by id. Absent: there are none.
+   */
+  readonly lost?: readonly GivenUp[];
 }
 
 export const NO_OWNER = 0xffff;
@@ -51,6 +63,8 @@ const ARCS_MIN = 16;
 export const REPLICAS_MAX = 7;
 export const MEMBERS_MAX = 4096;
 const BYTES_MAX = 16 << 20;
+/** Owners lost with versions below the floor: of more, those given up last are told. */
+export const LOST_MAX = 100;
 const TEXT_BYTES_MAX = 256;
 const METRIC_BYTES_MAX = 65_536;
 
@@ -93,6 +107,14 @@ export function encodeVersion(version: RingVersion): Uint8Array<ArrayBuffer> {
       content.u8(SLOT_COUNTS.indexOf(parts));
     }
   }
+  // nothing where there are none: such versions are what they were before these were told
+  if (version.lost !== undefined) {
+    content.uvarint(version.lost.length);
+    for (const { id, atMs } of version.lost) {
+      putText(content, id);
+      content.uvarint(atMs);
+    }
+  }
   const out = new Uint8Array(5 + content.length);
   out[0] = FORMAT;
   new DataView(out.buffer).setUint32(1, zlib.crc32(content.done()), true);
@@ -133,6 +155,7 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
   const givenUpMs = from.uvarint();
   if (givenUpMs > 0 !== givenUp.length > 0) throw new BytesError(`${givenUp.length} owners given up at ${givenUpMs}`);
   const tenants = takeTenants(from);
+  const lost = from.left === 0 ? undefined : takeLost(from);
   from.end();
   const version = {
     cluster,
@@ -146,6 +169,7 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
     givenUp,
     givenUpMs,
     tenants,
+    ...(lost && { lost }),
   };
   checkOrder(givenUp, 'given up');
   // longer numbers, texts that are no UTF-8: a version has one name only
@@ -210,6 +234,17 @@ function takeTenants(from: ByteReader): Map<string, SlotSizes> {
     tenants.set(tenant, { buckets, splits });
   }
   return tenants;
+}
+
+function takeLost(from: ByteReader): GivenUp[] {
+  const count = from.count(2);
+  if (count === 0 || count > LOST_MAX) throw new BytesError(`${count} owners lost, 1 to ${LOST_MAX} are read`);
+  const lost = Array.from({ length: count }, () => ({ id: takeText(from, TEXT_BYTES_MAX), atMs: from.uvarint() }));
+  checkOrder(
+    lost.map(({ id }) => id),
+    'lost',
+  );
+  return lost;
 }
 
 function takeSlots(from: ByteReader): number {
