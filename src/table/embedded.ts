@@ -19,6 +19,7 @@ import { storeErrors } from '../model/errors-store.ts';
 import { afterPrefix, boundsOf } from './bounds.ts';
 import { CheckedFiles } from './checked-files.ts';
 import type { Row, RowKey, TableAdmin, TableClient, TableLimits, TableQuery, TableStore } from './client.ts';
+import { CompareAndSets } from './compare-and-sets.ts';
 import { joinKey, splitKey } from './key.ts';
 import { checkRows } from './limits.ts';
 import { assertTableName, isTableName } from './name.ts';
@@ -139,13 +140,9 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     checkRows(BACKEND, table, [{ ...key, value: next }], this.limits);
     const joined = joinKey(key.hash, key.range);
     let done = false;
-    await this.#change(table, 'compare-and-set', async (db) => {
-      // synchronous: asynchronous transactions of this library do not call back under Node 24
-      db.transactionSync(() => {
-        const held = db.getBinary(joined);
-        done = held === undefined || expected === undefined ? held === expected : held.equals(expected);
-        if (done) db.putSync(joined, Buffer.from(next));
-      });
+    const given = expected === undefined ? undefined : Buffer.from(expected);
+    await this.#change(table, 'compare-and-set', async (_, sets) => {
+      done = await sets.add(joined, given, Buffer.from(next));
     });
     return done;
   }
@@ -236,12 +233,16 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
   }
 
   /** Runs a change on an open table, and makes sure that the table was still the one with this name when it was done. */
-  async #change(table: string, operation: string, change: (db: Db) => Promise<unknown>): Promise<void> {
+  async #change(
+    table: string,
+    operation: string,
+    change: (db: Db, sets: CompareAndSets) => Promise<unknown>,
+  ): Promise<void> {
     this.#checkChange(operation, table);
     const entry = this.#acquire(table, operation);
     if (entry === undefined) throw storeErrors.storeTableMissing({ backend: BACKEND, operation, table });
     try {
-      await change(entry.db);
+      await change(entry.db, entry.sets);
     } catch (thrown) {
       throw this.#errorOf(await reasonOf(thrown), operation, table);
     } finally {
@@ -289,7 +290,15 @@ export class EmbeddedTableStore implements TableStore, TableClient, TableAdmin {
     if (!isChecked) this.#checked.add(dev, ino);
     const db = this.#openFile(path, operation, table);
     const { promise, resolve } = Promise.withResolvers<void>();
-    return { db, file: fileOf(path), uses: 0, closing: false, closed: promise, onClosed: resolve };
+    return {
+      db,
+      sets: new CompareAndSets(db),
+      file: fileOf(path),
+      uses: 0,
+      closing: false,
+      closed: promise,
+      onClosed: resolve,
+    };
   }
 
   #openFile(path: string, operation: string, table: string): Db {
@@ -354,6 +363,7 @@ type Db = RootDatabase<Buffer, Uint8Array>;
 
 interface OpenTable {
   readonly db: Db;
+  readonly sets: CompareAndSets;
   /** The file that is open: device and inode. */
   readonly file: string | undefined;
   uses: number;
