@@ -130,8 +130,9 @@ export class BlockFetcher {
         guarded(each.group.open.name, blockName(each.ref), () => {
           if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
         });
+        const part = bytes.subarray(from, from + each.ref.bytes);
         // a copy, so that what is cached does not keep the whole range
-        const block = copyBytes(bytes.subarray(from, from + each.ref.bytes));
+        const block = this.#cache === undefined ? part : copyBytes(part);
         stored.set(each.ref, block);
         this.#cache?.set(cacheKey(each), block);
       }

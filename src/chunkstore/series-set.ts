@@ -23,8 +23,8 @@ interface SharedTimes {
   readonly ranges: readonly IndexRange[];
 }
 
-/** Targets whose series alternate. */
-const TIMES_KEPT = 16;
+/** Lists of times that are remembered: those of the targets whose series alternate. */
+const TIMES_KEPT = 1024;
 
 /** Series that the store has for a selector: everything is fetched, nothing decoded. */
 export class StoreSeriesSet implements SeriesSet {
@@ -36,11 +36,8 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #endMs: number;
   readonly #onClose: () => void;
   #closed = false;
-  /** The last few. */
-  readonly #times: SharedTimes[] = [];
-  /** Indexes into `#times`: the entry that was found last, and the one to give way next. */
-  #timesFound = 0;
-  #timesNext = 0;
+  /** By the times of their first chunk, which are one array for all series of a target. */
+  readonly #times = new Map<Float64Array, SharedTimes>();
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -89,22 +86,16 @@ export class StoreSeriesSet implements SeriesSet {
 
   /** Series of a target share their time columns, and then all that is found from times. */
   #timesOf(chunks: readonly Chunk[]): SharedTimes {
-    const all = this.#times;
-    for (let i = 0; i < all.length; i++) {
-      const at = (this.#timesFound + i) % all.length;
-      const shared = all[at]!;
-      if (!haveEqualTimes(shared.chunks, chunks)) continue;
-      this.#timesFound = at;
-      return shared;
-    }
+    const key = chunks[0]?.times ?? NO_TIMES;
+    const known = this.#times.get(key);
+    if (known !== undefined && haveEqualTimes(known.chunks, chunks)) return known;
     const shared = {
       chunks,
       id: nextTimesId(),
       ranges: chunks.map(({ times }) => rangeOf(times, times.length, this.#startMs, this.#endMs)),
     };
-    this.#timesFound = this.#timesNext;
-    all[this.#timesNext] = shared;
-    this.#timesNext = (this.#timesNext + 1) % TIMES_KEPT;
+    if (this.#times.size >= TIMES_KEPT) this.#times.clear();
+    this.#times.set(key, shared);
     return shared;
   }
 
@@ -114,6 +105,9 @@ export class StoreSeriesSet implements SeriesSet {
     this.#onClose();
   }
 }
+
+/** Times of a series without chunks. */
+const NO_TIMES = new Float64Array(0);
 
 function haveEqualTimes(a: readonly Chunk[], b: readonly Chunk[]): boolean {
   if (a.length !== b.length) return false;

@@ -1,4 +1,5 @@
 import type { SampleColumns } from '../../storage/columns.ts';
+import { firstAfter } from '../row/first-after.ts';
 import { ABSENT, FLOAT_POINT, type Row } from '../row/row.ts';
 import type { RowMemory } from '../row/row-memory.ts';
 
@@ -32,13 +33,14 @@ export class NewestSamples {
     if (timesId !== 0 && timesId === this.#timesId) return;
     this.#timesId = timesId;
     const steps = this.#at.length;
-    let newest = -1;
+    let after = 0;
     let filled = 0;
     this.#runFrom = 0;
     this.#runTo = 0;
     for (let step = 0; step < steps; step++) {
       const timeMs = this.#dataStartMs + step * this.#stepMs;
-      while (newest + 1 < count && times[newest + 1]! <= timeMs) newest++;
+      after = firstAfter(times, after, count, timeMs);
+      const newest = after - 1;
       if (newest >= 0 && times[newest]! > timeMs - this.#lookbackMs) {
         this.#at[step] = newest;
         if (filled++ === 0) this.#runFrom = step;

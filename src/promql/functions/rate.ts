@@ -96,6 +96,9 @@ export class RateTable {
   }
 }
 
+/** Samples for each that is in a window, from which on windows are looked through one by one. */
+const SPARSE = 2;
+
 /** Indexes of the samples that are below the one before them; reused from series to series. */
 export class ResetIndex {
   #at = new Int32Array(16);
@@ -106,18 +109,38 @@ export class ResetIndex {
   }
 
   find(values: Float64Array, count: number): void {
-    let found = 0;
-    for (let i = 1; i < count; i++) {
-      if (values[i]! < values[i - 1]!) {
-        if (found === this.#at.length) {
-          const grown = new Int32Array(found * 2);
-          grown.set(this.#at);
-          this.#at = grown;
-        }
-        this.#at[found++] = i;
-      }
+    this.count = 0;
+    this.#findBetween(values, 0, count);
+  }
+
+  /** Only those within a window, where windows leave most samples out. */
+  findWithin(values: Float64Array, { from, to, steps }: Windows): void {
+    this.count = 0;
+    let seen = 0;
+    for (let step = 0; step < steps; step++) {
+      const first = Math.max(from[step]!, seen - 1);
+      if (to[step]! <= first) continue;
+      this.#findBetween(values, first, to[step]!);
+      seen = to[step]!;
     }
-    this.count = found;
+  }
+
+  #findBetween(values: Float64Array, from: number, to: number): void {
+    let before = values[from]!;
+    for (let i = from + 1; i < to; i++) {
+      const value = values[i]!;
+      if (value < before) this.#add(i);
+      before = value;
+    }
+  }
+
+  #add(index: number): void {
+    if (this.count === this.#at.length) {
+      const grown = new Int32Array(this.count * 2);
+      grown.set(this.#at);
+      this.#at = grown;
+    }
+    this.#at[this.count++] = index;
   }
 }
 
@@ -136,7 +159,10 @@ export function rateRow(
   out: Row,
 ): void {
   if (rateRowOutside(values, floats, windows, table, counter, out)) return;
-  if (counter) resets.find(values, floats);
+  if (counter) {
+    if (windows.distinct * SPARSE < floats) resets.findWithin(values, windows);
+    else resets.find(values, floats);
+  }
   const { from, to, steps } = windows;
   const { sampled, toStart, toEnd, factor } = table;
   const { values: result, present } = out;

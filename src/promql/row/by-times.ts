@@ -1,6 +1,6 @@
 /** Steps of what is kept, all together. */
 const STEPS_MAX = 16 * 1024;
-const KEPT_MAX = 16;
+const KEPT_MAX = 128;
 
 /**
  * Results found from samples' times, for each of the last few `SampleColumns.timesId`: the series of some targets often alternate.

@@ -1,3 +1,4 @@
+import { firstAfter } from './first-after.ts';
 import { PLAIN_MEMORY } from './row-memory.ts';
 
 /**
@@ -22,7 +23,7 @@ export class Windows {
   longest = 0;
   /** Raised whenever `from` and `to` change: what is derived from them holds as long as it stays. */
   generation = 0;
-  /** The times for which `from` and `to` were found. */
+  /** The times for which `from` and `to` were found, where they have no id; `#count` is −1 where they have one. */
   #times = new Float64Array(0);
   #count = -1;
   #timesId = 0;
@@ -61,12 +62,18 @@ export class Windows {
     if (timesId !== 0 && timesId === this.#timesId) return;
     this.#timesId = timesId;
     if (this.#count === count && equalTimes(this.#times, times, count)) return;
-    if (this.#times.length < count) this.#times = new Float64Array(Math.max(count, 512));
-    for (let i = 0; i < count; i++) this.#times[i] = times[i]!;
-    this.#count = count;
+    if (timesId === 0) this.#keep(times, count);
+    else this.#count = -1;
     this.generation++;
     slide(times, count, this);
     this.#countSamples();
+  }
+
+  /** Times without an id are known again by what they are. */
+  #keep(times: Float64Array, count: number): void {
+    if (this.#times.length < count) this.#times = new Float64Array(Math.max(count, 512));
+    this.#times.set(times.subarray(0, count));
+    this.#count = count;
   }
 
   #countSamples(): void {
@@ -98,8 +105,8 @@ function slide(times: Float64Array, count: number, windows: Windows): void {
     const end = firstEndMs + step * stepMs;
     const last = end + aheadMs;
     const first = end - backMs;
-    while (hi < count && times[hi]! <= last) hi++;
-    while (lo < hi && times[lo]! <= first) lo++;
+    hi = firstAfter(times, hi, count, last);
+    lo = firstAfter(times, lo, hi, first);
     from[step] = lo;
     to[step] = hi;
   }
