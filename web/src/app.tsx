@@ -11,7 +11,7 @@ import { ScopeProvider, useScope } from './scope.tsx';
 export function App() {
   return (
     <ScopeProvider>
-      <AppShell header={{ height: 44 }} navbar={{ width: 52, breakpoint: 0 }} padding="sm">
+      <AppShell header={{ height: 44 }} navbar={{ width: { base: 48, lg: 84 }, breakpoint: 0 }} padding="sm">
         <AppShell.Header>
           <Header />
         </AppShell.Header>
@@ -53,6 +53,7 @@ function Rail() {
             aria-current={isAt(location, path) ? 'page' : undefined}
           >
             <Icon size={20} stroke={1.6} />
+            <span className="rail-name">{title}</span>
           </Link>
         </Tooltip>
       ))}

@@ -15,14 +15,17 @@ export async function sendShop(url: string, tenant: string, nowMs = Date.now()):
     for (const code of ['200', '500']) {
       const perStep = code === '200' ? 60 * (r + 1) : 2;
       add({ __name__: 'http_requests_total', job: 'shop', instance: 'shop-1:8080', route, code }, (i) =>
-        Math.floor(i * perStep * (1 + 0.3 * Math.sin(i / 20))),
+        // its rate goes up and down by a third
+        Math.floor(perStep * (i + 6 * (1 - Math.cos(i / 20)))),
       );
     }
   }
   const bounds = ['0.01', '0.05', '0.1', '0.5', '1', '+Inf'];
   for (const [b, le] of bounds.entries()) {
     add({ __name__: 'http_request_duration_seconds_bucket', job: 'shop', instance: 'shop-1:8080', le }, (i) =>
-      Math.floor(i * 10 * (1 - 0.5 ** (b + 1 + Math.sin(i / 30) / 2))),
+      Math.floor(
+        10 * (i * (1 - 0.3 ** (b + 1)) + (b === bounds.length - 1 ? 0 : 4 * Math.sin(i / 30) * 0.3 ** (b + 1))),
+      ),
     );
   }
   for (let host = 0; host < 12; host++) {

@@ -209,7 +209,7 @@ test('services are listed, and each has a dashboard of its own metrics', { skip 
   const { page } = visitor;
   await visitor.open('/ui/services?tenant=shop');
   await page.getByRole('link', { name: 'shop' }).waitFor();
-  await page.getByText(/ms$/).waitFor();
+  await page.getByText(/ m?s$/).waitFor();
   await visitor.picture('services');
   await page.getByRole('link', { name: 'shop' }).click();
   await page.waitForURL(/\/ui\/service\?.*name=shop/);

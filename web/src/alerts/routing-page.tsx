@@ -190,7 +190,7 @@ function WhereTo({ tenant, onHit }: { readonly tenant: string; readonly onHit: (
       </form>
       {error !== undefined && <Failure error={error} />}
       {found?.map((route) => (
-        <div key={route.route} className="wrapped">
+        <div key={route.route} className="wrapped told">
           → <strong>{route.receiver.slice(0, 200)}</strong>{' '}
           <span className="dim">
             {timersOf(route)}; in the group <SeriesName labels={route.groupLabels} />

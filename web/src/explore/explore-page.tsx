@@ -15,7 +15,7 @@ import { Tile, tileStep } from './tile.tsx';
 import { kindOf, type Matcher, type Metric, prefixesOf, tileQuery } from './tile-query.ts';
 
 const METRICS_MAX = 5_000;
-const ROW_PX = 128;
+const ROW_PX = 114;
 const PREFIXES_SHOWN = 24;
 
 /** A look around without a query: metrics with their kind, help and line, by prefix and label. */
@@ -128,7 +128,7 @@ function MetricRows(props: {
               style={{ height: ROW_PX, transform: `translateY(${start}px)` }}
             >
               <div className="explore-what">
-                <UnstyledButton className="metric wrapped" onClick={() => onMetric(metric.name)}>
+                <UnstyledButton className="metric wrapped explore-name" onClick={() => onMetric(metric.name)}>
                   {metric.name.slice(0, 200)}
                 </UnstyledButton>
                 <Badge size="xs" variant="light">

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Text } from '@mantine/core';
+import { Anchor, Paper, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { fetchData } from '../api/http.ts';
 import { apiUrl } from '../base.ts';
@@ -28,7 +28,10 @@ export function NoDataYet() {
   const mayLook = own !== null && own !== tenant && (session.tenants === null || session.tenants.includes(own));
   const block = remoteWriteBlock(apiUrl(session.pushPath), tenant, session.authentication);
   return (
-    <Alert color="teal" variant="light" title="No data yet" mb="sm">
+    <Paper className="note" mb="sm" role="status">
+      <Text component="h2" fw={600}>
+        No data yet
+      </Text>
       <Text size="sm">
         {tenant === '' ? 'This server' : `The tenant ${tenant}`} has no series yet. Let a Prometheus, or an agent, write
         to it:
@@ -44,7 +47,7 @@ export function NoDataYet() {
           , in the tenant {own}.
         </Text>
       )}
-    </Alert>
+    </Paper>
   );
 }
 

@@ -2,10 +2,12 @@ import { SegmentedControl } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { fetchData } from '../api/http.ts';
+import { printMoment } from '../model/time-text.ts';
 import { printValue } from '../model/units.ts';
 import type { PanelState } from '../model/url-state.ts';
 import { Failure } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
+import { useScope, type Zone } from '../scope.tsx';
 
 /** A part of the plan: `src/contract/query.ts`. */
 interface Explanation {
@@ -69,13 +71,19 @@ export function Explain({
   );
 }
 
+/** Moments of a plan, in ms, as people read them. */
+function readable(what: string, zone: Zone): string {
+  return what.replaceAll(/\b1\d{12}\b/g, (ms) => printMoment(Number(ms), zone));
+}
+
 function Node({ node, whole }: { readonly node: Explanation; readonly whole: number }) {
+  const { zone } = useScope();
   const { what, series, points, ms, children } = node;
   const own = Math.max(0, ms - children.reduce((sum, child) => sum + child.ms, 0));
   return (
     <li>
       <span className="node">
-        <code>{what}</code>
+        <code>{readable(what, zone)}</code>
         <span className="dim">
           {series} series · {printValue(points, 'number')} points · {printValue(ms / 1000, 'seconds')}
           {whole > 0 && children.length > 0 && ` (${Math.round((own / whole) * 100)} % of its own)`}

@@ -58,7 +58,7 @@ export function Deployments({
       <summary>
         Deployments and events <span className="dim">{events.length}</span>
       </summary>
-      <Table verticalSpacing={2} fz="sm">
+      <Table verticalSpacing={2} fz="sm" className="top">
         <Table.Tbody>
           {events
             .slice(-SHOWN_MAX)

@@ -134,7 +134,10 @@ function Head<T extends string>(props: {
 }) {
   const { title, order, chosen, onOrder } = props;
   return (
-    <th aria-sort={order !== chosen ? undefined : order === 'name' ? 'ascending' : 'descending'}>
+    <th
+      className={order === 'name' ? undefined : 'number'}
+      aria-sort={order !== chosen ? undefined : order === 'name' ? 'ascending' : 'descending'}
+    >
       <UnstyledButton fz="inherit" fw={order === chosen ? 700 : 500} onClick={() => onOrder(order)}>
         {title}
       </UnstyledButton>
