@@ -17,10 +17,12 @@ class Place {
   windows = new Set<string>();
   found: ReplicaLoss[] = [];
   flushes = 0;
+  looks = 0;
   readonly did: string[] = [];
   readonly life: RingLife;
+  readonly clock = new ManualClock();
 
-  constructor() {
+  constructor(hurryMs?: number) {
     const place = this;
     const ring = {
       get standing() {
@@ -46,7 +48,10 @@ class Place {
     };
     const ingester = {
       notReady: () => undefined,
-      losses: async () => this.found,
+      losses: async () => {
+        this.looks++;
+        return this.found;
+      },
       owed: async () => new Set(this.windows),
       flush: async () => {
         this.flushes++;
@@ -54,7 +59,9 @@ class Place {
       },
     };
     const member = { settled: async () => {} };
-    this.life = new RingLife({ ring, member, ingester, shards: () => [], clock: new ManualClock(), log: silentLogger });
+    const { clock } = this;
+    const hurry = hurryMs === undefined ? {} : { hurryMs };
+    this.life = new RingLife({ ring, member, ingester, shards: () => [], clock, log: silentLogger, ...hurry });
   }
 }
 
@@ -102,4 +109,21 @@ test('one that lost something gives no word, and leaves when others have given t
   place.isNeeded = false;
   await place.life.look();
   assert.deepEqual([place.word, place.complete, place.did], [0, [true, true], ['leave']]);
+});
+
+test('it is looked at once, and again soon, as long as somebody waits for what is found', async () => {
+  const place = new Place(500);
+  place.found = [{ text: 'lost', settled: false }];
+  await place.life.start();
+  await place.life.look();
+  await place.clock.advance(1100);
+  assert.deepEqual([place.looks, place.complete], [3, [false, true]]);
+  place.found = [{ text: 'lost', settled: true }];
+  await place.clock.advance(500);
+  await place.clock.advance(10_000);
+  assert.deepEqual([place.looks, place.complete], [4, [true, true]]);
+  Object.assign(place, { standing: 'drained', wants: 'drain', isNeeded: false });
+  await place.clock.advance(500);
+  assert.equal(place.looks, 5);
+  await place.life.stop();
 });

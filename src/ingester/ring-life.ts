@@ -28,6 +28,8 @@ export interface RingLifeOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly intervalMs?: number;
+  /** The same while somebody waits for what it finds: the ring begins, it joins, or it leaves. Absent: as ever. */
+  readonly hurryMs?: number;
 }
 
 /** How often what is owed is looked at. */
@@ -52,6 +54,9 @@ export class RingLife implements Service {
   /** Ascending by version. */
   #marks: readonly Mark[] = [];
   #sizesMs = Number.NEGATIVE_INFINITY;
+  #lookedMs = Number.NEGATIVE_INFINITY;
+  #isComplete = false;
+  #hasFailed = false;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
 
@@ -60,8 +65,21 @@ export class RingLife implements Service {
   }
 
   async start(): Promise<void> {
-    const { clock, intervalMs = INTERVAL_MS } = this.#options;
-    this.#timer = clock.every(intervalMs, () => void this.look());
+    const { clock, intervalMs = INTERVAL_MS, hurryMs } = this.#options;
+    if (hurryMs === undefined) this.#timer = clock.every(intervalMs, () => void this.look());
+    else {
+      void this.look();
+      this.#timer = clock.every(Math.min(hurryMs, intervalMs), () => {
+        const isAwaited = this.#isAwaited && !this.#hasFailed;
+        if (isAwaited || clock.monotonicMs() - this.#lookedMs >= intervalMs) void this.look();
+      });
+    }
+  }
+
+  /** Whether its place in the ring changes, or others wait until it is complete. */
+  get #isAwaited(): boolean {
+    const { standing, wants } = this.#options.ring;
+    return !this.#isComplete || standing !== 'member' || wants !== 'join';
   }
 
   async stop(): Promise<void> {
@@ -71,8 +89,14 @@ export class RingLife implements Service {
 
   /** Looks once, unless it does already. Never rejects. */
   look(): Promise<void> {
-    this.#running ??= this.#look()
+    if (this.#running !== undefined) return this.#running;
+    this.#lookedMs = this.#options.clock.monotonicMs();
+    this.#running = this.#look()
+      .then(() => {
+        this.#hasFailed = false;
+      })
       .catch((error: Error) => {
+        this.#hasFailed = true;
         this.#options.log.warn(
           { error: error.message },
           'what is owed to the store cannot be looked at, it will be tried again',
@@ -88,10 +112,8 @@ export class RingLife implements Service {
     const { ring, ingester } = this.#options;
     if (ingester.notReady() !== undefined) return ring.setComplete(false);
     const losses = await ingester.losses();
-    ring.setComplete(
-      losses.every(({ settled }) => settled),
-      losses.length > 0,
-    );
+    this.#isComplete = losses.every(({ settled }) => settled);
+    ring.setComplete(this.#isComplete, losses.length > 0);
     if (ring.standing === undefined) return this.#begin();
     await this.#tellSizes();
     const isOut = ring.standing === 'drained' || ring.standing === 'out';

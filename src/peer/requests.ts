@@ -24,6 +24,8 @@ import {
 // Requests of the contracts between members, read from what came over the wire.
 
 const HASH_CHARS_MAX = 64;
+/** Longest row of a member: texts in it have at most 256 characters each. */
+const ROW_BYTES_MAX = 16 * 1024;
 const NAME_CHARS_MAX = 64 * 1024;
 /** Longest text of a matcher. */
 const VALUE_CHARS_MAX = 4 * 1024 * 1024;
@@ -137,13 +139,20 @@ export function statsOf(value: unknown): { readonly tenant: string; readonly lim
   return { tenant: tenantOf(tenant), limit: countOf(limit, 'limit') };
 }
 
+function rowOf(value: unknown): Uint8Array {
+  const bytes = bytesOf(value, 'ring.row');
+  if (bytes.length > ROW_BYTES_MAX) throw wrongShape('ring.row');
+  return bytes;
+}
+
 export function knownVersionOf(value: unknown): KnownVersion {
-  const { number, hash, floor, confirmed, documents } = fieldsOf(value, 'ring');
+  const { number, hash, floor, confirmed, documents, row } = fieldsOf(value, 'ring');
   return {
     number: countOf(number, 'ring.number'),
     hash: textOf(hash, 'ring.hash', HASH_CHARS_MAX),
     floor: countOf(floor, 'ring.floor'),
     confirmed: countOf(confirmed, 'ring.confirmed'),
     documents: listOf(documents, 'ring.documents', HANDED_VERSIONS_MAX, (each) => bytesOf(each, 'ring.documents')),
+    ...maybe('row', row, (bytes) => rowOf(bytes)),
   };
 }

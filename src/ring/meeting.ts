@@ -15,6 +15,8 @@ export interface KnownVersion {
   readonly confirmed: number;
   /** Documents that the other side does not know, ascending, at most `HANDED_VERSIONS_MAX`: none where it knows them all. */
   readonly documents: readonly Uint8Array[];
+  /** The sender's own row as the store of the ring has it, so that nobody waits for the next look there. Absent: it has none. */
+  readonly row?: Uint8Array;
 }
 
 /** Versions that are handed over in one go; more go with the next. */

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { encodeRow } from './row.ts';
 import { type Broken, TestWorld } from './test-world.ts';
 
 async function begun(members: number, seed = 1): Promise<TestWorld> {
@@ -404,3 +405,34 @@ for (const broken of ['reads of the newest version alone', 'versions go to nobod
     assert.fail('12 seeds found nothing');
   });
 }
+
+test('a row that its member hands over is news at once, and shows that it lives; what is none is left', async () => {
+  const world = await begun(3);
+  const [{ member }] = world.nodes as [(typeof world.nodes)[0]];
+  const row = {
+    ...member!.rows.get(member!.id)!,
+    id: 'late-1a2b3c',
+    boot: 'a',
+    beat: 9,
+    version: 0,
+    hash: '',
+    counts: 0,
+  };
+  const others = world.nodes.map((node) => node.member!);
+  for (const other of others) {
+    other.hearRow(Buffer.from('no row'));
+    other.hearRow(encodeRow({ ...row, id: 'x'.repeat(300) }));
+    other.hearRow(encodeRow(row));
+    other.hearRow(encodeRow({ ...row, beat: 8, wants: 'nothing' }));
+  }
+  await world.run(10_000);
+  const { newest } = world.followers[0]!.ring.current()!;
+  assert.deepEqual([newest.number, newest.members.some(({ id }) => id === row.id)], [2, true]);
+  assert.equal(member!.rows.get(row.id)?.wants, 'join');
+  assert.deepEqual(
+    [...member!.rows.keys()].filter((id) => id.startsWith('x')),
+    [],
+  );
+  assert.equal(JSON.parse(Buffer.from(member!.toldRow!).toString()).id, member!.id);
+  await world.end();
+});

@@ -55,6 +55,8 @@ export interface RingMemberOptions {
   /** Time without a heartbeat after which a member is taken out where that is safe. */
   readonly forgetMs?: number;
   readonly splitSeries?: number;
+  /** Called when the store has the own row, heartbeats included. */
+  readonly onTold?: () => void;
   /** Tenants with fewer series an arc are not reported. */
   readonly sizesSeriesMin?: number;
 }
@@ -80,6 +82,7 @@ export class RingMember implements RingPeer {
   readonly #gate: WriteGate;
   readonly #maker: VersionMaker;
   readonly #heartbeatMs: number;
+  readonly #heartbeats: Heartbeats;
   readonly #stop = new AbortController();
   /** Newest version that lies synced beside the log. */
   #confirmed: { readonly number: number; readonly hash: string } = { number: 0, hash: '' };
@@ -129,6 +132,7 @@ export class RingMember implements RingPeer {
     this.#reader.onRow = (row) => {
       if (!heartbeats.see(row.id)) settling.see(row);
     };
+    this.#heartbeats = heartbeats;
     const parts = { kv, clock, book: this.#book, reader: this.#reader, file: this.#file, heartbeats, settling };
     this.#row = new OwnRow({
       ...parts,
@@ -136,6 +140,7 @@ export class RingMember implements RingPeer {
       says: () => this.#says(),
       // rows of those that are no members are removed when they are old, and they make no versions
       onLost: () => this.#isIn(this.#book.current()) && settling.begin(),
+      onWritten: () => options.onTold?.(),
     });
     this.#maker = new VersionMaker({
       ...options,
@@ -177,6 +182,19 @@ export class RingMember implements RingPeer {
     const before = this.#book.newest?.hash;
     this.#book.learn(known);
     if (this.#book.newest?.hash !== before) this.#news();
+  }
+
+  /** The own row as the store has it, for whoever meets this member; undefined: it has none. */
+  get toldRow(): Uint8Array | undefined {
+    const { written } = this.#row;
+    return written && encodeRow(written);
+  }
+
+  /** Takes the row of a member that meets this one: it lives, and is heard sooner than the store tells of it. */
+  hearRow(bytes: Uint8Array): void {
+    const row = this.#reader.takeRow(bytes);
+    // it came from itself just now: no row of someone who died long ago
+    if (row !== undefined && row.id !== this.id) this.#heartbeats.see(row.id);
   }
 
   /** The secret that keys of series are made with in this cluster; undefined: not known yet. */

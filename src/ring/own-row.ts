@@ -22,6 +22,8 @@ export interface OwnRowOptions {
   readonly says: () => Omit<MemberRow, 'id' | 'boot' | 'beat'>;
   /** Called where the store has an older row, or none. */
   readonly onLost: () => void;
+  /** Called when the store has it. */
+  readonly onWritten: () => void;
 }
 
 /** A member's own row in the key-value store, which it alone writes: each write is a heartbeat. */
@@ -42,6 +44,11 @@ export class OwnRow {
     this.#beat = before.boots === 0 ? 0 : before.beats + 2 * BEATS_SAVED;
   }
 
+  /** The row as the store last answered that it has it; undefined: nothing is written yet. */
+  get written(): MemberRow | undefined {
+    return this.#row;
+  }
+
   /** Whether there is something to say, or a heartbeat is due. */
   get isDue(): boolean {
     const row = this.#row;
@@ -60,7 +67,7 @@ export class OwnRow {
    * @throws errors.ringRaced, errors.ringMemberTwice
    */
   async write(): Promise<void> {
-    const { kv, clock, reader, file, heartbeats, boot: ownBoot, onLost } = this.#options;
+    const { kv, clock, reader, file, heartbeats, boot: ownBoot, onLost, onWritten } = this.#options;
     const key = rowKey(this.#id);
     const found = await reader.call((signal) => kv.get(key, signal));
     const last = this.#row;
@@ -85,5 +92,6 @@ export class OwnRow {
     }
     this.#row = row;
     heartbeats.written(clock.monotonicMs());
+    onWritten();
   }
 }

@@ -3,6 +3,7 @@ import { BytesError } from '../lib/bytes.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
 import { type HeldVersion, heldVersion, type RingBook } from './book.ts';
 import {
+  decodeHandedRow,
   decodeNewest,
   decodeRow,
   decodeSizes,
@@ -66,15 +67,29 @@ export class RingReader {
     if (isSizesKey(key)) this.sizes.set(idOfSizesKey(key), decodeSizes(value));
     if (!isRowKey(key)) return;
     const row = decodeRow(key, value);
-    if (row === undefined) return;
+    if (row !== undefined) this.#takeRow(row);
+  }
+
+  /** Says whether it is newer than what was known. */
+  #takeRow(row: MemberRow): boolean {
     const before = this.rows.get(row.id);
     // heartbeats only rise: a store that went back shows nobody alive, and takes back nothing that was said
-    if (before !== undefined && before.beat >= row.beat) return;
+    if (before !== undefined && before.beat >= row.beat) return false;
     this.rows.set(row.id, row);
     this.onRow(row);
-    if (before !== undefined && isOnlyBeat(before, row)) return;
+    if (before !== undefined && isOnlyBeat(before, row)) return true;
     this.hear();
     this.#onNews();
+    return true;
+  }
+
+  /**
+   * Takes a row that the member itself handed over.
+   * @returns it where it is newer than what was known; undefined: it is none, or an older one
+   */
+  takeRow(bytes: Uint8Array): MemberRow | undefined {
+    const row = decodeHandedRow(bytes);
+    return row !== undefined && this.#takeRow(row) ? row : undefined;
   }
 
   /** Forgets a member's row, until it comes again. */

@@ -55,6 +55,14 @@ export function beatOf(bytes: Uint8Array): Pick<MemberRow, 'beat' | 'boot'> {
   return JSON.parse(Buffer.from(bytes).toString()) as MemberRow;
 }
 
+const ID_CHARS_MAX = 256;
+
+/** A row that its member hands over by itself. @returns undefined where it is none */
+export function decodeHandedRow(bytes: Uint8Array): MemberRow | undefined {
+  const { id } = (parsed(bytes) ?? {}) as Partial<MemberRow>;
+  return typeof id === 'string' && id.length <= ID_CHARS_MAX ? decodeRow(rowKey(id), bytes) : undefined;
+}
+
 /** @returns undefined where it is no row: whoever reads it goes on without */
 export function decodeRow(key: string, bytes: Uint8Array): MemberRow | undefined {
   const row = parsed(bytes) as Partial<MemberRow> | undefined;

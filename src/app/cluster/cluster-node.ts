@@ -96,6 +96,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   #addresses: ReadonlyMap<string, string> = new Map();
   #ring: RingMember | RingFollower | undefined;
   #served: ServedIngester | undefined;
+  /** Newest version that others were met about at once. */
+  #toldNumber = 0;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
   #refreshes: Timer | undefined;
   #rounds: Promise<void> = Promise.resolve();
@@ -217,6 +219,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         heartbeatMs: heartbeatPeriodMs,
         unhealthyMs: heartbeatTimeoutMs,
         forgetMs: autoForgetMs,
+        onTold: () => this.#meetings.soon(),
       });
     }
     this.#ring.onChange((view) => this.#changed(view));
@@ -253,11 +256,14 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   }
 
   known(above: number): KnownVersion {
-    return this.#ring?.known(above) ?? { number: 0, hash: '', floor: 0, confirmed: 0, documents: [] };
+    const known = this.#ring?.known(above) ?? { number: 0, hash: '', floor: 0, confirmed: 0, documents: [] };
+    const row = this.member?.toldRow;
+    return row === undefined ? known : { ...known, row };
   }
 
   learn(known: KnownVersion): void {
     this.#ring?.learn(known);
+    if (known.row !== undefined) this.member?.hearRow(known.row);
   }
 
   /** Settings and names with which a thread asks members by itself. */
@@ -399,6 +405,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const members = view.chain.flatMap((version) => version.members);
     const addresses = members.map(({ id, address }) => this.#addresses.get(id) ?? address);
     this.members.keep([...addresses, ...this.#options.config.ring.seedAddresses]);
+    if (view.newest.number !== this.#toldNumber) this.#meetings.soon();
+    this.#toldNumber = view.newest.number;
     for (const listener of this.#listeners) listener(view);
   }
 

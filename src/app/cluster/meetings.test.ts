@@ -42,6 +42,28 @@ test('one that does not answer holds up no meeting with the others, and is not a
   await run;
 });
 
+test('what there is to tell is told at once, and in one round however often it is said', async () => {
+  const clock = new ManualClock(0);
+  let met = 0;
+  const meetings = new Meetings({ clock, periodMs: PERIOD_MS, whom: () => ['a'], meet: async () => void met++ });
+  const stop = new AbortController();
+  const run = meetings.run(stop.signal);
+  const pass = async (ms: number) => {
+    for (let i = 0; i < 4; i++) await clock.turn();
+    await clock.advance(ms);
+    for (let i = 0; i < 4; i++) await clock.turn();
+  };
+  await pass(200);
+  assert.equal(met, 1);
+  for (let i = 0; i < 5; i++) meetings.soon();
+  await pass(PERIOD_MS / 2);
+  assert.equal(met, 2);
+  await pass(PERIOD_MS);
+  assert.equal(met, 3);
+  stop.abort();
+  await run;
+});
+
 test('one that answered no more for three periods counts as away', async () => {
   const clock = new ManualClock(0);
   let answers = true;

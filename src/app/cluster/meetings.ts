@@ -4,8 +4,12 @@ import type { Clock } from '../../lib/clock.ts';
 const MEETINGS_MAX = 16;
 /** Time that one who does not answer holds up the next; what it says later counts all the same. */
 const PATIENCE_MS = 100;
+/** Time between two rounds, however much there is to tell. */
+const GAP_MS = 50;
 /** Periods without an answer after which a process counts as away. */
 const MISSED_MAX = 3;
+
+const WOKEN = new Error('there is something to tell');
 
 export interface MeetingsOptions {
   readonly clock: Clock;
@@ -25,6 +29,8 @@ export class Meetings {
   /** Monotonic time when each last answered. */
   readonly #answeredMs = new Map<string, number>();
   readonly #underWay = new Map<string, Promise<void>>();
+  #hasNews = false;
+  #wake = () => {};
 
   constructor(options: MeetingsOptions) {
     this.#options = options;
@@ -37,12 +43,23 @@ export class Meetings {
     return atMs === undefined ? undefined : clock.monotonicMs() - atMs <= MISSED_MAX * periodMs;
   }
 
+  /** There is something to tell: the next round does not wait for its time. */
+  soon(): void {
+    this.#hasNews = true;
+    this.#wake();
+  }
+
   /** Meets them until the signal is aborted, and ends when all meetings have. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, periodMs } = this.#options;
     while (!signal.aborted) {
+      this.#hasNews = false;
       await this.#round(signal);
-      await clock.sleep(periodMs, signal).catch(() => {});
+      await clock.sleep(Math.min(GAP_MS, periodMs), signal).catch(() => {});
+      if (this.#hasNews || signal.aborted) continue;
+      const woken = new AbortController();
+      this.#wake = () => woken.abort(WOKEN);
+      await clock.sleep(periodMs - GAP_MS, AbortSignal.any([signal, woken.signal])).catch(() => {});
     }
     await Promise.all(this.#underWay.values());
   }

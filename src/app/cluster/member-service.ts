@@ -95,7 +95,7 @@ function standingOf(member: RingMember): Standing | undefined {
   return member.standing;
 }
 
-/** Looks at what is owed come with every third heartbeat, at least each 15 s. */
-function lifeTimes({ heartbeatMs }: ClusterNode): { readonly intervalMs: number } {
-  return { intervalMs: Math.min(15_000, 3 * heartbeatMs) };
+/** Looks at what is owed come with every third heartbeat, at least each 15 s, and sooner while its place in the ring changes. */
+function lifeTimes({ heartbeatMs }: ClusterNode): { readonly intervalMs: number; readonly hurryMs: number } {
+  return { intervalMs: Math.min(15_000, 3 * heartbeatMs), hurryMs: Math.min(500, heartbeatMs) };
 }
