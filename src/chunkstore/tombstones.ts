@@ -82,19 +82,8 @@ export class Tombstones {
     return (await listTombstones(this.#schema, tenant, signal)).filter((each) => !isOfTenant(each));
   }
 
-  /** Tenants that have requests, as far as a scan tells. What they ask for is read for each of them (`listTombstones`), strongly. */
-  async tenants(signal?: AbortSignal): Promise<string[]> {
-    const found = new Set<string>();
-    for (const period of this.#schema.periods) {
-      for await (const page of period.tables.admin.scan(this.#schema.tenantsTable(period), signal)) {
-        for (const row of page) {
-          if (kindOf(row.hash) !== ROW_TOMBSTONE) continue;
-          const tenant = parseHash(row.hash)?.tenant;
-          if (tenant !== undefined) found.add(tenant);
-        }
-      }
-    }
-    return [...found];
+  tenants(signal?: AbortSignal): Promise<string[]> {
+    return tombstoneTenants(this.#schema, signal);
   }
 
   /** Whether the storage may go after what it deletes. */
@@ -117,6 +106,21 @@ export class Tombstones {
     const key = { hash: tombstoneHash(tenant), range: Buffer.from(id, 'hex') };
     await period.tables.client.delete(this.#schema.tenantsTable(period), [key], signal);
   }
+}
+
+/** Tenants that have requests, as far as a scan tells. What they ask for is read for each of them (`listTombstones`), strongly. */
+export async function tombstoneTenants(schema: Schema, signal?: AbortSignal): Promise<string[]> {
+  const found = new Set<string>();
+  for (const period of schema.periods) {
+    for await (const page of period.tables.admin.scan(schema.tenantsTable(period), signal)) {
+      for (const row of page) {
+        if (kindOf(row.hash) !== ROW_TOMBSTONE) continue;
+        const tenant = parseHash(row.hash)?.tenant;
+        if (tenant !== undefined) found.add(tenant);
+      }
+    }
+  }
+  return [...found];
 }
 
 /** From when it can not be cancelled any more, Unix ms. One that was asked for again counts from then. */

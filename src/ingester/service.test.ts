@@ -14,7 +14,7 @@ import { systemClock } from '../lib/clock.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { LabelMatcher } from '../model/matcher.ts';
-import { membersOf, ringOf } from '../ring/test-ring.ts';
+import { membersOf, ringOf, viewOf } from '../ring/test-ring.ts';
 import { RingView } from '../ring/view.ts';
 import { SampleColumns } from '../storage/columns.ts';
 import { MemoryTableStore } from '../table/memory.ts';
@@ -315,4 +315,31 @@ test('a member that was away for longer than requests to delete are kept answers
   assert.notEqual(service.readGate(), undefined, 'nothing of it may be written either');
   await service.vouchDeletions();
   assert.equal(service.readGate(), undefined);
+});
+
+test('requests of tenants that it does not have are looked for at first and once a day, where others hold samples too', async (t) => {
+  const [own] = membersOf(1, 0);
+  const view = viewOf(ringOf([own!], 16, 1));
+  const ring = { source: { current: () => view, onChange: () => () => {} }, member: own!.id };
+  const { service, clock, shards, schema, push } = await serviceOn(t, new MemoryDisk(), {}, undefined, ring);
+  await ready(service);
+  const requests = new Tombstones(schema, clock, seededRandom(1), 0);
+  const deletedOf = async (tenant: string) => {
+    const frames = testFrames([{ labels: { __name__: 'up' }, samples: [[START_MS + MINUTE, 1]] }]);
+    return (await shards[0]!.push(tenant, frames, LIMITS)).deleted ?? 0;
+  };
+  const request = (tenant: string) =>
+    requests.create(tenant, [LabelMatcher.of('__name__', '=', 'up')], START_MS, START_MS + WINDOW_MS);
+  await request('a');
+  await service.flushDue();
+  assert.equal(await deletedOf('a'), 1);
+  await push('z', ['x'], 10);
+  await request('b');
+  await request('c');
+  clock.set(START_MS + 2 * 3_600_000);
+  await service.flushDue();
+  assert.equal(await deletedOf('b'), 0);
+  clock.set(START_MS + 24 * 3_600_000);
+  await service.flushDue();
+  assert.equal(await deletedOf('c'), 1);
 });

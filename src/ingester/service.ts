@@ -37,6 +37,8 @@ const STATS_INTERVAL_MS = 1000;
 const READY_RETRY_MS = 5000;
 /** Delete requests are read so often at least, beside those of the tenants that are flushed. */
 const DELETIONS_INTERVAL_MS = 3_600_000;
+/** Those of tenants that nobody here has are looked for so often: each request is kept for days. */
+const ALL_DELETIONS_INTERVAL_MS = 86_400_000;
 const EVER = { startMs: Number.MIN_SAFE_INTEGER, endMs: Number.MAX_SAFE_INTEGER };
 
 /** The shards of this process as one: whether they are ready, what they hold, when they are flushed, how they end. */
@@ -51,6 +53,8 @@ export class IngesterService implements Service, IngesterAdmin {
   #isLosing = false;
   /** Monotonic time of the last read of all delete requests; undefined: there was none since the start. */
   #deletionsReadMs: number | undefined;
+  /** The same of all tenants of the store. */
+  #allDeletionsReadMs: number | undefined;
   /** Wall clock since when all has come that the store is still to get, as far as is known here. */
   #deletionsSinceMs = Number.POSITIVE_INFINITY;
   #stopping = false;
@@ -141,17 +145,23 @@ export class IngesterService implements Service, IngesterAdmin {
 
   /** Looks for delete requests of all tenants, when it has started and now and then. */
   async #readDeletions(): Promise<void> {
-    const { flusher, shards, clock, config, log } = this.#options;
+    const { flusher, shards, clock, config, log, ring } = this.#options;
     const lastMs = this.#deletionsReadMs;
     const nowMs = clock.monotonicMs();
     if (lastMs !== undefined && nowMs - lastMs < Math.min(DELETIONS_INTERVAL_MS, config.windowMs)) return;
     this.#deletionsReadMs = nowMs;
     try {
       const atMs = clock.nowMs();
+      const lastAllMs = this.#allDeletionsReadMs;
+      // a process that is alone forgets no request before it knows of it
+      const everyTenant =
+        ring !== undefined && (lastAllMs === undefined || nowMs - lastAllMs >= ALL_DELETIONS_INTERVAL_MS);
       // where nobody has anything no thread is started for it
       const pages = await Promise.all(shards().map((shard) => shard.call('tenants', { from: 0 })));
-      if (pages.some(({ tenants, next }) => tenants.length > 0 || next > 0)) await flusher.readDeletions();
-      else await Promise.all(shards().map((shard) => shard.call('deletionsRead', { atMs })));
+      if (everyTenant || pages.some(({ tenants, next }) => tenants.length > 0 || next > 0)) {
+        await flusher.readDeletions({ everyTenant });
+        if (everyTenant) this.#allDeletionsReadMs = nowMs;
+      } else await Promise.all(shards().map((shard) => shard.call('deletionsRead', { atMs })));
     } catch (error) {
       this.#deletionsReadMs = lastMs;
       log.error({ error: (error as Error).message }, 'delete requests could not be read, it will be tried again');

@@ -94,7 +94,7 @@ function seenAs(ring: RingSource, as: (view: RingView) => RingKnowledge): RingSo
 export function writesNothing(flusher: FlushRunner, shards: readonly ShardCalls[]): FlushRunner {
   return {
     ...flusher,
-    readDeletions: () => flusher.readDeletions(),
+    readDeletions: (request) => flusher.readDeletions(request),
     async flush({ sealBeforeMs }) {
       for (const shard of shards) {
         const sealed = await shard.call('seal', { beforeMs: sealBeforeMs });

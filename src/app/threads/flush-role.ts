@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
-import type { FlushReport, FlushRequest } from '../../ingester/flush/flush-contract.ts';
+import type { DeletionsRequest, FlushReport, FlushRequest } from '../../ingester/flush/flush-contract.ts';
 
 // The flush worker answers to these calls. It takes sealed windows out of shards and writes them to the store.
 
@@ -10,7 +10,7 @@ export type FlushRole = {
   /** Seals windows, writes what is due of all that is sealed, and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
   /** Reads the delete requests of all tenants that the shards have, and tells the shards. */
-  readDeletions(request: Record<string, never>): Promise<void>;
+  readDeletions(request: DeletionsRequest): Promise<void>;
   /** Rows that it has written lately, for the worker that comes after it. */
   seen(request: Record<string, never>): SavedSeen;
 };

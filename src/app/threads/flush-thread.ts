@@ -1,7 +1,7 @@
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
 import type { IngesterConfig } from '../../ingester/config.ts';
-import type { FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush/flush-contract.ts';
+import type { DeletionsRequest, FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush/flush-contract.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -44,8 +44,8 @@ export class FlushThread implements Service, FlushRunner {
     return this.#with((worker) => worker.thread.channel.call('flush', request));
   }
 
-  readDeletions(): Promise<void> {
-    return this.#with((worker) => worker.thread.channel.call('readDeletions', {}));
+  readDeletions(request: DeletionsRequest): Promise<void> {
+    return this.#with((worker) => worker.thread.channel.call('readDeletions', request));
   }
 
   async #with<T>(work: (worker: Worker) => Promise<T>): Promise<T> {

@@ -30,9 +30,9 @@ const role: FlushRole = {
     if (flusher === undefined) throw new Error('bug: flush before connect');
     return (await flusher).flush(request);
   },
-  async readDeletions() {
+  async readDeletions(request) {
     if (flusher === undefined) throw new Error('bug: deletions are read before connect');
-    await (await flusher).readDeletions();
+    await (await flusher).readDeletions(request);
   },
   seen: () => writer?.seen ?? seen,
 };

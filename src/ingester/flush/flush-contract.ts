@@ -8,7 +8,12 @@ export interface FlushRunner {
   /** Seals windows, writes what is due of all that is sealed (or what one tenant has), and confirms to the shards what is written in whole. */
   flush(request: FlushRequest): Promise<FlushReport>;
   /** Reads the delete requests of all tenants that the shards have, strongly, and tells the shards. */
-  readDeletions(): Promise<void>;
+  readDeletions(request: DeletionsRequest): Promise<void>;
+}
+
+export interface DeletionsRequest {
+  /** Also those of tenants that the shards do not have yet, as far as a scan of the store tells. */
+  readonly everyTenant: boolean;
 }
 
 export interface FlushRequest {

@@ -1,7 +1,7 @@
 import type { Schema } from '../../chunkstore/schema.ts';
 import { copySample } from '../../chunkstore/series-set.ts';
 import type { Tombstone } from '../../chunkstore/tombstone-row.ts';
-import { dueMsOf, forgottenMsOf, listTombstones } from '../../chunkstore/tombstones.ts';
+import { dueMsOf, forgottenMsOf, listTombstones, tombstoneTenants } from '../../chunkstore/tombstones.ts';
 import { DELETIONS_MAX, type KnownDeletion } from '../../contract/ingest.ts';
 import type { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -10,6 +10,7 @@ import { forEachAtOnce } from '../../lib/semaphore.ts';
 import { decodeLabels } from '../../model/canonical.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import { allTenants, type ShardRole } from '../shard/shard-messages.ts';
+import type { DeletionsRequest } from './flush-contract.ts';
 
 /** Clocks of who cancels requests and of who applies them differ. */
 const CLOCKS_MS = 600_000;
@@ -28,8 +29,8 @@ export interface FlushDeletionsOptions {
 /** Delete requests that are through, as a flush leaves out what they cover and as shards refuse it. Each is read strongly. */
 export class FlushDeletions {
   readonly #options: FlushDeletionsOptions;
-  /** By tenant: what shards were told last, as ids. */
-  readonly #told = new Map<string, string>();
+  /** By tenant: what shards were told last, as ids, and until when they refuse all of it. */
+  readonly #told = new Map<string, { readonly ids: string; readonly untilMs: number }>();
   /** By tenant, during one flush. */
   readonly #read = new Map<string, Promise<readonly Tombstone[]>>();
 
@@ -47,12 +48,12 @@ export class FlushDeletions {
     return getOrMake(this.#read, tenant, () => this.#readOf(tenant));
   }
 
-  /** Reads those of all tenants that the shards have, and tells the shards when that was. */
-  async readAll(): Promise<void> {
-    const { shards, clock } = this.#options;
+  /** Reads those of all tenants that the shards have, or may have next, and tells the shards when that was. */
+  async readAll({ everyTenant }: DeletionsRequest): Promise<void> {
+    const { schema, shards, clock } = this.#options;
     const atMs = clock.nowMs();
     this.begin();
-    const tenants = new Set<string>();
+    const tenants = new Set<string>([...this.#told.keys(), ...(everyTenant ? await tombstoneTenants(schema) : [])]);
     for (const shard of shards) for await (const { tenant } of allTenants(shard)) tenants.add(tenant);
     await forEachAtOnce([...tenants], READS_AT_ONCE, async (tenant) => {
       await this.#readOf(tenant);
@@ -67,8 +68,13 @@ export class FlushDeletions {
     // what can still be cancelled must not be gone then
     const waitMs = cancelPeriodMs === 0 ? 0 : cancelPeriodMs + CLOCKS_MS;
     const found = all.filter((each) => each.state === 'processed' || dueMsOf(each, waitMs) <= nowMs);
-    const ids = found.map(({ id, endMs }) => `${id} ${endMs}`).sort();
-    if (ids.join() !== (this.#told.get(tenant) ?? '')) {
+    const ids = found
+      .map(({ id, endMs }) => `${id} ${endMs}`)
+      .sort()
+      .join();
+    const told = this.#told.get(tenant);
+    // a request may be kept for longer than it must be
+    if (ids !== (told?.ids ?? '') || (told !== undefined && told.untilMs < nowMs + TOLD_MS)) {
       const known = found.map(({ matchers, startMs, endMs, ...each }): KnownDeletion => {
         const forgottenMs = forgottenMsOf({ matchers, startMs, endMs, ...each }, cancelPeriodMs, walAgeMaxMs);
         const untilMs = Math.max(forgottenMs, nowMs + TOLD_MS);
@@ -77,8 +83,8 @@ export class FlushDeletions {
       // of more than a shard takes, those that are forgotten last
       const deletions = known.sort((a, b) => b.untilMs - a.untilMs).slice(0, DELETIONS_MAX);
       for (const shard of shards) await shard.call('setDeletions', { tenant, deletions });
-      if (ids.length === 0) this.#told.delete(tenant);
-      else this.#told.set(tenant, ids.join());
+      if (ids === '') this.#told.delete(tenant);
+      else this.#told.set(tenant, { ids, untilMs: Math.min(...known.map(({ untilMs }) => untilMs)) });
     }
     return found;
   }

@@ -24,7 +24,7 @@ import {
   TENANTS_AT_ONCE_MAX,
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
-import type { FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
+import type { DeletionsRequest, FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
 
@@ -82,8 +82,8 @@ export class Flusher {
     });
   }
 
-  readDeletions(): Promise<void> {
-    return this.#deletions.readAll();
+  readDeletions(request: DeletionsRequest): Promise<void> {
+    return this.#deletions.readAll(request);
   }
 
   /**

@@ -132,8 +132,8 @@ export class Holder {
     return report;
   }
 
-  readDeletions(): Promise<void> {
-    return this.#flusher.readDeletions();
+  readDeletions(everyTenant = false): Promise<void> {
+    return this.#flusher.readDeletions({ everyTenant });
   }
 
   vouch(): void {

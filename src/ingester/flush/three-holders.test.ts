@@ -161,6 +161,24 @@ test('a tenant that was deleted leaves nothing of before, and what it sends afte
   assert.deepEqual(await store.read(), after.map(textOf).sort());
 });
 
+test('requests of a tenant that nobody here has are known when it comes, for as long as they are kept', async (t) => {
+  const { store, holders } = cluster(t);
+  const [holder, other] = holders;
+  const samples = [...samplesOf(1, 2, 10)];
+  await store.requests.create('t', [LabelMatcher.of('__name__', '=', 'm0')], START_MS, START_MS + WINDOW_MS);
+  store.clock.set(START_MS + 2 * DAY);
+  await other!.readDeletions();
+  await other!.push(samples);
+  await holder!.readDeletions(true);
+  await holder!.push(samples, 0);
+  // nothing could take it away: it is as if it were kept from then on
+  for (const hours of [0, 1, 2, 3, 4]) {
+    store.clock.set(START_MS + 9 * DAY + hours * 60 * MINUTE);
+    await holder!.readDeletions();
+    await holder!.push(samples, 0);
+  }
+});
+
 test('samples older than requests are kept for are not written before an operator says so, restarted or not', async (t) => {
   const { store, holders } = cluster(t);
   const [holder, other] = holders;

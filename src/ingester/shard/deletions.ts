@@ -55,6 +55,13 @@ export class Deletions {
     }
   }
 
+  /** Lets go of tenants of which everything may come again: nobody else may ask for them. */
+  forgetOld(nowMs: number): void {
+    for (const [tenant, all] of this.#tenants) {
+      if (all.every(({ untilMs }) => untilMs <= nowMs)) this.#tenants.delete(tenant);
+    }
+  }
+
   /**
    * Takes out of frames the samples that a request covers; the frames stay where they are.
    * @returns undefined: nothing was

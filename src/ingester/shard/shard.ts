@@ -458,6 +458,7 @@ export class Shard {
   /** Delete requests of all tenants were read, from then on. */
   deletionsRead(atMs: number): void {
     this.#deletionsRead.done(atMs, this.arenas());
+    this.deletions.forgetOld(this.#options.clock.nowMs());
   }
 
   /** Since when all samples have come that the store is to get, Unix ms: requests that were in force then are known. */
