@@ -14,7 +14,9 @@ import type { Loops } from '../kit/service/loops.ts';
 import type { ServiceGroup } from '../kit/service/service.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { LimitsService } from '../limits/limits-service.ts';
+import type { Scheduler } from '../scheduler/scheduler.ts';
 import type { ClusterNode } from './cluster/cluster-node.ts';
+import type { PeerHost } from './cluster/peer-host.ts';
 import type { Config } from './config.ts';
 import type { LateState } from './late-state.ts';
 import type { ThreadLayout } from './threads/layout.ts';
@@ -53,6 +55,10 @@ export interface Parts {
   cluster?: ClusterNode;
   /** The key of sessions that all processes of the cluster have; absent: this process' own. */
   sessionKey?: () => Uint8Array;
+  /** The way to other processes; absent: there are none. */
+  peers?: PeerHost;
+  /** The queue of queries of this process, where it has one. */
+  scheduler?: Scheduler;
   ingester?: IngesterAdmin;
   compactor?: CompactorControl;
   /** Evaluates expressions. */

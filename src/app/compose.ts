@@ -8,6 +8,7 @@ import type { Clock } from '../lib/clock.ts';
 import { LimitsService } from '../limits/limits-service.ts';
 import type { App } from './app.ts';
 import { checkCluster } from './cluster/clustered.ts';
+import { checkQueryPath, idleLimits } from './cluster/query-path.ts';
 import type { Config } from './config.ts';
 import type { Module } from './modules/module.ts';
 import { modules as allModules } from './modules/modules.ts';
@@ -31,6 +32,7 @@ export interface Composition {
 export async function composeApp(from: Composition): Promise<App & { services: ServiceGroup }> {
   const { config, version, order, log, clock, modules = allModules } = from;
   checkCluster(config);
+  checkQueryPath(config);
   const registry = new Registry();
   const ownKey = sessionKeyIn(config.data.dir);
   const sessionKey = () => (app.parts.sessionKey ?? ownKey)();
@@ -48,7 +50,15 @@ export async function composeApp(from: Composition): Promise<App & { services: S
     registry,
     metricSources: [],
     loops,
-    limits: LimitsService.of({ defaults: config.limits, config: config.runtime, log, registry, clock, loop: reloads }),
+    limits: LimitsService.of({
+      defaults: config.limits,
+      config: config.runtime,
+      refuses: (own) => idleLimits(config, own),
+      log,
+      registry,
+      clock,
+      loop: reloads,
+    }),
     gate,
     http: HttpListener.of({ name: 'http', host, port, config: config.server, gate, log, registry, clock }),
     admin:

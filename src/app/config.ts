@@ -5,6 +5,7 @@ import { chunkStoreConfig, schemaConfig } from '../chunkstore/config.ts';
 import { compactorConfig } from '../compactor/config.ts';
 import { distributorConfig } from '../distributor/config.ts';
 import { queryRangeConfig } from '../frontend/config.ts';
+import { frontendConfig } from '../frontend/service-config.ts';
 import { ingesterConfig } from '../ingester/config.ts';
 import { list, text } from '../kit/config/field.ts';
 import { type ConfigOf, section } from '../kit/config/section.ts';
@@ -17,8 +18,10 @@ import { azureConfig } from '../object/azure/config.ts';
 import { gcsConfig } from '../object/gcs/config.ts';
 import { s3Config } from '../object/s3/config.ts';
 import { purgerConfig, querierConfig } from '../querier/config.ts';
+import { frontendWorkerConfig } from '../querier/worker-config.ts';
 import { ringConfig } from '../ring/config.ts';
 import { rulerConfig } from '../ruler/config.ts';
+import { schedulerConfig } from '../scheduler/config.ts';
 import { deploymentsConfig } from '../services/config.ts';
 import { bigtableConfig } from '../table/bigtable/config.ts';
 import { cassandraConfig } from '../table/cassandra/config.ts';
@@ -48,6 +51,9 @@ export const sections = {
   ingester: ingesterConfig,
   querier: querierConfig,
   queryRange: queryRangeConfig,
+  frontend: frontendConfig,
+  frontendWorker: frontendWorkerConfig,
+  queryScheduler: schedulerConfig,
   purger: purgerConfig,
   compactor: compactorConfig,
   ruler: rulerConfig,

@@ -64,7 +64,7 @@ export const OWN = '';
 
 /** A call of more work than this is heavy. */
 const HEAVY_MS = 300;
-const HEAVY_CALLS_MAX = 4;
+export const HEAVY_CALLS_MAX = 4;
 /** The weight of a heavy call, in calls, for a light one that looks for a seat. */
 const HEAVY_LOAD = 4;
 /** A call waits for cheaper ones of its kind that come up to so much later. */

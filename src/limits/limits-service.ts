@@ -40,6 +40,8 @@ export interface LimitsOptions {
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
+  /** Says what of a tenant's limits does nothing in this process, and is refused. */
+  readonly refuses?: (limits: Partial<TenantLimits>) => string | undefined;
   /** Told of each look at the file. */
   readonly loop?: Loop | undefined;
 }
@@ -145,6 +147,17 @@ export class LimitsService implements Service {
     }
   }
 
+  /** @throws ConfigError */
+  #check(overrides: Overrides): void {
+    const { config, refuses } = this.#options;
+    if (refuses === undefined) return;
+    const problems = [...overrides].flatMap(([tenant, own]) => {
+      const refused = refuses(own);
+      return refused === undefined ? [] : [`${config.file}: ${tenant}: ${refused}`];
+    });
+    if (problems.length > 0) throw new ConfigError(problems);
+  }
+
   async #load(): Promise<void> {
     const { config, log } = this.#options;
     const { size, mtimeMs, ino } = await stat(config.file);
@@ -152,6 +165,7 @@ export class LimitsService implements Service {
     if (seen === this.#seen) return;
     this.#seen = seen; // also where it is wrong: once is enough to say so
     const overrides = await read(await readFile(config.file, 'utf8'), config.file);
+    this.#check(overrides);
     this.#overrides = overrides;
     this.#metrics.reloads.inc({ result: 'success' });
     this.#metrics.valid.set(1);

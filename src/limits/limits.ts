@@ -229,14 +229,12 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'store.max-query-length',
     help: 'Time between start and end of a query. 0: no limit.',
   }),
-  maxQueryParallelism: planned(
-    count({
-      default: 14,
-      min: 1,
-      flag: 'querier.max-query-parallelism',
-      help: 'Parts of a query that run at once.',
-    }),
-  ),
+  maxQueryParallelism: count({
+    default: 14,
+    min: 1,
+    flag: 'querier.max-query-parallelism',
+    help: 'Parts of a query that run at once. In one process, where they share a thread, at most two do.',
+  }),
   maxQueryResponseSize: bytes({
     default: '256MiB',
     flag: 'frontend.max-query-response-size',
@@ -252,13 +250,12 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'frontend.results-cache-ttl',
     help: 'How long cached answers live. 0: seven days.',
   }),
-  maxQueriersPerTenant: planned(
-    count({
-      default: 0,
-      flag: 'frontend.max-queriers-per-tenant',
-      help: 'Queriers that serve a tenant. 0: all.',
-    }),
-  ),
+  maxQueriersPerTenant: ratio({
+    default: 0,
+    min: 0,
+    flag: 'frontend.max-queriers-per-tenant',
+    help: 'Queriers that serve a tenant, the same ones each time; below 1: a part of all. 0: all.',
+  }),
   queryRejection: structure({
     default: QueryRejection.none,
     help: "Queries that are refused with 422, by kind, expression, times, step, or who asks: Cortex' query_rejection.",
@@ -267,7 +264,7 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   }),
   queryPriority: structure({
     default: QueryPriority.none,
-    help: "Queries that come before others of the tenant where some wait: Cortex' query_priority, but for reserved_queriers.",
+    help: "Queries that come before others of the tenant where some wait: Cortex' query_priority. reserved_queriers of several processes: that many of the tenant's queriers, or below 1 a part of them, serve only that priority and higher ones.",
     parse: QueryPriority.parse,
     print: (rules) => rules.file,
   }),

@@ -13,6 +13,7 @@ const SMALLEST = [
   'maxQueryLengthMs',
   'maxQueryResponseSize',
   'maxOutstandingRequestsPerTenant',
+  'maxQueryParallelism',
   'retentionPeriodMs',
 ] as const satisfies readonly (keyof TenantLimits)[];
 

@@ -65,6 +65,10 @@ test('what is not known is refused', () => {
   wrong({ query_attributes: [{ regexp: 'x' }] }, /query_attributes: \[0\]: unknown key "regexp"/);
   wrong({ query_attributes: [{ regex: '(' }] }, /missing closing \)/);
   wrong({ query_attributes: [{ time_window: { start: 'soon' } }] }, /start: a duration is wanted/);
-  const priorities = [{ priority: 1, reserved_queriers: 0.2, query_attributes: [] }];
-  assert.throws(() => QueryPriority.parse({ enabled: true, priorities }), /unknown key "reserved_queriers"/);
+  const priorities = (reserved_queriers: unknown) => [{ priority: 1, reserved_queriers, query_attributes: [] }];
+  const priority = (reserved: unknown) => QueryPriority.parse({ enabled: true, priorities: priorities(reserved) });
+  assert.throws(() => priority(-1), /reserved_queriers: a number of queriers, or a part of them below 1 is wanted/);
+  assert.throws(() => priority('2'), /reserved_queriers/);
+  assert.deepEqual(priority(0.2).reserved, [{ priority: 1, queriers: 0.2 }]);
+  assert.deepEqual(priority(0).reserved, []);
 });

@@ -51,6 +51,10 @@ const aDuration: Expected = expected('a duration', (value) => {
   }
 });
 const aWhole = expected('a whole number', (value) => Number.isSafeInteger(value));
+const aShare = expected(
+  'a number of queriers, or a part of them below 1',
+  (value) => Number(value) >= 0 && typeof value === 'number',
+);
 const aToggle = expected('true or false', (value) => typeof value === 'boolean');
 const someBounds = aRecordOf({ min: aDuration, max: aDuration });
 const someAttributes = aListOf(
@@ -69,7 +73,9 @@ const aRejection = aRecordOf({ enabled: aToggle, query_attributes: someAttribute
 const aPriority = aRecordOf({
   enabled: aToggle,
   default_priority: aWhole,
-  priorities: aListOf(aRecordOf({ 'priority!': aWhole, 'query_attributes!': someAttributes })),
+  priorities: aListOf(
+    aRecordOf({ 'priority!': aWhole, reserved_queriers: aShare, 'query_attributes!': someAttributes }),
+  ),
 });
 
 type FileBounds = { readonly min?: unknown; readonly max?: unknown };
@@ -115,6 +121,13 @@ export class QueryRejection {
   }
 }
 
+interface PriorityRule {
+  readonly priority: number;
+  /** Queriers that serve this priority and higher ones alone; below 1: a part of the tenant's. */
+  readonly reserved: number;
+  readonly any: readonly Attributes[];
+}
+
 /** Queries that come before others of their tenant. */
 export class QueryPriority {
   static readonly none = new QueryPriority({}, 0, []);
@@ -123,13 +136,9 @@ export class QueryPriority {
   readonly file: unknown;
   readonly #usual: number;
   /** The highest first. */
-  readonly #rules: readonly { readonly priority: number; readonly any: readonly Attributes[] }[];
+  readonly #rules: readonly PriorityRule[];
 
-  private constructor(
-    file: unknown,
-    usual: number,
-    rules: readonly { priority: number; any: readonly Attributes[] }[],
-  ) {
+  private constructor(file: unknown, usual: number, rules: readonly PriorityRule[]) {
     this.file = file;
     this.#usual = usual;
     this.#rules = rules.toSorted((a, b) => b.priority - a.priority);
@@ -143,11 +152,13 @@ export class QueryPriority {
       readonly default_priority?: number;
       readonly priorities?: readonly {
         readonly priority: number;
+        readonly reserved_queriers?: number;
         readonly query_attributes: readonly AttributesFile[];
       }[];
     };
-    const rules = (file.priorities ?? []).map(({ priority, query_attributes }) => ({
+    const rules = (file.priorities ?? []).map(({ priority, reserved_queriers: reserved = 0, query_attributes }) => ({
       priority,
+      reserved,
       any: query_attributes.map(attributesOf),
     }));
     return file.enabled === true
@@ -157,6 +168,11 @@ export class QueryPriority {
 
   get isEmpty(): boolean {
     return this.#rules.length === 0;
+  }
+
+  /** Queriers that are kept for a priority and higher ones, the highest first. */
+  get reserved(): readonly { readonly priority: number; readonly queriers: number }[] {
+    return this.#rules.flatMap(({ priority, reserved }) => (reserved > 0 ? [{ priority, queriers: reserved }] : []));
   }
 
   /** Higher ones come first. */

@@ -28,6 +28,19 @@ export const processErrors = catalogue({
     retry: true,
     text: (v: { worker: string; reason: string }) => `the ${v.worker} thread ended (${v.reason}); send again`,
   },
+  querierGone: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { querier: string; reason: string }) => `querier ${v.querier} is gone (${v.reason}); send again`,
+  },
+  schedulerAway: {
+    http: 503,
+    promType: 'unavailable',
+    retry: true,
+    text: (v: { waitedMs: number }) =>
+      `no query scheduler could be reached for ${v.waitedMs} ms (frontend.scheduler-address); send again later`,
+  },
   callCancelled: {
     http: 499,
     promType: 'canceled',

@@ -181,6 +181,13 @@ export const queryErrors = catalogue({
     text: (v: { known: number; needed: number }) =>
       `an ingester answered with version ${v.needed} of the ring, here ${v.known} is the newest that could be read`,
   },
+  answerTooLarge: {
+    http: 422,
+    promType: 'execution',
+    retry: false,
+    text: (v: { bytes: number; limit: number }) =>
+      `a querier's answer has at least ${v.bytes} bytes, more than ${v.limit} (fixed): ask for fewer series or steps`,
+  },
   labelAnswerTooLarge: {
     http: 422,
     promType: 'execution',

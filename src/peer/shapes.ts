@@ -51,3 +51,8 @@ export function listOf<T>(value: unknown, name: string, itemsMax: number, item: 
 export function optional<T>(value: unknown, read: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : read(value);
 }
+
+/** Texts of any number: their list is no longer than its message. */
+export function textsOf(value: unknown, name: string, charsMax: number): readonly string[] {
+  return listOf(value, name, Number.POSITIVE_INFINITY, (each) => textOf(each, name, charsMax));
+}

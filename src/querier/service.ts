@@ -207,6 +207,11 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     this.#metrics.failures.inc(labels, failures);
   }
 
+  /** Work of another kind, with the limits of its tenant. */
+  async work<Answer>(tenant: string, run: (limits: JoinedLimits) => Promise<Worked<Answer>>): Promise<Answer> {
+    return this.#answer(await run(this.#limits(tenant)));
+  }
+
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {
     return this.#options.workers.deleteTenant(tenant, signal);
   }

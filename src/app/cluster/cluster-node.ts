@@ -17,7 +17,7 @@ import {
 import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
-import type { RpcRole } from '../../kit/rpc/role.ts';
+import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
@@ -38,6 +38,7 @@ import type { LateKv } from './late-kv.ts';
 import { Meetings } from './meetings.ts';
 import { ownSettings } from './own-settings.ts';
 import { advertisedAddress, listenAddressOf } from './peer-address.ts';
+import { PeerCallers } from './peer-callers.ts';
 import type { PeerHost } from './peer-host.ts';
 import { type Reach, reachOf } from './reach.ts';
 import { type RingStatus, ringStatus } from './ring-status.ts';
@@ -82,6 +83,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   readonly #alike: PeerSelf['cluster'];
   readonly #server: RpcServer;
   readonly #role: Record<string, RpcRole[string]>;
+  readonly #callers: PeerCallers;
   readonly #settings: SettingsKeeper;
   readonly #metrics: ReturnType<typeof ringMetrics>;
   /** Metrics of each thread that has the ring. */
@@ -115,14 +117,16 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#nonce = `${this.instanceName}/${nonce}`;
     this.#alike = alike;
     const self = this.#selfNow();
+    const metrics = peerMetrics(registry);
     this.members = new RemoteMembers({
       self,
       security,
       clock,
       addressOf: (id) => this.#addresses.get(id),
       byId: true,
-      metrics: peerMetrics(registry),
+      metrics,
     });
+    this.#callers = new PeerCallers({ self, security, clock, metrics });
     const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
     this.#role = { ...memberRole(parts) };
@@ -186,6 +190,14 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     return advertisedAddress(this.#options.config.server, this.#server.port);
   }
 
+  caller(address: string): RpcCaller {
+    return this.#callers.at(address);
+  }
+
+  forget(address: string): void {
+    this.#callers.forget(address);
+  }
+
   answer(role: RpcRole): void {
     Object.assign(this.#role, role);
   }
@@ -236,6 +248,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     await this.#ring?.stop();
     await this.#settings.settled();
     this.members.close();
+    this.#callers.close();
     await this.#rounds;
     await this.#server.stop(stop);
     await this.#options.kv.close();

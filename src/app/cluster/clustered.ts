@@ -2,7 +2,7 @@ import { periodsOf } from '../../chunkstore/config.ts';
 import type { Config } from '../config.ts';
 
 /** Targets that are parts of a cluster by themselves. */
-const PARTS = ['distributor', 'ingester', 'querier'];
+const PARTS = ['distributor', 'ingester', 'querier', 'query-frontend', 'query-scheduler'];
 
 /** Whether this process is one of several: it has a ring. */
 export function isClustered({ process, distributor, ring }: Pick<Config, 'process' | 'distributor' | 'ring'>): boolean {
@@ -24,6 +24,8 @@ export function hasIngester({ process: { target } }: Pick<Config, 'process'>): b
  */
 export function checkCluster(config: Config): void {
   if (!isClustered(config)) return;
+  // it reads no store, and has no ring
+  if (config.process.target.every((target) => target === 'query-scheduler')) return;
   const { replicationFactor: replicas } = config.distributor;
   const { consistency } = config.cassandra;
   const periods = periodsOf(config.schema);

@@ -1,14 +1,15 @@
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Registry } from '../../kit/observe/metrics.ts';
 import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
-import { servedMetrics } from '../../kit/rpc/metrics.ts';
-import type { RpcRole } from '../../kit/rpc/role.ts';
+import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
+import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { advertisedAddress, listenAddressOf, type PeerAddressSettings } from './peer-address.ts';
+import { PeerCallers } from './peer-callers.ts';
 import type { ThreadPeers } from './thread-peers.ts';
 
 /** Where other processes ask this one: a process of a cluster with a ring, or one that only shares a store. */
@@ -18,10 +19,16 @@ export interface PeerHost {
   /** Answers these methods, too. */
   answer(role: RpcRole): void;
   threadPeers(): ThreadPeers;
+  /** The way to a process by its address, from this thread. */
+  caller(address: string): RpcCaller;
+  /** Ends the connection with it. */
+  forget(address: string): void;
 }
 
 export interface PeerListenerOptions {
   readonly settings: PeerFiles & PeerAddressSettings;
+  /** Others have its address in their settings: it listens there or not at all. */
+  readonly isSought?: boolean;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -35,15 +42,18 @@ export class PeerListener implements Service, PeerHost {
   readonly #role: Record<string, RpcRole[string]> = {};
   readonly #self = { name: Buffer.from(systemBytes(8)).toString('hex'), cluster: {} };
   readonly #metrics: ReturnType<typeof servedMetrics>;
+  readonly #callers: PeerCallers;
   #server: RpcServer | undefined;
   #refreshes: Timer | undefined;
 
   /** @throws where its address or the files of its security are wrong */
   constructor(options: PeerListenerOptions) {
-    const { settings, registry } = options;
+    const { settings, registry, clock } = options;
     this.#options = options;
     this.#credentials = PeerCredentials.read(settings);
     this.#metrics = servedMetrics(registry);
+    const security = () => this.#credentials.current;
+    this.#callers = new PeerCallers({ self: this.#self, security, clock, metrics: peerMetrics(registry) });
     listenAddressOf(settings.peerListenAddress);
     if (settings.peerAdvertiseAddress !== '') hostAndPort(settings.peerAdvertiseAddress);
   }
@@ -61,13 +71,22 @@ export class PeerListener implements Service, PeerHost {
     return { self: this.#self, files: this.#options.settings };
   }
 
+  caller(address: string): RpcCaller {
+    return this.#callers.at(address);
+  }
+
+  forget(address: string): void {
+    this.#callers.forget(address);
+  }
+
   async start(): Promise<void> {
-    const { settings, clock, log } = this.#options;
+    const { settings, isSought = false, clock, log } = this.#options;
     const { host, port } = listenAddressOf(settings.peerListenAddress);
     try {
       this.#server = await this.#listening(host, port);
     } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'EADDRINUSE' || settings.peerAdvertiseAddress !== '') throw thrown;
+      const isTaken = (thrown as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!isTaken || isSought || settings.peerAdvertiseAddress !== '') throw thrown;
       // others read in its row where it is
       log.warn({ address: settings.peerListenAddress }, 'the address for other processes is taken: any free port is');
       this.#server = await this.#listening(host, 0);
@@ -77,6 +96,7 @@ export class PeerListener implements Service, PeerHost {
 
   async stop(stop: Stop): Promise<void> {
     this.#refreshes?.cancel();
+    this.#callers.close();
     await this.#server?.stop(stop);
   }
 

@@ -16,8 +16,8 @@ export const alertmanagerModule: Module = {
   build(app) {
     const { config, limits, log, clock, http, version, metricSources } = app;
     const fallback = fallbackOf(app);
-    const listener = isShared(app) && app.parts.cluster === undefined ? listenerOf(app) : undefined;
-    const peers = app.parts.cluster ?? listener;
+    const listener = isShared(app) && app.parts.peers === undefined ? listenerOf(app) : undefined;
+    const peers = app.parts.peers ?? listener;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
@@ -35,6 +35,7 @@ export const alertmanagerModule: Module = {
       log,
       clock,
     });
+    if (peers !== undefined) app.parts.peers = peers;
     app.parts.alertmanager = alertmanager;
     metricSources.push(() => alertmanager.metrics());
     http.add(alertmanagerRoutes(alertmanager, config.server));

@@ -6,7 +6,10 @@ import { dataFolderModule } from './data-folder.ts';
 import { distributorModule } from './distributor.ts';
 import { ingesterModule } from './ingester.ts';
 import type { Module } from './module.ts';
+import { peersModule } from './peers.ts';
 import { querierModule } from './querier.ts';
+import { queryFrontendModule } from './query-frontend.ts';
+import { querySchedulerModule } from './query-scheduler.ts';
 import { ringModule } from './ring.ts';
 import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
@@ -27,7 +30,10 @@ export const modules: Readonly<Record<string, Module>> = {
   ring: ringModule,
   ingester: ingesterModule,
   distributor: distributorModule,
+  peers: peersModule,
   querier: querierModule,
+  'query-scheduler': querySchedulerModule,
+  'query-frontend': queryFrontendModule,
   services: servicesModule,
   ruler: rulerModule,
   compactor: compactorModule,
@@ -72,8 +78,10 @@ export function resolveTargets(targets: readonly string[], from = modules, clust
     for (const needed of clustered ? clusterNeeds : needs) add(needed, [...path, name]);
     order.push(name);
   };
-  // the ring of an ingester lies in its folder
-  const first = clustered && targets.includes('ingester') ? ['data-folder'] : [];
+  // the ring of an ingester lies in its folder, and a process with a ring has its listener for others
+  const folder = clustered && targets.includes('ingester') ? ['data-folder'] : [];
+  const ring = clustered && targets.some((name) => from[name]?.clusterNeeds?.includes('ring')) ? ['ring'] : [];
+  const first = [...folder, ...ring];
   for (const name of [...first, ...targets, ...(from.server?.needs ?? [])]) add(name, []);
   return [...order, 'server'];
 }

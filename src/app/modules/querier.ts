@@ -1,3 +1,4 @@
+import os from 'node:os';
 import { queryFacts } from '../../api/query-facts.ts';
 import { periodsOf } from '../../chunkstore/config.ts';
 import type { ApiBackend } from '../../contract/api.ts';
@@ -5,10 +6,16 @@ import type { TenantHider, TenantPurger } from '../../contract/control.ts';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import type { RuleSettings } from '../../contract/rules.ts';
 import { showConfig, showFlags } from '../../kit/config/show.ts';
+import type { Service } from '../../kit/service/service.ts';
+import { systemRandom } from '../../lib/random.ts';
+import { HEAVY_CALLS_MAX } from '../../lib/seats.ts';
+import { RemoteAnswers, RemoteJobSource } from '../../peer/remote-scheduler.ts';
+import { JobWorker } from '../../querier/job-worker.ts';
 import { MetricUseBook, SAVE_INTERVAL_MS } from '../../querier/metric-use.ts';
-import { QuerierService, type QuerierServiceOptions } from '../../querier/service.ts';
+import { QuerierService, type QuerierServiceOptions, type QueryWorkers } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
+import { PeerAddresses } from '../cluster/peer-addresses.ts';
 import { type Config, sections } from '../config.ts';
 import { LateState } from '../late-state.ts';
 import { withAlertConfig } from '../routes/alertmanager.ts';
@@ -17,7 +24,7 @@ import { metricUseRoutes } from '../routes/metric-use.ts';
 import { purgerRoutes } from '../routes/purger.ts';
 import { tenantRoutes } from '../routes/tenant.ts';
 import { storeSpec } from '../store-spec.ts';
-import { QueryThreads } from '../threads/query-threads.ts';
+import { QueryThreads, type QueryThreadsOptions } from '../threads/query-threads.ts';
 import type { Module } from './module.ts';
 
 /** Answers queries. */
@@ -26,65 +33,123 @@ export const querierModule: Module = {
   clusterNeeds: ['observer', 'limits', 'ring', 'threads', 'web'],
   target: 'Answers queries.',
   build(app) {
-    const { config, limits, log, registry, version, startTimeMs, clock, http } = app;
-    const limitsOf = (tenant: string) => limits.of(tenant);
-    const workers = new QueryThreads({
-      data: {
-        config: config.querier,
-        queryRange: config.queryRange,
-        purger: config.purger,
-        store: storeSpec(config, app.parts.hold),
-        caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
-        windowMs: config.ingester.windowMs,
-        keepFlushedMs: config.ingester.keepFlushedMs,
-        cacheAgeMs: cacheAgeMs(config),
-        status: {
-          version,
-          startTimeMs,
-          flags: showFlags(sections, config),
-          configYaml: showConfig(sections, config, 'all'),
-        },
-      },
-      layout: part(app, 'layout'),
-      heads: app.parts.cluster === undefined ? { shards: part(app, 'shards') } : { cluster: app.parts.cluster },
-      log,
-      clock,
-    });
-    const state = new LateState(() => storeSpec(config, app.parts.hold), clock);
-    app.parts.state = state;
-    const use = new MetricUseBook({
-      rows: state,
-      clock,
-      loop: app.loops.add('metric-use', SAVE_INTERVAL_MS),
-      onFailure: (error) => log.warn({ error: error.message }, 'counts of metrics asked for were not written'),
-    });
-    const { cacheBackend } = config.chunkStore;
-    const querier = new QuerierService({
-      workers,
-      cacheBackend,
-      limits: limitsOf,
-      factsOf: queryFacts,
-      registry,
-      clock,
-      ...slowQueries(app),
-      use,
-    });
-    app.parts.queries = querier;
-    app.parts.documentTenants = (kind, signal) => workers.documentTenants(kind, signal);
-    const handlers = apiHandlers(withRules(querier, app), config.server);
-    http.add(
-      handlers.map((route) =>
-        route.path === '/api/v1/alerts' ? withAlertConfig(route, () => app.parts.alertmanager) : route,
-      ),
-    );
+    const { cluster } = app.parts;
+    const workers = queryThreads(app, cluster === undefined ? { shards: part(app, 'shards') } : { cluster });
+    const { querier, services } = queryService(app, workers, workers);
+    const { config, http } = app;
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
-    http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
-    http.add(metricUseRoutes({ book: use, api: querier }));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
     if (isAlone(config)) app.parts.generationReads = workers.generationReads;
-    return [state, workers, querier, { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() }];
+    return [...services, ...jobService(app, workers, querier)];
   },
 };
+
+/** Threads that evaluate, or that split queries for others who do. */
+export function queryThreads(app: App, heads: QueryThreadsOptions['heads']): QueryThreads {
+  const { config, log, version, startTimeMs, clock } = app;
+  return new QueryThreads({
+    data: {
+      config: config.querier,
+      queryRange: config.queryRange,
+      purger: config.purger,
+      store: storeSpec(config, app.parts.hold),
+      caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
+      windowMs: config.ingester.windowMs,
+      keepFlushedMs: config.ingester.keepFlushedMs,
+      cacheAgeMs: cacheAgeMs(config),
+      status: {
+        version,
+        startTimeMs,
+        flags: showFlags(sections, config),
+        configYaml: showConfig(sections, config, 'all'),
+      },
+    },
+    layout: part(app, 'layout'),
+    heads,
+    log,
+    clock,
+  });
+}
+
+/** The service of queries over its workers, with all that HTTP serves of it. */
+export function queryService(app: App, threads: QueryThreads, workers: QueryWorkers) {
+  const { config, limits, log, registry, clock, http } = app;
+  const limitsOf = (tenant: string) => limits.of(tenant);
+  const state = new LateState(() => storeSpec(config, app.parts.hold), clock);
+  app.parts.state = state;
+  const use = new MetricUseBook({
+    rows: state,
+    clock,
+    loop: app.loops.add('metric-use', SAVE_INTERVAL_MS),
+    onFailure: (error) => log.warn({ error: error.message }, 'counts of metrics asked for were not written'),
+  });
+  const { cacheBackend } = config.chunkStore;
+  const querier = new QuerierService({
+    workers,
+    cacheBackend,
+    limits: limitsOf,
+    factsOf: queryFacts,
+    registry,
+    clock,
+    ...slowQueries(app),
+    use,
+  });
+  app.parts.queries = querier;
+  app.parts.documentTenants = (kind, signal) => threads.documentTenants(kind, signal);
+  const handlers = apiHandlers(withRules(querier, app), config.server);
+  http.add(
+    handlers.map((route) =>
+      route.path === '/api/v1/alerts' ? withAlertConfig(route, () => app.parts.alertmanager) : route,
+    ),
+  );
+  http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
+  http.add(metricUseRoutes({ book: use, api: querier }));
+  const useService = { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() };
+  return { querier, services: [state, threads, querier, useService] };
+}
+
+/** Work for front ends elsewhere, where some are named. */
+function jobService(app: App, threads: QueryThreads, querier: QuerierService): Service[] {
+  const { config, log, clock } = app;
+  const { frontendAddress, schedulerAddress, dnsLookupDurationMs, id } = config.frontendWorker;
+  const names = [...frontendAddress, ...schedulerAddress];
+  if (names.length === 0) return [];
+  const peers = part(app, 'peers');
+  const { queryThreads: count } = part(app, 'layout');
+  const worker = new JobWorker({
+    id: id || os.hostname(),
+    places: count * config.querier.maxConcurrent,
+    heavyPlaces: count * HEAVY_CALLS_MAX,
+    run: (job, signal) => querier.work(job.tenant, (limits) => threads.job(job, limits, signal)),
+    answers: (address) => new RemoteAnswers(peers.caller(address)),
+    log,
+    clock,
+    random: systemRandom,
+  });
+  const addresses = new PeerAddresses({
+    names,
+    periodMs: dnsLookupDurationMs,
+    added: (address) => worker.add(address, new RemoteJobSource(peers.caller(address))),
+    removed: (address) => {
+      worker.remove(address);
+      peers.forget(address);
+    },
+    log,
+    clock,
+  });
+  return [
+    {
+      name: 'query-jobs',
+      start: async () => addresses.start(),
+      async stop({ signal }) {
+        await addresses.stop();
+        await worker.stop(signal);
+      },
+      notReady: () =>
+        worker.seated.length > 0 ? undefined : `none of ${names.join(', ')} gives this querier work: none is reached`,
+    },
+  ];
+}
 
 /** Whether nobody but this process reads its store. */
 function isAlone({ schema }: Config): boolean {

@@ -20,6 +20,7 @@ export const ringModule: Module = {
     const kv = new LateKv(() => openKv(config, clock), clock);
     const cluster = new ClusterNode({ config, kv, disk, log, registry, clock });
     app.parts.cluster = cluster;
+    app.parts.peers = cluster;
     metricSources.push(() => cluster.metrics());
     app.parts.ingester = new ClusterAdmin({ ring: cluster, member: (id) => cluster.members.of(cluster, id) });
     http.add(ringRoutes(cluster));

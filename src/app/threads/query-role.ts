@@ -15,6 +15,7 @@ import type {
   RangeRequest,
 } from '../../contract/query.ts';
 import type { QueryRangeConfig } from '../../frontend/config.ts';
+import type { JobAnswer, WantedJob } from '../../frontend/job-desk.ts';
 import type { CallContext, Transferred } from '../../kit/thread/channel.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import type { PurgerConfig, QuerierConfig } from '../../querier/config.ts';
@@ -32,7 +33,7 @@ export type QueryRole = {
   reconnect(request: ShardReplacement): Promise<void>;
   /** Where the answer has parts they go through the port: its head first, and the call is under way until the last is taken. */
   handle(
-    request: { readonly request: ApiRequest; readonly parts?: MessagePort } & Limited,
+    request: { readonly request: ApiRequest; readonly parts?: MessagePort; readonly turn?: JobTurn } & Limited,
     call: CallContext,
   ): Promise<Transferred<Worked<ApiResponse>>>;
   instant(request: Asked<InstantRequest> & Limited, call: CallContext): Promise<Worked<QueryResult>>;
@@ -42,6 +43,11 @@ export type QueryRole = {
     request: Asked<readonly InstantRequest[]> & Limited,
     call: CallContext,
   ): Promise<Worked<readonly InstantOutcome[]>>;
+  /** Works at a job of a front end elsewhere; parts of its answer go as those of `handle`. */
+  job(
+    request: { readonly tenant: string; readonly payload: Uint8Array; readonly parts?: MessagePort } & Limited,
+    call: CallContext,
+  ): Promise<Transferred<Worked<JobAnswer>>>;
   documentTenants(request: { readonly kind: string }, call: CallContext): Promise<readonly string[]>;
   /** Answers that are cached of a tenant's days, both ends inclusive, are no longer served to queries that begin once this is answered. */
   moveDays(request: { readonly tenant: string; readonly fromMs: number; readonly toMs: number }): Promise<void>;
@@ -51,14 +57,25 @@ export type QueryRole = {
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
 
-/** Where recent samples are read: from the shards of this process, or from the owners on the ring. */
-export type HeadPorts = { readonly shards: readonly ShardConnection[] } | { readonly ring: RingPorts };
+/** Who evaluates: this process, which reads recent samples from its shards or from the owners on the ring; or queriers elsewhere. */
+export type HeadPorts =
+  | { readonly shards: readonly ShardConnection[] }
+  | { readonly ring: RingPorts }
+  | { readonly jobs: MessagePort };
+
+/** The jobs of a front end, as its threads leave them. */
+export type JobsRole = {
+  ask(request: Omit<WantedJob, 'inParts'>, call: CallContext): Promise<Transferred<JobAnswer>>;
+};
 
 /** The cache of answers in memory, which all query workers share. */
 export type ResultsCacheRole = {
   get(request: { readonly keys: readonly string[] }): Promise<readonly (Uint8Array | undefined)[]>;
   set(request: { readonly entries: readonly CacheEntry[] }): Promise<void>;
 };
+
+/** Where the jobs of a request stand among those that wait. */
+export type JobTurn = Pick<WantedJob, 'query' | 'costMs' | 'priority'>;
 
 interface Limited {
   readonly limits: JoinedLimits;

@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
+import type { Job } from '../../contract/jobs.ts';
 import type {
   InstantOutcome,
   InstantRequest,
@@ -10,32 +11,37 @@ import type {
   QueryResult,
   RangeRequest,
 } from '../../contract/query.ts';
+import type { JobAnswer, JobDesk } from '../../frontend/job-desk.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service } from '../../kit/service/service.ts';
-import { serve } from '../../kit/thread/channel.ts';
+import { serve, Transferred } from '../../kit/thread/channel.ts';
 import { takenParts } from '../../kit/thread/part-stream.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import { type PooledCallOptions, WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { JoinedLimits } from '../../limits/query-limits.ts';
 import { tenantsOf } from '../../model/tenants.ts';
+import type { JobOutcome } from '../../querier/job-worker.ts';
 import { QUERY_STACK_MB } from '../../querier/query-stack.ts';
 import type { Asked, QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { HeadPorts, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
+import type { HeadPorts, JobsRole, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface QueryThreadsOptions {
   readonly data: Omit<QueryWorkerData, 'generationReads'>;
   readonly layout: ThreadLayout;
-  /** Where recent samples are. */
-  readonly heads: { readonly shards: ShardHost } | { readonly cluster: ClusterNode };
+  /** Where recent samples are, or who asks for them. */
+  readonly heads: { readonly shards: ShardHost } | { readonly cluster: ClusterNode } | { readonly desk: JobDesk };
   readonly log: Logger;
   readonly clock: Clock;
 }
+
+/** Queries of a front end that a thread has under way: most of them wait. */
+const FRONTEND_CALLS_MAX = 2_000;
 
 /** Queries of one tenant that a thread has under way while other tenants ask, too: they take turns, and each turn is some 10 ms. */
 const TENANT_CALLS_MAX = 4;
@@ -60,14 +66,16 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   async start(): Promise<void> {
-    const { data, layout, log, clock } = this.#options;
+    const { data, layout, heads, log, clock } = this.#options;
+    const isFrontend = 'desk' in heads;
     this.#pool = WorkerPool.start<QueryRole>({
       name: 'query',
       size: layout.queryThreads,
       sizeMin: layout.queryThreadsMin,
-      callsPerWorkerMax: data.config.maxConcurrent,
+      // those of a front end wait for queriers, and have their turns there
+      callsPerWorkerMax: isFrontend ? FRONTEND_CALLS_MAX : data.config.maxConcurrent,
       queueMax: data.config.queueMax,
-      callsPerTenantMax: TENANT_CALLS_MAX,
+      ...(isFrontend ? {} : { callsPerTenantMax: TENANT_CALLS_MAX }),
       log,
       clock,
       spawn: (i) => this.#spawn(i),
@@ -76,7 +84,9 @@ export class QueryThreads implements Service, QueryWorkers {
 
   #spawn(index: number) {
     const { heads } = this.#options;
-    const data = 'shards' in heads ? this.#options.data : { ...this.#options.data, peers: heads.cluster.threadPeers() };
+    const data = !('cluster' in heads)
+      ? this.#options.data
+      : { ...this.#options.data, peers: heads.cluster.threadPeers() };
     const worker = WorkerThread.start<QueryRole>({
       name: `query-${index}`,
       url: workerUrl('./query-worker', import.meta.url),
@@ -109,6 +119,11 @@ export class QueryThreads implements Service, QueryWorkers {
       heads.cluster.connect(own, worker.gone);
       return { ports: { ring: other }, moved };
     }
+    if ('desk' in heads) {
+      const { port1, port2: jobs } = new MessageChannel();
+      serve(port1, jobsRole(heads.desk));
+      return { ports: { jobs }, moved: [jobs] };
+    }
     const shards = heads.shards.connect((shard, connection) => {
       worker.channel.call('reconnect', { shard, connection }, { transfer: [connection.port] }).catch(() => {});
     }, worker.gone);
@@ -125,7 +140,14 @@ export class QueryThreads implements Service, QueryWorkers {
     signal: AbortSignal,
     turn?: QueryTurn,
   ): Promise<Worked<ApiResponse>> {
-    const options = { ...this.#for(request.tenant, limits, signal), ...turn };
+    const { heads } = this.#options;
+    const own = this.#for(request.tenant, limits, signal);
+    if ('desk' in heads) {
+      const { costMs = 0, priority = 0 } = turn ?? {};
+      const jobTurn = { query: heads.desk.nameQuery(), costMs, priority };
+      return this.#pool!.call('handle', { request, limits, turn: jobTurn }, own);
+    }
+    const options = { ...own, ...turn };
     if (request.takesParts === true) return this.#handleInParts(request, limits, options);
     return this.#pool!.call('handle', { request, limits }, options);
   }
@@ -142,6 +164,35 @@ export class QueryThreads implements Service, QueryWorkers {
     });
     const whole = this.#pool!.call('handle', { request, limits, parts: port2 }, { ...options, transfer: [port2] });
     const answer = await Promise.race([head, whole]).catch((thrown) => {
+      port1.close();
+      throw thrown;
+    });
+    if ('answer' in answer) {
+      port1.close();
+      return answer;
+    }
+    const failed = whole.then(() => new Promise<never>(() => {}));
+    failed.catch(() => {}); // whoever takes parts hears of it
+    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined };
+  }
+
+  /** Works at a job of a front end elsewhere. */
+  async job(
+    { tenant, payload, inParts, costMs, priority }: Job,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+  ): Promise<Worked<JobOutcome>> {
+    // it has waited for its turn already
+    const { tenant: owner } = this.#for(tenant, limits, signal);
+    const options = { signal, ...(owner !== undefined && { tenant: owner }), costMs, priority };
+    if (!inParts) return this.#pool!.call('job', { tenant, payload, limits }, options);
+    const { port1, port2 } = new MessageChannel();
+    const begun = new Promise<JobAnswer>((resolve) => {
+      port1.once('message', resolve);
+    });
+    const request = { tenant, payload, limits, parts: port2 };
+    const whole = this.#pool!.call('job', request, { ...options, transfer: [port2] });
+    const answer = await Promise.race([begun, whole]).catch((thrown) => {
       port1.close();
       throw thrown;
     });
@@ -201,4 +252,14 @@ export class QueryThreads implements Service, QueryWorkers {
   async stop(): Promise<void> {
     await this.#pool?.close();
   }
+}
+
+/** Leaves the jobs of a thread with the desk. */
+function jobsRole(desk: JobDesk): JobsRole {
+  return {
+    async ask(wanted, { signal }) {
+      const answer = await desk.ask(wanted, signal);
+      return Transferred.of(answer, [answer.bytes.buffer]);
+    },
+  };
 }

@@ -25,7 +25,10 @@ import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
+import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { JobRunner, runQuery } from '../../peer/job-runner.ts';
+import { decodeRequest } from '../../peer/job-shapes.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { Hedges } from '../../querier/hedges.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
@@ -35,7 +38,7 @@ import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
 import { countedRead } from './generation-reads.ts';
-import type { HeadPorts, QueryRole, QueryWorkerData } from './query-role.ts';
+import type { HeadPorts, JobsRole, JobTurn, QueryRole, QueryWorkerData } from './query-role.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
@@ -62,14 +65,15 @@ const WARM_UP_MS = 400;
 /** Parts of a query in this thread: one is evaluated while another one's samples are fetched. */
 const PARTS_AT_ONCE = 2;
 
-const frontend: Omit<FrontendOptions, 'querier' | 'cacheLimits' | 'memory' | 'need'> = {
+const NO_TURN: JobTurn = { query: '', costMs: 0, priority: 0 };
+
+const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'cacheLimits' | 'memory' | 'need'> = {
   parsed: engine.parsed,
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
   shards: Number(queryRange.queryVerticalShardSize),
   lookbackMs: config.lookbackDeltaMs,
   alignToStep: queryRange.alignQueriesWithStep,
-  parallelMax: PARTS_AT_ONCE,
   cacheSamplesMin: queryRange.cacheSamplesMin,
   samplesMax: config.maxSamples,
   retriesMax: queryRange.maxRetries,
@@ -81,14 +85,28 @@ interface Connected {
   readonly querier: Querier;
   readonly generations: Generations;
   /** Sources that the API answers from, for a call with these limits. */
-  sources(tenant: string, limits: JoinedLimits): ApiSources;
+  sources(
+    tenant: string,
+    limits: JoinedLimits,
+    turn?: JobTurn,
+  ): ApiSources & { readonly workedMs: () => number | undefined };
 }
 
 /** The ways to the shards, in their order. */
 const links: Link<ShardRole>[] = [];
 
+/** A front end has none: its queriers ask for them. */
+const NOTHING_RECENT: IngesterClient = {
+  async *select() {},
+  labels: async () => [],
+  metadata: async () => [],
+  headStats: async () => undefined,
+  exemplars: async () => [],
+};
+
 /** The holders of recent samples. */
 function headsOf(ports: HeadPorts): IngesterClient {
+  if ('jobs' in ports) return NOTHING_RECENT;
   if ('ring' in ports) {
     if (peers === undefined) throw new Error('bug: a ring without the way to its members');
     const { ring, member } = peersOfThread(peers, ports.ring);
@@ -132,17 +150,24 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
           intervalMs: queryRange.splitQueriesByIntervalMs,
           clock: systemClock,
         });
+  const jobs = 'jobs' in ports ? new Channel<JobsRole>(ports.jobs) : undefined;
   const headStats: ApiSources['status']['headStats'] = (tenant, limit, signal) =>
     ingester.headStats(tenant, limit, signal);
   return {
     querier,
     generations,
-    sources: (tenant, limits) => {
+    sources: (tenant, limits, turn = NO_TURN) => {
       const { over, ...sources } = querier.sources(tenant, limits);
       const memory = () => new LimitedBudget(limits, sources.memory);
+      const elsewhere =
+        jobs &&
+        new JobRunner((name, payload, signal) => jobs.call('ask', { ...turn, tenant: name, payload }, { signal }));
       const queries = new Frontend({
         ...frontend,
-        querier: sources.queries,
+        // jobs are asked for again where they are left
+        ...(elsewhere && { retriesMax: 0 }),
+        parallelMax: Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism),
+        querier: elsewhere ?? sources.queries,
         cache: answers,
         cacheLimits: cacheLimits(limits),
         need: { sizesOf: querier.sizes.bind(querier), limits },
@@ -151,6 +176,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
       return {
         ...sources,
         queries,
+        workedMs: () => elsewhere?.workedMs,
         previewer: rulePreviewer({ ...sources, queries, over, memory }),
         status: { ...status, headStats },
       };
@@ -190,10 +216,26 @@ async function worked<Answer>(run: (connected: Connected) => Promise<Answer>) {
   }
 }
 
+/** An answer that another querier may better is an error for whoever asks. @throws AppError */
+function throwFailure(status: number, body: Uint8Array): void {
+  if (status < 500) return;
+  let said: { readonly errorType?: unknown; readonly error?: unknown } = {};
+  try {
+    said = JSON.parse(Buffer.from(body).toString());
+  } catch {
+    // a text
+  }
+  const promType = said.errorType === 'timeout' || said.errorType === 'internal' ? said.errorType : 'unavailable';
+  const text = typeof said.error === 'string' ? said.error : Buffer.from(body).toString().trim();
+  throw new AppError({ id: 'querier-failed', http: status, promType, retry: true }, text);
+}
+
 const role: QueryRole = {
   async connect({ heads, results }) {
     connection = connected(heads, results);
     const { querier, sources } = await connection;
+    // queriers elsewhere are warm by themselves
+    if ('jobs' in heads) return;
     // slower at first is all that comes of it when this fails
     await warmUp(
       sources(
@@ -210,16 +252,20 @@ const role: QueryRole = {
     const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
     links[shard]!.replace(new Channel<ShardRole>(port), reason);
   },
-  async handle({ request, limits, parts: port }, { signal }) {
+  async handle({ request, limits, turn, parts: port }, { signal }) {
+    let elsewhereMs: number | undefined;
     const { answer, ...how } = await worked(async ({ sources }) => {
-      const { parts, ...response } = await new PromApi(sources(request.tenant, limits)).handle(request, signal);
+      const from = sources(request.tenant, limits, turn);
+      const { parts, ...response } = await new PromApi(from).handle(request, signal);
+      elsewhereMs = from.workedMs();
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
       port.postMessage(response);
       await sendParts(port, parts, signal);
       return { ...response, body: new Uint8Array(0) };
     });
     const metrics = answer.status === 200 ? await askedBy(request, signal) : undefined;
-    return Transferred.of({ answer, ...how, metrics }, [answer.body.buffer]);
+    const workedMs = elsewhereMs ?? how.workedMs;
+    return Transferred.of({ answer, ...how, workedMs, metrics }, [answer.body.buffer]);
   },
   instant: ({ tenant, request, limits }, { signal }) =>
     worked(({ sources }) => sources(tenant, limits).queries.instant(tenant, request, { signal })),
@@ -231,6 +277,26 @@ const role: QueryRole = {
     const done = await worked(({ querier }) => querier.instants(tenant, request, limits, { signal }));
     const exprs = request.map(({ expr }) => expr);
     return { ...done, metrics: await asked.ofAll(exprs, new Pacer(systemClock, { sliceMs: SLICE_MS, signal })) };
+  },
+  async job({ tenant, payload, limits, parts: port }, { signal }) {
+    const request = decodeRequest(payload);
+    const { answer, ...how } = await worked(async (own) => {
+      const startedMs = systemClock.monotonicMs();
+      const workedMs = () => systemClock.monotonicMs() - startedMs;
+      if (request.kind === 'query') {
+        const { queries } = own.querier.sources(tenant, limits);
+        const bytes = await runQuery(queries, tenant, request, { signal });
+        return { head: { workedMs: workedMs() }, bytes };
+      }
+      const { parts, body, ...api } = await new PromApi(own.sources(tenant, limits)).handle(request.request, signal);
+      throwFailure(api.status, body);
+      const answered = { head: { workedMs: workedMs(), api }, bytes: movable(body) };
+      if (parts === undefined || port === undefined) return answered;
+      port.postMessage(answered);
+      await sendParts(port, parts, signal);
+      return { ...answered, bytes: new Uint8Array(0) };
+    });
+    return Transferred.of({ answer, ...how }, [answer.bytes.buffer]);
   },
   async documentTenants({ kind }, { signal }) {
     const documents = new Documents(await TenantTables.open((await opened).schema, signal), systemClock, systemBytes);

@@ -1,0 +1,73 @@
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
+import type { JobDesk } from '../../frontend/job-desk.ts';
+import type { JoinedLimits } from '../../limits/query-limits.ts';
+import { encodeRequest } from '../../peer/job-shapes.ts';
+import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
+import type { QueryThreads } from './query-threads.ts';
+
+/** Requests that read series by themselves: a querier answers them as they are. */
+const ELSEWHERE = [
+  '/api/v1/query_exemplars',
+  '/api/v1/series',
+  '/api/v1/labels',
+  '/api/v1/label/',
+  '/api/v1/metadata',
+  '/api/v1/rule_preview',
+  '/api/v1/rule_test',
+  '/api/v1/status/tsdb',
+  '/api/v1/search/',
+  '/api/v1/cardinality/',
+  '/api/v1/admin/',
+  '/api/v1/read',
+  '/federate',
+];
+
+/** A front end's workers: queries go in parts through threads of its own, other requests as they are to a querier. */
+export class FrontendThreads implements QueryWorkers {
+  readonly #threads: QueryThreads;
+  readonly #desk: JobDesk;
+  readonly instant: QueryWorkers['instant'];
+  readonly range: QueryWorkers['range'];
+  readonly partial: QueryWorkers['partial'];
+  readonly instants: QueryWorkers['instants'];
+  readonly deleteTenant: QueryWorkers['deleteTenant'];
+  readonly tenantDeletion: QueryWorkers['tenantDeletion'];
+
+  constructor(threads: QueryThreads, desk: JobDesk) {
+    this.#threads = threads;
+    this.#desk = desk;
+    this.instant = threads.instant.bind(threads);
+    this.range = threads.range.bind(threads);
+    this.partial = threads.partial.bind(threads);
+    this.instants = threads.instants.bind(threads);
+    this.deleteTenant = threads.deleteTenant.bind(threads);
+    this.tenantDeletion = threads.tenantDeletion.bind(threads);
+  }
+
+  async handle(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+    turn?: QueryTurn,
+  ): Promise<Worked<ApiResponse>> {
+    if (!ELSEWHERE.some((path) => request.path.startsWith(path))) {
+      return this.#threads.handle(request, limits, signal, turn);
+    }
+    const { costMs = 0, priority = 0 } = turn ?? {};
+    const payload = encodeRequest({ kind: 'api', request });
+    const job = { tenant: request.tenant, query: this.#desk.nameQuery(), costMs, priority, payload };
+    if (request.takesParts === true) {
+      const { head, parts } = await this.#desk.askInParts(job, signal);
+      return { answer: { ...answerOf(head.api), body: new Uint8Array(0), parts }, cache: undefined };
+    }
+    const { head, bytes } = await this.#desk.ask(job, signal);
+    return { answer: { ...answerOf(head.api), body: bytes }, cache: undefined, workedMs: head.workedMs };
+  }
+}
+
+type Api = { readonly status: number; readonly contentType: string; readonly headers?: ApiResponse['headers'] };
+
+function answerOf(api: Partial<Api> | undefined): Omit<ApiResponse, 'body'> {
+  const { status = 500, contentType = 'text/plain', headers } = api ?? {};
+  return { status, contentType, ...(headers && { headers }) };
+}

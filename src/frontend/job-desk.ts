@@ -1,0 +1,354 @@
+import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler } from '../contract/jobs.ts';
+import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import { type Clock, timeout } from '../lib/clock.ts';
+import { SharedRoom } from '../lib/shared-room.ts';
+import { AppError } from '../model/errors.ts';
+import { processErrors } from '../model/errors-process.ts';
+import { queryErrors } from '../model/errors-query.ts';
+
+export interface JobDeskOptions {
+  /** Name of this front end, which no other has. */
+  readonly name: string;
+  /** Address at which queriers answer. */
+  readonly address: () => string;
+  /** Times that a job is asked for again. */
+  readonly retriesMax: number;
+  /** Bytes of answers that have begun to come, of all jobs. */
+  readonly answerBytesMax: number;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** A job, as whoever wants its answer asks. */
+export type WantedJob = Pick<Job, 'tenant' | 'query' | 'costMs' | 'priority' | 'payload'>;
+
+export interface JobAnswer {
+  readonly head: JobHead;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface JobAnswerInParts {
+  readonly head: JobHead;
+  /** To be taken to its end or left by `return`. */
+  readonly parts: AsyncIterableIterator<Uint8Array, undefined>;
+}
+
+const deskMetrics = metricTable({
+  jobs: counter('query_frontend_jobs_total', 'Parts of queries, and other requests, that queriers were asked for.'),
+  retries: counter(
+    'query_frontend_retries_total',
+    'Times that one of them was asked for again, as a querier failed it.',
+  ),
+});
+
+/** How long a query waits for a scheduler that can be reached. */
+const SCHEDULER_MS_MAX = 10_000;
+/** Bytes of an answer in one piece. */
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+/** Parts that wait to be taken, before the querier waits. */
+const PARTS_AHEAD = 4;
+
+interface Pending {
+  readonly job: Job;
+  readonly scheduler: JobScheduler;
+  readonly onPart: (part: AnswerPart) => Promise<void> | undefined;
+  readonly fail: (error: unknown, querier?: string) => void;
+}
+
+/** A job that is under way, as whoever collects its answer has it. */
+interface LeftJob<T> {
+  resolve(answer: T): void;
+  fail(error: unknown): void;
+  /** All of the answer is here. */
+  through(): void;
+  /** Nobody waits for the rest. */
+  leave(): void;
+}
+
+/** A job that failed at a querier, and may do better at another. */
+class JobFailure extends Error {
+  readonly error: unknown;
+  readonly querier: string | undefined;
+
+  constructor(error: unknown, querier: string | undefined) {
+    super('a job failed');
+    this.error = error;
+    this.querier = querier;
+  }
+}
+
+/** The jobs that a front end waits for: leaves them with schedulers, takes their answers, and asks again where a querier fails. */
+export class JobDesk implements AnswerTaker, JobFailures {
+  readonly #options: JobDeskOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #schedulers = new Set<JobScheduler>();
+  readonly #metrics: ReturnType<typeof deskMetrics>;
+  /** Bytes of answers that are not whole yet, by tenant. */
+  readonly #room: SharedRoom;
+  #number = 0;
+  #turn = 0;
+  /** Those that wait for a scheduler. */
+  #wake = Promise.withResolvers<void>();
+
+  constructor(options: JobDeskOptions) {
+    this.#options = options;
+    this.#metrics = deskMetrics(options.registry);
+    this.#room = new SharedRoom(options.answerBytesMax);
+  }
+
+  /** Jobs that are not answered. */
+  get size(): number {
+    return this.#pending.size;
+  }
+
+  get schedulers(): number {
+    return this.#schedulers.size;
+  }
+
+  /** A scheduler that can be reached. */
+  add(scheduler: JobScheduler): void {
+    this.#schedulers.add(scheduler);
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+
+  /** A scheduler that cannot be reached any more: what it has is asked of another. */
+  remove(scheduler: JobScheduler, error: AppError): void {
+    this.#schedulers.delete(scheduler);
+    for (const [id, pending] of [...this.#pending])
+      if (pending.scheduler === scheduler) this.failed(id, error, undefined);
+  }
+
+  /** A scheduler that takes no more jobs: those that it has are answered. */
+  retire(scheduler: JobScheduler): void {
+    this.#schedulers.delete(scheduler);
+  }
+
+  /** A name for a query, whose jobs count as one that waits. */
+  nameQuery(): string {
+    return `${this.#options.name}/${++this.#number}`;
+  }
+
+  /** The whole answer. @throws what the querier threw; an AppError where it cannot be had */
+  ask(wanted: WantedJob, signal: AbortSignal): Promise<JobAnswer> {
+    return this.#withRetries(signal, (avoid) => this.#once(wanted, avoid, signal));
+  }
+
+  /** The answer as soon as it begins. A querier that fails later fails it. */
+  askInParts(wanted: WantedJob, signal: AbortSignal): Promise<JobAnswerInParts> {
+    return this.#withRetries(signal, (avoid) => this.#onceInParts(wanted, avoid, signal));
+  }
+
+  async answer(part: AnswerPart): Promise<void> {
+    const pending = this.#pending.get(part.job);
+    if (pending === undefined) throw processErrors.callCancelled({});
+    await pending.onPart(part);
+  }
+
+  failed(id: string, error: AppError, querier: string | undefined): void {
+    this.#pending.get(id)?.fail(error, querier);
+  }
+
+  async #withRetries<T>(signal: AbortSignal, run: (avoid: readonly string[]) => Promise<T>): Promise<T> {
+    const { retriesMax } = this.#options;
+    const avoid: string[] = [];
+    this.#metrics.jobs.inc();
+    for (let tries = 0; ; tries++) {
+      try {
+        return await run(avoid);
+      } catch (thrown) {
+        if (!(thrown instanceof JobFailure)) throw thrown;
+        if (signal.aborted) throw signal.reason;
+        if (tries >= retriesMax || !isRetried(thrown.error)) throw thrown.error;
+        if (thrown.querier !== undefined) avoid.push(thrown.querier);
+        this.#metrics.retries.inc();
+      }
+    }
+  }
+
+  async #once(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<JobAnswer> {
+    const { tenant } = wanted;
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    let head: JobHead | undefined;
+    try {
+      return await this.#leave<JobAnswer>(wanted, false, avoid, signal, ({ resolve, fail, through }) => (part) => {
+        head ??= part.head;
+        const { length } = part.bytes;
+        if (bytes + length > ANSWER_BYTES_MAX) {
+          fail(queryErrors.answerTooLarge({ bytes: bytes + length, limit: ANSWER_BYTES_MAX }));
+          return undefined;
+        }
+        if (!this.#room.take(tenant, length)) {
+          const [heldBytes, ownBytes, limitBytes] = [this.#room.held, this.#room.heldBy(tenant), this.#room.size];
+          fail(processErrors.tooManyAnswers({ heldBytes, ownBytes, limitBytes }));
+          return undefined;
+        }
+        bytes += length;
+        parts.push(part.bytes);
+        if (!part.isLast) return undefined;
+        through();
+        resolve({ head: head ?? { workedMs: 0 }, bytes: joined(parts, bytes) });
+        return undefined;
+      });
+    } finally {
+      if (bytes > 0) this.#room.give(tenant, bytes);
+    }
+  }
+
+  async #onceInParts(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<JobAnswerInParts> {
+    const parts: Uint8Array[] = [];
+    let changed = Promise.withResolvers<void>();
+    let taken = Promise.withResolvers<void>();
+    let isEnded = false;
+    let failure: { readonly error: unknown } | undefined;
+    const change = () => {
+      changed.resolve();
+      changed = Promise.withResolvers();
+    };
+    const take = () => {
+      taken.resolve();
+      taken = Promise.withResolvers();
+    };
+    let cancel = () => {};
+    const own: AsyncIterableIterator<Uint8Array, undefined> = {
+      [Symbol.asyncIterator]: () => own,
+      async next() {
+        for (;;) {
+          const part = parts.shift();
+          take();
+          if (part !== undefined) return { done: false, value: part };
+          if (failure !== undefined) throw failure.error;
+          if (isEnded) return { done: true, value: undefined };
+          await changed.promise;
+        }
+      },
+      async return() {
+        isEnded = true;
+        cancel();
+        take();
+        return { done: true, value: undefined };
+      },
+    };
+    return this.#leave<JobAnswerInParts>(
+      wanted,
+      true,
+      avoid,
+      signal,
+      ({ resolve, through, leave }) => {
+        cancel = leave;
+        return async ({ head, bytes, isLast }) => {
+          if (bytes.length > 0) parts.push(bytes);
+          isEnded ||= isLast;
+          change();
+          if (head !== undefined) resolve({ head, parts: own });
+          if (isLast) through();
+          while (parts.length > PARTS_AHEAD && !isEnded && failure === undefined) await taken.promise;
+        };
+      },
+      (error) => {
+        failure = { error };
+        change();
+        take();
+      },
+    );
+  }
+
+  /**
+   * Leaves a job with a scheduler, and resolves with what `begin` makes of its parts.
+   *
+   * @param later hears of a failure after it was resolved
+   */
+  async #leave<T>(
+    wanted: WantedJob,
+    inParts: boolean,
+    avoid: readonly string[],
+    signal: AbortSignal,
+    begin: (left: LeftJob<T>) => Pending['onPart'],
+    later: (error: unknown) => void = () => {},
+  ): Promise<T> {
+    const scheduler = await this.#reached(signal);
+    const { name, address } = this.#options;
+    const job: Job = { ...wanted, inParts, id: `${name}-${++this.#number}`, avoid, answersTo: address() };
+    return new Promise<T>((resolve, reject) => {
+      let isResolved = false;
+      const through = () => {
+        this.#pending.delete(job.id);
+        signal.removeEventListener('abort', aborted);
+      };
+      const leave = () => {
+        if (!this.#pending.has(job.id)) return;
+        through();
+        scheduler.cancel(job.id);
+      };
+      const aborted = () => {
+        leave();
+        if (isResolved) later(signal.reason);
+        else reject(signal.reason);
+      };
+      const fail = (error: unknown, querier?: string) => {
+        through();
+        if (isResolved) later(error);
+        else reject(new JobFailure(error, querier));
+      };
+      const onPart = begin({
+        resolve: (answer) => {
+          isResolved = true;
+          resolve(answer);
+        },
+        fail: (error) => {
+          leave();
+          reject(error);
+        },
+        through,
+        leave,
+      });
+      this.#pending.set(job.id, { job, scheduler, onPart, fail });
+      signal.addEventListener('abort', aborted, { once: true });
+      scheduler.enqueue(job).catch((error: unknown) => this.#pending.get(job.id)?.fail(error));
+    });
+  }
+
+  /** One of the schedulers in turns. @throws schedulerAway where none can be reached for a while */
+  async #reached(signal: AbortSignal): Promise<JobScheduler> {
+    signal.throwIfAborted();
+    if (this.#schedulers.size === 0) await this.#schedulerComes(signal);
+    const all = [...this.#schedulers];
+    return all[this.#turn++ % all.length]!;
+  }
+
+  async #schedulerComes(signal: AbortSignal): Promise<void> {
+    const limit = timeout(this.#options.clock, SCHEDULER_MS_MAX);
+    const ends = AbortSignal.any([signal, limit.signal]);
+    const ended = Promise.withResolvers<void>();
+    ends.addEventListener('abort', () => ended.resolve(), { once: true });
+    try {
+      while (this.#schedulers.size === 0) {
+        await Promise.race([this.#wake.promise, ended.promise]);
+        signal.throwIfAborted();
+        if (this.#schedulers.size === 0 && limit.signal.aborted) {
+          throw processErrors.schedulerAway({ waitedMs: SCHEDULER_MS_MAX });
+        }
+      }
+    } finally {
+      limit.cancel();
+    }
+  }
+}
+
+/** A full queue is not helped by being asked again, and time that is up is up at others, too. */
+function isRetried(error: unknown): boolean {
+  if (!(error instanceof AppError)) return false;
+  const { http, promType, id } = error.facts;
+  return http >= 500 && promType !== 'timeout' && promType !== 'canceled' && id !== 'worker-queue-full';
+}
+
+function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
