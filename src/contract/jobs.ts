@@ -84,7 +84,7 @@ export interface AnswerPart {
 export interface JobHead {
   /** Time that the querier worked at it. */
   readonly workedMs: number;
-  /** Of a request of the API: status, type and headers of the answer. */
+  /** Status, type and headers of the answer to a request of the API. */
   readonly api?: {
     readonly status: number;
     readonly contentType: string;
