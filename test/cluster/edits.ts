@@ -9,6 +9,16 @@ export interface Edit {
 
 /** Rules that nobody can take out by what a process is put together from, with what holds without them. */
 export const EDITED_RULES = {
+  'what rots is told for as far back as samples came': {
+    else: 'a part of a log that cannot be read is told for a window to either side of the newest sample',
+    edits: [
+      {
+        file: 'ingester/shard/losses.ts',
+        find: 'Math.max(this.#windowMs, this.#reachMs())',
+        put: 'this.#windowMs',
+      },
+    ],
+  },
   'one owner of an arc at a time': {
     else: 'a version may take two owners of an arc since the last that counts',
     edits: [

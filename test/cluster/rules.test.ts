@@ -42,6 +42,7 @@ const PLAYED: { readonly [rule in Rule | EditedRule]?: ScriptName } = {
   'only what is missing is written': 'a tenant that outgrows its slot while a holder is away',
   'who was given up is told of': 'an owner that is given up',
   'windows are told': 'a late sample that a power cut takes',
+  'what rots is told for as far back as samples came': 'a late sample that rots',
   'who has not read deletions writes nothing': 'a holder that stood still until a delete request was forgotten',
   'who has not read deletions answers nothing': 'a holder that stood still until a delete request was forgotten',
   'requests are kept as long as logs': 'a holder that was away while a delete request was through',

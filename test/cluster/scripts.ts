@@ -223,6 +223,29 @@ export const SCRIPTS = {
       await stage.ask('front-1', { tenant: 'a', minutes: 5, toMs: timeMs + MINUTE });
     },
   },
+  'a late sample that rots': {
+    what: 'the record with the only sample of a window of hours ago rots in the log of one owner; a reader asks it and one that never had it',
+    nodes: three(),
+    async play(stage) {
+      await stage.begin();
+      await stage.pushed('front-0', { tenant: 'a' });
+      await stage.run(10 * HOUR);
+      await stage.pushed('front-0', { tenant: 'a' });
+      stage.cut(['front-0'], ['ingester-2']);
+      const holder = stage.node('ingester-0');
+      const before = holder.disk.logLengths();
+      const timeMs = Math.floor(stage.world.nowMs) - 5 * HOUR;
+      await stage.pushed('front-0', { tenant: 'a', timeMs });
+      const after = holder.disk.logLengths();
+      await stage.pushed('front-0', { tenant: 'a' });
+      stage.cluster.kill(holder);
+      if (holder.disk.rot(before, after) === 0) throw new Error('nothing rots');
+      stage.cluster.start(holder);
+      await stage.until(() => stage.cluster.isReady, 'it does not start');
+      stage.cut(['front-1'], ['ingester-1']);
+      await stage.ask('front-1', { tenant: 'a', minutes: 5, toMs: timeMs + MINUTE });
+    },
+  },
   'a folder that is lost beside a cut': {
     what: 'a member loses its folder while another owner lacks what it had; its machine starts anew',
     nodes: growing(3),

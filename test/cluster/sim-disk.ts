@@ -69,6 +69,22 @@ export class SimDisk {
     }
   }
 
+  /** Lengths of all logs by now. */
+  logLengths(): ReadonlyMap<string, number> {
+    const logs = [...this.#files].filter(([file]) => file.endsWith('.wal'));
+    return new Map(logs.map(([file, { length }]) => [file, length]));
+  }
+
+  /** Bytes of logs rot, those between two moments. @returns how many */
+  rot(from: ReadonlyMap<string, number>, to: ReadonlyMap<string, number>): number {
+    let rotten = 0;
+    for (const [file, end] of to) {
+      const { bytes } = this.#contentOf(file);
+      for (let at = from.get(file) ?? 0; at < end; at++, rotten++) bytes[at]! ^= 0x55;
+    }
+    return rotten;
+  }
+
   /** The folder is gone, as with a new volume. */
   wipe(): void {
     this.#files.clear();
