@@ -47,6 +47,7 @@ export { reserve } from './memory';
 export { mergeRefs, orderRefs } from './order';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';
+export { rowsBegin, rowsRead, rowsSampleBytes } from './series-rows';
 export { snappyDecode, snappyLength } from './snappy';
 export { findStale, largestGap } from './times';
 export {

@@ -30,6 +30,7 @@ export class Kernel {
   readonly exports: KernelExports;
   #buffer: ArrayBufferLike;
   #u8: Uint8Array;
+  #u32: Uint32Array;
   #f64: Float64Array;
   #view: DataView;
 
@@ -37,6 +38,7 @@ export class Kernel {
     this.exports = exports;
     this.#buffer = exports.memory.buffer;
     this.#u8 = new Uint8Array(this.#buffer);
+    this.#u32 = new Uint32Array(this.#buffer);
     this.#f64 = new Float64Array(this.#buffer);
     this.#view = new DataView(this.#buffer);
   }
@@ -70,6 +72,11 @@ export class Kernel {
     return this.#u8;
   }
 
+  get u32(): Uint32Array {
+    this.#refresh();
+    return this.#u32;
+  }
+
   get f64(): Float64Array {
     this.#refresh();
     return this.#f64;
@@ -84,6 +91,7 @@ export class Kernel {
     if (this.#buffer === this.exports.memory.buffer) return;
     this.#buffer = this.exports.memory.buffer;
     this.#u8 = new Uint8Array(this.#buffer);
+    this.#u32 = new Uint32Array(this.#buffer);
     this.#f64 = new Float64Array(this.#buffer);
     this.#view = new DataView(this.#buffer);
   }

@@ -48,6 +48,8 @@ export interface EngineOptions extends Partial<Features> {
   readonly nowMs?: () => number;
   /** Runs hot loops outside of JavaScript. */
   readonly rowKernel?: RowKernel;
+  /** Off: sources are asked for samples only, never for rows. */
+  readonly rowPrograms?: boolean;
 }
 
 interface QueryOptions {
@@ -166,6 +168,7 @@ export class Engine {
       timeoutMs: options.timeoutMs ?? 120_000,
       nowMs: monotonicMs,
       rowKernel: options.rowKernel,
+      rowPrograms: options.rowPrograms ?? true,
     });
     const explainer = query.explain === true ? new Explainer(() => execution.nowMs) : undefined;
     const opener = new Opener(execution, explainer?.watch);

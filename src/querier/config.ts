@@ -25,6 +25,10 @@ export const querierConfig = section('querier', 'Querier', {
     min: 64,
     help: 'JavaScript heap of a thread, in MB; one that needs more is replaced.',
   }),
+  fusedOperators: toggle({
+    default: true,
+    help: 'Decode series and evaluate functions of their samples many at a time; off: one by one. Answers are the same.',
+  }),
   enableSearchApi: toggle({ default: true, help: 'Serve /api/v1/search: names that fit what is typed.' }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
   enablePromqlExtendedRangeSelectors: toggle({ default: true, help: 'Take the modifiers anchored and smoothed.' }),

@@ -2,10 +2,12 @@ import { isEqualBytes } from '../chunk/equal-bytes.ts';
 import { ChunkDecoder, type HeadChunk } from '../chunk/head-chunk.ts';
 import { HeadSeriesDecoder } from '../chunk/head-series.ts';
 import type { Kernel } from '../chunk/kernel.ts';
+import { type ChunksOfSeries, SeriesRows } from '../chunk/series-rows.ts';
 import type { HeadSlice, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 import { chunksAt, SliceView } from '../wire/slices.ts';
@@ -21,7 +23,11 @@ export class HeadSource implements SampleSource {
 
   constructor(client: IngesterClient, kernel: Kernel) {
     this.#client = client;
-    this.#decoders = { series: new HeadSeriesDecoder(kernel), chunks: new ChunkDecoder(kernel) };
+    this.#decoders = {
+      series: new HeadSeriesDecoder(kernel),
+      chunks: new ChunkDecoder(kernel),
+      rows: new SeriesRows(kernel),
+    };
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
@@ -46,6 +52,7 @@ export class HeadSource implements SampleSource {
       labels: found.labels,
       warnings: [...warnings],
       read: (index, out) => found.read(index, out),
+      rows: (...asked) => found.rows(...asked),
       close: () => found.close(),
     };
   }
@@ -92,7 +99,13 @@ export class HeadSource implements SampleSource {
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
     try {
       for (const slice of slices) found.take(slice.bytes, alone || slice.alone);
-      yield { labels: found.labels, warnings, isWhole: !alone, read: (index, out) => found.read(index, out) };
+      yield {
+        labels: found.labels,
+        warnings,
+        isWhole: !alone,
+        read: (index, out) => found.read(index, out),
+        rows: (...asked) => found.rows(...asked),
+      };
     } finally {
       found.close();
     }
@@ -136,6 +149,7 @@ function headRange(request: LabelRequest) {
 interface Decoders {
   readonly series: HeadSeriesDecoder;
   readonly chunks: ChunkDecoder;
+  readonly rows: SeriesRows;
 }
 
 /** Bytes that a series takes here and in what the engine makes of it, its chunks apart: labels, names, places in lists and maps. */
@@ -307,6 +321,16 @@ class FoundSeries {
     for (let i = 0; more !== undefined && i < more.length; i += 3) all.push(...this.#chunksOf(more, i));
     if (more !== undefined) all = chunks.distinct(all);
     chunks.read(all, this.#startMs, this.#endMs, out);
+  }
+
+  rows(program: RowProgram, indexes: Uint32Array | undefined, from: number, to: number, out: RowBatch): number {
+    const chunksOf = (place: number, at: ChunksOfSeries): void => {
+      const index = indexes === undefined ? place : indexes[place]!;
+      at.bytes = this.#slices[this.#parts[index * 3]!]!;
+      at.from = this.#parts[index * 3 + 1]!;
+      at.to = this.#more.size > 0 && this.#more.has(index) ? at.from : this.#parts[index * 3 + 2]!;
+    };
+    return this.#decoders.rows.read(program, this.#startMs, this.#endMs, from, to, chunksOf, out);
   }
 
   close(): void {

@@ -83,6 +83,7 @@ export function querierEngine(config: QuerierConfig, rowKernel?: RowKernel, nowM
     startTimestamps: config.enablePromqlStartTimestamps,
     typeAndUnitLabels: config.enableTypeAndUnitLabels,
     parser: querierSyntax(config),
+    rowPrograms: config.fusedOperators,
     ...(rowKernel === undefined ? {} : { rowKernel }),
   });
 }

@@ -100,7 +100,7 @@ test('a query that runs into its memory limit gives everything back', async () =
       return { ...set, close: () => context.budget.addMemory(-100_000) };
     },
   };
-  const expr = 'sum by (i) (rate(a[5m])) + sum(rate(b[5m]))';
+  const expr = 'sum(rate(b[5m])) + sum by (i) (rate(a[5m]))';
   const range = { expr, startMs: 0, endMs: 10_000_000, stepMs: 10_000 };
   await assert.rejects(
     new Engine({ rowKernel: rows }).queryRange(counted, range, { ...unlimited(), budget }),

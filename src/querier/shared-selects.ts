@@ -8,6 +8,7 @@ import type {
   SelectRequest,
   SeriesSet,
 } from '../storage/queryable.ts';
+import { rowsAt } from '../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
 import type { KeptOrders } from './kept-orders.ts';
 
@@ -56,11 +57,12 @@ export class SharedSelects implements Queryable {
     const answer = request.limit ? undefined : await this.#answerOf(request, context);
     if (answer === undefined) return this.#inner.select(request, context);
     answer.cost.charge(context.budget);
-    const { labels, warnings } = answer.block;
+    const { labels, warnings, rows } = answer.block;
     return {
       series: labels,
       warnings,
       read: (index, out) => answer.block.read(index, out),
+      rows,
       close: () => context.budget.addMemory(-answer.cost.memory),
     };
   }
@@ -152,9 +154,16 @@ export class SharedSelects implements Queryable {
       return undefined;
     }
     this.#heldBytes += cost.memory;
-    const { labels: found, warnings, read } = first.value;
+    const { labels: found, warnings, read, rows } = first.value;
     const { labels, order } = this.#orders.of(found);
-    return { block: { labels, warnings, isWhole: true, read: (index, out) => read(order[index]!, out) }, cost };
+    const block: SeriesBlock = {
+      labels,
+      warnings,
+      isWhole: true,
+      read: (index, out) => read(order[index]!, out),
+      rows: rows && rowsAt(rows, order),
+    };
+    return { block, cost };
   }
 }
 

@@ -9,6 +9,7 @@ import { SERIES_SHARDS_MAX, type SeriesShard } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
+import { type ReadRows, rowsAt } from './series-rows.ts';
 import { type SeriesBlock, StreamBroken } from './series-stream.ts';
 import type { MetricSizes, SampleSource, SourceSeries } from './source.ts';
 
@@ -165,14 +166,15 @@ function sharesOf({ index, count: of }: SeriesShard = ALL, count: number): (Seri
 
 const ALL: SeriesShard = { index: 0, count: 1 };
 
-function openOf({ labels, warnings, read }: SeriesBlock): SourceSeries {
+function openOf({ labels, warnings, read, rows }: SeriesBlock): SourceSeries {
   // it is closed with the stream
-  return { labels, warnings, read, close() {} };
+  return { labels, warnings, read, rows, close() {} };
 }
 
 function* blockOf(set: MergedSet, isWhole: boolean): Generator<SeriesBlock, void> {
   try {
-    yield { labels: set.series, warnings: set.warnings, isWhole, read: (index, out) => set.read(index, out) };
+    const { series: labels, warnings, rows } = set;
+    yield { labels, warnings, isWhole, read: (index, out) => set.read(index, out), rows };
   } finally {
     set.close();
   }
@@ -257,6 +259,7 @@ class MergedSet implements SeriesSet {
   readonly #startMs: number;
   readonly #endMs: number;
   readonly #columns: SampleColumns[] = [];
+  readonly rows: ReadRows | undefined;
 
   constructor(parts: readonly SourceSeries[], request: SelectRequest, context: QueryContext) {
     this.#parts = parts;
@@ -267,6 +270,8 @@ class MergedSet implements SeriesSet {
     const some = request.limit === undefined || request.limit === 0 ? all : all.slice(0, request.limit);
     this.series = some;
     this.#places = places;
+    const rows = parts[onlyPart(parts.map(({ labels }) => labels))]?.rows;
+    this.rows = rows && rowsAt(rows, places.at);
     context.budget.addSeries(this.series.length);
   }
 

@@ -2,6 +2,7 @@ import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { SampleColumns } from './columns.ts';
+import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
 /** The source that a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
@@ -83,5 +84,7 @@ export interface SeriesSet {
    * read was fetched by `select`. May be called any number of times, in any order, until `close`.
    */
   read(index: number, out: SampleColumns): void;
+  /** Rows of many series at once; absent: `read` is all there is. */
+  readonly rows?: ReadRows | undefined;
   close(): void;
 }

@@ -1,5 +1,6 @@
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from './columns.ts';
+import type { ReadRows } from './series-rows.ts';
 
 /** Some of a selector's series with their samples. Holds until the next block is asked for. */
 export interface SeriesBlock {
@@ -9,6 +10,8 @@ export interface SeriesBlock {
   readonly isWhole?: boolean;
   /** As `SeriesSet.read`. */
   read(index: number, out: SampleColumns): void;
+  /** Absent: `read` is all there is. */
+  readonly rows?: ReadRows | undefined;
 }
 
 /** The blocks handed over so far cannot be made whole by further ones: only `select` can answer this request. */

@@ -1,6 +1,7 @@
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from './columns.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from './queryable.ts';
+import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
 /** One of the places that a tenant's samples lie in: the recent ones, or the store. `merge.ts` makes a `Queryable` of several. */
@@ -30,5 +31,7 @@ export interface SourceSeries {
   readonly warnings: readonly string[];
   /** Replaces what `out` holds by the samples of a series, within the request's range: ascending, each time once. */
   read(index: number, out: SampleColumns): void;
+  /** Rows of many series at once; absent: `read` is all there is. */
+  readonly rows?: ReadRows | undefined;
   close(): void;
 }

@@ -83,11 +83,18 @@ export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, ran
 
 export interface Rig {
   readonly runner: (tenant: string) => QueryRunner;
+  /** Evaluates series one by one. */
+  readonly plainRunner: (tenant: string) => QueryRunner;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
 
-export async function startRig(random: Random): Promise<Rig> {
+export interface RigOptions {
+  /** Half of the series have the same times, and now and then a stale marker. */
+  readonly alike?: boolean;
+}
+
+export async function startRig(random: Random, { alike = false }: RigOptions = {}): Promise<Rig> {
   const disk = new MemoryDisk();
   const shards = Array.from({ length: INGESTERS }, (_, i) => {
     const options = { windowMs: WINDOW_MS, headBytesMax: 2 ** 30, fsync: 'interval', fsyncIntervalMs: 60_000 } as const;
@@ -106,16 +113,16 @@ export async function startRig(random: Random): Promise<Rig> {
   for (const shard of shards) await shard.ready;
   for (const tenant of ['a', 'b']) {
     for (const [i, shard] of shards.entries()) {
-      const own = seriesOf(random).filter((_, at) => at % INGESTERS === i);
+      const own = seriesOf(random, alike).filter((_, at) => at % INGESTERS === i);
       await shard.push(tenant, testFrames(own), LIMITS);
     }
   }
   const config = { ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true };
-  const querier = () =>
+  const querier = (fusedOperators = true) =>
     new Querier({
       config,
       purger: defaultsOf(purgerConfig),
-      engine: querierEngine(config, new KernelRows()),
+      engine: querierEngine({ ...config, fusedOperators }, new KernelRows()),
       ingester: new ShardsClient(channels.map((channel) => ({ channel, held: HeldRange.everything() }))),
       schema,
       blockCache: undefined,
@@ -126,18 +133,22 @@ export async function startRig(random: Random): Promise<Rig> {
       random: seededRandom(1),
     });
   let current = querier();
+  let plain = querier(false);
+  const runnerOf = (asked: Querier, tenant: string) =>
+    asked.sources(
+      tenant,
+      joinedLimits(tenant, () => DEFAULT_LIMITS),
+    ).queries;
   return {
-    runner: (tenant) =>
-      current.sources(
-        tenant,
-        joinedLimits(tenant, () => DEFAULT_LIMITS),
-      ).queries,
+    runner: (tenant) => runnerOf(current, tenant),
+    plainRunner: (tenant) => runnerOf(plain, tenant),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);
       assert.deepEqual(failures, []);
       for (const shard of shards) await shard.dropFlushed();
       // one that remembers no rows from before
       current = querier();
+      plain = querier(false);
     },
     async close() {
       for (const { close } of links) close();
@@ -146,20 +157,24 @@ export async function startRig(random: Random): Promise<Rig> {
   };
 }
 
-function seriesOf(random: Random): TestSeries[] {
+function seriesOf(random: Random, alike: boolean): TestSeries[] {
   return METRICS.flatMap(({ name, labels, values, next }) => {
     let sets: Record<string, string>[] = [{ __name__: name }];
     for (const label of labels) sets = sets.flatMap((set) => values.map((value) => ({ ...set, [label]: value })));
     return sets.map((set) => {
-      const samples: [number, number][] = [];
-      const phaseMs = Math.floor(random() * STEP_MS);
+      const samples: [number, number | undefined][] = [];
+      const isAlike = alike && random() < 0.5;
+      const phaseMs = isAlike ? 0 : Math.floor(random() * STEP_MS);
+      const stale = alike && random() < 0.1 ? 0.05 : 0;
+      const missing = isAlike ? 0 : 0.03;
       let value = next(random() * 50, random);
       // some series begin late, or end early
       const lives = random() < 0.3 ? [random(), random()].sort() : [0, 1];
       for (let step = 0; step < STEPS; step++) {
         value = next(Number.isFinite(value) ? value : 1, random);
         const isAlive = step >= lives[0]! * STEPS && step < lives[1]! * STEPS;
-        if (isAlive && random() < 0.97) samples.push([START_MS + step * STEP_MS + phaseMs, value]);
+        if (!isAlive || random() < missing) continue;
+        samples.push([START_MS + step * STEP_MS + phaseMs, random() < stale ? undefined : value]);
       }
       return { labels: set, samples };
     });

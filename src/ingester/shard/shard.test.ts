@@ -104,7 +104,7 @@ test('what was pushed is held, once, and again after a restart without a clean e
         .map(([k, v]) => `${k}="${v}"`)
         .join(', ')}}`;
       if (!want.has(key)) want.set(key, new Map());
-      want.get(key)!.set(samples[0]![0], [samples[0]![1]]);
+      want.get(key)!.set(samples[0]![0], [samples[0]![1]!]);
     }
     await shard.push('t', testFrames(some), LIMITS);
     if (step === 90) await shard.checkpoint();

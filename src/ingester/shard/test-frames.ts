@@ -5,9 +5,11 @@ import { FrameWriter } from '../../wire/frames.ts';
 
 export interface TestSeries {
   readonly labels: Record<string, string>;
-  /** [Unix ms, value] */
-  readonly samples: readonly (readonly [number, number])[];
+  /** [Unix ms, value]; undefined: a stale marker */
+  readonly samples: readonly (readonly [number, number | undefined])[];
 }
+
+const STALE_BITS = 0x7ff0000000000002n;
 
 const writer = new FrameWriter(Kernel.create());
 
@@ -19,7 +21,8 @@ export function testFrames(series: readonly TestSeries[]): Uint8Array {
     const own = Labels.of(labels);
     writer.series(encodeLabels(own), Buffer.from(own.metricName), samples.length);
     for (const [timeMs, value] of samples) {
-      bits.setFloat64(0, value);
+      if (value === undefined) bits.setBigUint64(0, STALE_BITS);
+      else bits.setFloat64(0, value);
       writer.sample(timeMs, bits.getUint32(0), bits.getUint32(4));
     }
   }

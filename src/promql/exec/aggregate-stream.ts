@@ -2,6 +2,7 @@ import type { FloatHistogram } from '../../model/histogram.ts';
 import { compareUtf8, Labels, METRIC_NAME } from '../../model/labels.ts';
 import { ascendingLabels } from '../../model/labels-order.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
+import { type ReadRows, rowsAt } from '../../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
 import type { AggregateOp } from '../parser/ast.ts';
 import { type AggregateNode, childrenOf, type PlanNode, type Select, selectOf } from '../plan/node.ts';
@@ -75,6 +76,8 @@ function isTally(op: AggregateOp): op is 'count' | 'group' {
 /** The block at hand, for an operator to read: `series` changes from block to block. */
 export class StreamedInput implements SampleSource {
   readonly series: OutputSeries[] = [];
+  rows: ReadRows | undefined;
+  version = 0;
   #block: SeriesBlock | undefined;
   #order: Uint32Array | undefined;
 
@@ -82,7 +85,9 @@ export class StreamedInput implements SampleSource {
   enter(block: SeriesBlock, order?: Uint32Array): void {
     this.#block = block;
     this.#order = order;
-    const { labels } = block;
+    this.version++;
+    const { labels, rows } = block;
+    this.rows = rows === undefined || order === undefined ? rows : rowsAt(rows, order);
     this.series.length = 0;
     for (let i = 0; i < labels.length; i++) {
       this.series.push({ labels: labels[order === undefined ? i : order[i]!]!, dropName: false });

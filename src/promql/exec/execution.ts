@@ -51,6 +51,8 @@ export class Execution {
   readonly lookbackMs: number;
   readonly stats: SampleStats;
   readonly memory: RowMemory;
+  /** Whether sources are asked for rows in place of samples. */
+  readonly rowPrograms: boolean;
   readonly #samplesMax: number;
   readonly #labelValueCharsMax: number;
   readonly #timeoutMs: number;
@@ -75,6 +77,7 @@ export class Execution {
     timeoutMs: number;
     nowMs: () => number;
     rowKernel: RowKernel | undefined;
+    rowPrograms: boolean;
   }) {
     this.queryable = init.queryable;
     this.context = init.context;
@@ -83,6 +86,8 @@ export class Execution {
     this.lookbackMs = init.lookbackMs;
     this.stats = init.stats;
     this.memory = new RowMemory(init.rowKernel);
+    // samples of single steps are only counted where they are seen
+    this.rowPrograms = init.rowPrograms && init.stats.perStep === undefined;
     this.#samplesMax = init.samplesMax;
     this.#labelValueCharsMax = init.labelValueCharsMax;
     this.#timeoutMs = init.timeoutMs;

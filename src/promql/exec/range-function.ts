@@ -1,12 +1,14 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
+import { ROW_CHANGES, ROW_DELTA, ROW_MAX, ROW_MIN, ROW_RATE, ROW_RESETS } from '../../storage/row-layout.ts';
 import type { Opening, RowMethod } from '../functions/function.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
-import { RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
+import { type RateKind, RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
 import { functionNames } from '../functions/table.ts';
 import { A_FLOAT, A_HISTOGRAM, Window, type WindowFunction } from '../functions/window.ts';
 import { stepMs } from '../plan/grid.ts';
 import type { CallNode, MatrixNode } from '../plan/node.ts';
+import type { PosRange } from '../position.ts';
 import { ByTimes } from '../row/by-times.ts';
 import type { Operator, OutputSeries, Row } from '../row/row.ts';
 import type { RowMemory } from '../row/row-memory.ts';
@@ -14,6 +16,7 @@ import { SeriesSamples } from '../row/series-samples.ts';
 import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { keepStats } from './reset-hints.ts';
+import { RowBatches } from './row-batches.ts';
 import type { SampleSource } from './sources.ts';
 
 /** A window's reach back and ahead of its end. Anchored and smoothed selectors look beyond the range, at the samples around it. */
@@ -31,10 +34,92 @@ type RangeOpening = Extract<Opening, { kind: 'range' }>;
 /** After so many samples looked at within one row the clock is looked at, too. */
 const CHECK_SAMPLES = 10_000_000;
 
-/** `func(…, matrix, …)`: one series at a time, its samples read once, its windows found once. */
+/** `func(…, matrix, …)`: one series at a time, as a row that its source makes of it, or of its samples. */
 export class RangeFunctionOperator implements Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];
+  readonly #execution: Execution;
+  readonly #inputs: readonly OutputSeries[];
+  readonly #ofCounters: boolean;
+  readonly #argPos: PosRange;
+  readonly #batches: RowBatches | undefined;
+  readonly #makeSampled: () => SampledRows;
+  /** Made when a series needs it. */
+  #sampled: SampledRows | undefined;
+  #produced = 0;
+
+  constructor(
+    execution: Execution,
+    call: CallNode,
+    open: RangeOpening,
+    matrixIndex: number,
+    source: SampleSource,
+    inputs: readonly OutputSeries[],
+    params: readonly Row[],
+  ) {
+    const { func, grid } = call;
+    this.#execution = execution;
+    this.#inputs = inputs;
+    this.#ofCounters = func.ofCounters === true;
+    this.#argPos = call.argPos[matrixIndex]!;
+    this.steps = grid.steps;
+    this.series = func.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
+    const matrix = call.args[matrixIndex] as MatrixNode;
+    const anchored = matrix.source.kind === 'select' && matrix.source.anchored;
+    const smoothed = matrix.source.kind === 'select' && matrix.source.smoothed;
+    if (anchored && !func.anchorable) {
+      const names = functionNames(({ anchorable }) => anchorable);
+      execution.fail(`anchored modifier can only be used with: ${names} - not with ${func.name}`);
+    }
+    if (smoothed && !func.smoothable) {
+      const names = functionNames(({ smoothable }) => smoothable);
+      execution.fail(`smoothed modifier can only be used with: ${names} - not with ${func.name}`);
+    }
+    this.#makeSampled = () => new SampledRows(execution, call, open, matrixIndex, source, inputs, params);
+    const program = anchored || smoothed || !execution.rowPrograms ? undefined : rowFunction(open);
+    if (program === undefined) return;
+    const { dataStartMs, fixed, rangeMs } = matrix;
+    const windows = { firstEndMs: dataStartMs, stepMs: fixed ? 0 : grid.stepMs, backMs: rangeMs };
+    const rangeSeconds = open.rows?.kind === 'rate' ? divisorOf(open.rows.rate, rangeMs) : 1;
+    this.#batches = new RowBatches({ func: program, steps: this.steps, ...windows, rangeSeconds }, source);
+  }
+
+  row(index: number, out: Row): void {
+    const { stats } = this.#execution;
+    const batches = this.#batches;
+    let longest: number;
+    if (batches?.row(index, this.#inputs.length, out)) {
+      this.#execution.pass(batches.samples);
+      stats.count(batches.total, batches.distinct);
+      longest = batches.longest;
+    } else {
+      this.#sampled ??= this.#makeSampled();
+      longest = this.#sampled.row(index, out);
+    }
+    this.#produced += out.filled;
+    stats.atPeak(this.#produced + longest);
+    if (this.#ofCounters && out.filled > out.histogramCount) this.#noteNonCounter(index);
+  }
+
+  /** A rate of what is not named like a counter is probably a mistake. */
+  #noteNonCounter(index: number): void {
+    const { labels } = this.#inputs[index]!;
+    const { metricName } = labels;
+    if (metricName === '') return;
+    const { annotations, features } = this.#execution;
+    if (features.typeAndUnitLabels) {
+      const type = labels.get('__type__');
+      if (type !== 'counter' && type !== 'histogram') {
+        annotations.possibleNonCounterLabel(metricName, type, this.#argPos);
+      }
+    } else if (!/_(?:total|sum|count|bucket)$/.test(metricName)) {
+      annotations.possibleNonCounter(metricName, this.#argPos);
+    }
+  }
+}
+
+/** Rows of samples in columns: those of a series are read once, its windows found once. */
+class SampledRows {
   readonly #execution: Execution;
   readonly #call: CallNode;
   readonly #matrix: MatrixNode;
@@ -51,7 +136,6 @@ export class RangeFunctionOperator implements Operator {
   readonly #histograms: Windows;
   readonly #window: Window;
   readonly #rows: RowMethods | undefined;
-  #produced = 0;
 
   constructor(
     execution: Execution,
@@ -70,28 +154,18 @@ export class RangeFunctionOperator implements Operator {
     this.#inputs = inputs;
     this.#params = params;
     this.#evaluate = open.window;
-    const { func } = call;
-    this.steps = call.grid.steps;
-    this.series = func.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
+    const { func, grid } = call;
     const { rangeMs, dataStartMs, fixed } = this.#matrix;
     const matrixSource = this.#matrix.source;
     const anchored = matrixSource.kind === 'select' && matrixSource.anchored;
     const smoothed = matrixSource.kind === 'select' && matrixSource.smoothed;
-    if (anchored && !func.anchorable) {
-      const names = functionNames(({ anchorable }) => anchorable);
-      execution.fail(`anchored modifier can only be used with: ${names} - not with ${func.name}`);
-    }
-    if (smoothed && !func.smoothable) {
-      const names = functionNames(({ smoothable }) => smoothable);
-      execution.fail(`smoothed modifier can only be used with: ${names} - not with ${func.name}`);
-    }
     const shape = {
-      steps: this.steps,
+      steps: grid.steps,
       firstEndMs: dataStartMs,
-      stepMs: fixed ? 0 : call.grid.stepMs,
+      stepMs: fixed ? 0 : grid.stepMs,
       ...windowReach(this.#matrix, execution.lookbackMs),
     };
-    this.#floatsByTimes = new ByTimes(this.steps, () => new Windows(shape, execution.memory));
+    this.#floatsByTimes = new ByTimes(grid.steps, () => new Windows(shape, execution.memory));
     this.#floats = this.#floatsByTimes.of(0);
     this.#histograms = new Windows(shape);
     this.#window = new Window({
@@ -111,7 +185,8 @@ export class RangeFunctionOperator implements Operator {
       rows === undefined || anchored || smoothed ? undefined : new RowMethods(rows, rangeMs, execution.memory);
   }
 
-  row(index: number, out: Row): void {
+  /** Returns the samples of the largest window. */
+  row(index: number, out: Row): number {
     const { stats } = this.#execution;
     const samples = this.#samples;
     this.#source.read(index, this.#columns);
@@ -132,9 +207,7 @@ export class RangeFunctionOperator implements Operator {
     } else {
       this.#countSamples();
     }
-    this.#produced += out.filled;
-    stats.atPeak(this.#produced + this.#floats.longest);
-    if (out.filled > out.histogramCount) this.#noteNonCounter(index);
+    return this.#floats.longest;
   }
 
   #fillByWindow(index: number, out: Row): void {
@@ -145,7 +218,7 @@ export class RangeFunctionOperator implements Operator {
     const withHistograms = this.#samples.histograms > 0;
     out.clear();
     let untilCheck = CHECK_SAMPLES;
-    for (let step = 0; step < this.steps; step++) {
+    for (let step = 0; step < this.#call.grid.steps; step++) {
       window.floatsFrom = this.#floats.from[step]!;
       window.floatsTo = this.#floats.to[step]!;
       window.histogramsFrom = withHistograms ? this.#histograms.from[step]! : 0;
@@ -171,7 +244,7 @@ export class RangeFunctionOperator implements Operator {
     const withHistograms = this.#samples.histograms > 0;
     let seen = 0;
     stats.count(this.#floats.total, this.#floats.distinct);
-    for (let step = 0; step < this.steps; step++) {
+    for (let step = 0; step < this.#call.grid.steps; step++) {
       let inHistograms = 0;
       let read = 0;
       if (withHistograms) {
@@ -187,23 +260,25 @@ export class RangeFunctionOperator implements Operator {
       stats.countStep(this.#floats.to[step]! - this.#floats.from[step]! + inHistograms, this.#call.grid, step);
     }
   }
+}
 
-  /** A rate of what is not named like a counter is probably a mistake. */
-  #noteNonCounter(index: number): void {
-    if (!this.#call.func.ofCounters) return;
-    const { labels } = this.#inputs[index]!;
-    const { metricName } = labels;
-    if (metricName === '') return;
-    const { annotations, features } = this.#execution;
-    if (features.typeAndUnitLabels) {
-      const type = labels.get('__type__');
-      if (type !== 'counter' && type !== 'histogram') {
-        annotations.possibleNonCounterLabel(metricName, type, this.#window.argPos);
-      }
-    } else if (!/_(?:total|sum|count|bucket)$/.test(metricName)) {
-      annotations.possibleNonCounter(metricName, this.#window.argPos);
-    }
+/** The kernel's number for a function; undefined: it has none. */
+function rowFunction({ rows, program }: RangeOpening): number | undefined {
+  switch (rows?.kind) {
+    case 'rate':
+      return rows.rate.counter ? ROW_RATE : ROW_DELTA;
+    case 'extreme':
+      return rows.sign === 1 ? ROW_MAX : ROW_MIN;
+    case 'transitions':
+      return rows.falls ? ROW_RESETS : ROW_CHANGES;
+    default:
+      return program;
   }
+}
+
+/** The seconds that a rate divides by. */
+function divisorOf({ perSecond }: RateKind, rangeMs: number): number {
+  return perSecond ? seconds(rangeMs) : 1;
 }
 
 /** The state of a function that has a way to fill whole rows of floats. */
@@ -218,7 +293,7 @@ class RowMethods {
 
   constructor(method: RowMethod, rangeMs: number, memory: RowMemory) {
     this.#method = method;
-    this.#rangeSeconds = method.kind === 'rate' && method.rate.perSecond ? seconds(rangeMs) : 1;
+    this.#rangeSeconds = method.kind === 'rate' ? divisorOf(method.rate, rangeMs) : 1;
     this.#memory = memory;
   }
 

@@ -1,5 +1,6 @@
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
+import { ROW_LAST } from '../../storage/row-layout.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
 import { ByTimes } from '../row/by-times.ts';
@@ -9,6 +10,7 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { keepStats } from './reset-hints.ts';
+import { RowBatches } from './row-batches.ts';
 import type { SampleSource } from './sources.ts';
 
 /** The answer of an instant vector selector at each step. Times are in seconds, those of an info series' floats in ms. */
@@ -22,8 +24,11 @@ export class SelectorOperator implements Operator {
   readonly #node: SelectorNode;
   readonly #set: SampleSource;
   readonly #answer: SelectorAnswer;
-  readonly #columns: SampleColumns;
-  readonly #newestByTimes: ByTimes<NewestSamples>;
+  /** Where the source makes the rows itself. */
+  readonly #batches: RowBatches | undefined;
+  /** Made when a series needs them. */
+  #ownColumns: SampleColumns | undefined;
+  #ownNewest: ByTimes<NewestSamples> | undefined;
   #produced = 0;
 
   constructor(
@@ -34,27 +39,42 @@ export class SelectorOperator implements Operator {
     answer: SelectorAnswer,
   ) {
     this.#execution = execution;
-    this.#columns = execution.passingColumns();
-    const { steps, stepMs } = node.grid;
-    const { lookbackMs, memory } = execution;
-    this.#newestByTimes = new ByTimes(
-      steps,
-      () => new NewestSamples(steps, node.dataStartMs, stepMs, lookbackMs, memory),
-    );
     this.#node = node;
     this.#set = set;
     this.#answer = answer;
     this.series = series;
     this.steps = node.grid.steps;
+    if (answer !== 'value' || !execution.rowPrograms) return;
+    const { dataStartMs, grid } = node;
+    // the newest sample that is not too old is the last of the window that reaches back as far
+    const windows = { firstEndMs: dataStartMs, stepMs: grid.stepMs, backMs: execution.lookbackMs };
+    this.#batches = new RowBatches({ func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
+  }
+
+  get #columns(): SampleColumns {
+    this.#ownColumns ??= this.#execution.passingColumns();
+    return this.#ownColumns;
+  }
+
+  get #newestByTimes(): ByTimes<NewestSamples> {
+    const { steps, stepMs } = this.#node.grid;
+    const { lookbackMs, memory } = this.#execution;
+    const { dataStartMs } = this.#node;
+    this.#ownNewest ??= new ByTimes(steps, () => new NewestSamples(steps, dataStartMs, stepMs, lookbackMs, memory));
+    return this.#ownNewest;
   }
 
   row(index: number, out: Row): void {
+    const batches = this.#batches;
+    if (batches?.row(index, this.series.length, out)) {
+      this.#execution.pass(batches.samples);
+      this.#count(out);
+      return;
+    }
     const columns = this.#columns;
     this.#set.read(index, columns);
     this.#execution.pass(columns.count);
     if (this.#node.statsOnly) keepStats(columns);
-    const { grid } = this.#node;
-    const { stats } = this.#execution;
     if (columns.plain && this.#answer === 'value') {
       const newest = this.#newestByTimes.of(columns.timesId);
       newest.find(columns);
@@ -62,6 +82,12 @@ export class SelectorOperator implements Operator {
     } else {
       this.#fillAny(out);
     }
+    this.#count(out);
+  }
+
+  #count(out: Row): void {
+    const { grid } = this.#node;
+    const { stats } = this.#execution;
     stats.count(out.filled, out.filled);
     this.#produced += out.filled;
     stats.atPeak(this.#produced);
@@ -71,7 +97,8 @@ export class SelectorOperator implements Operator {
   }
 
   #fillAny(out: Row): void {
-    const { times, values, kinds, plain, histograms, count } = this.#columns;
+    const columns = this.#columns;
+    const { times, values, kinds, plain, histograms, count } = columns;
     const { dataStartMs, grid } = this.#node;
     const { lookbackMs, features } = this.#execution;
     out.clear();
@@ -84,8 +111,7 @@ export class SelectorOperator implements Operator {
       if (kind !== FLOAT && kind !== HISTOGRAM) continue;
       if (this.#answer === 'timestamp') out.setFloat(step, times[at]! / 1000);
       else if (this.#answer === 'start-timestamp') {
-        if (features.startTimestamps)
-          out.setFloat(step, this.#columns.hasStarts ? this.#columns.starts[at]! / 1000 : 0);
+        if (features.startTimestamps) out.setFloat(step, columns.hasStarts ? columns.starts[at]! / 1000 : 0);
       } else if (kind === FLOAT) out.setFloat(step, this.#answer === 'info-timestamp' ? times[at]! : values[at]!);
       else out.setHistogram(step, histograms[at]!);
     }

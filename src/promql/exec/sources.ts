@@ -1,5 +1,6 @@
 import type { SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
+import type { ReadRows } from '../../storage/series-rows.ts';
 import type { SeriesBlock } from '../../storage/series-stream.ts';
 import type { Select } from '../plan/node.ts';
 import type { Execution } from './execution.ts';
@@ -84,4 +85,8 @@ interface Stream {
 /** Something that has samples for each of its series: a selector's, or a subquery's steps. */
 export interface SampleSource {
   read(index: number, out: SampleColumns): void;
+  /** Rows of many series at once; absent or undefined: `read` is all there is. */
+  readonly rows?: ReadRows | undefined;
+  /** Moves when other series take the place of those before; absent: never. */
+  readonly version?: number;
 }

@@ -58,7 +58,13 @@ export type Opening =
   | { readonly kind: 'time' }
   | { readonly kind: 'constant'; readonly value: number }
   /** Each window of the range vector among the arguments; the others are scalars. */
-  | { readonly kind: 'range'; readonly window: WindowFunction; readonly rows?: RowMethod }
+  | {
+      readonly kind: 'range';
+      readonly window: WindowFunction;
+      readonly rows?: RowMethod;
+      /** ROW_LAST … ROW_PRESENT of storage/row-layout.ts, where it has no `rows`. */
+      readonly program?: number;
+    }
   /** Each float of a vector; histograms are left out. */
   | { readonly kind: 'floats'; readonly map: (value: number) => number }
   /** A part of the date at a Unix time in seconds: the floats of a vector or, without one, the time of the step. */

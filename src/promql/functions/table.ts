@@ -1,4 +1,5 @@
 import { histogramAverage, histogramDeviation, histogramVariance } from '../../model/histogram-moments.ts';
+import { ROW_AVG, ROW_COUNT, ROW_LAST, ROW_PRESENT, ROW_SUM } from '../../storage/row-layout.ts';
 import * as dates from './date.ts';
 import { extendedRateOfWindow } from './extended-rate.ts';
 import type { Opening, PromFunction, Signature, ValueType } from './function.ts';
@@ -82,7 +83,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   asinh: floats(Math.asinh),
   atan: floats(Math.atan),
   atanh: floats(Math.atanh),
-  avg_over_time: range({ window: overTime.avgOverTime }),
+  avg_over_time: range({ window: overTime.avgOverTime, program: ROW_AVG }),
   ceil: floats(Math.ceil),
   changes: range(
     { window: overTime.changes, rows: { kind: 'transitions', falls: false } },
@@ -93,7 +94,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   clamp_min: { signature: takes(['vector', 'scalar']), open: { kind: 'clamp', min: 1, max: undefined } },
   cos: floats(Math.cos),
   cosh: floats(math.cosh),
-  count_over_time: range({ window: overTime.countOverTime }),
+  count_over_time: range({ window: overTime.countOverTime, program: ROW_COUNT }),
   day_of_month: date(dates.dayOfMonth),
   day_of_week: date(dates.dayOfWeek),
   day_of_year: date(dates.dayOfYear),
@@ -152,7 +153,7 @@ const definitions: Readonly<Record<string, Definition>> = {
       relabel: ([dst, replacement, src, regex], admit) => labelReplace(dst!, replacement!, src!, regex!, admit),
     },
   },
-  last_over_time: range({ window: overTime.lastOverTime }, { keepsName: true }),
+  last_over_time: range({ window: overTime.lastOverTime, program: ROW_LAST }, { keepsName: true }),
   ln: floats(Math.log),
   log10: floats(Math.log10),
   log2: floats(Math.log2),
@@ -165,7 +166,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   month: date(dates.month),
   pi: { signature: takes([], 'scalar'), open: { kind: 'constant', value: Math.PI } },
   predict_linear: range({ window: predictLinear }, { stepDependent: true }, takes(['matrix', 'scalar'])),
-  present_over_time: range({ window: overTime.presentOverTime }),
+  present_over_time: range({ window: overTime.presentOverTime, program: ROW_PRESENT }),
   quantile_over_time: range({ window: overTime.quantileOverTime }, {}, takes(['scalar', 'matrix'])),
   rad: floats(math.toRadians),
   range: ofQuery(({ startMs, endMs }) => (endMs - startMs) / 1000),
@@ -193,7 +194,7 @@ const definitions: Readonly<Record<string, Definition>> = {
   stddev_over_time: range({ window: overTime.stddevOverTime }),
   stdvar_over_time: range({ window: overTime.stdvarOverTime }),
   step: ofQuery(({ startMs, endMs, stepMs }) => (startMs === endMs ? 0 : stepMs / 1000)),
-  sum_over_time: range({ window: overTime.sumOverTime }),
+  sum_over_time: range({ window: overTime.sumOverTime, program: ROW_SUM }),
   tan: floats(Math.tan),
   tanh: floats(Math.tanh),
   time: { signature: takes([], 'scalar'), open: { kind: 'time' }, stepDependent: true },

@@ -1,0 +1,125 @@
+import { ROW_CHUNKS_FROM, ROW_CHUNKS_TO, ROW_ENTRY_WORDS, ROW_SLOTS, ROW_STEP_BYTES } from '../storage/row-layout.ts';
+import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
+import type { Kernel } from './kernel.ts';
+import { Region } from './region.ts';
+
+/** Samples of a series; those of larger ones are read as columns. */
+const SAMPLES_MAX = 16 * 1024;
+/** Bytes of chunks that one call decodes: 2 ms of work. */
+const CHUNK_BYTES_MAX = 512 * 1024;
+/** A piece is copied as a whole where it has at most so many times the bytes of the chunks. */
+const WHOLE_TIMES_MAX = 4;
+
+/** The chunks of a series: `bytes` from `from` to `to`, exclusive. Nothing between them: the series is to be read otherwise. */
+export interface ChunksOfSeries {
+  bytes: Uint8Array;
+  from: number;
+  to: number;
+}
+
+/** Rows of head series, made in the kernel from their chunks. One serves a thread. */
+export class SeriesRows {
+  readonly #kernel: Kernel;
+  readonly #chunks: Region;
+  readonly #entries: Region;
+  readonly #steps: Region;
+  readonly #rows: Region;
+  #samples = 0;
+  readonly #at: ChunksOfSeries = { bytes: new Uint8Array(0), from: 0, to: 0 };
+  /** The program that the kernel works by, and for which range. */
+  #program: RowProgram | undefined;
+  #startMs = 0;
+  #endMs = 0;
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel;
+    this.#chunks = new Region(kernel);
+    this.#entries = new Region(kernel);
+    this.#steps = new Region(kernel);
+    this.#rows = new Region(kernel);
+  }
+
+  /**
+   * Fills the rows of the series at [from, to), as many as one call may take.
+   * @param chunksOf says where the chunks of the series at a place lie
+   * @returns the first place that was not filled
+   */
+  read(
+    program: RowProgram,
+    startMs: number,
+    endMs: number,
+    from: number,
+    to: number,
+    chunksOf: (place: number, out: ChunksOfSeries) => void,
+    out: RowBatch,
+  ): number {
+    const at = this.#at;
+    let bytes = 0;
+    let end = from;
+    /** The piece that all chunks lie in; undefined: there are several. */
+    let whole: Uint8Array | undefined;
+    let wholeFrom = 0;
+    let wholeTo = 0;
+    for (; end < to; end++) {
+      chunksOf(end, at);
+      const length = at.to - at.from;
+      if (end > from && bytes + length > CHUNK_BYTES_MAX) break;
+      bytes += length;
+      if (end === from) {
+        whole = at.bytes;
+        wholeFrom = at.from;
+        wholeTo = at.to;
+      } else if (at.bytes !== whole) whole = undefined;
+      wholeFrom = Math.min(wholeFrom, at.from);
+      wholeTo = Math.max(wholeTo, at.to);
+    }
+    const count = end - from;
+    this.#begin(program, startMs, endMs);
+    // mostly one copy does, labels and all
+    if (wholeTo - wholeFrom > WHOLE_TIMES_MAX * bytes) whole = undefined;
+    const chunks = this.#chunks.ensure(whole === undefined ? bytes : wholeTo - wholeFrom);
+    const entries = this.#entries.ensure(4 * ROW_ENTRY_WORDS * count);
+    const rows = this.#rows.ensure(8 * program.steps * count);
+    const { u8, u32, f64 } = this.#kernel;
+    if (whole !== undefined) u8.set(whole.subarray(wholeFrom, wholeTo), chunks);
+    let next = chunks;
+    for (let i = 0; i < count; i++) {
+      chunksOf(from + i, at);
+      const entry = entries / 4 + i * ROW_ENTRY_WORDS;
+      const length = at.to - at.from;
+      if (whole !== undefined) next = chunks + at.from - wholeFrom;
+      else if (length > 0) u8.set(at.bytes.subarray(at.from, at.to), next);
+      u32[entry + ROW_CHUNKS_FROM] = next;
+      next += length;
+      u32[entry + ROW_CHUNKS_TO] = next;
+    }
+    this.#kernel.exports.rowsRead(entries, count, rows);
+    out.entries.set(u32.subarray(entries / 4, entries / 4 + count * ROW_ENTRY_WORDS));
+    out.values.set(f64.subarray(rows / 8, rows / 8 + count * program.steps));
+    return end;
+  }
+
+  #begin(program: RowProgram, startMs: number, endMs: number): void {
+    if (this.#program === program && this.#startMs === startMs && this.#endMs === endMs) return;
+    this.#program = program;
+    this.#startMs = startMs;
+    this.#endMs = endMs;
+    const { exports } = this.#kernel;
+    if (this.#samples === 0) this.#samples = this.#kernel.reserve(exports.rowsSampleBytes(SAMPLES_MAX));
+    const { func, steps, firstEndMs, stepMs, backMs, rangeSeconds } = program;
+    const perStep = this.#steps.ensure(ROW_SLOTS * ROW_STEP_BYTES * steps);
+    exports.rowsBegin(
+      func,
+      steps,
+      firstEndMs,
+      stepMs,
+      backMs,
+      rangeSeconds,
+      startMs,
+      endMs,
+      this.#samples,
+      SAMPLES_MAX,
+      perStep,
+    );
+  }
+}
