@@ -165,6 +165,7 @@ export class ChunkStoreReader {
       tombstonesOfQuery(this.#schema, tenant, context.signal),
     ]);
     if (sizes !== undefined && sizes.total > seriesMax) return sizes;
+    if (found.length === 0) return new StoreSeriesSet([], this.#decoder, startMs, endMs, () => {});
     const deletedMs = deletedUntil(tombstones);
     if (labelsOnly && dayOf(deletedMs) >= dayOf(startMs)) {
       // of windows that a tenant's deletion cuts, only samples tell which series are left

@@ -30,6 +30,7 @@ import { FederatedQueryable } from './federation/queryable.ts';
 import { headSource } from './head-source.ts';
 import { instantsBy } from './instants.ts';
 import { KeptOrders } from './kept-orders.ts';
+import { KeptTexts } from './kept-texts.ts';
 import { recentMetadata } from './metadata.ts';
 import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { Retentions } from './retentions.ts';
@@ -100,6 +101,7 @@ export class Querier implements TenantHider {
   readonly #generations: Generations;
   readonly #retentions = new Retentions();
   readonly #orders = new KeptOrders();
+  readonly #texts = new KeptTexts();
   readonly #storedSinceMs: (() => number) | undefined;
 
   constructor(options: QuerierOptions) {
@@ -166,9 +168,10 @@ export class Querier implements TenantHider {
     context: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
     const { queryable, over } = this.sources(tenant, limits);
-    const selects = new SharedSelects(queryable(tenant), this.#orders, this.#options.clock, context.signal);
+    const orders: Pick<KeptOrders, 'of'> = { of: (key, labels) => this.#orders.of(`${tenant} ${key}`, labels) };
+    const selects = new SharedSelects(queryable(tenant), orders, this.#options.clock, context.signal);
     try {
-      return await instantsBy(over(selects), tenant, requests, context);
+      return await instantsBy(over(selects), tenant, requests, context, this.#texts);
     } finally {
       await selects.close();
     }

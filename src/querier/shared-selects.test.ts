@@ -135,11 +135,11 @@ test('the order of the same series is found once, and that of others anew', () =
   const orders = new KeptOrders();
   const of = (...ids: string[]) => ids.map((id) => Labels.of({ id }));
   const [c, a, b] = of('c', 'a', 'b') as [Labels, Labels, Labels];
-  const first = orders.of([c, a, b]);
+  const first = orders.of('m', [c, a, b]);
   assert.deepEqual(first.labels, [a, b, c]);
   assert.deepEqual([...first.order], [1, 2, 0]);
-  assert.equal(orders.of([c, a, b]), first);
-  assert.deepEqual(orders.of([c, b, a]).labels, [a, b, c]);
-  assert.deepEqual(orders.of([c, a]).labels, [a, c]);
-  assert.deepEqual(orders.of([]).labels, []);
+  assert.equal(orders.of('m', [c, a, b]), first);
+  assert.deepEqual(orders.of('m', [c, b, a]).labels, [a, b, c]);
+  assert.deepEqual(orders.of('m', [c, a]).labels, [a, c]);
+  assert.deepEqual(orders.of('m', []).labels, []);
 });

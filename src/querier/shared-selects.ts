@@ -40,13 +40,13 @@ export class SharedSelects implements Queryable {
   readonly #signal: AbortSignal;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
-  readonly #orders: KeptOrders;
+  readonly #orders: Pick<KeptOrders, 'of'>;
   readonly #clock: Pick<Clock, 'turn'>;
   #turn: Promise<void> | undefined;
   #heldBytes = 0;
 
   /** @param signal ends what is asked for on behalf of several */
-  constructor(inner: Queryable, orders: KeptOrders, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
+  constructor(inner: Queryable, orders: Pick<KeptOrders, 'of'>, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
     this.#inner = inner;
     this.#orders = orders;
     this.#clock = clock;
@@ -57,12 +57,13 @@ export class SharedSelects implements Queryable {
     const answer = request.limit ? undefined : await this.#answerOf(request, context);
     if (answer === undefined) return this.#inner.select(request, context);
     answer.cost.charge(context.budget);
-    const { labels, warnings, rows } = answer.block;
+    const { labels, warnings, rows, memo } = answer.block;
     return {
       series: labels,
       warnings,
       read: (index, out) => answer.block.read(index, out),
       rows,
+      memo,
       close: () => context.budget.addMemory(-answer.cost.memory),
     };
   }
@@ -126,12 +127,13 @@ export class SharedSelects implements Queryable {
     const cost = new Recorded();
     const rest = this.#inner.stream!(request, { signal: this.#signal, budget: cost })[Symbol.asyncIterator]() as Stream;
     this.#open.push(rest);
-    const asked: Asked = { stream: undefined, answer: this.#first(rest, cost, (first) => { asked.stream = { first, rest, cost }; }) }; // biome-ignore format: wraps badly
+    const asked: Asked = { stream: undefined, answer: this.#first(request, rest, cost, (first) => { asked.stream = { first, rest, cost }; }) }; // biome-ignore format: wraps badly
     asked.answer.catch(() => {}); // who waits for it hears of it
     return asked;
   }
 
   async #first(
+    request: SelectRequest,
     rest: Stream,
     cost: Recorded,
     notWhole: (first: IteratorResult<SeriesBlock, void>) => void,
@@ -155,13 +157,14 @@ export class SharedSelects implements Queryable {
     }
     this.#heldBytes += cost.memory;
     const { labels: found, warnings, read, rows } = first.value;
-    const { labels, order } = this.#orders.of(found);
+    const { labels, order, memo } = this.#orders.of(selectorOf(request), found);
     const block: SeriesBlock = {
       labels,
       warnings,
       isWhole: true,
       read: (index, out) => read(order[index]!, out),
       rows: rows && rowsAt(rows, order),
+      memo,
     };
     return { block, cost };
   }
@@ -170,8 +173,13 @@ export class SharedSelects implements Queryable {
 const NO_SERIES: SeriesBlock = { labels: [], warnings: [], isWhole: true, read: (_, out) => out.clear() };
 
 /** Equal for equal requests. */
-function keyOf({ matchers, startMs, endMs, labelsOnly, shard }: SelectRequest): string {
-  let key = `${startMs} ${endMs} ${labelsOnly === true} ${shard?.index} ${shard?.count}`;
+function keyOf(request: SelectRequest): string {
+  return `${request.startMs} ${request.endMs} ${selectorOf(request)}`;
+}
+
+/** The same at any time. */
+function selectorOf({ matchers, labelsOnly, shard }: SelectRequest): string {
+  let key = `${labelsOnly === true} ${shard?.index} ${shard?.count}`;
   for (const { name, op, value } of matchers) key += ` ${name.length}:${name}${op}${value.length}:${value}`;
   return key;
 }

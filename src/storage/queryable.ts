@@ -2,6 +2,7 @@ import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { SampleColumns } from './columns.ts';
+import type { SeriesMemo } from './series-memo.ts';
 import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
@@ -86,5 +87,7 @@ export interface SeriesSet {
   read(index: number, out: SampleColumns): void;
   /** Rows of many series at once; absent: `read` is all there is. */
   readonly rows?: ReadRows | undefined;
+  /** Things made of `series`. */
+  readonly memo?: SeriesMemo | undefined;
   close(): void;
 }

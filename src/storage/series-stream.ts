@@ -1,5 +1,6 @@
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from './columns.ts';
+import type { SeriesMemo } from './series-memo.ts';
 import type { ReadRows } from './series-rows.ts';
 
 /** Some of a selector's series with their samples. Holds until the next block is asked for. */
@@ -12,6 +13,8 @@ export interface SeriesBlock {
   read(index: number, out: SampleColumns): void;
   /** Absent: `read` is all there is. */
   readonly rows?: ReadRows | undefined;
+  /** Things made of `labels`, which are in ascending order then. */
+  readonly memo?: SeriesMemo | undefined;
 }
 
 /** The blocks handed over so far cannot be made whole by further ones: only `select` can answer this request. */

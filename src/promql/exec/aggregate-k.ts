@@ -37,7 +37,7 @@ export async function aggregateK(
     if (!isSilent(node.input)) await execution.drain(input);
     return RowTable.empty(input.steps);
   }
-  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without, input.memo);
   return chooseSeries(execution, node, param, {
     steps: input.steps,
     count: input.series.length,

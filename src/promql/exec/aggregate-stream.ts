@@ -2,6 +2,7 @@ import type { FloatHistogram } from '../../model/histogram.ts';
 import { compareUtf8, Labels, METRIC_NAME } from '../../model/labels.ts';
 import { ascendingLabels } from '../../model/labels-order.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
+import { memoOf, type SeriesMemo } from '../../storage/series-memo.ts';
 import { type ReadRows, rowsAt } from '../../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
 import type { AggregateOp } from '../parser/ast.ts';
@@ -20,6 +21,7 @@ import { chooseSeries, type GroupedSeries } from './aggregate-k.ts';
 import { countValues } from './count-values.ts';
 import type { Execution } from './execution.ts';
 import { FoundGroups, projection } from './grouping.ts';
+import { namelessSeries, selectedSeries } from './output-series.ts';
 import { RadixOrder } from './radix-order.ts';
 import type { SampleSource } from './sources.ts';
 
@@ -78,6 +80,7 @@ export class StreamedInput implements SampleSource {
   readonly series: OutputSeries[] = [];
   rows: ReadRows | undefined;
   version = 0;
+  memo: SeriesMemo | undefined;
   #block: SeriesBlock | undefined;
   #order: Uint32Array | undefined;
 
@@ -86,9 +89,14 @@ export class StreamedInput implements SampleSource {
     this.#block = block;
     this.#order = order;
     this.version++;
-    const { labels, rows } = block;
+    const { labels, rows, memo } = block;
+    this.memo = memo;
     this.rows = rows === undefined || order === undefined ? rows : rowsAt(rows, order);
     this.series.length = 0;
+    if (memo !== undefined) {
+      for (const each of selectedSeries(labels, memo)) this.series.push(each);
+      return;
+    }
     for (let i = 0; i < labels.length; i++) {
       this.series.push({ labels: labels[order === undefined ? i : order[i]!]!, dropName: false });
     }
@@ -129,12 +137,15 @@ export async function aggregateStream(execution: Execution, streamed: StreamedAg
   try {
     for await (const block of streamed.blocks) {
       if (block.isWhole === true) {
-        for (const labels of block.labels) seen?.check(labels);
-        input.enter(block, ascendingLabels(block.labels));
-        execution.holdSeries(block.labels.length);
+        const { labels, memo } = block;
+        if (seen !== undefined && !memoOf(memo, 'one metric', () => seen.areSame(labels))) throw new StreamBroken();
+        input.enter(block, memo === undefined ? ascendingLabels(labels) : undefined);
+        execution.holdSeries(labels.length);
+        const output = keepsName ? input : namelessSeries(execution, input.series, memo);
         return await whole({
           steps,
-          series: keepsName ? input.series : input.series.map(outputOf),
+          series: output.series,
+          memo: output.memo,
           row: (index, out) => operator.row(index, out),
         });
       }
@@ -291,13 +302,21 @@ class OrderedValues implements GroupedSeries {
 class OneMetric {
   #reserved: string | undefined;
 
+  areSame(all: readonly Labels[]): boolean {
+    return all.every((labels) => this.#isSame(labels));
+  }
+
   check(labels: Labels): void {
+    if (!this.#isSame(labels)) throw new StreamBroken();
+  }
+
+  #isSame(labels: Labels): boolean {
     const name = labels.get(METRIC_NAME);
     const type = labels.get('__type__');
     const unit = labels.get('__unit__');
     const reserved = type === '' && unit === '' ? name : `${name}\0${type}\0${unit}`;
     this.#reserved ??= reserved;
-    if (reserved !== this.#reserved) throw new StreamBroken();
+    return reserved === this.#reserved;
   }
 }
 

@@ -29,7 +29,7 @@ export async function aggregate(
 ): Promise<Operator> {
   const { steps } = input;
   if (node.op === 'quantile') noteQuantiles(execution, param!, steps, node);
-  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without);
+  const { groupOf, groups } = await groupSeries(execution, input.series, node.grouping, node.without, input.memo);
   const cells = groups.length * steps;
   if (cells === 0) return RowTable.empty(steps);
   execution.hold(cells, groups.length * rowBytes(steps) + cells * CELL_BYTES[node.op]!);

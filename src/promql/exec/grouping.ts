@@ -1,5 +1,6 @@
 import { getOrMake } from '../../lib/map.ts';
 import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
+import { memoOf, type SeriesMemo } from '../../storage/series-memo.ts';
 import type { OutputSeries } from '../row/row.ts';
 import type { Execution } from './execution.ts';
 
@@ -10,13 +11,20 @@ export interface Grouping {
   readonly groups: readonly OutputSeries[];
 }
 
-/** @param names ascending */
+/**
+ * @param names ascending
+ * @param memo of the series
+ */
 export async function groupSeries(
   execution: Execution,
   series: readonly OutputSeries[],
   names: readonly string[],
   without: boolean,
+  memo?: SeriesMemo,
 ): Promise<Grouping> {
+  const key = memo === undefined ? '' : `${without} ${JSON.stringify(names)}`;
+  const known = memo?.get(key) as Grouping | undefined;
+  if (known !== undefined) return known;
   const groupOf = new Int32Array(series.length);
   const labels: Labels[] = [];
   const dropNames: boolean[] = [];
@@ -33,7 +41,8 @@ export async function groupSeries(
     if (dropName) dropNames[group] = true;
     groupOf[i] = group;
   }
-  return { groupOf, groups: labels.map((own, i) => ({ labels: own, dropName: dropNames[i]! })) };
+  const groups = labels.map((own, i) => ({ labels: own, dropName: dropNames[i]! }));
+  return memoOf(memo, key, () => ({ groupOf, groups }));
 }
 
 /** Numbers groups in the order in which they are found. */

@@ -1,4 +1,5 @@
 import { Labels, RESERVED_NAMES } from '../../model/labels.ts';
+import { memoOf } from '../../storage/series-memo.ts';
 import { type SeriesBlock, StreamBroken } from '../../storage/series-stream.ts';
 import { formatOpenMetrics } from '../format.ts';
 import type { Opening } from '../functions/function.ts';
@@ -37,6 +38,7 @@ import type { Execution } from './execution.ts';
 import { fractionAnswer, histogramFunction, quantileAnswer } from './histogram-functions.ts';
 import { addInfo } from './info.ts';
 import { mergeSameLabels, mergeUnlessDelayed } from './merge.ts';
+import { selectedSeries } from './output-series.ts';
 import { NeedsWhole, PartialAggregator, type PartialColumns } from './partial-aggregate.ts';
 import type { AggregatedSeries } from './per-series.ts';
 import { absentRow, scalarRow } from './presence.ts';
@@ -159,7 +161,7 @@ export class Opener {
   async #selector(node: SelectorNode, answer: SelectorAnswer): Promise<Operator> {
     const execution = this.#execution;
     const set = await this.#sources.select(node.select);
-    const series = set.series.map((labels): OutputSeries => ({ labels, dropName: false }));
+    const series = selectedSeries(set.series, set.memo);
     // times are those of samples, whatever lies between them
     return node.smoothed && answer === 'value'
       ? new SmoothedSelectorOperator(execution, node, set, series)
@@ -169,7 +171,7 @@ export class Opener {
   async source(matrix: MatrixNode): Promise<{ source: SampleSource; series: readonly OutputSeries[] }> {
     if (matrix.source.kind === 'select') {
       const set = await this.#sources.select(matrix.source.select);
-      return { source: set, series: set.series.map((labels) => ({ labels, dropName: false })) };
+      return { source: set, series: selectedSeries(set.series, set.memo) };
     }
     const { node } = matrix.source;
     if (node.grid.steps === 0) return { source: { read: (_index, out) => out.clear() }, series: [] };
@@ -399,8 +401,8 @@ export class Opener {
       const row = await absentRow(execution, operator);
       return rowOperator({ labels: Labels.fromEntries(node.absentLabels), dropName: true }, row);
     }
-    if (execution.features.delayedNameRemoval || operator.series === series || differOnlyElsewhere(series))
-      return operator;
+    if (execution.features.delayedNameRemoval || operator.series === series) return operator;
+    if (memoOf(source.memo, 'one metric', () => differOnlyElsewhere(series))) return operator;
     return mergeSameLabels(execution, operator);
   }
 

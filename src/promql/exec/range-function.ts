@@ -1,6 +1,7 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
 import { ROW_CHANGES, ROW_DELTA, ROW_MAX, ROW_MIN, ROW_RATE, ROW_RESETS } from '../../storage/row-layout.ts';
+import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { Opening, RowMethod } from '../functions/function.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
 import { type RateKind, RateTable, ResetIndex, rateRow, seconds } from '../functions/rate.ts';
@@ -15,6 +16,7 @@ import type { RowMemory } from '../row/row-memory.ts';
 import { SeriesSamples } from '../row/series-samples.ts';
 import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
+import { namelessSeries } from './output-series.ts';
 import { keepStats } from './reset-hints.ts';
 import { RowBatches } from './row-batches.ts';
 import type { SampleSource } from './sources.ts';
@@ -38,6 +40,7 @@ const CHECK_SAMPLES = 10_000_000;
 export class RangeFunctionOperator implements Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];
+  readonly memo: SeriesMemo | undefined;
   readonly #execution: Execution;
   readonly #inputs: readonly OutputSeries[];
   readonly #ofCounters: boolean;
@@ -47,6 +50,8 @@ export class RangeFunctionOperator implements Operator {
   /** Made when a series needs it. */
   #sampled: SampledRows | undefined;
   #produced = 0;
+  /** The metric that was looked at last: mostly all series are of one. */
+  #noted = '';
 
   constructor(
     execution: Execution,
@@ -63,7 +68,10 @@ export class RangeFunctionOperator implements Operator {
     this.#ofCounters = func.ofCounters === true;
     this.#argPos = call.argPos[matrixIndex]!;
     this.steps = grid.steps;
-    this.series = func.keepsName ? inputs : inputs.map((input) => execution.withoutName(input));
+    const { memo } = source;
+    const output = func.keepsName ? { series: inputs, memo } : namelessSeries(execution, inputs, memo);
+    this.series = output.series;
+    this.memo = output.memo;
     const matrix = call.args[matrixIndex] as MatrixNode;
     const anchored = matrix.source.kind === 'select' && matrix.source.anchored;
     const smoothed = matrix.source.kind === 'select' && matrix.source.smoothed;
@@ -112,8 +120,9 @@ export class RangeFunctionOperator implements Operator {
       if (type !== 'counter' && type !== 'histogram') {
         annotations.possibleNonCounterLabel(metricName, type, this.#argPos);
       }
-    } else if (!/_(?:total|sum|count|bucket)$/.test(metricName)) {
-      annotations.possibleNonCounter(metricName, this.#argPos);
+    } else if (metricName !== this.#noted) {
+      this.#noted = metricName;
+      if (!/_(?:total|sum|count|bucket)$/.test(metricName)) annotations.possibleNonCounter(metricName, this.#argPos);
     }
   }
 }

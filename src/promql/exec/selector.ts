@@ -1,6 +1,7 @@
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
 import { ROW_LAST } from '../../storage/row-layout.ts';
+import type { SeriesMemo } from '../../storage/series-memo.ts';
 import { interpolatedFloat, interpolatedHistogram } from '../functions/interpolate.ts';
 import type { SelectorNode } from '../plan/node.ts';
 import { ByTimes } from '../row/by-times.ts';
@@ -20,6 +21,7 @@ export type SelectorAnswer = 'value' | 'timestamp' | 'start-timestamp' | 'info-t
 export class SelectorOperator implements Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];
+  readonly memo: SeriesMemo | undefined;
   readonly #execution: Execution;
   readonly #node: SelectorNode;
   readonly #set: SampleSource;
@@ -43,6 +45,7 @@ export class SelectorOperator implements Operator {
     this.#set = set;
     this.#answer = answer;
     this.series = series;
+    this.memo = set.memo;
     this.steps = node.grid.steps;
     if (answer !== 'value' || !execution.rowPrograms) return;
     const { dataStartMs, grid } = node;

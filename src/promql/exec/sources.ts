@@ -1,5 +1,6 @@
 import type { SampleColumns } from '../../storage/columns.ts';
 import type { SeriesSet } from '../../storage/queryable.ts';
+import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { ReadRows } from '../../storage/series-rows.ts';
 import type { SeriesBlock } from '../../storage/series-stream.ts';
 import type { Select } from '../plan/node.ts';
@@ -87,6 +88,8 @@ export interface SampleSource {
   read(index: number, out: SampleColumns): void;
   /** Rows of many series at once; absent or undefined: `read` is all there is. */
   readonly rows?: ReadRows | undefined;
+  /** Things made of the list of series. */
+  readonly memo?: SeriesMemo | undefined;
   /** Moves when other series take the place of those before; absent: never. */
   readonly version?: number;
 }

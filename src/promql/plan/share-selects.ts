@@ -1,14 +1,13 @@
+import { getOrMake } from '../../lib/map.ts';
 import { childrenOf, type PlanNode, type Select, selectOf, withChildren } from './node.ts';
 
 /** Selectors with equal matchers over ranges that touch become one `Select`: the storage is asked once. */
 export function shareSelects(plan: PlanNode): PlanNode {
+  const all: Select[] = [];
+  collect(plan, (select) => all.push(select));
+  if (all.length < 2) return plan;
   const groups = new Map<string, Select[]>();
-  collect(plan, (select) => {
-    const key = keyOf(select);
-    const known = groups.get(key);
-    if (known === undefined) groups.set(key, [select]);
-    else known.push(select);
-  });
+  for (const select of all) getOrMake(groups, keyOf(select), () => []).push(select);
   const merged = new Map<Select, Select>();
   for (const selects of groups.values()) {
     if (selects.length > 1) for (const [from, to] of mergeRanges(selects)) merged.set(from, to);

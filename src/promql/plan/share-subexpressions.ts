@@ -8,6 +8,8 @@ import { childrenOf, type PlanNode, withChildren } from './node.ts';
  * The last of equal parts is the one that runs, since notes are given at the position where something was said last.
  */
 export function shareSubexpressions(plan: PlanNode, startTimestamps = false): PlanNode {
+  // as most rules and small queries are
+  if (aggregationsOf(plan) < 2) return plan;
   const parts = new Parts();
   parts.add(plan);
   const shared = new Map<number, PlanNode>();
@@ -18,6 +20,12 @@ export function shareSubexpressions(plan: PlanNode, startTimestamps = false): Pl
     }
   }
   return shared.size === 0 ? plan : replaced(plan, parts.numbers, shared);
+}
+
+function aggregationsOf(node: PlanNode): number {
+  let count = node.kind === 'aggregate' ? 1 : 0;
+  for (const child of childrenOf(node)) count += aggregationsOf(child);
+  return count;
 }
 
 /** Numbers parts that are equal alike, in the order of first occurrence. */

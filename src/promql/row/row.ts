@@ -1,5 +1,6 @@
 import { type FloatHistogram, histogramSampleWeight } from '../../model/histogram.ts';
 import type { Labels } from '../../model/labels.ts';
+import type { SeriesMemo } from '../../storage/series-memo.ts';
 
 export const ABSENT = 0;
 export const FLOAT_POINT = 1;
@@ -114,6 +115,8 @@ export interface OutputSeries {
 export interface Operator {
   readonly steps: number;
   readonly series: readonly OutputSeries[];
+  /** Things made of `series`. */
+  readonly memo?: SeriesMemo | undefined;
   /** Overwrites `out`, which has `steps` steps. Synchronous; in any order, more than once. */
   row(index: number, out: Row): void;
 }
