@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { until } from '../../test/harness/wait.ts';
 import type { KnownDeletion } from '../contract/ingest.ts';
 import type { MemberPush, MemberTarget } from '../contract/member.ts';
 import { Edge } from '../distributor/edge.ts';
@@ -35,6 +36,7 @@ class Ingester implements MemberTarget {
   readonly arrived = { labels: 0, keys: 0 };
   takesKeys = true;
   isAway = false;
+  noteLate = async (_tenant: string, _fromMs: number): Promise<void> => {};
   refusing: (writing: number) => string | undefined = () => undefined;
 
   constructor(t: TestContext, ring: FakeRing) {
@@ -48,6 +50,7 @@ class Ingester implements MemberTarget {
         fsync: 'interval',
         fsyncIntervalMs: 60_000,
         keepFlushedMs: 60_000,
+        lateAfterMs: 3_600_000,
         disk,
         clock: systemClock,
         log: () => {},
@@ -64,6 +67,7 @@ class Ingester implements MemberTarget {
       shards: () => this.#shards.map(({ channel }) => channel),
       ring: ring.source,
       refusing: (writing) => this.refusing(writing),
+      noteLate: (tenant, fromMs) => this.noteLate(tenant, fromMs),
     });
   }
 
@@ -196,6 +200,43 @@ test('a sample that is held is success again, one that an owner missed is taken 
   assert.equal(late.response.status, 400);
   assert.match(late.response.text, /out of order sample: .*i="2".* at \d+, the newest is at/);
   assert.deepEqual(late.discarded, { sample_out_of_order: 1 });
+});
+
+test('a write with a late sample is answered once a quorum of its owners has marked the days, one without waits for nothing', async (t) => {
+  const { ingesters, push } = await cluster(t);
+  const marked: (readonly [tenant: string, fromMs: number])[] = [];
+  const gate = Promise.withResolvers<void>();
+  for (const each of ingesters) {
+    each.noteLate = async (...late) => {
+      marked.push(late);
+      await gate.promise;
+    };
+  }
+  assert.equal((await push([['m/1', NOW_MS, 1]])).response.status, 204);
+  assert.deepEqual(marked, []);
+  let isAnswered = false;
+  const lateMs = NOW_MS - 5 * 3_600_000;
+  const late = push([['m/2', lateMs, 1]]).then((answer) => {
+    isAnswered = true;
+    return answer;
+  });
+  await until('all have noted it', async () => marked.length === 3);
+  assert.deepEqual(
+    marked,
+    Array.from({ length: 3 }, () => ['t', lateMs]),
+  );
+  assert.equal(isAnswered, false);
+  gate.resolve();
+  assert.equal((await late).response.status, 204);
+
+  // the store of the marks is away for two of three
+  for (const each of ingesters.slice(1)) {
+    each.noteLate = async () => {
+      throw writeErrors.lateSamplesUnmarked({ reason: 'the store is away' });
+    };
+  }
+  assert.equal((await push([['m/3', lateMs, 1]])).response.status, 503);
+  assert.equal((await push([['m/1', NOW_MS + 1, 1]])).response.status, 204);
 });
 
 test('a sample that a kept delete request covers is refused by those who know it, also of a series that is known by its key', async (t) => {

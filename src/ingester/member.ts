@@ -23,6 +23,8 @@ export interface IngesterMemberOptions {
   readonly ring: RingSource;
   /** Why no writes under a version are taken now (it is too old, the member drains or was taken out); undefined: they are. */
   readonly refusing?: (writing: number) => string | undefined;
+  /** Marks a tenant's days from a late sample on, for those who cache answers: writes with late samples are answered then. */
+  readonly noteLate?: (tenant: string, fromMs: number) => Promise<void>;
   /** A caller named a version that is not known here. */
   readonly learn?: (version: RingStamp) => void;
 }
@@ -82,6 +84,8 @@ export class IngesterMember implements MemberTarget {
     const added = parts.reduce((sum, { numbers }) => sum + numbers.length, 0);
     const isNearLimit = held !== undefined && seriesElsewhere + sumOf(held) + added > seriesPerUserMax;
     const answers = isNearLimit ? await oneByOne(parts, push) : await Promise.all(parts.map(push));
+    const lateMs = Math.min(...answers.map(({ answer }) => answer.result.lateMs ?? Number.POSITIVE_INFINITY));
+    if (lateMs < Number.POSITIVE_INFINITY) await this.#options.noteLate?.(tenant, lateMs);
     const together = togetherOf(answers);
     if (held === undefined || together.tenantSeries === undefined) return together;
     return { ...together, tenantSeries: sumOf(held) };

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inflateSnappy } from '../../src/wire/snappy.ts';
 import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
+import type { Pallium } from '../harness/pallium.ts';
 import { freePort } from '../harness/ports.ts';
+import { readEverything } from '../harness/remote-read.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
 import { until } from '../harness/wait.ts';
 import { tableServices } from './e2e-stores.ts';
@@ -61,5 +65,212 @@ else {
     assert.deepEqual(await f.api().data('/api/v1/query', instant), await q.api().data('/api/v1/query', instant));
     assert.deepEqual(await f.api().data('/api/v1/label/i/values', {}), ['0', '1', '2', '3', '4']);
     assert.deepEqual(await f.api().ask('/api/v1/query?query=sum('), await q.api().ask('/api/v1/query?query=sum('));
+  });
+
+  test('200 queries of thirty days while queriers are killed at random: all are answered and right, and only parts that failed ran again', async (t) => {
+    await using cluster = new Cluster(common('-ingester.window=1d', '-ingester.head-bytes-max=256MiB'));
+    await cluster.start('i1', ['-target=ingester']);
+    await cluster.ready();
+    const d = await cluster.start('d1', ['-target=distributor']);
+    const addresses = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const schedulers = await Promise.all(
+      addresses.map((address, i) =>
+        cluster.start(`s${i}`, ['-target=query-scheduler', `-server.peer-listen-address=${address}`]),
+      ),
+    );
+    const f = await cluster.start('f1', [
+      '-target=query-frontend',
+      `-frontend.scheduler-address=${addresses.join(',')}`,
+    ]);
+    const names = ['q0', 'q1', 'q2'];
+    const querier = (name: string) =>
+      cluster.start(name, [
+        '-target=querier',
+        `-querier.scheduler-address=${addresses.join(',')}`,
+        `-querier.id=${name}`,
+      ]);
+    for (const name of names) await querier(name);
+    await cluster.ready();
+
+    const startS = Math.floor(Date.now() / 86_400_000) * 86_400 - 30 * 86_400;
+    const sampleOf = (i: number, hour: number) => i * 10_000 + hour;
+    const hours = 30 * 24;
+    for (let day = 0; day < 30; day++) {
+      const series = Array.from({ length: 10 }, (_, i) => ({
+        labels: { __name__: 'month', i: String(i) },
+        samples: Array.from({ length: 24 }, (__, h) => {
+          const hour = 24 * day + h;
+          return [(startS + 3600 * hour) * 1000, sampleOf(i, hour)] as const;
+        }),
+      }));
+      const body = writeBody(series);
+      await until('a day is taken', async () => {
+        const answer = await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+        if (!answer.ok) throw new Error(await answer.text());
+        return true;
+      });
+    }
+
+    // one is killed again and again, once one only falls silent first
+    const kills = { count: 0, isOver: false };
+    const killing = (async () => {
+      while (!kills.isOver) {
+        const name = names[kills.count % names.length]!;
+        const victim = cluster.processes.get(name)!;
+        if (kills.count === 1) {
+          process.kill(victim.pid, 'SIGSTOP');
+          await sleep(10_000);
+        }
+        await victim.kill();
+        kills.count++;
+        await (await querier(name)).ready(120_000);
+        await sleep(Math.random() * 1000);
+      }
+    })();
+    let next = 0;
+    let wrong = 0;
+    const ask = async () => {
+      while (next < 200) {
+        const n = next++;
+        const i = n % 10;
+        const fromS = startS + (n % 24) * 3600;
+        const query = n % 3 === 0 ? `sum by (i) (month{i="${i}"})` : `month{i="${i}"} + ${n}`;
+        const { result } = await f.api().range(query, fromS, startS + 3600 * (hours - 1), 3600);
+        const expected = Array.from({ length: hours - (n % 24) }, (_, k) => {
+          const hour = k + (n % 24);
+          return [startS + 3600 * hour, String(sampleOf(i, hour) + (n % 3 === 0 ? 0 : n))];
+        });
+        assert.equal(result.length, 1, `query ${n}`);
+        if (JSON.stringify(result[0]!.values) !== JSON.stringify(expected)) wrong++;
+      }
+    };
+    await Promise.all(Array.from({ length: 4 }, ask));
+    // killed at least as often as there are queriers
+    while (kills.count < names.length) {
+      next = Math.min(next, 190);
+      await ask();
+    }
+    kills.isOver = true;
+    await killing;
+    assert.equal(wrong, 0);
+    const count = async (of: Pallium, name: string) => {
+      const { text } = await of.api().ask('/metrics');
+      return Number(new RegExp(`^pallium_${name} (\\d+)$`, 'm').exec(text)?.[1]);
+    };
+    const [jobs, retries] = [
+      await count(f, 'query_frontend_jobs_total'),
+      await count(f, 'query_frontend_retries_total'),
+    ];
+    const given = await Promise.all(
+      schedulers.map((one) => count(one, 'query_scheduler_queue_duration_seconds_count')),
+    );
+    const all = given.reduce((sum, each) => sum + each, 0);
+    t.diagnostic(`${kills.count} kills, ${jobs} parts, ${retries} of them asked for again, ${all} given to queriers`);
+    assert.ok(jobs >= 200 * 29, `${jobs} parts`);
+    assert.ok(retries > 0, 'none failed');
+    assert.ok(
+      given.every((each) => each > 0),
+      'both schedulers were asked',
+    );
+    assert.ok(all <= jobs + retries, 'nothing ran again but what failed');
+  });
+
+  test('a front end keeps tenants apart, whichever way their requests go', async () => {
+    await using cluster = new Cluster(common('-tenant-federation.enabled'));
+    await cluster.start('i1', ['-target=ingester']);
+    await cluster.ready();
+    const d = await cluster.start('d1', ['-target=distributor']);
+    const address = `127.0.0.1:${await freePort()}`;
+    const f = await cluster.start('f1', ['-target=query-frontend', `-server.peer-listen-address=${address}`]);
+    await cluster.start('q1', ['-target=querier', `-querier.frontend-address=${address}`]);
+    await cluster.ready();
+    const nowMs = Date.now();
+    const parties = [
+      { tenant: 'one', mark: 'alphaQ7', value: 733_111.25 },
+      { tenant: 'two', mark: 'bravoZ3', value: 844_222.75 },
+    ];
+    for (const { tenant, mark, value } of parties) {
+      const body = writeBody([{ labels: { __name__: `m_${mark}`, [mark]: mark }, samples: [[nowMs, value]] }]);
+      const headers = { ...WRITE_HEADERS, 'x-scope-orgid': tenant };
+      assert.ok((await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers, body })).ok);
+    }
+    const [fromS, toS] = [nowMs / 1000 - 60, nowMs / 1000 + 60];
+    const all = encodeURIComponent('{__name__=~".+"}');
+    const paths = [
+      `/api/v1/query?query=${all}&time=${toS}`,
+      `/api/v1/query_range?query=${all}&start=${fromS}&end=${toS}&step=15`,
+      `/api/v1/series?match[]=${all}`,
+      '/api/v1/labels',
+      '/api/v1/label/__name__/values',
+      '/api/v1/search/metric_names?search=m',
+      `/federate?match[]=${all}`,
+      '/api/v1/status/tsdb',
+    ];
+    for (let round = 0; round < 3; round++) {
+      const asked = parties.flatMap((party) => paths.map((path) => ({ party, path })));
+      await Promise.all(
+        asked.map(async ({ party, path }) => {
+          const { status, text } = await f.api({ 'x-scope-orgid': party.tenant }).ask(path);
+          const other = parties.find((each) => each !== party)!;
+          assert.equal(status, 200, `${path} ${text}`);
+          assert.ok(text.includes(party.mark), `${path} of ${party.tenant}: ${text}`);
+          assert.ok(!text.includes(other.mark) && !text.includes(String(other.value)), `${path}: ${text}`);
+        }),
+      );
+    }
+    const read = { method: 'POST', headers: { 'x-scope-orgid': 'one', 'content-encoding': 'snappy' } };
+    const answer = await fetch(`${f.url}/api/v1/read`, { ...read, body: readEverything(nowMs) });
+    assert.equal(answer.status, 200);
+    const bytes = inflateSnappy(new Uint8Array(await answer.arrayBuffer()), 1 << 20, 'test');
+    const text = Buffer.from(bytes).toString('latin1');
+    assert.ok(text.includes('alphaQ7') && !text.includes('bravoZ3'));
+    const both = await f.api({ 'x-scope-orgid': 'one|two' }).ask(paths[0]!);
+    assert.ok(both.text.includes('alphaQ7') && both.text.includes('bravoZ3'), both.text);
+  });
+
+  test('late samples are seen by the first query after their answer, through whichever front end, and answers are cached', async (t) => {
+    await using cluster = new Cluster(common('-querier.cache-samples-min=0'));
+    await cluster.start('i1', ['-target=ingester']);
+    await cluster.ready();
+    const d = await cluster.start('d1', ['-target=distributor']);
+    const addresses = [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`];
+    const frontends = await Promise.all(
+      addresses.map((address, i) =>
+        cluster.start(`f${i}`, ['-target=query-frontend', `-server.peer-listen-address=${address}`]),
+      ),
+    );
+    await cluster.start('q1', ['-target=querier', `-querier.frontend-address=${addresses.join(',')}`]);
+    await cluster.ready();
+    const endS = Math.floor(Date.now() / 600_000) * 600 - 4 * 3600;
+    const startS = endS - 30 * 3600;
+    const steps = (endS - startS) / 600 + 1;
+    const write = async (i: number, samples: readonly (readonly [number, number])[]) => {
+      const body = writeBody([{ labels: { __name__: 'late', i: String(i) }, samples }]);
+      const answer = await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+      assert.ok(answer.ok, await answer.text());
+    };
+    await write(
+      0,
+      Array.from({ length: steps }, (_, k) => [(startS + 600 * k) * 1000, 1] as const),
+    );
+    const counts = new Array<number>(steps).fill(1);
+    let cached = 0;
+    const ask = async (of: Pallium) => {
+      const params = { query: 'count(late)', start: String(startS), end: String(endS), step: '600' };
+      const answer = await fetch(`${of.url}/api/v1/query_range?${new URLSearchParams(params)}`);
+      cached += Number(/cached_?steps[^,]*?[=;" ](\d+)/i.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
+      const { data } = (await answer.json()) as { data: Matrix };
+      return data.result[0]!.values.map(([, value]) => Number(value));
+    };
+    for (let round = 0; round < 40; round++) {
+      const at = Math.floor(Math.random() * steps);
+      for (const each of frontends) if (round % 3 > 0) assert.deepEqual(await ask(each), counts);
+      await write(round + 1, [[(startS + 600 * at) * 1000, 1]]);
+      counts[at]!++;
+      assert.deepEqual(await ask(frontends[round % 2]!), counts, `round ${round}`);
+    }
+    for (const each of frontends) await ask(each);
+    t.diagnostic(`${cached} steps came from a cache`);
+    assert.ok(cached > steps, `${cached} steps from caches`);
   });
 }

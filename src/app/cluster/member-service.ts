@@ -17,6 +17,8 @@ export interface MemberServiceOptions {
   readonly shards: { readonly all: readonly ShardCalls[]; readonly reading: readonly ConnectedShard[] };
   readonly ingester: IngesterService;
   readonly config: IngesterConfig;
+  /** As of `IngesterMember`. */
+  readonly noteLate: (tenant: string, fromMs: number) => Promise<void>;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -37,11 +39,12 @@ export class MemberService implements Service {
   }
 
   async start(): Promise<void> {
-    const { cluster, shards, ingester, config, clock, log } = this.#options;
+    const { cluster, shards, ingester, config, noteLate, clock, log } = this.#options;
     const ring = cluster.member;
     if (ring === undefined) throw new Error('bug: an ingester whose process is no member of the ring');
     const all = () => shards.all;
-    const target = new IngesterMember({ shards: all, ring, refusing: (writing) => ring.writeGate(writing) });
+    const refusing = (writing: number) => ring.writeGate(writing);
+    const target = new IngesterMember({ shards: all, ring, refusing, noteLate });
     const reader = new Replica({
       ring,
       shards: new ShardsClient(shards.reading),

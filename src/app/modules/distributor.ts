@@ -51,7 +51,8 @@ export const distributorModule: Module = {
 /** Where answers are cached: writes with late samples wait until their days are marked. */
 function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
   const afterMs = lateAfterMs(app.config);
-  if (afterMs === undefined) return {};
+  // in a cluster each ingester marks them itself, before it answers
+  if (afterMs === undefined || app.parts.cluster !== undefined) return {};
   const move: MoveDays = (tenant, fromMs, toMs) => part(app, 'moveDays')(tenant, fromMs, toMs);
   const reads = { unread: (tenant: string) => app.parts.generationReads?.unread(tenant) };
   const late = new LateSamples(move, afterMs, app.clock, reads);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { LateSamples } from '../../distributor/late-samples.ts';
 import type { FlushRing } from '../../ingester/flush-scheduler.ts';
 import { IngesterService } from '../../ingester/service.ts';
 import type { Service } from '../../kit/service/service.ts';
@@ -8,6 +9,7 @@ import { type App, part } from '../app.ts';
 import { lateAfterMs } from '../cache-age.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { MemberService } from '../cluster/member-service.ts';
+import { LateGenerations } from '../late-generations.ts';
 import { ingesterRoutes } from '../routes/ingester.ts';
 import { memberRoutes } from '../routes/member.ts';
 import { storeSpec } from '../store-spec.ts';
@@ -61,9 +63,12 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     app.parts.ingester = ingester;
     return [shards, flusher, ingester];
   }
-  const member = new MemberService({ cluster, shards, ingester, config: config.ingester, log, clock });
+  const generations = new LateGenerations(() => storeSpec(config, hold), clock);
+  const late = new LateSamples(generations.move.bind(generations), lateAfterMs(config) ?? 0, clock);
+  const noteLate = (tenant: string, fromMs: number) => late.note(tenant, fromMs);
+  const member = new MemberService({ cluster, shards, ingester, config: config.ingester, noteLate, log, clock });
   app.http.add(memberRoutes({ cluster, ingester }));
-  return [shards, flusher, ingester, member];
+  return [generations, shards, flusher, ingester, member];
 }
 
 function flushRing(cluster: ClusterNode): FlushRing {

@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { until } from '../../test/harness/wait.ts';
+import type { Job } from '../contract/jobs.ts';
+import { JobDesk } from '../frontend/job-desk.ts';
+import { silentLogger } from '../kit/observe/log.ts';
+import { Registry } from '../kit/observe/metrics.ts';
+import { RpcClient } from '../kit/rpc/client.ts';
+import { RpcServer } from '../kit/rpc/server.ts';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { seededRandom } from '../lib/random.ts';
+import { AppError } from '../model/errors.ts';
+import { peerErrors } from '../model/errors-peer.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { answersRole, JobBoardServer } from '../peer/job-role.ts';
+import { RemoteAnswers, RemoteJobSource, RemoteScheduler } from '../peer/remote-scheduler.ts';
+import { type JobOutcome, JobWorker } from '../querier/job-worker.ts';
+import { schedulerMetrics } from '../scheduler/metrics.ts';
+import { Scheduler } from '../scheduler/scheduler.ts';
+import { SchedulerService } from '../scheduler/service.ts';
+
+// A front end, schedulers and queriers in one thread, with the wire between them.
+
+const WANTED = { tenant: 't', query: 'q', costMs: 0, priority: 0, payload: new Uint8Array([1, 2, 3]) };
+const { signal: unaborted } = new AbortController();
+
+type Run = (job: Job, signal: AbortSignal) => Promise<JobOutcome>;
+
+/** An answer of `text`. */
+const answer = (text: string): JobOutcome => ({ head: { workedMs: 1 }, bytes: Buffer.from(text) });
+
+/** Never answers; ends with its signal. */
+const never: Run = (_, signal) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+
+class Stage {
+  readonly #clock: Clock;
+  readonly #ends: (() => unknown)[] = [];
+  readonly registry = new Registry();
+  readonly desk: JobDesk;
+  #frontend = '';
+
+  constructor(t: TestContext, clock: Clock = systemClock) {
+    this.#clock = clock;
+    this.desk = new JobDesk({
+      name: 'f',
+      address: () => this.#frontend,
+      retriesMax: 2,
+      answerBytesMax: 1 << 20,
+      registry: this.registry,
+      clock,
+    });
+    t.after(async () => {
+      for (const end of this.#ends.toReversed()) await end();
+    });
+  }
+
+  async #listen(role: ConstructorParameters<typeof RpcServer>[0]['role']): Promise<string> {
+    const self = { name: 'listener', cluster: {} };
+    const options = { host: '127.0.0.1', port: 0, self, security: () => ({}), role, log: silentLogger };
+    const server = new RpcServer({ ...options, clock: this.#clock });
+    await server.start();
+    this.#ends.push(() => server.stop({ signal: AbortSignal.abort(), progress: () => {} }));
+    return `127.0.0.1:${server.port}`;
+  }
+
+  client(address: string): RpcClient {
+    const self = { name: 'caller', cluster: {} };
+    const client = new RpcClient({ address, self, security: () => ({}), clock: this.#clock });
+    this.#ends.push(() => client.close());
+    return client;
+  }
+
+  async frontend(): Promise<void> {
+    this.#frontend = await this.#listen(answersRole(this.desk));
+  }
+
+  /** A scheduler that the front end leaves jobs with. */
+  async scheduler() {
+    const metrics = schedulerMetrics(new Registry());
+    const limits = () => ({ outstandingMax: 100, max: 0, reserved: [] });
+    const scheduler = new Scheduler({ limits, waitingMax: 1000, forgetMs: 0, metrics, clock: this.#clock });
+    const server = new JobBoardServer(scheduler);
+    const address = await this.#listen(server.role);
+    const client = this.client(address);
+    const ends = new AbortController();
+    let link: RemoteScheduler | undefined;
+    const news = { failed: this.desk.failed.bind(this.desk), going: () => link && this.desk.retire(link) };
+    const opened = await RemoteScheduler.open(client, news, ends.signal);
+    link = opened.scheduler;
+    this.desk.add(link);
+    const gone = (error?: unknown) =>
+      this.desk.remove(link!, error instanceof AppError ? error : peerErrors.peerGone({ peer: address, reason: 'x' }));
+    void opened.ended.then(gone, gone);
+    this.#ends.push(() => ends.abort(new Error('the test is over')));
+    const service = new SchedulerService({ scheduler, server, clock: this.#clock });
+    /** Ends it as a process that is killed. */
+    const kill = () => client.close();
+    return { address, scheduler, service, kill };
+  }
+
+  /** A querier that asks these schedulers for work. */
+  querier(id: string, addresses: readonly string[], run: Run, places = 4) {
+    const clients = new Map<string, RpcClient>();
+    const worker = new JobWorker({
+      id,
+      places,
+      heavyPlaces: places,
+      run,
+      answers: (address) => {
+        const client = clients.get(address) ?? this.client(address);
+        clients.set(address, client);
+        return new RemoteAnswers(client);
+      },
+      log: silentLogger,
+      clock: this.#clock,
+      random: seededRandom(1),
+    });
+    const own = addresses.map((address) => [address, this.client(address)] as const);
+    for (const [address, client] of own) worker.add(address, new RemoteJobSource(client));
+    this.#ends.push(() => worker.stop(AbortSignal.abort()));
+    /** Ends it as a process that is killed. */
+    const kill = () => {
+      for (const [address, client] of own) {
+        worker.remove(address);
+        client.close();
+      }
+    };
+    return { worker, kill };
+  }
+
+  async ask(): Promise<string> {
+    const { bytes } = await this.desk.ask(WANTED, unaborted);
+    return Buffer.from(bytes).toString();
+  }
+
+  async retries(): Promise<number> {
+    const text = await this.registry.metrics();
+    return Number(/^pallium_query_frontend_retries_total (\d+)$/m.exec(text)![1]);
+  }
+}
+
+async function staged(t: TestContext, clock?: Clock) {
+  const stage = new Stage(t, clock);
+  await stage.frontend();
+  const one = await stage.scheduler();
+  return { stage, one };
+}
+
+test('an answer of many pieces comes whole, with what the front end left', async (t) => {
+  const { stage, one } = await staged(t);
+  const big = Buffer.alloc(700_000, 'ab');
+  const seen: Job[] = [];
+  stage.querier('q', [one.address], async (job) => {
+    seen.push(job);
+    return { head: { workedMs: 7 }, bytes: big };
+  });
+  const { head, bytes } = await stage.desk.ask(WANTED, unaborted);
+  assert.ok(big.equals(bytes));
+  assert.deepEqual(head, { workedMs: 7 });
+  assert.deepEqual([seen[0]!.tenant, [...seen[0]!.payload]], ['t', [1, 2, 3]]);
+});
+
+test('a caller that goes away ends its job at the querier, while the clock stands still', async (t) => {
+  const clock = new ManualClock();
+  const { stage, one } = await staged(t, clock);
+  const begun = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<number>();
+  stage.querier('q', [one.address], (job, signal) => {
+    signal.addEventListener('abort', () => ended.resolve(performance.now()), { once: true });
+    begun.resolve();
+    return never(job, signal);
+  });
+  const caller = new AbortController();
+  const asked = stage.desk.ask(WANTED, caller.signal);
+  await begun.promise;
+  const fromMs = performance.now();
+  caller.abort(new Error('gone'));
+  await assert.rejects(asked, /gone/);
+  const tookMs = (await ended.promise) - fromMs;
+  // no timer has anything to do with it: 100 ms are for a machine that is busy
+  t.diagnostic(`ended after ${tookMs.toFixed(1)} ms`);
+  assert.equal(clock.monotonicMs(), 0);
+  await until('its place is free', async () => one.scheduler.running === 0);
+});
+
+test('a job whose querier is killed goes to another one, and no other runs again', async (t) => {
+  const { stage, one } = await staged(t);
+  const ran: string[] = [];
+  const held: Run = (job, signal) => {
+    ran.push(job.id);
+    return never(job, signal);
+  };
+  const { kill } = stage.querier('doomed', [one.address], held, 3);
+  await until('it is seated', async () => one.scheduler.queriers === 1);
+  const all = Array.from({ length: 5 }, () => stage.ask());
+  await until('it has three', async () => ran.length === 3);
+  stage.querier('good', [one.address], async (job) => {
+    ran.push(job.id);
+    return answer('right');
+  });
+  await until('the good one has the others', async () => ran.length === 5);
+  kill();
+  assert.deepEqual(await Promise.all(all), ['right', 'right', 'right', 'right', 'right']);
+  assert.equal(ran.length, 8, 'three ran twice');
+  assert.equal(await stage.retries(), 3);
+});
+
+test('a querier that fails is left for another, an error of the query is not', async (t) => {
+  const { stage, one } = await staged(t);
+  const ran = { bad: 0, good: 0 };
+  stage.querier('bad', [one.address], async () => {
+    ran.bad++;
+    throw new Error('a bug');
+  });
+  await until('it is seated', async () => one.scheduler.queriers === 1);
+  await assert.rejects(stage.ask(), /a bug/);
+  assert.equal(ran.bad, 3, 'twice more than once');
+  stage.querier('good', [one.address], async () => {
+    ran.good++;
+    return answer('right');
+  });
+  await until('both are seated', async () => one.scheduler.queriers === 2);
+  for (let i = 0; i < 6; i++) assert.equal(await stage.ask(), 'right');
+  assert.equal(ran.good, 6);
+  assert.ok(ran.bad <= 3 + 6, 'at most once for each');
+
+  const before = await stage.retries();
+  const { one: other, stage: wrong } = await staged(t);
+  wrong.querier('q', [other.address], async () => {
+    throw queryErrors.queryTooManySamples({ limit: 5 });
+  });
+  await assert.rejects(wrong.ask(), (error: unknown) => error instanceof AppError && error.facts.http === 422);
+  assert.equal(await wrong.retries(), 0);
+  assert.equal(await stage.retries(), before);
+});
+
+test('of several schedulers one may be killed, or end by itself', async (t) => {
+  const { stage, one } = await staged(t);
+  const two = await stage.scheduler();
+  const addresses = [one.address, two.address];
+  const gates = Promise.withResolvers<void>();
+  let isHeld = false;
+  let ran = 0;
+  stage.querier('q', addresses, async () => {
+    ran++;
+    if (isHeld) await gates.promise;
+    return answer('right');
+  });
+  await until('it is seated', async () => one.scheduler.queriers + two.scheduler.queriers === 2);
+  for (let i = 0; i < 6; i++) assert.equal(await stage.ask(), 'right');
+  assert.equal(ran, 6);
+  isHeld = true;
+  const held = [stage.ask(), stage.ask()];
+  await until('each has one', async () => one.scheduler.running + two.scheduler.running === 2);
+  // one takes no more, and what it has is answered
+  const stopped = one.service.stop({ signal: unaborted, progress: () => {} });
+  await until('the front end knows', async () => stage.desk.schedulers === 1);
+  gates.resolve();
+  assert.deepEqual(await Promise.all(held), ['right', 'right']);
+  await stopped;
+  assert.equal(ran, 8);
+  for (let i = 0; i < 3; i++) assert.equal(await stage.ask(), 'right');
+  // the other is killed: what it has is asked for again where there is a scheduler
+  const three = await stage.scheduler();
+  stage.querier('q3', [three.address], async () => answer('from three'));
+  two.kill();
+  await until('it is gone', async () => stage.desk.schedulers === 1);
+  assert.equal(await stage.ask(), 'from three');
+});
+
+test('an answer in parts is made as it is taken, and ends when it is left', async (t) => {
+  const { stage, one } = await staged(t);
+  let made = 0;
+  const left = Promise.withResolvers<void>();
+  stage.querier('q', [one.address], async () => ({
+    head: { workedMs: 0, api: { status: 200, contentType: 'x' } },
+    bytes: Buffer.from('head'),
+    parts: (async function* () {
+      try {
+        for (; made < 1000; made++) yield Buffer.from([made % 256]);
+      } finally {
+        left.resolve();
+      }
+    })(),
+  }));
+  const { head, parts } = await stage.desk.askInParts(WANTED, unaborted);
+  assert.equal(head.api?.status, 200);
+  assert.equal(Buffer.from((await parts.next()).value!).toString(), 'head');
+  for (let i = 0; i < 3; i++) assert.deepEqual([...(await parts.next()).value!], [i]);
+  await systemClock.sleep(50);
+  assert.ok(made < 20, `${made} were made, 3 were taken`);
+  await parts.return!();
+  await left.promise;
+  await until('its place is free', async () => one.scheduler.running === 0);
+  assert.ok(made < 20);
+});
+
+test('an answer that is too large for the front end fails its query alone', async (t) => {
+  const { stage, one } = await staged(t);
+  let bytes = 2 << 20;
+  stage.querier('q', [one.address], async () => ({ head: { workedMs: 0 }, bytes: Buffer.alloc(bytes) }));
+  await assert.rejects(stage.ask(), /answers of .* bytes wait to be read.*server.inflight_answer_bytes_max/);
+  bytes = 5;
+  assert.equal((await stage.ask()).length, 5);
+  assert.equal(await stage.retries(), 0);
+});
