@@ -258,7 +258,7 @@ else {
     const ask = async (of: Pallium) => {
       const params = { query: 'count(late)', start: String(startS), end: String(endS), step: '600' };
       const answer = await fetch(`${of.url}/api/v1/query_range?${new URLSearchParams(params)}`);
-      cached += Number(/cached_?steps[^,]*?[=;" ](\d+)/i.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
+      cached += Number(/cached_steps;desc="(\d+)"/.exec(answer.headers.get('server-timing') ?? '')?.[1] ?? 0);
       const { data } = (await answer.json()) as { data: Matrix };
       return data.result[0]!.values.map(([, value]) => Number(value));
     };
