@@ -47,6 +47,7 @@ class Stage {
       name: 'f',
       address: () => this.#frontend,
       retriesMax: 2,
+      timeoutMs: 60_000,
       answerBytesMax: 1 << 20,
       registry: this.registry,
       clock,
@@ -295,6 +296,38 @@ test('an answer in parts is made as it is taken, and ends when it is left', asyn
   await left.promise;
   await until('its place is free', async () => one.scheduler.running === 0);
   assert.ok(made < 20);
+});
+
+test('a job that no querier takes has the time of a query, and a querier that ends takes no more', async (t) => {
+  const clock = new ManualClock();
+  const { stage, one } = await staged(t, clock);
+  const asked = stage.ask();
+  await until('it waits', async () => one.scheduler.waiting === 1);
+  const refused = assert.rejects(asked, /query timed out .* after 60000 ms/);
+  await clock.advance(60_000);
+  await refused;
+  await until('nobody waits for it', async () => one.scheduler.waiting === 0);
+
+  const gate = Promise.withResolvers<void>();
+  const { worker } = stage.querier('q', [one.address], async () => {
+    await gate.promise;
+    return answer('right');
+  });
+  const last = stage.ask();
+  await until('it runs', async () => one.scheduler.running === 1);
+  const stopped = worker.stop(unaborted);
+  await until('its place is gone', async () => {
+    const other = new AbortController();
+    const another = stage.desk.ask(WANTED, other.signal).catch(() => {});
+    await systemClock.sleep(5);
+    const waits = one.scheduler.waiting === 1;
+    other.abort(new Error('enough'));
+    await another;
+    return waits;
+  });
+  gate.resolve();
+  assert.equal(await last, 'right');
+  await stopped;
 });
 
 test('an answer that is too large for the front end fails its query alone', async (t) => {

@@ -1,6 +1,6 @@
 import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler } from '../contract/jobs.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
-import { type Clock, timeout } from '../lib/clock.ts';
+import { after, type Clock, timeout } from '../lib/clock.ts';
 import { SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -13,6 +13,8 @@ export interface JobDeskOptions {
   readonly address: () => string;
   /** Times that a job is asked for again. */
   readonly retriesMax: number;
+  /** Time for a job's answer, or its beginning where it comes in parts: waiting and all tries together. */
+  readonly timeoutMs: number;
   /** Bytes of answers that have begun to come, of all jobs. */
   readonly answerBytesMax: number;
   readonly registry: Registry;
@@ -131,12 +133,12 @@ export class JobDesk implements AnswerTaker, JobFailures {
 
   /** The whole answer. @throws what the querier threw; an AppError where it cannot be had */
   ask(wanted: WantedJob, signal: AbortSignal): Promise<JobAnswer> {
-    return this.#withRetries(signal, (avoid) => this.#once(wanted, avoid, signal));
+    return this.#inTime(signal, (ends) => this.#withRetries(ends, (avoid) => this.#once(wanted, avoid, ends)));
   }
 
   /** The answer as soon as it begins. A querier that fails later fails it. */
   askInParts(wanted: WantedJob, signal: AbortSignal): Promise<JobAnswerInParts> {
-    return this.#withRetries(signal, (avoid) => this.#onceInParts(wanted, avoid, signal));
+    return this.#inTime(signal, (ends) => this.#withRetries(ends, (avoid) => this.#onceInParts(wanted, avoid, ends)));
   }
 
   async answer(part: AnswerPart): Promise<void> {
@@ -149,6 +151,18 @@ export class JobDesk implements AnswerTaker, JobFailures {
     this.#pending.get(id)?.fail(error, querier);
   }
 
+  /** Ends with the signal, and when the time is up before there is an answer. */
+  async #inTime<T>(signal: AbortSignal, run: (ends: AbortSignal) => Promise<T>): Promise<T> {
+    const { timeoutMs: limitMs, clock } = this.#options;
+    const timeUp = new AbortController();
+    const timer = after(clock, limitMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs })));
+    try {
+      return await run(AbortSignal.any([signal, timeUp.signal]));
+    } finally {
+      timer.cancel();
+    }
+  }
+
   async #withRetries<T>(signal: AbortSignal, run: (avoid: readonly string[]) => Promise<T>): Promise<T> {
     const { retriesMax } = this.#options;
     const avoid: string[] = [];
@@ -159,7 +173,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
       } catch (thrown) {
         if (!(thrown instanceof JobFailure)) throw thrown;
         if (signal.aborted) throw signal.reason;
-        if (tries >= retriesMax || !isRetried(thrown.error)) throw thrown.error;
+        if (tries >= retriesMax || !isRetried(thrown)) throw thrown.error;
         if (thrown.querier !== undefined) avoid.push(thrown.querier);
         this.#metrics.retries.inc();
       }
@@ -268,6 +282,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
     later: (error: unknown) => void = () => {},
   ): Promise<T> {
     const scheduler = await this.#reached(signal);
+    signal.throwIfAborted();
     const { name, address } = this.#options;
     const job: Job = { ...wanted, inParts, id: `${name}-${++this.#number}`, avoid, answersTo: address() };
     return new Promise<T>((resolve, reject) => {
@@ -337,10 +352,11 @@ export class JobDesk implements AnswerTaker, JobFailures {
 }
 
 /** A full queue is not helped by being asked again, and time that is up is up at others, too. */
-function isRetried(error: unknown): boolean {
+function isRetried({ error, querier }: JobFailure): boolean {
   if (!(error instanceof AppError)) return false;
   const { http, promType, id } = error.facts;
-  return http >= 500 && promType !== 'timeout' && promType !== 'canceled' && id !== 'worker-queue-full';
+  if (querier === undefined && id === 'worker-queue-full') return false;
+  return http >= 500 && promType !== 'timeout' && promType !== 'canceled';
 }
 
 function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {

@@ -82,5 +82,6 @@ test('what another process asks of a queue is whole, or refused', async () => {
     }
   }
   assert.ok(refused > 300, `${refused} refused`);
-  for (const each of seen) if (typeof each === 'object' && each !== null && 'payload' in each) assert.ok(isWhole(each as Job));
+  for (const each of seen)
+    if (typeof each === 'object' && each !== null && 'payload' in each) assert.ok(isWhole(each as Job));
 });

@@ -100,7 +100,7 @@ export class JobWorker {
     const { id, clock, random, log } = this.#options;
     const { signal } = loop.ends;
     let failures = 0;
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#isStopping) {
       try {
         const seat = await source.seat({ id, ...this.#places() }, signal);
         failures = 0;

@@ -22,6 +22,7 @@ export const queryFrontendModule: Module = {
       name: Buffer.from(systemBytes(9)).toString('base64url'),
       address: () => peers.address,
       retriesMax: config.queryRange.maxRetries,
+      timeoutMs: config.querier.timeoutMs,
       answerBytesMax: config.server.inflightAnswerBytesMax,
       registry,
       clock,

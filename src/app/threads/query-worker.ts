@@ -288,6 +288,7 @@ const role: QueryRole = {
         const bytes = await runQuery(queries, tenant, request, { signal });
         return { head: { workedMs: workedMs() }, bytes };
       }
+      if (request.request.tenant !== tenant) throw new Error('bug: a request of another tenant than its job');
       const { parts, body, ...api } = await new PromApi(own.sources(tenant, limits)).handle(request.request, signal);
       throwFailure(api.status, body);
       const answered = { head: { workedMs: workedMs(), api }, bytes: movable(body) };
