@@ -187,7 +187,7 @@ test('targets bring what they need, once, the listener last', () => {
     () => resolveTargets(['al']),
     (error: ConfigError) =>
       error.message ===
-      '-target: al is none of ingester, distributor, querier, ruler, compactor, table-manager, alertmanager, all (did you mean "all"?)',
+      '-target: al is none of ingester, distributor, querier, query-scheduler, query-frontend, ruler, compactor, table-manager, alertmanager, all (did you mean "all"?)',
   );
 });
 

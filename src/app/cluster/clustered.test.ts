@@ -48,6 +48,17 @@ test('targets of a cluster bring what they need: only an ingester has shards and
   }
   const { order } = await routesOf('distributor', 'ingester');
   assert.ok(order.indexOf('data-folder') < order.indexOf('ring'), order.join());
+  // a process has one listener for others: that of the ring, where it has one
+  for (const other of ['all', 'ingester', 'querier']) {
+    const { order: both } = await routesOf('query-scheduler', other);
+    assert.ok(both.indexOf('ring') < both.indexOf('peers'), both.join());
+  }
+  for (const target of ['query-frontend', 'query-scheduler']) {
+    const { order: own, routes } = await routesOf(target);
+    assert.ok(!own.includes('ring') && !own.includes('data-folder') && own.includes('peers'), own.join());
+    const asked = routes.some(({ path }) => path.endsWith('/api/v1/query_range'));
+    assert.equal(asked, target === 'query-frontend');
+  }
   const { routes } = await routesOf('all');
   const paths = ['/ring', '/ingester/ring', '/ingester/drain', '/ingester/mode', '/ingester/vouch'];
   for (const path of paths) assert.equal(routes.find((route) => route.path === path)?.needs, 'admin', path);

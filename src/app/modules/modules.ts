@@ -79,8 +79,9 @@ export function resolveTargets(targets: readonly string[], from = modules, clust
     order.push(name);
   };
   // the ring of an ingester lies in its folder, and a process with a ring has its listener for others
-  const folder = clustered && targets.includes('ingester') ? ['data-folder'] : [];
-  const ring = clustered && targets.some((name) => from[name]?.clusterNeeds?.includes('ring')) ? ['ring'] : [];
+  const has = (needed: string) => targets.some((name) => name === 'all' || from[name]?.clusterNeeds?.includes(needed));
+  const folder = clustered && (targets.includes('ingester') || targets.includes('all')) ? ['data-folder'] : [];
+  const ring = clustered && from.ring !== undefined && has('ring') ? ['ring'] : [];
   const first = [...folder, ...ring];
   for (const name of [...first, ...targets, ...(from.server?.needs ?? [])]) add(name, []);
   return [...order, 'server'];
