@@ -27,7 +27,7 @@ export const ringConfig = section('ring', 'The ring of a cluster', {
   heartbeatTimeoutMs: duration({
     default: '1m',
     min: '1s',
-    help: 'Time without a heartbeat after which an ingester counts as unhealthy.',
+    help: 'Time without a heartbeat after which an ingester counts as unhealthy. Writes of a version of the ring are refused five times as long after the next one.',
   }),
   autoForgetMs: duration({
     default: '1h',

@@ -111,7 +111,7 @@ export class RingMember implements RingPeer {
     this.#file = new MemberFile({ ...options, folder: this.#folder, takeOldLog });
     const { before } = this.#file;
     this.id = before.id;
-    this.#gate = new WriteGate(this.id, clock);
+    this.#gate = new WriteGate(this.id, clock, unhealthyMs);
     this.#book = new RingBook(clock);
     this.#reader = new RingReader(kv, clock, this.#book, () => this.#news());
     this.#book.onChange((view) => this.#see(view));

@@ -1,19 +1,22 @@
 import type { Clock } from '../lib/clock.ts';
 import type { RingView } from './view.ts';
 
-/** A version is refused for writes so long after another one counts. */
-export const WRITES_OLD_MS = 5 * 60_000;
+/** A version is refused for writes when another one has counted for so many times as long as it takes a member to be unhealthy. */
+const OLD_TIMEOUTS = 5;
 
 /** Decides under which versions a member takes writes, by when each began to count here. */
 export class WriteGate {
   readonly #ownId: string;
   readonly #clock: Clock;
+  readonly #oldMs: number;
   /** Ascending, by the monotonic clock. */
   #counted: { readonly number: number; readonly atMs: number }[] = [];
 
-  constructor(ownId: string, clock: Clock) {
+  /** @param unhealthyMs time without heartbeats after which a member is unhealthy */
+  constructor(ownId: string, clock: Clock, unhealthyMs: number) {
     this.#ownId = ownId;
     this.#clock = clock;
+    this.#oldMs = OLD_TIMEOUTS * unhealthyMs;
   }
 
   /** Takes note of what counts. @returns whether that is news */
@@ -39,7 +42,7 @@ export class WriteGate {
   /** Number of the newest version whose time is over; 0: none. */
   get oldNumber(): number {
     const nowMs = this.#clock.monotonicMs();
-    const old = this.#counted.findLast(({ atMs }) => nowMs - atMs >= WRITES_OLD_MS);
+    const old = this.#counted.findLast(({ atMs }) => nowMs - atMs >= this.#oldMs);
     return old === undefined ? 0 : old.number - 1;
   }
 }
