@@ -20,10 +20,8 @@ export class Checker {
   readonly #balancer: Balancer;
   readonly #journal: Journal;
   readonly #random: () => number;
-  /** Whether a query that needs the store may fail now. */
+  /** Whether a query that needs the store may be 503 now. */
   isStoreAway = false;
-  /** Queries that failed while the store was away. */
-  storeFailures = 0;
   #isStopping = false;
   #runs: Promise<unknown> | undefined;
 
@@ -44,9 +42,7 @@ export class Checker {
   }
 
   async #run(): Promise<void> {
-    const kinds: readonly (() =>
-      | { readonly what: string; readonly check: Check; readonly isOld?: boolean }
-      | undefined)[] = [
+    const kinds: readonly (() => { readonly what: string; readonly check: Check } | undefined)[] = [
       () => this.#recent(),
       () => this.#past(),
       () => this.#sum(),
@@ -61,10 +57,7 @@ export class Checker {
     }
   }
 
-  async #ask(
-    target: MemberProcess,
-    { what, check, isOld = false }: { what: string; check: Check; isOld?: boolean },
-  ): Promise<void> {
+  async #ask(target: MemberProcess, { what, check }: { what: string; check: Check }): Promise<void> {
     this.#journal.queries++;
     const startMs = Date.now();
     const wasStoreAway = this.isStoreAway;
@@ -75,8 +68,8 @@ export class Checker {
     } catch (thrown) {
       const { message, cause } = thrown as Error;
       const why = `${what} by ${target.name}: ${message}${cause instanceof Error ? ` (${cause.message})` : ''}`;
-      if (isOld && (wasStoreAway || this.isStoreAway)) {
-        this.storeFailures++;
+      if (message.startsWith('503 ') && (wasStoreAway || this.isStoreAway)) {
+        this.#journal.storeFailures++;
         return;
       }
       if (thrown instanceof TypeError || (thrown as Error).name === 'TimeoutError') this.#balancer.failed(target);
@@ -100,7 +93,7 @@ export class Checker {
     const lane = this.#lane();
     const newestMs = lane.timeOf(lane.acknowledged);
     const toMs = Math.floor(lane.startMs + this.#random() * (newestMs - lane.startMs));
-    return { ...rawCheck(lane, toMs - 30_000, toMs, 'past samples'), isOld: true };
+    return rawCheck(lane, toMs - 30_000, toMs, 'past samples');
   }
 
   /** The sum over a lane at its newest step. */
@@ -136,7 +129,7 @@ export class Checker {
         differences(`step ${first + i}`, values[i]?.[1], lane.sumOf(first + i)),
       ).flat();
     };
-    return { what: `range of lane ${lane.number}`, check, isOld: true };
+    return { what: `range of lane ${lane.number}`, check };
   }
 
   /** Counts of samples of all lanes at a time up to which all are acknowledged. */

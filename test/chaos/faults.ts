@@ -25,6 +25,7 @@ type Kind = readonly [name: string, weight: number, make: (process: MemberProces
 /** Makes faults to single processes, one after another, the same for the same seed. */
 export class Faults {
   readonly #options: FaultsOptions;
+  #isOver = false;
   readonly #random: () => number;
   readonly #touched = new Set<MemberProcess>();
   readonly #underWay = new Set<Promise<void>>();
@@ -44,26 +45,39 @@ export class Faults {
     this.#kinds = all.filter(([kind]) => kinds.length === 0 || kinds.includes(kind));
   }
 
-  /** Whether a process is as it should be. */
+  /** Whether a zone is away: ingesters of the others are killed then, and not kept away. */
+  isZoneAway = false;
+
+  /** A random number of the seed's. */
+  draw(): number {
+    return this.#random();
+  }
+
+  /** Whether a fault of a process is under way. */
   isTouched(process: MemberProcess): boolean {
     return this.#touched.has(process);
+  }
+
+  /** Lets faults end when their time is over; until then they go on. */
+  mayEnd(): void {
+    this.#isOver = true;
   }
 
   async run(): Promise<void> {
     const { everyMs, untilMs } = this.#options;
     for (;;) {
       await sleep(everyMs);
-      if (Date.now() >= untilMs) break;
+      if (Date.now() >= untilMs && this.#isOver) break;
       this.#next();
     }
     await Promise.all(this.#underWay);
   }
 
   /** Makes one fault of a process, of which no other is told meanwhile. */
-  async touch(process: MemberProcess, what: string, make: () => Promise<void>): Promise<void> {
+  async touch(process: MemberProcess, what: string, make: () => Promise<void>, single = true): Promise<void> {
     const { journal } = this.#options;
     this.#touched.add(process);
-    const fault = journal.began(`${process.name}: ${what}`, true);
+    const fault = journal.began(`${process.name}: ${what}`, single);
     try {
       await make();
     } finally {
@@ -80,8 +94,14 @@ export class Faults {
       (process) => !this.#touched.has(process) && (!process.isIngester || touchedIngesters < this.#ingestersMax),
     );
     const process = processes[Math.floor(draws[0] * processes.length)];
-    const kind = this.#kind(draws[1]);
-    if (process === undefined || kind === undefined) return;
+    if (process === undefined || this.#kinds.length === 0) return;
+    const kind = this.isZoneAway && process.isIngester ? this.#kinds[0]! : this.#kind(draws[1])!;
+    if (
+      this.isZoneAway &&
+      process.isIngester &&
+      this.#options.processes.filter(({ isIngester }) => isIngester).length === 3
+    )
+      return;
     const made = this.touch(process, kind[0], () => kind[2](process)).catch((thrown) => {
       this.#options.journal.wasWrong(`${process.name} after ${kind[0]}: ${(thrown as Error).message}`);
     });

@@ -27,6 +27,8 @@ export class Journal {
   writes = 0;
   samples = 0;
   queries = 0;
+  /** Queries that needed the store and failed while it was away. */
+  storeFailures = 0;
   longestRefusalMs = 0;
   #wrongCount = 0;
 

@@ -21,7 +21,7 @@ export class MemberProcess {
   readonly plan: ProcessPlan;
   readonly folder: string;
   readonly #network: Network;
-  readonly #flags: readonly string[];
+  readonly flags: string[];
   readonly #journal: Journal;
   #peerPort = 0;
   #advertised = 0;
@@ -33,7 +33,7 @@ export class MemberProcess {
     this.plan = plan;
     this.name = plan.name;
     this.folder = tempFolder(plan.name);
-    this.#flags = flags;
+    this.flags = [...flags];
     this.#network = network;
     this.#journal = journal;
   }
@@ -55,20 +55,25 @@ export class MemberProcess {
     return this.#server?.url;
   }
 
-  async start(): Promise<void> {
+  /** Opens the address at which others reach it. */
+  async advertise(): Promise<string> {
     this.#advertised ||= await this.#network.listen(this.name, () => this.#peerPort);
+    return `127.0.0.1:${this.#advertised}`;
+  }
+
+  async start(): Promise<void> {
     this.#peerPort = await freePort();
     const { target, zone = '', flags = [] } = this.plan;
     const server = await Pallium.start({
       dataDir: this.folder,
       waitReady: false,
       flags: [
-        ...this.#flags,
+        ...this.flags,
         `-target=${target}`,
         `-ring.instance-name=${this.name}`,
         `-ring.instance-zone=${zone}`,
         `-server.peer-listen-address=127.0.0.1:${this.#peerPort}`,
-        `-server.peer-advertise-address=127.0.0.1:${this.#advertised}`,
+        `-server.peer-advertise-address=${await this.advertise()}`,
         ...flags,
       ],
     });

@@ -1,10 +1,13 @@
+import { stopPeers } from '../harness/peers.ts';
 import { until } from '../harness/wait.ts';
 import { Checker, checkAll } from './checker.ts';
 import { Faults } from './faults.ts';
 import { Journal } from './journal.ts';
 import { Load } from './load.ts';
 import { Network } from './network.ts';
+import { Outages } from './outages.ts';
 import { Balancer, MemberProcess, type ProcessPlan, startAll } from './processes.ts';
+import { RealPrometheus } from './prometheus.ts';
 import { Services } from './services.ts';
 import { type ChaosSettings, readSettings, type Shape } from './settings.ts';
 
@@ -50,14 +53,23 @@ async function main(): Promise<void> {
   journal.say(JSON.stringify(settings));
   await using services = await Services.start(settings);
   journal.say('services are there');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stopPeers().finally(() => process.exit(1)));
+  }
   const network = new Network();
   const processes = plansOf(settings.shape).map(
     (plan) => new MemberProcess(plan, [...FLAGS, ...services.flags], network, journal),
   );
   try {
+    const seeds: string[] = [];
+    for (const process of processes) {
+      const address = await process.advertise();
+      if (process.isIngester) seeds.push(address);
+    }
+    for (const process of processes) process.flags.push(`-ring.seed-addresses=${seeds.join(',')}`);
     await startAll(processes);
     journal.say(`${processes.length} processes are ready`);
-    await makeChaos(settings, processes, network, journal);
+    await makeChaos(settings, processes, services, network, journal);
   } catch (thrown) {
     journal.wasWrong((thrown as Error).stack ?? String(thrown));
   } finally {
@@ -75,6 +87,7 @@ async function main(): Promise<void> {
 async function makeChaos(
   settings: ChaosSettings,
   processes: readonly MemberProcess[],
+  services: Services,
   network: Network,
   journal: Journal,
 ): Promise<void> {
@@ -82,6 +95,7 @@ async function makeChaos(
   const readers = new Balancer(processes.filter(({ answersQueries }) => answersQueries));
   const load = new Load(settings.rate, writers, journal);
   const checker = new Checker(load.lanes, readers, journal, settings.seed);
+  await using prometheus = settings.prometheus ? await RealPrometheus.start(writers) : undefined;
   load.start();
   checker.start();
   const faults = new Faults({
@@ -93,7 +107,10 @@ async function makeChaos(
     untilMs: Date.now() + settings.minutes * 60_000,
     kinds: settings.faults,
   });
-  await faults.run();
+  const { minutes, faults: kinds } = settings;
+  const hasKv = settings.kv === 'etcd';
+  const outages = new Outages({ processes, services, faults, checker, journal, minutes, hasKv, kinds });
+  await Promise.all([faults.run(), outages.run().finally(() => faults.mayEnd())]);
   journal.say('no more faults');
   await load.stop();
   await checker.stop();
@@ -105,6 +122,7 @@ async function makeChaos(
     });
     journal.say(`${each.name} has been asked for all ${samples} samples`);
   }
+  await prometheus?.check(readers.pick(), journal);
   await Promise.all([writers.close(), readers.close()]);
 }
 
@@ -119,7 +137,7 @@ function report(settings: ChaosSettings, journal: Journal): boolean {
     ['samples acknowledged', `${samples} in ${writes} writes`, samples > 0],
     ['writes retried', `${count('write')}`, true],
     ['queries', `${queries}`, queries > 0],
-    ['queries failed', `${count('query')}`, true],
+    ['queries failed', `${count('query')}, and ${journal.storeFailures} while the store was away`, true],
     ['wrong', `${wrongCount}`, wrongCount === 0],
     [
       'longest refusal',
@@ -150,3 +168,5 @@ function seconds(ms: number): string {
 }
 
 await main();
+// load and checks may still run where something was thrown
+process.exit();

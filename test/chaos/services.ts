@@ -41,6 +41,8 @@ export class Services implements AsyncDisposable {
         `-cassandra.port=${port}`,
         '-cassandra.keyspace=chaos',
         '-cassandra.replication-factor=1',
+        '-cassandra.max-retries=3',
+        '-cassandra.timeout=3s',
       );
     } else {
       const port = await this.#start('dynamodb');
@@ -49,6 +51,8 @@ export class Services implements AsyncDisposable {
         `-dynamodb.endpoint=http://127.0.0.1:${port}`,
         '-dynamodb.access-key-id=test',
         '-dynamodb.secret-access-key=test',
+        '-dynamodb.max-retries=3',
+        '-dynamodb.timeout=3s',
       );
     }
   }
@@ -68,6 +72,8 @@ export class Services implements AsyncDisposable {
       `-s3.buckets=${BUCKET}`,
       `-s3.endpoint=${endpoint}`,
       '-s3.force-path-style=true',
+      '-s3.max-retries=3',
+      '-s3.timeout=3s',
       `-s3.access-key-id=${credentials.accessKeyId}`,
       `-s3.secret-access-key=${credentials.secretAccessKey}`,
     );

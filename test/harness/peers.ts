@@ -25,10 +25,12 @@ export class Peer implements AsyncDisposable {
     this.url = `http://127.0.0.1:${port}`;
     this.#instance = instance;
     this.dataDir = join(home, 'run', instance, 'data');
+    running.add(this);
     this.pid = Number(readFileSync(join(home, 'run', instance, 'pid'), 'utf8'));
   }
 
   async stop(): Promise<void> {
+    running.delete(this);
     await run(join(scripts, 'stop'), [this.#instance], {});
   }
 
@@ -36,6 +38,13 @@ export class Peer implements AsyncDisposable {
     await this.stop();
     rmSync(join(home, 'run', this.#instance), { recursive: true, force: true });
   }
+}
+
+const running = new Set<Peer>();
+
+/** Ends all that run, where a process does not come to its end. */
+export async function stopPeers(): Promise<void> {
+  await Promise.all([...running].map((peer) => peer.stop()));
 }
 
 export interface PrometheusOptions {

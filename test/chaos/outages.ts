@@ -1,0 +1,164 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../harness/wait.ts';
+import type { Checker } from './checker.ts';
+import type { Faults } from './faults.ts';
+import type { Journal } from './journal.ts';
+import type { MemberProcess } from './processes.ts';
+import type { Services } from './services.ts';
+
+const MINUTE_MS = 60_000;
+const FULL_MINUTES = 15;
+/** Time in which a member that lost its folder is replaced, and all that it held is in the store. */
+const REPLACED_MS_MAX = 5 * MINUTE_MS;
+const UNTOUCHED_MS_MAX = 2 * MINUTE_MS;
+
+export interface OutagesOptions {
+  readonly processes: readonly MemberProcess[];
+  readonly services: Services;
+  readonly faults: Faults;
+  readonly checker: Checker;
+  readonly journal: Journal;
+  readonly minutes: number;
+  /** Whether the key-value store is one of its own. */
+  readonly hasKv: boolean;
+  /** Kinds that are made; empty: all. */
+  readonly kinds: readonly string[];
+}
+
+/** Folders, stores and a zone go away, one after another, while single processes fail as well. */
+export class Outages {
+  readonly #options: OutagesOptions;
+  /** Outages are as much shorter as the run is. */
+  readonly #scale: number;
+  /** The member that was the last to lose its folder. */
+  #lost: string | undefined;
+
+  constructor(options: OutagesOptions) {
+    this.#options = options;
+    this.#scale = Math.min(1, options.minutes / FULL_MINUTES);
+  }
+
+  async run(): Promise<void> {
+    const { processes, kinds, hasKv, minutes } = this.#options;
+    const ingesters = processes.filter(({ isIngester }) => isIngester);
+    const losses = ingesters
+      .slice(0, minutes < FULL_MINUTES ? 1 : ingesters.length)
+      .map((process) => ['folder', () => this.#loseFolder(process)] as const);
+    const others = [
+      ['kv', () => this.#kvAway(3 * MINUTE_MS * this.#scale)],
+      ['zone', () => this.#zoneAway(2 * MINUTE_MS * this.#scale)],
+      ['store', () => this.#storeAway(3 * MINUTE_MS * this.#scale)],
+    ] as const;
+    const all = Array.from({ length: Math.max(losses.length, others.length) }, (_, i) => [
+      ...losses.slice(i, i + 1),
+      ...others.slice(i, i + 1),
+    ]).flat();
+    for (const [kind, make] of all) {
+      if (kinds.length > 0 && !kinds.includes(kind)) continue;
+      if (kind === 'kv' && !hasKv) continue;
+      await make();
+    }
+  }
+
+  /** Takes an ingester's folder away, once the ring has replaced the last that lost one and nothing that it held is owed. */
+  async #loseFolder(process: MemberProcess): Promise<void> {
+    const { faults } = this.#options;
+    await this.#replaced();
+    await this.#untouched([process]);
+    const id = (await this.#ring())?.members.find((member) => member.id.startsWith(`${process.name}-`))?.id;
+    await faults.touch(process, 'loses its folder', async () => {
+      await process.kill();
+      process.loseFolder();
+      await process.start();
+      await process.ready();
+    });
+    this.#lost = id;
+  }
+
+  /** Waits until no member that lost its folder stands in the ring, and no version that it was in is asked any more. */
+  async #replaced(): Promise<void> {
+    const lost = this.#lost;
+    if (lost === undefined) return;
+    const { journal, processes } = this.#options;
+    const isReplaced = async () => {
+      const ring = await this.#ring();
+      if (ring === undefined || ring.confirmed !== ring.version || ring.floor !== ring.version) return false;
+      return ring.members.every(({ id, state }) => id !== lost || !['active', 'draining'].includes(state));
+    };
+    await until(`${lost} is replaced, and nothing older is owed`, isReplaced, {
+      timeoutMs: REPLACED_MS_MAX,
+      intervalMs: 1_000,
+    }).catch(async (thrown) => {
+      journal.wasWrong(`${(thrown as Error).message}: ${JSON.stringify(await processes[0]!.ring())}`);
+    });
+    journal.say(`  ${lost} is replaced, and nothing older is owed`);
+  }
+
+  async #kvAway(forMs: number): Promise<void> {
+    const { services, journal } = this.#options;
+    const fault = journal.began(`the key-value store is away for ${forMs / 1000} s, and returns empty`, false);
+    await services.takeKv();
+    await sleep(forMs);
+    await services.returnKvEmpty();
+    journal.ended(fault);
+  }
+
+  async #storeAway(forMs: number): Promise<void> {
+    const { services, checker, journal } = this.#options;
+    const fault = journal.began(`the store is away for ${forMs / 1000} s`, false);
+    checker.isStoreAway = true;
+    services.takeStore();
+    await sleep(forMs);
+    services.returnStore();
+    journal.ended(fault);
+    // drivers wait before they try again
+    await sleep(STORE_BACK_MS);
+    checker.isStoreAway = false;
+  }
+
+  async #zoneAway(forMs: number): Promise<void> {
+    const { faults, processes, journal } = this.#options;
+    const zones = [...new Set(processes.map(({ plan }) => plan.zone))].filter((zone) => zone !== undefined);
+    const zone = zones[Math.floor(faults.draw() * zones.length)]!;
+    const inZone = processes.filter(({ plan }) => plan.zone === zone);
+    faults.isZoneAway = true;
+    await this.#untouched(processes.filter(({ isIngester }) => isIngester));
+    const fault = journal.began(`zone ${zone} is away for ${forMs / 1000} s`, false);
+    await Promise.all(
+      inZone.map((process) =>
+        faults.touch(
+          process,
+          `away with ${zone}`,
+          async () => {
+            await process.kill();
+            await sleep(forMs);
+            await process.start();
+            await process.ready();
+          },
+          false,
+        ),
+      ),
+    );
+    journal.ended(fault);
+    faults.isZoneAway = false;
+  }
+
+  /** Waits until no fault of them is under way. */
+  async #untouched(processes: readonly MemberProcess[]): Promise<void> {
+    const { faults } = this.#options;
+    await until('faults are over', () => processes.every((process) => !faults.isTouched(process)), {
+      timeoutMs: UNTOUCHED_MS_MAX,
+    });
+  }
+
+  async #ring() {
+    for (const process of this.#options.processes) {
+      if (this.#options.faults.isTouched(process)) continue;
+      const ring = await process.ring();
+      if (ring !== undefined && ring.version > 0) return ring;
+    }
+    return undefined;
+  }
+}
+
+const STORE_BACK_MS = 15_000;
