@@ -4,7 +4,8 @@
 /** A dashboard that is kept, sent in or shown. */
 export interface Dashboard {
   readonly kind: 'Dashboard';
-  readonly metadata: { readonly name: string; readonly project: string };
+  /** The folder is that of the list, empty or absent: none. */
+  readonly metadata: { readonly name: string; readonly project: string; readonly folder?: string };
   readonly spec: DashboardSpec;
 }
 
@@ -19,6 +20,13 @@ export interface DashboardSpec {
   /** Between two samples, for `$__rate_interval`; absent: the default of the server. Not of Perses. */
   readonly sampleInterval?: string;
   readonly tags?: readonly string[];
+  readonly annotations?: readonly Annotation[];
+}
+
+/** Times that charts mark: where a query has values (`PrometheusPromQLAnnotation`), or events of the tenant (`EventAnnotation`). */
+export interface Annotation {
+  readonly display: { readonly name: string; readonly hidden?: boolean };
+  readonly plugin: Plugin;
 }
 
 export interface Panel {
@@ -52,6 +60,8 @@ export interface Layout {
   readonly spec: {
     readonly display?: { readonly title: string; readonly collapse?: { readonly open: boolean } };
     readonly items: readonly GridItem[];
+    /** The section is drawn once for each chosen value of this variable. */
+    readonly repeatVariable?: string;
   };
 }
 
@@ -63,6 +73,16 @@ export interface GridItem {
   readonly height: number;
   /** `#/spec/panels/KEY` */
   readonly content: { readonly $ref: string };
+  /** Drawn once for each chosen value of a variable. Not of Perses. */
+  readonly repeat?: PanelRepeat;
+}
+
+export interface PanelRepeat {
+  readonly variable: string;
+  /** Beside each other, or below. */
+  readonly direction: 'h' | 'v';
+  /** Panels beside each other. */
+  readonly perRow?: number;
 }
 
 export type Variable = TextVariable | ListVariable;
@@ -125,5 +145,7 @@ export interface DashboardSummary {
   readonly title: string;
   readonly description: string;
   readonly tags: readonly string[];
+  /** Empty: none. */
+  readonly folder: string;
   readonly panels: number;
 }

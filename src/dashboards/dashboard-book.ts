@@ -159,13 +159,14 @@ export class DashboardBook {
     if (known !== undefined) return known;
     const found = await this.#documents.get({ tenant, kind: DASHBOARDS, name: head.name }, signal);
     if (found === undefined) return undefined;
-    const { spec } = dashboardFrom(found.content);
+    const { metadata, spec } = dashboardFrom(found.content);
     const summary: DashboardSummary = {
       id: head.name,
       version: found.version,
       title: spec.display.name,
       description: (spec.display.description ?? '').slice(0, 500),
       tags: (spec.tags ?? []).slice(0, 20),
+      folder: metadata.folder ?? '',
       panels: Object.keys(spec.panels).length,
     };
     if (found.version.number !== head.version.number) return summary;

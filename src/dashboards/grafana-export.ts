@@ -1,4 +1,4 @@
-import type { Dashboard, GridItem, Panel, PanelQuery, Plugin, Variable } from '../contract/dashboard.ts';
+import type { Annotation, Dashboard, GridItem, Panel, PanelQuery, Plugin, Variable } from '../contract/dashboard.ts';
 import { GRAFANA_PANEL, GRAFANA_TARGET } from './grafana-kept.ts';
 import { grafanaUnit } from './grafana-units.ts';
 
@@ -17,7 +17,8 @@ export function toGrafana({ spec }: Dashboard): object {
     const inner = layout.items.map((item) => panelOf(spec.panels, item, from));
     if (from > y) {
       const gridPos = { x: 0, y, w: 24, h: 1 };
-      panels.push({ type: 'row', title, collapsed: !isOpen, gridPos, panels: isOpen ? [] : inner });
+      const repeat = layout.repeatVariable === undefined ? {} : { repeat: layout.repeatVariable };
+      panels.push({ type: 'row', title, collapsed: !isOpen, gridPos, panels: isOpen ? [] : inner, ...repeat });
     }
     if (isOpen) panels.push(...inner);
     const end = Math.max(0, ...layout.items.map((item) => item.y + item.height));
@@ -35,7 +36,7 @@ export function toGrafana({ spec }: Dashboard): object {
     editable: true,
     time: { from: `now-${spec.duration}`, to: 'now' },
     refresh: spec.refreshInterval ?? '',
-    annotations: kept.annotations ?? { list: [] },
+    annotations: { list: [...(spec.annotations ?? []).flatMap(annotationOf), ...(kept.annotations?.list ?? [])] },
     links: kept.links ?? [],
     templating: { list: [...(hasSource ? [] : [source]), ...variables, ...(kept.templating?.list ?? [])] },
     panels: panels.map((panel, i) => ({ id: i + 1, ...panel })),
@@ -43,16 +44,17 @@ export function toGrafana({ spec }: Dashboard): object {
 }
 
 interface Kept {
-  readonly annotations?: object;
+  readonly annotations?: { readonly list?: readonly object[] };
   readonly links?: object;
   readonly templating?: { readonly list?: readonly object[] };
 }
 
 function panelOf(panels: Readonly<Record<string, Panel>>, item: GridItem, fromY: number): object {
-  const { x, y, width, height, content } = item;
+  const { x, y, width, height, content, repeat } = item;
   const panel = panels[content.$ref.replace(/^#\/spec\/panels\//, '')]!;
   const { display, plugin, queries = [] } = panel.spec;
   const gridPos = { x, y: y + fromY, w: width, h: height };
+  const { transformations } = (panel.spec as { grafana?: { transformations?: readonly object[] } }).grafana ?? {};
   if (plugin.kind === GRAFANA_PANEL) return { ...plugin.spec, title: display.name, gridPos };
   return {
     title: display.name,
@@ -61,7 +63,31 @@ function panelOf(panels: Readonly<Record<string, Panel>>, item: GridItem, fromY:
     datasource: DATASOURCE,
     ...drawnAs(plugin),
     targets: queries.map(targetOf),
+    ...(transformations !== undefined && { transformations }),
+    ...(repeat !== undefined && {
+      repeat: repeat.variable,
+      repeatDirection: repeat.direction,
+      ...(repeat.perRow !== undefined && { maxPerRow: repeat.perRow }),
+    }),
   };
+}
+
+function annotationOf({ display, plugin }: Annotation): object[] {
+  const common = { name: display?.name ?? '', enable: display?.hidden !== true, iconColor: 'blue' };
+  const spec = plugin?.spec ?? {};
+  switch (plugin?.kind) {
+    case 'PrometheusPromQLAnnotation': {
+      const { expr, title, step } = spec;
+      return [{ ...common, datasource: DATASOURCE, expr, titleFormat: title ?? '', ...(step ? { step } : {}) }];
+    }
+    case 'EventAnnotation': {
+      const { tags = [], matchAny = false } = spec;
+      const datasource = { type: 'grafana', uid: '-- Grafana --' };
+      return [{ ...common, datasource, target: { type: 'tags', tags, matchAny, limit: 100 } }];
+    }
+    default:
+      return [];
+  }
 }
 
 /** Type and options; a kind that Grafana has not becomes a text that says so, with the panel beside it. */

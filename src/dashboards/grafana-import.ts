@@ -1,5 +1,16 @@
-import type { Dashboard, GridItem, Layout, Panel, PanelQuery, Plugin, Variable } from '../contract/dashboard.ts';
+import type {
+  Annotation,
+  Dashboard,
+  GridItem,
+  Layout,
+  Panel,
+  PanelQuery,
+  PanelRepeat,
+  Plugin,
+  Variable,
+} from '../contract/dashboard.ts';
 import { GRAFANA_PANEL, GRAFANA_TARGET } from './grafana-kept.ts';
+import { isTransformation, transformed } from './grafana-transformations.ts';
 import { persesUnit } from './grafana-units.ts';
 import { DashboardError, type JsonObject, PANELS_MAX, readDashboard } from './read-dashboard.ts';
 
@@ -43,7 +54,9 @@ class GrafanaReader {
   readonly #panels: Record<string, Panel> = {};
   readonly #layouts: Layout[] = [];
   #items: GridItem[] = [];
-  #section: { readonly title: string; readonly isOpen: boolean; readonly y: number } | undefined;
+  #section:
+    | { readonly title: string; readonly isOpen: boolean; readonly y: number; readonly repeat: string }
+    | undefined;
   #count = 0;
 
   constructor(given: JsonObject) {
@@ -63,7 +76,9 @@ class GrafanaReader {
     this.#endSection();
     const { variables, unknown } = this.#variables(list(object(templating).list).map(object));
     const own = list(object(annotations).list).filter((each) => object(each).builtIn !== 1);
-    if (own.length > 0) this.#note(`${own.length} annotation queries are kept, and not drawn`);
+    const drawn = own.flatMap((each) => annotationOf(object(each)) ?? []);
+    const left = own.filter((each) => annotationOf(object(each)) === undefined);
+    if (left.length > 0) this.#note(`${left.length} annotation queries are kept, and not drawn`);
     const from = /^now-(\d+[smhdw])$/.exec(text(object(time).from))?.[1];
     return {
       dashboard: readDashboard({
@@ -79,8 +94,9 @@ class GrafanaReader {
           variables,
           panels: this.#panels,
           layouts: this.#layouts,
+          ...(drawn.length > 0 && { annotations: drawn }),
           grafana: {
-            ...(own.length > 0 && { annotations: { list: own } }),
+            ...(left.length > 0 && { annotations: { list: left } }),
             ...(list(links).length > 0 && { links }),
             ...(unknown.length > 0 && { templating: { list: unknown } }),
           },
@@ -93,14 +109,18 @@ class GrafanaReader {
   #row(row: JsonObject): void {
     this.#endSection();
     const inner = list(row.panels).map(object);
-    this.#section = { title: text(row.title), isOpen: row.collapsed !== true, y: number(object(row.gridPos).y, 0) + 1 };
-    if (text(row.repeat) !== '') this.#note(`row ${named(row)}: drawn once, not for each value of ${row.repeat}`);
+    this.#section = {
+      title: text(row.title),
+      isOpen: row.collapsed !== true,
+      y: number(object(row.gridPos).y, 0) + 1,
+      repeat: text(row.repeat),
+    };
     for (const panel of inner.toSorted((a, b) => order(a) - order(b))) this.#place(panel);
   }
 
   #oldRow(row: JsonObject): void {
     this.#endSection();
-    this.#section = { title: text(row.title), isOpen: row.collapse !== true, y: 0 };
+    this.#section = { title: text(row.title), isOpen: row.collapse !== true, y: 0, repeat: text(row.repeat) };
     let [x, y] = [0, 0];
     for (const panel of list(row.panels).map(object)) {
       const width = (Math.min(OLD_COLUMNS, Math.max(1, Math.ceil(number(panel.span, OLD_COLUMNS)))) * COLUMNS) / 12;
@@ -122,14 +142,15 @@ class GrafanaReader {
       width: Math.min(COLUMNS - from, whole(w, 1, COLUMNS, COLUMNS / 2)),
       height: whole(h, 1, 1_000, HEIGHT_DEFAULT),
       content: { $ref: `#/spec/panels/${key}` },
+      ...(text(panel.repeat) !== '' && { repeat: repeatOf(panel) }),
     });
-    if (text(panel.repeat) !== '') this.#note(`${named(panel)}: drawn once, not for each value of ${panel.repeat}`);
   }
 
   #endSection(): void {
-    const { title = '', isOpen = true } = this.#section ?? {};
+    const { title = '', isOpen = true, repeat = '' } = this.#section ?? {};
     if (this.#items.length > 0 || title !== '') {
-      const spec = { display: { title, collapse: { open: isOpen } }, items: this.#items };
+      const display = { title, collapse: { open: isOpen } };
+      const spec = { display, items: this.#items, ...(repeat !== '' && { repeatVariable: repeat }) };
       this.#layouts.push({ kind: 'Grid', spec });
     }
     this.#items = [];
@@ -147,11 +168,17 @@ class GrafanaReader {
       this.#note(`${named(panel)}: ${why} cannot be drawn here, and are kept`);
       return { kind: 'Panel', spec: { display, plugin: { kind: GRAFANA_PANEL, spec: panel } } };
     }
-    const transformations = list(panel.transformations).length;
-    if (transformations > 0) this.#note(`${named(panel)}: ${transformations} transformations are left out`);
+    const transformations = list(panel.transformations).map(object);
+    const unknown = transformations.filter(({ id }) => !isTransformation(text(id), plugin.kind));
+    if (unknown.length > 0) {
+      const ids = [...new Set(unknown.map(({ id }) => text(id).slice(0, 40)))].join(', ');
+      this.#note(`${named(panel)}: transformations that are kept, and not done: ${ids}`);
+    }
     const kept = targets.length - readable.filter(({ hide }) => hide !== true).length;
     if (kept > 0) this.#note(`${named(panel)}: ${kept} of its queries are kept, and not drawn`);
-    return { kind: 'Panel', spec: { display, plugin, queries: targets.map((target) => queryOf(target, panel)) } };
+    const queries = targets.map((target) => queryOf(target, panel));
+    const more = transformations.length > 0 && { grafana: { transformations } };
+    return { kind: 'Panel', spec: { display, plugin: transformed(plugin, transformations), queries, ...more } };
   }
 
   #variables(given: readonly JsonObject[]): { readonly variables: Variable[]; readonly unknown: JsonObject[] } {
@@ -174,6 +201,37 @@ class GrafanaReader {
   #note(note: string): void {
     if (this.#notes.length < NOTES_MAX) this.#notes.push(note.slice(0, 500));
   }
+}
+
+/** Where a panel is drawn more than once. */
+function repeatOf({ repeat, repeatDirection, maxPerRow }: JsonObject): PanelRepeat {
+  const direction = repeatDirection === 'v' ? 'v' : 'h';
+  return {
+    variable: text(repeat).slice(0, 200),
+    direction,
+    ...(typeof maxPerRow === 'number' && { perRow: whole(maxPerRow, 1, COLUMNS, 4) }),
+  };
+}
+
+/** Annotation queries in PromQL, and those that ask Grafana's own store by tags; undefined: another kind, or hidden. */
+function annotationOf(given: JsonObject): Annotation | undefined {
+  const { name, enable, datasource, expr, titleFormat, textFormat, step, useValueForTime, tags, type } = given;
+  const target = object(given.target);
+  const display = { name: text(name).slice(0, 200), ...(enable === false && { hidden: true }) };
+  const source = text(object(datasource).type) || text(datasource);
+  const query = text(expr) || text(target.expr);
+  const isTags = text(type) === 'tags' || text(target.type) === 'tags';
+  if (query !== '' && useValueForTime !== true && isPromQL({ expr: query }, { datasource })) {
+    const title = text(titleFormat) || text(textFormat);
+    const spec = { expr: query, ...(title !== '' && { title }), ...(text(step) !== '' && { step: text(step) }) };
+    return { display, plugin: { kind: 'PrometheusPromQLAnnotation', spec } };
+  }
+  if (isTags && /^(grafana|-- Grafana --|)$/.test(source)) {
+    const all = [...list(tags), ...list(target.tags)].filter((tag) => typeof tag === 'string').slice(0, 50);
+    const matchAny = given.matchAny === true || target.matchAny === true;
+    return { display, plugin: { kind: 'EventAnnotation', spec: { tags: all, ...(matchAny && { matchAny }) } } };
+  }
+  return undefined;
 }
 
 function pluginOf(panel: JsonObject): Plugin | undefined {
@@ -380,6 +438,11 @@ export function importDashboard(body: JsonObject): ImportedDashboard {
   const given = body.kind === undefined && Object.keys(inner).length > 0 ? inner : body;
   if (given.kind === 'Dashboard' && 'elements' in object(given.spec)) {
     throw new DashboardError("this is the second version of Grafana's schema: export it as classic JSON");
+  }
+  const folder = text(object(body.meta).folderTitle) || text(body.folderTitle);
+  if (isGrafana(given) && folder !== '') {
+    const { dashboard, notes } = fromGrafana(given);
+    return { dashboard: { ...dashboard, metadata: { ...dashboard.metadata, folder: folder.slice(0, 200) } }, notes };
   }
   return isGrafana(given) ? fromGrafana(given) : { dashboard: readDashboard(given), notes: [] };
 }

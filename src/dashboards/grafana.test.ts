@@ -6,6 +6,20 @@ import { importDashboard } from './grafana-import.ts';
 
 const target = (expr: string, more: object = {}) => ({ refId: 'A', expr, legendFormat: '{{code}}', ...more });
 
+const TRANSFORMATIONS = [
+  { id: 'merge', options: {} },
+  {
+    id: 'organize',
+    options: {
+      excludeByName: { Time: true, job: false },
+      renameByName: { instance: 'Host', 'Value #B': 'Second' },
+      indexByName: { 'Value #A': 1, instance: 0 },
+    },
+  },
+  { id: 'sortBy', options: { sort: [{ field: 'Value #A', desc: true }] } },
+  { id: 'groupBy', options: {} },
+];
+
 /** Classic JSON as Grafana 11 exports it, with what most dashboards have. */
 const GRAFANA = {
   title: 'Shop',
@@ -13,6 +27,25 @@ const GRAFANA = {
   schemaVersion: 39,
   refresh: '30s',
   time: { from: 'now-6h', to: 'now' },
+  annotations: {
+    list: [
+      { builtIn: 1, name: 'Annotations & Alerts', datasource: '-- Grafana --', type: 'dashboard' },
+      {
+        name: 'Down',
+        enable: true,
+        iconColor: 'red',
+        expr: 'up{job="$job"} == 0',
+        titleFormat: '{{instance}} is down',
+      },
+      {
+        name: 'Deploys',
+        enable: false,
+        datasource: { type: 'grafana', uid: '-- Grafana --' },
+        target: { type: 'tags', tags: ['deploy'] },
+      },
+      { name: 'Loki', datasource: { type: 'loki' }, expr: '{app="x"}' },
+    ],
+  },
   templating: {
     list: [
       { name: 'datasource', type: 'datasource', query: 'prometheus', current: { value: 'x' } },
@@ -44,6 +77,9 @@ const GRAFANA = {
     {
       type: 'stat',
       title: 'Up',
+      repeat: 'job',
+      repeatDirection: 'h',
+      maxPerRow: 3,
       gridPos: { x: 0, y: 0, w: 12, h: 9 },
       options: { reduceOptions: { calcs: ['mean'] } },
       targets: [target('up')],
@@ -51,6 +87,7 @@ const GRAFANA = {
     {
       type: 'row',
       title: 'More',
+      repeat: 'job',
       collapsed: true,
       gridPos: { x: 0, y: 9, w: 24, h: 1 },
       panels: [
@@ -83,7 +120,13 @@ const GRAFANA = {
           gridPos: { x: 18, y: 23, w: 6, h: 5 },
           targets: [target('e')],
         },
-        { type: 'table', title: 'Table', gridPos: { x: 0, y: 28, w: 6, h: 5 }, targets: [target('f')] },
+        {
+          type: 'table',
+          title: 'Table',
+          gridPos: { x: 0, y: 28, w: 6, h: 5 },
+          targets: [target('f'), target('g')],
+          transformations: TRANSFORMATIONS,
+        },
       ],
     },
   ],
@@ -113,7 +156,19 @@ test('common panels and variables of Grafana are taken over, the rest is kept an
       items[0],
     ]),
     [
-      ['', true, 2, { x: 0, y: 0, width: 12, height: 9, content: { $ref: '#/spec/panels/panel-0' } }],
+      [
+        '',
+        true,
+        2,
+        {
+          x: 0,
+          y: 0,
+          width: 12,
+          height: 9,
+          content: { $ref: '#/spec/panels/panel-0' },
+          repeat: { variable: 'job', direction: 'h', perRow: 3 },
+        },
+      ],
       ['More', false, 8, { x: 0, y: 0, width: 24, height: 8, content: { $ref: '#/spec/panels/panel-2' } }],
     ],
   );
@@ -147,7 +202,29 @@ test('common panels and variables of Grafana are taken over, the rest is kept an
     values: [{ label: 'Median', value: '0.5' }, { value: '0.9' }, { value: 'with,comma' }],
   });
   assert.deepEqual(window!.spec.plugin.spec, { values: [{ value: '1m' }, { value: '5m' }] });
-  assert.equal(notes.length, 5, notes.join('\n'));
+  assert.equal(spec.layouts[1]!.spec.repeatVariable, 'job');
+  assert.deepEqual(spec.annotations, [
+    {
+      display: { name: 'Down' },
+      plugin: {
+        kind: 'PrometheusPromQLAnnotation',
+        spec: { expr: 'up{job="$job"} == 0', title: '{{instance}} is down' },
+      },
+    },
+    { display: { name: 'Deploys', hidden: true }, plugin: { kind: 'EventAnnotation', spec: { tags: ['deploy'] } } },
+  ]);
+  const table = Object.values(spec.panels).find(({ spec: { plugin } }) => plugin.kind === 'Table')!;
+  assert.deepEqual(table.spec.plugin.spec, {
+    columnSettings: [
+      { name: 'instance', header: 'Host' },
+      { name: 'Value', sort: 'desc' },
+      { name: 'Time', hide: true },
+      { name: 'Value #2', header: 'Second' },
+    ],
+  });
+  assert.equal(notes.length, 7, notes.join('\n'));
+  assert.match(notes.join('\n'), /1 annotation queries are kept, and not drawn/);
+  assert.match(notes.join('\n'), /"Table": transformations that are kept, and not done: groupBy/);
   assert.match(notes.join('\n'), /"Map": panels of type geomap cannot be drawn here, and are kept/);
   assert.match(notes.join('\n'), /variable filters: type adhoc is kept/);
 });
@@ -174,4 +251,19 @@ test('odd and hostile JSON of Grafana is no dashboard, or a plain one', () => {
   const old = { title: 'old', rows: [{ title: 'r', panels: [{ type: 'graph', span: 6, targets: [{ expr: 'up' }] }] }] };
   assert.equal(importDashboard(old).dashboard.spec.layouts[0]!.spec.items[0]!.width, 12);
   assert.throws(() => importDashboard({ panels: Array.from({ length: 600 }, () => ({})) }), /600 panels/);
+});
+
+test("a folder of Grafana's is that of the list", () => {
+  const { dashboard } = importDashboard({ dashboard: GRAFANA, meta: { folderTitle: 'Shops' } });
+  assert.equal(dashboard.metadata.folder, 'Shops');
+});
+
+test('odd annotations and repeats are refused with their place', () => {
+  const { dashboard } = importDashboard(GRAFANA);
+  const of = (spec: object) => importDashboard({ ...dashboard, spec: { ...dashboard.spec, ...spec } } as never);
+  const plugin = { kind: 'PrometheusPromQLAnnotation', spec: { expr: 7 } };
+  assert.throws(() => of({ annotations: [{ display: { name: 'x' }, plugin }] }), /annotations\[0\]: expr is no text/);
+  assert.throws(() => of({ annotations: Array.from({ length: 60 }, () => ({})) }), /60 entries, more than 50/);
+  const item = { ...dashboard.spec.layouts[0]!.spec.items[0]!, repeat: { variable: 'job', direction: 'x' } };
+  assert.throws(() => of({ layouts: [{ kind: 'Grid', spec: { items: [item] } }] }), /direction is neither h nor v/);
 });

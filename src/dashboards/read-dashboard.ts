@@ -7,6 +7,7 @@ export const DASHBOARD_BYTES_MAX = 1 << 20;
 const DEPTH_MAX = 64;
 export const PANELS_MAX = 500;
 const QUERIES_MAX = 50;
+const ANNOTATIONS_MAX = 50;
 const VARIABLES_MAX = 100;
 const LAYOUTS_MAX = 200;
 const TITLE_CHARS_MAX = 4_096;
@@ -53,6 +54,7 @@ export function readDashboard(value: unknown): Dashboard {
   const layouts = listIn(spec.layouts ?? [], 'spec.layouts', LAYOUTS_MAX).map((layout, i) =>
     layoutIn(layout, `spec.layouts[${i}]`, panels),
   );
+  listIn(spec.annotations ?? [], 'spec.annotations', ANNOTATIONS_MAX).forEach(checkAnnotation);
   for (const tag of listIn(spec.tags ?? [], 'spec.tags', 100)) textIn(tag, 'a tag', 200);
   return {
     ...given,
@@ -61,6 +63,7 @@ export function readDashboard(value: unknown): Dashboard {
       ...metadata,
       name: textIn(metadata.name ?? '', 'metadata.name', TITLE_CHARS_MAX),
       project: textIn(metadata.project ?? '', 'metadata.project', TITLE_CHARS_MAX),
+      ...(metadata.folder !== undefined && { folder: textIn(metadata.folder, 'metadata.folder', TITLE_CHARS_MAX) }),
     },
     spec: {
       ...spec,
@@ -84,6 +87,19 @@ function checkPanel(value: unknown, where: string): asserts value is Panel {
   listIn(spec.queries ?? [], `${where}.spec.queries`, QUERIES_MAX).forEach((each, i) => {
     checkQuery(each, `${where}.spec.queries[${i}]`);
   });
+}
+
+/** Those of other kinds are kept as they are. */
+function checkAnnotation(value: unknown, index: number): void {
+  const where = `spec.annotations[${index}]`;
+  const { display = {}, plugin } = objectIn(value, where);
+  textIn(objectIn(display, `${where}.display`).name ?? '', `${where}.display.name`, TITLE_CHARS_MAX);
+  if (plugin === undefined) return;
+  const { kind, spec } = checkPlugin(plugin, `${where}.plugin`);
+  if (kind !== 'PrometheusPromQLAnnotation') return;
+  const { expr, title } = objectIn(spec, `${where}.plugin.spec`);
+  textIn(expr, `${where}: expr`, TEXT_CHARS_MAX);
+  textIn(title ?? '', `${where}: title`, TITLE_CHARS_MAX);
 }
 
 function checkQuery(value: unknown, where: string): asserts value is PanelQuery {
@@ -127,12 +143,14 @@ function layoutIn(value: unknown, where: string, panels: JsonObject): Layout {
   if (spec.display !== undefined) {
     textIn(objectIn(spec.display, `${where}.spec.display`).title ?? '', `${where}: title`, TITLE_CHARS_MAX);
   }
+  if (spec.repeatVariable !== undefined) textIn(spec.repeatVariable, `${where}.spec.repeatVariable`, 200);
   const items = listIn(spec.items ?? [], `${where}.spec.items`, PANELS_MAX).map((item, i): GridItem => {
     const at = `${where}.spec.items[${i}]`;
     const given = objectIn(item, at);
     const $ref = textIn(objectIn(given.content, `${at}.content`).$ref, `${at}.content.$ref`, 300);
     const key = $ref.replace(/^#\/spec\/panels\//, '');
     if (!Object.hasOwn(panels, key)) throw new DashboardError(`${at} names a panel that is not there`);
+    if (given.repeat !== undefined) checkRepeat(given.repeat, `${at}.repeat`);
     const x = wholeIn(given.x, `${at}.x`, 0, COLUMNS - 1);
     return {
       ...given,
@@ -144,6 +162,13 @@ function layoutIn(value: unknown, where: string, panels: JsonObject): Layout {
     };
   });
   return { ...layout, kind: 'Grid', spec: { ...spec, items } } as Layout;
+}
+
+function checkRepeat(value: unknown, where: string): void {
+  const { variable, direction, perRow } = objectIn(value, where);
+  textIn(variable, `${where}.variable`, 200);
+  if (direction !== 'h' && direction !== 'v') throw new DashboardError(`${where}.direction is neither h nor v`);
+  if (perRow !== undefined) wholeIn(perRow, `${where}.perRow`, 1, COLUMNS);
 }
 
 function objectIn(value: unknown, where: string): JsonObject {

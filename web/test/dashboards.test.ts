@@ -14,6 +14,9 @@ const GRAFANA = {
   title: `Imported ${HOSTILE[0]}`,
   tags: [HOSTILE[1]],
   time: { from: 'now-3h', to: 'now' },
+  annotations: {
+    list: [{ name: 'Down', enable: true, expr: '(up == bool 0) == 1', titleFormat: `{{instance}} is ${HOSTILE[0]}` }],
+  },
   templating: {
     list: [
       {
@@ -56,7 +59,23 @@ const GRAFANA = {
       options: { content: `# Words\n- **one** ${HOSTILE[0]}\n[x](javascript:alert(1))` },
     },
     { type: 'geomap', title: HOSTILE[1], gridPos: { x: 8, y: 8, w: 8, h: 5 }, targets: [] },
-    { type: 'table', title: 'Table', gridPos: { x: 16, y: 8, w: 8, h: 5 }, targets: [{ expr: 'up{job="node"}' }] },
+    {
+      type: 'table',
+      title: 'Table',
+      gridPos: { x: 16, y: 8, w: 8, h: 5 },
+      targets: [{ expr: 'up{job="node"}' }],
+      transformations: [
+        { id: 'organize', options: { excludeByName: { job: true }, renameByName: { instance: `Host ${HOSTILE[0]}` } } },
+      ],
+    },
+    {
+      type: 'stat',
+      title: 'Rate of $route',
+      gridPos: { x: 0, y: 13, w: 24, h: 3 },
+      repeat: 'route',
+      maxPerRow: 2,
+      targets: [{ expr: 'sum (rate(http_requests_total{route="$route"}[5m]))' }],
+    },
   ],
 };
 
@@ -183,7 +202,7 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
   await visitor.open('/ui/dashboards?tenant=shop');
   await page.getByRole('button', { name: 'Import' }).click();
   const dialog = page.getByRole('dialog');
-  await dialog.getByLabel('JSON').fill(JSON.stringify(GRAFANA));
+  await dialog.getByLabel('JSON').fill(JSON.stringify({ dashboard: GRAFANA, meta: { folderTitle: 'Shops' } }));
   await dialog.getByRole('button', { name: 'Check' }).click();
   await dialog.getByText('panels of type geomap cannot be drawn here').waitFor();
   await visitor.picture('dashboard-import');
@@ -196,6 +215,18 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
   const events = page.waitForResponse(/\/api\/v1\/events/);
   await page.getByLabel('deployments').check();
   assert.match(await (await events).text(), /"from":"1.3"/);
+  // once for each of its values, in a table with named columns, with what annotations mark
+  for (const route of ['/cart', '/login', '/search']) await page.getByText(`Rate of ${route}`).waitFor();
+  await page.getByRole('columnheader', { name: /^Host/ }).waitFor();
+  await visitor.drawn(1);
+  const box = (await page.locator('.u-over').first().boundingBox())!;
+  const tooltip = page.locator('.tooltip', { hasText: 'Down: host-3:9100 is <img' });
+  await page.waitForFunction(() => document.querySelectorAll('.panel[data-state="busy"]').length === 0);
+  for (let tries = 0; tries < 50 && (await tooltip.count()) === 0; tries++) {
+    await page.mouse.move(box.x + box.width * (0.8 + (tries % 10) / 100), box.y + 60);
+    await page.waitForTimeout(60);
+  }
+  await tooltip.waitFor();
   await visitor.picture('dashboard-imported');
   await assertHarmless(visitor, 'imported');
   // one route in place of all of them
@@ -213,6 +244,8 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
     written.panels.map(({ type }: { type: string }) => type).sort(),
     GRAFANA.panels.map(({ type }) => type).sort(),
   );
+  const all = await ask('GET', '');
+  assert.deepEqual(all.data.map(({ folder }: { folder: string }) => folder).sort(), ['', '', 'Shops']);
   await page.getByRole('button', { name: 'Delete' }).click();
   await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click();
   await page.waitForURL(/\/ui\/dashboards\?/);

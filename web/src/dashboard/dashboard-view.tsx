@@ -3,7 +3,8 @@ import type { Dashboard, GridItem } from '../../../src/contract/dashboard.ts';
 import { settled } from './grid.ts';
 import { panelAt } from './model.ts';
 import { PanelView } from './panel-view.tsx';
-import { NO_VALUES, type Values } from './variables.ts';
+import { type Choices, type PlacedItem, type PlacedSection, sectionsOf } from './repeats.ts';
+import { interpolated, NO_VALUES, type Values } from './variables.ts';
 
 const PANELS_MAX = 500;
 
@@ -11,6 +12,8 @@ export interface DashboardViewProps {
   readonly dashboard: Dashboard;
   readonly intervalMs: number;
   readonly values?: Values;
+  /** Values that variables offer, for panels that are repeated over one. */
+  readonly choices?: Choices;
   /** Buttons beside a section's title, and over an item, while it is edited. */
   readonly sectionTools?: (section: number) => ReactNode;
   readonly itemTools?: (section: number, at: number, item: GridItem) => ReactNode;
@@ -18,33 +21,45 @@ export interface DashboardViewProps {
 
 /** Sections of panels on a grid; on a narrow screen below each other. */
 export function DashboardView(props: DashboardViewProps) {
-  const { dashboard, intervalMs, values = NO_VALUES, sectionTools, itemTools } = props;
+  const { dashboard, intervalMs, values = NO_VALUES, choices = NO_CHOICES, sectionTools, itemTools } = props;
+  // while it is edited each panel is where it stands, once
+  const isEdited = itemTools !== undefined;
   const sections = useMemo(
-    () => dashboard.spec.layouts.map(({ spec }) => ({ ...spec, items: settled(spec.items.slice(0, PANELS_MAX)) })),
-    [dashboard],
+    () => (isEdited ? editedSections(dashboard) : sectionsOf(dashboard, values, choices)),
+    [dashboard, isEdited, values, choices],
   );
   return (
     <>
-      {sections.map(({ display, items }, section) => (
+      {sections.map(({ layout: { display }, key, at, own = values, items }) => (
         <Section
-          // biome-ignore lint/suspicious/noArrayIndexKey: a section is its place
-          key={section}
-          title={display?.title?.slice(0, 200) ?? ''}
+          key={key}
+          title={interpolated(display?.title ?? '', own).slice(0, 200)}
           isOpen={display?.collapse?.open !== false}
           count={items.length}
-          tools={sectionTools?.(section)}
+          tools={sectionTools?.(at)}
         >
           <Grid
             dashboard={dashboard}
-            items={items}
+            items={items.slice(0, PANELS_MAX)}
             intervalMs={intervalMs}
-            values={values}
-            tools={(at, item) => itemTools?.(section, at, item)}
+            values={own}
+            tools={(place, item) => itemTools?.(at, place, item)}
           />
         </Section>
       ))}
     </>
   );
+}
+
+const NO_CHOICES: Choices = new Map();
+
+function editedSections({ spec }: Dashboard): PlacedSection[] {
+  return spec.layouts.map(({ spec: layout }, at) => ({
+    layout,
+    key: String(at),
+    at,
+    items: settled(layout.items.slice(0, PANELS_MAX)).map((item) => ({ item, key: item.content.$ref })),
+  }));
 }
 
 interface SectionProps {
@@ -70,7 +85,7 @@ function Section({ title, isOpen, count, tools, children }: SectionProps) {
 
 interface GridProps {
   readonly dashboard: Dashboard;
-  readonly items: readonly GridItem[];
+  readonly items: readonly PlacedItem[];
   readonly intervalMs: number;
   readonly values: Values;
   readonly tools: (at: number, item: GridItem) => ReactNode;
@@ -79,16 +94,16 @@ interface GridProps {
 function Grid({ dashboard, items, intervalMs, values, tools }: GridProps) {
   return (
     <div className="grid">
-      {items.map((item, at) => {
+      {items.map(({ item, key, own = values }, at) => {
         const { x, y, width, height, content } = item;
         const panel = panelAt(dashboard, content.$ref);
         return panel === undefined ? null : (
           <div
-            key={content.$ref}
+            key={key}
             className="grid-item"
             style={{ gridColumn: `${x + 1} / span ${width}`, gridRow: `${y + 1} / span ${height}` }}
           >
-            <PanelView panel={panel} intervalMs={intervalMs} values={values} rows={height} />
+            <PanelView panel={panel} intervalMs={intervalMs} values={own} rows={height} />
             {tools(at, item)}
           </div>
         );

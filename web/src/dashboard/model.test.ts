@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Dashboard, GridItem, ListVariable } from '../../../src/contract/dashboard.ts';
+import { spansOf } from './annotation-spans.ts';
 import { placeBelow, settled, withMoved } from './grid.ts';
-import { namedBy, panelAt, queryFor, unitNamed } from './model.ts';
+import { namedBy, panelAt, queryFor, renamed, unitNamed } from './model.ts';
+import { sectionsOf } from './repeats.ts';
 import { intervalOf, ratedSelectors } from './sample-interval.ts';
+import { columnsOf, hasColumns } from './table-columns.ts';
 import { chosenValue, interpolated, offered, type Value, type Values } from './variables.ts';
 
 test('ranges follow the interval of the samples and the step', () => {
@@ -116,4 +119,91 @@ test('units, names and panels are found, and unknown ones do no harm', () => {
   assert.equal(panelAt(dashboard, '#/spec/panels/a')?.kind, 'Panel');
   for (const ref of ['#/spec/panels/b', '#/spec/panels/constructor', ''])
     assert.equal(panelAt(dashboard, ref), undefined);
+});
+
+test('panels are repeated over a variable, and what is below them goes down', () => {
+  const item = (key: string, y: number, more: Partial<GridItem> = {}): GridItem => ({
+    x: 0,
+    y,
+    width: 24,
+    height: 4,
+    content: { $ref: `#/spec/panels/${key}` },
+    ...more,
+  });
+  const items = [item('a', 0, { repeat: { variable: 'host', direction: 'h', perRow: 2 } }), item('b', 4)];
+  const dashboard = { spec: { layouts: [{ kind: 'Grid', spec: { items } }] } } as unknown as Dashboard;
+  const values: Values = new Map([['host', { kind: 'several', values: ['x', 'y', 'z'] }]]);
+  const places = (at: Values, choices = new Map<string, string[]>()) =>
+    sectionsOf(dashboard, at, choices)[0]!.items.map(({ item: { x, y, width }, own }) => [
+      x,
+      y,
+      width,
+      own?.get('host'),
+    ]);
+  const one = (value: string) => ({ kind: 'one', value });
+  assert.deepEqual(places(values), [
+    [0, 0, 12, one('x')],
+    [12, 0, 12, one('y')],
+    [0, 4, 12, one('z')],
+    [0, 8, 24, undefined],
+  ]);
+  assert.equal(places(new Map([['host', { kind: 'one', value: 'x' }]])).length, 2, 'one is one');
+  assert.equal(places(new Map([['host', { kind: 'raw', text: '.*' }]]), new Map([['host', ['p', 'q']]])).length, 3);
+  const rows = { ...dashboard.spec.layouts[0]!.spec, items: [item('b', 0)], repeatVariable: 'host' };
+  const sections = sectionsOf(
+    { spec: { layouts: [{ kind: 'Grid', spec: rows }] } } as unknown as Dashboard,
+    values,
+    new Map(),
+  );
+  assert.deepEqual(
+    sections.map(({ own }) => own?.get('host')),
+    [one('x'), one('y'), one('z')],
+  );
+});
+
+test('a table has labels and values as columns, named, hidden, ordered and sorted as its panel says', () => {
+  const row = (instance: string, value: string) => ({
+    labels: { __name__: 'up', instance, job: 'j' },
+    values: [[1, value] as const],
+  });
+  const answers = [[row('a', '9'), row('b', '10')], [row('b', '2')]];
+  const spec = {
+    columnSettings: [
+      { name: 'instance', header: 'Host' },
+      { name: 'job', hide: true },
+      { name: 'Value', sort: 'desc' },
+    ],
+    limit: 5,
+  };
+  assert.ok(hasColumns(spec, 1) && hasColumns({}, 2) && !hasColumns({}, 1));
+  assert.deepEqual(columnsOf(answers, spec), {
+    headers: ['Host', 'Value', 'Value #2'],
+    rows: [
+      ['b', '10', '2'],
+      ['a', '9', ''],
+    ],
+  });
+  assert.deepEqual(columnsOf(answers, { columnSettings: 'x', onlyColumns: ['job'], limit: 1 }), {
+    headers: ['job'],
+    rows: [['j']],
+  });
+});
+
+test('series are renamed by patterns that cannot take for ever', () => {
+  assert.equal(renamed('host-1:9100', { rename: { regex: '/(.*):.*/', to: '$1' } }), 'host-1');
+  assert.equal(renamed('a', { rename: { regex: '(a+)+$', to: 'b' } }), 'a');
+  assert.equal(renamed('a', { rename: 7 }), 'a');
+});
+
+test('an annotation marks the steps in a row at which its query has a value', () => {
+  const times = Float64Array.from([0, 15, 30, 45, 60]);
+  const values = Float64Array.from([1, 1, Number.NaN, 0, 1]);
+  const spans = spansOf(times, { labels: { instance: 'a' }, values }, 'Down', '{{instance}}', 15);
+  assert.deepEqual(
+    spans.map(({ fromSeconds, toSeconds, text }) => [fromSeconds, toSeconds, text]),
+    [
+      [0, 15, 'Down: a'],
+      [60, undefined, 'Down: a'],
+    ],
+  );
 });

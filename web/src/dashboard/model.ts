@@ -1,6 +1,6 @@
 import type { Dashboard, Panel } from '../../../src/contract/dashboard.ts';
 import type { Unit } from '../model/units.ts';
-import { interpolated, type Values } from './variables.ts';
+import { interpolated, patternOf, type Values } from './variables.ts';
 
 const UNITS: Readonly<Record<string, Unit>> = {
   'percent-decimal': 'percent',
@@ -60,6 +60,14 @@ export function queryFor(text: string, { intervalMs, stepMs, rangeMs }: QueryTim
 export function namedBy(format: string | undefined, labels: Readonly<Record<string, string>>): string | undefined {
   if (format === undefined || format === '') return undefined;
   return format.replaceAll(/\{\{\s*([\w.]+)\s*\}\}/g, (_, name: string) => labels[name] ?? '');
+}
+
+/** A name of a series with what a panel's `rename` makes of it. */
+export function renamed(name: string, spec: Readonly<Record<string, unknown>> | undefined): string {
+  const { regex, to } = (spec?.rename ?? {}) as { readonly regex?: unknown; readonly to?: unknown };
+  if (typeof regex !== 'string' || typeof to !== 'string') return name;
+  const pattern = patternOf(regex.replace(/^\/(.*)\/[a-z]*$/s, '$1'));
+  return pattern === undefined ? name : name.slice(0, 300).replace(pattern, to);
 }
 
 /** The panel that an item of a grid names. */

@@ -16,7 +16,8 @@ import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
 import { Markdown } from './markdown.tsx';
-import { isStacked, namedBy, queryFor, unitOfPanel } from './model.ts';
+import { isStacked, namedBy, queryFor, renamed, unitOfPanel } from './model.ts';
+import { type ColumnTable, columnsOf, hasColumns } from './table-columns.ts';
 import { TimeMarks } from './time-marks.ts';
 import { interpolated, type Values } from './variables.ts';
 
@@ -148,15 +149,23 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
     const series = answers.flatMap((answer) => answer.series);
     const names = answers.flatMap((answer, i) => {
       const format = queries[i]?.spec.plugin.spec.seriesNameFormat;
-      return answer.series.map(({ labels }) => namedBy(format, labels) || printSeries(labels));
+      return answer.series.map(({ labels }) => renamed(namedBy(format, labels) || printSeries(labels), plugin.spec));
     });
     // those that share a name share its colour
     return { series, names, strokes: strokesFor(series.map(({ labels }, i) => ({ ...labels, __name__: names[i]! }))) };
-  }, [answers, queries]);
+  }, [answers, queries, plugin.spec]);
   const zoom = (startMs: number, endMs: number) => setTime(Math.max(1_000, endMs - startMs), endMs);
   const [first] = answers;
   if (first === undefined) return null;
   if (plugin.kind === 'Table' || plugin.kind === 'TimeSeriesTable') {
+    const spec = plugin.spec ?? {};
+    if (hasColumns(spec, answers.length)) {
+      const { headers, rows } = columnsOf(
+        answers.map((answer) => answer.rows),
+        spec,
+      );
+      return <Columns headers={headers} rows={rows} heightPx={heightPx + 50} />;
+    }
     const rows = answers.flatMap((answer) => answer.rows).slice(0, ROWS_MAX);
     return (
       <div className="rows" style={{ maxHeight: heightPx + 50 }}>
@@ -180,7 +189,7 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
           return (
             <div key={printSeries(labels)} title={String(last)}>
               <div className="stat">{printValue(last, unit)}</div>
-              <div className="dim wrapped">{merged.names[i]!.slice(0, 120)}</div>
+              {merged.names[i] !== '{}' && <div className="dim wrapped">{merged.names[i]!.slice(0, 120)}</div>}
             </div>
           );
         })}
@@ -245,6 +254,38 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
         {merged.names.length > 12 && <span className="dim">{merged.names.length - 12} more</span>}
       </div>
     </>
+  );
+}
+
+/** Cells by column; long ones are cut, and whole on hover. */
+function Columns(props: ColumnTable & { readonly heightPx: number }) {
+  const { headers, rows, heightPx } = props;
+  return (
+    <div className="rows" style={{ maxHeight: heightPx }}>
+      <table className="dense">
+        <thead>
+          <tr>
+            {headers.map((header, i) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: two may have one header
+              <th key={i}>{header.slice(0, 100)}</th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.slice(0, ROWS_MAX).map((cells, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: a row is its place
+            <tr key={i}>
+              {cells.map((cell, j) => (
+                // biome-ignore lint/suspicious/noArrayIndexKey: a cell is its place
+                <td key={j} title={cell.slice(0, 500)}>
+                  {cell.slice(0, 200)}
+                </td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }
 

@@ -5,6 +5,7 @@ import type { ListVariable, Variable } from '../../../src/contract/dashboard.ts'
 import { fetchData } from '../api/http.ts';
 import { printSeries } from '../model/labels.ts';
 import { useScope } from '../scope.tsx';
+import type { Choices } from './repeats.ts';
 import {
   chosenValue,
   interpolated,
@@ -27,6 +28,8 @@ export interface ShownVariable {
 export interface Variables {
   readonly shown: readonly ShownVariable[];
   readonly values: Values;
+  /** Values that each list offers. */
+  readonly choices: Choices;
 }
 
 const OPTIONS_MAX = 2_000;
@@ -70,13 +73,16 @@ export function useVariables(variables: readonly Variable[]): Variables | undefi
         values.set(variable.spec.name, value);
         shown.push({ variable, options: options.slice(0, OPTIONS_MAX), chosen: chosen[i]!, problem });
       }
-      return { shown, values };
+      const choices = new Map(
+        shown.map(({ variable, options }) => [variable.spec.name, options.map((option) => option.value)]),
+      );
+      return { shown, values, choices };
     },
   });
   return variables.length === 0 ? NONE : data;
 }
 
-const NONE: Variables = { shown: [], values: new Map() };
+const NONE: Variables = { shown: [], values: new Map(), choices: new Map() };
 
 interface Asking {
   readonly client: QueryClient;

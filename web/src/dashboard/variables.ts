@@ -107,7 +107,7 @@ export function offered({ spec: { capturingRegexp, sort } }: ListVariable, found
 }
 
 /** Undefined for one that is wrong, or could take for ever: a repetition within a repeated group. */
-function patternOf(text: string | undefined): RegExp | undefined {
+export function patternOf(text: string | undefined): RegExp | undefined {
   if (text === undefined || text === '' || text.length > PATTERN_CHARS_MAX) return undefined;
   if (/\([^()]*[*+}][^()]*\)[*+{]|\)[*+{?]*\)[*+{]/.test(text)) return undefined;
   try {

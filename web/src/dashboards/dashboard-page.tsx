@@ -1,9 +1,9 @@
 import { ActionIcon, Alert, Anchor, Button, Group, Text, TextInput } from '@mantine/core';
 import { IconArrowsMove, IconCopy, IconPencil, IconTrash } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { type PointerEvent, useEffect, useState } from 'react';
+import { type PointerEvent, useEffect, useMemo, useState } from 'react';
 import { Link, useLocation, useParams, useSearch } from 'wouter';
-import type { Dashboard, GridItem, KeptDashboard } from '../../../src/contract/dashboard.ts';
+import type { Annotation, Dashboard, GridItem, KeptDashboard } from '../../../src/contract/dashboard.ts';
 import type { EventAnswer } from '../../../src/contract/services.ts';
 import { curlOf, fetchData, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
@@ -12,6 +12,7 @@ import { DashboardView } from '../dashboard/dashboard-view.tsx';
 import { COLUMNS } from '../dashboard/grid.ts';
 import { panelAt } from '../dashboard/model.ts';
 import { TimeMarks } from '../dashboard/time-marks.ts';
+import { useAnnotations } from '../dashboard/use-annotations.ts';
 import { useSampleInterval } from '../dashboard/use-sample-interval.ts';
 import { useVariables } from '../dashboard/use-variables.ts';
 import { VariableBar } from '../dashboard/variable-bar.tsx';
@@ -93,7 +94,6 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
   const [draft, setDraft] = useState<Draft>();
   const [open, setOpen] = useState<'settings' | 'versions' | 'remove'>();
   const [marked, setMarked] = useState(false);
-  const timeMarks = useDeployments(marked);
   const [panelKey, setPanelKey] = useState<string>();
   const [error, setError] = useState<unknown>();
   const mayEdit = rights.includes('edit');
@@ -107,6 +107,12 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
   const { spec } = dashboard;
   const variables = useVariables(spec.variables);
   const intervalMs = useSampleInterval(dashboard, variables?.values);
+  const annotations = spec.annotations ?? NO_ANNOTATIONS;
+  const [switched, setSwitched] = useState<ReadonlyMap<string, boolean>>(new Map());
+  const isOn = ({ display }: Annotation) => switched.get(display?.name ?? '') ?? display?.hidden !== true;
+  const deployments = useDeployments(marked);
+  const annotated = useAnnotations(annotations, variables?.values, isOn);
+  const timeMarks = useMemo(() => [...deployments, ...annotated], [deployments, annotated]);
   const change = (next: Dashboard) => setDraft((before) => before && { ...before, dashboard: next });
   const setEdit = (on: boolean) =>
     setParams((all) => {
@@ -242,10 +248,26 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
       {error !== undefined && !isConflict && <Failure error={error} />}
       <Group gap="xs" justify="space-between">
         {variables === undefined ? <Quiet /> : <VariableBar shown={variables.shown} />}
-        <label className="dim">
-          <input type="checkbox" checked={marked} onChange={(event) => setMarked(event.currentTarget.checked)} />{' '}
-          deployments
-        </label>
+        <Group gap="sm">
+          {annotations.slice(0, SWITCHES_MAX).map((annotation, i) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: two may have one name
+            <label key={i} className="dim">
+              <input
+                type="checkbox"
+                checked={isOn(annotation)}
+                onChange={(event) => {
+                  const isChecked = event.currentTarget.checked;
+                  setSwitched((all) => new Map([...all, [annotation.display?.name ?? '', isChecked]]));
+                }}
+              />{' '}
+              {(annotation.display?.name ?? '').slice(0, 60)}
+            </label>
+          ))}
+          <label className="dim">
+            <input type="checkbox" checked={marked} onChange={(event) => setMarked(event.currentTarget.checked)} />{' '}
+            deployments
+          </label>
+        </Group>
       </Group>
       {Object.keys(spec.panels).length === 0 && <Text size="sm">No panels yet.</Text>}
       {variables !== undefined && intervalMs !== undefined && (
@@ -254,6 +276,7 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
             dashboard={dashboard}
             intervalMs={intervalMs}
             values={variables.values}
+            choices={variables.choices}
             {...(draft !== undefined && {
               sectionTools: (section: number) => (
                 <SectionTools dashboard={dashboard} section={section} onChange={change} />
@@ -313,6 +336,8 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
 }
 
 const NO_MARKS: readonly TimeMark[] = [];
+const NO_ANNOTATIONS: readonly Annotation[] = [];
+const SWITCHES_MAX = 12;
 const MARKS_MAX = 100;
 
 /** The tenant's deployments and events in the range, the newest where there are many. */

@@ -35,13 +35,15 @@ export function DashboardsPage() {
   const mayEdit = rights.includes('edit');
   const open = (id: string, params = '') => navigate(addressOf(id) + params);
   const text = filter.toLowerCase();
-  const shown = data.filter(({ title, tags }) => [title, ...tags].some((each) => each.toLowerCase().includes(text)));
+  const shown = data.filter(({ title, tags, folder }) =>
+    [title, folder, ...tags].some((each) => each.toLowerCase().includes(text)),
+  );
   return (
     <>
       <Group mb="sm" gap="sm">
         <TextInput
           size="xs"
-          placeholder="filter by title or tag"
+          placeholder="filter by title, folder or tag"
           aria-label="filter"
           value={filter}
           onChange={(event) => setFilter(event.currentTarget.value)}
@@ -77,20 +79,29 @@ export function DashboardsPage() {
             </tr>
           </thead>
           <tbody>
-            {shown.map(({ id, title, description, tags, panels, version }) => (
-              <tr key={id}>
-                <td>
-                  <Link href={addressOf(id)} className="wrapped">
-                    {title.slice(0, 300)}
-                  </Link>{' '}
-                  <span className="dim wrapped">{tags.join(' ').slice(0, 200)}</span>
-                  {description !== '' && <div className="dim wrapped">{description.slice(0, 200)}</div>}
-                </td>
-                <td>{panels}</td>
-                <td>{printMoment(version.timeMs, zone)}</td>
-                <td className="wrapped">{version.user}</td>
-              </tr>
-            ))}
+            {inFolders(shown).map(({ folder, of }) => [
+              folder !== '' && (
+                <tr key={`folder ${folder}`}>
+                  <th colSpan={4} scope="rowgroup" className="wrapped">
+                    {folder.slice(0, 200)}
+                  </th>
+                </tr>
+              ),
+              ...of.map(({ id, title, description, tags, panels, version }) => (
+                <tr key={id}>
+                  <td>
+                    <Link href={addressOf(id)} className="wrapped">
+                      {title.slice(0, 300)}
+                    </Link>{' '}
+                    <span className="dim wrapped">{tags.join(' ').slice(0, 200)}</span>
+                    {description !== '' && <div className="dim wrapped">{description.slice(0, 200)}</div>}
+                  </td>
+                  <td>{panels}</td>
+                  <td>{printMoment(version.timeMs, zone)}</td>
+                  <td className="wrapped">{version.user}</td>
+                </tr>
+              )),
+            ])}
           </tbody>
         </table>
       )}
@@ -114,6 +125,12 @@ export function DashboardsPage() {
       </Modal>
     </>
   );
+}
+
+/** Dashboards by folder, those in none first. */
+function inFolders(all: readonly DashboardSummary[]): { folder: string; of: readonly DashboardSummary[] }[] {
+  const folders = Map.groupBy(all, ({ folder }) => folder);
+  return [...folders].sort(([a], [b]) => (a < b ? -1 : 1)).map(([folder, of]) => ({ folder, of }));
 }
 
 function addressOf(id: string): string {

@@ -16,6 +16,7 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
   const [title, setTitle] = useState(spec.display.name);
   const [description, setDescription] = useState(spec.display.description ?? '');
   const [tags, setTags] = useState((spec.tags ?? []).join(' '));
+  const [folder, setFolder] = useState(dashboard.metadata.folder ?? '');
   const [interval, setInterval] = useState(spec.sampleInterval ?? '');
   const [variables, setVariables] = useState<readonly Variable[]>(spec.variables);
   const set = (at: number, variable: Variable) =>
@@ -27,7 +28,7 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
     const { sampleInterval: _, ...rest } = spec;
     onDone(
       withSpec(
-        { ...dashboard, spec: rest },
+        { ...dashboard, metadata: { ...dashboard.metadata, folder }, spec: rest },
         {
           display: { ...spec.display, name: title, description },
           tags: tags.split(/\s+/).filter((tag) => tag !== ''),
@@ -48,6 +49,12 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
           onChange={(event) => setDescription(event.currentTarget.value)}
         />
         <Group gap="xs" grow>
+          <TextInput
+            size="xs"
+            label="Folder"
+            value={folder}
+            onChange={(event) => setFolder(event.currentTarget.value)}
+          />
           <TextInput size="xs" label="Tags" value={tags} onChange={(event) => setTags(event.currentTarget.value)} />
           <TextInput
             size="xs"

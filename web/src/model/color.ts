@@ -28,6 +28,11 @@ export function strokesFor(sets: readonly LabelSet[]): Stroke[] {
   return strokes;
 }
 
+/** The colour of one thing by itself. */
+export function colorOf(labels: LabelSet): string {
+  return COLORS[hashOf(labels) % COLORS.length]!;
+}
+
 /** FNV-1a of name and value of all labels, whatever their order. */
 function hashOf(labels: LabelSet): number {
   let hash = 0x811c9dc5;
