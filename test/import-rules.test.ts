@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   promql: [...DATA, 'contract'],
   api: [...KIT, ...DATA, 'contract', 'promql', 'limits'],
   kit: GROUND,
-  limits: [...KIT, 'storage'],
+  limits: [...KIT, 'storage', 'template'],
   kv: [...KIT, 'table'],
   ring: [...KIT, 'kv'],
   peer: [...KIT, ...DATA, 'contract', 'ring'],

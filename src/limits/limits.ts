@@ -12,6 +12,7 @@ import {
   toggle,
 } from '../kit/config/field.ts';
 import { defaultsOf, section } from '../kit/config/section.ts';
+import { GeneratorUrlTemplate } from '../template/generator-url.ts';
 import { QueryPriority, QueryRejection } from './query-rules.ts';
 import { Relabelling } from './relabel.ts';
 
@@ -305,6 +306,11 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
   rulerExternalLabels: mapping({
     help: 'Labels of alerts that are sent, where they have none of that name; templates know them.',
   }),
+  rulerAlertGeneratorUrlTemplate: text({
+    flag: null,
+    check: checkGeneratorUrlTemplate,
+    help: "Go template for the address that each of the tenant's alerts links to, with `.ExternalURL` and `.Expression`, such as `https://grafana.example.com/explore?expr={{ urlquery .Expression }}`. Empty: the graph page below the external URL.",
+  }),
   rulerExternalUrl: text({
     flag: null,
     help: "Address for links in the tenant's alerts. Empty: -ruler.external.url.",
@@ -412,3 +418,8 @@ function checkNetwork(network: string): void {
 export type TenantLimits = typeof limitsConfig.type;
 
 export const DEFAULT_LIMITS: TenantLimits = defaultsOf(limitsConfig);
+
+/** @throws TemplateError */
+function checkGeneratorUrlTemplate(template: string): void {
+  if (template !== '') GeneratorUrlTemplate.parse(template);
+}

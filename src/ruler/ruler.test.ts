@@ -25,6 +25,7 @@ const LIMITS = {
   rulerMinRuleEvaluationIntervalMs: 1000,
   rulerExternalLabels: { cluster: 'eu' },
   rulerExternalUrl: 'http://here/',
+  rulerAlertGeneratorUrlTemplate: '',
   rulerAlertmanagerUrl: [],
   rulerAlertRelabelConfigs: [{ action: 'labeldrop', regex: 'secret' }],
 };

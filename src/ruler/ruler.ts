@@ -14,6 +14,7 @@ import { forEachAtOnce, Semaphore } from '../lib/semaphore.ts';
 import { Relabelling } from '../limits/relabel.ts';
 import { joinTenants } from '../model/tenants.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
+import { GeneratorUrlTemplate } from '../template/generator-url.ts';
 import { isActive } from './alert.ts';
 import { alertsToSend } from './alert-sending.ts';
 import { ALERT_STATE, AlertStateRow, readState, restoreKept } from './alert-state.ts';
@@ -33,6 +34,8 @@ export interface RulerLimits {
   readonly rulerExternalLabels: Readonly<Record<string, string>>;
   /** That of the process where the tenant has none. */
   readonly rulerExternalUrl: string;
+  /** Go template of the addresses that alerts link to; empty: the graph page's. */
+  readonly rulerAlertGeneratorUrlTemplate: string;
   readonly rulerAlertmanagerUrl: readonly string[];
   /** As it stands in the file. */
   readonly rulerAlertRelabelConfigs: unknown;
@@ -81,6 +84,7 @@ interface Settings {
   readonly relabelling: Relabelling;
   readonly externalLabels: ReadonlyMap<string, string>;
   readonly externalUrl: string;
+  readonly generatorUrl: GeneratorUrlTemplate | undefined;
   readonly untilMs: number;
 }
 
@@ -404,10 +408,11 @@ export class Ruler {
   async #send(loop: GroupLoop, slotMs: number): Promise<void> {
     const { config } = this.#options;
     const { tenant, intervalMs } = loop.options;
-    const { limits, relabelling, externalUrl } = await this.#settingsOf(tenant);
+    const { limits, relabelling, externalUrl, generatorUrl } = await this.#settingsOf(tenant);
     const alerts: PostedAlert[] = [];
     const externalLabels = limits.rulerExternalLabels;
-    const common = { tenant, slotMs, intervalMs, resendDelayMs: config.resendDelayMs, externalUrl, externalLabels };
+    const { resendDelayMs } = config;
+    const common = { tenant, slotMs, intervalMs, resendDelayMs, externalUrl, externalLabels, generatorUrl };
     for (const run of loop.run.rules) alerts.push(...alertsToSend(run, { ...common, relabelling }));
     const own = limits.rulerAlertmanagerUrl;
     const alertmanagers = own.length > 0 ? own : config.alertmanagerUrl;
@@ -445,11 +450,13 @@ export class Ruler {
   async #readSettings(tenant: string): Promise<Settings> {
     const { clock, limits: limitsOf } = this.#options;
     const limits = await limitsOf(tenant);
+    const template = limits.rulerAlertGeneratorUrlTemplate;
     return {
       limits,
       relabelling: Relabelling.parse(limits.rulerAlertRelabelConfigs),
       externalLabels: new Map(Object.entries(limits.rulerExternalLabels)),
       externalUrl: limits.rulerExternalUrl.replace(/\/+$/, ''),
+      generatorUrl: template === '' ? undefined : GeneratorUrlTemplate.parse(template),
       untilMs: clock.monotonicMs() + LIMITS_KEPT_MS,
     };
   }

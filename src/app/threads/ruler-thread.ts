@@ -156,6 +156,7 @@ export class RulerThread implements Service, ApiBackend {
           rulerMinRuleEvaluationIntervalMs: own.rulerMinRuleEvaluationIntervalMs,
           rulerExternalLabels: own.rulerExternalLabels,
           rulerExternalUrl: own.rulerExternalUrl || data.config.externalUrl || externalUrl(),
+          rulerAlertGeneratorUrlTemplate: own.rulerAlertGeneratorUrlTemplate,
           rulerAlertmanagerUrl: own.rulerAlertmanagerUrl,
           rulerAlertRelabelConfigs: own.rulerAlertRelabelConfigs.file,
         };
