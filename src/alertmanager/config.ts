@@ -4,7 +4,7 @@ import { section } from '../kit/config/section.ts';
 export const alertmanagerConfig = section('alertmanager', 'Alertmanager', {
   fallbackConfigFile: text({
     flag: 'alertmanager.configs.fallback',
-    help: 'File with the configuration of tenants that have none of their own, in the Alertmanager’s format. Without one their alerts are kept and shown, and nobody is told.',
+    help: 'File with the configuration of tenants that have none of their own, in the Alertmanager’s format. Without one their alerts are kept and shown, and nobody is told. Read again with the other files (SIGHUP).',
   }),
   pollIntervalMs: duration({
     default: '15s',

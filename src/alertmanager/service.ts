@@ -93,7 +93,7 @@ export class Alertmanagers implements AlertmanagerBackend {
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #startMs: number;
-  readonly #fallback: ConfigInForce | undefined;
+  #fallback: ConfigInForce | undefined;
   #timers: Timer[] = [];
   #polling: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
@@ -103,11 +103,22 @@ export class Alertmanagers implements AlertmanagerBackend {
   constructor(options: AlertmanagersOptions) {
     this.#options = options;
     this.#startMs = options.clock.nowMs();
-    const { fallback, clock } = options;
-    this.#fallback =
-      fallback === undefined
-        ? undefined
-        : checkedConfig({ templates: new Map(), config: fallback }, () => clock.nowMs());
+    this.#fallback = this.#checkedFallback(options.fallback);
+  }
+
+  /** Puts another fallback in force for tenants without a configuration of their own. @throws DocumentError */
+  async setFallback(text: string | undefined): Promise<void> {
+    this.#fallback = this.#checkedFallback(text);
+    for (const opening of this.#entries.values()) {
+      const entry = await opening.catch(() => undefined);
+      if (entry !== undefined && entry.text === undefined) await entry.am.setConfig(this.#fallback);
+    }
+  }
+
+  #checkedFallback(text: string | undefined): ConfigInForce | undefined {
+    const { clock } = this.#options;
+    if (text === undefined) return undefined;
+    return checkedConfig({ templates: new Map(), config: text }, () => clock.nowMs());
   }
 
   /** Tenants that have a configuration or state go on where the process before, or another one, left them. */

@@ -12,6 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 import { composeApp } from './compose.ts';
 import { sections } from './config.ts';
 import { resolveTargets } from './modules/modules.ts';
+import { reload } from './reload.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'pallium-alertmanager-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -185,7 +186,22 @@ receivers: [{ name: hook, webhook_configs: [{ url: '${hookUrl}/fallback' }] }]
   await open.ask('POST', '/alertmanager/api/v2/alerts', [{ labels: { alertname: 'x' } }]);
   await until(() => received.length > 0);
   assert.equal(received.at(0)?.path, '/fallback');
+  // read again, and in force at once; one that is wrong leaves the one before
+  writeFileSync(
+    file,
+    `route: { receiver: hook, group_wait: 0s, group_interval: 1s }\nreceivers: [{ name: hook, webhook_configs: [{ url: '${hookUrl}/another' }] }]`,
+  );
+  assert.deepEqual(await reload(open.app), []);
+  received.splice(0);
+  await open.ask('POST', '/alertmanager/api/v2/alerts', [{ labels: { alertname: 'y' } }]);
+  await until(() => received.length > 0);
+  assert.equal(received.at(0)?.path, '/another');
   writeFileSync(file, 'route: {}');
+  assert.match(
+    (await reload(open.app)).join(),
+    /-alertmanager\.configs\.fallback .*: error validating Alertmanager config/,
+  );
+  assert.match((await open.ask('GET', '/alertmanager/api/v2/status')).json.config.original, /receiver: hook/);
   await assert.rejects(
     run(t, 'wrong', flags),
     /-alertmanager\.configs\.fallback .*: error validating Alertmanager config: root route/,

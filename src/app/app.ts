@@ -70,7 +70,7 @@ export interface Parts {
   /** Knows the rules of tenants. */
   ruler?: ApiBackend & { changed(tenant: string): Promise<void>; metrics: MetricSource };
   /** Is given the alerts of all tenants' rules. */
-  alertmanager?: AlertmanagerBackend & { metrics: MetricSource };
+  alertmanager?: AlertmanagerBackend & { metrics: MetricSource; reload(): Promise<void> };
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */
   moveDays?: MoveDays;
   /** Present where all who read the marks of `moveDays` are in this process. */

@@ -3,19 +3,20 @@ import type { App } from './app.ts';
 import { sections } from './config.ts';
 
 /** Parts of the process that read their files again while it runs. */
-export type Reloadable = Pick<App, 'config' | 'readConfig' | 'gate' | 'http' | 'admin' | 'limits' | 'log'>;
+export type Reloadable = Pick<App, 'config' | 'readConfig' | 'gate' | 'http' | 'admin' | 'limits' | 'parts' | 'log'>;
 
 /**
- * Reads limits, users and certificates again. What is wrong keeps the state it had, and keeps nothing else from being read.
+ * Reads limits, users, certificates and the fallback of the Alertmanager again. What is wrong keeps the state it had, and keeps nothing else from being read.
  * @returns what is wrong
  */
 export async function reload(app: Reloadable): Promise<string[]> {
-  const { gate, http, admin, limits, log } = app;
+  const { gate, http, admin, limits, parts: made, log } = app;
   const problems: string[] = [];
   const parts: Readonly<Record<string, () => void | Promise<void>>> = {
     configuration: () => reloadDefaults(app),
     limits: () => limits.reload(),
     users: () => gate.reload(),
+    fallback: () => made.alertmanager?.reload(),
     certificates() {
       http.reload();
       admin?.reload();

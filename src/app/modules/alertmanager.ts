@@ -15,17 +15,16 @@ export const alertmanagerModule: Module = {
   target: 'Groups alerts, silences them, and tells receivers.',
   build(app) {
     const { config, limits, log, clock, http, version, metricSources } = app;
-    const fallback = fallbackOf(app);
     const listener = isShared(app) && app.parts.peers === undefined ? listenerOf(app) : undefined;
     const peers = app.parts.peers ?? listener;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
-      fallback,
+      readFallback: () => fallbackOf(app),
       async isNeeded(signal) {
         const { documentTenants } = app.parts;
         return (
-          fallback !== undefined ||
+          config.alertmanager.fallbackConfigFile !== '' ||
           documentTenants === undefined ||
           (await documentTenants(CONFIG_KIND, signal)).length > 0
         );

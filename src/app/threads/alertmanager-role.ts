@@ -14,6 +14,7 @@ export type AlertmanagerRole = {
   /** Resolves when all tenants that have something go on. */
   start(request: AlertmanagerStart): Promise<void>;
   setLimits(request: KnownLimits): void;
+  setFallback(request: { readonly fallback: string | undefined }): Promise<void>;
   handle(request: ApiRequest, call: CallContext): Promise<ApiResponse>;
   post(request: PostRequest, call: CallContext): Promise<void>;
   /** Requests of other members. */

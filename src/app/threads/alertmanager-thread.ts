@@ -16,8 +16,8 @@ export interface AlertmanagerThreadOptions {
   readonly data: AlertmanagerWorkerData;
   /** Known once the listener has its port. */
   readonly externalUrl: () => string;
-  /** The text of a configuration for tenants without one of their own. */
-  readonly fallback: string | undefined;
+  /** Reads the text of a configuration for tenants without one of their own. @throws where it is wrong */
+  readonly readFallback: () => string | undefined;
   /** Whether there is something to do before anybody asks. */
   readonly isNeeded: (signal: AbortSignal) => Promise<boolean>;
   readonly limits: LimitsService;
@@ -35,11 +35,14 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   readonly name = 'alertmanager';
   readonly #options: AlertmanagerThreadOptions;
   readonly #stopping = new AbortController();
+  #fallback: string | undefined;
   #worker: Promise<WorkerThread<AlertmanagerRole>> | undefined;
   #loop: Promise<void> = Promise.resolve();
 
+  /** @throws where the fallback is wrong: who names a file wants it in force */
   constructor(options: AlertmanagerThreadOptions) {
     this.#options = options;
+    this.#fallback = options.readFallback();
     options.limits.onChange(() => void this.#tellLimits());
     options.peers?.answer(alertmanagerRole(this.#member()));
   }
@@ -65,6 +68,15 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
     const worker = await this.#begun();
     await worker.channel.call('post', { tenant, alerts }, { signal });
+  }
+
+  /** Reads the fallback again. @throws where it is wrong: the one before stays */
+  async reload(): Promise<void> {
+    const fallback = this.#options.readFallback();
+    if (fallback === this.#fallback) return;
+    this.#fallback = fallback;
+    const worker = await this.#worker?.catch(() => undefined);
+    await worker?.channel.call('setFallback', { fallback });
   }
 
   /** The thread as others ask it: it comes when they do. */
@@ -127,7 +139,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   }
 
   async #started(): Promise<WorkerThread<AlertmanagerRole>> {
-    const { data, fallback, externalUrl, peers, log, clock } = this.#options;
+    const { data, externalUrl, peers, log, clock } = this.#options;
     const worker = WorkerThread.start<AlertmanagerRole>({
       name: 'alertmanager',
       url: workerUrl('./alertmanager-worker', import.meta.url),
@@ -146,7 +158,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
     try {
       await worker.channel.call('start', {
         limits: this.#limits(),
-        fallback,
+        fallback: this.#fallback,
         externalUrl: externalUrl(),
         ...(peers !== undefined && { peers: { ...peers.threadPeers(), address: peers.address } }),
       });

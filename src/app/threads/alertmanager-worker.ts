@@ -91,6 +91,9 @@ const role: AlertmanagerRole = {
   setLimits(given) {
     limits = given;
   },
+  async setFallback({ fallback }) {
+    await (await current()).setFallback(fallback);
+  },
   async handle(request, { signal }) {
     return (await current()).handle(request, signal);
   },
