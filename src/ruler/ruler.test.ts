@@ -30,8 +30,11 @@ const LIMITS = {
   rulerAlertRelabelConfigs: [{ action: 'labeldrop', regex: 'secret' }],
 };
 
+/** Rulers that can be reached. */
+const atAddress = new Map<string, Ruler>();
+
 /** A ruler on a store that others have too, and that can be away for it. */
-async function rulerOn(tables: MemoryTableStore) {
+async function rulerOn(tables: MemoryTableStore, address: string) {
   const state = { isAway: false };
   const check = () => {
     if (state.isAway) throw new Error('the store is away');
@@ -85,12 +88,21 @@ async function rulerOn(tables: MemoryTableStore) {
         ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= Date.now()));
       },
     },
+    peers: {
+      address,
+      async rulesOf(other, tenant) {
+        const there = atAddress.get(other);
+        if (there === undefined) throw new Error(`${other} cannot be reached`);
+        return there.rules(tenant).groups;
+      },
+    },
     metrics: rulerMetrics(new Registry()),
     log: silentLogger,
     clock: systemClock,
     randomBytes: systemBytes,
     memberTiming: { beatMs: 100, goneMs: 600 },
   });
+  atAddress.set(address, ruler);
   const groups = () => ruler.rules('a').groups.map(({ name }) => name);
   return { ruler, state, pushed, posted, ended, groups };
 }
@@ -122,7 +134,7 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
     const text = `name: ${name}\ninterval: 1s\nrules: [{ alert: A, expr: x, for: 1s, labels: { group: ${name} } }]`;
     await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
   }
-  const one = await rulerOn(tables);
+  const one = await rulerOn(tables, 'one');
   await one.ruler.start();
   assert.deepEqual(one.groups(), all);
   await until('all fire', () => new Set(one.posted.map(({ labels }) => labels.join())).size === GROUPS);
@@ -139,12 +151,24 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   assert.equal(one.posted[0]!.generatorUrl, 'http://here/graph?g0.expr=x&g0.tab=1&tenant=a');
   const began = new Map(one.ruler.rules('a').groups.map(({ name, rules }) => [name, rules[0]!.alerts[0]!.activeAtMs]));
 
-  const two = await rulerOn(tables);
+  const two = await rulerOn(tables, 'two');
   await two.ruler.start();
   const parted = () => [...one.groups(), ...two.groups()].sort();
   await until('the groups are parted', () => parted().join() === all.join());
   assert.ok(one.groups().length > 1 && two.groups().length > 1, `${one.groups()} | ${two.groups()}`);
-  // each tells of the other's, too, with the alerts that these have
+  // each tells of the other's, too, with health and times
+  const evaluatedBy = ({ ruler }: typeof one) =>
+    ruler.rules('a').groups.every(({ evaluatedAtMs }) => evaluatedAtMs !== undefined);
+  await until('both evaluate', () => evaluatedBy(one) && evaluatedBy(two));
+  for (const { ruler } of [one, two]) {
+    const { groups } = await ruler.allRules('a', AbortSignal.timeout(10_000));
+    for (const { name, evaluatedAtMs, rules } of groups) {
+      assert.ok(evaluatedAtMs !== undefined && rules[0]!.evaluatedAtMs !== undefined, name);
+      assert.equal(rules[0]!.health, 'ok', name);
+    }
+  }
+  // and of one that does not answer with the alerts that it has kept
+  atAddress.clear();
   for (const { ruler } of [one, two]) {
     const { groups } = await ruler.allRules('a', AbortSignal.timeout(10_000));
     assert.deepEqual(

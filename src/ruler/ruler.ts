@@ -7,7 +7,7 @@ import type { SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner } from '../contract/query.ts';
 import type { AlertTarget, PostedAlert, RuleFileProblem, RuleGroupState, TenantRules } from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
-import type { Clock } from '../lib/clock.ts';
+import { type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { RandomBytes } from '../lib/random.ts';
 import { forEachAtOnce, Semaphore } from '../lib/semaphore.ts';
@@ -41,6 +41,14 @@ export interface RulerLimits {
   readonly rulerAlertRelabelConfigs: unknown;
 }
 
+/** The ways to rulers that share the store. */
+export interface RulerPeers {
+  /** Where others ask this one. */
+  readonly address: string;
+  /** Groups that the ruler at an address evaluates. */
+  rulesOf(address: string, tenant: string, signal: AbortSignal): Promise<readonly RuleGroupState[]>;
+}
+
 export interface RulerOptions {
   readonly config: RulerConfig;
   readonly parser: ParserOptions;
@@ -49,6 +57,8 @@ export interface RulerOptions {
   readonly push: SeriesBackend;
   readonly limits: (tenant: string) => Promise<RulerLimits>;
   readonly builtIn?: AlertTarget | undefined;
+  /** Absent: of others' groups only their alerts are known. */
+  readonly peers?: RulerPeers | undefined;
   readonly metrics: RulerMetrics;
   readonly log: Logger;
   readonly clock: Clock;
@@ -64,6 +74,8 @@ const GROUPS_AT_ONCE_MAX = 16;
 const LOCAL_LOOK_MS = 5_000;
 /** States of other rulers' groups that are read at the same time. */
 const STATES_AT_ONCE = 16;
+/** Other rulers have so long to tell of their groups. */
+const ASKED_MS_MAX = 5_000;
 /** For groups that are only looked at. */
 const NOWHERE: RuleSink = { append: async () => [] };
 const LIMITS_KEPT_MS = 10_000;
@@ -133,7 +145,7 @@ export class Ruler {
     this.#owner = Buffer.from(randomBytes(8)).toString('hex');
     const isShared = schema.periods.at(-1)!.tables.oneProcess !== true;
     if (isShared) {
-      const self = { id: this.#owner, address: '' };
+      const self = { id: this.#owner, address: options.peers?.address ?? '' };
       this.#members = new MemberRows({ rows: this.#states, kind: RULERS, self, clock, timing: options.memberTiming });
     }
   }
@@ -182,13 +194,19 @@ export class Ruler {
     return { groups: sorted([...groups.loops.values()].map(({ state }) => state)), problems: groups.problems };
   }
 
-  /** All groups of a tenant; those of other rulers with the alerts that these have kept, and no word of their evaluations. */
+  /** All groups of a tenant; those of rulers that cannot be asked with the alerts that these have kept, and no word of their evaluations. */
   async allRules(tenant: string, signal: AbortSignal): Promise<TenantRules> {
     const { groups: own, problems } = this.rules(tenant);
     const others = this.#tenants.get(tenant)?.others ?? [];
     if (others.length === 0) return { groups: own, problems };
     const states: RuleGroupState[] = [];
+    const told = await this.#told(tenant, others, signal);
     await forEachAtOnce(others, STATES_AT_ONCE, async ({ source, intervalMs }) => {
+      const state = told.get(keyOf(source));
+      if (state?.evaluatedAtMs !== undefined) {
+        states.push(state);
+        return;
+      }
       const key = { tenant, kind: ALERT_STATE, name: keyOf(source) };
       const { rules } = new GroupRun(source.group, NOWHERE);
       const hasAlerts = rules.some(({ rule }) => rule.kind === 'alert');
@@ -199,6 +217,32 @@ export class Ruler {
       states.push(groupState(source, intervalMs, rules, 0, found?.slotMs));
     });
     return { groups: sorted([...own, ...states]), problems };
+  }
+
+  /** Groups as the rulers tell that evaluate them. */
+  async #told(
+    tenant: string,
+    others: TenantGroups['others'],
+    signal: AbortSignal,
+  ): Promise<Map<string, RuleGroupState>> {
+    const { peers, clock } = this.#options;
+    const told = new Map<string, RuleGroupState>();
+    if (peers === undefined || this.#members === undefined) return told;
+    const owners = others.map(({ source }) => this.#members!.ownerOf(tenant, keyOf(source)).address);
+    const limit = timeout(clock, ASKED_MS_MAX);
+    try {
+      await forEachAtOnce([...new Set(owners)], STATES_AT_ONCE, async (address) => {
+        if (address === '') return;
+        const both = AbortSignal.any([signal, limit.signal]);
+        // one that does not answer: what it has kept is shown
+        const groups = await peers.rulesOf(address, tenant, both).catch(() => []);
+        for (const group of groups) told.set(`${group.file};${group.name}`, group);
+      });
+    } finally {
+      limit.cancel();
+    }
+    signal.throwIfAborted();
+    return told;
   }
 
   /** Alerts that would begin anew where a group were put in place of the one of its name. */

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { checkedConfig } from '../../alertmanager/config/document.ts';
 import { CONFIG_KIND } from '../../alertmanager/service.ts';
-import { periodsOf } from '../../chunkstore/config.ts';
 import { type App, part } from '../app.ts';
-import { PeerListener } from '../cluster/peer-host.ts';
 import { alertmanagerRoutes } from '../routes/alertmanager.ts';
 import { storeSpec } from '../store-spec.ts';
 import { AlertmanagerThread } from '../threads/alertmanager-thread.ts';
@@ -11,12 +9,10 @@ import type { Module } from './module.ts';
 
 /** Tells receivers of alerts. */
 export const alertmanagerModule: Module = {
-  needs: ['observer', 'limits', 'data-folder'],
+  needs: ['observer', 'limits', 'data-folder', 'store-peers'],
   target: 'Groups alerts, silences them, and tells receivers.',
   build(app) {
     const { config, limits, log, clock, http, version, metricSources } = app;
-    const listener = isShared(app) && app.parts.peers === undefined ? listenerOf(app) : undefined;
-    const peers = app.parts.peers ?? listener;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
@@ -30,26 +26,16 @@ export const alertmanagerModule: Module = {
         );
       },
       limits,
-      peers,
+      peers: app.parts.peers,
       log,
       clock,
     });
-    if (peers !== undefined) app.parts.peers = peers;
     app.parts.alertmanager = alertmanager;
     metricSources.push(() => alertmanager.metrics());
     http.add(alertmanagerRoutes(alertmanager, config.server));
-    return listener === undefined ? [alertmanager] : [listener, alertmanager];
+    return [alertmanager];
   },
 };
-
-/** Whether other processes may have the same tenants. */
-function isShared({ config }: App): boolean {
-  return periodsOf(config.schema).at(-1)!.store !== 'embedded';
-}
-
-function listenerOf({ config, log, registry, clock }: App): PeerListener {
-  return new PeerListener({ settings: config.server, log, registry, clock });
-}
 
 /** @throws where the file cannot be read or is wrong: who names one wants it in force */
 function fallbackOf({ config, clock }: App): string | undefined {

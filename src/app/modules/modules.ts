@@ -15,6 +15,7 @@ import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
 import { servicesModule } from './services.ts';
+import { storePeersModule } from './store-peers.ts';
 import { threadsModule } from './threads.ts';
 import { webModule } from './web.ts';
 
@@ -28,6 +29,7 @@ export const modules: Readonly<Record<string, Module>> = {
   web: webModule,
   'self-monitoring': selfMonitoringModule,
   ring: ringModule,
+  'store-peers': storePeersModule,
   ingester: ingesterModule,
   distributor: distributorModule,
   peers: peersModule,

@@ -7,7 +7,7 @@ import type { Module } from './module.ts';
 
 /** Evaluates rules. */
 export const rulerModule: Module = {
-  needs: ['limits', 'data-folder', 'distributor', 'querier'],
+  needs: ['limits', 'data-folder', 'distributor', 'querier', 'store-peers'],
   target: 'Evaluates recording and alerting rules, and sends alerts.',
   build(app) {
     const { config, limits, log, clock, http, metricSources } = app;
@@ -25,6 +25,7 @@ export const rulerModule: Module = {
       limits: limitsOf,
       alertmanager: () => app.parts.alertmanager,
       documentTenants: part(app, 'documentTenants'),
+      peers: app.parts.peers,
       log,
       clock,
     });

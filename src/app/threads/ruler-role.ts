@@ -3,7 +3,7 @@ import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PushRequest, PushResponse } from '../../contract/push.ts';
 import type { InstantOutcome, InstantRequest } from '../../contract/query.ts';
-import type { PostedAlert } from '../../contract/rules.ts';
+import type { PostedAlert, RuleGroupState } from '../../contract/rules.ts';
 import type { logConfig } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { CallContext } from '../../kit/thread/channel.ts';
@@ -12,12 +12,15 @@ import type { ParserOptions } from '../../promql/parser/parser.ts';
 import type { RulerConfig } from '../../ruler/config.ts';
 import type { RuleConfigLimits } from '../../ruler/rule-config.ts';
 import type { RulerLimits } from '../../ruler/ruler.ts';
+import type { ThreadPeers } from '../cluster/thread-peers.ts';
 
 // The ruler's worker answers to `RulerRole`, and asks the process by way of `RulerHostRole`.
 
 export type RulerRole = {
   /** Resolves when the rules that there are have been read. */
-  connect(request: { readonly port: MessagePort; readonly hasAlertmanager: boolean }): Promise<void>;
+  connect(request: RulerConnect): Promise<void>;
+  /** Groups that are evaluated here. */
+  ownRules(request: { readonly tenant: string }): Promise<readonly RuleGroupState[]>;
   /** `/api/v1/rules` and `/api/v1/alerts`. */
   handle(
     request: { readonly request: ApiRequest; readonly limits: QueryLimits },
@@ -30,6 +33,13 @@ export type RulerRole = {
   /** Resolves when nothing is under way any more. The call is cancelled at the deadline. */
   stop(request: Record<string, never>, call: CallContext): Promise<void>;
 };
+
+export interface RulerConnect {
+  readonly port: MessagePort;
+  readonly hasAlertmanager: boolean;
+  /** Where others ask this process, and how it asks them; absent: nobody shares its store. */
+  readonly peers?: ThreadPeers & { readonly address: string };
+}
 
 export type RulerHostRole = {
   instants(

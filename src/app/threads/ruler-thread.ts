@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PushBackend } from '../../contract/push.ts';
 import type { BatchRunner } from '../../contract/query.ts';
-import type { AlertTarget } from '../../contract/rules.ts';
+import type { AlertTarget, RuleGroupState } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
@@ -12,7 +12,9 @@ import type { Clock } from '../../lib/clock.ts';
 import type { TenantLimits } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { rulerErrors } from '../../model/errors-ruler.ts';
+import { rulerRole } from '../../peer/ruler-role.ts';
 import { RULES } from '../../ruler/rule-source.ts';
+import type { PeerHost } from '../cluster/peer-host.ts';
 import type { RuleConfigAnswer, RuleConfigRequest, RulerHostRole, RulerRole, RulerWorkerData } from './ruler-role.ts';
 
 export interface RulerThreadOptions {
@@ -26,6 +28,8 @@ export interface RulerThreadOptions {
   readonly alertmanager: () => AlertTarget | undefined;
   /** Tenants that have documents of a kind, or had. */
   readonly documentTenants: (kind: string, signal: AbortSignal) => Promise<readonly string[]>;
+  /** Where others that share the store ask this process; absent: nobody does. */
+  readonly peers?: PeerHost | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -43,6 +47,7 @@ export class RulerThread implements Service, ApiBackend {
 
   constructor(options: RulerThreadOptions) {
     this.#options = options;
+    options.peers?.answer(rulerRole((tenant, signal) => this.#ownRules(tenant, signal)));
   }
 
   /** Looks for rules in the background: what has no rules starts no slower for it. */
@@ -93,6 +98,11 @@ export class RulerThread implements Service, ApiBackend {
     return worker === undefined ? [] : worker.channel.call('metrics', {});
   }
 
+  async #ownRules(tenant: string, signal: AbortSignal): Promise<readonly RuleGroupState[]> {
+    const worker = await this.#worker?.catch(() => undefined);
+    return worker === undefined ? [] : worker.channel.call('ownRules', { tenant }, { signal });
+  }
+
   async #keepLooking(): Promise<void> {
     const { clock, data, documentTenants, log } = this.#options;
     const { signal } = this.#stopping;
@@ -119,7 +129,7 @@ export class RulerThread implements Service, ApiBackend {
   }
 
   async #started(): Promise<WorkerThread<RulerRole>> {
-    const { data, alertmanager, log, clock } = this.#options;
+    const { data, alertmanager, peers, log, clock } = this.#options;
     const worker = WorkerThread.start<RulerRole>({
       name: 'ruler',
       url: workerUrl('./ruler-worker', import.meta.url),
@@ -140,7 +150,8 @@ export class RulerThread implements Service, ApiBackend {
     // it does not keep the process alive
     port1.unref();
     const hasAlertmanager = alertmanager() !== undefined;
-    await worker.channel.call('connect', { port: port2, hasAlertmanager }, { transfer: [port2] });
+    const asked = peers === undefined ? {} : { peers: { ...peers.threadPeers(), address: peers.address } };
+    await worker.channel.call('connect', { port: port2, hasAlertmanager, ...asked }, { transfer: [port2] });
     return worker;
   }
 

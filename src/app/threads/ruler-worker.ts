@@ -15,12 +15,21 @@ import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes } from '../../lib/random.ts';
+import { remoteRules } from '../../peer/ruler-role.ts';
 import { rulerMetrics } from '../../ruler/metrics.ts';
 import { RuleConfigs } from '../../ruler/rule-config.ts';
 import { RULES, ruleDocument } from '../../ruler/rule-source.ts';
 import { groupYaml, namespacesYaml, tenantsYaml } from '../../ruler/rule-yaml.ts';
-import { Ruler } from '../../ruler/ruler.ts';
-import type { RuleConfigAnswer, RuleConfigRequest, RulerHostRole, RulerRole, RulerWorkerData } from './ruler-role.ts';
+import { Ruler, type RulerPeers } from '../../ruler/ruler.ts';
+import { RpcClients } from '../cluster/rpc-clients.ts';
+import type {
+  RuleConfigAnswer,
+  RuleConfigRequest,
+  RulerConnect,
+  RulerHostRole,
+  RulerRole,
+  RulerWorkerData,
+} from './ruler-role.ts';
 
 // Evaluates rules in a thread of its own, with a store handle of its own.
 
@@ -38,7 +47,19 @@ interface Running {
 
 let running: Promise<Running> | undefined;
 
-async function connected(host: Channel<RulerHostRole>, hasAlertmanager: boolean): Promise<Running> {
+/** The ways to other rulers of the store. */
+function peersOf({ self, files, address }: NonNullable<RulerConnect['peers']>): RulerPeers {
+  const clients = new RpcClients({ self, files, clock: systemClock });
+  return {
+    address,
+    rulesOf: (at, tenant, signal) => remoteRules(clients.at(at))(tenant, signal),
+  };
+}
+
+async function connected(
+  host: Channel<RulerHostRole>,
+  { hasAlertmanager, peers }: Pick<RulerConnect, 'hasAlertmanager' | 'peers'>,
+): Promise<Running> {
   const { schema } = await opened;
   const ruler = await Ruler.open({
     config,
@@ -50,6 +71,7 @@ async function connected(host: Channel<RulerHostRole>, hasAlertmanager: boolean)
     builtIn: hasAlertmanager
       ? { post: (tenant, posted, signal) => host.call('post', { tenant, alerts: posted }, { signal }) }
       : undefined,
+    peers: peers === undefined ? undefined : peersOf(peers),
     metrics,
     log,
     clock: systemClock,
@@ -75,9 +97,12 @@ function current(): Promise<Running> {
 }
 
 const role: RulerRole = {
-  async connect({ port, hasAlertmanager }) {
-    running = connected(new Channel<RulerHostRole>(port), hasAlertmanager);
+  async connect({ port, ...rest }) {
+    running = connected(new Channel<RulerHostRole>(port), rest);
     await running;
+  },
+  async ownRules({ tenant }) {
+    return (await current()).ruler.rules(tenant).groups;
   },
   async handle({ request, limits }, { signal }) {
     const { ruler } = await current();

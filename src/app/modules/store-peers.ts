@@ -1,0 +1,14 @@
+import { periodsOf } from '../../chunkstore/config.ts';
+import { PeerListener } from '../cluster/peer-host.ts';
+import type { Module } from './module.ts';
+
+/** The listener for processes that only share a store with this one: they read its address in the store. */
+export const storePeersModule: Module = {
+  needs: ['observer'],
+  build({ config, log, registry, clock, parts }) {
+    if (parts.peers !== undefined || periodsOf(config.schema).at(-1)!.store === 'embedded') return [];
+    const peers = new PeerListener({ settings: config.server, log, registry, clock });
+    parts.peers = peers;
+    return [peers];
+  },
+};
