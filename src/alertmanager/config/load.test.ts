@@ -75,6 +75,26 @@ test('verdicts are the Alertmanager’s', () => {
       'at most one of basic_auth, oauth2 & authorization must be configured',
     ],
     [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { client_id: x, client_secret: x, token_url: 'http://y' }, authorization: {} } }]`,
+      'at most one of basic_auth, oauth2 & authorization must be configured',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: {} } }]`,
+      'oauth2 client_id must be configured',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { client_id: x } } }]`,
+      'oauth2 token_url must be configured',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { client_id: x, token_url: 'http://y', client_secret_file: z } } }]`,
+      'setting client_secret_file is not allowed',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { grant_type: password } } }]`,
+      'setting grant_type "password" is not supported: of grant types there is client_credentials',
+    ],
+    [
       `${BASE}  webhook_configs: [{ url: http://x, http_config: { authorization: { type: BASIC } } }]`,
       'authorization type cannot be set to "basic", use "basic_auth" instead',
     ],

@@ -7,9 +7,11 @@ import {
   listOf,
   noFile,
   optional,
+  parseUrl,
   readFields,
   secret,
   text,
+  textMap,
   texts,
   unsupported,
   type Values,
@@ -20,10 +22,21 @@ import type { Reading } from './reading.ts';
 export interface HttpConfig {
   readonly basicAuth: { readonly username: string; readonly password: string } | undefined;
   readonly authorization: { readonly type: string; readonly credentials: string } | undefined;
+  readonly oauth2: OAuth2 | undefined;
   readonly tls: TlsConfig;
   readonly followsRedirects: boolean;
   readonly usesHttp2: boolean;
   readonly headers: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Where an access token comes from, by client credentials. */
+export interface OAuth2 {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly tokenUrl: string;
+  readonly scopes: readonly string[];
+  readonly params: ReadonlyMap<string, string>;
+  readonly tls: TlsConfig;
 }
 
 export interface TlsConfig {
@@ -109,6 +122,7 @@ export function readTls(reading: Reading, node: Node | null): TlsConfig {
 export const plainHttp: HttpConfig = {
   basicAuth: undefined,
   authorization: undefined,
+  oauth2: undefined,
   tls: noTls,
   followsRedirects: true,
   usesHttp2: true,
@@ -133,13 +147,50 @@ const AUTHORIZATION = {
 
 const PROXY = 'notifications go out directly';
 
+const TLS: Field<TlsConfig> = { initial: noTls, read: readTls };
+const GRANT = 'client_credentials';
+const JWT = `of grant types there is ${GRANT}`;
+
+const OAUTH2 = {
+  client_id: text(),
+  client_secret: secret,
+  client_secret_file: noFile('client_secret_file'),
+  client_secret_ref: unsupported('client_secret_ref', REFS),
+  client_certificate_key_id: unsupported('client_certificate_key_id', JWT),
+  client_certificate_key: unsupported('client_certificate_key', JWT),
+  client_certificate_key_file: noFile('client_certificate_key_file'),
+  client_certificate_key_ref: unsupported('client_certificate_key_ref', REFS),
+  grant_type: {
+    initial: '',
+    read({ yaml }, node) {
+      const given = yaml.string(node);
+      if (given !== '' && given !== GRANT) {
+        throw new ConfigError(`setting grant_type ${quoteGo(given)} is not supported: ${JWT}`);
+      }
+      return given;
+    },
+  } satisfies Field<string>,
+  signature_algorithm: unsupported('signature_algorithm', JWT),
+  iss: unsupported('iss', JWT),
+  audience: unsupported('audience', JWT),
+  claims: unsupported('claims', JWT),
+  scopes: texts,
+  token_url: text(),
+  endpoint_params: textMap,
+  tls_config: TLS,
+  proxy_url: unsupported('proxy_url', PROXY),
+  no_proxy: unsupported('no_proxy', PROXY),
+  proxy_from_environment: unsupported('proxy_from_environment', PROXY),
+  proxy_connect_header: unsupported('proxy_connect_header', PROXY),
+};
+
 const FIELDS = {
   basic_auth: optional((reading, node) => readFields(reading, node, 'config.BasicAuth', BASIC_AUTH)),
   authorization: optional((reading, node) => readFields(reading, node, 'config.Authorization', AUTHORIZATION)),
-  oauth2: unsupported('oauth2', 'use authorization'),
+  oauth2: optional((reading, node) => readFields(reading, node, 'config.plain', OAUTH2, checkOAuth2)),
   bearer_token: secret,
   bearer_token_file: noFile('bearer_token_file'),
-  tls_config: { initial: noTls, read: readTls } satisfies Field<TlsConfig>,
+  tls_config: TLS,
   follow_redirects: flag(true),
   enable_http2: flag(true),
   proxy_url: unsupported('proxy_url', PROXY),
@@ -209,6 +260,14 @@ export function readHttp(reading: Reading, node: Node | null): HttpConfig {
   return {
     basicAuth: given.basic_auth,
     authorization,
+    oauth2: given.oauth2 && {
+      clientId: given.oauth2.client_id,
+      clientSecret: given.oauth2.client_secret,
+      tokenUrl: given.oauth2.token_url,
+      scopes: given.oauth2.scopes,
+      params: given.oauth2.endpoint_params,
+      tls: given.oauth2.tls_config,
+    },
     tls: given.tls_config,
     followsRedirects: given.follow_redirects,
     usesHttp2: given.enable_http2,
@@ -216,15 +275,24 @@ export function readHttp(reading: Reading, node: Node | null): HttpConfig {
   };
 }
 
-function checkHttp({ basic_auth: basic, authorization, bearer_token: bearer }: Values<typeof FIELDS>): void {
+function checkOAuth2({ client_id, client_secret, token_url }: Values<typeof OAUTH2>): void {
+  if (client_id === '') throw new ConfigError('oauth2 client_id must be configured');
+  if (token_url === '') throw new ConfigError('oauth2 token_url must be configured');
+  if (client_secret === '') {
+    throw new ConfigError('one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured');
+  }
+  parseUrl(token_url);
+}
+
+function checkHttp({ basic_auth: basic, authorization, oauth2, bearer_token: bearer }: Values<typeof FIELDS>): void {
   const problem =
-    basic !== undefined && bearer !== ''
+    (basic !== undefined || oauth2 !== undefined) && bearer !== ''
       ? 'at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured'
       : authorization !== undefined && bearer !== ''
         ? 'authorization is not compatible with bearer_token & bearer_token_file'
         : authorization?.type.trim().toLowerCase() === 'basic'
           ? 'authorization type cannot be set to "basic", use "basic_auth" instead'
-          : basic !== undefined && authorization !== undefined
+          : [basic, authorization, oauth2].filter((each) => each !== undefined).length > 1
             ? 'at most one of basic_auth, oauth2 & authorization must be configured'
             : undefined;
   if (problem !== undefined) throw new ConfigError(problem);

@@ -2,8 +2,10 @@ import { isIP } from 'node:net';
 import { Agent, buildConnector, request } from 'undici';
 import { type Clock, timeout } from '../../lib/clock.ts';
 import type { HttpConfig, TlsConfig } from '../fields/http-config.ts';
+import { secretToken } from '../fields/secret.ts';
 import type { Firewall } from './firewall.ts';
 import { type Answer, type FailureReason, type HttpSender, type OutgoingRequest, SendError } from './notification.ts';
+import { AccessTokens } from './oauth2.ts';
 
 const redirectsMax = 10;
 const bodyBytesMax = 64 << 10;
@@ -15,20 +17,21 @@ export class HttpClient implements HttpSender {
   readonly #firewall: Firewall;
   readonly #clock: Clock;
   readonly #userAgent: string;
+  readonly #tokens: AccessTokens;
 
   constructor(options: { readonly firewall: Firewall; readonly clock: Clock; readonly userAgent: string }) {
     this.#firewall = options.firewall;
     this.#clock = options.clock;
     this.#userAgent = options.userAgent;
+    this.#tokens = new AccessTokens((request, signal) => this.#sent(request, signal), options.clock);
   }
 
   async send(given: OutgoingRequest, signal: AbortSignal): Promise<Answer> {
     const own =
       given.timeoutMs === undefined ? undefined : timeout(this.#clock, Math.min(given.timeoutMs, timeoutMsMax));
     const stop = own === undefined ? signal : AbortSignal.any([signal, own.signal]);
-    const agent = this.#agent(given.config);
     try {
-      return await this.#follow(agent, given, stop);
+      return await this.#authorized(given, stop);
     } catch (thrown) {
       if (own?.signal.aborted === true) {
         throw new SendError(`configured timeout reached (${given.timeoutMs} ms)`, 'contextDeadlineExceeded');
@@ -36,6 +39,25 @@ export class HttpClient implements HttpSender {
       throw sendErrorOf(thrown, signal);
     } finally {
       own?.cancel();
+    }
+  }
+
+  async #authorized(given: OutgoingRequest, signal: AbortSignal): Promise<Answer> {
+    const { oauth2 } = given.config;
+    if (oauth2 === undefined) return this.#sent(given, signal);
+    const token = await this.#tokens.of(oauth2, signal);
+    const authorization = { type: token.type, credentials: token.text };
+    const answer = await this.#sent({ ...given, config: { ...given.config, authorization } }, signal);
+    if (answer.status === 401) this.#tokens.forget(token);
+    // no secret of the configuration, and one all the same
+    return { ...answer, body: answer.body.replaceAll(token.text, secretToken) };
+  }
+
+  async #sent(given: OutgoingRequest, signal: AbortSignal): Promise<Answer> {
+    const agent = this.#agent(given.config);
+    try {
+      return await this.#follow(agent, given, signal);
+    } finally {
       await agent.destroy();
     }
   }
