@@ -73,8 +73,26 @@ async function dial(host: string, port: number, clock: Clock, signal: AbortSigna
   }
 }
 
-function authOf({ username, password, secret }: MailServer): object {
+const PLAIN_WITH_IDENTITY = 'PLAIN-WITH-IDENTITY';
+
+interface AuthContext {
+  sendCommand(command: string): Promise<{ readonly status: number; readonly response: string }>;
+}
+
+function authOf({ username, password, secret, identity }: MailServer): object {
   if (username === '') return {};
+  if (password !== '' && identity !== '') {
+    const text = Buffer.from(`${identity}\0${username}\0${password}`).toString('base64');
+    return {
+      auth: { type: 'custom', method: PLAIN_WITH_IDENTITY, user: username, pass: password },
+      customAuth: {
+        async [PLAIN_WITH_IDENTITY]({ sendCommand }: AuthContext) {
+          const { status, response } = await sendCommand(`AUTH PLAIN ${text}`);
+          if (status < 200 || status > 299) throw new Error(`invalid login: ${response}`);
+        },
+      },
+    };
+  }
   if (password === '' && secret !== '') return { auth: { user: username, pass: secret }, authMethod: 'CRAM-MD5' };
   return { auth: { user: username, pass: password } };
 }
@@ -101,9 +119,12 @@ function messageOf({ from, to, headers, text, html }: Mail, clock: Clock): objec
 }
 
 /** A server's answer is shown, but not what was sent. */
-function sendErrorOf(thrown: unknown, { password, secret }: MailServer): SendError {
+function sendErrorOf(thrown: unknown, { username, password, secret, identity }: MailServer): SendError {
   const { code, response } = thrown as { code?: unknown; response?: unknown };
   let text = `${String(code ?? 'failed')}${typeof response === 'string' ? `: ${response.slice(0, 1000)}` : ''}`;
-  for (const hidden of [password, secret]) if (hidden !== '') text = text.replaceAll(hidden, '<secret>');
+  const sent = [identity, ''].map((each) => `${each}\0${username}\0${password}`);
+  const encoded = [password, ...sent].map((each) => Buffer.from(each).toString('base64'));
+  const hidden = password === '' ? [secret] : [password, secret, ...encoded];
+  for (const each of hidden) if (each !== '') text = text.replaceAll(each, '<secret>');
   return new SendError(`send mail: ${text}`, code === 'EAUTH' ? 'authError' : 'other');
 }
