@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Pallium } from '../harness/pallium.ts';
 import { until } from '../harness/wait.ts';
@@ -9,6 +13,8 @@ import { tableServices } from './e2e-stores.ts';
 // Real Alertmanagers that share a store.
 
 const { port: storePort, flags: storeFlags } = tableServices.find(({ name }) => name === 'dynamodb')!;
+const HOME = process.env.SERVICES_HOME ?? join(homedir(), '.cache/pallium-services');
+const AMTOOL = join(HOME, 'apps/alertmanager-newest-0.35.0/amtool');
 const TENANTS = Array.from({ length: 8 }, (_, i) => `team-${i}`);
 
 /** Webhooks: `tenant alert status`. One that is held gets no answer. */
@@ -111,6 +117,20 @@ else {
       };
       for (const tenant of TENANTS) {
         assert.equal((await ask(one, tenant, 'POST', '/alertmanager/api/v2/silences', silence)).status, 200);
+      }
+
+      if (existsSync(AMTOOL)) {
+        for (const { url } of servers) {
+          const { stdout } = spawnSync(
+            AMTOOL,
+            [`--alertmanager.url=${url}/alertmanager`, '-o', 'extended', 'cluster', 'show'],
+            {
+              encoding: 'utf8',
+            },
+          );
+          assert.match(stdout, /Cluster Status: +ready/);
+          assert.equal(stdout.match(/^127\.0\.0\.1:\d+ /gm)?.length, 2, stdout);
+        }
       }
 
       // webhooks arrive, and get no answer: all are under way when one is killed

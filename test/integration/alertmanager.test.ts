@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -44,6 +44,9 @@ test('amtool works', { skip }, async () => {
   run('silence', 'expire', id);
   assert.equal(run('silence', 'query', '--expired', '-q').trim(), id);
   assert.match(run('config', 'show'), /receivers:/);
+  const file = join(pallium.dataDir, 'alertmanager.yml');
+  writeFileSync(file, config);
+  assert.match(run('check-config', file), /SUCCESS[\s\S]* - 2 receivers/);
   assert.equal(run('config', 'routes', 'test', 'team=x').trim(), 'b');
   assert.match(run('cluster', 'show'), /Cluster Status: +disabled/);
 });
