@@ -95,5 +95,11 @@ export function observedEvents(metrics: AlertmanagerMetrics, log: Logger): Alert
       log.error({ user, error: text }, 'the configuration that is kept cannot be used');
     },
     storeFailed: (what, error) => log.warn({ err: error }, `Alertmanager: ${what}`),
+    addressShared(address) {
+      log.error(
+        { address },
+        'another Alertmanager of this store tells the same address: -server.peer-listen-address, or -server.peer-advertise-address, must be one at which the others reach this process',
+      );
+    },
   };
 }

@@ -48,6 +48,8 @@ export interface AlertmanagerEvents {
   /** A configuration that is kept cannot be used: the one before stays. */
   configRefused(tenant: string, text: string): void;
   storeFailed(what: string, error: unknown): void;
+  /** Another member tells the same address: neither reaches the other. */
+  addressShared(address: string): void;
 }
 
 export interface AlertmanagersOptions {
@@ -432,6 +434,10 @@ export class Alertmanagers implements AlertmanagerBackend {
 
   async #beat(sharing: Sharing): Promise<void> {
     const { hasChanged, wasAway } = await sharing.beat(this.#stopping.signal);
+    const { id, address } = sharing.self;
+    if (hasChanged && sharing.live.some((each) => each.id !== id && each.address === address)) {
+      this.#options.events.addressShared(address);
+    }
     // others may have held them meanwhile
     if (wasAway) await Promise.all([...this.#entries.keys()].map((tenant) => this.#drop(tenant)));
     if (hasChanged || wasAway) await this.#settle(sharing);

@@ -134,6 +134,7 @@ class World {
         alertsRefused: () => {},
         configRefused: () => {},
         storeFailed: () => {},
+        addressShared: () => {},
       },
     });
     const made = Object.assign(node, { managers });
