@@ -29,18 +29,62 @@ const CAPACITY_BYTES = 16 * 1024;
 /** A thread is held up for at most about so long at a time. */
 const SLICE_MS = 10;
 
-/** As `success`, for what may be large: others have their turn where `write` yields, and its bytes count as a query's memory. */
+/** Longer answers are sent while they are written, if they may be. */
+const STREAMED_BYTES_MIN = 4 * 1024 * 1024;
+/** Bytes of such an answer that are sent in one go. */
+const PART_BYTES = 256 * 1024;
+
+/** An answer that is sent while it is written: it can no longer become an error. */
+export interface Streamable {
+  /** Bytes that it has at the most. */
+  readonly bytesMost: number;
+  /** Memory that it is written from, held until all is written. */
+  readonly heldBytes: number;
+}
+
+/**
+ * As `success`, for what may be large: others have their turn where `write` yields, and its bytes count as a query's memory.
+ *
+ * @param streamable told of answers that may be sent while they are written
+ */
 export async function successInTurns(
-  { limits, signal, sources, ended: atEnd }: Call,
+  { request, limits, signal, sources, ended: atEnd }: Call,
   notes: Notes,
   write: (out: ApiJsonWriter) => Iterable<undefined>,
+  streamable?: () => Streamable,
 ): Promise<ApiResponse> {
   const pacer = new Pacer(sources.clock, { sliceMs: SLICE_MS, signal });
   const budget = new LimitedBudget(limits, sources.memory);
   atEnd.push(() => budget.close());
   const out = begun(limits, budget);
-  for (const _ of write(out)) if (pacer.due) await pacer.pause();
+  const steps = write(out)[Symbol.iterator]();
+  let mayStream = request.takesParts === true && streamable !== undefined;
+  while (steps.next().done !== true) {
+    if (pacer.due) await pacer.pause();
+    if (!mayStream || out.length < STREAMED_BYTES_MIN) continue;
+    const { bytesMost, heldBytes } = streamable!();
+    const limit = limits.maxQueryResponseSize;
+    mayStream = limit === 0 || bytesMost <= limit;
+    if (!mayStream) continue;
+    budget.addMemory(heldBytes);
+    return { status: 200, contentType: 'application/json', body: out.take(), parts: restOf(out, steps, notes, pacer) };
+  }
   return ended(out, notes);
+}
+
+/** The rest of an answer, part by part. */
+async function* restOf(
+  out: ApiJsonWriter,
+  steps: Iterator<undefined>,
+  notes: Notes,
+  pacer: Pacer,
+): AsyncGenerator<Uint8Array, void> {
+  while (steps.next().done !== true) {
+    if (pacer.due) await pacer.pause();
+    if (out.length >= PART_BYTES) yield out.take();
+  }
+  end(out, notes);
+  yield out.take();
 }
 
 function begun({ maxQueryResponseSize: limit }: QueryLimits, budget?: QueryBudget): ApiJsonWriter {
@@ -53,6 +97,11 @@ function begun({ maxQueryResponseSize: limit }: QueryLimits, budget?: QueryBudge
 }
 
 function ended(out: ApiJsonWriter, notes: Notes): ApiResponse {
+  end(out, notes);
+  return { status: 200, contentType: 'application/json', body: out.finish() };
+}
+
+function end(out: ApiJsonWriter, notes: Notes): void {
   if (notes.warnings !== undefined && notes.warnings.length > 0) {
     out.raw(',"warnings":');
     out.json(notes.warnings);
@@ -62,7 +111,6 @@ function ended(out: ApiJsonWriter, notes: Notes): ApiResponse {
     out.json(notes.infos);
   }
   out.raw('}');
-  return { status: 200, contentType: 'application/json', body: out.finish() };
 }
 
 export function failure({ status, type, headers, message }: ApiError): ApiResponse {

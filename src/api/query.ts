@@ -6,7 +6,7 @@ import { quoteGoCut } from '../model/labels.ts';
 import { formatF } from '../promql/format.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
-import { success, successInTurns, TRUNCATED } from './answer.ts';
+import { type Streamable, success, successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
@@ -148,18 +148,23 @@ async function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> 
       `value ${quoteGoCut(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
     );
   }
-  const response = await successInTurns(call, { warnings, infos: result.infos }, function* (out) {
-    out.raw(`{"resultType":"${value.type}","result":`);
-    yield* writeValue(out, value);
-    if (stats !== '') {
-      out.raw(',"stats":');
-      out.json({
-        ...statsJson(result.statistics),
-        ...(stats === 'all' ? { ...storeStats(result.statistics), ...frontendStats(result.statistics) } : {}),
-      });
-    }
-    out.raw('}');
-  });
+  const response = await successInTurns(
+    call,
+    { warnings, infos: result.infos },
+    function* (out) {
+      out.raw(`{"resultType":"${value.type}","result":`);
+      yield* writeValue(out, value);
+      if (stats !== '') {
+        out.raw(',"stats":');
+        out.json({
+          ...statsJson(result.statistics),
+          ...(stats === 'all' ? { ...storeStats(result.statistics), ...frontendStats(result.statistics) } : {}),
+        });
+      }
+      out.raw('}');
+    },
+    () => sizeOf(value),
+  );
   return { ...response, headers: { ...response.headers, 'Server-Timing': serverTiming(result.statistics) } };
 }
 
@@ -179,6 +184,38 @@ function truncated(value: QueryValue, limit: number): QueryValue {
     return { type: 'matrix', series: value.series.slice(0, limit) };
   }
   return value;
+}
+
+/** A point in text: `[1767225600.123,"-1.7976931348623157e+308"],` */
+const POINT_CHARS_MAX = 48;
+/** A point as the value has it: time and value. */
+const POINT_BYTES = 16;
+/** Brackets and names of fields of a series, and of all that stands around them. */
+const SERIES_CHARS = 64;
+/** A character as JSON escapes it, or in UTF-8. */
+const CHAR_BYTES_MAX = 6;
+
+function sizeOf(value: QueryValue): Streamable {
+  let points = 0;
+  let chars = 0;
+  let series = 0;
+  const add = (pairs: readonly string[], count: number) => {
+    points += count;
+    series++;
+    for (const text of pairs) chars += text.length + SERIES_CHARS / CHAR_BYTES_MAX;
+  };
+  if (value.type === 'matrix') for (const { pairs, times } of value.series) add(pairs, times.length);
+  if (value.type === 'vector') for (const pairs of value.pairs) add(pairs, 1);
+  // buckets of histograms make a point as long as they like
+  const hasHistograms =
+    value.type === 'matrix'
+      ? value.series.some(({ histograms }) => histograms !== undefined)
+      : value.type === 'vector' && value.histograms !== undefined;
+  const most = points * POINT_CHARS_MAX + (series + 1) * SERIES_CHARS + chars * CHAR_BYTES_MAX;
+  return {
+    bytesMost: hasHistograms ? Number.POSITIVE_INFINITY : most,
+    heldBytes: points * POINT_BYTES + chars,
+  };
 }
 
 /** Yields behind each series. */

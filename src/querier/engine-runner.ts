@@ -96,7 +96,7 @@ export class EngineRunner implements QueryRunner {
       isTimeUp = !signal.aborted;
       ends.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs }));
     });
-    const { turn, end } = this.#options.turns.begin();
+    const { turn, end } = this.#options.turns.begin({ heldBytes: () => budget.memoryBytes, signal });
     try {
       return await query({ budget, signal, turn }, (stats) => {
         const { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;

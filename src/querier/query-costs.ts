@@ -4,9 +4,10 @@ import type { QueryFacts } from '../limits/query-rules.ts';
 const KNOWN_MAX = 4096;
 /** Longer texts are not remembered. */
 const TEXT_CHARS_MAX = 4096;
-/** A query that is not known costs so much, and so much more for each day that it spans. */
+/** A query that is not known costs so much, and so much more for each day that it spans, and for each step. */
 const UNKNOWN_MS = 5;
 const DAY_COST_MS = 20;
+const STEP_COST_MS = 0.03;
 /** A query that took long once may have been held up by others: it is believed by so much at a time. */
 const GROWTH = 2;
 
@@ -16,8 +17,11 @@ export class QueryCosts {
   readonly #known = new Map<string, number>();
 
   of(tenant: string, facts: QueryFacts): number {
-    const days = Math.max(0, facts.endMs - facts.startMs) / DAY_MS;
-    return this.#known.get(keyOf(tenant, facts)) ?? UNKNOWN_MS + days * DAY_COST_MS;
+    const lengthMs = Math.max(0, facts.endMs - facts.startMs);
+    const steps = facts.stepMs > 0 ? lengthMs / facts.stepMs : 0;
+    return (
+      this.#known.get(keyOf(tenant, facts)) ?? UNKNOWN_MS + (lengthMs / DAY_MS) * DAY_COST_MS + steps * STEP_COST_MS
+    );
   }
 
   /** @param ms from its start in a worker to its end */

@@ -75,3 +75,34 @@ test('a thread with nothing but queries that have worked for very long comes aft
   long.end();
   assert.deepEqual(nices, [10, 0, 10, 0]);
 });
+
+test('large queries are evaluated two at a time, and one that ends in the queue leaves it', async () => {
+  const clock = new ManualClock();
+  const turns = new QueryTurns(clock);
+  const { signal } = new AbortController();
+  const ends = new AbortController();
+  const large = { heldBytes: () => 2 ** 26, signal };
+  const queries = [large, large, { ...large, signal: ends.signal }, large].map((each) => turns.begin(each));
+  const small = turns.begin({ heldBytes: () => 2 ** 20, signal });
+  const through: number[] = [];
+  const asked = [...queries, small].map((query, i) =>
+    query.turn().then(
+      () => through.push(i),
+      () => through.push(-i),
+    ),
+  );
+  const settle = async () => {
+    for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+  };
+  await settle();
+  assert.deepEqual(through.toSorted(), [0, 1, 4]);
+  ends.abort(new Error('gone'));
+  await settle();
+  assert.ok(through.includes(-2));
+  queries[0]!.end();
+  await settle();
+  assert.ok(through.includes(3));
+  await Promise.all(asked);
+  // it has its place, and asks for no other
+  await queries[3]!.turn();
+});

@@ -1,5 +1,7 @@
 import type { Priority } from '../kit/thread/thread-priority.ts';
 import { after, type Clock } from '../lib/clock.ts';
+import { Semaphore } from '../lib/semaphore.ts';
+import { LargePlace } from './large-place.ts';
 
 /** Work up to which a query is a short one. */
 const SHORT_MS = 50;
@@ -15,11 +17,15 @@ interface Runner {
   sinceMs: number;
 }
 
+/** Large queries that are evaluated at once. */
+const LARGE_AT_ONCE = 2;
+
 /** The turns of the queries of one thread: one that has worked for long waits for those that have not. */
 export class QueryTurns {
   readonly #runners = new Set<Runner>();
   readonly #clock: Clock;
   readonly #priority: Priority | undefined;
+  readonly #large = new Semaphore(LARGE_AT_ONCE);
   #isBackground = false;
   #waiting: (() => void)[] = [];
 
@@ -29,14 +35,23 @@ export class QueryTurns {
     this.#priority = priority;
   }
 
-  /** `turn` for a query's context; `end` when it is through. */
-  begin(): { turn(): Promise<void>; end(): void } {
+  /**
+   * `turn` for a query's context; `end` when it is through.
+   *
+   * @param heldBytes memory of the query, and `signal` its end; absent: it is never large
+   */
+  begin(query?: { heldBytes(): number; readonly signal: AbortSignal }): { turn(): Promise<void>; end(): void } {
+    const place = new LargePlace(this.#large);
     const runner: Runner = { workedMs: 0, sinceMs: this.#clock.monotonicMs() };
     this.#runners.add(runner);
     this.#settlePriority();
     return {
-      turn: () => this.#turn(runner),
+      turn: async () => {
+        if (query !== undefined) await place.take(query.heldBytes(), query.signal);
+        await this.#turn(runner);
+      },
       end: () => {
+        place.leave();
         this.#runners.delete(runner);
         this.#settlePriority();
         this.#wake();

@@ -19,6 +19,8 @@ const POINTS_MANY = 8;
 export class ApiJsonWriter {
   #bytes: Uint8Array<ArrayBuffer>;
   #length = 0;
+  /** Bytes that were taken. */
+  #taken = 0;
   #pending = '';
   readonly #encoder = new TextEncoder();
   readonly #onGrow: (bytes: number) => void;
@@ -89,7 +91,21 @@ export class ApiJsonWriter {
     this.raw('}');
   }
 
-  /** All that was written, alone in its buffer. The writer is of no further use. */
+  /** Bytes written and not taken, without what is about to be encoded. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** All that was written since it was last taken: a copy of its own. */
+  take(): Uint8Array<ArrayBuffer> {
+    this.#flush();
+    const part = this.#bytes.slice(0, this.#length);
+    this.#taken += this.#length;
+    this.#length = 0;
+    return part;
+  }
+
+  /** All that was written and not taken, alone in its buffer. The writer is of no further use. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#flush();
     return new Uint8Array(this.#bytes.buffer.transfer(this.#length));
@@ -99,14 +115,14 @@ export class ApiJsonWriter {
     this.#reserve(this.#pending.length * BYTES_PER_CHAR_MAX);
     this.#length += this.#encoder.encodeInto(this.#pending, this.#bytes.subarray(this.#length)).written;
     this.#pending = '';
-    this.#onGrow(this.#length);
+    this.#onGrow(this.#taken + this.#length);
   }
 
   #append(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
     this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
-    this.#onGrow(this.#length);
+    this.#onGrow(this.#taken + this.#length);
   }
 
   #reserve(most: number): void {

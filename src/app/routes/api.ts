@@ -6,6 +6,9 @@ import { readParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type Route, textResponse } from '../../kit/http/message.ts';
 import { apiPrefixes } from './tenant-route.ts';
 
+/** Answers that are sent while they are written, where they are long. */
+const MAY_BE_LONG: ReadonlySet<string> = new Set(['/api/v1/query', '/api/v1/query_range']);
+
 /** Longer headers are cut. */
 const HEADER_CHARS_MAX = 256;
 
@@ -58,7 +61,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               asker: askerOf(request),
               noStore: /\bno-store\b/i.test(request.headers['cache-control'] ?? ''),
               body: takesBody ? request.body : undefined,
-              takesParts: takesBody,
+              takesParts: takesBody || MAY_BE_LONG.has(path),
               caller: callerOf(request.headers),
             },
             request.signal,

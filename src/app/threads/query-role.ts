@@ -57,6 +57,9 @@ export type QueryRole = {
   tenantDeletion(request: { readonly tenant: string }, call: CallContext): Promise<TenantDeletion | undefined>;
 };
 
+/** The first of an answer that comes in parts. */
+export type PartedHead = Pick<Worked<ApiResponse>, 'answer' | 'metrics'>;
+
 /** Who evaluates: this process, which reads recent samples from its shards or from the owners on the ring; or queriers elsewhere. */
 export type HeadPorts =
   | { readonly shards: readonly ShardConnection[] }

@@ -28,7 +28,7 @@ import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import { GenerationReads } from './generation-reads.ts';
 import type { ThreadLayout } from './layout.ts';
-import type { HeadPorts, JobsRole, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
+import type { HeadPorts, JobsRole, PartedHead, QueryRole, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface QueryThreadsOptions {
@@ -159,21 +159,22 @@ export class QueryThreads implements Service, QueryWorkers {
     options: PooledCallOptions,
   ): Promise<Worked<ApiResponse>> {
     const { port1, port2 } = new MessageChannel();
-    const head = new Promise<ApiResponse>((resolve) => {
+    const head = new Promise<PartedHead>((resolve) => {
       port1.once('message', resolve);
     });
     const whole = this.#pool!.call('handle', { request, limits, parts: port2 }, { ...options, transfer: [port2] });
-    const answer = await Promise.race([head, whole]).catch((thrown) => {
+    const worked = await Promise.race([head, whole]).catch((thrown) => {
       port1.close();
       throw thrown;
     });
-    if ('answer' in answer) {
+    if ('cache' in worked) {
       port1.close();
-      return answer;
+      return worked;
     }
     const failed = whole.then(() => new Promise<never>(() => {}));
     failed.catch(() => {}); // whoever takes parts hears of it
-    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined };
+    const { answer, metrics } = worked;
+    return { answer: { ...answer, parts: takenParts(port1, failed) }, cache: undefined, metrics };
   }
 
   /** Works at a job of a front end elsewhere. */

@@ -38,7 +38,7 @@ import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
 import { countedRead } from './generation-reads.ts';
-import type { HeadPorts, JobsRole, JobTurn, QueryRole, QueryWorkerData } from './query-role.ts';
+import type { HeadPorts, JobsRole, JobTurn, PartedHead, QueryRole, QueryWorkerData } from './query-role.ts';
 import { warmUp } from './warm-up.ts';
 
 // Evaluates queries in a thread of its own: PromQL over the shards of this process and the store.
@@ -259,7 +259,8 @@ const role: QueryRole = {
       const { parts, ...response } = await new PromApi(from).handle(request, signal);
       elsewhereMs = from.workedMs();
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
-      port.postMessage(response);
+      const asks = response.status === 200 ? await askedBy(request, signal) : undefined;
+      port.postMessage({ answer: response, metrics: asks } satisfies PartedHead);
       await sendParts(port, parts, signal);
       return { ...response, body: new Uint8Array(0) };
     });

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import { sendParts, takenParts } from './part-stream.ts';
 
@@ -56,4 +58,23 @@ test('the taker hears when there will be no more', async () => {
   const { port1 } = new MessageChannel();
   const taken = takenParts(port1, Promise.reject(new Error('the worker is gone')));
   await assert.rejects(taken.next(), /the worker is gone/);
+});
+
+test('parts that were taken are not held until the last one', async () => {
+  setFlagsFromString('--expose-gc');
+  const gc = runInNewContext('gc') as () => void;
+  const { port1, port2 } = new MessageChannel();
+  const { made } = parts(60);
+  const sent = sendParts(port2, made, new AbortController().signal);
+  const taken: WeakRef<Uint8Array>[] = [];
+  for await (const part of takenParts(port1, never)) {
+    taken.push(new WeakRef(part));
+    if (taken.length < 50) continue;
+    await new Promise(setImmediate);
+    gc();
+    const held = taken.filter((each) => each.deref() !== undefined).length;
+    assert.ok(held < 10, `${held} of 50 are held`);
+    break;
+  }
+  await sent.catch(() => {});
 });

@@ -68,15 +68,21 @@ class Asked {
  * @param failed rejects when there will be no more
  */
 export async function* takenParts(port: MessagePort, failed: Promise<never>): AsyncGenerator<Uint8Array, void> {
-  let take: (message: FromMaker) => void = () => {};
-  port.on('message', (message: FromMaker) => take(message));
+  // a race with `failed` for each part would keep them all: what waits for a promise is held until that is settled
+  let waiting: PromiseWithResolvers<FromMaker> | undefined;
+  let failure: { readonly error: unknown } | undefined;
+  port.on('message', (message: FromMaker) => waiting?.resolve(message));
+  failed.catch((error) => {
+    failure = { error };
+    waiting?.reject(error);
+  });
   try {
     for (;;) {
-      const answer = new Promise<FromMaker>((resolve) => {
-        take = resolve;
-      });
+      if (failure !== undefined) throw failure.error;
+      waiting = Promise.withResolvers();
       port.postMessage('next');
-      const message = await Promise.race([answer, failed]);
+      const message = await waiting.promise;
+      waiting = undefined;
       if ('end' in message) return;
       yield message.part;
     }

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
+import { SharedMemory } from '../limits/query-budget.ts';
+import type { TestSeries } from '../storage/test-list.ts';
+import { PromApi } from './backend.ts';
+import { testSources } from './test-sources.ts';
+
+const START_S = 1767225600;
+const STEPS = 4000;
+const LIST = Array.from({ length: 60 }, (_, i): TestSeries => {
+  const points = [0, 1, 2].map((at) => [(START_S + at) * 1000, i + at / 7] as const);
+  return [{ __name__: 'm', i: `${i}` }, ...points];
+});
+const PARAMS = [
+  ['query', `last_over_time(m[${STEPS}s]) + time() / 7`],
+  ['start', `${START_S}`],
+  ['end', `${START_S + STEPS - 1}`],
+  ['step', '1'],
+] as const;
+
+async function asked(takesParts: boolean, limit = DEFAULT_LIMITS.maxQueryResponseSize) {
+  const memory = new Held();
+  const sources = testSources(LIST, { limits: () => ({ ...DEFAULT_LIMITS, maxQueryResponseSize: limit }), memory });
+  const request = { tenant: 't', method: 'GET', path: '/api/v1/query_range', params: PARAMS, takesParts };
+  const response = await new PromApi(sources).handle(request, new AbortController().signal);
+  return { ...response, memory };
+}
+
+/** Counts what is held. */
+class Held extends SharedMemory {
+  bytes = 0;
+
+  constructor() {
+    super(2 ** 30);
+  }
+
+  override change(beforeBytes: number, afterBytes: number): void {
+    super.change(beforeBytes, afterBytes);
+    this.bytes += afterBytes - beforeBytes;
+  }
+}
+
+test('a long answer is sent while it is written, byte for byte as it is whole, in parts that are let go of', async () => {
+  const whole = await asked(false);
+  assert.equal(whole.parts, undefined);
+  assert.ok(whole.body.length > 6e6);
+  const { body, parts, memory, status } = await asked(true);
+  assert.equal(status, 200);
+  const all = [body];
+  let longest = 0;
+  for await (const part of parts!) {
+    longest = Math.max(longest, part.length);
+    all.push(part);
+    // columns and what is being written, not the text
+    assert.ok(memory.bytes < 20e6);
+  }
+  assert.ok(body.length < 5e6 && longest < 1e6 && all.length > 5);
+  assert.equal(Buffer.compare(Buffer.concat(all), whole.body), 0);
+  assert.equal(memory.bytes, 0);
+});
+
+test('a reader that goes away ends it, and what it holds', async () => {
+  const { parts, memory } = await asked(true);
+  const taken = parts![Symbol.asyncIterator]();
+  await taken.next();
+  assert.ok(memory.bytes > 0);
+  await taken.return!();
+  assert.equal(memory.bytes, 0);
+});
+
+test('an answer that may be too long is known to be before any of it is sent', async () => {
+  const { status, body, parts } = await asked(true, 5_000_000);
+  assert.equal(parts, undefined);
+  assert.equal(status, 422);
+  assert.match(new TextDecoder().decode(body), /max_query_response_size/);
+});
