@@ -4,6 +4,7 @@ import { Pacer } from '../lib/pacer.ts';
 import { LimitedBudget } from '../limits/query-budget.ts';
 import type { QueryLimits } from '../limits/query-limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import type { MissingPart } from '../storage/missing.ts';
 import type { QueryBudget } from '../storage/queryable.ts';
 import { ApiJsonWriter } from '../wire/api-json.ts';
 import type { Call } from './call.ts';
@@ -14,6 +15,8 @@ export const TRUNCATED = 'results truncated due to limit';
 export interface Notes {
   readonly warnings?: readonly string[];
   readonly infos?: readonly string[];
+  /** Parts that the answer lacks. */
+  readonly missing?: readonly MissingPart[] | undefined;
 }
 
 /** `{"status":"success","data":…}`; `write` puts the data. */
@@ -110,7 +113,17 @@ function end(out: ApiJsonWriter, notes: Notes): void {
     out.raw(',"infos":');
     out.json(notes.infos);
   }
+  if (notes.missing !== undefined && notes.missing.length > 0) {
+    out.raw(',"missing":');
+    out.json(notes.missing.map(missingJson));
+  }
   out.raw('}');
+}
+
+/** Times as the API has them, in seconds; null where there is no end. */
+function missingJson({ what, startMs, endMs, reason }: MissingPart): object {
+  const seconds = (ms: number) => (Math.abs(ms) <= 8.64e15 ? ms / 1000 : null);
+  return { what, start: seconds(startMs), end: seconds(endMs), reason };
 }
 
 export function failure({ status, type, headers, message }: ApiError): ApiResponse {

@@ -1,11 +1,11 @@
 import type { ApiResponse } from '../contract/api.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { Labels } from '../model/labels.ts';
-import type { LabelRequest } from '../storage/queryable.ts';
+import type { LabelAnswer, LabelRequest } from '../storage/queryable.ts';
 import type { ApiJsonWriter } from '../wire/api-json.ts';
-import { successInTurns, TRUNCATED } from './answer.ts';
+import { type Notes, successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
-import { lookupContext, pacerFor, turnsOf } from './context.ts';
+import { lookupContext, missingOf, pacerFor, turnsOf } from './context.ts';
 import { ApiError } from './error.ts';
 import { MAX_TIME, MIN_TIME, storageMs } from './time.ts';
 
@@ -16,7 +16,8 @@ export async function series(call: Call): Promise<ApiResponse> {
   const limit = params.limit();
   const { startMs, endMs } = timesOf(call);
   const selectors = await params.matchers(turnsOf(call), 'match[]');
-  const context = lookupContext(call);
+  const missing = missingOf(call);
+  const context = lookupContext(call, missing);
   const queryable = sources.queryable(request.tenant);
   const found = new Map<string, Labels>();
   const warnings: string[] = [];
@@ -42,7 +43,7 @@ export async function series(call: Call): Promise<ApiResponse> {
     list = list.slice(0, limit);
     warnings.push(TRUNCATED);
   }
-  return successInTurns(call, { warnings }, function* (out) {
+  return successInTurns(call, { warnings, missing: missing?.list }, function* (out) {
     out.raw('[');
     for (const [i, labels] of list.entries()) {
       if (i > 0) out.raw(',');
@@ -59,7 +60,9 @@ export async function labelNames(call: Call): Promise<ApiResponse> {
   const limit = call.params.limit();
   const asked = await labelRequest(call, limit);
   const queryable = sources.queryable(request.tenant);
-  return strings(call, limit, await timed(call, () => queryable.labelNames(asked, lookupContext(call))));
+  const missing = missingOf(call);
+  const found = await timed(call, () => queryable.labelNames(asked, lookupContext(call, missing)));
+  return strings(call, limit, { ...found, missing: missing?.list });
 }
 
 /** `/api/v1/label/:name/values` */
@@ -71,7 +74,9 @@ export async function labelValues(call: Call): Promise<ApiResponse> {
   const limit = call.params.limit();
   const asked = await labelRequest(call, limit);
   const queryable = sources.queryable(request.tenant);
-  return strings(call, limit, await timed(call, () => queryable.labelValues(name, asked, lookupContext(call))));
+  const missing = missingOf(call);
+  const found = await timed(call, () => queryable.labelValues(name, asked, lookupContext(call, missing)));
+  return strings(call, limit, { ...found, missing: missing?.list });
 }
 
 async function labelRequest(call: Call, limit: number): Promise<LabelRequest> {
@@ -104,11 +109,11 @@ function withOneMore(limit: number): number {
 function strings(
   call: Call,
   limit: number,
-  found: { readonly values: readonly string[]; readonly warnings: readonly string[] },
+  { values, warnings, missing }: LabelAnswer & Pick<Notes, 'missing'>,
 ): Promise<ApiResponse> {
-  const cut = limit > 0 && found.values.length > limit;
-  return successInTurns(call, { warnings: cut ? [...found.warnings, TRUNCATED] : found.warnings }, (out) =>
-    writeStrings(out, found.values, cut ? limit : found.values.length),
+  const cut = limit > 0 && values.length > limit;
+  return successInTurns(call, { warnings: cut ? [...warnings, TRUNCATED] : warnings, missing }, (out) =>
+    writeStrings(out, values, cut ? limit : values.length),
   );
 }
 

@@ -8,6 +8,7 @@ import type { ApiJsonWriter } from '../wire/api-json.ts';
 import { formatTimestamp } from '../wire/timestamp-text.ts';
 import { type Streamable, success, successInTurns, TRUNCATED } from './answer.ts';
 import type { Call } from './call.ts';
+import { mayBePartial } from './context.ts';
 import { ApiError } from './error.ts';
 import { DurationParamError, engineMs, isBefore, nanosBetween, parseDurationNanos, timeOfMs } from './time.ts';
 
@@ -98,6 +99,7 @@ function commonOf(call: Call, explain: boolean) {
     timeoutMs: timeoutOf(call),
     lookbackMs: lookbackOf(call),
     expr: params.get('query'),
+    ...(mayBePartial(call) && { allowPartial: true }),
     ...(call.request.noStore === true && { noStore: true }),
     perStepStatistics: sources.perStepStats && params.get('stats') === 'all',
     explain,
@@ -148,9 +150,10 @@ async function answer(call: Call, { result, limit }: Ran): Promise<ApiResponse> 
       `value ${quoteGoCut(stats)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`,
     );
   }
+  const { infos, missing } = result;
   const response = await successInTurns(
     call,
-    { warnings, infos: result.infos },
+    { warnings, infos, missing },
     function* (out) {
       out.raw(`{"resultType":"${value.type}","result":`);
       yield* writeValue(out, value);

@@ -48,6 +48,8 @@ export interface HeadSelect {
   readonly startMs: number;
   readonly endMs: number;
   readonly labelsOnly: boolean;
+  /** Holders that are away may be left out: `HeadSlice.missing` tells of them. */
+  readonly allowPartial?: boolean;
   /** Absent: the series of all shards. */
   readonly shard?: SeriesShard | undefined;
 }
@@ -81,6 +83,8 @@ export interface HeadSlice {
   readonly isAll?: boolean;
   /** Known permanent loss that touches the answer. */
   readonly warnings: readonly string[];
+  /** Whatever could not be had of those who are away. */
+  readonly missing?: readonly string[];
 }
 
 export interface HeadExemplarRequest {

@@ -1,5 +1,6 @@
 import type { FloatHistogram } from '../model/histogram.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
+import type { MissingPart } from '../storage/missing.ts';
 
 // The place where expressions are handed over: to the querier of this process, to another, or to who splits them.
 
@@ -61,6 +62,8 @@ interface QueryRequest {
   readonly timeoutMs?: number;
   /** Take no answer of before, and keep this one nowhere. */
   readonly noStore?: boolean;
+  /** Where somebody is away, answer without what it has and say so in `missing`; absent: that is an error. */
+  readonly allowPartial?: boolean;
   /** Count the samples of each step. */
   readonly perStepStatistics?: boolean;
   /** Tell what each part of the plan did. */
@@ -108,6 +111,8 @@ export interface QueryResult {
   readonly statistics: QueryStatistics;
   /** Only where it was asked for. */
   readonly explanation: QueryExplanation | undefined;
+  /** Parts that the answer lacks; absent: it is complete. */
+  readonly missing?: readonly MissingPart[];
   /** Only for some of a query's steps: what `warnings` and `infos` are made of, to be put together with that of the others. */
   readonly notes?: QueryNotes;
 }

@@ -18,6 +18,7 @@ import { printExpr } from '../promql/parser/printer.ts';
 import { alignToStep } from './align.ts';
 import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
+import { partMissing } from './part-missing.ts';
 import { PartsBudget, type PartsMemory } from './parts-budget.ts';
 import { reachOf } from './reach.ts';
 import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts';
@@ -104,7 +105,9 @@ export class Frontend implements QueryRunner {
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
     const runner =
-      shards > 0 && isShardable(expr) ? this.#inShards(tenant, pacer) : querier.range.bind(querier, tenant);
+      shards > 0 && request.allowPartial !== true && isShardable(expr)
+        ? this.#inShards(tenant, pacer)
+        : querier.range.bind(querier, tenant);
     if (splitRefusal(expr, rules) !== undefined) {
       if (!isOne) await this.#refuseHopeless(tenant, request, expr, [request], context);
       return runner(request, context);
@@ -190,9 +193,10 @@ export class Frontend implements QueryRunner {
       budget.holdBytes(cached?.bytes ?? 0);
       const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
         const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
-        const result = await withRetries(retriesMax, ends, () =>
+        const evaluated = withRetries(retriesMax, ends, () =>
           run({ ...request, ...own }, { ...context, signal: ends }),
         );
+        const result = await (request.allowPartial === true ? evaluated.catch(partMissing(part, ends)) : evaluated);
         budget.add(result);
         return result;
       });
@@ -207,7 +211,13 @@ export class Frontend implements QueryRunner {
       const isDear = statistics.totalQueryableSamples >= (this.#options.cacheSamplesMin ?? 0);
       // whoever asks does not wait for it, and it never fails but where there is nobody to ask any more
       if (isDear || counts.cachedSteps > 0) void cached?.keep(answers, pacer).catch(() => {});
-      return { ...resultOfSteps(request.expr, steps), statistics, explanation: explanationOfParts(results) };
+      const missing = results.flatMap((result) => result.missing ?? []);
+      return {
+        ...resultOfSteps(request.expr, steps),
+        statistics,
+        explanation: explanationOfParts(results),
+        ...(missing.length === 0 ? {} : { missing }),
+      };
     } catch (thrown) {
       throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;
     } finally {

@@ -241,6 +241,16 @@ export const limitsConfig = section('limits', 'Limits of each tenant', {
     flag: 'frontend.max-query-response-size',
     help: 'Bytes of an answer before it is compressed. A query over several days that would have more is refused before anything is fetched. 0: no limit.',
   }),
+  queryPartialData: toggle({
+    default: false,
+    flag: 'querier.query-partial-data',
+    help: 'Answer queries without what ingesters or stores have that are away, with warnings and the field `missing`, where a request does not say (partial_response). Such answers are never cached.',
+  }),
+  rulesPartialData: toggle({
+    default: false,
+    flag: 'ruler.rules-partial-data',
+    help: 'Evaluate rules without what ingesters or stores have that are away.',
+  }),
   maxCacheFreshnessMs: duration({
     default: '1m',
     flag: 'frontend.max-cache-freshness',

@@ -25,10 +25,13 @@ const LARGEST = [
   'resultsCacheTtlMs',
 ] as const satisfies readonly (keyof TenantLimits)[];
 
+/** Those that all tenants have to allow. */
+const EACH = ['queryPartialData', 'rulesPartialData'] as const satisfies readonly (keyof TenantLimits)[];
+
 /** All that a query asks of limits. */
 export type QueryLimits = Pick<
   TenantLimits,
-  (typeof SMALLEST)[number] | (typeof LARGEST)[number] | 'queryIngestersWithinMs'
+  (typeof SMALLEST)[number] | (typeof LARGEST)[number] | (typeof EACH)[number] | 'queryIngestersWithinMs'
 >;
 
 /** Limits of a query whose tenant's name may stand for several. */
@@ -49,12 +52,14 @@ export function joinedLimits(name: string, limitsOf: (tenant: string) => TenantL
 function joined(all: readonly TenantLimits[]): JoinedLimits {
   const smallest = Object.fromEntries(SMALLEST.map((key) => [key, smallestOf(all.map((limits) => limits[key]))]));
   const largest = Object.fromEntries(LARGEST.map((key) => [key, Math.max(...all.map((limits) => limits[key]))]));
+  const each = Object.fromEntries(EACH.map((key) => [key, all.every((limits) => limits[key])]));
   const within = all.map(({ queryIngestersWithinMs }) => queryIngestersWithinMs);
   return {
     ...(smallest as Pick<QueryLimits, (typeof SMALLEST)[number]>),
     // these two hide nothing that is a tenant's
     queryIngestersWithinMs: within.includes(0) ? 0 : Math.max(...within),
     ...(largest as Pick<QueryLimits, (typeof LARGEST)[number]>),
+    ...(each as Pick<QueryLimits, (typeof EACH)[number]>),
     retentionsMs: all.map(({ retentionPeriodMs }) => retentionPeriodMs),
   };
 }

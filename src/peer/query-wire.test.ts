@@ -76,6 +76,10 @@ const RESULTS: readonly QueryResult[] = [
     { notes: NOTES },
   ),
   resultOf({ type: 'matrix', series: [] }, { explanation: explanationOf(60) }),
+  resultOf(
+    { type: 'matrix', series: [] },
+    { missing: [{ what: 'recent samples', startMs: 0, endMs: 5, reason: 'away' }] },
+  ),
   resultOf({
     type: 'matrix',
     series: [
@@ -124,7 +128,11 @@ const PARTIALS: readonly PartialResult[] = [
 ];
 
 const REQUESTS: readonly JobRequest[] = [
-  { kind: 'query', method: 'instant', request: { expr: 'up', timeMs: 5, lookbackMs: 60_000, noStore: true } },
+  {
+    kind: 'query',
+    method: 'instant',
+    request: { expr: 'up', timeMs: 5, lookbackMs: 60_000, noStore: true, allowPartial: true },
+  },
   {
     kind: 'query',
     method: 'range',
@@ -173,7 +181,7 @@ test('queries and results are what they were on the other side, to the last bit'
   for (const result of RESULTS) assert.deepEqual(decodeResult(encodeResult(result)), result);
   for (const result of PARTIALS) assert.deepEqual(decodePartial(encodePartial(result)), result);
   for (const request of REQUESTS) assert.deepEqual(decodeRequest(encodeRequest(request)), request);
-  const { value } = decodeResult(encodeResult(RESULTS[4]!));
+  const { value } = decodeResult(encodeResult(RESULTS[5]!));
   assert.equal(value.type, 'matrix');
   if (value.type === 'matrix') {
     const bits = (values: Float64Array) => new BigUint64Array(values.buffer, values.byteOffset, values.length);

@@ -18,6 +18,7 @@ import type {
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
 import type { FloatHistogram, ResetHint, Span } from '../model/histogram.ts';
 import { isSeriesShard } from '../model/series-shard.ts';
+import type { MissingPart } from '../storage/missing.ts';
 import {
   boolOf,
   bytesOf,
@@ -100,6 +101,7 @@ function askedOf(fields: Fields) {
     ...number('lookbackMs'),
     ...number('timeoutMs'),
     ...toggle('noStore'),
+    ...toggle('allowPartial'),
     ...toggle('perStepStatistics'),
     ...toggle('explain'),
     ...(used && { used }),
@@ -432,14 +434,27 @@ function anyNumberOf(value: unknown, name: string): number {
 }
 
 /** All of a result but its value. */
+const MISSING = ['recent samples', 'stored samples', 'part of the query'] as const;
+
+function missingOf(value: unknown): MissingPart {
+  const { what, reason, ...times } = fieldsOf(value, 'missing');
+  return {
+    what: oneOf(what, MISSING, 'missing.what'),
+    ...timesOf(times),
+    reason: textOf(reason, 'reason', TEXT_CHARS_MAX),
+  };
+}
+
 function toldOf(head: Fields) {
   const notes = optional(head.notes, notesOf);
+  const missing = optional(head.missing, (each) => listOf(each, 'missing', NOTES_MAX, missingOf));
   return {
     warnings: textsOf(head.warnings, 'warnings', TEXT_CHARS_MAX),
     infos: textsOf(head.infos, 'infos', TEXT_CHARS_MAX),
     statistics: statisticsOf(head.statistics),
     explanation: optional(head.explanation, explanationOf),
     ...(notes && { notes }),
+    ...(missing && { missing }),
   };
 }
 

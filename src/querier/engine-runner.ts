@@ -18,6 +18,7 @@ import type { Engine, PartialAnswer } from '../promql/engine.ts';
 import { ParseError } from '../promql/parser/parser.ts';
 import type { QueryResult as EngineResult, QueryValue as EngineValue } from '../promql/result.ts';
 import type { QueryStats } from '../promql/stats.ts';
+import { MissingParts } from '../storage/missing.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import type { QueryTurns } from './turns.ts';
 
@@ -45,7 +46,7 @@ export class EngineRunner implements QueryRunner {
     const { engine, queryable } = this.#options;
     return this.#run(tenant, request, context, async (own, statistics) => {
       const result = await engine.query(queryable(tenant), { ...optionsOf(request), timeMs: request.timeMs }, own);
-      return resultOf(result, columnsOf(result.value, request.timeMs), statistics);
+      return resultOf(result, columnsOf(result.value, request.timeMs), statistics, own);
     });
   }
 
@@ -55,7 +56,7 @@ export class EngineRunner implements QueryRunner {
     return this.#run(tenant, request, context, async (own, statistics) => {
       const query = { ...optionsOf(request), ...rangeOf(request) };
       const result = await engine.queryRange(queryable(tenant), query, own);
-      return resultOf(result, columnsOf(result.value, endMs), statistics);
+      return resultOf(result, columnsOf(result.value, endMs), statistics, own);
     });
   }
 
@@ -97,8 +98,9 @@ export class EngineRunner implements QueryRunner {
       ends.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs }));
     });
     const { turn, end } = this.#options.turns.begin({ heldBytes: () => budget.memoryBytes, signal });
+    const missing = request.allowPartial === true ? new MissingParts() : undefined;
     try {
-      return await query({ budget, signal, turn }, (stats) => {
+      return await query({ budget, signal, turn, missing }, (stats) => {
         const { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups } = budget;
         const read = { fetchedRows, fetchedObjects, cachedBlocks, readSlots, readGroups };
         const own = {
@@ -133,8 +135,15 @@ function resultOf(
   { warnings, infos, stats, explain, notes }: EngineResult,
   value: QueryValue,
   statistics: (stats: QueryStats) => QueryStatistics,
+  { missing }: QueryContext,
 ): QueryResult {
-  const told = { warnings, infos, ...(notes === undefined ? {} : { notes }) };
+  const parts = missing?.list ?? [];
+  const told = {
+    warnings,
+    infos,
+    ...(notes === undefined ? {} : { notes }),
+    ...(parts.length === 0 ? {} : { missing: parts }),
+  };
   return { value, ...told, statistics: statistics(stats), explanation: explain };
 }
 

@@ -6,6 +6,7 @@ import { type ChunksOfSeries, SeriesRows } from '../chunk/series-rows.ts';
 import type { HeadSlice, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
+import { type MissingPart, missingText } from '../storage/missing.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
@@ -37,11 +38,16 @@ export class HeadSource implements SampleSource {
     const matchers = request.matchers.map(headMatcher);
     try {
       for await (const slice of this.#client.select(
-        { tenant, matchers, startMs, endMs, labelsOnly, shard },
+        { tenant, matchers, startMs, endMs, labelsOnly, shard, ...partialOf(context) },
         context.signal,
       )) {
         context.budget.addFetchedBytes(slice.bytes.length);
         for (const warning of slice.warnings) warnings.add(warning);
+        for (const reason of slice.missing ?? []) {
+          const part: MissingPart = { what: 'recent samples', startMs, endMs, reason };
+          context.missing?.add(part);
+          warnings.add(missingText(part));
+        }
         found.take(slice.bytes, slice.alone);
       }
     } catch (error) {
@@ -129,6 +135,10 @@ export function headSource(client: IngesterClient, kernel: Kernel): SampleSource
     labelNames: (...asked) => source.labelNames(...asked),
     labelValues: (...asked) => source.labelValues(...asked),
   };
+}
+
+function partialOf({ missing }: QueryContext): { readonly allowPartial?: true } {
+  return missing === undefined ? {} : { allowPartial: true };
 }
 
 function answerOf(values: readonly string[], { budget }: QueryContext) {

@@ -19,6 +19,7 @@ import { tenantsOf } from '../model/tenants.ts';
 import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
+import { MissingParts } from '../storage/missing.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
@@ -169,9 +170,13 @@ export class Querier implements TenantHider {
   ): Promise<readonly InstantOutcome[]> {
     const { queryable, over } = this.sources(tenant, limits);
     const orders: Pick<KeptOrders, 'of'> = { of: (key, labels) => this.#orders.of(`${tenant} ${key}`, labels) };
-    const selects = new SharedSelects(queryable(tenant), orders, this.#options.clock, context.signal);
+    const { rulesPartialData: allowPartial } = limits;
+    const missing = allowPartial ? new MissingParts() : undefined;
+    const shared = { signal: context.signal, missing };
+    const selects = new SharedSelects(queryable(tenant), orders, this.#options.clock, shared);
+    const own = allowPartial ? requests.map((request) => ({ ...request, allowPartial })) : requests;
     try {
-      return await instantsBy(over(selects), tenant, requests, context, this.#texts);
+      return await instantsBy(over(selects), tenant, own, context, this.#texts);
     } finally {
       await selects.close();
     }

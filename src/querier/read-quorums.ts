@@ -32,16 +32,20 @@ export class ReadQuorums {
   #short: Quorum | undefined;
 
   readonly #goneText: (gone: GivenUp) => string | undefined;
+  readonly #allowPartial: boolean;
 
   /**
    * @param rank of a member: those with less are asked first
    * @param goneText says what is missing of one that was given up; undefined: nothing of what is read
+   * @param allowPartial all owners that are left do where no quorum is to be had
    */
   constructor(
     asks: readonly ReadAsk[],
     rank: (id: string) => number,
     goneText: (gone: GivenUp) => string | undefined = () => undefined,
+    allowPartial = false,
   ) {
+    this.#allowPartial = allowPartial;
     this.#rank = rank;
     this.#goneText = goneText;
     this.#quorums = asks.map((ask) => ({ ask, expected: 0, counted: 0, lost: ask.gone.length, failed: 0 }));
@@ -96,14 +100,22 @@ export class ReadQuorums {
     const wasAsked = this.#states.get(id) === 'asked';
     this.#states.set(id, state);
     for (const quorum of this.#ofMember.get(id)!) {
-      const wasMet = isMet(quorum);
+      const wasMet = this.#isSettled(quorum);
       if (wasAsked) quorum.expected--;
       count(quorum);
       if (wasMet) continue;
-      if (isMet(quorum)) this.#unmet--;
-      else if (isShort(quorum)) this.#short ??= quorum;
-      else this.#open.add(quorum);
+      const isShortNow = isShort(quorum);
+      if (isShortNow) this.#short ??= quorum;
+      if (this.#isSettled(quorum)) this.#unmet--;
+      else if (this.#allowPartial || !isShortNow) this.#open.add(quorum);
     }
+  }
+
+  /** Nobody is left whose answer matters. */
+  #isSettled(quorum: Quorum): boolean {
+    if (isMet(quorum)) return true;
+    if (!this.#allowPartial || !isShort(quorum)) return false;
+    return quorum.counted + quorum.lost + quorum.failed >= quorum.ask.owners.length + quorum.ask.gone.length;
   }
 
   get isMet(): boolean {
@@ -120,12 +132,21 @@ export class ReadQuorums {
   shortage(): AppError | undefined {
     const short = this.#short;
     if (short === undefined) return undefined;
-    const { owners, quorum, arc, version } = short.ask;
-    for (const id of owners) {
+    for (const id of short.ask.owners) {
       // what the request is to blame for is said as it is
       const error = this.#failures.get(id);
       if (error instanceof AppError && error.facts.http < 500) return error;
     }
+    return this.#allowPartial ? undefined : this.#shortageOf(short);
+  }
+
+  /** Whatever an answer lacks that may be incomplete. */
+  missing(): string[] {
+    return this.#allowPartial && this.#short !== undefined ? [this.#shortageOf(this.#short).message] : [];
+  }
+
+  #shortageOf(short: Quorum): AppError {
+    const { owners, quorum, arc, version } = short.ask;
     const members = owners.slice(0, NAMED_MAX).map((id) => `${id}: ${this.#stateText(id)}`);
     const others = this.#quorums.filter((each) => each !== short && isShort(each)).length;
     return queryErrors.noReadQuorum({

@@ -72,6 +72,35 @@ test('a query for one metric asks a read quorum of one set of owners, each once;
   assert.ok(wide.asked() <= 2 + 6 + 6);
 });
 
+test('an answer that may be incomplete has what the owners hold that are left, and says what it lacks', async () => {
+  const { ingesters, members } = cluster([ringOf(membersOf(3, 3), 16, 3)]);
+  const [a, b, c] = [0, 1, 2].map((n) => members.get(id(n))!);
+  for (const each of [a, b, c]) each!.items.add('x');
+  c!.items.add('y');
+  a!.trouble = fail;
+  b!.trouble = fail;
+  const partial = { ...selectOf('m'), allowPartial: true };
+  const found = new Set<string>();
+  const missing: string[] = [];
+  for await (const slice of ingesters.select(partial, signal)) {
+    if (slice.bytes.length > 0) found.add(new TextDecoder().decode(slice.bytes));
+    missing.push(...(slice.missing ?? []));
+  }
+  assert.deepEqual([...found].sort(), ['x', 'y']);
+  assert.equal(missing.length, 1);
+  assert.match(missing[0]!, /connection refused.*connection refused/s);
+  // all that are left are asked, whoever answers first
+  c!.trouble = fail;
+  for await (const { bytes } of ingesters.select(partial, signal)) assert.equal(bytes.length, 0);
+  // enough of them are: it lacks nothing
+  for (const each of [a, b, c]) each!.trouble = () => {};
+  for await (const slice of ingesters.select(partial, signal)) assert.equal(slice.missing, undefined);
+  await assert.rejects(async () => {
+    for (const each of [a, b]) each!.trouble = fail;
+    for await (const _ of ingesters.select(selectOf('m'), signal));
+  });
+});
+
 test('another owner is asked where one fails, at once or in the middle, and an error names all where there is no quorum', async () => {
   const { select, members } = cluster([ringOf(membersOf(3, 3), 16, 3)]);
   const [a, b, c] = [0, 1, 2].map((n) => members.get(id(n))!);

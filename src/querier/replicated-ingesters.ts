@@ -68,6 +68,8 @@ interface ReadOf {
   readonly shard?: SeriesShard | undefined;
   /** The beginning of the range that is read, Unix ms; absent: what is read has no time. */
   readonly startMs?: number;
+  /** Owners that are away are left out where no quorum is to be had. */
+  readonly allowPartial?: boolean;
 }
 
 type OpenMember<T> = (
@@ -100,6 +102,7 @@ export class ReplicatedIngesters implements IngesterClient {
       metrics: metricsOf([request.matchers]),
       shard: request.shard,
       startMs: request.startMs,
+      allowPartial: request.allowPartial === true,
     };
     const slices = this.#read(of, (member, version, own) => member.select(request, version, own), signal);
     for (;;) {
@@ -108,8 +111,8 @@ export class ReplicatedIngesters implements IngesterClient {
         yield { bytes: next.value, alone: false, warnings: [] };
         continue;
       }
-      const { warnings } = next.value;
-      if (warnings.length > 0) yield { bytes: new Uint8Array(0), alone: true, warnings };
+      const { warnings, missing } = next.value;
+      if (warnings.length + missing.length > 0) yield { bytes: new Uint8Array(0), alone: true, warnings, missing };
       return;
     }
   }
@@ -176,7 +179,7 @@ export class ReplicatedIngesters implements IngesterClient {
   /** Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one. */
   async *#round<T>(
     view: RingView,
-    { tenant, metrics, shard, startMs = Number.NEGATIVE_INFINITY }: ReadOf,
+    { tenant, metrics, shard, startMs = Number.NEGATIVE_INFINITY, allowPartial = false }: ReadOf,
     open: OpenMember<T>,
     signal: AbortSignal,
   ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
@@ -186,7 +189,7 @@ export class ReplicatedIngesters implements IngesterClient {
       startMs > atMs + AHEAD_MS_MAX
         ? undefined
         : `${id} was given up at ${new Date(atMs).toISOString()}: samples until then that it alone held are missing`;
-    const quorums = new ReadQuorums(asks, this.#rank(view), goneText);
+    const quorums = new ReadQuorums(asks, this.#rank(view), goneText, allowPartial);
     hedges?.read();
     const hedge = hedges && {
       delayMs: Math.min(slowMs, hedges.delayMs(tenant)),
@@ -247,7 +250,8 @@ export class ReplicatedIngesters implements IngesterClient {
       streams.close();
     }
     const gone = givenUp.map(goneText).filter((text) => text !== undefined);
-    return { warnings: [...new Set([...quorums.warnings(), ...gone])], copies: quorums.copies };
+    const warnings = [...new Set([...quorums.warnings(), ...gone])];
+    return { warnings, missing: quorums.missing(), copies: quorums.copies };
   }
 
   /** Waits until a version is known here that a member knows. */
@@ -299,6 +303,8 @@ export class ReplicatedIngesters implements IngesterClient {
 /** The end of a read. */
 interface ReadEnd {
   readonly warnings: readonly string[];
+  /** Errors that the read would have ended with, were it not allowed to be incomplete. */
+  readonly missing: readonly string[];
   /** Members that answered for a set of owners, on average. */
   readonly copies: number;
 }

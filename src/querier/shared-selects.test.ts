@@ -66,7 +66,7 @@ async function streamed(shared: SharedSelects, context: QueryContext, of = reque
 
 test('what several queries ask for is read once, and charged to each', async () => {
   const { inner, asked } = storage(3, 10);
-  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, signal);
+  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, { signal });
   const contexts = [contextOf(), contextOf(), contextOf()];
   const set = await shared.select(request, contexts[0]!);
   assert.deepEqual(
@@ -93,7 +93,7 @@ test('what several queries ask for is read once, and charged to each', async () 
 
 test('a large answer is a stream of who asks first, and others ask themselves', async () => {
   const { inner, asked } = storage(7, 2);
-  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, signal);
+  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, { signal });
   const contexts = [contextOf(), contextOf()];
   const texts = await Promise.all(contexts.map((context) => streamed(shared, context)));
   assert.equal(texts[0], 'a97 b98 c99 d100 e101 f102 g103');
@@ -120,7 +120,7 @@ test('a query that ends waits no longer, and fails no other', async () => {
       yield* inner.stream!(...args);
     },
   };
-  const shared = new SharedSelects(slow, new KeptOrders(), systemClock, signal);
+  const shared = new SharedSelects(slow, new KeptOrders(), systemClock, { signal });
   const ending = new AbortController();
   const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
   const other = streamed(shared, contextOf());

@@ -37,7 +37,7 @@ interface Asked {
  */
 export class SharedSelects implements Queryable {
   readonly #inner: Queryable;
-  readonly #signal: AbortSignal;
+  readonly #shared: Pick<QueryContext, 'signal' | 'missing'>;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
   readonly #orders: Pick<KeptOrders, 'of'>;
@@ -45,12 +45,17 @@ export class SharedSelects implements Queryable {
   #turn: Promise<void> | undefined;
   #heldBytes = 0;
 
-  /** @param signal ends what is asked for on behalf of several */
-  constructor(inner: Queryable, orders: Pick<KeptOrders, 'of'>, clock: Pick<Clock, 'turn'>, signal: AbortSignal) {
+  /** @param shared the context of what is asked for on behalf of several */
+  constructor(
+    inner: Queryable,
+    orders: Pick<KeptOrders, 'of'>,
+    clock: Pick<Clock, 'turn'>,
+    shared: Pick<QueryContext, 'signal' | 'missing'>,
+  ) {
     this.#inner = inner;
     this.#orders = orders;
     this.#clock = clock;
-    this.#signal = signal;
+    this.#shared = shared;
   }
 
   async select(request: SelectRequest, context: QueryContext): Promise<SeriesSet> {
@@ -125,7 +130,7 @@ export class SharedSelects implements Queryable {
 
   #ask(request: SelectRequest): Asked {
     const cost = new Recorded();
-    const rest = this.#inner.stream!(request, { signal: this.#signal, budget: cost })[Symbol.asyncIterator]() as Stream;
+    const rest = this.#inner.stream!(request, { ...this.#shared, budget: cost })[Symbol.asyncIterator]() as Stream;
     this.#open.push(rest);
     const asked: Asked = { stream: undefined, answer: this.#first(request, rest, cost, (first) => { asked.stream = { first, rest, cost }; }) }; // biome-ignore format: wraps badly
     asked.answer.catch(() => {}); // who waits for it hears of it

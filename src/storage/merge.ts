@@ -2,12 +2,14 @@ import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
+import { isAway } from '../model/away.ts';
 import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { SERIES_SHARDS_MAX, type SeriesShard } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
+import { type MissingPart, missingText } from './missing.ts';
 import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
 import { type ReadRows, rowsAt } from './series-rows.ts';
 import { type SeriesBlock, StreamBroken } from './series-stream.ts';
@@ -19,9 +21,9 @@ export function mergedQueryable(tenant: string, sources: Sources): Queryable {
     select: (request, context) => selected(tenant, sources, request, context),
     stream: (request, context) => streamed(tenant, sources, request, context),
     labelNames: (request, context) =>
-      mergedLabels(sources, request, (source) => source.labelNames(tenant, request, context)),
+      mergedLabels(sources, request, context, (source) => source.labelNames(tenant, request, context)),
     labelValues: (name, request, context) =>
-      mergedLabels(sources, request, (source) => source.labelValues(tenant, name, request, context)),
+      mergedLabels(sources, request, context, (source) => source.labelValues(tenant, name, request, context)),
   };
 }
 
@@ -32,7 +34,8 @@ async function selected(
   context: QueryContext,
 ): Promise<MergedSet> {
   const close = (part: SourceSeries) => part.close();
-  const parts = await askAll(sources, (source) => source.select(tenant, request, context), close);
+  const select = (source: SampleSource) => source.select(tenant, request, context);
+  const parts = await askAll(sources, orMissing(sources, request, context, select, noSeries), close);
   return new MergedSet(parts, request, context);
 }
 
@@ -44,7 +47,8 @@ async function* streamed(
   context: QueryContext,
 ): AsyncGenerator<SeriesBlock, void> {
   const { recent, stored, overlapMs, clock } = sources;
-  if (recent.stream === undefined) {
+  // what is away in the middle of a stream could not be left out
+  if (recent.stream === undefined || context.missing !== undefined) {
     yield* blockOf(await selected(tenant, sources, request, context), true);
     return;
   }
@@ -229,17 +233,43 @@ async function askAll<T>(
   }
 }
 
+/** Where the answer may be incomplete, a source that is away has nothing, and that is told. */
+function orMissing<T>(
+  { recent }: Sources,
+  { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
+  { missing }: QueryContext,
+  ask: (source: SampleSource) => Promise<T>,
+  nothing: (warning: string) => T,
+): (source: SampleSource) => Promise<T> {
+  if (missing === undefined) return ask;
+  return async (source) => {
+    try {
+      return await ask(source);
+    } catch (thrown) {
+      if (!isAway(thrown)) throw thrown;
+      const what = source === recent ? 'recent samples' : 'stored samples';
+      const part: MissingPart = { what, startMs, endMs, reason: thrown.message };
+      missing.add(part);
+      return nothing(missingText(part));
+    }
+  };
+}
+
+const noSeries = (warning: string): SourceSeries => ({ ...NO_SERIES, warnings: [warning] });
+const noLabels = (warning: string): LabelAnswer => ({ values: [], warnings: [warning] });
+
 /** Sorting holds the thread up for so long at a time. */
 const SLICE_MS = 10;
 
 async function mergedLabels(
   sources: Sources,
   request: LabelRequest,
+  context: QueryContext,
   ask: (source: SampleSource) => Promise<LabelAnswer>,
 ): Promise<LabelAnswer> {
   const values = new Set<string>();
   const warnings = new Set<string>();
-  for (const answer of await askAll(sources, ask, () => {})) {
+  for (const answer of await askAll(sources, orMissing(sources, request, context, ask, noLabels), () => {})) {
     for (const value of answer.values) values.add(value);
     for (const warning of answer.warnings) warnings.add(warning);
   }

@@ -2,6 +2,7 @@ import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
 import type { SampleColumns } from './columns.ts';
+import type { MissingParts } from './missing.ts';
 import type { SeriesMemo } from './series-memo.ts';
 import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
@@ -52,6 +53,8 @@ export interface LabelAnswer {
 export interface QueryContext {
   readonly signal: AbortSignal;
   readonly budget: QueryBudget;
+  /** Set where an answer may be incomplete: told what is missing. Absent: who is away makes an error. */
+  readonly missing?: MissingParts | undefined;
   /** Asked now and then by what takes long: lets others run, and resolves when it may go on. Absent: only lets others run. */
   readonly turn?: () => Promise<void>;
 }
