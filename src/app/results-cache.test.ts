@@ -40,6 +40,9 @@ async function startApp(name: string, flags: readonly string[]) {
       await answer.body.dump();
       assert.equal(answer.statusCode, 204);
     },
+    async metrics(): Promise<string> {
+      return (await send(`${url}/metrics`)).body.text();
+    },
     /** The answer's points, and the samples that were looked at for it. */
     async range(headers: Readonly<Record<string, string>> = {}) {
       const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
@@ -66,6 +69,11 @@ test('days are answered from the cache, and once more from the samples when one 
   assert.match(cold.timing, /^eval;dur=[\d.]+, samples;desc="\d+", parts;desc="\d", cached_steps;desc="0"$/);
   assert.match(warm.timing, /cached_steps;desc="1\d\d"$/);
   assert.ok(warm.samples < cold.samples / 5, `${warm.samples} samples of ${cold.samples}`);
+  const days = async (had: string) => {
+    const text = await app.metrics();
+    return Number(new RegExp(`query_results_cache_days_total\\{had="${had}"\\} (\\d+)`).exec(text)?.[1]);
+  };
+  assert.ok((await days('whole')) > 0 && (await days('none')) > 0);
   const anew = await app.range({ 'cache-control': 'no-store' });
   assert.deepEqual([anew.values, anew.samples], [cold.values, cold.samples]);
   assert.match(anew.timing, /cached_steps;desc="0"$|^eval[^c]*$/);

@@ -23,6 +23,8 @@ export interface ApiRequest {
   readonly user?: string;
   /** Who asks, by its headers. */
   readonly caller?: ApiCaller;
+  /** The caller's trace, as the header `traceparent` has it. */
+  readonly trace?: string | undefined;
   /** Settings that the tenant's rules are evaluated with, where rules are to be tried. */
   readonly rules?: RuleSettings;
 }

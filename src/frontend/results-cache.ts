@@ -51,9 +51,20 @@ const RETENTION_MARGIN_MS = 3_600_000;
 /** A query of which less than this share is old enough is evaluated as it is. */
 const SHARE_MIN = 0.5;
 
+/** Days of queries, by how much of each the cache had, and queries that could not ask it. */
+export interface ResultsCacheStats {
+  whole: number;
+  part: number;
+  none: number;
+  failures: number;
+}
+
+const noStats = (): ResultsCacheStats => ({ whole: 0, part: 0, none: 0, failures: 0 });
+
 /** Answers of the past, by expression and day. */
 export class ResultsCache {
   readonly #options: ResultsCacheOptions;
+  #stats = noStats();
 
   constructor(options: ResultsCacheOptions) {
     this.#options = options;
@@ -63,6 +74,13 @@ export class ResultsCache {
   isWorth({ startMs, endMs }: StepRange, { ageMs }: CacheLimits): boolean {
     const horizonMs = this.#options.clock.nowMs() - ageMs;
     return horizonMs - startMs > (endMs - startMs) * SHARE_MIN;
+  }
+
+  /** How it did since it was asked last. */
+  takeStats(): ResultsCacheStats {
+    const stats = this.#stats;
+    this.#stats = noStats();
+    return stats;
   }
 
   /** The parts as far as the cache has them; undefined where it cannot be known whether that still holds. */
@@ -75,7 +93,10 @@ export class ResultsCache {
     // before anything is evaluated: what comes in between makes other generations
     const days = await generations(query.tenant, signal).catch(() => undefined);
     signal.throwIfAborted();
-    if (days === undefined) return undefined;
+    if (days === undefined) {
+      this.#stats.failures++;
+      return undefined;
+    }
     const nowMs = clock.nowMs();
     const phase = ((query.startMs % query.stepMs) + query.stepMs) % query.stepMs;
     const common = [VERSION, query.tenant, flags, query.lookbackMs, query.stepMs, phase, intervalMs, query.normal];
@@ -87,7 +108,9 @@ export class ResultsCache {
       extents: values[i] === undefined ? [] : decodeExtents(values[i]),
       bytes: values[i]?.length ?? 0,
     }));
-    return new CachedParts(cache, query, days, nowMs, entries);
+    const cached = new CachedParts(cache, query, days, nowMs, entries);
+    for (const had of cached.shares) this.#stats[had]++;
+    return cached;
   }
 }
 
@@ -132,6 +155,12 @@ export class CachedParts {
   /** Memory that the extents take, roughly. */
   get bytes(): number {
     return this.#entries.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
+  /** How much of each part the cache had. */
+  get shares(): ('whole' | 'part' | 'none')[] {
+    const open = new Set(this.tasks.map(({ entry }) => entry));
+    return this.#entries.map(({ pieces }, i) => (open.has(i) ? (pieces.length > 0 ? 'part' : 'none') : 'whole'));
   }
 
   /** Steps that the cache had the answer of. */

@@ -8,6 +8,7 @@ import type {
   QueryRunner,
   RangeRequest,
 } from '../contract/query.ts';
+import { currentTrace } from '../kit/observe/trace.ts';
 import { encodeRequest } from './job-shapes.ts';
 import { type AskedQuery, decodePartial, decodeResult, encodePartial, encodeResult } from './query-wire.ts';
 
@@ -41,7 +42,11 @@ export class JobRunner implements QueryRunner {
   }
 
   async #run(tenant: string, query: AskedQuery, { signal }: QueryRunContext): Promise<Uint8Array> {
-    const { head, bytes } = await this.#ask(tenant, encodeRequest({ kind: 'query', ...query }), signal);
+    const { head, bytes } = await this.#ask(
+      tenant,
+      encodeRequest({ kind: 'query', ...query, trace: currentTrace() }),
+      signal,
+    );
     this.workedMs += head.workedMs;
     return bytes;
   }

@@ -1,6 +1,7 @@
 import type { ApiRequest } from '../contract/api.ts';
 import type { AnswerPart, Job, JobHead, JobOrder, QuerierSeat } from '../contract/jobs.ts';
 import type { RuleSettings } from '../contract/rules.ts';
+import { traceParentOf } from '../kit/observe/trace.ts';
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
 import { checkTenant } from '../model/tenant.ts';
 import { tenantsOf } from '../model/tenants.ts';
@@ -29,7 +30,7 @@ const PLACES_MAX = 100_000;
 
 /** The request of a job: the querier alone reads it. */
 export type JobRequest =
-  | ({ readonly kind: 'query' } & AskedQuery)
+  | ({ readonly kind: 'query'; readonly trace?: string | undefined } & AskedQuery)
   | { readonly kind: 'api'; readonly request: ApiRequest };
 
 export function encodeRequest(request: JobRequest): Uint8Array {
@@ -39,7 +40,10 @@ export function encodeRequest(request: JobRequest): Uint8Array {
 /** @throws peerMessageInvalid */
 export function decodeRequest(bytes: Uint8Array): JobRequest {
   const fields = fieldsOf(decodeValue(bytes), 'request');
-  if (fields.kind === 'query') return { kind: 'query', ...queryOf(fields) };
+  if (fields.kind === 'query') {
+    const trace = traceParentOf(fields.trace);
+    return { kind: 'query', ...queryOf(fields), ...(trace !== undefined && { trace }) };
+  }
   if (fields.kind === 'api') return { kind: 'api', request: apiRequestOf(fields.request) };
   throw wrongShape('request.kind');
 }
@@ -72,6 +76,7 @@ function apiRequestOf(value: unknown): ApiRequest {
       const text = (field: string) => textOf(own[field], `caller.${field}`, NAME_CHARS_MAX);
       return { userAgent: text('userAgent'), dashboardUid: text('dashboardUid'), panelId: text('panelId') };
     }),
+    trace: traceParentOf(fields.trace),
     rules: optional(rules, ruleSettingsOf),
   });
 }

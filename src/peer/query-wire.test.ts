@@ -132,6 +132,7 @@ const REQUESTS: readonly JobRequest[] = [
     kind: 'query',
     method: 'instant',
     request: { expr: 'up', timeMs: 5, lookbackMs: 60_000, noStore: true, allowPartial: true },
+    trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   },
   {
     kind: 'query',
@@ -164,6 +165,7 @@ const REQUESTS: readonly JobRequest[] = [
       asker: { user: 'u', source: 'dashboard' },
       body: Uint8Array.of(1, 2, 3),
       takesParts: true,
+      trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00',
       caller: { userAgent: 'x', dashboardUid: '', panelId: '' },
       rules: {
         evaluationIntervalMs: 60_000,

@@ -62,3 +62,16 @@ test('a query is ended by its id, by its tenant alone', () => {
   end();
   assert.ok(!book.cancel('a', id));
 });
+
+test("a query that runs names its caller's trace", () => {
+  const book = new QueryBook(new ManualClock());
+  const params = [['query', 'up']] as const;
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  let told: string | undefined;
+  const end = book.begin({ tenant: 'a', method: 'GET', path: '/api/v1/query', params, trace }, ({ traceId }) => {
+    told = traceId;
+  });
+  assert.equal(book.active('a')[0]!.traceId, '4bf92f3577b34da6a3ce929d0e0e4736');
+  end();
+  assert.equal(told, '4bf92f3577b34da6a3ce929d0e0e4736');
+});

@@ -1,4 +1,5 @@
 import type { ApiRequest } from '../contract/api.ts';
+import { traceIdOf } from '../kit/observe/trace.ts';
 import type { Clock } from '../lib/clock.ts';
 
 /** A finished query, as the top-queries list keeps it. */
@@ -21,6 +22,8 @@ export interface ActiveQuery {
   readonly end: string;
   readonly step: string;
   readonly startedMs: number;
+  /** The id of the caller's trace; absent: there is none. */
+  readonly traceId?: string;
 }
 
 export interface TopQuery {
@@ -51,14 +54,19 @@ export class QueryBook {
   }
 
   /** Notes a request; what is no query is passed by. Call what is returned when it ends: `atEnd` is told of it then. @param cancel ends it */
-  begin({ tenant, path, params }: ApiRequest, atEnd?: (query: ActiveQuery) => void, cancel?: () => void): () => void {
+  begin(
+    { tenant, path, params, trace }: ApiRequest,
+    atEnd?: (query: ActiveQuery) => void,
+    cancel?: () => void,
+  ): () => void {
     const get = (name: string) => params.find(([key]) => key === name)?.[1] ?? '';
     const query = shortened(get('query'), QUERY_CHARS_MAX);
     if (!/\/query(_range)?$/.test(path) || query === '') return () => {};
     const id = ++this.#lastId;
     const startedMs = this.#clock.nowMs();
     const [start, end, step] = ['start', 'end', 'step'].map((name) => shortened(get(name), TIME_CHARS_MAX)) as Times;
-    const active = { id, tenant, query, path, start, end, step, startedMs };
+    const traced = trace === undefined ? {} : { traceId: traceIdOf(trace) };
+    const active = { id, tenant, query, path, start, end, step, startedMs, ...traced };
     this.#active.set(id, active);
     if (cancel !== undefined) this.#cancels.set(id, cancel);
     return () => {

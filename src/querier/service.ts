@@ -28,6 +28,15 @@ import { QueryCosts } from './query-costs.ts';
 const querierMetrics = metricTable({
   fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
   hits: counter('cache_hits_total', 'Parts of chunk groups that the cache had.', ['cache']),
+  resultsDays: counter(
+    'query_results_cache_days_total',
+    'Days of range queries that the cache of answers was asked for, by how much of each it had: whole, part, none.',
+    ['had'],
+  ),
+  resultsFailures: counter(
+    'query_results_cache_failures_total',
+    'Queries that were evaluated without the cache of answers, as it could not be known whether these hold.',
+  ),
   failures: counter(
     'cache_failures_total',
     'Calls to the cache that failed, took too long, or were left out after others did.',
@@ -71,10 +80,20 @@ export interface Worked<Answer> {
   readonly answer: Answer;
   /** How the worker's cache did since its last answer; undefined: it has none. */
   readonly cache: CacheStats | undefined;
+  /** How the worker's cache of answers did since its last answer; absent: it has none. */
+  readonly results?: ResultsCounts | undefined;
   /** Metrics that a query asked for by name; absent: it is none, or was refused. */
   readonly metrics?: readonly string[] | undefined;
   /** From when the worker began until it had the answer. */
   readonly workedMs?: number;
+}
+
+/** Counts of a cache of answers (`frontend/results-cache.ts`). */
+export interface ResultsCounts {
+  readonly whole: number;
+  readonly part: number;
+  readonly none: number;
+  readonly failures: number;
 }
 
 export interface QuerierServiceOptions {
@@ -118,6 +137,7 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     this.book = new QueryBook(options.clock);
     this.#metrics = querierMetrics(options.registry);
     this.#count({ hits: 0, misses: 0, failures: 0 });
+    this.#countResults({ whole: 0, part: 0, none: 0, failures: 0 });
   }
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
@@ -195,9 +215,15 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     return joinedLimits(tenant, this.#options.limits);
   }
 
-  #answer<Answer>({ answer, cache }: Worked<Answer>): Answer {
+  #answer<Answer>({ answer, cache, results }: Worked<Answer>): Answer {
     if (cache !== undefined) this.#count(cache);
+    if (results !== undefined) this.#countResults(results);
     return answer;
+  }
+
+  #countResults({ failures, ...days }: ResultsCounts): void {
+    for (const [had, count] of Object.entries(days)) this.#metrics.resultsDays.inc({ had }, count);
+    this.#metrics.resultsFailures.inc({}, failures);
   }
 
   #count({ hits, misses, failures }: CacheStats): void {

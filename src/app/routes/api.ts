@@ -4,6 +4,7 @@ import type { ApiAsker, ApiBackend, ApiCaller } from '../../contract/api.ts';
 import type { ServerConfig } from '../../kit/http/config.ts';
 import { readParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type Route, textResponse } from '../../kit/http/message.ts';
+import { traceParentOf } from '../../kit/observe/trace.ts';
 import { apiPrefixes } from './tenant-route.ts';
 
 /** Answers that are sent while they are written, where they are long. */
@@ -63,6 +64,7 @@ export function apiHandlers(backend: ApiBackend, config: ServerConfig): Route[] 
               body: takesBody ? request.body : undefined,
               takesParts: takesBody || MAY_BE_LONG.has(path),
               caller: callerOf(request.headers),
+              ...(config.traceContext && { trace: traceParentOf(request.headers.traceparent) }),
             },
             request.signal,
           );

@@ -12,6 +12,7 @@ import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts'
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
+import { withTrace } from '../../kit/observe/trace.ts';
 import { Channel, Transferred } from '../../kit/thread/channel.ts';
 import { IdleCollector } from '../../kit/thread/idle-collector.ts';
 import { Link } from '../../kit/thread/link.ts';
@@ -84,6 +85,8 @@ const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'cacheLimits' 
 interface Connected {
   readonly querier: Querier;
   readonly generations: Generations;
+  /** The cache of answers; undefined: there is none. */
+  readonly results: ResultsCache | undefined;
   /** Sources that the API answers from, for a call with these limits. */
   sources(
     tenant: string,
@@ -156,6 +159,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
   return {
     querier,
     generations,
+    results: answers,
     sources: (tenant, limits, turn = NO_TURN) => {
       const { over, ...sources } = querier.sources(tenant, limits);
       const memory = () => new LimitedBudget(limits, sources.memory);
@@ -210,7 +214,8 @@ async function worked<Answer>(run: (connected: Connected) => Promise<Answer>) {
     const own = await connection;
     const startedMs = systemClock.monotonicMs();
     const answer = await run(own);
-    return { answer, cache: (await cache)?.takeStats(), workedMs: systemClock.monotonicMs() - startedMs };
+    const workedMs = systemClock.monotonicMs() - startedMs;
+    return { answer, cache: (await cache)?.takeStats(), results: own.results?.takeStats(), workedMs };
   } finally {
     garbage.end();
   }
@@ -256,7 +261,8 @@ const role: QueryRole = {
     let elsewhereMs: number | undefined;
     const { answer, ...how } = await worked(async ({ sources }) => {
       const from = sources(request.tenant, limits, turn);
-      const { parts, ...response } = await new PromApi(from).handle(request, signal);
+      const api = new PromApi(from);
+      const { parts, ...response } = await withTrace(request.trace, () => api.handle(request, signal));
       elsewhereMs = from.workedMs();
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
       const asks = response.status === 200 ? await askedBy(request, signal) : undefined;
@@ -286,11 +292,14 @@ const role: QueryRole = {
       const workedMs = () => systemClock.monotonicMs() - startedMs;
       if (request.kind === 'query') {
         const { queries } = own.querier.sources(tenant, limits);
-        const bytes = await runQuery(queries, tenant, request, { signal });
+        const bytes = await withTrace(request.trace, () => runQuery(queries, tenant, request, { signal }));
         return { head: { workedMs: workedMs() }, bytes };
       }
-      if (request.request.tenant !== tenant) throw new Error('bug: a request of another tenant than its job');
-      const { parts, body, ...api } = await new PromApi(own.sources(tenant, limits)).handle(request.request, signal);
+      const asked = request.request;
+      if (asked.tenant !== tenant) throw new Error('bug: a request of another tenant than its job');
+      const { parts, body, ...api } = await withTrace(asked.trace, () =>
+        new PromApi(own.sources(tenant, limits)).handle(asked, signal),
+      );
       throwFailure(api.status, body);
       const answered = { head: { workedMs: workedMs(), api }, bytes: movable(body) };
       if (parts === undefined || port === undefined) return answered;

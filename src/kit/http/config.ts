@@ -85,6 +85,10 @@ export const serverConfig = section('server', 'HTTP server', {
     key: 'shutdown_timeout',
     help: 'Time for a clean end; what is not done by then is left to the next start.',
   }),
+  traceContext: toggle({
+    default: false,
+    help: "Take on the trace of queries' callers (the header `traceparent`): its id is in the log of slow queries and, at level debug, of each call to another process, which it goes along with.",
+  }),
   httpPathPrefix: text({
     check: checkPrefix,
     help: 'Path below which everything is served, as behind a proxy that hands paths on unchanged.',

@@ -5,6 +5,7 @@ import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import { type Random, type RandomBytes, systemBytes, systemRandom } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
+import { currentTrace, type TraceParent } from '../observe/trace.ts';
 import { decodeValue, encodeValue } from './codec.ts';
 import { Connection, type Message } from './connection.ts';
 import { ANSWER, CANCEL, CREDIT, END, ERROR, GOING, HELLO, ITEM, PROOF, REQUEST, WELCOME } from './frame.ts';
@@ -64,6 +65,7 @@ interface PendingCall {
   readonly id: number;
   readonly method: string;
   readonly head: unknown;
+  readonly trace: TraceParent | undefined;
   readonly body: Uint8Array;
   readonly deadlineMs: number;
   readonly timeoutMs: number;
@@ -205,6 +207,7 @@ export class RpcClient implements RpcCaller {
         method,
         head,
         body,
+        trace: currentTrace(),
         deadlineMs: nowMs + timeoutMs,
         timeoutMs,
         inbox,
@@ -363,7 +366,7 @@ export class RpcClient implements RpcCaller {
   }
 
   #send(open: Open, call: PendingCall): void {
-    const { id, method, head, body, deadlineMs, inbox } = call;
+    const { id, method, head, body, deadlineMs, inbox, trace } = call;
     const timeoutMs = Math.max(1, Math.ceil(deadlineMs - this.#options.clock.monotonicMs()));
     try {
       if (body.length > open.room.bytesMax) {
@@ -374,7 +377,8 @@ export class RpcClient implements RpcCaller {
         });
       }
       const credit = inbox === undefined ? 0 : inbox.room;
-      open.connection.send(REQUEST, id, encodeValue([method, timeoutMs, credit, head]), body);
+      const request = [method, timeoutMs, credit, head, ...(trace === undefined ? [] : [trace])];
+      open.connection.send(REQUEST, id, encodeValue(request), body);
     } catch (error) {
       call.done();
       call.reject(error);

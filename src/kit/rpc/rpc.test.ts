@@ -7,7 +7,9 @@ import { ManualClock } from '../../lib/manual-clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
 import { writeErrors } from '../../model/errors-write.ts';
+import { type Logger, silentLogger } from '../observe/log.ts';
 import { Registry } from '../observe/metrics.ts';
+import { currentTrace, withTrace } from '../observe/trace.ts';
 import { RpcClient } from './client.ts';
 import { encodeValue } from './codec.ts';
 import { frameHead, HELLO, PROOF, REQUEST } from './frame.ts';
@@ -497,4 +499,20 @@ test('a peer that floods gets its turns and no more: others are answered at near
   await Promise.all(flood);
   // as many turns as the victim, and what was running besides; in order of arrival it would be 128 times as many
   assert.ok(share < 4, `${share.toFixed(1)} calls of the flood for each of the victim`);
+});
+
+test("a caller's trace goes with its calls, and with theirs in turn", async (t) => {
+  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const lines: string[] = [];
+  const log = { ...silentLogger, debug: (fields: object) => void lines.push(JSON.stringify(fields)) } as Logger;
+  const tell = async () => ({ head: currentTrace() ?? 'none' });
+  const last = await startServer(t, { tell }, { log });
+  const onward = startClient(t, last);
+  const first = await startServer(t, { pass: async () => ({ head: (await onward.call('tell', {})).head }) });
+  const client = startClient(t, first);
+  assert.equal((await withTrace(trace, () => client.call('pass', {}))).head, trace);
+  assert.equal((await client.call('pass', {})).head, 'none');
+  assert.deepEqual(lines, [
+    JSON.stringify({ method: 'tell', peer: 'client', traceId: '4bf92f3577b34da6a3ce929d0e0e4736' }),
+  ]);
 });

@@ -7,6 +7,7 @@ import { AppError } from '../../model/errors.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import type { Logger } from '../observe/log.ts';
+import { type TraceParent, traceIdOf, traceParentOf, withTrace } from '../observe/trace.ts';
 import type { Service, Stop } from '../service/service.ts';
 import { CallTurns } from './call-turns.ts';
 import { decodeValue, encodeValue } from './codec.ts';
@@ -94,6 +95,7 @@ export class RpcServer implements Service {
       room: new SharedRoom(inflightBytesMax),
       writes: new CallTurns({ runningMax, runningBytesMax, ...shared }),
       others: new CallTurns({ runningMax: OTHERS_MAX, runningBytesMax: Number.POSITIVE_INFINITY, ...shared }),
+      log: options.log,
     };
   }
 
@@ -269,6 +271,7 @@ interface Served {
   readonly room: SharedRoom;
   readonly writes: CallTurns;
   readonly others: CallTurns;
+  readonly log: Logger;
 }
 
 /** Another process that asks, on one connection. */
@@ -360,12 +363,13 @@ class Peer {
 
   #begin(call: ServedCall, { head, body, memory }: Message): void {
     const { id } = call;
-    const { role, clock, writes, others } = this.#served;
+    const { role, clock, writes, others, log } = this.#served;
     call.hasBegun = true;
     let method: RpcRole[string];
     let request: unknown;
+    let trace: TraceParent | undefined;
     try {
-      const [name, timeoutMs, credit, value] = decodeValue(head) as readonly unknown[];
+      const [name, timeoutMs, credit, value, traceText] = decodeValue(head) as readonly unknown[];
       if (typeof name !== 'string' || typeof timeoutMs !== 'number' || typeof credit !== 'number') {
         throw peerErrors.peerMessageInvalid({ reason: 'a request without a method' });
       }
@@ -373,6 +377,7 @@ class Peer {
       method = role[name]!;
       call.method = name;
       request = value;
+      trace = traceParentOf(traceText);
       call.credit = credit;
       call.deadlineMs = clock.monotonicMs() + Math.min(Math.max(0, timeoutMs), TIMEOUT_MS_MAX);
     } catch (error) {
@@ -383,7 +388,9 @@ class Peer {
     const work = async () => {
       try {
         signal.throwIfAborted();
-        const answer = await method({ head: request, body }, { signal, peer: this.name });
+        if (trace !== undefined)
+          log.debug({ method: call.method, peer: this.name, traceId: traceIdOf(trace) }, 'asked');
+        const answer = await withTrace(trace, () => method({ head: request, body }, { signal, peer: this.name }));
         // one that hands its request back is still to be sent
         if (answer.body?.buffer !== body.buffer) this.connection.give(memory);
         await this.#answer(call, answer);
