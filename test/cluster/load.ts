@@ -30,6 +30,8 @@ export interface LoadOptions {
   readonly histograms: boolean;
   /** Whether samples have start timestamps. */
   readonly starts: boolean;
+  /** Whether targets come and go, so that there are stale markers. */
+  readonly stale: boolean;
 }
 
 /** A scrape of a tenant's series, on its way until it is acknowledged or refused. */
@@ -193,6 +195,7 @@ export class Load {
           };
         }),
       );
+      if (this.#options.stale) series.unshift(...goneSeries(timeMs, scrapes));
       scrapes++;
       const chance = random();
       // of some targets samples come late, minutes or hours
@@ -371,6 +374,14 @@ export class Load {
       late.push({ tenant, series: own, dueMs: atMs, tries: 0 });
     }
   }
+}
+
+/** Series of targets that are gone at every other scrape. Nobody asks for them: they lie in the same windows and groups as all others. */
+function goneSeries(timeMs: number, scrape: number): SentSeries[] {
+  return ['aa', 'beta_gone'].map((metric): SentSeries => {
+    const pairs = ['__name__', metric, 'instance', 'i0'];
+    return { pairs, samples: [scrape % 2 === 1 ? { timeMs, stale: true } : { timeMs, value: scrape }] };
+  });
 }
 
 function sentValue(sample: PushedSample): number {

@@ -10,6 +10,9 @@ export interface SentSeries extends PushedSeries {
   readonly startMs?: number;
 }
 
+/** A stale marker, high word and low. */
+const STALE_BITS = [0x7ff00000, 2] as const;
+
 const HEADERS = {
   'content-type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
   'content-encoding': 'snappy',
@@ -35,6 +38,7 @@ function floatsOf(samples: readonly PushedSample[], startMs: number): WriteSampl
   const out = new WriteSamples();
   for (const sample of samples) {
     if ('value' in sample) out.push(sample.timeMs, highWord(sample.value), lowWord(sample.value), startMs);
+    else if ('stale' in sample) out.push(sample.timeMs, ...STALE_BITS, startMs);
   }
   return out;
 }

@@ -90,6 +90,7 @@ export async function simulate({ scenario, seed, broken, onTrace }: SimulationOp
     deletes: random() < 0.5,
     histograms: world.random('histograms')() < 0.5,
     starts: world.random('starts')() < 0.3,
+    stale: world.random('stale')() < 0.3,
   });
   let failure: Error | undefined;
   // every wait of a member is an event, so a promise that fails without owner is a bug of whoever made it
