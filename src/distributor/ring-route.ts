@@ -40,6 +40,9 @@ export interface RingTargets {
 /** How long owners may take before they count as away. */
 const ANSWER_MS_MAX = 10_000;
 
+/** Reason with which the wait for owners ends; made once, for one of its own takes some 30 µs. */
+const SETTLED = new Error('settled');
+
 /** Frames with labels that an owner gets in one go, where others get keys. */
 const LABELLED_BYTES = 1024 * 1024;
 
@@ -259,7 +262,7 @@ class RingSending implements Sending {
   async #settled(begin: (settle: () => void) => void): Promise<void> {
     const timer = new AbortController();
     const timeUp = this.#route.clock.sleep(ANSWER_MS_MAX, timer.signal).catch(() => {});
-    begin(() => timer.abort());
+    begin(() => timer.abort(SETTLED));
     await timeUp;
   }
 

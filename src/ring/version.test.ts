@@ -57,6 +57,36 @@ test('a version comes back as it was written, and equal ones have equal bytes', 
   assert.equal(named(reordered).hash, named(version).hash);
 });
 
+test('fields of later builds come back, also where nobody was lost, and go on from version to version', () => {
+  const later = new Map([
+    ['later-a', Buffer.from('1')],
+    ['later-b', new Uint8Array(0)],
+  ]);
+  const { lost, ...without } = rich();
+  for (const version of [
+    { ...without, later },
+    { ...without, lost: lost!, later },
+  ]) {
+    const bytes = encodeVersion(version);
+    const back = decodeVersion(bytes);
+    assert.deepEqual(Buffer.from(encodeVersion(back)), Buffer.from(bytes));
+    assert.deepEqual(
+      [...back.later!].map(([name, value]) => [name, Buffer.from(value).toString()]),
+      [
+        ['later-a', '1'],
+        ['later-b', ''],
+      ],
+    );
+    assert.equal(back.lost === undefined, !('lost' in version));
+    const next = after(back, { kind: 'join', member: memberOf(8, 3) });
+    assert.deepEqual(decodeVersion(encodeVersion(next)).later, back.later);
+  }
+  const twice = Buffer.concat([encodeVersion({ ...without, later }).subarray(5), Buffer.from([1, 97, 0, 1, 97, 0])]);
+  assert.throws(() => decodeVersion(sealed(twice)), /without a name of its own/);
+  const many = new Map(Array.from({ length: 65 }, (_, i) => [`f${i}`, Buffer.from('1')]));
+  assert.throws(() => decodeVersion(encodeVersion({ ...without, later: many })), /more than 64 fields/);
+});
+
 test('more than 255 members and arcs that lack owners come back, too', () => {
   const many = ringOf(membersOf(300, 3), 1024, 3);
   assert.deepEqual(decodeVersion(encodeVersion(many)).owners, many.owners);

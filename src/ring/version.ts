@@ -55,6 +55,11 @@ export interface RingVersion {
    * a while, ascending by id. Absent: there are none.
    */
   readonly lost?: readonly GivenUp[];
+  /**
+   * Fields that later builds add, by name, ascending: who does not know them passes them on from version to version. Absent: there are
+   * none.
+   */
+  readonly later?: ReadonlyMap<string, Uint8Array>;
 }
 
 export const NO_OWNER = 0xffff;
@@ -65,6 +70,9 @@ export const MEMBERS_MAX = 4096;
 const BYTES_MAX = 16 << 20;
 /** Owners lost with versions below the floor: of more, those given up last are told. */
 export const LOST_MAX = 100;
+/** Fields of later builds, and the longest of them. */
+export const LATER_MAX = 64;
+const LATER_BYTES_MAX = 64 * 1024;
 const TEXT_BYTES_MAX = 256;
 const METRIC_BYTES_MAX = 65_536;
 
@@ -108,12 +116,17 @@ export function encodeVersion(version: RingVersion): Uint8Array<ArrayBuffer> {
     }
   }
   // nothing where there are none: such versions are what they were before these were told
-  if (version.lost !== undefined) {
-    content.uvarint(version.lost.length);
-    for (const { id, atMs } of version.lost) {
+  if (version.lost !== undefined || version.later !== undefined) {
+    content.uvarint(version.lost?.length ?? 0);
+    for (const { id, atMs } of version.lost ?? []) {
       putText(content, id);
       content.uvarint(atMs);
     }
+  }
+  for (const [name, value] of inOrder(version.later ?? new Map<string, Uint8Array>())) {
+    putText(content, name);
+    content.uvarint(value.length);
+    content.bytes(value);
   }
   const out = new Uint8Array(5 + content.length);
   out[0] = FORMAT;
@@ -156,7 +169,7 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
   if (givenUpMs > 0 !== givenUp.length > 0) throw new BytesError(`${givenUp.length} owners given up at ${givenUpMs}`);
   const tenants = takeTenants(from);
   const lost = from.left === 0 ? undefined : takeLost(from);
-  from.end();
+  const later = from.left === 0 ? undefined : takeLater(from);
   const version = {
     cluster,
     number,
@@ -170,6 +183,7 @@ export function decodeVersion(bytes: Uint8Array): RingVersion {
     givenUpMs,
     tenants,
     ...(lost && { lost }),
+    ...(later && { later }),
   };
   checkOrder(givenUp, 'given up');
   // longer numbers, texts that are no UTF-8: a version has one name only
@@ -236,8 +250,10 @@ function takeTenants(from: ByteReader): Map<string, SlotSizes> {
   return tenants;
 }
 
-function takeLost(from: ByteReader): GivenUp[] {
+/** Undefined: there are none, and fields of later builds follow. */
+function takeLost(from: ByteReader): GivenUp[] | undefined {
   const count = from.count(2);
+  if (count === 0 && from.left > 0) return undefined;
   if (count === 0 || count > LOST_MAX) throw new BytesError(`${count} owners lost, 1 to ${LOST_MAX} are read`);
   const lost = Array.from({ length: count }, () => ({ id: takeText(from, TEXT_BYTES_MAX), atMs: from.uvarint() }));
   checkOrder(
@@ -245,6 +261,17 @@ function takeLost(from: ByteReader): GivenUp[] {
     'lost',
   );
   return lost;
+}
+
+function takeLater(from: ByteReader): Map<string, Uint8Array> {
+  const later = new Map<string, Uint8Array>();
+  while (from.left > 0) {
+    const name = takeText(from, TEXT_BYTES_MAX);
+    if (name === '' || later.has(name)) throw new BytesError('a field of a later build without a name of its own');
+    later.set(name, from.take(from.uvarint(LATER_BYTES_MAX)).slice());
+    if (later.size > LATER_MAX) throw new BytesError(`more than ${LATER_MAX} fields of later builds`);
+  }
+  return later;
 }
 
 function takeSlots(from: ByteReader): number {

@@ -11,7 +11,13 @@ export type LogNote =
   | { readonly flushed: number; readonly atMs: number }
   | MetadataNote
   | { readonly staged: number }
-  | { readonly gone: string };
+  | { readonly gone: string }
+  | LaterNote;
+
+/** A note of a later build, by its name, that may be passed over: whoever goes back to this one reads on. */
+export interface LaterNote {
+  readonly later: string;
+}
 
 export type TenantName = readonly [index: number, id: string];
 
@@ -44,7 +50,7 @@ export function readNote(kernel: Kernel, { at, bytes }: WalRecord): Readonly<Rec
 /** @throws BytesError where the note is none of these */
 export function readLogNote(kernel: Kernel, record: WalRecord): LogNote {
   const note = readNote(kernel, record);
-  const { tenant, seal, flushed, atMs, metadata, entries, staged, gone, forgotten } = note;
+  const { tenant, seal, flushed, atMs, metadata, entries, staged, gone, forgotten, later } = note;
   if (isTenantName(tenant)) return { tenant };
   if (isList(forgotten) && forgotten.every(isTenantName)) return { forgotten };
   if (Number.isSafeInteger(seal)) return { seal: seal as number };
@@ -52,6 +58,7 @@ export function readLogNote(kernel: Kernel, record: WalRecord): LogNote {
   if (isId(metadata) && isMetadata(entries)) return { metadata, entries };
   if (isCount(staged)) return { staged };
   if (isId(gone)) return { gone };
+  if (isId(later)) return { later };
   throw new BytesError('a note of no kind that there is');
 }
 

@@ -561,3 +561,22 @@ test('without its key a log is not begun anew', async () => {
   assert.deepEqual(await metrics(again, 't'), ['m']);
   await again.close({ checkpoint: false });
 });
+
+test('notes of later builds, and fields that they add to others, are passed over and lose nothing', async () => {
+  const at = folder();
+  const shard = open(at);
+  await push(shard, 'a', [{ __name__: 'before' }]);
+  await shard.checkpoint();
+  await push(shard, 'a', [{ __name__: 'after' }]);
+  const segment = files(at, '.wal').at(-1)!;
+  const records = recordsOf(at, segment);
+  const { lsn } = records.at(-1)!;
+  writeRecords(at, segment, [
+    ...records,
+    note(lsn + 1, { later: 'origins', of: [1, 2] }),
+    note(lsn + 2, { tenant: [1, 'b'], since: T }),
+  ]);
+  const again = open(at);
+  assert.deepEqual(await metrics(again, 'a'), ['after', 'before']);
+  assert.deepEqual([again.stats().walLosses, again.lines.filter(({ level }) => level === 'error')], [0, []]);
+});
