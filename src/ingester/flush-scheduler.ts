@@ -63,7 +63,7 @@ export class FlushScheduler {
       this.#plan.all(
         (await this.#stats()).map(({ arenas }) => arenas),
         tenant,
-        this.#turns(),
+        this.#turnsIfKnown(),
       );
     let report = await this.#flush(plan);
     // what is due takes its turn in between; what came since the first of these stays
@@ -83,6 +83,11 @@ export class FlushScheduler {
   /** Resolves when no flush is under way or waits for its turn. */
   async settled(): Promise<void> {
     await this.#last;
+  }
+
+  /** Undefined also where no version is known: who was never a member of one holds what it took alone, and has it written so. */
+  #turnsIfKnown(): FlushTurns | undefined {
+    return this.#options.ring?.source.current() === undefined ? undefined : this.#turns();
   }
 
   /** @throws where there is a ring and no version of it is known yet */

@@ -6,6 +6,7 @@ import type { Loop } from '../kit/service/loops.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
 import { after, type Clock, type Timer } from '../lib/clock.ts';
 import { ringErrors } from '../model/errors-ring.ts';
+import type { HeldSummary } from '../ring/meeting.ts';
 import type { IngesterConfig } from './config.ts';
 import type { FlushRunner } from './flush/flush-contract.ts';
 import { type FlushRing, FlushScheduler } from './flush-scheduler.ts';
@@ -204,6 +205,18 @@ export class IngesterService implements Service, IngesterAdmin {
       arenas.filter(({ flushedMs }) => flushedMs === 0).map(({ id, window }) => `${shard} ${id} ${window}`),
     );
     return new Set(owed);
+  }
+
+  /** Series, and windows that the store does not have all of. */
+  async holds(): Promise<HeldSummary> {
+    const stats = await Promise.all(this.#options.shards().map((shard) => shard.call('stats', {})));
+    const owed = stats.flatMap(({ arenas }) => arenas.filter(({ flushedMs }) => flushedMs === 0));
+    const oldest = owed.reduce((least, { window }) => Math.min(least, window), Number.POSITIVE_INFINITY);
+    return {
+      series: stats.reduce((sum, { series }) => sum + series, 0),
+      windowsOwed: owed.length,
+      oldestOwedMs: owed.length === 0 ? 0 : oldest * this.#options.config.windowMs,
+    };
   }
 
   async flush({ tenant, wait }: { readonly tenant?: string | undefined; readonly wait: boolean }): Promise<void> {

@@ -6,7 +6,7 @@ import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { isPlanData } from '../model/regex/plan-check.ts';
 import { isSeriesShard, type SeriesShard } from '../model/series-shard.ts';
 import { checkTenant } from '../model/tenant.ts';
-import type { KnownVersion } from '../ring/meeting.ts';
+import type { HeldSummary, KnownVersion } from '../ring/meeting.ts';
 import { HANDED_VERSIONS_MAX } from '../ring/meeting.ts';
 import {
   boolOf,
@@ -145,8 +145,17 @@ function rowOf(value: unknown): Uint8Array {
   return bytes;
 }
 
+function heldOf(value: unknown): HeldSummary {
+  const { series, windowsOwed, oldestOwedMs } = fieldsOf(value, 'ring.holds');
+  return {
+    series: countOf(series, 'ring.holds.series'),
+    windowsOwed: countOf(windowsOwed, 'ring.holds.windowsOwed'),
+    oldestOwedMs: numberOf(oldestOwedMs, 'ring.holds.oldestOwedMs'),
+  };
+}
+
 export function knownVersionOf(value: unknown): KnownVersion {
-  const { number, hash, floor, confirmed, documents, row } = fieldsOf(value, 'ring');
+  const { number, hash, floor, confirmed, documents, row, holds } = fieldsOf(value, 'ring');
   return {
     number: countOf(number, 'ring.number'),
     hash: textOf(hash, 'ring.hash', HASH_CHARS_MAX),
@@ -154,5 +163,6 @@ export function knownVersionOf(value: unknown): KnownVersion {
     confirmed: countOf(confirmed, 'ring.confirmed'),
     documents: listOf(documents, 'ring.documents', HANDED_VERSIONS_MAX, (each) => bytesOf(each, 'ring.documents')),
     ...maybe('row', row, (bytes) => rowOf(bytes)),
+    ...maybe('holds', holds, (summary) => heldOf(summary)),
   };
 }

@@ -17,6 +17,17 @@ export interface KnownVersion {
   readonly documents: readonly Uint8Array[];
   /** The sender's own row as the store of the ring has it, so that nobody waits for the next look there. Absent: it has none. */
   readonly row?: Uint8Array;
+  /** Beside the row. Absent: it does not know yet. */
+  readonly holds?: HeldSummary;
+}
+
+/** Holdings of a member, as it tells others for people to see. */
+export interface HeldSummary {
+  readonly series: number;
+  /** Windows that the store does not have all of. */
+  readonly windowsOwed: number;
+  /** Start of the oldest of these, Unix ms; 0: there are none. */
+  readonly oldestOwedMs: number;
 }
 
 /** Versions that are handed over in one go; more go with the next. */

@@ -113,6 +113,14 @@ else {
     const { members, version } = JSON.parse(ring.text);
     assert.equal(version, 1);
     assert.equal(members.length, 3);
+    await until('each tells what it holds', async () => {
+      const told = await back.api().ask('/ring?format=json');
+      const holds = JSON.parse(told.text).members.map((member: { holds?: { series: number } }) => member.holds?.series);
+      return holds.filter((series: number | undefined) => series === SERIES).length >= 2;
+    });
+    const { text } = await back.api().ask('/metrics');
+    assert.match(text, /^pallium_ring_member_owed_windows\{member="c-[^"]+"\} [1-9]/m);
+    assert.match(text, /^pallium_ring_member_oldest_owed_seconds\{member="c-[^"]+"\} [1-9]/m);
   });
 
   test('distributors, ingesters and queriers of their own: an ingester drains and goes, one whose settings differ stays out', async () => {

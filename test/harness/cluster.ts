@@ -22,8 +22,15 @@ export class Cluster implements AsyncDisposable {
   readonly #folders = new Map<string, string>();
   readonly processes = new Map<string, Pallium>();
 
-  /** @param flags of all processes: the store, and what else they have in common */
-  constructor(flags: readonly string[]) {
+  /**
+   * @param flags of all processes: the store, and what else they have in common
+   * @param folders of processes that ran before, by name; they are removed as well
+   */
+  constructor(
+    flags: readonly string[],
+    { folders = {} }: { readonly folders?: Readonly<Record<string, string>> } = {},
+  ) {
+    for (const [name, folder] of Object.entries(folders)) this.#folders.set(name, folder);
     this.#flags = ['-distributor.replication-factor=3', '-server.peer-listen-address=127.0.0.1:0', ...flags];
   }
 

@@ -28,10 +28,10 @@ import { writeErrors } from '../../model/errors-write.ts';
 import { memberRole } from '../../peer/member-role.ts';
 import { RemoteMembers } from '../../peer/remote-members.ts';
 import { RingFollower } from '../../ring/follower.ts';
-import { type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
+import { type HeldSummary, type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
 import { RingMember } from '../../ring/member.ts';
 import { areOthersWell } from '../../ring/plan.ts';
-import type { MemberRow } from '../../ring/row.ts';
+import { decodeHandedRow, type MemberRow } from '../../ring/row.ts';
 import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
@@ -70,8 +70,19 @@ const ringMetrics = metricTable({
   members: gauge('ring_members', 'Members of the newest version.'),
   lacking: gauge('ring_arcs_without_quorum', 'Arcs of which fewer owners than a quorum can be reached from here.'),
   away: gauge('ring_members_away', 'Owners that cannot be reached from here.'),
+  owedWindows: gauge('ring_member_owed_windows', 'Windows of a member that the store does not have all of.', [
+    'member',
+  ]),
+  owedSeconds: gauge(
+    'ring_member_oldest_owed_seconds',
+    'Age of the start of the oldest window of a member that the store does not have all of; 0: there is none.',
+    ['member'],
+  ),
   storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
 });
+
+/** Members of which it is kept what they hold. */
+const HOLDS_MAX = 10_000;
 
 /** This process in its cluster: the ring as it knows it, the listener for others, and the ways to them. */
 export class ClusterNode implements Service, RingPeer, PeerHost {
@@ -98,6 +109,11 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   #addresses: ReadonlyMap<string, string> = new Map();
   #ring: RingMember | RingFollower | undefined;
   #served: ServedIngester | undefined;
+  /** Holdings of this member, as it last looked, and those that others told of themselves. */
+  #ownHolds: HeldSummary | undefined;
+  readonly #holds = new Map<string, HeldSummary>();
+  /** Members of which metrics were told. */
+  readonly #counted = new Set<string>();
   /** Newest version that others were met about at once. */
   #toldNumber = 0;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
@@ -259,6 +275,15 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#served = served;
   }
 
+  /** Tells others what this member holds, for people to see. */
+  tellHolds(holds: HeldSummary): void {
+    this.#ownHolds = holds;
+  }
+
+  #holdsOf(id: string): HeldSummary | undefined {
+    return id === this.member?.id ? this.#ownHolds : this.#holds.get(id);
+  }
+
   current(): RingView | undefined {
     return this.#ring?.current();
   }
@@ -271,12 +296,17 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   known(above: number): KnownVersion {
     const known = this.#ring?.known(above) ?? { number: 0, hash: '', floor: 0, confirmed: 0, documents: [] };
     const row = this.member?.toldRow;
-    return row === undefined ? known : { ...known, row };
+    if (row === undefined) return known;
+    return { ...known, row, ...(this.#ownHolds && { holds: this.#ownHolds }) };
   }
 
   learn(known: KnownVersion): void {
     this.#ring?.learn(known);
-    if (known.row !== undefined) this.member?.hearRow(known.row);
+    if (known.row === undefined) return;
+    this.member?.hearRow(known.row);
+    const id = decodeHandedRow(known.row)?.id;
+    if (id !== undefined && known.holds !== undefined) this.#holds.set(id, known.holds);
+    if (this.#holds.size > HOLDS_MAX) this.#holds.delete(this.#holds.keys().next().value!);
   }
 
   /** Settings and names with which a thread asks members by itself. */
@@ -311,6 +341,19 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#metrics.members.set(view?.newest.members.length ?? 0);
     this.#metrics.lacking.set(this.reach?.lacking ?? view?.newest.arcs ?? 0);
     this.#metrics.away.set(this.reach?.away.length ?? 0);
+    for (const { id } of view?.newest.members ?? []) {
+      const holds = this.#holdsOf(id);
+      if (holds === undefined) continue;
+      this.#metrics.owedWindows.set({ member: id }, holds.windowsOwed);
+      const owedMs = holds.windowsOwed === 0 ? 0 : clock.nowMs() - holds.oldestOwedMs;
+      this.#metrics.owedSeconds.set({ member: id }, Math.max(0, owedMs / 1000));
+      this.#counted.add(id);
+    }
+    for (const member of this.#counted) {
+      if (view?.newest.members.some(({ id }) => id === member)) continue;
+      this.#counted.delete(member);
+      for (const each of [this.#metrics.owedWindows, this.#metrics.owedSeconds]) each.remove({ member });
+    }
     if (kv.answeredMs !== undefined) this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
   }
 
@@ -377,6 +420,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         return id === ownId ? 0 : beat && nowMs - beat.atMs;
       },
       unhealthyMs: config.ring.heartbeatTimeoutMs,
+      holdsOf: (id) => this.#holdsOf(id),
       isReached: (id) => id === ownId || this.#meetings.isReached(id),
     });
   }

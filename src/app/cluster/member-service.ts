@@ -7,7 +7,7 @@ import { type ConnectedShard, ShardsClient } from '../../ingester/shard/shard-cl
 import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RingMember, Standing } from '../../ring/member.ts';
 import type { ClusterNode } from './cluster-node.ts';
 
@@ -32,6 +32,7 @@ export class MemberService implements Service {
   readonly #options: MemberServiceOptions;
   readonly #stopping = new AbortController();
   #life: RingLife | undefined;
+  #telling: Timer | undefined;
   #vouching: Promise<void> = Promise.resolve();
 
   constructor(options: MemberServiceOptions) {
@@ -53,14 +54,25 @@ export class MemberService implements Service {
     cluster.serve({ target, reader, admin: ingester });
     this.#life = new RingLife({ ring, member: target, ingester, shards: all, clock, log, ...lifeTimes(cluster) });
     await this.#life.start();
+    this.#telling = clock.every(cluster.heartbeatMs, () => void this.#tellHolds());
     if (config.takeOldLog) this.#vouching = this.#vouch();
   }
 
   async stop(stop: Stop): Promise<void> {
     if (this.#options.config.drainOnShutdown) await this.#drain(stop);
     this.#stopping.abort(new Error('stopping'));
+    this.#telling?.cancel();
     await this.#vouching;
     await this.#life?.stop();
+  }
+
+  /** Tells others what it holds; a shard that does not answer now does the next time. */
+  async #tellHolds(): Promise<void> {
+    const { cluster, ingester } = this.#options;
+    await ingester.holds().then(
+      (holds) => cluster.tellHolds(holds),
+      () => {},
+    );
   }
 
   /** An operator says that all of the log is to be written. */

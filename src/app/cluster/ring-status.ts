@@ -1,3 +1,4 @@
+import type { HeldSummary } from '../../ring/meeting.ts';
 import type { MemberRow } from '../../ring/row.ts';
 import { NO_OWNER, type RingVersion } from '../../ring/version.ts';
 import type { RingView } from '../../ring/view.ts';
@@ -28,6 +29,8 @@ export interface MemberStatus {
   readonly complete: boolean;
   readonly lost: boolean;
   readonly settling: boolean;
+  /** Holdings, as the member told them when it was last met; undefined: it did not tell. */
+  readonly holds: HeldSummary | undefined;
 }
 
 export interface RingStatus {
@@ -47,10 +50,11 @@ export interface Known {
   readonly ageMs: (id: string) => number | undefined;
   readonly unhealthyMs: number;
   readonly isReached: (id: string) => boolean | undefined;
+  readonly holdsOf: (id: string) => HeldSummary | undefined;
 }
 
 /** The ring as this process knows it; members of the newest version come first. */
-export function ringStatus({ view, rows, ageMs, unhealthyMs, isReached }: Known): RingStatus {
+export function ringStatus({ view, rows, ageMs, unhealthyMs, isReached, holdsOf }: Known): RingStatus {
   const newest = view?.newest;
   const arcs = newest === undefined ? new Map<string, number>() : arcsOf(newest);
   const ids = [...new Set([...(newest?.members.map(({ id }) => id) ?? []), ...[...rows.keys()].sort()])];
@@ -73,6 +77,7 @@ export function ringStatus({ view, rows, ageMs, unhealthyMs, isReached }: Known)
       complete: row?.complete ?? false,
       lost: row?.lost ?? false,
       settling: row?.settling ?? false,
+      holds: holdsOf(id),
     };
   });
   return {
