@@ -1,4 +1,5 @@
 import { STALE_HIGH, STALE_LOW } from '../../src/lib/float-bits.ts';
+import type { Histogram } from '../../src/model/histogram-integer.ts';
 import { encodeRemoteWrite1 } from '../../src/wire/remote-write-encode.ts';
 import { deflateSnappy } from '../../src/wire/snappy.ts';
 import { WriteSamples } from '../../src/wire/write-request.ts';
@@ -7,6 +8,9 @@ export interface PushSeries {
   readonly labels: Readonly<Record<string, string>>;
   /** [Unix ms, value] */
   readonly samples: readonly (readonly [timeMs: number, value: number])[];
+  /** [Unix ms, value, trace] */
+  readonly exemplars?: readonly (readonly [timeMs: number, value: number, trace: string])[];
+  readonly histograms?: readonly (readonly [timeMs: number, histogram: Histogram])[];
 }
 
 export const WRITE_HEADERS = {
@@ -21,19 +25,32 @@ export function writeBody(
   series: readonly {
     readonly labels: Readonly<Record<string, string>>;
     readonly samples: readonly (readonly [timeMs: number, value: number | undefined])[];
+    readonly exemplars?: PushSeries['exemplars'];
+    readonly histograms?: PushSeries['histograms'];
   }[],
 ): Uint8Array {
   return deflateSnappy(
     encodeRemoteWrite1({
       metadata: [],
-      series: series.map(({ labels, samples }) => ({
+      series: series.map(({ labels, samples, exemplars = [], histograms = [] }) => ({
         pairs: Object.entries(labels)
           .sort(([a], [b]) => (a < b ? -1 : 1))
           .flat(),
         labelsFault: undefined,
         samples: writeSamples(samples),
-        histograms: [],
-        exemplars: [],
+        histograms: histograms.map(([timeMs, histogram]) => ({
+          timeMs,
+          startMs: 0,
+          stale: false,
+          histogram,
+          fault: undefined,
+        })),
+        exemplars: exemplars.map(([timeMs, value, trace]) => ({
+          pairs: ['trace_id', trace],
+          labelsFault: undefined,
+          value,
+          timeMs,
+        })),
       })),
     }),
   );

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { integerHistogram } from '../../src/model/histogram-integer.ts';
 import { type PushSeries, push, writeBody } from '../../test/harness/remote-write.ts';
 
 const STEP_MS = 15_000;
@@ -37,6 +38,61 @@ export async function sendShop(url: string, tenant: string, nowMs = Date.now()):
     add({ __name__: 'up', job: 'node', instance }, (i) => (host === 3 && i > 100 && i < 140 ? 0 : 1));
   }
   await send(url, series, tenant);
+}
+
+/** An hour of requests as native histograms, an exemplar of them each quarter, and a service half of whose instances are new. */
+export async function sendNative(url: string, tenant: string, nowMs = Date.now()): Promise<void> {
+  const endMs = Math.floor(nowMs / STEP_MS) * STEP_MS;
+  const times = Array.from({ length: HOUR_MS / STEP_MS }, (_, i) => endMs - HOUR_MS + (i + 1) * STEP_MS);
+  const histograms = times.map((time, i) => {
+    const [low, high] = [6 * i, 3 * i];
+    const histogram = integerHistogram({
+      count: low + high,
+      sum: (low * 3 + high * 6) / 10,
+      positiveSpans: [{ offset: 0, length: 2 }],
+      positiveDeltas: [low, high - low],
+    });
+    return [time, histogram] as const;
+  });
+  const counter = { __name__: 'traced_total', job: 'native' };
+  const traced = times.filter((_, i) => i % 60 === 30).map((time, i) => [time, i + 1, `trace-${i}`] as const);
+  await send(
+    url,
+    [
+      { labels: { __name__: 'native_seconds', job: 'native' }, samples: [], histograms },
+      { labels: counter, samples: times.map((time, i) => [time, i * 10] as const), exemplars: traced },
+    ],
+    tenant,
+  );
+}
+
+/** A roll-out under way: of four instances two began 25 minutes ago, and fail more often. */
+export async function sendRollOut(url: string, tenant: string, nowMs = Date.now()): Promise<void> {
+  const endMs = Math.floor(nowMs / STEP_MS) * STEP_MS;
+  const beginMs = endMs - 25 * 60_000;
+  const series = ['a', 'b', 'c', 'd'].flatMap((instance, n): PushSeries[] => {
+    const isNew = n >= 2;
+    const fromMs = isNew ? beginMs : endMs - HOUR_MS;
+    const times = Array.from({ length: (endMs - fromMs) / STEP_MS }, (_, i) => fromMs + (i + 1) * STEP_MS);
+    const labels = { job: 'cart', instance };
+    const add = (more: Record<string, string> & { readonly __name__: string }, value: (i: number) => number) => ({
+      labels: { ...labels, ...more },
+      samples: times.map((time, i) => [time, value(i)] as const),
+    });
+    return [
+      add({ __name__: 'up' }, () => 1),
+      add({ __name__: 'process_start_time_seconds' }, () => (isNew ? beginMs : endMs - 10 * HOUR_MS) / 1000),
+      add({ __name__: 'http_requests_total', code: '200' }, (i) => 100 * i),
+      add({ __name__: 'http_requests_total', code: '500' }, (i) => (isNew ? 40 : 1) * i),
+    ];
+  });
+  await send(url, series, tenant);
+  const answer = await fetch(`${url}/api/v1/events`, {
+    method: 'POST',
+    headers: { 'x-scope-orgid': tenant },
+    body: JSON.stringify({ service: 'cart', from: '1.0', to: '2.0', time: beginMs }),
+  });
+  assert.equal(answer.status, 200, await answer.text());
 }
 
 /** Sends events of a service, minutes ago. */

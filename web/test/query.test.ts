@@ -4,7 +4,7 @@ import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { launch, skip, Visit } from './browser.ts';
-import { HOSTILE, sendEvents, sendHostile, sendShop } from './data.ts';
+import { HOSTILE, sendEvents, sendHostile, sendNative, sendRollOut, sendShop } from './data.ts';
 
 let browser: Browser;
 let server: Pallium;
@@ -13,6 +13,8 @@ before(async () => {
   if (skip !== false) return;
   [browser, server] = await Promise.all([launch(), Pallium.start({ ownMetrics: true })]);
   await sendShop(server.url, 'shop');
+  await sendNative(server.url, 'shop');
+  await sendRollOut(server.url, 'roll');
   await sendHostile(server.url, 'hostile');
   const texts = HOSTILE.map((text) => text.slice(0, 1000));
   await sendEvents(
@@ -76,6 +78,19 @@ test('a query is typed with completion of a metric, a label and a value, and dra
   await page.locator('.tooltip').waitFor();
   assert.match((await page.locator('.tooltip').textContent())!, /route="\/search"/);
   await visitor.picture('graph');
+  // pinned by a click: the largest first, with exact values
+  await page.locator('.u-over').click({ position: { x: 500, y: 150 } });
+  const pinned = page.locator('.tooltip[data-pinned]');
+  await pinned.waitFor();
+  const values = (await pinned.locator('small').allTextContents()).map(Number);
+  assert.deepEqual(
+    values,
+    values.toSorted((a, b) => b - a),
+  );
+  assert.equal(values.length, 3);
+  await page.keyboard.press('Escape');
+  await page.locator('.u-over').click({ position: { x: 500, y: 150 } });
+  await pinned.waitFor({ state: 'detached' });
   // one series alone, and all again
   const all = await visitor.colouredPixels();
   await page.locator('.legend-row').first().click();
@@ -116,6 +131,28 @@ test('each view of a panel shows what it is for', { skip }, async () => {
   assert.ok((await visitor.colouredPixels(1)) > 20_000, 'areas');
   await page.getByText(/GiB/).first().waitFor();
   await visitor.picture('heatmap-stacked');
+  // native histograms as a heatmap, exemplars on a line
+  const traced = `g1.expr=${param('sum by (job) (rate(traced_total[5m]))')}&g1.tab=graph&g1.show_exemplars=1`;
+  await visitor.open(
+    `/ui/query?tenant=shop&g0.expr=${param('rate(native_seconds[5m])')}&g0.tab=graph&g0.display_mode=heatmap&${traced}`,
+  );
+  await visitor.drawn(2);
+  await page.waitForFunction(() => document.querySelectorAll('.chart canvas').length === 2);
+  assert.ok((await visitor.colouredPixels(0)) > 10_000, 'cells of native histograms');
+  await visitor.picture('native-exemplars');
+  // a picture of it, and a query that is saved and taken up again
+  const [png] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'PNG' }).first().click(),
+  ]);
+  assert.deepEqual([...readFileSync(await png.path()).subarray(1, 4)], [...Buffer.from('PNG')]);
+  await page.getByRole('button', { name: 'save the query' }).nth(1).click();
+  await page.getByRole('button', { name: 'history' }).first().click();
+  await page.getByText('Saved', { exact: true }).click();
+  await page.getByRole('button', { name: 'sum by (job) (rate(traced_total[5m]))' }).click();
+  await page.waitForFunction(
+    () => document.querySelector('.cm-content, textarea.expr')?.textContent?.includes('traced') ?? false,
+  );
   visitor.assertClean();
 });
 
@@ -230,6 +267,15 @@ test('services are listed, and each has a dashboard of its own metrics', { skip 
     .first()
     .hover({ position: { x: 300, y: 60 } });
   await visitor.picture('service-deployments');
+  // while both versions run
+  await visitor.open('/ui/service?tenant=roll&name=cart');
+  await page.getByRole('button', { name: 'before and after' }).first().click();
+  await page.getByText(/While both run: 2 new against 2 old instances over 15 minutes/).waitFor();
+  await page
+    .getByText(/^worse: HTTP: error ratio/)
+    .first()
+    .waitFor();
+  await visitor.picture('service-both-versions');
   visitor.assertClean();
 });
 
@@ -266,6 +312,31 @@ test('it is of use in the dark and on a phone', { skip }, async () => {
   const overflow = await phone.page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
   assert.ok(overflow <= 0, `${overflow} px wider than the phone`);
   phone.assertClean();
+});
+
+test('a hidden tab asks for nothing, and asks again when it is looked at', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  let asked = 0;
+  page.on('request', (request) => {
+    if (request.url().includes('/api/v1/query')) asked++;
+  });
+  await visitor.open(`/ui/query?tenant=shop&g0.expr=up&g0.tab=table&refresh=5s`);
+  await page.getByText('host-3:9100').waitFor();
+  const hide = (hidden: boolean) =>
+    page.evaluate((is) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => is });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+  await hide(true);
+  await page.locator('.panel[data-state="idle"]').waitFor();
+  const before = asked;
+  await page.waitForTimeout(7_000);
+  assert.equal(asked, before);
+  const again = page.waitForRequest(/\/api\/v1\/query/);
+  await hide(false);
+  await again;
+  visitor.assertClean();
 });
 
 test('names are text, whatever is in them', { skip }, async () => {

@@ -146,6 +146,18 @@ test('rules are checked while they are typed, tried on the last week, tested, sa
     .first()
     .waitFor();
   await visitor.picture('rule-editor-wrong');
+  // completion behind `expr:`, as in a query
+  await write(page, 'rules', '# why\nname: tried\nrules:\n- alert: Low\n  expr: ');
+  await page.getByText('Comments are not kept').waitFor();
+  await page.keyboard.type('node_mem');
+  const option = page.locator('.cm-tooltip-autocomplete li', { hasText: 'node_memory_MemAvailable_bytes' }).first();
+  await option.waitFor();
+  await visitor.picture('rule-completion');
+  await option.click();
+  assert.match(
+    (await page.getByLabel('rules', { exact: true }).textContent())!,
+    /expr: node_memory_MemAvailable_bytes/,
+  );
   const right = (expr: string) => `name: tried\nrules:\n- alert: Low\n  expr: ${expr}\n  for: 2m\n`;
   await write(page, 'rules', right('up{job="node"} == 0'));
   await page.getByText('The rules are right.').waitFor();
