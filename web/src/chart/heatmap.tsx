@@ -39,7 +39,7 @@ export function Heatmap(props: {
       {
         width,
         height,
-        padding: [8, 12, 0, 0],
+        padding: [8, 20, 0, 0],
         legend: { show: false },
         tzDate: dateIn(zone),
         scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { range: () => [0, rows.length] } },

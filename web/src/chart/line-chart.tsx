@@ -91,7 +91,7 @@ export function LineChart(props: LineChartProps) {
       {
         width,
         height,
-        padding: [8, 12, 0, 0],
+        padding: [8, 20, 0, 0],
         legend: { show: false },
         tzDate: dateIn(zone),
         scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { auto: true, range } },

@@ -239,7 +239,11 @@ function WeekPreview(props: { readonly namespace: string; readonly group: string
     queryFn: ({ signal }) => previewGroup(tenant, { namespace, group, startMs, endMs }, signal),
   });
   return (
-    <section className="panel" aria-label="last week" data-state={isFetching ? 'busy' : 'idle'}>
+    <section
+      className={isRight ? 'panel' : 'panel stale'}
+      aria-label="last week"
+      data-state={isFetching ? 'busy' : 'idle'}
+    >
       <strong>Over the last week</strong>{' '}
       {data !== undefined && (
         <span className="dim">
