@@ -330,6 +330,23 @@ test('a job that no querier takes has the time of a query, and a querier that en
   await stopped;
 });
 
+test('a querier that ends while jobs come answers all that it was given', async (t) => {
+  const { stage, one } = await staged(t);
+  for (let round = 0; round < 20; round++) {
+    const { worker } = stage.querier(`q${round}`, [one.address], async () => answer('right'));
+    await until('it is seated', async () => worker.seated.length === 1, { intervalMs: 1 });
+    const all = Array.from({ length: 3 }, () => stage.ask());
+    const stopped = worker.stop(unaborted);
+    // what it was not given waits for the next one
+    const next = stage.querier(`r${round}`, [one.address], async () => answer('right'), 8);
+    assert.deepEqual(await Promise.all(all), ['right', 'right', 'right']);
+    await stopped;
+    assert.equal(await stage.retries(), 0, `round ${round}`);
+    await next.worker.stop(unaborted);
+    await until('nobody is seated', async () => one.scheduler.queriers === 0, { intervalMs: 1 });
+  }
+});
+
 test('an answer that is too large for the front end fails its query alone', async (t) => {
   const { stage, one } = await staged(t);
   let bytes = 2 << 20;

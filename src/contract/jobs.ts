@@ -63,8 +63,11 @@ export interface JobSource {
 
 export interface OpenSeat {
   readonly orders: AsyncIterable<JobOrder>;
-  /** Another number of places; 0: it takes no more jobs, and those under way are answered. */
-  resize(places: Omit<QuerierSeat, 'id'>): Promise<void>;
+  /**
+   * Another number of places; 0: it takes no more jobs, and those under way are answered.
+   * @returns jobs that it was given until then: orders of some may still be on their way
+   */
+  resize(places: Omit<QuerierSeat, 'id'>): Promise<number>;
   /** A job is through. @param error why it has no answer */
   done(id: string, error?: AppError): Promise<void>;
 }
@@ -112,8 +115,8 @@ export type JobEnded = (job: Job, failure?: { readonly error: AppError; readonly
 
 /** A querier's side of the queue. */
 export interface SeatedQuerier {
-  /** 0: no more jobs. */
-  resize(places: Omit<QuerierSeat, 'id'>): void;
+  /** 0: no more jobs. @returns jobs that it was given until then */
+  resize(places: Omit<QuerierSeat, 'id'>): number;
   /** A job is through. @param error why it has no answer */
   done(id: string, error: AppError | undefined): void;
   /** It can be reached no more: its jobs have no answer. @param reason absent: it has left by itself */

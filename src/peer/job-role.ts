@@ -27,8 +27,7 @@ export class JobBoardServer {
     this.role = {
       jobSeat: async ({ head }, call) => this.#seat(head, call),
       jobResize: async ({ head }) => {
-        this.#seatOf(head).resize(placesOf(fieldsOf(head, 'places')));
-        return {};
+        return { head: { given: this.#seatOf(head).resize(placesOf(fieldsOf(head, 'places'))) } };
       },
       jobDone: async ({ head }) => {
         const { job, error } = fieldsOf(head, 'done');

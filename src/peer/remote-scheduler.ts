@@ -32,7 +32,8 @@ export class RemoteJobSource implements JobSource {
     return {
       orders: ordersOf(items),
       async resize(places) {
-        await caller.call('jobResize', { seat: id, ...places });
+        const { head: answer } = await caller.call('jobResize', { seat: id, ...places });
+        return countOf(fieldsOf(answer, 'resize').given, 'given');
       },
       async done(job, error) {
         await caller.call('jobDone', { seat: id, job, ...(error && { error: flattenedError(error) }) });

@@ -32,6 +32,8 @@ interface Loop {
   readonly ends: AbortController;
   seat: OpenSeat | undefined;
   readonly jobs: Map<string, AbortController>;
+  /** Jobs that came over the seat. */
+  received: number;
 }
 
 /** Asks schedulers for work over connections that it opens, works at it, and answers the front ends that wait for it. */
@@ -59,7 +61,7 @@ export class JobWorker {
   /** Takes work from a scheduler until it is removed. */
   add(address: string, source: JobSource): void {
     if (this.#loops.has(address) || this.#isStopping) return;
-    const loop: Loop = { ends: new AbortController(), seat: undefined, jobs: new Map() };
+    const loop: Loop = { ends: new AbortController(), seat: undefined, jobs: new Map(), received: 0 };
     this.#loops.set(address, loop);
     void this.#ask(address, source, loop);
     this.#resize();
@@ -76,12 +78,21 @@ export class JobWorker {
   /** Takes no more jobs, answers those under way, and leaves. @param signal ends them at once */
   async stop(signal: AbortSignal): Promise<void> {
     this.#isStopping = true;
-    await Promise.allSettled([...this.#loops.values()].map(({ seat }) => seat?.resize({ places: 0, heavyPlaces: 0 })));
+    await Promise.allSettled([...this.#loops.values()].map((loop) => this.#endPlaces(loop, signal)));
     const now = () => this.#idle.resolve();
     signal.addEventListener('abort', now, { once: true });
     while (this.running > 0 && !signal.aborted) await this.#idle.promise;
     for (const { ends } of this.#loops.values()) ends.abort(processErrors.shuttingDown({}));
     this.#loops.clear();
+  }
+
+  /** Resolves when the scheduler gives no more jobs, and all that it gave are here. */
+  async #endPlaces(loop: Loop, signal: AbortSignal): Promise<void> {
+    const { seat } = loop;
+    const given = await seat?.resize({ places: 0, heavyPlaces: 0 });
+    while (given !== undefined && loop.seat === seat && loop.received < given && !signal.aborted) {
+      await this.#options.clock.turn();
+    }
   }
 
   /** Places for each scheduler, so that all of them together are not more than there are. */
@@ -105,9 +116,13 @@ export class JobWorker {
         const seat = await source.seat({ id, ...this.#places() }, signal);
         failures = 0;
         loop.seat = seat;
+        loop.received = 0;
         for await (const order of seat.orders) {
           if (order.kind === 'cancel') loop.jobs.get(order.id)?.abort(processErrors.callCancelled({}));
-          else void this.#work(order.job, seat, loop);
+          else {
+            loop.received++;
+            void this.#work(order.job, seat, loop);
+          }
         }
       } catch (error) {
         if (signal.aborted) break;
@@ -135,9 +150,9 @@ export class JobWorker {
       // nobody waits for the answer of a cancelled one
       if (!cancel.signal.aborted) failure = AppError.from(error);
     }
-    loop.jobs.delete(job.id);
     // a scheduler that is gone has told whoever waits
     await seat.done(job.id, failure).catch(() => {});
+    loop.jobs.delete(job.id);
     this.#idle.resolve();
     this.#idle = Promise.withResolvers();
   }

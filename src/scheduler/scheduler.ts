@@ -26,6 +26,8 @@ interface Querier {
   readonly id: string;
   readonly order: (order: JobOrder) => void;
   readonly jobs: Map<string, Known>;
+  /** Jobs that it was given. */
+  given: number;
 }
 
 /** Tenants whose queriers are remembered. */
@@ -83,7 +85,7 @@ export class Scheduler implements JobBoard {
 
   /** Opens a seat. @param order is told what the querier is to do */
   connect({ id, places, heavyPlaces }: QuerierSeat, order: (order: JobOrder) => void): SeatedQuerier {
-    const querier: Querier = { id, order, jobs: new Map() };
+    const querier: Querier = { id, order, jobs: new Map(), given: 0 };
     const seat = new Seat({ who: querier, callsMax: places, heavyMax: heavyPlaces });
     this.#connected.set(id, (this.#connected.get(id) ?? 0) + 1);
     this.#names.add(id);
@@ -96,6 +98,7 @@ export class Scheduler implements JobBoard {
         seat.callsMax = now;
         seat.heavyMax = heavyNow;
         if (!isGone) this.#seats.fill();
+        return querier.given;
       },
       done: (job, error) => {
         const known = querier.jobs.get(job);
@@ -199,6 +202,7 @@ export class Scheduler implements JobBoard {
     known.taken = taken;
     const { who } = taken.seat;
     who.jobs.set(known.job.id, known);
+    who.given++;
     metrics.waited.observe((clock.monotonicMs() - known.sinceMs) / 1000);
     metrics.running.inc();
     who.order({ kind: 'job', job: known.job });
