@@ -49,6 +49,7 @@ class Stage {
       retriesMax: 2,
       timeoutMs: 60_000,
       answerBytesMax: 1 << 20,
+      log: silentLogger,
       registry: this.registry,
       clock,
     });

@@ -1,4 +1,5 @@
 import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler } from '../contract/jobs.ts';
+import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { SharedRoom } from '../lib/shared-room.ts';
@@ -17,6 +18,7 @@ export interface JobDeskOptions {
   readonly timeoutMs: number;
   /** Bytes of answers that have begun to come, of all jobs. */
   readonly answerBytesMax: number;
+  readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
 }
@@ -164,7 +166,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
   }
 
   async #withRetries<T>(signal: AbortSignal, run: (avoid: readonly string[]) => Promise<T>): Promise<T> {
-    const { retriesMax } = this.#options;
+    const { retriesMax, log } = this.#options;
     const avoid: string[] = [];
     this.#metrics.jobs.inc();
     for (let tries = 0; ; tries++) {
@@ -176,6 +178,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
         if (tries >= retriesMax || !isRetried(thrown)) throw thrown.error;
         if (thrown.querier !== undefined) avoid.push(thrown.querier);
         this.#metrics.retries.inc();
+        log.debug({ querier: thrown.querier, err: (thrown.error as Error).message }, 'a job is asked for again');
       }
     }
   }

@@ -24,6 +24,7 @@ export const queryFrontendModule: Module = {
       retriesMax: config.queryRange.maxRetries,
       timeoutMs: config.querier.timeoutMs,
       answerBytesMax: config.server.inflightAnswerBytesMax,
+      log,
       registry,
       clock,
     });
