@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { ApiClient } from '../harness/api.ts';
+import { CLOSE, difference, sorted } from '../harness/compare.ts';
+import { Pallium } from '../harness/pallium.ts';
+import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
+import { startService } from '../harness/services.ts';
+import { until } from '../harness/wait.ts';
+
+// Requests as Grafana's Prometheus data source sends them, in panels, Explore, variables, annotations and its check of a data source: each
+// is answered as a Prometheus with the same samples answers it. Building Prometheus takes minutes: without one this is left out.
+
+const home = process.env.SERVICES_HOME ?? join(homedir(), '.cache/pallium-services');
+const isThere =
+  process.env.PROMETHEUS_PORT !== undefined ||
+  globSync(join(home, 'apps/prometheus-3.*')).some((each) => existsSync(join(each, 'prometheus')));
+const skip = isThere ? false : 'there is no Prometheus 3 here (test/services/start-prometheus builds one)';
+
+const STEP_S = 15;
+const END_S = Math.floor(Date.now() / 1000 / 60) * 60 - 60;
+const START_S = END_S - 3600;
+
+interface Request {
+  readonly path: string;
+  readonly params: readonly (readonly [string, string])[];
+  /** Absent: a GET. */
+  readonly post?: true;
+  /** Answers of the process itself differ: only their fields are compared. */
+  readonly fieldsOnly?: true;
+}
+
+const RANGE = [
+  ['start', `${START_S}`],
+  ['end', `${END_S}`],
+] as const;
+
+function panel(query: string, step = '15', post: true | undefined = true): Request {
+  return { path: '/api/v1/query_range', params: [['query', query], ...RANGE, ['step', step]], ...(post && { post }) };
+}
+
+function instant(query: string): Request {
+  return { path: '/api/v1/query', params: [['query', query], ['time', `${END_S}`]], post: true }; // biome-ignore format: one line says it all
+}
+
+function get(path: string, ...params: (readonly [string, string])[]): Request {
+  return { path, params };
+}
+
+const REQUESTS: readonly Request[] = [
+  // panels: POST with a form, steps from `$__interval`, with fractions in some zoom levels
+  panel('sum by(job) (rate(http_requests_total{job=~"api|web"}[1m]))'),
+  panel('histogram_quantile(0.95, sum by(le) (rate(http_request_duration_seconds_bucket[5m])))', '30'),
+  panel('sum by(le) (increase(http_request_duration_seconds_bucket[1m]))', '60'),
+  panel('http_requests_total{job="api"}', '7.5'),
+  panel('topk(3, http_requests_total)', '120', undefined),
+  panel('avg(up) * 100', '3600'),
+  panel('absent(nothing_there)'),
+  // tables and stats
+  instant('sum(http_requests_total)'),
+  instant('topk(2, sum by(job) (http_requests_total))'),
+  instant('http_requests_total[2m]'),
+  instant('"a text"'),
+  instant('time() > bool 0'),
+  // the check of a data source
+  instant('1+1'),
+  { ...get('/api/v1/status/buildinfo'), fieldsOnly: true },
+  // variables and the query builder
+  get('/api/v1/labels', ...RANGE),
+  { path: '/api/v1/labels', params: [...RANGE, ['match[]', 'http_requests_total']], post: true },
+  get('/api/v1/label/__name__/values', ...RANGE),
+  get('/api/v1/label/__name__/values', ...RANGE, ['match[]', '{job="api"}'], ['limit', '40000']),
+  get('/api/v1/label/job/values', ...RANGE, ['match[]', 'http_requests_total']),
+  get('/api/v1/label/nothing/values', ...RANGE),
+  get('/api/v1/series', ['match[]', 'http_requests_total{job="api"}'], ...RANGE),
+  {
+    path: '/api/v1/series',
+    params: [['match[]', '{__name__=~"up|http_.*_bucket"}'], ...RANGE, ['limit', '40000']],
+    post: true,
+  },
+  get('/api/v1/format_query', ['query', 'sum(rate(x[5m]))by(a)']),
+  get('/api/v1/parse_query', ['query', 'sum by(a) (rate(x{b="c"}[5m]))']),
+  // Explore's exemplars and help, annotations of alerts, the list of rules
+  get('/api/v1/query_exemplars', ['query', 'http_request_duration_seconds_bucket'], ...RANGE),
+  get('/api/v1/metadata', ['limit', '100']),
+  panel('ALERTS{alertname="none"}', '60'),
+  get('/api/v1/rules'),
+  get('/api/v1/alerts'),
+  // what users type
+  panel('sum by(job (rate(x[5m]))'),
+  panel('rate(http_requests_total)'),
+  panel('http_requests_total', '0'),
+  {
+    path: '/api/v1/query_range',
+    params: [
+      ['query', 'up'],
+      ['start', `${END_S}`],
+      ['end', `${START_S}`],
+      ['step', '15'],
+    ],
+  },
+  {
+    path: '/api/v1/query_range',
+    params: [
+      ['query', 'up'],
+      ['start', '0'],
+      ['end', `${END_S}`],
+      ['step', '1'],
+    ],
+  },
+  instant('http_requests_total{job=~"("}'),
+  get('/api/v1/series'),
+  get('/api/v1/label/__name__/values', ['match[]', '{'], ...RANGE),
+];
+
+test('requests of Grafana are answered as Prometheus answers them', { skip, timeout: 300_000 }, async () => {
+  // one that scrapes itself would have series of its own
+  const folder = mkdtempSync(join(tmpdir(), 'grafana-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  process.env.PROMETHEUS_CONFIG ??= join(folder, 'prometheus.yml');
+  writeFileSync(join(folder, 'prometheus.yml'), 'global: { scrape_interval: 1h }\n');
+  await using prometheus = await startService('prometheus');
+  await using server = await Pallium.start();
+  const theirs = new ApiClient(`http://127.0.0.1:${prometheus.port}`);
+  const ours = server.api();
+  const body = writeBody(samples());
+  for (const url of [`${theirs.url}/api/v1/write`, `${ours.url}/api/v1/push`]) {
+    const { status } = await fetch(url, { method: 'POST', headers: WRITE_HEADERS, body });
+    assert.ok(status === 200 || status === 204, `${url}: ${status}`);
+  }
+  await until('samples in both', async () => {
+    const counts = await Promise.all([theirs, ours].map((each) => each.instant('count(http_requests_total)', END_S)));
+    return counts.every(({ result }) => result[0]?.value?.[1] === '6');
+  });
+  const differences: string[] = [];
+  for (const request of REQUESTS) {
+    const [want, got] = await Promise.all([asked(theirs, request), asked(ours, request)]);
+    const text = `${request.path} ${new URLSearchParams(request.params.map(([k, v]): [string, string] => [k, v]))}`;
+    if (want.status !== got.status)
+      differences.push(`${text}: ${want.status} wanted, there is ${got.status} ${got.text}`);
+    else if (request.fieldsOnly) {
+      const fields = Object.keys(dataOf(want.text)).filter((name) => !(name in dataOf(got.text)));
+      if (fields.length > 0) differences.push(`${text}: ${fields} are missing`);
+    } else {
+      const found = difference(sorted(JSON.parse(want.text)), sorted(JSON.parse(got.text)), {
+        ...CLOSE,
+        errors: want.status === 400,
+      });
+      if (found !== undefined) differences.push(`${text}${found}`);
+    }
+  }
+  assert.deepEqual(differences, []);
+});
+
+/** Series of two jobs, with a histogram. */
+function samples() {
+  const times = Array.from({ length: (END_S - START_S) / STEP_S + 1 }, (_, i) => (START_S + i * STEP_S) * 1000);
+  const series = [];
+  for (const [j, job] of ['api', 'web'].entries()) {
+    series.push({ labels: { __name__: 'up', job }, samples: times.map((ms) => [ms, 1] as const) });
+    for (let i = 0; i < 3; i++) {
+      const labels = { __name__: 'http_requests_total', job, instance: `${job}-${i}` };
+      series.push({ labels, samples: times.map((ms, t) => [ms, (t % 100) * (i + 1 + j) + j / 7] as const) });
+    }
+    for (const [b, le] of ['0.1', '0.5', '1', '+Inf'].entries()) {
+      const labels = { __name__: 'http_request_duration_seconds_bucket', job, le };
+      series.push({ labels, samples: times.map((ms, t) => [ms, t * (b + 1 + j)] as const) });
+    }
+  }
+  return series;
+}
+
+function asked(api: ApiClient, { path, params, post }: Request) {
+  const form = new URLSearchParams(params.map(([name, value]): [string, string] => [name, value]));
+  // as Grafana says who asks
+  const headers = { 'user-agent': 'Grafana/13.2.1', 'x-dashboard-uid': 'abc', 'x-panel-id': '2' };
+  if (post) return api.ask(path, { method: 'POST', headers, body: form });
+  return api.ask(form.size === 0 ? path : `${path}?${form}`, { headers });
+}
+
+function dataOf(text: string): object {
+  return (JSON.parse(text) as { data: object }).data;
+}
