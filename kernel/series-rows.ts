@@ -42,7 +42,7 @@ const S_DISTINCT: usize = 32; // u32
 const S_LONGEST: usize = 36; // u32
 const SLOT_BYTES: usize = 40;
 const NOT_FOUND: u32 = 0xffffffff;
-const slots: usize = memory.data(320);
+const slots: usize = memory.data(640);
 
 let func: u32 = 0;
 let steps: u32 = 0;

@@ -35,4 +35,4 @@ export const ROW_OTHERWISE = 0xffffffff;
 /** Scratch for each step of a row: windows and tables of ROW_SLOTS lists of times. */
 export const ROW_STEP_BYTES = 40;
 /** Lists of times for which windows are kept. */
-export const ROW_SLOTS = 8;
+export const ROW_SLOTS = 16;
