@@ -89,7 +89,7 @@ export class RangeFunctionOperator implements Operator {
     const { dataStartMs, fixed, rangeMs } = matrix;
     const windows = { firstEndMs: dataStartMs, stepMs: fixed ? 0 : grid.stepMs, backMs: rangeMs };
     const rangeSeconds = open.rows?.kind === 'rate' ? divisorOf(open.rows.rate, rangeMs) : 1;
-    this.#batches = new RowBatches({ func: program, steps: this.steps, ...windows, rangeSeconds }, source);
+    this.#batches = new RowBatches(execution, { func: program, steps: this.steps, ...windows, rangeSeconds }, source);
   }
 
   row(index: number, out: Row): void {

@@ -10,6 +10,7 @@ import {
 } from '../../storage/row-layout.ts';
 import type { RowBatch, RowProgram } from '../../storage/series-rows.ts';
 import type { Row } from '../row/row.ts';
+import type { Execution } from './execution.ts';
 import type { SampleSource } from './sources.ts';
 
 const SERIES_MAX = 256;
@@ -25,6 +26,7 @@ export class RowBatches {
   distinct = 0;
   longest = 0;
   samples = 0;
+  readonly #execution: Execution;
   readonly #program: RowProgram;
   readonly #source: SampleSource;
   readonly #seriesMax: number;
@@ -33,7 +35,8 @@ export class RowBatches {
   #to = 0;
   #version = 0;
 
-  constructor(program: RowProgram, source: SampleSource) {
+  constructor(execution: Execution, program: RowProgram, source: SampleSource) {
+    this.#execution = execution;
     this.#program = program;
     this.#source = source;
     this.#seriesMax = Math.max(1, Math.min(SERIES_MAX, Math.floor(VALUES_MAX / program.steps)));
@@ -74,8 +77,9 @@ export class RowBatches {
     if (rows === undefined) return false;
     const size = Math.min(this.#seriesMax, count - index);
     if (this.#batch === undefined || this.#batch.entries.length < size * ROW_ENTRY_WORDS) {
-      const values = new Float64Array(size * this.#program.steps);
-      this.#batch = { values, entries: new Uint32Array(size * ROW_ENTRY_WORDS) };
+      const { steps } = this.#program;
+      this.#execution.hold(0, size * (8 * steps + 4 * ROW_ENTRY_WORDS));
+      this.#batch = { values: new Float64Array(size * steps), entries: new Uint32Array(size * ROW_ENTRY_WORDS) };
     }
     this.#from = index;
     this.#to = rows(this.#program, undefined, index, index + size, this.#batch);

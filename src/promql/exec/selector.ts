@@ -51,7 +51,7 @@ export class SelectorOperator implements Operator {
     const { dataStartMs, grid } = node;
     // the newest sample that is not too old is the last of the window that reaches back as far
     const windows = { firstEndMs: dataStartMs, stepMs: grid.stepMs, backMs: execution.lookbackMs };
-    this.#batches = new RowBatches({ func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
+    this.#batches = new RowBatches(execution, { func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
   }
 
   get #columns(): SampleColumns {
