@@ -31,7 +31,12 @@ const AGAIN_MS = 1000;
 const SAY_MS = 10_000;
 /** A process that keeps nothing starts without them after this time, and counts as not ready until the ring is known. */
 const WAIT_MS_MAX = 10_000;
-const LOOK_MS = 60_000;
+/** The same where the store of the ring answers and has none: who keeps them puts them back meanwhile. */
+const WAIT_EMPTY_MS_MAX = 60_000;
+const LOOK_MS = 15_000;
+
+/** Error of a process that keeps nothing, where the store of the ring has no settings. */
+class NoSettingsYet extends Error {}
 
 /** The settings that a cluster has in common: agreed on at the start, kept beside the log, put back where the store lost them. */
 export class SettingsKeeper {
@@ -64,7 +69,8 @@ export class SettingsKeeper {
         if (signal.aborted) throw signal.reason;
         if ((thrown as { facts?: { id: string } }).facts?.id === 'ring-settings-differ') throw thrown;
         const nowMs = clock.monotonicMs();
-        if (this.#kept !== undefined || (disk === undefined && nowMs - beganMs > WAIT_MS_MAX)) {
+        const waitMs = thrown instanceof NoSettingsYet ? WAIT_EMPTY_MS_MAX : WAIT_MS_MAX;
+        if (this.#kept !== undefined || (disk === undefined && nowMs - beganMs > waitMs)) {
           log.warn({ err: (thrown as Error).message }, 'the store of the ring is away; starting without it');
           break;
         }
@@ -132,7 +138,10 @@ export class SettingsKeeper {
     }
   }
 
-  /** The cluster's settings; this process' own are put where there are none, and periods to come where they are not known. */
+  /**
+   * The cluster's settings; an ingester's own are put where there are none, and periods to come where they are not known.
+   * @throws NoSettingsYet where there are none, and this process, which kept none, would have to draw another key of series
+   */
   async #read(signal: AbortSignal): Promise<KeptSettings> {
     const { kv, own, clock } = this.#options;
     const limit = timeout(clock, CALL_MS_MAX);
@@ -144,6 +153,9 @@ export class SettingsKeeper {
         if (found !== undefined) {
           const { differences, isAhead } = judgeSettings(own, found, clock.nowMs());
           if (differences.length > 0 || !isAhead) return found;
+        }
+        if (found === undefined && this.#kept === undefined && this.#options.disk === undefined) {
+          throw new NoSettingsYet('it has no settings of the cluster: ingesters put them there');
         }
         const seriesKey =
           found?.seriesKey ?? this.#kept?.seriesKey ?? Buffer.from(systemBytes(SERIES_KEY_BYTES)).toString('hex');
