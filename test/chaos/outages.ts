@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { until } from '../harness/wait.ts';
 import type { Checker } from './checker.ts';
 import type { Faults } from './faults.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, MadeFault } from './journal.ts';
 import type { MemberProcess } from './processes.ts';
 import type { Services } from './services.ts';
 
@@ -31,7 +31,7 @@ export class Outages {
   /** Outages are as much shorter as the run is. */
   readonly #scale: number;
   /** The member that was the last to lose its folder. */
-  #lost: string | undefined;
+  #lost: { readonly id: string; readonly owed: MadeFault } | undefined;
 
   constructor(options: OutagesOptions) {
     this.#options = options;
@@ -41,18 +41,22 @@ export class Outages {
   async run(): Promise<void> {
     const { processes, kinds, hasKv, minutes } = this.#options;
     const ingesters = processes.filter(({ isIngester }) => isIngester);
+    const isShort = minutes < FULL_MINUTES;
     const losses = ingesters
-      .slice(0, minutes < FULL_MINUTES ? 1 : ingesters.length)
+      .slice(0, isShort ? 1 : ingesters.length)
       .map((process) => ['folder', () => this.#loseFolder(process)] as const);
     const others = [
       ['kv', () => this.#kvAway(3 * MINUTE_MS * this.#scale)],
       ['zone', () => this.#zoneAway(2 * MINUTE_MS * this.#scale)],
       ['store', () => this.#storeAway(3 * MINUTE_MS * this.#scale)],
     ] as const;
-    const all = Array.from({ length: Math.max(losses.length, others.length) }, (_, i) => [
-      ...losses.slice(i, i + 1),
-      ...others.slice(i, i + 1),
-    ]).flat();
+    // in a short run the loss comes last: until all that is owed is in the store, another failure is no single one
+    const all = isShort
+      ? [...others, ...losses]
+      : Array.from({ length: Math.max(losses.length, others.length) }, (_, i) => [
+          ...losses.slice(i, i + 1),
+          ...others.slice(i, i + 1),
+        ]).flat();
     for (const [kind, make] of all) {
       if (kinds.length > 0 && !kinds.includes(kind)) continue;
       if (kind === 'kv' && !hasKv) continue;
@@ -62,7 +66,7 @@ export class Outages {
 
   /** Takes an ingester's folder away, once the ring has replaced the last that lost one and nothing that it held is owed. */
   async #loseFolder(process: MemberProcess): Promise<void> {
-    const { faults } = this.#options;
+    const { faults, journal } = this.#options;
     await this.#replaced();
     await this.#untouched([process]);
     const id = (await this.#ring())?.members.find((member) => member.id.startsWith(`${process.name}-`))?.id;
@@ -72,7 +76,7 @@ export class Outages {
       await process.start();
       await process.ready();
     });
-    this.#lost = id;
+    this.#lost = id === undefined ? undefined : { id, owed: journal.began(`${id} is owed to the store`, false) };
   }
 
   /** Waits until no member that lost its folder stands in the ring, and no version that it was in is asked any more. */
@@ -83,15 +87,15 @@ export class Outages {
     const isReplaced = async () => {
       const ring = await this.#ring();
       if (ring === undefined || ring.confirmed !== ring.version || ring.floor !== ring.version) return false;
-      return ring.members.every(({ id, state }) => id !== lost || !['active', 'draining'].includes(state));
+      return ring.members.every(({ id, state }) => id !== lost.id || !['active', 'draining'].includes(state));
     };
-    await until(`${lost} is replaced, and nothing older is owed`, isReplaced, {
+    await until(`${lost.id} is replaced, and nothing older is owed`, isReplaced, {
       timeoutMs: REPLACED_MS_MAX,
       intervalMs: 1_000,
     }).catch(async (thrown) => {
       journal.wasWrong(`${(thrown as Error).message}: ${JSON.stringify(await processes[0]!.ring())}`);
     });
-    journal.say(`  ${lost} is replaced, and nothing older is owed`);
+    journal.ended(lost.owed);
   }
 
   async #kvAway(forMs: number): Promise<void> {
