@@ -26,9 +26,13 @@ const SCRAPED = ['job', 'instance', 'le'];
 /** Names of labels by name of metric: all that a process of a cluster may show. */
 async function metricsOfCluster(): Promise<Map<string, readonly string[]>> {
   const args = ['-distributor.replication-factor=3', '-schema.store=dynamodb', '-schema.object-store=none'];
-  const { values } = loadConfig(sections, { args, env: {} });
-  const order = resolveTargets(['all'], modules, true);
-  const app = await composeApp({ config: values, version: '1', order, log: silentLogger, clock: systemClock });
+  const apps = await Promise.all(
+    ['all', 'query-scheduler'].map((target) => {
+      const { values } = loadConfig(sections, { args: [...args, `-target=${target}`], env: {} });
+      const order = resolveTargets([target], modules, true);
+      return composeApp({ config: values, version: '1', order, log: silentLogger, clock: systemClock });
+    }),
+  );
   // threads have registries of their own
   const [ruler, alertmanager, observed] = [new Registry(), new Registry(), new Registry()];
   rulerMetrics(ruler);
@@ -38,7 +42,7 @@ async function metricsOfCluster(): Promise<Map<string, readonly string[]>> {
   await observer.start?.(over);
   await observer.stop?.({ signal: over, progress() {} });
   const known = new Map<string, readonly string[]>([['up', []]]);
-  for (const registry of [app.registry, ruler, alertmanager, observed]) {
+  for (const registry of [...apps.map((app) => app.registry), ruler, alertmanager, observed]) {
     for (const metric of registry.getMetricsAsArray()) {
       const { name, labelNames = [] } = metric as { name: string; labelNames?: readonly string[] };
       for (const end of ['', '_count', '_bucket', '_sum']) known.set(name + end, labelNames);

@@ -102,7 +102,7 @@ spec:
         {{- end }}
         {{- end }}
         {{- range $spec.args }}
-        - {{ . | quote }}
+        - {{ tpl . $root | quote }}
         {{- end }}
       env:
         - name: POD_NAME
