@@ -71,7 +71,7 @@ test('days are answered from the cache, and once more from the samples when one 
   assert.ok(warm.samples < cold.samples / 5, `${warm.samples} samples of ${cold.samples}`);
   const days = async (had: string) => {
     const text = await app.metrics();
-    return Number(new RegExp(`query_results_cache_days_total\\{had="${had}"\\} (\\d+)`).exec(text)?.[1]);
+    return Number(new RegExp(`query_results_cache_lookups_total\\{had="${had}"\\} (\\d+)`).exec(text)?.[1]);
   };
   assert.ok((await days('whole')) > 0 && (await days('none')) > 0);
   const anew = await app.range({ 'cache-control': 'no-store' });

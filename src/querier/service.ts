@@ -29,7 +29,7 @@ const querierMetrics = metricTable({
   fetched: counter('cache_fetched_keys_total', 'Parts of chunk groups that the cache was asked for.', ['cache']),
   hits: counter('cache_hits_total', 'Parts of chunk groups that the cache had.', ['cache']),
   resultsDays: counter(
-    'query_results_cache_days_total',
+    'query_results_cache_lookups_total',
     'Days of range queries that the cache of answers was asked for, by how much of each it had: whole, part, none.',
     ['had'],
   ),

@@ -28,7 +28,7 @@ import { Settling } from './settling.ts';
 import { SPLIT_SERIES } from './slots.ts';
 import { ownersOf } from './version.ts';
 import type { RingView } from './view.ts';
-import { WriteGate } from './write-gate.ts';
+import { WRITES_OLD_TIMEOUTS, WriteGate } from './write-gate.ts';
 
 export interface RingMemberOptions {
   readonly kv: KvClient;
@@ -52,6 +52,8 @@ export interface RingMemberOptions {
   readonly takeOldLog?: boolean;
   readonly heartbeatMs?: number;
   readonly unhealthyMs?: number;
+  /** Time after which writes of a version are refused when the next one counts; five times `unhealthyMs` without it. */
+  readonly writesOldMs?: number;
   /** Time without a heartbeat after which a member is taken out where that is safe. */
   readonly forgetMs?: number;
   readonly splitSeries?: number;
@@ -111,7 +113,7 @@ export class RingMember implements RingPeer {
     this.#file = new MemberFile({ ...options, folder: this.#folder, takeOldLog });
     const { before } = this.#file;
     this.id = before.id;
-    this.#gate = new WriteGate(this.id, clock, unhealthyMs);
+    this.#gate = new WriteGate(this.id, clock, options.writesOldMs ?? WRITES_OLD_TIMEOUTS * unhealthyMs);
     this.#book = new RingBook(clock);
     this.#reader = new RingReader(kv, clock, this.#book, () => this.#news());
     this.#book.onChange((view) => this.#see(view));

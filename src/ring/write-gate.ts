@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { RingView } from './view.ts';
 
 /** A version is refused for writes when another one has counted for so many times as long as it takes a member to be unhealthy. */
-const OLD_TIMEOUTS = 5;
+export const WRITES_OLD_TIMEOUTS = 5;
 
 /** Decides under which versions a member takes writes, by when each began to count here. */
 export class WriteGate {
@@ -12,11 +12,11 @@ export class WriteGate {
   /** Ascending, by the monotonic clock. */
   #counted: { readonly number: number; readonly atMs: number }[] = [];
 
-  /** @param unhealthyMs time without heartbeats after which a member is unhealthy */
-  constructor(ownId: string, clock: Clock, unhealthyMs: number) {
+  /** @param oldMs time after which writes of a version are refused when the next one counts */
+  constructor(ownId: string, clock: Clock, oldMs: number) {
     this.#ownId = ownId;
     this.#clock = clock;
-    this.#oldMs = OLD_TIMEOUTS * unhealthyMs;
+    this.#oldMs = oldMs;
   }
 
   /** Takes note of what counts. @returns whether that is news */

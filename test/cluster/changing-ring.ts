@@ -33,6 +33,8 @@ const SPLIT_SERIES = 12;
 /** Times of a ring in a run of hours. */
 const HEARTBEAT_MS = 30_000;
 const UNHEALTHY_MS = 3 * MINUTE;
+/** Less than five times that, so that runs of hours see it. */
+const WRITES_OLD_MS = 5 * MINUTE;
 const FORGET_MS = 12 * MINUTE;
 /** No run lasts as long: what a log lost is told to its end. */
 const WAL_AGE_MS_MAX = 10 * 24 * 60 * MINUTE;
@@ -95,6 +97,7 @@ function startIngester(
     walAgeMaxMs: WAL_AGE_MS_MAX,
     heartbeatMs: HEARTBEAT_MS,
     unhealthyMs: UNHEALTHY_MS,
+    writesOldMs: WRITES_OLD_MS,
     forgetMs: FORGET_MS,
     splitSeries: SPLIT_SERIES,
     sizesSeriesMin: 2,

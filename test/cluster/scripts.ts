@@ -410,12 +410,14 @@ export const SCRIPTS = {
       stage.cut(['front-0'], ['ingester-2']);
       for (const tenant of TENANTS) await stage.pushed('front-0', { tenant });
       stage.heal();
+      const { number } = stage.newest('front-0');
       const all = stage.cluster.nodes.filter(({ isUp }) => isUp);
       for (const each of all) stage.cluster.kill(each);
       stage.cluster.kv.empty();
       for (const each of all) stage.cluster.start(each);
       if (!(await stage.world.until(() => stage.cluster.isReady, 20 * MINUTE)))
         throw new Wrong('they do not come back');
+      if (stage.newest('front-0').number < number) throw new Wrong('the ring has begun anew');
       for (const tenant of TENANTS) await stage.asked('front-1', { tenant });
     },
   },

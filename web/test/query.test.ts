@@ -406,6 +406,9 @@ test('deployments are marked on the graphs of a query, and events can be sent in
   const { page } = visitor;
   await visitor.open('/ui/service?tenant=shop&cluster=&namespace=&name=shop');
   await page.getByText('deployment 1.5 of the bench').waitFor();
+  // what still comes moves what is clicked
+  await visitor.drawn();
+  await page.waitForLoadState('networkidle');
   await page.getByText('Add an event').click();
   await page.getByLabel('What happened').fill('<b>moved</b> the database');
   await page.getByRole('button', { name: 'Add', exact: true }).click();
