@@ -57,6 +57,9 @@ const LABEL_COPIES = 3;
 
 /** Days whose heads are read at once: each asks its slots side by side. */
 const SIZED_DAYS_AT_ONCE = 4;
+/** Groups of a day whose labels are read at once to know a size, and series after which it is told as it is. */
+const SIZED_GROUPS_AT_ONCE = 16;
+const SIZED_SERIES_MAX = 100_000;
 
 /** Matching holds the thread up for so long at a time. */
 const SLICE_MS = 10;
@@ -252,7 +255,9 @@ export class ChunkStoreReader {
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const turn = new PacedTurn(pacer);
     const days = await this.index.days(tenant, startMs, endMs, context);
-    await forEachAtOnce(days, SIZED_DAYS_AT_ONCE, async (day) => {
+    // labels of a whole day are large
+    const atOnce = metrics.decides || bound === 'most' ? SIZED_DAYS_AT_ONCE : 1;
+    await forEachAtOnce(days, atOnce, async (day) => {
       const range = { startMs: Math.max(startMs, day * DAY_MS), endMs: Math.min(endMs, (day + 1) * DAY_MS - 1) };
       const sizes = new MetricSizes();
       const groups = await this.#groups(tenant, { matchers, ...range }, metrics, context, turn, sizes);
@@ -262,7 +267,10 @@ export class ChunkStoreReader {
     });
   }
 
-  /** The size of a selection whose series only their labels tell; bytes of their chunks are not known. */
+  /**
+   * The size of a selection whose series only their labels tell, or of its first `SIZED_SERIES_MAX` series: it is a bound from below.
+   * Bytes of their chunks are not known.
+   */
   async #matchedSize(
     found: readonly FoundGroup[],
     matchers: readonly LabelMatcher[],
@@ -271,28 +279,33 @@ export class ChunkStoreReader {
     turn: MatchTurn,
   ): Promise<StoreSize> {
     const matcher = new SeriesMatcher(matchers, undefined, true);
-    const fetcher = new BlockFetcher(
-      context,
-      this.#options.blockCache,
-      this.#options.readsAtOnce,
-      new LabelBlocks(LabelBlock.parse).of,
-    );
-    try {
-      const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
-      for (const group of groups) wantSeries(fetcher, group, metrics, false);
-      await fetcher.fetch();
-      const spans: SizedSpan[] = [];
-      for (const group of groups) {
-        for (const block of labelBlocksOf(group, metrics)) await matcher.prepare(block, turn);
-        spans.push(spanOf(group.found, matchGroup(group, metrics, matcher).indexes.length));
-        if (turn.isDue()) await turn.pause();
+    const spans: SizedSpan[] = [];
+    for (let at = 0; at < found.length && matcher.labels.length < SIZED_SERIES_MAX; at += SIZED_GROUPS_AT_ONCE) {
+      const fetcher = new BlockFetcher(
+        context,
+        this.#options.blockCache,
+        this.#options.readsAtOnce,
+        new LabelBlocks(LabelBlock.parse).of,
+      );
+      try {
+        const groups = found
+          .slice(at, at + SIZED_GROUPS_AT_ONCE)
+          .map((each) => ({ found: each, open: this.#open.of(each) }));
+        for (const group of groups) wantSeries(fetcher, group, metrics, false);
+        await fetcher.fetch();
+        for (const group of groups) {
+          for (const block of labelBlocksOf(group, metrics)) await matcher.prepare(block, turn);
+          spans.push(spanOf(group.found, matchGroup(group, metrics, matcher).indexes.length));
+          if (turn.isDue()) await turn.pause();
+          if (matcher.labels.length >= SIZED_SERIES_MAX) break;
+        }
+      } finally {
+        context.budget.addMemory(-fetcher.heldBytes);
       }
       this.#open.trim();
-      const chunks = spans.reduce((sum, { series }) => sum + series, 0);
-      return { series: matcher.labels.length, chunks, chunkBytes: 0, spans };
-    } finally {
-      context.budget.addMemory(-fetcher.heldBytes);
     }
+    const chunks = spans.reduce((sum, { series }) => sum + series, 0);
+    return { series: matcher.labels.length, chunks, chunkBytes: 0, spans };
   }
 
   /** Names of labels on the days of the range, ascending; with matchers, of series that match all of them. */

@@ -169,7 +169,7 @@ export class Querier implements TenantHider {
     context: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
     const { queryable, over } = this.sources(tenant, limits);
-    const orders: Pick<KeptOrders, 'of'> = { of: (key, labels) => this.#orders.of(`${tenant} ${key}`, labels) };
+    const orders = this.#orders.ofTenant(tenant);
     const { rulesPartialData: allowPartial } = limits;
     const missing = allowPartial ? new MissingParts() : undefined;
     const shared = { signal: context.signal, missing };

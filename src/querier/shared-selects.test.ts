@@ -66,7 +66,7 @@ async function streamed(shared: SharedSelects, context: QueryContext, of = reque
 
 test('what several queries ask for is read once, and charged to each', async () => {
   const { inner, asked } = storage(3, 10);
-  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, { signal });
+  const shared = new SharedSelects(inner, new KeptOrders().ofTenant('t'), systemClock, { signal });
   const contexts = [contextOf(), contextOf(), contextOf()];
   const set = await shared.select(request, contexts[0]!);
   assert.deepEqual(
@@ -93,7 +93,7 @@ test('what several queries ask for is read once, and charged to each', async () 
 
 test('a large answer is a stream of who asks first, and others ask themselves', async () => {
   const { inner, asked } = storage(7, 2);
-  const shared = new SharedSelects(inner, new KeptOrders(), systemClock, { signal });
+  const shared = new SharedSelects(inner, new KeptOrders().ofTenant('t'), systemClock, { signal });
   const contexts = [contextOf(), contextOf()];
   const texts = await Promise.all(contexts.map((context) => streamed(shared, context)));
   assert.equal(texts[0], 'a97 b98 c99 d100 e101 f102 g103');
@@ -120,7 +120,7 @@ test('a query that ends waits no longer, and fails no other', async () => {
       yield* inner.stream!(...args);
     },
   };
-  const shared = new SharedSelects(slow, new KeptOrders(), systemClock, { signal });
+  const shared = new SharedSelects(slow, new KeptOrders().ofTenant('t'), systemClock, { signal });
   const ending = new AbortController();
   const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
   const other = streamed(shared, contextOf());
@@ -132,7 +132,7 @@ test('a query that ends waits no longer, and fails no other', async () => {
 });
 
 test('the order of the same series is found once, and that of others anew', () => {
-  const orders = new KeptOrders();
+  const orders = new KeptOrders().ofTenant('t');
   const of = (...ids: string[]) => ids.map((id) => Labels.of({ id }));
   const [c, a, b] = of('c', 'a', 'b') as [Labels, Labels, Labels];
   const first = orders.of('m', [c, a, b]);
@@ -142,4 +142,26 @@ test('the order of the same series is found once, and that of others anew', () =
   assert.deepEqual(orders.of('m', [c, b, a]).labels, [a, b, c]);
   assert.deepEqual(orders.of('m', [c, a]).labels, [a, c]);
   assert.deepEqual(orders.of('m', []).labels, []);
+});
+
+test('orders and what is made of them are kept up to a bound, of a tenant up to half of it', () => {
+  const orders = new KeptOrders();
+  const listOf = (name: string) => Array.from({ length: 1_000 }, (_, i) => Labels.of({ name, i: String(i) }));
+  const [small, large] = [orders.ofTenant('small'), orders.ofTenant('large')];
+  const own = listOf('own');
+  const first = small.of('own', own);
+  const lists = Array.from({ length: 150 }, (_, i) => listOf(String(i)));
+  const isKept = (i: number) => {
+    const order = large.of(String(i), lists[i]!);
+    return large.of(String(i), lists[i]!) === order && order.memo!.has('thing');
+  };
+  lists.forEach((list, i) => {
+    const { memo } = large.of(String(i), list);
+    memo!.set('thing', { memo: new Map([['inner', {}]]) });
+    large.of(String(i), list);
+  });
+  // each weighs three times its series: some 66 fit into a tenant's half
+  assert.ok(isKept(149));
+  assert.ok(!isKept(50));
+  assert.equal(small.of('own', own), first, 'another tenant keeps its own');
 });

@@ -10,7 +10,7 @@ import type {
 } from '../storage/queryable.ts';
 import { rowsAt } from '../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
-import type { KeptOrders } from './kept-orders.ts';
+import type { TenantOrders } from './kept-orders.ts';
 
 /** Memory of the answers that are kept for others; what is asked for beyond is asked for by each by itself. */
 const SHARED_BYTES_MAX = 16 * 1024 * 1024;
@@ -40,7 +40,7 @@ export class SharedSelects implements Queryable {
   readonly #shared: Pick<QueryContext, 'signal' | 'missing'>;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
-  readonly #orders: Pick<KeptOrders, 'of'>;
+  readonly #orders: TenantOrders;
   readonly #clock: Pick<Clock, 'turn'>;
   #turn: Promise<void> | undefined;
   #heldBytes = 0;
@@ -48,7 +48,7 @@ export class SharedSelects implements Queryable {
   /** @param shared the context of what is asked for on behalf of several */
   constructor(
     inner: Queryable,
-    orders: Pick<KeptOrders, 'of'>,
+    orders: TenantOrders,
     clock: Pick<Clock, 'turn'>,
     shared: Pick<QueryContext, 'signal' | 'missing'>,
   ) {

@@ -8,6 +8,8 @@ import { runTool } from '../harness/tool.ts';
 import { until } from '../harness/wait.ts';
 import { objectServices, openStores, PREFIX, tableServices } from './e2e-stores.ts';
 
+/** A table is made or dropped in seconds where seven other tests ask the same emulators. */
+const LOADED = { timeoutMs: 120_000 };
 const DAY_MS = 86_400_000;
 const STEP_MS = 600_000;
 const SERIES = 5;
@@ -116,10 +118,14 @@ for (const { name, port, flags } of tableServices) {
         ],
       });
       const want = [-10, -9, -1, 0, 1, 2, 3].map((n) => `${prefix}${today + n}`);
-      await until('tables as they should be', async () => {
-        assert.deepEqual(await list(), [...want, `${prefix}tenants`].sort());
-        return true;
-      });
+      await until(
+        'tables as they should be',
+        async () => {
+          assert.deepEqual(await list(), [...want, `${prefix}tenants`].sort());
+          return true;
+        },
+        LOADED,
+      );
       await server.stop();
     } finally {
       for (const table of await list()) await admin.drop(table);

@@ -44,11 +44,17 @@ export class RunFile {
     return this.#reachMs;
   }
 
-  /** Writes down that samples of this age are taken, before the first of them is acknowledged. */
+  /** Writes down that samples of this age are taken, before the first of them is acknowledged. @throws where it cannot: none is */
   reach(reachMs: number): void {
+    const before = this.#reachMs;
     this.#reachMs = reachMs;
-    // a folder that was cut stays one until what it lost is written down
-    this.#write(this.isCut && !this.#isTold ? '' : this.#run);
+    try {
+      // a folder that was cut stays one until what it lost is written down
+      this.#write(this.isCut && !this.#isTold ? '' : this.#run);
+    } catch (error) {
+      this.#reachMs = before;
+      throw error;
+    }
   }
 
   /** Writes down what a cut took, and that the folder is of this run from now on. */

@@ -102,7 +102,9 @@ export class GroupCommit {
       this.#waiting = [];
       try {
         this.now();
-        if (this.#options.fsync === 'always' || this.#options.mustSync?.() === true) {
+        // asked whatever is synced: it notes what is taken, too
+        const mustSync = this.#options.mustSync?.() === true;
+        if (this.#options.fsync === 'always' || mustSync) {
           await this.#wal.sync().catch((error) => {
             this.#options.fatal(error);
             throw writeErrors.logUnavailable({ reason: (error as Error).message });

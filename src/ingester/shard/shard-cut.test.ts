@@ -227,6 +227,24 @@ test('a record that rots may have held samples as old as any that came, of which
   await second.close({ checkpoint: false });
 });
 
+test('an age that could not be written down is not taken, and is where each write is synced, too', async () => {
+  const disk = new CutDisk();
+  const first = open(disk, 'one', { fsync: 'always' });
+  await first.ready;
+  await push(first, NOW_MS);
+  const late = NOW_MS - 50 * WINDOW_MS;
+  const writeWhole = disk.writeWhole.bind(disk);
+  disk.writeWhole = () => {
+    throw new Error('no space left');
+  };
+  await assert.rejects(push(first, late), /no space left/);
+  await assert.rejects(push(first, late), /no space left/);
+  disk.writeWhole = writeWhole;
+  await push(first, late);
+  assert.ok(reachOf(disk) >= 50 * WINDOW_MS);
+  await first.close({ checkpoint: false });
+});
+
 test('while a log is replayed the age of what comes is taken down, too', async () => {
   const disk = new CutDisk();
   const first = open(disk, 'one');

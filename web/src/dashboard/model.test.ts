@@ -7,7 +7,7 @@ import { namedBy, panelAt, queryFor, renamed, unitNamed } from './model.ts';
 import { sectionsOf } from './repeats.ts';
 import { intervalOf, ratedSelectors } from './sample-interval.ts';
 import { columnsOf, hasColumns } from './table-columns.ts';
-import { chosenValue, interpolated, offered, type Value, type Values } from './variables.ts';
+import { chosenValue, interpolated, offered, patternOf, type Value, type Values } from './variables.ts';
 
 test('ranges follow the interval of the samples and the step', () => {
   const ask = (text: string, intervalMs: number, stepMs: number) =>
@@ -206,4 +206,11 @@ test('an annotation marks the steps in a row at which its query has a value', ()
       [60, undefined, 'Down: a'],
     ],
   );
+});
+
+test('a pattern that could take for ever is none', () => {
+  for (const text of ['^(a|a)*$', '(a+)+', '((a|a)b)*', '((a|a))*x', '(a?){20}', '('])
+    assert.equal(patternOf(text), undefined, text);
+  for (const text of ['(ab)*', '(.*)-(\\d+)', '[(|)]+x', '\\(a|b\\)*', '(a|b)?', '(?<value>a|b)', '(?:ab)+'])
+    assert.ok(patternOf(text), text);
 });

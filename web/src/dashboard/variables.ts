@@ -106,15 +106,34 @@ export function offered({ spec: { capturingRegexp, sort } }: ListVariable, found
   return rest.includes('desc') ? all.reverse() : all;
 }
 
-/** Undefined for one that is wrong, or could take for ever: a repetition within a repeated group. */
+/** Undefined for one that is wrong, or could take for ever: repetitions or alternatives within a repeated group. */
 export function patternOf(text: string | undefined): RegExp | undefined {
   if (text === undefined || text === '' || text.length > PATTERN_CHARS_MAX) return undefined;
-  if (/\([^()]*[*+}][^()]*\)[*+{]|\)[*+{?]*\)[*+{]/.test(text)) return undefined;
+  if (repeatsChoices(text)) return undefined;
   try {
     return new RegExp(text);
   } catch {
     return undefined;
   }
+}
+
+function repeatsChoices(text: string): boolean {
+  // escaped characters and classes are one character each
+  const plain = text.replaceAll(/\\.|\[(?:\\.|[^\]\\])*\]/gs, 'x');
+  /** Whether each open group has something to choose. */
+  const open: boolean[] = [false];
+  for (let i = 0; i < plain.length; i++) {
+    const char = plain[i]!;
+    if (char === '(') open.push(false);
+    else if (char === ')') {
+      const hasChoices = open.pop() === true;
+      if (hasChoices && /[*+{]/.test(plain[i + 1] ?? '')) return true;
+      if (hasChoices && open.length > 0) open[open.length - 1] = true;
+    } else if (/[*+{|?]/.test(char) && !(char === '?' && plain[i - 1] === '(') && open.length > 0) {
+      open[open.length - 1] = true;
+    }
+  }
+  return false;
 }
 
 function caught(pattern: RegExp, value: string): string[] {
