@@ -9,6 +9,8 @@ const SAMPLES_MAX = 16 * 1024;
 const CHUNK_BYTES_MAX = 512 * 1024;
 /** A piece is copied as a whole where it has at most so many times the bytes of the chunks. */
 const WHOLE_TIMES_MAX = 4;
+/** Bytes between the chunks of two series: the kernel changes some behind a chunk that it decodes. */
+const GAP_BYTES = 16;
 
 /** The chunks of a series: `bytes` from `from` to `to`, exclusive. Nothing between them: the series is to be read otherwise. */
 export interface ChunksOfSeries {
@@ -77,21 +79,21 @@ export class SeriesRows {
     this.#begin(program, startMs, endMs);
     // mostly one copy does, labels and all
     if (wholeTo - wholeFrom > WHOLE_TIMES_MAX * bytes) whole = undefined;
-    const chunks = this.#chunks.ensure(whole === undefined ? bytes : wholeTo - wholeFrom);
+    const chunks = this.#chunks.ensure(whole === undefined ? bytes + GAP_BYTES * count : wholeTo - wholeFrom);
     const entries = this.#entries.ensure(4 * ROW_ENTRY_WORDS * count);
     const rows = this.#rows.ensure(8 * program.steps * count);
     const { u8, u32, f64 } = this.#kernel;
     if (whole !== undefined) u8.set(whole.subarray(wholeFrom, wholeTo), chunks);
-    let next = chunks;
+    let free = chunks;
     for (let i = 0; i < count; i++) {
       chunksOf(from + i, at);
       const entry = entries / 4 + i * ROW_ENTRY_WORDS;
       const length = at.to - at.from;
-      if (whole !== undefined) next = chunks + at.from - wholeFrom;
-      else if (length > 0) u8.set(at.bytes.subarray(at.from, at.to), next);
-      u32[entry + ROW_CHUNKS_FROM] = next;
-      next += length;
-      u32[entry + ROW_CHUNKS_TO] = next;
+      const start = whole === undefined ? free : chunks + at.from - wholeFrom;
+      if (whole === undefined && length > 0) u8.set(at.bytes.subarray(at.from, at.to), start);
+      u32[entry + ROW_CHUNKS_FROM] = start;
+      u32[entry + ROW_CHUNKS_TO] = start + length;
+      free += length + GAP_BYTES;
     }
     this.#kernel.exports.rowsRead(entries, count, rows);
     out.entries.set(u32.subarray(entries / 4, entries / 4 + count * ROW_ENTRY_WORDS));

@@ -11,6 +11,7 @@ import { encodeLabels } from '../model/canonical.ts';
 import { Labels } from '../model/labels.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { SampleColumns } from '../storage/columns.ts';
+import { ROW_ENTRY_WORDS, ROW_FROM, ROW_LAST, ROW_OTHERWISE } from '../storage/row-layout.ts';
 import { StreamBroken } from '../storage/series-stream.ts';
 import { SERIES_HEADER_BYTES } from '../wire/slice-layout.ts';
 import { SliceSeriesWriter } from '../wire/slices.ts';
@@ -178,6 +179,37 @@ test('samples of replicas are each there once, as if all chunks were decoded and
     found.close();
     assert.equal(context.budget.memoryBytes, 0);
   }
+});
+
+test('series that a further replica has more of are made rows of, whatever the lengths of their chunks', async () => {
+  const all = Array.from({ length: 60 }, (_, i) => {
+    const samples = Array.from({ length: 3 + i }, (_, at) => [at, i + at * 0.1] as const);
+    return { labels: Labels.of({ __name__: 'm', i: String(i) }), samples, last: samples.at(-1)![1] };
+  });
+  const sliceOf = (lessSamples: number) =>
+    new Uint8Array(
+      Buffer.concat(
+        all.map(({ labels, samples }, i) =>
+          seriesBytes(labels, i, [chunkOf(samples.slice(0, samples.length - lessSamples))]),
+        ),
+      ),
+    );
+  const client: IngesterClient = {
+    ...ingesterOf([]),
+    async *select() {
+      for (const less of [1, 0]) yield { bytes: sliceOf(less), warnings: [], alone: false };
+    },
+  };
+  const source = new HeadSource(client, Kernel.create());
+  const found = await source.select('t', { ...ALL, endMs: 100 }, limited(0));
+  const program = { func: ROW_LAST, steps: 1, firstEndMs: 100, stepMs: 0, backMs: 200, rangeSeconds: 1 };
+  const batch = { values: new Float64Array(60), entries: new Uint32Array(60 * ROW_ENTRY_WORDS) };
+  assert.equal(found.rows!(program, undefined, 0, 60, batch), 60);
+  for (const [i, { last }] of all.entries()) {
+    assert.notEqual(batch.entries[i * ROW_ENTRY_WORDS + ROW_FROM], ROW_OTHERWISE, `series ${i}`);
+    assert.equal(batch.values[i], last);
+  }
+  found.close();
 });
 
 test('equal replicas cost the memory of one', async () => {

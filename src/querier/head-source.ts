@@ -168,6 +168,8 @@ const SERIES_BYTES = 700;
 const LABEL_COPIES = 3;
 
 const COPIES_BYTES = 256 * 1024;
+/** Bytes between copies: decoding may change some behind a chunk, and they may be decoded together. */
+const COPIES_GAP_BYTES = 16;
 const NO_BYTES = new Uint8Array(0);
 
 /** Where the series of an answer lie: in columns, for there may be a million. */
@@ -315,7 +317,7 @@ class FoundSeries {
     }
     const at = this.#copiedBytes;
     this.#slices[this.#copies]!.set(bytes.subarray(from, to), at);
-    this.#copiedBytes += length;
+    this.#copiedBytes += length + COPIES_GAP_BYTES;
     return [this.#copies, at, at + length];
   }
 
