@@ -18,7 +18,7 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { namelessSeries } from './output-series.ts';
 import { keepStats } from './reset-hints.ts';
-import { RowBatches } from './row-batches.ts';
+import { type RowBatches, rowBatches } from './row-batches.ts';
 import type { SampleSource } from './sources.ts';
 
 /** A window's reach back and ahead of its end. Anchored and smoothed selectors look beyond the range, at the samples around it. */
@@ -89,7 +89,7 @@ export class RangeFunctionOperator implements Operator {
     const { dataStartMs, fixed, rangeMs } = matrix;
     const windows = { firstEndMs: dataStartMs, stepMs: fixed ? 0 : grid.stepMs, backMs: rangeMs };
     const rangeSeconds = open.rows?.kind === 'rate' ? divisorOf(open.rows.rate, rangeMs) : 1;
-    this.#batches = new RowBatches(execution, { func: program, steps: this.steps, ...windows, rangeSeconds }, source);
+    this.#batches = rowBatches(execution, { func: program, steps: this.steps, ...windows, rangeSeconds }, source);
   }
 
   row(index: number, out: Row): void {

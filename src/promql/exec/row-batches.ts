@@ -16,10 +16,19 @@ import type { SampleSource } from './sources.ts';
 const SERIES_MAX = 256;
 /** Values of a batch. */
 const VALUES_MAX = 32 * 1024;
+/** Samples in the windows of a batch: some 10 ms of sums. */
+const WORK_MAX = 2_000_000;
 /** Rows of more steps are copied as a whole. */
 const SHORT_STEPS = 32;
+/** Steps of a row, those of subqueries too: the kernel keeps scratch for each, which no query is charged for. */
+const STEPS_MAX = 16 * 1024;
 
-/** Rows that a source makes of its samples itself, some series ahead of the one that is asked for. */
+/** Undefined: the rows have more steps than sources make them of. */
+export function rowBatches(execution: Execution, program: RowProgram, source: SampleSource): RowBatches | undefined {
+  return program.steps > STEPS_MAX ? undefined : new RowBatches(execution, program, source);
+}
+
+/** Rows that a source makes of its samples itself: ahead of the series that is asked for while they are asked for in their order. */
 export class RowBatches {
   /** Samples of the row handed out last: in all windows, in any, in the largest, and in the range. */
   total = 0;
@@ -31,6 +40,8 @@ export class RowBatches {
   readonly #source: SampleSource;
   readonly #seriesMax: number;
   #batch: RowBatch | undefined;
+  /** Series of the batch, had there been as many. */
+  #size = 0;
   #from = 0;
   #to = 0;
   #version = 0;
@@ -75,15 +86,32 @@ export class RowBatches {
   #read(index: number, count: number): boolean {
     const { rows, version = 0 } = this.#source;
     if (rows === undefined) return false;
-    const size = Math.min(this.#seriesMax, count - index);
-    if (this.#batch === undefined || this.#batch.entries.length < size * ROW_ENTRY_WORDS) {
+    // another block begins where the one before ended
+    const isNext = index === (version === this.#version ? this.#to : 0);
+    this.#size = isNext ? Math.min(this.#nextSize(), this.#seriesMax) : 1;
+    const size = Math.min(this.#size, count - index);
+    const room = this.#batch === undefined ? 0 : this.#batch.entries.length / ROW_ENTRY_WORDS;
+    if (this.#batch === undefined || room < size) {
       const { steps } = this.#program;
-      this.#execution.hold(0, size * (8 * steps + 4 * ROW_ENTRY_WORDS));
+      this.#execution.hold(0, (size - room) * (8 * steps + 4 * ROW_ENTRY_WORDS));
       this.#batch = { values: new Float64Array(size * steps), entries: new Uint32Array(size * ROW_ENTRY_WORDS) };
     }
     this.#from = index;
     this.#to = rows(this.#program, undefined, index, index + size, this.#batch);
     this.#version = version;
     return true;
+  }
+
+  /** Twice as many series as before, unless those had so many samples in their windows that a call would take long. */
+  #nextSize(): number {
+    if (this.#batch === undefined) return 1;
+    const { entries } = this.#batch;
+    const series = this.#to - this.#from;
+    let work = 0;
+    for (let i = 0; i < series; i++) {
+      const at = i * ROW_ENTRY_WORDS;
+      if (entries[at + ROW_FROM] !== ROW_OTHERWISE) work += entries[at + ROW_TOTAL]!;
+    }
+    return Math.max(1, Math.min(2 * this.#size, Math.floor((WORK_MAX * series) / Math.max(1, work))));
   }
 }

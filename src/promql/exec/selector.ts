@@ -11,7 +11,7 @@ import { Windows } from '../row/windows.ts';
 import type { Execution } from './execution.ts';
 import { NewestSamples } from './newest-samples.ts';
 import { keepStats } from './reset-hints.ts';
-import { RowBatches } from './row-batches.ts';
+import { type RowBatches, rowBatches } from './row-batches.ts';
 import type { SampleSource } from './sources.ts';
 
 /** The answer of an instant vector selector at each step. Times are in seconds, those of an info series' floats in ms. */
@@ -51,7 +51,7 @@ export class SelectorOperator implements Operator {
     const { dataStartMs, grid } = node;
     // the newest sample that is not too old is the last of the window that reaches back as far
     const windows = { firstEndMs: dataStartMs, stepMs: grid.stepMs, backMs: execution.lookbackMs };
-    this.#batches = new RowBatches(execution, { func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
+    this.#batches = rowBatches(execution, { func: ROW_LAST, steps: this.steps, ...windows, rangeSeconds: 1 }, set);
   }
 
   get #columns(): SampleColumns {
