@@ -27,6 +27,8 @@ export interface JobOutcome {
 /** Bytes of an answer that go out at once. */
 const PART_BYTES = 512 * 1024;
 const AGAIN = { minMs: 100, maxMs: 2_000, triesMax: 1 };
+/** Tries to say that a job is through. */
+const DONE_AGAIN = { minMs: 100, maxMs: 2_000, triesMax: 5 };
 
 interface Loop {
   readonly ends: AbortController;
@@ -64,7 +66,6 @@ export class JobWorker {
     const loop: Loop = { ends: new AbortController(), seat: undefined, jobs: new Map(), received: 0 };
     this.#loops.set(address, loop);
     void this.#ask(address, source, loop);
-    this.#resize();
   }
 
   remove(address: string): void {
@@ -72,7 +73,6 @@ export class JobWorker {
     if (loop === undefined) return;
     this.#loops.delete(address);
     loop.ends.abort(processErrors.shuttingDown({}));
-    this.#resize();
   }
 
   /** Takes no more jobs, answers those under way, and leaves. @param signal ends them at once */
@@ -95,16 +95,19 @@ export class JobWorker {
     }
   }
 
-  /** Places for each scheduler, so that all of them together are not more than there are. */
-  #places(): Omit<QuerierSeat, 'id'> {
+  /** Places at each of so many schedulers, so that all of them together are not more than there are. */
+  #places(schedulers: number): Omit<QuerierSeat, 'id'> {
     const { places, heavyPlaces } = this.#options;
-    const share = (all: number) => Math.max(1, Math.floor(all / Math.max(1, this.#loops.size)));
+    const share = (all: number) => Math.max(1, Math.floor(all / Math.max(1, schedulers)));
     return { places: share(places), heavyPlaces: share(heavyPlaces) };
   }
 
   #resize(): void {
+    // those that end have none
+    if (this.#isStopping) return;
+    const places = this.#places(this.seated.length);
     // a seat that has ended is opened anew, with the right number
-    for (const { seat } of this.#loops.values()) seat?.resize(this.#places()).catch(() => {});
+    for (const { seat } of this.#loops.values()) seat?.resize(places).catch(() => {});
   }
 
   async #ask(address: string, source: JobSource, loop: Loop): Promise<void> {
@@ -112,16 +115,19 @@ export class JobWorker {
     const { signal } = loop.ends;
     let failures = 0;
     while (!signal.aborted && !this.#isStopping) {
+      const ends = new AbortController();
       try {
-        const seat = await source.seat({ id, ...this.#places() }, signal);
+        const places = this.#places(this.seated.length + 1);
+        const seat = await source.seat({ id, ...places }, AbortSignal.any([signal, ends.signal]));
         failures = 0;
         loop.seat = seat;
         loop.received = 0;
+        this.#resize();
         for await (const order of seat.orders) {
           if (order.kind === 'cancel') loop.jobs.get(order.id)?.abort(processErrors.callCancelled({}));
           else {
             loop.received++;
-            void this.#work(order.job, seat, loop);
+            void this.#work(order.job, seat, loop, ends);
           }
         }
       } catch (error) {
@@ -131,16 +137,20 @@ export class JobWorker {
         }
         failures++;
       } finally {
-        loop.seat = undefined;
+        if (loop.seat !== undefined) {
+          loop.seat = undefined;
+          this.#resize();
+        }
         // whoever waits for them has been told
         const gone = peerErrors.peerGone({ peer: address, reason: 'its seat has ended' });
+        ends.abort(gone);
         for (const job of loop.jobs.values()) job.abort(gone);
       }
       await clock.sleep(backoffMs(AGAIN, Math.max(1, failures), random), signal).catch(() => {});
     }
   }
 
-  async #work(job: Job, seat: OpenSeat, loop: Loop): Promise<void> {
+  async #work(job: Job, seat: OpenSeat, loop: Loop, seatEnds: AbortController): Promise<void> {
     const cancel = new AbortController();
     loop.jobs.set(job.id, cancel);
     let failure: AppError | undefined;
@@ -148,13 +158,38 @@ export class JobWorker {
       await this.#answer(job, await this.#options.run(job, cancel.signal), cancel.signal);
     } catch (error) {
       // nobody waits for the answer of a cancelled one
-      if (!cancel.signal.aborted) failure = AppError.from(error);
+      if (!cancel.signal.aborted) {
+        failure = AppError.from(error);
+        // parts that nobody takes are made no more
+        cancel.abort(failure);
+      }
     }
-    // a scheduler that is gone has told whoever waits
-    await seat.done(job.id, failure).catch(() => {});
+    await this.#done(job, failure, seat, loop, seatEnds);
     loop.jobs.delete(job.id);
     this.#idle.resolve();
     this.#idle = Promise.withResolvers();
+  }
+
+  /** Tells the scheduler that a job is through; one that does not hear of it has the seat no more, and tells whoever waits. */
+  async #done(
+    { id }: Job,
+    failure: AppError | undefined,
+    seat: OpenSeat,
+    loop: Loop,
+    seatEnds: AbortController,
+  ): Promise<void> {
+    const { clock, random } = this.#options;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await seat.done(id, failure);
+      } catch (error) {
+        // a scheduler that is gone has told whoever waits
+        if (loop.seat !== seat) return;
+        if (tries >= DONE_AGAIN.triesMax) return seatEnds.abort(error);
+      }
+      await clock.sleep(backoffMs(DONE_AGAIN, tries, random), seatEnds.signal).catch(() => {});
+      if (loop.seat !== seat) return;
+    }
   }
 
   async #answer(job: Job, { head, bytes, parts }: JobOutcome, signal: AbortSignal): Promise<void> {
