@@ -71,6 +71,49 @@ test('parts of one query count once against what may wait of a tenant', async ()
   assert.match(text, /^pallium_query_scheduler_discarded_requests_total\{user="a"\} 1$/m);
 });
 
+test('a query that is under way is not cut off by others that wait', () => {
+  const { leave, querier, scheduler } = stage({ limits: { outstandingMax: 1 } });
+  const { orders, done } = querier('q');
+  const part = leave('a', { query: 'q1' });
+  assert.deepEqual(orders, [part]);
+  const other = leave('a', { query: 'q2' });
+  const parts = [leave('a', { query: 'q1' }), leave('a', { query: 'q1' })];
+  assert.equal(scheduler.waiting, 3);
+  assert.throws(() => leave('a', { query: 'q3' }), /of this tenant/);
+  done(part);
+  assert.equal(orders.at(-1), other);
+  // it is through when all of it is
+  for (const each of parts) scheduler.cancel(each);
+  leave('a', { query: 'q4' });
+  assert.throws(() => leave('a', { query: 'q1' }), /of this tenant/);
+});
+
+test('a querier that takes no more jobs is none that a tenant has, or that could do better', () => {
+  const own = stage({ limits: { max: 1 }, forgetMs: 60_000 });
+  const all = ['a', 'b'].map((name) => own.querier(name));
+  const first = own.leave('t');
+  const [its, other] = all[0]!.orders.length > 0 ? all : all.toReversed();
+  own.leave('t');
+  assert.equal(own.scheduler.waiting, 1);
+  its!.seat.resize({ places: 0, heavyPlaces: 0 });
+  assert.deepEqual([own.scheduler.waiting, other!.orders.length, own.scheduler.queriers], [0, 1, 1]);
+  its!.done(first);
+  its!.seat.leave('it was killed');
+  assert.equal(own.scheduler.queriers, 1);
+
+  const { leave, querier, scheduler } = stage();
+  const [bad, good] = [querier('bad'), querier('good')];
+  const kept = leave('u');
+  const busy = leave('u');
+  const again = leave('v', { avoid: ['bad'] });
+  const [free, ends] = [bad.orders[0]!, good.orders[0]!];
+  assert.deepEqual([free, ends].sort(), [kept, busy].sort());
+  bad.done(free);
+  assert.equal(scheduler.waiting, 1, 'the good one is to have it');
+  good.seat.resize({ places: 0, heavyPlaces: 0 });
+  assert.equal(bad.orders.at(-1), again);
+});
+
 test('a querier that is gone fails its jobs, one that leaves by itself takes no more', () => {
   const { leave, querier, failures, scheduler } = stage();
   const [lost, kept] = [querier('lost', 2), querier('kept', 2)];

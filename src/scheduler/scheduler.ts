@@ -52,7 +52,9 @@ export class Scheduler implements JobBoard {
   readonly #jobs = new Map<string, Known>();
   /** Jobs that wait, by tenant and query. */
   readonly #waiting = new Map<string, Map<string, number>>();
-  /** Connections of queriers by their names. */
+  /** Jobs that wait or run, by query: see `queryOf`. */
+  readonly #queries = new Map<string, number>();
+  /** Connections of queriers by their names, but for those that take no more jobs. */
   readonly #connected = new Map<string, number>();
   /** Names of queriers that tenants are spread over. */
   readonly #names = new Set<string>();
@@ -87,9 +89,8 @@ export class Scheduler implements JobBoard {
   connect({ id, places, heavyPlaces }: QuerierSeat, order: (order: JobOrder) => void): SeatedQuerier {
     const querier: Querier = { id, order, jobs: new Map(), given: 0 };
     const seat = new Seat({ who: querier, callsMax: places, heavyMax: heavyPlaces });
-    this.#connected.set(id, (this.#connected.get(id) ?? 0) + 1);
-    this.#names.add(id);
-    this.#changed();
+    let isCounted = places > 0;
+    if (isCounted) this.#joined(id);
     this.#seats.add(seat);
     this.#seats.fill();
     let isGone = false;
@@ -97,7 +98,14 @@ export class Scheduler implements JobBoard {
       resize: ({ places: now, heavyPlaces: heavyNow }) => {
         seat.callsMax = now;
         seat.heavyMax = heavyNow;
-        if (!isGone) this.#seats.fill();
+        if (isGone) return querier.given;
+        if (isCounted !== now > 0) {
+          isCounted = now > 0;
+          // jobs that only it could have had go to others
+          if (isCounted) this.#joined(id);
+          else this.#left(id, false);
+        }
+        this.#seats.fill();
         return querier.given;
       },
       done: (job, error) => {
@@ -110,7 +118,7 @@ export class Scheduler implements JobBoard {
         if (isGone) return;
         isGone = true;
         this.#seats.remove(seat);
-        this.#left(id, reason !== undefined && seat.callsMax > 0);
+        if (isCounted) this.#left(id, reason !== undefined);
         const error = processErrors.querierGone({ querier: id, reason: reason ?? 'it ends' });
         for (const known of [...querier.jobs.values()]) {
           this.#through(known);
@@ -146,14 +154,14 @@ export class Scheduler implements JobBoard {
     this.#seats.note(known);
     const taken = this.#seats.take(known);
     if (taken !== undefined) {
-      this.#jobs.set(job.id, known);
+      this.#keep(known);
       this.#give(known, taken);
       return;
     }
     const outstandingMax = Math.min(...tenants.map((tenant) => limits(tenant).outstandingMax));
     const queries = this.#waiting.get(owner);
-    // parts of a query that waits already are none more
-    if (queries !== undefined && queries.size >= outstandingMax && !queries.has(job.query)) {
+    // parts of a query that waits or runs already are none more
+    if (queries !== undefined && queries.size >= outstandingMax && !this.#queries.has(queryOf(job))) {
       metrics.discarded.inc({ user: owner });
       throw processErrors.tooManyOutstandingRequests({ limit: outstandingMax });
     }
@@ -161,7 +169,7 @@ export class Scheduler implements JobBoard {
       metrics.discarded.inc({ user: owner });
       throw processErrors.workerQueueFull({ pool: 'query-scheduler', limit: waitingMax });
     }
-    this.#jobs.set(job.id, known);
+    this.#keep(known);
     const own = queries ?? new Map<string, number>();
     own.set(job.query, (own.get(job.query) ?? 0) + 1);
     this.#waiting.set(owner, own);
@@ -181,7 +189,7 @@ export class Scheduler implements JobBoard {
       return;
     }
     this.#seats.leave(known);
-    this.#jobs.delete(id);
+    this.#drop(known);
     this.#noWait(known);
     known.ended(known.job);
   }
@@ -191,10 +199,25 @@ export class Scheduler implements JobBoard {
     const error = processErrors.shuttingDown({});
     for (let next = this.#seats.shift(); next !== undefined; next = this.#seats.shift()) {
       const known = next as Known;
-      this.#jobs.delete(known.job.id);
+      this.#drop(known);
       this.#noWait(known);
       known.ended(known.job, { error, querier: undefined });
     }
+  }
+
+  #keep(known: Known): void {
+    const { job } = known;
+    this.#jobs.set(job.id, known);
+    const query = queryOf(job);
+    this.#queries.set(query, (this.#queries.get(query) ?? 0) + 1);
+  }
+
+  #drop({ job }: Known): void {
+    this.#jobs.delete(job.id);
+    const query = queryOf(job);
+    const left = this.#queries.get(query)! - 1;
+    if (left > 0) this.#queries.set(query, left);
+    else this.#queries.delete(query);
   }
 
   #give(known: Known, taken: TakenSeat<Querier>): void {
@@ -210,7 +233,7 @@ export class Scheduler implements JobBoard {
 
   #through(known: Known): void {
     const { taken, job } = known;
-    this.#jobs.delete(job.id);
+    this.#drop(known);
     taken!.seat.who.jobs.delete(job.id);
     this.#options.metrics.running.dec();
     this.#seats.free(known, taken!);
@@ -258,6 +281,12 @@ export class Scheduler implements JobBoard {
     this.#options.metrics.queriers.set(this.#connected.size);
   }
 
+  #joined(id: string): void {
+    this.#connected.set(id, (this.#connected.get(id) ?? 0) + 1);
+    this.#names.add(id);
+    this.#changed();
+  }
+
   #left(id: string, isLost: boolean): void {
     const { clock, forgetMs } = this.#options;
     const connections = this.#connected.get(id)! - 1;
@@ -281,4 +310,9 @@ export class Scheduler implements JobBoard {
       this.#seats.fill();
     });
   }
+}
+
+/** A name for a job's query that those of other tenants do not have, whichever of several tenants its jobs are counted for. */
+function queryOf({ tenant, query }: Job): string {
+  return `${tenant}/${query}`;
 }
