@@ -357,3 +357,29 @@ test('an answer that is too large for the front end fails its query alone', asyn
   assert.equal((await stage.ask()).length, 5);
   assert.equal(await stage.retries(), 0);
 });
+
+test('a job that a scheduler may have taken all the same is cancelled there before it is left with another', async (t) => {
+  const stage = new Stage(t);
+  const seen: string[] = [];
+  let fails = true;
+  stage.desk.add({
+    async enqueue({ id }) {
+      seen.push(id);
+      if (fails) throw peerErrors.peerGone({ peer: 's', reason: 'its answer was lost' });
+      await stage.desk.answer({
+        job: id,
+        querier: 'q',
+        head: { workedMs: 0 },
+        bytes: Buffer.from('right'),
+        isLast: true,
+      });
+    },
+    cancel(id) {
+      seen.push(`cancel ${id}`);
+      fails = false;
+    },
+  });
+  await stage.frontend();
+  assert.equal(await stage.ask(), 'right');
+  assert.deepEqual(seen, [seen[0], `cancel ${seen[0]}`, seen[2]]);
+});

@@ -323,7 +323,12 @@ export class JobDesk implements AnswerTaker, JobFailures {
       });
       this.#pending.set(job.id, { job, scheduler, onPart, fail });
       signal.addEventListener('abort', aborted, { once: true });
-      scheduler.enqueue(job).catch((error: unknown) => this.#pending.get(job.id)?.fail(error));
+      scheduler.enqueue(job).catch((error: unknown) => {
+        if (!this.#pending.has(job.id)) return;
+        // it may have come all the same
+        scheduler.cancel(job.id);
+        fail(error);
+      });
     });
   }
 

@@ -85,3 +85,25 @@ test('what another process asks of a queue is whole, or refused', async () => {
   for (const each of seen)
     if (typeof each === 'object' && each !== null && 'payload' in each) assert.ok(isWhole(each as Job));
 });
+
+test('a job that was cancelled before it came is refused, and few of them are remembered', async () => {
+  const left: string[] = [];
+  const server = new JobBoardServer({
+    connect: () => ({ resize: () => 0, done: () => {}, leave: () => {} }),
+    enqueue: ({ id }: Job) => void left.push(id),
+    cancel: () => {},
+  });
+  const call = (method: string, head: unknown) =>
+    server.role[method]!({ head, body: new Uint8Array(0) }, { signal: new AbortController().signal, peer: 'test' });
+  await call('jobFrontend', {});
+  const leave = (id: string) => call('jobEnqueue', { frontend: 1, job: { ...JOB, id } });
+  const cancel = (id: string) => call('jobCancel', { frontend: 1, job: id });
+  await cancel('early');
+  await assert.rejects(leave('early'), (error: unknown) => (error as AppError).facts.id === 'call-cancelled');
+  await leave('other');
+  await cancel('forgotten');
+  for (let i = 0; i < 1000; i++) await cancel(`f-${i}`);
+  await leave('forgotten');
+  await assert.rejects(leave('f-0'), /no longer waits/);
+  assert.deepEqual(left, ['other', 'forgotten']);
+});

@@ -4,11 +4,14 @@ import type { RpcAnswer, RpcCall, RpcRole } from '../kit/rpc/role.ts';
 import { flattenedError, revivedError } from '../kit/rpc/wire-error.ts';
 import { PushQueue } from '../lib/push-queue.ts';
 import { peerErrors } from '../model/errors-peer.ts';
+import { processErrors } from '../model/errors-process.ts';
 import { answerPartOf, jobOf, orderHead, placesOf, seatOf } from './job-shapes.ts';
 import { bytesOf, countOf, fieldsOf, optional, textOf } from './shapes.ts';
 
 /** Longest name of a job, a querier, a front end. */
 const NAME_CHARS_MAX = 1024;
+/** Jobs of a front end that are remembered as cancelled before they came. */
+const CANCELLED_MAX = 1000;
 
 /** The scheduler's end of the wire: seats of queriers and front ends, each as long as its stream is open. */
 export class JobBoardServer {
@@ -129,6 +132,8 @@ class Frontend {
   readonly #board: JobBoard;
   /** Jobs that it left and that are not through. */
   readonly #jobs = new Set<string>();
+  /** Jobs that it cancelled and that have not come, or are through: the last ones. */
+  readonly #cancelled = new Set<string>();
 
   constructor(board: JobBoard, stream: PushQueue<Uint8Array>) {
     this.#board = board;
@@ -136,6 +141,7 @@ class Frontend {
   }
 
   enqueue(job: Parameters<JobBoard['enqueue']>[0]): void {
+    if (this.#cancelled.delete(job.id)) throw processErrors.callCancelled({});
     this.#jobs.add(job.id);
     try {
       this.#board.enqueue(job, ({ id }, failure) => {
@@ -151,7 +157,14 @@ class Frontend {
   }
 
   cancel(id: string): void {
-    if (this.#jobs.has(id)) this.#board.cancel(id);
+    if (this.#jobs.has(id)) {
+      this.#board.cancel(id);
+      return;
+    }
+    this.#cancelled.add(id);
+    if (this.#cancelled.size <= CANCELLED_MAX) return;
+    const [oldest] = this.#cancelled;
+    this.#cancelled.delete(oldest!);
   }
 
   leave(): void {
