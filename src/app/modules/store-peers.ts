@@ -7,7 +7,8 @@ export const storePeersModule: Module = {
   needs: ['observer'],
   build({ config, log, registry, clock, parts }) {
     if (parts.peers !== undefined || periodsOf(config.schema).at(-1)!.store === 'embedded') return [];
-    const peers = new PeerListener({ settings: config.server, log, registry, clock });
+    const isSought = config.process.target.some((name) => name === 'query-frontend' || name === 'query-scheduler');
+    const peers = new PeerListener({ settings: config.server, isSought, log, registry, clock });
     parts.peers = peers;
     return [peers];
   },

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import { test } from 'node:test';
+import { loadConfig } from '../../kit/config/load.ts';
+import { silentLogger } from '../../kit/observe/log.ts';
+import { Registry } from '../../kit/observe/metrics.ts';
+import type { Service, Stop } from '../../kit/service/service.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
+import type { App } from '../app.ts';
+import { sections } from '../config.ts';
+import { storePeersModule } from './store-peers.ts';
+
+const STOP: Stop = { signal: AbortSignal.abort(), progress: () => {} };
+const { signal: unaborted } = new AbortController();
+
+test('where others are told the address of a queue or a front end, it listens there or not at all', async (t) => {
+  const other = net.createServer().listen(0, '127.0.0.1');
+  t.after(() => other.close());
+  await new Promise((resolve) => other.once('listening', resolve));
+  const { port } = other.address() as net.AddressInfo;
+  const serviceOf = async (target: string): Promise<Service> => {
+    const args = [`-target=${target}`, `-server.peer-listen-address=127.0.0.1:${port}`, '-schema.store=cassandra'];
+    const config = loadConfig(sections, { args, env: {} }).values;
+    const app = { config, log: silentLogger, registry: new Registry(), clock: new ManualClock(), parts: {} };
+    const [service] = await storePeersModule.build(app as unknown as App);
+    return service!;
+  };
+  for (const target of ['ruler,query-frontend', 'ruler,query-scheduler']) {
+    await assert.rejects((await serviceOf(target)).start!(unaborted), /EADDRINUSE/, target);
+  }
+  const anywhere = await serviceOf('ruler');
+  await anywhere.start!(unaborted);
+  await anywhere.stop!(STOP);
+});
