@@ -3,7 +3,7 @@ import type { Registry } from '../../kit/observe/metrics.ts';
 import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
-import { hostAndPort } from '../../kit/rpc/security.ts';
+import { hostAndPort, isProtected } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
@@ -14,7 +14,7 @@ import type { ThreadPeers } from './thread-peers.ts';
 
 /** Where other processes ask this one: a process of a cluster with a ring, or one that only shares a store. */
 export interface PeerHost {
-  /** Known once it has started. */
+  /** Known once it has started. Empty: nobody asks it. */
   readonly address: string;
   /** Answers these methods, too. */
   answer(role: RpcRole): void;
@@ -29,6 +29,11 @@ export interface PeerListenerOptions {
   readonly settings: PeerFiles & PeerAddressSettings;
   /** Others have its address in their settings: it listens there or not at all. */
   readonly isSought?: boolean;
+  /**
+   * Whether users must prove who they are: then no account of this machine may pass by that, and without key or certificates
+   * it does not listen.
+   */
+  readonly isClosed?: () => boolean;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -44,6 +49,7 @@ export class PeerListener implements Service, PeerHost {
   readonly #metrics: ReturnType<typeof servedMetrics>;
   readonly #callers: PeerCallers;
   #server: RpcServer | undefined;
+  #isDeaf = false;
   #refreshes: Timer | undefined;
 
   /** @throws where its address or the files of its security are wrong */
@@ -59,6 +65,7 @@ export class PeerListener implements Service, PeerHost {
   }
 
   get address(): string {
+    if (this.#isDeaf) return '';
     if (this.#server === undefined) throw new Error('bug: asked for an address before the start');
     return advertisedAddress(this.#options.settings, this.#server.port);
   }
@@ -80,7 +87,14 @@ export class PeerListener implements Service, PeerHost {
   }
 
   async start(): Promise<void> {
-    const { settings, isSought = false, clock, log } = this.#options;
+    const { settings, isSought = false, isClosed, clock, log } = this.#options;
+    if (isClosed?.() && !isProtected(this.#credentials.current)) {
+      this.#isDeaf = true;
+      log.warn(
+        'users are configured, and other processes have nothing to prove themselves by: this one does not listen for them, its Alertmanager works alone, and nobody asks its ruler; where several share the store set -server.peer-key-file or -server.peer-tls-cert-path, or -server.peer-insecure where every account that gets there is trusted',
+      );
+      return;
+    }
     const { host, port } = listenAddressOf(settings.peerListenAddress);
     try {
       this.#server = await this.#listening(host, port);

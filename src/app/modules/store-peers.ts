@@ -5,10 +5,12 @@ import type { Module } from './module.ts';
 /** The listener for processes that only share a store with this one: they read its address in the store. */
 export const storePeersModule: Module = {
   needs: ['observer'],
-  build({ config, log, registry, clock, parts }) {
+  build({ config, gate, log, registry, clock, parts }) {
     if (parts.peers !== undefined || periodsOf(config.schema).at(-1)!.store === 'embedded') return [];
     const isSought = config.process.target.some((name) => name === 'query-frontend' || name === 'query-scheduler');
-    const peers = new PeerListener({ settings: config.server, isSought, log, registry, clock });
+    // whom others are told to find listens, as it does without a store
+    const isClosed = () => gate.closed && !isSought;
+    const peers = new PeerListener({ settings: config.server, isSought, isClosed, log, registry, clock });
     parts.peers = peers;
     return [peers];
   },

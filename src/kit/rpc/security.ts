@@ -24,9 +24,14 @@ export function isLoopback(host: string): boolean {
   return isIP(host) === 4 ? host.startsWith('127.') : host === '::1';
 }
 
+/** Whether others prove who they are, or need not by what is set. */
+export function isProtected({ keys, tls, insecure }: PeerSecurity): boolean {
+  return keys !== undefined || tls !== undefined || insecure === true;
+}
+
 /** @throws where neither key nor certificates protect an address that others can reach */
-export function checkSecurity(host: string, { keys, tls, insecure }: PeerSecurity): void {
-  if (keys !== undefined || tls !== undefined || insecure === true || isLoopback(host)) return;
+export function checkSecurity(host: string, security: PeerSecurity): void {
+  if (isProtected(security) || isLoopback(host)) return;
   throw new Error(
     `members at ${host} would talk to anybody: set -server.peer-key-file or -server.peer-tls-cert-path, or -server.peer-insecure where the network lets nobody else in`,
   );
