@@ -98,7 +98,7 @@ export function observedEvents(metrics: AlertmanagerMetrics, log: Logger): Alert
     addressShared(address) {
       log.error(
         { address },
-        'another Alertmanager of this store tells the same address: -server.peer-listen-address, or -server.peer-advertise-address, must be one at which the others reach this process',
+        'another Alertmanager of this store tells the same address, so that each has all tenants and they take them from each other: -server.peer-listen-address, or -server.peer-advertise-address, must be one at which the others reach this process',
       );
     },
   };

@@ -48,7 +48,7 @@ export interface AlertmanagerEvents {
   /** A configuration that is kept cannot be used: the one before stays. */
   configRefused(tenant: string, text: string): void;
   storeFailed(what: string, error: unknown): void;
-  /** Another member tells the same address: neither reaches the other. */
+  /** Another member tells the same address: neither reaches the other, and they take tenants from each other. */
   addressShared(address: string): void;
 }
 
@@ -100,6 +100,7 @@ export class Alertmanagers implements AlertmanagerBackend {
   #polling: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
   #beating: Promise<void> | undefined;
+  #isAddressShared = false;
 
   /** @throws DocumentError where the fallback is wrong */
   constructor(options: AlertmanagersOptions) {
@@ -127,8 +128,7 @@ export class Alertmanagers implements AlertmanagerBackend {
   async start(): Promise<void> {
     const { clock, pollIntervalMs, sharing } = this.#options;
     await sharing?.beat(this.#stopping.signal);
-    await this.#poll();
-    await this.#openKept();
+    // others see that it lives, however long it takes to open tenants
     if (sharing !== undefined) {
       const beats = clock.every(sharing.beatMs, () => {
         this.#beating ??= this.#beat(sharing)
@@ -139,6 +139,8 @@ export class Alertmanagers implements AlertmanagerBackend {
       });
       this.#timers.push(beats);
     }
+    await this.#poll();
+    await this.#openKept();
     this.#timers.push(
       clock.every(pollIntervalMs, () => {
         this.#polling ??= this.#poll()
@@ -212,7 +214,7 @@ export class Alertmanagers implements AlertmanagerBackend {
       },
       release: async (tenant) => {
         const { sharing } = this.#options;
-        if (sharing?.owns(tenant)) await sharing.look(this.#stopping.signal);
+        if (sharing?.owns(tenant)) await this.#look(sharing);
         if (sharing?.owns(tenant)) throw alertmanagerErrors.tenantElsewhere({ tenant });
         await this.#drop(tenant);
       },
@@ -416,7 +418,8 @@ export class Alertmanagers implements AlertmanagerBackend {
       if (this.#options.sharing?.owns(tenant) === false) {
         const found = await documents.get({ tenant, kind: CONFIG_KIND, name: NAME }, signal);
         const text = found === undefined ? undefined : new TextDecoder().decode(found.content);
-        if (text !== undefined) all[tenant] = this.#kept(tenant, text).config.shown();
+        const inForce = text === undefined ? undefined : this.#keptIfRight(tenant, text);
+        if (inForce !== undefined) all[tenant] = inForce.config.shown();
         continue;
       }
       const { am, text } = await this.#entry(tenant);
@@ -434,10 +437,9 @@ export class Alertmanagers implements AlertmanagerBackend {
 
   async #beat(sharing: Sharing): Promise<void> {
     const { hasChanged, wasAway } = await sharing.beat(this.#stopping.signal);
-    const { id, address } = sharing.self;
-    if (hasChanged && sharing.live.some((each) => each.id !== id && each.address === address)) {
-      this.#options.events.addressShared(address);
-    }
+    const { isAddressShared } = sharing;
+    if (isAddressShared && !this.#isAddressShared) this.#options.events.addressShared(sharing.self.address);
+    this.#isAddressShared = isAddressShared;
     // others may have held them meanwhile
     if (wasAway) await Promise.all([...this.#entries.keys()].map((tenant) => this.#drop(tenant)));
     if (hasChanged || wasAway) await this.#settle(sharing);
@@ -529,29 +531,31 @@ export class Alertmanagers implements AlertmanagerBackend {
 
   /** Looks at the configuration that is kept, and puts it in force where it is another one. */
   async #configure(tenant: string, entry: Entry, isFirst: boolean): Promise<void> {
-    const { documents, events } = this.#options;
+    const { documents } = this.#options;
     const found = await documents.get({ tenant, kind: CONFIG_KIND, name: NAME }, this.#stopping.signal);
     const text = found === undefined ? undefined : new TextDecoder().decode(found.content);
     if (!isFirst && text === entry.text) return;
     let inForce = this.#fallback;
     if (text !== undefined) {
-      try {
-        inForce = this.#kept(tenant, text);
-      } catch (thrown) {
-        if (!(thrown instanceof DocumentError)) throw thrown;
-        events.configRefused(tenant, thrown.message);
-        if (!isFirst) return;
-      }
+      const kept = this.#keptIfRight(tenant, text);
+      if (kept === undefined && !isFirst) return;
+      inForce = kept ?? inForce;
     }
     entry.text = text;
     await entry.am.setConfig(inForce);
   }
 
-  /** A configuration that is kept. @throws DocumentError */
-  #kept(tenant: string, text: string): ConfigInForce {
-    const { limits, clock } = this.#options;
-    const document: ConfigDocument = parseConfigDocument(text, { ...limits(tenant), configBytesMax: 0 });
-    return checkedConfig(document, () => clock.nowMs());
+  /** A configuration that is kept; undefined: it is wrong, and that is told. */
+  #keptIfRight(tenant: string, text: string): ConfigInForce | undefined {
+    const { limits, clock, events } = this.#options;
+    try {
+      const document: ConfigDocument = parseConfigDocument(text, { ...limits(tenant), configBytesMax: 0 });
+      return checkedConfig(document, () => clock.nowMs());
+    } catch (thrown) {
+      if (!(thrown instanceof DocumentError)) throw thrown;
+      events.configRefused(tenant, thrown.message);
+      return undefined;
+    }
   }
 
   async #reload(tenant: string): Promise<void> {

@@ -10,7 +10,7 @@ import { systemBytes } from '../lib/random.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import type { TableClient } from '../table/client.ts';
 import { MemoryTableStore } from '../table/memory.ts';
-import { Alertmanagers } from './service.ts';
+import { Alertmanagers, CONFIG_KIND } from './service.ts';
 import { Sharing } from './sharing.ts';
 import { noLimits, ok, START_MS } from './test-tenant.ts';
 
@@ -32,7 +32,10 @@ const CONFIG = JSON.stringify({
 
 interface Node {
   readonly id: string;
+  readonly address: string;
   readonly managers: Alertmanagers;
+  readonly sharing: Sharing;
+  readonly documents: Documents;
   /** Killed: it reaches neither the store nor anybody, and nobody reaches it. */
   isDead: boolean;
 }
@@ -46,9 +49,13 @@ class World {
   readonly told: string[] = [];
   /** Members that do not get an answer to what they send. */
   readonly unanswered = new Set<string>();
+  /** Members that never let go of a tenant. */
+  readonly holding = new Set<string>();
+  /** Members that were told that another one has their address. */
+  readonly addressShared: string[] = [];
   repeated = 0;
 
-  async start(id: string): Promise<Node> {
+  async start(id: string, address = `at-${id}`): Promise<Node> {
     const { clock, tables } = this;
     const node: { id: string; isDead: boolean; managers?: Alertmanagers } = { id, isDead: false };
     const reached = () => {
@@ -81,24 +88,27 @@ class World {
     };
     const opened = await TenantTables.open(new Schema([period]));
     const state = new StateRows(opened, systemBytes);
-    const self = { id, address: `at-${id}` };
+    const self = { id, address };
     const sharing = new Sharing({
-      members: new MemberRows({ rows: state, kind: 'alertmanagers', self, clock }),
+      members: new MemberRows({ rows: state, kind: 'alertmanagers', self, clock, isAsked: true }),
       self,
       ...MEMBER_TIMING,
-      member: ({ id: other, address }) => {
-        assert.equal(address, `at-${other}`);
-        const there = this.nodes.get(other);
+      member: ({ address: at }) => {
+        assert.notEqual(at, address, 'nobody asks itself');
+        const there = [...this.nodes.values()].findLast((each) => each.address === at);
         if (there === undefined || there.isDead || node.isDead) {
-          throw peerErrors.peerAway({ peer: address, reason: 'it is dead' });
+          throw peerErrors.peerAway({ peer: at, reason: 'it is dead' });
         }
-        return there.managers.asMember;
+        const { asMember } = there.managers;
+        if (!this.holding.has(there.id)) return asMember;
+        return { ...asMember, release: (_tenant, signal) => unanswered(signal) };
       },
       clock,
     });
     let ids = 0;
+    const documents = new Documents(opened, clock, systemBytes);
     const managers = new Alertmanagers({
-      documents: new Documents(opened, clock, systemBytes),
+      documents,
       state,
       sharing,
       clock,
@@ -134,10 +144,10 @@ class World {
         alertsRefused: () => {},
         configRefused: () => {},
         storeFailed: () => {},
-        addressShared: () => {},
+        addressShared: () => this.addressShared.push(id),
       },
     });
-    const made = Object.assign(node, { managers });
+    const made = Object.assign(node, { address, managers, sharing, documents });
     this.nodes.set(id, made);
     await managers.start();
     return made;
@@ -295,5 +305,110 @@ test('a member that is killed while it sends leaves alerts, silences and its log
     assert.deepEqual(await world.alerts(node, was), ['First', 'Fourth', 'Second', 'Third'], `by ${node.id}`);
   }
   assert.equal(world.told.filter((told) => told.startsWith(`${was} Fourth`)).length, 1);
+  await Promise.all([one.managers.stop(), two.managers.stop()]);
+});
+
+test('who comes in the place of one that was killed has its tenants at once', async () => {
+  const world = new World();
+  const first = await world.start('first', 'here');
+  for (const tenant of TENANTS) {
+    assert.equal((await world.ask(first, 'POST', '/config/v1/alerts', tenant, CONFIG)).status, 201);
+    assert.equal(await world.fire(first, tenant, 'First'), 200);
+  }
+  first.isDead = true;
+  const second = await world.start('second', 'here');
+  assert.equal(await world.held(second), TENANTS.length);
+  for (const tenant of TENANTS) {
+    assert.equal(await world.fire(second, tenant, 'Second'), 200);
+    assert.deepEqual(await world.alerts(second, tenant), ['First', 'Second']);
+  }
+  await world.clock.advance(20_000);
+  assert.deepEqual(world.addressShared, [], 'a row that stands still is of nobody');
+  await second.managers.stop();
+});
+
+test('members that tell the same address each work alone, and say so', async () => {
+  const world = new World();
+  const both = [await world.start('one', 'here'), await world.start('two', 'here')];
+  await world.clock.advance(20_000);
+  assert.deepEqual(world.addressShared.sort(), ['one', 'two'], 'once each');
+  for (const [i, tenant] of TENANTS.entries()) {
+    const [here, there] = [both[i % 2]!, both[(i + 1) % 2]!];
+    assert.equal((await world.ask(here, 'POST', '/config/v1/alerts', tenant, CONFIG)).status, 201);
+    assert.equal(await world.fire(here, tenant, 'First'), 200);
+    assert.equal(await world.fire(there, tenant, 'Second'), 200);
+    assert.deepEqual(await world.alerts(there, tenant), ['First', 'Second']);
+    assert.equal(await world.fire(here, tenant, 'Third'), 200);
+    assert.deepEqual(await world.alerts(here, tenant), ['First', 'Second', 'Third']);
+  }
+  await Promise.all(both.map(({ managers }) => managers.stop()));
+});
+
+test('members without an address work alone', async () => {
+  const world = new World();
+  const all = [await world.start('one', ''), await world.start('two', ''), await world.start('three')];
+  await world.clock.advance(20_000);
+  for (const { sharing } of all) assert.equal(sharing.live.length, 1);
+  for (const tenant of TENANTS) {
+    for (const node of all) assert.equal(await world.fire(node, tenant, node.id), 200);
+    assert.deepEqual(await world.alerts(all[2]!, tenant), ['one', 'three', 'two']);
+  }
+  assert.deepEqual(world.addressShared, []);
+  await Promise.all(all.map(({ managers }) => managers.stop()));
+});
+
+test('a member that takes long to take tenants over is seen to live meanwhile', async () => {
+  const world = new World();
+  const one = await world.start('one');
+  for (let i = 0; i < 30; i++) assert.equal(await world.fire(one, `many${i}`, 'First'), 200);
+  world.holding.add('one');
+  let hasStarted = false;
+  const starting = world.start('two').then((two) => {
+    hasStarted = true;
+    return two;
+  });
+  while (one.sharing.live.length === 1) await world.clock.advance(1000);
+  for (let seconds = 0; seconds < 45; seconds++) await world.clock.advance(1000);
+  assert.equal(hasStarted, false);
+  assert.deepEqual(
+    one.sharing.live.map(({ id }) => id),
+    ['one', 'two'],
+  );
+  while (!hasStarted) await world.clock.advance(1000);
+  await Promise.all([one.managers.stop(), (await starting).managers.stop()]);
+});
+
+test('a member that learns that another is gone when it is asked to let go takes over what is its own', async () => {
+  const world = new World();
+  const one = await world.start('one');
+  await world.clock.advance(2000);
+  const two = await world.start('two');
+  await world.clock.advance(6000);
+  for (const tenant of TENANTS) assert.equal(await world.fire(one, tenant, 'First'), 200);
+  const own = TENANTS.find((tenant) => one.sharing.owns(tenant))!;
+  // more often than it looks by itself
+  const asked = async () => {
+    await world.clock.advance(300);
+    await assert.rejects(one.managers.asMember.release(own, SIGNAL), /another Alertmanager holds/);
+  };
+  for (let times = 0; times < 20; times++) await asked();
+  two.isDead = true;
+  while (one.sharing.live.length === 2) await asked();
+  await world.clock.advance(6000);
+  assert.equal(await world.held(one), TENANTS.length);
+  await one.managers.stop();
+});
+
+test('one configuration that is wrong does not hide those of others', async () => {
+  const world = new World();
+  const [one, two] = [await world.start('one'), await world.start('two')];
+  await world.clock.advance(6000);
+  for (const tenant of TENANTS) await world.ask(one, 'POST', '/config/v1/alerts', tenant, CONFIG);
+  const wrong = TENANTS.find((tenant) => two.sharing.owns(tenant))!;
+  const key = { tenant: wrong, kind: CONFIG_KIND, name: '' };
+  await one.documents.put(key, Buffer.from('alertmanager_config: "route: {}"'), { user: '' }, SIGNAL);
+  const { status, json } = await world.ask(one, 'GET', '/multitenant_alertmanager/configs', '');
+  assert.equal(status, 200, json);
+  for (const tenant of TENANTS) assert.equal(json.includes(`${tenant}: |`), tenant !== wrong, json);
   await Promise.all([one.managers.stop(), two.managers.stop()]);
 });

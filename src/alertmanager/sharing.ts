@@ -41,6 +41,11 @@ export class Sharing {
     return this.#options.beatMs;
   }
 
+  /** Whether another member tells the same address: neither asks the other, and each has all tenants. */
+  get isAddressShared(): boolean {
+    return this.#options.members.isAddressShared;
+  }
+
   owns(tenant: string): boolean {
     return this.#options.members.owns(tenant);
   }

@@ -37,6 +37,8 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   readonly #stopping = new AbortController();
   #fallback: string | undefined;
   #worker: Promise<WorkerThread<AlertmanagerRole>> | undefined;
+  /** The thread once it has started; undefined: it does not hold tenants yet, or no more. */
+  #up: WorkerThread<AlertmanagerRole> | undefined;
   #loop: Promise<void> = Promise.resolve();
 
   /** @throws where the fallback is wrong: who names a file wants it in force */
@@ -87,7 +89,8 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
         await (await this.#begun()).channel.call('postOwned', { tenant, alerts }, { signal });
       },
       release: async (tenant, signal) => {
-        await (await this.#begun()).channel.call('release', { tenant }, { signal });
+        // one that starts may wait for the one who asks; what it holds the heads of tenants tell
+        await this.#up?.channel.call('release', { tenant }, { signal });
       },
     };
   }
@@ -148,6 +151,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
     });
     void worker.gone.then(async (reason) => {
       this.#worker = undefined;
+      this.#up = undefined;
       if (this.#stopping.signal.aborted) return;
       log.error({ error: reason.message }, 'the Alertmanager is gone, it is started again');
       await clock.sleep(RESTART_MS, this.#stopping.signal).then(
@@ -166,6 +170,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
       await worker.terminate();
       throw thrown;
     }
+    this.#up = worker;
     return worker;
   }
 }

@@ -38,7 +38,7 @@ function sharingOf(state: StateRows, { self, files, address }: NonNullable<Alert
   const own = { id: Buffer.from(systemBytes(8)).toString('hex'), address };
   const clients = new RpcClients({ self, files, clock: systemClock });
   return new Sharing({
-    members: new MemberRows({ rows: state, kind: ALERTMANAGERS, self: own, clock: systemClock }),
+    members: new MemberRows({ rows: state, kind: ALERTMANAGERS, self: own, clock: systemClock, isAsked: true }),
     self: own,
     ...MEMBER_TIMING,
     member: (member) => new RemoteAlertmanager(clients.at(member.address)),

@@ -28,12 +28,16 @@ export interface MemberRowsOptions {
   readonly clock: Clock;
   /** Default: MEMBER_TIMING. */
   readonly timing?: MemberTiming | undefined;
+  /** Work is asked for at its member: a row without an address, or with the own one, is of nobody who can be asked, and not counted. */
+  readonly isAsked?: boolean | undefined;
 }
 
 interface SeenRow {
   readonly value: Uint8Array;
   readonly address: string;
   readonly changedMs: number;
+  /** It was seen to move, so that somebody was there. */
+  readonly hasMoved: boolean;
 }
 
 /**
@@ -59,6 +63,12 @@ export class MemberRows {
     return this.#live;
   }
 
+  /** Whether another member that moves its row tells the own address. */
+  get isAddressShared(): boolean {
+    const { self } = this.#options;
+    return this.#others().some(({ address, hasMoved }) => hasMoved && address !== '' && address === self.address);
+  }
+
   /** Moves the own row, and looks at the others. @returns whether other members are there than before */
   async beat(signal?: AbortSignal): Promise<boolean> {
     const { rows, kind, self } = this.#options;
@@ -80,20 +90,35 @@ export class MemberRows {
       const before = this.#seen.get(name);
       if (before === undefined || Buffer.compare(before.value, value) !== 0) {
         const [, address = ''] = Buffer.from(body).toString().split(' ');
-        this.#seen.set(name, { value, address, changedMs: nowMs });
+        this.#seen.set(name, { value, address, changedMs: nowMs, hasMoved: before !== undefined });
       } else if (nowMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
         await rows.remove({ tenant: '', kind, name }, signal);
       }
     }
     for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
-    const live = [...this.#seen]
-      .filter(([name, { changedMs }]) => name !== self.id && nowMs - changedMs < this.#timing.goneMs)
-      .map(([id, { address }]): Member => ({ id, address }));
+    const live = this.#others()
+      .filter(({ address }) => this.#canAsk(address))
+      .map(({ id, address }): Member => ({ id, address }));
     live.push(self);
     live.sort((a, b) => (a.id < b.id ? -1 : 1));
     const isSame = live.length === this.#live.length && live.every(({ id }, i) => id === this.#live[i]!.id);
     this.#live = live;
     return !isSame;
+  }
+
+  /** Other members that are not gone. */
+  #others(): readonly (SeenRow & Member)[] {
+    const { self, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    return [...this.#seen]
+      .filter(([id, { changedMs }]) => id !== self.id && nowMs - changedMs < this.#timing.goneMs)
+      .map(([id, row]) => ({ id, ...row }));
+  }
+
+  /** A process that was killed leaves its row to the one that comes in its place: whoever asked there would ask itself. */
+  #canAsk(address: string): boolean {
+    const { self, isAsked = false } = this.#options;
+    return !isAsked || (address !== '' && self.address !== '' && address !== self.address);
   }
 
   /** The member whose work it is. @param what names it, the same for all members */
