@@ -11,6 +11,7 @@ import { sections } from '../config.ts';
 import { storePeersModule } from './store-peers.ts';
 
 const STOP: Stop = { signal: AbortSignal.abort(), progress: () => {} };
+const OPEN = { closed: false };
 const { signal: unaborted } = new AbortController();
 
 test('where others are told the address of a queue or a front end, it listens there or not at all', async (t) => {
@@ -21,7 +22,14 @@ test('where others are told the address of a queue or a front end, it listens th
   const serviceOf = async (target: string): Promise<Service> => {
     const args = [`-target=${target}`, `-server.peer-listen-address=127.0.0.1:${port}`, '-schema.store=cassandra'];
     const config = loadConfig(sections, { args, env: {} }).values;
-    const app = { config, log: silentLogger, registry: new Registry(), clock: new ManualClock(), parts: {} };
+    const app = {
+      config,
+      log: silentLogger,
+      registry: new Registry(),
+      clock: new ManualClock(),
+      gate: OPEN,
+      parts: {},
+    };
     const [service] = await storePeersModule.build(app as unknown as App);
     return service!;
   };
@@ -31,4 +39,20 @@ test('where others are told the address of a queue or a front end, it listens th
   const anywhere = await serviceOf('ruler');
   await anywhere.start!(unaborted);
   await anywhere.stop!(STOP);
+});
+
+test('with users it listens for processes of its store only where these can prove who they are', async () => {
+  const args = ['-target=alertmanager', '-server.peer-listen-address=127.0.0.1:0', '-schema.store=cassandra'];
+  for (const closed of [false, true]) {
+    const config = loadConfig(sections, { args, env: {} }).values;
+    const app = {
+      ...{ config, log: silentLogger, registry: new Registry(), clock: new ManualClock() },
+      gate: { closed },
+      parts: {} as App['parts'],
+    };
+    const [service] = await storePeersModule.build(app as unknown as App);
+    await service!.start!(unaborted);
+    assert.equal(app.parts.peers!.address === '', closed);
+    await service!.stop!(STOP);
+  }
 });
