@@ -8,8 +8,8 @@ import { Schema } from '../chunkstore/schema.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { systemBytes } from '../lib/random.ts';
 import { peerErrors } from '../model/errors-peer.ts';
-import type { TableClient } from '../table/client.ts';
 import { MemoryTableStore } from '../table/memory.ts';
+import { gatedClient } from '../table/test-gated-client.ts';
 import { Alertmanagers, CONFIG_KIND } from './service.ts';
 import { Sharing } from './sharing.ts';
 import { noLimits, ok, START_MS } from './test-tenant.ts';
@@ -61,25 +61,7 @@ class World {
     const reached = () => {
       if (node.isDead) throw new Error(`${id} is dead`);
     };
-    const client: TableClient = {
-      async write(...args) {
-        reached();
-        await tables.write(...args);
-      },
-      query(...args) {
-        reached();
-        return tables.query(...args);
-      },
-      async delete(...args) {
-        reached();
-        await tables.delete(...args);
-      },
-      async compareAndSet(...args) {
-        reached();
-        return tables.compareAndSet(...args);
-      },
-      close: async () => {},
-    };
+    const client = gatedClient(tables, reached);
     const period = {
       fromMs: Number.NEGATIVE_INFINITY,
       tables: { client, admin: tables, limits: tables.limits },

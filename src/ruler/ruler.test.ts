@@ -12,8 +12,8 @@ import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { systemClock } from '../lib/clock.ts';
 import { systemBytes } from '../lib/random.ts';
-import type { TableClient } from '../table/client.ts';
 import { MemoryTableStore } from '../table/memory.ts';
+import { gatedClient } from '../table/test-gated-client.ts';
 import { rulerConfig } from './config.ts';
 import { rulerMetrics } from './metrics.ts';
 import { RULES, ruleDocument } from './rule-source.ts';
@@ -39,25 +39,7 @@ async function rulerOn(tables: MemoryTableStore, address: string) {
   const check = () => {
     if (state.isAway) throw new Error('the store is away');
   };
-  const client: TableClient = {
-    async write(...args) {
-      check();
-      await tables.write(...args);
-    },
-    query(...args) {
-      check();
-      return tables.query(...args);
-    },
-    async delete(...args) {
-      check();
-      await tables.delete(...args);
-    },
-    async compareAndSet(...args) {
-      check();
-      return tables.compareAndSet(...args);
-    },
-    close: async () => {},
-  };
+  const client = gatedClient(tables, check);
   const period = {
     fromMs: Number.NEGATIVE_INFINITY,
     tables: { client, admin: tables, limits: tables.limits },
