@@ -5,7 +5,8 @@ import type { StepRange } from './split.ts';
 
 const NONE = { notes: [], omitted: 0 };
 
-const NO_STATISTICS: QueryStatistics = {
+/** Statistics of a part that was not evaluated. */
+export const NO_STATISTICS: QueryStatistics = {
   evaluatedMs: 0,
   totalQueryableSamples: 0,
   samplesRead: 0,

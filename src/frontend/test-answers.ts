@@ -1,4 +1,5 @@
 import type { QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
+import { NO_STATISTICS } from './part-missing.ts';
 
 const SIGNAL = new AbortController().signal;
 
@@ -41,22 +42,14 @@ export function testSteps(series: number, points: number, statistics: Partial<Qu
     infos: [],
     notes: { storage: [], warnings: none, infos: none },
     explanation: undefined,
-    statistics: { ...NO_STATISTICS, ...statistics },
+    statistics: { ...SOME_STATISTICS, ...statistics },
   };
 }
 
-const NO_STATISTICS: QueryStatistics = {
+const SOME_STATISTICS: QueryStatistics = {
+  ...NO_STATISTICS,
   evaluatedMs: 1,
   totalQueryableSamples: 2,
   samplesRead: 2,
   peakSamples: 2,
-  totalQueryableSamplesPerStep: undefined,
-  fetchedBytes: 0,
-  fetchedChunks: 0,
-  fetchedChunkBytes: 0,
-  fetchedRows: 0,
-  fetchedObjects: 0,
-  cachedBlocks: 0,
-  readSlots: 0,
-  readGroups: 0,
 };

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { alertOf } from '../../src/alertmanager/alert.ts';
 import { loadConfig } from '../../src/alertmanager/config/load.ts';
 import { notificationData } from '../../src/alertmanager/receivers/data.ts';
 import { Firewall } from '../../src/alertmanager/receivers/firewall.ts';
@@ -10,7 +9,7 @@ import { SmtpClient } from '../../src/alertmanager/receivers/smtp-client.ts';
 import { loadTemplates } from '../../src/alertmanager/templates/load.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { MAILS, type MailVector, mailReceiver, RecordingSmtp, readMail } from '../alertmanager/mails.ts';
-import { EXTERNAL_URL } from '../alertmanager/receivers.ts';
+import { toldAlerts } from '../alertmanager/told-alerts.ts';
 
 // Mail beside that of a real Alertmanager 0.35 (`node test/alertmanager/record-mails.ts`): what is said to the server, the headers, and
 // the parts as a reader sees them. How a part is encoded, and that one part alone stands in a multipart there, is left out.
@@ -38,27 +37,7 @@ for (const { name, alerts, reason, dialogue } of vectors) {
     const [integration] = config.receivers.get('r')!.integrations;
     if (isResolved) assert.equal(integration!.sendsResolved, dialogue.length > 0);
     if (dialogue.length === 0) return;
-    const nowMs = Date.parse(isResolved ? alerts[0]!.endsAt : alerts[0]!.startsAt) + 1000;
-    const given = alerts.map((alert) => {
-      const labels = new Map(Object.entries(alert.labels));
-      const { fingerprint } = alertOf({ labels, annotations: new Map(), generatorUrl: '' }, nowMs, 1);
-      return {
-        status: isResolved ? ('resolved' as const) : ('firing' as const),
-        labels,
-        annotations: new Map(Object.entries(alert.annotations)),
-        startsAtMs: Date.parse(alert.startsAt),
-        endsAtMs: isResolved ? Date.parse(alert.endsAt) : undefined,
-        generatorUrl: alert.generatorURL,
-        fingerprint,
-      };
-    });
-    const about = {
-      receiver: 'r',
-      notificationReason: reason,
-      groupLabels: new Map([['alertname', 'Down']]),
-      routeLabels: new Map(),
-      externalUrl: EXTERNAL_URL,
-    };
+    const { nowMs, given, about } = toldAlerts({ alerts, reason });
     smtp.sessions.splice(0);
     const verdict = await integration!.notify({
       groupKey: GROUP_KEY,

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { alertOf } from '../../src/alertmanager/alert.ts';
 import { loadConfig } from '../../src/alertmanager/config/load.ts';
 import { notificationData } from '../../src/alertmanager/receivers/data.ts';
 import type { OutgoingRequest } from '../../src/alertmanager/receivers/notification.ts';
 import { loadTemplates } from '../../src/alertmanager/templates/load.ts';
-import { answerTo, BASE, EXTERNAL_URL, RECEIVERS, type ReceiverVector } from '../alertmanager/receivers.ts';
+import { answerTo, BASE, RECEIVERS, type ReceiverVector } from '../alertmanager/receivers.ts';
+import { toldAlerts } from '../alertmanager/told-alerts.ts';
 
 // Requests of each kind of receiver beside those that a real Alertmanager 0.35 sent (`node test/alertmanager/record-receivers.ts`).
 
@@ -35,27 +35,7 @@ for (const { kind, alerts, reason, requests } of vectors) {
     const [integration] = config.receivers.get('r')!.integrations;
     if (isResolved) assert.equal(integration!.sendsResolved, requests.length > 0);
     if (requests.length === 0) return;
-    const nowMs = Date.parse(isResolved ? alerts[0]!.endsAt : alerts[0]!.startsAt) + 1000;
-    const given = alerts.map((alert) => {
-      const labels = new Map(Object.entries(alert.labels));
-      const { fingerprint } = alertOf({ labels, annotations: new Map(), generatorUrl: '' }, nowMs, 1);
-      return {
-        status: isResolved ? ('resolved' as const) : ('firing' as const),
-        labels,
-        annotations: new Map(Object.entries(alert.annotations)),
-        startsAtMs: Date.parse(alert.startsAt),
-        endsAtMs: isResolved ? Date.parse(alert.endsAt) : undefined,
-        generatorUrl: alert.generatorURL,
-        fingerprint,
-      };
-    });
-    const about = {
-      receiver: 'r',
-      notificationReason: reason,
-      groupLabels: new Map([['alertname', 'Down']]),
-      routeLabels: new Map(),
-      externalUrl: EXTERNAL_URL,
-    };
+    const { nowMs, given, about } = toldAlerts({ alerts, reason });
     const sent: OutgoingRequest[] = [];
     const verdict = await integration!.notify({
       groupKey: GROUP_KEY,
