@@ -91,7 +91,7 @@ function digits(value: number): string {
 }
 
 const NAMED: readonly (readonly [RegExp, Unit])[] = [
-  [/_timestamp_seconds$|_time_seconds$/, 'timestamp'],
+  [/_timestamp_seconds$|(^|_)(node|boot|start|end|created|expiry|modified)_time_seconds$/, 'timestamp'],
   [/_bytes$/, 'bytes'],
   [/_seconds$/, 'seconds'],
   [/_ratio$|_percent_ratio$/, 'percent'],
@@ -115,7 +115,9 @@ export function unitOf(expr: string, metadataUnit = ''): Unit {
   }
   const base = metric?.replace(/_(total|count|sum|bucket)$/, '') ?? '';
   const isCount = metric?.endsWith('_count') === true;
-  const byName = isCount ? 'number' : (NAMED.find(([form]) => form.test(base))?.[1] ?? unitNamed(metadataUnit));
+  const named = isCount ? 'number' : (NAMED.find(([form]) => form.test(base))?.[1] ?? unitNamed(metadataUnit));
+  // a counter, and what a histogram observes, are no moments: `process_start_time_seconds_total` would count seconds
+  const byName = named === 'timestamp' && base !== metric ? 'seconds' : named;
   if (byName === 'timestamp') return /time\(\)\s*-|-\s*\w+_time/.test(expr) ? 'seconds' : 'timestamp';
   if (isQuantile) return byName;
   if (!isRate) return byName;
