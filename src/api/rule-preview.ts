@@ -26,7 +26,8 @@ export async function rulePreview(call: Call): Promise<ApiResponse> {
     throw queryErrors.queryTooLong({ lengthMs: endMs - startMs, limitMs: maxQueryLengthMs });
   }
   if (maxQueryLookbackMs > 0) startMs = Math.max(startMs, sources.clock.nowMs() - maxQueryLookbackMs);
-  const asked = { group, namespace: params.get('namespace'), startMs, endMs, settings: request.rules };
+  const isCutToFit = params.get('fit') === 'true';
+  const asked = { group, namespace: params.get('namespace'), startMs, endMs, isCutToFit, settings: request.rules };
   const { rules, name, intervalMs, evaluations, firstMs, lastMs } = await previewer.preview(
     request.tenant,
     asked,

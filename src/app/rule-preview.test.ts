@@ -33,6 +33,7 @@ function previewed(
   data: readonly TestSeries[],
   endMs: number,
   more: { maxQueryMemoryBytes?: number } = {},
+  isCutToFit = false,
 ) {
   const limits = { ...DEFAULT_LIMITS, ...more };
   const stored = listQueryable(data);
@@ -46,7 +47,7 @@ function previewed(
       clock: systemClock,
     });
   return previewRules(
-    { group, namespace: 'space', startMs: 0, endMs, settings: SETTINGS },
+    { group, namespace: 'space', startMs: 0, endMs, isCutToFit, settings: SETTINGS },
     {
       tenant: 'a',
       parser: {},
@@ -185,4 +186,13 @@ test('refuses what would take too long, with the name of the limit', async () =>
   const wide = Array.from({ length: 50 }, (_, i) => series({ __name__: 'up', i: String(i) }, Array(100).fill(1)));
   const group = 'name: g\nrules: [{ alert: A, expr: up, annotations: { a: "{{ $labels.i }} is up" } }]';
   await assert.rejects(previewed(group, wide, 100 * MINUTE_MS, { maxQueryMemoryBytes: 20_000 }), /max_query_memory/);
+});
+
+test('takes the end of a range that has too many evaluations, where that is asked for', async () => {
+  const group = `name: g\n${ALIGNED}\nrules: [{ record: n, expr: n + 1 }, { record: m, expr: n }]`;
+  const endMs = 20_000 * MINUTE_MS;
+  const { evaluations, firstMs, lastMs } = await previewed(group, [], endMs, {}, true);
+  assert.deepEqual([evaluations, firstMs, lastMs], [5_500, 14_501 * MINUTE_MS, endMs]);
+  const short = await previewed(group, [], 10 * MINUTE_MS, {}, true);
+  assert.deepEqual([short.evaluations, short.firstMs], [11, 0]);
 });

@@ -89,6 +89,8 @@ export interface RulePreviewRequest {
   readonly startMs: number;
   /** Inclusive. */
   readonly endMs: number;
+  /** Whether the end of a range is taken where the whole has more evaluations than are made. */
+  readonly isCutToFit?: boolean;
   readonly settings: RuleSettings;
 }
 

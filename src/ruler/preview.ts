@@ -43,8 +43,7 @@ export async function previewRules(request: RulePreviewRequest, options: Preview
   const others = group.sourceTenants.filter((each) => each !== options.tenant);
   if (others.length > 0) throw rulerErrors.ruleSourceTenants({ tenants: others });
   const intervalMs = Math.max(group.intervalMs ?? settings.evaluationIntervalMs, settings.intervalMsMin);
-  const slots = slotsBetween(namespace, group, intervalMs, startMs, endMs);
-  const { firstMs, count } = slots;
+  const asked = slotsBetween(namespace, group, intervalMs, startMs, endMs);
   const { clock, timeoutMs, budget } = options;
   const ended = timeout(clock, timeoutMs);
   const signal = AbortSignal.any([options.signal, ended.signal]);
@@ -52,8 +51,11 @@ export async function previewRules(request: RulePreviewRequest, options: Preview
   try {
     const replay = new Replay(group, { ...options, pacer, signal }, { ...settings, samplesMax: SAMPLES_MAX });
     const limit = replay.inRanges ? EVALUATIONS_MAX : SINGLE_EVALUATIONS_MAX;
-    const actual = count * group.rules.length;
-    if (actual > limit) throw rulerErrors.rulePreviewTooLong({ actual, limit });
+    const actual = asked.count * group.rules.length;
+    if (actual > limit && request.isCutToFit !== true) throw rulerErrors.rulePreviewTooLong({ actual, limit });
+    const count = Math.min(asked.count, Math.floor(limit / Math.max(1, group.rules.length)));
+    const firstMs = asked.firstMs + (asked.count - count) * intervalMs;
+    const slots = { firstMs, intervalMs, count };
     const tried = group.rules.map((rule) => new TriedRule(rule, budget));
     await replay.run(slots, { evaluated: (i, run, context) => tried[i]!.note(run, context) });
     const [first, last] = count === 0 ? [] : [firstMs, firstMs + (count - 1) * intervalMs];

@@ -34,6 +34,8 @@ export interface Preview {
   readonly group: string;
   readonly interval: number;
   readonly evaluations: number;
+  /** The first evaluation, Unix s; absent: there is none. */
+  readonly first?: number;
   readonly rules: readonly PreviewedRule[];
 }
 
@@ -104,6 +106,7 @@ export function previewGroup(
     namespace: ask.namespace,
     start: String(ask.startMs / 1000),
     end: String(ask.endMs / 1000),
+    fit: 'true',
   });
   return fetchData({ path: PREVIEW_PATH, method: 'POST', tenant, form }, signal);
 }

@@ -4,6 +4,7 @@ import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-quer
 import { useEffect, useState } from 'react';
 import { Link, useLocation, useSearch } from 'wouter';
 import { ApiProblem } from '../api/problem.ts';
+import { printDuration } from '../model/duration.ts';
 import { printSeries } from '../model/labels.ts';
 import { printMoment } from '../model/time-text.ts';
 import { DeleteDialog } from '../parts/delete-dialog.tsx';
@@ -33,6 +34,7 @@ import { YamlEditor } from './yaml-editor.tsx';
 import '../alerts/alerts.css';
 
 const WEEK_MS = 7 * 86_400_000;
+const HOUR_MS = 3_600_000;
 const TYPED_MS = 400;
 
 const NEW_GROUP = `name: new-group
@@ -231,20 +233,25 @@ function WeekPreview(props: { readonly namespace: string; readonly group: string
   const { tenant, zone, endMs: chosen } = useScope();
   const [endMs, setEndMs] = useState(chosen ?? Math.floor(Date.now() / 60_000) * 60_000);
   useEffect(() => setEndMs(chosen ?? Math.floor(Date.now() / 60_000) * 60_000), [chosen]);
-  const startMs = endMs - WEEK_MS;
   const { data, error, isFetching } = useQuery({
     queryKey: ['rule-preview', tenant, namespace, group, endMs],
     enabled: isRight && group.trim() !== '',
     placeholderData: keepPreviousData,
-    queryFn: ({ signal }) => previewGroup(tenant, { namespace, group, startMs, endMs }, signal),
+    queryFn: ({ signal }) => previewGroup(tenant, { namespace, group, startMs: endMs - WEEK_MS, endMs }, signal),
   });
+  const weekMs = endMs - WEEK_MS;
+  const firstMs = (data?.first ?? 0) * 1000;
+  // a group with many rules, or a short interval: only the end of the week
+  const isWhole = data === undefined || firstMs < weekMs + 2 * data.interval * 1000;
+  const startMs = isWhole ? weekMs : endMs - Math.max(1, Math.floor((endMs - firstMs) / HOUR_MS)) * HOUR_MS;
   return (
     <section
       className={isRight ? 'panel' : 'panel stale'}
       aria-label="last week"
       data-state={isFetching ? 'busy' : 'idle'}
     >
-      <strong>Over the last week</strong>{' '}
+      <strong>{isWhole ? 'Over the last week' : `Over the last ${printDuration(endMs - startMs)}`}</strong>{' '}
+      {!isWhole && <span className="dim">(a week of this group has more evaluations than are made at once) </span>}
       {data !== undefined && (
         <span className="dim">
           {data.evaluations} evaluations, one every {data.interval} s
