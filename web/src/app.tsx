@@ -41,6 +41,7 @@ export function App() {
 }
 
 function Rail() {
+  useTitle();
   const [location] = useLocation();
   return (
     <nav aria-label="pages" className="rail">
@@ -59,6 +60,16 @@ function Rail() {
       ))}
     </nav>
   );
+}
+
+/** The page in the title of the window: for tabs, bookmarks, and whoever has pages read out. */
+function useTitle(): void {
+  const [location] = useLocation();
+  const { tenant } = useScope();
+  useEffect(() => {
+    const title = [...pages, ...innerPages].find(({ path }) => isAt(location, path.replace('/:id', '')))?.title;
+    document.title = [title, tenant.slice(0, 100), 'Pallium'].filter(Boolean).join(' · ');
+  }, [location, tenant]);
 }
 
 function isAt(location: string, path: string): boolean {

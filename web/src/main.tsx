@@ -20,7 +20,7 @@ const client = new QueryClient({
 const theme = createTheme({
   primaryColor: 'teal',
   // text in lighter shades cannot be read on white
-  primaryShade: { light: 9, dark: 7 },
+  primaryShade: { light: 9, dark: 9 },
   defaultRadius: 'sm',
   fontFamily: 'system-ui, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, monospace',

@@ -1,4 +1,4 @@
-import { useMantineColorScheme } from '@mantine/core';
+import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import { printMoment } from '../model/time-text.ts';
@@ -22,7 +22,8 @@ export function Heatmap(props: {
   const zoom = useRef(props.onZoom);
   zoom.current = props.onZoom;
   const width = useWidth(element);
-  const { colorScheme } = useMantineColorScheme();
+  // that of the system too, where it is followed
+  const colorScheme = useComputedColorScheme();
   const [hover, setHover] = useState<{ readonly at: number; readonly row: number; readonly left: number }>();
   // biome-ignore lint/correctness/useExhaustiveDependencies: another scheme has other colours
   useEffect(() => {

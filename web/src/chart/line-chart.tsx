@@ -1,4 +1,4 @@
-import { useMantineColorScheme } from '@mantine/core';
+import { useComputedColorScheme } from '@mantine/core';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import type { SeriesColumns } from '../api/columns.ts';
@@ -65,7 +65,8 @@ export function LineChart(props: LineChartProps) {
   zoom.current = props.onZoom;
   const [hover, setHover] = useState<Hover>();
   const [pinned, setPinned] = useState<Hover>();
-  const { colorScheme } = useMantineColorScheme();
+  // that of the system too, where it is followed
+  const colorScheme = useComputedColorScheme();
   const width = useWidth(element);
 
   /** Series that are drawn: hidden ones take no room in a stack. */

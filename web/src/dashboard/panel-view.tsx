@@ -225,6 +225,9 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
       </div>
     );
   }
+  if (merged.series.every(({ values }) => values.every(Number.isNaN))) {
+    return <p className="dim">Only NaN in this range: a quantile or mean of nothing.</p>;
+  }
   const heat = plugin.kind === 'HeatMapChart' ? heatmapOf(first) : undefined;
   if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />;
   return (

@@ -81,11 +81,11 @@ const RuleImportPage = lazy(async () => ({ default: (await import('../rules/rule
 const RoutingPage = lazy(async () => ({ default: (await import('../alerts/routing-page.tsx')).RoutingPage }));
 
 /** Pages that others lead to. */
-export const innerPages: readonly Pick<Page, 'path' | 'component'>[] = [
-  { path: '/service', component: ServicePage },
-  { path: '/dashboards/:id', component: DashboardPage },
-  { path: '/rules/edit', component: RuleEditorPage },
-  { path: '/rules/import', component: RuleImportPage },
-  { path: '/routing', component: RoutingPage },
-  { path: '/silences/:id', component: SilencesPage },
+export const innerPages: readonly Pick<Page, 'path' | 'title' | 'component'>[] = [
+  { path: '/service', title: 'Service', component: ServicePage },
+  { path: '/dashboards/:id', title: 'Dashboard', component: DashboardPage },
+  { path: '/rules/edit', title: 'Rules', component: RuleEditorPage },
+  { path: '/rules/import', title: 'Import of rules', component: RuleImportPage },
+  { path: '/routing', title: 'Routing', component: RoutingPage },
+  { path: '/silences/:id', title: 'Silences', component: SilencesPage },
 ];

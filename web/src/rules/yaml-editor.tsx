@@ -30,7 +30,7 @@ const yaml = StreamLanguage.define<{ readonly none?: never }>({
 
 const highlight = HighlightStyle.define([
   { tag: tags.propertyName, color: 'var(--mantine-color-blue-text)' },
-  { tag: tags.string, color: 'var(--mantine-color-green-text)' },
+  { tag: tags.string, color: 'var(--code-string)' },
   { tag: tags.number, color: 'var(--mantine-color-cyan-text)' },
   { tag: tags.comment, color: 'var(--soft)', fontStyle: 'italic' },
 ]);
