@@ -51,7 +51,7 @@ export class Visit implements AsyncDisposable {
       if (text.includes('willReadFrequently')) return; // of the tests' own looking at pixels
       const [, status] = /status of (\d+)/.exec(text) ?? [];
       if (status !== undefined && this.expectedStatuses.includes(Number(status))) return;
-      this.faults.push(`${message.type()}: ${text}`);
+      this.faults.push(`${message.type()}: ${text} ${status === undefined ? '' : message.location().url}`.trimEnd());
     });
     page.on('pageerror', (error) => this.faults.push(`error: ${error.message}`));
     page.on('dialog', (dialog) => {
