@@ -187,6 +187,46 @@ function holds(ref: u32, t: i64, v: u64): bool {
   return false;
 }
 
+let newestTime: i64 = 0;
+let newestValue: u64 = 0;
+
+/** Whether the series has a sample in the range, both ends included, whose last one is not `stale`. */
+export function lastInRange(ref: u32, from: i64, to: i64, stale: u64): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  newestTime = i64.MIN_VALUE;
+  if (load<u16>(a, A_COUNT) != 0 && load<i64>(a, A_TIME) >= from) {
+    // the open chunk ends with the newest sample of all
+    if (load<i64>(a, A_TIME) <= to) {
+      newestTime = load<i64>(a, A_TIME);
+      newestValue = load<u64>(a, A_VALUE);
+    } else if (xorFirstTime(<usize>load<u32>(a, A_DATA)) <= to) findNewest(a, 0, to);
+  }
+  for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
+    if (load<i64>(c, C_MAX) >= max(from, newestTime) && load<i64>(c, C_MIN) <= to) {
+      findNewest(c + C_APPENDER, load<u32>(c, C_FLAGS), to);
+    }
+  }
+  return newestTime >= from && newestValue != stale;
+}
+
+/** Notes the last sample of a chunk up to `to`, where it goes before what was found: it is newer, or of the same time with larger bits. */
+function findNewest(a: usize, flags: u32, to: i64): void {
+  walkStart(a);
+  const n = <u32>load<u16>(a, A_COUNT);
+  for (let i: u32 = 0; i < n; i++) {
+    walkNext(i);
+    if (walkTime > to) {
+      if (flags & CHUNK_UNORDERED) continue;
+      return;
+    }
+    if (walkTime > newestTime || (walkTime == newestTime && walkValue > newestValue)) {
+      newestTime = walkTime;
+      newestValue = walkValue;
+    }
+  }
+}
+
 // walks a chunk that we wrote ourselves, sample by sample; times are kept as integers here
 let walkTime: i64 = 0;
 let walkValue: u64 = 0;

@@ -44,6 +44,7 @@ export {
   recordSeal,
 } from './log-record';
 export { reserve } from './memory';
+export { compareSeries, newestSamples, pairsNamed } from './newest';
 export { mergeRefs, orderRefs } from './order';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';

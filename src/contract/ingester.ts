@@ -14,6 +14,8 @@ export interface IngesterClient {
   storedSinceMs?(): number;
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
+  /** How many series have a sample in a range: undefined where only their samples can tell. Absent: it never knows. */
+  tally?(request: HeadTally, signal: AbortSignal): Promise<HeadTallied | undefined>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */
   labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
   metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
@@ -52,6 +54,23 @@ export interface HeadSelect {
   readonly allowPartial?: boolean;
   /** Absent: the series of all shards. */
   readonly shard?: SeriesShard | undefined;
+}
+
+/** Times in Unix ms, both ends included. */
+export interface HeadTally {
+  readonly tenant: string;
+  readonly matchers: readonly HeadMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Names of the labels that make a group. */
+  readonly by: readonly string[];
+}
+
+export interface HeadTallied {
+  /** Those with a chunk that touches the range. */
+  readonly series: number;
+  /** In the order of the least series of each: the value of each name ('': none), and how many series' last sample is no stale marker. */
+  readonly groups: readonly { readonly values: readonly string[]; readonly count: number }[];
 }
 
 export interface HeadLabels {

@@ -1,7 +1,7 @@
 import { removeTimes } from '../chunkstore/series-set.ts';
 import type { Tombstone } from '../chunkstore/tombstone-row.ts';
 import type { Labels } from '../model/labels.ts';
-import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { LabelRequest, QueryContext, SelectRequest, TallyRequest } from '../storage/queryable.ts';
 import type { SeriesBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
@@ -12,12 +12,15 @@ export class UndeletedSource implements SampleSource {
   readonly #inner: SampleSource;
   readonly #tombstones: ListTombstones;
   readonly stream: SampleSource['stream'];
+  readonly tally: SampleSource['tally'];
 
   constructor(inner: SampleSource, tombstones: ListTombstones) {
     this.#inner = inner;
     this.#tombstones = tombstones;
     const stream = inner.stream?.bind(inner);
     if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
+    const tally = inner.tally?.bind(inner);
+    if (tally !== undefined) this.tally = (...asked) => this.#tally(tally, ...asked);
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
@@ -45,6 +48,16 @@ export class UndeletedSource implements SampleSource {
     }
   }
 
+  async #tally(
+    tally: NonNullable<SampleSource['tally']>,
+    tenant: string,
+    request: TallyRequest,
+    context: QueryContext,
+  ) {
+    const touching = touchingOf(await this.#tombstones(tenant, context.signal), request);
+    return touching.length === 0 ? tally(tenant, request, context) : undefined;
+  }
+
   labelNames(tenant: string, request: LabelRequest, context: QueryContext) {
     return this.#inner.labelNames(tenant, request, context);
   }
@@ -54,7 +67,10 @@ export class UndeletedSource implements SampleSource {
   }
 }
 
-function touchingOf(tombstones: readonly Tombstone[], request: SelectRequest): readonly Tombstone[] {
+function touchingOf(
+  tombstones: readonly Tombstone[],
+  request: Pick<SelectRequest, 'startMs' | 'endMs'>,
+): readonly Tombstone[] {
   return tombstones.filter(({ startMs, endMs }) => startMs <= request.endMs && endMs >= request.startMs);
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.ts';
-import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
+import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, SeriesTally } from '../storage/queryable.ts';
 import type { SeriesBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
@@ -9,6 +9,7 @@ export class YoungSource implements SampleSource {
   readonly #ageMs: number;
   readonly #clock: Clock;
   readonly stream: SampleSource['stream'];
+  readonly tally: SampleSource['tally'];
 
   constructor(inner: SampleSource, ageMs: number, clock: Clock) {
     this.#inner = inner;
@@ -16,6 +17,13 @@ export class YoungSource implements SampleSource {
     this.#clock = clock;
     const stream = inner.stream?.bind(inner);
     if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
+    const tally = inner.tally?.bind(inner);
+    if (tally !== undefined) {
+      this.tally = async (tenant, request, context) => {
+        const young = this.#cut(request);
+        return young === undefined ? NO_TALLY : tally(tenant, young, context);
+      };
+    }
   }
 
   async select(tenant: string, request: SelectRequest, context: QueryContext): Promise<SourceSeries> {
@@ -51,6 +59,8 @@ export class YoungSource implements SampleSource {
 }
 
 const NO_LABELS: LabelAnswer = { values: [], warnings: [] };
+
+const NO_TALLY: SeriesTally = { series: 0, groups: [] };
 
 const NO_SERIES: SourceSeries = {
   labels: [],

@@ -10,7 +10,16 @@ import { SERIES_SHARDS_MAX, type SeriesShard } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import { type MissingPart, missingText } from './missing.ts';
-import type { LabelAnswer, LabelRequest, Queryable, QueryContext, SelectRequest, SeriesSet } from './queryable.ts';
+import type {
+  LabelAnswer,
+  LabelRequest,
+  Queryable,
+  QueryContext,
+  SelectRequest,
+  SeriesSet,
+  SeriesTally,
+  TallyRequest,
+} from './queryable.ts';
 import { type ReadRows, rowsAt } from './series-rows.ts';
 import { type SeriesBlock, StreamBroken } from './series-stream.ts';
 import type { MetricSizes, SampleSource, SourceSeries } from './source.ts';
@@ -20,6 +29,7 @@ export function mergedQueryable(tenant: string, sources: Sources): Queryable {
   return {
     select: (request, context) => selected(tenant, sources, request, context),
     stream: (request, context) => streamed(tenant, sources, request, context),
+    tally: (request, context) => tallied(tenant, sources, request, context),
     labelNames: (request, context) =>
       mergedLabels(sources, request, context, (source) => source.labelNames(tenant, request, context)),
     labelValues: (name, request, context) =>
@@ -102,6 +112,30 @@ async function* streamed(
     kept?.close();
     await blocks.return?.();
   }
+}
+
+/** The count of `recent`, where `stored` has none of the series. */
+async function tallied(
+  tenant: string,
+  { recent, stored, overlapMs, storedSinceMs, clock }: Sources,
+  request: TallyRequest,
+  context: QueryContext,
+): Promise<SeriesTally | undefined> {
+  if (recent.tally === undefined || context.missing !== undefined) return undefined;
+  const askedMs = clock.monotonicMs();
+  if (stored !== undefined) {
+    if (stored.selectUpTo === undefined) return undefined;
+    const answer = await stored.selectUpTo(tenant, request, 0, context);
+    if ('byMetric' in answer) return undefined;
+    answer.close();
+    if (answer.labels.length > 0 || answer.warnings.length > 0) return undefined;
+  }
+  const tally = await recent.tally(tenant, request, context);
+  // what `stored` did not have yet may have left `recent` since
+  if (clock.monotonicMs() - askedMs > overlapMs) return undefined;
+  if ((storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs) return undefined;
+  if (tally !== undefined) context.budget.addSeries(tally.series);
+  return tally;
 }
 
 /** Parts grow where few of a metric's series match, up to so many times. */

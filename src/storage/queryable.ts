@@ -16,6 +16,8 @@ export interface Queryable {
    * StreamBroken at any block. Absent: `select` is all there is.
    */
   stream?(request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
+  /** How many series have a sample in a range; undefined: only the samples can tell. Absent: they always have to. */
+  tally?(request: TallyRequest, context: QueryContext): Promise<SeriesTally | undefined>;
   /** Names of labels that series with data in the range have, ascending; all matchers of one list must hold, of the lists any. */
   labelNames(request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
   labelValues(name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
@@ -34,6 +36,22 @@ export interface SelectRequest {
   readonly shard?: SeriesShard | undefined;
   /** Its labels are not remembered for the next query: there are many, and they are looked at once. */
   readonly isOnce?: boolean;
+}
+
+/** Times in Unix milliseconds, both ends included. */
+export interface TallyRequest {
+  readonly matchers: readonly LabelMatcher[];
+  readonly startMs: number;
+  readonly endMs: number;
+  /** Names of the labels that make a group. */
+  readonly by: readonly string[];
+}
+
+export interface SeriesTally {
+  /** Those with samples near the range. */
+  readonly series: number;
+  /** In the order of the least series of each: the value of each name ('': none), and how many series' last sample is no stale marker. */
+  readonly groups: readonly { readonly values: readonly string[]; readonly count: number }[];
 }
 
 export interface LabelRequest {

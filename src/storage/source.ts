@@ -1,6 +1,6 @@
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from './columns.ts';
-import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from './queryable.ts';
+import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, SeriesTally, TallyRequest } from './queryable.ts';
 import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
 
@@ -17,6 +17,8 @@ export interface SampleSource {
   ): Promise<SourceSeries | MetricSizes>;
   /** As `Queryable.stream`. */
   stream?(tenant: string, request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
+  /** As `Queryable.tally`. */
+  tally?(tenant: string, request: TallyRequest, context: QueryContext): Promise<SeriesTally | undefined>;
   labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
   labelValues(tenant: string, name: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;
 }

@@ -4,6 +4,8 @@ import type {
   HeadLabels,
   HeadSelect,
   HeadSlice,
+  HeadTallied,
+  HeadTally,
   HeadTenantStats,
   IngesterClient,
 } from '../../contract/ingester.ts';
@@ -86,6 +88,13 @@ export class ShardsClient implements IngesterClient {
         shard.call('select', request, { signal }).then(resolve, reject);
       } else void askTogether(shard, some);
     }
+  }
+
+  /** Undefined with several shards: the same series may lie on two of them, which their numbers do not show. */
+  async tally(request: HeadTally, signal: AbortSignal): Promise<HeadTallied | undefined> {
+    const shards = this.#holding(request.startMs, request.endMs);
+    if (shards.length === 0) return { series: 0, groups: [] };
+    return shards.length > 1 ? undefined : shards[0]!.call('tally', request, { signal });
   }
 
   /** Losses that touch a range, both ends inclusive. */

@@ -4,6 +4,8 @@ import type {
   HeadExemplars,
   HeadLabels,
   HeadSelect,
+  HeadTallied,
+  HeadTally,
   HeadTenantStats,
 } from '../../contract/ingester.ts';
 import type { ReplicaLoss } from '../../contract/replica.ts';
@@ -70,6 +72,8 @@ export type ShardRole = {
   ): Promise<Transferred<readonly (ShardSlice | undefined)[]>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;
+  /** Undefined where only the samples can tell. */
+  tally(request: HeadTally, call?: CallContext): Promise<HeadTallied | undefined>;
   /** Losses that touch a range, both ends inclusive. */
   losses(request: { readonly startMs: number; readonly endMs: number }): readonly ReplicaLoss[];
   labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;

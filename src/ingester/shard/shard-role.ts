@@ -16,6 +16,7 @@ import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
 import type { HeadIngestResult } from '../head/intake.ts';
 import { MatchTurns } from '../head/match-turns.ts';
+import { NewestTally } from '../head/newest-tally.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
 import type { HeadTenant } from '../head/tenant-index.ts';
 import type { SavedArena } from '../log/checkpoint.ts';
@@ -67,6 +68,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const matching = new HeadMatching(head);
   const turns = new MatchTurns(clock);
   const statistics = new HeadStatistics(head, clock);
+  const newest = new NewestTally(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
@@ -235,6 +237,15 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     selectClose({ cursor }) {
       cursors.delete(cursor);
       hold();
+    },
+    tally(request, call) {
+      const { startMs, endMs } = request;
+      return read(request.tenant, call?.signal, async (turn) => {
+        if (shard.lossWarnings(startMs, endMs).length > 0) return undefined;
+        const tenant = head.tenant(request.tenant);
+        const refs = tenant && (await matching.select(tenant, request.matchers, startMs, endMs, turn));
+        return newest.of(refs ?? new Uint32Array(0), request, turn);
+      });
     },
     losses({ startMs, endMs }) {
       mustBeReady();

@@ -49,6 +49,7 @@ import { setBinary } from './set-binary.ts';
 import { sortByLabel, sortByValue } from './sort.ts';
 import { type SampleSource, Sources } from './sources.ts';
 import { SubquerySource } from './subquery.ts';
+import { isTally, type TallyNode, tallied, tallyRequest } from './tally.ts';
 import { vectorBinary } from './vector-binary.ts';
 
 /** A series' samples in columns, and a function's own. */
@@ -97,10 +98,17 @@ export class Opener {
     // what each part did is told of series that are all there
     if (this.#watch === undefined && this.#sources.canStream) this.#streamed = new Map(streamedSelects(plan));
     const streamed = new Set(this.#streamed.values());
+    const counted = new Map<Select, TallyNode>();
+    if (this.#sources.canTally) {
+      for (const [node, select] of this.#streamed) if (isTally(node)) counted.set(select, node);
+    }
     const visit = (node: PlanNode): void => {
       const select = node.grid.steps > 0 ? selectOf(node) : undefined;
       if (select !== undefined) {
+        const tally = counted.get(select);
         if (!streamed.has(select)) this.#sources.prefetch(select);
+        else if (tally !== undefined)
+          this.#sources.prefetchTally(select, tallyRequest(tally, this.#execution.lookbackMs));
         else this.#sources.prefetchStream(select);
       }
       for (const child of childrenOf(node)) visit(child);
@@ -223,6 +231,8 @@ export class Opener {
   async #aggregateStream(node: AggregateNode, param: AggregateParam): Promise<Operator | undefined> {
     if (!this.#streamed.has(node)) return undefined;
     const execution = this.#execution;
+    const counted = isTally(node) ? await this.#sources.tally(node.input.select) : undefined;
+    if (counted !== undefined && isTally(node)) return tallied(execution, node, counted);
     if (param.text !== undefined) checkLabel(execution, param.text);
     // where nothing is asked for there is nothing to be read
     else if (isChoice(node.op) && !checkParam(execution, node, param.row!)) return undefined;

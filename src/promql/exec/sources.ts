@@ -1,5 +1,5 @@
 import type { SampleColumns } from '../../storage/columns.ts';
-import type { SeriesSet } from '../../storage/queryable.ts';
+import type { SeriesSet, SeriesTally, TallyRequest } from '../../storage/queryable.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { ReadRows } from '../../storage/series-rows.ts';
 import type { SeriesBlock } from '../../storage/series-stream.ts';
@@ -12,6 +12,7 @@ export class Sources {
   readonly #sets = new Map<Select, Promise<SeriesSet>>();
 
   readonly #streams = new Map<Select, Stream>();
+  readonly #tallies = new Map<Select, Promise<SeriesTally | undefined>>();
 
   constructor(execution: Execution) {
     this.#execution = execution;
@@ -33,9 +34,27 @@ export class Sources {
     this.select(select).catch(() => {});
   }
 
+  get canTally(): boolean {
+    return this.#execution.queryable.tally !== undefined;
+  }
+
   /** Whether series can come a block at a time. */
   get canStream(): boolean {
     return this.#execution.queryable.stream !== undefined;
+  }
+
+  /** Begins to count the series of a selector. */
+  prefetchTally(select: Select, request: Pick<TallyRequest, 'startMs' | 'endMs' | 'by'>): void {
+    const { queryable, context } = this.#execution;
+    const tally = queryable.tally!({ ...request, matchers: select.matchers }, context);
+    // as with `prefetch`
+    tally.catch(() => {});
+    this.#tallies.set(select, tally);
+  }
+
+  /** Undefined where it was not asked for, or the source does not know. */
+  async tally(select: Select): Promise<SeriesTally | undefined> {
+    return this.#tallies.get(select);
   }
 
   /** Begins to fetch the blocks that `stream` will be asked for. */
@@ -49,8 +68,9 @@ export class Sources {
     this.#streams.set(select, { blocks, first });
   }
 
-  /** The series of a prefetched stream; once. */
+  /** The series of a stream; once. */
   async *stream(select: Select): AsyncGenerator<SeriesBlock, void> {
+    this.prefetchStream(select);
     const { blocks, first } = this.#streams.get(select)!;
     for (let next = await first; next.done !== true; next = await blocks.next()) {
       this.#execution.annotations.fromStorage(next.value.warnings);
@@ -75,6 +95,8 @@ export class Sources {
     this.#sets.clear();
     for (const { blocks } of this.#streams.values()) await blocks.return?.().catch(() => {});
     this.#streams.clear();
+    for (const tally of this.#tallies.values()) await tally.catch(() => {});
+    this.#tallies.clear();
   }
 }
 
