@@ -26,7 +26,10 @@ export interface LogEntry {
 interface Kept {
   readonly key: LogKey;
   readonly entry: LogEntry;
-  readonly head: StateHead;
+  /** The row as this process knows it; undefined: none. */
+  readonly head: StateHead | undefined;
+  /** Claimed by the process before, which did not write what became of it. */
+  readonly isInDoubt: boolean;
 }
 
 export const LOG_KIND = 'alertmanager-log';
@@ -35,6 +38,8 @@ const retentionMs = 120 * 3_600_000;
 const inlineMax = 2000;
 const pageFingerprintsMax = 16_000;
 const fingerprintBytes = 8;
+/** Tries to write what was sent over what others, or writes whose answers were lost, have put there meanwhile. */
+const completeTriesMax = 5;
 
 /**
  * Who was told what. A notification is claimed by compare-and-set before it goes out and written after: of two who
@@ -56,6 +61,9 @@ export class NotificationLog {
       if (head.pages.length === 0) log.#keep(head.name, decode(head, []));
       else await log.#reload(head.name, signal);
     }
+    for (const [name, kept] of log.#kept) {
+      log.#kept.set(name, { ...kept, isInDoubt: kept.entry.claimedAtMs !== undefined });
+    }
     return log;
   }
 
@@ -70,6 +78,12 @@ export class NotificationLog {
 
   of(key: LogKey): LogEntry | undefined {
     return this.#kept.get(nameOf(key))?.entry;
+  }
+
+  /** Whether the process before ended while it sent, so that nobody knows whether that went out. */
+  isInDoubt(key: LogKey): boolean {
+    const kept = this.#kept.get(nameOf(key));
+    return kept?.isInDoubt === true && kept.entry.claimedAtMs !== undefined;
   }
 
   /**
@@ -101,9 +115,15 @@ export class NotificationLog {
     const { nowMs, repeatIntervalMs, ...rest } = sent;
     const expiresAtMs = nowMs + Math.min(retentionMs, 2 * repeatIntervalMs);
     const entry = { ...rest, sentAtMs: nowMs, expiresAtMs, claimedAtMs: undefined };
-    const before = this.#kept.get(nameOf(key));
-    if (before !== undefined) this.#kept.set(nameOf(key), { ...before, entry });
-    await this.#put(key, entry, signal);
+    const name = nameOf(key);
+    for (let tries = 1; ; tries++) {
+      this.#kept.set(name, { key, entry, head: this.#kept.get(name)?.head, isInDoubt: false });
+      if (tries > completeTriesMax) throw new Error(`others wrote ${completeTriesMax} times meanwhile`);
+      if (await this.#put(key, entry, signal)) return;
+      // a claim whose answer was lost is replaced; one who sent later has written more than this
+      const there = this.of(key);
+      if (there?.claimedAtMs === undefined && (there?.sentAtMs ?? 0) >= nowMs) return;
+    }
   }
 
   /** Removes what has expired. */
@@ -128,10 +148,9 @@ export class NotificationLog {
       await this.#reload(name, signal);
       return false;
     }
-    this.#kept.set(name, { key, entry, head });
-    if (before !== undefined && before.head.pages.length > 0) {
-      await this.#state.removePages(at, before.head.pages, signal);
-    }
+    this.#kept.set(name, { key, entry, head, isInDoubt: false });
+    const old = before?.head?.pages ?? [];
+    if (old.length > 0) await this.#state.removePages(at, old, signal);
     return true;
   }
 
@@ -141,9 +160,9 @@ export class NotificationLog {
     else this.#keep(name, decode(found.head, found.pages));
   }
 
-  #keep(name: string, kept: Kept | undefined): void {
-    if (kept === undefined) this.#kept.delete(name);
-    else this.#kept.set(name, kept);
+  #keep(name: string, { key, entry, head }: Omit<Kept, 'isInDoubt'>): void {
+    const isInDoubt = entry.claimedAtMs !== undefined && this.#kept.get(name)?.isInDoubt === true;
+    this.#kept.set(name, { key, entry, head, isInDoubt });
   }
 }
 
@@ -183,7 +202,7 @@ function encode(key: LogKey, entry: LogEntry): { readonly body: Uint8Array; read
   return { body: Buffer.from(JSON.stringify(body)), pages };
 }
 
-function decode(head: StateHead, pages: readonly Uint8Array[]): Kept {
+function decode(head: StateHead, pages: readonly Uint8Array[]): Omit<Kept, 'isInDoubt'> {
   const body = JSON.parse(Buffer.from(head.body).toString()) as Body;
   const all = body.fingerprints === undefined ? Buffer.concat(pages) : Buffer.from(body.fingerprints, 'base64');
   const fingerprints = Array.from({ length: all.length / fingerprintBytes }, (_, i) =>

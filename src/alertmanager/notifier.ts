@@ -108,12 +108,13 @@ export class Notifier {
     if (reason === undefined) return true;
     const sends = integration.sendsResolved ? alerts : alerts.filter(({ isFiring }) => isFiring);
     if (sends.length > 0) {
-      if (log.of(key)?.claimedAtMs !== undefined) events.repeated(key);
+      const isInDoubt = log.isInDoubt(key);
       // whoever lost the claim has nothing to send any more, or has to find out anew
       while (!(await this.#claim(key, signal))) {
         reason = reasonNow();
         if (reason === undefined) return true;
       }
+      if (isInDoubt) events.repeated(key);
     }
     const memory = new Map(reason === 'first notification' ? [] : log.of(key)?.memory);
     if (sends.length > 0) {

@@ -251,6 +251,55 @@ test('a process that dies while it sends repeats that one, and says so', async (
   assert.deepEqual(t.told(), []);
 });
 
+test('a notification that the log does not take, for the store is away, goes out once', async () => {
+  const t = await TestTenant.open(CONFIG);
+  await t.fire({ alertname: 'a' });
+  t.compareAndSet = async () => {
+    throw new Error('away');
+  };
+  await t.clock.advance(20_000);
+  assert.deepEqual(t.events, ['unclaimed', 'unclaimed']);
+  await t.clock.advance(300_000);
+  assert.equal(t.told().length, 1);
+});
+
+test('a claim whose answer is lost makes no notification go out twice', async () => {
+  const t = await TestTenant.open(CONFIG);
+  await t.fire({ alertname: 'a' });
+  t.compareAndSet = async (go) => {
+    await go();
+    throw new Error('away');
+  };
+  t.answer = () => {
+    t.compareAndSet = (go) => go();
+    return ok();
+  };
+  await t.clock.advance(300_000);
+  assert.equal(t.told().length, 1);
+  assert.deepEqual(t.events, ['unclaimed']);
+  await t.restart(CONFIG);
+  await t.clock.advance(300_000);
+  assert.deepEqual(t.told(), [], 'it is written that it went out');
+});
+
+test('a claim that was cut short is no notification of a process that ended', async () => {
+  const t = await TestTenant.open(CONFIG);
+  await t.fire({ alertname: 'a' });
+  const steps: (typeof t.compareAndSet)[] = [
+    async (go) => {
+      await go();
+      throw new Error('the answer is lost');
+    },
+    (go) => go(),
+    (_, signal) => new Promise((_done, fail) => signal!.addEventListener('abort', () => fail(signal!.reason))),
+  ];
+  t.compareAndSet = (go, signal) => (steps.shift() ?? ((next) => next()))(go, signal);
+  await t.clock.advance(200_000);
+  assert.equal(t.told().length, 1);
+  assert.deepEqual(t.events, []);
+  assert.equal(steps.length, 0);
+});
+
 test('of two that hold the same tenant one sends', async () => {
   const t = await TestTenant.open(CONFIG);
   const first = t.am;

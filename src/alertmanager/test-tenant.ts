@@ -3,6 +3,7 @@ import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { systemBytes } from '../lib/random.ts';
+import type { TableClient } from '../table/client.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import type { GivenAlert } from './alert.ts';
 import { loadConfig } from './config/load.ts';
@@ -40,6 +41,8 @@ export class TestTenant {
   readonly events: string[] = [];
   readonly signal = new AbortController().signal;
   limits = noLimits;
+  /** Fate of compare-and-sets: `go` gives the answer of the store. */
+  compareAndSet: (go: () => Promise<boolean>, signal: AbortSignal | undefined) => Promise<boolean> = (go) => go();
   /** The answer to the next requests. */
   answer: (request: OutgoingRequest, signal: AbortSignal) => Answer | Promise<Answer> = () => ok();
   am!: TenantAlertmanager;
@@ -64,7 +67,20 @@ export class TestTenant {
   }
 
   async state(): Promise<StateRows> {
-    const period = { fromMs: Number.NEGATIVE_INFINITY, tables: this.tables, tablePrefix: 'p_', tableMs: 86_400_000 };
+    const { tables } = this;
+    const client: TableClient = {
+      write: (...args) => tables.write(...args),
+      query: (...args) => tables.query(...args),
+      delete: (...args) => tables.delete(...args),
+      compareAndSet: (...args) => this.compareAndSet(() => tables.compareAndSet(...args), args.at(-1) as AbortSignal),
+      close: async () => {},
+    };
+    const period = {
+      fromMs: Number.NEGATIVE_INFINITY,
+      tables: { client, admin: tables, limits: tables.limits },
+      tablePrefix: 'p_',
+      tableMs: 86_400_000,
+    };
     return new StateRows(await TenantTables.open(new Schema([period])), systemBytes);
   }
 
