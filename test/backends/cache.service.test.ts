@@ -8,14 +8,17 @@ import { redisConfig } from '../../src/cache/redis/config.ts';
 import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { TcpProxy } from '../faults/tcp-proxy.ts';
+import { until } from '../harness/wait.ts';
 
+/** Long enough for an answer on a busy machine. */
+const TIMEOUT_MS = 5000;
 const caches: [name: string, port: string | undefined, open: (port: number) => Promise<Cache>][] = [
   [
     'memcached',
     process.env.MEMCACHED_PORT,
     (port) =>
       openMemcached(
-        { ...defaultsOf(memcachedConfig), addresses: [`127.0.0.1:${port}`], timeoutMs: 1000 },
+        { ...defaultsOf(memcachedConfig), addresses: [`127.0.0.1:${port}`], timeoutMs: TIMEOUT_MS },
         { clock: systemClock },
       ),
   ],
@@ -23,7 +26,10 @@ const caches: [name: string, port: string | undefined, open: (port: number) => P
     'redis',
     process.env.REDIS_PORT,
     (port) =>
-      openRedis({ ...defaultsOf(redisConfig), endpoint: `127.0.0.1:${port}`, timeoutMs: 1000 }, { clock: systemClock }),
+      openRedis(
+        { ...defaultsOf(redisConfig), endpoint: `127.0.0.1:${port}`, timeoutMs: TIMEOUT_MS },
+        { clock: systemClock },
+      ),
   ],
 ];
 
@@ -58,24 +64,19 @@ for (const [name, port, open] of caches) {
     await cache.close();
   });
 
-  test(`${name} away: misses within its time, and it is used again`, { timeout: 60_000 }, async () => {
+  test(`${name} away: misses within its time, and it is used again`, { timeout: 240_000 }, async () => {
     const proxy = await TcpProxy.listen(Number(port));
     const cache = await open(proxy.port);
-    const entry = { key: `away ${process.pid}`, value: new Uint8Array([1]), ttlMs: 60_000 };
+    const entry = { key: `away ${process.pid}`, value: new Uint8Array([1]), ttlMs: 600_000 };
     await cache.set([entry]);
     assert.deepEqual((await cache.get([entry.key])).length, 1);
     proxy.weather = { refuse: true };
     proxy.cutAll();
     const startMs = performance.now();
     assert.deepEqual(await cache.get([entry.key]), [undefined]);
-    assert.ok(performance.now() - startMs < 1500);
+    assert.ok(performance.now() - startMs < 2 * TIMEOUT_MS);
     proxy.weather = {};
-    let found = false;
-    for (let i = 0; i < 100 && !found; i++) {
-      found = (await cache.get([entry.key]))[0] !== undefined;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    assert.ok(found);
+    await until('it is used again', async () => (await cache.get([entry.key]))[0] !== undefined, { intervalMs: 100 });
     await cache.close();
     await proxy.close();
   });

@@ -15,10 +15,16 @@ import { freePort } from '../harness/ports.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 import { until } from '../harness/wait.ts';
 
-/** Long enough to connect within, on a busy machine. */
-const TIMEOUT_MS = 2000;
+/** Time in which a cache that is there answers, on a busy machine too. */
+const TIMEOUT_MS = 30_000;
+/** Time after which one that does not answer is a miss. */
+const SHORT_TIMEOUT_MS = 2000;
+/** Many timeouts of a cache that does not answer. */
+const ANSWER_MS_MAX = 60_000;
 /** Asked for one at a time. */
 const METRICS = 40;
+/** Enough that what is asked for lies in objects. */
+const FEW_METRICS = 8;
 const SERIES = 400;
 const SAMPLES = 10;
 const START_MS = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 12 * 3_600_000;
@@ -47,15 +53,14 @@ for (const [name, port, flagsOf, spoil] of caches) {
     const flags = [
       ...flagsOf(proxy.port),
       `-chunk-store.cache-backend=${name}`,
-      `-${name}.timeout=${TIMEOUT_MS}ms`,
       `-${name}.key-prefix=${prefix}`,
       '-querier.workers=1',
     ];
     try {
-      await fill(dataDir, flags);
+      await fill(dataDir, flags, FEW_METRICS);
       // what is opened stays with a worker: a new server each time, so that the cache is asked
-      const asked = async (tenants: readonly string[]) => {
-        await using server = await Pallium.start({ dataDir, flags });
+      const asked = async (tenants: readonly string[], timeoutMs = TIMEOUT_MS) => {
+        await using server = await Pallium.start({ dataDir, flags: [...flags, `-${name}.timeout=${timeoutMs}ms`] });
         const stats = [];
         for (const tenant of tenants) stats.push(await ask(server, tenant));
         await server.stop();
@@ -77,11 +82,11 @@ for (const [name, port, flagsOf, spoil] of caches) {
       assert.deepEqual(mended, again);
 
       proxy.weather = { stall: 1 };
-      const [slow] = await asked(['a']);
+      const [slow] = await asked(['a'], SHORT_TIMEOUT_MS);
       assert.equal(slow!.cachedBlocks, 0);
       proxy.weather = { refuse: true };
       proxy.cutAll();
-      const [away] = await asked(['a']);
+      const [away] = await asked(['a'], SHORT_TIMEOUT_MS);
       assert.equal(away!.cachedBlocks, 0);
     } finally {
       await proxy.close();
@@ -111,7 +116,7 @@ for (const name of ['memcached', 'redis'] as const) {
     ];
     try {
       await service.start();
-      await fill(dataDir, flags);
+      await fill(dataDir, flags, METRICS);
       await using server = await Pallium.start({ dataDir, flags });
       // what was read stays open with the worker, so each question is about another metric
       const metrics = Array.from({ length: METRICS }, (_, i) => `m${i}`);
@@ -203,9 +208,9 @@ function copyOf(dataDir: string): string {
 }
 
 /** Two tenants with the same series, in objects, and an empty head. */
-async function fill(dataDir: string, flags: readonly string[]): Promise<void> {
+async function fill(dataDir: string, flags: readonly string[], metrics: number): Promise<void> {
   await using server = await Pallium.start({ dataDir, flags });
-  const series = Array.from({ length: METRICS }, (_, metric) =>
+  const series = Array.from({ length: metrics }, (_, metric) =>
     Array.from({ length: SERIES }, (_, i) => ({
       labels: { __name__: `m${metric}`, id: randomBytes(64).toString('hex') },
       samples: Array.from({ length: SAMPLES }, (_, at) => [START_MS + at * 60_000, i] as const),
@@ -225,7 +230,7 @@ interface StoreStats {
   readonly cachedBlocks: number;
 }
 
-/** Asks for everything. @throws where the answer is not right, or took longer than a few timeouts of the cache */
+/** Asks for everything. @throws where the answer is not right, or took longer than many timeouts of the cache */
 async function ask(server: Pallium, tenant: string, metric = 'm0'): Promise<StoreStats> {
   const beganMs = performance.now();
   const { result, stats } = await server
@@ -237,7 +242,7 @@ async function ask(server: Pallium, tenant: string, metric = 'm0'): Promise<Stor
     });
   const tookMs = performance.now() - beganMs;
   assert.equal(result[0]!.value[1], String((SAMPLES * SERIES * (SERIES - 1)) / 2));
-  assert.ok(tookMs < 10_000, `${tookMs} ms`);
+  assert.ok(tookMs < ANSWER_MS_MAX, `${tookMs} ms`);
   const { fetchedObjects, cachedBlocks } = stats.store;
   return { fetchedObjects, cachedBlocks };
 }

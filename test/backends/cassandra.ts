@@ -4,6 +4,9 @@ import { type CassandraConfig, cassandraConfig } from '../../src/table/cassandra
 import { openCassandra } from '../../src/table/cassandra/store.ts';
 import type { TableStore } from '../../src/table/client.ts';
 
+/** Long enough for an answer on a busy machine. */
+const TIMEOUT_MS = 60_000;
+
 /** An operator's settings for a single node on this machine. */
 export function singleNode(port: string | undefined, keyspace: string): CassandraConfig {
   return {
@@ -12,6 +15,8 @@ export function singleNode(port: string | undefined, keyspace: string): Cassandr
     port: Number(port),
     keyspace,
     replicationFactor: 1,
+    timeoutMs: TIMEOUT_MS,
+    connectTimeoutMs: TIMEOUT_MS,
   };
 }
 

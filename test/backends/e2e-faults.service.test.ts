@@ -59,7 +59,7 @@ function outage(services: readonly ServiceStore[], awayMs: number, full?: typeof
   }
   const writes = full === undefined ? 'writes go on' : 'writes are refused when the head is full';
   const title = `${name} away for ${awayMs / 1000} s under load: ${writes}, nothing is lost, nothing twice, flushes catch up`;
-  test(title, { timeout: 180_000 + 2 * awayMs }, async (t) => {
+  test(title, { timeout: 450_000 + 2 * awayMs }, async (t) => {
     const proxies = new Map<ServiceStore, TcpProxy>();
     for (const service of away) proxies.set(service, await TcpProxy.listen(service.port!));
     const dataDir = tempFolder('away');
@@ -136,7 +136,7 @@ class Outage {
       this.#setAway(true);
       if (this.#full !== undefined) {
         const isFull = () => this.#load(server, 500).then(() => this.#seen.refused > 0);
-        await until('the head full', isFull, { timeoutMs: 60_000 });
+        await until('the head full', isFull, { timeoutMs: 180_000 });
       }
       await this.#load(server, awayMs);
       const failed = await fetch(`${server.url}/ingester/flush?wait=true`, { method: 'POST' });
@@ -153,14 +153,14 @@ class Outage {
       await this.#load(server, 1000);
       await this.#lastStep(server);
       await until('queries answer again, with everything', () => this.#check(server, 'after').then(() => true), {
-        timeoutMs: 20_000,
+        timeoutMs: 120_000,
         intervalMs: 500,
       });
       const answersMs = performance.now() - backMs;
       // nobody asks for it; numbers of the head are of the last second
       await sleep(NUMBERS_EVERY_MS);
       await until('all windows flushed', async () => (await windowsHeld(server)) === 0, {
-        timeoutMs: 30_000 + awayMs / 4,
+        timeoutMs: 120_000 + awayMs / 4,
         intervalMs: 200,
       });
       const caughtUpMs = performance.now() - backMs;
@@ -207,7 +207,7 @@ class Outage {
 
   /** A write that was refused may be there in part: it has to be there whole before anything is counted. */
   async #lastStep(server: Pallium): Promise<void> {
-    await until('the last write acknowledged', () => this.#push(server), { timeoutMs: 20_000 });
+    await until('the last write acknowledged', () => this.#push(server));
     this.#step++;
   }
 

@@ -46,24 +46,25 @@ else {
 
   test('etcd: a watch ends with an error when its connection is cut, and when it is silent though something changes', async () => {
     const proxy = await TcpProxy.listen(Number(port));
-    const [direct, behind] = [open(), open([`127.0.0.1:${proxy.port}`], { timeoutMs: 300 }, 200)];
-    const endOf = async (onFirst: () => Promise<void>) => {
+    const [direct, behind] = [open(), open([`127.0.0.1:${proxy.port}`])];
+    const impatient = open([`127.0.0.1:${proxy.port}`], { timeoutMs: 300 }, 200);
+    const endOf = async (kv: EtcdKv, onFirst: () => Promise<void>) => {
       await direct.put('cut/a', Uint8Array.of(1));
-      for await (const _ of behind.watch('cut/', new AbortController().signal)) setTimeout(() => void onFirst(), 50);
+      for await (const _ of kv.watch('cut/', new AbortController().signal)) setTimeout(() => void onFirst(), 50);
     };
     await assert.rejects(
-      endOf(async () => proxy.cutAll()),
+      endOf(behind, async () => proxy.cutAll()),
       /did not answer \/v3\/watch/,
     );
     await assert.rejects(
-      endOf(async () => {
+      endOf(impatient, async () => {
         // the watch's connection tells nothing more; others are made anew
         proxy.stallAll();
         await direct.put('cut/a', Uint8Array.of(2));
       }),
       /nothing was told for 200 ms, though something changed|did not answer/,
     );
-    await Promise.all([direct.close(), behind.close(), proxy.close()]);
+    await Promise.all([direct.close(), behind.close(), impatient.close(), proxy.close()]);
   });
 
   test('etcd: speaks TLS with members whose certificate is right, and shows its own', async (t) => {

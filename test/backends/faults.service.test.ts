@@ -85,7 +85,7 @@ for (const [name, port, open] of tables) {
     continue;
   }
   for (const [what, weather] of Object.entries(weathers)) {
-    test(`${name} through a network that ${what}: nothing lost, nothing twice`, { timeout: 120_000 }, async () => {
+    test(`${name} through a network that ${what}: nothing lost, nothing twice`, { timeout: 400_000 }, async () => {
       const proxy = await TcpProxy.listen(Number(port));
       const store = await open(proxy.port);
       const table = `f${Date.now().toString(36)}`;
@@ -120,7 +120,7 @@ for (const [name, port, open] of tables) {
 
   if (MOTO_PORT !== undefined) {
     const title = `${name} and s3 that throttle, fail, lose answers and do things twice: each sample is there once`;
-    test(title, { timeout: 120_000 }, async () => {
+    test(title, { timeout: 400_000 }, async () => {
       await s3.prepare?.(s3.port!);
       const service = tableServices.find((each) => each.name === name)!;
       const prefix = `${PREFIX}seam_${name}_`;
@@ -133,7 +133,7 @@ for (const [name, port, open] of tables) {
   }
 
   test(`${name} that comes and goes for ten seconds: each write there, and no error that nobody awaits`, {
-    timeout: 60_000,
+    timeout: 300_000,
   }, async () => {
     const end = Date.now() + 10_000;
     const onePeer = async (peer: number) => {
@@ -168,7 +168,7 @@ for (const [name, port, open] of tables) {
     await Promise.all([1, 2, 3, 4, 5, 6].map(onePeer));
   });
 
-  test(`${name} away for some seconds: calls wait for it, and it is used again`, { timeout: 60_000 }, async () => {
+  test(`${name} away for some seconds: calls wait for it, and it is used again`, { timeout: 300_000 }, async () => {
     const proxy = await TcpProxy.listen(Number(port));
     proxy.weather = { refuse: true }; // away from the start
     const store = await open(proxy.port);
@@ -197,7 +197,7 @@ for (const [name, port, open] of tables) {
 
 if (MOTO_PORT === undefined) test('faults of s3: needs MOTO_PORT', { skip: true });
 else {
-  test('s3 through a network that cuts and stalls: bodies whole', { timeout: 120_000 }, async () => {
+  test('s3 through a network that cuts and stalls: bodies whole', { timeout: 400_000 }, async () => {
     const proxy = await TcpProxy.listen(Number(MOTO_PORT));
     const bucketName = `faults-${process.pid}`;
     await fetch(`http://127.0.0.1:${MOTO_PORT}/${bucketName}`, { method: 'PUT' });

@@ -18,7 +18,7 @@ export function kvSuite(options: { readonly name: string; open(): Promise<KvClie
   });
 
   const check = (what: string, body: () => Promise<void>) =>
-    test(`${options.name}: ${what}`, { timeout: 60_000 }, body);
+    test(`${options.name}: ${what}`, { timeout: 240_000 }, body);
 
   check('a value comes back as it was put, whatever its bytes', async () => {
     const key = freshKey();

@@ -24,7 +24,7 @@ export function objectSuite(options: ObjectSuiteOptions): void {
   });
 
   const check = (what: string, body: () => Promise<void>) =>
-    test(`${options.name}: ${what}`, { timeout: 120_000 }, body);
+    test(`${options.name}: ${what}`, { timeout: 240_000 }, body);
 
   const folder = () => `${run}/f${made++}`;
 

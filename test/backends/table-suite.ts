@@ -27,7 +27,7 @@ export function tableSuite(options: TableSuiteOptions): void {
   });
 
   const check = (what: string, body: () => Promise<void>) =>
-    test(`${options.name}: ${what}`, { timeout: 120_000 }, body);
+    test(`${options.name}: ${what}`, { timeout: 240_000 }, body);
 
   async function table(...rows: Row[]): Promise<string> {
     const name = `${run}_${made++}`;

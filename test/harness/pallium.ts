@@ -93,7 +93,7 @@ export class Pallium implements AsyncDisposable {
   }
 
   /** Waits for 200 of `/ready`. @throws at once when the process ends */
-  async ready(timeoutMs = 60_000): Promise<void> {
+  async ready(timeoutMs = 180_000): Promise<void> {
     const answer = await until(
       `Pallium on port ${this.port} ready`,
       async () => !this.alive || (await fetch(`${this.url}/ready`)).status === 200,
@@ -110,7 +110,7 @@ export class Pallium implements AsyncDisposable {
   }
 
   /** SIGTERM, and what became of it. */
-  async stop(timeoutMs = 60_000): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
+  async stop(timeoutMs = 120_000): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     if (this.alive) this.#child.kill('SIGTERM');
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), timeoutMs);
     try {

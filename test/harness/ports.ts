@@ -1,19 +1,48 @@
 import { randomInt } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 const LOWEST = 10_000;
 const HIGHEST = 32_767;
+/** Files named like the ports that test processes have chosen, for tests that run beside each other. */
+const CHOSEN = join(tmpdir(), 'pallium-test-ports');
+/** Age after which a file is of a process that was killed. */
+const CHOSEN_MS_MAX = 3_600_000;
+
+const own = new Set<string>();
+process.on('exit', () => {
+  for (const file of own) rmSync(file, { force: true });
+});
 
 /**
- * A port of 127.0.0.1 that nobody listens on. It lies below those that the system hands out for port 0 and for connections, so that
- * none of these takes it before a process that is started later, or again, listens there.
+ * A port of 127.0.0.1 that nobody listens on, and that no other test is given while this process lives. It lies below those that the
+ * system hands out for port 0 and for connections, so that none of these takes it before a process that is started later, or again,
+ * listens there.
  */
 export async function freePort(): Promise<number> {
   const below = Math.min(HIGHEST, firstHandedOut() - 1);
   for (;;) {
     const port = randomInt(LOWEST, Math.max(below, LOWEST) + 1);
-    if (await isFree(port)) return port;
+    if (reserves(port) && (await isFree(port))) return port;
+  }
+}
+
+/** Whether the port is this process' now, and not another test's. */
+function reserves(port: number): boolean {
+  mkdirSync(CHOSEN, { recursive: true });
+  const file = join(CHOSEN, String(port));
+  try {
+    closeSync(openSync(file, 'wx'));
+    own.add(file);
+    return true;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code !== 'EEXIST') throw thrown;
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: Date.now() };
+    // free for the next one who asks
+    if (Date.now() - mtimeMs > CHOSEN_MS_MAX) rmSync(file, { force: true });
+    return false;
   }
 }
 
