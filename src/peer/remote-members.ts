@@ -36,14 +36,18 @@ export class RemoteMembers {
 
   /** The process that listens at an address. @param expects its name; absent: whoever listens there */
   at(address: string, expects?: string): RemoteMember {
+    return this.#knownAt(address, expects).member;
+  }
+
+  #knownAt(address: string, expects: string | undefined): Known {
     const known = this.#byAddress.get(address);
-    if (known !== undefined && known.expects === expects) return known.member;
+    if (known !== undefined && known.expects === expects) return known;
     known?.client.close();
     if (this.#byAddress.size >= ADDRESSES_MAX) this.keep([]);
     const client = new RpcClient({ ...this.#options, address, expects });
-    const member = new RemoteMember(client, this.#frames);
-    this.#byAddress.set(address, { client, member, expects });
-    return member;
+    const made = { client, member: new RemoteMember(client, this.#frames), expects };
+    this.#byAddress.set(address, made);
+    return made;
   }
 
   /** The connections, for metrics. */
@@ -53,11 +57,20 @@ export class RemoteMembers {
 
   /** A member of the ring, of any version that still matters; undefined: nobody knows its address, or another member has it by now. */
   of(ring: Pick<RingPeer, 'current'>, id: string): RemoteMember | undefined {
+    return this.#find(ring, id)?.member;
+  }
+
+  #find(ring: Pick<RingPeer, 'current'>, id: string): Known | undefined {
     const { addressOf, byId = false } = this.#options;
     const view = ring.current();
     // one who says where it is now is there: whoever listens there says its name
     const address = (byId ? addressOf?.(id) : undefined) ?? view?.addressOf(id);
-    return address === undefined ? undefined : this.at(address, byId ? id : undefined);
+    return address === undefined ? undefined : this.#knownAt(address, byId ? id : undefined);
+  }
+
+  /** Lets the next request to these try to reach them, however often others could not. */
+  tryAgain(ring: Pick<RingPeer, 'current'>, ids: Iterable<string>): void {
+    for (const id of ids) this.#find(ring, id)?.client.tryAgain();
   }
 
   /** Lets this process and a member tell each other the versions of the ring that they know. */

@@ -8,6 +8,7 @@ import { isSeriesShard, type SeriesShard } from '../model/series-shard.ts';
 import { checkTenant } from '../model/tenant.ts';
 import type { HeldSummary, KnownVersion } from '../ring/meeting.ts';
 import { HANDED_VERSIONS_MAX } from '../ring/meeting.ts';
+import { type MemberPlace, PLACES_MAX } from '../ring/places.ts';
 import {
   boolOf,
   bytesOf,
@@ -26,6 +27,8 @@ import {
 const HASH_CHARS_MAX = 64;
 /** Longest row of a member: texts in it have at most 256 characters each. */
 const ROW_BYTES_MAX = 16 * 1024;
+/** Longest id and address of a member, and longest name of places. */
+const PLACE_CHARS_MAX = 256;
 const NAME_CHARS_MAX = 64 * 1024;
 /** Longest text of a matcher. */
 const VALUE_CHARS_MAX = 4 * 1024 * 1024;
@@ -154,8 +157,17 @@ function heldOf(value: unknown): HeldSummary {
   };
 }
 
+function placeOf(value: unknown): MemberPlace {
+  const { id, address, beat } = fieldsOf(value, 'ring.places');
+  return {
+    id: textOf(id, 'ring.places.id', PLACE_CHARS_MAX),
+    address: textOf(address, 'ring.places.address', PLACE_CHARS_MAX),
+    beat: countOf(beat, 'ring.places.beat'),
+  };
+}
+
 export function knownVersionOf(value: unknown): KnownVersion {
-  const { number, hash, floor, confirmed, documents, row, holds } = fieldsOf(value, 'ring');
+  const { number, hash, floor, confirmed, documents, row, holds, places, placesName } = fieldsOf(value, 'ring');
   return {
     number: countOf(number, 'ring.number'),
     hash: textOf(hash, 'ring.hash', HASH_CHARS_MAX),
@@ -164,5 +176,7 @@ export function knownVersionOf(value: unknown): KnownVersion {
     documents: listOf(documents, 'ring.documents', HANDED_VERSIONS_MAX, (each) => bytesOf(each, 'ring.documents')),
     ...maybe('row', row, (bytes) => rowOf(bytes)),
     ...maybe('holds', holds, (summary) => heldOf(summary)),
+    ...maybe('places', places, (list) => listOf(list, 'ring.places', PLACES_MAX, placeOf)),
+    ...maybe('placesName', placesName, (name) => textOf(name, 'ring.placesName', PLACE_CHARS_MAX)),
   };
 }

@@ -140,6 +140,12 @@ export class ReadQuorums {
     return this.#allowPartial ? undefined : this.#shortageOf(short);
   }
 
+  /** Owners that failed, with why, of the first quorum that cannot be had. */
+  failures(): (readonly [id: string, error: unknown])[] {
+    const owners = this.#short?.ask.owners ?? [];
+    return owners.flatMap((id) => (this.#failures.has(id) ? [[id, this.#failures.get(id)] as const] : []));
+  }
+
   /** Whatever an answer lacks that may be incomplete. */
   missing(): string[] {
     return this.#allowPartial && this.#short !== undefined ? [this.#shortageOf(this.#short).message] : [];

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { HeadSelect } from '../contract/ingester.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
+import { peerErrors } from '../model/errors-peer.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ringErrors } from '../model/errors-ring.ts';
 import { type Change, changed } from '../ring/placement.ts';
@@ -443,4 +444,53 @@ test('a member that is later than nearly all answers were has another asked besi
   let more = 0;
   for (let i = 0; i < 400; i++) more += (await read(500)).asked - 2;
   assert.ok(more <= 10 + 0.05 * 400, `${more} more`);
+});
+
+const away = () => {
+  throw peerErrors.peerAway({ peer: '10.0.0.1:9095', reason: 'connection refused' });
+};
+
+test('members that cannot be reached are looked for, and asked once more; nothing counts twice', async () => {
+  const ring = new TestRing();
+  ring.set([ringOf(membersOf(3, 3), 16, 3)]);
+  const members = new Map([0, 1, 2].map((n) => [id(n), new TestReplica()]));
+  const clock = new ManualClock();
+  const sought: (readonly string[])[] = [];
+  let found = () => {};
+  const seek = async (ids: readonly string[]) => {
+    sought.push([...ids].sort());
+    found();
+  };
+  const ingesters = new ReplicatedIngesters({ ring, member: (each) => members.get(each), seek, clock });
+  const [a, b, c] = [0, 1, 2].map((n) => members.get(id(n))!);
+  for (const each of [a, b, c]) each!.items.add('x');
+  a!.trouble = away;
+  b!.trouble = away;
+  found = () => {
+    b!.trouble = () => {};
+  };
+  const stats = await ingesters.headStats('t', 10, signal);
+  assert.deepEqual([stats?.series, sought], [1, [[id(0), id(1)]]]);
+
+  // those that stay away fail it when its time is over, and what is wrong with the request at once
+  b!.trouble = away;
+  found = () => {};
+  sought.length = 0;
+  const read = ingesters.headStats('t', 10, signal);
+  const settled = assert.rejects(read, /of 3 ingesters.*cannot be reached/);
+  for (let i = 0; i < 80; i++) {
+    await clock.turn();
+    await clock.advance(50);
+  }
+  await settled;
+  assert.ok(sought.length > 4 && sought.length < 12, `${sought.length} looks`);
+  sought.length = 0;
+  b!.trouble = fail;
+  await assert.rejects(ingesters.headStats('t', 10, signal), /connection refused/);
+  assert.deepEqual(sought, []);
+  // nor does it outlive the query
+  b!.trouble = away;
+  const query = new AbortController();
+  found = () => query.abort(new Error('the query is over'));
+  await assert.rejects(ingesters.headStats('t', 10, query.signal), /the query is over/);
 });

@@ -12,8 +12,10 @@ import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
+import { peerErrors } from '../model/errors-peer.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ringErrors } from '../model/errors-ring.ts';
+import { writeErrors } from '../model/errors-write.ts';
 import { METRIC_NAME } from '../model/labels.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
@@ -33,6 +35,11 @@ export interface ReplicatedIngestersOptions {
    * Lets this process and a member tell each other the versions that they know (ring/meeting.ts). Absent: both learn them elsewhere.
    */
   readonly meet?: ((id: string) => Promise<void>) | undefined;
+  /**
+   * Looks for where members are now that could not be reached, and lets the next read try again. Absent: a read fails that has no quorum
+   * of those that can be reached.
+   */
+  readonly seek?: ((ids: readonly string[]) => Promise<void>) | undefined;
   readonly clock: Clock;
   /** A member that keeps a read waiting for longer has another one asked beside it. */
   readonly slowMs?: number;
@@ -47,6 +54,17 @@ const STREAMS_MAX = 16;
 const LEARN_MS_MAX = 5000;
 /** Versions that may become known while one read runs. */
 const ROUNDS_MAX = 8;
+/** How long a read looks for members that are being started again, elsewhere maybe; the wait between two looks doubles. */
+const SEEK_MS_MAX = 3000;
+const SEEK_AGAIN_MS = 50;
+/** Errors of members that cannot be reached, or cannot yet: others may know more of them. */
+const AWAY_REASONS: ReadonlySet<string> = new Set([
+  peerErrors.peerAway.reason,
+  peerErrors.peerGone.reason,
+  peerErrors.peerRefused.reason,
+  writeErrors.ownerAway.reason,
+  queryErrors.replaying.reason,
+]);
 /** For how long a member that failed is asked after others. */
 const FAILED_MS = 10_000;
 const FAILED_MEMBERS_MAX = 4096;
@@ -153,8 +171,9 @@ export class ReplicatedIngesters implements IngesterClient {
       const answer = await ask(...how);
       return { ...answer, value: once(answer.value) };
     };
-    const answers = this.#read(of, open, signal);
     const values: T[] = [];
+    // those that answered before it was asked once more do so again
+    const answers = this.#read(of, open, signal, () => values.splice(0));
     for (;;) {
       const next = await answers.next();
       if (next.done === true) return { values, copies: next.value.copies };
@@ -164,25 +183,48 @@ export class ReplicatedIngesters implements IngesterClient {
 
   /**
    * Asks until each quorum is there; hands over what comes meanwhile, of whoever it is.
+   * @param onAgain called before all are asked once more, for a newer version or where a member may be now
    * @throws noReadQuorum, ringUnknown, ringBehind
    */
-  async *#read<T>(of: ReadOf, open: OpenMember<T>, signal: AbortSignal): AsyncGenerator<T, ReadEnd> {
-    for (let round = 1; ; round++) {
-      const view = this.#options.ring.current();
+  async *#read<T>(
+    of: ReadOf,
+    open: OpenMember<T>,
+    signal: AbortSignal,
+    onAgain: () => void = () => {},
+  ): AsyncGenerator<T, ReadEnd> {
+    const { ring, clock } = this.#options;
+    const seekUntilMs = clock.monotonicMs() + SEEK_MS_MAX;
+    for (let [round, looks] = [1, 0]; ; ) {
+      const view = ring.current();
       if (view === undefined) throw queryErrors.ringUnknown({});
-      const newer = yield* this.#round(view, of, open, signal);
-      if (!('number' in newer)) return newer;
-      await this.#learn(newer, round, signal);
+      const came = yield* this.#round(view, of, open, signal);
+      if ('warnings' in came) return came;
+      if ('number' in came) await this.#learn(came, round++, signal);
+      else if (clock.monotonicMs() >= seekUntilMs) throw came.shortage;
+      else await this.#seek(came, looks++, signal);
+      onAgain();
     }
   }
 
-  /** Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one. */
+  /** Waits for word of members that could not be reached. */
+  async #seek({ away, shortage }: Away, looks: number, signal: AbortSignal): Promise<void> {
+    const { seek, clock } = this.#options;
+    if (seek === undefined) throw shortage;
+    if (looks > 0) await clock.sleep(SEEK_AGAIN_MS * 2 ** Math.min(looks - 1, 3), signal);
+    await seek(away);
+    signal.throwIfAborted();
+  }
+
+  /**
+   * Asks under one view of the ring. Returns the version that has to be asked under before anything counts, where a member knows one, or
+   * the owners without which there is no quorum, where nothing but that they cannot be reached is wrong with them.
+   */
   async *#round<T>(
     view: RingView,
     { tenant, metrics, shard, startMs = Number.NEGATIVE_INFINITY, allowPartial = false }: ReadOf,
     open: OpenMember<T>,
     signal: AbortSignal,
-  ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'>> {
+  ): AsyncGenerator<T, ReadEnd | Pick<RingStamp, 'number'> | Away> {
     const { member, meet, clock, slowMs = SLOW_MS, hedges } = this.#options;
     const { asks, givenUp } = readAsks(view, tenant, metrics, shard);
     const goneText = ({ id, atMs }: GivenUp) =>
@@ -202,11 +244,15 @@ export class ReplicatedIngesters implements IngesterClient {
     try {
       while (!quorums.isMet) {
         const shortage = quorums.shortage();
-        if (shortage !== undefined) throw shortage;
+        if (shortage !== undefined) {
+          const failures = quorums.failures();
+          if (!failures.every(([, error]) => isAway(error))) throw shortage;
+          return { away: failures.map(([failed]) => failed), shortage };
+        }
         for (const id of quorums.next()) {
           const reader = member(id);
           streams.start(id, async (own) => {
-            if (reader === undefined) throw new Error('no way to it is known');
+            if (reader === undefined) throw writeErrors.ownerAway({ reason: 'no way to it is known' });
             try {
               return await open(reader, version, own);
             } catch (error) {
@@ -307,6 +353,16 @@ interface ReadEnd {
   readonly missing: readonly string[];
   /** Members that answered for a set of owners, on average. */
   readonly copies: number;
+}
+
+/** Owners that could not be reached, and the error that the read ends with where that stays so. */
+interface Away {
+  readonly away: readonly string[];
+  readonly shortage: AppError;
+}
+
+function isAway(error: unknown): boolean {
+  return error instanceof AppError && AWAY_REASONS.has(error.reason);
 }
 
 function isVersionUnknown(error: unknown): boolean {

@@ -40,7 +40,7 @@ export const ringConfig = section('ring', 'The ring of a cluster', {
     help: 'How often the ring is read, with -ring.store=index-store.',
   }),
   seedAddresses: list({
-    help: 'Hosts and ports (-server.peer-listen-address) of some other processes, which tell of the ring while its store is away.',
+    help: 'Hosts and ports (-server.peer-listen-address) of some other processes, which tell of the ring, and of settings in common, while its store is away or empty.',
   }),
 });
 

@@ -11,6 +11,8 @@ export interface RingFollowerOptions {
   readonly clock: Clock;
   /** How often the newest version is looked for, beside watching for it. */
   readonly refreshMs?: number;
+  /** Called with each row of a member that is newer than what was known. */
+  readonly onRow?: (row: MemberRow) => void;
 }
 
 /** The ring of a process that owns nothing of it: distributors and queriers. */
@@ -24,7 +26,7 @@ export class RingFollower implements RingPeer {
   #wake = () => {};
   #hasNews = false;
 
-  constructor({ kv, clock, refreshMs = 5000 }: RingFollowerOptions) {
+  constructor({ kv, clock, refreshMs = 5000, onRow = () => {} }: RingFollowerOptions) {
     this.#clock = clock;
     this.#refreshMs = refreshMs;
     this.#book = new RingBook(clock);
@@ -32,6 +34,7 @@ export class RingFollower implements RingPeer {
       this.#hasNews = true;
       this.#wake();
     });
+    this.#reader.onRow = onRow;
   }
 
   start(): void {
@@ -64,6 +67,16 @@ export class RingFollower implements RingPeer {
   learn(known: KnownVersion): void {
     this.#book.learn(known);
     this.#reader.hear();
+  }
+
+  /** Takes the row of a member that was met: it is heard sooner than the store tells of it. */
+  hearRow(bytes: Uint8Array): void {
+    this.#reader.takeRow(bytes);
+  }
+
+  /** Looks in the store for what a member says now. @throws where the store is away */
+  async lookFor(id: string): Promise<void> {
+    await this.#reader.refreshRow(id);
   }
 
   async #follow(): Promise<void> {

@@ -1,4 +1,5 @@
 import { ringErrors } from '../model/errors-ring.ts';
+import type { MemberPlace } from './places.ts';
 import type { RingSource } from './view.ts';
 
 // Versions between members (docs/decisions/ring.md): each request and each answer names the newest version of who sends it, and
@@ -19,6 +20,10 @@ export interface KnownVersion {
   readonly row?: Uint8Array;
   /** Beside the row. Absent: it does not know yet. */
   readonly holds?: HeldSummary;
+  /** Where the sender listens, and in an answer all members that listen elsewhere than the ring says. Absent: nothing to tell. */
+  readonly places?: readonly MemberPlace[];
+  /** Name of what its sender knows of such members (`nameOfPlaces`): who knows otherwise tells all of it. Absent: it asks for none. */
+  readonly placesName?: string;
 }
 
 /** Holdings of a member, as it tells others for people to see. */
@@ -35,8 +40,11 @@ export const HANDED_VERSIONS_MAX = 16;
 
 /** The ring of a process that takes part in requests between members. */
 export interface RingPeer extends RingSource {
-  /** The own version, with the documents above number `above`, so far as they are known. */
-  known(above: number): KnownVersion;
+  /**
+   * The own version, with the documents above number `above`, so far as they are known.
+   * @param placesName as of the process that is answered; absent: none is
+   */
+  known(above: number, placesName?: string): KnownVersion;
   /** Takes what the other side knows: versions that follow on the own newest, and what counts. Others are left. */
   learn(known: KnownVersion): void;
 }
@@ -47,7 +55,7 @@ export type RingLink = (known: KnownVersion) => Promise<KnownVersion>;
 /** The other side of a link. */
 export function met(ring: RingPeer, caller: KnownVersion): KnownVersion {
   ring.learn(caller);
-  return ring.known(caller.number);
+  return ring.known(caller.number, caller.placesName);
 }
 
 /**

@@ -11,6 +11,7 @@ import type { KnownVersion, RingPeer } from './meeting.ts';
 import { MemberFile } from './member-file.ts';
 import { OwnRow } from './own-row.ts';
 import type { Change } from './placement.ts';
+import type { MemberPlace } from './places.ts';
 import { type Offer, RingReader } from './reader.ts';
 import {
   beatOf,
@@ -59,6 +60,8 @@ export interface RingMemberOptions {
   readonly splitSeries?: number;
   /** Called when the store has the own row, heartbeats included. */
   readonly onTold?: () => void;
+  /** Called with each row of another member that is newer than what was known. */
+  readonly onRow?: (row: MemberRow) => void;
   /** Tenants with fewer series an arc are not reported. */
   readonly sizesSeriesMin?: number;
 }
@@ -133,6 +136,7 @@ export class RingMember implements RingPeer {
     this.#settling = settling;
     this.#reader.onRow = (row) => {
       if (!heartbeats.see(row.id)) settling.see(row);
+      options.onRow?.(row);
     };
     this.#heartbeats = heartbeats;
     const parts = { kv, clock, book: this.#book, reader: this.#reader, file: this.#file, heartbeats, settling };
@@ -190,6 +194,16 @@ export class RingMember implements RingPeer {
   get toldRow(): Uint8Array | undefined {
     const { written } = this.#row;
     return written && encodeRow(written);
+  }
+
+  /** Where it listens, also while the store does not have it yet. */
+  get place(): MemberPlace {
+    return { id: this.id, address: this.#options.address, beat: this.#row.beat };
+  }
+
+  /** Looks in the store for what another member says now. @throws where the store is away */
+  async lookFor(id: string): Promise<void> {
+    await this.#reader.refreshRow(id);
   }
 
   /** Takes the row of a member that meets this one: it lives, and is heard sooner than the store tells of it. */

@@ -49,6 +49,11 @@ export class OwnRow {
     return this.#row;
   }
 
+  /** The newest heartbeat, which the store may not have yet. */
+  get beat(): number {
+    return this.#beat;
+  }
+
   /** Whether there is something to say, or a heartbeat is due. */
   get isDue(): boolean {
     const row = this.#row;

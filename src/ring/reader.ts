@@ -13,6 +13,7 @@ import {
   type MemberRow,
   NEWEST_KEY,
   RING_PREFIX,
+  rowKey,
   type Sizes,
   versionKey,
 } from './row.ts';
@@ -90,6 +91,12 @@ export class RingReader {
   takeRow(bytes: Uint8Array): MemberRow | undefined {
     const row = decodeHandedRow(bytes);
     return row !== undefined && this.#takeRow(row) ? row : undefined;
+  }
+
+  /** Reads the row of one member, which may have come since the last look at all of them. @throws where the store is away */
+  async refreshRow(id: string): Promise<void> {
+    const entry = await this.call((signal) => this.#kv.get(rowKey(id), signal));
+    if (entry !== undefined) this.#take(entry);
   }
 
   /** Forgets a member's row, until it comes again. */

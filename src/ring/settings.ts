@@ -28,6 +28,14 @@ export interface ClusterSettings {
 export interface KeptSettings extends ClusterSettings {
   /** The key of series' keys, as hexadecimal digits: drawn by whoever comes first. */
   readonly seriesKey: string;
+  /** When it was drawn, Unix ms: of two that were, the earlier one is the cluster's. Absent: before that was noted. */
+  readonly drawnMs?: number;
+}
+
+/** Whether the key of series of `a` is the cluster's, where `b` has another one. */
+export function isEarlier(a: KeptSettings, b: KeptSettings): boolean {
+  const [drawnA, drawnB] = [a.drawnMs ?? 0, b.drawnMs ?? 0];
+  return drawnA === drawnB ? a.seriesKey < b.seriesKey : drawnA < drawnB;
 }
 
 /** Names that operators know the settings by. */
@@ -51,6 +59,7 @@ export function decodeSettings(bytes: Uint8Array): KeptSettings | undefined {
     if (!numbers.every((each) => Number.isSafeInteger(each))) return undefined;
     if (!Array.isArray(read?.periods) || !read.periods.every(isPeriod)) return undefined;
     if (!new RegExp(`^[0-9a-f]{${2 * SERIES_KEY_BYTES}}$`).test(String(read.seriesKey))) return undefined;
+    if (read.drawnMs !== undefined && !Number.isSafeInteger(read.drawnMs)) return undefined;
     return read as KeptSettings;
   } catch {
     return undefined;

@@ -42,13 +42,9 @@ function loadOn(cluster: Cluster, fronts = ['front'], out = new Set<string>()): 
   return new SteadyLoad({ writeTo: inside, ask: inside });
 }
 
-/**
- * A process that was started again has another address here: who has not heard of it yet answers 503 (docs/next.md). That stays rare, and
- * is told.
- */
-function fewFailed({ failed, answers }: SteadyLoad): void {
-  if (failed.length > 0) console.log(`${failed.length} of ${answers} queries failed: ${failed[0]}`);
-  assert.ok(failed.length <= Math.max(5, answers / 10), `${failed.length} of ${answers}: ${failed.join('\n')}`);
+/** Nothing fails for who asks: writes may be tried again. */
+function noneFailed({ failed, answers }: SteadyLoad): void {
+  assert.equal(failed.length, 0, `${failed.length} of ${answers} queries failed:\n${failed.join('\n')}`);
 }
 
 /** Becomes true when an answer came since. */
@@ -106,7 +102,7 @@ else {
     await until('writes go on', () => load.acknowledged > last);
     await load.stop();
     await load.check(cluster.of('front'));
-    fewFailed(load);
+    noneFailed(load);
     const { members } = JSON.parse((await cluster.of('i4').api().ask('/ring?format=json')).text);
     assert.deepEqual(members.filter(({ state }: { state: string }) => state === 'active').length, 3);
     console.log(
@@ -171,6 +167,6 @@ else {
     await until('writes go on', () => load.acknowledged > last + 10);
     await load.stop();
     for (const name of fronts) await load.check(cluster.of(name));
-    fewFailed(load);
+    noneFailed(load);
   });
 }

@@ -21,7 +21,7 @@ import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
-import type { Clock, Timer } from '../../lib/clock.ts';
+import { type Clock, type Timer, timeout } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import { writeErrors } from '../../model/errors-write.ts';
@@ -30,8 +30,10 @@ import { RemoteMembers } from '../../peer/remote-members.ts';
 import { RingFollower } from '../../ring/follower.ts';
 import { type HeldSummary, type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
 import { RingMember } from '../../ring/member.ts';
+import { MemberPlaces, nameOfPlaces, PLACES_MAX } from '../../ring/places.ts';
 import { areOthersWell } from '../../ring/plan.ts';
 import { decodeHandedRow, type MemberRow } from '../../ring/row.ts';
+import { decodeSettings, encodeSettings, type KeptSettings } from '../../ring/settings.ts';
 import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
@@ -81,6 +83,10 @@ const ringMetrics = metricTable({
   storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
 });
 
+/** How long another process may take to tell the settings of the cluster. */
+const ASK_MS_MAX = 2_000;
+/** How long a thread waits for word of where members are. */
+const SEEK_MS_MAX = 1_000;
 /** Members of which it is kept what they hold. */
 const HOLDS_MAX = 10_000;
 
@@ -105,8 +111,12 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   /** Newest heartbeat of each member, and the monotonic time when it was first seen here. */
   readonly #beats = new Map<string, { readonly beat: number; readonly atMs: number }>();
   readonly members: RemoteMembers;
-  /** Addresses of members, as they say now: the ring has those of when it was made. */
-  #addresses: ReadonlyMap<string, string> = new Map();
+  readonly #places = new MemberPlaces(() => {
+    const view = this.current();
+    if (view !== undefined) this.#changed(view);
+  });
+  /** Members that are looked for. */
+  readonly #sought = new Map<string, Promise<void>>();
   #ring: RingMember | RingFollower | undefined;
   #served: ServedIngester | undefined;
   /** Holdings of this member, as it last looked, and those that others told of themselves. */
@@ -138,14 +148,14 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       self,
       security,
       clock,
-      addressOf: (id) => this.#addresses.get(id),
+      addressOf: (id) => this.#places.addressOf(id),
       byId: true,
       metrics,
     });
     this.#callers = new PeerCallers({ self, security, clock, metrics });
     const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
-    this.#role = { ...memberRole(parts) };
+    this.#role = { ...memberRole(parts), settings: async () => ({ body: this.#settingsForOthers() }) };
     this.#server = new RpcServer({
       host,
       port,
@@ -166,7 +176,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         await meet(this, (known) => other.meet(known));
       },
     });
-    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, clock, log });
+    const others = (signal: AbortSignal) => this.#askSettings(signal);
+    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, others, clock, log });
   }
 
   get heartbeatMs(): number {
@@ -226,8 +237,9 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#refreshes = this.#credentials.watch(clock, log, () => this.#server.securityChanged());
     disk?.makeFolder(this.#folder);
     await this.#settings.agree(signal);
+    const onRow = (row: MemberRow) => this.#places.take([row]);
     if (disk === undefined) {
-      this.#ring = new RingFollower({ kv, clock, refreshMs: heartbeatPeriodMs });
+      this.#ring = new RingFollower({ kv, clock, refreshMs: heartbeatPeriodMs, onRow });
     } else {
       this.#ring = new RingMember({
         kv,
@@ -248,6 +260,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         unhealthyMs: heartbeatTimeoutMs,
         forgetMs: autoForgetMs,
         onTold: () => this.#meetings.soon(),
+        onRow,
       });
     }
     this.#ring.onChange((view) => this.#changed(view));
@@ -293,17 +306,29 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     return () => this.#listeners.delete(listener);
   }
 
-  known(above: number): KnownVersion {
+  known(above: number, theirPlaces?: string): KnownVersion {
     const known = this.#ring?.known(above) ?? { number: 0, hash: '', floor: 0, confirmed: 0, documents: [] };
-    const row = this.member?.toldRow;
-    if (row === undefined) return known;
-    return { ...known, row, ...(this.#ownHolds && { holds: this.#ownHolds }) };
+    const { member } = this;
+    const view = this.current();
+    const moved = view === undefined ? [] : this.#places.moved(view);
+    const placesName = nameOfPlaces(moved);
+    const told = theirPlaces === undefined || theirPlaces === placesName ? [] : moved.slice(0, PLACES_MAX - 1);
+    const places = member === undefined ? told : [member.place, ...told];
+    const row = member?.toldRow;
+    return {
+      ...known,
+      places,
+      placesName,
+      ...(row && { row, ...(this.#ownHolds && { holds: this.#ownHolds }) }),
+    };
   }
 
   learn(known: KnownVersion): void {
     this.#ring?.learn(known);
+    const ownId = this.member?.id;
+    this.#places.take((known.places ?? []).filter(({ id }) => id !== ownId));
     if (known.row === undefined) return;
-    this.member?.hearRow(known.row);
+    this.#ring?.hearRow(known.row);
     const id = decodeHandedRow(known.row)?.id;
     if (id !== undefined && known.holds !== undefined) this.#holds.set(id, known.holds);
     if (this.#holds.size > HOLDS_MAX) this.#holds.delete(this.#holds.keys().next().value!);
@@ -318,7 +343,12 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   /** Serves the ring to a thread. */
   connect(ports: RingPorts, gone: Promise<unknown>): void {
     const metrics = serveRing(
-      { ring: this, addresses: () => this.#addresses, meet: (id) => this.members.meet(this, id) },
+      {
+        ring: this,
+        addresses: () => this.#places.addresses,
+        meet: (id) => this.members.meet(this, id),
+        seek: (ids) => this.#seek(ids),
+      },
       ports,
       gone,
     );
@@ -381,6 +411,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       const why = member?.lastError === undefined ? '' : ` (${(member.lastError as Error).message})`;
       return `no version of the ring is known${counted}${why}`;
     }
+    if (this.#settings.problem !== undefined) return this.#settings.problem;
     if (view.confirmed === 0) return ringErrors.ringNotConfirmed({ members: view.newest.members.length }).message;
     const own = this.#ownNotReady(view);
     if (own !== undefined) return own;
@@ -399,7 +430,9 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       case 'drained':
         return 'this ingester drains: others own what it had';
       default:
-        return undefined;
+        // it may listen elsewhere than before: who cannot find it may need it as soon as another is away
+        if (member.toldRow !== undefined || this.#meetings.anyAnswered || newest.members.length === 1) return undefined;
+        return 'no other process was told yet where this ingester listens';
     }
   }
 
@@ -442,7 +475,33 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     return `others that hold what ${id} holds are not all healthy and complete, or there are none: what only it has would be missing`;
   }
 
-  /** Takes note of heartbeats that came since it was last asked, and of addresses that changed. */
+  /**
+   * Looks for where members are now, in the store of the ring and with all others: those that were started elsewhere say so there.
+   * Resolves when both were asked, or after a time.
+   */
+  async #seek(ids: readonly string[]): Promise<void> {
+    const { clock } = this.#options;
+    const limit = timeout(clock, SEEK_MS_MAX);
+    const late = new Promise<void>((resolve) =>
+      limit.signal.addEventListener('abort', () => resolve(), { once: true }),
+    );
+    const looks = ids.filter((id) => id !== this.member?.id).map((id) => this.#lookFor(id));
+    await Promise.race([late, Promise.all([...looks, this.#meetings.nextRound()])]);
+    limit.cancel();
+  }
+
+  #lookFor(id: string): Promise<void> {
+    const under = this.#sought.get(id);
+    if (under !== undefined) return under;
+    const looks = (this.#ring?.lookFor(id) ?? Promise.resolve())
+      // the store is away: others may know
+      .catch(() => {})
+      .finally(() => this.#sought.delete(id));
+    this.#sought.set(id, looks);
+    return looks;
+  }
+
+  /** Takes note of heartbeats that came since it was last asked. */
   #seeBeats(): void {
     const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
     for (const [id, { beat }] of rows) {
@@ -450,21 +509,37 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       if (before?.beat !== beat) this.#beats.set(id, { beat, atMs: this.#options.clock.monotonicMs() });
     }
     for (const id of this.#beats.keys()) if (!rows.has(id)) this.#beats.delete(id);
-    const before = this.#addresses;
-    this.#addresses = new Map([...rows].map(([id, { address }]) => [id, address]));
-    const view = this.current();
-    if (view !== undefined && [...this.#addresses].some(([id, address]) => before.get(id) !== address)) {
-      this.#changed(view);
-    }
+    const chain = this.current()?.chain ?? [];
+    this.#places.keep(new Set([...rows.keys(), ...chain.flatMap(({ members }) => members.map(({ id }) => id))]));
   }
 
   #changed(view: RingView): void {
     const members = view.chain.flatMap((version) => version.members);
-    const addresses = members.map(({ id, address }) => this.#addresses.get(id) ?? address);
+    const addresses = members.map(({ id, address }) => this.#places.addressOf(id) ?? address);
     this.members.keep([...addresses, ...this.#options.config.ring.seedAddresses]);
     if (view.newest.number !== this.#toldNumber) this.#meetings.soon();
     this.#toldNumber = view.newest.number;
     for (const listener of this.#listeners) listener(view);
+  }
+
+  /** Settings of the cluster as they are kept here; empty: none are. */
+  #settingsForOthers(): Uint8Array {
+    const { known } = this.#settings;
+    return known === undefined ? new Uint8Array(0) : encodeSettings(known);
+  }
+
+  /** Settings of the cluster as the first of `-ring.seed-addresses` knows them that does. */
+  async #askSettings(signal: AbortSignal): Promise<KeptSettings | undefined> {
+    const { seedAddresses } = this.#options.config.ring;
+    const asked = seedAddresses.map(async (address) => {
+      const { body } = await this.#callers
+        .at(address)
+        .call('settings', {}, undefined, { signal, timeoutMs: ASK_MS_MAX });
+      const settings = decodeSettings(body);
+      if (settings === undefined) throw new Error('it knows none');
+      return settings;
+    });
+    return Promise.any(asked).catch(() => undefined);
   }
 
   /** Who is asked what it knows: all members, and those that seeds name while no version is known. */

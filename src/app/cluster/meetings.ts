@@ -31,6 +31,8 @@ export class Meetings {
   readonly #underWay = new Map<string, Promise<void>>();
   #hasNews = false;
   #wake = () => {};
+  /** Settles with the round that has not begun. */
+  #next = Promise.withResolvers<void>();
 
   constructor(options: MeetingsOptions) {
     this.#options = options;
@@ -43,10 +45,21 @@ export class Meetings {
     return atMs === undefined ? undefined : clock.monotonicMs() - atMs <= MISSED_MAX * periodMs;
   }
 
+  /** Whether any of them ever answered. */
+  get anyAnswered(): boolean {
+    return this.#answeredMs.size > 0;
+  }
+
   /** There is something to tell: the next round does not wait for its time. */
   soon(): void {
     this.#hasNews = true;
     this.#wake();
+  }
+
+  /** Meets all now. Resolves when they have been, or keep it waiting. */
+  nextRound(): Promise<void> {
+    this.soon();
+    return this.#next.promise;
   }
 
   /** Meets them until the signal is aborted, and ends when all meetings have. */
@@ -54,13 +67,17 @@ export class Meetings {
     const { clock, periodMs } = this.#options;
     while (!signal.aborted) {
       this.#hasNews = false;
+      const { resolve } = this.#next;
+      this.#next = Promise.withResolvers();
       await this.#round(signal);
+      resolve();
       await clock.sleep(Math.min(GAP_MS, periodMs), signal).catch(() => {});
       if (this.#hasNews || signal.aborted) continue;
       const woken = new AbortController();
       this.#wake = () => woken.abort(WOKEN);
       await clock.sleep(periodMs - GAP_MS, AbortSignal.any([signal, woken.signal])).catch(() => {});
     }
+    this.#next.resolve();
     await Promise.all(this.#underWay.values());
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryDisk } from '../../ingester/log/test-disk.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
+import type { KvClient } from '../../kv/client.ts';
 import { MemoryKv } from '../../kv/memory.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import type { ClusterSettings } from '../../ring/settings.ts';
@@ -16,13 +17,16 @@ const own: ClusterSettings = {
   periods: [{ fromMs: null, place: 'somewhere' }],
 };
 
+function keeperOf(clock: ManualClock, kv: KvClient, disk?: MemoryDisk, other?: () => SettingsKeeper) {
+  disk?.makeFolder('ingester');
+  const others = async () => other?.().known;
+  return new SettingsKeeper({ kv, own, disk, folder: 'ingester', others, log: silentLogger, clock });
+}
+
 test('a store of the ring that comes back empty gets the key of series from who kept it, and not from who starts just then', async () => {
   const clock = new ManualClock();
   const { signal } = new AbortController();
-  const keeper = (kv: MemoryKv, disk: MemoryDisk | undefined) => {
-    disk?.makeFolder('ingester');
-    return new SettingsKeeper({ kv, own, disk, folder: 'ingester', log: silentLogger, clock });
-  };
+  const keeper = keeperOf.bind(undefined, clock);
   let kv = new MemoryKv();
   const disk = new MemoryDisk();
   const before = keeper(kv, disk);
@@ -32,6 +36,7 @@ test('a store of the ring that comes back empty gets the key of series from who 
   kv = new MemoryKv();
   const querier = keeper(kv, undefined);
   const agreed = querier.agree(signal);
+  await clock.turn();
   await clock.advance(5_000);
   assert.equal(querier.seriesKey, undefined);
   const ingester = keeper(kv, disk);
@@ -43,7 +48,56 @@ test('a store of the ring that comes back empty gets the key of series from who 
   // nobody puts any there: it starts without them
   const alone = keeper(new MemoryKv(), undefined);
   const begun = alone.agree(signal);
+  await clock.turn();
   await clock.advance(70_000);
   await begun;
   assert.equal(alone.seriesKey, undefined);
+});
+
+test('others tell the settings where the store of the ring is away, and where it is empty to an ingester with an empty folder', async () => {
+  const clock = new ManualClock();
+  const { signal } = new AbortController();
+  const first = keeperOf(clock, new MemoryKv(), new MemoryDisk());
+  await first.agree(signal);
+  const away = {
+    ...new MemoryKv(),
+    get: () => Promise.reject(new Error('the store is away')),
+  } as unknown as MemoryKv;
+  const querier = keeperOf(clock, away, undefined, () => first);
+  await querier.agree(signal);
+  assert.deepEqual(querier.seriesKey, first.seriesKey);
+  const empty = new MemoryKv();
+  const ingester = keeperOf(clock, empty, new MemoryDisk(), () => first);
+  await ingester.agree(signal);
+  assert.deepEqual(ingester.seriesKey, first.seriesKey);
+  // and the store has it again
+  const late = keeperOf(clock, empty, new MemoryDisk());
+  await late.agree(signal);
+  assert.deepEqual(late.seriesKey, first.seriesKey);
+});
+
+test('of two keys that were drawn the earlier one is put back, and who drew the other one says that it must start again', async () => {
+  const clock = new ManualClock(1_000);
+  const stop = new AbortController();
+  const [disk, lateDisk] = [new MemoryDisk(), new MemoryDisk()];
+  const first = keeperOf(clock, new MemoryKv(), disk);
+  await first.agree(stop.signal);
+  clock.set(5_000);
+  const kv = new MemoryKv();
+  const late = keeperOf(clock, kv, lateDisk);
+  await late.agree(stop.signal);
+  assert.notDeepEqual(late.seriesKey, first.seriesKey);
+  const again = keeperOf(clock, kv, disk);
+  await again.agree(stop.signal);
+  late.watch(stop.signal);
+  again.watch(stop.signal);
+  assert.equal(late.problem, undefined);
+  await clock.advance(40_000);
+  assert.match(String(late.problem), /another key of series/);
+  assert.deepEqual([again.problem, again.seriesKey], [undefined, first.seriesKey]);
+  stop.abort();
+  await clock.advance(20_000);
+  const started = keeperOf(clock, kv, lateDisk);
+  await started.agree(new AbortController().signal);
+  assert.deepEqual(started.seriesKey, first.seriesKey);
 });

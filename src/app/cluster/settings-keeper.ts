@@ -9,6 +9,7 @@ import {
   checkSettings,
   decodeSettings,
   encodeSettings,
+  isEarlier,
   judgeSettings,
   type KeptSettings,
   SERIES_KEY_BYTES,
@@ -21,6 +22,8 @@ export interface SettingsKeeperOptions {
   /** Where they lie beside the log; absent: nowhere. */
   readonly disk: Disk | undefined;
   readonly folder: string;
+  /** Settings as other processes know them, asked where the store of the ring has none or is away; undefined: nobody does. */
+  readonly others?: (signal: AbortSignal) => Promise<KeptSettings | undefined>;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -35,6 +38,9 @@ const WAIT_MS_MAX = 10_000;
 const WAIT_EMPTY_MS_MAX = 60_000;
 const LOOK_MS = 15_000;
 
+const OTHER_KEY_TEXT =
+  'the cluster has another key of series than this process drew when it found none: start it again, so that it takes the one of the cluster';
+
 /** Error of a process that keeps nothing, where the store of the ring has no settings. */
 class NoSettingsYet extends Error {}
 
@@ -42,6 +48,10 @@ class NoSettingsYet extends Error {}
 export class SettingsKeeper {
   readonly #options: SettingsKeeperOptions;
   #kept: KeptSettings | undefined;
+  /** Whether threads have the key of series: it stays until the next start. */
+  #isAgreed = false;
+  /** Why this process cannot go on as it is; undefined: it can. */
+  problem: string | undefined;
   #looking: Promise<void> = Promise.resolve();
 
   constructor(options: SettingsKeeperOptions) {
@@ -52,11 +62,21 @@ export class SettingsKeeper {
     return this.#kept === undefined ? undefined : Buffer.from(this.#kept.seriesKey, 'hex');
   }
 
+  /** The settings as they are known here, for a process that asks for them; undefined: none are. */
+  get known(): KeptSettings | undefined {
+    return this.#kept;
+  }
+
   /**
    * Agrees with the cluster.
    * @throws errors.ringSettingsDiffer
    */
   async agree(signal: AbortSignal): Promise<void> {
+    await this.#agree(signal);
+    this.#isAgreed = true;
+  }
+
+  async #agree(signal: AbortSignal): Promise<void> {
     const { clock, log, disk, own } = this.#options;
     this.#kept = this.#saved();
     const beganMs = clock.monotonicMs();
@@ -68,6 +88,14 @@ export class SettingsKeeper {
       } catch (thrown) {
         if (signal.aborted) throw signal.reason;
         if ((thrown as { facts?: { id: string } }).facts?.id === 'ring-settings-differ') throw thrown;
+        if (this.#kept === undefined && !(thrown instanceof NoSettingsYet)) {
+          const told = await this.#ask(signal);
+          if (told !== undefined) {
+            log.warn({ err: (thrown as Error).message }, 'settings of the cluster are those that other processes know');
+            this.#take(told);
+            return;
+          }
+        }
         const nowMs = clock.monotonicMs();
         const waitMs = thrown instanceof NoSettingsYet ? WAIT_EMPTY_MS_MAX : WAIT_MS_MAX;
         if (this.#kept !== undefined || (disk === undefined && nowMs - beganMs > waitMs)) {
@@ -112,10 +140,21 @@ export class SettingsKeeper {
     }
   }
 
+  /** Settings as others know them. */
+  async #ask(signal: AbortSignal): Promise<KeptSettings | undefined> {
+    return this.#options.others?.(signal);
+  }
+
   #take(kept: KeptSettings): void {
-    const { own, clock, disk } = this.#options;
+    const { own, clock, disk, log } = this.#options;
     checkSettings(own, kept, clock.nowMs());
-    this.#kept = kept;
+    if (this.#isAgreed && this.#kept !== undefined && this.#kept.seriesKey !== kept.seriesKey) {
+      if (this.problem === undefined) log.error({}, OTHER_KEY_TEXT);
+      this.problem = OTHER_KEY_TEXT;
+    } else {
+      this.#kept = kept;
+      this.problem = undefined;
+    }
     const bytes = encodeSettings(kept);
     const saved = this.#saved();
     if (saved === undefined || Buffer.compare(encodeSettings(saved), bytes) !== 0) disk?.writeWhole(this.#file, bytes);
@@ -150,17 +189,23 @@ export class SettingsKeeper {
       for (;;) {
         const entry = await kv.get(SETTINGS_KEY, either);
         const found = entry === undefined ? undefined : decodeSettings(entry.value);
+        // an earlier key of series than the store has: it was lost there, and somebody drew another one
+        const isKept = this.#kept !== undefined && (found === undefined || isEarlier(this.#kept, found));
         if (found !== undefined) {
           const { differences, isAhead } = judgeSettings(own, found, clock.nowMs());
-          if (differences.length > 0 || !isAhead) return found;
+          if (differences.length > 0 || (!isAhead && !isKept)) return found;
         }
-        if (found === undefined && this.#kept === undefined && this.#options.disk === undefined) {
+        const told = found === undefined && !isKept ? await this.#ask(either) : undefined;
+        if (found === undefined && !isKept && told === undefined && this.#options.disk === undefined) {
           throw new NoSettingsYet('it has no settings of the cluster: ingesters put them there');
         }
-        const seriesKey =
-          found?.seriesKey ?? this.#kept?.seriesKey ?? Buffer.from(systemBytes(SERIES_KEY_BYTES)).toString('hex');
+        const { seriesKey, drawnMs } = (isKept ? this.#kept : (found ?? told)) ?? {
+          seriesKey: Buffer.from(systemBytes(SERIES_KEY_BYTES)).toString('hex'),
+          drawnMs: clock.nowMs(),
+        };
         const periods = found === undefined ? own.periods : together(own.periods, found.periods);
-        await kv.compareAndSet(SETTINGS_KEY, entry?.revision, encodeSettings({ ...own, periods, seriesKey }), either);
+        const next = { ...own, periods, seriesKey, ...(drawnMs !== undefined && { drawnMs }) };
+        await kv.compareAndSet(SETTINGS_KEY, entry?.revision, encodeSettings(next), either);
       }
     } finally {
       limit.cancel();

@@ -35,5 +35,9 @@ export function peersOfThread({ self, files }: ThreadPeers, ports: RingPorts) {
     byId: true,
   });
   ring.onChange(() => members.keep(ring.addresses));
-  return { ring, member: (id: string) => members.of(ring, id) };
+  const seek = async (ids: readonly string[]) => {
+    await ring.seek(ids);
+    members.tryAgain(ring, ids);
+  };
+  return { ring, member: (id: string) => members.of(ring, id), seek };
 }

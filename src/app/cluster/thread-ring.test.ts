@@ -45,7 +45,10 @@ test('a thread has the ring of its process, its newer versions, and where member
     met.push(id);
     ring.set(viewOfTwo(first, second));
   };
-  serveRing({ ring, addresses: () => addresses, meet }, own, gone.promise);
+  const seek = async (ids: readonly string[]) => {
+    for (const id of ids) addresses.set(id, `found:${id.length}`);
+  };
+  serveRing({ ring, addresses: () => addresses, meet, seek }, own, gone.promise);
   const thread = new ThreadRing(other, systemClock);
   await new Promise<void>((resolve) => {
     thread.onChange(() => resolve());
@@ -73,4 +76,10 @@ test('a thread has the ring of its process, its newer versions, and where member
   await next;
   assert.ok(thread.current()!.wordMs > wordMs);
   assert.equal(thread.current()!.words.get('a'), 1);
+
+  // where a member is now is known when the process has looked for it, and whoever waits hears of it
+  next = changed();
+  await thread.seek(['b']);
+  await next;
+  assert.equal(thread.addressOf('b'), 'found:1');
 });

@@ -24,6 +24,8 @@ export interface RingUpdate {
 export type RingHostRole = {
   /** Lets this process and a member tell each other what they know. Resolves with the number of the newest version that is known then. */
   meet(request: { readonly id: string }): Promise<number>;
+  /** Looks for where members are now. Resolves with their addresses, of those that are known. */
+  seek(request: { readonly ids: readonly string[] }): Promise<ReadonlyMap<string, string>>;
 };
 
 /** The other thread's end. */
@@ -50,11 +52,12 @@ export interface RingHostOptions {
   readonly ring: RingSource;
   addresses(): ReadonlyMap<string, string>;
   meet(id: string): Promise<void>;
+  seek(ids: readonly string[]): Promise<void>;
 }
 
 /** Serves the ring to a thread until `gone`. @returns the thread's metrics, asked for anew each time */
 export function serveRing(
-  { ring, addresses, meet }: RingHostOptions,
+  { ring, addresses, meet, seek }: RingHostOptions,
   { calls, updates }: RingPorts,
   gone: Promise<unknown>,
 ): MetricSource {
@@ -62,6 +65,10 @@ export function serveRing(
     async meet({ id }) {
       await meet(id);
       return ring.current()?.newest.number ?? 0;
+    },
+    async seek({ ids }) {
+      await seek(ids);
+      return addresses();
     },
   };
   serve(calls, role);
@@ -154,6 +161,13 @@ export class ThreadRing implements RingSource {
     } finally {
       limit.cancel();
     }
+  }
+
+  /** Has the process look for members that cannot be reached at the addresses that are known. */
+  async seek(ids: readonly string[]): Promise<void> {
+    this.#addresses = await this.#host.call('seek', { ids });
+    const view = this.#view;
+    if (view !== undefined) for (const listener of this.#listeners) listener(view);
   }
 
   /** Address of a member, as it says now; undefined: that of the ring holds. */

@@ -112,9 +112,9 @@ function headsOf(ports: HeadPorts): IngesterClient {
   if ('jobs' in ports) return NOTHING_RECENT;
   if ('ring' in ports) {
     if (peers === undefined) throw new Error('bug: a ring without the way to its members');
-    const { ring, member } = peersOfThread(peers, ports.ring);
+    const { ring, member, seek } = peersOfThread(peers, ports.ring);
     const hedges = new Hedges();
-    return new ReplicatedIngesters({ ring, member, meet: (id) => ring.meet(id), clock: systemClock, hedges });
+    return new ReplicatedIngesters({ ring, member, meet: (id) => ring.meet(id), seek, clock: systemClock, hedges });
   }
   return new ShardsClient(
     ports.shards.map(({ port, held }) => {

@@ -150,6 +150,13 @@ export class RpcClient implements RpcCaller {
     return { ...reply, items: inbox.items };
   }
 
+  /** Lets the next call wait for another attempt to connect, however many failed: there is a sign that it is back. */
+  tryAgain(): void {
+    if (this.#lateCalls >= LATE_CALLS_MAX - 1) return;
+    this.#awayUntilMs = Number.NEGATIVE_INFINITY;
+    this.#failures = Math.min(this.#failures, FAILURES_MAX - 1);
+  }
+
   /** Fails calls under way, and those to come. */
   close(): void {
     this.#isClosed = true;
