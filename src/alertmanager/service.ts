@@ -5,6 +5,7 @@ import type { AlertmanagerBackend, AlertmanagerMember } from '../contract/alertm
 import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { PostedAlert } from '../contract/rules.ts';
 import { failureOf } from '../kit/http/failure.ts';
+import { type LoopState, Loops } from '../kit/service/loops.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
@@ -100,12 +101,14 @@ export class Alertmanagers implements AlertmanagerBackend {
   #polling: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
   #beating: Promise<void> | undefined;
+  readonly #loops: Loops;
   #isAddressShared = false;
 
   /** @throws DocumentError where the fallback is wrong */
   constructor(options: AlertmanagersOptions) {
     this.#options = options;
     this.#startMs = options.clock.nowMs();
+    this.#loops = new Loops(options.clock);
     this.#fallback = this.#checkedFallback(options.fallback);
   }
 
@@ -130,8 +133,10 @@ export class Alertmanagers implements AlertmanagerBackend {
     await sharing?.beat(this.#stopping.signal);
     // others see that it lives, however long it takes to open tenants
     if (sharing !== undefined) {
+      const loop = this.#loops.add('alertmanagers-seen', sharing.beatMs);
       const beats = clock.every(sharing.beatMs, () => {
-        this.#beating ??= this.#beat(sharing)
+        this.#beating ??= loop
+          .run(() => this.#beat(sharing))
           .catch((error) => this.#options.events.storeFailed('other Alertmanagers cannot be seen', error))
           .finally(() => {
             this.#beating = undefined;
@@ -139,20 +144,25 @@ export class Alertmanagers implements AlertmanagerBackend {
       });
       this.#timers.push(beats);
     }
-    await this.#poll();
+    const polls = this.#loops.add('alertmanager-configs', pollIntervalMs);
+    const sweeps = this.#loops.add('alertmanager-sweep', sweepIntervalMs);
+    await polls.run(() => this.#poll());
     await this.#openKept();
     this.#timers.push(
       clock.every(pollIntervalMs, () => {
-        this.#polling ??= this.#poll()
+        this.#polling ??= polls
+          .run(() => this.#poll())
           .catch((error) => this.#options.events.storeFailed('configurations cannot be read', error))
           .finally(() => {
             this.#polling = undefined;
           });
       }),
       clock.every(sweepIntervalMs, () => {
-        this.#sweeping ??= this.#sweep().finally(() => {
-          this.#sweeping = undefined;
-        });
+        this.#sweeping ??= sweeps
+          .run(() => this.#sweep())
+          .finally(() => {
+            this.#sweeping = undefined;
+          });
       }),
     );
   }
@@ -166,6 +176,10 @@ export class Alertmanagers implements AlertmanagerBackend {
       entries.map((entry) => (entry.status === 'fulfilled' ? entry.value.am.stop() : undefined)),
     );
     await this.#options.sharing?.leave().catch(() => {});
+  }
+
+  get loopStates(): readonly LoopState[] {
+    return this.#loops.states;
   }
 
   /** Numbers for metrics: tenants, alerts, groups. */

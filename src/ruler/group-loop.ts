@@ -1,5 +1,6 @@
 import type { RuleGroupState } from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
+import { isLate } from '../kit/service/loops.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Semaphore } from '../lib/semaphore.ts';
 import { isActive } from './alert.ts';
@@ -53,6 +54,19 @@ const INTERVALS_WAITED_MAX = 2;
 const TICK_MS = 250;
 const TICKS_MIN = 50;
 
+/** A group's evaluations, as one of the loops of the ruler. */
+export interface GroupHealth {
+  readonly group: string;
+  readonly intervalMs: number;
+  readonly iterations: number;
+  /** Evaluations that could not be made; rules that fail are told by the rules. */
+  readonly failures: number;
+  readonly error: string | undefined;
+  readonly evaluatedAtMs: number | undefined;
+  readonly evaluationMs: number;
+  readonly late: boolean;
+}
+
 /** A group that is evaluated at its slots until it is stopped. */
 export class GroupLoop {
   readonly options: GroupLoopOptions;
@@ -64,11 +78,17 @@ export class GroupLoop {
   #loop: Promise<void> = Promise.resolve();
   #evaluatedAtMs: number | undefined;
   #evaluationMs = 0;
+  #iterations = 0;
+  #failures = 0;
+  /** Text of the last evaluation's failure. */
+  #error: string | undefined;
+  readonly #madeMs: number;
 
   constructor(options: GroupLoopOptions) {
     const { tenant, source, intervalMs, state } = options;
     const { file, group } = source;
     this.options = options;
+    this.#madeMs = options.clock.nowMs();
     this.slots = new Slots(file, group.name, intervalMs, group.alignsToInterval);
     this.#labels = { user: tenant, rule_group: `${file};${group.name}` };
     const keeper = state === undefined ? undefined : { keep: (rules: readonly RuleRun[], slotMs: number) => this.#keep(state, rules, slotMs) }; // biome-ignore format: wraps badly
@@ -118,6 +138,21 @@ export class GroupLoop {
       each.remove(this.#labels);
     }
     for (const reason of ['user', 'operator']) metrics.failures.remove({ ...this.#labels, reason });
+  }
+
+  get health(): GroupHealth {
+    const { clock, intervalMs } = this.options;
+    const sinceMs = clock.nowMs() - (this.#evaluatedAtMs ?? this.#madeMs);
+    return {
+      group: this.#labels.rule_group,
+      intervalMs,
+      iterations: this.#iterations,
+      failures: this.#failures,
+      error: this.#error,
+      evaluatedAtMs: this.#evaluatedAtMs,
+      evaluationMs: this.#evaluationMs,
+      late: isLate(sinceMs, intervalMs),
+    };
   }
 
   get state(): RuleGroupState {
@@ -212,8 +247,11 @@ export class GroupLoop {
   async #tryEvaluate(slotMs: number): Promise<void> {
     try {
       await this.#evaluate(slotMs);
+      this.#error = undefined;
     } catch (thrown) {
       if (thrown instanceof GroupLostError) throw thrown;
+      this.#failures++;
+      this.#error = (thrown as Error).message;
       this.options.log.error({ ...this.#labels, error: (thrown as Error).message }, 'a group could not be evaluated');
     }
   }
@@ -224,6 +262,7 @@ export class GroupLoop {
     this.#evaluatedAtMs = clock.nowMs();
     const settings = await this.options.settings();
     metrics.iterations.inc(this.#labels);
+    this.#iterations++;
     await this.run.evaluate({
       ...settings,
       query,

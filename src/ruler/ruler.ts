@@ -7,6 +7,7 @@ import type { SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner } from '../contract/query.ts';
 import type { AlertTarget, PostedAlert, RuleFileProblem, RuleGroupState, TenantRules } from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
+import { type Loop, type LoopState, Loops } from '../kit/service/loops.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import type { RandomBytes } from '../lib/random.ts';
@@ -19,7 +20,7 @@ import { isActive } from './alert.ts';
 import { alertsToSend } from './alert-sending.ts';
 import { ALERT_STATE, AlertStateRow, readState, restoreKept } from './alert-state.ts';
 import type { RulerConfig } from './config.ts';
-import { GroupLoop, groupState } from './group-loop.ts';
+import { type GroupHealth, GroupLoop, groupState } from './group-loop.ts';
 import { GroupRun, type RuleSink, ruleIdentity } from './group-run.ts';
 import type { RulerMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
@@ -133,11 +134,15 @@ export class Ruler {
   /** Aborted when what is under way is to be cut short, too. */
   readonly #cut = new AbortController();
   readonly #endings = new Set<Promise<void>>();
-  #loops: Promise<unknown> = Promise.resolve();
+  #running: Promise<unknown> = Promise.resolve();
+  readonly #loops: Loops;
+  readonly #looks: Loop;
 
   private constructor(options: RulerOptions, tables: TenantTables) {
     const { config, schema, clock, randomBytes, metrics, log, builtIn } = options;
     this.#options = options;
+    this.#loops = new Loops(clock);
+    this.#looks = this.#loops.add('rules-read', config.pollIntervalMs);
     this.#documents = new Documents(tables, clock, randomBytes);
     this.#states = new StateRows(tables, randomBytes);
     this.#local = config.localDirectory === '' ? undefined : new LocalRules(config.localDirectory, options.parser);
@@ -163,7 +168,7 @@ export class Ruler {
     await this.#beat();
     await this.#look(true);
     await this.#lookAtFiles();
-    this.#loops = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles(), this.#keepBeating()]);
+    this.#running = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles(), this.#keepBeating()]);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -171,12 +176,18 @@ export class Ruler {
     const cut = () => this.#cut.abort(new Error('stopping'));
     signal.addEventListener('abort', cut, { once: true });
     if (signal.aborted) cut();
-    await this.#loops;
+    await this.#running;
     const loops = [...this.#tenants.values()].flatMap(({ loops }) => [...loops.values()]);
     await Promise.all(loops.map((loop) => loop.stop()));
     await this.#members?.leave().catch(() => {});
     await Promise.all(this.#endings);
     await this.#notifier.stop(signal);
+  }
+
+  /** Loops of the ruler; the groups of all tenants are one of them. */
+  get loopStates(): readonly LoopState[] {
+    const groups = [...this.#tenants.values()].flatMap(({ loops }) => [...loops.values()].map(({ health }) => health));
+    return groups.length === 0 ? this.#loops.states : [...this.#loops.states, groupsLoop(groups)];
   }
 
   /** Reads a tenant's rules again, as after a change. */
@@ -291,23 +302,27 @@ export class Ruler {
 
   async #keepLookingAtFiles(): Promise<void> {
     if (this.#local === undefined) return;
-    while (await this.#slept(this.#options.clock, LOCAL_LOOK_MS)) await this.#lookAtFiles();
+    const loop = this.#loops.add('rule-files-read', LOCAL_LOOK_MS);
+    while (await this.#slept(this.#options.clock, LOCAL_LOOK_MS)) await loop.run(() => this.#lookAtFiles(loop));
   }
 
   async #keepBeating(): Promise<void> {
     if (this.#members === undefined) return;
     const { beatMs } = this.#options.memberTiming ?? MEMBER_TIMING;
+    const loop = this.#loops.add('rulers-seen', beatMs);
     while (await this.#slept(this.#options.clock, beatMs)) {
-      if (await this.#beat()) for (const tenant of this.#tenants.keys()) await this.#tryChanged(tenant);
+      if (await loop.run(() => this.#beat(loop)))
+        for (const tenant of this.#tenants.keys()) await this.#tryChanged(tenant);
     }
   }
 
   /** @returns whether groups may have other owners now */
-  async #beat(): Promise<boolean> {
+  async #beat(loop?: Loop): Promise<boolean> {
     try {
       return (await this.#members?.beat(this.#stopping.signal)) ?? false;
     } catch (thrown) {
       if (this.#stopping.signal.aborted) return false;
+      loop?.failed(thrown);
       this.#options.log.warn({ error: (thrown as Error).message }, 'other rulers cannot be seen');
       return false;
     }
@@ -318,7 +333,11 @@ export class Ruler {
     return !this.#stopping.signal.aborted;
   }
 
-  async #look(all: boolean): Promise<void> {
+  #look(all: boolean): Promise<void> {
+    return this.#looks.run(() => this.#readChanged(all));
+  }
+
+  async #readChanged(all: boolean): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#stopping;
     try {
@@ -333,12 +352,13 @@ export class Ruler {
         if (mark !== undefined) this.#marks.set(tenant, mark);
       }
     } catch (thrown) {
-      if (!signal.aborted)
-        log.warn({ error: (thrown as Error).message }, 'rules cannot be read, they stay as they are');
+      if (signal.aborted) return;
+      this.#looks.failed(thrown);
+      log.warn({ error: (thrown as Error).message }, 'rules cannot be read, they stay as they are');
     }
   }
 
-  async #lookAtFiles(): Promise<void> {
+  async #lookAtFiles(loop?: Loop): Promise<void> {
     if (this.#local === undefined) return;
     const { log, config } = this.#options;
     try {
@@ -349,6 +369,7 @@ export class Ruler {
         await this.#tryChanged(tenant);
       }
     } catch (thrown) {
+      loop?.failed(thrown);
       const error = (thrown as Error).message;
       log.warn({ folder: config.localDirectory, error }, 'the folder of rule files cannot be read');
     }
@@ -525,4 +546,24 @@ function order(a: string, b: string): number {
 
 function sorted(groups: RuleGroupState[]): RuleGroupState[] {
   return groups.sort((a, b) => (a.file === b.file ? order(a.name, b.name) : order(a.file, b.file)));
+}
+
+/** All groups as one loop: the newest round of any, and the first failure; it is late where one of them is. */
+function groupsLoop(groups: readonly GroupHealth[]): LoopState {
+  const newest = groups.reduce((best, each) => ((each.evaluatedAtMs ?? 0) > (best.evaluatedAtMs ?? 0) ? each : best));
+  const late = groups.filter((each) => each.late);
+  const failed = groups.find(({ error }) => error !== undefined);
+  const lateText = `${late.length} of ${groups.length} groups are late: ${late[0]?.group.slice(0, 200)}`;
+  const failedText = failed === undefined ? undefined : `${failed.group.slice(0, 200)}: ${failed.error?.slice(0, 300)}`;
+  return {
+    name: 'rule-groups',
+    intervalMs: groups.reduce((least, { intervalMs }) => Math.min(least, intervalMs), Number.POSITIVE_INFINITY),
+    rounds: groups.reduce((sum, { iterations }) => sum + iterations, 0),
+    failures: groups.reduce((sum, { failures }) => sum + failures, 0),
+    lastStartMs: newest.evaluatedAtMs,
+    lastEndMs: newest.evaluatedAtMs === undefined ? undefined : newest.evaluatedAtMs + newest.evaluationMs,
+    lastTookMs: newest.evaluatedAtMs === undefined ? undefined : newest.evaluationMs,
+    error: late.length > 0 ? lateText : failedText,
+    late: late.length > 0,
+  };
 }

@@ -176,7 +176,8 @@ test('real data on each page, which is of use without a mouse and to weak eyes',
   await look(visitor, 'use-and-limits', '/ui/operating?view=tenant', 'Series in memory');
   await look(visitor, 'tenants', '/ui/operating?view=tenants', 'anonymous');
   await look(visitor, 'cluster', '/ui/operating?view=cluster', /ring/);
-  await look(visitor, 'process', '/ui/operating?view=process', 'self-monitoring');
+  await look(visitor, 'process', '/ui/operating?view=process', 'rule-groups');
+  for (const loop of ['alertmanager-sweep', 'shard-0-maintenance']) await page.getByText(loop).waitFor();
   await look(visitor, 'configuration', '/ui/operating?view=config', /listen_port|http_listen/);
   await look(visitor, 'dashboards', '/ui/dashboards', /dashboard/i);
 

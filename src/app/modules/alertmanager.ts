@@ -12,7 +12,7 @@ export const alertmanagerModule: Module = {
   needs: ['observer', 'limits', 'data-folder', 'store-peers'],
   target: 'Groups alerts, silences them, and tells receivers.',
   build(app) {
-    const { config, limits, log, clock, http, version, metricSources } = app;
+    const { config, limits, log, clock, http, version, loops, metricSources } = app;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
@@ -32,6 +32,7 @@ export const alertmanagerModule: Module = {
     });
     app.parts.alertmanager = alertmanager;
     metricSources.push(() => alertmanager.metrics());
+    loops.addSources(() => [{ name: 'alertmanager', states: (signal) => alertmanager.loops(signal) }]);
     http.add(alertmanagerRoutes(alertmanager, config.server));
     return [alertmanager];
   },

@@ -57,6 +57,7 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     registry,
     clock,
   });
+  app.loops.addSources(() => shards.loopSources());
   app.parts.shards = shards;
   app.http.add(ingesterRoutes(ingester));
   if (cluster === undefined) {

@@ -10,7 +10,7 @@ export const rulerModule: Module = {
   needs: ['limits', 'data-folder', 'distributor', 'querier', 'store-peers'],
   target: 'Evaluates recording and alerting rules, and sends alerts.',
   build(app) {
-    const { config, limits, log, clock, http, metricSources } = app;
+    const { config, limits, log, clock, http, loops, metricSources } = app;
     const limitsOf = (tenant: string) => limits.of(tenant);
     const ruler = new RulerThread({
       data: {
@@ -31,6 +31,7 @@ export const rulerModule: Module = {
     });
     app.parts.ruler = ruler;
     metricSources.push(() => ruler.metrics());
+    loops.addSources(() => [{ name: 'ruler', states: (signal) => ruler.loops(signal) }]);
     http.add(ruleRoutes({ ruler, limits: limitsOf, config: config.server }));
     return [ruler];
   },

@@ -26,7 +26,7 @@ export function processRoutes(app: App): Route[] {
       methods: ['GET'],
       needs: 'admin',
       failures: 'api',
-      handle() {
+      async handle() {
         const { config, version, startTimeMs, clock, services, loops } = app;
         const { rss, heapUsed } = process.memoryUsage();
         return success({
@@ -39,7 +39,7 @@ export function processRoutes(app: App): Route[] {
           mainHeapBytes: heapUsed,
           notReady: services?.notReady() ?? ['starting'],
           services: (services?.states ?? []).map(([name, state]) => ({ name, state })),
-          loops: loops.states,
+          loops: await loops.all(),
         });
       },
     },

@@ -5,6 +5,7 @@ import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PostedAlert } from '../../contract/rules.ts';
 import type { logConfig } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { LoopState } from '../../kit/service/loops.ts';
 import type { CallContext } from '../../kit/thread/channel.ts';
 import type { ThreadPeers } from '../cluster/thread-peers.ts';
 
@@ -22,6 +23,7 @@ export type AlertmanagerRole = {
   postOwned(request: PostRequest, call: CallContext): Promise<void>;
   release(request: { readonly tenant: string }, call: CallContext): Promise<void>;
   metrics(request: Record<string, never>): Promise<MetricSnapshot>;
+  loops(request: Record<string, never>): Promise<readonly LoopState[]>;
   stop(request: Record<string, never>): Promise<void>;
 };
 

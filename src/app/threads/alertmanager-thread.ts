@@ -4,6 +4,7 @@ import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PostedAlert } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { LoopState } from '../../kit/service/loops.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -99,6 +100,12 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   async metrics(): Promise<MetricSnapshot> {
     const worker = await this.#worker?.catch(() => undefined);
     return worker === undefined ? [] : worker.channel.call('metrics', {});
+  }
+
+  /** Loops of the thread; none where nothing runs. */
+  async loops(signal: AbortSignal): Promise<readonly LoopState[]> {
+    const worker = await this.#worker?.catch(() => undefined);
+    return worker === undefined ? [] : worker.channel.call('loops', {}, { signal });
   }
 
   /** In the background: what has no configuration starts no slower for it. */

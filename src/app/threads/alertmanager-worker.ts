@@ -116,6 +116,7 @@ const role: AlertmanagerRole = {
     metrics.groups.set(groups);
     return registry.getMetricsAsJSON();
   },
+  loops: async () => (await current()).loopStates,
   async stop() {
     await (await current()).stop();
     await (await opened).close();

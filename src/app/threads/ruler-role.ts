@@ -6,6 +6,7 @@ import type { InstantOutcome, InstantRequest } from '../../contract/query.ts';
 import type { PostedAlert, RuleGroupState } from '../../contract/rules.ts';
 import type { logConfig } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { LoopState } from '../../kit/service/loops.ts';
 import type { CallContext } from '../../kit/thread/channel.ts';
 import type { QueryLimits } from '../../limits/query-limits.ts';
 import type { ParserOptions } from '../../promql/parser/parser.ts';
@@ -30,6 +31,7 @@ export type RulerRole = {
   /** Reads a tenant's rules again. */
   changed(request: { readonly tenant: string }): Promise<void>;
   metrics(request: Record<string, never>): Promise<MetricSnapshot>;
+  loops(request: Record<string, never>): Promise<readonly LoopState[]>;
   /** Resolves when nothing is under way any more. The call is cancelled at the deadline. */
   stop(request: Record<string, never>, call: CallContext): Promise<void>;
 };

@@ -5,6 +5,7 @@ import type { BatchRunner } from '../../contract/query.ts';
 import type { AlertTarget, RuleGroupState } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
+import type { LoopState } from '../../kit/service/loops.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import { serve } from '../../kit/thread/channel.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
@@ -96,6 +97,12 @@ export class RulerThread implements Service, ApiBackend {
   async metrics(): Promise<MetricSnapshot> {
     const worker = await this.#worker?.catch(() => undefined);
     return worker === undefined ? [] : worker.channel.call('metrics', {});
+  }
+
+  /** Loops of the thread; none where nothing runs. */
+  async loops(signal: AbortSignal): Promise<readonly LoopState[]> {
+    const worker = await this.#worker?.catch(() => undefined);
+    return worker === undefined ? [] : worker.channel.call('loops', {}, { signal });
   }
 
   async #ownRules(tenant: string, signal: AbortSignal): Promise<readonly RuleGroupState[]> {

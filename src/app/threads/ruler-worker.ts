@@ -124,6 +124,7 @@ const role: RulerRole = {
     await (await current()).ruler.changed(tenant);
   },
   metrics: () => registry.getMetricsAsJSON(),
+  loops: async () => (await current()).ruler.loopStates,
   async stop(_, { signal }) {
     const { ruler } = await current();
     await ruler.stop(signal);

@@ -8,6 +8,7 @@ import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { HoldToken } from '../../kit/folder/hold.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../../kit/observe/metrics.ts';
+import type { LoopSource } from '../../kit/service/loops.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
@@ -193,6 +194,17 @@ export class ShardThreads implements Service, ShardHost {
     this.#metrics.restarts.inc({ shard: String(seat.number) });
     this.#watch(seat);
     for (const replaced of this.#replaced) replaced(seat.index, connectionTo(seat));
+  }
+
+  /** Loops of every shard, with its place in their names. */
+  loopSources(): readonly LoopSource[] {
+    return this.#seats.map(({ link, index }) => ({
+      name: `shard-${index}`,
+      async states(signal) {
+        const states = await link.call('loops', {}, { signal });
+        return states.map((each) => ({ ...each, name: `shard-${index}-${each.name}` }));
+      },
+    }));
   }
 
   async #takeLogLines(): Promise<void> {

@@ -9,6 +9,8 @@ import type {
   HeadTenantStats,
 } from '../../contract/ingester.ts';
 import type { ReplicaLoss } from '../../contract/replica.ts';
+
+import type { LoopState } from '../../kit/service/loops.ts';
 import type { CallContext, Channel, Transferred } from '../../kit/thread/channel.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
@@ -97,6 +99,8 @@ export type ShardRole = {
   ready(request: Record<string, never>): Promise<void>;
   /** Asked each second: nothing in it grows with the number of tenants. */
   stats(request: Record<string, never>): ShardStats;
+  /** Work in the background. */
+  loops(request: Record<string, never>): readonly LoopState[];
   /** One tenant, or a part of all: those with an index of `from` or more. */
   tenants(request: { readonly tenant: string } | { readonly from: number }): TenantPage;
   /** Counts of what a tenant's series are made of; undefined: it has none here. */

@@ -328,6 +328,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     confirmFlushed: ({ sealLsn }) => shard.confirmFlushed(sealLsn),
     ready: () => shard.ready,
     stats: () => shard.stats(),
+    loops: () => shard.loopStates,
     tenants(request) {
       if ('tenant' in request) {
         const tenant = head.tenant(request.tenant);

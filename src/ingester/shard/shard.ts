@@ -2,6 +2,7 @@ import path from 'node:path';
 import { Region } from '../../chunk/region.ts';
 import { type FrameLimits, type MetadataLimits, NO_ROOM, REFUSED_NO_ROOM } from '../../contract/ingest.ts';
 import type { ReplicaLoss } from '../../contract/replica.ts';
+import { type LoopState, Loops } from '../../kit/service/loops.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
 import { AppError } from '../../model/errors.ts';
@@ -124,11 +125,13 @@ export class Shard {
   #exclusive: Promise<unknown> = Promise.resolve();
   readonly ready: Promise<void>;
   readonly #timers: Timer[] = [];
+  readonly #loops: Loops;
 
   /** Opens the folder and takes writes at once; what the log holds is replayed meanwhile (`ready`). */
   constructor(options: ShardOptions) {
     const { folder, disk, windowMs, headBytesMax, clock, log, randomBytes = systemBytes } = options;
     this.#options = options;
+    this.#loops = new Loops(clock);
     disk.makeFolder(folder);
     const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret, randomBytes });
     this.head = head;
@@ -179,16 +182,17 @@ export class Shard {
       // half of the log is in the head: what is asked of it once there is room again is a replay from the beginning
       if (isLogUnavailable(error)) options.fatal(error);
     });
-    if (options.fsync === 'interval') this.#every(options.fsyncIntervalMs, () => this.#sync());
-    this.#every(MAINTAIN_INTERVAL_MS, () => this.maintain());
+    if (options.fsync === 'interval') this.#every('log-sync', options.fsyncIntervalMs, () => this.#sync());
+    this.#every('maintenance', MAINTAIN_INTERVAL_MS, () => this.maintain());
   }
 
-  #every(ms: number, work: () => Promise<unknown>): void {
+  #every(name: string, ms: number, work: () => Promise<unknown>): void {
     const { clock, log } = this.#options;
+    const loop = this.#loops.add(name, ms);
     const failed = (error: Error) => {
       if (this.#state !== 'closed') log('error', 'work in the background failed', { error: error.message });
     };
-    this.#timers.push(clock.every(ms, () => void work().catch(failed)));
+    this.#timers.push(clock.every(ms, () => void loop.run(work).catch(failed)));
   }
 
   async #sync(): Promise<void> {
@@ -205,6 +209,10 @@ export class Shard {
 
   get state(): ShardState {
     return this.#state;
+  }
+
+  get loopStates(): readonly LoopState[] {
+    return this.#loops.states;
   }
 
   stats(): ShardStats {

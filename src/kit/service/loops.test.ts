@@ -26,3 +26,29 @@ test('a loop tells of its rounds, what failed, and whether it stands', async () 
   await clock.advance(20_000);
   assert.equal(state().late, true);
 });
+
+test('loops of other threads come along, and a thread that does not answer is one that stands', async () => {
+  const clock = new ManualClock(1_000_000);
+  const loops = new Loops(clock);
+  loops.add('own', 1_000);
+  const other = new Loops(clock);
+  other.add('of-a-thread', 1_000);
+  const deaf = (signal: AbortSignal) =>
+    new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason), { once: true }));
+  loops.addSources(() => [
+    { name: 'a', states: async () => other.states },
+    { name: 'b', states: deaf },
+  ]);
+  const told = loops.all();
+  await clock.advance(2_000);
+  const states = await told;
+  assert.deepEqual(
+    states.map(({ name, late }) => [name, late]),
+    [
+      ['own', false],
+      ['of-a-thread', false],
+      ['b-thread', true],
+    ],
+  );
+  assert.match(states[2]!.error!, /timeout/);
+});

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts';
+import { type Clock, timeout } from '../../lib/clock.ts';
 import { maskSecrets } from '../../lib/mask.ts';
 
 /** Work that is done again and again, as it is told of. */
@@ -18,10 +18,26 @@ export interface LoopState {
   readonly late: boolean;
 }
 
+/** A thread that does not answer, as a loop that stands. */
+const UNHEARD = {
+  intervalMs: 0,
+  rounds: 0,
+  failures: 1,
+  lastStartMs: undefined,
+  lastEndMs: undefined,
+  lastTookMs: undefined,
+  late: true,
+} as const;
+
 const ERROR_CHARS_MAX = 500;
 /** Intervals without a round that are no reason to worry. */
 const LATE_INTERVALS = 3;
 const LATE_MIN_MS = 60_000;
+
+/** Whether a loop stands whose last round began so long ago. */
+export function isLate(sinceMs: number, intervalMs: number): boolean {
+  return sinceMs > Math.max(LATE_MIN_MS, LATE_INTERVALS * intervalMs);
+}
 
 /** One of a process' loops; it never changes what comes of its work. */
 export class Loop {
@@ -79,15 +95,27 @@ export class Loop {
       lastEndMs: this.#lastEndMs,
       lastTookMs: this.#lastTookMs,
       error: this.#error,
-      late: sinceMs > Math.max(LATE_MIN_MS, LATE_INTERVALS * this.#intervalMs),
+      late: isLate(sinceMs, this.#intervalMs),
     };
   }
 }
 
-/** The loops of a process. */
+/** Another thread's loops, as it tells them when it is asked. */
+export interface LoopSource {
+  /** The thread, by name: stands for its loops where it does not answer. */
+  readonly name: string;
+  /** Rejects when the signal is aborted. */
+  states(signal: AbortSignal): Promise<readonly LoopState[]>;
+}
+
+/** A thread that takes longer to tell its loops is told as one that does not answer. */
+const ANSWER_MS_MAX = 2_000;
+
+/** The loops of a process, or of one of its threads. */
 export class Loops {
   readonly #clock: Clock;
   readonly #all: Loop[] = [];
+  readonly #sources: (() => readonly LoopSource[])[] = [];
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -99,7 +127,31 @@ export class Loops {
     return loop;
   }
 
+  /** @param sources asked for each time: threads come and go */
+  addSources(sources: () => readonly LoopSource[]): void {
+    this.#sources.push(sources);
+  }
+
+  /** Loops of this thread. */
   get states(): LoopState[] {
     return this.#all.map(({ state }) => state);
+  }
+
+  /** Loops of this thread and of the others. */
+  async all(): Promise<LoopState[]> {
+    const others = await Promise.all(this.#sources.flatMap((sources) => sources().map((source) => this.#told(source))));
+    return [...this.states, ...others.flat()];
+  }
+
+  async #told({ name, states }: LoopSource): Promise<readonly LoopState[]> {
+    const limit = timeout(this.#clock, ANSWER_MS_MAX);
+    try {
+      return await states(limit.signal);
+    } catch (thrown) {
+      const error = (thrown as Error).message.slice(0, ERROR_CHARS_MAX);
+      return [{ ...UNHEARD, name: `${name}-thread`, error }];
+    } finally {
+      limit.cancel();
+    }
   }
 }
