@@ -380,7 +380,7 @@ export class Alertmanagers implements AlertmanagerBackend {
           : yamlAnswer(new TextDecoder().decode(found.content));
       }
       case 'POST': {
-        await this.#put(request, bodyText(request), signal);
+        await this.#put(request, bodyText(request), signal, expectedVersion(request));
         return emptyAnswer(201);
       }
       default:
@@ -391,12 +391,13 @@ export class Alertmanagers implements AlertmanagerBackend {
   }
 
   /** Checks a configuration and puts it in force. @throws DocumentError */
-  async #put({ tenant, user = '' }: ApiRequest, text: string, signal: AbortSignal): Promise<void> {
+  async #put({ tenant, user = '' }: ApiRequest, text: string, signal: AbortSignal, expected?: number): Promise<void> {
     const { documents, limits, clock } = this.#options;
     const document = parseConfigDocument(text, limits(tenant));
     checkedConfig(document, () => clock.nowMs());
     const key = { tenant, kind: CONFIG_KIND, name: NAME };
-    await documents.put(key, Buffer.from(configDocumentText(document)), { user }, signal);
+    const change = { user, ...(expected !== undefined && { expected }) };
+    await documents.put(key, Buffer.from(configDocumentText(document)), change, signal);
     await this.#reload(tenant);
   }
 
@@ -619,6 +620,14 @@ function pairsOf(flat: readonly string[]): Map<string, string> {
   const pairs = new Map<string, string>();
   for (let i = 0; i < flat.length; i += 2) pairs.set(flat[i]!, flat[i + 1]!);
   return pairs;
+}
+
+/** The version that a change replaces, 0: there is none; undefined: whatever is there. */
+function expectedVersion(request: ApiRequest): number | undefined {
+  const text = new Params(request).text('version');
+  if (text === undefined) return undefined;
+  if (!/^\d{1,15}$/.test(text)) throw new BadRequest('version: a number is wanted, 0 where there is no configuration');
+  return Number(text);
 }
 
 /** @throws DocumentError */

@@ -68,6 +68,11 @@ test('configurations of rules and Alertmanager have versions, with who made them
   assert.match((await ask('anna', 'GET', '/config/v1/alerts/versions/1')).text, /receiver: first/);
   assert.equal((await ask('anna', 'GET', '/config/v1/alerts/versions/7')).status, 404);
   assert.equal((await ask('ben', 'POST', '/config/v1/alerts/versions/2/restore')).status, 201);
+  // compare-and-set: whoever began with another version is told, and nothing is put
+  const stale = await ask('anna', 'POST', '/config/v1/alerts?version=2', config('third'));
+  assert.equal(stale.status, 409, stale.text);
+  assert.equal((await ask('anna', 'POST', '/config/v1/alerts?version=x', config('third'))).status, 400);
+  assert.match((await ask('anna', 'GET', '/config/v1/alerts')).text, /receiver: second/);
   assert.match((await ask('anna', 'GET', '/alertmanager/api/v2/status')).text, /receiver: second/);
   assert.deepEqual((await versions('/config/v1/alerts')).slice(0, 2), ['4 ben', '3 anna deleted']);
   const { data } = JSON.parse((await ask('anna', 'GET', '/multitenant_alertmanager/status')).text);

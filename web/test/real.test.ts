@@ -142,7 +142,7 @@ const accessibility: string[] = [];
 
 test('real data on each page, which is of use without a mouse and to weak eyes', {
   skip,
-  timeout: 180_000,
+  timeout: 600_000,
 }, async (t) => {
   await using visitor = await Visit.of(browser, server.url, { width: 1280, height: 900 });
   const { page } = visitor;

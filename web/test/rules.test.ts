@@ -132,6 +132,39 @@ test('the routing tree tells where an alert would go, and a receiver is tried', 
   visitor.assertClean();
 });
 
+test("the Alertmanager's configuration is checked while it is written, and not put over another's", {
+  skip,
+}, async () => {
+  await using visitor = await Visit.of(browser, server.url);
+  const { page } = visitor;
+  visitor.expectedStatuses = [400, 409];
+  await visitor.open('/ui/routing?tenant=other');
+  await page.getByRole('link', { name: 'write a configuration' }).click();
+  const config = (receiver: string) =>
+    `alertmanager_config: |\n  # whom to call\n  route: {receiver: ${receiver}}\n  receivers: [{name: team}]\n`;
+  await write(page, 'configuration', config('nobody'));
+  await page.getByText(/undefined receiver "nobody"/).waitFor();
+  assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
+  await visitor.picture('routing-wrong');
+  await write(page, 'configuration', config('team'));
+  await page.getByText('would go to team').waitFor();
+  // another one was faster
+  const theirs = { method: 'POST', body: config('team').replace('whom', 'who'), headers: { 'x-scope-orgid': 'other' } };
+  assert.equal((await fetch(`${server.url}/config/v1/alerts`, theirs)).status, 201);
+  await page.getByRole('button', { name: 'Save' }).click();
+  await page.getByText(/Another one has changed the configuration/).waitFor();
+  await page.getByRole('button', { name: 'Put mine in its place all the same' }).click();
+  await page.getByRole('region', { name: 'routing tree' }).waitFor();
+  await page.getByRole('link', { name: 'edit the configuration' }).click();
+  await page.getByText('# whom to call').waitFor();
+  await page.getByRole('button', { name: 'Versions' }).click();
+  await page.getByRole('button', { name: 'Compare' }).nth(1).click();
+  await page.getByText('# who to call').waitFor();
+  await visitor.picture('routing-versions');
+  await assertHarmless(visitor);
+  visitor.assertClean();
+});
+
 test('rules are checked while they are typed, tried on the last week, tested, saved and brought back', {
   skip,
 }, async () => {

@@ -4,7 +4,7 @@ import { type FormEvent, useState } from 'react';
 import { Link } from 'wouter';
 import { curlOf, fetchData } from '../api/http.ts';
 import type { LabelSet } from '../model/labels.ts';
-import { parseMatchers } from '../model/matchers.ts';
+import { labelsIn } from '../model/matchers.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
@@ -72,11 +72,16 @@ export function RoutingPage() {
         <Anchor component={Link} href={`/alerts${keptParams()}`} size="sm">
           alerts
         </Anchor>
+        {mayEdit && (
+          <Anchor component={Link} href={`/routing/edit${keptParams()}`} size="sm">
+            {data.route === null ? 'write a configuration' : 'edit the configuration'}
+          </Anchor>
+        )}
       </Group>
       {data.route === null ? (
         <Text size="sm">
-          The tenant has no configuration of the Alertmanager: alerts go to nobody. The configuration API takes one, as
-          mimirtool and cortextool send it.
+          The tenant has no configuration of the Alertmanager: alerts go to nobody. It is written here, or sent by
+          mimirtool and cortextool.
         </Text>
       ) : (
         <div className="two-columns">
@@ -136,13 +141,6 @@ function timersOf(times: Pick<RouteNode, 'groupWaitMs' | 'groupIntervalMs' | 're
 function spoken(ms: number): string {
   if (ms < 120_000) return `${ms / 1000} s`;
   return ms < 7_200_000 ? `${ms / 60_000} min` : `${ms / 3_600_000} h`;
-}
-
-/** Labels as they are typed: `alertname="Down", severity="page"`. */
-function labelsIn(text: string): LabelSet | undefined {
-  const matchers = parseMatchers(text);
-  if (matchers === undefined || matchers.some(({ isRegex, isEqual }) => isRegex || !isEqual)) return undefined;
-  return Object.fromEntries(matchers.map(({ name, value }) => [name, value]));
 }
 
 function WhereTo({ tenant, onHit }: { readonly tenant: string; readonly onHit: (ids: ReadonlySet<string>) => void }) {

@@ -49,3 +49,10 @@ export function printMatcher({ name, value, isRegex, isEqual }: AlertMatcher): s
 export function matchersOf(labels: LabelSet): AlertMatcher[] {
   return Object.entries(labels).map(([name, value]) => ({ name, value, isRegex: false, isEqual: true }));
 }
+
+/** Labels as they are typed: `alertname="Down", severity="page"`. */
+export function labelsIn(text: string): LabelSet | undefined {
+  const matchers = parseMatchers(text);
+  if (matchers === undefined || matchers.some(({ isRegex, isEqual }) => isRegex || !isEqual)) return undefined;
+  return Object.fromEntries(matchers.map(({ name, value }) => [name, value]));
+}

@@ -78,6 +78,9 @@ const DashboardPage = lazy(async () => ({ default: (await import('../dashboards/
 
 const RuleEditorPage = lazy(async () => ({ default: (await import('../rules/rule-editor-page.tsx')).RuleEditorPage }));
 const RuleImportPage = lazy(async () => ({ default: (await import('../rules/rule-import-page.tsx')).RuleImportPage }));
+const RoutingEditorPage = lazy(async () => ({
+  default: (await import('../alerts/routing-editor-page.tsx')).RoutingEditorPage,
+}));
 const RoutingPage = lazy(async () => ({ default: (await import('../alerts/routing-page.tsx')).RoutingPage }));
 
 /** Pages that others lead to. */
@@ -87,5 +90,6 @@ export const innerPages: readonly Pick<Page, 'path' | 'title' | 'component'>[] =
   { path: '/rules/edit', title: 'Rules', component: RuleEditorPage },
   { path: '/rules/import', title: 'Import of rules', component: RuleImportPage },
   { path: '/routing', title: 'Routing', component: RoutingPage },
+  { path: '/routing/edit', title: 'Configuration of the Alertmanager', component: RoutingEditorPage },
   { path: '/silences/:id', title: 'Silences', component: SilencesPage },
 ];

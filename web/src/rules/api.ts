@@ -1,20 +1,12 @@
 import { fetchData, send } from '../api/http.ts';
 import type { LabelSet } from '../model/labels.ts';
+import type { TextVersion } from '../parts/text-versions.tsx';
 
 // The configuration API of rules, in YAML, and what tries rules.
 
 const CONFIG_PATH = '/config/v1/rules';
 export const PREVIEW_PATH = '/api/v1/rule_preview';
 export const TEST_PATH = '/api/v1/rule_test';
-
-export interface RuleVersion {
-  readonly version: number;
-  /** RFC 3339. */
-  readonly time: string;
-  readonly user: string;
-  readonly deleted: boolean;
-  readonly bytes: number;
-}
 
 export interface AlertChange {
   readonly time: number;
@@ -66,7 +58,7 @@ export function fetchVersions(
   namespace: string,
   group: string,
   signal: AbortSignal,
-): Promise<readonly RuleVersion[]> {
+): Promise<readonly TextVersion[]> {
   return fetchData({ path: `${groupPath(namespace, group)}/versions`, tenant }, signal);
 }
 

@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, Modal, Stack, Text, TextInput } from '@mantine/core';
+import { Alert, Anchor, Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
@@ -6,12 +6,11 @@ import { Link, useLocation, useSearch } from 'wouter';
 import { ApiProblem } from '../api/problem.ts';
 import { printDuration } from '../model/duration.ts';
 import { printSeries } from '../model/labels.ts';
-import { printMoment } from '../model/time-text.ts';
 import { DeleteDialog } from '../parts/delete-dialog.tsx';
-import { Difference } from '../parts/difference.tsx';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
+import { type TextVersion, TextVersions } from '../parts/text-versions.tsx';
 import { useScope } from '../scope.tsx';
 import { useSession } from '../session.tsx';
 import {
@@ -21,7 +20,6 @@ import {
   type PreviewedRule,
   previewGroup,
   putGroup,
-  type RuleVersion,
   removeGroup,
   TEST_PATH,
   type TestVerdict,
@@ -103,7 +101,7 @@ interface GivenGroup {
   readonly group: string;
   readonly text: string;
   /** The newest first. */
-  readonly versions: readonly RuleVersion[];
+  readonly versions: readonly TextVersion[];
 }
 
 function RuleEditor({ given }: { readonly given: GivenGroup }) {
@@ -210,7 +208,13 @@ function RuleEditor({ given }: { readonly given: GivenGroup }) {
         </Stack>
       </div>
       {open === 'versions' && (
-        <RuleVersions given={from} text={text} onText={setText} onClose={() => setOpen(undefined)} />
+        <TextVersions
+          versions={from.versions}
+          fetchText={(version, signal) => fetchGroup(tenant, from.namespace, from.group, version, signal)}
+          text={text}
+          onText={setText}
+          onClose={() => setOpen(undefined)}
+        />
       )}
       <DeleteDialog
         opened={open === 'remove'}
@@ -338,64 +342,5 @@ function UnitTests({ group }: { readonly group: string }) {
         ))}
       </Stack>
     </details>
-  );
-}
-
-interface RuleVersionsProps {
-  readonly given: GivenGroup;
-  readonly text: string;
-  readonly onText: (text: string) => void;
-  readonly onClose: () => void;
-}
-
-function RuleVersions({ given: { namespace, group, versions }, text, onText, onClose }: RuleVersionsProps) {
-  const { tenant, zone } = useScope();
-  const [compared, setCompared] = useState<number>();
-  const { data: other, error } = useQuery({
-    queryKey: ['rule-group', tenant, namespace, group, compared],
-    enabled: compared !== undefined,
-    queryFn: ({ signal }) => fetchGroup(tenant, namespace, group, compared, signal),
-  });
-  return (
-    <Modal opened onClose={onClose} title="Versions" size="xl" closeButtonProps={{ 'aria-label': 'close' }}>
-      <table className="dense">
-        <tbody>
-          {versions.map(({ version, time, user, deleted, bytes }) => (
-            <tr key={version}>
-              <td>{version}</td>
-              <td>{printMoment(Date.parse(time), zone)}</td>
-              <td className="wrapped">{user}</td>
-              <td>{deleted ? 'deleted' : `${bytes} bytes`}</td>
-              <td>
-                {!deleted && (
-                  <Button size="compact-xs" variant="default" onClick={() => setCompared(version)}>
-                    Compare
-                  </Button>
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      {error && <Failure error={error} />}
-      {other !== undefined && compared !== undefined && (
-        <>
-          <Group gap="xs" my={6}>
-            <span className="dim">From version {compared} to what stands in the editor:</span>
-            <Button
-              size="compact-xs"
-              variant="default"
-              onClick={() => {
-                onText(other);
-                onClose();
-              }}
-            >
-              Into the editor
-            </Button>
-          </Group>
-          <Difference before={other} after={text} />
-        </>
-      )}
-    </Modal>
   );
 }
