@@ -187,6 +187,13 @@ function holds(ref: u32, t: i64, v: u64): bool {
   return false;
 }
 
+/** Samples that `findNewest` may have looked at. */
+export let walked: u32 = 0;
+
+export function walkedStart(): void {
+  walked = 0;
+}
+
 let newestTime: i64 = 0;
 let newestValue: u64 = 0;
 
@@ -214,6 +221,7 @@ export function lastInRange(ref: u32, from: i64, to: i64, stale: u64): bool {
 function findNewest(a: usize, flags: u32, to: i64): void {
   walkStart(a);
   const n = <u32>load<u16>(a, A_COUNT);
+  walked += n;
   for (let i: u32 = 0; i < n; i++) {
     walkNext(i);
     if (walkTime > to) {

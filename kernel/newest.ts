@@ -1,4 +1,4 @@
-import { lastInRange } from './chunks';
+import { lastInRange, walked, walkedStart } from './chunks';
 import { pairBytes, pairLen, pairName, pairNameLen } from './pairs';
 import { S_LABELS, seriesIsLive, seriesPair, seriesRecord } from './series';
 
@@ -6,12 +6,23 @@ import { S_LABELS, seriesIsLive, seriesPair, seriesRecord } from './series';
 
 const STALE_BITS: u64 = 0x7ff0000000000002;
 
-/** Writes for each of `refs` 1 where it has a sample in the range, both ends included, and the last one there is no stale marker; else 0. */
-export function newestSamples(refs: usize, count: u32, from: f64, to: f64, out: usize): void {
-  for (let i: usize = 0; i < <usize>count; i++) {
-    const ref = load<u32>(refs + (i << 2));
-    store<u8>(out + i, seriesIsLive(ref) && lastInRange(ref, <i64>from, <i64>to, STALE_BITS) ? 1 : 0);
+/** Samples that are looked at in one call, by the chunk: some 2 ms. */
+const WALKED_MAX: u32 = 200_000;
+
+/**
+ * Writes for each of `refs` 1 where it has a sample in the range, both ends included, and the last one there is no stale marker; else 0.
+ * Returns how many it has looked at: at least one, all unless that takes long.
+ */
+export function newestSamples(refs: usize, count: u32, from: f64, to: f64, out: usize): u32 {
+  walkedStart();
+  let i: u32 = 0;
+  while (i < count && walked < WALKED_MAX) {
+    const ref = load<u32>(refs + ((<usize>i) << 2));
+    const there = seriesIsLive(ref) && lastInRange(ref, <i64>from, <i64>to, STALE_BITS);
+    store<u8>(out + <usize>i, there ? 1 : 0);
+    i++;
   }
+  return i;
 }
 
 /** Writes for each of `refs` the id of its pair of this name, or −1. */

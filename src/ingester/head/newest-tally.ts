@@ -1,7 +1,7 @@
 import { Region } from '../../chunk/region.ts';
 import type { HeadTallied, HeadTally } from '../../contract/ingester.ts';
 import { encodePair } from '../../model/canonical.ts';
-import type { MatchTurn } from '../../model/match-turn.ts';
+import { type MatchTurn, STEPS_BETWEEN } from '../../model/match-turn.ts';
 import type { Head } from './head.ts';
 
 /** Series that the kernel looks at in one call. */
@@ -44,27 +44,30 @@ export class NewestTally {
     if (by.length > NAMES_MAX) return undefined;
     const { rich } = this.#head;
     const groups = new Groups(this.#head);
-    for (let from = 0; from < refs.length; from += REFS_AT_ONCE) {
-      const some = refs.subarray(from, from + REFS_AT_ONCE);
-      if (rich.seriesCount > 0 && some.some((ref) => rich.touches(ref, startMs, endMs))) return undefined;
-      const there = this.#there(some, startMs, endMs);
+    for (let from = 0; from < refs.length; ) {
+      const asked = refs.subarray(from, from + REFS_AT_ONCE);
+      if (rich.seriesCount > 0 && asked.some((ref) => rich.touches(ref, startMs, endMs))) return undefined;
+      const there = this.#there(asked, startMs, endMs);
+      const some = asked.subarray(0, there.length);
       const pairs = by.map((name) => this.#pairsOf(some, name));
       for (let i = 0; i < some.length; i++) groups.add(some[i]!, pairs, i, there[i]!);
       if (groups.count > GROUPS_MAX) return undefined;
-      turn.steps -= (SERIES_STEPS + PAIR_STEPS * by.length) * some.length;
+      from += some.length;
+      // where few were looked at, each of them took as long as many do
+      turn.steps -= some.length < asked.length ? STEPS_BETWEEN : (SERIES_STEPS + PAIR_STEPS * by.length) * some.length;
       if (turn.isDue()) await turn.pause();
     }
     turn.steps -= GROUP_STEPS * groups.count;
     return { series: refs.length, groups: groups.ascending() };
   }
 
-  /** 1 for each that has a sample, else 0. */
+  /** 1 for each that has a sample, else 0: of the first ones, where that takes long. */
   #there(refs: Uint32Array, startMs: number, endMs: number): Uint8Array {
     const { kernel } = this.#head;
     const at = this.#put(refs);
     const out = this.#answers.ensure(refs.length);
-    kernel.exports.newestSamples(at, refs.length, startMs, endMs, out);
-    return kernel.u8.slice(out, out + refs.length);
+    const looked = kernel.exports.newestSamples(at, refs.length, startMs, endMs, out);
+    return kernel.u8.slice(out, out + looked);
   }
 
   #pairsOf(refs: Uint32Array, name: string): Int32Array | undefined {
