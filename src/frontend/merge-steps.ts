@@ -1,7 +1,6 @@
 import type {
   NoteList,
   QueryExplanation,
-  QueryNotes,
   QueryResult,
   QueryStatistics,
   RangeRequest,
@@ -13,16 +12,10 @@ import { Labels } from '../model/labels.ts';
 import { addedCounts } from '../promql/add-statistics.ts';
 import { Annotations } from '../promql/annotations.ts';
 import { positionsIn } from '../promql/position.ts';
+import { joinColumns, type Steps } from './step-columns.ts';
 
 /** Series that are merged without a look at the clock. */
 const SERIES_BETWEEN = 256;
-
-/** Some of a query's steps, answered. */
-export interface Steps {
-  /** Ascending by labels. */
-  readonly series: readonly ResultSeries[];
-  readonly notes: QueryNotes;
-}
 
 /** Whether there is anything to say of the steps. */
 export function isNoted({ notes: { storage, warnings, infos } }: Steps): boolean {
@@ -72,10 +65,13 @@ async function mergedSeries(
   parts: readonly Steps[],
   turns: Turns,
 ): Promise<readonly ResultSeries[]> {
+  const steps = Math.floor((endMs - startMs) / stepMs) + 1;
+  const allTimes = new Float64Array(steps);
+  for (let step = 0; step < steps; step++) allTimes[step] = startMs + step * stepMs;
+  const inPlaces = await joinColumns(parts, allTimes, turns);
+  if (inPlaces !== undefined) return inPlaces;
   const found = await piecesOf(parts, turns);
   const ordered = await sortInTurns(turns, found, (a, b) => Labels.compare(a.labels, b.labels));
-  const steps = Math.floor((endMs - startMs) / stepMs) + 1;
-  const allTimes = Float64Array.from({ length: steps }, (_, step) => startMs + step * stepMs);
   const series: ResultSeries[] = [];
   for (const [i, { labels, pieces }] of ordered.entries()) {
     if (i % SERIES_BETWEEN === 0 && turns.due) await turns.pause();

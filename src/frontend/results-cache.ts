@@ -2,10 +2,11 @@ import type { Cache } from '../cache/client.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Turns } from '../lib/turns.ts';
 import { coverageOf, type Piece } from './coverage.ts';
-import { cutSteps, decodeExtents, type Extent, encodeExtents } from './extents.ts';
-import { type Grid, isNoted, joinSteps, type Steps } from './merge-steps.ts';
+import { cutSteps, decodeExtents, type Extent, encodeExtents, LabelLists } from './extents.ts';
+import { type Grid, isNoted, joinSteps } from './merge-steps.ts';
 import type { Reach } from './reach.ts';
 import type { StepRange } from './split.ts';
+import type { Steps } from './step-columns.ts';
 
 /** Generations of a tenant's days as they were when they were asked for: those of `chunkstore/generations.ts`. */
 export interface DaysView {
@@ -44,7 +45,7 @@ export interface CacheableQuery extends Grid {
   readonly limits: CacheLimits;
 }
 
-const VERSION = 1;
+const VERSION = 2;
 const TTL_MS_DEFAULT = 7 * 86_400_000;
 /** Samples at the end of retention are let go of from time to time, and by clocks that differ. */
 const RETENTION_MARGIN_MS = 3_600_000;
@@ -102,10 +103,11 @@ export class ResultsCache {
     const common = [VERSION, query.tenant, flags, query.lookbackMs, query.stepMs, phase, intervalMs, query.normal];
     const keys = parts.map(({ startMs }) => JSON.stringify([...common, Math.floor(startMs / intervalMs)]));
     const values = await cache.get(keys, signal);
+    const lists = new LabelLists();
     const entries = parts.map((part, i) => ({
       part,
       key: keys[i]!,
-      extents: values[i] === undefined ? [] : decodeExtents(values[i]),
+      extents: values[i] === undefined ? [] : decodeExtents(values[i], lists),
       bytes: values[i]?.length ?? 0,
     }));
     const cached = new CachedParts(cache, query, days, nowMs, entries);
@@ -175,7 +177,11 @@ export class CachedParts {
   join(answers: readonly Steps[], turns: Turns): Promise<Steps> {
     const all = this.tasks.map(({ startMs }, i) => ({ startMs, steps: answers[i]! }));
     for (const { pieces } of this.#entries) {
-      for (const piece of pieces) all.push({ startMs: piece.startMs, steps: cutSteps(piece.extent.steps, piece) });
+      for (const piece of pieces) {
+        const { steps, startMs, endMs } = piece.extent;
+        const isWhole = piece.startMs === startMs && piece.endMs === endMs;
+        all.push({ startMs: piece.startMs, steps: isWhole ? steps : cutSteps(steps, piece) });
+      }
     }
     const ordered = all.sort((a, b) => a.startMs - b.startMs).map(({ steps }) => steps);
     return joinSteps(this.#query, ordered, turns);
