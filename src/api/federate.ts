@@ -1,4 +1,5 @@
 import type { ApiResponse } from '../contract/api.ts';
+import type { Pacer } from '../lib/pacer.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import { histogramSampleWeight } from '../model/histogram.ts';
 import { compareUtf8, Labels } from '../model/labels.ts';
@@ -52,12 +53,35 @@ export async function federate(call: Call): Promise<ApiResponse> {
     return byName === 0 ? Labels.compare(a.labels, b.labels) : byName;
   });
   const { format, escaping, contentType } = negotiateExposition(request.accept ?? '');
-  const parts: Uint8Array[] = [];
-  for (const part of exposeFamilies(samples, format, escaping)) {
-    if (part !== undefined) parts.push(part);
-    if (pacer.due) await pacer.pause();
+  const parts = partsOf(exposeFamilies(samples, format, escaping), pacer);
+  const { done, value: first } = await parts.next();
+  if (done === true) return { status: 200, contentType, body: new Uint8Array(0) };
+  if (request.takesParts === true && first.length >= PART_BYTES) {
+    return { status: 200, contentType, body: first, parts };
   }
-  return { status: 200, contentType, body: Buffer.concat(parts) };
+  const all = [first];
+  for await (const part of parts) all.push(part);
+  return { status: 200, contentType, body: Buffer.concat(all) };
+}
+
+/** Bytes that are sent in one go. */
+const PART_BYTES = 256 * 1024;
+
+async function* partsOf(exposed: Iterable<Uint8Array | undefined>, pacer: Pacer): AsyncGenerator<Uint8Array, void> {
+  let waiting: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of exposed) {
+    if (part !== undefined) {
+      waiting.push(part);
+      bytes += part.length;
+    }
+    if (pacer.due) await pacer.pause();
+    if (bytes < PART_BYTES) continue;
+    yield Buffer.concat(waiting);
+    waiting = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(waiting);
 }
 
 /** Memory of a series until the answer is sent, beside the key and the text that come of its labels. */

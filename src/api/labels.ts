@@ -22,13 +22,20 @@ export async function series(call: Call): Promise<ApiResponse> {
   const found = new Map<string, Labels>();
   const warnings: string[] = [];
   const pacer = pacerFor(call, context);
+  let bytesMost = 0;
+  let heldBytes = 0;
   for (const matchers of selectors) {
     const set = await timed(call, () =>
       queryable.select({ matchers, startMs, endMs, labelsOnly: true, limit: withOneMore(limit) }, context),
     );
     try {
       for (const labels of set.series) {
-        if (!found.has(labels.key)) context.budget.addMemory(2 * labels.chars);
+        if (!found.has(labels.key)) {
+          const { chars, pairs } = labels;
+          context.budget.addMemory(2 * chars);
+          bytesMost += jsonBytesMost(chars, pairs.length);
+          heldBytes += SERIES_BYTES;
+        }
         found.set(labels.key, labels);
         if (pacer.due) await pacer.pause();
       }
@@ -43,7 +50,7 @@ export async function series(call: Call): Promise<ApiResponse> {
     list = list.slice(0, limit);
     warnings.push(TRUNCATED);
   }
-  return successInTurns(call, { warnings, missing: missing?.list }, function* (out) {
+  const write = function* (out: ApiJsonWriter): Generator<undefined> {
     out.raw('[');
     for (const [i, labels] of list.entries()) {
       if (i > 0) out.raw(',');
@@ -51,7 +58,19 @@ export async function series(call: Call): Promise<ApiResponse> {
       yield;
     }
     out.raw(']');
-  });
+  };
+  return successInTurns(call, { warnings, missing: missing?.list }, write, () => ({ bytesMost, heldBytes }));
+}
+
+/** Memory of a series of an answer that is being written, beside its labels' texts. */
+const SERIES_BYTES = 200;
+/** A character as JSON escapes it, or in UTF-8. */
+const CHAR_BYTES_MAX = 6;
+/** Quotes, separators and brackets of a text. */
+const TEXT_BYTES_MAX = 5;
+
+function jsonBytesMost(chars: number, texts: number): number {
+  return CHAR_BYTES_MAX * chars + TEXT_BYTES_MAX * texts;
 }
 
 /** `/api/v1/labels` */
@@ -112,8 +131,14 @@ function strings(
   { values, warnings, missing }: LabelAnswer & Pick<Notes, 'missing'>,
 ): Promise<ApiResponse> {
   const cut = limit > 0 && values.length > limit;
-  return successInTurns(call, { warnings: cut ? [...warnings, TRUNCATED] : warnings, missing }, (out) =>
-    writeStrings(out, values, cut ? limit : values.length),
+  return successInTurns(
+    call,
+    { warnings: cut ? [...warnings, TRUNCATED] : warnings, missing },
+    (out) => writeStrings(out, values, cut ? limit : values.length),
+    () => {
+      const chars = values.reduce((sum, { length }) => sum + length, 0);
+      return { bytesMost: jsonBytesMost(chars, values.length), heldBytes: 2 * chars };
+    },
   );
 }
 

@@ -27,6 +27,36 @@ async function asked(takesParts: boolean, limit = DEFAULT_LIMITS.maxQueryRespons
   return { ...response, memory };
 }
 
+/** Series with long labels, as of one day. */
+const WIDE = Array.from(
+  { length: 3000 },
+  (_, i): TestSeries => [{ __name__: 'wide', i: `${i}`, text: `${'"ü'.repeat(500)}${i}` }, [1767231000000 - 60_000, 1]],
+);
+
+async function askedWide(path: string, takesParts: boolean) {
+  const memory = new Held();
+  const sources = testSources(WIDE, { limits: () => DEFAULT_LIMITS, memory });
+  const params = [['match[]', 'wide']] as const;
+  const request = { tenant: 't', method: 'GET', path, params, takesParts };
+  const response = await new PromApi(sources).handle(request, new AbortController().signal);
+  assert.equal(response.status, 200);
+  const all = [response.body];
+  for await (const part of response.parts ?? []) all.push(part);
+  assert.equal(memory.bytes, 0);
+  return { text: Buffer.concat(all).toString(), parts: all.length };
+}
+
+test('long lists of series and labels, and what is federated, are sent while they are written', async () => {
+  for (const path of ['/api/v1/series', '/api/v1/label/text/values', '/federate']) {
+    const [whole, parted] = [await askedWide(path, false), await askedWide(path, true)];
+    assert.equal(whole.parts, 1);
+    assert.ok(whole.text.length > 2e6 && parted.parts > 4, path);
+    assert.ok(parted.text === whole.text, path);
+  }
+  const short = await askedWide('/api/v1/labels', true);
+  assert.equal(short.parts, 1);
+});
+
 /** Counts what is held. */
 class Held extends SharedMemory {
   bytes = 0;

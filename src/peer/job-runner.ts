@@ -22,8 +22,6 @@ export type AskJob = (
 /** Whoever evaluates in another process, asked by jobs. */
 export class JobRunner implements QueryRunner {
   readonly #ask: AskJob;
-  /** Time that queriers worked for it. */
-  workedMs = 0;
 
   constructor(ask: AskJob) {
     this.#ask = ask;
@@ -42,12 +40,11 @@ export class JobRunner implements QueryRunner {
   }
 
   async #run(tenant: string, query: AskedQuery, { signal }: QueryRunContext): Promise<Uint8Array> {
-    const { head, bytes } = await this.#ask(
+    const { bytes } = await this.#ask(
       tenant,
       encodeRequest({ kind: 'query', ...query, trace: currentTrace() }),
       signal,
     );
-    this.workedMs += head.workedMs;
     return bytes;
   }
 }

@@ -5,6 +5,7 @@ import { traceParentOf } from '../kit/observe/trace.ts';
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
 import { checkTenant } from '../model/tenant.ts';
 import { tenantsOf } from '../model/tenants.ts';
+import { type AskedLookup, lookupOf } from './lookup-wire.ts';
 import { type AskedQuery, queryOf } from './query-wire.ts';
 import {
   boolOf,
@@ -31,6 +32,7 @@ const PLACES_MAX = 100_000;
 /** The request of a job: the querier alone reads it. */
 export type JobRequest =
   | ({ readonly kind: 'query'; readonly trace?: string | undefined } & AskedQuery)
+  | ({ readonly kind: 'lookup'; readonly trace?: string | undefined } & AskedLookup)
   | { readonly kind: 'api'; readonly request: ApiRequest };
 
 export function encodeRequest(request: JobRequest): Uint8Array {
@@ -43,6 +45,10 @@ export function decodeRequest(bytes: Uint8Array): JobRequest {
   if (fields.kind === 'query') {
     const trace = traceParentOf(fields.trace);
     return { kind: 'query', ...queryOf(fields), ...(trace !== undefined && { trace }) };
+  }
+  if (fields.kind === 'lookup') {
+    const trace = traceParentOf(fields.trace);
+    return { kind: 'lookup', ...lookupOf(fields), ...(trace !== undefined && { trace }) };
   }
   if (fields.kind === 'api') return { kind: 'api', request: apiRequestOf(fields.request) };
   throw wrongShape('request.kind');

@@ -5,6 +5,7 @@ import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { floatHistogram } from '../model/histogram.ts';
 import { decodeRequest, encodeRequest, type JobRequest } from './job-shapes.ts';
+import { encodeFound, foundHeadOf } from './lookup-wire.ts';
 import { decodePartial, decodeResult, encodePartial, encodeResult } from './query-wire.ts';
 
 const STATISTICS = {
@@ -155,6 +156,18 @@ const REQUESTS: readonly JobRequest[] = [
     request: { expr: 'sum(up)', timeMs: 0, shard: { index: 0, count: 2 } },
   },
   {
+    kind: 'lookup',
+    method: 'labelValues',
+    name: 'ü',
+    matchers: [[['a', '=~', 'b.*']], [['c', '!=', '']]],
+    startMs: Number.NEGATIVE_INFINITY,
+    endMs: 5,
+    limit: 7,
+    allowPartial: true,
+    used: { chunks: 1, chunkBytes: 2, fetchedBytes: 3 },
+    trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
+  },
+  {
     kind: 'api',
     request: {
       tenant: 'a|b',
@@ -179,6 +192,17 @@ const REQUESTS: readonly JobRequest[] = [
   },
 ];
 
+const FOUND = await encodeFound(
+  {
+    items: [['__name__', 'm'], []],
+    warnings: ['w'],
+    missing: [{ what: 'stored samples', startMs: 0, endMs: 5, reason: 'away' }],
+    used: { chunks: 1, chunkBytes: 2, fetchedBytes: 3 },
+    series: 2,
+  },
+  { due: false, pause: async () => {} },
+);
+
 test('queries and results are what they were on the other side, to the last bit', () => {
   for (const result of RESULTS) assert.deepEqual(decodeResult(encodeResult(result)), result);
   for (const result of PARTIALS) assert.deepEqual(decodePartial(encodePartial(result)), result);
@@ -197,6 +221,7 @@ test('bytes that another process would not send are refused, and take no memory 
     ...RESULTS.map((result) => [encodeResult(result), decodeResult] as const),
     ...PARTIALS.map((result) => [encodePartial(result), decodePartial] as const),
     ...REQUESTS.map((request) => [encodeRequest(request), decodeRequest] as const),
+    [FOUND, foundHeadOf] as const,
   ];
   let refused = 0;
   const rounds = Number(process.env.FUZZ_RUNS ?? 300);

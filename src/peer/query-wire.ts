@@ -10,6 +10,7 @@ import type {
   QueryNotes,
   QueryResult,
   QueryStatistics,
+  QueryUse,
   QueryValue,
   RangeRequest,
   ResultSeries,
@@ -81,21 +82,15 @@ function rangeOf(value: unknown): RangeRequest {
   return { ...askedOf(fields), startMs, endMs, stepMs, ...(whole && { whole }) };
 }
 
-function timesOf({ startMs, endMs }: Fields) {
+/** Times may be infinite. */
+export function timesOf({ startMs, endMs }: Fields) {
   return { startMs: numberOf(startMs, 'startMs'), endMs: numberOf(endMs, 'endMs') };
 }
 
 function askedOf(fields: Fields) {
   const number = (name: string) => present(name, fields, numberOf);
   const toggle = (name: string) => present(name, fields, boolOf);
-  const used = optional(fields.used, (each) => {
-    const { chunks, chunkBytes, fetchedBytes } = fieldsOf(each, 'used');
-    return {
-      chunks: numberOf(chunks, 'used.chunks'),
-      chunkBytes: numberOf(chunkBytes, 'used.chunkBytes'),
-      fetchedBytes: numberOf(fetchedBytes, 'used.fetchedBytes'),
-    };
-  });
+  const used = optional(fields.used, usedOf);
   return {
     expr: textOf(fields.expr, 'expr', TEXT_CHARS_MAX),
     ...number('lookbackMs'),
@@ -105,6 +100,16 @@ function askedOf(fields: Fields) {
     ...toggle('perStepStatistics'),
     ...toggle('explain'),
     ...(used && { used }),
+  };
+}
+
+/** The use of other parts of a query. */
+export function usedOf(value: unknown): QueryUse {
+  const { chunks, chunkBytes, fetchedBytes } = fieldsOf(value, 'used');
+  return {
+    chunks: numberOf(chunks, 'used.chunks'),
+    chunkBytes: numberOf(chunkBytes, 'used.chunkBytes'),
+    fetchedBytes: numberOf(fetchedBytes, 'used.fetchedBytes'),
   };
 }
 
@@ -436,7 +441,7 @@ function anyNumberOf(value: unknown, name: string): number {
 /** All of a result but its value. */
 const MISSING = ['recent samples', 'stored samples', 'part of the query'] as const;
 
-function missingOf(value: unknown): MissingPart {
+export function missingOf(value: unknown): MissingPart {
   const { what, reason, ...times } = fieldsOf(value, 'missing');
   return {
     what: oneOf(what, MISSING, 'missing.what'),

@@ -22,6 +22,7 @@ import { MemoryObjectClient } from '../../src/object/memory.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
 import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { KernelRows } from '../../src/querier/row-kernel.ts';
+import type { Queryable } from '../../src/storage/queryable.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
 import type { FuzzMetric } from './expressions.ts';
 
@@ -85,6 +86,8 @@ export interface Rig {
   readonly runner: (tenant: string) => QueryRunner;
   /** Evaluates series one by one. */
   readonly plainRunner: (tenant: string) => QueryRunner;
+  /** Samples, wherever they lie now. */
+  readonly queryable: (tenant: string) => Queryable;
   flush(): Promise<void>;
   close(): Promise<void>;
 }
@@ -142,6 +145,7 @@ export async function startRig(random: Random, { alike = false }: RigOptions = {
   return {
     runner: (tenant) => runnerOf(current, tenant),
     plainRunner: (tenant) => runnerOf(plain, tenant),
+    queryable: (tenant) => current.queryable(tenant),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);
       assert.deepEqual(failures, []);

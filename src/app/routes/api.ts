@@ -8,7 +8,14 @@ import { traceParentOf } from '../../kit/observe/trace.ts';
 import { apiPrefixes } from './tenant-route.ts';
 
 /** Answers that are sent while they are written, where they are long. */
-const MAY_BE_LONG: ReadonlySet<string> = new Set(['/api/v1/query', '/api/v1/query_range']);
+const MAY_BE_LONG: ReadonlySet<string> = new Set([
+  '/api/v1/query',
+  '/api/v1/query_range',
+  '/api/v1/series',
+  '/api/v1/labels',
+  '/api/v1/label/:name/values',
+  '/federate',
+]);
 
 /** Longer headers are cut. */
 const HEADER_CHARS_MAX = 256;

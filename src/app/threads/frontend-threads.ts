@@ -8,9 +8,6 @@ import type { QueryThreads } from './query-threads.ts';
 /** Requests that read series by themselves: a querier answers them as they are. */
 const ELSEWHERE = [
   '/api/v1/query_exemplars',
-  '/api/v1/series',
-  '/api/v1/labels',
-  '/api/v1/label/',
   '/api/v1/metadata',
   '/api/v1/rule_preview',
   '/api/v1/rule_test',
@@ -22,7 +19,7 @@ const ELSEWHERE = [
   '/federate',
 ];
 
-/** A front end's workers: queries go in parts through threads of its own, other requests as they are to a querier. */
+/** A front end's workers: queries, and look-ups of series and labels, go in parts through threads of its own; other requests as they are to a querier. */
 export class FrontendThreads implements QueryWorkers {
   readonly #threads: QueryThreads;
   readonly #desk: JobDesk;

@@ -142,27 +142,24 @@ export class QueryThreads implements Service, QueryWorkers {
   ): Promise<Worked<ApiResponse>> {
     const { heads } = this.#options;
     const own = this.#for(request.tenant, limits, signal);
-    if ('desk' in heads) {
-      const { costMs = 0, priority = 0 } = turn ?? {};
-      const jobTurn = { query: heads.desk.nameQuery(), costMs, priority };
-      return this.#pool!.call('handle', { request, limits, turn: jobTurn }, own);
-    }
-    const options = { ...own, ...turn };
-    if (request.takesParts === true) return this.#handleInParts(request, limits, options);
-    return this.#pool!.call('handle', { request, limits }, options);
+    const { costMs = 0, priority = 0 } = turn ?? {};
+    // its jobs have their turns where they are left
+    const jobs = 'desk' in heads ? { turn: { query: heads.desk.nameQuery(), costMs, priority } } : {};
+    const options = 'desk' in heads ? own : { ...own, ...turn };
+    if (request.takesParts === true) return this.#handleInParts({ request, limits, ...jobs }, options);
+    return this.#pool!.call('handle', { request, limits, ...jobs }, options);
   }
 
   /** The answer as soon as its head is here, where it has parts: the call goes on while they are taken. */
   async #handleInParts(
-    request: ApiRequest,
-    limits: JoinedLimits,
+    asked: Parameters<QueryRole['handle']>[0],
     options: PooledCallOptions,
   ): Promise<Worked<ApiResponse>> {
     const { port1, port2 } = new MessageChannel();
     const head = new Promise<PartedHead>((resolve) => {
       port1.once('message', resolve);
     });
-    const whole = this.#pool!.call('handle', { request, limits, parts: port2 }, { ...options, transfer: [port2] });
+    const whole = this.#pool!.call('handle', { ...asked, parts: port2 }, { ...options, transfer: [port2] });
     const worked = await Promise.race([head, whole]).catch((thrown) => {
       port1.close();
       throw thrown;

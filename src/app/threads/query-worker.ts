@@ -9,6 +9,7 @@ import type { ApiRequest } from '../../contract/api.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
+import { SplitQueryable } from '../../frontend/split-queryable.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
@@ -28,7 +29,8 @@ import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
-import { JobRunner, runQuery } from '../../peer/job-runner.ts';
+import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
+import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
 import { decodeRequest } from '../../peer/job-shapes.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { Hedges } from '../../querier/hedges.ts';
@@ -68,7 +70,7 @@ const PARTS_AT_ONCE = 2;
 
 const NO_TURN: JobTurn = { query: '', costMs: 0, priority: 0 };
 
-const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'cacheLimits' | 'memory' | 'need'> = {
+const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'retriesMax' | 'cacheLimits' | 'memory' | 'need'> = {
   parsed: engine.parsed,
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,
@@ -77,7 +79,6 @@ const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'cacheLimits' 
   alignToStep: queryRange.alignQueriesWithStep,
   cacheSamplesMin: queryRange.cacheSamplesMin,
   samplesMax: config.maxSamples,
-  retriesMax: queryRange.maxRetries,
   timeoutMs: config.timeoutMs,
   clock: systemClock,
 };
@@ -163,14 +164,28 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
     sources: (tenant, limits, turn = NO_TURN) => {
       const { over, ...sources } = querier.sources(tenant, limits);
       const memory = () => new LimitedBudget(limits, sources.memory);
-      const elsewhere =
+      let workedMs = 0;
+      const ask: AskJob | undefined =
         jobs &&
-        new JobRunner((name, payload, signal) => jobs.call('ask', { ...turn, tenant: name, payload }, { signal }));
+        (async (name, payload, signal) => {
+          const answer = await jobs.call('ask', { ...turn, tenant: name, payload }, { signal });
+          workedMs += answer.head.workedMs;
+          return answer;
+        });
+      const elsewhere = ask && new JobRunner(ask);
+      // jobs are asked for again where they are left
+      const retriesMax = elsewhere ? 0 : queryRange.maxRetries;
+      const parallelMax = Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism);
+      const lookups = { intervalMs: queryRange.splitQueriesByIntervalMs, parallelMax, retriesMax, clock: systemClock };
+      const queryable = (name: string) =>
+        new SplitQueryable(
+          ask === undefined ? sources.queryable(name) : new JobQueryable(name, ask, systemClock),
+          lookups,
+        );
       const queries = new Frontend({
         ...frontend,
-        // jobs are asked for again where they are left
-        ...(elsewhere && { retriesMax: 0 }),
-        parallelMax: Math.min(elsewhere ? Number.POSITIVE_INFINITY : PARTS_AT_ONCE, limits.maxQueryParallelism),
+        retriesMax,
+        parallelMax,
         querier: elsewhere ?? sources.queries,
         cache: answers,
         cacheLimits: cacheLimits(limits),
@@ -180,7 +195,8 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
       return {
         ...sources,
         queries,
-        workedMs: () => elsewhere?.workedMs,
+        queryable,
+        workedMs: () => (ask === undefined ? undefined : workedMs),
         previewer: rulePreviewer({ ...sources, queries, over, memory }),
         status: { ...status, headStats },
       };
@@ -294,6 +310,17 @@ const role: QueryRole = {
         const { queries } = own.querier.sources(tenant, limits);
         const bytes = await withTrace(request.trace, () => runQuery(queries, tenant, request, { signal }));
         return { head: { workedMs: workedMs() }, bytes };
+      }
+      if (request.kind === 'lookup') {
+        const { queryable, memory, clock } = own.querier.sources(tenant, limits);
+        const budget = new LimitedBudget(limits, memory, request.used);
+        const sources = { queryable: queryable(tenant), budget, clock };
+        try {
+          const bytes = await withTrace(request.trace, () => runLookup(sources, request, signal));
+          return { head: { workedMs: workedMs() }, bytes: movable(bytes) };
+        } finally {
+          budget.close();
+        }
       }
       const asked = request.request;
       if (asked.tenant !== tenant) throw new Error('bug: a request of another tenant than its job');

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { request as send } from 'undici';
+import { WRITE_HEADERS, writeBody } from '../../../test/harness/remote-write.ts';
+import { until } from '../../../test/harness/wait.ts';
+import type { ApiRequest } from '../../contract/api.ts';
+import type { JobOrder } from '../../contract/jobs.ts';
+import { JobDesk } from '../../frontend/job-desk.ts';
+import { loadConfig } from '../../kit/config/load.ts';
+import { silentLogger } from '../../kit/observe/log.ts';
+import { Registry } from '../../kit/observe/metrics.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { seededRandom } from '../../lib/random.ts';
+import { DEFAULT_LIMITS } from '../../limits/limits.ts';
+import { joinedLimits } from '../../limits/query-limits.ts';
+import { decodeRequest } from '../../peer/job-shapes.ts';
+import { JobWorker } from '../../querier/job-worker.ts';
+import type { QueryWorkers } from '../../querier/service.ts';
+import { composeApp } from '../compose.ts';
+import { sections } from '../config.ts';
+import { modules, resolveTargets } from '../modules/modules.ts';
+import { queryThreads } from '../modules/querier.ts';
+import { FrontendThreads } from './frontend-threads.ts';
+import { QueryThreads } from './query-threads.ts';
+
+// A front end's threads and a querier's in one process: what goes between them goes by jobs.
+
+const folder = await mkdtemp(join(tmpdir(), 'pallium-frontend-threads-'));
+const stops: (() => Promise<void>)[] = [];
+after(async () => {
+  for (const stop of stops.toReversed()) await stop();
+  await rm(folder, { recursive: true });
+});
+
+const DAY_S = 86_400;
+const NOW_S = Math.floor(Date.now() / DAY_S / 1000) * DAY_S;
+const SERIES = 300;
+const limits = joinedLimits('anonymous', () => DEFAULT_LIMITS);
+const { signal } = new AbortController();
+
+async function started() {
+  const flags = ['-server.http-listen-port=0', `-data.dir=${join(folder, 'data')}`, '-querier.workers=1'];
+  const more = ['-ingester.shards=1', '-ingester.out-of-order-time-window=10d', '-querier.cache-results=false'];
+  const { values } = loadConfig(sections, { args: [...flags, ...more], env: {} });
+  const { querier: usual } = modules;
+  let querier: QueryThreads | undefined;
+  let front: QueryThreads | undefined;
+  const jobs: string[] = [];
+  const desk = new JobDesk({
+    name: 'f',
+    address: () => '',
+    retriesMax: 2,
+    timeoutMs: 60_000,
+    answerBytesMax: 1 << 30,
+    log: silentLogger,
+    registry: new Registry(),
+    clock: systemClock,
+  });
+  const all = {
+    ...modules,
+    querier: {
+      ...usual!,
+      async build(app: Parameters<NonNullable<typeof usual>['build']>[0]) {
+        const services = await usual!.build(app);
+        querier = services.find((each) => each instanceof QueryThreads);
+        front = queryThreads(app, { desk });
+        return [...services, front];
+      },
+    },
+  };
+  const order = resolveTargets(['all'], all);
+  const common = { version: '1.2.3', order, log: silentLogger, clock: systemClock, modules: all };
+  const app = await composeApp({ config: values, ...common });
+  await app.services.start();
+  stops.push(() => app.services.stop(5000));
+  await until('it is ready', async () => (await send(`${app.http.url}/ready`)).statusCode === 200);
+  const orders = new Orders();
+  desk.add({
+    enqueue: async (job) => orders.add({ kind: 'job', job }),
+    cancel: (id) => orders.add({ kind: 'cancel', id }),
+  });
+  const worker = new JobWorker({
+    id: 'q',
+    places: 4,
+    heavyPlaces: 4,
+    async run(job, ends) {
+      const request = decodeRequest(job.payload);
+      jobs.push(request.kind === 'api' ? request.request.path : request.method);
+      return (await querier!.job(job, limits, ends)).answer;
+    },
+    answers: () => desk,
+    log: silentLogger,
+    clock: systemClock,
+    random: seededRandom(1),
+  });
+  worker.add('here', {
+    seat: async () => ({
+      orders,
+      resize: async () => 0,
+      async done(id, error) {
+        if (error !== undefined) desk.failed(id, error, 'q');
+      },
+    }),
+  });
+  stops.push(() => worker.stop(AbortSignal.abort()));
+  return { url: app.http.url, querier: querier!, front: new FrontendThreads(front!, desk), desk, jobs };
+}
+
+/** Orders of a scheduler, in memory. */
+class Orders implements AsyncIterable<JobOrder> {
+  readonly #waiting: JobOrder[] = [];
+  #wake = Promise.withResolvers<void>();
+
+  add(order: JobOrder): void {
+    this.#waiting.push(order);
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<JobOrder, void> {
+    for (;;) {
+      for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) yield next;
+      await this.#wake.promise;
+    }
+  }
+}
+
+const stage = await started();
+
+/** Series of a few days, the first of which are there on some of them only. */
+test('samples of several days are written and flushed', async () => {
+  const series = Array.from({ length: SERIES }, (_, i) => ({
+    labels: { __name__: 'm', i: `${i}`, [`l${i % 5}`]: `v${i % 11}` },
+    samples: [0, 1, 2, 3]
+      .filter((day) => i > 40 || i % 4 === day)
+      .map((day) => [(NOW_S - day * DAY_S) * 1000, i / 7] as const)
+      .reverse(),
+  }));
+  const body = writeBody(series);
+  const pushed = await send(`${stage.url}/api/v1/push`, { method: 'POST', headers: WRITE_HEADERS, body });
+  assert.equal(pushed.statusCode, 204, await pushed.body.text());
+  const flushed = await send(`${stage.url}/ingester/flush?wait=true`, { method: 'POST' });
+  assert.ok(flushed.statusCode < 300, await flushed.body.text());
+});
+
+async function asked(workers: QueryWorkers, path: string, params: ApiRequest['params'] = [], takesParts = false) {
+  const request = { tenant: 'anonymous', method: 'GET', path, params, takesParts };
+  const { answer } = await workers.handle(request, limits, signal);
+  const all = [answer.body];
+  for await (const part of answer.parts ?? []) all.push(part);
+  return { status: answer.status, text: Buffer.concat(all).toString(), parts: all.length };
+}
+
+const days = (count: number): ApiRequest['params'] => [
+  ['start', `${NOW_S - count * DAY_S}`],
+  ['end', `${NOW_S + 60}`],
+];
+
+test('a front end answers look-ups of several days as the querier does, by a job for each day', async () => {
+  const { front, querier, jobs } = stage;
+  const asks: [string, ApiRequest['params'], string][] = [
+    ['/api/v1/series', [['match[]', '{i=~".+"}']], 'series'],
+    [
+      '/api/v1/series',
+      [
+        ['match[]', '{i=~"1.*"}'],
+        ['match[]', 'm{l1="v1"}'],
+        ['limit', '7'],
+      ],
+      'series',
+    ],
+    ['/api/v1/labels', [], 'labelNames'],
+    ['/api/v1/labels', [['match[]', '{l1="v1"}']], 'labelNames'],
+    ['/api/v1/label/i/values', [['limit', '20']], 'labelValues'],
+    ['/api/v1/label/l1/values', [['match[]', 'm{i="6"}']], 'labelValues'],
+    ['/api/v1/label/0/values', [['match[]', 'm{']], ''],
+  ];
+  for (const count of [0, 1, 3]) {
+    for (const [path, params, method] of asks) {
+      const all = [...params, ...days(count)];
+      jobs.length = 0;
+      const answer = await asked(front, path, all);
+      const selectors = path === '/api/v1/series' ? params.filter(([name]) => name === 'match[]').length : 1;
+      const wanted = method === '' ? 0 : selectors * (count + 1);
+      assert.deepEqual(
+        jobs,
+        Array.from({ length: wanted }, () => method),
+        `${path} of ${count} days`,
+      );
+      assert.deepEqual(answer, await asked(querier, path, all));
+      if (method !== '' && count === 3) assert.ok(!answer.text.includes('[]'), answer.text);
+    }
+  }
+});
+
+test('long answers of a front end come in parts, and whole', async () => {
+  const { front, querier } = stage;
+  const params: ApiRequest['params'] = [
+    ['query', 'last_over_time(m[2000s]) + time() / 7'],
+    ['start', `${NOW_S}`],
+    ['end', `${NOW_S + 1999}`],
+    ['step', '1'],
+  ];
+  const whole = await asked(querier, '/api/v1/query_range', params);
+  assert.ok(whole.text.length > 8e6);
+  const parted = await asked(front, '/api/v1/query_range', params, true);
+  assert.ok(parted.parts > 10 && parted.text === whole.text);
+});
