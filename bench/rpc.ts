@@ -16,7 +16,7 @@ import type { PeerSecurity } from '../src/kit/rpc/security.ts';
 import { RpcServer } from '../src/kit/rpc/server.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
-import { decodeFrames, FrameEncoder } from '../src/wire/frame-columns.ts';
+import { FrameDecoder, FrameEncoder } from '../src/wire/frame-columns.ts';
 import { FRAME_FLAGS_AT, FRAME_KEY } from '../src/wire/frame-layout.ts';
 import { benchOptions, list } from './options.ts';
 
@@ -157,6 +157,7 @@ function scrape(series: number): Buffer {
 function columns(ms: number) {
   const frames = scrape(2000);
   const encoder = new FrameEncoder();
+  const decoder = new FrameDecoder();
   let sent = encoder.encode(frames);
   const nanosEach = (work: () => void) => {
     for (let i = 0; i < 200; i++) work();
@@ -168,7 +169,7 @@ function columns(ms: number) {
   const encode = nanosEach(() => {
     sent = encoder.encode(frames);
   });
-  const decode = nanosEach(() => decodeFrames(sent));
+  const decode = nanosEach(() => decoder.decode(sent));
   return {
     'bytes a sample': sent.length / 2000,
     'encode, ns a sample': encode,

@@ -2,6 +2,15 @@
 
 export { coldDecode, coldIndex } from './cold-decode';
 export { coldEncode, coldPlanes } from './cold-encode';
+export {
+  columnsDecode,
+  columnsEncode,
+  columnsFrames,
+  columnsKind,
+  columnsRoom,
+  columnsRun,
+  columnsSamples,
+} from './columns';
 export { digestSamples, digestSeed } from './digest';
 export { digitPowers, writePoints } from './digits';
 export { checksum } from './hash';

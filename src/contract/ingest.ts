@@ -68,8 +68,10 @@ export interface FramePush {
   /** Frames (wire/frame-layout.ts); none: only the answer's `tenantSeries` is wanted. Moves to the target, and back with the answer so that it can be filled again. */
   readonly frames: ArrayBuffer;
   readonly bytes: number;
+  /** Whether they are blocks as they came from another process (wire/frame-columns.ts), which nobody has looked at. */
+  readonly areBlocks?: boolean;
   readonly limits: FrameLimits;
-  /** Whether the answer says of each frame what was refused. */
+  /** Whether the answer goes by frames: what of each was refused, and numbers of those that are unknown. */
   readonly byFrame?: boolean;
 }
 
@@ -111,7 +113,7 @@ export interface IngestResult {
   readonly first: Refusal | undefined;
   /** Oldest time of a sample that is so old that answers of its time may be cached: they are told of it first. Absent: none is. */
   readonly lateMs?: number;
-  /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. */
+  /** Where frames begin that name a series by a key that the target does not have: they are to come with labels. Their numbers, where the answer goes by frames. */
   readonly unknown: readonly number[];
   /** Refusals, frame by frame (wire/frame-refusals.ts), where that was asked; absent: nothing was. */
   readonly refusals?: Uint8Array<ArrayBuffer> | undefined;

@@ -14,6 +14,8 @@ export interface MemberPush {
   readonly tenant: string;
   /** Frames (wire/frame-layout.ts). They stay the caller's, who changes nothing until the answer has come: other owners read them too. */
   readonly frames: Uint8Array;
+  /** Whether they are blocks as they came from another process (wire/frame-columns.ts), which nobody has looked at. Absent: they are frames. */
+  readonly areBlocks?: boolean;
   readonly limits: FrameLimits;
   readonly version: RingStamp;
   /** Number of the version whose owners the caller writes to: the newest that counts for all that it knows. */

@@ -7,12 +7,15 @@ import type {
   MemberTarget,
 } from '../contract/member.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
+import { BytesError } from '../lib/bytes.ts';
 import { getOrMake } from '../lib/map.ts';
+import { peerErrors } from '../model/errors-peer.ts';
 import { writeErrors } from '../model/errors-write.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import { metricHashOf, shardOfArc } from '../ring/slots.ts';
 import type { RingSource, RingView } from '../ring/view.ts';
 import { BufferPool } from '../wire/buffer-pool.ts';
+import { FrameDecoder } from '../wire/frame-columns.ts';
 import { decodeRefusals, encodeRefusals, type FrameRefusal } from '../wire/frame-refusals.ts';
 import { FrameView } from '../wire/frames.ts';
 import type { ShardCalls } from './shard/shard-messages.ts';
@@ -33,6 +36,7 @@ export interface IngesterMemberOptions {
 export class IngesterMember implements MemberTarget {
   readonly #options: IngesterMemberOptions;
   readonly #buffers = new BufferPool();
+  readonly #decoder = new FrameDecoder();
   /** Writes that were let in and are not answered yet, by the version that they came under. */
   readonly #underWay = new Map<number, Set<Promise<unknown>>>();
 
@@ -65,11 +69,10 @@ export class IngesterMember implements MemberTarget {
     }
   }
 
-  async #push(view: RingView, { tenant, frames, limits }: MemberPush): Promise<MemberAnswer> {
+  async #push(view: RingView, request: MemberPush): Promise<MemberAnswer> {
     const shards = this.#options.shards();
-    const parts = partsOf(frames, shards.length, this.#buffers, (frame) =>
-      shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards.length),
-    );
+    const { tenant, limits } = request;
+    const parts = this.#partsOf(view, request, shards.length);
     const isSpread = view.newest.tenants.has(tenant) && shards.length > 1;
     const held = isSpread && limits.seriesPerUserMax > 0 ? await seriesByShard(shards, tenant) : undefined;
     const { seriesElsewhere = 0, seriesPerUserMax } = limits;
@@ -81,7 +84,7 @@ export class IngesterMember implements MemberTarget {
       if (held !== undefined && answer.tenantSeries !== undefined) held[part.shard] = answer.tenantSeries;
       return { part, answer };
     };
-    const added = parts.reduce((sum, { numbers }) => sum + numbers.length, 0);
+    const added = parts.reduce((sum, { numbers = [] }) => sum + numbers.length, 0);
     const isNearLimit = held !== undefined && seriesElsewhere + sumOf(held) + added > seriesPerUserMax;
     const answers = isNearLimit ? await oneByOne(parts, push) : await Promise.all(parts.map(push));
     const lateMs = Math.min(...answers.map(({ answer }) => answer.result.lateMs ?? Number.POSITIVE_INFINITY));
@@ -89,6 +92,29 @@ export class IngesterMember implements MemberTarget {
     const together = togetherOf(answers);
     if (held === undefined || together.tenantSeries === undefined) return together;
     return { ...together, tenantSeries: sumOf(held) };
+  }
+
+  /** A request's frames by shard. All that are of one go to it unread: its thread looks at what came from another process. */
+  #partsOf(view: RingView, { tenant, frames, areBlocks = false }: MemberPush, shards: number): ShardPart[] {
+    const isWhole = shards === 1 || !view.writing.tenants.has(tenant);
+    if (isWhole) {
+      const own = this.#buffers.take(frames.length);
+      own.set(frames);
+      return [{ shard: shardOfArc(view.slots.arcOf(tenant, 0, 0), shards), frames: own, areBlocks }];
+    }
+    const shardOf = (frame: FrameView) =>
+      shardOfArc(view.slots.arcOf(tenant, frame.metricHash, frame.labelsHash), shards);
+    return partsOf(areBlocks ? this.#decoded(frames) : frames, shards, this.#buffers, shardOf);
+  }
+
+  /** @throws peerMessageInvalid */
+  #decoded(blocks: Uint8Array): Uint8Array {
+    try {
+      return this.#decoder.decode(blocks);
+    } catch (error) {
+      if (error instanceof BytesError) throw peerErrors.peerMessageInvalid({ reason: error.message });
+      throw error;
+    }
   }
 
   async setMetadata(request: MemberMetadata): Promise<MemberMetadataAnswer> {
@@ -159,9 +185,9 @@ function stampOf({ newest, hash }: RingView): RingStamp {
 interface ShardPart {
   readonly shard: number;
   readonly frames: Uint8Array<ArrayBuffer>;
-  /** Their numbers in the request, and where they begin among these. */
-  readonly numbers: readonly number[];
-  readonly starts: readonly number[];
+  readonly areBlocks: boolean;
+  /** Their numbers in the request; absent: they are all that are in it. */
+  readonly numbers?: readonly number[];
 }
 
 /** A request's frames by shard. They are copied: a shard's buffer moves to its thread, the request's is read by other owners too. */
@@ -171,32 +197,44 @@ function partsOf(
   buffers: BufferPool,
   shardOf: (frame: FrameView) => number,
 ): ShardPart[] {
-  const parts: { numbers: number[]; starts: number[]; stretches: Uint8Array[]; bytes: number }[] = [];
+  const parts = Array.from({ length: shards }, () => ({
+    numbers: [] as number[],
+    stretches: [] as Uint8Array[],
+    bytes: 0,
+  }));
   let number = 0;
   for (const frame = new FrameView(frames); frame.next(); number++) {
-    const shard = shards === 1 ? 0 : shardOf(frame);
-    while (parts.length <= shard) parts.push({ numbers: [], starts: [], stretches: [], bytes: 0 });
-    const part = parts[shard]!;
+    const part = parts[shardOf(frame)]!;
     part.numbers.push(number);
-    part.starts.push(part.bytes);
-    if (shards > 1) part.stretches.push(frame.bytes);
+    part.stretches.push(frame.bytes);
     part.bytes += frame.end - frame.at;
   }
-  return parts.flatMap(({ numbers, starts, stretches, bytes }, shard) => {
+  return parts.flatMap(({ numbers, stretches, bytes }, shard) => {
     if (bytes === 0) return [];
     const own = buffers.take(bytes);
-    if (shards === 1) own.set(frames);
-    else for (const [i, stretch] of stretches.entries()) own.set(stretch, starts[i]!);
-    return [{ shard, frames: own, numbers, starts }];
+    let at = 0;
+    for (const stretch of stretches) {
+      own.set(stretch, at);
+      at += stretch.length;
+    }
+    return [{ shard, frames: own, areBlocks: false, numbers }];
   });
 }
 
-function pushPart(shard: ShardCalls, tenant: string, { frames }: ShardPart, limits: FrameLimits): Promise<FrameAnswer> {
+function pushPart(
+  shard: ShardCalls,
+  tenant: string,
+  { frames, areBlocks }: ShardPart,
+  limits: FrameLimits,
+): Promise<FrameAnswer> {
   const { buffer, length } = frames;
-  return shard.call('push', { tenant, frames: buffer, bytes: length, limits, byFrame: true }, { transfer: [buffer] });
+  const request = { tenant, frames: buffer, bytes: length, areBlocks, limits, byFrame: true };
+  return shard.call('push', request, { transfer: [buffer] });
 }
 
 function togetherOf(answers: readonly { readonly part: ShardPart; readonly answer: FrameAnswer }[]): MemberAnswer {
+  const [only] = answers;
+  if (answers.length === 1 && only!.part.numbers === undefined) return answerOf(only!.answer);
   const refusals: FrameRefusal[] = [];
   const unknown: number[] = [];
   let exemplarsLost = 0;
@@ -205,12 +243,9 @@ function togetherOf(answers: readonly { readonly part: ShardPart; readonly answe
   for (const { part, answer } of answers) {
     const { result } = answer;
     if (result.refusals !== undefined) {
-      for (const each of decodeRefusals(result.refusals)) refusals.push({ ...each, frame: part.numbers[each.frame]! });
+      for (const each of decodeRefusals(result.refusals)) refusals.push({ ...each, frame: part.numbers![each.frame]! });
     }
-    if (result.unknown.length > 0) {
-      const numbers = new Map(part.starts.map((start, i) => [start, part.numbers[i]!]));
-      for (const at of result.unknown) unknown.push(numbers.get(at)!);
-    }
+    for (const number of result.unknown) unknown.push(part.numbers![number]!);
     exemplarsLost += result.exemplarsLost;
     keysTaken &&= answer.keysTaken;
     if (answer.tenantSeries === undefined) tenantSeries = undefined;
@@ -223,4 +258,10 @@ function togetherOf(answers: readonly { readonly part: ShardPart; readonly answe
     keysTaken,
     tenantSeries,
   };
+}
+
+/** The answer of the shard that took all frames. */
+function answerOf({ result, keysTaken, tenantSeries }: FrameAnswer): MemberAnswer {
+  const { refusals, exemplarsLost, unknown } = result;
+  return { ...(refusals !== undefined && { refusals }), exemplarsLost, unknown, keysTaken, tenantSeries };
 }

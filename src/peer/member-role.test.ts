@@ -80,7 +80,7 @@ test('requests and answers are what they were on the other side', async () => {
   const limits = { seriesPerUserMax: 0, seriesPerMetricMax: 3, outOfOrderMs: 60_000, exemplarsMax: 1 };
   const push: MemberPush = { tenant: 't', frames: new Uint8Array(0), limits, version: VERSION, writing: 2 };
   assert.deepEqual(await member.push(push), { ...answer, refusals: new Uint8Array([9, 9]) });
-  assert.deepEqual(seen.pop(), { ...push, frames: 0 });
+  assert.deepEqual(seen.pop(), { ...push, frames: 0, areBlocks: true });
 
   const metadata = { tenant: 't', entries: [{ metric: 'm', type: 'gauge', help: 'ü', unit: '' }], version: VERSION };
   const whole = { ...metadata, limits: { metricsMax: 1, perMetricMax: 0 }, writing: 2 };

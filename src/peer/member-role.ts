@@ -4,11 +4,7 @@ import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { encodeValue } from '../kit/rpc/codec.ts';
 import type { RpcAnswer, RpcCall, RpcRequest, RpcRole } from '../kit/rpc/role.ts';
-import { BytesError } from '../lib/bytes.ts';
-import { peerErrors } from '../model/errors-peer.ts';
 import { met, type RingPeer } from '../ring/meeting.ts';
-import { BufferPool } from '../wire/buffer-pool.ts';
-import { decodeFrames } from '../wire/frame-columns.ts';
 import {
   exemplarsOf,
   frameLimitsOf,
@@ -46,7 +42,6 @@ export function memberRole({ target, reader, ring, admin }: MemberParts): RpcRol
 }
 
 function writes(target: MemberTarget): RpcRole {
-  const pool = new BufferPool();
   return {
     async push({ head, body }) {
       const { tenant, limits, version, writing } = fieldsOf(head, 'push');
@@ -56,9 +51,7 @@ function writes(target: MemberTarget): RpcRole {
         version: stampOf(version),
         writing: countOf(writing, 'writing'),
       };
-      const frames = framesOf(body, pool);
-      const { refusals, unknown, ...rest } = await target.push({ ...request, frames });
-      pool.give(frames.buffer);
+      const { refusals, unknown, ...rest } = await target.push({ ...request, frames: body, areBlocks: true });
       return { head: { ...rest, unknown: Uint32Array.from(unknown) }, ...(refusals && { body: refusals }) };
     },
     async setMetadata({ head }) {
@@ -73,16 +66,6 @@ function writes(target: MemberTarget): RpcRole {
       return { head: answer };
     },
   };
-}
-
-/** A shard appends frames as they are: each is looked at here. */
-function framesOf(body: Uint8Array, pool: BufferPool): Uint8Array<ArrayBuffer> {
-  try {
-    return decodeFrames(body, (bytes) => pool.take(bytes).fill(0));
-  } catch (error) {
-    if (error instanceof BytesError) throw peerErrors.peerMessageInvalid({ reason: error.message });
-    throw error;
-  }
 }
 
 type Read<Q, A> = (request: Q, version: RingStamp, signal: AbortSignal) => Promise<ReplicaAnswer<A>>;

@@ -1,14 +1,17 @@
 import { Region } from '../../chunk/region.ts';
 import type { HeadLabels } from '../../contract/ingester.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
+import { BytesError } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
+import { peerErrors } from '../../model/errors-peer.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { queryErrors } from '../../model/errors-query.ts';
 import type { MatchTurn } from '../../model/match-turn.ts';
 import { isSeriesShard } from '../../model/series-shard.ts';
+import { FrameDecoder } from '../../wire/frame-columns.ts';
 import { ExportOrder } from '../head/export-order.ts';
 import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
@@ -73,6 +76,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const refsScratch = new Region(head.kernel);
   const cursors = new Map<number, Cursor>();
   const exportOrder = new ExportOrder(head, clock);
+  const decoder = new FrameDecoder();
   // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
   let lastCursor = Number(new DataView(randomBytes(8).buffer).getBigUint64(0) >> 17n);
   let exporting = 0;
@@ -80,6 +84,16 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   /** Refs that someone still walks over are not used again. */
   const hold = () => {
     head.holdRefs = cursors.size > 0 || exporting > 0 || reading.size > 0;
+  };
+
+  /** Frames that another process sent, looked at; only until the next. @throws peerMessageInvalid */
+  const framesOf = (blocks: Uint8Array): Uint8Array => {
+    try {
+      return decoder.decode(blocks);
+    } catch (error) {
+      if (error instanceof BytesError) throw peerErrors.peerMessageInvalid({ reason: error.message });
+      throw error;
+    }
   };
 
   const mustBeReady = () => {
@@ -187,9 +201,10 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   };
 
   return {
-    async push({ tenant, frames, bytes, limits, byFrame }) {
+    async push({ tenant, frames, bytes, areBlocks = false, limits, byFrame }) {
+      const given = new Uint8Array(frames, 0, bytes);
       const result =
-        bytes === 0 ? NOTHING : await shard.push(tenant, new Uint8Array(frames, 0, bytes), limits, byFrame);
+        bytes === 0 ? NOTHING : await shard.push(tenant, areBlocks ? framesOf(given) : given, limits, byFrame);
       const { first } = result;
       return Transferred.of(
         {

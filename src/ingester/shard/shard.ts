@@ -11,7 +11,7 @@ import { queryErrors } from '../../model/errors-query.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { encodeRefusals } from '../../wire/frame-refusals.ts';
-import { splitKeyed } from '../../wire/frames.ts';
+import { FrameView, splitKeyed } from '../../wire/frames.ts';
 import { RECORD_BYTES_AIMED } from '../../wire/record-layout.ts';
 import { Head } from '../head/head.ts';
 import type { HeldRange } from '../head/held-range.ts';
@@ -239,8 +239,8 @@ export class Shard {
   // ---- writes
 
   /**
-   * Takes one request's frames. Resolves when what was kept is in the log.
-   * @param byFrame whether the answer says of each frame what was refused
+   * Takes one request's frames, which are read before this returns. Resolves when what was kept is in the log.
+   * @param byFrame whether the answer goes by frames (`FramePush`)
    * @throws logUnavailable, headFull; sampleTooLarge, seriesLabelsTooLong for what no record of the log can hold
    */
   push(tenantId: string, frames: Uint8Array, limits: FrameLimits, byFrame = false): Promise<HeadIngestResult> {
@@ -252,7 +252,8 @@ export class Shard {
           ? this.#ingest(tenantId, frames, limits, byFrame)
           : this.#stage(tenantId, frames, limits, byFrame);
       const told = this.#toldLate(result);
-      return this.#commit.committed(deleted === undefined ? told : withDeleted(told, deleted, byFrame));
+      const whole = deleted === undefined ? told : withDeleted(told, deleted, byFrame);
+      return this.#commit.committed(byFrame && whole.unknown.length > 0 ? numbered(whole, frames) : whole);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -571,6 +572,19 @@ function withDeleted(result: HeadIngestResult, deleted: DeletedSamples, byFrame:
     // of a frame that both refuse something of, the first says why
     ...(byFrame && own.length > 0 && { refusals: new Uint8Array(Buffer.concat([own, refusals])) }),
   };
+}
+
+/** A result that names unknown frames by their numbers, not by where they begin. */
+function numbered(result: HeadIngestResult, frames: Uint8Array): HeadIngestResult {
+  const unknown: number[] = [];
+  let next = 0;
+  let number = 0;
+  for (const frame = new FrameView(frames); next < result.unknown.length && frame.next(); number++) {
+    if (frame.at !== result.unknown[next]) continue;
+    unknown.push(number);
+    next++;
+  }
+  return { ...result, unknown };
 }
 
 const NO_BYTES = new Uint8Array(0);
