@@ -18,11 +18,20 @@ export class LateGenerations implements Service {
 
   /** As `Generations.move`. */
   async move(tenant: string, fromMs: number, toMs: number): Promise<void> {
+    await (await this.#ready()).generations.move(tenant, fromMs, toMs);
+  }
+
+  /** As `Generations.hold`. */
+  async hold(tenant: string, fromMs: number, toMs: number, settledMs: number, holder: string): Promise<void> {
+    await (await this.#ready()).generations.hold(tenant, fromMs, toMs, settledMs, holder);
+  }
+
+  #ready() {
     this.#opened ??= this.#open().catch((thrown) => {
       this.#opened = undefined;
       throw thrown;
     });
-    await (await this.#opened).generations.move(tenant, fromMs, toMs);
+    return this.#opened;
   }
 
   async stop(): Promise<void> {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { BytesError, ByteWriter } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
@@ -9,6 +10,7 @@ import { listTombstones } from './tombstones.ts';
 
 const ROW_VERSION = 1;
 const ID_BYTES = 16;
+const HOLDER_BYTES = 8;
 /** A change of more days than this is one of all of them. */
 const DAYS_MAX = 31;
 /** Stands for all days of a tenant: before any that has data. */
@@ -21,13 +23,17 @@ export interface Generation {
   readonly settledMs: number;
 }
 
+/** A day may have several: that of all, and those of holders. */
+type DayGeneration = readonly [day: number, generation: Generation];
+
 /** Generations of a tenant's days as one read found them, for who caches answers. */
 export class DayGenerations {
-  readonly #byDay: ReadonlyMap<number, Generation>;
+  /** In order of their rows. */
+  readonly #all: readonly DayGeneration[];
   readonly #deletions: string;
 
-  constructor(byDay: ReadonlyMap<number, Generation>, deletions: string) {
-    this.#byDay = byDay;
+  constructor(all: readonly DayGeneration[], deletions: string) {
+    this.#all = all;
     this.#deletions = deletions;
   }
 
@@ -43,12 +49,17 @@ export class DayGenerations {
     return this.#within(fromMs, toMs).every(([, { settledMs }]) => settledMs <= nowMs);
   }
 
-  #within(fromMs: number, toMs: number): [number, Generation][] {
+  #within(fromMs: number, toMs: number): DayGeneration[] {
     const from = dayOf(fromMs);
     const to = dayOf(toMs);
-    const own = [...this.#byDay].filter(([day]) => day === ALL_DAYS || (day >= from && day <= to));
-    return own.sort(([a], [b]) => a - b);
+    return this.#all.filter(([day]) => day === ALL_DAYS || (day >= from && day <= to)).toSorted(([a], [b]) => a - b);
   }
+}
+
+interface HowMoved {
+  readonly settledMs: number;
+  readonly holder: Uint8Array | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Generations of tenants' days, rows that are written where samples come late and read before answers are taken from a cache. */
@@ -71,6 +82,20 @@ export class Generations {
    * @param settledMs Unix ms until which there may be readers that do not see the change yet; 0: there are none
    */
   async move(tenant: string, fromMs: number, toMs: number, settledMs = 0, signal?: AbortSignal): Promise<void> {
+    await this.#write(tenant, fromMs, toMs, { settledMs, holder: undefined, signal });
+  }
+
+  /**
+   * Moves days on, as `move` does, in rows that the holder alone writes: until `settledMs`, Unix ms, no query keeps what it answered of
+   * them, so that as long as the holder is sure of that it need not move them again for what else changes.
+   * @param holder told apart by its name
+   */
+  async hold(tenant: string, fromMs: number, toMs: number, settledMs: number, holder: string): Promise<void> {
+    const id = createHash('sha256').update(holder).digest().subarray(0, HOLDER_BYTES);
+    await this.#write(tenant, fromMs, toMs, { settledMs, holder: id, signal: undefined });
+  }
+
+  async #write(tenant: string, fromMs: number, toMs: number, { settledMs, holder, signal }: HowMoved): Promise<void> {
     const [first, last] = [dayOf(fromMs), dayOf(toMs)];
     const isMany = !(last - first < DAYS_MAX);
     const days = isMany ? [ALL_DAYS] : Array.from({ length: last - first + 1 }, (_, i) => first + i);
@@ -82,7 +107,7 @@ export class Generations {
     }
     const value = encode({ id: this.#randomBytes(ID_BYTES), settledMs });
     const hash = generationHash(tenant);
-    const rows = days.map((day) => ({ hash, range: generationRange(day), value }));
+    const rows = days.map((day) => ({ hash, range: generationRange(day, holder), value }));
     await period.tables.client.write(table, rows, signal);
   }
 
@@ -95,7 +120,7 @@ export class Generations {
   async of(tenant: string, signal?: AbortSignal): Promise<DayGenerations> {
     const periods = await Promise.all(
       this.#schema.periods.map(async (period) => {
-        const found: [number, Generation][] = [];
+        const found: DayGeneration[] = [];
         const query = { table: this.#schema.tenantsTable(period), hash: generationHash(tenant), strong: true };
         for await (const page of period.tables.client.query(query, signal)) {
           for (const { range, value } of page) found.push([dayOfRange(range), decodeGeneration(value)]);
@@ -107,7 +132,7 @@ export class Generations {
     // round an answer that leaves samples out could be kept as one of no request and the days as they will be.
     const tombstones = await listTombstones(this.#schema, tenant, signal);
     const deletions = tombstones.map(({ id, endMs }) => `${id}:${endMs}`).sort();
-    return new DayGenerations(new Map(periods.flat()), deletions.join(','));
+    return new DayGenerations(periods.flat(), deletions.join(','));
   }
 }
 

@@ -172,8 +172,12 @@ export function generationHash(tenant: string): Uint8Array {
   return key(tenant, undefined, ROW_GENERATION);
 }
 
-export function generationRange(day: number): Uint8Array {
-  return daysRange(day);
+/** @param holder whose row it is, HOLDER_BYTES; absent: that of all */
+export function generationRange(day: number, holder: Uint8Array = new Uint8Array(0)): Uint8Array {
+  const out = new ByteWriter();
+  putDay(out, day);
+  out.bytes(holder);
+  return out.done();
 }
 
 export function tombstoneHash(tenant: string): Uint8Array {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
-import { LateSamples, type MarkReads } from './late-samples.ts';
+import { type HoldDays, LateSamples, type MarkReads } from './late-samples.ts';
 
 const HOUR_MS = 3_600_000;
 const settle = () => new Promise(setImmediate);
 
-function marks(reads?: MarkReads) {
+function marks(reads?: MarkReads, hold?: HoldDays) {
   const clock = new ManualClock();
   clock.set(100 * HOUR_MS);
   const moves: { text: string; resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -17,7 +17,7 @@ function marks(reads?: MarkReads) {
       }),
     2 * HOUR_MS,
     clock,
-    reads,
+    { reads, hold },
   );
   return { clock, late, moves, texts: () => moves.map(({ text }) => text) };
 }
@@ -92,4 +92,75 @@ test('a mark that failed counts as none', async () => {
   const second = late.note('a', 90 * HOUR_MS);
   moves[1]!.resolve();
   await second;
+});
+
+test('days of a backfill are held, and marked no more until that runs out', async () => {
+  const held: { readonly text: string; readonly done: () => void }[] = [];
+  const { clock, late, moves } = marks(undefined, (tenant, fromMs, toMs, settledMs) => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const minutes = (settledMs - clock.nowMs()) / 60_000;
+    held.push({
+      text: `${tenant} ${fromMs / HOUR_MS}-${Math.floor(toMs / HOUR_MS)}, ${minutes.toFixed(1)} min`,
+      done: resolve,
+    });
+    return promise;
+  });
+  const note = async (tenant: string, hour: number) => {
+    const before = [moves.length, held.length] as const;
+    const noted = late.note(tenant, hour * HOUR_MS);
+    for (const { resolve } of moves.slice(before[0])) resolve();
+    for (const { done } of held.slice(before[1])) done();
+    await noted;
+  };
+  for (let i = 0; i < 12; i++) {
+    await note('a', 90);
+    await clock.advance(100);
+  }
+  assert.equal(moves.length, 8);
+  assert.deepEqual(
+    held.map(({ text }) => text),
+    ['a 90-98, 5.2 min'],
+  );
+  // earlier days are marked at once, and so are another tenant's
+  await note('a', 71);
+  await note('b', 90);
+  assert.deepEqual([moves.length, held.length], [9, 2]);
+  // it goes on: held again before the time is up, and not relied on after it
+  for (let i = 0; i < 200; i++) {
+    await note('a', 90);
+    await clock.advance(100);
+  }
+  assert.deepEqual([moves.length, held.length], [9, 3]);
+  // few late samples are marked one by one
+  await clock.advance(60_000);
+  for (let i = 0; i < 5; i++) {
+    await note('a', 90);
+    await clock.advance(20_000);
+  }
+  assert.deepEqual([moves.length, held.length], [14, 3]);
+});
+
+test('days whose holding takes too long or fails are not relied on', async () => {
+  let end = (_error?: Error) => {};
+  const { clock, late, moves } = marks(undefined, () => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    end = (error) => (error === undefined ? resolve() : reject(error));
+    return promise;
+  });
+  for (let i = 0; i < 8; i++) {
+    const noted = late.note('a', 90 * HOUR_MS);
+    moves.at(-1)!.resolve();
+    await noted;
+  }
+  const failed = late.note('a', 90 * HOUR_MS);
+  end(new Error('away'));
+  await assert.rejects(failed, /away/);
+  const slow = late.note('a', 90 * HOUR_MS);
+  await clock.advance(20_000);
+  end();
+  await slow;
+  const next = late.note('a', 90 * HOUR_MS);
+  assert.equal(moves.length, 9);
+  moves[8]!.resolve();
+  await next;
 });

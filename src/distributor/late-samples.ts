@@ -5,6 +5,9 @@ import { writeErrors } from '../model/errors-write.ts';
 /** Marks a tenant's days as changed, both ends inclusive, Unix ms, for those who cache answers. */
 export type MoveDays = (tenant: string, fromMs: number, toMs: number) => Promise<void>;
 
+/** The same, until `settledMs`, Unix ms, so that nobody keeps an answer of these days before then. */
+export type HoldDays = (tenant: string, fromMs: number, toMs: number, settledMs: number) => Promise<void>;
+
 /** Knows who reads the marks of days, where all who do are in this process. */
 export interface MarkReads {
   /** Stands for now; undefined where somebody is reading marks of the tenant, or reads cannot be told. */
@@ -21,6 +24,34 @@ interface Marked {
 /** Tenants of which it is known what was marked last. */
 const MARKED_MAX = 10_000;
 
+// a backfill: its days are held, where that can be
+/** Marks of a tenant, less than the pause apart, before its days are held. */
+const BACKFILL_MARKS = 8;
+const BACKFILL_PAUSE_MS = 1_000;
+/** How long days that are held are relied on. */
+const HELD_MS = 10_000;
+/** By so much longer nobody keeps answers of them: clocks of other processes may be ahead by that. */
+const HELD_MARGIN_MS = 5 * 60_000;
+
+/** A tenant's marks that followed on each other, and its days that are held. */
+interface Backfill {
+  marks: number;
+  /** Monotonic time of the last mark, or of the last write that needed none. */
+  lastMs: number;
+  firstDay: number;
+  lastDay: number;
+  /** Monotonic time until which they are relied on. */
+  untilMs: number;
+}
+
+/** Ways to mark days less often than for every group of writes. */
+export interface LateSamplesOptions {
+  /** A backfill comes in many writes, and where nobody has asked since the last mark, no answer can have been cached by it. */
+  readonly reads?: MarkReads | undefined;
+  /** Holds the days of a backfill. */
+  readonly hold?: HoldDays | undefined;
+}
+
 interface Next {
   fromMs: number;
   readonly done: Promise<void>;
@@ -32,18 +63,18 @@ export class LateSamples {
   readonly #lateAfterMs: number;
   readonly #clock: Clock;
   readonly #reads: MarkReads | undefined;
+  readonly #hold: HoldDays | undefined;
+  /** In order of their beginning. */
+  readonly #backfills = new Map<string, Backfill>();
   readonly #running = new Map<string, Promise<void>>();
   readonly #next = new Map<string, Next>();
   /** In order of last use. */
   readonly #marked = new Map<string, Marked>();
 
-  /**
-   * @param lateAfterMs age from which samples are late
-   * @param reads absent: days are marked for every write. A backfill comes in many, and where nobody has asked since the last mark, no answer
-   * can have been cached by it.
-   */
-  constructor(move: MoveDays, lateAfterMs: number, clock: Clock, reads?: MarkReads) {
+  /** @param lateAfterMs age from which samples are late */
+  constructor(move: MoveDays, lateAfterMs: number, clock: Clock, { reads, hold }: LateSamplesOptions = {}) {
     this.#reads = reads;
+    this.#hold = hold;
     this.#move = move;
     this.#lateAfterMs = lateAfterMs;
     this.#clock = clock;
@@ -51,7 +82,7 @@ export class LateSamples {
 
   /** Resolves when the days of late samples are marked that could be seen before the call. @throws lateSamplesUnmarked */
   note(tenant: string, fromMs: number): Promise<void> {
-    if (this.#isMarked(tenant, fromMs)) return Promise.resolve();
+    if (this.#isMarked(tenant, fromMs) || this.#isHeld(tenant, fromMs)) return Promise.resolve();
     const next = this.#next.get(tenant);
     if (next !== undefined) {
       next.fromMs = Math.min(next.fromMs, fromMs);
@@ -74,7 +105,7 @@ export class LateSamples {
     const toMs = this.#toMs(fromMs);
     // before it begins: who reads while it is written may have read either
     const unread = this.#reads?.unread(tenant);
-    const running = this.#move(tenant, fromMs, toMs).then(
+    const running = this.#mark(tenant, fromMs, toMs).then(
       () => this.#keep(tenant, fromMs, toMs, unread),
       (thrown: Error) => {
         throw writeErrors.lateSamplesUnmarked({ reason: thrown.message });
@@ -86,6 +117,43 @@ export class LateSamples {
     };
     running.then(end, end);
     return running;
+  }
+
+  #mark(tenant: string, fromMs: number, toMs: number): Promise<void> {
+    const hold = this.#hold;
+    if (hold === undefined) return this.#move(tenant, fromMs, toMs);
+    const nowMs = this.#clock.monotonicMs();
+    const backfill = this.#backfillOf(tenant, nowMs);
+    if (backfill.marks++ < BACKFILL_MARKS) return this.#move(tenant, fromMs, toMs);
+    return hold(tenant, fromMs, toMs, this.#clock.nowMs() + HELD_MS + HELD_MARGIN_MS).then(() => {
+      // from before it began
+      backfill.untilMs = nowMs + HELD_MS;
+      backfill.firstDay = dayOf(fromMs);
+      backfill.lastDay = dayOf(toMs);
+    });
+  }
+
+  #backfillOf(tenant: string, nowMs: number): Backfill {
+    const known = this.#backfills.get(tenant);
+    if (known !== undefined && nowMs - known.lastMs < BACKFILL_PAUSE_MS) {
+      known.lastMs = nowMs;
+      return known;
+    }
+    const begun = { marks: 0, lastMs: nowMs, firstDay: 0, lastDay: 0, untilMs: Number.NEGATIVE_INFINITY };
+    this.#backfills.delete(tenant);
+    this.#backfills.set(tenant, begun);
+    forgetBeyond(this.#backfills);
+    return begun;
+  }
+
+  #isHeld(tenant: string, fromMs: number): boolean {
+    const backfill = this.#backfills.get(tenant);
+    if (backfill === undefined) return false;
+    const nowMs = this.#clock.monotonicMs();
+    const { firstDay, lastDay, untilMs } = backfill;
+    const isHeld = nowMs < untilMs && dayOf(fromMs) >= firstDay && dayOf(this.#toMs(fromMs)) <= lastDay;
+    if (isHeld) backfill.lastMs = nowMs;
+    return isHeld;
   }
 
   #toMs(fromMs: number): number {
@@ -103,10 +171,14 @@ export class LateSamples {
     this.#marked.delete(tenant);
     if (unread === undefined) return;
     this.#marked.set(tenant, { firstDay: dayOf(fromMs), lastDay: dayOf(toMs), unread });
-    if (this.#marked.size <= MARKED_MAX) return;
-    for (const oldest of this.#marked.keys()) {
-      this.#marked.delete(oldest);
-      break;
-    }
+    forgetBeyond(this.#marked);
+  }
+}
+
+function forgetBeyond(byTenant: Map<string, unknown>): void {
+  if (byTenant.size <= MARKED_MAX) return;
+  for (const oldest of byTenant.keys()) {
+    byTenant.delete(oldest);
+    break;
   }
 }

@@ -55,7 +55,7 @@ function lateSamples(app: App): Pick<DistributorOptions, 'noteLate'> {
   if (afterMs === undefined || app.parts.cluster !== undefined) return {};
   const move: MoveDays = (tenant, fromMs, toMs) => part(app, 'moveDays')(tenant, fromMs, toMs);
   const reads = { unread: (tenant: string) => app.parts.generationReads?.unread(tenant) };
-  const late = new LateSamples(move, afterMs, app.clock, reads);
+  const late = new LateSamples(move, afterMs, app.clock, { reads });
   return { noteLate: (tenant, fromMs) => late.note(tenant, fromMs) };
 }
 

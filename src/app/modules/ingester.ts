@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { LateSamples } from '../../distributor/late-samples.ts';
+import { type HoldDays, LateSamples } from '../../distributor/late-samples.ts';
 import type { FlushRing } from '../../ingester/flush-scheduler.ts';
 import { IngesterService } from '../../ingester/service.ts';
 import type { Service } from '../../kit/service/service.ts';
@@ -65,7 +65,9 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     return [shards, flusher, ingester];
   }
   const generations = new LateGenerations(() => storeSpec(config, hold), clock);
-  const late = new LateSamples(generations.move.bind(generations), lateAfterMs(config) ?? 0, clock);
+  const holdDays: HoldDays = (tenant, fromMs, toMs, settledMs) =>
+    generations.hold(tenant, fromMs, toMs, settledMs, cluster.member?.id ?? '');
+  const late = new LateSamples(generations.move.bind(generations), lateAfterMs(config) ?? 0, clock, { hold: holdDays });
   const noteLate = (tenant: string, fromMs: number) => late.note(tenant, fromMs);
   const member = new MemberService({ cluster, shards, ingester, config: config.ingester, noteLate, log, clock });
   app.http.add(memberRoutes({ cluster, ingester }));
