@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Cache } from '../../src/cache/client.ts';
 import { openMemcached } from '../../src/cache/memcached/client.ts';
 import { memcachedConfig } from '../../src/cache/memcached/config.ts';
@@ -33,12 +33,14 @@ const caches: [name: string, port: string | undefined, open: (port: number) => P
   ],
 ];
 
-for (const [name, port, open] of caches) {
-  if (port === undefined) {
-    test(`${name}: needs its port`, { skip: true });
-    continue;
+describe('caches', { concurrency: caches.length }, () => {
+  for (const [name, port, open] of caches) {
+    if (port === undefined) test(`${name}: needs its port`, { skip: true });
+    else describe(name, { concurrency: 1 }, () => testsOf(name, port, open));
   }
+});
 
+function testsOf(name: string, port: string, open: (port: number) => Promise<Cache>): void {
   test(`${name} gives back what it was given, of any bytes, for as long as it may`, async () => {
     const cache = await open(Number(port));
     const every = Uint8Array.from({ length: 256 }, (_, i) => i);

@@ -5,7 +5,7 @@ import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import memjs from 'memjs';
@@ -31,8 +31,9 @@ const START_MS = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 12 * 3_600_000
 
 const services = join(import.meta.dirname, '../services');
 const { MEMCACHED_PORT, REDIS_PORT } = process.env;
+type CacheName = 'memcached' | 'redis';
 const caches: [
-  name: string,
+  name: CacheName,
   port: string | undefined,
   flags: (port: number) => string[],
   spoil: (port: number, prefix: string) => Promise<number>,
@@ -41,11 +42,20 @@ const caches: [
   ['redis', REDIS_PORT, (port) => [`-redis.endpoint=127.0.0.1:${port}`], spoilRedis],
 ];
 
-for (const [name, port, flagsOf, spoil] of caches) {
-  if (port === undefined) {
-    test(`a server with ${name}: needs its port`, { skip: true });
-    continue;
+// they wait more than they compute: caches beside each other
+describe('caches', { concurrency: caches.length }, () => {
+  for (const [name, port, ...parts] of caches) {
+    if (port === undefined) test(`a server with ${name}: needs its port`, { skip: true });
+    else describe(name, { concurrency: 1 }, () => testsOf(name, port, ...parts));
   }
+});
+
+function testsOf(
+  name: CacheName,
+  port: string,
+  flagsOf: (port: number) => string[],
+  spoil: (port: number, prefix: string) => Promise<number>,
+): void {
   test(`a server with ${name} uses it, and answers right when it is wrong, slow or away`, async () => {
     const proxy = await TcpProxy.listen(Number(port));
     const dataDir = tempFolder('cached');
@@ -94,22 +104,13 @@ for (const [name, port, flagsOf, spoil] of caches) {
       rmSync(`${dataDir}.log`, { force: true });
     }
   });
-}
 
-for (const name of ['memcached', 'redis'] as const) {
-  const needed = name === 'memcached' ? MEMCACHED_PORT : REDIS_PORT;
-  if (needed === undefined) {
-    test(`${name} killed: needs its port`, { skip: true });
-    continue;
-  }
   test(`${name} killed while a server runs: every answer stays right, and it is used again when it is back`, async () => {
-    const port = await freePort();
-    const service = new OwnService(name, port);
+    const ownPort = await freePort();
+    const service = new OwnService(name, ownPort);
     const dataDir = tempFolder('cache-killed');
-    const address =
-      name === 'memcached' ? `-memcached.addresses=127.0.0.1:${port}` : `-redis.endpoint=127.0.0.1:${port}`;
     const flags = [
-      address,
+      ...flagsOf(ownPort),
       `-chunk-store.cache-backend=${name}`,
       `-${name}.timeout=${TIMEOUT_MS}ms`,
       '-querier.workers=1',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { S3ObjectClient } from '../../src/object/s3/client.ts';
@@ -79,11 +79,17 @@ const weathers = {
   'delays and stalls': { delayMs: 20, stall: 0.005 },
 };
 
-for (const [name, port, open] of tables) {
-  if (port === undefined) {
-    test(`faults of ${name}: needs its port`, { skip: true });
-    continue;
+// they wait more than they compute: stores beside each other, the tests of each one after another
+describe('faults', { concurrency: tables.length + 1 }, () => {
+  for (const [name, port, open] of tables) {
+    if (port === undefined) test(`faults of ${name}: needs its port`, { skip: true });
+    else describe(name, { concurrency: 1 }, () => faultsOf(name, port, open));
   }
+  if (MOTO_PORT === undefined) test('faults of s3: needs MOTO_PORT', { skip: true });
+  else describe('s3', { concurrency: 1 }, () => faultsOfS3(Number(MOTO_PORT)));
+});
+
+function faultsOf(name: string, port: string, open: (port: number) => Promise<TableStore>): void {
   for (const [what, weather] of Object.entries(weathers)) {
     test(`${name} through a network that ${what}: nothing lost, nothing twice`, { timeout: 400_000 }, async () => {
       const proxy = await TcpProxy.listen(Number(port));
@@ -195,12 +201,11 @@ for (const [name, port, open] of tables) {
   });
 }
 
-if (MOTO_PORT === undefined) test('faults of s3: needs MOTO_PORT', { skip: true });
-else {
+function faultsOfS3(port: number): void {
   test('s3 through a network that cuts and stalls: bodies whole', { timeout: 400_000 }, async () => {
-    const proxy = await TcpProxy.listen(Number(MOTO_PORT));
+    const proxy = await TcpProxy.listen(port);
     const bucketName = `faults-${process.pid}`;
-    await fetch(`http://127.0.0.1:${MOTO_PORT}/${bucketName}`, { method: 'PUT' });
+    await fetch(`http://127.0.0.1:${port}/${bucketName}`, { method: 'PUT' });
     const client = await S3ObjectClient.open(
       {
         ...defaultsOf(s3Config),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pallium } from '../harness/pallium.ts';
+import { cpuMs } from '../harness/process-cost.ts';
 import { push, writeBody } from '../harness/remote-write.ts';
 import { withVictim } from './victim.ts';
 
@@ -190,11 +191,11 @@ test('3 MB of alternatives are answered', async () => {
     mixed.join('|'),
   ].map((pattern) => Buffer.from(new URLSearchParams({ query: `many{n=~"${pattern}"}` }).toString()));
   for (const body of bodies) {
-    const from = performance.now();
+    const from = cpuMs(server.pid);
     const headers = { ...ATTACKER, 'content-type': 'application/x-www-form-urlencoded' };
     const response = await fetch(`${server.url}/api/v1/query`, { method: 'POST', headers, body });
     assert.equal(response.status, 200, await response.text());
-    assert.ok(performance.now() - from < 10_000);
+    assert.ok(cpuMs(server.pid) - from < 10_000);
   }
 });
 

@@ -93,7 +93,7 @@ test('kill -9 loses no notification of rules, ends none that fires, and repeats 
       201,
     );
     assert.equal((await post('/config/v1/rules/ns', GROUP)).status, 202);
-    await until('all alerts', () => states(`Always n${ALWAYS - 1}`).length > 0, { timeoutMs: 60_000 });
+    await until('all alerts', () => states(`Always n${ALWAYS - 1}`).length > 0, { timeoutMs: 180_000 });
     for (let i = 0; i < KILLS; i++) {
       // most live long enough to tell somebody: rules are evaluated a second or two after a start
       await sleep(200 + random() * 6000);

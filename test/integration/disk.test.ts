@@ -56,7 +56,7 @@ test('a full disk refuses writes, loses nothing that was acknowledged, and goes 
         const answer = await push(`${server.url}/api/v1/push`, probe);
         return answer.status >= 300 && answer;
       },
-      { timeoutMs: 60_000 },
+      { timeoutMs: 180_000 },
     );
     refused.push(text);
     assert.ok(status === 503 || status === 507 || status === 500, `${status} ${text}`);
@@ -73,7 +73,7 @@ test('a full disk refuses writes, loses nothing that was acknowledged, and goes 
     await whole(server);
     const before = load.oracle.acknowledged;
     rmSync(ballast);
-    await until('writes to be taken again', () => load.oracle.acknowledged > before + 500, { timeoutMs: 60_000 });
+    await until('writes to be taken again', () => load.oracle.acknowledged > before + 500, { timeoutMs: 180_000 });
     await load.stop();
     assert.deepEqual(load.refusals, []);
     await whole(server);

@@ -34,7 +34,7 @@ class Launched {
     const launched = new Launched(command, await freePort());
     t.after(() => launched.killAll());
     await until('the server ready', async () => (await fetch(`${launched.url}/ready`)).status === 200, {
-      timeoutMs: 60_000,
+      timeoutMs: 180_000,
       intervalMs: 50,
     });
     return launched;
@@ -84,7 +84,7 @@ test('npm start ends its server clean and waits for it, whether npm alone or all
 test('npm that is killed takes its server with it, clean', async (t) => {
   const server = await Launched.start(t, NPM);
   process.kill(server.child.pid!, 'SIGKILL');
-  await until('the server ended', async () => server.isClean, { timeoutMs: 15_000, intervalMs: 100 });
+  await until('the server ended', async () => server.isClean, { intervalMs: 100 });
 });
 
 test('as the first process of a container it heeds SIGTERM', {
@@ -111,7 +111,7 @@ test('a launcher with an older Node that is killed takes its server with it, cle
   }
   const killed = await Launched.start(t, [old, launcher]);
   process.kill(killed.child.pid!, 'SIGKILL');
-  await until('the server ended', async () => killed.isClean, { timeoutMs: 15_000, intervalMs: 100 });
+  await until('the server ended', async () => killed.isClean, { intervalMs: 100 });
   const told = await Launched.start(t, [old, launcher]);
   process.kill(told.child.pid!, 'SIGTERM');
   assert.deepEqual(await told.ended, { code: 0, signal: null });
@@ -140,7 +140,7 @@ test('other signals end nothing and open nothing', async (t) => {
     assert.equal((await fetch(`${server.url}/ready`)).status, 200, signal);
   }
   assert.doesNotMatch(server.log(), /Debugger listening|inspector/);
-  await until('read again', async () => /were read again/.test(server.log()), { timeoutMs: 5_000, intervalMs: 50 });
+  await until('read again', async () => /were read again/.test(server.log()), { intervalMs: 50 });
   process.kill(server.child.pid!, 'SIGTERM');
   assert.deepEqual(await server.ended, { code: 0, signal: null });
 });

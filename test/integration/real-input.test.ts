@@ -117,7 +117,7 @@ async function compare(peer: Peer, ours: ApiClient): Promise<void> {
   // old enough that all of it has arrived
   const newest = Math.max(...sampled);
   await until('samples of the last seconds', async () => Math.max(...(await times(ours))) >= newest, {
-    timeoutMs: 20_000,
+    timeoutMs: 120_000,
   });
   const end = (Math.floor(newest / 1000) - 2) * 1000 + phase;
   const start = end - Math.min(SCRAPE_SECONDS - 5, 50) * 1000;

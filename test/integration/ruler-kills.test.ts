@@ -87,11 +87,11 @@ test('kill -9 loses no alert, resolves none that fires, begins no `for` anew, an
             .slice(before)
             .some((each) => !each.isResolved),
         {
-          timeoutMs: 60_000,
+          timeoutMs: 180_000,
         },
       );
       flips = 0;
-      await until('its resolution', () => ended || posts('Flips f').at(-1)?.isResolved, { timeoutMs: 60_000 });
+      await until('its resolution', () => ended || posts('Flips f').at(-1)?.isResolved, { timeoutMs: 180_000 });
       episodes++;
     }
   })();
@@ -106,7 +106,7 @@ test('kill -9 loses no alert, resolves none that fires, begins no `for` anew, an
       server = await start();
     }
     const before = episodes;
-    await until('one more episode', () => episodes > before, { timeoutMs: 60_000 });
+    await until('one more episode', () => episodes > before, { timeoutMs: 180_000 });
     for (let i = 0; i < ALWAYS; i++) {
       const all = posts(`Always n${i}`);
       assert.equal(new Set(all.map(({ startsAt }) => startsAt)).size, 1, `n${i} begins once`);

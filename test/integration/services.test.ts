@@ -38,7 +38,7 @@ function samples(value: (i: number) => number): [number, number][] {
 }
 
 test('a service is listed, has a dashboard with data, and events that outlive a restart', {
-  timeout: 60_000,
+  timeout: 240_000,
 }, async () => {
   const server = await Pallium.start({ dataDir: join(folder, 'data') });
   const own = { job: 'cart', instance: 'a:80' };

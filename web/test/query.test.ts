@@ -233,13 +233,15 @@ test('what is wrong with a query is told at its place, and the picture before it
 test('a long query is cancelled, and the page is at hand meanwhile', { skip }, async () => {
   await using visitor = await visit();
   const { page } = visitor;
+  const { promise: cancelled, resolve } = Promise.withResolvers<void>();
   await page.route('**/api/v1/query_range', async (route) => {
-    await new Promise((done) => setTimeout(done, 3_000));
+    await cancelled;
     await route.continue().catch(() => {});
   });
   await visitor.open(`/ui/query?tenant=shop&g0.expr=up&g0.tab=graph`);
   await page.getByRole('button', { name: 'Cancel' }).click();
-  await page.getByRole('button', { name: 'Run' }).waitFor({ timeout: 1_000 });
+  await page.getByRole('button', { name: 'Run' }).waitFor();
+  resolve();
   visitor.assertClean();
 });
 
