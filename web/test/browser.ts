@@ -114,6 +114,22 @@ export class Visit implements AsyncDisposable {
     }, at);
   }
 
+  /** Pixels of a chart in exactly this colour. */
+  pixelsOf(colour: readonly [r: number, g: number, b: number], at = 0): Promise<number> {
+    return this.page.evaluate(
+      ([index, r, g, b]) => {
+        const canvas = document.querySelectorAll<HTMLCanvasElement>('.chart canvas')[index]!;
+        const { data } = canvas.getContext('2d')!.getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let i = 0; i < data.length; i += 4) {
+          if (data[i] === r && data[i + 1] === g && data[i + 2] === b && data[i + 3] === 255) count++;
+        }
+        return count;
+      },
+      [at, ...colour] as const,
+    );
+  }
+
   assertClean(): void {
     this.#isPassed = true;
     assert.deepEqual(this.faults, []);

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
+import { until } from '../../test/harness/wait.ts';
 import { launch, skip, Visit } from './browser.ts';
 import { HOSTILE, sendEvents, sendHostile, sendNative, sendRollOut, sendShop } from './data.ts';
 
@@ -167,7 +168,12 @@ test('each view of a panel shows what it is for', { skip }, async () => {
   await visitor.drawn(2);
   await page.waitForFunction(() => document.querySelectorAll('.chart canvas').length === 2);
   assert.ok((await visitor.colouredPixels(0)) > 10_000, 'cells of native histograms');
+  // four points on the line, in a colour that no line has; with the switch they go
+  const exemplar = [0xe6, 0x9f, 0x00] as const;
+  await until('exemplars are drawn', async () => (await visitor.pixelsOf(exemplar, 1)) >= 4 * 10);
   await visitor.picture('native-exemplars');
+  await page.getByLabel('exemplars').nth(1).click();
+  await until('exemplars are gone', async () => (await visitor.pixelsOf(exemplar, 1)) === 0);
   // a picture of it, and a query that is saved and taken up again
   const [png] = await Promise.all([
     page.waitForEvent('download'),

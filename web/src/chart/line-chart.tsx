@@ -276,8 +276,11 @@ function drawMarks(u: uPlot, marks: readonly PointMark[]): void {
   ctx.clip();
   ctx.fillStyle = '#e69f00';
   const size = MARK_PX * devicePixelRatio;
+  const [top, bottom] = [u.bbox.top + size, u.bbox.top + u.bbox.height - size];
   for (const { timeSeconds, value } of marks) {
-    const [x, y] = [u.valToPos(timeSeconds, 'x', true), u.valToPos(value, 'y', true)];
+    const x = u.valToPos(timeSeconds, 'x', true);
+    // an observed value is of another size than a rate of them: beyond the axis it stands at its edge
+    const y = Math.max(top, Math.min(bottom, u.valToPos(value, 'y', true)));
     ctx.beginPath();
     ctx.moveTo(x, y - size);
     ctx.lineTo(x + size, y);
