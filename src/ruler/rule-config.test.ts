@@ -29,8 +29,8 @@ test('a group has versions with their users, and two editors do not overwrite ea
     await configs.put('a', 'space', group, change, signal);
   };
   const exprOf = async () => {
-    const [rule] = (await configs.group('a', 'space', 'g', signal))?.rules ?? [];
-    return rule?.expr;
+    const text = await configs.groupText('a', 'space', 'g', signal);
+    return /expr: (.*)$/m.exec(text ?? '')?.[1];
   };
   await put('up', 'ann', 0);
   await put('sum(up)', 'bob', 1);
@@ -38,6 +38,16 @@ test('a group has versions with their users, and two editors do not overwrite ea
   assert.equal(await exprOf(), 'sum(up)');
   await put('max(up)', 'ann');
   assert.equal(await exprOf(), 'max(up)');
+  // comments are kept, and nothing else of how a text is written
+  for (const [text, kept] of [
+    ['name: g\nrules:\n- {record: r, expr: up} # of all\n', 'name: g\nrules:\n- {record: r, expr: up} # of all\n'],
+    ["name: 'g'\nrules: [{record: r, expr: 'up{a=\"#\"}'}]", 'name: g\nrules:\n  - record: r\n    expr: up{a="#"}\n'],
+  ] as const) {
+    const group = await configs.read('a', text, LIMITS, signal);
+    await configs.put('a', 'commented', group, { limits: LIMITS, user: 'ann', text }, signal);
+    assert.equal(await configs.groupText('a', 'commented', 'g', signal), kept);
+    assert.equal((await configs.namespaces('a', signal)).get('commented')?.length, 1);
+  }
   const versions = await documents.versions({ tenant: 'a', kind: RULES, name: ruleDocument('space', 'g') }, signal);
   assert.deepEqual(
     versions.map(({ number, user }) => [number, user]),

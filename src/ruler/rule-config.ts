@@ -3,7 +3,7 @@ import { rulerErrors } from '../model/errors-ruler.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import { type RuleGroup, readRuleGroup } from './rule-file.ts';
 import { RULES, ruleDocument, ruleDocumentParts } from './rule-source.ts';
-import { groupYaml } from './rule-yaml.ts';
+import { groupYaml, hasComments } from './rule-yaml.ts';
 
 /** Limits of the rules that a tenant configures; 0: none. */
 export interface RuleConfigLimits {
@@ -36,10 +36,15 @@ export class RuleConfigs {
     return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
-  async group(tenant: string, namespace: string, group: string, signal: AbortSignal): Promise<RuleGroup | undefined> {
+  /** A group in YAML: as it was sent where it has comments, written anew otherwise. */
+  async groupText(tenant: string, namespace: string, group: string, signal: AbortSignal): Promise<string | undefined> {
     const key = { tenant, kind: RULES, name: ruleDocument(namespace, group) };
     const document = await this.#documents.get(key, signal);
-    return document === undefined ? undefined : this.#groupsOf(document)[0];
+    if (document === undefined) return undefined;
+    const text = Buffer.from(document.content).toString();
+    const [found] = this.#groupsOf(document);
+    if (found === undefined || hasComments(text)) return found === undefined ? undefined : text;
+    return groupYaml(found);
   }
 
   /**
@@ -58,23 +63,33 @@ export class RuleConfigs {
     return group;
   }
 
-  /** Puts a group in place of the one of its name. @throws as `read` does; storeErrors.documentChanged */
+  /**
+   * Puts a group in place of the one of its name.
+   * @param change.text the group as it was sent: kept as it is where it has comments
+   * @throws as `read` does; storeErrors.documentChanged
+   */
   async put(
     tenant: string,
     namespace: string,
     group: RuleGroup,
-    change: { readonly limits: RuleConfigLimits; readonly user: string; readonly expected?: number },
+    change: {
+      readonly limits: RuleConfigLimits;
+      readonly user: string;
+      readonly expected?: number;
+      readonly text?: string;
+    },
     signal: AbortSignal,
   ): Promise<void> {
     const key = { tenant, kind: RULES, name: ruleDocument(namespace, group.name) };
-    const { limits, ...documentChange } = change;
+    const { limits, text, ...documentChange } = change;
     const groupsMax = limits.rulerMaxRuleGroupsPerTenant;
     if (groupsMax > 0) {
       const heads = await this.#documents.heads(tenant, RULES, signal);
       const actual = heads.length + (heads.some(({ name }) => name === key.name) ? 0 : 1);
       if (actual > groupsMax) throw rulerErrors.ruleGroupsLimit({ limit: groupsMax, actual });
     }
-    await this.#documents.put(key, Buffer.from(groupYaml(group)), documentChange, signal);
+    const kept = text !== undefined && hasComments(text) ? text : groupYaml(group);
+    await this.#documents.put(key, Buffer.from(kept), documentChange, signal);
   }
 
   /** @param group undefined: all of the namespace @returns how many groups went */

@@ -1,10 +1,25 @@
-import { stringify } from 'yaml';
+import { isNode, isPair, parseDocument, stringify, visit } from 'yaml';
 import { formatDuration } from '../promql/parser/duration.ts';
 import type { Rule, RuleGroup } from './rule-file.ts';
 
 /** A group as the configuration API shows it, with fields in Prometheus' order. */
 export function groupYaml(group: RuleGroup): string {
   return stringify(plainGroup(group), { lineWidth: 0 });
+}
+
+/** Whether a text in YAML has comments, which are lost where it is written anew. */
+export function hasComments(text: string): boolean {
+  if (!text.includes('#')) return false;
+  const document = parseDocument(text);
+  const noted = (each: { comment?: string | null; commentBefore?: string | null }) =>
+    (each.comment ?? '') !== '' || (each.commentBefore ?? '') !== '';
+  let found = noted(document);
+  visit(document, (_, node) => {
+    const parts = isPair(node) ? [node.key, node.value] : [node];
+    found ||= parts.some((part) => isNode(part) && noted(part));
+    return found ? visit.BREAK : undefined;
+  });
+  return found;
 }
 
 /** Groups by namespace. */

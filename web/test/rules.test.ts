@@ -181,7 +181,6 @@ test('rules are checked while they are typed, tried on the last week, tested, sa
   await visitor.picture('rule-editor-wrong');
   // completion behind `expr:`, as in a query
   await write(page, 'rules', '# why\nname: tried\nrules:\n- alert: Low\n  expr: ');
-  await page.getByText('Comments are not kept').waitFor();
   await page.keyboard.type('node_mem');
   const option = page.locator('.cm-tooltip-autocomplete li', { hasText: 'node_memory_MemAvailable_bytes' }).first();
   await option.waitFor();
@@ -191,7 +190,7 @@ test('rules are checked while they are typed, tried on the last week, tested, sa
     (await page.getByLabel('rules', { exact: true }).textContent())!,
     /expr: node_memory_MemAvailable_bytes/,
   );
-  const right = (expr: string) => `name: tried\nrules:\n- alert: Low\n  expr: ${expr}\n  for: 2m\n`;
+  const right = (expr: string) => `# why\nname: tried\nrules:\n- alert: Low\n  expr: ${expr}\n  for: 2m\n`;
   await write(page, 'rules', right('up{job="node"} == 0'));
   await page.getByText('The rules are right.').waitFor();
   await page.getByText('would have fired 1 time, for 1 label set').waitFor();
@@ -211,6 +210,8 @@ test('rules are checked while they are typed, tried on the last week, tested, sa
   // another one changes it meanwhile
   await visitor.open('/ui/rules/edit?tenant=shop&namespace=default&group=tried');
   await page.getByText('The rules are right.').waitFor();
+  // comments are there as they were written
+  await page.getByLabel('rules', { exact: true }).getByText('# why').waitFor();
   await post('/config/v1/rules/default', right('up == 2'));
   await write(page, 'rules', right('up == 3'));
   await page.getByText('The rules are right.').waitFor();

@@ -19,7 +19,7 @@ import { remoteRules } from '../../peer/ruler-role.ts';
 import { rulerMetrics } from '../../ruler/metrics.ts';
 import { RuleConfigs } from '../../ruler/rule-config.ts';
 import { RULES, ruleDocument } from '../../ruler/rule-source.ts';
-import { groupYaml, namespacesYaml, tenantsYaml } from '../../ruler/rule-yaml.ts';
+import { namespacesYaml, tenantsYaml } from '../../ruler/rule-yaml.ts';
 import { Ruler, type RulerPeers } from '../../ruler/ruler.ts';
 import { RpcClients } from '../cluster/rpc-clients.ts';
 import type {
@@ -141,8 +141,8 @@ async function configured(
     case 'list': {
       const { tenant, namespace, group } = request;
       if (namespace !== undefined && group !== undefined) {
-        const found = await configs.group(tenant, namespace, group, signal);
-        return found === undefined ? NOTHING : { found: true, text: groupYaml(found) };
+        const text = await configs.groupText(tenant, namespace, group, signal);
+        return text === undefined ? NOTHING : { found: true, text };
       }
       const all = await configs.namespaces(tenant, signal);
       const some = namespace === undefined ? all : new Map([...all].filter(([name]) => name === namespace));
@@ -163,7 +163,7 @@ async function configured(
         const reset = ruler.resetBy(tenant, { file: namespace, group });
         return { found: true, text: JSON.stringify({ status: 'success', data: { reset } }) };
       }
-      const change = { limits, user, ...(expected !== undefined && { expected }) };
+      const change = { limits, user, text, ...(expected !== undefined && { expected }) };
       await configs.put(tenant, namespace, group, change, signal);
       changed(ruler, tenant);
       return { found: true, text: '' };

@@ -178,11 +178,6 @@ function RuleEditor({ given }: { readonly given: GivenGroup }) {
       <div className="two-columns">
         <Stack gap="xs" className="column">
           <YamlEditor label="rules" text={text} onText={setText} completes />
-          {/(^|\s)#/.test(text) && (
-            <Text size="xs" c="dimmed">
-              Comments are not kept: a group is written anew when it is saved.
-            </Text>
-          )}
           {verdict.error && !verdict.isFetching && <Failure error={verdict.error} title="The rules are not right" />}
           {verdict.data !== undefined && (
             <Text size="sm" role="status" c="teal">
