@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import { Cluster, ONE_THREAD, QUICK_RING } from '../harness/cluster.ts';
 import type { Pallium } from '../harness/pallium.ts';
 import { WRITE_HEADERS, writeBody } from '../harness/remote-write.ts';
@@ -11,6 +13,8 @@ import { tableServices } from './e2e-stores.ts';
 // Real processes as a cluster on one store.
 
 const { port: storePort, flags: storeFlags } = tableServices.find(({ name }) => name === 'dynamodb')!;
+/** A browser's visit to the page of the ring; it says so where there is none. */
+const RING_PAGE = join(import.meta.dirname, '../../web/test/ring-page.ts');
 const RUN = Date.now().toString(36);
 const SERIES = 20;
 let clusters = 0;
@@ -99,6 +103,7 @@ else {
     const sender = new Sender(all);
     for (let i = 0; i < 20; i++) await sender.send();
     await checkAll(all, sender);
+    await promisify(execFile)(process.execPath, [RING_PAGE, all[0]!.url, ...names], { timeout: 300_000 });
 
     await cluster.of('b').kill();
     for (let i = 0; i < 20; i++) await sender.send();
