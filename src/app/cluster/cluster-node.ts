@@ -18,7 +18,7 @@ import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
-import { hostAndPort } from '../../kit/rpc/security.ts';
+import { checkClosed, hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import { type Clock, type Timer, timeout } from '../../lib/clock.ts';
@@ -60,6 +60,8 @@ export interface ClusterNodeOptions {
   readonly kv: LateKv;
   /** Absent: this process holds no samples. */
   readonly disk?: Disk | undefined;
+  /** Whether users must prove who they are: then other processes must, too. */
+  readonly isClosed: () => boolean;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -233,6 +235,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const { config, kv, disk, clock, log } = this.#options;
     const { heartbeatPeriodMs, heartbeatTimeoutMs, autoForgetMs, arcs, zonesMin, instanceZone } = config.ring;
     if (config.server.peerAdvertiseAddress !== '') hostAndPort(config.server.peerAdvertiseAddress);
+    checkClosed(this.#options.isClosed(), this.#credentials.current);
     await this.#server.start();
     this.#refreshes = this.#credentials.watch(clock, log, () => this.#server.securityChanged());
     disk?.makeFolder(this.#folder);

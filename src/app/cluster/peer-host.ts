@@ -3,7 +3,7 @@ import type { Registry } from '../../kit/observe/metrics.ts';
 import { PeerCredentials, type PeerFiles } from '../../kit/rpc/credentials.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
-import { hostAndPort, isProtected } from '../../kit/rpc/security.ts';
+import { checkClosed, hostAndPort, isProtected } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
@@ -31,7 +31,7 @@ export interface PeerListenerOptions {
   readonly isSought?: boolean;
   /**
    * Whether users must prove who they are: then no account of this machine may pass by that, and without key or certificates
-   * it does not listen.
+   * it does not listen, or does not start where others have its address in their settings.
    */
   readonly isClosed?: () => boolean;
   readonly log: Logger;
@@ -88,6 +88,7 @@ export class PeerListener implements Service, PeerHost {
 
   async start(): Promise<void> {
     const { settings, isSought = false, isClosed, clock, log } = this.#options;
+    if (isSought) checkClosed(isClosed?.() === true, this.#credentials.current);
     if (isClosed?.() && !isProtected(this.#credentials.current)) {
       this.#isDeaf = true;
       log.warn(

@@ -6,8 +6,15 @@ export const peersModule: Module = {
   needs: ['observer'],
   build(app) {
     if (app.parts.peers !== undefined) return [];
-    const { config, log, registry, clock } = app;
-    const peers = new PeerListener({ settings: config.server, isSought: true, log, registry, clock });
+    const { config, gate, log, registry, clock } = app;
+    const peers = new PeerListener({
+      settings: config.server,
+      isSought: true,
+      isClosed: () => gate.closed,
+      log,
+      registry,
+      clock,
+    });
     app.parts.peers = peers;
     return [peers];
   },

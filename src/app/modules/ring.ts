@@ -15,10 +15,10 @@ import type { Module } from './module.ts';
 export const ringModule: Module = {
   needs: ['observer'],
   build(app) {
-    const { config, log, registry, clock, http, metricSources } = app;
+    const { config, gate, log, registry, clock, http, metricSources } = app;
     const disk = hasIngester(config) ? heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock)) : undefined;
     const kv = new LateKv(() => openKv(config, clock), clock);
-    const cluster = new ClusterNode({ config, kv, disk, log, registry, clock });
+    const cluster = new ClusterNode({ config, kv, disk, isClosed: () => gate.closed, log, registry, clock });
     app.parts.cluster = cluster;
     app.parts.peers = cluster;
     metricSources.push(() => cluster.metrics());

@@ -19,15 +19,15 @@ test('where others are told the address of a queue or a front end, it listens th
   t.after(() => other.close());
   await new Promise((resolve) => other.once('listening', resolve));
   const { port } = other.address() as net.AddressInfo;
-  const serviceOf = async (target: string): Promise<Service> => {
-    const args = [`-target=${target}`, `-server.peer-listen-address=127.0.0.1:${port}`, '-schema.store=cassandra'];
+  const serviceOf = async (target: string, gate = OPEN, own = `127.0.0.1:${port}`): Promise<Service> => {
+    const args = [`-target=${target}`, `-server.peer-listen-address=${own}`, '-schema.store=cassandra'];
     const config = loadConfig(sections, { args, env: {} }).values;
     const app = {
       config,
       log: silentLogger,
       registry: new Registry(),
       clock: new ManualClock(),
-      gate: OPEN,
+      gate,
       parts: {},
     };
     const [service] = await storePeersModule.build(app as unknown as App);
@@ -35,6 +35,8 @@ test('where others are told the address of a queue or a front end, it listens th
   };
   for (const target of ['ruler,query-frontend', 'ruler,query-scheduler']) {
     await assert.rejects((await serviceOf(target)).start!(unaborted), /EADDRINUSE/, target);
+    const closed = await serviceOf(target, { closed: true }, '127.0.0.1:0');
+    await assert.rejects(closed.start!(unaborted), /users are configured.*-server\.peer-key-file/, target);
   }
   const anywhere = await serviceOf('ruler');
   await anywhere.start!(unaborted);

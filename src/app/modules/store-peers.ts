@@ -8,8 +8,7 @@ export const storePeersModule: Module = {
   build({ config, gate, log, registry, clock, parts }) {
     if (parts.peers !== undefined || periodsOf(config.schema).at(-1)!.store === 'embedded') return [];
     const isSought = config.process.target.some((name) => name === 'query-frontend' || name === 'query-scheduler');
-    // whom others are told to find listens, as it does without a store
-    const isClosed = () => gate.closed && !isSought;
+    const isClosed = () => gate.closed;
     const peers = new PeerListener({ settings: config.server, isSought, isClosed, log, registry, clock });
     parts.peers = peers;
     return [peers];

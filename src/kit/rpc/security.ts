@@ -37,6 +37,17 @@ export function checkSecurity(host: string, security: PeerSecurity): void {
   );
 }
 
+/**
+ * Other processes may read and write for every tenant.
+ * @throws where users must prove who they are, and whoever gets to this machine's loopback could pass by that
+ */
+export function checkClosed(isClosed: boolean, security: PeerSecurity): void {
+  if (!isClosed || isProtected(security)) return;
+  throw new Error(
+    'users are configured, and every account of this machine could ask the listener for other processes in the place of any tenant: set -server.peer-key-file or -server.peer-tls-cert-path, or -server.peer-insecure where all accounts are trusted',
+  );
+}
+
 /** Host and port of `host:port` or `[address]:port`. @throws where it is none */
 export function hostAndPort(address: string): { readonly host: string; readonly port: number } {
   const at = address.lastIndexOf(':');
