@@ -30,6 +30,8 @@ export class Journal {
   /** Queries that needed the store and failed while it was away. */
   storeFailures = 0;
   longestRefusalMs = 0;
+  /** Samples that the store has at the end, as text; undefined: they were not counted. */
+  stored: string | undefined;
   #wrongCount = 0;
 
   /** Says something that happened, with the time since the beginning. */

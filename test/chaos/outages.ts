@@ -19,6 +19,8 @@ export interface OutagesOptions {
   readonly checker: Checker;
   readonly journal: Journal;
   readonly minutes: number;
+  /** How long each outage lasts; undefined: two or three minutes, shortened as the run is. */
+  readonly outageMs: number | undefined;
   /** Whether the key-value store is one of its own. */
   readonly hasKv: boolean;
   /** Kinds that are made; empty: all. */
@@ -39,16 +41,17 @@ export class Outages {
   }
 
   async run(): Promise<void> {
-    const { processes, kinds, hasKv, minutes } = this.#options;
+    const { processes, kinds, hasKv, minutes, outageMs } = this.#options;
+    const lasts = (ms: number) => outageMs ?? ms * this.#scale;
     const ingesters = processes.filter(({ isIngester }) => isIngester);
     const isShort = minutes < FULL_MINUTES;
     const losses = ingesters
       .slice(0, isShort ? 1 : ingesters.length)
       .map((process) => ['folder', () => this.#loseFolder(process)] as const);
     const others = [
-      ['kv', () => this.#kvAway(3 * MINUTE_MS * this.#scale)],
-      ['zone', () => this.#zoneAway(2 * MINUTE_MS * this.#scale)],
-      ['store', () => this.#storeAway(3 * MINUTE_MS * this.#scale)],
+      ['kv', () => this.#kvAway(lasts(3 * MINUTE_MS))],
+      ['zone', () => this.#zoneAway(lasts(2 * MINUTE_MS))],
+      ['store', () => this.#storeAway(lasts(3 * MINUTE_MS))],
     ] as const;
     // in a short run the loss comes last: until all that is owed is in the store, another failure is no single one
     const all = isShort

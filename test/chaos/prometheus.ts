@@ -49,8 +49,8 @@ remote_write:
     return new RealPrometheus(server, exporter, await startNewestPrometheus({ config }));
   }
 
-  /** Waits until all that it scraped has been sent, and compares what the cluster has of it. */
-  async check(target: MemberProcess, journal: Journal): Promise<void> {
+  /** Waits until all that it scraped has been sent, and compares what the cluster has of it. @returns samples that were compared */
+  async check(target: MemberProcess, journal: Journal): Promise<number> {
     const own = new ApiClient(this.#peer.url);
     const toS = Math.floor(Date.now() / 1000);
     const seconds = toS - Math.floor(this.#startMs / 1000);
@@ -77,6 +77,7 @@ remote_write:
     });
     const count = [...want.values()].reduce((sum, values) => sum + values.length, 0);
     journal.say(`the cluster was compared with Prometheus: ${want.size} series, ${count} samples`);
+    return count;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

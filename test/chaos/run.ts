@@ -10,6 +10,7 @@ import { Balancer, MemberProcess, type ProcessPlan, startAll } from './processes
 import { RealPrometheus } from './prometheus.ts';
 import { Services } from './services.ts';
 import { type ChaosSettings, readSettings, type Shape } from './settings.ts';
+import { checkStore } from './stored.ts';
 
 // A cluster of real processes under load, of which some are killed, stopped or cut off all the time: no acknowledged sample may be lost
 // or doubled, and no query wrong. `MINUTES=4 RATE=2000 SEED=1 npm run chaos`; settings.ts has all settings.
@@ -109,7 +110,8 @@ async function makeChaos(
   });
   const { minutes, faults: kinds } = settings;
   const hasKv = settings.kv === 'etcd';
-  const outages = new Outages({ processes, services, faults, checker, journal, minutes, hasKv, kinds });
+  const { outageMs } = settings;
+  const outages = new Outages({ processes, services, faults, checker, journal, minutes, outageMs, hasKv, kinds });
   await Promise.all([faults.run(), outages.run().finally(() => faults.mayEnd())]);
   journal.say('no more faults');
   await load.stop();
@@ -122,7 +124,8 @@ async function makeChaos(
     });
     journal.say(`${each.name} has been asked for all ${samples} samples`);
   }
-  await prometheus?.check(readers.pick(), journal);
+  const scraped = (await prometheus?.check(readers.pick(), journal)) ?? 0;
+  await checkStore({ processes, services, journal, samples: journal.samples + scraped });
   await Promise.all([writers.close(), readers.close()]);
 }
 
@@ -138,6 +141,7 @@ function report(settings: ChaosSettings, journal: Journal): boolean {
     ['writes retried', `${count('write')}`, true],
     ['queries', `${queries}`, queries > 0],
     ['queries failed', `${count('query')}, and ${journal.storeFailures} while the store was away`, true],
+    ['in the store', journal.stored ?? 'not counted', journal.stored !== undefined],
     ['wrong', `${wrongCount}`, wrongCount === 0],
     [
       'longest refusal',

@@ -11,8 +11,13 @@ export class Services implements AsyncDisposable {
   readonly #peers = new Map<string, Peer>();
   /** In front of the stores of samples. */
   readonly #proxies: TcpProxy[] = [];
-  /** How a process reaches them. */
-  readonly flags: string[] = [];
+  /** How a process reaches the stores of samples, and all of them. */
+  readonly storeFlags: string[] = [];
+  readonly #ringFlags: string[] = [];
+
+  get flags(): readonly string[] {
+    return [...this.storeFlags, ...this.#ringFlags];
+  }
 
   static async start(settings: ChaosSettings): Promise<Services> {
     const services = new Services();
@@ -35,7 +40,7 @@ export class Services implements AsyncDisposable {
   async #startTable({ store }: ChaosSettings): Promise<void> {
     if (store === 'cassandra') {
       const port = await this.#start('cassandra', { CASSANDRA_STORAGE_PORT: `${await freePort()}` });
-      this.flags.push(
+      this.storeFlags.push(
         '-schema.store=cassandra',
         '-cassandra.addresses=127.0.0.1',
         `-cassandra.port=${port}`,
@@ -46,7 +51,7 @@ export class Services implements AsyncDisposable {
       );
     } else {
       const port = await this.#start('dynamodb');
-      this.flags.push(
+      this.storeFlags.push(
         '-schema.store=dynamodb',
         `-dynamodb.endpoint=http://127.0.0.1:${port}`,
         '-dynamodb.access-key-id=test',
@@ -59,7 +64,7 @@ export class Services implements AsyncDisposable {
 
   async #startObjects({ objects }: ChaosSettings): Promise<void> {
     if (objects === 'none') {
-      this.flags.push('-schema.object-store=none');
+      this.storeFlags.push('-schema.object-store=none');
       return;
     }
     const endpoint = `http://127.0.0.1:${await this.#start(objects)}`;
@@ -67,7 +72,7 @@ export class Services implements AsyncDisposable {
     const client = new S3Client({ region: 'us-east-1', endpoint, forcePathStyle: true, credentials });
     await client.send(new CreateBucketCommand({ Bucket: BUCKET }));
     client.destroy();
-    this.flags.push(
+    this.storeFlags.push(
       '-schema.object-store=s3',
       `-s3.buckets=${BUCKET}`,
       `-s3.endpoint=${endpoint}`,
@@ -82,7 +87,7 @@ export class Services implements AsyncDisposable {
   async #startEtcd(): Promise<void> {
     const peer = await startService('etcd');
     this.#peers.set('etcd', peer);
-    this.flags.push('-ring.store=etcd', `-etcd.endpoints=127.0.0.1:${peer.port}`);
+    this.#ringFlags.push('-ring.store=etcd', `-etcd.endpoints=127.0.0.1:${peer.port}`);
   }
 
   /** Ends the key-value store. */

@@ -17,6 +17,8 @@ export interface ChaosSettings {
   readonly store: 'cassandra' | 'dynamodb';
   /** A server of objects, or none: they lie in the database then. */
   readonly objects: 's3' | 'moto' | 'none';
+  /** How long each outage lasts; undefined: two or three minutes, shortened as the run is. */
+  readonly outageMs: number | undefined;
   /** Time from one fault to the next. */
   readonly faultEveryMs: number;
   /** Kinds of faults; all: every one that the shape can have. */
@@ -40,6 +42,7 @@ export function readSettings(env: NodeJS.ProcessEnv = process.env): ChaosSetting
     kv: choice(env, 'KV', ['etcd', 'index-store']),
     store,
     objects: choice(env, 'OBJECTS', ['s3', 'moto', 'none']),
+    outageMs: env.OUTAGE_MIN ? number(env, 'OUTAGE_MIN', 0) * 60_000 : undefined,
     faultEveryMs: number(env, 'FAULT_EVERY_S', 20) * 1000,
     faults: env.FAULTS?.split(',') ?? [],
     prometheus: env.PROMETHEUS !== 'no',
