@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
-import { Pallium, tempFolder } from './pallium.ts';
+import { readFileSync, rmSync } from 'node:fs';
+import { Pallium, type PalliumOptions, tempFolder } from './pallium.ts';
 import { cpuMs } from './process-cost.ts';
 
 /** Settings of a cluster on loopback whose ring moves within a second. */
@@ -38,7 +38,7 @@ export class Cluster implements AsyncDisposable {
   async start(
     name: string,
     flags: readonly string[] = [],
-    options: { readonly env?: Readonly<Record<string, string>> } = {},
+    options: Pick<PalliumOptions, 'env' | 'launcher'> = {},
   ): Promise<Pallium> {
     const dataDir = this.folder(name);
     const process = await Pallium.start({
@@ -56,6 +56,11 @@ export class Cluster implements AsyncDisposable {
     const folder = this.#folders.get(name) ?? tempFolder(name);
     this.#folders.set(name, folder);
     return folder;
+  }
+
+  /** All that processes of this name have logged. */
+  logOf(name: string): string {
+    return readFileSync(`${this.folder(name)}.log`, 'utf8');
   }
 
   of(name: string): Pallium {

@@ -23,6 +23,8 @@ export interface PalliumOptions {
   readonly ownMetrics?: boolean;
   /** A wrapper that runs before the command, like `prlimit`. */
   readonly wrapper?: readonly string[];
+  /** The launcher of another build; absent: that of this checkout. */
+  readonly launcher?: string | undefined;
   /** Added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -49,7 +51,7 @@ export class Pallium implements AsyncDisposable {
     const [command, ...args] = [
       ...(options.wrapper ?? []),
       process.execPath,
-      launcher,
+      options.launcher ?? launcher,
       `-data.dir=${this.dataDir}`,
       `-server.http-listen-port=${port}`,
       `-self-monitoring.enabled=${options.ownMetrics === true}`,
