@@ -22,7 +22,7 @@ export function sayOfUpgrade(text: string): void {
 `;
 
 /**
- * What the newer build has beyond this one, a field each of the frames between processes (and of their protocol a version), the version
+ * The fields that the newer build has beyond this one, one each of the frames between processes (and of their protocol a version), the version
  * documents of the ring, and the log. It says what it was told with them and without.
  */
 const PATCHES: readonly Patch[] = [
