@@ -81,7 +81,7 @@ async function turnsUntil(isThere: () => boolean): Promise<void> {
 /** @returns the calls that query and change made */
 async function inOrder(change: Change, order: Order): Promise<{ query: number; change: number }> {
   const gates = new Gates();
-  const world = await startWorld(seededRandom(SEED), gates);
+  const world = await startWorld(seededRandom(SEED), { gates });
   try {
     return await inOrderOf(world, gates, change, order);
   } finally {

@@ -55,8 +55,12 @@ function shardOver(disk: MemoryDisk, folder: string, clock: ManualClock): Shard 
   return new Shard({ folder, ...options, ...rest, fatal: (error) => assert.fail(error) });
 }
 
-/** A store, an ingester, an importer, and two front ends that share a cache. */
-export async function startWorld(random: Random, gates = new Gates()) {
+/**
+ * A store, an ingester, an importer, and two front ends.
+ *
+ * @param isShared whether the front ends share a cache; else each has its own, and neither hears of what the other sees
+ */
+export async function startWorld(random: Random, { gates = new Gates(), isShared = true } = {}) {
   const clock = new ManualClock(NOW_MS);
   const tables = new MemoryTableStore();
   const objects = new MemoryObjectClient(clock);
@@ -115,9 +119,9 @@ export async function startWorld(random: Random, gates = new Gates()) {
   const querier = (): QueryRunner => sources('query').queries;
   const deletes = sources('change').deletes!;
   const seenGenerations = new Generations(schemaFor('query'), clock, randomBytes);
-  const cache = new MemoryCache({ bytesMax: 1 << 24, clock });
+  const caches = Array.from({ length: isShared ? 1 : 2 }, () => new MemoryCache({ bytesMax: 1 << 24, clock }));
   let evaluated = 0;
-  const frontend = (): Frontend => {
+  const frontend = (cache: MemoryCache): Frontend => {
     const own = querier();
     return new Frontend({
       querier: {
@@ -154,8 +158,8 @@ export async function startWorld(random: Random, gates = new Gates()) {
   return {
     clock,
     plain: querier(),
-    frontends: [frontend(), frontend()],
-    cache,
+    frontends: [frontend(caches[0]!), frontend(caches.at(-1)!)],
+    hits: () => caches.reduce((sum, { stats }) => sum + stats.hits, 0),
     evaluated: () => evaluated,
     /** Samples stay in the head, too, until `drop`. */
     flush: () => ingester.flush(),
