@@ -15,7 +15,9 @@ import type { Expr } from '../promql/parser/ast.ts';
 import { ParseError } from '../promql/parser/error.ts';
 import type { ParsedExprs } from '../promql/parser/parsed.ts';
 import { printExpr } from '../promql/parser/printer.ts';
+import type { Queryable } from '../storage/queryable.ts';
 import { alignToStep } from './align.ts';
+import { cutOut, hasInnerAggregate, rangeOverInner } from './inner-shards.ts';
 import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
 import { partMissing } from './part-missing.ts';
@@ -57,6 +59,8 @@ export interface FrontendOptions {
   readonly samplesMax: number;
   /** Sizes and limits of queries of several parts; absent: they are not known before. */
   readonly need?: { readonly sizesOf: SizesOf; readonly limits: NeedLimits };
+  /** Evaluates over something else, in this thread; absent: aggregations within larger expressions are not asked for in shards. */
+  readonly over?: ((queryable: Queryable) => QueryRunner) | undefined;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -104,10 +108,7 @@ export class Frontend implements QueryRunner {
     const expr = await this.#parse(request.expr, pacer);
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
-    const runner =
-      shards > 0 && request.allowPartial !== true && isShardable(expr)
-        ? this.#inShards(tenant, pacer)
-        : querier.range.bind(querier, tenant);
+    const runner = this.#runnerOf(tenant, request, expr, pacer);
     if (splitRefusal(expr, rules) !== undefined) {
       if (!isOne) await this.#refuseHopeless(tenant, request, expr, [request], context);
       return runner(request, context);
@@ -153,6 +154,20 @@ export class Frontend implements QueryRunner {
       const query = { tenant, expr: text, normal: printExpr(expr), startMs, endMs, stepMs, reach, lookbackMs, limits };
       return cache.open(query, parts, signal);
     };
+  }
+
+  /** Asks for a query, or a part of it by time: in shards where that may be. */
+  #runnerOf(tenant: string, request: RangeRequest, expr: Expr, turns: Pacer): RunRange {
+    const { querier, shards, rules, over, memory } = this.#options;
+    const whole: RunRange = querier.range.bind(querier, tenant);
+    if (shards === 0 || request.allowPartial === true) return whole;
+    const sharded = this.#inShards(tenant, turns);
+    if (isShardable(expr) && !hasInnerAggregate(expr)) return sharded;
+    const isCounted = request.perStepStatistics === true || request.explain === true;
+    const cut = over === undefined || isCounted || rules.delayedNameRemoval ? undefined : cutOut(expr, request.expr);
+    if (cut === undefined || over === undefined) return whole;
+    return (part, context) =>
+      rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
   }
 
   #inShards(tenant: string, turns: Pacer): RunRange {

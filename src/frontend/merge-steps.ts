@@ -40,9 +40,14 @@ export function stepsOf({ value, notes }: QueryResult): Steps {
  */
 export async function joinSteps(grid: Grid, parts: readonly Steps[], turns: Turns): Promise<Steps> {
   const series = await mergedSeries(grid, parts, turns);
+  return { series, ...joinNotes(parts) };
+}
+
+/** Notes of several parts of a query, as one. */
+export function joinNotes(parts: readonly Steps[]): Pick<Steps, 'notes'> {
   const annotations = new Annotations();
   for (const { notes } of parts) annotations.absorb(notes);
-  return { series, notes: annotations.plain() };
+  return { notes: annotations.plain() };
 }
 
 /** The same steps as the answer of a query. */

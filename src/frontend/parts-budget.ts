@@ -14,7 +14,7 @@ export const POINT_BYTES = 32;
 /** Characters of a point in the text of an answer, at the least: `[1767225600,"1"],`. */
 export const POINT_TEXT_BYTES = 17;
 /** A series in an answer, its labels as text and in a map. */
-const SERIES_BYTES = 600;
+export const SERIES_BYTES = 600;
 
 export interface PartsLimits {
   /** Points of all parts together. */

@@ -27,7 +27,7 @@ const ASKED_MAX = 40;
 function randomRequest(random: Random, expressions: Expressions, asked: RangeRequest[]): RangeRequest {
   const isAgain = asked.length > 0 && random() < 0.6;
   const old = asked[Math.floor(random() * asked.length)];
-  const expr = isAgain ? old!.expr : expressions.vector(1 + Math.floor(random() * 3));
+  const expr = isAgain ? old!.expr : someExpression(random, expressions);
   const stepMs = isAgain ? old!.stepMs : [7000, 15_000, 60_000, 170_000][Math.floor(random() * 4)]!;
   const spanMs = STEPS * STEP_MS;
   const moveMs = Math.floor(((random() - 0.5) * spanMs) / 2 / stepMs) * stepMs;
@@ -36,6 +36,32 @@ function randomRequest(random: Random, expressions: Expressions, asked: RangeReq
   if (asked.length < ASKED_MAX) asked.push(request);
   else asked[Math.floor(random() * ASKED_MAX)] = request;
   return request;
+}
+
+/** Any expression, and now and then one around aggregations. */
+function someExpression(random: Random, expressions: Expressions): string {
+  if (random() < 0.75) return expressions.vector(1 + Math.floor(random() * 3));
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
+  const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
+  const inner = () => {
+    const op = pick(['sum', 'min', 'max', 'count', 'group']);
+    const of = pick(['tenths', 'requests_total', 'rate(requests_total[2m])', 'temperature', 'odd', 'abs(seconds)']);
+    return `${op}${by} (${of})`;
+  };
+  switch (Math.floor(random() * 6)) {
+    case 0:
+      return `${inner()} ${pick(['/', '-', '> bool', '>', 'and', 'or', 'unless', '*'])}\n ${inner()}`;
+    case 1:
+      return `temperature > bool on (job) group_left sum by (job) (${pick(['tenths', 'odd', 'temperature'])})`;
+    case 2:
+      return `histogram_quantile(0.9, label_replace(${inner()}, "le", "$1", "${pick(['code', 'instance'])}", "(.*)"))`;
+    case 3:
+      return `count${by} (${inner()} > ${pick(['3', '0', '-1'])})`;
+    case 4:
+      return `-(${inner()}) + ${pick(['1', 'time()', 'scalar(sum(tenths))', `clamp_min(${inner()}, 2)`])}`;
+    default:
+      return `requests_total * on (job) group_left () (${pick(['sum', 'count', 'max'])} by (job) (seconds))`;
+  }
 }
 
 /** A cache that forgets what it likes. */
@@ -67,7 +93,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       clock: systemClock,
     });
     const asked: RangeRequest[] = [];
-    const outcomes = { parts: 0, partials: 0, split: 0, errors: 0, filled: 0 };
+    const outcomes = { parts: 0, partials: 0, split: 0, errors: 0, filled: 0, inner: 0 };
     for (let i = 0; i < COUNT / 2; i++) {
       const request = randomRequest(random, expressions, asked);
       const querier = rig.runner('a');
@@ -89,6 +115,10 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         rules: { delayedNameRemoval: false },
         splitIntervalMs: INTERVAL_MS,
         shards: random() < 0.5 ? 4 : 0,
+        over(queryable) {
+          outcomes.inner++;
+          return rig.over(queryable);
+        },
         cache: random() < 0.9 ? cache : undefined,
         // the end of the data is too young
         cacheLimits: { ageMs: Date.now() - (START_MS + STEPS * STEP_MS * 0.8), retentionMs: 0, ttlMs: 0 },

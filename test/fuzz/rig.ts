@@ -86,6 +86,8 @@ export interface Rig {
   readonly runner: (tenant: string) => QueryRunner;
   /** Evaluates series one by one. */
   readonly plainRunner: (tenant: string) => QueryRunner;
+  /** Evaluates over something else. */
+  readonly over: (queryable: Queryable) => QueryRunner;
   /** Samples, wherever they lie now. */
   readonly queryable: (tenant: string) => Queryable;
   flush(): Promise<void>;
@@ -137,14 +139,16 @@ export async function startRig(random: Random, { alike = false }: RigOptions = {
     });
   let current = querier();
   let plain = querier(false);
-  const runnerOf = (asked: Querier, tenant: string) =>
+  const sourcesOf = (asked: Querier, tenant: string) =>
     asked.sources(
       tenant,
       joinedLimits(tenant, () => DEFAULT_LIMITS),
-    ).queries;
+    );
+  const runnerOf = (asked: Querier, tenant: string) => sourcesOf(asked, tenant).queries;
   return {
     runner: (tenant) => runnerOf(current, tenant),
     plainRunner: (tenant) => runnerOf(plain, tenant),
+    over: (queryable) => sourcesOf(current, 'a').over(queryable),
     queryable: (tenant) => current.queryable(tenant),
     async flush() {
       const { failures } = await flusher.flush(FLUSH_ALL);

@@ -186,6 +186,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
         ...frontend,
         retriesMax,
         parallelMax,
+        over,
         querier: elsewhere ?? sources.queries,
         cache: answers,
         cacheLimits: cacheLimits(limits),

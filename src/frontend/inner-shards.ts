@@ -1,0 +1,229 @@
+import type { QueryResult, QueryRunContext, QueryRunner, RangeRequest, ResultSeries } from '../contract/query.ts';
+import type { Turns } from '../lib/turns.ts';
+import { AppError } from '../model/errors.ts';
+import { Labels, METRIC_NAME } from '../model/labels.ts';
+import { functionOf } from '../promql/functions/table.ts';
+import type { BinaryExpr, Call, Expr } from '../promql/parser/ast.ts';
+import { typeOf } from '../promql/parser/type.ts';
+import { childrenOf } from '../promql/parser/walk.ts';
+import type { Queryable } from '../storage/queryable.ts';
+import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
+import { type PartsMemory, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
+import { runParts } from './run-parts.ts';
+import { isShardable } from './shard.ts';
+
+// Aggregations within a larger expression are asked for in shards by themselves. What is around them is evaluated here, over their answers:
+// each of them is a series at the steps of the query, and a selector that looks back for a millisecond sees just these.
+
+/** An expression whose inner parts are asked for one by one. */
+export interface CutOut {
+  /** The expression with a selector in the place of each inner part, and nothing moved. */
+  readonly outer: string;
+  readonly inner: readonly InnerPart[];
+}
+
+export interface InnerPart {
+  /** Blanks, then the part at its place: positions are those in the whole expression. */
+  readonly expr: string;
+  /** Whether it is an aggregation that may be asked for in shards. */
+  readonly isSharded: boolean;
+  readonly name: string;
+}
+
+interface Place {
+  readonly expr: Expr;
+  readonly isSharded: boolean;
+}
+
+/** Names of parts, which need no more room than any part has. */
+const NAMES = 'abcdefgh';
+const LOOKBACK_MS = 1;
+
+/** @param text of the expression @returns undefined where nothing can be cut out, or the answer could be another */
+export function cutOut(expr: Expr, text: string): CutOut | undefined {
+  const places: Place[] = [];
+  try {
+    find(expr, places);
+  } catch (thrown) {
+    if (thrown instanceof NotCut) return undefined;
+    throw thrown;
+  }
+  if (places.length > NAMES.length || !places.some(({ isSharded }) => isSharded)) return undefined;
+  const bytes = new TextEncoder().encode(text);
+  const outer = bytes.slice();
+  const decoder = new TextDecoder();
+  const inner = places.map(({ expr: part, isSharded }, i): InnerPart => {
+    const { start, end } = part.pos;
+    const name = NAMES[i]!;
+    outer.fill(BLANK, start, end);
+    outer.set(new TextEncoder().encode(name), start);
+    const own = new Uint8Array(end).fill(BLANK);
+    own.set(bytes.subarray(start, end), start);
+    return { expr: decoder.decode(own), isSharded, name };
+  });
+  return { outer: decoder.decode(outer), inner };
+}
+
+const BLANK = 32;
+
+/** The order of series matters, or it is not known that it does not. */
+class NotCut extends Error {}
+
+/** @throws NotCut */
+function find(expr: Expr, places: Place[]): void {
+  switch (expr.kind) {
+    case 'number':
+    case 'string':
+      break;
+    case 'paren':
+    case 'unary':
+      find(expr.expr, places);
+      break;
+    case 'binary':
+      if (isCostly(expr)) throw new NotCut();
+      find(expr.lhs, places);
+      find(expr.rhs, places);
+      break;
+    case 'aggregate':
+      if (isShardable(expr) && !hasAggregate(expr.expr)) places.push({ expr, isSharded: true });
+      // these do not depend on the order of what they are made of
+      else if (expr.op === 'count' || expr.op === 'group') find(expr.expr, places);
+      else throw new NotCut();
+      break;
+    case 'call':
+      if (expr.args.some((arg) => typeOf(arg) === 'matrix')) places.push({ expr, isSharded: false });
+      else findInCall(expr, places);
+      break;
+    case 'vector':
+      places.push({ expr, isSharded: false });
+      break;
+    case 'matrix':
+    case 'subquery':
+      throw new NotCut();
+  }
+}
+
+function findInCall({ func, args }: Call, places: Place[]): void {
+  const { open, absent, info } = functionOf(func)!;
+  const needsAll = open.kind === 'sort' || open.kind === 'info' || open.kind === 'quantiles';
+  if (needsAll || absent || info) throw new NotCut();
+  for (const arg of args) find(arg, places);
+}
+
+/** Whether it drops points: all of a selector would be fetched for few of them. */
+function isCostly({ op, bool, lhs, rhs }: BinaryExpr): boolean {
+  const filters =
+    op === 'and' || op === 'unless' || op === 'or' || (!bool && typeOf(lhs) === 'vector' && COMPARES.has(op));
+  return filters && [lhs, rhs].some((side) => typeOf(side) === 'vector' && !hasAggregate(side));
+}
+
+const COMPARES: ReadonlySet<string> = new Set(['==', '!=', '<', '<=', '>', '>=', '</', '>/']);
+
+/** Whether an aggregation is made of others. */
+export function hasInnerAggregate(expr: Expr): boolean {
+  return expr.kind === 'paren' ? hasInnerAggregate(expr.expr) : childrenOf(expr).some(hasAggregate);
+}
+
+function hasAggregate(expr: Expr): boolean {
+  return expr.kind === 'aggregate' || childrenOf(expr).some(hasAggregate);
+}
+
+export interface InnerRunners {
+  /** Asks for an aggregation in shards. */
+  readonly sharded: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
+  readonly whole: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
+  /** Evaluates over something else, in this thread. */
+  readonly over: (queryable: Queryable) => QueryRunner;
+  readonly memory: PartsMemory;
+  readonly turns: Turns;
+}
+
+/** Inner parts that are asked for at once. */
+const PARTS_AT_ONCE = 2;
+
+/**
+ * The steps of a query of which inner parts are asked for by themselves. Where anything is not as plain as it has to be (histograms, errors
+ * of the expression), the query is asked for as it is.
+ */
+export async function rangeOverInner(
+  tenant: string,
+  request: RangeRequest,
+  { outer, inner }: CutOut,
+  { sharded, whole, over, memory, turns }: InnerRunners,
+  context: QueryRunContext,
+): Promise<QueryResult> {
+  const { startMs, endMs } = request;
+  const steps = { ...request, whole: request.whole ?? { startMs, endMs } };
+  try {
+    const results = await runParts(inner, PARTS_AT_ONCE, context.signal, async ({ expr, isSharded }, signal) => {
+      const result = await (isSharded ? sharded : whole)({ ...steps, expr }, { ...context, signal });
+      holdResult(result, memory);
+      return result;
+    });
+    if (results.some(hasHistograms)) return await whole(request, context);
+    const series = new Map(results.map((result, i) => [inner[i]!.name, seriesOf(result)]));
+    const runner = over(stepsQueryable(series));
+    const { used: _, noStore: __, ...plain } = steps;
+    const result = await runner.range(tenant, { ...plain, expr: outer, lookbackMs: LOOKBACK_MS }, context);
+    const parts = [...results, result].map(stepsOf);
+    const { notes } = joinNotes(parts);
+    if (turns.due) await turns.pause();
+    const statistics = addedStatistics(results.map((each) => each.statistics));
+    const answer = {
+      ...resultOfSteps(request.expr, { series: parts.at(-1)!.series, notes }),
+      statistics,
+      explanation: undefined,
+    };
+    return request.whole === undefined ? answer : { ...answer, notes };
+  } catch (thrown) {
+    // whichever of several errors comes first, and what it names, is told by who evaluates all of it
+    if (context.signal.aborted || !(thrown instanceof AppError) || !ASKED_WHOLE.has(thrown.facts.id)) throw thrown;
+    return whole(request, context);
+  } finally {
+    memory.close();
+  }
+}
+
+const ASKED_WHOLE: ReadonlySet<string> = new Set(['query-invalid', 'query-failed']);
+
+function holdResult({ value }: QueryResult, memory: PartsMemory): void {
+  if (value.type !== 'matrix') return;
+  let points = 0;
+  for (const { times } of value.series) points += times.length;
+  memory.addMemory(points * POINT_BYTES + value.series.length * SERIES_BYTES);
+}
+
+function hasHistograms({ value }: QueryResult): boolean {
+  return value.type === 'matrix' && value.series.some(({ histograms }) => histograms !== undefined);
+}
+
+function seriesOf({ value }: QueryResult): readonly ResultSeries[] {
+  if (value.type !== 'matrix') throw new Error('bug: a range query without a matrix');
+  return value.series;
+}
+
+/** Answers of queries as what selectors select, each by the name that stands for it. */
+function stepsQueryable(byName: ReadonlyMap<string, readonly ResultSeries[]>): Queryable {
+  const nothing = async () => ({ values: [], warnings: [] });
+  return {
+    async select({ matchers, startMs, endMs }, { budget }) {
+      const name = matchers.find((each) => each.name === METRIC_NAME)?.value ?? '';
+      const found = byName.get(name) ?? [];
+      budget.addSeries(found.length);
+      return {
+        series: found.map(({ pairs }) => Labels.fromSortedPairs(pairs)),
+        warnings: [],
+        read(index, out) {
+          out.clear();
+          const { times, values } = found[index]!;
+          for (let i = 0; i < times.length; i++) {
+            if (times[i]! >= startMs && times[i]! <= endMs) out.pushFloat(times[i]!, values[i]!);
+          }
+        },
+        close() {},
+      };
+    },
+    labelNames: nothing,
+    labelValues: nothing,
+  };
+}
