@@ -37,8 +37,8 @@ if (seed === undefined) {
   failure = await play(name as Parameters<typeof play>[0], { onTrace, ...broken });
 } else {
   const { simulate } = await import('./simulation.ts');
-  const { rememberZstd } = await import('./zstd-memo.ts');
-  rememberZstd();
+  const { storePlainly } = await import('./plain-zstd.ts');
+  storePlainly();
   const scenario = name as Parameters<typeof simulate>[0]['scenario'];
   const [from, to = from] = seed.split('-').map(Number) as [number, number?];
   for (let i = from; i <= to && failure === undefined; i++) {

@@ -42,6 +42,24 @@ interface Batch {
   tries: number;
 }
 
+/** Batches of a sender that wait for their turn. */
+class SendQueue {
+  readonly batches: Batch[] = [];
+  /** Looks whether something is due; its sender waits for that. */
+  wake: (() => void) | undefined;
+
+  push(batch: Batch): void {
+    this.batches.push(batch);
+    if (this.batches.length > BACKLOG_MAX) this.batches.shift();
+    this.wake?.();
+  }
+
+  remove(batch: Batch): void {
+    const at = this.batches.indexOf(batch);
+    if (at >= 0) this.batches.splice(at, 1);
+  }
+}
+
 const SCRAPE_MS = MINUTE;
 /** How long a sender waits for an answer before it sends again, through another front. */
 const PATIENCE_MS = 30_000;
@@ -108,9 +126,9 @@ export class Load {
   readonly #doors: Doors;
   readonly #options: LoadOptions;
   readonly #random: Random;
-  readonly #queues: Batch[][] = [];
+  readonly #queues: SendQueue[] = [];
   /** Queues of what comes late, and what was sent, by tenant: what an import has again. */
-  readonly #late = new Map<string, Batch[]>();
+  readonly #late = new Map<string, SendQueue>();
   readonly #history = new Map<string, Batch[]>();
   #isSending = false;
   /** Nothing is sent or asked for now: days pass. */
@@ -135,7 +153,7 @@ export class Load {
 
   /** Batches that no front has taken or refused yet. */
   get backlog(): number {
-    return this.#queues.reduce((sum, queue) => sum + queue.length, 0);
+    return this.#queues.reduce((sum, { batches }) => sum + batches.length, 0);
   }
 
   start(): void {
@@ -154,11 +172,12 @@ export class Load {
   stopSending(): void {
     this.#isSending = false;
     const { atMs } = this.#world;
-    const waiting = this.#queues.flat();
+    const waiting = this.#queues.flatMap(({ batches }) => batches);
     const longestMs = Math.max(LAST_MS_MAX, ...waiting.map(({ dueMs }) => dueMs - atMs));
     for (const batch of waiting) {
       if (batch.dueMs > atMs) batch.dueMs = atMs + ((batch.dueMs - atMs) * LAST_MS_MAX) / longestMs;
     }
+    for (const queue of this.#queues) queue.wake?.();
   }
 
   stopReading(): void {
@@ -168,8 +187,8 @@ export class Load {
   #sender(tenant: string, valueShift: number, number: number): void {
     const world = this.#world;
     const random = world.random(`sender ${tenant} ${valueShift}`);
-    const queue: Batch[] = [];
-    const lateQueue: Batch[] = [];
+    const queue = new SendQueue();
+    const lateQueue = new SendQueue();
     this.#queues.push(queue, lateQueue);
     this.#late.set(tenant, lateQueue);
     const history = getOrMake(this.#history, tenant, () => []);
@@ -203,7 +222,6 @@ export class Load {
       const to = lateMs > 0 ? lateQueue : queue;
       const batch: Batch = { tenant, series, dueMs: world.atMs + lateMs, tries: 0 };
       to.push(batch);
-      if (to.length > BACKLOG_MAX) to.shift();
       history.push(batch);
       if (history.length > IMPORTED_MAX) history.shift();
     };
@@ -213,13 +231,17 @@ export class Load {
   }
 
   /** Sends what is due, one batch after another. */
-  #drain(queue: Batch[], random: Random): void {
+  #drain(queue: SendQueue, random: Random): void {
     const world = this.#world;
     const again = (ms: number) => world.after(ms, () => this.#drain(queue, random));
-    const batch = queue.find(({ dueMs }) => dueMs <= world.atMs);
+    const batch = queue.batches.find(({ dueMs }) => dueMs <= world.atMs);
+    if (batch === undefined) {
+      this.#wait(queue, random);
+      return;
+    }
     const fronts = this.#doors.fronts();
     const front = fronts[Math.floor(random() * fronts.length)];
-    if (batch === undefined || front === undefined) return void again(RETRY_MS);
+    if (front === undefined) return void again(RETRY_MS);
     batch.tries++;
     this.counts.pushes++;
     const samples = batch.series.flatMap(({ pairs, startMs, samples: all }) =>
@@ -230,7 +252,7 @@ export class Load {
     let isOver = false;
     const over = (ms: number, isDone: boolean) => {
       isOver = true;
-      if (isDone && queue.includes(batch)) queue.splice(queue.indexOf(batch), 1);
+      if (isDone) queue.remove(batch);
       again(ms);
     };
     world.after(Math.min(PATIENCE_MS_MAX, PATIENCE_MS * batch.tries), () => {
@@ -255,6 +277,22 @@ export class Load {
       this.counts.unavailable++;
       over(Math.min(RETRY_MS_MAX, RETRY_MS * batch.tries) * (0.5 + random()), false);
     });
+  }
+
+  /** Goes on some seconds after something is due: no event looks for what is not there, days through. */
+  #wait(queue: SendQueue, random: Random): void {
+    const world = this.#world;
+    const nextMs = Math.min(...queue.batches.map(({ dueMs }) => dueMs));
+    const drain = () => {
+      queue.wake = undefined;
+      this.#drain(queue, random);
+    };
+    const waiting = Number.isFinite(nextMs) ? world.after(nextMs - world.atMs, drain) : undefined;
+    queue.wake = () => {
+      if (waiting !== undefined) waiting.isCancelled = true;
+      queue.wake = undefined;
+      world.after(random() * RETRY_MS, () => this.#drain(queue, random));
+    };
   }
 
   #reader(): void {
@@ -368,7 +406,7 @@ export class Load {
     const late = this.#late.get(tenant)!;
     for (const { series } of this.#history.get(tenant)!) {
       const { timeMs } = series[0]!.samples[0]!;
-      if (timeMs < fromMs || timeMs > toMs || late.length >= BACKLOG_MAX) continue;
+      if (timeMs < fromMs || timeMs > toMs || late.batches.length >= BACKLOG_MAX) continue;
       this.counts.imports++;
       const own = series.filter(({ pairs }) => pairs[1] === metric);
       late.push({ tenant, series: own, dueMs: atMs, tries: 0 });
