@@ -31,6 +31,8 @@ export class FlushScheduler {
   readonly #options: FlushSchedulerOptions;
   readonly #plan: FlushPlan;
   #last: Promise<unknown> = Promise.resolve();
+  /** When windows that lost something were seen, and all that there were then, by shard. */
+  #losing: { readonly atMs: number; readonly windows: readonly ReadonlySet<number>[] } | undefined;
   #lastTurns: { readonly view: RingView; readonly turns: FlushTurns } | undefined;
 
   constructor(options: FlushSchedulerOptions) {
@@ -74,6 +76,23 @@ export class FlushScheduler {
       });
     }
     if (report.failures.length > 0) throw new Error(report.failures.join('; '));
+  }
+
+  /**
+   * Writes what is due by now of all that there was when it was called first, as some of it was lost: where others hold it too, each
+   * owner has its turn. @throws where a window could not be written
+   */
+  async losses(): Promise<void> {
+    if (this.#turnsIfKnown() === undefined) return this.all();
+    const plan = async () => {
+      const arenas = (await this.#stats()).map((each) => each.arenas);
+      const nowMs = this.#options.clock.nowMs();
+      const isFirst = this.#losing === undefined;
+      this.#losing ??= { atMs: nowMs, windows: arenas.map((each) => new Set(each.map(({ window }) => window))) };
+      return this.#plan.losses(arenas, nowMs, { ...this.#losing, isFirst }, this.#turns()!);
+    };
+    const { failures } = await this.#flush(plan);
+    if (failures.length > 0) throw new Error(failures.join('; '));
   }
 
   status(arenas: readonly ShardStats['arenas'][]): FlushStatus {

@@ -180,12 +180,12 @@ export class IngesterService implements Service, IngesterAdmin {
     await this.#noteDeletions();
   }
 
-  /** Writes all that there is where a window lost something; once nothing is left to be written there is nothing to look for. */
+  /** Writes all that there was where a window lost something; once nothing is left to be written there is nothing to look for. */
   async #flushLosses(): Promise<void> {
     const { log } = this.#options;
     const unsettled = async () => (await this.losses()).some(({ settled }) => !settled);
     try {
-      if (await unsettled()) await this.#flushes.all();
+      if (await unsettled()) await this.#flushes.losses();
       this.#isLosing = await unsettled();
     } catch (error) {
       log.error({ error: (error as Error).message }, 'what is left of windows that lost samples could not be flushed');

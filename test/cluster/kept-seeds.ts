@@ -59,4 +59,12 @@ export const KEPT_SEEDS: readonly KeptSeed[] = [
     found:
       'floats that were flushed beside a delete request after histograms of another series were taken for histograms: the window was never stored',
   },
+  {
+    scenario: 'six',
+    seed: 126,
+    found:
+      'holders that lost something flushed all at once, looked at the same moment, and left 24 of 147 groups spare',
+  },
+  { scenario: 'three', seed: 64, found: 'the same: 14 of 89' },
+  { scenario: 'three', seed: 67, found: 'the same: 29 of 122' },
 ];

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bucketSlot } from '../../chunkstore/placement.ts';
+import { slotTurn } from '../flush-turn.ts';
 import type { SavedArena } from '../log/checkpoint.ts';
-import { FlushPlan, shareDue } from './flush-plan.ts';
+import { FlushPlan, shareDue, spreadOf } from './flush-plan.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -83,4 +85,36 @@ test('lag is how long the slot that waits longest has been due', () => {
     windows: 0,
     share: 1,
   });
+});
+
+test('owners that lost something at the same moment look one after another', () => {
+  const turnsOf = (order: number) => ({ orders: new Uint8Array(64).fill(order), orderMax: 2, sizes: new Map() });
+  const since = { atMs: END + HOUR, windows: [new Set([0, 1])], isFirst: true };
+  const looksAfterMs = (order: number): number => {
+    const plan = new FlushPlan(TIMES);
+    for (let afterMs = 0; afterMs < HOUR; afterMs += 1_000) {
+      const nowMs = since.atMs + afterMs;
+      const request = plan.losses(
+        [[open(1), sealed(0, 7)]],
+        nowMs,
+        { ...since, isFirst: afterMs === 0 },
+        turnsOf(order),
+      );
+      if (request === undefined) continue;
+      // what is open then goes too, what comes later stays
+      assert.equal(request.sealBeforeMs, afterMs === 0 ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER);
+      const endMs = request.late![0]!.get(0)!;
+      const spread = spreadOf(request.pace, request.turns);
+      const share = shareDue(request.pace!, endMs, spread);
+      if (share > slotTurn(spread, 'tenant', bucketSlot(1, 0))) return afterMs;
+      plan.reached([7, 8].map((sealLsn) => ({ ...reached(sealLsn, share), endMs, spread })));
+    }
+    throw new Error('it never looks');
+  };
+  const wroteAfterMs = [0, 1, 2].map(looksAfterMs);
+  assert.equal(wroteAfterMs[0], 0);
+  for (const order of [1, 2]) {
+    const laterMs = wroteAfterMs[order]! - wroteAfterMs[order - 1]!;
+    assert.ok(laterMs > 30_000 && laterMs <= MINUTE, `${laterMs} ms`);
+  }
 });

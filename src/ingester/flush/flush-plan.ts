@@ -4,6 +4,8 @@ import { FLUSH_ALL, type FlushPace, type FlushProgress, type FlushRequest } from
 
 /** A window's slots are written in so many steps: each fills objects and asks the shard once, however many slots there are. */
 const STEPS = 9;
+/** How much later each owner looks than the one before it where windows lost something, and readers wait for what is left of them. */
+const LOSS_WAIT_MS = 60_000;
 /** The waiting of owners for each other in all takes at most this share of a window, where windows are short. */
 const WAITS_PER_WINDOW = 12;
 
@@ -103,6 +105,39 @@ export class FlushPlan {
     if (!work) return undefined;
     const more = turns === undefined ? {} : { turns, late: this.#lateSinceMs.map((since) => new Map(since)) };
     return { sealBeforeMs: nowMs - delayMs, keepOpen, pace, progress: this.#progress, ...more };
+  }
+
+  /**
+   * The flush that is due now of all that there is, open windows too, as some of it was lost; undefined: nothing is. Owners take turns, for
+   * those that failed together begin together.
+   * @param since when that began, Unix ms, and windows that there were then, by shard
+   */
+  losses(
+    shards: readonly (readonly SavedArena[])[],
+    nowMs: number,
+    since: { readonly atMs: number; readonly windows: readonly ReadonlySet<number>[]; readonly isFirst: boolean },
+    turns: FlushTurns,
+  ): FlushRequest | undefined {
+    const { delayMs } = this.#times;
+    const pace = { nowMs, delayMs, spreadMs: 0, waitMs: Math.min(LOSS_WAIT_MS, this.#waitMs) };
+    // as if windows had ended so long ago
+    const endMs = since.atMs - delayMs;
+    const work = shards.some((arenas, shard) =>
+      arenas.some(({ window, sealLsn, flushedMs }) => {
+        if (flushedMs > 0 || !since.windows[shard]!.has(window) || (sealLsn === 0 && !since.isFirst)) return false;
+        const begun = this.#progressOf(shard, sealLsn);
+        return begun === undefined || shareDue(pace, begun.endMs, begun.spread) > begun.share;
+      }),
+    );
+    if (!work) return undefined;
+    return {
+      sealBeforeMs: since.isFirst ? Number.MAX_SAFE_INTEGER : Number.MIN_SAFE_INTEGER,
+      keepOpen: [],
+      pace,
+      progress: this.#progress,
+      turns,
+      late: since.windows.map((windows) => new Map([...windows].map((window) => [window, endMs]))),
+    };
   }
 
   /** For everything that is in memory, or all that one tenant has there, at once; undefined: there is nothing. */
