@@ -1,8 +1,9 @@
 // A cluster of real processes (three ingesters, a distributor, a querier; RF 3) beside one process on the same store, in the same run:
 // CPU of writes, with certificates too, and the 16 queries of queries.mjs from heads and from the store.
-//   npm run bench:cluster -- [--writes 46x60] [--queries 12x1440] [--runs 5] [--only writes,tls,queries] [--profile FOLDER]
+//   npm run bench:cluster -- [--writes 46x60] [--queries 12x1440] [--runs 5] [--only writes,tls,queries] [--warm 2x240] [--profile FOLDER]
 // Small: --writes 4x40 --queries 2x240 --runs 2. The store is DynamoDB Local, whose own CPU is not counted; samples are written in
-// order, one ingester's flush after the other's as their turns have it. --profile writes a CPU profile of each process there.
+// order, one ingester's flush after the other's as their turns have it. Before it is measured each server takes the set --warm of another
+// tenant, unless that is empty: compiling takes every process a second or two. --profile writes a CPU profile of each process there.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,6 +21,7 @@ const options = benchOptions({
   queries: '12x1440',
   runs: '5',
   only: 'writes,tls,queries',
+  warm: '2x240',
   profile: '',
 });
 const INGESTERS = ['ingester-1', 'ingester-2', 'ingester-3'] as const;
@@ -169,11 +171,16 @@ function certificates(): string[] {
 
 async function measureWrites(withTls: boolean): Promise<void> {
   const set = await workloadSet(options.writes);
+  const warm = options.warm === '' ? undefined : await workloadSet(options.warm);
   const rows: Awaited<ReturnType<typeof writes>>[] = [];
   const starts = [single, () => cluster('cluster', [])];
   if (withTls) starts.push(() => cluster('cluster, TLS', certificates()));
   for (const start of starts) {
     await using server = await start();
+    if (warm !== undefined) {
+      await replay(warm, server.writeUrl, { tenant: 'warm' });
+      await server.flush();
+    }
     rows.push(await writes(server, set));
   }
   console.log(`\nwrites: ${set.series} series, ${set.samples} samples`);

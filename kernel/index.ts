@@ -68,6 +68,7 @@ export {
   scanFirstOutAt,
   scanFirstOutBytes,
   scanFirstOutTime,
+  scanFrames,
   scanInit,
   scanKey,
   scanLimits,

@@ -69,6 +69,7 @@ let weight: i64 = 0;
 // what a scan leaves behind
 let outBytes: u32 = 0;
 let seriesCount: u32 = 0;
+let frameCount: u32 = 0;
 let sampleCount: u32 = 0;
 let slowCount: u32 = 0;
 let extras: u32 = 0;
@@ -77,6 +78,10 @@ export function scanBytes(): u32 {
 }
 export function scanSeries(): u32 {
   return seriesCount;
+}
+/** Series that were not dropped: each has a frame. */
+export function scanFrames(): u32 {
+  return frameCount;
 }
 export function scanSamples(): u32 {
   return sampleCount;
@@ -224,7 +229,7 @@ export function scanBegin(src: usize, len: u32, out: usize, capacity: u32, useKn
   labelsHashed = hashLabels;
   before = 0;
   weight = 0;
-  seriesCount = sampleCount = slowCount = extras = 0;
+  seriesCount = frameCount = sampleCount = slowCount = extras = 0;
   tooOldCount = tooNewCount = droppedCount = 0;
   outBytes = 0;
 }
@@ -276,6 +281,7 @@ export function scanMore(bytes: u32): i32 {
         slowCount++;
       }
       seriesCount++;
+      if (wrote != DROPPED) frameCount++;
       moveTo(seriesEnd);
     } else {
       if (tag == 0x1a) {

@@ -193,7 +193,7 @@ export class Edge {
     if (version === 'v1' && sending.onlyTarget !== undefined && scratch.kernel.exports.scanSlow() === 0) {
       const scanned = scratch.frames.all;
       const areSmall = judged.samples <= SAMPLES_PER_FRAME_MAX && scanned.length <= PART_BYTES;
-      if (areSmall) return onlyPart(scanned, sending.onlyTarget, this.#buffers);
+      if (areSmall) return onlyPart(scanned, scratch.frameCount, sending.onlyTarget, this.#buffers);
     }
     const targetOf = (frame: FrameView) => sending.targetOf(frame);
     return version === 'v1'

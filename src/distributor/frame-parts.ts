@@ -20,6 +20,7 @@ const RICH_PER_PART_MAX = 512;
 export interface FramePart {
   readonly target: number;
   readonly frames: Uint8Array<ArrayBuffer>;
+  readonly count: number;
 }
 
 /**
@@ -75,12 +76,13 @@ export function* frameParts(
 /**
  * Frames of a scan as the only part there is: without a look at each of them.
  * @param scanned none of them is of the slow path or has more than SAMPLES_PER_FRAME_MAX samples
+ * @param count of them
  */
-export function onlyPart(scanned: Uint8Array, target: number, pool: BufferPool): readonly FramePart[] {
+export function onlyPart(scanned: Uint8Array, count: number, target: number, pool: BufferPool): readonly FramePart[] {
   if (scanned.length === 0) return [];
   const frames = pool.take(scanned.length);
   frames.set(scanned);
-  return [{ target, frames }];
+  return [{ target, frames, count }];
 }
 
 /** Remembers where the frames of one target lie until they are enough for a part. */
@@ -92,6 +94,7 @@ class Collector {
   #froms: number[] = [];
   #tos: number[] = [];
   bytes = 0;
+  #count = 0;
   #rich = 0;
 
   constructor(target: number, pool: BufferPool) {
@@ -103,7 +106,9 @@ class Collector {
     return this.bytes >= PART_BYTES || this.#rich >= RICH_PER_PART_MAX;
   }
 
+  /** Adds a frame. */
   add(source: Uint8Array, from: number, to: number): void {
+    this.#count++;
     const last = this.#tos.length - 1;
     this.bytes += to - from;
     if (last >= 0 && this.#tos[last] === from && this.#sources[last] === source) this.#tos[last] = to;
@@ -125,12 +130,14 @@ class Collector {
       frames.set(source.subarray(this.#froms[i]!, this.#tos[i]!), at);
       at += this.#tos[i]! - this.#froms[i]!;
     }
+    const count = this.#count;
     this.#sources = [];
     this.#froms = [];
     this.#tos = [];
     this.bytes = 0;
+    this.#count = 0;
     this.#rich = 0;
-    return { target: this.#target, frames };
+    return { target: this.#target, frames, count };
   }
 }
 

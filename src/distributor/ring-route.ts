@@ -2,7 +2,7 @@ import type { FrameLimits } from '../contract/ingest.ts';
 import type { MemberTarget } from '../contract/member.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { assert } from '../lib/assert.ts';
-import type { Clock } from '../lib/clock.ts';
+import { after, type Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { decodeLabels } from '../model/canonical.ts';
 import { AppError } from '../model/errors.ts';
@@ -39,9 +39,6 @@ export interface RingTargets {
 
 /** How long owners may take before they count as away. */
 const ANSWER_MS_MAX = 10_000;
-
-/** Reason with which the wait for owners ends; made once, for one of its own takes some 30 µs. */
-const SETTLED = new Error('settled');
 
 /** Frames with labels that an owner gets in one go, where others get keys. */
 const LABELLED_BYTES = 1024 * 1024;
@@ -113,7 +110,6 @@ interface OwnerAnswer {
 /** A part whose frames are numbered among all that go to the same owners. */
 interface NumberedPart extends FramePart {
   readonly first: number;
-  readonly count: number;
 }
 
 /** Owners that are the same for all arcs that have them. */
@@ -222,7 +218,7 @@ class RingSending implements Sending {
   async #sendPart(part: FramePart, outgoing: Outgoing): Promise<void> {
     const set = this.#sets[part.target]!;
     const first = set.frames;
-    const count = framesIn(part.frames);
+    const { count } = part;
     set.frames += count;
     const { replicas } = this.#view.writing;
     const outcome = new PartOutcome(set.ids.length, replicas);
@@ -234,7 +230,7 @@ class RingSending implements Sending {
     };
     await this.#settled((settle) => {
       for (const id of set.ids) {
-        void this.#ask(id, { ...part, first, count }, outgoing)
+        void this.#ask(id, { ...part, first }, outgoing)
           .then(
             (answer) => {
               answers.push(answer);
@@ -259,11 +255,14 @@ class RingSending implements Sending {
   }
 
   /** Resolves when `begin` has settled it, or when time is up. */
-  async #settled(begin: (settle: () => void) => void): Promise<void> {
-    const timer = new AbortController();
-    const timeUp = this.#route.clock.sleep(ANSWER_MS_MAX, timer.signal).catch(() => {});
-    begin(() => timer.abort(SETTLED));
-    await timeUp;
+  #settled(begin: (settle: () => void) => void): Promise<void> {
+    return new Promise((resolve) => {
+      const timeUp = after(this.#route.clock, ANSWER_MS_MAX, resolve);
+      begin(() => {
+        timeUp.cancel();
+        resolve();
+      });
+    });
   }
 
   /** One owner's answer to a part, in its turn. @throws where it is away */
@@ -486,12 +485,6 @@ function refusalOfAll(error: unknown, frames: Uint8Array): OwnerAnswer | undefin
     refusals.push({ frame: refusals.length, reason: 0, samples, histograms: 0, timeMs: 0, newestMs: 0 });
   }
   return { refusals, error, exemplarsLost: 0 };
-}
-
-function framesIn(bytes: Uint8Array): number {
-  let count = 0;
-  for (const frame = new FrameView(bytes); frame.next(); ) count++;
-  return count;
 }
 
 function hasKeys(frames: Uint8Array): boolean {

@@ -123,6 +123,11 @@ export class Scratch {
     return new FrameView(this.kernel.u8.subarray(at, at + this.kernel.exports.scanBytes()));
   }
 
+  /** Frames of the last scan. */
+  get frameCount(): number {
+    return this.kernel.exports.scanFrames() >>> 0;
+  }
+
   /** The key of a series by its canonical labels, of the tenant of the last scan; undefined where they are very long. */
   keyOf(labels: Uint8Array): string | undefined {
     return this.#putKey(labels) ? keyText(this.kernel.u8, this.#key.at) : undefined;

@@ -11,7 +11,7 @@ import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { EdgeData } from './edge-worker.ts';
-import type { ThreadLayout } from './layout.ts';
+import { MEMBER_NURSERY_MB, type ThreadLayout } from './layout.ts';
 import type { ShardHost } from './shard-thread-role.ts';
 
 export interface EdgeThreadsOptions {
@@ -56,6 +56,7 @@ export class EdgeThreads implements Service, Edges {
           name: `edge-${i}`,
           url: workerUrl('./edge-worker', import.meta.url),
           data,
+          ...('cluster' in to && { resourceLimits: { maxYoungGenerationSizeMb: MEMBER_NURSERY_MB } }),
         });
         if ('cluster' in to) {
           const { own, other, moved } = ringPorts();

@@ -17,6 +17,8 @@ export interface ThreadLayout {
 
 /** With so few a thread for each step of a write costs more in messages than it gains. */
 const WITHIN_SHARD_PROCESSORS_MAX = 2;
+/** Nursery of an edge and of a shard in a cluster, MB: each write leaves more behind there, and a collection costs what lives. */
+export const MEMBER_NURSERY_MB = 12;
 const SHARDS_MAX = 8;
 const EDGES_MAX = 4;
 

@@ -17,7 +17,7 @@ import type { PooledWorker } from '../../kit/thread/worker-pool.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RandomBytes } from '../../lib/random.ts';
 import type { EdgeRole } from './edge-role.ts';
-import type { ThreadLayout } from './layout.ts';
+import { MEMBER_NURSERY_MB, type ThreadLayout } from './layout.ts';
 import type { ShardConnection } from './shard-connection.ts';
 import type { ShardHost, ShardThreadRole } from './shard-thread-role.ts';
 import type { ShardData } from './shard-worker.ts';
@@ -164,7 +164,10 @@ export class ShardThreads implements Service, ShardHost {
       name: `shard-${number}`,
       url: workerUrl('./shard-worker', import.meta.url),
       data,
-      resourceLimits: { maxOldGenerationSizeMb: config.shardHeapMb },
+      resourceLimits: {
+        maxOldGenerationSizeMb: config.shardHeapMb,
+        ...(this.#options.seriesKey !== undefined && { maxYoungGenerationSizeMb: MEMBER_NURSERY_MB }),
+      },
     });
   }
 
