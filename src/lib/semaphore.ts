@@ -53,25 +53,37 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-/** Runs `body` for each item, at most `places` at once; the first failure stops the rest from starting, and is thrown. */
+/**
+ * Runs `body` for each item, at most `places` at once; the first failure stops the rest from starting, and is thrown.
+ * @param places a function where their number changes: it is asked whenever one has ended
+ */
 export async function forEachAtOnce<T>(
   items: readonly T[],
-  places: number,
+  places: number | (() => number),
   body: (item: T) => Promise<void>,
 ): Promise<void> {
   let next = 0;
-  let failed = false;
-  const lane = async () => {
-    while (next < items.length && !failed) {
-      const item = items[next++]!;
-      try {
-        await body(item);
-      } catch (thrown) {
-        failed = true;
-        throw thrown;
+  let running = 0;
+  let failure: { readonly reason: unknown } | undefined;
+  const run = async (item: T) => body(item);
+  await new Promise<void>((resolve) => {
+    const ended = () => {
+      running--;
+      begin();
+    };
+    const failed = (reason: unknown) => {
+      failure ??= { reason };
+      ended();
+    };
+    const begin = () => {
+      const most = typeof places === 'number' ? places : places();
+      while (next < items.length && running < most && failure === undefined) {
+        running++;
+        run(items[next++]!).then(ended, failed);
       }
-    }
-  };
-  const lanes = await Promise.allSettled(Array.from({ length: Math.min(places, items.length) }, lane));
-  for (const result of lanes) if (result.status === 'rejected') throw result.reason;
+      if (running === 0) resolve();
+    };
+    begin();
+  });
+  if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
 }

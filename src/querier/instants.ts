@@ -11,8 +11,16 @@ import { AppError } from '../model/errors.ts';
 import { memoryError } from '../model/memory-error.ts';
 import type { KeptTexts } from './kept-texts.ts';
 
-/** Requests of a batch that are evaluated side by side: what they ask of shards goes together. */
+/**
+ * Requests of a batch that are evaluated side by side: what they ask of shards goes together. While they read little there may be more
+ * of them.
+ */
 const AT_ONCE = 16;
+const SMALL_AT_ONCE = 64;
+/** Places that a small request leaves beside its own. */
+const PLACES_MORE = 4;
+/** Bytes that a small request reads. */
+const SMALL_BYTES_MAX = 64 * 1024;
 
 /**
  * Evaluates requests some at a time: one that fails does not keep the others from being answered.
@@ -26,10 +34,12 @@ export async function instantsBy(
   texts: KeptTexts,
 ): Promise<readonly InstantOutcome[]> {
   const outcomes = new Array<InstantOutcome>(requests.length);
-  await forEachAtOnce([...requests.entries()], AT_ONCE, async ([i, request]) => {
+  let places = AT_ONCE;
+  await forEachAtOnce([...requests.entries()], () => places, async ([i, request]) => {
     context.signal.throwIfAborted();
     try {
-      const { value } = await queries.instant(tenant, request, context);
+      const { value, statistics } = await queries.instant(tenant, request, context);
+      places = statistics.fetchedBytes > SMALL_BYTES_MAX ? AT_ONCE : Math.min(SMALL_AT_ONCE, places + PLACES_MORE);
       outcomes[i] = { result: packed(value, request.expr, texts) };
     } catch (thrown) {
       context.signal.throwIfAborted();

@@ -51,7 +51,7 @@ const INTERVALS_WAITED_MAX = 2;
  * Groups wait for the next multiple of this, and of at most this share of their interval, so that those of one tenant ask and write
  * together. They are evaluated for their slot all the same.
  */
-const TICK_MS = 250;
+const TICK_MS = 1000;
 const TICKS_MIN = 50;
 
 /** A group's evaluations, as one of the loops of the ruler. */

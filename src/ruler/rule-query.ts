@@ -28,7 +28,7 @@ interface Waiting {
 }
 
 /** Requests in one call. */
-const BATCH_MAX = 64;
+const BATCH_MAX = 256;
 
 /** Evaluates what rules of a tenant's groups ask at the same moment in one call: messages between threads cost more than a small query. */
 export class BatchedRuleQuery {

@@ -71,7 +71,7 @@ export interface RulerOptions {
 /** The kind of the rows of rulers. */
 const RULERS = 'rulers';
 /** Groups of a tenant that are evaluated at the same time. */
-const GROUPS_AT_ONCE_MAX = 16;
+const GROUPS_AT_ONCE_MAX = 64;
 const LOCAL_LOOK_MS = 5_000;
 /** States of other rulers' groups that are read at the same time. */
 const STATES_AT_ONCE = 16;
