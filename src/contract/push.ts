@@ -27,6 +27,8 @@ export interface PushBackend {
 export interface SeriesPush {
   readonly tenant: string;
   readonly series: readonly PushedSeries[];
+  /** Further ones, as fields of a `prometheus.WriteRequest`. Only read until the answer is there. */
+  readonly encoded?: readonly Uint8Array[];
   /** Samples older than the newest of their series are refused, whatever window the tenant has for them. */
   readonly inOrder?: boolean;
 }

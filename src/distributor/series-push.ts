@@ -14,8 +14,17 @@ const HEADERS = {
 const plain = new PlainSeriesWriter();
 
 /** Series as a request of remote write 1.0: they go the way that all writes go, not compressed, for they do not leave the machine. */
-export function encodeSeriesPush(series: readonly PushedSeries[]): Pick<PushRequest, 'headers' | 'body'> {
-  return { headers: HEADERS, body: storeSnappy(series.every(isPlain) ? encodedPlain(series) : encodedAny(series)) };
+export function encodeSeriesPush(
+  series: readonly PushedSeries[],
+  encoded: readonly Uint8Array[] = [],
+): Pick<PushRequest, 'headers' | 'body'> {
+  if (series.length === 0) return { headers: HEADERS, body: storeSnappy(joined(encoded)) };
+  const own = series.every(isPlain) ? encodedPlain(series) : encodedAny(series);
+  return { headers: HEADERS, body: storeSnappy(encoded.length === 0 ? own : joined([...encoded, own])) };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
 function isPlain({ samples }: PushedSeries): boolean {

@@ -80,8 +80,8 @@ export class DistributorService implements Service, PushBackend, SeriesBackend {
     }
   }
 
-  async pushSeries({ tenant, series, inOrder = false }: SeriesPush): Promise<PushResponse> {
-    return this.push({ tenant, ...encodeSeriesPush(series), inOrder });
+  async pushSeries({ tenant, series, encoded, inOrder = false }: SeriesPush): Promise<PushResponse> {
+    return this.push({ tenant, ...encodeSeriesPush(series, encoded), inOrder });
   }
 
   #count(tenant: string, answer: EdgeAnswer): void {

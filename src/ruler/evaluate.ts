@@ -1,9 +1,10 @@
 import type { FloatHistogram } from '../model/histogram.ts';
 import { histogramToString } from '../model/histogram-text.ts';
-import { compareUtf8, type Labels, METRIC_NAME } from '../model/labels.ts';
+import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { TemplateError } from '../template/parser.ts';
 import { AlertExpander } from '../template/prometheus.ts';
 import { type Alert, type Alerts, type FoundAlert, isActive, nextAlerts } from './alert.ts';
+import { RecordedSeries } from './recorded-series.ts';
 import type { AlertingRule, RecordingRule } from './rule-file.ts';
 
 /** A series at one time. */
@@ -18,6 +19,15 @@ export interface RuleSample {
 export interface RuleQuery {
   /** @throws AppError, ParseError; RuleError where the result is neither */
   instant(expr: string, timeMs: number): Promise<readonly RuleSample[]>;
+  /** As `instant`; a vector of floats comes packed. Absent: there is nothing to gain. */
+  packed?(expr: string, timeMs: number): Promise<PackedFloats | readonly RuleSample[]>;
+}
+
+/** A vector of floats. */
+export interface PackedFloats {
+  /** Labels as JSON, a list of name, value, … for each series. */
+  readonly pairs: string;
+  readonly values: Float64Array;
 }
 
 /** Why a rule failed, where it is not a query that did; the text is Prometheus'. */
@@ -40,6 +50,40 @@ export interface EvaluationContext {
 
 const ALERT_NAME = 'alertname';
 
+/** Values of a recording rule, packed. */
+export interface RecordedFloats {
+  readonly series: RecordedSeries;
+  readonly floats: PackedFloats;
+}
+
+/**
+ * @param before the series of the last evaluation, if they were packed
+ * @throws RuleError and what the query throws
+ */
+export async function evaluatePacked(
+  rule: RecordingRule,
+  context: EvaluationContext,
+  before: RecordedSeries | undefined,
+): Promise<RecordedFloats | readonly RuleSample[]> {
+  const { query, slotMs, queryOffsetMs, limit } = context;
+  if (query.packed === undefined) throw new Error('bug: a query that packs nothing');
+  const floats = await query.packed(rule.expr, slotMs - queryOffsetMs);
+  if (!('pairs' in floats)) return recordedSamples(rule, context, floats);
+  // what was right about them then is right now
+  if (before?.pairs === floats.pairs) return { series: before, floats };
+  const own = labelsOf(rule, context);
+  const series = new RecordedSeries(floats.pairs, floats.values.length, (pairs) =>
+    unpackedLabels(pairs).map((labels) => withLabels(labels, rule.name, own)),
+  );
+  checkRecorded(series.labels(), limit);
+  return { series, floats };
+}
+
+/** @param pairs as in `PackedFloats` */
+export function unpackedLabels(pairs: string): readonly Labels[] {
+  return (JSON.parse(pairs) as string[][]).map((each) => Labels.fromSortedPairs(each));
+}
+
 /**
  * @param named labels that the rule made for the results before; replaced by those of these
  * @throws RuleError and what the query throws
@@ -47,24 +91,36 @@ const ALERT_NAME = 'alertname';
 export async function evaluateRecording(
   rule: RecordingRule,
   context: EvaluationContext,
-  named: NamedLabels = { of: [], labels: [] },
+  named?: NamedLabels,
 ): Promise<readonly RuleSample[]> {
-  const { query, slotMs, queryOffsetMs, limit } = context;
+  const { query, slotMs, queryOffsetMs } = context;
+  return recordedSamples(rule, context, await query.instant(rule.expr, slotMs - queryOffsetMs), named);
+}
+
+function recordedSamples(
+  rule: RecordingRule,
+  context: EvaluationContext,
+  results: readonly RuleSample[],
+  named: NamedLabels = { of: [], labels: [] },
+): readonly RuleSample[] {
   const labels = labelsOf(rule, context);
-  const results = await query.instant(rule.expr, slotMs - queryOffsetMs);
   const samples = results.map(({ labels: own, value, histogram }, i) => {
     const all = named.of[i] === own ? named.labels[i]! : withLabels(own, rule.name, labels);
     return { labels: all, value, histogram };
   });
   named.of = results.map((sample) => sample.labels);
   named.labels = samples.map((sample) => sample.labels);
-  if (new Set(samples.map((sample) => sample.labels.key)).size < samples.length) {
+  checkRecorded(named.labels, context.limit);
+  return samples;
+}
+
+function checkRecorded(labels: readonly Labels[], limit: number): void {
+  if (new Set(labels.map(({ key }) => key)).size < labels.length) {
     throw new RuleError('vector contains metrics with the same labelset after applying rule labels');
   }
-  if (limit > 0 && samples.length > limit) {
-    throw new RuleError(`exceeded limit of ${limit} with ${samples.length} series`);
+  if (limit > 0 && labels.length > limit) {
+    throw new RuleError(`exceeded limit of ${limit} with ${labels.length} series`);
   }
-  return samples;
 }
 
 /** Labels of a rule's last results, and what it made of them, by the same index: mostly the next ones have the same. */

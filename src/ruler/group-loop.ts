@@ -116,7 +116,7 @@ export class GroupLoop {
   /** Ends the series of a group that is gone. */
   async endSeries(nowMs: number): Promise<void> {
     const { queryOffsetMs } = await this.options.settings();
-    const stale = this.run.rules.flatMap(({ written }) => [...written.values()]);
+    const stale = this.run.rules.flatMap(({ written }) => [...written.labels()]);
     const offsetMs = this.run.group.queryOffsetMs ?? queryOffsetMs;
     await this.options.sink.append(nowMs - offsetMs, [{ samples: [], stale: [...stale, ...this.run.staleSeries] }]);
   }

@@ -7,10 +7,13 @@ import {
   AlertLimitError,
   type EvaluationContext,
   evaluateAlerting,
+  evaluatePacked,
   evaluateRecording,
   type NamedLabels,
+  type RecordedFloats,
   type RuleSample,
 } from './evaluate.ts';
+import { endedSeries, type RecordedSeries, WrittenLabels, type WrittenSeries } from './recorded-series.ts';
 import type { Rule, RuleGroup } from './rule-file.ts';
 
 /** Takes what rules write. */
@@ -22,6 +25,8 @@ export interface RuleSink {
 /** Series that a rule writes at one time. */
 export interface RuleWrite {
   readonly samples: readonly RuleSample[];
+  /** Further ones; only where the group's query packs its answers. */
+  readonly recorded?: RecordedFloats | undefined;
   /** Series that ended. */
   readonly stale: readonly Labels[];
 }
@@ -51,10 +56,12 @@ export interface RuleRun {
   alerts: Alerts;
   /** Slot at which each alert was last sent, by its key. */
   sent: Map<string, number>;
-  /** Series that its last good evaluation wrote, by the key of the labels. */
-  written: ReadonlyMap<string, Labels>;
+  /** Series that its last good evaluation wrote. */
+  written: WrittenSeries;
   /** Labels that a recording rule made of those of its results. */
   readonly named: NamedLabels;
+  /** Those of its last answer, where it was packed. */
+  recorded: RecordedSeries | undefined;
   /** Its alerts are as they were before a start, as far as that is known: until then it writes no series of them. */
   restored: boolean;
   health: 'unknown' | 'ok' | 'err';
@@ -75,7 +82,7 @@ export type GroupContext = Omit<EvaluationContext, 'queryOffsetMs' | 'limit' | '
 /** A rule's evaluation, of which nothing is written yet. */
 interface Outcome {
   readonly run: RuleRun;
-  readonly samples: readonly RuleSample[];
+  readonly result: RecordedFloats | readonly RuleSample[];
 }
 
 /** A group whose rules are evaluated in their order, those that do not depend on each other side by side, slot by slot. */
@@ -100,8 +107,9 @@ export class GroupRun {
       query: printExpr(parseExpr(rule.expr, EVERY_EXTENSION)),
       alerts: new Map(),
       sent: new Map(),
-      written: new Map(),
+      written: WrittenLabels.none,
       named: { of: [], labels: [] },
+      recorded: undefined,
       restored: true,
       health: 'unknown',
       lastError: undefined,
@@ -162,7 +170,7 @@ export class GroupRun {
       run.restored = before.restored;
     }
     this.staleSeries = [...from.staleSeries];
-    for (const runs of left.values()) for (const { written } of runs) this.staleSeries.push(...written.values());
+    for (const runs of left.values()) for (const { written } of runs) this.staleSeries.push(...written.labels());
     // what is kept has the pages of the group as it was
     this.#changed = true;
   }
@@ -180,7 +188,7 @@ export class GroupRun {
     run.evaluatedAtMs = context.nowMs();
     const startedMs = monotonicMs?.() ?? 0;
     try {
-      return { run, samples: await this.#samplesOf(run, context) };
+      return { run, result: await this.#resultOf(run, context) };
     } catch (thrown) {
       run.health = 'err';
       run.lastError = thrown instanceof Error ? thrown : new Error(String(thrown));
@@ -192,8 +200,13 @@ export class GroupRun {
     }
   }
 
-  async #samplesOf(run: RuleRun, context: EvaluationContext): Promise<readonly RuleSample[]> {
-    if (run.rule.kind === 'record') return evaluateRecording(run.rule, context, run.named);
+  async #resultOf(run: RuleRun, context: EvaluationContext): Promise<Outcome['result']> {
+    if (run.rule.kind === 'record') {
+      if (context.query.packed === undefined) return evaluateRecording(run.rule, context, run.named);
+      const result = await evaluatePacked(run.rule, context, run.recorded);
+      run.recorded = 'series' in result ? result.series : undefined;
+      return result;
+    }
     const { alerts, samples } = await evaluateAlerting(run.rule, run.alerts, context);
     this.#setAlerts(run, alerts);
     return run.restored ? samples : [];
@@ -218,18 +231,21 @@ export class GroupRun {
   }
 
   async #write(outcomes: readonly Outcome[], timeMs: number): Promise<void> {
-    const writes = outcomes.map(({ run, samples }) => {
-      if (isWritten(run.written, samples)) return { run, samples, stale: [], written: run.written };
-      const written = new Map(samples.map(({ labels }) => [labels.key, labels]));
-      const stale = [...run.written].filter(([key]) => !written.has(key)).map(([, labels]) => labels);
-      return { run, samples, stale, written };
+    const writes = outcomes.map(({ run, result }) => {
+      if ('series' in result) {
+        const { series } = result;
+        return { run, samples: [], recorded: result, stale: endedSeries(run.written, series), written: series };
+      }
+      const written = isWritten(run.written, result) ? run.written : new WrittenLabels(result.map((each) => each.labels));
+      return { run, samples: result, recorded: undefined, stale: endedSeries(run.written, written), written };
     });
-    const isEmpty = writes.every(({ samples, stale }) => samples.length + stale.length === 0);
+    const isEmpty = writes.every((write) => samplesIn(write) === 0);
     const refusals = isEmpty ? [] : await this.#sink.append(timeMs, writes);
-    for (const [i, { run, samples, stale, written }] of writes.entries()) {
+    for (const [i, write] of writes.entries()) {
       const refused = refusals[i] ?? [];
+      const { run, written } = write;
       run.written = refused.length === 0 ? written : without(written, refused);
-      run.samples = samples.length + stale.length;
+      run.samples = samplesIn(write);
       run.lastError = refused.at(-1)?.error;
       run.health = run.lastError === undefined ? 'ok' : 'err';
     }
@@ -237,17 +253,21 @@ export class GroupRun {
 }
 
 /** Whether the samples are of the very series that were written the last time. */
-function isWritten(written: RuleRun['written'], samples: readonly RuleSample[]): boolean {
+function isWritten(written: WrittenSeries, samples: readonly RuleSample[]): boolean {
   if (written.size !== samples.length) return false;
   let i = 0;
-  for (const labels of written.values()) if (labels !== samples[i++]!.labels) return false;
+  for (const labels of written.labels()) if (labels !== samples[i++]!.labels) return false;
   return true;
 }
 
-function without(written: RuleRun['written'], refused: readonly Refusal[]): RuleRun['written'] {
-  const left = new Map(written);
-  for (const { labels } of refused) if (labels !== undefined) left.delete(labels.key);
-  return left;
+function samplesIn({ samples, recorded, stale }: RuleWrite): number {
+  return samples.length + (recorded?.series.size ?? 0) + stale.length;
+}
+
+function without(written: WrittenSeries, refused: readonly Refusal[]): WrittenSeries {
+  const keys = new Set(refused.flatMap(({ labels }) => (labels === undefined ? [] : [labels.key])));
+  if (keys.size === 0) return written;
+  return new WrittenLabels([...written.labels()].filter(({ key }) => !keys.has(key)));
 }
 
 /** Every extension of the language: whether one may be used was judged when the rules were read. */

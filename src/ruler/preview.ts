@@ -100,7 +100,7 @@ class TriedRule {
 
   #noteSeries(written: RuleRun['written']): void {
     this.#samples += written.size;
-    for (const key of written.keys()) {
+    for (const { key } of written.labels()) {
       if (this.#series.has(key)) continue;
       this.#budget.addMemory(SERIES_BYTES + key.length * 2);
       this.#series.add(key);

@@ -2,6 +2,7 @@ import type { PushedSample, PushedSeries, PushResponse, SeriesBackend } from '..
 import type { Clock } from '../lib/clock.ts';
 import { RuleError, type RuleSample } from './evaluate.ts';
 import type { Refusal, RuleSink, RuleWrite } from './group-run.ts';
+import { PART_SERIES_MAX } from './recorded-series.ts';
 
 /** Samples of a rule that were not taken. */
 export class RuleWriteError extends RuleError {
@@ -15,12 +16,19 @@ export class RuleWriteError extends RuleError {
 }
 
 /** Series of one request. */
-const SERIES_MAX = 5000;
+const SERIES_MAX = PART_SERIES_MAX;
 /** Waits before a write is tried again that failed for no fault of its own. */
 const RETRY_MS = [100, 500, 1500];
 
-interface Waiting {
+/** At most so many series as one request may have. */
+interface Piece {
+  readonly count: number;
   readonly series: readonly PushedSeries[];
+  readonly encoded: readonly Uint8Array[];
+}
+
+interface Waiting {
+  readonly pieces: readonly Piece[];
   resolve(error: RuleWriteError | undefined): void;
   reject(reason: unknown): void;
 }
@@ -44,14 +52,14 @@ export class PushSink implements RuleSink {
   }
 
   async append(timeMs: number, writes: readonly RuleWrite[]): Promise<readonly (readonly Refusal[])[]> {
-    const errors = await Promise.all(writes.map((write) => this.#written(seriesOf(timeMs, write))));
+    const errors = await Promise.all(writes.map((write) => this.#written(piecesOf(timeMs, write))));
     return errors.map((error) => (error === undefined ? [] : [{ labels: undefined, error }]));
   }
 
-  #written(series: readonly PushedSeries[]): Promise<RuleWriteError | undefined> {
-    if (series.length === 0) return Promise.resolve(undefined);
+  #written(pieces: readonly Piece[]): Promise<RuleWriteError | undefined> {
+    if (pieces.length === 0) return Promise.resolve(undefined);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ series, resolve, reject });
+      this.#waiting.push({ pieces, resolve, reject });
       if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
     });
   }
@@ -62,49 +70,86 @@ export class PushSink implements RuleSink {
     let batch: Waiting[] = [];
     let count = 0;
     for (const each of waiting) {
-      if (count > 0 && count + each.series.length > SERIES_MAX) {
+      const own = each.pieces.reduce((sum, piece) => sum + piece.count, 0);
+      if (count > 0 && count + own > SERIES_MAX) {
         void this.#writeAll(batch);
         batch = [];
         count = 0;
       }
       batch.push(each);
-      count += each.series.length;
+      count += own;
     }
     void this.#writeAll(batch);
   }
 
   async #writeAll(batch: readonly Waiting[]): Promise<void> {
     try {
-      const error = await this.#push(batch.flatMap(({ series }) => series));
+      const error = await this.#push(batch.flatMap(({ pieces }) => pieces));
       if (error === undefined || batch.length === 1 || !error.isUsers) {
         for (const { resolve } of batch) resolve(error);
         return;
       }
       // whose samples they were is said by writing each rule's again: what was taken is taken again
-      for (const { series, resolve } of batch) resolve(await this.#push(series));
+      for (const { pieces, resolve } of batch) resolve(await this.#push(pieces));
     } catch (thrown) {
       for (const { reject } of batch) reject(thrown);
     }
   }
 
-  async #push(series: readonly PushedSeries[]): Promise<RuleWriteError | undefined> {
+  async #push(pieces: readonly Piece[]): Promise<RuleWriteError | undefined> {
     let last: RuleWriteError | undefined;
-    for (let from = 0; from < series.length; from += SERIES_MAX) {
-      const { status, text } = await this.#tried(series.slice(from, from + SERIES_MAX));
+    for (const request of requestsOf(pieces)) {
+      const { status, text } = await this.#tried(request);
       if (status >= 300) last = new RuleWriteError(text.trim(), status < 500);
     }
     return last;
   }
 
-  async #tried(series: readonly PushedSeries[]): Promise<PushResponse> {
+  async #tried(pieces: readonly Piece[]): Promise<PushResponse> {
+    const series = pieces.length === 1 ? pieces[0]!.series : pieces.flatMap((piece) => piece.series);
+    const encoded = pieces.flatMap((piece) => piece.encoded);
+    const request = { tenant: this.#tenant, series, encoded, inOrder: true };
     for (let tries = 0; ; tries++) {
       this.#signal.throwIfAborted();
-      const response = await this.#backend.pushSeries({ tenant: this.#tenant, series, inOrder: true }, this.#signal);
+      const response = await this.#backend.pushSeries(request, this.#signal);
       const waitMs = RETRY_MS[tries];
       if (response.status < 500 || waitMs === undefined) return response;
       await this.#clock.sleep(waitMs, this.#signal);
     }
   }
+}
+
+/** Pieces that go in one request each. */
+function requestsOf(pieces: readonly Piece[]): readonly (readonly Piece[])[] {
+  const requests: Piece[][] = [];
+  let count = SERIES_MAX;
+  for (const piece of pieces) {
+    if (count + piece.count > SERIES_MAX) {
+      requests.push([]);
+      count = 0;
+    }
+    requests.at(-1)!.push(piece);
+    count += piece.count;
+  }
+  return requests;
+}
+
+function piecesOf(timeMs: number, write: RuleWrite): Piece[] {
+  const pieces: Piece[] = [];
+  const series = seriesOf(timeMs, write);
+  for (let from = 0; from < series.length; from += SERIES_MAX) {
+    const some = series.slice(from, from + SERIES_MAX);
+    pieces.push({ count: some.length, series: some, encoded: [] });
+  }
+  if (write.recorded === undefined) return pieces;
+  const { series: known, floats } = write.recorded;
+  let left = known.size;
+  for (const part of known.encoded(timeMs, floats)) {
+    const count = Math.min(PART_SERIES_MAX, left);
+    pieces.push({ count, series: [], encoded: [part] });
+    left -= count;
+  }
+  return pieces;
 }
 
 function seriesOf(timeMs: number, { samples, stale }: RuleWrite): PushedSeries[] {

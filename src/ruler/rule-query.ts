@@ -2,7 +2,7 @@ import type { BatchRunner, InstantOutcome, InstantRequest, PackedValue, QueryVal
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
-import { RuleError, type RuleQuery, type RuleSample } from './evaluate.ts';
+import { type PackedFloats, RuleError, type RuleQuery, type RuleSample, unpackedLabels } from './evaluate.ts';
 
 /** An expression that could not be evaluated. */
 export class RuleQueryError extends RuleError {
@@ -18,12 +18,12 @@ export class RuleQueryError extends RuleError {
 /** Asks for the rules of one group. */
 export interface GroupQuery extends RuleQuery {
   instant(expr: string, timeMs: number, lookbackMs?: number): Promise<readonly RuleSample[]>;
+  packed(expr: string, timeMs: number): Promise<PackedFloats | readonly RuleSample[]>;
 }
 
 interface Waiting {
   readonly request: InstantRequest;
-  readonly kept: Map<string, KeptSeries>;
-  resolve(samples: readonly RuleSample[]): void;
+  resolve(value: PackedValue): void;
   reject(reason: unknown): void;
 }
 
@@ -49,15 +49,21 @@ export class BatchedRuleQuery {
   /** For the rules of a group, each of whose queries may take so long. */
   of(timeoutMs: number): GroupQuery {
     const kept = new Map<string, KeptSeries>();
+    const ask = (request: InstantRequest) =>
+      new Promise<PackedValue>((resolve, reject) => {
+        this.#waiting.push({ request, resolve, reject });
+        // groups that are due together ask in the same turn
+        if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
+        if (this.#waiting.length >= BATCH_MAX) void this.#flush();
+      });
     return {
-      instant: (expr, timeMs, lookbackMs) => {
-        const request = { expr, timeMs, timeoutMs, ...(lookbackMs === undefined ? {} : { lookbackMs }) };
-        return new Promise((resolve, reject) => {
-          this.#waiting.push({ request, kept, resolve, reject });
-          // groups that are due together ask in the same turn
-          if (this.#waiting.length === 1) void this.#clock.turn().then(() => this.#flush());
-          if (this.#waiting.length >= BATCH_MAX) void this.#flush();
-        });
+      async instant(expr, timeMs, lookbackMs) {
+        const value = await ask({ expr, timeMs, timeoutMs, ...(lookbackMs === undefined ? {} : { lookbackMs }) });
+        return unpacked(value, expr, kept);
+      },
+      async packed(expr, timeMs) {
+        const value = await ask({ expr, timeMs, timeoutMs });
+        return value.type === 'vector' && value.histograms === undefined ? value : unpacked(value, expr, kept);
       },
     };
   }
@@ -75,14 +81,10 @@ export class BatchedRuleQuery {
       for (const { reject } of batch) reject(new RuleQueryError(text, false));
       return;
     }
-    for (const [i, { request, kept, resolve, reject }] of batch.entries()) {
+    for (const [i, { resolve, reject }] of batch.entries()) {
       const outcome = outcomes[i]!;
-      try {
-        if ('failure' in outcome) throw new RuleQueryError(outcome.failure.text, outcome.failure.http < 500);
-        resolve(unpacked(outcome.result, request.expr, kept));
-      } catch (thrown) {
-        reject(thrown);
-      }
+      if ('result' in outcome) resolve(outcome.result);
+      else reject(new RuleQueryError(outcome.failure.text, outcome.failure.http < 500));
     }
   }
 }
@@ -102,7 +104,7 @@ function unpacked(value: PackedValue, expr: string, kept: Map<string, KeptSeries
   const { pairs, values, histograms } = value;
   let series = kept.get(expr);
   if (series?.pairs !== pairs) {
-    series = { pairs, labels: (JSON.parse(pairs) as string[][]).map((each) => Labels.fromSortedPairs(each)) };
+    series = { pairs, labels: unpackedLabels(pairs) };
     if (kept.size < KEPT_MAX || kept.has(expr)) kept.set(expr, series);
   }
   return series.labels.map((labels, i) => ({ labels, value: values[i]!, histogram: histograms?.[i] }));

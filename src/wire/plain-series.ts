@@ -49,6 +49,11 @@ export class PlainSeriesWriter {
     }
   }
 
+  /** Bytes of the request so far. */
+  get size(): number {
+    return this.#at;
+  }
+
   /** The request so far; the writer begins anew. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#at);
@@ -111,8 +116,13 @@ function labelBytes(name: number, value: number): number {
 }
 
 function sampleBytes(timeMs: number): number {
-  if (timeMs === 0) return VALUE_BYTES;
-  return VALUE_BYTES + 1 + (timeMs < 0 ? 10 : varintBytes(timeMs));
+  return VALUE_BYTES + timeBytes(timeMs);
+}
+
+/** Bytes of a sample's time, which is its last field, with the tag. */
+export function timeBytes(timeMs: number): number {
+  if (timeMs === 0) return 0;
+  return 1 + (timeMs < 0 ? 10 : varintBytes(timeMs));
 }
 
 function varintBytes(value: number): number {

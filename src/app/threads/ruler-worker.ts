@@ -83,10 +83,10 @@ async function connected(
 
 function pushed(
   host: Channel<RulerHostRole>,
-  { tenant, series, inOrder = false }: SeriesPush,
+  { tenant, series, encoded, inOrder = false }: SeriesPush,
   signal: AbortSignal,
 ): Promise<PushResponse> {
-  const { headers, body } = encodeSeriesPush(series);
+  const { headers, body } = encodeSeriesPush(series, encoded);
   const moved = movable(body);
   return host.call('push', { tenant, headers, body: moved, inOrder }, { signal, transfer: [moved.buffer] });
 }
