@@ -90,7 +90,8 @@ const file = join(tenant, 'rules.yaml');
 writeFileSync(file, 'groups: []\n');
 if (options.keep !== '') writeFileSync(options.keep, rulesText);
 
-const profiled: Record<string, string> = options.profile === '' ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` };
+const profiled: Record<string, string> =
+  options.profile === '' ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` };
 await using server = await Pallium.start({ flags: [`-ruler.local-directory=${folder}`], env: profiled });
 await using peer: Peer | { readonly url: string; readonly pid: number; [Symbol.asyncDispose](): Promise<void> } =
   isPrometheus3Installed
@@ -168,7 +169,8 @@ for (const { name, ms } of threads.sort((a, b) => b.ms - a.ms)) {
   if (ms >= 20) console.log(`  ${name.padEnd(16)} ${perEvaluation(ms)} ms an evaluation, ingest included`);
 }
 const minutesOf = MEASURED_MS / 60_000;
-for (const [i, ms] of costs.entries()) console.log(`${names[i]!.padEnd(16)} ${perEvaluation(ms * minutesOf)} ms CPU an evaluation`);
+for (const [i, ms] of costs.entries())
+  console.log(`${names[i]!.padEnd(16)} ${perEvaluation(ms * minutesOf)} ms CPU an evaluation`);
 console.log(`${evaluations} evaluations of rules in ${options.minutes} min, ${missed} groups missed, ${failed} failed`);
 if (pids.length === 2) {
   const ratio = (values: readonly number[]) => (values[0]! / values[1]!).toFixed(2);

@@ -69,6 +69,8 @@ export interface AlertmanagersOptions {
   readonly events: AlertmanagerEvents;
   /** The other Alertmanagers on the same store; undefined: it is this process' own. */
   readonly sharing?: Sharing | undefined;
+  /** Called when tenants may have other owners: what is not kept has to come again. */
+  readonly ownersMoved?: () => void;
 }
 
 export const CONFIG_KIND = 'alertmanager';
@@ -468,6 +470,7 @@ export class Alertmanagers implements AlertmanagerBackend {
   async #settle(sharing: Sharing): Promise<void> {
     const lost = [...this.#entries.keys()].filter((tenant) => !sharing.owns(tenant));
     await Promise.all(lost.map((tenant) => this.#drop(tenant)));
+    this.#options.ownersMoved?.();
     // whoever asks meanwhile does not wait for all of them
     void this.#openKept().catch((error) => this.#options.events.storeFailed('tenants cannot be taken over', error));
   }

@@ -35,6 +35,8 @@ interface Node {
   readonly address: string;
   readonly managers: Alertmanagers;
   readonly sharing: Sharing;
+  /** Times that it said that tenants may have other owners. */
+  moves: number;
   readonly documents: Documents;
   /** Killed: it reaches neither the store nor anybody, and nobody reaches it. */
   isDead: boolean;
@@ -57,7 +59,11 @@ class World {
 
   async start(id: string, address = `at-${id}`): Promise<Node> {
     const { clock, tables } = this;
-    const node: { id: string; isDead: boolean; managers?: Alertmanagers } = { id, isDead: false };
+    const node: { id: string; isDead: boolean; moves: number; managers?: Alertmanagers } = {
+      id,
+      isDead: false,
+      moves: 0,
+    };
     const reached = () => {
       if (node.isDead) throw new Error(`${id} is dead`);
     };
@@ -101,6 +107,9 @@ class World {
       externalUrl: 'http://alerts',
       version: '1',
       pollIntervalMs: 15_000,
+      ownersMoved: () => {
+        node.moves++;
+      },
       senders: () => ({
         http: {
           send: async ({ body }, signal) => {
@@ -191,6 +200,8 @@ test('a tenant is held by one of several Alertmanagers, and asked for at any of 
     `${shares}`,
   );
   assert.equal(world.told.length, TENANTS.length, 'a move tells nobody');
+  const moves = one.moves;
+  assert.ok(moves > 0, 'rulers hear of a move');
 
   const both = [one, two];
   for (const [i, tenant] of TENANTS.entries()) {
@@ -223,6 +234,7 @@ test('a tenant is held by one of several Alertmanagers, and asked for at any of 
   world.nodes.delete('two');
   await world.clock.advance(20_000);
   assert.equal(await world.held(one), TENANTS.length);
+  assert.ok(one.moves > moves, 'and of the next');
   for (const tenant of TENANTS) {
     assert.deepEqual(await world.alerts(one, tenant), ['First', 'Second']);
     assert.equal(await world.fire(one, tenant, 'Third'), 200);

@@ -68,7 +68,7 @@ export interface Parts {
   /** The table of what services remember. */
   state?: LateState;
   /** Knows the rules of tenants. */
-  ruler?: ApiBackend & { changed(tenant: string): Promise<void>; metrics: MetricSource };
+  ruler?: ApiBackend & { changed(tenant: string): Promise<void>; resend(): Promise<void>; metrics: MetricSource };
   /** Is given the alerts of all tenants' rules. */
   alertmanager?: AlertmanagerBackend & { metrics: MetricSource; reload(): Promise<void> };
   /** Marks a tenant's days as changed, for answers that are cached; absent: none are. */

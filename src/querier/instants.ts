@@ -35,18 +35,22 @@ export async function instantsBy(
 ): Promise<readonly InstantOutcome[]> {
   const outcomes = new Array<InstantOutcome>(requests.length);
   let places = AT_ONCE;
-  await forEachAtOnce([...requests.entries()], () => places, async ([i, request]) => {
-    context.signal.throwIfAborted();
-    try {
-      const { value, statistics } = await queries.instant(tenant, request, context);
-      places = statistics.fetchedBytes > SMALL_BYTES_MAX ? AT_ONCE : Math.min(SMALL_AT_ONCE, places + PLACES_MORE);
-      outcomes[i] = { result: packed(value, request.expr, texts) };
-    } catch (thrown) {
+  await forEachAtOnce(
+    [...requests.entries()],
+    () => places,
+    async ([i, request]) => {
       context.signal.throwIfAborted();
-      const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
-      outcomes[i] = { failure: { text: message, http: facts.http } };
-    }
-  });
+      try {
+        const { value, statistics } = await queries.instant(tenant, request, context);
+        places = statistics.fetchedBytes > SMALL_BYTES_MAX ? AT_ONCE : Math.min(SMALL_AT_ONCE, places + PLACES_MORE);
+        outcomes[i] = { result: packed(value, request.expr, texts) };
+      } catch (thrown) {
+        context.signal.throwIfAborted();
+        const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
+        outcomes[i] = { failure: { text: message, http: facts.http } };
+      }
+    },
+  );
   return outcomes;
 }
 

@@ -78,6 +78,8 @@ export class GroupLoop {
   #loop: Promise<void> = Promise.resolve();
   #evaluatedAtMs: number | undefined;
   #evaluationMs = 0;
+  /** The slot of the last evaluation; undefined: none has ended. */
+  #lastSlotMs: number | undefined;
   #iterations = 0;
   #failures = 0;
   /** Text of the last evaluation's failure. */
@@ -153,6 +155,14 @@ export class GroupLoop {
       evaluationMs: this.#evaluationMs,
       late: isLate(sinceMs, intervalMs),
     };
+  }
+
+  /** Sends the alerts as if they had not been sent before. */
+  async resend(): Promise<void> {
+    // the first evaluation sends them anyway
+    if (this.#lastSlotMs === undefined) return;
+    for (const { sent } of this.run.rules) sent.clear();
+    await this.options.evaluated(this, this.#lastSlotMs);
   }
 
   get state(): RuleGroupState {
@@ -272,6 +282,7 @@ export class GroupLoop {
     });
     this.#evaluationMs = clock.monotonicMs() - startedMs;
     this.#count(slotMs);
+    this.#lastSlotMs = slotMs;
     await this.options.evaluated(this, slotMs);
   }
 

@@ -236,7 +236,9 @@ export class GroupRun {
         const { series } = result;
         return { run, samples: [], recorded: result, stale: endedSeries(run.written, series), written: series };
       }
-      const written = isWritten(run.written, result) ? run.written : new WrittenLabels(result.map((each) => each.labels));
+      const written = isWritten(run.written, result)
+        ? run.written
+        : new WrittenLabels(result.map((each) => each.labels));
       return { run, samples: result, recorded: undefined, stale: endedSeries(run.written, written), written };
     });
     const isEmpty = writes.every((write) => samplesIn(write) === 0);

@@ -143,6 +143,9 @@ test('a rule of more series than a request may have is written in several', asyn
     { samples: [], stale: [Labels.of({ gone: 'x' })], recorded: { series, floats } },
     { samples: [{ labels: Labels.of({ a: 'b' }), value: 1, histogram: undefined }], stale: [] },
   ]);
-  assert.equal(counts.reduce((sum, count) => sum + count, 0), PART_SERIES_MAX + 9);
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    PART_SERIES_MAX + 9,
+  );
   assert.ok(counts.every((count) => count <= PART_SERIES_MAX));
 });

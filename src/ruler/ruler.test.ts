@@ -187,3 +187,22 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
     assert.ok(begins.length <= 1 + 4, `${name} was sent ${begins.length} times`);
   }
 });
+
+test('alerts are sent again at once where whoever is to know of them may be another one', async () => {
+  const tables = new MemoryTableStore();
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
+  const documents = new Documents(await TenantTables.open(new Schema([period])), systemClock, systemBytes);
+  const text = 'name: g\ninterval: 1s\nrules: [{ alert: A, expr: x }, { alert: B, expr: x, for: 1h }]';
+  await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', 'g') }, Buffer.from(text), { user: '' });
+  const { ruler, posted } = await rulerOn(tables, 'alone');
+  // nothing was evaluated yet
+  await ruler.resend();
+  await ruler.start();
+  await until('it fires', () => posted.length === 1);
+  await ruler.resend();
+  await until('it is sent again', () => posted.length === 2);
+  await ruler.stop(AbortSignal.timeout(2000));
+  const [first, second] = posted;
+  assert.deepEqual([second!.labels, second!.startsAtMs], [first!.labels, first!.startsAtMs]);
+  assert.equal(posted.length, 2, 'what is pending is not sent');
+});

@@ -470,6 +470,13 @@ export class Ruler {
     });
   }
 
+  /** Sends what fires, and what was resolved lately, again: whoever is to know of it may be another one by now. */
+  async resend(): Promise<void> {
+    for (const { loops } of [...this.#tenants.values()]) {
+      for (const loop of [...loops.values()]) if (loop.options.state !== undefined) await loop.resend();
+    }
+  }
+
   async #send(loop: GroupLoop, slotMs: number): Promise<void> {
     const { config } = this.#options;
     const { tenant, intervalMs } = loop.options;

@@ -26,6 +26,8 @@ export const alertmanagerModule: Module = {
         );
       },
       limits,
+      // at once in place of within a minute
+      ownersMoved: () => void app.parts.ruler?.resend().catch(() => {}),
       peers: app.parts.peers,
       log,
       clock,

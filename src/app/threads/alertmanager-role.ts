@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads';
 import type { AlertmanagerSettings } from '../../alertmanager/config.ts';
 import type { AlertmanagerLimits } from '../../alertmanager/limits.ts';
 import type { StoreSpec } from '../../chunkstore/open.ts';
@@ -27,6 +28,12 @@ export type AlertmanagerRole = {
   stop(request: Record<string, never>): Promise<void>;
 };
 
+/** The process, as the thread asks it. */
+export type AlertmanagerHostRole = {
+  /** Tenants may have other owners now. */
+  ownersMoved(request: Record<string, never>): void;
+};
+
 export interface PostRequest {
   readonly tenant: string;
   readonly alerts: readonly PostedAlert[];
@@ -39,6 +46,8 @@ export interface KnownLimits {
 }
 
 export interface AlertmanagerStart {
+  /** The way to `AlertmanagerHostRole`. */
+  readonly host: MessagePort;
   readonly limits: KnownLimits;
   readonly externalUrl: string;
   readonly fallback: string | undefined;

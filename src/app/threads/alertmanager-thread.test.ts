@@ -16,6 +16,7 @@ test('a thread that has not started lets go of a tenant at once: it may wait for
     readFallback: () => undefined,
     isNeeded: async () => false,
     limits: { onChange: () => {} } as unknown as LimitsService,
+    ownersMoved: () => assert.fail('nothing has moved'),
     peers: {
       answer(given: RpcRole) {
         role = given;

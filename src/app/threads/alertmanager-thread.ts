@@ -1,3 +1,4 @@
+import { MessageChannel } from 'node:worker_threads';
 import { alertmanagerLimitsOf } from '../../alertmanager/limits.ts';
 import type { AlertmanagerBackend, AlertmanagerMember } from '../../contract/alertmanager.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
@@ -6,12 +7,18 @@ import type { Logger } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { LoopState } from '../../kit/service/loops.ts';
 import type { Service } from '../../kit/service/service.ts';
+import { serve } from '../../kit/thread/channel.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { LimitsService } from '../../limits/limits-service.ts';
 import { alertmanagerRole } from '../../peer/alertmanager-role.ts';
 import type { PeerHost } from '../cluster/peer-host.ts';
-import type { AlertmanagerRole, AlertmanagerWorkerData, KnownLimits } from './alertmanager-role.ts';
+import type {
+  AlertmanagerHostRole,
+  AlertmanagerRole,
+  AlertmanagerWorkerData,
+  KnownLimits,
+} from './alertmanager-role.ts';
 
 export interface AlertmanagerThreadOptions {
   readonly data: AlertmanagerWorkerData;
@@ -22,6 +29,8 @@ export interface AlertmanagerThreadOptions {
   /** Whether there is something to do before anybody asks. */
   readonly isNeeded: (signal: AbortSignal) => Promise<boolean>;
   readonly limits: LimitsService;
+  /** Called when alerts of rules are not where they were: tenants may have other owners, or the thread has begun anew. */
+  readonly ownersMoved: () => void;
   /** Where others that share the store ask this process; absent: nobody does. */
   readonly peers?: PeerHost | undefined;
   readonly log: Logger;
@@ -149,7 +158,7 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
   }
 
   async #started(): Promise<WorkerThread<AlertmanagerRole>> {
-    const { data, externalUrl, peers, log, clock } = this.#options;
+    const { data, externalUrl, peers, ownersMoved, log, clock } = this.#options;
     const worker = WorkerThread.start<AlertmanagerRole>({
       name: 'alertmanager',
       url: workerUrl('./alertmanager-worker', import.meta.url),
@@ -166,18 +175,25 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
         () => {},
       );
     });
+    const { port1, port2: host } = new MessageChannel();
+    serve(port1, { ownersMoved } satisfies AlertmanagerHostRole);
+    // it does not keep the process alive
+    port1.unref();
     try {
-      await worker.channel.call('start', {
+      const start = {
+        host,
         limits: this.#limits(),
         fallback: this.#fallback,
         externalUrl: externalUrl(),
         ...(peers !== undefined && { peers: { ...peers.threadPeers(), address: peers.address } }),
-      });
+      };
+      await worker.channel.call('start', start, { transfer: [host] });
     } catch (thrown) {
       await worker.terminate();
       throw thrown;
     }
     this.#up = worker;
+    ownersMoved();
     return worker;
   }
 }

@@ -14,12 +14,19 @@ import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import { createLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
+import { Channel } from '../../kit/thread/channel.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
 import { RemoteAlertmanager } from '../../peer/remote-alertmanager.ts';
 import { RpcClients } from '../cluster/rpc-clients.ts';
-import type { AlertmanagerRole, AlertmanagerStart, AlertmanagerWorkerData, KnownLimits } from './alertmanager-role.ts';
+import type {
+  AlertmanagerHostRole,
+  AlertmanagerRole,
+  AlertmanagerStart,
+  AlertmanagerWorkerData,
+  KnownLimits,
+} from './alertmanager-role.ts';
 
 // Groups alerts and tells receivers, in a thread of its own, with a store handle of its own.
 
@@ -46,13 +53,15 @@ function sharingOf(state: StateRows, { self, files, address }: NonNullable<Alert
   });
 }
 
-async function started({ fallback, externalUrl, peers }: AlertmanagerStart): Promise<Alertmanagers> {
+async function started({ host, fallback, externalUrl, peers }: AlertmanagerStart): Promise<Alertmanagers> {
+  const process = new Channel<AlertmanagerHostRole>(host);
   const tables = await TenantTables.open((await opened).schema);
   const state = new StateRows(tables, systemBytes);
   const managers = new Alertmanagers({
     documents: new Documents(tables, systemClock, systemBytes),
     state,
     sharing: peers === undefined ? undefined : sharingOf(state, peers),
+    ownersMoved: () => void process.call('ownersMoved', {}).catch(() => {}), // it is gone
     clock: systemClock,
     random: systemRandom,
     newId: randomUUID,

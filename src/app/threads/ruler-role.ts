@@ -30,6 +30,8 @@ export type RulerRole = {
   config(request: RuleConfigRequest, call: CallContext): Promise<RuleConfigAnswer>;
   /** Reads a tenant's rules again. */
   changed(request: { readonly tenant: string }): Promise<void>;
+  /** Sends alerts again that were sent already. */
+  resend(request: Record<string, never>): Promise<void>;
   metrics(request: Record<string, never>): Promise<MetricSnapshot>;
   loops(request: Record<string, never>): Promise<readonly LoopState[]>;
   /** Resolves when nothing is under way any more. The call is cancelled at the deadline. */

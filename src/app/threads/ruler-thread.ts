@@ -93,6 +93,12 @@ export class RulerThread implements Service, ApiBackend {
     await worker?.channel.call('changed', { tenant });
   }
 
+  /** Sends what fires, and what was resolved lately, again. */
+  async resend(): Promise<void> {
+    const worker = await this.#worker?.catch(() => undefined);
+    await worker?.channel.call('resend', {});
+  }
+
   /** Metrics of the thread; none where nothing runs. */
   async metrics(): Promise<MetricSnapshot> {
     const worker = await this.#worker?.catch(() => undefined);

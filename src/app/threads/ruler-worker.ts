@@ -123,6 +123,9 @@ const role: RulerRole = {
   async changed({ tenant }) {
     await (await current()).ruler.changed(tenant);
   },
+  async resend() {
+    await (await current()).ruler.resend();
+  },
   metrics: () => registry.getMetricsAsJSON(),
   loops: async () => (await current()).ruler.loopStates,
   async stop(_, { signal }) {
