@@ -4,7 +4,7 @@ import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { TemplateError } from '../template/parser.ts';
 import { AlertExpander } from '../template/prometheus.ts';
 import { type Alert, type Alerts, type FoundAlert, isActive, nextAlerts } from './alert.ts';
-import { RecordedSeries } from './recorded-series.ts';
+import { type PackedFloats, RecordedSeries } from './recorded-series.ts';
 import type { AlertingRule, RecordingRule } from './rule-file.ts';
 
 /** A series at one time. */
@@ -21,13 +21,6 @@ export interface RuleQuery {
   instant(expr: string, timeMs: number): Promise<readonly RuleSample[]>;
   /** As `instant`; a vector of floats comes packed. Absent: there is nothing to gain. */
   packed?(expr: string, timeMs: number): Promise<PackedFloats | readonly RuleSample[]>;
-}
-
-/** A vector of floats. */
-export interface PackedFloats {
-  /** Labels as JSON, a list of name, value, … for each series. */
-  readonly pairs: string;
-  readonly values: Float64Array;
 }
 
 /** Why a rule failed, where it is not a query that did; the text is Prometheus'. */

@@ -1,7 +1,13 @@
 import { HIGH, LOW } from '../lib/float-bits.ts';
 import type { Labels } from '../model/labels.ts';
 import { PlainSeriesWriter, timeBytes } from '../wire/plain-series.ts';
-import type { PackedFloats } from './evaluate.ts';
+
+/** A vector of floats. */
+export interface PackedFloats {
+  /** Labels as JSON, a list of name, value, … for each series. */
+  readonly pairs: string;
+  readonly values: Float64Array;
+}
 
 /** Series that a rule wrote with its last good evaluation. */
 export interface WrittenSeries {

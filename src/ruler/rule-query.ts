@@ -2,7 +2,8 @@ import type { BatchRunner, InstantOutcome, InstantRequest, PackedValue, QueryVal
 import type { Clock } from '../lib/clock.ts';
 import { AppError } from '../model/errors.ts';
 import { Labels } from '../model/labels.ts';
-import { type PackedFloats, RuleError, type RuleQuery, type RuleSample, unpackedLabels } from './evaluate.ts';
+import { RuleError, type RuleQuery, type RuleSample, unpackedLabels } from './evaluate.ts';
+import type { PackedFloats } from './recorded-series.ts';
 
 /** An expression that could not be evaluated. */
 export class RuleQueryError extends RuleError {

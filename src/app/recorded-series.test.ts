@@ -5,13 +5,13 @@ import { systemClock } from '../lib/clock.ts';
 import { isStale } from '../lib/float-bits.ts';
 import { type Random, seededRandom } from '../lib/random.ts';
 import { Labels } from '../model/labels.ts';
+import type { RuleSample } from '../ruler/evaluate.ts';
+import { GroupRun } from '../ruler/group-run.ts';
+import { PushSink } from '../ruler/push-sink.ts';
+import { PART_SERIES_MAX, type PackedFloats, RecordedSeries } from '../ruler/recorded-series.ts';
+import { readRuleGroup } from '../ruler/rule-file.ts';
 import { decodeRemoteWrite1 } from '../wire/remote-write-1.ts';
 import { inflateSnappy } from '../wire/snappy.ts';
-import type { PackedFloats, RuleSample } from './evaluate.ts';
-import { GroupRun } from './group-run.ts';
-import { PushSink } from './push-sink.ts';
-import { PART_SERIES_MAX, RecordedSeries } from './recorded-series.ts';
-import { readRuleGroup } from './rule-file.ts';
 
 const { signal } = new AbortController();
 
