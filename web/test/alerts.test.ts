@@ -50,7 +50,7 @@ before(async () => {
       const answer = await fetch(`${server.url}/alertmanager/api/v2/alerts`, { headers: TENANT });
       return answer.ok && ((await answer.json()) as unknown[]).length >= 2;
     },
-    { timeoutMs: 60_000, intervalMs: 200 },
+    { timeoutMs: 180_000, intervalMs: 200 },
   );
 });
 

@@ -77,7 +77,7 @@ export class Visit implements AsyncDisposable {
       timezoneId: 'Europe/Berlin',
     });
     const page = await context.newPage();
-    page.setDefaultTimeout(40_000);
+    page.setDefaultTimeout(120_000);
     return new Visit(context, page, new URL(url).origin);
   }
 

@@ -222,7 +222,7 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
   const box = (await page.locator('.u-over').first().boundingBox())!;
   const tooltip = page.locator('.tooltip', { hasText: 'Down: host-3:9100 is <img' });
   await page.waitForFunction(() => document.querySelectorAll('.panel[data-state="busy"]').length === 0);
-  for (let tries = 0; tries < 50 && (await tooltip.count()) === 0; tries++) {
+  for (let tries = 0; tries < 200 && (await tooltip.count()) === 0; tries++) {
     await page.mouse.move(box.x + box.width * (0.8 + (tries % 10) / 100), box.y + 60);
     await page.waitForTimeout(60);
   }

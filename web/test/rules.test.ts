@@ -58,7 +58,7 @@ before(async () => {
       const answer = await fetch(`${server.url}/config/v1/alerts/notifications`, { headers: TENANT });
       return answer.ok && ((await answer.json()) as { data: unknown[] }).data.length > 0;
     },
-    { timeoutMs: 60_000, intervalMs: 200 },
+    { timeoutMs: 180_000, intervalMs: 200 },
   );
 });
 
@@ -105,7 +105,7 @@ test('an alert tells its past, what came before it, who was told and what inhibi
   await week.click();
   assert.equal(await week.getAttribute('aria-expanded'), 'true');
   // the series of alerts may come late on a busy machine: the page asks again after 30 s
-  await group.locator('.timeline-firing').first().waitFor({ timeout: 60_000 });
+  await group.locator('.timeline-firing').first().waitFor({ timeout: 180_000 });
   await visitor.picture('alerts-details');
   await page.getByLabel('group by').selectOption('severity');
   await page.getByLabel('severity page').getByText('host-5:9100').first().waitFor();
