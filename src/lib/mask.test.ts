@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { maskSecrets } from './mask.ts';
+import { threadCpuMs } from './test-thread-cpu.ts';
 
 test('secrets of addresses are masked, all else stays', () => {
   for (const [text, masked] of [
@@ -24,8 +25,8 @@ test('secrets of addresses are masked, all else stays', () => {
 
 test('long texts are masked in linear time', () => {
   for (const unit of ['//', '//a:', 'token', 'sig=', '?x-amz-', '//a@']) {
-    const startMs = performance.now();
+    const startMs = threadCpuMs();
     maskSecrets(unit.repeat(200_000));
-    assert.ok(performance.now() - startMs < 2_000, unit);
+    assert.ok(threadCpuMs() - startMs < 2_000, unit);
   }
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { threadCpuMs } from '../../lib/test-thread-cpu.ts';
 import { listQueryable } from '../../storage/test-list.ts';
 import { unlimited } from '../../storage/unlimited.ts';
 import { Engine } from '../engine.ts';
@@ -16,21 +17,17 @@ const data = listQueryable(
 );
 
 async function ask(expr: string) {
-  const cpuMs = () => {
-    const { user, system } = process.threadCpuUsage();
-    return (user + system) / 1000;
-  };
   let turns = 0;
   let longestMs = 0;
-  let fromMs = cpuMs();
+  let fromMs = threadCpuMs();
   const note = () => {
-    longestMs = Math.max(longestMs, cpuMs() - fromMs);
+    longestMs = Math.max(longestMs, threadCpuMs() - fromMs);
   };
   const turn = async () => {
     note();
     turns++;
     await new Promise((resolve) => setImmediate(resolve));
-    fromMs = cpuMs();
+    fromMs = threadCpuMs();
   };
   const asked = new Engine().query(data, { expr, timeMs: 2000 }, { ...unlimited(), turn });
   const result = await asked.catch((error: Error) => error);
