@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -392,6 +393,20 @@ test('slow headers are cut off; garbage is a 400', async () => {
   );
   const two = await raw('GET /big HTTP/1.1\r\nHost: localhost\r\n\r\ngarbage\r\n\r\n');
   assert.equal(two.match(/HTTP\/1\.1 /g)?.length, 1, 'one answer is not put into another');
+});
+
+test('a request that is cut off where the process stood still is to be sent again', async () => {
+  const { url } = await listen([big], { server: { httpHeaderTimeoutMs: 100, httpReadTimeoutMs: 200 } });
+  let seen = '';
+  const closed = Promise.withResolvers<void>();
+  const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write('GET /big HTTP/1.1\r\nHo'));
+  socket.on('data', (data) => (seen += data));
+  socket.on('close', () => closed.resolve());
+  await once(socket, 'ready');
+  // nothing of this process runs
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+  await closed.promise;
+  assert.match(seen, /^HTTP\/1.1 503 .*server\.http_header_timeout/s);
 });
 
 test('addresses may be as long as headers are allowed to be', async () => {

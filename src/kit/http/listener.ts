@@ -20,6 +20,7 @@ import { failureOf, failureResponse } from './failure.ts';
 import { networkOf } from './login-brake.ts';
 import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
 import { cutWhenUnread, isLarge, type Patience, piecesOf, writeBody } from './send.ts';
+import { StandStills } from './stand-stills.ts';
 import { tlsOptions } from './tls.ts';
 import {
   belowPrefix,
@@ -90,6 +91,8 @@ const LINGER_MS = 1_000;
 const FAILURE_LOG_INTERVAL_MS = 1_000;
 const TEXT_LOGGED_CHARS = 512;
 
+/** How often it is looked for requests that do not come to their end. */
+const LOOKED_MS_MAX = 2_000;
 /** How often connections that have become idle are closed while the listener stops. */
 const IDLE_SWEEP_MS = 50;
 
@@ -104,6 +107,7 @@ export class HttpListener implements Service {
   readonly #browsers: BrowserGuard;
   readonly #clock: Clock;
   readonly #patience: Patience;
+  readonly #stands: StandStills;
   /** Path below which all routes are. */
   readonly #prefix: string;
   /** Requests of a connection that its handlers are at: more than one where it does not wait for answers. */
@@ -122,7 +126,8 @@ export class HttpListener implements Service {
     this.#options = options;
     this.#clock = options.clock;
     this.#patience = { clock: this.#clock, pieceTimeoutMs: options.config.httpWriteTimeoutMs };
-    this.#app = createApp(options.config, this.#clock);
+    this.#stands = new StandStills(this.#clock);
+    this.#app = createApp(options.config, this.#clock, this.#stands);
     this.#prefix = prefixOf(options.config);
     this.#bodies = new SharedRoom(options.config.inflightBodyBytesMax);
     this.#answers = new SharedRoom(options.config.inflightAnswerBytesMax);
@@ -191,6 +196,7 @@ export class HttpListener implements Service {
     } catch (cause) {
       throw new Error(listenProblem(cause, host, port), { cause });
     }
+    this.#stands.start();
     log.info({ address: this.url }, 'listening');
   }
 
@@ -213,6 +219,7 @@ export class HttpListener implements Service {
     try {
       await this.#app.close();
     } finally {
+      this.#stands.stop();
       sweep.cancel();
       signal.removeEventListener('abort', cut);
     }
@@ -485,17 +492,18 @@ function prefixOf({ httpPathPrefix }: ServerConfig): string {
   return httpPathPrefix.replace(/\/$/, '');
 }
 
-function createApp(config: ServerConfig, clock: Clock): FastifyInstance {
+function createApp(config: ServerConfig, clock: Clock, stands: StandStills): FastifyInstance {
   const common = {
     maxHeaderSize: config.httpHeaderBytesMax,
     headersTimeout: config.httpHeaderTimeoutMs,
-    connectionsCheckingInterval: 2_000,
+    connectionsCheckingInterval: LOOKED_MS_MAX,
   };
   const options = {
     logger: false,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle' as const,
-    clientErrorHandler: (error: ConnectionError, socket: Socket) => refuseGarbage(error, socket, config, clock),
+    clientErrorHandler: (error: ConnectionError, socket: Socket) =>
+      refuseGarbage(error, socket, { config, clock, stands }),
     frameworkErrors: (error: Error & { statusCode?: number }, _: FastifyRequest, reply: FastifyReply) => {
       send(reply, textResponse(error.statusCode ?? 400, `${error.message}\n`));
     },
@@ -528,8 +536,13 @@ function createApp(config: ServerConfig, clock: Clock): FastifyInstance {
 }
 
 /** Answers what Node's parser does not take, in our own words. */
-function refuseGarbage({ code }: ConnectionError, socket: Socket, config: ServerConfig, clock: Clock): void {
+function refuseGarbage(
+  { code }: ConnectionError,
+  socket: Socket,
+  { config, clock, stands }: { readonly config: ServerConfig; readonly clock: Clock; readonly stands: StandStills },
+): void {
   if (code === 'ECONNRESET' || socket.destroyed) return;
+  const { httpReadTimeoutMs, httpHeaderTimeoutMs } = config;
   const [status, text] =
     code === 'HPE_HEADER_OVERFLOW'
       ? [
@@ -538,8 +551,9 @@ function refuseGarbage({ code }: ConnectionError, socket: Socket, config: Server
         ]
       : code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? [
-            '408 Request Timeout',
-            `headers must come within ${config.httpHeaderTimeoutMs} ms (server.http_header_timeout), a whole request within ${config.httpReadTimeoutMs} ms (server.http_read_timeout)`,
+            // senders send again what is 503, and drop what is 408: the request may have been there all the time
+            stands.within(httpReadTimeoutMs + LOOKED_MS_MAX) ? '503 Service Unavailable' : '408 Request Timeout',
+            `headers must come within ${httpHeaderTimeoutMs} ms (server.http_header_timeout), a whole request within ${httpReadTimeoutMs} ms (server.http_read_timeout)`,
           ]
         : code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW'
           ? ['413 Payload Too Large', 'the extensions of its chunks are too large']
