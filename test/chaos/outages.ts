@@ -8,8 +8,11 @@ import type { Services } from './services.ts';
 
 const MINUTE_MS = 60_000;
 const FULL_MINUTES = 15;
-/** Time in which a member that lost its folder is replaced, and all that it held is in the store. */
-const REPLACED_MS_MAX = 5 * MINUTE_MS;
+/**
+ * Time in which a member that lost its folder is replaced, and all that it held is in the store: up to three versions of the ring, each
+ * of which waits until a window is over and flushed, some 100 s, while other members are killed and stopped.
+ */
+const REPLACED_MS_MAX = 8 * MINUTE_MS;
 const UNTOUCHED_MS_MAX = 2 * MINUTE_MS;
 
 export interface OutagesOptions {

@@ -54,13 +54,16 @@ async function main(): Promise<void> {
   journal.say(JSON.stringify(settings));
   await using services = await Services.start(settings);
   journal.say('services are there');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stopPeers().finally(() => process.exit(1)));
-  }
   const network = new Network();
   const processes = plansOf(settings.shape).map(
     (plan) => new MemberProcess(plan, [...FLAGS, ...services.flags], network, journal),
   );
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => {
+      const ends = [...processes.map((each) => each.kill()), stopPeers()];
+      void Promise.allSettled(ends).finally(() => process.exit(1));
+    });
+  }
   try {
     const seeds: string[] = [];
     for (const process of processes) {
