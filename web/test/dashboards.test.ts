@@ -244,6 +244,40 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
     written.panels.map(({ type }: { type: string }) => type).sort(),
     GRAFANA.panels.map(({ type }) => type).sort(),
   );
+  // its annotations and repeats are edited where its other settings are
+  await page.getByRole('button', { name: 'Edit' }).click();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  const settings = page.getByRole('dialog');
+  await settings.getByRole('button', { name: 'remove annotation Down' }).waitFor();
+  await settings.getByRole('button', { name: 'Add annotation' }).click();
+  await settings.getByLabel('Marks').last().selectOption('EventAnnotation');
+  await settings.getByLabel('Tags or types, with commas').fill('deployment, rollback');
+  await settings.getByLabel('any of them').check();
+  await visitor.picture('dashboard-settings');
+  await settings.getByRole('button', { name: 'Done' }).click();
+  await settings.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'edit panel' }).first().click();
+  await settings.getByLabel('repeated over').selectOption('route');
+  await settings.getByLabel('placed').selectOption('v');
+  await visitor.picture('dashboard-panel-repeated');
+  await settings.getByRole('button', { name: 'Done' }).click();
+  await settings.waitFor({ state: 'detached' });
+  await page.getByRole('button', { name: 'Save', exact: true }).click();
+  await page.getByRole('button', { name: 'Edit' }).waitFor();
+  const id = new URL(page.url()).pathname.split('/').at(-1)!;
+  const { spec } = (await ask('GET', `/${id}`)).data.dashboard;
+  assert.deepEqual(
+    spec.annotations.map(({ plugin }: { plugin: { kind: string } }) => plugin.kind),
+    ['PrometheusPromQLAnnotation', 'EventAnnotation'],
+  );
+  assert.deepEqual(spec.annotations[1].plugin.spec, { tags: ['deployment', 'rollback'], matchAny: true });
+  assert.deepEqual(
+    spec.layouts[0].spec.items.flatMap(({ repeat }: { repeat?: object }) => repeat ?? []),
+    [
+      { variable: 'route', direction: 'v' },
+      { variable: 'route', direction: 'h', perRow: 2 },
+    ],
+  );
   const all = await ask('GET', '');
   assert.deepEqual(all.data.map(({ folder }: { folder: string }) => folder).sort(), ['', '', 'Shops']);
   await page.getByRole('button', { name: 'Delete' }).click();

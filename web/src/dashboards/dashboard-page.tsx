@@ -3,7 +3,7 @@ import { IconArrowsMove, IconCopy, IconPencil, IconTrash } from '@tabler/icons-r
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type PointerEvent, useEffect, useMemo, useState } from 'react';
 import { Link, useLocation, useParams, useSearch } from 'wouter';
-import type { Annotation, Dashboard, GridItem, KeptDashboard } from '../../../src/contract/dashboard.ts';
+import type { Annotation, Dashboard, GridItem, KeptDashboard, Variable } from '../../../src/contract/dashboard.ts';
 import type { EventAnswer } from '../../../src/contract/services.ts';
 import { curlOf, fetchData, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
@@ -29,16 +29,20 @@ import { useSession } from '../session.tsx';
 import { addDashboard, dashboardPath, fetchDashboard, removeDashboard, saveDashboard } from './api.ts';
 import {
   EMPTY_PANEL_MODEL,
+  type ItemPlace,
   keyOf,
   withItemMoved,
+  withItemRepeat,
   withNewPanel,
   withoutItem,
   withoutSection,
   withPanel,
   withSection,
+  withSectionRepeat,
   withSectionTitle,
 } from './edits.ts';
 import { PanelEditor } from './panel-editor.tsx';
+import { RepeatSelect } from './repeat-select.tsx';
 import { SettingsEditor } from './settings-editor.tsx';
 import { Versions } from './versions.tsx';
 
@@ -94,7 +98,7 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
   const [draft, setDraft] = useState<Draft>();
   const [open, setOpen] = useState<'settings' | 'versions' | 'remove'>();
   const [marked, setMarked] = useState(false);
-  const [panelKey, setPanelKey] = useState<string>();
+  const [edited, setEdited] = useState<ItemPlace>();
   const [error, setError] = useState<unknown>();
   const mayEdit = rights.includes('edit');
   const { id, version } = kept;
@@ -113,6 +117,8 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
   const deployments = useDeployments(marked);
   const annotated = useAnnotations(annotations, variables?.values, isOn);
   const timeMarks = useMemo(() => [...deployments, ...annotated], [deployments, annotated]);
+  const editedItem = edited && spec.layouts[edited.section]?.spec.items[edited.at];
+  const editedPanel = editedItem && spec.panels[keyOf(editedItem)];
   const change = (next: Dashboard) => setDraft((before) => before && { ...before, dashboard: next });
   const setEdit = (on: boolean) =>
     setParams((all) => {
@@ -288,7 +294,7 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
                   at={at}
                   item={item}
                   onChange={change}
-                  onEdit={() => setPanelKey(keyOf(item))}
+                  onEdit={() => setEdited({ section, at })}
                 />
               ),
             })}
@@ -296,16 +302,18 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
         </TimeMarks>
       )}
       <CopyButton text={curlOf({ path: dashboardPath(id), tenant })} label="API call" variant="subtle" />
-      {draft !== undefined && panelKey !== undefined && spec.panels[panelKey] !== undefined && (
+      {draft !== undefined && editedItem !== undefined && editedPanel !== undefined && (
         <PanelEditor
-          key={panelKey}
-          panel={spec.panels[panelKey]}
+          key={keyOf(editedItem)}
+          panel={editedPanel}
+          repeat={editedItem.repeat}
+          variables={listNames(spec.variables)}
           intervalMs={intervalMs ?? 60_000}
           values={variables?.values ?? new Map()}
-          onClose={() => setPanelKey(undefined)}
-          onDone={(panel) => {
-            change(withPanel(dashboard, panelKey, panel));
-            setPanelKey(undefined);
+          onClose={() => setEdited(undefined)}
+          onDone={(panel, repeat) => {
+            change(withItemRepeat(withPanel(dashboard, keyOf(editedItem), panel), edited!, repeat));
+            setEdited(undefined);
           }}
         />
       )}
@@ -367,7 +375,14 @@ interface ToolsProps {
   readonly onChange: (next: Dashboard) => void;
 }
 
+/** Variables that something can be repeated over. */
+function listNames(variables: readonly Variable[]): string[] {
+  return variables.filter(({ kind }) => kind === 'ListVariable').map(({ spec }) => spec.name);
+}
+
 function SectionTools({ dashboard, section, onChange }: ToolsProps) {
+  const repeatVariable = dashboard.spec.layouts[section]?.spec.repeatVariable ?? '';
+  const variables = listNames(dashboard.spec.variables);
   const title = dashboard.spec.layouts[section]?.spec.display?.title ?? '';
   return (
     // a click on what stands in a summary would fold the section
@@ -382,6 +397,14 @@ function SectionTools({ dashboard, section, onChange }: ToolsProps) {
         onChange={(event) => onChange(withSectionTitle(dashboard, section, event.currentTarget.value))}
         onKeyUp={(event) => event.key === ' ' && event.preventDefault()}
       />
+      {(variables.length > 0 || repeatVariable !== '') && (
+        <RepeatSelect
+          label="section repeated over"
+          value={repeatVariable}
+          variables={variables}
+          onChange={(variable) => onChange(withSectionRepeat(dashboard, section, variable))}
+        />
+      )}
       <ActionIcon
         size="sm"
         variant="default"

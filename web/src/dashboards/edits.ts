@@ -1,7 +1,20 @@
-import type { Dashboard, DashboardSpec, GridItem, Layout, Panel } from '../../../src/contract/dashboard.ts';
+import type {
+  Dashboard,
+  DashboardSpec,
+  GridItem,
+  Layout,
+  Panel,
+  PanelRepeat,
+} from '../../../src/contract/dashboard.ts';
 import { placeBelow, settled, withMoved } from '../dashboard/grid.ts';
 
 // Changes of a dashboard, each a new one.
+
+/** A place on the grid of a section. */
+export interface ItemPlace {
+  readonly section: number;
+  readonly at: number;
+}
 
 const REF = '#/spec/panels/';
 
@@ -15,6 +28,32 @@ export function withSpec(dashboard: Dashboard, change: Partial<DashboardSpec>): 
 
 export function withPanel(dashboard: Dashboard, key: string, panel: Panel): Dashboard {
   return withSpec(dashboard, { panels: { ...dashboard.spec.panels, [key]: panel } });
+}
+
+/** Has a place drawn once for each value of a variable; undefined: once. */
+export function withItemRepeat(dashboard: Dashboard, place: ItemPlace, repeat: PanelRepeat | undefined): Dashboard {
+  const layouts = dashboard.spec.layouts.map((layout, i) => {
+    if (i !== place.section) return layout;
+    return withItems(
+      layout,
+      layout.spec.items.map((item, j) => {
+        if (j !== place.at) return item;
+        const { repeat: _, ...once } = item;
+        return repeat === undefined ? once : { ...once, repeat };
+      }),
+    );
+  });
+  return withSpec(dashboard, { layouts });
+}
+
+/** Has a section drawn once for each value of a variable; empty: once. */
+export function withSectionRepeat(dashboard: Dashboard, section: number, variable: string): Dashboard {
+  const layouts = dashboard.spec.layouts.map((layout, i) => {
+    if (i !== section) return layout;
+    const { repeatVariable: _, ...once } = layout.spec;
+    return { ...layout, spec: variable === '' ? once : { ...once, repeatVariable: variable } };
+  });
+  return withSpec(dashboard, { layouts });
 }
 
 /** A panel more, at the end of a section; without a section, in one that is made. */

@@ -1,10 +1,11 @@
 import { Button, Checkbox, Group, Modal, NativeSelect, Stack, Textarea, TextInput } from '@mantine/core';
 import { lazy, Suspense, useState } from 'react';
-import type { Panel, PanelQuery } from '../../../src/contract/dashboard.ts';
+import type { Panel, PanelQuery, PanelRepeat } from '../../../src/contract/dashboard.ts';
 import { isStacked } from '../dashboard/model.ts';
 import { PanelView } from '../dashboard/panel-view.tsx';
 import type { Values } from '../dashboard/variables.ts';
 import { Quiet } from '../parts/quiet.tsx';
+import { RepeatSelect } from './repeat-select.tsx';
 
 const Editor = lazy(async () => ({ default: (await import('../query/editor.tsx')).Editor }));
 
@@ -38,8 +39,12 @@ export interface PanelEditorProps {
   readonly panel: Panel;
   readonly intervalMs: number;
   readonly values: Values;
+  /** Undefined: it is drawn once. */
+  readonly repeat: PanelRepeat | undefined;
+  /** Names of variables that it can be repeated over. */
+  readonly variables: readonly string[];
   readonly onClose: () => void;
-  readonly onDone: (panel: Panel) => void;
+  readonly onDone: (panel: Panel, repeat: PanelRepeat | undefined) => void;
 }
 
 interface Spec {
@@ -52,8 +57,10 @@ interface Spec {
 }
 
 /** A panel's title, kind, unit and queries, with the panel as it becomes. */
-export function PanelEditor({ panel: given, intervalMs, values, onClose, onDone }: PanelEditorProps) {
+export function PanelEditor(props: PanelEditorProps) {
+  const { panel: given, intervalMs, values, variables, onClose, onDone } = props;
   const [panel, setPanel] = useState(given);
+  const [repeat, setRepeat] = useState(props.repeat);
   const { display, plugin, queries = [] } = panel.spec;
   const spec = (plugin.spec ?? {}) as Spec;
   const unit = spec.yAxis?.format?.unit ?? spec.format?.unit ?? spec.yAxisFormat?.unit ?? 'decimal';
@@ -126,6 +133,30 @@ export function PanelEditor({ panel: given, intervalMs, values, onClose, onDone 
             }
           />
         )}
+        {(variables.length > 0 || repeat !== undefined) && (
+          <Group gap="xs" align="end">
+            <RepeatSelect
+              label="repeated over"
+              value={repeat?.variable ?? ''}
+              variables={variables}
+              onChange={(variable) =>
+                setRepeat((before) => (variable === '' ? undefined : { direction: 'h', ...before, variable }))
+              }
+            />
+            {repeat !== undefined && (
+              <NativeSelect
+                size="xs"
+                aria-label="placed"
+                value={repeat.direction}
+                data={[
+                  { value: 'h', label: 'beside each other' },
+                  { value: 'v', label: 'below each other' },
+                ]}
+                onChange={(event) => setRepeat({ ...repeat, direction: event.currentTarget.value === 'v' ? 'v' : 'h' })}
+              />
+            )}
+          </Group>
+        )}
         <TextInput
           size="xs"
           label="Description"
@@ -185,7 +216,7 @@ export function PanelEditor({ panel: given, intervalMs, values, onClose, onDone 
               Add query
             </Button>
           )}
-          <Button size="xs" onClick={() => onDone(panel)}>
+          <Button size="xs" onClick={() => onDone(panel, repeat)}>
             Done
           </Button>
         </Group>

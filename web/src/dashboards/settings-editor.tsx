@@ -1,7 +1,8 @@
 import { Button, Checkbox, Group, Modal, NativeSelect, Stack, Text, Textarea, TextInput } from '@mantine/core';
 import { useState } from 'react';
-import type { Dashboard, ListVariable, Variable } from '../../../src/contract/dashboard.ts';
+import type { Annotation, Dashboard, ListVariable, Variable } from '../../../src/contract/dashboard.ts';
 import { parseDuration } from '../model/duration.ts';
+import { AnnotationRow, newAnnotation } from './annotation-row.tsx';
 import { withSpec } from './edits.ts';
 
 export interface SettingsEditorProps {
@@ -10,7 +11,7 @@ export interface SettingsEditorProps {
   readonly onDone: (dashboard: Dashboard) => void;
 }
 
-/** Title, description, tags and variables. */
+/** Title, description, tags, variables and annotations. */
 export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorProps) {
   const { spec } = dashboard;
   const [title, setTitle] = useState(spec.display.name);
@@ -19,6 +20,7 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
   const [folder, setFolder] = useState(dashboard.metadata.folder ?? '');
   const [interval, setInterval] = useState(spec.sampleInterval ?? '');
   const [variables, setVariables] = useState<readonly Variable[]>(spec.variables);
+  const [annotations, setAnnotations] = useState<readonly Annotation[]>(spec.annotations ?? []);
   const set = (at: number, variable: Variable) =>
     setVariables((all) => all.map((one, i) => (i === at ? variable : one)));
   const names = variables.map((variable) => variable.spec.name);
@@ -33,6 +35,7 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
           display: { ...spec.display, name: title, description },
           tags: tags.split(/\s+/).filter((tag) => tag !== ''),
           variables,
+          ...((annotations.length > 0 || spec.annotations !== undefined) && { annotations }),
           ...(interval !== '' && { sampleInterval: interval }),
         },
       ),
@@ -85,6 +88,27 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
         <Group gap="xs">
           <Button size="xs" variant="default" onClick={() => setVariables((all) => [...all, newVariable(all.length)])}>
             Add variable
+          </Button>
+        </Group>
+        <Text size="sm" fw={600}>
+          Annotations
+        </Text>
+        {annotations.map((annotation, at) => (
+          <AnnotationRow
+            // biome-ignore lint/suspicious/noArrayIndexKey: an annotation is its place
+            key={at}
+            annotation={annotation}
+            onChange={(next) => setAnnotations((all) => all.map((one, i) => (i === at ? next : one)))}
+            onRemove={() => setAnnotations((all) => all.filter((_, i) => i !== at))}
+          />
+        ))}
+        <Group gap="xs">
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() => setAnnotations((all) => [...all, newAnnotation(all.length)])}
+          >
+            Add annotation
           </Button>
           <Button size="xs" disabled={title.trim() === '' || wrong !== undefined || intervalWrong} onClick={done}>
             Done
