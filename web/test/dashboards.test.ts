@@ -263,7 +263,7 @@ test("Grafana's JSON is imported with its variables, and goes out again", { skip
   await settings.getByRole('button', { name: 'Done' }).click();
   await settings.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Save', exact: true }).click();
-  await page.getByRole('button', { name: 'Edit' }).waitFor();
+  await page.getByRole('button', { name: 'Edit', exact: true }).waitFor();
   const id = new URL(page.url()).pathname.split('/').at(-1)!;
   const { spec } = (await ask('GET', `/${id}`)).data.dashboard;
   assert.deepEqual(
