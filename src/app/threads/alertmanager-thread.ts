@@ -29,7 +29,7 @@ export interface AlertmanagerThreadOptions {
   /** Whether there is something to do before anybody asks. */
   readonly isNeeded: (signal: AbortSignal) => Promise<boolean>;
   readonly limits: LimitsService;
-  /** Called when alerts of rules are not where they were: tenants may have other owners, or the thread has begun anew. */
+  /** Called when tenants may have other owners: alerts of rules are not where they were. */
   readonly ownersMoved: () => void;
   /** Where others that share the store ask this process; absent: nobody does. */
   readonly peers?: PeerHost | undefined;
@@ -193,7 +193,6 @@ export class AlertmanagerThread implements Service, AlertmanagerBackend {
       throw thrown;
     }
     this.#up = worker;
-    ownersMoved();
     return worker;
   }
 }
