@@ -38,12 +38,11 @@ before(async () => {
   if (moto.port !== undefined) await moto.prepare?.(moto.port);
 });
 
-// they wait more than they compute
-describe('stores away', { concurrency: 3 }, () => {
-  for (const service of tableServices) outage([service, inRows], BRIEF_MS);
-  outage([moto], BRIEF_MS);
-  for (const service of tableServices.filter(({ name }) => name === 'dynamodb'))
-    outage([service, inRows], BRIEF_MS, FULL);
+for (const service of tableServices) outage([service, inRows], BRIEF_MS);
+outage([moto], BRIEF_MS);
+for (const service of tableServices.filter(({ name }) => name === 'dynamodb'))
+  outage([service, inRows], BRIEF_MS, FULL);
+describe('rows and objects away together', { concurrency: true }, () => {
   for (const service of tableServices.filter(({ name }) => name !== 'bigtable')) outage([service, moto], OUTAGE_MS);
 });
 

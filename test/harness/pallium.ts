@@ -99,7 +99,7 @@ export class Pallium implements AsyncDisposable {
     const answer = await until(
       `Pallium on port ${this.port} ready`,
       async () => !this.alive || (await fetch(`${this.url}/ready`)).status === 200,
-      { timeoutMs, intervalMs: 20 },
+      { timeoutMs, intervalMs: 100 },
     );
     if (answer && !this.alive) throw new Error(`Pallium on port ${this.port} ended before it was ready`);
   }

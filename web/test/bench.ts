@@ -1,11 +1,13 @@
 // npm run bench:web [-- --check]: what the pages take in Chromium, beside what they may. Medians of five.
-// With --check it fails at twice the figures: for a machine that does other things at the same time.
+// With --check it fails at twice the figures: for a machine that does other things at the same time. What is above them then is measured
+// again, up to twice: other work only adds, so the least median counts.
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { push, writeBody } from '../../test/harness/remote-write.ts';
 import { launch, skip, Visit } from './browser.ts';
 
 const ROUNDS = 5;
+const ATTEMPTS = 3;
 const STEP_MS = 15_000;
 const SERIES = 100;
 const POINTS = 10_000;
@@ -41,17 +43,32 @@ await using server = await Pallium.start();
 const browser = await launch();
 try {
   await sendData(server.url);
-  for (let round = 0; round < ROUNDS; round++) await measure(browser, server.url);
+  for (let attempt = 0; attempt < (isCheck ? ATTEMPTS : 1); attempt++) {
+    for (let round = 0; round < ROUNDS; round++) await measure(browser, server.url);
+    if (figures.every((each) => least(each) <= boundOf(each))) break;
+  }
 } finally {
   await browser.close();
 }
-const failed = figures.filter(({ what, unit, max, values }) => {
-  const value = median(values);
-  const bound = isCheck ? 2 * max : max;
+const failed = figures.filter((each) => {
+  const { what, unit } = each;
+  const value = least(each);
+  const bound = boundOf(each);
   console.log(`${value > bound ? 'too much' : 'ok      '}  ${what}: ${value.toFixed(0)} ${unit} (at most ${bound})`);
   return value > bound;
 });
 process.exitCode = isCheck && failed.length > 0 ? 1 : 0;
+
+function boundOf({ max }: Figure): number {
+  return isCheck ? 2 * max : max;
+}
+
+/** The least median of so many rounds each. */
+function least({ values }: Figure): number {
+  const medians: number[] = [];
+  for (let at = 0; at < values.length; at += ROUNDS) medians.push(median(values.slice(at, at + ROUNDS)));
+  return Math.min(...medians);
+}
 
 async function sendData(url: string): Promise<void> {
   const nowMs = Math.floor(Date.now() / STEP_MS) * STEP_MS;
