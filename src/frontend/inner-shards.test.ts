@@ -15,6 +15,9 @@ test('aggregations are cut out of what is around them, and that keeps its places
   assert.deepEqual(cut('rate(x[5m]) / on (a) group_left max by (a) (y)'), ['rate(x[5m])', '*max by (a) (y)']);
   assert.deepEqual(cut('count(sum by (a) (x) > 5)'), ['*sum by (a) (x)']);
   assert.deepEqual(cut('-(min(x) + time()) * scalar(count(y))'), ['*min(x)', '*count(y)']);
+  // the times of samples are not those of the steps
+  assert.deepEqual(cut('timestamp(x{a="0"}) - on () group_left sum(y) * 0'), ['timestamp(x{a="0"})', '*sum(y)']);
+  assert.deepEqual(cut('timestamp((x)) * 2 - on () group_left sum(y)'), ['timestamp((x))', '*sum(y)']);
   const text = 'abs(sum by ("ü") ({"ä"})) -\n  sum(b)';
   const { outer, inner } = cutOut(parseExpr(text), text)!;
   const bytes = (each: string) => Buffer.byteLength(each);
@@ -38,6 +41,9 @@ test('what depends on the order of series, or would fetch much for little, is as
     'absent(sum(x))',
     'max_over_time(sum(x)[5m:1m])',
     'avg(x) / sum(y)',
+    // the name of a part would be one with the word before it
+    'sum by (a) (x) *on(a)group_right{__name__="y"}',
+    'sum by (a) (x) >bool{__name__="y"}',
     Array.from({ length: 9 }, () => 'sum(x)').join(' + '),
   ]) {
     const found = cut(text);

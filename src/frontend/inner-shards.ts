@@ -50,6 +50,8 @@ export function cutOut(expr: Expr, text: string): CutOut | undefined {
   }
   if (places.length > NAMES.length || !places.some(({ isSharded }) => isSharded)) return undefined;
   const bytes = new TextEncoder().encode(text);
+  // a name in the place of `{` would be one with the word before it
+  if (places.some(({ expr: { pos } }) => isOfName(bytes[pos.start - 1]) || isOfName(bytes[pos.end]))) return undefined;
   const outer = bytes.slice();
   const decoder = new TextDecoder();
   const inner = places.map(({ expr: part, isSharded }, i): InnerPart => {
@@ -65,6 +67,11 @@ export function cutOut(expr: Expr, text: string): CutOut | undefined {
 }
 
 const BLANK = 32;
+
+/** Whether a byte of the text may be one of a name. */
+function isOfName(byte: number | undefined): boolean {
+  return byte !== undefined && (byte >= 0x80 || /[A-Za-z0-9_:]/.test(String.fromCharCode(byte)));
+}
 
 /** The order of series matters, or it is not known that it does not. */
 class NotCut extends Error {}
@@ -103,11 +110,13 @@ function find(expr: Expr, places: Place[]): void {
   }
 }
 
-function findInCall({ func, args }: Call, places: Place[]): void {
-  const { open, absent, info } = functionOf(func)!;
+function findInCall(call: Call, places: Place[]): void {
+  const { open, absent, info } = functionOf(call.func)!;
   const needsAll = open.kind === 'sort' || open.kind === 'info' || open.kind === 'quantiles';
   if (needsAll || absent || info) throw new NotCut();
-  for (const arg of args) find(arg, places);
+  // samples have times of their own, the answers are at the steps
+  if (open.kind === 'timestamp') places.push({ expr: call, isSharded: false });
+  else for (const arg of call.args) find(arg, places);
 }
 
 /** Whether it drops points: all of a selector would be fetched for few of them. */

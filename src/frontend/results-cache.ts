@@ -45,7 +45,7 @@ export interface CacheableQuery extends Grid {
   readonly limits: CacheLimits;
 }
 
-const VERSION = 2;
+const VERSION = 3;
 const TTL_MS_DEFAULT = 7 * 86_400_000;
 /** Samples at the end of retention are let go of from time to time, and by clocks that differ. */
 const RETENTION_MARGIN_MS = 3_600_000;

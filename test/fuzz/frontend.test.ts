@@ -48,7 +48,7 @@ function someExpression(random: Random, expressions: Expressions): string {
     const of = pick(['tenths', 'requests_total', 'rate(requests_total[2m])', 'temperature', 'odd', 'abs(seconds)']);
     return `${op}${by} (${of})`;
   };
-  switch (Math.floor(random() * 6)) {
+  switch (Math.floor(random() * 8)) {
     case 0:
       return `${inner()} ${pick(['/', '-', '> bool', '>', 'and', 'or', 'unless', '*'])}\n ${inner()}`;
     case 1:
@@ -59,6 +59,10 @@ function someExpression(random: Random, expressions: Expressions): string {
       return `count${by} (${inner()} > ${pick(['3', '0', '-1'])})`;
     case 4:
       return `-(${inner()}) + ${pick(['1', 'time()', 'scalar(sum(tenths))', `clamp_min(${inner()}, 2)`])}`;
+    case 5:
+      return `timestamp(${pick(['temperature{instance="0"}', '(tenths)', 'odd offset 20s'])}) - on () group_left sum(tenths) * 0`;
+    case 6:
+      return `sum by (instance) (tenths) ${pick(['*', '>bool '])}on(instance)group_right{__name__="${pick(['temperature', 'odd'])}"}`;
     default:
       return `requests_total * on (job) group_left () (${pick(['sum', 'count', 'max'])} by (job) (seconds))`;
   }
@@ -147,6 +151,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     }
     console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats })}`);
+    assert.ok(outcomes.inner > COUNT / 50);
     assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
   }
 });
