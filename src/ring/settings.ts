@@ -28,14 +28,14 @@ export interface ClusterSettings {
 export interface KeptSettings extends ClusterSettings {
   /** The key of series' keys, as hexadecimal digits: drawn by whoever comes first. */
   readonly seriesKey: string;
-  /** When it was drawn, Unix ms: of two that were, the earlier one is the cluster's. Absent: before that was noted. */
+  /** When it was drawn, Unix ms: of two that were, the earlier one is the cluster's, unless more processes know the other. Absent: before that was noted. */
   readonly drawnMs?: number;
 }
 
-/** Whether the key of series of `a` is the cluster's, where `b` has another one. */
+/** Whether the key of series of `a` was drawn before that of `b`, which has another one; false where that cannot be told. */
 export function isEarlier(a: KeptSettings, b: KeptSettings): boolean {
-  const [drawnA, drawnB] = [a.drawnMs ?? 0, b.drawnMs ?? 0];
-  return drawnA === drawnB ? a.seriesKey < b.seriesKey : drawnA < drawnB;
+  if (a.drawnMs === undefined || b.drawnMs === undefined || a.seriesKey === b.seriesKey) return false;
+  return a.drawnMs === b.drawnMs ? a.seriesKey < b.seriesKey : a.drawnMs < b.drawnMs;
 }
 
 /** Names that operators know the settings by. */

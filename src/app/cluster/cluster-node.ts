@@ -30,6 +30,7 @@ import { RemoteMembers } from '../../peer/remote-members.ts';
 import { RingFollower } from '../../ring/follower.ts';
 import { type HeldSummary, type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
 import { RingMember } from '../../ring/member.ts';
+import { newestMembers } from '../../ring/newest-members.ts';
 import { MemberPlaces, nameOfPlaces, PLACES_MAX } from '../../ring/places.ts';
 import { areOthersWell } from '../../ring/plan.ts';
 import { decodeHandedRow, type MemberRow } from '../../ring/row.ts';
@@ -157,7 +158,10 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#callers = new PeerCallers({ self, security, clock, metrics });
     const { host, port } = listenAddressOf(config.server.peerListenAddress);
     const parts = disk === undefined ? { ring: this } : { ...this.#ingester(), ring: this };
-    this.#role = { ...memberRole(parts), settings: async () => ({ body: this.#settingsForOthers() }) };
+    this.#role = {
+      ...memberRole(parts),
+      settings: async (_, { peer }) => ({ body: this.#settingsFor(peer) }),
+    };
     this.#server = new RpcServer({
       host,
       port,
@@ -179,7 +183,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       },
     });
     const others = (signal: AbortSignal) => this.#askSettings(signal);
-    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, others, clock, log });
+    const everyOther = (signal: AbortSignal) => this.#askAllSettings(signal);
+    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, others, everyOther, clock, log });
   }
 
   get heartbeatMs(): number {
@@ -525,24 +530,36 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     for (const listener of this.#listeners) listener(view);
   }
 
-  /** Settings of the cluster as they are kept here; empty: none are. */
-  #settingsForOthers(): Uint8Array {
+  /** Settings of the cluster as they are kept here, for another process; empty: none are, or it is this process that asks. */
+  #settingsFor(peer: string): Uint8Array {
     const { known } = this.#settings;
-    return known === undefined ? new Uint8Array(0) : encodeSettings(known);
+    const isOwn = peer === this.#nonce || peer === this.member?.id;
+    return known === undefined || isOwn ? new Uint8Array(0) : encodeSettings(known);
   }
 
   /** Settings of the cluster as the first of `-ring.seed-addresses` knows them that does. */
   async #askSettings(signal: AbortSignal): Promise<KeptSettings | undefined> {
     const { seedAddresses } = this.#options.config.ring;
-    const asked = seedAddresses.map(async (address) => {
-      const { body } = await this.#callers
-        .at(address)
-        .call('settings', {}, undefined, { signal, timeoutMs: ASK_MS_MAX });
-      const settings = decodeSettings(body);
-      if (settings === undefined) throw new Error('it knows none');
-      return settings;
-    });
-    return Promise.any(asked).catch(() => undefined);
+    return Promise.any(seedAddresses.map((address) => this.#settingsAt(address, signal))).catch(() => undefined);
+  }
+
+  /** Settings of the cluster as seeds and members of the newest version know them. */
+  async #askAllSettings(signal: AbortSignal): Promise<readonly KeptSettings[]> {
+    const members = (await newestMembers(this.#options.kv, signal)).map(({ id, address }) => ({
+      id,
+      address: this.#places.addressOf(id) ?? address,
+    }));
+    const others = members.filter(({ id, address }) => id !== this.member?.id && address !== this.address);
+    const addresses = new Set([...this.#options.config.ring.seedAddresses, ...others.map(({ address }) => address)]);
+    const asked = await Promise.allSettled([...addresses].map((address) => this.#settingsAt(address, signal)));
+    return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  }
+
+  async #settingsAt(address: string, signal: AbortSignal): Promise<KeptSettings> {
+    const { body } = await this.#callers.at(address).call('settings', {}, undefined, { signal, timeoutMs: ASK_MS_MAX });
+    const settings = decodeSettings(body);
+    if (settings === undefined) throw new Error('it knows none');
+    return settings;
   }
 
   /** Who is asked what it knows: all members, and those that seeds name while no version is known. */

@@ -5,7 +5,7 @@ import { silentLogger } from '../../kit/observe/log.ts';
 import type { KvClient } from '../../kv/client.ts';
 import { MemoryKv } from '../../kv/memory.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
-import type { ClusterSettings } from '../../ring/settings.ts';
+import { type ClusterSettings, decodeSettings, encodeSettings } from '../../ring/settings.ts';
 import { SettingsKeeper } from './settings-keeper.ts';
 
 const own: ClusterSettings = {
@@ -100,4 +100,65 @@ test('of two keys that were drawn the earlier one is put back, and who drew the 
   const started = keeperOf(clock, kv, lateDisk);
   await started.agree(new AbortController().signal);
   assert.deepEqual(started.seriesKey, first.seriesKey);
+});
+
+test('a folder of another cluster, or one that does not say when its key was drawn, does not replace the key of those that run', async () => {
+  for (const drawnMs of [500, undefined]) {
+    const clock = new ManualClock(1_000);
+    const stop = new AbortController();
+    const kv = new MemoryKv();
+    const running: SettingsKeeper[] = [];
+    const knownBut = (self: () => SettingsKeeper) => async () =>
+      running.filter((each) => each !== self()).map(({ known }) => known!);
+    const keeper = (disk: MemoryDisk) => {
+      disk.makeFolder('ingester');
+      const made: SettingsKeeper = new SettingsKeeper({
+        kv,
+        own,
+        disk,
+        folder: 'ingester',
+        everyOther: knownBut(() => made),
+        log: silentLogger,
+        clock,
+      });
+      return made;
+    };
+    for (let i = 0; i < 2; i++) {
+      const made = keeper(new MemoryDisk());
+      await made.agree(stop.signal);
+      running.push(made);
+      made.watch(stop.signal);
+    }
+    const key = running[0]!.seriesKey;
+    const stale = new MemoryDisk();
+    stale.makeFolder('ingester');
+    const other = { ...own, seriesKey: '0'.repeat(32), ...(drawnMs !== undefined && { drawnMs }) };
+    stale.writeWhole('ingester/ring-settings.json', encodeSettings(other));
+    const newcomer = keeper(stale);
+    await newcomer.agree(stop.signal);
+    running.push(newcomer);
+    newcomer.watch(stop.signal);
+    await clock.advance(40_000);
+    for (const each of running) assert.deepEqual([each.seriesKey, each.problem], [key, undefined], `${drawnMs}`);
+    stop.abort();
+    await clock.advance(20_000);
+  }
+});
+
+test('an earlier key that most of those that run know is put back, though one drew another', async () => {
+  const clock = new ManualClock(1_000);
+  const { signal } = new AbortController();
+  const disk = new MemoryDisk();
+  const first = keeperOf(clock, new MemoryKv(), disk);
+  await first.agree(signal);
+  clock.set(5_000);
+  const kv = new MemoryKv();
+  const late = keeperOf(clock, kv, new MemoryDisk());
+  await late.agree(signal);
+  const everyOther = async () => [first.known!, late.known!, first.known!];
+  const again = new SettingsKeeper({ kv, own, disk, folder: 'ingester', everyOther, log: silentLogger, clock });
+  await again.agree(signal);
+  assert.deepEqual(again.seriesKey, first.seriesKey);
+  const { value } = (await kv.get('ring/settings'))!;
+  assert.equal(decodeSettings(value)?.seriesKey, first.known!.seriesKey);
 });

@@ -24,6 +24,8 @@ export interface SettingsKeeperOptions {
   readonly folder: string;
   /** Settings as other processes know them, asked where the store of the ring has none or is away; undefined: nobody does. */
   readonly others?: (signal: AbortSignal) => Promise<KeptSettings | undefined>;
+  /** Settings of every other process that tells them in time, asked where the store of the ring has another key of series. */
+  readonly everyOther?: (signal: AbortSignal) => Promise<readonly KeptSettings[]>;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -178,6 +180,19 @@ export class SettingsKeeper {
   }
 
   /**
+   * Whether the kept key of series is the cluster's and not the one that the store has: it was lost there, and somebody drew another
+   * one. A folder of another cluster has an earlier key, too, which none of those that run knows.
+   */
+  async #isClusters(kept: KeptSettings, found: KeptSettings, signal: AbortSignal): Promise<boolean> {
+    if (kept.seriesKey === found.seriesKey || !(kept.drawnMs === undefined || isEarlier(kept, found))) return false;
+    const known = (await this.#options.everyOther?.(signal)) ?? [];
+    const knowing = (key: string) => known.filter(({ seriesKey }) => seriesKey === key).length;
+    const ours = knowing(kept.seriesKey) + (this.#isAgreed ? 1 : 0);
+    const theirs = knowing(found.seriesKey);
+    return ours === theirs ? isEarlier(kept, found) : ours > theirs;
+  }
+
+  /**
    * The cluster's settings; an ingester's own are put where there are none, and periods to come where they are not known.
    * @throws NoSettingsYet where there are none, and this process, which kept none, would have to draw another key of series
    */
@@ -189,8 +204,8 @@ export class SettingsKeeper {
       for (;;) {
         const entry = await kv.get(SETTINGS_KEY, either);
         const found = entry === undefined ? undefined : decodeSettings(entry.value);
-        // an earlier key of series than the store has: it was lost there, and somebody drew another one
-        const isKept = this.#kept !== undefined && (found === undefined || isEarlier(this.#kept, found));
+        const isKept =
+          this.#kept !== undefined && (found === undefined || (await this.#isClusters(this.#kept, found, either)));
         if (found !== undefined) {
           const { differences, isAhead } = judgeSettings(own, found, clock.nowMs());
           if (differences.length > 0 || (!isAhead && !isKept)) return found;
