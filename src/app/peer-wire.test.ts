@@ -126,6 +126,28 @@ test('a member that is gone is neither missed by writes nor by reads', async (t)
   );
 });
 
+test('a member that is away, and was last where another one listens now, does not cut that one off', async (t) => {
+  const ring = new TestRing();
+  const listening = await startPeerIngester(ring, 'ingester-b');
+  t.after(() => listening.close());
+  const address = `127.0.0.1:${listening.port}`;
+  const [away, there] = ['ingester-a', 'ingester-b'].map((id) => ({ ...memberOf(0, 3), id, address }));
+  ring.set([ringOf([away!, there!, memberOf(2, 3)], 64, 3)]);
+  const remote = new RemoteMembers({ self: { name: 'front', cluster: {} }, security, clock: systemClock, byId: true });
+  t.after(() => remote.close());
+  const view = ring.current()!;
+  const version = { number: view.newest.number, hash: view.hash };
+  const ask = (id: string) => remote.of(ring, id)!.metadata('t', version, signal);
+  const under = ask('ingester-b');
+  await assert.rejects(ask('ingester-a'), /ingester-b listens there, and not ingester-a/);
+  await under;
+  await ask('ingester-b');
+  assert.equal([...remote.clients()].length, 2);
+  // both go with their address
+  remote.keep([]);
+  assert.equal([...remote.clients()].length, 0);
+});
+
 test('a sample of a known series takes at most 30 bytes of the wire for each replica', async (t) => {
   const { push, remote } = await cluster(t);
   const sent = () => [...remote.clients()].reduce((sum, { sentBytes }) => sum + sentBytes, 0);

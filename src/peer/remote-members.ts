@@ -10,8 +10,8 @@ export type RemoteMembersOptions = Omit<RpcClientOptions, 'address' | 'expects'>
 };
 
 interface Known {
+  readonly address: string;
   readonly client: RpcClient;
-  readonly expects: string | undefined;
   readonly member: RemoteMember;
 }
 
@@ -19,7 +19,7 @@ interface Known {
 const ADDRESSES_MAX = 8_192;
 
 /**
- * The ways from one thread to other processes of a cluster: a connection to each address, made when it is first needed.
+ * The ways from one thread to other processes of a cluster: a connection to each address, and to each member that may listen there, made when it is first needed.
  *
  *     const members = new RemoteMembers({ self, security, clock });
  *     const targets = { source: ring, member: (id) => members.of(ring, id), learn: (_, from) => members.meet(ring, from) };
@@ -28,7 +28,8 @@ const ADDRESSES_MAX = 8_192;
 export class RemoteMembers {
   readonly #options: RemoteMembersOptions;
   readonly #frames = new SentFrames();
-  readonly #byAddress = new Map<string, Known>();
+  /** By address and expected name: a member that is away may have been last where another one listens now. */
+  readonly #known = new Map<string, Known>();
 
   constructor(options: RemoteMembersOptions) {
     this.#options = options;
@@ -40,19 +41,19 @@ export class RemoteMembers {
   }
 
   #knownAt(address: string, expects: string | undefined): Known {
-    const known = this.#byAddress.get(address);
-    if (known !== undefined && known.expects === expects) return known;
-    known?.client.close();
-    if (this.#byAddress.size >= ADDRESSES_MAX) this.keep([]);
+    const key = JSON.stringify([address, expects]);
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    if (this.#known.size >= ADDRESSES_MAX) this.keep([]);
     const client = new RpcClient({ ...this.#options, address, expects });
-    const made = { client, member: new RemoteMember(client, this.#frames), expects };
-    this.#byAddress.set(address, made);
+    const made = { address, client, member: new RemoteMember(client, this.#frames) };
+    this.#known.set(key, made);
     return made;
   }
 
   /** The connections, for metrics. */
   *clients(): Generator<RpcClient> {
-    for (const { client } of this.#byAddress.values()) yield client;
+    for (const { client } of this.#known.values()) yield client;
   }
 
   /** A member of the ring, of any version that still matters; undefined: nobody knows its address, or another member has it by now. */
@@ -82,10 +83,10 @@ export class RemoteMembers {
   /** Ends the connections with all but these addresses. */
   keep(addresses: Iterable<string>): void {
     const kept = new Set(addresses);
-    for (const [address, { client }] of this.#byAddress) {
+    for (const [key, { address, client }] of this.#known) {
       if (kept.has(address)) continue;
       client.close();
-      this.#byAddress.delete(address);
+      this.#known.delete(key);
     }
   }
 
