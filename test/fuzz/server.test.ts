@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { seededRandom } from '../../src/lib/random.ts';
 import { floatHistogram } from '../../src/model/histogram.ts';
 import { encodeRemoteWrite1, encodeRemoteWrite2 } from '../../src/wire/remote-write-encode.ts';
@@ -41,12 +41,26 @@ const FLAGS = [
 const WARM_UP_BODIES = 10_000;
 const WARM_UP_QUERIES = 20_000;
 
-function report(t: { diagnostic(text: string): void }, { statuses, rss, faults }: FuzzReport): void {
+/**
+ * Fuzzes a server, and looks whether its memory goes on growing. A collection that came late on a busy machine makes one half larger than
+ * the one before; what leaks makes the next one larger, too.
+ */
+async function fuzzed(t: TestContext, server: Pallium, count: number, make: () => FuzzRequest): Promise<void> {
+  const { rss } = report(t, await fuzz(server, count, make));
+  const growth = rss[1] - rss[0];
+  if (growth <= 0.1 * rss[0]) return;
+  const again = Math.max(...report(t, await fuzz(server, count, make)).rss);
+  const text = [...rss, again].map((bytes) => Math.round(bytes / 1e6)).join(', ');
+  assert.ok(again <= rss[1] + growth / 2, `it goes on growing: ${text} MB, SEED=${SEED}`);
+}
+
+function report(t: TestContext, found: FuzzReport): FuzzReport {
+  const { statuses, rss, faults } = found;
   const counts = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
   const mb = rss.map((bytes) => Math.round(bytes / 1e6));
   t.diagnostic(`SEED=${SEED}; ${counts.join(', ')}; RSS of the halves at most ${mb[0]} and ${mb[1]} MB`);
   assert.deepEqual(faults, [], `SEED=${SEED}`);
-  assert.ok(rss[1] <= 1.1 * rss[0], `the second half took ${mb[1]} MB, the first ${mb[0]} MB, SEED=${SEED}`);
+  return found;
 }
 
 test(`${COUNT} mutated bodies at the push endpoint`, async (t) => {
@@ -71,7 +85,7 @@ test(`${COUNT} mutated bodies at the push endpoint`, async (t) => {
     return { method: 'POST', path: '/api/v1/push', headers, body: bytes, shown: shown(bytes, type!) };
   };
   await fuzz(server, WARM_UP_BODIES, make);
-  report(t, await fuzz(server, COUNT, make));
+  await fuzzed(t, server, COUNT, make);
   // and it is as well as before
   const body = writeBody([{ labels: { __name__: 'after' }, samples: [[NOW_MS, 1]] }]);
   assert.equal((await push(`${server.url}/api/v1/push`, body, { 'x-scope-orgid': 'sane' })).status, 204);
@@ -148,7 +162,7 @@ test(`${QUERIES} queries, mutated and not, at the API`, async (t) => {
   };
   await fuzz(server, WARM_UP_QUERIES, make);
   giants = false;
-  report(t, await fuzz(server, QUERIES, make));
+  await fuzzed(t, server, QUERIES, make);
   const { result } = await server.api().instant('count(m_0)', NOW_MS / 1000);
   assert.equal(result[0]?.value?.[1], '10');
 });
