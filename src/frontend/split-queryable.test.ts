@@ -194,3 +194,19 @@ test('limits hold for all parts together, and count a series once', async () => 
   await assert.rejects(within(all, 99), /max_fetched_series_per_query/);
   await assert.rejects(within(all, 40), /max_fetched_series_per_query/);
 });
+
+test('values of labels are counted once while they are looked up, and given back', async () => {
+  const value = (i: number) => `${i}`.padStart(50, 'v');
+  const days = Array.from({ length: 10 }, (_, day) => [START_MS + day * DAY_MS, 1] as const);
+  const all = listQueryable(Array.from({ length: 100 }, (_, i): TestSeries => [{ __name__: value(i) }, ...days]));
+  for (const [maxQueryMemoryBytes, isRefused] of [
+    [13_000, false],
+    [11_000, true],
+  ] as const) {
+    const budget = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes });
+    const answer = splitOver(all).labelValues('__name__', { matchers: [], ...RANGE }, { signal, budget });
+    if (isRefused) await assert.rejects(answer, /max_query_memory_bytes|memory/);
+    else assert.equal((await answer).values.length, 100);
+    assert.equal(budget.memoryBytes, 0);
+  }
+});

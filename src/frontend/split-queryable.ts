@@ -112,16 +112,25 @@ export class SplitQueryable implements Queryable {
     const pacer = this.#pacer(context);
     const found = new Set<string>();
     const warnings = new Set<string>();
-    await this.#eachPart(parts, new LookupBudget(context.budget), context, warnings, async (part, own) => {
-      const answer = await ask({ ...request, ...part }, own);
-      for (const value of answer.values) {
-        if (pacer.due) await pacer.pause();
-        found.add(value);
-      }
-      return answer.warnings;
-    });
-    const values = await sortInTurns(pacer, [...found], compareUtf8);
-    return { values: first(values, request.limit), warnings: [...warnings] };
+    let heldBytes = 0;
+    try {
+      await this.#eachPart(parts, new LookupBudget(context.budget), context, warnings, async (part, own) => {
+        const answer = await ask({ ...request, ...part }, own);
+        for (const value of answer.values) {
+          if (pacer.due) await pacer.pause();
+          if (found.has(value)) continue;
+          const bytes = 2 * value.length;
+          heldBytes += bytes;
+          context.budget.addMemory(bytes);
+          found.add(value);
+        }
+        return answer.warnings;
+      });
+      const values = await sortInTurns(pacer, [...found], compareUtf8);
+      return { values: first(values, request.limit), warnings: [...warnings] };
+    } finally {
+      context.budget.addMemory(-heldBytes);
+    }
   }
 
   /** @param ask resolves with the part's warnings; what it has found before it fails is found again */

@@ -75,8 +75,12 @@ export class JobQueryable implements Queryable {
     context: QueryContext,
   ): Promise<LabelAnswer> {
     const asked = { method, name, matchers: matchers.map(askedMatchers), ...rangeOf(range, limit) };
-    const { head, pacer } = await this.#run(asked, context);
-    return { values: await foundValues(head, pacer), warnings: head.warnings };
+    const { head, pacer, heldBytes } = await this.#run(asked, context);
+    try {
+      return { values: await foundValues(head, pacer), warnings: head.warnings };
+    } finally {
+      context.budget.addMemory(-heldBytes);
+    }
   }
 
   async #run(asked: Omit<AskedLookup, 'allowPartial' | 'used'>, { budget, signal, missing }: QueryContext) {
