@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
+import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { parseExpr } from '../promql/parser/parser.ts';
 import { alignToStep } from './align.ts';
-import { Frontend } from './frontend.ts';
+import { Frontend, type FrontendOptions } from './frontend.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
@@ -90,13 +91,14 @@ interface Asked {
 }
 
 /** A front end over a querier that answers when the test says so. */
-function askedFrontend(parallelMax: number) {
+function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {}) {
   const asked: Asked[] = [];
   const clock = new ManualClock();
   const none = () => Promise.reject(new Error('bug: nobody asks for this'));
   const querier: QueryRunner = {
     instant: none,
-    partial: none,
+    // what is asked for in shards is then asked for as it is
+    partial: async () => ({ type: 'whole', reason: 'rounding', statistics: emptyResult().statistics }),
     range: (_, request, { signal }) =>
       new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason));
@@ -118,6 +120,7 @@ function askedFrontend(parallelMax: number) {
     retriesMax: 2,
     timeoutMs: 1000,
     clock,
+    ...more,
   });
   return { asked, clock, frontend };
 }
@@ -125,6 +128,13 @@ function askedFrontend(parallelMax: number) {
 const emptyResult = () => testSteps(0, 0, { fetchedBytes: 3 });
 
 const FIVE_DAYS = { expr: 'up', startMs: 0, endMs: 5 * DAY_MS - 1, stepMs: DAY_MS / 24 };
+const WITHIN_DAY = { startMs: 0, endMs: DAY_MS / 2, stepMs: DAY_MS / 24 };
+const INNER: Partial<FrontendOptions> = {
+  shards: 1,
+  over: () => {
+    throw new Error('bug: nothing is evaluated here');
+  },
+};
 const settle = () => new Promise(setImmediate);
 
 test('some parts are under way at a time, and the cost is that of all', async () => {
@@ -169,6 +179,36 @@ test('all parts together have the time of the query, and end with who asks', asy
   leave.abort(new Error('gone'));
   await assert.rejects(left, /gone/);
   assert.equal(asked.length, 5);
+});
+
+test('aggregations within an expression have the time of the query together', async () => {
+  const { asked, clock, frontend } = askedFrontend(2, INNER);
+  const late = frontend.range('t', { ...WITHIN_DAY, expr: 'sum(x) / sum(y)' }, { signal: SIGNAL });
+  await settle();
+  asked[0]!.resolve();
+  await clock.advance(600);
+  await settle();
+  assert.deepEqual(
+    asked.map(({ request }) => request.expr.trim()),
+    ['sum(x)', 'sum(y)'],
+  );
+  // what is left of the time, and no more
+  const ends = late.catch((thrown: Error) => thrown.message);
+  await clock.advance(400);
+  asked[1]!.reject(new Error('nobody ended it'));
+  assert.match(String(await ends), /timed out/);
+});
+
+test('nothing is cut out where series are limited: parts do not tell how many they have read', async () => {
+  for (const maxFetchedSeriesPerQuery of [0, 20]) {
+    const limits = { ...DEFAULT_LIMITS, maxFetchedSeriesPerQuery };
+    const { asked, frontend } = askedFrontend(2, { ...INNER, need: { sizesOf: async () => {}, limits } });
+    const answer = frontend.range('t', { ...WITHIN_DAY, expr: 'sum(x) / sum(y)' }, { signal: SIGNAL });
+    await settle();
+    assert.equal(asked[0]!.request.expr.trim(), maxFetchedSeriesPerQuery === 0 ? 'sum(x)' : 'sum(x) / sum(y)');
+    asked[0]!.reject(new Error('enough'));
+    await assert.rejects(answer, /enough/);
+  }
 });
 
 test('what cannot be split, or read, is asked as it is', async () => {

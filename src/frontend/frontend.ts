@@ -117,7 +117,9 @@ export class Frontend implements QueryRunner {
     if (cached === undefined && isOne) return runner(request, context);
     if (!isOne)
       await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
-    return this.#inParts(request, cached?.tasks ?? parts, cached, runner, context, pacer);
+    return this.#inTime(request, context, (inTime) =>
+      this.#inParts(request, cached?.tasks ?? parts, cached, runner, inTime, pacer),
+    );
   }
 
   /** @throws where what the store has of the query is more than a limit allows */
@@ -158,16 +160,41 @@ export class Frontend implements QueryRunner {
 
   /** Asks for a query, or a part of it by time: in shards where that may be. */
   #runnerOf(tenant: string, request: RangeRequest, expr: Expr, turns: Pacer): RunRange {
-    const { querier, shards, rules, over, memory } = this.#options;
+    const { querier, shards, rules, over, memory, need } = this.#options;
     const whole: RunRange = querier.range.bind(querier, tenant);
     if (shards === 0 || request.allowPartial === true) return whole;
     const sharded = this.#inShards(tenant, turns);
     if (isShardable(expr) && !hasInnerAggregate(expr)) return sharded;
     const isCounted = request.perStepStatistics === true || request.explain === true;
-    const cut = over === undefined || isCounted || rules.delayedNameRemoval ? undefined : cutOut(expr, request.expr);
-    if (cut === undefined || over === undefined) return whole;
-    return (part, context) =>
-      rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context);
+    // parts do not tell how many series they have read
+    const isLimited = (need?.limits.maxFetchedSeriesPerQuery ?? 0) > 0;
+    if (over === undefined || isCounted || isLimited || rules.delayedNameRemoval) return whole;
+    const cut = cutOut(expr, request.expr);
+    if (cut === undefined) return whole;
+    return (part, asked) =>
+      this.#inTime(part, asked, (context) =>
+        rangeOverInner(tenant, part, cut, { sharded, whole, over, memory: memory(), turns }, context),
+      );
+  }
+
+  /** One time for all that a query, or a part of it, is made of. */
+  async #inTime<Answer>(
+    request: RangeRequest,
+    context: QueryRunContext,
+    run: (context: QueryRunContext) => Promise<Answer>,
+  ): Promise<Answer> {
+    const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
+    const timeUp = new AbortController();
+    const timer = after(this.#options.clock, timeoutMs, () =>
+      timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })),
+    );
+    try {
+      return await run({ ...context, signal: AbortSignal.any([context.signal, timeUp.signal]) });
+    } catch (thrown) {
+      throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;
+    } finally {
+      timer.cancel();
+    }
   }
 
   #inShards(tenant: string, turns: Pacer): RunRange {
@@ -196,17 +223,12 @@ export class Frontend implements QueryRunner {
     const { startMs, endMs } = request;
     const whole = { startMs, endMs };
     const startedMs = clock.monotonicMs();
-    // one time for all parts together
-    const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
-    const timeUp = new AbortController();
-    const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
-    const signal = AbortSignal.any([context.signal, timeUp.signal]);
     const { samplesMax, need } = this.#options;
     const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
     const budget = new PartsBudget(this.#options.memory(), { samplesMax, maxQueryResponseSize });
     try {
       budget.holdBytes(cached?.bytes ?? 0);
-      const results = await runParts(parts, parallelMax, signal, async (part, ends) => {
+      const results = await runParts(parts, parallelMax, context.signal, async (part, ends) => {
         const own = { startMs: part.startMs, endMs: part.endMs, whole, used: budget.used };
         const evaluated = withRetries(retriesMax, ends, () =>
           run({ ...request, ...own }, { ...context, signal: ends }),
@@ -233,10 +255,7 @@ export class Frontend implements QueryRunner {
         explanation: explanationOfParts(results),
         ...(missing.length === 0 ? {} : { missing }),
       };
-    } catch (thrown) {
-      throw timeUp.signal.aborted ? timeUp.signal.reason : thrown;
     } finally {
-      timer.cancel();
       budget.close();
     }
   }

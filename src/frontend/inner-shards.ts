@@ -8,8 +8,7 @@ import { typeOf } from '../promql/parser/type.ts';
 import { childrenOf } from '../promql/parser/walk.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
-import { type PartsMemory, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
-import { runParts } from './run-parts.ts';
+import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
 import { isShardable } from './shard.ts';
 
 // Aggregations within a larger expression are asked for in shards by themselves. What is around them is evaluated here, over their answers:
@@ -94,7 +93,7 @@ function find(expr: Expr, places: Place[]): void {
     case 'aggregate':
       if (isShardable(expr) && !hasAggregate(expr.expr)) places.push({ expr, isSharded: true });
       // these do not depend on the order of what they are made of
-      else if (expr.op === 'count' || expr.op === 'group') find(expr.expr, places);
+      else if (expr.op === 'count' || expr.op === 'group') findCounted(expr.expr, places);
       else throw new NotCut();
       break;
     case 'call':
@@ -108,6 +107,13 @@ function find(expr: Expr, places: Place[]): void {
     case 'subquery':
       throw new NotCut();
   }
+}
+
+/** All points of a selector would be held here, where they are only counted. @throws NotCut */
+function findCounted(expr: Expr, places: Place[]): void {
+  const before = places.length;
+  find(expr, places);
+  if (places.slice(before).some(({ isSharded }) => !isSharded)) throw new NotCut();
 }
 
 function findInCall(call: Call, places: Place[]): void {
@@ -147,12 +153,11 @@ export interface InnerRunners {
   readonly turns: Turns;
 }
 
-/** Inner parts that are asked for at once. */
-const PARTS_AT_ONCE = 2;
-
 /**
  * The steps of a query of which inner parts are asked for by themselves. Where anything is not as plain as it has to be (histograms, errors
- * of the expression), the query is asked for as it is.
+ * of the expression, more points than may be held), the query is asked for as it is.
+ *
+ * The parts are asked for one after another: each is told what those before it have used.
  */
 export async function rangeOverInner(
   tenant: string,
@@ -164,12 +169,15 @@ export async function rangeOverInner(
   const { startMs, endMs } = request;
   const steps = { ...request, whole: request.whole ?? { startMs, endMs } };
   try {
-    const results = await runParts(inner, PARTS_AT_ONCE, context.signal, async ({ expr, isSharded }, signal) => {
-      const result = await (isSharded ? sharded : whole)({ ...steps, expr }, { ...context, signal });
+    const results: QueryResult[] = [];
+    let used = request.used ?? UNUSED;
+    for (const { expr, isSharded } of inner) {
+      const result = await (isSharded ? sharded : whole)({ ...steps, expr, used }, context);
+      if (hasHistograms(result)) throw new NotPlain('histograms');
       holdResult(result, memory);
-      return result;
-    });
-    if (results.some(hasHistograms)) return await whole(request, context);
+      used = addedUse(used, result.statistics);
+      results.push(result);
+    }
     const series = new Map(results.map((result, i) => [inner[i]!.name, seriesOf(result)]));
     const runner = over(stepsQueryable(series));
     const { used: _, noStore: __, ...plain } = steps;
@@ -186,20 +194,39 @@ export async function rangeOverInner(
     return request.whole === undefined ? answer : { ...answer, notes };
   } catch (thrown) {
     // whichever of several errors comes first, and what it names, is told by who evaluates all of it
-    if (context.signal.aborted || !(thrown instanceof AppError) || !ASKED_WHOLE.has(thrown.facts.id)) throw thrown;
-    return whole(request, context);
+    if (context.signal.aborted || !isAskedWhole(thrown)) throw thrown;
+    memory.close();
+    return await whole(request, context);
   } finally {
     memory.close();
   }
 }
 
-const ASKED_WHOLE: ReadonlySet<string> = new Set(['query-invalid', 'query-failed']);
+/** Points of a part are held, where the query as it is may drop them at once. */
+const ASKED_WHOLE: ReadonlySet<string> = new Set([
+  'query-invalid',
+  'query-failed',
+  'query-memory-exceeded',
+  'query-too-many-samples',
+]);
 
+function isAskedWhole(thrown: unknown): boolean {
+  return thrown instanceof NotPlain || (thrown instanceof AppError && ASKED_WHOLE.has(thrown.facts.id));
+}
+
+/** The answer of a part has histograms, or is more than may be held: the query as it is may be evaluated. */
+class NotPlain extends Error {}
+
+/** @throws NotPlain */
 function holdResult({ value }: QueryResult, memory: PartsMemory): void {
   if (value.type !== 'matrix') return;
   let points = 0;
   for (const { times } of value.series) points += times.length;
-  memory.addMemory(points * POINT_BYTES + value.series.length * SERIES_BYTES);
+  try {
+    memory.addMemory(points * POINT_BYTES + value.series.length * SERIES_BYTES);
+  } catch (cause) {
+    throw new NotPlain('more than may be held', { cause });
+  }
 }
 
 function hasHistograms({ value }: QueryResult): boolean {

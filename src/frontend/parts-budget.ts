@@ -1,4 +1,4 @@
-import type { QueryResult, QueryUse } from '../contract/query.ts';
+import type { QueryResult, QueryStatistics, QueryUse } from '../contract/query.ts';
 import { queryErrors } from '../model/errors-query.ts';
 
 /** Counts memory that a query's answers take until they are put together. */
@@ -23,11 +23,25 @@ export interface PartsLimits {
   readonly maxQueryResponseSize: number;
 }
 
+export const UNUSED: QueryUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
+
+/** With what a part has used. */
+export function addedUse(
+  { chunks, chunkBytes, fetchedBytes }: QueryUse,
+  statistics: Pick<QueryStatistics, 'fetchedChunks' | 'fetchedChunkBytes' | 'fetchedBytes'>,
+): QueryUse {
+  return {
+    chunks: chunks + statistics.fetchedChunks,
+    chunkBytes: chunkBytes + statistics.fetchedChunkBytes,
+    fetchedBytes: fetchedBytes + statistics.fetchedBytes,
+  };
+}
+
 /** One budget for all parts of a query: each is told what the others have used when it begins. */
 export class PartsBudget {
   readonly #memory: PartsMemory;
   readonly #limits: PartsLimits;
-  #used: QueryUse = { chunks: 0, chunkBytes: 0, fetchedBytes: 0 };
+  #used: QueryUse = UNUSED;
   #points = 0;
 
   constructor(memory: PartsMemory, limits: PartsLimits) {
@@ -42,12 +56,7 @@ export class PartsBudget {
 
   /** @throws queryTooManySamples, responseTooLarge, queryMemoryExceeded */
   add({ value, statistics }: QueryResult): void {
-    const { chunks, chunkBytes, fetchedBytes } = this.#used;
-    this.#used = {
-      chunks: chunks + statistics.fetchedChunks,
-      chunkBytes: chunkBytes + statistics.fetchedChunkBytes,
-      fetchedBytes: fetchedBytes + statistics.fetchedBytes,
-    };
+    this.#used = addedUse(this.#used, statistics);
     if (value.type !== 'matrix') return;
     let points = 0;
     for (const { times } of value.series) points += times.length;

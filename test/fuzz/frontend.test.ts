@@ -9,6 +9,7 @@ import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts'
 import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
+import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/querier.ts';
@@ -40,7 +41,10 @@ function randomRequest(random: Random, expressions: Expressions, asked: RangeReq
 
 /** Any expression, and now and then one around aggregations. */
 function someExpression(random: Random, expressions: Expressions): string {
-  if (random() < 0.75) return expressions.vector(1 + Math.floor(random() * 3));
+  return random() < 0.75 ? expressions.vector(1 + Math.floor(random() * 3)) : aroundAggregations(random);
+}
+
+function aroundAggregations(random: Random): string {
   const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
   const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
   const inner = () => {
@@ -85,6 +89,17 @@ test(`${COUNT} random queries have the answers through a front end that they hav
   const parsed = new ParsedExprs(
     querierSyntax({ ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true }),
   );
+  const usual = {
+    parsed,
+    rules: { delayedNameRemoval: false },
+    lookbackMs: 300_000,
+    alignToStep: false,
+    memory: () => ({ addMemory() {}, close() {} }),
+    samplesMax: 50_000_000,
+    retriesMax: 2,
+    timeoutMs: 120_000,
+    clock: systemClock,
+  };
   const expressions = new Expressions({ random, metrics: METRICS, legacy: true });
   for (const place of ['head', 'store']) {
     if (place === 'store') await rig.flush();
@@ -104,6 +119,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       const plain = await answersOf(querier, request, 'a');
       let parts = 0;
       const frontend = new Frontend({
+        ...usual,
         querier: {
           instant: querier.instant.bind(querier),
           partial(tenant, part, context) {
@@ -115,8 +131,6 @@ test(`${COUNT} random queries have the answers through a front end that they hav
             return querier.range(tenant, part, context);
           },
         },
-        parsed,
-        rules: { delayedNameRemoval: false },
         splitIntervalMs: INTERVAL_MS,
         shards: random() < 0.5 ? 4 : 0,
         over(queryable) {
@@ -126,14 +140,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
         cache: random() < 0.9 ? cache : undefined,
         // the end of the data is too young
         cacheLimits: { ageMs: Date.now() - (START_MS + STEPS * STEP_MS * 0.8), retentionMs: 0, ttlMs: 0 },
-        lookbackMs: 300_000,
-        alignToStep: false,
         parallelMax: 1 + Math.floor(random() * 3),
-        memory: () => ({ addMemory() {}, close() {} }),
-        samplesMax: 50_000_000,
-        retriesMax: 2,
-        timeoutMs: 120_000,
-        clock: systemClock,
       });
       const answer = await answersOf(frontend, request, 'a');
       const where = `${JSON.stringify(request)} from the ${place}, SEED=${SEED}`;
@@ -153,6 +160,29 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats })}`);
     assert.ok(outcomes.inner > COUNT / 50);
     assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
+
+    const refused = { plain: 0, none: 0 };
+    for (let i = 0; i < COUNT / 20; i++) {
+      const limits = { ...DEFAULT_LIMITS, maxFetchedSeriesPerQuery: 20 + Math.floor(random() * 100) };
+      const querier = rig.runner('a', limits);
+      const frontend = new Frontend({
+        ...usual,
+        querier,
+        splitIntervalMs: 0,
+        shards: 4,
+        over: rig.over,
+        cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+        parallelMax: 2,
+        need: { sizesOf: async () => {}, limits },
+      });
+      const times = { startMs: START_MS, endMs: START_MS + STEPS * STEP_MS, stepMs: 60_000 };
+      const request = { expr: aroundAggregations(random), ...times };
+      const [answer, plain] = [await answersOf(frontend, request, 'a'), await answersOf(querier, request, 'a')];
+      refused['error' in plain ? 'plain' : 'none']++;
+      const where = `${JSON.stringify(request)} within ${limits.maxFetchedSeriesPerQuery} series, SEED=${SEED}`;
+      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
+    }
+    assert.ok(refused.plain > 0 && refused.none > 0, JSON.stringify(refused));
   }
 });
 

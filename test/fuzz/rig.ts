@@ -16,7 +16,7 @@ import { defaultsOf } from '../../src/kit/config/section.ts';
 import { connectInThread } from '../../src/kit/thread/channel.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
-import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
+import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
 import { joinedLimits } from '../../src/limits/query-limits.ts';
 import { MemoryObjectClient } from '../../src/object/memory.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
@@ -83,7 +83,8 @@ export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, ran
 ];
 
 export interface Rig {
-  readonly runner: (tenant: string) => QueryRunner;
+  /** @param limits in place of the usual ones */
+  readonly runner: (tenant: string, limits?: Partial<TenantLimits>) => QueryRunner;
   /** Evaluates series one by one. */
   readonly plainRunner: (tenant: string) => QueryRunner;
   /** Evaluates over something else. */
@@ -139,14 +140,15 @@ export async function startRig(random: Random, { alike = false }: RigOptions = {
     });
   let current = querier();
   let plain = querier(false);
-  const sourcesOf = (asked: Querier, tenant: string) =>
+  const sourcesOf = (asked: Querier, tenant: string, limits?: Partial<TenantLimits>) =>
     asked.sources(
       tenant,
-      joinedLimits(tenant, () => DEFAULT_LIMITS),
+      joinedLimits(tenant, () => ({ ...DEFAULT_LIMITS, ...limits })),
     );
-  const runnerOf = (asked: Querier, tenant: string) => sourcesOf(asked, tenant).queries;
+  const runnerOf = (asked: Querier, tenant: string, limits?: Partial<TenantLimits>) =>
+    sourcesOf(asked, tenant, limits).queries;
   return {
-    runner: (tenant) => runnerOf(current, tenant),
+    runner: (tenant, limits) => runnerOf(current, tenant, limits),
     plainRunner: (tenant) => runnerOf(plain, tenant),
     over: (queryable) => sourcesOf(current, 'a').over(queryable),
     queryable: (tenant) => current.queryable(tenant),
