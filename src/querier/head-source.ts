@@ -7,7 +7,7 @@ import type { HeadSlice, IngesterClient } from '../contract/ingester.ts';
 import type { Labels } from '../model/labels.ts';
 import type { SampleColumns } from '../storage/columns.ts';
 import { type MissingPart, missingText } from '../storage/missing.ts';
-import type { LabelRequest, QueryContext, SelectRequest, SeriesTally, TallyRequest } from '../storage/queryable.ts';
+import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
 import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
@@ -21,9 +21,15 @@ export class HeadSource implements SampleSource {
   readonly #client: IngesterClient;
   readonly #decoders: Decoders;
   readonly #labels = new HeadLabels();
+  readonly tally: SampleSource['tally'];
 
   constructor(client: IngesterClient, kernel: Kernel) {
     this.#client = client;
+    const tally = client.tally?.bind(client);
+    if (tally !== undefined) {
+      this.tally = (tenant, { matchers, startMs, endMs, by }, { signal }) =>
+        tally({ tenant, matchers: matchers.map(headMatcher), startMs, endMs, by }, signal);
+    }
     this.#decoders = {
       series: new HeadSeriesDecoder(kernel),
       chunks: new ChunkDecoder(kernel),
@@ -115,14 +121,6 @@ export class HeadSource implements SampleSource {
     } finally {
       found.close();
     }
-  }
-
-  async tally(
-    tenant: string,
-    { matchers, startMs, endMs, by }: TallyRequest,
-    { signal }: QueryContext,
-  ): Promise<SeriesTally | undefined> {
-    return this.#client.tally?.({ tenant, matchers: matchers.map(headMatcher), startMs, endMs, by }, signal);
   }
 
   async labelNames(tenant: string, request: LabelRequest, context: QueryContext) {

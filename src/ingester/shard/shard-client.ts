@@ -25,10 +25,13 @@ export class ShardsClient implements IngesterClient {
   readonly #all: readonly ConnectedShard[];
   readonly #shards: readonly ShardCalls[];
   readonly #waiting = new Map<ShardCalls, WaitingSelect[]>();
+  /** Absent with several shards: the same series may lie on two of them, which their counts do not show. */
+  readonly tally: IngesterClient['tally'];
 
   constructor(shards: readonly ConnectedShard[]) {
     this.#all = shards;
     this.#shards = shards.map(({ channel }) => channel);
+    if (shards.length === 1) this.tally = (request, signal) => this.#tally(shards[0]!, request, signal);
   }
 
   /** Those that may hold something between these times. */
@@ -90,11 +93,9 @@ export class ShardsClient implements IngesterClient {
     }
   }
 
-  /** Undefined with several shards: the same series may lie on two of them, which their numbers do not show. */
-  async tally(request: HeadTally, signal: AbortSignal): Promise<HeadTallied | undefined> {
-    const shards = this.#holding(request.startMs, request.endMs);
-    if (shards.length === 0) return { series: 0, groups: [] };
-    return shards.length > 1 ? undefined : shards[0]!.call('tally', request, { signal });
+  async #tally({ channel, held }: ConnectedShard, request: HeadTally, signal: AbortSignal) {
+    if (!held.touches(request.startMs, request.endMs)) return NO_SERIES;
+    return channel.call('tally', request, { signal });
   }
 
   /** Losses that touch a range, both ends inclusive. */
@@ -128,6 +129,8 @@ export class ShardsClient implements IngesterClient {
     return found.length < 2 ? found[0] : together(found, limit);
   }
 }
+
+const NO_SERIES: HeadTallied = { series: 0, groups: [] };
 
 interface WaitingSelect {
   readonly request: HeadSelect;
