@@ -4,6 +4,7 @@ import type { Annotation, Dashboard, ListVariable, Variable } from '../../../src
 import { parseDuration } from '../model/duration.ts';
 import { AnnotationRow, newAnnotation } from './annotation-row.tsx';
 import { withSpec } from './edits.ts';
+import { newRow, type Row, withoutRow, withValue } from './rows.ts';
 
 export interface SettingsEditorProps {
   readonly dashboard: Dashboard;
@@ -19,11 +20,11 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
   const [tags, setTags] = useState((spec.tags ?? []).join(' '));
   const [folder, setFolder] = useState(dashboard.metadata.folder ?? '');
   const [interval, setInterval] = useState(spec.sampleInterval ?? '');
-  const [variables, setVariables] = useState<readonly Variable[]>(spec.variables);
-  const [annotations, setAnnotations] = useState<readonly Annotation[]>(spec.annotations ?? []);
-  const set = (at: number, variable: Variable) =>
-    setVariables((all) => all.map((one, i) => (i === at ? variable : one)));
-  const names = variables.map((variable) => variable.spec.name);
+  const [variables, setVariables] = useState<readonly Row<Variable>[]>(() => spec.variables.map(newRow));
+  const [annotations, setAnnotations] = useState<readonly Row<Annotation>[]>(() =>
+    (spec.annotations ?? []).map(newRow),
+  );
+  const names = variables.map(({ value }) => value.spec.name);
   const wrong = names.find((name, i) => !/^\w+$/.test(name) || names.indexOf(name) !== i);
   const intervalWrong = interval !== '' && parseDuration(interval) === undefined;
   const done = () => {
@@ -34,8 +35,10 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
         {
           display: { ...spec.display, name: title, description },
           tags: tags.split(/\s+/).filter((tag) => tag !== ''),
-          variables,
-          ...((annotations.length > 0 || spec.annotations !== undefined) && { annotations }),
+          variables: variables.map(({ value }) => value),
+          ...((annotations.length > 0 || spec.annotations !== undefined) && {
+            annotations: annotations.map(({ value }) => value),
+          }),
           ...(interval !== '' && { sampleInterval: interval }),
         },
       ),
@@ -71,13 +74,12 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
         <Text size="sm" fw={600}>
           Variables
         </Text>
-        {variables.map((variable, at) => (
+        {variables.map(({ key, value }) => (
           <VariableRow
-            // biome-ignore lint/suspicious/noArrayIndexKey: a variable is its place
-            key={at}
-            variable={variable}
-            onChange={(next) => set(at, next)}
-            onRemove={() => setVariables((all) => all.filter((_, i) => i !== at))}
+            key={key}
+            variable={value}
+            onChange={(next) => setVariables((all) => withValue(all, key, next))}
+            onRemove={() => setVariables((all) => withoutRow(all, key))}
           />
         ))}
         {wrong !== undefined && (
@@ -86,27 +88,30 @@ export function SettingsEditor({ dashboard, onClose, onDone }: SettingsEditorPro
           </Text>
         )}
         <Group gap="xs">
-          <Button size="xs" variant="default" onClick={() => setVariables((all) => [...all, newVariable(all.length)])}>
+          <Button
+            size="xs"
+            variant="default"
+            onClick={() => setVariables((all) => [...all, newRow(newVariable(all.length))])}
+          >
             Add variable
           </Button>
         </Group>
         <Text size="sm" fw={600}>
           Annotations
         </Text>
-        {annotations.map((annotation, at) => (
+        {annotations.map(({ key, value }) => (
           <AnnotationRow
-            // biome-ignore lint/suspicious/noArrayIndexKey: an annotation is its place
-            key={at}
-            annotation={annotation}
-            onChange={(next) => setAnnotations((all) => all.map((one, i) => (i === at ? next : one)))}
-            onRemove={() => setAnnotations((all) => all.filter((_, i) => i !== at))}
+            key={key}
+            annotation={value}
+            onChange={(next) => setAnnotations((all) => withValue(all, key, next))}
+            onRemove={() => setAnnotations((all) => withoutRow(all, key))}
           />
         ))}
         <Group gap="xs">
           <Button
             size="xs"
             variant="default"
-            onClick={() => setAnnotations((all) => [...all, newAnnotation(all.length)])}
+            onClick={() => setAnnotations((all) => [...all, newRow(newAnnotation(all.length))])}
           >
             Add annotation
           </Button>
