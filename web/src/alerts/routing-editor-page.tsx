@@ -181,6 +181,7 @@ function ConfigEditor({ given }: { readonly given: Given }) {
       </div>
       {open === 'versions' && (
         <TextVersions
+          textKey={[tenant, 'alertmanager']}
           versions={from.versions}
           fetchText={(version, signal) => fetchText(tenant, `${VERSIONS_PATH}/${version}`, signal)}
           text={text}

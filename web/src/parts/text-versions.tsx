@@ -17,6 +17,8 @@ export interface TextVersion {
 }
 
 export interface TextVersionsProps {
+  /** Tenant, kind and name of the text. */
+  readonly textKey: readonly string[];
   /** The newest first. */
   readonly versions: readonly TextVersion[];
   readonly fetchText: (version: number, signal: AbortSignal) => Promise<string>;
@@ -27,11 +29,11 @@ export interface TextVersionsProps {
 }
 
 /** Versions of a text with their users, each to be compared with what stands in the editor, and taken into it. */
-export function TextVersions({ versions, fetchText, text, onText, onClose }: TextVersionsProps) {
+export function TextVersions({ textKey, versions, fetchText, text, onText, onClose }: TextVersionsProps) {
   const { zone } = useScope();
   const [compared, setCompared] = useState<number>();
   const { data: other, error } = useQuery({
-    queryKey: ['text-version', versions, compared],
+    queryKey: ['text-version', textKey, versions, compared],
     enabled: compared !== undefined,
     queryFn: ({ signal }) => fetchText(compared!, signal),
   });

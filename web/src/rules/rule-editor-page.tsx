@@ -204,6 +204,7 @@ function RuleEditor({ given }: { readonly given: GivenGroup }) {
       </div>
       {open === 'versions' && (
         <TextVersions
+          textKey={[tenant, 'rules', from.namespace, from.group]}
           versions={from.versions}
           fetchText={(version, signal) => fetchGroup(tenant, from.namespace, from.group, version, signal)}
           text={text}
