@@ -33,11 +33,13 @@ test('loops of other threads come along, and a thread that does not answer is on
   loops.add('own', 1_000);
   const other = new Loops(clock);
   other.add('of-a-thread', 1_000);
-  const deaf = (signal: AbortSignal) =>
-    new Promise<never>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason), { once: true }));
+  // as one whose start does not end
+  const deaf = () => new Promise<never>(() => {});
+  const broken = () => Promise.reject(new Error('http://u:secret@store is away'));
   loops.addSources(() => [
     { name: 'a', states: async () => other.states },
     { name: 'b', states: deaf },
+    { name: 'c', states: broken },
   ]);
   const told = loops.all();
   await clock.advance(2_000);
@@ -48,7 +50,10 @@ test('loops of other threads come along, and a thread that does not answer is on
       ['own', false],
       ['of-a-thread', false],
       ['b-thread', true],
+      ['c-thread', true],
     ],
   );
   assert.match(states[2]!.error!, /timeout/);
+  assert.match(states[3]!.error!, /store is away/);
+  assert.doesNotMatch(states[3]!.error!, /secret/);
 });

@@ -39,6 +39,10 @@ export function isLate(sinceMs: number, intervalMs: number): boolean {
   return sinceMs > Math.max(LATE_MIN_MS, LATE_INTERVALS * intervalMs);
 }
 
+function errorText(thrown: unknown): string {
+  return maskSecrets(thrown instanceof Error ? thrown.message : String(thrown)).slice(0, ERROR_CHARS_MAX);
+}
+
 /** One of a process' loops; it never changes what comes of its work. */
 export class Loop {
   readonly #clock: Clock;
@@ -81,7 +85,7 @@ export class Loop {
 
   /** Notes a failure of the round that is under way, for work that goes on after it. */
   failed(thrown: unknown): void {
-    this.#failed = maskSecrets(thrown instanceof Error ? thrown.message : String(thrown)).slice(0, ERROR_CHARS_MAX);
+    this.#failed = errorText(thrown);
   }
 
   get state(): LoopState {
@@ -146,9 +150,14 @@ export class Loops {
   async #told({ name, states }: LoopSource): Promise<readonly LoopState[]> {
     const limit = timeout(this.#clock, ANSWER_MS_MAX);
     try {
-      return await states(limit.signal);
+      const { signal } = limit;
+      const outOfTime = new Promise<never>((_, fail) => {
+        signal.addEventListener('abort', () => fail(signal.reason), { once: true });
+      });
+      // a thread that is still starting looks at no signal
+      return await Promise.race([states(signal), outOfTime]);
     } catch (thrown) {
-      const error = (thrown as Error).message.slice(0, ERROR_CHARS_MAX);
+      const error = errorText(thrown);
       return [{ ...UNHEARD, name: `${name}-thread`, error }];
     } finally {
       limit.cancel();
