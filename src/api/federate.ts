@@ -53,7 +53,8 @@ export async function federate(call: Call): Promise<ApiResponse> {
     return byName === 0 ? Labels.compare(a.labels, b.labels) : byName;
   });
   const { format, escaping, contentType } = negotiateExposition(request.accept ?? '');
-  const parts = partsOf(exposeFamilies(samples, format, escaping), pacer);
+  // the time-out is the look-up's: a slow reader gets the rest of what has begun
+  const parts = partsOf(exposeFamilies(samples, format, escaping), turnsOf(call));
   const { done, value: first } = await parts.next();
   if (done === true) return { status: 200, contentType, body: new Uint8Array(0) };
   if (request.takesParts === true && first.length >= PART_BYTES) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { systemClock } from '../lib/clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { TestSeries } from '../storage/test-list.ts';
@@ -8,6 +9,7 @@ import { testSources } from './test-sources.ts';
 
 const START_S = 1767225600;
 const STEPS = 4000;
+const NOW_MS = 1767231000000;
 const LIST = Array.from({ length: 60 }, (_, i): TestSeries => {
   const points = [0, 1, 2].map((at) => [(START_S + at) * 1000, i + at / 7] as const);
   return [{ __name__: 'm', i: `${i}` }, ...points];
@@ -30,7 +32,7 @@ async function asked(takesParts: boolean, limit = DEFAULT_LIMITS.maxQueryRespons
 /** Series with long labels, as of one day. */
 const WIDE = Array.from(
   { length: 3000 },
-  (_, i): TestSeries => [{ __name__: 'wide', i: `${i}`, text: `${'"ü'.repeat(500)}${i}` }, [1767231000000 - 60_000, 1]],
+  (_, i): TestSeries => [{ __name__: 'wide', i: `${i}`, text: `${'"ü'.repeat(500)}${i}` }, [NOW_MS - 60_000, 1]],
 );
 
 async function askedWide(path: string, takesParts: boolean) {
@@ -55,6 +57,32 @@ test('long lists of series and labels, and what is federated, are sent while the
   }
   const short = await askedWide('/api/v1/labels', true);
   assert.equal(short.parts, 1);
+});
+
+test('the time-out of a look-up cuts nothing off that a slow reader has begun to get', async () => {
+  const timeOuts: (() => void)[] = [];
+  let monotonicMs = 0;
+  const sources = testSources(WIDE, {
+    clock: {
+      ...systemClock,
+      nowMs: () => NOW_MS,
+      // it is time for a pause at each step
+      monotonicMs: () => (monotonicMs += 1000),
+      every: (_, work) => {
+        timeOuts.push(work);
+        return { cancel: () => {} };
+      },
+    },
+  });
+  const params = [['match[]', 'wide']] as const;
+  const request = { tenant: 't', method: 'GET', path: '/federate', params, takesParts: true };
+  const response = await new PromApi(sources).handle(request, new AbortController().signal);
+  const all = [response.body];
+  for await (const part of response.parts!) {
+    for (const out of timeOuts.splice(0)) out();
+    all.push(part);
+  }
+  assert.equal(Buffer.concat(all).toString(), (await askedWide('/federate', false)).text);
 });
 
 /** Counts what is held. */
