@@ -52,8 +52,14 @@ export class PushSink implements RuleSink {
   }
 
   async append(timeMs: number, writes: readonly RuleWrite[]): Promise<readonly (readonly Refusal[])[]> {
-    const errors = await Promise.all(writes.map((write) => this.#written(piecesOf(timeMs, write))));
-    return errors.map((error) => (error === undefined ? [] : [{ labels: undefined, error }]));
+    const all = await Promise.allSettled(writes.map((write) => this.#written(piecesOf(timeMs, write))));
+    // not sooner: the next evaluation puts its values into the parts that are encoded
+    const thrown = all.find((each) => each.status === 'rejected');
+    if (thrown !== undefined) throw thrown.reason;
+    return all.map((each) => {
+      const error = each.status === 'fulfilled' ? each.value : undefined;
+      return error === undefined ? [] : [{ labels: undefined, error }];
+    });
   }
 
   #written(pieces: readonly Piece[]): Promise<RuleWriteError | undefined> {
