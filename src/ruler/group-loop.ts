@@ -2,6 +2,7 @@ import type { RuleGroupState } from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { isLate } from '../kit/service/loops.ts';
 import type { Clock } from '../lib/clock.ts';
+import { maskSecrets } from '../lib/mask.ts';
 import type { Semaphore } from '../lib/semaphore.ts';
 import { isActive } from './alert.ts';
 import { type AlertStateRow, GroupLostError, restoreKept } from './alert-state.ts';
@@ -82,7 +83,7 @@ export class GroupLoop {
   #lastSlotMs: number | undefined;
   #iterations = 0;
   #failures = 0;
-  /** Text of the last evaluation's failure. */
+  /** Text of the last evaluation's failure, without secrets. */
   #error: string | undefined;
   readonly #madeMs: number;
 
@@ -261,7 +262,7 @@ export class GroupLoop {
     } catch (thrown) {
       if (thrown instanceof GroupLostError) throw thrown;
       this.#failures++;
-      this.#error = (thrown as Error).message;
+      this.#error = maskSecrets((thrown as Error).message);
       this.options.log.error({ ...this.#labels, error: (thrown as Error).message }, 'a group could not be evaluated');
     }
   }

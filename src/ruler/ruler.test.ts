@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type TestContext, test } from 'node:test';
 import { Documents } from '../chunkstore/documents/documents.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
@@ -10,17 +9,18 @@ import type { PostedAlert } from '../contract/rules.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
-import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { systemBytes } from '../lib/random.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { gatedClient } from '../table/test-gated-client.ts';
 import { rulerConfig } from './config.ts';
 import { rulerMetrics } from './metrics.ts';
 import { RULES, ruleDocument } from './rule-source.ts';
-import { Ruler } from './ruler.ts';
+import { Ruler, type RulerLimits } from './ruler.ts';
 
 const GROUPS = 12;
-const LIMITS = {
+const START_MS = 1_764_000_000_000;
+const LIMITS: RulerLimits = {
   rulerQueryOffsetMs: 0,
   rulerMinRuleEvaluationIntervalMs: 1000,
   rulerExternalLabels: { cluster: 'eu' },
@@ -33,9 +33,27 @@ const LIMITS = {
 /** Rulers that can be reached. */
 const atAddress = new Map<string, Ruler>();
 
-/** A ruler on a store that others have too, and that can be away for it. */
-async function rulerOn(tables: MemoryTableStore, address: string) {
-  const state = { isAway: false };
+interface Place {
+  readonly tables: MemoryTableStore;
+  readonly clock: ManualClock;
+  readonly documents: Documents;
+}
+
+async function placeOf(): Promise<Place> {
+  const tables = new MemoryTableStore();
+  const clock = new ManualClock(START_MS);
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
+  const documents = new Documents(await TenantTables.open(new Schema([period])), clock, systemBytes);
+  return { tables, clock, documents };
+}
+
+async function putGroup({ documents }: Place, name: string, text: string): Promise<void> {
+  await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
+}
+
+/** A ruler on a store that others have too, and that can be away for it. It stops at the end of the test, however that ends. */
+async function rulerOn(t: TestContext, { tables, clock }: Place, address: string) {
+  const state = { isAway: false, limits: async () => LIMITS };
   const check = () => {
     if (state.isAway) throw new Error('the store is away');
   };
@@ -63,11 +81,11 @@ async function rulerOn(tables: MemoryTableStore, address: string) {
         return { status: 204, headers: {}, text: '' };
       },
     },
-    limits: async () => LIMITS,
+    limits: () => state.limits(),
     builtIn: {
       async post(_, alerts) {
         posted.push(...alerts);
-        ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= Date.now()));
+        ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= clock.nowMs()));
       },
     },
     peers: {
@@ -80,10 +98,11 @@ async function rulerOn(tables: MemoryTableStore, address: string) {
     },
     metrics: rulerMetrics(new Registry()),
     log: silentLogger,
-    clock: systemClock,
+    clock,
     randomBytes: systemBytes,
     memberTiming: { beatMs: 100, goneMs: 600 },
   });
+  t.after(() => ruler.stop(AbortSignal.abort()));
   atAddress.set(address, ruler);
   const groups = () => ruler.rules('a').groups.map(({ name }) => name);
   return { ruler, state, pushed, posted, ended, groups };
@@ -99,27 +118,25 @@ function oneSample({ timeMs }: InstantRequest): PackedVector {
   };
 }
 
-async function until(what: string, ask: () => boolean): Promise<void> {
+async function until({ clock }: Place, what: string, ask: () => boolean): Promise<void> {
   for (let i = 0; i < 400; i++) {
     if (ask()) return;
-    await sleep(25);
+    await clock.advance(25);
   }
   assert.fail(what);
 }
 
-test('rulers share the groups; who takes one over goes on with its alerts, who lost one writes nothing more of it', async () => {
-  const tables = new MemoryTableStore();
-  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
-  const documents = new Documents(await TenantTables.open(new Schema([period])), systemClock, systemBytes);
+test('rulers share the groups; who takes one over goes on with its alerts, who lost one writes nothing more of it', async (t) => {
+  const place = await placeOf();
   const all = Array.from({ length: GROUPS }, (_, i) => `g${i}`).sort();
   for (const name of all) {
     const text = `name: ${name}\ninterval: 1s\nrules: [{ alert: A, expr: x, for: 1s, labels: { group: ${name} } }]`;
-    await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
+    await putGroup(place, name, text);
   }
-  const one = await rulerOn(tables, 'one');
+  const one = await rulerOn(t, place, 'one');
   await one.ruler.start();
   assert.deepEqual(one.groups(), all);
-  await until('all fire', () => new Set(one.posted.map(({ labels }) => labels.join())).size === GROUPS);
+  await until(place, 'all fire', () => new Set(one.posted.map(({ labels }) => labels.join())).size === GROUPS);
   assert.deepEqual(one.posted.find(({ labels }) => labels.includes('g0'))?.labels, [
     'alertname',
     'A',
@@ -133,15 +150,15 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   assert.equal(one.posted[0]!.generatorUrl, 'http://here/graph?g0.expr=x&g0.tab=1&tenant=a');
   const began = new Map(one.ruler.rules('a').groups.map(({ name, rules }) => [name, rules[0]!.alerts[0]!.activeAtMs]));
 
-  const two = await rulerOn(tables, 'two');
+  const two = await rulerOn(t, place, 'two');
   await two.ruler.start();
   const parted = () => [...one.groups(), ...two.groups()].sort();
-  await until('the groups are parted', () => parted().join() === all.join());
+  await until(place, 'the groups are parted', () => parted().join() === all.join());
   assert.ok(one.groups().length > 1 && two.groups().length > 1, `${one.groups()} | ${two.groups()}`);
   // each tells of the other's, too, with health and times
   const evaluatedBy = ({ ruler }: typeof one) =>
     ruler.rules('a').groups.every(({ evaluatedAtMs }) => evaluatedAtMs !== undefined);
-  await until('both evaluate', () => evaluatedBy(one) && evaluatedBy(two));
+  await until(place, 'both evaluate', () => evaluatedBy(one) && evaluatedBy(two));
   for (const { ruler } of [one, two]) {
     const { groups } = await ruler.allRules('a', AbortSignal.timeout(10_000));
     for (const { name, evaluatedAtMs, rules } of groups) {
@@ -162,9 +179,9 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   // it is cut off from the store, and goes on for as long as nobody else has its groups
   one.state.isAway = true;
   const ownedByOne = one.groups();
-  await until('the other one takes over', () => two.groups().length === GROUPS);
+  await until(place, 'the other one takes over', () => two.groups().length === GROUPS);
   const seen = () => two.ruler.rules('a').groups.filter(({ evaluatedAtMs }) => evaluatedAtMs !== undefined).length;
-  await until('and evaluates', () => seen() === GROUPS);
+  await until(place, 'and evaluates', () => seen() === GROUPS);
   for (const { name, rules } of two.ruler.rules('a').groups) {
     assert.equal(rules[0]!.alerts[0]?.activeAtMs, began.get(name), `${name} began when it did`);
     assert.equal(rules[0]!.alerts[0]?.state, 'firing');
@@ -173,9 +190,9 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
 
   // back again, it is a member as before
   one.state.isAway = false;
-  await until('the groups are parted again', () => parted().join() === all.join());
+  await until(place, 'the groups are parted again', () => parted().join() === all.join());
   await two.ruler.stop(AbortSignal.timeout(2000));
-  await until('one has all of them', () => one.groups().length === GROUPS);
+  await until(place, 'one has all of them', () => one.groups().length === GROUPS);
   await one.ruler.stop(AbortSignal.timeout(2000));
   assert.deepEqual([...one.ended, ...two.ended], [], 'none was resolved');
   for (const name of all) {
@@ -188,21 +205,32 @@ test('rulers share the groups; who takes one over goes on with its alerts, who l
   }
 });
 
-test('alerts are sent again at once where whoever is to know of them may be another one', async () => {
-  const tables = new MemoryTableStore();
-  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
-  const documents = new Documents(await TenantTables.open(new Schema([period])), systemClock, systemBytes);
+test('alerts are sent again at once where whoever is to know of them may be another one', async (t) => {
+  const place = await placeOf();
   const text = 'name: g\ninterval: 1s\nrules: [{ alert: A, expr: x }, { alert: B, expr: x, for: 1h }]';
-  await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', 'g') }, Buffer.from(text), { user: '' });
-  const { ruler, posted } = await rulerOn(tables, 'alone');
+  await putGroup(place, 'g', text);
+  const { ruler, posted } = await rulerOn(t, place, 'alone');
   // nothing was evaluated yet
   await ruler.resend();
   await ruler.start();
-  await until('it fires', () => posted.length === 1);
+  await until(place, 'it fires', () => posted.length === 1);
   await ruler.resend();
-  await until('it is sent again', () => posted.length === 2);
+  await until(place, 'it is sent again', () => posted.length === 2);
   await ruler.stop(AbortSignal.timeout(2000));
   const [first, second] = posted;
   assert.deepEqual([second!.labels, second!.startsAtMs], [first!.labels, first!.startsAtMs]);
   assert.equal(posted.length, 2, 'what is pending is not sent');
+});
+
+test('what a group lacks is told without secrets', async (t) => {
+  const place = await placeOf();
+  await putGroup(place, 'g', 'name: g\ninterval: 1s\nrules: [{ record: r, expr: x }]');
+  const { ruler, state } = await rulerOn(t, place, 'alone');
+  await ruler.start();
+  state.limits = () => Promise.reject(new Error('http://u:secret@limits is away'));
+  const told = () => ruler.loopStates.find(({ name }) => name === 'rule-groups')?.error ?? '';
+  // limits are kept for a while
+  for (let i = 0; i < 15 && told() === ''; i++) await place.clock.advance(1000);
+  assert.match(told(), /limits is away/);
+  assert.doesNotMatch(told(), /secret/);
 });
