@@ -16,6 +16,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { seededRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
+import { peerErrors } from '../../model/errors-peer.ts';
 import { decodeRequest } from '../../peer/job-shapes.ts';
 import { JobWorker } from '../../querier/job-worker.ts';
 import type { QueryWorkers } from '../../querier/service.ts';
@@ -88,6 +89,7 @@ async function started() {
     heavyPlaces: 4,
     async run(job, ends) {
       const request = decodeRequest(job.payload);
+      if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
       jobs.push(request.kind === 'api' ? request.request.path : request.method);
       return (await querier!.job(job, limits, ends)).answer;
     },
@@ -128,6 +130,8 @@ class Orders implements AsyncIterable<JobOrder> {
   }
 }
 
+/** The querier is of a version that knows no look-ups. */
+let isOfBefore = false;
 const stage = await started();
 
 /** Series of a few days, the first of which are there on some of them only. */
@@ -193,6 +197,33 @@ test('a front end answers look-ups of several days as the querier does, by a job
       assert.deepEqual(answer, await asked(querier, path, all));
       if (method !== '' && count === 3) assert.ok(!answer.text.includes('[]'), answer.text);
     }
+  }
+});
+
+test('a querier that knows no look-ups is asked for all of the request', async () => {
+  const { front, querier, jobs } = stage;
+  isOfBefore = true;
+  const asks: [string, ApiRequest['params']][] = [
+    ['/api/v1/series', [['match[]', '{i=~"1.*"}']]],
+    ['/api/v1/labels', []],
+    ['/api/v1/label/l1/values', [['limit', '7']]],
+  ];
+  try {
+    for (const [path, params] of asks) {
+      for (const [count, takesParts] of [
+        [0, false],
+        [3, true],
+      ] as const) {
+        jobs.length = 0;
+        const all = [...params, ...days(count)];
+        const answer = await asked(front, path, all, takesParts);
+        assert.deepEqual(jobs, [path]);
+        assert.equal(answer.status, 200);
+        assert.equal(answer.text, (await asked(querier, path, all)).text);
+      }
+    }
+  } finally {
+    isOfBefore = false;
   }
 });
 

@@ -64,7 +64,7 @@ export class FrontendThreads implements QueryWorkers {
 
 type Api = { readonly status: number; readonly contentType: string; readonly headers?: ApiResponse['headers'] };
 
-function answerOf(api: Partial<Api> | undefined): Omit<ApiResponse, 'body'> {
+export function answerOf(api: Partial<Api> | undefined): Omit<ApiResponse, 'body'> {
   const { status = 500, contentType = 'text/plain', headers } = api ?? {};
   return { status, contentType, ...(headers && { headers }) };
 }

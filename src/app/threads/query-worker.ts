@@ -5,7 +5,7 @@ import { Documents } from '../../chunkstore/documents/documents.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { Generations } from '../../chunkstore/generations.ts';
 import { openStore } from '../../chunkstore/open.ts';
-import type { ApiRequest } from '../../contract/api.ts';
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
@@ -31,7 +31,7 @@ import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
 import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
-import { decodeRequest } from '../../peer/job-shapes.ts';
+import { decodeRequest, encodeRequest } from '../../peer/job-shapes.ts';
 import { AskedMetrics } from '../../querier/asked-metrics.ts';
 import { Hedges } from '../../querier/hedges.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
@@ -40,6 +40,7 @@ import { KernelRows } from '../../querier/row-kernel.ts';
 import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
+import { answerOf } from './frontend-threads.ts';
 import { countedRead } from './generation-reads.ts';
 import type { HeadPorts, JobsRole, JobTurn, PartedHead, QueryRole, QueryWorkerData } from './query-role.ts';
 import { warmUp } from './warm-up.ts';
@@ -93,7 +94,11 @@ interface Connected {
     tenant: string,
     limits: JoinedLimits,
     turn?: JobTurn,
-  ): ApiSources & { readonly workedMs: () => number | undefined };
+  ): ApiSources & {
+    readonly workedMs: () => number | undefined;
+    /** Where a querier of a version before look-ups was asked for one: its answer to all of the request; else undefined. */
+    readonly askWhole: (request: ApiRequest, signal: AbortSignal) => Promise<ApiResponse> | undefined;
+  };
 }
 
 /** The ways to the shards, in their order. */
@@ -172,6 +177,14 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
           workedMs += answer.head.workedMs;
           return answer;
         });
+      let isUnknown = false;
+      const askLookup: AskJob | undefined =
+        ask &&
+        ((name, payload, signal) =>
+          ask(name, payload, signal).catch((thrown: unknown) => {
+            isUnknown ||= thrown instanceof AppError && thrown.facts.id === 'peer-message-invalid';
+            throw thrown;
+          }));
       const elsewhere = ask && new JobRunner(ask);
       // jobs are asked for again where they are left
       const retriesMax = elsewhere ? 0 : queryRange.maxRetries;
@@ -179,7 +192,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
       const lookups = { intervalMs: queryRange.splitQueriesByIntervalMs, parallelMax, retriesMax, clock: systemClock };
       const queryable = (name: string) =>
         new SplitQueryable(
-          ask === undefined ? sources.queryable(name) : new JobQueryable(name, ask, systemClock),
+          askLookup === undefined ? sources.queryable(name) : new JobQueryable(name, askLookup, systemClock),
           lookups,
         );
       const queries = new Frontend({
@@ -198,11 +211,19 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
         queries,
         queryable,
         workedMs: () => (ask === undefined ? undefined : workedMs),
+        askWhole: (request, signal) => (ask && isUnknown ? askAsItIs(ask, request, signal) : undefined),
         previewer: rulePreviewer({ ...sources, queries, over, memory }),
         status: { ...status, headStats },
       };
     },
   };
+}
+
+/** As front ends asked before there were look-ups. */
+async function askAsItIs(ask: AskJob, request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
+  const payload = encodeRequest({ kind: 'api', request: { ...request, takesParts: false } });
+  const { head, bytes } = await ask(request.tenant, payload, signal);
+  return { ...answerOf(head.api), body: bytes };
 }
 
 function cacheLimits(limits: JoinedLimits): CacheLimits {
@@ -279,7 +300,10 @@ const role: QueryRole = {
     const { answer, ...how } = await worked(async ({ sources }) => {
       const from = sources(request.tenant, limits, turn);
       const api = new PromApi(from);
-      const { parts, ...response } = await withTrace(request.trace, () => api.handle(request, signal));
+      const own = await withTrace(request.trace, () => api.handle(request, signal));
+      const asked = from.askWhole(request, signal);
+      const [whole] = asked ? await Promise.all([asked, own.parts?.[Symbol.asyncIterator]().return?.()]) : [];
+      const { parts, ...response } = whole ?? own;
       elsewhereMs = from.workedMs();
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
       const asks = response.status === 200 ? await askedBy(request, signal) : undefined;
