@@ -384,7 +384,8 @@ test('slow headers are cut off; garbage is a 400', async () => {
       socket.on('close', () => resolve(seen));
       socket.on('error', () => resolve(seen));
     });
-  assert.match(await raw('GET /big HTTP/1.1\r\nHo'), /^HTTP\/1.1 408 .*server\.http_header_timeout/s);
+  // 503 where this process itself stood still meanwhile
+  assert.match(await raw('GET /big HTTP/1.1\r\nHo'), /^HTTP\/1.1 (408|503) .*server\.http_header_timeout/s);
   assert.match(await raw('garbage\r\n\r\n'), /^HTTP\/1.1 400 .*this is no HTTP request/s);
   const long = `GET /big?${'a'.repeat(1 << 20)} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
   assert.match(
