@@ -44,19 +44,25 @@ export class NewestTally {
     if (by.length > NAMES_MAX) return undefined;
     const { rich } = this.#head;
     const groups = new Groups(this.#head);
+    let all = 0;
     for (let from = 0; from < refs.length; ) {
       const asked = refs.subarray(from, from + REFS_AT_ONCE);
       if (rich.seriesCount > 0 && asked.some((ref) => rich.touches(ref, startMs, endMs))) return undefined;
       const there = this.#there(asked, startMs, endMs);
       const some = asked.subarray(0, there.length);
-      const pairs = by.map((name) => this.#pairsOf(some, name));
-      for (let i = 0; i < some.length; i++) groups.add(some[i]!, pairs, i, there[i]!);
+      if (by.length === 0) {
+        for (const one of there) all += one;
+      } else {
+        const pairs = by.map((name) => this.#pairsOf(some, name));
+        for (let i = 0; i < some.length; i++) groups.add(some[i]!, pairs, i, there[i]!);
+      }
       if (groups.count > GROUPS_MAX) return undefined;
       from += some.length;
       // where few were looked at, each of them took as long as many do
       turn.steps -= some.length < asked.length ? STEPS_BETWEEN : (SERIES_STEPS + PAIR_STEPS * by.length) * some.length;
       if (turn.isDue()) await turn.pause();
     }
+    if (by.length === 0) return { series: refs.length, groups: [{ values: [], count: all }] };
     turn.steps -= GROUP_STEPS * groups.count;
     return { series: refs.length, groups: groups.ascending() };
   }
@@ -135,7 +141,7 @@ class Groups {
       }
       node = next;
     }
-    const id = last < 0 ? -1 : (pairs[last]?.[index] ?? -1);
+    const id = pairs[last]?.[index] ?? -1;
     let group = node.get(id) as Group | undefined;
     if (group === undefined) {
       const values = pairs.map((each) => this.#textOf(each?.[index] ?? -1));
