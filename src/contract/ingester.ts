@@ -2,6 +2,7 @@ import type { MatchOp } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
 import type { PlanData } from '../model/regex/plan.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
+import type { SeriesTally } from '../model/series-tally.ts';
 
 /** The holders of recent data, as a querier asks them: one process' shards, or other processes. */
 export interface IngesterClient {
@@ -15,7 +16,7 @@ export interface IngesterClient {
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
   /** How many series have a sample in a range: undefined where only their samples can tell. Absent: it never knows. */
-  tally?(request: HeadTally, signal: AbortSignal): Promise<HeadTallied | undefined>;
+  tally?(request: HeadTally, signal: AbortSignal): Promise<SeriesTally | undefined>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */
   labels(request: HeadLabels, signal: AbortSignal): Promise<readonly string[]>;
   metadata(tenant: string, signal: AbortSignal): Promise<readonly MetricMetadata[]>;
@@ -64,13 +65,6 @@ export interface HeadTally {
   readonly endMs: number;
   /** Names of the labels that make a group. */
   readonly by: readonly string[];
-}
-
-export interface HeadTallied {
-  /** Those with a chunk that touches the range. */
-  readonly series: number;
-  /** In the order of the least series of each: the value of each name ('': none), and how many series' last sample is no stale marker. */
-  readonly groups: readonly { readonly values: readonly string[]; readonly count: number }[];
 }
 
 export interface HeadLabels {

@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts';
-import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, SeriesTally } from '../storage/queryable.ts';
+import { NO_TALLY } from '../model/series-tally.ts';
+import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { SeriesBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 
@@ -59,8 +60,6 @@ export class YoungSource implements SampleSource {
 }
 
 const NO_LABELS: LabelAnswer = { values: [], warnings: [] };
-
-const NO_TALLY: SeriesTally = { series: 0, groups: [] };
 
 const NO_SERIES: SourceSeries = {
   labels: [],

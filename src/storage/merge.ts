@@ -7,6 +7,7 @@ import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { ascendingLabels } from '../model/labels-order.ts';
 import { LabelMatcher } from '../model/matcher.ts';
 import { SERIES_SHARDS_MAX, type SeriesShard } from '../model/series-shard.ts';
+import type { SeriesTally } from '../model/series-tally.ts';
 import { SampleColumns } from './columns.ts';
 import { mergeColumns } from './merge-columns.ts';
 import { type MissingPart, missingText } from './missing.ts';
@@ -17,7 +18,6 @@ import type {
   QueryContext,
   SelectRequest,
   SeriesSet,
-  SeriesTally,
   TallyRequest,
 } from './queryable.ts';
 import { type ReadRows, rowsAt } from './series-rows.ts';

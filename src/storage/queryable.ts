@@ -1,6 +1,7 @@
 import type { Labels } from '../model/labels.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { SeriesShard } from '../model/series-shard.ts';
+import type { SeriesTally } from '../model/series-tally.ts';
 import type { SampleColumns } from './columns.ts';
 import type { MissingParts } from './missing.ts';
 import type { SeriesMemo } from './series-memo.ts';
@@ -45,13 +46,6 @@ export interface TallyRequest {
   readonly endMs: number;
   /** Names of the labels that make a group. */
   readonly by: readonly string[];
-}
-
-export interface SeriesTally {
-  /** Those with samples near the range. */
-  readonly series: number;
-  /** In the order of the least series of each: the value of each name ('': none), and how many series' last sample is no stale marker. */
-  readonly groups: readonly { readonly values: readonly string[]; readonly count: number }[];
 }
 
 export interface LabelRequest {

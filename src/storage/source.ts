@@ -1,6 +1,7 @@
 import type { Labels } from '../model/labels.ts';
+import type { SeriesTally } from '../model/series-tally.ts';
 import type { SampleColumns } from './columns.ts';
-import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, SeriesTally, TallyRequest } from './queryable.ts';
+import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, TallyRequest } from './queryable.ts';
 import type { ReadRows } from './series-rows.ts';
 import type { SeriesBlock } from './series-stream.ts';
 

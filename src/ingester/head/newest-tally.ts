@@ -1,7 +1,8 @@
 import { Region } from '../../chunk/region.ts';
-import type { HeadTallied, HeadTally } from '../../contract/ingester.ts';
+import type { HeadTally } from '../../contract/ingester.ts';
 import { encodePair } from '../../model/canonical.ts';
 import { type MatchTurn, STEPS_BETWEEN } from '../../model/match-turn.ts';
+import { NO_TALLY, type SeriesTally } from '../../model/series-tally.ts';
 import type { Head } from './head.ts';
 
 /** Series that the kernel looks at in one call. */
@@ -14,8 +15,6 @@ const GROUP_STEPS = 100;
 /** Groups of an answer: of more, each costs as much as the series would. */
 const GROUPS_MAX = 10_000;
 const NAMES_MAX = 16;
-
-const NO_GROUPS: HeadTallied = { series: 0, groups: [] };
 
 /** Counts the series that have a sample at a time, where they lie. */
 export class NewestTally {
@@ -39,8 +38,8 @@ export class NewestTally {
     refs: Uint32Array,
     { by, startMs, endMs }: Pick<HeadTally, 'by' | 'startMs' | 'endMs'>,
     turn: MatchTurn,
-  ): Promise<HeadTallied | undefined> {
-    if (refs.length === 0) return NO_GROUPS;
+  ): Promise<SeriesTally | undefined> {
+    if (refs.length === 0) return NO_TALLY;
     if (by.length > NAMES_MAX) return undefined;
     const { rich } = this.#head;
     const groups = new Groups(this.#head);
@@ -157,7 +156,7 @@ class Groups {
   }
 
   /** In the order of their least series. */
-  ascending(): HeadTallied['groups'] {
+  ascending(): SeriesTally['groups'] {
     const { exports } = this.#head.kernel;
     const living = (group: Group) => exports.seriesIsLive(group.first);
     const order = (a: Group, b: Group) => (living(a) && living(b) ? exports.compareSeries(a.first, b.first) : 0);

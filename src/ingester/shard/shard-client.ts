@@ -4,7 +4,6 @@ import type {
   HeadLabels,
   HeadSelect,
   HeadSlice,
-  HeadTallied,
   HeadTally,
   HeadTenantStats,
   IngesterClient,
@@ -12,6 +11,7 @@ import type {
 import type { ReplicaLoss } from '../../contract/replica.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
+import { NO_TALLY } from '../../model/series-tally.ts';
 import type { HeldRange } from '../head/held-range.ts';
 import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSlice } from './shard-messages.ts';
 
@@ -94,7 +94,7 @@ export class ShardsClient implements IngesterClient {
   }
 
   async #tally({ channel, held }: ConnectedShard, request: HeadTally, signal: AbortSignal) {
-    if (!held.touches(request.startMs, request.endMs)) return NO_SERIES;
+    if (!held.touches(request.startMs, request.endMs)) return NO_TALLY;
     return channel.call('tally', request, { signal });
   }
 
@@ -129,8 +129,6 @@ export class ShardsClient implements IngesterClient {
     return found.length < 2 ? found[0] : together(found, limit);
   }
 }
-
-const NO_SERIES: HeadTallied = { series: 0, groups: [] };
 
 interface WaitingSelect {
   readonly request: HeadSelect;

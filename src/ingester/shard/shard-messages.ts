@@ -4,7 +4,6 @@ import type {
   HeadExemplars,
   HeadLabels,
   HeadSelect,
-  HeadTallied,
   HeadTally,
   HeadTenantStats,
 } from '../../contract/ingester.ts';
@@ -13,6 +12,7 @@ import type { ReplicaLoss } from '../../contract/replica.ts';
 import type { LoopState } from '../../kit/service/loops.ts';
 import type { CallContext, Channel, Transferred } from '../../kit/thread/channel.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
+import type { SeriesTally } from '../../model/series-tally.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -75,7 +75,7 @@ export type ShardRole = {
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;
   selectClose(request: { readonly cursor: number }): void;
   /** Undefined where only the samples can tell. */
-  tally(request: HeadTally, call?: CallContext): Promise<HeadTallied | undefined>;
+  tally(request: HeadTally, call?: CallContext): Promise<SeriesTally | undefined>;
   /** Losses that touch a range, both ends inclusive. */
   losses(request: { readonly startMs: number; readonly endMs: number }): readonly ReplicaLoss[];
   labels(request: HeadLabels, call?: CallContext): Promise<readonly string[]>;

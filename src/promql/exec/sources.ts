@@ -1,5 +1,6 @@
+import type { SeriesTally } from '../../model/series-tally.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
-import type { SeriesSet, SeriesTally, TallyRequest } from '../../storage/queryable.ts';
+import type { SeriesSet, TallyRequest } from '../../storage/queryable.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { ReadRows } from '../../storage/series-rows.ts';
 import type { SeriesBlock } from '../../storage/series-stream.ts';

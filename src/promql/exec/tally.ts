@@ -1,5 +1,6 @@
 import { Labels } from '../../model/labels.ts';
-import type { SeriesTally, TallyRequest } from '../../storage/queryable.ts';
+import type { SeriesTally } from '../../model/series-tally.ts';
+import type { TallyRequest } from '../../storage/queryable.ts';
 import type { AggregateNode, SelectorNode } from '../plan/node.ts';
 import { Row, RowTable, rowBytes } from '../row/row.ts';
 import type { Execution } from './execution.ts';

@@ -22,7 +22,7 @@ export interface TextVersionsProps {
   /** The newest first. */
   readonly versions: readonly TextVersion[];
   readonly fetchText: (version: number, signal: AbortSignal) => Promise<string>;
-  /** What stands in the editor. */
+  /** The text in the editor. */
   readonly text: string;
   readonly onText: (text: string) => void;
   readonly onClose: () => void;
