@@ -10,10 +10,10 @@ import { RpcClient } from '../src/kit/rpc/client.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
 import { RemoteMember, SentFrames } from '../src/peer/remote-member.ts';
-import { FRAME_FLAGS_AT, FRAME_KEY } from '../src/wire/frame-layout.ts';
 import { Cluster, ONE_THREAD } from '../test/harness/cluster.ts';
 import { WRITE_HEADERS, writeBody } from '../test/harness/remote-write.ts';
 import { startService } from '../test/harness/services.ts';
+import { keyedFrames } from './keyed-frames.ts';
 import { benchOptions } from './options.ts';
 
 const BAR = 0.9;
@@ -59,20 +59,7 @@ async function flood(address: string, lanes: number, kib: number): Promise<void>
 
 /** Frames of known series, by keys that are none. */
 function strangers(count: number): Uint8Array {
-  const random = seededRandom(1);
-  const frames = Array.from({ length: count }, (_, i) => {
-    const frame = Buffer.alloc(56);
-    frame.writeUInt32LE(56, 0);
-    frame.writeUInt32LE(16, 4);
-    frame.writeUInt32LE(1, 8);
-    frame.writeUInt32LE(FRAME_KEY, FRAME_FLAGS_AT);
-    frame.writeUInt32LE(i >> 2, 16);
-    for (let at = 24; at < 40; at++) frame[at] = random() * 256;
-    frame.writeBigInt64LE(BigInt(Date.now()), 40);
-    frame.writeDoubleLE(i, 48);
-    return frame;
-  });
-  return Buffer.concat(frames);
+  return keyedFrames(seededRandom(1), count, Date.now(), (i) => i);
 }
 
 interface Round {

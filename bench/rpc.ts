@@ -17,7 +17,7 @@ import { RpcServer } from '../src/kit/rpc/server.ts';
 import { systemClock } from '../src/lib/clock.ts';
 import { seededRandom } from '../src/lib/random.ts';
 import { FrameDecoder, FrameEncoder } from '../src/wire/frame-columns.ts';
-import { FRAME_FLAGS_AT, FRAME_KEY } from '../src/wire/frame-layout.ts';
+import { keyedFrames } from './keyed-frames.ts';
 import { benchOptions, list } from './options.ts';
 
 const KINDS = ['framed', 'key', 'tls', 'http'] as const;
@@ -139,19 +139,8 @@ async function transport(kind: Kind, bytes: number, inflight: number, ms: number
 /** A scrape of known series as an edge makes it. */
 function scrape(series: number): Buffer {
   const random = seededRandom(1);
-  const frames = Array.from({ length: series }, (_, i) => {
-    const frame = Buffer.alloc(56);
-    frame.writeUInt32LE(56, 0);
-    frame.writeUInt32LE(16, 4);
-    frame.writeUInt32LE(1, 8);
-    frame.writeUInt32LE(FRAME_KEY, FRAME_FLAGS_AT);
-    frame.writeUInt32LE(i >> 2, 16);
-    for (let at = 24; at < 40; at++) frame[at] = random() * 256;
-    frame.writeBigInt64LE(1_790_000_000_000n, 40);
-    frame.writeDoubleLE(i % 2 === 0 ? random() : Math.floor(random() * 1e6), 48);
-    return frame;
-  });
-  return Buffer.concat(frames);
+  const value = (i: number) => (i % 2 === 0 ? random() : Math.floor(random() * 1e6));
+  return keyedFrames(random, series, 1_790_000_000_000, value);
 }
 
 function columns(ms: number) {

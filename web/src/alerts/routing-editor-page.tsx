@@ -1,4 +1,4 @@
-import { Alert, Anchor, Button, Group, Stack, Text, TextInput } from '@mantine/core';
+import { Anchor, Button, Group, Stack, Text, TextInput } from '@mantine/core';
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
@@ -7,6 +7,7 @@ import { fetchData, send } from '../api/http.ts';
 import { ApiProblem } from '../api/problem.ts';
 import { labelsIn } from '../model/matchers.ts';
 import { DeleteDialog } from '../parts/delete-dialog.tsx';
+import { EditConflict } from '../parts/edit-conflict.tsx';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
@@ -169,12 +170,7 @@ function ConfigEditor({ given }: { readonly given: Given }) {
               ))}
           </section>
           {isConflict && (
-            <Alert color="yellow" role="alert" p="xs">
-              <div className="wrapped">Another one has changed the configuration: {error.message}</div>
-              <Button size="compact-xs" variant="default" mt={4} onClick={() => void save(undefined)}>
-                Put mine in its place all the same
-              </Button>
-            </Alert>
+            <EditConflict what="the configuration" error={error} onOverwrite={() => void save(undefined)} />
           )}
           {error !== undefined && !isConflict && <Failure error={error} />}
         </Stack>

@@ -7,6 +7,7 @@ import { ApiProblem } from '../api/problem.ts';
 import { printDuration } from '../model/duration.ts';
 import { printSeries } from '../model/labels.ts';
 import { DeleteDialog } from '../parts/delete-dialog.tsx';
+import { EditConflict } from '../parts/edit-conflict.tsx';
 import { Failure } from '../parts/failure.tsx';
 import { keptParams } from '../parts/kept-params.ts';
 import { Quiet } from '../parts/quiet.tsx';
@@ -185,14 +186,7 @@ function RuleEditor({ given }: { readonly given: GivenGroup }) {
               {verdict.data.reset.length > 0 && `${verdict.data.reset.length} active alerts would begin anew.`}
             </Text>
           )}
-          {isConflict && (
-            <Alert color="yellow" role="alert" p="xs">
-              <div className="wrapped">Another one has changed this group: {error.message}</div>
-              <Button size="compact-xs" variant="default" mt={4} onClick={() => void save(undefined)}>
-                Put mine in its place all the same
-              </Button>
-            </Alert>
-          )}
+          {isConflict && <EditConflict what="this group" error={error} onOverwrite={() => void save(undefined)} />}
           {error !== undefined && !isConflict && <Failure error={error} />}
         </Stack>
         <Stack gap="xs" className="column">
