@@ -164,3 +164,34 @@ test('days whose holding takes too long or fails are not relied on', async () =>
   moves[8]!.resolve();
   await next;
 });
+
+test('marks that take longer than a pause are one backfill', async () => {
+  let holds = 0;
+  const { clock, late, moves } = marks(undefined, async () => void holds++);
+  for (let i = 0; i < 8; i++) {
+    const noted = late.note('a', 90 * HOUR_MS);
+    await clock.advance(2_000);
+    moves.at(-1)!.resolve();
+    await noted;
+    await clock.advance(500);
+  }
+  assert.deepEqual([moves.length, holds], [8, 0]);
+  await late.note('a', 90 * HOUR_MS);
+  assert.deepEqual([moves.length, holds], [8, 1]);
+});
+
+test('days are not relied on as held where the wall clock has gone on without the monotonic one', async () => {
+  let holds = 0;
+  const { clock, late, moves } = marks(undefined, async () => void holds++);
+  for (let i = 0; i < 8; i++) {
+    const noted = late.note('a', 90 * HOUR_MS);
+    moves.at(-1)!.resolve();
+    await noted;
+  }
+  await late.note('a', 90 * HOUR_MS);
+  await late.note('a', 90 * HOUR_MS);
+  assert.equal(holds, 1);
+  clock.setWall(clock.nowMs() + 20 * 60_000);
+  await late.note('a', 90 * HOUR_MS);
+  assert.equal(holds, 2);
+});

@@ -36,12 +36,14 @@ const HELD_MARGIN_MS = 5 * 60_000;
 /** A tenant's marks that followed on each other, and its days that are held. */
 interface Backfill {
   marks: number;
-  /** Monotonic time of the last mark, or of the last write that needed none. */
+  /** Monotonic time of the last mark's beginning or end, or of the last write that needed none. */
   lastMs: number;
   firstDay: number;
   lastDay: number;
   /** Monotonic time until which they are relied on. */
   untilMs: number;
+  /** The same, Unix ms: the monotonic clock of a machine that is suspended stands still. */
+  untilWallMs: number;
 }
 
 /** Ways to mark days less often than for every group of writes. */
@@ -124,10 +126,15 @@ export class LateSamples {
     if (hold === undefined) return this.#move(tenant, fromMs, toMs);
     const nowMs = this.#clock.monotonicMs();
     const backfill = this.#backfillOf(tenant, nowMs);
-    if (backfill.marks++ < BACKFILL_MARKS) return this.#move(tenant, fromMs, toMs);
-    return hold(tenant, fromMs, toMs, this.#clock.nowMs() + HELD_MS + HELD_MARGIN_MS).then(() => {
+    if (backfill.marks++ < BACKFILL_MARKS) {
+      // a mark that takes long is no pause
+      return this.#move(tenant, fromMs, toMs).finally(() => (backfill.lastMs = this.#clock.monotonicMs()));
+    }
+    const wallMs = this.#clock.nowMs();
+    return hold(tenant, fromMs, toMs, wallMs + HELD_MS + HELD_MARGIN_MS).then(() => {
       // from before it began
       backfill.untilMs = nowMs + HELD_MS;
+      backfill.untilWallMs = wallMs + HELD_MS;
       backfill.firstDay = dayOf(fromMs);
       backfill.lastDay = dayOf(toMs);
     });
@@ -139,7 +146,8 @@ export class LateSamples {
       known.lastMs = nowMs;
       return known;
     }
-    const begun = { marks: 0, lastMs: nowMs, firstDay: 0, lastDay: 0, untilMs: Number.NEGATIVE_INFINITY };
+    const never = Number.NEGATIVE_INFINITY;
+    const begun = { marks: 0, lastMs: nowMs, firstDay: 0, lastDay: 0, untilMs: never, untilWallMs: never };
     this.#backfills.delete(tenant);
     this.#backfills.set(tenant, begun);
     forgetBeyond(this.#backfills);
@@ -150,8 +158,9 @@ export class LateSamples {
     const backfill = this.#backfills.get(tenant);
     if (backfill === undefined) return false;
     const nowMs = this.#clock.monotonicMs();
-    const { firstDay, lastDay, untilMs } = backfill;
-    const isHeld = nowMs < untilMs && dayOf(fromMs) >= firstDay && dayOf(this.#toMs(fromMs)) <= lastDay;
+    const { firstDay, lastDay, untilMs, untilWallMs } = backfill;
+    const isRelied = nowMs < untilMs && this.#clock.nowMs() < untilWallMs;
+    const isHeld = isRelied && dayOf(fromMs) >= firstDay && dayOf(this.#toMs(fromMs)) <= lastDay;
     if (isHeld) backfill.lastMs = nowMs;
     return isHeld;
   }

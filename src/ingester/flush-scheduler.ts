@@ -31,8 +31,14 @@ export class FlushScheduler {
   readonly #options: FlushSchedulerOptions;
   readonly #plan: FlushPlan;
   #last: Promise<unknown> = Promise.resolve();
-  /** When windows that lost something were seen, and all that there were then, by shard. */
-  #losing: { readonly atMs: number; readonly windows: readonly ReadonlySet<number>[] } | undefined;
+  /** When windows that lost something were seen; all that there were then, and ids of what was open of them, by shard. */
+  #losing:
+    | {
+        readonly atMs: number;
+        readonly windows: readonly ReadonlySet<number>[];
+        readonly open: readonly ReadonlySet<number>[];
+      }
+    | undefined;
   #lastTurns: { readonly view: RingView; readonly turns: FlushTurns } | undefined;
 
   constructor(options: FlushSchedulerOptions) {
@@ -87,8 +93,14 @@ export class FlushScheduler {
     const plan = async () => {
       const arenas = (await this.#stats()).map((each) => each.arenas);
       const nowMs = this.#options.clock.nowMs();
-      const isFirst = this.#losing === undefined;
-      this.#losing ??= { atMs: nowMs, windows: arenas.map((each) => new Set(each.map(({ window }) => window))) };
+      this.#losing ??= {
+        atMs: nowMs,
+        windows: arenas.map((each) => new Set(each.map(({ window }) => window))),
+        open: arenas.map((each) => new Set(each.filter(({ sealLsn }) => sealLsn === 0).map(({ id }) => id))),
+      };
+      const { open } = this.#losing;
+      // a flush that failed may not have sealed what was open
+      const isFirst = arenas.some((each, i) => each.some(({ id, sealLsn }) => sealLsn === 0 && open[i]!.has(id)));
       return this.#plan.losses(arenas, nowMs, { ...this.#losing, isFirst }, this.#turns()!);
     };
     const { failures } = await this.#flush(plan);

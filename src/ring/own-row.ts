@@ -40,8 +40,8 @@ export class OwnRow {
     this.#options = options;
     const { saved, before } = options.file;
     this.#id = saved.id;
-    // beyond all that the last start wrote, whatever the store remembers of it
-    this.#beat = before.boots === 0 ? 0 : before.beats + 2 * BEATS_SAVED;
+    // beyond all that the last start wrote, whatever the store remembers of it, and all that starts said while the store was away
+    this.#beat = before.boots === 0 ? 0 : before.beats + (1 + before.boots) * BEATS_SAVED;
   }
 
   /** The row as the store last answered that it has it; undefined: nothing is written yet. */
@@ -91,7 +91,7 @@ export class OwnRow {
     }
     this.#beat++;
     const row = this.#now();
-    if (row.beat >= file.saved.beats + BEATS_SAVED) file.save({ beats: last?.beat ?? 0 });
+    if (last !== undefined && row.beat >= file.saved.beats + BEATS_SAVED) file.save({ beats: last.beat });
     if (!(await reader.call((signal) => kv.compareAndSet(key, found?.revision, encodeRow(row), signal)))) {
       throw ringErrors.ringRaced({});
     }
