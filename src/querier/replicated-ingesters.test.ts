@@ -489,8 +489,50 @@ test('members that cannot be reached are looked for, and asked once more; nothin
   await assert.rejects(ingesters.headStats('t', 10, signal), /connection refused/);
   assert.deepEqual(sought, []);
   // nor does it outlive the query
+  await clock.advance(2_100);
   b!.trouble = away;
   const query = new AbortController();
   found = () => query.abort(new Error('the query is over'));
   await assert.rejects(ingesters.headStats('t', 10, query.signal), /the query is over/);
+});
+
+test('members that were looked for in vain are looked for by one read at a time, until one answers', async () => {
+  const ring = new TestRing();
+  ring.set([ringOf(membersOf(3, 3), 16, 3)]);
+  const members = new Map([0, 1, 2].map((n) => [id(n), new TestReplica()]));
+  const clock = new ManualClock();
+  let looks = 0;
+  const seek = async () => void looks++;
+  const ingesters = new ReplicatedIngesters({ ring, member: (each) => members.get(each), seek, clock });
+  const [a, b] = [0, 1].map((n) => members.get(id(n))!);
+  /** A read that fails. @returns looks, and how long it took */
+  const fails = async () => {
+    const [before, startMs] = [looks, clock.monotonicMs()];
+    let isOver = false;
+    const read = assert.rejects(ingesters.headStats('t', 10, signal), /cannot be reached/).finally(() => {
+      isOver = true;
+    });
+    for (let i = 0; i < 8; i++) await clock.turn();
+    while (!isOver) await clock.advance(50);
+    await read;
+    return [looks - before, clock.monotonicMs() - startMs] as const;
+  };
+  for (const each of [a, b]) each!.trouble = away;
+  assert.ok((await fails())[0] > 4);
+  for (let i = 0; i < 10; i++) assert.deepEqual(await fails(), [0, 0]);
+  await clock.advance(2_100);
+  // one looks, and others do not wait for it: time stands still
+  const before = looks;
+  const first = assert.rejects(ingesters.headStats('t', 10, signal), /cannot be reached/);
+  for (let i = 0; i < 8; i++) await clock.turn();
+  assert.equal(looks, before + 1);
+  await assert.rejects(ingesters.headStats('t', 10, signal), /cannot be reached/);
+  for (let i = 0; i < 80; i++) await clock.advance(50);
+  await first;
+  assert.deepEqual(await fails(), [0, 0]);
+  // one that answers is looked for when it is away again
+  a!.trouble = () => {};
+  await ingesters.headStats('t', 10, signal);
+  a!.trouble = away;
+  assert.ok((await fails())[0] > 4);
 });

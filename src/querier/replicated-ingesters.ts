@@ -57,6 +57,10 @@ const ROUNDS_MAX = 8;
 /** How long a read looks for members that are being started again, elsewhere maybe; the wait between two looks doubles. */
 const SEEK_MS_MAX = 3000;
 const SEEK_AGAIN_MS = 50;
+/** How long nobody looks again for members that a read looked for in vain: reads fail at once meanwhile. */
+const VAIN_MS = 2000;
+/** How long it is remembered that they were. */
+const FORGET_VAIN_MS = 60_000;
 /** Errors of members that cannot be reached, or cannot yet: others may know more of them. */
 const AWAY_REASONS: ReadonlySet<string> = new Set([
   peerErrors.peerAway.reason,
@@ -104,6 +108,8 @@ export class ReplicatedIngesters implements IngesterClient {
   readonly replicated = true;
   readonly #options: ReplicatedIngestersOptions;
   readonly #failedUntilMs = new Map<string, number>();
+  /** Monotonic time until which nobody looks for them, of members that were looked for in vain. */
+  readonly #vainUntilMs = new Map<string, number>();
   #reads = 0;
 
   constructor(options: ReplicatedIngestersOptions) {
@@ -200,10 +206,29 @@ export class ReplicatedIngesters implements IngesterClient {
       const came = yield* this.#round(view, of, open, signal);
       if ('warnings' in came) return came;
       if ('number' in came) await this.#learn(came, round++, signal);
-      else if (clock.monotonicMs() >= seekUntilMs) throw came.shortage;
+      else if (clock.monotonicMs() >= seekUntilMs) {
+        this.#lookedInVain(came.away);
+        throw came.shortage;
+      } else if (looks === 0 && !this.#mayLook(came.away)) throw came.shortage;
       else await this.#seek(came, looks++, signal);
       onAgain();
     }
+  }
+
+  #lookedInVain(away: readonly string[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const [id, untilMs] of this.#vainUntilMs) if (untilMs + FORGET_VAIN_MS < nowMs) this.#vainUntilMs.delete(id);
+    for (const id of away) this.#vainUntilMs.set(id, nowMs + VAIN_MS);
+  }
+
+  /** Whether a read may look for these: after all of them were looked for in vain it is one at a time, with pauses. */
+  #mayLook(away: readonly string[]): boolean {
+    const nowMs = this.#options.clock.monotonicMs();
+    const times = away.map((id) => this.#vainUntilMs.get(id));
+    if (times.some((untilMs) => untilMs === undefined)) return true;
+    if (times.every((untilMs) => nowMs < untilMs!)) return false;
+    for (const id of away) this.#vainUntilMs.set(id, nowMs + SEEK_MS_MAX + VAIN_MS);
+    return true;
   }
 
   /** Waits for word of members that could not be reached. */
@@ -281,6 +306,7 @@ export class ReplicatedIngesters implements IngesterClient {
           case 'ended':
             quorums.answered(id, losses.get(id)!);
             this.#failedUntilMs.delete(id);
+            this.#vainUntilMs.delete(id);
             break;
           case 'failed':
             quorums.failed(id, event.error);

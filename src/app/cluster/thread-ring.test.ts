@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Channel, serve } from '../../kit/thread/channel.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { after, membersOf, ringOf, viewOf } from '../../ring/test-ring.ts';
 import { encodeVersion, hashOfVersion, type RingVersion } from '../../ring/version.ts';
 import { RingView } from '../../ring/view.ts';
-import { ringPorts, serveRing, ThreadRing } from './thread-ring.ts';
+import { type RingHostRole, type RingThreadRole, ringPorts, serveRing, ThreadRing } from './thread-ring.ts';
 
 /** A ring whose views are set by the test. */
 class GivenRing {
@@ -82,4 +83,29 @@ test('a thread has the ring of its process, its newer versions, and where member
   await thread.seek(['b']);
   await next;
   assert.equal(thread.addressOf('b'), 'found:1');
+});
+
+test('an answer that was overtaken by newer addresses does not take them back', async () => {
+  const version = ringOf(membersOf(3, 0), 16, 3);
+  const bytes = encodeVersion(version);
+  const hash = hashOfVersion(bytes);
+  const { own, other } = ringPorts();
+  const thread = new ThreadRing(other, systemClock);
+  const told = (address: string, turn: number) => ({ addresses: new Map([['a', address]]), turn });
+  const updates = new Channel<RingThreadRole>(own.updates);
+  const update = { hashes: [hash], added: [[hash, bytes]] as const, confirmed: 1, words: new Map() };
+  const role: RingHostRole = {
+    meet: async () => 0,
+    async seek() {
+      // read before the member moved
+      const found = told('10.0.0.1:1', 1);
+      await updates.call('update', { ...update, ...told('10.0.0.1:2', 2) });
+      return found;
+    },
+  };
+  serve(own.calls, role);
+  await thread.seek(['a']);
+  assert.equal(thread.addressOf('a'), '10.0.0.1:2');
+  own.calls.close();
+  own.updates.close();
 });

@@ -8,16 +8,21 @@ import { type RingSource, RingView } from '../../ring/view.ts';
 
 // The ring in a worker thread: the main thread has it from its members and its store, and tells the others.
 
+/** Addresses of members, as they say now. */
+export interface AddressesTold {
+  readonly addresses: ReadonlyMap<string, string>;
+  /** Higher with each time that they are told: they go two ways, and older ones may come later. */
+  readonly turn: number;
+}
+
 /** The ring as one thread tells another of it: versions that were told before are named only. */
-export interface RingUpdate {
+export interface RingUpdate extends AddressesTold {
   /** Hashes of the versions from the floor to the newest. */
   readonly hashes: readonly string[];
   /** Documents of those that were not told before. */
   readonly added: readonly (readonly [hash: string, bytes: Uint8Array])[];
   readonly confirmed: number;
   readonly words: ReadonlyMap<string, number>;
-  /** Addresses of members, as they say now. */
-  readonly addresses: ReadonlyMap<string, string>;
 }
 
 /** The main thread's end. */
@@ -25,7 +30,7 @@ export type RingHostRole = {
   /** Lets this process and a member tell each other what they know. Resolves with the number of the newest version that is known then. */
   meet(request: { readonly id: string }): Promise<number>;
   /** Looks for where members are now. Resolves with their addresses, of those that are known. */
-  seek(request: { readonly ids: readonly string[] }): Promise<ReadonlyMap<string, string>>;
+  seek(request: { readonly ids: readonly string[] }): Promise<AddressesTold>;
 };
 
 /** The other thread's end. */
@@ -61,6 +66,8 @@ export function serveRing(
   { calls, updates }: RingPorts,
   gone: Promise<unknown>,
 ): MetricSource {
+  let turn = 0;
+  const addressesNow = (): AddressesTold => ({ addresses: addresses(), turn: ++turn });
   const role: RingHostRole = {
     async meet({ id }) {
       await meet(id);
@@ -68,7 +75,7 @@ export function serveRing(
     },
     async seek({ ids }) {
       await seek(ids);
-      return addresses();
+      return addressesNow();
     },
   };
   serve(calls, role);
@@ -76,7 +83,7 @@ export function serveRing(
   const told = new Set<string>();
   const tell = (view: RingView) => {
     // a thread that has gone is told no more below
-    channel.call('update', { ...updateOf(view, told), addresses: addresses() }).catch(() => {});
+    channel.call('update', { ...updateOf(view, told), ...addressesNow() }).catch(() => {});
   };
   const stop = ring.onChange(tell);
   const view = ring.current();
@@ -101,7 +108,7 @@ function documentOf(version: RingVersion): Uint8Array {
 }
 
 /** @param told hashes of versions that were told; those of this view, afterwards */
-function updateOf(view: RingView, told: Set<string>): Omit<RingUpdate, 'addresses'> {
+function updateOf(view: RingView, told: Set<string>): Omit<RingUpdate, keyof AddressesTold> {
   const { chain, confirmed, words, hash } = view;
   // a version is named by its child, the newest by the view
   const hashes = chain.map((_, i) => (i === chain.length - 1 ? hash : chain[i + 1]!.parent!));
@@ -123,7 +130,7 @@ export class ThreadRing implements RingSource {
   readonly #listeners = new Set<(view: RingView) => void>();
   #versions = new Map<string, RingVersion>();
   #view: RingView | undefined;
-  #addresses: ReadonlyMap<string, string> = new Map();
+  #told: AddressesTold = { addresses: new Map(), turn: 0 };
 
   /** @param metrics of this thread, for the process */
   constructor({ calls, updates }: RingPorts, clock: Clock, metrics: MetricSource = async () => []) {
@@ -165,24 +172,28 @@ export class ThreadRing implements RingSource {
 
   /** Has the process look for members that cannot be reached at the addresses that are known. */
   async seek(ids: readonly string[]): Promise<void> {
-    this.#addresses = await this.#host.call('seek', { ids });
+    this.#takeAddresses(await this.#host.call('seek', { ids }));
     const view = this.#view;
     if (view !== undefined) for (const listener of this.#listeners) listener(view);
   }
 
   /** Address of a member, as it says now; undefined: that of the ring holds. */
   addressOf(id: string): string | undefined {
-    return this.#addresses.get(id);
+    return this.#told.addresses.get(id);
   }
 
   /** Addresses of all members that matter. */
   get addresses(): string[] {
     const members = this.#view?.chain.flatMap((version) => version.members) ?? [];
-    return members.map(({ id, address }) => this.#addresses.get(id) ?? address);
+    return members.map(({ id, address }) => this.#told.addresses.get(id) ?? address);
   }
 
-  #take({ hashes, added, confirmed, words, addresses }: RingUpdate): void {
-    this.#addresses = addresses;
+  #takeAddresses({ addresses, turn }: AddressesTold): void {
+    if (turn > this.#told.turn) this.#told = { addresses, turn };
+  }
+
+  #take({ hashes, added, confirmed, words, ...told }: RingUpdate): void {
+    this.#takeAddresses(told);
     const known = new Map(added.map(([hash, bytes]) => [hash, decodeVersion(bytes)]));
     this.#versions = new Map(
       hashes.map((hash) => {
