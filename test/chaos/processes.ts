@@ -144,7 +144,6 @@ export class MemberProcess {
 export interface RingAnswer {
   readonly version: number;
   readonly confirmed: number;
-  readonly floor: number;
   readonly members: readonly {
     readonly id: string;
     readonly state: string;
