@@ -13,7 +13,7 @@ import { modules, resolveTargets } from './modules/modules.ts';
 import { reload } from './reload.ts';
 import { readVersion } from './version.ts';
 
-/** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong. */
+/** Exit codes: 0 ended as asked, 1 did not start or failed, 2 the command line or configuration is wrong, 75 is to be started again. */
 const FAILED = 1;
 const MISUSED = 2;
 const IGNORED_SIGNALS = [

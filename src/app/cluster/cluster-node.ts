@@ -63,6 +63,8 @@ export interface ClusterNodeOptions {
   readonly disk?: Disk | undefined;
   /** Whether users must prove who they are: then other processes must, too. */
   readonly isClosed: () => boolean;
+  /** Ends this process, so that it is started again. */
+  readonly onRestartNeeded?: () => void;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -184,7 +186,11 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     });
     const others = (signal: AbortSignal) => this.#askSettings(signal);
     const everyOther = (signal: AbortSignal) => this.#askAllSettings(signal);
-    this.#settings = new SettingsKeeper({ kv, own, disk, folder: this.#folder, others, everyOther, clock, log });
+    const onOtherKey = () => {
+      if (this.#canBeAway) options.onRestartNeeded?.();
+    };
+    const shared = { kv, disk, clock, log };
+    this.#settings = new SettingsKeeper({ ...shared, own, folder: this.#folder, others, everyOther, onOtherKey });
   }
 
   get heartbeatMs(): number {
@@ -468,19 +474,33 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
 
   /** Why taking a member out could lose samples; undefined: it does not. */
   forgettingIsUnsafe(id: string): string | undefined {
-    const view = this.current();
-    const { config, clock } = this.#options;
-    const unhealthyMs = config.ring.heartbeatTimeoutMs;
-    const nowMs = clock.monotonicMs();
-    const ageMs = (each: string) => {
-      const beat = this.#beats.get(each);
-      if (each === this.member?.id) return 0;
-      return beat === undefined ? Number.POSITIVE_INFINITY : nowMs - beat.atMs;
-    };
-    if (ageMs(id) <= unhealthyMs) return `${id} shows that it lives: let it drain, or end it first`;
-    const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
-    if (view === undefined || areOthersWell({ view, rows, ageMs, unhealthyMs }, id)) return undefined;
+    if (this.#ageMs(id) <= this.#options.config.ring.heartbeatTimeoutMs) {
+      return `${id} shows that it lives: let it drain, or end it first`;
+    }
+    if (this.current() === undefined || this.#areOthersWell(id)) return undefined;
     return `others that hold what ${id} holds are not all healthy and complete, or there are none: what only it has would be missing`;
+  }
+
+  /** Time since a member's last heartbeat, as it came here. */
+  #ageMs(id: string): number {
+    if (id === this.member?.id) return 0;
+    const beat = this.#beats.get(id);
+    return beat === undefined ? Number.POSITIVE_INFINITY : this.#options.clock.monotonicMs() - beat.atMs;
+  }
+
+  /** Whether all that own arcs with a member are healthy and complete. */
+  #areOthersWell(id: string): boolean {
+    const view = this.current();
+    const rows = this.#ring?.rows ?? new Map<string, MemberRow>();
+    const unhealthyMs = this.#options.config.ring.heartbeatTimeoutMs;
+    return view !== undefined && areOthersWell({ view, rows, ageMs: (each) => this.#ageMs(each), unhealthyMs }, id);
+  }
+
+  /** Whether this process can be started again without anybody missing it. */
+  get #canBeAway(): boolean {
+    const { member } = this;
+    const isIn = member !== undefined && member.standing !== undefined && member.standing !== 'out';
+    return !isIn || this.#areOthersWell(member.id);
   }
 
   /**

@@ -26,6 +26,11 @@ export interface SettingsKeeperOptions {
   readonly others?: (signal: AbortSignal) => Promise<KeptSettings | undefined>;
   /** Settings of every other process that tells them in time, asked where the store of the ring has another key of series. */
   readonly everyOther?: (signal: AbortSignal) => Promise<readonly KeptSettings[]>;
+  /**
+   * Called with each look that finds that this process works with another key of series than the cluster, from the second on: it is to
+   * be ended, so that it takes the cluster's when it is started again. Absent: somebody has to see that.
+   */
+  readonly onOtherKey?: () => void;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -41,7 +46,7 @@ const WAIT_EMPTY_MS_MAX = 60_000;
 const LOOK_MS = 15_000;
 
 const OTHER_KEY_TEXT =
-  'the cluster has another key of series than this process drew when it found none: start it again, so that it takes the one of the cluster';
+  'the cluster has another key of series than this process drew when it found none: it ends, to take that of the cluster when it is started again, as soon as the other owners of its arcs are all there';
 
 /** Error of a process that keeps nothing, where the store of the ring has no settings. */
 class NoSettingsYet extends Error {}
@@ -131,8 +136,10 @@ export class SettingsKeeper {
       await clock.sleep(LOOK_MS, signal).catch(() => {});
       if (signal.aborted) return;
       try {
+        const hadProblem = this.problem !== undefined;
         this.#take(await this.#read(signal));
         said = '';
+        if (hadProblem && this.problem !== undefined) this.#options.onOtherKey?.();
       } catch (thrown) {
         const { message } = thrown as Error;
         if (!signal.aborted && message !== said)

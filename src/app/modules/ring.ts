@@ -11,6 +11,9 @@ import { openKv } from '../cluster/open-kv.ts';
 import { ringRoutes } from '../routes/ring.ts';
 import type { Module } from './module.ts';
 
+/** Exit code of a process that works again when it is started again (EX_TEMPFAIL). */
+const RESTART = 75;
+
 /** This process in its cluster: the ring, the listener for other processes, the ways to them. */
 export const ringModule: Module = {
   needs: ['observer'],
@@ -18,7 +21,14 @@ export const ringModule: Module = {
     const { config, gate, log, registry, clock, http, metricSources } = app;
     const disk = hasIngester(config) ? heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock)) : undefined;
     const kv = new LateKv(() => openKv(config, clock), clock);
-    const cluster = new ClusterNode({ config, kv, disk, isClosed: () => gate.closed, log, registry, clock });
+    const onRestartNeeded = () => {
+      if (process.exitCode === RESTART) return;
+      log.error({}, 'ending, to be started again with what the cluster has in common');
+      process.exitCode = RESTART;
+      process.kill(process.pid, 'SIGTERM');
+    };
+    const isClosed = () => gate.closed;
+    const cluster = new ClusterNode({ config, kv, disk, isClosed, onRestartNeeded, log, registry, clock });
     app.parts.cluster = cluster;
     app.parts.peers = cluster;
     metricSources.push(() => cluster.metrics());
