@@ -14,7 +14,7 @@ interface Look {
   readonly lateMs: number;
 }
 
-/** What a machine lacked during some time. */
+/** Lack of processors during some time. */
 export interface Starved {
   /** From 0 to 1. */
   readonly pressure: number;
