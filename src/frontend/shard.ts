@@ -34,17 +34,15 @@ export async function rangeInShards(
     AbortSignal.any([context.signal, whole.signal]),
     async (shard, signal) => {
       const part = await querier.partial(tenant, { ...request, shard }, { ...context, signal });
-      if (part.type === 'whole') whole.abort(new NotMerged());
+      if (part.type === 'whole') whole.abort();
       return part;
     },
   ).catch((thrown) => {
-    if (thrown instanceof NotMerged) return undefined;
+    // of the shards that it ended one may be the first to fail, by a reason of its own
+    if (whole.signal.aborted && !context.signal.aborted) return undefined;
     throw thrown;
   });
   const merged = parts && (await mergePartials(parts, turns));
   if (merged === undefined || 'type' in merged) return querier.range(tenant, request, context);
   return merged;
 }
-
-/** Ends the other shards once one needs the series whole. */
-class NotMerged extends Error {}

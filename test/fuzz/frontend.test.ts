@@ -180,7 +180,10 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       const [answer, plain] = [await answersOf(frontend, request, 'a'), await answersOf(querier, request, 'a')];
       refused['error' in plain ? 'plain' : 'none']++;
       const where = `${JSON.stringify(request)} within ${limits.maxFetchedSeriesPerQuery} series, SEED=${SEED}`;
-      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
+      // selectors are read side by side: which of several is too large first is a matter of time
+      if ('error' in answer && 'error' in plain)
+        assert.equal(withoutCount(answer.error), withoutCount(plain.error), where);
+      else assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
     }
     assert.ok(refused.plain > 0 && refused.none > 0, JSON.stringify(refused));
   }
@@ -188,4 +191,8 @@ test(`${COUNT} random queries have the answers through a front end that they hav
 
 function stem(text: string): string {
   return text.replace(/\{.*$/, '');
+}
+
+function withoutCount(text: string): string {
+  return text.replace(/at least \d+ series/, 'at least some series');
 }
