@@ -61,6 +61,9 @@ const SIZED_DAYS_AT_ONCE = 4;
 const SIZED_GROUPS_AT_ONCE = 16;
 const SIZED_SERIES_MAX = 100_000;
 
+/** Where less of a group is asked for, its times are read first: most of its series may have no sample there. */
+const MARGIN_MS = 1000;
+
 /** Matching holds the thread up for so long at a time. */
 const SLICE_MS = 10;
 
@@ -187,7 +190,11 @@ export class ChunkStoreReader {
     try {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
       if (!labelsOnly && metrics.decides) context.budget.addChunks(seriesOf(found, metrics), 0);
-      for (const group of groups) wantSeries(fetcher, group, metrics, !labelsOnly && metrics.decides);
+      const isMarginal = (group: GroupInUse): boolean => touchesLittle(group, startMs, endMs);
+      for (const group of groups) {
+        const samples = labelsOnly || !metrics.decides ? 'none' : isMarginal(group) ? 'times' : 'all';
+        wantSeries(fetcher, group, metrics, samples);
+      }
       await fetcher.fetch();
       const matches: Matches[] = [];
       for (const group of groups) {
@@ -203,8 +210,11 @@ export class ChunkStoreReader {
           matches.reduce((sum, { indexes }) => sum + indexes.length, 0),
           0,
         );
+      }
+      if (!labelsOnly) {
         groups.forEach((group, i) => {
-          wantSamples(fetcher, group, matches[i]!);
+          if (!metrics.decides) wantSamples(fetcher, group, matches[i]!);
+          else if (isMarginal(group)) wantSamples(fetcher, group, withSamples(group, matches[i]!, startMs, endMs));
         });
         await fetcher.fetch();
       }
@@ -291,7 +301,7 @@ export class ChunkStoreReader {
         const groups = found
           .slice(at, at + SIZED_GROUPS_AT_ONCE)
           .map((each) => ({ found: each, open: this.#open.of(each) }));
-        for (const group of groups) wantSeries(fetcher, group, metrics, false);
+        for (const group of groups) wantSeries(fetcher, group, metrics, 'none');
         await fetcher.fetch();
         for (const group of groups) {
           for (const block of labelBlocksOf(group, metrics)) await matcher.prepare(block, turn);
@@ -488,17 +498,23 @@ function seriesOf(groups: readonly FoundGroup[], metrics: MetricFilter): number 
   return series;
 }
 
-/** Series blocks of the metrics that may match, and where their name decides already, everything else of them. */
-function wantSeries(fetcher: BlockFetcher, group: GroupInUse, metrics: MetricFilter, samplesToo: boolean): void {
+/** Series blocks of the metrics that may match, and where their name decides already, their times or everything else of them. */
+function wantSeries(
+  fetcher: BlockFetcher,
+  group: GroupInUse,
+  metrics: MetricFilter,
+  samples: 'none' | 'times' | 'all',
+): void {
   const { blocks } = group.open;
   for (const { name, first, count } of group.found.header.metrics) {
     if (!metrics.matches(name)) continue;
     for (const ref of blocks.within(SERIES_BLOCK, first, first + count)) fetcher.want(group, ref);
-    if (!samplesToo) continue;
+    if (samples === 'none') continue;
     for (const ref of blocks.within(VALUES_BLOCK, first, first + count)) {
-      fetcher.want(group, ref);
+      if (samples === 'all') fetcher.want(group, ref);
       for (const times of blocks.within(TIMES_BLOCK, ref.timesFirst, ref.timesLast + 1)) fetcher.want(group, times);
     }
+    if (samples === 'times') continue;
     for (const kind of [HISTOGRAM_BLOCK, STARTS_BLOCK] as const) {
       for (const ref of blocks.within(kind, first, first + count)) fetcher.want(group, ref);
     }
@@ -557,6 +573,29 @@ function wantSamples(fetcher: BlockFetcher, group: GroupInUse, { indexes }: Matc
   }
 }
 
+/** Whether so little of a group's time is asked for that few of its series may have a sample there. */
+function touchesLittle({ found: { header } }: GroupInUse, startMs: number, endMs: number): boolean {
+  const { firstMs, lastMs } = header;
+  return Math.min(endMs, lastMs) - Math.max(startMs, firstMs) < MARGIN_MS && lastMs - firstMs >= MARGIN_MS;
+}
+
+/** The matches that have a sample in the range; of those whose times are not there it is not known. */
+function withSamples({ open }: GroupInUse, { indexes, numbers }: Matches, startMs: number, endMs: number): Matches {
+  const some: Matches = { indexes: [], numbers: [] };
+  for (let i = 0; i < indexes.length; i++) {
+    const times = open.timesOf(indexes[i]!);
+    if (times !== undefined && !haveSample(times, startMs, endMs)) continue;
+    some.indexes.push(indexes[i]!);
+    some.numbers.push(numbers[i]!);
+  }
+  return some;
+}
+
+function haveSample(times: Float64Array, startMs: number, endMs: number): boolean {
+  const from = lowerBound(times, times.length, startMs);
+  return from < times.length && times[from]! <= endMs;
+}
+
 function byFirstTime(a: Chunk, b: Chunk): number {
   return a.times[0]! - b.times[0]!;
 }
@@ -577,10 +616,10 @@ function collectChunks(
   chunks: ChunksOfSeries,
 ): void {
   for (let i = 0; i < indexes.length; i++) {
-    const chunk = group.open.chunk(indexes[i]!);
-    const { times } = chunk;
-    const from = lowerBound(times, times.length, startMs);
-    if (from < times.length && times[from]! <= endMs) chunks.add(numbers[i]!, chunk);
+    const index = indexes[i]!;
+    const times = group.open.timesOf(index);
+    // without its times it is no chunk, which is said there
+    if (times === undefined || haveSample(times, startMs, endMs)) chunks.add(numbers[i]!, group.open.chunk(index));
   }
 }
 

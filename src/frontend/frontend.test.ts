@@ -16,15 +16,15 @@ import { testSteps } from './test-answers.ts';
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
 
-test('parts begin at the first step of each day, and have at least two', () => {
+test('parts end at the last step that looks back at their day only, and have at least two', () => {
   const days = (startMs: number, endMs: number, stepMs: number) =>
     splitByInterval({ startMs, endMs, stepMs }, DAY_MS).map((part) => [part.startMs / DAY_MS, part.endMs / DAY_MS]);
   const hour = 1 / 24;
   assert.deepEqual(days(DAY_MS, DAY_MS * 1.5, DAY_MS / 24), [[1, 1.5]]);
   assert.deepEqual(days(DAY_MS * 1.5, DAY_MS * 3.5, DAY_MS / 24), [
-    [1.5, 2 - hour],
-    [2, 3 - hour],
-    [3, 3.5],
+    [1.5, 2],
+    [2 + hour, 3],
+    [3 + hour, 3.5],
   ]);
   // a step on the border alone stays with those before it
   assert.deepEqual(days(DAY_MS * 1.5, DAY_MS * 2, DAY_MS / 24), [[1.5, 2]]);
@@ -39,8 +39,8 @@ test('parts begin at the first step of each day, and have at least two', () => {
     [5, 7.5],
   ]);
   assert.deepEqual(days(-DAY_MS * 1.5, -DAY_MS / 2, DAY_MS / 4), [
-    [-1.5, -1.25],
-    [-1, -0.5],
+    [-1.5, -1],
+    [-0.75, -0.5],
   ]);
 });
 
@@ -247,7 +247,7 @@ function shardedQuerier(reason: WholeReason) {
     async partial(_, { shard: { index, count } }, { signal }) {
       asked.push(`${index} of ${count}`);
       if (index === 1) return { type: 'whole', reason, statistics: emptyResult().statistics };
-      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('canceled'))));
     },
     async range() {
       asked.push('whole');

@@ -10,8 +10,9 @@ export interface StepRange {
 const STEPS_MIN = 2;
 
 /**
- * The steps of a query by intervals of the clock, as the store keeps samples by UTC day: each part begins at the first step at or after
- * an interval's start. Steps too few for a part stay with those before them.
+ * The steps of a query by intervals of the clock, as the store keeps samples by UTC day. A step looks back, so that the one on a border
+ * goes with those before it: with those after it a day would be read for the sake of that one step, once more. Steps too few for a part
+ * stay with those before them.
  *
  * @param intervalMs above 0
  */
@@ -23,7 +24,7 @@ export function splitByInterval(
   const lastMs = startMs + Math.floor((endMs - startMs) / stepMs) * stepMs;
   for (let fromMs = startMs; fromMs <= lastMs; ) {
     const borderMs = (Math.floor(fromMs / intervalMs) + 1) * intervalMs;
-    let nextMs = fromMs + Math.max(STEPS_MIN, Math.ceil((borderMs - fromMs) / stepMs)) * stepMs;
+    let nextMs = fromMs + Math.max(STEPS_MIN, Math.floor((borderMs - fromMs) / stepMs) + 1) * stepMs;
     if (lastMs - nextMs < (STEPS_MIN - 1) * stepMs) nextMs = lastMs + stepMs;
     parts.push({ startMs: fromMs, endMs: nextMs - stepMs });
     fromMs = nextMs;

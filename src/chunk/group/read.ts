@@ -123,6 +123,14 @@ export class OpenGroup {
     return this.#series.get(ref)!;
   }
 
+  /** The times of a series; undefined: the block that has them is not there. */
+  timesOf(index: number): Float64Array | undefined {
+    const seriesRef = this.blocks.find(SERIES_BLOCK, index)!;
+    const column = this.#series.get(seriesRef)!.timeColumns[index - seriesRef.first]!;
+    const ref = this.blocks.find(TIMES_BLOCK, column);
+    return ref === undefined ? undefined : this.#times.get(ref)?.times[column - ref.first];
+  }
+
   /** Counts and first values of the series that a block is about. */
   #tableOf(ref: BlockRef): { counts: Uint32Array; firsts: Float64Array } {
     const seriesRef = this.blocks.find(SERIES_BLOCK, ref.first)!;
