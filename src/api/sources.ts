@@ -8,7 +8,7 @@ import type { LabelMatcher } from '../model/matcher.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import type { ExemplarSource } from '../storage/exemplars.ts';
 import type { MetadataSource } from '../storage/metadata.ts';
-import type { Queryable } from '../storage/queryable.ts';
+import type { Queryable, QueryContext } from '../storage/queryable.ts';
 
 /** All that the API stands on. Whoever hosts it puts it together; tests give small real ones. */
 export interface ApiSources {
@@ -18,6 +18,11 @@ export interface ApiSources {
   /** Shared by all calls of a thread. */
   readonly memory?: SharedMemory;
   queryable(tenant: string): Queryable;
+  /** Samples and bytes by metric that the store has of the request's tenants, one answer each. Absent: nobody knows. */
+  weights?(
+    selection: { readonly matchers: readonly LabelMatcher[]; readonly startMs: number; readonly endMs: number },
+    context: QueryContext,
+  ): Promise<readonly MetricWeights[]>;
   readonly metadata: MetadataSource;
   readonly exemplars: ExemplarSource;
   readonly status: StatusSource;
@@ -35,6 +40,13 @@ export interface ApiSources {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly lookbackMs: number;
+}
+
+/** Stored samples and bytes by metric. */
+export interface MetricWeights {
+  readonly byMetric: ReadonlyMap<string, { readonly samples: number; readonly bytes: number }>;
+  /** The newest sample, Unix ms; −Infinity: there is none. */
+  readonly lastMs: number;
 }
 
 /** The process, as it describes itself. */

@@ -23,6 +23,7 @@ import type { Schema } from './schema.ts';
 import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
+import { StoredWeights } from './stored-weights.ts';
 import type { Tombstone } from './tombstone-row.ts';
 import { deletedUntil, tombstonesOfQuery } from './tombstones.ts';
 
@@ -275,6 +276,24 @@ export class ChunkStoreReader {
       else see(await this.#matchedSize(groups, matchers, metrics, context, turn));
       await pacer.step();
     });
+  }
+
+  /** Samples and bytes of metrics, by the groups of days that the range touches; conditions on other labels are not looked at. */
+  async weights(
+    tenant: string,
+    { matchers, startMs: fromMs, endMs }: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>,
+    context: QueryContext,
+  ): Promise<StoredWeights> {
+    const startMs = this.#visibleFrom(tenant, fromMs);
+    const weights = new StoredWeights();
+    const metrics = metricFilter(matchers);
+    const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
+    const request = { matchers, startMs, endMs };
+    for (const { header } of await this.#groups(tenant, request, metrics, context, new PacedTurn(pacer))) {
+      weights.add(header, metrics.matches);
+      await pacer.step();
+    }
+    return weights;
   }
 
   /**

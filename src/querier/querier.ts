@@ -20,7 +20,7 @@ import { Engine } from '../promql/engine.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import { MissingParts } from '../storage/missing.ts';
-import type { Queryable } from '../storage/queryable.ts';
+import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
 import { EngineRunner } from './engine-runner.ts';
@@ -199,6 +199,8 @@ export class Querier implements TenantHider {
       memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,
+      weights: (selection: Pick<StoreSelect, 'matchers' | 'startMs' | 'endMs'>, context: QueryContext) =>
+        Promise.all(tenantsOf(tenant).map((of) => this.#reader.weights(of, selection, context))),
       limits: limitsOf,
       metadata: federatedMetadata(recentMetadata(ingester)),
       exemplars: federatedExemplars(recentExemplars(ingester)),

@@ -33,6 +33,8 @@ test('what series cost, who uses them, what would be saved, and a deletion that 
   await visitor.open('/ui/costs?tenant=shop');
   const table = (name: string | RegExp) => page.getByRole('region', { name });
   await table('Series by metric').getByText('node_memory_MemAvailable_bytes').waitFor();
+  await table('Bytes by metric').getByText('up', { exact: true }).waitFor();
+  assert.match((await page.locator('main').textContent())!, /samples in [\d.]+ \S*B.* not stored yet and estimated/);
   await table('Values by label').getByRole('button', { name: 'instance' }).click();
   await table(/^Values of instance \(13\)/).waitFor();
   await visitor.picture('costs-series');

@@ -95,6 +95,11 @@ export async function sendRollOut(url: string, tenant: string, nowMs = Date.now(
   assert.equal(answer.status, 200, await answer.text());
 }
 
+/** Sends one sample of now. */
+export function sendOne(url: string, tenant: string, name: string, value: number): Promise<void> {
+  return send(url, [{ labels: { __name__: name }, samples: [[Date.now(), value]] }], tenant);
+}
+
 /** Sends events of a service, minutes ago. */
 export async function sendEvents(
   url: string,

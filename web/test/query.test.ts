@@ -5,7 +5,7 @@ import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { until } from '../../test/harness/wait.ts';
 import { launch, skip, Visit } from './browser.ts';
-import { HOSTILE, sendEvents, sendHostile, sendNative, sendRollOut, sendShop } from './data.ts';
+import { HOSTILE, sendEvents, sendHostile, sendNative, sendOne, sendRollOut, sendShop } from './data.ts';
 
 let browser: Browser;
 let server: Pallium;
@@ -273,6 +273,10 @@ test('metrics are found without a query, narrowed by label, and broken down', { 
   await page.getByLabel('by code').locator('a').click();
   await visitor.drawn();
   assert.match(page.url(), /g0\.expr=sum\+by\+%28code%29/);
+  // a step of the line is nine hours: its last one is before the only sample
+  await sendOne(server.url, 'shop', 'just_came', 42);
+  await visitor.open('/ui/explore?tenant=shop&range=30d&search=just');
+  await tile('just_came').getByText('42', { exact: true }).waitFor();
   visitor.assertClean();
 });
 

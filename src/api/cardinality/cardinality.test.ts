@@ -45,6 +45,28 @@ test('series of a day by metric, label and pair, beside those of another day', a
   assert.deepEqual((found.focus as { series_by_value: object[] }).series_by_value.length, 3);
 });
 
+test('samples and bytes of a day by metric: stored ones as groups tell, recent ones by reading them', async () => {
+  const stored = {
+    lastMs: TODAY_MS - 600_000,
+    byMetric: new Map([
+      ['requests', { samples: 300, bytes: 67.5 }],
+      ['up', { samples: 100, bytes: 31.75 }],
+    ]),
+  };
+  const weighed = testSources(list, { weights: async () => [stored] });
+  const found = await data('/api/v1/cardinality/day?weights=true', weighed);
+  // six samples of `requests` and one of `up` are recent
+  assert.deepEqual(found.weight_by_metric, [
+    { name: 'requests', series: 3, samples: 306, bytes: 69 },
+    { name: 'up', series: 1, samples: 101, bytes: 32 },
+  ]);
+  assert.deepEqual([found.samples, found.recent_samples, found.recent_unknown], [407, 7, undefined]);
+  // labels that are not looked at in headers would make it another number
+  assert.equal((await data('/api/v1/cardinality/day?weights=true&match[]={job="shop"}', weighed)).samples, undefined);
+  const little = await data('/api/v1/cardinality/day?weights=true&date=2025-12-31', weighed);
+  assert.deepEqual([little.samples, little.recent_samples], [400, 0]);
+});
+
 test('a day is today, a list is bounded, a selector narrows', async () => {
   const found = await data('/api/v1/cardinality/day?limit=1&match[]=requests');
   assert.equal(found.date, '2026-01-01');

@@ -8,6 +8,7 @@ import { type Day, dayOf, oneSelector, sizeOf } from './day.ts';
 import { LabelCounts } from './label-counts.ts';
 import { Largest } from './largest.ts';
 import { countingContext, walkSeries } from './series-walk.ts';
+import { type DayWeights, dayWeights, type Weight } from './weights.ts';
 
 /** Values that are counted at a time, of all labels of a day. */
 const VALUES_MAX = 1_000_000;
@@ -25,7 +26,7 @@ interface Entry {
 
 /**
  * `/api/v1/cardinality/day`: series of a day by metric, label, and pair of a label and its value, beside those of another day.
- * `match[]`, `date`, `compare`, `focus` (a label whose values are listed), `limit` of each list.
+ * `match[]`, `date`, `compare`, `focus` (a label whose values are listed), `weights` (samples and bytes, too), `limit` of each list.
  */
 export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
   const { params } = call;
@@ -40,6 +41,9 @@ export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
   const counted = await countedDay(call, day, matchers);
   const compared = other === undefined ? undefined : await countedDay(call, other, matchers);
   const { counts, warnings } = counted;
+  const weights = isTrue(params.get('weights'))
+    ? await dayWeights(call, day, matchers, counts.series, counted.context)
+    : undefined;
   const valuesOf = (name: string) => largestValues(counts, compared?.counts, name, listed);
   const data = {
     date: day.date,
@@ -62,6 +66,7 @@ export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
       series: size,
       before,
     })),
+    ...(weights === undefined ? {} : weightsOf(weights, counts, listed)),
     ...(focus === ''
       ? {}
       : {
@@ -78,7 +83,7 @@ export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
 async function countedDay(call: Call, { startMs, endMs }: Day, matchers: readonly LabelMatcher[]) {
   const context = countingContext(call);
   let counts = new LabelCounts({ valuesMax: VALUES_MAX, budget: context.budget });
-  if (startMs > endMs) return { counts, warnings: [] };
+  if (startMs > endMs) return { counts, context, warnings: [] };
   const warnings = await walkSeries(call, { matchers, startMs, endMs, labelsOnly: true }, context, {
     visit: (labels) => counts.add(labels),
     reset: () => {
@@ -86,7 +91,30 @@ async function countedDay(call: Call, { startMs, endMs }: Day, matchers: readonl
       counts = new LabelCounts({ valuesMax: VALUES_MAX, budget: context.budget });
     },
   });
-  return { counts, warnings };
+  return { counts, context, warnings };
+}
+
+/** Metrics by the bytes that they take. */
+function weightsOf(weights: DayWeights, counts: LabelCounts, listed: number) {
+  const { byMetric, samples, bytes, recentSamples, recentUnknown } = weights;
+  const largest = new Largest<Entry & Weight>(listed);
+  for (const [name, own] of byMetric) largest.add({ name, size: own.bytes, before: undefined, ...own });
+  return {
+    samples: Math.round(samples),
+    bytes: Math.round(bytes),
+    recent_samples: Math.round(recentSamples),
+    ...(recentUnknown === undefined ? {} : { recent_unknown: recentUnknown }),
+    weight_by_metric: largest.list().map(({ name, samples: own, bytes: taken }) => ({
+      name,
+      series: counts.seriesOf(METRIC_NAME, name),
+      samples: Math.round(own),
+      bytes: Math.round(taken),
+    })),
+  };
+}
+
+function isTrue(text: string): boolean {
+  return text === 'true' || text === '1';
 }
 
 function largestValues(counts: LabelCounts, compared: LabelCounts | undefined, name: string, listed: number): Entry[] {

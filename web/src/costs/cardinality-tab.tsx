@@ -4,6 +4,7 @@ import { type ReactNode, useState } from 'react';
 import { Link } from 'wouter';
 import { curlOf, fetchData } from '../api/http.ts';
 import { quoteText } from '../model/selector.ts';
+import { printValue } from '../model/units.ts';
 import { EMPTY_PANEL, printPanels } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Cut } from '../parts/cut.tsx';
@@ -27,6 +28,12 @@ interface Cardinality {
   readonly changed_metrics?: readonly Counted[];
   readonly values_by_label: readonly { readonly name: string; readonly values: number; readonly before?: number }[];
   readonly series_by_pair: readonly (Omit<Counted, 'name'> & { readonly label: string; readonly value: string })[];
+  /** Absent: labels other than the name decide which series are counted. */
+  readonly samples?: number;
+  readonly bytes?: number;
+  readonly recent_samples?: number;
+  readonly recent_unknown?: string;
+  readonly weight_by_metric?: readonly (Counted & { readonly samples: number; readonly bytes: number })[];
   readonly focus?: {
     readonly label: string;
     readonly values: number;
@@ -47,7 +54,7 @@ export function CardinalityTab() {
   const today = dateOf(Date.now());
   const day = date || today;
   const other = compare || dateOf(Date.parse(`${day}T00:00:00Z`) - DAY_MS || Date.now());
-  const params = new URLSearchParams({ date: day, compare: other });
+  const params = new URLSearchParams({ date: day, compare: other, weights: 'true' });
   if (selector !== '') params.set('match[]', selector);
   if (focus !== '') params.set('focus', focus);
   const call = { path: '/api/v1/cardinality/day', params, tenant };
@@ -116,6 +123,9 @@ export function CardinalityTab() {
                 before,
               }))}
             />
+            {data.weight_by_metric !== undefined && (
+              <WeightTable weights={data.weight_by_metric} onChoose={setSelector} />
+            )}
             {data.changed_metrics !== undefined && (
               <Table
                 title={`Changed most since ${data.compared?.date}`}
@@ -180,6 +190,16 @@ function Summary({ data }: { readonly data: Cardinality }) {
           , <Change now={series} before={compared.series} /> since {compared.date}
         </>
       )}
+      {data.samples !== undefined && data.bytes !== undefined && (
+        <>
+          ; <strong>{printValue(data.samples, 'number')}</strong> samples in{' '}
+          <strong>{printValue(data.bytes, 'bytes')}</strong>
+          {data.recent_samples !== undefined &&
+            data.recent_samples > 0 &&
+            `, of which ${printValue(data.recent_samples, 'number')} are not stored yet and estimated`}
+          {data.recent_unknown !== undefined && ` without recent ones: ${data.recent_unknown}`}
+        </>
+      )}
       {errorMax > 0 && `; counts may be too small by ${errorMax}, for there are very many values`}
     </Text>
   );
@@ -223,6 +243,52 @@ function MetricLink({ name, onChoose }: { readonly name: string; readonly onChoo
         query
       </Link>
     </>
+  );
+}
+
+/** Samples and bytes in the store; those of one metric are its share of what it has in common with others. */
+function WeightTable({
+  weights,
+  onChoose,
+}: {
+  readonly weights: NonNullable<Cardinality['weight_by_metric']>;
+  readonly onChoose: (selector: string) => void;
+}) {
+  const largest = Math.max(1, ...weights.map(({ bytes }) => bytes));
+  return (
+    <section className="panel" aria-label="Bytes by metric">
+      <strong>Bytes by metric</strong>
+      {weights.length === 0 && <p className="dim">None.</p>}
+      {weights.length > 0 && (
+        <table className="dense">
+          <thead>
+            <tr>
+              <th>Metric</th>
+              <th className="number">Samples</th>
+              <th className="number">Bytes</th>
+              <th className="number">a sample</th>
+            </tr>
+          </thead>
+          <tbody>
+            {weights.map(({ name, samples, bytes }) => (
+              <tr key={name}>
+                <td>
+                  <MetricLink name={name} onChoose={onChoose} />
+                  <span className="share" style={{ width: `${(100 * bytes) / largest}%` }} />
+                </td>
+                <td className="number" title={samples.toLocaleString('en')}>
+                  {printValue(samples, 'number')}
+                </td>
+                <td className="number" title={bytes.toLocaleString('en')}>
+                  {printValue(bytes, 'bytes')}
+                </td>
+                <td className="number">{samples === 0 ? '–' : (bytes / samples).toPrecision(2)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </section>
   );
 }
 

@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useRef } from 'react';
 import { Link } from 'wouter';
+import type { Grid } from '../api/columns.ts';
 import { runQuery } from '../api/query.ts';
 import { useWidth } from '../chart/line-chart.tsx';
 import { SparkLine } from '../chart/spark-line.tsx';
@@ -26,10 +27,14 @@ export function Tile({ expr }: { readonly expr: string }) {
   const stepMs = tileStep(rangeMs);
   const { data, error } = useQuery({
     queryKey: ['tile', tenant, expr, rangeMs, endMs, round],
-    queryFn: ({ signal }) => {
+    queryFn: async ({ signal }) => {
+      const ask = (grid: Grid) => runQuery({ expr, tenant, grid, seriesMax: SERIES_MAX }, signal);
       const end = endMs ?? Math.floor(Date.now() / stepMs) * stepMs;
-      const grid = { startMs: end - Math.floor(rangeMs / stepMs) * stepMs, endMs: end, stepMs };
-      return runQuery({ expr, tenant, grid, seriesMax: SERIES_MAX }, signal);
+      const line = await ask({ startMs: end - Math.floor(rangeMs / stepMs) * stepMs, endMs: end, stepMs });
+      if (endMs !== undefined || line.series.length > 0) return line;
+      // a metric that came after the line's last step
+      const nowMs = Date.now();
+      return ask({ startMs: nowMs, endMs: nowMs, stepMs });
     },
   });
   const unit = unitOf(expr);
