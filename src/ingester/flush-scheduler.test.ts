@@ -31,6 +31,7 @@ test('windows that were open when some of them was lost are sealed until a flush
         return flush();
       },
       readDeletions: async () => {},
+      readBack: async () => assert.fail('nothing is read back'),
     },
     metrics: ingesterMetrics(new Registry(), 1),
     log: silentLogger,

@@ -107,6 +107,24 @@ export class FlushScheduler {
     if (failures.length > 0) throw new Error(failures.join('; '));
   }
 
+  /** Reads back from the store all that is held. @returns whether it has all of it */
+  async readBack(): Promise<boolean> {
+    const { flusher, metrics, log } = this.#options;
+    const turn = this.#last.then(() => {
+      const turns = this.#turns();
+      if (turns === undefined) throw new Error('bug: an ingester that is alone reads nothing back');
+      return flusher.readBack({ turns });
+    });
+    this.#last = turn.catch(() => {});
+    const report = await turn;
+    const { samples, again, failures } = report;
+    metrics.readBack(report);
+    for (const failure of failures) log.error({ failure }, 'what is held could not be read back from the store');
+    if (failures.length > 0) return false;
+    log.info({ samples, again }, 'read back from the store all that is held');
+    return true;
+  }
+
   status(arenas: readonly ShardStats['arenas'][]): FlushStatus {
     return this.#plan.status(arenas, this.#options.clock.nowMs());
   }

@@ -1,5 +1,5 @@
 import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
-import type { FlushReport } from './flush/flush-contract.ts';
+import type { FlushReport, ReadBackReport } from './flush/flush-contract.ts';
 import type { FlushStatus } from './flush/flush-plan.ts';
 import type { ShardStats } from './shard/shard.ts';
 
@@ -41,6 +41,14 @@ const table = metricTable({
     'Windows that are due, in part or in whole, and not all written.',
   ),
   flushShare: gauge('ingester_flush_progress_ratio', 'Share of their slots that is written; 1 where there are none.'),
+  readBack: gauge(
+    'ingester_read_back_samples',
+    'Samples that were read back from the store before this ingester left the ring; 0: it has not left.',
+  ),
+  readBackLacking: counter(
+    'ingester_read_back_lacking_samples_total',
+    'Samples that the store lacked when they were read back, and that were written again.',
+  ),
   flushFailures: counter('ingester_flush_failures_total', 'Windows that could not be written; they are tried again.'),
 });
 
@@ -75,6 +83,10 @@ export function ingesterMetrics(registry: Registry, headBytesMax: number) {
       metrics.flushLag.set(lagSeconds);
       metrics.flushPending.set(windows);
       metrics.flushShare.set(share);
+    },
+    readBack({ samples, again, failures }: ReadBackReport): void {
+      metrics.readBack.set(failures.length === 0 ? samples : 0);
+      metrics.readBackLacking.inc(again);
     },
     flushed(report: FlushReport): void {
       metrics.flushedWindows.inc(report.windows);

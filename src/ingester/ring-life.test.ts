@@ -22,7 +22,7 @@ class Place {
   readonly life: RingLife;
   readonly clock = new ManualClock();
 
-  constructor(hurryMs?: number) {
+  constructor(hurryMs?: number, readBack?: () => Promise<boolean>) {
     const place = this;
     const ring = {
       get standing() {
@@ -60,7 +60,7 @@ class Place {
     };
     const member = { settled: async () => {} };
     const { clock } = this;
-    const hurry = hurryMs === undefined ? {} : { hurryMs };
+    const hurry = { ...(hurryMs !== undefined && { hurryMs }), ...(readBack && { readBack }) };
     this.life = new RingLife({ ring, member, ingester, shards: () => [], clock, log: silentLogger, ...hurry });
   }
 }
@@ -126,4 +126,28 @@ test('it is looked at once, and again soon, as long as somebody waits for what i
   await place.clock.advance(500);
   assert.equal(place.looks, 5);
   await place.life.stop();
+});
+
+test('one without arcs leaves when the store has all that is read back, and not where it was asked to stay meanwhile', async () => {
+  const answers = [false, true, true];
+  let onRead = () => {};
+  const place = new Place(undefined, async () => {
+    onRead();
+    return answers.shift()!;
+  });
+  Object.assign(place, { standing: 'drained', wants: 'drain', refused: 5 });
+  await place.life.look();
+  assert.deepEqual([place.did, answers.length], [[], 2]);
+  onRead = () => {
+    place.wants = 'join';
+  };
+  await place.life.look();
+  assert.deepEqual([place.did, answers.length], [[], 1]);
+  // as a member it takes samples again
+  place.standing = 'member';
+  await place.life.look();
+  onRead = () => {};
+  Object.assign(place, { standing: 'drained', wants: 'drain' });
+  await place.life.look();
+  assert.deepEqual([place.did, answers.length], [['leave'], 0]);
 });

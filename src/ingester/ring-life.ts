@@ -24,6 +24,8 @@ export interface RingLifeOptions {
   >;
   readonly member: Pick<IngesterMember, 'settled'>;
   readonly ingester: Pick<IngesterService, 'notReady' | 'losses' | 'owed' | 'flush'>;
+  /** Reads back from the store all that is held, before it leaves. Resolves with whether the store has it. Absent: nobody does. */
+  readonly readBack?: () => Promise<boolean>;
   readonly shards: () => readonly ShardCalls[];
   readonly clock: Clock;
   readonly log: Logger;
@@ -56,6 +58,7 @@ export class RingLife implements Service {
   #sizesMs = Number.NEGATIVE_INFINITY;
   #lookedMs = Number.NEGATIVE_INFINITY;
   #isComplete = false;
+  #isReadBack = false;
   #hasFailed = false;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -115,13 +118,19 @@ export class RingLife implements Service {
     this.#isComplete = losses.every(({ settled }) => settled);
     ring.setComplete(this.#isComplete, losses.length > 0);
     if (ring.standing === undefined) return this.#begin();
+    if (ring.standing === 'member') this.#isReadBack = false;
     await this.#tellSizes();
     const isOut = ring.standing === 'drained' || ring.standing === 'out';
     if (isOut && (await ingester.owed()).size > 0) await ingester.flush({ wait: true });
     const isStored = await this.#tell(losses.length > 0);
     if (!isOut || !isStored) return;
     // what a log lost nobody can take its word for: it stays until others have given theirs
-    if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) ring.leave();
+    if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) {
+      const { readBack } = this.#options;
+      this.#isReadBack ||= readBack === undefined || (await readBack());
+      // it may have been asked to stay meanwhile
+      if (this.#isReadBack && isStillDrained(ring)) ring.leave();
+    }
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
   }
 
@@ -160,4 +169,9 @@ export class RingLife implements Service {
     if (stored !== undefined && !hasLosses) ring.giveWord(stored.upTo);
     return stored !== undefined && stored === this.#marks.at(-1);
   }
+}
+
+/** Asked anew: it changes while it is waited for. */
+function isStillDrained({ standing, wants }: RingLifeOptions['ring']): boolean {
+  return standing === 'drained' && wants === 'drain';
 }

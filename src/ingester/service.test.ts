@@ -199,7 +199,11 @@ test('a log that cannot be read keeps it from being ready, and says why', async 
   const service = new IngesterService({
     config: defaultsOf(ingesterConfig),
     shards: () => [gone],
-    flusher: { flush: () => assert.fail('nothing to flush'), readDeletions: async () => {} },
+    flusher: {
+      flush: () => assert.fail('nothing to flush'),
+      readDeletions: async () => {},
+      readBack: async () => assert.fail('nothing to read back'),
+    },
     log: silentLogger,
     registry: new Registry(),
     clock: systemClock,
@@ -224,7 +228,11 @@ test('a shard that died before it was ready, and was started again, is ready onc
   const service = new IngesterService({
     config: defaultsOf(ingesterConfig),
     shards: () => [shard as unknown as ShardCalls],
-    flusher: { flush: () => assert.fail('nothing to flush'), readDeletions: async () => {} },
+    flusher: {
+      flush: () => assert.fail('nothing to flush'),
+      readDeletions: async () => {},
+      readBack: async () => assert.fail('nothing to read back'),
+    },
     log: createLogger({ level: 'info', format: 'logfmt' }, { write: (line) => lines.push(line) }),
     registry: new Registry(),
     clock,

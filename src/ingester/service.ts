@@ -225,6 +225,11 @@ export class IngesterService implements Service, IngesterAdmin {
     else done.catch((error: Error) => this.#options.log.error({ error: error.message }, 'flushing failed'));
   }
 
+  /** Reads back from the store all that is held here. @returns whether it has all of it */
+  readBack(): Promise<boolean> {
+    return this.#flushes.readBack();
+  }
+
   async deleteTenant(tenant: string): Promise<void> {
     await Promise.all(this.#options.shards().map((shard) => shard.call('deleteTenant', { tenant })));
   }

@@ -71,6 +71,17 @@ async function stored(store: readonly string[]): Promise<Map<string, number>> {
   return counts;
 }
 
+/** Samples that an ingester read back from the store before it left the ring, by its metric and its log. */
+async function readBackBy(ingester: Pallium): Promise<number> {
+  const { text } = await ingester.api().ask('/metrics');
+  const samples = Number(/^pallium_ingester_read_back_samples (\d+)/m.exec(text)?.[1] ?? 0);
+  assert.match(
+    ingester.logTail(1_000),
+    new RegExp(`read back from the store all that is held.*samples=${samples} again=0`),
+  );
+  return samples;
+}
+
 /** Selects that each ingester answered so far. */
 async function selects(ingesters: readonly Pallium[]): Promise<number[]> {
   const counted = ingesters.map(async (ingester) => {
@@ -97,6 +108,10 @@ else {
     const counts = [...(await stored(store)).values()];
     assert.equal(counts.length, load.series);
     assert.ok(Math.min(...counts) >= before, `samples in the store of ${before} acknowledged: ${counts}`);
+    // each counted what it read back before it left; a quorum of them took each sample
+    const readBack = await Promise.all(founders.map((name) => readBackBy(cluster.of(name))));
+    const sum = readBack.reduce((a, b) => a + b, 0);
+    assert.ok(Math.min(...readBack) > 0 && sum >= 2 * before * load.series, `samples read back: ${readBack}`);
     for (const name of founders) assert.equal((await cluster.of(name).stop()).code, 0);
     const last = load.acknowledged;
     await until('writes go on', () => load.acknowledged > last);

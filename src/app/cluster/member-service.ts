@@ -52,7 +52,9 @@ export class MemberService implements Service {
       refusing: () => ring.readGate() ?? ingester.readGate(),
     });
     cluster.serve({ target, reader, admin: ingester });
-    this.#life = new RingLife({ ring, member: target, ingester, shards: all, clock, log, ...lifeTimes(cluster) });
+    const readBack = () => ingester.readBack();
+    const times = lifeTimes(cluster);
+    this.#life = new RingLife({ ring, member: target, ingester, readBack, shards: all, clock, log, ...times });
     await this.#life.start();
     this.#telling = clock.every(cluster.heartbeatMs, () => void this.#tellHolds());
     if (config.takeOldLog) this.#vouching = this.#vouch();

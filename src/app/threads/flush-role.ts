@@ -1,7 +1,13 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
-import type { DeletionsRequest, FlushReport, FlushRequest } from '../../ingester/flush/flush-contract.ts';
+import type {
+  DeletionsRequest,
+  FlushReport,
+  FlushRequest,
+  ReadBackReport,
+  ReadBackRequest,
+} from '../../ingester/flush/flush-contract.ts';
 
 // The flush worker answers to these calls. It takes sealed windows out of shards and writes them to the store.
 
@@ -11,6 +17,8 @@ export type FlushRole = {
   flush(request: FlushRequest): Promise<FlushReport>;
   /** Reads the delete requests of all tenants that the shards have, and tells the shards. */
   readDeletions(request: DeletionsRequest): Promise<void>;
+  /** Reads back from the store all that the shards hold, and writes again what it lacks. */
+  readBack(request: ReadBackRequest): Promise<ReadBackReport>;
   /** Rows that it has written lately, for the worker that comes after it. */
   seen(request: Record<string, never>): SavedSeen;
 };

@@ -1,7 +1,14 @@
 import type { StoreSpec } from '../../chunkstore/open.ts';
 import type { SavedSeen } from '../../chunkstore/seen.ts';
 import type { IngesterConfig } from '../../ingester/config.ts';
-import type { DeletionsRequest, FlushReport, FlushRequest, FlushRunner } from '../../ingester/flush/flush-contract.ts';
+import type {
+  DeletionsRequest,
+  FlushReport,
+  FlushRequest,
+  FlushRunner,
+  ReadBackReport,
+  ReadBackRequest,
+} from '../../ingester/flush/flush-contract.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { WorkerThread, workerUrl } from '../../kit/thread/worker.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -46,6 +53,10 @@ export class FlushThread implements Service, FlushRunner {
 
   readDeletions(request: DeletionsRequest): Promise<void> {
     return this.#with((worker) => worker.thread.channel.call('readDeletions', request));
+  }
+
+  readBack(request: ReadBackRequest): Promise<ReadBackReport> {
+    return this.#with((worker) => worker.thread.channel.call('readBack', request));
   }
 
   async #with<T>(work: (worker: Worker) => Promise<T>): Promise<T> {

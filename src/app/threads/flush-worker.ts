@@ -34,6 +34,10 @@ const role: FlushRole = {
     if (flusher === undefined) throw new Error('bug: deletions are read before connect');
     await (await flusher).readDeletions(request);
   },
+  async readBack(request) {
+    if (flusher === undefined) throw new Error('bug: samples are read back before connect');
+    return (await flusher).readBack(request);
+  },
   seen: () => writer?.seen ?? seen,
 };
 serveWorker(role);

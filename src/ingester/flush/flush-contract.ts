@@ -9,6 +9,21 @@ export interface FlushRunner {
   flush(request: FlushRequest): Promise<FlushReport>;
   /** Reads the delete requests of all tenants that the shards have, strongly, and tells the shards. */
   readDeletions(request: DeletionsRequest): Promise<void>;
+  /** Reads back from the store all that the shards hold, and writes again what it lacks. */
+  readBack(request: ReadBackRequest): Promise<ReadBackReport>;
+}
+
+export interface ReadBackRequest {
+  readonly turns: FlushTurns;
+}
+
+export interface ReadBackReport {
+  /** Held here, without those that are deleted. */
+  readonly samples: number;
+  /** Samples that the store lacked, and that were written again. */
+  readonly again: number;
+  /** Reasons why the store may lack some; empty: it has them all. */
+  readonly failures: readonly string[];
 }
 
 export interface DeletionsRequest {

@@ -24,7 +24,14 @@ import {
   TENANTS_AT_ONCE_MAX,
   type UnflushedWindow,
 } from '../shard/shard-messages.ts';
-import type { DeletionsRequest, FlushProgress, FlushReport, FlushRequest } from './flush-contract.ts';
+import type {
+  DeletionsRequest,
+  FlushProgress,
+  FlushReport,
+  FlushRequest,
+  ReadBackReport,
+  ReadBackRequest,
+} from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { shareDue, spreadOf } from './flush-plan.ts';
 
@@ -36,6 +43,9 @@ const WAL_AGE_MAX_MS = 7 * 86_400_000;
 
 /** Windows of one flush and shard: what others wait for must end. A process that is well has a few, a backfill many. */
 const WINDOWS_MAX = 128;
+
+/** Times that samples are written again which the store lacks when they are read back. */
+const READ_BACK_PASSES_MAX = 3;
 
 /** Moves sealed windows from shards to the store. */
 export class Flusher {
@@ -49,6 +59,8 @@ export class Flusher {
   readonly #columns = new SampleColumns();
   readonly #walAgeMaxMs: number;
   readonly #deletions: FlushDeletions;
+  /** Samples that were decoded since reading back began. */
+  #decodedSamples = 0;
   /** By day and tenant, during one flush. */
   readonly #heldOfDays = new Map<string, Placement[]>();
 
@@ -172,18 +184,62 @@ export class Flusher {
     return { ...counts, failures, progress: [...begun.values()], ...left };
   }
 
+  /** Reads back from the store all that the shards hold, and writes again what it lacks, until it lacks nothing. */
+  async readBack({ turns }: ReadBackRequest): Promise<ReadBackReport> {
+    let again = 0;
+    for (let pass = 1; ; pass++) {
+      const failures: string[] = [];
+      const { samples, written } = await this.#readBackOnce(turns, failures);
+      again += written;
+      if (written > 0 && pass === READ_BACK_PASSES_MAX && failures.length === 0) {
+        failures.push(`the store lacks ${written} samples of ${samples} after they were written ${pass} times`);
+      }
+      if (written === 0 || failures.length > 0) return { samples, again, failures };
+    }
+  }
+
+  async #readBackOnce(turns: FlushTurns, failures: string[]): Promise<{ samples: number; written: number }> {
+    this.#heldOfDays.clear();
+    this.#deletions.begin();
+    this.#decodedSamples = 0;
+    const begunMs = this.#clock.monotonicMs();
+    const { shards: tooOld, leftMs } = await this.#tooOld(failures);
+    const windows: DueWindow[] = [];
+    for (const [index, shard] of this.#shards.entries()) {
+      if (tooOld.has(index)) continue;
+      for (const sealed of await shard.call('held', {})) {
+        const endMs = (sealed.window + 1) * this.#windowMs;
+        const spread = spreadOf(undefined, turns);
+        windows.push({ shard, index, sealed, phases: [0, 1], endMs, spread, placements: new Map(), failed: false });
+      }
+    }
+    const fence = async () => {
+      if (this.#clock.monotonicMs() - begunMs > leftMs) throw new Error('reading back took too long, it begins anew');
+    };
+    const groups = this.#groups(windows, undefined, turns, failures, true);
+    let written = 0;
+    try {
+      for (const { sampleCount } of await this.#writer.write(groups, undefined, fence)) written += sampleCount;
+    } catch (error) {
+      failures.push((error as Error).message);
+    }
+    return { samples: this.#decodedSamples, written };
+  }
+
   /** The groups of all windows; what fails of one leaves the others alone. */
   async *#groups(
     windows: readonly DueWindow[],
     only: string | undefined,
     turns: FlushTurns | undefined,
     failures: string[],
+    readsBack = false,
   ): AsyncGenerator<WriteGroup> {
     const begins = windows.some(({ phases }) => phases[0] === 0);
     // where there is a ring, it says how tenants are spread
     const sizes = begins && turns === undefined ? await this.#seriesOfTenants(only) : new Map();
     const stored =
-      turns && new StoredSamples(this.#writer.schema, this.#kernel, { windowMs: this.#windowMs, clock: this.#clock });
+      turns &&
+      new StoredSamples(this.#writer.schema, this.#kernel, { windowMs: this.#windowMs, clock: this.#clock, readsBack });
     for (const each of windows) {
       const fail = (error: unknown) => {
         each.failed = true;
@@ -349,6 +405,7 @@ export class Flusher {
         fail(error);
         continue;
       }
+      this.#decodedSamples += columns.count;
       if (columns.count > 0) yield canonicalSeries(labels, columns, parts);
     }
   }

@@ -24,7 +24,7 @@ import { Shard } from '../shard/shard.ts';
 import type { ShardRole } from '../shard/shard-messages.ts';
 import { shardRole } from '../shard/shard-role.ts';
 import { Flusher } from './flush.ts';
-import { FLUSH_ALL, type FlushReport } from './flush-contract.ts';
+import { FLUSH_ALL, type FlushReport, type ReadBackReport } from './flush-contract.ts';
 import { FlushPlan } from './flush-plan.ts';
 
 // Three holders of the same, overlapping or different samples, and one store.
@@ -130,6 +130,10 @@ export class Holder {
     const report = await this.#flusher.flush(request);
     this.plan.reached(report.progress);
     return report;
+  }
+
+  readBack(): Promise<ReadBackReport> {
+    return this.#flusher.readBack({ turns: this.turns });
   }
 
   readDeletions(everyTenant = false): Promise<void> {

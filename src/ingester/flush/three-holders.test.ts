@@ -227,3 +227,34 @@ test('a flush that takes longer than requests are kept for writes nothing', asyn
   store.tables.client.query = query;
   assert.equal((await store.size()).rows, 0);
 });
+
+test('a holder reads back from the store what it holds, whoever wrote it, and writes again what is lacking or damaged', async (t) => {
+  const { store, holders } = cluster(t);
+  const samples = [...samplesOf(3, 4, 30)];
+  for (const holder of holders) await holder.push(samples);
+  store.clock.set(START_MS + WINDOW_MS);
+  for (const holder of holders) assert.deepEqual((await holder.flush(true))!.failures, []);
+  for (const holder of holders) {
+    assert.deepEqual(await holder.readBack(), { samples: samples.length, again: 0, failures: [] });
+  }
+  const { groups } = await store.size();
+  const groupRows = async (change: (value: Uint8Array) => Uint8Array | undefined) => {
+    for (const table of await store.tables.list()) {
+      for await (const page of store.tables.scan(table)) {
+        for (const { hash, range, value } of page) {
+          if (kindOf(hash) !== ROW_GROUP) continue;
+          const changed = change(value);
+          if (changed === undefined) await store.tables.delete(table, [{ hash, range }]);
+          else await store.tables.write(table, [{ hash, range, value: changed }]);
+        }
+      }
+    }
+  };
+  // the row is there and its samples are not
+  await groupRows((value) => value.map((byte, i) => (i === value.length - 20 ? byte ^ 0xff : byte)));
+  assert.deepEqual(await holders[1]!.readBack(), { samples: samples.length, again: samples.length, failures: [] });
+  await groupRows(() => undefined);
+  assert.deepEqual(await holders[2]!.readBack(), { samples: samples.length, again: samples.length, failures: [] });
+  assert.equal((await store.size()).groups, groups);
+  assert.deepEqual(await store.read(), samples.map(textOf).sort());
+});

@@ -47,7 +47,7 @@ export interface ArenaTenant {
   readonly metrics: ReadonlyMap<string, number>;
 }
 
-/** A window that the store does not have yet; arenas with the same LSN are confirmed together. */
+/** A window of a shard, as flushes go by it; arenas with the same LSN are confirmed together. */
 export interface UnflushedWindow {
   readonly window: number;
   /** 0: open. */
@@ -85,6 +85,8 @@ export type ShardRole = {
   seal(request: SealRequest): Promise<readonly UnflushedWindow[]>;
   /** Those that are open too, which stay so. */
   unflushed(request: Record<string, never>): Promise<readonly UnflushedWindow[]>;
+  /** All that are held, those that the store has too. */
+  held(request: Record<string, never>): readonly UnflushedWindow[];
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
   /** Indexes of the tenants that have chunks in an arena: they stay theirs until it is dropped. */

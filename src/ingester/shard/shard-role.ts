@@ -286,6 +286,10 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       mustBeReady();
       return byWindow(await shard.unflushed());
     },
+    held() {
+      mustBeReady();
+      return byWindow(shard.arenas());
+    },
     async export({ arena, tenant: id, ...slots }) {
       mustBeReady();
       const tenant = head.tenant(id);
