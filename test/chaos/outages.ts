@@ -96,12 +96,10 @@ export class Outages {
     /** The first version without it, or one a little later. */
     let without: number | undefined;
     const isReplaced = async () => {
-      const ring = await this.#ring();
-      if (ring === undefined || ring.confirmed !== ring.version) return false;
-      const members = ring.members.filter(({ state }) => ['active', 'draining'].includes(state));
-      if (members.some(({ id }) => id === lost.id)) return false;
-      without ??= ring.version;
-      return members.every(({ word }) => word >= without! - 1);
+      const members = await this.#membersWithout(lost.id);
+      if (members === undefined) return false;
+      without ??= members.version;
+      return members.words.every((word) => word >= without! - 1);
     };
     await until(`${lost.id} is replaced, and nothing older is owed`, isReplaced, {
       timeoutMs: REPLACED_MS_MAX,
@@ -112,8 +110,26 @@ export class Outages {
     journal.ended(lost.owed);
   }
 
+  /** Words of all members of the newest version, where it counts and one is not among them; undefined: it is, or nobody answers. */
+  async #membersWithout(
+    id: string,
+  ): Promise<{ readonly version: number; readonly words: readonly number[] } | undefined> {
+    const ring = await this.#ring();
+    if (ring === undefined || ring.confirmed !== ring.version) return undefined;
+    const members = ring.members.filter(({ state }) => ['active', 'draining'].includes(state));
+    if (members.some((each) => each.id === id)) return undefined;
+    return { version: ring.version, words: members.map(({ word }) => word) };
+  }
+
+  /** A store that returns empty while a dead member is not replaced leaves the ring as it is until an operator says more: no single failure. */
   async #kvAway(forMs: number): Promise<void> {
     const { services, journal } = this.#options;
+    const lost = this.#lost?.id;
+    if (lost !== undefined) {
+      const isOut = async () => (await this.#membersWithout(lost)) !== undefined;
+      const limit = { timeoutMs: REPLACED_MS_MAX, intervalMs: 500 };
+      await until(`${lost} is replaced`, isOut, limit).catch((thrown) => journal.wasWrong((thrown as Error).message));
+    }
     const fault = journal.began(`the key-value store is away for ${forMs / 1000} s, and returns empty`, false);
     await services.takeKv();
     await sleep(forMs);
