@@ -121,15 +121,23 @@ export class Outages {
     return { version: ring.version, words: members.map(({ word }) => word) };
   }
 
-  /** A store that returns empty while a dead member is not replaced leaves the ring as it is until an operator says more: no single failure. */
+  /**
+   * Waits until the ring has replaced the member that lost its folder last: until then another failure is a second one. A zone that goes
+   * leaves one owner of three, and a key-value store that returns empty leaves the ring as it is until an operator says more.
+   */
+  async #lostIsOut(): Promise<void> {
+    const id = this.#lost?.id;
+    if (id === undefined) return;
+    const isOut = async () => (await this.#membersWithout(id)) !== undefined;
+    const limit = { timeoutMs: REPLACED_MS_MAX, intervalMs: 500 };
+    await until(`${id} is replaced`, isOut, limit).catch((thrown) =>
+      this.#options.journal.wasWrong((thrown as Error).message),
+    );
+  }
+
   async #kvAway(forMs: number): Promise<void> {
     const { services, journal } = this.#options;
-    const lost = this.#lost?.id;
-    if (lost !== undefined) {
-      const isOut = async () => (await this.#membersWithout(lost)) !== undefined;
-      const limit = { timeoutMs: REPLACED_MS_MAX, intervalMs: 500 };
-      await until(`${lost} is replaced`, isOut, limit).catch((thrown) => journal.wasWrong((thrown as Error).message));
-    }
+    await this.#lostIsOut();
     const fault = journal.began(`the key-value store is away for ${forMs / 1000} s, and returns empty`, false);
     await services.takeKv();
     await sleep(forMs);
@@ -155,6 +163,7 @@ export class Outages {
     const zones = [...new Set(processes.map(({ plan }) => plan.zone))].filter((zone) => zone !== undefined);
     const zone = zones[Math.floor(faults.draw() * zones.length)]!;
     const inZone = processes.filter(({ plan }) => plan.zone === zone);
+    await this.#lostIsOut();
     faults.isZoneAway = true;
     await this.#untouched(processes.filter(({ isIngester }) => isIngester));
     const fault = journal.began(`zone ${zone} is away for ${forMs / 1000} s`, false);
