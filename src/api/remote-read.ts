@@ -30,7 +30,7 @@ const BYTES_PER_SAMPLE = 16;
 /** `/api/v1/read`: raw samples, as one message or as a stream of chunks. Errors are plain text, as in Prometheus. */
 export async function remoteRead(call: Call): Promise<ApiResponse> {
   try {
-    const body = inflateSnappy(call.request.body ?? new Uint8Array(0), REQUEST_BYTES_MAX, 'remote read');
+    const body = inflateReadRequest(call.request.body ?? new Uint8Array(0));
     const { queries, takesChunks } = checked(await inTurns(decodingReadRequest(body), turnsOf(call)));
     return takesChunks ? await streamed(call, queries) : await sampled(call, queries);
   } catch (thrown) {
@@ -38,6 +38,11 @@ export async function remoteRead(call: Call): Promise<ApiResponse> {
     const { status, headers, text } = failureOf(thrown);
     return plain(status, `${text}\n`, headers);
   }
+}
+
+/** @throws AppError */
+export function inflateReadRequest(body: Uint8Array): Uint8Array {
+  return inflateSnappy(body, REQUEST_BYTES_MAX, 'remote read');
 }
 
 /** @throws AppError */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { AskedMetrics } from './asked-metrics.ts';
+import { FoundMetrics } from './found-metrics.ts';
 import { MetricUseBook, timesAsked, type UseHead, type UseRows } from './metric-use.ts';
 
 const DAY_MS = 86_400_000;
@@ -84,7 +85,7 @@ test('rows are bounded, and old days go', async () => {
 
 test('names are those that a query spells', async () => {
   const asked = new AskedMetrics(new ParsedExprs());
-  const names = async (query: string) => [...(await asked.of(query, NO_TURNS))].sort();
+  const names = async (query: string) => [...(await asked.of(query, NO_TURNS)).names].sort();
   assert.deepEqual(await names('rate(a[5m]) / on (x) sum(b offset 1h) or {__name__=~"c|d", x="y"}'), [
     'a',
     'b',
@@ -94,5 +95,40 @@ test('names are those that a query spells', async () => {
   assert.deepEqual(await names('{__name__=~"c.*"} + 1'), []);
   assert.deepEqual(await names('broken('), []);
   assert.deepEqual(await names(`a + ${'b +'.repeat(2_000)} c`), []);
-  assert.deepEqual(await asked.ofAll(['a', 'a + b'], NO_TURNS), ['a', 'b']);
+  assert.deepEqual(await asked.ofAll(['a', 'a + b', '{x="y"} + {__name__=~"c.*"}', 'sum({x="y"})'], NO_TURNS), {
+    names: ['a', 'b'],
+    selectors: ['{x="y"}', '{__name__=~"c.*"}'],
+  });
+});
+
+test('metrics that selectors find by other labels are counted, looked up once for many requests', async () => {
+  const counted: string[] = [];
+  const looked: string[] = [];
+  const clock = new ManualClock(20_000 * DAY_MS);
+  const found = new FoundMetrics({
+    find: async (tenant, selector) => {
+      looked.push(`${tenant} ${selector}`);
+      if (selector === '{bad}') throw new Error('refused');
+      return ['a', 'b'];
+    },
+    note: (tenant, names, { user, source }) => counted.push(`${tenant} ${names} ${user} ${source}`),
+    clock,
+  });
+  found.asked('t', ['{x="y"}', '{bad}'], { user: 'ann', source: 'api' });
+  found.asked('t', ['{x="y"}'], { user: 'bob', source: 'dashboard' });
+  await found.idle();
+  found.asked('t', ['{x="y"}'], { user: '', source: 'rule' });
+  assert.deepEqual(
+    counted.filter((text) => text.includes('a,b')),
+    ['t a,b ann api', 't a,b bob dashboard', 't a,b  rule'],
+  );
+  assert.deepEqual(looked, ['t {x="y"}', 't {bad}']);
+  await clock.advance(11 * 60_000);
+  found.asked('t', ['{x="y"}'], { user: '', source: 'rule' });
+  await found.idle();
+  assert.equal(looked.length, 3);
+  for (let i = 0; i < 1_000; i++) found.asked('t', [`{n="${i}"}`], { user: '', source: 'api' });
+  await found.idle();
+  assert.ok(looked.length <= 3 + 201, `${looked.length} look-ups`);
+  await found.stop();
 });

@@ -21,6 +21,8 @@ import { type JoinedLimits, joinedLimits } from '../limits/query-limits.ts';
 import type { QueryFacts } from '../limits/query-rules.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { tenantsOf } from '../model/tenants.ts';
+import type { AskedFor } from './asked-metrics.ts';
+import { FoundMetrics } from './found-metrics.ts';
 import type { MetricUseBook } from './metric-use.ts';
 import { type ActiveQuery, QueryBook } from './query-book.ts';
 import { QueryCosts } from './query-costs.ts';
@@ -82,8 +84,8 @@ export interface Worked<Answer> {
   readonly cache: CacheStats | undefined;
   /** How the worker's cache of answers did since its last answer; absent: it has none. */
   readonly results?: ResultsCounts | undefined;
-  /** Metrics that a query asked for by name; absent: it is none, or was refused. */
-  readonly metrics?: readonly string[] | undefined;
+  /** Metrics that a request asked for; absent: for none, or it was refused. */
+  readonly metrics?: AskedFor | undefined;
   /** From when the worker began until it had the answer. */
   readonly workedMs?: number;
 }
@@ -121,6 +123,9 @@ export interface SlowQuery extends ActiveQuery {
   readonly ms: number;
 }
 
+/** Metrics that one selector finds and that are counted, and how far back they are looked for. */
+const FOUND_NAMES_MAX = 1_000;
+const FOUND_MS = 3_600_000;
 const NOBODY: ApiAsker = { user: '', source: 'api' };
 const RULE: ApiAsker = { user: '', source: 'rule' };
 
@@ -131,11 +136,20 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
   readonly book: QueryBook;
   readonly #costs = new QueryCosts();
   readonly #metrics: ReturnType<typeof querierMetrics>;
+  readonly #found: FoundMetrics | undefined;
 
   constructor(options: QuerierServiceOptions) {
     this.#options = options;
     this.book = new QueryBook(options.clock);
     this.#metrics = querierMetrics(options.registry);
+    const { use, clock } = options;
+    this.#found =
+      use &&
+      new FoundMetrics({
+        find: (...asked) => this.#findMetrics(...asked),
+        note: (...counted) => use.note(...counted),
+        clock,
+      });
     this.#count({ hits: 0, misses: 0, failures: 0 });
     this.#countResults({ whole: 0, part: 0, none: 0, failures: 0 });
   }
@@ -207,8 +221,31 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
 
   #noteUse(tenants: string, { metrics }: Worked<unknown>, asker: ApiAsker): void {
     const { use } = this.#options;
-    if (use === undefined || metrics === undefined || metrics.length === 0) return;
-    for (const tenant of tenantsOf(tenants)) use.note(tenant, metrics, asker);
+    if (use === undefined || metrics === undefined) return;
+    for (const tenant of tenantsOf(tenants)) {
+      if (metrics.names.length > 0) use.note(tenant, metrics.names, asker);
+      this.#found?.asked(tenant, metrics.selectors, asker);
+    }
+  }
+
+  /** Names of the metrics that a selector finds, of the last hour. */
+  async #findMetrics(tenant: string, selector: string, signal: AbortSignal): Promise<readonly string[]> {
+    const { workers, clock } = this.#options;
+    const endMs = clock.nowMs();
+    const params = [
+      ['match[]', selector],
+      ['limit', String(FOUND_NAMES_MAX)],
+      ['start', String((endMs - FOUND_MS) / 1e3)],
+      ['end', String(endMs / 1e3)],
+    ] as const;
+    const request = { tenant, method: 'GET', path: '/api/v1/label/__name__/values', params };
+    const { answer } = await workers.handle(request, this.#limits(tenant), signal);
+    if (answer.status !== 200) return [];
+    return (JSON.parse(new TextDecoder().decode(answer.body)) as { readonly data: readonly string[] }).data;
+  }
+
+  async stop(): Promise<void> {
+    await this.#found?.stop();
   }
 
   #limits(tenant: string): JoinedLimits {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
+import { readEverything } from '../../test/harness/remote-read.ts';
+import { until } from '../../test/harness/wait.ts';
 import { launch, skip, Visit } from './browser.ts';
-import { sendHostile, sendShop } from './data.ts';
+import { sendHostile, sendOne, sendShop } from './data.ts';
 
 let browser: Browser;
 let server: Pallium;
@@ -69,6 +71,33 @@ test('what series cost, who uses them, what would be saved, and a deletion that 
   await list.getByRole('button', { name: 'Undo' }).click();
   await list.getByText('None has been asked for.').waitFor();
   visitor.assertClean();
+});
+
+test('look-ups and remote reads are use of the metrics that they find', { skip }, async () => {
+  for (const name of ['looked_at', 'read_only', 'unseen']) await sendOne(server.url, 'counted', name, 1);
+  const headers = { 'x-scope-orgid': 'counted' };
+  const useOf = async () => {
+    const answer = await fetch(`${server.url}/api/v1/status/metric_names_stats`, { headers });
+    const { records } = (await answer.json()) as { records: { metricName: string; requestsCount: number }[] };
+    return Object.fromEntries(records.map(({ metricName, requestsCount }) => [metricName, requestsCount]));
+  };
+  const asked = [
+    '/api/v1/series?match[]=looked_at',
+    '/api/v1/labels?match[]=looked_at',
+    '/api/v1/label/x/values?match[]=looked_at',
+    `/api/v1/query?query=${encodeURIComponent('{__name__=~"read_.*|looked_.*"}')}`,
+    '/federate?match[]=looked_at',
+    // asks for nothing in particular
+    '/api/v1/labels',
+  ];
+  for (const path of asked) assert.equal((await fetch(`${server.url}${path}`, { headers })).status, 200, path);
+  const counted = { looked_at: 5, read_only: 1, unseen: 0 };
+  await until('use by other labels', async () => (await useOf()).read_only === 1);
+  assert.deepEqual(await useOf(), counted);
+  const read = { method: 'POST', headers, body: readEverything(Date.now()) as Uint8Array<ArrayBuffer> };
+  assert.equal((await fetch(`${server.url}/api/v1/read`, read)).status, 200);
+  await until('use by remote read', async () => (await useOf()).unseen === 1);
+  assert.deepEqual(await useOf(), { looked_at: 6, read_only: 2, unseen: 1 });
 });
 
 test('hostile names cost no more than others', { skip }, async () => {

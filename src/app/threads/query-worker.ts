@@ -1,5 +1,6 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { PromApi } from '../../api/backend.ts';
+import { inflateReadRequest } from '../../api/remote-read.ts';
 import type { ApiSources } from '../../api/sources.ts';
 import { Documents } from '../../chunkstore/documents/documents.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
@@ -24,6 +25,7 @@ import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes, systemRandom } from '../../lib/random.ts';
+import { inTurns } from '../../lib/turns.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
@@ -32,11 +34,12 @@ import { processErrors } from '../../model/errors-process.ts';
 import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
 import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
 import { decodeRequest, encodeRequest } from '../../peer/job-shapes.ts';
-import { AskedMetrics } from '../../querier/asked-metrics.ts';
+import { type AskedFor, AskedMetrics, askedBy } from '../../querier/asked-metrics.ts';
 import { Hedges } from '../../querier/hedges.ts';
 import { Querier, querierEngine } from '../../querier/querier.ts';
 import { ReplicatedIngesters } from '../../querier/replicated-ingesters.ts';
 import { KernelRows } from '../../querier/row-kernel.ts';
+import { decodingReadRequest } from '../../wire/remote-read.ts';
 import { peersOfThread } from '../cluster/thread-peers.ts';
 import { rulePreviewer } from '../rule-previewer.ts';
 import { openBlockCache, openResultsCache } from './caches.ts';
@@ -234,12 +237,25 @@ function cacheLimits(limits: JoinedLimits): CacheLimits {
 
 const asked = new AskedMetrics(frontend.parsed);
 
-/** Names of the metrics that a request of the API asks for, where it is a query. */
-async function askedBy({ path, params }: ApiRequest, signal: AbortSignal): Promise<readonly string[] | undefined> {
-  if (path !== '/api/v1/query' && path !== '/api/v1/query_range') return undefined;
-  const query = params.find(([name]) => name === 'query')?.[1] ?? '';
-  return asked.of(query, new Pacer(systemClock, { sliceMs: SLICE_MS, signal }));
+/** Metrics that a request of the API asks for, by its query or its selectors. */
+async function askedFor({ path, params, body, asker }: ApiRequest, signal: AbortSignal): Promise<AskedFor | undefined> {
+  const turns = new Pacer(systemClock, { sliceMs: SLICE_MS, signal });
+  const given = (wanted: string) => params.flatMap(([name, value]) => (name === wanted ? [value] : []));
+  if (QUERYING.test(path)) return asked.of(given('query')[0] ?? '', turns);
+  // what this process looks up for itself is asked for by nobody
+  if (asker === undefined) return undefined;
+  if (path === '/api/v1/read' && body !== undefined) {
+    const { queries } = await inTurns(decodingReadRequest(inflateReadRequest(body)), turns);
+    return askedBy(queries.map(({ matchers }) => matchers));
+  }
+  if (!SELECTING.test(path)) return undefined;
+  return asked.ofAll(given('match[]').slice(0, SELECTORS_MAX), turns);
 }
+
+const QUERYING = /^\/api\/v1\/query(_range|_exemplars)?$/;
+/** Look-ups by `match[]`. */
+const SELECTING = /^(\/api\/v1\/(series|labels|label\/[^/]*\/values)|\/federate)$/;
+const SELECTORS_MAX = 10;
 
 const garbage = new IdleCollector(systemClock);
 let connection: Promise<Connected> | undefined;
@@ -306,12 +322,12 @@ const role: QueryRole = {
       const { parts, ...response } = whole ?? own;
       elsewhereMs = from.workedMs();
       if (parts === undefined || port === undefined) return { ...response, body: movable(response.body) };
-      const asks = response.status === 200 ? await askedBy(request, signal) : undefined;
+      const asks = response.status === 200 ? await askedFor(request, signal) : undefined;
       port.postMessage({ answer: response, metrics: asks } satisfies PartedHead);
       await sendParts(port, parts, signal);
       return { ...response, body: new Uint8Array(0) };
     });
-    const metrics = answer.status === 200 ? await askedBy(request, signal) : undefined;
+    const metrics = answer.status === 200 ? await askedFor(request, signal) : undefined;
     const workedMs = elsewhereMs ?? how.workedMs;
     return Transferred.of({ answer, ...how, workedMs, metrics }, [answer.body.buffer]);
   },

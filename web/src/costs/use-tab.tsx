@@ -81,7 +81,8 @@ export function UseTab() {
             {data.statsCollectedSince === undefined
               ? ', and no query has been counted yet'
               : `, counted since ${printMoment(data.statsCollectedSince * 1000, zone)}`}
-            . A metric that a query spells by name is counted; one that it finds by another label is not.
+            . Counted are queries, look-ups of series and labels, and remote reads; those that find metrics by other
+            labels than the name count for up to 1,000 that they find.
           </Text>
           <table className="dense">
             <thead>
