@@ -76,7 +76,7 @@ test('what series cost, who uses them, what would be saved, and a deletion that 
 test('look-ups and remote reads are use of the metrics that they find', { skip }, async () => {
   for (const name of ['looked_at', 'read_only', 'unseen']) await sendOne(server.url, 'counted', name, 1);
   const headers = { 'x-scope-orgid': 'counted' };
-  const useOf = async () => {
+  const countedUse = async () => {
     const answer = await fetch(`${server.url}/api/v1/status/metric_names_stats`, { headers });
     const { records } = (await answer.json()) as { records: { metricName: string; requestsCount: number }[] };
     return Object.fromEntries(records.map(({ metricName, requestsCount }) => [metricName, requestsCount]));
@@ -92,12 +92,12 @@ test('look-ups and remote reads are use of the metrics that they find', { skip }
   ];
   for (const path of asked) assert.equal((await fetch(`${server.url}${path}`, { headers })).status, 200, path);
   const counted = { looked_at: 5, read_only: 1, unseen: 0 };
-  await until('use by other labels', async () => (await useOf()).read_only === 1);
-  assert.deepEqual(await useOf(), counted);
+  await until('use by other labels', async () => (await countedUse()).read_only === 1);
+  assert.deepEqual(await countedUse(), counted);
   const read = { method: 'POST', headers, body: readEverything(Date.now()) as Uint8Array<ArrayBuffer> };
   assert.equal((await fetch(`${server.url}/api/v1/read`, read)).status, 200);
-  await until('use by remote read', async () => (await useOf()).unseen === 1);
-  assert.deepEqual(await useOf(), { looked_at: 6, read_only: 2, unseen: 1 });
+  await until('use by remote read', async () => (await countedUse()).unseen === 1);
+  assert.deepEqual(await countedUse(), { looked_at: 6, read_only: 2, unseen: 1 });
 });
 
 test('hostile names cost no more than others', { skip }, async () => {
