@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { until } from '../../test/harness/wait.ts';
 import type { Job } from '../contract/jobs.ts';
+import type { InstantOutcome, QueryFailure } from '../contract/query.ts';
 import { JobDesk } from '../frontend/job-desk.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
@@ -13,7 +14,10 @@ import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import { queryErrors } from '../model/errors-query.ts';
+import { encodeOutcomes } from '../peer/batch-wire.ts';
+import { JobBatches } from '../peer/job-batches.ts';
 import { answersRole, JobBoardServer } from '../peer/job-role.ts';
+import { decodeRequest } from '../peer/job-shapes.ts';
 import { RemoteAnswers, RemoteJobSource, RemoteScheduler } from '../peer/remote-scheduler.ts';
 import { type JobOutcome, JobWorker } from '../querier/job-worker.ts';
 import { schedulerMetrics } from '../scheduler/metrics.ts';
@@ -236,6 +240,57 @@ test('a querier that fails is left for another, an error of the query is not', a
   await assert.rejects(wrong.ask(), (error: unknown) => error instanceof AppError && error.facts.http === 422);
   assert.equal(await wrong.retries(), 0);
   assert.equal(await stage.retries(), before);
+});
+
+test('a batch of rules whose querier is killed is answered by another, and what one cannot answer is asked of another once', async (t) => {
+  const { stage, one } = await staged(t);
+  const ran: string[] = [];
+  const requests = ['1', 'away', 'wrong', 'late'].map((expr) => ({ expr, timeMs: 5 }));
+  const failures: Record<string, QueryFailure> = {
+    away: { text: 'the store is away', http: 503 },
+    wrong: { text: 'no such function', http: 422 },
+    late: { text: 'its time is up', http: 503, isTimeout: true },
+  };
+  const outcomesOf =
+    (name: string, fails: boolean): Run =>
+    async ({ payload, isOfRules }) => {
+      const request = decodeRequest(payload);
+      assert.ok(request.kind === 'rules' && isOfRules === true);
+      ran.push(`${name} ${request.requests.map(({ expr }) => expr)}`);
+      const outcomes = request.requests.map(({ expr, timeMs }): InstantOutcome => {
+        const failure = failures[expr];
+        if (failure !== undefined && (fails || expr !== 'away')) return { failure };
+        return { result: { type: 'scalar', timeMs, value: 7 } };
+      });
+      return { head: { workedMs: 1 }, bytes: encodeOutcomes(outcomes) };
+    };
+  const batches = new JobBatches((tenant, payload, avoid, signal) =>
+    stage.desk.ask({ ...WANTED, tenant, payload, avoid, isOfRules: true }, signal),
+  );
+  const seated = (queriers: number) => until('they are seated', async () => one.scheduler.queriers === queriers);
+  const doomed = stage.querier('doomed', [one.address], never);
+  await seated(1);
+  const asked = batches.instants('t', requests, { signal: unaborted });
+  await until('it runs', async () => one.scheduler.running === 1);
+  stage.querier('bad', [one.address], outcomesOf('bad', true));
+  await seated(2);
+  doomed.kill();
+  const { away, wrong, late } = failures;
+  const seven = { result: { type: 'scalar', timeMs: 5, value: 7 } };
+  // nobody does it better
+  assert.deepEqual(await asked, [seven, { failure: away }, { failure: wrong }, { failure: late }]);
+  assert.deepEqual(ran.splice(0), ['bad 1,away,wrong,late', 'bad away']);
+  assert.equal(await stage.retries(), 1);
+
+  stage.querier('good', [one.address], outcomesOf('good', false));
+  await seated(2);
+  for (let i = 0; i < 4; i++) {
+    const outcomes = await batches.instants('t', requests, { signal: unaborted });
+    assert.deepEqual(outcomes, [seven, seven, { failure: wrong }, { failure: late }]);
+  }
+  const ofBad = ran.filter((each) => each === 'bad 1,away,wrong,late').length;
+  assert.deepEqual(ran.filter((each) => each === 'good away').length, ofBad);
+  assert.equal(ran.length, 4 + ofBad);
 });
 
 test('of several schedulers one may be killed, or end by itself', async (t) => {

@@ -15,6 +15,8 @@ export interface Job {
   readonly costMs: number;
   /** Higher ones come first. */
   readonly priority: number;
+  /** A batch of rules: it has turns beside its tenant's other jobs, and counts as none of them. Absent: it is none. */
+  readonly isOfRules?: boolean | undefined;
   /** Queriers that failed it before: others have it, where there are any. */
   readonly avoid: readonly string[];
   /** Address of the front end that waits for the answer. */

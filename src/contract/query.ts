@@ -47,6 +47,8 @@ export interface QueryFailure {
   readonly text: string;
   /** Status that an answer over HTTP would have: from 500 on it is not the expression's fault. */
   readonly http: number;
+  /** Its time was up, as it would be elsewhere. Absent: it was not. */
+  readonly isTimeout?: boolean;
 }
 
 export interface QueryRunContext {

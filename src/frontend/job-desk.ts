@@ -24,11 +24,19 @@ export interface JobDeskOptions {
 }
 
 /** A job, as whoever wants its answer asks. */
-export type WantedJob = Pick<Job, 'tenant' | 'query' | 'costMs' | 'priority' | 'payload'>;
+export type WantedJob = Pick<Job, 'tenant' | 'query' | 'costMs' | 'priority' | 'isOfRules' | 'payload'> & {
+  /** Queriers that did it badly before. */
+  readonly avoid?: readonly string[];
+};
 
 export interface JobAnswer {
   readonly head: JobHead;
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface AnsweredJob extends JobAnswer {
+  /** The querier that did it. */
+  readonly querier: string;
 }
 
 export interface JobAnswerInParts {
@@ -134,8 +142,9 @@ export class JobDesk implements AnswerTaker, JobFailures {
   }
 
   /** The whole answer. @throws what the querier threw; an AppError where it cannot be had */
-  ask(wanted: WantedJob, signal: AbortSignal): Promise<JobAnswer> {
-    return this.#inTime(signal, (ends) => this.#withRetries(ends, (avoid) => this.#once(wanted, avoid, ends)));
+  ask(wanted: WantedJob, signal: AbortSignal): Promise<AnsweredJob> {
+    const run = (ends: AbortSignal) => (avoid: readonly string[]) => this.#once(wanted, avoid, ends);
+    return this.#inTime(signal, (ends) => this.#withRetries(ends, run(ends), wanted.avoid));
   }
 
   /** The answer as soon as it begins. A querier that fails later fails it. */
@@ -165,9 +174,13 @@ export class JobDesk implements AnswerTaker, JobFailures {
     }
   }
 
-  async #withRetries<T>(signal: AbortSignal, run: (avoid: readonly string[]) => Promise<T>): Promise<T> {
+  async #withRetries<T>(
+    signal: AbortSignal,
+    run: (avoid: readonly string[]) => Promise<T>,
+    before: readonly string[] = [],
+  ): Promise<T> {
     const { retriesMax, log } = this.#options;
-    const avoid: string[] = [];
+    const avoid = [...before];
     this.#metrics.jobs.inc();
     for (let tries = 0; ; tries++) {
       try {
@@ -183,13 +196,13 @@ export class JobDesk implements AnswerTaker, JobFailures {
     }
   }
 
-  async #once(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<JobAnswer> {
+  async #once(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<AnsweredJob> {
     const { tenant } = wanted;
     const parts: Uint8Array[] = [];
     let bytes = 0;
     let head: JobHead | undefined;
     try {
-      return await this.#leave<JobAnswer>(wanted, false, avoid, signal, ({ resolve, fail, through }) => (part) => {
+      return await this.#leave<AnsweredJob>(wanted, false, avoid, signal, ({ resolve, fail, through }) => (part) => {
         head ??= part.head;
         const { length } = part.bytes;
         if (bytes + length > ANSWER_BYTES_MAX) {
@@ -205,7 +218,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
         parts.push(part.bytes);
         if (!part.isLast) return undefined;
         through();
-        resolve({ head: head ?? { workedMs: 0 }, bytes: joined(parts, bytes) });
+        resolve({ head: head ?? { workedMs: 0 }, querier: part.querier, bytes: joined(parts, bytes) });
         return undefined;
       });
     } finally {

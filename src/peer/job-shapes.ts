@@ -1,10 +1,12 @@
 import type { ApiRequest } from '../contract/api.ts';
 import type { AnswerPart, Job, JobHead, JobOrder, QuerierSeat } from '../contract/jobs.ts';
+import type { InstantRequest } from '../contract/query.ts';
 import type { RuleSettings } from '../contract/rules.ts';
 import { traceParentOf } from '../kit/observe/trace.ts';
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
 import { checkTenant } from '../model/tenant.ts';
 import { tenantsOf } from '../model/tenants.ts';
+import { batchOf } from './batch-wire.ts';
 import { type AskedLookup, lookupOf } from './lookup-wire.ts';
 import { type AskedQuery, queryOf } from './query-wire.ts';
 import {
@@ -33,6 +35,7 @@ const PLACES_MAX = 100_000;
 export type JobRequest =
   | ({ readonly kind: 'query'; readonly trace?: string | undefined } & AskedQuery)
   | ({ readonly kind: 'lookup'; readonly trace?: string | undefined } & AskedLookup)
+  | { readonly kind: 'rules'; readonly requests: readonly InstantRequest[] }
   | { readonly kind: 'api'; readonly request: ApiRequest };
 
 export function encodeRequest(request: JobRequest): Uint8Array {
@@ -50,6 +53,7 @@ export function decodeRequest(bytes: Uint8Array): JobRequest {
     const trace = traceParentOf(fields.trace);
     return { kind: 'lookup', ...lookupOf(fields), ...(trace !== undefined && { trace }) };
   }
+  if (fields.kind === 'rules') return { kind: 'rules', requests: batchOf(fields.requests) };
   if (fields.kind === 'api') return { kind: 'api', request: apiRequestOf(fields.request) };
   throw wrongShape('request.kind');
 }
@@ -129,6 +133,7 @@ export function jobOf(value: unknown, payload: Uint8Array): Job {
     query: nameOf(fields.query, 'job.query'),
     costMs: numberOf(fields.costMs, 'job.costMs'),
     priority: numberOf(fields.priority, 'job.priority'),
+    ...(optional(fields.isOfRules, (each) => boolOf(each, 'job.isOfRules')) && { isOfRules: true }),
     avoid: textsOf(fields.avoid, 'job.avoid', NAME_CHARS_MAX),
     answersTo: nameOf(fields.answersTo, 'job.answersTo'),
     inParts: boolOf(fields.inParts, 'job.inParts'),

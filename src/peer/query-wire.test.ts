@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PartialResult, QueryExplanation, QueryResult, QueryValue } from '../contract/query.ts';
+import type { InstantOutcome, PartialResult, QueryExplanation, QueryResult, QueryValue } from '../contract/query.ts';
 import { seededRandom } from '../lib/random.ts';
 import { AppError } from '../model/errors.ts';
 import { floatHistogram } from '../model/histogram.ts';
+import { checkPairs, decodeOutcomes, encodeOutcomes } from './batch-wire.ts';
 import { decodeRequest, encodeRequest, type JobRequest } from './job-shapes.ts';
 import { encodeFound, foundHeadOf } from './lookup-wire.ts';
 import { decodePartial, decodeResult, encodePartial, encodeResult } from './query-wire.ts';
@@ -167,6 +168,7 @@ const REQUESTS: readonly JobRequest[] = [
     used: { chunks: 1, chunkBytes: 2, fetchedBytes: 3 },
     trace: '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01',
   },
+  { kind: 'rules', requests: [{ expr: 'up', timeMs: 5, timeoutMs: 1000, lookbackMs: 60_000 }] },
   {
     kind: 'api',
     request: {
@@ -192,6 +194,27 @@ const REQUESTS: readonly JobRequest[] = [
   },
 ];
 
+const OUTCOMES: readonly InstantOutcome[] = [
+  { result: { type: 'scalar', timeMs: 5, value: Number.NaN } },
+  { result: { type: 'string', timeMs: 5, value: 'ü' } },
+  { result: { type: 'matrix' } },
+  { failure: { text: 'away', http: 503 } },
+  { failure: { text: 'late', http: 503, isTimeout: true } },
+  {
+    result: {
+      type: 'vector',
+      timeMs: 5,
+      pairs: '[["a","1"],["a","2","b","ü"]]',
+      values: Float64Array.of(0.1, Number.NaN),
+      histograms: [undefined, HISTOGRAM],
+    },
+  },
+  { result: { type: 'vector', timeMs: 5, pairs: '[[]]', values: Float64Array.of(-0), histograms: undefined } },
+];
+
+const decodeOwn = (bytes: Uint8Array) =>
+  decodeOutcomes(bytes, OUTCOMES.length, (_, pairs, series) => checkPairs(pairs, series));
+
 const FOUND = await encodeFound(
   {
     items: [['__name__', 'm'], []],
@@ -206,6 +229,7 @@ const FOUND = await encodeFound(
 test('queries and results are what they were on the other side, to the last bit', () => {
   for (const result of RESULTS) assert.deepEqual(decodeResult(encodeResult(result)), result);
   for (const result of PARTIALS) assert.deepEqual(decodePartial(encodePartial(result)), result);
+  assert.deepEqual(decodeOwn(encodeOutcomes(OUTCOMES)), OUTCOMES);
   for (const request of REQUESTS) assert.deepEqual(decodeRequest(encodeRequest(request)), request);
   const { value } = decodeResult(encodeResult(RESULTS[5]!));
   assert.equal(value.type, 'matrix');
@@ -221,6 +245,7 @@ test('bytes that another process would not send are refused, and take no memory 
     ...RESULTS.map((result) => [encodeResult(result), decodeResult] as const),
     ...PARTIALS.map((result) => [encodePartial(result), decodePartial] as const),
     ...REQUESTS.map((request) => [encodeRequest(request), decodeRequest] as const),
+    [encodeOutcomes(OUTCOMES), decodeOwn] as const,
     [FOUND, foundHeadOf] as const,
   ];
   let refused = 0;
@@ -242,4 +267,13 @@ test('bytes that another process would not send are refused, and take no memory 
     }
   }
   assert.ok(refused > all.length * rounds * 0.3, `${refused} refused`);
+});
+
+test('labels of a batch that are none, or not of its values, are refused', () => {
+  for (const pairs of ['', 'x', '{}', '[[]]', '[["a","1"],["a"]]', '[["a","1"],["a",2]]', '[["a","1"],[]] ']) {
+    const refused = () => checkPairs(pairs, 2);
+    if (pairs.endsWith(' ')) refused();
+    else assert.throws(refused, AppError, pairs);
+  }
+  assert.throws(() => decodeOutcomes(encodeOutcomes(OUTCOMES), OUTCOMES.length + 1, () => {}), AppError);
 });

@@ -37,7 +37,7 @@ import {
 // Queries and their results between processes (docs/formats/rpc.md): what is a number for each point lies in columns behind a head.
 
 /** Longest expression, label or note. */
-const TEXT_CHARS_MAX = 4 * 1024 * 1024;
+export const TEXT_CHARS_MAX = 4 * 1024 * 1024;
 const NOTES_MAX = 100_000;
 const LIST_MAX = 50_000_000;
 const HEAD_AT = 4;
@@ -69,7 +69,7 @@ export function queryOf(value: unknown): AskedQuery {
   }
 }
 
-function instantOf(value: unknown): InstantRequest {
+export function instantOf(value: unknown): InstantRequest {
   const fields = fieldsOf(value, 'request');
   return { ...askedOf(fields), timeMs: numberOf(fields.timeMs, 'timeMs') };
 }
@@ -119,7 +119,7 @@ function present<T>(name: string, fields: Fields, read: (value: unknown, name: s
 }
 
 /** Collects columns, and writes them behind their head. */
-class Columns {
+export class Columns {
   readonly #parts: Uint8Array[] = [];
   #bytes = 0;
 
@@ -143,7 +143,7 @@ class Columns {
 }
 
 /** Takes columns from behind their head, in their order. */
-class ColumnReader {
+export class ColumnReader {
   readonly head: Fields;
   readonly #bytes: Uint8Array;
   #at: number;
@@ -348,7 +348,7 @@ function seriesOf(fields: Fields, reader: ColumnReader): readonly ResultSeries[]
 
 type Histograms = readonly (FloatHistogram | undefined)[] | undefined;
 
-function histogramsHead(histograms: Histograms): unknown {
+export function histogramsHead(histograms: Histograms): unknown {
   if (histograms === undefined) return undefined;
   const at = histograms.flatMap((each, i) => (each === undefined ? [] : [i]));
   return { at: Uint32Array.from(at), all: at.map((i) => histogramHead(histograms[i]!)) };
@@ -371,7 +371,7 @@ function numbersHead(numbers: readonly number[]): Uint8Array {
   return new Uint8Array(Float64Array.from(numbers).buffer);
 }
 
-function histogramsOf(value: unknown, count: number): Histograms {
+export function histogramsOf(value: unknown, count: number): Histograms {
   if (value === undefined) return undefined;
   const { at, all } = fieldsOf(value, 'histograms');
   if (!(at instanceof Uint32Array)) throw wrongShape('histograms.at');
@@ -433,7 +433,7 @@ function numbersOf(value: unknown): readonly number[] {
   return [...new Float64Array(bytes.slice().buffer)];
 }
 
-function anyNumberOf(value: unknown, name: string): number {
+export function anyNumberOf(value: unknown, name: string): number {
   if (typeof value !== 'number') throw wrongShape(name);
   return value;
 }

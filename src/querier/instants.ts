@@ -47,7 +47,8 @@ export async function instantsBy(
       } catch (thrown) {
         context.signal.throwIfAborted();
         const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
-        outcomes[i] = { failure: { text: message, http: facts.http } };
+        const isTimeout = facts.promType === 'timeout';
+        outcomes[i] = { failure: { text: message, http: facts.http, ...(isTimeout && { isTimeout }) } };
       }
     },
   );

@@ -272,7 +272,10 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
 
   /** Work of another kind, with the limits of its tenant. */
   async work<Answer>(tenant: string, run: (limits: JoinedLimits) => Promise<Worked<Answer>>): Promise<Answer> {
-    return this.#answer(await run(this.#limits(tenant)));
+    const done = await run(this.#limits(tenant));
+    // of all such work only batches of rules say what they ask for
+    this.#noteUse(tenant, done, RULE);
+    return this.#answer(done);
   }
 
   deleteTenant(tenant: string, signal: AbortSignal): Promise<TenantDeletion> {

@@ -12,6 +12,9 @@ export const rulerConfig = section('ruler', 'Ruler', {
     min: '1s',
     help: 'How often to look for rules that other processes have changed; changes made through this one are in force at once.',
   }),
+  frontendAddress: list({
+    help: 'host:port (-server.peer-listen-address) of query front ends that are their own schedulers, or of query schedulers, or of a name with several addresses: their queriers evaluate the rules. Empty: this process does. Names are looked up as often as -frontend.scheduler-dns-lookup-period says.',
+  }),
   localDirectory: text({
     help: 'Folder with rule files that are only read, TENANT/*.yaml; looked at every five seconds.',
   }),

@@ -55,6 +55,31 @@ test('tenants have turns, and within a tenant priority and cost decide', () => {
   assert.deepEqual(orders, [others[2], b, first, others[1], others[0]]);
 });
 
+test("a tenant's rules have turns beside its queries, and count as none of them", async () => {
+  const { leave, querier, registry } = stage({ limits: { outstandingMax: 2 } });
+  const queries = [leave('a'), leave('a')];
+  const rules = [leave('a', { isOfRules: true }), leave('a', { isOfRules: true })];
+  assert.throws(() => leave('a'), /of this tenant/);
+  assert.throws(() => leave('a', { isOfRules: true }), /of this tenant/);
+  const text = await registry.metrics();
+  assert.match(text, /^pallium_query_scheduler_queue_length\{user="a"\} 4$/m);
+  assert.match(text, /^pallium_query_scheduler_discarded_requests_total\{user="a"\} 2$/m);
+  const { orders, done } = querier('q');
+  for (let i = 0; i < 3; i++) done(orders[i]!);
+  assert.deepEqual(orders, [queries[0], rules[0], queries[1], rules[1]]);
+  assert.doesNotMatch(await registry.metrics(), /queue_length\{/);
+});
+
+test("rules go to their tenant's queriers", () => {
+  const { leave, querier } = stage({ limits: { max: 1 } });
+  const all = ['a', 'b', 'c'].map((name) => querier(name, 4));
+  const jobs = [leave('t'), leave('t', { isOfRules: true }), leave('t', { isOfRules: true })];
+  assert.deepEqual(
+    all.map(({ orders }) => orders).filter(({ length }) => length > 0),
+    [jobs],
+  );
+});
+
 test('parts of one query count once against what may wait of a tenant', async () => {
   const { leave, scheduler, registry } = stage({ limits: { outstandingMax: 2 } });
   for (let i = 0; i < 5; i++) leave('a', { query: 'q1' });

@@ -30,12 +30,16 @@ interface Querier {
   given: number;
 }
 
+/** Jobs of a tenant's rules are queued under this and its name, which no tenant has. */
+const RULES_OF = 'rules of ';
 /** Tenants whose queriers are remembered. */
 const SHARES_MAX = 10_000;
 
 /** A job, from when it came until it is through. */
 interface Known extends SeatCall<Querier> {
   readonly job: Job;
+  /** The tenant whose settings it goes by: of several the one with the fewest jobs. */
+  readonly tenant: string;
   readonly ended: JobEnded;
   readonly sinceMs: number;
   taken: TakenSeat<Querier> | undefined;
@@ -135,9 +139,11 @@ export class Scheduler implements JobBoard {
     const { clock, metrics, limits, waitingMax } = this.#options;
     const { costMs, priority } = job;
     const tenants = tenantsOf(job.tenant);
-    const owner = this.#seats.quietest(tenants);
+    const tenant = this.#seats.quietest(tenants);
+    const owner = job.isOfRules ? `${RULES_OF}${tenant}` : tenant;
     const known: Known = {
       job,
+      tenant,
       owner,
       costMs,
       priority,
@@ -145,7 +151,7 @@ export class Scheduler implements JobBoard {
       sinceMs: clock.monotonicMs(),
       taken: undefined,
       isCancelled: false,
-      fits: (querier) => this.#mayHave(owner, job, querier),
+      fits: (querier) => this.#mayHave(tenant, job, querier),
       seated: (taken) => {
         this.#noWait(known);
         this.#give(known, taken);
@@ -158,22 +164,22 @@ export class Scheduler implements JobBoard {
       this.#give(known, taken);
       return;
     }
-    const outstandingMax = Math.min(...tenants.map((tenant) => limits(tenant).outstandingMax));
+    const outstandingMax = Math.min(...tenants.map((each) => limits(each).outstandingMax));
     const queries = this.#waiting.get(owner);
     // parts of a query that waits or runs already are none more
     if (queries !== undefined && queries.size >= outstandingMax && !this.#queries.has(queryOf(job))) {
-      metrics.discarded.inc({ user: owner });
+      metrics.discarded.inc({ user: tenant });
       throw processErrors.tooManyOutstandingRequests({ limit: outstandingMax });
     }
     if (!this.#seats.wait(known)) {
-      metrics.discarded.inc({ user: owner });
+      metrics.discarded.inc({ user: tenant });
       throw processErrors.workerQueueFull({ pool: 'query-scheduler', limit: waitingMax });
     }
     this.#keep(known);
     const own = queries ?? new Map<string, number>();
     own.set(job.query, (own.get(job.query) ?? 0) + 1);
     this.#waiting.set(owner, own);
-    metrics.length.set({ user: owner }, this.#seats.waitingOf(owner));
+    this.#tellWaiting(tenant);
     // it may pass others that find no querier
     this.#seats.fill();
   }
@@ -239,18 +245,21 @@ export class Scheduler implements JobBoard {
     this.#seats.free(known, taken!);
   }
 
-  #noWait({ owner, job }: Known): void {
-    const { metrics } = this.#options;
+  #noWait({ owner, tenant, job }: Known): void {
     const queries = this.#waiting.get(owner)!;
     const left = queries.get(job.query)! - 1;
     if (left > 0) queries.set(job.query, left);
     else queries.delete(job.query);
-    if (queries.size > 0) {
-      metrics.length.set({ user: owner }, this.#seats.waitingOf(owner));
-      return;
-    }
-    this.#waiting.delete(owner);
-    metrics.length.remove({ user: owner });
+    if (queries.size === 0) this.#waiting.delete(owner);
+    this.#tellWaiting(tenant);
+  }
+
+  /** Counts a tenant's jobs that wait, those of its rules among them. */
+  #tellWaiting(tenant: string): void {
+    const { metrics } = this.#options;
+    const waiting = this.#seats.waitingOf(tenant) + this.#seats.waitingOf(`${RULES_OF}${tenant}`);
+    if (waiting > 0) metrics.length.set({ user: tenant }, waiting);
+    else metrics.length.remove({ user: tenant });
   }
 
   #mayHave(tenant: string, { priority, avoid }: Job, { id }: Querier): boolean {

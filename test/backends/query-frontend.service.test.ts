@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inflateSnappy } from '../../src/wire/snappy.ts';
@@ -29,6 +31,13 @@ function common(...flags: readonly string[]): string[] {
 
 interface Matrix {
   readonly result: readonly { readonly metric: object; readonly values: readonly (readonly [number, string])[] }[];
+}
+
+interface Vector {
+  readonly result: readonly {
+    readonly metric: Readonly<Record<string, string>>;
+    readonly value: readonly [number, string];
+  }[];
 }
 
 if (storePort === undefined) test('query front end: needs DYNAMODB_PORT', { skip: true });
@@ -155,6 +164,76 @@ else {
       t.diagnostic(`${cached} steps came from a cache`);
       assert.ok(cached > steps, `${cached} steps from caches`);
     });
+  });
+
+  test('rules are evaluated by queriers of a front end, each tenant from its own series, and none fails where a querier is killed', async (t) => {
+    await using cluster = new Cluster(common());
+    await cluster.start('i1', ['-target=ingester']);
+    await cluster.ready();
+    const d = await cluster.start('d1', ['-target=distributor']);
+    const address = `127.0.0.1:${await freePort()}`;
+    const f = await cluster.start('f1', ['-target=query-frontend', `-server.peer-listen-address=${address}`]);
+    const querier = (name: string) =>
+      cluster.start(name, ['-target=querier', `-querier.frontend-address=${address}`, `-querier.id=${name}`]);
+    for (const name of ['q0', 'q1']) await querier(name);
+    const tenants = ['one', 'two'];
+    const folder = cluster.folder('rules');
+    for (const tenant of tenants) {
+      mkdirSync(join(folder, tenant), { recursive: true });
+      const groups = Array.from({ length: 4 }, (_, i) => ({
+        name: `g${i}`,
+        interval: '1s',
+        rules: [{ record: `recorded${i}`, expr: `sum without (x) (own) + ${i}` }],
+      }));
+      writeFileSync(join(folder, tenant, 'rules.yaml'), JSON.stringify({ groups }));
+    }
+    for (const [i, tenant] of tenants.entries()) {
+      const headers = { ...WRITE_HEADERS, 'x-scope-orgid': tenant };
+      const body = writeBody([{ labels: { __name__: 'own', tenant, x: 'x' }, samples: [[Date.now(), 100 * (i + 1)]] }]);
+      await until('it is taken', async () => {
+        return (await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers, body })).ok;
+      });
+    }
+    const r = await cluster.start('r1', [
+      '-target=ruler',
+      `-ruler.frontend-address=${address}`,
+      `-ruler.local-directory=${folder}`,
+    ]);
+    await cluster.ready();
+    const count = async (name: string) => {
+      const { text } = await r.api().ask('/metrics');
+      let sum = 0;
+      for (const [, value] of text.matchAll(new RegExp(`^\\w*${name}(?:\\{.*\\})? (\\S+)$`, 'gm')))
+        sum += Number(value);
+      return sum;
+    };
+    const evaluations = () => count('prometheus_rule_evaluations_total');
+    const more = async (much: number) => {
+      const from = await evaluations();
+      await until('rules are evaluated', async () => (await evaluations()) >= from + much);
+    };
+    await more(16);
+    await cluster.processes.get('q0')!.kill();
+    await more(32);
+    await (await querier('q0')).ready(120_000);
+    await cluster.processes.get('q1')!.kill();
+    await more(32);
+    assert.equal(await count('prometheus_rule_evaluation_failures_total'), 0);
+    const jobs = await count('pallium_query_frontend_jobs_total');
+    t.diagnostic(
+      `${await evaluations()} evaluations, ${jobs} jobs, ${await count('query_frontend_retries_total')} retries`,
+    );
+    assert.ok(jobs > 0);
+    for (const [i, tenant] of tenants.entries()) {
+      const { result } = await f
+        .api({ 'x-scope-orgid': tenant })
+        .data<Vector>('/api/v1/query', { query: '{__name__=~"recorded.*"}' });
+      const found = result.map(({ metric, value }) => [metric.__name__, metric.tenant, value[1]]).sort();
+      assert.deepEqual(
+        found,
+        [0, 1, 2, 3].map((k) => [`recorded${k}`, tenant, String(100 * (i + 1) + k)]),
+      );
+    }
   });
 
   test(`${QUERIES} queries of thirty days while queriers are killed at random: all are answered and right, and only parts that failed ran again`, async (t) => {

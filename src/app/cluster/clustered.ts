@@ -5,11 +5,18 @@ import type { Config } from '../config.ts';
 const PARTS = ['distributor', 'ingester', 'querier', 'query-frontend', 'query-scheduler'];
 
 /** Whether this process is one of several: it has a ring. */
-export function isClustered({ process, distributor, ring }: Pick<Config, 'process' | 'distributor' | 'ring'>): boolean {
+export function isClustered({
+  process,
+  distributor,
+  ring,
+  ruler,
+}: Pick<Config, 'process' | 'distributor' | 'ring' | 'ruler'>): boolean {
   return (
     distributor.replicationFactor > 1 ||
     ring.seedAddresses.length > 0 ||
-    process.target.some((target) => PARTS.includes(target))
+    process.target.some((target) => PARTS.includes(target)) ||
+    // others evaluate its rules
+    (process.target.includes('ruler') && ruler.frontendAddress.length > 0)
   );
 }
 

@@ -15,6 +15,7 @@ test('settings of who asks whom are refused where they do nothing', () => {
   refuses(/-frontend.scheduler-address is refused with -target all/, '-frontend.scheduler-address=a:1');
   refuses(/-querier.frontend-address is refused/, '-querier.frontend-address=a:1');
   refuses(/-querier.scheduler-address is refused/, '-querier.scheduler-address=a:1');
+  refuses(/-ruler.frontend-address is refused/, '-ruler.frontend-address=a:1');
   refuses(/-querier.id is refused/, '-querier.id=q');
   refuses(/-query-scheduler.querier-forget-delay is refused/, '-query-scheduler.querier-forget-delay=1m');
   refuses(/together/, '-target=querier', '-querier.frontend-address=a:1', '-querier.scheduler-address=b:1');

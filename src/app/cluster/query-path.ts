@@ -7,7 +7,7 @@ import { isClustered } from './clustered.ts';
  * @throws Error that names the setting
  */
 export function checkQueryPath(config: Config): void {
-  const { frontend, frontendWorker, process, queryScheduler } = config;
+  const { frontend, frontendWorker, process, queryScheduler, ruler } = config;
   const { target } = process;
   const with_ = (name: string) => target.includes(name);
   const both = ['all', 'querier', 'ruler'].find(with_);
@@ -26,6 +26,7 @@ export function checkQueryPath(config: Config): void {
     '-querier.frontend-address': frontendAddress.length > 0,
     '-querier.scheduler-address': schedulerAddress.length > 0,
     '-querier.id': frontendWorker.id !== '',
+    '-ruler.frontend-address': ruler.frontendAddress.length > 0,
     '-query-scheduler.querier-forget-delay': queryScheduler.querierForgetDelayMs > 0,
   };
   for (const [flag, isSet] of Object.entries(idle)) {

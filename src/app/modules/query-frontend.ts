@@ -1,12 +1,11 @@
 import type { JobScheduler } from '../../contract/jobs.ts';
-import { JobDesk } from '../../frontend/job-desk.ts';
+import type { JobDesk } from '../../frontend/job-desk.ts';
 import type { Service } from '../../kit/service/service.ts';
-import { systemBytes } from '../../lib/random.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
-import { answersRole } from '../../peer/job-role.ts';
 import { type App, part } from '../app.ts';
 import { SchedulerLinks } from '../cluster/scheduler-links.ts';
 import { FrontendThreads } from '../threads/frontend-threads.ts';
+import { jobDeskIn } from './job-desk.ts';
 import type { Module } from './module.ts';
 import { queryService, queryThreads } from './querier.ts';
 import { schedulerIn } from './query-scheduler.ts';
@@ -16,19 +15,9 @@ export const queryFrontendModule: Module = {
   needs: ['observer', 'limits', 'peers', 'threads', 'web'],
   target: 'Splits queries, and leaves their parts to queriers.',
   build(app) {
-    const { config, log, registry, clock } = app;
+    const { config, log, clock } = app;
     const peers = part(app, 'peers');
-    const desk = new JobDesk({
-      name: Buffer.from(systemBytes(9)).toString('base64url'),
-      address: () => peers.address,
-      retriesMax: config.queryRange.maxRetries,
-      timeoutMs: config.querier.timeoutMs,
-      answerBytesMax: config.server.inflightAnswerBytesMax,
-      log,
-      registry,
-      clock,
-    });
-    peers.answer(answersRole(desk));
+    const desk = jobDeskIn(app);
     const threads = queryThreads(app, { desk });
     const { services } = queryService(app, threads, new FrontendThreads(threads, desk));
     const { schedulerAddress, schedulerDnsLookupPeriodMs: periodMs } = config.frontend;

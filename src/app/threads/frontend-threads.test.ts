@@ -17,6 +17,7 @@ import { seededRandom } from '../../lib/random.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { peerErrors } from '../../model/errors-peer.ts';
+import { JobBatches } from '../../peer/job-batches.ts';
 import { decodeRequest } from '../../peer/job-shapes.ts';
 import { JobWorker } from '../../querier/job-worker.ts';
 import type { QueryWorkers } from '../../querier/service.ts';
@@ -90,7 +91,8 @@ async function started() {
     async run(job, ends) {
       const request = decodeRequest(job.payload);
       if (request.kind === 'lookup' && isOfBefore) throw peerErrors.peerMessageInvalid({ reason: 'request.kind' });
-      jobs.push(request.kind === 'api' ? request.request.path : request.method);
+      if (request.kind === 'rules') jobs.push('rules');
+      else jobs.push(request.kind === 'api' ? request.request.path : request.method);
       return (await querier!.job(job, limits, ends)).answer;
     },
     answers: () => desk,
@@ -239,4 +241,26 @@ test('long answers of a front end come in parts, and whole', async () => {
   assert.ok(whole.text.length > 8e6);
   const parted = await asked(front, '/api/v1/query_range', params, true);
   assert.ok(parted.parts > 10 && parted.text === whole.text);
+});
+
+test('a batch of rules is answered by a job as by the querier, each tenant from its own series', async () => {
+  const { desk, querier, jobs } = stage;
+  const batches = new JobBatches((tenant, payload, avoid, ends) =>
+    desk.ask({ tenant, query: 'q', costMs: 0, priority: 0, isOfRules: true, payload, avoid }, ends),
+  );
+  const timeMs = NOW_S * 1000;
+  const exprs = ['m', 'sum by (l1) (m)', 'm > 1e9', 'time()', '"x"', 'm[2d]', 'm{', 'sum(m) by (l1) / 0', 'nothing'];
+  const requests = exprs.map((expr) => ({ expr, timeMs, timeoutMs: 30_000 }));
+  for (const tenant of ['anonymous', 'other']) {
+    for (let round = 0; round < 2; round++) {
+      jobs.length = 0;
+      const outcomes = await batches.instants(tenant, requests, { signal });
+      assert.deepEqual(jobs, ['rules']);
+      const { answer } = await querier.instants({ tenant, request: requests }, limits, signal);
+      assert.deepEqual(outcomes, answer);
+      const [first] = outcomes;
+      assert.ok(first !== undefined && 'result' in first && first.result.type === 'vector');
+      assert.equal(first.result.values.length, tenant === 'other' ? 0 : 270);
+    }
+  }
 });

@@ -176,13 +176,13 @@ export class QueryThreads implements Service, QueryWorkers {
 
   /** Works at a job of a front end elsewhere. */
   async job(
-    { tenant, payload, inParts, costMs, priority }: Job,
+    { tenant, payload, inParts, costMs, priority, isOfRules }: Job,
     limits: JoinedLimits,
     signal: AbortSignal,
   ): Promise<Worked<JobOutcome>> {
     // it has waited for its turn already
-    const { tenant: owner } = this.#for(tenant, limits, signal);
-    const options = { signal, ...(owner !== undefined && { tenant: owner }), costMs, priority };
+    const owner = isOfRules === true ? `${RULES_OF}${tenant}` : this.#pool!.quietest(tenantsOf(tenant));
+    const options = { signal, tenant: owner, costMs, priority };
     if (!inParts) return this.#pool!.call('job', { tenant, payload, limits }, options);
     const { port1, port2 } = new MessageChannel();
     const begun = new Promise<JobAnswer>((resolve) => {

@@ -8,6 +8,7 @@ import { Generations } from '../../chunkstore/generations.ts';
 import { openStore } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
+import type { InstantRequest } from '../../contract/query.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { SplitQueryable } from '../../frontend/split-queryable.ts';
@@ -31,6 +32,7 @@ import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { encodeOutcomes } from '../../peer/batch-wire.ts';
 import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
 import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
 import { decodeRequest, encodeRequest } from '../../peer/job-shapes.ts';
@@ -257,6 +259,11 @@ const QUERYING = /^\/api\/v1\/query(_range|_exemplars)?$/;
 const SELECTING = /^(\/api\/v1\/(series|labels|label\/[^/]*\/values)|\/federate)$/;
 const SELECTORS_MAX = 10;
 
+function askedByRules(requests: readonly InstantRequest[], signal: AbortSignal) {
+  const exprs = requests.map(({ expr }) => expr);
+  return asked.ofAll(exprs, new Pacer(systemClock, { sliceMs: SLICE_MS, signal }));
+}
+
 const garbage = new IdleCollector(systemClock);
 let connection: Promise<Connected> | undefined;
 
@@ -339,11 +346,11 @@ const role: QueryRole = {
     worked(({ sources }) => sources(tenant, limits).queries.partial(tenant, request, { signal })),
   async instants({ tenant, request, limits }, { signal }) {
     const done = await worked(({ querier }) => querier.instants(tenant, request, limits, { signal }));
-    const exprs = request.map(({ expr }) => expr);
-    return { ...done, metrics: await asked.ofAll(exprs, new Pacer(systemClock, { sliceMs: SLICE_MS, signal })) };
+    return { ...done, metrics: await askedByRules(request, signal) };
   },
   async job({ tenant, payload, limits, parts: port }, { signal }) {
     const request = decodeRequest(payload);
+    let metrics: AskedFor | undefined;
     const { answer, ...how } = await worked(async (own) => {
       const startedMs = systemClock.monotonicMs();
       const workedMs = () => systemClock.monotonicMs() - startedMs;
@@ -363,6 +370,12 @@ const role: QueryRole = {
           budget.close();
         }
       }
+      if (request.kind === 'rules') {
+        const { requests } = request;
+        const bytes = encodeOutcomes(await own.querier.instants(tenant, requests, limits, { signal }));
+        metrics = await askedByRules(requests, signal);
+        return { head: { workedMs: workedMs() }, bytes };
+      }
       const asked = request.request;
       if (asked.tenant !== tenant) throw new Error('bug: a request of another tenant than its job');
       const { parts, body, ...api } = await withTrace(asked.trace, () =>
@@ -375,7 +388,7 @@ const role: QueryRole = {
       await sendParts(port, parts, signal);
       return { ...answered, bytes: new Uint8Array(0) };
     });
-    return Transferred.of({ answer, ...how }, [answer.bytes.buffer]);
+    return Transferred.of({ answer, ...how, metrics }, [answer.bytes.buffer]);
   },
   async documentTenants({ kind }, { signal }) {
     const documents = new Documents(await TenantTables.open((await opened).schema, signal), systemClock, systemBytes);

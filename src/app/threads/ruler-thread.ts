@@ -22,7 +22,10 @@ export interface RulerThreadOptions {
   readonly data: RulerWorkerData;
   /** Address for links where neither setting nor limit says one; known once the listener has its port. */
   readonly externalUrl: () => string;
-  readonly queries: BatchRunner & ApiBackend;
+  /** Answers for rules where none are evaluated. */
+  readonly queries: ApiBackend['handle'];
+  /** Evaluates what rules ask. */
+  readonly batches: BatchRunner;
   readonly push: PushBackend;
   readonly limits: (tenant: string) => TenantLimits;
   /** The Alertmanager of this process, where there is one. */
@@ -68,7 +71,7 @@ export class RulerThread implements Service, ApiBackend {
   /** Rules and alerts of a tenant; where no rules are evaluated, as nobody's. */
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const { queries, limits } = this.#options;
-    if (this.#worker === undefined) return queries.handle(request, signal);
+    if (this.#worker === undefined) return queries(request, signal);
     const worker = await this.#worker;
     return worker.channel.call('handle', { request, limits: joinedLimits(request.tenant, limits) }, { signal });
   }
@@ -169,9 +172,9 @@ export class RulerThread implements Service, ApiBackend {
   }
 
   #hostRole(): RulerHostRole {
-    const { data, externalUrl, queries, push, limits, alertmanager } = this.#options;
+    const { data, externalUrl, batches, push, limits, alertmanager } = this.#options;
     return {
-      instants: ({ tenant, requests }, { signal }) => queries.instants(tenant, requests, { signal }),
+      instants: ({ tenant, requests }, { signal }) => batches.instants(tenant, requests, { signal }),
       push: (request, { signal }) => push.push(request, signal),
       async limits({ tenant }) {
         const own = limits(tenant);
