@@ -9,7 +9,7 @@ import { type LoopState, Loops } from '../kit/service/loops.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
 import type { Random } from '../lib/random.ts';
-import { alertmanagerErrors } from '../model/errors-alertmanager.ts';
+import { alertmanagerErrors, isElsewhere } from '../model/errors-alertmanager.ts';
 import { ALERTS_KIND, AlertBook } from './alert-book.ts';
 import { getAlertGroups, getAlerts, postAlerts } from './api/alerts.ts';
 import { emptyAnswer, jsonAnswer, textAnswer, yamlAnswer } from './api/answer.ts';
@@ -31,7 +31,7 @@ import { LOG_KIND, type LogKey } from './notification-log.ts';
 import type { SuppressedReason } from './notifier.ts';
 import type { FirewallRules } from './receivers/firewall.ts';
 import type { Senders } from './receivers/notification.ts';
-import { isElsewhere, type Sharing } from './sharing.ts';
+import type { Sharing } from './sharing.ts';
 import { SILENCES_KIND, type SilenceBook } from './silence-book.ts';
 import { TenantAlertmanager, type TenantOptions } from './tenant.ts';
 

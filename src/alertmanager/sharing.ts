@@ -1,8 +1,7 @@
 import type { Member, MemberRows } from '../chunkstore/documents/member-rows.ts';
 import type { AlertmanagerMember } from '../contract/alertmanager.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
-import { AppError } from '../model/errors.ts';
-import { alertmanagerErrors } from '../model/errors-alertmanager.ts';
+import { isElsewhere } from '../model/errors-alertmanager.ts';
 
 export interface SharingOptions {
   readonly members: MemberRows;
@@ -118,10 +117,3 @@ export class Sharing {
 
 /** Share of the time to be gone after which a member that did not beat asks anew what is its own. */
 const AWAY_SHARE = 0.8;
-
-const ELSEWHERE = alertmanagerErrors.tenantElsewhere({ tenant: '' }).facts.id;
-
-/** Whether another member holds the tenant. */
-export function isElsewhere(thrown: unknown): boolean {
-  return thrown instanceof AppError && thrown.facts.id === ELSEWHERE;
-}

@@ -1,4 +1,4 @@
-import { catalogue } from './errors.ts';
+import { AppError, catalogue } from './errors.ts';
 
 /** Errors of Alertmanagers that share their tenants. */
 export const alertmanagerErrors = catalogue({
@@ -9,3 +9,10 @@ export const alertmanagerErrors = catalogue({
     text: (v: { tenant: string }) => `another Alertmanager holds ${v.tenant} by now: try again`,
   },
 });
+
+const ELSEWHERE = alertmanagerErrors.tenantElsewhere({ tenant: '' }).facts.id;
+
+/** Whether another member holds the tenant. */
+export function isElsewhere(thrown: unknown): boolean {
+  return thrown instanceof AppError && thrown.facts.id === ELSEWHERE;
+}

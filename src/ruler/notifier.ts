@@ -25,8 +25,8 @@ export interface NotifierTargets {
 
 export interface NotifierOptions {
   readonly config: NotifierConfig;
-  /** The Alertmanager of this process, which is given alerts directly. */
-  readonly builtIn?: AlertTarget | undefined;
+  /** The Alertmanager that is given alerts directly: this process', or the tenant's on the store. None where it is away. */
+  readonly builtIn?: (AlertTarget & { readonly isAway?: boolean }) | undefined;
   readonly metrics: RulerMetrics;
   readonly log: Logger;
   readonly clock: Clock;
@@ -35,7 +35,7 @@ export interface NotifierOptions {
 
 /** Alerts that wait in all queues together; beyond, the oldest of the queue that grows go. */
 const WAITING_MAX = 200_000;
-/** The queue of the Alertmanager in this process, as metrics name it. */
+/** The queue of the Alertmanager that is given alerts directly, as metrics name it. */
 const BUILT_IN = 'built-in';
 
 interface Queue {
@@ -71,7 +71,8 @@ export class Notifier {
     if (alerts.length === 0) return;
     const urls = [...new Set((await Promise.all(targets.alertmanagers.map((each) => this.#urls(each)))).flat())];
     this.#options.metrics.discovered.set({ user: tenant }, urls.length);
-    if (this.#options.builtIn !== undefined) urls.push(BUILT_IN);
+    const { builtIn } = this.#options;
+    if (builtIn !== undefined && builtIn.isAway !== true) urls.push(BUILT_IN);
     for (const target of urls) this.#queue(tenant, target, alerts);
   }
 

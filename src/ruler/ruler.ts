@@ -19,6 +19,7 @@ import { GeneratorUrlTemplate } from '../template/generator-url.ts';
 import { isActive } from './alert.ts';
 import { alertsToSend } from './alert-sending.ts';
 import { ALERT_STATE, AlertStateRow, readState, restoreKept } from './alert-state.ts';
+import { AlertmanagerOwners } from './alertmanager-owners.ts';
 import type { RulerConfig } from './config.ts';
 import { type GroupHealth, GroupLoop, groupState } from './group-loop.ts';
 import { GroupRun, type RuleSink, ruleIdentity } from './group-run.ts';
@@ -57,7 +58,10 @@ export interface RulerOptions {
   readonly queries: BatchRunner;
   readonly push: SeriesBackend;
   readonly limits: (tenant: string) => Promise<RulerLimits>;
+  /** The Alertmanager of this process. */
   readonly builtIn?: AlertTarget | undefined;
+  /** The way to the Alertmanager of another process on the store, for a process without one. */
+  readonly alertmanagerAt?: ((address: string) => AlertTarget) | undefined;
   /** Absent: of others' groups only their alerts are known. */
   readonly peers?: RulerPeers | undefined;
   readonly metrics: RulerMetrics;
@@ -123,6 +127,8 @@ export class Ruler {
   readonly #states: StateRows;
   readonly #local: LocalRules | undefined;
   readonly #notifier: Notifier;
+  /** Alertmanagers of other processes; undefined: alerts go to the one of this process, or none is sought. */
+  readonly #owners: AlertmanagerOwners | undefined;
   readonly #owner: string;
   /** Rulers that share the store; undefined: it is this process' own. */
   readonly #members: MemberRows | undefined;
@@ -146,13 +152,17 @@ export class Ruler {
     this.#documents = new Documents(tables, clock, randomBytes);
     this.#states = new StateRows(tables, randomBytes);
     this.#local = config.localDirectory === '' ? undefined : new LocalRules(config.localDirectory, options.parser);
-    this.#notifier = new Notifier({ config, builtIn, metrics, log, clock });
     this.#owner = Buffer.from(randomBytes(8)).toString('hex');
     const isShared = schema.periods.at(-1)!.tables.oneProcess !== true;
     if (isShared) {
       const self = { id: this.#owner, address: options.peers?.address ?? '' };
       this.#members = new MemberRows({ rows: this.#states, kind: RULERS, self, clock, timing: options.memberTiming });
     }
+    const { alertmanagerAt: at, memberTiming: timing } = options;
+    if (isShared && builtIn === undefined && at !== undefined) {
+      this.#owners = new AlertmanagerOwners({ rows: this.#states, at, clock, timing });
+    }
+    this.#notifier = new Notifier({ config, builtIn: builtIn ?? this.#owners, metrics, log, clock });
   }
 
   static async open(options: RulerOptions): Promise<Ruler> {
@@ -166,9 +176,15 @@ export class Ruler {
   /** Resolves when the rules that there are have been read; what cannot be read is tried again. */
   async start(): Promise<void> {
     await this.#beat();
+    await this.#seeAlertmanagers();
     await this.#look(true);
     await this.#lookAtFiles();
-    this.#running = Promise.all([this.#keepLooking(), this.#keepLookingAtFiles(), this.#keepBeating()]);
+    this.#running = Promise.all([
+      this.#keepLooking(),
+      this.#keepLookingAtFiles(),
+      this.#keepBeating(),
+      this.#keepSeeing(),
+    ]);
   }
 
   async stop(signal: AbortSignal): Promise<void> {
@@ -324,6 +340,28 @@ export class Ruler {
       if (this.#stopping.signal.aborted) return false;
       loop?.failed(thrown);
       this.#options.log.warn({ error: (thrown as Error).message }, 'other rulers cannot be seen');
+      return false;
+    }
+  }
+
+  async #keepSeeing(): Promise<void> {
+    if (this.#owners === undefined) return;
+    const { beatMs } = this.#options.memberTiming ?? MEMBER_TIMING;
+    const loop = this.#loops.add('alertmanagers-seen', beatMs);
+    while (await this.#slept(this.#options.clock, beatMs)) {
+      // a tenant's new owner does not know the alerts of its rules
+      if (await loop.run(() => this.#seeAlertmanagers(loop))) await this.resend();
+    }
+  }
+
+  /** @returns whether tenants' alerts may have other owners now */
+  async #seeAlertmanagers(loop?: Loop): Promise<boolean> {
+    try {
+      return (await this.#owners?.look(this.#stopping.signal)) ?? false;
+    } catch (thrown) {
+      if (this.#stopping.signal.aborted) return false;
+      loop?.failed(thrown);
+      this.#options.log.warn({ error: (thrown as Error).message }, 'Alertmanagers on the store cannot be seen');
       return false;
     }
   }

@@ -183,7 +183,10 @@ else {
       const groups = Array.from({ length: 4 }, (_, i) => ({
         name: `g${i}`,
         interval: '1s',
-        rules: [{ record: `recorded${i}`, expr: `sum without (x) (own) + ${i}` }],
+        rules: [
+          { record: `recorded${i}`, expr: `sum without (x) (own) + ${i}` },
+          { alert: `Own${i}`, expr: 'sum by (tenant) (own)' },
+        ],
       }));
       writeFileSync(join(folder, tenant, 'rules.yaml'), JSON.stringify({ groups }));
     }
@@ -194,6 +197,7 @@ else {
         return (await fetch(`${d.url}/api/v1/push`, { method: 'POST', headers, body })).ok;
       });
     }
+    const am = await cluster.start('am1', ['-target=alertmanager']);
     const r = await cluster.start('r1', [
       '-target=ruler',
       `-ruler.frontend-address=${address}`,
@@ -224,6 +228,18 @@ else {
       `${await evaluations()} evaluations, ${jobs} jobs, ${await count('query_frontend_retries_total')} retries`,
     );
     assert.ok(jobs > 0);
+    await t.test('their alerts go to the Alertmanager on the same store, without an address', async () => {
+      for (const tenant of tenants) {
+        const api = am.api({ 'x-scope-orgid': tenant });
+        const names = await until('its alerts are there', async () => {
+          const { text } = await api.ask('/alertmanager/api/v2/alerts');
+          const alerts = JSON.parse(text) as { readonly labels: Readonly<Record<string, string>> }[];
+          assert.ok(alerts.every(({ labels }) => labels.tenant === tenant));
+          return alerts.length >= 4 && alerts.map(({ labels }) => labels.alertname).sort();
+        });
+        assert.deepEqual(names, ['Own0', 'Own1', 'Own2', 'Own3']);
+      }
+    });
     for (const [i, tenant] of tenants.entries()) {
       const { result } = await f
         .api({ 'x-scope-orgid': tenant })

@@ -12,6 +12,7 @@ import { MEMBER_TIMING, MemberRows } from '../../chunkstore/documents/member-row
 import { StateRows } from '../../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../../chunkstore/documents/tables.ts';
 import { openStore } from '../../chunkstore/open.ts';
+import { ALERTMANAGERS } from '../../contract/alertmanager.ts';
 import { createLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
 import { Channel } from '../../kit/thread/channel.ts';
@@ -35,8 +36,6 @@ const log = createLogger(logSettings);
 const registry = new Registry();
 const metrics = makeAlertmanagerMetrics(registry);
 const opened = openStore(store, systemClock);
-/** The kind of the rows of Alertmanagers that share a store. */
-const ALERTMANAGERS = 'alertmanagers';
 let limits: KnownLimits;
 let running: Promise<Alertmanagers> | undefined;
 

@@ -15,6 +15,7 @@ import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { Pacer } from '../../lib/pacer.ts';
 import { systemBytes } from '../../lib/random.ts';
+import { RemoteAlertmanager } from '../../peer/remote-alertmanager.ts';
 import { remoteRules } from '../../peer/ruler-role.ts';
 import { rulerMetrics } from '../../ruler/metrics.ts';
 import { RuleConfigs } from '../../ruler/rule-config.ts';
@@ -47,13 +48,14 @@ interface Running {
 
 let running: Promise<Running> | undefined;
 
-/** The ways to other rulers of the store. */
-function peersOf({ self, files, address }: NonNullable<RulerConnect['peers']>): RulerPeers {
+/** The ways to other rulers of the store, and to its Alertmanagers. */
+function peersOf({ self, files, address }: NonNullable<RulerConnect['peers']>) {
   const clients = new RpcClients({ self, files, clock: systemClock });
-  return {
+  const peers: RulerPeers = {
     address,
     rulesOf: (at, tenant, signal) => remoteRules(clients.at(at))(tenant, signal),
   };
+  return { peers, alertmanagerAt: (at: string) => new RemoteAlertmanager(clients.at(at)) };
 }
 
 async function connected(
@@ -71,7 +73,7 @@ async function connected(
     builtIn: hasAlertmanager
       ? { post: (tenant, posted, signal) => host.call('post', { tenant, alerts: posted }, { signal }) }
       : undefined,
-    peers: peers === undefined ? undefined : peersOf(peers),
+    ...(peers && peersOf(peers)),
     metrics,
     log,
     clock: systemClock,

@@ -20,14 +20,17 @@ export interface Member {
   readonly address: string;
 }
 
-export interface MemberRowsOptions {
+export interface MemberWatchOptions {
   readonly rows: StateRows;
   /** The kind of the state rows that these members have, each under its own id and no tenant. */
   readonly kind: string;
-  readonly self: Member;
   readonly clock: Clock;
   /** Default: MEMBER_TIMING. */
   readonly timing?: MemberTiming | undefined;
+}
+
+export interface MemberRowsOptions extends MemberWatchOptions {
+  readonly self: Member;
   /** Work is asked for at its member: a row without an address, or with the own one, is of nobody who can be asked, and not counted. */
   readonly isAsked?: boolean | undefined;
 }
@@ -41,20 +44,71 @@ interface SeenRow {
 }
 
 /**
- * Members that share a store, each with a row that it moves. Whether one is gone is judged by the watcher's own monotonic
- * clock, so that no two clocks need agree. Work goes to members by rendezvous hash: one that comes or goes moves its own only.
+ * The rows of members that share a store, as a watcher sees them: whether one is gone is judged by its own monotonic clock, so that no two
+ * clocks need agree.
  */
-export class MemberRows {
-  readonly #options: MemberRowsOptions;
+export class MemberWatch {
+  readonly #options: MemberWatchOptions;
   readonly #timing: MemberTiming;
   readonly #seen = new Map<string, SeenRow>();
+
+  constructor(options: MemberWatchOptions) {
+    this.#options = options;
+    this.#timing = options.timing ?? MEMBER_TIMING;
+  }
+
+  /** Reads all rows. */
+  async read(signal?: AbortSignal): Promise<void> {
+    const { rows, kind, clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const there = new Set<string>();
+    for await (const { name, value, body } of rows.list('', kind, signal)) {
+      there.add(name);
+      const before = this.#seen.get(name);
+      if (before === undefined || Buffer.compare(before.value, value) !== 0) {
+        const [, address = ''] = Buffer.from(body).toString().split(' ');
+        this.#seen.set(name, { value, address, changedMs: nowMs, hasMoved: before !== undefined });
+      } else if (nowMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
+        await rows.remove({ tenant: '', kind, name }, signal);
+      }
+    }
+    for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
+  }
+
+  /** Members that are not gone, by their last reading. */
+  members(): readonly (Member & Pick<SeenRow, 'hasMoved'>)[] {
+    const nowMs = this.#options.clock.monotonicMs();
+    return [...this.#seen]
+      .filter(([, { changedMs }]) => nowMs - changedMs < this.#timing.goneMs)
+      .map(([id, { address, hasMoved }]) => ({ id, address, hasMoved }));
+  }
+}
+
+/**
+ * The member of these whose work it is, by rendezvous hash: one that comes or goes moves its own only.
+ * @param what names it, the same for all members
+ */
+export function ownerAmong(members: Iterable<Member>, what: readonly string[]): Member | undefined {
+  let owner: Member | undefined;
+  let most = -1n;
+  for (const member of members) {
+    const weight = h64(JSON.stringify([member.id, ...what]));
+    if (weight > most) [owner, most] = [member, weight];
+  }
+  return owner;
+}
+
+/** Members that share a store, each with a row that it moves, and work that goes to them. */
+export class MemberRows {
+  readonly #options: MemberRowsOptions;
+  readonly #watch: MemberWatch;
   #own: StateHead | undefined;
   #counter = 0;
   #live: readonly Member[];
 
   constructor(options: MemberRowsOptions) {
     this.#options = options;
-    this.#timing = options.timing ?? MEMBER_TIMING;
+    this.#watch = new MemberWatch(options);
     this.#live = [options.self];
   }
 
@@ -82,20 +136,8 @@ export class MemberRows {
 
   /** Looks at the others. @returns whether other members are there than before */
   async look(signal?: AbortSignal): Promise<boolean> {
-    const { rows, kind, self, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const there = new Set<string>();
-    for await (const { name, value, body } of rows.list('', kind, signal)) {
-      there.add(name);
-      const before = this.#seen.get(name);
-      if (before === undefined || Buffer.compare(before.value, value) !== 0) {
-        const [, address = ''] = Buffer.from(body).toString().split(' ');
-        this.#seen.set(name, { value, address, changedMs: nowMs, hasMoved: before !== undefined });
-      } else if (nowMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
-        await rows.remove({ tenant: '', kind, name }, signal);
-      }
-    }
-    for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
+    const { self } = this.#options;
+    await this.#watch.read(signal);
     const live = this.#others()
       .filter(({ address }) => this.#canAsk(address))
       .map(({ id, address }): Member => ({ id, address }));
@@ -107,12 +149,8 @@ export class MemberRows {
   }
 
   /** Other members that are not gone. */
-  #others(): readonly (SeenRow & Member)[] {
-    const { self, clock } = this.#options;
-    const nowMs = clock.monotonicMs();
-    return [...this.#seen]
-      .filter(([id, { changedMs }]) => id !== self.id && nowMs - changedMs < this.#timing.goneMs)
-      .map(([id, row]) => ({ id, ...row }));
+  #others() {
+    return this.#watch.members().filter(({ id }) => id !== this.#options.self.id);
   }
 
   /** A process that was killed leaves its row to the one that comes in its place: whoever asked there would ask itself. */
@@ -123,12 +161,7 @@ export class MemberRows {
 
   /** The member whose work it is. @param what names it, the same for all members */
   ownerOf(...what: readonly string[]): Member {
-    let [owner, most] = [this.#options.self, -1n];
-    for (const member of this.#live) {
-      const weight = h64(JSON.stringify([member.id, ...what]));
-      if (weight > most) [owner, most] = [member, weight];
-    }
-    return owner;
+    return ownerAmong(this.#live, what)!;
   }
 
   /** Whether work is this member's. */

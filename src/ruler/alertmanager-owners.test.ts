@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { MEMBER_TIMING, MemberRows } from '../chunkstore/documents/member-rows.ts';
+import { StateRows } from '../chunkstore/documents/state-rows.ts';
+import { TenantTables } from '../chunkstore/documents/tables.ts';
+import { Schema } from '../chunkstore/schema.ts';
+import { ALERTMANAGERS } from '../contract/alertmanager.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
+import { systemBytes } from '../lib/random.ts';
+import { alertmanagerErrors } from '../model/errors-alertmanager.ts';
+import { MemoryTableStore } from '../table/memory.ts';
+import { AlertmanagerOwners } from './alertmanager-owners.ts';
+
+const TENANTS = Array.from({ length: 20 }, (_, i) => `t${i}`);
+const { signal } = new AbortController();
+
+async function stage() {
+  const clock = new ManualClock();
+  const tables = new MemoryTableStore();
+  const period = {
+    fromMs: Number.NEGATIVE_INFINITY,
+    tables: { client: tables, admin: tables, limits: tables.limits },
+    tablePrefix: 'p_',
+    tableMs: 86_400_000,
+  };
+  const rows = new StateRows(await TenantTables.open(new Schema([period])), systemBytes);
+  const member = (id: string, address = `at-${id}`) =>
+    new MemberRows({ rows, kind: ALERTMANAGERS, self: { id, address }, clock, isAsked: true });
+  const taken: string[] = [];
+  /** Alertmanagers that say that another one holds the tenant, as often as told. */
+  const refusing = new Map<string, number>();
+  const owners = new AlertmanagerOwners({
+    rows,
+    clock,
+    at: (address) => ({
+      async post(tenant) {
+        const left = refusing.get(address) ?? 0;
+        refusing.set(address, left - 1);
+        if (left > 0) throw alertmanagerErrors.tenantElsewhere({ tenant });
+        taken.push(`${tenant} ${address}`);
+      },
+    }),
+  });
+  const post = (tenant: string) => owners.post(tenant, [], signal);
+  return { clock, member, owners, taken, refusing, post };
+}
+
+test("a tenant's alerts go to the Alertmanager that its members hold for the owner", async () => {
+  const { clock, member, owners, taken, post } = await stage();
+  assert.equal(await owners.look(signal), false);
+  assert.equal(owners.isAway, true);
+  await assert.rejects(post('t0'), /no Alertmanager/);
+  const members = ['a', 'b', 'c'].map((id) => member(id));
+  // one that nobody can ask
+  await member('deaf', '').beat();
+  for (const each of members) await each.beat();
+  for (const each of members) await each.look();
+  assert.equal(await owners.look(signal), true);
+  assert.equal(await owners.look(signal), false);
+  assert.equal(owners.isAway, false);
+  for (const tenant of TENANTS) await post(tenant);
+  const expected = TENANTS.map((tenant) => `${tenant} ${members[0]!.ownerOf(tenant).address}`);
+  assert.deepEqual(taken.splice(0), expected);
+  assert.ok(new Set(expected.map((each) => each.split(' ')[1])).size === 3);
+
+  // one that leaves is gone at once, one whose row stands still after a while
+  await members[1]!.leave();
+  assert.equal(await owners.look(signal), true);
+  for (const tenant of TENANTS) await post(tenant);
+  assert.ok(taken.splice(0).every((each) => !each.endsWith('at-b')));
+  for (let ms = 0; ms < MEMBER_TIMING.goneMs; ms += MEMBER_TIMING.beatMs) {
+    await clock.advance(MEMBER_TIMING.beatMs);
+    await members[2]!.beat();
+    await owners.look(signal);
+  }
+  for (const tenant of TENANTS) await post(tenant);
+  assert.ok(taken.splice(0).every((each) => each.endsWith('at-c')));
+});
+
+test('an owner that has just lost the tenant is asked again, a few times', async () => {
+  const { clock, member, owners, taken, refusing, post } = await stage();
+  await member('a').beat();
+  await owners.look(signal);
+  const posted = async () => {
+    const done = post('t0').then(
+      () => 'taken',
+      (error: Error) => error.message,
+    );
+    for (let i = 0; i < 10; i++) await clock.advance(200);
+    return done;
+  };
+  refusing.set('at-a', 2);
+  assert.equal(await posted(), 'taken');
+  assert.deepEqual(taken, ['t0 at-a']);
+  refusing.set('at-a', 9);
+  assert.match(await posted(), /another Alertmanager holds t0/);
+});

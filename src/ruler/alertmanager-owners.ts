@@ -1,0 +1,59 @@
+import { MemberWatch, type MemberWatchOptions, ownerAmong } from '../chunkstore/documents/member-rows.ts';
+import { ALERTMANAGERS } from '../contract/alertmanager.ts';
+import type { AlertTarget, PostedAlert } from '../contract/rules.ts';
+import { isElsewhere } from '../model/errors-alertmanager.ts';
+
+export interface AlertmanagerOwnersOptions extends Omit<MemberWatchOptions, 'kind'> {
+  /** The way to the Alertmanager at an address. */
+  readonly at: (address: string) => AlertTarget;
+}
+
+/** Tries to reach the owner of a tenant that moves meanwhile. */
+const TRIES_MAX = 5;
+const AGAIN_MS = 200;
+
+/** The Alertmanagers of other processes on the same store: alerts of a tenant go to the one that owns it. */
+export class AlertmanagerOwners implements AlertTarget {
+  readonly #options: AlertmanagerOwnersOptions;
+  readonly #watch: MemberWatch;
+  #known = '';
+
+  constructor(options: AlertmanagerOwnersOptions) {
+    this.#options = options;
+    this.#watch = new MemberWatch({ ...options, kind: ALERTMANAGERS });
+  }
+
+  /** Whether none is seen that can be asked. */
+  get isAway(): boolean {
+    return this.#live().length === 0;
+  }
+
+  /** @returns whether tenants may have other owners now */
+  async look(signal: AbortSignal): Promise<boolean> {
+    await this.#watch.read(signal);
+    const before = this.#known;
+    this.#known = this.#live()
+      .map(({ id }) => id)
+      .sort()
+      .join();
+    return this.#known !== before;
+  }
+
+  async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      const owner = ownerAmong(this.#live(), [tenant]);
+      if (owner === undefined) throw new Error('no Alertmanager is seen on the store');
+      try {
+        return await this.#options.at(owner.address).post(tenant, alerts, signal);
+      } catch (thrown) {
+        if (!isElsewhere(thrown) || tries === TRIES_MAX) throw thrown;
+        await this.#options.clock.sleep(AGAIN_MS, signal);
+        await this.look(signal);
+      }
+    }
+  }
+
+  #live() {
+    return this.#watch.members().filter(({ address }) => address !== '');
+  }
+}
