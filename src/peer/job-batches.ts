@@ -22,7 +22,7 @@ export class JobBatches implements BatchRunner {
     this.#ask = ask;
   }
 
-  /** What a querier could not answer, by no fault of the rules, is asked once more of another; where that is no better, it stays. */
+  /** Expressions that a querier could not answer, by no fault of their own, are asked once more of another; where that is no better, it stays. */
   async instants(
     tenant: string,
     requests: readonly InstantRequest[],
