@@ -57,7 +57,18 @@ export { compareSeries, newestSamples, pairsNamed } from './newest';
 export { mergeRefs, orderRefs } from './order';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';
-export { rowsBegin, rowsRead, rowsSampleBytes } from './series-rows';
+export {
+  rowsBegin,
+  rowsBegun,
+  rowsFill,
+  rowsNeedFrom,
+  rowsNeedTo,
+  rowsRead,
+  rowsSampleBytes,
+  rowsTimesAt,
+  rowsValuesAt,
+  rowsWindows,
+} from './series-rows';
 export { snappyDecode, snappyLength } from './snappy';
 export { findStale, largestGap } from './times';
 export {

@@ -40,9 +40,11 @@ const S_PAIRS: usize = 24; // u32, 1: a window has two samples only
 const S_TOTAL: usize = 28; // u32
 const S_DISTINCT: usize = 32; // u32
 const S_LONGEST: usize = 36; // u32
-const SLOT_BYTES: usize = 40;
+const S_NEED_FROM: usize = 40; // u32, samples that windows have, from and to
+const S_NEED_TO: usize = 44;
+const SLOT_BYTES: usize = 48;
 const NOT_FOUND: u32 = 0xffffffff;
-const slots: usize = memory.data(640);
+const slots: usize = memory.data(768);
 
 let func: u32 = 0;
 let steps: u32 = 0;
@@ -65,6 +67,7 @@ let keptSteps: usize = 0;
 /** The slot of the series before, and the one that is taken next. */
 let current: u32 = 0;
 let oldest: u32 = 0;
+let begun: u32 = 0;
 
 /** Bytes of scratch for series of up to `samples` samples. */
 export function rowsSampleBytes(samples: u32): u32 {
@@ -105,6 +108,7 @@ export function rowsBegin(
   keptSteps = perStep;
   current = 0;
   oldest = 0;
+  begun++;
   for (let i: u32 = 0; i < <u32>ROW_SLOTS; i++) store<u32>(slotAt(i) + S_COUNT, NOT_FOUND);
 }
 
@@ -151,6 +155,11 @@ function rowOf(entry: usize, out: usize): bool {
   const n = readSeries(from, to, times, values, capacity, timesAt(current), load<u32>(slotAt(current) + S_COUNT));
   if (n < 0 || (readFlags() & XOR_STALE) != 0) return false;
   if (!readSameTimes()) findSlot(<u32>n);
+  return evaluate(entry, out);
+}
+
+/** The row of the values at hand over the windows of the current slot; false: it is to be read otherwise. */
+function evaluate(entry: usize, out: usize): bool {
   const slot = slotAt(current);
   if (load<u32>(slot + S_GAP) != 0) return false;
   const runFrom = load<u32>(slot + S_FROM);
@@ -163,6 +172,51 @@ function rowOf(entry: usize, out: usize): bool {
   setWord(entry, ROW_LONGEST, load<u32>(slot + S_LONGEST));
   setWord(entry, ROW_SAMPLES, load<u32>(slot + S_SAMPLES));
   return true;
+}
+
+// For who decodes samples itself: times go to a slot's place, values to the only one; both have room for as many samples as was said.
+
+export function rowsTimesAt(slot: u32): usize {
+  return timesAt(slot);
+}
+
+export function rowsValuesAt(): usize {
+  return values;
+}
+
+/** Finds the windows of the `n` times that stand in a slot's place. Returns whether rows of them have no gaps. */
+export function rowsWindows(slot: u32, n: u32): bool {
+  const own = times;
+  times = timesAt(slot);
+  current = slot;
+  store<u32>(slotAt(slot) + S_COUNT, n);
+  findWindows(slotAt(slot), n);
+  times = own;
+  return load<u32>(slotAt(slot) + S_GAP) == 0;
+}
+
+/** The samples that windows of a slot have: from. */
+export function rowsNeedFrom(slot: u32): u32 {
+  if (func != ROW_CHANGES && func != ROW_RESETS && func != ROW_RATE) return load<u32>(slotAt(slot) + S_NEED_FROM);
+  // what comes before is looked at together with what windows have
+  return load<u32>(slotAt(slot) + S_LO);
+}
+
+/** The samples that windows of a slot have: to, exclusive. */
+export function rowsNeedTo(slot: u32): u32 {
+  if (func != ROW_CHANGES && func != ROW_RESETS && func != ROW_RATE) return load<u32>(slotAt(slot) + S_NEED_TO);
+  return load<u32>(slotAt(slot) + S_LO) + load<u32>(slotAt(slot) + S_SAMPLES);
+}
+
+/** Fills a row of the values at hand, whose times a slot has. */
+export function rowsFill(slot: u32, entry: usize, out: usize): void {
+  current = slot;
+  if (!evaluate(entry, out)) setWord(entry, ROW_FROM, ROW_OTHERWISE);
+}
+
+/** By which program rows are made now: each begin is another one. */
+export function rowsBegun(): u32 {
+  return begun;
 }
 
 /** Makes the slot of the times at hand the current one. */
@@ -244,6 +298,11 @@ function findWindows(slot: usize, n: u32): void {
   }
   store<u32>(slot + S_LO, first);
   store<u32>(slot + S_SAMPLES, count);
+  store<u32>(slot + S_NEED_FROM, first + (runFrom < runTo ? load<u32>(windows + ((<usize>runFrom) << 2)) : 0));
+  store<u32>(
+    slot + S_NEED_TO,
+    first + (runFrom < runTo ? load<u32>(windows + ((<usize>(steps + runTo - 1)) << 2)) : 0),
+  );
   store<u32>(slot + S_FROM, runFrom);
   store<u32>(slot + S_TO, runTo);
   store<u32>(slot + S_GAP, filled != runTo - runFrom ? 1 : 0);

@@ -32,6 +32,7 @@ export class SeriesRows {
   #program: RowProgram | undefined;
   #startMs = 0;
   #endMs = 0;
+  #begun = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
@@ -102,11 +103,13 @@ export class SeriesRows {
   }
 
   #begin(program: RowProgram, startMs: number, endMs: number): void {
-    if (this.#program === program && this.#startMs === startMs && this.#endMs === endMs) return;
+    const { exports } = this.#kernel;
+    // others make rows with the same kernel
+    const isOwn = this.#program !== undefined && exports.rowsBegun() === this.#begun;
+    if (isOwn && this.#program === program && this.#startMs === startMs && this.#endMs === endMs) return;
     this.#program = program;
     this.#startMs = startMs;
     this.#endMs = endMs;
-    const { exports } = this.#kernel;
     if (this.#samples === 0) this.#samples = this.#kernel.reserve(exports.rowsSampleBytes(SAMPLES_MAX));
     const { func, steps, firstEndMs, stepMs, backMs, rangeSeconds } = program;
     const perStep = this.#steps.ensure(ROW_SLOTS * ROW_STEP_BYTES * steps);
@@ -123,5 +126,6 @@ export class SeriesRows {
       SAMPLES_MAX,
       perStep,
     );
+    this.#begun = exports.rowsBegun();
   }
 }

@@ -1,4 +1,5 @@
-import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import type { Chunk } from '../chunk/group/chunk.ts';
+import { GroupDecoder } from '../chunk/group/decode.ts';
 import { OpenGroup } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
@@ -224,7 +225,7 @@ export class DayMerger {
     return matcher.labels
       .map((labels, number) => ({
         labels,
-        chunks: chunks[number]!.sort((a, b) => a.times[0]! - b.times[0]!),
+        chunks: chunks[number]!.sort((a, b) => a.time.firstMs - b.time.firstMs),
         deleted: tombstones.filter(({ matchers }) => matchers.every((each) => each.matches(labels.get(each.name)))),
       }))
       .sort((a, b) =>

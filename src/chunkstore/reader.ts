@@ -1,4 +1,5 @@
-import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import type { Chunk } from '../chunk/group/chunk.ts';
+import { GroupDecoder } from '../chunk/group/decode.ts';
 import { HISTOGRAM_BLOCK, SERIES_BLOCK, STARTS_BLOCK, TIMES_BLOCK, VALUES_BLOCK } from '../chunk/group/header.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
 import type { Kernel } from '../chunk/kernel.ts';
@@ -20,7 +21,7 @@ import { type FoundGroup, IndexReader } from './index-reader.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
-import { lowerBound, type StoreSeries, StoreSeriesSet } from './series-set.ts';
+import { type StoreSeries, StoreSeriesSet } from './series-set.ts';
 import { LabelBlocks, type MetricFilter, metricFilter, SeriesMatcher } from './store-matching.ts';
 import { type SizedSpan, type StoreSize, sizeOfGroups, spanOf } from './store-size.ts';
 import { StoredWeights } from './stored-weights.ts';
@@ -602,29 +603,23 @@ function touchesLittle({ found: { header } }: GroupInUse, startMs: number, endMs
 function withSamples({ open }: GroupInUse, { indexes, numbers }: Matches, startMs: number, endMs: number): Matches {
   const some: Matches = { indexes: [], numbers: [] };
   for (let i = 0; i < indexes.length; i++) {
-    const times = open.timesOf(indexes[i]!);
-    if (times !== undefined && !haveSample(times, startMs, endMs)) continue;
+    if (open.timeOf(indexes[i]!)?.hasAny(startMs, endMs) === false) continue;
     some.indexes.push(indexes[i]!);
     some.numbers.push(numbers[i]!);
   }
   return some;
 }
 
-function haveSample(times: Float64Array, startMs: number, endMs: number): boolean {
-  const from = lowerBound(times, times.length, startMs);
-  return from < times.length && times[from]! <= endMs;
-}
-
 function byFirstTime(a: Chunk, b: Chunk): number {
-  return a.times[0]! - b.times[0]!;
+  return a.time.firstMs - b.time.firstMs;
 }
 
 function deletedOf(labels: Labels, tombstones: readonly Tombstone[]): readonly Tombstone[] {
   return tombstones.filter(({ matchers }) => matchers.every((each) => each.matches(labels.get(each.name))));
 }
 
-function isDeleted({ times }: Chunk, ranges: readonly { readonly startMs: number; readonly endMs: number }[]): boolean {
-  return ranges.some(({ startMs, endMs }) => startMs <= times[0]! && times.at(-1)! <= endMs);
+function isDeleted({ time }: Chunk, ranges: readonly { readonly startMs: number; readonly endMs: number }[]): boolean {
+  return ranges.some(({ startMs, endMs }) => startMs <= time.firstMs && time.lastMs <= endMs);
 }
 
 function collectChunks(
@@ -636,9 +631,8 @@ function collectChunks(
 ): void {
   for (let i = 0; i < indexes.length; i++) {
     const index = indexes[i]!;
-    const times = group.open.timesOf(index);
     // without its times it is no chunk, which is said there
-    if (times === undefined || haveSample(times, startMs, endMs)) chunks.add(numbers[i]!, group.open.chunk(index));
+    if (group.open.timeOf(index)?.hasAny(startMs, endMs) !== false) chunks.add(numbers[i]!, group.open.chunk(index));
   }
 }
 

@@ -1,9 +1,13 @@
-import { type Chunk, type GroupDecoder, isRich } from '../chunk/group/decode.ts';
+import { type Chunk, isRich } from '../chunk/group/chunk.ts';
+import type { RowChunks } from '../chunk/group/column-rows.ts';
+import type { GroupDecoder } from '../chunk/group/decode.ts';
+import type { TimeColumn } from '../chunk/group/time-column.ts';
 import { highWord, lowWord } from '../lib/float-bits.ts';
 import { histogramBytes } from '../model/histogram-bytes.ts';
 import type { Labels } from '../model/labels.ts';
 import { FLOAT, HISTOGRAM, nextTimesId, SampleColumns } from '../storage/columns.ts';
 import type { SeriesSet } from '../storage/queryable.ts';
+import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
 
 /** The chunks of one series, from all groups. */
 export interface StoreSeries {
@@ -19,8 +23,8 @@ interface SharedTimes {
   /** Chunks of one of the series. */
   readonly chunks: readonly Chunk[];
   readonly id: number;
-  /** Samples of each chunk that are in the range of the set. */
-  readonly ranges: readonly IndexRange[];
+  /** Samples of each chunk that are in the range of the set; undefined: nobody has asked yet. */
+  ranges: readonly IndexRange[] | undefined;
 }
 
 /** Lists of times that are remembered: those of the targets whose series alternate. */
@@ -36,8 +40,8 @@ export class StoreSeriesSet implements SeriesSet {
   readonly #endMs: number;
   readonly #onClose: () => void;
   #closed = false;
-  /** By the times of their first chunk, which are one array for all series of a target. */
-  readonly #times = new Map<Float64Array, SharedTimes>();
+  /** By the times of their first chunk, which are one column for all series of a target. */
+  readonly #times = new Map<TimeColumn | undefined, SharedTimes>();
 
   /** @param all ascending by labels, none twice */
   constructor(all: readonly StoreSeries[], decoder: GroupDecoder, startMs: number, endMs: number, onClose: () => void) {
@@ -76,6 +80,7 @@ export class StoreSeriesSet implements SeriesSet {
       for (const chunk of chunks) this.#decoder.append(chunk, out);
       keepRange(out, this.#startMs, this.#endMs);
     } else {
+      shared.ranges ??= chunks.map(({ time }) => this.#rangeOf(time));
       for (let i = 0; i < chunks.length; i++) {
         const { from, to } = shared.ranges[i]!;
         this.#decoder.appendRange(chunks[i]!, from, to, out, known);
@@ -84,16 +89,27 @@ export class StoreSeriesSet implements SeriesSet {
     out.timesId = shared.id;
   }
 
+  /** As `ReadRows`. @throws errors.groupCorrupt */
+  rows(program: RowProgram, indexes: Uint32Array | undefined, from: number, to: number, out: RowBatch): number {
+    const chunksOf = (place: number): RowChunks | undefined => {
+      const { chunks, deleted } = this.#all[indexes === undefined ? place : indexes[place]!]!;
+      if (deleted.length > 0 || overlap(chunks)) return undefined;
+      return { chunks, timesId: this.#timesOf(chunks).id };
+    };
+    return this.#decoder.rows.read(program, this.#startMs, this.#endMs, from, to, chunksOf, out);
+  }
+
+  #rangeOf(time: TimeColumn): IndexRange {
+    if (time.firstMs >= this.#startMs && time.lastMs <= this.#endMs) return { from: 0, to: time.count };
+    return rangeOf(time.times, time.count, this.#startMs, this.#endMs);
+  }
+
   /** Series of a target share their time columns, and then all that is found from times. */
   #timesOf(chunks: readonly Chunk[]): SharedTimes {
-    const key = chunks[0]?.times ?? NO_TIMES;
+    const key = chunks[0]?.time;
     const known = this.#times.get(key);
     if (known !== undefined && haveEqualTimes(known.chunks, chunks)) return known;
-    const shared = {
-      chunks,
-      id: nextTimesId(),
-      ranges: chunks.map(({ times }) => rangeOf(times, times.length, this.#startMs, this.#endMs)),
-    };
+    const shared: SharedTimes = { chunks, id: nextTimesId(), ranges: undefined };
     if (this.#times.size >= TIMES_KEPT) this.#times.clear();
     this.#times.set(key, shared);
     return shared;
@@ -106,24 +122,21 @@ export class StoreSeriesSet implements SeriesSet {
   }
 }
 
-/** Times of a series without chunks. */
-const NO_TIMES = new Float64Array(0);
-
 function haveEqualTimes(a: readonly Chunk[], b: readonly Chunk[]): boolean {
   if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i]!.times !== b[i]!.times) return false;
+  for (let i = 0; i < a.length; i++) if (a[i]!.time !== b[i]!.time) return false;
   return true;
 }
 
 function overlap(chunks: readonly Chunk[]): boolean {
-  for (let i = 1; i < chunks.length; i++) if (chunks[i - 1]!.times.at(-1)! >= chunks[i]!.times[0]!) return true;
+  for (let i = 1; i < chunks.length; i++) if (chunks[i - 1]!.time.lastMs >= chunks[i]!.time.firstMs) return true;
   return false;
 }
 
 /** The samples of chunks that overlap, each time once: a histogram before a float, then the larger bits. */
 function mergeChunks(chunks: readonly Chunk[], decoder: GroupDecoder, out: SampleColumns): void {
   const sources = chunks.map((chunk) => {
-    const columns = new SampleColumns(chunk.times.length);
+    const columns = new SampleColumns(chunk.time.count);
     decoder.append(chunk, columns);
     return columns;
   });

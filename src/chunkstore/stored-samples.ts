@@ -1,4 +1,5 @@
-import { type Chunk, GroupDecoder } from '../chunk/group/decode.ts';
+import type { Chunk } from '../chunk/group/chunk.ts';
+import { GroupDecoder } from '../chunk/group/decode.ts';
 import { SERIES_BLOCK } from '../chunk/group/header.ts';
 import { OpenGroup } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
@@ -126,7 +127,7 @@ export class StoredSamples {
         yield canonicalSeries(labels, held);
         continue;
       }
-      chunks.sort((a, b) => a.times[0]! - b.times[0]!);
+      chunks.sort((a, b) => a.time.firstMs - b.time.firstMs);
       const from = held.times[0]!;
       const to = held.times[held.count - 1]!;
       const series = { labels: Labels.empty, chunks, deleted: [] };

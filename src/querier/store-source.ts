@@ -53,6 +53,7 @@ function seriesOf(set: StoreSeriesSet): SourceSeries {
     labels: set.series,
     warnings: set.warnings,
     read: (index, out) => set.read(index, out),
+    rows: (...asked) => set.rows(...asked),
     close: () => set.close(),
   };
 }

@@ -53,6 +53,15 @@ export class ColumnReader {
     return out;
   }
 
+  /**
+   * As `decode`, to a place in kernel memory that has room for `decodeBytes` of the whole column.
+   * @throws errors.groupCorrupt
+   */
+  decodeTo(place: number, source: ColumnSource, column: number, from?: number, to?: number): void {
+    const scratch = this.#scratch.ensure(decodeBytes(source.counts[column]!));
+    this.#set(source).decode(column, place, scratch, from, to);
+  }
+
   #set(source: ColumnSource): ColumnSet {
     let set = this.#loaded.get(source);
     if (set !== undefined) {

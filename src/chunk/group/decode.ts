@@ -2,39 +2,15 @@ import { ByteReader, BytesError } from '../../lib/bytes.ts';
 import { FLOAT, HISTOGRAM, type SampleColumns } from '../../storage/columns.ts';
 import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
+import type { Chunk } from './chunk.ts';
 import { ColumnReader, type ColumnSource } from './column-reader.ts';
+import { ColumnRows } from './column-rows.ts';
 import { COLUMN_VALUES_MAX } from './column-set.ts';
 import { type BlockRef, blockName, guarded } from './header.ts';
 import { HistogramBlock } from './histogram-block.ts';
 import { readPlanes } from './planes.ts';
 import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';
-
-/** Time columns of a times block, decoded: many series share each. */
-export interface TimeColumns {
-  readonly times: readonly Float64Array[];
-  /** Largest distance between two neighbours of each column, in ms. */
-  readonly gaps: readonly number[];
-}
-
-/** The samples of one series in one group, fetched but not decoded. */
-export interface Chunk {
-  readonly times: Float64Array;
-  readonly gapMs: number;
-  /** FLAG_… */
-  readonly flags: number;
-  readonly values: ColumnSource;
-  /** Index of the series in `values` and in `starts`. */
-  readonly column: number;
-  readonly histograms: HistogramBlock | undefined;
-  /** Index of the series in `histograms`. */
-  readonly histogramIndex: number;
-  readonly starts: ColumnSource | undefined;
-}
-
-/** Whether a chunk has more than floats and stale markers. */
-export function isRich({ flags }: Chunk): boolean {
-  return (flags & (FLAG_HISTOGRAMS | FLAG_STARTS)) !== 0;
-}
+import { TimeColumn } from './time-column.ts';
 
 /** Decodes the sub-blocks of groups. One kernel serves any number of groups. */
 export class GroupDecoder {
@@ -44,16 +20,18 @@ export class GroupDecoder {
   /** The values decoded last, as they lie in kernel memory. */
   #decoded: Float64Array = new Float64Array(0);
   readonly reader: ColumnReader;
+  readonly rows: ColumnRows;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#exports = kernel.exports;
     this.#stale = new Region(kernel);
     this.reader = new ColumnReader(kernel);
+    this.rows = new ColumnRows(kernel, this.reader);
   }
 
   /** @throws errors.groupCorrupt */
-  times(raw: Uint8Array, ref: BlockRef, name: string): TimeColumns {
+  times(raw: Uint8Array, ref: BlockRef, name: string): readonly TimeColumn[] {
     const part = blockName(ref);
     return guarded(name, part, () => {
       const from = new ByteReader(raw);
@@ -61,13 +39,13 @@ export class GroupDecoder {
       const gaps = Array.from({ length: ref.count }, () => from.f64());
       const firsts = readPlanes(from, ref.count);
       const source = { block: from.take(from.left), counts, firsts, name, part };
-      const times = gaps.map((gap, column) => {
+      return gaps.map((gapMs, column) => {
         const at = this.reader.decode(source, column);
-        if (this.#exports.largestGap(at, counts[column]!) !== gap)
+        if (this.#exports.largestGap(at, counts[column]!) !== gapMs)
           throw new BytesError('times that do not ascend as announced');
-        return this.#kernel.f64.slice(at / 8, at / 8 + counts[column]!);
+        const lastMs = this.#kernel.f64[at / 8 + counts[column]! - 1]!;
+        return new TimeColumn(this.reader, source, column, { lastMs, gapMs });
       });
-      return { times, gaps };
     });
   }
 
@@ -94,7 +72,7 @@ export class GroupDecoder {
 
   /** Appends all samples of a chunk. @throws errors.groupCorrupt */
   append(chunk: Chunk, out: SampleColumns): void {
-    this.appendRange(chunk, 0, chunk.times.length, out, false);
+    this.appendRange(chunk, 0, chunk.time.count, out, false);
   }
 
   /**
@@ -104,7 +82,7 @@ export class GroupDecoder {
    * @throws errors.groupCorrupt
    */
   appendRange(chunk: Chunk, from: number, to: number, out: SampleColumns, timesThere: boolean): void {
-    const n = chunk.times.length;
+    const n = chunk.time.count;
     const count = to - from;
     const at = out.count;
     out.reserve(at + count);
@@ -115,7 +93,7 @@ export class GroupDecoder {
     }
     const values = this.reader.decode(chunk.values, chunk.column, from, to) + 8 * from;
     out.values.set(this.#valuesAt(values, count), at);
-    if (!timesThere) out.times.set(count === n ? chunk.times : chunk.times.subarray(from, to), at);
+    if (!timesThere) out.times.set(count === n ? chunk.time.times : chunk.time.times.subarray(from, to), at);
     if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + count);
     else this.#putKinds(chunk, values, count, out, at);
     if ((chunk.flags & FLAG_STARTS) !== 0 && chunk.starts !== undefined) this.#putStarts(chunk, out, at);

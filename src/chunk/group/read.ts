@@ -1,7 +1,8 @@
 import { BytesError } from '../../lib/bytes.ts';
 import { FLOAT, type SampleColumns } from '../../storage/columns.ts';
+import type { Chunk } from './chunk.ts';
 import type { ColumnSource } from './column-reader.ts';
-import type { Chunk, GroupDecoder, TimeColumns } from './decode.ts';
+import type { GroupDecoder } from './decode.ts';
 import { addDigest, DIGEST_BYTES, type Digester } from './digest.ts';
 import {
   type BlockKind,
@@ -20,6 +21,7 @@ import {
 import type { HistogramBlock } from './histogram-block.ts';
 import { FLAG_HISTOGRAMS, FLAG_STARTS, type GroupSeries } from './series.ts';
 import { type LabelBlock, parseSeriesBlock, type SeriesBlock } from './series-block.ts';
+import type { TimeColumn } from './time-column.ts';
 
 /** The sub-block of a kind that holds series `index` (of times blocks: column `index`), if any. `blocks` ascend by `first`. */
 export function blockOf(blocks: readonly BlockRef[], index: number): BlockRef | undefined {
@@ -69,7 +71,7 @@ export class OpenGroup {
   heldBytes = 4096;
   readonly #decoder: GroupDecoder;
   readonly #series = new Map<BlockRef, SeriesBlock>();
-  readonly #times = new Map<BlockRef, TimeColumns>();
+  readonly #times = new Map<BlockRef, readonly TimeColumn[]>();
   readonly #columns = new Map<BlockRef, ColumnSource>();
   readonly #histograms = new Map<BlockRef, HistogramBlock>();
   /** By series of a series block, those that were asked for: the next query asks for the same. */
@@ -124,11 +126,11 @@ export class OpenGroup {
   }
 
   /** The times of a series; undefined: the block that has them is not there. */
-  timesOf(index: number): Float64Array | undefined {
+  timeOf(index: number): TimeColumn | undefined {
     const seriesRef = this.blocks.find(SERIES_BLOCK, index)!;
     const column = this.#series.get(seriesRef)!.timeColumns[index - seriesRef.first]!;
     const ref = this.blocks.find(TIMES_BLOCK, column);
-    return ref === undefined ? undefined : this.#times.get(ref)?.times[column - ref.first];
+    return ref === undefined ? undefined : this.#times.get(ref)?.[column - ref.first];
   }
 
   /** Counts and first values of the series that a block is about. */
@@ -161,18 +163,14 @@ export class OpenGroup {
     const histogramRef = (flags & FLAG_HISTOGRAMS) === 0 ? undefined : this.blocks.find(HISTOGRAM_BLOCK, index);
     const startsRef = (flags & FLAG_STARTS) === 0 ? undefined : this.blocks.find(STARTS_BLOCK, index);
     return guarded(this.name, blockName(seriesRef), () => {
-      const times = timesRef === undefined ? undefined : this.#times.get(timesRef);
-      if (timesRef === undefined || times === undefined) throw new BytesError(`no time column ${timeColumn}`);
+      const time = timesRef === undefined ? undefined : this.#times.get(timesRef)?.[timeColumn - timesRef.first];
+      if (time === undefined) throw new BytesError(`no time column ${timeColumn}`);
       const histograms = histogramRef === undefined ? undefined : this.#histograms.get(histogramRef);
       if ((flags & FLAG_HISTOGRAMS) !== 0 && histograms === undefined) throw new BytesError('no histograms');
-      const column = timeColumn - timesRef.first;
       const count = block.counts[index - seriesRef.first]!;
-      if (times.times[column]!.length !== count) {
-        throw new BytesError(`${times.times[column]!.length} times for ${count} samples`);
-      }
+      if (time.count !== count) throw new BytesError(`${time.count} times for ${count} samples`);
       return {
-        times: times.times[column]!,
-        gapMs: times.gaps[column]!,
+        time,
         flags,
         values: this.#columns.get(valuesRef)!,
         column: index - valuesRef.first,
