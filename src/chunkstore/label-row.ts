@@ -1,4 +1,5 @@
-import { compress, decompress } from '../chunk/group/header.ts';
+import { compress } from '../chunk/group/header.ts';
+import { inflate } from '../chunk/group/inflate.ts';
 import { ByteReader, ByteWriter } from '../lib/bytes.ts';
 import { openRow, putText, sealRow, takeText } from './row-value.ts';
 
@@ -48,7 +49,7 @@ export function encodeLabelRow(labels: readonly LabelValues[]): Uint8Array {
 export function decodeLabelRow(value: Uint8Array): LabelValues[] {
   const frame = openRow(ROW_VERSION, value);
   const rawBytes = frame.uvarint(RAW_BYTES_MAX);
-  const from = new ByteReader(decompress(frame.take(frame.left), rawBytes));
+  const from = new ByteReader(inflate(frame.take(frame.left), rawBytes));
   const slots = Array.from({ length: from.count(1) }, () => Buffer.from(from.take(from.count(1))).toString('hex'));
   const labels = Array.from({ length: from.count(3) }, () => {
     const name = takeText(from);

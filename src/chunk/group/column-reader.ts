@@ -1,11 +1,13 @@
 import type { Kernel } from '../kernel.ts';
 import { Region } from '../region.ts';
-import { ColumnSet, decodeBytes } from './column-set.ts';
+import { Ring } from '../ring.ts';
+import { ColumnSet, decodeBytes, loadBytes, type StoredColumns } from './column-set.ts';
 import { guarded } from './header.ts';
 
-/** A column set outside of kernel memory: inflated, not yet checked. */
+/** A column set outside of kernel memory, not yet checked. */
 export interface ColumnSource {
-  readonly block: Uint8Array;
+  /** Where it is stored, it is inflated in kernel memory alone. */
+  readonly block: Uint8Array | StoredColumns;
   readonly counts: Uint32Array;
   readonly firsts: Float64Array;
   /** Names of the group and of its part, for errors. */
@@ -13,18 +15,26 @@ export interface ColumnSource {
   readonly part: string;
 }
 
-/** Decodes single columns; the blocks used last stay in kernel memory, so that reading series after series loads each once. */
+/** Kernel memory for blocks that may be used again. */
+const LOADED_BYTES_MAX = 32 * 2 ** 20;
+/** A block that takes more than one in so many parts of it stays until the next such block. */
+const LARGE_SHARE = 4;
+
+/** Decodes single columns; the blocks loaded last stay in kernel memory, so that reading series after series loads each once. */
 export class ColumnReader {
   readonly #kernel: Kernel;
-  readonly #setsMax: number;
-  /** In order of last use. */
+  /** The sets that lie in the ring, and the one that is too large for it. */
   readonly #loaded = new Map<ColumnSource, ColumnSet>();
+  readonly #ring: Ring;
+  readonly #large: Region;
+  #largeSource: ColumnSource | undefined;
   readonly #out: Region;
   readonly #scratch: Region;
 
-  constructor(kernel: Kernel, setsMax = 64) {
+  constructor(kernel: Kernel, bytesMax = LOADED_BYTES_MAX) {
     this.#kernel = kernel;
-    this.#setsMax = setsMax;
+    this.#ring = new Ring(kernel, bytesMax);
+    this.#large = new Region(kernel);
     this.#out = new Region(kernel);
     this.#scratch = new Region(kernel);
   }
@@ -63,24 +73,21 @@ export class ColumnReader {
   }
 
   #set(source: ColumnSource): ColumnSet {
-    let set = this.#loaded.get(source);
-    if (set !== undefined) {
-      this.#loaded.delete(source);
-    } else {
-      set = this.#take();
-      const fresh = set;
-      guarded(source.name, source.part, () => fresh.load(source.block, source.counts, source.firsts));
-    }
+    const known = this.#loaded.get(source);
+    if (known !== undefined) return known;
+    const { block, counts, firsts, name, part } = source;
+    const length = block instanceof Uint8Array ? block.length : block.rawBytes;
+    const place = this.#placeOf(source, loadBytes(counts.length, length));
+    const set = new ColumnSet(this.#kernel);
+    guarded(name, part, () => set.load(block, counts, firsts, place));
     this.#loaded.set(source, set);
     return set;
   }
 
-  #take(): ColumnSet {
-    for (const [source, set] of this.#loaded) {
-      if (this.#loaded.size < this.#setsMax) break;
-      this.#loaded.delete(source);
-      return set;
-    }
-    return new ColumnSet(this.#kernel);
+  #placeOf(source: ColumnSource, bytes: number): number {
+    if (bytes <= this.#ring.bytesMax / LARGE_SHARE) return this.#ring.take(bytes, () => this.#loaded.delete(source));
+    if (this.#largeSource !== undefined) this.#loaded.delete(this.#largeSource);
+    this.#largeSource = source;
+    return this.#large.ensure(bytes);
   }
 }

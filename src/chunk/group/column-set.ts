@@ -2,6 +2,7 @@ import { assert } from '../../lib/assert.ts';
 import { BytesError } from '../../lib/bytes.ts';
 import type { Kernel, KernelExports } from '../kernel.ts';
 import { Region } from '../region.ts';
+import { inflateTo } from './inflate.ts';
 
 /** A column has at most so many values: what one series may have in one group. */
 export const COLUMN_VALUES_MAX = 65536;
@@ -137,6 +138,12 @@ export class ColumnSetEncoder {
   }
 }
 
+/** A block as it is stored: inflated when it is loaded. */
+export interface StoredColumns {
+  readonly stored: Uint8Array;
+  readonly rawBytes: number;
+}
+
 const REASONS = [
   '',
   'too short',
@@ -170,14 +177,16 @@ export class ColumnSet {
   /**
    * Takes a block in; what was loaded before is gone.
    * @param counts values of each column; `firsts` the first value of each
+   * @param place in kernel memory, which has room for `loadBytes`; absent: a place of its own
    * @throws BytesError
    */
-  load(block: Uint8Array, counts: Uint32Array, firsts: Float64Array): void {
+  load(block: Uint8Array | StoredColumns, counts: Uint32Array, firsts: Float64Array, place?: number): void {
     const columns = counts.length;
     for (const count of counts) {
       if (count > COLUMN_VALUES_MAX) throw new BytesError(`a column of ${count} values`);
     }
-    const start = this.#region.ensure(columns * (DESCRIPTOR_BYTES + 12) + block.length + 64 + SLACK_BYTES);
+    const length = block instanceof Uint8Array ? block.length : block.rawBytes;
+    const start = place ?? this.#region.ensure(loadBytes(columns, length));
     this.#descriptors = start;
     this.#firsts = start + columns * DESCRIPTOR_BYTES;
     const countsAt = this.#firsts + columns * 8;
@@ -185,8 +194,9 @@ export class ColumnSet {
     const { u8, f64 } = this.#kernel;
     f64.set(firsts, this.#firsts / 8);
     u8.set(new Uint8Array(counts.buffer, counts.byteOffset, columns * 4), countsAt);
-    u8.set(block, at);
-    const refused = this.#exports.coldIndex(at, block.length, columns, countsAt, start);
+    if (block instanceof Uint8Array) u8.set(block, at);
+    else inflateTo(block.stored, length, u8, at);
+    const refused = this.#exports.coldIndex(at, length, columns, countsAt, start);
     if (refused !== 0) {
       this.counts = new Uint32Array(0);
       throw new BytesError(REASONS[refused]!);
@@ -217,6 +227,11 @@ export class ColumnSet {
       scratch,
     );
   }
+}
+
+/** Room that a block of so many bytes and columns is loaded into. */
+export function loadBytes(columns: number, length: number): number {
+  return columns * (DESCRIPTOR_BYTES + 12) + length + 64 + SLACK_BYTES;
 }
 
 /** Room that a column of `n` values needs to be decoded into, and as much as scratch. */

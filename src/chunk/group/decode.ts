@@ -50,8 +50,8 @@ export class GroupDecoder {
   }
 
   /** @param counts of the block's series and `firsts` their first values, from the series block */
-  values(raw: Uint8Array, ref: BlockRef, counts: Uint32Array, firsts: Float64Array, name: string): ColumnSource {
-    return { block: raw, counts, firsts, name, part: blockName(ref) };
+  values(stored: Uint8Array, ref: BlockRef, counts: Uint32Array, firsts: Float64Array, name: string): ColumnSource {
+    return { block: { stored, rawBytes: ref.rawBytes }, counts, firsts, name, part: blockName(ref) };
   }
 
   /** @throws errors.groupCorrupt */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import zlib from 'node:zlib';
 import fc from 'fast-check';
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts';
+import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { AppError } from '../../model/errors.ts';
 import type { FloatHistogram } from '../../model/histogram.ts';
 import { FLOAT, HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../../storage/columns.ts';
@@ -10,7 +10,8 @@ import { Kernel } from '../kernel.ts';
 import { GroupDecoder } from './decode.ts';
 import { Digester } from './digest.ts';
 import { type EncodedGroup, GroupEncoder } from './encode.ts';
-import { compress, decompress, encodeHeader, openBlock, parseHeader } from './header.ts';
+import { compress, encodeHeader, openBlock, parseHeader } from './header.ts';
+import { inflate, inflateTo } from './inflate.ts';
 import { readGroup } from './read.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -356,7 +357,7 @@ test('a damaged group is refused by name', () => {
       const rawBytes = from.uvarint();
       from.uvarint();
       from.u32();
-      const raw = Uint8Array.from(decompress(from.take(from.left), rawBytes));
+      const raw = Uint8Array.from(inflate(from.take(from.left), rawBytes));
       raw[at % raw.length]! ^= mask;
       const out = new ByteWriter();
       const stored = compress(raw);
@@ -385,4 +386,25 @@ test('a damaged group is refused by name', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('what is inflated to a place is what is inflated to a buffer, and bytes that do not fit are refused', () => {
+  const raw = Uint8Array.from({ length: 10_000 }, (_, i) => (i * i) % 251);
+  const stored = compress(raw);
+  const memory = new Uint8Array(raw.length + 101);
+  inflateTo(stored, raw.length, memory, 100);
+  assert.deepEqual(memory.subarray(100, 100 + raw.length), raw);
+  const damaged = Uint8Array.from(stored);
+  damaged[0]! ^= 255;
+  for (const [bytes, rawBytes] of [
+    [damaged, raw.length],
+    [stored.subarray(0, stored.length - 10), raw.length],
+    [stored, raw.length - 1],
+    [stored, raw.length + 1],
+  ] as const) {
+    assert.throws(() => inflate(bytes, rawBytes), BytesError);
+    assert.throws(() => inflateTo(bytes, rawBytes, new Uint8Array(rawBytes + 1), 0), BytesError);
+    inflateTo(stored, raw.length, memory, 0);
+    assert.deepEqual(memory.subarray(0, raw.length), raw);
+  }
 });

@@ -2,6 +2,7 @@ import zlib from 'node:zlib';
 import { ByteReader, BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { DIGEST_BYTES } from './digest.ts';
+import { inflate } from './inflate.ts';
 
 export const GROUP_VERSION = 1;
 
@@ -73,22 +74,6 @@ export function compress(raw: Uint8Array): Uint8Array {
   });
 }
 
-/** @throws BytesError where the bytes are no zstd frame of exactly `rawBytes` */
-export function decompress(stored: Uint8Array, rawBytes: number): Uint8Array {
-  let raw: Uint8Array;
-  try {
-    // one byte more than it takes, so that the first call also sees the end
-    raw = zlib.zstdDecompressSync(stored, {
-      chunkSize: Math.max(64, rawBytes + 1),
-      maxOutputLength: Math.max(1, rawBytes),
-    });
-  } catch (error) {
-    throw new BytesError(`zstd: ${error instanceof Error ? error.message : error}`, { cause: error });
-  }
-  if (raw.length !== rawBytes) throw new BytesError(`${raw.length} bytes where ${rawBytes} were announced`);
-  return raw;
-}
-
 /** @param metrics in group order, names as strings of one character a byte */
 export function encodeHeader(
   summary: Omit<GroupHeader, 'metrics' | 'blocks' | 'bodyBytes'>,
@@ -155,7 +140,7 @@ export function parseHeader(bytes: Uint8Array, name: string): { header: GroupHea
     const crc = frame.u32();
     const stored = frame.take(storedBytes);
     if (zlib.crc32(stored) !== crc) throw new BytesError('the checksum differs');
-    return { header: readHeader(new ByteReader(decompress(stored, rawBytes))), headerBytes: frame.at };
+    return { header: readHeader(new ByteReader(inflate(stored, rawBytes))), headerBytes: frame.at };
   });
 }
 
@@ -247,10 +232,15 @@ export function isIntact(ref: BlockRef, stored: Uint8Array): boolean {
  * @throws storeErrors.groupCorrupt
  */
 export function openBlock(ref: BlockRef, stored: Uint8Array, name: string): Uint8Array {
-  return guarded(name, blockName(ref), () => {
+  checkBlock(ref, stored, name);
+  return guarded(name, blockName(ref), () => inflate(stored, ref.rawBytes));
+}
+
+/** @throws storeErrors.groupCorrupt where these are not the bytes that `ref` names */
+export function checkBlock(ref: BlockRef, stored: Uint8Array, name: string): void {
+  guarded(name, blockName(ref), () => {
     if (stored.length !== ref.bytes) throw new BytesError(`${stored.length} of ${ref.bytes} bytes`);
     if (zlib.crc32(stored) !== ref.crc) throw new BytesError('the checksum differs');
-    return decompress(stored, ref.rawBytes);
   });
 }
 

@@ -8,6 +8,7 @@ import {
   type BlockKind,
   type BlockRef,
   blockName,
+  checkBlock,
   DIGEST_BLOCK,
   type GroupHeader,
   guarded,
@@ -67,7 +68,7 @@ const CHUNK_BYTES = 100;
 export class OpenGroup {
   readonly name: string;
   readonly blocks: GroupBlocks;
-  /** Memory held, roughly: a fixed amount for the group, its opened blocks inflated, and the chunks that were asked for. */
+  /** Memory held, roughly: a fixed amount for the group, its opened blocks (values as they are stored, others inflated), and the chunks that were asked for. */
   heldBytes = 4096;
   readonly #decoder: GroupDecoder;
   readonly #series = new Map<BlockRef, SeriesBlock>();
@@ -89,6 +90,10 @@ export class OpenGroup {
    */
   add(ref: BlockRef, stored: Uint8Array, labelsOf?: (raw: Uint8Array) => LabelBlock): void {
     if (this.has(ref)) return;
+    if (ref.kind === VALUES_BLOCK) {
+      this.#addValues(ref, stored);
+      return;
+    }
     const raw = openBlock(ref, stored, this.name);
     this.heldBytes += ref.rawBytes;
     switch (ref.kind) {
@@ -101,11 +106,6 @@ export class OpenGroup {
       case TIMES_BLOCK:
         this.#times.set(ref, this.#decoder.times(raw, ref, this.name));
         return;
-      case VALUES_BLOCK: {
-        const { counts, firsts } = this.#tableOf(ref);
-        this.#columns.set(ref, this.#decoder.values(raw, ref, counts, firsts, this.name));
-        return;
-      }
       case HISTOGRAM_BLOCK:
         this.#histograms.set(ref, this.#decoder.histograms(raw, ref, this.#tableOf(ref).counts, this.name));
         return;
@@ -115,6 +115,14 @@ export class OpenGroup {
       case DIGEST_BLOCK:
         return;
     }
+  }
+
+  /** As it is stored: buffers of inflated values would be most of what a query makes. */
+  #addValues(ref: BlockRef, stored: Uint8Array): void {
+    checkBlock(ref, stored, this.name);
+    this.heldBytes += ref.bytes;
+    const { counts, firsts } = this.#tableOf(ref);
+    this.#columns.set(ref, this.#decoder.values(stored, ref, counts, firsts, this.name));
   }
 
   has(ref: BlockRef): boolean {

@@ -1,4 +1,5 @@
-import { compress, decompress } from '../../chunk/group/header.ts';
+import { compress } from '../../chunk/group/header.ts';
+import { inflate } from '../../chunk/group/inflate.ts';
 import { BytesError, ByteWriter } from '../../lib/bytes.ts';
 import { openRow, putText, sealRow, takeText } from '../row-value.ts';
 
@@ -106,7 +107,7 @@ export function packContent(content: Uint8Array): Uint8Array {
 
 /** @throws BytesError */
 export function unpackContent(packed: Uint8Array, bytes: number): Uint8Array {
-  return decompress(packed, bytes);
+  return inflate(packed, bytes);
 }
 
 export function sealContent(part: Uint8Array): Uint8Array {
