@@ -1,11 +1,17 @@
 import { connect, isIP, type Socket } from 'node:net';
-import type { Clock } from '../../lib/clock.ts';
+import type { Readable } from 'node:stream';
+import type { Transport } from 'nodemailer';
+import type SMTPConnection from 'nodemailer/lib/smtp-connection';
+import type { SMTPConnectionAuth, SMTPEnvelope } from 'nodemailer/lib/smtp-connection';
+import { type Clock, timeout } from '../../lib/clock.ts';
 import type { Firewall } from './firewall.ts';
 import { tlsOptions } from './http-client.ts';
 import type { Mail, MailServer } from './mail.ts';
 import { type MailSender, SendError } from './notification.ts';
 
 const connectTimeoutMs = 10_000;
+/** Time that a server has to answer a goodbye. */
+const QUIT_MS_MAX = 2_000;
 
 /** Sends mail through the firewall. */
 export class SmtpClient implements MailSender {
@@ -18,13 +24,17 @@ export class SmtpClient implements MailSender {
   }
 
   async send(server: MailServer, mail: Mail, signal: AbortSignal): Promise<void> {
-    const { createTransport } = await import('nodemailer');
+    const [{ createTransport }, { default: SMTPConnection }] = await Promise.all([
+      import('nodemailer'),
+      import('nodemailer/lib/smtp-connection'),
+    ]);
     const address = await this.#firewall.addressOf(server.host);
     const socket = await dial(address, server.port, this.#clock, signal);
     const onAbort = () => socket.destroy(new Error('aborted'));
     signal.addEventListener('abort', onAbort, { once: true });
     const servername = server.tls.serverName || (isIP(server.host) > 0 ? undefined : server.host);
-    const transport = createTransport({
+    const { auth, ...custom } = authOf(server);
+    const connection = new SMTPConnection({
       host: server.host,
       port: server.port,
       name: server.hello,
@@ -33,21 +43,65 @@ export class SmtpClient implements MailSender {
       ignoreTLS: !server.requiresTls,
       tls: { ...tlsOptions(server.tls), ...(servername === undefined ? {} : { servername }) },
       connection: socket,
-      disableFileAccess: true,
-      disableUrlAccess: true,
-      ...authOf(server),
-    } as Parameters<typeof createTransport>[0]);
+      ...custom,
+    } as ConstructorParameters<typeof SMTPConnection>[0]);
     try {
+      const transport = createTransport(
+        {
+          name: 'smtp',
+          version: '1',
+          send({ message }, done) {
+            const stream = message.createReadStream();
+            said(connection, { envelope: message.getEnvelope(), stream }, auth).then(
+              () => done(null, {}),
+              (error: Error) => done(error),
+            );
+          },
+        } satisfies Transport,
+        { disableFileAccess: true, disableUrlAccess: true },
+      );
       await transport.sendMail(messageOf(mail, this.#clock));
+      await this.#quit(connection);
     } catch (thrown) {
       if (signal.aborted) throw new SendError('context deadline exceeded', 'contextDeadlineExceeded');
       throw sendErrorOf(thrown, server);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      transport.close();
+      connection.close();
       socket.destroy();
     }
   }
+
+  /** Says goodbye; the mail is taken, whatever comes of it. */
+  async #quit(connection: SMTPConnection): Promise<void> {
+    const limit = timeout(this.#clock, QUIT_MS_MAX);
+    const over = Promise.withResolvers<void>();
+    limit.signal.addEventListener('abort', () => over.resolve(), { once: true });
+    connection.on('error', over.resolve);
+    connection.once('end', over.resolve);
+    try {
+      connection.quit();
+      await over.promise;
+    } finally {
+      limit.cancel();
+    }
+  }
+}
+
+/** Says a mail over a connection. */
+async function said(
+  connection: SMTPConnection,
+  { envelope, stream }: { readonly envelope: SMTPEnvelope; readonly stream: Readable },
+  auth: SMTPConnectionAuth | undefined,
+): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const step = (next: () => void) => (error?: Error | null) => (error ? over.reject(error) : next());
+  connection.once('error', over.reject);
+  connection.once('end', () => over.reject(new Error('Connection closed')));
+  const send = () => connection.send(envelope, stream, step(over.resolve));
+  const begin = () => (auth !== undefined && connection.allowsAuth ? connection.login(auth, step(send)) : send());
+  connection.connect(step(begin));
+  await over.promise;
 }
 
 async function dial(host: string, port: number, clock: Clock, signal: AbortSignal): Promise<Socket> {
@@ -79,12 +133,20 @@ interface AuthContext {
   sendCommand(command: string): Promise<{ readonly status: number; readonly response: string }>;
 }
 
-function authOf({ username, password, secret, identity }: MailServer): object {
+interface Auth {
+  readonly auth?: SMTPConnectionAuth;
+  readonly customAuth?: Readonly<Record<string, (context: AuthContext) => Promise<void>>>;
+}
+
+function authOf({ username, password, secret, identity }: MailServer): Auth {
   if (username === '') return {};
+  const authWith = (type: string, method: string | false, pass: string) => {
+    return { type, user: username, credentials: { user: username, pass, options: undefined }, method };
+  };
   if (password !== '' && identity !== '') {
     const text = Buffer.from(`${identity}\0${username}\0${password}`).toString('base64');
     return {
-      auth: { type: 'custom', method: PLAIN_WITH_IDENTITY, user: username, pass: password },
+      auth: authWith('CUSTOM', PLAIN_WITH_IDENTITY, password),
       customAuth: {
         async [PLAIN_WITH_IDENTITY]({ sendCommand }: AuthContext) {
           const { status, response } = await sendCommand(`AUTH PLAIN ${text}`);
@@ -93,8 +155,8 @@ function authOf({ username, password, secret, identity }: MailServer): object {
       },
     };
   }
-  if (password === '' && secret !== '') return { auth: { user: username, pass: secret }, authMethod: 'CRAM-MD5' };
-  return { auth: { user: username, pass: password } };
+  if (password === '' && secret !== '') return { auth: authWith('LOGIN', 'CRAM-MD5', secret) };
+  return { auth: authWith('LOGIN', false, password) };
 }
 
 function messageOf({ from, to, headers, text, html }: Mail, clock: Clock): object {
