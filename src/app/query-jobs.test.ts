@@ -413,6 +413,47 @@ test('an answer that is too large for the front end fails its query alone', asyn
   assert.equal(await stage.retries(), 0);
 });
 
+test('answers of which there is no room for all at once come one after another, and none fails', async (t) => {
+  const { stage, one } = await staged(t);
+  const bytes = 600_000;
+  let running = 0;
+  stage.querier('q', [one.address], async (job) => {
+    running++;
+    return { head: { workedMs: 3 }, bytes: Buffer.alloc(bytes, Number(job.payload[0])) };
+  });
+  const ask = (mark: number, ends = unaborted) =>
+    stage.desk.ask({ ...WANTED, query: `q${mark}`, payload: Uint8Array.of(mark) }, ends);
+  const leaves = new AbortController();
+  const left = ask(9, leaves.signal).catch((error: Error) => error.message);
+  const all = [1, 2, 3, 4].map((mark) => ask(mark));
+  leaves.abort(new Error('enough'));
+  for (const [i, asked] of all.entries()) {
+    const { head, bytes: answered } = await asked;
+    assert.deepEqual(head, { workedMs: 3 });
+    assert.ok(Buffer.alloc(bytes, i + 1).equals(answered));
+  }
+  assert.equal(await left, 'enough');
+  assert.ok(running >= 4);
+  // nothing of the room is lost
+  assert.equal((await ask(5)).bytes.length, bytes);
+});
+
+test('an answer that is longer or shorter than it said is taken as it is', async (t) => {
+  for (const answerBytes of [0, 3, 8, undefined]) {
+    const stage = new Stage(t);
+    stage.desk.add({
+      async enqueue({ id: job }) {
+        const head = { workedMs: 0, answerBytes };
+        await stage.desk.answer({ job, querier: 'q', head, bytes: Buffer.from('ab'), isLast: false });
+        await stage.desk.answer({ job, querier: 'q', bytes: Buffer.from('cde'), isLast: true });
+      },
+      cancel() {},
+    });
+    await stage.frontend();
+    assert.equal(await stage.ask(), 'abcde', String(answerBytes));
+  }
+});
+
 test('a job that a scheduler may have taken all the same is cancelled there before it is left with another', async (t) => {
   const stage = new Stage(t);
   const seen: string[] = [];

@@ -89,6 +89,8 @@ export interface AnswerPart {
 export interface JobHead {
   /** Time that the querier worked at it. */
   readonly workedMs: number;
+  /** Bytes of all of the answer. Absent: they are not known yet. */
+  readonly answerBytes?: number | undefined;
   /** Status, type and headers of the answer to a request of the API. */
   readonly api?: {
     readonly status: number;

@@ -2,7 +2,7 @@ import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler }
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
-import { SharedRoom } from '../lib/shared-room.ts';
+import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -16,7 +16,7 @@ export interface JobDeskOptions {
   readonly retriesMax: number;
   /** Time for a job's answer, or its beginning where it comes in parts: waiting and all tries together. */
   readonly timeoutMs: number;
-  /** Bytes of answers that have begun to come, of all jobs. */
+  /** Bytes of answers that come, of all jobs: those that are told how long they are wait until there is room for all of them. */
   readonly answerBytesMax: number;
   readonly log: Logger;
   readonly registry: Registry;
@@ -97,6 +97,8 @@ export class JobDesk implements AnswerTaker, JobFailures {
   readonly #metrics: ReturnType<typeof deskMetrics>;
   /** Bytes of answers that are not whole yet, by tenant. */
   readonly #room: SharedRoom;
+  /** Answers that wait for room. */
+  #freed = Promise.withResolvers<void>();
   #number = 0;
   #turn = 0;
   /** Those that wait for a scheduler. */
@@ -198,31 +200,44 @@ export class JobDesk implements AnswerTaker, JobFailures {
 
   async #once(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<AnsweredJob> {
     const { tenant } = wanted;
-    const parts: Uint8Array[] = [];
-    let bytes = 0;
+    const answer = new WholeAnswer();
+    let taken = 0;
+    let isOver = false;
     let head: JobHead | undefined;
+    let bytesAll: number | undefined;
     try {
       return await this.#leave<AnsweredJob>(wanted, false, avoid, signal, ({ resolve, fail, through }) => (part) => {
-        head ??= part.head;
-        const { length } = part.bytes;
-        if (bytes + length > ANSWER_BYTES_MAX) {
-          fail(queryErrors.answerTooLarge({ bytes: bytes + length, limit: ANSWER_BYTES_MAX }));
-          return undefined;
-        }
-        if (!this.#room.take(tenant, length)) {
+        if (part.head !== undefined) ({ answerBytes: bytesAll, ...head } = part.head);
+        const bytes = Math.max(answer.bytes + part.bytes.length, bytesAll ?? 0);
+        const add = () => {
+          taken = Math.max(taken, bytes);
+          answer.add(part.bytes, bytesAll);
+          if (!part.isLast) return;
+          through();
+          resolve({ head: head ?? { workedMs: 0 }, querier: part.querier, bytes: answer.whole() });
+        };
+        const wait = async () => {
+          for (;;) {
+            await this.#freed.promise;
+            if (isOver) return;
+            if (this.#room.take(tenant, bytes)) return add();
+          }
+        };
+        if (bytes > ANSWER_BYTES_MAX) fail(queryErrors.answerTooLarge({ bytes, limit: ANSWER_BYTES_MAX }));
+        else if (bytes <= taken || this.#room.take(tenant, bytes - taken)) add();
+        // one that holds nothing yet waits: those that hold something become whole without it
+        else if (taken === 0 && bytesAll !== undefined && fitsShare(0, bytes, this.#room.size)) return wait();
+        else {
           const [heldBytes, ownBytes, limitBytes] = [this.#room.held, this.#room.heldBy(tenant), this.#room.size];
           fail(processErrors.tooManyAnswers({ heldBytes, ownBytes, limitBytes }));
-          return undefined;
         }
-        bytes += length;
-        parts.push(part.bytes);
-        if (!part.isLast) return undefined;
-        through();
-        resolve({ head: head ?? { workedMs: 0 }, querier: part.querier, bytes: joined(parts, bytes) });
         return undefined;
       });
     } finally {
-      if (bytes > 0) this.#room.give(tenant, bytes);
+      isOver = true;
+      if (taken > 0) this.#room.give(tenant, taken);
+      this.#freed.resolve();
+      this.#freed = Promise.withResolvers();
     }
   }
 
@@ -380,12 +395,34 @@ function isRetried({ error, querier }: JobFailure): boolean {
   return http >= 500 && promType !== 'timeout' && promType !== 'canceled';
 }
 
-function joined(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
-  const all = new Uint8Array(bytes);
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+/** An answer that comes in pieces: each is put in its place at once where it is known how many bytes there will be. */
+class WholeAnswer {
+  #all: Uint8Array<ArrayBuffer> | undefined;
+  readonly #parts: Uint8Array[] = [];
+  bytes = 0;
+
+  /** @param bytesAll of the answer; undefined: they are not known */
+  add(part: Uint8Array, bytesAll: number | undefined): void {
+    if (bytesAll !== undefined && this.bytes === 0) this.#all = new Uint8Array(bytesAll);
+    if (this.#all !== undefined && this.bytes + part.length <= this.#all.length) this.#all.set(part, this.bytes);
+    else {
+      // more than was said
+      if (this.#all !== undefined) this.#parts.push(this.#all.subarray(0, this.bytes));
+      this.#all = undefined;
+      this.#parts.push(part);
+    }
+    this.bytes += part.length;
   }
-  return all;
+
+  whole(): Uint8Array<ArrayBuffer> {
+    if (this.#all?.length === this.bytes) return this.#all;
+    const parts = this.#all === undefined ? this.#parts : [this.#all.subarray(0, this.bytes)];
+    const all = new Uint8Array(this.bytes);
+    let at = 0;
+    for (const part of parts) {
+      all.set(part, at);
+      at += part.length;
+    }
+    return all;
+  }
 }

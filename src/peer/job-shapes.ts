@@ -175,8 +175,9 @@ export function answerPartOf(value: unknown): AnswerPart {
 }
 
 function headOf(value: unknown): JobHead {
-  const { workedMs, api } = fieldsOf(value, 'head');
-  const own = { workedMs: numberOf(workedMs, 'workedMs') };
+  const { workedMs, answerBytes, api } = fieldsOf(value, 'head');
+  const bytes = optional(answerBytes, (each) => countOf(each, 'answerBytes'));
+  const own = { workedMs: numberOf(workedMs, 'workedMs'), ...(bytes !== undefined && { answerBytes: bytes }) };
   if (api === undefined) return own;
   const { status, contentType, headers } = fieldsOf(api, 'api');
   const code = countOf(status, 'status');

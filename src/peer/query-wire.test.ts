@@ -269,6 +269,28 @@ test('bytes that another process would not send are refused, and take no memory 
   assert.ok(refused > all.length * rounds * 0.3, `${refused} refused`);
 });
 
+test('columns of an answer lie in its bytes, and series share the times that they have in common', () => {
+  const times = () => Float64Array.of(0, 60_000, 120_000);
+  const series = ['1', '22', '333'].map((i) => ({
+    pairs: ['a', i],
+    times: times(),
+    values: Float64Array.of(Number(i), 2, 3),
+    histograms: undefined,
+  }));
+  const bytes = encodeResult({ ...RESULTS[5]!, value: { type: 'matrix', series } });
+  const { value } = decodeResult(bytes);
+  assert.ok(value.type === 'matrix');
+  assert.deepEqual(value.series, series);
+  for (const each of value.series) {
+    assert.equal(each.values.buffer, bytes.buffer);
+    assert.equal(each.times, value.series[0]!.times);
+  }
+  // bytes within others are read as well
+  const within = new Uint8Array(bytes.length + 3);
+  within.set(bytes, 3);
+  assert.deepEqual(decodeResult(within.subarray(3)).value, value);
+});
+
 test('labels of a batch that are none, or not of its values, are refused', () => {
   for (const pairs of ['', 'x', '{}', '[[]]', '[["a","1"],["a"]]', '[["a","1"],["a",2]]', '[["a","1"],[]] ']) {
     const refused = () => checkPairs(pairs, 2);

@@ -42,6 +42,7 @@ const NOTES_MAX = 100_000;
 const LIST_MAX = 50_000_000;
 const HEAD_AT = 4;
 const F64 = 8;
+const SPACE = 0x20;
 
 /** A call of a `QueryRunner`. */
 export type AskedQuery =
@@ -128,12 +129,18 @@ export class Columns {
     this.#bytes += column.byteLength;
   }
 
-  behind(head: unknown): Uint8Array<ArrayBuffer> {
-    const encoded = encodeValue(head);
-    const all = new Uint8Array(HEAD_AT + encoded.length + this.#bytes);
-    new DataView(all.buffer).setUint32(0, encoded.length, true);
+  /** The head is filled up by a text `pad`, so that columns can be read where they lie. */
+  behind(head: object): Uint8Array<ArrayBuffer> {
+    const encoded = encodeValue({ ...head, pad: '' });
+    const padding = -(HEAD_AT + encoded.length) & (F64 - 1);
+    const headBytes = encoded.length + padding;
+    const all = new Uint8Array(HEAD_AT + headBytes + this.#bytes);
+    new DataView(all.buffer).setUint32(0, headBytes, true);
+    // its last byte is the length of the text
+    encoded[encoded.length - 1] = padding;
     all.set(encoded, HEAD_AT);
-    let at = HEAD_AT + encoded.length;
+    let at = HEAD_AT + headBytes;
+    all.fill(SPACE, at - padding, at);
     for (const part of this.#parts) {
       all.set(part, at);
       at += part.length;
@@ -142,7 +149,7 @@ export class Columns {
   }
 }
 
-/** Takes columns from behind their head, in their order. */
+/** Takes columns from behind their head, in their order: they lie in the bytes that are read, where these are a buffer's from its start. */
 export class ColumnReader {
   readonly head: Fields;
   readonly #bytes: Uint8Array;
@@ -159,6 +166,12 @@ export class ColumnReader {
   take(count: number): Float64Array<ArrayBuffer> {
     const length = count * F64;
     if (length > this.#bytes.length - this.#at) throw wrongShape('columns');
+    const { buffer, byteOffset } = this.#bytes;
+    if (buffer instanceof ArrayBuffer && byteOffset === 0 && this.#at % F64 === 0) {
+      const there = new Float64Array(buffer, this.#at, count);
+      this.#at += length;
+      return there;
+    }
     const column = new Float64Array(count);
     new Uint8Array(column.buffer).set(this.#bytes.subarray(this.#at, this.#at + length));
     this.#at += length;
@@ -335,12 +348,20 @@ function seriesOf(fields: Fields, reader: ColumnReader): readonly ResultSeries[]
   const histograms = optional(fields.histograms, (each) => listOf(each, 'histograms', pairs.length, (one) => one));
   const starts = reader.take(pairs.length);
   const steps = reader.take(pairs.length);
+  // most series have the same times
+  let kept = { startMs: 0, stepMs: 0, times: new Float64Array(0) };
+  const evenTimes = (startMs: number, stepMs: number, count: number) => {
+    if (kept.startMs !== startMs || kept.stepMs !== stepMs || kept.times.length !== count) {
+      kept = { startMs, stepMs, times: Float64Array.from({ length: count }, (_, k) => startMs + k * stepMs) };
+    }
+    return kept.times;
+  };
   return pairs.map((own, i) => {
     const count = points[i]!;
     const isEven = !Number.isNaN(steps[i]);
     const given = isEven ? undefined : reader.take(count);
     const values = reader.take(count);
-    const times = given ?? Float64Array.from({ length: count }, (_, k) => starts[i]! + k * steps[i]!);
+    const times = given ?? evenTimes(starts[i]!, steps[i]!, count);
     const its = histograms?.[i];
     return { pairs: own, times, values, histograms: histogramsOf(its === null ? undefined : its, count) };
   });

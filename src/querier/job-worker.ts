@@ -195,10 +195,11 @@ export class JobWorker {
   async #answer(job: Job, { head, bytes, parts }: JobOutcome, signal: AbortSignal): Promise<void> {
     const taker = this.#options.answers(job.answersTo);
     const said = { job: job.id, querier: this.#options.id };
+    const told = parts === undefined ? { ...head, answerBytes: bytes.length } : head;
     let isFirst = true;
     const send = async (some: Uint8Array, isLast: boolean) => {
       signal.throwIfAborted();
-      await taker.answer({ ...said, ...(isFirst && { head }), bytes: some, isLast });
+      await taker.answer({ ...said, ...(isFirst && { head: told }), bytes: some, isLast });
       isFirst = false;
     };
     const sendAll = async (all: Uint8Array, isLast: boolean) => {
