@@ -51,9 +51,9 @@ export class SmtpClient implements MailSender {
           name: 'smtp',
           version: '1',
           send({ message }, done) {
-            const stream = message.createReadStream();
-            said(connection, { envelope: message.getEnvelope(), stream }, auth).then(
-              () => done(null, {}),
+            const envelope = message.getEnvelope();
+            said(connection, { envelope, stream: message.createReadStream() }, auth).then(
+              () => done(null, { envelope, messageId: message.messageId() }),
               (error: Error) => done(error),
             );
           },
