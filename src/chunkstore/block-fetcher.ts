@@ -5,12 +5,15 @@ import { BytesError } from '../lib/bytes.ts';
 import { copyBytes } from '../lib/copy.ts';
 import { getOrMake } from '../lib/map.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
+import { uncountedBytes } from '../lib/uncounted-bytes.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import type { FoundGroup } from './index-reader.ts';
 import type { StorePeriod } from './schema.ts';
 
 /** Keeps the bytes of sub-blocks, which never change. Owned by the chunk store; what it loses is read again. */
 export interface BlockCache {
+  /** Whether it is memory of this thread: what the system caches need not be there, too. */
+  readonly isMemory?: boolean;
   get(key: string): Promise<Uint8Array | undefined>;
   set(key: string, bytes: Uint8Array): void;
 }
@@ -19,6 +22,8 @@ export interface BlockCache {
 const GAP_BYTES_MAX = [64 * 1024, 512 * 1024, 2 * 2 ** 20] as const;
 const READS_FEW = 6;
 const READ_BYTES_MAX = 8 * 2 ** 20;
+/** Ranges are kept where at least one in so many of their bytes was wanted. */
+const RANGE_USED_MIN = 2;
 
 /** A group that a query reads from. */
 export interface GroupInUse {
@@ -102,12 +107,20 @@ export class BlockFetcher {
     this.#context.budget.addMemory(bytes);
   }
 
+  /** The cache that blocks of a period belong in. */
+  #cacheOf({ objects }: StorePeriod): BlockCache | undefined {
+    return this.#cache?.isMemory === true && objects?.isLocal === true ? undefined : this.#cache;
+  }
+
   async #notCached(wanted: readonly Wanted[], stored: Map<BlockRef, Uint8Array>): Promise<Wanted[]> {
-    const cache = this.#cache;
-    if (cache === undefined) return [...wanted];
     const missing: Wanted[] = [];
     await Promise.all(
       wanted.map(async (each) => {
+        const cache = this.#cacheOf(each.group.found.period);
+        if (cache === undefined) {
+          missing.push(each);
+          return;
+        }
         const bytes = await cache.get(cacheKey(each));
         // others may write to a cache on the network: what is not what the group's header says is as good as nothing
         if (bytes !== undefined && isIntact(each.ref, bytes)) stored.set(each.ref, bytes);
@@ -124,17 +137,20 @@ export class BlockFetcher {
       signal.throwIfAborted();
       budget.addFetchedBytes(end - offset);
       budget.addFetches(0, 1);
-      const bytes = await period.objects!.getRange(key, offset, end - offset, signal);
+      const bytes = await period.objects!.getRange(key, offset, end - offset, signal, uncountedBytes);
+      const cache = this.#cacheOf(period);
+      const wantedBytes = covered.reduce((sum, { ref }) => sum + ref.bytes, 0);
+      // what is kept keeps its range, unless it is copied; groups that are opened let go of a range as a whole
+      const isCopied = cache !== undefined || wantedBytes * RANGE_USED_MIN < bytes.length;
       for (const each of covered) {
         const from = bodyOffset(each) + each.ref.offset - offset;
         guarded(each.group.open.name, blockName(each.ref), () => {
           if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
         });
         const part = bytes.subarray(from, from + each.ref.bytes);
-        // a copy, so that what is cached does not keep the whole range
-        const block = this.#cache === undefined ? part : copyBytes(part);
+        const block = isCopied ? copyBytes(part) : part;
         stored.set(each.ref, block);
-        this.#cache?.set(cacheKey(each), block);
+        cache?.set(cacheKey(each), block);
       }
     });
   }

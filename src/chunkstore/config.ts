@@ -59,7 +59,7 @@ export const chunkStoreConfig = storeSection('chunk_store', 'chunk-store', 'Read
   }),
   cacheSize: bytes({
     default: '32MiB',
-    help: 'Memory of each query worker for parts of chunk groups, with the cache in memory. 0: none.',
+    help: 'Memory of each query worker for parts of chunk groups, with the cache in memory; of those in files the system has a cache of its own. 0: none.',
   }),
   rowCacheSize: bytes({
     default: '32MiB',

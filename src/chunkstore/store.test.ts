@@ -609,3 +609,46 @@ test('heads of groups tell the size of a selection, day by day, before anything 
     { series: 0, chunks: 0, samples: 0 },
   ]);
 });
+
+test('blocks of objects that are files of this machine are in no cache in memory, and read as any', async () => {
+  const { writer, objects, schema, clock } = store({ writer: { inlineBytesMax: 64 } });
+  const times = steps(START, START + WINDOW, 60_000);
+  await writer.write(
+    groupsOf(
+      't',
+      Array.from({ length: 50 }, (_, i) => seriesOf({ __name__: 'm', i: `${i}` }, times, (_, k) => i * k)),
+    ),
+  );
+  const asked: string[] = [];
+  const blockCache = {
+    isMemory: true,
+    async get(key: string) {
+      asked.push(key);
+      return undefined;
+    },
+    set: () => {},
+  };
+  const read = (cache = {}) => {
+    const reader = new ChunkStoreReader(schema, kernel, clock, { blockCache: { ...blockCache, ...cache } });
+    return readAll(reader, 't', [name('m')], START, START + WINDOW);
+  };
+  const cached = await read();
+  assert.ok(asked.length > 0);
+  asked.length = 0;
+  const remote = objects.getRange.bind(objects);
+  let rooms = 0;
+  Object.assign(objects, {
+    isLocal: true,
+    async getRange(key: string, from: number, length: number, signal?: AbortSignal, room?: (n: number) => Uint8Array) {
+      const bytes = await remote(key, from, length, signal);
+      const own = room?.(bytes.length);
+      own?.set(bytes);
+      if (own?.buffer instanceof SharedArrayBuffer) rooms++;
+      return own ?? bytes;
+    },
+  });
+  assert.deepEqual(await read(), cached);
+  assert.ok(asked.length === 0 && rooms > 0);
+  assert.deepEqual(await read({ isMemory: false }), cached);
+  assert.ok(asked.length > 0, 'one for several processes is asked');
+});

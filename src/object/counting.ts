@@ -30,8 +30,12 @@ export class CountingObjectClient implements ObjectClient {
     return this.#read(await this.#client.get(key, signal));
   }
 
-  async getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#read(await this.#client.getRange(key, offset, length, signal));
+  get isLocal(): boolean {
+    return this.#client.isLocal === true;
+  }
+
+  async getRange(...asked: Parameters<ObjectClient['getRange']>): Promise<Uint8Array> {
+    return this.#read(await this.#client.getRange(...asked));
   }
 
   async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<readonly ObjectInfo[]> {

@@ -28,6 +28,7 @@ export interface FilesystemObjectOptions {
  * has confirmed survives a power cut, and nobody ever sees a part of it.
  */
 export class FilesystemObjectClient implements ObjectClient {
+  readonly isLocal = true;
   readonly #dir: string;
   /** Folders known to be there and on disk. */
   readonly #folders = new Set<string>();
@@ -69,10 +70,16 @@ export class FilesystemObjectClient implements ObjectClient {
     });
   }
 
-  async getRange(key: string, offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array> {
+  async getRange(
+    key: string,
+    offset: number,
+    length: number,
+    signal?: AbortSignal,
+    room?: (bytes: number) => Uint8Array,
+  ): Promise<Uint8Array> {
     return this.#read(key, signal, async (file) => {
       const { size } = await file.stat();
-      return readFully(file, offset, Math.max(0, Math.min(length, size - offset)), signal);
+      return readFully(file, offset, Math.max(0, Math.min(length, size - offset)), signal, room);
     });
   }
 
@@ -188,8 +195,9 @@ async function readFully(
   offset: number,
   length: number,
   signal: AbortSignal | undefined,
+  room: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes),
 ): Promise<Uint8Array> {
-  const body = new Uint8Array(length);
+  const body = room(length);
   let at = 0;
   while (at < length) {
     signal?.throwIfAborted();

@@ -22,6 +22,7 @@ export async function openBlockCache(spec: CacheSettings, clock: Clock): Promise
   let taken: CacheStats = { hits: 0, misses: 0, failures: 0 };
   return {
     blocks: {
+      isMemory: spec.chunkStore.cacheBackend === 'memory',
       get: async (key) => (await cache.get([key]))[0],
       set(key, value) {
         void cache.set([{ key, value, ttlMs: BLOCK_TTL_MS }]); // never fails
