@@ -54,14 +54,14 @@ function panelOf(panels: Readonly<Record<string, Panel>>, item: GridItem, fromY:
   const panel = panels[content.$ref.replace(/^#\/spec\/panels\//, '')]!;
   const { display, plugin, queries = [] } = panel.spec;
   const gridPos = { x, y: y + fromY, w: width, h: height };
-  const { transformations } = (panel.spec as { grafana?: { transformations?: readonly object[] } }).grafana ?? {};
+  const { transformations, overrides = [] } = (panel.spec as { grafana?: KeptOfPanel }).grafana ?? {};
   if (plugin.kind === GRAFANA_PANEL) return { ...plugin.spec, title: display.name, gridPos };
   return {
     title: display.name,
     description: display.description ?? '',
     gridPos,
     datasource: DATASOURCE,
-    ...drawnAs(plugin),
+    ...drawnAs(plugin, overrides),
     targets: queries.map(targetOf),
     ...(transformations !== undefined && { transformations }),
     ...(repeat !== undefined && {
@@ -91,7 +91,7 @@ function annotationOf({ display, plugin }: Annotation): object[] {
 }
 
 /** Type and options; a kind that Grafana has not becomes a text that says so, with the panel beside it. */
-function drawnAs(plugin: Plugin): object {
+function drawnAs(plugin: Plugin, overrides: readonly object[]): object {
   const spec = (plugin.spec ?? {}) as {
     readonly yAxis?: { readonly format?: Format; readonly min?: number; readonly max?: number };
     readonly format?: Format;
@@ -111,7 +111,7 @@ function drawnAs(plugin: Plugin): object {
     ...(max !== undefined && { max }),
     custom: stacking,
   };
-  const fieldConfig = { defaults, overrides: [] };
+  const fieldConfig = { defaults, overrides };
   const calcs = [spec.calculation === undefined || spec.calculation === 'last' ? 'lastNotNull' : spec.calculation];
   const options = { reduceOptions: { calcs, fields: '', values: false } };
   switch (plugin.kind) {
@@ -135,6 +135,11 @@ function drawnAs(plugin: Plugin): object {
     default:
       return { type: 'text', options: { mode: 'markdown', content: `A panel of kind ${plugin.kind}` }, perses: plugin };
   }
+}
+
+interface KeptOfPanel {
+  readonly transformations?: readonly object[];
+  readonly overrides?: readonly object[];
 }
 
 interface Format {

@@ -10,6 +10,8 @@ import type {
   Variable,
 } from '../contract/dashboard.ts';
 import { GRAFANA_PANEL, GRAFANA_TARGET } from './grafana-kept.ts';
+import { overridesOf } from './grafana-overrides.ts';
+import { classicOf, isSecondSchema } from './grafana-second-schema.ts';
 import { isTransformation, transformed } from './grafana-transformations.ts';
 import { persesUnit } from './grafana-units.ts';
 import { DashboardError, type JsonObject, PANELS_MAX, readDashboard } from './read-dashboard.ts';
@@ -169,16 +171,31 @@ class GrafanaReader {
       return { kind: 'Panel', spec: { display, plugin: { kind: GRAFANA_PANEL, spec: panel } } };
     }
     const transformations = list(panel.transformations).map(object);
-    const unknown = transformations.filter(({ id }) => !isTransformation(text(id), plugin.kind));
+    const unknown = transformations.filter((one) => !isTransformation(one, plugin.kind));
     if (unknown.length > 0) {
       const ids = [...new Set(unknown.map(({ id }) => text(id).slice(0, 40)))].join(', ');
       this.#note(`${named(panel)}: transformations that are kept, and not done: ${ids}`);
     }
     const kept = targets.length - readable.filter(({ hide }) => hide !== true).length;
     if (kept > 0) this.#note(`${named(panel)}: ${kept} of its queries are kept, and not drawn`);
+    const given = list(object(panel.fieldConfig).overrides).map(object);
+    const { overrides, left } = overridesOf(
+      given,
+      readable.map(({ refId }) => text(refId)),
+    );
+    if (left.length > 0) {
+      const ids = left.map((id) => id.slice(0, 40)).join(', ');
+      this.#note(`${named(panel)}: settings of fields that are kept, and not done: ${ids}`);
+    }
     const queries = targets.map((target) => queryOf(target, panel));
-    const more = transformations.length > 0 && { grafana: { transformations } };
-    return { kind: 'Panel', spec: { display, plugin: transformed(plugin, transformations), queries, ...more } };
+    const kepts = {
+      ...(transformations.length > 0 && { transformations }),
+      ...(given.length > 0 && { overrides: given }),
+    };
+    const more = Object.keys(kepts).length > 0 && { grafana: kepts };
+    const drawn = transformed(plugin, transformations);
+    const spec = overrides.length === 0 ? drawn.spec : { ...drawn.spec, overrides };
+    return { kind: 'Panel', spec: { display, plugin: { ...drawn, ...(spec && { spec }) }, queries, ...more } };
   }
 
   #variables(given: readonly JsonObject[]): { readonly variables: Variable[]; readonly unknown: JsonObject[] } {
@@ -436,8 +453,9 @@ function whole(value: unknown, min: number, max: number, otherwise: number): num
 export function importDashboard(body: JsonObject): ImportedDashboard {
   const inner = object(body.dashboard);
   const given = body.kind === undefined && Object.keys(inner).length > 0 ? inner : body;
-  if (given.kind === 'Dashboard' && 'elements' in object(given.spec)) {
-    throw new DashboardError("this is the second version of Grafana's schema: export it as classic JSON");
+  if (isSecondSchema(given)) {
+    const { dashboard, notes } = fromGrafana(classicOf(given));
+    return { dashboard, notes };
   }
   const folder = text(object(body.meta).folderTitle) || text(body.folderTitle);
   if (isGrafana(given) && folder !== '') {

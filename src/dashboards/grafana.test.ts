@@ -18,6 +18,31 @@ const TRANSFORMATIONS = [
   },
   { id: 'sortBy', options: { sort: [{ field: 'Value #A', desc: true }] } },
   { id: 'groupBy', options: {} },
+  {
+    id: 'groupBy',
+    options: {
+      fields: { job: { operation: 'groupby' }, 'Value #A': { operation: 'aggregate', aggregations: ['sum'] } },
+    },
+  },
+  {
+    id: 'calculateField',
+    options: { mode: 'binary', alias: 'Half', binary: { left: 'Value #A', operator: '/', right: '2' } },
+  },
+  { id: 'calculateField', options: { mode: 'windowFunctions' } },
+];
+
+const OVERRIDES = [
+  {
+    matcher: { id: 'byName', options: '500' },
+    properties: [
+      { id: 'displayName', value: 'errors' },
+      { id: 'color', value: { mode: 'fixed', fixedColor: 'dark-red' } },
+      { id: 'unit', value: 'percentunit' },
+      { id: 'custom.lineWidth', value: 3 },
+    ],
+  },
+  { matcher: { id: 'byFrameRefID', options: 'A' }, properties: [{ id: 'custom.transform', value: 'negative-Y' }] },
+  { matcher: { id: 'byType', options: 'number' }, properties: [{ id: 'unit', value: 's' }] },
 ];
 
 /** Classic JSON as Grafana 11 exports it, with what most dashboards have. */
@@ -71,7 +96,7 @@ const GRAFANA = {
       type: 'timeseries',
       title: 'Requests',
       gridPos: { x: 12, y: 0, w: 12, h: 9 },
-      fieldConfig: { defaults: { unit: 'reqps', custom: { stacking: { mode: 'normal' } } } },
+      fieldConfig: { defaults: { unit: 'reqps', custom: { stacking: { mode: 'normal' } } }, overrides: OVERRIDES },
       targets: [target('rate(http_requests_total{job=~"$job"}[$__rate_interval])'), target('up', { hide: true })],
     },
     {
@@ -176,6 +201,7 @@ test('common panels and variables of Grafana are taken over, the rest is kept an
   assert.deepEqual(requests.plugin.spec, {
     yAxis: { format: { unit: 'requests/sec' } },
     visual: { stack: 'all', areaOpacity: 0.6 },
+    overrides: [{ names: ['500'], name: 'errors', color: '#e02f44', unit: 'percent-decimal' }],
   });
   assert.deepEqual(
     requests.queries!.map(({ spec: { plugin } }) => [plugin.kind, plugin.spec.seriesNameFormat]),
@@ -221,10 +247,18 @@ test('common panels and variables of Grafana are taken over, the rest is kept an
       { name: 'Time', hide: true },
       { name: 'Value #2', header: 'Second' },
     ],
+    steps: [
+      { kind: 'groupBy', by: ['job'], calcs: [{ column: 'Value', calc: 'sum' }] },
+      { kind: 'calculate', name: 'Half', operator: '/', left: 'Value', right: 2, only: false },
+    ],
   });
-  assert.equal(notes.length, 7, notes.join('\n'));
+  assert.equal(notes.length, 8, notes.join('\n'));
+  assert.match(
+    notes.join('\n'),
+    /"Requests": settings of fields that are kept, and not done: custom.transform, byType/,
+  );
   assert.match(notes.join('\n'), /1 annotation queries are kept, and not drawn/);
-  assert.match(notes.join('\n'), /"Table": transformations that are kept, and not done: groupBy/);
+  assert.match(notes.join('\n'), /"Table": transformations that are kept, and not done: groupBy, calculateField/);
   assert.match(notes.join('\n'), /"Map": panels of type geomap cannot be drawn here, and are kept/);
   assert.match(notes.join('\n'), /variable filters: type adhoc is kept/);
 });
@@ -238,6 +272,119 @@ test('a dashboard goes to Grafana and comes back as it was', () => {
   assert.deepEqual(
     written.templating.list.map(({ name, type }) => [name, type]),
     GRAFANA.templating.list.map(({ name, type }) => [name, type === 'interval' ? 'custom' : type]),
+  );
+});
+
+test("Grafana's second schema is taken over as the classic one is", () => {
+  const { panels, templating, annotations } = GRAFANA;
+  const [requests, up] = panels as unknown as Record<string, never>[];
+  const element = (panel: Record<string, unknown>) => ({
+    kind: 'Panel',
+    spec: {
+      title: panel.title,
+      vizConfig: {
+        kind: 'VizConfig',
+        group: panel.type,
+        spec: { options: panel.options, fieldConfig: panel.fieldConfig },
+      },
+      data: {
+        kind: 'QueryGroup',
+        spec: {
+          queries: (panel.targets as { refId: string; hide?: boolean }[]).map(({ refId, hide, ...spec }) => ({
+            kind: 'PanelQuery',
+            spec: { refId, hidden: hide === true, query: { kind: 'DataQuery', group: 'prometheus', spec } },
+          })),
+        },
+      },
+    },
+  });
+  const place = (name: string, x: number, y: number, more: object = {}) => ({
+    kind: 'GridLayoutItem',
+    spec: { x, y, width: 12, height: 9, element: { kind: 'ElementReference', name }, ...more },
+  });
+  const repeat = { mode: 'variable', value: 'job', direction: 'h', maxPerRow: 3 };
+  const query = templating.list[1]!;
+  const second = {
+    apiVersion: 'dashboard.grafana.app/v2beta1',
+    kind: 'Dashboard',
+    spec: {
+      title: 'Shop',
+      tags: ['web'],
+      timeSettings: { from: 'now-6h', to: 'now', autoRefresh: '30s' },
+      elements: { a: element(requests!), b: element(up!), lib: { kind: 'LibraryPanel', spec: { title: 'Shared' } } },
+      layout: {
+        kind: 'RowsLayout',
+        spec: {
+          rows: [
+            {
+              kind: 'RowsLayoutRow',
+              spec: {
+                title: 'First',
+                layout: { kind: 'GridLayout', spec: { items: [place('b', 0, 0, { repeat }), place('a', 12, 0)] } },
+              },
+            },
+            {
+              kind: 'RowsLayoutRow',
+              spec: {
+                title: 'Second',
+                collapse: true,
+                layout: {
+                  kind: 'AutoGridLayout',
+                  spec: { maxColumnCount: 2, items: ['a', 'lib', 'gone'].map((name) => place(name, 0, 0)) },
+                },
+              },
+            },
+          ],
+        },
+      },
+      variables: [
+        {
+          kind: 'QueryVariable',
+          spec: {
+            ...{ name: 'job', label: 'Job', hide: 'dontHide', multi: true, includeAll: true, allValue: '.*' },
+            ...{ regex: query.regex, current: query.current, sort: 'alphabeticalAsc' },
+            query: { kind: 'DataQuery', group: 'prometheus', spec: query.query },
+          },
+        },
+      ],
+      annotations: [
+        {
+          kind: 'AnnotationQuery',
+          spec: {
+            ...{ name: 'Down', enable: true },
+            query: { kind: 'DataQuery', group: 'prometheus', spec: { expr: annotations.list[1]!.expr } },
+            legacyOptions: { titleFormat: '{{instance}} is down' },
+          },
+        },
+      ],
+    },
+  };
+  const { dashboard, notes } = importDashboard(second);
+  const { spec } = dashboard;
+  const classic = importDashboard(GRAFANA).dashboard.spec;
+  assert.deepEqual([spec.display.name, spec.duration, spec.refreshInterval], ['Shop', '6h', '30s']);
+  const named = (name: string) => Object.values(spec.panels).find((one) => one.spec.display.name === name)?.spec.plugin;
+  assert.deepEqual(named('Requests'), classic.panels['panel-1']!.spec.plugin);
+  assert.equal(named('Shared')?.kind, 'GrafanaPanel');
+  assert.deepEqual(
+    spec.layouts.map(({ spec: { display, items } }) => [display?.title, display?.collapse?.open, items.length]),
+    [
+      ['First', true, 2],
+      ['Second', false, 3],
+    ],
+  );
+  assert.deepEqual(spec.layouts[0]!.spec.items[0], classic.layouts[0]!.spec.items[0]);
+  assert.deepEqual(spec.layouts[1]!.spec.items[2]!.y, 9);
+  assert.deepEqual(spec.variables, [classic.variables![1]]);
+  assert.deepEqual(spec.annotations, classic.annotations!.slice(0, 1));
+  assert.match(notes.join('\n'), /"Shared": panels of type library-panel cannot be drawn here/);
+  const deep = (level: number): object => ({
+    kind: 'RowsLayout',
+    spec: { rows: [{ spec: { layout: level === 0 ? {} : deep(level - 1) } }] },
+  });
+  assert.throws(
+    () => importDashboard({ ...second, spec: { elements: {}, layout: deep(9) } }),
+    /nest more than 5 levels/,
   );
 });
 

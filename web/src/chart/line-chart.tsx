@@ -27,6 +27,8 @@ export interface LineChartProps {
   readonly isStacked: boolean;
   readonly fromZero: boolean;
   readonly unit: Unit;
+  /** Of single series, where they are told; absent: `unit`. */
+  readonly units?: readonly Unit[];
   readonly zone: Zone;
   readonly height: number;
   readonly marks: readonly PointMark[];
@@ -169,7 +171,6 @@ export function LineChart(props: LineChartProps) {
           zone={zone}
           isPinned={pinned !== undefined}
           rows={rowsAt(props, drawn.shown, shownHover.at)}
-          unit={unit}
           notes={[
             ...marksNear(marks, times, shownHover.at),
             ...marksAt(timeMarks, times[shownHover.at]!, stepOf(times)),
@@ -180,9 +181,18 @@ export function LineChart(props: LineChartProps) {
   );
 }
 
-function rowsAt({ series, names, strokes }: LineChartProps, shown: readonly number[], at: number): TooltipRow[] {
+function rowsAt(
+  { series, names, strokes, unit, units }: LineChartProps,
+  shown: readonly number[],
+  at: number,
+): TooltipRow[] {
   return shown
-    .map((i) => ({ name: names[i]!, color: strokes[i]!.color, value: series[i]!.values[at]! }))
+    .map((i) => ({
+      name: names[i]!,
+      color: strokes[i]!.color,
+      value: series[i]!.values[at]!,
+      unit: units?.[i] ?? unit,
+    }))
     .filter(({ value }) => !Number.isNaN(value))
     .sort((a, b) => b.value - a.value);
 }

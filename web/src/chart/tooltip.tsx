@@ -6,6 +6,7 @@ export interface TooltipRow {
   readonly name: string;
   readonly color: string;
   readonly value: number;
+  readonly unit: Unit;
 }
 
 const ROWS_MAX = 16;
@@ -20,15 +21,14 @@ export function ChartTooltip(props: {
   readonly zone: Zone;
   readonly isPinned: boolean;
   readonly rows: readonly TooltipRow[];
-  readonly unit: Unit;
   readonly notes?: readonly string[];
 }) {
-  const { left, top, width, timeMs, zone, isPinned, rows, unit, notes = [] } = props;
+  const { left, top, width, timeMs, zone, isPinned, rows, notes = [] } = props;
   const beside = left + 16 + WIDTH_PX > width ? Math.max(0, left - 16 - Math.min(WIDTH_PX, width)) : left + 16;
   return (
     <div className="tooltip" data-pinned={isPinned || undefined} style={{ left: beside, top: Math.max(0, top - 20) }}>
       <div className="tooltip-time">{printMoment(timeMs, zone)}</div>
-      {rows.slice(0, isPinned ? 200 : ROWS_MAX).map(({ name, color, value }) => (
+      {rows.slice(0, isPinned ? 200 : ROWS_MAX).map(({ name, color, value, unit }) => (
         <div className="tooltip-row" key={name}>
           <span className="swatch" style={{ background: color }} />
           <span className="tooltip-name">{name}</span>

@@ -4,9 +4,10 @@ import type { Dashboard, GridItem, ListVariable } from '../../../src/contract/da
 import { spansOf } from './annotation-spans.ts';
 import { placeBelow, settled, withMoved } from './grid.ts';
 import { namedBy, panelAt, queryFor, renamed, unitNamed } from './model.ts';
+import { settingsBy } from './overrides.ts';
 import { sectionsOf } from './repeats.ts';
 import { intervalOf, ratedSelectors } from './sample-interval.ts';
-import { columnsOf, hasColumns } from './table-columns.ts';
+import { columnsOf, hasColumns, isReduced } from './table-columns.ts';
 import { chosenValue, interpolated, offered, patternOf, type Value, type Values } from './variables.ts';
 
 test('ranges follow the interval of the samples and the step', () => {
@@ -187,6 +188,65 @@ test('a table has labels and values as columns, named, hidden, ordered and sorte
     headers: ['job'],
     rows: [['j']],
   });
+});
+
+test('a table groups, calculates and reduces as its panel says, and columns have units', () => {
+  const row = (labels: Record<string, string>, value: string) => ({ labels, values: [[1, value] as const] });
+  const first = [
+    row({ job: 'a', host: '1' }, '3'),
+    row({ job: 'a', host: '2' }, '5'),
+    row({ job: 'b', host: '1' }, '7'),
+  ];
+  const second = [row({ job: 'a', host: '1' }, '1'), row({ job: 'b', host: '1' }, '2')];
+  const steps = (...all: object[]) => columnsOf([first, second], { steps: all });
+  const groupBy = { kind: 'groupBy', by: ['job', 'gone'], calcs: [{ column: 'Value', calc: 'sum' }] };
+  assert.deepEqual(steps(groupBy, null as never, { kind: 'groupBy' }), {
+    headers: ['job', 'Value (sum)'],
+    rows: [
+      ['a', '8'],
+      ['b', '7'],
+    ],
+  });
+  const ratio = { kind: 'calculate', name: 'Ratio', operator: '/', left: 'Value', right: 'Value #2', only: true };
+  assert.deepEqual(steps(ratio), { headers: ['Ratio'], rows: [['3'], [''], ['3.5']] });
+  const total = { kind: 'reduceRow', name: 'Total', calc: 'sum', columns: [], only: false };
+  assert.deepEqual(
+    steps(total).rows.map((cells) => cells.at(-1)),
+    ['4', '5', '9'],
+  );
+  const reduce = {
+    steps: [
+      {
+        kind: 'reduce',
+        calcs: [
+          { calc: 'max', name: 'Max' },
+          { calc: 'mean', name: 'Mean' },
+        ],
+        labels: true,
+      },
+    ],
+  };
+  assert.ok(isReduced(reduce) && !isReduced({}) && !isReduced(undefined));
+  const series = [{ name: 'of a', labels: { job: 'a' }, values: Float64Array.from([1, Number.NaN, 3]) }];
+  const overrides = [{ names: ['Max'], unit: 'seconds', name: 'Longest' }, { pattern: '/jo./', hide: true }, null, 7];
+  assert.deepEqual(columnsOf([], { ...reduce, overrides }, series), {
+    headers: ['Field', 'Longest', 'Mean'],
+    rows: [['of a', '3 s', '2']],
+  });
+});
+
+test('settings of fields are found by name, pattern and query, and the later ones count', () => {
+  const fields = settingsBy({
+    overrides: [
+      { names: ['a'], unit: 'bytes', color: '#123456' },
+      { query: 1, name: 'second' },
+      { pattern: '^(a+)+$', hide: true },
+      { names: ['a'], color: 'url(x)', unit: 'seconds' },
+    ],
+  });
+  assert.deepEqual(fields('a', 0), { unit: 'seconds', color: '#123456' });
+  assert.deepEqual(fields('b', 1), { name: 'second' });
+  assert.deepEqual(settingsBy({ overrides: 'x' })('a', 0), {});
 });
 
 test('series are renamed by patterns that cannot take for ever', () => {

@@ -15,9 +15,11 @@ import { Failure } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
+import { calculated } from './calculated.ts';
 import { Markdown } from './markdown.tsx';
 import { isStacked, namedBy, queryFor, renamed, unitOfPanel } from './model.ts';
-import { type ColumnTable, columnsOf, hasColumns } from './table-columns.ts';
+import { settingsBy } from './overrides.ts';
+import { type ColumnTable, columnsOf, hasColumns, isReduced } from './table-columns.ts';
 import { TimeMarks } from './time-marks.ts';
 import { interpolated, type Values } from './variables.ts';
 
@@ -61,18 +63,20 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
   const width = useWidth(root);
   const seen = useSeen(root);
   const isTable = plugin.kind === 'Table' || plugin.kind === 'TimeSeriesTable';
+  // rows are made of whole series
+  const isInstant = isTable && !isReduced(plugin.spec);
   const stepMs = Math.max(stepOf({ rangeMs, resolution: EMPTY_PANEL.resolution }, width || 500), intervalMs);
   const times = { intervalMs, stepMs, rangeMs };
   const exprs = queries.map(({ spec }) => queryFor(spec.plugin.spec.query, times, values));
   const { data, error, isFetching } = useQuery({
-    queryKey: ['panel', tenant, exprs, isTable, rangeMs, endMs, stepMs, round],
+    queryKey: ['panel', tenant, exprs, isInstant, rangeMs, endMs, stepMs, round],
     enabled: seen && width > 0 && exprs.length > 0 && isDrawn,
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs > 0 && visible && seen && endMs === undefined ? refreshMs : false,
     queryFn: ({ signal }) => {
       const end = endMs ?? Math.floor(Date.now() / stepMs) * stepMs;
       const grid = { startMs: end - Math.floor(rangeMs / stepMs) * stepMs, endMs: end, stepMs };
-      const when = isTable ? { timeMs: end } : { grid };
+      const when = isInstant ? { timeMs: end } : { grid };
       return Promise.all(
         exprs.map((expr) => runQuery({ expr, tenant, seriesMax: SERIES_MAX, isDashboard: true, ...when }, signal)),
       );
@@ -146,14 +150,27 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
   const timeMarks = useContext(TimeMarks);
   const unit = unitOfPanel(panel);
   const merged = useMemo(() => {
-    const series = answers.flatMap((answer) => answer.series);
-    const names = answers.flatMap((answer, i) => {
+    const fields = settingsBy(plugin.spec);
+    const shown = answers.flatMap((answer, i) => {
       const format = queries[i]?.spec.plugin.spec.seriesNameFormat;
-      return answer.series.map(({ labels }) => renamed(namedBy(format, labels) || printSeries(labels), plugin.spec));
+      return answer.series.map((series) => {
+        const name = renamed(namedBy(format, series.labels) || printSeries(series.labels), plugin.spec);
+        const own = fields(name, i);
+        return { series, name: own.name ?? name, own };
+      });
     });
+    const kept = shown.filter(({ own }) => own.hide !== true);
+    const series = kept.map((one) => one.series);
+    const names = kept.map(({ name }) => name);
     // those that share a name share its colour
-    return { series, names, strokes: strokesFor(series.map(({ labels }, i) => ({ ...labels, __name__: names[i]! }))) };
-  }, [answers, queries, plugin.spec]);
+    const strokes = strokesFor(kept.map(({ series: { labels }, name }) => ({ ...labels, __name__: name })));
+    return {
+      series,
+      names,
+      strokes: strokes.map((stroke, i) => ({ ...stroke, color: kept[i]!.own.color ?? stroke.color })),
+      units: kept.map(({ own }) => own.unit ?? unit),
+    };
+  }, [answers, queries, plugin.spec, unit]);
   const zoom = (startMs: number, endMs: number) => setTime(Math.max(1_000, endMs - startMs), endMs);
   const [first] = answers;
   if (first === undefined) return null;
@@ -163,6 +180,7 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
       const { headers, rows } = columnsOf(
         answers.map((answer) => answer.rows),
         spec,
+        merged.series.map(({ labels, values }, i) => ({ name: merged.names[i]!, labels, values })),
       );
       return <Columns headers={headers} rows={rows} heightPx={heightPx + 50} />;
     }
@@ -188,7 +206,7 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
           const last = calculated(values, plugin.spec?.calculation);
           return (
             <div key={printSeries(labels)} title={String(last)}>
-              <div className="stat">{printValue(last, unit)}</div>
+              <div className="stat">{printValue(last, merged.units[i]!)}</div>
               {merged.names[i] !== '{}' && <div className="dim wrapped">{merged.names[i]!.slice(0, 120)}</div>}
             </div>
           );
@@ -218,7 +236,7 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
                 }}
               />
             </span>
-            <span className="bar-number">{printValue(value, unit)}</span>
+            <span className="bar-number">{printValue(value, merged.units[i]!)}</span>
           </div>
         ))}
         {all.length > BARS_MAX && <span className="dim">{all.length - BARS_MAX} more</span>}
@@ -241,6 +259,7 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
         isStacked={isStacked(panel)}
         fromZero={unit !== 'timestamp' && unit !== 'celsius'}
         unit={unit}
+        units={merged.units}
         zone={zone}
         height={heightPx}
         marks={NO_MARKS}
@@ -293,27 +312,6 @@ function Columns(props: ColumnTable & { readonly heightPx: number }) {
 }
 
 const NO_MARKS = [] as const;
-
-/** One value of a series; the last one where nothing else is asked for. */
-function calculated(values: Float64Array, calculation: unknown): number {
-  const known = values.filter((value) => !Number.isNaN(value));
-  if (known.length === 0) return Number.NaN;
-  const sum = () => known.reduce((total, value) => total + value, 0);
-  switch (calculation) {
-    case 'mean':
-      return sum() / known.length;
-    case 'sum':
-      return sum();
-    case 'min':
-      return known.reduce((least, value) => Math.min(least, value));
-    case 'max':
-      return known.reduce((most, value) => Math.max(most, value));
-    case 'first':
-      return known[0]!;
-    default:
-      return known.at(-1)!;
-  }
-}
 
 /** Whether an element has been in view, or near it. */
 function useSeen(element: React.RefObject<HTMLElement | null>): boolean {
