@@ -24,6 +24,8 @@ const { values: options } = parseArgs({
     keep: { type: 'string', default: '' },
     /** Folder for CPU profiles of Pallium's threads, from its start on. */
     profile: { type: 'string', default: '' },
+    /** Without Prometheus beside it. */
+    alone: { type: 'boolean', default: false },
   },
 });
 const GROUPS = Number(options.groups);
@@ -94,10 +96,10 @@ const profiled: Record<string, string> =
   options.profile === '' ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${options.profile}` };
 await using server = await Pallium.start({ flags: [`-ruler.local-directory=${folder}`], env: profiled });
 await using peer: Peer | { readonly url: string; readonly pid: number; [Symbol.asyncDispose](): Promise<void> } =
-  isPrometheus3Installed
+  isPrometheus3Installed && !options.alone
     ? await startPrometheus3({ config: `global: { evaluation_interval: 1m }\nrule_files: [${file}]\n` })
     : { url: '', pid: 0, async [Symbol.asyncDispose]() {} };
-if (peer.pid === 0) console.log('Prometheus 3.16 is not installed: Pallium alone');
+if (peer.pid === 0) console.log(`${options.alone ? '' : 'Prometheus 3.16 is not installed: '}Pallium alone`);
 const writeUrls = [`${server.url}/api/v1/push`, ...(peer.pid === 0 ? [] : [`${peer.url}/api/v1/write`])];
 
 let ended = false;

@@ -98,6 +98,8 @@ export interface HeadSlice {
   readonly warnings: readonly string[];
   /** Whatever could not be had of those who are away. */
   readonly missing?: readonly string[];
+  /** The bytes are lent: to be called when they will not be looked at again. Absent: they are the asker's. */
+  readonly giveBack?: () => void;
 }
 
 export interface HeadExemplarRequest {

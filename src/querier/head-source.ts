@@ -54,7 +54,7 @@ export class HeadSource implements SampleSource {
           context.missing?.add(part);
           warnings.add(missingText(part));
         }
-        found.take(slice.bytes, slice.alone);
+        found.take(slice, slice.alone);
       }
     } catch (error) {
       found.close();
@@ -96,6 +96,7 @@ export class HeadSource implements SampleSource {
       }
       if (waiting.length > 0) yield* this.#blockOf(waiting, false, request, context);
     } finally {
+      for (const { giveBack } of waiting) giveBack?.();
       seen.close();
     }
   }
@@ -110,7 +111,7 @@ export class HeadSource implements SampleSource {
     const warnings = [...new Set(slices.flatMap((slice) => slice.warnings))];
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
     try {
-      for (const slice of slices) found.take(slice.bytes, alone || slice.alone);
+      for (const slice of slices) found.take(slice, alone || slice.alone);
       yield {
         labels: found.labels,
         warnings,
@@ -202,6 +203,8 @@ class FoundSeries {
   #copiedBytes = 0;
   #heldBytes = 0;
   #closed = false;
+  /** Gives slices back that are lent. */
+  readonly #lent: (() => void)[] = [];
 
   constructor(
     decoders: Decoders,
@@ -221,7 +224,8 @@ class FoundSeries {
   }
 
   /** @param alone no other slice has series of this one */
-  take(bytes: Uint8Array, alone: boolean): void {
+  take({ bytes, giveBack }: HeadSlice, alone: boolean): void {
+    if (giveBack !== undefined) this.#lent.push(giveBack);
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
     let wideBytes = 0;
@@ -355,7 +359,9 @@ class FoundSeries {
     if (this.#closed) return;
     this.#closed = true;
     this.#known.close();
+    // nothing can be read from now on: another answer may lie there soon
     this.#slices.length = 0;
+    for (const giveBack of this.#lent) giveBack();
     this.#context.budget.addMemory(-this.#heldBytes);
   }
 }

@@ -129,7 +129,10 @@ export async function startRig(random: Random, { alike = false }: RigOptions = {
       config,
       purger: defaultsOf(purgerConfig),
       engine: querierEngine({ ...config, fusedOperators }, new KernelRows()),
-      ingester: new ShardsClient(channels.map((channel) => ({ channel, held: HeldRange.everything() }))),
+      ingester: new ShardsClient(
+        channels.map((channel) => ({ channel, held: HeldRange.everything() })),
+        true,
+      ),
       schema,
       blockCache: undefined,
       rowCacheBytesMax: 1 << 20,

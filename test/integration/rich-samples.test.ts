@@ -221,7 +221,7 @@ test('histograms and start timestamps are the same from the head, after replay, 
   const kernel = Kernel.create();
   const connect = (shard: Shard) => connectInThread<ShardRole>(shardRole(shard, systemClock));
   const headOf = (channel: Channel<ShardRole>) =>
-    new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
+    new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }], true), kernel);
   const shard = open();
   await shard.ready;
   const first = connect(shard);

@@ -133,6 +133,7 @@ function headsOf(ports: HeadPorts): IngesterClient {
       links.push(channel);
       return { channel, held: new HeldRange(held) };
     }),
+    true,
   );
 }
 

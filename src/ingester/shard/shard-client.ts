@@ -9,11 +9,12 @@ import type {
   IngesterClient,
 } from '../../contract/ingester.ts';
 import type { ReplicaLoss } from '../../contract/replica.ts';
+import { giveBack } from '../../kit/thread/lent-memory.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { NO_TALLY } from '../../model/series-tally.ts';
 import type { HeldRange } from '../head/held-range.ts';
-import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSlice } from './shard-messages.ts';
+import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSelect, type ShardSlice } from './shard-messages.ts';
 
 export interface ConnectedShard {
   readonly channel: ShardCalls;
@@ -28,8 +29,12 @@ export class ShardsClient implements IngesterClient {
   /** Absent with several shards: the same series may lie on two of them, which their counts do not show. */
   readonly tally: IngesterClient['tally'];
 
-  constructor(shards: readonly ConnectedShard[]) {
+  readonly #mayLend: boolean;
+
+  /** @param mayLend whether slices are given back (`HeadSlice.giveBack`), so that they need not be the asker's */
+  constructor(shards: readonly ConnectedShard[], mayLend = false) {
     this.#all = shards;
+    this.#mayLend = mayLend;
     this.#shards = shards.map(({ channel }) => channel);
     if (shards.length === 1) this.tally = (request, signal) => this.#tally(shards[0]!, request, signal);
   }
@@ -45,30 +50,34 @@ export class ShardsClient implements IngesterClient {
     const firsts = shards.map((shard) => this.#first(shard, request, signal));
     for (const first of firsts) first.catch(() => {}); // its turn to fail comes below
     const open = new Map<ShardCalls, number>();
+    const asked = new Set(firsts);
     try {
       for (const [i, shard] of shards.entries()) {
-        let slice = await firsts[i]!;
         let isFirst = true;
-        for (;;) {
+        for (let answer = firsts[i]; answer !== undefined; ) {
+          const slice = await answer;
+          asked.delete(answer);
           if (slice.cursor === 0) open.delete(shard);
           else open.set(shard, slice.cursor);
           // asked for before this one is used, so that shard and reader work side by side
           const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
           next?.catch(() => {});
-          yield { ...slice, alone: shards.length === 1, isAll: isFirst && next === undefined };
+          if (next !== undefined) asked.add(next);
+          yield { ...slice, ...lentOf(slice), alone: shards.length === 1, isAll: isFirst && next === undefined };
           isFirst = false;
-          if (next === undefined) break;
-          slice = await next;
+          answer = next;
         }
       }
     } finally {
+      for (const answer of asked) answer.then(({ bytes }) => giveBack(bytes)).catch(() => {});
       for (const [shard, cursor] of open) shard.call('selectClose', { cursor }).catch(() => {});
     }
   }
 
   /** The first slice. What is asked for at the same moment goes in one message: messages cost more than small answers. */
-  #first(shard: ShardCalls, request: HeadSelect, signal: AbortSignal): Promise<ShardSlice> {
+  #first(shard: ShardCalls, headSelect: HeadSelect, signal: AbortSignal): Promise<ShardSlice> {
     return new Promise((resolve, reject) => {
+      const request = { ...headSelect, mayLend: this.#mayLend };
       const waiting = this.#waiting.get(shard);
       if (waiting !== undefined) {
         waiting.push({ request, signal, resolve, reject });
@@ -130,8 +139,20 @@ export class ShardsClient implements IngesterClient {
   }
 }
 
+/** How a slice is given back that is lent; twice does no harm. */
+function lentOf({ bytes }: ShardSlice): Pick<HeadSlice, 'giveBack'> {
+  if (!(bytes.buffer instanceof SharedArrayBuffer)) return {};
+  let isBack = false;
+  return {
+    giveBack() {
+      if (!isBack) giveBack(bytes);
+      isBack = true;
+    },
+  };
+}
+
 interface WaitingSelect {
-  readonly request: HeadSelect;
+  readonly request: ShardSelect;
   readonly signal: AbortSignal;
   resolve(slice: ShardSlice): void;
   reject(reason: unknown): void;
@@ -161,7 +182,10 @@ async function askTogether(shard: ShardCalls, all: readonly WaitingSelect[]): Pr
       if (answer === undefined)
         shard.call('select', each.request, { signal: each.signal }).then(each.resolve, each.reject);
       else if (waiting.has(each)) each.resolve(answer);
-      else if (answer.cursor !== 0) shard.call('selectClose', { cursor: answer.cursor }).catch(() => {});
+      else {
+        giveBack(answer.bytes);
+        if (answer.cursor !== 0) shard.call('selectClose', { cursor: answer.cursor }).catch(() => {});
+      }
     }
   } catch (thrown) {
     for (const { reject } of all) reject(thrown);

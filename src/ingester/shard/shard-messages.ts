@@ -25,6 +25,11 @@ export interface ShardSlice {
   readonly warnings: readonly string[];
 }
 
+export interface ShardSelect extends HeadSelect {
+  /** Whether the asker gives back what is lent to it (`LentMemory`). */
+  readonly mayLend?: boolean;
+}
+
 /** Asks for a tenant's series of one arena, ordered by slot, then metric. */
 export interface ShardExport extends ExportedSlots {
   readonly arena: number;
@@ -66,10 +71,10 @@ export type ShardRole = {
   /** Counts as having read them now: an operator vouches for it. */
   vouchDeletions(request: Record<string, never>): void;
   setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
-  select(request: HeadSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
+  select(request: ShardSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   /** Several, one after another; undefined: it failed. */
   selects(
-    request: { readonly requests: readonly HeadSelect[] },
+    request: { readonly requests: readonly ShardSelect[] },
     call?: CallContext,
   ): Promise<Transferred<readonly (ShardSlice | undefined)[]>>;
   selectNext(request: { readonly cursor: number }): Promise<Transferred<ShardSlice>>;

@@ -1,6 +1,7 @@
 import { Region } from '../../chunk/region.ts';
 import type { HeadLabels } from '../../contract/ingester.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
+import { LentMemory } from '../../kit/thread/lent-memory.ts';
 import { BytesError } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { getOrMake } from '../../lib/map.ts';
@@ -50,6 +51,7 @@ interface Cursor {
   /** 0: all. */
   readonly arena: number;
   readonly refs: Uint32Array;
+  readonly mayLend: boolean;
   at: number;
   usedMs: number;
 }
@@ -74,6 +76,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const newest = new NewestTally(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
+  const lent = new LentMemory(clock);
   const cursors = new Map<number, Cursor>();
   const exportOrder = new ExportOrder(head, clock);
   const decoder = new FrameDecoder();
@@ -107,7 +110,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   };
 
   /** Copies series into `out` until it is full; one that alone is larger makes it larger. */
-  const fill = (refs: Uint32Array, from: number, startMs: number, endMs: number, arena: number) => {
+  const fill = ({ refs, at: from, startMs, endMs, arena, mayLend }: Cursor) => {
     let at = 0;
     let i = from;
     while (i < refs.length) {
@@ -124,21 +127,23 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       at += wrote;
       i++;
     }
-    return { next: i, bytes: head.kernel.u8.slice(out.at, out.at + at) };
+    const filled = head.kernel.u8.subarray(out.at, out.at + at);
+    const bytes = mayLend ? lent.lend(at) : undefined;
+    bytes?.set(filled);
+    return { next: i, bytes: bytes ?? filled.slice() };
   };
 
   const slice = (id: number, cursor: Cursor): Transferred<ShardSlice> => {
-    const { startMs, endMs, arena } = cursor;
-    const { next, bytes } = fill(cursor.refs, cursor.at, startMs, endMs, arena);
+    const { startMs, endMs } = cursor;
+    const { next, bytes } = fill(cursor);
     cursor.at = next;
     cursor.usedMs = clock.monotonicMs();
     const more = next < cursor.refs.length;
     if (more) cursors.set(id, cursor);
     else cursors.delete(id);
     hold();
-    return Transferred.of({ cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) }, [
-      bytes.buffer as ArrayBuffer,
-    ]);
+    const answer = { cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) };
+    return Transferred.of(answer, movedOf([answer]));
   };
 
   /** Refs of the series that any of the lists matches, each once. */
@@ -187,7 +192,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     mustBeReady();
     expire();
     if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-    const { startMs, endMs, shard: part } = request;
+    const { startMs, endMs, shard: part, mayLend = false } = request;
     if (part !== undefined && !isSeriesShard(part)) throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
     return read(request.tenant, call?.signal, async (turn) => {
       const tenant = head.tenant(request.tenant);
@@ -196,7 +201,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           ? new Uint32Array(0)
           : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, at: 0, usedMs: clock.monotonicMs() });
+      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, mayLend, at: 0, usedMs: clock.monotonicMs() });
     });
   };
 
@@ -239,10 +244,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         const found = await select(request, call).catch(() => undefined);
         slices.push(found?.value);
       }
-      return Transferred.of(
-        slices,
-        slices.flatMap((each) => (each === undefined ? [] : [each.bytes.buffer as ArrayBuffer])),
-      );
+      return Transferred.of(slices, movedOf(slices));
     },
     async selectNext({ cursor: id }) {
       const cursor = cursors.get(id);
@@ -302,6 +304,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           endMs: 9.2e18,
           arena,
           refs,
+          mayLend: false,
           at: 0,
           usedMs: clock.monotonicMs(),
         });
@@ -365,6 +368,11 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     },
     close: (options) => shard.close(options),
   };
+}
+
+/** Buffers of slices that move to who asked; the others are lent. */
+function movedOf(slices: readonly (ShardSlice | undefined)[]): ArrayBuffer[] {
+  return slices.flatMap((each) => (each?.bytes.buffer instanceof ArrayBuffer ? [each.bytes.buffer] : []));
 }
 
 function byWindow(arenas: readonly SavedArena[]): UnflushedWindow[] {

@@ -76,7 +76,7 @@ export class HeadStorage implements TestStorage {
         tableMs: TABLE_MS_DEFAULT,
       },
     ]);
-    this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }]), kernel);
+    this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }], true), kernel);
     this.#schema = schema;
     this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0, clock: systemClock });
     const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
