@@ -5,6 +5,7 @@ import { SharedRates } from '../../distributor/shared-rates.ts';
 import type { ShardCalls, ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import { Link } from '../../kit/thread/link.ts';
+import { freeMoved } from '../../kit/thread/movable.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { processErrors } from '../../model/errors-process.ts';
@@ -55,7 +56,7 @@ const role: EdgeRole = {
   },
   push(request) {
     if (edge === undefined) throw new Error('bug: push before connect');
-    return edge.push(request);
+    return edge.push(request).finally(() => freeMoved(request.body));
   },
 };
 serveWorker(role);

@@ -8,6 +8,7 @@ import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { shardRole } from '../../ingester/shard/shard-role.ts';
 import { FolderHold, type HoldToken } from '../../kit/folder/hold.ts';
 import { serve } from '../../kit/thread/channel.ts';
+import { freeMoved } from '../../kit/thread/movable.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { EdgeRole } from './edge-role.ts';
@@ -68,7 +69,7 @@ const role: ShardThreadRole = {
       connect: () => {},
       connectRing: () => {},
       reconnect: () => {},
-      push: (request) => edge.push(request),
+      push: (request) => edge.push(request).finally(() => freeMoved(request.body)),
     };
     serve(port, edgeRole);
   },

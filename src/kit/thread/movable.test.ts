@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { movable } from './movable.ts';
+import { getHeapStatistics } from 'node:v8';
+import { freeMoved, movable } from './movable.ts';
 
 test('whatever bytes are a view on, they can move, and nothing else moves with them', () => {
   const alone = new Uint8Array([1, 2, 3]);
@@ -27,4 +28,17 @@ test('whatever bytes are a view on, they can move, and nothing else moves with t
 test('nothing is something too', () => {
   const moved = movable(Buffer.alloc(0));
   assert.equal(structuredClone(moved, { transfer: [moved.buffer] }).length, 0);
+});
+
+test('memory that moved is free as soon as nobody needs it', () => {
+  const bytes = 32 * 2 ** 20;
+  const moved = movable(new Uint8Array(bytes));
+  const there = structuredClone(moved, { transfer: [moved.buffer] });
+  const before = getHeapStatistics().external_memory;
+  freeMoved(there);
+  assert.ok(before - getHeapStatistics().external_memory >= bytes);
+  assert.equal(there.length, 0);
+  const shared = new Uint8Array(new SharedArrayBuffer(3));
+  freeMoved(shared);
+  assert.equal(shared.length, 3);
 });

@@ -9,3 +9,11 @@ export function movable(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     ? new Uint8Array(buffer)
     : new Uint8Array(bytes);
 }
+
+/**
+ * Frees memory that has moved here and is not looked at again, in place of leaving it to V8: what lies outside of a heap counts towards
+ * the limit of the heap until it is found, so that a small heap is collected as a whole again and again.
+ */
+export function freeMoved({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+}
