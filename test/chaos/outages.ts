@@ -5,6 +5,7 @@ import type { Faults } from './faults.ts';
 import type { Journal, MadeFault } from './journal.ts';
 import type { MemberProcess } from './processes.ts';
 import type { Services } from './services.ts';
+import type { Starvation } from './starvation.ts';
 
 const MINUTE_MS = 60_000;
 const FULL_MINUTES = 15;
@@ -13,6 +14,8 @@ const FULL_MINUTES = 15;
  * writes of the version before are over, a window and its flush (90 s), looks between them; other members are killed and stopped meanwhile.
  */
 const REPLACED_MS_MAX = 5 * MINUTE_MS;
+/** The same beyond that, where the machine is starved. */
+const STARVED_MS_MAX = 10 * MINUTE_MS;
 const UNTOUCHED_MS_MAX = 2 * MINUTE_MS;
 
 export interface OutagesOptions {
@@ -21,6 +24,7 @@ export interface OutagesOptions {
   readonly faults: Faults;
   readonly checker: Checker;
   readonly journal: Journal;
+  readonly starvation: Starvation;
   readonly minutes: number;
   /** How long each outage lasts; undefined: two or three minutes, shortened as the run is. */
   readonly outageMs: number | undefined;
@@ -101,12 +105,20 @@ export class Outages {
       without ??= members.version;
       return members.words.every((word) => word >= without! - 1);
     };
-    await until(`${lost.id} is replaced, and nothing older is owed`, isReplaced, {
-      timeoutMs: REPLACED_MS_MAX,
-      intervalMs: 1_000,
-    }).catch(async (thrown) => {
-      journal.wasWrong(`${(thrown as Error).message}: ${JSON.stringify(await processes[0]!.ring())}`);
-    });
+    const sinceMs = Date.now();
+    const what = `${lost.id} is replaced, and nothing older is owed`;
+    const within = (timeoutMs: number) => until(what, isReplaced, { timeoutMs, intervalMs: 1_000 });
+    await within(REPLACED_MS_MAX)
+      .catch((thrown) => {
+        const { isStarved, pressure } = this.#options.starvation.between(sinceMs, Date.now());
+        if (!isStarved) throw thrown;
+        const share = Math.round(100 * pressure);
+        journal.say(`${(thrown as Error).message}; processors were wanted ${share} % of the time: it gets longer`);
+        return within(STARVED_MS_MAX);
+      })
+      .catch(async (thrown) => {
+        journal.wasWrong(`${(thrown as Error).message}: ${JSON.stringify(await processes[0]!.ring())}`);
+      });
     journal.ended(lost.owed);
   }
 

@@ -1,5 +1,4 @@
 import { stopPeers } from '../harness/peers.ts';
-import { until } from '../harness/wait.ts';
 import { Checker, checkAll } from './checker.ts';
 import { Faults } from './faults.ts';
 import { Journal } from './journal.ts';
@@ -75,7 +74,7 @@ async function main(): Promise<void> {
     for (const process of processes) process.flags.push(`-ring.seed-addresses=${seeds.join(',')}`);
     await startAll(processes);
     journal.say(`${processes.length} processes are ready`);
-    await makeChaos(settings, processes, services, network, journal);
+    await makeChaos({ settings, processes, services, network, journal, starvation });
   } catch (thrown) {
     journal.wasWrong((thrown as Error).stack ?? String(thrown));
   } finally {
@@ -90,13 +89,17 @@ async function main(): Promise<void> {
   process.exitCode = report(settings, journal, starvation) ? 0 : 1;
 }
 
-async function makeChaos(
-  settings: ChaosSettings,
-  processes: readonly MemberProcess[],
-  services: Services,
-  network: Network,
-  journal: Journal,
-): Promise<void> {
+interface Run {
+  readonly settings: ChaosSettings;
+  readonly processes: readonly MemberProcess[];
+  readonly services: Services;
+  readonly network: Network;
+  readonly journal: Journal;
+  readonly starvation: Starvation;
+}
+
+async function makeChaos(run: Run): Promise<void> {
+  const { settings, processes, services, network, journal, starvation } = run;
   const writers = new Balancer(processes.filter(({ takesWrites }) => takesWrites));
   const readers = new Balancer(processes.filter(({ answersQueries }) => answersQueries));
   const load = new Load(settings.rate, writers, journal);
@@ -113,20 +116,17 @@ async function makeChaos(
     untilMs: Date.now() + settings.minutes * 60_000,
     kinds: settings.faults,
   });
-  const { minutes, faults: kinds } = settings;
+  const { minutes, outageMs, faults: kinds } = settings;
   const hasKv = settings.kv === 'etcd';
-  const { outageMs } = settings;
-  const outages = new Outages({ processes, services, faults, checker, journal, minutes, outageMs, hasKv, kinds });
+  const told = { journal, starvation, minutes, outageMs, hasKv, kinds };
+  const outages = new Outages({ processes, services, faults, checker, ...told });
   await Promise.all([faults.run(), outages.run().finally(() => faults.mayEnd())]);
   journal.say('no more faults');
   await load.stop();
   await checker.stop();
   for (const each of processes) await each.ready();
   for (const each of processes.filter(({ answersQueries }) => answersQueries)) {
-    const samples = await until(`${each.name} is asked for all`, () => checkAll(load.lanes, each, journal), {
-      timeoutMs: 120_000,
-      intervalMs: 1_000,
-    });
+    const samples = await checkAll(load.lanes, each, journal);
     journal.say(`${each.name} has been asked for all ${samples} samples`);
   }
   const scraped = (await prometheus?.check(readers.pick(), journal)) ?? 0;
