@@ -21,12 +21,15 @@ export class Services implements AsyncDisposable {
 
   static async start(settings: ChaosSettings): Promise<Services> {
     const services = new Services();
-    await Promise.all([
+    const started = await Promise.allSettled([
       services.#startTable(settings),
       services.#startObjects(settings),
       settings.kv === 'etcd' ? services.#startEtcd() : undefined,
     ]);
-    return services;
+    const failed = started.find(({ status }) => status === 'rejected');
+    if (failed === undefined) return services;
+    await services[Symbol.asyncDispose]();
+    throw (failed as PromiseRejectedResult).reason;
   }
 
   async #start(name: string, env: Record<string, string> = {}): Promise<number> {
