@@ -27,7 +27,9 @@ export async function rulePreview(call: Call): Promise<ApiResponse> {
   }
   if (maxQueryLookbackMs > 0) startMs = Math.max(startMs, sources.clock.nowMs() - maxQueryLookbackMs);
   const isCutToFit = params.get('fit') === 'true';
-  const asked = { group, namespace: params.get('namespace'), startMs, endMs, isCutToFit, settings: request.rules };
+  const continues = params.get('continue') === 'true';
+  const range = { startMs, endMs, isCutToFit, continues };
+  const asked = { group, namespace: params.get('namespace'), ...range, settings: request.rules };
   const { rules, name, intervalMs, evaluations, firstMs, lastMs } = await previewer.preview(
     request.tenant,
     asked,
@@ -69,9 +71,10 @@ function* writeRule(out: ApiJsonWriter, rule: PreviewedRule): Generator<undefine
   out.raw(']}');
 }
 
-function shownAlert({ labels, changes }: PreviewedAlert): object {
+function shownAlert({ labels, before, changes }: PreviewedAlert): object {
   return {
     labels: recordOf(labels),
+    ...(before && { before: { state: before.state, activeAt: before.activeAtMs / 1000 } }),
     changes: changes.map(({ timeMs, state, value, annotations }) => ({
       time: timeMs / 1000,
       state,

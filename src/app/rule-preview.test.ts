@@ -34,6 +34,7 @@ function previewed(
   endMs: number,
   more: { maxQueryMemoryBytes?: number } = {},
   isCutToFit = false,
+  from: { startMs?: number; continues?: boolean } = {},
 ) {
   const limits = { ...DEFAULT_LIMITS, ...more };
   const stored = listQueryable(data);
@@ -47,7 +48,7 @@ function previewed(
       clock: systemClock,
     });
   return previewRules(
-    { group, namespace: 'space', startMs: 0, endMs, isCutToFit, settings: SETTINGS },
+    { group, namespace: 'space', startMs: 0, endMs, isCutToFit, settings: SETTINGS, ...from },
     {
       tenant: 'a',
       parser: {},
@@ -195,4 +196,52 @@ test('takes the end of a range that has too many evaluations, where that is aske
   assert.deepEqual([evaluations, firstMs, lastMs], [5_500, 14_501 * MINUTE_MS, endMs]);
   const short = await previewed(group, [], 10 * MINUTE_MS, {}, true);
   assert.deepEqual([short.evaluations, short.firstMs], [11, 0]);
+});
+
+test('begins with the alerts that their series tell of, where it is asked to', async () => {
+  const down = (instance: string) => series({ __name__: 'up', instance }, new Array(10).fill(0));
+  const own = (instance: string, more: object = {}) => ({ alertname: 'Down', instance, team: 'x', ...more });
+  const state = (instance: string, activeAtS: number, more: object = {}) =>
+    series({ __name__: 'ALERTS_FOR_STATE', ...own(instance, more) }, new Array(5).fill(activeAtS));
+  const firing = (instance: string) =>
+    series({ __name__: 'ALERTS', alertstate: 'firing', ...own(instance) }, new Array(5).fill(1));
+  const data = [
+    down('a'),
+    down('b'),
+    // fired, pending, and one that is not found any more
+    ...[state('a', 60), firing('a'), state('b', 180), state('gone', 60), firing('gone')],
+    // of the other rule of that name
+    state('a', 60, { severity: 'page' }),
+  ];
+  const group = `
+name: g
+${ALIGNED}
+rules:
+  - { alert: Down, expr: up == 0, for: 3m, labels: { team: x } }
+  - { alert: Down, expr: up == 1, for: 3m, labels: { team: x, severity: page } }`;
+  const from = { startMs: 5 * MINUTE_MS, continues: true };
+  const { rules } = await previewed(group, data, 9 * MINUTE_MS, {}, false, from);
+  const told = rules.map(({ alerts }) =>
+    alerts.map(({ labels, before, changes }) => [
+      labels[labels.indexOf('instance') + 1],
+      before && `${before.state} since ${before.activeAtMs / MINUTE_MS}`,
+      changes.map(({ timeMs, state: to }) => `${timeMs / MINUTE_MS} ${to}`).join(),
+    ]),
+  );
+  assert.deepEqual(told, [
+    [
+      ['a', 'firing since 1', ''],
+      ['b', 'pending since 3', '6 firing'],
+      ['gone', 'firing since 1', '5 inactive'],
+    ],
+    [['a', 'pending since 1', '5 inactive']],
+  ]);
+  const anew = await previewed(group, data, 9 * MINUTE_MS, {}, false, { startMs: 5 * MINUTE_MS });
+  assert.deepEqual(
+    anew.rules[0]!.alerts.map(({ before, changes }) => [before, changes.map(({ state: to }) => to).join()]),
+    [
+      [undefined, 'pending,firing'],
+      [undefined, 'pending,firing'],
+    ],
+  );
 });

@@ -91,6 +91,8 @@ export interface RulePreviewRequest {
   readonly endMs: number;
   /** Whether the end of a range is taken where the whole has more evaluations than are made. */
   readonly isCutToFit?: boolean;
+  /** Whether it begins with the alerts that the rules had, by the series of them. */
+  readonly continues?: boolean;
   readonly settings: RuleSettings;
 }
 
@@ -125,6 +127,8 @@ export interface PreviewedRule {
 /** A label set that an alerting rule had alerts of. */
 export interface PreviewedAlert {
   readonly labels: readonly string[];
+  /** Its state before the first evaluation; absent: it was none. */
+  readonly before?: { readonly state: AlertChange['state']; readonly activeAtMs: number };
   readonly changes: readonly AlertChange[];
 }
 

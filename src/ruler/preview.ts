@@ -4,14 +4,17 @@ import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { queryErrors } from '../model/errors-query.ts';
 import { rulerErrors } from '../model/errors-ruler.ts';
+import type { Labels } from '../model/labels.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import type { QueryBudget } from '../storage/queryable.ts';
 import type { Alert, Alerts } from './alert.ts';
 import { type EvaluationContext, evaluateAlerting } from './evaluate.ts';
 import type { RuleRun } from './group-run.ts';
 import { Replay, type ReplaySources, slotsBetween } from './replay.ts';
+import { storedAlerts } from './restore.ts';
 import { readSentGroup } from './rule-config.ts';
 import type { AlertingRule, Rule } from './rule-file.ts';
+import { samplesOf } from './rule-query.ts';
 
 export interface PreviewOptions extends Omit<ReplaySources, 'pacer'> {
   readonly parser: ParserOptions;
@@ -34,7 +37,7 @@ const CHANGE_BYTES = 100;
 
 /**
  * Tries a group of rules on stored data, as it would have been evaluated in a range of time, by the state machine that a ruler runs. It
- * begins without alerts.
+ * begins without alerts, or with those that series of `ALERTS` tell of.
  * @throws AppError
  */
 export async function previewRules(request: RulePreviewRequest, options: PreviewOptions): Promise<RulePreview> {
@@ -57,7 +60,23 @@ export async function previewRules(request: RulePreviewRequest, options: Preview
     const firstMs = asked.firstMs + (asked.count - count) * intervalMs;
     const slots = { firstMs, intervalMs, count };
     const tried = group.rules.map((rule) => new TriedRule(rule, budget));
-    await replay.run(slots, { evaluated: (i, run, context) => tried[i]!.note(run, context) });
+    const query = {
+      instant: async (expr: string, timeMs: number, lookbackMs?: number) => {
+        const asked = { expr, timeMs, timeoutMs, ...(lookbackMs !== undefined && { lookbackMs }) };
+        return samplesOf((await options.queries.instant(options.tenant, asked, { signal })).value);
+      },
+    };
+    const { rules, labels: groupLabels, queryOffsetMs = settings.queryOffsetMs } = group;
+    const there = { query, rules, groupLabels, firstSlotMs: firstMs, intervalMs, queryOffsetMs };
+    const begins = async (i: number, run: RuleRun) => {
+      if (run.rule.kind !== 'alert') return;
+      run.alerts = await storedAlerts(run.rule, there);
+      tried[i]!.begin(run.alerts);
+    };
+    await replay.run(slots, {
+      ...(request.continues === true && count > 0 && { begins }),
+      evaluated: (i, run, context) => tried[i]!.note(run, context),
+    });
     const [first, last] = count === 0 ? [] : [firstMs, firstMs + (count - 1) * intervalMs];
     const shown = tried.map((each) => each.shown());
     return { name: group.name, intervalMs, firstMs: first, lastMs: last, evaluations: count, rules: shown };
@@ -69,11 +88,16 @@ export async function previewRules(request: RulePreviewRequest, options: Preview
   }
 }
 
+interface TriedAlert extends PreviewedAlert {
+  before?: PreviewedAlert['before'];
+  readonly changes: AlertChange[];
+}
+
 /** A rule, and what its evaluations gave so far. */
 class TriedRule {
   readonly #rule: Rule;
   readonly #budget: QueryBudget;
-  readonly #alerts = new Map<string, { readonly labels: readonly string[]; readonly changes: AlertChange[] }>();
+  readonly #alerts = new Map<string, TriedAlert>();
   readonly #series = new Set<string>();
   #query = '';
   #before: Alerts = new Map();
@@ -85,6 +109,19 @@ class TriedRule {
   constructor(rule: Rule, budget: QueryBudget) {
     this.#rule = rule;
     this.#budget = budget;
+  }
+
+  /** Takes down the alerts that there are before the first evaluation. */
+  begin(alerts: Alerts): void {
+    this.#before = alerts;
+    for (const { labels, state, activeAtMs } of alerts.values()) this.#alert(labels).before = { state, activeAtMs };
+  }
+
+  #alert(labels: Labels): TriedAlert {
+    return getOrMake(this.#alerts, labels.key, () => {
+      this.#budget.addMemory(SERIES_BYTES + labels.key.length * 2);
+      return { labels: labels.pairs, changes: [] };
+    });
   }
 
   /** Takes down an evaluation. */
@@ -127,11 +164,7 @@ class TriedRule {
   #change({ labels, value }: Alert, timeMs: number, state: AlertChange['state'], annotations: readonly string[]): void {
     if (++this.#changes > CHANGES_MAX) return;
     this.#budget.addMemory(CHANGE_BYTES + annotations.reduce((sum, text) => sum + text.length * 2, 0));
-    const alert = getOrMake(this.#alerts, labels.key, () => {
-      this.#budget.addMemory(SERIES_BYTES + labels.key.length * 2);
-      return { labels: labels.pairs, changes: [] };
-    });
-    alert.changes.push({ timeMs, state, value, annotations: state === 'inactive' ? [] : annotations });
+    this.#alert(labels).changes.push({ timeMs, state, value, annotations: state === 'inactive' ? [] : annotations });
   }
 
   shown(): PreviewedRule {

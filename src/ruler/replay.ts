@@ -35,6 +35,8 @@ export interface ReplaySettings {
 
 /** Told of a replay as it goes on. */
 export interface ReplayObserver {
+  /** A rule is evaluated next for the first time, by its index in the group: it may be given alerts to begin with. */
+  begins?(rule: number, run: RuleRun): Promise<void>;
   /** Series that the rules would write at a time. */
   wrote?(timeMs: number, writes: readonly RuleWrite[]): void;
   /** A rule was evaluated, by its index in the group. */
@@ -119,6 +121,7 @@ export class Replay {
     const { rules } = this.#group;
     const runs = rules.map((rule) => runOf([rule]));
     const sampleMs = firstMs - this.#queryOffsetMs;
+    for (const [i, run] of runs.entries()) await observer.begins?.(i, run.rules[0]!);
     for (let from = 0; from < count; from += STEPS_MAX) {
       const to = Math.min(count, from + STEPS_MAX) - 1;
       for (const [i, run] of runs.entries()) {
@@ -139,6 +142,7 @@ export class Replay {
     query: RangeRuleQuery,
     run: GroupRun,
   ): Promise<void> {
+    for (const [i, rule] of run.rules.entries()) await observer.begins?.(i, rule);
     for (let slot = 0; slot < count; slot++) {
       const context = await this.#evaluate(run, query, firstMs + slot * intervalMs);
       for (const [i, rule] of run.rules.entries()) await observer.evaluated(i, rule, context);

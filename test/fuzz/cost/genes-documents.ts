@@ -75,7 +75,8 @@ function rules(random: Random, sizes: readonly number[]): CostRequest {
 function preview(random: Random, sizes: readonly number[]): CostRequest {
   const now = Math.floor(Date.now() / 1000);
   const span = pick(random, [600, 86_400, 86_400 * 30]);
-  const body = `start=${now - span}&end=${now}&group=${encodeURIComponent(group(random, sizes).toWellFormed())}`;
+  const more = random() < 0.3 ? 'continue=true&' : '';
+  const body = `${more}start=${now - span}&end=${now}&group=${encodeURIComponent(group(random, sizes).toWellFormed())}`;
   return {
     method: 'POST',
     path: '/api/v1/rule_preview',
