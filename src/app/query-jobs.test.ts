@@ -45,7 +45,7 @@ class Stage {
   readonly desk: JobDesk;
   #frontend = '';
 
-  constructor(t: TestContext, clock: Clock = systemClock) {
+  constructor(t: TestContext, clock: Clock = systemClock, heldBytesMax?: number) {
     this.#clock = clock;
     this.desk = new JobDesk({
       name: 'f',
@@ -53,6 +53,7 @@ class Stage {
       retriesMax: 2,
       timeoutMs: 60_000,
       answerBytesMax: 1 << 20,
+      ...(heldBytesMax !== undefined && { heldBytesMax }),
       log: silentLogger,
       registry: this.registry,
       clock,
@@ -147,8 +148,8 @@ class Stage {
   }
 }
 
-async function staged(t: TestContext, clock?: Clock) {
-  const stage = new Stage(t, clock);
+async function staged(t: TestContext, clock?: Clock, heldBytesMax?: number) {
+  const stage = new Stage(t, clock, heldBytesMax);
   await stage.frontend();
   const one = await stage.scheduler();
   return { stage, one };
@@ -436,6 +437,36 @@ test('answers of which there is no room for all at once come one after another, 
   assert.ok(running >= 4);
   // nothing of the room is lost
   assert.equal((await ask(5)).bytes.length, bytes);
+});
+
+test('large answers wait for those of queries under way, small ones and those of a query that has some do not', async (t) => {
+  const { stage, one } = await staged(t, systemClock, 300_000);
+  stage.querier('q', [one.address], async ({ payload }) => ({
+    head: { workedMs: 0 },
+    bytes: Buffer.alloc(payload[0]! * 10_000),
+  }));
+  const ask = async (query: string, size: number) => {
+    const { bytes } = await stage.desk.ask({ ...WANTED, query, payload: Uint8Array.of(size) }, unaborted);
+    return bytes.length / 10_000;
+  };
+  const [a, b] = [stage.desk.begin(), stage.desk.begin()];
+  assert.equal(await ask(a, 20), 20);
+  let hasCome = false;
+  const waits = ask(b, 20).then((size) => {
+    hasCome = true;
+    return size;
+  });
+  await until('both are at queriers or here', async () => one.scheduler.running === 1);
+  // 0.3 MB are held at most, 0.2 MB are
+  assert.equal(await ask('c', 0), 0);
+  assert.equal(await ask(a, 20), 20);
+  assert.equal(hasCome, false);
+  stage.desk.end(a);
+  assert.equal(await waits, 20);
+  // a query that is over holds nothing more
+  assert.equal(await ask(a, 5), 5);
+  stage.desk.end(b);
+  assert.equal(await ask('d', 60), 60, 'one that is larger than what may be held comes alone');
 });
 
 test('an answer that is longer or shorter than it said is taken as it is', async (t) => {

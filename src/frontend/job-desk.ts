@@ -18,6 +18,8 @@ export interface JobDeskOptions {
   readonly timeoutMs: number;
   /** Bytes of answers that come, of all jobs: those that are told how long they are wait until there is room for all of them. */
   readonly answerBytesMax: number;
+  /** Bytes of answers that are held, those of queries under way among them, beyond which large ones wait. Default: 128 MiB. */
+  readonly heldBytesMax?: number;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -57,6 +59,10 @@ const deskMetrics = metricTable({
 const SCHEDULER_MS_MAX = 10_000;
 /** Bytes of an answer in one piece. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
+/** Bytes of answers that are held, beyond which large ones wait. */
+const HELD_BYTES_MAX = 128 * 1024 * 1024;
+/** Answers of at least this share of it are large. */
+const LARGE_SHARE = 1 / 128;
 /** Parts that wait to be taken, before the querier waits. */
 const PARTS_AHEAD = 4;
 
@@ -97,6 +103,10 @@ export class JobDesk implements AnswerTaker, JobFailures {
   readonly #metrics: ReturnType<typeof deskMetrics>;
   /** Bytes of answers that are not whole yet, by tenant. */
   readonly #room: SharedRoom;
+  /** Queries that hold their answers until they end. */
+  readonly #open = new Set<string>();
+  /** Room of answers that are whole, by the queries that hold them. */
+  readonly #kept = new Map<string, { readonly tenant: string; bytes: number }>();
   /** Answers that wait for room. */
   #freed = Promise.withResolvers<void>();
   #number = 0;
@@ -220,13 +230,14 @@ export class JobDesk implements AnswerTaker, JobFailures {
           for (;;) {
             await this.#freed.promise;
             if (isOver) return;
-            if (this.#room.take(tenant, bytes)) return add();
+            if (this.#mayCome(wanted, bytes) && this.#room.take(tenant, bytes)) return add();
           }
         };
         if (bytes > ANSWER_BYTES_MAX) fail(queryErrors.answerTooLarge({ bytes, limit: ANSWER_BYTES_MAX }));
-        else if (bytes <= taken || this.#room.take(tenant, bytes - taken)) add();
-        // one that holds nothing yet waits: those that hold something become whole without it
-        else if (taken === 0 && bytesAll !== undefined && fitsShare(0, bytes, this.#room.size)) return wait();
+        else if (bytes <= taken) add();
+        else if ((taken > 0 || this.#mayCome(wanted, bytes)) && this.#room.take(tenant, bytes - taken)) add();
+        // one that holds nothing yet waits: queries that hold something go on without it
+        else if (this.#canWait(wanted, taken, bytes, bytesAll)) return wait();
         else {
           const [heldBytes, ownBytes, limitBytes] = [this.#room.held, this.#room.heldBy(tenant), this.#room.size];
           fail(processErrors.tooManyAnswers({ heldBytes, ownBytes, limitBytes }));
@@ -235,10 +246,51 @@ export class JobDesk implements AnswerTaker, JobFailures {
       });
     } finally {
       isOver = true;
-      if (taken > 0) this.#room.give(tenant, taken);
-      this.#freed.resolve();
-      this.#freed = Promise.withResolvers();
+      if (taken > 0 && !this.#keep(wanted, taken, answer.isTaken)) this.#give(tenant, taken);
     }
+  }
+
+  /** A name for a query that holds its answers until `end`. */
+  begin(): string {
+    const query = this.nameQuery();
+    this.#open.add(query);
+    return query;
+  }
+
+  /** A query is over, and what it held of answers. */
+  end(query: string): void {
+    this.#open.delete(query);
+    const kept = this.#kept.get(query);
+    if (kept === undefined) return;
+    this.#kept.delete(query);
+    this.#give(kept.tenant, kept.bytes);
+  }
+
+  #give(tenant: string, bytes: number): void {
+    this.#room.give(tenant, bytes);
+    this.#freed.resolve();
+    this.#freed = Promise.withResolvers();
+  }
+
+  /** @returns whether the query holds it from now on */
+  #keep({ tenant, query }: WantedJob, bytes: number, isWhole: boolean): boolean {
+    if (!this.#open.has(query) || !isWhole) return false;
+    const kept = this.#kept.get(query);
+    if (kept === undefined) this.#kept.set(query, { tenant, bytes });
+    else kept.bytes += bytes;
+    return true;
+  }
+
+  /** Whether a large answer may come beside those that are held. A query that holds some has all of its own: it gives them back together. */
+  #mayCome({ query }: WantedJob, bytes: number): boolean {
+    const { heldBytesMax = HELD_BYTES_MAX } = this.#options;
+    const { held } = this.#room;
+    return bytes < heldBytesMax * LARGE_SHARE || held + bytes <= Math.max(heldBytesMax, bytes) || this.#kept.has(query);
+  }
+
+  #canWait({ query }: WantedJob, taken: number, bytes: number, bytesAll: number | undefined): boolean {
+    if (taken > 0 || bytesAll === undefined || this.#kept.has(query)) return false;
+    return fitsShare(0, bytes, this.#room.size);
   }
 
   async #onceInParts(wanted: WantedJob, avoid: readonly string[], signal: AbortSignal): Promise<JobAnswerInParts> {
@@ -399,6 +451,7 @@ function isRetried({ error, querier }: JobFailure): boolean {
 class WholeAnswer {
   #all: Uint8Array<ArrayBuffer> | undefined;
   readonly #parts: Uint8Array[] = [];
+  #isTaken = false;
   bytes = 0;
 
   /** @param bytesAll of the answer; undefined: they are not known */
@@ -414,7 +467,13 @@ class WholeAnswer {
     this.bytes += part.length;
   }
 
+  /** It is whole, and somebody has it. */
+  get isTaken(): boolean {
+    return this.#isTaken;
+  }
+
   whole(): Uint8Array<ArrayBuffer> {
+    this.#isTaken = true;
     if (this.#all?.length === this.bytes) return this.#all;
     const parts = this.#all === undefined ? this.#parts : [this.#all.subarray(0, this.bytes)];
     const all = new Uint8Array(this.bytes);

@@ -144,22 +144,34 @@ export class QueryThreads implements Service, QueryWorkers {
     const own = this.#for(request.tenant, limits, signal);
     const { costMs = 0, priority = 0 } = turn ?? {};
     // its jobs have their turns where they are left
-    const jobs = 'desk' in heads ? { turn: { query: heads.desk.nameQuery(), costMs, priority } } : {};
-    const options = 'desk' in heads ? own : { ...own, ...turn };
-    if (request.takesParts === true) return this.#handleInParts({ request, limits, ...jobs }, options);
-    return this.#pool!.call('handle', { request, limits, ...jobs }, options);
+    if (!('desk' in heads)) {
+      const options = { ...own, ...turn };
+      if (request.takesParts === true) return this.#handleInParts({ request, limits }, options);
+      return this.#pool!.call('handle', { request, limits }, options);
+    }
+    const { desk } = heads;
+    const query = desk.begin();
+    const asked = { request, limits, turn: { query, costMs, priority } };
+    const ended = () => desk.end(query);
+    if (request.takesParts === true) return this.#handleInParts(asked, own, ended);
+    return this.#pool!.call('handle', asked, own).finally(ended);
   }
 
-  /** The answer as soon as its head is here, where it has parts: the call goes on while they are taken. */
+  /**
+   * The answer as soon as its head is here, where it has parts: the call goes on while they are taken.
+   * @param ended called when it is over
+   */
   async #handleInParts(
     asked: Parameters<QueryRole['handle']>[0],
     options: PooledCallOptions,
+    ended: () => void = () => {},
   ): Promise<Worked<ApiResponse>> {
     const { port1, port2 } = new MessageChannel();
     const head = new Promise<PartedHead>((resolve) => {
       port1.once('message', resolve);
     });
     const whole = this.#pool!.call('handle', { ...asked, parts: port2 }, { ...options, transfer: [port2] });
+    whole.then(ended, ended);
     const worked = await Promise.race([head, whole]).catch((thrown) => {
       port1.close();
       throw thrown;
