@@ -63,7 +63,7 @@ export interface FlushPace {
   readonly hurry?: boolean;
 }
 
-/** A sealed window of a shard of which a part is in the store. */
+/** A sealed window of a shard of which a part is in the store, or was to be there when the store failed. */
 export interface FlushProgress {
   readonly shard: number;
   readonly sealLsn: number;
@@ -71,6 +71,11 @@ export interface FlushProgress {
   readonly share: number;
   /** The time from which its slots are due, less the delay: its end, or when it was seen to be open again. */
   readonly endMs: number;
+  /**
+   * The same, less the time in which the store failed: turns of its slots go on where they stopped, so that owners do not all look at the
+   * moment at which it is back. Absent: it did not fail.
+   */
+  readonly resumedEndMs?: number;
   /** How its slots are spread, from its beginning to its end: whatever the ring comes to, each has one turn. */
   readonly spread: FlushSpread;
   /** By tenant: how its series are spread, for all of the window. */
@@ -94,7 +99,7 @@ export interface FlushReport {
   readonly bytes: number;
   /** Windows that could not be written: they stay in the head and in the log, and are tried again. */
   readonly failures: readonly string[];
-  /** Windows that are written in part. */
+  /** Windows that are written in part, and those that the store failed to take. */
   readonly progress: readonly FlushProgress[];
   /** Windows that are due and wait for another flush, since one takes only so many; absent: none. */
   readonly left?: number;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { bucketSlot } from '../../chunkstore/placement.ts';
 import { slotTurn } from '../flush-turn.ts';
 import type { SavedArena } from '../log/checkpoint.ts';
-import { FlushPlan, shareDue, spreadOf } from './flush-plan.ts';
+import { FlushPlan, resumedEnd, shareDue, spreadOf, turnsEndMs } from './flush-plan.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -49,6 +49,20 @@ test('a plan asks for each step once', () => {
     asked.push((nowMs - END) / MINUTE);
   }
   assert.deepEqual(asked, [15, 20, 25, 30, 35, 40, 45, 50, 55]);
+});
+
+test('turns go on where they stopped when the store failed, and a clock that is set back does not make them wait', () => {
+  const begun = reached(7, 4 / 9);
+  const failedMs = END + 5 * HOUR;
+  const pace = { ...TIMES, nowMs: failedMs };
+  const resumed = { ...begun, resumedEndMs: resumedEnd(pace, failedMs, begun) };
+  const due = (nowMs: number) => shareDue({ ...pace, nowMs }, turnsEndMs({ ...pace, nowMs }, resumed), resumed.spread);
+  assert.equal(due(failedMs), 5 / 9);
+  assert.equal(due(failedMs + 5 * MINUTE), 6 / 9);
+  assert.equal(due(failedMs - 4 * HOUR), 1, 'as if it had not failed');
+  const plan = new FlushPlan(TIMES);
+  plan.reached([resumed]);
+  assert.equal(plan.status([[sealed(0, 7)]], failedMs).lagSeconds, (5 * HOUR - 35 * MINUTE) / 1000, 'lag counts all');
 });
 
 test('what comes late for a window waits for more of its kind', () => {

@@ -42,6 +42,21 @@ export function shareDue(pace: FlushPace, windowEndMs: number, spread = spreadOf
   return Math.min(steps, Math.floor((sinceMs / spanMs) * steps) + 1) / steps;
 }
 
+/** The end from which turns of a begun window's slots are counted now. */
+export function turnsEndMs({ nowMs, delayMs }: FlushPace, { endMs, resumedEndMs = endMs }: FlushProgress): number {
+  // a clock that was set back since does not make it wait for as long
+  return resumedEndMs + delayMs <= nowMs ? resumedEndMs : endMs;
+}
+
+/** The end from which turns go on of slots that the store failed to take: as if it had ended later by as long as they have waited. */
+export function resumedEnd(
+  { delayMs }: FlushPace,
+  nowMs: number,
+  { share, endMs, spread }: Pick<FlushProgress, 'share' | 'endMs' | 'spread'>,
+): number {
+  return Math.max(endMs, nowMs - delayMs - share * spanOf(spread));
+}
+
 /**
  * When windows are sealed and written: slot by slot over the time after their end, so that the store and this process never have all
  * of it at once. Knows how far each window is.
@@ -97,7 +112,7 @@ export class FlushPlan {
       arenas.some(({ window, sealLsn, flushedMs }) => {
         if (flushedMs > 0 || (sealLsn === 0 && keepOpen[shard]!.includes(window))) return false;
         const begun = this.#progressOf(shard, sealLsn);
-        if (begun !== undefined) return shareDue(pace, begun.endMs, begun.spread) > begun.share;
+        if (begun !== undefined) return shareDue(pace, turnsEndMs(pace, begun), begun.spread) > begun.share;
         const lateMs = turns && sealLsn === 0 ? this.#lateSinceMs[shard]!.get(window) : undefined;
         return shareDue(pace, lateMs ?? this.#endMs(window), spread) > 0;
       }),
@@ -126,7 +141,7 @@ export class FlushPlan {
       arenas.some(({ window, sealLsn, flushedMs }) => {
         if (flushedMs > 0 || !since.windows[shard]!.has(window) || (sealLsn === 0 && !since.isFirst)) return false;
         const begun = this.#progressOf(shard, sealLsn);
-        return begun === undefined || shareDue(pace, begun.endMs, begun.spread) > begun.share;
+        return begun === undefined || shareDue(pace, turnsEndMs(pace, begun), begun.spread) > begun.share;
       }),
     );
     if (!work) return undefined;

@@ -33,7 +33,7 @@ import type {
   ReadBackRequest,
 } from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
-import { shareDue, spreadOf } from './flush-plan.ts';
+import { resumedEnd, shareDue, spreadOf, turnsEndMs } from './flush-plan.ts';
 
 // Series of a metric are decoded together, as many as these allow; their shard gives them in order.
 const RUN_SERIES_MAX = 4096;
@@ -143,11 +143,15 @@ export class Flusher {
         const from = tenant === undefined ? (known?.share ?? 0) : 0;
         const lateMs = sealed.sealLsn === 0 ? undefined : request.late?.[index]?.get(sealed.window);
         const endMs = known?.endMs ?? lateMs ?? (sealed.window + 1) * this.#windowMs;
-        const spread = known?.spread ?? spreadOf(pace, turns);
-        const to = pace === undefined ? 1 : shareDue(pace, endMs, spread);
+        // of what the store took nothing of, all is settled anew
+        const settled = known !== undefined && known.share > 0 ? known : undefined;
+        const spread = settled?.spread ?? spreadOf(pace, turns);
+        const turnsEnd = pace === undefined || known === undefined ? endMs : turnsEndMs(pace, known);
+        const to = pace === undefined ? 1 : shareDue(pace, turnsEnd, spread);
         if (to <= from) continue;
-        const placements = new Map(known?.placements);
-        due.push({ shard, index, sealed, phases: [from, to], endMs, spread, placements, failed: false });
+        const placements = new Map(settled?.placements);
+        const resumed = known?.resumedEndMs === undefined ? {} : { resumedEndMs: known.resumedEndMs };
+        due.push({ shard, index, sealed, phases: [from, to], endMs, ...resumed, spread, placements, failed: false });
       }
     }
     const windowsMax = tenant === undefined ? WINDOWS_MAX * this.#shards.length : due.length;
@@ -167,14 +171,24 @@ export class Flusher {
       }
     } catch (error) {
       failures.push((error as Error).message);
+      if (turns !== undefined && pace !== undefined) {
+        for (const { index, sealed, phases, endMs, spread, placements } of [...windows, ...due]) {
+          const { sealLsn } = sealed;
+          const reached = { shard: index, sealLsn, share: phases[0], endMs, spread, placements };
+          const resumed = resumedEnd(pace, this.#clock.nowMs(), reached);
+          begun.set(keyOf(index, sealLsn), { ...reached, resumedEndMs: resumed });
+        }
+      }
       return { ...counts, failures, progress: [...begun.values()] };
     }
     if (tenant !== undefined) return { ...counts, failures, progress };
-    for (const { shard, index, sealed, phases, endMs, spread, placements, failed } of windows) {
+    for (const { shard, index, sealed, phases, endMs, resumedEndMs, spread, placements, failed } of windows) {
       if (failed) continue;
       const { sealLsn } = sealed;
       if (phases[1] < 1) {
-        begun.set(keyOf(index, sealLsn), { shard: index, sealLsn, share: phases[1], endMs, spread, placements });
+        const resumed = resumedEndMs === undefined ? {} : { resumedEndMs };
+        const reached = { shard: index, sealLsn, share: phases[1], endMs, ...resumed, spread, placements };
+        begun.set(keyOf(index, sealLsn), reached);
         continue;
       }
       await shard.call('confirmFlushed', { sealLsn });
@@ -441,6 +455,7 @@ interface DueWindow {
   /** Turns of the slots, the first inclusive, the second exclusive. */
   readonly phases: ShardExport['phases'];
   readonly endMs: number;
+  readonly resumedEndMs?: number;
   readonly spread: FlushSpread;
   /** By tenant; those without have one slot. */
   readonly placements: Map<string, Placement>;

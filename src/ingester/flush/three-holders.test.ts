@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { kindOf, ROW_GROUP } from '../../chunkstore/keys.ts';
 import { seededRandom } from '../../lib/random.ts';
+import { nextTurn } from '../../lib/turn.ts';
+import { storeErrors } from '../../model/errors-store.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
 import { cluster, DAY, MINUTE, type Sample, START_MS, samplesOf, textOf, WINDOW_MS } from './test-holders.ts';
 
@@ -28,6 +30,36 @@ test('holders of the same samples write them once, each in its turn, whoever loo
   assert.equal((await store.size()).groups, 1);
   assert.deepEqual(at, [75, 75, 75], 'each is through with the window when its last slots have had their turn');
   assert.deepEqual(await store.read(), samples.map(textOf).sort());
+});
+
+test('when a store that failed is back, holders of different samples look in their turns, and write each sample once', async (t) => {
+  const { store, holders } = cluster(t);
+  const samples = [...samplesOf(3, 5, 20)];
+  // each lacks others, and all have been due for long when the store is back
+  for (const [i, holder] of holders.entries()) await holder.push(samples.filter((_, at) => at % 7 !== i));
+  const { query, write } = store.tables.client;
+  store.tables.client.query = ({ table }) => {
+    throw storeErrors.storeUnavailable({ backend: 'memory', operation: 'query', table, reason: 'away', tries: 1 });
+  };
+  // what one writes comes too late for those that look at the same moment
+  store.tables.client.write = async (...args) => {
+    for (let turn = 0; turn < 100; turn++) await nextTurn();
+    return write.apply(store.tables.client, args);
+  };
+  let minute = 0;
+  const flushAll = async () => {
+    store.clock.set(START_MS + WINDOW_MS + ++minute * MINUTE);
+    // at the same moment
+    return Promise.all(holders.map((holder) => holder.flush()));
+  };
+  while (minute < 180) await flushAll();
+  store.tables.client.query = query;
+  while (!holders.every(({ arenas }) => arenas.every(({ flushedMs }) => flushedMs > 0))) {
+    assert.ok(minute < 180 + 70, 'not later than the turns of all take');
+    for (const report of await flushAll()) assert.deepEqual(report?.failures ?? [], []);
+  }
+  assert.deepEqual(await store.read(), samples.map(textOf).sort());
+  assert.equal(await store.samplesWritten(), samples.length);
 });
 
 test('a window that the store has by another placement leaves the slots of the newer one to be led to', async (t) => {
