@@ -99,6 +99,14 @@ test('one without arcs writes everything and leaves, or joins anew where it was 
   assert.deepEqual([other.flushes, other.word, other.did], [1, 5, ['join']]);
 });
 
+test('one that drained, and was taken out while it was away, leaves', async () => {
+  const place = new Place();
+  place.windows.add('1');
+  Object.assign(place, { standing: 'out', wants: 'drain', refused: 5 });
+  await place.life.look();
+  assert.deepEqual([place.flushes, place.word, place.did], [1, 5, ['leave']]);
+});
+
 test('one that lost something gives no word, and leaves when others have given theirs', async () => {
   const place = new Place();
   place.found = [{ text: 'lost', settled: false }];

@@ -48,7 +48,7 @@ interface Mark {
 
 /**
  * An ingester's side of its membership: tells the ring whether it has all that it took, and for which versions the store has it. One
- * that has no arcs any more writes everything to the store; then it leaves, or, where it was taken out, joins anew.
+ * that has no arcs any more writes everything to the store; then it leaves, or, where it was taken out and did not drain, joins anew.
  */
 export class RingLife implements Service {
   readonly name = 'ring-life';
@@ -132,6 +132,8 @@ export class RingLife implements Service {
       if (this.#isReadBack && isStillDrained(ring)) ring.leave();
     }
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
+    // taken out while it drained, before it knew: nobody waits for it any more
+    if (ring.standing === 'out' && ring.wants === 'drain') ring.leave();
   }
 
   /** Nobody knows a version of the ring yet. Who has a log takes part once the store has it: no version says that it holds anything. */
