@@ -124,16 +124,15 @@ export class RingLife implements Service {
     if (isOut && (await ingester.owed()).size > 0) await ingester.flush({ wait: true });
     const isStored = await this.#tell(losses.length > 0);
     if (!isOut || !isStored) return;
-    // what a log lost nobody can take its word for: it stays until others have given theirs
-    if (ring.standing === 'drained' && ring.wants === 'drain' && !(losses.length > 0 && ring.isNeeded)) {
+    // what a log lost nobody can take its word for: it stays until others have given theirs, unless it was taken out by then
+    const isAwaited = ring.standing === 'drained' && losses.length > 0 && ring.isNeeded;
+    if (hasDrained(ring) && !isAwaited) {
       const { readBack } = this.#options;
       this.#isReadBack ||= readBack === undefined || (await readBack());
       // it may have been asked to stay meanwhile
-      if (this.#isReadBack && isStillDrained(ring)) ring.leave();
+      if (this.#isReadBack && hasDrained(ring)) ring.leave();
     }
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
-    // taken out while it drained, before it knew: nobody waits for it any more
-    if (ring.standing === 'out' && ring.wants === 'drain') ring.leave();
   }
 
   /** Nobody knows a version of the ring yet. Who has a log takes part once the store has it: no version says that it holds anything. */
@@ -173,7 +172,7 @@ export class RingLife implements Service {
   }
 }
 
-/** Asked anew: it changes while it is waited for. */
-function isStillDrained({ standing, wants }: RingLifeOptions['ring']): boolean {
-  return standing === 'drained' && wants === 'drain';
+/** Whether it wished to own nothing, and does not; others may have taken it out while it was away. Asked anew after each wait. */
+function hasDrained({ standing, wants }: RingLifeOptions['ring']): boolean {
+  return wants === 'drain' && (standing === 'drained' || standing === 'out');
 }
