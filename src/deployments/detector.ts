@@ -1,11 +1,15 @@
 import type { QueryRunner } from '../contract/query.ts';
+import type { Clock } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
+import { Pacer } from '../lib/pacer.ts';
 import { type NameLabels, type PodWorkloads, serviceKey } from '../model/service-id.ts';
 import type { ServiceDeployment } from './deployment.ts';
 import { EvidenceChoices, readEvidence } from './evidence.ts';
 import { ServiceTrack } from './service-track.ts';
 
 const MINUTE_MS = 60_000;
+/** The thread is held up for so long at a time. */
+const SLICE_MS = 5;
 /** Minutes that are asked for at a time; a chunk of all services' instances is held. */
 const CHUNK_MINUTES = 120;
 /** A service that was not seen for so long is forgotten. */
@@ -18,6 +22,8 @@ export interface DetectorOptions {
   readonly runner: QueryRunner;
   readonly workloads?: PodWorkloads;
   readonly nameLabels?: NameLabels;
+  /** For turns of others in the thread; absent: it gives none. */
+  readonly clock?: Pick<Clock, 'monotonicMs' | 'turn'>;
 }
 
 /** Finds the deployments of a tenant's services, from a minute on and then minute by minute. */
@@ -66,11 +72,13 @@ export class DeploymentDetector {
   }
 
   async #lookAt(startMs: number, endMs: number, signal: AbortSignal): Promise<ServiceDeployment[]> {
-    const { tenant, runner, workloads, nameLabels } = this.#options;
-    const options = { runner, choices: this.#choices, workloads, nameLabels };
+    const { tenant, runner, workloads, nameLabels, clock } = this.#options;
+    const pacer = clock && new Pacer(clock, { sliceMs: SLICE_MS, signal });
+    const options = { runner, choices: this.#choices, workloads, nameLabels, pacer };
     const { services } = await readEvidence(tenant, startMs, endMs, options, signal);
     const found: ServiceDeployment[] = [];
     for (const { service, minutes } of services.values()) {
+      if (pacer?.due) await pacer.pause();
       const track = this.#track(service);
       if (track === undefined) continue;
       for (const [i, minute] of minutes.entries()) {

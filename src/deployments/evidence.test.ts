@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueryRunner } from '../contract/query.ts';
+import { Pacer } from '../lib/pacer.ts';
 import { Engine } from '../promql/engine.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
@@ -54,6 +55,26 @@ test('versions come from target_info, by service and instance', async () => {
     '/shop/cart',
   );
   assert.deepEqual(versions, { 'target-info': ['1|*2', '2|*1'] });
+});
+
+test('reading many instances gives others their turn every few milliseconds', async () => {
+  const series = Array.from(
+    { length: 2_000 },
+    (_, i): Record<string, string> => ({
+      ...{ __name__: 'target_info', job: `shop/s${i}`, instance: `${i}`, service_version: '1' },
+    }),
+  );
+  const runner = runnerOn(series.map((labels) => [labels, [T, 1]]));
+  let nowMs = 0;
+  let turns = 0;
+  // a millisecond goes by with each look at the clock
+  const clock = { monotonicMs: () => nowMs++, turn: async () => void turns++ };
+  const pacer = new Pacer(clock, { sliceMs: 5 });
+  const options = { runner, choices: new EvidenceChoices(), pacer };
+  const { services } = await readEvidence('t', T, T, options, new AbortController().signal);
+  assert.equal(services.size, 2_000);
+  // each row, and each service, is a place to pause at
+  assert.ok(turns >= 4_000 / 7, `${turns} turns`);
 });
 
 test('a build_info is asked that half of the instances have and that is no exporter, library or sidecar', async () => {

@@ -1,5 +1,6 @@
 import type { QueryRunner, ResultSeries } from '../contract/query.ts';
 import { getOrMake } from '../lib/map.ts';
+import type { Pacer } from '../lib/pacer.ts';
 import type { Labels } from '../model/labels.ts';
 import {
   labelsOfPairs,
@@ -49,6 +50,8 @@ export interface EvidenceOptions {
   readonly choices: EvidenceChoices;
   readonly workloads?: PodWorkloads | undefined;
   readonly nameLabels?: NameLabels | undefined;
+  /** Gives others of the thread their turn; absent: all is read in one go. */
+  readonly pacer?: Pacer | undefined;
 }
 
 /** A choice is made anew when what was chosen was not seen for this long. */
@@ -100,7 +103,7 @@ export async function readEvidence(
   tenant: string,
   startMs: number,
   endMs: number,
-  { runner, choices, workloads, nameLabels }: EvidenceOptions,
+  { runner, choices, workloads, nameLabels, pacer }: EvidenceOptions,
   signal: AbortSignal,
 ): Promise<Evidence> {
   const rows: Partial<Record<keyof typeof QUERIES, readonly ResultSeries[]>> = {};
@@ -110,7 +113,7 @@ export async function readEvidence(
     rows[name] = value.type === 'matrix' ? value.series : [];
   }
   const reading = new Reading(startMs, endMs, choices, workloads, nameLabels);
-  return { startMs, endMs, services: reading.services(rows as Rows) };
+  return { startMs, endMs, services: await reading.services(rows as Rows, pacer) };
 }
 
 interface MutableMinute {
@@ -156,13 +159,14 @@ class Reading {
     this.#nameLabels = nameLabels;
   }
 
-  services(rows: Rows): Map<string, ServiceEvidence> {
-    this.#versions(rows);
-    this.#pods(rows);
-    this.#starts(rows);
-    this.#generations(rows);
+  async services(rows: Rows, pacer: Pacer | undefined): Promise<Map<string, ServiceEvidence>> {
+    await this.#versions(rows, pacer);
+    await this.#pods(rows, pacer);
+    await this.#starts(rows, pacer);
+    await this.#generations(rows, pacer);
     const services = new Map<string, ServiceEvidence>();
     for (const [key, draft] of this.#drafts) {
+      if (pacer?.due) await pacer.pause();
       this.#takeBuildInfo(key, draft);
       this.#takeImage(key, draft);
       services.set(key, { service: draft.service, minutes: draft.minutes });
@@ -170,18 +174,21 @@ class Reading {
     return services;
   }
 
-  #versions(rows: Rows): void {
+  async #versions(rows: Rows, pacer: Pacer | undefined): Promise<void> {
     for (const row of rows.targetInfo) {
+      if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       const draft = this.#draftOf(labels);
       const version = { version: labels.get('service_version'), revision: '' };
       if (draft !== undefined) this.#addRow(draft, 'target-info', version, row);
     }
     for (const row of rows.up) {
+      if (pacer?.due) await pacer.pause();
       const draft = this.#draftOf(labelsOfPairs(row.pairs));
       if (draft !== undefined) draft.upPoints += sum(row.values);
     }
     for (const row of rows.buildInfo) {
+      if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       const version = { version: labels.get('version'), revision: labels.get('revision') || labels.get('commit') };
       if (version.version === '' && version.revision === '') continue;
@@ -192,8 +199,9 @@ class Reading {
     }
   }
 
-  #pods(rows: Rows): void {
+  async #pods(rows: Rows, pacer: Pacer | undefined): Promise<void> {
     for (const row of rows.images) {
+      if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       const [cluster, namespace, pod] = [labels.get('cluster'), labels.get('namespace'), labels.get('pod')];
       const name = this.#workloads?.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
@@ -211,10 +219,12 @@ class Reading {
     const replicaSetKey = (labels: Labels, name: string) =>
       `${labels.get('cluster')}\0${labels.get('namespace')}\0${name}`;
     for (const row of rows.replicaSets) {
+      if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       owners.set(replicaSetKey(labels, labels.get('replicaset')), labels.get('owner_name'));
     }
     for (const row of rows.replicaSetPods) {
+      if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       const replicaSet = labels.get('owner_name');
       const name = owners.get(replicaSetKey(labels, replicaSet)) ?? workloadOfReplicaSet(replicaSet);
@@ -224,12 +234,13 @@ class Reading {
     }
   }
 
-  #starts(rows: Rows): void {
-    const each = (
+  async #starts(rows: Rows, pacer: Pacer | undefined): Promise<void> {
+    const each = async (
       list: readonly ResultSeries[],
       take: (of: { instances: number; young: number; firstStartMs: number }, value: number) => void,
     ) => {
       for (const row of list) {
+        if (pacer?.due) await pacer.pause();
         const draft = this.#draftOf(labelsOfPairs(row.pairs));
         if (draft === undefined) continue;
         this.#eachPoint(row, (i, value) => {
@@ -239,13 +250,13 @@ class Reading {
         });
       }
     };
-    each(rows.starts, (starts, value) => {
+    await each(rows.starts, (starts, value) => {
       starts.instances += value;
     });
-    each(rows.young, (starts, value) => {
+    await each(rows.young, (starts, value) => {
       starts.young += value;
     });
-    each(rows.firstStarts, (starts, value) => {
+    await each(rows.firstStarts, (starts, value) => {
       starts.firstStartMs = Math.min(
         Number.isNaN(starts.firstStartMs) ? value * 1000 : starts.firstStartMs,
         value * 1000,
@@ -253,9 +264,10 @@ class Reading {
     });
   }
 
-  #generations(rows: Rows): void {
-    const take = (list: readonly ResultSeries[], field: 'generation' | 'replicas') => {
+  async #generations(rows: Rows, pacer: Pacer | undefined): Promise<void> {
+    const take = async (list: readonly ResultSeries[], field: 'generation' | 'replicas') => {
       for (const row of list) {
+        if (pacer?.due) await pacer.pause();
         const labels = labelsOfPairs(row.pairs);
         const name = labels.get('deployment');
         if (name === '') continue;
@@ -267,8 +279,8 @@ class Reading {
         });
       }
     };
-    take(rows.generations, 'generation');
-    take(rows.replicas, 'replicas');
+    await take(rows.generations, 'generation');
+    await take(rows.replicas, 'replicas');
   }
 
   /** The `*_build_info` of the service itself: one that half of its instances expose, named as the service where there are several. */

@@ -13,6 +13,8 @@ export interface RingFollowerOptions {
   readonly refreshMs?: number;
   /** Called with each row of a member that is newer than what was known. */
   readonly onRow?: (row: MemberRow) => void;
+  /** Runs each round, for who tells how they go; absent: nobody. */
+  readonly round?: ((work: () => Promise<void>) => Promise<void>) | undefined;
 }
 
 /** The ring of a process that owns nothing of it: distributors and queriers. */
@@ -21,13 +23,15 @@ export class RingFollower implements RingPeer {
   readonly #refreshMs: number;
   readonly #book: RingBook;
   readonly #reader: RingReader;
+  readonly #round: RingFollowerOptions['round'];
   readonly #stop = new AbortController();
   #running: Promise<void> | undefined;
   #wake = () => {};
   #hasNews = false;
 
-  constructor({ kv, clock, refreshMs = 5000, onRow = () => {} }: RingFollowerOptions) {
+  constructor({ kv, clock, refreshMs = 5000, onRow = () => {}, round }: RingFollowerOptions) {
     this.#clock = clock;
+    this.#round = round;
     this.#refreshMs = refreshMs;
     this.#book = new RingBook(clock);
     this.#reader = new RingReader(kv, clock, this.#book, () => {
@@ -83,7 +87,8 @@ export class RingFollower implements RingPeer {
     while (!this.#stop.signal.aborted) {
       this.#hasNews = false;
       // away: what is known stays
-      await this.#reader.refresh().catch(() => {});
+      const look = () => this.#reader.refresh().then(() => {});
+      await (this.#round?.(look) ?? look()).catch(() => {});
       if (!this.#hasNews) await this.#pause();
     }
   }

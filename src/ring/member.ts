@@ -62,6 +62,8 @@ export interface RingMemberOptions {
   readonly onTold?: () => void;
   /** Called with each row of another member that is newer than what was known. */
   readonly onRow?: (row: MemberRow) => void;
+  /** Runs each round, for who tells how they go; absent: nobody. */
+  readonly round?: ((work: () => Promise<void>) => Promise<void>) | undefined;
   /** Tenants with fewer series an arc are not reported. */
   readonly sizesSeriesMin?: number;
 }
@@ -379,7 +381,8 @@ export class RingMember implements RingPeer {
     while (!this.#stop.signal.aborted) {
       this.#hasNews = false;
       try {
-        await this.#inTurn(() => this.#step());
+        const step = () => this.#inTurn(() => this.#step());
+        await (this.#options.round?.(step) ?? step());
         this.lastError = undefined;
       } catch (error) {
         this.lastError = error; // the store is away: the ring stands still

@@ -109,7 +109,11 @@ export class DeploymentWatch implements Service {
     const isPast = historyMs > 0 && !leases.hasHistory(tenant);
     const nameLabels = this.#options.nameLabels?.(tenant) ?? [];
     this.#forgetOtherNames(tenant, nameLabels);
-    const detector = getOrMake(this.#detectors, tenant, () => new DeploymentDetector({ tenant, runner, nameLabels }));
+    const detector = getOrMake(
+      this.#detectors,
+      tenant,
+      () => new DeploymentDetector({ tenant, runner, nameLabels, clock }),
+    );
     const startMs = endMs - (isPast ? Math.max(historyMs, PRIME_MS) : PRIME_MS);
     if (detector.lookedMs === undefined) {
       for (const event of await events.list(tenant, { startMs, endMs: endMs + HOUR_MS }, signal)) {

@@ -25,6 +25,8 @@ try {
     return rows.filter((row) => Number(row.children[at]?.textContent) > 0).length >= count;
   }, members.length);
   await visitor.picture('ring');
+  await visitor.open('/ui/operating?view=process');
+  await page.getByRole('cell', { name: 'ring-meetings' }).waitFor();
   visitor.assertClean();
 } finally {
   await browser.close();

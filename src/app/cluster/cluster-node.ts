@@ -20,6 +20,7 @@ import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
 import { checkClosed, hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
+import type { Loops } from '../../kit/service/loops.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import { type Clock, type Timer, timeout } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
@@ -65,6 +66,7 @@ export interface ClusterNodeOptions {
   readonly isClosed: () => boolean;
   /** Ends this process, so that it is started again. */
   readonly onRestartNeeded?: () => void;
+  readonly loops: Loops;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -137,7 +139,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
 
   /** @throws where its address or the files of its security are wrong */
   constructor(options: ClusterNodeOptions) {
-    const { config, kv, disk, clock, log, registry } = options;
+    const { config, kv, disk, clock, log, registry, loops } = options;
     this.#metrics = ringMetrics(registry);
     this.#options = options;
     this.#credentials = PeerCredentials.read(config.server);
@@ -177,6 +179,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     this.#meetings = new Meetings({
       clock,
       periodMs: config.ring.heartbeatPeriodMs,
+      loop: loops.add('ring-meetings', config.ring.heartbeatPeriodMs),
       whom: () => this.#whom(),
       meet: async (id) => {
         const other = this.current() === undefined ? this.members.at(id) : this.members.of(this, id);
@@ -252,8 +255,10 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     disk?.makeFolder(this.#folder);
     await this.#settings.agree(signal);
     const onRow = (row: MemberRow) => this.#places.take([row]);
+    const loop = this.#options.loops.add(disk === undefined ? 'ring' : 'ring-member', heartbeatPeriodMs);
+    const round = (work: () => Promise<void>) => loop.run(work);
     if (disk === undefined) {
-      this.#ring = new RingFollower({ kv, clock, refreshMs: heartbeatPeriodMs, onRow });
+      this.#ring = new RingFollower({ kv, clock, refreshMs: heartbeatPeriodMs, onRow, round });
     } else {
       this.#ring = new RingMember({
         kv,
@@ -275,6 +280,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
         forgetMs: autoForgetMs,
         onTold: () => this.#meetings.soon(),
         onRow,
+        round,
       });
     }
     this.#ring.onChange((view) => this.#changed(view));

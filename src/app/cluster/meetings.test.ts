@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Loop } from '../../kit/service/loops.ts';
 import { ManualClock } from '../../lib/manual-clock.ts';
 import { Meetings } from './meetings.ts';
 
@@ -45,7 +46,8 @@ test('one that does not answer holds up no meeting with the others, and is not a
 test('what there is to tell is told at once, and in one round however often it is said', async () => {
   const clock = new ManualClock(0);
   let met = 0;
-  const meetings = new Meetings({ clock, periodMs: PERIOD_MS, whom: () => ['a'], meet: async () => void met++ });
+  const loop = new Loop('ring-meetings', PERIOD_MS, clock);
+  const meetings = new Meetings({ clock, periodMs: PERIOD_MS, loop, whom: () => ['a'], meet: async () => void met++ });
   const stop = new AbortController();
   const run = meetings.run(stop.signal);
   const pass = async (ms: number) => {
@@ -60,6 +62,7 @@ test('what there is to tell is told at once, and in one round however often it i
   assert.equal(met, 2);
   await pass(PERIOD_MS);
   assert.equal(met, 3);
+  assert.deepEqual([loop.state.rounds, loop.state.error], [3, undefined]);
   stop.abort();
   await run;
 });

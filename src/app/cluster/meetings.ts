@@ -1,3 +1,4 @@
+import type { Loop } from '../../kit/service/loops.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 /** Others that are asked side by side. */
@@ -16,6 +17,8 @@ export interface MeetingsOptions {
   readonly periodMs: number;
   /** Who is to be met now; others are forgotten. */
   whom(): Iterable<string>;
+  /** Told of each round. */
+  readonly loop?: Loop;
   /** Resolves when it has answered. */
   meet(id: string): Promise<unknown>;
 }
@@ -69,7 +72,8 @@ export class Meetings {
       this.#hasNews = false;
       const { resolve } = this.#next;
       this.#next = Promise.withResolvers();
-      await this.#round(signal);
+      const round = () => this.#round(signal);
+      await (this.#options.loop?.run(round) ?? round());
       resolve();
       await clock.sleep(Math.min(GAP_MS, periodMs), signal).catch(() => {});
       if (this.#hasNews || signal.aborted) continue;

@@ -18,7 +18,7 @@ const RESTART = 75;
 export const ringModule: Module = {
   needs: ['observer'],
   build(app) {
-    const { config, gate, log, registry, clock, http, metricSources } = app;
+    const { config, gate, log, registry, clock, http, metricSources, loops } = app;
     const disk = hasIngester(config) ? heldDisk(realDisk, new FolderHold(part(app, 'hold'), clock)) : undefined;
     const kv = new LateKv(() => openKv(config, clock), clock);
     const onRestartNeeded = () => {
@@ -28,7 +28,7 @@ export const ringModule: Module = {
       process.kill(process.pid, 'SIGTERM');
     };
     const isClosed = () => gate.closed;
-    const cluster = new ClusterNode({ config, kv, disk, isClosed, onRestartNeeded, log, registry, clock });
+    const cluster = new ClusterNode({ config, kv, disk, isClosed, onRestartNeeded, loops, log, registry, clock });
     app.parts.cluster = cluster;
     app.parts.peers = cluster;
     metricSources.push(() => cluster.metrics());
