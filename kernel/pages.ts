@@ -4,8 +4,9 @@ import { reserveAhead } from './memory';
 // number of pages and what a window leaves can be used by the next.
 
 export const PAGE_BYTES: u32 = 65536;
-/** Memory grows by an eighth of the pages in use at the least. */
+/** Memory grows by an eighth of the pages in use at the least, a small one by much more than it needs now. */
 const AHEAD_SHIFT: u64 = 3;
+const AHEAD_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
 let free: usize = 0; // first free page; its first word is the next one
 let used: u32 = 0;
@@ -21,7 +22,8 @@ export function takePage(): usize {
     return page;
   }
   if (batchAt == batchEnd) {
-    batchAt = reserveAhead(8 * PAGE_BYTES, <u32>((<u64>used * PAGE_BYTES) >> AHEAD_SHIFT));
+    const aheadBytes = max<u64>(AHEAD_BYTES_MIN, (<u64>used * PAGE_BYTES) >> AHEAD_SHIFT);
+    batchAt = reserveAhead(8 * PAGE_BYTES, <u32>aheadBytes);
     if (batchAt == 0) {
       batchEnd = 0;
       return 0;
