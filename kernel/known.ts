@@ -1,6 +1,6 @@
 import { sipHash, sipHigh } from './hash';
 import { secret0, secret1 } from './key';
-import { reserve } from './memory';
+import { reserve, reserveAhead } from './memory';
 
 // Series known to an edge, and what it made of them, by the very bytes that they came as: a table of bounded size that forgets.
 //   entry of 32 bytes: u64 second half of the bytes' hash, 0: free · u32 low half of the first · u32 low half of the XXH64 of the
@@ -31,6 +31,8 @@ const RECORD_SIZE: u32 = 48;
 /** 350,000 records. When all pieces are full they begin anew. */
 const PIECES_MAX: u32 = 64;
 const PIECE_BYTES: u32 = 1 << 18;
+/** Pieces are not taken from memory one by one: each growth of memory is a collection of the whole heap, see `reserveAhead`. */
+const AHEAD_BYTES: u32 = 8 << 20;
 const pieces: usize = memory.data(64 * 4);
 let piece: u32 = 0;
 let recordAt: usize = 0;
@@ -158,7 +160,7 @@ function nextPiece(): bool {
   const place = pieces + ((<usize>piece) << 2);
   let at = <usize>load<u32>(place);
   if (at == 0) {
-    at = reserve(PIECE_BYTES);
+    at = reserveAhead(PIECE_BYTES, AHEAD_BYTES);
     if (at == 0) return false;
     store<u32>(place, <u32>at);
   }
