@@ -463,6 +463,19 @@ test('large answers wait for those of queries under way, small ones and those of
   assert.equal(hasCome, false);
   stage.desk.end(a);
   assert.equal(await waits, 20);
+  // others have room of which the first tenant may take no more
+  const c = stage.desk.begin();
+  let isBack = false;
+  const again = ask(c, 9).then(() => {
+    isBack = true;
+  });
+  await until('it is at a querier or here', async () => one.scheduler.running === 1);
+  const other = { ...WANTED, tenant: 'other', payload: Uint8Array.of(9) };
+  assert.equal((await stage.desk.ask(other, unaborted)).bytes.length, 90_000);
+  assert.equal(isBack, false);
+  stage.desk.end(b);
+  await again;
+  stage.desk.end(c);
   // a query that is over holds nothing more
   assert.equal(await ask(a, 5), 5);
   stage.desk.end(b);

@@ -105,8 +105,10 @@ export class JobDesk implements AnswerTaker, JobFailures {
   readonly #room: SharedRoom;
   /** Queries that hold their answers until they end. */
   readonly #open = new Set<string>();
-  /** Room of answers that are whole, by the queries that hold them. */
+  /** Bytes of answers that are whole, by the queries that hold them. */
   readonly #kept = new Map<string, { readonly tenant: string; bytes: number }>();
+  /** All of them, by tenant. */
+  readonly #keptRoom = new SharedRoom(Number.POSITIVE_INFINITY);
   /** Answers that wait for room. */
   #freed = Promise.withResolvers<void>();
   #number = 0;
@@ -246,7 +248,9 @@ export class JobDesk implements AnswerTaker, JobFailures {
       });
     } finally {
       isOver = true;
-      if (taken > 0 && !this.#keep(wanted, taken, answer.isTaken)) this.#give(tenant, taken);
+      if (answer.isTaken) this.#keep(wanted, taken);
+      if (taken > 0) this.#room.give(tenant, taken);
+      this.#free();
     }
   }
 
@@ -263,29 +267,35 @@ export class JobDesk implements AnswerTaker, JobFailures {
     const kept = this.#kept.get(query);
     if (kept === undefined) return;
     this.#kept.delete(query);
-    this.#give(kept.tenant, kept.bytes);
+    this.#keptRoom.give(kept.tenant, kept.bytes);
+    this.#free();
   }
 
-  #give(tenant: string, bytes: number): void {
-    this.#room.give(tenant, bytes);
+  #free(): void {
     this.#freed.resolve();
     this.#freed = Promise.withResolvers();
   }
 
-  /** @returns whether the query holds it from now on */
-  #keep({ tenant, query }: WantedJob, bytes: number, isWhole: boolean): boolean {
-    if (!this.#open.has(query) || !isWhole) return false;
+  /** Notes that a query holds an answer until it ends. */
+  #keep({ tenant, query }: WantedJob, bytes: number): void {
+    if (!this.#open.has(query)) return;
+    this.#keptRoom.force(tenant, bytes);
     const kept = this.#kept.get(query);
     if (kept === undefined) this.#kept.set(query, { tenant, bytes });
     else kept.bytes += bytes;
-    return true;
   }
 
-  /** Whether a large answer may come beside those that are held. A query that holds some has all of its own: it gives them back together. */
-  #mayCome({ query }: WantedJob, bytes: number): boolean {
+  /**
+   * Whether a large answer may come beside those that are held, of which no tenant has all. A query that holds some has all of its own: it
+   * gives them back together.
+   */
+  #mayCome({ tenant, query }: WantedJob, bytes: number): boolean {
     const { heldBytesMax = HELD_BYTES_MAX } = this.#options;
-    const { held } = this.#room;
-    return bytes < heldBytesMax * LARGE_SHARE || held + bytes <= Math.max(heldBytesMax, bytes) || this.#kept.has(query);
+    const held = this.#room.held + this.#keptRoom.held;
+    if (held === 0 || bytes < heldBytesMax * LARGE_SHARE || this.#kept.has(query)) return true;
+    if (held + bytes > heldBytesMax) return false;
+    const own = this.#room.heldBy(tenant) + this.#keptRoom.heldBy(tenant);
+    return own === 0 || fitsShare(own, bytes, heldBytesMax - held);
   }
 
   #canWait({ query }: WantedJob, taken: number, bytes: number, bytesAll: number | undefined): boolean {
