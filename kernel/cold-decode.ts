@@ -146,6 +146,7 @@ function skipExceptions(from: usize, end: usize, n: u32): usize {
  * Decodes the column of a descriptor that `coldIndex` wrote: its values from `from` to `to`, each in its place; others are anything.
  * `first` points to its first value, `planes` to the block's planes of `changes` values, `out` has room for n + 33 doubles, `scratch`
  * for 8·n + 128 bytes. Up to 64 bytes behind the block are read, never used.
+ * `blocks` has a bit for each 32 values behind the first: of those whose bit is not set the values may be anything, too; 0: all are wanted.
  */
 export function coldDecode(
   descriptor: usize,
@@ -156,6 +157,7 @@ export function coldDecode(
   to: u32,
   out: usize,
   scratch: usize,
+  blocks: usize,
 ): void {
   const kind = <u32>load<u8>(descriptor);
   const codec = kind & CODEC_MASK;
@@ -174,16 +176,33 @@ export function coldDecode(
   const shift = <u64>load<u8>(descriptor, 2);
   const widths: usize = load<u32>(descriptor, 8);
   const packed: usize = load<u32>(descriptor, 12);
-  if (codec == DELTA) unpack<u8>(base, shift, widths, packed, n, out);
-  else if (codec == DELTA_ZIGZAG) unpack<i8>(base, shift, widths, packed, n, out);
-  else unpack<i16>(base, shift, widths, packed, n, out);
-  if (power != 1) {
+  if (codec == DELTA) unpack<u8>(base, shift, widths, packed, n, out, blocks);
+  else if (codec == DELTA_ZIGZAG) unpack<i8>(base, shift, widths, packed, n, out, blocks);
+  else unpack<i16>(base, shift, widths, packed, n, out, blocks);
+  if (power != 1 && blocks != 0) divideSome(out, n, power, blocks);
+  else if (power != 1) {
     const by = f64x2.splat(power);
     const end = out + ((<usize>n) << 3);
     for (let at = out + ((<usize>(from & ~1)) << 3); at < end; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
   }
   if ((kind & EXCEPTIONS) != 0) putExceptions(load<u32>(descriptor, 24), out);
   store<u64>(out, firstBits);
+}
+
+/** Divides the values of blocks that are wanted. */
+function divideSome(out: usize, n: u32, power: f64, blocks: usize): void {
+  const by = f64x2.splat(power);
+  const count = (n - 1 + 31) >> 5;
+  for (let b: u32 = 0; b < count; b++) {
+    if (!isWanted(blocks, b)) continue;
+    const from = out + 8 + ((<usize>b) << 8);
+    for (let at = from; at < from + 256; at += 16) v128.store(at, f64x2.div(v128.load(at), by));
+  }
+}
+
+// @ts-ignore: decorator
+@inline function isWanted(blocks: usize, b: u32): bool {
+  return ((load<u8>(blocks + (b >> 3)) >> <u8>(b & 7)) & 1) != 0;
 }
 
 // A first value from a damaged block may be any bits: the conversion to an integer must not trap.
@@ -203,7 +222,15 @@ function fill(out: usize, n: u32, value: f64): void {
 
 /** The type says the form, so that each gets a loop of its own: u8 DELTA, i8 DELTA_ZIGZAG, i16 DELTA2_ZIGZAG. */
 // @ts-ignore: decorator
-@inline function unpack<Form>(base: i64, shift: u64, widths: usize, packed: usize, n: u32, out: usize): void {
+@inline function unpack<Form>(
+  base: i64,
+  shift: u64,
+  widths: usize,
+  packed: usize,
+  n: u32,
+  out: usize,
+  wanted: usize,
+): void {
   let sum = base;
   let delta: i64 = 0;
   let from = packed;
@@ -213,7 +240,13 @@ function fill(out: usize, n: u32, value: f64): void {
   for (let b: u32 = 0; b < blocks; b++) {
     const width = <u64>load<u8>(widths + b);
     const end = to + 256;
-    if (width == 0) {
+    if (wanted != 0 && !isWanted(wanted, b)) {
+      sumOf<Form>(from, width, delta);
+      sum += summed << shift;
+      delta = summedDelta;
+      to = end;
+      from += (<usize>width) << 2;
+    } else if (width == 0) {
       if (sizeof<Form>() == 1) {
         const pair = f64x2.splat(<f64>sum);
         for (; to < end; to += 32) {
@@ -282,6 +315,52 @@ function fill(out: usize, n: u32, value: f64): void {
       from += (<usize>width) << 2;
     }
   }
+}
+
+let summed: i64 = 0;
+let summedDelta: i64 = 0;
+
+/** Sum of a block of 32: what it adds to the value before it; and the difference that it ends with. */
+function sumOf<Form>(from: usize, width: u64, before: i64): void {
+  let sum: i64 = 0;
+  let delta = before;
+  if (width == 0) sum = sizeof<Form>() == 1 ? 0 : delta << 5;
+  else if (width <= 14) {
+    const mask: u64 = (1 << width) - 1;
+    const width2 = width << 1;
+    const width3 = width2 + width;
+    const width4 = width << 2;
+    const bits = width << 5;
+    for (let bit: u64 = 0; bit < bits; bit += width4) {
+      const x = load<u64>(from + <usize>(bit >> 3)) >> (bit & 7);
+      const x0 = x & mask;
+      const x1 = (x >> width) & mask;
+      const x2 = (x >> width2) & mask;
+      const x3 = (x >> width3) & mask;
+      if (sizeof<Form>() == 1) sum += plain<Form>(x0) + plain<Form>(x1) + plain<Form>(x2) + plain<Form>(x3);
+      else {
+        const a = delta + unzigzag(x0);
+        const c = a + unzigzag(x1);
+        const d = c + unzigzag(x2);
+        delta = d + unzigzag(x3);
+        sum += a + c + d + delta;
+      }
+    }
+  } else {
+    const mask: u64 = width == 64 ? u64.MAX_VALUE : (1 << width) - 1;
+    let bit: u64 = 0;
+    for (let i = 0; i < 32; i++) {
+      const x = (load<u64>(from + <usize>(bit >> 3)) >> (bit & 7)) & mask;
+      bit += width;
+      if (sizeof<Form>() == 1) sum += plain<Form>(x);
+      else {
+        delta += unzigzag(x);
+        sum += delta;
+      }
+    }
+  }
+  summed = sum;
+  summedDelta = delta;
 }
 
 // @ts-ignore: decorator

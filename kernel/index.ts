@@ -60,6 +60,7 @@ export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './
 export {
   rowsBegin,
   rowsBegun,
+  rowsBlocks,
   rowsFill,
   rowsNeedFrom,
   rowsNeedTo,

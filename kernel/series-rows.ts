@@ -42,9 +42,11 @@ const S_DISTINCT: usize = 32; // u32
 const S_LONGEST: usize = 36; // u32
 const S_NEED_FROM: usize = 40; // u32, samples that windows have, from and to
 const S_NEED_TO: usize = 44;
-const SLOT_BYTES: usize = 48;
+const S_SPARSE: usize = 48; // u32, 1: many of the blocks in between have none that is looked at
+const S_BLOCKS: usize = 56; // a bit for each 32 samples behind the first of all: whether any of them is looked at
+const SLOT_BYTES: usize = 56 + 2048 / 8;
 const NOT_FOUND: u32 = 0xffffffff;
-const slots: usize = memory.data(768);
+const slots: usize = memory.data(4992);
 
 let func: u32 = 0;
 let steps: u32 = 0;
@@ -197,21 +199,23 @@ export function rowsWindows(slot: u32, n: u32): bool {
 
 /** The samples that windows of a slot have: from. */
 export function rowsNeedFrom(slot: u32): u32 {
-  if (func != ROW_CHANGES && func != ROW_RESETS && func != ROW_RATE) return load<u32>(slotAt(slot) + S_NEED_FROM);
-  // what comes before is looked at together with what windows have
-  return load<u32>(slotAt(slot) + S_LO);
+  return load<u32>(slotAt(slot) + S_NEED_FROM);
 }
 
 /** The samples that windows of a slot have: to, exclusive. */
 export function rowsNeedTo(slot: u32): u32 {
-  if (func != ROW_CHANGES && func != ROW_RESETS && func != ROW_RATE) return load<u32>(slotAt(slot) + S_NEED_TO);
-  return load<u32>(slotAt(slot) + S_LO) + load<u32>(slotAt(slot) + S_SAMPLES);
+  return load<u32>(slotAt(slot) + S_NEED_TO);
 }
 
 /** Fills a row of the values at hand, whose times a slot has. */
 export function rowsFill(slot: u32, entry: usize, out: usize): void {
   current = slot;
   if (!evaluate(entry, out)) setWord(entry, ROW_FROM, ROW_OTHERWISE);
+}
+
+/** The bits of blocks whose samples are looked at; 0: it is most of them. */
+export function rowsBlocks(slot: u32): usize {
+  return load<u32>(slotAt(slot) + S_SPARSE) != 0 ? slotAt(slot) + S_BLOCKS : 0;
 }
 
 /** By which program rows are made now: each begin is another one. */
@@ -265,6 +269,7 @@ function findWindows(slot: usize, n: u32): void {
   let total: u32 = 0;
   let distinct: u32 = 0;
   let longest: u32 = 0;
+  beginBlocks(slot, n);
   for (let step: u32 = 0; step < steps; step++) {
     const end = firstEnd + <f64>step * apart;
     const start = end - back;
@@ -279,6 +284,7 @@ function findWindows(slot: usize, n: u32): void {
     if (hi - lo < least) continue;
     if (filled++ == 0) runFrom = step;
     runTo = step + 1;
+    markBlocks(first + lo, first + hi - 1);
     if (!isRate) continue;
     if (hi - lo == 2) pairs = 1;
     const firstTime = load<f64>(own + ((<usize>lo) << 3));
@@ -296,6 +302,7 @@ function findWindows(slot: usize, n: u32): void {
     store<f64>(at + 2 * column, toStart);
     store<f64>(at + 3 * column, toEnd);
   }
+  store<u32>(slot + S_SPARSE, blocksWanted << 2 < blocksOfAll * 3 && n <= (<u32>BLOCKS_MAX) << 5 ? 1 : 0);
   store<u32>(slot + S_LO, first);
   store<u32>(slot + S_SAMPLES, count);
   store<u32>(slot + S_NEED_FROM, first + (runFrom < runTo ? load<u32>(windows + ((<usize>runFrom) << 2)) : 0));
@@ -310,6 +317,50 @@ function findWindows(slot: usize, n: u32): void {
   store<u32>(slot + S_TOTAL, total);
   store<u32>(slot + S_DISTINCT, distinct);
   store<u32>(slot + S_LONGEST, longest);
+}
+
+/** Blocks of 32 samples of a list of times, at most. */
+const BLOCKS_MAX: u32 = 2048;
+let blocksOfAll: u32 = 0;
+let blocksWanted: u32 = 0;
+let blockBits: usize = 0;
+/** The first block that no window has reached. */
+let blockNext: u32 = 0;
+
+function beginBlocks(slot: usize, n: u32): void {
+  blockBits = slot + S_BLOCKS;
+  blocksOfAll = (n + 31) >> 5;
+  blocksWanted = 0;
+  blockNext = 0;
+  memory.fill(blockBits, 0, <usize>BLOCKS_MAX >> 3);
+}
+
+/** Notes that samples of a window are looked at: all, or its ends. */
+function markBlocks(from: u32, last: u32): void {
+  if (func == ROW_LAST) markBlock(blockOf(last));
+  else if (func == ROW_DELTA) {
+    markBlock(blockOf(from));
+    markBlock(blockOf(last));
+  } else if (func != ROW_COUNT) {
+    const end = blockOf(last);
+    for (let block = max(blockOf(from), blockNext); block <= end; block++) markBlock(block);
+    blockNext = max(blockNext, end + 1);
+  }
+}
+
+// @ts-ignore: decorator
+@inline function blockOf(sample: u32): u32 {
+  return sample == 0 ? 0 : (sample - 1) >> 5;
+}
+
+function markBlock(block: u32): void {
+  if (block >= BLOCKS_MAX) return;
+  const at = blockBits + (block >> 3);
+  const bit = (<u8>1) << (<u8>(block & 7));
+  const bits = load<u8>(at);
+  if ((bits & bit) != 0) return;
+  store<u8>(at, bits | bit);
+  blocksWanted++;
 }
 
 // @ts-ignore: decorator
@@ -327,7 +378,7 @@ function fill(slot: usize, runFrom: u32, runTo: u32, out: usize): bool {
   if (func == ROW_RATE || func == ROW_DELTA) {
     const counter = func == ROW_RATE;
     const samples = load<u32>(slot + S_SAMPLES);
-    if (counter && rowDrops(own, samples)) {
+    if (counter && dropsInWindows(slot, own, from, to, runFrom, runTo)) {
       rateOverResets(own, samples, from, to, table, column, runFrom, runTo, out);
       return true;
     }
@@ -379,6 +430,20 @@ function fill(slot: usize, runFrom: u32, runTo: u32, out: usize): bool {
     store<f64>(out + ((<usize>step) << 3), value);
   }
   return true;
+}
+
+/** As `rowDrops`, of samples that any window has: others may be anything. */
+function dropsInWindows(slot: usize, own: usize, from: usize, to: usize, runFrom: u32, runTo: u32): bool {
+  if (load<u32>(slot + S_SPARSE) == 0) {
+    const lo = load<u32>(from + ((<usize>runFrom) << 2));
+    return rowDrops(own + ((<usize>lo) << 3), load<u32>(to + ((<usize>(runTo - 1)) << 2)) - lo);
+  }
+  for (let step = runFrom; step < runTo; step++) {
+    const lo = load<u32>(from + ((<usize>step) << 2));
+    const hi = load<u32>(to + ((<usize>step) << 2));
+    if (rowDrops(own + ((<usize>lo) << 3), hi - lo)) return true;
+  }
+  return false;
 }
 
 let sum: f64 = 0;

@@ -65,11 +65,12 @@ export class ColumnReader {
 
   /**
    * As `decode`, to a place in kernel memory that has room for `decodeBytes` of the whole column.
+   * @param blocks where bits lie that say which blocks of 32 values behind the first are wanted; 0: all
    * @throws errors.groupCorrupt
    */
-  decodeTo(place: number, source: ColumnSource, column: number, from?: number, to?: number): void {
+  decodeTo(place: number, source: ColumnSource, column: number, from?: number, to?: number, blocks?: number): void {
     const scratch = this.#scratch.ensure(decodeBytes(source.counts[column]!));
-    this.#set(source).decode(column, place, scratch, from, to);
+    this.#set(source).decode(column, place, scratch, from, to, blocks);
   }
 
   #set(source: ColumnSource): ColumnSet {

@@ -95,12 +95,14 @@ export class ColumnRows {
     if (!isWhole) return false;
     const needFrom = exports.rowsNeedFrom(slot);
     const needTo = exports.rowsNeedTo(slot);
+    const blocks = exports.rowsBlocks(slot);
     const place = exports.rowsValuesAt();
     let at = 0;
     for (const { time, values, column } of chunks) {
       if (at < needTo && at + time.count > needFrom) {
         const to = Math.min(time.count, needTo - at);
-        this.#reader.decodeTo(place + 8 * at, values, column, Math.max(0, needFrom - at), to);
+        // bits of blocks are those of the first chunk
+        this.#reader.decodeTo(place + 8 * at, values, column, Math.max(0, needFrom - at), to, at === 0 ? blocks : 0);
       }
       at += time.count;
     }

@@ -214,7 +214,7 @@ export class ColumnSet {
   }
 
   /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`: its values from `from` to `to`, each in its place. */
-  decode(column: number, out: number, scratch: number, from = 0, to = this.counts[column]!): void {
+  decode(column: number, out: number, scratch: number, from = 0, to = this.counts[column]!, blocks = 0): void {
     assert(column < this.counts.length, 'a column that is not there');
     this.#exports.coldDecode(
       this.#descriptors + column * DESCRIPTOR_BYTES,
@@ -225,6 +225,7 @@ export class ColumnSet {
       to,
       out,
       scratch,
+      blocks,
     );
   }
 }
