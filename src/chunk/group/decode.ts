@@ -91,9 +91,11 @@ export class GroupDecoder {
         throw new BytesError(`${chunk.values.counts[chunk.column]} values for ${n} times`);
       });
     }
+    // they may have to be decoded, to where values stand then
+    const times = timesThere ? undefined : chunk.time.times;
     const values = this.reader.decode(chunk.values, chunk.column, from, to) + 8 * from;
     out.values.set(this.#valuesAt(values, count), at);
-    if (!timesThere) out.times.set(count === n ? chunk.time.times : chunk.time.times.subarray(from, to), at);
+    if (times !== undefined) out.times.set(count === n ? times : times.subarray(from, to), at);
     if ((chunk.flags & (FLAG_SPECIAL | FLAG_HISTOGRAMS)) === 0) out.kinds.fill(FLOAT, at, at + count);
     else this.#putKinds(chunk, values, count, out, at);
     if ((chunk.flags & FLAG_STARTS) !== 0 && chunk.starts !== undefined) this.#putStarts(chunk, out, at);

@@ -408,3 +408,15 @@ test('what is inflated to a place is what is inflated to a buffer, and bytes tha
     assert.deepEqual(memory.subarray(0, raw.length), raw);
   }
 });
+
+test('stale markers are told of a series whose times nobody has read before', () => {
+  const stale = new Float64Array(new BigUint64Array([0x7ff0000000000002n]).buffer);
+  const values = Float64Array.from({ length: 100 }, (_, i) => i * 1.5);
+  for (const at of [0, 50, 99]) values.set(stale, at);
+  const { header, body } = encode([{ labels: labelBytes({ __name__: 'a' }), times: times(100), values }]);
+  const [read] = decode(header, body).values();
+  assert.deepEqual(
+    [...read!.kinds.keys()].filter((i) => read!.kinds[i] === STALE),
+    [0, 50, 99],
+  );
+});
