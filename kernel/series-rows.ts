@@ -249,6 +249,8 @@ function lowerBound(from: u32, to: u32, t: f64): u32 {
   return from;
 }
 
+const STRIDE: u32 = 16;
+
 /** src/promql/row/windows.ts, and RateTable of src/promql/functions/rate.ts. */
 function findWindows(slot: usize, n: u32): void {
   const first = lowerBound(0, n, rangeFrom);
@@ -273,7 +275,10 @@ function findWindows(slot: usize, n: u32): void {
   for (let step: u32 = 0; step < steps; step++) {
     const end = firstEnd + <f64>step * apart;
     const start = end - back;
+    // windows far apart have many samples between them
+    while (hi + STRIDE < count && load<f64>(own + ((<usize>(hi + STRIDE - 1)) << 3)) <= end) hi += STRIDE;
     while (hi < count && load<f64>(own + ((<usize>hi) << 3)) <= end) hi++;
+    while (lo + STRIDE < hi && load<f64>(own + ((<usize>(lo + STRIDE - 1)) << 3)) <= start) lo += STRIDE;
     while (lo < hi && load<f64>(own + ((<usize>lo) << 3)) <= start) lo++;
     store<u32>(windows + ((<usize>step) << 2), lo);
     store<u32>(windows + ((<usize>(steps + step)) << 2), hi);
@@ -377,9 +382,8 @@ function fill(slot: usize, runFrom: u32, runTo: u32, out: usize): bool {
   const to = from + ((<usize>steps) << 2);
   if (func == ROW_RATE || func == ROW_DELTA) {
     const counter = func == ROW_RATE;
-    const samples = load<u32>(slot + S_SAMPLES);
     if (counter && dropsInWindows(slot, own, from, to, runFrom, runTo)) {
-      rateOverResets(own, samples, from, to, table, column, runFrom, runTo, out);
+      rateOverResets(own, from, to, table, column, runFrom, runTo, out);
       return true;
     }
     const skip4 = (<usize>runFrom) << 2;
@@ -468,7 +472,6 @@ function addAll(own: usize, lo: u32, hi: u32, start: f64): void {
 /** rateRow of src/promql/functions/rate.ts, for counters with resets. */
 function rateOverResets(
   own: usize,
-  samples: u32,
   from: usize,
   to: usize,
   table: usize,
@@ -478,11 +481,17 @@ function rateOverResets(
   out: usize,
 ): void {
   let resets: u32 = 0;
-  for (let i: u32 = 1; i < samples; i++) {
-    const p = own + ((<usize>i) << 3);
-    if (!(load<f64>(p) < load<f64>(p - 8))) continue;
-    store<u32>(marks + ((<usize>resets) << 2), i);
-    resets++;
+  // outside of windows samples may be anything
+  let next: u32 = 0;
+  for (let step = runFrom; step < runTo; step++) {
+    const hi = load<u32>(to + ((<usize>step) << 2));
+    for (let i = max(load<u32>(from + ((<usize>step) << 2)) + 1, next); i < hi; i++) {
+      const p = own + ((<usize>i) << 3);
+      if (!(load<f64>(p) < load<f64>(p - 8))) continue;
+      store<u32>(marks + ((<usize>resets) << 2), i);
+      resets++;
+    }
+    next = max(next, hi);
   }
   let first: u32 = 0;
   for (let step = runFrom; step < runTo; step++) {
