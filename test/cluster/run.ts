@@ -1,5 +1,7 @@
 import { fork } from 'node:child_process';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { getOrMake } from '../../src/lib/map.ts';
 import { KEPT_SEEDS } from './kept-seeds.ts';
 import { OPEN_SEEDS } from './open-seeds.ts';
 import { storePlainly } from './plain-zstd.ts';
@@ -14,6 +16,8 @@ import { SCENARIOS, type ScenarioName, type SimulationResult, simulate } from '.
 //   SEED=17         this one alone (with SCENARIO), with the end of its trace; TRACE=1: all of it
 // Seeds of open-seeds.ts fail; what they say is told.
 //   MINUTES=4       begins no seed after so long
+//   RECORD=file     adds a line for each seed that is done, and leaves out those that it has: a run that was stopped goes on. What a seed
+//                   does changes with the code: one file for one state of it
 
 interface Task {
   readonly scenario: ScenarioName;
@@ -40,7 +44,8 @@ const WORKER_OPTIONS = [
   '--stack-trace-limit=0',
 ];
 const TRACE_LINES = 60;
-const PROGRESS_MS = 10_000;
+/** Seeds between two lines of progress. */
+const PROGRESS_SEEDS = 100;
 
 async function told(task: Task, onTrace?: (line: string) => void): Promise<Told> {
   const before = process.cpuUsage();
@@ -68,17 +73,69 @@ function isOpen({ scenario, seed, broken }: Task): boolean {
   return broken === undefined && OPEN_SEEDS.some((open) => open.scenario === scenario && open.seed === seed);
 }
 
-async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
+/** Counts of a scenario's seeds. */
+interface Sum {
+  done: number;
+  failed: number;
+  cpuMs: number;
+}
+
+/** Outcomes of seeds, by scenario, and in a file that outlives the run. */
+class Outcomes {
+  readonly #file: string | undefined;
+  readonly #sums = new Map<string, Sum>();
+  readonly #known = new Set<string>();
+
+  /** @param file lines of: scenario, seed, CPU in ms, why it failed */
+  constructor(file: string | undefined) {
+    this.#file = file;
+    const text = file !== undefined && existsSync(file) ? readFileSync(file, 'utf8') : '';
+    // the last line may have been cut off
+    if (file !== undefined && text !== '' && !text.endsWith('\n')) appendFileSync(file, '\n');
+    for (const line of text.split('\n')) {
+      const [scenario = '', seed, cpuMs, failure] = line.split('\t');
+      if (failure === undefined) continue;
+      if (failure !== '') console.log(`known: SCENARIO=${scenario} SEED=${seed}: ${failure}`);
+      this.#known.add(`${scenario} ${seed}`);
+      this.#add(scenario, Number(cpuMs), failure !== '');
+    }
+  }
+
+  has({ scenario, seed }: Task): boolean {
+    return this.#known.has(`${scenario} ${seed}`);
+  }
+
+  add({ scenario, seed }: Task, { cpuMs, failure }: Told): void {
+    this.#add(scenario, cpuMs, failure !== undefined);
+    if (this.#file === undefined) return;
+    const text = (failure ?? '').replaceAll(/\s/g, ' ');
+    appendFileSync(this.#file, `${scenario}\t${seed}\t${Math.round(cpuMs)}\t${text}\n`);
+  }
+
+  #add(scenario: string, cpuMs: number, isFailed: boolean): void {
+    const sum = getOrMake(this.#sums, scenario, (): Sum => ({ done: 0, failed: 0, cpuMs: 0 }));
+    sum.done++;
+    sum.cpuMs += cpuMs;
+    if (isFailed) sum.failed++;
+  }
+
+  get text(): string {
+    const texts = [...this.#sums].map(([name, { done, failed, cpuMs }]) => {
+      const each = `${(cpuMs / done / 1000).toFixed(2)} s of CPU each`;
+      return `${name} ${done}, ${each}${failed > 0 ? `, ${failed} failed` : ''}`;
+    });
+    return texts.join('; ');
+  }
+}
+
+async function many(all: readonly Task[], untilMs: number, outcomes: Outcomes): Promise<void> {
   const startedMs = Date.now();
+  const tasks = all.filter((task) => !outcomes.has(task));
   const failed: { readonly task: Task; readonly result: Told }[] = [];
   let next = 0;
   let done = 0;
   let cpuMs = 0;
   let checked = 0;
-  const progress = setInterval(
-    () => console.log(`${done} of ${tasks.length} seeds, ${failed.length} failed`),
-    PROGRESS_MS,
-  );
   const worker = () =>
     new Promise<void>((resolve, reject) => {
       const child = fork(import.meta.filename, ['worker'], { execArgv: WORKER_OPTIONS });
@@ -92,6 +149,8 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
         done++;
         cpuMs += result.cpuMs;
         checked += result.checked;
+        outcomes.add(task!, result);
+        if (done % PROGRESS_SEEDS === 0) console.log(`${done} of ${tasks.length} seeds: ${outcomes.text}`);
         if (isOpen(task!)) {
           const { scenario, seed } = task!;
           console.log(
@@ -111,21 +170,17 @@ async function many(tasks: readonly Task[], untilMs: number): Promise<void> {
       });
       give();
     });
-  try {
-    await Promise.all(Array.from({ length: Math.min(availableParallelism(), tasks.length) }, worker));
-  } finally {
-    clearInterval(progress);
-  }
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), tasks.length) }, worker));
   const tookS = Math.round((Date.now() - startedMs) / 1000);
   console.log(
-    `${done} of ${tasks.length} seeds in ${tookS} s, ${(cpuMs / done / 1000).toFixed(2)} s of CPU each, ${checked} samples seen, ${failed.length} failed`,
+    `${done} of ${tasks.length} seeds in ${tookS} s, ${(cpuMs / Math.max(1, done) / 1000).toFixed(2)} s of CPU each, ${checked} samples seen, ${failed.length} failed`,
   );
   for (const { task, result } of failed) console.log(`SCENARIO=${task.scenario} SEED=${task.seed}: ${result.failure}`);
   if (failed.length > 0) process.exitCode = 1;
 }
 
 storePlainly();
-const { SEED, SEEDS = '20', FROM = '1', SCENARIO, MINUTES, BROKEN } = process.env;
+const { SEED, SEEDS = '20', FROM = '1', SCENARIO, MINUTES, BROKEN, RECORD } = process.env;
 const rule = BROKEN === undefined ? {} : { broken: BROKEN as Rule };
 const names = Object.keys(SCENARIOS).filter((name) => SCENARIO === undefined || name === SCENARIO) as ScenarioName[];
 if (process.argv[2] === 'worker') serve();
@@ -137,5 +192,5 @@ else {
     names.filter((name) => isDue(name, i)).map((scenario) => ({ scenario, seed: Number(FROM) + i, ...rule })),
   );
   const untilMs = MINUTES === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(MINUTES) * 60_000;
-  await many([...kept, ...fresh.flat()], untilMs);
+  await many([...kept, ...fresh.flat()], untilMs, new Outcomes(RECORD));
 }
