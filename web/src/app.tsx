@@ -19,6 +19,7 @@ export function App() {
           <Rail />
         </AppShell.Navbar>
         <AppShell.Main>
+          <PageHeading />
           <Suspense fallback={<Quiet />}>
             <Switch>
               {[...pages, ...innerPages].map(({ path, component }) => (
@@ -67,9 +68,20 @@ function useTitle(): void {
   const [location] = useLocation();
   const { tenant } = useScope();
   useEffect(() => {
-    const title = [...pages, ...innerPages].find(({ path }) => isAt(location, path.replace('/:id', '')))?.title;
-    document.title = [title, tenant.slice(0, 100), 'Pallium'].filter(Boolean).join(' · ');
+    document.title = [titleAt(location), tenant.slice(0, 100), 'Pallium'].filter(Boolean).join(' · ');
   }, [location, tenant]);
+}
+
+/** The heading that readers of screens jump to; whoever sees has the rail. */
+function PageHeading() {
+  const [location] = useLocation();
+  return <h1 className="unseen">{titleAt(location) ?? 'Pallium'}</h1>;
+}
+
+function titleAt(location: string): string | undefined {
+  const isInner = (path: string) =>
+    path.endsWith(':id') ? location.startsWith(path.slice(0, -':id'.length)) : location === path;
+  return (innerPages.find(({ path }) => isInner(path)) ?? pages.find(({ path }) => isAt(location, path)))?.title;
 }
 
 function isAt(location: string, path: string): boolean {

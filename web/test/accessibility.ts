@@ -5,6 +5,65 @@ import type { Page } from 'playwright-core';
  * hard to read, landmarks and titles that are missing. Names and ratios as in WCAG 2.2: 1.4.3, 2.4.2, 2.4.7, 4.1.2.
  */
 export async function accessibilityFaults(page: Page, only?: 'contrast'): Promise<string[]> {
+  return [...(only === undefined ? await readFaults(page) : []), ...(await seenFaults(page, only))];
+}
+
+/** Roles that are of no use without a name. */
+const NAMED = new Set([
+  'button',
+  'link',
+  'textbox',
+  'combobox',
+  'checkbox',
+  'switch',
+  'radio',
+  'tab',
+  'menuitem',
+  'spinbutton',
+  'dialog',
+  'heading',
+]);
+
+interface AxValue {
+  readonly value?: unknown;
+}
+interface AxNode {
+  readonly ignored: boolean;
+  readonly role?: AxValue;
+  readonly name?: AxValue;
+  readonly properties?: readonly { readonly name: string; readonly value: AxValue }[];
+}
+
+/** Faults of what the browser hands to a reader of screens: names, and headings in order below one of the page. */
+export async function readFaults(page: Page): Promise<string[]> {
+  const session = await page.context().newCDPSession(page);
+  try {
+    const { nodes } = (await session.send('Accessibility.getFullAXTree')) as { readonly nodes: readonly AxNode[] };
+    const faults = new Set<string>();
+    const levels: number[] = [];
+    for (const { ignored, role, name, properties = [] } of nodes) {
+      const kind = String(role?.value ?? '');
+      if (ignored || !NAMED.has(kind)) continue;
+      const said = String(name?.value ?? '').trim();
+      if (said === '') {
+        const told = properties.map((each) => `${each.name}=${String(each.value.value)}`).join(' ');
+        faults.add(`is read without a name: ${kind} (${told})`);
+      }
+      if (kind !== 'heading') continue;
+      const level = Number(properties.find((each) => each.name === 'level')?.value.value);
+      if (level > (levels.at(-1) ?? 0) + 1)
+        faults.add(`heading "${said.slice(0, 40)}" of level ${level} is out of order`);
+      levels.push(level);
+    }
+    const tops = levels.filter((level) => level === 1).length;
+    if (tops !== 1) faults.add(`${tops} headings of level 1`);
+    return [...faults];
+  } finally {
+    await session.detach();
+  }
+}
+
+function seenFaults(page: Page, only?: 'contrast'): Promise<string[]> {
   return page.evaluate((part) => {
     const faults = new Set<string>();
     const isSeen = (element: Element) =>

@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { Pallium } from '../../test/harness/pallium.ts';
 import { until } from '../../test/harness/wait.ts';
+import { readFaults } from './accessibility.ts';
 import { launch, skip, Visit } from './browser.ts';
 import { HOSTILE, sendEvents, sendHostile, sendNative, sendOne, sendRollOut, sendShop } from './data.ts';
 
@@ -353,6 +354,54 @@ test('it is of use in the dark and on a phone', { skip }, async () => {
   phone.assertClean();
 });
 
+test('each page is read out with a heading and a name for whatever can be used', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  // there is no such dashboard, and none without a name
+  visitor.expectedStatuses = [400, 404];
+  const faults: string[] = [];
+  for (const [path, heading] of [
+    ['query?g0.expr=up&g0.tab=graph', 'Query'],
+    ['explore?metric=up', 'Explore'],
+    ['services', 'Services'],
+    ['service?name=shop', 'Service'],
+    ['dashboards', 'Dashboards'],
+    ['dashboards/none', 'Dashboard'],
+    ['alerts', 'Alerts'],
+    ['rules/edit', 'Rules'],
+    ['rules/import', 'Import of rules'],
+    ['routing', 'Routing'],
+    ['routing/edit', 'Configuration of the Alertmanager'],
+    ['silences', 'Silences'],
+    ['costs', 'Costs'],
+    ['costs?view=deletes', 'Costs'],
+    ['operating', 'Operating'],
+    ['operating?view=process', 'Operating'],
+    ['operating?view=config', 'Operating'],
+  ] as const) {
+    await visitor.open(`/ui/${path}${path.includes('?') ? '&' : '?'}tenant=shop`);
+    await page.getByRole('heading', { level: 1, name: heading, exact: true }).waitFor();
+    await page.waitForFunction(() => document.querySelector('main [aria-busy=true], .panel[data-state=busy]') === null);
+    for (const fault of await readFaults(page)) faults.push(`${path}: ${fault}`);
+  }
+  assert.deepEqual(faults, []);
+});
+
+test('what is on its way and what went wrong is read out', { skip }, async () => {
+  await using visitor = await visit();
+  const { page } = visitor;
+  visitor.expectedStatuses = [500];
+  const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+  await page.route('**/api/v1/status/top_queries*', async (route) => {
+    await mayAnswer;
+    await route.fulfill({ status: 500, json: { status: 'error', errorType: 'internal', error: 'the list is lost' } });
+  });
+  await visitor.open('/ui/operating?tenant=shop');
+  await page.getByRole('status').getByText('loading').waitFor();
+  answer();
+  await page.getByRole('alert').getByText('the list is lost').waitFor();
+});
+
 test('names are text, whatever is in them', { skip }, async () => {
   await using visitor = await visit();
   const { page } = visitor;
@@ -392,7 +441,7 @@ test('names are text, whatever is in them', { skip }, async () => {
     '/ui/explore?matchers=x&prefix=%3C',
   ]) {
     await visitor.open(`${path}${path.includes('?') ? '&' : '?'}tenant=hostile`);
-    await page.locator('.rows, .panel, .dense, h1').first().waitFor();
+    await page.locator('.rows, .panel, .dense').first().waitFor();
     await page.waitForTimeout(250);
     const images = await page.evaluate(() => document.querySelectorAll('img, #root script').length);
     assert.equal(images, 0);

@@ -164,7 +164,7 @@ function Opened({ kept, isOld, edits }: OpenedProps) {
         <Anchor component={Link} href={`/dashboards${keptParams()}`} size="sm">
           all dashboards
         </Anchor>
-        <Text component="h1" fw={600} className="wrapped">
+        <Text component="h2" fw={600} className="wrapped">
           {spec.display.name.slice(0, 300)}
         </Text>
         {draft === undefined ? (

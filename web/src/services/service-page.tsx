@@ -73,7 +73,7 @@ export function ServicePage() {
         <Anchor component={Link} href={`/services${keptParams()}`} size="sm">
           all services
         </Anchor>
-        <Text component="h1" fw={600} className="wrapped">
+        <Text component="h2" fw={600} className="wrapped">
           {title.slice(0, 300)}
         </Text>
         {data !== undefined && (
