@@ -1,5 +1,15 @@
 import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
 import { arenaDenied, arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
+import {
+  foundTime,
+  foundValue,
+  isPacked,
+  packChunk,
+  packedArena,
+  packedHolds,
+  packedLast,
+  packedSamples,
+} from './packed-chunks';
 import { S_APPENDER, S_ASIDE, S_CHUNKS, seriesRecord } from './series';
 import {
   A_ARENA,
@@ -17,10 +27,25 @@ import {
 } from './xor';
 
 // The chunks of a series: the open one, whose appender is in the series' record, and a list of the others. Each belongs to the
-// arena of its window. A chunk of the list that is CHUNK_UNORDERED holds samples in the order they came, and may grow.
+// arena of its window. A chunk of the list that is CHUNK_UNORDERED holds samples in the order they came, and may grow; one that is packed
+// has a record of its own (packed-chunks.ts).
+
+/** Samples with which the open chunk is packed. One that ends with fewer is packed too, where it has PACKED_SAMPLES_MIN. */
+const CUT_SAMPLES: u32 = 160;
+const PACKED_SAMPLES_MIN: u32 = 16;
+const SAMPLES_MAX: u32 = 65535;
+
+let cutSamples: u32 = CUT_SAMPLES;
+let packedSamplesMin: u32 = PACKED_SAMPLES_MIN;
+
+/** Packs chunks of so many samples from now on; 0: none. */
+export function headPacks(samples: u32): void {
+  cutSamples = samples == 0 ? SAMPLES_MAX : samples;
+  packedSamplesMin = samples == 0 ? SAMPLES_MAX : min(samples, PACKED_SAMPLES_MIN);
+}
 
 export const C_NEXT: usize = 0; // u32
-export const C_FLAGS: usize = 4; // u32: CHUNK_UNORDERED
+export const C_FLAGS: usize = 4; // u32: CHUNK_UNORDERED, PACKED_FLAGS
 export const C_MIN: usize = 8; // i64
 export const C_MAX: usize = 16; // i64
 export const C_APPENDER: usize = 24;
@@ -43,8 +68,13 @@ export function append(ref: u32, t: i64, v: u64, lateFrom: i64): i32 {
   const a = seriesRecord(ref) + S_APPENDER;
   const last = load<i64>(a, A_TIME);
   if (t > last) {
-    if (load<u16>(a, A_COUNT) != 0) {
+    const count = <u32>load<u16>(a, A_COUNT);
+    if (count != 0) {
       if (arenaIsOpen(load<u32>(a, A_ARENA), windowOf(t))) {
+        if (count >= cutSamples && cutOpen(ref)) {
+          xorAppend(a, t, v);
+          return APPENDED;
+        }
         if (reserveRoom(a)) {
           xorAppend(a, t, v);
           return APPENDED;
@@ -123,21 +153,47 @@ function growData(a: usize): bool {
   return true;
 }
 
+/** Packs the open chunk, which begins anew where it is; false: it goes on as it is. */
+function cutOpen(ref: u32): bool {
+  const r = seriesRecord(ref);
+  const a = r + S_APPENDER;
+  const data = <usize>load<u32>(a, A_DATA);
+  const c = packChunk(a, xorFirstTime(data), false);
+  if (c == 0) return false;
+  link(r, c);
+  memory.fill(data, 0, (<u32>load<u16>(a, A_CAPACITY)) << 4);
+  store<u32>(a, 16, A_BITS);
+  store<u16>(a, 0, A_COUNT);
+  store<u8>(a, 255, A_LEAD);
+  countChunk(load<u32>(a, A_ARENA));
+  return true;
+}
+
 /** Moves the open chunk to the list. */
 function closeOpen(ref: u32): bool {
   const r = seriesRecord(ref);
   const a = r + S_APPENDER;
-  const c = newChunk(load<u32>(a, A_ARENA));
-  if (c == 0) return false;
-  store<u32>(c, 0, C_FLAGS);
-  store<i64>(c, xorFirstTime(<usize>load<u32>(a, A_DATA)), C_MIN);
-  store<i64>(c, load<i64>(a, A_TIME), C_MAX);
-  memory.copy(c + C_APPENDER, a, APPENDER_BYTES);
+  const first = xorFirstTime(<usize>load<u32>(a, A_DATA));
+  let c = <u32>load<u16>(a, A_COUNT) >= packedSamplesMin ? packChunk(a, first, true) : 0;
+  if (c == 0) {
+    c = newChunk(load<u32>(a, A_ARENA));
+    if (c == 0) return false;
+    store<u32>(c, 0, C_FLAGS);
+    store<i64>(c, first, C_MIN);
+    store<i64>(c, load<i64>(a, A_TIME), C_MAX);
+    memory.copy(c + C_APPENDER, a, APPENDER_BYTES);
+  }
   link(r, c);
   store<u32>(a, 0, A_DATA);
   store<u16>(a, 0, A_COUNT);
   store<u32>(a, 0, A_ARENA);
   return true;
+}
+
+/** The arena of a chunk of the list. */
+// @ts-ignore: decorator
+@inline export function chunkArena(c: usize): u32 {
+  return isPacked(c) ? packedArena(c) : load<u32>(c + C_APPENDER, A_ARENA);
 }
 
 export function newChunk(arena: u32): usize {
@@ -182,7 +238,8 @@ function holds(ref: u32, t: i64, v: u64): bool {
   const a = r + S_APPENDER;
   if (load<u16>(a, A_COUNT) != 0 && t >= xorFirstTime(<usize>load<u32>(a, A_DATA)) && dataHolds(a, t, v)) return true;
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-    if (t >= load<i64>(c, C_MIN) && t <= load<i64>(c, C_MAX) && dataHolds(c + C_APPENDER, t, v)) return true;
+    if (t < load<i64>(c, C_MIN) || t > load<i64>(c, C_MAX)) continue;
+    if (isPacked(c) ? packedHolds(c, t, v) : dataHolds(c + C_APPENDER, t, v)) return true;
   }
   return false;
 }
@@ -211,7 +268,11 @@ export function lastInRange(ref: u32, from: i64, to: i64, stale: u64): bool {
   }
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
     if (load<i64>(c, C_MAX) >= max(from, newestTime) && load<i64>(c, C_MIN) <= to) {
-      findNewest(c + C_APPENDER, load<u32>(c, C_FLAGS), to);
+      if (isPacked(c)) {
+        packedLast(c, to);
+        walked += packedSamples(c);
+        noteNewest(foundTime, foundValue);
+      } else findNewest(c + C_APPENDER, load<u32>(c, C_FLAGS), to);
     }
   }
   return newestTime >= from && newestValue != stale;
@@ -228,10 +289,15 @@ function findNewest(a: usize, flags: u32, to: i64): void {
       if (flags & CHUNK_UNORDERED) continue;
       return;
     }
-    if (walkTime > newestTime || (walkTime == newestTime && walkValue > newestValue)) {
-      newestTime = walkTime;
-      newestValue = walkValue;
-    }
+    noteNewest(walkTime, walkValue);
+  }
+}
+
+// @ts-ignore: decorator
+@inline function noteNewest(t: i64, v: u64): void {
+  if (t > newestTime || (t == newestTime && v > newestValue)) {
+    newestTime = t;
+    newestValue = v;
   }
 }
 
@@ -324,7 +390,7 @@ export function forgetChunks(ref: u32, arena: u32): u32 {
   }
   let link = r + S_CHUNKS;
   for (let c = <usize>load<u32>(link); c != 0; c = <usize>load<u32>(link)) {
-    if (load<u32>(c + C_APPENDER, A_ARENA) == arena) store<u32>(link, load<u32>(c, C_NEXT));
+    if (chunkArena(c) == arena) store<u32>(link, load<u32>(c, C_NEXT));
     else {
       link = c + C_NEXT;
       left++;

@@ -114,7 +114,7 @@ export function coldIndex(block: usize, bytes: u32, columns: u32, counts: usize,
 }
 
 /** Behind the exceptions of a column of n, or 0 where they are not well formed. */
-function skipExceptions(from: usize, end: usize, n: u32): usize {
+export function skipExceptions(from: usize, end: usize, n: u32): usize {
   let at = from;
   let left: u64 = 0;
   let index: i64 = -1;

@@ -16,7 +16,7 @@ import {
 // Columns of doubles into their cold encoding, appended to streams that the caller laid out.
 
 const MONOTONE: u32 = 1;
-const SPECIAL: u32 = 2;
+export const COLD_SPECIAL: u32 = 2;
 
 // @ts-ignore: decorator
 @inline function isScaled(bits: u64, power: f64): bool {
@@ -62,7 +62,7 @@ const AT_SCRATCH: usize = 32;
 /**
  * Appends a column of `n` ≥ 1 doubles; its first value is the caller's to keep. With b = ⌈(n − 1) / 32⌉ there must be room for
  * b widths, 256·b packed bytes, ⌈n / 8⌉ bitmap bytes, 8·n bytes of changes, 13·n + 5 of exceptions, and 8·n + 256 of scratch.
- * Returns MONOTONE | SPECIAL (a NaN of any kind is there).
+ * Returns MONOTONE | COLD_SPECIAL (a NaN of any kind is there).
  */
 export function coldEncode(encoder: usize, values: usize, n: u32): u32 {
   const first = load<u64>(values);
@@ -75,7 +75,7 @@ export function coldEncode(encoder: usize, values: usize, n: u32): u32 {
     const x = reinterpret<f64>(bits);
     diff |= bits ^ first;
     if (isException(bits)) exceptions++;
-    if (x != x) flags |= SPECIAL;
+    if (x != x) flags |= COLD_SPECIAL;
     if (!(x >= before)) flags &= ~MONOTONE;
     before = x;
   }

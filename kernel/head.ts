@@ -1,4 +1,4 @@
-import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
+import { CHUNK_UNORDERED, PACKED_FLAGS } from '../src/chunk/head-chunk-flags';
 import {
   CHUNK_BYTES_AT,
   CHUNK_FLAGS_AT,
@@ -17,10 +17,33 @@ import {
   arenaOf,
   arenaTake,
   countChunk,
+  arenaDrop as giveArena,
   nextSize,
 } from './arena';
-import { C_APPENDER, C_FLAGS, C_MAX, C_MIN, C_NEXT, forgetChunks, link, newChunk, sampleAside } from './chunks';
+import {
+  C_APPENDER,
+  C_FLAGS,
+  C_MAX,
+  C_MIN,
+  C_NEXT,
+  chunkArena,
+  forgetChunks,
+  link,
+  newChunk,
+  sampleAside,
+} from './chunks';
 import { reserve } from './memory';
+import {
+  forgetShared,
+  isPacked,
+  packedAsXor,
+  packedBytes,
+  packedCopy,
+  packedIsSound,
+  packedLoad,
+  packedSamples,
+  xorBytes,
+} from './packed-chunks';
 import { pairsInit } from './pairs';
 import {
   labelsAreWhole,
@@ -58,7 +81,6 @@ export {
   arenaChunks,
   arenaCount,
   arenaDenied,
-  arenaDrop,
   arenaExists,
   arenaMake,
   arenaPages,
@@ -66,6 +88,7 @@ export {
   arenaSealed,
   arenaWindow,
 } from './arena';
+export { headPacks } from './chunks';
 export { pagesUsed } from './pages';
 export { pairBytes, pairFind, pairLen, pairName, pairNameLen, pairTop } from './pairs';
 export {
@@ -93,6 +116,12 @@ export function headInit(windowMs: f64, secrets: usize): bool {
 }
 
 // ---- what JavaScript keeps of a series: its times count, its chunks are elsewhere
+
+/** Gives the memory of an arena back. No series may point into it any more. */
+export function arenaDrop(id: u32): void {
+  forgetShared(id);
+  giveArena(id);
+}
 
 /** The open arena of the window of `t`; 0: the instance is full, or too many windows are open. */
 export function arenaFor(t: f64): u32 {
@@ -229,8 +258,9 @@ export const EXPORT_FULL: i32 = -1;
 /**
  * Writes a series with its chunks that touch the range, of one arena or, for 0, of all. Returns the bytes written, 0 where there
  * is no such chunk, EXPORT_FULL where `capacity` is too small.
+ * @param packed whether its reader knows packed chunks; else they are written as XOR
  */
-export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, out: usize, capacity: u32): i32 {
+export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, packed: bool, out: usize, capacity: u32): i32 {
   const r = seriesRecord(ref);
   const a = r + S_APPENDER;
   const min = <i64>from;
@@ -252,14 +282,12 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, out: usiz
     chunks = 1;
   }
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-    const ca = c + C_APPENDER;
-    if ((arena != 0 && load<u32>(ca, A_ARENA) != arena) || load<i64>(c, C_MAX) < min || load<i64>(c, C_MIN) > max)
-      continue;
+    if ((arena != 0 && chunkArena(c) != arena) || load<i64>(c, C_MAX) < min || load<i64>(c, C_MIN) > max) continue;
     if (chunks == 0) {
       o = beginExport(ref, out, capacity);
       if (o == 0) return EXPORT_FULL;
     }
-    o = exportChunk(ca, load<u32>(c, C_FLAGS), o, end);
+    o = isPacked(c) ? exportPacked(c, packed, o, end) : exportChunk(c + C_APPENDER, load<u32>(c, C_FLAGS), o, end);
     if (o == 0) return EXPORT_FULL;
     chunks++;
   }
@@ -284,10 +312,29 @@ function exportChunk(a: usize, flags: u32, o: usize, end: usize): usize {
   if (next > end) return 0;
   store<u32>(o, bytes, CHUNK_BYTES_AT);
   store<u32>(o, flags & CHUNK_UNORDERED, CHUNK_FLAGS_AT);
+  store<u64>(next - 8, 0);
   memory.copy(data, <usize>load<u32>(a, A_DATA), bytes);
   const n = load<u16>(a, A_COUNT);
   store<u8>(data, <u8>(n >> 8));
   store<u8>(data, <u8>n, 1);
+  return next;
+}
+
+function exportPacked(c: usize, packed: bool, o: usize, end: usize): usize {
+  let xor: usize = 0;
+  let bytes = packedBytes(c);
+  if (!packed) {
+    xor = packedAsXor(c);
+    bytes = xorBytes;
+  }
+  const data = o + CHUNK_HEADER_BYTES;
+  const next = (data + bytes + 7) & ~7;
+  if (next > end) return 0;
+  store<u32>(o, bytes, CHUNK_BYTES_AT);
+  store<u32>(o, packed ? PACKED_FLAGS : 0, CHUNK_FLAGS_AT);
+  store<u64>(next - 8, 0);
+  if (packed) packedCopy(c, data);
+  else memory.copy(data, xor, bytes);
   return next;
 }
 
@@ -301,7 +348,7 @@ export function refsOfArena(arena: u32, from: u32, to: u32, out: usize): u32 {
     const a = r + S_APPENDER;
     let has = load<u16>(a, A_COUNT) != 0 && load<u32>(a, A_ARENA) == arena;
     for (let c = <usize>load<u32>(r, S_CHUNKS); !has && c != 0; c = <usize>load<u32>(c, C_NEXT)) {
-      has = load<u32>(c + C_APPENDER, A_ARENA) == arena;
+      has = chunkArena(c) == arena;
     }
     if (has) store<u32>(out + (usize(n++) << 2), ref);
   }
@@ -323,7 +370,8 @@ export function forgetArena(arena: u32, from: u32, to: u32, out: usize): u32 {
 //
 //   u32 bytes in all · u32 ref · u32 tenant · u32 metric hash · u32 bytes of labels · u32 chunks · i64 newest time · u64 newest value
 //   canonical labels; then per chunk: u32 arena · u32 bytes · u32 bits · u16 count · u8 lead · u8 trail · u8 kind (0 open, 1 closed,
-//   2 late) · 3 zero · i64 first, last (least, greatest) time · appender's time, value, delta (i64, u64, i64) · data
+//   2 late, 3 packed) · 3 zero · i64 first, last (least, greatest) time · appender's time, value, delta (i64, u64, i64; of a packed chunk
+//   0, as bits, lead and trail) · data
 
 const SAVED_HEAD: u32 = 40;
 const SAVED_CHUNK: u32 = 60;
@@ -365,8 +413,11 @@ export function saveSeries(ref: u32, skip: u32, inParts: bool, out: usize, capac
   }
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
     if (i++ < skip) continue;
-    const kind: u8 = (load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 ? 2 : 1;
-    next = saveChunk(c + C_APPENDER, kind, load<i64>(c, C_MIN), load<i64>(c, C_MAX), o, end);
+    if (isPacked(c)) next = savePacked(c, o, end);
+    else {
+      const kind: u8 = (load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0 ? 2 : 1;
+      next = saveChunk(c + C_APPENDER, kind, load<i64>(c, C_MIN), load<i64>(c, C_MAX), o, end);
+    }
     if (next == 0) {
       if (!inParts || i - 1 == skip) return EXPORT_FULL;
       savedTo = --i;
@@ -405,6 +456,23 @@ function saveChunk(a: usize, kind: u8, first: i64, last: i64, o: usize, end: usi
   return o + SAVED_CHUNK + bytes;
 }
 
+const KIND_PACKED: u32 = 3;
+
+function savePacked(c: usize, o: usize, end: usize): usize {
+  const bytes = packedBytes(c);
+  const data = o + SAVED_CHUNK;
+  if (data + bytes > end) return 0;
+  memory.fill(o, 0, SAVED_CHUNK);
+  store<u32>(o, chunkArena(c));
+  store<u32>(o, bytes, 4);
+  store<u16>(o, <u16>packedSamples(c), 12);
+  store<u32>(o, KIND_PACKED, 16);
+  store<i64>(o, load<i64>(c, C_MIN), 20);
+  store<i64>(o, load<i64>(c, C_MAX), 28);
+  packedCopy(c, data);
+  return data + bytes;
+}
+
 export const LOAD_CORRUPT: i32 = -1;
 export const LOAD_FULL: i32 = -2;
 /** The tenant of the series, or the part that begins it, was lost: the caller goes on behind its bytes. */
@@ -441,12 +509,21 @@ export function loadSeries(src: usize, len: u32): i32 {
   for (let i: u32 = 0; i < chunks; i++) {
     if (p + SAVED_CHUNK > end) return LOAD_CORRUPT;
     const n = load<u32>(p, 4);
-    const bits = load<u32>(p, 8);
-    if (n > <u32>(end - p) - SAVED_CHUNK || n > 8192 || bits < CHUNK_BITS_MIN || bits > 65536 || n != (bits + 7) >> 3)
-      return LOAD_CORRUPT;
+    if (n > <u32>(end - p) - SAVED_CHUNK) return LOAD_CORRUPT;
     const kind = load<u32>(p, 16);
     const arena = load<u32>(p);
-    if (arena == 0 || arena >= arenaCount() || !arenaExists(arena) || kind > 2) return LOAD_CORRUPT;
+    if (arena == 0 || arena >= arenaCount() || !arenaExists(arena) || kind > KIND_PACKED) return LOAD_CORRUPT;
+    if (kind == KIND_PACKED) {
+      if (!packedIsSound(p + SAVED_CHUNK, n, <u32>load<u16>(p, 12))) return LOAD_CORRUPT;
+      const c = packedLoad(p + SAVED_CHUNK, n, arena, load<i64>(p, 20), load<i64>(p, 28));
+      if (c == 0) return LOAD_FULL;
+      last = linkBehind(r, c, last);
+      countChunk(arena);
+      p += SAVED_CHUNK + n;
+      continue;
+    }
+    const bits = load<u32>(p, 8);
+    if (n > 8192 || bits < CHUNK_BITS_MIN || bits > 65536 || n != (bits + 7) >> 3) return LOAD_CORRUPT;
     let a = r + S_APPENDER;
     // there is one open chunk, and it is the first
     if (kind == 0 && (more || i > 0)) return LOAD_CORRUPT;
@@ -456,11 +533,7 @@ export function loadSeries(src: usize, len: u32): i32 {
       store<u32>(c, kind == 2 ? CHUNK_UNORDERED : 0, C_FLAGS);
       store<i64>(c, load<i64>(p, 20), C_MIN);
       store<i64>(c, load<i64>(p, 28), C_MAX);
-      store<u32>(c, 0, C_NEXT);
-      // behind the one before it, so that the order of the list stays
-      if (last == 0) link(r, c);
-      else store<u32>(last, <u32>c, C_NEXT);
-      last = c;
+      last = linkBehind(r, c, last);
       a = c + C_APPENDER;
     }
     // as much room as the chunk would have had, so that it goes on as before
@@ -484,6 +557,14 @@ export function loadSeries(src: usize, len: u32): i32 {
   store<i64>(r + S_APPENDER, load<i64>(src, 24), A_TIME);
   store<u64>(r + S_APPENDER, load<u64>(src, 32), A_VALUE);
   return <i32>bytes;
+}
+
+/** Puts a chunk behind the one before it (0: it is the first), so that the order of the list stays. */
+function linkBehind(r: usize, c: usize, last: usize): usize {
+  store<u32>(c, 0, C_NEXT);
+  if (last == 0) link(r, c);
+  else store<u32>(last, <u32>c, C_NEXT);
+  return c;
 }
 
 function roomFor(bytes: u32): u32 {

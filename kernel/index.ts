@@ -55,6 +55,7 @@ export {
 export { reserve } from './memory';
 export { compareSeries, newestSamples, pairsNamed } from './newest';
 export { mergeRefs, orderRefs } from './order';
+export { packedDecode } from './packed';
 export { readFlags, readSameTimes, readSeries } from './query';
 export { rowAdd, rowCount, rowDrops, rowGather, rowOverflows, rowRate } from './rows';
 export {

@@ -1,16 +1,18 @@
 // Reading for queries: all chunks of one series at once, into two columns that hold one series after another.
+import { PACKED_FLAGS } from '../src/chunk/head-chunk-flags';
 import { CHUNK_BYTES_AT, CHUNK_FLAGS_AT, CHUNK_HEADER_BYTES } from '../src/wire/slice-layout';
+import { PACKED_SLACK, packedCount, packedDecode } from './packed';
 import { bad, readSvarint, readUvarint, start as startVarint, at as varintAt } from './varint';
 import { XOR_CORRUPT, XOR_STALE, xorDecode } from './xor';
 
 const STALE_BITS: u64 = 0x7ff0000000000002;
 
-/** The chunks need more than order and concatenation: they overlap, are unordered, or not XOR. */
+/** The chunks need more than order and concatenation: they overlap, are unordered, or neither XOR nor packed. */
 export const READ_OTHERWISE: i32 = -2;
 export const READ_CORRUPT: i32 = -1;
 
-const CHUNKS_MAX: u32 = 256;
-const offsets: usize = memory.data(1024);
+const CHUNKS_MAX: u32 = 1024;
+const offsets: usize = memory.data(4096);
 
 /** The flags that the last `readSeries` found: XOR_STALE. */
 let found: i32 = 0;
@@ -28,7 +30,7 @@ export function readSameTimes(): bool {
 /**
  * Decodes the chunks at [src, end) (of a slice, newest first) behind each other, oldest first. Values go to `values`. Times go to
  * `times`, unless they equal the `lastCount` ones at `lastTimes`.
- * Returns how many, READ_OTHERWISE or READ_CORRUPT. 24 bytes after `end` may be read.
+ * Returns how many, READ_OTHERWISE or READ_CORRUPT. 64 bytes after `end` may be read.
  */
 export function readSeries(
   src: usize,
@@ -44,7 +46,8 @@ export function readSeries(
     if (end - p < <usize>CHUNK_HEADER_BYTES) return READ_CORRUPT;
     const bytes = load<u32>(p, CHUNK_BYTES_AT);
     if (bytes > <u32>(end - p) - <u32>CHUNK_HEADER_BYTES || bytes < 2) return READ_CORRUPT;
-    if (load<u32>(p, CHUNK_FLAGS_AT) != 0 || chunks == CHUNKS_MAX) return READ_OTHERWISE;
+    const flags = load<u32>(p, CHUNK_FLAGS_AT);
+    if ((flags != 0 && flags != PACKED_FLAGS) || chunks == CHUNKS_MAX) return READ_OTHERWISE;
     store<u32>(offsets + ((<usize>chunks) << 2), <u32>p);
     chunks++;
     p += (CHUNK_HEADER_BYTES + bytes + 7) & ~7;
@@ -53,17 +56,17 @@ export function readSeries(
   found = 0;
   for (let c = chunks; c > 0; c--) {
     const p = <usize>load<u32>(offsets + ((<usize>(c - 1)) << 2));
-    const count = ((<u32>load<u8>(p, CHUNK_HEADER_BYTES)) << 8) | <u32>load<u8>(p, CHUNK_HEADER_BYTES + 1);
+    const data = p + CHUNK_HEADER_BYTES;
+    const count = packedCount(data);
     if (count == 0) continue;
-    if (count > capacity - n) return READ_OTHERWISE;
+    const isPacked = load<u32>(p, CHUNK_FLAGS_AT) == PACKED_FLAGS;
+    if (count + (isPacked ? PACKED_SLACK : 0) > capacity - n) return READ_OTHERWISE;
+    const bytes = load<u32>(p, CHUNK_BYTES_AT);
     const t = times + ((<usize>n) << 3);
-    const flags = decode(
-      p + CHUNK_HEADER_BYTES,
-      load<u32>(p, CHUNK_BYTES_AT),
-      t,
-      values + ((<usize>n) << 3),
-      capacity - n,
-    );
+    const v = values + ((<usize>n) << 3);
+    const flags = isPacked
+      ? packedDecode(data, bytes, t, v, capacity - n - PACKED_SLACK)
+      : xorDecodeTurned(data, bytes, t, v, capacity - n);
     if (flags == XOR_CORRUPT) return READ_CORRUPT;
     found |= flags;
     if (n > 0 && load<f64>(t) <= load<f64>(t - 8)) return READ_OTHERWISE;
@@ -103,7 +106,7 @@ function turnWords(p: usize, end: usize): void {
  * As `xorDecode`, with what is common first: times that go on as before are added as numbers, one look at the bits does for a sample.
  * Leaves the chunk with its words turned round.
  */
-function decode(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
+export function xorDecodeTurned(src: usize, len: u32, times: usize, values: usize, capacity: u32): i32 {
   const n = ((<u32>load<u8>(src)) << 8) | <u32>load<u8>(src, 1);
   startVarint(src + 2);
   const end = src + len;

@@ -71,7 +71,7 @@ class HeadTarget implements FrameTarget {
     const all = new Map<string, string>();
     for (let ref = 0; ref < exports.seriesTop(); ref++) {
       if (!exports.seriesIsLive(ref)) continue;
-      const wrote = exports.exportSeries(ref, -1e15, 1e15, 0, this.#out.at, this.#out.bytes);
+      const wrote = exports.exportSeries(ref, -1e15, 1e15, 0, false, this.#out.at, this.#out.bytes);
       const slice = kernel.u8.slice(this.#out.at, this.#out.at + wrote);
       for (const series = new SliceView(slice); series.next(); ) {
         const { labels, chunks } = series;

@@ -5,3 +5,7 @@
 export const CHUNK_UNORDERED = 1;
 /** Behind `uvarint bytes · chunk` follow the samples' start timestamps, each as a varint: its difference to the one before. */
 export const CHUNK_STARTS = 2;
+/** The encoding of chunks of packed columns, which no other program knows (docs/formats/chunk-encodings.md). */
+export const CHUNK_PACKED = 32;
+/** The flags of a chunk of packed columns. */
+export const PACKED_FLAGS = 8192;

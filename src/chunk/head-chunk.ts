@@ -3,7 +3,7 @@ import { withResetHint } from '../model/histogram.ts';
 import { HISTOGRAM, SampleColumns, STALE, STALE_HISTOGRAM } from '../storage/columns.ts';
 import { mergeColumns } from '../storage/merge-columns.ts';
 import { isEqualBytes } from './equal-bytes.ts';
-import { CHUNK_STARTS, CHUNK_UNORDERED } from './head-chunk-flags.ts';
+import { CHUNK_PACKED, CHUNK_STARTS, CHUNK_UNORDERED } from './head-chunk-flags.ts';
 import { readHistograms } from './histogram.ts';
 import type { Kernel } from './kernel.ts';
 import { Region } from './region.ts';
@@ -12,13 +12,13 @@ import { readXor2 } from './xor2.ts';
 // Chunks of a head, and how to read them.
 
 export interface HeadChunk {
-  /** As Prometheus has it, its two bytes of count included. */
+  /** As Prometheus has it, its two bytes of count included, which packed chunks begin with, too. */
   readonly bytes: Uint8Array;
   /** CHUNK_UNORDERED, CHUNK_STARTS; bits 8–15: CHUNK_XOR … */
   readonly flags: number;
 }
 
-/** How a chunk is encoded. All but XOR are the work of JavaScript. */
+/** How a chunk is encoded, if it is not CHUNK_PACKED. All but these two are the work of JavaScript. */
 export const CHUNK_XOR = 0;
 export const CHUNK_HISTOGRAM = 2;
 export const CHUNK_FLOAT_HISTOGRAM = 3;
@@ -141,13 +141,15 @@ export class ChunkDecoder {
   #decode({ bytes, flags }: HeadChunk, out: SampleColumns): void {
     const { exports } = this.#kernel;
     out.clear();
-    if (flags >>> 8 !== CHUNK_XOR) {
+    const isPacked = flags >>> 8 === CHUNK_PACKED;
+    if (flags >>> 8 !== CHUNK_XOR && !isPacked) {
       readRichChunk({ bytes, flags }, out);
       if ((flags & CHUNK_UNORDERED) !== 0) sortRich(out);
       return;
     }
     const count = bytes[0]! * 256 + bytes[1]!;
-    const found = exports.xorDecode(this.#chunk.put(bytes), bytes.length, this.#times.at, this.#values.at, SAMPLES_MAX);
+    const decode = isPacked ? exports.packedDecode : exports.xorDecode;
+    const found = decode(this.#chunk.put(bytes), bytes.length, this.#times.at, this.#values.at, SAMPLES_MAX);
     if (found < 0) throw new Error('bug: a chunk of the head does not decode');
     out.reserve(count);
     const { f64 } = this.#kernel;

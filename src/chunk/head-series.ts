@@ -9,7 +9,7 @@ const SAMPLES_MAX = 128 * 1024;
 const STALE_FOUND = 1;
 const OTHERWISE = -2;
 
-/** Decodes whole series of a head where their chunks are what they nearly always are: XOR, one behind the other. One serves a thread. */
+/** Decodes whole series of a head where their chunks are what they nearly always are: packed or XOR, one behind the other. One serves a thread. */
 export class HeadSeriesDecoder {
   readonly #kernel: Kernel;
   readonly #exports: KernelExports;
@@ -38,7 +38,6 @@ export class HeadSeriesDecoder {
   /** Replaces what `out` holds by the samples within the range; false, and nothing is done, where that needs more than this. */
   read(bytes: Uint8Array, from: number, to: number, startMs: number, endMs: number, out: SampleColumns): boolean {
     const src = this.#chunks.put(bytes.subarray(from, to));
-    const { f64 } = this.#kernel;
     const count = this.#exports.readSeries(
       src,
       src + to - from,
@@ -50,6 +49,7 @@ export class HeadSeriesDecoder {
     );
     if (count === OTHERWISE) return false;
     if (count < 0) throw new Error('bug: a chunk of the head does not decode');
+    const { f64 } = this.#kernel;
     if (this.#exports.readSameTimes() === 0) {
       [this.#times, this.#lastTimes] = [this.#lastTimes, this.#times];
       this.#lastCount = count;

@@ -12,11 +12,11 @@ export class Region {
     if (bytes > 0) this.ensure(bytes);
   }
 
-  /** Room for `bytes`, and 32 more that wide loads and stores may touch. Returns where it starts. */
+  /** Room for `bytes`, and 64 more that wide loads and stores may touch. Returns where it starts. */
   ensure(bytes: number): number {
     if (bytes > this.bytes) {
       const size = Math.max(bytes, Math.min(this.bytes * 2, 256 * 1024 * 1024));
-      this.at = this.#kernel.reserve(size + 32);
+      this.at = this.#kernel.reserve(size + 64);
       this.bytes = size;
     }
     return this.at;

@@ -83,7 +83,7 @@ export class SeriesRows {
     const chunks = this.#chunks.ensure(whole === undefined ? bytes + GAP_BYTES * count : wholeTo - wholeFrom);
     const entries = this.#entries.ensure(4 * ROW_ENTRY_WORDS * count);
     const rows = this.#rows.ensure(8 * program.steps * count);
-    const { u8, u32, f64 } = this.#kernel;
+    const { u8, u32 } = this.#kernel;
     if (whole !== undefined) u8.set(whole.subarray(wholeFrom, wholeTo), chunks);
     let free = chunks;
     for (let i = 0; i < count; i++) {
@@ -97,7 +97,9 @@ export class SeriesRows {
       free += length + GAP_BYTES;
     }
     this.#kernel.exports.rowsRead(entries, count, rows);
-    out.entries.set(u32.subarray(entries / 4, entries / 4 + count * ROW_ENTRY_WORDS));
+    // the call may have grown the memory
+    const { u32: words, f64 } = this.#kernel;
+    out.entries.set(words.subarray(entries / 4, entries / 4 + count * ROW_ENTRY_WORDS));
     out.values.set(f64.subarray(rows / 8, rows / 8 + count * program.steps));
     return end;
   }

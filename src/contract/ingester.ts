@@ -51,6 +51,8 @@ export interface HeadSelect {
   readonly startMs: number;
   readonly endMs: number;
   readonly labelsOnly: boolean;
+  /** Whether who asks reads packed chunks, as all versions but the first do; else they come as XOR. */
+  readonly packed?: boolean;
   /** Holders that are away may be left out: `HeadSlice.missing` tells of them. */
   readonly allowPartial?: boolean;
   /** Absent: the series of all shards. */

@@ -114,6 +114,7 @@ export function selectOf(value: unknown): HeadSelect {
     matchers: matchersOf(request.matchers),
     ...rangeOf(request),
     labelsOnly: boolOf(request.labelsOnly, 'labelsOnly'),
+    ...maybe('packed', request.packed, (value) => boolOf(value, 'packed')),
     shard: optional(request.shard, shardOf),
   };
 }

@@ -44,7 +44,7 @@ export class HeadSource implements SampleSource {
     const matchers = request.matchers.map(headMatcher);
     try {
       for await (const slice of this.#client.select(
-        { tenant, matchers, startMs, endMs, labelsOnly, shard, ...partialOf(context) },
+        { tenant, matchers, startMs, endMs, labelsOnly, packed: true, shard, ...partialOf(context) },
         context.signal,
       )) {
         context.budget.addFetchedBytes(slice.bytes.length);
@@ -81,7 +81,7 @@ export class HeadSource implements SampleSource {
     let isWhole = true;
     try {
       for await (const slice of this.#client.select(
-        { tenant, matchers, startMs, endMs, labelsOnly: false, shard },
+        { tenant, matchers, startMs, endMs, labelsOnly: false, packed: true, shard },
         context.signal,
       )) {
         context.budget.addFetchedBytes(slice.bytes.length);

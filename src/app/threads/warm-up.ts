@@ -177,7 +177,7 @@ function headClient(head: Head): IngesterClient {
       const refs = await matching.select(head.tenant(tenant)!, matchers, startMs, endMs, turns.begin(tenant));
       let at = 0;
       for (const ref of refs) {
-        at += head.kernel.exports.exportSeries(ref, startMs, endMs, 0, out.at + at, out.bytes - at);
+        at += head.kernel.exports.exportSeries(ref, startMs, endMs, 0, true, out.at + at, out.bytes - at);
       }
       yield { bytes: head.kernel.u8.slice(out.at, out.at + at), warnings: [], alone: true };
     },

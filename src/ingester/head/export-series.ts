@@ -5,18 +5,22 @@ import type { Head } from './head.ts';
 /** The answer of `exportSeries` where `capacity` is too small. */
 export const EXPORT_FULL = -1;
 
-/** As the kernel's exportSeries, with the chunks that it does not have. */
+/**
+ * As the kernel's exportSeries, with the chunks that it does not have.
+ * @param packed whether its reader knows packed chunks
+ */
 export function exportSeries(
   head: Head,
   ref: number,
   startMs: number,
   endMs: number,
   arena: number,
+  packed: boolean,
   out: number,
   capacity: number,
 ): number {
   const { exports } = head.kernel;
-  const wrote = exports.exportSeries(ref, startMs, endMs, arena, out, capacity);
+  const wrote = exports.exportSeries(ref, startMs, endMs, arena, packed, out, capacity);
   if (wrote < 0 || !head.rich.has(ref)) return wrote;
   const chunks = head.rich.chunksOf(ref, startMs, endMs, arena);
   if (chunks.length === 0) return wrote;

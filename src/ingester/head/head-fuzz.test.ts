@@ -103,7 +103,7 @@ async function held(shard: Shard, tenant: string): Promise<Map<string, Map<numbe
   await shard.ready;
   const role = shardRole(shard, systemClock);
   const all = new Map<string, Map<number, string>>();
-  const request = { tenant, matchers: [], startMs: -1e15, endMs: 1e15, labelsOnly: false };
+  const request = { tenant, matchers: [], startMs: -1e15, endMs: 1e15, labelsOnly: false, packed: true };
   for (let slice = (await role.select(request)).value; ; ) {
     for (const series = new SliceView(slice.bytes); series.next(); ) {
       const { labels, chunks } = series;
@@ -118,8 +118,8 @@ async function held(shard: Shard, tenant: string): Promise<Map<string, Map<numbe
 async function run(seed: number): Promise<void> {
   const random = seededRandom(seed);
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-fuzz-'));
-  const open = () =>
-    new Shard({
+  const open = () => {
+    const shard = new Shard({
       folder,
       windowMs: WINDOW_MS,
       headBytesMax: 1e9,
@@ -131,6 +131,10 @@ async function run(seed: number): Promise<void> {
       log: () => {},
       fatal: (error) => assert.fail(error),
     });
+    // chunks here are short; a process packs those of another length than the one before, or none
+    shard.head.kernel.exports.headPacks([3, 10, 160, 0][Math.floor(random() * 4)]!);
+    return shard;
+  };
   let shard = open();
   await shard.ready;
   const plain = new PlainHead(WINDOW_MS);

@@ -413,7 +413,7 @@ test('a series with more chunks than a record is checkpointed in parts', async (
     const { exports } = one.head.kernel;
     const region = new Region(one.head.kernel, 16 * 1024 * 1024);
     return [0, 1].map((ref) => {
-      const bytes = exports.exportSeries(ref, 0, 1e15, 0, region.at, region.bytes);
+      const bytes = exports.exportSeries(ref, 0, 1e15, 0, false, region.at, region.bytes);
       return Buffer.from(one.head.kernel.u8.slice(region.at, region.at + bytes));
     });
   };

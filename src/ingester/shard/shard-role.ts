@@ -50,6 +50,8 @@ interface Cursor {
   readonly endMs: number;
   /** 0: all. */
   readonly arena: number;
+  /** Whether who asks reads packed chunks. */
+  readonly packed: boolean;
   readonly refs: Uint32Array;
   readonly mayLend: boolean;
   at: number;
@@ -110,12 +112,12 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   };
 
   /** Copies series into `out` until it is full; one that alone is larger makes it larger. */
-  const fill = ({ refs, at: from, startMs, endMs, arena, mayLend }: Cursor) => {
+  const fill = ({ refs, at: from, startMs, endMs, arena, packed, mayLend }: Cursor) => {
     let at = 0;
     let i = from;
     while (i < refs.length) {
       const wrote = exports.seriesIsLive(refs[i]!)
-        ? exportSeries(head, refs[i]!, startMs, endMs, arena, out.at + at, out.bytes - at)
+        ? exportSeries(head, refs[i]!, startMs, endMs, arena, packed, out.at + at, out.bytes - at)
         : 0;
       if (wrote < 0) {
         if (at > 0) break;
@@ -192,7 +194,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     mustBeReady();
     expire();
     if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-    const { startMs, endMs, shard: part, mayLend = false } = request;
+    const { startMs, endMs, shard: part, packed = false, mayLend = false } = request;
     if (part !== undefined && !isSeriesShard(part)) throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
     return read(request.tenant, call?.signal, async (turn) => {
       const tenant = head.tenant(request.tenant);
@@ -201,7 +203,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           ? new Uint32Array(0)
           : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      return slice(++lastCursor, { startMs, endMs, arena: 0, refs, mayLend, at: 0, usedMs: clock.monotonicMs() });
+      return slice(++lastCursor, { startMs, endMs, arena: 0, packed, refs, mayLend, at: 0, usedMs: clock.monotonicMs() });
     });
   };
 
@@ -303,6 +305,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           startMs: -9.2e18,
           endMs: 9.2e18,
           arena,
+          packed: true,
           refs,
           mayLend: false,
           at: 0,
