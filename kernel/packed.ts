@@ -38,7 +38,7 @@ function isReady(): bool {
   return work != 0;
 }
 
-/** What coldEncode said of the column that was encoded last. */
+/** Flags that coldEncode gave the column that was encoded last. */
 let flagsOfColumn: u32 = 0;
 
 /** A column with a stale marker or another NaN. */

@@ -203,7 +203,16 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           ? new Uint32Array(0)
           : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      return slice(++lastCursor, { startMs, endMs, arena: 0, packed, refs, mayLend, at: 0, usedMs: clock.monotonicMs() });
+      return slice(++lastCursor, {
+        startMs,
+        endMs,
+        arena: 0,
+        packed,
+        refs,
+        mayLend,
+        at: 0,
+        usedMs: clock.monotonicMs(),
+      });
     });
   };
 
