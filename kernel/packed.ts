@@ -147,7 +147,7 @@ export function columnIsWhole(p: usize, end: usize, n: u32): bool {
 /** Decodes the column at [p, end) into `n` doubles and up to PACKED_SLACK more; false: it is none. 64 bytes behind it may be read. */
 export function columnDecode(p: usize, end: usize, n: u32, out: usize): bool {
   if (!columnIsWhole(p, end, n)) return false;
-  coldDecode(work + DESCRIPTOR, p, planes, changes, 0, n, out, work + SCRATCH);
+  coldDecode(work + DESCRIPTOR, p, planes, changes, 0, n, out, work + SCRATCH, 0);
   return true;
 }
 
