@@ -254,6 +254,8 @@ function hasChunk(ref: u32, from: i64, to: i64): bool {
 // ---- export: a series and its chunks, for queries and flush (docs/formats/slices.md)
 
 export const EXPORT_FULL: i32 = -1;
+/** Bytes of a chunk at most, as long as none was cut. */
+const RUN_BYTES_MAX: u32 = 8192;
 
 /**
  * Writes a series with its chunks that touch the range, of one arena or, for 0, of all. Returns the bytes written, 0 where there
@@ -268,6 +270,8 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, packed: b
   if (capacity < <u32>SERIES_HEADER_BYTES) return EXPORT_FULL;
   let o: usize = 0;
   let chunks: u32 = 0;
+  let runArena: u32 = 0;
+  let runBytes: u32 = 0;
   const end = out + capacity;
   if (
     load<u16>(a, A_COUNT) != 0 &&
@@ -280,6 +284,8 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, packed: b
     o = exportChunk(a, 0, o, end);
     if (o == 0) return EXPORT_FULL;
     chunks = 1;
+    runArena = load<u32>(a, A_ARENA);
+    runBytes = (load<u32>(a, A_BITS) + 7) >> 3;
   }
   for (let c = <usize>load<u32>(r, S_CHUNKS); c != 0; c = <usize>load<u32>(c, C_NEXT)) {
     if ((arena != 0 && chunkArena(c) != arena) || load<i64>(c, C_MAX) < min || load<i64>(c, C_MIN) > max) continue;
@@ -287,9 +293,20 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, packed: b
       o = beginExport(ref, out, capacity);
       if (o == 0) return EXPORT_FULL;
     }
-    o = isPacked(c) ? exportPacked(c, packed, o, end) : exportChunk(c + C_APPENDER, load<u32>(c, C_FLAGS), o, end);
+    const isCut = isPacked(c);
+    const began = o;
+    o = isCut ? exportPacked(c, packed, o, end) : exportChunk(c + C_APPENDER, load<u32>(c, C_FLAGS), o, end);
     if (o == 0) return EXPORT_FULL;
+    // limits count what would be one chunk, had it not been cut
+    const bytes = <u32>(o - began);
+    if (isCut && chunkArena(c) == runArena && runBytes + bytes <= RUN_BYTES_MAX) {
+      runBytes += bytes;
+      continue;
+    }
     chunks++;
+    if ((load<u32>(c, C_FLAGS) & CHUNK_UNORDERED) != 0) continue;
+    runArena = chunkArena(c);
+    runBytes = bytes;
   }
   if (chunks == 0) return 0;
   store<u32>(out, <u32>(o - out), SERIES_BYTES_AT);
@@ -514,8 +531,10 @@ export function loadSeries(src: usize, len: u32): i32 {
     const arena = load<u32>(p);
     if (arena == 0 || arena >= arenaCount() || !arenaExists(arena) || kind > KIND_PACKED) return LOAD_CORRUPT;
     if (kind == KIND_PACKED) {
-      if (!packedIsSound(p + SAVED_CHUNK, n, <u32>load<u16>(p, 12))) return LOAD_CORRUPT;
-      const c = packedLoad(p + SAVED_CHUNK, n, arena, load<i64>(p, 20), load<i64>(p, 28));
+      const firstMs = load<i64>(p, 20);
+      const lastMs = load<i64>(p, 28);
+      if (!packedIsSound(p + SAVED_CHUNK, n, <u32>load<u16>(p, 12), firstMs, lastMs)) return LOAD_CORRUPT;
+      const c = packedLoad(p + SAVED_CHUNK, n, arena, firstMs, lastMs);
       if (c == 0) return LOAD_FULL;
       last = linkBehind(r, c, last);
       countChunk(arena);

@@ -3,7 +3,6 @@ import { arenaGive, arenaTake } from './arena';
 import { reserve } from './memory';
 import {
   bytesAreEqual,
-  columnDecode,
   columnEncode,
   columnIsSpecial,
   columnRoom,
@@ -15,6 +14,7 @@ import {
   packedDecode,
   packedHeader,
   packedIsWhole,
+  timesDecode,
   timesHash,
 } from './packed';
 import { xorDecodeTurned } from './query';
@@ -280,18 +280,25 @@ export let xorBytes: u32 = 0;
 
 // ---- from a checkpoint
 
-/** Whether these bytes of a checkpoint are a chunk of so many samples. */
-export function packedIsSound(src: usize, len: u32, n: u32): bool {
-  return n > 0 && len <= 65535 && isReady() && packedIsWhole(src, len) && packedCount(src) == n;
+/** Whether these bytes of a checkpoint are a chunk of so many samples, in order from `first` to `last`. Leaves the times in scratch. */
+export function packedIsSound(src: usize, len: u32, n: u32, first: i64, last: i64): bool {
+  if (n == 0 || len > 65535 || !isReady() || !packedIsWhole(src, len) || packedCount(src) != n) return false;
+  if (first < -TIME_MAX || last > TIME_MAX) return false;
+  const times = scratch + TIMES;
+  const columns = src + <usize>PACKED_HEADER_BYTES;
+  if (!timesDecode(columns, columns + <usize>load<u16>(src, 2), n, times)) return false;
+  const end = times + ((<usize>n) << 3) - 8;
+  if (load<f64>(times) != <f64>first || load<f64>(end) != <f64>last) return false;
+  for (let at = times; at < end; at += 8) if (!(load<f64>(at) < load<f64>(at, 8))) return false;
+  return true;
 }
 
-/** The record of a chunk whose bytes are sound; 0: no memory. */
+/** The record of a chunk whose bytes were just found to be sound; 0: no memory. */
 export function packedLoad(src: usize, len: u32, arena: u32, first: i64, last: i64): usize {
   const n = packedCount(src);
   const ofTimes = <u32>load<u16>(src, 2);
   const ofValues = len - PACKED_HEADER_BYTES - ofTimes;
   const columns = src + <usize>PACKED_HEADER_BYTES;
-  columnDecode(columns, columns + ofTimes, n, scratch + TIMES);
   timesBytes = ofTimes;
   let times: usize = 0;
   const isShared = n <= KEPT_SAMPLES_MAX;

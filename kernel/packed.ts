@@ -49,7 +49,7 @@ export function columnIsSpecial(): bool {
 /** Bytes of a column of `n` values at most. */
 // @ts-ignore: decorator
 @inline export function columnRoom(n: u32): u32 {
-  return 64 + 12 * n;
+  return 272 + 12 * n;
 }
 
 /** Writes the `n` values (1 … PACKED_SAMPLES_MAX) as a column, which takes `columnRoom` at most. Returns its bytes; 0: no memory. */
@@ -168,7 +168,7 @@ let kept: usize = 0;
 }
 
 /** As columnDecode, for times: of those that were met lately they are copied. */
-function timesDecode(p: usize, end: usize, n: u32, out: usize): bool {
+export function timesDecode(p: usize, end: usize, n: u32, out: usize): bool {
   const bytes = end - p;
   if (bytes < COLUMN_HEADER_BYTES || bytes > KEPT_ENCODED_MAX || n > KEPT_SAMPLES_MAX) {
     return columnDecode(p, end, n, out);

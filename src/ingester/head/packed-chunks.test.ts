@@ -113,6 +113,28 @@ const flagsOf = (slice: Uint8Array) => {
   return view.next() ? view.chunks.map(({ flags }) => flags) : [];
 };
 
+const countOf = (slice: Uint8Array) => {
+  const view = new SliceView(slice);
+  return view.next() ? view.chunkCount : 0;
+};
+
+/** A request of one series with `count` samples, a second apart. */
+function secondsOf(count: number): Uint8Array {
+  frames.clear();
+  frames.series(encodeLabels(Labels.of({ __name__: 'm' })), Buffer.from('m'), count);
+  for (let i = 0; i < count; i++) {
+    doubles[0] = i;
+    frames.sample(START_MS + 1000 * i, words[1]!, words[0]!);
+  }
+  return frames.bytes.slice();
+}
+
+function timeBytes(timeMs: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigInt64LE(BigInt(timeMs));
+  return bytes;
+}
+
 type Values = (random: Random, before: number) => number;
 const VALUES: readonly Values[] = [
   (_, before) => before,
@@ -224,6 +246,34 @@ test(`a head that packs answers as one that does not (${RUNS} runs from seed ${S
   let packed = 0;
   for (let i = 0; i < RUNS; i++) packed += run(SEED + i).packed;
   assert.ok(packed > 100 * (RUNS / 20), `${packed} packed chunks`);
+});
+
+test("limits count a series' chunks as if none were cut", () => {
+  const [packing, plain] = [10, 0].map((packsFrom) => {
+    const head = new TestHead(packsFrom);
+    head.push(secondsOf(900));
+    return head;
+  });
+  assert.ok(flagsOf(packing!.slice(0, true)).length > 80);
+  for (const packed of [true, false]) assert.equal(countOf(packing!.slice(0, packed)), 2);
+  assert.equal(countOf(plain!.slice(0, true)), 2);
+  const to = START_MS + 300_000;
+  assert.equal(countOf(packing!.slice(0, true, START_MS, to)), countOf(plain!.slice(0, true, START_MS, to)));
+});
+
+test('a checkpoint whose chunk has other times than it says is refused', () => {
+  const head = new TestHead(160);
+  head.push(secondsOf(200));
+  const saved = head.saved(0);
+  assert.ok(head.empty(160).load(saved) > 0);
+  // behind the open chunk comes the packed one, whose first time is that of the first sample
+  const at = Buffer.from(saved).lastIndexOf(timeBytes(START_MS));
+  assert.ok(at > 0);
+  for (const each of [at, at + 8]) {
+    const wrong = saved.slice();
+    wrong[each]!++;
+    assert.ok(head.empty(160).load(wrong) < 0);
+  }
 });
 
 test('damaged packed chunks are refused or read as something, from slices and from checkpoints', () => {
