@@ -482,6 +482,47 @@ test('large answers wait for those of queries under way, small ones and those of
   assert.equal(await ask('d', 60), 60, 'one that is larger than what may be held comes alone');
 });
 
+test('a large answer waits for large ones before it alone: small ones are always there, later ones come after it', async (t) => {
+  const stage = new Stage(t, systemClock, 300_000);
+  stage.desk.add({
+    async enqueue({ id: job, payload }) {
+      const answerBytes = payload[0]! * 2_000;
+      const bytes = Buffer.alloc(answerBytes);
+      await stage.desk.answer({ job, querier: 'q', head: { workedMs: 0, answerBytes }, bytes, isLast: true });
+    },
+    cancel() {},
+  });
+  const came: string[] = [];
+  const ask = async (tenant: string, query: string, size: number) => {
+    await stage.desk.ask({ ...WANTED, tenant, query, payload: Uint8Array.of(size) }, unaborted);
+    came.push(`${tenant} ${size}`);
+  };
+  const begun = (tenant: string, size: number) => {
+    const query = stage.desk.begin();
+    return { query, asked: ask(tenant, query, size) };
+  };
+  const small = begun('a', 1);
+  await small.asked;
+  // larger than all that may be held, beside a small one that stays
+  const alone = begun('a', 155);
+  await alone.asked;
+  const first = begun('b', 100);
+  const second = begun('c', 4);
+  await begun('d', 1).asked;
+  await ask('a', small.query, 1);
+  assert.deepEqual(came.splice(0), ['a 1', 'a 155', 'd 1', 'a 1']);
+  stage.desk.end(alone.query);
+  await Promise.all([first.asked, second.asked]);
+  const third = begun('c', 60);
+  const fourth = begun('d', 2);
+  await begun('d', 1).asked;
+  // there is room for the fourth, but the third was here before it
+  assert.deepEqual(came.splice(0), ['b 100', 'c 4', 'd 1']);
+  stage.desk.end(first.query);
+  await Promise.all([third.asked, fourth.asked]);
+  assert.deepEqual(came, ['c 60', 'd 2']);
+});
+
 test('an answer that is longer or shorter than it said is taken as it is', async (t) => {
   for (const answerBytes of [0, 3, 8, undefined]) {
     const stage = new Stage(t);

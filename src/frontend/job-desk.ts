@@ -2,6 +2,7 @@ import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler }
 import type { Logger } from '../kit/observe/log.ts';
 import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
+import { getOrMake } from '../lib/map.ts';
 import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -73,6 +74,14 @@ interface Pending {
   readonly fail: (error: unknown, querier?: string) => void;
 }
 
+/** An answer that waits for room, told how long it is. */
+interface WaitingAnswer {
+  readonly wanted: WantedJob;
+  readonly bytes: number;
+  readonly add: () => void;
+  readonly end: () => void;
+}
+
 /** A job that is under way, as whoever collects its answer has it. */
 interface LeftJob<T> {
   resolve(answer: T): void;
@@ -106,11 +115,13 @@ export class JobDesk implements AnswerTaker, JobFailures {
   /** Queries that hold their answers until they end. */
   readonly #open = new Set<string>();
   /** Bytes of answers that are whole, by the queries that hold them. */
-  readonly #kept = new Map<string, { readonly tenant: string; bytes: number }>();
+  readonly #kept = new Map<string, { readonly tenant: string; bytes: number; largeBytes: number }>();
   /** All of them, by tenant. */
   readonly #keptRoom = new SharedRoom(Number.POSITIVE_INFINITY);
-  /** Answers that wait for room. */
-  #freed = Promise.withResolvers<void>();
+  /** Bytes of large answers, come or coming. */
+  #largeBytes = 0;
+  /** Answers that wait for room, in the order in which they began to. */
+  readonly #waiting = new Set<WaitingAnswer>();
   #number = 0;
   #turn = 0;
   /** Those that wait for a scheduler. */
@@ -214,7 +225,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
     const { tenant } = wanted;
     const answer = new WholeAnswer();
     let taken = 0;
-    let isOver = false;
+    let waiting: WaitingAnswer | undefined;
     let head: JobHead | undefined;
     let bytesAll: number | undefined;
     try {
@@ -222,22 +233,23 @@ export class JobDesk implements AnswerTaker, JobFailures {
         if (part.head !== undefined) ({ answerBytes: bytesAll, ...head } = part.head);
         const bytes = Math.max(answer.bytes + part.bytes.length, bytesAll ?? 0);
         const add = () => {
+          const before = taken;
           taken = Math.max(taken, bytes);
+          this.#largeBytes += this.#largeOf(taken) - this.#largeOf(before);
           answer.add(part.bytes, bytesAll);
           if (!part.isLast) return;
           through();
           resolve({ head: head ?? { workedMs: 0 }, querier: part.querier, bytes: answer.whole() });
         };
-        const wait = async () => {
-          for (;;) {
-            await this.#freed.promise;
-            if (isOver) return;
-            if (this.#mayCome(wanted, bytes) && this.#room.take(tenant, bytes)) return add();
-          }
+        const wait = () => {
+          const come = Promise.withResolvers<void>();
+          waiting = { wanted, bytes, add, end: come.resolve };
+          this.#waiting.add(waiting);
+          return come.promise;
         };
         if (bytes > ANSWER_BYTES_MAX) fail(queryErrors.answerTooLarge({ bytes, limit: ANSWER_BYTES_MAX }));
         else if (bytes <= taken) add();
-        else if ((taken > 0 || this.#mayCome(wanted, bytes)) && this.#room.take(tenant, bytes - taken)) add();
+        else if ((taken > 0 || this.#mayPass(wanted, bytes)) && this.#room.take(tenant, bytes - taken)) add();
         // one that holds nothing yet waits: queries that hold something go on without it
         else if (this.#canWait(wanted, taken, bytes, bytesAll)) return wait();
         else {
@@ -247,8 +259,9 @@ export class JobDesk implements AnswerTaker, JobFailures {
         return undefined;
       });
     } finally {
-      isOver = true;
-      if (answer.isTaken) this.#keep(wanted, taken);
+      if (waiting !== undefined) this.#waiting.delete(waiting);
+      waiting?.end();
+      if (!answer.isTaken || !this.#keep(wanted, taken)) this.#largeBytes -= this.#largeOf(taken);
       if (taken > 0) this.#room.give(tenant, taken);
       this.#free();
     }
@@ -268,38 +281,73 @@ export class JobDesk implements AnswerTaker, JobFailures {
     if (kept === undefined) return;
     this.#kept.delete(query);
     this.#keptRoom.give(kept.tenant, kept.bytes);
+    this.#largeBytes -= kept.largeBytes;
     this.#free();
   }
 
+  /** Lets those come for whom there is room now, in turn. */
   #free(): void {
-    this.#freed.resolve();
-    this.#freed = Promise.withResolvers();
+    let isBlocked = false;
+    for (const waiting of this.#waiting) {
+      const { wanted, bytes, add, end } = waiting;
+      const isInLine = this.#isInLine(wanted, bytes);
+      if (isInLine && isBlocked) continue;
+      const room = this.#roomFor(wanted, bytes);
+      if (room === 'free' && this.#room.take(wanted.tenant, bytes)) {
+        this.#waiting.delete(waiting);
+        add();
+        end();
+      } else isBlocked ||= isInLine && room !== 'own';
+    }
   }
 
-  /** Notes that a query holds an answer until it ends. */
-  #keep({ tenant, query }: WantedJob, bytes: number): void {
-    if (!this.#open.has(query)) return;
+  /** Notes that a query holds an answer until it ends. @returns whether it does */
+  #keep({ tenant, query }: WantedJob, bytes: number): boolean {
+    if (!this.#open.has(query)) return false;
     this.#keptRoom.force(tenant, bytes);
-    const kept = this.#kept.get(query);
-    if (kept === undefined) this.#kept.set(query, { tenant, bytes });
-    else kept.bytes += bytes;
+    const kept = getOrMake(this.#kept, query, () => ({ tenant, bytes: 0, largeBytes: 0 }));
+    kept.bytes += bytes;
+    kept.largeBytes += this.#largeOf(bytes);
+    return true;
+  }
+
+  /** The bytes of a large answer; 0: it is a small one. */
+  #largeOf(bytes: number): number {
+    return bytes < (this.#options.heldBytesMax ?? HELD_BYTES_MAX) * LARGE_SHARE ? 0 : bytes;
+  }
+
+  /** Whether an answer comes in its turn: a large one does, but for queries that hold one, and give all back together. */
+  #isInLine({ query }: WantedJob, bytes: number): boolean {
+    return this.#largeOf(bytes) > 0 && (this.#kept.get(query)?.largeBytes ?? 0) === 0;
+  }
+
+  /** Whether an answer that comes now need not wait: a large one passes only those that wait for their own tenant. */
+  #mayPass(wanted: WantedJob, bytes: number): boolean {
+    if (this.#roomFor(wanted, bytes) !== 'free') return false;
+    if (!this.#isInLine(wanted, bytes)) return true;
+    for (const waiting of this.#waiting) {
+      if (this.#isInLine(waiting.wanted, waiting.bytes) && this.#roomFor(waiting.wanted, waiting.bytes) !== 'own')
+        return false;
+    }
+    return true;
   }
 
   /**
-   * Whether a large answer may come beside those that are held, of which no tenant has all. A query that holds some has all of its own: it
-   * gives them back together.
+   * Whether there is room for a large answer beside those that are held, of which no tenant has all; where not, who has it: other large
+   * ones, or its own tenant. Small ones never end where there is always work, so that a large one does not wait for them.
    */
-  #mayCome({ tenant, query }: WantedJob, bytes: number): boolean {
+  #roomFor(wanted: WantedJob, bytes: number): 'free' | 'held' | 'own' {
     const { heldBytesMax = HELD_BYTES_MAX } = this.#options;
+    const { tenant } = wanted;
+    if (this.#largeBytes === 0 || !this.#isInLine(wanted, bytes)) return 'free';
     const held = this.#room.held + this.#keptRoom.held;
-    if (held === 0 || bytes < heldBytesMax * LARGE_SHARE || this.#kept.has(query)) return true;
-    if (held + bytes > heldBytesMax) return false;
+    if (held + bytes > heldBytesMax) return 'held';
     const own = this.#room.heldBy(tenant) + this.#keptRoom.heldBy(tenant);
-    return own === 0 || fitsShare(own, bytes, heldBytesMax - held);
+    return own === 0 || fitsShare(own, bytes, heldBytesMax - held) ? 'free' : 'own';
   }
 
   #canWait({ query }: WantedJob, taken: number, bytes: number, bytesAll: number | undefined): boolean {
-    if (taken > 0 || bytesAll === undefined || this.#kept.has(query)) return false;
+    if (taken > 0 || bytesAll === undefined || (this.#kept.get(query)?.largeBytes ?? 0) > 0) return false;
     return fitsShare(0, bytes, this.#room.size);
   }
 
