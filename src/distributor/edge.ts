@@ -94,12 +94,14 @@ export class Edge {
         : new ShardRoute(options.targets, this.#buffers, options.clock);
   }
 
-  async push(request: EdgePush): Promise<EdgeAnswer> {
+  /** @param freed called once the body is not read any more: an owner that is slower than its quorum needs it after the answer */
+  async push(request: EdgePush, freed?: () => void): Promise<EdgeAnswer> {
+    const begun: Sending[] = [];
     try {
       const version = mediaOf(request.headers);
       for (let sent = request, tries = 1; ; tries++) {
         try {
-          return await this.#pushOnce(sent, version);
+          return await this.#pushOnce(sent, version, begun);
         } catch (thrown) {
           if (!(thrown instanceof RingMoved) || !('ring' in this.#options)) throw thrown;
           const { version: newer, from } = thrown;
@@ -111,14 +113,19 @@ export class Edge {
       }
     } catch (thrown) {
       return answer(responseOf(AppError.from(thrown)));
+    } finally {
+      if (freed !== undefined) void Promise.all(begun.map((each) => each.through())).then(freed);
     }
   }
 
-  async #pushOnce(request: EdgePush, version: 'v1' | 'v2'): Promise<EdgeAnswer> {
+  /** @param begun gets what is sent of it */
+  async #pushOnce(request: EdgePush, version: 'v1' | 'v2', begun: Sending[]): Promise<EdgeAnswer> {
     const declared = declaredBytes(request.body, this.#options.rawBytesMax);
     const whole = declared <= WHOLE_BYTES_MAX ? this.#judgeWhole(request, version, declared) : undefined;
-    if (whole !== undefined) return this.#send(whole.work, whole.parts, version);
-    return this.#turns.run(request.tenant, () => this.#pushInSlices(request, version, declared));
+    if (whole === undefined)
+      return this.#turns.run(request.tenant, () => this.#pushInSlices(request, version, declared, begun));
+    begun.push(whole.work.sending);
+    return this.#send(whole.work, whole.parts, version);
   }
 
   /** Judges a body and copies its frames, all in one go; undefined: it is too much for that. */
@@ -136,12 +143,18 @@ export class Edge {
     return { work, parts: [...this.#parts(work)] };
   }
 
-  async #pushInSlices(request: EdgePush, version: 'v1' | 'v2', declared: number): Promise<EdgeAnswer> {
+  async #pushInSlices(
+    request: EdgePush,
+    version: 'v1' | 'v2',
+    declared: number,
+    begun: Sending[],
+  ): Promise<EdgeAnswer> {
     const scratch = this.#large ?? new Scratch(this.#options.seriesSecret);
     this.#large = undefined;
     const work = this.#begin(request, version, declared, scratch, this.#slowOfLarge);
     const pacer = new Pacer(this.#options.clock, { sliceMs: SLICE_MS });
     for (const _ of this.#judge(work)) if (pacer.due) await pacer.pause();
+    begun.push(work.sending);
     const sent = await this.#send(work, this.#parts(work), version);
     this.#slowOfLarge.clear();
     if (scratch.size <= SCRATCH_BYTES_KEPT_MAX) this.#large = scratch;

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MemberAnswer, MemberPush } from '../contract/member.ts';
+import { freeMoved } from '../kit/thread/movable.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
@@ -7,6 +9,8 @@ import { writeErrors } from '../model/errors-write.ts';
 import { type OwnerAnswer, pushOutcome } from '../ring/quorum.ts';
 import { after, childOf, memberOf, membersOf, ringOf, viewOf } from '../ring/test-ring.ts';
 import type { RingVersion } from '../ring/version.ts';
+import { FRAME_KEY } from '../wire/frame-layout.ts';
+import { FrameView } from '../wire/frames.ts';
 import { encodeRemoteWrite1 } from '../wire/remote-write-encode.ts';
 import { deflateSnappy } from '../wire/snappy.ts';
 import { WriteSamples } from '../wire/write-request.ts';
@@ -30,22 +34,26 @@ function ringWith(version: RingVersion) {
   });
   const edge = new Edge({ clock, rawBytesMax: 1 << 24, ring });
   const push = (names: readonly string[], { tenant = 't', timeMs = NOW_MS, metadata = [] as string[] } = {}) => {
-    const body = encodeRemoteWrite1({
-      series: names.map((name) => {
-        const [metric, i] = name.split('/');
-        return {
-          pairs: ['__name__', metric!, ...(i === undefined ? [] : ['i', i])],
-          labelsFault: undefined,
-          samples: WriteSamples.of([{ timeMs, value: 1 }]),
-          histograms: [],
-          exemplars: [],
-        };
-      }),
-      metadata: metadata.map((metric) => ({ metric, type: 'counter', help: 'Help.', unit: '' })),
-    });
+    const body = bodyOf(names, timeMs, metadata);
     return edge.push({ tenant, headers: HEADERS, body: deflateSnappy(body).slice(), limits: DEFAULT_LIMITS });
   };
   return { clock, ring, members, edge, push };
+}
+
+function bodyOf(names: readonly string[], timeMs: number, metadata: readonly string[] = []): Uint8Array {
+  return encodeRemoteWrite1({
+    series: names.map((name) => {
+      const [metric, i] = name.split('/');
+      return {
+        pairs: ['__name__', metric!, ...(i === undefined ? [] : ['i', i])],
+        labelsFault: undefined,
+        samples: WriteSamples.of([{ timeMs, value: 1 }]),
+        histograms: [],
+        exemplars: [],
+      };
+    }),
+    metadata: metadata.map((metric) => ({ metric, type: 'counter', help: 'Help.', unit: '' })),
+  });
 }
 
 const names = (count: number, metric = 'm') => Array.from({ length: count }, (_, i) => `${metric}/${i}`);
@@ -192,6 +200,60 @@ test('bodies of many parts keep their order and give their buffers back', async 
   const { response } = await push(names(60_000));
   assert.equal(response.status, 204);
   assert.ok(members.every(({ held, pushes }) => held.size === 60_000 && pushes > 3));
+});
+
+test('a body is freed when the slowest owner is through: it may lack series that others know by their keys', async () => {
+  const { ring, clock } = ringWith(ringOf(membersOf(3, 3), ARCS, 3));
+  const slow = Promise.withResolvers<void>();
+  let isSlow = false;
+  const got: string[] = [];
+  for (const [i, { id }] of ring.view!.newest.members.entries()) {
+    const push = async ({ frames }: MemberPush): Promise<MemberAnswer> => {
+      const frame = new FrameView(frames);
+      frame.next();
+      const isLacking = i === 2 && frame.has(FRAME_KEY);
+      if (isSlow && i === 2) {
+        got.push(frame.has(FRAME_KEY) ? 'key' : 'labels');
+        await slow.promise;
+      }
+      return { exemplarsLost: 0, unknown: isLacking ? [0] : [], keysTaken: true, tenantSeries: 1 };
+    };
+    ring.members.set(id, { push, setMetadata: async () => ({ refused: {} }) });
+  }
+  const edge = new Edge({ clock, rawBytesMax: 1 << 24, ring, seriesSecret: new Uint8Array(16) });
+  let freed = 0;
+  const push = async (timeMs: number) => {
+    const body = deflateSnappy(bodyOf(['m'], timeMs)).slice();
+    const request = { tenant: 't', headers: HEADERS, body, limits: DEFAULT_LIMITS };
+    const { response } = await edge.push(request, () => {
+      freed++;
+      freeMoved(body);
+    });
+    assert.equal(response.status, 204);
+  };
+  for (let i = 0; i < 3; i++) {
+    await push(NOW_MS + i);
+    await clock.turn();
+  }
+  assert.equal(freed, 3);
+  isSlow = true;
+  await push(NOW_MS + 10);
+  await clock.turn();
+  assert.deepEqual([freed, got], [3, ['key']]);
+  slow.resolve();
+  await clock.turn();
+  assert.deepEqual([freed, got], [4, ['key', 'labels']]);
+});
+
+test('a body is freed where the request is refused, and where nobody is there', async () => {
+  const { edge, ring } = ringWith(ringOf(membersOf(3, 3), ARCS, 3));
+  let freed = 0;
+  const push = (body: Uint8Array) =>
+    edge.push({ tenant: 't', headers: HEADERS, body, limits: DEFAULT_LIMITS }, () => freed++);
+  assert.equal((await push(Buffer.from('no snappy'))).response.status, 400);
+  ring.view = undefined;
+  assert.equal((await push(deflateSnappy(bodyOf(['m'], NOW_MS)))).response.status, 503);
+  assert.equal(freed, 2);
 });
 
 test('random answers of owners give what the model of the quorum says', async () => {

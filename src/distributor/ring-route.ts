@@ -190,6 +190,12 @@ class RingSending implements Sending {
     if (this.#shortage !== undefined) throw this.#tooFew(this.#shortage);
   }
 
+  /** An owner may answer after the quorum, and lack series that others know by their keys. */
+  async through(): Promise<void> {
+    // each waits for those before it at its member
+    await Promise.all(this.#turns.values());
+  }
+
   /** Whether the request may bring the tenant to its limit on series, were all of its own new. A tenant of one slot is held to it by its owners alone. */
   async #isNearLimit({ judged }: Outgoing): Promise<boolean> {
     const { limit } = seriesPerUser(this.#limits);

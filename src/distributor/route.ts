@@ -27,6 +27,8 @@ export interface Sending {
    * @throws AppError where a sender must send again
    */
   send(outgoing: Outgoing): Promise<number | undefined>;
+  /** Resolves when nobody asks for `labelled` any more, which may be long after `send`: to be called once that is through. Never rejects. */
+  through(): Promise<void>;
 }
 
 /** Frames to be sent, and what is known of their request. */

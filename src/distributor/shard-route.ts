@@ -72,6 +72,9 @@ class ShardSending implements Sending {
     return shardOfArc(localArcOf(this.#request.tenant, metricHash, this.#slots.buckets), this.#route.targets.length);
   }
 
+  /** All targets have answered when `send` is through. */
+  async through(): Promise<void> {}
+
   /** Sends frames part after part to each target. */
   async send(outgoing: Outgoing): Promise<number | undefined> {
     const { targets, tally: tallies, keysTaken, buffers } = this.#route;

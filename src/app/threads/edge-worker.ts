@@ -56,7 +56,7 @@ const role: EdgeRole = {
   },
   push(request) {
     if (edge === undefined) throw new Error('bug: push before connect');
-    return edge.push(request).finally(() => freeMoved(request.body));
+    return edge.push(request, () => freeMoved(request.body));
   },
 };
 serveWorker(role);
