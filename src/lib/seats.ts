@@ -40,6 +40,8 @@ export interface SeatCall<T> {
   readonly costMs?: number | undefined;
   /** Higher ones of an owner come first. Default: 0. */
   readonly priority?: number | undefined;
+  /** Whether calls of its kind go to one seat while it keeps up: what they run is compiled there once, and what is kept is kept there. */
+  readonly gathers?: boolean | undefined;
   /** Whether a seat may have it. Default: any. */
   fits?(who: T): boolean;
   /** Called once a seat was found for one that waited. */
@@ -90,6 +92,10 @@ const SHARED_PLACES_MIN = 4;
 const SILENT_MS = 50;
 /** As many calls more it seems to have. */
 const SILENT_CALLS = 4;
+
+/** The seat of calls that gather may have so many more calls than the least busy one, and must have answered some within this time. */
+const GATHERED_CALLS = 4;
+const GATHERED_SILENT_MS = 500;
 
 /**
  * Seats that come and go, and calls that wait for one in a bounded queue: owners have turns, within an owner priority and estimated cost
@@ -204,7 +210,8 @@ export class Seats<T> {
         (call) => {
           const any = isHeavy(call) ? heavy : light;
           if (any === undefined || !this.#mayRun(call)) return false;
-          seat = call.fits === undefined ? any : this.#leastBusy(isHeavy(call), call);
+          const isOpen = call.fits === undefined && call.gathers !== true;
+          seat = isOpen ? any : this.#leastBusy(isHeavy(call), call);
           return seat !== undefined;
         },
       );
@@ -247,11 +254,18 @@ export class Seats<T> {
       open.push(seat);
     }
     const some = anyReady ? open.filter(({ ready }) => ready) : open;
+    const may = heavily ? this.#openToHeavy(some) : some;
     let best: Seat<T> | undefined;
-    for (const seat of heavily ? this.#openToHeavy(some) : some) {
+    for (const seat of may) {
       if (best === undefined || this.#load(seat, heavily) < this.#load(best, heavily)) best = seat;
     }
-    return best;
+    return best !== undefined && call?.gathers === true && this.#keepsUp(may[0]!, best) ? may[0] : best;
+  }
+
+  /** Whether a seat is so little busier than the least busy one that calls may gather there. */
+  #keepsUp(seat: Seat<T>, { calls, heavy }: Seat<T>): boolean {
+    if (this.#silentMs(seat) >= GATHERED_SILENT_MS || seat.heavy > heavy) return false;
+    return seat.calls.length < calls.length + GATHERED_CALLS;
   }
 
   /** Seats that a heavy call may have: while light ones come, one has none of the heavy ones, where there are several. */
@@ -265,11 +279,14 @@ export class Seats<T> {
   }
 
   /** Calls under way; a seat that has not answered for a while may be held up by one of them, and counts as if it had more. */
-  #load({ calls, heavy, answeredMs }: Seat<T>, heavily: boolean): number {
-    const [oldestMs] = calls;
-    if (oldestMs === undefined) return 0;
-    const silentMs = this.#clock.monotonicMs() - Math.max(oldestMs, answeredMs);
-    return calls.length + (silentMs >= SILENT_MS ? SILENT_CALLS : 0) + (heavily ? 0 : heavy * HEAVY_LOAD);
+  #load(seat: Seat<T>, heavily: boolean): number {
+    const { calls, heavy } = seat;
+    return calls.length + (this.#silentMs(seat) >= SILENT_MS ? SILENT_CALLS : 0) + (heavily ? 0 : heavy * HEAVY_LOAD);
+  }
+
+  /** For how long it has had calls and not answered any. */
+  #silentMs({ calls: [oldestMs], answeredMs }: Seat<T>): number {
+    return oldestMs === undefined ? 0 : this.#clock.monotonicMs() - Math.max(oldestMs, answeredMs);
   }
 
   #took(call: SeatCall<T>, seat: Seat<T>): TakenSeat<T> {

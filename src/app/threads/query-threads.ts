@@ -194,7 +194,7 @@ export class QueryThreads implements Service, QueryWorkers {
   ): Promise<Worked<JobOutcome>> {
     // it has waited for its turn already
     const owner = isOfRules === true ? `${RULES_OF}${tenant}` : this.#pool!.quietest(tenantsOf(tenant));
-    const options = { signal, tenant: owner, costMs, priority };
+    const options = { signal, tenant: owner, costMs, priority, gathers: isOfRules === true };
     if (!inParts) return this.#pool!.call('job', { tenant, payload, limits }, options);
     const { port1, port2 } = new MessageChannel();
     const begun = new Promise<JobAnswer>((resolve) => {
@@ -234,7 +234,7 @@ export class QueryThreads implements Service, QueryWorkers {
   ): Promise<Worked<readonly InstantOutcome[]>> {
     const tenant = `${RULES_OF}${asked.tenant}`;
     const outstandingMax = limits.maxOutstandingRequestsPerTenant;
-    return this.#pool!.call('instants', { ...asked, limits }, { signal, tenant, outstandingMax });
+    return this.#pool!.call('instants', { ...asked, limits }, { signal, tenant, outstandingMax, gathers: true });
   }
 
   /** Tenants that have documents of a kind, or had. */

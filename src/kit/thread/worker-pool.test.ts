@@ -343,6 +343,52 @@ test('calls go round a worker that has not answered for a while', async () => {
   await pool.close();
 });
 
+test('calls that gather go to one worker while it keeps up', async () => {
+  const clock = new ManualClock();
+  const seen: number[] = [];
+  const ends: (() => void)[] = [];
+  const pool = WorkerPool.start<{ work: (request: undefined) => Promise<void> }>({
+    name: 'fake',
+    size: 2,
+    callsPerWorkerMax: 20,
+    queueMax: 0,
+    log: silentLogger,
+    clock,
+    spawn: (index): PooledWorker<{ work: (request: undefined) => Promise<void> }> => ({
+      channel: {
+        call: (() => {
+          seen.push(index);
+          return new Promise<void>((resolve) => ends.push(resolve));
+        }) as never,
+      },
+      gone: new Promise(() => {}),
+      terminate: async () => {},
+    }),
+  });
+  const work = async (gathers: boolean) => {
+    void pool.call('work', undefined, { tenant: gathers ? 'rules' : 'a', gathers }).catch(() => {});
+    await clock.turn();
+    return seen.at(-1);
+  };
+  for (let i = 0; i < 3; i++) assert.equal(await work(true), 0);
+  assert.equal(await work(false), 1, 'others go to the one that has least to do');
+  await clock.advance(100);
+  assert.equal(await work(true), 0, 'it has not answered for a while, as the other one');
+  assert.equal(await work(true), 0);
+  assert.equal(await work(true), 1, 'it has four calls more');
+  ends[0]!();
+  await clock.turn();
+  assert.equal(await work(true), 0);
+  ends[3]!();
+  await clock.advance(500);
+  assert.equal(await work(true), 1, 'it seems to be held up');
+  ends[1]!();
+  ends[2]!();
+  await clock.turn();
+  assert.equal(await work(true), 0, 'it answers again');
+  await pool.close();
+});
+
 /** Workers with a processor each, on which calls have turns of 10 ms as queries have: those that have worked for 50 ms wait for the others. */
 function busyWorkers(clock: ManualClock, size: number) {
   interface Run {

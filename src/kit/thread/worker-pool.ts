@@ -43,6 +43,8 @@ export interface PooledCallOptions extends CallOptions {
   readonly costMs?: number;
   /** Higher ones of a tenant come first. Default: 0. */
   readonly priority?: number;
+  /** As of `SeatCall`. */
+  readonly gathers?: boolean;
 }
 
 /** A call that has been under way for so long makes another worker worth its memory. */
@@ -169,11 +171,11 @@ export class WorkerPool<R extends Role> {
   /** The least busy worker that has room; waits in the queue where none has. */
   #freeSeat(
     owner: string,
-    { signal, outstandingMax = Number.POSITIVE_INFINITY, costMs, priority }: PooledCallOptions,
+    { signal, outstandingMax = Number.POSITIVE_INFINITY, costMs, priority, gathers }: PooledCallOptions,
   ): Promise<TakenSeat<Member<R>>> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const call = { owner, costMs, priority, seated: () => {} };
+    const call = { owner, costMs, priority, gathers, seated: () => {} };
     const taken = this.#seats.take(call);
     // the process asks now and then, and can wait
     if (owner !== OWN) this.#keepSpares();
