@@ -88,8 +88,9 @@ export class QueryBook {
     return cancel !== undefined;
   }
 
-  active(tenant: string): ActiveQuery[] {
-    return [...this.#active.values()].filter((each) => each.tenant === tenant);
+  /** @param tenant undefined: those of all */
+  active(tenant: string | undefined): ActiveQuery[] {
+    return [...this.#active.values()].filter((each) => tenant === undefined || each.tenant === tenant);
   }
 
   /** The queries of a tenant that ended within `withinMs`, equal ones added up, in no order. */

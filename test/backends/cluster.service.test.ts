@@ -103,6 +103,10 @@ else {
     const sender = new Sender(all);
     for (let i = 0; i < 20; i++) await sender.send();
     await checkAll(all, sender);
+    for (const path of ['active_queries', 'running_queries']) {
+      const told = await all[0]!.api().ask(`/api/v1/status/${path}`);
+      assert.deepEqual(JSON.parse(told.text), { status: 'ok', data: [] }, 'the others tell theirs, too');
+    }
     await promisify(execFile)(process.execPath, [RING_PAGE, all[0]!.url, ...names], { timeout: 300_000 });
 
     await cluster.of('b').kill();

@@ -87,7 +87,9 @@ describe('what tenants and operators may ask and do', () => {
     const { topByCount } = await json(`${server.url}/api/v1/status/top_queries`);
     assert.ok(topByCount.some(({ query }: { query: string }) => query === 'count(up)'));
     assert.deepEqual((await json(`${server.url}/api/v1/status/top_queries`, 'b')).topByCount, []);
-    assert.deepEqual((await json(`${server.url}/api/v1/status/active_queries`)).data, []);
+    for (const path of ['active_queries', 'running_queries']) {
+      assert.deepEqual(await json(`${server.url}/api/v1/status/${path}`), { status: 'ok', data: [] });
+    }
   });
 
   test('what is deleted is gone for queries at once, from memory and store, and back when that is cancelled', async () => {

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { IngesterAdmin } from '../../contract/ingester.ts';
 import type { MemberTarget } from '../../contract/member.ts';
 import type { ReplicaReader } from '../../contract/replica.ts';
+import type { QueriesOfProcess } from '../../contract/running-queries.ts';
 import type { Disk } from '../../ingester/log/disk.ts';
 import { shardFolders } from '../../ingester/shard/shard-folder.ts';
 import type { Logger } from '../../kit/observe/log.ts';
@@ -27,7 +28,9 @@ import { systemBytes } from '../../lib/random.ts';
 import { ringErrors } from '../../model/errors-ring.ts';
 import { writeErrors } from '../../model/errors-write.ts';
 import { memberRole } from '../../peer/member-role.ts';
+import { remoteQueries } from '../../peer/queries-role.ts';
 import { RemoteMembers } from '../../peer/remote-members.ts';
+import type { OtherQueries } from '../../querier/running-queries.ts';
 import { RingFollower } from '../../ring/follower.ts';
 import { type HeldSummary, type KnownVersion, meet, type RingPeer } from '../../ring/meeting.ts';
 import { RingMember } from '../../ring/member.ts';
@@ -235,6 +238,19 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
 
   caller(address: string): RpcCaller {
     return this.#callers.at(address);
+  }
+
+  /** The members that can be asked for their queries; undefined: no ring is known yet. */
+  queriesElsewhere(): OtherQueries | undefined {
+    const view = this.current();
+    if (view === undefined) return undefined;
+    const self = this.member?.id ?? this.#nonce;
+    const others = new Map<string, QueriesOfProcess>();
+    for (const { id } of view.newest.members) {
+      const address = this.#places.addressOf(id) ?? view.addressOf(id);
+      if (id !== self && address !== undefined) others.set(id, remoteQueries(this.caller(address)));
+    }
+    return { self, others };
   }
 
   forget(address: string): void {

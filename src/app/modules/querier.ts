@@ -9,9 +9,11 @@ import { showConfig, showFlags } from '../../kit/config/show.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { systemRandom } from '../../lib/random.ts';
 import { HEAVY_CALLS_MAX } from '../../lib/seats.ts';
+import { queriesRole } from '../../peer/queries-role.ts';
 import { RemoteAnswers, RemoteJobSource } from '../../peer/remote-scheduler.ts';
 import { JobWorker } from '../../querier/job-worker.ts';
 import { MetricUseBook, SAVE_INTERVAL_MS } from '../../querier/metric-use.ts';
+import { ownQueries, RunningQueries } from '../../querier/running-queries.ts';
 import { QuerierService, type QuerierServiceOptions, type QueryWorkers } from '../../querier/service.ts';
 import { type App, part } from '../app.ts';
 import { cacheAgeMs } from '../cache-age.ts';
@@ -102,7 +104,10 @@ export function queryService(app: App, threads: QueryThreads, workers: QueryWork
       route.path === '/api/v1/alerts' ? withAlertConfig(route, () => app.parts.alertmanager) : route,
     ),
   );
-  http.add(tenantRoutes({ limits: limitsOf, book: querier.book, clock }));
+  const own = ownQueries(querier.book, clock);
+  app.parts.peers?.answer(queriesRole(own));
+  const running = new RunningQueries(own, () => app.parts.cluster?.queriesElsewhere(), clock);
+  http.add(tenantRoutes({ limits: limitsOf, book: querier.book, running }));
   http.add(metricUseRoutes({ book: use, api: querier }));
   const useService = { name: 'metric-use', start: async () => use.start(), stop: () => use.stop() };
   return { querier, services: [state, threads, querier, useService] };

@@ -224,6 +224,7 @@ function search(random: Random, sizes: readonly number[]): CostRequest {
     '/api/v1/status/metric_names_stats',
     '/api/v1/status/top_queries',
     '/api/v1/status/active_queries',
+    '/api/v1/status/running_queries',
   ]);
   const words = many(Math.min(a, 2_000), (i) => `search[]=${repeat('fu', Math.min(b, 2_000))}${i}`, '&');
   const selectors = many(

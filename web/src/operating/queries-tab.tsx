@@ -1,25 +1,33 @@
-import { Button, SegmentedControl } from '@mantine/core';
+import { Button, SegmentedControl, Switch } from '@mantine/core';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
-import { curlOf, fetchData, send } from '../api/http.ts';
+import { curlOf, send } from '../api/http.ts';
 import { printDuration } from '../model/duration.ts';
 import { printValue } from '../model/units.ts';
 import { EMPTY_PANEL, printPanels } from '../model/url-state.ts';
 import { CopyButton } from '../parts/copy-button.tsx';
 import { Cut } from '../parts/cut.tsx';
-import { Failure } from '../parts/failure.tsx';
+import { Failure, Notes } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { useScope, useVisible } from '../scope.tsx';
 import { useSession } from '../session.tsx';
 
 interface Active {
   readonly id: string;
+  /** In the list of all tenants only. */
+  readonly tenant?: string;
+  /** Where it runs; absent: there is one process only. */
+  readonly process?: string;
   readonly duration: string;
   readonly query: string;
   readonly start: string;
   readonly end: string;
   readonly step: string;
+}
+interface ActiveList {
+  readonly data: readonly Active[];
+  readonly warnings?: readonly string[];
 }
 interface Top {
   readonly query: string;
@@ -52,55 +60,78 @@ export function QueriesTab() {
 
 function Running() {
   const { tenant, round } = useScope();
-  const { rights } = useSession();
+  const { rights, tenants } = useSession();
+  const isOperator = rights.includes('admin') && tenants === null;
+  const [ofAll, setOfAll] = useState(false);
   const visible = useVisible();
   const client = useQueryClient();
   const [failure, setFailure] = useState<unknown>();
-  const call = { path: '/api/v1/status/active_queries', tenant };
-  const { data, error } = useQuery({
-    queryKey: ['active-queries', tenant, round],
+  const call = ofAll
+    ? { path: '/api/v1/status/running_queries', tenant: '' }
+    : { path: '/api/v1/status/active_queries', tenant };
+  const { data: list, error } = useQuery({
+    queryKey: ['active-queries', tenant, round, ofAll],
     refetchInterval: visible ? 2_000 : false,
-    queryFn: ({ signal }) => fetchData<Active[]>(call, signal),
+    queryFn: async ({ signal }) => (await (await send(call, signal)).json()) as ActiveList,
   });
-  const cancel = async (id: string) => {
+  const data = list?.data;
+  const cancel = async ({ id, tenant: of = tenant }: Active) => {
     try {
       const params = new URLSearchParams({ id });
-      await send({ path: '/api/v1/status/cancel_query', params, tenant, method: 'POST' });
+      await send({ path: '/api/v1/status/cancel_query', params, tenant: of, method: 'POST' });
       setFailure(undefined);
     } catch (thrown) {
       setFailure(thrown);
     }
     await client.invalidateQueries({ queryKey: ['active-queries'] });
   };
+  const isSpread = data?.some(({ process }) => process !== undefined) === true;
   return (
     <section className="panel" aria-label="running queries">
       <strong>Running</strong> <CopyButton text={curlOf(call)} label="API call" variant="subtle" />
       {error && data === undefined && <Failure error={error} />}
       {failure !== undefined && <Failure error={failure} />}
-      {data?.length === 0 && <p className="dim">No query of this tenant is running.</p>}
+      {isOperator && (
+        <Switch
+          size="xs"
+          label="of all tenants"
+          checked={ofAll}
+          onChange={(event) => setOfAll(event.currentTarget.checked)}
+        />
+      )}
+      <Notes warnings={list?.warnings ?? []} infos={[]} />
+      {data?.length === 0 && <p className="dim">No query of {ofAll ? 'any' : 'this'} tenant is running.</p>}
       {data !== undefined && data.length > 0 && (
         <table className="dense">
           <thead>
             <tr>
+              {ofAll && <th>Tenant</th>}
               <th>Query</th>
+              {isSpread && <th>Process</th>}
               <th className="number">for</th>
               <th>Range</th>
               <th />
             </tr>
           </thead>
           <tbody>
-            {data.map(({ id, query, duration, start, end, step }) => (
-              <tr key={id}>
+            {data.map((each) => (
+              <tr key={each.id}>
+                {ofAll && (
+                  <td>
+                    <Cut text={each.tenant ?? ''} />
+                  </td>
+                )}
                 <td>
                   <code>
-                    <Cut text={query} />
+                    <Cut text={each.query} />
                   </code>
                 </td>
-                <td className="number">{duration}</td>
-                <td>{start === '' ? 'instant' : `${start} – ${end}, step ${step}`}</td>
+                {isSpread && <td>{each.process}</td>}
+                <td className="number">{each.duration}</td>
+                <td>{each.start === '' ? 'instant' : `${each.start} – ${each.end}, step ${each.step}`}</td>
                 <td>
                   {rights.includes('edit') && (
-                    <Button size="compact-xs" variant="default" onClick={() => cancel(id)}>
+                    <Button size="compact-xs" variant="default" onClick={() => cancel(each)}>
                       Cancel
                     </Button>
                   )}
