@@ -20,9 +20,14 @@ const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, ex
 const T = 1_700_000_000_000;
 const SERIES = 100;
 const ALL = { matchers: [], startMs: T, endMs: T + 60_000 };
+/** More than the pieces of memory that a shard lends. */
+const ROUNDS = 12;
 
-/** A shard that has the same series of two tenants, whose values are their own. */
-async function twoTenants() {
+function selectOf(tenant: string) {
+  return { tenant, labelsOnly: false, ...ALL };
+}
+
+async function shardOf(wide: boolean): Promise<Shard> {
   const shard = new Shard({
     folder: 'shard',
     windowMs: 7_200_000,
@@ -41,18 +46,30 @@ async function twoTenants() {
     ['b', 2],
   ] as const) {
     const series = Array.from({ length: SERIES }, (_, i) => ({
-      labels: { __name__: 'm', i: String(i) },
+      labels: { __name__: 'm', i: String(i), ...(wide && { wide: 'w'.repeat(20_000) }) },
       samples: [[T, value]] as [number, number][],
     }));
     await shard.push(tenant, testFrames(series), LIMITS);
   }
-  const link = connectInThread<ShardRole>(shardRole(shard, systemClock));
-  const client = new ShardsClient([{ channel: link.channel, held: HeldRange.everything() }], true);
+  return shard;
+}
+
+/**
+ * Shards that have the same series of two tenants, whose values are their own.
+ * @param wide they are more than one slice
+ */
+async function twoTenants({ shards: count = 1, wide = false } = {}) {
+  const shards = await Promise.all(Array.from({ length: count }, () => shardOf(wide)));
+  const links = shards.map((shard) => connectInThread<ShardRole>(shardRole(shard, systemClock)));
+  const client = new ShardsClient(
+    links.map(({ channel }) => ({ channel, held: HeldRange.everything() })),
+    true,
+  );
   return {
     client,
     async [Symbol.asyncDispose]() {
-      link.close();
-      await shard.close({ checkpoint: false });
+      for (const { close } of links) close();
+      for (const shard of shards) await shard.close({ checkpoint: false });
     },
   };
 }
@@ -84,7 +101,7 @@ test('memory of answers is used again when they are given back, in a batch too',
   const { signal } = new AbortController();
   const slicesOf = async (tenant: string): Promise<HeadSlice[]> => {
     const slices: HeadSlice[] = [];
-    for await (const slice of world.client.select({ tenant, labelsOnly: false, ...ALL }, signal)) slices.push(slice);
+    for await (const slice of world.client.select(selectOf(tenant), signal)) slices.push(slice);
     return slices;
   };
   const places = new Set<string>();
@@ -100,15 +117,49 @@ test('memory of answers is used again when they are given back, in a batch too',
   assert.equal(places.size, 2);
 });
 
-test('an answer that nobody takes is given back', async () => {
-  await using world = await twoTenants();
+/** Whether answers are lent still: what is not given back is not lent again for a minute. */
+async function isLent(client: ShardsClient): Promise<boolean> {
+  for await (const { bytes, giveBack } of client.select(selectOf('a'), new AbortController().signal)) {
+    giveBack?.();
+    return bytes.buffer instanceof SharedArrayBuffer;
+  }
+  assert.fail('there are no series');
+}
+
+test('slices that nobody takes are given back: of a reader that leaves, and of a shard whose turn does not come', async () => {
+  await using world = await twoTenants({ shards: 2, wide: true });
   const { signal } = new AbortController();
-  const first = async () => {
-    for await (const { bytes, giveBack } of world.client.select({ tenant: 'a', labelsOnly: false, ...ALL }, signal)) {
-      giveBack!();
-      return bytes.byteOffset;
+  for (let i = 0; i < ROUNDS; i++) {
+    for await (const { giveBack, isAll } of world.client.select(selectOf('a'), signal)) {
+      giveBack?.();
+      assert.equal(isAll, false, 'the next slice is under way');
+      break;
     }
-    return undefined;
-  };
-  assert.equal(await first(), await first());
+  }
+  assert.equal(await isLent(world.client), true);
+});
+
+test('answers to selects that were cancelled are given back, alone and of those in one message', async () => {
+  await using world = await twoTenants({ wide: true });
+  for (const together of [1, 2, 3]) {
+    for (let i = 0; i < ROUNDS; i++) {
+      const leaves = Array.from({ length: together }, () => new AbortController());
+      const stays = together === 3 ? [new AbortController()] : [];
+      const reads = [...leaves, ...stays].map(async ({ signal }) => {
+        for await (const { giveBack } of world.client.select(selectOf('a'), signal)) giveBack?.();
+      });
+      // the messages are under way
+      await Promise.resolve();
+      await Promise.resolve();
+      for (const leave of leaves) leave.abort(new Error('enough'));
+      const ended = await Promise.allSettled(reads);
+      // an answer to a later message comes after those that nobody takes
+      await world.client.losses(T, T);
+      assert.deepEqual(
+        ended.map(({ status }) => status),
+        [...leaves.map(() => 'rejected'), ...stays.map(() => 'fulfilled')],
+      );
+    }
+    assert.equal(await isLent(world.client), true, `${together} in one message`);
+  }
 });

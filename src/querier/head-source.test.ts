@@ -246,3 +246,23 @@ function seriesBytes(labels: Labels, ref: number, chunks: readonly HeadChunk[]):
   for (const chunk of chunks) writer.chunk(chunk);
   return room.subarray(0, writer.end());
 }
+
+test('a slice that is beyond the limit of fetched bytes is given back', async () => {
+  const inner = ingesterOf([Labels.of({ __name__: 'm' })]);
+  let back = 0;
+  const lending: IngesterClient = {
+    ...inner,
+    async *select(...asked) {
+      for await (const slice of inner.select(...asked)) yield { ...slice, giveBack: () => back++ };
+    },
+  };
+  const source = new HeadSource(lending, Kernel.create());
+  const context = () => ({
+    budget: new LimitedBudget({ ...DEFAULT_LIMITS, maxFetchedDataBytesPerQuery: 1 }),
+    signal: new AbortController().signal,
+  });
+  await assert.rejects(source.select('t', ALL, context()), /bytes/);
+  assert.equal(back, 1);
+  await assert.rejects(source.stream('t', ALL, context()).next(), /bytes/);
+  assert.equal(back, 2);
+});

@@ -47,6 +47,7 @@ export class HeadSource implements SampleSource {
         { tenant, matchers, startMs, endMs, labelsOnly, packed: true, shard, ...partialOf(context) },
         context.signal,
       )) {
+        found.own(slice);
         context.budget.addFetchedBytes(slice.bytes.length);
         for (const warning of slice.warnings) warnings.add(warning);
         for (const reason of slice.missing ?? []) {
@@ -84,8 +85,8 @@ export class HeadSource implements SampleSource {
         { tenant, matchers, startMs, endMs, labelsOnly: false, packed: true, shard },
         context.signal,
       )) {
-        context.budget.addFetchedBytes(slice.bytes.length);
         waiting.push(slice);
+        context.budget.addFetchedBytes(slice.bytes.length);
         isWhole &&= slice.isAll === true;
         if (isWhole) continue;
         for (const each of waiting) {
@@ -111,6 +112,7 @@ export class HeadSource implements SampleSource {
     const warnings = [...new Set(slices.flatMap((slice) => slice.warnings))];
     const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
     try {
+      for (const slice of slices) found.own(slice);
       for (const slice of slices) found.take(slice, alone || slice.alone);
       yield {
         labels: found.labels,
@@ -223,9 +225,13 @@ class FoundSeries {
     this.#context = context;
   }
 
-  /** @param alone no other slice has series of this one */
-  take({ bytes, giveBack }: HeadSlice, alone: boolean): void {
+  /** Gives a slice back when it is closed, taken or not. */
+  own({ giveBack }: HeadSlice): void {
     if (giveBack !== undefined) this.#lent.push(giveBack);
+  }
+
+  /** @param alone no other slice has series of this one */
+  take({ bytes }: HeadSlice, alone: boolean): void {
     const before = this.labels.length;
     const slice = this.#labelsOnly ? 0 : this.#slices.push(bytes) - 1;
     let wideBytes = 0;

@@ -60,7 +60,8 @@ export class ShardsClient implements IngesterClient {
           if (slice.cursor === 0) open.delete(shard);
           else open.set(shard, slice.cursor);
           // asked for before this one is used, so that shard and reader work side by side
-          const next = slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal });
+          const next =
+            slice.cursor === 0 ? undefined : shard.call('selectNext', { cursor: slice.cursor }, { signal, dropped });
           next?.catch(() => {});
           if (next !== undefined) asked.add(next);
           yield { ...slice, ...lentOf(slice), alone: shards.length === 1, isAll: isFirst && next === undefined };
@@ -69,7 +70,8 @@ export class ShardsClient implements IngesterClient {
         }
       }
     } finally {
-      for (const answer of asked) answer.then(({ bytes }) => giveBack(bytes)).catch(() => {});
+      // nobody else has these slices
+      for (const answer of asked) answer.then(dropped, () => {});
       for (const [shard, cursor] of open) shard.call('selectClose', { cursor }).catch(() => {});
     }
   }
@@ -97,7 +99,7 @@ export class ShardsClient implements IngesterClient {
       const some = all.slice(from, from + SELECTS_AT_ONCE_MAX);
       if (some.length === 1) {
         const [{ request, signal, resolve, reject }] = some as [WaitingSelect];
-        shard.call('select', request, { signal }).then(resolve, reject);
+        shard.call('select', request, { signal, dropped: (slice) => leave(shard, slice) }).then(resolve, reject);
       } else void askTogether(shard, some);
     }
   }
@@ -139,6 +141,17 @@ export class ShardsClient implements IngesterClient {
   }
 }
 
+/** A slice that nobody takes. */
+function dropped({ bytes }: ShardSlice): void {
+  giveBack(bytes);
+}
+
+/** A first slice that nobody takes, nor those after it. */
+function leave(shard: ShardCalls, slice: ShardSlice): void {
+  dropped(slice);
+  if (slice.cursor !== 0) shard.call('selectClose', { cursor: slice.cursor }).catch(() => {});
+}
+
 /** How a slice is given back that is lent; twice does no harm. */
 function lentOf({ bytes }: ShardSlice): Pick<HeadSlice, 'giveBack'> {
   if (!(bytes.buffer instanceof SharedArrayBuffer)) return {};
@@ -173,19 +186,21 @@ async function askTogether(shard: ShardCalls, all: readonly WaitingSelect[]): Pr
     else signal.addEventListener('abort', abort, { once: true });
     return () => signal.removeEventListener('abort', abort);
   });
+  const leaveAll = (answers: readonly (ShardSlice | undefined)[]) => {
+    for (const answer of answers) if (answer !== undefined) leave(shard, answer);
+  };
   try {
     const requests = all.map(({ request }) => request);
-    const answers = await shard.call('selects', { requests }, { signal: nobody.signal });
+    const answers = await shard.call('selects', { requests }, { signal: nobody.signal, dropped: leaveAll });
     for (const [i, each] of all.entries()) {
       const answer = answers[i]!;
       // each by itself hears what is wrong with it
       if (answer === undefined)
-        shard.call('select', each.request, { signal: each.signal }).then(each.resolve, each.reject);
+        shard
+          .call('select', each.request, { signal: each.signal, dropped: (slice) => leave(shard, slice) })
+          .then(each.resolve, each.reject);
       else if (waiting.has(each)) each.resolve(answer);
-      else {
-        giveBack(answer.bytes);
-        if (answer.cursor !== 0) shard.call('selectClose', { cursor: answer.cursor }).catch(() => {});
-      }
+      else leave(shard, answer);
     }
   } catch (thrown) {
     for (const { reject } of all) reject(thrown);

@@ -137,6 +137,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
 
   const slice = (id: number, cursor: Cursor): Transferred<ShardSlice> => {
     const { startMs, endMs } = cursor;
+    const warnings = shard.lossWarnings(startMs, endMs);
     const { next, bytes } = fill(cursor);
     cursor.at = next;
     cursor.usedMs = clock.monotonicMs();
@@ -144,7 +145,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     if (more) cursors.set(id, cursor);
     else cursors.delete(id);
     hold();
-    const answer = { cursor: more ? id : 0, bytes, warnings: shard.lossWarnings(startMs, endMs) };
+    const answer = { cursor: more ? id : 0, bytes, warnings };
     return Transferred.of(answer, movedOf([answer]));
   };
 

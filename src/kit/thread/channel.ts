@@ -33,10 +33,12 @@ export class Transferred<T> {
   }
 }
 
-export interface CallOptions {
+export interface CallOptions<T = unknown> {
   /** Buffers within the request that move to the role and are gone here. */
   readonly transfer?: readonly Transferable[];
   readonly signal?: AbortSignal;
+  /** Takes an answer that comes when the call was cancelled: what it holds may have to be given back. */
+  readonly dropped?: (response: T) => void;
 }
 
 /** The two ends of a `MessagePort`, a `Worker`, or `parentPort`. */
@@ -66,6 +68,8 @@ interface WireError {
 export class Channel<R extends Role> {
   readonly #port: Port;
   readonly #calls = new Map<number, PendingCall>();
+  /** Who takes the answers of calls that were cancelled. */
+  readonly #dropped = new Map<number, (response: unknown) => void>();
   #lastId = 0;
   #closed: Error | undefined;
 
@@ -84,7 +88,7 @@ export class Channel<R extends Role> {
   call<M extends keyof R & string>(
     method: M,
     request: RequestOf<R, M>,
-    { transfer, signal }: CallOptions = {},
+    { transfer, signal, dropped }: CallOptions<ResponseOf<R, M>> = {},
   ): Promise<ResponseOf<R, M>> {
     return new Promise((resolve, reject) => {
       if (this.#closed !== undefined) return reject(this.#closed);
@@ -92,6 +96,7 @@ export class Channel<R extends Role> {
       const id = ++this.#lastId;
       const cancel = () => {
         this.#calls.delete(id);
+        if (dropped !== undefined) this.#dropped.set(id, dropped as (response: unknown) => void);
         this.#port.postMessage({ kind: 'cancel', id } satisfies ToRole);
         reject(signal?.reason);
       };
@@ -113,15 +118,26 @@ export class Channel<R extends Role> {
       call.reject(reason);
     }
     this.#calls.clear();
+    this.#dropped.clear();
   }
 
   #take(message: FromRole): void {
     const call = this.#calls.get(message.id);
-    if (call === undefined) return; // cancelled: nobody waits for it
+    if (call === undefined) {
+      this.#drop(message);
+      return;
+    }
     this.#calls.delete(message.id);
     call.done();
     if (message.kind === 'answer') call.resolve(message.response);
     else call.reject(revived(message.error));
+  }
+
+  /** The answer of a call that was cancelled: nobody waits for it. */
+  #drop(message: FromRole): void {
+    const dropped = this.#dropped.get(message.id);
+    this.#dropped.delete(message.id);
+    if (message.kind === 'answer') dropped?.(message.response);
   }
 }
 

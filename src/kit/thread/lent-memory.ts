@@ -70,7 +70,10 @@ function isFree({ readers }: Piece): boolean {
   return Atomics.load(readers, 0) === 0;
 }
 
-/** Gives a part of `LentMemory` back, when its bytes will not be looked at again; to be called once. Others are left to V8. */
+/**
+ * Gives a part of `LentMemory` back, when its bytes will not be looked at again; other bytes are left to V8. It must be called once for each
+ * part: a second call would free what another reader of the piece still reads.
+ */
 export function giveBack({ buffer }: Uint8Array): void {
   if (buffer instanceof SharedArrayBuffer) Atomics.sub(new Int32Array(buffer, 0, 1), 0, 1);
 }

@@ -11,7 +11,7 @@ export class Link<R extends Role> implements Pick<Channel<R>, 'call'> {
   call<M extends keyof R & string>(
     method: M,
     request: RequestOf<R, M>,
-    options?: CallOptions,
+    options?: CallOptions<ResponseOf<R, M>>,
   ): Promise<ResponseOf<R, M>> {
     return this.#channel.call(method, request, options);
   }
