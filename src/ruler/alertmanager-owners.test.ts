@@ -42,7 +42,7 @@ async function stage() {
     }),
   });
   const post = (tenant: string) => owners.post(tenant, [], signal);
-  return { clock, member, owners, taken, refusing, post };
+  return { clock, rows, member, owners, taken, refusing, post };
 }
 
 test("a tenant's alerts go to the Alertmanager that its members hold for the owner", async () => {
@@ -94,4 +94,28 @@ test('an owner that has just lost the tenant is asked again, a few times', async
   assert.deepEqual(taken, ['t0 at-a']);
   refusing.set('at-a', 9);
   assert.match(await posted(), /another Alertmanager holds t0/);
+});
+
+test('an Alertmanager gets alerts while its row cannot be read, and is not away when it is gone, so that they are counted', async (t) => {
+  const { clock, rows, member, owners, taken, post } = await stage();
+  await member('a').beat();
+  await owners.look(signal);
+  // biome-ignore lint/correctness/useYield: the store is away
+  const list = t.mock.method(rows, 'list', async function* () {
+    throw new Error('the store is away');
+  });
+  for (let ms = 0; ms < 2 * MEMBER_TIMING.goneMs; ms += MEMBER_TIMING.beatMs) {
+    await clock.advance(MEMBER_TIMING.beatMs);
+    await assert.rejects(owners.look(signal), /the store is away/);
+  }
+  await post('t0');
+  assert.deepEqual([taken, owners.isAway], [['t0 at-a'], false]);
+
+  list.mock.restore();
+  await clock.advance(MEMBER_TIMING.goneMs);
+  assert.equal(await owners.look(signal), true);
+  assert.equal(owners.isAway, false);
+  await assert.rejects(post('t0'), /no Alertmanager is seen/);
+  await member('b').beat();
+  assert.equal(await owners.look(signal), true, 'who comes hears of what fires');
 });

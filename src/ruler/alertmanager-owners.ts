@@ -23,9 +23,9 @@ export class AlertmanagerOwners implements AlertTarget {
     this.#watch = new MemberWatch({ ...options, kind: ALERTMANAGERS });
   }
 
-  /** Whether none is seen that can be asked. */
+  /** Whether there is none on the store. Alerts for one that was there, and is gone, count as not taken. */
   get isAway(): boolean {
-    return this.#live().length === 0;
+    return !this.#watch.hasAddress;
   }
 
   /** @returns whether tenants may have other owners now */

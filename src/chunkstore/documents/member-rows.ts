@@ -51,6 +51,8 @@ export class MemberWatch {
   readonly #options: MemberWatchOptions;
   readonly #timing: MemberTiming;
   readonly #seen = new Map<string, SeenRow>();
+  /** When the last reading began that succeeded. */
+  #readMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: MemberWatchOptions) {
     this.#options = options;
@@ -73,13 +75,18 @@ export class MemberWatch {
       }
     }
     for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
+    this.#readMs = nowMs;
   }
 
-  /** Members that are not gone, by their last reading. */
+  /** Whether there is a row of a member who can be asked, gone or not. */
+  get hasAddress(): boolean {
+    return this.#seen.values().some(({ address }) => address !== '');
+  }
+
+  /** Members that are not gone, by the last reading: where rows cannot be read, nobody is seen to stand still. */
   members(): readonly (Member & Pick<SeenRow, 'hasMoved'>)[] {
-    const nowMs = this.#options.clock.monotonicMs();
     return [...this.#seen]
-      .filter(([, { changedMs }]) => nowMs - changedMs < this.#timing.goneMs)
+      .filter(([, { changedMs }]) => this.#readMs - changedMs < this.#timing.goneMs)
       .map(([id, { address, hasMoved }]) => ({ id, address, hasMoved }));
   }
 }
