@@ -119,3 +119,37 @@ test('an Alertmanager gets alerts while its row cannot be read, and is not away 
   await member('b').beat();
   assert.equal(await owners.look(signal), true, 'who comes hears of what fires');
 });
+
+test('that owners are others is told by the next look, whatever a refused post saw before', async () => {
+  const { clock, member, owners, refusing, post } = await stage();
+  await member('a').beat();
+  await owners.look(signal);
+  await member('b').beat();
+  refusing.set('at-a', 1);
+  refusing.set('at-b', 1);
+  const posted = TENANTS.map(post);
+  for (let i = 0; i < 5; i++) await clock.advance(200);
+  await Promise.all(posted);
+  assert.equal(await owners.look(signal), true);
+  assert.equal(await owners.look(signal), false);
+});
+
+test('readings at the same time are one, and one that is left does not fail the others', async (t) => {
+  const { rows, member, owners } = await stage();
+  await member('a').beat();
+  const gate = Promise.withResolvers<void>();
+  const { list } = rows;
+  const listed = t.mock.method(rows, 'list', async function* (this: StateRows, ...asked: Parameters<typeof list>) {
+    await gate.promise;
+    asked[2]?.throwIfAborted();
+    yield* list.apply(this, asked);
+  });
+  const leaves = new AbortController();
+  const left = owners.look(leaves.signal);
+  const others = [owners.look(signal), owners.look(signal)];
+  leaves.abort(new Error('enough'));
+  gate.resolve();
+  await assert.rejects(left, /enough/);
+  assert.deepEqual((await Promise.all(others)).sort(), [false, true]);
+  assert.equal(listed.mock.callCount(), 2);
+});

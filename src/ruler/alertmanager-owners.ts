@@ -17,6 +17,8 @@ export class AlertmanagerOwners implements AlertTarget {
   readonly #options: AlertmanagerOwnersOptions;
   readonly #watch: MemberWatch;
   #known = '';
+  /** Tenants may have other owners since the last look. */
+  #hasMoved = false;
 
   constructor(options: AlertmanagerOwnersOptions) {
     this.#options = options;
@@ -30,13 +32,20 @@ export class AlertmanagerOwners implements AlertTarget {
 
   /** @returns whether tenants may have other owners now */
   async look(signal: AbortSignal): Promise<boolean> {
+    await this.#see(signal);
+    const hasMoved = this.#hasMoved;
+    this.#hasMoved = false;
+    return hasMoved;
+  }
+
+  async #see(signal: AbortSignal): Promise<void> {
     await this.#watch.read(signal);
     const before = this.#known;
     this.#known = this.#live()
       .map(({ id }) => id)
       .sort()
       .join();
-    return this.#known !== before;
+    this.#hasMoved ||= this.#known !== before;
   }
 
   async post(tenant: string, alerts: readonly PostedAlert[], signal: AbortSignal): Promise<void> {
@@ -48,7 +57,7 @@ export class AlertmanagerOwners implements AlertTarget {
       } catch (thrown) {
         if (!isElsewhere(thrown) || tries === TRIES_MAX) throw thrown;
         await this.#options.clock.sleep(AGAIN_MS, signal);
-        await this.look(signal);
+        await this.#see(signal);
       }
     }
   }

@@ -53,14 +53,32 @@ export class MemberWatch {
   readonly #seen = new Map<string, SeenRow>();
   /** When the last reading began that succeeded. */
   #readMs = Number.NEGATIVE_INFINITY;
+  #reading: { readonly signal: AbortSignal | undefined; readonly done: Promise<void> } | undefined;
 
   constructor(options: MemberWatchOptions) {
     this.#options = options;
     this.#timing = options.timing ?? MEMBER_TIMING;
   }
 
-  /** Reads all rows. */
+  /** Reads all rows. Who asks meanwhile waits for the same reading: an older one that ends later would forget what a newer one saw. */
   async read(signal?: AbortSignal): Promise<void> {
+    for (let other = this.#reading; other !== undefined; other = this.#reading) {
+      try {
+        return await other.done;
+      } catch (thrown) {
+        // that it was left says nothing of the rows
+        if (other.signal?.aborted !== true) throw thrown;
+        signal?.throwIfAborted();
+      }
+    }
+    const done = this.#readAll(signal).finally(() => {
+      this.#reading = undefined;
+    });
+    this.#reading = { signal, done };
+    return done;
+  }
+
+  async #readAll(signal?: AbortSignal): Promise<void> {
     const { rows, kind, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const there = new Set<string>();
