@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Documents } from '../chunkstore/documents/documents.ts';
+import { MemberRows } from '../chunkstore/documents/member-rows.ts';
+import { StateRows } from '../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
+import { ALERTMANAGERS } from '../contract/alertmanager.ts';
 import type { SeriesPush } from '../contract/push.ts';
 import type { InstantRequest, PackedVector } from '../contract/query.ts';
-import type { PostedAlert } from '../contract/rules.ts';
+import type { AlertTarget, PostedAlert } from '../contract/rules.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
@@ -47,13 +50,13 @@ async function placeOf(): Promise<Place> {
   return { tables, clock, documents };
 }
 
-async function putGroup({ documents }: Place, name: string, text: string): Promise<void> {
-  await documents.put({ tenant: 'a', kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
+async function putGroup({ documents }: Place, name: string, text: string, tenant = 'a'): Promise<void> {
+  await documents.put({ tenant, kind: RULES, name: ruleDocument('ns', name) }, Buffer.from(text), { user: '' });
 }
 
-/** A ruler on a store that others have too, and that can be away for it. It stops at the end of the test, however that ends. */
-async function rulerOn(t: TestContext, { tables, clock }: Place, address: string) {
-  const state = { isAway: false, limits: async () => LIMITS };
+/** A ruler on a store that others have too (`isWithout`: its process has no Alertmanager), and that can be away for it. It stops at the end of the test, however that ends. */
+async function rulerOn(t: TestContext, { tables, clock }: Place, address: string, { isWithout = false } = {}) {
+  const state = { isAway: false, limits: async (_tenant: string) => LIMITS };
   const check = () => {
     if (state.isAway) throw new Error('the store is away');
   };
@@ -68,6 +71,15 @@ async function rulerOn(t: TestContext, { tables, clock }: Place, address: string
   const posted: PostedAlert[] = [];
   /** Posts that told of an end. */
   const ended: PostedAlert[] = [];
+  /** Tenants of posts. */
+  const tenants: string[] = [];
+  const alertmanager: AlertTarget = {
+    async post(tenant, alerts) {
+      tenants.push(tenant);
+      posted.push(...alerts);
+      ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= clock.nowMs()));
+    },
+  };
   const ruler = await Ruler.open({
     config: { ...defaultsOf(rulerConfig), pollIntervalMs: 300 },
     parser: {},
@@ -81,13 +93,8 @@ async function rulerOn(t: TestContext, { tables, clock }: Place, address: string
         return { status: 204, headers: {}, text: '' };
       },
     },
-    limits: () => state.limits(),
-    builtIn: {
-      async post(_, alerts) {
-        posted.push(...alerts);
-        ended.push(...alerts.filter(({ endsAtMs }) => endsAtMs <= clock.nowMs()));
-      },
-    },
+    limits: (tenant) => state.limits(tenant),
+    ...(isWithout ? { alertmanagerAt: () => alertmanager } : { builtIn: alertmanager }),
     peers: {
       address,
       async rulesOf(other, tenant) {
@@ -105,7 +112,7 @@ async function rulerOn(t: TestContext, { tables, clock }: Place, address: string
   t.after(() => ruler.stop(AbortSignal.abort()));
   atAddress.set(address, ruler);
   const groups = () => ruler.rules('a').groups.map(({ name }) => name);
-  return { ruler, state, pushed, posted, ended, groups };
+  return { ruler, state, pushed, posted, ended, tenants, groups };
 }
 
 function oneSample({ timeMs }: InstantRequest): PackedVector {
@@ -220,6 +227,39 @@ test('alerts are sent again at once where whoever is to know of them may be anot
   const [first, second] = posted;
   assert.deepEqual([second!.labels, second!.startsAtMs], [first!.labels, first!.startsAtMs]);
   assert.equal(posted.length, 2, 'what is pending is not sent');
+});
+
+test('an Alertmanager that comes is told of other tenants where one cannot be told of, and so is the next', async (t) => {
+  const place = await placeOf();
+  const text = 'name: g\ninterval: 1s\nrules: [{ alert: A, expr: x }]';
+  for (const tenant of ['a', 'b']) await putGroup(place, 'g', text, tenant);
+  const { tables, clock } = place;
+  const period = { fromMs: Number.NEGATIVE_INFINITY, tables, tablePrefix: 'p_', tableMs: 86_400_000 };
+  const rows = new StateRows(await TenantTables.open(new Schema([period])), systemBytes);
+  const comes = async (id: string) => {
+    const self = { id, address: `${id}:1` };
+    await new MemberRows({ rows, kind: ALERTMANAGERS, self, clock, isAsked: true }).beat();
+  };
+  await comes('one');
+  const { ruler, state, tenants } = await rulerOn(t, place, 'alone', { isWithout: true });
+  await ruler.start();
+  await until(place, 'both fire', () => new Set(tenants).size === 2);
+  state.limits = async (tenant) => {
+    if (tenant === 'a') throw new Error('limits are away');
+    return LIMITS;
+  };
+  const error = (loop: string) => ruler.loopStates.find(({ name }) => name === loop)?.error ?? '';
+  // limits are kept for a while
+  for (let i = 0; i < 15 && error('rule-groups') === ''; i++) await clock.advance(1000);
+  for (const id of ['two', 'three']) {
+    tenants.length = 0;
+    await comes(id);
+    const isTold = () => tenants.includes('b') && /limits are away/.test(error('alertmanagers-seen'));
+    await until(place, `${id} is told`, isTold);
+    // no evaluation sends what was sent
+    assert.ok(!tenants.includes('a'));
+  }
+  await ruler.stop(AbortSignal.timeout(2000));
 });
 
 test('what a group lacks is told without secrets', async (t) => {

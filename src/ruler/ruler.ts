@@ -350,7 +350,9 @@ export class Ruler {
     const loop = this.#loops.add('alertmanagers-seen', beatMs);
     while (await this.#slept(this.#options.clock, beatMs)) {
       // a tenant's new owner does not know the alerts of its rules
-      if (await loop.run(() => this.#seeAlertmanagers(loop))) await this.resend();
+      await loop.run(async () => {
+        if (await this.#seeAlertmanagers(loop)) await this.resend(loop);
+      });
     }
   }
 
@@ -509,9 +511,22 @@ export class Ruler {
   }
 
   /** Sends what fires, and what was resolved lately, again: whoever is to know of it may be another one by now. */
-  async resend(): Promise<void> {
+  async resend(round?: Loop): Promise<void> {
     for (const { loops } of [...this.#tenants.values()]) {
-      for (const loop of [...loops.values()]) if (loop.options.state !== undefined) await loop.resend();
+      for (const loop of [...loops.values()]) if (loop.options.state !== undefined) await this.#tryResend(loop, round);
+    }
+  }
+
+  /** One group's failure keeps no alert of others; its next evaluation sends its own. */
+  async #tryResend(loop: GroupLoop, round: Loop | undefined): Promise<void> {
+    try {
+      await loop.resend();
+    } catch (thrown) {
+      if (this.#stopping.signal.aborted) return;
+      round?.failed(thrown);
+      const { log } = this.#options;
+      const error = (thrown as Error).message;
+      log.warn({ tenant: loop.options.tenant, error }, 'alerts of a group cannot be sent again now');
     }
   }
 
