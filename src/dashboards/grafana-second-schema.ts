@@ -1,4 +1,4 @@
-import { DashboardError, type JsonObject, PANELS_MAX } from './read-dashboard.ts';
+import { DASHBOARD_BYTES_MAX, DashboardError, type JsonObject, PANELS_MAX } from './read-dashboard.ts';
 
 // Grafana's second schema (`dashboard.grafana.app/v2…`) as its classic JSON: elements and layouts become panels with a place.
 
@@ -32,6 +32,9 @@ export function classicOf({ spec: given }: JsonObject): JsonObject {
 class Placing {
   readonly panels: JsonObject[] = [];
   readonly #elements: JsonObject;
+  /** Characters of elements by name; a layout may name one often, and each becomes a panel of its own. */
+  readonly #charsOf = new Map<string, number>();
+  #chars = 0;
   #y = 0;
 
   constructor(elements: JsonObject) {
@@ -104,9 +107,21 @@ class Placing {
     this.panels.push(panel);
   }
 
+  /** @throws DashboardError where panels would take more than a dashboard may */
+  #count(name: string, element: JsonObject): void {
+    const chars = this.#charsOf.get(name) ?? JSON.stringify(element).length;
+    this.#charsOf.set(name, chars);
+    this.#chars += chars;
+    if (this.#chars > DASHBOARD_BYTES_MAX) {
+      const taken = `elements take ${this.#chars} bytes where layouts name them`;
+      throw new DashboardError(`${taken}, more than ${DASHBOARD_BYTES_MAX}`);
+    }
+  }
+
   #panelOf(reference: unknown): JsonObject {
     const name = text(object(reference).name);
     const element = Object.hasOwn(this.#elements, name) ? object(this.#elements[name]) : {};
+    this.#count(name, element);
     const { title, description, vizConfig, data, libraryPanel } = object(element.spec);
     if (element.kind !== 'Panel') return { type: 'library-panel', title, libraryPanel };
     const { kind, group, spec: viz } = object(vizConfig);

@@ -386,6 +386,13 @@ test("Grafana's second schema is taken over as the classic one is", () => {
     () => importDashboard({ ...second, spec: { elements: {}, layout: deep(9) } }),
     /nest more than 5 levels/,
   );
+  // one large element that is named often would be as many large panels
+  const large = element({ ...up!, title: 'x'.repeat(100_000) });
+  const items = Array.from({ length: 499 }, (_, i) => place('large', 0, i));
+  const spread = { elements: { large }, layout: { kind: 'GridLayout', spec: { items } } };
+  assert.throws(() => importDashboard({ ...second, spec: spread }), /where layouts name them, more than 1048576/);
+  const auto = { elements: { large }, layout: { kind: 'AutoGridLayout', spec: { items } } };
+  assert.throws(() => importDashboard({ ...second, spec: auto }), /where layouts name them, more than 1048576/);
 });
 
 test('odd and hostile JSON of Grafana is no dashboard, or a plain one', () => {
