@@ -442,10 +442,13 @@ function dropsInWindows(slot: usize, own: usize, from: usize, to: usize, runFrom
     const lo = load<u32>(from + ((<usize>runFrom) << 2));
     return rowDrops(own + ((<usize>lo) << 3), load<u32>(to + ((<usize>(runTo - 1)) << 2)) - lo);
   }
+  // windows may overlap: each pair of samples is looked at once
+  let next: u32 = 0;
   for (let step = runFrom; step < runTo; step++) {
-    const lo = load<u32>(from + ((<usize>step) << 2));
     const hi = load<u32>(to + ((<usize>step) << 2));
-    if (rowDrops(own + ((<usize>lo) << 3), hi - lo)) return true;
+    const at = max(load<u32>(from + ((<usize>step) << 2)), next);
+    if (rowDrops(own + ((<usize>at) << 3), hi - at)) return true;
+    next = max(next, hi - 1);
   }
   return false;
 }
