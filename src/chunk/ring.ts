@@ -6,7 +6,10 @@ interface Held {
   readonly lost: () => void;
 }
 
-/** A piece of an instance's memory that is given out round and round: who has had his part for longest loses it. */
+/**
+ * A piece of an instance's memory that is given out round and round: who has had his part for longest loses it. Reserved at the first
+ * part, for good: rings are made once for an instance, not once for a use.
+ */
 export class Ring {
   readonly #kernel: Kernel;
   readonly bytesMax: number;

@@ -1,10 +1,9 @@
 import type { Chunk } from '../chunk/group/chunk.ts';
-import { GroupDecoder } from '../chunk/group/decode.ts';
+import type { GroupDecoder } from '../chunk/group/decode.ts';
 import { SERIES_BLOCK } from '../chunk/group/header.ts';
 import { OpenGroup } from '../chunk/group/read.ts';
 import type { GroupSeries } from '../chunk/group/series.ts';
 import { LabelBlock } from '../chunk/group/series-block.ts';
-import type { Kernel } from '../chunk/kernel.ts';
 import type { Clock } from '../lib/clock.ts';
 import { dayOf } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
@@ -55,10 +54,10 @@ export class StoredSamples {
 
   readonly #readsBack: boolean;
 
-  /** @param kernel to decode with; the one that encodes is another */
+  /** @param decoder of a kernel that is another than the one that encodes */
   constructor(
     schema: Schema,
-    kernel: Kernel,
+    decoder: GroupDecoder,
     options: {
       readonly windowMs: number;
       readonly clock: Clock;
@@ -69,7 +68,7 @@ export class StoredSamples {
   ) {
     this.#readsBack = options.readsBack ?? false;
     this.#schema = schema;
-    this.#decoder = new GroupDecoder(kernel);
+    this.#decoder = decoder;
     this.#context = backgroundContext(signal);
     this.#index = new IndexReader(schema, options.clock, {
       windowMs: options.windowMs,

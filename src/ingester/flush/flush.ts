@@ -1,3 +1,4 @@
+import { GroupDecoder } from '../../chunk/group/decode.ts';
 import { type GroupSeries, labelParts, metricOf } from '../../chunk/group/series.ts';
 import { ChunkDecoder, type HeadChunk } from '../../chunk/head-chunk.ts';
 import type { Kernel } from '../../chunk/kernel.ts';
@@ -55,7 +56,8 @@ export class Flusher {
   readonly #windowMs: number;
   readonly #splitSeries: number;
   readonly #clock: Clock;
-  readonly #kernel: Kernel;
+  /** That of all flushes: what it inflates to in the kernel is never given back. */
+  readonly #groupDecoder: GroupDecoder;
   readonly #columns = new SampleColumns();
   readonly #walAgeMaxMs: number;
   readonly #deletions: FlushDeletions;
@@ -79,7 +81,7 @@ export class Flusher {
   }) {
     this.#shards = options.shards;
     this.#writer = options.writer;
-    this.#kernel = options.kernel;
+    this.#groupDecoder = new GroupDecoder(options.kernel);
     this.#decoder = new ChunkDecoder(options.kernel);
     this.#windowMs = options.windowMs;
     this.#splitSeries = options.splitSeries ?? SPLIT_SERIES_MIN;
@@ -251,9 +253,8 @@ export class Flusher {
     const begins = windows.some(({ phases }) => phases[0] === 0);
     // where there is a ring, it says how tenants are spread
     const sizes = begins && turns === undefined ? await this.#seriesOfTenants(only) : new Map();
-    const stored =
-      turns &&
-      new StoredSamples(this.#writer.schema, this.#kernel, { windowMs: this.#windowMs, clock: this.#clock, readsBack });
+    const own = { windowMs: this.#windowMs, clock: this.#clock, readsBack };
+    const stored = turns && new StoredSamples(this.#writer.schema, this.#groupDecoder, own);
     for (const each of windows) {
       const fail = (error: unknown) => {
         each.failed = true;

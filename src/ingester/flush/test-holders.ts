@@ -91,6 +91,11 @@ export class Holder {
     });
   }
 
+  /** Memory of the kernel that all holders decode with. */
+  get kernelBytes(): number {
+    return kernel.u8.length;
+  }
+
   get arenas() {
     return this.#shard.arenas();
   }
