@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 const EVERY_MS = 500;
-/** Share of the time in which somebody waited for a processor, and lateness of this process' own timers, from which on the machine is starved. */
-const PRESSURE_MIN = 0.9;
+/**
+ * Lateness of this process' own timers from which on the machine is starved. That somebody waits for a processor says nothing: with a
+ * cluster on a few of them somebody always does.
+ */
 const LATE_MS_MIN = 1_500;
 
 interface Look {
@@ -53,7 +55,7 @@ export class Starvation implements Disposable {
     const pressure = spanMs === 0 ? 0 : Math.min(1, waited / spanMs);
     // the lateness of the first is of before
     const lateMs = looks.slice(1).reduce((max, look) => Math.max(max, look.lateMs), 0);
-    return { pressure, lateMs, isStarved: pressure >= PRESSURE_MIN || lateMs >= LATE_MS_MIN };
+    return { pressure, lateMs, isStarved: lateMs >= LATE_MS_MIN };
   }
 
   [Symbol.dispose](): void {

@@ -1,0 +1,25 @@
+/** How long it took until all succeeded again after one failure. */
+export interface JudgedHeal {
+  readonly ms: number;
+  readonly isStarved: boolean;
+}
+
+export interface HealVerdict {
+  readonly slowestMs: number;
+  readonly judged: number;
+  readonly leftOut: number;
+  readonly isWell: boolean;
+}
+
+/** Verdict on heals: slow ones are left out where the machine was starved, and where they are as many as the others nothing is shown. */
+export function healVerdict(heals: readonly JudgedHeal[], msMax: number): HealVerdict {
+  const judged = heals.filter(({ ms, isStarved }) => ms <= msMax || !isStarved);
+  const leftOut = heals.length - judged.length;
+  const slowestMs = judged.reduce((max, { ms }) => Math.max(max, ms), 0);
+  return {
+    slowestMs,
+    judged: judged.length,
+    leftOut,
+    isWell: slowestMs <= msMax && (leftOut === 0 || judged.length > leftOut),
+  };
+}
