@@ -96,7 +96,7 @@ export class Outages {
   async #replaced(): Promise<void> {
     const lost = this.#lost;
     if (lost === undefined) return;
-    const { journal, processes } = this.#options;
+    const { journal } = this.#options;
     /** The first version without it, or one a little later. */
     let without: number | undefined;
     const isReplaced = async () => {
@@ -105,21 +105,25 @@ export class Outages {
       without ??= members.version;
       return members.words.every((word) => word >= without! - 1);
     };
+    await this.#withinReplacing(`${lost.id} is replaced, and nothing older is owed`, isReplaced);
+    journal.ended(lost.owed);
+  }
+
+  /** Waits as long as replacing a member may take, and longer where the machine was starved meanwhile. */
+  async #withinReplacing(what: string, isSo: () => Promise<boolean>): Promise<void> {
+    const { journal, processes, starvation } = this.#options;
     const sinceMs = Date.now();
-    const what = `${lost.id} is replaced, and nothing older is owed`;
-    const within = (timeoutMs: number) => until(what, isReplaced, { timeoutMs, intervalMs: 1_000 });
+    const within = (timeoutMs: number) => until(what, isSo, { timeoutMs, intervalMs: 1_000 });
     await within(REPLACED_MS_MAX)
       .catch((thrown) => {
-        const { isStarved, pressure } = this.#options.starvation.between(sinceMs, Date.now());
+        const { isStarved, lateMs } = starvation.between(sinceMs, Date.now());
         if (!isStarved) throw thrown;
-        const share = Math.round(100 * pressure);
-        journal.say(`${(thrown as Error).message}; processors were wanted ${share} % of the time: it gets longer`);
+        journal.say(`${(thrown as Error).message}; timers were up to ${Math.round(lateMs)} ms late: it gets longer`);
         return within(STARVED_MS_MAX);
       })
       .catch(async (thrown) => {
         journal.wasWrong(`${(thrown as Error).message}: ${JSON.stringify(await processes[0]!.ring())}`);
       });
-    journal.ended(lost.owed);
   }
 
   /** Words of all members of the newest version, where it counts and one is not among them; undefined: it is, or nobody answers. */
@@ -140,11 +144,7 @@ export class Outages {
   async #lostIsOut(): Promise<void> {
     const id = this.#lost?.id;
     if (id === undefined) return;
-    const isOut = async () => (await this.#membersWithout(id)) !== undefined;
-    const limit = { timeoutMs: REPLACED_MS_MAX, intervalMs: 500 };
-    await until(`${id} is replaced`, isOut, limit).catch((thrown) =>
-      this.#options.journal.wasWrong((thrown as Error).message),
-    );
+    await this.#withinReplacing(`${id} is replaced`, async () => (await this.#membersWithout(id)) !== undefined);
   }
 
   async #kvAway(forMs: number): Promise<void> {
