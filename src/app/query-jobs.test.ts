@@ -265,9 +265,12 @@ test('a batch of rules whose querier is killed is answered by another, and what 
       });
       return { head: { workedMs: 1 }, bytes: encodeOutcomes(outcomes) };
     };
-  const batches = new JobBatches((tenant, payload, avoid, signal) =>
-    stage.desk.ask({ ...WANTED, tenant, payload, avoid, isOfRules: true }, signal),
-  );
+  const batches = new JobBatches({
+    ask: (tenant, payload, avoid, signal) =>
+      stage.desk.ask({ ...WANTED, tenant, payload, avoid, isOfRules: true }, signal),
+    timeoutMs: 60_000,
+    clock: systemClock,
+  });
   const seated = (queriers: number) => until('they are seated', async () => one.scheduler.queriers === queriers);
   const doomed = stage.querier('doomed', [one.address], never);
   await seated(1);

@@ -1,4 +1,6 @@
 import type { BatchRunner, InstantOutcome, InstantRequest, QueryRunContext } from '../contract/query.ts';
+import { after, type Clock } from '../lib/clock.ts';
+import { queryErrors } from '../model/errors-query.ts';
 import { checkPairs, decodeOutcomes } from './batch-wire.ts';
 import { encodeRequest } from './job-shapes.ts';
 
@@ -13,38 +15,61 @@ export type AskBatch = (
 /** Characters of texts that are known to be labels. */
 const KNOWN_CHARS_MAX = 8 * 1024 * 1024;
 
-/** Batches of rules, asked of queriers of other processes: one job each. */
+export interface JobBatchesOptions {
+  readonly ask: AskBatch;
+  /** Time for a batch, all that is asked for it together. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+}
+
+/** Batches of rules, asked of queriers of other processes: one job each, or some more where a querier fails. */
 export class JobBatches implements BatchRunner {
-  readonly #ask: AskBatch;
+  readonly #options: JobBatchesOptions;
   readonly #known = new KnownPairs();
 
-  constructor(ask: AskBatch) {
-    this.#ask = ask;
+  constructor(options: JobBatchesOptions) {
+    this.#options = options;
   }
 
-  /** Expressions that a querier could not answer, by no fault of their own, are asked once more of another; where that is no better, it stays. */
+  /**
+   * Expressions that a querier could not answer, by no fault of their own, are asked once more of another; where that is no better, it stays.
+   * Where all of them failed it is likely the store that is away, so that one of them goes first: the others follow if that does better.
+   */
   async instants(
     tenant: string,
     requests: readonly InstantRequest[],
     { signal }: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
-    const { querier, outcomes } = await this.#once(tenant, requests, [], signal);
-    const failed = [...outcomes.keys()].filter((i) => mayDoBetter(outcomes[i]!));
-    if (failed.length === 0) return outcomes;
+    const { timeoutMs, clock } = this.#options;
+    const timeUp = new AbortController();
+    const timer = after(clock, timeoutMs, () => timeUp.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs })));
+    const ends = AbortSignal.any([signal, timeUp.signal]);
     try {
-      const again = failed.map((i) => requests[i]!);
-      const better = await this.#once(tenant, again, [querier], signal);
+      const { querier, outcomes } = await this.#once(tenant, requests, [], ends);
+      const failed = [...outcomes.keys()].filter((i) => mayDoBetter(outcomes[i]!));
       const all = [...outcomes];
-      for (const [k, i] of failed.entries()) all[i] = better.outcomes[k]!;
+      let some = failed.length === requests.length ? failed.splice(0, 1) : failed.splice(0);
+      for (; some.length > 0; some = failed.splice(0)) {
+        const again = some.map((i) => requests[i]!);
+        const better = await this.#once(tenant, again, [querier], ends).catch(() => undefined);
+        signal.throwIfAborted();
+        if (better === undefined) break;
+        for (const [k, i] of some.entries()) all[i] = better.outcomes[k]!;
+        if (mayDoBetter(better.outcomes[0]!)) break;
+      }
       return all;
-    } catch {
-      signal.throwIfAborted();
-      return outcomes;
+    } finally {
+      timer.cancel();
     }
   }
 
   async #once(tenant: string, requests: readonly InstantRequest[], avoid: readonly string[], signal: AbortSignal) {
-    const { querier, bytes } = await this.#ask(tenant, encodeRequest({ kind: 'rules', requests }), avoid, signal);
+    const { querier, bytes } = await this.#options.ask(
+      tenant,
+      encodeRequest({ kind: 'rules', requests }),
+      avoid,
+      signal,
+    );
     const outcomes = decodeOutcomes(bytes, requests.length, (i, pairs, series) =>
       this.#known.check(`${tenant}/${requests[i]!.expr}`, pairs, series),
     );

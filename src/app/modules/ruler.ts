@@ -1,6 +1,6 @@
 import type { BatchRunner } from '../../contract/query.ts';
 import type { Service } from '../../kit/service/service.ts';
-import { JobBatches } from '../../peer/job-batches.ts';
+import { type AskBatch, JobBatches } from '../../peer/job-batches.ts';
 import { querierSyntax } from '../../querier/querier.ts';
 import { type App, part } from '../app.ts';
 import { SchedulerLinks } from '../cluster/scheduler-links.ts';
@@ -51,11 +51,12 @@ function rulesElsewhere(app: App): { readonly batches: BatchRunner; readonly lin
   const { frontendAddress: names } = config.ruler;
   if (names.length === 0) return undefined;
   const desk = jobDeskIn(app);
-  const batches = new JobBatches((tenant, payload, avoid, signal) => {
+  const ask: AskBatch = (tenant, payload, avoid, signal) => {
     // light: rules are due, and wait for no place among heavy queries
     const job = { tenant, query: desk.nameQuery(), costMs: 0, priority: 0, isOfRules: true, payload, avoid };
     return desk.ask(job, signal);
-  });
+  };
+  const batches = new JobBatches({ ask, timeoutMs: config.querier.timeoutMs, clock });
   const { schedulerDnsLookupPeriodMs: periodMs } = config.frontend;
   return { batches, links: new SchedulerLinks({ names, periodMs, desk, peers: part(app, 'peers'), log, clock }) };
 }

@@ -245,9 +245,12 @@ test('long answers of a front end come in parts, and whole', async () => {
 
 test('a batch of rules is answered by a job as by the querier, each tenant from its own series', async () => {
   const { desk, querier, jobs } = stage;
-  const batches = new JobBatches((tenant, payload, avoid, ends) =>
-    desk.ask({ tenant, query: 'q', costMs: 0, priority: 0, isOfRules: true, payload, avoid }, ends),
-  );
+  const batches = new JobBatches({
+    ask: (tenant, payload, avoid, ends) =>
+      desk.ask({ tenant, query: 'q', costMs: 0, priority: 0, isOfRules: true, payload, avoid }, ends),
+    timeoutMs: 60_000,
+    clock: systemClock,
+  });
   const timeMs = NOW_S * 1000;
   const exprs = ['m', 'sum by (l1) (m)', 'm > 1e9', 'time()', '"x"', 'm[2d]', 'm{', 'sum(m) by (l1) / 0', 'nothing'];
   const requests = exprs.map((expr) => ({ expr, timeMs, timeoutMs: 30_000 }));
