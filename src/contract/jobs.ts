@@ -3,6 +3,9 @@ import type { AppError } from '../model/errors.ts';
 // The place where front ends leave work, and where queriers ask for it: between them stands a scheduler, in the front end's process or in
 // one of its own. Answers go from the querier to the front end at once.
 
+/** Queries and jobs of a tenant's rules are queued under this and its name, which no tenant has. */
+export const RULES_OF = 'rules of ';
+
 /** A part of a query, or a request of the API, as it waits for a querier. */
 export interface Job {
   /** No two have the same, whichever front end they are of. */

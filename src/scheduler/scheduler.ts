@@ -1,4 +1,12 @@
-import type { Job, JobBoard, JobEnded, JobOrder, QuerierSeat, SeatedQuerier } from '../contract/jobs.ts';
+import {
+  type Job,
+  type JobBoard,
+  type JobEnded,
+  type JobOrder,
+  type QuerierSeat,
+  RULES_OF,
+  type SeatedQuerier,
+} from '../contract/jobs.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Seat, type SeatCall, Seats, type TakenSeat } from '../lib/seats.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -30,8 +38,6 @@ interface Querier {
   given: number;
 }
 
-/** Jobs of a tenant's rules are queued under this and its name, which no tenant has. */
-const RULES_OF = 'rules of ';
 /** Tenants whose queriers are remembered. */
 const SHARES_MAX = 10_000;
 

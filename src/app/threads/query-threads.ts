@@ -2,7 +2,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { TenantDeletion } from '../../contract/control.ts';
-import type { Job } from '../../contract/jobs.ts';
+import { type Job, RULES_OF } from '../../contract/jobs.ts';
 import type {
   InstantOutcome,
   InstantRequest,
@@ -45,9 +45,6 @@ const FRONTEND_CALLS_MAX = 2_000;
 
 /** Queries of one tenant that a thread has under way while other tenants ask, too: they take turns, and each turn is some 10 ms. */
 const TENANT_CALLS_MAX = 4;
-
-/** Queries of a tenant's rules are queued under this and its name, which no tenant has. */
-const RULES_OF = 'rules of ';
 
 /** Queries in threads of their own: one that is always there, others when queries take long. */
 export class QueryThreads implements Service, QueryWorkers {
