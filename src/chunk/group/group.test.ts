@@ -11,7 +11,7 @@ import { GroupDecoder } from './decode.ts';
 import { Digester } from './digest.ts';
 import { type EncodedGroup, GroupEncoder } from './encode.ts';
 import { compress, encodeHeader, openBlock, parseHeader } from './header.ts';
-import { inflate, inflateTo } from './inflate.ts';
+import { inflate, inflaterOfNode, inflateTo } from './inflate.ts';
 import { readGroup } from './read.ts';
 import type { GroupSeries } from './series.ts';
 
@@ -407,6 +407,11 @@ test('what is inflated to a place is what is inflated to a buffer, and bytes tha
     inflateTo(stored, raw.length, memory, 0);
     assert.deepEqual(memory.subarray(0, raw.length), raw);
   }
+});
+
+test('a handle of a stream is used of versions of Node that are known, and of no others', () => {
+  assert.notEqual(inflaterOfNode('24.21.0'), null);
+  for (const version of ['2.4.0', '25.0.0', '240.1.0', '']) assert.equal(inflaterOfNode(version), null);
 });
 
 test('stale markers are told of a series whose times nobody has read before', () => {

@@ -1,6 +1,9 @@
 import zlib from 'node:zlib';
 import { BytesError } from '../../lib/bytes.ts';
 
+/** Major versions of Node whose streams' handles are known; another's arguments would end the process, not throw. */
+const KNOWN_MAJORS: readonly string[] = ['24'];
+
 /** Inflates a zstd frame, to a buffer of its own. @throws BytesError where the bytes are no frame of exactly `rawBytes` */
 export function inflate(stored: Uint8Array, rawBytes: number): Uint8Array {
   let raw: Uint8Array;
@@ -40,7 +43,7 @@ interface Inflater {
 let inflater: Inflater | null | undefined;
 
 /**
- * As `inflate`, into `memory` from `at` on, which has room for a byte more.
+ * As `inflate`, into `memory` from `at` on, which has room for a byte more. Bytes behind the frame may be refused.
  * @throws BytesError
  */
 export function inflateTo(stored: Uint8Array, rawBytes: number, memory: Uint8Array, at: number): void {
@@ -62,7 +65,9 @@ export function inflateTo(stored: Uint8Array, rawBytes: number, memory: Uint8Arr
   throw new BytesError(`${rawBytes + 1 - left[0]!} bytes and ${left[1]} behind where ${rawBytes} were announced`);
 }
 
-function inflaterOfNode(): Inflater | null {
+/** @param version of Node; another than that which runs: for tests */
+export function inflaterOfNode(version = process.versions.node): Inflater | null {
+  if (!KNOWN_MAJORS.includes(version.split('.', 1)[0]!)) return null;
   const stream = zlib.createZstdDecompress() as unknown as Partial<Inflater>;
   const isKnown =
     typeof stream._handle?.writeSync === 'function' &&
