@@ -209,6 +209,13 @@ test('a table groups, calculates and reduces as its panel says, and columns have
   });
   const ratio = { kind: 'calculate', name: 'Ratio', operator: '/', left: 'Value', right: 'Value #2', only: true };
   assert.deepEqual(steps(ratio), { headers: ['Ratio'], rows: [['3'], [''], ['3.5']] });
+  // a name that is there is that of the column which is made anew
+  const percent = { kind: 'calculate', name: 'Value', operator: '*', left: 'Value', right: 100, only: false };
+  assert.deepEqual(steps(percent).headers, ['host', 'job', 'Value', 'Value #2']);
+  assert.deepEqual(
+    steps(percent).rows.map((cells) => cells[2]),
+    ['300', '500', '700'],
+  );
   const total = { kind: 'reduceRow', name: 'Total', calc: 'sum', columns: [], only: false };
   assert.deepEqual(
     steps(total).rows.map((cells) => cells.at(-1)),
@@ -232,6 +239,12 @@ test('a table groups, calculates and reduces as its panel says, and columns have
   assert.deepEqual(columnsOf([], { ...reduce, overrides }, series), {
     headers: ['Field', 'Longest', 'Mean'],
     rows: [['of a', '3 s', '2']],
+  });
+  const alike = [{ name: 'x', labels: { Field: 'f', Last: 'l' }, values: Float64Array.from([1, 2]) }];
+  const last = { kind: 'reduce', calcs: [{ calc: 'max', name: 'Last' }], labels: true };
+  assert.deepEqual(columnsOf([], { steps: [last, { kind: 'reduce', calcs: [{}] }] }, alike), {
+    headers: ['Field', 'Field #2', 'Last', 'Last #2'],
+    rows: [['x', 'f', 'l', '2']],
   });
 });
 

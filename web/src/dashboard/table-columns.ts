@@ -126,16 +126,18 @@ function cellsOf(answers: readonly QueryRows[]): Cells {
   };
 }
 
+type JsonObject = Readonly<Record<string, unknown>>;
+
 /** Steps that can be done, whoever wrote them. */
 function stepsOf(value: unknown): TableStep[] {
   if (!Array.isArray(value)) return [];
   const isTexts = (list: unknown) => Array.isArray(list) && list.every((one) => typeof one === 'string');
-  const areObjects = (list: unknown) =>
-    Array.isArray(list) && list.every((one) => typeof one === 'object' && one !== null);
+  const haveTexts = (list: unknown, ...keys: readonly string[]) =>
+    Array.isArray(list) && list.every((one) => isTexts(keys.map((key) => (one as JsonObject | null)?.[key])));
   return value.slice(0, 20).filter((step): step is TableStep => {
-    const { kind, calcs, by, columns, name } = (step ?? {}) as Readonly<Record<string, unknown>>;
-    if (kind === 'reduce') return areObjects(calcs);
-    if (kind === 'groupBy') return isTexts(by) && areObjects(calcs);
+    const { kind, calcs, by, columns, name } = (step ?? {}) as JsonObject;
+    if (kind === 'reduce') return haveTexts(calcs, 'calc', 'name');
+    if (kind === 'groupBy') return isTexts(by) && haveTexts(calcs, 'calc', 'column');
     if (kind === 'reduceRow') return isTexts(columns) && typeof name === 'string';
     return kind === 'calculate' && typeof name === 'string';
   });
@@ -151,7 +153,7 @@ function stepped({ names, rows }: Cells, step: TableStep, series: readonly Named
     case 'reduce': {
       const labels = step.labels ? [...new Set(series.flatMap((one) => Object.keys(one.labels)))].sort() : [];
       return {
-        names: ['Field', ...labels, ...step.calcs.map(({ name }) => String(name))],
+        names: distinct(['Field', ...labels, ...step.calcs.map(({ name }) => name)]),
         rows: series.map((one) => [
           one.name,
           ...labels.map((name) => one.labels[name] ?? ''),
@@ -190,8 +192,22 @@ function stepped({ names, rows }: Cells, step: TableStep, series: readonly Named
   }
 }
 
+/** Names of columns, of which later ones that are there get a number. */
+function distinct(names: readonly string[]): string[] {
+  const taken = new Set<string>();
+  for (const name of names) {
+    let own = name;
+    for (let number = 2; taken.has(own); number++) own = `${name} #${number}`;
+    taken.add(own);
+  }
+  return [...taken];
+}
+
+/** Cells with a column more, or with another in place of that of the name. */
 function withColumn({ names, rows }: Cells, name: string, made: readonly string[], only: boolean): Cells {
   if (only) return { names: [name], rows: made.map((cell) => [cell]) };
+  const at = names.indexOf(name);
+  if (at >= 0) return { names, rows: rows.map((row, i) => row.with(at, made[i]!)) };
   return { names: [...names, name], rows: rows.map((row, i) => [...row, made[i]!]) };
 }
 
