@@ -26,6 +26,8 @@ interface Waiting {
 
 interface Kept {
   readonly names: readonly string[];
+  /** Those of the names and of the key. */
+  readonly chars: number;
   readonly untilMs: number;
 }
 
@@ -56,10 +58,8 @@ export class FoundMetrics {
         if (waiting.askers.length < ASKERS_MAX) waiting.askers.push(asker);
       } else if (this.#waiting.size < WAITING_MAX) this.#waiting.set(key, { tenant, selector, askers: [asker] });
     }
-    if (this.#waiting.size > 0) {
-      this.#running ??= this.#run().finally(() => {
-        this.#running = undefined;
-      });
+    if (this.#waiting.size > 0 && !this.#stopped.signal.aborted) {
+      this.#running ??= this.#run();
     }
   }
 
@@ -78,23 +78,27 @@ export class FoundMetrics {
     const { find, note, clock } = this.#options;
     const { signal } = this.#stopped;
     for (const [key, { tenant, selector, askers }] of this.#waiting) {
-      if (signal.aborted) return;
+      if (signal.aborted) break;
       // one that cannot be looked up is asked for no sooner than others
       const names = await find(tenant, selector, signal).catch((): readonly string[] => []);
       this.#waiting.delete(key);
-      this.#keep(key, { names, untilMs: clock.nowMs() + KEPT_MS });
+      this.#keep(key, names, clock.nowMs() + KEPT_MS);
       for (const asker of askers) note(tenant, names, asker);
     }
+    // at once with the look whether more wait: who asks later begins anew
+    this.#running = undefined;
   }
 
-  #keep(key: string, kept: Kept): void {
+  #keep(key: string, names: readonly string[], untilMs: number): void {
     let chars = key.length;
-    for (const name of kept.names) chars += name.length;
+    for (const name of names) chars += name.length;
+    this.#keptChars -= this.#kept.get(key)?.chars ?? 0;
+    this.#kept.delete(key);
     if (this.#kept.size >= KEPT_MAX || this.#keptChars + chars > KEPT_CHARS_MAX) {
       this.#kept.clear();
       this.#keptChars = 0;
     }
-    this.#kept.set(key, kept);
+    this.#kept.set(key, { names, chars, untilMs });
     this.#keptChars += chars;
   }
 }

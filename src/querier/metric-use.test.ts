@@ -132,3 +132,41 @@ test('metrics that selectors find by other labels are counted, looked up once fo
   assert.ok(looked.length <= 3 + 201, `${looked.length} look-ups`);
   await found.stop();
 });
+
+test('names that are looked up again are held once, and who asks when the last look-up is through begins anew', async () => {
+  const clock = new ManualClock(20_000 * DAY_MS);
+  const names = Array.from({ length: 1_000 }, (_, i) => `a_metric_of_some_thirty_chars_${i}`);
+  const looked: string[] = [];
+  let asksLate = false;
+  const asker = { user: '', source: 'api' } as const;
+  const found = new FoundMetrics({
+    find: async (_, selector) => {
+      looked.push(selector);
+      return names;
+    },
+    note: () => {
+      if (!asksLate) return;
+      asksLate = false;
+      queueMicrotask(() => found.asked('t', ['{late}'], asker));
+    },
+    clock,
+  });
+  const selectors = Array.from({ length: 60 }, (_, i) => `{job="${i}"}`);
+  for (let round = 1; round < 6; round++) {
+    found.asked('t', selectors, asker);
+    await found.idle();
+    await clock.advance(60_000);
+    found.asked('t', selectors, asker);
+    await found.idle();
+    assert.equal(looked.length, round * selectors.length);
+    await clock.advance(10 * 60_000);
+  }
+  asksLate = true;
+  found.asked('t', ['{one}'], asker);
+  await found.idle();
+  assert.deepEqual(looked.slice(-2), ['{one}', '{late}']);
+  await found.stop();
+  found.asked('t', ['{stopped}'], asker);
+  await found.idle();
+  assert.notEqual(looked.at(-1), '{stopped}');
+});
