@@ -118,9 +118,15 @@ export class ColumnRows {
     const slot = this.#slots.size < ROW_SLOTS ? this.#slots.size : this.#takeOldest();
     const place = exports.rowsTimesAt(slot);
     let at = 0;
-    for (const { time } of chunks) {
-      this.#reader.decodeTo(place + 8 * at, time.source, time.column);
-      at += time.count;
+    try {
+      for (const { time } of chunks) {
+        this.#reader.decodeTo(place + 8 * at, time.source, time.column);
+        at += time.count;
+      }
+    } catch (error) {
+      // a slot is half filled that no list has: all are found anew
+      this.#program = undefined;
+      throw error;
     }
     const filled = { slot, isWhole: exports.rowsWindows(slot, count) !== 0 };
     this.#slots.set(timesId, filled);
