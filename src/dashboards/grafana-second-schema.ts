@@ -46,7 +46,7 @@ class Placing {
     const spec = object(given);
     switch (kind) {
       case 'GridLayout':
-        this.#grid(list(spec.items).map(object));
+        this.#grid(list(spec.items).map(object), level);
         return;
       case 'AutoGridLayout':
         this.#auto(spec);
@@ -68,7 +68,7 @@ class Placing {
     this.layout(object(layout), level + 1);
   }
 
-  #grid(items: readonly JsonObject[]): void {
+  #grid(items: readonly JsonObject[], level: number): void {
     const top = this.#y;
     for (const { kind, spec: given } of items) {
       const spec = object(given);
@@ -76,7 +76,7 @@ class Placing {
       if (kind === 'GridLayoutRow') {
         const { title, collapsed, elements, repeat } = spec;
         const layout = { kind: 'GridLayout', spec: { items: elements } };
-        this.#section({ title, collapse: collapsed, layout, repeat }, 1);
+        this.#section({ title, collapse: collapsed, layout, repeat }, level);
         continue;
       }
       const { x, y, width, height, element, repeat } = spec;

@@ -93,7 +93,7 @@ function operandOf(value: unknown): Operand | undefined {
   const { id, options } = object(matcher);
   const given = typeof value === 'string' ? value : id === 'byName' ? text(options) : text(fixed);
   if (given === '') return undefined;
-  return Number.isFinite(Number(given)) ? Number(given) : columnOf(given);
+  return /^-?\d+(\.\d+)?$/.test(given) ? Number(given) : columnOf(given);
 }
 
 /** A panel's plugin that does what transformations say, as far as it can. */

@@ -28,6 +28,10 @@ const TRANSFORMATIONS = [
     id: 'calculateField',
     options: { mode: 'binary', alias: 'Half', binary: { left: 'Value #A', operator: '/', right: '2' } },
   },
+  {
+    id: 'calculateField',
+    options: { mode: 'binary', alias: 'Odd', binary: { left: '0x10', operator: '+', right: ' ' } },
+  },
   { id: 'calculateField', options: { mode: 'windowFunctions' } },
 ];
 
@@ -250,6 +254,7 @@ test('common panels and variables of Grafana are taken over, the rest is kept an
     steps: [
       { kind: 'groupBy', by: ['job'], calcs: [{ column: 'Value', calc: 'sum' }] },
       { kind: 'calculate', name: 'Half', operator: '/', left: 'Value', right: 2, only: false },
+      { kind: 'calculate', name: 'Odd', operator: '+', left: '0x10', right: ' ', only: false },
     ],
   });
   assert.equal(notes.length, 8, notes.join('\n'));
@@ -386,6 +391,12 @@ test("Grafana's second schema is taken over as the classic one is", () => {
     () => importDashboard({ ...second, spec: { elements: {}, layout: deep(9) } }),
     /nest more than 5 levels/,
   );
+  const rows = (level: number): object => ({
+    kind: 'GridLayoutRow',
+    spec: { elements: level === 0 ? [] : [rows(level - 1)] },
+  });
+  const nested = { elements: {}, layout: { kind: 'GridLayout', spec: { items: [rows(9)] } } };
+  assert.throws(() => importDashboard({ ...second, spec: nested }), /nest more than 5 levels/);
   // one large element that is named often would be as many large panels
   const large = element({ ...up!, title: 'x'.repeat(100_000) });
   const items = Array.from({ length: 499 }, (_, i) => place('large', 0, i));
