@@ -107,16 +107,18 @@ export class FlushScheduler {
     if (failures.length > 0) throw new Error(failures.join('; '));
   }
 
-  /** Reads back from the store all that is held. @returns whether it has all of it */
-  async readBack(): Promise<boolean> {
+  /** Reads back from the store all that is held. @returns whether it has all of it @throws where it is aborted */
+  async readBack(signal: AbortSignal): Promise<boolean> {
     const { flusher, metrics, log } = this.#options;
     const turn = this.#last.then(() => {
+      signal.throwIfAborted();
       const turns = this.#turns();
       if (turns === undefined) throw new Error('bug: an ingester that is alone reads nothing back');
-      return flusher.readBack({ turns });
+      return flusher.readBack({ turns }, signal);
     });
     this.#last = turn.catch(() => {});
     const report = await turn;
+    signal.throwIfAborted();
     const { samples, again, failures } = report;
     metrics.readBack(report);
     for (const failure of failures) log.error({ failure }, 'what is held could not be read back from the store');

@@ -22,7 +22,7 @@ class Place {
   readonly life: RingLife;
   readonly clock = new ManualClock();
 
-  constructor(hurryMs?: number, readBack?: () => Promise<boolean>) {
+  constructor(hurryMs?: number, readBack?: (signal: AbortSignal) => Promise<boolean>) {
     const place = this;
     const ring = {
       get standing() {
@@ -146,6 +146,7 @@ test('one without arcs leaves when the store has all that is read back, and not 
   Object.assign(place, { standing: 'drained', wants: 'drain', refused: 5 });
   await place.life.look();
   assert.deepEqual([place.did, answers.length], [[], 2]);
+  await place.clock.advance(15_000);
   onRead = () => {
     place.wants = 'join';
   };
@@ -158,4 +159,30 @@ test('one without arcs leaves when the store has all that is read back, and not 
   Object.assign(place, { standing: 'drained', wants: 'drain' });
   await place.life.look();
   assert.deepEqual([place.did, answers.length], [['leave'], 0]);
+});
+
+test('a read-back that fails waits before it is tried again, longer each time, and ends when it is to stop', async () => {
+  let reads = 0;
+  let read = async (_: AbortSignal) => false;
+  const place = new Place(500, (signal) => {
+    reads++;
+    return read(signal);
+  });
+  Object.assign(place, { standing: 'drained', wants: 'drain', refused: 5 });
+  await place.life.start();
+  const after = async (seconds: number) => {
+    for (let i = 0; i < seconds; i++) await place.clock.advance(1000);
+    return reads;
+  };
+  assert.equal(await after(10), 1);
+  assert.equal(await after(10), 2);
+  read = async () => {
+    throw new Error('the store is away');
+  };
+  assert.equal(await after(60), 3);
+  assert.ok(place.looks > 50, 'others are told what it holds all the while');
+  read = (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+  assert.equal(await after(60), 4);
+  await place.life.stop();
+  assert.deepEqual(place.did, []);
 });

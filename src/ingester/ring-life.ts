@@ -25,7 +25,7 @@ export interface RingLifeOptions {
   readonly member: Pick<IngesterMember, 'settled'>;
   readonly ingester: Pick<IngesterService, 'notReady' | 'losses' | 'owed' | 'flush'>;
   /** Reads back from the store all that is held, before it leaves. Resolves with whether the store has it. Absent: nobody does. */
-  readonly readBack?: () => Promise<boolean>;
+  readonly readBack?: (signal: AbortSignal) => Promise<boolean>;
   readonly shards: () => readonly ShardCalls[];
   readonly clock: Clock;
   readonly log: Logger;
@@ -36,6 +36,9 @@ export interface RingLifeOptions {
 
 /** How often what is owed is looked at. */
 const INTERVAL_MS = 15_000;
+/** Wait before all is read back again where that failed: doubled for each failure, up to the second. */
+const READ_BACK_AGAIN_MS = 15_000;
+const READ_BACK_AGAIN_MS_MAX = 600_000;
 /** How often sizes of tenants are told. */
 const SIZES_MS = 60_000;
 
@@ -59,6 +62,10 @@ export class RingLife implements Service {
   #lookedMs = Number.NEGATIVE_INFINITY;
   #isComplete = false;
   #isReadBack = false;
+  /** Failures since the last that was well, and the time before which it is not tried again. */
+  #readBackFailures = 0;
+  #readBackFromMs = Number.NEGATIVE_INFINITY;
+  readonly #stopping = new AbortController();
   #hasFailed = false;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -87,6 +94,7 @@ export class RingLife implements Service {
 
   async stop(): Promise<void> {
     this.#timer?.cancel();
+    this.#stopping.abort(new Error('stopping'));
     await this.#running;
   }
 
@@ -100,6 +108,7 @@ export class RingLife implements Service {
       })
       .catch((error: Error) => {
         this.#hasFailed = true;
+        if (this.#stopping.signal.aborted) return;
         this.#options.log.warn(
           { error: error.message },
           'what is owed to the store cannot be looked at, it will be tried again',
@@ -127,12 +136,27 @@ export class RingLife implements Service {
     // what a log lost nobody can take its word for: it stays until others have given theirs, unless it was taken out by then
     const isAwaited = ring.standing === 'drained' && losses.length > 0 && ring.isNeeded;
     if (hasDrained(ring) && !isAwaited) {
-      const { readBack } = this.#options;
-      this.#isReadBack ||= readBack === undefined || (await readBack());
+      this.#isReadBack ||= await this.#readBack();
       // it may have been asked to stay meanwhile
       if (this.#isReadBack && hasDrained(ring)) ring.leave();
     }
     if (ring.standing === 'out' && ring.wants === 'nothing') ring.join();
+  }
+
+  /** Reads all of it, so that what fails each time is not tried with each look. */
+  async #readBack(): Promise<boolean> {
+    const { readBack, clock } = this.#options;
+    if (readBack === undefined) return true;
+    if (clock.monotonicMs() < this.#readBackFromMs) return false;
+    let isWell = false;
+    try {
+      isWell = await readBack(this.#stopping.signal);
+      return isWell;
+    } finally {
+      const againMs = Math.min(READ_BACK_AGAIN_MS * 2 ** this.#readBackFailures, READ_BACK_AGAIN_MS_MAX);
+      this.#readBackFailures = isWell ? 0 : this.#readBackFailures + 1;
+      this.#readBackFromMs = isWell ? Number.NEGATIVE_INFINITY : clock.monotonicMs() + againMs;
+    }
   }
 
   /** Nobody knows a version of the ring yet. Who has a log takes part once the store has it: no version says that it holds anything. */

@@ -226,8 +226,8 @@ export class IngesterService implements Service, IngesterAdmin {
   }
 
   /** Reads back from the store all that is held here. @returns whether it has all of it */
-  readBack(): Promise<boolean> {
-    return this.#flushes.readBack();
+  readBack(signal: AbortSignal): Promise<boolean> {
+    return this.#flushes.readBack(signal);
   }
 
   async deleteTenant(tenant: string): Promise<void> {

@@ -95,7 +95,7 @@ export function writesNothing(flusher: FlushRunner, shards: readonly ShardCalls[
   return {
     ...flusher,
     readDeletions: (request) => flusher.readDeletions(request),
-    readBack: (request) => flusher.readBack(request),
+    readBack: (request, signal) => flusher.readBack(request, signal),
     async flush({ sealBeforeMs }) {
       for (const shard of shards) {
         const sealed = await shard.call('seal', { beforeMs: sealBeforeMs });

@@ -52,7 +52,7 @@ export class MemberService implements Service {
       refusing: () => ring.readGate() ?? ingester.readGate(),
     });
     cluster.serve({ target, reader, admin: ingester });
-    const readBack = () => ingester.readBack();
+    const readBack = (signal: AbortSignal) => ingester.readBack(signal);
     const times = lifeTimes(cluster);
     this.#life = new RingLife({ ring, member: target, ingester, readBack, shards: all, clock, log, ...times });
     await this.#life.start();

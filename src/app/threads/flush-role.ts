@@ -8,6 +8,7 @@ import type {
   ReadBackReport,
   ReadBackRequest,
 } from '../../ingester/flush/flush-contract.ts';
+import type { CallContext } from '../../kit/thread/channel.ts';
 
 // The flush worker answers to these calls. It takes sealed windows out of shards and writes them to the store.
 
@@ -18,7 +19,7 @@ export type FlushRole = {
   /** Reads the delete requests of all tenants that the shards have, and tells the shards. */
   readDeletions(request: DeletionsRequest): Promise<void>;
   /** Reads back from the store all that the shards hold, and writes again what it lacks. */
-  readBack(request: ReadBackRequest): Promise<ReadBackReport>;
+  readBack(request: ReadBackRequest, call: CallContext): Promise<ReadBackReport>;
   /** Rows that it has written lately, for the worker that comes after it. */
   seen(request: Record<string, never>): SavedSeen;
 };

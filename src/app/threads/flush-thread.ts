@@ -55,8 +55,8 @@ export class FlushThread implements Service, FlushRunner {
     return this.#with((worker) => worker.thread.channel.call('readDeletions', request));
   }
 
-  readBack(request: ReadBackRequest): Promise<ReadBackReport> {
-    return this.#with((worker) => worker.thread.channel.call('readBack', request));
+  readBack(request: ReadBackRequest, signal: AbortSignal): Promise<ReadBackReport> {
+    return this.#with((worker) => worker.thread.channel.call('readBack', request, { signal }));
   }
 
   async #with<T>(work: (worker: Worker) => Promise<T>): Promise<T> {

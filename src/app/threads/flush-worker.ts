@@ -17,6 +17,8 @@ const kernel = Kernel.create();
 const opened = openStore(store, systemClock);
 let writer: ChunkStoreWriter | undefined;
 let flusher: Promise<Flusher> | undefined;
+/** Ends soon after it was aborted: whoever asked for it does not wait for that. */
+let readingBack: Promise<unknown> = Promise.resolve();
 
 const role: FlushRole = {
   connect({ shards }) {
@@ -28,15 +30,19 @@ const role: FlushRole = {
   },
   async flush(request) {
     if (flusher === undefined) throw new Error('bug: flush before connect');
+    await readingBack;
     return (await flusher).flush(request);
   },
   async readDeletions(request) {
     if (flusher === undefined) throw new Error('bug: deletions are read before connect');
     await (await flusher).readDeletions(request);
   },
-  async readBack(request) {
+  async readBack(request, { signal }) {
     if (flusher === undefined) throw new Error('bug: samples are read back before connect');
-    return (await flusher).readBack(request);
+    await readingBack;
+    const reading = (await flusher).readBack(request, signal);
+    readingBack = reading.catch(() => {});
+    return reading;
   },
   seen: () => writer?.seen ?? seen,
 };

@@ -10,7 +10,7 @@ export interface FlushRunner {
   /** Reads the delete requests of all tenants that the shards have, strongly, and tells the shards. */
   readDeletions(request: DeletionsRequest): Promise<void>;
   /** Reads back from the store all that the shards hold, and writes again what it lacks. */
-  readBack(request: ReadBackRequest): Promise<ReadBackReport>;
+  readBack(request: ReadBackRequest, signal: AbortSignal): Promise<ReadBackReport>;
 }
 
 export interface ReadBackRequest {

@@ -200,12 +200,13 @@ export class Flusher {
     return { ...counts, failures, progress: [...begun.values()], ...left };
   }
 
-  /** Reads back from the store all that the shards hold, and writes again what it lacks, until it lacks nothing. */
-  async readBack({ turns }: ReadBackRequest): Promise<ReadBackReport> {
+  /** Reads back from the store all that the shards hold, and writes again what it lacks, until it lacks nothing. @throws where it is aborted */
+  async readBack({ turns }: ReadBackRequest, signal: AbortSignal): Promise<ReadBackReport> {
     let again = 0;
     for (let pass = 1; ; pass++) {
       const failures: string[] = [];
-      const { samples, written } = await this.#readBackOnce(turns, failures);
+      const { samples, written } = await this.#readBackOnce(turns, failures, signal);
+      signal.throwIfAborted();
       again += written;
       if (written > 0 && pass === READ_BACK_PASSES_MAX && failures.length === 0) {
         failures.push(`the store lacks ${written} samples of ${samples} after they were written ${pass} times`);
@@ -214,7 +215,11 @@ export class Flusher {
     }
   }
 
-  async #readBackOnce(turns: FlushTurns, failures: string[]): Promise<{ samples: number; written: number }> {
+  async #readBackOnce(
+    turns: FlushTurns,
+    failures: string[],
+    signal: AbortSignal,
+  ): Promise<{ samples: number; written: number }> {
     this.#heldOfDays.clear();
     this.#deletions.begin();
     this.#decodedSamples = 0;
@@ -232,7 +237,7 @@ export class Flusher {
     const fence = async () => {
       if (this.#clock.monotonicMs() - begunMs > leftMs) throw new Error('reading back took too long, it begins anew');
     };
-    const groups = this.#groups(windows, undefined, turns, failures, true);
+    const groups = untilAborted(this.#groups(windows, undefined, turns, failures, true), signal);
     let written = 0;
     try {
       for (const { sampleCount } of await this.#writer.write(groups, undefined, fence)) written += sampleCount;
@@ -519,5 +524,12 @@ async function* bySlot(
       }
     };
     yield { slot, series: ofSlot() };
+  }
+}
+
+async function* untilAborted(groups: AsyncIterable<WriteGroup>, signal: AbortSignal): AsyncGenerator<WriteGroup> {
+  for await (const group of groups) {
+    signal.throwIfAborted();
+    yield group;
   }
 }

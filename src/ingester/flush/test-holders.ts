@@ -137,8 +137,8 @@ export class Holder {
     return report;
   }
 
-  readBack(): Promise<ReadBackReport> {
-    return this.#flusher.readBack({ turns: this.turns });
+  readBack(signal = new AbortController().signal): Promise<ReadBackReport> {
+    return this.#flusher.readBack({ turns: this.turns }, signal);
   }
 
   readDeletions(everyTenant = false): Promise<void> {

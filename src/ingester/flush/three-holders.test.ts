@@ -273,6 +273,8 @@ test('a holder reads back from the store what it holds, whoever wrote it, and wr
   const bytes = holders[0]!.kernelBytes;
   assert.deepEqual(await holders[0]!.readBack(), { samples: samples.length, again: 0, failures: [] });
   assert.equal(holders[0]!.kernelBytes, bytes);
+  const stopping = new Error('stopping');
+  await assert.rejects(holders[0]!.readBack(AbortSignal.abort(stopping)), stopping);
   const { groups } = await store.size();
   const groupRows = async (change: (value: Uint8Array) => Uint8Array | undefined) => {
     for (const table of await store.tables.list()) {
