@@ -567,3 +567,33 @@ test('a job that a scheduler may have taken all the same is cancelled there befo
   assert.equal(await stage.ask(), 'right');
   assert.deepEqual(seen, [seen[0], `cancel ${seen[0]}`, seen[2]]);
 });
+
+test('queries of a tenant that hold large answers go on one after another, and who holds nothing finds room', async (t) => {
+  const stage = new Stage(t, systemClock, 300_000);
+  stage.desk.add({
+    async enqueue({ id: job, payload }) {
+      const answerBytes = payload[0]! * 2_000;
+      const bytes = Buffer.alloc(answerBytes);
+      await stage.desk.answer({ job, querier: 'q', head: { workedMs: 0, answerBytes }, bytes, isLast: true });
+    },
+    cancel() {},
+  });
+  const came: string[] = [];
+  const ask = async (tenant: string, query: string, size: number) => {
+    await stage.desk.ask({ ...WANTED, tenant, query, payload: Uint8Array.of(size) }, unaborted);
+    came.push(`${tenant} ${size}`);
+  };
+  const [older, younger, other] = [stage.desk.begin(), stage.desk.begin(), stage.desk.begin()];
+  await ask('a', older, 50);
+  await ask('a', younger, 10);
+  const waits = ask('a', younger, 61);
+  // the older one goes on beyond the limit
+  await ask('a', older, 60);
+  await ask('a', older, 62);
+  await ask('b', other, 37);
+  assert.deepEqual(came.splice(0), ['a 50', 'a 10', 'a 60', 'a 62', 'b 37']);
+  stage.desk.end(older);
+  await waits;
+  stage.desk.end(younger);
+  stage.desk.end(other);
+});

@@ -64,6 +64,8 @@ const ANSWER_BYTES_MAX = 256 * 1024 * 1024;
 const HELD_BYTES_MAX = 128 * 1024 * 1024;
 /** Answers of at least this share of it are large. */
 const LARGE_SHARE = 1 / 128;
+/** Whoever holds nothing has so much of it at any time, up to twice the whole. */
+const OWN_SHARE = 1 / 4;
 /** Parts that wait to be taken, before the querier waits. */
 const PARTS_AHEAD = 4;
 
@@ -333,21 +335,33 @@ export class JobDesk implements AnswerTaker, JobFailures {
   }
 
   /**
-   * Whether there is room for a large answer beside those that are held, of which no tenant has all; where not, who has it: other large
-   * ones, or its own tenant. Small ones never end where there is always work, so that a large one does not wait for them.
+   * Whether there is room for a large answer beside those that are held; where not, who has it: other large ones, or its own tenant. A
+   * tenant's oldest query always goes on, its others up to its share, and one that holds nothing finds a part of its own. Small ones never end where there is always work, so that a large one does not wait for them.
    */
   #roomFor(wanted: WantedJob, bytes: number): 'free' | 'held' | 'own' {
     const { heldBytesMax = HELD_BYTES_MAX } = this.#options;
     const { tenant } = wanted;
-    if (this.#largeBytes === 0 || !this.#isInLine(wanted, bytes)) return 'free';
+    if (this.#largeBytes === 0 || this.#largeOf(bytes) === 0) return 'free';
     const held = this.#room.held + this.#keptRoom.held;
-    if (held + bytes > heldBytesMax) return 'held';
     const own = this.#room.heldBy(tenant) + this.#keptRoom.heldBy(tenant);
-    return own === 0 || fitsShare(own, bytes, heldBytesMax - held) ? 'free' : 'own';
+    const fits = own === 0 || fitsShare(own, bytes, heldBytesMax - held);
+    // those that hold some go on by turns, for they give it back together
+    if (!this.#isInLine(wanted, bytes)) return fits || this.#isOldest(wanted) ? 'free' : 'own';
+    if (own === 0 && bytes <= heldBytesMax * OWN_SHARE && held + bytes <= 2 * heldBytesMax) return 'free';
+    if (held + bytes > heldBytesMax) return 'held';
+    return fits ? 'free' : 'own';
   }
 
-  #canWait({ query }: WantedJob, taken: number, bytes: number, bytesAll: number | undefined): boolean {
-    if (taken > 0 || bytesAll === undefined || (this.#kept.get(query)?.largeBytes ?? 0) > 0) return false;
+  /** Whether a query is the first of its tenant's that hold a large answer. */
+  #isOldest({ tenant, query }: WantedJob): boolean {
+    for (const [name, kept] of this.#kept) if (kept.tenant === tenant && kept.largeBytes > 0) return name === query;
+    return true;
+  }
+
+  #canWait(wanted: WantedJob, taken: number, bytes: number, bytesAll: number | undefined): boolean {
+    if (taken > 0 || bytesAll === undefined) return false;
+    const holdsSome = (this.#kept.get(wanted.query)?.largeBytes ?? 0) > 0;
+    if (holdsSome && this.#roomFor(wanted, bytes) === 'free') return false;
     return fitsShare(0, bytes, this.#room.size);
   }
 
