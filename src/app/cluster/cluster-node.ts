@@ -48,8 +48,9 @@ import { advertisedAddress, listenAddressOf } from './peer-address.ts';
 import { PeerCallers } from './peer-callers.ts';
 import type { PeerHost } from './peer-host.ts';
 import { type Reach, reachOf } from './reach.ts';
+import { isRestartTurn } from './restart-turn.ts';
 import { type RingStatus, ringStatus } from './ring-status.ts';
-import { SettingsKeeper } from './settings-keeper.ts';
+import { type OthersSettings, SettingsKeeper } from './settings-keeper.ts';
 import type { ThreadPeers } from './thread-peers.ts';
 import { type RingPorts, serveRing } from './thread-ring.ts';
 
@@ -193,7 +194,10 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const others = (signal: AbortSignal) => this.#askSettings(signal);
     const everyOther = (signal: AbortSignal) => this.#askAllSettings(signal);
     const onOtherKey = () => {
-      if (this.#canBeAway) options.onRestartNeeded?.();
+      const members = this.current()?.newest.members ?? [];
+      const ids = members.map(({ id }) => id);
+      const isTurn = isRestartTurn(this.member?.id ?? this.#nonce, ids, clock.nowMs());
+      if (isTurn && this.#canBeAway) options.onRestartNeeded?.();
     };
     const shared = { kv, disk, clock, log };
     this.#settings = new SettingsKeeper({ ...shared, own, folder: this.#folder, others, everyOther, onOtherKey });
@@ -586,7 +590,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   }
 
   /** Settings of the cluster as seeds and members of the newest version know them. */
-  async #askAllSettings(signal: AbortSignal): Promise<readonly KeptSettings[]> {
+  async #askAllSettings(signal: AbortSignal): Promise<OthersSettings> {
     const members = (await newestMembers(this.#options.kv, signal)).map(({ id, address }) => ({
       id,
       address: this.#places.addressOf(id) ?? address,
@@ -594,7 +598,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     const others = members.filter(({ id, address }) => id !== this.member?.id && address !== this.address);
     const addresses = new Set([...this.#options.config.ring.seedAddresses, ...others.map(({ address }) => address)]);
     const asked = await Promise.allSettled([...addresses].map((address) => this.#settingsAt(address, signal)));
-    return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const told = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    return { asked: addresses.size, told };
   }
 
   async #settingsAt(address: string, signal: AbortSignal): Promise<KeptSettings> {

@@ -119,8 +119,10 @@ test('a folder of another cluster, or one that does not say when its key was dra
     const stop = new AbortController();
     const kv = new MemoryKv();
     const running: SettingsKeeper[] = [];
-    const knownBut = (self: () => SettingsKeeper) => async () =>
-      running.filter((each) => each !== self()).map(({ known }) => known!);
+    const knownBut = (self: () => SettingsKeeper) => async () => {
+      const told = running.filter((each) => each !== self()).map(({ known }) => known!);
+      return { asked: told.length, told };
+    };
     const keeper = (disk: MemoryDisk) => {
       disk.makeFolder('ingester');
       const made: SettingsKeeper = new SettingsKeeper({
@@ -166,10 +168,43 @@ test('an earlier key that most of those that run know is put back, though one dr
   const kv = new MemoryKv();
   const late = keeperOf(clock, kv, new MemoryDisk());
   await late.agree(signal);
-  const everyOther = async () => [first.known!, late.known!, first.known!];
+  const everyOther = async () => ({ asked: 3, told: [first.known!, late.known!, first.known!] });
   const again = new SettingsKeeper({ kv, own, disk, folder: 'ingester', everyOther, log: silentLogger, clock });
   await again.agree(signal);
   assert.deepEqual(again.seriesKey, first.seriesKey);
   const { value } = (await kv.get('ring/settings'))!;
   assert.equal(decodeSettings(value)?.seriesKey, first.known!.seriesKey);
+});
+
+test('who cannot reach most of the others leaves the key of series in the store as it is, and goes on with its own', async () => {
+  const clock = new ManualClock(1_000);
+  const stop = new AbortController();
+  const disk = new MemoryDisk();
+  disk.makeFolder('ingester');
+  const kv = new MemoryKv();
+  let told = 0;
+  const everyOther = async () => ({ asked: 2, told: Array.from({ length: told }, () => alone.known!) });
+  const alone: SettingsKeeper = new SettingsKeeper({
+    kv,
+    own,
+    disk,
+    folder: 'ingester',
+    everyOther,
+    log: silentLogger,
+    clock,
+  });
+  await alone.agree(stop.signal);
+  const key = alone.known!.seriesKey;
+  const entry = (await kv.get('ring/settings'))!;
+  const other = { ...own, seriesKey: '0'.repeat(32), drawnMs: 5_000 };
+  await kv.compareAndSet('ring/settings', entry.revision, encodeSettings(other));
+  alone.watch(stop.signal);
+  const inStore = async () => decodeSettings((await kv.get('ring/settings'))!.value)?.seriesKey;
+  await clock.advance(40_000);
+  assert.deepEqual([await inStore(), alone.problem], [other.seriesKey, undefined]);
+  told = 1;
+  await clock.advance(20_000);
+  assert.deepEqual([await inStore(), alone.problem], [key, undefined]);
+  stop.abort();
+  await alone.settled();
 });

@@ -24,8 +24,8 @@ export interface SettingsKeeperOptions {
   readonly folder: string;
   /** Settings as other processes know them, asked where the store of the ring has none or is away; undefined: nobody does. */
   readonly others?: (signal: AbortSignal) => Promise<KeptSettings | undefined>;
-  /** Settings of every other process that tells them in time, asked where the store of the ring has another key of series. */
-  readonly everyOther?: (signal: AbortSignal) => Promise<readonly KeptSettings[]>;
+  /** Settings of all other processes, asked where the store of the ring has another key of series. */
+  readonly everyOther?: (signal: AbortSignal) => Promise<OthersSettings>;
   /**
    * Called with each look that finds that this process works with another key of series than the cluster, from the second on: it is to
    * be ended, so that it takes the cluster's when it is started again. Absent: somebody has to see that.
@@ -33,6 +33,14 @@ export interface SettingsKeeperOptions {
   readonly onOtherKey?: () => void;
   readonly log: Logger;
   readonly clock: Clock;
+}
+
+/** Settings in common as other processes told them. */
+export interface OthersSettings {
+  /** Number of processes that were asked. */
+  readonly asked: number;
+  /** Settings of those that told them in time. */
+  readonly told: readonly KeptSettings[];
 }
 
 const FILE = 'ring-settings.json';
@@ -46,7 +54,7 @@ const WAIT_EMPTY_MS_MAX = 60_000;
 const LOOK_MS = 15_000;
 
 const OTHER_KEY_TEXT =
-  'the cluster has another key of series than this process drew when it found none: it ends, to take that of the cluster when it is started again, as soon as the other owners of its arcs are all there';
+  'the cluster has another key of series than this process drew when it found none: it ends, to take that of the cluster when it is started again, in its turn, as soon as the other owners of its arcs are all there (with one replica it has none, and is to be started again by hand)';
 
 /** Error of a process that keeps nothing, where the store of the ring has no settings. */
 class NoSettingsYet extends Error {}
@@ -189,11 +197,16 @@ export class SettingsKeeper {
   /**
    * Whether the kept key of series is the cluster's and not the one that the store has: it was lost there, and somebody drew another
    * one. A folder of another cluster has an earlier key, too, which none of those that run knows.
+   * @throws Error where this process works with its key, and too few others can be reached to say whose is the cluster's
    */
   async #isClusters(kept: KeptSettings, found: KeptSettings, signal: AbortSignal): Promise<boolean> {
     if (kept.seriesKey === found.seriesKey || !(kept.drawnMs === undefined || isEarlier(kept, found))) return false;
-    const known = (await this.#options.everyOther?.(signal)) ?? [];
-    const knowing = (key: string) => known.filter(({ seriesKey }) => seriesKey === key).length;
+    const { asked, told } = (await this.#options.everyOther?.(signal)) ?? { asked: 0, told: [] };
+    if (this.#isAgreed && told.length * 2 < asked)
+      throw new Error(
+        `the store of the ring has another key of series, and only ${told.length} of ${asked} others say which is the cluster's`,
+      );
+    const knowing = (key: string) => told.filter(({ seriesKey }) => seriesKey === key).length;
     const ours = knowing(kept.seriesKey) + (this.#isAgreed ? 1 : 0);
     const theirs = knowing(found.seriesKey);
     return ours === theirs ? isEarlier(kept, found) : ours > theirs;
