@@ -103,7 +103,10 @@ export class Notifier {
     const key = { groupKey: flush.groupKey, receiver: flush.route.receiver, integration: integration.kind, index };
     const firing = new Set(alerts.filter(({ isFiring }) => isFiring).map(({ alert }) => alert.fingerprint));
     const resolved = new Set(alerts.filter(({ isFiring }) => !isFiring).map(({ alert }) => alert.fingerprint));
-    const reasonNow = () => reasonToNotify(log.of(key), firing, resolved, integration.sendsResolved, flush);
+    const reasonNow = () => {
+      const isInDoubt = log.isInDoubt(key);
+      return reasonToNotify({ entry: log.of(key), isInDoubt, firing, resolved }, integration.sendsResolved, flush);
+    };
     let reason = reasonNow();
     if (reason === undefined) return true;
     const sends = integration.sendsResolved ? alerts : alerts.filter(({ isFiring }) => isFiring);
@@ -285,11 +288,18 @@ export function mutedBy(
   return { active: isActive ? [] : route.activeTimeIntervals, muted: route.muteTimeIntervals.filter(holds) };
 }
 
+/** Fingerprints of alerts that an integration was told, and of those to tell. */
+interface Telling {
+  readonly entry: LogEntry | undefined;
+  /** The process before ended while it told something else than the entry says: what was heard last is not known. */
+  readonly isInDoubt: boolean;
+  readonly firing: ReadonlySet<string>;
+  readonly resolved: ReadonlySet<string>;
+}
+
 /** Why an integration is to be told; undefined: it knows all. */
 export function reasonToNotify(
-  entry: LogEntry | undefined,
-  firing: ReadonlySet<string>,
-  resolved: ReadonlySet<string>,
+  { entry, isInDoubt, firing, resolved }: Telling,
   sendsResolved: boolean,
   { nowMs, route }: Pick<Flush, 'nowMs' | 'route'>,
 ): string | undefined {
@@ -301,7 +311,7 @@ export function reasonToNotify(
   if (!firing.isSubsetOf(entry.firing)) {
     return entry.firing.size === 0 ? 'first notification' : 'new alerts added';
   }
-  if (firing.size === 0) return entry.firing.size > 0 ? 'all alerts resolved' : undefined;
+  if (firing.size === 0) return entry.firing.size > 0 || isInDoubt ? 'all alerts resolved' : undefined;
   if (sendsResolved && !resolved.isSubsetOf(entry.resolved)) return 'some alerts resolved';
-  return entry.sentAtMs < nowMs - route.repeatIntervalMs ? 'repeat interval elapsed' : undefined;
+  return isInDoubt || entry.sentAtMs < nowMs - route.repeatIntervalMs ? 'repeat interval elapsed' : undefined;
 }

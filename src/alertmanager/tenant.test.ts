@@ -252,6 +252,40 @@ test('a process that dies while it sends repeats that one, and says so', async (
   assert.deepEqual(t.told(), []);
 });
 
+test('alerts that are again as they were told before the notification under way are told anew', async () => {
+  const t = await TestTenant.open(CONFIG);
+  const dies = async (change: () => Promise<unknown>, back: () => Promise<unknown>) => {
+    t.answer = () => new Promise(() => {});
+    await change();
+    await t.clock.advance(60_000);
+    const [underWay] = t.told();
+    t.answer = () => ok();
+    await t.restart(CONFIG);
+    await back();
+    await t.clock.advance(60_000);
+    const shown = [underWay, ...t.told()].map((line) => line?.replace(/^\S+ /, ''));
+    return { shown, events: t.events.splice(0) };
+  };
+  const fire = () => t.fire({ alertname: 'a' });
+  const resolve = () => t.resolve({ alertname: 'a' });
+  await fire();
+  await t.clock.advance(15_000);
+  assert.equal(t.told().length, 1);
+  assert.deepEqual(await dies(resolve, fire), {
+    shown: ['hook: resolved a (all alerts resolved)', 'hook: firing a (repeat interval elapsed)'],
+    events: ['repeated'],
+  });
+  await resolve();
+  await t.clock.advance(60_000);
+  assert.equal(t.told().length, 1);
+  assert.deepEqual(await dies(fire, resolve), {
+    shown: ['hook: firing a (first notification)', 'hook: resolved a (all alerts resolved)'],
+    events: ['repeated'],
+  });
+  await t.clock.advance(300_000);
+  assert.deepEqual(t.told(), []);
+});
+
 test('a notification that the log does not take, for the store is away, goes out once', async () => {
   const t = await TestTenant.open(CONFIG);
   await t.fire({ alertname: 'a' });
