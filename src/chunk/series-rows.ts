@@ -1,10 +1,9 @@
-import { ROW_CHUNKS_FROM, ROW_CHUNKS_TO, ROW_ENTRY_WORDS, ROW_SLOTS, ROW_STEP_BYTES } from '../storage/row-layout.ts';
+import { ROW_CHUNKS_FROM, ROW_CHUNKS_TO, ROW_ENTRY_WORDS } from '../storage/row-layout.ts';
 import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
 import type { Kernel } from './kernel.ts';
 import { Region } from './region.ts';
+import { RowPrograms } from './row-programs.ts';
 
-/** Samples of a series; those of larger ones are read as columns. */
-const SAMPLES_MAX = 16 * 1024;
 /** Bytes of chunks that one call decodes: 2 ms of work. */
 const CHUNK_BYTES_MAX = 512 * 1024;
 /** A piece is copied as a whole where it has at most so many times the bytes of the chunks. */
@@ -24,21 +23,15 @@ export class SeriesRows {
   readonly #kernel: Kernel;
   readonly #chunks: Region;
   readonly #entries: Region;
-  readonly #steps: Region;
+  readonly #programs: RowPrograms;
   readonly #rows: Region;
-  #samples = 0;
   readonly #at: ChunksOfSeries = { bytes: new Uint8Array(0), from: 0, to: 0 };
-  /** The program that the kernel works by, and for which range. */
-  #program: RowProgram | undefined;
-  #startMs = 0;
-  #endMs = 0;
-  #begun = 0;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#chunks = new Region(kernel);
     this.#entries = new Region(kernel);
-    this.#steps = new Region(kernel);
+    this.#programs = new RowPrograms(kernel);
     this.#rows = new Region(kernel);
   }
 
@@ -77,7 +70,7 @@ export class SeriesRows {
       wholeTo = Math.max(wholeTo, at.to);
     }
     const count = end - from;
-    this.#begin(program, startMs, endMs);
+    this.#programs.begin(program, startMs, endMs);
     // mostly one copy does, labels and all
     if (wholeTo - wholeFrom > WHOLE_TIMES_MAX * bytes) whole = undefined;
     const chunks = this.#chunks.ensure(whole === undefined ? bytes + GAP_BYTES * count : wholeTo - wholeFrom);
@@ -102,32 +95,5 @@ export class SeriesRows {
     out.entries.set(words.subarray(entries / 4, entries / 4 + count * ROW_ENTRY_WORDS));
     out.values.set(f64.subarray(rows / 8, rows / 8 + count * program.steps));
     return end;
-  }
-
-  #begin(program: RowProgram, startMs: number, endMs: number): void {
-    const { exports } = this.#kernel;
-    // others make rows with the same kernel
-    const isOwn = this.#program !== undefined && exports.rowsBegun() === this.#begun;
-    if (isOwn && this.#program === program && this.#startMs === startMs && this.#endMs === endMs) return;
-    this.#program = program;
-    this.#startMs = startMs;
-    this.#endMs = endMs;
-    if (this.#samples === 0) this.#samples = this.#kernel.reserve(exports.rowsSampleBytes(SAMPLES_MAX));
-    const { func, steps, firstEndMs, stepMs, backMs, rangeSeconds } = program;
-    const perStep = this.#steps.ensure(ROW_SLOTS * ROW_STEP_BYTES * steps);
-    exports.rowsBegin(
-      func,
-      steps,
-      firstEndMs,
-      stepMs,
-      backMs,
-      rangeSeconds,
-      startMs,
-      endMs,
-      this.#samples,
-      SAMPLES_MAX,
-      perStep,
-    );
-    this.#begun = exports.rowsBegun();
   }
 }

@@ -14,6 +14,7 @@ import { overridesOf } from './grafana-overrides.ts';
 import { classicOf, isSecondSchema } from './grafana-second-schema.ts';
 import { isTransformation, transformed } from './grafana-transformations.ts';
 import { persesUnit } from './grafana-units.ts';
+import { list, number, object, text } from './loose-json.ts';
 import { DashboardError, type JsonObject, PANELS_MAX, readDashboard } from './read-dashboard.ts';
 
 /** A dashboard that came in, and what was not taken over as it was. */
@@ -427,22 +428,6 @@ function order({ gridPos }: JsonObject): number {
 
 function named(panel: JsonObject): string {
   return JSON.stringify(text(panel.title).slice(0, 100) || text(panel.type));
-}
-
-function object(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function number(value: unknown, otherwise: number): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : otherwise;
 }
 
 function whole(value: unknown, min: number, max: number, otherwise: number): number {

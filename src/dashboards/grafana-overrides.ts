@@ -1,4 +1,5 @@
 import { persesUnit } from './grafana-units.ts';
+import { list, object, text } from './loose-json.ts';
 import type { JsonObject } from './read-dashboard.ts';
 
 /** Settings of the fields that are meant: by name, by a pattern of names, or by the query's place. */
@@ -83,16 +84,4 @@ function colorOf({ mode, fixedColor }: JsonObject): string | undefined {
   if (/^#([0-9a-f]{3}|[0-9a-f]{6})$/i.test(name)) return name;
   const hue = name.replace(/^(super-light|semi-dark|light|dark)-/, '');
   return Object.hasOwn(HUES, hue) ? HUES[hue] : undefined;
-}
-
-function object(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

@@ -1,3 +1,4 @@
+import { list, number, object, text } from './loose-json.ts';
 import { DASHBOARD_BYTES_MAX, DashboardError, type JsonObject, PANELS_MAX } from './read-dashboard.ts';
 
 // Grafana's second schema (`dashboard.grafana.app/v2…`) as its classic JSON: elements and layouts become panels with a place.
@@ -197,20 +198,4 @@ function annotationOf({ spec: given }: JsonObject): JsonObject {
     ...{ name, enable, builtIn: builtIn === true ? 1 : 0 },
     datasource: { ...object(datasource), ...object(own), ...(type !== '' && { type }) },
   };
-}
-
-function object(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-function number(value: unknown, otherwise: number): number {
-  return typeof value === 'number' && Number.isFinite(value) ? value : otherwise;
 }

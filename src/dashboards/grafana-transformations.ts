@@ -1,5 +1,6 @@
 import type { Plugin } from '../contract/dashboard.ts';
 import type { Operand, TableStep } from '../contract/table-step.ts';
+import { list, object, text } from './loose-json.ts';
 import type { JsonObject } from './read-dashboard.ts';
 
 /** A column of a table, as Perses has them: `Value` of one query, `Value #2` of the second. */
@@ -160,16 +161,4 @@ function columnOf(name: string): string {
   if (letter === undefined) return name.slice(0, 200);
   const at = letter.charCodeAt(0) - 64;
   return `${at === 1 ? 'Value' : `Value #${at}`}${calc}`;
-}
-
-function object(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function text(value: unknown): string {
-  return typeof value === 'string' ? value : '';
 }

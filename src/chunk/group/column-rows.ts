@@ -1,15 +1,14 @@
 import { assert } from '../../lib/assert.ts';
-import { ROW_ENTRY_WORDS, ROW_FROM, ROW_OTHERWISE, ROW_SLOTS, ROW_STEP_BYTES } from '../../storage/row-layout.ts';
+import { ROW_ENTRY_WORDS, ROW_FROM, ROW_OTHERWISE, ROW_SLOTS } from '../../storage/row-layout.ts';
 import type { RowBatch, RowProgram } from '../../storage/series-rows.ts';
 import type { Kernel } from '../kernel.ts';
 import { Region } from '../region.ts';
+import { ROW_SAMPLES_MAX, RowPrograms } from '../row-programs.ts';
 import type { Chunk } from './chunk.ts';
 import type { ColumnReader } from './column-reader.ts';
 import { decodeBytes } from './column-set.ts';
 import { FLAG_HISTOGRAMS, FLAG_SPECIAL, FLAG_STARTS } from './series.ts';
 
-/** Samples of a series; those of larger ones are read as columns. */
-const SAMPLES_MAX = 16 * 1024;
 /** Samples that one call decodes: some 2 ms of work. */
 const SAMPLES_AT_ONCE = 1024 * 1024;
 /** Series with one of these are read as columns. */
@@ -34,14 +33,8 @@ export class ColumnRows {
   readonly #kernel: Kernel;
   readonly #reader: ColumnReader;
   readonly #entries: Region;
-  readonly #steps: Region;
+  readonly #programs: RowPrograms;
   readonly #rows: Region;
-  #samples = 0;
-  /** The program that the kernel works by, and for which range. */
-  #program: RowProgram | undefined;
-  #startMs = 0;
-  #endMs = 0;
-  #begun = 0;
   /** Slots by the number of their times, in the order in which they were filled. */
   readonly #slots = new Map<number, Slot>();
 
@@ -49,7 +42,7 @@ export class ColumnRows {
     this.#kernel = kernel;
     this.#reader = reader;
     this.#entries = new Region(kernel);
-    this.#steps = new Region(kernel);
+    this.#programs = new RowPrograms(kernel);
     this.#rows = new Region(kernel);
   }
 
@@ -68,7 +61,7 @@ export class ColumnRows {
     chunksOf: (place: number) => RowChunks | undefined,
     out: RowBatch,
   ): number {
-    this.#begin(program, startMs, endMs);
+    if (this.#programs.begin(program, startMs, endMs)) this.#slots.clear();
     const { steps } = program;
     const entries = this.#entries.ensure(4 * ROW_ENTRY_WORDS * (to - from));
     const rows = this.#rows.ensure(8 * steps * (to - from));
@@ -125,7 +118,7 @@ export class ColumnRows {
       }
     } catch (error) {
       // a slot is half filled that no list has: all are found anew
-      this.#program = undefined;
+      this.#programs.forget();
       throw error;
     }
     const filled = { slot, isWhole: exports.rowsWindows(slot, count) !== 0 };
@@ -139,34 +132,6 @@ export class ColumnRows {
     this.#slots.delete(oldest[0]);
     return oldest[1].slot;
   }
-
-  #begin(program: RowProgram, startMs: number, endMs: number): void {
-    const { exports } = this.#kernel;
-    // others make rows with the same kernel
-    const isOwn = this.#program !== undefined && exports.rowsBegun() === this.#begun;
-    if (isOwn && this.#program === program && this.#startMs === startMs && this.#endMs === endMs) return;
-    this.#program = program;
-    this.#startMs = startMs;
-    this.#endMs = endMs;
-    this.#slots.clear();
-    if (this.#samples === 0) this.#samples = this.#kernel.reserve(exports.rowsSampleBytes(SAMPLES_MAX));
-    const { func, steps, firstEndMs, stepMs, backMs, rangeSeconds } = program;
-    const perStep = this.#steps.ensure(ROW_SLOTS * ROW_STEP_BYTES * steps);
-    exports.rowsBegin(
-      func,
-      steps,
-      firstEndMs,
-      stepMs,
-      backMs,
-      rangeSeconds,
-      startMs,
-      endMs,
-      this.#samples,
-      SAMPLES_MAX,
-      perStep,
-    );
-    this.#begun = exports.rowsBegun();
-  }
 }
 
 /** Samples of chunks that rows may be made of; 0: of these not. */
@@ -176,5 +141,5 @@ function countOf(chunks: readonly Chunk[]): number {
     if ((flags & FLAGS_RARE) !== 0 || values.counts[column] !== time.count) return 0;
     count += time.count;
   }
-  return count + SLACK_SAMPLES <= SAMPLES_MAX ? count : 0;
+  return count + SLACK_SAMPLES <= ROW_SAMPLES_MAX ? count : 0;
 }
