@@ -1,11 +1,11 @@
 import type { InstantOutcome, InstantRequest, PackedValue } from '../contract/query.ts';
 import {
-  anyNumberOf,
   ColumnReader,
   Columns,
   histogramsHead,
   histogramsOf,
   instantOf,
+  singleOf,
   TEXT_CHARS_MAX,
 } from './query-wire.ts';
 import { boolOf, countOf, fieldsOf, listOf, numberOf, optional, textOf, wrongShape } from './shapes.ts';
@@ -84,13 +84,8 @@ function packedOf(value: unknown, reader: ColumnReader, check: (pairs: string, s
   const fields = fieldsOf(value, 'result');
   switch (fields.type) {
     case 'scalar':
-      return { type: 'scalar', timeMs: numberOf(fields.timeMs, 'timeMs'), value: anyNumberOf(fields.value, 'value') };
     case 'string':
-      return {
-        type: 'string',
-        timeMs: numberOf(fields.timeMs, 'timeMs'),
-        value: textOf(fields.value, 'value', TEXT_CHARS_MAX),
-      };
+      return singleOf(fields, fields.type);
     case 'matrix':
       return { type: 'matrix' };
     case 'vector': {

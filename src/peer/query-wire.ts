@@ -317,17 +317,23 @@ function matrixHead(series: readonly ResultSeries[], columns: Columns): unknown 
   };
 }
 
+/** A value without series. */
+export function singleOf(
+  fields: Fields,
+  type: 'scalar' | 'string',
+): Extract<QueryValue, { type: 'scalar' | 'string' }> {
+  const timeMs = numberOf(fields.timeMs, 'timeMs');
+  return type === 'scalar'
+    ? { type, timeMs, value: anyNumberOf(fields.value, 'value') }
+    : { type, timeMs, value: textOf(fields.value, 'value', TEXT_CHARS_MAX) };
+}
+
 function resultValueOf(reader: ColumnReader): QueryValue {
   const fields = fieldsOf(reader.head.value, 'value');
   switch (fields.type) {
     case 'scalar':
-      return { type: 'scalar', timeMs: numberOf(fields.timeMs, 'timeMs'), value: anyNumberOf(fields.value, 'value') };
     case 'string':
-      return {
-        type: 'string',
-        timeMs: numberOf(fields.timeMs, 'timeMs'),
-        value: textOf(fields.value, 'value', TEXT_CHARS_MAX),
-      };
+      return singleOf(fields, fields.type);
     case 'vector': {
       const pairs = listOf(fields.pairs, 'pairs', LIST_MAX, pairsOf);
       const values = reader.take(pairs.length);
@@ -454,7 +460,7 @@ function numbersOf(value: unknown): readonly number[] {
   return [...new Float64Array(bytes.slice().buffer)];
 }
 
-export function anyNumberOf(value: unknown, name: string): number {
+function anyNumberOf(value: unknown, name: string): number {
   if (typeof value !== 'number') throw wrongShape(name);
   return value;
 }
