@@ -42,9 +42,15 @@ export interface ApiSources {
   readonly lookbackMs: number;
 }
 
+/** Samples, and the bytes that they take in the store, index left out. */
+export interface Weight {
+  readonly samples: number;
+  readonly bytes: number;
+}
+
 /** Stored samples and bytes by metric. */
 export interface MetricWeights {
-  readonly byMetric: ReadonlyMap<string, { readonly samples: number; readonly bytes: number }>;
+  readonly byMetric: ReadonlyMap<string, Weight>;
   /** The newest sample, Unix ms; −Infinity: there is none. */
   readonly lastMs: number;
 }

@@ -4,11 +4,12 @@ import type { LabelMatcher } from '../../model/matcher.ts';
 import { success } from '../answer.ts';
 import type { Call } from '../call.ts';
 import { ApiError } from '../error.ts';
+import type { Weight } from '../sources.ts';
 import { type Day, dayOf, oneSelector, sizeOf } from './day.ts';
 import { LabelCounts } from './label-counts.ts';
 import { Largest } from './largest.ts';
 import { countingContext, walkSeries } from './series-walk.ts';
-import { type DayWeights, dayWeights, type Weight } from './weights.ts';
+import { type DayWeights, dayWeights } from './weights.ts';
 
 /** Values that are counted at a time, of all labels of a day. */
 const VALUES_MAX = 1_000_000;

@@ -1,4 +1,3 @@
-import { getOrMake } from '../../lib/map.ts';
 import { AppError } from '../../model/errors.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
@@ -6,6 +5,7 @@ import { SERIES_SHARDS_MAX } from '../../model/series-shard.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { QueryContext } from '../../storage/queryable.ts';
 import type { Call } from '../call.ts';
+import type { Weight } from '../sources.ts';
 import type { Day } from './day.ts';
 import { countingContext, walkSeries } from './series-walk.ts';
 
@@ -18,11 +18,6 @@ export interface DayWeights {
   readonly recentSamples: number;
   /** Why recent samples could not be counted; they are left out then. */
   readonly recentUnknown: string | undefined;
-}
-
-export interface Weight {
-  samples: number;
-  bytes: number;
 }
 
 /** Recent series whose samples are read to know how many there are; of more a share is, and stands for the rest. */
@@ -49,9 +44,8 @@ export async function dayWeights(
   if (sources.weights === undefined || matchers.some(({ name }) => name !== METRIC_NAME)) return undefined;
   const byMetric = new Map<string, Weight>();
   const add = (name: string, samples: number, bytes: number) => {
-    const weight = getOrMake(byMetric, name, () => ({ samples: 0, bytes: 0 }));
-    weight.samples += samples;
-    weight.bytes += bytes;
+    const before = byMetric.get(name);
+    byMetric.set(name, { samples: (before?.samples ?? 0) + samples, bytes: (before?.bytes ?? 0) + bytes });
   };
   let lastMs = day.startMs - 1;
   for (const stored of await sources.weights({ matchers, ...day }, context)) {
