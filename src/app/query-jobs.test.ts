@@ -485,7 +485,8 @@ test('large answers wait for those of queries under way, small ones and those of
   assert.equal(await ask('d', 60), 60, 'one that is larger than what may be held comes alone');
 });
 
-test('a large answer waits for large ones before it alone: small ones are always there, later ones come after it', async (t) => {
+/** A front end whose answers are so many times 2,000 bytes as a question says, and whose they were in the order in which they came. */
+function largeAnswers(t: TestContext) {
   const stage = new Stage(t, systemClock, 300_000);
   stage.desk.add({
     async enqueue({ id: job, payload }) {
@@ -500,6 +501,11 @@ test('a large answer waits for large ones before it alone: small ones are always
     await stage.desk.ask({ ...WANTED, tenant, query, payload: Uint8Array.of(size) }, unaborted);
     came.push(`${tenant} ${size}`);
   };
+  return { stage, came, ask };
+}
+
+test('a large answer waits for large ones before it alone: small ones are always there, later ones come after it', async (t) => {
+  const { stage, came, ask } = largeAnswers(t);
   const begun = (tenant: string, size: number) => {
     const query = stage.desk.begin();
     return { query, asked: ask(tenant, query, size) };
@@ -569,20 +575,7 @@ test('a job that a scheduler may have taken all the same is cancelled there befo
 });
 
 test('queries of a tenant that hold large answers go on one after another, and who holds nothing finds room', async (t) => {
-  const stage = new Stage(t, systemClock, 300_000);
-  stage.desk.add({
-    async enqueue({ id: job, payload }) {
-      const answerBytes = payload[0]! * 2_000;
-      const bytes = Buffer.alloc(answerBytes);
-      await stage.desk.answer({ job, querier: 'q', head: { workedMs: 0, answerBytes }, bytes, isLast: true });
-    },
-    cancel() {},
-  });
-  const came: string[] = [];
-  const ask = async (tenant: string, query: string, size: number) => {
-    await stage.desk.ask({ ...WANTED, tenant, query, payload: Uint8Array.of(size) }, unaborted);
-    came.push(`${tenant} ${size}`);
-  };
+  const { stage, came, ask } = largeAnswers(t);
   const [older, younger, other] = [stage.desk.begin(), stage.desk.begin(), stage.desk.begin()];
   await ask('a', older, 50);
   await ask('a', younger, 10);

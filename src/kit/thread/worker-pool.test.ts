@@ -303,14 +303,14 @@ test('while others call, too, a tenant has a few calls of each worker', async ()
   await pool.close();
 });
 
-test('calls go round a worker that has not answered for a while', async () => {
-  const clock = new ManualClock();
+/** Two workers whose calls end when they are let, and which of them each call went to. */
+function openCalls(clock: ManualClock, callsPerWorkerMax: number) {
   const seen: number[] = [];
   const ends: (() => void)[] = [];
   const pool = WorkerPool.start<{ work: (request: undefined) => Promise<void> }>({
     name: 'fake',
     size: 2,
-    callsPerWorkerMax: 10,
+    callsPerWorkerMax,
     queueMax: 0,
     log: silentLogger,
     clock,
@@ -325,6 +325,12 @@ test('calls go round a worker that has not answered for a while', async () => {
       terminate: async () => {},
     }),
   });
+  return { seen, ends, pool };
+}
+
+test('calls go round a worker that has not answered for a while', async () => {
+  const clock = new ManualClock();
+  const { seen, ends, pool } = openCalls(clock, 10);
   const work = () => void pool.call('work', undefined).catch(() => {});
   work();
   await clock.turn();
@@ -345,26 +351,7 @@ test('calls go round a worker that has not answered for a while', async () => {
 
 test('calls that gather go to one worker while it keeps up', async () => {
   const clock = new ManualClock();
-  const seen: number[] = [];
-  const ends: (() => void)[] = [];
-  const pool = WorkerPool.start<{ work: (request: undefined) => Promise<void> }>({
-    name: 'fake',
-    size: 2,
-    callsPerWorkerMax: 20,
-    queueMax: 0,
-    log: silentLogger,
-    clock,
-    spawn: (index): PooledWorker<{ work: (request: undefined) => Promise<void> }> => ({
-      channel: {
-        call: (() => {
-          seen.push(index);
-          return new Promise<void>((resolve) => ends.push(resolve));
-        }) as never,
-      },
-      gone: new Promise(() => {}),
-      terminate: async () => {},
-    }),
-  });
+  const { seen, ends, pool } = openCalls(clock, 20);
   const work = async (gathers: boolean) => {
     void pool.call('work', undefined, { tenant: gathers ? 'rules' : 'a', gathers }).catch(() => {});
     await clock.turn();
