@@ -27,7 +27,7 @@ export interface LineChartProps {
   readonly isStacked: boolean;
   readonly fromZero: boolean;
   readonly unit: Unit;
-  /** Of single series, where they are told; absent: `unit`. */
+  /** Units of single series, where they are told; absent: `unit`. */
   readonly units?: readonly Unit[];
   readonly zone: Zone;
   readonly height: number;
