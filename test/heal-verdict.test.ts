@@ -14,5 +14,10 @@ test('heals that are too slow on a starved machine are left out, and show nothin
     [[starved], { judged: 0, leftOut: 1, isWell: false }],
     [[quick, starved], { judged: 1, leftOut: 1, isWell: false }],
   ];
-  for (const [heals, expected] of cases) assert.partialDeepStrictEqual(healVerdict(heals, 10_000), expected);
+  for (const [heals, expected] of cases) assert.partialDeepStrictEqual(healVerdict(heals, 10_000, 0), expected);
+});
+
+test('a run that judged fewer heals than are wanted has not shown them', () => {
+  assert.equal(healVerdict([quick, quick, starved], 10_000, 3).isWell, false);
+  assert.equal(healVerdict([quick, quick, quick, starved], 10_000, 3).isWell, true);
 });

@@ -11,8 +11,11 @@ export interface HealVerdict {
   readonly isWell: boolean;
 }
 
-/** Verdict on heals: slow ones are left out where the machine was starved, and where they are as many as the others nothing is shown. */
-export function healVerdict(heals: readonly JudgedHeal[], msMax: number): HealVerdict {
+/**
+ * Verdict on heals: slow ones are left out where the machine was starved. Nothing is shown where they are as many as the others, or where
+ * fewer than `judgedMin` are left.
+ */
+export function healVerdict(heals: readonly JudgedHeal[], msMax: number, judgedMin: number): HealVerdict {
   const judged = heals.filter(({ ms, isStarved }) => ms <= msMax || !isStarved);
   const leftOut = heals.length - judged.length;
   const slowestMs = judged.reduce((max, { ms }) => Math.max(max, ms), 0);
@@ -20,6 +23,6 @@ export function healVerdict(heals: readonly JudgedHeal[], msMax: number): HealVe
     slowestMs,
     judged: judged.length,
     leftOut,
-    isWell: slowestMs <= msMax && (leftOut === 0 || judged.length > leftOut),
+    isWell: slowestMs <= msMax && judged.length >= judgedMin && (leftOut === 0 || judged.length > leftOut),
   };
 }
