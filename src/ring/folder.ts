@@ -20,6 +20,8 @@ export interface SavedMember {
   readonly boots: number;
   /** Heartbeats that the key-value store must have seen. */
   readonly beats: number;
+  /** The highest heartbeat that may have been said, to the store or to another process; absent in files of before there were such. */
+  readonly beatsMax?: number;
   /** Wall clock when it last ran, Unix ms. */
   readonly ranMs: number;
   /** Newest version that counts, as it knew. */

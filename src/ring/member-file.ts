@@ -14,10 +14,15 @@ export interface MemberFileOptions {
   readonly takeOldLog: boolean;
 }
 
+/** Heartbeats that may be said before their number is saved again: a store that went back further is known at the next start. */
+const BEATS_SAVED = 120;
+
 /** A member's memory of itself over restarts. Opening it is a start: it is counted. */
 export class MemberFile {
   /** As the file was before this start; a new one where there was none. */
   readonly before: SavedMember;
+  /** A heartbeat beyond all that earlier starts said, whatever the store remembers of them. */
+  readonly firstBeat: number;
   readonly #folder: RingFolder;
   readonly #clock: Clock;
   #saved: SavedMember;
@@ -46,7 +51,9 @@ export class MemberFile {
       settling: false,
       secret: '',
     };
-    this.#saved = { ...this.before, boots: this.before.boots + 1, ranMs: nowMs };
+    const { boots, beats, beatsMax = beats + (1 + boots) * BEATS_SAVED } = this.before;
+    this.firstBeat = boots === 0 ? 0 : beatsMax + 1;
+    this.#saved = { ...this.before, boots: boots + 1, beatsMax: this.firstBeat + BEATS_SAVED, ranMs: nowMs };
     folder.saveMember(this.#saved);
   }
 
@@ -58,6 +65,15 @@ export class MemberFile {
     const next = { ...this.#saved, ...change, ranMs: this.#clock.nowMs() };
     this.#folder.saveMember(next);
     this.#saved = next;
+  }
+
+  /**
+   * Makes sure that the next start says a later heartbeat than this one, before it is said.
+   * @param taken the last that the store took; undefined: it took none of this start
+   */
+  mayBeat(beat: number, taken: number | undefined): void {
+    if (beat <= this.#saved.beatsMax!) return;
+    this.save({ beatsMax: beat + BEATS_SAVED, ...(taken !== undefined && { beats: taken }) });
   }
 
   /** Saves what it can do without after a restart. @returns why it could not: a full disk */

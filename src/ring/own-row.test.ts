@@ -9,16 +9,21 @@ import { MemberFile } from './member-file.ts';
 import { OwnRow } from './own-row.ts';
 import type { RingReader } from './reader.ts';
 
-test('each start says a later heartbeat than all before it, with the store of the ring and without', async () => {
+/** A member's row over its starts, with a store that may take no writes. */
+function member() {
   const clock = new ManualClock();
   const kv = new MemoryKv();
+  const take = kv.compareAndSet.bind(kv);
+  const is = { taking: true };
+  kv.compareAndSet = (...asked) =>
+    is.taking ? take(...asked) : Promise.reject(new Error('the store takes no writes'));
   let saved: SavedMember | undefined;
   const folder = { member: () => saved, saveMember: (next: SavedMember) => (saved = next) } as unknown as RingFolder;
   const reader = {
     call: (ask: (signal: AbortSignal) => Promise<unknown>) => ask(new AbortController().signal),
     rows: new Map(),
   } as unknown as RingReader;
-  let lost = 0;
+  const losses: number[] = [];
   const start = () => {
     const file = new MemberFile({
       folder,
@@ -37,10 +42,15 @@ test('each start says a later heartbeat than all before it, with the store of th
       heartbeats: new Heartbeats(file.saved.id, 1000, 3000),
       boot: String(file.saved.boots),
       says: () => ({}) as never,
-      onLost: () => lost++,
+      onLost: () => losses.push(file.saved.boots),
       onWritten: () => {},
     });
   };
+  return { start, is, losses };
+}
+
+test('each start says a later heartbeat than all before it, with the store of the ring and without', async () => {
+  const { start, losses } = member();
   let last = -1;
   // heartbeats of each start that the store takes
   for (const writes of [1, 0, 0, 0, 1, 0, 0, 2, 0, 300, 0, 1, 1, 0]) {
@@ -49,5 +59,29 @@ test('each start says a later heartbeat than all before it, with the store of th
     for (let i = 0; i < writes; i++) await row.write();
     last = row.beat;
   }
-  assert.equal(lost, 0);
+  assert.deepEqual(losses, []);
+});
+
+test('so it does where the store is read for long but takes no heartbeat, and one that it took is still there', async () => {
+  const { start, is, losses } = member();
+  let last = -1;
+  // heartbeats of each start that the store takes, those that it does not, and those that it takes after them
+  for (const [taken, failed, again] of [
+    [1, 500, 0],
+    [0, 300, 0],
+    [0, 0, 1],
+    [3, 1000, 2],
+    [1, 130, 0],
+    [1, 0, 0],
+  ] as const) {
+    const row = start();
+    assert.ok(row.beat > last, `${row.beat} after ${last}`);
+    for (let i = 0; i < taken; i++) await row.write();
+    is.taking = false;
+    for (let i = 0; i < failed; i++) await assert.rejects(row.write());
+    is.taking = true;
+    for (let i = 0; i < again; i++) await row.write();
+    last = row.beat;
+  }
+  assert.deepEqual(losses, []);
 });

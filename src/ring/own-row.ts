@@ -6,8 +6,6 @@ import type { MemberFile } from './member-file.ts';
 import type { RingReader } from './reader.ts';
 import { beatOf, encodeRow, type MemberRow, rowKey } from './row.ts';
 
-/** Heartbeats between two times that their number is saved: a store that went back further is known at the next start. */
-const BEATS_SAVED = 120;
 const NO_BEAT = { beat: -1, boot: '' };
 
 export interface OwnRowOptions {
@@ -38,10 +36,9 @@ export class OwnRow {
 
   constructor(options: OwnRowOptions) {
     this.#options = options;
-    const { saved, before } = options.file;
+    const { saved, firstBeat } = options.file;
     this.#id = saved.id;
-    // beyond all that the last start wrote, whatever the store remembers of it, and all that starts said while the store was away
-    this.#beat = before.boots === 0 ? 0 : before.beats + (1 + before.boots) * BEATS_SAVED;
+    this.#beat = firstBeat;
   }
 
   /** The row as the store last answered that it has it; undefined: nothing is written yet. */
@@ -89,9 +86,9 @@ export class OwnRow {
       // neither the last that was answered is there, nor a later one whose answer was lost
       onLost();
     }
+    file.mayBeat(this.#beat + 1, last?.beat);
     this.#beat++;
     const row = this.#now();
-    if (last !== undefined && row.beat >= file.saved.beats + BEATS_SAVED) file.save({ beats: last.beat });
     if (!(await reader.call((signal) => kv.compareAndSet(key, found?.revision, encodeRow(row), signal)))) {
       throw ringErrors.ringRaced({});
     }
