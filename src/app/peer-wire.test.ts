@@ -148,6 +148,59 @@ test('a member that is away, and was last where another one listens now, does no
   assert.equal([...remote.clients()].length, 0);
 });
 
+test('a member is found where the ring has it when it is not where it was said to be, and the other way round', async (t) => {
+  const ring = new TestRing();
+  const listening = await startPeerIngester(ring, 'ingester-a');
+  t.after(() => listening.close());
+  const there = `127.0.0.1:${listening.port}`;
+  // nobody listens there
+  const gone = '127.0.0.1:1';
+  for (const [inRing, told] of [
+    [there, gone],
+    [gone, there],
+  ] as const) {
+    ring.set([
+      ringOf([{ ...memberOf(0, 3), id: 'ingester-a', address: inRing }, memberOf(1, 3), memberOf(2, 3)], 64, 3),
+    ]);
+    const remote = new RemoteMembers({
+      self: { name: 'front', cluster: {} },
+      security,
+      clock: systemClock,
+      byId: true,
+      addressOf: (id) => (id === 'ingester-a' ? told : undefined),
+    });
+    t.after(() => remote.close());
+    const { newest, hash } = ring.current()!;
+    const ask = () => remote.of(ring, 'ingester-a')!.metadata('t', { number: newest.number, hash }, signal);
+    if (told === gone) await assert.rejects(ask(), /ECONNREFUSED/);
+    for (let i = 0; i < 3; i++) await ask();
+  }
+});
+
+test('a member that is at neither address is tried at both, again and again', async (t) => {
+  const ring = new TestRing();
+  const [inRing, told] = ['127.0.0.1:1', '127.0.0.1:2'];
+  ring.set([ringOf([{ ...memberOf(0, 3), id: 'a', address: inRing }, memberOf(1, 3), memberOf(2, 3)], 64, 3)]);
+  const remote = new RemoteMembers({
+    self: { name: 'front', cluster: {} },
+    security,
+    clock: systemClock,
+    byId: true,
+    addressOf: () => told,
+  });
+  t.after(() => remote.close());
+  const version = { number: 1, hash: '' };
+  const tried = new Set<string>();
+  for (let i = 0; i < 4; i++) {
+    const text = await remote
+      .of(ring, 'a')!
+      .metadata('t', version, signal)
+      .then(String, (error: Error) => error.message);
+    tried.add(/127\.0\.0\.1:\d/.exec(text)?.[0] ?? text);
+  }
+  assert.deepEqual([...tried], [told, inRing]);
+});
+
 test('a sample of a known series takes at most 30 bytes of the wire for each replica', async (t) => {
   const { push, remote } = await cluster(t);
   const sent = () => [...remote.clients()].reduce((sum, { sentBytes }) => sum + sentBytes, 0);

@@ -61,17 +61,32 @@ export class RemoteMembers {
     return this.#find(ring, id)?.member;
   }
 
+  /** The way to where a member says that it is; where that failed the one that failed longer ago: the ring's word may be the newer one. */
   #find(ring: Pick<RingPeer, 'current'>, id: string): Known | undefined {
+    const told = this.#toldOf(id);
+    if (told !== undefined && told.client.failedMs === undefined) return told;
+    const inRing = this.#inRing(ring, id);
+    if (told === undefined || inRing === undefined) return told ?? inRing;
+    return (inRing.client.failedMs ?? Number.NEGATIVE_INFINITY) < told.client.failedMs! ? inRing : told;
+  }
+
+  /** Who says where it is now is there: whoever listens there says its name. */
+  #toldOf(id: string): Known | undefined {
     const { addressOf, byId = false } = this.#options;
-    const view = ring.current();
-    // one who says where it is now is there: whoever listens there says its name
-    const address = (byId ? addressOf?.(id) : undefined) ?? view?.addressOf(id);
-    return address === undefined ? undefined : this.#knownAt(address, byId ? id : undefined);
+    const address = byId ? addressOf?.(id) : undefined;
+    return address === undefined ? undefined : this.#knownAt(address, id);
+  }
+
+  #inRing(ring: Pick<RingPeer, 'current'>, id: string): Known | undefined {
+    const address = ring.current()?.addressOf(id);
+    return address === undefined ? undefined : this.#knownAt(address, this.#options.byId ? id : undefined);
   }
 
   /** Lets the next request to these try to reach them, however often others could not. */
   tryAgain(ring: Pick<RingPeer, 'current'>, ids: Iterable<string>): void {
-    for (const id of ids) this.#find(ring, id)?.client.tryAgain();
+    for (const id of ids) {
+      for (const known of [this.#toldOf(id), this.#inRing(ring, id)]) known?.client.tryAgain();
+    }
   }
 
   /** Lets this process and a member tell each other the versions of the ring that they know. */

@@ -569,7 +569,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
 
   #changed(view: RingView): void {
     const members = view.chain.flatMap((version) => version.members);
-    const addresses = members.map(({ id, address }) => this.#places.addressOf(id) ?? address);
+    const addresses = members.flatMap(({ id, address }) => [this.#places.addressOf(id) ?? address, address]);
     this.members.keep([...addresses, ...this.#options.config.ring.seedAddresses]);
     if (view.newest.number !== this.#toldNumber) this.#meetings.soon();
     this.#toldNumber = view.newest.number;

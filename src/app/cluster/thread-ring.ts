@@ -182,10 +182,10 @@ export class ThreadRing implements RingSource {
     return this.#told.addresses.get(id);
   }
 
-  /** Addresses of all members that matter. */
+  /** Addresses of all members that matter, as they say and as the ring has them. */
   get addresses(): string[] {
     const members = this.#view?.chain.flatMap((version) => version.members) ?? [];
-    return members.map(({ id, address }) => this.#told.addresses.get(id) ?? address);
+    return [...new Set(members.flatMap(({ id, address }) => [this.#told.addresses.get(id) ?? address, address]))];
   }
 
   #takeAddresses({ addresses, turn }: AddressesTold): void {

@@ -109,6 +109,7 @@ export class RpcClient implements RpcCaller {
   #opening: Promise<void> | undefined;
   #lastId = 0;
   #failures = 0;
+  #failedMs: number | undefined;
   /** Calls in a row that were not answered in time. */
   #lateCalls = 0;
   /** Monotonic; until then calls fail at once. */
@@ -133,6 +134,11 @@ export class RpcClient implements RpcCaller {
   get receivedBytes(): number {
     const { receivedBytes } = this.#ended;
     return [...this.#connections].reduce((sum, { connection }) => sum + connection.receivedBytes, receivedBytes);
+  }
+
+  /** Monotonic time when it last could not be reached; undefined: it was since, or nobody tried. */
+  get failedMs(): number | undefined {
+    return this.#failedMs;
   }
 
   /** Calls that wait for room, and those that are not answered. */
@@ -249,6 +255,7 @@ export class RpcClient implements RpcCaller {
         // it may have ended with the words behind the welcome
         if (open.connection.isClosed) throw new Error('it was closed at once');
         this.#failures = 0;
+        this.#failedMs = undefined;
         this.#awayUntilMs = Number.NEGATIVE_INFINITY;
         if (!open.isGoing) this.#open = open;
         this.#connections.add(open);
@@ -257,6 +264,7 @@ export class RpcClient implements RpcCaller {
       .catch((error: Error) => {
         const { random = systemRandom } = this.#options;
         this.#failures++;
+        this.#failedMs = this.#options.clock.monotonicMs();
         this.#failWaiting(this.#leaveAlone(backoffMs(AWAY, this.#failures, random), error.message));
       })
       .finally(() => {
