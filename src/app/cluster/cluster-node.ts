@@ -94,6 +94,8 @@ const ringMetrics = metricTable({
   storeAge: gauge('ring_store_answer_age_seconds', 'Time since the store of the ring last answered.'),
 });
 
+/** Looks at the settings of the cluster in the time after which a member without heartbeats is unhealthy. */
+const LOOKS = 4;
 /** How long another process may take to tell the settings of the cluster. */
 const ASK_MS_MAX = 2_000;
 /** How long a thread waits for word of where members are. */
@@ -135,6 +137,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   readonly #holds = new Map<string, HeldSummary>();
   /** Members of which metrics were told. */
   readonly #counted = new Set<string>();
+  #isComingBack = false;
   /** Newest version that others were met about at once. */
   #toldNumber = 0;
   #reach: { readonly view: RingView; readonly away: string; readonly reach: Reach } | undefined;
@@ -193,13 +196,16 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     });
     const others = (signal: AbortSignal) => this.#askSettings(signal);
     const everyOther = (signal: AbortSignal) => this.#askAllSettings(signal);
+    const { heartbeatTimeoutMs } = config.ring;
     const onOtherKey = () => {
       const members = this.current()?.newest.members ?? [];
       const ids = members.map(({ id }) => id);
-      const isTurn = isRestartTurn(this.member?.id ?? this.#nonce, ids, clock.nowMs());
-      if (isTurn && this.#canBeAway) options.onRestartNeeded?.();
+      const isTurn = isRestartTurn(this.member?.id ?? this.#nonce, ids, clock.nowMs(), heartbeatTimeoutMs);
+      if (!isTurn || !this.#canBeAway) return;
+      this.#isComingBack = true;
+      options.onRestartNeeded?.();
     };
-    const shared = { kv, disk, clock, log };
+    const shared = { kv, disk, lookMs: heartbeatTimeoutMs / LOOKS, clock, log };
     this.#settings = new SettingsKeeper({ ...shared, own, folder: this.#folder, others, everyOther, onOtherKey });
   }
 
@@ -218,6 +224,11 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
   /** The member that this process is; undefined: it holds no samples, or has not started. */
   get member(): RingMember | undefined {
     return this.#ring instanceof RingMember ? this.#ring : undefined;
+  }
+
+  /** Whether this process ends only to be started again at once. */
+  get isComingBack(): boolean {
+    return this.#isComingBack;
   }
 
   /** Key of series' keys; undefined: not known, series go with their labels. */

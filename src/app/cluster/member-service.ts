@@ -61,7 +61,8 @@ export class MemberService implements Service {
   }
 
   async stop(stop: Stop): Promise<void> {
-    if (this.#options.config.drainOnShutdown) await this.#drain(stop);
+    const { config, cluster } = this.#options;
+    if (config.drainOnShutdown && !cluster.isComingBack) await this.#drain(stop);
     this.#stopping.abort(new Error('stopping'));
     this.#telling?.cancel();
     await this.#vouching;

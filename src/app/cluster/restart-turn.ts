@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto';
 
-/** Turn of a member: it ends, is started again, reads its log and is complete before the next one asks whether all are. */
-const MEMBER_TURN_MS = 120_000;
+/**
+ * Turn of a member, in times after which one without heartbeats counts as unhealthy. It may end in the first half: by the end of the
+ * second it is back, or everybody sees that it is not.
+ */
+const MEMBER_TURN_TIMEOUTS = 2;
 /** Turn of a process without samples: a look at the settings falls into it. */
-const OTHER_TURN_MS = 30_000;
+const OTHER_TURN_TIMEOUTS = 0.5;
 const OTHER_TURNS = 16;
 
 /**
@@ -12,10 +15,14 @@ const OTHER_TURNS = 16;
  * @param name id of a member, name of another process
  * @param members ids of the ring's members
  * @param nowMs wall clock: who is a turn apart by its clock may end together with another one
+ * @param unhealthyMs time after which a member without heartbeats is unhealthy
  */
-export function isRestartTurn(name: string, members: readonly string[], nowMs: number): boolean {
+export function isRestartTurn(name: string, members: readonly string[], nowMs: number, unhealthyMs: number): boolean {
   const place = members.toSorted().indexOf(name);
-  if (place >= 0) return Math.floor(nowMs / MEMBER_TURN_MS) % members.length === place;
+  if (place >= 0) {
+    const turns = nowMs / (MEMBER_TURN_TIMEOUTS * unhealthyMs);
+    return Math.floor(turns) % members.length === place && turns % 1 < 0.5;
+  }
   const turn = createHash('sha256').update(name).digest()[0]! % OTHER_TURNS;
-  return Math.floor(nowMs / OTHER_TURN_MS) % OTHER_TURNS === turn;
+  return Math.floor(nowMs / (OTHER_TURN_TIMEOUTS * unhealthyMs)) % OTHER_TURNS === turn;
 }

@@ -26,7 +26,9 @@ function keeperOf(
 ) {
   disk?.makeFolder('ingester');
   const others = async () => other?.().known;
-  return new SettingsKeeper({ kv, own, disk, folder: 'ingester', others, onOtherKey, log: silentLogger, clock });
+  const lookMs = 15_000;
+  const log = silentLogger;
+  return new SettingsKeeper({ kv, own, disk, folder: 'ingester', others, onOtherKey, lookMs, log, clock });
 }
 
 test('a store of the ring that comes back empty gets the key of series from who kept it, and not from who starts just then', async () => {
@@ -131,6 +133,7 @@ test('a folder of another cluster, or one that does not say when its key was dra
         disk,
         folder: 'ingester',
         everyOther: knownBut(() => made),
+        lookMs: 15_000,
         log: silentLogger,
         clock,
       });
@@ -169,7 +172,8 @@ test('an earlier key that most of those that run know is put back, though one dr
   const late = keeperOf(clock, kv, new MemoryDisk());
   await late.agree(signal);
   const everyOther = async () => ({ asked: 3, told: [first.known!, late.known!, first.known!] });
-  const again = new SettingsKeeper({ kv, own, disk, folder: 'ingester', everyOther, log: silentLogger, clock });
+  const shared = { kv, own, disk, folder: 'ingester', lookMs: 15_000, log: silentLogger, clock };
+  const again = new SettingsKeeper({ ...shared, everyOther });
   await again.agree(signal);
   assert.deepEqual(again.seriesKey, first.seriesKey);
   const { value } = (await kv.get('ring/settings'))!;
@@ -190,6 +194,7 @@ test('who cannot reach most of the others leaves the key of series in the store 
     disk,
     folder: 'ingester',
     everyOther,
+    lookMs: 15_000,
     log: silentLogger,
     clock,
   });

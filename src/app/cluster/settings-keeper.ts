@@ -31,6 +31,8 @@ export interface SettingsKeeperOptions {
    * be ended, so that it takes the cluster's when it is started again. Absent: somebody has to see that.
    */
   readonly onOtherKey?: () => void;
+  /** How often the store is looked at. */
+  readonly lookMs: number;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -51,7 +53,6 @@ const SAY_MS = 10_000;
 const WAIT_MS_MAX = 10_000;
 /** The same where the store of the ring answers and has none: who keeps them puts them back meanwhile. */
 const WAIT_EMPTY_MS_MAX = 60_000;
-const LOOK_MS = 15_000;
 
 const OTHER_KEY_TEXT =
   'the cluster has another key of series than this process drew when it found none: it ends, to take that of the cluster when it is started again, in its turn, as soon as the other owners of its arcs are all there (with one replica it has none, and is to be started again by hand)';
@@ -138,10 +139,10 @@ export class SettingsKeeper {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#options;
+    const { clock, log, lookMs } = this.#options;
     let said = '';
     while (!signal.aborted) {
-      await clock.sleep(LOOK_MS, signal).catch(() => {});
+      await clock.sleep(lookMs, signal).catch(() => {});
       if (signal.aborted) return;
       try {
         const hadProblem = this.problem !== undefined;
