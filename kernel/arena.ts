@@ -12,7 +12,8 @@ const R_NEXT: usize = 22; // u16, the next arena whose window has the same bucke
 const R_PAGES: usize = 24; // u32
 const R_CHUNKS: usize = 28; // u32, chunks begun
 const R_FREE: usize = 32; // u32 × FREE_CLASSES: buffers that a growing chunk left
-const FREE_CLASSES: u32 = 24;
+const FREE_CLASSES: u32 = 22; // as many as there are sizes
+const R_SAMPLES: usize = 120; // u64, samples that came
 const RECORD: usize = 128;
 
 /** How many windows and generations may be open at once. */
@@ -158,6 +159,22 @@ export function arenaChunks(id: u32): u32 {
   return load<u32>(record(id), R_CHUNKS);
 }
 
+/** Samples that came, those of tenants that were deleted since among them. */
+export function arenaSamples(id: u32): f64 {
+  return <f64>load<u64>(record(id), R_SAMPLES);
+}
+
+// @ts-ignore: decorator
+@inline export function countSample(id: u32): void {
+  const r = record(id);
+  store<u64>(r, load<u64>(r, R_SAMPLES) + 1, R_SAMPLES);
+}
+
+export function countSamples(id: u32, n: u32): void {
+  const r = record(id);
+  store<u64>(r, load<u64>(r, R_SAMPLES) + n, R_SAMPLES);
+}
+
 export function countChunk(id: u32): void {
   const r = record(id);
   store<u32>(r, load<u32>(r, R_CHUNKS) + 1, R_CHUNKS);
@@ -167,7 +184,7 @@ export function countChunk(id: u32): void {
 const SIZES: usize = memory.data<u16>([
   3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512,
 ]);
-const SIZE_COUNT: u32 = 22;
+const SIZE_COUNT: u32 = FREE_CLASSES;
 
 /** The next larger size (of 16-byte units) than `units`; 0 where there is none, so the chunk must be cut. */
 export function nextSize(units: u32): u32 {

@@ -1,5 +1,15 @@
 import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
-import { arenaDenied, arenaGive, arenaIsOpen, arenaOf, arenaTake, countChunk, nextSize, windowOf } from './arena';
+import {
+  arenaDenied,
+  arenaGive,
+  arenaIsOpen,
+  arenaOf,
+  arenaTake,
+  countChunk,
+  countSample,
+  nextSize,
+  windowOf,
+} from './arena';
 import {
   foundTime,
   foundValue,
@@ -71,14 +81,8 @@ export function append(ref: u32, t: i64, v: u64, lateFrom: i64): i32 {
     const count = <u32>load<u16>(a, A_COUNT);
     if (count != 0) {
       if (arenaIsOpen(load<u32>(a, A_ARENA), windowOf(t))) {
-        if (count >= cutSamples && cutOpen(ref)) {
-          xorAppend(a, t, v);
-          return APPENDED;
-        }
-        if (reserveRoom(a)) {
-          xorAppend(a, t, v);
-          return APPENDED;
-        }
+        if (count >= cutSamples && cutOpen(ref)) return put(a, t, v);
+        if (reserveRoom(a)) return put(a, t, v);
         if (nextSize(<u32>load<u16>(a, A_CAPACITY)) != 0) return NO_ROOM;
       }
       if (!closeOpen(ref)) return NO_ROOM;
@@ -86,14 +90,20 @@ export function append(ref: u32, t: i64, v: u64, lateFrom: i64): i32 {
     const arena = arenaOf(t);
     if (arena == 0) return arenaDenied() ? WINDOW_DENIED : NO_ROOM;
     if (!begin(a, arena)) return NO_ROOM;
-    xorAppend(a, t, v);
-    return APPENDED;
+    return put(a, t, v);
   }
   if (t == last && v == load<u64>(a, A_VALUE)) return HELD;
   if (holds(ref, t, v)) return HELD;
   if (t < lateFrom) return t == last ? DUPLICATE_TIME : lateFrom == i64.MAX_VALUE ? OUT_OF_ORDER : TOO_OLD;
   if (t == last && lateFrom != i64.MIN_VALUE) return DUPLICATE_TIME;
   return appendLate(ref, t, v);
+}
+
+// @ts-ignore: decorator
+@inline function put(a: usize, t: i64, v: u64): i32 {
+  xorAppend(a, t, v);
+  countSample(load<u32>(a, A_ARENA));
+  return APPENDED;
 }
 
 /** Starts an empty chunk. */
@@ -228,8 +238,7 @@ function appendLate(ref: u32, t: i64, v: u64): i32 {
   }
   if (t < load<i64>(c, C_MIN)) store<i64>(c, t, C_MIN);
   if (t > load<i64>(c, C_MAX)) store<i64>(c, t, C_MAX);
-  xorAppend(c + C_APPENDER, t, v);
-  return APPENDED;
+  return put(c + C_APPENDER, t, v);
 }
 
 /** Whether a chunk of the series holds exactly this sample. */

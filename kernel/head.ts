@@ -17,6 +17,7 @@ import {
   arenaOf,
   arenaTake,
   countChunk,
+  countSamples,
   arenaDrop as giveArena,
   nextSize,
 } from './arena';
@@ -84,9 +85,11 @@ export {
   arenaExists,
   arenaMake,
   arenaPages,
+  arenaSamples,
   arenaSeal,
   arenaSealed,
   arenaWindow,
+  countSamples,
 } from './arena';
 export { headPacks } from './chunks';
 export { pagesUsed } from './pages';
@@ -538,6 +541,7 @@ export function loadSeries(src: usize, len: u32): i32 {
       if (c == 0) return LOAD_FULL;
       last = linkBehind(r, c, last);
       countChunk(arena);
+      countSamples(arena, <u32>load<u16>(p, 12));
       p += SAVED_CHUNK + n;
       continue;
     }
@@ -571,6 +575,7 @@ export function loadSeries(src: usize, len: u32): i32 {
     store<u64>(a, load<u64>(p, 44), A_VALUE);
     store<i64>(a, load<i64>(p, 52), A_DELTA);
     countChunk(arena);
+    countSamples(arena, <u32>load<u16>(p, 12));
     p += SAVED_CHUNK + n;
   }
   store<i64>(r + S_APPENDER, load<i64>(src, 24), A_TIME);

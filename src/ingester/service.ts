@@ -214,6 +214,7 @@ export class IngesterService implements Service, IngesterAdmin {
     const oldest = owed.reduce((least, { window }) => Math.min(least, window), Number.POSITIVE_INFINITY);
     return {
       series: stats.reduce((sum, { series }) => sum + series, 0),
+      samplesOwed: stats.reduce((sum, { owedSamples }) => sum + owedSamples, 0),
       windowsOwed: owed.length,
       oldestOwedMs: owed.length === 0 ? 0 : oldest * this.#options.config.windowMs,
     };

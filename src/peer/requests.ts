@@ -150,9 +150,10 @@ function rowOf(value: unknown): Uint8Array {
 }
 
 function heldOf(value: unknown): HeldSummary {
-  const { series, windowsOwed, oldestOwedMs } = fieldsOf(value, 'ring.holds');
+  const { series, samplesOwed, windowsOwed, oldestOwedMs } = fieldsOf(value, 'ring.holds');
   return {
     series: countOf(series, 'ring.holds.series'),
+    ...(samplesOwed !== undefined && { samplesOwed: countOf(samplesOwed, 'ring.holds.samplesOwed') }),
     windowsOwed: countOf(windowsOwed, 'ring.holds.windowsOwed'),
     oldestOwedMs: numberOf(oldestOwedMs, 'ring.holds.oldestOwedMs'),
   };

@@ -29,7 +29,9 @@ export interface KnownVersion {
 /** Holdings of a member, as it tells others for people to see. */
 export interface HeldSummary {
   readonly series: number;
-  /** Windows that the store does not have all of. */
+  /** Samples of windows that the store does not have all of. Absent: a build before told none. */
+  readonly samplesOwed?: number;
+  /** Number of these windows. */
   readonly windowsOwed: number;
   /** Start of the oldest of these, Unix ms; 0: there are none. */
   readonly oldestOwedMs: number;

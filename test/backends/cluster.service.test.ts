@@ -137,6 +137,7 @@ else {
     });
     await until('its metrics tell what c holds', async () => {
       const { text } = await back.api().ask('/metrics');
+      assert.match(text, /^pallium_ring_member_owed_samples\{member="c-[^"]+"\} [1-9]/m);
       assert.match(text, /^pallium_ring_member_owed_windows\{member="c-[^"]+"\} [1-9]/m);
       assert.match(text, /^pallium_ring_member_oldest_owed_seconds\{member="c-[^"]+"\} [1-9]/m);
       return true;
@@ -195,5 +196,12 @@ else {
     await cluster.of('i1').kill();
     for (let i = 0; i < 5; i++) await sender.send();
     await checkAll([q2], sender);
+
+    await cluster.of('i2').kill();
+    const lacking = /\d+ of \d+ arcs of the ring have fewer than 2 owners that can be reached; away: i1-\S+, i2-/;
+    await until('who needs a quorum is not ready, and says whom it cannot reach', async () => {
+      const { status, text } = await q2.api().ask('/ready');
+      return status === 503 && lacking.test(text);
+    });
   });
 }

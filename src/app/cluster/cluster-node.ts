@@ -83,6 +83,11 @@ const ringMetrics = metricTable({
   members: gauge('ring_members', 'Members of the newest version.'),
   lacking: gauge('ring_arcs_without_quorum', 'Arcs of which fewer owners than a quorum can be reached from here.'),
   away: gauge('ring_members_away', 'Owners that cannot be reached from here.'),
+  owedSamples: gauge(
+    'ring_member_owed_samples',
+    'Samples of windows of a member that the store does not have all of. Each of its other holders owes them, too.',
+    ['member'],
+  ),
   owedWindows: gauge('ring_member_owed_windows', 'Windows of a member that the store does not have all of.', [
     'member',
   ]),
@@ -425,6 +430,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     for (const { id } of view?.newest.members ?? []) {
       const holds = this.#holdsOf(id);
       if (holds === undefined) continue;
+      if (holds.samplesOwed !== undefined) this.#metrics.owedSamples.set({ member: id }, holds.samplesOwed);
       this.#metrics.owedWindows.set({ member: id }, holds.windowsOwed);
       const owedMs = holds.windowsOwed === 0 ? 0 : clock.nowMs() - holds.oldestOwedMs;
       this.#metrics.owedSeconds.set({ member: id }, Math.max(0, owedMs / 1000));
@@ -433,7 +439,8 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     for (const member of this.#counted) {
       if (view?.newest.members.some(({ id }) => id === member)) continue;
       this.#counted.delete(member);
-      for (const each of [this.#metrics.owedWindows, this.#metrics.owedSeconds]) each.remove({ member });
+      const { owedSamples, owedWindows, owedSeconds } = this.#metrics;
+      for (const each of [owedSamples, owedWindows, owedSeconds]) each.remove({ member });
     }
     if (kv.answeredMs !== undefined) this.#metrics.storeAge.set((clock.monotonicMs() - kv.answeredMs) / 1000);
   }

@@ -17,7 +17,7 @@ code { font: 0.85rem ui-monospace, monospace; }
 <p>${version === 0 ? 'No version is known.' : `Version ${version}, version ${confirmed} counts, version ${floor} is the oldest that readers ask for. ${arcs} arcs, each with ${replicas} owners. <code>${escaped(hash.slice(0, 12))}</code>`}</p>
 ${notReady === undefined ? '' : `<p class="bad">${escaped(notReady)}</p>`}
 <table>
-<thead><tr><th>Member</th><th>Zone</th><th>Address</th><th>State</th><th>Heartbeat</th><th>Reached</th><th>Arcs</th><th>Version</th><th>In the store up to</th><th>Series</th><th>Oldest window not in the store</th><th>Notes</th></tr></thead>
+<thead><tr><th>Member</th><th>Zone</th><th>Address</th><th>State</th><th>Heartbeat</th><th>Reached</th><th>Arcs</th><th>Version</th><th>In the store up to</th><th>Series</th><th>Samples not in the store</th><th>Oldest window not in the store</th><th>Notes</th></tr></thead>
 <tbody>
 ${members.map((each) => rowOf(each, version, ownId)).join('\n')}
 </tbody>
@@ -49,6 +49,7 @@ function rowOf(member: MemberStatus, newest: number, ownId: string | undefined):
     version === newest ? String(version) : `<span class="bad">${version}</span>`,
     String(word),
     holds === undefined ? '' : String(holds.series),
+    String(holds?.samplesOwed ?? ''),
     holds === undefined || holds.windowsOwed === 0 ? '' : new Date(holds.oldestOwedMs).toISOString(),
   ];
   return `<tr>${cells.map((cell) => `<td>${cell}</td>`).join('')}${numbers.map((each) => `<td class="number">${each}</td>`).join('')}<td>${notes.join(', ')}</td></tr>`;

@@ -52,6 +52,10 @@ export class RichChunk {
   #starts: number[] | undefined;
   #count = 0;
 
+  get count(): number {
+    return this.#count;
+  }
+
   private constructor(arena: number, encoding: RichEncoding, late: boolean) {
     this.arena = arena;
     this.encoding = encoding;

@@ -89,6 +89,7 @@ export class RichHead {
       open = next;
     }
     series.open = this.#put(series, open!, sample);
+    exports.countSamples(arena, 1);
     return APPENDED;
   }
 
@@ -102,6 +103,7 @@ export class RichHead {
     const chunk = last !== undefined && !last.isFull ? last : this.#begin(series, arena, encoding, true, undefined);
     this.#put(series, chunk, sample);
     series.lateTimes?.add(sample.timeMs);
+    exports.countSamples(arena, 1);
     return APPENDED;
   }
 
@@ -185,6 +187,7 @@ export class RichHead {
     series.chunks.push(chunk);
     series.lateTimes = undefined;
     this.bytes += chunk.size;
+    this.#kernel.exports.countSamples(saved.arena, chunk.count);
     // it goes on where its last sample is the series' newest
     if (!chunk.late) series.open = chunk;
   }

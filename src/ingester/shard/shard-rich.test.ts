@@ -226,3 +226,45 @@ test('late samples of a series cost what they weigh, however many there are and 
   assert.ok(process.threadCpuUsage(before).user < 5e6);
   await shard.close({ checkpoint: false });
 });
+
+test('samples that the store does not have are counted, of all kinds, over restarts, and until it has them', async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'pallium-rich-'));
+  const owed = async (shard: Shard) => {
+    await shard.ready;
+    return shard.stats().owedSamples;
+  };
+  const late = { ...LIMITS, outOfOrderMs: 3_600_000 };
+  // 400 in order, so that chunks are cut and packed; two late ones, a histogram, and one of the window that follows
+  const floats = Array.from({ length: 400 }, (_, i): [number, number] => [T + i * 10, i]);
+  const inOrder = framesOf([{ name: 'm', samples: [...floats, histogram(T + 5_000, 5), [T + WINDOW_MS, 7]] }]);
+  const afterwards = framesOf([
+    {
+      name: 'm',
+      samples: [
+        [T + 15, 1],
+        [T + 25, 1],
+      ],
+    },
+  ]);
+  let shard = open(folder);
+  await shard.ready;
+  for (const counted of [0, 1]) {
+    for (const frames of [inOrder, afterwards]) {
+      const { counts } = await shard.push('t', frames, late);
+      // the second time all are held already
+      assert.ok(counts[counted]! >= 2 && counts[1 - counted] === 0, `${counts}`);
+    }
+    assert.equal(await owed(shard), 404);
+  }
+  await shard.close({ checkpoint: false });
+  shard = open(folder);
+  assert.equal(await owed(shard), 404, 'from the log');
+  await shard.close({ checkpoint: true });
+  shard = open(folder);
+  assert.equal(await owed(shard), 404, 'from a checkpoint');
+  const sealed = await shard.seal(T + WINDOW_MS);
+  assert.equal(await owed(shard), 404, 'a window that is on its way is owed');
+  for (const { sealLsn } of sealed) await shard.confirmFlushed(sealLsn);
+  assert.equal(await owed(shard), 1);
+  await shard.close({ checkpoint: false });
+});

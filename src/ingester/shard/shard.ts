@@ -84,6 +84,8 @@ export interface ShardStats {
   readonly replayedSamples: number;
   readonly replayMs: number;
   readonly arenas: readonly SavedArena[];
+  /** Samples of windows that the store does not have all of. */
+  readonly owedSamples: number;
   readonly checkpoints: number;
   readonly commitFailures: number;
   /** Series that have histograms or start timestamps, and what these take. */
@@ -228,6 +230,7 @@ export class Shard {
       replayedSamples: this.#replay.samples,
       replayMs: this.#replay.tookMs,
       arenas: this.arenas(),
+      owedSamples: this.#windows.owedSamples,
       checkpoints: this.#checkpoints.count,
       commitFailures: this.#commit.failures,
       richSeries: this.head.rich.seriesCount,

@@ -35,6 +35,12 @@ export class Windows {
     return arenas;
   }
 
+  /** Samples of windows that the store does not have all of; those of tenants that were deleted since count until their window goes. */
+  get owedSamples(): number {
+    const owed = this.arenas().filter(({ flushedMs }) => flushedMs === 0);
+    return owed.reduce((sum, { id }) => sum + this.#exports.arenaSamples(id), 0);
+  }
+
   /** No sample goes into the window's open arena any more; the next one makes another. */
   seal(window: number, lsn: number): void {
     const { arenaCount, arenaExists, arenaSealed, arenaWindow, arenaSeal } = this.#exports;
