@@ -237,9 +237,12 @@ export class ChunkStoreReader {
       });
       const sorted = await sortInTurns(pacer, series, (a, b) => Labels.compare(a.labels, b.labels));
       const some = request.limit ? sorted.slice(0, request.limit) : sorted;
-      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () =>
-        context.budget.addMemory(-fetcher.heldBytes - wideBytes),
-      );
+      const { reader } = this.#decoder;
+      reader.begin();
+      return new StoreSeriesSet(some, this.#decoder, startMs, endMs, () => {
+        reader.end();
+        context.budget.addMemory(-fetcher.heldBytes - wideBytes);
+      });
     } catch (error) {
       context.budget.addMemory(-fetcher.heldBytes - wideBytes);
       throw error;

@@ -3,6 +3,7 @@ import { Region } from '../region.ts';
 import { Ring } from '../ring.ts';
 import { ColumnSet, decodeBytes, loadBytes, type StoredColumns } from './column-set.ts';
 import { guarded } from './header.ts';
+import { KeptBlocks } from './kept-blocks.ts';
 
 /** A column set outside of kernel memory, not yet checked. */
 export interface ColumnSource {
@@ -17,6 +18,8 @@ export interface ColumnSource {
 
 /** Kernel memory for blocks that may be used again. */
 const LOADED_BYTES_MAX = 32 * 2 ** 20;
+/** Memory for inflated blocks that have no room there, while series are read. */
+const KEPT_BYTES_MAX = 64 * 2 ** 20;
 /** A block that takes more than one in so many parts of it stays until the next such block. */
 const LARGE_SHARE = 4;
 
@@ -26,17 +29,30 @@ export class ColumnReader {
   /** The sets that lie in the ring, and the one that is too large for it. */
   readonly #loaded = new Map<ColumnSource, ColumnSet>();
   readonly #ring: Ring;
+  readonly #kept: KeptBlocks;
+  /** Sets of series that are being read. */
+  #users = 0;
   readonly #large: Region;
   #largeSource: ColumnSource | undefined;
   readonly #out: Region;
   readonly #scratch: Region;
 
-  constructor(kernel: Kernel, bytesMax = LOADED_BYTES_MAX) {
+  constructor(kernel: Kernel, bytesMax = LOADED_BYTES_MAX, keptBytesMax = KEPT_BYTES_MAX) {
     this.#kernel = kernel;
     this.#ring = new Ring(kernel, bytesMax);
+    this.#kept = new KeptBlocks(keptBytesMax);
     this.#large = new Region(kernel);
     this.#out = new Region(kernel);
     this.#scratch = new Region(kernel);
+  }
+
+  /** Begins to read series: blocks are kept until the last of those who read is through. */
+  begin(): void {
+    this.#users++;
+  }
+
+  end(): void {
+    if (--this.#users === 0) this.#kept.clear();
   }
 
   /** Copies the column's values to `to` from index `at` on. @throws errors.groupCorrupt */
@@ -77,17 +93,25 @@ export class ColumnReader {
     const known = this.#loaded.get(source);
     if (known !== undefined) return known;
     const { block, counts, firsts, name, part } = source;
-    const length = block instanceof Uint8Array ? block.length : block.rawBytes;
+    const isStored = !(block instanceof Uint8Array);
+    const length = isStored ? block.rawBytes : block.length;
+    const kept = isStored ? this.#kept.of(source) : undefined;
     const place = this.#placeOf(source, loadBytes(counts.length, length));
     const set = new ColumnSet(this.#kernel);
-    guarded(name, part, () => set.load(block, counts, firsts, place));
+    guarded(name, part, () => set.load(kept ?? block, counts, firsts, place));
+    if (isStored && kept === undefined && this.#users > 0) this.#kept.offer(source, set.raw);
     this.#loaded.set(source, set);
     return set;
   }
 
+  #lose(source: ColumnSource): void {
+    this.#loaded.delete(source);
+    this.#kept.lost(source);
+  }
+
   #placeOf(source: ColumnSource, bytes: number): number {
-    if (bytes <= this.#ring.bytesMax / LARGE_SHARE) return this.#ring.take(bytes, () => this.#loaded.delete(source));
-    if (this.#largeSource !== undefined) this.#loaded.delete(this.#largeSource);
+    if (bytes <= this.#ring.bytesMax / LARGE_SHARE) return this.#ring.take(bytes, () => this.#lose(source));
+    if (this.#largeSource !== undefined) this.#lose(this.#largeSource);
     this.#largeSource = source;
     return this.#large.ensure(bytes);
   }

@@ -166,6 +166,8 @@ export class ColumnSet {
   #firsts = 0;
   #planes = 0;
   #changes = 0;
+  #at = 0;
+  #length = 0;
   counts: Uint32Array = new Uint32Array(0);
 
   constructor(kernel: Kernel) {
@@ -202,6 +204,8 @@ export class ColumnSet {
       throw new BytesError(REASONS[refused]!);
     }
     this.counts = counts;
+    this.#at = at;
+    this.#length = length;
     const view = this.#kernel.view;
     const lengths = at + 3 * columns;
     this.#changes = view.getUint32(lengths + 12, true);
@@ -211,6 +215,11 @@ export class ColumnSet {
       view.getUint32(lengths, true) +
       view.getUint32(lengths + 4, true) +
       view.getUint32(lengths + 8, true);
+  }
+
+  /** The block, inflated, where it lies in kernel memory. */
+  get raw(): Uint8Array {
+    return this.#kernel.u8.subarray(this.#at, this.#at + this.#length);
   }
 
   /** Decodes one column into kernel memory at `out`, which has room for `decodeBytes(n)`: its values from `from` to `to`, each in its place. */
