@@ -99,6 +99,11 @@ export interface RangeRequest extends QueryRequest {
 export interface WholeQuery {
   readonly startMs: number;
   readonly endMs: number;
+  /**
+   * The steps are pieces of one window, to be put together: series keep their names, and a note tells where an extreme has passed over a series
+   * for having histograms only.
+   */
+  readonly windows?: boolean;
 }
 
 /** One of the two, and the series that are looked at. */

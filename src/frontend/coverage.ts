@@ -10,14 +10,14 @@ export interface Piece extends StepRange {
 export interface Coverage {
   /** Ascending, no step twice. */
   readonly pieces: readonly Piece[];
-  /** The steps between them, in ranges of at least two. */
+  /** The steps between them, in ranges of at least two, but for a part of one. */
   readonly gaps: readonly StepRange[];
 }
 
 /**
  * The steps of a part that extents have the answer of, and those that are to be evaluated.
  *
- * @param part at least two steps
+ * @param part at least two steps; or one, where it may be asked for by itself
  * @param extents of the same phase; they may overlap
  * @param expr the text that notes have to be told of
  */
@@ -37,7 +37,7 @@ export function coverageOf(part: StepRange, stepMs: number, extents: readonly Ex
   for (;;) {
     const gaps = gapsOf(part, stepMs, pieces);
     const lone = gaps.find(({ startMs, endMs }) => startMs === endMs);
-    if (lone === undefined) return { pieces, gaps };
+    if (lone === undefined || pieces.length === 0) return { pieces, gaps };
     pieces = widened(lone.startMs, stepMs, pieces);
   }
 }

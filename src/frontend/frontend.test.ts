@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
+import type { QueryExplanation, QueryResult, QueryRunner, RangeRequest, WholeReason } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { queryErrors } from '../model/errors-query.ts';
@@ -11,7 +11,7 @@ import { Frontend, type FrontendOptions } from './frontend.ts';
 import { isShardable, rangeInShards } from './shard.ts';
 import { splitByInterval } from './split.ts';
 import { splitRefusal } from './split-rules.ts';
-import { testSteps } from './test-answers.ts';
+import { nothingOver, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const SIGNAL = new AbortController().signal;
@@ -91,7 +91,7 @@ interface Asked {
 }
 
 /** A front end over a querier that answers when the test says so. */
-function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {}) {
+function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {}, result = emptyResult()) {
   const asked: Asked[] = [];
   const clock = new ManualClock();
   const none = () => Promise.reject(new Error('bug: nobody asks for this'));
@@ -102,7 +102,7 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {})
     range: (_, request, { signal }) =>
       new Promise((resolve, reject) => {
         signal.addEventListener('abort', () => reject(signal.reason));
-        asked.push({ request, signal, resolve: () => resolve(emptyResult()), reject });
+        asked.push({ request, signal, resolve: () => resolve(result), reject });
       }),
   };
   const frontend = new Frontend({
@@ -116,6 +116,7 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {})
     alignToStep: false,
     parallelMax,
     memory: () => ({ addMemory() {}, close() {} }),
+    over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
     timeoutMs: 1000,
@@ -125,16 +126,11 @@ function askedFrontend(parallelMax: number, more: Partial<FrontendOptions> = {})
   return { asked, clock, frontend };
 }
 
-const emptyResult = () => testSteps(0, 0, { fetchedBytes: 3 });
+const emptyResult = (): QueryResult => testSteps(0, 0, { fetchedBytes: 3 });
 
 const FIVE_DAYS = { expr: 'up', startMs: 0, endMs: 5 * DAY_MS - 1, stepMs: DAY_MS / 24 };
 const WITHIN_DAY = { startMs: 0, endMs: DAY_MS / 2, stepMs: DAY_MS / 24 };
-const INNER: Partial<FrontendOptions> = {
-  shards: 1,
-  over: () => {
-    throw new Error('bug: nothing is evaluated here');
-  },
-};
+const INNER: Partial<FrontendOptions> = { shards: 1 };
 const settle = () => new Promise(setImmediate);
 
 test('some parts are under way at a time, and the cost is that of all', async () => {
@@ -223,6 +219,37 @@ test('what cannot be split, or read, is asked as it is', async () => {
     resolve();
     await answer;
   }
+});
+
+test('an explanation tells each stage around what evaluated the parts', async () => {
+  const explanation = { what: 'selector up', steps: 24, series: 2, points: 48, ms: 1, children: [] };
+  const { asked, frontend } = askedFrontend(5, { alignToStep: true }, { ...emptyResult(), explanation });
+  const request = { expr: 'up', startMs: 1000, endMs: 2 * DAY_MS - 1, stepMs: DAY_MS / 24, explain: true };
+  const answer = frontend.range('t', request, { signal: SIGNAL });
+  await settle();
+  for (const { resolve } of asked) resolve();
+  const texts = (all: readonly QueryExplanation[]): unknown[] =>
+    all.map(({ what, children }) => (children.length === 0 ? what : [what, texts(children)]));
+  assert.deepEqual(texts([(await answer).explanation!]), [
+    [
+      'align: steps at multiples of the step',
+      [
+        [
+          'merge of 2 parts by time',
+          [
+            ['part from 1970-01-01T00:00:00.000Z to 1970-01-02T00:00:00.000Z', ['selector up']],
+            ['part from 1970-01-02T01:00:00.000Z to 1970-01-02T23:00:00.000Z', ['selector up']],
+          ],
+        ],
+      ],
+    ],
+  ]);
+  const left = frontend.range('t', { ...request, expr: 'sort(up)' }, { signal: SIGNAL });
+  await settle();
+  asked.at(-1)!.resolve();
+  assert.deepEqual(texts([(await left).explanation!]), [
+    ['align: steps at multiples of the step', [['split: left whole (function)', ['selector up']]]],
+  ]);
 });
 
 test('shards are asked for one by one, and the query as it is once one cannot be merged', async () => {

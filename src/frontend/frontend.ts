@@ -17,8 +17,11 @@ import type { ParsedExprs } from '../promql/parser/parsed.ts';
 import { printExpr } from '../promql/parser/printer.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { alignToStep } from './align.ts';
+import { explainParts, explainStages } from './explain-stages.ts';
 import { cutOut, hasInnerAggregate, rangeOverInner } from './inner-shards.ts';
-import { addedStatistics, explanationOfParts, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
+import { instantOverWindows, type WindowRunners } from './instant-windows.ts';
+import { cutWindows, mayHaveWindows } from './long-windows.ts';
+import { addedStatistics, joinSteps, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { type NeedLimits, refuseHopeless, type SizesOf } from './need.ts';
 import { partMissing } from './part-missing.ts';
 import { PartsBudget, type PartsMemory } from './parts-budget.ts';
@@ -27,7 +30,7 @@ import type { CachedParts, CacheLimits, ResultsCache } from './results-cache.ts'
 import { withRetries } from './retry.ts';
 import { runParts } from './run-parts.ts';
 import { isShardable, rangeInShards } from './shard.ts';
-import { joined, type StepRange, splitByInterval } from './split.ts';
+import { eachStep, joined, type StepRange, splitByInterval } from './split.ts';
 import { type SplitRules, splitRefusal } from './split-rules.ts';
 
 export interface FrontendOptions {
@@ -59,8 +62,8 @@ export interface FrontendOptions {
   readonly samplesMax: number;
   /** Sizes and limits of queries of several parts; absent: they are not known before. */
   readonly need?: { readonly sizesOf: SizesOf; readonly limits: NeedLimits };
-  /** Evaluates over something else, in this thread; absent: aggregations within larger expressions are not asked for in shards. */
-  readonly over?: ((queryable: Queryable) => QueryRunner) | undefined;
+  /** Evaluates over something else, in this thread: what is around parts of an expression that are asked for by themselves. */
+  readonly over: (queryable: Queryable) => QueryRunner;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -84,8 +87,48 @@ export class Frontend implements QueryRunner {
     this.#options = options;
   }
 
-  instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    return this.#options.querier.instant(tenant, request, context);
+  async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
+    const { querier, splitIntervalMs, rules, clock } = this.#options;
+    const isPlain =
+      request.allowPartial !== true &&
+      !isCounted(request) &&
+      !rules.delayedNameRemoval &&
+      Number.isInteger(request.timeMs);
+    // the usual instant: nothing is read of it here
+    if (splitIntervalMs > 0 && isPlain && mayHaveWindows(request.expr)) {
+      const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
+      const expr = await this.#parse(request.expr, pacer);
+      const cut = expr && cutWindows(expr, request.expr, splitIntervalMs);
+      if (cut !== undefined) {
+        return this.#inTime(request, context, async (inTime) => {
+          const answer = await instantOverWindows(tenant, request, cut, this.#windowRunners(tenant, pacer), inTime);
+          return answer ?? querier.instant(tenant, request, inTime);
+        });
+      }
+    }
+    return querier.instant(tenant, request, context);
+  }
+
+  #windowRunners(tenant: string, turns: Pacer): WindowRunners {
+    const { querier, splitIntervalMs: intervalMs, retriesMax, over, memory } = this.#options;
+    const whole: RunRange = querier.range.bind(querier, tenant);
+    return {
+      intervalMs,
+      edge: (request, context) => withRetries(retriesMax, context.signal, () => whole(request, context)),
+      intervals: async (request, context) => {
+        const expr = await this.#parse(request.expr, turns);
+        if (expr === undefined) throw new Error(`bug: a piece that cannot be read: ${request.expr}`);
+        // each has a key of its own in the cache, whenever the window begins
+        const parts = eachStep(request);
+        const cached = await this.#cacheFor(tenant, request)?.(expr, parts, context.signal);
+        const ranges = joined(cached?.tasks ?? parts, request.stepMs);
+        await this.#refuseHopeless(tenant, request, expr, ranges, context);
+        return this.#inParts(request, cached?.tasks ?? parts, cached, whole, context, turns);
+      },
+      over,
+      memory: memory(),
+      turns,
+    };
   }
 
   partial(tenant: string, request: PartialRequest, context: QueryRunContext): Promise<PartialResult> {
@@ -93,8 +136,17 @@ export class Frontend implements QueryRunner {
   }
 
   async range(tenant: string, asked: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs, shards, clock, rules } = this.#options;
-    const request = this.#options.alignToStep && asked.stepMs > 0 ? alignToStep(asked) : asked;
+    const stages: string[] = [];
+    const result = await this.#range(tenant, asked, context, stages);
+    const { explanation } = result;
+    return explanation === undefined ? result : { ...result, explanation: explainStages(stages, explanation) };
+  }
+
+  /** @param stages told what is done, for who asks for an explanation */
+  async #range(tenant: string, asked: RangeRequest, context: QueryRunContext, stages: string[]): Promise<QueryResult> {
+    const { querier, splitIntervalMs, shards, clock, rules, alignToStep: isAligned } = this.#options;
+    const request = isAligned && asked.stepMs > 0 ? alignToStep(asked) : asked;
+    if (isAligned) stages.push('align: steps at multiples of the step');
     const isPlain =
       request.whole === undefined && request.stepMs > 0 && request.endMs >= request.startMs + request.stepMs;
     if (!isPlain) return querier.range(tenant, request, context);
@@ -102,6 +154,7 @@ export class Frontend implements QueryRunner {
     const cache = parts.length === 0 ? undefined : this.#cacheFor(tenant, request);
     // both parts of a short query would be asked for nearly all of its series
     const isOne = parts.length <= 1 || request.endMs - request.startMs <= splitIntervalMs;
+    if (isOne) stages.push('split: one part');
     // the usual small query: nothing is read of it here
     if (isOne && shards === 0 && cache === undefined) return querier.range(tenant, request, context);
     const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal: context.signal });
@@ -109,12 +162,17 @@ export class Frontend implements QueryRunner {
     // what cannot be read is told by who evaluates
     if (expr === undefined) return querier.range(tenant, request, context);
     const runner = this.#runnerOf(tenant, request, expr, pacer);
-    if (splitRefusal(expr, rules) !== undefined) {
-      if (!isOne) await this.#refuseHopeless(tenant, request, expr, [request], context);
+    const refusal = splitRefusal(expr, rules);
+    if (refusal !== undefined) {
+      if (!isOne) {
+        stages.push(`split: left whole (${refusal})`);
+        await this.#refuseHopeless(tenant, request, expr, [request], context);
+      }
       return runner(request, context);
     }
     const cached = await cache?.(expr, parts, context.signal);
     if (cached === undefined && isOne) return runner(request, context);
+    if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
     if (!isOne)
       await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
     return this.#inTime(request, context, (inTime) =>
@@ -125,35 +183,37 @@ export class Frontend implements QueryRunner {
   /** @throws where what the store has of the query is more than a limit allows */
   async #refuseHopeless(
     tenant: string,
-    { stepMs, lookbackMs = this.#options.lookbackMs, explain }: RangeRequest,
+    { stepMs, lookbackMs = this.#options.lookbackMs, explain, whole }: RangeRequest,
     expr: Expr,
     ranges: readonly StepRange[],
     { signal }: QueryRunContext,
   ): Promise<void> {
     const { need, samplesMax } = this.#options;
     if (need === undefined || tenantsOf(tenant).length > 1) return;
-    // an explanation is short, whatever it is of
-    const limits = { ...need.limits, samplesMax, ...(explain === true ? { maxQueryResponseSize: 0 } : {}) };
+    // an explanation is short, whatever it is of, and of all pieces of a window one value is answered
+    const isShort = explain === true || whole?.windows === true;
+    const limits = { ...need.limits, samplesMax, ...(isShort ? { maxQueryResponseSize: 0 } : {}) };
     await refuseHopeless(expr, { tenant, ranges, stepMs, lookbackMs }, limits, need.sizesOf, signal);
   }
 
   /** The cache, where it may have something of the query; undefined: it has not. */
   #cacheFor(tenant: string, request: RangeRequest) {
     const { cache, cacheLimits: limits, lookbackMs: usualMs } = this.#options;
-    const isCounted = request.perStepStatistics === true || request.explain === true;
     if (
       cache === undefined ||
-      isCounted ||
+      isCounted(request) ||
       request.noStore === true ||
       tenantsOf(tenant).length > 1 ||
       !cache.isWorth(request, limits)
     )
       return undefined;
-    const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs } = request;
+    const { expr: text, startMs, endMs, stepMs, lookbackMs = usualMs, whole } = request;
     return async (expr: Expr, parts: readonly StepRange[], signal: AbortSignal): Promise<CachedParts | undefined> => {
       const reach = reachOf(expr, lookbackMs);
       if (reach === undefined) return undefined;
-      const query = { tenant, expr: text, normal: printExpr(expr), startMs, endMs, stepMs, reach, lookbackMs, limits };
+      // pieces of windows have other answers than steps: series with their names
+      const normal = `${whole?.windows === true ? 'windows ' : ''}${printExpr(expr)}`;
+      const query = { tenant, expr: text, normal, startMs, endMs, stepMs, reach, lookbackMs, limits };
       return cache.open(query, parts, signal);
     };
   }
@@ -165,10 +225,9 @@ export class Frontend implements QueryRunner {
     if (shards === 0 || request.allowPartial === true) return whole;
     const sharded = this.#inShards(tenant, turns);
     if (isShardable(expr) && !hasInnerAggregate(expr)) return sharded;
-    const isCounted = request.perStepStatistics === true || request.explain === true;
     // parts do not tell how many series they have read
     const isLimited = (need?.limits.maxFetchedSeriesPerQuery ?? 0) > 0;
-    if (over === undefined || isCounted || isLimited || rules.delayedNameRemoval) return whole;
+    if (isCounted(request) || isLimited || rules.delayedNameRemoval) return whole;
     const cut = cutOut(expr, request.expr);
     if (cut === undefined) return whole;
     return (part, asked) =>
@@ -179,7 +238,7 @@ export class Frontend implements QueryRunner {
 
   /** One time for all that a query, or a part of it, is made of. */
   async #inTime<Answer>(
-    request: RangeRequest,
+    request: InstantRequest | RangeRequest,
     context: QueryRunContext,
     run: (context: QueryRunContext) => Promise<Answer>,
   ): Promise<Answer> {
@@ -221,11 +280,12 @@ export class Frontend implements QueryRunner {
   ): Promise<QueryResult> {
     const { parallelMax, retriesMax, clock } = this.#options;
     const { startMs, endMs } = request;
-    const whole = { startMs, endMs };
+    const whole = request.whole ?? { startMs, endMs };
+    const isShort = request.explain === true || whole.windows === true;
     const startedMs = clock.monotonicMs();
     const { samplesMax, need } = this.#options;
-    const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
-    const budget = new PartsBudget(this.#options.memory(), { samplesMax, maxQueryResponseSize });
+    const maxQueryResponseSize = isShort ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
+    const budget = new PartsBudget(this.#options.memory(), { samplesMax, maxQueryResponseSize }, request.used);
     try {
       budget.holdBytes(cached?.bytes ?? 0);
       const results = await runParts(parts, parallelMax, context.signal, async (part, ends) => {
@@ -251,12 +311,18 @@ export class Frontend implements QueryRunner {
       const missing = results.flatMap((result) => result.missing ?? []);
       return {
         ...resultOfSteps(request.expr, steps),
+        ...(request.whole === undefined ? {} : { notes: steps.notes }),
         statistics,
-        explanation: explanationOfParts(results),
+        explanation: explainParts(parts, results),
         ...(missing.length === 0 ? {} : { missing }),
       };
     } finally {
       budget.close();
     }
   }
+}
+
+/** Whether the answer tells of steps or parts of the plan, as they are when it is evaluated whole. */
+function isCounted({ perStepStatistics, explain }: InstantRequest | RangeRequest): boolean {
+  return perStepStatistics === true || explain === true;
 }

@@ -7,6 +7,7 @@ import type { BinaryExpr, Call, Expr } from '../promql/parser/ast.ts';
 import { typeOf } from '../promql/parser/type.ts';
 import { childrenOf } from '../promql/parser/walk.ts';
 import type { Queryable } from '../storage/queryable.ts';
+import { alone, NotCut, replaced } from './cut-text.ts';
 import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
 import { isShardable } from './shard.ts';
@@ -34,9 +35,8 @@ interface Place {
   readonly isSharded: boolean;
 }
 
-/** Names of parts, which need no more room than any part has. */
-const NAMES = 'abcdefgh';
-const LOOKBACK_MS = 1;
+/** Answers are at the steps: a selector that looks back so far sees just these. */
+export const STEPS_LOOKBACK_MS = 1;
 
 /** @param text of the expression @returns undefined where nothing can be cut out, or the answer could be another */
 export function cutOut(expr: Expr, text: string): CutOut | undefined {
@@ -47,33 +47,17 @@ export function cutOut(expr: Expr, text: string): CutOut | undefined {
     if (thrown instanceof NotCut) return undefined;
     throw thrown;
   }
-  if (places.length > NAMES.length || !places.some(({ isSharded }) => isSharded)) return undefined;
-  const bytes = new TextEncoder().encode(text);
-  // a name in the place of `{` would be one with the word before it
-  if (places.some(({ expr: { pos } }) => isOfName(bytes[pos.start - 1]) || isOfName(bytes[pos.end]))) return undefined;
-  const outer = bytes.slice();
-  const decoder = new TextDecoder();
-  const inner = places.map(({ expr: part, isSharded }, i): InnerPart => {
-    const { start, end } = part.pos;
-    const name = NAMES[i]!;
-    outer.fill(BLANK, start, end);
-    outer.set(new TextEncoder().encode(name), start);
-    const own = new Uint8Array(end).fill(BLANK);
-    own.set(bytes.subarray(start, end), start);
-    return { expr: decoder.decode(own), isSharded, name };
-  });
-  return { outer: decoder.decode(outer), inner };
+  if (!places.some(({ isSharded }) => isSharded)) return undefined;
+  const parts = places.map(({ expr: part }) => part);
+  const outer = replaced(text, parts);
+  if (outer === undefined) return undefined;
+  const inner = places.map(({ expr: part, isSharded }, i) => ({
+    expr: alone(text, part),
+    isSharded,
+    name: outer.names[i]!,
+  }));
+  return { outer: outer.text, inner };
 }
-
-const BLANK = 32;
-
-/** Whether a byte of the text may be one of a name. */
-function isOfName(byte: number | undefined): boolean {
-  return byte !== undefined && (byte >= 0x80 || /[A-Za-z0-9_:]/.test(String.fromCharCode(byte)));
-}
-
-/** The order of series matters, or it is not known that it does not. */
-class NotCut extends Error {}
 
 /** @throws NotCut */
 function find(expr: Expr, places: Place[]): void {
@@ -181,7 +165,7 @@ export async function rangeOverInner(
     const series = new Map(results.map((result, i) => [inner[i]!.name, seriesOf(result)]));
     const runner = over(stepsQueryable(series));
     const { used: _, noStore: __, ...plain } = steps;
-    const result = await runner.range(tenant, { ...plain, expr: outer, lookbackMs: LOOKBACK_MS }, context);
+    const result = await runner.range(tenant, { ...plain, expr: outer, lookbackMs: STEPS_LOOKBACK_MS }, context);
     const parts = [...results, result].map(stepsOf);
     const { notes } = joinNotes(parts);
     if (turns.due) await turns.pause();
@@ -210,12 +194,12 @@ const ASKED_WHOLE: ReadonlySet<string> = new Set([
   'query-too-many-samples',
 ]);
 
-function isAskedWhole(thrown: unknown): boolean {
+export function isAskedWhole(thrown: unknown): boolean {
   return thrown instanceof NotPlain || (thrown instanceof AppError && ASKED_WHOLE.has(thrown.facts.id));
 }
 
 /** The answer of a part has histograms, or is more than may be held: the query as it is may be evaluated. */
-class NotPlain extends Error {}
+export class NotPlain extends Error {}
 
 /** @throws NotPlain */
 function holdResult({ value }: QueryResult, memory: PartsMemory): void {
@@ -229,7 +213,7 @@ function holdResult({ value }: QueryResult, memory: PartsMemory): void {
   }
 }
 
-function hasHistograms({ value }: QueryResult): boolean {
+export function hasHistograms({ value }: QueryResult): boolean {
   return value.type === 'matrix' && value.series.some(({ histograms }) => histograms !== undefined);
 }
 
@@ -239,7 +223,7 @@ function seriesOf({ value }: QueryResult): readonly ResultSeries[] {
 }
 
 /** Answers of queries as what selectors select, each by the name that stands for it. */
-function stepsQueryable(byName: ReadonlyMap<string, readonly ResultSeries[]>): Queryable {
+export function stepsQueryable(byName: ReadonlyMap<string, readonly ResultSeries[]>): Queryable {
   const nothing = async () => ({ values: [], warnings: [] });
   return {
     async select({ matchers, startMs, endMs }, { budget }) {

@@ -1,11 +1,4 @@
-import type {
-  NoteList,
-  QueryExplanation,
-  QueryResult,
-  QueryStatistics,
-  RangeRequest,
-  ResultSeries,
-} from '../contract/query.ts';
+import type { NoteList, QueryResult, QueryStatistics, RangeRequest, ResultSeries } from '../contract/query.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels } from '../model/labels.ts';
@@ -131,19 +124,5 @@ export function addedStatistics(parts: readonly QueryStatistics[]): QueryStatist
     peakSamples: parts.reduce((most, { peakSamples }) => Math.max(most, peakSamples), 0),
     totalQueryableSamplesPerStep:
       parts.length === 0 || perStep.includes(undefined) ? undefined : perStep.flatMap((counts) => [...counts!]),
-  };
-}
-
-export function explanationOfParts(parts: readonly QueryResult[]): QueryExplanation | undefined {
-  const children = parts.flatMap(({ explanation }) => (explanation === undefined ? [] : [explanation]));
-  if (children.length === 0) return undefined;
-  const sum = (of: (part: QueryExplanation) => number) => children.reduce((total, part) => total + of(part), 0);
-  return {
-    what: `${parts.length} parts by time`,
-    steps: sum(({ steps }) => steps),
-    series: children.reduce((most, { series }) => Math.max(most, series), 0),
-    points: sum(({ points }) => points),
-    ms: sum(({ ms }) => ms),
-    children,
   };
 }

@@ -9,7 +9,7 @@ import { storeErrors } from '../model/errors-store.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend } from './frontend.ts';
 import { ResultsCache } from './results-cache.ts';
-import { testSteps } from './test-answers.ts';
+import { nothingOver, testSteps } from './test-answers.ts';
 
 const STEP_MS = 3_600_000;
 const AWAY_DAY = 3;
@@ -52,6 +52,7 @@ test('a part that cannot be had is left out of an answer that may be incomplete,
     parallelMax: 2,
     retriesMax: 2,
     memory: () => ({ addMemory() {}, close() {} }),
+    over: nothingOver,
     samplesMax: 1e9,
     timeoutMs: 60_000,
     clock,

@@ -41,12 +41,13 @@ export function addedUse(
 export class PartsBudget {
   readonly #memory: PartsMemory;
   readonly #limits: PartsLimits;
-  #used: QueryUse = UNUSED;
+  #used: QueryUse;
   #points = 0;
 
-  constructor(memory: PartsMemory, limits: PartsLimits) {
+  constructor(memory: PartsMemory, limits: PartsLimits, used: QueryUse = UNUSED) {
     this.#memory = memory;
     this.#limits = limits;
+    this.#used = used;
   }
 
   /** Reads of the parts that are through. */

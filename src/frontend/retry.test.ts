@@ -6,7 +6,7 @@ import { type Random, seededRandom } from '../lib/random.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
 import { Frontend } from './frontend.ts';
-import { answersOf, comparableAnswer, testSteps } from './test-answers.ts';
+import { answersOf, comparableAnswer, nothingOver, testSteps } from './test-answers.ts';
 
 const DAY_MS = 86_400_000;
 const STEP_MS = 3_600_000;
@@ -77,6 +77,7 @@ test('200 queries of thirty days are right while who evaluates is killed at rand
     parallelMax: 2,
     retriesMax: 20,
     memory: () => ({ addMemory() {}, close() {} }),
+    over: nothingOver,
     samplesMax: 1e9,
     timeoutMs: 120_000,
     clock: new ManualClock(),

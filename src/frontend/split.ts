@@ -32,6 +32,13 @@ export function splitByInterval(
   return parts;
 }
 
+/** Each step by itself. */
+export function eachStep({ startMs, endMs, stepMs }: Pick<RangeRequest, 'startMs' | 'endMs' | 'stepMs'>): StepRange[] {
+  const steps: StepRange[] = [];
+  for (let timeMs = startMs; timeMs <= endMs; timeMs += stepMs) steps.push({ startMs: timeMs, endMs: timeMs });
+  return steps;
+}
+
 /** Ranges of steps, ascending, of which those that follow on each other become one. */
 export function joined(ranges: readonly StepRange[], stepMs: number): StepRange[] {
   const out: StepRange[] = [];

@@ -1,4 +1,4 @@
-import type { QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
+import type { InstantRequest, QueryResult, QueryRunner, QueryStatistics, RangeRequest } from '../contract/query.ts';
 import { NO_STATISTICS } from './part-missing.ts';
 
 const SIGNAL = new AbortController().signal;
@@ -6,9 +6,16 @@ const SIGNAL = new AbortController().signal;
 type Answer = { readonly result: QueryResult } | { readonly error: string };
 
 /** The answer as it comes out of another process, or the error's text. */
-export async function answersOf(runner: QueryRunner, request: RangeRequest, tenant = 't'): Promise<Answer> {
+export async function answersOf(
+  runner: QueryRunner,
+  request: InstantRequest | RangeRequest,
+  tenant = 't',
+): Promise<Answer> {
+  const context = { signal: SIGNAL };
   try {
-    return { result: structuredClone(await runner.range(tenant, request, { signal: SIGNAL })) };
+    const answer =
+      'timeMs' in request ? runner.instant(tenant, request, context) : runner.range(tenant, request, context);
+    return { result: structuredClone(await answer) };
   } catch (thrown) {
     return { error: (thrown as Error).message };
   }
@@ -18,10 +25,17 @@ export async function answersOf(runner: QueryRunner, request: RangeRequest, tena
 export function comparableAnswer(answer: Answer) {
   if ('error' in answer) return answer;
   const { value, warnings, infos } = answer.result;
-  if (value.type !== 'matrix') throw new Error(`a range query answers a matrix, not a ${value.type}`);
+  const notes = [[...warnings].sort(), [...infos].sort()];
   // strictly equal arrays have equal zeros; typed ones equal NaNs, too, and these have the bits that a processor gave them
+  if (value.type === 'vector') return { value: { ...value, values: [...value.values] }, notes };
+  if (value.type !== 'matrix') return { value, notes };
   const series = value.series.map((each) => ({ ...each, times: [...each.times], values: [...each.values] }));
-  return { series, notes: [[...warnings].sort(), [...infos].sort()] };
+  return { series, notes };
+}
+
+/** Where a front end evaluates nothing by itself. */
+export function nothingOver(): never {
+  throw new Error('bug: nothing is evaluated here');
 }
 
 /** A part's answer of so many series with so many points each. */

@@ -144,7 +144,7 @@ const REQUESTS: readonly JobRequest[] = [
       startMs: 0,
       endMs: 600_000,
       stepMs: 60_000,
-      whole: { startMs: 0, endMs: 1_200_000 },
+      whole: { startMs: 0, endMs: 1_200_000, windows: true },
       used: { chunks: 1, chunkBytes: 2, fetchedBytes: 3 },
       timeoutMs: 1000,
       explain: true,

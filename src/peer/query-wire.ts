@@ -14,6 +14,7 @@ import type {
   QueryValue,
   RangeRequest,
   ResultSeries,
+  WholeQuery,
   WholeReason,
 } from '../contract/query.ts';
 import { decodeValue, encodeValue } from '../kit/rpc/codec.ts';
@@ -79,8 +80,13 @@ function rangeOf(value: unknown): RangeRequest {
   const fields = fieldsOf(value, 'request');
   const { startMs, endMs } = timesOf(fields);
   const stepMs = numberOf(fields.stepMs, 'stepMs');
-  const whole = optional(fields.whole, (each) => timesOf(fieldsOf(each, 'whole')));
+  const whole = optional(fields.whole, wholeOf);
   return { ...askedOf(fields), startMs, endMs, stepMs, ...(whole && { whole }) };
+}
+
+function wholeOf(value: unknown): WholeQuery {
+  const fields = fieldsOf(value, 'whole');
+  return { ...timesOf(fields), ...present('windows', fields, boolOf) };
 }
 
 /** Times may be infinite. */

@@ -125,7 +125,7 @@ export class Engine {
   async #run<Answer>(
     queryable: Queryable,
     query: QueryOptions,
-    { grid, stepMs: queryStepMs, startMs, endMs, isPart }: QueryTimes,
+    { grid, stepMs: queryStepMs, startMs, endMs, isPart, areWindows }: QueryTimes,
     context: QueryContext,
     evaluate: (query: OpenedQuery) => Promise<Answer>,
   ): Promise<Answer> {
@@ -161,6 +161,7 @@ export class Engine {
       context,
       annotations,
       features: this.#features,
+      areWindows,
       lookbackMs,
       stats,
       samplesMax: options.samplesMax ?? 50_000_000,
@@ -197,13 +198,15 @@ interface QueryTimes {
   readonly startMs: number;
   readonly endMs: number;
   readonly isPart: boolean;
+  /** The steps are pieces of one window. */
+  readonly areWindows: boolean;
 }
 
 function timesOf(query: InstantQuery | RangeQuery): QueryTimes {
   if ('timeMs' in query) {
     const { timeMs } = query;
     const grid = { startMs: timeMs, stepMs: 1, steps: 1 };
-    return { grid, stepMs: 0, startMs: timeMs, endMs: timeMs, isPart: false };
+    return { grid, stepMs: 0, startMs: timeMs, endMs: timeMs, isPart: false, areWindows: false };
   }
   const { startMs, endMs, stepMs: queryStepMs, whole } = query;
   if (!(queryStepMs > 0))
@@ -217,6 +220,7 @@ function timesOf(query: InstantQuery | RangeQuery): QueryTimes {
     startMs: times.startMs,
     endMs: times.endMs,
     isPart: whole !== undefined,
+    areWindows: whole?.windows === true,
   };
 }
 

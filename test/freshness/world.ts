@@ -8,6 +8,7 @@ import { ChunkStoreWriter } from '../../src/chunkstore/writer.ts';
 import type { QueryRunner } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
 import { ResultsCache } from '../../src/frontend/results-cache.ts';
+import { nothingOver } from '../../src/frontend/test-answers.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
@@ -148,6 +149,7 @@ export async function startWorld(random: Random, { gates = new Gates(), isShared
       alignToStep: false,
       parallelMax: 2,
       memory: () => ({ addMemory() {}, close() {} }),
+      over: nothingOver,
       samplesMax: 50_000_000,
       retriesMax: 2,
       timeoutMs: 120_000,

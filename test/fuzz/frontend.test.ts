@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Cache } from '../../src/cache/client.ts';
 import { MemoryCache } from '../../src/cache/memory.ts';
-import type { RangeRequest } from '../../src/contract/query.ts';
+import type { InstantRequest, QueryRunner, RangeRequest } from '../../src/contract/query.ts';
 import { Frontend } from '../../src/frontend/frontend.ts';
 import { ResultsCache } from '../../src/frontend/results-cache.ts';
 import { answersOf, comparableAnswer } from '../../src/frontend/test-answers.ts';
@@ -13,8 +12,9 @@ import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/querier.ts';
+import { forgetful } from '../conformance/through-frontend.ts';
 import { Expressions } from './expressions.ts';
-import { METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';
+import { METRICS, RICH_METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';
 
 // Random range queries through a front end, against the same from the engine: bit for bit, notes and errors included.
 
@@ -72,19 +72,66 @@ function aroundAggregations(random: Random): string {
   }
 }
 
-/** A cache that forgets what it likes. */
-function forgetful(cache: MemoryCache, random: Random): Cache {
-  return {
-    get: async (keys) => (await cache.get(keys)).map((value) => (random() < 0.15 ? undefined : value)),
-    set: (entries) => cache.set(entries),
-    close: () => cache.close(),
+const CUT =
+  'count_over_time first_over_time last_over_time max_over_time min_over_time present_over_time ts_of_first_over_time ts_of_last_over_time'.split(
+    ' ',
+  );
+const LEFT_WHOLE = 'absent_over_time sum_over_time increase ts_of_max_over_time'.split(' ');
+
+/** Over windows of several intervals, some with nothing in them. */
+function randomInstant(random: Random): InstantRequest {
+  const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
+  const metrics = [...METRICS, ...RICH_METRICS].map(({ name }) => name);
+  const window = (): string => {
+    const selector = random() < 0.1 ? '{__name__=~"mixed_total|odd|tenths"}' : pick(metrics);
+    const labels = pick(['', '', '', '{instance=~"[01]"}', '{job!="0"}', '{instance="none"}']);
+    const matchers = selector.startsWith('{') ? '' : labels;
+    const range = pick(['21m', '21m1ms', '25m', '28m', '31m30s', '2h']);
+    const offset = pick(['', '', '', ' offset 3m', ' offset -2m30s']);
+    return `${pick(random() < 0.9 ? CUT : LEFT_WHOLE)}(${selector}${matchers}[${range}]${offset})`;
   };
+  const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
+  const around = [
+    () => `${pick(['sum', 'avg', 'min', 'max', 'count', 'group', 'stddev'])}${by} (${window()})`,
+    () => `${pick(['topk', 'bottomk'])}${by} (2, ${window()})`,
+    () => `(${window()}) ${pick(['-', '/', '>', '== bool', 'and', 'or', 'unless'])} ${window()}`,
+    () => `${window()} ${pick(['>', '<='])} ${pick(['3', '40', 'time() - 600'])}`,
+    () => `sort_desc(${window()})`,
+    () => `-${window()} + vector(1)`,
+    () => `label_replace(${window()}, "x", "$1", "instance", "(.*)")`,
+    () => `count_values("v", ${window()})`,
+    () => `histogram_quantile(0.5, ${window()})`,
+    () => `timestamp(${window()})`,
+    () => `absent(${window()})`,
+    () => `${window()} / on (instance) group_left () sum by (instance) (${pick(['tenths', window()])})`,
+  ];
+  const expr = random() < 0.6 ? pick([window(), `(${window()})`]) : around[Math.floor(random() * around.length)]!();
+  const isOnBorder = random() < 0.2;
+  const someMs = START_MS + Math.floor(random() * 1.3 * STEPS * STEP_MS);
+  return { expr, timeMs: isOnBorder ? Math.floor(someMs / INTERVAL_MS) * INTERVAL_MS : someMs };
+}
+
+/** A querier, and how often it was asked for pieces of windows. */
+function countedPieces(querier: QueryRunner) {
+  const counts = { pieces: 0, whole: 0 };
+  const counted: QueryRunner = {
+    instant(tenant, request, context) {
+      counts.whole++;
+      return querier.instant(tenant, request, context);
+    },
+    partial: querier.partial.bind(querier),
+    range(tenant, request, context) {
+      if (request.whole?.windows === true) counts.pieces++;
+      return querier.range(tenant, request, context);
+    },
+  };
+  return { counts, counted };
 }
 
 test(`${COUNT} random queries have the answers through a front end that they have without`, async (t) => {
   console.log(`SEED=${SEED}`);
   const random = seededRandom(SEED);
-  const rig = await startRig(random);
+  const rig = await startRig(random, { rich: true });
   t.after(() => rig.close());
   const parsed = new ParsedExprs(
     querierSyntax({ ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true }),
@@ -100,12 +147,12 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     timeoutMs: 120_000,
     clock: systemClock,
   };
-  const expressions = new Expressions({ random, metrics: METRICS, legacy: true });
+  const expressions = new Expressions({ random, metrics: [...METRICS, ...RICH_METRICS], legacy: false });
   for (const place of ['head', 'store']) {
     if (place === 'store') await rig.flush();
     const memory = new MemoryCache({ bytesMax: 1 << 24, clock: systemClock });
     const cache = new ResultsCache({
-      cache: forgetful(memory, random),
+      cache: forgetful(memory, random, 0.15),
       generations: async () => ({ token: () => 'one', isSettled: () => true }),
       flags: '',
       intervalMs: INTERVAL_MS,
@@ -160,6 +207,34 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     console.log(`from the ${place}: ${JSON.stringify({ ...outcomes, ...memory.stats })}`);
     assert.ok(outcomes.inner > COUNT / 50);
     assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
+
+    const instants = { cut: 0, whole: 0, filled: 0 };
+    for (let i = 0; i < COUNT / 4; i++) {
+      const request = randomInstant(random);
+      const querier = rig.runner('a');
+      const plain = await answersOf(querier, request, 'a');
+      const { counts, counted } = countedPieces(querier);
+      const frontend = new Frontend({
+        ...usual,
+        querier: counted,
+        splitIntervalMs: INTERVAL_MS,
+        shards: 0,
+        over: rig.over,
+        cache: random() < 0.7 ? cache : undefined,
+        cacheLimits: { ageMs: Date.now() - (START_MS + STEPS * STEP_MS * 0.8), retentionMs: 0, ttlMs: 0 },
+        parallelMax: 2,
+      });
+      const answer = await answersOf(frontend, request, 'a');
+      const where = `${JSON.stringify(request)} from the ${place}, SEED=${SEED}`;
+      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
+      if (counts.whole > 0) instants.whole++;
+      else instants.cut++;
+      const isFilled = 'result' in plain && plain.result.value.type === 'vector' && plain.result.value.pairs.length > 0;
+      if (isFilled && counts.whole === 0) instants.filled++;
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    }
+    console.log(`instants from the ${place}: ${JSON.stringify(instants)}`);
+    assert.ok(instants.filled > COUNT / 16, JSON.stringify(instants));
 
     const refused = { plain: 0, none: 0 };
     for (let i = 0; i < COUNT / 20; i++) {

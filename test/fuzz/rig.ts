@@ -6,6 +6,7 @@ import type { QueryRunner } from '../../src/contract/query.ts';
 import { Flusher } from '../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
+import { richPayload } from '../../src/ingester/head/test-rich.ts';
 import { MemoryDisk } from '../../src/ingester/log/test-disk.ts';
 import { Shard } from '../../src/ingester/shard/shard.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
@@ -18,13 +19,19 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../../src/limits/limits.ts';
 import { joinedLimits } from '../../src/limits/query-limits.ts';
+import { encodeLabels } from '../../src/model/canonical.ts';
+import { Labels } from '../../src/model/labels.ts';
 import { MemoryObjectClient } from '../../src/object/memory.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
 import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { KernelRows } from '../../src/querier/row-kernel.ts';
 import type { Queryable } from '../../src/storage/queryable.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
+import { FRAME_ASIDE } from '../../src/wire/frame-layout.ts';
+import { FrameWriter } from '../../src/wire/frames.ts';
+import type { RichSample } from '../../src/wire/rich-samples.ts';
 import type { FuzzMetric } from './expressions.ts';
+import { HistogramWalk, type HistogramWalkOptions } from './histogram-walk.ts';
 
 // Two ingester shards and a store with random series, and a querier over them: what fuzzers of queries ask. Needs no other program.
 
@@ -82,6 +89,38 @@ export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, ran
   },
 ];
 
+/** Metrics with native histograms, of which some turn to floats and back. */
+export const RICH_METRICS: readonly (FuzzMetric & {
+  readonly walk: HistogramWalkOptions;
+  /** Chance of each sample to be the first of the other kind. */
+  readonly turns: number;
+})[] = [
+  {
+    name: 'response_seconds',
+    kind: 'histogram',
+    labels: ['instance', 'job'],
+    values: ['0', '1'],
+    walk: { buckets: 'exponential', integer: true, gauge: false },
+    turns: 0,
+  },
+  {
+    name: 'payload_bytes',
+    kind: 'histogram',
+    labels: ['instance', 'code'],
+    values: ['0', '1'],
+    walk: { buckets: 'custom', integer: false, gauge: true },
+    turns: 0,
+  },
+  {
+    name: 'mixed_total',
+    kind: 'mixed',
+    labels: ['instance', 'job'],
+    values: ['0', '1', '2'],
+    walk: { buckets: 'exponential', integer: true, gauge: false },
+    turns: 0.02,
+  },
+];
+
 export interface Rig {
   /** @param limits in place of the usual ones */
   readonly runner: (tenant: string, limits?: Partial<TenantLimits>) => QueryRunner;
@@ -98,9 +137,11 @@ export interface Rig {
 export interface RigOptions {
   /** Half of the series have the same times, and now and then a stale marker. */
   readonly alike?: boolean;
+  /** The series of `RICH_METRICS` are there, too. */
+  readonly rich?: boolean;
 }
 
-export async function startRig(random: Random, { alike = false }: RigOptions = {}): Promise<Rig> {
+export async function startRig(random: Random, { alike = false, rich = false }: RigOptions = {}): Promise<Rig> {
   const disk = new MemoryDisk();
   const shards = Array.from({ length: INGESTERS }, (_, i) => {
     const options = { windowMs: WINDOW_MS, headBytesMax: 2 ** 30, fsync: 'interval', fsyncIntervalMs: 60_000 } as const;
@@ -121,6 +162,12 @@ export async function startRig(random: Random, { alike = false }: RigOptions = {
     for (const [i, shard] of shards.entries()) {
       const own = seriesOf(random, alike).filter((_, at) => at % INGESTERS === i);
       await shard.push(tenant, testFrames(own), LIMITS);
+      if (rich)
+        await shard.push(
+          tenant,
+          richFrames(random, (at) => at % INGESTERS === i),
+          LIMITS,
+        );
     }
   }
   const config = { ...defaultsOf(querierConfig), enablePromqlExperimentalFunctions: true };
@@ -192,4 +239,32 @@ function seriesOf(random: Random, alike: boolean): TestSeries[] {
       return { labels: set, samples };
     });
   });
+}
+
+function richFrames(random: Random, isOwn: (at: number) => boolean): Uint8Array {
+  const frames = new FrameWriter(Kernel.create());
+  const bits = new DataView(new ArrayBuffer(8));
+  let at = 0;
+  for (const { name, labels, values, walk: options, turns } of RICH_METRICS) {
+    let sets: Record<string, string>[] = [{ __name__: name }];
+    for (const label of labels) sets = sets.flatMap((set) => values.map((value) => ({ ...set, [label]: value })));
+    for (const set of sets) {
+      const walk = new HistogramWalk(options, random);
+      const samples: RichSample[] = [];
+      const phaseMs = Math.floor(random() * STEP_MS);
+      let isHistogram = turns === 0 || random() < 0.5;
+      for (let step = 0; step < STEPS; step++) {
+        if (random() < turns) isHistogram = !isHistogram;
+        const histogram = walk.next(random);
+        if (random() < 0.03) continue;
+        const timeMs = START_MS + step * STEP_MS + phaseMs;
+        bits.setFloat64(0, step);
+        const float = { high: bits.getUint32(0), low: bits.getUint32(4) };
+        samples.push({ timeMs, startMs: 0, ...(isHistogram ? { histogram } : float) });
+      }
+      if (!isOwn(at++)) continue;
+      frames.aside(encodeLabels(Labels.of(set)), Buffer.from(name), samples.length, richPayload(samples), FRAME_ASIDE);
+    }
+  }
+  return frames.bytes.slice();
 }

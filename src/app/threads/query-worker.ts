@@ -76,7 +76,10 @@ const PARTS_AT_ONCE = 2;
 
 const NO_TURN: JobTurn = { query: '', costMs: 0, priority: 0 };
 
-const frontend: Omit<FrontendOptions, 'querier' | 'parallelMax' | 'retriesMax' | 'cacheLimits' | 'memory' | 'need'> = {
+const frontend: Omit<
+  FrontendOptions,
+  'querier' | 'over' | 'parallelMax' | 'retriesMax' | 'cacheLimits' | 'memory' | 'need'
+> = {
   parsed: engine.parsed,
   rules: { delayedNameRemoval: config.enablePromqlDelayedNameRemoval },
   splitIntervalMs: queryRange.splitQueriesByIntervalMs,

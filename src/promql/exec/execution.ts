@@ -48,6 +48,8 @@ export class Execution {
   readonly context: QueryContext;
   readonly annotations: Annotations;
   readonly features: Features;
+  /** The steps are pieces of one window, to be put together (`WholeQuery.windows`). */
+  readonly areWindows: boolean;
   readonly lookbackMs: number;
   readonly stats: SampleStats;
   readonly memory: RowMemory;
@@ -70,6 +72,7 @@ export class Execution {
     context: QueryContext;
     annotations: Annotations;
     features: Features;
+    areWindows: boolean;
     lookbackMs: number;
     stats: SampleStats;
     samplesMax: number;
@@ -83,6 +86,7 @@ export class Execution {
     this.context = init.context;
     this.annotations = init.annotations;
     this.features = init.features;
+    this.areWindows = init.areWindows;
     this.lookbackMs = init.lookbackMs;
     this.stats = init.stats;
     this.memory = new RowMemory(init.rowKernel);

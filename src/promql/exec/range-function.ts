@@ -69,7 +69,8 @@ export class RangeFunctionOperator implements Operator {
     this.#argPos = call.argPos[matrixIndex]!;
     this.steps = grid.steps;
     const { memo } = source;
-    const output = func.keepsName ? { series: inputs, memo } : namelessSeries(execution, inputs, memo);
+    const keepsName = func.keepsName || execution.areWindows;
+    const output = keepsName ? { series: inputs, memo } : namelessSeries(execution, inputs, memo);
     this.series = output.series;
     this.memo = output.memo;
     const matrix = call.args[matrixIndex] as MatrixNode;
@@ -187,6 +188,7 @@ class SampledRows {
       lookbackMs: execution.lookbackMs,
       anchored,
       smoothed,
+      isPiece: execution.areWindows,
     });
     this.#window.useStarts = execution.features.startTimestamps && func.starts === true;
     const { rows } = open;

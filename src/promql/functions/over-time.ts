@@ -69,7 +69,10 @@ export function tsOfMinOverTime(window: Window): WindowAnswer {
 }
 
 function extreme(window: Window, better: (value: number, best: number) => boolean, time: boolean): WindowAnswer {
-  if (window.floats === 0) return NOTHING;
+  if (window.floats === 0) {
+    window.noteHistogramsAlone();
+    return NOTHING;
+  }
   window.noteIgnoredHistograms();
   const { floatValues, floatTimes } = window.samples;
   let at = window.floatsFrom;

@@ -23,6 +23,8 @@ export class Window {
   readonly lookbackMs: number;
   readonly anchored: boolean;
   readonly smoothed: boolean;
+  /** The window is a piece of a longer one. */
+  readonly #isPiece: boolean;
   /** Whether start timestamps count. */
   useStarts = false;
   metricName = '';
@@ -52,6 +54,7 @@ export class Window {
     lookbackMs: number;
     anchored: boolean;
     smoothed: boolean;
+    isPiece?: boolean;
   }) {
     this.samples = init.samples;
     this.annotations = init.annotations;
@@ -62,6 +65,7 @@ export class Window {
     this.lookbackMs = init.lookbackMs;
     this.anchored = init.anchored;
     this.smoothed = init.smoothed;
+    this.#isPiece = init.isPiece ?? false;
   }
 
   callArgPos(index: number): PosRange {
@@ -94,6 +98,11 @@ export class Window {
   noteIgnoredHistograms(): void {
     if (this.histograms > 0)
       this.annotations.histogramIgnoredInMixedRange(this.metricName, this.callArgPos(0), this.callPos);
+  }
+
+  /** The same where there are no floats: other pieces of the window may have some. */
+  noteHistogramsAlone(): void {
+    if (this.#isPiece) this.noteIgnoredHistograms();
   }
 }
 

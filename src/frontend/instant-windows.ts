@@ -1,0 +1,183 @@
+import type {
+  InstantRequest,
+  QueryResult,
+  QueryRunContext,
+  QueryRunner,
+  RangeRequest,
+  ResultSeries,
+} from '../contract/query.ts';
+import { sortInTurns } from '../lib/sort-in-turns.ts';
+import type { Turns } from '../lib/turns.ts';
+import { Labels, METRIC_NAME } from '../model/labels.ts';
+import type { Queryable } from '../storage/queryable.ts';
+import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './inner-shards.ts';
+import { type CutWindows, type LongWindow, piecesOf } from './long-windows.ts';
+import { addedStatistics } from './merge-steps.ts';
+import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
+
+/** Series that are merged without a look at the clock. */
+const SERIES_BETWEEN = 256;
+
+export interface WindowRunners {
+  /** Length of a piece by the clock. */
+  readonly intervalMs: number;
+  /** The piece of a window that is less than an interval: one step. */
+  readonly edge: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
+  /** Pieces of a whole interval each. */
+  readonly intervals: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
+  /** Evaluates over something else, in this thread. */
+  readonly over: (queryable: Queryable) => QueryRunner;
+  readonly memory: PartsMemory;
+  readonly turns: Turns;
+}
+
+/**
+ * An instant over windows of many days, from pieces of them.
+ *
+ * @returns undefined where the pieces do not say for certain what the answer is: the query is to be asked for as it is
+ */
+export async function instantOverWindows(
+  tenant: string,
+  request: InstantRequest,
+  { windows, outer }: CutWindows,
+  runners: WindowRunners,
+  context: QueryRunContext,
+): Promise<QueryResult | undefined> {
+  const { over, memory } = runners;
+  const reader = new WindowReader(request, runners, context);
+  try {
+    const found: ResultSeries[][] = [];
+    for (const window of windows) found.push(await reader.series(window));
+    const { statistics, storage } = reader;
+    const none = { warnings: storage, infos: [], statistics, explanation: undefined };
+    if (outer === undefined) {
+      const series = windows[0]!.isAbsent ? nothing(found[0]!) : found[0]!;
+      return { ...none, value: vectorOf(series, request.timeMs) };
+    }
+    const { used: _, noStore: __, ...plain } = request;
+    const byName = new Map(found.map((series, i) => [outer.names[i]!, series]));
+    const around = { ...plain, expr: outer.text, lookbackMs: STEPS_LOOKBACK_MS };
+    const { value, warnings, infos } = await over(stepsQueryable(byName)).instant(tenant, around, context);
+    return { ...none, value, warnings: [...storage, ...warnings], infos };
+  } catch (thrown) {
+    // whichever of several errors comes first is told by who evaluates all of it
+    if (context.signal.aborted || !isAskedWhole(thrown)) throw thrown;
+    return undefined;
+  } finally {
+    memory.close();
+  }
+}
+
+/** @throws NotPlain where there is nothing: the labels of the answer are those of the selector */
+function nothing(found: readonly ResultSeries[]): readonly ResultSeries[] {
+  if (found.length === 0) throw new NotPlain('nothing is there');
+  return [];
+}
+
+function vectorOf(series: readonly ResultSeries[], timeMs: number) {
+  const pairs = series.map((each) => each.pairs);
+  const values = Float64Array.from(series, (each) => each.values[0]!);
+  return { type: 'vector', timeMs, pairs, values, histograms: undefined } as const;
+}
+
+/** What a series has in the pieces so far. */
+interface Joined {
+  readonly labels: Labels;
+  value: number;
+}
+
+class WindowReader {
+  readonly #request: InstantRequest;
+  readonly #runners: WindowRunners;
+  readonly #context: QueryRunContext;
+  readonly #storage = new Set<string>();
+  readonly #results: QueryResult[] = [];
+
+  constructor(request: InstantRequest, runners: WindowRunners, context: QueryRunContext) {
+    this.#request = request;
+    this.#runners = runners;
+    this.#context = context;
+  }
+
+  /** Warnings of the storage. */
+  get storage(): string[] {
+    return [...this.#storage];
+  }
+
+  get statistics() {
+    const all = this.#results.map(({ statistics }) => statistics);
+    const sum = (of: (part: (typeof all)[number]) => number) => all.reduce((total, part) => total + of(part), 0);
+    const cachedSteps = sum((part) => part.cachedSteps ?? 0);
+    return { ...addedStatistics(all), parts: sum((part) => part.parts ?? 1), cachedSteps };
+  }
+
+  /** The window's value of each series, in the order that a selector has them. @throws NotPlain */
+  async series(window: LongWindow): Promise<ResultSeries[]> {
+    const { timeMs } = this.#request;
+    const { intervalMs, edge, intervals } = this.#runners;
+    const pieces = piecesOf(window, timeMs, intervalMs);
+    const whole = { startMs: timeMs, endMs: timeMs, windows: true };
+    const { timeMs: _, ...asked } = this.#request;
+    const results: QueryResult[] = [];
+    for (const piece of [pieces.before, pieces.intervals, pieces.after]) {
+      if (piece === undefined) continue;
+      const used = this.#results.reduce(
+        (sum, { statistics }) => addedUse(sum, statistics),
+        this.#request.used ?? UNUSED,
+      );
+      const run = piece === pieces.intervals ? intervals : edge;
+      const result = await run({ ...asked, ...piece, stepMs: intervalMs, whole, used }, this.#context);
+      this.#take(result);
+      results.push(result);
+    }
+    return this.#joined(window, results);
+  }
+
+  /** @throws NotPlain where a piece says more than values of floats */
+  #take(result: QueryResult): void {
+    const { warnings, infos, notes } = result;
+    if (hasHistograms(result)) throw new NotPlain('histograms');
+    const { storage } = notes!;
+    // they are told of the whole window, and at other places
+    if (infos.length > 0 || warnings.length > storage.length) throw new NotPlain('notes');
+    for (const text of storage) this.#storage.add(text);
+    this.#results.push(result);
+  }
+
+  async #joined({ join, keepsName }: LongWindow, results: readonly QueryResult[]): Promise<ResultSeries[]> {
+    const { turns, memory } = this.#runners;
+    const byKey = new Map<string, Joined>();
+    let count = 0;
+    for (const { value } of results) {
+      if (value.type !== 'matrix') throw new Error('bug: not the answer of some steps');
+      for (const { pairs, values } of value.series) {
+        if (++count % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
+        const labels = Labels.fromSortedPairs(pairs);
+        let joined = byKey.get(labels.key);
+        let from = 0;
+        if (joined === undefined) {
+          memory.addMemory(SERIES_BYTES + POINT_BYTES);
+          joined = { labels, value: values[from++]! };
+          byKey.set(labels.key, joined);
+        }
+        for (let i = from; i < values.length; i++) joined.value = join(joined.value, values[i]!);
+      }
+    }
+    const ordered = await sortInTurns(turns, [...byKey.values()], (a, b) => Labels.compare(a.labels, b.labels));
+    return this.#named(ordered, keepsName);
+  }
+
+  /** @throws NotPlain where series become the same without their names, or came without them */
+  #named(ordered: readonly Joined[], keepsName: boolean): ResultSeries[] {
+    const times = Float64Array.of(this.#request.timeMs);
+    const seen = new Set<string>();
+    return ordered.map(({ labels, value }) => {
+      // queriers of a version before answer without
+      if (labels.get(METRIC_NAME) === '') throw new NotPlain('a series without its name');
+      const own = keepsName ? labels : labels.dropReserved();
+      if (seen.has(own.key)) throw new NotPlain('series with the same labels');
+      seen.add(own.key);
+      return { pairs: own.pairs, times, values: Float64Array.of(value), histograms: undefined };
+    });
+  }
+}
