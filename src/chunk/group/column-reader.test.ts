@@ -8,14 +8,14 @@ import { ColumnSetEncoder } from './column-set.ts';
 const COLUMNS = 4;
 const VALUES = 200;
 
-const valueOf = (block: number, column: number, i: number) => Math.sin(block * 1000 + column * 300 + i);
+const storedValue = (block: number, column: number, i: number) => Math.sin(block * 1000 + column * 300 + i);
 
 /** A block whose stored bytes tell when they are looked at. */
 function storedSource(kernel: Kernel, block: number, inflated: () => void) {
   const encoder = new ColumnSetEncoder(kernel);
   encoder.begin(COLUMNS, COLUMNS * VALUES);
   for (let column = 0; column < COLUMNS; column++)
-    encoder.add(Float64Array.from({ length: VALUES }, (_, i) => valueOf(block, column, i)));
+    encoder.add(Float64Array.from({ length: VALUES }, (_, i) => storedValue(block, column, i)));
   const raw = encoder.finish();
   const stored = zstdCompressSync(raw);
   const source: ColumnSource = {
@@ -27,7 +27,7 @@ function storedSource(kernel: Kernel, block: number, inflated: () => void) {
       rawBytes: raw.length,
     },
     counts: new Uint32Array(COLUMNS).fill(VALUES),
-    firsts: Float64Array.from({ length: COLUMNS }, (_, column) => valueOf(block, column, 0)),
+    firsts: Float64Array.from({ length: COLUMNS }, (_, column) => storedValue(block, column, 0)),
     name: 'group',
     part: `block ${block}`,
   };
@@ -48,7 +48,7 @@ function readRound(blocks: number, keptBlocks: number, rounds = 1) {
       for (const [block, { source }] of all.entries())
         assert.deepEqual(
           reader.read(source, column),
-          Float64Array.from({ length: VALUES }, (_, i) => valueOf(block, column, i)),
+          Float64Array.from({ length: VALUES }, (_, i) => storedValue(block, column, i)),
         );
     }
     reader.end();
