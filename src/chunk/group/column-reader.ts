@@ -29,7 +29,7 @@ export class ColumnReader {
   /** The sets that lie in the ring, and the one that is too large for it. */
   readonly #loaded = new Map<ColumnSource, ColumnSet>();
   readonly #ring: Ring;
-  readonly #kept: KeptBlocks;
+  readonly #kept: KeptBlocks<ColumnSource>;
   /** Sets of series that are being read. */
   #users = 0;
   readonly #large: Region;

@@ -1,5 +1,4 @@
 import { uncountedBytes } from '../../lib/uncounted-bytes.ts';
-import type { ColumnSource } from './column-reader.ts';
 
 interface Kept {
   readonly raw: Uint8Array;
@@ -17,10 +16,10 @@ const LOOKS_UNUSED = 4;
  * Only blocks that were lost before are kept; where there is no room for another one, those that are kept stay, for in a round through all
  * blocks whatever came last is needed last.
  */
-export class KeptBlocks {
+export class KeptBlocks<Source extends object> {
   readonly #bytesMax: number;
-  readonly #kept = new Map<ColumnSource, Kept>();
-  #lost = new WeakSet<ColumnSource>();
+  readonly #kept = new Map<Source, Kept>();
+  #lost = new WeakSet<Source>();
   #bytes = 0;
   #looks = 0;
 
@@ -28,16 +27,12 @@ export class KeptBlocks {
     this.#bytesMax = bytesMax;
   }
 
-  get bytes(): number {
-    return this.#bytes;
-  }
-
   /** The block is in kernel memory no more. */
-  lost(source: ColumnSource): void {
+  lost(source: Source): void {
     this.#lost.add(source);
   }
 
-  of(source: ColumnSource): Uint8Array | undefined {
+  of(source: Source): Uint8Array | undefined {
     this.#looks++;
     const kept = this.#kept.get(source);
     if (kept === undefined) return undefined;
@@ -46,7 +41,7 @@ export class KeptBlocks {
   }
 
   /** @param raw copied where it is kept */
-  offer(source: ColumnSource, raw: Uint8Array): void {
+  offer(source: Source, raw: Uint8Array): void {
     if (!this.#lost.has(source)) return;
     if (this.#bytes + raw.length > this.#bytesMax) this.#dropUnused();
     if (this.#bytes + raw.length > this.#bytesMax) return;
