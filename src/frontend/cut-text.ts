@@ -10,7 +10,7 @@ const BLANK = 32;
 /** An expression with selectors in the places of some parts, and nothing moved: positions are those in the whole text. */
 export interface ReplacedText {
   readonly text: string;
-  /** Of the parts, in their order. */
+  /** Names that stand for the parts, in their order. */
   readonly names: readonly string[];
 }
 

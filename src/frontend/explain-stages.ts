@@ -1,7 +1,7 @@
 import type { QueryExplanation, QueryResult } from '../contract/query.ts';
 import type { StepRange } from './split.ts';
 
-/** What the front end did before a query was evaluated, the first stage outermost, around what evaluated it. */
+/** Stages of the front end that a query went through, the first one outermost, around what evaluated it. */
 export function explainStages(stages: readonly string[], inner: QueryExplanation): QueryExplanation {
   return stages.reduceRight<QueryExplanation>(
     (child, what) => ({ what, steps: child.steps, series: child.series, points: 0, ms: child.ms, children: [child] }),

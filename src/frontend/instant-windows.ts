@@ -80,7 +80,7 @@ function vectorOf(series: readonly ResultSeries[], timeMs: number) {
   return { type: 'vector', timeMs, pairs, values, histograms: undefined } as const;
 }
 
-/** What a series has in the pieces so far. */
+/** A series, and its value in the pieces so far. */
 interface Joined {
   readonly labels: Labels;
   value: number;
