@@ -14,13 +14,13 @@ import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/querier.ts';
 import { forgetful } from '../conformance/through-frontend.ts';
 import { Expressions } from './expressions.ts';
-import { METRICS, RICH_METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';
+import { BORDER_MS, METRICS, RICH_METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';
 
 // Random range queries through a front end, against the same from the engine: bit for bit, notes and errors included.
 
 const COUNT = Number(process.env.FUZZ_EXPRESSIONS ?? 1000);
 const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
-const INTERVAL_MS = 7 * 60_000;
+const INTERVAL_MS = BORDER_MS;
 
 /** Questions that are asked again, over other times. */
 const ASKED_MAX = 40;
@@ -83,7 +83,7 @@ function randomInstant(random: Random): InstantRequest {
   const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
   const metrics = [...METRICS, ...RICH_METRICS].map(({ name }) => name);
   const window = (): string => {
-    const selector = random() < 0.1 ? '{__name__=~"mixed_total|odd|tenths"}' : pick(metrics);
+    const selector = random() < 0.1 ? '{__name__=~"turned_total|odd|tenths"}' : pick(metrics);
     const labels = pick(['', '', '', '{instance=~"[01]"}', '{job!="0"}', '{instance="none"}']);
     const matchers = selector.startsWith('{') ? '' : labels;
     const range = pick(['21m', '21m1ms', '25m', '28m', '31m30s', '2h']);

@@ -92,8 +92,8 @@ export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, ran
 /** Metrics with native histograms, of which some turn to floats and back. */
 export const RICH_METRICS: readonly (FuzzMetric & {
   readonly walk: HistogramWalkOptions;
-  /** Chance of each sample to be the first of the other kind. */
-  readonly turns: number;
+  /** Chance of each sample to be the first of the other kind; `borders`: of the first one in each `BORDER_MS` alone. */
+  readonly turns: number | 'borders';
 })[] = [
   {
     name: 'response_seconds',
@@ -119,7 +119,18 @@ export const RICH_METRICS: readonly (FuzzMetric & {
     walk: { buckets: 'exponential', integer: true, gauge: false },
     turns: 0.02,
   },
+  {
+    name: 'turned_total',
+    kind: 'mixed',
+    labels: ['instance', 'job'],
+    values: ['0', '1', '2'],
+    walk: { buckets: 'exponential', integer: true, gauge: false },
+    turns: 'borders',
+  },
 ];
+
+/** Parts of queries begin at multiples of it: a part has samples of one kind alone where others have the other. */
+export const BORDER_MS = 7 * 60_000;
 
 export interface Rig {
   /** @param limits in place of the usual ones */
@@ -254,10 +265,12 @@ function richFrames(random: Random, isOwn: (at: number) => boolean): Uint8Array 
       const phaseMs = Math.floor(random() * STEP_MS);
       let isHistogram = turns === 0 || random() < 0.5;
       for (let step = 0; step < STEPS; step++) {
-        if (random() < turns) isHistogram = !isHistogram;
+        const timeMs = START_MS + step * STEP_MS + phaseMs;
+        // windows are open where they begin
+        const isFirst = Math.ceil(timeMs / BORDER_MS) > Math.ceil((timeMs - STEP_MS) / BORDER_MS);
+        if (turns === 'borders' ? isFirst && random() < 0.5 : random() < turns) isHistogram = !isHistogram;
         const histogram = walk.next(random);
         if (random() < 0.03) continue;
-        const timeMs = START_MS + step * STEP_MS + phaseMs;
         bits.setFloat64(0, step);
         const float = { high: bits.getUint32(0), low: bits.getUint32(4) };
         samples.push({ timeMs, startMs: 0, ...(isHistogram ? { histogram } : float) });
