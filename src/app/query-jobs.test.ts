@@ -459,7 +459,7 @@ test('large answers wait for those of queries under way, small ones and those of
     hasCome = true;
     return size;
   });
-  await until('both are at queriers or here', async () => one.scheduler.running === 1);
+  await until('the second one waits', async () => stage.desk.waiting === 1);
   // 0.3 MB are held at most, 0.2 MB are
   assert.equal(await ask('c', 0), 0);
   assert.equal(await ask(a, 20), 20);
@@ -472,7 +472,7 @@ test('large answers wait for those of queries under way, small ones and those of
   const again = ask(c, 9).then(() => {
     isBack = true;
   });
-  await until('it is at a querier or here', async () => one.scheduler.running === 1);
+  await until('the third one waits', async () => stage.desk.waiting === 1);
   const other = { ...WANTED, tenant: 'other', payload: Uint8Array.of(9) };
   assert.equal((await stage.desk.ask(other, unaborted)).bytes.length, 90_000);
   assert.equal(isBack, false);

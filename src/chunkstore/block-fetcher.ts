@@ -1,4 +1,4 @@
-import { type BlockRef, blockName, guarded, isIntact, SERIES_BLOCK } from '../chunk/group/header.ts';
+import { type BlockRef, blockName, guarded, isIntact, SERIES_BLOCK, VALUES_BLOCK } from '../chunk/group/header.ts';
 import type { OpenGroup } from '../chunk/group/read.ts';
 import type { LabelBlock } from '../chunk/group/series-block.ts';
 import { BytesError } from '../lib/bytes.ts';
@@ -22,7 +22,7 @@ export interface BlockCache {
 const GAP_BYTES_MAX = [64 * 1024, 512 * 1024, 2 * 2 ** 20] as const;
 const READS_FEW = 6;
 const READ_BYTES_MAX = 8 * 2 ** 20;
-/** Ranges are kept where at least one in so many of their bytes was wanted. */
+/** Ranges are kept where at least one in so many of their bytes is one of values. */
 const RANGE_USED_MIN = 2;
 
 /** A group that a query reads from. */
@@ -139,15 +139,16 @@ export class BlockFetcher {
       budget.addFetches(0, 1);
       const bytes = await period.objects!.getRange(key, offset, end - offset, signal, uncountedBytes);
       const cache = this.#cacheOf(period);
-      const wantedBytes = covered.reduce((sum, { ref }) => sum + ref.bytes, 0);
-      // what is kept keeps its range, unless it is copied; groups that are opened let go of a range as a whole
-      const isCopied = cache !== undefined || wantedBytes * RANGE_USED_MIN < bytes.length;
+      // values are kept as they are stored, and with them all of their range, unless they are copied; other blocks are inflated, and let go
+      const keptBytes = covered.reduce((sum, { ref }) => sum + (ref.kind === VALUES_BLOCK ? ref.bytes : 0), 0);
+      const areFew = keptBytes * RANGE_USED_MIN < bytes.length;
       for (const each of covered) {
         const from = bodyOffset(each) + each.ref.offset - offset;
         guarded(each.group.open.name, blockName(each.ref), () => {
           if (from + each.ref.bytes > bytes.length) throw new BytesError(`the object ends after ${bytes.length} bytes`);
         });
         const part = bytes.subarray(from, from + each.ref.bytes);
+        const isCopied = cache !== undefined || (areFew && each.ref.kind === VALUES_BLOCK);
         const block = isCopied ? copyBytes(part) : part;
         stored.set(each.ref, block);
         cache?.set(cacheKey(each), block);

@@ -32,7 +32,7 @@ const START = Date.UTC(2026, 0, 5);
 const WINDOW = 7_200_000;
 const WINDOWS = 3;
 const SERIES = 60;
-const SEED = Number(process.env.SEED ?? Date.now() % 1e9);
+const SEED = Number(process.env.SEED ?? 7);
 
 /** Series of a few targets, whose times they share; a third of them with what is rare: NaN, infinities, times of their own. */
 function randomSeries(random: Random): GroupSeries[] {

@@ -1,6 +1,6 @@
 import type { AnswerPart, AnswerTaker, Job, JobFailures, JobHead, JobScheduler } from '../contract/jobs.ts';
 import type { Logger } from '../kit/observe/log.ts';
-import { counter, metricTable, type Registry } from '../kit/observe/metrics.ts';
+import { counter, gauge, metricTable, type Registry } from '../kit/observe/metrics.ts';
 import { after, type Clock, timeout } from '../lib/clock.ts';
 import { getOrMake } from '../lib/map.ts';
 import { fitsShare, SharedRoom } from '../lib/shared-room.ts';
@@ -54,6 +54,7 @@ const deskMetrics = metricTable({
     'query_frontend_retries_total',
     'Times that one of them was asked for again, as a querier failed it.',
   ),
+  waiting: gauge('query_frontend_waiting_answers', 'Answers that wait at queriers for room in the front end.'),
 });
 
 /** How long a query waits for a scheduler that can be reached. */
@@ -138,6 +139,11 @@ export class JobDesk implements AnswerTaker, JobFailures {
   /** Jobs that are not answered. */
   get size(): number {
     return this.#pending.size;
+  }
+
+  /** Answers that wait for room. */
+  get waiting(): number {
+    return this.#waiting.size;
   }
 
   get schedulers(): number {
@@ -247,6 +253,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
           const come = Promise.withResolvers<void>();
           waiting = { wanted, bytes, add, end: come.resolve };
           this.#waiting.add(waiting);
+          this.#metrics.waiting.set(this.#waiting.size);
           return come.promise;
         };
         if (bytes > ANSWER_BYTES_MAX) fail(queryErrors.answerTooLarge({ bytes, limit: ANSWER_BYTES_MAX }));
@@ -301,6 +308,7 @@ export class JobDesk implements AnswerTaker, JobFailures {
         end();
       } else isBlocked ||= isInLine && room !== 'own';
     }
+    this.#metrics.waiting.set(this.#waiting.size);
   }
 
   /** Notes that a query holds an answer until it ends. @returns whether it does */
