@@ -1,7 +1,5 @@
 import type { QueryResult, QueryRunContext, QueryRunner, RangeRequest, ResultSeries } from '../contract/query.ts';
 import type { Turns } from '../lib/turns.ts';
-import { AppError } from '../model/errors.ts';
-import { Labels, METRIC_NAME } from '../model/labels.ts';
 import { functionOf } from '../promql/functions/table.ts';
 import type { BinaryExpr, Call, Expr } from '../promql/parser/ast.ts';
 import { typeOf } from '../promql/parser/type.ts';
@@ -11,6 +9,7 @@ import { alone, NotCut, replaced } from './cut-text.ts';
 import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
 import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
 import { isShardable } from './shard.ts';
+import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
 
 // Aggregations within a larger expression are asked for in shards by themselves. What is around them is evaluated here, over their answers:
 // each of them is a series at the steps of the query, and a selector that looks back for a millisecond sees just these.
@@ -34,9 +33,6 @@ interface Place {
   readonly expr: Expr;
   readonly isSharded: boolean;
 }
-
-/** Answers are at the steps: a selector that looks back so far sees just these. */
-export const STEPS_LOOKBACK_MS = 1;
 
 /** @param text of the expression @returns undefined where nothing can be cut out, or the answer could be another */
 export function cutOut(expr: Expr, text: string): CutOut | undefined {
@@ -186,21 +182,6 @@ export async function rangeOverInner(
   }
 }
 
-/** Points of a part are held, where the query as it is may drop them at once. */
-const ASKED_WHOLE: ReadonlySet<string> = new Set([
-  'query-invalid',
-  'query-failed',
-  'query-memory-exceeded',
-  'query-too-many-samples',
-]);
-
-export function isAskedWhole(thrown: unknown): boolean {
-  return thrown instanceof NotPlain || (thrown instanceof AppError && ASKED_WHOLE.has(thrown.facts.id));
-}
-
-/** The answer of a part has histograms, or is more than may be held: the query as it is may be evaluated. */
-export class NotPlain extends Error {}
-
 /** @throws NotPlain */
 function holdResult({ value }: QueryResult, memory: PartsMemory): void {
   if (value.type !== 'matrix') return;
@@ -213,37 +194,7 @@ function holdResult({ value }: QueryResult, memory: PartsMemory): void {
   }
 }
 
-export function hasHistograms({ value }: QueryResult): boolean {
-  return value.type === 'matrix' && value.series.some(({ histograms }) => histograms !== undefined);
-}
-
 function seriesOf({ value }: QueryResult): readonly ResultSeries[] {
   if (value.type !== 'matrix') throw new Error('bug: a range query without a matrix');
   return value.series;
-}
-
-/** Answers of queries as what selectors select, each by the name that stands for it. */
-export function stepsQueryable(byName: ReadonlyMap<string, readonly ResultSeries[]>): Queryable {
-  const nothing = async () => ({ values: [], warnings: [] });
-  return {
-    async select({ matchers, startMs, endMs }, { budget }) {
-      const name = matchers.find((each) => each.name === METRIC_NAME)?.value ?? '';
-      const found = byName.get(name) ?? [];
-      budget.addSeries(found.length);
-      return {
-        series: found.map(({ pairs }) => Labels.fromSortedPairs(pairs)),
-        warnings: [],
-        read(index, out) {
-          out.clear();
-          const { times, values } = found[index]!;
-          for (let i = 0; i < times.length; i++) {
-            if (times[i]! >= startMs && times[i]! <= endMs) out.pushFloat(times[i]!, values[i]!);
-          }
-        },
-        close() {},
-      };
-    },
-    labelNames: nothing,
-    labelValues: nothing,
-  };
 }

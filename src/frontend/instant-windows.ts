@@ -10,10 +10,10 @@ import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { Queryable } from '../storage/queryable.ts';
-import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './inner-shards.ts';
 import { type CutWindows, type LongWindow, piecesOf } from './long-windows.ts';
 import { addedStatistics } from './merge-steps.ts';
 import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
+import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
 
 /** Series that are merged without a look at the clock. */
 const SERIES_BETWEEN = 256;
