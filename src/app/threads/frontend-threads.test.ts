@@ -202,6 +202,29 @@ test('a front end answers look-ups of several days as the querier does, by a job
   }
 });
 
+test('a front end asks for an instant over several days by a job for each day', async () => {
+  const { front, querier, jobs } = stage;
+  const resultOf = ({ text }: { readonly text: string }) =>
+    (JSON.parse(text) as { readonly data: { readonly result: readonly unknown[] } }).data.result;
+  for (const query of [
+    'count_over_time(m[5d])',
+    'max_over_time(m{i=~"1.*"}[5d])',
+    'topk(3, last_over_time(m[5d]) - min_over_time(m[4d] offset 1d))',
+  ]) {
+    const params: ApiRequest['params'] = [
+      ['query', query],
+      ['time', `${NOW_S + 3600}`],
+    ];
+    jobs.length = 0;
+    const result = resultOf(await asked(front, '/api/v1/query', params));
+    const windows = query.split('_over_time').length - 1;
+    assert.ok(jobs.length >= 5 * windows && jobs.every((method) => method === 'range'), jobs.join(' '));
+    // where samples of steps are counted it is evaluated whole
+    assert.deepEqual(result, resultOf(await asked(querier, '/api/v1/query', [...params, ['stats', 'all']])));
+    assert.ok(result.length > 1, query);
+  }
+});
+
 test('a querier that knows no look-ups is asked for all of the request', async () => {
   const { front, querier, jobs } = stage;
   isOfBefore = true;
