@@ -1,9 +1,7 @@
-import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join } from 'node:path';
 import { Pallium, type PalliumOptions } from '../test/harness/pallium.ts';
 import {
   isPrometheus3Installed,
+  isVictoriaMetricsInstalled,
   type Peer,
   startPrometheus3,
   startPrometheusDebian,
@@ -49,12 +47,11 @@ export async function startContender(name: string, options: PalliumOptions = {})
       return peerContender(isPrometheus3Installed ? 'prometheus 3.16' : 'prometheus 2.42', peer);
     }
     case 'victoria-metrics': {
-      const app = join(process.env.SERVICES_HOME ?? join(homedir(), '.cache/pallium-services'), 'apps');
-      if (!existsSync(join(app, 'victoria-metrics-bookworm/.installed'))) {
-        console.log('victoria-metrics is not installed (test/services/start-victoria-metrics)');
+      if (!isVictoriaMetricsInstalled) {
+        console.log('victoria-metrics is not installed (test/services/start-victoria-metrics-newest)');
         return undefined;
       }
-      return peerContender('victoria-metrics 1.79', await startVictoriaMetrics());
+      return peerContender('victoria-metrics 1.150', await startVictoriaMetrics());
     }
     default:
       throw new Error(`${name} is none of ${CONTENDERS.join(', ')}`);

@@ -69,8 +69,11 @@ export function startPrometheus3(options: PrometheusOptions = {}): Promise<Peer>
   return start('prometheus', 'PROMETHEUS_PORT', prometheusEnv(options), options.dataFrom);
 }
 
+export const isVictoriaMetricsInstalled = existsSync(join(home, 'apps/victoria-metrics-newest-1.150.0/.installed'));
+
+/** VictoriaMetrics 1.150. Building it takes a minute or more, so ask `isVictoriaMetricsInstalled` first. */
 export function startVictoriaMetrics(): Promise<Peer> {
-  return start('victoria-metrics', 'VICTORIA_METRICS_PORT');
+  return start('victoria-metrics-newest', 'VICTORIA_METRICS_PORT');
 }
 
 export const isPrometheus3Installed = existsSync(join(home, 'apps/prometheus-3.16.0/.installed'));
