@@ -1,4 +1,5 @@
 import type { HeadTenantStats } from '../contract/ingester.ts';
+import type { KeptDays } from '../contract/kept-day.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import type { RulePreviewer } from '../contract/rules.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -18,11 +19,13 @@ export interface ApiSources {
   /** Shared by all calls of a thread. */
   readonly memory?: SharedMemory;
   queryable(tenant: string): Queryable;
-  /** Samples and bytes by metric that the store has of the request's tenants, one answer each. Absent: nobody knows. */
+  /** Samples and bytes by metric that the store has of the request's tenants, one answer each, in their order. Absent: nobody knows. */
   weights?(
     selection: { readonly matchers: readonly LabelMatcher[]; readonly startMs: number; readonly endMs: number },
     context: QueryContext,
   ): Promise<readonly MetricWeights[]>;
+  /** Finds of before about days of the request's tenant. Absent: nothing is kept. */
+  readonly keptDay?: KeptDays;
   readonly metadata: MetadataSource;
   readonly exemplars: ExemplarSource;
   readonly status: StatusSource;
@@ -48,11 +51,9 @@ export interface Weight {
   readonly bytes: number;
 }
 
-/** Stored samples and bytes by metric. */
+/** Stored samples and bytes by metric, and the newest sample up to which the store has them, Unix ms. */
 export interface MetricWeights {
-  readonly byMetric: ReadonlyMap<string, Weight>;
-  /** The newest sample, Unix ms; −Infinity: there is none. */
-  readonly lastMs: number;
+  readonly byMetric: ReadonlyMap<string, Weight & { readonly lastMs: number }>;
 }
 
 /** The process, as it describes itself. */

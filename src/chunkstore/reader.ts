@@ -289,7 +289,7 @@ export class ChunkStoreReader {
     context: QueryContext,
   ): Promise<StoredWeights> {
     const startMs = this.#visibleFrom(tenant, fromMs);
-    const weights = new StoredWeights();
+    const weights = new StoredWeights(context.budget);
     const metrics = metricFilter(matchers);
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS, signal: context.signal });
     const request = { matchers, startMs, endMs };

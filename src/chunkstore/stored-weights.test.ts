@@ -4,7 +4,12 @@ import type { BlockKind } from '../chunk/group/header.ts';
 import { StoredWeights } from './stored-weights.ts';
 
 test('samples and bytes of a group are dealt out to its metrics by their series', () => {
-  const weights = new StoredWeights();
+  let heldBytes = 0;
+  const weights = new StoredWeights({
+    addMemory(bytes) {
+      heldBytes += bytes;
+    },
+  });
   const block = (kind: BlockKind, first: number, count: number, bytes: number) => ({
     ...{ kind, first, count, bytes, rawBytes: bytes, offset: 0, crc: 0, timesFirst: 0, timesLast: 0 },
   });
@@ -20,11 +25,15 @@ test('samples and bytes of a group are dealt out to its metrics by their series'
   weights.add(header, () => true);
   // labels 30 and 10, times 3 and 1, values 30 + 5 and 5, starts 16
   assert.deepEqual(Object.fromEntries(weights.byMetric), {
-    requests: { samples: 300, bytes: 68 },
-    up: { samples: 100, bytes: 32 },
+    requests: { samples: 300, bytes: 68, lastMs: 10 },
+    up: { samples: 100, bytes: 32, lastMs: 10 },
   });
+  const entriesBytes = heldBytes;
+  assert.ok(entriesBytes > 200, `${entriesBytes}`);
+  // each metric is stored as far as its own groups are
+  weights.add({ ...header, lastMs: 20 }, (name) => name === 'up');
   weights.add({ ...header, lastMs: 7 }, (name) => name === 'up');
-  assert.deepEqual(weights.byMetric.get('requests'), { samples: 300, bytes: 68 });
-  assert.deepEqual(weights.byMetric.get('up'), { samples: 200, bytes: 64 });
-  assert.equal(weights.lastMs, 10);
+  assert.deepEqual(weights.byMetric.get('requests'), { samples: 300, bytes: 68, lastMs: 10 });
+  assert.deepEqual(weights.byMetric.get('up'), { samples: 300, bytes: 96, lastMs: 20 });
+  assert.equal(heldBytes, entriesBytes);
 });

@@ -1,12 +1,18 @@
 import type { GroupHeader } from '../chunk/group/header.ts';
 import { TIMES_BLOCK } from '../chunk/group/header.ts';
 import { getOrMake } from '../lib/map.ts';
+import type { QueryBudget } from '../storage/queryable.ts';
 
 /** Samples and bytes of a metric in the store, index left out. */
 export interface MetricWeight {
   samples: number;
   bytes: number;
+  /** The newest sample of its groups, Unix ms: up to there the store has all of the metric. */
+  lastMs: number;
 }
+
+/** A metric in a map of V8: an object of three numbers, a hash entry. */
+const ENTRY_BYTES = 128;
 
 /**
  * Weights of metrics by the headers of their groups. A block that several metrics share, and the samples of a group, are dealt out by
@@ -14,11 +20,14 @@ export interface MetricWeight {
  */
 export class StoredWeights {
   readonly byMetric = new Map<string, MetricWeight>();
-  /** The newest sample, Unix ms; −Infinity: there is none. */
-  lastMs = Number.NEGATIVE_INFINITY;
+  readonly #budget: Pick<QueryBudget, 'addMemory'>;
+
+  /** @param budget counts the entries; they are given back with all else that the query holds */
+  constructor(budget: Pick<QueryBudget, 'addMemory'>) {
+    this.#budget = budget;
+  }
 
   add({ lastMs, seriesCount, sampleCount, metrics, blocks }: GroupHeader, isAsked: (metric: string) => boolean): void {
-    this.lastMs = Math.max(this.lastMs, lastMs);
     if (seriesCount === 0) return;
     const bytesOf = new Float64Array(metrics.length);
     let sharedBytes = 0;
@@ -42,7 +51,11 @@ export class StoredWeights {
     for (const [i, { name, count }] of metrics.entries()) {
       if (!isAsked(name)) continue;
       const share = count / seriesCount;
-      const weight = getOrMake(this.byMetric, name, () => ({ samples: 0, bytes: 0 }));
+      const weight = getOrMake(this.byMetric, name, () => {
+        this.#budget.addMemory(ENTRY_BYTES + 2 * name.length);
+        return { samples: 0, bytes: 0, lastMs };
+      });
+      weight.lastMs = Math.max(weight.lastMs, lastMs);
       weight.samples += sampleCount * share;
       weight.bytes += bytesOf[i]! + sharedBytes * share;
     }

@@ -46,9 +46,9 @@ export interface CacheableQuery extends Grid {
 }
 
 const VERSION = 3;
-const TTL_MS_DEFAULT = 7 * 86_400_000;
+export const TTL_MS_DEFAULT = 7 * 86_400_000;
 /** Samples at the end of retention are let go of from time to time, and by clocks that differ. */
-const RETENTION_MARGIN_MS = 3_600_000;
+export const RETENTION_MARGIN_MS = 3_600_000;
 /** A query of which less than this share is old enough is evaluated as it is. */
 const SHARE_MIN = 0.5;
 

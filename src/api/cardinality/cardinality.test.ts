@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { BytesError } from '../../lib/bytes.ts';
 import { DEFAULT_LIMITS } from '../../limits/limits.ts';
 import { LimitedBudget } from '../../limits/query-budget.ts';
 import { Labels } from '../../model/labels.ts';
 import type { Queryable, QueryContext } from '../../storage/queryable.ts';
 import type { TestSeries } from '../../storage/test-list.ts';
+import type { ApiSources } from '../sources.ts';
 import { ask, testSources } from '../test-sources.ts';
+import { decodingCounts, encodingCounts } from './kept-counts.ts';
 import { LabelCounts } from './label-counts.ts';
 
 const NOW_MS = 1767231000000; // 2026-01-01T01:30:00Z
@@ -46,11 +49,11 @@ test('series of a day by metric, label and pair, beside those of another day', a
 });
 
 test('samples and bytes of a day by metric: stored ones as groups tell, recent ones by reading them', async () => {
+  const lastMs = TODAY_MS - 600_000;
   const stored = {
-    lastMs: TODAY_MS - 600_000,
     byMetric: new Map([
-      ['requests', { samples: 300, bytes: 67.5 }],
-      ['up', { samples: 100, bytes: 31.75 }],
+      ['requests', { samples: 300, bytes: 67.5, lastMs }],
+      ['up', { samples: 100, bytes: 31.75, lastMs }],
     ]),
   };
   const weighed = testSources(list, { weights: async () => [stored] });
@@ -66,6 +69,95 @@ test('samples and bytes of a day by metric: stored ones as groups tell, recent o
   const little = await data('/api/v1/cardinality/day?weights=true&date=2025-12-31', weighed);
   assert.deepEqual([little.samples, little.recent_samples], [400, 0]);
 });
+
+test('while a window is being stored, samples of metrics that are still to come are counted as recent', async () => {
+  // the window with today's samples is there of `up`; `requests` has one before it, a new metric none
+  const list: TestSeries[] = [
+    [{ __name__: 'requests' }, [TODAY_MS - 600_000, 1], [TODAY_MS, 1], [TODAY_MS + 60_000, 1]],
+    [{ __name__: 'up' }, [TODAY_MS, 1], [TODAY_MS + 60_000, 1], [TODAY_MS + 900_000, 1]],
+    [{ __name__: 'fresh' }, [TODAY_MS - 300_000, 1], [TODAY_MS, 1]],
+  ];
+  const byMetric = new Map([
+    ['requests', { samples: 10, bytes: 10, lastMs: TODAY_MS - 600_000 }],
+    ['up', { samples: 12, bytes: 12, lastMs: TODAY_MS + 60_000 }],
+  ]);
+  const found = await data(
+    '/api/v1/cardinality/day?weights=true',
+    testSources(list, { weights: async () => [{ byMetric }] }),
+  );
+  assert.deepEqual([found.samples, found.recent_samples], [27, 5]);
+  assert.deepEqual(
+    (found.weight_by_metric as { name: string; samples: number }[]).map(({ name, samples }) => [name, samples]),
+    [
+      ['up', 13],
+      ['requests', 12],
+      ['fresh', 2],
+    ],
+  );
+});
+
+test('the count of a day that is over is kept, whatever is asked of it next', async () => {
+  const values = new Map<string, Uint8Array>();
+  const asked: string[] = [];
+  const keptDay: ApiSources['keptDay'] = async (question, day) => {
+    const key = JSON.stringify([question, day]);
+    asked.push(key);
+    return { value: values.get(key), keep: async (value) => void values.set(key, value) };
+  };
+  let walks = 0;
+  const kept = testSources(list, {
+    keptDay,
+    queryable: (tenant) => {
+      walks++;
+      return sources.queryable(tenant);
+    },
+  });
+  const first = '/api/v1/cardinality/day?date=2025-12-31&compare=2025-12-30';
+  const counted = await data(first);
+  assert.deepEqual(await data(first, kept), counted);
+  assert.deepEqual([walks, values.size], [2, 2]);
+  assert.deepEqual(await data(first, kept), counted);
+  const other = '/api/v1/cardinality/day?date=2025-12-31&focus=pod&limit=1';
+  assert.deepEqual(await data(other, kept), await data(other));
+  assert.equal(walks, 2);
+  // another selector is another question, and a day that a limit cuts is none that is kept
+  const narrow = '/api/v1/cardinality/day?date=2025-12-31&match[]=up';
+  assert.deepEqual(await data(narrow, kept), await data(narrow));
+  assert.equal(walks, 3);
+  asked.length = 0;
+  const limits = () => ({ ...DEFAULT_LIMITS, maxQueryLookbackMs: 7_200_000 });
+  await data('/api/v1/cardinality/day?date=2025-12-31', { ...kept, limits });
+  assert.deepEqual(asked, []);
+  // what is not what was kept is counted anew
+  for (const key of values.keys()) values.set(key, Uint8Array.of(1, 200));
+  assert.deepEqual(await data(first, kept), counted);
+});
+
+test('counts are the same as bytes and back, and count as memory', () => {
+  const budget = new LimitedBudget({ ...DEFAULT_LIMITS, maxQueryMemoryBytes: 0 });
+  const counts = new LabelCounts({ valuesMax: 100, budget });
+  for (let i = 0; i < 1_000; i++) counts.add(Labels.of({ job: `jöb${i % 5}`, id: `${i}` }));
+  const heldBytes = budget.memoryBytes;
+  const bytes = lastOf(encodingCounts(counts))!;
+  const back = lastOf(decodingCounts(bytes, { valuesMax: 100, budget }));
+  assert.equal(budget.memoryBytes, 2 * heldBytes);
+  assert.deepEqual([back.series, back.pairs, back.errorMax], [1_000, counts.pairs, counts.errorMax]);
+  assert.deepEqual([back.valuesOf('id'), back.valuesOf('job')], [counts.valuesOf('id'), 5]);
+  assert.deepEqual(back.of('job'), counts.of('job'));
+  back.close();
+  assert.equal(budget.memoryBytes, heldBytes);
+  for (let length = 0; length < bytes.length; length++) {
+    assert.throws(() => lastOf(decodingCounts(bytes.subarray(0, length), { valuesMax: 100, budget })), BytesError);
+  }
+  assert.equal(budget.memoryBytes, heldBytes);
+});
+
+function lastOf<T>(work: Generator<undefined, T>): T {
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
 
 test('a day is today, a list is bounded, a selector narrows', async () => {
   const found = await data('/api/v1/cardinality/day?limit=1&match[]=requests');

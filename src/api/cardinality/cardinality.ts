@@ -1,11 +1,15 @@
 import type { ApiResponse } from '../../contract/api.ts';
+import { BytesError } from '../../lib/bytes.ts';
+import { inTurns } from '../../lib/turns.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import { success } from '../answer.ts';
 import type { Call } from '../call.ts';
+import { pacerFor } from '../context.ts';
 import { ApiError } from '../error.ts';
 import type { Weight } from '../sources.ts';
-import { type Day, dayOf, oneSelector, sizeOf } from './day.ts';
+import { type Day, dayOf, isWhole, oneSelector, sizeOf } from './day.ts';
+import { decodingCounts, encodingCounts } from './kept-counts.ts';
 import { LabelCounts } from './label-counts.ts';
 import { Largest } from './largest.ts';
 import { countingContext, walkSeries } from './series-walk.ts';
@@ -43,7 +47,7 @@ export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
   const compared = other === undefined ? undefined : await countedDay(call, other, matchers);
   const { counts, warnings } = counted;
   const weights = isTrue(params.get('weights'))
-    ? await dayWeights(call, day, matchers, counts.series, counted.context)
+    ? await dayWeights(call, day, matchers, counts, counted.context)
     : undefined;
   const valuesOf = (name: string) => largestValues(counts, compared?.counts, name, listed);
   const data = {
@@ -81,17 +85,34 @@ export async function cardinalityOfDay(call: Call): Promise<ApiResponse> {
   return success(call.limits, { warnings: [...warnings, ...(compared?.warnings ?? [])] }, (out) => out.json(data));
 }
 
-async function countedDay(call: Call, { startMs, endMs }: Day, matchers: readonly LabelMatcher[]) {
+async function countedDay(call: Call, day: Day, matchers: readonly LabelMatcher[]) {
   const context = countingContext(call);
-  let counts = new LabelCounts({ valuesMax: VALUES_MAX, budget: context.budget });
+  const { startMs, endMs } = day;
+  const options = { valuesMax: VALUES_MAX, budget: context.budget };
+  let counts = new LabelCounts(options);
   if (startMs > endMs) return { counts, context, warnings: [] };
+  const question = JSON.stringify(['cardinality', matchers.map(({ name, op, value }) => [name, op, value])]);
+  const kept = isWhole(day) ? await call.sources.keptDay?.(question, day, context.signal) : undefined;
+  const turns = pacerFor(call, context);
+  if (kept?.value !== undefined) {
+    try {
+      return { counts: await inTurns(decodingCounts(kept.value, options), turns), context, warnings: [] };
+    } catch (thrown) {
+      // counted anew
+      if (!(thrown instanceof BytesError)) throw thrown;
+    }
+  }
   const warnings = await walkSeries(call, { matchers, startMs, endMs, labelsOnly: true }, context, {
     visit: (labels) => counts.add(labels),
     reset: () => {
       counts.close();
-      counts = new LabelCounts({ valuesMax: VALUES_MAX, budget: context.budget });
+      counts = new LabelCounts(options);
     },
   });
+  if (kept !== undefined && warnings.length === 0) {
+    const bytes = await inTurns(encodingCounts(counts), turns);
+    if (bytes !== undefined) await kept.keep(bytes);
+  }
   return { counts, context, warnings };
 }
 

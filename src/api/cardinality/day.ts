@@ -26,6 +26,11 @@ export function dayOf(call: Call, param: string): Day {
   return { date, startMs: Math.max(startMs, oldestMs), endMs: startMs + DAY_MS - 1 };
 }
 
+/** Whether nothing of the day is cut. */
+export function isWhole({ startMs, endMs }: Day): boolean {
+  return endMs - startMs === DAY_MS - 1;
+}
+
 /** Entries of a list: a default, and at most `max`. */
 export function sizeOf({ params }: Call, name: string, otherwise: number, max: number): number {
   const text = params.get(name);

@@ -68,6 +68,16 @@ export class LabelCounts {
     }
   }
 
+  /** Takes a label as it was counted before, with the number of its values that made room then. */
+  restore(name: string, values: Map<string, number>, gone: number): void {
+    let bytes = 0;
+    for (const value of values.keys()) bytes += ENTRY_BYTES + 2 * value.length;
+    this.#hold(bytes);
+    this.#counts.set(name, values);
+    this.#values += values.size;
+    if (gone > 0) this.#gone.set(name, gone);
+  }
+
   #hold(bytes: number): void {
     this.#bytes += bytes;
     this.#options.budget.addMemory(bytes);

@@ -2,11 +2,13 @@ import { AppError } from '../../model/errors.ts';
 import { METRIC_NAME } from '../../model/labels.ts';
 import type { LabelMatcher } from '../../model/matcher.ts';
 import { SERIES_SHARDS_MAX } from '../../model/series-shard.ts';
+import { tenantsOf } from '../../model/tenants.ts';
 import { SampleColumns } from '../../storage/columns.ts';
 import type { QueryContext } from '../../storage/queryable.ts';
 import type { Call } from '../call.ts';
-import type { Weight } from '../sources.ts';
+import type { MetricWeights, Weight } from '../sources.ts';
 import type { Day } from './day.ts';
+import type { LabelCounts } from './label-counts.ts';
 import { countingContext, walkSeries } from './series-walk.ts';
 
 /** Samples and bytes of metrics on a day. */
@@ -28,16 +30,17 @@ const RECENT_MS_MAX = 6 * 3_600_000;
 const SAMPLE_BYTES_USUAL = 0.5;
 
 /**
- * Samples and bytes by metric: those of the store by the headers of its groups, recent ones by reading them, or a share of them.
+ * Samples and bytes by metric: those of the store by the headers of its groups, recent ones by reading them, or a share of them. While
+ * a window is being written some metrics are stored further than others, so what is recent is told for each of them.
  *
- * @param series that the day has, of all that match
+ * @param counts series of the day, of all that match
  * @returns undefined where nobody knows, or other labels than the name decide
  */
 export async function dayWeights(
   call: Call,
   day: Day,
   matchers: readonly LabelMatcher[],
-  series: number,
+  counts: LabelCounts,
   context: QueryContext,
 ): Promise<DayWeights | undefined> {
   const { sources } = call;
@@ -47,21 +50,19 @@ export async function dayWeights(
     const before = byMetric.get(name);
     byMetric.set(name, { samples: (before?.samples ?? 0) + samples, bytes: (before?.bytes ?? 0) + bytes });
   };
-  let lastMs = day.startMs - 1;
-  for (const stored of await sources.weights({ matchers, ...day }, context)) {
-    lastMs = Math.max(lastMs, stored.lastMs);
-    for (const [name, { samples, bytes }] of stored.byMetric) add(name, samples, bytes);
-  }
+  const ofTenants = await sources.weights({ matchers, ...day }, context);
+  for (const { byMetric: own } of ofTenants) for (const [name, { samples, bytes }] of own) add(name, samples, bytes);
   const stored = sumOf(byMetric);
-  const endMs = Math.min(day.endMs, sources.clock.nowMs());
-  const startMs = Math.max(lastMs + 1, endMs - RECENT_MS_MAX);
-  const isRecent = startMs < endMs && endMs > sources.clock.nowMs() - RECENT_MS_MAX;
-  let recent: ReadonlyMap<string, number> = new Map();
+  const recent = new Map<string, number>();
   let recentUnknown: string | undefined;
   try {
-    if (isRecent) recent = await recentSamples(call, { matchers, startMs, endMs }, series);
+    for (const [i, tenant] of tenantsOf(call.request.tenant).entries()) {
+      const ofTenant = { ...call, request: { ...call.request, tenant } };
+      await addRecent(ofTenant, day, matchers, { counts, stored: ofTenants[i]!.byMetric, recent });
+    }
   } catch (thrown) {
     if (!(thrown instanceof AppError && thrown.facts.http === 422)) throw thrown;
+    recent.clear();
     recentUnknown = thrown.message;
   }
   const usual = stored.samples === 0 ? SAMPLE_BYTES_USUAL : stored.bytes / stored.samples;
@@ -84,23 +85,46 @@ function sumOf(byMetric: ReadonlyMap<string, Weight>): Weight {
   return sum;
 }
 
-async function recentSamples(
+interface Recent {
+  readonly counts: LabelCounts;
+  /** Metrics of one tenant. */
+  readonly stored: MetricWeights['byMetric'];
+  /** Samples by metric, of the tenants so far. */
+  readonly recent: Map<string, number>;
+}
+
+/** Adds the samples of a tenant that are younger than what the store has of their metric. */
+async function addRecent(
   call: Call,
-  request: { readonly matchers: readonly LabelMatcher[]; readonly startMs: number; readonly endMs: number },
-  series: number,
-): Promise<Map<string, number>> {
+  day: Day,
+  matchers: readonly LabelMatcher[],
+  { counts, stored, recent }: Recent,
+): Promise<void> {
+  const nowMs = call.sources.clock.nowMs();
+  const endMs = Math.min(day.endMs, nowMs);
+  if (endMs <= nowMs - RECENT_MS_MAX) return;
+  const firstMs = Math.max(day.startMs, endMs - RECENT_MS_MAX);
+  let startMs = endMs;
+  for (const name of counts.of(METRIC_NAME).keys()) {
+    startMs = Math.min(startMs, Math.max(firstMs, (stored.get(name)?.lastMs ?? Number.NEGATIVE_INFINITY) + 1));
+  }
+  if (startMs >= endMs) return;
   let shards = 1;
-  while (series / shards > READ_SERIES_MAX && shards < SERIES_SHARDS_MAX) shards *= 2;
+  while (counts.series / shards > READ_SERIES_MAX && shards < SERIES_SHARDS_MAX) shards *= 2;
   const shard = shards === 1 ? {} : { shard: { index: 0, count: shards } };
   const columns = new SampleColumns();
-  const counts = new Map<string, number>();
-  await walkSeries(call, { ...request, ...shard, isOnce: true }, countingContext(call), {
-    visit(labels, block, index) {
+  let read = new Map<string, number>();
+  await walkSeries(call, { matchers, startMs, endMs, ...shard, isOnce: true }, countingContext(call), {
+    visit({ metricName }, block, index) {
       block.read(index, columns);
-      if (columns.count > 0)
-        counts.set(labels.metricName, (counts.get(labels.metricName) ?? 0) + columns.count * shards);
+      const storedMs = stored.get(metricName)?.lastMs ?? Number.NEGATIVE_INFINITY;
+      let count = columns.count;
+      while (count > 0 && columns.times[columns.count - count]! <= storedMs) count--;
+      if (count > 0) read.set(metricName, (read.get(metricName) ?? 0) + count * shards);
     },
-    reset: () => counts.clear(),
+    reset: () => {
+      read = new Map();
+    },
   });
-  return counts;
+  for (const [name, samples] of read) recent.set(name, (recent.get(name) ?? 0) + samples);
 }

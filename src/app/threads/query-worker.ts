@@ -9,6 +9,7 @@ import { openStore } from '../../chunkstore/open.ts';
 import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { IngesterClient } from '../../contract/ingester.ts';
 import type { InstantRequest } from '../../contract/query.ts';
+import { FinishedDays } from '../../frontend/finished-days.ts';
 import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { SplitQueryable } from '../../frontend/split-queryable.ts';
@@ -32,6 +33,7 @@ import { LimitedBudget } from '../../limits/query-budget.ts';
 import { type JoinedLimits, joinedLimits } from '../../limits/query-limits.ts';
 import { AppError } from '../../model/errors.ts';
 import { processErrors } from '../../model/errors-process.ts';
+import { tenantsOf } from '../../model/tenants.ts';
 import { encodeOutcomes } from '../../peer/batch-wire.ts';
 import { JobQueryable, runLookup } from '../../peer/job-lookups.ts';
 import { type AskJob, JobRunner, runQuery } from '../../peer/job-runner.ts';
@@ -158,16 +160,19 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
     priority: threadPriority(),
   });
   const generations = new Generations(schema, systemClock, systemBytes);
-  const answers =
+  const cacheParts =
     cacheAgeMs === undefined
       ? undefined
-      : new ResultsCache({
+      : {
           cache: await openResultsCache({ queryRange, caches }, results, systemClock),
-          generations: (tenant, signal) => countedRead(reads, tenant, () => generations.of(tenant, signal)),
+          generations: (tenant: string, signal: AbortSignal) =>
+            countedRead(reads, tenant, () => generations.of(tenant, signal)),
           flags: JSON.stringify(config),
           intervalMs: queryRange.splitQueriesByIntervalMs,
           clock: systemClock,
-        });
+        };
+  const answers = cacheParts && new ResultsCache(cacheParts);
+  const finishedDays = cacheParts && new FinishedDays(cacheParts);
   const jobs = 'jobs' in ports ? new Channel<JobsRole>(ports.jobs) : undefined;
   const headStats: ApiSources['status']['headStats'] = (tenant, limit, signal) =>
     ingester.headStats(tenant, limit, signal);
@@ -219,6 +224,10 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
         ...sources,
         queries,
         queryable,
+        // generations are those of one tenant
+        ...(finishedDays === undefined || tenantsOf(tenant).length > 1
+          ? {}
+          : { keptDay: finishedDays.ofTenant(tenant, cacheLimits(limits)) }),
         workedMs: () => (ask === undefined ? undefined : workedMs),
         askWhole: (request, signal) => (ask && isUnknown ? askAsItIs(ask, request, signal) : undefined),
         previewer: rulePreviewer({ ...sources, queries, over, memory }),
