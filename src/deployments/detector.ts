@@ -20,7 +20,8 @@ const SERVICES_MAX = 20_000;
 export interface DetectorOptions {
   readonly tenant: string;
   readonly runner: QueryRunner;
-  readonly workloads?: PodWorkloads;
+  /** Pods as the data of some minutes tells of them, both inclusive, Unix ms; absent: their names say it. */
+  readonly workloads?: (startMs: number, endMs: number, signal: AbortSignal) => Promise<PodWorkloads>;
   readonly nameLabels?: NameLabels;
   /** For turns of others in the thread; absent: it gives none. */
   readonly clock?: Pick<Clock, 'monotonicMs' | 'turn'>;
@@ -72,8 +73,9 @@ export class DeploymentDetector {
   }
 
   async #lookAt(startMs: number, endMs: number, signal: AbortSignal): Promise<ServiceDeployment[]> {
-    const { tenant, runner, workloads, nameLabels, clock } = this.#options;
+    const { tenant, runner, nameLabels, clock } = this.#options;
     const pacer = clock && new Pacer(clock, { sliceMs: SLICE_MS, signal });
+    const workloads = await this.#options.workloads?.(startMs, endMs, signal);
     const options = { runner, choices: this.#choices, workloads, nameLabels, pacer };
     const { services } = await readEvidence(tenant, startMs, endMs, options, signal);
     const found: ServiceDeployment[] = [];

@@ -5,6 +5,8 @@ import { Pacer } from '../lib/pacer.ts';
 import { Engine } from '../promql/engine.ts';
 import { listQueryable, type TestSeries } from '../storage/test-list.ts';
 import { unlimited } from '../storage/unlimited.ts';
+import type { ServiceDeployment } from './deployment.ts';
+import { DeploymentDetector } from './detector.ts';
 import { EvidenceChoices, readEvidence } from './evidence.ts';
 import { imageName, imageVersion } from './image.ts';
 import { isForeignBuildInfo, isSidecar } from './known-programs.ts';
@@ -132,25 +134,57 @@ test('new ReplicaSets are counted by their pods', async () => {
   assert.deepEqual(await minuteOf(series, '/shop/cart'), { 'replica-set': ['cart-6d4cf56db6|*1', 'odd|*1'] });
 });
 
-test('a choice stays while what was chosen is there', () => {
+/** Choices of a service with ten instances; the names that may be chosen are on half of them. */
+function choicesOf() {
   const choices = new EvidenceChoices();
-  assert.equal(
-    choices.choose('k', ['a', 'b'], () => true, 0),
-    'a',
-  );
-  assert.equal(
-    choices.choose('k', ['b', 'a'], () => true, 60_000),
-    'a',
-  );
-  assert.equal(
-    choices.choose('k', ['b'], () => false, 120_000),
-    'a',
-    'missing for a minute',
-  );
-  assert.equal(
-    choices.choose('k', ['b'], () => false, 2 * 3_600_000),
-    'b',
-  );
+  return (minute: number, counts: Readonly<Record<string, number>>) => {
+    const names = Object.keys(counts).filter((name) => counts[name]! >= 5);
+    return choices.choose('k', names, { of: new Map(Object.entries(counts)), all: 10 }, minute * 60_000);
+  };
+}
+
+test('a choice stays while what was chosen is there', () => {
+  const at = choicesOf();
+  assert.equal(at(0, { a: 10, b: 10 }), 'a');
+  assert.equal(at(1, { b: 10, a: 10 }), 'a');
+  assert.equal(at(2, { b: 10 }), 'a', 'missing for a minute');
+  assert.equal(at(120, { b: 10 }), 'b');
+});
+
+test('a choice goes on under another name that comes in its place, and back', () => {
+  const at = choicesOf();
+  assert.equal(at(0, { cart: 10, lib: 10 }), 'cart');
+  // the new version's name has not half of the instances yet
+  assert.equal(at(1, { cart: 8, lib: 10, shop_cart: 2 }), 'cart');
+  assert.equal(at(2, { cart: 5, lib: 10, shop_cart: 7 }), 'cart', 'the last samples of some are still there');
+  assert.equal(at(3, { cart: 3, lib: 10, shop_cart: 7 }), 'shop_cart');
+  assert.equal(at(4, { cart: 1, lib: 10, shop_cart: 9 }), 'shop_cart');
+  assert.equal(at(5, { cart: 6, lib: 10, shop_cart: 4 }), 'cart', 'rolled back');
+  // what its instances have beside it takes nothing over in a gap
+  assert.equal(at(6, { lib: 10 }), 'cart');
+});
+
+test('a version whose build_info has another name is a deployment when half of the instances have it', async () => {
+  const minutes = Array.from({ length: 40 }, (_, i) => T + i * 60_000);
+  const series: TestSeries[] = [];
+  for (let i = 0; i < 10; i++) {
+    const own = { job: 'cart', instance: `${i}` };
+    // one instance a minute from the 20th on
+    const isNew = (timeMs: number) => timeMs >= T + (20 + i) * 60_000;
+    const samples = (wanted: boolean) =>
+      minutes.filter((timeMs) => isNew(timeMs) === wanted).map((timeMs) => [timeMs, 1] as const);
+    series.push([{ __name__: 'up', ...own }, ...minutes.map((timeMs) => [timeMs, 1] as const)]);
+    series.push([{ __name__: 'cart_build_info', ...own, version: '1' }, ...samples(false)]);
+    series.push([{ __name__: 'shop_cart_build_info', ...own, version: '2' }, ...samples(true)]);
+  }
+  const detector = new DeploymentDetector({ tenant: 't', runner: runnerOn(series) });
+  const found: ServiceDeployment[] = [];
+  for (const timeMs of minutes) found.push(...(await detector.look(timeMs, timeMs, new AbortController().signal)));
+  const last = found.at(-1);
+  assert.deepEqual([last?.kind, last?.from, last?.to, last?.evidence], ['deployment', '1', '2', 'build-info']);
+  const begin = (last!.beginMs - T) / 60_000;
+  assert.ok(begin >= 20 && begin <= 30, `after ${begin} minutes`);
+  assert.equal(new Set(found.map(({ id }) => id)).size, 1);
 });
 
 test('images are read as registries write them', () => {

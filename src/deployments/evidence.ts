@@ -5,11 +5,13 @@ import type { Labels } from '../model/labels.ts';
 import {
   labelsOfPairs,
   type NameLabels,
+  NO_WORKLOADS,
   type PodWorkloads,
-  SERVICE_LABELS,
   type ServiceId,
   serviceKey,
+  serviceLabels,
   serviceOf,
+  type Workload,
   workloadOfPodName,
   workloadOfReplicaSet,
 } from '../model/service-id.ts';
@@ -23,26 +25,30 @@ const MINUTE_MS = 60_000;
 /** Age up to which a sample says what is: two scrapes at an interval of a minute, and some delay. */
 const LOOKBACK_MS = 150_000;
 
-const IDS = SERVICE_LABELS.join(', ');
 const START_TIMES = 'process_start_time_seconds';
 
-/** One grouped query for all services. Instances are counted once, whatever other labels their series have. */
-const QUERIES = {
-  targetInfo: `count by (${IDS}, service_version) (group by (${IDS}, instance, service_version) (target_info{service_version!=""}))`,
-  buildInfo: `count by (__name__, ${IDS}, version, revision, commit) (group by (__name__, ${IDS}, instance, version, revision, commit) ({__name__=~".+_build_info", __name__!~".*exporter.*"}))`,
-  up: `count by (${IDS}) (up)`,
+/**
+ * One grouped query for all services. Instances are counted once, whatever other labels their series have.
+ *
+ * @param ids labels that name a service
+ */
+const queriesBy = (ids: string) => ({
+  targetInfo: `count by (${ids}, service_version) (group by (${ids}, instance, service_version) (target_info{service_version!=""}))`,
+  buildInfo: `count by (__name__, ${ids}, version, revision, commit) (group by (__name__, ${ids}, instance, version, revision, commit) ({__name__=~".+_build_info", __name__!~".*exporter.*"}))`,
+  up: `count by (${ids}) (up)`,
   images:
     'group by (cluster, namespace, pod, container, image, image_spec, image_id) (kube_pod_container_info{container!="POD"})',
   replicaSetPods: 'count by (cluster, namespace, owner_name) (kube_pod_owner{owner_kind="ReplicaSet"})',
   replicaSets: 'group by (cluster, namespace, replicaset, owner_name) (kube_replicaset_owner{owner_kind="Deployment"})',
   generations: 'max by (cluster, namespace, deployment) (kube_deployment_status_observed_generation)',
   replicas: 'max by (cluster, namespace, deployment) (kube_deployment_spec_replicas)',
-  starts: `count by (${IDS}) (${START_TIMES})`,
-  young: `count by (${IDS}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
-  firstStarts: `min by (${IDS}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
-} as const;
+  starts: `count by (${ids}) (${START_TIMES})`,
+  young: `count by (${ids}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
+  firstStarts: `min by (${ids}) (${START_TIMES} > time() - ${YOUNG_MS / 1000})`,
+});
 
-type Rows = Readonly<Record<keyof typeof QUERIES, readonly ResultSeries[]>>;
+type QueryName = keyof ReturnType<typeof queriesBy>;
+type Rows = Readonly<Record<QueryName, readonly ResultSeries[]>>;
 
 export interface EvidenceOptions {
   readonly runner: QueryRunner;
@@ -56,27 +62,71 @@ export interface EvidenceOptions {
 
 /** A choice is made anew when what was chosen was not seen for this long. */
 const CHOICE_MS = 60 * MINUTE_MS;
+/** Names beside a choice that are remembered; where there are more, all are taken for known. */
+const BESIDE_MAX = 50;
+/** Two names that together are on more than this share of instances are on the same ones. */
+const BOTH_SHARE = 1.4;
+
+/** Names by the instances that have them, and all instances; both over the minutes that are looked at. */
+interface Counted {
+  readonly of: ReadonlyMap<string, number>;
+  readonly all: number;
+}
+
+interface Choice {
+  readonly name: string;
+  seenMs: number;
+  /** Others that its instances have, too. */
+  readonly beside: Set<string>;
+  /** The name that it took over from, which may come back. */
+  readonly before: string | undefined;
+}
 
 /** The metric and the container that tell a service's version: going from one to another would look like a new version. */
 export class EvidenceChoices {
   /** By service and kind. */
-  readonly #chosen = new Map<string, { readonly name: string; seenMs: number }>();
+  readonly #chosen = new Map<string, Choice>();
 
-  /** @param names there are now, best first */
-  choose(key: string, names: readonly string[], present: (name: string) => boolean, endMs: number): string | undefined {
+  /**
+   * The choice of before as long as it is there. Where it makes room for a name that was never beside it, a new version has another
+   * name for the same.
+   *
+   * @param names that may be chosen now, best first
+   */
+  choose(key: string, names: readonly string[], counted: Counted, endMs: number): string | undefined {
     const chosen = this.#chosen.get(key);
     if (chosen !== undefined) {
-      if (present(chosen.name)) chosen.seenMs = endMs;
+      if (counted.of.has(chosen.name)) chosen.seenMs = endMs;
+      noteBeside(chosen, counted);
+      const isGood = names.includes(chosen.name);
+      const { beside, before } = chosen;
+      const isKnown = (name: string) => name !== before && (beside.has(name) || beside.size > BESIDE_MAX);
+      const heir = isGood ? undefined : names.find((name) => !isKnown(name));
+      if (heir !== undefined) return this.#choose(key, { name: heir, before: chosen.name }, counted, endMs);
       if (endMs - chosen.seenMs <= CHOICE_MS) return chosen.name;
     }
     const [name] = names;
-    if (name !== undefined) this.#chosen.set(key, { name, seenMs: endMs });
+    return name === undefined ? undefined : this.#choose(key, { name, before: undefined }, counted, endMs);
+  }
+
+  #choose(key: string, { name, before }: Pick<Choice, 'name' | 'before'>, counted: Counted, endMs: number): string {
+    const choice = { name, seenMs: endMs, beside: new Set<string>(), before };
+    noteBeside(choice, counted);
+    this.#chosen.set(key, choice);
     return name;
   }
 
   /** Forgets services that are gone. */
   keep(isKept: (serviceKey: string) => boolean): void {
     for (const key of this.#chosen.keys()) if (!isKept(key.slice(key.indexOf(' ') + 1))) this.#chosen.delete(key);
+  }
+}
+
+function noteBeside({ name, beside }: Choice, { of, all }: Counted): void {
+  const own = of.get(name) ?? 0;
+  for (const [other, count] of of) {
+    if (beside.size > BESIDE_MAX) return;
+    if (other !== name && own + count > all * BOTH_SHARE) beside.add(other);
   }
 }
 
@@ -103,11 +153,12 @@ export async function readEvidence(
   tenant: string,
   startMs: number,
   endMs: number,
-  { runner, choices, workloads, nameLabels, pacer }: EvidenceOptions,
+  { runner, choices, workloads = NO_WORKLOADS, nameLabels, pacer }: EvidenceOptions,
   signal: AbortSignal,
 ): Promise<Evidence> {
-  const rows: Partial<Record<keyof typeof QUERIES, readonly ResultSeries[]>> = {};
-  for (const [name, expr] of Object.entries(QUERIES) as [keyof typeof QUERIES, string][]) {
+  const rows: Partial<Record<QueryName, readonly ResultSeries[]>> = {};
+  const queries = queriesBy(serviceLabels(nameLabels).join(', '));
+  for (const [name, expr] of Object.entries(queries) as [QueryName, string][]) {
     const request = { expr, startMs, endMs, stepMs: MINUTE_MS, lookbackMs: LOOKBACK_MS };
     const { value } = await runner.range(tenant, request, { signal });
     rows[name] = value.type === 'matrix' ? value.series : [];
@@ -140,7 +191,7 @@ class Reading {
   readonly #endMs: number;
   readonly #count: number;
   readonly #choices: EvidenceChoices;
-  readonly #workloads: PodWorkloads | undefined;
+  readonly #workloads: PodWorkloads;
   readonly #nameLabels: NameLabels | undefined;
   readonly #drafts = new Map<string, Draft>();
 
@@ -148,7 +199,7 @@ class Reading {
     startMs: number,
     endMs: number,
     choices: EvidenceChoices,
-    workloads: PodWorkloads | undefined,
+    workloads: PodWorkloads,
     nameLabels: NameLabels | undefined,
   ) {
     this.#startMs = startMs;
@@ -204,9 +255,9 @@ class Reading {
       if (pacer?.due) await pacer.pause();
       const labels = labelsOfPairs(row.pairs);
       const [cluster, namespace, pod] = [labels.get('cluster'), labels.get('namespace'), labels.get('pod')];
-      const name = this.#workloads?.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
+      const name = this.#workloads.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
       if (name === '') continue;
-      const draft = this.#draft({ cluster, namespace, name });
+      const draft = this.#draftOfWorkload({ cluster, namespace, name });
       const image = imageName(labels.get('image_spec') || labels.get('image'));
       const container = labels.get('container');
       draft.pods.set(pod, Math.max(draft.pods.get(pod) ?? 0, row.times.length));
@@ -229,7 +280,8 @@ class Reading {
       const replicaSet = labels.get('owner_name');
       const name = owners.get(replicaSetKey(labels, replicaSet)) ?? workloadOfReplicaSet(replicaSet);
       if (name === '') continue;
-      const draft = this.#draft({ cluster: labels.get('cluster'), namespace: labels.get('namespace'), name });
+      const workload = { cluster: labels.get('cluster'), namespace: labels.get('namespace'), name };
+      const draft = this.#draftOfWorkload(workload);
       this.#addRow(draft, 'replica-set', { version: replicaSet, revision: '' }, row);
     }
   }
@@ -271,7 +323,11 @@ class Reading {
         const labels = labelsOfPairs(row.pairs);
         const name = labels.get('deployment');
         if (name === '') continue;
-        const draft = this.#draft({ cluster: labels.get('cluster'), namespace: labels.get('namespace'), name });
+        const draft = this.#draftOfWorkload({
+          cluster: labels.get('cluster'),
+          namespace: labels.get('namespace'),
+          name,
+        });
         this.#eachPoint(row, (i, value) => {
           const minute = this.#minute(draft, i);
           minute.generation ??= { generation: Number.NaN, replicas: Number.NaN };
@@ -285,17 +341,22 @@ class Reading {
 
   /** The `*_build_info` of the service itself: one that half of its instances expose, named as the service where there are several. */
   #takeBuildInfo(key: string, draft: Draft): void {
-    const points = (metric: string) => draft.buildInfos.get(metric)!.reduce((all, { row }) => all + sum(row.values), 0);
-    const metrics = [...draft.buildInfos.keys()];
-    const all = Math.max(draft.upPoints, ...metrics.map(points));
-    const own = metrics
+    const of = new Map<string, number>();
+    for (const [metric, rows] of draft.buildInfos) {
+      of.set(
+        metric,
+        rows.reduce((points, { row }) => points + sum(row.values), 0),
+      );
+    }
+    const points = (metric: string) => of.get(metric)!;
+    const all = Math.max(draft.upPoints, ...of.values());
+    const own = [...of.keys()]
       .filter((metric) => points(metric) * 2 >= all)
       .sort(
         (a, b) =>
           compareNamed(draft.service.name, programOf(a), programOf(b)) || points(b) - points(a) || (a < b ? -1 : 1),
       );
-    const isThere = (metric: string) => draft.buildInfos.has(metric);
-    const chosen = this.#choices.choose(`metric ${key}`, own, isThere, this.#endMs) ?? '';
+    const chosen = this.#choices.choose(`metric ${key}`, own, { of, all }, this.#endMs) ?? '';
     for (const { version, row } of draft.buildInfos.get(chosen) ?? []) this.#addRow(draft, 'build-info', version, row);
   }
 
@@ -303,19 +364,23 @@ class Reading {
   #takeImage(key: string, draft: Draft): void {
     let all = 0;
     for (const points of draft.pods.values()) all += points;
-    const points = (container: string) =>
-      draft.containers.get(container)!.reduce((sum, { row }) => sum + row.times.length, 0);
+    const of = new Map<string, number>();
+    for (const [container, rows] of draft.containers) {
+      of.set(
+        container,
+        rows.reduce((points, { row }) => points + row.times.length, 0),
+      );
+    }
     const name = draft.service.name;
-    const own = [...draft.containers.keys()]
-      .filter((container) => points(container) >= all * 0.9)
+    const own = [...of.keys()]
+      .filter((container) => of.get(container)! >= all * 0.9)
       .sort(
         (a, b) =>
           compareNamed(name, a, b) ||
           compareNamed(name, this.#image(draft, a), this.#image(draft, b)) ||
           (a < b ? -1 : 1),
       );
-    const isThere = (container: string) => draft.containers.has(container);
-    const chosen = this.#choices.choose(`container ${key}`, own, isThere, this.#endMs) ?? '';
+    const chosen = this.#choices.choose(`container ${key}`, own, { of, all }, this.#endMs) ?? '';
     for (const { version, row } of draft.containers.get(chosen) ?? []) this.#addRow(draft, 'image', version, row);
   }
 
@@ -326,6 +391,13 @@ class Reading {
   #draftOf(labels: Labels): Draft | undefined {
     const service = serviceOf(labels, this.#workloads, this.#nameLabels);
     return service === undefined ? undefined : this.#draft(service);
+  }
+
+  /** Several workloads of one service have versions of their own: each of them is a service then. */
+  #draftOfWorkload(workload: Workload): Draft {
+    const service = this.#workloads.serviceOf(workload);
+    const isOnly = service !== undefined && this.#workloads.workloadsOf(service).length === 1;
+    return this.#draft(isOnly ? service : workload);
   }
 
   #draft(service: ServiceId): Draft {

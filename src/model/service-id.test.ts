@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Labels } from './labels.ts';
-import { serviceKey, serviceOf, serviceOfKey, workloadOfPodName } from './service-id.ts';
+import { NO_WORKLOADS, serviceKey, serviceOf, serviceOfKey, workloadOfPodName } from './service-id.ts';
 
 test('a service is named by the first label there is', () => {
   const name = (labels: Record<string, string>) => {
@@ -25,7 +25,7 @@ test('a service is named by the first label there is', () => {
 test('a tenant may name the labels, and knows the workload of a pod', () => {
   const labels = Labels.of({ team: 't', pod: 'odd-name', job: 'j' });
   assert.equal(serviceOf(labels, undefined, ['absent', 'team'])?.name, 't');
-  assert.equal(serviceOf(labels, { workloadOf: () => 'w' })?.name, 'w');
+  assert.equal(serviceOf(labels, { ...NO_WORKLOADS, workloadOf: () => 'w' })?.name, 'w');
 });
 
 test('names of pods lose what Kubernetes adds', () => {

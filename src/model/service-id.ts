@@ -24,24 +24,50 @@ export function serviceOfKey(key: string): ServiceId | undefined {
   }
 }
 
-/** Labels that an id is made of; queries that are to answer for services keep these. */
-export const SERVICE_LABELS = [
+/** Labels that an id is made of. */
+const SERVICE_LABELS = [
   'cluster',
   'namespace',
+  'service_namespace',
   'service_name',
   'pod',
   'app_kubernetes_io_name',
   'app',
   'job',
-] as const;
+];
 
-/** The workload that a pod belongs to, where kube-state-metrics tells it. */
-export interface PodWorkloads {
-  /** undefined: nothing is known of the pod. */
-  workloadOf(cluster: string, namespace: string, pod: string): string | undefined;
+/** Labels that queries keep which are to answer for services, as PromQL writes them. */
+export function serviceLabels(nameLabels: NameLabels = []): readonly string[] {
+  return [...new Set([...SERVICE_LABELS, ...nameLabels])].map(labelText);
 }
 
-export const NO_WORKLOADS: PodWorkloads = { workloadOf: () => undefined };
+/** A label name as it stands in PromQL. */
+export function labelText(name: string): string {
+  return /^[a-zA-Z_]\w*$/.test(name) ? name : JSON.stringify(name.toWellFormed());
+}
+
+/** A workload of Kubernetes: a Deployment, a StatefulSet and the like. */
+export interface Workload {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Pods, their workloads and services, as the data tells. */
+export interface PodWorkloads {
+  /** The workload that a pod belongs to, as kube-state-metrics tells; undefined: nothing is known of the pod. */
+  workloadOf(cluster: string, namespace: string, pod: string): string | undefined;
+  /** The service whose own series say that they come from pods of the workload; undefined: it is one by its own name. */
+  serviceOf(workload: Workload): ServiceId | undefined;
+  /** Workloads of a service that are not named as it is; none: nothing is known. */
+  workloadsOf(service: ServiceId): readonly Workload[];
+}
+
+export const NO_WORKLOADS: PodWorkloads = {
+  workloadOf: () => undefined,
+  serviceOf: () => undefined,
+  workloadsOf: () => [],
+};
 
 /** Labels that name a service, the first that a series has; set per tenant in place of the rules below. */
 export type NameLabels = readonly string[];
@@ -68,14 +94,18 @@ export function serviceOf(
     const name = labels.get(label);
     if (name !== '') return { cluster, namespace, name };
   }
+  const own = labels.get('service_name');
+  if (own !== '') return { cluster, namespace, name: own };
   const pod = labels.get('pod');
-  const name =
-    labels.get('service_name') ||
-    (pod === '' ? '' : (workloads.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod))) ||
-    labels.get('app_kubernetes_io_name') ||
-    labels.get('app') ||
-    ofJob.name;
+  if (pod !== '') return serviceOfPod(cluster, namespace, pod, workloads);
+  const name = labels.get('app_kubernetes_io_name') || labels.get('app') || ofJob.name;
   return name === '' ? undefined : { cluster, namespace, name };
+}
+
+/** The service of a pod: that of its workload, else the workload itself. */
+export function serviceOfPod(cluster: string, namespace: string, pod: string, workloads: PodWorkloads): ServiceId {
+  const name = workloads.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
+  return workloads.serviceOf({ cluster, namespace, name }) ?? { cluster, namespace, name };
 }
 
 /** Random parts of names that Kubernetes makes: it leaves out vowels and what looks alike. */

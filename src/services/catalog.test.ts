@@ -162,6 +162,107 @@ test('of a job that several services share, the label that names them selects', 
   assert.equal(catalog.selectors({ cluster: '', namespace: 'shop', name: 'cart' }).own, 'namespace="shop",app="cart"');
 });
 
+/** Pods of a Deployment as Kubernetes sees them: half of a core used of what they may. */
+function deployed(namespace: string, deployment: string): readonly TestSeries[] {
+  const pod = { namespace, pod: `${deployment}-6d4cf56db6-x7k2p` };
+  const owner = { owner_kind: 'ReplicaSet', owner_name: `${deployment}-6d4cf56db6` };
+  const usage = { __name__: 'container_cpu_usage_seconds_total', job: 'cadvisor', container: 'main', image: 'main:1' };
+  const limit = { __name__: 'kube_pod_container_resource_limits', job: 'kube-state-metrics', resource: 'cpu' };
+  return [
+    gauge({ __name__: 'kube_pod_owner', job: 'kube-state-metrics', ...pod, ...owner }),
+    counter({ ...usage, ...pod }, 0.5),
+    gauge({ ...limit, container: 'main', ...pod }, 1),
+  ];
+}
+
+test('a service meets its pods where its series name them, though their workload has another name', async () => {
+  const mesh = { __name__: 'istio_requests_total', reporter: 'destination', response_code: '200' };
+  const data = [
+    // it pushes, with the attributes of its resource
+    gauge({
+      ...{ __name__: 'target_info', job: 'shop/checkout', instance: 'a', k8s_namespace_name: 'prod' },
+      k8s_pod_name: 'checkout-api-6d4cf56db6-x7k2p',
+    }),
+    ...deployed('prod', 'checkout-api'),
+    counter({ ...mesh, destination_workload: 'checkout-api', destination_workload_namespace: 'prod' }, 3),
+    // it is scraped, once with its name and once without
+    ...['up', 'target_info'].map((name) =>
+      gauge({ __name__: name, job: 'a', service_name: 'pay', namespace: 'prod', pod: 'payments-6d4cf56db6-x7k2p' }),
+    ),
+    gauge({ __name__: 'up', job: 'b', namespace: 'prod', pod: 'payments-6d4cf56db6-x7k2p' }),
+    ...deployed('prod', 'payments'),
+    // an agent's pod is on series of others: they are not its
+    ...['mail', 'news'].map((name) =>
+      gauge({ __name__: 'up', job: name, service_name: name, namespace: 'prod', pod: 'agent-6d4cf56db6-x7k2p' }),
+    ),
+    gauge({ __name__: 'up', job: 'agents', namespace: 'prod', pod: 'agent-6d4cf56db6-x7k2p' }),
+    ...deployed('prod', 'agent'),
+  ];
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
+  await catalog.renew(T, none);
+  const rows = catalog
+    .list()
+    .map(({ id, rate, saturation }) => [`${id.namespace}/${id.name}`, rate?.toFixed(1), saturation?.toFixed(1)]);
+  assert.deepEqual(rows, [
+    ['prod/agent', undefined, '0.5'],
+    ['prod/mail', undefined, undefined],
+    ['prod/news', undefined, undefined],
+    ['prod/pay', undefined, '0.5'],
+    ['shop/checkout', '3.0', '0.5'],
+  ]);
+  const { pods, workload, mesh: requests } = catalog.selectors({ cluster: '', namespace: 'shop', name: 'checkout' });
+  assert.match(pods, /^namespace="prod",pod=~"checkout-api/);
+  assert.equal(workload, 'namespace="prod",deployment="checkout-api"');
+  assert.equal(requests, 'destination_workload="checkout-api",destination_workload_namespace="prod"');
+});
+
+test('several workloads of a service are all its own', async () => {
+  const data = ['web', 'worker'].flatMap((name) => [
+    gauge({ __name__: 'up', job: 'shop', service_name: 'shop', namespace: name, pod: `${name}-6d4cf56db6-x7k2p` }),
+    ...deployed(name, name),
+  ]);
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
+  await catalog.renew(T, none);
+  assert.deepEqual(
+    catalog.list().map(({ id }) => `${id.namespace}/${id.name}`),
+    ['web/shop', 'worker/shop'],
+  );
+  const one = data.map(([labels, ...samples]): TestSeries => [{ ...labels, namespace: 'shop' }, ...samples]);
+  const together = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(one)) });
+  await together.renew(T, none);
+  const id = { cluster: '', namespace: 'shop', name: 'shop' };
+  assert.deepEqual(
+    together.list().map((service) => [service.id, service.saturation?.toFixed(1)]),
+    [[id, '0.5']],
+  );
+  const pods = parseMetricSelector(`x{${together.selectors(id).pods}}`).find(({ name }) => name === 'pod')!;
+  for (const own of ['web-6d4cf56db6-x7k2p', 'worker-0']) assert.ok(pods.matches(own), own);
+  for (const other of ['webb-0', 'shop-0']) assert.ok(!pods.matches(other), other);
+});
+
+test('labels that a tenant sets name its services, also names that PromQL quotes', async () => {
+  const data = [
+    gauge({ __name__: 'up', job: 'pods', instance: 'a', 'team.service': 'cart' }),
+    gauge({ __name__: 'up', job: 'pods', instance: 'b', 'team.service': 'mail' }),
+    counter({ __name__: 'http_requests_total', job: 'pods', instance: 'a', code: '200', 'team.service': 'cart' }, 2),
+  ];
+  const runner = testRunner(listQueryable(data));
+  const catalog = new ServiceCatalog({ tenant: 't', runner, nameLabels: ['team.service'] });
+  await catalog.renew(T, none);
+  assert.deepEqual(catalog.refusals, []);
+  assert.deepEqual(
+    catalog.list().map(({ id, rate }) => [id.name, rate?.toFixed(1)]),
+    [
+      ['cart', '2.0'],
+      ['mail', undefined],
+    ],
+  );
+  const { own } = catalog.selectors({ cluster: '', namespace: '', name: 'mail' });
+  assert.equal(own, '"team.service"="mail"');
+  const value = await runner.instant('t', { expr: `count (up{${own}})`, timeMs: T }, { signal: none });
+  assert.deepEqual([...(value.value as { values: Float64Array }).values], [1]);
+});
+
 test('requests that are only native histograms are listed, and durations that are beside a counter', async () => {
   const native = '{{schema:0 sum:3 count:6 buckets:[2 3 1]}}';
   const storage = new LoadedStorage();

@@ -8,9 +8,9 @@ import {
   type NameLabels,
   NO_WORKLOADS,
   type PodWorkloads,
-  SERVICE_LABELS,
   type ServiceId,
   serviceKey,
+  serviceLabels,
   serviceOf,
 } from '../model/service-id.ts';
 import type { Rows } from './rows.ts';
@@ -92,8 +92,9 @@ export class ServiceCatalog {
   /** The selectors of a service that is in the list; of another one, those that its name suggests. */
   selectors(id: ServiceId): ServiceSelectors {
     const entry = this.#entries.get(serviceKey(id));
-    const sources = entry ?? { jobs: new Set<string>(), named: new Set<string>() };
-    return selectorsOf(id, sources, (job) => (this.#owners.get(job)?.size ?? 0) > 1);
+    const { jobs, named } = entry ?? { jobs: new Set<string>(), named: new Set<string>() };
+    const isShared = (job: string) => (this.#owners.get(job)?.size ?? 0) > 1;
+    return selectorsOf(id, { jobs, named, workloads: this.#workloads.workloadsOf(id) }, isShared);
   }
 
   kindOf(id: ServiceId): Service['kind'] | undefined {
@@ -121,11 +122,12 @@ export class ServiceCatalog {
         return { rows: [], refused: true };
       }
     };
-    this.#workloads = await readWorkloads((expr) => this.#ask(expr, nowMs, signal));
+    this.#workloads = await readWorkloads((expr) => this.#ask(expr, nowMs, signal), this.#options.nameLabels);
     const next = new Renewal(this.#entries, this.#workloads, this.#options.nameLabels, nowMs);
-    next.instances(await this.#ask(INSTANCES, nowMs, signal));
+    const ids = serviceLabels(this.#options.nameLabels).join(', ');
+    next.instances(await this.#ask(`count by (${ids}) (up)`, nowMs, signal));
     // those that push have no `up`
-    next.instances(await ask(TARGETS), true);
+    next.instances(await ask(`count by (${ids}) (group by (${ids}, instance) (target_info))`), true);
     next.machines(await ask(MACHINES));
     this.#take(next);
     for (const family of RED_FAMILIES) {
@@ -134,7 +136,7 @@ export class ServiceCatalog {
       await this.#renewRed(next, family, ask, isBeside ? native : undefined);
       if (native !== undefined && !isBeside) await this.#renewRed(next, native, ask, undefined);
     }
-    for (const expr of Object.values(SATURATION)) next.saturation(await ask(expr));
+    for (const expr of saturationQueries(ids)) next.saturation(await ask(expr));
     this.#take(next);
     this.#refusals = refusals;
     this.#renewedMs = nowMs;
@@ -147,7 +149,7 @@ export class ServiceCatalog {
     ask: (expr: string) => Promise<Rows>,
     beside: RedFamily | undefined,
   ): Promise<void> {
-    const labels = family.owner === undefined ? SERVICE_LABELS : ownerLabels(family);
+    const labels = family.owner === undefined ? serviceLabels(this.#options.nameLabels) : ownerLabels(family.owner);
     const queries = redQueries(family, labels, '', RANGE);
     const rate = await ask(queries.rate);
     if (rate.rows.length === 0) return;
@@ -184,23 +186,19 @@ export class ServiceCatalog {
 
 const NONE: Rows = { rows: [], refused: false };
 
-const IDS = SERVICE_LABELS.join(', ');
-const INSTANCES = `count by (${IDS}) (up)`;
-const TARGETS = `count by (${IDS}) (group by (${IDS}, instance) (target_info))`;
 const MACHINES = 'group by (cluster, job, instance) (node_boot_time_seconds or windows_os_info)';
 
-/** Shares of what a service may use, by its labels or its pods. */
-const SATURATION = {
-  cpu: `sum by (cluster, namespace, pod) (rate(container_cpu_usage_seconds_total{container!="",image!=""}[${RANGE}])) / sum by (cluster, namespace, pod) (kube_pod_container_resource_limits{resource="cpu"})`,
-  memory:
-    'sum by (cluster, namespace, pod) (container_memory_working_set_bytes{container!="",image!=""}) / sum by (cluster, namespace, pod) (kube_pod_container_resource_limits{resource="memory"})',
-  files: `max by (${IDS}) (process_open_fds / process_max_fds)`,
-  jvm: `max by (${IDS}) (sum by (${IDS}, instance) (jvm_memory_used_bytes{area="heap"}) / sum by (${IDS}, instance) (jvm_memory_max_bytes{area="heap"} > 0))`,
-  node: `1 - avg by (cluster, job, instance) (rate(node_cpu_seconds_total{mode="idle"}[${RANGE}]))`,
-} as const;
+/** Shares of what a service may use, by its labels or its pods. @param ids labels that name a service */
+const saturationQueries = (ids: string): readonly string[] => [
+  `sum by (cluster, namespace, pod) (rate(container_cpu_usage_seconds_total{container!="",image!=""}[${RANGE}])) / sum by (cluster, namespace, pod) (kube_pod_container_resource_limits{resource="cpu"})`,
+  'sum by (cluster, namespace, pod) (container_memory_working_set_bytes{container!="",image!=""}) / sum by (cluster, namespace, pod) (kube_pod_container_resource_limits{resource="memory"})',
+  `max by (${ids}) (process_open_fds / process_max_fds)`,
+  `max by (${ids}) (sum by (${ids}, instance) (jvm_memory_used_bytes{area="heap"}) / sum by (${ids}, instance) (jvm_memory_max_bytes{area="heap"} > 0))`,
+  `1 - avg by (cluster, job, instance) (rate(node_cpu_seconds_total{mode="idle"}[${RANGE}]))`,
+];
 
-function ownerLabels({ owner }: RedFamily): readonly string[] {
-  return owner === undefined ? SERVICE_LABELS : ['cluster', owner.namespace, owner.name];
+function ownerLabels({ namespace, name }: NonNullable<RedFamily['owner']>): readonly string[] {
+  return ['cluster', namespace, name];
 }
 
 /** A renewal under way: the list as it is becoming. */
@@ -310,7 +308,8 @@ class Renewal {
     if (owner === undefined) return this.#entryOf(labels);
     const name = labels.get(owner.name);
     if (name === '' || name === 'unknown') return undefined;
-    return this.#entry({ cluster: labels.get('cluster'), namespace: labels.get(owner.namespace), name });
+    const workload = { cluster: labels.get('cluster'), namespace: labels.get(owner.namespace), name };
+    return this.#entry(this.#workloads.serviceOf(workload) ?? workload);
   }
 
   #entryOf(labels: Labels): Entry | undefined {

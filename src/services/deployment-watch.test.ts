@@ -97,3 +97,26 @@ test('an event that was sent in is the deployment that the data shows beside it'
   await round();
   assert.deepEqual(await found(), ['mine deployment false']);
 });
+
+test('an image of a workload is a deployment of the service whose series name its pods', async () => {
+  const series: TestSeries[] = [];
+  const atMs = NOW_MS - 2 * 3_600_000;
+  for (const [hash, image, fromMs, toMs] of [
+    ['6d4cf56db6', 'checkout:1', NOW_MS - 4 * 3_600_000, atMs - 1],
+    ['7f9bb5c8dd', 'checkout:2', atMs, NOW_MS + 3_600_000],
+  ] as const) {
+    for (const suffix of ['x7k2p', 'q9w4z']) {
+      const samples: [number, number][] = [];
+      for (let timeMs: number = fromMs; timeMs <= toMs; timeMs += MINUTE_MS) samples.push([timeMs, 1]);
+      const pod = { namespace: 'prod', pod: `checkout-api-${hash}-${suffix}` };
+      const named = { job: 'a', instance: pod.pod, service_name: 'checkout', ...pod };
+      series.push([{ __name__: 'up', ...named }, ...samples]);
+      series.push([{ __name__: 'kube_pod_container_info', container: 'main', image, ...pod }, ...samples]);
+      const owner = { owner_kind: 'ReplicaSet', owner_name: `checkout-api-${hash}` };
+      series.push([{ __name__: 'kube_pod_owner', ...owner, ...pod }, ...samples]);
+    }
+  }
+  const { round, found } = watchOf(new MemoryRows(), series, 'one');
+  await round();
+  assert.deepEqual(await found(), [`/prod/checkout/2/${atMs} deployment true`]);
+});

@@ -8,8 +8,9 @@ import type { Service } from '../kit/service/service.ts';
 import type { Clock, Timer } from '../lib/clock.ts';
 import { DAY_MS } from '../lib/day.ts';
 import { getOrMake } from '../lib/map.ts';
-import type { NameLabels } from '../model/service-id.ts';
+import { labelsOfPairs, type NameLabels, type PodWorkloads } from '../model/service-id.ts';
 import type { TenantLeases } from './tenant-lease.ts';
+import { readWorkloads } from './workloads.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -19,6 +20,8 @@ const DELAY_MS = MINUTE_MS;
 const PRIME_MS = 6 * HOUR_MS;
 /** Data that is looked at in one go. */
 const CHUNK_MS = 2 * HOUR_MS;
+/** Steps at which the data is asked for pods and their services. */
+const WORKLOADS_STEP_MS = 10 * MINUTE_MS;
 /** Pause between two goes over what is past. */
 const PAUSE_MS = 500;
 
@@ -112,7 +115,14 @@ export class DeploymentWatch implements Service {
     const detector = getOrMake(
       this.#detectors,
       tenant,
-      () => new DeploymentDetector({ tenant, runner, nameLabels, clock }),
+      () =>
+        new DeploymentDetector({
+          tenant,
+          runner,
+          nameLabels,
+          clock,
+          workloads: (fromMs, toMs, signal) => this.#workloads(tenant, nameLabels, fromMs, toMs, signal),
+        }),
     );
     const startMs = endMs - (isPast ? Math.max(historyMs, PRIME_MS) : PRIME_MS);
     if (detector.lookedMs === undefined) {
@@ -136,6 +146,22 @@ export class DeploymentWatch implements Service {
     }
     if (isPast) await leases.keepHistory(tenant, signal);
     await this.#trim(tenant);
+  }
+
+  /** Pods of all of these minutes: those that are gone at their end, too. */
+  #workloads(
+    tenant: string,
+    nameLabels: NameLabels,
+    startMs: number,
+    endMs: number,
+    signal: AbortSignal,
+  ): Promise<PodWorkloads> {
+    return readWorkloads(async (expr) => {
+      const request = { expr, startMs, endMs, stepMs: WORKLOADS_STEP_MS, lookbackMs: WORKLOADS_STEP_MS };
+      const { value } = await this.#options.runner.range(tenant, request, { signal });
+      const series = value.type === 'matrix' ? value.series : [];
+      return { rows: series.map(({ pairs }) => ({ labels: labelsOfPairs(pairs), value: 1 })), refused: false };
+    }, nameLabels);
   }
 
   /** Forgets services that were found under other names: they begin anew. */

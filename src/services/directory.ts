@@ -22,7 +22,7 @@ import { labelsOfPairs, type NameLabels, type ServiceId, serviceKey } from '../m
 import { ServiceCatalog } from './catalog.ts';
 import { measuresOf } from './measures.ts';
 import { MetricIndex } from './metric-index.ts';
-import { equals, oneOf, type ServiceSelectors } from './selectors.ts';
+import { oneOf, type ServiceSelectors } from './selectors.ts';
 import type { Service } from './service.ts';
 
 const MINUTE_MS = 60_000;
@@ -126,8 +126,9 @@ export class ServiceDirectory {
       return this.#sampled(tenant, selector, names, range.endMs, signal);
     };
     const metrics = await of(selectors.own);
-    const mesh = meshSelector(id);
-    const [pods, workload, meshed] = [await of(selectors.pods), await of(selectors.workload), await of(mesh)];
+    const pods = await of(selectors.pods);
+    const workload = await of(selectors.workload);
+    const meshed = await of(selectors.mesh);
     if (kind === undefined && metrics.length === 0 && pods.length === 0) {
       throw eventErrors.serviceUnknown({ service: serviceKey(id) });
     }
@@ -136,7 +137,7 @@ export class ServiceDirectory {
       name: id.name,
       title: [id.namespace, id.name].filter((part) => part !== '').join('/'),
       project: tenant,
-      selectors: { own: selectors.own, pods: selectors.pods, workload: selectors.workload, mesh },
+      selectors,
       presence: {
         own: await this.#presence(tenant, metrics, selectors.own, signal),
         pods: presenceOf(pods),
@@ -325,13 +326,6 @@ export class ServiceDirectory {
       if (deployment !== undefined) catalog.deployed(deployment);
     }
   }
-}
-
-function meshSelector({ cluster, namespace, name }: ServiceId): string {
-  const parts = [equals('destination_workload', name)];
-  if (namespace !== '') parts.push(equals('destination_workload_namespace', namespace));
-  if (cluster !== '') parts.push(equals('cluster', cluster));
-  return parts.join(',');
 }
 
 function presenceOf(metrics: readonly string[]): Presence {

@@ -1,6 +1,6 @@
 import type { ServiceRow } from '../contract/services.ts';
 import type { ServiceDeployment } from '../deployments/deployment.ts';
-import type { ServiceId } from '../model/service-id.ts';
+import type { ServiceId, Workload } from '../model/service-id.ts';
 
 /** A line of the list. */
 export interface Service extends Omit<ServiceRow, 'key' | 'id' | 'lastDeployment'> {
@@ -13,4 +13,6 @@ export interface ServiceSources {
   readonly jobs: ReadonlySet<string>;
   /** Matchers of the label that named it, e.g. `service_name="cart"`. */
   readonly named: ReadonlySet<string>;
+  /** Workloads of Kubernetes that it runs as; none: one of its own name. */
+  readonly workloads: readonly Workload[];
 }

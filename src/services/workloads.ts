@@ -1,12 +1,42 @@
-import type { PodWorkloads } from '../model/service-id.ts';
-import { workloadOfReplicaSet } from '../model/service-id.ts';
+import { getOrMake } from '../lib/map.ts';
+import type { Labels } from '../model/labels.ts';
+import {
+  labelText,
+  type NameLabels,
+  NO_WORKLOADS,
+  type PodWorkloads,
+  type ServiceId,
+  serviceKey,
+  serviceLabels,
+  serviceOf,
+  type Workload,
+  workloadOfPodName,
+  workloadOfReplicaSet,
+} from '../model/service-id.ts';
 import type { Rows } from './rows.ts';
 
 /** Pods of one tenant; of more, names say the workload. */
 const PODS_MAX = 200_000;
 
-/** Asks kube-state-metrics which workload each pod belongs to; where it cannot be had, names of pods say it. */
-export async function readWorkloads(ask: (expr: string) => Promise<Rows>): Promise<PodWorkloads> {
+/** Attributes by which OpenTelemetry tells the workload of what it describes. */
+const WORKLOAD_ATTRIBUTES = ['k8s_deployment_name', 'k8s_statefulset_name', 'k8s_daemonset_name'];
+
+/**
+ * Asks kube-state-metrics which workload each pod belongs to, and the series of services which pods they come from; where it cannot be
+ * had, names of pods say it.
+ */
+export async function readWorkloads(
+  ask: (expr: string) => Promise<Rows>,
+  nameLabels: NameLabels = [],
+): Promise<PodWorkloads> {
+  const workloads = await askedWorkloads(ask);
+  const named = await ask(namedPods(nameLabels)).catch(() => undefined);
+  return named === undefined ? workloads : withServices(workloads, named, nameLabels);
+}
+
+const keyOf = ({ cluster, namespace, name }: Workload) => `${cluster}\0${namespace}\0${name}`;
+
+async function askedWorkloads(ask: (expr: string) => Promise<Rows>): Promise<PodWorkloads> {
   let pods: Rows;
   let replicaSets: Rows;
   try {
@@ -17,23 +47,70 @@ export async function readWorkloads(ask: (expr: string) => Promise<Rows>): Promi
       'group by (cluster, namespace, replicaset, owner_name) (kube_replicaset_owner{owner_kind="Deployment"})',
     );
   } catch {
-    return { workloadOf: () => undefined };
+    return NO_WORKLOADS;
   }
-  const keyOf = (cluster: string, namespace: string, name: string) => `${cluster}\0${namespace}\0${name}`;
+  const place = (labels: Labels, name: string) =>
+    keyOf({ cluster: labels.get('cluster'), namespace: labels.get('namespace'), name });
   const deployments = new Map<string, string>();
   for (const { labels } of replicaSets.rows.slice(0, PODS_MAX)) {
-    const key = keyOf(labels.get('cluster'), labels.get('namespace'), labels.get('replicaset'));
-    deployments.set(key, labels.get('owner_name'));
+    deployments.set(place(labels, labels.get('replicaset')), labels.get('owner_name'));
   }
   const workloads = new Map<string, string>();
   for (const { labels } of pods.rows.slice(0, PODS_MAX)) {
-    const [cluster, namespace] = [labels.get('cluster'), labels.get('namespace')];
     const owner = labels.get('owner_name');
     const isReplicaSet = labels.get('owner_kind') === 'ReplicaSet';
-    const workload = isReplicaSet
-      ? (deployments.get(keyOf(cluster, namespace, owner)) ?? workloadOfReplicaSet(owner))
-      : owner;
-    workloads.set(keyOf(cluster, namespace, labels.get('pod')), workload);
+    const workload = isReplicaSet ? (deployments.get(place(labels, owner)) ?? workloadOfReplicaSet(owner)) : owner;
+    workloads.set(place(labels, labels.get('pod')), workload);
   }
-  return { workloadOf: (cluster, namespace, pod) => workloads.get(keyOf(cluster, namespace, pod)) };
+  const workloadOf = (cluster: string, namespace: string, pod: string) =>
+    workloads.get(keyOf({ cluster, namespace, name: pod }));
+  return { ...NO_WORKLOADS, workloadOf };
+}
+
+/** Series that name their service and their pod, or its workload. */
+function namedPods(nameLabels: NameLabels): string {
+  const attributes = ['k8s_cluster_name', 'k8s_namespace_name', 'k8s_pod_name', ...WORKLOAD_ATTRIBUTES];
+  const pushed = ['k8s_pod_name', ...WORKLOAD_ATTRIBUTES].map((label) => `target_info{${label}!=""}`);
+  const scraped = ['service_name', ...nameLabels].flatMap((label) =>
+    ['up', 'target_info'].map((metric) => `${metric}{${labelText(label)}!="",pod!=""}`),
+  );
+  return `group by (${[...serviceLabels(nameLabels), ...attributes].join(', ')}) (${[...pushed, ...scraped].join(' or ')})`;
+}
+
+/** A workload that several services say they come from is of none of them: an agent that speaks for others. */
+function withServices(workloads: PodWorkloads, { rows }: Rows, nameLabels: NameLabels): PodWorkloads {
+  const byWorkload = new Map<string, { readonly workload: Workload; readonly services: Map<string, ServiceId> }>();
+  for (const { labels } of rows.slice(0, PODS_MAX)) {
+    const service = serviceOf(labels, workloads, nameLabels);
+    if (service === undefined) continue;
+    for (const workload of workloadsOfRow(labels, workloads)) {
+      const { services } = getOrMake(byWorkload, keyOf(workload), () => ({ workload, services: new Map() }));
+      services.set(serviceKey(service), service);
+    }
+  }
+  const services = new Map<string, ServiceId>();
+  const ofService = new Map<string, Workload[]>();
+  for (const [key, { workload, services: own }] of byWorkload) {
+    const [service] = own.values();
+    if (own.size !== 1 || service === undefined || serviceKey(service) === serviceKey(workload)) continue;
+    services.set(key, service);
+    getOrMake(ofService, serviceKey(service), (): Workload[] => []).push(workload);
+  }
+  return {
+    workloadOf: workloads.workloadOf,
+    serviceOf: (workload) => services.get(keyOf(workload)),
+    workloadsOf: (service) => ofService.get(serviceKey(service)) ?? [],
+  };
+}
+
+/** The workload that a row names; of a cluster that only OpenTelemetry names, with and without it, as others may not have it. */
+function workloadsOfRow(labels: Labels, workloads: PodWorkloads): Workload[] {
+  const namespace = labels.get('k8s_namespace_name') || labels.get('namespace');
+  const pod = labels.get('k8s_pod_name') || labels.get('pod');
+  const clusters = new Set([labels.get('cluster'), labels.get('cluster') || labels.get('k8s_cluster_name')]);
+  return Array.from(clusters, (cluster) => {
+    const told = WORKLOAD_ATTRIBUTES.map((label) => labels.get(label)).find((name) => name !== '');
+    const name = told ?? workloads.workloadOf(cluster, namespace, pod) ?? workloadOfPodName(pod);
+    return { cluster, namespace, name };
+  });
 }
