@@ -287,7 +287,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
     if (config.server.peerAdvertiseAddress !== '') hostAndPort(config.server.peerAdvertiseAddress);
     checkClosed(this.#options.isClosed(), this.#credentials.current);
     await this.#server.start();
-    this.#refreshes = this.#credentials.watch(clock, log, () => this.#server.securityChanged());
+    this.#refreshes = this.#credentials.watch(clock, this.#options.loops, log, () => this.#server.securityChanged());
     disk?.makeFolder(this.#folder);
     await this.#settings.agree(signal);
     const onRow = (row: MemberRow) => this.#places.take([row]);

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { Logger } from '../../kit/observe/log.ts';
 import { hostAndPort } from '../../kit/rpc/security.ts';
+import type { Loop, Loops } from '../../kit/service/loops.ts';
 import type { Clock } from '../../lib/clock.ts';
 
 export interface PeerAddressesOptions {
@@ -10,6 +11,8 @@ export interface PeerAddressesOptions {
   readonly periodMs: number;
   readonly added: (address: string) => void;
   readonly removed: (address: string) => void;
+  /** Told of each round, where there is more than one. */
+  readonly loops: Loops;
   readonly log: Logger;
   readonly clock: Clock;
   /** Addresses of a name. Default: as the system knows them. */
@@ -24,12 +27,15 @@ export class PeerAddresses {
   /** By the setting that they are of. */
   readonly #known = new Map<string, readonly string[]>();
   readonly #stopping = new AbortController();
+  /** Absent: addresses stand in the settings, and are looked up once. */
+  readonly #loop: Loop | undefined;
   #looking: Promise<void> = Promise.resolve();
 
   /** @throws where a name is none */
   constructor(options: PeerAddressesOptions) {
     this.#options = options;
-    for (const name of options.names) hostAndPort(name);
+    const hosts = options.names.map((name) => hostAndPort(name).host);
+    if (hosts.some((host) => isIP(host) === 0)) this.#loop = options.loops.add('peer-names', options.periodMs);
   }
 
   get all(): ReadonlySet<string> {
@@ -46,14 +52,17 @@ export class PeerAddresses {
   }
 
   async #look(): Promise<void> {
-    const { names, periodMs, clock } = this.#options;
+    const { periodMs, clock } = this.#options;
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      await Promise.all(names.map((name) => this.#lookUp(name)));
-      // addresses do not change
-      if (names.every((name) => isIP(hostAndPort(name).host) !== 0)) return;
+      if (this.#loop === undefined) return this.#lookUpAll();
+      await this.#loop.run(() => this.#lookUpAll());
       await clock.sleep(periodMs, signal).catch(() => {});
     }
+  }
+
+  async #lookUpAll(): Promise<void> {
+    await Promise.all(this.#options.names.map((name) => this.#lookUp(name)));
   }
 
   async #lookUp(name: string): Promise<void> {
@@ -65,6 +74,7 @@ export class PeerAddresses {
       const own = found.length === 1 ? [name] : found.map((ip) => `${ip.includes(':') ? `[${ip}]` : ip}:${port}`);
       if (!this.#stopping.signal.aborted) this.#set(name, own);
     } catch (error) {
+      this.#loop?.failed(error);
       log.warn({ name, err: (error as Error).message }, 'a name could not be looked up: its addresses stay');
     }
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../kit/observe/log.ts';
 import { Registry } from '../../kit/observe/metrics.ts';
+import { Loops } from '../../kit/service/loops.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { PeerListener } from './peer-host.ts';
 
@@ -25,6 +26,7 @@ for (const [name, isClosed, peerInsecure, isHeard] of [
     const peers = new PeerListener({
       settings: { ...SETTINGS, peerInsecure },
       isClosed: () => isClosed,
+      loops: new Loops(systemClock),
       log: silentLogger,
       registry: new Registry(),
       clock: systemClock,

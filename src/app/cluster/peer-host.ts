@@ -5,6 +5,7 @@ import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
 import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
 import { checkClosed, hostAndPort, isProtected } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
+import type { Loops } from '../../kit/service/loops.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { systemBytes } from '../../lib/random.ts';
@@ -34,6 +35,7 @@ export interface PeerListenerOptions {
    * it does not listen, or does not start where others have its address in their settings.
    */
   readonly isClosed?: () => boolean;
+  readonly loops: Loops;
   readonly log: Logger;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -87,7 +89,7 @@ export class PeerListener implements Service, PeerHost {
   }
 
   async start(): Promise<void> {
-    const { settings, isSought = false, isClosed, clock, log } = this.#options;
+    const { settings, isSought = false, isClosed, clock, loops, log } = this.#options;
     if (isSought) checkClosed(isClosed?.() === true, this.#credentials.current);
     if (isClosed?.() && !isProtected(this.#credentials.current)) {
       this.#isDeaf = true;
@@ -106,7 +108,7 @@ export class PeerListener implements Service, PeerHost {
       log.warn({ address: settings.peerListenAddress }, 'the address for other processes is taken: any free port is');
       this.#server = await this.#listening(host, 0);
     }
-    this.#refreshes = this.#credentials.watch(clock, log, () => this.#server?.securityChanged());
+    this.#refreshes = this.#credentials.watch(clock, loops, log, () => this.#server?.securityChanged());
   }
 
   async stop(stop: Stop): Promise<void> {

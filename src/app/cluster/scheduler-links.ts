@@ -1,5 +1,6 @@
 import type { JobDesk } from '../../frontend/job-desk.ts';
 import type { Logger } from '../../kit/observe/log.ts';
+import type { Loops } from '../../kit/service/loops.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { backoffMs } from '../../lib/backoff.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -17,6 +18,7 @@ export interface SchedulerLinksOptions {
   readonly periodMs: number;
   readonly desk: JobDesk;
   readonly peers: PeerHost;
+  readonly loops: Loops;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -34,12 +36,13 @@ export class SchedulerLinks implements Service {
   /** @throws where a name is none */
   constructor(options: SchedulerLinksOptions) {
     this.#options = options;
-    const { names, periodMs, log, clock } = options;
+    const { names, periodMs, loops, log, clock } = options;
     this.#addresses = new PeerAddresses({
       names,
       periodMs,
       added: (address) => this.#add(address),
       removed: (address) => this.#remove(address),
+      loops,
       log,
       clock,
     });

@@ -6,11 +6,12 @@ export const peersModule: Module = {
   needs: ['observer'],
   build(app) {
     if (app.parts.peers !== undefined) return [];
-    const { config, gate, log, registry, clock } = app;
+    const { config, gate, loops, log, registry, clock } = app;
     const peers = new PeerListener({
       settings: config.server,
       isSought: true,
       isClosed: () => gate.closed,
+      loops,
       log,
       registry,
       clock,

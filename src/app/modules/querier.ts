@@ -139,6 +139,7 @@ function jobService(app: App, threads: QueryThreads, querier: QuerierService): S
       worker.remove(address);
       peers.forget(address);
     },
+    loops: app.loops,
     log,
     clock,
   });

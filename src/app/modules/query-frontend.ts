@@ -22,7 +22,15 @@ export const queryFrontendModule: Module = {
     const { services } = queryService(app, threads, new FrontendThreads(threads, desk));
     const { schedulerAddress, schedulerDnsLookupPeriodMs: periodMs } = config.frontend;
     if (schedulerAddress.length === 0) return [...schedulerHere(app, desk), ...services];
-    const links = new SchedulerLinks({ names: schedulerAddress, periodMs, desk, peers, log, clock });
+    const links = new SchedulerLinks({
+      names: schedulerAddress,
+      periodMs,
+      desk,
+      peers,
+      loops: app.loops,
+      log,
+      clock,
+    });
     return [links, ...services];
   },
 };

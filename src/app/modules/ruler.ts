@@ -58,5 +58,8 @@ function rulesElsewhere(app: App): { readonly batches: BatchRunner; readonly lin
   };
   const batches = new JobBatches({ ask, timeoutMs: config.querier.timeoutMs, clock });
   const { schedulerDnsLookupPeriodMs: periodMs } = config.frontend;
-  return { batches, links: new SchedulerLinks({ names, periodMs, desk, peers: part(app, 'peers'), log, clock }) };
+  return {
+    batches,
+    links: new SchedulerLinks({ names, periodMs, desk, peers: part(app, 'peers'), loops: app.loops, log, clock }),
+  };
 }

@@ -5,11 +5,11 @@ import type { Module } from './module.ts';
 /** The listener for processes that only share a store with this one: they read its address in the store. */
 export const storePeersModule: Module = {
   needs: ['observer'],
-  build({ config, gate, log, registry, clock, parts }) {
+  build({ config, gate, loops, log, registry, clock, parts }) {
     if (parts.peers !== undefined || periodsOf(config.schema).at(-1)!.store === 'embedded') return [];
     const isSought = config.process.target.some((name) => name === 'query-frontend' || name === 'query-scheduler');
     const isClosed = () => gate.closed;
-    const peers = new PeerListener({ settings: config.server, isSought, isClosed, log, registry, clock });
+    const peers = new PeerListener({ settings: config.server, isSought, isClosed, loops, log, registry, clock });
     parts.peers = peers;
     return [peers];
   },

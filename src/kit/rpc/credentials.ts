@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Logger } from '../observe/log.ts';
+import type { Loops } from '../service/loops.ts';
 import type { PeerSecurity } from './security.ts';
 
 /** Where key and certificates lie, by the names of their settings (`peerSecurityFields`). Empty: there is none. */
@@ -22,7 +23,7 @@ const REFRESH_MS = 30_000;
  *
  *     const credentials = PeerCredentials.read(config.server);
  *     const server = new RpcServer({ security: () => credentials.current, … });
- *     credentials.watch(clock, log, () => server.securityChanged());
+ *     credentials.watch(clock, loops, log, () => server.securityChanged());
  */
 export class PeerCredentials {
   readonly #files: PeerFiles;
@@ -46,15 +47,26 @@ export class PeerCredentials {
     return true;
   }
 
-  /** Reads the files again every half a minute until it is cancelled; what is wrong is logged, and the state stays as it was. */
-  watch(clock: Clock, log: Logger, changed: () => void = () => {}): Timer {
+  /**
+   * Reads the files again every half a minute until it is cancelled; what is wrong is logged, and the state stays as it was.
+   *
+   * @param loops told of each round, where there are files
+   */
+  watch(clock: Clock, loops: Loops, log: Logger, changed: () => void = () => {}): Timer {
+    const { peerKeyFile, peerTlsCertPath } = this.#files;
+    const hasFiles = peerKeyFile !== '' || peerTlsCertPath !== '';
+    const loop = hasFiles ? loops.add('peer-certificates', REFRESH_MS) : undefined;
     return clock.every(REFRESH_MS, () => {
+      const end = loop?.begin();
       try {
         if (!this.refresh()) return;
         log.info('key and certificates of the cluster were read again');
         changed();
       } catch (error) {
+        loop?.failed(error);
         log.error({ err: (error as Error).message }, 'key and certificates of the cluster stay as they were');
+      } finally {
+        end?.();
       }
     });
   }

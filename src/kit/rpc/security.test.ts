@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { after, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { systemClock } from '../../lib/clock.ts';
+import { ManualClock } from '../../lib/manual-clock.ts';
 import { defaultsOf, section } from '../config/section.ts';
 import { silentLogger } from '../observe/log.ts';
+import { Loops } from '../service/loops.ts';
 import { encodeValue } from './codec.ts';
 import { peerSecurityFields } from './config.ts';
 import { PeerCredentials } from './credentials.ts';
@@ -262,4 +264,21 @@ test('settings by half and keys that are too short are refused by name', () => {
     of({ peerKeyFile: path })().current.keys?.map(({ length }) => length),
     [32, 40],
   );
+});
+
+test('readings of key and certificates are told among the loops, where there are files', async () => {
+  const keyFile = join(dir, 'watched');
+  writeFileSync(keyFile, 'k'.repeat(32));
+  const clock = new ManualClock(1_000_000);
+  const loops = new Loops(clock);
+  PeerCredentials.read(unset).watch(clock, loops, silentLogger).cancel();
+  assert.equal(loops.states.length, 0);
+  const watch = PeerCredentials.read({ ...unset, peerKeyFile: keyFile }).watch(clock, loops, silentLogger);
+  await clock.advance(30_000);
+  const state = () => loops.states.find(({ name }) => name === 'peer-certificates');
+  assert.deepEqual([state()?.rounds, state()?.error], [1, undefined]);
+  rmSync(keyFile);
+  await clock.advance(30_000);
+  assert.deepEqual([state()?.rounds, state()?.failures], [2, 1]);
+  watch.cancel();
 });

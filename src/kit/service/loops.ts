@@ -66,21 +66,29 @@ export class Loop {
 
   /** A round. */
   async run<T>(work: () => Promise<T>): Promise<T> {
-    this.#lastStartMs = this.#clock.nowMs();
-    this.#failed = undefined;
-    const startMs = this.#clock.monotonicMs();
+    const end = this.begin();
     try {
       return await work();
     } catch (thrown) {
       this.failed(thrown);
       throw thrown;
     } finally {
+      end();
+    }
+  }
+
+  /** Begins a round. @returns what ends it */
+  begin(): () => void {
+    this.#lastStartMs = this.#clock.nowMs();
+    this.#failed = undefined;
+    const startMs = this.#clock.monotonicMs();
+    return () => {
       this.#rounds++;
       this.#lastEndMs = this.#clock.nowMs();
       this.#lastTookMs = this.#clock.monotonicMs() - startMs;
       this.#error = this.#failed;
       if (this.#error !== undefined) this.#failures++;
-    }
+    };
   }
 
   /** Notes a failure of the round that is under way, for work that goes on after it. */
