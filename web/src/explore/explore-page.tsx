@@ -12,7 +12,7 @@ import { Quiet } from '../parts/quiet.tsx';
 import { useParamSetter, useScope } from '../scope.tsx';
 import { MetricDetail } from './metric-detail.tsx';
 import { Tile, tileStep } from './tile.tsx';
-import { kindOf, type Matcher, type Metric, prefixesOf, tileQuery } from './tile-query.ts';
+import { asSeen, kindOf, type Matcher, type Metric, prefixesOf, tileQuery } from './tile-query.ts';
 
 const METRICS_MAX = 5_000;
 const ROW_PX = 114;
@@ -41,13 +41,17 @@ export function ExplorePage() {
     queryFn: async ({ signal }) => metricsIn(await (await send(call, signal)).text()),
     placeholderData: keepPreviousData,
   });
+  const [histograms, setHistograms] = useState<ReadonlySet<string>>(new Set());
+  const onHistograms = (name: string) =>
+    setHistograms((before) => (before.has(name) ? before : new Set([...before, name])));
   const names = useMemo(() => (data ?? []).map(({ name }) => name), [data]);
   const shown = useMemo(() => (data ?? []).filter(({ name }) => name.startsWith(prefix)), [data, prefix]);
   if (chosen !== null && data !== undefined) {
     const metric = data.find(({ name }) => name === chosen) ?? { name: chosen, type: '', help: '' };
     return (
       <MetricDetail
-        metric={metric}
+        metric={asSeen(metric, histograms)}
+        onHistograms={() => onHistograms(metric.name)}
         matchers={matchers}
         names={names}
         onMetric={(name) => setParams((all) => (name === undefined ? all.delete('metric') : all.set('metric', name)))}
@@ -92,6 +96,8 @@ export function ExplorePage() {
         <MetricRows
           metrics={shown}
           matchers={matchers}
+          histograms={histograms}
+          onHistograms={onHistograms}
           onMetric={(name) => setParams((all) => all.set('metric', name))}
         />
       )}
@@ -103,9 +109,11 @@ export function ExplorePage() {
 function MetricRows(props: {
   readonly metrics: readonly Metric[];
   readonly matchers: readonly Matcher[];
+  readonly histograms: ReadonlySet<string>;
+  readonly onHistograms: (name: string) => void;
   readonly onMetric: (name: string) => void;
 }) {
-  const { metrics, matchers, onMetric } = props;
+  const { metrics, matchers, histograms, onHistograms, onMetric } = props;
   const { rangeMs } = useScope();
   const root = useRef<HTMLElement>(null);
   const rowList = useVirtualizer({
@@ -120,7 +128,7 @@ function MetricRows(props: {
     <section className="rows explore" ref={root} tabIndex={0} aria-label={`${metrics.length} metrics`}>
       <div style={{ height: rowList.getTotalSize(), position: 'relative' }}>
         {rowList.getVirtualItems().map(({ index, start }) => {
-          const metric = metrics[index]!;
+          const metric = asSeen(metrics[index]!, histograms);
           return (
             <div
               key={metric.name}
@@ -136,7 +144,10 @@ function MetricRows(props: {
                 </Badge>
                 <div className="dim explore-help">{metric.help}</div>
               </div>
-              <Tile expr={tileQuery(metric, matchers, tileStep(rangeMs))} />
+              <Tile
+                expr={tileQuery(metric, matchers, tileStep(rangeMs))}
+                onHistograms={() => onHistograms(metric.name)}
+              />
             </div>
           );
         })}

@@ -16,8 +16,9 @@ export function MetricDetail(props: {
   readonly names: readonly string[];
   readonly onMetric: (name: string | undefined) => void;
   readonly onMatcher: (matcher: Matcher) => void;
+  readonly onHistograms: () => void;
 }) {
-  const { metric, matchers, names, onMetric } = props;
+  const { metric, matchers, names, onMetric, onHistograms } = props;
   const { tenant, rangeMs, endMs, round } = useScope();
   const stepMs = tileStep(rangeMs);
   const { data: labels, error } = useQuery({
@@ -51,14 +52,14 @@ export function MetricDetail(props: {
       </Group>
       {error && <Failure error={error} />}
       <div className="panel">
-        <Tile expr={tileQuery(metric, matchers, stepMs)} />
+        <Tile expr={tileQuery(metric, matchers, stepMs)} onHistograms={onHistograms} />
       </div>
       <h2 className="explore-title">By label</h2>
       <div className="tiles">
         {own.slice(0, LABELS_MAX).map((label) => (
           <section key={label} className="panel" aria-label={`by ${label}`}>
             <strong className="wrapped">{label.slice(0, 100)}</strong>
-            <Tile expr={tileQuery(metric, matchers, stepMs, label)} />
+            <Tile expr={tileQuery(metric, matchers, stepMs, label)} onHistograms={onHistograms} />
           </section>
         ))}
       </div>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { prefixesOf, relatedTo, selectorOf, tileQuery } from './tile-query.ts';
+import { asSeen, kindOf, prefixesOf, relatedTo, selectorOf, tileQuery } from './tile-query.ts';
 
 test('each kind of metric is asked for in the way that suits it', () => {
   const query = (name: string, type = '', by?: string) => tileQuery({ name, type }, [], 60_000, by);
@@ -14,6 +14,16 @@ test('each kind of metric is asked for in the way that suits it', () => {
   assert.equal(query('go_info'), 'count (go_info)');
   assert.equal(query('process_start_time_seconds', 'gauge'), 'min (time() - process_start_time_seconds)');
   assert.equal(query('memory_bytes', 'gauge', 'a.b'), 'avg by ("a.b") (memory_bytes)');
+});
+
+test('a native histogram that nobody described is told by its samples', () => {
+  const seen = new Set(['latency', 'request_time_seconds']);
+  for (const name of ['latency', 'request_time_seconds', 'other']) {
+    const metric = asSeen({ name, type: '', help: '' }, seen);
+    assert.equal(kindOf(metric), name === 'other' ? 'gauge' : 'native-histogram', name);
+    // as a gauge it is asked for first, which answers with histograms
+    assert.equal(kindOf({ name, type: '' }), 'gauge', name);
+  }
 });
 
 test('selectors hold any name and any value', () => {

@@ -15,13 +15,25 @@ export interface Matcher {
 /** How a metric's values are to be read: from its type where that is told, else from its name. */
 export type Kind = 'counter' | 'histogram' | 'native-histogram' | 'info' | 'timestamp' | 'gauge';
 
+/** Names of moments; other times are durations. */
+const TIMESTAMP = /(_timestamp|_(start|boot|creation|expiry|last\w*)_time)_seconds$|^node_time_seconds$/;
+
 export function kindOf({ name, type }: Pick<Metric, 'name' | 'type'>): Kind {
   if (name.endsWith('_bucket')) return 'histogram';
   if (type === 'histogram' && !/_(count|sum)$/.test(name)) return 'native-histogram';
   if (name.endsWith('_info') || type === 'info') return 'info';
-  if (/_(timestamp|time)_seconds$/.test(name)) return 'timestamp';
+  if (TIMESTAMP.test(name)) return 'timestamp';
   if (type === 'counter' || /_(total|count|sum)$/.test(name)) return 'counter';
   return 'gauge';
+}
+
+/**
+ * The metric as its samples showed it to be: of a native histogram without metadata nothing else tells.
+ *
+ * @param histograms names of metrics whose tiles were answered by histograms
+ */
+export function asSeen(metric: Metric, histograms: ReadonlySet<string>): Metric {
+  return histograms.has(metric.name) ? { ...metric, type: 'histogram' } : metric;
 }
 
 /** `name{job="a"}`, also where the name is none that stands alone. */

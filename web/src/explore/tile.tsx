@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { useRef } from 'react';
+import { useEffect, useRef } from 'react';
 import { Link } from 'wouter';
 import type { Grid } from '../api/columns.ts';
 import { runQuery } from '../api/query.ts';
@@ -19,8 +19,12 @@ export function tileStep(rangeMs: number): number {
   return Math.max(15_000, Math.ceil(rangeMs / POINTS / 1_000) * 1_000);
 }
 
-/** A query at a glance: its line, its newest value, and the query itself, which opens. */
-export function Tile({ expr }: { readonly expr: string }) {
+/**
+ * A query at a glance: its line, its newest value, and the query itself, which opens.
+ *
+ * @param onHistograms the answer has native histograms, of which there is no line
+ */
+export function Tile({ expr, onHistograms }: { readonly expr: string; readonly onHistograms: () => void }) {
   const { tenant, rangeMs, endMs, round } = useScope();
   const root = useRef<HTMLDivElement>(null);
   const width = useWidth(root);
@@ -37,6 +41,11 @@ export function Tile({ expr }: { readonly expr: string }) {
       return ask({ startMs: nowMs, endMs: nowMs, stepMs });
     },
   });
+  const hasHistograms = data?.series.some(({ histograms }) => histograms.length > 0) === true;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: told once for each query
+  useEffect(() => {
+    if (hasHistograms) onHistograms();
+  }, [hasHistograms, expr]);
   const unit = unitOf(expr);
   const last = data?.series.length === 1 ? data.series[0]!.values.findLast((value) => !Number.isNaN(value)) : undefined;
   const address = `/query?${printPanels([{ ...EMPTY_PANEL, expr, rangeMs, endMs }], tenant === '' ? '' : new URLSearchParams({ tenant }).toString())}`;
