@@ -25,6 +25,15 @@ export function interpolated(text: string, values: Values): string {
   });
 }
 
+/** Where a text has variables, known or not, in its order. */
+export function placesOf(text: string): { readonly name: string; readonly from: number; readonly to: number }[] {
+  return Array.from(text.matchAll(PLACES), ({ 0: whole, 1: plain, 2: braced, 4: old, index }) => ({
+    name: plain ?? braced ?? old ?? '',
+    from: index,
+    to: index + whole.length,
+  }));
+}
+
 function printed(value: Value, format: string | undefined): string {
   if (value.kind === 'raw') return value.text;
   const all = value.kind === 'one' ? [value.value] : value.values;

@@ -184,6 +184,7 @@ export function PanelEditor(props: PanelEditorProps) {
                     onRun={() => {}}
                     takesFocus={false}
                     problem={undefined}
+                    values={values}
                   />
                 </Suspense>
                 <Group gap="xs" mt={4}>

@@ -5,12 +5,13 @@ import { type Diagnostic, setDiagnostics } from '@codemirror/lint';
 import { EditorState, Prec } from '@codemirror/state';
 import { EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
-import { PromQLExtension } from '@prometheus-io/codemirror-promql';
 import { useEffect, useRef } from 'react';
 import type { ApiProblem } from '../api/problem.ts';
 import { styleNonce } from '../base.ts';
+import { NO_VALUES, type Values } from '../dashboard/variables.ts';
 import { useScope } from '../scope.tsx';
 import { SearchClient } from './completion.ts';
+import { promql } from './promql-language.ts';
 import { typingOver } from './typing-over.ts';
 
 const theme = EditorView.theme({
@@ -53,6 +54,8 @@ export interface EditorProps {
   readonly takesFocus: boolean;
   /** The server's word on this text. */
   readonly problem: ApiProblem | undefined;
+  /** Those of a dashboard's variables; absent: it is no query of a dashboard. */
+  readonly values?: Values;
 }
 
 /** PromQL with colours, completion from what the tenant has, and errors where they are. */
@@ -68,7 +71,10 @@ export function Editor(props: EditorProps) {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: made once; what changes is read when it is needed
   useEffect(() => {
-    const language = new PromQLExtension().setComplete({ remote: new SearchClient(() => latestTenant.current) });
+    const language = promql(
+      new SearchClient(() => latestTenant.current),
+      props.values && (() => latest.current.values ?? NO_VALUES),
+    );
     const run = () => {
       latest.current.onRun();
       return true;
@@ -92,7 +98,7 @@ export function Editor(props: EditorProps) {
           closeBrackets(),
           keymap.of([...closeBracketsKeymap, ...historyKeymap, ...defaultKeymap]),
           placeholder('rate(http_requests_total[5m])'),
-          language.asExtension(),
+          language.extension,
           syntaxHighlighting(highlight),
           theme,
           typingOver,

@@ -1,0 +1,45 @@
+import type { LRLanguage } from '@codemirror/language';
+import { linter } from '@codemirror/lint';
+import type { Extension } from '@codemirror/state';
+import type { Input } from '@lezer/common';
+import { LanguageType, PromQLExtension, promQLLanguage } from '@prometheus-io/codemirror-promql';
+import type { Values } from '../dashboard/variables.ts';
+import type { SearchClient } from './completion.ts';
+import { withStandIns } from './stand-ins.ts';
+
+/** PromQL as it stands in dashboards: parsed with variables as what they stand for, at their places. */
+export function promqlLanguage(values: () => Values): LRLanguage {
+  const plain = promQLLanguage(LanguageType.PromQL);
+  return plain.configure({
+    wrap: (_, input, fragments, ranges) => plain.parser.createParse(readable(input, values()), fragments, ranges),
+  });
+}
+
+function readable(input: Input, values: Values): Input {
+  const text = withStandIns(input.read(0, input.length), values);
+  return {
+    length: input.length,
+    lineChunks: false,
+    chunk: (from) => text.slice(from),
+    read: (from, to) => text.slice(from, to),
+  };
+}
+
+/**
+ * PromQL for an editor: with completion from what a tenant has, and what is wrong underlined.
+ *
+ * @param values of a dashboard's variables; undefined: there is no dashboard, and variables are wrong
+ */
+export function promql(
+  client: SearchClient,
+  values: (() => Values) | undefined,
+): { readonly extension: Extension; readonly destroy: () => void } {
+  const parts = new PromQLExtension().setComplete({ remote: client });
+  const language = values === undefined ? promQLLanguage(LanguageType.PromQL) : promqlLanguage(values);
+  const extension = [
+    language,
+    language.data.of({ autocomplete: parts.getComplete().promQL.bind(parts.getComplete()) }),
+    linter(parts.getLinter().promQL()),
+  ];
+  return { extension, destroy: () => parts.destroy() };
+}
