@@ -44,7 +44,7 @@ export function Heatmap(props: {
         legend: { show: false },
         tzDate: dateIn(zone),
         scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { range: () => [0, rows.length] } },
-        axes: axesFor(root, printEdge, { splits: () => edges }),
+        axes: axesFor(root, { print: printEdge, splits: () => edges }),
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: 4 },
           points: { show: false },

@@ -6,7 +6,8 @@ import type { Stroke } from '../model/color.ts';
 import { printValue, type Unit } from '../model/units.ts';
 import type { Zone } from '../scope.tsx';
 import { extentOf, stacked, traceLine } from './line-path.ts';
-import { axesFor, BYTE_STEPS, CURSOR_GROUP, dateIn } from './plot-axes.ts';
+import { axesFor, BYTE_STEPS, CURSOR_GROUP, dateIn, RIGHT, type ValueAxis } from './plot-axes.ts';
+import { sidesOf } from './sides.ts';
 import { marksAt, type TimeMark } from './time-mark.ts';
 import { markPainted } from './timing.ts';
 import { ChartTooltip, type TooltipRow } from './tooltip.tsx';
@@ -56,6 +57,7 @@ export function LineChart(props: LineChartProps) {
     isStacked,
     fromZero,
     unit,
+    units,
     zone,
     height,
     marks,
@@ -83,13 +85,21 @@ export function LineChart(props: LineChartProps) {
     const root = element.current;
     if (root === null || width < 10) return;
     const { shown, columns } = drawn;
-    const range = (u: uPlot): uPlot.Range.MinMax => {
-      const [from, to] = u.series[0]!.idxs ?? [0, times.length - 1];
-      const [least, greatest] = extentOf(columns, from, to) ?? [0, 1];
-      const low = fromZero || isStacked ? Math.min(0, least) : least;
-      const room = (greatest - low) * 0.06 || Math.abs(greatest) * 0.1 || 1;
-      return [low === 0 || (low > 0 && low < room) ? Math.min(0, low) : low - room, greatest + room];
-    };
+    const sides = sidesOf(
+      unit,
+      shown.map((i) => units?.[i] ?? unit),
+      isStacked,
+    );
+    const range =
+      (isRight: boolean) =>
+      (u: uPlot): uPlot.Range.MinMax => {
+        const [from, to] = u.series[0]!.idxs ?? [0, times.length - 1];
+        const own = columns.filter((_, place) => sides.isRight(place) === isRight);
+        const [least, greatest] = extentOf(own, from, to) ?? [0, 1];
+        const low = fromZero || isStacked ? Math.min(0, least) : least;
+        const room = (greatest - low) * 0.06 || Math.abs(greatest) * 0.1 || 1;
+        return [low === 0 || (low > 0 && low < room) ? Math.min(0, low) : low - room, greatest + room];
+      };
     const made = new uPlot(
       {
         width,
@@ -97,8 +107,12 @@ export function LineChart(props: LineChartProps) {
         padding: [8, 20, 0, 0],
         legend: { show: false },
         tzDate: dateIn(zone),
-        scales: { x: { time: true, range: (_, min, max) => [min, max] }, y: { auto: true, range } },
-        axes: axesFor(root, (value) => printValue(value, unit), unit.startsWith('bytes') ? { incrs: BYTE_STEPS } : {}),
+        scales: {
+          x: { time: true, range: (_, min, max) => [min, max] },
+          y: { auto: true, range: range(false) },
+          ...(sides.right !== undefined && { [RIGHT]: { auto: true, range: range(true) } }),
+        },
+        axes: axesFor(root, axisOf(sides.left), sides.right && axisOf(sides.right)),
         cursor: {
           drag: { x: true, y: false, setScale: false, dist: 4 },
           points: { show: false },
@@ -108,7 +122,9 @@ export function LineChart(props: LineChartProps) {
           {},
           ...shown.map((i, place): uPlot.Series => {
             const { color, dash } = strokes[i]!;
+            const scale = sides.isRight(place) ? RIGHT : 'y';
             return {
+              scale,
               stroke: color,
               // thin lines are drawn several times faster
               width: shown.length > MANY ? 1 / devicePixelRatio : 1.25,
@@ -116,7 +132,7 @@ export function LineChart(props: LineChartProps) {
               cap: 'round',
               points: { show: false },
               ...(isStacked && { fill: `${color}66` }),
-              paths: (u, _, from, to) => pathsOf(u, from, to, columns, place, isStacked),
+              paths: (u, _, from, to) => pathsOf(u, from, to, columns, { place, scale, isStacked }),
             };
           }),
         ],
@@ -153,7 +169,7 @@ export function LineChart(props: LineChartProps) {
     plot.current = made;
     markPainted();
     return () => made.destroy();
-  }, [drawn, times, strokes, isStacked, fromZero, unit, zone, width, height, marks, timeMarks, colorScheme]);
+  }, [drawn, times, strokes, isStacked, fromZero, unit, units, zone, width, height, marks, timeMarks, colorScheme]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another answer has other points
   useEffect(() => setPinned(undefined), [times]);
@@ -181,6 +197,11 @@ export function LineChart(props: LineChartProps) {
   );
 }
 
+function axisOf(unit: Unit): ValueAxis {
+  const print = (value: number) => printValue(value, unit);
+  return unit.startsWith('bytes') ? { print, incrs: BYTE_STEPS } : { print };
+}
+
 function rowsAt(
   { series, names, strokes, unit, units }: LineChartProps,
   shown: readonly number[],
@@ -205,14 +226,13 @@ function pathsOf(
   from: number,
   to: number,
   columns: readonly Float64Array[],
-  place: number,
-  isStacked: boolean,
+  { place, scale, isStacked }: { readonly place: number; readonly scale: string; readonly isStacked: boolean },
 ): uPlot.Series.Paths {
   const times = u.data[0] as unknown as Float64Array;
   const { min, max } = u.scales.x!;
   // from the edge: seconds since 1970 times pixels would lose the fraction
   const kx = u.bbox.width / (max! - min!);
-  const [y0, y1] = [u.valToPos(0, 'y', true), u.valToPos(1, 'y', true)];
+  const [y0, y1] = [u.valToPos(0, scale, true), u.valToPos(1, scale, true)];
   const transform = { x0: u.bbox.left - min! * kx, kx, y0, ky: y1 - y0 };
   const stroke = new Path2D();
   traceLine(times, columns[place]!, from, to, transform, stroke);

@@ -21,29 +21,36 @@ const TIME_TEXTS: uPlot.Axis['values'] = [
 /** Distances between ticks that are round numbers of bytes. */
 export const BYTE_STEPS = Array.from({ length: 60 }, (_, power) => 2 ** power);
 
-/** Axes of a chart over time. */
-export function axesFor(
-  element: Element,
-  printY: (value: number) => string,
-  y: Partial<uPlot.Axis> = {},
-): uPlot.Axis[] {
+/** An axis of values, as its unit has it. */
+export interface ValueAxis extends Partial<uPlot.Axis> {
+  readonly print: (value: number) => string;
+}
+
+/** The scale of an axis at the right. */
+export const RIGHT = 'right';
+
+/** Axes of a chart over time. @param right for values of another unit, in the scale `RIGHT` */
+export function axesFor(element: Element, left: ValueAxis, right?: ValueAxis): uPlot.Axis[] {
   const style = getComputedStyle(element);
   const stroke = style.getPropertyValue('--chart-text').trim() || '#888';
   const line = style.getPropertyValue('--chart-line').trim() || '#8884';
   const font = '11px system-ui, sans-serif';
   const grid = { stroke: line, width: 1 };
   const ticks = { stroke: line, width: 1, size: 4 };
+  const valueAxis = ({ print, ...more }: ValueAxis): uPlot.Axis => ({
+    stroke,
+    font,
+    grid,
+    ticks,
+    ...more,
+    values: (_, splits) => splits.map((value) => (value === null ? '' : print(value))),
+    size: (_, values) => Math.max(44, ...(values ?? []).map((text) => text.length * 6.2 + 14)),
+  });
   return [
     { stroke, font, grid, ticks, space: 70, size: 34, values: TIME_TEXTS },
-    {
-      stroke,
-      font,
-      grid,
-      ticks,
-      ...y,
-      values: (_, splits) => splits.map((value) => (value === null ? '' : printY(value))),
-      size: (_, values) => Math.max(44, ...(values ?? []).map((text) => text.length * 6.2 + 14)),
-    },
+    valueAxis(left),
+    // one grid is enough
+    ...(right === undefined ? [] : [valueAxis({ ...right, scale: RIGHT, side: 1, grid: { show: false } })]),
   ];
 }
 
