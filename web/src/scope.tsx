@@ -80,7 +80,20 @@ export function ScopeProvider({ children }: { readonly children: ReactNode }) {
       refresh: () => setRound((before) => before + 1),
     };
   }, [search, session, zone, round, setParams]);
+  useTenantInAddress(scope.tenant);
   return <ScopeContext value={scope}>{children}</ScopeContext>;
+}
+
+/** Puts the tenant of the last visit into the address: whoever gets the link sees the same. */
+function useTenantInAddress(tenant: string): void {
+  const [path, navigate] = useLocation();
+  const search = useSearch();
+  useEffect(() => {
+    const params = new URLSearchParams(search);
+    if (tenant === '' || params.has('tenant')) return;
+    params.set('tenant', tenant);
+    navigate(`${path}?${params}`, { replace: true });
+  }, [tenant, path, search, navigate]);
 }
 
 /** Changes parameters of the address, and leaves the page where it is. */

@@ -1,4 +1,4 @@
-import { keepPreviousData, useQuery } from '@tanstack/react-query';
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import type { Panel } from '../../../src/contract/dashboard.ts';
@@ -11,7 +11,7 @@ import { strokesFor } from '../model/color.ts';
 import { printSeries } from '../model/labels.ts';
 import { printValue } from '../model/units.ts';
 import { EMPTY_PANEL, printPanels, stepOf } from '../model/url-state.ts';
-import { Failure } from '../parts/failure.tsx';
+import { Failure, Notes } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
 import { useScope, useVisible } from '../scope.tsx';
@@ -68,8 +68,10 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
   const stepMs = Math.max(stepOf({ rangeMs, resolution: EMPTY_PANEL.resolution }, width || 500), intervalMs);
   const times = { intervalMs, stepMs, rangeMs };
   const exprs = queries.map(({ spec }) => queryFor(spec.plugin.spec.query, times, values));
-  const { data, error, isFetching } = useQuery({
-    queryKey: ['panel', tenant, exprs, isInstant, rangeMs, endMs, stepMs, round],
+  const client = useQueryClient();
+  const queryKey = ['panel', tenant, exprs, isInstant, rangeMs, endMs, stepMs, round];
+  const { data, error, isFetching, isPlaceholderData } = useQuery({
+    queryKey,
     enabled: seen && width > 0 && exprs.length > 0 && isDrawn,
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs > 0 && visible && seen && endMs === undefined ? refreshMs : false,
@@ -95,22 +97,36 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
         <strong className="wrapped" title={display.description}>
           {interpolated(display.name, values).slice(0, 200)}
         </strong>
+        {isFetching && (
+          <button type="button" className="dim late" onClick={() => client.cancelQueries({ queryKey })}>
+            cancel
+          </button>
+        )}
         {exprs.length > 0 && (
           <Link href={address} className="dim">
             query
           </Link>
         )}
       </div>
+      <div className="progress" data-busy={isFetching || undefined} aria-hidden="true" />
       {error && <Failure error={error} />}
       {!isDrawn && <Kept panel={panel} />}
       {plugin.kind === 'Markdown' && <Markdown text={interpolated(textOf(plugin.spec?.text), values)} />}
       {isDrawn && plugin.kind !== 'Markdown' && exprs.length === 0 && <p className="dim">It has no query yet.</p>}
       {data === undefined && !error && isDrawn && exprs.length > 0 && <Quiet />}
       {data !== undefined && isDrawn && exprs.length > 0 && (
-        <Drawn panel={panel} answers={data} heightPx={Math.max(CHART_PX_MIN, rows * ROW_PX - AROUND_PX)} />
+        <div className={isPlaceholderData ? 'stale' : ''}>
+          <PanelNotes answers={data} />
+          <Drawn panel={panel} answers={data} heightPx={Math.max(CHART_PX_MIN, rows * ROW_PX - AROUND_PX)} />
+        </div>
       )}
     </section>
   );
+}
+
+/** Warnings of the answers, each once: what they lack. */
+function PanelNotes({ answers }: { readonly answers: readonly Answer[] }) {
+  return <Notes warnings={[...new Set(answers.flatMap(({ warnings }) => warnings))]} infos={[]} />;
 }
 
 /** Queries that can be asked here. */
@@ -243,11 +259,13 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
       </div>
     );
   }
+  // of native histograms there are no lines
+  const isHeatmap = plugin.kind === 'HeatMapChart' || first.series.every(({ histograms }) => histograms.length > 0);
+  const heat = isHeatmap ? heatmapOf(first) : undefined;
+  if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />;
   if (merged.series.every(({ values }) => values.every(Number.isNaN))) {
     return <p className="dim">Only NaN in this range: a quantile or mean of nothing.</p>;
   }
-  const heat = plugin.kind === 'HeatMapChart' ? heatmapOf(first) : undefined;
-  if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />;
   return (
     <>
       <LineChart
