@@ -43,6 +43,13 @@ async function startApp(name: string, flags: readonly string[]) {
     async metrics(): Promise<string> {
       return (await send(`${url}/metrics`)).body.text();
     },
+    /** Series by metric of the day that the range begins in. */
+    async cardinality() {
+      const date = new Date(START_MS).toISOString().slice(0, 10);
+      const answer = await send(`${url}/api/v1/cardinality/day?date=${date}`);
+      const { data } = (await answer.body.json()) as { data: { series_by_metric: { name: string; series: number }[] } };
+      return data.series_by_metric.map(({ name, series }) => [name, series]);
+    },
     /** The answer's points, and the samples that were looked at for it. */
     async range(headers: Readonly<Record<string, string>> = {}) {
       const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
@@ -89,4 +96,18 @@ test('days are answered from the cache, and once more from the samples when one 
   assert.deepEqual(after.values, expected);
   // its day, and those after it: a move marks all days since
   assert.ok(after.samples > warm.samples);
+});
+
+test('a day that is over is counted once, and once more when a sample of it comes late', async () => {
+  const app = await startApp('counted', ['-querier.cache-results']);
+  const whole = async () =>
+    Number(/query_results_cache_lookups_total\{had="whole"\} (\d+)/.exec(await app.metrics())?.[1]);
+  await app.push('1', [[START_MS, 1]]);
+  assert.deepEqual(await app.cardinality(), [['m', 1]]);
+  const before = await whole();
+  assert.deepEqual(await app.cardinality(), [['m', 1]]);
+  assert.equal((await whole()) - before, 1);
+  await app.push('2', [[START_MS, 1]]);
+  assert.deepEqual(await app.cardinality(), [['m', 2]]);
+  assert.equal((await whole()) - before, 1);
 });

@@ -12,6 +12,7 @@ import { HttpListener } from '../kit/http/listener.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import type { App } from './app.ts';
+import { resolveTargets } from './modules/modules.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { webRoutes } from './routes/web.ts';
 import { sessionKeyIn } from './session-key.ts';
@@ -66,6 +67,14 @@ async function listen({ users, prefix = '', clock = systemClock }: Listening = {
   };
   return { ask, gate };
 }
+
+test('all, front ends and queriers serve the pages, and no other process does', () => {
+  for (const target of ['all', 'query-frontend', 'querier'])
+    assert.ok(resolveTargets([target]).includes('web'), target);
+  for (const target of ['distributor', 'ingester', 'compactor']) {
+    assert.ok(!resolveTargets([target]).includes('web'), target);
+  }
+});
 
 test('addresses that people know lead to the pages, with what stands behind them', async () => {
   const { ask } = await listen();

@@ -18,18 +18,20 @@ function finishedDays() {
     return { token: () => token, isSettled: (_: number, __: number, nowMs: number) => settledMs <= nowMs };
   };
   const cache = new MemoryCache({ bytesMax: 32 * 1024 * 1024, clock });
-  const days = new FinishedDays({ cache, generations, flags: 'flags', clock });
+  const noted: string[] = [];
+  const days = new FinishedDays({ cache, generations, flags: 'flags', clock, note: (had) => noted.push(had) });
   const open = (tenant = 't', question = 'q', day = yesterday, own = limits) =>
     days.ofTenant(tenant, own)(question, day, new AbortController().signal);
-  return { view, open };
+  return { view, open, noted };
 }
 
 test('what was found of a day that is over is there again until anything of the day changes', async () => {
-  const { view, open } = finishedDays();
+  const { view, open, noted } = finishedDays();
   const place = await open();
   assert.equal(place?.value, undefined);
   await place!.keep(Uint8Array.of(1, 2));
   assert.deepEqual((await open())?.value, Uint8Array.of(1, 2));
+  assert.deepEqual(noted, ['none', 'whole']);
   for (const [tenant, question] of [
     ['u', 'q'],
     ['t', 'another'],

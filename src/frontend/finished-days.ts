@@ -7,14 +7,21 @@ const VERSION = 1;
 /** Larger values are not kept. */
 const BYTES_MAX = 8 * 1024 * 1024;
 
+export interface FinishedDaysOptions extends Omit<ResultsCacheOptions, 'intervalMs'> {
+  /** Told how the cache did. */
+  readonly note: (had: 'whole' | 'none' | 'failures') => void;
+}
+
 /** What was found of days that are over, by tenant and question, kept until anything of the day changes. */
 export class FinishedDays {
   readonly #cache: Cache;
   readonly #generations: ResultsCacheOptions['generations'];
   readonly #flags: string;
   readonly #clock: Clock;
+  readonly #note: FinishedDaysOptions['note'];
 
-  constructor({ cache, generations, flags, clock }: Omit<ResultsCacheOptions, 'intervalMs'>) {
+  constructor({ cache, generations, flags, clock, note }: FinishedDaysOptions) {
+    this.#note = note;
     this.#cache = cache;
     this.#generations = generations;
     this.#flags = flags;
@@ -37,11 +44,13 @@ export class FinishedDays {
     if (retentionMs > 0 && startMs < nowMs - retentionMs + RETENTION_MARGIN_MS) return undefined;
     const days = await this.#generations(tenant, signal).catch(() => undefined);
     signal.throwIfAborted();
+    if (days === undefined) this.#note('failures');
     if (days === undefined || !days.isSettled(startMs, endMs, nowMs)) return undefined;
     const token = days.token(startMs, endMs);
     const key = JSON.stringify(['day', VERSION, tenant, this.#flags, startMs, endMs, token, question]);
     const cache = this.#cache;
     const [value] = await cache.get([key], signal);
+    this.#note(value === undefined ? 'none' : 'whole');
     return {
       value,
       async keep(found) {

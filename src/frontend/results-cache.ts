@@ -77,6 +77,11 @@ export class ResultsCache {
     return horizonMs - startMs > (endMs - startMs) * SHARE_MIN;
   }
 
+  /** Counts a day that was asked for elsewhere. */
+  note(had: keyof ResultsCacheStats): void {
+    this.#stats[had]++;
+  }
+
   /** How it did since it was asked last. */
   takeStats(): ResultsCacheStats {
     const stats = this.#stats;

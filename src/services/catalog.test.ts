@@ -216,6 +216,29 @@ test('a service meets its pods where its series name them, though their workload
   assert.equal(requests, 'destination_workload="checkout-api",destination_workload_namespace="prod"');
 });
 
+test('probes belong to the service that their labels name, reporters to themselves', async () => {
+  const probe = { __name__: 'probe_success', job: 'blackbox' };
+  const data = [
+    gauge({ __name__: 'up', job: 'cart', instance: 'a' }),
+    gauge({ __name__: 'up', job: 'blackbox', instance: 'https://cart', service_name: 'cart' }),
+    gauge({ ...probe, instance: 'https://cart', service_name: 'cart' }),
+    gauge({ __name__: 'up', job: 'blackbox', instance: 'https://mail', service_name: 'mail' }),
+    gauge({ ...probe, instance: 'https://mail', service_name: 'mail' }),
+    gauge({ __name__: 'up', job: 'monitoring/kubelet', instance: 'n1', pod: 'cart-6d4cf56db6-x7k2p' }),
+  ];
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
+  await catalog.renew(T, none);
+  assert.deepEqual(
+    catalog.list().map(({ id }) => id.name),
+    ['cart', 'kubelet', 'mail'],
+  );
+  const { own } = catalog.selectors({ cluster: '', namespace: '', name: 'mail' });
+  const found = parseMetricSelector(`probe_success{${own}}`);
+  const has = (labels: Record<string, string>) => found.every((matcher) => matcher.matches(labels[matcher.name] ?? ''));
+  assert.ok(has({ ...probe, instance: 'https://mail', service_name: 'mail' }), own);
+  assert.ok(!has({ ...probe, instance: 'https://cart', service_name: 'cart' }), own);
+});
+
 test('several workloads of a service are all its own', async () => {
   const data = ['web', 'worker'].flatMap((name) => [
     gauge({ __name__: 'up', job: 'shop', service_name: 'shop', namespace: name, pod: `${name}-6d4cf56db6-x7k2p` }),

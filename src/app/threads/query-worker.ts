@@ -172,7 +172,7 @@ async function connected(ports: HeadPorts, results: MessagePort): Promise<Connec
           clock: systemClock,
         };
   const answers = cacheParts && new ResultsCache(cacheParts);
-  const finishedDays = cacheParts && new FinishedDays(cacheParts);
+  const finishedDays = cacheParts && new FinishedDays({ ...cacheParts, note: (had) => answers?.note(had) });
   const jobs = 'jobs' in ports ? new Channel<JobsRole>(ports.jobs) : undefined;
   const headStats: ApiSources['status']['headStats'] = (tenant, limit, signal) =>
     ingester.headStats(tenant, limit, signal);
