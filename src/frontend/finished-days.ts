@@ -12,7 +12,7 @@ export interface FinishedDaysOptions extends Omit<ResultsCacheOptions, 'interval
   readonly note: (had: 'whole' | 'none' | 'failures') => void;
 }
 
-/** What was found of days that are over, by tenant and question, kept until anything of the day changes. */
+/** Finds about days that are over, by tenant and question, kept until anything of the day changes. */
 export class FinishedDays {
   readonly #cache: Cache;
   readonly #generations: ResultsCacheOptions['generations'];
