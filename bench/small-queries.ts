@@ -21,7 +21,7 @@ const options = benchOptions({
 /** Requests before anything is measured: code is compiled, connections are there. */
 const WARM_UP = 500;
 const IDLE_REQUESTS = 300;
-/** What every server answers without work. */
+/** A page that every server answers without work. */
 const NOTHING = '/-/healthy';
 const SMALL = ['instant one series', '1h raw 20 series'];
 
