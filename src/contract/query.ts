@@ -100,8 +100,8 @@ export interface WholeQuery {
   readonly startMs: number;
   readonly endMs: number;
   /**
-   * The steps are pieces of one window, to be put together: series keep their names, and a note tells where an extreme has passed over a series
-   * for having histograms only.
+   * The steps are pieces of one window, to be put together: series keep their names, and notes tell where an extreme has passed over a series
+   * for having histograms only, and where a sum may be rounded.
    */
   readonly windows?: boolean;
 }

@@ -10,7 +10,7 @@ import { sortInTurns } from '../lib/sort-in-turns.ts';
 import type { Turns } from '../lib/turns.ts';
 import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { Queryable } from '../storage/queryable.ts';
-import { type CutWindows, type LongWindow, piecesOf } from './long-windows.ts';
+import { type CutWindows, type Join, type LongWindow, piecesOf } from './long-windows.ts';
 import { addedStatistics } from './merge-steps.ts';
 import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
 import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
@@ -113,9 +113,31 @@ class WindowReader {
 
   /** The window's value of each series, in the order that a selector has them. @throws NotPlain */
   async series(window: LongWindow): Promise<ResultSeries[]> {
+    const [values, by] = await this.#values(window);
+    if (by !== undefined) {
+      for (const [key, joined] of values!) {
+        const divisor = by.get(key)?.value;
+        if (divisor === undefined) throw new NotPlain('a sum without a count');
+        // as the engine adds what rounding took from the sum
+        joined.value = joined.value / divisor + 0;
+      }
+    }
+    const turns = this.#runners.turns;
+    const ordered = await sortInTurns(turns, [...values!.values()], (a, b) => Labels.compare(a.labels, b.labels));
+    return this.#named(ordered, window.keepsName);
+  }
+
+  /** Values of each function that is asked for. */
+  async #values(window: LongWindow): Promise<Map<string, Joined>[]> {
+    const all: Map<string, Joined>[] = [];
+    for (const { func, join } of window.asked) all.push(await this.#joined(join, await this.#pieces(window, func)));
+    return all;
+  }
+
+  async #pieces(window: LongWindow, func: string): Promise<QueryResult[]> {
     const { timeMs } = this.#request;
     const { intervalMs, edge, intervals } = this.#runners;
-    const pieces = piecesOf(window, timeMs, intervalMs);
+    const pieces = piecesOf(window, func, timeMs, intervalMs);
     const whole = { startMs: timeMs, endMs: timeMs, windows: true };
     const { timeMs: _, ...asked } = this.#request;
     const results: QueryResult[] = [];
@@ -130,7 +152,7 @@ class WindowReader {
       this.#take(result);
       results.push(result);
     }
-    return this.#joined(window, results);
+    return results;
   }
 
   /** @throws NotPlain where a piece says more than values of floats */
@@ -144,7 +166,8 @@ class WindowReader {
     this.#results.push(result);
   }
 
-  async #joined({ join, keepsName }: LongWindow, results: readonly QueryResult[]): Promise<ResultSeries[]> {
+  /** By labels. */
+  async #joined(join: Join, results: readonly QueryResult[]): Promise<Map<string, Joined>> {
     const { turns, memory } = this.#runners;
     const byKey = new Map<string, Joined>();
     let count = 0;
@@ -163,8 +186,7 @@ class WindowReader {
         for (let i = from; i < values.length; i++) joined.value = join(joined.value, values[i]!);
       }
     }
-    const ordered = await sortInTurns(turns, [...byKey.values()], (a, b) => Labels.compare(a.labels, b.labels));
-    return this.#named(ordered, keepsName);
+    return byKey;
   }
 
   /** @throws NotPlain where series become the same without their names, or came without them */

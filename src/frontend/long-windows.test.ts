@@ -10,12 +10,14 @@ function cut(text: string) {
 }
 
 function pieces(text: string, timeMs: number) {
-  return cut(text)!.windows.map((window) => {
-    const { before, intervals, after } = piecesOf(window, timeMs, DAY_MS);
-    return [before, intervals, after].map(
-      (piece) => piece && [piece.expr, piece.startMs / DAY_MS, piece.endMs / DAY_MS],
-    );
-  });
+  return cut(text)!.windows.flatMap((window) =>
+    window.asked.map(({ func }) => {
+      const { before, intervals, after } = piecesOf(window, func, timeMs, DAY_MS);
+      return [before, intervals, after].map(
+        (piece) => piece && [piece.expr, piece.startMs / DAY_MS, piece.endMs / DAY_MS],
+      );
+    }),
+  );
 }
 
 test('a window is cut at the borders of days, and is together what it was', () => {
@@ -28,6 +30,10 @@ test('a window is cut at the borders of days, and is together what it was', () =
   ]);
   assert.deepEqual(pieces('(max_over_time(x[4d] offset 2d))', 10 * DAY_MS), [
     [undefined, ['max_over_time(x[1d])', 5, 8], undefined],
+  ]);
+  assert.deepEqual(pieces('avg_over_time(x[4d])', 10 * DAY_MS), [
+    [undefined, ['sum_over_time(x[1d])', 7, 10], undefined],
+    [undefined, ['count_over_time(x[1d])', 7, 10], undefined],
   ]);
   assert.deepEqual(pieces('absent_over_time(x[73h])', 10 * DAY_MS), [
     [['present_over_time(x[1h])', 7, 7], ['present_over_time(x[1d])', 8, 10], undefined],
@@ -50,8 +56,7 @@ test('what is around windows keeps its places', () => {
 
 test('windows are left whole where the pieces do not tell the answer, or something else selects series', () => {
   for (const text of [
-    'sum_over_time(x[30d])',
-    'avg_over_time(x[30d])',
+    'stddev_over_time(x[30d])',
     'quantile_over_time(0.9, x[30d])',
     'increase(x[30d])',
     'changes(x[30d])',

@@ -9,25 +9,33 @@ import type { StepRange } from './split.ts';
 // is so for functions whose answer follows, to the last bit, from those of the pieces in their order.
 
 /** The answer of the pieces before, and that of the next one. */
-type Join = (before: number, next: number) => number;
+export type Join = (before: number, next: number) => number;
 
+const add: Join = (before, next) => before + next;
 const first: Join = (before) => before;
 const last: Join = (_, next) => next;
 
-/** Floats only. NaN gives way to everything, and of equal values the first one stays. */
+/**
+ * Floats only. NaN gives way to everything, and of equal values the first one stays. Sums are put together where none is rounded, which the
+ * pieces tell.
+ */
 const JOINS: Readonly<Record<string, Join>> = {
-  count_over_time: (before, next) => before + next,
+  count_over_time: add,
   first_over_time: first,
   last_over_time: last,
   max_over_time: (before, next) => (next > before || Number.isNaN(before) ? next : before),
   min_over_time: (before, next) => (next < before || Number.isNaN(before) ? next : before),
   present_over_time: first,
+  sum_over_time: add,
   ts_of_first_over_time: first,
   ts_of_last_over_time: last,
 };
 
-const ABSENT = 'absent_over_time';
-const PRESENT = 'present_over_time';
+/** Functions that are asked for by others. */
+const BY_OTHERS: Readonly<Record<string, readonly string[]>> = {
+  absent_over_time: ['present_over_time'],
+  avg_over_time: ['sum_over_time', 'count_over_time'],
+};
 
 /** Windows of so many intervals are left whole: their edges would be most of them. */
 const INTERVALS_WHOLE = 3;
@@ -38,9 +46,10 @@ const INTERVALS_MAX = 400;
 export interface LongWindow {
   readonly call: Call;
   readonly matrix: MatrixSelector;
-  readonly join: Join;
   readonly keepsName: boolean;
-  /** The question is whether there is nothing: it is told by `present_over_time`. */
+  /** Functions that are asked for, and how answers of pieces are put together; of two the quotient is the answer. */
+  readonly asked: readonly { readonly func: string; readonly join: Join }[];
+  /** The question is whether there is nothing. */
   readonly isAbsent: boolean;
 }
 
@@ -105,10 +114,10 @@ function find(expr: Expr, intervalMs: number, windows: LongWindow[]): void {
 function findInCall(call: Call, intervalMs: number, windows: LongWindow[]): void {
   const { absent, info, open, keepsName = false } = functionOf(call.func)!;
   const [matrix] = call.args;
-  const isAbsent = call.func === ABSENT;
-  const join = isAbsent ? first : JOINS[call.func];
-  if (join !== undefined && matrix?.kind === 'matrix' && isLong(matrix, intervalMs)) {
-    windows.push({ call, matrix, join, keepsName, isAbsent });
+  const asked = (BY_OTHERS[call.func] ?? [call.func]).map((func) => ({ func, join: JOINS[func]! }));
+  const isJoined = asked.every(({ join }) => join !== undefined);
+  if (isJoined && matrix?.kind === 'matrix' && isLong(matrix, intervalMs)) {
+    windows.push({ call, matrix, keepsName, asked, isAbsent: absent === true });
     return;
   }
   if (absent || info || open.kind === 'info' || call.args.some((arg) => typeOf(arg) === 'matrix')) throw new NotCut();
@@ -139,15 +148,14 @@ export interface WindowPieces {
   readonly after: WindowPiece | undefined;
 }
 
-/** The window as it is at an instant, by intervals of the clock. */
-export function piecesOf({ call, matrix, isAbsent }: LongWindow, timeMs: number, intervalMs: number): WindowPieces {
+/** A function of the window as it is at an instant, by intervals of the clock. */
+export function piecesOf({ call, matrix }: LongWindow, func: string, timeMs: number, intervalMs: number): WindowPieces {
   const endMs = timeMs - matrix.vector.offsetMs;
   // open at its beginning, as all windows are
   const beginMs = endMs - matrix.rangeMs;
   const firstMs = Math.ceil(beginMs / intervalMs) * intervalMs;
   const lastMs = Math.floor(endMs / intervalMs) * intervalMs;
   const vector = { ...matrix.vector, offsetMs: 0 };
-  const func = isAbsent ? PRESENT : call.func;
   const piece = (fromMs: number, toMs: number, rangeMs: number): WindowPiece => ({
     startMs: fromMs,
     endMs: toMs,

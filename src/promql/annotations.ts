@@ -131,6 +131,11 @@ export class Annotations {
     );
   }
 
+  /** Told to who puts pieces of a window together, to nobody else. */
+  roundedPiece(pos: PosRange): void {
+    this.#info('a sum over a piece of a window may be rounded', pos);
+  }
+
   quantileNaNResult(metricName: string, pos: PosRange): void {
     this.#info(`input to histogram_quantile has NaN observations, result is NaN${forName(metricName)}`, pos);
   }

@@ -73,22 +73,29 @@ function aroundAggregations(random: Random): string {
 }
 
 const CUT =
-  'count_over_time first_over_time last_over_time max_over_time min_over_time present_over_time ts_of_first_over_time ts_of_last_over_time'.split(
+  'avg_over_time sum_over_time count_over_time first_over_time last_over_time max_over_time min_over_time present_over_time ts_of_first_over_time ts_of_last_over_time'.split(
     ' ',
   );
-const LEFT_WHOLE = 'absent_over_time sum_over_time increase ts_of_max_over_time'.split(' ');
+const LEFT_WHOLE = 'absent_over_time stddev_over_time increase ts_of_max_over_time'.split(' ');
 
 /** Over windows of several intervals, some with nothing in them. */
 function randomInstant(random: Random): InstantRequest {
   const pick = (list: readonly string[]) => list[Math.floor(random() * list.length)]!;
   const metrics = [...METRICS, ...RICH_METRICS].map(({ name }) => name);
   const window = (): string => {
-    const selector = random() < 0.1 ? '{__name__=~"turned_total|odd|tenths"}' : pick(metrics);
+    const func = pick(random() < 0.9 ? CUT : LEFT_WHOLE);
+    // sums of whole numbers are exact
+    const isSum = /^(?:sum|avg)_/.test(func) && random() < 0.7;
+    const selector = isSum
+      ? 'requests_total'
+      : random() < 0.1
+        ? '{__name__=~"turned_total|odd|tenths"}'
+        : pick(metrics);
     const labels = pick(['', '', '', '{instance=~"[01]"}', '{job!="0"}', '{instance="none"}']);
     const matchers = selector.startsWith('{') ? '' : labels;
     const range = pick(['21m', '21m1ms', '25m', '28m', '31m30s', '2h']);
     const offset = pick(['', '', '', ' offset 3m', ' offset -2m30s']);
-    return `${pick(random() < 0.9 ? CUT : LEFT_WHOLE)}(${selector}${matchers}[${range}]${offset})`;
+    return `${func}(${selector}${matchers}[${range}]${offset})`;
   };
   const by = pick(['', ' by (job)', ' by (instance, code)', ' without (instance)']);
   const around = [
@@ -208,7 +215,7 @@ test(`${COUNT} random queries have the answers through a front end that they hav
     assert.ok(outcomes.inner > COUNT / 50);
     assert.ok(outcomes.split > COUNT / 8 && outcomes.filled > COUNT / 8 && memory.stats.hits > COUNT / 8);
 
-    const instants = { cut: 0, whole: 0, filled: 0 };
+    const instants = { cut: 0, whole: 0, filled: 0, sums: 0 };
     for (let i = 0; i < COUNT / 4; i++) {
       const request = randomInstant(random);
       const querier = rig.runner('a');
@@ -230,11 +237,14 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       if (counts.whole > 0) instants.whole++;
       else instants.cut++;
       const isFilled = 'result' in plain && plain.result.value.type === 'vector' && plain.result.value.pairs.length > 0;
-      if (isFilled && counts.whole === 0) instants.filled++;
+      if (isFilled && counts.whole === 0) {
+        instants.filled++;
+        if (/(?:sum|avg)_over_time/.test(request.expr)) instants.sums++;
+      }
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
     }
     console.log(`instants from the ${place}: ${JSON.stringify(instants)}`);
-    assert.ok(instants.filled > COUNT / 16, JSON.stringify(instants));
+    assert.ok(instants.filled > COUNT / 32 && instants.sums > 0, JSON.stringify(instants));
 
     const refused = { plain: 0, none: 0 };
     for (let i = 0; i < COUNT / 20; i++) {

@@ -54,7 +54,7 @@ export const METRICS: readonly (FuzzMetric & { readonly next: (last: number, ran
     kind: 'float',
     labels: ['instance', 'job', 'code'],
     values: ['0', '1', '2', '3'],
-    next: (last, random) => (random() < 0.03 ? Math.floor(random() * 5) : last + Math.floor(random() * 20)),
+    next: (last, random) => (random() < 0.03 ? Math.floor(random() * 5) : Math.floor(last) + Math.floor(random() * 20)),
   },
   {
     name: 'temperature',

@@ -1,6 +1,6 @@
 import { histogramSampleWeight } from '../../model/histogram.ts';
 import type { SampleColumns } from '../../storage/columns.ts';
-import { ROW_CHANGES, ROW_DELTA, ROW_MAX, ROW_MIN, ROW_RATE, ROW_RESETS } from '../../storage/row-layout.ts';
+import { ROW_CHANGES, ROW_DELTA, ROW_MAX, ROW_MIN, ROW_RATE, ROW_RESETS, ROW_SUM } from '../../storage/row-layout.ts';
 import type { SeriesMemo } from '../../storage/series-memo.ts';
 import type { Opening, RowMethod } from '../functions/function.ts';
 import { ExtremeRows, TransitionRows } from '../functions/over-time-rows.ts';
@@ -86,7 +86,8 @@ export class RangeFunctionOperator implements Operator {
     }
     this.#makeSampled = () => new SampledRows(execution, call, open, matrixIndex, source, inputs, params);
     const program = anchored || smoothed || !execution.rowPrograms ? undefined : rowFunction(open);
-    if (program === undefined) return;
+    // of a piece's sum each sample is looked at, whether it may be rounded
+    if (program === undefined || (program === ROW_SUM && execution.areWindows)) return;
     const { dataStartMs, fixed, rangeMs } = matrix;
     const windows = { firstEndMs: dataStartMs, stepMs: fixed ? 0 : grid.stepMs, backMs: rangeMs };
     const rangeSeconds = open.rows?.kind === 'rate' ? divisorOf(open.rows.rate, rangeMs) : 1;

@@ -86,9 +86,24 @@ function extreme(window: Window, better: (value: number, best: number) => boolea
 export function sumOverTime(window: Window): WindowAnswer {
   if (isMixed(window)) return NOTHING;
   if (window.floats === 0) return histogramAnswer(window, sumHistograms(window));
+  if (window.isPiece && !isExactSum(window)) window.annotations.roundedPiece(window.argPos);
   kahan.start(0);
   kahan.addRange(window.samples.floatValues, window.floatsFrom, window.floatsTo);
   return window.float(Number.isFinite(kahan.sum) ? kahan.sum + kahan.lost : kahan.sum);
+}
+
+/** Magnitudes of all samples of a piece: those of 512 pieces together are at most 2⁵³. */
+const EXACT_MAX = 2 ** 44;
+
+/** Whether no order of addition rounds, whichever pieces are added to it. */
+function isExactSum({ samples, floatsFrom, floatsTo }: Window): boolean {
+  let magnitude = 0;
+  for (let i = floatsFrom; i < floatsTo; i++) {
+    const value = samples.floatValues[i]!;
+    if (!Number.isInteger(value)) return false;
+    magnitude += Math.abs(value);
+  }
+  return magnitude <= EXACT_MAX;
 }
 
 export function avgOverTime(window: Window): WindowAnswer {

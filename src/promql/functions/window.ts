@@ -23,8 +23,8 @@ export class Window {
   readonly lookbackMs: number;
   readonly anchored: boolean;
   readonly smoothed: boolean;
-  /** The window is a piece of a longer one. */
-  readonly #isPiece: boolean;
+  /** Whether it is a piece of a longer one. */
+  readonly isPiece: boolean;
   /** Whether start timestamps count. */
   useStarts = false;
   metricName = '';
@@ -65,7 +65,7 @@ export class Window {
     this.lookbackMs = init.lookbackMs;
     this.anchored = init.anchored;
     this.smoothed = init.smoothed;
-    this.#isPiece = init.isPiece ?? false;
+    this.isPiece = init.isPiece ?? false;
   }
 
   callArgPos(index: number): PosRange {
@@ -102,7 +102,7 @@ export class Window {
 
   /** The same where there are no floats: other pieces of the window may have some. */
   noteHistogramsAlone(): void {
-    if (this.#isPiece) this.noteIgnoredHistograms();
+    if (this.isPiece) this.noteIgnoredHistograms();
   }
 }
 
