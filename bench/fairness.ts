@@ -33,7 +33,8 @@ try {
   const light = async (tenant: string) => {
     const begunMs = performance.now();
     const at = { start: `${endMs / 1000 - 3600}`, end: `${endMs / 1000 - 60}`, step: '60' };
-    await asked(server, tenant, { query: `avg(${METRIC})`, ...at });
+    const { status, text } = await asked(server, tenant, { query: `avg(${METRIC})`, ...at });
+    if (status !== 200) throw new Error(`a light query: ${status} ${text}`);
     return performance.now() - begunMs;
   };
   const rounds = async (count: number, pauseMs: number) => {
@@ -52,10 +53,13 @@ try {
   const refused: Record<string, number> = {};
   const heavies = Array.from({ length: Number(options.heavy) }, async (_, i) => {
     const at = { start: `${startMs / 1000 + i}`, end: `${endMs / 1000}`, step: '60' };
-    const query = `sum by (instance) (max_over_time({__name__=~"node_.+"}[10m])) + ${i}`;
-    const status = await asked(server, FIRST, { query, ...at });
-    if (status !== 200) refused[status] = (refused[status] ?? 0) + 1;
-    else done++;
+    const query = `max by (instance) (last_over_time({__name__=~"node_.+"}[10m])) + ${i}`;
+    const { status, text } = await asked(server, FIRST, { query, ...at });
+    if (status === 200) done++;
+    else {
+      const reason = `${status} ${text.slice(0, 200)}`;
+      refused[reason] = (refused[reason] ?? 0) + 1;
+    }
   });
   await sleep(500);
   const loaded = await rounds(Number(options.seconds) / 2, 1000);
@@ -76,9 +80,6 @@ try {
   rmSync(dataDir, { recursive: true, force: true });
 }
 
-async function asked(server: Pallium, tenant: string, params: Record<string, string>): Promise<number> {
-  const { status } = await server
-    .api({ 'X-Scope-OrgID': tenant })
-    .ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
-  return status;
+function asked(server: Pallium, tenant: string, params: Record<string, string>) {
+  return server.api({ 'X-Scope-OrgID': tenant }).ask(`/api/v1/query_range?${new URLSearchParams(params)}`);
 }
