@@ -56,6 +56,31 @@ export interface FoundGroup extends GroupRow {
 /** The context that row reads need: how a query is ended, what it may use. */
 export type ReadContext = QueryContext;
 
+/** What lists that were read say of the groups of one metric, as long as they say that there is none. */
+export class NoGroups {
+  readonly metric: string;
+  isSo = true;
+  slots = 0;
+  /** When the oldest of the lists was read. */
+  readMs = Number.POSITIVE_INFINITY;
+
+  constructor(metric: string) {
+    this.metric = metric;
+  }
+
+  see(count: number, readMs: number): void {
+    if (count > 0) this.isSo = false;
+    this.readMs = Math.min(this.readMs, readMs);
+  }
+}
+
+/** Times in which a metric has no group, both ends included, and the slots that it could have some in. */
+interface EmptyTimes {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly slots: number;
+}
+
 /** For work in the background: nothing is cached. */
 export function uncachedIndex(schema: Schema, clock: Clock): IndexReader {
   return new IndexReader(schema, clock, {
@@ -121,10 +146,13 @@ export class IndexReader {
   }
 
   /** Every placement that groups of the day were written by. */
-  async placements(tenant: string, day: number, context: ReadContext): Promise<Placement[]> {
+  async placements(tenant: string, day: number, context: ReadContext, none?: NoGroups): Promise<Placement[]> {
     const { period, table } = this.#schema.tableOf(day);
     const query = { table, hash: placementHash(tenant, day) };
-    return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, (row) => decodePlacement(row.value));
+    const decode = (row: Row) => decodePlacement(row.value);
+    return this.#cached(period, `p ${table} ${day} ${tenant}`, query, context, decode, (_, readMs) =>
+      none?.see(0, readMs),
+    );
   }
 
   /** Groups of the day and slot with windows that overlap the range; those that a merge has replaced are left out. */
@@ -135,12 +163,20 @@ export class IndexReader {
     startMs: number,
     endMs: number,
     context: ReadContext,
+    none?: NoGroups,
   ): Promise<FoundGroup[]> {
     const { period, table } = this.#schema.tableOf(day);
     const hash = groupHash(tenant, day, slot);
     const decode = (row: Row) => foundGroup(period, table, row);
     const read = (from: Uint8Array, before: Uint8Array, part: string) =>
-      this.#cached(period, `g ${table} ${hexOf(hash)} ${part}`, { table, hash, from, before }, context, decode);
+      this.#cached(
+        period,
+        `g ${table} ${hexOf(hash)} ${part}`,
+        { table, hash, from, before },
+        context,
+        decode,
+        (count, readMs) => none?.see(count, readMs),
+      );
     // On the grid of windows, so that queries that move with the clock find what others have cached.
     const gridMs = this.#gridMs;
     const first = Math.max(Math.floor(startMs / gridMs) * gridMs, day * DAY_MS);
@@ -150,6 +186,24 @@ export class IndexReader {
       read(windowRange(first), windowRange(end), `${first} ${end}`),
     ]);
     return standing(lists.flat()).filter(({ header }) => header.firstMs <= endMs && header.lastMs >= startMs);
+  }
+
+  /** Keeps, for as long as the lists behind it, that a metric has no group in the grid's cells that a range touches. */
+  keepNone(tenant: string, { metric, slots, readMs }: NoGroups, startMs: number, endMs: number): void {
+    const gridMs = this.#gridMs;
+    const times: EmptyTimes = {
+      startMs: Math.floor(startMs / gridMs) * gridMs,
+      endMs: (Math.floor(endMs / gridMs) + 1) * gridMs - 1,
+      slots,
+    };
+    const key = noneKey(tenant, metric);
+    this.#cache.set(key, times, 200 + 2 * key.length, readMs);
+  }
+
+  /** The slots that a metric could have groups in, where lists that may still be used say that it has none in the range; else undefined. */
+  slotsOfNone(tenant: string, metric: string, startMs: number, endMs: number): number | undefined {
+    const times = this.#cache.get<EmptyTimes>(noneKey(tenant, metric));
+    return times !== undefined && times.startMs <= startMs && endMs <= times.endMs ? times.slots : undefined;
   }
 
   /** Every group row of a day and slot, also those that a merge has replaced; read strongly and past the cache. */
@@ -208,9 +262,14 @@ export class IndexReader {
     query: TableQuery,
     context: ReadContext,
     decode: (row: Row) => T,
+    seen?: (count: number, readMs: number) => void,
   ): Promise<T[]> {
-    const known = this.#cache.get<T[]>(`${this.#schema.periods.indexOf(period)} ${key}`);
-    if (known !== undefined) return known;
+    const cacheKey = `${this.#schema.periods.indexOf(period)} ${key}`;
+    const known = this.#cache.get<T[]>(cacheKey);
+    if (known !== undefined) {
+      seen?.(known.length, this.#cache.readMs(cacheKey));
+      return known;
+    }
     const readMs = this.#clock.monotonicMs();
     const rows = await this.#read(period, query, context);
     let bytes = 200 + 2 * key.length;
@@ -218,7 +277,8 @@ export class IndexReader {
       bytes += 200 + 2 * row.value.length;
       return named(`${query.table}/${hexOf(row.hash)}/${hexOf(row.range)}`, () => decode(row));
     });
-    this.#cache.set(`${this.#schema.periods.indexOf(period)} ${key}`, values, bytes, readMs);
+    this.#cache.set(cacheKey, values, bytes, readMs);
+    seen?.(values.length, readMs);
     return values;
   }
 
@@ -238,6 +298,10 @@ export class IndexReader {
     }
     return rows;
   }
+}
+
+function noneKey(tenant: string, metric: string): string {
+  return `n ${tenant.length} ${tenant}${metric}`;
 }
 
 const WINDOW_MS_USUAL = 7_200_000;

@@ -9,7 +9,7 @@ import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { forEachAtOnce } from '../lib/semaphore.ts';
 import { sortInTurns } from '../lib/sort-in-turns.ts';
-import { compareUtf8, Labels } from '../model/labels.ts';
+import { compareUtf8, Labels, METRIC_NAME } from '../model/labels.ts';
 import { type MatchTurn, matchesInTurns, PacedTurn } from '../model/match-turn.ts';
 import type { LabelMatcher } from '../model/matcher.ts';
 import type { MetricMetadata } from '../model/metric-metadata.ts';
@@ -17,7 +17,7 @@ import type { SeriesShard } from '../model/series-shard.ts';
 import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
-import { type FoundGroup, IndexReader } from './index-reader.ts';
+import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
@@ -150,6 +150,15 @@ export class ChunkStoreReader {
   /** Series that match and have samples in the range, fetched. With `labelsOnly` those of windows that touch the range. */
   async select(tenant: string, request: StoreSelect, context: QueryContext): Promise<StoreSeriesSet> {
     return (await this.selectUpTo(tenant, request, Number.POSITIVE_INFINITY, context)) as StoreSeriesSet;
+  }
+
+  /** Whether lists that were read lately say that there is nothing to select; then it is charged as if it had been asked for. */
+  hasNothing(tenant: string, { matchers, startMs: fromMs, endMs, shard }: StoreSelect, context: QueryContext): boolean {
+    const metric = exactMetric(matchers);
+    if (metric === undefined || shard !== undefined) return false;
+    const slots = this.index.slotsOfNone(tenant, metric, this.#visibleFrom(tenant, fromMs), endMs);
+    if (slots !== undefined) context.budget.addGroups(slots, 0);
+    return slots !== undefined;
   }
 
   /**
@@ -457,14 +466,18 @@ export class ChunkStoreReader {
     sizes?: MetricSizes,
   ): Promise<FoundGroup[]> {
     const found: FoundGroup[] = [];
+    const [metric, ...more] = metrics.names ?? [];
+    const isWhole = shard === undefined && startMs <= endMs && dayOf(endMs) - dayOf(startMs) < DAYS_UNASKED_MAX;
+    const none = metric !== undefined && more.length === 0 && isWhole ? new NoGroups(metric) : undefined;
     await this.#forDays(tenant, startMs, endMs, context, async (day) => {
-      const slots = await this.#slots(tenant, day, { matchers, shard }, metrics, context, turn);
+      const slots = await this.#slots(tenant, day, { matchers, shard }, metrics, context, turn, none);
+      if (none !== undefined) none.slots += slots.length;
       context.budget.addGroups(slots.length, 0);
       const from = Math.max(startMs, day * DAY_MS);
       const to = Math.min(endMs, (day + 1) * DAY_MS - 1);
       const ofDay = sizes?.ofDay();
       await forEachAtOnce(slots, this.#options.readsAtOnce, async (slot) => {
-        for (const group of await this.index.groups(tenant, day, slot, from, to, context)) {
+        for (const group of await this.index.groups(tenant, day, slot, from, to, context, none)) {
           let matches = false;
           for (const { name } of group.header.metrics) matches = (await metrics.find(name, turn)) || matches;
           if (!matches) continue;
@@ -474,6 +487,7 @@ export class ChunkStoreReader {
       });
     });
     context.budget.addGroups(0, found.length);
+    if (none?.isSo === true) this.index.keepNone(tenant, none, startMs, endMs);
     return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -484,8 +498,9 @@ export class ChunkStoreReader {
     metrics: MetricFilter,
     context: QueryContext,
     turn: MatchTurn,
+    none?: NoGroups,
   ): Promise<Uint8Array[]> {
-    const placements = await this.index.placements(tenant, day, context);
+    const placements = await this.index.placements(tenant, day, context, none);
     const slots = new Map<string, Uint8Array>();
     for (const placement of placements) {
       const of =
@@ -495,6 +510,8 @@ export class ChunkStoreReader {
       for (const slot of of) slots.set(hexOf(slot), slot);
     }
     if (slots.size > SLOTS_UNASKED_MAX) {
+      // other conditions than the name decide from here on
+      if (none !== undefined) none.isSo = false;
       for (const matcher of matchers) {
         if (matcher.matchesEmpty) continue;
         const having = new Set<string>();
@@ -510,6 +527,12 @@ export class ChunkStoreReader {
     }
     return [...slots.values()];
   }
+}
+
+/** The name that a selector's metric has to have. */
+function exactMetric(matchers: readonly LabelMatcher[]): string | undefined {
+  for (const { name, op, value } of matchers) if (name === METRIC_NAME && op === '=') return value;
+  return undefined;
 }
 
 /** Series of the metrics that match, once for each group: so many chunks there are. */

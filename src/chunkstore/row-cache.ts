@@ -38,6 +38,11 @@ export class RowCache {
     return entry.value as T;
   }
 
+  /** When the rows of a list that may be used were read. */
+  readMs(key: string): number {
+    return this.#entries.get(key)?.readMs ?? Number.NEGATIVE_INFINITY;
+  }
+
   /**
    * @param readMs monotonic time when the rows were read: before they were, not after, so that nothing is kept too long
    * @param ttlMs where it is to be kept shorter than the rest

@@ -153,6 +153,49 @@ test('what is written is read, by matchers and range', async () => {
   assert.deepEqual(await reader.labelNames('t', [name('none')], START, START, testContext()), []);
 });
 
+test('a metric without groups is known at once, as long as the lists that were read may be used', async () => {
+  const { writer, reader, clock } = store();
+  const times = steps(START, START + 60_000, 15_000);
+  await writer.write(groupsOf('t', [seriesOf({ __name__: 'up' }, times, (_, i) => i)]));
+  const cell = { startMs: START + WINDOW + 1000, endMs: START + WINDOW + 300_000 };
+  const down = { matchers: [name('down'), LabelMatcher.of('host', '=', 'a')], ...cell };
+  const context = testContext();
+  const isKnown = (tenant = 't', asked: Parameters<typeof reader.hasNothing>[1] = down) =>
+    reader.hasNothing(tenant, asked, context);
+  const ask = async (asked: typeof down) => (await reader.select('t', asked, testContext())).close();
+
+  assert.equal(isKnown(), false, 'nothing was read yet');
+  await ask({ ...down, matchers: [name('down'), name('up')] });
+  assert.equal(isKnown(), false, 'no metric was looked for');
+  const asked = testContext();
+  (await reader.select('t', down, asked)).close();
+  assert.equal(isKnown(), true);
+  assert.equal(context.budget.slots, asked.budget.slots, 'counted as if it had been asked for');
+  assert.ok(context.budget.slots > 0);
+  const other = { ...down, startMs: START + WINDOW, endMs: START + 2 * WINDOW - 1 };
+  assert.equal(isKnown('t', other), true, 'the same cell');
+  assert.equal(isKnown('t', { ...down, startMs: START + WINDOW - 1 }), false);
+  assert.equal(isKnown('t', { ...down, endMs: START + 2 * WINDOW }), false);
+  assert.equal(isKnown('u'), false);
+  assert.equal(isKnown('t', { ...down, shard: { index: 0, count: 2 } }), false);
+  assert.equal(isKnown('t', { ...down, matchers: [LabelMatcher.of('__name__', '=~', 'down')] }), false);
+  const up = { matchers: [name('up')], startMs: START, endMs: START + 1000 };
+  await ask(up);
+  assert.equal(isKnown('t', up), false, 'it has a group');
+
+  await clock.advance(300_000);
+  await ask({ ...down, startMs: START + 3 * WINDOW, endMs: START + 3 * WINDOW });
+  await ask(down);
+  await clock.advance(299_999);
+  assert.equal(isKnown(), true);
+  await clock.advance(1);
+  assert.equal(isKnown(), false, 'no longer than the lists, which were read before it');
+  await ask(down);
+  assert.equal(isKnown(), true);
+  reader.index.forget();
+  assert.equal(isKnown(), false);
+});
+
 test('writing again changes nothing', async () => {
   const { writer, reader, tables } = store();
   const times = steps(START, START + WINDOW, 60_000);

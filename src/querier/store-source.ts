@@ -25,6 +25,10 @@ export class StoreSource implements SampleSource {
     return 'byMetric' in found ? found : seriesOf(found);
   }
 
+  hasNothing(tenant: string, request: SelectRequest, context: QueryContext): boolean {
+    return this.#reader.hasNothing(tenant, request, context);
+  }
+
   labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer> {
     return this.#union(request, (matchers) =>
       this.#reader.labelNames(tenant, matchers, request.startMs, request.endMs, context),

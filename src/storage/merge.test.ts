@@ -251,6 +251,27 @@ function listSource(series: readonly { readonly labels: Labels; readonly times: 
   return { streaming, counting, asked };
 }
 
+test('a store that knows at once that it has nothing is not asked beside a stream', async () => {
+  for (const tookMs of [50, 101]) {
+    const stored = new Place();
+    const clock = new ManualClock();
+    const { streaming } = listSource([{ labels: SERIES, times: [20, 30] }]);
+    const empty: SampleSource = Object.assign(stored, { hasNothing: () => true });
+    const queryable = mergedQueryable('t', { recent: streaming, stored: empty, overlapMs: 100, clock });
+    const read = async () => {
+      const names: string[] = [];
+      for await (const { labels } of queryable.stream!(ALL, unlimited())) {
+        names.push(...labels.map(String));
+        clock.set(tookMs);
+      }
+      return names;
+    };
+    if (tookMs > 100) await assert.rejects(read(), StreamBroken, 'what it did not have yet may have left the other');
+    else assert.deepEqual(await read(), [String(SERIES)]);
+    assert.equal(stored.asked, 0);
+  }
+});
+
 test('where the store has many series a stream has some at a time, each once, merged', async () => {
   const random = seededRandom(3);
   const names = ['a', 'b.c*', 'b', 'large', undefined, 'only_recent'];

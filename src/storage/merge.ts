@@ -70,7 +70,8 @@ async function* streamed(
   /** Series that were counted, for whoever asks again. */
   let series = 0;
   try {
-    const answer = await storedUpTo(tenant, sources, request, context);
+    const isNothing = stored?.hasNothing?.(tenant, request, context) === true;
+    const answer = isNothing ? undefined : await storedUpTo(tenant, sources, request, context);
     if (answer !== undefined && 'byMetric' in answer) {
       await blocks.return?.();
       for await (const block of inParts(tenant, sources, request, answer, context)) {

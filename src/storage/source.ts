@@ -16,6 +16,8 @@ export interface SampleSource {
     seriesMax: number,
     context: QueryContext,
   ): Promise<SourceSeries | MetricSizes>;
+  /** Whether it knows at once that `select` would find nothing; then the query is charged as if it had asked. */
+  hasNothing?(tenant: string, request: SelectRequest, context: QueryContext): boolean;
   /** As `Queryable.stream`. */
   stream?(tenant: string, request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
   /** As `Queryable.tally`. */
