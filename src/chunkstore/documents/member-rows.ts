@@ -38,6 +38,7 @@ export interface MemberRowsOptions extends MemberWatchOptions {
 interface SeenRow {
   readonly value: Uint8Array;
   readonly address: string;
+  /** `#watchedMs` of the reading that found it changed. */
   readonly changedMs: number;
   /** It was seen to move, so that somebody was there. */
   readonly hasMoved: boolean;
@@ -52,7 +53,9 @@ export class MemberWatch {
   readonly #timing: MemberTiming;
   readonly #seen = new Map<string, SeenRow>();
   /** When the last reading began that succeeded. */
-  #readMs = Number.NEGATIVE_INFINITY;
+  #readMs: number | undefined;
+  /** Time between readings that succeeded: while the store is away nobody can move a row, so that none stands still. */
+  #watchedMs = 0;
   #reading: { readonly signal: AbortSignal | undefined; readonly done: Promise<void> } | undefined;
 
   constructor(options: MemberWatchOptions) {
@@ -81,19 +84,22 @@ export class MemberWatch {
   async #readAll(signal?: AbortSignal): Promise<void> {
     const { rows, kind, clock } = this.#options;
     const nowMs = clock.monotonicMs();
+    const passedMs = nowMs - (this.#readMs ?? nowMs);
+    const watchedMs = this.#watchedMs + Math.min(passedMs, WATCHED_BEATS_MAX * this.#timing.beatMs);
     const there = new Set<string>();
     for await (const { name, value, body } of rows.list('', kind, signal)) {
       there.add(name);
       const before = this.#seen.get(name);
       if (before === undefined || Buffer.compare(before.value, value) !== 0) {
         const [, address = ''] = Buffer.from(body).toString().split(' ');
-        this.#seen.set(name, { value, address, changedMs: nowMs, hasMoved: before !== undefined });
-      } else if (nowMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
+        this.#seen.set(name, { value, address, changedMs: watchedMs, hasMoved: before !== undefined });
+      } else if (watchedMs - before.changedMs > FORGOTTEN_AFTER * this.#timing.goneMs) {
         await rows.remove({ tenant: '', kind, name }, signal);
       }
     }
     for (const name of this.#seen.keys()) if (!there.has(name)) this.#seen.delete(name);
     this.#readMs = nowMs;
+    this.#watchedMs = watchedMs;
   }
 
   /** Whether there is a row of a member who can be asked, gone or not. */
@@ -104,7 +110,7 @@ export class MemberWatch {
   /** Members that are not gone, by the last reading: where rows cannot be read, nobody is seen to stand still. */
   members(): readonly (Member & Pick<SeenRow, 'hasMoved'>)[] {
     return [...this.#seen]
-      .filter(([, { changedMs }]) => this.#readMs - changedMs < this.#timing.goneMs)
+      .filter(([, { changedMs }]) => this.#watchedMs - changedMs < this.#timing.goneMs)
       .map(([id, { address, hasMoved }]) => ({ id, address, hasMoved }));
   }
 }
@@ -200,6 +206,9 @@ export class MemberRows {
     await rows.remove({ tenant: '', kind, name: self.id });
   }
 }
+
+/** Beats of a member that may lie between two readings; more of them were not watched. */
+const WATCHED_BEATS_MAX = 2;
 
 /** A row that stands still for so many times as long as it takes to be gone is removed. */
 const FORGOTTEN_AFTER = 100;
