@@ -7,6 +7,8 @@ import { matchingRoutes } from '../route.ts';
 import { loadConfig } from './load.ts';
 
 const BASE = 'route: { receiver: a }\nreceivers:\n- name: a\n';
+const CLIENT = "client_id: x, token_url: 'http://y'";
+const BY_JWT = "grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'";
 
 test('verdicts are the Alertmanager’s', () => {
   for (const [text, message] of [
@@ -91,8 +93,44 @@ test('verdicts are the Alertmanager’s', () => {
       'setting client_secret_file is not allowed',
     ],
     [
-      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { grant_type: password } } }]`,
-      'setting grant_type "password" is not supported: of grant types there is client_credentials',
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { ${CLIENT}, grant_type: password } } }]`,
+      'setting grant_type "password" is not supported: grant types are client_credentials and urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { ${CLIENT}, client_secret: x, iss: y } } }]`,
+      'setting iss is not supported: it belongs to grant_type urn:ietf:params:oauth:grant-type:jwt-bearer',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { ${CLIENT}, ${BY_JWT} } } }]`,
+      'one of oauth2 client_certificate_key, client_certificate_key_file & client_certificate_key_ref must be configured',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { ${CLIENT}, ${BY_JWT}, client_certificate_key: k, signature_algorithm: HS256 } } }]`,
+      'valid signature algorithms are RS256, RS384 and RS512',
+    ],
+    [
+      `${BASE}  webhook_configs: [{ url: http://x, http_config: { oauth2: { ${CLIENT}, ${BY_JWT}, client_certificate_key: k, claims: [x] } } }]`,
+      'oauth2 claims must be a mapping',
+    ],
+    [
+      `${BASE}  sns_configs: [{ topic_arn: x, sigv4: { region: x, access_key: k } }]`,
+      'must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config',
+    ],
+    [
+      `${BASE}  sns_configs: [{ topic_arn: x, sigv4: { region: x, access_key: k, secret_key: s, external_id: y } }]`,
+      'external_id can only be used with role_arn',
+    ],
+    [
+      `${BASE}  sns_configs: [{ topic_arn: x, sigv4: { region: x, access_key: k, secret_key: s, role_arn: y, session_name: a b } }]`,
+      'session_name must match ^[\\w+=,.@-]{2,64}$ (2-64 alphanumeric and +=,.@- characters)',
+    ],
+    [
+      `${BASE}  sns_configs: [{ topic_arn: x, sigv4: { region: x, access_key: k, secret_key: s, role_arn: y, tags: { '': b } } }]`,
+      'tag key must not be empty',
+    ],
+    [
+      `${BASE}  sns_configs: [{ topic_arn: x, sigv4: { region: x, profile: y } }]`,
+      'setting profile is not supported: a tenant has credentials of its own: access_key and secret_key',
     ],
     [
       `${BASE}  webhook_configs: [{ url: http://x, http_config: { authorization: { type: BASIC } } }]`,

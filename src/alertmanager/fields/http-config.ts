@@ -11,8 +11,10 @@ import {
   readFields,
   secret,
   text,
+  type Tree,
   textMap,
   texts,
+  tree,
   unsupported,
   type Values,
 } from './field.ts';
@@ -29,15 +31,33 @@ export interface HttpConfig {
   readonly headers: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Where an access token comes from, by client credentials. */
+/** Where an access token comes from. */
 export interface OAuth2 {
   readonly clientId: string;
   readonly clientSecret: string;
+  /** The client shows who it is by what it signs; undefined: by its secret. */
+  readonly jwt: JwtGrant | undefined;
   readonly tokenUrl: string;
   readonly scopes: readonly string[];
   readonly params: ReadonlyMap<string, string>;
   readonly tls: TlsConfig;
 }
+
+/** Assertions of RFC 7523, 2.1. */
+export interface JwtGrant {
+  /** An RSA key in PEM. */
+  readonly key: string;
+  /** Empty: none. */
+  readonly keyId: string;
+  readonly algorithm: JwtAlgorithm;
+  readonly issuer: string;
+  readonly audience: string;
+  /** Stand over those of the grant. */
+  readonly claims: Readonly<Record<string, Tree>>;
+}
+
+export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
+const JWT_ALGORITHMS = ['RS256', 'RS384', 'RS512'] as const;
 
 export interface TlsConfig {
   readonly ca: string;
@@ -148,32 +168,30 @@ const AUTHORIZATION = {
 const PROXY = 'notifications go out directly';
 
 const TLS: Field<TlsConfig> = { initial: noTls, read: readTls };
-const GRANT = 'client_credentials';
-const JWT = `of grant types there is ${GRANT}`;
+const CREDENTIALS_GRANT = 'client_credentials';
+export const JWT_GRANT = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 const OAUTH2 = {
   client_id: text(),
   client_secret: secret,
   client_secret_file: noFile('client_secret_file'),
   client_secret_ref: unsupported('client_secret_ref', REFS),
-  client_certificate_key_id: unsupported('client_certificate_key_id', JWT),
-  client_certificate_key: unsupported('client_certificate_key', JWT),
+  client_certificate_key_id: text(),
+  client_certificate_key: secret,
   client_certificate_key_file: noFile('client_certificate_key_file'),
   client_certificate_key_ref: unsupported('client_certificate_key_ref', REFS),
-  grant_type: {
-    initial: '',
-    read({ yaml }, node) {
-      const given = yaml.string(node);
-      if (given !== '' && given !== GRANT) {
-        throw new ConfigError(`setting grant_type ${quoteGo(given)} is not supported: ${JWT}`);
-      }
-      return given;
+  grant_type: text(),
+  signature_algorithm: text(),
+  iss: text(),
+  audience: text(),
+  claims: {
+    initial: {},
+    read(reading, node) {
+      const given = tree.read(reading, node) ?? {};
+      if (typeof given !== 'object' || Array.isArray(given)) throw new ConfigError('oauth2 claims must be a mapping');
+      return given as Readonly<Record<string, Tree>>;
     },
-  } satisfies Field<string>,
-  signature_algorithm: unsupported('signature_algorithm', JWT),
-  iss: unsupported('iss', JWT),
-  audience: unsupported('audience', JWT),
-  claims: unsupported('claims', JWT),
+  } satisfies Field<Readonly<Record<string, Tree>>>,
   scopes: texts,
   token_url: text(),
   endpoint_params: textMap,
@@ -263,6 +281,7 @@ export function readHttp(reading: Reading, node: Node | null): HttpConfig {
     oauth2: given.oauth2 && {
       clientId: given.oauth2.client_id,
       clientSecret: given.oauth2.client_secret,
+      jwt: given.oauth2.grant_type === JWT_GRANT ? jwtOf(given.oauth2) : undefined,
       tokenUrl: given.oauth2.token_url,
       scopes: given.oauth2.scopes,
       params: given.oauth2.endpoint_params,
@@ -275,11 +294,44 @@ export function readHttp(reading: Reading, node: Node | null): HttpConfig {
   };
 }
 
-function checkOAuth2({ client_id, client_secret, token_url }: Values<typeof OAUTH2>): void {
+function jwtOf(given: Values<typeof OAUTH2>): JwtGrant {
+  return {
+    key: given.client_certificate_key,
+    keyId: given.client_certificate_key_id,
+    algorithm: JWT_ALGORITHMS.find((each) => each === given.signature_algorithm) ?? 'RS256',
+    issuer: given.iss || given.client_id,
+    audience: given.audience || given.token_url,
+    claims: given.claims,
+  };
+}
+
+function checkOAuth2(given: Values<typeof OAUTH2>): void {
+  const { client_id, client_secret, client_certificate_key, grant_type, signature_algorithm, token_url } = given;
   if (client_id === '') throw new ConfigError('oauth2 client_id must be configured');
   if (token_url === '') throw new ConfigError('oauth2 token_url must be configured');
-  if (client_secret === '') {
-    throw new ConfigError('one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured');
+  if (grant_type === JWT_GRANT) {
+    if (client_certificate_key === '') {
+      throw new ConfigError(
+        'one of oauth2 client_certificate_key, client_certificate_key_file & client_certificate_key_ref must be configured',
+      );
+    }
+    if (signature_algorithm !== '' && !JWT_ALGORITHMS.some((each) => each === signature_algorithm)) {
+      throw new ConfigError('valid signature algorithms are RS256, RS384 and RS512');
+    }
+  } else {
+    if (grant_type !== '' && grant_type !== CREDENTIALS_GRANT) {
+      const known = `grant types are ${CREDENTIALS_GRANT} and ${JWT_GRANT}`;
+      throw new ConfigError(`setting grant_type ${quoteGo(grant_type)} is not supported: ${known}`);
+    }
+    if (client_secret === '') {
+      throw new ConfigError('one of oauth2 client_secret, client_secret_file & client_secret_ref must be configured');
+    }
+    const { client_certificate_key_id, iss, audience, claims } = given;
+    const own = { client_certificate_key, client_certificate_key_id, signature_algorithm, iss, audience, claims };
+    for (const [name, value] of Object.entries(own)) {
+      const isGiven = typeof value === 'string' ? value !== '' : Object.keys(value).length > 0;
+      if (isGiven) throw new ConfigError(`setting ${name} is not supported: it belongs to grant_type ${JWT_GRANT}`);
+    }
   }
   parseUrl(token_url);
 }

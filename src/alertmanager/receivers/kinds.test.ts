@@ -553,6 +553,66 @@ test('sns: a form, signed as AWS says', async () => {
   );
 });
 
+test('sns: a role is taken on with the own keys, once until its keys end, and they are shown to nobody', async () => {
+  const until = new Date(nowMs + 900_000).toISOString();
+  const keys = `<AccessKeyId>R</AccessKeyId><SecretAccessKey>r/s+</SecretAccessKey><SessionToken>to/ken==</SessionToken>`;
+  const granted = { ...ok, body: `<Credentials>${keys}<Expiration>${until}</Expiration></Credentials>` };
+  const refused = { ...ok, status: 403, body: '<Message>to/ken== is no token</Message>' };
+  const config = loadConfig(`
+route: { receiver: r }
+receivers:
+- name: r
+  sns_configs:
+  - topic_arn: arn:x
+    sigv4: { region: cn-north-1, access_key: K, secret_key: S, role_arn: arn:role, external_id: e&f, tags: { a: b } }
+`);
+  const [integration] = config.receivers.get('r')!.integrations;
+  const run = async (...answers: Answer[]) => {
+    const { notification, requests } = notificationOf({ answers });
+    return { verdict: await integration!.notify(notification), requests };
+  };
+  const failed = await run({ ...ok, status: 500, body: '<Message>later</Message>' });
+  assert.deepEqual(failed.verdict, {
+    kind: 'failed',
+    text: 'cannot assume the role: unexpected status code 500: later',
+    reason: 'serverError',
+    retries: true,
+  });
+  assert.equal((await run(ok)).verdict.kind, 'failed', 'no keys');
+
+  const { verdict, requests } = await run(granted, ok);
+  assert.equal(verdict.kind, 'sent');
+  const [asked, told] = requests;
+  assert.equal(asked!.url, 'https://sts.cn-north-1.amazonaws.com.cn/');
+  assert.deepEqual(Object.fromEntries(new URLSearchParams(asked!.body!)), {
+    Action: 'AssumeRole',
+    DurationSeconds: '900',
+    ExternalId: 'e&f',
+    RoleArn: 'arn:role',
+    RoleSessionName: 'pallium',
+    'Tags.member.1.Key': 'a',
+    'Tags.member.1.Value': 'b',
+    Version: '2011-06-15',
+  });
+  assert.match(asked!.headers!.authorization!, /Credential=K\/20260105\/cn-north-1\/sts\/aws4_request/);
+  assert.equal(told!.url, 'https://sns.cn-north-1.amazonaws.com.cn/');
+  assert.equal(told!.headers!['x-amz-security-token'], 'to/ken==');
+  assert.match(
+    told!.headers!.authorization!,
+    /Credential=R\/20260105\/cn-north-1\/sns\/aws4_request, SignedHeaders=content-type;host;x-amz-date;x-amz-security-token, /,
+  );
+
+  const second = await run(refused);
+  assert.deepEqual(second.verdict, {
+    kind: 'failed',
+    text: 'unexpected status code 403: <secret> is no token',
+    reason: 'authError',
+    retries: false,
+  });
+  assert.equal(second.requests.length, 1, 'its keys were kept');
+  assert.equal((await run(granted, ok)).requests.length, 2, 'those that were refused are asked for anew');
+});
+
 test('a template that fails says where', async () => {
   await assert.rejects(
     notify('webhook_configs: [{ url: "http://x/{{ .Nope }}" }]'),

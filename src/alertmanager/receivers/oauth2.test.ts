@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, verify } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
@@ -14,6 +15,7 @@ const signal = new AbortController().signal;
 const OAUTH2: OAuth2 = {
   clientId: 'me & you',
   clientSecret: 'top:secret',
+  jwt: undefined,
   tokenUrl: 'http://tokens/token',
   scopes: ['a', 'b'],
   params: new Map([['audience', 'x']]),
@@ -35,7 +37,7 @@ test('a token is asked for as Go does, kept until shortly before it ends, and as
       asked.push([method, url, Buffer.from(basic, 'base64').toString(), body].join(' '));
       return answers.shift()!;
     },
-    { monotonicMs: () => nowMs },
+    { monotonicMs: () => nowMs, nowMs: () => nowMs },
   );
   answers.push(answer(200, { access_token: 'one', token_type: 'bearer', expires_in: 60 }));
   assert.deepEqual(await tokens.of(OAUTH2, signal), { type: 'Bearer', text: 'one' });
@@ -75,6 +77,63 @@ test('a token is asked for as Go does, kept until shortly before it ends, and as
   ] as const) {
     answers.push(wrong);
     await assert.rejects(tokens.of(OAUTH2, signal), { message: text });
+  }
+});
+
+test('a client may show who it is by an assertion that it signs', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  const jwt = {
+    key: privateKey,
+    keyId: 'one',
+    algorithm: 'RS384',
+    issuer: 'who',
+    audience: 'http://tokens/',
+    claims: { iss: 'other', own: [1] },
+  } as const;
+  const forms: URLSearchParams[] = [];
+  const clock = { monotonicMs: () => 0, nowMs: () => 1_700_000_000_500 };
+  const tokens = new AccessTokens(async ({ headers, body }) => {
+    assert.equal(headers?.authorization, undefined);
+    forms.push(new URLSearchParams(body));
+    return answer(200, { access_token: `token ${forms.length}`, expires_in: 3600 });
+  }, clock);
+  const config: OAuth2 = { ...OAUTH2, clientSecret: '', jwt };
+  assert.equal((await tokens.of(config, signal)).text, 'token 1');
+  assert.equal((await tokens.of(config, signal)).text, 'token 1', 'it is kept');
+  const { assertion, ...form } = Object.fromEntries(forms[0]!);
+  assert.deepEqual(form, {
+    grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+    scope: 'a b',
+    audience: 'x',
+  });
+  const parts = assertion!.split('.');
+  const [header, claims] = parts.slice(0, 2).map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()));
+  assert.deepEqual(header, { alg: 'RS384', kid: 'one', typ: 'JWT' });
+  const { jti, ...told } = claims;
+  assert.match(jti, /^[\da-f-]{36}$/);
+  const times = { iat: 1_700_000_000, exp: 1_700_000_600 };
+  assert.deepEqual(told, { aud: 'http://tokens/', ...times, iss: 'other', own: [1], scope: 'a b', sub: 'me & you' });
+  const text = Buffer.from(parts.slice(0, 2).join('.'));
+  assert.ok(verify('sha384', text, publicKey, Buffer.from(parts[2]!, 'base64url')));
+
+  const again = { ...config, jwt: { ...jwt, claims: {} }, params: new Map([['grant_type', 'jwt']]) };
+  assert.equal((await tokens.of(again, signal)).text, 'token 2', 'another assertion, another token');
+  assert.equal(forms[1]!.get('grant_type'), 'jwt');
+  const { privateKey: curve } = generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+  });
+  for (const [wrong, message] of [
+    [{ ...config, params: new Map([['assertion', 'x']]) }, 'oauth2: cannot overwrite parameter "assertion"'],
+    [{ ...config, jwt: { ...jwt, key: 'x' } }, 'oauth2: client_certificate_key is no private key in PEM'],
+    [{ ...config, jwt: { ...jwt, key: curve } }, 'oauth2: client_certificate_key is no RSA key'],
+  ] as const) {
+    await assert.rejects(tokens.of(wrong, signal), { message });
   }
 });
 

@@ -1,5 +1,7 @@
 import type { Clock } from '../../lib/clock.ts';
-import { type OAuth2, plainHttp } from '../fields/http-config.ts';
+import { quoteGo } from '../../model/labels.ts';
+import { JWT_GRANT, type OAuth2, plainHttp } from '../fields/http-config.ts';
+import { assertionOf } from './jwt-assertion.ts';
 import { type Answer, type OutgoingRequest, SendError } from './notification.ts';
 
 interface Kept {
@@ -21,16 +23,16 @@ type AuthStyle = 'header' | 'params';
 const earlyMs = 10_000;
 const tokensMax = 100;
 
-/** Access tokens by client credentials (RFC 6749, 4.4), each asked for once until it ends. */
+/** Access tokens by client credentials (RFC 6749, 4.4) or signed assertions (RFC 7523, 2.1), each asked for once until it ends. */
 export class AccessTokens {
   readonly #send: Send;
-  readonly #clock: Pick<Clock, 'monotonicMs'>;
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
   readonly #kept = new Map<string, Kept>();
   /** How each server takes the client's credentials, as far as it is known. */
   readonly #styles = new Map<string, AuthStyle>();
 
   /** @param send through the firewall, as notifications go */
-  constructor(send: Send, clock: Pick<Clock, 'monotonicMs'>) {
+  constructor(send: Send, clock: Pick<Clock, 'monotonicMs' | 'nowMs'>) {
     this.#send = send;
     this.#clock = clock;
   }
@@ -40,6 +42,7 @@ export class AccessTokens {
     const key = JSON.stringify([
       config.clientId,
       config.clientSecret,
+      config.jwt,
       config.tokenUrl,
       config.scopes,
       [...config.params],
@@ -62,6 +65,12 @@ export class AccessTokens {
 
   /** As Go's client: with the credentials in a header, and where that is refused as parameters. */
   async #fetched(config: OAuth2, signal: AbortSignal): Promise<Granted> {
+    if (config.jwt !== undefined) {
+      const assertion = await assertionOf(config.jwt, config, this.#clock.nowMs());
+      const granted = grantedBy(await this.#send(assertionRequest(config, assertion), signal));
+      if (granted instanceof SendError) throw granted;
+      return granted;
+    }
     const known = this.#styles.get(config.tokenUrl);
     const styles: readonly AuthStyle[] = known === undefined ? ['header', 'params'] : [known];
     let failure = new SendError('oauth2: cannot fetch token', 'authError');
@@ -96,13 +105,36 @@ function requestOf(
   const body = new URLSearchParams([...form].sort(([a], [b]) => (a < b ? -1 : 1))).toString();
   const escaped = (text: string) => new URLSearchParams({ '': text }).toString().slice(1);
   const basic = Buffer.from(`${escaped(clientId)}:${escaped(clientSecret)}`).toString('base64');
+  return formRequest(tokenUrl, tls, body, style === 'header' ? { authorization: `Basic ${basic}` } : {});
+}
+
+/** @throws SendError */
+function assertionRequest({ tokenUrl, scopes, params, tls }: OAuth2, assertion: string): OutgoingRequest {
+  const form = new Map([
+    ['grant_type', JWT_GRANT],
+    ['assertion', assertion],
+  ]);
+  if (scopes.length > 0) form.set('scope', scopes.join(' '));
+  for (const [name, value] of params) {
+    // servers that know the grant by another name
+    if (form.has(name) && name !== 'grant_type') {
+      throw new SendError(`oauth2: cannot overwrite parameter ${quoteGo(name)}`, 'clientError');
+    }
+    form.set(name, value);
+  }
+  return formRequest(tokenUrl, tls, new URLSearchParams([...form]).toString(), {});
+}
+
+function formRequest(
+  url: string,
+  tls: OAuth2['tls'],
+  body: string,
+  headers: Readonly<Record<string, string>>,
+): OutgoingRequest {
   return {
     method: 'POST',
-    url: tokenUrl,
-    headers: {
-      'content-type': 'application/x-www-form-urlencoded',
-      ...(style === 'header' && { authorization: `Basic ${basic}` }),
-    },
+    url,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
     body,
     // credentials go nowhere else
     config: { ...plainHttp, tls, followsRedirects: false },

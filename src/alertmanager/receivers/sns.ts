@@ -1,8 +1,12 @@
-import { createHash, createHmac } from 'node:crypto';
+import { quoteGo } from '../../model/labels.ts';
 import { ConfigError } from '../fields/config-error.ts';
 import { type Field, flag, readFields, secret, text, textMap, unsupported, type Values } from '../fields/field.ts';
-import { receiverKind, type WithHttp } from './kind.ts';
-import { type Answer, expander, failed, type Notification, type Verdict, verdictOf } from './notification.ts';
+import type { HttpConfig } from '../fields/http-config.ts';
+import { secretToken } from '../fields/secret.ts';
+import { AssumedRole, awsMessage } from './aws-role.ts';
+import { type AwsKeys, awsUrl, signedHeaders } from './aws-signature.ts';
+import { receiverKind } from './kind.ts';
+import { expander, failed, type Notification, type Verdict, verdictOf } from './notification.ts';
 
 const messageBytesMax = 256 << 10;
 const phoneBytesMax = 1600;
@@ -13,17 +17,50 @@ const SIGV4 = {
   access_key: text(),
   secret_key: secret,
   profile: unsupported('profile', OWN),
-  role_arn: unsupported('role_arn', OWN),
-  external_id: unsupported('external_id', OWN),
-  session_name: unsupported('session_name', OWN),
-  tags: unsupported('tags', OWN),
+  role_arn: text(),
+  external_id: text(),
+  session_name: text(),
+  tags: textMap,
   use_fips_sts_endpoint: flag(),
-  service_name: unsupported('service_name', OWN),
+  service_name: unsupported('service_name', 'the service is sns'),
 };
+
+const SESSION_NAME = /^[\w+=,.@-]{2,64}$/;
+const tagNameBytesMax = 128;
+const tagValueBytesMax = 256;
+
+/** As Prometheus' sigv4 does. @throws ConfigError */
+function checkSigv4({ access_key, secret_key, role_arn, external_id, session_name, tags }: Values<typeof SIGV4>): void {
+  if ((access_key === '') !== (secret_key === '')) {
+    throw new ConfigError(
+      'must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config',
+    );
+  }
+  if (role_arn === '') {
+    const given = Object.entries({ external_id, session_name, tags: tags.size > 0 ? 'some' : '' });
+    for (const [name, value] of given) {
+      if (value !== '') throw new ConfigError(`${name} can only be used with role_arn`);
+    }
+  }
+  if (session_name !== '' && !SESSION_NAME.test(session_name)) {
+    throw new ConfigError(
+      `session_name must match ${SESSION_NAME.source} (2-64 alphanumeric and +=,.@- characters)`,
+    );
+  }
+  for (const [name, value] of tags) {
+    if (name === '') throw new ConfigError('tag key must not be empty');
+    if (Buffer.byteLength(name) > tagNameBytesMax) {
+      throw new ConfigError(`tag key ${quoteGo(name)} exceeds maximum length of ${tagNameBytesMax}`);
+    }
+    if (Buffer.byteLength(value) > tagValueBytesMax) {
+      throw new ConfigError(`tag value for key ${quoteGo(name)} exceeds maximum length of ${tagValueBytesMax}`);
+    }
+  }
+}
 
 const FIELDS = {
   api_url: text(),
-  sigv4: { initial: undefined, read: (reading, node) => readFields(reading, node, 'sigv4.plain', SIGV4) } as Field<
+  sigv4: { initial: undefined, read: (reading, node) => readFields(reading, node, 'sigv4.plain', SIGV4, checkSigv4) } as Field<
     Values<typeof SIGV4> | undefined
   >,
   topic_arn: text(),
@@ -35,9 +72,15 @@ const FIELDS = {
   use_aws_http_client: flag(),
 };
 
-type Config = Values<typeof FIELDS> & WithHttp & { readonly keys: Values<typeof SIGV4> };
+type Config = Values<typeof FIELDS> & {
+  readonly region: string;
+  /** Keys of the tenant, or of a role that they take on. */
+  readonly keys: AwsKeys | AssumedRole;
+  /** Requests without other credentials. */
+  readonly plain: HttpConfig;
+};
 
-/** Messages of Amazon's SNS, signed with the tenant's own keys. */
+/** Messages of Amazon's SNS, signed with the tenant's own keys or those of a role of its own. */
 export const sns = receiverKind({
   kind: 'sns',
   type: 'sns',
@@ -56,29 +99,43 @@ export const sns = receiverKind({
     if (!/^[a-z\d-]{1,50}$/.test(sigv4.region)) {
       throw new ConfigError('region not configured in sns.sigv4.region');
     }
-    return { ...values, keys: sigv4 };
+    const own = { accessKey: sigv4.access_key, secretKey: sigv4.secret_key, sessionToken: '' };
+    const plain = { ...values.http, authorization: undefined, basicAuth: undefined };
+    const { role_arn: arn, external_id, session_name, tags, use_fips_sts_endpoint, region } = sigv4;
+    const role = { arn, externalId: external_id, sessionName: session_name, tags, isFips: use_fips_sts_endpoint };
+    const keys = arn === '' ? own : new AssumedRole(role, own, region, plain);
+    return { ...values, region, keys, plain };
   },
   async notify(config, notification): Promise<Verdict> {
     const expand = expander(notification);
-    const given = config.api_url === '' ? `https://sns.${config.keys.region}.amazonaws.com/` : expand(config.api_url);
+    const endpoint = { service: 'sns', region: config.region };
+    const given = config.api_url === '' ? awsUrl(endpoint) : expand(config.api_url);
     const target = URL.parse(given);
     if (target === null || !/^https?:$/.test(target.protocol))
       return failed('api_url is no address', { retries: false });
     const body = String(paramsOf(config, notification, expand));
-    const headers = signed(config.keys, target, body, notification.nowMs);
+    const role = config.keys instanceof AssumedRole ? config.keys : undefined;
+    const keys = config.keys instanceof AssumedRole ? await config.keys.keys(notification) : config.keys;
+    if ('kind' in keys) return keys;
     const answer = await notification.http.send(
       {
         method: 'POST',
         url: target.href,
-        headers,
+        headers: signedHeaders(keys, endpoint, target, body, notification.nowMs),
         body,
-        config: { ...config.http, authorization: undefined, basicAuth: undefined },
+        config: config.plain,
       },
       notification.signal,
     );
-    return verdictOf(answer, notification.nowMs, [], details);
+    if (answer.status === 403) role?.forget();
+    return verdictOf(answer, notification.nowMs, [], (of) => withoutKeys(awsMessage(of), keys));
   },
 });
+
+/** Keys of a role are no secrets of the configuration. */
+function withoutKeys(shown: string, { secretKey, sessionToken }: AwsKeys): string {
+  return [secretKey, sessionToken].reduce((left, key) => (key === '' ? left : left.replaceAll(key, secretToken)), shown);
+}
 
 function paramsOf(config: Config, { groupHash }: Notification, expand: (template: string) => string): URLSearchParams {
   const params = new URLSearchParams({ Action: 'Publish', Version: '2010-03-31' });
@@ -111,47 +168,4 @@ function paramsOf(config: Config, { groupHash }: Notification, expand: (template
     params.set(`${entry}.Value.StringValue`, value);
   }
   return params;
-}
-
-/** AWS' signature of version 4. */
-export function signed(
-  {
-    region,
-    access_key: key,
-    secret_key: secretKey,
-  }: Pick<Values<typeof SIGV4>, 'region' | 'access_key' | 'secret_key'>,
-  { host, pathname }: URL,
-  body: string,
-  nowMs: number,
-): Record<string, string> {
-  const time = new Date(nowMs).toISOString().replace(/[-:]|\.\d{3}/g, '');
-  const day = time.slice(0, 8);
-  const type = 'application/x-www-form-urlencoded';
-  const names = 'content-type;host;x-amz-date';
-  const canonical = [
-    'POST',
-    pathname,
-    '',
-    `content-type:${type}`,
-    `host:${host}`,
-    `x-amz-date:${time}`,
-    '',
-    names,
-    sha256(body),
-  ];
-  const scope = `${day}/${region}/sns/aws4_request`;
-  const toSign = ['AWS4-HMAC-SHA256', time, scope, sha256(canonical.join('\n'))].join('\n');
-  const hmac = (of: string | Buffer, text: string) => createHmac('sha256', of).update(text).digest();
-  const signingKey = [region, 'sns', 'aws4_request'].reduce<Buffer>(hmac, hmac(`AWS4${secretKey}`, day));
-  const signature = hmac(signingKey, toSign).toString('hex');
-  const authorization = `AWS4-HMAC-SHA256 Credential=${key}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-  return { 'content-type': type, 'x-amz-date': time, authorization };
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
-
-function details({ body }: Answer): string {
-  return /<Message>([^<]*)<\/Message>/.exec(body)?.[1] ?? '';
 }
