@@ -385,6 +385,23 @@ test('limits are named where they refuse', async () => {
   await assert.rejects(t.am.silences.set(silence('a="c"'), START_MS, t.signal), /alertmanager_max_silences_count/);
 });
 
+test('what exceeds the rate of notifications is told as such, and goes out with a later flush', async () => {
+  const t = await TestTenant.open(CONFIG);
+  t.limits = { ...noLimits, notificationRate: 0.02 };
+  await t.fire({ alertname: 'a', group: '1' }, { alertname: 'b', group: '2' });
+  await t.clock.advance(10_000);
+  assert.equal(t.told().length, 1);
+  assert.equal(t.events.length, 1);
+  assert.match(t.events[0]!, /^failed rateLimited after 0: .*alertmanager_notification_rate_limit/);
+  await t.clock.advance(60_000);
+  assert.equal(t.told().length, 1);
+  // of one kind of integration
+  t.limits = { ...t.limits, notificationRatePerIntegration: new Map([['webhook', 0]]) };
+  await t.fire({ alertname: 'c', group: '3' }, { alertname: 'd', group: '4' });
+  await t.clock.advance(10_000);
+  assert.equal(t.told().length, 2);
+});
+
 test('what a tenant does not need any more goes', async () => {
   const t = await TestTenant.open(CONFIG);
   await t.fire({ alertname: 'a' });

@@ -353,6 +353,32 @@ test('local files are read, and a file that is wrong keeps the rules that it had
   });
 });
 
+test('a local group reads what other tenants have, and writes for its own', async () => {
+  const rules = join(folder, 'federated');
+  mkdirSync(join(rules, 'overview'), { recursive: true });
+  const rule = "{ record: 'tenant:load:sum', expr: 'sum by (__tenant_id__) (load)' }";
+  const group = `{ name: all, interval: 1s, source_tenants: [a, b], rules: [${rule}] }`;
+  writeFileSync(join(rules, 'overview', 'one.yaml'), `groups: [${group}]`);
+  await using server = await Pallium.start({ flags: [`-ruler.local-directory=${rules}`] });
+  const now = Date.now();
+  for (const [tenant, value] of Object.entries({ a: 1, b: 2, c: 4 })) {
+    const body = writeBody([{ labels: { __name__: 'load' }, samples: [[now, value]] }]);
+    const { status, text } = await push(`${server.url}/api/v1/push`, body, { 'x-scope-orgid': tenant });
+    assert.ok(status < 300, text);
+  }
+  const recorded = async (tenant: string) => {
+    const api = server.api({ 'x-scope-orgid': tenant });
+    const { result } = await api.data<{ result: { metric: Record<string, string>; value: [number, string] }[] }>(
+      '/api/v1/query',
+      { query: 'tenant:load:sum' },
+    );
+    return result.map(({ metric, value }) => `${metric.__tenant_id__} ${value[1]}`).sort();
+  };
+  await until('the sums', async () => (await recorded('overview')).length === 2);
+  assert.deepEqual(await recorded('overview'), ['a 1', 'b 2']);
+  assert.deepEqual(await recorded('a'), []);
+});
+
 test('a tenant that is deleted has no rules any more', async () => {
   await using server = await Pallium.start({ flags: ['-web.enable-admin-api'] });
   for (const tenant of ['gone', 'stays']) {
