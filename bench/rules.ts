@@ -184,8 +184,7 @@ for (const { name, ms } of threads.sort((a, b) => b.ms - a.ms)) {
   if (ms >= 20) console.log(`  ${name.padEnd(16)} ${perEvaluation(ms).toFixed(3)} ms an evaluation, ingest included`);
 }
 const ruleCosts = costs.map((ms, i) => perEvaluation((ms * MEASURED_MS) / 60_000, i));
-for (const [i, ms] of ruleCosts.entries())
-  console.log(`${names[i]!.padEnd(16)} ${ms.toFixed(3)} ms CPU an evaluation`);
+for (const [i, ms] of ruleCosts.entries()) console.log(`${names[i]!.padEnd(16)} ${ms.toFixed(3)} ms CPU an evaluation`);
 for (const { server: name, evaluations } of evaluated)
   console.log(`${name} evaluated ${evaluations} of ${Math.round(due)} rules that were due`);
 console.log(`Pallium since its start: ${missed} groups missed, ${failed} evaluations failed`);

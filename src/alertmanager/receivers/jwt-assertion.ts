@@ -42,7 +42,10 @@ function keyOf({ key }: JwtGrant): KeyObject {
     throw new SendError('oauth2: client_certificate_key is no RSA key', 'clientError');
   }
   if (bits > KEY_BITS_MAX) {
-    throw new SendError(`oauth2: client_certificate_key has ${bits} bits: limit of ${KEY_BITS_MAX} exceeded`, 'clientError');
+    throw new SendError(
+      `oauth2: client_certificate_key has ${bits} bits: limit of ${KEY_BITS_MAX} exceeded`,
+      'clientError',
+    );
   }
   return parsed;
 }

@@ -43,9 +43,7 @@ function checkSigv4({ access_key, secret_key, role_arn, external_id, session_nam
     }
   }
   if (session_name !== '' && !SESSION_NAME.test(session_name)) {
-    throw new ConfigError(
-      `session_name must match ${SESSION_NAME.source} (2-64 alphanumeric and +=,.@- characters)`,
-    );
+    throw new ConfigError(`session_name must match ${SESSION_NAME.source} (2-64 alphanumeric and +=,.@- characters)`);
   }
   for (const [name, value] of tags) {
     if (name === '') throw new ConfigError('tag key must not be empty');
@@ -60,9 +58,10 @@ function checkSigv4({ access_key, secret_key, role_arn, external_id, session_nam
 
 const FIELDS = {
   api_url: text(),
-  sigv4: { initial: undefined, read: (reading, node) => readFields(reading, node, 'sigv4.plain', SIGV4, checkSigv4) } as Field<
-    Values<typeof SIGV4> | undefined
-  >,
+  sigv4: {
+    initial: undefined,
+    read: (reading, node) => readFields(reading, node, 'sigv4.plain', SIGV4, checkSigv4),
+  } as Field<Values<typeof SIGV4> | undefined>,
   topic_arn: text(),
   phone_number: text(),
   target_arn: text(),
@@ -134,7 +133,10 @@ export const sns = receiverKind({
 
 /** Keys of a role are no secrets of the configuration. */
 function withoutKeys(shown: string, { secretKey, sessionToken }: AwsKeys): string {
-  return [secretKey, sessionToken].reduce((left, key) => (key === '' ? left : left.replaceAll(key, secretToken)), shown);
+  return [secretKey, sessionToken].reduce(
+    (left, key) => (key === '' ? left : left.replaceAll(key, secretToken)),
+    shown,
+  );
 }
 
 function paramsOf(config: Config, { groupHash }: Notification, expand: (template: string) => string): URLSearchParams {
