@@ -15,6 +15,8 @@ export interface IngesterClient {
   storedSinceMs?(): number;
   /** Series that match, in slices: see `HeadSlice`. Ends when all have been handed over. */
   select(request: HeadSelect, signal: AbortSignal): AsyncIterable<HeadSlice>;
+  /** All slices, where no shard has more than one; else undefined, and nothing is left open. Absent: `select` is all there is. */
+  selectWhole?(request: HeadSelect, signal: AbortSignal): Promise<readonly HeadSlice[] | undefined>;
   /** How many series have a sample in a range: undefined where only their samples can tell. Absent: it never knows. */
   tally?(request: HeadTally, signal: AbortSignal): Promise<SeriesTally | undefined>;
   /** Names, or for `name` values, of the labels of matching series; in no order. */

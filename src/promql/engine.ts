@@ -64,6 +64,15 @@ interface QueryOptions {
 
 export interface InstantQuery extends QueryOptions {
   readonly timeMs: number;
+  /** Made by `plan` for the same query; absent: it is made. */
+  readonly plan?: QueryPlan | undefined;
+}
+
+/** How a query will be evaluated. */
+export interface QueryPlan {
+  readonly root: PlanNode;
+  readonly type: ReturnType<typeof typeOf>;
+  readonly lookbackMs: number;
 }
 
 export interface RangeQuery extends QueryOptions {
@@ -122,13 +131,16 @@ export class Engine {
     return this.#run(ofShard(queryable, query.shard), query, timesOf(query), context, partlyEvaluated);
   }
 
-  async #run<Answer>(
-    queryable: Queryable,
+  /** Parses an instant query and plans it. @throws ParseError, AppError */
+  plan(query: InstantQuery, context: Pick<QueryContext, 'turn' | 'signal'>): Promise<QueryPlan> {
+    return this.#planned(query, timesOf(query), context);
+  }
+
+  async #planned(
     query: QueryOptions,
-    { grid, stepMs: queryStepMs, startMs, endMs, isPart, areWindows }: QueryTimes,
-    context: QueryContext,
-    evaluate: (query: OpenedQuery) => Promise<Answer>,
-  ): Promise<Answer> {
+    { grid, stepMs: queryStepMs, startMs, endMs }: QueryTimes,
+    context: Pick<QueryContext, 'turn' | 'signal'>,
+  ): Promise<QueryPlan> {
     const options = this.#options;
     const monotonicMs = options.nowMs ?? systemClock.monotonicMs;
     const turn = () => context.turn?.() ?? nextTurn();
@@ -136,8 +148,7 @@ export class Engine {
     const expr = await this.parsed.of(query.expr, pacer);
     checkSize(expr);
     const type = typeOf(expr);
-    const instant = queryStepMs === 0;
-    if (!instant && type !== 'scalar' && type !== 'vector') {
+    if (queryStepMs !== 0 && type !== 'scalar' && type !== 'vector') {
       throw queryErrors.queryInvalid({
         text: `invalid expression type "${typeName(type)}" for range query, must be Scalar or instant Vector`,
       });
@@ -152,8 +163,23 @@ export class Engine {
     });
     // long texts take long to print, too
     await pacer.step();
-    const plan = options.optimize === false ? built : optimize(built, this.#features.startTimestamps);
+    const root = options.optimize === false ? built : optimize(built, this.#features.startTimestamps);
     await pacer.step();
+    return { root, type, lookbackMs };
+  }
+
+  async #run<Answer>(
+    queryable: Queryable,
+    query: QueryOptions & Pick<InstantQuery, 'plan'>,
+    times: QueryTimes,
+    context: QueryContext,
+    evaluate: (query: OpenedQuery) => Promise<Answer>,
+  ): Promise<Answer> {
+    const options = this.#options;
+    const monotonicMs = options.nowMs ?? systemClock.monotonicMs;
+    const { root: plan, type, lookbackMs } = query.plan ?? (await this.#planned(query, times, context));
+    const { grid, isPart, areWindows } = times;
+    const instant = times.stepMs === 0;
     const annotations = new Annotations();
     const stats = new SampleStats(grid, query.perStepStats === true);
     const execution = new Execution({

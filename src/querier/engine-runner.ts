@@ -14,7 +14,7 @@ import { type BudgetLimits, LimitedBudget, type SharedMemory } from '../limits/q
 import { queryErrors } from '../model/errors-query.ts';
 import { memoryError } from '../model/memory-error.ts';
 import { isSeriesShard, SERIES_SHARDS_MAX } from '../model/series-shard.ts';
-import type { Engine, PartialAnswer } from '../promql/engine.ts';
+import type { Engine, PartialAnswer, QueryPlan } from '../promql/engine.ts';
 import { ParseError } from '../promql/parser/parser.ts';
 import type { QueryResult as EngineResult, QueryValue as EngineValue } from '../promql/result.ts';
 import type { QueryStats } from '../promql/stats.ts';
@@ -32,6 +32,8 @@ export interface EngineRunnerOptions {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** Plans that were made of requests before; absent: of none. */
+  readonly plans?: ReadonlyMap<InstantRequest, QueryPlan>;
 }
 
 /** Evaluates queries in this thread, each within the limits of its tenant and its time. */
@@ -43,9 +45,10 @@ export class EngineRunner implements QueryRunner {
   }
 
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { engine, queryable } = this.#options;
+    const { engine, queryable, plans } = this.#options;
     return this.#run(tenant, request, context, async (own, statistics) => {
-      const result = await engine.query(queryable(tenant), { ...optionsOf(request), timeMs: request.timeMs }, own);
+      const query = { ...optionsOf(request), timeMs: request.timeMs, plan: plans?.get(request) };
+      const result = await engine.query(queryable(tenant), query, own);
       return resultOf(result, columnsOf(result.value, request.timeMs), statistics, own);
     });
   }

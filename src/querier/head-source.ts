@@ -9,7 +9,7 @@ import type { SampleColumns } from '../storage/columns.ts';
 import { type MissingPart, missingText } from '../storage/missing.ts';
 import type { LabelRequest, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import type { RowBatch, RowProgram } from '../storage/series-rows.ts';
-import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
+import { type SeriesBlock, StreamBroken, type WholeBlock } from '../storage/series-stream.ts';
 import type { SampleSource, SourceSeries } from '../storage/source.ts';
 import { chunksAt, SliceView } from '../wire/slices.ts';
 import { HeadLabels } from './head-labels.ts';
@@ -22,9 +22,12 @@ export class HeadSource implements SampleSource {
   readonly #decoders: Decoders;
   readonly #labels = new HeadLabels();
   readonly tally: SampleSource['tally'];
+  readonly whole: SampleSource['whole'];
 
   constructor(client: IngesterClient, kernel: Kernel) {
     this.#client = client;
+    const selectWhole = client.selectWhole?.bind(client);
+    if (selectWhole !== undefined) this.whole = (...asked) => this.#whole(selectWhole, ...asked);
     const tally = client.tally?.bind(client);
     if (tally !== undefined) {
       this.tally = (tenant, { matchers, startMs, endMs, by }, { signal }) =>
@@ -100,6 +103,38 @@ export class HeadSource implements SampleSource {
       for (const { giveBack } of waiting) giveBack?.();
       seen.close();
     }
+  }
+
+  async #whole(
+    selectWhole: NonNullable<IngesterClient['selectWhole']>,
+    tenant: string,
+    request: SelectRequest,
+    context: QueryContext,
+  ): Promise<WholeBlock | undefined> {
+    const { startMs, endMs, shard } = request;
+    const matchers = request.matchers.map(headMatcher);
+    const asked = { tenant, matchers, startMs, endMs, labelsOnly: false, packed: true, shard };
+    const slices = await selectWhole(asked, context.signal);
+    if (slices === undefined) return undefined;
+    const found = new FoundSeries(this.#decoders, this.#labels, startMs, endMs, false, context);
+    for (const slice of slices) found.own(slice);
+    try {
+      for (const slice of slices) {
+        context.budget.addFetchedBytes(slice.bytes.length);
+        found.take(slice, slice.alone);
+      }
+    } catch (thrown) {
+      found.close();
+      throw thrown;
+    }
+    return {
+      labels: found.labels,
+      warnings: [...new Set(slices.flatMap(({ warnings }) => warnings))],
+      isWhole: true,
+      read: (index, out) => found.read(index, out),
+      rows: (...more) => found.rows(...more),
+      close: () => found.close(),
+    };
   }
 
   /** @param alone no slice has series of another one; else they are all that there is */

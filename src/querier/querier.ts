@@ -16,7 +16,8 @@ import type { Random } from '../lib/random.ts';
 import { SharedMemory } from '../limits/query-budget.ts';
 import type { JoinedLimits } from '../limits/query-limits.ts';
 import { tenantsOf } from '../model/tenants.ts';
-import { Engine } from '../promql/engine.ts';
+import { Engine, type QueryPlan } from '../promql/engine.ts';
+import { selectsOf } from '../promql/plan/node.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import { MissingParts } from '../storage/missing.ts';
@@ -29,7 +30,7 @@ import { federatedExemplars } from './federation/exemplars.ts';
 import { federatedMetadata } from './federation/metadata.ts';
 import { FederatedQueryable } from './federation/queryable.ts';
 import { headSource } from './head-source.ts';
-import { instantsBy } from './instants.ts';
+import { type BatchQueries, instantsBy } from './instants.ts';
 import { KeptOrders } from './kept-orders.ts';
 import { KeptTexts } from './kept-texts.ts';
 import { recentMetadata } from './metadata.ts';
@@ -175,8 +176,30 @@ export class Querier implements TenantHider {
     const shared = { signal: context.signal, missing };
     const selects = new SharedSelects(queryable(tenant), orders, this.#options.clock, shared);
     const own = allowPartial ? requests.map((request) => ({ ...request, allowPartial })) : requests;
+    const plans = new Map<InstantRequest, QueryPlan>();
+    const runner = over(selects, plans);
+    const batch: BatchQueries = {
+      prepare: async (request) => {
+        try {
+          const plan = await this.#options.engine.plan(request, context);
+          plans.set(request, plan);
+          const asked = selectsOf(plan.root);
+          return asked !== undefined && (await selects.prepare(asked));
+        } catch {
+          // who evaluates it hears of it
+          return false;
+        }
+      },
+      instant: async (request) => {
+        try {
+          return await runner.instant(tenant, request, context);
+        } finally {
+          plans.delete(request);
+        }
+      },
+    };
     try {
-      return await instantsBy(over(selects), tenant, own, context, this.#texts);
+      return await instantsBy(batch, own, context, this.#options.clock, this.#texts);
     } finally {
       await selects.close();
     }
@@ -190,12 +213,12 @@ export class Querier implements TenantHider {
     const limitsOf = () => limits;
     const { turns } = this;
     const timing = { turns, timeoutMs: config.timeoutMs, clock };
-    const runnerOver = (of: (tenant: string) => Queryable) =>
-      new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, ...timing });
+    const runnerOver = (of: (tenant: string) => Queryable, plans?: ReadonlyMap<InstantRequest, QueryPlan>) =>
+      new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, plans, ...timing });
     return {
       queries: runnerOver(queryable),
       /** Evaluates over something else. */
-      over: (other: Queryable) => runnerOver(() => other),
+      over: (other: Queryable, plans?: ReadonlyMap<InstantRequest, QueryPlan>) => runnerOver(() => other, plans),
       memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,

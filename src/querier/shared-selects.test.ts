@@ -107,6 +107,53 @@ test('a large answer is a stream of who asks first, and others ask themselves', 
   await shared.close();
 });
 
+test('what a query will ask for is there when it asks, where it is one block', async () => {
+  for (const perBlock of [10, 2]) {
+    const { inner, asked } = storage(3, perBlock);
+    const wholes = { asked: 0, open: 0 };
+    const whole: Queryable['whole'] = async (of, context) => {
+      wholes.asked++;
+      if (perBlock < 3) return undefined;
+      const { labels, read, warnings } = (await inner.stream!(of, context)[Symbol.asyncIterator]().next()).value!;
+      wholes.open++;
+      return { labels, read, warnings, isWhole: true, close: () => wholes.open-- };
+    };
+    const shared = new SharedSelects({ ...inner, whole }, new KeptOrders().ofTenant('t'), systemClock, { signal });
+    const other = { ...request, endMs: 11 };
+    const isReady = await Promise.all([
+      shared.prepare([request, other]),
+      shared.prepare([request]),
+      shared.prepare([]),
+    ]);
+    assert.deepEqual(isReady, [perBlock === 10, perBlock === 10, true]);
+    assert.deepEqual([wholes.asked, asked.streams], [2, 2], 'each once');
+    const contexts = [contextOf(), contextOf()];
+    for (const context of contexts) assert.equal(await streamed(shared, context), 'a97 b98 c99');
+    for (const { budget } of contexts) assert.deepEqual([budget.series, budget.memoryBytes], [3, 0]);
+    // a stream is of one query
+    assert.equal(asked.streams, perBlock === 10 ? 2 : 3);
+    await shared.close();
+    assert.equal(wholes.open, 0);
+  }
+});
+
+test('a block that comes when nobody waits any more is closed', async () => {
+  const { inner } = storage(3, 10);
+  const gate = Promise.withResolvers<void>();
+  let closed = 0;
+  const whole: Queryable['whole'] = async () => {
+    await gate.promise;
+    return { labels: [], warnings: [], read() {}, close: () => closed++ };
+  };
+  const shared = new SharedSelects({ ...inner, whole }, new KeptOrders().ofTenant('t'), systemClock, { signal });
+  const ended = shared.prepare([request]);
+  await systemClock.turn();
+  await shared.close();
+  gate.resolve();
+  await ended;
+  assert.equal(closed, 1);
+});
+
 test('a query that ends waits no longer, and fails no other', async () => {
   const { inner } = storage(2, 10);
   let go = () => {};

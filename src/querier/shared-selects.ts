@@ -9,7 +9,7 @@ import type {
   SeriesSet,
 } from '../storage/queryable.ts';
 import { rowsAt } from '../storage/series-rows.ts';
-import { type SeriesBlock, StreamBroken } from '../storage/series-stream.ts';
+import { type SeriesBlock, StreamBroken, type WholeBlock } from '../storage/series-stream.ts';
 import type { TenantOrders } from './kept-orders.ts';
 
 /** Memory of the answers that are kept for others; what is asked for beyond is asked for by each by itself. */
@@ -26,6 +26,8 @@ interface Answer {
 /** A request that is under way: what came of it, or the stream of one that has more than a block, for who takes it. */
 interface Asked {
   readonly answer: Promise<Answer | undefined>;
+  /** What `answer` became. */
+  known: Answer | undefined;
   stream:
     | { readonly first: IteratorResult<SeriesBlock, void>; readonly rest: Stream; readonly cost: Recorded }
     | undefined;
@@ -40,10 +42,12 @@ export class SharedSelects implements Queryable {
   readonly #shared: Pick<QueryContext, 'signal' | 'missing'>;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
+  readonly #wholes: WholeBlock[] = [];
   readonly #orders: TenantOrders;
   readonly #clock: Pick<Clock, 'turn'>;
   #turn: Promise<void> | undefined;
   #heldBytes = 0;
+  #isClosed = false;
 
   /** @param shared the context of what is asked for on behalf of several */
   constructor(
@@ -107,15 +111,32 @@ export class SharedSelects implements Queryable {
 
   /** Lets go of what was shared, once no query reads it any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const whole of this.#wholes) whole.close();
     for (const stream of this.#open) await stream.return?.().catch(() => {});
     this.#asked.clear();
   }
 
+  /** Asks for what a query will ask for, all at once. @returns whether nothing will be waited for */
+  async prepare(requests: readonly SelectRequest[]): Promise<boolean> {
+    if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return false;
+    const asked = requests.map((request) => this.#askedOf(keyOf(request), request));
+    for (const each of asked) if (each.known === undefined) await each.answer.catch(() => {});
+    return asked.every(({ known }) => known !== undefined);
+  }
+
+  #askedOf(key: string, request: SelectRequest): Asked {
+    return getOrMake(this.#asked, key, () => this.#ask(request));
+  }
+
   /** Undefined: whoever asks has to ask itself. */
   async #answerOf(request: SelectRequest, { signal }: QueryContext): Promise<Answer | undefined> {
-    if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return undefined;
-    const { answer } = getOrMake(this.#asked, keyOf(request), () => this.#ask(request));
+    const key = keyOf(request);
+    const before = this.#asked.get(key)?.known;
     signal.throwIfAborted();
+    if (before !== undefined) return before;
+    if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return undefined;
+    const { answer } = this.#askedOf(key, request);
     let abort = () => {};
     const aborted = new Promise<never>((_, reject) => {
       abort = () => reject(signal.reason);
@@ -129,39 +150,51 @@ export class SharedSelects implements Queryable {
   }
 
   #ask(request: SelectRequest): Asked {
-    const cost = new Recorded();
-    const rest = this.#inner.stream!(request, { ...this.#shared, budget: cost })[Symbol.asyncIterator]() as Stream;
-    this.#open.push(rest);
-    const asked: Asked = { stream: undefined, answer: this.#first(request, rest, cost, (first) => { asked.stream = { first, rest, cost }; }) }; // biome-ignore format: wraps badly
-    asked.answer.catch(() => {}); // who waits for it hears of it
+    const notWhole = (stream: Asked['stream']): void => {
+      asked.stream = stream;
+    };
+    const asked: Asked = { stream: undefined, known: undefined, answer: this.#first(request, notWhole) };
+    asked.answer.then(
+      (answer) => {
+        asked.known = answer;
+      },
+      () => {}, // who waits for it hears of it
+    );
     return asked;
   }
 
-  async #first(
-    request: SelectRequest,
-    rest: Stream,
-    cost: Recorded,
-    notWhole: (first: IteratorResult<SeriesBlock, void>) => void,
-  ): Promise<Answer | undefined> {
+  async #first(request: SelectRequest, notWhole: (stream: Asked['stream']) => void): Promise<Answer | undefined> {
+    // in one go with what other queries of the batch ask for
+    this.#turn ??= this.#clock.turn().then(() => {
+      this.#turn = undefined;
+    });
+    await this.#turn;
+    const ofWhole = new Recorded();
+    const whole = await this.#inner.whole?.(request, { ...this.#shared, budget: ofWhole });
+    if (whole !== undefined) {
+      this.#wholes.push(whole);
+      // who asked did not wait for it
+      if (this.#isClosed) whole.close();
+      return this.#answer(request, whole, ofWhole);
+    }
+    const cost = new Recorded();
+    const rest = this.#inner.stream!(request, { ...this.#shared, budget: cost })[Symbol.asyncIterator]() as Stream;
+    this.#open.push(rest);
     let first: IteratorResult<SeriesBlock, void>;
     try {
-      // in one go with what other queries of the batch ask for
-      this.#turn ??= this.#clock.turn().then(() => {
-        this.#turn = undefined;
-      });
-      await this.#turn;
       first = await rest.next();
     } catch (thrown) {
       if (thrown instanceof StreamBroken) return undefined;
       throw thrown;
     }
     if (first.done === true) return { block: NO_SERIES, cost };
-    if (first.value.isWhole !== true) {
-      notWhole(first);
-      return undefined;
-    }
+    if (first.value.isWhole === true) return this.#answer(request, first.value, cost);
+    notWhole({ first, rest, cost });
+    return undefined;
+  }
+
+  #answer(request: SelectRequest, { labels: found, warnings, read, rows }: SeriesBlock, cost: Recorded): Answer {
     this.#heldBytes += cost.memory;
-    const { labels: found, warnings, read, rows } = first.value;
     const { labels, order, memo } = this.#orders.of(selectorOf(request), found);
     const block: SeriesBlock = {
       labels,

@@ -73,6 +73,16 @@ for (const expr of ['m', 'rate(m[2m])']) {
   }
 }
 
+test('a block that is whole is left to the stream where something of it is deleted', async () => {
+  const tombstones = [{ startMs: 0, endMs: 100, matchers: [] } as unknown as Tombstone];
+  const whole = async () => ({ labels: SERIES, warnings: [], read() {}, close() {} });
+  const source = new UndeletedSource({ ...sharedTimes(), whole }, async () => tombstones);
+  const asked = (startMs: number) => source.whole!('t', { matchers: [], startMs, endMs: 200 }, unlimited());
+  assert.equal(await asked(100), undefined);
+  assert.equal((await asked(101))!.labels, SERIES);
+  assert.equal(new UndeletedSource(sharedTimes(), async () => []).whole, undefined);
+});
+
 test('of a stream, what is deleted is left out too', async () => {
   const source = sharedTimes();
   source.stream = async function* (...request) {

@@ -13,12 +13,20 @@ export class UndeletedSource implements SampleSource {
   readonly #tombstones: ListTombstones;
   readonly stream: SampleSource['stream'];
   readonly tally: SampleSource['tally'];
+  readonly whole: SampleSource['whole'];
 
   constructor(inner: SampleSource, tombstones: ListTombstones) {
     this.#inner = inner;
     this.#tombstones = tombstones;
     const stream = inner.stream?.bind(inner);
     if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
+    const whole = inner.whole?.bind(inner);
+    if (whole !== undefined) {
+      this.whole = async (tenant, request, context) => {
+        const touching = touchingOf(await this.#tombstones(tenant, context.signal), request);
+        return touching.length === 0 ? whole(tenant, request, context) : undefined;
+      };
+    }
     const tally = inner.tally?.bind(inner);
     if (tally !== undefined) this.tally = (...asked) => this.#tally(tally, ...asked);
   }

@@ -20,6 +20,10 @@ test('recent samples are asked for as far back as they are young', async () => {
       note('stream', request);
       yield { labels: [Labels.of({ a: 'b' })], warnings: [], read() {} };
     },
+    async whole(_, request) {
+      note('whole', request);
+      return { labels: [Labels.of({ a: 'b' })], warnings: [], read() {}, close() {} };
+    },
     async labelNames(_, request) {
       note('names', request);
       return { values: ['a'], warnings: [] };
@@ -43,6 +47,8 @@ test('recent samples are asked for as far back as they are young', async () => {
     let blocks = 0;
     for await (const _ of source.stream!('t', { matchers: [], startMs, endMs }, context)) blocks++;
     assert.equal(blocks, count);
+    const whole = await source.whole!('t', { matchers: [], startMs, endMs }, context);
+    assert.equal(whole!.labels.length, count);
     assert.deepEqual([found.labels.length, names.values.length, values.values.length], [count, count, count]);
   }
   const ranges = ['9000-9000', '9500-20000'].flatMap((range) => [
@@ -50,6 +56,7 @@ test('recent samples are asked for as far back as they are young', async () => {
     `names ${range}`,
     `a ${range}`,
     `stream ${range}`,
+    `whole ${range}`,
   ]);
   assert.deepEqual(asked, ranges);
 });

@@ -11,6 +11,7 @@ export class YoungSource implements SampleSource {
   readonly #clock: Clock;
   readonly stream: SampleSource['stream'];
   readonly tally: SampleSource['tally'];
+  readonly whole: SampleSource['whole'];
 
   constructor(inner: SampleSource, ageMs: number, clock: Clock) {
     this.#inner = inner;
@@ -18,6 +19,13 @@ export class YoungSource implements SampleSource {
     this.#clock = clock;
     const stream = inner.stream?.bind(inner);
     if (stream !== undefined) this.stream = (...asked) => this.#stream(stream, ...asked);
+    const whole = inner.whole?.bind(inner);
+    if (whole !== undefined) {
+      this.whole = async (tenant, request, context) => {
+        const young = this.#cut(request);
+        return young === undefined ? { ...NO_SERIES, isWhole: true } : whole(tenant, young, context);
+      };
+    }
     const tally = inner.tally?.bind(inner);
     if (tally !== undefined) {
       this.tally = async (tenant, request, context) => {

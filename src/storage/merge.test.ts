@@ -9,6 +9,7 @@ import { LabelMatcher } from '../model/matcher.ts';
 import { shardHas } from '../model/series-shard.ts';
 import { SampleColumns } from './columns.ts';
 import { mergedQueryable } from './merge.ts';
+import { MissingParts } from './missing.ts';
 import type { SelectRequest } from './queryable.ts';
 import { StreamBroken } from './series-stream.ts';
 import type { SampleSource, SourceSeries } from './source.ts';
@@ -270,6 +271,35 @@ test('a store that knows at once that it has nothing is not asked beside a strea
     else assert.deepEqual(await read(), [String(SERIES)]);
     assert.equal(stored.asked, 0);
   }
+});
+
+test('a block is whole where the store knows at once that it has nothing, and the answer came in time', async () => {
+  const open = new Set<object>();
+  const clock = new ManualClock();
+  const context = unlimited();
+  const recentOf = (tookMs: number): SampleSource => ({
+    ...listSource([]).streaming,
+    async whole() {
+      const block = { labels: [SERIES], warnings: [], isWhole: true, read() {}, close: () => open.delete(block) };
+      open.add(block);
+      clock.set(clock.monotonicMs() + tookMs);
+      return block;
+    },
+  });
+  const empty: SampleSource = Object.assign(new Place(), { hasNothing: () => true });
+  const full: SampleSource = Object.assign(new Place(), { hasNothing: () => false });
+  const ask = (tookMs: number, stored: SampleSource | undefined, own = context) =>
+    mergedQueryable('t', { recent: recentOf(tookMs), stored, overlapMs: 100, clock }).whole!(ALL, own);
+  for (const stored of [empty, undefined]) {
+    const block = await ask(100, stored);
+    assert.deepEqual(block!.labels, [SERIES]);
+    block!.close();
+  }
+  assert.equal(await ask(101, empty), undefined, 'what it did not have yet may have left the other');
+  assert.equal(await ask(0, full), undefined);
+  assert.equal(await ask(0, new Place()), undefined, 'it does not say');
+  assert.equal(await ask(0, empty, { ...context, missing: new MissingParts() }), undefined);
+  assert.equal(open.size, 0);
 });
 
 test('where the store has many series a stream has some at a time, each once, merged', async () => {

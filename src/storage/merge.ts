@@ -21,7 +21,7 @@ import type {
   TallyRequest,
 } from './queryable.ts';
 import { type ReadRows, rowsAt } from './series-rows.ts';
-import { type SeriesBlock, StreamBroken } from './series-stream.ts';
+import { type SeriesBlock, StreamBroken, type WholeBlock } from './series-stream.ts';
 import type { MetricSizes, SampleSource, SourceSeries } from './source.ts';
 
 /** A tenant's samples from several sources as one, each sample once. */
@@ -29,6 +29,7 @@ export function mergedQueryable(tenant: string, sources: Sources): Queryable {
   return {
     select: (request, context) => selected(tenant, sources, request, context),
     stream: (request, context) => streamed(tenant, sources, request, context),
+    whole: (request, context) => wholeOf(tenant, sources, request, context),
     tally: (request, context) => tallied(tenant, sources, request, context),
     labelNames: (request, context) =>
       mergedLabels(sources, request, context, (source) => source.labelNames(tenant, request, context)),
@@ -113,6 +114,33 @@ async function* streamed(
     kept?.close();
     await blocks.return?.();
   }
+}
+
+/** The block of `recent`, where `stored` knows at once that it has nothing. */
+async function wholeOf(
+  tenant: string,
+  { recent, stored, overlapMs, clock }: Sources,
+  request: SelectRequest,
+  context: QueryContext,
+): Promise<WholeBlock | undefined> {
+  if (recent.whole === undefined || context.missing !== undefined) return undefined;
+  if (stored !== undefined && stored.hasNothing?.(tenant, request, context) !== true) return undefined;
+  const askedMs = clock.monotonicMs();
+  const block = await recent.whole(tenant, request, context);
+  if (block === undefined) return undefined;
+  try {
+    // what `stored` did not have yet may have left `recent` since
+    const isLate = stored !== undefined && clock.monotonicMs() - askedMs > overlapMs;
+    if (!isLate) {
+      context.budget.addSeries(block.labels.length);
+      return block;
+    }
+  } catch (thrown) {
+    block.close();
+    throw thrown;
+  }
+  block.close();
+  return undefined;
 }
 
 /** The count of `recent`, where `stored` has none of the series. */

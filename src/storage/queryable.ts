@@ -6,7 +6,7 @@ import type { SampleColumns } from './columns.ts';
 import type { MissingParts } from './missing.ts';
 import type { SeriesMemo } from './series-memo.ts';
 import type { ReadRows } from './series-rows.ts';
-import type { SeriesBlock } from './series-stream.ts';
+import type { SeriesBlock, WholeBlock } from './series-stream.ts';
 
 /** The source that a query engine reads from: one tenant's data, wherever it lies. Owned by the engine. */
 export interface Queryable {
@@ -17,6 +17,8 @@ export interface Queryable {
    * StreamBroken at any block. Absent: `select` is all there is.
    */
   stream?(request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
+  /** The only block that `stream` would hand over, where it is no trouble to have it alone; else undefined. Absent: it always is. */
+  whole?(request: SelectRequest, context: QueryContext): Promise<WholeBlock | undefined>;
   /** How many series have a sample in a range; undefined: only the samples can tell. Absent: they always have to. */
   tally?(request: TallyRequest, context: QueryContext): Promise<SeriesTally | undefined>;
   /** Names of labels that series with data in the range have, ascending; all matchers of one list must hold, of the lists any. */

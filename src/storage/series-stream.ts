@@ -17,6 +17,11 @@ export interface SeriesBlock {
   readonly memo?: SeriesMemo | undefined;
 }
 
+/** All of a selector's series in one block, for as long as it is not closed. */
+export interface WholeBlock extends SeriesBlock {
+  close(): void;
+}
+
 /** The blocks handed over so far cannot be made whole by further ones: only `select` can answer this request. */
 export class StreamBroken extends Error {}
 

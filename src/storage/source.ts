@@ -3,7 +3,7 @@ import type { SeriesTally } from '../model/series-tally.ts';
 import type { SampleColumns } from './columns.ts';
 import type { LabelAnswer, LabelRequest, QueryContext, SelectRequest, TallyRequest } from './queryable.ts';
 import type { ReadRows } from './series-rows.ts';
-import type { SeriesBlock } from './series-stream.ts';
+import type { SeriesBlock, WholeBlock } from './series-stream.ts';
 
 /** One of the places that a tenant's samples lie in: the recent ones, or the store. `merge.ts` makes a `Queryable` of several. */
 export interface SampleSource {
@@ -20,6 +20,8 @@ export interface SampleSource {
   hasNothing?(tenant: string, request: SelectRequest, context: QueryContext): boolean;
   /** As `Queryable.stream`. */
   stream?(tenant: string, request: SelectRequest, context: QueryContext): AsyncIterable<SeriesBlock>;
+  /** As `Queryable.whole`. */
+  whole?(tenant: string, request: SelectRequest, context: QueryContext): Promise<WholeBlock | undefined>;
   /** As `Queryable.tally`. */
   tally?(tenant: string, request: TallyRequest, context: QueryContext): Promise<SeriesTally | undefined>;
   labelNames(tenant: string, request: LabelRequest, context: QueryContext): Promise<LabelAnswer>;

@@ -76,6 +76,20 @@ export class ShardsClient implements IngesterClient {
     }
   }
 
+  async selectWhole(request: HeadSelect, signal: AbortSignal): Promise<readonly HeadSlice[] | undefined> {
+    const shards = this.#holding(request.startMs, request.endMs);
+    const answers = await Promise.allSettled(shards.map((shard) => this.#first(shard, request, signal)));
+    const failed = answers.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    const slices = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value : undefined));
+    if (failed !== undefined || slices.some((slice) => slice?.cursor !== 0)) {
+      for (const [i, slice] of slices.entries()) if (slice !== undefined) leave(shards[i]!, slice);
+      if (failed !== undefined) throw failed.reason;
+      return undefined;
+    }
+    const alone = shards.length === 1;
+    return slices.map((slice): HeadSlice => ({ ...slice!, ...lentOf(slice!), alone, isAll: true }));
+  }
+
   /** The first slice. What is asked for at the same moment goes in one message: messages cost more than small answers. */
   #first(shard: ShardCalls, headSelect: HeadSelect, signal: AbortSignal): Promise<ShardSlice> {
     return new Promise((resolve, reject) => {
@@ -175,11 +189,14 @@ interface WaitingSelect {
 async function askTogether(shard: ShardCalls, all: readonly WaitingSelect[]): Promise<void> {
   const nobody = new AbortController();
   const waiting = new Set(all);
-  const listeners = all.map((each) => {
-    const { signal, reject } = each;
+  // a batch has one signal for all that it asks
+  const bySignal = [...Map.groupBy(all, ({ signal }) => signal)];
+  const listeners = bySignal.map(([signal, some]) => {
     const abort = () => {
-      waiting.delete(each);
-      reject(signal.reason);
+      for (const each of some) {
+        waiting.delete(each);
+        each.reject(signal.reason);
+      }
       if (waiting.size === 0) nobody.abort(signal.reason);
     };
     if (signal.aborted) abort();

@@ -93,8 +93,10 @@ export class RowBatches {
     const room = this.#batch === undefined ? 0 : this.#batch.entries.length / ROW_ENTRY_WORDS;
     if (this.#batch === undefined || room < size) {
       const { steps } = this.#program;
-      this.#execution.hold(0, (size - room) * (8 * steps + 4 * ROW_ENTRY_WORDS));
-      this.#batch = { values: new Float64Array(size * steps), entries: new Uint32Array(size * ROW_ENTRY_WORDS) };
+      // whoever goes on in their order asks for all of them
+      const more = isNext && index > 0 ? Math.min(this.#seriesMax, count - index) : size;
+      this.#execution.hold(0, (more - room) * (8 * steps + 4 * ROW_ENTRY_WORDS));
+      this.#batch = { values: new Float64Array(more * steps), entries: new Uint32Array(more * ROW_ENTRY_WORDS) };
     }
     this.#from = index;
     this.#to = rows(this.#program, undefined, index, index + size, this.#batch);

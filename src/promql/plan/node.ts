@@ -215,6 +215,19 @@ export function selectOf(node: PlanNode): Select | undefined {
   return node.kind === 'matrix' && node.source.kind === 'select' ? node.source.select : undefined;
 }
 
+/** All that a plan asks of the storage; undefined where that shows while it is evaluated only. */
+export function selectsOf(plan: PlanNode): readonly Select[] | undefined {
+  const found: Select[] = [];
+  const visit = (node: PlanNode): boolean => {
+    if (node.grid.steps === 0) return true;
+    if (node.kind === 'call' && node.info !== undefined) return false;
+    const select = selectOf(node);
+    if (select !== undefined) found.push(select);
+    return childrenOf(node).every(visit);
+  };
+  return visit(plan) ? found : undefined;
+}
+
 /** Whether nothing is ever said of the node's rows, so that those nobody needs may be left out. */
 export function isSilent(node: PlanNode): boolean {
   switch (node.kind) {
