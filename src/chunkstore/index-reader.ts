@@ -56,7 +56,7 @@ export interface FoundGroup extends GroupRow {
 /** The context that row reads need: how a query is ended, what it may use. */
 export type ReadContext = QueryContext;
 
-/** What lists that were read say of the groups of one metric, as long as they say that there is none. */
+/** Lists that were read of where one metric may have groups, as long as they say that it has none. */
 export class NoGroups {
   readonly metric: string;
   isSo = true;

@@ -26,7 +26,7 @@ interface Answer {
 /** A request that is under way: what came of it, or the stream of one that has more than a block, for who takes it. */
 interface Asked {
   readonly answer: Promise<Answer | undefined>;
-  /** What `answer` became. */
+  /** The outcome of `answer`, once it is there. */
   known: Answer | undefined;
   stream:
     | { readonly first: IteratorResult<SeriesBlock, void>; readonly rest: Stream; readonly cost: Recorded }
