@@ -8,6 +8,15 @@ export type MoveDays = (tenant: string, fromMs: number, toMs: number) => Promise
 /** The same, until `settledMs`, Unix ms, so that nobody keeps an answer of these days before then. */
 export type HoldDays = (tenant: string, fromMs: number, toMs: number, settledMs: number) => Promise<void>;
 
+/** Days that are held for a while yet: late samples of them need no mark. */
+export interface HeldDays {
+  readonly firstDay: number;
+  readonly lastDay: number;
+  readonly forMs: number;
+  /** Unix ms; the first of both ends it. */
+  readonly untilWallMs: number;
+}
+
 /** Knows who reads the marks of days, where all who do are in this process. */
 export interface MarkReads {
   /** Stands for now; undefined where somebody is reading marks of the tenant, or reads cannot be told. */
@@ -152,6 +161,15 @@ export class LateSamples {
     this.#backfills.set(tenant, begun);
     forgetBeyond(this.#backfills);
     return begun;
+  }
+
+  /** A tenant's days that are held; undefined: none are. */
+  held(tenant: string): HeldDays | undefined {
+    const backfill = this.#backfills.get(tenant);
+    if (backfill === undefined) return undefined;
+    const { firstDay, lastDay, untilMs, untilWallMs } = backfill;
+    const forMs = untilMs - this.#clock.monotonicMs();
+    return forMs > 0 && this.#clock.nowMs() < untilWallMs ? { firstDay, lastDay, forMs, untilWallMs } : undefined;
   }
 
   #isHeld(tenant: string, fromMs: number): boolean {

@@ -19,6 +19,7 @@ import { FrameDecoder } from '../wire/frame-columns.ts';
 import { decodeRefusals, encodeRefusals, type FrameRefusal } from '../wire/frame-refusals.ts';
 import { FrameView } from '../wire/frames.ts';
 import type { ShardCalls } from './shard/shard-messages.ts';
+import { WritesUnderWay } from './writes-under-way.ts';
 
 export interface IngesterMemberOptions {
   /** Shards that take writes, in order. */
@@ -37,8 +38,7 @@ export class IngesterMember implements MemberTarget {
   readonly #options: IngesterMemberOptions;
   readonly #buffers = new BufferPool();
   readonly #decoder = new FrameDecoder();
-  /** Writes that were let in and are not answered yet, by the version that they came under. */
-  readonly #underWay = new Map<number, Set<Promise<unknown>>>();
+  readonly #underWay = new WritesUnderWay();
 
   constructor(options: IngesterMemberOptions) {
     this.#options = options;
@@ -49,24 +49,12 @@ export class IngesterMember implements MemberTarget {
     const view = this.#view(version);
     if (this.#mustAskAgain(view, version, writing))
       return { newer: stampOf(view), exemplarsLost: 0, unknown: [], keysTaken: false };
-    return this.#letIn(writing, this.#push(view, request));
+    return this.#underWay.letIn(writing, this.#push(view, request));
   }
 
-  /** Resolves when no write under a version up to `number` that was let in is on its way to a shard any more. */
-  async settled(number: number): Promise<void> {
-    const all = [...this.#underWay].filter(([writing]) => writing <= number);
-    await Promise.allSettled(all.flatMap(([, writes]) => [...writes]));
-  }
-
-  async #letIn<T>(writing: number, write: Promise<T>): Promise<T> {
-    const writes = getOrMake(this.#underWay, writing, () => new Set());
-    writes.add(write);
-    try {
-      return await write;
-    } finally {
-      writes.delete(write);
-      if (writes.size === 0) this.#underWay.delete(writing);
-    }
+  /** As `settled` of `WritesUnderWay`. */
+  settled(number: number): Promise<void> {
+    return this.#underWay.settled(number);
   }
 
   async #push(view: RingView, request: MemberPush): Promise<MemberAnswer> {
@@ -121,7 +109,7 @@ export class IngesterMember implements MemberTarget {
     const { version, writing } = request;
     const view = this.#view(version);
     if (this.#mustAskAgain(view, version, writing)) return { newer: stampOf(view), refused: {} };
-    return this.#letIn(writing, this.#setMetadata(view, request));
+    return this.#underWay.letIn(writing, this.#setMetadata(view, request));
   }
 
   async #setMetadata(view: RingView, { tenant, entries, limits }: MemberMetadata): Promise<MemberMetadataAnswer> {
@@ -261,7 +249,7 @@ function togetherOf(answers: readonly { readonly part: ShardPart; readonly answe
 }
 
 /** The answer of the shard that took all frames. */
-function answerOf({ result, keysTaken, tenantSeries }: FrameAnswer): MemberAnswer {
+export function answerOf({ result, keysTaken, tenantSeries }: Omit<FrameAnswer, 'frames'>): MemberAnswer {
   const { refusals, exemplarsLost, unknown } = result;
   return { ...(refusals !== undefined && { refusals }), exemplarsLost, unknown, keysTaken, tenantSeries };
 }

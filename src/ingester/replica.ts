@@ -2,11 +2,15 @@ import type { HeadExemplarRequest, HeadLabels, HeadSelect, IngesterClient } from
 import type { ReplicaAnswer, ReplicaReader } from '../contract/replica.ts';
 import type { RingStamp } from '../contract/ring-stamp.ts';
 import { ringErrors } from '../model/errors-ring.ts';
-import type { RingSource } from '../ring/view.ts';
 import type { ShardsClient } from './shard/shard-client.ts';
 
+/** The newest version of the ring that is known; a `RingSource` does. */
+interface NewestVersion {
+  current(): { readonly newest: { readonly number: number }; readonly hash: string } | undefined;
+}
+
 export interface ReplicaOptions {
-  readonly ring: RingSource;
+  readonly ring: NewestVersion;
   readonly shards: IngesterClient & Pick<ShardsClient, 'losses'>;
   /** Why no reads are answered now (it was taken out of the ring: others have what came since); undefined: they are. */
   readonly refusing?: () => string | undefined;

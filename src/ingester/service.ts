@@ -144,6 +144,11 @@ export class IngesterService implements Service, IngesterAdmin {
     return ringErrors.ringReadsUnvouched({ ageMs, limitMs: config.walAgeMaxMs }).message;
   }
 
+  /** Unix ms until which reads are not refused for that. */
+  get readsUntilMs(): number {
+    return this.#deletionsSinceMs + this.#options.config.walAgeMaxMs;
+  }
+
   /** Looks for delete requests of all tenants, when it has started and now and then. */
   async #readDeletions(): Promise<void> {
     const { flusher, shards, clock, config, log, ring } = this.#options;

@@ -18,7 +18,7 @@ import {
 import { PeerCredentials } from '../../kit/rpc/credentials.ts';
 import type { PeerSelf } from '../../kit/rpc/handshake.ts';
 import { peerMetrics, servedMetrics } from '../../kit/rpc/metrics.ts';
-import type { RpcCaller, RpcRole } from '../../kit/rpc/role.ts';
+import type { RpcAnswer, RpcCall, RpcCaller, RpcRequest, RpcRole } from '../../kit/rpc/role.ts';
 import { checkClosed, hostAndPort } from '../../kit/rpc/security.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
 import type { Loops } from '../../kit/service/loops.ts';
@@ -42,6 +42,7 @@ import { decodeSettings, encodeSettings, type KeptSettings } from '../../ring/se
 import type { RingView } from '../../ring/view.ts';
 import type { Config } from '../config.ts';
 import type { LateKv } from './late-kv.ts';
+import type { ListenRequest } from './listener-roles.ts';
 import { Meetings } from './meetings.ts';
 import { ownSettings } from './own-settings.ts';
 import { advertisedAddress, listenAddressOf } from './peer-address.ts';
@@ -66,6 +67,8 @@ export interface ClusterNodeOptions {
   readonly kv: LateKv;
   /** Absent: this process holds no samples. */
   readonly disk?: Disk | undefined;
+  /** Another thread takes the place of its listener (`leavePort`). Absent: none does. */
+  readonly handsListener?: boolean;
   /** Whether users must prove who they are: then other processes must, too. */
   readonly isClosed: () => boolean;
   /** Ends this process, so that it is started again. */
@@ -184,6 +187,7 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       self,
       security,
       role: this.#role,
+      sharing: options.handsListener ? 'first' : undefined,
       clock,
       log,
       metrics: servedMetrics(registry),
@@ -279,6 +283,29 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
 
   answer(role: RpcRole): void {
     Object.assign(this.#role, role);
+  }
+
+  /** Address, name and methods for another thread that listens in place of this one. */
+  handedListener(): Omit<ListenRequest, 'change' | 'calls'> {
+    const { host } = listenAddressOf(this.#options.config.server.peerListenAddress);
+    return { host, port: this.#server.port, peers: this.threadPeers(), methods: Object.keys(this.#role) };
+  }
+
+  /** Answers a call that came to the thread that listens. */
+  async answerHanded(method: string, request: RpcRequest, call: RpcCall): Promise<RpcAnswer> {
+    const answer = await this.#role[method]!(request, call);
+    if (answer.items !== undefined) throw new Error(`bug: ${method} is answered by a stream`);
+    return answer;
+  }
+
+  /** As of `RpcServer`. */
+  leavePort(): void {
+    this.#server.leavePort();
+  }
+
+  /** As of `RpcServer`. */
+  takePort(): Promise<void> {
+    return this.#server.takePort();
   }
 
   async start(signal: AbortSignal): Promise<void> {
@@ -408,6 +435,11 @@ export class ClusterNode implements Service, RingPeer, PeerHost {
       ports,
       gone,
     );
+    this.addMetrics(metrics, gone);
+  }
+
+  /** Adds metrics of a thread until it is gone. */
+  addMetrics(metrics: MetricSource, gone: Promise<unknown>): void {
     this.#threads.add(metrics);
     void gone.then(() => this.#threads.delete(metrics));
   }

@@ -6,7 +6,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { composeApp } from '../compose.ts';
 import { sections } from '../config.ts';
 import { modules, resolveTargets } from '../modules/modules.ts';
-import { checkCluster, isClustered } from './clustered.ts';
+import { checkCluster, handsListener, isClustered } from './clustered.ts';
 
 const check = (...args: string[]) => checkCluster(loadConfig(sections, { args, env: {} }).values);
 const SHARED = ['-schema.store=cassandra', '-schema.object-store=none'];
@@ -62,4 +62,12 @@ test('targets of a cluster bring what they need: only an ingester has shards and
   const { routes } = await routesOf('all');
   const paths = ['/ring', '/ingester/ring', '/ingester/drain', '/ingester/mode', '/ingester/vouch'];
   for (const path of paths) assert.equal(routes.find((route) => route.path === path)?.needs, 'admin', path);
+});
+
+test('the thread of the only shard listens where a process is an ingester and nothing else', () => {
+  const hands = (shards: number, ...args: string[]) =>
+    handsListener(loadConfig(sections, { args, env: {} }).values, shards);
+  assert.equal(hands(1, '-target=ingester'), process.platform === 'linux');
+  assert.equal(hands(2, '-target=ingester'), false);
+  for (const target of ['all', 'ingester,querier', 'distributor']) assert.equal(hands(1, `-target=${target}`), false);
 });

@@ -26,6 +26,14 @@ export function hasIngester({ process: { target } }: Pick<Config, 'process'>): b
 }
 
 /**
+ * Whether the thread of the only shard listens for other processes in place of the main thread: where this process is an ingester and
+ * nothing else, and two threads can listen at one port.
+ */
+export function handsListener(config: Config, shards: number): boolean {
+  return process.platform === 'linux' && shards === 1 && config.process.target.every((target) => target === 'ingester');
+}
+
+/**
  * Checks the settings that several processes, and several holders of a sample, need.
  * @throws Error that names the setting
  */

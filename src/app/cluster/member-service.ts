@@ -1,3 +1,5 @@
+import type { MemberTarget } from '../../contract/member.ts';
+import type { HeldDays } from '../../distributor/late-samples.ts';
 import type { IngesterConfig } from '../../ingester/config.ts';
 import { IngesterMember } from '../../ingester/member.ts';
 import { Replica } from '../../ingester/replica.ts';
@@ -11,6 +13,25 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RingMember, Standing } from '../../ring/member.ts';
 import type { ClusterNode } from './cluster-node.ts';
 
+/** Parts of the main thread for a listener in another one. */
+export interface HandedParts {
+  readonly cluster: ClusterNode;
+  readonly member: RingMember;
+  /** The ingester in the main thread, for what the other does not answer. */
+  readonly target: MemberTarget;
+  /** Why reads are refused beside the ring's reasons, and Unix ms until which that holds. */
+  readonly reads: () => { readonly refused: string | undefined; readonly untilMs: number };
+  readonly noteLate: (tenant: string, fromMs: number) => Promise<HeldDays | undefined>;
+}
+
+/** A listener for other processes in another thread. */
+export interface OtherListener {
+  start(): void;
+  /** As of `IngesterMember`, for writes that came there. */
+  settled(number: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
 export interface MemberServiceOptions {
   readonly cluster: ClusterNode;
   /** The shards of this process, for writing and for reading. */
@@ -19,6 +40,10 @@ export interface MemberServiceOptions {
   readonly config: IngesterConfig;
   /** As of `IngesterMember`. */
   readonly noteLate: (tenant: string, fromMs: number) => Promise<void>;
+  /** Days of a tenant of which late samples need no note for a while. */
+  readonly heldDays: (tenant: string) => HeldDays | undefined;
+  /** Makes what listens in another thread for other processes. Absent: the main thread does. */
+  readonly listener?: ((parts: HandedParts) => OtherListener) | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -31,6 +56,7 @@ export class MemberService implements Service {
   readonly name = 'ring-member';
   readonly #options: MemberServiceOptions;
   readonly #stopping = new AbortController();
+  #listener: OtherListener | undefined;
   #life: RingLife | undefined;
   #telling: Timer | undefined;
   #vouching: Promise<void> = Promise.resolve();
@@ -40,7 +66,7 @@ export class MemberService implements Service {
   }
 
   async start(): Promise<void> {
-    const { cluster, shards, ingester, config, noteLate, clock, log } = this.#options;
+    const { cluster, shards, ingester, config, noteLate, heldDays, listener, clock, log } = this.#options;
     const ring = cluster.member;
     if (ring === undefined) throw new Error('bug: an ingester whose process is no member of the ring');
     const all = () => shards.all;
@@ -52,9 +78,27 @@ export class MemberService implements Service {
       refusing: () => ring.readGate() ?? ingester.readGate(),
     });
     cluster.serve({ target, reader, admin: ingester });
+    if (listener !== undefined) {
+      const reads = () => {
+        const refused = ingester.readGate();
+        return { refused, untilMs: refused === undefined ? ingester.readsUntilMs : Number.POSITIVE_INFINITY };
+      };
+      const noteHeld = async (tenant: string, fromMs: number) => {
+        await noteLate(tenant, fromMs);
+        return heldDays(tenant);
+      };
+      this.#listener = listener({ cluster, member: ring, target, reads, noteLate: noteHeld });
+      this.#listener.start();
+    }
+    const member = {
+      settled: async (number: number) => {
+        await target.settled(number);
+        await this.#listener?.settled(number);
+      },
+    };
     const readBack = (signal: AbortSignal) => ingester.readBack(signal);
     const times = lifeTimes(cluster);
-    this.#life = new RingLife({ ring, member: target, ingester, readBack, shards: all, clock, log, ...times });
+    this.#life = new RingLife({ ring, member, ingester, readBack, shards: all, clock, log, ...times });
     await this.#life.start();
     this.#telling = clock.every(cluster.heartbeatMs, () => void this.#tellHolds());
     if (config.takeOldLog) this.#vouching = this.#vouch();
@@ -67,6 +111,7 @@ export class MemberService implements Service {
     this.#telling?.cancel();
     await this.#vouching;
     await this.#life?.stop();
+    await this.#listener?.stop();
   }
 
   /** Tells others what it holds; a shard that does not answer now does the next time. */

@@ -8,12 +8,14 @@ import { systemBytes } from '../../lib/random.ts';
 import { type App, part } from '../app.ts';
 import { lateAfterMs } from '../cache-age.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
+import { handsListener } from '../cluster/clustered.ts';
 import { MemberService } from '../cluster/member-service.ts';
 import { LateGenerations } from '../late-generations.ts';
 import { ingesterRoutes } from '../routes/ingester.ts';
 import { memberRoutes } from '../routes/member.ts';
 import { storeSpec } from '../store-spec.ts';
 import { FlushThread } from '../threads/flush-thread.ts';
+import { HandedListener } from '../threads/handed-listener.ts';
 import { ShardThreads, type StartShard } from '../threads/shard-threads.ts';
 import type { Module } from './module.ts';
 
@@ -69,7 +71,19 @@ export function buildIngester(app: App, start?: StartShard): readonly Service[] 
     generations.hold(tenant, fromMs, toMs, settledMs, cluster.member?.id ?? '');
   const late = new LateSamples(generations.move.bind(generations), lateAfterMs(config) ?? 0, clock, { hold: holdDays });
   const noteLate = (tenant: string, fromMs: number) => late.note(tenant, fromMs);
-  const member = new MemberService({ cluster, shards, ingester, config: config.ingester, noteLate, log, clock });
+  const member = new MemberService({
+    cluster,
+    shards,
+    ingester,
+    config: config.ingester,
+    noteLate,
+    heldDays: (tenant) => late.held(tenant),
+    ...(handsListener(config, part(app, 'layout').shards) && {
+      listener: (parts) => new HandedListener({ ...parts, follow: (begun) => shards.follow(begun), log, clock }),
+    }),
+    log,
+    clock,
+  });
   app.http.add(memberRoutes({ cluster, ingester }));
   return [generations, shards, flusher, ingester, member];
 }

@@ -5,10 +5,11 @@ import { part } from '../app.ts';
 import { ClusterAdmin } from '../cluster/cluster-admin.ts';
 import { ClusterNode } from '../cluster/cluster-node.ts';
 import { ClusterSessionKey } from '../cluster/cluster-session-key.ts';
-import { hasIngester } from '../cluster/clustered.ts';
+import { handsListener, hasIngester } from '../cluster/clustered.ts';
 import { LateKv } from '../cluster/late-kv.ts';
 import { openKv } from '../cluster/open-kv.ts';
 import { ringRoutes } from '../routes/ring.ts';
+import { threadLayout } from '../threads/layout.ts';
 import type { Module } from './module.ts';
 
 /** Exit code of a process that works again when it is started again (EX_TEMPFAIL). */
@@ -28,7 +29,18 @@ export const ringModule: Module = {
       process.kill(process.pid, 'SIGTERM');
     };
     const isClosed = () => gate.closed;
-    const cluster = new ClusterNode({ config, kv, disk, isClosed, onRestartNeeded, loops, log, registry, clock });
+    const cluster = new ClusterNode({
+      config,
+      kv,
+      disk,
+      handsListener: handsListener(config, threadLayout(config).shards),
+      isClosed,
+      onRestartNeeded,
+      loops,
+      log,
+      registry,
+      clock,
+    });
     app.parts.cluster = cluster;
     app.parts.peers = cluster;
     metricSources.push(() => cluster.metrics());

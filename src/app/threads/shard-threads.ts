@@ -77,6 +77,8 @@ export class ShardThreads implements Service, ShardHost {
   readonly name = 'shard-threads';
   readonly #options: ShardThreadsOptions;
   readonly #seats: Seat[] = [];
+  /** Told each thread of the only shard. */
+  readonly #followers = new Set<(thread: WorkerThread<ShardThreadRole>) => void>();
   readonly #replaced = new Set<(shard: number, connection: ShardConnection) => void>();
   readonly #stopping = new AbortController();
   readonly #metrics: ReturnType<typeof shardMetrics>;
@@ -101,6 +103,18 @@ export class ShardThreads implements Service, ShardHost {
   /** Every shard, in order; those that take writes come first. */
   get all(): readonly ShardCalls[] {
     return this.#seats.map(({ link }) => link);
+  }
+
+  /**
+   * Calls with the thread of the only shard, and with each that takes its place; not where an earlier run left others beside it.
+   * Returns how to stop.
+   */
+  follow(begun: (thread: WorkerThread<ShardThreadRole>) => void): () => void {
+    const [seat] = this.#seats;
+    if (seat === undefined || this.#seats.length > 1) return () => {};
+    this.#followers.add(begun);
+    begun(seat.thread);
+    return () => this.#followers.delete(begun);
   }
 
   connect(replaced: (shard: number, connection: ShardConnection) => void, gone: Promise<unknown>): ShardConnection[] {
@@ -197,6 +211,7 @@ export class ShardThreads implements Service, ShardHost {
     this.#metrics.restarts.inc({ shard: String(seat.number) });
     this.#watch(seat);
     for (const replaced of this.#replaced) replaced(seat.index, connectionTo(seat));
+    for (const begun of this.#followers) begun(seat.thread);
   }
 
   /** Loops of every shard, with its place in their names. */

@@ -4,15 +4,16 @@ import { HeldRange } from '../../ingester/head/held-range.ts';
 import { realDisk } from '../../ingester/log/disk.ts';
 import { heldDisk } from '../../ingester/log/held-disk.ts';
 import { Shard, type ShardOptions } from '../../ingester/shard/shard.ts';
-import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { shardRole } from '../../ingester/shard/shard-role.ts';
 import { FolderHold, type HoldToken } from '../../kit/folder/hold.ts';
+import type { Logger } from '../../kit/observe/log.ts';
 import { serve } from '../../kit/thread/channel.ts';
 import { freeMoved } from '../../kit/thread/movable.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { EdgeRole } from './edge-role.ts';
-import type { ShardThreadRole } from './shard-thread-role.ts';
+import type { ShardListener } from './shard-listener.ts';
+import type { ShardLogLine, ShardThreadRole } from './shard-thread-role.ts';
 
 // A shard in a thread of its own; where processors are few, with the edge that fills it.
 
@@ -32,7 +33,9 @@ export type ShardData = Pick<
 > & { readonly held: SharedArrayBuffer; readonly hold: HoldToken };
 
 /** Until the parent fetches them: its logger has the level, and the place to write to. */
-const lines: { level: 'info' | 'warn' | 'error'; text: string; fields: Record<string, unknown> | undefined }[] = [];
+const lines: ShardLogLine[] = [];
+/** Lines that wait; what comes beyond is left out. */
+const LINES_MAX = 10_000;
 
 const { held, hold, ...options } = workerData as ShardData;
 const shard = new Shard({
@@ -40,7 +43,7 @@ const shard = new Shard({
   held: new HeldRange(held),
   disk: heldDisk(realDisk, new FolderHold(hold, systemClock)),
   clock: systemClock,
-  log: (level, text, fields) => lines.push({ level, text, fields }),
+  log: keep,
   fatal(error) {
     // after a failed sync nobody knows what is on the disk, after a replay that failed what is in memory: only a new start is safe
     process.stderr.write(
@@ -49,7 +52,8 @@ const shard = new Shard({
     process.exit(1);
   },
 });
-const own: ShardRole = shardRole(shard, systemClock);
+const { take, ...own } = shardRole(shard, systemClock);
+let listener: ShardListener | undefined;
 const role: ShardThreadRole = {
   ...own,
   connect: ({ port }) => serve(port, role),
@@ -73,6 +77,42 @@ const role: ShardThreadRole = {
     };
     serve(port, edgeRole);
   },
+  async listen(request) {
+    // no other shard loads it
+    const { ShardListener } = await import('./shard-listener.ts');
+    listener = new ShardListener(request, {
+      shard: { ...own, take },
+      held: new HeldRange(held),
+      lateAfterMs: options.lateAfterMs,
+      clock: systemClock,
+      log: listenerLog({}),
+    });
+    await listener.start();
+  },
+  standing: (standing) => listener?.standing(standing),
+  settleWrites: async ({ number }) => listener?.settled(number),
+  stopListening: async () => listener?.stop(),
+  metrics: async () => listener?.metrics() ?? [],
+  loops: (request) => [...own.loops(request), ...(listener?.loopStates ?? [])],
   takeLogLines: () => lines.splice(0),
 };
 serveWorker(role);
+
+function keep(level: ShardLogLine['level'], text: string, fields: Record<string, unknown> | undefined): void {
+  if (lines.length < LINES_MAX) lines.push({ level, text, fields });
+}
+
+/** Fields first, as loggers have it. */
+function listenerLog(own: Record<string, unknown>): Logger {
+  const of = (level: ShardLogLine['level']) => (fields: unknown, text?: string) =>
+    typeof fields === 'string'
+      ? keep(level, fields, own)
+      : keep(level, text ?? '', { ...own, ...(fields as Record<string, unknown>) });
+  return {
+    debug: of('debug'),
+    info: of('info'),
+    warn: of('warn'),
+    error: of('error'),
+    child: (fields) => listenerLog({ ...own, ...fields }),
+  };
+}

@@ -1,4 +1,5 @@
 import { Region } from '../../chunk/region.ts';
+import type { FrameAnswer, FramePush } from '../../contract/ingest.ts';
 import type { HeadLabels } from '../../contract/ingester.ts';
 import { Transferred } from '../../kit/thread/channel.ts';
 import { LentMemory } from '../../kit/thread/lent-memory.ts';
@@ -58,6 +59,15 @@ interface Cursor {
   usedMs: number;
 }
 
+/** Frames that stay with whoever asks, who changes nothing until the answer has come. */
+type ReadFrames = Omit<FramePush, 'frames' | 'bytes'> & { readonly frames: Uint8Array };
+
+/** The role of a shard for those in its own thread, too. */
+export type OwnShardRole = ShardRole & {
+  /** As `push`. */
+  take(request: ReadFrames): Promise<Omit<FrameAnswer, 'frames'>>;
+};
+
 /** The answer to no frames. */
 const NOTHING: HeadIngestResult = {
   counts: [0, 0, 0, 0, 0, 0],
@@ -69,7 +79,7 @@ const NOTHING: HeadIngestResult = {
 };
 
 /** A shard as a set of messages. */
-export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes = systemBytes): ShardRole {
+export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes = systemBytes): OwnShardRole {
   const { head } = shard;
   const { exports } = head.kernel;
   const matching = new HeadMatching(head);
@@ -217,22 +227,23 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     });
   };
 
+  const take: OwnShardRole['take'] = async ({ tenant, frames, areBlocks = false, limits, byFrame }) => {
+    const result =
+      frames.length === 0 ? NOTHING : await shard.push(tenant, areBlocks ? framesOf(frames) : frames, limits, byFrame);
+    const { first } = result;
+    return {
+      result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
+      keysTaken: shard.state === 'live',
+      tenantSeries: shard.state === 'live' ? (head.tenant(tenant)?.seriesCount ?? 0) : undefined,
+    };
+  };
+
   return {
-    async push({ tenant, frames, bytes, areBlocks = false, limits, byFrame }) {
-      const given = new Uint8Array(frames, 0, bytes);
-      const result =
-        bytes === 0 ? NOTHING : await shard.push(tenant, areBlocks ? framesOf(given) : given, limits, byFrame);
-      const { first } = result;
-      return Transferred.of(
-        {
-          result: { ...result, first: first && { ...first, labels: first.labels.toString() } },
-          keysTaken: shard.state === 'live',
-          tenantSeries: shard.state === 'live' ? (head.tenant(tenant)?.seriesCount ?? 0) : undefined,
-          frames,
-        },
-        [frames],
-      );
+    async push({ frames, bytes, ...how }) {
+      const answer = await take({ ...how, frames: new Uint8Array(frames, 0, bytes) });
+      return Transferred.of({ ...answer, frames }, [frames]);
     },
+    take,
     setDeletions: ({ tenant, deletions }) => shard.deletions.set(tenant, deletions),
     deletionsRead({ atMs }) {
       mustBeReady();

@@ -1,4 +1,10 @@
-import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type ListenOptions,
+  type Server,
+  type Socket,
+} from 'node:net';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { after, type Clock, type Timer } from '../../lib/clock.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
@@ -34,6 +40,11 @@ export interface RpcServerOptions {
   readonly host: string;
   /** 0: any. */
   readonly port: number;
+  /**
+   * Another thread of this process listens at the same port while the one takes it over from the other. `first`: nobody else may listen
+   * there when this one starts; `next`: this process does. Absent: it has the port to itself.
+   */
+  readonly sharing?: 'first' | 'next' | undefined;
   readonly self: PeerSelf;
   readonly security: () => PeerSecurity;
   readonly role: RpcRole;
@@ -80,6 +91,7 @@ export class RpcServer implements Service {
   readonly #strangers = new Set<Socket>();
   readonly #served: Served;
   #server: Server | undefined;
+  #port = 0;
   #sweeper: Timer | undefined;
   #isStopping = false;
 
@@ -101,7 +113,8 @@ export class RpcServer implements Service {
 
   /** The port that it listens on. */
   get port(): number {
-    return (this.#server!.address() as AddressInfo).port;
+    if (this.#port === 0) throw new Error('bug: asked for a port before the start');
+    return this.#port;
   }
 
   /** Connections of other processes that have proved who they are. */
@@ -110,9 +123,31 @@ export class RpcServer implements Service {
   }
 
   async start(): Promise<void> {
-    const { host, port, security, log, clock } = this.#options;
+    const { host, port, security, sharing, clock } = this.#options;
+    checkSecurity(host, security());
+    this.#sweeper = clock.every(SWEEP_MS, () => {
+      const nowMs = clock.monotonicMs();
+      for (const peer of this.#peers) peer.sweep(nowMs);
+    });
+    await this.#listen(sharing === 'first' ? await freePort(host, port) : port);
+  }
+
+  /** Listens no more, for another thread does at the same port: those that are connected ask there from now on. Calls under way are answered. */
+  leavePort(): void {
+    const server = this.#server;
+    this.#server = undefined;
+    server?.close();
+    for (const peer of this.#peers) peer.going();
+  }
+
+  /** Listens again, at the same port. @throws where that cannot be */
+  async takePort(): Promise<void> {
+    if (this.#server === undefined && !this.#isStopping) await this.#listen(this.port);
+  }
+
+  async #listen(port: number): Promise<void> {
+    const { host, security, sharing, log } = this.#options;
     const secured = security();
-    checkSecurity(host, secured);
     const server =
       secured.tls === undefined
         ? createTcpServer((socket) => this.#accept(socket))
@@ -123,18 +158,14 @@ export class RpcServer implements Service {
     // a TLS handshake that failed: its socket is gone with it
     server.on('tlsClientError', () => {});
     this.#server = server;
-    this.#sweeper = clock.every(SWEEP_MS, () => {
-      const nowMs = clock.monotonicMs();
-      for (const peer of this.#peers) peer.sweep(nowMs);
-    });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen({ host, port }, () => {
-        server.off('error', reject);
-        server.on('error', (err) => log.error({ err: err.message }, 'the listener for other processes has trouble'));
-        resolve();
-      });
-    });
+    try {
+      await listening(server, { host, port, reusePort: sharing !== undefined });
+    } catch (error) {
+      this.#server = undefined;
+      throw error;
+    }
+    this.#port = (server.address() as AddressInfo).port;
+    server.on('error', (err) => log.error({ err: err.message }, 'the listener for other processes has trouble'));
   }
 
   /** Certificates were read again: those that connect from now on see the new ones. */
@@ -205,7 +236,8 @@ export class RpcServer implements Service {
           peer = new Peer(name, connection, this.#served);
           this.#peers.add(peer);
           metrics?.connections.set(this.#peers.size);
-          if (this.#isStopping) peer.going();
+          // it came before the port was left
+          if (this.#isStopping || this.#server === undefined) peer.going();
         } else throw peerErrors.peerMessageInvalid({ reason: `a message of kind ${kind} before the proof` });
       } catch (error) {
         log.warn({ from, err: (error as Error).message }, 'a connection of another process was refused');
@@ -238,6 +270,25 @@ export class RpcServer implements Service {
       },
     });
   }
+}
+
+function listening(server: Server, where: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+/** A port at which nobody listens, not even one who would share it. @throws where the one asked for is taken */
+async function freePort(host: string, port: number): Promise<number> {
+  const server = createTcpServer();
+  await listening(server, { host, port });
+  const free = (server.address() as AddressInfo).port;
+  server.close();
+  return free;
 }
 
 function tlsOf({ cert, key, ca }: PeerTls) {
