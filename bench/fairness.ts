@@ -6,14 +6,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { push, writeBody } from '../test/harness/remote-write.ts';
 import { fillStore, METRIC } from './month-store.ts';
 import { benchOptions } from './options.ts';
 
 const options = benchOptions({ heavy: '500', seconds: '30', days: '3', series: '500', flags: '' });
 const endMs = dayOf(Date.now()) * DAY_MS;
 const startMs = endMs - Number(options.days) * DAY_MS;
-/** The store is the other tenant's too: only who asks differs. */
+/** The one that has the store. */
 const FIRST = 'anonymous';
+/** The other tenant has as many series as a metric of the first, of the last hour, in the head. */
+const OTHERS = 100;
+const nowMs = Date.now();
 
 const dataDir = tempFolder('fairness');
 try {
@@ -30,11 +34,18 @@ try {
     ...options.flags.split(' ').filter((flag) => flag !== ''),
   ];
   await using server = await Pallium.start({ dataDir, flags });
+  const series = Array.from({ length: OTHERS }, (_, i) => ({
+    labels: { __name__: METRIC, instance: `other-${i}` },
+    samples: Array.from({ length: 240 }, (_, step) => [nowMs - 3_600_000 + step * 15_000, step % 7] as const),
+  }));
+  const pushed = await push(`${server.url}/api/v1/push`, writeBody(series), { 'X-Scope-OrgID': 'other' });
+  if (pushed.status >= 300) throw new Error(`samples of the other tenant: ${pushed.status} ${pushed.text}`);
   const light = async (tenant: string) => {
     const begunMs = performance.now();
-    const at = { start: `${endMs / 1000 - 3600}`, end: `${endMs / 1000 - 60}`, step: '60' };
+    const untilS = Math.floor((tenant === FIRST ? endMs : nowMs) / 1000);
+    const at = { start: `${untilS - 3600}`, end: `${untilS - 60}`, step: '60' };
     const { status, text } = await asked(server, tenant, { query: `avg(${METRIC})`, ...at });
-    if (status !== 200) throw new Error(`a light query: ${status} ${text}`);
+    if (status !== 200 || !text.includes('values')) throw new Error(`a light query: ${status} ${text}`);
     return performance.now() - begunMs;
   };
   const rounds = async (count: number, pauseMs: number) => {
@@ -61,11 +72,25 @@ try {
       refused[reason] = (refused[reason] ?? 0) + 1;
     }
   });
+  let areThrough = false;
+  const through = Promise.allSettled(heavies).then(() => {
+    areThrough = true;
+  });
   await sleep(500);
-  const loaded = await rounds(Number(options.seconds) / 2, 1000);
+  // one a second of each, whether those before are answered or not, as long as there are heavy ones
+  const loaded: Record<string, number[]> = { own: [], other: [] };
+  const lights: Promise<unknown>[] = [];
+  for (let i = 0; i < Number(options.seconds) && !areThrough; i++) {
+    lights.push(light(FIRST).then((ms) => loaded.own!.push(ms)));
+    await sleep(500);
+    lights.push(light('other').then((ms) => loaded.other!.push(ms)));
+    await sleep(500);
+  }
+  await Promise.all(lights);
   const row = (of: Record<string, number[]>, whose: string) => {
     const sorted = of[whose]!.toSorted((a, b) => a - b);
-    return { p50: sorted[sorted.length >> 1]!.toFixed(1), max: sorted.at(-1)!.toFixed(1) };
+    const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!.toFixed(1);
+    return { queries: sorted.length, p50: at(0.5), p90: at(0.9), max: at(1) };
   };
   console.table({
     'other, idle': row(idle, 'other'),
@@ -75,7 +100,7 @@ try {
   });
   console.log(`heavy ones answered meanwhile: ${done} ${JSON.stringify(refused)}`);
   await server.stop();
-  await Promise.allSettled(heavies);
+  await through;
 } finally {
   rmSync(dataDir, { recursive: true, force: true });
 }

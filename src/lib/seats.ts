@@ -65,12 +65,13 @@ interface SeatsOptions {
 export const OWN = '';
 
 /** A call of more work than this is heavy. */
-const HEAVY_MS = 300;
+const HEAVY_MS = 150;
 export const HEAVY_CALLS_MAX = 4;
 /** The weight of a heavy call, in calls, for a light one that looks for a seat. */
 const HEAVY_LOAD = 4;
-/** A call waits for cheaper ones of its kind that come up to so much later. */
-const COST_MS_MAX = 30_000;
+/** A call waits for cheaper ones of its kind that come later: up to so many times what they cost less, as estimates are rough, and to so much. */
+const COST_WAIT = 200;
+const COST_WAIT_MS_MAX = 60_000;
 /** Beyond all times and costs: heavy calls come after light ones, which cannot take their places, and before both goes priority. */
 const HEAVY_RANK = 2 ** 40;
 const PRIORITY_RANK = 2 ** 42;
@@ -167,7 +168,7 @@ export class Seats<T> {
   wait(call: SeatCall<T>): boolean {
     const { owner, costMs = 0, priority = 0 } = call;
     const kind = (isHeavy(call) ? HEAVY_RANK : 0) - priority * PRIORITY_RANK;
-    const rank = this.#clock.monotonicMs() + Math.min(costMs, COST_MS_MAX) + kind;
+    const rank = this.#clock.monotonicMs() + Math.min(costMs * COST_WAIT, COST_WAIT_MS_MAX) + kind;
     return this.#queue.push(owner, call, rank);
   }
 

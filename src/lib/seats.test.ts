@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from './manual-clock.ts';
+import { Seat, Seats, type TakenSeat } from './seats.ts';
+
+/** One seat for one call at a time, and the order in which calls got it. */
+function oneSeat() {
+  const clock = new ManualClock();
+  const seats = new Seats<string>({ waitingMax: 1000, clock });
+  seats.add(new Seat({ who: 'thread', callsMax: 1 }));
+  const order: string[] = [];
+  let held: { readonly costMs: number; readonly taken: TakenSeat<string> } | undefined;
+  const call = (name: string, costMs: number) => {
+    const asked = {
+      owner: 'tenant',
+      costMs,
+      seated(taken: TakenSeat<string>) {
+        order.push(name);
+        held = { costMs, taken };
+      },
+    };
+    seats.note(asked);
+    const taken = seats.take(asked);
+    if (taken !== undefined) asked.seated(taken);
+    else assert.ok(seats.wait(asked));
+  };
+  const next = () => {
+    const { costMs, taken } = held!;
+    seats.free({ owner: 'tenant', costMs }, taken);
+  };
+  return { clock, order, call, next };
+}
+
+test('a cheap call passes many that cost a few times as much, though none of them is heavy', async () => {
+  const { clock, order, call, next } = oneSeat();
+  for (let i = 0; i < 50; i++) call('dear', 70);
+  await clock.advance(10_000);
+  call('cheap', 8);
+  next();
+  assert.deepEqual(order, ['dear', 'cheap']);
+});
+
+test('a call waits for cheaper ones for a while, and no longer', async () => {
+  const { clock, order, call, next } = oneSeat();
+  call('first', 1);
+  call('dear', 140);
+  for (let second = 0; second < 70; second++) {
+    await clock.advance(1000);
+    call('cheap', 1);
+    next();
+  }
+  const place = order.indexOf('dear');
+  assert.ok(place > 20 && place < 40, String(place));
+});
