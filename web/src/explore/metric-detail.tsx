@@ -36,6 +36,7 @@ export function MetricDetail(props: {
   const own = (labels ?? []).filter(
     (name) => name !== '__name__' && name !== 'le' && !matchers.some(({ label }) => label === name),
   );
+  const related = relatedTo(metric.name, names, RELATED_MAX);
   return (
     <>
       <Group gap="xs" mb="xs">
@@ -64,9 +65,9 @@ export function MetricDetail(props: {
         ))}
       </div>
       {own.length > LABELS_MAX && <p className="dim">{own.length - LABELS_MAX} more labels.</p>}
-      <h2 className="explore-title">Related</h2>
+      {related.length > 0 && <h2 className="explore-title">Related</h2>}
       <Group gap="xs">
-        {relatedTo(metric.name, names, RELATED_MAX).map((name) => (
+        {related.map((name) => (
           <Anchor key={name} component="button" size="sm" className="wrapped" onClick={() => onMetric(name)}>
             {name.slice(0, 120)}
           </Anchor>

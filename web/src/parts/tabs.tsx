@@ -14,14 +14,15 @@ export function Tabs({ tabs, label }: { readonly tabs: readonly Tab[]; readonly 
   const { name, content: Content } = tabs.find((tab) => tab.name === chosen) ?? first!;
   return (
     <>
-      <SegmentedControl
-        size="xs"
-        mb="sm"
-        aria-label={label}
-        value={name}
-        onChange={choose}
-        data={tabs.map((tab) => ({ value: tab.name, label: tab.title }))}
-      />
+      <div className="scrolled tabs">
+        <SegmentedControl
+          size="xs"
+          aria-label={label}
+          value={name}
+          onChange={choose}
+          data={tabs.map((tab) => ({ value: tab.name, label: tab.title }))}
+        />
+      </div>
       <div className="scrolled">
         <Content key={name} />
       </div>
