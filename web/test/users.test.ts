@@ -194,6 +194,19 @@ test('operators see the process and all tenants, others their own queries and li
   await visitor.open('/ui/operating?tenant=b');
   await logIn(visitor, 'root', 'geheim-r');
   await page.getByRole('region', { name: 'top queries' }).getByText('secret', { exact: true }).first().waitFor();
+  const elsewhere = { id: '7@b-1', process: 'b-1', duration: '3.000s', query: 'slow', start: '', end: '', step: '' };
+  await page.route('**/api/v1/status/running_queries', (route) =>
+    route.fulfill({ json: { status: 'ok', data: [{ tenant: 'a', ...elsewhere }], warnings: ['c-1 does not tell'] } }),
+  );
+  await page.getByText('of all tenants').click();
+  await page.getByRole('cell', { name: 'b-1', exact: true }).waitFor();
+  await page.getByText('c-1 does not tell').waitFor();
+  // it is cancelled as its tenant's
+  visitor.expectedStatuses = [401, 404];
+  const cancelled = page.waitForRequest(/\/cancel_query\?id=7%40b-1$/);
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  assert.equal((await cancelled).headers()['x-scope-orgid'], 'a');
+  await page.getByText('there is no query 7@b-1 under way').waitFor();
   await visitor.picture('operating-queries');
   await page.getByText('Tenants', { exact: true }).click();
   for (const name of ['a', 'b']) await page.getByRole('cell', { name, exact: true }).waitFor();
