@@ -1,9 +1,10 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { Cache, CacheStats } from '../../cache/client.ts';
+import type { Cache, CacheEntry, CacheStats } from '../../cache/client.ts';
 import { MemoryCache } from '../../cache/memory.ts';
 import type { BlockCache } from '../../chunkstore/block-fetcher.ts';
 import { Channel } from '../../kit/thread/channel.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { uncountedBytes } from '../../lib/uncounted-bytes.ts';
 import type { CacheSettings, QueryWorkerData, ResultsCacheRole } from './query-role.ts';
 
 /** Groups never change, so that what is cached of them holds for ever; this is only to have servers forget what nobody asks for. */
@@ -52,7 +53,7 @@ export async function openResultsCache(
       const channel = new Channel<ResultsCacheRole>(port);
       return {
         get: (keys, signal) => channel.call('get', { keys }, signal === undefined ? {} : { signal }),
-        set: (entries) => channel.call('set', { entries }),
+        set: (entries) => channel.call('set', { entries: entries.map(movable) }),
         close: async () => port.close(),
       };
     }
@@ -75,4 +76,11 @@ async function openCache(
     case 'redis':
       return (await import('../../cache/redis/client.ts')).openRedis(redis, { clock });
   }
+}
+
+/** In memory that threads share, most of it: they read it where it lies, and V8 does not collect a heap for it. */
+function movable({ value, ...entry }: CacheEntry): CacheEntry {
+  const own = uncountedBytes(value.length);
+  own.set(value);
+  return { ...entry, value: own };
 }
