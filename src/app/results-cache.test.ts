@@ -50,6 +50,15 @@ async function startApp(name: string, flags: readonly string[]) {
       const { data } = (await answer.body.json()) as { data: { series_by_metric: { name: string; series: number }[] } };
       return data.series_by_metric.map(({ name, series }) => [name, series]);
     },
+    /** A value at the end, and the samples that were looked at for it. */
+    async instant(query: string) {
+      const params = new URLSearchParams({ query, time: `${END_MS / 1000}`, stats: 'true' });
+      const answer = await send(`${url}/api/v1/query?${params}`);
+      const { data } = (await answer.body.json()) as {
+        data: { result: { value: [number, string] }[]; stats: { samples: { totalQueryableSamples: number } } };
+      };
+      return { value: data.result[0]!.value[1], samples: data.stats.samples.totalQueryableSamples };
+    },
     /** The answer's points, and the samples that were looked at for it. */
     async range(headers: Readonly<Record<string, string>> = {}) {
       const times = `start=${START_MS / 1000}&end=${END_MS / 1000}&step=1800`;
@@ -96,6 +105,30 @@ test('days are answered from the cache, and once more from the samples when one 
   assert.deepEqual(after.values, expected);
   // its day, and those after it: a move marks all days since
   assert.ok(after.samples > warm.samples);
+});
+
+test('days of a long window come from the cache, and once more from the samples when one comes late', async () => {
+  const app = await startApp('windows', ['-querier.cache-results', '-querier.cache-samples-min=0']);
+  const count = 60 * 4;
+  await app.push(
+    '1',
+    Array.from({ length: count }, (_, i) => [START_MS + i * (HOUR_MS / 4), i % 2] as const),
+  );
+  // each has a late series of its own
+  for (const [query, late, value, later] of [
+    ['sum(count_over_time(m{a=~"1|2"}[96h]))', '2', `${count}`, `${count + 1}`],
+    ['max(avg_over_time(m{a=~"1|3"}[96h]))', '3', '0.5', '7'],
+    ['count(max_over_time(m{a=~"1|4"}[96h]) > 1) or vector(0)', '4', '0', '1'],
+  ] as const) {
+    const cold = await app.instant(query);
+    assert.equal(cold.value, value);
+    const warm = await app.instant(query);
+    assert.equal(warm.value, value);
+    // edges, and a day that is too young, come from the samples
+    assert.ok(warm.samples < cold.samples * 0.75, `${warm.samples} samples of ${cold.samples}`);
+    await app.push(late, [[START_MS + 20 * HOUR_MS, 7]]);
+    assert.equal((await app.instant(query)).value, later);
+  }
 });
 
 test('a day that is over is counted once, and once more when a sample of it comes late', async () => {
