@@ -233,6 +233,13 @@ test('what is wrong with a query is told at its place, and the picture before it
   await page.locator('.cm-lintRange-error').first().waitFor();
   await page.getByText('host-3:9100').waitFor();
   await visitor.picture('error');
+  // a note of the answer stands at the name that it is about
+  await visitor.open(
+    `/ui/query?tenant=shop&g0.expr=${param('sum(rate(node_memory_MemAvailable_bytes[5m]))')}&g0.tab=table`,
+  );
+  await page.locator('.cm-lintRange-info', { hasText: /^node_memory_MemAvailable_bytes$/ }).waitFor();
+  await page.getByRole('status').getByText('metric might not be a counter').waitFor();
+  await visitor.picture('note');
   visitor.assertClean();
 });
 

@@ -1,16 +1,26 @@
+/** A place in an expression, counted from 1 as the server does: in bytes of a line. */
+export interface Position {
+  readonly line: number;
+  readonly column: number;
+}
+
+/** The place that an error or a note names; undefined: it names none. */
+export function positionIn(message: string): Position | undefined {
+  const [, line, column] = /(?:^|[ (])(\d+):(\d+)(?:: parse error|\)|:)/.exec(message) ?? [];
+  return line === undefined ? undefined : { line: Number(line), column: Number(column) };
+}
+
 /** A request that was not answered, or not well. */
 export class ApiProblem extends Error {
   /** 0: no answer came. */
   readonly status: number;
-  /** Where in the expression, counted from 1 as the server does. */
-  readonly position: { readonly line: number; readonly column: number } | undefined;
+  readonly position: Position | undefined;
 
   constructor(status: number, message: string) {
     super(message);
     this.name = 'ApiProblem';
     this.status = status;
-    const [, line, column] = /(?:^|[ (])(\d+):(\d+)(?:: parse error|\)|:)/.exec(message) ?? [];
-    this.position = line === undefined ? undefined : { line: Number(line), column: Number(column) };
+    this.position = positionIn(message);
   }
 }
 

@@ -27,7 +27,7 @@ import { interpolated, type Values } from './variables.ts';
 const ROW_PX = 36;
 const AROUND_PX = 92;
 const CHART_PX_MIN = 40;
-const SERIES_MAX = 40;
+const SERIES_MAX = 100;
 const ROWS_MAX = 100;
 const BARS_MAX = 50;
 const NONE: ReadonlySet<number> = new Set();
@@ -124,9 +124,23 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
   );
 }
 
-/** Warnings of the answers, each once: what they lack. */
+/** What answers lack, each warning once, and how many series are not drawn. */
 function PanelNotes({ answers }: { readonly answers: readonly Answer[] }) {
-  return <Notes warnings={[...new Set(answers.flatMap(({ warnings }) => warnings))]} infos={[]} />;
+  const [shown, all] = [sumOf(answers, ({ series }) => series.length), sumOf(answers, (one) => one.seriesTotal)];
+  return (
+    <>
+      <Notes warnings={[...new Set(answers.flatMap(({ warnings }) => warnings))]} infos={[]} />
+      {answers.every(({ rows }) => rows.length === 0) && all > shown && (
+        <p className="dim">
+          The {shown} largest of {all} series are drawn.
+        </p>
+      )}
+    </>
+  );
+}
+
+function sumOf(answers: readonly Answer[], number: (answer: Answer) => number): number {
+  return answers.reduce((sum, answer) => sum + number(answer), 0);
 }
 
 /** Queries that can be asked here. */

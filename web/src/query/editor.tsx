@@ -1,18 +1,23 @@
 import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap } from '@codemirror/autocomplete';
 import { defaultKeymap, history, historyKeymap, insertNewline } from '@codemirror/commands';
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from '@codemirror/language';
-import { type Diagnostic, setDiagnostics } from '@codemirror/lint';
-import { EditorState, Prec } from '@codemirror/state';
+import type { Diagnostic } from '@codemirror/lint';
+import { EditorState, Prec, type Text } from '@codemirror/state';
 import { EditorView, keymap, placeholder } from '@codemirror/view';
 import { tags } from '@lezer/highlight';
 import { useEffect, useRef } from 'react';
-import type { ApiProblem } from '../api/problem.ts';
+import type { Answer } from '../api/columns.ts';
+import { type ApiProblem, type Position, positionIn } from '../api/problem.ts';
 import { styleNonce } from '../base.ts';
 import { NO_VALUES, type Values } from '../dashboard/variables.ts';
 import { useScope } from '../scope.tsx';
 import { SearchClient } from './completion.ts';
-import { promql } from './promql-language.ts';
+import { promql, tell } from './promql-language.ts';
 import { typingOver } from './typing-over.ts';
+
+/** Notes that are marked, and characters of a name that are. */
+const NOTES_MAX = 50;
+const NAME_CHARS_MAX = 300;
 
 const theme = EditorView.theme({
   '&': { fontSize: '13px', backgroundColor: 'transparent' },
@@ -54,13 +59,15 @@ export interface EditorProps {
   readonly takesFocus: boolean;
   /** The server's word on this text. */
   readonly problem: ApiProblem | undefined;
+  /** Notes of the answer to this text, which say where they belong. */
+  readonly notes?: Pick<Answer, 'warnings' | 'infos'> | undefined;
   /** Those of a dashboard's variables; absent: it is no query of a dashboard. */
   readonly values?: Values;
 }
 
 /** PromQL with colours, completion from what the tenant has, and errors where they are. */
 export function Editor(props: EditorProps) {
-  const { text, problem } = props;
+  const { text, problem, notes } = props;
   const { tenant } = useScope();
   const element = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView>(undefined);
@@ -129,24 +136,41 @@ export function Editor(props: EditorProps) {
 
   useEffect(() => {
     const editor = view.current;
-    if (editor !== undefined)
-      editor.dispatch(setDiagnostics(editor.state, problem === undefined ? [] : [mark(editor, problem)]));
-  }, [problem]);
+    if (editor === undefined) return;
+    const { doc } = editor.state;
+    const marks = problem === undefined ? [] : [faultAt(doc, problem)];
+    editor.dispatch({ effects: tell.of([...marks, ...notesIn(doc, notes)]) });
+  }, [problem, notes]);
 
   return <div ref={element} className="editor" />;
 }
 
+function faultAt(doc: Text, { message, position }: ApiProblem): Diagnostic {
+  const from = position === undefined ? undefined : offsetOf(doc, position);
+  if (from === undefined) return { from: 0, to: doc.length, severity: 'error', message };
+  const { to } = doc.lineAt(from);
+  return { from: from === to ? Math.max(0, from - 1) : from, to, severity: 'error', message };
+}
+
+/** Notes at the names or calls that they are about; the others stand above the answer only. */
+function notesIn(doc: Text, notes: Pick<Answer, 'warnings' | 'infos'> | undefined): Diagnostic[] {
+  const all = [
+    ...(notes?.warnings ?? []).map((message) => ({ message, severity: 'warning' as const })),
+    ...(notes?.infos ?? []).map((message) => ({ message, severity: 'info' as const })),
+  ];
+  return all.slice(0, NOTES_MAX).flatMap(({ message, severity }) => {
+    const position = positionIn(message);
+    const from = position && offsetOf(doc, position);
+    if (from === undefined || from >= doc.length) return [];
+    const [word = ' '] = /^[\w:]+/.exec(doc.sliceString(from, from + NAME_CHARS_MAX)) ?? [];
+    return [{ from, to: Math.min(doc.length, from + word.length), severity, message }];
+  });
+}
+
 /** The server counts bytes in a line, the editor UTF-16 units. */
-function mark({ state: { doc } }: EditorView, { message, position }: ApiProblem): Diagnostic {
-  if (position === undefined || position.line > doc.lines)
-    return { from: 0, to: doc.length, severity: 'error', message };
-  const line = doc.line(position.line);
-  const bytes = new TextEncoder().encode(line.text).subarray(0, position.column - 1);
-  const from = Math.min(line.to, line.from + new TextDecoder().decode(bytes).length);
-  return {
-    from: from === line.to ? Math.max(line.from, from - 1) : from,
-    to: Math.max(from, line.to),
-    severity: 'error',
-    message,
-  };
+function offsetOf(doc: Text, { line, column }: Position): number | undefined {
+  if (line > doc.lines) return undefined;
+  const { text, from, to } = doc.line(line);
+  const bytes = new TextEncoder().encode(text).subarray(0, column - 1);
+  return Math.min(to, from + new TextDecoder().decode(bytes).length);
 }

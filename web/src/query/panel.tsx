@@ -109,6 +109,7 @@ export function Panel({ panel, onChange, onZoom, onRemove }: PanelProps) {
             onRun={run}
             takesFocus={hadFocus.current}
             problem={error instanceof ApiProblem && text === expr ? error : undefined}
+            notes={text === expr && !error ? data : undefined}
           />
         </Suspense>
       ) : (
@@ -323,6 +324,18 @@ function GraphControls({
   );
 }
 
+/** A drawing on the colour of the page: by itself it has none, and light lines would be lost elsewhere. */
+function onGround(drawn: HTMLCanvasElement): HTMLCanvasElement {
+  const canvas = document.createElement('canvas');
+  canvas.width = drawn.width;
+  canvas.height = drawn.height;
+  const context = canvas.getContext('2d')!;
+  context.fillStyle = getComputedStyle(document.body).backgroundColor;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(drawn, 0, 0);
+  return canvas;
+}
+
 function Downloads({
   answer,
   root,
@@ -344,7 +357,8 @@ function Downloads({
   };
   const asPng = () => {
     const canvas = root.current?.querySelector<HTMLCanvasElement>('.chart canvas');
-    canvas?.toBlob((blob) => blob && download('graph.png', blob));
+    const picture = canvas && onGround(canvas);
+    picture?.toBlob((blob) => blob && download('graph.png', blob));
   };
   return (
     <>

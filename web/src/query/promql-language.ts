@@ -1,6 +1,6 @@
 import type { LRLanguage } from '@codemirror/language';
-import { linter } from '@codemirror/lint';
-import type { Extension } from '@codemirror/state';
+import { type Diagnostic, linter } from '@codemirror/lint';
+import { type Extension, StateEffect, StateField } from '@codemirror/state';
 import type { Input } from '@lezer/common';
 import { LanguageType, PromQLExtension, promQLLanguage } from '@prometheus-io/codemirror-promql';
 import type { Values } from '../dashboard/variables.ts';
@@ -26,6 +26,18 @@ function readable(input: Input, values: Values): Input {
   };
 }
 
+/** Tells an editor what the server says of its text. */
+export const tell = StateEffect.define<readonly Diagnostic[]>();
+
+/** The server's word on the text as it is. */
+const told = StateField.define<readonly Diagnostic[]>({
+  create: () => [],
+  update(before, { effects, docChanged }) {
+    const [news] = effects.filter((effect) => effect.is(tell));
+    return news?.value ?? (docChanged ? [] : before);
+  },
+});
+
 /**
  * PromQL for an editor: with completion from what a tenant has, and what is wrong underlined.
  *
@@ -37,10 +49,14 @@ export function promql(
 ): { readonly extension: Extension; readonly destroy: () => void } {
   const parts = new PromQLExtension().setComplete({ remote: client });
   const language = values === undefined ? promQLLanguage(LanguageType.PromQL) : promqlLanguage(values);
+  const findFaults = parts.getLinter().promQL();
   const extension = [
     language,
     language.data.of({ autocomplete: parts.getComplete().promQL.bind(parts.getComplete()) }),
-    linter(parts.getLinter().promQL()),
+    told,
+    linter(async (view) => [...(await findFaults(view)), ...view.state.field(told)], {
+      needsRefresh: ({ startState, state }) => startState.field(told) !== state.field(told),
+    }),
   ];
   return { extension, destroy: () => parts.destroy() };
 }
