@@ -88,11 +88,13 @@ export function ScopeProvider({ children }: { readonly children: ReactNode }) {
 function useTenantInAddress(tenant: string): void {
   const [path, navigate] = useLocation();
   const search = useSearch();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each address is looked at, as it is by then: a page may have led on
   useEffect(() => {
-    const params = new URLSearchParams(search);
+    const { pathname, hash } = window.location;
+    const params = new URLSearchParams(window.location.search);
     if (tenant === '' || params.has('tenant')) return;
     params.set('tenant', tenant);
-    navigate(`${path}?${params}`, { replace: true });
+    navigate(`~${pathname}?${params}${hash}`, { replace: true });
   }, [tenant, path, search, navigate]);
 }
 
