@@ -216,6 +216,107 @@ test('a service meets its pods where its series name them, though their workload
   assert.equal(requests, 'destination_workload="checkout-api",destination_workload_namespace="prod"');
 });
 
+/** A catalog of some series, renewed. */
+async function renewed(data: readonly TestSeries[]): Promise<ServiceCatalog> {
+  const catalog = new ServiceCatalog({ tenant: 't', runner: testRunner(listQueryable(data)) });
+  await catalog.renew(T, none);
+  return catalog;
+}
+
+test('whoever speaks for others gives no service its pods, nor them to itself', async () => {
+  const ofMonitoring = (pod: string) => ({ namespace: 'monitoring', pod: `${pod}-6d4cf56db6-x7k2p` });
+  const attributes = (name: string) => ({ k8s_namespace_name: 'shop', k8s_deployment_name: name });
+  const target = { __name__: 'target_info', instance: 'otel:8889' };
+  const each = (labels: (name: string) => Record<string, string>) =>
+    ['cart', 'mail'].map((name) => gauge({ ...target, ...attributes(name), ...labels(name) }));
+  const up = { __name__: 'up', service_name: 'cart' };
+  const cases: Record<string, readonly TestSeries[]> = {
+    'a collector that is scraped with honor_labels': each((name) => ({
+      ...{ job: `shop/${name}`, ...ofMonitoring('otel-collector') },
+    })),
+    'a pod of another name that is scraped': each((name) => ({
+      ...{ job: `shop/${name}`, k8s_pod_name: `${name}-6d4cf56db6-x7k2p`, ...ofMonitoring('relay') },
+    })),
+    'one that names the services, too': each((name) => ({ service_name: `${name}s`, ...ofMonitoring('relay') })),
+    'a collector without a pod': each((name) => ({ job: 'otel', exported_job: `shop/${name}` })),
+    'a job over several workloads': each(() => ({ job: 'otel' })),
+    'a job over several pods that are scraped': each((name) => {
+      const pod = `${name}-6d4cf56db6-x7k2p`;
+      return { job: 'pods', namespace: 'shop', pod, k8s_pod_name: pod };
+    }),
+    'a target of an exporter': [gauge({ ...up, job: 'blackbox', instance: 'cart:80', ...ofMonitoring('blackbox') })],
+    'a URL that is probed': [gauge({ ...up, job: 'p', instance: 'https://cart', ...ofMonitoring('checks') })],
+    'a host that is probed': [
+      gauge({ ...up, job: 'p', instance: 'cart:80', ...ofMonitoring('checks') }),
+      gauge({ __name__: 'probe_success', job: 'p', instance: 'cart:80', ...ofMonitoring('checks') }),
+    ],
+  };
+  for (const [name, data] of Object.entries(cases)) {
+    const { workloads } = await renewed([...data, ...deployed('shop', 'cart'), ...deployed('shop', 'mail')]);
+    const all = [
+      ...['cart', 'mail'].map((workload) => ({ cluster: '', namespace: 'shop', name: workload })),
+      ...['otel-collector', 'relay', 'blackbox', 'checks'].map((workload) => ({
+        ...{ cluster: '', namespace: 'monitoring', name: workload },
+      })),
+    ];
+    assert.deepEqual(
+      all.map((workload) => workloads.serviceOf(workload)?.name).filter((service) => service !== undefined),
+      [],
+      name,
+    );
+  }
+});
+
+test('a cluster that only OpenTelemetry names does not part a service from its pods', async () => {
+  const target = { __name__: 'target_info', job: 'shop/checkout', instance: 'a', k8s_cluster_name: 'prod' };
+  const attributes = { k8s_namespace_name: 'shop', k8s_deployment_name: 'checkout-api' };
+  const catalog = await renewed([gauge({ ...target, ...attributes }), ...deployed('shop', 'checkout-api')]);
+  const { pods, workload, mesh } = catalog.selectors({ cluster: '', namespace: 'shop', name: 'checkout' });
+  assert.match(pods, /^namespace="shop",pod=~"checkout-api/);
+  assert.equal(workload, 'namespace="shop",deployment="checkout-api"');
+  assert.equal(mesh, 'destination_workload="checkout-api",destination_workload_namespace="shop"');
+});
+
+test('of a shared job, pods of the workload or the label that names the service select', async () => {
+  const up = { __name__: 'up', namespace: 'prod' };
+  const pod = { pod: 'payments-6d4cf56db6-x7k2p' };
+  const target = { __name__: 'target_info', job: 'shop/pay', instance: 'a', k8s_namespace_name: 'prod' };
+  const scraped = [
+    gauge({ ...up, job: 'pods', ...pod }),
+    gauge({ ...up, job: 'pods', pod: 'cart-6d4cf56db6-x7k2p' }),
+    ...deployed('prod', 'payments'),
+  ];
+  const pushed = await renewed([gauge({ ...target, k8s_pod_name: pod.pod }), ...scraped]);
+  const { own } = pushed.selectors({ cluster: '', namespace: 'shop', name: 'pay' });
+  assert.match(own, /^namespace="prod",pod=~"payments/);
+  const named = await renewed([gauge({ ...up, job: 'a', service_name: 'pay', ...pod }), ...scraped]);
+  const id = { cluster: '', namespace: 'prod', name: 'pay' };
+  assert.equal(named.selectors(id).own, 'namespace="prod",service_name="pay"');
+});
+
+test('workloads in several places select no workloads of others there', async () => {
+  const target = (namespace: string, name: string) =>
+    gauge({
+      ...{ __name__: 'target_info', job: 'shop/shop', service_name: 'shop', instance: name },
+      ...{ k8s_namespace_name: namespace, k8s_deployment_name: name },
+    });
+  const id = { cluster: '', namespace: 'shop', name: 'shop' };
+  const apart = await renewed([target('a', 'web'), target('b', 'api'), target('b', 'jobs')]);
+  assert.equal(apart.selectors(id).workload, 'namespace="b",deployment=~"api|jobs"');
+  const same = await renewed(['a', 'b'].flatMap((place) => ['web', 'api'].map((name) => target(place, name))));
+  assert.equal(same.selectors(id).workload, 'namespace=~"a|b",deployment=~"api|web"');
+});
+
+test('workloads that cannot be had are among the refusals', async () => {
+  for (const refused of ['kube_pod_owner', 'k8s_pod_name']) {
+    const runner = testRunner(listQueryable(DATA), (expr) => expr.includes(refused));
+    const catalog = new ServiceCatalog({ tenant: 't', runner });
+    await catalog.renew(T, none);
+    assert.equal(catalog.refusals.length, 1, refused);
+    assert.ok(catalog.list().length > 0);
+  }
+});
+
 test('probes belong to the service that their labels name, reporters to themselves', async () => {
   const probe = { __name__: 'probe_success', job: 'blackbox' };
   const data = [

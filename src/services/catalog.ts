@@ -14,7 +14,7 @@ import {
   serviceOf,
 } from '../model/service-id.ts';
 import type { Rows } from './rows.ts';
-import { equals, podMatcher, type ServiceSelectors, selectorsOf } from './selectors.ts';
+import { equals, type ServiceSelectors, selectorsOf } from './selectors.ts';
 import type { Service } from './service.ts';
 import { readWorkloads } from './workloads.ts';
 
@@ -39,6 +39,7 @@ interface Entry {
   seenMs: number;
   readonly jobs: Set<string>;
   readonly named: Set<string>;
+  byPods: boolean;
   numbers: MutableNumbers;
 }
 
@@ -92,9 +93,9 @@ export class ServiceCatalog {
   /** The selectors of a service that is in the list; of another one, those that its name suggests. */
   selectors(id: ServiceId): ServiceSelectors {
     const entry = this.#entries.get(serviceKey(id));
-    const { jobs, named } = entry ?? { jobs: new Set<string>(), named: new Set<string>() };
+    const { jobs, named, byPods } = entry ?? { jobs: new Set<string>(), named: new Set<string>(), byPods: false };
     const isShared = (job: string) => (this.#owners.get(job)?.size ?? 0) > 1;
-    return selectorsOf(id, { jobs, named, workloads: this.#workloads.workloadsOf(id) }, isShared);
+    return selectorsOf(id, { jobs, named, byPods, workloads: this.#workloads.workloadsOf(id) }, isShared);
   }
 
   kindOf(id: ServiceId): Service['kind'] | undefined {
@@ -122,7 +123,7 @@ export class ServiceCatalog {
         return { rows: [], refused: true };
       }
     };
-    this.#workloads = await readWorkloads((expr) => this.#ask(expr, nowMs, signal), this.#options.nameLabels);
+    this.#workloads = await readWorkloads(ask, this.#options.nameLabels);
     const next = new Renewal(this.#entries, this.#workloads, this.#options.nameLabels, nowMs);
     const ids = serviceLabels(this.#options.nameLabels).join(', ');
     next.instances(await this.#ask(`count by (${ids}) (up)`, nowMs, signal));
@@ -324,6 +325,7 @@ class Renewal {
     }
     const label = namingLabel(labels, id.name, this.#nameLabels);
     if (label !== undefined) entry.named.add(label);
+    else if (labels.get('pod') !== '') entry.byPods = true;
     return entry;
   }
 
@@ -341,6 +343,7 @@ class Renewal {
       seenMs: this.#nowMs,
       jobs: new Set(),
       named: new Set(),
+      byPods: false,
       numbers: unknown(),
     };
     this.entries.set(key, entry);
@@ -358,10 +361,10 @@ function unknown(): MutableNumbers {
   return { rate: null, errorRatio: null, durationSeconds: null, saturation: null, instances: null };
 }
 
-/** The matcher by which a series tells its service. */
+/** The matcher by which a series tells its service; undefined where only its pod, or nothing, does. */
 function namingLabel(labels: Labels, name: string, nameLabels: NameLabels = []): string | undefined {
   for (const label of [...nameLabels, 'service_name']) if (labels.get(label) === name) return equals(label, name);
-  if (labels.get('pod') !== '') return podMatcher(name);
+  if (labels.get('pod') !== '') return undefined;
   for (const label of ['app_kubernetes_io_name', 'app', 'job'])
     if (labels.get(label) === name) return equals(label, name);
   return labels.get('job') === '' ? undefined : equals('job', labels.get('job'));

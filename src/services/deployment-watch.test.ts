@@ -24,11 +24,11 @@ function deployed(atMs: number): TestSeries[] {
   );
 }
 
-function watchOf(rows: MemoryRows, series: readonly TestSeries[], owner: string) {
+function watchOf(rows: MemoryRows, series: readonly TestSeries[], owner: string, refuses?: (expr: string) => boolean) {
   const clock = new ManualClock(NOW_MS);
   const events = new EventBook(rows, clock);
   const watch = new DeploymentWatch({
-    runner: testRunner(listQueryable(series)),
+    runner: testRunner(listQueryable(series), refuses),
     events,
     leases: new TenantLeases(rows, owner, clock),
     tenants: async () => ['t'],
@@ -98,12 +98,12 @@ test('an event that was sent in is the deployment that the data shows beside it'
   assert.deepEqual(await found(), ['mine deployment false']);
 });
 
-test('an image of a workload is a deployment of the service whose series name its pods', async () => {
+/** A checkout-api that is deployed at some time: its first pods, and those with which it goes on. */
+function checkout(atMs: number, untilMs = NOW_MS + 3_600_000): TestSeries[] {
   const series: TestSeries[] = [];
-  const atMs = NOW_MS - 2 * 3_600_000;
   for (const [hash, image, fromMs, toMs] of [
     ['6d4cf56db6', 'checkout:1', NOW_MS - 4 * 3_600_000, atMs - 1],
-    ['7f9bb5c8dd', 'checkout:2', atMs, NOW_MS + 3_600_000],
+    ['7f9bb5c8dd', 'checkout:2', atMs, untilMs],
   ] as const) {
     for (const suffix of ['x7k2p', 'q9w4z']) {
       const samples: [number, number][] = [];
@@ -116,7 +116,60 @@ test('an image of a workload is a deployment of the service whose series name it
       series.push([{ __name__: 'kube_pod_owner', ...owner, ...pod }, ...samples]);
     }
   }
-  const { round, found } = watchOf(new MemoryRows(), series, 'one');
+  return series;
+}
+
+test('an image of a workload is a deployment of the service whose series name its pods', async () => {
+  const atMs = NOW_MS - 2 * 3_600_000;
+  const { round, found } = watchOf(new MemoryRows(), checkout(atMs), 'one');
   await round();
   assert.deepEqual(await found(), [`/prod/checkout/2/${atMs} deployment true`]);
+});
+
+test('a round in which pods cannot be had is repeated, and files nothing under other services', async () => {
+  const atMs = NOW_MS - 2 * 3_600_000;
+  for (const refused of ['kube_pod_owner{owner_kind!~', 'k8s_pod_name']) {
+    let isAway = true;
+    const refuses = (expr: string) => isAway && expr.includes(refused);
+    const { round, found } = watchOf(new MemoryRows(), checkout(atMs), 'one', refuses);
+    await round();
+    assert.deepEqual(await found(), [], refused);
+    isAway = false;
+    await round();
+    assert.deepEqual(await found(), [`/prod/checkout/2/${atMs} deployment true`], refused);
+  }
+});
+
+test('pods of the last minutes that are looked at are known', async () => {
+  const asked: { startMs: number; endMs: number; stepMs: number }[] = [];
+  const runner = testRunner(listQueryable(checkout(NOW_MS - 5 * MINUTE_MS)));
+  const clock = new ManualClock(NOW_MS);
+  const rows = new MemoryRows();
+  const watch = new DeploymentWatch({
+    runner: {
+      ...runner,
+      range: async (tenant, request, context) => {
+        if (request.expr.includes('owner_kind!~')) asked.push(request);
+        return runner.range(tenant, request, context);
+      },
+    },
+    events: new EventBook(rows, clock),
+    leases: new TenantLeases(rows, 'one', clock),
+    tenants: async () => ['t'],
+    historyMs: 0,
+    onMinute() {},
+    log: silentLogger,
+    clock,
+  });
+  let done = false;
+  const looked = watch.look().then(() => {
+    done = true;
+  });
+  while (!done) {
+    await clock.advance(10);
+    await clock.turn();
+  }
+  await looked;
+  assert.ok(asked.length >= 3);
+  for (const { startMs, endMs, stepMs } of asked) assert.equal((endMs - startMs) % stepMs, 0, `${startMs} ${endMs}`);
 });

@@ -148,7 +148,10 @@ export class DeploymentWatch implements Service {
     await this.#trim(tenant);
   }
 
-  /** Pods of all of these minutes: those that are gone at their end, too. */
+  /**
+   * Pods of all of these minutes: those that are gone at their end, too. Steps end at the last minute, and each looks back to the one
+   * before. What is refused ends the round, which is repeated: evidence would be filed under other services without it.
+   */
   #workloads(
     tenant: string,
     nameLabels: NameLabels,
@@ -156,8 +159,9 @@ export class DeploymentWatch implements Service {
     endMs: number,
     signal: AbortSignal,
   ): Promise<PodWorkloads> {
+    const firstMs = endMs - Math.ceil((endMs - startMs) / WORKLOADS_STEP_MS) * WORKLOADS_STEP_MS;
     return readWorkloads(async (expr) => {
-      const request = { expr, startMs, endMs, stepMs: WORKLOADS_STEP_MS, lookbackMs: WORKLOADS_STEP_MS };
+      const request = { expr, startMs: firstMs, endMs, stepMs: WORKLOADS_STEP_MS, lookbackMs: WORKLOADS_STEP_MS };
       const { value } = await this.#options.runner.range(tenant, request, { signal });
       const series = value.type === 'matrix' ? value.series : [];
       return { rows: series.map(({ pairs }) => ({ labels: labelsOfPairs(pairs), value: 1 })), refused: false };

@@ -1,4 +1,5 @@
-import { labelText, type ServiceId, type Workload } from '../model/service-id.ts';
+import { getOrMake } from '../lib/map.ts';
+import { labelText, type ServiceId, serviceKey, type Workload } from '../model/service-id.ts';
 import type { ServiceSources } from './service.ts';
 
 /** Matchers that select series of a service, to be put between braces. */
@@ -16,7 +17,7 @@ export interface ServiceSelectors {
 /** @param isShared whether other services have series of the job, too */
 export function selectorsOf(
   id: ServiceId,
-  { jobs, named, workloads }: ServiceSources,
+  { jobs, named, byPods, workloads }: ServiceSources,
   isShared: (job: string) => boolean,
 ): ServiceSelectors {
   const place = [...(id.cluster === '' ? [] : [equals('cluster', id.cluster)])];
@@ -25,18 +26,21 @@ export function selectorsOf(
   const isOwn = own.length > 0 && !own.some(isShared);
   // a job `ns/name` says the namespace by itself
   const byJob = [...place, own.length === 1 ? equals('job', own[0]!) : matches('job', own.map(escaped).join('|'))];
-  const byName = named.size === 0 ? [equals('job', id.name)] : [[...named].sort()[0]!];
-  return {
-    own: (isOwn ? byJob : [...inNamespace, ...byName]).join(','),
-    ...workloadSelectors(workloads.length === 0 ? [id] : workloads),
-  };
+  const ofWorkloads = workloadSelectors(workloads.length === 0 ? [id] : workloads);
+  const labels = [...named].sort();
+  const label = labels.find((matcher) => !matcher.startsWith('job=')) ?? (byPods ? undefined : labels[0]);
+  const byName = [...inNamespace, label ?? equals('job', id.name)].join(',');
+  const isByPods = byPods && label === undefined;
+  return { own: isOwn ? byJob.join(',') : isByPods ? ofWorkloads.pods : byName, ...ofWorkloads };
 }
 
-/** @param workloads at least one */
-function workloadSelectors(workloads: readonly Workload[]): Omit<ServiceSelectors, 'own'> {
+/** @param all at least one */
+function workloadSelectors(all: readonly Workload[]): Omit<ServiceSelectors, 'own'> {
+  const workloads = rectangleOf(all);
   const place = (label: string, part: 'cluster' | 'namespace') => {
-    const values = [...new Set(workloads.map((workload) => workload[part]))].filter((value) => value !== '');
-    return values.length === 0 ? [] : [oneOf(label, values)];
+    const values = [...new Set(workloads.map((workload) => workload[part]))];
+    // series may lack what one of them lacks
+    return values.includes('') ? [] : [oneOf(label, values)];
   };
   const names = [...new Set(workloads.map(({ name }) => name))];
   const cluster = place('cluster', 'cluster');
@@ -47,6 +51,20 @@ function workloadSelectors(workloads: readonly Workload[]): Omit<ServiceSelector
     workload: [...inNamespace, oneOf('deployment', names)].join(','),
     mesh: [...mesh, ...cluster].join(','),
   };
+}
+
+/**
+ * Workloads that matchers of cluster, namespace and name select without selecting others: all of them, or, where a name is only in one
+ * of several places, those of the place that has most.
+ */
+function rectangleOf(workloads: readonly Workload[]): readonly Workload[] {
+  const countOf = (part: keyof Workload) => new Set(workloads.map((workload) => workload[part])).size;
+  if (countOf('cluster') * countOf('namespace') * countOf('name') === workloads.length) return workloads;
+  const places = new Map<string, Workload[]>();
+  for (const workload of workloads) {
+    getOrMake(places, serviceKey({ ...workload, name: '' }), (): Workload[] => []).push(workload);
+  }
+  return [...places].sort(([a, one], [b, other]) => other.length - one.length || (a < b ? -1 : 1))[0]![1];
 }
 
 /** Characters of the random parts of names that Kubernetes makes. */

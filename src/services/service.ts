@@ -13,6 +13,8 @@ export interface ServiceSources {
   readonly jobs: ReadonlySet<string>;
   /** Matchers of the label that named it, e.g. `service_name="cart"`. */
   readonly named: ReadonlySet<string>;
+  /** Its pods name it, on series without another name. */
+  readonly byPods: boolean;
   /** Workloads of Kubernetes that it runs as; none: one of its own name. */
   readonly workloads: readonly Workload[];
 }

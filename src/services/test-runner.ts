@@ -23,6 +23,7 @@ export function testRunner(queryable: Queryable, refuses: (expr: string) => bool
       return answer(value, request.timeMs);
     },
     async range(_tenant: string, request: { expr: string; startMs: number; endMs: number; stepMs: number }) {
+      if (refuses(request.expr)) throw new Error(`refused: ${request.expr}`);
       const { value } = await engine.queryRange(queryable, request, unlimited());
       return answer(value, request.endMs);
     },
