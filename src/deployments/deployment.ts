@@ -1,4 +1,4 @@
-import { type ServiceId, serviceKey } from '../model/service-id.ts';
+import { type ServiceId, serviceKey, type Workload } from '../model/service-id.ts';
 
 /** How a deployment is known, best first. */
 export type EvidenceKind =
@@ -30,15 +30,19 @@ export interface Deployment {
 }
 
 export interface ServiceDeployment extends Deployment {
-  /** By service, version and begin: whoever finds it again finds the same id. */
+  /** By service, version, begin, and workload of several: whoever finds it again finds the same id. */
   readonly id: string;
   readonly service: ServiceId;
+  /** The one that was deployed, of several of the service. */
+  readonly workload?: Workload | undefined;
 }
 
 export function deploymentId(
   service: ServiceId,
   { to, beginMs, kind }: Pick<Deployment, 'to' | 'beginMs' | 'kind'>,
+  workload?: Workload,
 ): string {
   const version = kind === 'restart' ? 'restart' : encodeURIComponent(to.toWellFormed());
-  return `${serviceKey(service)}/${version}/${beginMs}`;
+  const id = `${serviceKey(service)}/${version}/${beginMs}`;
+  return workload === undefined ? id : `${id}/${serviceKey(workload)}`;
 }

@@ -4,7 +4,7 @@ import { getOrMake } from '../lib/map.ts';
 import { Pacer } from '../lib/pacer.ts';
 import { type NameLabels, type PodWorkloads, serviceKey } from '../model/service-id.ts';
 import type { ServiceDeployment } from './deployment.ts';
-import { EvidenceChoices, readEvidence } from './evidence.ts';
+import { EvidenceChoices, readEvidence, type ServiceEvidence } from './evidence.ts';
 import { ServiceTrack } from './service-track.ts';
 
 const MINUTE_MS = 60_000;
@@ -79,12 +79,21 @@ export class DeploymentDetector {
     const options = { runner, choices: this.#choices, workloads, nameLabels, pacer };
     const { services } = await readEvidence(tenant, startMs, endMs, options, signal);
     const found: ServiceDeployment[] = [];
-    for (const { service, minutes } of services.values()) {
+    const ofService = new Map<string, ServiceEvidence[]>();
+    for (const part of services.values()) {
+      getOrMake(ofService, serviceKey(part.service), (): ServiceEvidence[] => []).push(part);
+    }
+    for (const parts of ofService.values()) {
       if (pacer?.due) await pacer.pause();
-      const track = this.#track(service);
+      const track = this.#track(parts[0]!.service);
       if (track === undefined) continue;
-      for (const [i, minute] of minutes.entries()) {
-        if (minute !== undefined) found.push(...track.push(startMs + i * MINUTE_MS, minute));
+      // of one minute the service as a whole has the word before its workloads
+      parts.sort((a, b) => Number(a.workload !== undefined) - Number(b.workload !== undefined));
+      for (let timeMs = startMs, i = 0; timeMs <= endMs; timeMs += MINUTE_MS, i++) {
+        for (const { workload, minutes } of parts) {
+          const minute = minutes[i];
+          if (minute !== undefined) found.push(...track.push(timeMs, minute, workload));
+        }
       }
     }
     return found;
@@ -99,7 +108,7 @@ export class DeploymentDetector {
   #forget(): void {
     const lookedMs = this.#lookedMs ?? 0;
     for (const [key, { lastMs }] of this.#tracks) if (lookedMs - lastMs > FORGET_AFTER_MS) this.#tracks.delete(key);
-    this.#choices.keep((key) => this.#tracks.has(key));
+    this.#choices.keep((key) => this.#tracks.has(key.split(' ')[0]!));
   }
 }
 

@@ -21,7 +21,7 @@ export interface TenantEvent {
 }
 
 export function eventOf(deployment: ServiceDeployment): TenantEvent {
-  const { id, kind, evidence, beginMs, endMs, service, from, to } = deployment;
+  const { id, kind, evidence, beginMs, endMs, service, workload, from, to } = deployment;
   return {
     id,
     kind,
@@ -31,6 +31,7 @@ export function eventOf(deployment: ServiceDeployment): TenantEvent {
     service,
     ...(from === '' ? {} : { from }),
     ...(to === '' ? {} : { to }),
+    ...(workload === undefined ? {} : { text: `workload ${workload.name}` }),
   };
 }
 

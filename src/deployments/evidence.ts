@@ -3,6 +3,7 @@ import { getOrMake } from '../lib/map.ts';
 import type { Pacer } from '../lib/pacer.ts';
 import type { Labels } from '../model/labels.ts';
 import {
+  areSeveral,
   labelsOfPairs,
   type NameLabels,
   NO_WORKLOADS,
@@ -134,11 +135,14 @@ function noteBeside({ name, beside }: Choice, { of, all }: Counted): void {
 export interface Evidence {
   readonly startMs: number;
   readonly endMs: number;
+  /** By service; those of several workloads also by workload. */
   readonly services: ReadonlyMap<string, ServiceEvidence>;
 }
 
 export interface ServiceEvidence {
   readonly service: ServiceId;
+  /** One of several of the service, whose evidence this is; undefined: of the service as a whole. */
+  readonly workload?: Workload | undefined;
   /** By minute, from the start on; undefined where there is nothing. */
   readonly minutes: readonly (ServiceMinute | undefined)[];
 }
@@ -175,6 +179,7 @@ interface MutableMinute {
 
 interface Draft {
   readonly service: ServiceId;
+  readonly workload: Workload | undefined;
   readonly minutes: (MutableMinute | undefined)[];
   /** By metric, its rows. */
   readonly buildInfos: Map<string, { readonly version: Version; readonly row: ResultSeries }[]>;
@@ -220,7 +225,7 @@ class Reading {
       if (pacer?.due) await pacer.pause();
       this.#takeBuildInfo(key, draft);
       this.#takeImage(key, draft);
-      services.set(key, { service: draft.service, minutes: draft.minutes });
+      services.set(key, { service: draft.service, workload: draft.workload, minutes: draft.minutes });
     }
     return services;
   }
@@ -371,7 +376,7 @@ class Reading {
         rows.reduce((points, { row }) => points + row.times.length, 0),
       );
     }
-    const name = draft.service.name;
+    const { name } = draft.workload ?? draft.service;
     const own = [...of.keys()]
       .filter((container) => of.get(container)! >= all * 0.9)
       .sort(
@@ -393,16 +398,18 @@ class Reading {
     return service === undefined ? undefined : this.#draft(service);
   }
 
-  /** Several workloads of one service have versions of their own: each of them is a service then. */
+  /** Several workloads of one service have versions of their own. */
   #draftOfWorkload(workload: Workload): Draft {
     const service = this.#workloads.serviceOf(workload);
-    const isOnly = service !== undefined && this.#workloads.workloadsOf(service).length === 1;
-    return this.#draft(isOnly ? service : workload);
+    if (service === undefined) return this.#draft(workload);
+    return this.#draft(service, areSeveral(this.#workloads.workloadsOf(service)) ? workload : undefined);
   }
 
-  #draft(service: ServiceId): Draft {
-    return getOrMake(this.#drafts, serviceKey(service), () => ({
+  #draft(service: ServiceId, workload?: Workload): Draft {
+    const key = serviceKey(service);
+    return getOrMake(this.#drafts, workload === undefined ? key : `${key} ${serviceKey(workload)}`, () => ({
       service,
+      workload,
       minutes: new Array<MutableMinute | undefined>(this.#count).fill(undefined),
       buildInfos: new Map(),
       upPoints: 0,

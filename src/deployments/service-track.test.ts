@@ -45,6 +45,30 @@ test('evidence that begins with a roll-out does not hide it, nor tells it twice'
   assert.deepEqual(told(new ServiceTrack(service), begins), ['image y 90', 'target-info 3 180']);
 });
 
+test('a roll-out of a workload is told once, by it or by the service, and others beside it are', () => {
+  const [web, worker] = ['web', 'worker'].map((name) => ({ cluster: '', namespace: 'shop', name }));
+  const track = new ServiceTrack(service);
+  const last = new Map<string, ServiceDeployment>();
+  for (let minute = 0; minute < 300; minute++) {
+    const of = (evidence: VersionEvidence, version: string) => ({
+      versions: { [evidence]: [{ version: { version, revision: '' }, instances: 4 }] },
+    });
+    const since = (begin: number) => (minute < begin ? '1' : '2');
+    const found = [
+      ...track.push(minute * MINUTE_MS, of('target-info', since(90))),
+      ...track.push(minute * MINUTE_MS, of('image', since(91)), web),
+      // by another evidence, as the first ends
+      ...track.push(minute * MINUTE_MS, of('replica-set', since(200)), worker),
+      ...track.push(minute * MINUTE_MS, of('image', since(201)), { ...worker!, name: 'jobs' }),
+    ];
+    for (const one of found) last.set(one.id, one);
+  }
+  assert.deepEqual(
+    [...last.values()].map(({ evidence, workload }) => `${evidence} ${workload?.name ?? '–'}`),
+    ['target-info –', 'replica-set worker', 'image jobs'],
+  );
+});
+
 test('an event that was sent in stands for the roll-out beside it', () => {
   const phases: Phase[] = [
     [90, { image: 'x' }],

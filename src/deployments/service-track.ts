@@ -1,4 +1,5 @@
-import type { ServiceId } from '../model/service-id.ts';
+import { getOrMake } from '../lib/map.ts';
+import { type ServiceId, serviceKey, type Workload } from '../model/service-id.ts';
 import { deploymentId, type EvidenceKind, type ServiceDeployment } from './deployment.ts';
 import { GenerationTrack } from './generation-track.ts';
 import { RestartTrack, type StartCounts } from './restart-track.ts';
@@ -26,16 +27,24 @@ const SENT_NEAR_MS = 15 * MINUTE_MS;
 const RESTART_WAITS_MS = 15 * MINUTE_MS;
 /** Deployments that are compared with what is found next. */
 const TOLD_MAX = 32;
+/** Workloads of one service that are looked at; those that were not seen for longest make room. */
+const WORKLOADS_MAX = 100;
+
+/** Evidence of a service as a whole, or of one of its workloads. */
+interface Part {
+  readonly workload: Workload | undefined;
+  readonly tracks: Map<VersionEvidence, VersionTrack>;
+  readonly generations: GenerationTrack;
+  lastMs: number;
+}
 
 /** Finds the deployments of one service: each by the first evidence that there is at its time, and none twice. */
 export class ServiceTrack {
   readonly service: ServiceId;
-  readonly #tracks = new Map<VersionEvidence, VersionTrack>();
-  readonly #generations = new GenerationTrack();
+  readonly #parts = new Map<string, Part>();
   readonly #restarts = new RestartTrack();
   #told: ServiceDeployment[] = [];
   #waiting: FoundDeployment[] = [];
-  #lastMs = Number.NEGATIVE_INFINITY;
   #sentMs = Number.NEGATIVE_INFINITY;
 
   constructor(service: ServiceId) {
@@ -44,7 +53,9 @@ export class ServiceTrack {
 
   /** The last minute that was taken, or the time of an event that was sent in. */
   get lastMs(): number {
-    return Math.max(this.#lastMs, this.#sentMs);
+    let lastMs = this.#sentMs;
+    for (const part of this.#parts.values()) lastMs = Math.max(lastMs, part.lastMs);
+    return lastMs;
   }
 
   /** An event that was sent in: what is found near to it is the same deployment. */
@@ -53,64 +64,67 @@ export class ServiceTrack {
     this.#remember(event);
   }
 
-  /** Takes the next minute, and answers the deployments that are new or have changed. */
-  push(minuteMs: number, { versions, starts, generation }: ServiceMinute): ServiceDeployment[] {
-    if (minuteMs <= this.#lastMs) return [];
-    this.#lastMs = minuteMs;
+  /**
+   * Takes the next minute, and answers the deployments that are new or have changed.
+   *
+   * @param workload one of several of the service, whose minute it is; absent: that of the service as a whole
+   */
+  push(minuteMs: number, { versions, starts, generation }: ServiceMinute, workload?: Workload): ServiceDeployment[] {
+    const part = this.#part(workload);
+    if (minuteMs <= part.lastMs) return [];
+    part.lastMs = minuteMs;
     const found: ServiceDeployment[] = [];
     const take = (evidence: EvidenceKind, deployment: FoundDeployment) => {
-      const taken = this.#take(evidence, deployment, minuteMs);
+      const taken = this.#take(part, evidence, deployment, minuteMs);
       if (taken !== undefined) found.push(taken);
     };
     for (const evidence of VERSION_EVIDENCE) {
       const counts = versions[evidence];
       if (counts === undefined) continue;
-      for (const deployment of this.#track(evidence).push(minuteMs, counts)) take(evidence, deployment);
+      for (const deployment of trackOf(part, evidence).push(minuteMs, counts)) take(evidence, deployment);
     }
     if (generation !== undefined) {
-      const deployment = this.#generations.push(minuteMs, generation.generation, generation.replicas);
+      const deployment = part.generations.push(minuteMs, generation.generation, generation.replicas);
       if (deployment !== undefined) take('generation', deployment);
     }
     const restart = starts === undefined ? undefined : this.#restarts.push(minuteMs, starts);
     if (restart !== undefined) this.#waiting.push(restart);
+    if (workload !== undefined) return found;
     for (const waiting of this.#waiting) if (isDue(waiting, minuteMs)) take('start-times', waiting);
     this.#waiting = this.#waiting.filter((waiting) => !isDue(waiting, minuteMs));
     return found;
   }
 
-  #track(evidence: VersionEvidence): VersionTrack {
-    let track = this.#tracks.get(evidence);
-    if (track === undefined) {
-      track = new VersionTrack();
-      this.#tracks.set(evidence, track);
+  #part(workload: Workload | undefined): Part {
+    const key = workload === undefined ? '' : serviceKey(workload);
+    if (workload !== undefined && !this.#parts.has(key) && this.#parts.size > WORKLOADS_MAX) {
+      const parts = [...this.#parts].filter(([, part]) => part.workload !== undefined);
+      this.#parts.delete(parts.reduce((oldest, one) => (one[1].lastMs < oldest[1].lastMs ? one : oldest))[0]);
     }
-    return track;
+    return getOrMake(this.#parts, key, () => ({
+      workload,
+      tracks: new Map(),
+      generations: new GenerationTrack(),
+      lastMs: Number.NEGATIVE_INFINITY,
+    }));
   }
 
-  #take(evidence: EvidenceKind, found: FoundDeployment, minuteMs: number): ServiceDeployment | undefined {
+  #take(part: Part, evidence: EvidenceKind, found: FoundDeployment, minuteMs: number): ServiceDeployment | undefined {
     const { service } = this;
-    const deployment = { ...found, evidence, service, id: deploymentId(service, found) };
+    const { workload } = part;
+    const id = deploymentId(service, found, workload);
+    const deployment = { ...found, evidence, service, id, ...(workload === undefined ? {} : { workload }) };
     const isKnown = this.#told.some(({ id, evidence: own }) => id === deployment.id && own === evidence);
-    if (!isKnown && (this.#isCovered(evidence, found.beginMs) || this.#isTold(deployment, minuteMs))) return undefined;
+    if (!isKnown && (isCovered(part, evidence, found.beginMs) || this.#isTold(deployment, minuteMs))) return undefined;
     this.#remember(deployment);
     return deployment;
   }
 
-  /** Better evidence was there before and goes on: it has the word. */
-  #isCovered(evidence: EvidenceKind, beginMs: number): boolean {
-    if (evidence === 'start-times') return false;
-    for (const better of VERSION_EVIDENCE) {
-      if (better === evidence) return false;
-      const track = this.#tracks.get(better);
-      if (track?.firstMs === undefined) continue;
-      if (track.firstMs <= beginMs - COVERS_BEFORE_MS && track.lastMs >= beginMs - COVERS_SINCE_MS) return true;
-    }
-    return false;
-  }
-
-  /** Other evidence has told of the same roll-out. */
+  /** Other evidence has told of the same roll-out: of the same workload, or of the service as a whole. */
   #isTold(found: ServiceDeployment, minuteMs: number): boolean {
-    return this.#told.some(({ evidence, kind, beginMs, endMs }) => {
+    return this.#told.some(({ evidence, kind, beginMs, endMs, workload }) => {
+      if (workload !== undefined && found.workload !== undefined && serviceKey(workload) !== serviceKey(found.workload))
+        return false;
       if (evidence === found.evidence || kind === 'restart' || (found.kind === 'restart' && kind === 'canary'))
         return false;
       const nearMs = evidence === 'sent' ? SENT_NEAR_MS : NEAR_MS;
@@ -124,6 +138,22 @@ export class ServiceTrack {
     this.#told.push(deployment);
     if (this.#told.length > TOLD_MAX) this.#told.shift();
   }
+}
+
+function trackOf({ tracks }: Part, evidence: VersionEvidence): VersionTrack {
+  return getOrMake(tracks, evidence, () => new VersionTrack());
+}
+
+/** Better evidence was there before and goes on: it has the word. */
+function isCovered({ tracks }: Part, evidence: EvidenceKind, beginMs: number): boolean {
+  if (evidence === 'start-times') return false;
+  for (const better of VERSION_EVIDENCE) {
+    if (better === evidence) return false;
+    const track = tracks.get(better);
+    if (track?.firstMs === undefined) continue;
+    if (track.firstMs <= beginMs - COVERS_BEFORE_MS && track.lastMs >= beginMs - COVERS_SINCE_MS) return true;
+  }
+  return false;
 }
 
 function isDue({ beginMs }: FoundDeployment, minuteMs: number): boolean {

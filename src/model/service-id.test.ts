@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Labels } from './labels.ts';
-import { NO_WORKLOADS, serviceKey, serviceOf, serviceOfKey, workloadOfPodName } from './service-id.ts';
+import { areSeveral, NO_WORKLOADS, serviceKey, serviceOf, serviceOfKey, workloadOfPodName } from './service-id.ts';
 
 test('a service is named by the first label there is', () => {
   const name = (labels: Record<string, string>) => {
@@ -49,4 +49,14 @@ test('keys are read back, whatever names hold', () => {
     assert.equal(serviceKey({ ...id, name }), serviceKey(id));
   }
   for (const key of ['', 'a', 'a/b', '//', 'a/b/c/d', '//%']) assert.equal(serviceOfKey(key), undefined, key);
+});
+
+test('a workload with and without its cluster is one', () => {
+  const at = (cluster: string, name = 'cart', namespace = 'shop') => ({ cluster, namespace, name });
+  assert.ok(!areSeveral([]));
+  assert.ok(!areSeveral([at('')]));
+  assert.ok(!areSeveral([at(''), at('prod')]));
+  assert.ok(areSeveral([at(''), at('prod'), at('test')]));
+  assert.ok(areSeveral([at(''), at('prod'), at('', 'mail')]));
+  assert.ok(areSeveral([at(''), at('', 'cart', 'other')]));
 });

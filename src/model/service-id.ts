@@ -63,6 +63,18 @@ export interface PodWorkloads {
   workloadsOf(service: ServiceId): readonly Workload[];
 }
 
+/** Several workloads, or one: one is known with and without its cluster where only OpenTelemetry names that. */
+export function areSeveral(workloads: readonly Workload[]): boolean {
+  const named = workloads.filter(({ cluster }) => cluster !== '');
+  const keys = new Set(named.map(serviceKey));
+  const places = new Set(named.map((workload) => serviceKey({ ...workload, cluster: '' })));
+  for (const workload of workloads) {
+    const key = serviceKey(workload);
+    if (workload.cluster === '' && !places.has(key)) keys.add(key);
+  }
+  return keys.size > 1;
+}
+
 export const NO_WORKLOADS: PodWorkloads = {
   workloadOf: () => undefined,
   serviceOf: () => undefined,

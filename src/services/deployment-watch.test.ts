@@ -126,6 +126,37 @@ test('an image of a workload is a deployment of the service whose series name it
   assert.deepEqual(await found(), [`/prod/checkout/2/${atMs} deployment true`]);
 });
 
+test('images of several workloads of a service are its deployments, each with its workload', async () => {
+  const [atMs, otherMs] = [NOW_MS - 2 * 3_600_000, NOW_MS - 3_600_000];
+  const of = (name: string, series: readonly TestSeries[]) =>
+    series.map(([labels, ...samples]): TestSeries => {
+      const renamed = Object.entries(labels).map(([label, value]) => [label, value.replace('checkout-api', name)]);
+      return [Object.fromEntries(renamed), ...samples];
+    });
+  const rows = new MemoryRows();
+  // start times are of the service as a whole: no restart is told beside a deployment
+  const starts = ['x7k2p', 'q9w4z'].map((suffix): TestSeries => {
+    const samples: [number, number][] = [];
+    for (let timeMs = NOW_MS - 4 * 3_600_000; timeMs <= NOW_MS; timeMs += MINUTE_MS) {
+      samples.push([timeMs, (timeMs < atMs ? NOW_MS - 9 * 3_600_000 : atMs) / 1000]);
+    }
+    const pod = { namespace: 'prod', service_name: 'checkout', instance: suffix };
+    return [{ __name__: 'process_start_time_seconds', job: 'a', ...pod }, ...samples];
+  });
+  const data = [...of('web', checkout(atMs)), ...of('worker', checkout(otherMs)), ...starts];
+  const { round, found, clock } = watchOf(rows, data, 'one');
+  await round();
+  assert.deepEqual((await found()).sort(), [
+    `/prod/checkout/2/${atMs}//prod/web deployment true`,
+    `/prod/checkout/2/${otherMs}//prod/worker deployment true`,
+  ]);
+  const events = await new EventBook(rows, clock).list('t', { startMs: 0, endMs: NOW_MS });
+  assert.deepEqual(events.map(({ text, service }) => `${service?.name} ${text}`).sort(), [
+    'checkout workload web',
+    'checkout workload worker',
+  ]);
+});
+
 test('a round in which pods cannot be had is repeated, and files nothing under other services', async () => {
   const atMs = NOW_MS - 2 * 3_600_000;
   for (const refused of ['kube_pod_owner{owner_kind!~', 'k8s_pod_name']) {
