@@ -7,7 +7,10 @@ import type { QueryBudget } from '../storage/queryable.ts';
 export interface MetricWeight {
   samples: number;
   bytes: number;
-  /** The newest sample of its groups, Unix ms: up to there the store has all of the metric. */
+  /**
+   * The newest sample of its groups, Unix ms. Up to there the store has all of the metric, unless it is split: parts are stored each at
+   * its own moment, within an hour of each other.
+   */
   lastMs: number;
 }
 

@@ -16,7 +16,10 @@ export interface DayWeights {
   readonly byMetric: ReadonlyMap<string, Weight>;
   readonly samples: number;
   readonly bytes: number;
-  /** Samples that the store does not have yet: they are in `samples` and, as they will be stored, in `bytes`. */
+  /**
+   * Samples that the store does not have yet: they are in `samples` and, as they will be stored, in `bytes`. An estimate while parts of
+   * a metric that is split are being stored: the window of those still to come is taken for stored.
+   */
   readonly recentSamples: number;
   /** Why recent samples could not be counted; they are left out then. */
   readonly recentUnknown: string | undefined;
@@ -31,7 +34,8 @@ const SAMPLE_BYTES_USUAL = 0.5;
 
 /**
  * Samples and bytes by metric: those of the store by the headers of its groups, recent ones by reading them, or a share of them. While
- * a window is being written some metrics are stored further than others, so what is recent is told for each of them.
+ * a window is being written some metrics are stored further than others, so what is recent is told for each of them; of a metric that
+ * is split, as far as its foremost part is stored.
  *
  * @param counts series of the day, of all that match
  * @returns undefined where nobody knows, or other labels than the name decide
