@@ -45,7 +45,8 @@ function rulesOf(i: number, edited: boolean): string[] {
       alert('Now', 'load > 5', ', labels: { severity: page, where: "{{ $labels.job }}" }'),
       alert('Later', 'load > 4', ', for: 6s, annotations: { summary: "{{ $labels.job }} {{ $value }}" }'),
       alert('Keeps', 'load > 6', ', keep_firing_for: 6s'),
-      record('alerts', `count by (alertname, alertstate) (ALERTS{alertname=~"${name}.*"})`),
+      // of this group only: what another one has written by then depends on both their turns
+      record('alerts', `count by (alertname, alertstate) (ALERTS{alertname=~"${name}[A-Z].*"})`),
     ],
     [
       record('limited', 'load'),
@@ -140,8 +141,11 @@ const endMs = startMs + SECONDS * 1000;
 // late groups are behind
 await sleep(13_000);
 
-/** All samples of what matches, by series: `time → value`. */
-async function samplesOf(api: ApiClient, selector: string): Promise<Map<string, Map<number, string>>> {
+/** Values by time, by series. */
+type Samples = ReadonlyMap<string, ReadonlyMap<number, string>>;
+
+/** All samples of what matches. */
+async function samplesOf(api: ApiClient, selector: string): Promise<Samples> {
   const query = `${selector}[${SECONDS + 60}s]`;
   const { result } = await api.instant(query, Math.ceil(Date.now() / 1000));
   const found = new Map<string, Map<number, string>>();
@@ -152,6 +156,23 @@ async function samplesOf(api: ApiClient, selector: string): Promise<Map<string, 
   return found;
 }
 
+/** Evaluations that a server says it did not begin in time, by group. */
+async function missedOf(api: ApiClient): Promise<Map<string, number>> {
+  const { text } = await api.ask('/metrics');
+  const rows = text.matchAll(
+    /^(?:cortex_)?prometheus_rule_group_iterations_missed_total\{.*;(group \d+)".*\} (\d+)$/gm,
+  );
+  return new Map(Array.from(rows, ([, group, count]) => [group!, Number(count)]));
+}
+
+/** Times of some series at which others have no sample at all. */
+function timesWithout(some: Samples, others: Samples): number[] {
+  const there = new Set([...others.values()].flatMap((samples) => [...samples.keys()]));
+  const times = new Set([...some.values()].flatMap((samples) => [...samples.keys()]));
+  return [...times].filter((timeMs) => !there.has(timeMs));
+}
+
+const missed = await Promise.all([missedOf(ours), missedOf(theirs)]);
 let compared = 0;
 for (let i = 0; i < GROUPS; i++) {
   const isEdited = i % 2 === 0;
@@ -166,8 +187,16 @@ for (let i = 0; i < GROUPS; i++) {
     const takes = (timeMs: number) => {
       const slotMs = timeMs + (isLate(i) ? 10_000 : 0);
       const nearEdit = isEdited && slotMs > editMs - 2000 && slotMs < editMs + RELOAD_MS;
-      return timeMs >= fromMs && timeMs < endMs - 1000 && !nearEdit;
+      return timeMs >= fromMs && timeMs < endMs - 1000 && !nearEdit && !left.has(timeMs);
     };
+    const left = new Set<number>();
+    for (const [side, times] of [timesWithout(other, own), timesWithout(own, other)].entries()) {
+      const name = ['Pallium', 'Prometheus'][side];
+      const within = times.filter(takes);
+      if (within.length === 0 || within.length > (missed[side]!.get(`group ${i}`) ?? 0)) continue;
+      say(`group ${i}: ${name} missed ${within.length} evaluations`);
+      for (const timeMs of within) left.add(timeMs);
+    }
     const differences: string[] = [];
     for (const key of new Set([...own.keys(), ...other.keys()])) {
       const [a, b] = [own.get(key) ?? new Map(), other.get(key) ?? new Map()];
