@@ -1,5 +1,6 @@
 import { createContext, type ReactNode, use, useCallback, useEffect, useMemo, useState } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import { parseDuration, printDuration } from './model/duration.ts';
 import { parseTime, printTime, RANGE_DEFAULT_MS } from './model/url-state.ts';
 import { tenantOf, useSession } from './session.tsx';

@@ -300,10 +300,17 @@ test('a panel is moved in time, searched, copied and taken along', { skip }, asy
 test('a link names the tenant, also where it was chosen at another visit', { skip }, async () => {
   await using visitor = await visit();
   await visitor.page.addInitScript(() => localStorage.setItem('pallium.tenant', 'shop'));
-  for (const path of ['/ui/query?g0.expr=up&g0.tab=table', '/ui/services', '/ui/explore']) {
+  for (const path of ['/ui/query?g0.expr=up&g0.tab=table', '/ui/services', '/ui/explore', '/ui/']) {
     await visitor.open(path);
     await visitor.page.waitForURL(/[?&]tenant=shop/);
   }
+  await visitor.page.waitForURL(/\/ui\/query\?/);
+  // what looks like an escape within a query is none
+  const expr = 'up{job!="%60%2B"}';
+  await visitor.open(`/ui/query?g0.expr=${param(expr)}&g0.tab=table`);
+  await visitor.page.waitForURL(/[?&]tenant=shop/);
+  await visitor.page.getByLabel(`query ${expr}`, { exact: true }).waitFor();
+  assert.equal(new URL(visitor.page.url()).searchParams.get('g0.expr'), expr);
   visitor.assertClean();
 });
 

@@ -2,7 +2,8 @@ import { Badge, Button, Group, SegmentedControl, Stack, Text, TextInput } from '
 import { useDebouncedValue } from '@mantine/hooks';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type FormEvent, useMemo, useState } from 'react';
-import { useLocation, useParams, useSearch } from 'wouter';
+import { useLocation, useParams } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import { curlOf } from '../api/http.ts';
 import { parseDuration, printDuration } from '../model/duration.ts';
 import { type AlertMatcher, parseMatchers, printMatcher } from '../model/matchers.ts';

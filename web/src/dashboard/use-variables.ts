@@ -1,6 +1,6 @@
 import { keepPreviousData, type QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useMemo } from 'react';
-import { useSearch } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import type { ListVariable, Variable } from '../../../src/contract/dashboard.ts';
 import { fetchData } from '../api/http.ts';
 import { printSeries } from '../model/labels.ts';

@@ -2,7 +2,8 @@ import { ActionIcon, Alert, Anchor, Button, Group, Text, TextInput } from '@mant
 import { IconArrowsMove, IconCopy, IconPencil, IconTrash } from '@tabler/icons-react';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { type PointerEvent, useEffect, useMemo, useState } from 'react';
-import { Link, useLocation, useParams, useSearch } from 'wouter';
+import { Link, useLocation, useParams } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import type { Annotation, Dashboard, GridItem, KeptDashboard, Variable } from '../../../src/contract/dashboard.ts';
 import type { EventAnswer } from '../../../src/contract/services.ts';
 import { curlOf, fetchData, send } from '../api/http.ts';

@@ -1,5 +1,5 @@
 import { useCallback } from 'react';
-import { useSearch } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import { useParamSetter } from '../scope.tsx';
 
 /** A parameter of the page's address, empty where it is not there, and what sets it. */

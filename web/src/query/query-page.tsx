@@ -1,7 +1,8 @@
 import { Button, Group } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { useMemo } from 'react';
-import { useLocation, useSearch } from 'wouter';
+import { useLocation } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import { EMPTY_PANEL, PANELS_MAX, type PanelState, parsePanels, printPanels } from '../model/url-state.ts';
 import { NoDataYet } from '../parts/no-data-yet.tsx';
 import { useScope } from '../scope.tsx';
@@ -14,7 +15,7 @@ export function QueryPage() {
   const scope = useScope();
   const panels = useMemo(() => {
     const found = parsePanels(search);
-    const isFresh = !/(^|&)g\d+\./.test(search);
+    const isFresh = !/[?&]g\d+\./.test(search);
     // a page without panels shows the header's time
     return isFresh ? [{ ...EMPTY_PANEL, rangeMs: scope.rangeMs, endMs: scope.endMs }] : found;
   }, [search, scope.rangeMs, scope.endMs]);

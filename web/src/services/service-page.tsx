@@ -1,7 +1,8 @@
 import { Anchor, Group, Text } from '@mantine/core';
 import { keepPreviousData, useQuery } from '@tanstack/react-query';
 import { useMemo, useState } from 'react';
-import { Link, useLocation, useSearch } from 'wouter';
+import { Link, useLocation } from 'wouter';
+import { useSearch } from 'wouter/use-browser-location';
 import type { Dashboard } from '../../../src/contract/dashboard.ts';
 import type { EventAnswer } from '../../../src/contract/services.ts';
 import { curlOf, fetchData } from '../api/http.ts';
