@@ -13,11 +13,39 @@ export interface HeatmapColumns {
 const ROWS_MAX = 160;
 
 /** A heatmap of classic buckets (`le`), summed up over other labels, or of native histograms; undefined where an answer has neither. */
-export function heatmapOf({ times, series }: Answer): HeatmapColumns | undefined {
-  const native = series.filter(({ histograms }) => histograms.length > 0);
+export function heatmapOf({ times, series }: Pick<Answer, 'times' | 'series'>): HeatmapColumns | undefined {
+  const native = series.filter(isNative);
   if (native.length > 0) return nativeHeatmap(times, native);
   const classic = series.filter(({ labels }) => labels.le !== undefined);
   return classic.length > 0 ? classicHeatmap(times, classic) : undefined;
+}
+
+/** Sentence on what of the series is not to be seen in a heatmap, or in lines; undefined where all of it is. */
+export function undrawnIn(series: readonly SeriesColumns[], as: 'heatmap' | 'lines'): string | undefined {
+  const hasNative = series.some(isNative);
+  if (as === 'lines') {
+    return hasNative ? `Not drawn: native histograms of ${counted(series.filter(isNative))}.` : undefined;
+  }
+  // beside native histograms classic buckets are left out, too
+  const left = series.filter((one) => (hasNative ? hasFloats(one) : one.labels.le === undefined));
+  return left.length > 0 ? `Not drawn: float samples of ${counted(left)}.` : undefined;
+}
+
+/** Whether there is nothing else in any series: of native histograms there are no lines. */
+export function areNative(series: readonly SeriesColumns[]): boolean {
+  return series.every(isNative);
+}
+
+function isNative({ histograms }: SeriesColumns): boolean {
+  return histograms.length > 0;
+}
+
+function hasFloats({ values }: SeriesColumns): boolean {
+  return values.some((value) => !Number.isNaN(value));
+}
+
+function counted({ length }: readonly SeriesColumns[]): string {
+  return length === 1 ? 'one series' : `${length} series`;
 }
 
 function classicHeatmap(times: Float64Array, series: readonly SeriesColumns[]): HeatmapColumns {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Answer } from '../api/columns.ts';
-import { heatmapOf } from './heatmap-columns.ts';
+import { areNative, heatmapOf, undrawnIn } from './heatmap-columns.ts';
 
 const answer = (series: Answer['series']): Answer => ({
   resultType: 'matrix',
@@ -43,4 +43,22 @@ test('native histograms share their rows', () => {
   const heat = heatmapOf(answer([series]))!;
   assert.deepEqual([...heat.cells], [5, 0, 0, 7]);
   assert.equal(heatmapOf(answer([{ labels: {}, values: new Float64Array(2), histograms: [] }])), undefined);
+});
+
+test('what neither a heatmap nor lines show is counted', () => {
+  const point = { at: 0, count: 5, sum: 0, buckets: [[0, 1, 2, 5] as const] };
+  const none = Float64Array.of(Number.NaN, Number.NaN);
+  const native = { labels: {}, values: none, histograms: [point] };
+  const mixed = { labels: {}, values: Float64Array.of(Number.NaN, 3), histograms: [point] };
+  const floats = { labels: {}, values: Float64Array.of(1, 2), histograms: [] };
+  const classic = { labels: { le: '1' }, values: Float64Array.of(1, 2), histograms: [] };
+  assert.equal(areNative([native, mixed]), true);
+  assert.equal(areNative([native, floats]), false);
+  assert.equal(undrawnIn([native, native], 'heatmap'), undefined);
+  assert.equal(undrawnIn([native, mixed], 'heatmap'), 'Not drawn: float samples of one series.');
+  assert.equal(undrawnIn([native, mixed, floats, classic], 'heatmap'), 'Not drawn: float samples of 3 series.');
+  assert.equal(undrawnIn([classic], 'heatmap'), undefined);
+  assert.equal(undrawnIn([classic, floats], 'heatmap'), 'Not drawn: float samples of one series.');
+  assert.equal(undrawnIn([floats, classic], 'lines'), undefined);
+  assert.equal(undrawnIn([native, mixed, floats], 'lines'), 'Not drawn: native histograms of 2 series.');
 });

@@ -5,7 +5,7 @@ import type { Panel } from '../../../src/contract/dashboard.ts';
 import type { Answer } from '../api/columns.ts';
 import { runQuery } from '../api/query.ts';
 import { Heatmap } from '../chart/heatmap.tsx';
-import { heatmapOf } from '../chart/heatmap-columns.ts';
+import { areNative, heatmapOf, undrawnIn } from '../chart/heatmap-columns.ts';
 import { LineChart, useWidth } from '../chart/line-chart.tsx';
 import { strokesFor } from '../model/color.ts';
 import { printSeries } from '../model/labels.ts';
@@ -14,6 +14,7 @@ import { EMPTY_PANEL, printPanels, stepOf } from '../model/url-state.ts';
 import { Failure, Notes } from '../parts/failure.tsx';
 import { Quiet } from '../parts/quiet.tsx';
 import { SeriesName } from '../parts/series-name.tsx';
+import { Undrawn } from '../parts/undrawn.tsx';
 import { useScope, useVisible } from '../scope.tsx';
 import { calculated } from './calculated.ts';
 import { Markdown } from './markdown.tsx';
@@ -273,17 +274,26 @@ function Drawn({ panel, answers, heightPx }: DrawnProps) {
       </div>
     );
   }
-  // of native histograms there are no lines
-  const isHeatmap = plugin.kind === 'HeatMapChart' || first.series.every(({ histograms }) => histograms.length > 0);
-  const heat = isHeatmap ? heatmapOf(first) : undefined;
-  if (heat !== undefined) return <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />;
-  if (merged.series.every(({ values }) => values.every(Number.isNaN))) {
+  const { times } = first;
+  const isHeatmap = plugin.kind === 'HeatMapChart' || areNative(merged.series);
+  const heat = isHeatmap ? heatmapOf({ times, series: merged.series }) : undefined;
+  if (heat !== undefined) {
+    return (
+      <>
+        <Undrawn what={undrawnIn(merged.series, 'heatmap')} />
+        <Heatmap columns={heat} unit={unit} zone={zone} height={heightPx} onZoom={zoom} />
+      </>
+    );
+  }
+  const undrawn = undrawnIn(merged.series, 'lines');
+  if (undrawn === undefined && merged.series.every(({ values }) => values.every(Number.isNaN))) {
     return <p className="dim">Only NaN in this range: a quantile or mean of nothing.</p>;
   }
   return (
     <>
+      <Undrawn what={undrawn} />
       <LineChart
-        times={first.times}
+        times={times}
         series={merged.series}
         names={merged.names}
         strokes={merged.strokes}

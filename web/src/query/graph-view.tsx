@@ -3,12 +3,13 @@ import { useMemo, useState } from 'react';
 import type { Answer } from '../api/columns.ts';
 import { fetchData } from '../api/http.ts';
 import { Heatmap } from '../chart/heatmap.tsx';
-import { heatmapOf } from '../chart/heatmap-columns.ts';
+import { areNative, heatmapOf, undrawnIn } from '../chart/heatmap-columns.ts';
 import { LineChart, type PointMark } from '../chart/line-chart.tsx';
 import { strokesFor } from '../model/color.ts';
 import { differing, type LabelSet, printSeries } from '../model/labels.ts';
 import { type Unit, unitOf } from '../model/units.ts';
 import type { PanelState } from '../model/url-state.ts';
+import { Undrawn } from '../parts/undrawn.tsx';
 import { useScope } from '../scope.tsx';
 import { useEventMarks } from './event-marks.ts';
 import { Legend } from './legend.tsx';
@@ -38,13 +39,17 @@ export function GraphView(props: {
     return <p className="dim">No series. The query is right, but nothing fits it in this range.</p>;
   // that of the values in the buckets, not of their counts
   const bucketUnit = unitOf(`histogram_quantile(0.5, ${panel.expr})`);
-  const histogramOnly = series.every(({ histograms }) => histograms.length > 0);
-  if (panel.display === 'heatmap' || histogramOnly) {
+  if (panel.display === 'heatmap' || areNative(series)) {
     const columns = heat ?? heatmapOf(answer);
     if (columns === undefined) {
       return <p className="dim">A heatmap wants histograms: native ones, or series with the label le.</p>;
     }
-    return <Heatmap columns={columns} unit={bucketUnit} zone={zone} height={HEIGHT_PX} onZoom={onZoom} />;
+    return (
+      <>
+        <Undrawn what={undrawnIn(series, 'heatmap')} />
+        <Heatmap columns={columns} unit={bucketUnit} zone={zone} height={HEIGHT_PX} onZoom={onZoom} />
+      </>
+    );
   }
   const places = hidden?.of === answer ? hidden.places : NONE;
   return (
@@ -54,6 +59,7 @@ export function GraphView(props: {
           The {series.length} largest of {seriesTotal} series are drawn.
         </p>
       )}
+      <Undrawn what={undrawnIn(series, 'lines')} />
       <LineChart
         times={times}
         series={series}
