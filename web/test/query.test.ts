@@ -411,6 +411,13 @@ test('metrics are found without a query, narrowed by label, and broken down', { 
   await page.getByRole('button', { name: 'native_seconds', exact: true }).click();
   await page.getByLabel('by job').locator('svg path').first().waitFor({ state: 'attached' });
   await visitor.picture('explore-native');
+  // of one name, and a gauge in another tenant
+  await sendOne(server.url, 'roll', 'native_seconds', 7);
+  await page.getByRole('button', { name: 'all metrics' }).click();
+  await tile('native_seconds').getByText('histogram', { exact: true }).waitFor();
+  await page.evaluate(() => history.pushState(null, '', location.href.replace('tenant=shop', 'tenant=roll')));
+  await tile('native_seconds').getByText('7 s', { exact: true }).waitFor();
+  await tile('native_seconds').getByText('gauge', { exact: true }).waitFor();
   // a step of the line is nine hours: its last one is before the only sample
   await sendOne(server.url, 'shop', 'just_came', 42);
   await visitor.open('/ui/explore?tenant=shop&range=30d&search=just');

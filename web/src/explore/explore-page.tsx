@@ -41,9 +41,7 @@ export function ExplorePage() {
     queryFn: async ({ signal }) => metricsIn(await (await send(call, signal)).text()),
     placeholderData: keepPreviousData,
   });
-  const [histograms, setHistograms] = useState<ReadonlySet<string>>(new Set());
-  const onHistograms = (name: string) =>
-    setHistograms((before) => (before.has(name) ? before : new Set([...before, name])));
+  const [histograms, onHistograms] = useHistogramNames(JSON.stringify([tenant, matchersText]));
   const names = useMemo(() => (data ?? []).map(({ name }) => name), [data]);
   const shown = useMemo(() => (data ?? []).filter(({ name }) => name.startsWith(prefix)), [data, prefix]);
   if (chosen !== null && data !== undefined) {
@@ -104,6 +102,23 @@ export function ExplorePage() {
       <CopyButton text={curlOf(call)} label="API call" variant="subtle" />
     </>
   );
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Names of metrics whose samples are native histograms, and what tells of one.
+ *
+ * @param where they are: what has one name may be a gauge in another tenant, or behind another label
+ */
+function useHistogramNames(where: string): readonly [names: ReadonlySet<string>, add: (name: string) => void] {
+  const [seen, setSeen] = useState({ where, names: NONE });
+  const add = (name: string) =>
+    setSeen((before) => {
+      const names = before.where === where ? before.names : NONE;
+      return names.has(name) ? before : { where, names: new Set([...names, name]) };
+    });
+  return [seen.where === where ? seen.names : NONE, add];
 }
 
 function MetricRows(props: {

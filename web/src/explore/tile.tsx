@@ -42,10 +42,10 @@ export function Tile({ expr, onHistograms }: { readonly expr: string; readonly o
     },
   });
   const hasHistograms = data?.series.some(({ histograms }) => histograms.length > 0) === true;
-  // biome-ignore lint/correctness/useExhaustiveDependencies: told once for each query
+  // biome-ignore lint/correctness/useExhaustiveDependencies: told once for each query of a tenant
   useEffect(() => {
     if (hasHistograms) onHistograms();
-  }, [hasHistograms, expr]);
+  }, [hasHistograms, expr, tenant]);
   const unit = unitOf(expr);
   const last = data?.series.length === 1 ? data.series[0]!.values.findLast((value) => !Number.isNaN(value)) : undefined;
   const address = `/query?${printPanels([{ ...EMPTY_PANEL, expr, rangeMs, endMs }], tenant === '' ? '' : new URLSearchParams({ tenant }).toString())}`;
