@@ -357,7 +357,68 @@ test('a dashboard under way keeps its pictures and is cancelled', { skip }, asyn
   await panel.getByRole('button', { name: 'cancel' }).click();
   await panel.getByRole('button', { name: 'cancel' }).waitFor({ state: 'detached' });
   assert.ok((await visitor.colouredPixels(0)) > 200, 'and is there after it');
+  await panel.getByText('Cancelled.').waitFor();
+
+  // one that has shown nothing yet
+  await visitor.open('/ui/service?tenant=shop&name=shop');
+  await panel.getByRole('button', { name: 'cancel' }).click();
+  await panel.getByText('Cancelled.').waitFor();
+  assert.equal(await panel.locator('[aria-busy]').count(), 0);
   goOn();
+  await panel.getByRole('button', { name: 'ask again' }).click();
+  await panel.locator('.chart canvas').first().waitFor();
+  assert.equal(await panel.getByText('Cancelled.').count(), 0);
+  // what is not seen yet takes no focus
+  const visibility = await page.evaluate(() => {
+    const button = document.body.appendChild(document.createElement('button'));
+    button.className = 'late';
+    button.style.animation = 'none';
+    return getComputedStyle(button).visibility;
+  });
+  assert.equal(visibility, 'hidden');
+  visitor.assertClean();
+});
+
+test('what a chart cannot show is told, of floats beside native histograms', { skip }, async () => {
+  const query = (expr: string) => ({
+    kind: 'TimeSeriesQuery',
+    spec: { plugin: { kind: 'PrometheusTimeSeriesQuery', spec: { query: expr } } },
+  });
+  const panel = (name: string, ...exprs: string[]) => ({
+    kind: 'Panel',
+    spec: { display: { name }, plugin: { kind: 'TimeSeriesChart' }, queries: exprs.map(query) },
+  });
+  const panels = {
+    both: panel('both', 'native_seconds', 'node_memory_MemAvailable_bytes'),
+    native: panel('native', 'native_seconds', 'rate(native_seconds[5m])'),
+  };
+  const items = Object.keys(panels).map((key, i) => ({
+    ...{ x: 12 * i, y: 0, width: 12, height: 8 },
+    content: { $ref: `#/spec/panels/${key}` },
+  }));
+  const answer = await fetch(`${server.url}/api/v1/dashboards`, {
+    method: 'POST',
+    headers: { 'x-scope-orgid': 'shop' },
+    body: JSON.stringify({
+      kind: 'Dashboard',
+      spec: { display: { name: 'kinds' }, panels, layouts: [{ kind: 'Grid', spec: { items } }] },
+    }),
+  });
+  assert.ok(answer.ok, `${answer.status} ${await answer.clone().text()}`);
+  const { data } = (await answer.json()) as { data: { id: string } };
+  await using visitor = await visit();
+  const { page } = visitor;
+  await visitor.open(`/ui/dashboards/${data.id}?tenant=shop`);
+  await visitor.drawn(2);
+  const both = page.getByLabel('both', { exact: true });
+  await both.getByText('Not drawn: native histograms of one series.').waitFor();
+  assert.match((await both.locator('.names').textContent()) ?? '', /host-5:9100/);
+  const native = page.getByLabel('native', { exact: true });
+  await native.locator('.chart canvas').first().waitFor();
+  assert.deepEqual([await native.getByText('Not drawn').count(), await native.locator('.names').count()], [0, 0]);
+  await visitor.picture('dashboard-histograms-and-floats');
+  await visitor.open(`/ui/query?tenant=shop&g0.tab=graph&g0.expr=${param('native_seconds or up')}`);
+  await page.getByText('Not drawn: native histograms of one series.').waitFor();
   visitor.assertClean();
 });
 

@@ -1,3 +1,4 @@
+import { Anchor } from '@mantine/core';
 import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { Link } from 'wouter';
@@ -71,9 +72,10 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
   const exprs = queries.map(({ spec }) => queryFor(spec.plugin.spec.query, times, values));
   const client = useQueryClient();
   const queryKey = ['panel', tenant, exprs, isInstant, rangeMs, endMs, stepMs, round];
-  const { data, error, isFetching, isPlaceholderData } = useQuery({
+  const enabled = seen && width > 0 && exprs.length > 0 && isDrawn;
+  const { data, error, isFetching, isPlaceholderData, fetchStatus, refetch } = useQuery({
     queryKey,
-    enabled: seen && width > 0 && exprs.length > 0 && isDrawn,
+    enabled,
     placeholderData: keepPreviousData,
     refetchInterval: refreshMs > 0 && visible && seen && endMs === undefined ? refreshMs : false,
     queryFn: ({ signal }) => {
@@ -85,6 +87,7 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
       );
     },
   });
+  const isCancelled = enabled && fetchStatus === 'idle' && !error && (data === undefined || isPlaceholderData);
   const panels = exprs.map((expr) => ({ ...EMPTY_PANEL, expr, rangeMs, endMs }));
   const address = `/query?${printPanels(panels, tenant === '' ? '' : new URLSearchParams({ tenant }).toString())}`;
   return (
@@ -114,7 +117,15 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
       {!isDrawn && <Kept panel={panel} />}
       {plugin.kind === 'Markdown' && <Markdown text={interpolated(textOf(plugin.spec?.text), values)} />}
       {isDrawn && plugin.kind !== 'Markdown' && exprs.length === 0 && <p className="dim">It has no query yet.</p>}
-      {data === undefined && !error && isDrawn && exprs.length > 0 && <Quiet />}
+      {isCancelled && (
+        <p className="dim" role="status">
+          Cancelled.{' '}
+          <Anchor component="button" type="button" size="xs" onClick={() => refetch()}>
+            ask again
+          </Anchor>
+        </p>
+      )}
+      {data === undefined && !error && !isCancelled && isDrawn && exprs.length > 0 && <Quiet />}
       {data !== undefined && isDrawn && exprs.length > 0 && (
         <div className={isPlaceholderData ? 'stale' : ''}>
           <PanelNotes answers={data} />
