@@ -74,12 +74,25 @@ async function startApp(name: string, flags: readonly string[]) {
   };
 }
 
+/** The first answer that comes from the cache: what is evaluated is given to it when the answer is out. */
+async function onceCached<Answer>(ask: () => Promise<Answer>, isCached: (answer: Answer) => boolean): Promise<Answer> {
+  for (let tries = 0; tries < 1000; tries++) {
+    const answer = await ask();
+    if (isCached(answer)) return answer;
+    await sleep(20);
+  }
+  assert.fail('nothing came from the cache');
+}
+
 test('days are answered from the cache, and once more from the samples when one comes late', async () => {
   const app = await startApp('cached', ['-querier.cache-results', '-querier.cache-samples-min=0']);
   const samples = Array.from({ length: 61 * 4 }, (_, i) => [START_MS - HOUR_MS + i * (HOUR_MS / 4), i] as const);
   await app.push('1', samples);
   const cold = await app.range();
-  const warm = await app.range();
+  const warm = await onceCached(
+    () => app.range(),
+    ({ timing }) => !timing.endsWith('cached_steps;desc="0"'),
+  );
   assert.equal(cold.values.length, 121);
   assert.deepEqual(warm.values, cold.values);
   assert.match(cold.timing, /^eval;dur=[\d.]+, samples;desc="\d+", parts;desc="\d", cached_steps;desc="0"$/);
@@ -122,10 +135,12 @@ test('days of a long window come from the cache, and once more from the samples 
   ] as const) {
     const cold = await app.instant(query);
     assert.equal(cold.value, value);
-    const warm = await app.instant(query);
-    assert.equal(warm.value, value);
     // edges, and a day that is too young, come from the samples
-    assert.ok(warm.samples < cold.samples * 0.75, `${warm.samples} samples of ${cold.samples}`);
+    const warm = await onceCached(
+      () => app.instant(query),
+      ({ samples }) => samples < cold.samples * 0.75,
+    );
+    assert.equal(warm.value, value);
     await app.push(late, [[START_MS + 20 * HOUR_MS, 7]]);
     assert.equal((await app.instant(query)).value, later);
   }
