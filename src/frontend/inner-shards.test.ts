@@ -112,16 +112,22 @@ test('the query is asked for as it is where parts have histograms, or more point
     const series = value.series.map((each) => ({ ...each, histograms: [undefined, undefined] }));
     return { ...rest, value: { ...value, series } };
   };
-  const tooMuch = () => {
-    // of the first part alone
-    if (tries++ === 0) throw queryErrors.queryMemoryExceeded({ usedBytes: 2, limitBytes: 1 });
-    return plain();
+  // of the first part alone
+  const refusing = (refusal: Error) => {
+    let tries = 0;
+    return () => {
+      if (tries++ === 0) throw refusal;
+      return plain();
+    };
   };
-  let tries = 0;
+  const tooMuch = refusing(queryErrors.queryMemoryExceeded({ usedBytes: 2, limitBytes: 1 }));
+  // a selector that two parts have is read once for the whole
+  const readTwice = refusing(queryErrors.queryTooManyChunks({ chunks: 2, limit: 1 }));
   for (const [answer, heldMax, parts] of [
     [histograms, 9, 1],
     [plain, 1, 2],
     [tooMuch, 9, 1],
+    [readTwice, 9, 1],
   ] as const) {
     const { asked, text, run } = askedInner(answer, heldMax);
     await run();

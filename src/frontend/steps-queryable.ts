@@ -34,16 +34,15 @@ export function stepsQueryable(byName: ReadonlyMap<string, readonly ResultSeries
   };
 }
 
-/** Points of a part are held, where the query as it is may drop them at once. */
-const ASKED_WHOLE: ReadonlySet<string> = new Set([
-  'query-invalid',
-  'query-failed',
-  'query-memory-exceeded',
-  'query-too-many-samples',
-]);
-
+/**
+ * Whether the query as it is may be answered where a part of it is refused: points of a part are held and sent, where the whole drops them at
+ * once, and what parts read each for itself the whole reads once.
+ */
 export function isAskedWhole(thrown: unknown): boolean {
-  return thrown instanceof NotPlain || (thrown instanceof AppError && ASKED_WHOLE.has(thrown.facts.id));
+  if (thrown instanceof NotPlain) return true;
+  if (!(thrown instanceof AppError)) return false;
+  const { id, http, retry } = thrown.facts;
+  return (!retry && (http === 400 || http === 422)) || id === 'query-thread-memory-exceeded';
 }
 
 /** The answer of a part has histograms, or is more than may be held: the query as it is may be evaluated. */
