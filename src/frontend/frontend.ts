@@ -88,10 +88,11 @@ export class Frontend implements QueryRunner {
   }
 
   async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { querier, splitIntervalMs, rules, clock } = this.#options;
+    const { querier, splitIntervalMs, rules, clock, memory, samplesMax } = this.#options;
     const isPlain =
       request.allowPartial !== true &&
       !isCounted(request) &&
+      !this.#isSeriesLimited &&
       !rules.delayedNameRemoval &&
       Number.isInteger(request.timeMs);
     // the usual instant: nothing is read of it here
@@ -101,7 +102,9 @@ export class Frontend implements QueryRunner {
       const cut = expr && cutWindows(expr, request.expr, splitIntervalMs);
       if (cut !== undefined) {
         return this.#inTime(request, context, async (inTime) => {
-          const answer = await instantOverWindows(tenant, request, cut, this.#windowRunners(tenant, pacer), inTime);
+          const budget = new PartsBudget(memory(), { samplesMax, maxQueryResponseSize: 0 }, request.used);
+          const runners = this.#windowRunners(tenant, pacer, budget);
+          const answer = await instantOverWindows(tenant, request, cut, runners, inTime);
           return answer ?? querier.instant(tenant, request, inTime);
         });
       }
@@ -109,12 +112,21 @@ export class Frontend implements QueryRunner {
     return querier.instant(tenant, request, context);
   }
 
-  #windowRunners(tenant: string, turns: Pacer): WindowRunners {
-    const { querier, splitIntervalMs: intervalMs, retriesMax, over, memory } = this.#options;
+  /** Parts of a query do not tell how many series they have read. */
+  get #isSeriesLimited(): boolean {
+    return (this.#options.need?.limits.maxFetchedSeriesPerQuery ?? 0) > 0;
+  }
+
+  #windowRunners(tenant: string, turns: Pacer, budget: PartsBudget): WindowRunners {
+    const { querier, splitIntervalMs: intervalMs, retriesMax, over } = this.#options;
     const whole: RunRange = querier.range.bind(querier, tenant);
     return {
       intervalMs,
-      edge: (request, context) => withRetries(retriesMax, context.signal, () => whole(request, context)),
+      edge: async (request, context) => {
+        const result = await withRetries(retriesMax, context.signal, () => whole(request, context));
+        budget.count(result);
+        return result;
+      },
       intervals: async (request, context) => {
         const expr = await this.#parse(request.expr, turns);
         if (expr === undefined) throw new Error(`bug: a piece that cannot be read: ${request.expr}`);
@@ -123,10 +135,10 @@ export class Frontend implements QueryRunner {
         const cached = await this.#cacheFor(tenant, request)?.(expr, parts, context.signal);
         const ranges = joined(cached?.tasks ?? parts, request.stepMs);
         await this.#refuseHopeless(tenant, request, expr, ranges, context);
-        return this.#inParts(request, cached?.tasks ?? parts, cached, whole, context, turns);
+        return this.#inParts(request, cached?.tasks ?? parts, cached, whole, context, turns, budget);
       },
       over,
-      memory: memory(),
+      budget,
       turns,
     };
   }
@@ -144,7 +156,8 @@ export class Frontend implements QueryRunner {
 
   /** @param stages told what is done, for who asks for an explanation */
   async #range(tenant: string, asked: RangeRequest, context: QueryRunContext, stages: string[]): Promise<QueryResult> {
-    const { querier, splitIntervalMs, shards, clock, rules, alignToStep: isAligned } = this.#options;
+    const { querier, splitIntervalMs, shards, clock, rules, memory, samplesMax, need } = this.#options;
+    const { alignToStep: isAligned } = this.#options;
     const request = isAligned && asked.stepMs > 0 ? alignToStep(asked) : asked;
     if (isAligned) stages.push('align: steps at multiples of the step');
     const isPlain =
@@ -175,8 +188,11 @@ export class Frontend implements QueryRunner {
     if (this.#options.cache !== undefined) stages.push('cache: not asked, what is explained is evaluated');
     if (!isOne)
       await this.#refuseHopeless(tenant, request, expr, joined(cached?.tasks ?? parts, request.stepMs), context);
+    // an explanation is short, whatever it is of
+    const maxQueryResponseSize = request.explain === true ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
+    const budget = new PartsBudget(memory(), { samplesMax, maxQueryResponseSize }, request.used);
     return this.#inTime(request, context, (inTime) =>
-      this.#inParts(request, cached?.tasks ?? parts, cached, runner, inTime, pacer),
+      this.#inParts(request, cached?.tasks ?? parts, cached, runner, inTime, pacer, budget),
     );
   }
 
@@ -220,14 +236,12 @@ export class Frontend implements QueryRunner {
 
   /** Asks for a query, or a part of it by time: in shards where that may be. */
   #runnerOf(tenant: string, request: RangeRequest, expr: Expr, turns: Pacer): RunRange {
-    const { querier, shards, rules, over, memory, need } = this.#options;
+    const { querier, shards, rules, over, memory } = this.#options;
     const whole: RunRange = querier.range.bind(querier, tenant);
     if (shards === 0 || request.allowPartial === true) return whole;
     const sharded = this.#inShards(tenant, turns);
     if (isShardable(expr) && !hasInnerAggregate(expr)) return sharded;
-    // parts do not tell how many series they have read
-    const isLimited = (need?.limits.maxFetchedSeriesPerQuery ?? 0) > 0;
-    if (isCounted(request) || isLimited || rules.delayedNameRemoval) return whole;
+    if (isCounted(request) || this.#isSeriesLimited || rules.delayedNameRemoval) return whole;
     const cut = cutOut(expr, request.expr);
     if (cut === undefined) return whole;
     return (part, asked) =>
@@ -270,6 +284,7 @@ export class Frontend implements QueryRunner {
     }
   }
 
+  /** @param budget of the whole query; what the parts hold is given back to it */
   async #inParts(
     request: RangeRequest,
     parts: readonly StepRange[],
@@ -277,15 +292,13 @@ export class Frontend implements QueryRunner {
     run: RunRange,
     context: QueryRunContext,
     pacer: Pacer,
+    budget: PartsBudget,
   ): Promise<QueryResult> {
     const { parallelMax, retriesMax, clock } = this.#options;
     const { startMs, endMs } = request;
     const whole = request.whole ?? { startMs, endMs };
-    const isShort = request.explain === true || whole.windows === true;
     const startedMs = clock.monotonicMs();
-    const { samplesMax, need } = this.#options;
-    const maxQueryResponseSize = isShort ? 0 : (need?.limits.maxQueryResponseSize ?? 0);
-    const budget = new PartsBudget(this.#options.memory(), { samplesMax, maxQueryResponseSize }, request.used);
+    const { heldBytes } = budget;
     try {
       budget.holdBytes(cached?.bytes ?? 0);
       const results = await runParts(parts, parallelMax, context.signal, async (part, ends) => {
@@ -317,7 +330,7 @@ export class Frontend implements QueryRunner {
         ...(missing.length === 0 ? {} : { missing }),
       };
     } finally {
-      budget.close();
+      budget.giveBackTo(heldBytes);
     }
   }
 }

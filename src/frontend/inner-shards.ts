@@ -7,7 +7,7 @@ import { childrenOf } from '../promql/parser/walk.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { alone, NotCut, replaced } from './cut-text.ts';
 import { addedStatistics, joinNotes, resultOfSteps, stepsOf } from './merge-steps.ts';
-import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
+import { addedUse, bytesOf, type PartsMemory, UNUSED } from './parts-budget.ts';
 import { isShardable } from './shard.ts';
 import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
 
@@ -183,12 +183,9 @@ export async function rangeOverInner(
 }
 
 /** @throws NotPlain */
-function holdResult({ value }: QueryResult, memory: PartsMemory): void {
-  if (value.type !== 'matrix') return;
-  let points = 0;
-  for (const { times } of value.series) points += times.length;
+function holdResult(result: QueryResult, memory: PartsMemory): void {
   try {
-    memory.addMemory(points * POINT_BYTES + value.series.length * SERIES_BYTES);
+    memory.addMemory(bytesOf(result));
   } catch (cause) {
     throw new NotPlain('more than may be held', { cause });
   }

@@ -4,9 +4,12 @@ import { MemoryCache } from '../cache/memory.ts';
 import type { QueryNotes, QueryRunner, RangeRequest, ResultSeries } from '../contract/query.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { processErrors } from '../model/errors-process.ts';
+import { queryErrors } from '../model/errors-query.ts';
+import { storeErrors } from '../model/errors-store.ts';
 import { parseDuration } from '../promql/parser/duration.ts';
 import { ParsedExprs } from '../promql/parser/parsed.ts';
-import { Frontend } from './frontend.ts';
+import { Frontend, type FrontendOptions } from './frontend.ts';
+import { POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
 import { ResultsCache } from './results-cache.ts';
 import { nothingOver, testSteps } from './test-answers.ts';
 
@@ -36,14 +39,32 @@ const TWO: readonly Series[] = [
   { pairs: ['__name__', 'x', 'a', '2'], fromMs: 98 * DAY_MS, toMs: 99 * DAY_MS - 1 },
 ];
 
-/** A front end over a querier that counts samples, and the pieces that it was asked for. */
-function counting(series: readonly Series[], more: { notes?: QueryNotes; failures?: number } = {}) {
+const NO_LIMITS = {
+  maxFetchedSeriesPerQuery: 0,
+  maxFetchedChunksPerQuery: 0,
+  maxFetchedChunkBytesPerQuery: 0,
+  maxQueryMemoryBytes: 0,
+  maxQueryResponseSize: 0,
+};
+
+interface More {
+  readonly notes?: QueryNotes;
+  readonly failures?: number;
+  /** Each piece fails so. */
+  readonly refusal?: Error;
+  readonly options?: Partial<FrontendOptions>;
+}
+
+/** A front end over a querier that counts samples, the pieces that it was asked for, and what was held then. */
+function counting(series: readonly Series[], more: More = {}) {
   const asked: string[] = [];
+  const memory = { held: 0, peak: 0, budgets: 0, heldThen: [] as number[] };
   let { failures = 0 } = more;
   const clock = new ManualClock(REQUEST.timeMs);
   const querier: QueryRunner = {
     async instant(_, { expr }) {
       asked.push(`whole ${expr}`);
+      assert.equal(memory.held, 0);
       return testSteps(0, 0);
     },
     partial: () => assert.fail('nobody asks for shards'),
@@ -51,6 +72,8 @@ function counting(series: readonly Series[], more: { notes?: QueryNotes; failure
       const { expr, startMs, endMs, whole } = request;
       asked.push(`${expr} ${startMs / DAY_MS}${endMs === startMs ? '' : `-${endMs / DAY_MS}`}`);
       assert.deepEqual(whole, { startMs: REQUEST.timeMs, endMs: REQUEST.timeMs, windows: true });
+      memory.heldThen.push(memory.held);
+      if (more.refusal !== undefined) throw more.refusal;
       if (failures-- > 0) throw processErrors.workerGone({ worker: 'query-0', reason: 'killed' });
       const found = series.flatMap((each) => countsOf(each, request));
       const { notes, ...rest } = testSteps(0, 0, { fetchedBytes: 3 });
@@ -75,21 +98,33 @@ function counting(series: readonly Series[], more: { notes?: QueryNotes; failure
     lookbackMs: 300_000,
     alignToStep: false,
     parallelMax: 2,
-    memory: () => ({ addMemory() {}, close() {} }),
+    memory() {
+      memory.budgets++;
+      return {
+        addMemory(bytes) {
+          memory.held += bytes;
+          memory.peak = Math.max(memory.peak, memory.held);
+        },
+        close() {
+          memory.held = 0;
+        },
+      };
+    },
     over: nothingOver,
     samplesMax: 50_000_000,
     retriesMax: 2,
     timeoutMs: 1000,
     clock,
+    ...more.options,
   });
   const ask = async (request = REQUEST) => {
     const { value, statistics } = await frontend.instant('t', request, { signal: SIGNAL });
     await new Promise(setImmediate);
     const pieces = asked.splice(0);
     if (value.type !== 'vector') return { pieces };
-    return { pieces, pairs: value.pairs, values: [...value.values], parts: statistics.parts };
+    return { pieces, pairs: value.pairs, values: [...value.values], parts: statistics.parts, statistics };
   };
-  return { ask };
+  return { ask, memory };
 }
 
 function countsOf({ pairs, fromMs, toMs }: Series, { expr, startMs, endMs, stepMs }: RangeRequest): ResultSeries[] {
@@ -119,7 +154,7 @@ test('a window is put together from its days, and asks for its edges alone the n
     ],
     values: [120, 24],
   };
-  const cold = await ask();
+  const { statistics: _, ...cold } = await ask();
   assert.deepEqual(cold, { ...answer, parts: 6, pieces: [EDGES[0], ...DAYS, EDGES[1]] });
   const warm = await ask();
   assert.deepEqual(warm.pieces, EDGES);
@@ -141,4 +176,82 @@ test('where pieces do not tell the answer the instant is asked for as it is', as
   assert.equal(await whole(counting([one!, same])), `whole ${REQUEST.expr}`);
   // a querier of a version before
   assert.equal(await whole(counting([{ ...one!, pairs: ['a', '1'] }])), `whole ${REQUEST.expr}`);
+});
+
+test('where a piece is more than a limit allows the instant is asked for as it is, which may need less', async () => {
+  const limit = { limit: 1 };
+  for (const refusal of [
+    queryErrors.queryTooManyChunks({ chunks: 2, ...limit }),
+    queryErrors.queryTooManyChunkBytes({ bytes: 2, ...limit }),
+    queryErrors.queryTooManyBytes({ bytes: 2, ...limit }),
+    queryErrors.queryTooManySamples(limit),
+    queryErrors.queryMemoryExceeded({ usedBytes: 2, limitBytes: 1 }),
+    queryErrors.queryThreadMemoryExceeded({ usedBytes: 2, limitBytes: 1 }),
+    queryErrors.answerTooLarge({ bytes: 2, ...limit }),
+  ]) {
+    const { pieces } = await counting(TWO, { refusal }).ask();
+    assert.deepEqual(pieces, [EDGES[0], `whole ${REQUEST.expr}`], refusal.message);
+  }
+  for (const refusal of [
+    queryErrors.queryTimedOut({ limitMs: 1 }),
+    queryErrors.tooManySelectsOfTenant(limit),
+    storeErrors.storeUnavailable({ backend: 's3', operation: 'get', reason: 'away', tries: 1 }),
+  ]) {
+    await assert.rejects(counting(TWO, { refusal }).ask(), refusal);
+  }
+});
+
+test('days of which the points would be more than may be held are not asked for, the instant is', async () => {
+  for (const more of [{ maxQueryMemoryBytes: 2 ** 20 }, { samplesMax: 100_000 }]) {
+    const { samplesMax = 1e9, ...limits } = more as { samplesMax?: number };
+    const need: FrontendOptions['need'] = {
+      async sizesOf(_, { startMs, endMs }, __, see) {
+        const span = { firstMs: startMs, lastMs: endMs, series: 400_000, samplesEach: 1e6 };
+        see({ series: 400_000, chunks: 400_000, chunkBytes: 1e9, spans: [span] });
+      },
+      limits: { ...NO_LIMITS, ...limits },
+    };
+    const { pieces } = await counting(TWO, { options: { need, samplesMax } }).ask();
+    assert.deepEqual(pieces, [EDGES[0], `whole ${REQUEST.expr}`]);
+  }
+});
+
+test('windows are left whole where series are limited: pieces do not tell which they have read', async () => {
+  const need = { sizesOf: async () => {}, limits: { ...NO_LIMITS, maxFetchedSeriesPerQuery: 20 } };
+  const { pieces } = await counting(TWO, { options: { need } }).ask();
+  assert.deepEqual(pieces, [`whole ${REQUEST.expr}`]);
+});
+
+test('points of pieces are held until they are put together, also those from the cache', async () => {
+  const { ask, memory } = counting(TWO);
+  const seriesBytes = SERIES_BYTES + POINT_BYTES;
+  await ask();
+  // nothing of a piece is held when the next one is asked for but a value of each series; two days are under way at once
+  assert.deepEqual([memory.heldThen[0], memory.heldThen[1], memory.heldThen.at(-1)], [0, seriesBytes, 2 * seriesBytes]);
+  assert.deepEqual([memory.held, memory.budgets], [0, 1]);
+  memory.peak = 0;
+  assert.deepEqual((await ask()).pieces, EDGES);
+  // days from the cache: six points of two series
+  assert.ok(memory.peak >= 2 * seriesBytes + 2 * SERIES_BYTES + 6 * POINT_BYTES, `${memory.peak} bytes`);
+  assert.deepEqual([memory.held, memory.budgets], [0, 2]);
+});
+
+test('points of all windows are counted together', async () => {
+  const average = { ...REQUEST, expr: 'avg_over_time(x[5d])' };
+  const asked = async (samplesMax: number, request = REQUEST) =>
+    (await counting(TWO, { options: { samplesMax } }).ask(request)).pieces;
+  // edges have one each, days six
+  assert.equal((await asked(8)).at(-1), EDGES[1]);
+  assert.equal((await asked(7)).at(-1), `whole ${REQUEST.expr}`);
+  assert.equal((await asked(16, average)).at(-1), EDGES[1]);
+  assert.equal((await asked(15, average)).at(-1), `whole ${average.expr}`);
+});
+
+test('samples of an average are told once, and what was fetched for its sum and its count', async () => {
+  const count = await counting(TWO).ask();
+  const average = await counting(TWO).ask({ ...REQUEST, expr: 'avg_over_time(x[5d])' });
+  assert.equal(average.pieces.length, 2 * count.pieces.length);
+  assert.equal(count.statistics?.totalQueryableSamples, 12);
+  assert.equal(average.statistics?.totalQueryableSamples, 12);
+  assert.equal(average.statistics?.fetchedBytes, 36);
 });

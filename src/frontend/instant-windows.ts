@@ -3,6 +3,7 @@ import type {
   QueryResult,
   QueryRunContext,
   QueryRunner,
+  QueryStatistics,
   RangeRequest,
   ResultSeries,
 } from '../contract/query.ts';
@@ -12,7 +13,7 @@ import { Labels, METRIC_NAME } from '../model/labels.ts';
 import type { Queryable } from '../storage/queryable.ts';
 import { type CutWindows, type Join, type LongWindow, piecesOf } from './long-windows.ts';
 import { addedStatistics } from './merge-steps.ts';
-import { addedUse, type PartsMemory, POINT_BYTES, SERIES_BYTES, UNUSED } from './parts-budget.ts';
+import { bytesOf, type PartsBudget, POINT_BYTES, SERIES_BYTES } from './parts-budget.ts';
 import { hasHistograms, isAskedWhole, NotPlain, STEPS_LOOKBACK_MS, stepsQueryable } from './steps-queryable.ts';
 
 /** Series that are merged without a look at the clock. */
@@ -21,13 +22,14 @@ const SERIES_BETWEEN = 256;
 export interface WindowRunners {
   /** Length of a piece by the clock. */
   readonly intervalMs: number;
-  /** The piece of a window that is less than an interval: one step. */
+  /** The piece of a window that is less than an interval: one step. The budget counts it, and does not hold its answer. */
   readonly edge: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
-  /** Pieces of a whole interval each. */
+  /** Pieces of a whole interval each, counted as that. */
   readonly intervals: (request: RangeRequest, context: QueryRunContext) => Promise<QueryResult>;
   /** Evaluates over something else, in this thread. */
   readonly over: (queryable: Queryable) => QueryRunner;
-  readonly memory: PartsMemory;
+  /** One for all windows. */
+  readonly budget: PartsBudget;
   readonly turns: Turns;
 }
 
@@ -43,7 +45,7 @@ export async function instantOverWindows(
   runners: WindowRunners,
   context: QueryRunContext,
 ): Promise<QueryResult | undefined> {
-  const { over, memory } = runners;
+  const { over, budget } = runners;
   const reader = new WindowReader(request, runners, context);
   try {
     const found: ResultSeries[][] = [];
@@ -64,7 +66,7 @@ export async function instantOverWindows(
     if (context.signal.aborted || !isAskedWhole(thrown)) throw thrown;
     return undefined;
   } finally {
-    memory.close();
+    budget.close();
   }
 }
 
@@ -91,7 +93,9 @@ class WindowReader {
   readonly #runners: WindowRunners;
   readonly #context: QueryRunContext;
   readonly #storage = new Set<string>();
-  readonly #results: QueryResult[] = [];
+  readonly #statistics: QueryStatistics[] = [];
+  /** Samples of the windows, each looked at once. */
+  #samples = 0;
 
   constructor(request: InstantRequest, runners: WindowRunners, context: QueryRunContext) {
     this.#request = request;
@@ -105,10 +109,11 @@ class WindowReader {
   }
 
   get statistics() {
-    const all = this.#results.map(({ statistics }) => statistics);
+    const all = this.#statistics;
     const sum = (of: (part: (typeof all)[number]) => number) => all.reduce((total, part) => total + of(part), 0);
     const cachedSteps = sum((part) => part.cachedSteps ?? 0);
-    return { ...addedStatistics(all), parts: sum((part) => part.parts ?? 1), cachedSteps };
+    const parts = sum((part) => part.parts ?? 1);
+    return { ...addedStatistics(all), totalQueryableSamples: this.#samples, parts, cachedSteps };
   }
 
   /** The window's value of each series, in the order that a selector has them. @throws NotPlain */
@@ -130,63 +135,66 @@ class WindowReader {
   /** Values of each function that is asked for. */
   async #values(window: LongWindow): Promise<Map<string, Joined>[]> {
     const all: Map<string, Joined>[] = [];
-    for (const { func, join } of window.asked) all.push(await this.#joined(join, await this.#pieces(window, func)));
+    let samples = 0;
+    for (const { func, join } of window.asked) {
+      const from = this.#statistics.length;
+      all.push(await this.#pieces(window, func, join));
+      // sum and count of a mean look at the same ones
+      const { totalQueryableSamples } = addedStatistics(this.#statistics.slice(from));
+      samples = Math.max(samples, totalQueryableSamples);
+    }
+    this.#samples += samples;
     return all;
   }
 
-  async #pieces(window: LongWindow, func: string): Promise<QueryResult[]> {
+  /** Values by labels. */
+  async #pieces(window: LongWindow, func: string, join: Join): Promise<Map<string, Joined>> {
     const { timeMs } = this.#request;
-    const { intervalMs, edge, intervals } = this.#runners;
+    const { intervalMs, edge, intervals, budget } = this.#runners;
     const pieces = piecesOf(window, func, timeMs, intervalMs);
     const whole = { startMs: timeMs, endMs: timeMs, windows: true };
     const { timeMs: _, ...asked } = this.#request;
-    const results: QueryResult[] = [];
+    const byKey = new Map<string, Joined>();
     for (const piece of [pieces.before, pieces.intervals, pieces.after]) {
       if (piece === undefined) continue;
-      const used = this.#results.reduce(
-        (sum, { statistics }) => addedUse(sum, statistics),
-        this.#request.used ?? UNUSED,
-      );
       const run = piece === pieces.intervals ? intervals : edge;
-      const result = await run({ ...asked, ...piece, stepMs: intervalMs, whole, used }, this.#context);
+      const result = await run({ ...asked, ...piece, stepMs: intervalMs, whole, used: budget.used }, this.#context);
       this.#take(result);
-      results.push(result);
+      const bytes = bytesOf(result);
+      budget.holdBytes(bytes);
+      await this.#join(byKey, join, result);
+      budget.holdBytes(-bytes);
     }
-    return results;
+    return byKey;
   }
 
   /** @throws NotPlain where a piece says more than values of floats */
   #take(result: QueryResult): void {
-    const { warnings, infos, notes } = result;
+    const { warnings, infos, notes, statistics } = result;
     if (hasHistograms(result)) throw new NotPlain('histograms');
     const { storage } = notes!;
     // they are told of the whole window, and at other places
     if (infos.length > 0 || warnings.length > storage.length) throw new NotPlain('notes');
     for (const text of storage) this.#storage.add(text);
-    this.#results.push(result);
+    this.#statistics.push(statistics);
   }
 
-  /** By labels. */
-  async #joined(join: Join, results: readonly QueryResult[]): Promise<Map<string, Joined>> {
-    const { turns, memory } = this.#runners;
-    const byKey = new Map<string, Joined>();
+  async #join(byKey: Map<string, Joined>, join: Join, { value }: QueryResult): Promise<void> {
+    const { turns, budget } = this.#runners;
+    if (value.type !== 'matrix') throw new Error('bug: not the answer of some steps');
     let count = 0;
-    for (const { value } of results) {
-      if (value.type !== 'matrix') throw new Error('bug: not the answer of some steps');
-      for (const { pairs, values } of value.series) {
-        if (++count % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
-        const labels = Labels.fromSortedPairs(pairs);
-        let joined = byKey.get(labels.key);
-        let from = 0;
-        if (joined === undefined) {
-          memory.addMemory(SERIES_BYTES + POINT_BYTES);
-          joined = { labels, value: values[from++]! };
-          byKey.set(labels.key, joined);
-        }
-        for (let i = from; i < values.length; i++) joined.value = join(joined.value, values[i]!);
+    for (const { pairs, values } of value.series) {
+      if (++count % SERIES_BETWEEN === 0 && turns.due) await turns.pause();
+      const labels = Labels.fromSortedPairs(pairs);
+      let joined = byKey.get(labels.key);
+      let from = 0;
+      if (joined === undefined) {
+        budget.holdBytes(SERIES_BYTES + POINT_BYTES);
+        joined = { labels, value: values[from++]! };
+        byKey.set(labels.key, joined);
       }
+      for (let i = from; i < values.length; i++) joined.value = join(joined.value, values[i]!);
     }
-    return byKey;
   }
 
   /** @throws NotPlain where series become the same without their names, or came without them */

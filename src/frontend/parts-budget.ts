@@ -1,4 +1,4 @@
-import type { QueryResult, QueryStatistics, QueryUse } from '../contract/query.ts';
+import type { QueryResult, QueryStatistics, QueryUse, QueryValue } from '../contract/query.ts';
 import { queryErrors } from '../model/errors-query.ts';
 
 /** Counts memory that a query's answers take until they are put together. */
@@ -43,6 +43,7 @@ export class PartsBudget {
   readonly #limits: PartsLimits;
   #used: QueryUse;
   #points = 0;
+  #heldBytes = 0;
 
   constructor(memory: PartsMemory, limits: PartsLimits, used: QueryUse = UNUSED) {
     this.#memory = memory;
@@ -55,26 +56,51 @@ export class PartsBudget {
     return this.#used;
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   /** @throws queryTooManySamples, responseTooLarge, queryMemoryExceeded */
-  add({ value, statistics }: QueryResult): void {
+  add(result: QueryResult): void {
+    this.count(result);
+    this.holdBytes(bytesOf(result));
+  }
+
+  /** Counts an answer that is held elsewhere. @throws queryTooManySamples, responseTooLarge */
+  count({ value, statistics }: QueryResult): void {
     this.#used = addedUse(this.#used, statistics);
-    if (value.type !== 'matrix') return;
-    let points = 0;
-    for (const { times } of value.series) points += times.length;
-    this.#points += points;
+    this.#points += pointsOf(value);
     const { samplesMax, maxQueryResponseSize: limit } = this.#limits;
     if (this.#points > samplesMax) throw queryErrors.queryTooManySamples({ limit: samplesMax });
     const bytes = this.#points * POINT_TEXT_BYTES;
     if (limit > 0 && bytes > limit) throw queryErrors.responseTooLarge({ bytes, limit });
-    this.holdBytes(points * POINT_BYTES + value.series.length * SERIES_BYTES);
   }
 
   /** @throws queryMemoryExceeded */
   holdBytes(bytes: number): void {
+    this.#heldBytes += bytes;
     this.#memory.addMemory(bytes);
   }
 
+  /** Gives back all but what was held before. */
+  giveBackTo(heldBytes: number): void {
+    this.holdBytes(heldBytes - this.#heldBytes);
+  }
+
   close(): void {
+    this.#heldBytes = 0;
     this.#memory.close();
   }
+}
+
+function pointsOf(value: QueryValue): number {
+  if (value.type !== 'matrix') return 0;
+  let points = 0;
+  for (const { times } of value.series) points += times.length;
+  return points;
+}
+
+/** Memory that the answer of some steps takes. */
+export function bytesOf({ value }: QueryResult): number {
+  return value.type === 'matrix' ? pointsOf(value) * POINT_BYTES + value.series.length * SERIES_BYTES : 0;
 }

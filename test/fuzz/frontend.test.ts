@@ -9,6 +9,7 @@ import { defaultsOf } from '../../src/kit/config/section.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
 import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
+import { LimitedBudget } from '../../src/limits/query-budget.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { querierConfig } from '../../src/querier/config.ts';
 import { querierSyntax } from '../../src/querier/querier.ts';
@@ -271,8 +272,51 @@ test(`${COUNT} random queries have the answers through a front end that they hav
       else assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
     }
     assert.ok(refused.plain > 0 && refused.none > 0, JSON.stringify(refused));
+
+    const limited = { answered: 0, refused: 0, cut: 0 };
+    for (let i = 0; i < COUNT / 10; i++) {
+      const limit = randomLimit(random);
+      const limits = { ...DEFAULT_LIMITS, ...limit };
+      const request = randomInstant(random);
+      const querier = rig.runner('a', limits);
+      const plain = await answersOf(querier, request, 'a');
+      const { counts, counted } = countedPieces(querier);
+      const frontend = new Frontend({
+        ...usual,
+        querier: counted,
+        memory: () => new LimitedBudget(limits),
+        splitIntervalMs: INTERVAL_MS,
+        shards: 0,
+        over: rig.over,
+        cacheLimits: { ageMs: 0, retentionMs: 0, ttlMs: 0 },
+        parallelMax: 2,
+        need: { sizesOf: async () => {}, limits },
+      });
+      const answer = await answersOf(frontend, request, 'a');
+      limited['error' in plain ? 'refused' : 'answered']++;
+      if (counts.whole === 0) limited.cut++;
+      // pieces may need less than all of it at once
+      if ('error' in plain) continue;
+      const where = `${JSON.stringify(request)} within ${JSON.stringify(limit)} from the ${place}, SEED=${SEED}`;
+      assert.deepEqual(comparableAnswer(answer), comparableAnswer(plain), where);
+    }
+    console.log(`instants within limits from the ${place}: ${JSON.stringify(limited)}`);
+    assert.ok(limited.answered > 0 && limited.cut > 0, JSON.stringify(limited));
   }
 });
+
+/** One that a query of the rig may be just within. */
+function randomLimit(random: Random): Partial<typeof DEFAULT_LIMITS> {
+  const some = (most: number) => 1 + Math.floor(random() * most);
+  switch (Math.floor(random() * 3)) {
+    case 0:
+      return { maxFetchedSeriesPerQuery: some(100) };
+    case 1:
+      return { maxFetchedChunksPerQuery: some(400) };
+    default:
+      return { maxFetchedChunkBytesPerQuery: some(40_000) };
+  }
+}
 
 function stem(text: string): string {
   return text.replace(/\{.*$/, '');
