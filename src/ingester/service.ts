@@ -4,6 +4,7 @@ import type { Logger } from '../kit/observe/log.ts';
 import type { Registry } from '../kit/observe/metrics.ts';
 import type { Loop } from '../kit/service/loops.ts';
 import type { Service, Stop } from '../kit/service/service.ts';
+import { aborted } from '../lib/aborted.ts';
 import { after, type Clock, type Timer } from '../lib/clock.ts';
 import { ringErrors } from '../model/errors-ring.ts';
 import type { HeldSummary } from '../ring/meeting.ts';
@@ -274,11 +275,4 @@ export class IngesterService implements Service, IngesterAdmin {
     }
     await this.#observe();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -9,6 +9,7 @@ import { type ConnectedShard, ShardsClient } from '../../ingester/shard/shard-cl
 import type { ShardCalls } from '../../ingester/shard/shard-messages.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { Service, Stop } from '../../kit/service/service.ts';
+import { aborted } from '../../lib/aborted.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { RingMember, Standing } from '../../ring/member.ts';
 import type { ClusterNode } from './cluster-node.ts';
@@ -29,7 +30,8 @@ export interface OtherListener {
   start(): void;
   /** As of `IngesterMember`, for writes that came there. */
   settled(number: number): Promise<void>;
-  stop(): Promise<void>;
+  /** Resolves at the latest when the signal is aborted. */
+  stop(stop: Pick<Stop, 'signal'>): Promise<void>;
 }
 
 export interface MemberServiceOptions {
@@ -109,9 +111,9 @@ export class MemberService implements Service {
     if (config.drainOnShutdown && !cluster.isComingBack) await this.#drain(stop);
     this.#stopping.abort(new Error('stopping'));
     this.#telling?.cancel();
-    await this.#vouching;
-    await this.#life?.stop();
-    await this.#listener?.stop();
+    // each may wait for a shard that does not answer
+    await Promise.race([Promise.all([this.#vouching, this.#life?.stop()]), aborted(stop.signal)]);
+    await this.#listener?.stop(stop);
   }
 
   /** Tells others what it holds; a shard that does not answer now does the next time. */

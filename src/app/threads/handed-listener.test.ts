@@ -11,6 +11,7 @@ import { FolderHold } from '../../kit/folder/hold.ts';
 import { silentLogger } from '../../kit/observe/log.ts';
 import type { MetricSource } from '../../kit/observe/metrics.ts';
 import { RpcServer } from '../../kit/rpc/server.ts';
+import { Channel, connectInThread } from '../../kit/thread/channel.ts';
 import { WorkerThread } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
 import type { AppError } from '../../model/errors.ts';
@@ -20,6 +21,7 @@ import { RemoteMembers } from '../../peer/remote-members.ts';
 import { memberOf, ringOf, after as versionAfter, viewOf } from '../../ring/test-ring.ts';
 import type { RingView } from '../../ring/view.ts';
 import { SliceView } from '../../wire/slices.ts';
+import type { ListenerHostRole, ListenRequest } from '../cluster/listener-roles.ts';
 import { HandedListener, type ShardThread } from './handed-listener.ts';
 import type { ShardThreadRole } from './shard-thread-role.ts';
 import type { ShardData } from './shard-worker.ts';
@@ -37,7 +39,7 @@ const FILES = {
 const { signal } = new AbortController();
 
 /** A shard in a thread that listens, and the main thread beside it: here, with a ring that the test moves. */
-async function run(t: TestContext) {
+async function run(t: TestContext, wrong: Partial<ListenRequest>[] = []) {
   const folder = mkdtempSync(join(tmpdir(), 'pallium-handed-'));
   t.after(() => rmSync(folder, { recursive: true, force: true }));
   const hold = FolderHold.draw(join(folder, 'lock'));
@@ -53,7 +55,6 @@ async function run(t: TestContext) {
   const gates: { writes: string | undefined; reads: string | undefined } = { writes: undefined, reads: undefined };
   const main = { pushes: 0, notes: 0, meets: 0 };
   const metrics: MetricSource[] = [];
-  let held = false;
   const target = {
     async push({ writing }: MemberPush): Promise<MemberAnswer> {
       main.pushes++;
@@ -116,6 +117,7 @@ async function run(t: TestContext) {
         host: '127.0.0.1',
         port: server.port,
         peers: { self: { name: 'member', cluster: {} }, files: FILES },
+        ...wrong.shift(),
         methods: Object.keys(role),
       }),
       answerHanded: (method, ...asked) => role[method as keyof typeof role](asked[0]),
@@ -135,17 +137,18 @@ async function run(t: TestContext) {
     reads: () => ({ refused: undefined, untilMs: Number.POSITIVE_INFINITY }),
     noteLate: async () => {
       main.notes++;
-      return held ? { firstDay: 0, lastDay: 99_999, forMs: 60_000, untilWallMs: Date.now() + 60_000 } : undefined;
+      return undefined;
     },
     log: silentLogger,
     clock: systemClock,
+    random: () => 0,
   });
   handed.start();
   const members = new RemoteMembers({ self: { name: 'front', cluster: {} }, security: () => ({}), clock: systemClock });
   const member = members.at(`127.0.0.1:${server.port}`);
   t.after(async () => {
     members.close();
-    await handed.stop();
+    await handed.stop({ signal });
     await thread.terminate();
     await server.stop({ signal: AbortSignal.abort(), progress: () => {} });
   });
@@ -157,9 +160,6 @@ async function run(t: TestContext) {
     member,
     main,
     gates,
-    hold: () => {
-      held = true;
-    },
     push(ageMs = 0) {
       const samples = [[NOW_MS - ageMs + pushes++, pushes]] as const;
       const frames = testFrames([0, 1].map((i) => ({ labels: { __name__: 'm', i: `${i}` }, samples })));
@@ -196,6 +196,7 @@ async function run(t: TestContext) {
     get view() {
       return view;
     },
+    loops: () => thread.channel.call('loops', {}),
     async kill() {
       await thread.terminate();
     },
@@ -255,7 +256,7 @@ test('writes and reads come to the shard, what else is asked to the main thread'
   );
   await assert.rejects(member.meet({} as never));
   assert.equal(main.meets, 1);
-  await handed.stop();
+  await handed.stop({ signal });
   // the main thread listens again, at the same port
   await push();
   assert.equal(main.pushes, 1);
@@ -282,15 +283,12 @@ test('what the main thread has learnt of the ring holds for the next request', a
   assert.equal(await reasonOf(count()), 'ring_reader_away');
 });
 
-test('late samples are noted before they are answered, until their days are held', async (t) => {
-  const { main, hold, push, isThere } = await run(t);
+test('late samples are noted before they are answered', async (t) => {
+  const { main, push, isThere } = await run(t);
   await isThere();
   await push(3 * 86_400_000);
   await push(3 * 86_400_000);
   assert.equal(main.notes, 2);
-  hold();
-  for (let i = 0; i < 3; i++) await push(3 * 86_400_000);
-  assert.ok(main.notes >= 3);
 });
 
 test('where the shard dies the main thread answers until another one has taken its place', async (t) => {
@@ -323,4 +321,131 @@ test('one that begins as soon as the one before is gone hears of changes', async
   assert.equal(await reasonOf(push()), 'owner_away');
   assert.equal(main.pushes, 1);
   assert.equal(server.connections, 0);
+});
+
+/** Beside a thread that does only what the test says. */
+function runBeside(t: TestContext, role: Partial<ShardThreadRole>) {
+  const { channel, close } = connectInThread({ ready: async () => {}, ...role } as ShardThreadRole);
+  let end = (_: Error) => {};
+  const gone = new Promise<Error>((resolve) => {
+    end = resolve;
+  });
+  const gates: { reads: string | undefined } = { reads: undefined };
+  let leave = () => {};
+  const left = new Promise<void>((resolve) => {
+    leave = resolve;
+  });
+  const answered = async () => ({ exemplarsLost: 0, unknown: [], keysTaken: false });
+  const handed = new HandedListener({
+    cluster: {
+      current: () => undefined,
+      onChange: () => () => {},
+      handedListener: () => ({
+        host: '127.0.0.1',
+        port: 1,
+        peers: { self: { name: 'member', cluster: {} }, files: FILES },
+        methods: [],
+      }),
+      answerHanded: async () => ({ head: undefined }),
+      addMetrics: () => {},
+      leavePort: () => leave(),
+      takePort: async () => {},
+    },
+    member: { writeGate: () => undefined, readGate: () => gates.reads },
+    follow(begun) {
+      begun({ channel, gone });
+      return () => {};
+    },
+    target: { push: answered, setMetadata: async () => ({ refused: {} }) },
+    reads: () => ({ refused: undefined, untilMs: Number.POSITIVE_INFINITY }),
+    noteLate: async () => undefined,
+    log: silentLogger,
+    clock: systemClock,
+    random: () => 0,
+  });
+  t.after(() => {
+    end(new Error('the test is over'));
+    close();
+  });
+  handed.start();
+  return { handed, gates, left };
+}
+
+test('a thread that does not stop in its time still hears what holds, and knows that it is what holds', async (t) => {
+  let listens = (_: ListenRequest) => {};
+  const listening = new Promise<ListenRequest>((resolve) => {
+    listens = resolve;
+  });
+  const { handed, gates } = runBeside(t, {
+    listen: async (request) => listens(request),
+    standing: () => {},
+    stopListening: async () => {},
+  });
+  const { calls, change } = await listening;
+  const host = new Channel<ListenerHostRole>(calls);
+  await handed.stop({ signal });
+  // a read is left that asks
+  gates.reads = 'it is no member';
+  const told = await host.call('standing', {});
+  assert.equal(told.refused, 'it is no member');
+  assert.equal(Atomics.load(new Int32Array(change), 0), told.change);
+});
+
+for (const method of ['listen', 'stopListening'] as const) {
+  test(`a thread that does not answer ${method} holds up no stop beyond its deadline`, async (t) => {
+    let called = () => {};
+    const isCalled = new Promise<void>((resolve) => {
+      called = resolve;
+    });
+    const never = () => {
+      called();
+      return new Promise<void>(() => {});
+    };
+    const { handed, left } = runBeside(t, { listen: async () => {}, standing: () => {}, [method]: never });
+    await (method === 'listen' ? isCalled : left);
+    const deadline = new AbortController();
+    let hasStopped = false;
+    const stopped = handed.stop({ signal: deadline.signal }).then(() => {
+      hasStopped = true;
+    });
+    await isCalled;
+    assert.equal(hasStopped, false);
+    deadline.abort();
+    await stopped;
+  });
+}
+
+test('the port to a thread that could not listen is closed, and another one handed over', async (t) => {
+  const ends: Promise<void>[] = [];
+  const { left } = runBeside(t, {
+    async listen({ calls }) {
+      ends.push(new Promise((resolve) => calls.once('close', resolve)));
+      if (ends.length === 1) throw new Error('not yet');
+    },
+  });
+  await left;
+  assert.equal(ends.length, 2);
+  await ends[0];
+});
+
+test('a thread that could not listen leaves nothing behind, and is asked again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'pallium-handed-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const peerKeyFile = join(folder, 'key');
+  writeFileSync(peerKeyFile, 'k'.repeat(32));
+  const self = { name: 'member', cluster: {} };
+  const wrong: Partial<ListenRequest>[] = [
+    // its certificates are being replaced
+    { peers: { self, files: { ...FILES, peerTlsCertPath: join(folder, 'away.crt') } } },
+    // no address of this machine
+    { peers: { self, files: { ...FILES, peerKeyFile } }, host: '192.0.2.1' },
+  ];
+  const { isThere, push, main, loops } = await run(t, wrong);
+  await isThere();
+  assert.deepEqual(wrong, []);
+  main.pushes = 0;
+  await push();
+  assert.equal(main.pushes, 0);
+  // certificates are read again only by who listens, and that one has none
+  assert.ok(!(await loops()).some(({ name }) => name === 'peer-certificates'));
 });

@@ -1,10 +1,14 @@
 import { MessageChannel } from 'node:worker_threads';
 import type { Logger } from '../../kit/observe/log.ts';
 import { decodeValue, encodeValue } from '../../kit/rpc/codec.ts';
+import type { Stop } from '../../kit/service/service.ts';
 import { serve } from '../../kit/thread/channel.ts';
 import { movable } from '../../kit/thread/movable.ts';
 import type { WorkerThread } from '../../kit/thread/worker.ts';
+import { aborted } from '../../lib/aborted.ts';
+import { type Backoff, backoffMs } from '../../lib/backoff.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
+import { type Random, systemRandom } from '../../lib/random.ts';
 import type { RingMember } from '../../ring/member.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import type { ListenerHostRole, MemberStanding } from '../cluster/listener-roles.ts';
@@ -21,6 +25,7 @@ export interface HandedListenerOptions extends Omit<HandedParts, 'cluster' | 'me
   readonly follow: (begun: (thread: ShardThread) => void) => () => void;
   readonly log: Logger;
   readonly clock: Clock;
+  readonly random?: Random;
 }
 
 export type ShardThread = Pick<WorkerThread<ShardThreadRole>, 'channel' | 'gone'>;
@@ -35,6 +40,8 @@ const FOREVER = Number.POSITIVE_INFINITY;
 /** How often its standing is looked at where no other version of the ring came. */
 const LOOK_MS = 250;
 const AGAIN_MS = 500;
+/** Waits before a thread that could not listen is asked again. */
+const LISTEN_AGAIN: Backoff = { minMs: 500, maxMs: 30_000, triesMax: Number.POSITIVE_INFINITY };
 
 /**
  * Lets the thread of the only shard listen for other processes, once its log is read. When it dies the main thread listens again, at
@@ -43,6 +50,7 @@ const AGAIN_MS = 500;
 export class HandedListener implements OtherListener {
   readonly #options: HandedListenerOptions;
   readonly #stopping = new AbortController();
+  /** Until the thread is gone: as long as it may ask where the member stands. */
   #now: Listening | undefined;
   #standing: MemberStanding;
   #unfollow = () => {};
@@ -73,74 +81,95 @@ export class HandedListener implements OtherListener {
     await settling.catch(() => now.thread.gone);
   }
 
-  /** The main thread listens again, and answers what comes until the process ends. */
-  async stop(): Promise<void> {
+  /** The main thread listens again, and answers what comes until the process ends. A thread that does not answer is left to itself then. */
+  async stop({ signal }: Pick<Stop, 'signal'>): Promise<void> {
     this.#stopping.abort(new Error('stopping'));
     this.#unfollow();
-    await this.#inTurn(async () => {
+    const stopped = this.#inTurn(async () => {
       const now = this.#now;
-      if (now === undefined) return;
+      if (now === undefined) {
+        this.#endLooks();
+        return;
+      }
       await this.#takePort();
-      // it is told of changes until its last call is answered
       await Promise.race([now.thread.channel.call('stopListening', {}).catch(() => {}), now.thread.gone]);
-      this.#now = undefined;
     });
+    await Promise.race([stopped, aborted(signal)]);
+  }
+
+  #endLooks(): void {
     this.#looks?.cancel();
     this.#unwatch();
   }
 
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const run = this.#turn.then(work).catch((error: Error) => {
-      this.#options.log.error({ err: error.message }, 'the listener for other processes stays in the main thread');
-    });
-    this.#turn = run;
+    const run = this.#turn.then(work);
+    this.#turn = run.catch(() => {});
     return run;
   }
 
   /** Hands the port over when the log is read; not in turn, for the main thread takes it back meanwhile from the thread before. */
   async #await(thread: ShardThread): Promise<void> {
-    const { signal } = this.#stopping;
+    const { log, clock, random = systemRandom } = this.#options;
+    const ended = new AbortController();
+    void thread.gone.then((error) => {
+      ended.abort(error);
+      void this.#inTurn(() => this.#lose(thread));
+    });
+    const signal = AbortSignal.any([this.#stopping.signal, ended.signal]);
     const ready = thread.channel.call('ready', {}, { signal });
     // one that is gone, or whose log cannot be read, is followed by another one
     const isReady = await ready.then(
       () => true,
       () => false,
     );
-    if (isReady) await this.#inTurn(() => this.#hand(thread));
+    if (!isReady) return;
+    for (let failures = 1; !signal.aborted; failures++) {
+      try {
+        await this.#inTurn(() => this.#hand(thread, signal));
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        const delayMs = Math.round(backoffMs(LISTEN_AGAIN, failures, random));
+        const { message: err } = error as Error;
+        log.error({ err, delayMs }, 'the listener for other processes stays in the main thread until the next try');
+        await clock.sleep(delayMs, signal).catch(() => {});
+      }
+    }
   }
 
-  async #hand(thread: ShardThread): Promise<void> {
+  /** The main thread listens in place of a thread that is gone, if that one did. */
+  async #lose(thread: ShardThread): Promise<void> {
+    if (this.#now?.thread === thread) {
+      this.#now = undefined;
+      await this.#takePort();
+    }
+    if (this.#stopping.signal.aborted) this.#endLooks();
+  }
+
+  /** @param ended aborted when the thread is gone, or nothing is handed over any more */
+  async #hand(thread: ShardThread, ended: AbortSignal): Promise<void> {
     const { cluster } = this.#options;
-    let isGone = false;
-    void thread.gone.then(() => {
-      isGone = true;
-    });
-    await Promise.resolve();
-    if (this.#stopping.signal.aborted || isGone) return;
+    if (ended.aborted) return;
     const change = new Int32Array(new SharedArrayBuffer(4));
     Atomics.store(change, 0, this.#standing.change);
     const { port1, port2 } = new MessageChannel();
     serve(port1, this.#hostRole());
     // told of each change from now on, also while it begins
     this.#now = { thread, change };
-    void thread.gone.then(() => {
-      port1.close();
-      void this.#inTurn(async () => {
-        if (this.#now !== undefined && this.#now.thread !== thread) return;
-        this.#now = undefined;
-        await this.#takePort();
-      });
-    });
+    void thread.gone.then(() => port1.close());
     try {
       const where = cluster.handedListener();
       const request = { ...where, change: change.buffer as SharedArrayBuffer, calls: port2 };
       await thread.channel.call('listen', request, { transfer: [port2] });
     } catch (error) {
+      // it answered that it does not listen, or is gone
+      port1.close();
       this.#now = undefined;
       throw error;
     }
     cluster.addMetrics(() => thread.channel.call('metrics', {}), thread.gone);
-    if (!isGone) cluster.leavePort();
+    if (!ended.aborted) cluster.leavePort();
   }
 
   async #takePort(): Promise<void> {

@@ -141,13 +141,13 @@ class Standing {
     return now !== undefined && this.#clock.nowMs() < now.readsUntilMs ? now : undefined;
   }
 
-  async refresh(): Promise<void> {
-    this.take(await this.#main.call('standing', {}));
+  async refresh(signal?: AbortSignal): Promise<void> {
+    this.take(await this.#main.call('standing', {}, { ...(signal && { signal }) }));
   }
 
-  /** Reads when it is known what holds. */
-  async reading<T>(read: () => Promise<T>): Promise<T> {
-    while (this.ofReads === undefined) await this.refresh();
+  /** Reads when it is known what holds. @throws the signal's reason when that comes first */
+  async reading<T>(signal: AbortSignal, read: () => Promise<T>): Promise<T> {
+    while (this.ofReads === undefined) await this.refresh(signal);
     return read();
   }
 }
@@ -230,11 +230,11 @@ function readerOf(shard: ShardRole, held: HeldRange, standing: Standing): Replic
     refusing: () => standing.now?.refused,
   });
   return {
-    select: (...asked) => standing.reading(() => replica.select(...asked)),
-    labels: (...asked) => standing.reading(() => replica.labels(...asked)),
-    metadata: (...asked) => standing.reading(() => replica.metadata(...asked)),
-    headStats: (...asked) => standing.reading(() => replica.headStats(...asked)),
-    exemplars: (...asked) => standing.reading(() => replica.exemplars(...asked)),
+    select: (...asked) => standing.reading(asked[2], () => replica.select(...asked)),
+    labels: (...asked) => standing.reading(asked[2], () => replica.labels(...asked)),
+    metadata: (...asked) => standing.reading(asked[2], () => replica.metadata(...asked)),
+    headStats: (...asked) => standing.reading(asked[2], () => replica.headStats(...asked)),
+    exemplars: (...asked) => standing.reading(asked[2], () => replica.exemplars(...asked)),
   };
 }
 

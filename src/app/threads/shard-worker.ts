@@ -11,6 +11,7 @@ import { serve } from '../../kit/thread/channel.ts';
 import { freeMoved } from '../../kit/thread/movable.ts';
 import { serveWorker } from '../../kit/thread/worker.ts';
 import { systemClock } from '../../lib/clock.ts';
+import type { ListenRequest } from '../cluster/listener-roles.ts';
 import type { EdgeRole } from './edge-role.ts';
 import type { ShardListener } from './shard-listener.ts';
 import type { ShardLogLine, ShardThreadRole } from './shard-thread-role.ts';
@@ -54,6 +55,8 @@ const shard = new Shard({
 });
 const { take, ...own } = shardRole(shard, systemClock);
 let listener: ShardListener | undefined;
+/** Resolves when it listens, or has failed to. */
+let beginning: Promise<void> = Promise.resolve();
 const role: ShardThreadRole = {
   ...own,
   connect: ({ port }) => serve(port, role),
@@ -77,26 +80,43 @@ const role: ShardThreadRole = {
     };
     serve(port, edgeRole);
   },
-  async listen(request) {
-    // no other shard loads it
-    const { ShardListener } = await import('./shard-listener.ts');
-    listener = new ShardListener(request, {
-      shard: { ...own, take },
-      held: new HeldRange(held),
-      lateAfterMs: options.lateAfterMs,
-      clock: systemClock,
-      log: listenerLog({}),
-    });
-    await listener.start();
+  listen(request) {
+    const begins = beginListening(request);
+    beginning = begins.catch(() => {});
+    return begins;
   },
   standing: (standing) => listener?.standing(standing),
   settleWrites: async ({ number }) => listener?.settled(number),
-  stopListening: async () => listener?.stop(),
+  async stopListening() {
+    await beginning;
+    await listener?.stop();
+  },
   metrics: async () => listener?.metrics() ?? [],
   loops: (request) => [...own.loops(request), ...(listener?.loopStates ?? [])],
   takeLogLines: () => lines.splice(0),
 };
 serveWorker(role);
+
+async function beginListening(request: ListenRequest): Promise<void> {
+  // no other shard loads it
+  const { ShardListener } = await import('./shard-listener.ts');
+  const made = new ShardListener(request, {
+    shard: { ...own, take },
+    held: new HeldRange(held),
+    lateAfterMs: options.lateAfterMs,
+    clock: systemClock,
+    log: listenerLog({}),
+  });
+  // told of changes while it begins
+  listener = made;
+  try {
+    await made.start();
+  } catch (error) {
+    listener = undefined;
+    await made.stop();
+    throw error;
+  }
+}
 
 function keep(level: ShardLogLine['level'], text: string, fields: Record<string, unknown> | undefined): void {
   if (lines.length < LINES_MAX) lines.push({ level, text, fields });
