@@ -52,3 +52,23 @@ test('a call waits for cheaper ones for a while, and no longer', async () => {
   const place = order.indexOf('dear');
   assert.ok(place > 20 && place < 40, String(place));
 });
+
+test('a heavy call passes many that are much heavier, in the order of what they cost, and these wait for a while only', async () => {
+  const { clock, order, call, next } = oneSeat();
+  for (let i = 0; i < 100; i++) call('30 s', 30_000);
+  call('2 min', 120_000);
+  await clock.advance(14_000);
+  for (const costMs of [10_000, 3_000, 400]) call(`${costMs} ms`, costMs);
+  for (let i = 0; i < 3; i++) next();
+  await clock.advance(46_000);
+  call('400 ms after a minute', 400);
+  next();
+  assert.deepEqual(order, ['30 s', '400 ms', '3000 ms', '10000 ms', '400 ms after a minute']);
+  for (let second = 0; second < 100; second++) {
+    await clock.advance(1000);
+    call('cheaper', 400);
+    next();
+  }
+  assert.ok(order.filter((name) => name === '30 s').length > 20, String(order));
+  assert.equal(order.includes('2 min'), false);
+});

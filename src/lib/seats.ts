@@ -69,9 +69,12 @@ const HEAVY_MS = 150;
 export const HEAVY_CALLS_MAX = 4;
 /** The weight of a heavy call, in calls, for a light one that looks for a seat. */
 const HEAVY_LOAD = 4;
-/** A call waits for cheaper ones of its kind that come later: up to so many times what they cost less, as estimates are rough, and to so much. */
+/** A call waits for cheaper ones of its kind that come later: up to so many times what they cost less, as estimates are rough. */
 const COST_WAIT = 200;
-const COST_WAIT_MS_MAX = 60_000;
+/** From this cost on the wait grows with each doubling only, of which there are so many, so that the dearest ones have their turn, too. */
+const STEEP_COST_MS = 300;
+const DOUBLING_WAIT_MS = 10_000;
+const DOUBLINGS_MAX = 9;
 /** Beyond all times and costs: heavy calls come after light ones, which cannot take their places, and before both goes priority. */
 const HEAVY_RANK = 2 ** 40;
 const PRIORITY_RANK = 2 ** 42;
@@ -168,7 +171,7 @@ export class Seats<T> {
   wait(call: SeatCall<T>): boolean {
     const { owner, costMs = 0, priority = 0 } = call;
     const kind = (isHeavy(call) ? HEAVY_RANK : 0) - priority * PRIORITY_RANK;
-    const rank = this.#clock.monotonicMs() + Math.min(costMs * COST_WAIT, COST_WAIT_MS_MAX) + kind;
+    const rank = this.#clock.monotonicMs() + waitMs(costMs) + kind;
     return this.#queue.push(owner, call, rank);
   }
 
@@ -301,6 +304,13 @@ export class Seats<T> {
     seat.calls.push(sinceMs);
     return { seat, sinceMs };
   }
+}
+
+/** Time for which cheaper calls that come later are before one that costs so much; those that cost nothing have none. */
+function waitMs(costMs: number): number {
+  if (costMs <= STEEP_COST_MS) return costMs * COST_WAIT;
+  const doublings = Math.min(Math.log2(costMs / STEEP_COST_MS), DOUBLINGS_MAX);
+  return STEEP_COST_MS * COST_WAIT + doublings * DOUBLING_WAIT_MS;
 }
 
 /** Whether a call is of so much work that it has places of its own. */
