@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../lib/clock.ts';
+import { ManualClock } from '../lib/manual-clock.ts';
 import { DEFAULT_LIMITS } from '../limits/limits.ts';
 import { AppError } from '../model/errors.ts';
 import { processErrors } from '../model/errors-process.ts';
@@ -143,6 +144,17 @@ test('a query ends when its time is up, or nobody waits', async () => {
   await assert.rejects(slow.instant('t', { expr: '1', timeMs: T }, context), timedOut);
   await assert.rejects(slow.instant('t', { expr: '1', timeMs: T, timeoutMs: 10_000 }, context), timedOut);
   await assert.rejects(runner.instant('t', { expr: '1', timeMs: T, timeoutMs: 0 }, context), timedOut);
+  const request = { expr: '1', timeMs: T };
+  const spent = (spentMs: number) => new Map([[request, { plan: undefined, spentMs }]]);
+  for (const spentMs of [9_980, 10_000]) {
+    const clock = new ManualClock();
+    const begun = runnerOn(listQueryable([]), { engine: forever, clock, prepared: spent(spentMs) });
+    const ended = assert.rejects(begun.instant('t', request, context), (error: unknown) => {
+      return timedOut(error) && /after 10000 ms/.test((error as AppError).message);
+    });
+    await clock.advance(10_000 - spentMs);
+    await ended;
+  }
   const leave = new AbortController();
   const asked = runnerOn(listQueryable([]), { engine: forever }).instant('t', { expr: '1', timeMs: T }, leave);
   leave.abort(processErrors.callCancelled({}));

@@ -32,8 +32,18 @@ export interface EngineRunnerOptions {
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;
-  /** Plans that were made of requests before; absent: of none. */
-  readonly plans?: ReadonlyMap<InstantRequest, QueryPlan>;
+  /** Requests that were worked on before; absent: none. */
+  readonly prepared?: PreparedRequests | undefined;
+}
+
+/** Work on requests before they are evaluated. */
+export type PreparedRequests = ReadonlyMap<InstantRequest, PreparedRequest>;
+
+export interface PreparedRequest {
+  /** Absent: none could be made yet. */
+  readonly plan: QueryPlan | undefined;
+  /** Time that it took, of what the request has. */
+  readonly spentMs: number;
 }
 
 /** Evaluates queries in this thread, each within the limits of its tenant and its time. */
@@ -45,12 +55,14 @@ export class EngineRunner implements QueryRunner {
   }
 
   instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
-    const { engine, queryable, plans } = this.#options;
-    return this.#run(tenant, request, context, async (own, statistics) => {
-      const query = { ...optionsOf(request), timeMs: request.timeMs, plan: plans?.get(request) };
+    const { engine, queryable, prepared } = this.#options;
+    const { plan, spentMs } = prepared?.get(request) ?? NOTHING;
+    const evaluate = async (own: QueryContext, statistics: (stats: QueryStats) => QueryStatistics) => {
+      const query = { ...optionsOf(request), timeMs: request.timeMs, plan };
       const result = await engine.query(queryable(tenant), query, own);
       return resultOf(result, columnsOf(result.value, request.timeMs), statistics, own);
-    });
+    };
+    return this.#run(tenant, request, context, evaluate, spentMs);
   }
 
   range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
@@ -83,11 +95,12 @@ export class EngineRunner implements QueryRunner {
     request: InstantRequest | RangeRequest,
     context: QueryRunContext,
     query: (context: QueryContext, statistics: (stats: QueryStats) => QueryStatistics) => Promise<Answer>,
+    spentMs = 0,
   ): Promise<Answer> {
     const { clock } = this.#options;
     const timeoutMs = Math.min(this.#options.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
     const budget = new LimitedBudget(this.#options.limits(tenant), this.#options.memory, request.used);
-    if (timeoutMs <= 0) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
+    if (timeoutMs <= spentMs) throw queryErrors.queryTimedOut({ limitMs: Math.max(0, timeoutMs) });
     const startedMs = clock.monotonicMs();
     context.signal.throwIfAborted();
     // a composite signal costs more than all else here
@@ -96,7 +109,7 @@ export class EngineRunner implements QueryRunner {
     const cancel = () => ends.abort(context.signal.reason);
     context.signal.addEventListener('abort', cancel, { once: true });
     let isTimeUp = false;
-    const timer = after(clock, timeoutMs, () => {
+    const timer = after(clock, timeoutMs - spentMs, () => {
       isTimeUp = !signal.aborted;
       ends.abort(queryErrors.queryTimedOut({ limitMs: timeoutMs }));
     });
@@ -125,6 +138,8 @@ export class EngineRunner implements QueryRunner {
     }
   }
 }
+
+const NOTHING: PreparedRequest = { plan: undefined, spentMs: 0 };
 
 function optionsOf({ expr, lookbackMs, perStepStatistics = false, explain = false }: InstantRequest | RangeRequest) {
   return { expr, ...(lookbackMs === undefined ? {} : { lookbackMs }), perStepStats: perStepStatistics, explain };

@@ -8,7 +8,7 @@ import type {
 } from '../contract/query.ts';
 import type { Clock } from '../lib/clock.ts';
 import { Pacer } from '../lib/pacer.ts';
-import { forEachAtOnce } from '../lib/semaphore.ts';
+import { Semaphore } from '../lib/semaphore.ts';
 import { AppError } from '../model/errors.ts';
 import { memoryError } from '../model/memory-error.ts';
 import type { KeptTexts } from './kept-texts.ts';
@@ -25,13 +25,13 @@ const SLICE_MS = 10;
 
 /** Queries of a batch, evaluated each by itself. */
 export interface BatchQueries {
-  /** Fetches what a request will read. @returns whether its evaluation waits for nothing */
+  /** Fetches what a request will read, within its time; never rejects. @returns whether its evaluation waits for nothing */
   prepare(request: InstantRequest): Promise<boolean>;
   instant(request: InstantRequest): Promise<Pick<QueryResult, 'value' | 'statistics'>>;
 }
 
 /**
- * Evaluates requests some at a time: one that fails does not keep the others from being answered.
+ * Evaluates requests some at a time: one that fails does not keep the others from being answered, nor one that takes long.
  * @param texts of the answers before
  */
 export async function instantsBy(
@@ -42,37 +42,49 @@ export async function instantsBy(
   texts: KeptTexts,
 ): Promise<readonly InstantOutcome[]> {
   const outcomes = new Array<InstantOutcome>(requests.length);
-  const pacer = new Pacer(clock, { sliceMs: SLICE_MS, signal });
+  const pacer = new Pacer(clock, { sliceMs: SLICE_MS });
   let places = AT_ONCE;
   const evaluate = async (i: number): Promise<void> => {
-    signal.throwIfAborted();
+    if (signal.aborted) return;
     const request = requests[i]!;
     try {
       const { value, statistics } = await queries.instant(request);
       places = statistics.fetchedBytes > SMALL_BYTES_MAX ? AT_ONCE : Math.min(SMALL_AT_ONCE, places + PLACES_MORE);
       outcomes[i] = { result: packed(value, request.expr, texts) };
     } catch (thrown) {
-      signal.throwIfAborted();
+      if (signal.aborted) return;
       const { facts, message } = AppError.from(memoryError(thrown) ?? thrown);
       const isTimeout = facts.promType === 'timeout';
       outcomes[i] = { failure: { text: message, http: facts.http, ...(isTimeout && { isTimeout }) } };
     }
   };
-  for (let from = 0; from < requests.length; ) {
-    const to = Math.min(requests.length, from + places);
-    const isReady = await Promise.all(requests.slice(from, to).map((request) => queries.prepare(request)));
-    const waiting: number[] = [];
-    // one after the other, what they leave behind is garbage at once
-    for (let i = from; i < to; i++) {
-      if (!isReady[i - from]) waiting.push(i);
-      else {
-        await evaluate(i);
-        await pacer.step();
-      }
+  const waiting = new Semaphore(AT_ONCE);
+  const ready: number[] = [];
+  let underWay = 0;
+  let changed = Promise.withResolvers<void>();
+  const begin = async (i: number): Promise<void> => {
+    underWay++;
+    if (await queries.prepare(requests[i]!)) ready.push(i);
+    else {
+      await waiting.run(() => evaluate(i));
+      underWay--;
     }
-    await forEachAtOnce(waiting, AT_ONCE, evaluate);
-    from = to;
+    changed.resolve();
+  };
+  for (let next = 0; underWay > 0 || (next < requests.length && !signal.aborted); ) {
+    // those that begin together ask together
+    const to = signal.aborted ? next : Math.min(requests.length, next + places - underWay);
+    for (; next < to; next++) void begin(next);
+    await changed.promise;
+    for (await clock.turn(); ready.length > 0; ) {
+      // one after the other, what they leave behind is garbage at once
+      await evaluate(ready.shift()!);
+      underWay--;
+      await pacer.step();
+    }
+    changed = Promise.withResolvers();
   }
+  signal.throwIfAborted();
   return outcomes;
 }
 

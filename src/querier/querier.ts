@@ -24,7 +24,7 @@ import { MissingParts } from '../storage/missing.ts';
 import type { Queryable, QueryContext } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
-import { EngineRunner } from './engine-runner.ts';
+import { EngineRunner, type PreparedRequest, type PreparedRequests } from './engine-runner.ts';
 import { recentExemplars } from './exemplars.ts';
 import { federatedExemplars } from './federation/exemplars.ts';
 import { federatedMetadata } from './federation/metadata.ts';
@@ -40,6 +40,7 @@ import { SharedSelects } from './shared-selects.ts';
 import { StoreSource } from './store-source.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
+import { within } from './within.ts';
 import { YoungSource } from './young-source.ts';
 
 export interface QuerierOptions {
@@ -169,37 +170,42 @@ export class Querier implements TenantHider {
     limits: JoinedLimits,
     context: QueryRunContext,
   ): Promise<readonly InstantOutcome[]> {
+    const { engine, clock, config } = this.#options;
     const { queryable, over } = this.sources(tenant, limits);
     const orders = this.#orders.ofTenant(tenant);
     const { rulesPartialData: allowPartial } = limits;
     const missing = allowPartial ? new MissingParts() : undefined;
     const shared = { signal: context.signal, missing };
-    const selects = new SharedSelects(queryable(tenant), orders, this.#options.clock, shared);
+    const selects = new SharedSelects(queryable(tenant), orders, clock, shared);
     const own = allowPartial ? requests.map((request) => ({ ...request, allowPartial })) : requests;
-    const plans = new Map<InstantRequest, QueryPlan>();
-    const runner = over(selects, plans);
+    const prepared = new Map<InstantRequest, PreparedRequest>();
+    const runner = over(selects, prepared);
     const batch: BatchQueries = {
       prepare: async (request) => {
-        try {
-          const plan = await this.#options.engine.plan(request, context);
-          plans.set(request, plan);
+        let plan: QueryPlan | undefined;
+        const readAhead = async (signal: AbortSignal): Promise<boolean> => {
+          plan = await engine.plan(request, { signal });
           const asked = selectsOf(plan.root);
           return asked !== undefined && (await selects.prepare(asked));
-        } catch {
-          // who evaluates it hears of it
-          return false;
-        }
+        };
+        const begunMs = clock.monotonicMs();
+        const timeoutMs = Math.min(config.timeoutMs, request.timeoutMs ?? Number.POSITIVE_INFINITY);
+        const isReady = await within({ clock, timeoutMs, signal: context.signal }, readAhead);
+        const spentMs = isReady === 'late' ? timeoutMs : clock.monotonicMs() - begunMs;
+        prepared.set(request, { plan, spentMs });
+        // who evaluates it hears of an error, and at once where there is no time left
+        return isReady === 'late' || isReady === true;
       },
       instant: async (request) => {
         try {
           return await runner.instant(tenant, request, context);
         } finally {
-          plans.delete(request);
+          prepared.delete(request);
         }
       },
     };
     try {
-      return await instantsBy(batch, own, context, this.#options.clock, this.#texts);
+      return await instantsBy(batch, own, context, clock, this.#texts);
     } finally {
       await selects.close();
     }
@@ -213,12 +219,12 @@ export class Querier implements TenantHider {
     const limitsOf = () => limits;
     const { turns } = this;
     const timing = { turns, timeoutMs: config.timeoutMs, clock };
-    const runnerOver = (of: (tenant: string) => Queryable, plans?: ReadonlyMap<InstantRequest, QueryPlan>) =>
-      new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, plans, ...timing });
+    const runnerOver = (of: (tenant: string) => Queryable, prepared?: PreparedRequests) =>
+      new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, prepared, ...timing });
     return {
       queries: runnerOver(queryable),
       /** Evaluates over something else. */
-      over: (other: Queryable, plans?: ReadonlyMap<InstantRequest, QueryPlan>) => runnerOver(() => other, plans),
+      over: (other: Queryable, prepared?: PreparedRequests) => runnerOver(() => other, prepared),
       memory: this.#memory,
       syntax: querierSyntax(config),
       queryable,

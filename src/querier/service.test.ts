@@ -6,11 +6,13 @@ import { Schema, TABLE_MS_DEFAULT } from '../chunkstore/schema.ts';
 import { seriesOf } from '../chunkstore/test-series.ts';
 import { ChunkStoreWriter } from '../chunkstore/writer.ts';
 import type { IngesterClient } from '../contract/ingester.ts';
+import type { InstantOutcome, InstantRequest } from '../contract/query.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { Registry } from '../kit/observe/metrics.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { seededRandom } from '../lib/random.ts';
 import { DEFAULT_LIMITS, type TenantLimits } from '../limits/limits.ts';
+import { joinedLimits } from '../limits/query-limits.ts';
 import { QueryPriority, QueryRejection } from '../limits/query-rules.ts';
 import { processErrors } from '../model/errors-process.ts';
 import { MemoryTableStore } from '../table/memory.ts';
@@ -63,13 +65,13 @@ const FACTS = {
   panelId: '',
 } as const;
 
-async function serviceOn(more: Partial<QueryWorkers> = {}, limits: Partial<TenantLimits> = {}) {
+async function querierOn(ingester: IngesterClient): Promise<Querier> {
   const config = defaultsOf(querierConfig);
-  const querier = new Querier({
+  return new Querier({
     config,
     purger: defaultsOf(purgerConfig),
     engine: querierEngine(config),
-    ingester: nothingRecent,
+    ingester,
     schema: await storeWith('a'),
     blockCache: undefined,
     rowCacheBytesMax: 1 << 20,
@@ -78,6 +80,10 @@ async function serviceOn(more: Partial<QueryWorkers> = {}, limits: Partial<Tenan
     clock,
     random: seededRandom(1),
   });
+}
+
+async function serviceOn(more: Partial<QueryWorkers> = {}, limits: Partial<TenantLimits> = {}) {
+  const querier = await querierOn(nothingRecent);
   const workers: QueryWorkers = {
     handle: () => Promise.reject(processErrors.workerQueueFull({ pool: 'query', limit: 3 })),
     instant: async ({ tenant, request }, limits, abort) => ({
@@ -216,4 +222,51 @@ test('a tenant refuses some queries, prefers others, and those that took long co
     { costMs: 5, priority: 0 },
     { costMs: 7, priority: 0 },
   ]);
+});
+
+test('what a query of a batch reads ahead is within its own time, and the others are answered meanwhile', async () => {
+  const asked: string[] = [];
+  const given: boolean[] = [];
+  const querier = await querierOn({
+    ...nothingRecent,
+    async selectWhole({ matchers }, own) {
+      const { value } = matchers[0]!;
+      asked.push(value);
+      if (value !== 'slow') return [];
+      // nobody ends it but who closes the batch
+      return new Promise((_, reject) => {
+        own.addEventListener('abort', () => {
+          given.push(true);
+          reject(own.reason);
+        });
+      });
+    },
+  });
+  const requestOf = (expr: string, timeoutMs?: number) => {
+    return { expr, timeMs: END_MS, ...(timeoutMs === undefined ? {} : { timeoutMs }) };
+  };
+  const ask = (requests: readonly InstantRequest[]) =>
+    querier.instants(
+      'b',
+      requests,
+      joinedLimits('b', () => DEFAULT_LIMITS),
+      context,
+    );
+  // the store knows at once that it has nothing, once it was asked
+  await ask(['slow', 'quick'].map((name) => requestOf(name)));
+  asked.length = 0;
+  let done: readonly InstantOutcome[] | undefined;
+  const all = ask([requestOf('slow', 5_000), requestOf('sum(slow)', 7_000), requestOf('quick', 5_000)]).then((got) => {
+    done = got;
+  });
+  for (let i = 0; i < 50; i++) await clock.turn();
+  assert.deepEqual(asked, ['slow', 'quick']);
+  await clock.advance(4_999);
+  assert.equal(done, undefined);
+  await clock.advance(2_001);
+  await all;
+  const [first, second, third] = done!;
+  for (const slow of [first!, second!]) assert.ok('failure' in slow && slow.failure.isTimeout, JSON.stringify(slow));
+  assert.ok('result' in third!);
+  assert.deepEqual([clock.timers, given], [0, [true]]);
 });

@@ -126,12 +126,12 @@ test('what a query will ask for is there when it asks, where it is one block', a
       shared.prepare([]),
     ]);
     assert.deepEqual(isReady, [perBlock === 10, perBlock === 10, true]);
-    assert.deepEqual([wholes.asked, asked.streams], [2, 2], 'each once');
+    assert.deepEqual([wholes.asked, asked.streams], [2, perBlock === 10 ? 2 : 0], 'each once, and no stream');
     const contexts = [contextOf(), contextOf()];
     for (const context of contexts) assert.equal(await streamed(shared, context), 'a97 b98 c99');
     for (const { budget } of contexts) assert.deepEqual([budget.series, budget.memoryBytes], [3, 0]);
     // a stream is of one query
-    assert.equal(asked.streams, perBlock === 10 ? 2 : 3);
+    assert.equal(asked.streams, 2);
     await shared.close();
     assert.equal(wholes.open, 0);
   }
@@ -152,6 +152,89 @@ test('a block that comes when nobody waits any more is closed', async () => {
   gate.resolve();
   await ended;
   assert.equal(closed, 1);
+});
+
+test('no stream is begun once nobody waits any more, and one that is begun meanwhile is given back', async () => {
+  for (const at of ['whole', 'stream'] as const) {
+    const gate = Promise.withResolvers<void>();
+    const { inner } = storage(3, 10);
+    const streams = { begun: 0, returned: 0 };
+    const slow: Queryable = {
+      ...inner,
+      async whole() {
+        if (at === 'whole') await gate.promise;
+        return undefined;
+      },
+      stream() {
+        streams.begun++;
+        return {
+          async next() {
+            await gate.promise;
+            return { done: false as const, value: { labels: [], warnings: [], isWhole: false, read() {} } };
+          },
+          async return() {
+            streams.returned++;
+            return { done: true as const, value: undefined };
+          },
+          [Symbol.asyncIterator]() {
+            return this;
+          },
+        } as unknown as AsyncGenerator<SeriesBlock, void>;
+      },
+    };
+    const shared = new SharedSelects(slow, new KeptOrders().ofTenant('t'), systemClock, { signal });
+    const ending = new AbortController();
+    const ended = streamed(shared, { ...contextOf(), signal: ending.signal });
+    for (let i = 0; i < 3; i++) await systemClock.turn();
+    ending.abort(new Error('out of time'));
+    await assert.rejects(ended, /out of time/);
+    await shared.close();
+    gate.resolve();
+    for (let i = 0; i < 3; i++) await systemClock.turn();
+    assert.equal(streams.begun, at === 'whole' ? 0 : 1);
+    assert.ok(streams.returned >= streams.begun);
+  }
+});
+
+test('what is under way when nobody waits any more is ended', async () => {
+  const { inner } = storage(3, 10);
+  const ended = Promise.withResolvers<void>();
+  const whole: Queryable['whole'] = (_, own) =>
+    new Promise((_resolve, reject) => {
+      own.signal.addEventListener('abort', () => {
+        ended.resolve();
+        reject(own.signal.reason);
+      });
+    });
+  const shared = new SharedSelects({ ...inner, whole }, new KeptOrders().ofTenant('t'), systemClock, { signal });
+  const isReady = shared.prepare([request]);
+  await systemClock.turn();
+  await shared.close();
+  await ended.promise;
+  assert.equal(await isReady, false);
+});
+
+test('a stream that nobody took at once is given back, and who asks later has one of its own', async () => {
+  const { inner } = storage(3, 1);
+  let open = 0;
+  const counted: Queryable = {
+    ...inner,
+    async *stream(...args) {
+      open++;
+      try {
+        yield* inner.stream!(...args);
+      } finally {
+        open--;
+      }
+    },
+  };
+  const shared = new SharedSelects(counted, new KeptOrders().ofTenant('t'), systemClock, { signal });
+  // it reads in another way
+  await shared.select(request, contextOf());
+  for (let i = 0; i < 3; i++) await systemClock.turn();
+  assert.equal(open, 0);
+  assert.equal(await streamed(shared, contextOf()), 'a97 b98 c99');
+  await shared.close();
 });
 
 test('a query that ends waits no longer, and fails no other', async () => {

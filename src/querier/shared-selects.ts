@@ -25,8 +25,11 @@ interface Answer {
 
 /** A request that is under way: what came of it, or the stream of one that has more than a block, for who takes it. */
 interface Asked {
-  readonly answer: Promise<Answer | undefined>;
-  /** The outcome of `answer`, once it is there. */
+  /** Undefined: it is no block that is there at once. */
+  readonly whole: Promise<Answer | undefined>;
+  /** The outcome of `whole` or else of a stream, which is begun once a query is evaluated: where nobody reads it, it expires. */
+  answer: Promise<Answer | undefined> | undefined;
+  /** The outcome of either, once it is there. */
   known: Answer | undefined;
   stream:
     | { readonly first: IteratorResult<SeriesBlock, void>; readonly rest: Stream; readonly cost: Recorded }
@@ -40,6 +43,8 @@ interface Asked {
 export class SharedSelects implements Queryable {
   readonly #inner: Queryable;
   readonly #shared: Pick<QueryContext, 'signal' | 'missing'>;
+  readonly #ends = new AbortController();
+  readonly #letGo: () => void;
   readonly #asked = new Map<string, Asked>();
   readonly #open: Stream[] = [];
   readonly #wholes: WholeBlock[] = [];
@@ -59,7 +64,12 @@ export class SharedSelects implements Queryable {
     this.#inner = inner;
     this.#orders = orders;
     this.#clock = clock;
-    this.#shared = shared;
+    const { signal, missing } = shared;
+    const end = () => this.#ends.abort(signal.reason);
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+    this.#letGo = () => signal.removeEventListener('abort', end);
+    this.#shared = { signal: this.#ends.signal, missing };
   }
 
   async select(request: SelectRequest, context: QueryContext): Promise<SeriesSet> {
@@ -112,16 +122,19 @@ export class SharedSelects implements Queryable {
   /** Lets go of what was shared, once no query reads it any more. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#letGo();
+    // what nobody waited for ends, too
+    this.#ends.abort(new StreamBroken());
     for (const whole of this.#wholes) whole.close();
     for (const stream of this.#open) await stream.return?.().catch(() => {});
     this.#asked.clear();
   }
 
-  /** Asks for what a query will ask for, all at once. @returns whether nothing will be waited for */
+  /** Asks for those blocks of what a query will ask for that are there at once. @returns whether nothing will be waited for */
   async prepare(requests: readonly SelectRequest[]): Promise<boolean> {
     if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return false;
     const asked = requests.map((request) => this.#askedOf(keyOf(request), request));
-    for (const each of asked) if (each.known === undefined) await each.answer.catch(() => {});
+    for (const each of asked) if (each.known === undefined) await each.whole.catch(() => {});
     return asked.every(({ known }) => known !== undefined);
   }
 
@@ -136,7 +149,9 @@ export class SharedSelects implements Queryable {
     signal.throwIfAborted();
     if (before !== undefined) return before;
     if (this.#inner.stream === undefined || this.#heldBytes > SHARED_BYTES_MAX) return undefined;
-    const { answer } = this.#askedOf(key, request);
+    const asked = this.#askedOf(key, request);
+    asked.answer ??= this.#answerTo(request, asked);
+    const { answer } = asked;
     let abort = () => {};
     const aborted = new Promise<never>((_, reject) => {
       abort = () => reject(signal.reason);
@@ -150,11 +165,8 @@ export class SharedSelects implements Queryable {
   }
 
   #ask(request: SelectRequest): Asked {
-    const notWhole = (stream: Asked['stream']): void => {
-      asked.stream = stream;
-    };
-    const asked: Asked = { stream: undefined, known: undefined, answer: this.#first(request, notWhole) };
-    asked.answer.then(
+    const asked: Asked = { stream: undefined, known: undefined, answer: undefined, whole: this.#whole(request) };
+    asked.whole.then(
       (answer) => {
         asked.known = answer;
       },
@@ -163,20 +175,32 @@ export class SharedSelects implements Queryable {
     return asked;
   }
 
-  async #first(request: SelectRequest, notWhole: (stream: Asked['stream']) => void): Promise<Answer | undefined> {
+  async #whole(request: SelectRequest): Promise<Answer | undefined> {
     // in one go with what other queries of the batch ask for
     this.#turn ??= this.#clock.turn().then(() => {
       this.#turn = undefined;
     });
     await this.#turn;
-    const ofWhole = new Recorded();
-    const whole = await this.#inner.whole?.(request, { ...this.#shared, budget: ofWhole });
-    if (whole !== undefined) {
-      this.#wholes.push(whole);
+    if (this.#isClosed) return undefined;
+    const cost = new Recorded();
+    const whole = await this.#inner.whole?.(request, { ...this.#shared, budget: cost });
+    if (whole === undefined) return undefined;
+    if (this.#isClosed) {
       // who asked did not wait for it
-      if (this.#isClosed) whole.close();
-      return this.#answer(request, whole, ofWhole);
+      whole.close();
+      return undefined;
     }
+    this.#wholes.push(whole);
+    return this.#answer(request, whole, cost);
+  }
+
+  async #answerTo(request: SelectRequest, asked: Asked): Promise<Answer | undefined> {
+    asked.known = (await asked.whole) ?? (await this.#first(request, asked));
+    return asked.known;
+  }
+
+  async #first(request: SelectRequest, asked: Asked): Promise<Answer | undefined> {
+    if (this.#isClosed) return undefined;
     const cost = new Recorded();
     const rest = this.#inner.stream!(request, { ...this.#shared, budget: cost })[Symbol.asyncIterator]() as Stream;
     this.#open.push(rest);
@@ -187,9 +211,20 @@ export class SharedSelects implements Queryable {
       if (thrown instanceof StreamBroken) return undefined;
       throw thrown;
     }
+    if (this.#isClosed) {
+      await rest.return?.();
+      return undefined;
+    }
     if (first.done === true) return { block: NO_SERIES, cost };
     if (first.value.isWhole === true) return this.#answer(request, first.value, cost);
-    notWhole({ first, rest, cost });
+    const stream = { first, rest, cost };
+    asked.stream = stream;
+    // whoever waits for it takes it now; later it may have expired
+    void this.#clock.turn().then(() => {
+      if (asked.stream !== stream) return;
+      asked.stream = undefined;
+      rest.return?.().catch(() => {});
+    });
     return undefined;
   }
 
