@@ -273,6 +273,21 @@ test('a store that knows at once that it has nothing is not asked beside a strea
   }
 });
 
+test('a stream is broken where the one relies on the other for more than when that was asked', async () => {
+  for (const sinceMs of [999, 1000]) {
+    const clock = new ManualClock();
+    clock.set(1000);
+    const { streaming } = listSource([{ labels: SERIES, times: [20, 30] }]);
+    const empty: SampleSource = Object.assign(new Place(), { hasNothing: () => true });
+    const sources = { recent: streaming, stored: empty, overlapMs: 100, storedSinceMs: () => sinceMs, clock };
+    const read = async () => {
+      for await (const _ of mergedQueryable('t', sources).stream!(ALL, unlimited()));
+    };
+    if (sinceMs === 1000) await assert.rejects(read(), StreamBroken);
+    else await read();
+  }
+});
+
 test('a block is whole where the store knows at once that it has nothing, and the answer came in time', async () => {
   const open = new Set<object>();
   const clock = new ManualClock();
@@ -298,6 +313,16 @@ test('a block is whole where the store knows at once that it has nothing, and th
   assert.equal(await ask(101, empty), undefined, 'what it did not have yet may have left the other');
   assert.equal(await ask(0, full), undefined);
   assert.equal(await ask(0, new Place()), undefined, 'it does not say');
+  for (const [sinceMs, isWhole] of [
+    [-1, true],
+    [0, false],
+  ] as const) {
+    const storedSinceMs = () => clock.monotonicMs() + sinceMs;
+    const sources = { recent: recentOf(0), stored: empty, overlapMs: 100, storedSinceMs, clock };
+    const block = await mergedQueryable('t', sources).whole!(ALL, context);
+    assert.equal(block !== undefined, isWhole, 'the other relies on it for more meanwhile');
+    block?.close();
+  }
   assert.equal(await ask(0, empty, { ...context, missing: new MissingParts() }), undefined);
   assert.equal(open.size, 0);
 });

@@ -57,7 +57,7 @@ async function* streamed(
   request: SelectRequest,
   context: QueryContext,
 ): AsyncGenerator<SeriesBlock, void> {
-  const { recent, stored, overlapMs, clock } = sources;
+  const { recent, stored, clock } = sources;
   // what is away in the middle of a stream could not be left out
   if (recent.stream === undefined || context.missing !== undefined) {
     yield* blockOf(await selected(tenant, sources, request, context), true);
@@ -104,8 +104,7 @@ async function* streamed(
         yield block.value;
       }
     }
-    // what `stored` did not have yet may have left `recent` since
-    if (stored !== undefined && clock.monotonicMs() - askedMs > overlapMs) throw new StreamBroken();
+    if (isLate(sources, askedMs)) throw new StreamBroken();
   } catch (error) {
     // whoever asks again has them counted again
     if (error instanceof StreamBroken) context.budget.addSeries(-series);
@@ -119,19 +118,18 @@ async function* streamed(
 /** The block of `recent`, where `stored` knows at once that it has nothing. */
 async function wholeOf(
   tenant: string,
-  { recent, stored, overlapMs, clock }: Sources,
+  sources: Sources,
   request: SelectRequest,
   context: QueryContext,
 ): Promise<WholeBlock | undefined> {
+  const { recent, stored, clock } = sources;
   if (recent.whole === undefined || context.missing !== undefined) return undefined;
   if (stored !== undefined && stored.hasNothing?.(tenant, request, context) !== true) return undefined;
   const askedMs = clock.monotonicMs();
   const block = await recent.whole(tenant, request, context);
   if (block === undefined) return undefined;
   try {
-    // what `stored` did not have yet may have left `recent` since
-    const isLate = stored !== undefined && clock.monotonicMs() - askedMs > overlapMs;
-    if (!isLate) {
+    if (!isLate(sources, askedMs)) {
       context.budget.addSeries(block.labels.length);
       return block;
     }
@@ -146,10 +144,11 @@ async function wholeOf(
 /** The count of `recent`, where `stored` has none of the series. */
 async function tallied(
   tenant: string,
-  { recent, stored, overlapMs, storedSinceMs, clock }: Sources,
+  sources: Sources,
   request: TallyRequest,
   context: QueryContext,
 ): Promise<SeriesTally | undefined> {
+  const { recent, stored, clock } = sources;
   if (recent.tally === undefined || context.missing !== undefined) return undefined;
   const askedMs = clock.monotonicMs();
   if (stored !== undefined) {
@@ -160,9 +159,7 @@ async function tallied(
     if (answer.labels.length > 0 || answer.warnings.length > 0) return undefined;
   }
   const tally = await recent.tally(tenant, request, context);
-  // what `stored` did not have yet may have left `recent` since
-  if (clock.monotonicMs() - askedMs > overlapMs) return undefined;
-  if ((storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs) return undefined;
+  if (isLate(sources, askedMs)) return undefined;
   if (tally !== undefined) context.budget.addSeries(tally.series);
   return tally;
 }
@@ -271,21 +268,22 @@ const SERIES_AT_ONCE = 65_536;
  * asked, `stored` is asked once more.
  */
 async function askAll<T>(
-  { recent, stored, overlapMs, storedSinceMs, clock }: Sources,
+  sources: Sources,
   ask: (source: SampleSource) => Promise<T>,
   close: (answer: T) => void,
-  askedMs = clock.monotonicMs(),
+  askedMs = sources.clock.monotonicMs(),
 ): Promise<readonly T[]> {
-  let isLate = false;
+  const { recent, stored } = sources;
+  let asksAgain = false;
   const first = ask(recent).finally(() => {
-    isLate = clock.monotonicMs() - askedMs > overlapMs || (storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs;
+    asksAgain = isLate(sources, askedMs);
   });
   if (stored === undefined) return [await first];
   const answers = await Promise.allSettled([first, ask(stored)]);
   const got = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
   try {
     for (const answer of answers) if (answer.status === 'rejected') throw answer.reason;
-    if (isLate) {
+    if (asksAgain) {
       close(got.pop()!);
       got.push(await ask(stored));
     }
@@ -294,6 +292,12 @@ async function askAll<T>(
     for (const answer of got) close(answer);
     throw error;
   }
+}
+
+/** Whether what `stored` did not have yet when it was asked may have left `recent` since. */
+function isLate({ stored, overlapMs, storedSinceMs, clock }: Sources, askedMs: number): boolean {
+  if (stored === undefined) return false;
+  return clock.monotonicMs() - askedMs > overlapMs || (storedSinceMs?.() ?? Number.NEGATIVE_INFINITY) >= askedMs;
 }
 
 /** Where the answer may be incomplete, a source that is away has nothing, and that is told. */
