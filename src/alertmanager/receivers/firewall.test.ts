@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import { systemClock } from '../../lib/clock.ts';
@@ -118,6 +124,25 @@ test('redirects are followed, and none leads around the firewall', async () => {
   const rules = () => ({ blocksPrivate: false, networks: ['127.0.0.2/32'] });
   await assert.rejects(client(rules, resolve).send(request(`http://first:${from}/302`, { config }), signal), SendError);
   await assert.rejects(client(strict).send(request(`http://first:${from}/302`), signal), /is private/);
+});
+
+test('another origin hears no header of a receiver that may be a credential', async () => {
+  const seen: IncomingHttpHeaders[] = [];
+  const target = await listen((incoming, response) => {
+    seen.push(incoming.headers);
+    response.end();
+  });
+  const from = await listen((incoming, response) => {
+    seen.push(incoming.headers);
+    response.writeHead(307, { location: `http://other:${target}/` }).end();
+  });
+  const secrets = { authorization: 'a', 'x-amz-security-token': 'b', 'x-auth-token': 'c', 'api-key': 'd' };
+  const headers = { 'content-type': 'text/plain', ...secrets };
+  await client().send(request(`http://first:${from}/`, { headers }), signal);
+  for (const [name, value] of Object.entries(secrets)) {
+    assert.deepEqual([seen[0]![name], seen[1]![name]], [value, undefined]);
+  }
+  assert.equal(seen[1]!['content-type'], 'text/plain');
 });
 
 test('a circle of redirects, an answer without end, silence: each is cut off', async () => {

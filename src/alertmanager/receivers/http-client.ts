@@ -11,6 +11,8 @@ const redirectsMax = 10;
 const bodyBytesMax = 64 << 10;
 const connectTimeoutMs = 10_000;
 const timeoutMsMax = 1 << 30;
+/** Headers of receivers that other origins may know when they are redirected to: all others may be credentials. */
+const OPEN_HEADERS = new Set(['accept', 'accept-language', 'content-type']);
 
 /** Sends requests of receivers: through the firewall, with each redirect, and without proxies. */
 export class HttpClient implements HttpSender {
@@ -123,8 +125,7 @@ export class HttpClient implements HttpSender {
   ): Record<string, string | string[]> {
     const all: Record<string, string | string[]> = { 'user-agent': this.#userAgent };
     for (const [name, value] of Object.entries(headers ?? {})) {
-      const isSecret = name === 'authorization' || name.startsWith('x-auth-') || name.startsWith('x-user-');
-      if ((name !== 'content-type' || hasBody) && (isFirstOrigin || !isSecret)) all[name] = value;
+      if ((name !== 'content-type' || hasBody) && (isFirstOrigin || OPEN_HEADERS.has(name))) all[name] = value;
     }
     if (!isFirstOrigin) return all;
     for (const [name, values] of config.headers) all[name.toLowerCase()] = [...values];

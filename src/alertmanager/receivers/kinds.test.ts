@@ -553,6 +553,21 @@ test('sns: a form, signed as AWS says', async () => {
   );
 });
 
+test('sns: nothing takes the place of the signature, and it is sent to one address only', async () => {
+  for (const role of ['', ', role_arn: "arn:role"']) {
+    const { requests } = await notify(`sns_configs:
+  - topic_arn: arn:x
+    api_url: http://user:password@sns.example/
+    sigv4: { region: eu-west-1, access_key: K, secret_key: S${role} }
+    http_config: { oauth2: { client_id: c, client_secret: s, token_url: 'http://token/' } }`);
+    const [{ url, config, headers }] = requests as [OutgoingRequest];
+    assert.equal(url, role === '' ? 'http://sns.example/' : 'https://sts.eu-west-1.amazonaws.com/');
+    assert.match(headers!.authorization!, /^AWS4-HMAC-SHA256 /);
+    const { oauth2, authorization, basicAuth, followsRedirects } = config;
+    assert.deepEqual([oauth2, authorization, basicAuth, followsRedirects], [undefined, undefined, undefined, false]);
+  }
+});
+
 test('sns: a role is taken on with the own keys, once until its keys end, and they are shown to nobody', async () => {
   const until = new Date(nowMs + 900_000).toISOString();
   const keys = `<AccessKeyId>R</AccessKeyId><SecretAccessKey>r/s+</SecretAccessKey><SessionToken>to/ken==</SessionToken>`;

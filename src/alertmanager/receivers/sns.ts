@@ -99,7 +99,14 @@ export const sns = receiverKind({
       throw new ConfigError('region not configured in sns.sigv4.region');
     }
     const own = { accessKey: sigv4.access_key, secretKey: sigv4.secret_key, sessionToken: '' };
-    const plain = { ...values.http, authorization: undefined, basicAuth: undefined };
+    const plain = {
+      ...values.http,
+      authorization: undefined,
+      basicAuth: undefined,
+      oauth2: undefined,
+      // a signature is of one address
+      followsRedirects: false,
+    };
     const { role_arn: arn, external_id, session_name, tags, use_fips_sts_endpoint, region } = sigv4;
     const role = { arn, externalId: external_id, sessionName: session_name, tags, isFips: use_fips_sts_endpoint };
     const keys = arn === '' ? own : new AssumedRole(role, own, region, plain);
@@ -112,6 +119,9 @@ export const sns = receiverKind({
     const target = URL.parse(given);
     if (target === null || !/^https?:$/.test(target.protocol))
       return failed('api_url is no address', { retries: false });
+    // credentials in it would take the signature's place
+    target.username = '';
+    target.password = '';
     const body = String(paramsOf(config, notification, expand));
     const role = config.keys instanceof AssumedRole ? config.keys : undefined;
     const keys = config.keys instanceof AssumedRole ? await config.keys.keys(notification) : config.keys;
