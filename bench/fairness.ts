@@ -80,13 +80,24 @@ try {
   // one a second of each, whether those before are answered or not, as long as there are heavy ones
   const loaded: Record<string, number[]> = { own: [], other: [] };
   const lights: Promise<unknown>[] = [];
-  for (let i = 0; i < Number(options.seconds) && !areThrough; i++) {
-    lights.push(light(FIRST).then((ms) => loaded.own!.push(ms)));
+  let failure: { readonly reason: unknown } | undefined;
+  const begin = (tenant: string, ms: number[]) => {
+    const asked = light(tenant).then(
+      (tookMs) => ms.push(tookMs),
+      (reason) => {
+        failure ??= { reason };
+      },
+    );
+    lights.push(asked);
+  };
+  for (let i = 0; i < Number(options.seconds) && !areThrough && failure === undefined; i++) {
+    begin(FIRST, loaded.own!);
     await sleep(500);
-    lights.push(light('other').then((ms) => loaded.other!.push(ms)));
+    begin('other', loaded.other!);
     await sleep(500);
   }
   await Promise.all(lights);
+  if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
   const row = (of: Record<string, number[]>, whose: string) => {
     const sorted = of[whose]!.toSorted((a, b) => a - b);
     const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!.toFixed(1);

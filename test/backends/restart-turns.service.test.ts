@@ -74,16 +74,20 @@ else {
       away.delete(name);
     };
     const key = await changeKey(store);
-    const supervised = Promise.all(NAMES.map(supervise));
+    let failure: { readonly reason: unknown } | undefined;
+    Promise.all(NAMES.map(supervise)).catch((reason) => {
+      failure ??= { reason };
+    });
+    const isThrough = () => codes.size === NAMES.length && away.size === 0;
     try {
-      await until('all ended and came back', () => codes.size === NAMES.length && away.size === 0, {
+      await until('all ended and came back', () => failure !== undefined || isThrough(), {
         timeoutMs: 400_000,
         intervalMs: 200,
       });
     } finally {
       isOver = true;
-      supervised.catch(() => {});
     }
+    if (failure !== undefined) throw (failure as { readonly reason: unknown }).reason;
 
     assert.deepEqual(
       [...codes.values()],
