@@ -61,7 +61,8 @@ class HeadTarget implements FrameTarget {
   drop(idleBeforeMs: number): void {
     const { exports } = this.head.kernel;
     const arenas = Array.from({ length: exports.arenaCount() + 1 }, (_, id) => id);
-    for (const id of arenas) if (id > 0 && exports.arenaExists(id)) this.head.dropArena(id, idleBeforeMs, this.#commit);
+    for (const id of arenas) if (id > 0 && exports.arenaExists(id)) this.head.dropArena(id);
+    this.head.dropIdle(0, exports.seriesTop(), idleBeforeMs, this.#commit);
   }
 
   /** `tenant labels` → chunks, as text. */

@@ -192,33 +192,20 @@ export class Head {
     return [name!, value ?? ''];
   }
 
-  /**
-   * Takes the chunks of an arena out of all series and gives its memory back. Series without chunks whose newest sample is before
-   * `idleBeforeMs` go too, which is logged; their refs are returned.
-   */
-  dropArena(arena: number, idleBeforeMs: number, commit: () => void): number[] {
+  /** Takes the chunks of an arena out of all series and gives its memory back. Series that have none left stay until `dropIdle`. */
+  dropArena(arena: number): void {
     const { exports } = this.kernel;
     const out = this.#scratch.ensure(4 * 65536);
     this.rich.forgetArena(arena);
-    const gone: number[] = [];
-    for (let from = 0; from < exports.seriesTop(); from += 65536) {
-      const count = exports.forgetArena(arena, from, from + 65536, out);
-      const { view } = this.kernel;
-      for (let i = 0; i < count; i++) {
-        const ref = view.getUint32(out + 4 * i, true);
-        if (exports.seriesLastTime(ref) < idleBeforeMs && !this.rich.has(ref)) gone.push(ref);
-      }
-    }
+    for (let from = 0; from < exports.seriesTop(); from += 65536) exports.forgetArena(arena, from, from + 65536, out);
     const window = exports.arenaWindow(arena);
     exports.arenaDrop(arena);
     this.windows.drop(window, this.#windowsHeld());
-    this.#dropSeries(gone, commit);
-    return gone;
   }
 
   /**
-   * Drops those series in [from, to) that have no chunk and whose newest sample is before `idleBeforeMs`, as `dropArena` does: where no
-   * window is dropped any more it is never called.
+   * Drops those series in [from, to) that have no chunk and whose newest sample is before `idleBeforeMs`, which is logged; their refs are
+   * returned.
    */
   dropIdle(from: number, to: number, idleBeforeMs: number, commit: () => void): number[] {
     const { exports } = this.kernel;
@@ -294,6 +281,7 @@ export class Head {
 
   /** Refs that were given back and that no log names any more. */
   reuseRefs(refs: readonly number[]): void {
-    this.#freeRefs.push(...refs);
+    // one by one: there may be more than fit into the arguments of a call
+    for (const ref of refs) this.#freeRefs.push(ref);
   }
 }

@@ -154,3 +154,46 @@ test('a window stays for as long as it must after it was stored, wherever the wa
   await clock.advance(600_000);
   assert.equal(windows(), 0);
 });
+
+test('series that go in one go, more than a call has arguments, leave the thread to others and their refs to new ones', async () => {
+  let nowMs = T;
+  let turns = 0;
+  const clock = {
+    ...systemClock,
+    nowMs: () => nowMs,
+    // every look is a slice later
+    monotonicMs: () => 1000 * turns++,
+    turn: () => systemClock.turn(),
+  };
+  const shard = open(undefined, { clock });
+  await shard.ready;
+  const COUNT = 200_000;
+  for (let from = 0; from < COUNT; from += 20_000) {
+    const series = Array.from({ length: 20_000 }, (_, i) => ({
+      labels: { __name__: 'm', i: `${from + i}` },
+      samples: [[T, 1] as const],
+    }));
+    await shard.push('t', testFrames(series), LIMITS);
+  }
+  assert.equal(shard.head.seriesCount, COUNT);
+  nowMs += 10 * WINDOW_MS;
+  const [arena] = await shard.seal(nowMs);
+  await shard.confirmFlushed(arena!.sealLsn);
+  const left: number[] = [];
+  let isDropping = true;
+  const dropping = shard.dropFlushed().then(() => {
+    isDropping = false;
+  });
+  while (isDropping) {
+    left.push(shard.head.seriesCount);
+    await systemClock.turn();
+  }
+  await dropping;
+  assert.equal(shard.head.seriesCount, 0);
+  assert.ok(new Set(left).size > 2, `${[...new Set(left)]} were left from turn to turn`);
+  const top = shard.head.kernel.exports.seriesTop();
+  await shard.checkpoint();
+  await shard.push('t', testFrames([{ labels: { __name__: 'new' }, samples: [[nowMs, 1]] }]), LIMITS);
+  assert.equal(shard.head.kernel.exports.seriesTop(), top);
+  await shard.close({ checkpoint: false });
+});

@@ -500,11 +500,14 @@ export class Shard {
   /** Drops the windows that the store has had for `keepMs`; after a restart, which it had for so long since then. */
   async #dropStored(keepMs: number): Promise<void> {
     await this.#alone(async () => {
+      let hasDropped = false;
       for (const id of this.#windows.takeFlushed(keepMs)) {
-        this.#sweep.dropArena(id);
+        hasDropped = true;
+        this.head.dropArena(id);
         this.#publishHeld();
         await this.#options.clock.turn();
       }
+      if (hasDropped) await this.#sweep.dropEmpty();
     });
   }
 

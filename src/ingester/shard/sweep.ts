@@ -37,12 +37,6 @@ export class Sweep {
     return this.#options.clock.nowMs() - 2 * this.#options.windowMs;
   }
 
-  /** Drops an arena, and the series that it leaves without samples. */
-  dropArena(id: number): void {
-    const { head, commit, checkpoints } = this.#options;
-    checkpoints.noteDropped(head.dropArena(id, this.#idleBeforeMs, () => commit.now()));
-  }
-
   /** Whether it is time to look for idle series again. */
   get isDue(): boolean {
     return this.#options.clock.nowMs() - this.#sweptMs >= INTERVAL_MS;
@@ -50,14 +44,19 @@ export class Sweep {
 
   /** Drops series that were left over when their last window went, and metadata that nobody told for long. */
   async dropIdle(): Promise<void> {
+    this.#sweptMs = this.#options.clock.nowMs();
+    await this.dropEmpty();
+    this.#options.head.metadata.forgetQuiet(this.#sweptMs - METADATA_QUIET_MS);
+  }
+
+  /** Drops series that no window has samples of any more, some at a time: a million of them take a second. */
+  async dropEmpty(): Promise<void> {
     const { clock, head, commit, checkpoints } = this.#options;
-    this.#sweptMs = clock.nowMs();
     const pacer = new Pacer(clock, { sliceMs: CHECKPOINT_SLICE_MS });
     for (let from = 0; from < head.kernel.exports.seriesTop(); from += REFS_AT_ONCE) {
       checkpoints.noteDropped(head.dropIdle(from, from + REFS_AT_ONCE, this.#idleBeforeMs, () => commit.now()));
       await pacer.step();
     }
-    head.metadata.forgetQuiet(this.#sweptMs - METADATA_QUIET_MS);
   }
 
   /** Forgets tenants that have nothing and ask for nothing, some at a time. @throws logUnavailable */
