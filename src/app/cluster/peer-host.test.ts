@@ -5,17 +5,9 @@ import { Registry } from '../../kit/observe/metrics.ts';
 import { Loops } from '../../kit/service/loops.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { PeerListener } from './peer-host.ts';
+import { NO_CREDENTIALS } from './test-credentials.ts';
 
-const SETTINGS = {
-  peerListenAddress: '127.0.0.1:0',
-  peerAdvertiseAddress: '',
-  peerKeyFile: '',
-  peerTlsCertPath: '',
-  peerTlsKeyPath: '',
-  peerTlsCaPath: '',
-  peerTlsServerName: '',
-  peerInsecure: false,
-};
+const SETTINGS = { ...NO_CREDENTIALS, peerListenAddress: '127.0.0.1:0', peerAdvertiseAddress: '' };
 
 for (const [name, isClosed, peerInsecure, isHeard] of [
   ['where anybody may do all', false, false, true],

@@ -22,20 +22,13 @@ import { memberOf, ringOf, after as versionAfter, viewOf } from '../../ring/test
 import type { RingView } from '../../ring/view.ts';
 import { SliceView } from '../../wire/slices.ts';
 import type { ListenerHostRole, ListenRequest } from '../cluster/listener-roles.ts';
+import { NO_CREDENTIALS } from '../cluster/test-credentials.ts';
 import { HandedListener, type ShardThread } from './handed-listener.ts';
 import type { ShardThreadRole } from './shard-thread-role.ts';
 import type { ShardData } from './shard-worker.ts';
 
 const NOW_MS = Date.now();
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
-const FILES = {
-  peerKeyFile: '',
-  peerTlsCertPath: '',
-  peerTlsKeyPath: '',
-  peerTlsCaPath: '',
-  peerTlsServerName: '',
-  peerInsecure: false,
-};
 const { signal } = new AbortController();
 
 /** A shard in a thread that listens, and the main thread beside it: here, with a ring that the test moves. */
@@ -116,7 +109,7 @@ async function run(t: TestContext, wrong: Partial<ListenRequest>[] = []) {
       handedListener: () => ({
         host: '127.0.0.1',
         port: server.port,
-        peers: { self: { name: 'member', cluster: {} }, files: FILES },
+        peers: { self: { name: 'member', cluster: {} }, files: NO_CREDENTIALS },
         ...wrong.shift(),
         methods: Object.keys(role),
       }),
@@ -343,7 +336,7 @@ function runBeside(t: TestContext, role: Partial<ShardThreadRole>) {
       handedListener: () => ({
         host: '127.0.0.1',
         port: 1,
-        peers: { self: { name: 'member', cluster: {} }, files: FILES },
+        peers: { self: { name: 'member', cluster: {} }, files: NO_CREDENTIALS },
         methods: [],
       }),
       answerHanded: async () => ({ head: undefined }),
@@ -436,9 +429,9 @@ test('a thread that could not listen leaves nothing behind, and is asked again',
   const self = { name: 'member', cluster: {} };
   const wrong: Partial<ListenRequest>[] = [
     // its certificates are being replaced
-    { peers: { self, files: { ...FILES, peerTlsCertPath: join(folder, 'away.crt') } } },
+    { peers: { self, files: { ...NO_CREDENTIALS, peerTlsCertPath: join(folder, 'away.crt') } } },
     // no address of this machine
-    { peers: { self, files: { ...FILES, peerKeyFile } }, host: '192.0.2.1' },
+    { peers: { self, files: { ...NO_CREDENTIALS, peerKeyFile } }, host: '192.0.2.1' },
   ];
   const { isThere, push, main, loops } = await run(t, wrong);
   await isThere();

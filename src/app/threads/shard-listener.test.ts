@@ -11,6 +11,7 @@ import { serve } from '../../kit/thread/channel.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { RemoteMembers } from '../../peer/remote-members.ts';
 import type { ListenerHostRole, MemberStanding } from '../cluster/listener-roles.ts';
+import { NO_CREDENTIALS } from '../cluster/test-credentials.ts';
 import { ShardListener } from './shard-listener.ts';
 
 const DAY_MS = 86_400_000;
@@ -24,14 +25,6 @@ const STANDING: MemberStanding = {
 };
 const LIMITS = { seriesPerUserMax: 0, seriesPerMetricMax: 0, outOfOrderMs: 0, exemplarsMax: 0 };
 const SELF = { name: 'member', cluster: {} };
-const FILES = {
-  peerKeyFile: '',
-  peerTlsCertPath: '',
-  peerTlsKeyPath: '',
-  peerTlsCaPath: '',
-  peerTlsServerName: '',
-  peerInsecure: false,
-};
 
 /** The listener in this thread, before a shard that says of all samples that they are three days old. Its time stands still. */
 async function run(t: TestContext, host: Partial<ListenerHostRole>) {
@@ -66,7 +59,7 @@ async function run(t: TestContext, host: Partial<ListenerHostRole>) {
     {
       host: '127.0.0.1',
       port: keeper.port,
-      peers: { self: SELF, files: FILES },
+      peers: { self: SELF, files: NO_CREDENTIALS },
       methods: [],
       change: change.buffer as SharedArrayBuffer,
       calls: port2,
