@@ -52,7 +52,11 @@ for (const name of list(options.servers)) {
 
 for (const query of queries.filter(([name]) => SMALL.includes(name))) {
   const path = pathOf(query);
-  for (const { url } of servers) await load(`${url}${path}`, WARM_UP);
+  for (const { name, url } of servers) {
+    const { data } = (await (await fetch(url + path)).json()) as { data: { result: unknown[] } };
+    if (data.result.length === 0) throw new Error(`${name} has nothing for ${query[0]}`);
+    await load(`${url}${path}`, WARM_UP);
+  }
   const found = new Map<string, Measured[]>(servers.map(({ name }) => [name, []]));
   for (let round = 0; round < Number(options.rounds); round++) {
     for (const server of servers) found.get(server.name)!.push(await measure(server, path));
