@@ -14,6 +14,7 @@ import { openCassandra } from '../src/table/cassandra/store.ts';
 import type { TableStore } from '../src/table/client.ts';
 import { EmbeddedTableStore } from '../src/table/embedded.ts';
 import { singleNode } from '../test/backends/cassandra.ts';
+import { median } from './median.ts';
 
 /**
  * `npm run bench:alerts`: 10,000 alerts of one group that begin to fire in one slot, with a template for each, evaluated and their state
@@ -81,7 +82,6 @@ for (let round = 0; round < ROUNDS; round++) {
 }
 await tables.client.close();
 rmSync(dir, { recursive: true, force: true });
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 console.log(
   `${ALERTS} alerts begin in one slot, ${CASSANDRA_PORT === undefined ? 'embedded' : 'Cassandra'}: kept in ${median(kept).toFixed(0)} ms (${median(keptCpu).toFixed(0)} ms of CPU, ` +
     `the first ${kept[0]!.toFixed(0)} ms), at most ${most} compare-and-set; evaluated and kept in ${median(wholes).toFixed(0)} ms (${median(wholesCpu).toFixed(0)} ms of CPU)`,

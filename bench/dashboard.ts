@@ -11,6 +11,7 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { DAY_MS, dayOf } from '../src/lib/day.ts';
 import { Pallium, tempFolder } from '../test/harness/pallium.ts';
 import { cpuMs } from '../test/harness/process-cost.ts';
+import { median } from './median.ts';
 import { fillStore, METRIC } from './month-store.ts';
 import { benchOptions } from './options.ts';
 
@@ -119,7 +120,6 @@ async function askSmall(): Promise<void> {
       await server.stop();
     }
   }
-  const median = (list: readonly number[]) => list.toSorted((a, b) => a - b)[list.length >> 1]!;
   const [own, plain] = [median(times.with!), median(times.without!)];
   console.log(`a small query: ${own.toFixed(2)} ms with the front end, ${plain.toFixed(2)} without`);
 }

@@ -2,6 +2,7 @@ import { Labels } from '../src/model/labels.ts';
 import { ServiceCatalog } from '../src/services/catalog.ts';
 import { testRunner } from '../src/services/test-runner.ts';
 import type { Queryable } from '../src/storage/queryable.ts';
+import { median } from './median.ts';
 
 /**
  * `npm run bench:services`: the list of 2,000 services of 50 series, renewed over an index in memory, and answered. The bound of a
@@ -93,7 +94,6 @@ for (let round = 0; round < ROUNDS; round++) {
   answers.push(cpuMs(from));
   if (catalog.list().length !== SERVICES || text.length === 0) throw new Error('bug: services are missing');
 }
-const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 console.log(`${SERVICES} services, ${count} series, medians of ${ROUNDS}, CPU time`);
 console.log(
   `renewed in ${median(renewals).toFixed(0)} ms (the first ${renewals[0]!.toFixed(0)} ms), listed in ${median(answers).toFixed(1)} ms`,

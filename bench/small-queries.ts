@@ -6,6 +6,7 @@ import { rmSync } from 'node:fs';
 import http from 'node:http';
 import { tempFolder } from '../test/harness/pallium.ts';
 import { cpuMs } from '../test/harness/process-cost.ts';
+import { median } from './median.ts';
 import { benchOptions, list } from './options.ts';
 import { type BenchQuery, queries } from './query-set.ts';
 import { CONTENDERS, type Contender, startContender } from './servers.ts';
@@ -64,14 +65,14 @@ for (const query of queries.filter(([name]) => SMALL.includes(name))) {
   console.log(`\n${query[0]}`);
   console.table(
     servers.map(({ name }) => {
-      const median = (key: keyof Measured) => medianOf(found.get(name)!.map((each) => each[key]));
+      const of = (key: keyof Measured) => median(found.get(name)!.map((each) => each[key]));
       return {
         server: name,
-        'a second': Math.round(median('perS')),
-        'p99 ms': round(median('p99Ms')),
-        'CPU us': Math.round(median('cpuUs')),
-        'idle ms': round(median('idleMs')),
-        'own ms': round(median('ownMs')),
+        'a second': Math.round(of('perS')),
+        'p99 ms': round(of('p99Ms')),
+        'CPU us': Math.round(of('cpuUs')),
+        'idle ms': round(of('idleMs')),
+        'own ms': round(of('ownMs')),
       };
     }),
   );
@@ -91,8 +92,8 @@ async function measure({ url, pid }: Contender, path: string): Promise<Measured>
   const wallMs = performance.now() - begunMs;
   const cpuUs = ((cpuMs(pid) - usedMs) * 1000) / times.length;
   times.sort((a, b) => a - b);
-  const idleMs = medianOf(await inTurn(url + path));
-  const ownMs = idleMs - medianOf(await inTurn(url + NOTHING));
+  const idleMs = median(await inTurn(url + path));
+  const ownMs = idleMs - median(await inTurn(url + NOTHING));
   return {
     perS: (times.length * 1000) / wallMs,
     p99Ms: times[Math.floor(times.length * 0.99)]!,
@@ -139,10 +140,6 @@ function pathOf(query: BenchQuery): string {
   if (kind === 'query') return `/api/v1/query?${asked}&time=${endS}`;
   const [, , , hours, stepS] = query;
   return `/api/v1/query_range?${asked}&start=${endS - hours * 3600}&end=${endS}&step=${stepS}`;
-}
-
-function medianOf(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
 function round(ms: number): number {
