@@ -176,9 +176,9 @@ export class LateSamples {
     const backfill = this.#backfills.get(tenant);
     if (backfill === undefined) return false;
     const nowMs = this.#clock.monotonicMs();
-    const { firstDay, lastDay, untilMs, untilWallMs } = backfill;
+    const { untilMs, untilWallMs } = backfill;
     const isRelied = nowMs < untilMs && this.#clock.nowMs() < untilWallMs;
-    const isHeld = isRelied && dayOf(fromMs) >= firstDay && dayOf(this.#toMs(fromMs)) <= lastDay;
+    const isHeld = isRelied && coversDays(backfill, fromMs, this.#toMs(fromMs));
     if (isHeld) backfill.lastMs = nowMs;
     return isHeld;
   }
@@ -190,8 +190,7 @@ export class LateSamples {
   #isMarked(tenant: string, fromMs: number): boolean {
     const marked = this.#marked.get(tenant);
     if (marked === undefined) return false;
-    const { firstDay, lastDay, unread } = marked;
-    return dayOf(fromMs) >= firstDay && dayOf(this.#toMs(fromMs)) <= lastDay && this.#reads?.unread(tenant) === unread;
+    return coversDays(marked, fromMs, this.#toMs(fromMs)) && this.#reads?.unread(tenant) === marked.unread;
   }
 
   #keep(tenant: string, fromMs: number, toMs: number, unread: string | undefined): void {
@@ -200,6 +199,15 @@ export class LateSamples {
     this.#marked.set(tenant, { firstDay: dayOf(fromMs), lastDay: dayOf(toMs), unread });
     forgetBeyond(this.#marked);
   }
+}
+
+/** Whether a time, both ends inclusive, lies within some days. */
+export function coversDays(
+  { firstDay, lastDay }: Pick<HeldDays, 'firstDay' | 'lastDay'>,
+  fromMs: number,
+  toMs: number,
+): boolean {
+  return dayOf(fromMs) >= firstDay && dayOf(toMs) <= lastDay;
 }
 
 function forgetBeyond(byTenant: Map<string, unknown>): void {

@@ -6,7 +6,7 @@ import type {
   MemberTarget,
 } from '../../contract/member.ts';
 import type { ReplicaReader } from '../../contract/replica.ts';
-import type { HeldDays } from '../../distributor/late-samples.ts';
+import { coversDays, type HeldDays } from '../../distributor/late-samples.ts';
 import type { HeldRange } from '../../ingester/head/held-range.ts';
 import { answerOf } from '../../ingester/member.ts';
 import { Replica } from '../../ingester/replica.ts';
@@ -25,7 +25,6 @@ import { type LoopState, Loops } from '../../kit/service/loops.ts';
 import { type CallOptions, Channel, type RequestOf, type ResponseOf, Transferred } from '../../kit/thread/channel.ts';
 import { movable } from '../../kit/thread/movable.ts';
 import { type Clock, timeout } from '../../lib/clock.ts';
-import { dayOf } from '../../lib/day.ts';
 import { memberRole } from '../../peer/member-role.ts';
 import type { ListenerHostRole, ListenRequest, MemberStanding } from '../cluster/listener-roles.ts';
 
@@ -214,7 +213,7 @@ class ShardMember implements MemberTarget {
     const { days, untilMs } = held;
     const toMs = Math.max(fromMs, clock.nowMs() - lateAfterMs);
     if (clock.monotonicMs() >= untilMs || clock.nowMs() >= days.untilWallMs) return false;
-    return dayOf(fromMs) >= days.firstDay && dayOf(toMs) <= days.lastDay;
+    return coversDays(days, fromMs, toMs);
   }
 }
 
