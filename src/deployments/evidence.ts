@@ -123,6 +123,10 @@ export class EvidenceChoices {
   }
 }
 
+function pointsBy<T>(byName: ReadonlyMap<string, readonly T[]>, pointsOf: (one: T) => number): Map<string, number> {
+  return new Map(Array.from(byName, ([name, all]) => [name, all.reduce((points, one) => points + pointsOf(one), 0)]));
+}
+
 function noteBeside({ name, beside }: Choice, { of, all }: Counted): void {
   const own = of.get(name) ?? 0;
   for (const [other, count] of of) {
@@ -346,13 +350,7 @@ class Reading {
 
   /** The `*_build_info` of the service itself: one that half of its instances expose, named as the service where there are several. */
   #takeBuildInfo(key: string, draft: Draft): void {
-    const of = new Map<string, number>();
-    for (const [metric, rows] of draft.buildInfos) {
-      of.set(
-        metric,
-        rows.reduce((points, { row }) => points + sum(row.values), 0),
-      );
-    }
+    const of = pointsBy(draft.buildInfos, ({ row }) => sum(row.values));
     const points = (metric: string) => of.get(metric)!;
     const all = Math.max(draft.upPoints, ...of.values());
     const own = [...of.keys()]
@@ -369,13 +367,7 @@ class Reading {
   #takeImage(key: string, draft: Draft): void {
     let all = 0;
     for (const points of draft.pods.values()) all += points;
-    const of = new Map<string, number>();
-    for (const [container, rows] of draft.containers) {
-      of.set(
-        container,
-        rows.reduce((points, { row }) => points + row.times.length, 0),
-      );
-    }
+    const of = pointsBy(draft.containers, ({ row }) => row.times.length);
     const { name } = draft.workload ?? draft.service;
     const own = [...of.keys()]
       .filter((container) => of.get(container)! >= all * 0.9)

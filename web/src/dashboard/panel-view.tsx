@@ -136,7 +136,7 @@ export function PanelView({ panel, intervalMs, values, rows }: PanelViewProps) {
   );
 }
 
-/** What answers lack, each warning once, and how many series are not drawn. */
+/** Warnings of the answers, each once, and the number of series that are drawn where there are more. */
 function PanelNotes({ answers }: { readonly answers: readonly Answer[] }) {
   const [shown, all] = [sumOf(answers, ({ series }) => series.length), sumOf(answers, (one) => one.seriesTotal)];
   return (
