@@ -15,6 +15,7 @@ export { digestSamples, digestSeed } from './digest';
 export { digitPowers, writePoints } from './digits';
 export { checksum } from './hash';
 export * from './head';
+export { heldDigest } from './held-digest';
 export {
   dropSeries,
   framesAreWhole,

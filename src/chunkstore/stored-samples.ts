@@ -34,6 +34,13 @@ export interface OwedGroup {
   readonly body: Uint8Array;
 }
 
+/** The samples of a stored group, as its header tells them. */
+export interface GroupTally {
+  /** Sum over all of them: labels, times, values. */
+  readonly digest: Uint8Array;
+  readonly samples: number;
+}
+
 /** Days of tenants whose placements are remembered. */
 const PLACEMENTS_KEPT_MAX = 1024;
 
@@ -90,6 +97,26 @@ export class StoredSamples {
       if (rows.some(({ range }) => Buffer.compare(range, prefix) === 0)) return true;
     }
     return false;
+  }
+
+  /** Groups of a slot that windows from this time were flushed as. None where all is to be read back; damaged ones are left out. */
+  async tallies(tenant: string, slot: Slot, windowStartMs: number): Promise<GroupTally[]> {
+    if (this.#readsBack) return [];
+    const day = dayOf(windowStartMs);
+    const { period, table } = this.#schema.tableOf(day);
+    const query = { table, hash: groupHash(tenant, day, slot), prefix: windowRange(windowStartMs), strong: true };
+    const found: GroupTally[] = [];
+    for await (const rows of period.tables.client.query(query, this.#context.signal)) {
+      for (const { range, value } of rows) {
+        try {
+          const { header } = decodeGroupRow(range, value, table);
+          found.push({ digest: header.digest, samples: header.sampleCount });
+        } catch (error) {
+          if (!isDamage(error)) throw error;
+        }
+      }
+    }
+    return found;
   }
 
   /**

@@ -31,6 +31,8 @@ function shuffled<T>(all: readonly T[], random: Random): T[] {
 
 test('metrics of many series, with samples that come in any order, give the same groups', async (t) => {
   const { store, holders } = cluster(t);
+  // digests would tell without encoding
+  t.mock.method(StoredSamples.prototype, 'tallies', async () => []);
   const random = seededRandom(5);
   const samples: Sample[] = [];
   for (let series = 0; series < 7_000; series++) {

@@ -100,6 +100,11 @@ export class UndeletedSamples {
     this.#deletions = deletions.filter((each) => each.startMs < endMs && each.endMs >= startMs);
   }
 
+  /** Whether no request reaches into the window. */
+  get areAll(): boolean {
+    return this.#deletions.length === 0;
+  }
+
   /** The columns themselves where nothing of them is deleted, else others that hold until the next call. */
   of(canonicalLabels: Uint8Array, columns: SampleColumns): SampleColumns {
     if (this.#deletions.length === 0) return columns;

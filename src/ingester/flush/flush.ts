@@ -35,6 +35,7 @@ import type {
 } from './flush-contract.ts';
 import { FlushDeletions, UndeletedSamples } from './flush-deletions.ts';
 import { resumedEnd, shareDue, spreadOf, turnsEndMs } from './flush-plan.ts';
+import { owedSlots } from './stored-slots.ts';
 
 // Series of a metric are decoded together, as many as these allow; their shard gives them in order.
 const RUN_SERIES_MAX = 4096;
@@ -266,7 +267,7 @@ export class Flusher {
         failures.push((error as Error).message);
       };
       try {
-        for await (const group of this.#window(each, only, { sizes, turns }, fail)) {
+        for await (const group of this.#window(each, only, { sizes, turns, stored }, fail)) {
           yield stored === undefined ? group : { ...group, stored };
         }
       } catch (error) {
@@ -292,7 +293,7 @@ export class Flusher {
   async *#window(
     due: DueWindow,
     only: string | undefined,
-    { sizes, turns }: TenantSizes,
+    { sizes, turns, stored }: TenantSizes,
     fail: (error: unknown) => void,
   ): AsyncGenerator<WriteGroup> {
     const { shard, sealed, phases, spread } = due;
@@ -310,11 +311,29 @@ export class Flusher {
         const slots = isWhole ? { phases: ALL_PHASES } : { phases, spread };
         const deleted = await this.#deleted(tenant);
         const kept = new UndeletedSamples(deleted, windowStartMs, windowStartMs + this.#windowMs);
-        const runs = this.#runs(shard, { arena, tenant, placement, ...slots }, kept, fail);
+        const wanted: ShardExport = { arena, tenant, placement, ...slots };
+        const owed = stored && kept.areAll ? await this.#owed(shard, wanted, stored, windowStartMs) : undefined;
+        if (owed?.size === 0) continue;
+        const runs = this.#runs(shard, { ...wanted, only: owed }, kept, fail);
         for await (const { slot, series } of bySlot(runs, fail)) {
           yield { tenant, placement, slot, windowStartMs, windowMs: this.#windowMs, series };
         }
       }
+    }
+  }
+
+  /** As `owedSlots`. */
+  async #owed(
+    shard: Channel<ShardRole>,
+    wanted: ShardExport,
+    stored: StoredSamples,
+    windowStartMs: number,
+  ): Promise<ReadonlySet<string> | undefined> {
+    try {
+      return await owedSlots(shard, wanted, stored, windowStartMs);
+    } catch (cause) {
+      if (!(cause instanceof AppError && cause.facts.retry)) throw cause;
+      throw new StoreUnreadable('groups', { cause });
     }
   }
 
@@ -449,6 +468,8 @@ function isDue(phases: ShardExport['phases'], spread: FlushSpread, tenant: strin
 
 /** By what a tenant's series are spread: how many series tenants have here, or where there is a ring its sizes. */
 interface TenantSizes {
+  /** Absent: nobody else has the samples. */
+  readonly stored: StoredSamples | undefined;
   readonly sizes: ReadonlyMap<string, number>;
   readonly turns: FlushTurns | undefined;
 }

@@ -53,13 +53,27 @@ export class Holder {
   #shard: Shard;
   #link: ReturnType<typeof connectInThread<ShardRole>>;
   #flusher: Flusher;
+  /** Times that its samples were taken out of the head. */
+  exports = 0;
 
   constructor(index: number, store: Store) {
     this.turns = turnsOf(view, version.members[index]!.id);
     this.#store = store;
     this.#shard = this.#open();
-    this.#link = connectInThread<ShardRole>(shardRole(this.#shard, store.clock));
+    this.#link = this.#connect();
     this.#flusher = this.#newFlusher();
+  }
+
+  #connect() {
+    const role = shardRole(this.#shard, this.#store.clock);
+    const counted: ShardRole = {
+      ...role,
+      export: (request) => {
+        this.exports++;
+        return role.export(request);
+      },
+    };
+    return connectInThread<ShardRole>(counted);
   }
 
   #open(): Shard {
@@ -103,7 +117,7 @@ export class Holder {
   async restart(): Promise<void> {
     await this.close();
     this.#shard = this.#open();
-    this.#link = connectInThread<ShardRole>(shardRole(this.#shard, this.#store.clock));
+    this.#link = this.#connect();
     this.#flusher = this.#newFlusher();
     this.plan.reached([]);
     await this.#shard.ready;

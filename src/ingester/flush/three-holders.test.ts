@@ -5,7 +5,17 @@ import { seededRandom } from '../../lib/random.ts';
 import { nextTurn } from '../../lib/turn.ts';
 import { storeErrors } from '../../model/errors-store.ts';
 import { LabelMatcher } from '../../model/matcher.ts';
-import { cluster, DAY, MINUTE, type Sample, START_MS, samplesOf, textOf, WINDOW_MS } from './test-holders.ts';
+import {
+  cluster,
+  DAY,
+  type Holder,
+  MINUTE,
+  type Sample,
+  START_MS,
+  samplesOf,
+  textOf,
+  WINDOW_MS,
+} from './test-holders.ts';
 
 // Three holders of the same, overlapping or different samples, and one store.
 
@@ -30,6 +40,50 @@ test('holders of the same samples write them once, each in its turn, whoever loo
   assert.equal((await store.size()).groups, 1);
   assert.deepEqual(at, [75, 75, 75], 'each is through with the window when its last slots have had their turn');
   assert.deepEqual(await store.read(), samples.map(textOf).sort());
+});
+
+test('who holds what the store has takes nothing out of its head, in one group or in several, late samples beside', async (t) => {
+  const { store, holders } = cluster(t);
+  const samples = [...samplesOf(3, 5, 20)];
+  const [first, second, third] = holders as [Holder, Holder, Holder];
+  for (const holder of holders) await holder.push(samples);
+  const exportsOf = async (holder: Holder) => {
+    const before = holder.exports;
+    const { failures, groups } = (await holder.flush(true))!;
+    assert.deepEqual(failures, []);
+    return { exports: holder.exports - before, groups };
+  };
+  assert.deepEqual(await exportsOf(first), { exports: 1, groups: 1 });
+  assert.deepEqual(await exportsOf(second), { exports: 0, groups: 0 });
+  // a sample that comes late makes another group of the same window: the window's first group is still told
+  const late = { metric: 'late', series: 1, timeMs: START_MS + 5, value: 7 };
+  for (const holder of [first, third]) await holder.push([late]);
+  assert.deepEqual(await exportsOf(first), { exports: 1, groups: 1 });
+  assert.deepEqual(await exportsOf(third), { exports: 0, groups: 0 });
+  await second.push([late]);
+  assert.deepEqual(await exportsOf(second), { exports: 0, groups: 0 });
+  assert.equal((await store.size()).groups, 2);
+  assert.deepEqual(await store.read(), [...samples, late].map(textOf).sort());
+});
+
+test('who holds a sample more, or another value, takes its slot out of the head', async (t) => {
+  for (const change of ['value', 'more', 'series', 'less']) {
+    const { holders } = cluster(t);
+    const samples = [...samplesOf(3, 5, 20)];
+    const [first, second] = holders as [Holder, Holder, Holder];
+    await first.push(samples);
+    const last = samples.at(-1)!;
+    const others = change === 'more' ? samples : samples.slice(0, -1);
+    await second.push(others);
+    if (change === 'more') await second.push([{ ...last, timeMs: last.timeMs + 1 }]);
+    if (change === 'value') await second.push([{ ...last, value: last.value + 1 }]);
+    if (change === 'series') await second.push([{ ...last, series: 99 }]);
+    assert.equal((await first.flush(true))!.groups, 1);
+    const report = (await second.flush(true))!;
+    assert.deepEqual(report.failures, []);
+    assert.equal(second.exports, 1, change);
+    assert.equal(report.samples, change === 'less' ? 0 : 1, change);
+  }
 });
 
 test('when a store that failed is back, holders of different samples look in their turns, and write each sample once', async (t) => {

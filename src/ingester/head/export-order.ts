@@ -18,7 +18,8 @@ const ORDER_BATCH = 4096;
 const ALONE: FlushSpread = { spreadMs: 0, waitMs: 0, turns: undefined };
 
 /** Refs of one slot and metric. */
-interface Run {
+export interface SlotRun {
+  /** In hex. */
   readonly slot: string;
   readonly name: string;
   readonly refs: Uint32Array;
@@ -31,9 +32,11 @@ export interface ExportedSlots {
   readonly phases: readonly [from: number, to: number];
   /** Absent: nobody waits for others. */
   readonly spread?: FlushSpread;
+  /** Only these of them, in hex; absent: all. */
+  readonly only?: ReadonlySet<string> | undefined;
 }
 
-/** Puts series in the order in which they go into groups. */
+/** Finds the series of slots, and puts them in the order in which they go into groups. */
 export class ExportOrder {
   readonly #head: Head;
   readonly #clock: Clock;
@@ -49,36 +52,11 @@ export class ExportOrder {
    * Refs of a tenant by slot, then metric, then labels: the same series come in the same order, whenever they came here. What has no chunk in the arena is left out by the export. Pauses, so nobody may use refs
    * again meanwhile (`holdRefs`).
    */
-  async refs(tenant: HeadTenant, { placement, phases, spread = ALONE }: ExportedSlots): Promise<Uint32Array> {
-    const { exports } = this.#head.kernel;
-    const isDue = (slot: Uint8Array) => {
-      const phase = slotTurn(spread, tenant.id, slot);
-      return phases[0] <= phase && phase < phases[1];
-    };
-    /** Slots of buckets, in hex; undefined where a slot is not due. */
-    const slots = new Map<number, string | undefined>();
-    const runs: Run[] = [];
+  async refs(tenant: HeadTenant, slots: ExportedSlots): Promise<Uint32Array> {
+    const runs: SlotRun[] = [];
     const pacer = new Pacer(this.#clock, { sliceMs: SLICE_MS });
-    for (const [pair, list] of [...tenant.metrics]) {
-      const refs = list.refs;
-      if (refs.length === 0) continue;
-      const name = this.#head.pairText(pair)[1];
-      const parts = placement.splits.get(name);
-      if (parts !== undefined) {
-        for (const [part, of] of (await this.#parts(refs.slice(), parts, pacer)).entries()) {
-          if (of.length === 0) continue;
-          const slot = partSlot(name, parts, part);
-          if (isDue(slot)) runs.push({ slot: hexOf(slot), name, refs: await this.#ordered(of, pacer) });
-        }
-        continue;
-      }
-      const bucket = (exports.seriesMetricHash(refs[0]!) >>> 0) % placement.buckets;
-      if (!slots.has(bucket)) {
-        const slot = bucketSlot(placement.buckets, bucket);
-        slots.set(bucket, isDue(slot) ? hexOf(slot) : undefined);
-      }
-      const slot = slots.get(bucket);
-      if (slot !== undefined) runs.push({ slot, name, refs: await this.#ordered(refs.slice(), pacer) });
+    for await (const run of this.runs(tenant, slots, pacer)) {
+      runs.push({ ...run, refs: await this.#ordered(run.refs, pacer) });
     }
     runs.sort((a, b) => (a.slot === b.slot ? compareUtf8(a.name, b.name) : a.slot < b.slot ? -1 : 1));
     const all = new Uint32Array(runs.reduce((sum, { refs }) => sum + refs.length, 0));
@@ -88,6 +66,51 @@ export class ExportOrder {
       at += refs.length;
     }
     return all;
+  }
+
+  /** Refs of the slots that are due, by slot and metric, in no order. Pauses as `refs` does. */
+  async *runs(tenant: HeadTenant, slots: ExportedSlots, pacer: Pacer): AsyncGenerator<SlotRun> {
+    const due = new DueSlots(tenant.id, slots);
+    for (const { name, refs, hash } of this.#metrics(tenant)) {
+      const parts = slots.placement.splits.get(name);
+      if (parts !== undefined) {
+        for (const [part, of] of (await this.#parts(refs.slice(), parts, pacer)).entries()) {
+          if (of.length === 0) continue;
+          const slot = due.part(name, parts, part);
+          if (slot !== undefined) yield { slot, name, refs: of };
+        }
+        continue;
+      }
+      const slot = due.bucket(hash);
+      if (slot !== undefined) yield { slot, name, refs: refs.slice() };
+    }
+  }
+
+  /** Slots that are due and may have series, in hex: all parts of a metric that is split count. */
+  slots(tenant: HeadTenant, slots: ExportedSlots): ReadonlySet<string> {
+    const due = new DueSlots(tenant.id, slots);
+    const found = new Set<string>();
+    const add = (slot: string | undefined) => {
+      if (slot !== undefined) found.add(slot);
+    };
+    for (const { name, hash } of this.#metrics(tenant)) {
+      const parts = slots.placement.splits.get(name);
+      if (parts === undefined) add(due.bucket(hash));
+      else for (let part = 0; part < parts; part++) add(due.part(name, parts, part));
+    }
+    return found;
+  }
+
+  /** The tenant's metrics as they are now: names, refs, hashes of names. */
+  *#metrics(
+    tenant: HeadTenant,
+  ): Generator<{ readonly name: string; readonly refs: Uint32Array; readonly hash: number }> {
+    const { exports } = this.#head.kernel;
+    for (const [pair, list] of [...tenant.metrics]) {
+      const { refs } = list;
+      if (refs.length === 0) continue;
+      yield { name: this.#head.pairText(pair)[1], refs, hash: exports.seriesMetricHash(refs[0]!) >>> 0 };
+    }
   }
 
   /** Puts refs in order of their canonical labels, byte by byte, in place or into the list that it returns. */
@@ -171,6 +194,38 @@ export class ExportOrder {
     const ends = new Uint32Array(parts);
     for (const [i, part] of partOf.entries()) lists[part]![ends[part]!++] = refs[i]!;
     return lists;
+  }
+}
+
+/** Slots in hex as far as they are due; undefined where one is not. */
+class DueSlots {
+  readonly #tenant: string;
+  readonly #slots: ExportedSlots;
+  readonly #buckets = new Map<number, string | undefined>();
+
+  constructor(tenant: string, slots: ExportedSlots) {
+    this.#tenant = tenant;
+    this.#slots = slots;
+  }
+
+  /** @param hash of a metric's name */
+  bucket(hash: number): string | undefined {
+    const { buckets } = this.#slots.placement;
+    const bucket = hash % buckets;
+    if (!this.#buckets.has(bucket)) this.#buckets.set(bucket, this.#due(bucketSlot(buckets, bucket)));
+    return this.#buckets.get(bucket);
+  }
+
+  part(name: string, parts: number, part: number): string | undefined {
+    return this.#due(partSlot(name, parts, part));
+  }
+
+  #due(slot: Uint8Array): string | undefined {
+    const { phases, spread = ALONE, only } = this.#slots;
+    const phase = slotTurn(spread, this.#tenant, slot);
+    if (phase < phases[0] || phases[1] <= phase) return undefined;
+    const hex = hexOf(slot);
+    return only === undefined || only.has(hex) ? hex : undefined;
   }
 }
 

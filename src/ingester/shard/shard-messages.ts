@@ -14,6 +14,7 @@ import type { CallContext, Channel, Transferred } from '../../kit/thread/channel
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { SeriesTally } from '../../model/series-tally.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
+import type { HeldDigest } from '../head/held-digests.ts';
 import type { ShardStats } from './shard.ts';
 
 // Messages that a shard answers to, so that it can live in a thread of its own.
@@ -94,6 +95,10 @@ export type ShardRole = {
   held(request: Record<string, never>): readonly UnflushedWindow[];
   /** Answered in slices, as `select` is. */
   export(request: ShardExport): Promise<Transferred<ShardSlice>>;
+  /** Slots that an export may have, in hex. */
+  slots(request: ShardExport): ReadonlySet<string>;
+  /** Digests of what an export would have, by slot; slots that cannot be told are left out. */
+  digests(request: ShardExport): Promise<readonly HeldDigest[]>;
   /** Indexes of the tenants that have chunks in an arena: they stay theirs until it is dropped. */
   tenantsOf(request: { readonly arena: number; readonly only?: string }): Promise<Uint32Array>;
   /** Some of them, a bounded number at a time (`TENANTS_AT_ONCE_MAX`). */

@@ -19,6 +19,7 @@ import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
 import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
+import { HeldDigests } from '../head/held-digests.ts';
 import type { HeadIngestResult } from '../head/intake.ts';
 import { MatchTurns } from '../head/match-turns.ts';
 import { NewestTally } from '../head/newest-tally.ts';
@@ -91,6 +92,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const lent = new LentMemory(clock);
   const cursors = new Map<number, Cursor>();
   const exportOrder = new ExportOrder(head, clock);
+  const heldDigests = new HeldDigests(head, exportOrder, clock);
   const decoder = new FrameDecoder();
   // a shard that was started again must not take a cursor of the one before for one of its own, which is of another tenant
   let lastCursor = Number(new DataView(randomBytes(8).buffer).getBigUint64(0) >> 17n);
@@ -332,6 +334,24 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
           at: 0,
           usedMs: clock.monotonicMs(),
         });
+      } finally {
+        exporting--;
+        hold();
+      }
+    },
+    slots({ tenant: id, ...slots }) {
+      mustBeReady();
+      const tenant = head.tenant(id);
+      return tenant === undefined ? new Set() : exportOrder.slots(tenant, slots);
+    },
+    async digests({ arena, tenant: id, ...slots }) {
+      mustBeReady();
+      const tenant = head.tenant(id);
+      if (tenant === undefined) return [];
+      exporting++;
+      hold();
+      try {
+        return await heldDigests.of(tenant, arena, slots);
       } finally {
         exporting--;
         hold();
