@@ -1,16 +1,17 @@
 // A cluster of real processes (three ingesters, a distributor, a querier; RF 3) beside one process on the same store, in the same run:
 // CPU of writes, with certificates too, and the 16 queries of queries.mjs from heads and from the store.
-//   npm run bench:cluster -- [--writes 46x60] [--queries 12x1440] [--runs 5] [--only writes,tls,queries] [--warm 2x240] [--profile FOLDER]
+//   npm run bench:cluster -- [--writes 46x60] [--queries 12x1440] [--runs 5] [--only writes,tls,queries] [--warm 2x240] [--threads yes] [--profile FOLDER]
 // Small: --writes 4x40 --queries 2x240 --runs 2. The store is DynamoDB Local, whose own CPU is not counted; samples are written in
 // order, one ingester's flush after the other's as their turns have it. Before it is measured each server takes the set --warm of another
-// tenant, unless that is empty: compiling takes every process a second or two. --profile writes a CPU profile of each process there.
+// tenant, unless that is empty: compiling takes every process a second or two. --threads tells the threads of each process apart, without
+// flush; --profile writes a CPU profile of each process there.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cluster } from '../test/harness/cluster.ts';
 import { Pallium } from '../test/harness/pallium.ts';
-import { cpuMs } from '../test/harness/process-cost.ts';
+import { cpuMs, threadCpuMs } from '../test/harness/process-cost.ts';
 import { startService } from '../test/harness/services.ts';
 import { until } from '../test/harness/wait.ts';
 import { benchOptions, list } from './options.ts';
@@ -22,6 +23,7 @@ const options = benchOptions({
   runs: '5',
   only: 'writes,tls,queries',
   warm: '2x240',
+  threads: '',
   profile: '',
 });
 const INGESTERS = ['ingester-1', 'ingester-2', 'ingester-3'] as const;
@@ -53,6 +55,8 @@ interface Measured extends AsyncDisposable {
   readonly name: string;
   readonly writeUrl: string;
   readonly queryUrl: string;
+  /** By name. */
+  readonly processes: ReadonlyMap<string, number>;
   readonly pids: readonly number[];
   readonly distributorPid: number | undefined;
   flush(): Promise<void>;
@@ -80,6 +84,9 @@ async function single(): Promise<Measured> {
     },
     get queryUrl() {
       return server.url;
+    },
+    get processes() {
+      return new Map([['one process', server.pid]]);
     },
     get pids() {
       return [server.pid];
@@ -111,6 +118,9 @@ async function cluster(name: string, security: readonly string[]): Promise<Measu
     name,
     writeUrl: `${distributor.url}/api/v1/push`,
     queryUrl: querier.url,
+    get processes() {
+      return new Map([...processes.processes].map(([name, { pid }]) => [name, pid]));
+    },
     get pids() {
       return [...processes.processes.values()].map(({ pid }) => pid);
     },
@@ -141,13 +151,37 @@ async function emptyHead(server: Pallium): Promise<void> {
   });
 }
 
+/** CPU time in ms of all threads, by process, name and id. */
+function threadsOf({ processes }: Measured): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const [process, pid] of processes) {
+    for (const { id, name, ms } of threadCpuMs(pid)) found.set(`${process} ${name} ${id}`, ms);
+  }
+  return found;
+}
+
+function tellThreads(server: Measured, before: ReadonlyMap<string, number>, samples: number): void {
+  const sums = new Map<string, number>();
+  for (const [thread, ms] of threadsOf(server)) {
+    const spent = ms - (before.get(thread) ?? 0);
+    // those that compile and collect go together
+    const name = /V8Worker|libuv|Signal|Delayed/.test(thread) ? `${thread.split(' ')[0]} helpers` : thread;
+    sums.set(name, (sums.get(name) ?? 0) + spent);
+  }
+  for (const [thread, ms] of sums) {
+    if (ms > 0) console.log(`  ${thread.padEnd(44)} ${((ms * 1000) / samples).toFixed(3)} µs/sample`);
+  }
+}
+
 /** CPU of writing a set, with WAL and flush, in µs a sample. */
 async function writes(server: Measured, set: WorkloadSet) {
   const sumMs = () => server.pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
   const distributorMs = () => (server.distributorPid === undefined ? 0 : cpuMs(server.distributorPid));
   const before = { all: sumMs(), distributor: distributorMs() };
+  const threadsBefore = threadsOf(server);
   const { samples, samplesPerS, retried } = await replay(set, server.writeUrl);
   const taken = sumMs();
+  if (options.threads !== '') tellThreads(server, threadsBefore, samples);
   await server.flush();
   const micros = (ms: number) => Number(((ms * 1000) / samples).toFixed(3));
   return {
