@@ -4,6 +4,7 @@ import { ConfigError } from '../kit/config/problem.ts';
 import { showHelp } from '../kit/config/show.ts';
 import { createLogger, type Logger } from '../kit/observe/log.ts';
 import { StartError } from '../kit/service/service.ts';
+import { RestCollector } from '../kit/thread/rest-collector.ts';
 import { systemClock } from '../lib/clock.ts';
 import { maskSecrets } from '../lib/mask.ts';
 import { isClustered } from './cluster/clustered.ts';
@@ -86,7 +87,9 @@ export async function main(args: readonly string[], onSignals: () => void = () =
     const early = await Promise.race([started.then(() => undefined), stopAsked.promise]);
     if (early === undefined)
       log.info({ url: app.http.url, tookMs: systemClock.nowMs() - app.startTimeMs }, 'ready for requests');
+    const resting = new RestCollector().start(systemClock);
     const reason = early ?? (await stopAsked.promise);
+    resting.cancel();
     const { drainOnShutdown, drainTimeoutMs } = config.ingester;
     const deadlineMs = config.server.shutdownTimeoutMs + (drainOnShutdown ? drainTimeoutMs : 0);
     log.info({ reason, deadlineMs }, 'stopping');

@@ -54,6 +54,8 @@ export interface QueryFailure {
 export interface QueryRunContext {
   /** Aborted when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** Nobody waits for the answer: no worker is started for it. */
+  readonly inBackground?: boolean;
 }
 
 interface QueryRequest {

@@ -76,6 +76,8 @@ export interface QueryTurn {
 export interface Asked<Request> {
   readonly tenant: string;
   readonly request: Request;
+  /** As of `QueryRunContext`. */
+  readonly inBackground?: boolean | undefined;
 }
 
 export interface Worked<Answer> {
@@ -178,14 +180,16 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
     }
   }
 
-  async instant(tenant: string, request: InstantRequest, { signal }: QueryRunContext): Promise<QueryResult> {
+  async instant(tenant: string, request: InstantRequest, context: QueryRunContext): Promise<QueryResult> {
     const { workers } = this.#options;
-    return this.#answer(await workers.instant({ tenant, request }, this.#limits(tenant), signal));
+    const { signal, inBackground } = context;
+    return this.#answer(await workers.instant({ tenant, request, inBackground }, this.#limits(tenant), signal));
   }
 
-  async range(tenant: string, request: RangeRequest, { signal }: QueryRunContext): Promise<QueryResult> {
+  async range(tenant: string, request: RangeRequest, context: QueryRunContext): Promise<QueryResult> {
     const { workers } = this.#options;
-    return this.#answer(await workers.range({ tenant, request }, this.#limits(tenant), signal));
+    const { signal, inBackground } = context;
+    return this.#answer(await workers.range({ tenant, request, inBackground }, this.#limits(tenant), signal));
   }
 
   async partial(tenant: string, request: PartialRequest, { signal }: QueryRunContext): Promise<PartialResult> {

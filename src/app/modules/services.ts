@@ -1,3 +1,4 @@
+import type { QueryRunner } from '../../contract/query.ts';
 import { DashboardBook } from '../../dashboards/dashboard-book.ts';
 import { EventBook } from '../../deployments/event-book.ts';
 import { systemBytes } from '../../lib/random.ts';
@@ -23,7 +24,7 @@ export const servicesModule: Module = {
     const directory = new ServiceDirectory({ runner: queries, api: queries, events, nameLabels, clock });
     const leases = new TenantLeases(rows, Buffer.from(systemBytes(16)).toString('hex'), clock);
     const watch = new DeploymentWatch({
-      runner: queries,
+      runner: inBackground(queries),
       events,
       leases,
       tenants: async () =>
@@ -40,3 +41,12 @@ export const servicesModule: Module = {
     return [{ name: 'services', stop: async () => directory.stop() }, watch];
   },
 };
+
+/** Queries that nobody waits for. */
+function inBackground(queries: QueryRunner): QueryRunner {
+  return {
+    instant: (tenant, request, context) => queries.instant(tenant, request, { ...context, inBackground: true }),
+    range: (tenant, request, context) => queries.range(tenant, request, { ...context, inBackground: true }),
+    partial: (tenant, request, context) => queries.partial(tenant, request, context),
+  };
+}

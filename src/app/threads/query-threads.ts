@@ -213,11 +213,21 @@ export class QueryThreads implements Service, QueryWorkers {
   }
 
   instant(asked: Asked<InstantRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('instant', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
+    const { inBackground } = asked;
+    return this.#pool!.call(
+      'instant',
+      { ...asked, limits },
+      { ...this.#for(asked.tenant, limits, signal), inBackground },
+    );
   }
 
   range(asked: Asked<RangeRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<QueryResult>> {
-    return this.#pool!.call('range', { ...asked, limits }, this.#for(asked.tenant, limits, signal));
+    const { inBackground } = asked;
+    return this.#pool!.call(
+      'range',
+      { ...asked, limits },
+      { ...this.#for(asked.tenant, limits, signal), inBackground },
+    );
   }
 
   partial(asked: Asked<PartialRequest>, limits: JoinedLimits, signal: AbortSignal): Promise<Worked<PartialResult>> {

@@ -1,7 +1,7 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { getHeapStatistics } from 'node:v8';
 import type { Clock } from '../../lib/clock.ts';
 import { UseTimer } from '../../lib/use-timer.ts';
+import { collectAll } from './collect-all.ts';
 
 const IDLE_MS = 500;
 const GROWN_BYTES = 64 * 2 ** 20;
@@ -16,7 +16,6 @@ export class IdleCollector {
   #keptBytes = 0;
   readonly #clock: Clock;
   readonly #use: UseTimer;
-  #collect: (() => void) | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -45,8 +44,7 @@ export class IdleCollector {
 
   /** Collects at once: what began with the thread and ends there is given back, the room of young objects too. */
   collect(): void {
-    this.#collect ??= collector();
-    this.#collect();
+    collectAll();
     this.#keptBytes = bytesHeld();
   }
 }
@@ -54,11 +52,4 @@ export class IdleCollector {
 function bytesHeld(): number {
   const { used_heap_size, external_memory } = getHeapStatistics();
   return used_heap_size + external_memory;
-}
-
-function collector(): () => void {
-  setFlagsFromString('--expose-gc');
-  const gc = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
-  // the flavour that leaves the young generation as small as it began
-  return () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
 }

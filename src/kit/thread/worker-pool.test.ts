@@ -121,6 +121,7 @@ type Work = { work: (ms: number) => Promise<void> };
 /** A pool of which one worker is always there and one at times. */
 function growing() {
   const seen: number[] = [];
+  const ended: number[] = [];
   const clock = new ManualClock();
   const spareReady = Promise.withResolvers<void>();
   const pool = WorkerPool.start<Work>({
@@ -139,11 +140,11 @@ function growing() {
         }) as never,
       },
       gone: new Promise(() => {}),
-      terminate: async () => {},
+      terminate: async () => void ended.push(index),
       ready: index === 0 ? Promise.resolve() : spareReady.promise,
     }),
   });
-  return { pool, seen, clock, spareReady };
+  return { pool, seen, ended, clock, spareReady };
 }
 
 test('a worker more comes when a call takes long, and is used when it is ready', async () => {
@@ -158,6 +159,20 @@ test('a worker more comes when a call takes long, and is used when it is ready',
   await pool.call('work', 1);
   assert.deepEqual(seen, [0, 0, 0, 1]);
   await long;
+  await pool.close();
+});
+
+test('a worker that came for a long call of the process itself goes when there is nothing to do', async () => {
+  const { pool, ended, clock, spareReady } = growing();
+  spareReady.resolve();
+  const long = pool.call('work', 60);
+  await pool.call('work', 1);
+  clock.set(150);
+  await pool.call('work', 1);
+  await long;
+  assert.deepEqual(ended, []);
+  await clock.advance(61_000);
+  assert.deepEqual(ended, [1]);
   await pool.close();
 });
 
@@ -184,6 +199,25 @@ test('the process itself asks without a worker more', async () => {
   await spareReady.promise;
   await pool.call('work', 1, { tenant: 't' });
   assert.deepEqual(seen, [0, 0]);
+  await long;
+  await pool.close();
+});
+
+test('no worker more comes for calls in the background, however long they take', async () => {
+  const { pool, seen, clock, spareReady } = growing();
+  spareReady.resolve();
+  const background = { tenant: 't', inBackground: true };
+  const long = pool.call('work', 60, background);
+  await clock.advance(5000);
+  await pool.call('work', 1, background);
+  await spareReady.promise;
+  await pool.call('work', 1, background);
+  assert.deepEqual(seen, [0, 0, 0]);
+  // for a user who meets them there is one
+  await pool.call('work', 1, { tenant: 't' });
+  await spareReady.promise;
+  await pool.call('work', 1, { tenant: 't' });
+  assert.deepEqual(seen, [0, 0, 0, 0, 1]);
   await long;
   await pool.close();
 });

@@ -45,6 +45,8 @@ export interface PooledCallOptions extends CallOptions {
   readonly priority?: number;
   /** As of `SeatCall`. */
   readonly gathers?: boolean;
+  /** Nobody waits for it: it takes a worker that is there. */
+  readonly inBackground?: boolean | undefined;
 }
 
 /** A call that has been under way for so long makes another worker worth its memory. */
@@ -171,15 +173,24 @@ export class WorkerPool<R extends Role> {
   /** The least busy worker that has room; waits in the queue where none has. */
   #freeSeat(
     owner: string,
-    { signal, outstandingMax = Number.POSITIVE_INFINITY, costMs, priority, gathers }: PooledCallOptions,
+    {
+      signal,
+      outstandingMax = Number.POSITIVE_INFINITY,
+      costMs,
+      priority,
+      gathers,
+      inBackground = false,
+    }: PooledCallOptions,
   ): Promise<TakenSeat<Member<R>>> {
     if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
     if (signal?.aborted) return Promise.reject(signal.reason);
     const call = { owner, costMs, priority, gathers, seated: () => {} };
     const taken = this.#seats.take(call);
-    // the process asks now and then, and can wait
-    if (owner !== OWN) this.#keepSpares();
-    this.#growIfSlow(taken?.seat);
+    if (!inBackground) {
+      // the process asks now and then, and can wait
+      if (owner !== OWN) this.#keepSpares();
+      this.#growIfSlow(taken?.seat);
+    }
     if (taken !== undefined) return Promise.resolve(taken);
     if (this.#seats.waitingOf(owner) >= outstandingMax) {
       return Promise.reject(processErrors.tooManyOutstandingRequests({ limit: outstandingMax }));
@@ -222,6 +233,8 @@ export class WorkerPool<R extends Role> {
         continue;
       }
       this.#seat(i);
+      // whoever it came for may be the last to ask
+      this.#sparesUsed.used();
       return;
     }
   }

@@ -4,6 +4,7 @@ import { assert } from '../../lib/assert.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { processErrors } from '../../model/errors-process.ts';
 import { Channel, type Role, serve } from './channel.ts';
+import { RestCollector } from './rest-collector.ts';
 
 export interface WorkerSpec {
   /** For logs and errors: `query-worker`. */
@@ -72,6 +73,7 @@ export class WorkerThread<R extends Role> {
 export function serveWorker(role: Role): void {
   assert(parentPort !== null, 'serveWorker outside of a worker');
   serve(parentPort, role);
+  new RestCollector().start(systemClock);
 }
 
 /** The file of a worker beside the caller, in a checkout (`.ts`) and in an installed package (`.js`). */

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
+import { ManualClock } from '../../lib/manual-clock.ts';
+import { RestCollector } from './rest-collector.ts';
+
+const MB = 2 ** 20;
+
+test('a thread that rests is collected once for what it has grown by', async () => {
+  const thread = { worked: 0, bytes: 30 * MB, live: 20 * MB, collections: 0 };
+  const clock = new ManualClock();
+  const timer = new RestCollector({
+    utilization: () => thread.worked,
+    heapBytes: () => thread.bytes,
+    collect() {
+      thread.bytes = thread.live;
+      thread.collections++;
+    },
+  }).start(clock);
+  const after = async (s: number) => {
+    await clock.advance(s * 1000);
+    return thread.collections;
+  };
+  thread.worked = 0.5;
+  assert.equal(await after(60), 0);
+  thread.worked = 0.01;
+  assert.equal(await after(60), 1);
+  thread.bytes += 2 * MB;
+  assert.equal(await after(60), 1);
+  thread.bytes += 2 * MB;
+  assert.equal(await after(60), 2);
+  // what lives has grown: no collection makes it less
+  thread.live = 40 * MB;
+  thread.bytes = 41 * MB;
+  assert.equal(await after(600), 3);
+  // what V8 gave back by itself may come again
+  thread.bytes = 30 * MB;
+  assert.equal(await after(10), 3);
+  thread.bytes = 34 * MB;
+  assert.equal(await after(10), 4);
+  timer.cancel();
+  thread.bytes = 100 * MB;
+  assert.equal(await after(600), 4);
+});
+
+test('what work left in the heap of this thread goes back to the system', async () => {
+  const collector = new RestCollector();
+  let held: object[] | undefined = Array.from({ length: 400_000 }, (_, i) => ({ i, text: `${i}` }));
+  assert.equal(held.length, 400_000);
+  const heldBytes = () => getHeapStatistics().total_physical_size;
+  const before = heldBytes();
+  held = undefined;
+  const untilMs = performance.now() + 20_000;
+  while (heldBytes() > before - 10 * MB && performance.now() < untilMs) {
+    collector.look();
+    await sleep(200);
+  }
+  assert.ok(heldBytes() < before - 10 * MB, `${before} bytes before, ${heldBytes()} after`);
+});
