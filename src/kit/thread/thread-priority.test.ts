@@ -27,7 +27,8 @@ test('a thread comes down from where it is, up again, and changes no other', { s
 });
 
 test('who may not raise priorities does not lower them', () => {
-  const status = (capabilities: string) => `Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t${capabilities}\nCapBnd:\t0`;
+  const status = (capabilities: string) =>
+    `Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t${capabilities}\nCapBnd:\t0`;
   assert.equal(raisesPriorities(status('000001ffffffffff')), true);
   assert.equal(raisesPriorities(status('0000000000800000')), true);
   // root of a container
