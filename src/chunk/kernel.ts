@@ -25,6 +25,9 @@ const NO_HEAD: KernelHooks = {
 
 let compiled: WebAssembly.Module | undefined;
 
+/** Memory that grows does so by so much more: see `reserveAhead` of the kernel. */
+const AHEAD_BYTES = 4 * 2 ** 20;
+
 /** An instance of the kernel with a memory of its own. */
 export class Kernel {
   readonly exports: KernelExports;
@@ -61,7 +64,7 @@ export class Kernel {
 
   /** Reserves memory for good. @throws RangeError when the instance's 4 GiB are used up */
   reserve(bytes: number): number {
-    const at = this.exports.reserve(bytes) >>> 0;
+    const at = this.exports.reserveAhead(bytes, AHEAD_BYTES) >>> 0;
     if (at === 0) throw new RangeError(`the kernel cannot reserve ${bytes} bytes, it holds ${this.#buffer.byteLength}`);
     return at;
   }
