@@ -29,6 +29,10 @@ export const querierConfig = section('querier', 'Querier', {
     default: true,
     help: 'Decode series and evaluate functions of their samples many at a time; off: one by one. Answers are the same.',
   }),
+  directQueries: toggle({
+    default: true,
+    help: 'Evaluate small instant queries of recent samples, once they are known, in the thread that has their connection; off: all in query threads. Answers are the same.',
+  }),
   enableSearchApi: toggle({ default: true, help: 'Serve /api/v1/search: names that fit what is typed.' }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),
   enablePromqlExtendedRangeSelectors: toggle({ default: true, help: 'Take the modifiers anchored and smoothed.' }),
