@@ -322,7 +322,12 @@ function beginExport(ref: u32, out: usize, capacity: u32): usize {
   const len = seriesLabels(ref, out + SERIES_HEADER_BYTES, capacity - SERIES_HEADER_BYTES);
   if (len == 0) return 0;
   store<u32>(out, len, SERIES_LABELS_BYTES_AT);
-  return (out + SERIES_HEADER_BYTES + len + 7) & ~7;
+  const end = out + SERIES_HEADER_BYTES + len;
+  const next = (end + 7) & ~7;
+  if (next > out + capacity) return 0;
+  // what lay there before is nobody's business
+  memory.fill(end, 0, next - end);
+  return next;
 }
 
 function exportChunk(a: usize, flags: u32, o: usize, end: usize): usize {
