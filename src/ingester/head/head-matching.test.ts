@@ -19,7 +19,7 @@ import type { ShardRole } from '../shard/shard-messages.ts';
 import { shardRole } from '../shard/shard-role.ts';
 import { testFrames } from '../shard/test-frames.ts';
 import { HeadMatching } from './head-matching.ts';
-import { KeptMatches } from './kept-matches.ts';
+import { KeptMatches, matchersKey } from './kept-matches.ts';
 import { MatchTurns } from './match-turns.ts';
 import { RefList } from './tenant-index.ts';
 
@@ -318,4 +318,18 @@ test('several selects in one message are answered as by themselves, and one that
     [plain[0], undefined, plain[1], plain[2]],
   );
   await shard.close({ checkpoint: false });
+});
+
+test('matchers that say other things have other keys, whatever characters they have', () => {
+  const one = matchersKey([{ name: 'a', op: '=', value: 'x\0b\0=\0y' }]);
+  const two = matchersKey([
+    { name: 'a', op: '=', value: 'x' },
+    { name: 'b', op: '=', value: 'y' },
+  ]);
+  assert.notEqual(one, two);
+  assert.notEqual(
+    matchersKey([{ name: 'a', op: '=', value: '1:b' }]),
+    matchersKey([{ name: 'a=3:1', op: '=', value: 'b' }]),
+  );
+  assert.equal(matchersKey([{ name: 'a', op: '=', value: 'x'.repeat(2000) }]), undefined);
 });

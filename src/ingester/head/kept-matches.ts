@@ -16,19 +16,26 @@ export interface KeptMatch {
   readonly refs: Uint32Array;
 }
 
+/** Says what matchers say, and is the same for no others. Undefined: too long to be kept, or they do not tell all of themselves. */
+export function matchersKey(matchers: readonly HeadMatcher[]): string | undefined {
+  let key = '';
+  for (const { name, op, value, plan } of matchers) {
+    // of a long pattern only its plan travels
+    if (plan !== undefined && value === '') return undefined;
+    key += `${name.length}:${name}${op}${value.length}:${value}`;
+  }
+  return key.length > KEY_CHARS_MAX ? undefined : key;
+}
+
 /** Matches of before: dashboards and rules look for the same series again and again. Those that were asked for longest ago go. */
 export class KeptMatches {
   readonly #kept = new Map<string, KeptMatch>();
   #refs = 0;
 
-  /** Undefined: too long to be kept. Of a long pattern only its plan travels, and its value is empty: it tells nothing. */
+  /** Undefined: it cannot be kept. */
   static keyOf(tenant: number, matchers: readonly HeadMatcher[]): string | undefined {
-    let key = `${tenant}`;
-    for (const { name, op, value, plan } of matchers) {
-      if (plan !== undefined && value === '') return undefined;
-      key += `\0${name}\0${op}\0${value}`;
-    }
-    return key.length > KEY_CHARS_MAX ? undefined : key;
+    const key = matchersKey(matchers);
+    return key === undefined ? undefined : `${tenant}:${key}`;
   }
 
   get(key: string, list: RefList): KeptMatch | undefined {
