@@ -1,5 +1,12 @@
 import { CHUNK_UNORDERED } from '../src/chunk/head-chunk-flags';
 import {
+  HEAD_CHUNK_APPENDER_AT,
+  HEAD_CHUNK_FLAGS_AT,
+  HEAD_CHUNK_MAX_AT,
+  HEAD_CHUNK_MIN_AT,
+  HEAD_CHUNK_NEXT_AT,
+} from '../src/wire/head-layout';
+import {
   arenaDenied,
   arenaGive,
   arenaIsOpen,
@@ -54,11 +61,11 @@ export function headPacks(samples: u32): void {
   packedSamplesMin = samples == 0 ? SAMPLES_MAX : min(samples, PACKED_SAMPLES_MIN);
 }
 
-export const C_NEXT: usize = 0; // u32
-export const C_FLAGS: usize = 4; // u32: CHUNK_UNORDERED, PACKED_FLAGS
-export const C_MIN: usize = 8; // i64
-export const C_MAX: usize = 16; // i64
-export const C_APPENDER: usize = 24;
+export const C_NEXT: usize = HEAD_CHUNK_NEXT_AT; // u32
+export const C_FLAGS: usize = HEAD_CHUNK_FLAGS_AT; // u32: CHUNK_UNORDERED, PACKED_FLAGS
+export const C_MIN: usize = HEAD_CHUNK_MIN_AT; // i64
+export const C_MAX: usize = HEAD_CHUNK_MAX_AT; // i64
+export const C_APPENDER: usize = HEAD_CHUNK_APPENDER_AT;
 const CHUNK_UNITS: u32 = 5; // 80 bytes, of which 24 + 44 are used
 
 // what append answers

@@ -1,4 +1,5 @@
 import { CHUNK_UNORDERED, PACKED_FLAGS } from '../src/chunk/head-chunk-flags';
+import { RUN_BYTES_MAX } from '../src/wire/head-layout';
 import {
   CHUNK_BYTES_AT,
   CHUNK_FLAGS_AT,
@@ -95,6 +96,7 @@ export { headPacks } from './chunks';
 export { pagesUsed } from './pages';
 export { pairBytes, pairFind, pairLen, pairName, pairNameLen, pairTop } from './pairs';
 export {
+  seriesDirectory,
   seriesFind,
   seriesIsLive,
   seriesLabels,
@@ -257,8 +259,6 @@ function hasChunk(ref: u32, from: i64, to: i64): bool {
 // ---- export: a series and its chunks, for queries and flush (docs/formats/slices.md)
 
 export const EXPORT_FULL: i32 = -1;
-/** Bytes of a chunk at most, as long as none was cut. */
-const RUN_BYTES_MAX: u32 = 8192;
 
 /**
  * Writes a series with its chunks that touch the range, of one arena or, for 0, of all. Returns the bytes written, 0 where there
@@ -302,7 +302,7 @@ export function exportSeries(ref: u32, from: f64, to: f64, arena: u32, packed: b
     if (o == 0) return EXPORT_FULL;
     // limits count what would be one chunk, had it not been cut
     const bytes = <u32>(o - began);
-    if (isCut && chunkArena(c) == runArena && runBytes + bytes <= RUN_BYTES_MAX) {
+    if (isCut && chunkArena(c) == runArena && runBytes + bytes <= <u32>RUN_BYTES_MAX) {
       runBytes += bytes;
       continue;
     }

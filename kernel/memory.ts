@@ -27,6 +27,11 @@ export function reserveAhead(bytes: u32, aheadBytes: u32): usize {
   return at;
 }
 
+/** Pages of 64 KiB that the memory has; it never has fewer. */
+export function memoryPages(): u32 {
+  return memory.size();
+}
+
 // @ts-ignore: decorator
 @inline function pagesOf(bytes: u64): i32 {
   return <i32>((bytes + 0xffff) >> 16);

@@ -1,4 +1,17 @@
 import { PACKED_FLAGS } from '../src/chunk/head-chunk-flags';
+import {
+  HEAD_CHUNK_FLAGS_AT,
+  HEAD_CHUNK_MAX_AT,
+  HEAD_CHUNK_MIN_AT,
+  HEAD_CHUNK_NEXT_AT,
+  HEAD_PACKED_ARENA_AT,
+  HEAD_PACKED_COUNT_AT,
+  HEAD_PACKED_SPECIAL_AT,
+  HEAD_PACKED_TIMES_AT,
+  HEAD_PACKED_TIMES_BYTES_AT,
+  HEAD_PACKED_VALUES_AT,
+  HEAD_PACKED_VALUES_BYTES_AT,
+} from '../src/wire/head-layout';
 import { arenaGive, arenaTake } from './arena';
 import { reserve } from './memory';
 import {
@@ -23,17 +36,17 @@ import { A_ARENA, A_BITS, A_CAPACITY, A_COUNT, A_DATA, A_LEAD, APPENDER_BYTES, X
 // Packed chunks of a head's series. Each is a record in the arena of its window, with the column of its values behind it. The column of
 // its times lies in the arena once for all chunks that have the same, as series of one target do.
 
-export const P_NEXT: usize = 0; // u32, as of other chunks
-export const P_FLAGS: usize = 4; // u32, PACKED_FLAGS
-export const P_MIN: usize = 8; // i64
-export const P_MAX: usize = 16; // i64
-const P_ARENA: usize = 24; // u32
-const P_TIMES: usize = 28; // u32, where the column of times lies
-const P_COUNT: usize = 32; // u16
-const P_TIMES_BYTES: usize = 34; // u16
-const P_VALUES_BYTES: usize = 36; // u16
-const P_SPECIAL: usize = 38; // u8, 1: there are NaN, stale markers or others
-const P_VALUES: usize = 40;
+export const P_NEXT: usize = HEAD_CHUNK_NEXT_AT; // u32, as of other chunks
+export const P_FLAGS: usize = HEAD_CHUNK_FLAGS_AT; // u32, PACKED_FLAGS
+export const P_MIN: usize = HEAD_CHUNK_MIN_AT; // i64
+export const P_MAX: usize = HEAD_CHUNK_MAX_AT; // i64
+const P_ARENA: usize = HEAD_PACKED_ARENA_AT; // u32
+const P_TIMES: usize = HEAD_PACKED_TIMES_AT; // u32, where the column of times lies
+const P_COUNT: usize = HEAD_PACKED_COUNT_AT; // u16
+const P_TIMES_BYTES: usize = HEAD_PACKED_TIMES_BYTES_AT; // u16
+const P_VALUES_BYTES: usize = HEAD_PACKED_VALUES_BYTES_AT; // u16
+const P_SPECIAL: usize = HEAD_PACKED_SPECIAL_AT; // u8, 1: there are NaN, stale markers or others
+const P_VALUES: usize = HEAD_PACKED_VALUES_AT;
 
 /** Times beyond are not told exactly by a double. */
 const TIME_MAX: i64 = 9007199254740992;

@@ -1,3 +1,4 @@
+import { PACKED_HEADER_BYTES as HEADER_BYTES } from '../src/wire/head-layout';
 import { BITS_DELTA2, CODEC_MASK, CONSTANT, DELTA, DELTA2_ZIGZAG, EXCEPTIONS, EXPONENT_MAX } from './cold-codec';
 import { coldDecode, skipExceptions } from './cold-decode';
 import { COLD_SPECIAL, coldEncode, coldPlanes } from './cold-encode';
@@ -10,7 +11,7 @@ import { XOR_CORRUPT, XOR_STALE } from './xor';
 /** Samples of a packed chunk at most. */
 export const PACKED_SAMPLES_MAX: u32 = 1024;
 /** u16 samples, highest byte first, as in XOR · u16 bytes of the times · u8 flags; the columns follow. */
-export const PACKED_HEADER_BYTES: u32 = 5;
+export const PACKED_HEADER_BYTES: u32 = HEADER_BYTES;
 /** f64 first value · u8 codec · u8 exponent · u8 shift */
 const COLUMN_HEADER_BYTES: usize = 11;
 /** Doubles behind the last that decoding a column may write. */

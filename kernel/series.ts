@@ -1,3 +1,11 @@
+import {
+  HEAD_BLOCK_SHIFT,
+  HEAD_SERIES_APPENDER_AT,
+  HEAD_SERIES_BYTES,
+  HEAD_SERIES_CHUNKS_AT,
+  HEAD_SERIES_KEY_AT,
+  HEAD_SERIES_STATE_AT,
+} from '../src/wire/head-layout';
 import { xxh64 } from './hash';
 import { key0, key1, keyInit, seriesKey, tenantKey } from './key';
 import { reserve } from './memory';
@@ -11,20 +19,20 @@ import { A_ARENA, A_COUNT, A_DATA, A_TIME } from './xor';
 // The series table: (tenant, canonical labels) → ref. A record holds the series' key (key.ts), the appender of the open chunk,
 // and a list of the other chunks. The labels are a list of pair ids; the key alone decides equality.
 
-export const S_HASH: usize = 0; // u64, u64
-export const S_APPENDER: usize = 16; // see xor.ts; A_TIME is the newest time ever, also when no chunk is open
-export const S_STATE: usize = 58; // u8: 0 free, 1 live
+export const S_HASH: usize = HEAD_SERIES_KEY_AT; // u64, u64
+export const S_APPENDER: usize = HEAD_SERIES_APPENDER_AT; // see xor.ts; A_TIME is the newest time ever, also when no chunk is open
+export const S_STATE: usize = HEAD_SERIES_STATE_AT; // u8: 0 free, 1 live
 export const S_ASIDE: usize = 59; // u8: 1: JavaScript has taken samples of it aside since the log's payload was last known to be in order
-export const S_CHUNKS: usize = 60; // u32, newest first
+export const S_CHUNKS: usize = HEAD_SERIES_CHUNKS_AT; // u32, newest first
 export const S_LABELS: usize = 64; // u32 → u32 count, u32 pair ids
 export const S_TENANT: usize = 68; // u32
 export const S_METRIC_HASH: usize = 72; // u32, low half of the XXH64 of the metric name
 export const S_METRIC: usize = 76; // u32, pair id of the metric name
-export const SERIES_BYTES: u32 = 80;
+export const SERIES_BYTES: u32 = HEAD_SERIES_BYTES;
 
 // Blocks of 256 records, and behind them for each a u32, the ref that followed it in a request, plus 1: 21,504 bytes, three to a page,
 // 65,536 of them at the most: 16 M series.
-const BLOCK_SHIFT: u32 = 8;
+const BLOCK_SHIFT: u32 = HEAD_BLOCK_SHIFT;
 const BLOCKS_MAX: u32 = 65536;
 const FOLLOWERS_AT: usize = (<usize>SERIES_BYTES) << BLOCK_SHIFT;
 const BLOCK_BYTES: u32 = (SERIES_BYTES + 4) << BLOCK_SHIFT;
@@ -79,6 +87,11 @@ export function tenantExists(index: u32): bool {
 // @ts-ignore: decorator
 @inline export function seriesRecord(ref: u32): usize {
   return <usize>load<u32>(directory + ((<usize>(ref >> BLOCK_SHIFT)) << 2)) + <usize>(ref & 255) * SERIES_BYTES;
+}
+
+/** Where the addresses of the blocks lie, u32 each (src/wire/head-layout.ts). */
+export function seriesDirectory(): usize {
+  return directory;
 }
 
 /** Refs are below. */

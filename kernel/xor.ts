@@ -1,6 +1,13 @@
 // The XOR (Gorilla) chunk, byte for byte as Prometheus writes it (tsdb/chunkenc/xor.go): two bytes of sample count, big
 // endian, then a bit stream. An appender is a block of 44 bytes that lies wherever its owner wants it.
 import {
+  APPENDER_ARENA_AT,
+  APPENDER_BITS_AT,
+  APPENDER_COUNT_AT,
+  APPENDER_DATA_AT,
+  APPENDER_TIME_AT,
+} from '../src/wire/head-layout';
+import {
   bad,
   readSvarint,
   readUvarint,
@@ -11,14 +18,14 @@ import {
 } from './varint';
 
 // the fields of an appender
-export const A_TIME: usize = 0; // i64, ms: the last sample's
+export const A_TIME: usize = APPENDER_TIME_AT; // i64, ms: the last sample's
 export const A_VALUE: usize = 8; // u64, bits
 export const A_DELTA: usize = 16; // i64, ms between the last two
-export const A_DATA: usize = 24; // u32, where the chunk's bytes lie
-export const A_BITS: usize = 28; // u32, bits written, the count's 16 included
-export const A_COUNT: usize = 32; // u16
+export const A_DATA: usize = APPENDER_DATA_AT; // u32, where the chunk's bytes lie
+export const A_BITS: usize = APPENDER_BITS_AT; // u32, bits written, the count's 16 included
+export const A_COUNT: usize = APPENDER_COUNT_AT; // u16
 export const A_CAPACITY: usize = 34; // u16, in units of 16 bytes
-export const A_ARENA: usize = 36; // u32
+export const A_ARENA: usize = APPENDER_ARENA_AT; // u32
 export const A_LEAD: usize = 40; // u8, 255: none yet
 export const A_TRAIL: usize = 41; // u8
 export const APPENDER_BYTES: usize = 44;

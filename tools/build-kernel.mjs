@@ -1,4 +1,5 @@
-// Compiles kernel/index.ts (AssemblyScript) to kernel/build/kernel.wasm, and writes its signatures to kernel/build/kernel.d.ts.
+// Compiles kernel/index.ts (AssemblyScript) to kernel/build/kernel.wasm, the same for a memory that threads share to kernel-shared.wasm,
+// and writes their signatures to kernel/build/kernel.d.ts.
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,32 +14,22 @@ const aside = `kernel/build/.${process.pid}`;
 fs.mkdirSync(aside, { recursive: true });
 const state = kernelState(root);
 try {
-  const { error, stderr } = await asc.main(
-    [
-      'kernel/index.ts',
-      '-o',
-      `${aside}/kernel.wasm`,
-      '-O3',
-      '--noAssert',
-      '--runtime',
-      'stub',
-      '--enable',
-      'simd',
-      '--enable',
-      'bulk-memory',
-      '--bindings',
-      'raw',
-    ],
-    { stderr: process.stderr },
-  );
-  if (error) {
-    console.error(String(stderr), error.message);
-    process.exitCode = 1;
-  } else {
-    const declared = fs.readFileSync(`${aside}/kernel.d.ts`, 'utf8');
-    fs.writeFileSync(`${aside}/kernel.d.ts`, kernelTypes(declared, root, state));
-    for (const file of ['kernel.wasm', 'kernel.d.ts']) fs.renameSync(`${aside}/${file}`, `kernel/build/${file}`);
-  }
+  await compile('kernel', ['--bindings', 'raw']);
+  // memory that was never used is zero in every thread
+  const shared = ['--importMemory', '--sharedMemory', '--zeroFilledMemory', '--enable', 'threads'];
+  await compile('kernel-shared', [...shared, '--maximumMemory', '65536']);
+  const declared = fs.readFileSync(`${aside}/kernel.d.ts`, 'utf8');
+  fs.writeFileSync(`${aside}/kernel.d.ts`, kernelTypes(declared, root, state));
+  for (const file of ['kernel.wasm', 'kernel-shared.wasm', 'kernel.d.ts'])
+    fs.renameSync(`${aside}/${file}`, `kernel/build/${file}`);
 } finally {
   fs.rmSync(aside, { recursive: true, force: true });
+}
+
+async function compile(name, flags) {
+  const usual = ['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--enable', 'bulk-memory'];
+  const { error } = await asc.main(['kernel/index.ts', '-o', `${aside}/${name}.wasm`, ...usual, ...flags], {
+    stderr: process.stderr,
+  });
+  if (error) throw error;
 }

@@ -15,7 +15,7 @@ export function isShipped(file) {
 }
 
 /** Files that it has besides, at the same place as in the checkout. */
-export const COPIED = ['package.json', 'kernel/build/kernel.wasm'];
+export const COPIED = ['package.json', 'kernel/build/kernel.wasm', 'kernel/build/kernel-shared.wasm'];
 
 /** A hash of names, sizes and times: some 400 files in a few milliseconds. @throws where the kernel was not compiled yet */
 export function sourceState(root) {

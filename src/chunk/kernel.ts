@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import type { KernelExports } from '../../kernel/build/kernel.d.ts';
+import { getOrMake } from '../lib/map.ts';
 
 export type { KernelExports };
 
@@ -23,15 +24,19 @@ const NO_HEAD: KernelHooks = {
   forgetSeries: () => {},
 };
 
-let compiled: WebAssembly.Module | undefined;
+/** As the kernel's modules are called: with a memory of the instance's own, or one that threads may share. */
+type ModuleName = 'kernel' | 'kernel-shared';
 
-/** Memory that grows does so by so much more: see `reserveAhead` of the kernel. */
-const AHEAD_BYTES = 4 * 2 ** 20;
+const compiled = new Map<ModuleName, WebAssembly.Module>();
 
-/** An instance of the kernel with a memory of its own. */
+/** Pages of a shared memory as it begins, and at most. */
+const SHARED_PAGES = 16;
+const SHARED_PAGES_MAX = 65_536;
+
+/** An instance of the kernel, the only one that writes its memory. */
 export class Kernel {
   readonly exports: KernelExports;
-  #buffer: ArrayBufferLike;
+  #pages: number;
   #u8: Uint8Array;
   #u32: Uint32Array;
   #f64: Float64Array;
@@ -39,17 +44,32 @@ export class Kernel {
 
   private constructor(exports: KernelExports) {
     this.exports = exports;
-    this.#buffer = exports.memory.buffer;
-    this.#u8 = new Uint8Array(this.#buffer);
-    this.#u32 = new Uint32Array(this.#buffer);
-    this.#f64 = new Float64Array(this.#buffer);
-    this.#view = new DataView(this.#buffer);
+    this.#pages = exports.memoryPages();
+    const { buffer } = exports.memory;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#f64 = new Float64Array(buffer);
+    this.#view = new DataView(buffer);
   }
 
   static create(hooks: KernelHooks = NO_HEAD): Kernel {
-    compiled ??= new WebAssembly.Module(fs.readFileSync(new URL('../../kernel/build/kernel.wasm', import.meta.url)));
-    const instance = new WebAssembly.Instance(compiled, {
+    return Kernel.#made('kernel', hooks, undefined);
+  }
+
+  /** An instance whose memory other threads may read. */
+  static createShared(hooks: KernelHooks): Kernel {
+    const memory = new WebAssembly.Memory({ initial: SHARED_PAGES, maximum: SHARED_PAGES_MAX, shared: true });
+    return Kernel.#made('kernel-shared', hooks, memory);
+  }
+
+  static #made(name: ModuleName, hooks: KernelHooks, memory: WebAssembly.Memory | undefined): Kernel {
+    const module = getOrMake(compiled, name, () => {
+      const file = new URL(`../../kernel/build/${name}.wasm`, import.meta.url);
+      return new WebAssembly.Module(fs.readFileSync(file));
+    });
+    const instance = new WebAssembly.Instance(module, {
       env: {
+        ...(memory && { memory }),
         admitSeries: (ref: number, tenant: number, metricPair: number) => hooks.admitSeries(ref, tenant, metricPair),
         nextRef: () => hooks.nextRef(),
         admitWindow: (window: number) => hooks.admitWindow(window),
@@ -64,8 +84,11 @@ export class Kernel {
 
   /** Reserves memory for good. @throws RangeError when the instance's 4 GiB are used up */
   reserve(bytes: number): number {
-    const at = this.exports.reserveAhead(bytes, AHEAD_BYTES) >>> 0;
-    if (at === 0) throw new RangeError(`the kernel cannot reserve ${bytes} bytes, it holds ${this.#buffer.byteLength}`);
+    const at = this.exports.reserve(bytes) >>> 0;
+    if (at === 0)
+      throw new RangeError(
+        `the kernel cannot reserve ${bytes} bytes, it holds ${this.exports.memory.buffer.byteLength}`,
+      );
     return at;
   }
 
@@ -91,11 +114,14 @@ export class Kernel {
   }
 
   #refresh(): void {
-    if (this.#buffer === this.exports.memory.buffer) return;
-    this.#buffer = this.exports.memory.buffer;
-    this.#u8 = new Uint8Array(this.#buffer);
-    this.#u32 = new Uint32Array(this.#buffer);
-    this.#f64 = new Float64Array(this.#buffer);
-    this.#view = new DataView(this.#buffer);
+    // asking for the buffer takes longer
+    const pages = this.exports.memoryPages();
+    if (this.#pages === pages) return;
+    this.#pages = pages;
+    const { buffer } = this.exports.memory;
+    this.#u8 = new Uint8Array(buffer);
+    this.#u32 = new Uint32Array(buffer);
+    this.#f64 = new Float64Array(buffer);
+    this.#view = new DataView(buffer);
   }
 }

@@ -18,7 +18,6 @@ import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
-import { KeptLabelBlocks } from './kept-label-blocks.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
@@ -136,7 +135,6 @@ export class ChunkStoreReader {
   readonly #clock: Clock;
   readonly #decoder: GroupDecoder;
   readonly #open: OpenGroups;
-  readonly #labelBlocks = new KeptLabelBlocks();
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
@@ -198,7 +196,7 @@ export class ChunkStoreReader {
       context,
       this.#options.blockCache,
       this.#options.readsAtOnce,
-      this.#labelsOf(tenant, request.isOnce),
+      new LabelBlocks(LabelBlock.parse).of,
     );
     try {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
@@ -404,11 +402,6 @@ export class ChunkStoreReader {
       }
     });
     return [...byContent.values()].sort((a, b) => compareUtf8(a.metric, b.metric));
-  }
-
-  /** Labels of a query by their bytes. */
-  #labelsOf(tenant: string, isOnce = false): (raw: Uint8Array) => LabelBlock {
-    return new LabelBlocks(isOnce ? LabelBlock.parse : (raw) => this.#labelBlocks.of(tenant, raw)).of;
   }
 
   #visibleFrom(tenant: string, startMs: number): number {

@@ -9,10 +9,7 @@ import type { Starvation } from './starvation.ts';
 
 const MINUTE_MS = 60_000;
 export const FULL_MINUTES = 15;
-/**
- * Time of the whole form in which single processes fail and nothing else: once a folder is lost, something is owed until the end, and
- * outages follow each other.
- */
+/** Time of the whole form in which single processes fail and nothing else: once a folder is lost, something is owed until the end. */
 const SINGLES_MS = 3 * MINUTE_MS;
 /**
  * Time in which a member that lost its folder is replaced, and all that it held is in the store: 10 s until it is unhealthy, 50 s until
@@ -72,7 +69,7 @@ export class Outages {
           ...losses.slice(i, i + 1),
           ...others.slice(i, i + 1),
         ]).flat();
-    if (kinds.length === 0) await sleep(SINGLES_MS * this.#scale);
+    if (!isShort && kinds.length === 0) await sleep(SINGLES_MS);
     for (const [kind, make] of all) {
       if (kinds.length > 0 && !kinds.includes(kind)) continue;
       if (kind === 'kv' && !hasKv) continue;

@@ -8,6 +8,7 @@ import { FLUSH_ALL } from '../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../src/ingester/head/held-range.ts';
 import { richPayload } from '../../src/ingester/head/test-rich.ts';
 import { MemoryDisk } from '../../src/ingester/log/test-disk.ts';
+import { DirectReads } from '../../src/ingester/shard/direct-reads.ts';
 import { Shard } from '../../src/ingester/shard/shard.ts';
 import { ShardsClient } from '../../src/ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../src/ingester/shard/shard-messages.ts';
@@ -169,6 +170,15 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
   const common = { kernel: Kernel.create(), windowMs: WINDOW_MS, clock: systemClock };
   const flusher = new Flusher({ ...common, shards: channels, writer, splitSeries: SPLIT_SERIES });
   for (const shard of shards) await shard.ready;
+  const connected = await Promise.all(
+    channels.map(async (channel) => {
+      const held = HeldRange.everything();
+      // what is asked for twice is read past the shard
+      const direct = new DirectReads(held, 0);
+      await direct.connect(channel);
+      return { channel, held, direct };
+    }),
+  );
   for (const tenant of ['a', 'b']) {
     for (const [i, shard] of shards.entries()) {
       const own = seriesOf(random, alike).filter((_, at) => at % INGESTERS === i);
@@ -187,10 +197,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
       config,
       purger: defaultsOf(purgerConfig),
       engine: querierEngine({ ...config, fusedOperators }, new KernelRows()),
-      ingester: new ShardsClient(
-        channels.map((channel) => ({ channel, held: HeldRange.everything() })),
-        true,
-      ),
+      ingester: new ShardsClient(connected, true),
       schema,
       blockCache: undefined,
       rowCacheBytesMax: 1 << 20,

@@ -14,6 +14,7 @@ import { Frontend, type FrontendOptions } from '../../frontend/frontend.ts';
 import { type CacheLimits, ResultsCache } from '../../frontend/results-cache.ts';
 import { SplitQueryable } from '../../frontend/split-queryable.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
+import { DirectReads } from '../../ingester/shard/direct-reads.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
@@ -111,8 +112,8 @@ interface Connected {
   };
 }
 
-/** The ways to the shards, in their order. */
-const links: Link<ShardRole>[] = [];
+/** The ways to the shards, in their order, and past them to their memory. */
+const ways: { readonly link: Link<ShardRole>; readonly direct: DirectReads }[] = [];
 
 /** A front end has none: its queriers ask for them. */
 const NOTHING_RECENT: IngesterClient = {
@@ -134,12 +135,20 @@ function headsOf(ports: HeadPorts): IngesterClient {
   }
   return new ShardsClient(
     ports.shards.map(({ port, held }) => {
-      const channel = new Link(new Channel<ShardRole>(port));
-      links.push(channel);
-      return { channel, held: new HeldRange(held) };
+      const link = new Link(new Channel<ShardRole>(port));
+      const range = new HeldRange(held);
+      const direct = new DirectReads(range);
+      ways.push({ link, direct });
+      readDirectly(link, direct);
+      return { channel: link, held: range, direct };
     }),
     true,
   );
+}
+
+function readDirectly(link: Link<ShardRole>, direct: DirectReads): void {
+  // of a shard that is gone there is nothing to read
+  direct.connect(link).catch(() => {});
 }
 
 async function connected(ports: HeadPorts, results: MessagePort): Promise<Connected> {
@@ -329,7 +338,11 @@ const role: QueryRole = {
   async reconnect({ shard, connection: { port } }) {
     await connection;
     const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
-    links[shard]!.replace(new Channel<ShardRole>(port), reason);
+    const { link, direct } = ways[shard]!;
+    link.replace(new Channel<ShardRole>(port), reason);
+    readDirectly(link, direct);
+    // the memory of the one before goes when nobody holds it
+    garbage.collect();
   },
   async handle({ request, limits, turn, parts: port }, { signal }) {
     let elsewhereMs: number | undefined;

@@ -193,6 +193,9 @@ export class ShardThreads implements Service, ShardHost {
   async #restart(seat: Seat, error: Error): Promise<void> {
     const { log, clock } = this.#options;
     const { signal } = this.#stopping;
+    const held = new HeldRange(seat.held);
+    // its memory says nothing any more of what comes from now on
+    held.ended();
     if (signal.aborted) return;
     const livedMs = clock.monotonicMs() - seat.startedMs;
     seat.deaths = livedMs > LIVED_MS ? 1 : seat.deaths + 1;
@@ -204,7 +207,7 @@ export class ShardThreads implements Service, ShardHost {
     if (delayMs > 0) await clock.sleep(delayMs, signal).catch(() => {});
     if (signal.aborted) return;
     // until the log is replayed nobody knows what of it is there
-    new HeldRange(seat.held).publish(undefined, this.#options.config.windowMs);
+    held.publish(undefined, this.#options.config.windowMs);
     seat.thread = this.#thread(seat.number, seat.held);
     seat.startedMs = clock.monotonicMs();
     seat.link.replace(seat.thread.channel, error);

@@ -57,10 +57,33 @@ export class HeadMatching {
     turn: MatchTurn,
     shard?: SeriesShard,
   ): Promise<Uint32Array> {
+    return this.within(await this.all(tenant, matchers, turn), startMs, endMs, turn, shard);
+  }
+
+  /** Refs of the tenant's series that match all, whenever they have samples, in no order. */
+  all(tenant: HeadTenant, matchers: readonly HeadMatcher[], turn: MatchTurn): Promise<Uint32Array> {
     const list = this.#onlyMetric(tenant, matchers);
-    const matched = await (list === undefined
-      ? this.#matched(tenant, matchers, turn)
-      : this.#matchedOf(tenant, list, matchers, turn));
+    return list === undefined ? this.#matched(tenant, matchers, turn) : this.#matchedOf(tenant, list, matchers, turn);
+  }
+
+  /** The counter of `HeadChanges` that is another one when other series match. */
+  counterOf(tenant: HeadTenant, matchers: readonly HeadMatcher[]): number {
+    const { changes } = this.#head;
+    const exact = matchers.find(({ name, op }) => name === METRIC_NAME && op === '=');
+    const id = exact === undefined ? -1 : this.#pair(METRIC_NAME, exact.value);
+    // without series the pair may get another id
+    const isThere = id >= 0 && (tenant.metrics.get(id)?.length ?? 0) > 0;
+    return changes.counterOf(tenant.index, isThere ? id : undefined);
+  }
+
+  /** Those of `matched` that have a chunk in the range; ascending where they are few. */
+  async within(
+    matched: Uint32Array,
+    startMs: number,
+    endMs: number,
+    turn: MatchTurn,
+    shard?: SeriesShard,
+  ): Promise<Uint32Array> {
     const found: Uint32Array[] = [];
     for (let from = 0; from < matched.length; from += REFS_AT_ONCE) {
       const refs = matched.subarray(from, from + REFS_AT_ONCE);

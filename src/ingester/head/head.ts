@@ -8,6 +8,8 @@ import type { Labels } from '../../model/labels.ts';
 import { RECORD_BYTES_AIMED, RECORD_HEADER_BYTES } from '../../wire/record-layout.ts';
 import { AsideLog } from './aside-log.ts';
 import { ExemplarStore } from './exemplars.ts';
+import { HeadChanges } from './head-changes.ts';
+import type { HeadMemory } from './head-reader.ts';
 import { type HeadIngestResult, Intake } from './intake.ts';
 import { MetadataBook } from './metadata.ts';
 import { RichHead } from './rich-head.ts';
@@ -33,7 +35,9 @@ export class Head {
   readonly kernel: Kernel;
   readonly windowMs: number;
   readonly bytesMax: number;
-  readonly #index = new TenantIndex();
+  /** For readers in other threads. */
+  readonly changes = new HeadChanges();
+  readonly #index = new TenantIndex(this.changes);
   readonly #intake: Intake;
   readonly #scratch: Region;
   readonly rich: RichHead;
@@ -57,7 +61,7 @@ export class Head {
     this.windowMs = windowMs;
     this.windows = new WindowQuota(windowMs);
     this.bytesMax = bytesMax;
-    this.kernel = Kernel.create({
+    this.kernel = Kernel.createShared({
       admitSeries: (ref, tenant, metric) => this.#admit(ref, tenant, metric),
       admitWindow: (window) => this.windows.admit(window),
       forgetSeries: (ref, tenant, metric) => {
@@ -67,7 +71,10 @@ export class Head {
       },
       nextRef: () => (this.holdRefs ? -1 : (this.#freeRefs.pop() ?? -1)),
     });
-    this.rich = new RichHead(this.kernel);
+    this.rich = new RichHead(this.kernel, (ref) => {
+      const { exports } = this.kernel;
+      this.changes.noteSeries(exports.seriesTenant(ref), exports.seriesMetric(ref));
+    });
     const secrets = this.kernel.reserve(32);
     this.kernel.u8.set(randomBytes(24), secrets);
     if (secret !== undefined) this.kernel.u8.set(secret, secrets + 8);
@@ -83,6 +90,12 @@ export class Head {
   get bytes(): number {
     const own = this.rich.bytes + this.exemplars.bytes + this.metadata.bytes + this.#index.bytes;
     return this.kernel.exports.pagesUsed() * 65536 + own;
+  }
+
+  /** Where readers in other threads find its series. */
+  get memory(): HeadMemory {
+    const { exports } = this.kernel;
+    return { memory: exports.memory, changes: this.changes.buffer, directory: exports.seriesDirectory() };
   }
 
   /** New series are refused. */
@@ -175,7 +188,7 @@ export class Head {
     commit: () => void,
     byFrame = false,
   ): HeadIngestResult {
-    return this.#intake.ingest(tenant, frames, limits, anyOrder, commit, byFrame);
+    return this.changes.during(() => this.#intake.ingest(tenant, frames, limits, anyOrder, commit, byFrame));
   }
 
   labelsOf(ref: number, scratch: Region): Labels {
@@ -194,6 +207,10 @@ export class Head {
 
   /** Takes the chunks of an arena out of all series and gives its memory back. Series that have none left stay until `dropIdle`. */
   dropArena(arena: number): void {
+    this.changes.during(() => this.#dropArena(arena));
+  }
+
+  #dropArena(arena: number): void {
     const { exports } = this.kernel;
     const out = this.#scratch.ensure(4 * 65536);
     this.rich.forgetArena(arena);
@@ -208,6 +225,10 @@ export class Head {
    * returned.
    */
   dropIdle(from: number, to: number, idleBeforeMs: number, commit: () => void): number[] {
+    return this.changes.during(() => this.#dropIdle(from, to, idleBeforeMs, commit));
+  }
+
+  #dropIdle(from: number, to: number, idleBeforeMs: number, commit: () => void): number[] {
     const { exports } = this.kernel;
     const out = this.#scratch.ensure(4 * (to - from));
     const count = exports.forgetArena(NO_ARENA, from, to, out);
@@ -240,6 +261,10 @@ export class Head {
    * @param gone takes the refs that went, also where `commit` throws: the rest is still there then
    */
   dropTenant(tenant: HeadTenant, gone: number[], commit: () => void): void {
+    this.changes.during(() => this.#dropTenant(tenant, gone, commit));
+  }
+
+  #dropTenant(tenant: HeadTenant, gone: number[], commit: () => void): void {
     const { exports } = this.kernel;
     for (const [metric, list] of [...tenant.metrics]) {
       const dropped = new Set<number>();

@@ -9,7 +9,6 @@ import {
   TOO_OLD,
   WINDOW_DENIED,
 } from '../../contract/ingest.ts';
-import { getOrMake } from '../../lib/map.ts';
 import { isRichHistogram, type RichSample } from '../../wire/rich-samples.ts';
 import { encodingOf, RichChunk, type SavedRichChunk } from './rich-chunk.ts';
 
@@ -32,12 +31,15 @@ const STALE_BITS = [0x7ff00000, 2] as const;
  */
 export class RichHead {
   readonly #kernel: Kernel;
+  readonly #began: (ref: number) => void;
   readonly #series = new Map<number, RichSeries>();
   /** Memory, roughly. */
   bytes = 0;
 
-  constructor(kernel: Kernel) {
+  /** @param began told of series that have such samples from now on */
+  constructor(kernel: Kernel, began: (ref: number) => void) {
     this.#kernel = kernel;
+    this.#began = began;
   }
 
   /** Series that have such samples. */
@@ -72,13 +74,23 @@ export class RichHead {
     return series.chunks.some((chunk) => (isLate || !chunk.late) && chunk.holds(sample));
   }
 
+  #seriesOf(ref: number): RichSeries {
+    let series = this.#series.get(ref);
+    if (series === undefined) {
+      series = { chunks: [], open: undefined };
+      this.#series.set(ref, series);
+      this.#began(ref);
+    }
+    return series;
+  }
+
   #appendNewest(ref: number, sample: RichSample, newestMs: number): number {
     const { exports } = this.#kernel;
     const arena = exports.arenaFor(sample.timeMs);
     const [high, low] = bitsOf(sample);
     if (arena === 0) return exports.arenaDenied() ? WINDOW_DENIED : NO_ROOM;
     if (!exports.seriesAside(ref, sample.timeMs, high, low)) return NO_ROOM;
-    const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
+    const series = this.#seriesOf(ref);
     let { open } = series;
     // a float that the kernel took since ends the chunk: what follows it does not follow on our last
     const before = open !== undefined && open.maxMs === newestMs ? open : undefined;
@@ -97,7 +109,7 @@ export class RichHead {
     const { exports } = this.#kernel;
     const arena = exports.arenaFor(sample.timeMs);
     if (arena === 0) return exports.arenaDenied() ? WINDOW_DENIED : NO_ROOM;
-    const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
+    const series = this.#seriesOf(ref);
     const encoding = encodingOf(sample, undefined);
     const last = series.chunks.findLast((chunk) => chunk.late && chunk.arena === arena && chunk.encoding === encoding);
     const chunk = last !== undefined && !last.isFull ? last : this.#begin(series, arena, encoding, true, undefined);
@@ -182,7 +194,7 @@ export class RichHead {
 
   /** From a checkpoint, in the order that `chunksOf` gave them. */
   load(ref: number, saved: SavedRichChunk): void {
-    const series = getOrMake(this.#series, ref, () => ({ chunks: [], open: undefined }) as RichSeries);
+    const series = this.#seriesOf(ref);
     const chunk = RichChunk.load(saved);
     series.chunks.push(chunk);
     series.lateTimes = undefined;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type FrameLimits, REFUSED_NO_ROOM, REFUSED_PER_METRIC, REFUSED_PER_USER } from '../../contract/ingest.ts';
 import { getOrMake } from '../../lib/map.ts';
+import type { HeadChanges } from './head-changes.ts';
 
 /** Tenants whose notes may be missing between two that a log has: more is damage. */
 const TENANT_GAP_MAX = 1_000_000;
@@ -69,8 +70,14 @@ export class TenantIndex {
   readonly #empty = new Set<HeadTenant>();
   /** Indexes that no log names any more. */
   #free: number[] = [];
+  readonly #changes: HeadChanges;
   /** Memory of tenants besides their series, roughly. */
   bytes = 0;
+
+  /** @param changes told of series that come and go */
+  constructor(changes: HeadChanges) {
+    this.#changes = changes;
+  }
 
   get(id: string): HeadTenant | undefined {
     return this.#byId.get(id);
@@ -109,6 +116,8 @@ export class TenantIndex {
     this.all[tenant.index] = undefined;
     this.#byId.delete(tenant.id);
     this.#empty.delete(tenant);
+    // another one may get its index
+    this.#changes.noteTenant(tenant.index);
     this.bytes -= TENANT_BYTES + 2 * tenant.id.length;
   }
 
@@ -150,6 +159,7 @@ export class TenantIndex {
       tenant.metrics.set(metric, list);
     }
     list.push(ref);
+    this.#changes.noteSeries(index, metric);
     if (tenant.seriesCount++ === 0) this.#empty.delete(tenant);
     return 0;
   }
@@ -166,6 +176,7 @@ export class TenantIndex {
       for (const [metric, refs] of metrics) {
         const list = tenant.metrics.get(metric)!;
         list.removeWhere((ref) => refs.has(ref));
+        this.#changes.noteSeries(tenant.index, metric);
         if (list.length === 0) tenant.metrics.delete(metric);
       }
     }

@@ -14,17 +14,21 @@ import { METRIC_NAME } from '../../model/labels.ts';
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import { NO_TALLY } from '../../model/series-tally.ts';
 import type { HeldRange } from '../head/held-range.ts';
+import type { DirectReads } from './direct-reads.ts';
 import { SELECTS_AT_ONCE_MAX, type ShardCalls, type ShardSelect, type ShardSlice } from './shard-messages.ts';
 
 export interface ConnectedShard {
   readonly channel: ShardCalls;
   readonly held: HeldRange;
+  /** Answers some selects in the asker's thread; absent: the shard is asked for all. */
+  readonly direct?: DirectReads;
 }
 
 /** The shards of this process as one ingester: a tenant's series may lie on any of them. */
 export class ShardsClient implements IngesterClient {
   readonly #all: readonly ConnectedShard[];
   readonly #shards: readonly ShardCalls[];
+  readonly #direct: ReadonlyMap<ShardCalls, DirectReads>;
   readonly #waiting = new Map<ShardCalls, WaitingSelect[]>();
   /** Absent with several shards: the same series may lie on two of them, which their counts do not show. */
   readonly tally: IngesterClient['tally'];
@@ -36,6 +40,7 @@ export class ShardsClient implements IngesterClient {
     this.#all = shards;
     this.#mayLend = mayLend;
     this.#shards = shards.map(({ channel }) => channel);
+    this.#direct = new Map(shards.flatMap(({ channel, direct }) => (direct === undefined ? [] : [[channel, direct]])));
     if (shards.length === 1) this.tally = (request, signal) => this.#tally(shards[0]!, request, signal);
   }
 
@@ -103,12 +108,26 @@ export class ShardsClient implements IngesterClient {
       this.#waiting.set(shard, all);
       queueMicrotask(() => {
         this.#waiting.delete(shard);
-        void this.#ask(shard, all);
+        this.#answer(shard, all);
       });
     });
   }
 
-  async #ask(shard: ShardCalls, all: readonly WaitingSelect[]): Promise<void> {
+  /** Answers all by itself, or none: what is asked for at the same moment is of one state of the shard. */
+  #answer(shard: ShardCalls, all: readonly WaitingSelect[]): void {
+    const direct = this.#direct.get(shard);
+    const slices = direct?.select(all.map(({ request }) => request));
+    if (slices === undefined) {
+      this.#ask(shard, direct === undefined ? all : all.map((each) => keeping(direct, each)));
+      return;
+    }
+    for (const [i, { signal, resolve, reject }] of all.entries()) {
+      if (signal.aborted) reject(signal.reason);
+      else resolve(slices[i]!);
+    }
+  }
+
+  #ask(shard: ShardCalls, all: readonly WaitingSelect[]): void {
     for (let from = 0; from < all.length; from += SELECTS_AT_ONCE_MAX) {
       const some = all.slice(from, from + SELECTS_AT_ONCE_MAX);
       if (some.length === 1) {
@@ -183,6 +202,21 @@ interface WaitingSelect {
   readonly signal: AbortSignal;
   resolve(slice: ShardSlice): void;
   reject(reason: unknown): void;
+}
+
+/** The same select, of which the answer says what can be kept if that is worth it. */
+function keeping(direct: DirectReads, each: WaitingSelect): WaitingSelect {
+  const { request, resolve } = each;
+  if (!direct.wants(request)) return each;
+  const { life } = direct;
+  return {
+    ...each,
+    request: { ...request, keeps: true },
+    resolve(slice) {
+      direct.keep(request, slice.kept, life);
+      resolve(slice);
+    },
+  };
 }
 
 /** The message is cancelled when nobody waits any more. */

@@ -14,6 +14,7 @@ import type { CallContext, Channel, Transferred } from '../../kit/thread/channel
 import type { MetricMetadata } from '../../model/metric-metadata.ts';
 import type { SeriesTally } from '../../model/series-tally.ts';
 import type { ExportedSlots } from '../head/export-order.ts';
+import type { HeadMemory, KeptSelect } from '../head/head-reader.ts';
 import type { HeldDigest } from '../head/held-digests.ts';
 import type { ShardStats } from './shard.ts';
 
@@ -24,11 +25,15 @@ export interface ShardSlice {
   readonly cursor: number;
   readonly bytes: Uint8Array;
   readonly warnings: readonly string[];
+  /** Only of a first one, where that was asked for and is possible. */
+  readonly kept?: KeptSelect | undefined;
 }
 
 export interface ShardSelect extends HeadSelect {
   /** Whether the asker gives back what is lent to it (`LentMemory`). */
   readonly mayLend?: boolean;
+  /** Whether the asker reads the same series by itself the next time. */
+  readonly keeps?: boolean;
 }
 
 /** Asks for a tenant's series of one arena, ordered by slot, then metric. */
@@ -72,6 +77,8 @@ export type ShardRole = {
   /** Counts as having read them now: an operator vouches for it. */
   vouchDeletions(request: Record<string, never>): void;
   setMetadata(request: MetadataPush): Promise<Readonly<Record<string, number>>>;
+  /** Where readers in other threads find its series. */
+  memory(request: Record<string, never>): HeadMemory;
   select(request: ShardSelect, call?: CallContext): Promise<Transferred<ShardSlice>>;
   /** Several, one after another; undefined: it failed. */
   selects(

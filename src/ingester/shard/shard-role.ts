@@ -18,9 +18,11 @@ import { ExportOrder } from '../head/export-order.ts';
 import { exportSeries } from '../head/export-series.ts';
 import type { Head } from '../head/head.ts';
 import { HeadMatching, joinedRefs } from '../head/head-matching.ts';
+import type { KeptSelect } from '../head/head-reader.ts';
 import { HeadStatistics } from '../head/head-stats.ts';
 import { HeldDigests } from '../head/held-digests.ts';
 import type { HeadIngestResult } from '../head/intake.ts';
+import { KeptSelects } from '../head/kept-select.ts';
 import { MatchTurns } from '../head/match-turns.ts';
 import { NewestTally } from '../head/newest-tally.ts';
 import { findExemplars } from '../head/select-exemplars.ts';
@@ -87,6 +89,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
   const turns = new MatchTurns(clock);
   const statistics = new HeadStatistics(head, clock);
   const newest = new NewestTally(head);
+  const keptSelects = new KeptSelects(head);
   const out = new Region(head.kernel, SLICE_BYTES);
   const refsScratch = new Region(head.kernel);
   const lent = new LentMemory(clock);
@@ -207,16 +210,21 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
     mustBeReady();
     expire();
     if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-    const { startMs, endMs, shard: part, packed = false, mayLend = false } = request;
+    const { matchers, startMs, endMs, shard: part, packed = false, mayLend = false, keeps = false } = request;
     if (part !== undefined && !isSeriesShard(part)) throw new Error(`bug: no shard is ${part.index} of ${part.count}`);
     return read(request.tenant, call?.signal, async (turn) => {
       const tenant = head.tenant(request.tenant);
-      const refs =
-        tenant === undefined
-          ? new Uint32Array(0)
-          : await matching.select(tenant, request.matchers, startMs, endMs, turn, part);
+      let refs: Uint32Array = new Uint32Array(0);
+      let kept: KeptSelect | undefined;
+      if (tenant !== undefined) {
+        const counter = keeps ? matching.counterOf(tenant, matchers) : 0;
+        const value = head.changes.value(counter);
+        const all = await matching.all(tenant, matchers, turn);
+        if (keeps) kept = keptSelects.of(all, counter, value);
+        refs = await matching.within(all, startMs, endMs, turn, part);
+      }
       if (cursors.size >= CURSORS_MAX) throw queryErrors.tooManySelects({ limit: CURSORS_MAX });
-      return slice(++lastCursor, {
+      const first = slice(++lastCursor, {
         startMs,
         endMs,
         arena: 0,
@@ -226,6 +234,8 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
         at: 0,
         usedMs: clock.monotonicMs(),
       });
+      const answer = { ...first.value, kept };
+      return Transferred.of(answer, movedOf([answer]));
     });
   };
 
@@ -260,6 +270,7 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
       shard.vouchDeletions();
     },
     setMetadata: ({ tenant, entries, limits }) => shard.setMetadata(tenant, entries, limits),
+    memory: () => head.memory,
     select,
     async selects({ requests }, call) {
       mustBeReady();
@@ -416,7 +427,12 @@ export function shardRole(shard: Shard, clock: Clock, randomBytes: RandomBytes =
 
 /** Buffers of slices that move to who asked; the others are lent. */
 function movedOf(slices: readonly (ShardSlice | undefined)[]): ArrayBuffer[] {
-  return slices.flatMap((each) => (each?.bytes.buffer instanceof ArrayBuffer ? [each.bytes.buffer] : []));
+  return slices.flatMap((each) => {
+    if (each === undefined) return [];
+    const { bytes, kept } = each;
+    const arrays = kept === undefined ? [bytes] : [bytes, kept.refs, kept.keys, kept.heads, kept.headEnds];
+    return arrays.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
+  });
 }
 
 function byWindow(arenas: readonly SavedArena[]): UnflushedWindow[] {

@@ -422,10 +422,10 @@ export class Shard {
   /** Before what changed it is acknowledged. */
   #publishHeld(): void {
     const { held, windowMs } = this.#options;
-    if (held === undefined) return;
     // what was lost is told to whoever asks for its time
     const unknown = this.#state !== 'live' || this.#losses.all.length > 0;
-    held.publish(unknown ? undefined : this.arenas().map(({ window }) => window), windowMs);
+    this.head.changes.setReadable(!unknown);
+    held?.publish(unknown ? undefined : this.arenas().map(({ window }) => window), windowMs);
   }
 
   /** Seals the windows that end at or before `beforeMs`, but for some; returns all that are sealed and not yet in the store. */
@@ -544,6 +544,7 @@ export class Shard {
     await this.#exclusive;
     const wasLive = this.#state === 'live';
     this.#state = 'closed';
+    this.head.changes.setReadable(false);
     await this.#commit.settled();
     this.#commit.now();
     await this.#wal.close();

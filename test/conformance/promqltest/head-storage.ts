@@ -10,6 +10,7 @@ import { Flusher } from '../../../src/ingester/flush/flush.ts';
 import { FLUSH_ALL } from '../../../src/ingester/flush/flush-contract.ts';
 import { HeldRange } from '../../../src/ingester/head/held-range.ts';
 import { realDisk } from '../../../src/ingester/log/disk.ts';
+import { DirectReads } from '../../../src/ingester/shard/direct-reads.ts';
 import { Shard } from '../../../src/ingester/shard/shard.ts';
 import { ShardsClient } from '../../../src/ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../../src/ingester/shard/shard-messages.ts';
@@ -76,7 +77,11 @@ export class HeadStorage implements TestStorage {
         tableMs: TABLE_MS_DEFAULT,
       },
     ]);
-    this.#head = new HeadSource(new ShardsClient([{ channel, held: HeldRange.everything() }], true), kernel);
+    const held = HeldRange.everything();
+    // what is asked for twice is read past the shard
+    const direct = new DirectReads(held, 0);
+    direct.connect(channel).catch(() => {}); // closed before it has answered
+    this.#head = new HeadSource(new ShardsClient([{ channel, held, direct }], true), kernel);
     this.#schema = schema;
     this.#queryable = mergedQueryable(TENANT, { recent: this.#head, overlapMs: 0, clock: systemClock });
     const writer = new ChunkStoreWriter(schema, kernel, { clock: systemClock });
