@@ -1,7 +1,8 @@
 // A dashboard of twelve panels over a month in the embedded store, asked for as a browser does, six at a time: in a process that has nothing
 // cached (the system's cache of files aside), again, and a minute later. Then a small query, with the front end and without, and everything
 // at steps of 15 s and 4 min, the one refused by its points, the other where it is more than its budgets allow.
-//   npm run bench:dashboard -- [--days 30] [--series 2000] [--step 15000] [--small 400]
+//   npm run bench:dashboard -- [--days 30] [--series 2000] [--step 15000] [--small 400] [--only embedded,small,everything,cluster]
+// `--only cluster` asks the dashboard of a front end and a querier over Cassandra, S3 and three ingesters, which it starts.
 // Goals: 3 s cold, 300 ms warm; a minute later only what is younger than the age from which answers are cached; a small query at most
 // 0.3 ms slower.
 import { rmSync } from 'node:fs';
@@ -9,13 +10,21 @@ import { Agent, get } from 'node:http';
 import { join } from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { DAY_MS, dayOf } from '../src/lib/day.ts';
-import { Pallium, tempFolder } from '../test/harness/pallium.ts';
+import { Pallium, type PalliumOptions, tempFolder } from '../test/harness/pallium.ts';
 import { cpuMs } from '../test/harness/process-cost.ts';
+import { type AskedServer, DashboardCluster } from './dashboard-cluster.ts';
 import { median } from './median.ts';
 import { fillStore, METRIC } from './month-store.ts';
-import { benchOptions } from './options.ts';
+import { benchOptions, list } from './options.ts';
 
-const options = benchOptions({ days: '30', series: '2000', step: '15000', small: '400' });
+const options = benchOptions({
+  days: '30',
+  series: '2000',
+  step: '15000',
+  small: '400',
+  only: 'embedded,small,everything',
+});
+const only = list(options.only);
 const STEP_S = 1800;
 const agent = new Agent({ keepAlive: true });
 const PARALLEL = 6;
@@ -43,22 +52,47 @@ interface Answered {
 
 const endMs = dayOf(Date.now()) * DAY_MS;
 const startMs = endMs - Number(options.days) * DAY_MS;
-const dataDir = tempFolder('dashboard');
-try {
-  const month = { startMs, endMs, series: Number(options.series), stepMs: Number(options.step), merge: true };
-  await fillStore(join(dataDir, 'store'), month);
-  await askDashboard([]);
-  await askDashboard(['-querier.split-queries-by-interval=0']);
-  await askSmall();
-  await askEverything();
-} finally {
-  rmSync(dataDir, { recursive: true, force: true });
+const month = { startMs, endMs, series: Number(options.series), stepMs: Number(options.step), merge: true };
+const UNSPLIT = ['-querier.split-queries-by-interval=0'];
+if (only.some((each) => each !== 'cluster')) await askOneProcess();
+if (only.includes('cluster')) await askCluster();
+agent.destroy();
+
+async function askOneProcess(): Promise<void> {
+  const dataDir = tempFolder('dashboard');
+  try {
+    await fillStore(join(dataDir, 'store'), month);
+    if (only.includes('embedded')) {
+      await askDashboard('with the front end', await oneProcess({ dataDir }));
+      await askDashboard(UNSPLIT.join(' '), await oneProcess({ dataDir, flags: UNSPLIT }));
+    }
+    if (only.includes('small')) await askSmall(dataDir);
+    if (only.includes('everything')) await askEverything(dataDir);
+  } finally {
+    rmSync(dataDir, { recursive: true, force: true });
+  }
 }
 
-async function askDashboard(flags: readonly string[]): Promise<void> {
-  await using server = await Pallium.start({ dataDir, flags });
+async function askCluster(): Promise<void> {
+  await using cluster = await DashboardCluster.start(month);
+  await askDashboard('Cassandra, S3 and three ingesters', await cluster.serve([]));
+}
+
+async function oneProcess(options: PalliumOptions): Promise<AskedServer> {
+  const server = await Pallium.start(options);
+  return {
+    url: server.url,
+    cpuMs: () => cpuMs(server.pid),
+    [Symbol.asyncDispose]: async () => {
+      await server.stop();
+    },
+  };
+}
+
+async function askDashboard(title: string, started: AskedServer): Promise<void> {
+  await using server = started;
   await ask(server, '1+1', endMs - 60_000, endMs, 15);
-  console.log(`\n${flags.length === 0 ? 'with the front end' : flags.join(' ')}`);
+  console.log(`\n${title}`);
   const rows: Record<string, unknown>[] = [];
   for (const [when, laterMs] of [
     ['cold', 0],
@@ -68,11 +102,11 @@ async function askDashboard(flags: readonly string[]): Promise<void> {
     ['half an hour later', 1_800_000],
   ] as const) {
     const toMs = endMs + laterMs;
-    const usedMs = cpuMs(server.pid);
+    const usedMs = server.cpuMs();
     const fromMs = performance.now();
     const panels = await dashboard(server, toMs);
     const ms = performance.now() - fromMs;
-    const serverMs = cpuMs(server.pid) - usedMs;
+    const serverMs = server.cpuMs() - usedMs;
     const texts = panels.map(textOf);
     const sum = (of: readonly number[]) => of.reduce((total, each) => total + each, 0);
     rows.push({
@@ -86,10 +120,9 @@ async function askDashboard(flags: readonly string[]): Promise<void> {
     });
   }
   console.table(rows);
-  await server.stop();
 }
 
-async function dashboard(server: Pallium, toMs: number): Promise<Answered[]> {
+async function dashboard(server: Pick<AskedServer, 'url'>, toMs: number): Promise<Answered[]> {
   const answers: Answered[] = [];
   let next = 0;
   const lane = async () => {
@@ -105,13 +138,12 @@ async function dashboard(server: Pallium, toMs: number): Promise<Answered[]> {
 }
 
 /** In turns, so that what else the machine does is shared. */
-async function askSmall(): Promise<void> {
-  const without = ['-querier.split-queries-by-interval=0'];
+async function askSmall(dataDir: string): Promise<void> {
   const times: Record<string, number[]> = { with: [], without: [] };
   for (let round = 0; round < 2; round++) {
     for (const [name, flags] of [
       ['with', []],
-      ['without', without],
+      ['without', UNSPLIT],
     ] as const) {
       await using server = await Pallium.start({ dataDir, flags });
       const small = () => ask(server, `avg(${METRIC})`, endMs - 3_600_000, endMs - 60_000, 60);
@@ -124,7 +156,7 @@ async function askSmall(): Promise<void> {
   console.log(`a small query: ${own.toFixed(2)} ms with the front end, ${plain.toFixed(2)} without`);
 }
 
-async function askEverything(): Promise<void> {
+async function askEverything(dataDir: string): Promise<void> {
   await using server = await Pallium.start({ dataDir });
   for (const step of ['15', '240']) {
     const params = { query: '{__name__=~".+"}', start: `${startMs / 1000}`, end: `${endMs / 1000}`, step };
@@ -136,7 +168,13 @@ async function askEverything(): Promise<void> {
   await server.stop();
 }
 
-async function ask(server: Pallium, query: string, fromMs: number, toMs: number, stepS: number): Promise<Answered> {
+async function ask(
+  server: Pick<AskedServer, 'url'>,
+  query: string,
+  fromMs: number,
+  toMs: number,
+  stepS: number,
+): Promise<Answered> {
   const params = { query, start: `${fromMs / 1000}`, end: `${toMs / 1000}`, step: `${stepS}`, stats: 'true' };
   const begunMs = performance.now();
   const { status, encoding, sent } = await fetched(`${server.url}/api/v1/query_range?${new URLSearchParams(params)}`);

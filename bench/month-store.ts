@@ -27,13 +27,22 @@ export interface MonthOptions {
   readonly merge: boolean;
 }
 
-/** A hundred instances of as many series each, so that every metric has hundreds. */
-export async function fillStore(dir: string, { startMs, endMs, series, stepMs, merge }: MonthOptions): Promise<void> {
+/** Fills the store in a folder, as one process has it. */
+export async function fillStore(dir: string, month: MonthOptions): Promise<void> {
   const tables = await EmbeddedTableStore.open({ dir: join(dir, 'tables') });
   const objects = await FilesystemObjectClient.open({ dir: join(dir, 'objects'), clock: systemClock });
   const schema = new Schema([
     { fromMs: Number.NEGATIVE_INFINITY, tables, objects, tablePrefix: 'pallium_', tableMs: TABLE_MS_DEFAULT },
   ]);
+  await fillSchema(schema, month);
+  await tables.client.close();
+}
+
+/** Writes a hundred instances of as many series each, so that every metric has hundreds. */
+export async function fillSchema(
+  schema: Schema,
+  { startMs, endMs, series, stepMs, merge }: MonthOptions,
+): Promise<void> {
   const kernel = Kernel.create();
   let nowMs = startMs;
   const clock = { ...systemClock, nowMs: () => nowMs };
@@ -58,7 +67,6 @@ export async function fillStore(dir: string, { startMs, endMs, series, stepMs, m
   console.log(
     `${fleet.seriesCount} series of ${(endMs - startMs) / DAY_MS} days in ${Math.round(performance.now() - fromMs)} ms`,
   );
-  await tables.client.close();
 }
 
 /** Series of an instance, `node_load1` among them, so many that a hundred instances make all. */

@@ -14,7 +14,7 @@ const args = process.argv.slice(2);
 // system when it is freed. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts). A copy of V8's own
 // functions near the code of each thread would take 4 MB; threads that rest are collected by gc (src/kit/thread/rest-collector.ts).
 // SIGUSR1 opens no debugger.
-const FLAGS = ['--max-semi-space-size=1', '--no-short-builtin-calls', '--expose-gc', '--disable-sigusr1'];
+const FLAGS = ['--max-semi-space-size=2', '--no-short-builtin-calls', '--expose-gc', '--disable-sigusr1'];
 const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...process.env, PALLIUM_LAUNCHED: '1' };
 
 // As the first process of a container it would not heed a signal that it does not wait for.

@@ -53,7 +53,7 @@ export {
   recordPayloadHolds,
   recordSeal,
 } from './log-record';
-export { memoryPages, reserve } from './memory';
+export { memoryPages, reserveAhead } from './memory';
 export { compareSeries, newestSamples, pairsNamed } from './newest';
 export { mergeRefs, orderRefs } from './order';
 export { packedDecode } from './packed';

@@ -27,7 +27,7 @@ export function success(limits: QueryLimits, notes: Notes, write: (out: ApiJsonW
 }
 
 /** Room that an answer begins with. */
-const CAPACITY_BYTES = 16 * 1024;
+const CAPACITY_BYTES = 2 * 1024;
 
 /** A thread is held up for at most about so long at a time. */
 const SLICE_MS = 10;

@@ -33,6 +33,9 @@ const compiled = new Map<ModuleName, WebAssembly.Module>();
 const SHARED_PAGES = 16;
 const SHARED_PAGES_MAX = 65_536;
 
+/** Memory that grows does so by so much more: see `reserveAhead` of the kernel. */
+const AHEAD_BYTES = 4 * 2 ** 20;
+
 /** An instance of the kernel, the only one that writes its memory. */
 export class Kernel {
   readonly exports: KernelExports;
@@ -84,7 +87,7 @@ export class Kernel {
 
   /** Reserves memory for good. @throws RangeError when the instance's 4 GiB are used up */
   reserve(bytes: number): number {
-    const at = this.exports.reserve(bytes) >>> 0;
+    const at = this.exports.reserveAhead(bytes, AHEAD_BYTES) >>> 0;
     if (at === 0)
       throw new RangeError(
         `the kernel cannot reserve ${bytes} bytes, it holds ${this.exports.memory.buffer.byteLength}`,

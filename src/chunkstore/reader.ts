@@ -18,6 +18,7 @@ import type { QueryContext } from '../storage/queryable.ts';
 import { type BlockCache, BlockFetcher, type GroupInUse } from './block-fetcher.ts';
 import { hexOf } from './group-row.ts';
 import { type FoundGroup, IndexReader, NoGroups } from './index-reader.ts';
+import { KeptLabelBlocks } from './kept-label-blocks.ts';
 import { OpenGroups } from './open-groups.ts';
 import { allSlots, slotsOfMetric } from './placement.ts';
 import type { Schema } from './schema.ts';
@@ -135,6 +136,7 @@ export class ChunkStoreReader {
   readonly #clock: Clock;
   readonly #decoder: GroupDecoder;
   readonly #open: OpenGroups;
+  readonly #labelBlocks = new KeptLabelBlocks();
   readonly #options: typeof OPTIONS & ReaderOptions;
 
   /** @param kernel to decode with; others may use it between calls */
@@ -196,7 +198,7 @@ export class ChunkStoreReader {
       context,
       this.#options.blockCache,
       this.#options.readsAtOnce,
-      new LabelBlocks(LabelBlock.parse).of,
+      this.#labelsOf(tenant, request.isOnce),
     );
     try {
       const groups = found.map((each) => ({ found: each, open: this.#open.of(each) }));
@@ -402,6 +404,11 @@ export class ChunkStoreReader {
       }
     });
     return [...byContent.values()].sort((a, b) => compareUtf8(a.metric, b.metric));
+  }
+
+  /** Labels of a query by their bytes. */
+  #labelsOf(tenant: string, isOnce = false): (raw: Uint8Array) => LabelBlock {
+    return new LabelBlocks(isOnce ? LabelBlock.parse : (raw) => this.#labelBlocks.of(tenant, raw)).of;
   }
 
   #visibleFrom(tenant: string, startMs: number): number {

@@ -80,7 +80,8 @@ export class SeriesMatcher {
     if (numbers === undefined) {
       numbers = new Int32Array(block.count).fill(-1);
       const all = this.#labelsOf(block);
-      for (const index of this.#matching(block)) numbers[index] = this.#number(all[index]!);
+      const found = this.#matching(block);
+      for (let i = 0; i < found.length; i++) numbers[found[i]!] = this.#number(all[found[i]!]!);
       this.#blocks.set(block, numbers);
     }
     return numbers;

@@ -58,6 +58,8 @@ interface SeatsOptions {
   readonly waitingMax: number;
   /** Calls of one owner that a seat has under way while other owners call, too. Default: no bound but the share of all. */
   readonly callsPerOwnerMax?: number | undefined;
+  /** Whether light calls have a seat of their own that comes when there is none without heavy ones: then none of the others is kept free. */
+  readonly lightSeatComes?: boolean | undefined;
   readonly clock: Clock;
 }
 
@@ -275,7 +277,7 @@ export class Seats<T> {
   /** Seats that a heavy call may have: while light ones come, one has none of the heavy ones, where there are several. */
   #openToHeavy(open: readonly Seat<T>[]): readonly Seat<T>[] {
     const some = open.filter(({ heavy, heavyMax }) => heavy < heavyMax);
-    if (this.#clock.monotonicMs() - this.#lightMs >= OTHERS_MS) return some;
+    if (this.#options.lightSeatComes === true || this.#clock.monotonicMs() - this.#lightMs >= OTHERS_MS) return some;
     let untouched = 0;
     for (const { heavy } of this.#seats) if (heavy === 0) untouched++;
     if (untouched > 1 || untouched === this.#seats.size) return some;

@@ -16,7 +16,7 @@ export const querierConfig = section('querier', 'Querier', {
   }),
   workers: count({
     default: 0,
-    help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two.',
+    help: 'Threads that evaluate queries. 0: one, and when queries take long one for every two cores, at least two, and one more for short ones where long ones are at all of these.',
   }),
   maxConcurrent: count({ default: 20, min: 1, help: 'Queries under way at once in one thread.' }),
   queueMax: count({ default: 200, help: 'Queries that wait for a thread; more are answered 503.' }),
@@ -28,6 +28,10 @@ export const querierConfig = section('querier', 'Querier', {
   fusedOperators: toggle({
     default: true,
     help: 'Decode series and evaluate functions of their samples many at a time; off: one by one. Answers are the same.',
+  }),
+  directQueries: toggle({
+    default: true,
+    help: 'Evaluate small instant queries of recent samples, once they are known, in the thread that has their connection; off: all in query threads. Answers are the same.',
   }),
   enableSearchApi: toggle({ default: true, help: 'Serve /api/v1/search: names that fit what is typed.' }),
   enablePromqlExperimentalFunctions: toggle({ default: false, help: 'Take experimental functions and aggregations.' }),

@@ -28,7 +28,7 @@ export interface EngineRunnerOptions {
   readonly limits: (tenant: string) => BudgetLimits;
   /** Shared by all queries of a thread, as `turns` are. */
   readonly memory?: SharedMemory | undefined;
-  readonly turns: QueryTurns;
+  readonly turns: Pick<QueryTurns, 'begin'>;
   /** A query that takes longer is ended; a request may ask for less. */
   readonly timeoutMs: number;
   readonly clock: Clock;

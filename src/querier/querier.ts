@@ -21,7 +21,7 @@ import { selectsOf } from '../promql/plan/node.ts';
 import type { RowKernel } from '../promql/row/row-memory.ts';
 import { mergedQueryable } from '../storage/merge.ts';
 import { MissingParts } from '../storage/missing.ts';
-import type { Queryable, QueryContext } from '../storage/queryable.ts';
+import type { Queryable, QueryContext, SelectRequest } from '../storage/queryable.ts';
 import { unlimited } from '../storage/unlimited.ts';
 import type { PurgerConfig, QuerierConfig } from './config.ts';
 import { EngineRunner, type PreparedRequest, type PreparedRequests } from './engine-runner.ts';
@@ -58,6 +58,8 @@ export interface QuerierOptions {
   readonly random: Random;
   /** The priority of the thread that it runs in. */
   readonly priority?: Priority | undefined;
+  /** The turns of its queries. Absent: its own. */
+  readonly evaluation?: Pick<QueryTurns, 'begin'>;
 }
 
 /** An evaluation takes far fewer (`query_matchers_max`, `query_label_list_max`): reading stops here, some 10 ms on. */
@@ -153,6 +155,12 @@ export class Querier implements TenantHider {
     return mergedQueryable(tenant, { recent, stored: this.#stored, overlapMs, storedSinceMs, clock });
   }
 
+  /** Reads the store's lists of groups that a selector would need, so that they are known for some minutes; no samples. */
+  async lookAtStore(tenant: string, request: SelectRequest, context: QueryContext): Promise<void> {
+    const found = await this.#stored.selectUpTo(tenant, request, 0, context);
+    if (!('byMetric' in found)) found.close();
+  }
+
   /** Sizes of what a query would read of the store, some days at a time; `see` ends it by throwing. */
   sizes(
     tenant: string,
@@ -218,7 +226,7 @@ export class Querier implements TenantHider {
     const queryable = (of: string) => this.queryable(of, limits.queryIngestersWithinMs);
     const limitsOf = () => limits;
     const { turns } = this;
-    const timing = { turns, timeoutMs: config.timeoutMs, clock };
+    const timing = { turns: this.#options.evaluation ?? turns, timeoutMs: config.timeoutMs, clock };
     const runnerOver = (of: (tenant: string) => Queryable, prepared?: PreparedRequests) =>
       new EngineRunner({ engine, queryable: of, limits: limitsOf, memory: this.#memory, prepared, ...timing });
     return {

@@ -158,24 +158,36 @@ export class QuerierService implements Service, ApiBackend, QueryRunner, BatchRu
 
   async handle(request: ApiRequest, signal: AbortSignal): Promise<ApiResponse> {
     const { workers } = this.#options;
-    const canceled = new AbortController();
-    const cancel = () => canceled.abort(queryErrors.queryCanceled({}));
+    let isCanceled = false;
+    // a composite signal costs more than all else here
+    const ends = new AbortController();
+    const gone = () => ends.abort(signal.reason);
+    let isSent = false;
+    if (signal.aborted) gone();
+    else signal.addEventListener('abort', gone, { once: true });
+    const cancel = () => {
+      isCanceled = true;
+      ends.abort(queryErrors.queryCanceled({}));
+    };
     const ended = this.book.begin(request, (query) => this.#noteSlow(query), cancel);
     try {
-      const ends = AbortSignal.any([signal, canceled.signal]);
       const facts = this.#options.factsOf?.(request, this.#options.clock.nowMs());
       const turn = facts && this.#turnOf(request.tenant, facts);
-      const worked = await workers.handle(request, this.#limits(request.tenant), ends, turn);
+      const worked = await workers.handle(request, this.#limits(request.tenant), ends.signal, turn);
       if (facts !== undefined && worked.workedMs !== undefined)
         this.#costs.note(request.tenant, facts, worked.workedMs);
       this.#noteUse(request.tenant, worked, request.asker ?? NOBODY);
+      // whoever takes parts may go before the last
+      isSent = worked.answer.parts === undefined;
       return this.#answer(worked);
     } catch (thrown) {
+      isSent = true;
       signal.throwIfAborted();
-      const { status, errorType, headers, text } = failureOf(canceled.signal.aborted ? canceled.signal.reason : thrown);
+      const { status, errorType, headers, text } = failureOf(isCanceled ? ends.signal.reason : thrown);
       const body = new TextEncoder().encode(JSON.stringify(apiError(errorType, text)));
       return { status, contentType: 'application/json', headers, body };
     } finally {
+      if (isSent) signal.removeEventListener('abort', gone);
       ended();
     }
   }

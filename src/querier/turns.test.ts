@@ -6,12 +6,12 @@ import { QueryTurns } from './turns.ts';
 
 function harness() {
   const clock = new ManualClock();
-  const nices: number[] = [];
-  const turns = new QueryTurns(clock, { set: (nice) => nices.push(nice) > 0 });
+  const steps: number[] = [];
+  const turns = new QueryTurns(clock, { lower: (count) => steps.push(count) > 0 });
   return {
     clock,
     turns,
-    nices,
+    steps,
     work(ms: number) {
       clock.set(clock.nowMs() + ms);
     },
@@ -59,21 +59,21 @@ test('it waits no longer for one that has become long itself, and never for ever
 });
 
 test('a thread with nothing but queries that have worked for very long comes after others', async () => {
-  const { turns, work, nices } = harness();
+  const { turns, work, steps } = harness();
   const long = turns.begin();
   work(200);
   await long.turn();
-  assert.deepEqual(nices, []);
+  assert.deepEqual(steps, []);
   work(200);
   await long.turn();
   await long.turn();
-  assert.deepEqual(nices, [10]);
+  assert.deepEqual(steps, [10]);
   const short = turns.begin();
-  assert.deepEqual(nices, [10, 0]);
+  assert.deepEqual(steps, [10, 0]);
   short.end();
-  assert.deepEqual(nices, [10, 0, 10]);
+  assert.deepEqual(steps, [10, 0, 10]);
   long.end();
-  assert.deepEqual(nices, [10, 0, 10, 0]);
+  assert.deepEqual(steps, [10, 0, 10, 0]);
 });
 
 test('large queries are evaluated two at a time, and one that ends in the queue leaves it', async () => {

@@ -9,7 +9,7 @@ const SHORT_MS = 50;
 const WAIT_MS_MAX = 90;
 /** Work from which a query is for nobody who looks at a screen: what else the machine has to do comes first. */
 const BACKGROUND_MS = 300;
-const BACKGROUND_NICE = 10;
+const BACKGROUND_STEPS = 10;
 
 interface Runner {
   workedMs: number;
@@ -76,8 +76,7 @@ export class QueryTurns {
     let isBackground = this.#runners.size > 0;
     for (const { workedMs } of this.#runners) if (workedMs < BACKGROUND_MS) isBackground = false;
     if (isBackground === this.#isBackground) return;
-    // where the way back is not allowed it stays low, and is tried again
-    if (this.#priority.set(isBackground ? BACKGROUND_NICE : 0)) this.#isBackground = isBackground;
+    if (this.#priority.lower(isBackground ? BACKGROUND_STEPS : 0)) this.#isBackground = isBackground;
   }
 
   #anyShort(): boolean {

@@ -9,7 +9,10 @@ import type { Starvation } from './starvation.ts';
 
 const MINUTE_MS = 60_000;
 export const FULL_MINUTES = 15;
-/** Time of the whole form in which single processes fail and nothing else: once a folder is lost, something is owed until the end. */
+/**
+ * Time of the whole form in which single processes fail and nothing else: once a folder is lost, something is owed until the end, and
+ * outages follow each other.
+ */
 const SINGLES_MS = 3 * MINUTE_MS;
 /**
  * Time in which a member that lost its folder is replaced, and all that it held is in the store: 10 s until it is unhealthy, 50 s until
@@ -69,7 +72,7 @@ export class Outages {
           ...losses.slice(i, i + 1),
           ...others.slice(i, i + 1),
         ]).flat();
-    if (!isShort && kinds.length === 0) await sleep(SINGLES_MS);
+    if (kinds.length === 0) await sleep(SINGLES_MS * this.#scale);
     for (const [kind, make] of all) {
       if (kinds.length > 0 && !kinds.includes(kind)) continue;
       if (kind === 'kv' && !hasKv) continue;

@@ -16,8 +16,10 @@ import { checkStore } from './stored.ts';
 // A cluster of real processes under load, of which some are killed, stopped or cut off all the time: no acknowledged sample may be lost
 // or doubled, and no query wrong. `MINUTES=4 RATE=2000 SEED=1 npm run chaos`; settings.ts has all settings.
 
-/** Heals of the whole form that have to be judged. */
+/** Heals that have to be judged in the whole form. */
 const HEALS_JUDGED_MIN = 3;
+/** Minutes from which on a shorter form has the time to judge one. */
+const JUDGING_MINUTES_MIN = 3;
 const FEW_THREADS = ['-ingester.shards=1', '-querier.workers=1', '-distributor.edge-workers=1'];
 
 const FLAGS = [
@@ -144,8 +146,7 @@ function report(settings: ChaosSettings, journal: Journal, starvation: Starvatio
     const { startMs } = heal.fault;
     return { ...heal, ...starvation.between(startMs, startMs + Math.max(heal.ms, settings.healMsMax)) };
   });
-  // the whole form has minutes in which nothing else fails
-  const judgedMin = settings.minutes >= FULL_MINUTES && settings.faults.length === 0 ? HEALS_JUDGED_MIN : 0;
+  const judgedMin = judgedHealsMin(settings);
   const { slowestMs, judged, leftOut, isWell: hasHealed } = healVerdict(heals, settings.healMsMax, judgedMin);
   const count = (of: string) => failures.filter(({ kind }) => kind === of).length;
   const rows: [what: string, value: string, isWell: boolean][] = [
@@ -181,6 +182,12 @@ function report(settings: ChaosSettings, journal: Journal, starvation: Starvatio
   }
   for (const [why, times] of [...whys].sort(([, a], [, b]) => b - a).slice(0, 15)) console.log(`  ${times} × ${why}`);
   return rows.every(([, , isWell]) => isWell);
+}
+
+/** Heals that have to be judged; none with chosen kinds of faults, which may leave no time in which nothing else fails. */
+function judgedHealsMin({ minutes, faults }: ChaosSettings): number {
+  if (faults.length > 0 || minutes < JUDGING_MINUTES_MIN) return 0;
+  return minutes >= FULL_MINUTES ? HEALS_JUDGED_MIN : 1;
 }
 
 function seconds(ms: number): string {

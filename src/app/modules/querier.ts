@@ -26,6 +26,7 @@ import { metricUseRoutes } from '../routes/metric-use.ts';
 import { purgerRoutes } from '../routes/purger.ts';
 import { tenantRoutes } from '../routes/tenant.ts';
 import { storeSpec } from '../store-spec.ts';
+import { DirectQueries } from '../threads/direct-queries.ts';
 import { QueryThreads, type QueryThreadsOptions } from '../threads/query-threads.ts';
 import type { Module } from './module.ts';
 
@@ -37,8 +38,10 @@ export const querierModule: Module = {
   build(app) {
     const { cluster } = app.parts;
     const workers = queryThreads(app, cluster === undefined ? { shards: part(app, 'shards') } : { cluster });
-    const { querier, services } = queryService(app, workers, workers);
     const { config, http } = app;
+    const direct = cluster === undefined && isAlone(config) ? directQueries(app, workers) : undefined;
+    const { querier, services: own } = queryService(app, workers, direct ?? workers);
+    const services = direct === undefined ? own : [direct, ...own];
     http.add(purgerRoutes(config.purger.enableAdminApi ? purger(querier, part(app, 'ingester'), app) : undefined));
     app.parts.moveDays = (tenant, fromMs, toMs) => workers.moveDays(tenant, fromMs, toMs);
     if (isAlone(config)) app.parts.generationReads = workers.generationReads;
@@ -48,29 +51,35 @@ export const querierModule: Module = {
 
 /** Threads that evaluate, or that split queries for others who do. */
 export function queryThreads(app: App, heads: QueryThreadsOptions['heads']): QueryThreads {
-  const { config, log, version, startTimeMs, clock } = app;
-  return new QueryThreads({
-    data: {
-      config: config.querier,
-      queryRange: config.queryRange,
-      purger: config.purger,
-      store: storeSpec(config, app.parts.hold),
-      caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
-      windowMs: config.ingester.windowMs,
-      keepFlushedMs: config.ingester.keepFlushedMs,
-      cacheAgeMs: cacheAgeMs(config),
-      status: {
-        version,
-        startTimeMs,
-        flags: showFlags(sections, config),
-        configYaml: showConfig(sections, config, 'all'),
-      },
+  const { log, clock } = app;
+  return new QueryThreads({ data: queryData(app), layout: part(app, 'layout'), heads, log, clock });
+}
+
+function queryData(app: App): QueryThreadsOptions['data'] {
+  const { config, version, startTimeMs } = app;
+  return {
+    config: config.querier,
+    queryRange: config.queryRange,
+    purger: config.purger,
+    store: storeSpec(config, app.parts.hold),
+    caches: { chunkStore: config.chunkStore, memcached: config.memcached, redis: config.redis },
+    windowMs: config.ingester.windowMs,
+    keepFlushedMs: config.ingester.keepFlushedMs,
+    cacheAgeMs: cacheAgeMs(config),
+    status: {
+      version,
+      startTimeMs,
+      flags: showFlags(sections, config),
+      configYaml: showConfig(sections, config, 'all'),
     },
-    layout: part(app, 'layout'),
-    heads,
-    log,
-    clock,
-  });
+  };
+}
+
+/** Small queries in this thread; undefined: all are evaluated in query threads. */
+function directQueries(app: App, workers: QueryWorkers): DirectQueries | undefined {
+  const { config, log, registry, clock } = app;
+  if (!config.querier.directQueries) return undefined;
+  return new DirectQueries({ workers, data: queryData(app), shards: part(app, 'shards'), log, registry, clock });
 }
 
 /** The service of queries over its workers, with all that HTTP serves of it. */

@@ -47,7 +47,14 @@ test('readers in other threads never see what is half written, gone, or another 
   const threads: WorkerThread<ShardThreadRole>[] = [];
   const shards = new ShardThreads({
     config: { ...defaultsOf(ingesterConfig), windowMs: WINDOW_MS, keepFlushedMs: 0 },
-    layout: { shards: 1, edges: 1, edgeWithinShard: false, queryThreads: 1, queryThreadsMin: 1 },
+    layout: {
+      shards: 1,
+      edges: 1,
+      edgeWithinShard: false,
+      queryThreads: 1,
+      queryThreadsMin: 1,
+      lightQueryThread: false,
+    },
     dir: join(path, 'ingester'),
     hold: folder.hold,
     log: silentLogger,

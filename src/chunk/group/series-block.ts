@@ -299,8 +299,11 @@ export function parseSeriesBlock(
   const lowest = from.uvarint(0xffffffff);
   const width = from.u8();
   if (width > 4 || width === 3) throw new BytesError(`time columns of ${width} bytes`);
-  const ids = width === 0 ? new Uint32Array(count) : unpacked(from, width, count);
-  const timeColumns = Uint32Array.from(ids, (id) => lowest + id);
+  const timeColumns = new Uint32Array(count).fill(lowest);
+  if (width > 0) {
+    const ids = unpacked(from, width, count);
+    for (let i = 0; i < count; i++) timeColumns[i]! += ids[i]!;
+  }
   const flags = from.take(count);
   if (flags.some((flag) => (flag & ~FLAGS_KNOWN) !== 0)) throw new BytesError('an unknown flag');
   const counts = new Uint32Array(count);

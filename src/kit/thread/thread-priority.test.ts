@@ -2,23 +2,37 @@ import assert from 'node:assert/strict';
 import os from 'node:os';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { raisesPriorities, threadPriority } from './thread-priority.ts';
 
-test('a thread changes its own priority and no other', { skip: process.platform !== 'linux' }, async () => {
+const mayNot = process.platform !== 'linux' || !threadPriority().lower(0);
+
+test('a thread comes down from where it is, up again, and changes no other', { skip: mayNot }, async () => {
   const before = os.getPriority();
   const url = new URL('./thread-priority.ts', import.meta.url);
   const worker = new Worker(
     `import('${url}').then(({ threadPriority }) => {
-      const priority = threadPriority();
-      const set = priority.set(15);
+      const os = require('node:os');
       const id = Number(require('node:fs').readlinkSync('/proc/thread-self').split('/').at(-1));
-      require('node:worker_threads').parentPort.postMessage({ set, nice: require('node:os').getPriority(id) });
+      os.setPriority(id, os.getPriority(id) + 2);
+      const priority = threadPriority();
+      const niceness = [3, 40, 0].map((steps) => priority.lower(steps) && os.getPriority(id));
+      require('node:worker_threads').parentPort.postMessage(niceness);
     });`,
     { eval: true },
   );
-  const [answer] = await Promise.all([
-    new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject)),
-  ]);
-  assert.deepEqual(answer, { set: true, nice: 15 });
+  const niceness = await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+  assert.deepEqual(niceness, [before + 5, 19, before + 2]);
   assert.equal(os.getPriority(), before);
   await worker.terminate();
+});
+
+test('who may not raise priorities does not lower them', () => {
+  const status = (capabilities: string) =>
+    `Name:\tnode\nCapPrm:\t000001ffffffffff\nCapEff:\t${capabilities}\nCapBnd:\t0`;
+  assert.equal(raisesPriorities(status('000001ffffffffff')), true);
+  assert.equal(raisesPriorities(status('0000000000800000')), true);
+  // root of a container
+  assert.equal(raisesPriorities(status('00000000a80425fb')), false);
+  assert.equal(raisesPriorities(status('0000000000000000')), false);
+  assert.equal(raisesPriorities(''), false);
 });

@@ -1,20 +1,31 @@
 import fs from 'node:fs';
 import os from 'node:os';
 
-/** The priority of a thread among those that want to run: 0 is usual, 19 comes last. */
+/** CAP_SYS_NICE of Linux, which raises priorities: capabilities(7). */
+const SYS_NICE_BIT = 23n;
+
+/** The priority of a thread among those that want to run. */
 export interface Priority {
-  /** False where the system did not allow it: to come down again takes a privilege. */
-  set(nice: number): boolean;
+  /**
+   * Puts the thread `steps` of niceness behind where it was at first; 0: back to there.
+   *
+   * @returns false where nothing was changed
+   */
+  lower(steps: number): boolean;
 }
 
-/** The priority of the calling thread. On Linux each thread has its own; elsewhere nothing is changed. */
+/**
+ * The priority of the calling thread. On Linux each thread has its own; elsewhere nothing is changed, and neither is it where a thread
+ * that came down could not come up again, as in most containers: it would stay behind for ever.
+ */
 export function threadPriority(): Priority {
   const thread = threadId();
+  const first = thread === undefined || !mayRaise() ? undefined : os.getPriority(thread);
   return {
-    set(nice) {
-      if (thread === undefined) return false;
+    lower(steps) {
+      if (thread === undefined || first === undefined) return false;
       try {
-        os.setPriority(thread, nice);
+        os.setPriority(thread, Math.min(os.constants.priority.PRIORITY_LOW, first + steps));
         return true;
       } catch {
         return false;
@@ -32,4 +43,18 @@ function threadId(): number | undefined {
   } catch {
     return undefined;
   }
+}
+
+function mayRaise(): boolean {
+  try {
+    return raisesPriorities(fs.readFileSync('/proc/thread-self/status', 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a thread may raise priorities, by its `/proc/<pid>/status`. */
+export function raisesPriorities(status: string): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> SYS_NICE_BIT) & 1n) === 1n;
 }

@@ -1,0 +1,198 @@
+import { PromApi } from '../../api/backend.ts';
+import type { ApiSources } from '../../api/sources.ts';
+import { type OpenedStore, openStore } from '../../chunkstore/open.ts';
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
+import type { HeadSelect, HeadSlice } from '../../contract/ingester.ts';
+import type { QueryRunner } from '../../contract/query.ts';
+import { HeldRange } from '../../ingester/head/held-range.ts';
+import { ShardsClient } from '../../ingester/shard/shard-client.ts';
+import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
+import { withTrace } from '../../kit/observe/trace.ts';
+import { Channel } from '../../kit/thread/channel.ts';
+import { Link } from '../../kit/thread/link.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { systemRandom } from '../../lib/random.ts';
+import type { Turns } from '../../lib/turns.ts';
+import type { JoinedLimits } from '../../limits/query-limits.ts';
+import { processErrors } from '../../model/errors-process.ts';
+import type { Engine } from '../../promql/engine.ts';
+import { AskedMetrics } from '../../querier/asked-metrics.ts';
+import { OneByOne } from '../../querier/direct/one-by-one.ts';
+import { isSmallExpr, WINDOW_MS_MAX } from '../../querier/direct/small-expr.ts';
+import { NotSmall, SmallQueryable } from '../../querier/direct/small-queryable.ts';
+import { Querier, querierEngine } from '../../querier/querier.ts';
+import { KernelRows } from '../../querier/row-kernel.ts';
+import type { Worked } from '../../querier/service.ts';
+import type { QueryWorkerData } from './query-role.ts';
+import type { ShardHost } from './shard-thread-role.ts';
+
+/** Bytes of all samples that a selector finds, as they are packed. */
+const FOUND_BYTES_MAX = 32 * 1024;
+/** Turns of others in a query: each comes after some 10 ms of work. */
+const TURNS_MAX = 4;
+const ROW_BYTES = 2 * 2 ** 20;
+const ROW_CACHE_BYTES = 4 * 2 ** 20;
+/** Reads of the store's lists within a second. */
+const LOOKS_A_SECOND = 20;
+
+/** Outcome of a query that was tried. */
+export interface DirectAnswer {
+  /** Undefined where a query thread has to answer: it is not small, or an error. */
+  readonly worked: Worked<ApiResponse> | undefined;
+  /** CPU time of this thread, from when samples were there. */
+  readonly usedMs: number;
+}
+
+export type DirectData = Pick<
+  QueryWorkerData,
+  'config' | 'purger' | 'store' | 'windowMs' | 'keepFlushedMs' | 'status' | 'queryRange'
+>;
+
+/** The shards, where a selector's answer is small. */
+class SmallShards extends ShardsClient {
+  override async selectWhole(request: HeadSelect, signal: AbortSignal): Promise<readonly HeadSlice[] | undefined> {
+    const slices = await super.selectWhole(request, signal);
+    if (slices === undefined) return undefined;
+    let bytes = 0;
+    for (const slice of slices) bytes += slice.bytes.length;
+    if (bytes <= FOUND_BYTES_MAX) return slices;
+    for (const { giveBack } of slices) giveBack?.();
+    return undefined;
+  }
+}
+
+/** Evaluates small queries in this thread: the same engine as in query threads, over recent samples only. */
+export class DirectQuerier {
+  readonly #clock: Clock;
+  readonly #engine: Engine;
+  readonly #querier: Querier;
+  readonly #store: OpenedStore;
+  readonly #turns: OneByOne;
+  readonly #asked: AskedMetrics;
+  readonly #status: ApiSources['status'];
+  /** Longer windows may be cut, which answers tell. */
+  readonly #windowMsMax: number;
+  readonly #gone = Promise.withResolvers<void>();
+  readonly #ports: { close(): void }[] = [];
+  #looks = 0;
+  #looksSinceMs = Number.NEGATIVE_INFINITY;
+
+  private constructor(data: DirectData, store: OpenedStore, shards: ShardHost, clock: Clock) {
+    const { splitQueriesByIntervalMs: intervalMs } = data.queryRange;
+    this.#windowMsMax = intervalMs > 0 ? Math.min(intervalMs, WINDOW_MS_MAX) : WINDOW_MS_MAX;
+    this.#status = { ...data.status, headStats: async () => undefined };
+    this.#clock = clock;
+    this.#store = store;
+    this.#turns = new OneByOne(clock, threadCpuMs);
+    this.#engine = querierEngine(data.config, new KernelRows(ROW_BYTES));
+    this.#asked = new AskedMetrics(this.#engine.parsed);
+    const links: Link<ShardRole>[] = [];
+    const connections = shards.connect((shard, { port }) => {
+      this.#ports.push(port);
+      const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
+      links[shard]!.replace(new Channel<ShardRole>(port), reason);
+    }, this.#gone.promise);
+    const ingester = new SmallShards(
+      connections.map(({ port, held }) => {
+        this.#ports.push(port);
+        const channel = new Link(new Channel<ShardRole>(port));
+        links.push(channel);
+        return { channel, held: new HeldRange(held) };
+      }),
+      true,
+    );
+    this.#querier = new Querier({
+      config: data.config,
+      purger: data.purger,
+      engine: this.#engine,
+      ingester,
+      schema: store.schema,
+      blockCache: undefined,
+      rowCacheBytesMax: ROW_CACHE_BYTES,
+      windowMs: data.windowMs,
+      keepFlushedMs: data.keepFlushedMs,
+      clock,
+      random: systemRandom,
+      evaluation: { begin: () => ({ turn: fewTurns(clock), end() {} }) },
+    });
+  }
+
+  static async open(data: DirectData, shards: ShardHost, clock: Clock): Promise<DirectQuerier> {
+    return new DirectQuerier(data, await openStore(data.store, clock), shards, clock);
+  }
+
+  async handle(request: ApiRequest, limits: JoinedLimits, signal: AbortSignal): Promise<DirectAnswer> {
+    const { tenant, trace, params } = request;
+    const { over, ...sources } = this.#querier.sources(tenant, limits);
+    const queryable = new SmallQueryable(sources.queryable(tenant), this.#turns, (...asked) =>
+      this.#look(tenant, ...asked),
+    );
+    const startedMs = this.#clock.monotonicMs();
+    const api = new PromApi({
+      ...sources,
+      queries: this.#runnerOver(over(queryable)),
+      queryable: () => queryable,
+      status: this.#status,
+    });
+    let usedMs = 0;
+    const answer = await withTrace(trace, () => api.handle(request, signal)).finally(() => {
+      usedMs = queryable.leave();
+    });
+    if (answer.status !== 200 || answer.parts !== undefined) {
+      await answer.parts?.[Symbol.asyncIterator]().return?.();
+      return { worked: undefined, usedMs };
+    }
+    const workedMs = this.#clock.monotonicMs() - startedMs;
+    const metrics = await this.#asked.of(params.find(([name]) => name === 'query')?.[1] ?? '', NO_TURNS);
+    return { worked: { answer, cache: undefined, metrics, workedMs }, usedMs };
+  }
+
+  /** Instants alone, whose expression is small. */
+  #runnerOver(inner: QueryRunner): QueryRunner {
+    return {
+      range: refuse,
+      partial: refuse,
+      instant: async (tenant, request, context) => {
+        const expr = await this.#engine.parsed.of(request.expr, NO_TURNS);
+        if (!isSmallExpr(expr, this.#windowMsMax)) throw new NotSmall();
+        return inner.instant(tenant, request, context);
+      },
+    };
+  }
+
+  async #look(...asked: Parameters<Querier['lookAtStore']>): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#looksSinceMs >= 1000) {
+      this.#looksSinceMs = nowMs;
+      this.#looks = 0;
+    }
+    if (this.#looks >= LOOKS_A_SECOND) throw new NotSmall();
+    this.#looks++;
+    await this.#querier.lookAtStore(...asked);
+  }
+
+  async close(): Promise<void> {
+    this.#gone.resolve();
+    for (const port of this.#ports) port.close();
+    await this.#store.close();
+  }
+}
+
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+}
+
+/** Lets others run some times; what takes longer is not small. */
+function fewTurns(clock: Pick<Clock, 'turn'>): () => Promise<void> {
+  let turns = 0;
+  return async () => {
+    if (++turns > TURNS_MAX) throw new NotSmall();
+    await clock.turn();
+  };
+}
+
+const refuse = (): Promise<never> => Promise.reject(new NotSmall());
+
+/** Turns of work that is not small where it has to pause. */
+const NO_TURNS: Turns = { due: false, pause: refuse };

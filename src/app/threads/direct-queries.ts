@@ -1,0 +1,138 @@
+import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
+import type { Logger } from '../../kit/observe/log.ts';
+import { counter, metricTable, type Registry } from '../../kit/observe/metrics.ts';
+import type { Service } from '../../kit/service/service.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { SharedRoom } from '../../lib/shared-room.ts';
+import type { JoinedLimits } from '../../limits/query-limits.ts';
+import { KnownQueries } from '../../querier/direct/known-queries.ts';
+import { WorkShares } from '../../querier/direct/work-shares.ts';
+import type { QueryTurn, QueryWorkers, Worked } from '../../querier/service.ts';
+import type { DirectData, DirectQuerier } from './direct-querier.ts';
+import type { ShardHost } from './shard-thread-role.ts';
+
+export interface DirectQueriesOptions {
+  /** All that is not small, or not known, goes there. */
+  readonly workers: QueryWorkers;
+  readonly data: DirectData;
+  readonly shards: ShardHost;
+  readonly log: Logger;
+  readonly registry: Registry;
+  readonly clock: Clock;
+}
+
+/** Queries under way at once; a tenant has three times what it leaves free. */
+const AT_ONCE_MAX = 32;
+/** CPU time within a second, from when samples are there. */
+const WORK_MS_MAX = 500;
+/** CPU time after which a query took long. */
+const USED_MS_MAX = 2;
+/** Answers of more bytes are not those of small queries. */
+const ANSWER_BYTES_MAX = 32 * 1024;
+/** Small queries of before, at which the engine is loaded into this thread. */
+const SEEN_MIN = 50;
+
+const directMetrics = metricTable({
+  queries: counter('direct_queries_total', 'Small queries that were tried in the thread of their connection.', [
+    'result',
+  ]),
+});
+
+/**
+ * Evaluates small queries in the thread that has their connection. To hand one over costs this thread more than to evaluate it: two
+ * messages, and two threads that are woken. Each is bounded by what it finds, and what is not small is handed over after all.
+ */
+export class DirectQueries implements QueryWorkers, Service {
+  readonly name = 'direct-queries';
+  readonly #options: DirectQueriesOptions;
+  readonly #known: KnownQueries;
+  readonly #room = new SharedRoom(AT_ONCE_MAX);
+  readonly #shares: WorkShares;
+  readonly #metrics: ReturnType<typeof directMetrics>;
+  readonly instant: QueryWorkers['instant'];
+  readonly range: QueryWorkers['range'];
+  readonly partial: QueryWorkers['partial'];
+  readonly instants: QueryWorkers['instants'];
+  readonly deleteTenant: QueryWorkers['deleteTenant'];
+  readonly tenantDeletion: QueryWorkers['tenantDeletion'];
+  #querier: DirectQuerier | undefined;
+  #opening: Promise<void> | undefined;
+  #seen = 0;
+  #isStopping = false;
+
+  constructor(options: DirectQueriesOptions) {
+    const { workers, clock, registry } = options;
+    this.#options = options;
+    this.#known = new KnownQueries(() => clock.monotonicMs());
+    this.#shares = new WorkShares(WORK_MS_MAX, () => clock.monotonicMs());
+    this.#metrics = directMetrics(registry);
+    this.instant = workers.instant.bind(workers);
+    this.range = workers.range.bind(workers);
+    this.partial = workers.partial.bind(workers);
+    this.instants = workers.instants.bind(workers);
+    this.deleteTenant = workers.deleteTenant.bind(workers);
+    this.tenantDeletion = workers.tenantDeletion.bind(workers);
+  }
+
+  async handle(
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+    turn?: QueryTurn,
+  ): Promise<Worked<ApiResponse>> {
+    const { workers } = this.#options;
+    const key = this.#known.keyOf(request);
+    if (key === undefined) return workers.handle(request, limits, signal, turn);
+    if (this.#known.mayTry(key)) {
+      const worked = await this.#tried(key, request, limits, signal);
+      if (worked !== undefined) return worked;
+    }
+    const worked = await workers.handle(request, limits, signal, turn);
+    const { status, body, parts } = worked.answer;
+    if (status === 200 && parts === undefined && body.length <= ANSWER_BYTES_MAX) this.#known.see(key);
+    return worked;
+  }
+
+  async #tried(
+    key: string,
+    request: ApiRequest,
+    limits: JoinedLimits,
+    signal: AbortSignal,
+  ): Promise<Worked<ApiResponse> | undefined> {
+    const querier = this.#querier;
+    if (querier === undefined) return this.#open();
+    const { tenant } = request;
+    if (!this.#shares.mayWork(tenant) || !this.#room.take(tenant, 1)) return undefined;
+    try {
+      const { worked, usedMs } = await querier.handle(request, limits, signal);
+      this.#shares.worked(tenant, usedMs);
+      this.#metrics.queries.inc({ result: worked === undefined ? 'handed on' : 'answered' });
+      this.#known.tried(key, worked === undefined ? 'not small' : usedMs > USED_MS_MAX ? 'long' : 'small');
+      return worked;
+    } finally {
+      this.#room.give(tenant, 1);
+    }
+  }
+
+  /** Loads the engine once small queries are asked again and again: a thread that has it takes some megabytes more. */
+  #open(): undefined {
+    if (++this.#seen < SEEN_MIN || this.#opening !== undefined || this.#isStopping) return;
+    const { data, shards, clock, log } = this.#options;
+    this.#opening = import('./direct-querier.ts')
+      .then(({ DirectQuerier: Loaded }) => Loaded.open(data, shards, clock))
+      .then(
+        (querier) => {
+          this.#querier = querier;
+        },
+        (error: unknown) => log.warn({ err: error }, 'small queries stay with query threads'),
+      );
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    await this.#opening;
+    const querier = this.#querier;
+    this.#querier = undefined;
+    await querier?.close();
+  }
+}

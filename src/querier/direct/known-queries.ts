@@ -1,0 +1,64 @@
+import type { ApiRequest } from '../../contract/api.ts';
+import { TENANT_SEPARATOR } from '../../model/tenants.ts';
+
+const PATH = '/api/v1/query';
+const TEXT_CHARS_MAX = 512;
+const PARAMS_MAX = 16;
+const KNOWN_MAX = 2_048;
+/** Time for which a query that was not small is left to query threads. */
+const REFUSED_MS = 30_000;
+
+/** Times that a small query may take long, above those that it does not: while code is cold many do. */
+const LONG_MAX = 24;
+
+interface Known {
+  /** From when on it may be tried. */
+  fromMs: number;
+  /** Times that it took long, less those since that it did not. */
+  long: number;
+}
+
+/** Instant queries that were answered before: only what is known to be small is tried outside of query threads. */
+export class KnownQueries {
+  readonly #nowMs: () => number;
+  /** The one tried last is last. */
+  readonly #known = new Map<string, Known>();
+
+  /** @param nowMs a monotonic clock */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  /** Undefined for what never is small. */
+  keyOf({ path, tenant, params }: Pick<ApiRequest, 'path' | 'tenant' | 'params'>): string | undefined {
+    if (path !== PATH || params.length > PARAMS_MAX || tenant.includes(TENANT_SEPARATOR)) return undefined;
+    const query = params.find(([name]) => name === 'query')?.[1] ?? '';
+    return query === '' || query.length > TEXT_CHARS_MAX ? undefined : `${tenant} ${query}`;
+  }
+
+  /** Whether it may be tried: it was answered before, and was small if it was tried. */
+  mayTry(key: string): boolean {
+    const known = this.#known.get(key);
+    if (known === undefined || known.fromMs > this.#nowMs()) return false;
+    this.#known.delete(key);
+    this.#known.set(key, known);
+    return true;
+  }
+
+  /** It was answered by a query thread. */
+  see(key: string): void {
+    if (this.#known.has(key)) return;
+    this.#known.set(key, { fromMs: Number.NEGATIVE_INFINITY, long: 0 });
+    if (this.#known.size > KNOWN_MAX) this.#known.delete(this.#known.keys().next().value!);
+  }
+
+  /** It was tried: what is not small is left to query threads for a while. */
+  tried(key: string, how: 'small' | 'long' | 'not small'): void {
+    const known = this.#known.get(key);
+    if (known === undefined) return;
+    known.long = how === 'long' ? known.long + 1 : Math.max(0, known.long - 1);
+    if (how !== 'not small' && known.long < LONG_MAX) return;
+    known.long = 0;
+    known.fromMs = this.#nowMs() + REFUSED_MS;
+  }
+}
