@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import { type Documents, shownVersion } from '../chunkstore/documents/documents.ts';
 import type { StateRows } from '../chunkstore/documents/state-rows.ts';
-import type { AlertmanagerBackend, AlertmanagerMember } from '../contract/alertmanager.ts';
+import { type AlertmanagerBackend, type AlertmanagerMember, CONFIG_KIND } from '../contract/alertmanager.ts';
 import type { ApiRequest, ApiResponse } from '../contract/api.ts';
 import type { PostedAlert } from '../contract/rules.ts';
 import { failureOf } from '../kit/http/failure.ts';
@@ -73,7 +73,6 @@ export interface AlertmanagersOptions {
   readonly ownersMoved?: () => void;
 }
 
-export const CONFIG_KIND = 'alertmanager';
 const NAME = '';
 /** How long an answer holds the thread at a time. */
 const sliceMs = 10;

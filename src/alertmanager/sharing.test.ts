@@ -5,12 +5,13 @@ import { MEMBER_TIMING, MemberRows } from '../chunkstore/documents/member-rows.t
 import { StateRows } from '../chunkstore/documents/state-rows.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
+import { CONFIG_KIND } from '../contract/alertmanager.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { systemBytes } from '../lib/random.ts';
 import { peerErrors } from '../model/errors-peer.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { gatedClient } from '../table/test-gated-client.ts';
-import { Alertmanagers, CONFIG_KIND } from './service.ts';
+import { Alertmanagers } from './service.ts';
 import { Sharing } from './sharing.ts';
 import { noLimits, ok, START_MS } from './test-tenant.ts';
 

@@ -4,6 +4,9 @@ import type { AlertTarget } from './rules.ts';
 /** The kind of the rows of Alertmanagers that share a store. */
 export const ALERTMANAGERS = 'alertmanagers';
 
+/** The kind of the documents with tenants' configurations. */
+export const CONFIG_KIND = 'alertmanager';
+
 /**
  * The Alertmanager of all tenants: HTTP hands it requests below `/alertmanager`, and those about configuration. Alerts of rules
  * are not kept over a restart: whoever posts them posts them again.

@@ -1,5 +1,8 @@
 // The state of rules, as whoever shows it asks for it, previews of rules, and alerts on their way to an Alertmanager.
 
+/** The kind of the documents with tenants' rules. */
+export const RULES = 'rules';
+
 /** A group of rules that is evaluated. Times in Unix ms. */
 export interface RuleGroupState {
   readonly name: string;

@@ -34,10 +34,10 @@ import { type BatchQueries, instantsBy } from './instants.ts';
 import { KeptOrders } from './kept-orders.ts';
 import { KeptTexts } from './kept-texts.ts';
 import { recentMetadata } from './metadata.ts';
-import { EXPRESSION_LEVELS_MAX } from './query-stack.ts';
 import { Retentions } from './retentions.ts';
 import { SharedSelects } from './shared-selects.ts';
 import { StoreSource } from './store-source.ts';
+import { querierSyntax } from './syntax.ts';
 import { QueryTurns } from './turns.ts';
 import { UndeletedSource } from './undeleted-source.ts';
 import { within } from './within.ts';
@@ -60,21 +60,6 @@ export interface QuerierOptions {
   readonly priority?: Priority | undefined;
   /** The turns of its queries. Absent: its own. */
   readonly evaluation?: Pick<QueryTurns, 'begin'>;
-}
-
-/** An evaluation takes far fewer (`query_matchers_max`, `query_label_list_max`): reading stops here, some 10 ms on. */
-const LIST_MAX = 20_000;
-
-/** Syntax that the parser takes beyond the stable language. */
-export function querierSyntax(config: QuerierConfig) {
-  return {
-    experimentalFunctions: config.enablePromqlExperimentalFunctions,
-    extendedRangeSelectors: config.enablePromqlExtendedRangeSelectors,
-    binopFillModifiers: config.enablePromqlBinopFillModifiers,
-    unquotedUtf8Names: config.enablePromqlUnquotedUtf8Names,
-    levelsMax: EXPRESSION_LEVELS_MAX,
-    listMax: LIST_MAX,
-  };
 }
 
 /** @param nowMs absent: the system's monotonic clock */

@@ -3,11 +3,12 @@ import { test } from 'node:test';
 import { Documents } from '../chunkstore/documents/documents.ts';
 import { TenantTables } from '../chunkstore/documents/tables.ts';
 import { Schema } from '../chunkstore/schema.ts';
+import { RULES } from '../contract/rules.ts';
 import { ManualClock } from '../lib/manual-clock.ts';
 import { systemBytes } from '../lib/random.ts';
 import { MemoryTableStore } from '../table/memory.ts';
 import { RuleConfigs } from './rule-config.ts';
-import { RULES, ruleDocument } from './rule-source.ts';
+import { ruleDocument } from './rule-source.ts';
 
 const LIMITS = { rulerMaxRulesPerRuleGroup: 0, rulerMaxRuleGroupsPerTenant: 0, rulerMinRuleEvaluationIntervalMs: 0 };
 

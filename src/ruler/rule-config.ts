@@ -1,8 +1,9 @@
 import type { Document, Documents } from '../chunkstore/documents/documents.ts';
+import { RULES } from '../contract/rules.ts';
 import { rulerErrors } from '../model/errors-ruler.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import { type RuleGroup, readRuleGroup } from './rule-file.ts';
-import { RULES, ruleDocument, ruleDocumentParts } from './rule-source.ts';
+import { ruleDocument, ruleDocumentParts } from './rule-source.ts';
 import { groupYaml, hasComments } from './rule-yaml.ts';
 
 /** Limits of the rules that a tenant configures; 0: none. */

@@ -1,12 +1,10 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Documents } from '../chunkstore/documents/documents.ts';
-import type { RuleFileProblem } from '../contract/rules.ts';
+import { RULES, type RuleFileProblem } from '../contract/rules.ts';
 import type { ParserOptions } from '../promql/parser/parser.ts';
 import { type RuleGroup, readRuleFile, readRuleGroup } from './rule-file.ts';
 
-/** The kind of document that a group of rules is. */
-export const RULES = 'rules';
 /** A file of more is not read. */
 const FILE_BYTES_MAX = 16 << 20;
 const FILES_MAX = 10_000;

@@ -8,7 +8,7 @@ import { Schema } from '../chunkstore/schema.ts';
 import { ALERTMANAGERS } from '../contract/alertmanager.ts';
 import type { SeriesPush } from '../contract/push.ts';
 import type { InstantRequest, PackedVector } from '../contract/query.ts';
-import type { AlertTarget, PostedAlert } from '../contract/rules.ts';
+import { type AlertTarget, type PostedAlert, RULES } from '../contract/rules.ts';
 import { defaultsOf } from '../kit/config/section.ts';
 import { silentLogger } from '../kit/observe/log.ts';
 import { Registry } from '../kit/observe/metrics.ts';
@@ -18,7 +18,7 @@ import { MemoryTableStore } from '../table/memory.ts';
 import { gatedClient } from '../table/test-gated-client.ts';
 import { rulerConfig } from './config.ts';
 import { rulerMetrics } from './metrics.ts';
-import { RULES, ruleDocument } from './rule-source.ts';
+import { ruleDocument } from './rule-source.ts';
 import { Ruler, type RulerLimits } from './ruler.ts';
 
 const GROUPS = 12;

@@ -5,7 +5,14 @@ import { TenantTables } from '../chunkstore/documents/tables.ts';
 import type { Schema } from '../chunkstore/schema.ts';
 import type { SeriesBackend } from '../contract/push.ts';
 import type { BatchRunner } from '../contract/query.ts';
-import type { AlertTarget, PostedAlert, RuleFileProblem, RuleGroupState, TenantRules } from '../contract/rules.ts';
+import {
+  type AlertTarget,
+  type PostedAlert,
+  RULES,
+  type RuleFileProblem,
+  type RuleGroupState,
+  type TenantRules,
+} from '../contract/rules.ts';
 import type { Logger } from '../kit/observe/log.ts';
 import { type Loop, type LoopState, Loops } from '../kit/service/loops.ts';
 import { type Clock, timeout } from '../lib/clock.ts';
@@ -27,7 +34,7 @@ import type { RulerMetrics } from './metrics.ts';
 import { Notifier } from './notifier.ts';
 import { PushSink } from './push-sink.ts';
 import { BatchedRuleQuery } from './rule-query.ts';
-import { configuredGroups, LocalRules, RULES, type SourcedGroup } from './rule-source.ts';
+import { configuredGroups, LocalRules, type SourcedGroup } from './rule-source.ts';
 
 /** Limits of a tenant that the ruler asks for. */
 export interface RulerLimits {

@@ -2,7 +2,6 @@ import type { ApiBackend } from '../contract/api.ts';
 import type { QueryRunner } from '../contract/query.ts';
 import type { ServiceListAnswer } from '../contract/services.ts';
 import type { GeneratedDashboard } from '../dashboards/dashboard.ts';
-import { generateDashboard } from '../dashboards/generate.ts';
 import type { Presence } from '../dashboards/needs.ts';
 import { INTERVAL_DEFAULT_MS, intervalOfSamples, RATE_INTERVAL, rateIntervalMs } from '../dashboards/rate-interval.ts';
 import { RED_FAMILIES, RED_VARIANTS } from '../dashboards/red-family.ts';
@@ -133,6 +132,8 @@ export class ServiceDirectory {
       throw eventErrors.serviceUnknown({ service: serviceKey(id) });
     }
     const facts = await this.#index.facts(tenant, signal);
+    // its templates are loaded with the first page of a service
+    const { generateDashboard } = await import('../dashboards/generate.ts');
     const { dashboard, leftOut } = generateDashboard({
       name: id.name,
       title: [id.namespace, id.name].filter((part) => part !== '').join('/'),

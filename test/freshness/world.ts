@@ -28,8 +28,9 @@ import { LabelMatcher } from '../../src/model/matcher.ts';
 import { MemoryObjectClient } from '../../src/object/memory.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { purgerConfig, querierConfig } from '../../src/querier/config.ts';
-import { Querier, querierEngine, querierSyntax } from '../../src/querier/querier.ts';
+import { Querier, querierEngine } from '../../src/querier/querier.ts';
 import { KernelRows } from '../../src/querier/row-kernel.ts';
+import { querierSyntax } from '../../src/querier/syntax.ts';
 import { MemoryTableStore } from '../../src/table/memory.ts';
 import { type Actor, Gates } from './gates.ts';
 

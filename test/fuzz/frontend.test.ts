@@ -12,7 +12,7 @@ import { DEFAULT_LIMITS } from '../../src/limits/limits.ts';
 import { LimitedBudget } from '../../src/limits/query-budget.ts';
 import { ParsedExprs } from '../../src/promql/parser/parsed.ts';
 import { querierConfig } from '../../src/querier/config.ts';
-import { querierSyntax } from '../../src/querier/querier.ts';
+import { querierSyntax } from '../../src/querier/syntax.ts';
 import { forgetful } from '../conformance/through-frontend.ts';
 import { Expressions } from './expressions.ts';
 import { BORDER_MS, METRICS, RICH_METRICS, START_MS, STEP_MS, STEPS, startRig } from './rig.ts';

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { checkedConfig } from '../../alertmanager/config/document.ts';
-import { CONFIG_KIND } from '../../alertmanager/service.ts';
+import { CONFIG_KIND } from '../../contract/alertmanager.ts';
 import { type App, part } from '../app.ts';
 import { alertmanagerRoutes } from '../routes/alertmanager.ts';
 import { storeSpec } from '../store-spec.ts';
@@ -11,12 +10,13 @@ import type { Module } from './module.ts';
 export const alertmanagerModule: Module = {
   needs: ['observer', 'limits', 'data-folder', 'store-peers'],
   target: 'Groups alerts, silences them, and tells receivers.',
-  build(app) {
+  async build(app) {
+    const readFallback = await fallbackOf(app);
     const { config, limits, log, clock, http, version, loops, metricSources } = app;
     const alertmanager = new AlertmanagerThread({
       data: { store: storeSpec(config, part(app, 'hold')), config: config.alertmanager, version, log: config.log },
       externalUrl: () => config.alertmanager.externalUrl || `${http.url}/alertmanager`,
-      readFallback: () => fallbackOf(app),
+      readFallback,
       async isNeeded(signal) {
         const { documentTenants } = app.parts;
         return (
@@ -40,15 +40,19 @@ export const alertmanagerModule: Module = {
   },
 };
 
-/** @throws where the file cannot be read or is wrong: who names one wants it in force */
-function fallbackOf({ config, clock }: App): string | undefined {
+/** Reads the fallback. It throws where the file cannot be read or is wrong: who names one wants it in force. */
+async function fallbackOf({ config, clock }: App): Promise<() => string | undefined> {
   const file = config.alertmanager.fallbackConfigFile;
-  if (file === '') return undefined;
-  try {
-    const text = readFileSync(file, 'utf8');
-    checkedConfig({ templates: new Map(), config: text }, () => clock.nowMs());
-    return text;
-  } catch (cause) {
-    throw new Error(`-alertmanager.configs.fallback ${file}: ${(cause as Error).message}`, { cause });
-  }
+  if (file === '') return () => undefined;
+  // nothing else in the main thread reads configurations
+  const { checkedConfig } = await import('../../alertmanager/config/document.ts');
+  return () => {
+    try {
+      const text = readFileSync(file, 'utf8');
+      checkedConfig({ templates: new Map(), config: text }, () => clock.nowMs());
+      return text;
+    } catch (cause) {
+      throw new Error(`-alertmanager.configs.fallback ${file}: ${(cause as Error).message}`, { cause });
+    }
+  };
 }

@@ -10,7 +10,6 @@ import { peersModule } from './peers.ts';
 import { querierModule } from './querier.ts';
 import { queryFrontendModule } from './query-frontend.ts';
 import { querySchedulerModule } from './query-scheduler.ts';
-import { ringModule } from './ring.ts';
 import { rulerModule } from './ruler.ts';
 import { selfMonitoringModule } from './self-monitoring.ts';
 import { serverModule } from './server.ts';
@@ -28,7 +27,8 @@ export const modules: Readonly<Record<string, Module>> = {
   server: serverModule,
   web: webModule,
   'self-monitoring': selfMonitoringModule,
-  ring: ringModule,
+  // a process that is alone does not load it
+  ring: { needs: ['observer'], build: async (app) => (await import('./ring.ts')).buildRing(app) },
   'store-peers': storePeersModule,
   ingester: ingesterModule,
   distributor: distributorModule,

@@ -1,7 +1,7 @@
 import type { BatchRunner } from '../../contract/query.ts';
 import type { Service } from '../../kit/service/service.ts';
 import { type AskBatch, JobBatches } from '../../peer/job-batches.ts';
-import { querierSyntax } from '../../querier/querier.ts';
+import { querierSyntax } from '../../querier/syntax.ts';
 import { type App, part } from '../app.ts';
 import { SchedulerLinks } from '../cluster/scheduler-links.ts';
 import { ruleRoutes } from '../routes/rules.ts';

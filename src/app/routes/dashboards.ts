@@ -1,7 +1,7 @@
 import type { KeptDashboard } from '../../contract/dashboard.ts';
 import type { DashboardBook } from '../../dashboards/dashboard-book.ts';
 import { toGrafana } from '../../dashboards/grafana-export.ts';
-import { type ImportedDashboard, importDashboard } from '../../dashboards/grafana-import.ts';
+import type { ImportedDashboard } from '../../dashboards/grafana-import.ts';
 import { DASHBOARD_BYTES_MAX, DashboardError, parseJson } from '../../dashboards/read-dashboard.ts';
 import { AddressParams } from '../../kit/http/form.ts';
 import { type HttpRequest, type HttpResponse, jsonResponse, type Route } from '../../kit/http/message.ts';
@@ -28,7 +28,7 @@ export function dashboardRoutes(book: DashboardBook): Route[] {
     route('/api/v1/dashboards', { GET: 'read', POST: 'edit' }, async (request, params) => {
       const { tenant, method, user = '', signal } = request;
       if (method === 'GET') return success(await book.list(tenant, signal));
-      const { dashboard, notes } = imported(request);
+      const { dashboard, notes } = await imported(request);
       if (params.get('dry_run') === 'true') return success({ dashboard, notes });
       const { id, version } = await book.add(tenant, dashboard, user, signal);
       return success({ id, version, notes }, 201);
@@ -51,7 +51,7 @@ export function dashboardRoutes(book: DashboardBook): Route[] {
       if (expected === undefined) {
         throw dashboardErrors.dashboardInvalid({ reason: 'the version that it replaces is wanted; 0: there is none' });
       }
-      const { dashboard, notes } = imported(request);
+      const { dashboard, notes } = await imported(request);
       const { version } = await book.put(tenant, id, dashboard, { user, expected }, signal);
       return success({ id, version, notes });
     }),
@@ -62,7 +62,8 @@ export function dashboardRoutes(book: DashboardBook): Route[] {
 }
 
 /** @throws dashboardErrors.dashboardInvalid */
-function imported({ body }: HttpRequest): ImportedDashboard {
+async function imported({ body }: HttpRequest): Promise<ImportedDashboard> {
+  const { importDashboard } = await import('../../dashboards/grafana-import.ts');
   try {
     return importDashboard(parseJson(Buffer.from(body).toString()));
   } catch (thrown) {

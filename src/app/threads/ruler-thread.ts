@@ -2,7 +2,7 @@ import { MessageChannel } from 'node:worker_threads';
 import type { ApiBackend, ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { PushBackend } from '../../contract/push.ts';
 import type { BatchRunner } from '../../contract/query.ts';
-import type { AlertTarget, RuleGroupState } from '../../contract/rules.ts';
+import { type AlertTarget, RULES, type RuleGroupState } from '../../contract/rules.ts';
 import type { Logger } from '../../kit/observe/log.ts';
 import type { MetricSnapshot } from '../../kit/observe/metrics.ts';
 import type { LoopState } from '../../kit/service/loops.ts';
@@ -14,7 +14,6 @@ import type { TenantLimits } from '../../limits/limits.ts';
 import { joinedLimits } from '../../limits/query-limits.ts';
 import { rulerErrors } from '../../model/errors-ruler.ts';
 import { rulerRole } from '../../peer/ruler-role.ts';
-import { RULES } from '../../ruler/rule-source.ts';
 import type { PeerHost } from '../cluster/peer-host.ts';
 import type { RuleConfigAnswer, RuleConfigRequest, RulerHostRole, RulerRole, RulerWorkerData } from './ruler-role.ts';
 

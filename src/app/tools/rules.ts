@@ -8,7 +8,7 @@ import { section } from '../../kit/config/section.ts';
 import { compileRegex } from '../../model/regex/regex.ts';
 import { Engine } from '../../promql/engine.ts';
 import type { QuerierConfig } from '../../querier/config.ts';
-import { querierSyntax } from '../../querier/querier.ts';
+import { querierSyntax } from '../../querier/syntax.ts';
 import { duplicateRules, type RuleGroup, readRuleFile } from '../../ruler/rule-file.ts';
 import { readRuleTestFile } from '../../ruler/unit-test/rule-test-file.ts';
 import { queryOf, runRuleTest } from '../../ruler/unit-test/run-test.ts';
