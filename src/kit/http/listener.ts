@@ -1,7 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { type TLSSocket, Server as TlsServer } from 'node:tls';
-import fastify, { type ConnectionError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, {
+  type ConnectionError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+} from 'fastify';
 import { after, type Clock } from '../../lib/clock.ts';
 import { leastOf } from '../../lib/least.ts';
 import { SharedRoom } from '../../lib/shared-room.ts';
@@ -19,6 +25,7 @@ import type { ServerConfig } from './config.ts';
 import { failureOf, failureResponse } from './failure.ts';
 import { networkOf } from './login-brake.ts';
 import { type HttpResponse, needOf, type Route, textResponse } from './message.ts';
+import { RoutePaths } from './route-paths.ts';
 import { cutWhenUnread, isLarge, type Patience, piecesOf, writeBody } from './send.ts';
 import { StandStills } from './stand-stills.ts';
 import { tlsOptions } from './tls.ts';
@@ -104,6 +111,7 @@ export class HttpListener implements Service {
   readonly #metrics: HttpMetrics | undefined;
   /** By path. */
   readonly #routes = new Map<string, Route>();
+  readonly #paths = new RoutePaths<Route>();
   readonly #browsers: BrowserGuard;
   readonly #clock: Clock;
   readonly #patience: Patience;
@@ -142,7 +150,7 @@ export class HttpListener implements Service {
     this.#app.server.on('connection', (socket: Socket) => this.#admitConnection(socket));
     this.#app.addHook('onRequest', (request, reply, goOn) => {
       // before a byte of its body is taken in
-      if (request.is404) send(reply, notFound(request.originalUrl, this.#prefix));
+      if (request.is404) void this.#refuse(request, reply);
       else goOn();
     });
     this.#app.setErrorHandler((thrown, request, reply) => this.#fail(thrown, request, reply));
@@ -158,23 +166,23 @@ export class HttpListener implements Service {
     for (const route of routes) {
       if (this.#routes.has(route.path)) continue;
       this.#routes.set(route.path, route);
-      this.#app.all(
-        route.path,
-        {
-          config: { route },
-          // who asks is settled before a byte of the body is taken in
-          onRequest: (request, reply, goOn) => {
-            request.startMs = this.#clock.monotonicMs();
-            const admitted = this.#admit(route, request);
-            if (typeof admitted !== 'string') return void this.#finish(route, request, reply, admitted);
-            request.tenant = admitted;
-            request.payer = this.#payerOf(admitted);
-            request.answerRaw = reply.raw;
-            goOn();
-          },
+      this.#paths.add(route.path, route);
+      this.#app.route({
+        url: route.path,
+        method: servedMethods(route),
+        config: { route },
+        // who asks is settled before a byte of the body is taken in
+        onRequest: (request, reply, goOn) => {
+          request.startMs = this.#clock.monotonicMs();
+          const admitted = this.#admit(route, request);
+          if (typeof admitted !== 'string') return void this.#finish(route, request, reply, admitted);
+          request.tenant = admitted;
+          request.payer = this.#payerOf(admitted);
+          request.answerRaw = reply.raw;
+          goOn();
         },
-        (request, reply) => this.#answer(route, request, reply),
-      );
+        handler: (request, reply) => this.#answer(route, request, reply),
+      });
     }
   }
 
@@ -240,6 +248,16 @@ export class HttpListener implements Service {
       if (left > 0) this.#connections.set(client, left);
       else this.#connections.delete(client);
     });
+  }
+
+  /** A path that there is not, or a method that its route does not serve. */
+  #refuse(request: FastifyRequest, reply: FastifyReply): FastifyReply | Promise<FastifyReply> {
+    const route = this.#paths.find(request.raw.url ?? '/');
+    const admitted = route && this.#admit(route, request);
+    if (route === undefined || typeof admitted === 'string')
+      return send(reply, notFound(request.originalUrl, this.#prefix));
+    request.startMs = this.#clock.monotonicMs();
+    return this.#finish(route, request, reply, admitted!);
   }
 
   async #answer(route: Route, request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
@@ -580,10 +598,13 @@ function goneSignal(raw: ServerResponse): AbortSignal {
   return gone.signal;
 }
 
+function servedMethods({ methods, head }: Route): HTTPMethods[] {
+  const asGet = head !== false && methods.includes('GET') && !methods.includes('HEAD');
+  return [...methods, ...(asGet ? ['HEAD'] : [])] as HTTPMethods[];
+}
+
 function allowed(route: Route): string {
-  const methods = new Set([...route.methods, 'OPTIONS']);
-  if (route.head !== false && methods.has('GET')) methods.add('HEAD');
-  return [...methods].sort().join(', ');
+  return [...new Set([...servedMethods(route), 'OPTIONS'])].sort().join(', ');
 }
 
 function send(reply: FastifyReply, { status, headers = {}, body }: HttpResponse): FastifyReply {
