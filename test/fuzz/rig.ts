@@ -174,7 +174,7 @@ export async function startRig(random: Random, { alike = false, rich = false }: 
     channels.map(async (channel) => {
       const held = HeldRange.everything();
       // what is asked for twice is read past the shard
-      const direct = new DirectReads(held, 0);
+      const direct = new DirectReads(held, { asksMin: 0 });
       await direct.connect(channel);
       return { channel, held, direct };
     }),

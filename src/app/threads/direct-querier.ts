@@ -5,10 +5,12 @@ import type { ApiRequest, ApiResponse } from '../../contract/api.ts';
 import type { HeadSelect, HeadSlice } from '../../contract/ingester.ts';
 import type { QueryRunner } from '../../contract/query.ts';
 import { HeldRange } from '../../ingester/head/held-range.ts';
+import { DirectReads } from '../../ingester/shard/direct-reads.ts';
 import { ShardsClient } from '../../ingester/shard/shard-client.ts';
 import type { ShardRole } from '../../ingester/shard/shard-messages.ts';
 import { withTrace } from '../../kit/observe/trace.ts';
 import { Channel } from '../../kit/thread/channel.ts';
+import { IdleCollector } from '../../kit/thread/idle-collector.ts';
 import { Link } from '../../kit/thread/link.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { systemRandom } from '../../lib/random.ts';
@@ -86,18 +88,26 @@ export class DirectQuerier {
     this.#turns = new OneByOne(clock, threadCpuMs);
     this.#engine = querierEngine(data.config, new KernelRows(ROW_BYTES));
     this.#asked = new AskedMetrics(this.#engine.parsed);
-    const links: Link<ShardRole>[] = [];
+    const ways: { readonly link: Link<ShardRole>; readonly direct: DirectReads }[] = [];
     const connections = shards.connect((shard, { port }) => {
       this.#ports.push(port);
       const reason = processErrors.workerGone({ worker: `shard-${shard}`, reason: 'it was started again' });
-      links[shard]!.replace(new Channel<ShardRole>(port), reason);
+      const { link, direct } = ways[shard]!;
+      link.replace(new Channel<ShardRole>(port), reason);
+      readDirectly(link, direct);
+      // the memory of the one before goes when nobody holds it
+      new IdleCollector(clock).collect();
     }, this.#gone.promise);
     const ingester = new SmallShards(
       connections.map(({ port, held }) => {
         this.#ports.push(port);
-        const channel = new Link(new Channel<ShardRole>(port));
-        links.push(channel);
-        return { channel, held: new HeldRange(held) };
+        const link = new Link(new Channel<ShardRole>(port));
+        const range = new HeldRange(held);
+        // this thread must not be held up
+        const direct = new DirectReads(range, { waits: false });
+        ways.push({ link, direct });
+        readDirectly(link, direct);
+        return { channel: link, held: range, direct };
       }),
       true,
     );
@@ -176,6 +186,11 @@ export class DirectQuerier {
     for (const port of this.#ports) port.close();
     await this.#store.close();
   }
+}
+
+function readDirectly(link: Link<ShardRole>, direct: DirectReads): void {
+  // of a shard that is gone there is nothing to read
+  direct.connect(link).catch(() => {});
 }
 
 function threadCpuMs(): number {

@@ -92,6 +92,7 @@ export class HeadReader {
   readonly #memory: WebAssembly.Memory;
   readonly #changes: HeadChanges;
   readonly #directory: number;
+  readonly #waits: boolean;
   #u8 = new Uint8Array(0);
   #u32 = new Uint32Array(0);
   /** Room for a slice that is not known to hold yet. */
@@ -102,7 +103,9 @@ export class HeadReader {
   /** Something pointed behind the memory, or did not fit. */
   #failed = false;
 
-  constructor({ memory, changes, directory }: HeadMemory) {
+  /** @param waits whether the thread may wait for the end of a change, some 0.1 ms; else the head's thread is asked then */
+  constructor({ memory, changes, directory }: HeadMemory, waits: boolean) {
+    this.#waits = waits;
     this.#memory = memory;
     this.#changes = new HeadChanges(changes);
     this.#directory = directory;
@@ -127,7 +130,7 @@ export class HeadReader {
     for (let i = 0; i < TRIES; i++) {
       const sequence = this.#changes.begin();
       if (sequence === undefined) {
-        this.#changes.wait(WAIT_MS);
+        if (this.#waits) this.#changes.wait(WAIT_MS);
         continue;
       }
       this.#at = 0;

@@ -49,7 +49,7 @@ class Place {
   asked = 0;
 
   private constructor(asksMin: number) {
-    this.direct = new DirectReads(this.held, asksMin);
+    this.direct = new DirectReads(this.held, { asksMin });
     this.shard = this.#open();
     this.role = shardRole(this.shard, systemClock);
     this.#link = connectInThread<ShardRole>(this.role);

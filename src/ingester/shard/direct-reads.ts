@@ -17,6 +17,13 @@ const READS_WORTH = 4;
 /** Times that a select whose series change all the time is asked of the shard before it is kept again. */
 const RESTLESS_ASKS_MAX = 64;
 
+export interface DirectReadsOptions {
+  /** Times that a select comes before it is kept. */
+  readonly asksMin?: number;
+  /** Whether the thread may wait for the end of a change. */
+  readonly waits?: boolean;
+}
+
 interface Entry {
   readonly tenant: string;
   readonly kept: KeptSelect;
@@ -31,6 +38,7 @@ interface Entry {
 export class DirectReads {
   readonly #held: HeldRange;
   readonly #asksMin: number;
+  readonly #waits: boolean;
   #reader: HeadReader | undefined;
   #life: number | undefined;
   /** By tenant and matchers; the one that was used last is last. */
@@ -40,10 +48,10 @@ export class DirectReads {
   /** How often a select is to be asked of the shard before it is kept. */
   readonly #asksLeft = new Map<string, number>();
 
-  /** @param asksMin times that a select comes before it is kept */
-  constructor(held: HeldRange, asksMin = 1) {
+  constructor(held: HeldRange, { asksMin = 1, waits = true }: DirectReadsOptions = {}) {
     this.#held = held;
     this.#asksMin = asksMin;
+    this.#waits = waits;
   }
 
   /** Reads the memory of the shard that answers on this channel, once that has said where it is; of the one before no more. */
@@ -54,7 +62,7 @@ export class DirectReads {
     const { life } = this.#held;
     this.#life = life;
     const memory = await shard.call('memory', {});
-    if (this.#life === life) this.#reader = new HeadReader(memory);
+    if (this.#life === life) this.#reader = new HeadReader(memory, this.#waits);
   }
 
   /** The life of the shard that the memory is of. */

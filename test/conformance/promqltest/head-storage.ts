@@ -79,7 +79,7 @@ export class HeadStorage implements TestStorage {
     ]);
     const held = HeldRange.everything();
     // what is asked for twice is read past the shard
-    const direct = new DirectReads(held, 0);
+    const direct = new DirectReads(held, { asksMin: 0 });
     direct.connect(channel).catch(() => {}); // closed before it has answered
     this.#head = new HeadSource(new ShardsClient([{ channel, held, direct }], true), kernel);
     this.#schema = schema;
