@@ -3,8 +3,7 @@
 //   npm run bench:cluster -- [--writes 46x60] [--queries 12x1440] [--runs 5] [--only writes,tls,queries] [--warm 2x240] [--threads yes] [--profile FOLDER]
 // Small: --writes 4x40 --queries 2x240 --runs 2. The store is DynamoDB Local, whose own CPU is not counted; samples are written in
 // order, one ingester's flush after the other's as their turns have it. Before it is measured each server takes the set --warm of another
-// tenant, unless that is empty: compiling takes every process a second or two. --threads tells the threads of each process apart, without
-// flush; --profile writes a CPU profile of each process there.
+// tenant, unless that is empty: compiling takes every process a second or two. --threads tells the threads of each process apart; --profile writes a CPU profile of each process there.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -160,17 +159,21 @@ function threadsOf({ processes }: Measured): Map<string, number> {
   return found;
 }
 
-function tellThreads(server: Measured, before: ReadonlyMap<string, number>, samples: number): void {
+/** @returns the threads' CPU time by now */
+function tellThreads(what: string, server: Measured, before: ReadonlyMap<string, number>, samples: number) {
+  const now = threadsOf(server);
+  if (options.threads === '') return now;
   const sums = new Map<string, number>();
-  for (const [thread, ms] of threadsOf(server)) {
+  for (const [thread, ms] of now) {
     const spent = ms - (before.get(thread) ?? 0);
     // those that compile and collect go together
     const name = /V8Worker|libuv|Signal|Delayed/.test(thread) ? `${thread.split(' ')[0]} helpers` : thread;
     sums.set(name, (sums.get(name) ?? 0) + spent);
   }
   for (const [thread, ms] of sums) {
-    if (ms > 0) console.log(`  ${thread.padEnd(44)} ${((ms * 1000) / samples).toFixed(3)} µs/sample`);
+    if (ms > 0) console.log(`  ${what}: ${thread.padEnd(44)} ${((ms * 1000) / samples).toFixed(3)} µs/sample`);
   }
+  return now;
 }
 
 /** CPU of writing a set, with WAL and flush, in µs a sample. */
@@ -181,8 +184,9 @@ async function writes(server: Measured, set: WorkloadSet) {
   const threadsBefore = threadsOf(server);
   const { samples, samplesPerS, retried } = await replay(set, server.writeUrl);
   const taken = sumMs();
-  if (options.threads !== '') tellThreads(server, threadsBefore, samples);
+  const threadsTaken = tellThreads('taken', server, threadsBefore, samples);
   await server.flush();
+  tellThreads('flushed', server, threadsTaken, samples);
   const micros = (ms: number) => Number(((ms * 1000) / samples).toFixed(3));
   return {
     server: server.name,
