@@ -89,6 +89,8 @@ export function startShards(
   return Array.from({ length: shards }, (_, i) => {
     const held = HeldRange.everything();
     const shard = new Shard({
+      // a simulation makes hundreds of them
+      isAlone: true,
       folder: `shard-${i}`,
       windowMs: INGESTER.windowMs,
       headBytesMax: INGESTER.headBytesMax,

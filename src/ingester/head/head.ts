@@ -1,4 +1,4 @@
-import { Kernel } from '../../chunk/kernel.ts';
+import { Kernel, type KernelHooks } from '../../chunk/kernel.ts';
 import { Region } from '../../chunk/region.ts';
 import { type FrameLimits, REFUSED_NO_ROOM } from '../../contract/ingest.ts';
 import { type RandomBytes, systemBytes } from '../../lib/random.ts';
@@ -28,6 +28,8 @@ export interface HeadOptions {
   /** The secret of series' keys: 16 bytes, shared with the edges that send keys; absent: its own. */
   readonly secret?: Uint8Array | undefined;
   readonly randomBytes?: RandomBytes;
+  /** No other thread reads it: V8 counts its memory, and frees it sooner. */
+  readonly isAlone?: boolean | undefined;
 }
 
 /** The recent samples of one shard, in kernel memory, with the index to find them. Knows nothing of disk, threads or time. */
@@ -57,11 +59,11 @@ export class Head {
   /** Someone still walks over refs: none is used again meanwhile. */
   holdRefs = false;
 
-  constructor({ windowMs, bytesMax, secret, randomBytes = systemBytes }: HeadOptions) {
+  constructor({ windowMs, bytesMax, secret, randomBytes = systemBytes, isAlone = false }: HeadOptions) {
     this.windowMs = windowMs;
     this.windows = new WindowQuota(windowMs);
     this.bytesMax = bytesMax;
-    this.kernel = Kernel.createShared({
+    const hooks: KernelHooks = {
       admitSeries: (ref, tenant, metric) => this.#admit(ref, tenant, metric),
       admitWindow: (window) => this.windows.admit(window),
       forgetSeries: (ref, tenant, metric) => {
@@ -70,7 +72,8 @@ export class Head {
         this.rich.forgetSeries(ref);
       },
       nextRef: () => (this.holdRefs ? -1 : (this.#freeRefs.pop() ?? -1)),
-    });
+    };
+    this.kernel = isAlone ? Kernel.create(hooks) : Kernel.createShared(hooks);
     this.rich = new RichHead(this.kernel, (ref) => {
       const { exports } = this.kernel;
       this.changes.noteSeries(exports.seriesTenant(ref), exports.seriesMetric(ref));

@@ -62,6 +62,8 @@ export interface ShardOptions {
   readonly lateAfterMs?: number | undefined;
   /** Kept up to date for other threads. */
   readonly held?: HeldRange;
+  /** As the head has it. */
+  readonly isAlone?: boolean;
   readonly disk: Disk;
   readonly clock: Clock;
   /** Absent: the system's. */
@@ -135,7 +137,8 @@ export class Shard {
     this.#options = options;
     this.#loops = new Loops(clock);
     disk.makeFolder(folder);
-    const head = new Head({ windowMs, bytesMax: headBytesMax, secret: options.seriesSecret, randomBytes });
+    const { seriesSecret: secret, isAlone } = options;
+    const head = new Head({ windowMs, bytesMax: headBytesMax, secret, randomBytes, isAlone });
     this.head = head;
     this.#stagedWindows = new StagedWindows(windowMs);
     const segments = listSegments(disk, folder);
