@@ -11,7 +11,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const args = process.argv.slice(2);
 
 // A process of several threads: one arena of malloc and small nurseries save a fifth of its memory, and what is large goes back to the
-// system when it is freed. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts). A copy of V8's own
+// system when it is freed: pieces of 32 KiB too, since small ones above them pin what malloc holds. Their number is bounded, as V8 needs
+// mappings as well. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts). A copy of V8's own
 // functions near the code of each thread would take 4 MB; threads that rest are collected by gc (src/kit/thread/rest-collector.ts).
 // SIGUSR1 opens no debugger. A distributor on few processors reads bodies in its main thread (src/app/threads/own-edge.ts): a small
 // nursery would cost it a tenth of all that it does.
@@ -22,7 +23,13 @@ const FLAGS = [
   '--expose-gc',
   '--disable-sigusr1',
 ];
-const ENV = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '131072', ...process.env, PALLIUM_LAUNCHED: '1' };
+const ENV = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '32768',
+  MALLOC_MMAP_MAX_: '16384',
+  ...process.env,
+  PALLIUM_LAUNCHED: '1',
+};
 
 // As the first process of a container it would not heed a signal that it does not wait for.
 const STOPPING = ['SIGTERM', 'SIGINT'];
