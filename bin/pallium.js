@@ -14,15 +14,8 @@ const args = process.argv.slice(2);
 // system when it is freed: pieces of 32 KiB too, since small ones above them pin what malloc holds. Their number is bounded, as V8 needs
 // mappings as well. The flag is for the main thread; workers say what they need (src/kit/thread/worker.ts). A copy of V8's own
 // functions near the code of each thread would take 4 MB; threads that rest are collected by gc (src/kit/thread/rest-collector.ts).
-// SIGUSR1 opens no debugger. A distributor on few processors reads bodies in its main thread (src/app/threads/own-edge.ts): a small
-// nursery would cost it a tenth of all that it does.
-const isDistributor = args.some((arg) => /^--?target=distributor$/.test(arg));
-const FLAGS = [
-  `--max-semi-space-size=${isDistributor ? 8 : 2}`,
-  '--no-short-builtin-calls',
-  '--expose-gc',
-  '--disable-sigusr1',
-];
+// SIGUSR1 opens no debugger.
+const FLAGS = ['--max-semi-space-size=2', '--no-short-builtin-calls', '--expose-gc', '--disable-sigusr1'];
 const ENV = {
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '32768',

@@ -10,7 +10,7 @@ export const distributorConfig = section('distributor', 'Distributor', {
   }),
   edgeWorkers: count({
     default: 0,
-    help: "Threads that read and check the bodies of writes. 0: one for every two processors, at most 4; with two processors and one shard that shard's thread does it, in a distributor the main thread.",
+    help: "Threads that read and check the bodies of writes. 0: one for every two processors, at most 4; with two processors and one shard that shard's thread does it.",
   }),
   maxRecvMsgSize: bytes({
     default: '32MiB',

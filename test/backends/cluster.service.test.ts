@@ -151,8 +151,7 @@ else {
     await cluster.ready();
     const [d1, d2] = [
       await cluster.start('d1', ['-target=distributor']),
-      // on two processors its main thread does the work of an edge
-      await cluster.start('d2', ['-target=distributor', '-distributor.edge-workers=0']),
+      await cluster.start('d2', ['-target=distributor']),
     ];
     const [q1, q2] = [await cluster.start('q1', ['-target=querier']), await cluster.start('q2', ['-target=querier'])];
     await cluster.ready();

@@ -31,7 +31,7 @@ export function buildRing(app: App): readonly Service[] {
     config,
     kv,
     disk,
-    handsListener: handsListener(config, threadLayout(config, 'other').shards),
+    handsListener: handsListener(config, threadLayout(config).shards),
     isClosed,
     onRestartNeeded,
     loops,

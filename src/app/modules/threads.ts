@@ -6,9 +6,9 @@ import type { Module } from './module.ts';
 export const threadsModule: Module = {
   needs: [],
   build(app) {
-    const { config } = app;
-    const isDistributor = config.process.target.every((target) => target === 'distributor');
-    app.parts.layout = threadLayout(config, !isClustered(config) ? 'alone' : isDistributor ? 'distributor' : 'other');
+    const layout = threadLayout(app.config);
+    // an edge before a ring sends to other processes, too
+    app.parts.layout = isClustered(app.config) ? { ...layout, edgeWithinShard: false } : layout;
     return [];
   },
 };

@@ -51,7 +51,6 @@ test('readers in other threads never see what is half written, gone, or another 
       shards: 1,
       edges: 1,
       edgeWithinShard: false,
-      edgeWithinMain: false,
       queryThreads: 1,
       queryThreadsMin: 1,
       lightQueryThread: false,

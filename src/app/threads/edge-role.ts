@@ -14,5 +14,3 @@ export type EdgeRole = {
   reconnect(request: ShardReplacement): void;
   push(request: EdgePush): Promise<EdgeAnswer>;
 };
-
-export type PushRole = Pick<EdgeRole, 'push'>;

@@ -9,7 +9,7 @@ import { WorkerPool } from '../../kit/thread/worker-pool.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { ClusterNode } from '../cluster/cluster-node.ts';
 import { ringPorts } from '../cluster/thread-ring.ts';
-import type { EdgeRole, PushRole } from './edge-role.ts';
+import type { EdgeRole } from './edge-role.ts';
 import type { EdgeData } from './edge-worker.ts';
 import { MEMBER_NURSERY_MB, type ThreadLayout } from './layout.ts';
 import type { ShardHost } from './shard-thread-role.ts';
@@ -23,13 +23,13 @@ export interface EdgeThreadsOptions {
   readonly clock: Clock;
 }
 
-/** Edges in threads of their own, or the one in the thread of the only shard or in this one. */
+/** Edges in threads of their own, or the one in the thread of the only shard. */
 export class EdgeThreads implements Service, Edges {
   readonly name = 'edge-threads';
   readonly #options: EdgeThreadsOptions;
   readonly #rates = new SharedRates();
   readonly #places = new RatePlaces(this.#rates);
-  #pool: WorkerPool<PushRole> | undefined;
+  #pool: WorkerPool<EdgeRole> | undefined;
 
   constructor(options: EdgeThreadsOptions) {
     this.#options = options;
@@ -43,9 +43,7 @@ export class EdgeThreads implements Service, Edges {
       rates: this.#rates.buffer,
       ...('cluster' in to && { peers: to.cluster.threadPeers() }),
     };
-    // nobody else needs the code of an edge in this thread
-    const own = layout.edgeWithinMain ? await import('./own-edge.ts') : undefined;
-    this.#pool = WorkerPool.start<PushRole>({
+    this.#pool = WorkerPool.start<EdgeRole>({
       name: 'edge',
       size: layout.edges,
       callsPerWorkerMax: config.inflightPushes,
@@ -54,8 +52,6 @@ export class EdgeThreads implements Service, Edges {
       clock,
       spawn: (i) => {
         if (layout.edgeWithinShard && 'shards' in to) return to.shards.edgeWithin(config.maxRecvMsgSize);
-        if (own !== undefined && 'cluster' in to)
-          return own.ownEdge({ ...data, rates: this.#rates }, to.cluster, clock);
         const worker = WorkerThread.start<EdgeRole>({
           name: `edge-${i}`,
           url: workerUrl('./edge-worker', import.meta.url),

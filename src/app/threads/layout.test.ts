@@ -2,16 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { threadLayout } from './layout.ts';
 
-const layout = (processors: number, shards = 0, edgeWorkers = 0, workers = 0, process: Process = 'alone') =>
-  threadLayout({ ingester: { shards }, distributor: { edgeWorkers }, querier: { workers } }, process, processors);
-type Process = Parameters<typeof threadLayout>[1];
+const layout = (processors: number, shards = 0, edgeWorkers = 0, workers = 0) =>
+  threadLayout({ ingester: { shards }, distributor: { edgeWorkers }, querier: { workers } }, processors);
 
 test('threads go by the processors', () => {
   assert.deepEqual(layout(1), {
     shards: 1,
     edges: 1,
     edgeWithinShard: true,
-    edgeWithinMain: false,
     queryThreads: 2,
     queryThreadsMin: 1,
     lightQueryThread: true,
@@ -22,7 +20,6 @@ test('threads go by the processors', () => {
     shards: 8,
     edges: 4,
     edgeWithinShard: false,
-    edgeWithinMain: false,
     queryThreads: 32,
     queryThreadsMin: 1,
     lightQueryThread: true,
@@ -34,7 +31,6 @@ test('what is configured is what there is', () => {
     shards: 3,
     edges: 2,
     edgeWithinShard: false,
-    edgeWithinMain: false,
     queryThreads: 5,
     queryThreadsMin: 5,
     lightQueryThread: false,
@@ -42,15 +38,4 @@ test('what is configured is what there is', () => {
   assert.equal(layout(2, 2).edgeWithinShard, false, 'an edge within one of several shards');
   assert.equal(layout(2, 1, 1).edgeWithinShard, false, 'an edge thread was asked for');
   assert.equal(layout(64, 1).edgeWithinShard, false);
-});
-
-test('the edge of a distributor on two processors is in its main thread, one before the ring of other processes in its own', () => {
-  const withins = (processors: number, edgeWorkers: number, process: Process) => {
-    const { edgeWithinShard, edgeWithinMain } = layout(processors, 1, edgeWorkers, 0, process);
-    return [edgeWithinShard, edgeWithinMain];
-  };
-  assert.deepEqual(withins(2, 0, 'distributor'), [false, true]);
-  assert.deepEqual(withins(2, 1, 'distributor'), [false, false], 'an edge thread was asked for');
-  assert.deepEqual(withins(3, 0, 'distributor'), [false, false]);
-  assert.deepEqual(withins(2, 0, 'other'), [false, false]);
 });

@@ -10,8 +10,6 @@ export interface ThreadLayout {
   readonly edges: number;
   /** The only edge is in the thread of the only shard: nothing has to move between the two. */
   readonly edgeWithinShard: boolean;
-  /** The only edge is in the main thread, which takes the connections of senders: bodies and answers need not move. */
-  readonly edgeWithinMain: boolean;
   readonly queryThreads: number;
   /** Query threads that are always there. */
   readonly queryThreadsMin: number;
@@ -20,7 +18,7 @@ export interface ThreadLayout {
 }
 
 /** With so few a thread for each step of a write costs more in messages than it gains. */
-const WITHIN_PROCESSORS_MAX = 2;
+const WITHIN_SHARD_PROCESSORS_MAX = 2;
 /** Nursery of an edge and of a shard in a cluster, MB: each write leaves more behind there, and a collection costs what lives. */
 export const MEMBER_NURSERY_MB = 12;
 const SHARDS_MAX = 8;
@@ -32,24 +30,15 @@ interface LayoutConfig {
   readonly querier: Pick<QuerierConfig, 'workers'>;
 }
 
-/**
- * As configured; what is 0 by the processors.
- * @param process what it is among others: `alone` has shards of its own for its edges, `distributor` is nothing but that
- */
-export function threadLayout(
-  config: LayoutConfig,
-  process: 'alone' | 'distributor' | 'other',
-  processors = os.availableParallelism(),
-): ThreadLayout {
+/** As configured; what is 0 by the processors. */
+export function threadLayout(config: LayoutConfig, processors = os.availableParallelism()): ThreadLayout {
   const { workers } = config.querier;
   const { edgeWorkers } = config.distributor;
   const shards = config.ingester.shards || Math.max(1, Math.min(SHARDS_MAX, processors - 1));
-  const isSmall = edgeWorkers === 0 && processors <= WITHIN_PROCESSORS_MAX;
   return {
     shards,
     edges: edgeWorkers || Math.max(1, Math.min(EDGES_MAX, processors >> 1)),
-    edgeWithinShard: isSmall && shards === 1 && process === 'alone',
-    edgeWithinMain: isSmall && process === 'distributor',
+    edgeWithinShard: edgeWorkers === 0 && shards === 1 && processors <= WITHIN_SHARD_PROCESSORS_MAX,
     queryThreads: workers || Math.max(2, processors >> 1),
     queryThreadsMin: workers || 1,
     lightQueryThread: workers === 0,

@@ -197,18 +197,6 @@ export function connectInThread<R extends Role>(role: R): { channel: Channel<R>;
   };
 }
 
-const NEVER_CANCELLED = new AbortController().signal;
-
-/** A role in this thread, called as it is: requests and responses are handed over, nothing is copied or moved. */
-export function ownCalls<R extends Role>(role: R): Pick<Channel<R>, 'call'> {
-  return {
-    async call<M extends keyof R & string>(method: M, request: RequestOf<R, M>, options: CallOptions = {}) {
-      const response = await role[method]!(request as never, { signal: options.signal ?? NEVER_CANCELLED });
-      return (response instanceof Transferred ? response.value : response) as ResponseOf<R, M>;
-    },
-  };
-}
-
 function flattened(thrown: unknown): WireError {
   if (thrown instanceof Error) {
     const facts = thrown instanceof AppError ? thrown.facts : undefined;
